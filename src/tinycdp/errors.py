@@ -1,0 +1,69 @@
+"""What can go wrong, as values a caller can act on.
+
+Shape   TinyCDPError
+        ├── InvalidInput        the caller's message is wrong (HTTP 400)
+        │   └── TooLarge        … or too big to read (413)
+        ├── Unauthenticated     no such key (401)
+        ├── Forbidden           the key lacks the scope (403)
+        ├── NotFound            the thing named does not exist (404)
+        ├── Conflict            the change would break what refers to the thing (409)
+        ├── Overloaded          a bounded queue is full (429)
+        └── Unavailable         Postgres is away (503)
+Laws    `code` is stable API: clients match on it. `message` says what was wrong, where, and what to do.
+Source  docs/reference/errors.md lists every code.
+"""
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+
+class TinyCDPError(Exception):
+    """A failure with a stable `code`; `details` are added to the answer beside code and message."""
+
+    status: ClassVar[int] = 500
+
+    def __init__(self, code: str, message: str, **details: Any) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.details: Mapping[str, Any] = details
+
+
+class InvalidInput(TinyCDPError):
+    status = 400
+
+
+class TooLarge(InvalidInput):
+    status = 413
+
+
+class Unauthenticated(TinyCDPError):
+    status = 401
+
+
+class Forbidden(TinyCDPError):
+    status = 403
+
+
+class NotFound(TinyCDPError):
+    status = 404
+
+
+class Conflict(TinyCDPError):
+    status = 409
+
+
+class Retryable(TinyCDPError):
+    """The same request may succeed later; `retry_after_seconds` is a whole number, as every client reads it."""
+
+    def __init__(self, code: str, message: str, *, retry_after_seconds: int = 1, **details: Any) -> None:
+        super().__init__(code, message, **details)
+        self.retry_after_seconds = retry_after_seconds
+
+
+class Overloaded(Retryable):
+    status = 429
+
+
+class Unavailable(Retryable):
+    status = 503

@@ -1,0 +1,85 @@
+"""The nouns every layer shares, as frozen values.
+
+Shape   Message (what a client sent, in one canonical form) · Alias kinds and their strength
+Units   instants are integer milliseconds UTC; names ending in `_ms` are durations in milliseconds
+Laws    a Message is the same value whichever vendor's payload it came from; nothing behind api/wire knows a vendor
+"""
+
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any, Literal
+
+import msgspec
+
+Instant = int
+
+# A value of the language at run time. None is *unknown*. Datetimes and durations are integer milliseconds,
+# versions are comparable tuples; their static type says which.
+Value = bool | int | Decimal | str | tuple[Any, ...] | None
+
+#: The instant nothing ever changes at: later than any clock.
+NEVER: Instant = 2**62
+
+SECOND_MS = 1_000
+MINUTE_MS = 60 * SECOND_MS
+HOUR_MS = 60 * MINUTE_MS
+DAY_MS = 24 * HOUR_MS
+
+MessageKind = Literal["track", "page", "screen", "identify", "group", "alias"]
+
+
+class AliasKind(StrEnum):
+    """The kinds of identifier, strongest first: a message belongs to the strongest one it carries."""
+
+    USER = "userId"
+    EXTERNAL = "externalId"
+    ANONYMOUS = "anonymousId"
+    DEVICE = "deviceId"
+
+
+#: Lower is stronger. Kinds a client invents rank below all of these.
+STRENGTH: dict[str, int] = {kind: rank for rank, kind in enumerate(AliasKind)}
+
+
+class Alias(msgspec.Struct, frozen=True, order=True):
+    """One identifier of one kind, as a client sends it."""
+
+    kind: str
+    value: str
+
+
+class Message(msgspec.Struct, frozen=True, kw_only=True):
+    """One accepted tracking call.
+
+    aliases      strongest kind first, at least one
+    occurred_at  when it happened by the server's clock: skew corrected, never after received_at
+    name         the event's name; "page" and "screen" for those calls; "" for identify, group and alias
+    properties   of the event; the traits for identify and group
+    previous     alias calls only: the identifier that is the same person as aliases[0]
+    active       False where context.active is false: such a message does not move last_seen
+    future       True where the client's instant lay after received_at and was set to it
+    """
+
+    kind: MessageKind
+    message_id: str
+    aliases: tuple[Alias, ...]
+    occurred_at: Instant
+    received_at: Instant
+    original_at: Instant | None = None
+    sent_at: Instant | None = None
+    name: str = ""
+    properties: dict[str, Any] = {}
+    context: dict[str, Any] = {}
+    previous: str | None = None
+    group_id: str | None = None
+    active: bool = True
+    future: bool = False
+
+
+class Rejection(msgspec.Struct, frozen=True, kw_only=True):
+    """One message that was refused, kept so that its owner can see why. `path` is a JSONPath into the body."""
+
+    code: str
+    message: str
+    path: str
+    payload: bytes
