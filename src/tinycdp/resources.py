@@ -1,0 +1,17 @@
+"""The data folders that travel with the code: `migrations` and `dsl`.
+
+Shape   in a checkout they lie beside src/, where people read them; in a wheel, inside the package under _data/
+"""
+
+from pathlib import Path
+from typing import Literal
+
+_PACKAGE = Path(__file__).resolve().parent
+
+
+def folder(name: Literal["migrations", "dsl"]) -> Path:
+    """The folder `name`; FileNotFoundError where the installation lacks it."""
+    for candidate in (_PACKAGE / "_data" / name, _PACKAGE.parents[1] / name):
+        if candidate.is_dir():
+            return candidate
+    raise FileNotFoundError(f"this installation of TinyCDP has no {name} folder; install it again")

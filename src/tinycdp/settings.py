@@ -1,0 +1,129 @@
+"""Everything an operator can change, read once from the environment.
+
+Shape   Settings, one field per variable: DATABASE_URL, REDIS_URL, and TINYCDP_<FIELD> for the rest
+Units   durations in whole seconds; sizes in items, not bytes
+Laws    load(to_environ(s)) == s, which is how settings reach child processes
+Errors  InvalidInput `settings.unknown` and `settings.invalid`, naming the variable and what to do
+Source  docs/reference/settings.md documents every field; a test holds the two together
+"""
+
+import difflib
+import os
+import zoneinfo
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args, get_type_hints
+
+import msgspec
+from msgspec import Meta
+
+from tinycdp.errors import InvalidInput
+
+PREFIX = "TINYCDP_"
+_PLAIN_NAMES = {"database_url": "DATABASE_URL", "redis_url": "REDIS_URL"}
+_SECRETS = {"database_url", "redis_url", "bootstrap_admin_key", "bootstrap_write_key", "bootstrap_read_key"}
+
+Key = Annotated[str, Meta(min_length=16)]
+
+
+def _default_workers() -> int:
+    """One HTTP process; two where four cores leave room for Postgres and the background worker."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return 2 if cores >= 4 else 1
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    database_url: Annotated[str | None, Meta(description="Postgres 15 or newer; without it, an embedded one")] = None
+    redis_url: Annotated[str | None, Meta(description="Redis 7 or newer, for several machines; optional")] = None
+    host: Annotated[str, Meta(description="address the HTTP server listens on")] = "127.0.0.1"
+    port: Annotated[int, Meta(ge=1, le=65535, description="port the HTTP server listens on")] = 8000
+    workers: Annotated[int, Meta(ge=1, le=64, description="HTTP processes")] = msgspec.field(
+        default_factory=_default_workers
+    )
+    data_dir: Annotated[Path, Meta(description="folder of the embedded Postgres and its log")] = Path(".data")
+    postgres_bin: Annotated[
+        str | None, Meta(description="folder of Postgres binaries for the embedded server, or `wheel`")
+    ] = None
+    log_level: Annotated[Literal["debug", "info", "warning", "error"], Meta(description="least severe line logged")] = (
+        "info"
+    )
+    environment: Annotated[str, Meta(min_length=1, description="environment the command line acts on")] = "prod"
+    zone: Annotated[str, Meta(description="IANA time zone of new environments")] = "UTC"
+    bootstrap_admin_key: Annotated[Key | None, Meta(description="first admin key of an empty database")] = None
+    bootstrap_write_key: Annotated[Key | None, Meta(description="first write key of an empty database")] = None
+    bootstrap_read_key: Annotated[Key | None, Meta(description="first read key of an empty database")] = None
+    database_pool: Annotated[int, Meta(ge=2, le=100, description="Postgres connections per process")] = 8
+    ingest_batch: Annotated[int, Meta(ge=1, le=10_000, description="most messages in one transaction")] = 1_000
+    ingest_queue: Annotated[int, Meta(ge=1, description="messages waiting per process before answering 429")] = 10_000
+    snapshot_cache_size: Annotated[int, Meta(ge=1, description="profiles kept in memory per process")] = 100_000
+    drain_seconds: Annotated[int, Meta(ge=1, description="longest wait for requests in flight when stopping")] = 15
+
+    def __repr__(self) -> str:
+        return f"Settings({', '.join(f'{name}={value}' for name, value in describe(self).items())})"
+
+
+def load(environ: Mapping[str, str]) -> Settings:
+    """Settings from `environ`; an empty value means the default, an unknown TINYCDP_ name is refused."""
+    fields = {variable(name): name for name in Settings.__struct_fields__}
+    unknown = sorted(name for name in environ if name.startswith(PREFIX) and name not in fields)
+    if unknown:
+        near = difflib.get_close_matches(unknown[0], fields, n=1, cutoff=0.0)[0]
+        raise InvalidInput("settings.unknown", f"unknown setting {unknown[0]}; did you mean {near}?", name=unknown[0])
+    given = {field: environ[name] for name, field in fields.items() if environ.get(name)}
+    return _checked(given)
+
+
+def override(settings: Settings, **changes: Any) -> Settings:
+    """Settings with the changes that are not None, checked as if they had come from the environment."""
+    return _checked(msgspec.structs.asdict(settings) | {k: v for k, v in changes.items() if v is not None})
+
+
+def to_environ(settings: Settings) -> dict[str, str]:
+    """The variables that make `load` answer these settings."""
+    values = msgspec.structs.asdict(settings)
+    return {variable(name): str(value) for name, value in values.items() if value is not None}
+
+
+def describe(settings: Settings) -> dict[str, str]:
+    """Fields as text fit for a log: secrets are masked."""
+    values = msgspec.structs.asdict(settings)
+    return {name: "***" if name in _SECRETS and value else str(value) for name, value in values.items()}
+
+
+def variable(field: str) -> str:
+    """The environment variable of a field."""
+    return _PLAIN_NAMES.get(field, PREFIX + field.upper())
+
+
+def descriptions() -> dict[str, str]:
+    """Field → its one-line description, in the order of the struct."""
+    hints = get_type_hints(Settings, include_extras=True)
+    return {
+        name: next(meta.description or "" for meta in get_args(hints[name])[1:] if isinstance(meta, Meta))
+        for name in Settings.__struct_fields__
+    }
+
+
+def _checked(given: Mapping[str, Any]) -> Settings:
+    # One field at a time, so that a failure can name its variable: msgspec puts the path only into the message.
+    hints = get_type_hints(Settings, include_extras=True)
+    values: dict[str, Any] = {}
+    for name, raw in given.items():
+        try:
+            values[name] = msgspec.convert(raw, hints[name], strict=False, dec_hook=_decode)
+        except msgspec.ValidationError as wrong:
+            shown = "" if name in _SECRETS else f" (got {raw!r})"
+            raise InvalidInput("settings.invalid", f"{variable(name)}: {wrong}{shown}", name=variable(name)) from None
+    settings = Settings(**values)
+    try:
+        zoneinfo.ZoneInfo(settings.zone)
+    except (KeyError, ValueError, OSError):  # not found, a path such as "../x", a folder such as "Europe"
+        message = f"TINYCDP_ZONE: no IANA time zone {settings.zone!r}; use a name such as Europe/Paris"
+        raise InvalidInput("settings.invalid", message, name="TINYCDP_ZONE") from None
+    return settings
+
+
+def _decode(kind: type, value: object) -> object:
+    if kind is Path:
+        return Path(str(value))
+    raise NotImplementedError(kind)
