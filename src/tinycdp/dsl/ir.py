@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from hashlib import blake2b
 
-from tinycdp.model import Value
+from tinycdp.model import SECOND_MS, Value
 
 
 class Type(StrEnum):
@@ -260,3 +260,18 @@ def walk(node: Node) -> "list[Node]":
     for child in found:
         found.extend(children(child))
     return found
+
+
+#: Tile widths, each dividing the next, so that coarser tiles are unions of finer ones.
+HOPS_MS = tuple(s * SECOND_MS for s in (1, 10, 60, 300, 900, 3_600, 21_600, 86_400))
+
+
+def hop_ms(window_ms: int) -> int:
+    """The width of the tiles that serve a window: the largest hop h with 60·h <= window."""
+    return max(h for h in HOPS_MS if 60 * h <= window_ms)
+
+
+def hops_of(read: AggregateRead) -> tuple[int, ...]:
+    """The tile widths one read needs: none for lifetime, two for a range."""
+    window = read.window
+    return tuple(hop_ms(edge) for edge in (window.start_ms, window.end_ms) if edge)

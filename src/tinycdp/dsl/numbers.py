@@ -1,0 +1,66 @@
+"""Exact decimals as integers.
+
+Shape   a number of the language at run time is a Python int counting billionths ("nanos"): 1.5 is 1_500_000_000
+Units   SCALE nanos make one
+Laws    addition is exact and independent of order; what needs rounding is rounded half away from zero
+Errors  none: what is no number, or needs more than 38 digits, is unknown (None)
+Source  dsl/SPEC.md "Numbers"; docs/decisions/0005-numbers-are-nanos.md
+"""
+
+from decimal import Decimal
+from typing import Any
+
+SCALE = 10**9
+LIMIT = 10**38
+
+
+def nanos(value: Any) -> int | None:
+    """The nanos of a JSON number (int or Decimal), None for anything else. True is no number."""
+    kind = type(value)
+    if kind is int:
+        scaled = value * SCALE
+    elif kind is Decimal:
+        if not value.is_finite() or value.adjusted() > 29:
+            return None
+        if value.adjusted() < -10:
+            return 0
+        sign, digits, exponent = value.as_tuple()
+        magnitude = int("".join(map(str, digits)))
+        shift = int(exponent) + 9
+        scaled = magnitude * 10**shift if shift >= 0 else rounded(magnitude, int(10**-shift))
+        if sign:
+            scaled = -scaled
+    else:
+        return None
+    return scaled if -LIMIT < scaled < LIMIT else None
+
+
+def number(scaled: int) -> int | Decimal:
+    """The plain value of nanos: an int where it is whole, else a Decimal without trailing zeros."""
+    whole, rest = divmod(scaled, SCALE)
+    if not rest:
+        return whole
+    sign, magnitude = ("-", -scaled) if scaled < 0 else ("", scaled)
+    return Decimal(f"{sign}{magnitude // SCALE}.{magnitude % SCALE:09d}".rstrip("0"))
+
+
+def rounded(numerator: int, denominator: int) -> int:
+    """numerator / denominator to the nearest integer, half away from zero; the denominator is not zero."""
+    if denominator < 0:
+        numerator, denominator = -numerator, -denominator
+    if numerator < 0:
+        return -((-2 * numerator + denominator) // (2 * denominator))
+    return (2 * numerator + denominator) // (2 * denominator)
+
+
+def bounded(scaled: int) -> int | None:
+    """The result of an operation, or unknown where it left the 38 digits."""
+    return scaled if -LIMIT < scaled < LIMIT else None
+
+
+def multiply(left: int, right: int) -> int | None:
+    return bounded(rounded(left * right, SCALE))
+
+
+def divide(left: int, right: int) -> int | None:
+    return bounded(rounded(left * SCALE, right)) if right else None

@@ -1,0 +1,110 @@
+"""One person's state, as it is worked on: decoded from a row, changed by messages, encoded back.
+
+Shape   Profile: properties with the instant each was set, aggregate states by key, segment memberships
+Units   instants in milliseconds; `memberships` maps a segment's fingerprint to the instant of entry
+Laws    a property is its latest value by (instant, message id), so the order of arrival never matters.
+        States are decoded when first touched: reading a profile costs nothing for what nobody asks about
+Source  dsl/SPEC.md "State"; docs/decisions/0008-traits-are-derived.md
+"""
+
+from typing import Any
+
+import msgspec
+
+from tinycdp.engine.windows import State, pack, unpack
+from tinycdp.model import Instant
+
+_FORMAT = 1
+_encode = msgspec.msgpack.Encoder(decimal_format="string").encode
+_decode = msgspec.msgpack.Decoder(strict=False).decode
+
+#: (instant, message id): which of two writes to one property is the later one.
+Stamp = tuple[Instant, str]
+
+
+class Profile:
+    """A profile's working copy.
+
+    warmed        the revision up to which every aggregate's state is known to be complete
+    recompute_at  the first instant at which a membership may change by itself, None for never
+    group         (instant, message id, group id) of the latest group call
+    """
+
+    __slots__ = (
+        "_packed",
+        "bucketing_key",
+        "created_at",
+        "first_seen",
+        "group",
+        "id",
+        "last_seen",
+        "memberships",
+        "properties",
+        "recompute_at",
+        "stamps",
+        "states",
+        "version",
+        "warmed",
+    )
+
+    def __init__(self, id: int, bucketing_key: str, created_at: Instant, *, warmed: int = 0) -> None:
+        self.id = id
+        self.bucketing_key = bucketing_key
+        self.created_at = created_at
+        self.first_seen: Instant | None = None
+        self.last_seen: Instant | None = None
+        self.properties: dict[str, Any] = {}
+        self.stamps: dict[str, Stamp] = {}
+        self.states: dict[str, State] = {}
+        self.memberships: dict[int, Instant] = {}
+        self.group: tuple[Instant, str, str] | None = None
+        self.recompute_at: Instant | None = None
+        self.version = 0
+        self.warmed = warmed
+        self._packed: dict[str, list[Any]] = {}
+
+    def state(self, key: str) -> State | None:
+        """The state of an aggregate, None where nothing was ever added."""
+        found = self.states.get(key)
+        if found is None and (packed := self._packed.pop(key, None)) is not None:
+            found = self.states[key] = unpack(packed)
+        return found
+
+    def keys(self) -> set[str]:
+        """The aggregates this profile has state for."""
+        return self.states.keys() | self._packed.keys()
+
+    def forget(self, key: str) -> None:
+        self.states.pop(key, None)
+        self._packed.pop(key, None)
+
+    def set_property(self, name: str, value: Any, stamp: Stamp) -> bool:
+        """Write one property unless a later message wrote it already. True where the value is another one now."""
+        known = self.stamps.get(name)
+        if known is not None and (known[0], known[1]) >= stamp:
+            return False
+        self.stamps[name] = stamp
+        changed = name not in self.properties or self.properties[name] != value
+        if changed:
+            self.properties[name] = value
+        return changed
+
+    def see(self, at: Instant) -> None:
+        """Note that the person was active at an instant."""
+        if self.first_seen is None or at < self.first_seen:
+            self.first_seen = at
+        if self.last_seen is None or at > self.last_seen:
+            self.last_seen = at
+
+    def encode(self) -> bytes:
+        """Everything but the properties' values and the columns of the row."""
+        states = dict(self._packed)
+        for key, state in self.states.items():
+            states[key] = pack(state)
+        return _encode((_FORMAT, states, self.stamps, self.memberships, self.group, self.warmed))
+
+    def decode(self, blob: bytes) -> None:
+        if blob:
+            _, self._packed, self.stamps, self.memberships, group, self.warmed = _decode(blob)
+            self.stamps = {name: (stamp[0], stamp[1]) for name, stamp in self.stamps.items()}
+            self.group = (group[0], group[1], group[2]) if group else None

@@ -1,0 +1,514 @@
+"""What is kept of a profile's events so that any rolling window over them can be answered.
+
+Shape   one state per aggregate: Counts (instants), Numbers and Values (instant, message id, value), DayMap, Extent.
+        The first three keep their newest KEEP entries one by one; older ones are folded into tiles, one set for each
+        tile width the definitions need, and into `dropped`, their sum since ever
+Units   instants and widths in milliseconds; numbers in nanos; a window of length W at `now` is now − W < ts <= now
+Laws    a state is a function of the set of events added: order and grouping never matter, and
+        merged(state(a), state(b)) == state(a ∪ b) for disjoint a and b (a message id counts once per environment).
+        An entry leaves a window exactly at ts + W, a tile of width h at start + h + W.
+        Every reading returns (reading, until): it holds for all t in [now, until) if nothing more is added
+Errors  none
+Source  dsl/SPEC.md "Windows" and "State"; docs/decisions/0006-entries-and-tiles.md
+"""
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator
+from decimal import Decimal
+from itertools import accumulate
+from operator import sub
+from typing import Any, ClassVar, Self
+
+from tinycdp.dsl.calendar import Days
+from tinycdp.dsl.ir import HOPS_MS, Family
+from tinycdp.model import DAY_MS, NEVER, Instant
+
+#: How many of the newest events are kept one by one: as long as a window holds no more, its edge is exact.
+KEEP = 256
+#: The longest window; a tile older than the longest window it can serve is dropped.
+LONGEST_MS = 400 * DAY_MS
+
+#: n, sum, min, max of some numbers; n is 0 and the others mean nothing where there are none.
+Summary = tuple[int, int, int, int]
+NOTHING: Summary = (0, 0, 0, 0)
+
+#: (ts, message id, value)
+Entry = tuple[Instant, str, Any]
+
+
+def _retention_ms(hop: int) -> int:
+    """How long tiles of one width are of use: until the next width takes over at 60 of its own."""
+    wider = [h for h in HOPS_MS if h > hop]
+    return min(60 * wider[0], LONGEST_MS) if wider else LONGEST_MS
+
+
+_RETENTION_MS = {hop: _retention_ms(hop) for hop in HOPS_MS}
+
+
+class _Log:
+    """The newest events one by one, older ones folded. What a fold is differs: see the three kinds below."""
+
+    family: ClassVar[Family]
+    __slots__ = ("dropped", "tiles", "ts")
+
+    def __init__(self) -> None:
+        self.ts: list[Instant] = []
+        self.dropped: Any = self._empty()
+        self.tiles: dict[int, dict[Instant, Any]] = {}
+
+    def _empty(self) -> Any:
+        raise NotImplementedError
+
+    def _fold(self, summary: Any, entry: Entry) -> Any:
+        raise NotImplementedError
+
+    def _join(self, left: Any, right: Any) -> Any:
+        raise NotImplementedError
+
+    def _insert(self, at: int, entry: Entry) -> None:
+        self.ts.insert(at, entry[0])
+
+    def _pop_oldest(self) -> Entry:
+        return (self.ts.pop(0), "", None)
+
+    def _position(self, entry: Entry) -> int:
+        return bisect_right(self.ts, entry[0])
+
+    def entries(self) -> list[Entry]:
+        return [(ts, "", None) for ts in self.ts]
+
+    # Writing
+
+    def add(self, ts: Instant, message_id: str, value: Any) -> None:
+        """Add one event. The caller has made sure that its message id was never added before."""
+        entry = (ts, message_id, value)
+        last = not self.ts or ts > self.ts[-1]
+        self._insert(len(self.ts) if last else self._position(entry), entry)
+        if len(self.ts) > KEEP:
+            self._drop(self._pop_oldest())
+
+    def _drop(self, entry: Entry) -> None:
+        self.dropped = self._fold(self.dropped, entry)
+        for hop, tiles in self.tiles.items():
+            start = entry[0] // hop * hop
+            tiles[start] = self._fold(tiles[start] if start in tiles else self._empty(), entry)
+
+    def serve(self, hops: tuple[int, ...]) -> bool:
+        """Keep tiles of exactly these widths from now on.
+
+        False where that is too late: events were dropped without them, and only the raw events can tell."""
+        for hop in self.tiles.keys() - set(hops):
+            del self.tiles[hop]
+        missing = [hop for hop in hops if hop not in self.tiles]
+        if missing and self.dropped != self._empty():
+            return False
+        for hop in missing:
+            self.tiles[hop] = {}
+        return True
+
+    def absorb(self, other: Self) -> None:
+        """Merge another profile's state of the same aggregate into this one; both serve the same widths."""
+        self.dropped = self._join(self.dropped, other.dropped)
+        for hop, tiles in other.tiles.items():
+            mine = self.tiles.setdefault(hop, {})
+            for start, summary in tiles.items():
+                mine[start] = self._join(mine[start], summary) if start in mine else summary
+        for entry in other.entries():
+            self.add(*entry)
+
+    # Reading
+
+    def _span(self, window_ms: int, now: Instant) -> tuple[int, int]:
+        """The kept entries of the trailing window, as a slice."""
+        edge, ts = now - window_ms, self.ts
+        first = 0 if not ts or ts[0] > edge else bisect_right(ts, edge)
+        return first, self._end(now)
+
+    def _end(self, now: Instant) -> int:
+        """The index behind the last entry that has happened by `now`: nearly always all of them."""
+        ts = self.ts
+        return len(ts) if not ts or ts[-1] <= now else bisect_right(ts, now)
+
+    def _arrives(self, end: int) -> Instant:
+        """When the next entry of a later instant enters; NEVER but in a history read at a past instant."""
+        return self.ts[end] if end < len(self.ts) else NEVER
+
+    def _tiles_in(self, window_ms: int, hop: int, now: Instant) -> list[Instant]:
+        """The starts of the tiles inside the trailing window, oldest first."""
+        if self.dropped == self._empty():
+            return []
+        edge = (now - window_ms) // hop * hop
+        return sorted(start for start in self.tiles.get(hop, ()) if start >= edge)
+
+
+class Counts(_Log):
+    """When something happened, and nothing else: serves count, exists and rate. A fold is how many."""
+
+    family = Family.COUNT
+    __slots__ = ()
+
+    def _empty(self) -> int:
+        return 0
+
+    def _fold(self, summary: int, entry: Entry) -> int:
+        return summary + 1
+
+    def _join(self, left: int, right: int) -> int:
+        return left + right
+
+    def count(self, window_ms: int | None, hop: int, now: Instant) -> tuple[int, Instant]:
+        """How many events the trailing window holds; window_ms None means since ever."""
+        if window_ms is None:
+            end = self._end(now)
+            return end + self.dropped, self._arrives(end)
+        first, end = self._span(window_ms, now)
+        n, until = end - first, self._arrives(end)
+        if n:
+            until = min(until, self.ts[first] + window_ms)
+        if self.dropped:
+            starts = self._tiles_in(window_ms, hop, now)
+            if starts:
+                tiles = self.tiles[hop]
+                n += sum(tiles[start] for start in starts)
+                until = min(until, starts[0] + hop + window_ms)
+        return n, until
+
+    def falls_below(self, n: int, window_ms: int, now: Instant) -> Instant | None:
+        """When a trailing window that holds n or more events (n >= 1) will hold fewer.
+
+        None where tiles, or entries still to come, make that more than a look-up; the caller then walks."""
+        end = len(self.ts)
+        if n > end or self.dropped or self.ts[-1] > now:
+            return None
+        return self.ts[end - n] + window_ms
+
+
+class _ValuedLog(_Log):
+    """A log whose entries carry a message id and a value."""
+
+    __slots__ = ("ids", "values")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.ids: list[str] = []
+        self.values: list[Any] = []
+
+    def _insert(self, at: int, entry: Entry) -> None:
+        self.ts.insert(at, entry[0])
+        self.ids.insert(at, entry[1])
+        self.values.insert(at, entry[2])
+
+    def _pop_oldest(self) -> Entry:
+        return (self.ts.pop(0), self.ids.pop(0), self.values.pop(0))
+
+    def _position(self, entry: Entry) -> int:
+        low = bisect_left(self.ts, entry[0])
+        return bisect_left(self.ids, entry[1], low, bisect_right(self.ts, entry[0], low))
+
+    def entries(self) -> list[Entry]:
+        return list(zip(self.ts, self.ids, self.values, strict=True))
+
+
+class Numbers(_ValuedLog):
+    """Numbers with their instants: serves sum, avg, min and max. A fold is a Summary."""
+
+    family = Family.NUMBER
+    __slots__ = ()
+
+    def _empty(self) -> Summary:
+        return NOTHING
+
+    def _fold(self, summary: Summary, entry: Entry) -> Summary:
+        value = entry[2]
+        return self._join(summary, (1, value, value, value))
+
+    def _join(self, left: Summary, right: Summary) -> Summary:
+        if not left[0]:
+            return right
+        if not right[0]:
+            return left
+        return (left[0] + right[0], left[1] + right[1], min(left[2], right[2]), max(left[3], right[3]))
+
+    def summary(self, window_ms: int | None, hop: int, now: Instant) -> tuple[Summary, Instant]:
+        """n, sum, min and max of the trailing window; window_ms None means since ever."""
+        if window_ms is None:
+            end = self._end(now)
+            return self._join(self.dropped, self._summarise(0, end)), self._arrives(end)
+        first, end = self._span(window_ms, now)
+        summary, until = self._summarise(first, end), self._arrives(end)
+        if first < end:
+            until = min(until, self.ts[first] + window_ms)
+        starts = self._tiles_in(window_ms, hop, now)
+        if starts:
+            until = min(until, starts[0] + hop + window_ms)
+            for start in starts:
+                summary = self._join(summary, self.tiles[hop][start])
+        return summary, until
+
+    def trail(self, window_ms: int | None, hop: int, now: Instant) -> Iterator[tuple[Instant, Summary]]:
+        """The summary now, then after each instant at which it changes, until the window is empty.
+
+        Costs one pass over the window however far it is followed."""
+        if window_ms is None or (self.ts and self.ts[-1] > now):
+            at = now
+            while at < NEVER:
+                summary, until = self.summary(window_ms, hop, at)
+                yield at, summary
+                at = until
+            return
+        first, end = self._span(window_ms, now)
+        starts = self._tiles_in(window_ms, hop, now)
+        # Suffixes: item i is the fold of the newest i entries, or of the newest i tiles.
+        newest = self.values[first:end][::-1]
+        sums = list(accumulate(newest, initial=0))
+        lows, highs = list(accumulate(newest, min)), list(accumulate(newest, max))
+        folded = list(accumulate((self.tiles[hop][s] for s in reversed(starts)), self._join, initial=NOTHING))
+        leaving = [(ts + window_ms, 1, 0) for ts in self.ts[first:end]]
+        leaving += [(start + hop + window_ms, 0, 1) for start in starts]
+        leaving.sort()
+        at, kept, tiled = now, len(newest), len(starts)
+        for instant, entries, tiles in leaving:
+            if instant != at:
+                own = (kept, sums[kept], lows[kept - 1], highs[kept - 1]) if kept else NOTHING
+                yield at, self._join(folded[tiled], own)
+            at, kept, tiled = instant, kept - entries, tiled - tiles
+        yield at, NOTHING
+
+    def _summarise(self, first: int, end: int) -> Summary:
+        values = self.values[first:end]
+        return (len(values), sum(values), min(values), max(values)) if values else NOTHING
+
+    def spread(self, start_ms: int, end_ms: int, hop: int, now: Instant) -> tuple[Summary, Instant]:
+        """n, sum, min and max between two edges, where extremes need membership rather than a difference.
+
+        Both edges round what was dropped down to tiles of the older edge's width."""
+        summary = self._summarise(bisect_right(self.ts, now - start_ms), bisect_right(self.ts, now - end_ms))
+        moves = [ts + edge for ts in self.ts for edge in (start_ms, end_ms)]
+        oldest, newest = (now - start_ms) // hop * hop, (now - end_ms) // hop * hop
+        for start, tile in self.tiles.get(hop, {}).items():
+            moves += [start + hop + edge for edge in (start_ms, end_ms)]
+            if oldest <= start < newest:
+                summary = self._join(summary, tile)
+        return summary, min((at for at in moves if at > now), default=NEVER)
+
+
+class Values(_ValuedLog):
+    """Values of any type with their instants: serves first and last.
+
+    A fold is the earliest entry of what was dropped: nothing dropped can be the last."""
+
+    family = Family.VALUE
+    __slots__ = ()
+
+    def _empty(self) -> None:
+        return None
+
+    def _fold(self, summary: Entry | None, entry: Entry) -> Entry | None:
+        return self._join(summary, entry)
+
+    def _join(self, left: Entry | None, right: Entry | None) -> Entry | None:
+        if left is None or right is None:
+            return left or right
+        return min(left, right, key=lambda entry: (entry[0], entry[1]))
+
+    def _entry(self, index: int) -> Entry:
+        return (self.ts[index], self.ids[index], self.values[index])
+
+    def last(self, window_ms: int | None, now: Instant) -> tuple[Entry | None, Instant]:
+        """The newest entry of the trailing window, None where it is empty."""
+        end = self._end(now)
+        arrives = self._arrives(end)
+        if not end:
+            return None, arrives
+        newest = self._entry(end - 1)
+        if window_ms is None:
+            return newest, arrives
+        leaves = newest[0] + window_ms
+        return (newest, min(leaves, arrives)) if leaves > now else (None, arrives)
+
+    def first(self, window_ms: int | None, hop: int, now: Instant) -> tuple[Entry | None, Instant]:
+        """The oldest entry of the trailing window, None where it is empty."""
+        if window_ms is None:
+            end = self._end(now)
+            oldest = self.dropped or (self._entry(0) if end else None)
+            return oldest, NEVER if oldest else self._arrives(end)
+        starts = self._tiles_in(window_ms, hop, now)
+        if starts:
+            return self.tiles[hop][starts[0]], starts[0] + hop + window_ms
+        index, end = self._span(window_ms, now)
+        if index < end:
+            return self._entry(index), self.ts[index] + window_ms
+        return None, self._arrives(end)
+
+
+class DayMap:
+    """On which local days something happened: serves unique_days and streak_days.
+
+    Bit i of `bits` stands for the day `base + i`; base is the earliest day."""
+
+    family: ClassVar[Family] = Family.DAYS
+    __slots__ = ("base", "bits")
+
+    def __init__(self) -> None:
+        self.base = 0
+        self.bits = 0
+
+    def add_day(self, day: int) -> None:
+        if not self.bits:
+            self.base, self.bits = day, 1
+        elif day >= self.base:
+            self.bits |= 1 << (day - self.base)
+        else:
+            self.base, self.bits = day, (self.bits << (self.base - day)) | 1
+
+    def absorb(self, other: "DayMap") -> None:
+        if not self.bits:
+            self.base, self.bits = other.base, other.bits
+        elif other.bits:
+            base = min(self.base, other.base)
+            self.bits = (self.bits << (self.base - base)) | (other.bits << (other.base - base))
+            self.base = base
+
+    def serve(self, hops: tuple[int, ...]) -> bool:
+        return True
+
+    def unique_days(self, days: int, calendar: Days, now: Instant) -> tuple[int, Instant]:
+        """How many local dates in [today − days + 1, today] have an event."""
+        today = calendar.day(now)
+        oldest = today - days + 1
+        inside = self.bits >> (oldest - self.base) if oldest > self.base else self.bits
+        n = inside.bit_count()
+        if not n:
+            return 0, NEVER
+        first = max(oldest, self.base) + (inside & -inside).bit_length() - 1
+        return n, calendar.first_instant(first + days)
+
+    def streak_days(self, calendar: Days, now: Instant) -> tuple[int, Instant]:
+        """How many days in a row, ending today, or yesterday where today has nothing yet."""
+        if not self.bits:
+            return 0, NEVER
+        newest = self.base + self.bits.bit_length() - 1
+        if newest < calendar.day(now) - 1:
+            return 0, NEVER
+        # The run of ones at the top: the first zero below them ends it.
+        gaps = ~self.bits & ((1 << self.bits.bit_length()) - 1)
+        return self.bits.bit_length() - gaps.bit_length(), calendar.first_instant(newest + 2)
+
+
+class Extent:
+    """The first and last instant of something: serves first_at, last_at and the *_ago of an event."""
+
+    family: ClassVar[Family] = Family.SPAN
+    __slots__ = ("first", "last")
+
+    def __init__(self) -> None:
+        self.first: Instant | None = None
+        self.last: Instant | None = None
+
+    def add_instant(self, ts: Instant) -> None:
+        if self.first is None or ts < self.first:
+            self.first = ts
+        if self.last is None or ts > self.last:
+            self.last = ts
+
+    def absorb(self, other: "Extent") -> None:
+        for ts in (other.first, other.last):
+            if ts is not None:
+                self.add_instant(ts)
+
+    def serve(self, hops: tuple[int, ...]) -> bool:
+        return True
+
+
+State = Counts | Numbers | Values | DayMap | Extent
+_STATES: dict[str, type[State]] = {kind.family.value: kind for kind in (Counts, Numbers, Values, DayMap, Extent)}
+
+
+def empty(family: Family) -> State:
+    """The state of an aggregate nothing was added to."""
+    return _STATES[family.value]()
+
+
+# Encoding. Entries are stored as differences, tiles without those that no window can reach any more; pruning is
+# relative to the newest entry, so that it too is a function of the set.
+
+
+def pack(state: State) -> list[Any]:
+    """The state as lists and numbers that msgpack takes; `unpack` reads it back."""
+    match state:
+        case DayMap():
+            return [state.family.value, state.base, state.bits.to_bytes((state.bits.bit_length() + 7) // 8, "little")]
+        case Extent():
+            return [state.family.value, state.first, state.last]
+    ts = state.ts
+    deltas = [ts[0], *map(sub, ts[1:], ts)] if ts else []
+    if not state.tiles or state.dropped == state._empty():
+        tiles: dict[int, Any] = {hop: {} for hop in state.tiles}
+    else:
+        tiles = {
+            hop: {start: tile for start, tile in kept.items() if start + hop + _RETENTION_MS[hop] > ts[-1]}
+            for hop, kept in state.tiles.items()
+        }
+    match state:
+        case Values():
+            values = [_pack_value(value) for value in state.values]
+            dropped = state.dropped and _pack_entry(state.dropped)
+            tiles = {hop: {start: _pack_entry(entry) for start, entry in kept.items()} for hop, kept in tiles.items()}
+            return [state.family.value, deltas, dropped, tiles, state.ids, values]
+        case Numbers():
+            numbers = [_pack_int(value) for value in state.values]
+            tiles = {hop: {s: [*map(_pack_int, tile)] for s, tile in kept.items()} for hop, kept in tiles.items()}
+            return [state.family.value, deltas, [*map(_pack_int, state.dropped)], tiles, state.ids, numbers]
+        case _:
+            return [state.family.value, deltas, state.dropped, tiles]
+
+
+def unpack(packed: list[Any]) -> State:
+    state = _STATES[packed[0]]()
+    match state:
+        case DayMap():
+            state.base, state.bits = packed[1], int.from_bytes(packed[2], "little")
+            return state
+        case Extent():
+            state.first, state.last = packed[1], packed[2]
+            return state
+    state.ts = list(accumulate(packed[1]))
+    state.dropped, state.tiles = packed[2], packed[3]
+    match state:
+        case Values():
+            state.ids, state.values = packed[4], [_unpack_value(value) for value in packed[5]]
+            state.dropped = packed[2] and _unpack_entry(packed[2])
+            state.tiles = {hop: {s: _unpack_entry(e) for s, e in kept.items()} for hop, kept in packed[3].items()}
+        case Numbers():
+            state.ids, state.values = packed[4], [*map(int, packed[5])]
+            state.dropped = tuple(map(int, packed[2]))
+            state.tiles = {hop: {s: tuple(map(int, t)) for s, t in kept.items()} for hop, kept in packed[3].items()}
+    return state
+
+
+_INT64 = 2**63
+
+
+def _pack_int(value: int) -> int | str:
+    """msgpack's integers end at 64 bits; ours do not."""
+    return value if -_INT64 <= value < _INT64 else str(value)
+
+
+def _pack_value(value: Any) -> Any:
+    if type(value) is Decimal:
+        return [str(value)]
+    return [str(value), 0] if type(value) is int and not -_INT64 <= value < _INT64 else value
+
+
+def _unpack_value(value: Any) -> Any:
+    if type(value) is list:
+        return Decimal(value[0]) if len(value) == 1 else int(value[0])
+    return value
+
+
+def _pack_entry(entry: Entry) -> list[Any]:
+    return [entry[0], entry[1], _pack_value(entry[2])]
+
+
+def _unpack_entry(packed: list[Any]) -> Entry:
+    return (packed[0], packed[1], _unpack_value(packed[2]))
