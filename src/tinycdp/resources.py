@@ -4,14 +4,19 @@ Shape   in a checkout they lie beside src/, where people read them; in a wheel, 
 """
 
 from pathlib import Path
-from typing import Literal
 
 _PACKAGE = Path(__file__).resolve().parent
 
 
-def folder(name: Literal["migrations", "dsl"]) -> Path:
+def folder(name: str) -> Path:
     """The folder `name`; FileNotFoundError where the installation lacks it."""
     for candidate in (_PACKAGE / "_data" / name, _PACKAGE.parents[1] / name):
         if candidate.is_dir():
             return candidate
     raise FileNotFoundError(f"this installation of TinyCDP has no {name} folder; install it again")
+
+
+def read_text(path: str) -> str:
+    """The text of one resource, named as in the repository: read_text("dsl/grammar.lark")."""
+    top, _, rest = path.partition("/")
+    return (folder(top) / rest).read_text(encoding="utf-8")
