@@ -1,0 +1,180 @@
+"""From the bytes of a request to JSON: inflated, bounded and made storable.
+
+Shape   read_body (inflate) -> clean (make storable) -> decode_json, or a decoder of an adapter through `decode`
+Units   limits in bytes
+Laws    memory is bounded by `limit`, whatever the compressed body claims to hold
+        numbers are exact: integers stay int, everything else is a Decimal
+        what decodes can be stored in Postgres: no U+0000, no half surrogate pair, no number it cannot hold
+Errors  InvalidInput with a code of `BodyFault`; TooLarge for BODY_TOO_LARGE
+Source  docs/reference/tracking.md "Bodies"
+"""
+
+import re
+import zlib
+from decimal import Decimal, InvalidOperation
+from enum import StrEnum
+from typing import Any, TypeVar
+
+import msgspec
+
+from tinycdp.errors import InvalidInput, TooLarge
+
+T = TypeVar("T")
+
+BODY_LIMIT = 4 * 1024 * 1024
+
+#: The language holds 38 digits, 9 of them fractional: magnitudes from here on have no value in it.
+NUMBER_LIMIT_EXPONENT = 29
+NUMBER_LIMIT = 10**NUMBER_LIMIT_EXPONENT
+
+# A double's smallest magnitude is 5e-324; anything under this is zero to every client that computes in doubles.
+_SMALLEST_EXPONENT = -400
+_NUMBER_MAX_CHARACTERS = 1_000
+
+_GZIP_MAGIC = b"\x1f\x8b"
+_UTF8_BOM = b"\xef\xbb\xbf"
+
+
+class BodyFault(StrEnum):
+    """Why a whole body was refused."""
+
+    INVALID_GZIP = "INVALID_GZIP"
+    UNSUPPORTED_ENCODING = "UNSUPPORTED_ENCODING"
+    BODY_TOO_LARGE = "BODY_TOO_LARGE"
+    INVALID_JSON = "INVALID_JSON"
+    INVALID_BODY = "INVALID_BODY"
+    NUMBER_OUT_OF_RANGE = "NUMBER_OUT_OF_RANGE"
+    TOO_DEEP = "TOO_DEEP"
+    TOO_MANY_EVENTS = "TOO_MANY_EVENTS"
+
+
+def read_body(raw: bytes, content_encoding: str | None, limit: int = BODY_LIMIT) -> bytes:
+    """The body as its sender wrote it, inflated where it is gzip by header or by its first two bytes.
+
+    Browsers' SDKs send gzip as text/plain without a header, and no JSON text begins with those two bytes.
+    """
+    if len(raw) > limit:
+        raise _too_large(limit)
+    encoding = (content_encoding or "").strip().lower()
+    if encoding in {"gzip", "x-gzip"} or raw.startswith(_GZIP_MAGIC):
+        return _inflate(raw, limit)
+    if encoding not in {"", "identity"}:
+        raise InvalidInput(
+            BodyFault.UNSUPPORTED_ENCODING,
+            f"Content-Encoding {encoding[:40]!r} is not read here: send gzip or nothing.",
+        )
+    return raw
+
+
+def decode_json(raw: bytes) -> Any:
+    """The value of a JSON text, numbers exact."""
+    return decode(_JSON, clean(raw))
+
+
+def clean(raw: bytes) -> bytes:
+    """The same JSON text without a byte order mark, and with U+FFFD for every escaped U+0000.
+
+    Postgres stores no U+0000. Replacing it keeps the event; refusing it would lose one for a stray byte.
+    """
+    if raw.startswith(_UTF8_BOM):
+        raw = raw[len(_UTF8_BOM) :]
+    return _replace_unstorable(raw) if b"\\u0000" in raw else raw
+
+
+def decode(decoder: "msgspec.json.Decoder[T]", raw: bytes) -> T:
+    """What the decoder reads in a clean text, or InvalidInput naming the place."""
+    try:
+        return _decode(decoder, raw)
+    except msgspec.DecodeError:
+        # Browsers cut strings in the middle of an emoji and then send half a surrogate pair, which is not Unicode.
+        # The replacement is as long as what it replaces, so offsets stay true.
+        replaced = _replace_unstorable(raw)
+    try:
+        return _decode(decoder, replaced)
+    except msgspec.DecodeError as error:
+        reason, _, place = str(error).removeprefix("JSON is malformed: ").partition(" (byte ")
+        raise _malformed(raw, int(place.rstrip(")")) if place else len(raw), reason) from None
+
+
+def number(text: str) -> Decimal:
+    """The exact value of a JSON number with a point or an exponent; ValueError where it cannot be held."""
+    try:
+        value = Decimal(text)
+    except InvalidOperation:  # an exponent beyond what decimal itself can represent
+        value = Decimal("-Infinity") if "e-" not in text.lower() else Decimal(0)
+    if not value:
+        return Decimal(0)
+    if not value.is_finite() or value.adjusted() >= NUMBER_LIMIT_EXPONENT or len(text) > _NUMBER_MAX_CHARACTERS:
+        raise ValueError(f"number out of range: {text[:40]}")
+    return value if value.adjusted() > _SMALLEST_EXPONENT else Decimal(0)
+
+
+_JSON: "msgspec.json.Decoder[Any]" = msgspec.json.Decoder(float_hook=number)
+
+
+def _inflate(raw: bytes, limit: int) -> bytes:
+    inflater = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
+    try:
+        # One byte beyond the limit is enough to know; the rest of a bomb is never inflated.
+        body = inflater.decompress(raw, limit + 1)
+    except zlib.error as error:
+        raise InvalidInput(BodyFault.INVALID_GZIP, f"The body is not valid gzip: {error}.") from None
+    if len(body) > limit:
+        raise _too_large(limit)
+    if not inflater.eof:
+        raise InvalidInput(BodyFault.INVALID_GZIP, "The gzip body is truncated.")
+    if inflater.unused_data:
+        raise InvalidInput(BodyFault.INVALID_GZIP, "The gzip body is followed by other bytes.")
+    return body
+
+
+def _too_large(limit: int) -> TooLarge:
+    return TooLarge(
+        BodyFault.BODY_TOO_LARGE, f"The body is larger than {limit} bytes: send smaller batches.", limit=limit
+    )
+
+
+def _decode(decoder: "msgspec.json.Decoder[T]", raw: bytes) -> T:
+    try:
+        return decoder.decode(raw)
+    except RecursionError:
+        raise InvalidInput(BodyFault.TOO_DEEP, "The JSON is nested too deeply.") from None
+    except UnicodeDecodeError:
+        raise _invalid_utf8(raw) from None
+    except msgspec.ValidationError as error:
+        code = BodyFault.NUMBER_OUT_OF_RANGE if "out of range" in str(error) else BodyFault.INVALID_BODY
+        raise InvalidInput(code, str(error)) from None
+
+
+def _invalid_utf8(raw: bytes) -> InvalidInput:
+    try:
+        raw.decode()
+        offset = 0
+    except UnicodeDecodeError as error:
+        offset = error.start
+    return _malformed(raw, offset, "invalid UTF-8")
+
+
+def _malformed(raw: bytes, offset: int, reason: str) -> InvalidInput:
+    line = raw.count(b"\n", 0, offset) + 1
+    column = offset - raw.rfind(b"\n", 0, offset)
+    return InvalidInput(
+        BodyFault.INVALID_JSON,
+        f"The body is not JSON: {reason} at byte {offset} (line {line}, column {column}).",
+        byte=offset,
+        line=line,
+        column=column,
+    )
+
+
+# An odd run of backslashes before the "u" makes an escape; an even one is text. Possessive, so that a flood of
+# backslashes costs one pass; whole pairs are matched too, so that neither half of one is taken for a lone half.
+_ESCAPE = re.compile(
+    rb"(?<!\\)((?:\\\\)*+)"
+    rb"(?:(\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2})"
+    rb"|\\u(?:0000|[dD][89a-fA-F][0-9a-fA-F]{2}))"
+)
+
+
+def _replace_unstorable(raw: bytes) -> bytes:
+    return _ESCAPE.sub(lambda found: found[0] if found[2] else found[1] + b"\\ufffd", raw)

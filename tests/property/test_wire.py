@@ -1,0 +1,154 @@
+"""Laws of the wire: nothing a client sends makes anything but messages and reasons."""
+
+import gzip
+import json
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tinycdp.api.wire.body import read_body
+from tinycdp.api.wire.canonical import EARLIEST, Parsed, Refused, Reject, identifier
+from tinycdp.api.wire.seeds import parse_collect, parse_pulse
+from tinycdp.api.wire.segment import KINDS, parse_batch, parse_single, write_key_of
+from tinycdp.errors import InvalidInput
+from tinycdp.model import STRENGTH
+
+NOW = 1_780_000_000_000
+
+scalars = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.integers(-(10**40), 10**40),
+    st.floats(allow_nan=False, allow_infinity=False),
+    st.text(st.characters()),  # surrogates included
+    st.sampled_from(
+        ["", "undefined", "2026-05-28T20:26:40Z", "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00"]
+    ),
+)
+values = st.recursive(
+    scalars, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=5), inner, max_size=4)
+)
+fields = st.sampled_from(
+    [
+        "type", "messageId", "userId", "anonymousId", "deviceId", "externalId", "distinct_id", "event", "name",
+        "category", "properties", "props", "traits", "groupId", "previousId", "originalTimestamp", "timestamp", "ts",
+        "sentAt", "context", "integrations", "idempotencyKey", "writeKey", "batch", "event_id", "event_name", "user",
+        "user_id", "session_id",
+    ]
+)  # fmt: skip
+instants = st.integers(-(10**14), 10**15)
+# Mostly well-formed, so that every field is reached behind the ones before it.
+events = st.fixed_dictionaries(
+    {"type": st.sampled_from([*KINDS, "order"]), "userId": st.sampled_from(["u1", 7, "undefined", None])},
+    optional={
+        "event": st.sampled_from(["a", ""]),
+        "groupId": scalars,
+        "previousId": scalars,
+        "timestamp": instants | scalars,
+        "sentAt": instants | scalars,
+        "messageId": scalars,
+        "context": st.dictionaries(st.sampled_from(["traits", "externalIds", "active", "groupId"]), values),
+        "properties": st.dictionaries(st.text(max_size=5), values, max_size=4),
+        "traits": values,
+    },
+)
+anything = values | events | st.dictionaries(fields, values | events, max_size=6) | st.lists(events, max_size=5)
+bodies = st.one_of(
+    anything.map(lambda value: json.dumps(value).encode()),
+    st.lists(values | events, max_size=6).map(lambda batch: json.dumps({"batch": batch}).encode()),
+    st.binary(max_size=60),
+    st.binary(max_size=20).map(lambda noise: b'{"batch":[{"type":"track","userId":"u","event":"' + noise + b'"}]}'),
+)
+
+PARSERS = [
+    parse_batch,
+    parse_collect,
+    parse_pulse,
+    *(lambda body, now, kind=kind: parse_single(kind, body, now) for kind in KINDS.values()),
+]
+
+
+def outcomes(body: bytes) -> list[Parsed]:
+    """What each parser makes of it. Any exception but InvalidInput fails the test."""
+    found = []
+    for parse in PARSERS:
+        try:
+            found.append(parse(body, NOW))
+        except InvalidInput as error:
+            assert error.code
+            assert error.message
+    return found
+
+
+@settings(max_examples=150, deadline=None)
+@given(bodies)
+def test_any_body_gives_messages_and_reasons_or_invalid_input(body: bytes) -> None:
+    write_key_of(body)
+    for parsed in outcomes(body):
+        for message in parsed.messages:
+            assert EARLIEST <= message.occurred_at <= message.received_at == NOW
+            assert message.message_id
+            assert message.aliases
+            ranks = [STRENGTH.get(alias.kind, len(STRENGTH)) for alias in message.aliases]
+            assert ranks == sorted(ranks)
+            assert len(set(message.aliases)) == len(message.aliases)
+            assert (message.previous is None) or message.kind == "alias"
+            assert (message.group_id is not None) or message.kind != "group"
+            assert bool(message.name) == (message.kind in {"track", "page", "screen"})
+            # What is stored is Unicode without U+0000.
+            stored = json.dumps([message.aliases, message.name, message.properties, message.context], default=str)
+            assert "\\u0000" not in stored.replace("\\\\", "")
+            msgspec.json.encode(message)
+        for rejection in parsed.rejections:
+            assert rejection.code in set(Reject)
+            assert rejection.path.startswith("$")
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(events, max_size=8))
+def test_a_bad_event_never_takes_its_neighbours(batch: list[Any]) -> None:
+    parsed = parse_batch(json.dumps({"batch": batch}).encode(), NOW)
+    assert len(parsed.messages) + len(parsed.rejections) == len(batch)
+    places = [int(rejection.path.partition("[")[2].partition("]")[0]) for rejection in parsed.rejections]
+    assert places == sorted(places)
+    for index, event in enumerate(batch):
+        alone = parse_batch(json.dumps([event]).encode(), NOW)
+        assert bool(alone.rejections) == (index in places)
+
+
+@settings(max_examples=200, deadline=None)
+@given(instants, st.none() | instants)
+def test_clamping(original: int, sent: int | None) -> None:
+    event = {"userId": "u", "event": "e", "timestamp": original, "sentAt": sent}
+    parsed = parse_single("track", json.dumps(event).encode(), NOW)
+    for rejection in parsed.rejections:
+        assert rejection.code in {Reject.TIMESTAMP_OUT_OF_RANGE, Reject.INVALID_TIMESTAMP}
+    for message in parsed.messages:
+        assert message.original_at is not None
+        claimed = message.original_at if message.sent_at is None else NOW - (message.sent_at - message.original_at)
+        assert message.occurred_at == min(claimed, NOW)
+        assert message.future == (claimed > NOW)
+
+
+@given(st.text() | st.integers(-(10**28), 10**28) | st.decimals(-(10**9), 10**9, places=6).map(Decimal))
+def test_identifiers_are_stable(value: Any) -> None:
+    try:
+        once = identifier(value, ".userId")
+    except Refused:
+        return
+    assert once is None or identifier(once, ".userId") == once
+    if type(value) is int:
+        assert identifier(Decimal(value), ".userId") == identifier(Decimal(f"{value}.0"), ".userId") == once
+
+
+@given(st.binary(max_size=200))
+def test_inflating_is_the_inverse_of_gzip_and_bounded(raw: bytes) -> None:
+    assert read_body(gzip.compress(raw), "gzip", limit=200 + 100) == raw
+    try:
+        read_body(b"\x1f\x8b" + raw, None, limit=300)
+    except InvalidInput as error:
+        assert error.code in {"INVALID_GZIP", "BODY_TOO_LARGE"}
