@@ -58,6 +58,20 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     snapshot_cache_size: Annotated[int, Meta(ge=1, description="profiles kept in memory per process")] = 100_000
     drain_seconds: Annotated[int, Meta(ge=1, description="longest wait for requests in flight when stopping")] = 15
 
+    @property
+    def local_host(self) -> str:
+        """A host this machine reaches the server by."""
+        return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)
+
+    @property
+    def url(self) -> str:
+        """The server's address, as seen from this machine."""
+        return (
+            f"http://[{self.local_host}]:{self.port}"
+            if ":" in self.local_host
+            else f"http://{self.local_host}:{self.port}"
+        )
+
     def __repr__(self) -> str:
         return f"Settings({', '.join(f'{name}={value}' for name, value in describe(self).items())})"
 

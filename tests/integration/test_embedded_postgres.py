@@ -269,7 +269,7 @@ async def _read(server: EmbeddedPostgres) -> object:
 
 def _living(folder: Path) -> list[str]:
     """Command lines of processes that mention the folder, ours aside."""
-    listed = subprocess.run(["ps", "-eo", "pid=,args="], capture_output=True, text=True, check=True).stdout
+    listed = subprocess.run(["ps", "-Awwo", "pid=,args="], capture_output=True, text=True, check=True).stdout
     return [line for line in listed.splitlines() if str(folder) in line and int(line.split()[0]) != os.getpid()]
 
 

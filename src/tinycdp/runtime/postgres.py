@@ -37,6 +37,7 @@ import msgspec
 
 from tinycdp.errors import Unavailable
 from tinycdp.runtime.processes import Identity, spawn, unprivileged_user
+from tinycdp.settings import Settings
 
 OLDEST_MAJOR = 15
 DATABASE = "tinycdp"
@@ -73,6 +74,7 @@ _CONFIG = {
     # Nothing replicates this server: no WAL senders, and the least WAL. Backups are pg_dump's.
     "wal_level": "minimal",
     "max_wal_senders": "0",
+    "max_logical_replication_workers": "0",
     # Rare checkpoints: after each one the first touch of a page writes it whole to the WAL. Costs disk, not safety.
     "max_wal_size": "2GB",
     "checkpoint_timeout": "15min",
@@ -158,6 +160,17 @@ class EmbeddedPostgres:
             self._launch(binaries, identity, alive_lock)
         finally:
             os.close(alive_lock)  # from here only the server holds it
+
+    def tend(self) -> None:
+        """The server runs again if it had died; one that was another process's becomes ours when its owner has gone."""
+        if self.attached:
+            lock = _try_lock(self.data_dir / "postgres.owner.lock")
+            if lock is None:
+                return
+            self._owner_lock, self.attached = lock, False
+            self.start()
+        elif self.process is None or self.process.poll() is not None:
+            self.start()
 
     def stop(self) -> None:
         """The server is down after a checkpoint, so that the next start needs no recovery; nothing when attached."""
@@ -303,7 +316,7 @@ class EmbeddedPostgres:
             with contextlib.suppress(OSError):
                 return pid if os.path.samefile(f"/proc/{pid}/cwd", self.cluster) else None
             return None
-        listed = subprocess.run(["ps", "-o", "command=", "-p", str(pid)], capture_output=True, check=False, text=True)
+        listed = subprocess.run(["ps", "-wwo", "command=", "-p", str(pid)], capture_output=True, check=False, text=True)
         return pid if str(self.cluster) in listed.stdout else None
 
     def _pid_file(self) -> list[str]:
@@ -323,6 +336,16 @@ class EmbeddedPostgres:
                 " as an ordinary user, or set DATABASE_URL."
             )
         return Unavailable("postgres.start", "\n  ".join([f"{what} ({log}):", *tail]) + hint)
+
+
+@contextlib.contextmanager
+def reachable(settings: Settings) -> Iterator[Settings]:
+    """Settings whose `database_url` answers: as given, or of the embedded server, run or attached to meanwhile."""
+    if settings.database_url:
+        yield settings
+    else:
+        with EmbeddedPostgres(settings.data_dir, binaries=settings.postgres_bin) as server:
+            yield msgspec.structs.replace(settings, database_url=server.dsn)
 
 
 def find_binaries(wanted: str | None, cluster: Path) -> Binaries:

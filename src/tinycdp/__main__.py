@@ -1,0 +1,305 @@
+"""The command line: `tinycdp COMMAND`, one function per command.
+
+Shape   every command reads settings from the environment; options override them
+Errors  status 0 done · 1 it failed, and stderr says why and what to do · 2 the command line or a setting is wrong
+Source  docs/reference/cli.md documents every command; a test holds the two together
+"""
+
+# ruff: noqa: PLC0415 - a command imports what it needs: `check` and `--help` answer without loading a web server
+
+import argparse
+import asyncio
+import json
+import logging
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from tinycdp import settings as settings_module
+from tinycdp.errors import InvalidInput, TinyCDPError
+from tinycdp.runtime import clock
+from tinycdp.settings import Settings
+
+# What the command line calls a scope set; finer scopes are named in full.
+_SCOPES = ("admin", "write", "read")
+# Events in one request of `seed`: well under the limits of one batch.
+_SEED_BATCH = 200
+
+Command = Callable[[argparse.Namespace, Settings], int]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and answer its exit status."""
+    arguments = build_parser().parse_args(argv)
+    signal.signal(signal.SIGTERM, _exit_cleanly)
+    try:
+        settings = settings_module.load(os.environ)
+        options = {
+            name: getattr(arguments, name, None) for name in ("host", "port", "workers", "data_dir", "environment")
+        }
+        settings = settings_module.override(settings, **options)
+    except InvalidInput as wrong:
+        return _complain(wrong, status=2)
+    logging.basicConfig(
+        level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s %(message)s", stream=sys.stderr
+    )
+    command: Command = arguments.command
+    try:
+        return command(arguments, settings)
+    except TinyCDPError as failure:
+        return _complain(failure, status=1)
+    except BrokenPipeError:  # the reader of our output has seen enough, as in `tinycdp eval … | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except KeyboardInterrupt:
+        return 130
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The parser of the whole command line; each sub-parser's `command` is the function that runs it."""
+    parser = argparse.ArgumentParser(prog="tinycdp", description="Real-time traits, segments and decisions.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    data = argparse.ArgumentParser(add_help=False)
+    data.add_argument("--data-dir", metavar="DIR", help="folder of the embedded Postgres (TINYCDP_DATA_DIR)")
+    scoped = argparse.ArgumentParser(add_help=False, parents=[data])
+    scoped.add_argument("--environment", metavar="KEY", help="environment to act on (TINYCDP_ENVIRONMENT)")
+
+    def add(name: str, command: Command, text: str, parent: argparse.ArgumentParser | None) -> argparse.ArgumentParser:
+        made = commands.add_parser(name, help=text, description=text, parents=[parent] if parent else [])
+        made.set_defaults(command=command)
+        return made
+
+    serve = add("serve", run_serve, "run the HTTP server, with Postgres and the worker unless --role api", data)
+    serve.add_argument("--host", help="address to listen on (TINYCDP_HOST)")
+    serve.add_argument("--port", help="port to listen on (TINYCDP_PORT)")
+    serve.add_argument("--workers", help="HTTP processes (TINYCDP_WORKERS)")
+    serve.add_argument("--role", choices=("all", "api"), default="all", help="api: only the HTTP server")
+    serve.add_argument("--demo", action="store_true", help="fill an empty database with the example shop")
+
+    add("work", run_work, "run the background worker", data)
+    add("migrate", run_migrate, "bring the database's schema up to date, and make the first keys", data)
+
+    seed = add("seed", run_seed, "send the example shop's events to a running server", None)
+    seed.add_argument("--url", help="the server's address; without it, the one of these settings")
+    seed.add_argument("--key", help="a write key (TINYCDP_BOOTSTRAP_WRITE_KEY)")
+    seed.add_argument("--until", type=int, metavar="MS", help="instant of the last event, in ms UTC; now by default")
+
+    key = add("key", run_key_list, "create, list and revoke API keys", None)
+    keys = key.add_subparsers(required=True, metavar="ACTION")
+    create = keys.add_parser("create", help="make a key and print it, once", parents=[scoped])
+    create.add_argument(
+        "--scope", action="append", required=True, metavar="SCOPE", help=", ".join(_SCOPES) + " or finer"
+    )
+    create.add_argument("--name", default="command line", help="what the key is for")
+    create.set_defaults(command=run_key_create)
+    listing = keys.add_parser("list", help="print the environment's keys, without their secret", parents=[scoped])
+    listing.set_defaults(command=run_key_list)
+    revoke = keys.add_parser("revoke", help="end a key's validity", parents=[scoped])
+    revoke.add_argument("prefix", help="the key's readable beginning, as `key list` prints it")
+    revoke.set_defaults(command=run_key_revoke)
+
+    apply = add("apply", run_apply, "make the environment's definitions those of the files, and print the plan", scoped)
+    apply.add_argument("files", nargs="+", type=Path, metavar="FILE", help="definitions, JSON or YAML")
+
+    check = add("check", run_check, "check definitions without a database", None)
+    check.add_argument("files", nargs="+", type=Path, metavar="FILE", help="definitions, JSON or YAML")
+
+    evaluate = add("eval", run_eval, "evaluate cases: one JSON document in, one out, per line", None)
+    evaluate.add_argument("files", nargs="*", type=Path, metavar="FILE", help="JSON lines; standard input by default")
+
+    add("doctor", run_doctor, "check this installation and say what to mend", data)
+    return parser
+
+
+def run_serve(arguments: argparse.Namespace, settings: Settings) -> int:
+    from tinycdp.runtime.serve import serve
+
+    return serve(settings, arguments.role, demo=arguments.demo)
+
+
+def run_work(arguments: argparse.Namespace, settings: Settings) -> int:
+    from tinycdp.runtime.postgres import reachable
+    from tinycdp.runtime.worker import run
+
+    with reachable(settings) as reached:
+        asyncio.run(run(reached))
+    return 0
+
+
+def run_migrate(arguments: argparse.Namespace, settings: Settings) -> int:
+    from tinycdp.runtime.postgres import reachable
+    from tinycdp.runtime.startup import prepare
+
+    with reachable(settings) as reached:
+        applied = asyncio.run(prepare(reached, clock.now()))
+    print("\n".join(f"applied {name}" for name in applied) or "the schema is up to date")
+    return 0
+
+
+def run_seed(arguments: argparse.Namespace, settings: Settings) -> int:
+    from tinycdp.examples import generate
+    from tinycdp.runtime.client import send_batches
+
+    key = arguments.key or settings.bootstrap_write_key
+    if not key:
+        raise InvalidInput("seed.key", "a write key is needed: give --key or set TINYCDP_BOOTSTRAP_WRITE_KEY")
+    events = generate(clock.now() if arguments.until is None else arguments.until)
+    sent = send_batches(arguments.url or settings.url, key, events, size=_SEED_BATCH)
+    print(f"sent {sent} events")
+    return 0
+
+
+def run_key_create(arguments: argparse.Namespace, settings: Settings) -> int:
+    from tinycdp.runtime.keys import create_key
+
+    made = _on_database(
+        settings, lambda pool: create_key(pool, settings.environment, arguments.scope, arguments.name, clock.now())
+    )
+    print(made.key)
+    print("Keep it now: only its hash is stored.", file=sys.stderr)
+    return 0
+
+
+def run_key_list(arguments: argparse.Namespace, settings: Settings) -> int:
+    from tinycdp.runtime.keys import list_keys
+
+    for key in _on_database(settings, lambda pool: list_keys(pool, settings.environment)):
+        state = "revoked" if key.revoked_at else "active"
+        print(f"{key.prefix}  {state:8}{','.join(key.scopes):24}{key.name}")
+    return 0
+
+
+def run_key_revoke(arguments: argparse.Namespace, settings: Settings) -> int:
+    from tinycdp.runtime.keys import revoke_key
+
+    _on_database(settings, lambda pool: revoke_key(pool, settings.environment, arguments.prefix, clock.now()))
+    print(f"revoked {arguments.prefix}")
+    return 0
+
+
+def run_apply(arguments: argparse.Namespace, settings: Settings) -> int:
+    from tinycdp.runtime.definitions import apply_documents
+
+    documents = [document for path in arguments.files for document in read_documents(path)]
+    plan = _on_database(
+        settings, lambda pool: apply_documents(pool, settings.environment, documents, "command line", clock.now())
+    )
+    print(plan)
+    return 0
+
+
+def run_check(arguments: argparse.Namespace, settings: Settings) -> int:
+    from tinycdp.dsl.diagnostics import render
+    from tinycdp.dsl.workspace import FlagSource, Source, check_workspace
+
+    documents = [document for path in arguments.files for document in read_documents(path)]
+    texts: dict[tuple[str, str], list[str]] = {}
+    sources: list[Source | FlagSource] = []
+    for document in documents:
+        for kind, text_field in (("trait", "expression"), ("segment", "rule")):
+            for definition in document.get(f"{kind}s", []):
+                texts[kind, definition["key"]] = [definition[text_field]]
+                sources.append(Source(kind, definition["key"], definition[text_field]))
+        for flag in document.get("flags", []):
+            whens = (
+                [flag["rule"]] if "rule" in flag else [rule["when"] for rule in flag.get("rules", []) if "when" in rule]
+            )
+            texts["flag", flag["key"]] = whens
+            sources.append(FlagSource(flag["key"], flag.get("type", "boolean"), tuple(whens)))
+    workspace = check_workspace(sources)
+    failed = False
+    for name, checked in workspace.checked.items():
+        for text, one in zip(texts[name], checked if isinstance(checked, tuple) else (checked,), strict=True):
+            if one.diagnostics:
+                print(f"{name[0]} {name[1]}\n{render(text, one.diagnostics)}\n")
+            failed |= any(diagnostic.severity == "error" for diagnostic in one.diagnostics)
+    print(f"{len(sources)} definitions, {'errors found' if failed else 'no errors'}")
+    return 1 if failed else 0
+
+
+def run_eval(arguments: argparse.Namespace, settings: Settings) -> int:
+    from tinycdp.engine.cases import run_case
+
+    status = 0
+    for number, line in enumerate(_lines(arguments.files), start=1):
+        try:
+            answer = run_case(json.loads(line))
+        except (json.JSONDecodeError, TinyCDPError) as wrong:
+            answer = {"error": {"line": number, "message": str(wrong)}}
+            status = 1
+        print(json.dumps(answer, ensure_ascii=False, separators=(",", ":"), default=str), flush=True)
+    return status
+
+
+def run_doctor(arguments: argparse.Namespace, settings: Settings) -> int:
+    from tinycdp.runtime.doctor import examine
+
+    findings = examine(settings)
+    for finding in findings:
+        print(f"{finding.verdict:5}{finding.subject:12}{finding.detail}")
+    return 1 if any(finding.verdict == "FAIL" for finding in findings) else 0
+
+
+def read_documents(path: Path) -> list[dict[str, Any]]:
+    """The definition documents of a JSON or YAML file: mappings with `traits`, `segments` and `flags`."""
+    import yaml
+
+    try:
+        text = path.read_text(encoding="utf-8")
+        # JSON is YAML too, but its own reader refuses a repeated comma or a tab with a better message.
+        found = [json.loads(text)] if path.suffix == ".json" else list(yaml.safe_load_all(text))
+    except OSError as refused:
+        raise InvalidInput("file.unreadable", f"{path}: {refused.strerror}") from refused
+    except (ValueError, yaml.YAMLError) as wrong:
+        raise InvalidInput("file.malformed", f"{path}: {wrong}") from wrong
+    documents = [document for document in found if document is not None]
+    for document in documents:
+        if not isinstance(document, dict):
+            raise InvalidInput(
+                "file.malformed", f"{path}: a definition file is a mapping with traits, segments or flags"
+            )
+    return documents
+
+
+def _on_database(settings: Settings, use: Callable[[Any], Any]) -> Any:
+    """The answer of `use(pool)`, awaited, on the database of these settings."""
+    import asyncpg
+
+    from tinycdp.runtime.postgres import reachable
+
+    async def run(dsn: str) -> Any:
+        async with asyncpg.create_pool(dsn, min_size=1, max_size=1) as pool:
+            return await use(pool)
+
+    with reachable(settings) as reached:
+        assert reached.database_url
+        return asyncio.run(run(reached.database_url))
+
+
+def _lines(files: Iterable[Path]) -> Iterator[str]:
+    """Non-empty lines of the files, or of standard input where none is given."""
+    if not files:
+        yield from (line for line in sys.stdin if line.strip())
+    for path in files:
+        try:
+            with path.open(encoding="utf-8") as file:
+                yield from (line for line in file if line.strip())
+        except OSError as refused:
+            raise InvalidInput("file.unreadable", f"{path}: {refused.strerror}") from refused
+
+
+def _complain(failure: TinyCDPError, status: int) -> int:
+    print(f"tinycdp: {failure.message} [{failure.code}]", file=sys.stderr)
+    return status
+
+
+def _exit_cleanly(number: int, frame: object) -> None:
+    # So that `with` blocks end: an embedded Postgres of this command stops by itself, not by the kernel's hand.
+    raise SystemExit(128 + number)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
