@@ -1,0 +1,68 @@
+# Every task of the project, for people and for CI alike. `make help` lists them.
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+PIP    := $(BIN)/pip --disable-pip-version-check --quiet
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help setup run test test-fast test-deep lint format bench lock clean
+
+help: ## List the tasks
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+
+setup: $(VENV)/.runtime ## Prepare the environment in .venv, without serving
+
+run: $(VENV)/.runtime ## Serve with the example shop (PORT=8000 DATA_DIR=.data); Ctrl-C stops
+	@TINYCDP_PORT="$${PORT:-$$TINYCDP_PORT}" TINYCDP_DATA_DIR="$${DATA_DIR:-$$TINYCDP_DATA_DIR}" \
+		exec $(BIN)/tinycdp serve --demo
+
+test: $(VENV)/.dev ## Run every test but the slow ones (PYTEST="-k name" narrows)
+	@$(BIN)/pytest $(PYTEST)
+
+test-fast: $(VENV)/.dev ## Run the tests that need no Postgres, in seconds
+	@$(BIN)/pytest tests/unit tests/property tests/conformance $(PYTEST)
+
+test-deep: $(VENV)/.dev ## Run every test, slow ones too, then the integration tests on the system's Postgres
+	@$(BIN)/pytest -m "" $(PYTEST)
+	@TEST_POSTGRES=system $(BIN)/pytest tests/integration $(PYTEST)
+
+lint: $(VENV)/.dev ## Check style, types and the direction of imports
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check --quiet
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+format: $(VENV)/.dev ## Rewrite the code in the project's style
+	@$(BIN)/ruff check --fix --quiet
+	@$(BIN)/ruff format --quiet
+
+bench: $(VENV)/.dev ## Measure, and compare with the numbers the project promises
+	@$(BIN)/python -m loadtests
+
+lock: $(VENV)/.dev ## Resolve dependencies anew into requirements.lock and requirements-dev.lock
+	@$(BIN)/pip install --quiet --upgrade "pip>=25.1"
+	@$(PIP) install --dry-run --ignore-installed --report - . hatchling editables \
+		| $(BIN)/python .ci/lock.py > requirements.lock
+	@$(PIP) install --dry-run --ignore-installed --report - -c requirements.lock --group dev \
+		| $(BIN)/python .ci/lock.py > requirements-dev.lock
+
+clean: ## Remove the environment and everything generated; data folders stay
+	rm -rf $(VENV) dist build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	find src tests loadtests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# The environment is made in two steps, so that `make run` need not wait for the tests' tools. Each step leaves a stamp,
+# newer than what it was made from: the second time nothing is left to do.
+$(VENV)/.runtime: requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "TinyCDP needs Python 3.11 or newer; name one: make PYTHON=python3.12 …" >&2; exit 1; }
+	@test -x $(BIN)/pip || $(PYTHON) -m venv $(VENV) || \
+		{ echo "This Python cannot make virtual environments; on Debian: apt-get install python3-venv" >&2; exit 1; }
+	@$(PIP) install -r requirements.lock
+	@$(PIP) install --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.runtime requirements-dev.lock
+	@$(PIP) install -r requirements-dev.lock
+	@touch $@

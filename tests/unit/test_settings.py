@@ -1,0 +1,137 @@
+"""Settings: what the environment may say, and that the documentation says it too."""
+
+from pathlib import Path
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tinycdp import __main__ as command_line
+from tinycdp.errors import InvalidInput
+from tinycdp.settings import Settings, describe, descriptions, load, override, to_environ, variable
+
+REFERENCE = Path(__file__).parents[2] / "docs" / "reference"
+
+
+def test_an_empty_environment_gives_the_defaults() -> None:
+    settings = load({"PATH": "/bin", "TINYCDP_PORT": ""})
+    assert settings == Settings()
+    assert (settings.port, settings.data_dir, settings.zone, settings.environment) == (
+        8000,
+        Path(".data"),
+        "UTC",
+        "prod",
+    )
+
+
+def test_values_come_from_their_variables() -> None:
+    settings = load({"DATABASE_URL": "postgresql:///x", "TINYCDP_PORT": "9000", "TINYCDP_DATA_DIR": "/var/lib/tinycdp"})
+    assert settings == Settings(database_url="postgresql:///x", port=9000, data_dir=Path("/var/lib/tinycdp"))
+
+
+def test_an_unknown_name_is_an_error_that_names_the_nearest() -> None:
+    with pytest.raises(InvalidInput, match="TINYCDP_PROT; did you mean TINYCDP_PORT") as caught:
+        load({"TINYCDP_PROT": "1"})
+    assert caught.value.code == "settings.unknown"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("TINYCDP_PORT", "0"),
+        ("TINYCDP_PORT", "65536"),
+        ("TINYCDP_PORT", "http"),
+        ("TINYCDP_WORKERS", "0"),
+        ("TINYCDP_LOG_LEVEL", "loud"),
+        ("TINYCDP_ZONE", "Mars/Olympus"),
+        ("TINYCDP_ZONE", "../etc/passwd"),
+        ("TINYCDP_ZONE", "Europe"),
+        ("TINYCDP_BOOTSTRAP_ADMIN_KEY", "short"),
+        ("TINYCDP_INGEST_BATCH", "100000"),
+    ],
+)
+def test_a_wrong_value_is_an_error_that_names_its_variable(name: str, value: str) -> None:
+    with pytest.raises(InvalidInput, match=name) as caught:
+        load({name: value})
+    assert caught.value.code == "settings.invalid"
+
+
+def test_secrets_are_never_shown() -> None:
+    secret = "s3cret-s3cret-s3cret"
+    settings = load({"DATABASE_URL": f"postgresql://u:{secret}@h/d", "TINYCDP_BOOTSTRAP_READ_KEY": secret})
+    assert secret not in repr(settings)
+    assert secret not in "".join(describe(settings).values())
+    with pytest.raises(InvalidInput) as caught:
+        load({"TINYCDP_BOOTSTRAP_ADMIN_KEY": "short-secret"})
+    assert "short-secret" not in caught.value.message
+
+
+def test_an_override_is_checked_and_none_leaves_the_setting() -> None:
+    assert override(Settings(port=9000), port=None, host="::") == Settings(port=9000, host="::")
+    with pytest.raises(InvalidInput, match="TINYCDP_PORT"):
+        override(Settings(), port="99999")
+
+
+@pytest.mark.parametrize(
+    ("host", "url"),
+    [
+        ("127.0.0.1", "http://127.0.0.1:8000"),
+        ("0.0.0.0", "http://127.0.0.1:8000"),
+        ("::", "http://[::1]:8000"),
+        ("example.org", "http://example.org:8000"),
+    ],
+)
+def test_the_url_is_one_this_machine_can_open(host: str, url: str) -> None:
+    assert Settings(host=host).url == url
+
+
+@given(
+    st.builds(
+        Settings,
+        database_url=st.none() | st.text(min_size=1),
+        port=st.integers(1, 65535),
+        workers=st.integers(1, 64),
+        data_dir=st.text(min_size=1).map(Path),
+        log_level=st.sampled_from(["debug", "info", "warning", "error"]),
+        environment=st.text(min_size=1),
+        bootstrap_admin_key=st.none() | st.text(min_size=16),
+        zone=st.sampled_from(["UTC", "Europe/Paris", "America/New_York"]),
+    )
+)
+def test_settings_survive_the_way_through_the_environment(settings: Settings) -> None:
+    assert load(to_environ(settings)) == settings
+
+
+def test_every_setting_is_described_and_documented_with_its_default() -> None:
+    page = (REFERENCE / "settings.md").read_text()
+    rows = {line.split("|")[1].strip(" `"): line for line in page.splitlines() if line.startswith("| `")}
+    assert set(rows) == {variable(field) for field in Settings.__struct_fields__}
+    defaults = {field.name: field.default for field in msgspec.structs.fields(Settings)}
+    for field, description in descriptions().items():
+        assert description
+        default = defaults[field]
+        if default is not msgspec.NODEFAULT and default is not None:
+            assert f"`{default}`" in rows[variable(field)], field
+
+
+def test_every_command_and_option_is_documented() -> None:
+    page = (REFERENCE / "cli.md").read_text()
+    for name, options in _commands().items():
+        assert f"## `tinycdp {name}" in page, name
+        section = page.split(f"## `tinycdp {name}", 1)[1].split("\n## ", 1)[0]
+        assert [option for option in options if option not in section] == [], name
+
+
+def _commands() -> dict[str, list[str]]:
+    """Command → its options, actions of `key` included, read from the parser."""
+    found: dict[str, list[str]] = {}
+    pending = [("", command_line.build_parser())]
+    while pending:
+        name, parser = pending.pop()
+        for action in parser._actions:
+            if isinstance(action.choices, dict):  # sub-parsers
+                pending += [(f"{name} {key}".strip(), sub) for key, sub in action.choices.items()]
+            elif name and action.dest != "help":
+                found.setdefault(name.split()[0], []).extend(action.option_strings)
+    return found
