@@ -1,0 +1,146 @@
+"""What aggregates and functions take and give: the tables `check` reads.
+
+Shape   AGGREGATES: name → what follows `events.x.`; FUNCTIONS: name → what is called with values
+Laws    every name here is in SPEC.md, and a test proves it
+Source  dsl/SPEC.md "Aggregates", "Functions"
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from tinycdp.dsl.ir import Family, Type
+from tinycdp.model import DAY_MS, HOUR_MS, MINUTE_MS
+
+#: In the language, checked, and refused with E501 because the engine does not compute them yet.
+NOT_YET = frozenset({"unique", "percentile", "p50", "p90", "p95", "p99", "top", "group"})
+
+MIN_WINDOW_MS = MINUTE_MS
+MAX_WINDOW_MS = 400 * DAY_MS
+MAX_UNIQUE = 1_000
+
+UNITS_AGO_MS = {"minutes": MINUTE_MS, "hours": HOUR_MS, "days": DAY_MS}
+
+
+@dataclass(frozen=True, slots=True)
+class AggregateShape:
+    """One aggregate.
+
+    usage     how it is written, for messages
+    function  the AggregateRead's function
+    type      of the result; None is the type of the property
+    takes     whether the first argument is a property of the event
+    window    optional (lifetime when missing), required, none, or days: whole local days
+    nullable  whether the result is unknown where no event is found
+    ranged    whether the window may be a range a..b
+    unit_ms   `…_ago` only: what is counted
+    quantile  pNN only: as text; percentile takes it as an argument
+    """
+
+    usage: str
+    function: str
+    family: Family
+    type: Type | None
+    takes: bool = False
+    window: Literal["optional", "required", "none", "days"] = "optional"
+    nullable: bool = False
+    ranged: bool = True
+    unit_ms: int | None = None
+    quantile: str | None = None
+
+
+def _aggregates() -> dict[str, AggregateShape]:
+    table = {
+        "count": AggregateShape("count(30d)", "count", Family.COUNT, Type.NUMBER),
+        "exists": AggregateShape("exists(30d)", "exists", Family.COUNT, Type.BOOL),
+        "rate": AggregateShape("rate(30d)", "rate", Family.COUNT, Type.NUMBER, window="required"),
+        "sum": AggregateShape("sum(amount, 30d)", "sum", Family.NUMBER, Type.NUMBER, takes=True),
+        "unique": AggregateShape("unique(sku, 30d)", "unique", Family.UNIQUE, Type.NUMBER, takes=True, ranged=False),
+        "first": AggregateShape("first(plan, 30d)", "first", Family.VALUE, None, takes=True, nullable=True),
+        "last": AggregateShape("last(plan, 30d)", "last", Family.VALUE, None, takes=True, nullable=True, ranged=False),
+        "top": AggregateShape("top(plan, 30d)", "top", Family.TOP, None, takes=True, nullable=True),
+        "unique_days": AggregateShape("unique_days(14d)", "unique_days", Family.DAYS, Type.NUMBER, window="days"),
+        "streak_days": AggregateShape("streak_days", "streak_days", Family.DAYS, Type.NUMBER, window="none"),
+    }
+    for name in ("avg", "min", "max"):
+        table[name] = AggregateShape(
+            f"{name}(amount, 30d)", name, Family.NUMBER, Type.NUMBER, takes=True, nullable=True
+        )
+    quantiles = {"percentile": None, "p50": "0.5", "p90": "0.9", "p95": "0.95", "p99": "0.99"}
+    for name, quantile in quantiles.items():
+        usage = f"{name}(amount, 30d)" if quantile else "percentile(amount, 0.75, 30d)"
+        table[name] = AggregateShape(
+            usage, "percentile", Family.HISTOGRAM, Type.NUMBER, takes=True, nullable=True, quantile=quantile
+        )
+    for which in ("first", "last"):
+        instant = f"{which}_at"
+        table[instant] = AggregateShape(instant, instant, Family.SPAN, Type.DATETIME, window="none", nullable=True)
+        for unit, unit_ms in UNITS_AGO_MS.items():
+            ago = f"{which}_{unit}_ago"
+            table[ago] = AggregateShape(
+                ago, instant, Family.SPAN, Type.NUMBER, window="none", nullable=True, unit_ms=unit_ms
+            )
+    return table
+
+
+AGGREGATES = _aggregates()
+
+#: `first_seen_at`, `last_seen_minutes_ago` …: which message, and the unit counted, None for the instant itself.
+SEEN: dict[str, tuple[str, int | None]] = {
+    f"{which}_seen_{form}": (which, unit_ms)
+    for which in ("first", "last")
+    for form, unit_ms in [("at", None), *((f"{unit}_ago", ms) for unit, ms in UNITS_AGO_MS.items())]
+}
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionShape:
+    """One function of fixed types. Its result is unknown where an argument is."""
+
+    usage: str
+    parameters: tuple[Type, ...]
+    type: Type
+
+
+FUNCTIONS: dict[str, FunctionShape] = {
+    "lower": FunctionShape("lower(text)", (Type.STRING,), Type.STRING),
+    "upper": FunctionShape("upper(text)", (Type.STRING,), Type.STRING),
+    "starts_with": FunctionShape("starts_with(text, start)", (Type.STRING, Type.STRING), Type.BOOL),
+    "ends_with": FunctionShape("ends_with(text, end)", (Type.STRING, Type.STRING), Type.BOOL),
+    "contains": FunctionShape("contains(text, part)", (Type.STRING, Type.STRING), Type.BOOL),
+    "len": FunctionShape("len(text)", (Type.STRING,), Type.NUMBER),
+    "abs": FunctionShape("abs(number)", (Type.NUMBER,), Type.NUMBER),
+    "round": FunctionShape("round(number)", (Type.NUMBER,), Type.NUMBER),
+    "semver": FunctionShape('semver("2.10.0")', (Type.STRING,), Type.VERSION),
+    "datetime": FunctionShape('datetime("2026-01-01T00:00:00Z")', (Type.STRING,), Type.DATETIME),
+    "date": FunctionShape('date("2026-01-01")', (Type.STRING,), Type.DATETIME),
+    "ago": FunctionShape("ago(instant)", (Type.DATETIME,), Type.DURATION),
+    "until": FunctionShape("until(instant)", (Type.DATETIME,), Type.DURATION),
+}
+
+#: Functions whose types depend on their arguments: how each is written, and how many arguments it takes.
+GENERIC: dict[str, tuple[str, int]] = {
+    "exists": ("exists(value)", 1),
+    "if": ("if(condition, then, else)", 3),
+    "min2": ("min2(a, b)", 2),
+    "max2": ("max2(a, b)", 2),
+    "between": ("between(value, low, high)", 3),
+}
+
+#: Written like functions of one text, read as references.
+REFERENCES = ("trait", "segment", "flag")
+ROOTS = ("profile", "events", "traits", "segments", "context", "group")
+NULLS = frozenset({"null", "NULL", "Null", "None", "none", "nil", "undefined"})
+
+#: Types that have an order.
+ORDERED = frozenset({Type.NUMBER, Type.DATETIME, Type.DURATION, Type.VERSION})
+
+SPOKEN = {
+    Type.BOOL: "true or false",
+    Type.NUMBER: "a number",
+    Type.STRING: "a string",
+    Type.DATETIME: "an instant",
+    Type.DURATION: "a duration",
+    Type.VERSION: "a version",
+    Type.LIST: "a list",
+    Type.DYN: "of an undeclared type",
+}

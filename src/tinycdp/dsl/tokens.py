@@ -1,0 +1,218 @@
+"""Source text to tokens, and what can be wrong with a single token.
+
+Shape   tokenise(source) → tokens of the terminals of dsl/grammar.lark, from which the pattern is built
+Laws    any text gives tokens or a SourceError with E2xx (or E1xx, E7xx where one token says enough), in linear time
+Source  dsl/SPEC.md "Text"
+"""
+
+import re
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import Any
+
+from lark import Lark, Token
+from lark.common import LexerConf
+from lark.lexer import Lexer, PatternStr
+
+from tinycdp import resources
+from tinycdp.dsl.diagnostics import Diagnostic, Edit, Fix, SourceError, quote, rewrite
+from tinycdp.dsl.ir import Span
+
+MAX_BYTES = 4096
+MAX_DEPTH = 24
+#: A call and its parentheses are at most two brackets to a level of the tree.
+MAX_BRACKETS = 2 * MAX_DEPTH
+MAX_NODES = 256
+MAX_NAME = 64
+MAX_QUOTED_NAME = 128
+
+OPENERS = {"LPAR": "RPAR", "LSQB": "RSQB"}
+CLOSERS = frozenset(OPENERS.values())
+#: Each of these has a right operand of its own, so a source with more of them than nodes allowed need not be parsed.
+_BINARY = frozenset({"OR", "OR_KW", "AND", "AND_KW", "ELSE", "CMP", "STAR", "SLASH"})
+_PREFIX = frozenset({"BANG", "NOT_KW", "MINUS"})
+_MAX_DIAGNOSTICS = 20
+
+#: What other languages write, tried first, and what a terminal would have been, tried last.
+_FOREIGN = r"(?P<FOREIGN>===|!==|=~|<>|=>|=(?!=)|&(?!&)|\|(?!\|)|\?(?!\?))"
+_BROKEN = (
+    r"(?P<BAD_NUMBER>[0-9][0-9A-Za-z_]*(?:\.[0-9A-Za-z_]+)*)"
+    r"|(?P<BAD_STRING>[\"'][^\n]*)"
+    r"|(?P<BAD_NAME>`[^`\n]*`?)"
+    r"|(?P<BAD_CHARACTER>[\s\S])"
+)
+_UNREADABLE = re.compile("[\0\ud800-\udfff]")
+_WORD = re.compile(r"\w*")
+_INSTEAD = {"=": "==", "===": "==", "!==": "!=", "<>": "!=", "=>": ">=", "&": "&&", "|": "||"}
+
+_UNIT_WORDS = {
+    **dict.fromkeys(("sec", "secs", "second", "seconds", "S"), (1, "s")),
+    **dict.fromkeys(("min", "mins", "minute", "minutes"), (1, "m")),
+    **dict.fromkeys(("hr", "hrs", "hour", "hours", "H"), (1, "h")),
+    **dict.fromkeys(("day", "days", "D"), (1, "d")),
+    **dict.fromkeys(("week", "weeks", "wk", "wks", "W"), (1, "w")),
+    **dict.fromkeys(("mo", "mon", "month", "months", "M"), (30, "d")),
+    **dict.fromkeys(("y", "yr", "year", "years", "Y"), (365, "d")),
+}
+
+
+class _Ready(Lexer):
+    """Hands Lark the tokens it is given: tokenise has made them."""
+
+    def __init__(self, conf: LexerConf) -> None:
+        del conf
+
+    def lex(self, tokens: list[Token]) -> Iterator[Token]:  # type: ignore[override]
+        return iter(tokens)
+
+
+def load_grammar(builder: Any) -> Lark:
+    """A parser of dsl/grammar.lark that reads lists of tokens and calls `builder` at each reduction."""
+    text = (resources.folder("dsl") / "grammar.lark").read_text(encoding="utf-8")
+    return Lark(text, parser="lalr", lexer=_Ready, transformer=builder, keep_all_tokens=True, maybe_placeholders=False)
+
+
+@lru_cache(maxsize=1)
+def _pattern() -> tuple[re.Pattern[str], dict[str, str]]:
+    """One pattern for every token, and the keywords, both from the grammar's terminals in their order."""
+    parts, keywords = [_FOREIGN], {}
+    for terminal in load_grammar(None).terminals:
+        if isinstance(terminal.pattern, PatternStr) and terminal.pattern.value.isalpha():
+            keywords[terminal.pattern.value] = terminal.name
+        else:
+            parts.append(f"(?P<{terminal.name}>{terminal.pattern.to_regexp()})")
+    return re.compile("|".join([*parts, _BROKEN])), keywords
+
+
+def reserved(name: str) -> bool:
+    """Whether a name standing for itself would be read as a keyword."""
+    return name in _pattern()[1]
+
+
+def decode(source: str | bytes) -> str:
+    """The source as text. Bytes that are not UTF-8 become lone surrogates, which tokenise refuses with their place."""
+    return source.decode("utf-8", "surrogateescape") if isinstance(source, bytes) else source
+
+
+def tokenise(source: str) -> list[Token]:
+    """The tokens, without spaces and comments. Raises SourceError."""
+    if len(source) > MAX_BYTES or len(source.encode("utf-8", "surrogatepass")) > MAX_BYTES:
+        raise SourceError(source, [_error("E701", 0, 1, f"A source has at most {MAX_BYTES:,} bytes.")])
+    if unreadable := _UNREADABLE.search(source):
+        code = f"U+{ord(unreadable.group()):04X}"
+        message = f"The source must be valid UTF-8 without zero characters; this is {code}."
+        raise SourceError(source, [_error("E201", unreadable.start(), unreadable.end(), message)])
+    pattern, keywords = _pattern()
+    tokens: list[Token] = []
+    problems: list[Diagnostic] = []
+    after_dot = False
+    for match in pattern.finditer(source):
+        kind = match.lastgroup or ""
+        if kind in {"SPACE", "COMMENT"}:
+            continue
+        start, end = match.span()
+        text = match.group()
+        if kind == "NAME":
+            if not after_dot:
+                kind = keywords.get(text, kind)
+            if end - start > MAX_NAME and (text[0] != "`" or end - start > MAX_QUOTED_NAME + 2):
+                message = f"A name has at most {MAX_NAME} characters, in backticks {MAX_QUOTED_NAME}."
+                problems.append(_error("E707", start, end, message))
+        elif kind.startswith("BAD_") or kind == "FOREIGN":
+            if not problems or problems[-1].span.end <= start:
+                problems.append(_problem(source, kind, text, start, end))
+            continue
+        after_dot = kind == "DOT"
+        tokens.append(Token(kind, text, start, end_pos=end))
+    if deep := _too_large(tokens):
+        problems.insert(0, deep)
+    if problems:
+        raise SourceError(source, problems[:_MAX_DIAGNOSTICS])
+    return tokens
+
+
+def span_of(token: Token) -> Span:
+    return Span(token.start_pos or 0, token.end_pos or 0)
+
+
+def _too_large(tokens: list[Token]) -> Diagnostic | None:
+    """Refuses before parsing what could not pass anyway, so that no input costs more than reading it."""
+    depth = run = binary = 0
+    for token in tokens:
+        kind = token.type
+        run = run + 1 if kind in _PREFIX else 0
+        if kind in OPENERS:
+            depth += 1
+        elif kind in CLOSERS:
+            depth -= 1
+        elif kind in _BINARY:
+            binary += 1
+        span = span_of(token)
+        if depth > MAX_BRACKETS or run > MAX_DEPTH:
+            return _error("E702", span.start, span.end, f"Nested too deeply: at most {MAX_DEPTH} levels.")
+        if binary >= MAX_NODES:
+            return _error("E703", span.start, span.end, f"Too large: at most {MAX_NODES} nodes.")
+    return None
+
+
+def _error(code: str, start: int, end: int, message: str, *fixes: Fix) -> Diagnostic:
+    return Diagnostic(code, "error", Span(start, end), message, fixes)
+
+
+def _problem(source: str, kind: str, text: str, start: int, end: int) -> Diagnostic:
+    match kind:
+        case "FOREIGN":
+            return _foreign(source, text, start, end)
+        case "BAD_NUMBER":
+            return _bad_number(source, text, start, end)
+        case "BAD_STRING":
+            return _error("E202", start, end, f"This string is never closed; end it with {text[0]} on the same line.")
+        case "BAD_NAME":
+            message = "A quoted name is written `name`, on one line and not empty."
+            return _error("E206", start, end, message)
+    word = _WORD.match(source, start)
+    if text.isalnum() and word is not None:
+        # The ASCII letters in front of it were taken for a name; the message is about the whole word.
+        while start and (source[start - 1].isalnum() or source[start - 1] == "_"):
+            start -= 1
+        name = source[start : word.end()]
+        edit = Edit(Span(start, word.end()), f"`{name}`")
+        message = f"A plain name has only a-z, A-Z, 0-9 and _; put {quote(name)} in backticks."
+        return _error("E201", start, word.end(), message, rewrite(source, edit))
+    hint = {
+        "“": " Use straight quotes.",
+        "”": " Use straight quotes.",
+        "‘": " Use straight quotes.",
+        "’": " Use straight quotes.",
+        "%": " There is no remainder operator.",
+        "{": " Lists are written [a, b].",
+    }.get(text, "")
+    return _error("E201", start, end, f"The language has no character {quote(text)}.{hint}")
+
+
+def _foreign(source: str, text: str, start: int, end: int) -> Diagnostic:
+    if text == "?":
+        return _error("E106", start, end, "There is no '? :'; write if(condition, a, b), or a ?? b for a default.")
+    if text == "=~":
+        return _error("E106", start, end, "There are no regular expressions; use starts_with, ends_with or contains.")
+    fix = rewrite(source, Edit(Span(start, end), _INSTEAD[text]))
+    if text == "=":
+        return _error("E101", start, end, "Use '==' to compare; '=' only defines a name.", fix)
+    return _error("E106", start, end, f"There is no operator {quote(text)}; it is written '{_INSTEAD[text]}'.", fix)
+
+
+def _bad_number(source: str, text: str, start: int, end: int) -> Diagnostic:
+    digits = text.rstrip("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
+    unit = text[len(digits) :]
+    if not unit or not digits.isdigit():
+        message = f"{quote(text)} is no number; numbers look like 12, 1_000 and 19.99."
+        return _error("E203", start, end, message)
+    message = f"Unknown duration unit {quote(unit)}; the units are s, m, h, d and w."
+    if unit not in _UNIT_WORDS:
+        return _error("E204", start, end, message)
+    factor, letter = _UNIT_WORDS[unit]
+    if factor > 1:
+        message = f"Months and years differ in length, so {quote(unit)} is no unit; count days."
+    # Python refuses to read more digits than this at once, and no window is that long.
+    fixes = [rewrite(source, Edit(Span(start, end), f"{int(digits) * factor}{letter}"))] if len(digits) < 9 else []
+    return _error("E204", start, end, message, *fixes)
