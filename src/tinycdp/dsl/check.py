@@ -542,9 +542,8 @@ class _Checker:
             if (left.type, expr.op, right.type) == (Type.DATETIME, "-", Type.DATETIME):
                 message += " The time since an instant is ago(x), the time to it until(x)."
             return self.error("E401", expr.op_span, message)
-        divides = expr.op == "/" and not isinstance(right, ir.Const)
-        if expr.op == "/" and isinstance(right, ir.Const) and not right.value:
-            return self.error("E503", expr.op_span, "This never has a value: anything divided by zero is unknown.")
+        # Anything divided by zero is unknown.
+        divides = expr.op == "/" and not (isinstance(right, ir.Const) and right.value)
         nullable = left.nullable or right.nullable or divides
         return ir.Arith(type_, expr.op, left, right, span=expr.span, nullable=nullable)
 

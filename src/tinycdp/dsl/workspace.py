@@ -7,7 +7,7 @@ Errors  none: everything is a Diagnostic of the definition it belongs to
 Source  dsl/SPEC.md "Definitions"
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from heapq import heapify, heappop, heappush
 from typing import Literal
@@ -49,29 +49,27 @@ class FlagSource:
 class Workspace:
     """What a set of definitions means.
 
-    checked  traits and segments
-    flags    by key, one Checked for each condition
+    checked  one Checked for a trait or segment, one for each condition of a flag
     order    every definition behind those it reads; what hangs on a cycle has no place in it
     graph    trouble with a definition as a whole, which no place in its source shows: E6xx and E708
     """
 
-    checked: Mapping[Key, Checked]
-    flags: Mapping[str, tuple[Checked, ...]]
+    checked: Mapping[Key, tuple[Checked, ...]]
     order: tuple[Key, ...]
     graph: Mapping[Key, tuple[Diagnostic, ...]] = field(default_factory=dict)
 
     @property
     def errors(self) -> dict[Key, Diagnostic]:
         """The first error of each definition that has one."""
-        found = {name: next(iter(diagnostics)) for name, diagnostics in self.graph.items()}
-        for name in [*self.checked, *(("flag", key) for key in self.flags)]:
-            for error in (error for part in self.parts(name) for error in part.errors):
+        found = {name: diagnostics[0] for name, diagnostics in self.graph.items()}
+        for name, parts in self.checked.items():
+            for error in (error for part in parts for error in part.errors):
                 found.setdefault(name, error)
         return found
 
-    def parts(self, name: Key) -> tuple[Checked, ...]:
-        """Every expression of a definition."""
-        return self.flags[name[1]] if name[0] == "flag" else (self.checked[name],)
+    def one(self, kind: str, key: str) -> Checked:
+        """The Checked of a trait or segment."""
+        return self.checked[kind, key][0]
 
 
 def check_workspace(
@@ -104,20 +102,14 @@ def check_workspace(
         properties=properties or {},
         events=events or {},
     )
-    checked: dict[Key, Checked] = {}
-    flags: dict[str, tuple[Checked, ...]] = {}
+    checked: dict[Key, tuple[Checked, ...]] = {}
     certain: set[str] = set()
     failed: set[Key] = set(graph)
     # What stands in a cycle is checked too, for its other mistakes, behind everything that does not.
     for name in [*order, *sorted(rest)]:
         source = defined[name]
         here = replace(scope, kind=source.kind, certain=certain)
-        parts: tuple[Checked, ...]
-        if isinstance(source, FlagSource):
-            parts = flags[source.key] = tuple(check(when, here) for when in source.whens)
-        else:
-            checked[name] = check(source.text, here)
-            parts = (checked[name],)
+        parts = checked[name] = tuple(check(text, here) for text in _texts(source))
         broken = sorted(key for kind, key in reads[name] & failed if (kind, key) not in rest)
         if broken:
             message = f"'{name[1]}' depends on '{broken[0]}', which has errors."
@@ -128,19 +120,22 @@ def check_workspace(
             traits[source.key] = parts[0].type
             if not parts[0].nullable:
                 certain.add(source.key)
-    _limit({name: flags[name[1]] if name[0] == "flag" else (checked[name],) for name in order}, graph)
-    return Workspace(checked, flags, tuple(order), {name: tuple(found) for name, found in graph.items()})
+    _limit({name: checked[name] for name in order}, graph)
+    return Workspace(checked, tuple(order), {name: tuple(found) for name, found in graph.items()})
 
 
 def _error(code: str, message: str) -> Diagnostic:
     return Diagnostic(code, "error", NOWHERE, message)
 
 
+def _texts(source: Source | FlagSource) -> tuple[str, ...]:
+    return source.whens if isinstance(source, FlagSource) else (source.text,)
+
+
 def _mentions(source: Source | FlagSource) -> set[Key]:
     """The definitions the source may refer to; what does not parse refers to nothing."""
-    texts: Sequence[str] = source.whens if isinstance(source, FlagSource) else (source.text,)
     found = {("flag", key) for key in source.requires} if isinstance(source, FlagSource) else set()
-    for text in texts:
+    for text in _texts(source):
         try:
             found |= mentions(syntax.parse(text))
         except SourceError:
