@@ -67,9 +67,9 @@ class Workspace:
                 found.setdefault(name, error)
         return found
 
-    def one(self, kind: str, key: str) -> Checked:
-        """The Checked of a trait or segment."""
-        return self.checked[kind, key][0]
+    def parts(self, name: Key) -> tuple[Checked, ...]:
+        """Every expression of a definition; none where there is no such definition."""
+        return self.checked.get(name, ())
 
 
 def check_workspace(
