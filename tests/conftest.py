@@ -12,6 +12,8 @@ import pytest
 
 from tinycdp.runtime import clock
 from tinycdp.runtime.postgres import EmbeddedPostgres
+from tinycdp.store.migrations import migrate
+from tinycdp.store.pool import Pool, open_pool
 
 
 @pytest.fixture(scope="session")
@@ -27,8 +29,6 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedPostgre
 @pytest.fixture(scope="session")
 async def template(server: EmbeddedPostgres) -> str:
     """The name of a migrated database that nobody is connected to."""
-    from tinycdp.store.migrations import migrate
-
     await migrate(server.dsn, clock.now())
     return "tinycdp"
 
@@ -51,9 +51,9 @@ async def dsn(server: EmbeddedPostgres, template: str, maintenance: asyncpg.Conn
 
 
 @pytest.fixture
-async def pool(dsn: str) -> AsyncIterator[asyncpg.Pool]:
+async def pool(dsn: str) -> AsyncIterator[Pool]:
     """A small pool on the test's own database."""
-    async with asyncpg.create_pool(dsn, min_size=1, max_size=8) as opened:
+    async with await open_pool(dsn, 8) as opened:
         yield opened
 
 

@@ -16,12 +16,15 @@ import signal
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tinycdp import settings as settings_module
 from tinycdp.errors import InvalidInput, TinyCDPError
 from tinycdp.runtime import clock
 from tinycdp.settings import Settings
+
+if TYPE_CHECKING:
+    from tinycdp.engine.catalog import Definition
 
 # What the command line calls a scope set; finer scopes are named in full.
 _SCOPES = ("admin", "write", "read")
@@ -145,7 +148,7 @@ def run_seed(arguments: argparse.Namespace, settings: Settings) -> int:
 
     key = arguments.key or settings.bootstrap_write_key
     if not key:
-        raise InvalidInput("seed.key", "a write key is needed: give --key or set TINYCDP_BOOTSTRAP_WRITE_KEY")
+        raise InvalidInput("KEY_MISSING", "a write key is needed: give --key or set TINYCDP_BOOTSTRAP_WRITE_KEY")
     events = generate(clock.now() if arguments.until is None else arguments.until)
     sent = send_batches(arguments.url or settings.url, key, events, size=_SEED_BATCH)
     print(f"sent {sent} events")
@@ -193,31 +196,19 @@ def run_apply(arguments: argparse.Namespace, settings: Settings) -> int:
 
 def run_check(arguments: argparse.Namespace, settings: Settings) -> int:
     from tinycdp.dsl.diagnostics import render
-    from tinycdp.dsl.workspace import FlagSource, Source, check_workspace
+    from tinycdp.dsl.workspace import check_workspace
+    from tinycdp.engine.catalog import sources
 
-    documents = [document for path in arguments.files for document in read_documents(path)]
-    texts: dict[tuple[str, str], list[str]] = {}
-    sources: list[Source | FlagSource] = []
-    for document in documents:
-        for kind, text_field in (("trait", "expression"), ("segment", "rule")):
-            for definition in document.get(f"{kind}s", []):
-                texts[kind, definition["key"]] = [definition[text_field]]
-                sources.append(Source(kind, definition["key"], definition[text_field]))
-        for flag in document.get("flags", []):
-            whens = (
-                [flag["rule"]] if "rule" in flag else [rule["when"] for rule in flag.get("rules", []) if "when" in rule]
-            )
-            texts["flag", flag["key"]] = whens
-            sources.append(FlagSource(flag["key"], flag.get("type", "boolean"), tuple(whens)))
-    workspace = check_workspace(sources)
-    failed = False
-    for name, checked in workspace.checked.items():
-        for text, one in zip(texts[name], checked if isinstance(checked, tuple) else (checked,), strict=True):
-            if one.diagnostics:
-                print(f"{name[0]} {name[1]}\n{render(text, one.diagnostics)}\n")
-            failed |= any(diagnostic.severity == "error" for diagnostic in one.diagnostics)
-    print(f"{len(sources)} definitions, {'errors found' if failed else 'no errors'}")
-    return 1 if failed else 0
+    definitions = [found for path in arguments.files for found in _definitions(path)]
+    workspace = check_workspace(sources(definitions))
+    for definition in definitions:
+        found = [render("", workspace.graph.get(definition.name, ()))]
+        found += [render(part.source, part.diagnostics) for part in workspace.parts(definition.name)]
+        if problems := [text for text in found if text]:
+            print(f"{definition.kind} {definition.key}", *problems, sep="\n", end="\n\n")
+    wrong = len(workspace.errors)
+    print(f"{len(definitions)} definitions, " + (f"{wrong} with errors" if wrong else "no errors"))
+    return 1 if wrong else 0
 
 
 def run_eval(arguments: argparse.Namespace, settings: Settings) -> int:
@@ -226,10 +217,13 @@ def run_eval(arguments: argparse.Namespace, settings: Settings) -> int:
     status = 0
     for number, line in enumerate(_lines(arguments.files), start=1):
         try:
-            answer = run_case(json.loads(line))
-        except (json.JSONDecodeError, TinyCDPError) as wrong:
-            answer = {"error": {"line": number, "message": str(wrong)}}
-            status = 1
+            case = json.loads(line)
+            if not isinstance(case, dict):
+                raise ValueError("a case is a JSON object")
+            answer = run_case(case)
+        except ValueError as wrong:
+            answer = {"error": {"code": "INVALID_CASE", "message": f"line {number}: {wrong}"}}
+        status = 1 if "error" in answer else status
         print(json.dumps(answer, ensure_ascii=False, separators=(",", ":"), default=str), flush=True)
     return status
 
@@ -252,26 +246,44 @@ def read_documents(path: Path) -> list[dict[str, Any]]:
         # JSON is YAML too, but its own reader refuses a repeated comma or a tab with a better message.
         found = [json.loads(text)] if path.suffix == ".json" else list(yaml.safe_load_all(text))
     except OSError as refused:
-        raise InvalidInput("file.unreadable", f"{path}: {refused.strerror}") from refused
+        raise InvalidInput("FILE_UNREADABLE", f"{path}: {refused.strerror}") from refused
     except (ValueError, yaml.YAMLError) as wrong:
-        raise InvalidInput("file.malformed", f"{path}: {wrong}") from wrong
+        raise InvalidInput("FILE_MALFORMED", f"{path}: {wrong}") from wrong
     documents = [document for document in found if document is not None]
     for document in documents:
         if not isinstance(document, dict):
             raise InvalidInput(
-                "file.malformed", f"{path}: a definition file is a mapping with traits, segments or flags"
+                "FILE_MALFORMED", f"{path}: a definition file is a mapping with traits, segments or flags"
             )
     return documents
 
 
+def _definitions(path: Path) -> "Iterator[Definition]":
+    """The definitions of a file, in its order, as they would be after `apply`."""
+    from tinycdp.engine.catalog import Definition
+    from tinycdp.engine.flags import read_flag
+
+    for document in read_documents(path):
+        try:
+            for kind, field in (("trait", "expression"), ("segment", "rule")):
+                for found in document.get(f"{kind}s") or ():
+                    yield Definition(id=0, version=0, kind=kind, key=found["key"], expression=found[field])
+            for found in document.get("flags") or ():
+                yield Definition(id=0, version=0, kind="flag", key=found["key"], flag=read_flag(found, found["key"]))
+        except KeyError as missing:
+            raise InvalidInput("FILE_MALFORMED", f"{path}: a definition lacks {missing}") from missing
+        except (TypeError, AttributeError) as wrong:
+            message = f"{path}: traits, segments and flags are lists of mappings"
+            raise InvalidInput("FILE_MALFORMED", message) from wrong
+
+
 def _on_database(settings: Settings, use: Callable[[Any], Any]) -> Any:
     """The answer of `use(pool)`, awaited, on the database of these settings."""
-    import asyncpg
-
     from tinycdp.runtime.postgres import reachable
+    from tinycdp.store.pool import open_pool
 
     async def run(dsn: str) -> Any:
-        async with asyncpg.create_pool(dsn, min_size=1, max_size=1) as pool:
+        async with await open_pool(dsn, 1) as pool:
             return await use(pool)
 
     with reachable(settings) as reached:
@@ -288,7 +300,7 @@ def _lines(files: Iterable[Path]) -> Iterator[str]:
             with path.open(encoding="utf-8") as file:
                 yield from (line for line in file if line.strip())
         except OSError as refused:
-            raise InvalidInput("file.unreadable", f"{path}: {refused.strerror}") from refused
+            raise InvalidInput("FILE_UNREADABLE", f"{path}: {refused.strerror}") from refused
 
 
 def _complain(failure: TinyCDPError, status: int) -> int:

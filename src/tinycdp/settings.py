@@ -3,7 +3,7 @@
 Shape   Settings, one field per variable: DATABASE_URL, REDIS_URL, and TINYCDP_<FIELD> for the rest
 Units   durations in whole seconds; sizes in items, not bytes
 Laws    load(to_environ(s)) == s, which is how settings reach child processes
-Errors  InvalidInput `settings.unknown` and `settings.invalid`, naming the variable and what to do
+Errors  InvalidInput `SETTING_UNKNOWN` and `SETTING_INVALID`, naming the variable and what to do
 Source  docs/reference/settings.md documents every field; a test holds the two together
 """
 
@@ -82,7 +82,7 @@ def load(environ: Mapping[str, str]) -> Settings:
     unknown = sorted(name for name in environ if name.startswith(PREFIX) and name not in fields)
     if unknown:
         near = difflib.get_close_matches(unknown[0], fields, n=1, cutoff=0.0)[0]
-        raise InvalidInput("settings.unknown", f"unknown setting {unknown[0]}; did you mean {near}?", name=unknown[0])
+        raise InvalidInput("SETTING_UNKNOWN", f"unknown setting {unknown[0]}; did you mean {near}?", name=unknown[0])
     given = {field: environ[name] for name, field in fields.items() if environ.get(name)}
     return _checked(given)
 
@@ -127,13 +127,13 @@ def _checked(given: Mapping[str, Any]) -> Settings:
             values[name] = msgspec.convert(raw, hints[name], strict=False, dec_hook=_decode)
         except msgspec.ValidationError as wrong:
             shown = "" if name in _SECRETS else f" (got {raw!r})"
-            raise InvalidInput("settings.invalid", f"{variable(name)}: {wrong}{shown}", name=variable(name)) from None
+            raise InvalidInput("SETTING_INVALID", f"{variable(name)}: {wrong}{shown}", name=variable(name)) from None
     settings = Settings(**values)
     try:
         zoneinfo.ZoneInfo(settings.zone)
     except (KeyError, ValueError, OSError):  # not found, a path such as "../x", a folder such as "Europe"
         message = f"TINYCDP_ZONE: no IANA time zone {settings.zone!r}; use a name such as Europe/Paris"
-        raise InvalidInput("settings.invalid", message, name="TINYCDP_ZONE") from None
+        raise InvalidInput("SETTING_INVALID", message, name="TINYCDP_ZONE") from None
     return settings
 
 

@@ -33,7 +33,7 @@ def test_values_come_from_their_variables() -> None:
 def test_an_unknown_name_is_an_error_that_names_the_nearest() -> None:
     with pytest.raises(InvalidInput, match="TINYCDP_PROT; did you mean TINYCDP_PORT") as caught:
         load({"TINYCDP_PROT": "1"})
-    assert caught.value.code == "settings.unknown"
+    assert caught.value.code == "SETTING_UNKNOWN"
 
 
 @pytest.mark.parametrize(
@@ -54,7 +54,7 @@ def test_an_unknown_name_is_an_error_that_names_the_nearest() -> None:
 def test_a_wrong_value_is_an_error_that_names_its_variable(name: str, value: str) -> None:
     with pytest.raises(InvalidInput, match=name) as caught:
         load({name: value})
-    assert caught.value.code == "settings.invalid"
+    assert caught.value.code == "SETTING_INVALID"
 
 
 def test_secrets_are_never_shown() -> None:

@@ -50,7 +50,7 @@ def _send(connection: http.client.HTTPConnection, key: str, body: bytes) -> None
             if answer.status not in (429, 503):
                 break
         time.sleep(0.2 * 2**attempt)
-    raise Unavailable("client.send", problem)
+    raise Unavailable("SEND_FAILED", problem)
 
 
 def _chunks(events: Iterable[dict[str, Any]], size: int) -> Iterable[list[dict[str, Any]]]:

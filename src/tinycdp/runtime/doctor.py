@@ -9,7 +9,6 @@ import subprocess
 import sys
 from typing import Literal
 
-import asyncpg
 import msgspec
 import redis
 
@@ -17,6 +16,7 @@ from tinycdp.errors import TinyCDPError
 from tinycdp.runtime.postgres import OLDEST_MAJOR, find_binaries, reachable
 from tinycdp.runtime.processes import Identity, spawn, unprivileged_user
 from tinycdp.settings import Settings
+from tinycdp.store.pool import connect
 
 _LEAST_FREE_BYTES = 2_000_000_000
 
@@ -90,7 +90,7 @@ def _account() -> Finding:
 
 def _database(settings: Settings) -> Finding:
     async def version(dsn: str) -> str:
-        connection = await asyncpg.connect(dsn, timeout=10)
+        connection = await connect(dsn)
         try:
             return str(await connection.fetchval("SHOW server_version"))
         finally:
@@ -101,9 +101,7 @@ def _database(settings: Settings) -> Finding:
             assert reached.database_url
             found = asyncio.run(version(reached.database_url))
     except TinyCDPError as failure:
-        return Finding("FAIL", "database", failure.message)
-    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as failure:
-        return Finding("FAIL", "database", f"does not answer: {failure}; see DATABASE_URL")
+        return Finding("FAIL", "database", f"{failure.message} {failure.__cause__ or ''}".strip())
     if int(found.split(".")[0].split()[0]) < OLDEST_MAJOR:
         return Finding("FAIL", "database", f"is Postgres {found}; {OLDEST_MAJOR} or newer is needed")
     return Finding("ok", "database", f"Postgres {found} answers")

