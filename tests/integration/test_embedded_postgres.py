@@ -73,6 +73,19 @@ async def test_a_second_opener_attaches_and_leaves_the_server_running(folder: Pa
         assert await _read(owner) == [1]
 
 
+async def test_an_attached_process_takes_over_when_the_owner_has_gone(folder: Path) -> None:
+    owner = _opened(folder)
+    with owner, _opened(folder) as other:
+        await _write(other, 1)
+        other.tend()
+        assert other.attached
+        owner.stop()
+        other.tend()
+        assert not other.attached
+        assert await _read(other) == [1]
+    assert not _living(folder)
+
+
 async def test_killing_the_owner_leaves_no_process_and_loses_nothing(folder: Path) -> None:
     with _opener(folder) as owner:
         assert owner.stdout.readline() == b"owns\n"

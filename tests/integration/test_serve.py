@@ -13,6 +13,10 @@ from pathlib import Path
 
 import pytest
 
+from tinycdp.errors import Unavailable
+from tinycdp.runtime import serve
+from tinycdp.settings import Settings
+
 CHOSEN = "" if (choice := os.environ.get("TEST_POSTGRES", "wheel")) == "system" else choice
 
 
@@ -121,6 +125,15 @@ def test_killing_the_command_kills_everything_and_the_next_start_works(tmp_path:
         _wait_until(lambda: not [pid for pid in family if _alive(pid)], served)
     with _serving(tmp_path / "data", port):
         pass
+
+
+def test_a_child_that_never_lives_ends_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(serve, "_LONGEST_BACKOFF_SECONDS", 0.0)
+    child = serve._Child("broken one", ("no-such-command",), Settings())
+    with pytest.raises(Unavailable, match="the broken one ended 5 times"), serve._Signals() as signals:
+        while True:
+            child.tend()
+            signals.wait(0.5)
 
 
 def _free_port() -> int:

@@ -49,7 +49,7 @@ def _platform() -> Finding:
 def _data_folder(settings: Settings) -> Finding:
     folder = settings.data_dir.absolute()
     existing = next(path for path in (folder, *folder.parents) if path.exists())
-    if not os.access(existing, os.W_OK):
+    if not existing.is_dir() or not os.access(existing, os.W_OK):
         return Finding("FAIL", "data folder", f"{existing} cannot be written; set TINYCDP_DATA_DIR")
     free = shutil.disk_usage(existing).free
     detail = f"{folder}, {free / 1e9:.1f} GB free"

@@ -189,7 +189,8 @@ class EmbeddedPostgres:
     def _make_data_dir(self) -> None:
         try:
             self.data_dir.mkdir(parents=True, exist_ok=True)
-            os.close(os.open(self.data_dir / "postgres.log", os.O_CREAT | os.O_WRONLY, 0o600))
+            for name in ("postgres.log", "postgres.owner.lock", "postgres.alive.lock"):
+                os.close(os.open(self.data_dir / name, os.O_CREAT | os.O_RDWR, 0o600))
         except OSError as refused:
             message = f"cannot write to the data folder {self.data_dir}: {refused.strerror}; set TINYCDP_DATA_DIR"
             raise Unavailable("POSTGRES_FAILED", message) from refused
