@@ -255,11 +255,14 @@ def _grace(now: Instant) -> list[tuple[Instant, Payload]]:
 def _linus(now: Instant) -> list[tuple[Instant, Payload]]:
     """Came two days ago as a stranger, signed up, and left a cart three hours ago. The phone's report came late."""
     diary, web, phone = _Diary("linus"), Device("linus-web", "web"), Device("linus-phone", "android")
-    diary.visit(Session(now - 2 * DAY_MS, CATALOGUE[:2], False, False, False), web)
-    diary.sign_up(now - 2 * DAY_MS + HOUR_MS, web, "linus", {"name": "Linus", "country": "CH", "plan": "free"})
-    diary.sign_up(now - DAY_MS, phone, "linus", {"name": "Linus", "country": "CH", "plan": "free"})
-    diary.visit(Session(now - DAY_MS + MINUTE_MS, CATALOGUE[5:7], False, False, False), phone, late_ms=5 * HOUR_MS)
-    diary.visit(Session(now - 3 * HOUR_MS, (CATALOGUE[4],), True, False, False), web)
+    # The three visits are whole days apart, so that they fall on three days in a row at any hour of seeding.
+    last = now - 3 * HOUR_MS
+    diary.visit(Session(last - 2 * DAY_MS, CATALOGUE[:2], False, False, False), web)
+    traits = {"name": "Linus", "country": "CH", "plan": "free"}
+    diary.sign_up(last - 2 * DAY_MS + HOUR_MS, web, "linus", traits)
+    diary.sign_up(last - DAY_MS - MINUTE_MS, phone, "linus", traits)
+    diary.visit(Session(last - DAY_MS, CATALOGUE[5:7], False, False, False), phone, late_ms=5 * HOUR_MS)
+    diary.visit(Session(last, (CATALOGUE[4],), True, False, False), web)
     return diary.entries
 
 

@@ -394,6 +394,19 @@ def test_odd_properties_are_refused(properties: Any, path: str) -> None:
     assert (rejection.code, rejection.path) == ("INVALID_PROPERTIES", path)
 
 
+def test_the_limits_themselves_are_taken() -> None:
+    assert taken(event="x" * 200).name == "x" * 200
+    assert taken(userId="x" * 256).aliases == (Alias("userId", "x" * 256),)
+    properties = {"k" * 200: 1, **{str(n): n for n in range(999)}}
+    assert taken(properties=properties).properties == properties
+    assert len(taken(context={"externalIds": [{"type": "a", "id": str(n + 1)} for n in range(20)]}).aliases) == 21
+
+
+def test_absent_properties_leave_room_for_props() -> None:
+    for nothing in (None, ""):
+        assert taken(properties=nothing, props={"a": 1}).properties == {"a": 1}
+
+
 def test_odd_contexts_are_refused() -> None:
     assert (refused(context="x").code, refused(context="x").path) == ("INVALID_CONTEXT", "$.context")
 
