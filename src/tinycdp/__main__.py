@@ -159,7 +159,7 @@ def run_key_create(arguments: argparse.Namespace, settings: Settings) -> int:
     from tinycdp.runtime.keys import create_key
 
     made = _on_database(
-        settings, lambda pool: create_key(pool, settings.environment, arguments.scope, arguments.name, clock.now())
+        settings, lambda pool, environment: create_key(pool, environment, arguments.scope, arguments.name, clock.now())
     )
     print(made.key)
     print("Keep it now: only its hash is stored.", file=sys.stderr)
@@ -169,7 +169,7 @@ def run_key_create(arguments: argparse.Namespace, settings: Settings) -> int:
 def run_key_list(arguments: argparse.Namespace, settings: Settings) -> int:
     from tinycdp.runtime.keys import list_keys
 
-    for key in _on_database(settings, lambda pool: list_keys(pool, settings.environment)):
+    for key in _on_database(settings, list_keys):
         state = "revoked" if key.revoked_at else "active"
         print(f"{key.prefix}  {state:8}{','.join(key.scopes):24}{key.name}")
     return 0
@@ -178,7 +178,7 @@ def run_key_list(arguments: argparse.Namespace, settings: Settings) -> int:
 def run_key_revoke(arguments: argparse.Namespace, settings: Settings) -> int:
     from tinycdp.runtime.keys import revoke_key
 
-    _on_database(settings, lambda pool: revoke_key(pool, settings.environment, arguments.prefix, clock.now()))
+    _on_database(settings, lambda pool, environment: revoke_key(pool, environment, arguments.prefix, clock.now()))
     print(f"revoked {arguments.prefix}")
     return 0
 
@@ -188,7 +188,7 @@ def run_apply(arguments: argparse.Namespace, settings: Settings) -> int:
 
     documents = [document for path in arguments.files for document in read_documents(path)]
     plan = _on_database(
-        settings, lambda pool: apply_documents(pool, settings.environment, documents, "command line", clock.now())
+        settings, lambda pool, environment: apply_documents(pool, environment, documents, "command line", clock.now())
     )
     print(plan)
     return 0
@@ -277,14 +277,15 @@ def _definitions(path: Path) -> "Iterator[Definition]":
             raise InvalidInput("FILE_MALFORMED", message) from wrong
 
 
-def _on_database(settings: Settings, use: Callable[[Any], Any]) -> Any:
-    """The answer of `use(pool)`, awaited, on the database of these settings."""
+def _on_database(settings: Settings, use: Callable[[Any, int], Any]) -> Any:
+    """The answer of `use(pool, environment id)`, awaited, on the database and environment of these settings."""
+    from tinycdp.runtime.keys import environment_named
     from tinycdp.runtime.postgres import reachable
     from tinycdp.store.pool import open_pool
 
     async def run(dsn: str) -> Any:
-        async with await open_pool(dsn, 1) as pool:
-            return await use(pool)
+        async with await open_pool(dsn, 2) as pool:
+            return await use(pool, await environment_named(pool, settings.environment))
 
     with reachable(settings) as reached:
         assert reached.database_url

@@ -20,3 +20,9 @@ def read_text(path: str) -> str:
     """The text of one resource, named as in the repository: read_text("dsl/grammar.lark")."""
     top, _, rest = path.partition("/")
     return (folder(top) / rest).read_text(encoding="utf-8")
+
+
+def migration_files() -> list[tuple[str, str]]:
+    """(name, text) of every migration, in the order of their numbers."""
+    files = sorted(path for path in folder("migrations").glob("[0-9]*.sql"))
+    return [(path.name, path.read_text(encoding="utf-8")) for path in files]

@@ -239,7 +239,7 @@ def test_the_files_are_well_formed() -> None:
 
 
 def test_the_published_schema_is_that_of_the_files() -> None:
-    """`schema.json` is generated from the structs above: `PYTHONPATH=tests python tests/conformance/test_vectors.py` writes it."""
+    """It is generated from the structs above; `PYTHONPATH=tests python tests/conformance/test_vectors.py` writes it."""
     assert json.loads((VECTORS / "schema.json").read_text()) == schema()
 
 

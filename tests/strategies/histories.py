@@ -1,6 +1,6 @@
 """Hypothesis strategies for what the engine computes on: histories, expressions over them, and instants to ask at.
 
-Shape   histories() -> History(zone, messages, profile, edges) · booleans(), numbers() -> source text ·
+Shape   histories() -> History(zone, messages, profile, edges) · expressions() -> source text ·
         instants(history) -> instants worth asking at
 Units   milliseconds UTC
 Laws    instants cluster where implementations go wrong: tile edges, window edges, local midnights on the days the clock
@@ -94,7 +94,8 @@ def histories(draw: st.DrawFn, *, crowds: bool = True) -> History:
         messages += draw(st.lists(st.sampled_from(messages), max_size=2))
     messages.sort(key=lambda m: m.received_at)
     profile = draw(st.fixed_dictionaries({}, optional={"plan": st.sampled_from(("pro", "free")), "age": st.just(30)}))
-    return History(zone, tuple(messages), profile, tuple(sorted({*anchors, *(m.occurred_at for m in messages)})))
+    edges = [midnight, anchors[2], *(m.occurred_at for m in messages), *(m.received_at for m in messages[-4:])]
+    return History(zone, tuple(messages), profile, tuple(sorted(set(edges), reverse=True)))
 
 
 @st.composite
@@ -147,7 +148,7 @@ TRAILING = st.sampled_from(tuple(WINDOWS))
 ORDER = (" >= ", " > ", " == ", " < ", " <= ", " != ")
 
 COUNTS = _text(EVENT, ".count(", SPAN, ")") | _text(EVENT, ".count()")
-DAYS = _text(EVENT, ".unique_days(", ("1d", "2d", "7d", "14d"), ")") | _text(EVENT, ".streak_days()")
+DAYS = _text(EVENT, ".unique_days(", ("3d", "7d", "14d"), ")") | _text(EVENT, ".streak_days()")
 TOTALS = _text(EVENT, (".sum(x, ", ".avg(x, ", ".min(x, ", ".max(x, "), SPAN, ")") | _text(EVENT, ".sum(x)")
 AGES = _text(
     (
@@ -190,10 +191,15 @@ def atoms() -> st.SearchStrategy[str]:
     )
 
 
+def expressions() -> st.SearchStrategy[str]:
+    """Conditions and numbers, as often the one as the other."""
+    return st.booleans().flatmap(lambda condition: booleans() if condition else numbers())
+
+
 def booleans() -> st.SearchStrategy[str]:
     """Conditions: comparisons under `&&`, `||`, `!`, `if` and comparisons of whole numbers."""
     return st.recursive(
-        atoms() | _text(numbers(), ORDER, ("1", "2", "5")),
+        atoms() | _text(numbers(), ORDER, ("1", "2")),
         lambda inner: st.one_of(
             _text("(", inner, " && ", inner, ")"),
             _text("(", inner, " || ", inner, ")"),

@@ -141,7 +141,7 @@ def mentions(tree: syntax.Expr) -> frozenset[tuple[str, str]]:
     stack = [tree]
     while stack:
         match stack.pop():
-            case syntax.Name(name):
+            case syntax.Name(name) if name not in SEEN:
                 found.add(("trait", name))
             case syntax.Ref(kind, key):
                 found.add((kind, key))

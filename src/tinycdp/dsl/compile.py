@@ -163,6 +163,10 @@ class Compiler:
     def _reference(self, node: ir.Reference) -> Step:
         name = (node.kind, node.key)
 
+        if node.kind == "flag":
+            # A flag may read the request's context, so its answer is not kept with the profile's values.
+            return lambda frame, now: frame.steps[name](frame, now)
+
         def reference(frame: Frame, now: Instant) -> Result:
             return frame.result(name, now)
 
@@ -614,18 +618,16 @@ def _connective(operands: tuple[Step, ...], decisive: bool) -> Step:
     return connective
 
 
-def _arith(node: ir.Arith, left: Step, right: Step) -> Step:
-    function: Callable[[Any, Any], Any]
-    match node.op:
-        case "+":
-            function = lambda a, b: bounded(a + b)  # noqa: E731
-        case "-":
-            function = lambda a, b: bounded(a - b)  # noqa: E731
-        case "*":
-            function = multiply
-        case _:
-            function = divide
-    return _binary(left, right, function)
+_ARITHMETIC: dict[str, Callable[[int, int], int | None]] = {
+    "+": lambda a, b: bounded(a + b),
+    "-": lambda a, b: bounded(a - b),
+    "*": multiply,
+    "/": divide,
+}
+
+
+def _arith(op: str, left: Step, right: Step) -> Step:
+    return _binary(left, right, _ARITHMETIC[op])
 
 
 # Comparisons that find the instant of their change without walking there

@@ -98,7 +98,9 @@ def _chained(at: _Place) -> Diagnostic | None:
             message = "Comparisons do not chain; join two with &&."
             if at.token.type == "CMP" and earlier.type == "CMP":
                 middle = at.source[span_of(earlier).end : at.span.start].strip()
-                return at.error("E103", at.span, message, rewrite(at.source, insert(at.span.start, f"&& {middle} ")))
+                gap = "" if at.source[at.span.start - 1].isspace() else " "
+                edit = insert(at.span.start, f"{gap}&& {middle} ")
+                return at.error("E103", at.span, message, rewrite(at.source, edit))
             return at.error("E103", at.span, message)
     return None
 

@@ -55,9 +55,11 @@ def _aggregates() -> dict[str, AggregateShape]:
         "rate": AggregateShape("rate(30d)", "rate", Family.COUNT, Type.NUMBER, window="required"),
         "sum": AggregateShape("sum(amount, 30d)", "sum", Family.NUMBER, Type.NUMBER, takes=True),
         "unique": AggregateShape("unique(sku, 30d)", "unique", Family.UNIQUE, Type.NUMBER, takes=True, ranged=False),
-        "first": AggregateShape("first(plan, 30d)", "first", Family.VALUE, None, takes=True, nullable=True),
+        "first": AggregateShape(
+            "first(plan, 30d)", "first", Family.VALUE, None, takes=True, nullable=True, ranged=False
+        ),
         "last": AggregateShape("last(plan, 30d)", "last", Family.VALUE, None, takes=True, nullable=True, ranged=False),
-        "top": AggregateShape("top(plan, 30d)", "top", Family.TOP, None, takes=True, nullable=True),
+        "top": AggregateShape("top(plan, 30d)", "top", Family.TOP, None, takes=True, nullable=True, ranged=False),
         "unique_days": AggregateShape("unique_days(14d)", "unique_days", Family.DAYS, Type.NUMBER, window="days"),
         "streak_days": AggregateShape("streak_days", "streak_days", Family.DAYS, Type.NUMBER, window="none"),
     }

@@ -27,6 +27,7 @@ class Profile:
 
     warmed        the revision up to which every aggregate's state is known to be complete
     recompute_at  the first instant at which a membership may change by itself, None for never
+    saved_memberships, properties_changed   what the row says, so that only a difference is written
     group         (instant, message id, group id) of the latest group call
     """
 
@@ -40,7 +41,9 @@ class Profile:
         "last_seen",
         "memberships",
         "properties",
+        "properties_changed",
         "recompute_at",
+        "saved_memberships",
         "stamps",
         "states",
         "version",
@@ -54,9 +57,11 @@ class Profile:
         self.first_seen: Instant | None = None
         self.last_seen: Instant | None = None
         self.properties: dict[str, Any] = {}
+        self.properties_changed = False
         self.stamps: dict[str, Stamp] = {}
         self.states: dict[str, State] = {}
         self.memberships: dict[int, Instant] = {}
+        self.saved_memberships: dict[int, Instant] = {}
         self.group: tuple[Instant, str, str] | None = None
         self.recompute_at: Instant | None = None
         self.version = 0
@@ -87,7 +92,16 @@ class Profile:
         changed = name not in self.properties or self.properties[name] != value
         if changed:
             self.properties[name] = value
+            self.properties_changed = True
         return changed
+
+    def reset(self, warmed: int) -> None:
+        """Forget everything that messages told; who the profile is stays, and its memberships until they are reviewed."""
+        self.first_seen = self.last_seen = self.group = None
+        self.properties, self.stamps, self.states, self._packed = {}, {}, {}, {}
+        self.properties_changed = True
+        self.recompute_at = None
+        self.warmed = warmed
 
     def see(self, at: Instant) -> None:
         """Note that the person was active at an instant."""

@@ -1,0 +1,392 @@
+"""All definitions of an environment at a revision, compiled and cross-indexed.
+
+Shape   Catalog: what to keep of an event, which segments to look at again, and the steps that answer for one profile.
+        While a revision warms up there are two universes: `live` serves, `next` is computed beside it
+Laws    a definition without a live version is unknown (WARMING) until its revision has warmed up;
+        a changed one keeps its live version until then. A fingerprint stands for one meaning and is never used again
+Errors  InvalidDefinitions with every diagnostic of every definition
+Source  dsl/SPEC.md "Definitions"; docs/decisions/0009-live-and-next.md
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from hashlib import blake2b
+from typing import Any
+
+import msgspec
+
+from tinycdp.dsl import ir
+from tinycdp.dsl.calendar import Days, days_in
+from tinycdp.dsl.check import Checked
+from tinycdp.dsl.compile import Compiler, Frame, Step, coerce, lookup, predicate
+from tinycdp.dsl.diagnostics import Diagnostic, to_wire
+from tinycdp.dsl.numbers import nanos
+from tinycdp.dsl.workspace import FlagSource, Source, check_workspace
+from tinycdp.engine import decide
+from tinycdp.engine.flags import Flag
+from tinycdp.engine.profile import Profile
+from tinycdp.engine.windows import Counts, DayMap, Extent, Numbers, Values, empty
+from tinycdp.errors import InvalidInput
+from tinycdp.model import NEVER, Message
+
+Name = tuple[str, str]  # (kind, key)
+
+#: What a flag is worth inside another flag's condition.
+FLAG_TYPES = {
+    "boolean": ir.Type.BOOL,
+    "string": ir.Type.STRING,
+    "integer": ir.Type.NUMBER,
+    "float": ir.Type.NUMBER,
+    "object": ir.Type.DYN,
+}
+
+#: Strings longer than this are not kept by first() and last(): state has a bound.
+LONGEST_TEXT = 1_024
+
+
+class Definition(msgspec.Struct, frozen=True, kw_only=True):
+    """One version of a trait, segment or flag. A flag's `flag` is its document, the others have an `expression`.
+
+    meaning  the version at which what it says last changed: a new description changes nobody's membership"""
+
+    id: int
+    version: int
+    meaning: int = 1
+    kind: str
+    key: str
+    expression: str = ""
+    flag: Flag | None = None
+    description: str = ""
+
+    @property
+    def name(self) -> Name:
+        return (self.kind, self.key)
+
+
+class InvalidDefinitions(InvalidInput):
+    """Some definitions have errors; `details["definitions"]` lists them with every diagnostic, span and fix."""
+
+    def __init__(self, found: list[tuple[Name, str, list[Diagnostic]]]) -> None:
+        listed = [
+            {
+                "kind": name[0],
+                "key": name[1],
+                "diagnostics": [to_wire(source, diagnostic) for diagnostic in diagnostics],
+            }
+            for name, source, diagnostics in found
+        ]
+        (kind, key), _, first = found[0][0], found[0][1], found[0][2][0]
+        super().__init__(first.code, f"{kind} {key!r}: {first.message}", definitions=listed)
+        self.found = found
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What is kept of the events that match one aggregate.
+
+    warming  whether the state of profiles older than the warming revision is not complete yet"""
+
+    spec: ir.AggregateSpec
+    key: str
+    hops: tuple[int, ...]
+    matches: Callable[[Mapping[str, Any]], bool] | None
+    warming: bool
+
+    def take(self, profile: Profile, message: Message, calendar: Days, complete: bool) -> None:
+        """Add one event to the profile's state, where it matches."""
+        if self.matches is not None and not self.matches(message.properties):
+            return
+        value: Any = None
+        family = self.spec.family
+        if family is ir.Family.NUMBER:
+            value = nanos(lookup(message.properties, self.spec.path))
+            if value is None:
+                return
+        elif family is ir.Family.VALUE:
+            value = coerce(lookup(message.properties, self.spec.path), ir.Type.DYN)
+            if value is None or isinstance(value, dict | tuple) or (type(value) is str and len(value) > LONGEST_TEXT):
+                return
+        state = profile.state(self.key)
+        if state is None:
+            if self.warming and not complete:
+                return  # the backfill will read this event with all the others
+            state = profile.states[self.key] = empty(family)
+        match state:
+            case Counts() | Numbers() | Values():
+                if len(state.tiles) != len(self.hops):
+                    state.serve(self.hops)
+                state.add(message.occurred_at, message.message_id, value)
+            case DayMap():
+                state.add_day(calendar.day(message.occurred_at))
+            case Extent():
+                state.add_instant(message.occurred_at)
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """What a definition's value depends on. `events` holds None where every event counts."""
+
+    events: frozenset[str | None]
+    properties: frozenset[str]
+    seen: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A segment whose membership is maintained.
+
+    is_next  of a revision that warms up; `was` is then the fingerprint of its live meaning, if it has one"""
+
+    name: Name
+    id: int
+    fingerprint: int
+    watch: Watch
+    is_next: bool = False
+    was: int | None = None
+
+
+@dataclass(frozen=True)
+class Universe:
+    """One consistent set of definitions: every reference resolves inside it."""
+
+    definitions: Mapping[Name, Definition]
+    nodes: Mapping[Name, ir.Node]
+    steps: Mapping[Name, Step]
+    fingerprints: Mapping[Name, int]
+    reads: Mapping[Name, frozenset[ir.AggregateRead]]
+    watches: Mapping[Name, Watch]
+    flags: Mapping[str, decide.Program]
+
+
+@dataclass(frozen=True)
+class Catalog:
+    """`warming` names what is unknown until the head revision has warmed up; `must_warm` says whether any profile's
+    state or memberships have to be computed before it can serve."""
+
+    environment_id: int
+    zone: str
+    revision: int
+    head: int
+    live: Universe
+    next: Universe | None
+    warming: frozenset[Name]
+    kept: Mapping[str, Kept]
+    segments: tuple[Segment, ...]
+    calendar: Days
+    must_warm: bool
+    _kept_by_event: dict[str, tuple[Kept, ...]] = field(default_factory=dict, repr=False)
+    _segments_by_event: dict[str, tuple[Segment, ...]] = field(default_factory=dict, repr=False)
+
+    def kept_for(self, event: str) -> tuple[Kept, ...]:
+        """The aggregates an event of this name may add to."""
+        found = self._kept_by_event.get(event)
+        if found is None:
+            found = tuple(kept for kept in self.kept.values() if kept.spec.event in {event, None})
+            if len(self._kept_by_event) < 10_000:  # names come from clients: bounded
+                self._kept_by_event[event] = found
+        return found
+
+    def segments_for_event(self, event: str) -> tuple[Segment, ...]:
+        """The segments that an event of this name may move someone into or out of."""
+        found = self._segments_by_event.get(event)
+        if found is None:
+            found = tuple(s for s in self.segments if s.watch.seen or not s.watch.events.isdisjoint({event, None}))
+            if len(self._segments_by_event) < 10_000:
+                self._segments_by_event[event] = found
+        return found
+
+    def segments_for_properties(self, names: Iterable[str]) -> tuple[Segment, ...]:
+        """The segments that a change of these properties, by a message without an event, may move someone in."""
+        changed = set(names)
+        return tuple(s for s in self.segments if s.watch.seen or not s.watch.properties.isdisjoint(changed))
+
+    def universe(self, segment: Segment) -> Universe:
+        if segment.is_next:
+            assert self.next is not None
+            return self.next
+        return self.live
+
+    def frame(self, universe: Universe, profile: Profile, now: int) -> Frame:
+        """What the universe's steps need to answer for a profile at an instant."""
+        return Frame(
+            now,
+            calendar=self.calendar,
+            properties=profile.properties,
+            state=profile.state,
+            first_seen=profile.first_seen,
+            last_seen=profile.last_seen,
+            steps=universe.steps,
+        )
+
+
+def sources(definitions: Iterable[Definition]) -> list[Source | FlagSource]:
+    """What the language needs to see of the definitions."""
+    return [
+        FlagSource(d.key, FLAG_TYPES[d.flag.type], tuple(rule.when for rule in d.flag.rules))
+        if d.flag is not None
+        else Source("trait" if d.kind == "trait" else "segment", d.key, d.expression)
+        for d in definitions
+    ]
+
+
+def build_catalog(
+    environment_id: int,
+    zone: str,
+    live: Iterable[Definition],
+    head: Iterable[Definition],
+    *,
+    live_revision: int,
+    head_revision: int,
+) -> Catalog:
+    """Compile the definitions of the live revision, and those of the head revision beside them where it is another."""
+    calendar = days_in(zone)
+    head_by_name = {d.name: d for d in head}
+    live_by_name = {d.name: d for d in live}
+    warming_up = head_revision != live_revision
+    new = frozenset(head_by_name.keys() - live_by_name.keys()) if warming_up else frozenset()
+    served = {**{name: head_by_name[name] for name in new}, **live_by_name}
+    placeholders = frozenset(name for name in new if name[0] != "flag")
+    checked = check_all(served.values())
+    serving = {read for name, c in checked.items() if name not in new for read in _reads(c)}
+    complete = _parts(serving)
+    live_universe = _universe(
+        zone,
+        served,
+        checked,
+        placeholders,
+        ready=lambda read: _parts([read]) <= complete,
+    )
+    next_universe = None
+    reads = {read for c in checked.values() for read in _reads(c)}
+    if warming_up:
+        next_checked = check_all(head_by_name.values())
+        next_universe = _universe(zone, head_by_name, next_checked, frozenset(), ready=lambda _: True)
+        reads |= {read for c in next_checked.values() for read in _reads(c)}
+    segments = [_segment(live_universe, name) for name in served if name[0] == "segment" and name not in new]
+    maintained = {segment.fingerprint for segment in segments}
+    if next_universe is not None:
+        was = {segment.id: segment.fingerprint for segment in segments}
+        coming = [_segment(next_universe, name) for name in head_by_name if name[0] == "segment"]
+        segments += [
+            replace(segment, is_next=True, was=was.get(segment.id))
+            for segment in coming
+            if segment.fingerprint not in maintained
+        ]
+    return Catalog(
+        environment_id=environment_id,
+        zone=zone,
+        revision=live_revision,
+        head=head_revision,
+        live=live_universe,
+        next=next_universe,
+        warming=placeholders,
+        kept=_kept(reads, complete),
+        segments=tuple(segments),
+        calendar=calendar,
+        must_warm=any(segment.is_next for segment in segments) or not _parts(reads) <= complete,
+    )
+
+
+def check_all(definitions: Iterable[Definition]) -> Mapping[Name, tuple[Checked, ...]]:
+    """Every definition checked among the others, each after all it refers to. Raises InvalidDefinitions."""
+    listed = list(definitions)
+    workspace = check_workspace(sources(listed))
+    found: list[tuple[Name, str, list[Diagnostic]]] = []
+    for definition in listed:
+        name = definition.name
+        if whole := workspace.graph.get(name):
+            found.append((name, "", list(whole)))
+        found += [(name, p.source, list(p.diagnostics)) for p in workspace.parts(name) if p.node is None]
+    if found:
+        raise InvalidDefinitions(found)
+    segments = {d.key for d in listed if d.kind == "segment"}
+    for definition in listed:
+        for n, override in enumerate(definition.flag.overrides if definition.flag is not None else ()):
+            if override.segment is not None and override.segment not in segments:
+                where = f"flag {definition.key!r}, $.overrides[{n}].segment"
+                raise InvalidInput("UNKNOWN_SEGMENT", f"{where}: there is no segment {override.segment!r}.")
+    return {name: workspace.checked[name] for name in workspace.order}
+
+
+def _parts(reads: Iterable[ir.AggregateRead]) -> set[tuple[str, int]]:
+    """The states some reads need: (aggregate key, tile width), width 0 for the entries."""
+    return {(read.spec.key, hop) for read in reads for hop in (0, *ir.hops_of(read))}
+
+
+def _reads(checked: tuple[Checked, ...]) -> list[ir.AggregateRead]:
+    return [read for c in checked for read in c.reads]
+
+
+def _kept(reads: Iterable[ir.AggregateRead], complete: set[tuple[str, int]]) -> dict[str, Kept]:
+    specs: dict[str, ir.AggregateSpec] = {}
+    hops: dict[str, set[int]] = {}
+    for read in reads:
+        specs[read.spec.key] = read.spec
+        hops.setdefault(read.spec.key, set()).update(ir.hops_of(read))
+    return {
+        key: Kept(spec, key, tuple(sorted(hops[key])), predicate(spec.where), (key, 0) not in complete)
+        for key, spec in sorted(specs.items())
+    }
+
+
+def _segment(universe: Universe, name: Name) -> Segment:
+    return Segment(name, universe.definitions[name].id, universe.fingerprints[name], universe.watches[name])
+
+
+def _universe(
+    zone: str,
+    definitions: Mapping[Name, Definition],
+    checked: Mapping[Name, tuple[Checked, ...]],
+    placeholders: frozenset[Name],
+    ready: Callable[[ir.AggregateRead], bool],
+) -> Universe:
+    nodes: dict[Name, ir.Node] = {}
+    steps: dict[Name, Step] = {}
+    fingerprints: dict[Name, int] = {}
+    reads: dict[Name, frozenset[ir.AggregateRead]] = {}
+    watches: dict[Name, Watch] = {}
+    flags: dict[str, decide.Program] = {}
+    compiler = Compiler(ready, lambda name: None if name in placeholders else nodes.get(name))
+    for name, parts in checked.items():  # each after all that it refers to
+        references = sorted({reference for part in parts for reference in part.references})
+        watches[name] = _watch(parts, [watches[reference] for reference in references])
+        reads[name] = frozenset(_reads(parts))
+        fingerprints[name] = _fingerprint(zone, definitions[name], [fingerprints[r] for r in references])
+        compiled = [compiler.compile(part.node) for part in parts if part.node is not None]
+        if (flag := definitions[name].flag) is not None:
+            waiting = [tuple(_label(r) for r in sorted(part.references) if r in placeholders) for part in parts]
+            waiting = [
+                w or (("its events",) if not all(map(ready, p.reads)) else ())
+                for w, p in zip(waiting, parts, strict=True)
+            ]
+            flags[name[1]] = decide.prepare(flag, compiled, waiting)
+            steps[name] = decide.as_step(flags[name[1]])
+        elif parts[0].node is not None:
+            nodes[name] = parts[0].node
+            steps[name] = _unknown if name in placeholders else compiled[0]
+    return Universe(definitions, nodes, steps, fingerprints, reads, watches, flags)
+
+
+def _unknown(frame: Frame, now: int) -> tuple[None, int]:
+    return None, NEVER
+
+
+def _label(name: Name) -> str:
+    return f"{name[0]} {name[1]!r}"
+
+
+def _fingerprint(zone: str, definition: Definition, references: list[int]) -> int:
+    """64 bits for this meaning of a definition: of this very one, by these references. Never used for another again."""
+    text = f"{zone} {definition.id} {definition.meaning} {references}"
+    return int.from_bytes(blake2b(text.encode(), digest_size=8).digest(), "big", signed=True)
+
+
+def _watch(parts: tuple[Checked, ...], references: list[Watch]) -> Watch:
+    nodes = [node for part in parts if part.node is not None for node in ir.walk(part.node)]
+    return Watch(
+        events=frozenset(read.spec.event for read in _reads(parts)).union(*(w.events for w in references)),
+        properties=frozenset(n.path[0] for n in nodes if isinstance(n, ir.Property)).union(
+            *(w.properties for w in references)
+        ),
+        seen=any(isinstance(node, ir.Seen) for node in nodes) or any(w.seen for w in references),
+    )

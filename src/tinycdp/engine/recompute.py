@@ -1,0 +1,152 @@
+"""Messages and the clock, applied to one profile.
+
+Shape   apply(profile, messages, catalog, now) and advance(profile, catalog, now) change the profile in place and give
+        the transitions; both go through _review, so a membership changes by one path whoever caused it
+Units   a transition's `at` is the instant at which the truth changed: the due instant for the clock, `now` for a message
+Laws    what comes out is a function of the set of messages and of `now`, whatever their order and grouping;
+        advance(p, t1) then advance(p, t2) is advance(p, t2), but for finding what came and went in between
+Source  dsl/SPEC.md "State" and "valid_until"
+"""
+
+from collections.abc import Iterable
+
+import msgspec
+
+from tinycdp.engine.catalog import Catalog, Segment
+from tinycdp.engine.profile import Profile
+from tinycdp.model import NEVER, Instant, Message
+
+#: How many due instants one catch-up visits one by one; a profile further behind jumps to `now`.
+CATCH_UP = 200
+
+
+class Transition(msgspec.Struct, frozen=True):
+    """One profile entered or left one segment. `is_next`: of a revision that is still warming up."""
+
+    profile_id: int
+    segment_id: int
+    fingerprint: int
+    entered: bool
+    at: Instant
+    is_next: bool = False
+
+
+def apply(profile: Profile, messages: Iterable[Message], catalog: Catalog, now: Instant) -> list[Transition]:
+    """Take the messages, none of which was ever taken before, and review the segments that depend on them."""
+    transitions = advance(profile, catalog, now)
+    complete = profile.warmed >= catalog.head
+    affected: dict[int, Segment] = {}
+    for message in messages:
+        take(profile, message, catalog, complete)
+        if message.name:
+            segments = catalog.segments_for_event(message.name)
+        elif message.kind == "identify":
+            segments = catalog.segments_for_properties(message.properties)
+        else:
+            segments = catalog.segments_for_properties(())
+        for segment in segments:
+            affected[segment.fingerprint] = segment
+    return transitions + _review(profile, affected.values(), catalog, now, profile.recompute_at)
+
+
+def take(profile: Profile, message: Message, catalog: Catalog, complete: bool) -> None:
+    """Add one message to the profile's state. Tracks, pages and screens are events; the others set properties."""
+    if message.active:
+        profile.see(message.occurred_at)
+    if message.name:
+        for kept in catalog.kept_for(message.name):
+            kept.take(profile, message, catalog.calendar, complete)
+    elif message.kind == "identify":
+        stamp = (message.occurred_at, message.message_id)
+        for name, value in message.properties.items():
+            profile.set_property(name, value, stamp)
+    elif message.kind == "group" and message.group_id is not None:
+        joined = (message.occurred_at, message.message_id, message.group_id)
+        if profile.group is None or joined[:2] > profile.group[:2]:
+            profile.group = joined
+
+
+def advance(profile: Profile, catalog: Catalog, now: Instant) -> list[Transition]:
+    """Let time pass until `now`: every membership that changed by itself is found at the instant it did."""
+    transitions: list[Transition] = []
+    for _ in range(CATCH_UP):
+        due = profile.recompute_at
+        if due is None or due > now:
+            return transitions
+        transitions += _review(profile, catalog.segments, catalog, due, None)
+    if profile.recompute_at is not None and profile.recompute_at <= now:
+        transitions += _review(profile, catalog.segments, catalog, now, None)
+    return transitions
+
+
+def review_all(profile: Profile, catalog: Catalog, now: Instant) -> list[Transition]:
+    """Review every segment at `now`: after a merge, or for a revision that warms up."""
+    transitions = _review(profile, catalog.segments, catalog, now, None)
+    maintained = {segment.fingerprint for segment in catalog.segments}
+    for fingerprint in profile.memberships.keys() - maintained:
+        del profile.memberships[fingerprint]
+    return transitions
+
+
+def _review(
+    profile: Profile, segments: Iterable[Segment], catalog: Catalog, at: Instant, otherwise: Instant | None
+) -> list[Transition]:
+    """Bring the memberships of these segments up to date, and the wake-up with them.
+
+    `otherwise` is when the segments that are not reviewed may change, None for never."""
+    transitions = []
+    wake = otherwise if otherwise is not None else NEVER
+    complete = profile.warmed >= catalog.head
+    live = following = None
+    for segment in segments:
+        if not segment.is_next:
+            frame = live = live or catalog.frame(catalog.live, profile, at)
+        elif complete:
+            frame = following = following or catalog.frame(catalog.universe(segment), profile, at)
+        else:
+            continue
+        value, until = frame.result(segment.name, at)
+        wake = min(wake, until)
+        member = segment.fingerprint in profile.memberships
+        if (value is True) is member:
+            continue
+        if member:
+            del profile.memberships[segment.fingerprint]
+        else:
+            since = profile.memberships.get(segment.was, at) if segment.was is not None else at
+            profile.memberships[segment.fingerprint] = since
+        transitions.append(
+            Transition(profile.id, segment.id, segment.fingerprint, not member, at, is_next=segment.is_next)
+        )
+    profile.recompute_at = wake if wake < NEVER else None
+    return transitions
+
+
+def absorb(survivor: Profile, other: Profile, catalog: Catalog) -> list[str]:
+    """Merge the other profile's state into the survivor's. The keys returned have to be rebuilt from raw events.
+
+    Who was in a segment by either history stays in it until the caller reviews all: a merge alone is no entry."""
+    rebuild = []
+    for key in survivor.keys() | other.keys():
+        mine, theirs, kept = survivor.state(key), other.state(key), catalog.kept.get(key)
+        if kept is None:
+            survivor.forget(key)
+        elif theirs is None and (not kept.warming or other.warmed >= catalog.head):
+            continue
+        elif mine is None and (not kept.warming or survivor.warmed >= catalog.head) and theirs is not None:
+            survivor.states[key] = theirs
+        elif mine is None or theirs is None or not (mine.serve(kept.hops) and theirs.serve(kept.hops)):
+            rebuild.append(key)
+        else:
+            mine.absorb(theirs)  # type: ignore[arg-type]
+    for name, value in other.properties.items():
+        survivor.set_property(name, value, other.stamps[name])
+    for fingerprint, entered_at in other.memberships.items():
+        survivor.memberships[fingerprint] = min(entered_at, survivor.memberships.get(fingerprint, entered_at))
+    other.memberships = {}
+    for seen in (other.first_seen, other.last_seen):
+        if seen is not None:
+            survivor.see(seen)
+    if other.group is not None and (survivor.group is None or other.group[:2] > survivor.group[:2]):
+        survivor.group = other.group
+    return rebuild

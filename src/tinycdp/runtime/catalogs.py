@@ -1,0 +1,69 @@
+"""The compiled catalog of each environment, as this process knows it.
+
+Shape   at(connection, environment, live, head) is exactly the catalog of those revisions; current(environment) is the
+        newest known, without I/O
+Laws    a catalog is immutable; a new revision is a new one. Compiling happens here and nowhere on a request's path
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from tinycdp.engine.catalog import Catalog, Definition, build_catalog
+from tinycdp.engine.flags import read_flag
+from tinycdp.store import definitions as store
+from tinycdp.store.pool import Connection, Pool, acquired
+
+
+class Catalogs:
+    def __init__(self) -> None:
+        self._catalogs: dict[int, Catalog] = {}
+
+    def current(self, environment_id: int) -> Catalog | None:
+        return self._catalogs.get(environment_id)
+
+    async def at(self, connection: Connection, environment_id: int, live: int, head: int) -> Catalog:
+        """The catalog of these revisions, compiled where this process does not hold it yet."""
+        known = self._catalogs.get(environment_id)
+        if known is not None and known.revision == live and known.head == head:
+            return known
+        catalog = await load(connection, environment_id, live, head)
+        if known is None or (catalog.head, catalog.revision) >= (known.head, known.revision):
+            self._catalogs[environment_id] = catalog
+        return catalog
+
+    async def refresh(self, pool: Pool, environment_id: int) -> Catalog:
+        """The catalog as the database has it now."""
+        async with acquired(pool) as connection:
+            environment = await store.find_environment(connection, environment_id)
+            return await self.at(connection, environment_id, environment["live_revision"], environment["head_revision"])
+
+
+async def load(connection: Connection, environment_id: int, live: int, head: int) -> Catalog:
+    environment = await store.find_environment(connection, environment_id)
+    return build_catalog(
+        environment_id,
+        environment["zone"],
+        await definitions_at(connection, environment_id, live),
+        await definitions_at(connection, environment_id, head),
+        live_revision=live,
+        head_revision=head,
+    )
+
+
+async def definitions_at(connection: Connection, environment_id: int, revision: int) -> list[Definition]:
+    """Every definition as it stood at a revision."""
+    return [read_definition(row) for row in await store.definitions_at(connection, environment_id, revision)]
+
+
+def read_definition(row: Mapping[str, Any]) -> Definition:
+    document = row["document"]
+    return Definition(
+        id=row["definition_id"],
+        version=row["version"],
+        meaning=row["meaning"],
+        kind=row["kind"],
+        key=row["key"],
+        expression=document.get("expression", ""),
+        flag=read_flag(document, "") if row["kind"] == "flag" else None,
+        description=document.get("description", ""),
+    )

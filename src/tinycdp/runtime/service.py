@@ -1,0 +1,119 @@
+"""One HTTP process's working parts, wired in one place.
+
+Shape   Service: pool, catalogs, keyring, snapshots, ingest, decisions, and the listener that keeps them current
+Laws    start returns only when no news can be missed; stop drains what was accepted
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+
+from tinycdp.engine.catalog import Catalog
+from tinycdp.errors import Unavailable
+from tinycdp.runtime import clock
+from tinycdp.runtime.catalogs import Catalogs
+from tinycdp.runtime.clock import Clock
+from tinycdp.runtime.decisions import Decisions
+from tinycdp.runtime.ingest import Committed, Ingest
+from tinycdp.runtime.keys import Keyring
+from tinycdp.runtime.news import Listener
+from tinycdp.runtime.snapshots import Snapshots
+from tinycdp.settings import Settings
+from tinycdp.store import definitions as store
+from tinycdp.store.pool import Pool, acquired, open_pool
+
+log = logging.getLogger(__name__)
+
+_REFRESH_PAUSE_SECONDS = 0.5
+
+
+class Service:
+    """Everything a request handler needs. `now` is the process's clock."""
+
+    def __init__(self, settings: Settings, pool: Pool, now: Clock = clock.now) -> None:
+        self.settings = settings
+        self.pool = pool
+        self.now = now
+        self.catalogs = Catalogs()
+        self.keyring = Keyring(pool)
+        self.snapshots = Snapshots(pool, settings.snapshot_cache_size)
+        self.decisions = Decisions(self.snapshots)
+        self.ingest = Ingest(
+            pool, self.catalogs, now, self._committed, batch=settings.ingest_batch, queue=settings.ingest_queue
+        )
+        assert settings.database_url is not None
+        self._listener = Listener(settings.database_url, self)
+        self._refreshing: set[asyncio.Task[None]] = set()
+
+    @classmethod
+    async def start(cls, settings: Settings, now: Clock = clock.now) -> "Service":
+        """A service that hears news, with every environment's catalog and every key in memory."""
+        assert settings.database_url is not None
+        service = cls(settings, await open_pool(settings.database_url, settings.database_pool), now)
+        await service._listener.start()
+        await service._load_everything()
+        return service
+
+    async def stop(self) -> None:
+        """Answer what was accepted, then let go of the database."""
+        await self.ingest.drain()
+        await self._listener.stop()
+        for task in list(self._refreshing):
+            task.cancel()
+        await self.pool.close()
+
+    def catalog(self, environment_id: int) -> Catalog:
+        """The environment's definitions as this process knows them."""
+        found = self.catalogs.current(environment_id)
+        if found is None:
+            raise Unavailable("DATABASE_AWAY", "The definitions could not be read yet; try again shortly.")
+        return found
+
+    @property
+    def database_is_away(self) -> bool:
+        return self.snapshots.away
+
+    def _committed(self, committed: Committed) -> None:
+        ids = [*committed.touched, *committed.merged]
+        self.snapshots.changed(committed.environment_id, committed.version, ids)
+
+    async def _load_everything(self) -> None:
+        await self.keyring.load()
+        async with acquired(self.pool) as connection:
+            environments = [row["id"] for row in await store.list_environments(connection)]
+        for environment_id in environments:
+            await self.catalogs.refresh(self.pool, environment_id)
+
+    # What the listener hears
+
+    def profiles_changed(self, environment_id: int, version: int, profile_ids: Sequence[int]) -> None:
+        self.snapshots.changed(environment_id, version, profile_ids)
+
+    def revision_changed(self, environment_id: int) -> None:
+        self._refresh(lambda: self.catalogs.refresh(self.pool, environment_id))
+
+    def keys_changed(self) -> None:
+        self._refresh(self.keyring.load)
+
+    def lost(self) -> None:
+        self.snapshots.lost()
+
+    def found(self) -> None:
+        self.snapshots.found()
+        self._refresh(self._load_everything)
+
+    def _refresh(self, load: Callable[[], Awaitable[object]]) -> None:
+        task = asyncio.create_task(self._until_done(load))
+        self._refreshing.add(task)
+        task.add_done_callback(self._refreshing.discard)
+
+    async def _until_done(self, load: Callable[[], Awaitable[object]]) -> None:
+        while True:
+            try:
+                await load()
+                return
+            except Unavailable:
+                await asyncio.sleep(_REFRESH_PAUSE_SECONDS)
+            except Exception:
+                log.exception("definitions or keys could not be loaded; the ones in memory go on serving")
+                return

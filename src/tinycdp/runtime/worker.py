@@ -1,0 +1,181 @@
+"""What happens with nobody sending anything: windows slide, revisions warm up, months turn.
+
+Shape   run(settings) until it is told to stop; three loops, each in small transactions of its own, so that live work
+        is never held up: wake_due, warm_up, keep_house
+Laws    any number of workers may run: due profiles are claimed with SKIP LOCKED, a backfill under an advisory lock.
+        A decision never waits for a worker: reads re-check the clock themselves
+Units   pauses in seconds; batches in profiles
+Errors  none leave it: a loop that fails logs, waits and goes on
+"""
+
+import asyncio
+import contextlib
+import logging
+import signal
+from collections.abc import Awaitable, Callable
+
+from tinycdp.engine import recompute
+from tinycdp.engine.catalog import Catalog
+from tinycdp.engine.profile import Profile
+from tinycdp.errors import Unavailable
+from tinycdp.model import DAY_MS, Instant
+from tinycdp.runtime import clock, definitions, profiles
+from tinycdp.runtime.catalogs import Catalogs
+from tinycdp.runtime.clock import Clock
+from tinycdp.runtime.news import announce_profiles
+from tinycdp.settings import Settings
+from tinycdp.store import definitions as definition_store
+from tinycdp.store import messages as store
+from tinycdp.store import reads
+from tinycdp.store.pool import RETRY, Connection, Pool, acquired, open_pool, transaction
+
+log = logging.getLogger(__name__)
+
+DUE_BATCH = 200
+WARM_BATCH = 200
+#: The longest wait between two looks at the clock: how late a membership's notification may be.
+TICK_SECONDS = 0.2
+_KEEP_REJECTIONS_MS = 30 * DAY_MS
+_HOUSE_SECONDS = 3600.0
+_MONTHS_AHEAD = 2
+_FAILED_PAUSE_SECONDS = 1.0
+
+
+async def run(settings: Settings, now: Clock = clock.now) -> None:
+    """Work until SIGTERM or SIGINT; a batch under way is finished first."""
+    assert settings.database_url is not None
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    async with await open_pool(settings.database_url, 4) as pool:
+        await Worker(pool, Catalogs(), now).run(stop)
+
+
+class Worker:
+    def __init__(self, pool: Pool, catalogs: Catalogs, now: Clock) -> None:
+        self._pool = pool
+        self._catalogs = catalogs
+        self._now = now
+
+    async def run(self, stop: asyncio.Event) -> None:
+        await asyncio.gather(
+            self._repeat(stop, self.wake_due, TICK_SECONDS),
+            self._repeat(stop, self.warm_up, TICK_SECONDS),
+            self._repeat(stop, self.keep_house, _HOUSE_SECONDS),
+        )
+
+    async def _repeat(self, stop: asyncio.Event, work: Callable[[], Awaitable[int]], pause_seconds: float) -> None:
+        """Do the work again and again, without a pause while there is any."""
+        while not stop.is_set():
+            pause = pause_seconds
+            try:
+                if await work():
+                    pause = 0.0
+            except (Unavailable, *RETRY) as trouble:
+                log.warning("%s will be tried again: %s", work.__name__, trouble)
+                pause = _FAILED_PAUSE_SECONDS
+            except Exception:
+                log.exception("%s failed and will be tried again", work.__name__)
+                pause = _FAILED_PAUSE_SECONDS
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), pause)
+
+    async def _environments(self) -> list[int]:
+        async with acquired(self._pool) as connection:
+            return [row["id"] for row in await definition_store.list_environments(connection)]
+
+    async def _begin(self, connection: Connection, environment_id: int) -> Catalog:
+        """Hold off publishes for this transaction; the catalog it runs under."""
+        await store.begin_group(connection, environment_id)
+        environment = await definition_store.find_environment(connection, environment_id)
+        return await self._catalogs.at(
+            connection, environment_id, environment["live_revision"], environment["head_revision"]
+        )
+
+    # Windows slide
+
+    async def wake_due(self) -> int:
+        """Bring profiles whose time has come up to date, one batch for each environment. Gives how many there were."""
+        done = 0
+        for environment_id in await self._environments():
+            async with transaction(self._pool) as connection:
+                catalog = await self._begin(connection, environment_id)
+                now = self._now()
+                rows = await store.claim_due_profiles(connection, environment_id, now, DUE_BATCH)
+                if not rows:
+                    continue
+                due = [profiles.from_row(row) for row in rows]
+                transitions = [t for profile in due for t in recompute.advance(profile, catalog, now)]
+                await self._save(connection, environment_id, now, due, transitions)
+                done += len(due)
+        return done
+
+    async def _save(
+        self,
+        connection: Connection,
+        environment_id: int,
+        now: Instant,
+        changed: list[Profile],
+        transitions: list[recompute.Transition],
+    ) -> None:
+        version = await profiles.save(connection, environment_id, now, changed, transitions)
+        await announce_profiles(connection, environment_id, version, [profile.id for profile in changed])
+
+    # Revisions warm up
+
+    async def warm_up(self) -> int:
+        """One batch of every revision that is warming up; makes it live when all profiles are done."""
+        done = 0
+        for environment_id in await self._environments():
+            async with transaction(self._pool) as connection:
+                catalog = await self._begin(connection, environment_id)
+                if catalog.head == catalog.revision:
+                    continue
+                finished = await self._warm_batch(connection, catalog)
+            done += 1
+            if finished:
+                await self._go_live(environment_id, catalog.head)
+        return done
+
+    async def _warm_batch(self, connection: Connection, catalog: Catalog) -> bool:
+        """Complete the next profiles' state and memberships. True where none were left."""
+        environment_id = catalog.environment_id
+        backfill = await definition_store.find_backfill(connection, environment_id, catalog.head)
+        assert backfill is not None
+        rows = await store.claim_profiles_to_warm(
+            connection, environment_id, backfill["at_profile_id"], backfill["last_profile_id"], WARM_BATCH
+        )
+        if not rows:
+            return True
+        now = self._now()
+        batch = [profiles.from_row(row) for row in rows]
+        transitions: list[recompute.Transition] = []
+        for profile in batch:
+            transitions += recompute.advance(profile, catalog, now)
+        await profiles.complete(connection, catalog, batch)
+        for profile in batch:
+            transitions += recompute.review_all(profile, catalog, now)
+        await self._save(connection, environment_id, now, batch, transitions)
+        await definition_store.advance_backfill(connection, environment_id, catalog.head, batch[-1].id, len(batch))
+        return False
+
+    async def _go_live(self, environment_id: int, head: int) -> None:
+        async with transaction(self._pool) as connection:
+            await definition_store.begin_publish(connection, environment_id)
+            environment = await definition_store.find_environment(connection, environment_id)
+            if environment["head_revision"] != head or environment["live_revision"] == head:
+                return  # another publish came in between: its own warm-up goes on
+            catalog = await self._catalogs.at(connection, environment_id, environment["live_revision"], head)
+            await definitions.finish_warming(connection, catalog, self._now())
+            log.info("revision %d of environment %d is live", head, environment_id)
+
+    # Months turn
+
+    async def keep_house(self) -> int:
+        """Make the partitions of the coming months, and forget old rejections."""
+        now = self._now()
+        async with transaction(self._pool) as connection:
+            for name in await reads.create_partitions(connection, now, _MONTHS_AHEAD):
+                log.info("made partition %s", name)
+            await reads.prune_rejections(connection, now - _KEEP_REJECTIONS_MS)
+        return 0

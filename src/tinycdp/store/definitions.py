@@ -1,0 +1,107 @@
+"""Statements about environments, definitions, revisions and their warm-up."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from tinycdp.store.messages import Row
+from tinycdp.store.pool import Connection
+from tinycdp.store.statements import load
+
+_SQL = load("definitions")
+
+
+async def find_environment(connection: Connection, id: int) -> Row:
+    return await connection.fetchrow(_SQL["find_environment"], id)
+
+
+async def list_environments(connection: Connection) -> list[Row]:
+    return await connection.fetch(_SQL["list_environments"])
+
+
+async def create_tenancy(
+    connection: Connection, organisation: str, project: str, environments: Sequence[str], zone: str
+) -> None:
+    await connection.execute(_SQL["create_tenancy"], organisation, project, environments, zone)
+
+
+async def begin_publish(connection: Connection, environment_id: int) -> None:
+    await connection.execute(_SQL["begin_publish"], environment_id)
+
+
+async def definitions_at(connection: Connection, environment_id: int, revision: int) -> list[Row]:
+    return await connection.fetch(_SQL["definitions_at"], environment_id, revision)
+
+
+async def create_definition(connection: Connection, environment_id: int, kind: str, now: int) -> int:
+    return await connection.fetchval(_SQL["create_definition"], environment_id, kind, now)
+
+
+async def close_version(connection: Connection, environment_id: int, definition_id: int, revision: int) -> None:
+    await connection.execute(_SQL["close_version"], environment_id, definition_id, revision)
+
+
+async def append_version(
+    connection: Connection,
+    environment_id: int,
+    definition_id: int,
+    version: int,
+    meaning: int,
+    key: str,
+    document: dict[str, Any],
+    revision: int,
+) -> None:
+    await connection.execute(
+        _SQL["append_version"], environment_id, definition_id, version, meaning, key, document, revision
+    )
+
+
+async def append_revision(
+    connection: Connection, environment_id: int, revision: int, author: str, note: str, now: int
+) -> None:
+    await connection.execute(_SQL["append_revision"], environment_id, revision, author, note, now)
+
+
+async def set_revisions(connection: Connection, environment_id: int, live: int, head: int) -> None:
+    await connection.execute(_SQL["set_revisions"], environment_id, live, head)
+
+
+async def mark_live(connection: Connection, environment_id: int, revision: int, now: int) -> None:
+    await connection.execute(_SQL["mark_live"], environment_id, revision, now)
+
+
+async def start_backfill(connection: Connection, environment_id: int, revision: int, now: int) -> int:
+    """Gives how many profiles there are to go through."""
+    return await connection.fetchval(_SQL["start_backfill"], environment_id, revision, now)
+
+
+async def find_backfill(connection: Connection, environment_id: int, revision: int) -> Row | None:
+    return await connection.fetchrow(_SQL["find_backfill"], environment_id, revision)
+
+
+async def list_backfills(connection: Connection, environment_id: int, n: int) -> list[Row]:
+    return await connection.fetch(_SQL["list_backfills"], environment_id, n)
+
+
+async def advance_backfill(connection: Connection, environment_id: int, revision: int, at: int, n: int) -> None:
+    await connection.execute(_SQL["advance_backfill"], environment_id, revision, at, n)
+
+
+async def finish_backfill(connection: Connection, environment_id: int, revision: int, now: int) -> None:
+    await connection.execute(_SQL["finish_backfill"], environment_id, revision, now)
+
+
+async def settle_transitions(
+    connection: Connection, environment_id: int, now: int, rows: Sequence[tuple[int, int | None, int]]
+) -> None:
+    """`rows` are (segment id, old fingerprint or None, new fingerprint)."""
+    if rows:
+        await connection.execute(_SQL["settle_transitions"], environment_id, now, *map(list, zip(*rows, strict=True)))
+
+
+async def sweep_memberships(connection: Connection, environment_id: int, fingerprints: Sequence[int]) -> None:
+    await connection.execute(_SQL["sweep_memberships"], environment_id, fingerprints)
+
+
+async def find_environment_named(connection: Connection, key: str) -> Row | None:
+    """By its key; of several projects' the oldest."""
+    return await connection.fetchrow(_SQL["find_environment_named"], key)

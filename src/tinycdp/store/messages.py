@@ -1,0 +1,169 @@
+"""Statements of the write path: message ids, aliases, events, profiles, memberships.
+
+Shape   one function per statement of sql/messages.sql, in the order the group commit runs them
+Units   many rows at a time, as columns: Postgres unnests arrays far faster than it runs statements
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from tinycdp.store.pool import Connection
+from tinycdp.store.statements import load
+
+_SQL = load("messages")
+
+#: A row by column name.
+Row = Mapping[str, Any]
+
+
+async def begin_group(connection: Connection, environment_id: int) -> None:
+    await connection.execute(_SQL["begin_group"].replace("$1", str(int(environment_id))))
+
+
+async def claim_message_ids(
+    connection: Connection, environment_id: int, digests: Sequence[bytes]
+) -> tuple[int, int, set[bytes]]:
+    """(live revision, head revision, the digests never seen before)."""
+    row = await connection.fetchrow(_SQL["claim_message_ids"], environment_id, digests)
+    return row["live_revision"], row["head_revision"], set(row["digests"])
+
+
+async def resolve_aliases(connection: Connection, environment_id: int, aliases: Sequence[tuple[str, str]]) -> list[Row]:
+    kinds, values = [kind for kind, _ in aliases], [value for _, value in aliases]
+    return await connection.fetch(_SQL["resolve_aliases"], environment_id, kinds, values)
+
+
+async def next_profile_ids(connection: Connection, n: int) -> list[int]:
+    return await connection.fetchval(_SQL["next_profile_ids"], n) if n else []
+
+
+async def create_aliases(
+    connection: Connection, environment_id: int, rows: Sequence[tuple[str, str, int]], now: int
+) -> list[Row]:
+    """`rows` are (kind, value, profile id). Gives those that were created."""
+    kinds, values, profile_ids = map(list, zip(*rows, strict=True))
+    return await connection.fetch(_SQL["create_aliases"], environment_id, kinds, values, profile_ids, now)
+
+
+async def save_claims(
+    connection: Connection, environment_id: int, rows: Sequence[tuple[int, int, int, int, str]]
+) -> None:
+    """`rows` are (alias id, owner's alias id, strength, claimed at, message id)."""
+    if rows:
+        await connection.execute(_SQL["save_claims"], environment_id, *map(list, zip(*rows, strict=True)))
+
+
+async def move_aliases(connection: Connection, environment_id: int, ids: Sequence[int], profile_id: int) -> None:
+    await connection.execute(_SQL["move_aliases"], environment_id, ids, profile_id)
+
+
+async def aliases_of_profiles(connection: Connection, environment_id: int, ids: Sequence[int]) -> list[Row]:
+    return await connection.fetch(_SQL["aliases_of_profiles"], environment_id, ids)
+
+
+async def lock_profiles(connection: Connection, environment_id: int, ids: Sequence[int]) -> list[Row]:
+    return await connection.fetch(_SQL["lock_profiles"], environment_id, ids)
+
+
+async def claim_due_profiles(connection: Connection, environment_id: int, now: int, n: int) -> list[Row]:
+    return await connection.fetch(_SQL["claim_due_profiles"], environment_id, now, n)
+
+
+async def next_due_at(connection: Connection, environment_id: int) -> int | None:
+    return await connection.fetchval(_SQL["next_due_at"], environment_id)
+
+
+async def claim_profiles_to_warm(
+    connection: Connection, environment_id: int, after_id: int, last_id: int, n: int
+) -> list[Row]:
+    return await connection.fetch(_SQL["claim_profiles_to_warm"], environment_id, after_id, last_id, n)
+
+
+async def save_profiles(connection: Connection, environment_id: int, rows: Sequence[tuple[Any, ...]]) -> int:
+    """`rows` are (id, first seen, last seen, properties or None, state, recompute at, merged into). Gives the version."""
+    columns = list(map(list, zip(*rows, strict=True))) if rows else [[] for _ in range(7)]
+    return await connection.fetchval(_SQL["save_profiles"], environment_id, *columns)
+
+
+async def insert_profiles(
+    connection: Connection, environment_id: int, version: int, rows: Sequence[tuple[Any, ...]]
+) -> None:
+    """`rows` are (id, bucketing key, created at, first seen, last seen, properties, state, recompute at)."""
+    if rows:
+        columns = map(list, zip(*rows, strict=True))
+        await connection.execute(_SQL["insert_profiles"], environment_id, version, *columns)
+
+
+_EVENT_COLUMNS = [
+    "environment_id",
+    "alias_id",
+    "kind",
+    "name",
+    "message_id",
+    "occurred_at",
+    "received_at",
+    "original_at",
+    "sent_at",
+    "clamped",
+    "target",
+    "properties",
+    "context",
+]
+
+
+async def append_events(connection: Connection, rows: Sequence[tuple[Any, ...]]) -> None:
+    """Append messages by COPY; the columns are those of the table after its id."""
+    if rows:
+        await connection.copy_records_to_table("events", records=rows, columns=_EVENT_COLUMNS)
+
+
+async def events_of_profiles(
+    connection: Connection, environment_id: int, ids: Sequence[int], names: Sequence[str] | None = None
+) -> list[Row]:
+    return await connection.fetch(_SQL["events_of_profiles"], environment_id, ids, names)
+
+
+async def enter_segments(connection: Connection, environment_id: int, rows: Sequence[tuple[int, int, int]]) -> None:
+    """`rows` are (fingerprint, profile id, entered at)."""
+    if rows:
+        await connection.execute(_SQL["enter_segments"], environment_id, *map(list, zip(*rows, strict=True)))
+
+
+async def leave_segments(connection: Connection, environment_id: int, rows: Sequence[tuple[int, int]]) -> None:
+    """`rows` are (fingerprint, profile id)."""
+    if rows:
+        await connection.execute(_SQL["leave_segments"], environment_id, *map(list, zip(*rows, strict=True)))
+
+
+async def append_transitions(
+    connection: Connection, environment_id: int, now: int, rows: Sequence[tuple[int, int, bool, int]]
+) -> None:
+    """`rows` are (segment id, profile id, entered, at)."""
+    if rows:
+        await connection.execute(_SQL["append_transitions"], environment_id, now, *map(list, zip(*rows, strict=True)))
+
+
+async def append_merge(connection: Connection, *values: Any) -> None:
+    await connection.execute(_SQL["append_merge"], *values)
+
+
+async def refuse_claim(connection: Connection, *values: Any) -> None:
+    await connection.execute(_SQL["refuse_claim"], *values)
+
+
+async def reject_messages(
+    connection: Connection,
+    environment_id: int,
+    api_key_id: int | None,
+    now: int,
+    rows: Sequence[tuple[str, str, str, bytes]],
+) -> None:
+    """`rows` are (code, message, path, payload)."""
+    if rows:
+        columns = map(list, zip(*rows, strict=True))
+        await connection.execute(_SQL["reject_messages"], environment_id, api_key_id, now, *columns)
+
+
+async def announce(connection: Connection, payload: str) -> None:
+    """Tell every process; delivered when the transaction commits."""
+    await connection.execute(_SQL["announce"], payload)

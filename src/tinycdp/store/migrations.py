@@ -1,0 +1,49 @@
+"""Forward-only schema changes: plain SQL files, numbered, each in one transaction.
+
+Shape   migrate(dsn, now) applies what is missing, in order, and gives the names; table `migrations` remembers
+Laws    two starters at once apply each file once: an advisory lock makes one wait
+Errors  a file that changed after it was applied, or a newer database than this code, is refused by name
+"""
+
+from hashlib import sha256
+
+import asyncpg
+
+from tinycdp.errors import Conflict
+from tinycdp.resources import migration_files
+from tinycdp.store.pool import connect
+
+_LOCK = 7_164_301
+
+
+async def migrate(dsn: str, now: int) -> list[str]:
+    """Bring the schema up to date. Gives the names of the files that were applied."""
+    connection = await connect(dsn)
+    try:
+        await connection.execute(f"SELECT pg_advisory_lock({_LOCK})")
+        await connection.execute(
+            "CREATE TABLE IF NOT EXISTS migrations "
+            "(name text PRIMARY KEY, digest text NOT NULL, applied_at timestamptz NOT NULL)"
+        )
+        return await _apply_missing(connection, now)
+    finally:
+        await connection.close()
+
+
+async def _apply_missing(connection: asyncpg.Connection, now: int) -> list[str]:
+    done = dict(await connection.fetch("SELECT name, digest FROM migrations"))
+    known = dict(migration_files())
+    if unknown := sorted(done.keys() - known.keys()):
+        raise Conflict("DATABASE_NEWER", f"The database has migrations this release does not know: {unknown[0]}.")
+    applied = []
+    for name, text in sorted(known.items()):
+        digest = sha256(text.encode()).hexdigest()
+        if name in done:
+            if done[name] != digest:
+                raise Conflict("MIGRATION_CHANGED", f"{name} was changed after it was applied; add a new file instead.")
+            continue
+        async with connection.transaction():
+            await connection.execute(text)
+            await connection.execute("INSERT INTO migrations VALUES ($1, $2, $3)", name, digest, now)
+        applied.append(name)
+    return applied

@@ -1,0 +1,109 @@
+"""Connections to Postgres, with our types.
+
+Shape   open_pool(dsn, size) · transaction(pool) · reaching(): turns a lost server into Unavailable
+Units   timestamptz ↔ integer milliseconds; jsonb ↔ plain values with exact numbers (int, Decimal)
+Errors  Unavailable (503, Retry-After 1) when the server cannot be reached or ends the connection
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from decimal import Decimal
+from typing import Any, TypeAlias
+
+import asyncpg
+import msgspec
+
+from tinycdp.errors import Unavailable
+
+Pool: TypeAlias = asyncpg.Pool
+Connection: TypeAlias = asyncpg.Connection | asyncpg.pool.PoolConnectionProxy
+
+#: Postgres counts microseconds from the year 2000.
+_EPOCH_MS = 946_684_800_000
+
+_encode_json = msgspec.json.Encoder(decimal_format="number").encode
+_decode_json = msgspec.json.Decoder(float_hook=Decimal).decode
+
+_GONE = (
+    OSError,
+    TimeoutError,
+    asyncpg.InterfaceError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.TooManyConnectionsError,
+)
+
+
+async def _teach_types(connection: asyncpg.Connection) -> None:
+    await connection.set_type_codec(
+        "jsonb",
+        schema="pg_catalog",
+        format="binary",
+        encoder=lambda value: b"\x01" + _encode_json(value),
+        decoder=lambda data: _decode_json(data[1:]),
+    )
+    await connection.set_type_codec(
+        "timestamptz",
+        schema="pg_catalog",
+        format="tuple",
+        encoder=lambda ms: ((ms - _EPOCH_MS) * 1000,),
+        decoder=lambda at: at[0] // 1000 + _EPOCH_MS,
+    )
+
+
+async def open_pool(dsn: str, size: int) -> Pool:
+    """A pool of at most `size` connections; raises Unavailable where there is no server."""
+    with reaching():
+        return await asyncpg.create_pool(
+            dsn,
+            min_size=1,
+            max_size=size,
+            init=_teach_types,
+            timeout=5,
+            command_timeout=60,
+            server_settings={"application_name": "tinycdp", "timezone": "UTC"},
+        )
+
+
+async def connect(dsn: str) -> asyncpg.Connection:
+    """One connection of its own, for listening and for migrations."""
+    with reaching():
+        connection = await asyncpg.connect(dsn, timeout=5, server_settings={"application_name": "tinycdp"})
+        await _teach_types(connection)
+        return connection
+
+
+class reaching:
+    """A context in which a server that is away becomes Unavailable."""
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
+        if isinstance(error, _GONE) and not isinstance(error, Unavailable):
+            raise Unavailable("DATABASE_AWAY", "The database cannot be reached; try again shortly.") from error
+
+
+@asynccontextmanager
+async def transaction(pool: Pool) -> AsyncIterator[Connection]:
+    """A connection inside a transaction: committed where the block ends, rolled back where it raises."""
+    with reaching():
+        async with pool.acquire(timeout=5) as connection, connection.transaction():
+            yield connection
+
+
+@asynccontextmanager
+async def acquired(pool: Pool) -> AsyncIterator[Connection]:
+    """A connection without a transaction, for single statements."""
+    with reaching():
+        async with pool.acquire(timeout=5) as connection:
+            yield connection
+
+
+#: Two transactions crossed each other; the same work, begun anew, will pass.
+RETRY = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError)
+
+#: The server refuses a value: trying again cannot help. `store` names it so that runtime need not know asyncpg.
+UNSTORABLE = (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError)

@@ -1,0 +1,113 @@
+"""Statements that only read, and the housekeeping of the worker."""
+
+from collections.abc import AsyncIterator, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from tinycdp.store.messages import Row
+from tinycdp.store.pool import Connection
+from tinycdp.store.statements import load
+
+_SQL = load("reads")
+
+
+async def load_by_alias(connection: Connection, environment_id: int, kind: str, value: str) -> Row | None:
+    return await connection.fetchrow(_SQL["load_by_alias"], environment_id, kind, value)
+
+
+async def load_by_id(connection: Connection, environment_id: int, id: int) -> Row | None:
+    return await connection.fetchrow(_SQL["load_by_id"], environment_id, id)
+
+
+async def events_of_profile(
+    connection: Connection, environment_id: int, profile_id: int, before: tuple[int, int], n: int
+) -> list[Row]:
+    """`before` is (occurred at, event id) of the last one already shown."""
+    return await connection.fetch(_SQL["events_of_profile"], environment_id, profile_id, *before, n)
+
+
+async def recent_events(
+    connection: Connection, environment_id: int, before_id: int, name: str | None, n: int
+) -> list[Row]:
+    return await connection.fetch(_SQL["recent_events"], environment_id, before_id, name, n)
+
+
+async def search_profiles(
+    connection: Connection,
+    environment_id: int,
+    prefix: str | None,
+    having: dict[str, Any] | None,
+    after_id: int,
+    n: int,
+) -> list[Row]:
+    """By the beginning of an identifier (taken literally), or by properties all of which must be equal."""
+    pattern = None
+    if prefix is not None:
+        pattern = prefix.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
+    return await connection.fetch(_SQL["search_profiles"], environment_id, pattern, having, after_id, n)
+
+
+async def transitions_of_profile(connection: Connection, environment_id: int, profile_id: int, n: int) -> list[Row]:
+    return await connection.fetch(_SQL["transitions_of_profile"], environment_id, profile_id, n)
+
+
+async def count_members(connection: Connection, environment_id: int, fingerprints: Sequence[int]) -> dict[int, int]:
+    return dict(await connection.fetch(_SQL["count_members"], environment_id, fingerprints))
+
+
+async def members(connection: Connection, environment_id: int, fingerprint: int) -> AsyncIterator[list[Row]]:
+    """Everyone in a segment, a thousand rows at a time; inside a transaction, whose snapshot all of them share."""
+    cursor = await connection.cursor(_SQL["members"], environment_id, fingerprint)
+    while rows := await cursor.fetch(1000):
+        yield rows
+
+
+async def members_page(
+    connection: Connection, environment_id: int, fingerprint: int, after_id: int, n: int
+) -> list[Row]:
+    return await connection.fetch(_SQL["members_page"], environment_id, fingerprint, after_id, n)
+
+
+async def list_rejections(connection: Connection, environment_id: int, before_id: int, n: int) -> list[Row]:
+    return await connection.fetch(_SQL["list_rejections"], environment_id, before_id, n)
+
+
+async def figures(connection: Connection, environment_id: int, now: int) -> Row:
+    return await connection.fetchrow(_SQL["figures"], environment_id, now)
+
+
+async def recent_event_names(connection: Connection, environment_id: int) -> list[str]:
+    return [row["name"] for row in await connection.fetch(_SQL["recent_event_names"], environment_id)]
+
+
+async def prune_rejections(connection: Connection, before: int) -> None:
+    await connection.execute(_SQL["prune_rejections"], before)
+
+
+async def create_partitions(connection: Connection, now: int, months_ahead: int) -> list[str]:
+    """Make the monthly partitions of `events` from this month on. Gives the names of those that were missing.
+
+    A month whose first events already lie in the default partition stays there: moving rows would hold the table."""
+    first = datetime.fromtimestamp(now / 1000, UTC).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+    made = []
+    for ahead in range(months_ahead + 1):
+        start = _month(first, ahead)
+        end, name = _month(first, ahead + 1), f"events_{start:%Y_%m}"
+        if await connection.fetchval("SELECT to_regclass($1)", name) is not None:
+            continue
+        if await connection.fetchval(
+            "SELECT EXISTS (SELECT FROM events_default WHERE received_at >= $1 AND received_at < $2)",
+            int(start.timestamp() * 1000),
+            int(end.timestamp() * 1000),
+        ):
+            continue
+        await connection.execute(
+            f"CREATE TABLE IF NOT EXISTS {name} PARTITION OF events FOR VALUES FROM ('{start:%F}Z') TO ('{end:%F}Z')"
+        )
+        made.append(name)
+    return made
+
+
+def _month(first: datetime, ahead: int) -> datetime:
+    years, month = divmod(first.month - 1 + ahead, 12)
+    return first.replace(year=first.year + years, month=month + 1)

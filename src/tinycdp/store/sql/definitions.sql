@@ -1,0 +1,111 @@
+-- name: find_environment
+-- args: id integer
+SELECT e.id, e.key, e.zone, e.live_revision, e.head_revision, p.key AS project, o.key AS organisation
+FROM environments e JOIN projects p ON p.id = e.project_id JOIN organisations o ON o.id = p.organisation_id
+WHERE e.id = $1;
+
+-- name: list_environments
+SELECT e.id, e.key, e.zone, e.live_revision, e.head_revision, p.key AS project, o.key AS organisation
+FROM environments e JOIN projects p ON p.id = e.project_id JOIN organisations o ON o.id = p.organisation_id
+ORDER BY e.id;
+
+-- name: create_tenancy
+-- An organisation with a project and its environments; nothing where the organisation exists.
+-- args: organisation text, project text, environments text[], zone text
+WITH o AS (
+    INSERT INTO organisations (key, name) VALUES ($1, $1) ON CONFLICT DO NOTHING RETURNING id
+), p AS (
+    INSERT INTO projects (organisation_id, key, name) SELECT id, $2, $2 FROM o RETURNING id
+)
+INSERT INTO environments (project_id, key, zone) SELECT p.id, key, $4 FROM p, unnest($3::text[]) AS key;
+
+-- name: begin_publish
+-- Waits for the groups of messages in flight, and keeps new ones out until the revision is committed.
+-- locks: advisory (74, environment), exclusive
+SELECT pg_advisory_xact_lock(74, $1);
+
+-- name: definitions_at
+-- args: environment_id integer, revision integer
+SELECT d.id AS definition_id, d.kind, v.version, v.meaning, v.key, v.document
+FROM definition_versions v
+JOIN definitions d ON d.environment_id = v.environment_id AND d.id = v.definition_id
+WHERE v.environment_id = $1 AND v.from_revision <= $2 AND (v.until_revision IS NULL OR v.until_revision > $2)
+ORDER BY d.id;
+
+-- name: create_definition
+INSERT INTO definitions (environment_id, kind, created_at) VALUES ($1, $2, $3) RETURNING id;
+
+-- name: close_version
+-- args: environment_id integer, definition_id integer, revision integer
+UPDATE definition_versions SET until_revision = $3
+WHERE environment_id = $1 AND definition_id = $2 AND until_revision IS NULL;
+
+-- name: append_version
+-- args: environment_id, definition_id, version, meaning, key, document, from_revision
+INSERT INTO definition_versions (environment_id, definition_id, version, meaning, key, document, from_revision)
+VALUES ($1, $2, $3, $4, $5, $6, $7);
+
+-- name: append_revision
+-- args: environment_id, revision, author, note, published_at
+INSERT INTO revisions (environment_id, revision, author, note, published_at) VALUES ($1, $2, $3, $4, $5);
+
+-- name: set_revisions
+-- args: environment_id, live_revision, head_revision
+UPDATE environments SET live_revision = $2, head_revision = $3 WHERE id = $1;
+
+-- name: mark_live
+-- args: environment_id, revision, now
+UPDATE revisions SET live_at = $3 WHERE environment_id = $1 AND revision <= $2 AND live_at IS NULL;
+
+-- name: start_backfill
+-- Called under the exclusive lock: every profile created later is complete from birth.
+-- args: environment_id, revision, now
+INSERT INTO backfills (environment_id, revision, last_profile_id, total, started_at)
+SELECT $1, $2, coalesce(max(id), 0), count(*), $3 FROM profiles WHERE environment_id = $1 AND merged_into IS NULL
+RETURNING total;
+
+-- name: find_backfill
+-- args: environment_id, revision
+SELECT revision, last_profile_id, at_profile_id, total, done, started_at, finished_at FROM backfills
+WHERE environment_id = $1 AND revision = $2;
+
+-- name: list_backfills
+-- args: environment_id, n
+SELECT revision, last_profile_id, at_profile_id, total, done, started_at, finished_at FROM backfills
+WHERE environment_id = $1 ORDER BY revision DESC LIMIT $2;
+
+-- name: advance_backfill
+-- args: environment_id, revision, at_profile_id, n
+UPDATE backfills SET at_profile_id = $3, done = done + $4 WHERE environment_id = $1 AND revision = $2;
+
+-- name: finish_backfill
+-- args: environment_id, revision, now
+UPDATE backfills SET finished_at = $3 WHERE environment_id = $1 AND revision = $2;
+
+-- name: settle_transitions
+-- Who entered and left each segment by its new meaning, against its old one (NULL for a new segment).
+-- args: environment_id, now, segment_ids integer[], old_fingerprints bigint[], new_fingerprints bigint[]
+-- index: memberships_pkey
+WITH changed AS (
+    SELECT * FROM unnest($3::integer[], $4::bigint[], $5::bigint[]) AS c (segment_id, old, new)
+)
+INSERT INTO transitions (environment_id, recorded_at, segment_id, profile_id, entered, at)
+SELECT $1, $2::timestamptz, c.segment_id, m.profile_id, true, m.entered_at
+FROM changed c JOIN memberships m ON m.environment_id = $1 AND m.fingerprint = c.new
+WHERE NOT EXISTS (
+    SELECT FROM memberships o WHERE o.environment_id = $1 AND o.fingerprint = c.old AND o.profile_id = m.profile_id)
+UNION ALL
+SELECT $1, $2::timestamptz, c.segment_id, m.profile_id, false, $2::timestamptz
+FROM changed c JOIN memberships m ON m.environment_id = $1 AND m.fingerprint = c.old
+WHERE NOT EXISTS (
+    SELECT FROM memberships n WHERE n.environment_id = $1 AND n.fingerprint = c.new AND n.profile_id = m.profile_id);
+
+-- name: sweep_memberships
+-- Rows of segments that are gone, or of an older meaning.
+-- args: environment_id, fingerprints bigint[]
+-- index: memberships_pkey
+DELETE FROM memberships WHERE environment_id = $1 AND fingerprint = ANY ($2);
+
+-- name: find_environment_named
+-- args: key text
+SELECT id, key, zone, live_revision, head_revision FROM environments WHERE key = $1 ORDER BY id LIMIT 1;

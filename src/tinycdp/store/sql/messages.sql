@@ -1,0 +1,181 @@
+-- name: begin_group
+-- Shared: a publish takes the same lock exclusively, so no group of messages ever straddles a revision.
+-- args: environment_id integer
+-- locks: advisory (74, environment), shared
+SELECT pg_advisory_xact_lock_shared(74, $1);
+
+-- name: claim_message_ids
+-- Which of these messages are new, and at which revision they will be applied. Sorted, so that two groups with the
+-- same ids wait for each other in one order.
+-- args: environment_id integer, digests bytea[]
+-- index: message_ids_pkey
+WITH fresh AS (
+    INSERT INTO message_ids (environment_id, digest)
+    SELECT $1, digest FROM unnest($2::bytea[]) AS digest ORDER BY digest
+    ON CONFLICT DO NOTHING
+    RETURNING digest
+)
+SELECT live_revision, head_revision, ARRAY(SELECT digest FROM fresh) AS digests
+FROM environments WHERE id = $1;
+
+-- name: resolve_aliases
+-- args: environment_id integer, kinds text[], values text[]
+-- index: aliases_pkey
+SELECT a.kind, a.value, a.id, a.profile_id, a.owner_id, a.claim_strength, a.claimed_at, a.claimed_by
+FROM unnest($2::text[], $3::text[]) AS wanted (kind, value)
+JOIN aliases a ON a.environment_id = $1 AND a.kind = wanted.kind AND a.value = wanted.value;
+
+-- name: next_profile_ids
+-- args: n integer
+SELECT array_agg(nextval('profile_ids')) FROM generate_series(1, $1);
+
+-- name: create_aliases
+-- Rows that another process created meanwhile are left out of the answer; the caller resolves again.
+-- args: environment_id integer, kinds text[], values text[], profile_ids bigint[], now timestamptz
+-- index: aliases_pkey
+INSERT INTO aliases (environment_id, kind, value, profile_id, created_at)
+SELECT $1, kind, value, profile_id, $5
+FROM unnest($2::text[], $3::text[], $4::bigint[]) AS new (kind, value, profile_id)
+ORDER BY kind, value
+ON CONFLICT DO NOTHING
+RETURNING kind, value, id, profile_id;
+
+-- name: save_claims
+-- args: environment_id integer, ids bigint[], owner_ids bigint[], strengths smallint[], ats timestamptz[], bys text[]
+-- index: aliases_environment_id_id_key
+UPDATE aliases a
+SET owner_id = c.owner_id, claim_strength = c.strength, claimed_at = c.at, claimed_by = c.by
+FROM unnest($2::bigint[], $3::bigint[], $4::smallint[], $5::timestamptz[], $6::text[])
+    AS c (id, owner_id, strength, at, by)
+WHERE a.environment_id = $1 AND a.id = c.id;
+
+-- name: move_aliases
+-- args: environment_id integer, ids bigint[], profile_id bigint
+-- index: aliases_environment_id_id_key
+UPDATE aliases SET profile_id = $3 WHERE environment_id = $1 AND id = ANY ($2);
+
+-- name: aliases_of_profiles
+-- args: environment_id integer, profile_ids bigint[]
+-- index: aliases_of_profile
+SELECT kind, value, id, profile_id, owner_id, claim_strength, claimed_at, claimed_by
+FROM aliases WHERE environment_id = $1 AND profile_id = ANY ($2) ORDER BY id;
+
+-- name: lock_profiles
+-- In order of id, so that two groups that share profiles cannot block each other.
+-- args: environment_id integer, ids bigint[]
+-- index: profiles_pkey
+-- locks: these rows, FOR NO KEY UPDATE
+SELECT id, bucketing_key, created_at, first_seen_at, last_seen_at, properties, state, version, recompute_at, merged_into
+FROM profiles
+WHERE environment_id = $1 AND id = ANY ($2)
+ORDER BY id
+FOR NO KEY UPDATE;
+
+-- name: claim_due_profiles
+-- The wake-up: profiles whose recompute_at has come, the longest overdue first; those in other hands are skipped.
+-- args: environment_id integer, now timestamptz, n integer
+-- index: profiles_due
+-- locks: these rows, FOR NO KEY UPDATE SKIP LOCKED
+SELECT id, bucketing_key, created_at, first_seen_at, last_seen_at, properties, state, version, recompute_at, merged_into
+FROM profiles
+WHERE environment_id = $1 AND recompute_at <= $2
+ORDER BY recompute_at
+LIMIT $3
+FOR NO KEY UPDATE SKIP LOCKED;
+
+-- name: next_due_at
+-- args: environment_id integer
+-- index: profiles_due
+SELECT min(recompute_at) FROM profiles WHERE environment_id = $1 AND recompute_at IS NOT NULL;
+
+-- name: claim_profiles_to_warm
+-- The next profiles of a backfill, in order of id.
+-- args: environment_id integer, after_id bigint, last_id bigint, n integer
+-- index: profiles_pkey
+-- locks: these rows, FOR NO KEY UPDATE
+SELECT id, bucketing_key, created_at, first_seen_at, last_seen_at, properties, state, version, recompute_at, merged_into
+FROM profiles
+WHERE environment_id = $1 AND id > $2 AND id <= $3 AND merged_into IS NULL
+ORDER BY id
+LIMIT $4
+FOR NO KEY UPDATE;
+
+-- name: save_profiles
+-- One version for the whole group, taken here: after the locks, so that a profile's version only grows.
+-- properties NULL leaves them as they are.
+-- args: environment_id integer, ids, firsts, lasts, properties, states, recompute_ats, merged_intos (arrays)
+-- index: profiles_pkey
+WITH v AS MATERIALIZED (SELECT nextval('versions') AS version),
+saved AS (
+    UPDATE profiles p
+    SET first_seen_at = s.first_seen_at, last_seen_at = s.last_seen_at,
+        properties = coalesce(s.properties, p.properties), state = s.state, version = (SELECT version FROM v),
+        recompute_at = s.recompute_at, merged_into = s.merged_into
+    FROM unnest($2::bigint[], $3::timestamptz[], $4::timestamptz[], $5::jsonb[], $6::bytea[], $7::timestamptz[], $8::bigint[])
+        AS s (id, first_seen_at, last_seen_at, properties, state, recompute_at, merged_into)
+    WHERE p.environment_id = $1 AND p.id = s.id
+)
+SELECT version FROM v;
+
+-- name: insert_profiles
+-- args: environment_id integer, version bigint, ids, bucketing_keys, created_ats, firsts, lasts, properties, states,
+--       recompute_ats (arrays)
+INSERT INTO profiles (environment_id, version, id, bucketing_key, created_at, first_seen_at, last_seen_at, properties,
+                      state, recompute_at)
+SELECT $1, $2, n.*
+FROM unnest($3::bigint[], $4::text[], $5::timestamptz[], $6::timestamptz[], $7::timestamptz[], $8::jsonb[], $9::bytea[],
+            $10::timestamptz[]) AS n;
+
+-- name: next_version
+SELECT nextval('versions');
+
+-- name: events_of_profiles
+-- The raw history of some profiles, for a rebuild. In no order: state does not depend on any.
+-- args: environment_id integer, profile_ids bigint[], names text[] (NULL for every message)
+-- index: aliases_of_profile, events_of_alias
+SELECT a.profile_id, e.kind, e.name, e.message_id, e.occurred_at, e.received_at, e.target, e.properties,
+       coalesce(e.context ->> 'active' = 'false', false) AS inactive
+FROM aliases a
+JOIN events e ON e.environment_id = a.environment_id AND e.alias_id = a.id
+WHERE a.environment_id = $1 AND a.profile_id = ANY ($2) AND ($3::text[] IS NULL OR e.name = ANY ($3));
+
+-- name: enter_segments
+-- args: environment_id integer, fingerprints bigint[], profile_ids bigint[], ats timestamptz[]
+-- index: memberships_pkey
+INSERT INTO memberships (environment_id, fingerprint, profile_id, entered_at)
+SELECT $1, m.* FROM unnest($2::bigint[], $3::bigint[], $4::timestamptz[]) AS m (fingerprint, profile_id, entered_at)
+ON CONFLICT (environment_id, fingerprint, profile_id) DO UPDATE SET entered_at = excluded.entered_at;
+
+-- name: leave_segments
+-- args: environment_id integer, fingerprints bigint[], profile_ids bigint[]
+-- index: memberships_pkey
+DELETE FROM memberships m
+USING unnest($2::bigint[], $3::bigint[]) AS gone (fingerprint, profile_id)
+WHERE m.environment_id = $1 AND m.fingerprint = gone.fingerprint AND m.profile_id = gone.profile_id;
+
+-- name: append_transitions
+-- args: environment_id integer, now timestamptz, segment_ids, profile_ids, entereds, ats (arrays)
+INSERT INTO transitions (environment_id, recorded_at, segment_id, profile_id, entered, at)
+SELECT $1, $2, t.* FROM unnest($3::integer[], $4::bigint[], $5::boolean[], $6::timestamptz[]) AS t;
+
+-- name: append_merge
+-- args: environment_id, survivor_id, absorbed_id, message_id, merged_at, alias_ids, survivor, survivor_state, absorbed,
+--       absorbed_state
+INSERT INTO merges (environment_id, survivor_id, absorbed_id, message_id, merged_at, alias_ids, survivor,
+                    survivor_state, absorbed, absorbed_state)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10);
+
+-- name: refuse_claim
+-- args: environment_id, alias_id, kept_owner_id, other_owner_id, message_id, refused_at
+INSERT INTO refused_claims (environment_id, alias_id, kept_owner_id, other_owner_id, message_id, refused_at)
+VALUES ($1, $2, $3, $4, $5, $6)
+ON CONFLICT DO NOTHING;
+
+-- name: reject_messages
+-- args: environment_id, api_key_id, received_at, codes text[], messages text[], paths text[], payloads bytea[]
+INSERT INTO rejected_messages (environment_id, api_key_id, received_at, code, message, path, payload)
+SELECT $1, $2, $3, r.* FROM unnest($4::text[], $5::text[], $6::text[], $7::bytea[]) AS r;
+
+-- name: announce
+-- args: payload text
+SELECT pg_notify('tinycdp', $1);

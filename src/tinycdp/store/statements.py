@@ -1,0 +1,17 @@
+"""The named statements of store/sql/*.sql.
+
+Shape   load("profiles") -> {"lock_profiles": "SELECT …", …}; a statement begins at a line `-- name: lock_profiles`
+Errors  KeyError at import for a statement that does not exist
+"""
+
+import re
+from importlib.resources import files
+
+_NAME = re.compile(r"^-- name: (\w+)\n", re.MULTILINE)
+
+
+def load(topic: str) -> dict[str, str]:
+    """The statements of one file, by name."""
+    text = (files("tinycdp.store") / "sql" / f"{topic}.sql").read_text(encoding="utf-8")
+    parts = _NAME.split(text)[1:]
+    return dict(zip(parts[::2], map(str.strip, parts[1::2]), strict=True))

@@ -1,0 +1,126 @@
+"""Expressions for properties: trees the parser can build, token soup, and definitions that mean something.
+
+Shape   trees() -> syntax.Expr · soups() -> text of the language's own pieces · conditions() -> source of a condition
+"""
+
+from decimal import Decimal
+
+from hypothesis import strategies as st
+
+from tinycdp.dsl import syntax, tokens
+from tinycdp.dsl.ir import Type
+
+WORDS = "a b profile events any purchase count_7d where segments whales x or and not in true false null if"
+MARKS = ". , ( ) [ ] .. && || ! == != < <= > >= + - * / ?? = & | ? ' \" ` // \n"
+PIECES = [
+    *WORDS.split(" "),
+    *MARKS.split(" "),
+    *["7d", "30days", "90d..30d", "1", "1.5", "1_000", '"text"', "`any name`", "é", "\0", "\ud800"],
+]
+
+_plain = st.sampled_from(["a", "b", "order", "android", "plan", "_x1", "null", "in_"])
+_odd = st.sampled_from(["or", "in", "true", "Order Completed", "any", "1st", "ünï", "a.b", 'q"', " "])
+names = st.one_of(_plain, _plain, _odd)
+_windows = st.sampled_from([0, 1_000, 60_000, 90_000, 3_600_000, 86_400_000, 604_800_000, 34_560_000_000])
+_text = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=8)
+
+numbers = st.one_of(
+    st.integers(-(10**29) + 1, 10**29 - 1),
+    st.decimals(-(10**6), 10**6, places=3).filter(lambda d: d != int(d)).map(lambda d: d.normalize() + Decimal(0)),
+)
+durations = _windows.map(lambda ms: syntax.Literal(Type.DURATION, ms))
+literals = st.one_of(
+    st.booleans().map(lambda value: syntax.Literal(Type.BOOL, value)),
+    numbers.map(lambda value: syntax.Literal(Type.NUMBER, value)),
+    _text.map(lambda value: syntax.Literal(Type.STRING, value)),
+    durations,
+)
+lists = st.lists(literals, max_size=4).map(lambda items: syntax.ListLiteral(tuple(items)))
+ranges = st.builds(syntax.Range, _windows, _windows)
+
+_references = st.one_of(
+    st.builds(syntax.Ref, st.sampled_from(["trait", "segment", "flag"]), st.one_of(names, _text)),
+    st.lists(names, min_size=2, max_size=4)
+    .filter(lambda parts: parts[0] not in {"events", "traits", "segments"})
+    .map(lambda parts: syntax.Path(tuple(parts))),
+    st.builds(syntax.Path, st.tuples(st.just("profile"), names)),
+)
+_functions = st.one_of(names, st.sampled_from(["count", "sum", "last", "unique_days", "exists", "last_at", "p95"]))
+
+
+def _flat(op: str, parts: list[syntax.Expr]) -> syntax.Expr:
+    found: list[syntax.Expr] = []
+    for part in parts:
+        found.extend(part.operands if isinstance(part, syntax.Logic) and part.op == op else [part])
+    return syntax.Logic(op, tuple(found))
+
+
+def _sign(operand: syntax.Expr) -> syntax.Expr:
+    if isinstance(operand, syntax.Literal) and operand.type is Type.NUMBER:
+        return syntax.Literal(Type.NUMBER, -operand.value)  # type: ignore[operator]
+    return syntax.Negate(operand)
+
+
+def _compound(inner: st.SearchStrategy[syntax.Expr]) -> st.SearchStrategy[syntax.Expr]:
+    arguments = st.lists(st.one_of(inner, ranges, durations), max_size=3).map(tuple)
+    events = st.builds(syntax.Events, st.one_of(st.none(), names), st.one_of(st.none(), inner))
+    return st.one_of(
+        st.builds(_flat, st.sampled_from(["and", "or"]), st.lists(inner, min_size=2, max_size=3)),
+        st.builds(syntax.Not, inner),
+        st.builds(_sign, inner),
+        st.builds(syntax.Compare, st.sampled_from(["==", "!=", "<", "<=", ">", ">="]), inner, inner),
+        st.builds(syntax.In, inner, lists, st.booleans()),
+        st.builds(syntax.Arith, st.sampled_from("+-*/"), inner, inner),
+        st.builds(syntax.Coalesce, inner, inner),
+        st.builds(syntax.Call, st.sampled_from(["exists", "if", "f", "lower", "or", "a b"]), arguments),
+        events,
+        st.builds(syntax.Aggregate, events, _functions, arguments),
+    )
+
+
+def _fits(tree: syntax.Expr) -> bool:
+    """Whether a source of it would pass the limits, roughly: what is larger is another test's matter."""
+    nodes, stack = 0, [(tree, 1)]
+    while stack:
+        expr, depth = stack.pop()
+        nodes += 1
+        if nodes > 60 or depth > tokens.MAX_DEPTH or (isinstance(expr, syntax.Events) and expr.where and nodes > 30):
+            return False
+        stack.extend((part, depth + 1) for part in syntax.operands(expr))
+    return True
+
+
+def trees() -> st.SearchStrategy[syntax.Expr]:
+    """Any tree the parser builds of some source."""
+    leaves = st.one_of(literals, names.map(syntax.Name), _references)
+    return st.recursive(leaves, _compound, max_leaves=12).filter(_fits)
+
+
+def soups() -> st.SearchStrategy[str]:
+    """Text made of the language's own pieces, mostly no expression."""
+    return st.lists(st.sampled_from(PIECES), max_size=25).flatmap(
+        lambda pieces: st.sampled_from(["", " "]).map(lambda joint: joint.join(pieces))
+    )
+
+
+_values = st.sampled_from(
+    ["profile.age", "spend", "events.purchase.count_7d", "events.purchase.sum(amount, 30d)", "last_seen_minutes_ago",
+     "events.purchase.where(amount > 5 && sku == \"a\").count_30d", "events.purchase.unique_days_14d", "profile.other"]
+)  # fmt: skip
+_atoms = st.one_of(
+    st.builds("{} {} {}".format, _values, st.sampled_from(["==", "!=", "<", ">="]), st.integers(0, 9)),
+    st.sampled_from(["power_user", "segments.whales", "exists(profile.age)", 'profile.country in ["US"]']),
+)
+
+
+def conditions() -> st.SearchStrategy[str]:
+    """Sources of conditions, most of which check."""
+    return st.recursive(
+        _atoms,
+        lambda inner: st.one_of(
+            st.builds("({} && {})".format, inner, inner),
+            st.builds("({} || {})".format, inner, inner),
+            st.builds("!({})".format, inner),
+        ),
+        max_leaves=6,
+    )
