@@ -17,6 +17,7 @@ _KEPT_EVENTS = 256
 _ENTRY_BYTES = {Family.COUNT: 11, Family.NUMBER: 16, Family.VALUE: 26, Family.HISTOGRAM: 14, Family.TOP: 26}
 _TILE_BYTES = {Family.COUNT: 4, Family.NUMBER: 20, Family.VALUE: 26, Family.HISTOGRAM: 40, Family.TOP: 60}
 _FIXED_BYTES = {Family.DAYS: 52, Family.SPAN: 18, Family.UNIQUE: 14_000}
+_LIFETIME_BYTES = 32
 _MINUTES_A_DAY = 1440.0
 
 
@@ -33,21 +34,24 @@ def estimate(node: ir.Node) -> Cost:
     reads = [n for n in nodes if isinstance(n, ir.AggregateRead)]
     predicates = {read.spec: read.spec.where for read in reads if read.spec.where is not None}
     size = len(nodes) + sum(len(ir.walk(where)) for where in predicates.values())
-    longest: dict[ir.AggregateSpec, int] = {}
-    for read in reads:
-        longest[read.spec] = max(longest.get(read.spec, 0), _state_bytes(read))
+    state = sum(_state_bytes(spec, [read for read in reads if read.spec == spec]) for spec in {r.spec for r in reads})
     wakeups = _wakeups(node, compared=node.type is Type.BOOL)
-    return Cost(sum(longest.values()), round(min(wakeups, _MINUTES_A_DAY), 3), size)
+    return Cost(state, round(min(wakeups, _MINUTES_A_DAY), 3), size)
 
 
-def _state_bytes(read: ir.AggregateRead) -> int:
-    family = read.spec.family
-    if family in _FIXED_BYTES:
-        return _FIXED_BYTES[family]
-    if read.window.start_ms is None:
-        return 32
-    tiles = sum(-(-read.window.start_ms // hop) for hop in ir.hops_of(read))
-    return _KEPT_EVENTS * _ENTRY_BYTES[family] + tiles * _TILE_BYTES[family]
+def _state_bytes(spec: ir.AggregateSpec, reads: list[ir.AggregateRead]) -> int:
+    """Windows share the kept events, and those of one tile width its tiles."""
+    if spec.family in _FIXED_BYTES:
+        return _FIXED_BYTES[spec.family]
+    longest: dict[int, int] = {}
+    for read in reads:
+        for edge in filter(None, (read.window.start_ms, read.window.end_ms)):
+            hop = ir.hop_ms(edge)
+            longest[hop] = max(longest.get(hop, 0), edge)
+    if not longest:
+        return _LIFETIME_BYTES
+    tiles = sum(-(-window // hop) for hop, window in longest.items())
+    return _KEPT_EVENTS * _ENTRY_BYTES[spec.family] + tiles * _TILE_BYTES[spec.family]
 
 
 def _wakeups(node: ir.Node, *, compared: bool, against: ir.Node | None = None) -> float:

@@ -58,7 +58,6 @@ def _aggregates() -> dict[str, AggregateShape]:
         "first": AggregateShape(
             "first(plan, 30d)", "first", Family.VALUE, None, takes=True, nullable=True, ranged=False
         ),
-        "last": AggregateShape("last(plan, 30d)", "last", Family.VALUE, None, takes=True, nullable=True, ranged=False),
         "top": AggregateShape("top(plan, 30d)", "top", Family.TOP, None, takes=True, nullable=True, ranged=False),
         "unique_days": AggregateShape("unique_days(14d)", "unique_days", Family.DAYS, Type.NUMBER, window="days"),
         "streak_days": AggregateShape("streak_days", "streak_days", Family.DAYS, Type.NUMBER, window="none"),
@@ -74,6 +73,9 @@ def _aggregates() -> dict[str, AggregateShape]:
             usage, "percentile", Family.HISTOGRAM, Type.NUMBER, takes=True, nullable=True, quantile=quantile
         )
     for which in ("first", "last"):
+        table[which] = AggregateShape(
+            f"{which}(plan, 30d)", which, Family.VALUE, None, takes=True, nullable=True, ranged=False
+        )
         instant = f"{which}_at"
         table[instant] = AggregateShape(instant, instant, Family.SPAN, Type.DATETIME, window="none", nullable=True)
         for unit, unit_ms in UNITS_AGO_MS.items():

@@ -90,7 +90,8 @@ def check_workspace(
         defined.setdefault(name, source)
     reads = {name: _mentions(source) & defined.keys() for name, source in defined.items()}
     order, rest = _sorted(reads)
-    for name, path in _cycles(reads, rest).items():
+    cycles = _cycles(reads, rest)
+    for name, path in cycles.items():
         text = " -> ".join(key for _, key in path)
         graph.setdefault(name, []).append(_error("E601", f"Definitions form a cycle: {text}."))
 
@@ -104,15 +105,15 @@ def check_workspace(
     )
     checked: dict[Key, tuple[Checked, ...]] = {}
     certain: set[str] = set()
-    failed: set[Key] = set(graph)
+    failed: set[Key] = rest | graph.keys()
     # What stands in a cycle is checked too, for its other mistakes, behind everything that does not.
     for name in [*order, *sorted(rest)]:
         source = defined[name]
         here = replace(scope, kind=source.kind, certain=certain)
         parts = checked[name] = tuple(check(text, here) for text in _texts(source))
-        broken = sorted(key for kind, key in reads[name] & failed if (kind, key) not in rest)
-        if broken:
-            message = f"'{name[1]}' depends on '{broken[0]}', which has errors."
+        broken = sorted(reads[name] & failed)
+        if broken and name not in cycles:
+            message = f"'{name[1]}' depends on '{broken[0][1]}', which has errors."
             graph.setdefault(name, []).append(_error("E603", message))
         if broken or any(part.node is None for part in parts):
             failed.add(name)

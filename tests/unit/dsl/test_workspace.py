@@ -1,0 +1,90 @@
+from itertools import permutations
+
+from tinycdp.dsl.ir import Type
+from tinycdp.dsl.workspace import MAX_AGGREGATES, FlagSource, Source, check_workspace
+
+SOURCES: tuple[Source | FlagSource, ...] = (
+    Source("trait", "spend", "events.purchase.sum(amount, 30d)"),
+    Source("trait", "plan", "events.purchase.last(sku)"),
+    Source("segment", "whales", "spend > 1000"),
+    FlagSource("beta", Type.BOOL, ("segments.whales", 'context.platform == "ios"'), requires=("base",)),
+    FlagSource("base", Type.STRING, ()),
+)
+
+
+def test_types_pass_from_definition_to_definition() -> None:
+    found = check_workspace(SOURCES)
+    assert found.errors == {}
+    assert [part.type for part in found.checked["trait", "spend"]] == [Type.NUMBER]
+    assert [part.type for part in found.parts(("flag", "beta"))] == [Type.BOOL, Type.BOOL]
+    assert found.parts(("trait", "nobody")) == ()
+
+
+def test_the_order_does_not_depend_on_the_order_of_arrival() -> None:
+    orders = {check_workspace(sources).order for sources in permutations(SOURCES)}
+    [order] = orders
+    assert order.index(("trait", "spend")) < order.index(("segment", "whales")) < order.index(("flag", "beta"))
+    assert order.index(("flag", "base")) < order.index(("flag", "beta"))
+    assert len(order) == len(SOURCES)
+
+
+def test_a_cycle_is_named_by_its_way_and_only_its_members_are_in_it() -> None:
+    found = check_workspace(
+        [
+            Source("segment", "vip", "segments.whales && spend > 1"),
+            Source("segment", "whales", "segments.vip"),
+            Source("segment", "self", "!segments.self"),
+            Source("trait", "above", "segments.vip"),
+            *SOURCES[:1],
+        ]
+    )
+    messages = {key: error.message for (_, key), error in found.errors.items()}
+    assert messages == {
+        "vip": "Definitions form a cycle: vip -> whales -> vip.",
+        "whales": "Definitions form a cycle: whales -> vip -> whales.",
+        "self": "Definitions form a cycle: self -> self.",
+        "above": "'above' depends on 'vip', which has errors.",
+    }
+    assert found.order == (("trait", "spend"),)
+
+
+def test_one_broken_definition_hides_nothing_of_the_others() -> None:
+    found = check_workspace(
+        [
+            Source("trait", "broken", "events.purchase.summ(amount)"),
+            Source("segment", "on_it", "broken > 1 && profile.x == null"),
+            Source("segment", "fine", "events.purchase.count > 1"),
+        ]
+    )
+    assert {key: error.code for (_, key), error in found.errors.items()} == {"broken": "E306", "on_it": "E603"}
+    assert [error.code for error in found.checked["segment", "on_it"][0].errors] == ["E403"]
+    assert found.checked["segment", "fine"][0].node is not None
+
+
+def test_a_key_defined_twice_keeps_its_first_definition() -> None:
+    found = check_workspace(
+        [Source("trait", "t", "1"), Source("trait", "t", '"text"'), Source("segment", "t", "t > 0")]
+    )
+    assert found.errors["trait", "t"].code == "E602"
+    assert found.checked["trait", "t"][0].type is Type.NUMBER
+
+
+def test_negating_a_trait_warns_only_where_it_can_be_unknown() -> None:
+    found = check_workspace(
+        [
+            Source("trait", "sure", "events.a.count > 1"),
+            Source("trait", "unsure", "profile.x == 1"),
+            Source("segment", "not_sure", "!sure"),
+            Source("segment", "not_unsure", "!unsure"),
+        ]
+    )
+    assert found.checked["segment", "not_sure"][0].diagnostics == ()
+    assert [d.code for d in found.checked["segment", "not_unsure"][0].diagnostics] == ["W-NULL"]
+
+
+def test_aggregates_are_limited_and_shared_ones_count_once() -> None:
+    traits = [Source("trait", f"t{n:03}", f"events.e{n}.count_7d") for n in range(MAX_AGGREGATES)]
+    shared = Source("trait", "u", "events.e1.count_30d")
+    assert check_workspace([*traits, shared]).errors == {}
+    found = check_workspace([*traits, shared, Source("trait", "v", "events.another.count")])
+    assert {key: error.code for key, error in found.errors.items()} == {("trait", "v"): "E708"}
