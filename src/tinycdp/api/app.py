@@ -1,0 +1,74 @@
+"""The HTTP service: every route on one page, and what surrounds them.
+
+Shape   create_app() is what the server runs: an ASGI application that takes the fast lane where it can
+Laws    routes translate; they decide nothing. All errors leave through problems.HANDLERS
+"""
+
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from litestar import Litestar
+from litestar.config.cors import CORSConfig
+from litestar.di import Provide
+from litestar.openapi.config import OpenAPIConfig
+from litestar.enums import ScopeType
+from litestar.types import ASGIApp, Receive, Scope, Send
+
+from tinycdp import __version__
+from tinycdp.api import auth, decide, problems, tracking
+from tinycdp.api.wire.body import BODY_LIMIT
+from tinycdp.runtime.service import Service
+from tinycdp.settings import Settings, load
+
+ROUTES = [*tracking.ROUTES, *decide.ROUTES]
+
+_CORS = CORSConfig(
+    allow_origins=["*"],
+    expose_headers=["ETag", "Retry-After"],
+    max_age=7200,
+)
+_FAST_HEADERS = [(b"content-type", b"application/json"), (b"access-control-allow-origin", b"*")]
+
+
+def create_app(settings: Settings | None = None) -> ASGIApp:
+    """The application, for the settings of the environment where none are given."""
+    chosen = settings if settings is not None else load(os.environ)
+    litestar = create_litestar(chosen)
+    state = litestar.state
+
+    async def application(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == ScopeType.HTTP and scope["path"] == "/v1/decide" and scope["method"] == "GET":
+            body = decide.fast_lane(state.service, scope)
+            if body is not None:
+                headers = [*_FAST_HEADERS, (b"content-length", b"%d" % len(body))]
+                await send({"type": "http.response.start", "status": 200, "headers": headers})
+                await send({"type": "http.response.body", "body": body, "more_body": False})
+                return
+        await litestar(scope, receive, send)
+
+    return application
+
+
+def create_litestar(settings: Settings) -> Litestar:
+    """The routes with their service, which lives as long as the application."""
+
+    @asynccontextmanager
+    async def serving(app: Litestar) -> AsyncIterator[None]:
+        app.state.service = await Service.start(settings)
+        try:
+            yield
+        finally:
+            await app.state.service.stop()
+
+    return Litestar(
+        ROUTES,
+        lifespan=[serving],
+        guards=[auth.guard],
+        dependencies={"key": Provide(auth.provide_key, sync_to_thread=False)},
+        exception_handlers=problems.HANDLERS,
+        cors_config=_CORS,
+        request_max_body_size=BODY_LIMIT,
+        openapi_config=OpenAPIConfig(title="TinyCDP", version=__version__),
+        logging_config=None,
+    )

@@ -1,0 +1,74 @@
+"""Who is asking: the API key of a request, wherever a client puts it.
+
+Shape   presented(request) finds the key, recognise(…) the right to use it; a route says which scope it needs
+        with `opt={"scope": …}`
+Laws    the first form that is present counts, so that a masked key in a body never beats the header
+Errors  Unauthenticated INVALID_KEY · Forbidden MISSING_SCOPE
+"""
+
+import base64
+import binascii
+from typing import Any
+
+from litestar import Request
+from litestar.connection import ASGIConnection
+from litestar.handlers import BaseRouteHandler
+
+from tinycdp.errors import Forbidden, Unauthenticated
+from tinycdp.runtime.keys import Key, Keyring
+
+_FORMS = "send it as `Authorization: Bearer <key>`, as `X-API-Key`, or as the user name of Basic"
+
+
+def text_of_header(authorization: str) -> str:
+    """The key in an Authorization header: Bearer, or Basic with the key as user name."""
+    scheme, _, value = authorization.partition(" ")
+    match scheme.lower():
+        case "bearer":
+            return value.strip()
+        case "basic":
+            try:
+                name = base64.b64decode(value.strip(), validate=False).decode()
+            except (binascii.Error, ValueError):
+                return ""
+            return name.partition(":")[0]
+        case _:
+            return ""
+
+
+def presented(connection: ASGIConnection[Any, Any, Any, Any]) -> str | None:
+    """The key a request's headers or query bring, None for none."""
+    headers = connection.headers
+    if (authorization := headers.get("authorization")) is not None:
+        return text_of_header(authorization)
+    for name in ("x-api-key", "x-write-key"):
+        if (text := headers.get(name)) is not None:
+            return text
+    return connection.query_params.get("writeKey")
+
+
+def recognise(keyring: Keyring, text: str | None, scope: str) -> Key:
+    """The key with this text, which has the scope."""
+    if not text:
+        raise Unauthenticated("MISSING_KEY", f"This needs an API key: {_FORMS}.")
+    key = keyring.find(text)
+    if key is None:
+        raise Unauthenticated("INVALID_KEY", "There is no such API key, or it was revoked.")
+    if not key.may(scope):
+        has = ", ".join(sorted(key.scopes))
+        raise Forbidden("MISSING_SCOPE", f"This needs a key with the scope {scope!r}; this one has {has}.")
+    return key
+
+
+async def guard(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
+    """Let a request through to a route with `opt={"scope": …}` only with a key that has it."""
+    scope = handler.opt.get("scope")
+    if scope is not None:
+        service = connection.app.state.service
+        connection.state.key = recognise(service.keyring, presented(connection), scope)
+
+
+def provide_key(request: Request[Any, Any, Any]) -> Key:
+    """The key the guard let in."""
+    key: Key = request.state.key
+    return key

@@ -1,0 +1,271 @@
+"""Decisions out.
+
+Shape   GET /v1/decide for one flag, POST /v1/decide for several, POST /ofrep/v1/evaluate/flags/{key} for OpenFeature.
+        `fast_lane` answers GET /v1/decide for whatever memory knows, and leaves all else to the ordinary route
+Laws    the same answer whichever way is taken: both end in decide_one and answer_of
+Source  docs/reference/decide.md
+"""
+
+from typing import Annotated, Any
+from urllib.parse import unquote_plus
+
+import msgspec
+from litestar import Request, Response, get, post
+from litestar.params import Parameter
+from litestar.types import Scope
+
+from tinycdp.api.auth import text_of_header
+from tinycdp.engine.catalog import Catalog
+from tinycdp.engine.decide import Decision
+from tinycdp.errors import InvalidInput, NotFound, TinyCDPError
+from tinycdp.model import NEVER, Alias, AliasKind
+from tinycdp.runtime.decisions import decide_one
+from tinycdp.runtime.keys import Key
+from tinycdp.runtime.service import Service
+from tinycdp.runtime.snapshots import Snapshot
+from tinycdp.runtime.times import iso
+
+#: How a request names a person; the first that is present counts.
+PERSON = ("userId", "profileId", "anonymousId", "deviceId", "externalId")
+
+_encode = msgspec.json.Encoder(decimal_format="number").encode
+
+
+class Answer(msgspec.Struct, rename="camel"):
+    """A flag's answer for one person.
+
+    allow        whether the flag is on: the value of a boolean flag, for others whether it is not the off variant
+    reason       OpenFeature's word; `reasons` tells the path in sentences
+    valid_until  the first instant at which the answer may change with nobody sending anything, null for never
+    version      of the person's profile, 0 for someone never seen"""
+
+    flag: str
+    allow: bool
+    variant: str
+    value: Any
+    reason: str
+    reasons: tuple[str, ...]
+    user_id: str | None
+    profile_id: str | None
+    revision: int
+    version: int
+    valid_until: str | None
+
+
+class Question(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
+    """`flags` left out asks for all of them. `context` is what `context.…` in a rule reads."""
+
+    user_id: str | None = None
+    profile_id: str | None = None
+    anonymous_id: str | None = None
+    device_id: str | None = None
+    external_id: str | None = None
+    flags: list[str] | None = None
+    context: dict[str, Any] = {}
+    min_version: int = 0
+
+
+class Answers(msgspec.Struct, rename="camel"):
+    """`errors` names the flags that were asked for and do not exist."""
+
+    flags: dict[str, Answer]
+    errors: dict[str, str]
+    revision: int
+
+
+def answer_of(catalog: Catalog, decision: Decision, subject: Snapshot, user_id: str | None, stale: bool) -> Answer:
+    flag = catalog.live.flags[decision.flag].flag
+    profile_id = subject.profile.id
+    return Answer(
+        decision.flag,
+        decision.value is True if flag.type == "boolean" else decision.variant != flag.off_variant,
+        decision.variant,
+        decision.value,
+        "STALE" if stale else decision.reason,
+        (*decision.reasons, "the database is away: this is what was last known") if stale else decision.reasons,
+        user_id,
+        str(profile_id) if profile_id else None,
+        catalog.revision,
+        subject.version,
+        iso(decision.until) if decision.until < NEVER else None,
+    )
+
+
+@get(
+    "/v1/decide",
+    operation_id="decide",
+    summary="One flag's answer for one person",
+    tags=["Decisions"],
+    opt={"scope": "read"},
+)
+async def decide(
+    request: Request[Any, Any, Any],
+    key: Key,
+    flag: str,
+    user_id: Annotated[str | None, Parameter(query="userId")] = None,
+    profile_id: Annotated[str | None, Parameter(query="profileId")] = None,
+    anonymous_id: Annotated[str | None, Parameter(query="anonymousId")] = None,
+    device_id: Annotated[str | None, Parameter(query="deviceId")] = None,
+    external_id: Annotated[str | None, Parameter(query="externalId")] = None,
+    min_version: Annotated[int, Parameter(query="minVersion")] = 0,
+) -> Response[bytes]:
+    question = Question(user_id, profile_id, anonymous_id, device_id, external_id, [flag], {}, min_version)
+    answers = await _answer(request.app.state.service, key, question)
+    if flag in answers.errors:
+        raise NotFound("FLAG_NOT_FOUND", answers.errors[flag])
+    return _json(answers.flags[flag])
+
+
+@post(
+    "/v1/decide",
+    status_code=200,
+    operation_id="decideMany",
+    summary="Several or all flags' answers for one person, with context",
+    tags=["Decisions"],
+    opt={"scope": "read"},
+)
+async def decide_many(request: Request[Any, Any, Any], key: Key, data: Question) -> Response[bytes]:
+    return _json(await _answer(request.app.state.service, key, data))
+
+
+async def _answer(service: Service, key: Key, question: Question) -> Answers:
+    named = {
+        "userId": question.user_id,
+        "profileId": question.profile_id,
+        "anonymousId": question.anonymous_id,
+        "deviceId": question.device_id,
+        "externalId": question.external_id,
+    }
+    alias = next((Alias(kind, value) for kind in PERSON if (value := named[kind])), None)
+    if alias is None:
+        raise InvalidInput("PERSON_MISSING", f"Name a person with one of {', '.join(PERSON)}.")
+    catalog = service.catalog(key.environment_id)
+    subject, stale = await service.decisions.subject(catalog, alias, service.now(), question.min_version)
+    now = service.now()
+    found, errors = {}, {}
+    for name in question.flags if question.flags is not None else catalog.live.flags:
+        try:
+            decision = decide_one(catalog, name, subject, now, question.context)
+        except NotFound as missing:
+            errors[name] = missing.message
+        else:
+            found[name] = answer_of(catalog, decision, subject, question.user_id, stale)
+    return Answers(found, errors, catalog.revision)
+
+
+def _json(body: Any, status: int = 200) -> Response[bytes]:
+    return Response(_encode(body), status_code=status, media_type="application/json")
+
+
+# OpenFeature Remote Evaluation Protocol
+
+
+class _Evaluation(msgspec.Struct, rename="camel"):
+    context: dict[str, Any] = {}
+
+
+@post(
+    "/ofrep/v1/evaluate/flags/{flag:str}",
+    status_code=200,
+    operation_id="evaluateFlag",
+    summary="One flag by the OpenFeature Remote Evaluation Protocol",
+    tags=["Decisions"],
+    opt={"scope": "read"},
+)
+async def evaluate(request: Request[Any, Any, Any], key: Key, flag: str) -> Response[bytes]:
+    """`context.targetingKey` is the user id; what else stands in `context` is what rules read."""
+    service: Service = request.app.state.service
+
+    def failure(status: int, code: str, details: str) -> Response[bytes]:
+        return _json({"key": flag, "errorCode": code, "errorDetails": details}, status)
+
+    try:
+        raw = await request.body()
+        context = msgspec.json.decode(raw, type=_Evaluation).context if raw.strip() else {}
+    except msgspec.ValidationError as wrong:
+        return failure(400, "INVALID_CONTEXT", f"{wrong}.")
+    except msgspec.DecodeError as wrong:
+        return failure(400, "PARSE_ERROR", f"{wrong}.")
+    unit = context.get("targetingKey")
+    if unit is not None and not isinstance(unit, str):
+        return failure(400, "INVALID_CONTEXT", "$.context.targetingKey: expected a string.")
+    catalog = service.catalog(key.environment_id)
+    alias = Alias(AliasKind.USER, unit) if unit else None
+    subject, stale = await service.decisions.subject(catalog, alias, service.now())
+    try:
+        decision = decide_one(catalog, flag, subject, service.now(), context)
+    except NotFound as missing:
+        return failure(404, "FLAG_NOT_FOUND", missing.message)
+    if decision.unit_missing:
+        return failure(400, "TARGETING_KEY_MISSING", "A rule of this flag buckets people: send a targetingKey.")
+    return _json(
+        {
+            "key": flag,
+            "value": decision.value,
+            "variant": decision.variant,
+            "reason": "STALE" if stale else decision.reason,
+            "metadata": _metadata(catalog, decision, subject),
+        }
+    )
+
+
+def _metadata(catalog: Catalog, decision: Decision, subject: Snapshot) -> dict[str, Any]:
+    found: dict[str, Any] = {
+        "revision": catalog.revision,
+        "version": subject.version,
+        "reasons": "; ".join(decision.reasons),
+    }
+    if decision.rule is not None:
+        found["rule"] = decision.rule
+    if decision.until < NEVER:
+        found["validUntil"] = iso(decision.until)
+    return found
+
+
+# The fast lane
+
+
+def fast_lane(service: Service, scope: Scope) -> bytes | None:
+    """The body of the answer to a GET /v1/decide that memory can give, None for whatever needs the ordinary route:
+    a person not in memory, an odd query, a key that is wrong, a database that is away."""
+    text = None
+    for name, value in scope["headers"]:
+        if name == b"authorization":
+            text = text_of_header(value.decode("latin-1"))
+            break
+        if name == b"x-api-key":
+            text = value.decode("latin-1")
+    key = service.keyring.find(text) if text else None
+    if key is None or not key.may("read") or service.database_is_away:
+        return None
+    user_id, flag = _user_and_flag(scope["query_string"])
+    if not user_id or not flag:
+        return None
+    subject = service.decisions.at_hand(key.environment_id, Alias(AliasKind.USER, user_id), 0)
+    if subject is None:
+        return None
+    try:
+        catalog = service.catalog(key.environment_id)
+        decision = decide_one(catalog, flag, subject, service.now())
+    except TinyCDPError:
+        return None
+    return _encode(answer_of(catalog, decision, subject, user_id, False))
+
+
+def _user_and_flag(query: bytes) -> tuple[str, str]:
+    """The two parameters of the commonest question; empty where there are others."""
+    user_id = flag = ""
+    for part in query.decode("latin-1").split("&"):
+        name, _, value = part.partition("=")
+        if "%" in value or "+" in value:
+            value = unquote_plus(value)
+        if name == "userId" and not user_id:
+            user_id = value
+        elif name == "flag" and not flag:
+            flag = value
+        else:
+            return "", ""
+    return user_id, flag
+
+
+ROUTES = [decide, decide_many, evaluate]

@@ -1,0 +1,87 @@
+"""Events in: Segment's endpoints, and the seeds'.
+
+Laws    success is exactly 200, and only once everything is committed. A bad event in a batch is kept aside with its
+        reason and harms no other; a bad single call is a 400
+Source  docs/reference/tracking.md
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import msgspec
+from litestar import Request, post
+from litestar.handlers import HTTPRouteHandler
+
+from tinycdp.api import auth
+from tinycdp.api.wire.body import read_body
+from tinycdp.api.wire.canonical import Parsed
+from tinycdp.api.wire.segment import parse_batch, parse_single, write_key_of
+from tinycdp.errors import InvalidInput
+from tinycdp.model import Instant, MessageKind, Rejection
+from tinycdp.runtime.service import Service
+
+Parse = Callable[[bytes, Instant], Parsed]
+
+_KINDS: dict[MessageKind, str] = {
+    "track": "Something a person did",
+    "identify": "Who a person is, and their traits",
+    "page": "A web page that was viewed",
+    "screen": "An app's screen that was viewed",
+    "group": "The account a person belongs to",
+    "alias": "Two identifiers that are the same person",
+}
+
+
+class Refused(msgspec.Struct, rename="camel"):
+    """One event of a batch that was not taken: `path` points into the request."""
+
+    code: str
+    message: str
+    path: str
+
+
+class Accepted(msgspec.Struct, rename="camel", omit_defaults=True):
+    """`version`: give it to decide as `minVersion` to be sure that it sees these events."""
+
+    success: bool
+    accepted: int
+    duplicates: int
+    version: int
+    rejected: Sequence[Refused] = ()
+
+
+async def accept(request: Request[Any, Any, Any], parse: Parse) -> Accepted:
+    """Read, parse and commit one tracking request."""
+    service: Service = request.app.state.service
+    received_at = service.now()
+    body = read_body(await request.body(), request.headers.get("content-encoding"))
+    text = auth.presented(request)
+    key = auth.recognise(service.keyring, text if text is not None else write_key_of(body), "write")
+    parsed = parse(body, received_at)
+    receipt = await service.ingest.accept(key.environment_id, parsed.messages, parsed.rejections, key.id)
+    if parsed.single and parsed.rejections:
+        first = parsed.rejections[0]
+        raise InvalidInput(first.code, f"{first.path}: {first.message}", path=first.path)
+    return Accepted(
+        True, receipt.accepted, receipt.duplicates, receipt.version, [_refused(r) for r in parsed.rejections[:20]]
+    )
+
+
+def _refused(rejection: Rejection) -> Refused:
+    return Refused(rejection.code, rejection.message, rejection.path)
+
+
+def _single(kind: MessageKind, summary: str) -> HTTPRouteHandler:
+    @post(f"/v1/{kind}", status_code=200, operation_id=kind, summary=summary, tags=["Tracking"])
+    async def handler(request: Request[Any, Any, Any]) -> Accepted:
+        return await accept(request, lambda body, at: parse_single(kind, body, at))
+
+    return handler
+
+
+@post("/v1/batch", status_code=200, operation_id="batch", summary="Many messages of any kind", tags=["Tracking"])
+async def batch(request: Request[Any, Any, Any]) -> Accepted:
+    return await accept(request, parse_batch)
+
+
+ROUTES = [*(_single(kind, summary) for kind, summary in _KINDS.items()), batch]
