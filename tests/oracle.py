@@ -8,6 +8,7 @@ Laws    the history at `now` is the set of messages with received_at <= now, eac
 Source  dsl/SPEC.md
 """
 
+import itertools
 import math
 import re
 from collections import Counter
@@ -136,7 +137,8 @@ class Oracle:
                 start = node.window.start_ms
                 inside = [ts for ts in latest.values() if start is None or now - start < ts]
                 return Decimal(min(len(inside), UNIQUE_LIMIT))
-        chosen = [entry for rank, entry in enumerate(reversed(entries)) if inside_window(rank, entry, node.window, now)]
+        inside = between_edges if node.function in ("min", "max") and node.window.end_ms else inside_window
+        chosen = [entry for rank, entry in enumerate(reversed(entries)) if inside(rank, entry, node.window, now)]
         chosen.reverse()
         return summary(node, [value for _, _, value in chosen])
 
@@ -179,9 +181,10 @@ class Oracle:
                     offsets |= {j * n.unit_ms for j in (1, 2)}
                 case ir.AggregateRead():
                     days = max(days, n.days or (2 if n.function == "streak_days" else 0))
-                    for edge in {n.window.start_ms, n.window.end_ms} - {None, 0}:
+                    edges = {n.window.start_ms, n.window.end_ms} - {None, 0}
+                    for edge, width in itertools.product(edges, map(hop, edges)):
                         for ts, _, _ in self.matching(n.spec, now):
-                            found |= {ts + edge, floor(ts, hop(edge)) + hop(edge) + edge}
+                            found |= {ts + edge, floor(ts, width) + width + edge}
         found |= {instant + offset for instant in instants for offset in offsets}
         if days:
             today = self.local_date(now)
@@ -202,6 +205,17 @@ def inside_window(rank: int, entry: tuple[int, str, Any], window: ir.Window, now
     return trailing(rank, entry[0], window.start_ms, now) and not (
         window.end_ms > 0 and trailing(rank, entry[0], window.end_ms, now)
     )
+
+
+def between_edges(rank: int, entry: tuple[int, str, Any], window: ir.Window, now: int) -> bool:
+    """The range of a least or greatest value, which cannot be had by subtraction: both edges round what is in tiles
+    by the width of the older edge."""
+    assert window.start_ms is not None
+    edges = [now - window.start_ms, now - window.end_ms]
+    if rank < NEWEST:
+        return edges[0] < entry[0] <= edges[1]
+    older, newer = (floor(edge, hop(window.start_ms)) for edge in edges)
+    return older <= entry[0] < newer
 
 
 def trailing(rank: int, ts: int, window_ms: int | None, now: int) -> bool:

@@ -30,7 +30,7 @@ from tinycdp.model import NEVER, Message
 
 DEEP = os.environ.get("TINYCDP_HYPOTHESIS") == "deep"
 law = settings(
-    max_examples=3_000 if DEEP else 60,
+    max_examples=3_000 if DEEP else 100,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
