@@ -154,6 +154,45 @@ def test_the_whole_file_is_answered_by_the_command_line() -> None:
         )
 
 
+@pytest.mark.parametrize(
+    ("document", "code", "named"),
+    [
+        ({"at": 0}, "INVALID_CASE", "`expr` or a `flag`"),
+        ({"expr": 3}, "INVALID_CASE", "$.expr"),
+        ({"expr": "1 +"}, "E104", "'+'"),
+        ({"expr": "true", "at": "yesterday"}, "INVALID_CASE", "$.at"),
+        ({"expr": "true", "at": 10**30}, "INVALID_CASE", "$"),
+        ({"expr": "true", "zone": "Mars/Olympus"}, "INVALID_CASE", "$.zone"),
+        ({"expr": "true", "zone": "../etc"}, "INVALID_CASE", "$.zone"),
+        ({"expr": "true", "events": [5]}, "INVALID_CASE", "$.events"),
+        ({"expr": "true", "at": 0, "events": [{"event": "a"}]}, "INVALID_CASE", "$.events[0]"),
+        ({"expr": "true", "at": 0, "events": [{"ts": 0}]}, "INVALID_CASE", "$.events[0]"),
+        ({"expr": "true", "at": 0, "events": [{"event": "a", "ts": 0, "type": "click"}]}, "INVALID_CASE", "type"),
+        ({"expr": "true", "definitions": {"traits": {"t": 1}}}, "INVALID_CASE", "traits"),
+        ({"expr": "t", "definitions": {"traits": {"t": "u", "u": "t"}}}, "E601", "cycle"),
+        ({"flag": {"rules": [{"when": "true"}]}}, "INVALID_FLAG", "serve"),
+        ({"expr": "true", "given": [1]}, "INVALID_CASE", "given"),
+    ],
+)
+def test_a_malformed_case_is_answered_with_what_is_wrong(document: dict[str, Any], code: str, named: str) -> None:
+    error = run_case(document)["error"]
+    assert error["code"] == code
+    assert named in error["message"]
+
+
+def test_other_spellings_are_taken() -> None:
+    event = {"name": "a", "timestamp": "2026-01-01T00:00:00Z", "props": {"x": 2}, "messageId": "m1", "kind": "track"}
+    answer = run_case({"expr": "events.a.sum(x, 7d)", "events": [event, event], "at": ["2026-01-02T00:00:00Z", 0]})
+    assert [result["value"] for result in answer["results"]] == [2, 0]
+    assert (answer["type"], answer["canonical"]) == ("number", "events.a.sum(x, 7d)")
+
+
+def test_what_never_changes_within_any_calendar_is_valid_for_ever() -> None:
+    given = {"events": [{"event": "a", "ts": 0}], "at": 0}
+    [result] = run_case({"expr": "last_seen_days_ago < 99999999999", **given})["results"]
+    assert result["valid_until"] == "never"
+
+
 # The files themselves
 
 

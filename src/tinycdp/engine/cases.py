@@ -12,17 +12,18 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import Any, get_args
+from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
 
 from tinycdp.dsl import ir
+from tinycdp.dsl.calendar import days_in
 from tinycdp.dsl.diagnostics import to_wire
 from tinycdp.dsl.numbers import number
 from tinycdp.dsl.scalars import parse_instant
 from tinycdp.engine import recompute
 from tinycdp.engine.bucketing import bucket
-from tinycdp.engine.catalog import Catalog, Definition, InvalidDefinitions, build_catalog, check_all
+from tinycdp.engine.catalog import Catalog, Definition, build_catalog, check_all
 from tinycdp.engine.decide import Program, Subject, decide
 from tinycdp.engine.flags import read_flag
 from tinycdp.engine.profile import Profile
@@ -31,45 +32,128 @@ from tinycdp.model import NEVER, Alias, AliasKind, Instant, Message, MessageKind
 
 #: The key of the case's own expression among the definitions it may refer to.
 CASE = "_case"
-_EVENTS = ("track", "page", "screen")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+#: Instants outside leave too little of the calendar for windows around them.
+_EARLIEST, _LATEST = ((datetime(year, 1, 1, tzinfo=UTC) - _EPOCH) // timedelta(milliseconds=1) for year in (1900, 9000))
 #: Properties a case starts with are older than any message.
 _BEGINNING = (-NEVER, "")
+
+_Shape = TypeVar("_Shape")
+
+
+class _Definitions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    traits: dict[str, str] = {}
+    segments: dict[str, str] = {}
+    flags: dict[str, dict[str, Any]] = {}
+
+
+class _Hash(msgspec.Struct, frozen=True):
+    salt: str
+    purpose: str
+    unit: str
+
+
+class _Case(msgspec.Struct, frozen=True):
+    """What a case asks. `at` and `unit` may be lists; `events` are read leniently, see _Event."""
+
+    expr: str | None = None
+    flag: dict[str, Any] | str | None = None
+    hash: _Hash | None = None
+    zone: str = "UTC"
+    profile: dict[str, Any] = {}
+    events: list[dict[str, Any]] = []
+    definitions: _Definitions = _Definitions()
+    context: dict[str, Any] = {}
+    unit: str | list[str] | None = None
+    ids: list[str] = []
+    at: str | int | list[str | int] = []
+    timeline: list[tuple[str | int, Any]] | None = None
+    merge: bool = False
+
+    @property
+    def flag_key(self) -> str:
+        return str(self.flag.get("key", CASE)) if isinstance(self.flag, dict) else str(self.flag)
+
+    @property
+    def instants(self) -> list[Instant]:
+        """When the case asks: its timeline's instants, else `at`; never where it has neither."""
+        if self.timeline is not None:
+            return [_instant(at, f"$.timeline[{n}][0]") for n, (at, _) in enumerate(self.timeline)]
+        return [_instant(at, "$.at") for at in (self.at if isinstance(self.at, list) else [self.at])]
+
+
+class _Repeat(msgspec.Struct, frozen=True):
+    times: Annotated[int, msgspec.Meta(ge=0, le=100_000)]
+    every: int
+
+
+class _Event(msgspec.Struct, frozen=True):
+    """One event of a case, once its fields have their own names: _SPELLINGS lists the others that are taken."""
+
+    ts: str | int
+    type: MessageKind = "track"
+    event: str = ""
+    id: str | int | None = None
+    properties: dict[str, Any] = {}
+    received_at: str | int | None = None
+    group_id: str | None = None
+    context: dict[str, Any] = {}
+    profile: Literal["a", "b"] = "a"
+    repeat: _Repeat = _Repeat(1, 0)
+
+
+_SPELLINGS = {
+    "ts": ("timestamp", "occurredAt", "occurred_at"),
+    "type": ("kind",),
+    "event": ("name",),
+    "id": ("messageId", "message_id"),
+    "properties": ("props", "traits"),
+    "received_at": ("receivedAt",),
+    "group_id": ("groupId",),
+}
 
 
 def run_case(document: Mapping[str, Any]) -> dict[str, Any]:
     """The answer to a case; for a whole file, the answers of its cases and whether each met its expectation."""
+    given = document.get("given", {})
+    cases = document.get("cases", [])
+    if not isinstance(given, dict) or not isinstance(cases, list) or not all(isinstance(case, dict) for case in cases):
+        return _error(_malformed("$", "`given` is an object and `cases` a list of objects."))
     if "cases" in document:
-        given = document.get("given", {})
-        answers = [run_case({**given, **case}) for case in document["cases"]]
+        answers = [run_case({**given, **case}) for case in cases]
         unmet = [answer.get("id") for answer in answers if answer.get("met") is False]
         return {"name": document.get("name"), "cases": answers, "unmet": unmet}
-    case = _exact({**document.get("given", {}), **document})
+    case = _exact({**given, **document})
     try:
-        answer = _answer(case)
-    except InvalidDefinitions as wrong:
-        diagnostics = [d for definition in wrong.details["definitions"] for d in definition["diagnostics"]]
-        answer = {"error": {"code": wrong.code, "message": wrong.message}, "diagnostics": diagnostics}
+        answer = _answer(_read(case, _Case, "$"))
     except TinyCDPError as wrong:
-        answer = {"error": {"code": wrong.code, "message": wrong.message}}
+        answer = _error(wrong)
     labels = {"id": case["id"]} if "id" in case else {}
     met = _met(case, answer)
     return {**labels, **answer, **({} if met is None else {"met": met})}
 
 
-def _answer(case: dict[str, Any]) -> dict[str, Any]:
-    if "hash" in case:
-        return {"bucket": bucket(**case["hash"])}
-    flag = case.get("flag")
-    if flag is None and not isinstance(case.get("expr"), str):
+def _error(wrong: TinyCDPError) -> dict[str, Any]:
+    error = {"error": {"code": wrong.code, "message": wrong.message}}
+    listed = wrong.details.get("definitions", [])
+    return {**error, "diagnostics": [d for definition in listed for d in definition["diagnostics"]]}
+
+
+def _answer(case: _Case) -> dict[str, Any]:
+    if case.hash is not None:
+        return {"bucket": bucket(case.hash.salt, case.hash.purpose, case.hash.unit)}
+    if case.flag is None and case.expr is None:
         raise _malformed("$", "a case has an `expr` or a `flag`.")
+    try:
+        days_in(case.zone)
+    except (KeyError, ValueError):
+        raise _malformed("$.zone", f"there is no time zone {case.zone!r}.") from None
     definitions = list(_definitions(case))
-    catalog = build_catalog(0, str(case.get("zone", "UTC")), definitions, definitions, live_revision=1, head_revision=1)
+    catalog = build_catalog(0, case.zone, definitions, definitions, live_revision=1, head_revision=1)
     moments = _replay(case, catalog)
-    if flag is not None:
-        key = flag["key"] if isinstance(flag, dict) else flag
-        program = catalog.live.flags.get(key)
-        return {"flag": key, "results": [_decided(case, catalog, program, moment) for moment in moments]}
+    if case.flag is not None:
+        program = catalog.live.flags.get(case.flag_key)
+        return {"flag": case.flag_key, "results": [_decided(case, catalog, program, moment) for moment in moments]}
     name = ("trait", CASE)
     checked = check_all(definitions)[name][0]
     results = []
@@ -84,7 +168,20 @@ def _answer(case: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _decided(case: dict[str, Any], catalog: Catalog, program: Program | None, moment: "_Moment") -> dict[str, Any]:
+def _definitions(case: _Case) -> Iterator[Definition]:
+    given = case.definitions
+    expressions = [("trait", *item) for item in given.traits.items()]
+    expressions += [("segment", *item) for item in given.segments.items()]
+    if case.flag is None and case.expr is not None:
+        expressions.append(("trait", CASE, case.expr))
+    flags = {**given.flags, **({case.flag_key: case.flag} if isinstance(case.flag, dict) else {})}
+    for id, (kind, key, text) in enumerate(expressions):
+        yield Definition(id=id, version=1, kind=kind, key=key, expression=text)
+    for id, (key, flag) in enumerate(flags.items(), start=len(expressions)):
+        yield Definition(id=id, version=1, kind="flag", key=key, flag=read_flag({"key": key, **flag}, salt=key))
+
+
+def _decided(case: _Case, catalog: Catalog, program: Program | None, moment: "_Moment") -> dict[str, Any]:
     if program is None:
         return {**moment.answer(None, NEVER), "decision": {"reason": "ERROR", "error": "FLAG_NOT_FOUND"}}
     profile = moment.profile
@@ -96,10 +193,10 @@ def _decided(case: dict[str, Any], catalog: Catalog, program: Program | None, mo
         first_seen=profile.first_seen,
         last_seen=profile.last_seen,
         steps=catalog.live.steps,
-        context=case.get("context", {}),
+        context=case.context,
     )
     subject.unit = profile.bucketing_key or None
-    subject.identifiers = frozenset(case.get("ids", ()))
+    subject.identifiers = frozenset(case.ids)
     found = decide(program, subject, moment.now)
     value = _plain(found.value)
     decision = {
@@ -124,109 +221,86 @@ class _Moment:
     arrival: Instant
 
     def answer(self, value: Any, until: Instant) -> dict[str, Any]:
-        return {"at": _iso(self.now), "value": value, "valid_until": _iso(min(until, self.arrival))}
+        holds = min(until, self.arrival)
+        return {"at": _iso(self.now), "value": value, "valid_until": _iso(holds) if holds < _LATEST else "never"}
 
 
-def _replay(case: dict[str, Any], catalog: Catalog) -> Iterator[_Moment]:
+def _replay(case: _Case, catalog: Catalog) -> Iterator[_Moment]:
     """At each instant asked for, the profile as it is then."""
-    deliveries = sorted(_deliveries(case), key=lambda delivery: delivery[1].received_at)
-    instants = _instants(case)
-    units = case.get("unit")
+    deliveries = _deliveries(case)
     people: dict[str, Profile] = {}
     taken = 0
-    for unit in units if isinstance(units, list) else [units]:
+    for unit in case.unit if isinstance(case.unit, list) else [case.unit]:
         last = NEVER
-        for now in instants:
-            if now < last or case.get("merge"):  # absorbing changes a profile, so each instant has its own
-                people, taken = {who: _person(case, unit, who) for who in ("a", "b")}, 0
+        for now in case.instants:
+            if now < last or case.merge:  # absorbing changes a profile, so each instant has its own
+                people, taken = {owner: _person(case, unit, owner) for owner in ("a", "b")}, 0
             last = now
             while taken < len(deliveries) and deliveries[taken][1].received_at <= now:
-                who, message = deliveries[taken]
-                recompute.apply(people[who], [message], catalog, message.received_at)
+                owner, message = deliveries[taken]
+                recompute.apply(people[owner], [message], catalog, message.received_at)
                 taken += 1
             profile = people["a"]
-            if case.get("merge") and recompute.absorb(profile, people["b"], catalog):
+            if case.merge and recompute.absorb(profile, people["b"], catalog):
                 raise AssertionError("profiles of one catalog merge without their raw events")
             recompute.advance(profile, catalog, now)
             yield _Moment(profile, now, deliveries[taken][1].received_at if taken < len(deliveries) else NEVER)
 
 
-def _instants(case: dict[str, Any]) -> list[Instant]:
-    """When the case asks: its timeline's instants, else `at`, which may be a list; never where it has neither."""
-    if "timeline" in case:
-        return [_instant(at, "$.timeline") for at, _ in case["timeline"]]
-    wanted = case.get("at", [])
-    return [_instant(at, "$.at") for at in (wanted if isinstance(wanted, list) else [wanted])]
-
-
-def _person(case: dict[str, Any], unit: Any, who: str) -> Profile:
-    profile = Profile(1 if who == "a" else 2, "" if unit is None else str(unit), 0, warmed=1)
-    if who == "a":
-        for name, value in case.get("profile", {}).items():
+def _person(case: _Case, unit: str | None, owner: str) -> Profile:
+    profile = Profile(1 if owner == "a" else 2, unit or "", 0, warmed=1)
+    if owner == "a":
+        for name, value in case.profile.items():
             profile.set_property(name, value, _BEGINNING)
     return profile
 
 
-def _deliveries(case: dict[str, Any]) -> Iterator[tuple[str, Message]]:
-    """Whose each message is, and the message: every id once, at its first arrival."""
-    events = [_event(event, index) for index, event in enumerate(case.get("events", []))]
-    listed = [delivery for event in events for delivery in event]
-    seen: set[str] = set()
-    for who, message in sorted(listed, key=lambda delivery: delivery[1].received_at):
-        if message.message_id not in seen:
-            seen.add(message.message_id)
-            yield who if case.get("merge") else "a", message
+def _deliveries(case: _Case) -> list[tuple[str, Message]]:
+    """Whose each message is, and the message, in order of arrival: every id once, at its first arrival."""
+    listed: list[tuple[str, Message]] = []
+    for index, event in enumerate(case.events):
+        named = {field: _first(event, field, *others) for field, others in _SPELLINGS.items()}
+        named = {field: value for field, value in {**event, **named}.items() if value is not None}
+        listed += _messages(_read(named, _Event, f"$.events[{index}]"), index)
+    once: dict[str, tuple[str, Message]] = {}
+    for owner, message in sorted(listed, key=lambda delivery: delivery[1].received_at):
+        once.setdefault(message.message_id, (owner if case.merge else "a", message))
+    return list(once.values())
 
 
-def _event(event: Any, index: int) -> Iterator[tuple[str, Message]]:
+def _messages(event: _Event, index: int) -> Iterator[tuple[str, Message]]:
     path = f"$.events[{index}]"
-    if not isinstance(event, dict):
-        raise _malformed(path, "an event is an object.")
-    kind: MessageKind = _first(event, "type", "kind") or "track"
-    name = kind if kind in _EVENTS and kind != "track" else _first(event, "event", "name") or ""
-    if kind not in get_args(MessageKind):
-        raise _malformed(f"{path}.type", f"there is no message type {kind!r}.")
-    if kind == "track" and not name:
+    name = {"track": event.event, "page": "page", "screen": "screen"}.get(event.type, "")
+    if event.type == "track" and not name:
         raise _malformed(path, "an event of type track has a name.")
-    start = _instant(_first(event, "ts", "timestamp", "occurredAt", "occurred_at"), f"{path}.ts")
-    received = _first(event, "received_at", "receivedAt")
-    id = str(_first(event, "id", "messageId", "message_id") or index)
-    repeat = event.get("repeat", {"times": 1, "every": 0})
-    for n in range(repeat["times"]):
-        ts = start + n * repeat["every"]
-        arrived = ts if received is None else _instant(received, f"{path}.received_at")
-        yield (
-            event.get("profile", "a"),
-            Message(
-                kind=kind,
-                message_id=id if repeat["times"] == 1 else f"{id}-{n:04d}",
-                aliases=(Alias(AliasKind.USER, "case"),),
-                occurred_at=min(ts, arrived),
-                received_at=arrived,
-                name=name if kind in _EVENTS else "",
-                properties=_first(event, "properties", "props", "traits") or {},
-                group_id=_first(event, "groupId", "group_id"),
-                active=event.get("context", {}).get("active") is not False,
-                future=ts > arrived,
-            ),
+    start = _instant(event.ts, f"{path}.ts")
+    id = str(index if event.id is None else event.id)
+    for n in range(event.repeat.times):
+        ts = start + n * event.repeat.every
+        received = ts if event.received_at is None else _instant(event.received_at, f"{path}.received_at")
+        message = Message(
+            kind=event.type,
+            message_id=id if event.repeat.times == 1 else f"{id}-{n:04d}",
+            aliases=(Alias(AliasKind.USER, "case"),),
+            occurred_at=min(ts, received),
+            received_at=received,
+            name=name,
+            properties=event.properties,
+            group_id=event.group_id,
+            active=event.context.get("active") is not False,
+            future=ts > received,
         )
-
-
-def _definitions(case: dict[str, Any]) -> Iterator[Definition]:
-    given = case.get("definitions", {})
-    flags = dict(given.get("flags", {}))
-    if isinstance(case.get("flag"), dict):
-        flags[case["flag"].get("key")] = case["flag"]
-    expressions = [(kind, *item) for kind in ("trait", "segment") for item in given.get(f"{kind}s", {}).items()]
-    if "flag" not in case:
-        expressions.append(("trait", CASE, case["expr"]))
-    for id, (kind, key, text) in enumerate(expressions):
-        yield Definition(id=id, version=1, kind=kind, key=key, expression=text)
-    for id, (key, flag) in enumerate(flags.items(), start=len(expressions)):
-        yield Definition(id=id, version=1, kind="flag", key=key, flag=read_flag({"key": key, **flag}, salt=key))
+        yield event.profile, message
 
 
 # Values in and out
+
+
+def _read(value: Any, shape: type[_Shape], path: str) -> _Shape:
+    try:
+        return msgspec.convert(value, shape)
+    except msgspec.ValidationError as wrong:
+        raise _malformed(path, f"{wrong}.") from None
 
 
 def _first(event: Mapping[str, Any], *names: str) -> Any:
@@ -234,16 +308,14 @@ def _first(event: Mapping[str, Any], *names: str) -> Any:
     return next((event[name] for name in names if event.get(name) is not None), None)
 
 
-def _instant(value: Any, path: str) -> Instant:
+def _instant(value: str | int, path: str) -> Instant:
     found = parse_instant(value) if isinstance(value, str) else value
-    if isinstance(found, bool) or not isinstance(found, int):
-        raise _malformed(path, f"{value!r} is no instant: ISO 8601 with a zone, or milliseconds UTC.")
+    if found is None or not _EARLIEST <= found < _LATEST:
+        raise _malformed(path, f"{value!r} is no instant from 1900 to 8999: ISO 8601 with a zone, or milliseconds UTC.")
     return found
 
 
 def _iso(instant: Instant) -> str:
-    if instant >= NEVER:
-        return "never"
     return (_EPOCH + timedelta(milliseconds=instant)).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
@@ -264,7 +336,7 @@ def _json(value: Any, kind: ir.Type) -> Any:
         case ir.Type.NUMBER:
             return _plain(number(value))
         case ir.Type.DATETIME:
-            return _iso(value)
+            return _iso(value) if _EARLIEST <= value < _LATEST else value
         case ir.Type.VERSION:
             major, minor, patch, _, labels = value
             suffix = ".".join(text or str(n) for _, n, text in labels)
