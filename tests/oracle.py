@@ -24,6 +24,7 @@ from tinycdp.model import Message
 
 NEWEST = 256
 UNIQUE_LIMIT = 1_000
+LONGEST_TEXT = 1_024
 SECOND, MINUTE, HOUR, DAY = 1_000, 60_000, 3_600_000, 86_400_000
 HOPS = (DAY, 6 * HOUR, HOUR, 15 * MINUTE, 5 * MINUTE, MINUTE, 10 * SECOND, SECOND)
 
@@ -112,7 +113,7 @@ class Oracle:
             value = typed(dig(m.properties, spec.path), ir.Type.DYN) if spec.path else None
             if spec.family in (ir.Family.NUMBER, ir.Family.HISTOGRAM) and not isinstance(value, Decimal):
                 continue
-            if spec.path and value is None:
+            if spec.path and not (isinstance(value, bool | Decimal | str) and len(str(value)) <= LONGEST_TEXT):
                 continue
             found.append((m.occurred_at, m.message_id, value))
         return found
