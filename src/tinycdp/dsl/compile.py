@@ -175,8 +175,12 @@ class Compiler:
         return reference
 
     def _see_through(self, node: ir.Node) -> ir.Node:
-        """The node a chain of references to other definitions ends in."""
-        while isinstance(node, ir.Reference) and (target := self._resolve((node.kind, node.key))) is not None:
+        """The node a chain of references to traits ends in. A segment is a boundary, where unknown becomes false."""
+        while (
+            isinstance(node, ir.Reference)
+            and node.kind == "trait"
+            and (target := self._resolve((node.kind, node.key))) is not None
+        ):
             node = target
         return node
 
@@ -250,6 +254,16 @@ class Compiler:
                 if len(texts) == 1:
                     return _map(texts[0], _OF_TEXT[name])
                 return _binary(texts[0], texts[1], _OF_TWO_TEXTS[name])
+
+
+def membership(step: Step) -> Step:
+    """A segment's step: a profile is a member only where the rule is true, else it is none."""
+
+    def member(frame: Frame, now: Instant) -> Result:
+        value, until = step(frame, now)
+        return value is True, until
+
+    return member
 
 
 def predicate(node: ir.Node | None) -> Callable[[Mapping[str, Any]], bool] | None:
@@ -766,8 +780,13 @@ def _plain(value: Any) -> Any:
     return Decimal(value) if type(value) is int else value
 
 
-def _same(test: Callable[[Any, Any], bool]) -> Callable[[Any, Any], bool]:
-    return lambda left, right: test(_plain(left), _plain(right))
+def _kind(value: Any) -> type:
+    return int if type(value) is Decimal else type(value)
+
+
+def _same(test: Callable[[Any, Any], bool]) -> Callable[[Any, Any], bool | None]:
+    """The test for two values whose types are known only now: of different ones it is unknown."""
+    return lambda left, right: test(_plain(left), _plain(right)) if _kind(left) is _kind(right) else None
 
 
 _UPPER = {c: c - 32 for c in range(ord("a"), ord("z") + 1)}

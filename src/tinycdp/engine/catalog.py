@@ -18,7 +18,7 @@ import msgspec
 from tinycdp.dsl import ir
 from tinycdp.dsl.calendar import Days, days_in
 from tinycdp.dsl.check import Checked
-from tinycdp.dsl.compile import Compiler, Frame, Step, coerce, lookup, predicate
+from tinycdp.dsl.compile import Compiler, Frame, Step, coerce, lookup, membership, predicate
 from tinycdp.dsl.diagnostics import Diagnostic, to_wire
 from tinycdp.dsl.numbers import nanos
 from tinycdp.dsl.workspace import FlagSource, Source, check_workspace
@@ -363,7 +363,10 @@ def _universe(
             steps[name] = decide.as_step(flags[name[1]])
         elif parts[0].node is not None:
             nodes[name] = parts[0].node
-            steps[name] = _unknown if name in placeholders else compiled[0]
+            if name in placeholders:
+                steps[name] = _unknown
+            else:
+                steps[name] = membership(compiled[0]) if name[0] == "segment" else compiled[0]
     return Universe(definitions, nodes, steps, fingerprints, reads, watches, flags)
 
 
