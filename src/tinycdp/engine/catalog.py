@@ -18,9 +18,10 @@ import msgspec
 from tinycdp.dsl import ir
 from tinycdp.dsl.calendar import Days, days_in
 from tinycdp.dsl.check import Checked
-from tinycdp.dsl.compile import Compiler, Frame, Step, coerce, lookup, membership, predicate
+from tinycdp.dsl.compile import Compiler, membership, predicate
 from tinycdp.dsl.diagnostics import Diagnostic, to_wire
 from tinycdp.dsl.numbers import nanos
+from tinycdp.dsl.steps import Frame, Step, coerce, lookup
 from tinycdp.dsl.workspace import FlagSource, Source, check_workspace
 from tinycdp.engine import decide
 from tinycdp.engine.flags import Flag

@@ -13,8 +13,8 @@ from typing import Any
 
 import msgspec
 
-from tinycdp.dsl.compile import Frame, Result, Step
 from tinycdp.dsl.numbers import nanos
+from tinycdp.dsl.steps import Frame, Result, Step
 from tinycdp.engine.bucketing import bucket, chosen
 from tinycdp.engine.flags import Flag
 from tinycdp.model import NEVER, Instant

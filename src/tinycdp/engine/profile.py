@@ -96,7 +96,7 @@ class Profile:
         return changed
 
     def reset(self, warmed: int) -> None:
-        """Forget everything that messages told; who the profile is stays, and its memberships until they are reviewed."""
+        """Forget all that messages told; who the profile is stays, and its memberships until they are reviewed."""
         self.first_seen = self.last_seen = self.group = None
         self.properties, self.stamps, self.states, self._packed = {}, {}, {}, {}
         self.properties_changed = True

@@ -2,7 +2,7 @@
 
 Shape   apply(profile, messages, catalog, now) and advance(profile, catalog, now) change the profile in place and give
         the transitions; both go through _review, so a membership changes by one path whoever caused it
-Units   a transition's `at` is the instant at which the truth changed: the due instant for the clock, `now` for a message
+Units   a transition's `at` is when the truth changed: the due instant for the clock, `now` for a message
 Laws    what comes out is a function of the set of messages and of `now`, whatever their order and grouping;
         advance(p, t1) then advance(p, t2) is advance(p, t2), but for finding what came and went in between
 Source  dsl/SPEC.md "State" and "valid_until"
