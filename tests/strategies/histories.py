@@ -198,13 +198,14 @@ def expressions() -> st.SearchStrategy[str]:
 
 def booleans() -> st.SearchStrategy[str]:
     """Conditions: comparisons under `&&`, `||`, `!`, `if` and comparisons of whole numbers."""
-    return st.recursive(
-        atoms() | _text(numbers(), ORDER, ("1", "2")),
-        lambda inner: st.one_of(
-            _text("(", inner, " && ", inner, ")"),
-            _text("(", inner, " || ", inner, ")"),
-            _text("!(", inner, ")"),
-            _text("if(", inner, ", ", inner, ", ", inner, ")"),
-        ),
-        max_leaves=4,
+    simple = atoms() | _text(numbers(), ORDER, ("1", "2"))
+    return simple | _joined(simple) | _joined(simple | _joined(simple))
+
+
+def _joined(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
+    return st.one_of(
+        _text("(", inner, " && ", inner, ")"),
+        _text("(", inner, " || ", inner, ")"),
+        _text("!(", inner, ")"),
+        _text("if(", inner, ", ", inner, ", ", inner, ")"),
     )
