@@ -36,6 +36,8 @@ def apply(profile: Profile, messages: Iterable[Message], catalog: Catalog, now: 
     transitions = advance(profile, catalog, now)
     complete = profile.warmed >= catalog.head
     affected: dict[int, Segment] = {}
+    if not profile.version:  # nobody has looked yet at the segments that none of its messages touch
+        affected = {segment.fingerprint: segment for segment in catalog.segments}
     for message in messages:
         take(profile, message, catalog, complete)
         if message.name:
@@ -127,7 +129,10 @@ def absorb(survivor: Profile, other: Profile, catalog: Catalog) -> list[str]:
 
     Who was in a segment by either history stays in it until the caller reviews all: a merge alone is no entry."""
     rebuild = []
-    for key in survivor.keys() | other.keys():
+    keys = survivor.keys() | other.keys()
+    if other.warmed < catalog.head <= survivor.warmed:
+        keys |= {key for key, kept in catalog.kept.items() if kept.warming}  # no backfill will look at the other now
+    for key in keys:
         mine, theirs, kept = survivor.state(key), other.state(key), catalog.kept.get(key)
         if kept is None:
             survivor.forget(key)
@@ -143,7 +148,7 @@ def absorb(survivor: Profile, other: Profile, catalog: Catalog) -> list[str]:
         survivor.set_property(name, value, other.stamps[name])
     for fingerprint, entered_at in other.memberships.items():
         survivor.memberships[fingerprint] = min(entered_at, survivor.memberships.get(fingerprint, entered_at))
-    other.memberships = {}
+    other.memberships, other.recompute_at = {}, None  # nobody wakes it again
     for seen in (other.first_seen, other.last_seen):
         if seen is not None:
             survivor.see(seen)

@@ -188,7 +188,6 @@ class Ingest:
         if not messages:
             return counts, Committed(environment_id, 0, {}, {})
         await identity.resolve(people, messages)
-        await identity.join(people, messages)
         await store.append_events(connection, [_event_row(environment_id, people, message) for message in messages])
         transitions = _apply_to_profiles(people, messages)
         stored = [profile for id, profile in people.profiles.items() if id not in people.new]
@@ -213,7 +212,8 @@ def _apply_to_profiles(people: identity.People, messages: list[Message]) -> list
     transitions: list[recompute.Transition] = []
     for profile_id, own in by_profile.items():
         transitions += recompute.apply(people.profiles[profile_id], own, people.catalog, people.now)
-    for profile_id in people.review - people.merged.keys():
+    named_only = people.new - by_profile.keys()  # by an alias call, without a message of their own
+    for profile_id in (people.review | named_only) - people.merged.keys():
         transitions += recompute.review_all(people.profiles[profile_id], people.catalog, people.now)
     return transitions
 

@@ -1,0 +1,128 @@
+"""Two processes that meet over one person: whoever waited for a lock looks again before acting on what it had read."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import asyncpg
+import pytest
+
+from tinycdp.model import Alias, AliasKind, Message
+from tinycdp.runtime.service import Service
+from tinycdp.settings import Settings
+
+NOW = 1_790_000_000_000
+
+
+@pytest.fixture
+async def services(dsn: str) -> AsyncIterator[list[Service]]:
+    started = [await Service.start(Settings(database_url=dsn), lambda: NOW) for _ in range(2)]
+    yield started
+    for service in started:
+        await service.stop()
+
+
+@pytest.fixture
+async def environment(services: list[Service]) -> int:
+    """An environment of this database."""
+    await services[0].pool.execute("INSERT INTO organisations (key, name) VALUES ('o', 'o')")
+    await services[0].pool.execute("INSERT INTO projects (organisation_id, key, name) VALUES (1, 'p', 'p')")
+    return await services[0].pool.fetchval(
+        "INSERT INTO environments (project_id, key, zone) VALUES (1, 'e', 'UTC') RETURNING id"
+    )
+
+
+def message(id: str, at: int, **named: str) -> Message:
+    aliases = tuple(Alias(kind, named[kind]) for kind in AliasKind if kind in named)
+    return Message(kind="track", message_id=id, aliases=aliases, occurred_at=NOW + at, received_at=NOW, name="open")
+
+
+async def profile_of(service: Service, environment: int, value: str) -> int:
+    return await service.pool.fetchval(
+        "SELECT profile_id FROM aliases WHERE environment_id = $1 AND value = $2", environment, value
+    )
+
+
+async def waiting_for_a_lock(connection: asyncpg.Connection, n: int) -> None:
+    """Returns once so many transactions of this database wait for someone else's lock."""
+    async with asyncio.timeout(20):
+        while (
+            await connection.fetchval(
+                "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+            )
+            < n
+        ):
+            await asyncio.sleep(0.01)
+
+
+async def test_two_claims_on_one_stranger_at_once_join_no_two_people(
+    services: list[Service], environment: int, dsn: str
+) -> None:
+    await services[0].ingest.accept(environment, [message("m0", -9, anonymousId="tab")])
+    holder = await asyncpg.connect(dsn)
+    async with holder.transaction():
+        await holder.execute("SELECT FROM profiles FOR UPDATE")
+        claims = [
+            asyncio.create_task(
+                services[0].ingest.accept(environment, [message("m1", -1, userId="ann", anonymousId="tab")])
+            ),
+            asyncio.create_task(
+                services[1].ingest.accept(environment, [message("m2", -2, userId="bob", anonymousId="tab")])
+            ),
+        ]
+        await waiting_for_a_lock(holder, 2)
+    await asyncio.gather(*claims)
+    await holder.close()
+    ann, bob, tab = [await profile_of(services[0], environment, value) for value in ("ann", "bob", "tab")]
+    assert ann != bob, "a device that two people used makes them one"
+    assert tab == bob, "the earlier claim holds"
+
+
+async def test_an_event_follows_its_device_when_that_moves_meanwhile(
+    services: list[Service], environment: int, dsn: str
+) -> None:
+    await services[0].ingest.accept(environment, [message("m1", -1, userId="ann", anonymousId="tab")])
+    await services[0].ingest.accept(environment, [message("m2", -1, userId="bob")])
+    ann = await profile_of(services[0], environment, "ann")
+    holder = await asyncpg.connect(dsn)
+    async with holder.transaction():
+        await holder.execute("SELECT FROM profiles WHERE id = $1 FOR UPDATE", ann)
+        move = asyncio.create_task(
+            services[0].ingest.accept(environment, [message("m3", -5, userId="bob", anonymousId="tab")])
+        )
+        await waiting_for_a_lock(holder, 1)
+        event = asyncio.create_task(services[1].ingest.accept(environment, [message("m4", -3, anonymousId="tab")]))
+        await waiting_for_a_lock(holder, 2)
+    await asyncio.gather(move, event)
+    await holder.close()
+    rows = await services[0].pool.fetch("SELECT id, first_seen_at FROM profiles")
+    seen = dict(rows)
+    assert await profile_of(services[0], environment, "tab") != ann
+    assert seen[ann] == NOW - 1, "the event of a device that is no longer hers counts for her"
+
+
+async def test_many_merges_at_once_on_two_processes(services: list[Service], environment: int) -> None:
+    """Forty devices and five people in every combination, all at once: groups cross, wait, begin anew, and each
+    message counts once."""
+    sent = [
+        message(
+            f"{n}-{user}-{device}",
+            -1 - n,
+            userId=f"u{user}",
+            anonymousId=f"a{device}",
+            deviceId=f"d{(device + n) % 40}",
+        )
+        for n in range(2)
+        for user in range(5)
+        for device in range(40)
+    ]
+    strangers = [message(f"s{device}", -9, anonymousId=f"a{device}") for device in range(40)]
+    requests = [*(sent[start : start + 10] for start in range(0, len(sent), 10)), *([m] for m in strangers)]
+    receipts = await asyncio.gather(
+        *(services[n % 2].ingest.accept(environment, request) for n, request in enumerate(requests))
+    )
+    assert sum(receipt.accepted for receipt in receipts) == len(sent) + len(strangers)
+    people = {await profile_of(services[0], environment, f"u{user}") for user in range(5)}
+    assert len(people) == 5, "shared devices make nobody one"
+    again = await asyncio.gather(*(services[0].ingest.accept(environment, request) for request in requests))
+    assert sum(receipt.accepted for receipt in again) == 0
+    assert await services[0].pool.fetchval("SELECT count(*) FROM events") == len(sent) + len(strangers)

@@ -1,0 +1,237 @@
+"""Who is who does not depend on the order of arrival: the same messages, in any order, cut and repeated in any way and
+sent to two processes at once, leave the same people with the same properties, traits and memberships.
+
+Shape   messages() draws a set of messages · people_by_the_rules(messages) says naively who they are ·
+        people_in(service) reads what the server made of them · the laws compare the two
+Laws    profile ids and bucketing keys tell who came first, so they are left out
+Source  runtime/identity.py
+"""
+
+import asyncio
+import itertools
+import os
+from collections.abc import AsyncIterator, Sequence
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from oracle import Oracle
+from tinycdp.dsl.workspace import Source, check_workspace
+from tinycdp.model import DAY_MS, MINUTE_MS, STRENGTH, Alias, AliasKind, Message
+from tinycdp.runtime.decisions import prepare
+from tinycdp.runtime.definitions import apply_documents
+from tinycdp.runtime.service import Service
+from tinycdp.settings import Settings
+from tinycdp.store import definitions as tenancy
+
+NOW = 1_790_000_000_000
+TRAITS = {
+    "opens": "events.open.count_1h",
+    "spent": "events.buy.sum(amount)",
+    "last_item": "events.buy.last(item)",
+    "days": "events.any.unique_days(14d)",
+    "first_open": "events.open.first_minutes_ago",
+}
+SEGMENTS = {
+    "buyers": "events.buy.exists(7d)",
+    "never_bought": "events.buy.count() == 0",
+    "pros": 'profile.plan == "pro"',
+    "regulars": "opens >= 2 && last_seen_days_ago < 5",
+}
+KNOWN_IDS = {
+    AliasKind.USER: ("u1", "u2", "u3"),
+    AliasKind.EXTERNAL: ("e1", "e2"),
+    AliasKind.ANONYMOUS: ("a1", "a2", "a3"),
+    AliasKind.DEVICE: ("d1", "d2"),
+}
+Person = frozenset[tuple[str, str]]
+
+DEEP = os.environ.get("TINYCDP_HYPOTHESIS") == "deep"
+law = settings(
+    max_examples=2_000 if DEEP else 60,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+pytestmark = pytest.mark.timeout(0 if DEEP else 180)
+_numbers = itertools.count(1)
+
+
+@st.composite
+def messages(draw: st.DrawFn) -> list[Message]:
+    """A handful of calls by few people on shared devices."""
+    return [draw(message(f"m{n}")) for n in range(draw(st.integers(2, 9)))]
+
+
+@st.composite
+def message(draw: st.DrawFn, id: str) -> Message:
+    kind = draw(st.sampled_from(("track", "track", "identify", "alias", "group")))
+    carried = draw(st.lists(st.sampled_from(tuple(KNOWN_IDS)), min_size=1, max_size=3, unique=True))
+    aliases = [Alias(k, draw(st.sampled_from(KNOWN_IDS[k]))) for k in sorted(carried, key=STRENGTH.__getitem__)]
+    previous = None
+    if kind == "alias":
+        previous = draw(st.sampled_from(("u1", "u2", "a1", "a2")).filter(lambda value: value != aliases[0].value))
+    properties: dict[str, Any] = {}
+    if kind == "identify":
+        properties = draw(st.fixed_dictionaries({}, optional={"plan": st.sampled_from(("pro", "free"))}))
+    elif kind == "track":
+        properties = {"amount": draw(st.integers(1, 9)), "item": draw(st.sampled_from("xy"))}
+    return Message(
+        kind=kind,
+        message_id=id,
+        aliases=tuple(aliases),
+        occurred_at=NOW - draw(st.sampled_from((MINUTE_MS, 2 * MINUTE_MS, 59 * MINUTE_MS, 2 * DAY_MS, 9 * DAY_MS))),
+        received_at=NOW,
+        name=draw(st.sampled_from(("open", "buy"))) if kind == "track" else "",
+        properties=properties,
+        previous=previous,
+        group_id="g" if kind == "group" else None,
+    )
+
+
+def people_by_the_rules(sent: Sequence[Message]) -> dict[Person, list[Message]]:
+    """Each person's identifiers and messages: every identifier follows its best claim, an alias call of two known
+    people is for ever, and whoever hangs together is one person."""
+    claims: dict[Alias, tuple[tuple[int, int, str], Alias]] = {}
+    joined: list[tuple[Alias, Alias]] = []
+    seen: set[Alias] = set()
+
+    def claim(alias: Alias, owner: Alias, by: Message) -> None:
+        rank = (STRENGTH[owner.kind], by.occurred_at, by.message_id)
+        if alias not in claims or rank < claims[alias][0]:
+            claims[alias] = (rank, owner)
+
+    for m in sent:
+        owner = m.aliases[0]
+        seen.update(m.aliases)
+        for weaker in m.aliases[1:]:
+            claim(weaker, owner, m)
+        if m.previous is not None:
+            user, anonymous = Alias(AliasKind.USER, m.previous), Alias(AliasKind.ANONYMOUS, m.previous)
+            seen |= {user, anonymous}
+            if owner.kind == AliasKind.USER:
+                joined.append((owner, user))
+            else:
+                claim(owner, user, m)
+            if anonymous != owner:
+                claim(anonymous, owner, m)
+    group = {alias: {alias} for alias in seen}
+    for one, other in [*joined, *((alias, owner) for alias, (_, owner) in claims.items())]:
+        union = group[one] | group[other]
+        for member in union:
+            group[member] = union
+    return {
+        frozenset((a.kind, a.value) for a in people): [m for m in sent if m.aliases[0] in people]
+        for people in group.values()
+    }
+
+
+def expected(sent: Sequence[Message]) -> dict[Person, Any]:
+    """What is to be known of everyone, each computed from their raw messages."""
+    checked = check_workspace(
+        [Source("trait", k, e) for k, e in TRAITS.items()] + [Source("segment", k, e) for k, e in SEGMENTS.items()]
+    ).checked
+    nodes = {name: parts[0].node for name, parts in checked.items()}
+    found = {}
+    for person, own in people_by_the_rules(sent).items():
+        oracle = Oracle(own, definitions={name: node for name, node in nodes.items() if node is not None})
+        at = [m.occurred_at for m in own]
+        found[person] = {
+            "properties": oracle.profile(NOW),
+            "seen": (min(at, default=None), max(at, default=None)),
+            "traits": {k: oracle.value(nodes["trait", k], NOW) for k in TRAITS},  # type: ignore[arg-type]
+            "segments": {k for k in SEGMENTS if oracle.value(nodes["segment", k], NOW) is True},  # type: ignore[arg-type]
+        }
+    return found
+
+
+async def people_in(service: Service, environment_id: int) -> dict[Person, Any]:
+    """What the server knows of everyone: state and decisions by its snapshots, memberships by their table."""
+    catalog = await service.catalogs.refresh(service.pool, environment_id)
+    segments = {segment.fingerprint: segment.name[1] for segment in catalog.segments}
+    rows = await service.pool.fetch(
+        "SELECT profile_id, array_agg(kind || ' ' || value) AS aliases FROM aliases WHERE environment_id = $1 GROUP BY 1",
+        environment_id,
+    )
+    members = await service.pool.fetch("SELECT * FROM memberships WHERE environment_id = $1", environment_id)
+    assert {row["profile_id"] for row in members} <= {row["profile_id"] for row in rows}, "nobody is in a segment"
+    found = {}
+    for row in rows:
+        alias = Alias("profileId", str(row["profile_id"]))
+        snapshot = await service.snapshots.load(environment_id, alias, catalog, NOW)
+        assert snapshot is not None, row
+        prepare(catalog, snapshot, NOW)
+        in_table = {segments[m["fingerprint"]] for m in members if m["profile_id"] == row["profile_id"]}
+        by_clock = {k for k in SEGMENTS if snapshot.result(("segment", k), NOW)[0] is True}
+        assert in_table == by_clock, "the table of members and a fresh look agree"
+        person = frozenset((kind, value) for kind, value in (alias.split(" ") for alias in row["aliases"]))
+        found[person] = {
+            "properties": snapshot.properties,
+            "seen": (snapshot.first_seen, snapshot.last_seen),
+            "traits": {k: plain(snapshot.result(("trait", k), NOW)[0]) for k in TRAITS},
+            "segments": in_table,
+        }
+    return found
+
+
+def plain(value: Any) -> Any:
+    """A number of the engine, held in billionths, as the number."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value / 1_000_000_000
+    return value
+
+
+@pytest.fixture
+async def services(dsn: str) -> AsyncIterator[list[Service]]:
+    """Two processes' worth of service on one database."""
+    started = [await Service.start(Settings(database_url=dsn), lambda: NOW) for _ in range(2)]
+    yield started
+    for service in started:
+        await service.stop()
+
+
+async def new_environment(service: Service) -> int:
+    name = f"e{next(_numbers)}"
+    async with service.pool.acquire() as connection:
+        await tenancy.create_tenancy(connection, name, "p", [name], "UTC")
+        environment_id = (await tenancy.find_environment_named(connection, name))["id"]
+    document = {
+        "traits": [{"key": k, "expression": e} for k, e in TRAITS.items()],
+        "segments": [{"key": k, "rule": e} for k, e in SEGMENTS.items()],
+    }
+    await apply_documents(service.pool, environment_id, [document], "test", NOW)
+    return environment_id
+
+
+def cut(sent: list[Message], data: st.DataObject) -> list[list[Message]]:
+    """Some of them twice, shuffled, cut into requests."""
+    repeated = data.draw(st.lists(st.sampled_from(sent), max_size=3))
+    shuffled = data.draw(st.permutations([*sent, *repeated]))
+    edges = sorted(data.draw(st.sets(st.integers(1, len(shuffled) - 1), max_size=len(shuffled) - 1)))
+    return [list(shuffled[start:end]) for start, end in itertools.pairwise([0, *edges, len(shuffled)])]
+
+
+@law
+@given(sent=messages(), data=st.data())
+async def test_order_grouping_and_repetition_do_not_matter(
+    services: list[Service], sent: list[Message], data: st.DataObject
+) -> None:
+    environment_id = await new_environment(services[0])
+    receipts = [await services[0].ingest.accept(environment_id, request) for request in cut(sent, data)]
+    assert sum(receipt.accepted for receipt in receipts) == len(sent)
+    assert await people_in(services[0], environment_id) == expected(sent)
+
+
+@law
+@given(sent=messages(), data=st.data())
+async def test_two_processes_at_once_make_the_same_people(
+    services: list[Service], sent: list[Message], data: st.DataObject
+) -> None:
+    environment_id = await new_environment(services[0])
+    requests = cut(sent, data)
+    receipts = await asyncio.gather(
+        *(services[n % 2].ingest.accept(environment_id, request) for n, request in enumerate(requests))
+    )
+    assert sum(receipt.accepted for receipt in receipts) == len(sent)
+    assert await people_in(services[1], environment_id) == expected(sent)
