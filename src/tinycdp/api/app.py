@@ -11,21 +11,28 @@ from contextlib import asynccontextmanager
 from litestar import Litestar
 from litestar.config.cors import CORSConfig
 from litestar.di import Provide
-from litestar.openapi.config import OpenAPIConfig
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, Receive, Scope, Send
 
-from tinycdp import __version__
-from tinycdp.api import auth, decide, problems, tracking
+from tinycdp.api import admin, auth, decide, definitions, export, ops, people, problems, reference, tracking
 from tinycdp.api.wire.body import BODY_LIMIT
 from tinycdp.runtime.service import Service
 from tinycdp.settings import Settings, load
 
-ROUTES = [*tracking.ROUTES, *decide.ROUTES]
+ROUTES = [
+    *tracking.ROUTES,
+    *decide.ROUTES,
+    *people.ROUTES,
+    *definitions.ROUTES,
+    *export.ROUTES,
+    *admin.ROUTES,
+    *ops.ROUTES,
+    *reference.ROUTES,
+]
 
 _CORS = CORSConfig(
     allow_origins=["*"],
-    expose_headers=["ETag", "Retry-After"],
+    expose_headers=["ETag", "Retry-After", "X-As-Of", "Content-Disposition"],
     max_age=7200,
 )
 _FAST_HEADERS = [(b"content-type", b"application/json"), (b"access-control-allow-origin", b"*")]
@@ -69,6 +76,8 @@ def create_litestar(settings: Settings) -> Litestar:
         exception_handlers=problems.HANDLERS,
         cors_config=_CORS,
         request_max_body_size=BODY_LIMIT,
-        openapi_config=OpenAPIConfig(title="TinyCDP", version=__version__),
+        # The document and its page are our own (reference.py): Litestar's pages load their scripts from elsewhere.
+        openapi_config=None,
+        before_send=[ops.count_request],
         logging_config=None,
     )

@@ -96,7 +96,7 @@ def answer_of(catalog: Catalog, decision: Decision, subject: Snapshot, user_id: 
     operation_id="decide",
     summary="One flag's answer for one person",
     tags=["Decisions"],
-    opt={"scope": "read"},
+    opt={"scope": "read", "answer": Answer},
 )
 async def decide(
     request: Request[Any, Any, Any],
@@ -122,7 +122,11 @@ async def decide(
     operation_id="decideMany",
     summary="Several or all flags' answers for one person, with context",
     tags=["Decisions"],
-    opt={"scope": "read"},
+    opt={
+        "scope": "read",
+        "answer": Answers,
+        "example": {"userId": "ada", "flags": ["premium"], "context": {"platform": "ios"}},
+    },
 )
 async def decide_many(request: Request[Any, Any, Any], key: Key, data: Question) -> Response[bytes]:
     return _json(await _answer(request.app.state.service, key, data))
@@ -149,6 +153,7 @@ async def _answer(service: Service, key: Key, question: Question) -> Answers:
         except NotFound as missing:
             errors[name] = missing.message
         else:
+            service.metrics.decisions[decision.reason] += 1
             found[name] = answer_of(catalog, decision, subject, question.user_id, stale)
     return Answers(found, errors, catalog.revision)
 
@@ -160,8 +165,20 @@ def _json(body: Any, status: int = 200) -> Response[bytes]:
 # OpenFeature Remote Evaluation Protocol
 
 
-class _Evaluation(msgspec.Struct, rename="camel"):
+class Evaluation(msgspec.Struct, rename="camel"):
+    """`context.targetingKey` is the user id; what else stands in `context` is what rules read."""
+
     context: dict[str, Any] = {}
+
+
+class Evaluated(msgspec.Struct, rename="camel"):
+    """metadata holds revision, version, reasons, and where they apply rule and validUntil."""
+
+    key: str
+    value: Any
+    variant: str
+    reason: str
+    metadata: dict[str, Any]
 
 
 @post(
@@ -170,7 +187,12 @@ class _Evaluation(msgspec.Struct, rename="camel"):
     operation_id="evaluateFlag",
     summary="One flag by the OpenFeature Remote Evaluation Protocol",
     tags=["Decisions"],
-    opt={"scope": "read"},
+    opt={
+        "scope": "read",
+        "body": Evaluation,
+        "answer": Evaluated,
+        "example": {"context": {"targetingKey": "ada", "platform": "ios"}},
+    },
 )
 async def evaluate(request: Request[Any, Any, Any], key: Key, flag: str) -> Response[bytes]:
     """`context.targetingKey` is the user id; what else stands in `context` is what rules read."""
@@ -181,7 +203,7 @@ async def evaluate(request: Request[Any, Any, Any], key: Key, flag: str) -> Resp
 
     try:
         raw = await request.body()
-        context = msgspec.json.decode(raw, type=_Evaluation).context if raw.strip() else {}
+        context = msgspec.json.decode(raw, type=Evaluation).context if raw.strip() else {}
     except msgspec.ValidationError as wrong:
         return failure(400, "INVALID_CONTEXT", f"{wrong}.")
     except msgspec.DecodeError as wrong:
@@ -196,6 +218,7 @@ async def evaluate(request: Request[Any, Any, Any], key: Key, flag: str) -> Resp
         decision = decide_one(catalog, flag, subject, service.now(), context)
     except NotFound as missing:
         return failure(404, "FLAG_NOT_FOUND", missing.message)
+    service.metrics.decisions[decision.reason] += 1
     if decision.unit_missing:
         return failure(400, "TARGETING_KEY_MISSING", "A rule of this flag buckets people: send a targetingKey.")
     return _json(
@@ -249,6 +272,7 @@ def fast_lane(service: Service, scope: Scope) -> bytes | None:
         decision = decide_one(catalog, flag, subject, service.now())
     except TinyCDPError:
         return None
+    service.metrics.fast[decision.reason] += 1
     return _encode(answer_of(catalog, decision, subject, user_id, False))
 
 

@@ -32,6 +32,53 @@ _KINDS: dict[MessageKind, str] = {
 }
 
 
+_EXAMPLES: dict[MessageKind, dict[str, Any]] = {
+    "track": {"userId": "ada", "event": "purchase", "properties": {"amount": 19.99}, "messageId": "m-1"},
+    "identify": {"userId": "ada", "anonymousId": "a-1", "traits": {"plan": "pro", "country": "DE"}},
+    "page": {"userId": "ada", "properties": {"path": "/pricing"}},
+    "screen": {"userId": "ada", "properties": {"name": "Cart"}},
+    "group": {"userId": "ada", "groupId": "acme", "traits": {"seats": 12}},
+    "alias": {"userId": "ada", "previousId": "a-1"},
+}
+
+
+class EventBody(msgspec.Struct, rename="camel", omit_defaults=True):
+    """One event, or send a list of them. At least one of the four identifiers; the rest by the kind of call.
+
+    event        of a track call, the event's name
+    properties   of a track, page or screen call
+    traits       of an identify or group call
+    message_id   makes a retry harmless: an id counts once"""
+
+    user_id: str = ""
+    anonymous_id: str = ""
+    device_id: str = ""
+    external_id: str = ""
+    event: str = ""
+    properties: dict[str, Any] = {}
+    traits: dict[str, Any] = {}
+    group_id: str = ""
+    previous_id: str = ""
+    timestamp: str = ""
+    sent_at: str = ""
+    message_id: str = ""
+    context: dict[str, Any] = {}
+
+
+class BatchEvent(EventBody, kw_only=True):
+    """An event that says its kind."""
+
+    type: MessageKind
+
+
+class BatchBody(msgspec.Struct, rename="camel", omit_defaults=True):
+    """Up to 10,000 events; sent_at and context are those of every event that brings none of its own."""
+
+    batch: list[BatchEvent]
+    sent_at: str = ""
+    context: dict[str, Any] = {}
+
+
 class Refused(msgspec.Struct, rename="camel"):
     """One event of a batch that was not taken: `path` points into the request."""
 
@@ -58,7 +105,9 @@ async def accept(request: Request[Any, Any, Any], parse: Parse) -> Accepted:
     text = auth.presented(request)
     key = auth.recognise(service.keyring, text if text is not None else write_key_of(body), "write")
     parsed = parse(body, received_at)
-    receipt = await service.ingest.accept(key.environment_id, parsed.messages, parsed.rejections, key.id)
+    with service.metrics.ingest_seconds.time():
+        receipt = await service.ingest.accept(key.environment_id, parsed.messages, parsed.rejections, key.id)
+    service.metrics.stored(receipt.accepted, receipt.duplicates, [r.code for r in parsed.rejections])
     if parsed.single and parsed.rejections:
         first = parsed.rejections[0]
         raise InvalidInput(first.code, f"{first.path}: {first.message}", path=first.path)
@@ -72,14 +121,36 @@ def _refused(rejection: Rejection) -> Refused:
 
 
 def _single(kind: MessageKind, summary: str) -> HTTPRouteHandler:
-    @post(f"/v1/{kind}", status_code=200, operation_id=kind, summary=summary, tags=["Tracking"])
+    @post(
+        f"/v1/{kind}",
+        status_code=200,
+        operation_id=kind,
+        summary=summary,
+        tags=["Tracking"],
+        opt={"body": EventBody, "example": _EXAMPLES[kind]},
+    )
     async def handler(request: Request[Any, Any, Any]) -> Accepted:
         return await accept(request, lambda body, at: parse_single(kind, body, at))
 
     return handler
 
 
-@post("/v1/batch", status_code=200, operation_id="batch", summary="Many messages of any kind", tags=["Tracking"])
+@post(
+    "/v1/batch",
+    status_code=200,
+    operation_id="batch",
+    summary="Many messages of any kind",
+    tags=["Tracking"],
+    opt={
+        "body": BatchBody,
+        "example": {
+            "batch": [
+                {"type": "identify", "userId": "ada", "traits": {"plan": "pro"}},
+                {"type": "track", "userId": "ada", "event": "app_open", "messageId": "m-1"},
+            ]
+        },
+    },
+)
 async def batch(request: Request[Any, Any, Any]) -> Accepted:
     return await accept(request, parse_batch)
 

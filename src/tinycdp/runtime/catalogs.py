@@ -5,7 +5,7 @@ Shape   at(connection, environment, live, head) is exactly the catalog of those 
 Laws    a catalog is immutable; a new revision is a new one. Compiling happens here and nowhere on a request's path
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from tinycdp.engine.catalog import Catalog, Definition, build_catalog
@@ -17,6 +17,13 @@ from tinycdp.store.pool import Connection, Pool, acquired
 class Catalogs:
     def __init__(self) -> None:
         self._catalogs: dict[int, Catalog] = {}
+
+    def __iter__(self) -> Iterator[int]:
+        """The environments that are known."""
+        return iter(list(self._catalogs))
+
+    def __len__(self) -> int:
+        return len(self._catalogs)
 
     def current(self, environment_id: int) -> Catalog | None:
         return self._catalogs.get(environment_id)

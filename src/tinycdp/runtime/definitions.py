@@ -4,8 +4,8 @@ Shape   publish(pool, environment, changes) saves all changes as one revision, o
         finish_warming makes a warmed revision live
 Laws    a document with the same content changes nothing. The salt of a flag is minted once and survives every edit.
         While a revision warms up, a further publish joins it: there is one head, and it starts over
-Errors  InvalidDefinitions with every diagnostic and nothing saved · Conflict REFERENCED with the list ·
-        NotFound · InvalidInput for a document that is none
+Errors  InvalidDefinitions with every diagnostic and nothing saved · Conflict REFERENCED with the list, KEY_EXISTS,
+        VERSION_CONFLICT · NotFound · InvalidInput for a document that is none
 Source  docs/decisions/0009-live-and-next.md
 """
 
@@ -34,11 +34,14 @@ _FIELDS = {"key", "expression", "rule", "description"}
 
 
 class Change(msgspec.Struct, frozen=True, kw_only=True):
-    """One definition as it shall be; document None deletes it."""
+    """One definition as it shall be; document None deletes it.
+
+    expects  the version it shall replace, 0 for none; None for whichever there is"""
 
     kind: str
     key: str
     document: dict[str, Any] | None
+    expects: int | None = None
 
 
 class Step(msgspec.Struct, frozen=True):
@@ -154,6 +157,9 @@ async def publish(
 
 def _step(known: Mapping[Name, Definition], change: Change) -> Step:
     definition = known.get((change.kind, change.key))
+    version = definition.version if definition is not None else 0
+    if change.expects is not None and change.expects != version:
+        raise _unexpected(change, version)
     if change.document is None:
         if definition is None:
             raise NotFound("NOT_FOUND", f"There is no {change.kind} {change.key!r}.")
@@ -163,6 +169,14 @@ def _step(known: Mapping[Name, Definition], change: Change) -> Step:
     before = document_of(definition)
     after = _whole(change, definition.flag.salt if definition.flag is not None else "")
     return Step("keep" if before == after else "update", change.kind, change.key, before, after)
+
+
+def _unexpected(change: Change, version: int) -> Conflict:
+    if change.expects == 0:
+        return Conflict("KEY_EXISTS", f"There is a {change.kind} {change.key!r} already; PUT replaces it.")
+    found = f"is at version {version}" if version else "is gone"
+    message = f"The {change.kind} {change.key!r} {found}, not {change.expects}: somebody else changed it meanwhile."
+    return Conflict("VERSION_CONFLICT", message, version=version)
 
 
 def _whole(change: Change, salt: str) -> dict[str, Any]:

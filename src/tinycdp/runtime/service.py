@@ -1,6 +1,7 @@
 """One HTTP process's working parts, wired in one place.
 
-Shape   Service: pool, catalogs, keyring, snapshots, ingest, decisions, and the listener that keeps them current
+Shape   Service: pool, catalogs, keyring, snapshots, ingest, decisions, exports, metrics, and the listener that keeps
+        them current
 Laws    start returns only when no news can be missed; stop drains what was accepted
 """
 
@@ -14,10 +15,13 @@ from tinycdp.runtime import clock
 from tinycdp.runtime.catalogs import Catalogs
 from tinycdp.runtime.clock import Clock
 from tinycdp.runtime.decisions import Decisions
+from tinycdp.runtime.export import Exports
 from tinycdp.runtime.ingest import Committed, Ingest
 from tinycdp.runtime.keys import Keyring
+from tinycdp.runtime.metrics import Metrics
 from tinycdp.runtime.news import Listener
 from tinycdp.runtime.snapshots import Snapshots
+from tinycdp.runtime.workspace import Vocabulary
 from tinycdp.settings import Settings
 from tinycdp.store import definitions as store
 from tinycdp.store.pool import Pool, acquired, open_pool
@@ -38,10 +42,13 @@ class Service:
         self.keyring = Keyring(pool)
         self.snapshots = Snapshots(pool, settings.snapshot_cache_size)
         self.decisions = Decisions(self.snapshots)
+        self.metrics = Metrics()
+        self.vocabulary = Vocabulary()
         self.ingest = Ingest(
             pool, self.catalogs, now, self._committed, batch=settings.ingest_batch, queue=settings.ingest_queue
         )
         assert settings.database_url is not None
+        self.exports = Exports(settings.database_url, self.catalogs)
         self._listener = Listener(settings.database_url, self)
         self._refreshing: set[asyncio.Task[None]] = set()
 

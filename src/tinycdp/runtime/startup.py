@@ -7,7 +7,6 @@ from tinycdp.runtime.keys import bootstrap
 from tinycdp.settings import Settings
 from tinycdp.store.migrations import migrate
 from tinycdp.store.pool import open_pool
-from tinycdp.store.pool import open_pool
 
 log = logging.getLogger(__name__)
 

@@ -105,3 +105,7 @@ async def sweep_memberships(connection: Connection, environment_id: int, fingerp
 async def find_environment_named(connection: Connection, key: str) -> Row | None:
     """By its key; of several projects' the oldest."""
     return await connection.fetchrow(_SQL["find_environment_named"], key)
+
+
+async def list_revisions(connection: Connection, environment_id: int, before: int, n: int) -> list[Row]:
+    return await connection.fetch(_SQL["list_revisions"], environment_id, before, n)

@@ -1,6 +1,6 @@
 """Connections to Postgres, with our types.
 
-Shape   open_pool(dsn, size) · transaction(pool) · reaching(): turns a lost server into Unavailable
+Shape   open_pool(dsn, size) · transaction(pool) · snapshot(pool) · reaching(): turns a lost server into Unavailable
 Units   timestamptz ↔ integer milliseconds; jsonb ↔ plain values with exact numbers (int, Decimal)
 Errors  Unavailable (503, Retry-After 1) when the server cannot be reached or ends the connection
 """
@@ -92,6 +92,19 @@ async def transaction(pool: Pool) -> AsyncIterator[Connection]:
     with reaching():
         async with pool.acquire(timeout=5) as connection, connection.transaction():
             yield connection
+
+
+@asynccontextmanager
+async def snapshot(pool: Pool) -> AsyncIterator[Connection]:
+    """A read-only transaction in which every statement sees the database as of one instant."""
+    with reaching():
+        async with pool.acquire(timeout=5) as connection, frozen(connection):
+            yield connection
+
+
+def frozen(connection: Connection) -> Any:
+    """The same on a connection one has."""
+    return connection.transaction(isolation="repeatable_read", readonly=True)
 
 
 @asynccontextmanager

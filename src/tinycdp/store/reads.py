@@ -1,14 +1,20 @@
 """Statements that only read, and the housekeeping of the worker."""
 
+import json
 from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Literal
 
 from tinycdp.store.messages import Row
 from tinycdp.store.pool import Connection
 from tinycdp.store.statements import load
 
 _SQL = load("reads")
+
+#: Up to about this many rows are counted one by one.
+COUNTED_EXACTLY = 200_000
+#: How many of the newest messages `figures` looks at.
+LATELY = 10_000
 
 
 async def load_by_alias(connection: Connection, environment_id: int, kind: str, value: str) -> Row | None:
@@ -27,24 +33,29 @@ async def events_of_profile(
 
 
 async def recent_events(
-    connection: Connection, environment_id: int, before_id: int, name: str | None, n: int
+    connection: Connection, environment_id: int, before_id: int, floor_id: int, name: str | None, n: int
 ) -> list[Row]:
-    return await connection.fetch(_SQL["recent_events"], environment_id, before_id, name, n)
+    return await connection.fetch(_SQL["recent_events"], environment_id, before_id, floor_id, name, n)
 
 
-async def search_profiles(
-    connection: Connection,
-    environment_id: int,
-    prefix: str | None,
-    having: dict[str, Any] | None,
-    after_id: int,
-    n: int,
+async def last_event_id(connection: Connection, environment_id: int) -> int:
+    return await connection.fetchval(_SQL["last_event_id"], environment_id)
+
+
+async def search_by_identifier(
+    connection: Connection, environment_id: int, prefix: str, after: tuple[str, str], n: int
 ) -> list[Row]:
-    """By the beginning of an identifier (taken literally), or by properties all of which must be equal."""
-    pattern = None
-    if prefix is not None:
-        pattern = prefix.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
-    return await connection.fetch(_SQL["search_profiles"], environment_id, pattern, having, after_id, n)
+    """`after` is (value, kind) of the last identifier already shown, two empty texts for none."""
+    # Nothing that begins with the prefix sorts behind the prefix and the last character there is.
+    return await connection.fetch(
+        _SQL["search_by_identifier"], environment_id, prefix, prefix + "\U0010ffff", *after, n
+    )
+
+
+async def search_by_property(
+    connection: Connection, environment_id: int, having: dict[str, Any], after_id: int, n: int
+) -> list[Row]:
+    return await connection.fetch(_SQL["search_by_property"], environment_id, having, after_id, n)
 
 
 async def transitions_of_profile(connection: Connection, environment_id: int, profile_id: int, n: int) -> list[Row]:
@@ -55,11 +66,22 @@ async def count_members(connection: Connection, environment_id: int, fingerprint
     return dict(await connection.fetch(_SQL["count_members"], environment_id, fingerprints))
 
 
-async def members(connection: Connection, environment_id: int, fingerprint: int) -> AsyncIterator[list[Row]]:
+async def members(
+    connection: Connection, environment_id: int, fingerprint: int, *, with_state: bool
+) -> AsyncIterator[list[Row]]:
     """Everyone in a segment, a thousand rows at a time; inside a transaction, whose snapshot all of them share."""
-    cursor = await connection.cursor(_SQL["members"], environment_id, fingerprint)
-    while rows := await cursor.fetch(1000):
+    cursor = await connection.cursor(_SQL["members"], environment_id, fingerprint, with_state)
+    while rows := await cursor.fetch(1000, timeout=60):
         yield rows
+
+
+async def property_names_of_members(
+    connection: Connection, environment_id: int, fingerprint: int, n: int, timeout_seconds: float
+) -> list[str]:
+    rows = await connection.fetch(
+        _SQL["property_names_of_members"], environment_id, fingerprint, n, timeout=timeout_seconds
+    )
+    return [row["name"] for row in rows]
 
 
 async def members_page(
@@ -72,8 +94,26 @@ async def list_rejections(connection: Connection, environment_id: int, before_id
     return await connection.fetch(_SQL["list_rejections"], environment_id, before_id, n)
 
 
-async def figures(connection: Connection, environment_id: int, now: int) -> Row:
-    return await connection.fetchrow(_SQL["figures"], environment_id, now)
+async def rejections_by_code(connection: Connection, environment_id: int, n: int) -> dict[str, int]:
+    """How many there are of each code among the newest n."""
+    return dict(await connection.fetch(_SQL["rejections_by_code"], environment_id, n))
+
+
+async def count(
+    connection: Connection, table: Literal["profiles", "events", "memberships"], environment_id: int
+) -> tuple[int, bool]:
+    """How many rows of an environment a table holds, and whether that is exact: where they are many, the planner's
+    estimate has to do, because counting reads them all."""
+    statement = _SQL[f"rows_of_{table}"].rstrip(";")
+    plan = json.loads(await connection.fetchval(f"EXPLAIN (FORMAT JSON) {statement}", environment_id))
+    about = int(plan[0]["Plan"]["Plan Rows"])
+    if about > COUNTED_EXACTLY:
+        return about, False
+    return await connection.fetchval(f"SELECT count(*) FROM ({statement}) AS counted", environment_id), True
+
+
+async def figures(connection: Connection, environment_id: int, now: int, lately_since: int) -> Row:
+    return await connection.fetchrow(_SQL["figures"], environment_id, now, lately_since, LATELY)
 
 
 async def recent_event_names(connection: Connection, environment_id: int) -> list[str]:

@@ -109,3 +109,9 @@ DELETE FROM memberships WHERE environment_id = $1 AND fingerprint = ANY ($2);
 -- name: find_environment_named
 -- args: key text
 SELECT id, key, zone, live_revision, head_revision FROM environments WHERE key = $1 ORDER BY id LIMIT 1;
+
+-- name: list_revisions
+-- args: environment_id, before_revision, n
+-- index: revisions_pkey
+SELECT revision, author, note, published_at, live_at FROM revisions
+WHERE environment_id = $1 AND revision < $2 ORDER BY revision DESC LIMIT $3;

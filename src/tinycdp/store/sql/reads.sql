@@ -37,29 +37,49 @@ ORDER BY e.occurred_at DESC, e.id DESC
 LIMIT $5;
 
 -- name: recent_events
--- The newest messages of an environment, by arrival.
--- args: environment_id, before_id bigint, name text (NULL for all), n
+-- The newest messages of an environment, by arrival. floor_id bounds how far back a rare name is looked for.
+-- args: environment_id, before_id bigint, floor_id bigint, name text (NULL for all), n
 -- index: events_in_order
 SELECT e.id, e.kind, e.name, e.message_id, e.occurred_at, e.received_at, e.clamped, e.target, e.properties, e.context,
        a.kind AS alias_kind, a.value AS alias_value, a.profile_id
 FROM events e JOIN aliases a ON a.environment_id = e.environment_id AND a.id = e.alias_id
-WHERE e.environment_id = $1 AND e.id < $2 AND ($3::text IS NULL OR e.name = $3)
+WHERE e.environment_id = $1 AND e.id < $2 AND e.id >= $3 AND ($4::text IS NULL OR e.name = $4)
 ORDER BY e.id DESC
-LIMIT $4;
+LIMIT $5;
 
--- name: search_profiles
--- By the beginning of any identifier, or by one property's exact value.
--- args: environment_id, prefix text (a LIKE pattern, NULL for none), property jsonb (NULL for none), after_id, n
--- index: aliases_values, profiles_properties
+-- name: last_event_id
+-- args: environment_id
+-- index: events_in_order
+SELECT coalesce(max(id), 0) FROM events WHERE environment_id = $1;
+
+-- name: search_by_identifier
+-- By the beginning of any identifier, in the order of identifiers: a short beginning is as quick as a long one. The
+-- bounds are spelt out because a planner that does not know the beginning cannot turn LIKE into them.
+-- args: environment_id, first text, last text (both inclusive), after_value text, after_kind text, n
+-- index: aliases_values, profiles_pkey
+SELECT f.kind, f.value, p.id, p.first_seen_at, p.last_seen_at, p.properties,
+       ARRAY(SELECT a.kind || ' ' || a.value FROM aliases a
+             WHERE a.environment_id = $1 AND a.profile_id = p.id ORDER BY a.id LIMIT 20) AS aliases
+FROM aliases f JOIN profiles p ON p.environment_id = $1 AND p.id = f.profile_id
+WHERE f.environment_id = $1 AND f.value ~>=~ $2 AND f.value ~<=~ $3
+  AND f.value ~>=~ $4 AND (f.value ~>~ $4 OR f.kind ~>~ $5)
+ORDER BY f.value USING ~<~, f.kind USING ~<~
+LIMIT $6;
+
+-- name: search_by_property
+-- By one property's exact value. Materialized, so that a rare value is found by its index and not by walking people.
+-- args: environment_id, property jsonb, after_id bigint, n
+-- index: profiles_properties, profiles_pkey
+WITH found AS MATERIALIZED (
+    SELECT id FROM profiles WHERE environment_id = $1 AND merged_into IS NULL AND properties @> $2
+), page AS (
+    SELECT id FROM found WHERE id > $3 ORDER BY id LIMIT $4
+)
 SELECT p.id, p.first_seen_at, p.last_seen_at, p.properties,
        ARRAY(SELECT a.kind || ' ' || a.value FROM aliases a
              WHERE a.environment_id = $1 AND a.profile_id = p.id ORDER BY a.id LIMIT 20) AS aliases
-FROM profiles p
-WHERE p.environment_id = $1 AND p.merged_into IS NULL AND p.id > $4
-  AND ($2::text IS NULL OR p.id IN (SELECT profile_id FROM aliases WHERE environment_id = $1 AND value LIKE $2))
-  AND ($3::jsonb IS NULL OR p.properties @> $3)
-ORDER BY p.id
-LIMIT $5;
+FROM page JOIN profiles p ON p.environment_id = $1 AND p.id = page.id
+ORDER BY p.id;
 
 -- name: transitions_of_profile
 -- args: environment_id, profile_id, n
@@ -74,15 +94,32 @@ SELECT fingerprint, count(*) AS n FROM memberships
 WHERE environment_id = $1 AND fingerprint = ANY ($2) GROUP BY fingerprint;
 
 -- name: members
--- Everyone in a segment, in order of id; read through a cursor, so that there is no cap.
--- args: environment_id, fingerprint bigint
--- index: memberships_pkey, profiles_pkey
-SELECT p.id, p.properties, p.first_seen_at, p.last_seen_at, m.entered_at,
-       ARRAY(SELECT a.kind || ' ' || a.value FROM aliases a
-             WHERE a.environment_id = $1 AND a.profile_id = p.id ORDER BY a.id LIMIT 20) AS aliases
-FROM memberships m JOIN profiles p ON p.environment_id = $1 AND p.id = m.profile_id
+-- Everyone in a segment, in order of id; read through a cursor, so that there is no cap. Each of the identifiers is the
+-- first of its kind. State is big, and read only where traits are wanted.
+-- args: environment_id, fingerprint bigint, with_state boolean
+-- index: memberships_pkey, profiles_pkey, aliases_of_profile
+SELECT p.id, p.bucketing_key, p.created_at, p.properties, p.first_seen_at, p.last_seen_at, p.version, p.recompute_at,
+       CASE WHEN $3 THEN p.state ELSE ''::bytea END AS state, m.entered_at, i.user_id, i.anonymous_id
+FROM memberships m
+JOIN profiles p ON p.environment_id = $1 AND p.id = m.profile_id
+CROSS JOIN LATERAL (
+    SELECT (array_agg(a.value ORDER BY a.id) FILTER (WHERE a.kind = 'userId'))[1] AS user_id,
+           (array_agg(a.value ORDER BY a.id) FILTER (WHERE a.kind = 'anonymousId'))[1] AS anonymous_id
+    FROM aliases a WHERE a.environment_id = $1 AND a.profile_id = p.id
+) AS i
 WHERE m.environment_id = $1 AND m.fingerprint = $2
 ORDER BY m.profile_id;
+
+-- name: property_names_of_members
+-- args: environment_id, fingerprint bigint, n
+-- index: memberships_pkey, profiles_pkey
+SELECT DISTINCT name
+FROM memberships m
+JOIN profiles p ON p.environment_id = $1 AND p.id = m.profile_id
+CROSS JOIN LATERAL jsonb_object_keys(p.properties) AS name
+WHERE m.environment_id = $1 AND m.fingerprint = $2
+ORDER BY name
+LIMIT $3;
 
 -- name: members_page
 -- args: environment_id, fingerprint bigint, after_id bigint, n
@@ -97,21 +134,40 @@ LIMIT $4;
 
 -- name: list_rejections
 -- args: environment_id, before_id, n
-SELECT id, api_key_id, code, message, path, payload, received_at FROM rejected_messages
-WHERE environment_id = $1 AND id < $2 ORDER BY id DESC LIMIT $3;
+SELECT r.id, r.code, r.message, r.path, r.payload, r.received_at, k.name AS key_name
+FROM rejected_messages r
+LEFT JOIN api_keys k ON k.environment_id = r.environment_id AND k.id = r.api_key_id
+WHERE r.environment_id = $1 AND r.id < $2 ORDER BY r.id DESC LIMIT $3;
+
+-- name: rejections_by_code
+-- Among the newest, so that a flood of them costs no more than a trickle.
+-- args: environment_id, n
+SELECT code, count(*) AS n
+FROM (SELECT code FROM rejected_messages WHERE environment_id = $1 ORDER BY id DESC LIMIT $2) AS newest
+GROUP BY code ORDER BY n DESC, code;
+
+-- name: rows_of_profiles
+-- These three are counted, or only planned where a count would be slow: reads.count.
+SELECT FROM profiles WHERE environment_id = $1 AND merged_into IS NULL;
+
+-- name: rows_of_events
+SELECT FROM events WHERE environment_id = $1;
+
+-- name: rows_of_memberships
+SELECT FROM memberships WHERE environment_id = $1;
 
 -- name: figures
--- What the first screen shows: sizes are estimates of the planner where a count would be slow.
--- args: environment_id, now
-SELECT (SELECT count(*) FROM profiles WHERE environment_id = $1 AND merged_into IS NULL) AS profiles,
-       (SELECT count(*) FROM events WHERE environment_id = $1) AS events,
-       (SELECT count(*) FROM memberships WHERE environment_id = $1) AS memberships,
-       (SELECT count(*) FROM rejected_messages WHERE environment_id = $1) AS rejected,
-       (SELECT count(*) FROM merges WHERE environment_id = $1 AND undone_at IS NULL) AS merges,
+-- What the first screen shows beside the counts. lately: the newest messages, at most n, since an instant.
+-- args: environment_id, now, lately_since, n
+-- index: profiles_due, events_in_order
+SELECT (SELECT count(*) FROM merges WHERE environment_id = $1 AND undone_at IS NULL) AS merges,
        (SELECT count(*) FROM refused_claims WHERE environment_id = $1) AS refused_claims,
        (SELECT count(*) FROM profiles WHERE environment_id = $1 AND recompute_at <= $2) AS overdue,
        (SELECT min(recompute_at) FROM profiles WHERE environment_id = $1 AND recompute_at IS NOT NULL) AS next_due_at,
-       (SELECT max(id) FROM events WHERE environment_id = $1) AS last_event_id;
+       lately.n AS lately, lately.oldest AS lately_oldest
+FROM (SELECT count(*) AS n, min(received_at) AS oldest
+      FROM (SELECT received_at FROM events WHERE environment_id = $1 ORDER BY id DESC LIMIT $4) AS newest
+      WHERE received_at > $3) AS lately;
 
 -- name: recent_event_names
 -- The names among the newest events: what a typing mistake is held against.

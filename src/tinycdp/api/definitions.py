@@ -1,0 +1,506 @@
+"""Traits, segments and flags, for those who write them.
+
+Shape   the same five routes for each kind, POST /v1/admin/validate, and the history of revisions
+Laws    a save is all or nothing, and its answer is what GET answers next. PUT and DELETE take If-Match with the version
+        that shall be replaced. What is saved with warnings is saved
+Errors  400 with every diagnostic · 404 NOT_FOUND · 409 KEY_EXISTS, VERSION_CONFLICT, REFERENCED
+Source  docs/reference/admin.md
+"""
+
+from typing import Annotated, Any
+
+import msgspec
+from litestar import Request, Response, delete, get, post, put
+from litestar.handlers import HTTPRouteHandler
+from litestar.params import Parameter
+
+from tinycdp.api.exchange import Limit, answer, read_as, read_json, readable
+from tinycdp.engine.catalog import Definition, InvalidDefinitions
+from tinycdp.engine.flags import read_flag
+from tinycdp.errors import InvalidInput, NotFound
+from tinycdp.model import Instant
+from tinycdp.runtime import workspace as workspaces
+from tinycdp.runtime.definitions import Change, Plan, document_of, publish, read_change
+from tinycdp.runtime.export import memberships_as_of
+from tinycdp.runtime.keys import Key
+from tinycdp.runtime.people import Identifier
+from tinycdp.runtime.service import Service
+from tinycdp.runtime.times import iso
+from tinycdp.runtime.workspace import Cost, Kind, Meaning, Progress, Workspace
+from tinycdp.store import definitions as store
+from tinycdp.store import reads
+from tinycdp.store.pool import acquired, snapshot
+
+KINDS: tuple[Kind, ...] = ("trait", "segment", "flag")
+_LATEST = 2**31 - 1
+
+
+class ExpressionBody(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """A trait or a segment. The expression may stand under either name; the address of a PUT has the key already."""
+
+    key: str = ""
+    expression: str = ""
+    rule: str = ""
+    description: str = ""
+
+
+class RuleBody(msgspec.Struct, rename="camel", kw_only=True, omit_defaults=True):
+    """Where `when` is true, serves one variant or splits over several in hundred-thousandths that sum to 100000.
+    rollout is the percentage of people who are let in, with up to three decimals."""
+
+    when: str
+    id: str = ""
+    serve: str = ""
+    split: dict[str, int] = {}
+    rollout: float = 100
+
+
+class OverrideBody(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """Serves a variant to one person, named by any identifier, or to a segment, before any rule."""
+
+    serve: str
+    profile: str = ""
+    segment: str = ""
+
+
+class DefaultBody(msgspec.Struct):
+    serve: str
+
+
+class FlagBody(msgspec.Struct, rename="camel", kw_only=True, omit_defaults=True):
+    """A flag. `{"key", "rule"}` is short for a boolean flag that is on where the rule is true."""
+
+    key: str = ""
+    rule: str = ""
+    type: str = "boolean"
+    variants: dict[str, Any] = {}
+    off_variant: str = ""
+    default: DefaultBody | None = None
+    enabled: bool = True
+    overrides: list[OverrideBody] = []
+    rules: list[RuleBody] = []
+    description: str = ""
+    salt: str = ""
+
+
+class Draft(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """An `expression`, or a whole `flag`. With a `key`, cycles show. A flag's expression is a rule's condition."""
+
+    kind: Kind
+    key: str | None = None
+    expression: str | None = None
+    flag: dict[str, Any] | None = None
+
+
+class Named(msgspec.Struct, frozen=True):
+    kind: str
+    key: str
+
+
+class Described(msgspec.Struct, kw_only=True, rename="camel", omit_defaults=True):
+    """A saved definition. status is "live", or "warming" until what was last saved serves; progress tells how far.
+    diagnostics and cost stand where one definition is asked for; after a save, the diagnostics are its warnings."""
+
+    key: str
+    description: str
+    version: int
+    status: str
+    type: str
+    used_by: list[Named]
+    progress: Progress | None = None
+    diagnostics: list[dict[str, Any]] | msgspec.UnsetType = msgspec.UNSET
+    cost: Cost | msgspec.UnsetType = msgspec.UNSET
+    revision: int | msgspec.UnsetType = msgspec.UNSET
+    warming: bool | msgspec.UnsetType = msgspec.UNSET
+
+
+class Trait(Described, kw_only=True):
+    expression: str
+    canonical: str
+    nullable: bool
+
+
+class Segment(Described, kw_only=True):
+    """members is null until the segment first goes live; it is true as of as_of."""
+
+    rule: str
+    canonical: str
+    members: int | None
+    as_of: str
+
+
+class Flag(Described, kw_only=True):
+    """`document` is the whole flag, sugar expanded: what PUT takes."""
+
+    enabled: bool
+    document: dict[str, Any]
+
+
+class Traits(msgspec.Struct):
+    traits: list[Trait]
+    revision: int
+
+
+class Segments(msgspec.Struct):
+    segments: list[Segment]
+    revision: int
+
+
+class Flags(msgspec.Struct):
+    flags: list[Flag]
+    revision: int
+
+
+class Deleted(msgspec.Struct):
+    key: str
+    revision: int
+    warming: bool
+
+
+class Revision(msgspec.Struct, rename="camel"):
+    """live_at is null while the revision warms up."""
+
+    revision: int
+    author: str
+    note: str
+    published_at: str
+    live_at: str | None
+
+
+class Revisions(msgspec.Struct):
+    revisions: list[Revision]
+    next: int | None
+
+
+class Backfill(msgspec.Struct, rename="camel"):
+    revision: int
+    started_at: str
+    finished_at: str | None
+    progress: Progress
+
+
+class Backfills(msgspec.Struct):
+    backfills: list[Backfill]
+
+
+class Member(msgspec.Struct, rename="camel"):
+    id: str
+    aliases: list[Identifier]
+    properties: dict[str, Any]
+    entered_at: str
+    first_seen: str | None
+    last_seen: str | None
+
+
+class Members(msgspec.Struct, rename="camel"):
+    """In the order of profile ids. `next` is what `after` takes for the following page."""
+
+    members: list[Member]
+    next: str | None
+    as_of: str
+
+
+_ANSWERS: dict[Kind, tuple[type[Described], type[msgspec.Struct], type[msgspec.Struct]]] = {
+    "trait": (Trait, Traits, ExpressionBody),
+    "segment": (Segment, Segments, ExpressionBody),
+    "flag": (Flag, Flags, FlagBody),
+}
+
+IfMatch = Annotated[
+    str | None, Parameter(header="If-Match", description="the version that shall be replaced, as ETag gave it")
+]
+
+
+def _routes(kind: Kind) -> list[HTTPRouteHandler]:
+    one, many, body = _ANSWERS[kind]
+    path, noun, tags = f"/v1/admin/{kind}s", kind.capitalize(), ["Definitions"]
+
+    @get(
+        path,
+        operation_id=f"list{noun}s",
+        summary=f"All {kind}s",
+        tags=tags,
+        opt={"scope": "admin", "answer": many},
+        guards=[readable],
+    )
+    async def list_all(request: Request[Any, Any, Any], key: Key) -> Response[bytes]:
+        service: Service = request.app.state.service
+        workspace = await _workspace(service, key)
+        described = await _describe(service, workspace, workspace.of_kind(kind))
+        return answer({f"{kind}s": described, "revision": workspace.catalog.head})
+
+    @get(
+        f"{path}/{{name:str}}",
+        operation_id=f"get{noun}",
+        summary=f"One {kind}, with what it means and costs",
+        tags=tags,
+        opt={"scope": "admin", "answer": one},
+        guards=[readable],
+    )
+    async def get_one(request: Request[Any, Any, Any], key: Key, name: str) -> Response[bytes]:
+        found = await _one(request.app.state.service, key, kind, name)
+        return answer(found, headers=_etag(found))
+
+    @post(
+        path,
+        operation_id=f"create{noun}",
+        summary=f"A new {kind}",
+        tags=tags,
+        opt={"scope": "admin", "body": body, "answer": one},
+        guards=[readable],
+    )
+    async def create(request: Request[Any, Any, Any], key: Key) -> Response[bytes]:
+        change = read_change(kind, await read_json(request))
+        return await _save(request, key, kind, msgspec.structs.replace(change, expects=0))
+
+    @put(
+        f"{path}/{{name:str}}",
+        operation_id=f"put{noun}",
+        summary=f"A {kind} as it shall be, new or not",
+        tags=tags,
+        opt={"scope": "admin", "body": body, "answer": one, "also": {201: "it was created"}},
+        guards=[readable],
+    )
+    async def replace(
+        request: Request[Any, Any, Any], key: Key, name: str, if_match: IfMatch = None
+    ) -> Response[bytes]:
+        document = await read_json(request)
+        if document.setdefault("key", name) != name:
+            message = f"$.key: the address says {name!r}. A key is for ever; make a new {kind} instead."
+            raise InvalidInput("KEY_MISMATCH", message, path="$.key")
+        change = read_change(kind, document)
+        return await _save(request, key, kind, msgspec.structs.replace(change, expects=_version(if_match)))
+
+    @delete(
+        f"{path}/{{name:str}}",
+        status_code=200,
+        operation_id=f"delete{noun}",
+        summary=f"Delete a {kind} that nothing refers to",
+        tags=tags,
+        opt={"scope": "admin", "answer": Deleted},
+        guards=[readable],
+    )
+    async def remove(request: Request[Any, Any, Any], key: Key, name: str, if_match: IfMatch = None) -> Response[bytes]:
+        service: Service = request.app.state.service
+        change = Change(kind=kind, key=name, document=None, expects=_version(if_match))
+        plan = await _publish(service, key, change)
+        return answer(Deleted(name, plan.revision, plan.warming))
+
+    return [list_all, get_one, create, replace, remove]
+
+
+@get(
+    "/v1/admin/segments/{name:str}/members",
+    operation_id="listMembers",
+    summary="A segment's members, page by page",
+    tags=["Definitions"],
+    opt={"scope": "admin", "answer": Members},
+    guards=[readable],
+)
+async def list_members(
+    request: Request[Any, Any, Any],
+    key: Key,
+    name: str,
+    after: Annotated[int, Parameter(ge=0, le=2**62, description="the last profile id of the page before")] = 0,
+    limit: Limit = 50,
+) -> Response[bytes]:
+    service: Service = request.app.state.service
+    now = service.now()
+    async with snapshot(service.pool) as connection:
+        environment = await store.find_environment(connection, key.environment_id)
+        catalog = await service.catalogs.at(
+            connection, key.environment_id, environment["live_revision"], environment["head_revision"]
+        )
+        fingerprint = catalog.live.fingerprints.get(("segment", name))
+        if fingerprint is None:
+            raise NotFound("NOT_FOUND", f"There is no segment {name!r}.")
+        as_of = await memberships_as_of(connection, key.environment_id, now)
+        rows = await reads.members_page(connection, key.environment_id, fingerprint, after, limit)
+    members = [
+        Member(
+            str(row["id"]),
+            [Identifier(*alias.split(" ", 1)) for alias in row["aliases"]],
+            row["properties"],
+            iso(row["entered_at"]),
+            _iso(row["first_seen_at"]),
+            _iso(row["last_seen_at"]),
+        )
+        for row in rows
+    ]
+    return answer(Members(members, members[-1].id if len(rows) == limit else None, iso(as_of)))
+
+
+@post(
+    "/v1/admin/validate",
+    status_code=200,
+    operation_id="validate",
+    summary="What an expression or a flag would mean, saving nothing",
+    tags=["Definitions"],
+    opt={"scope": "admin", "body": Draft, "answer": Meaning},
+)
+async def validate(request: Request[Any, Any, Any], key: Key) -> Response[bytes]:
+    """Answers 200 for an expression with errors too: `valid` is false, and `diagnostics` say why, with fixes."""
+    draft = read_as(await read_json(request), Draft)
+    if (draft.expression is None) == (draft.flag is None) or (draft.flag is not None) > (draft.kind == "flag"):
+        message = "Send an `expression`, or for the kind flag a whole `flag`."
+        raise InvalidInput("INVALID_BODY", message)
+    workspace = await _workspace(request.app.state.service, key)
+    if draft.flag is not None:
+        named = {"key": draft.key or "flag", **draft.flag}
+        return answer(workspaces.understand_flag(workspace, read_flag(named, "")))
+    assert draft.expression is not None
+    return answer(workspaces.understand(workspace, draft.kind, draft.key, draft.expression))
+
+
+@get(
+    "/v1/admin/revisions",
+    operation_id="listRevisions",
+    summary="Who published what when, newest first",
+    tags=["Definitions"],
+    opt={"scope": "admin", "answer": Revisions},
+)
+async def list_revisions(
+    request: Request[Any, Any, Any],
+    key: Key,
+    before: Annotated[int, Parameter(ge=0, le=_LATEST, description="older than this revision")] = _LATEST,
+    limit: Limit = 50,
+) -> Response[bytes]:
+    service: Service = request.app.state.service
+    async with acquired(service.pool) as connection:
+        rows = await store.list_revisions(connection, key.environment_id, before, limit)
+    found = [
+        Revision(row["revision"], row["author"], row["note"], iso(row["published_at"]), _iso(row["live_at"]))
+        for row in rows
+    ]
+    return answer(Revisions(found, found[-1].revision if len(rows) == limit else None))
+
+
+@get(
+    "/v1/admin/backfills",
+    operation_id="listBackfills",
+    summary="The newest warm-ups, and how far they are",
+    tags=["Definitions"],
+    opt={"scope": "admin", "answer": Backfills},
+)
+async def list_backfills(request: Request[Any, Any, Any], key: Key, limit: Limit = 20) -> Response[bytes]:
+    service: Service = request.app.state.service
+    async with acquired(service.pool) as connection:
+        rows = await store.list_backfills(connection, key.environment_id, limit)
+    now = service.now()
+    return answer(
+        Backfills(
+            [
+                Backfill(
+                    row["revision"],
+                    iso(row["started_at"]),
+                    _iso(row["finished_at"]),
+                    workspaces.progress_of(row, now),
+                )
+                for row in rows
+            ]
+        )
+    )
+
+
+async def _workspace(service: Service, key: Key) -> Workspace:
+    return await workspaces.read_workspace(
+        service.pool, service.catalogs, service.vocabulary, key.environment_id, service.now()
+    )
+
+
+async def _save(request: Request[Any, Any, Any], key: Key, kind: Kind, change: Change) -> Response[bytes]:
+    service: Service = request.app.state.service
+    plan = await _publish(service, key, change)
+    found = await _one(service, key, kind, change.key)
+    found.revision, found.warming = plan.revision, plan.warming
+    return answer(found, 201 if plan.steps[0].action == "create" else 200, _etag(found))
+
+
+async def _publish(service: Service, key: Key, change: Change) -> Plan:
+    try:
+        plan = await publish(service.pool, key.environment_id, [change], key.name, service.now())
+    except InvalidDefinitions as wrong:
+        # The diagnostics of what was sent stand alone, beside those of others that it would break.
+        own = [d for found in wrong.details["definitions"] if _is(found, change) for d in found["diagnostics"]]
+        raise InvalidInput(wrong.code, wrong.message, diagnostics=own, **wrong.details) from None
+    # The process that took the change decides by it at once; the others hear of it.
+    await service.catalogs.refresh(service.pool, key.environment_id)
+    return plan
+
+
+def _is(found: dict[str, Any], change: Change) -> bool:
+    return (found["kind"], found["key"]) == (change.kind, change.key)
+
+
+async def _one(service: Service, key: Key, kind: Kind, name: str) -> Described:
+    workspace = await _workspace(service, key)
+    definition = workspace.find((kind, name))
+    if definition is None:
+        raise NotFound("NOT_FOUND", f"There is no {kind} {name!r}.")
+    (found,) = await _describe(service, workspace, [definition])
+    meaning = workspaces.understand_definition(workspace, definition)
+    found.diagnostics, found.cost = meaning.diagnostics, meaning.cost
+    return found
+
+
+async def _describe(service: Service, workspace: Workspace, definitions: list[Definition]) -> list[Described]:
+    used_by = workspace.used_by()
+    live, warming = workspace.catalog.live, workspace.catalog.warming
+    counted: dict[int, int] = {}
+    as_of: Instant = service.now()
+    wanted = [live.fingerprints[d.name] for d in definitions if d.kind == "segment" and d.name not in warming]
+    if wanted:
+        async with snapshot(service.pool) as connection:
+            as_of = await memberships_as_of(connection, workspace.catalog.environment_id, as_of)
+            counted = await reads.count_members(connection, workspace.catalog.environment_id, wanted)
+    found: list[Described] = []
+    for definition in definitions:
+        name = definition.name
+        is_warming = workspace.is_warming(name)
+        common: dict[str, Any] = {
+            "key": definition.key,
+            "version": definition.version,
+            "status": "warming" if is_warming else "live",
+            "type": workspaces.type_of(workspace, definition).value,
+            "used_by": [Named(*other) for other in used_by[name]],
+            "progress": workspace.progress if is_warming else None,
+        }
+        if definition.flag is not None:
+            flag = definition.flag
+            document = document_of(definition)
+            found.append(Flag(**common, description=flag.description, enabled=flag.enabled, document=document))
+            continue
+        text = definition.expression
+        common |= {"description": definition.description, "canonical": workspaces.canonical(text)}
+        if definition.kind == "trait":
+            found.append(Trait(**common, expression=text, nullable=workspace.head.nodes[name].nullable))
+        else:
+            members = None if name in warming else counted.get(live.fingerprints[name], 0)
+            found.append(Segment(**common, rule=text, members=members, as_of=iso(as_of)))
+    return found
+
+
+def _etag(found: Described) -> dict[str, str]:
+    return {"ETag": f'"{found.version}"'}
+
+
+def _version(if_match: str | None) -> int | None:
+    if if_match is None or if_match.strip() == "*":
+        return None
+    text = if_match.strip().removeprefix("W/").strip('"')
+    if not text.isdecimal() or len(text) > 9:
+        raise InvalidInput("INVALID_REQUEST", 'If-Match: send the ETag of the definition, such as "3".')
+    return int(text)
+
+
+def _iso(instant: Instant | None) -> str | None:
+    return iso(instant) if instant is not None else None
+
+
+ROUTES = [
+    *(route for kind in KINDS for route in _routes(kind)),
+    list_members,
+    validate,
+    list_revisions,
+    list_backfills,
+]

@@ -1,0 +1,240 @@
+"""A segment's members as a file, however many there are.
+
+Shape   Exports.stream(…) settles who, what and as of when, and gives the file as it comes from a server-side cursor
+Units   at most a thousand profiles are in memory at a time, whatever the size of the segment
+Laws    one snapshot of the database from the first row to the last: nobody stands in the file twice or is missing
+        because they moved meanwhile. The connection is the export's own, so that no export keeps a message waiting; it
+        is closed when the file ends, or its reader goes away
+        CSV is RFC 4180 in UTF-8. A text that a spreadsheet would run as a formula gets an apostrophe in front
+Errors  NotFound for a segment, column or trait that does not exist · Conflict WARMING for a segment that was never live
+        · Overloaded EXPORTS_BUSY · InvalidInput TOO_MANY_COLUMNS
+Source  docs/reference/admin.md "Export"
+"""
+
+import csv
+import io
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, Literal
+
+import msgspec
+
+from tinycdp.engine.catalog import Catalog
+from tinycdp.errors import Conflict, InvalidInput, NotFound, Overloaded
+from tinycdp.model import Instant
+from tinycdp.runtime import profiles
+from tinycdp.runtime.catalogs import Catalogs
+from tinycdp.runtime.people import evaluate, plain
+from tinycdp.runtime.times import iso
+from tinycdp.store import definitions as definition_store
+from tinycdp.store import messages, reads
+from tinycdp.store.pool import Connection, connect, frozen, reaching
+
+Form = Literal["csv", "jsonl"]
+
+#: Columns every file begins with.
+COLUMNS = ("profile_id", "user_id", "anonymous_id", "entered_at", "first_seen", "last_seen")
+#: Properties a file may have unless it names them: beyond this nobody wants them all.
+MOST_COLUMNS = 1_000
+#: Exports of one process at a time. Each holds a connection and a snapshot of the database.
+AT_ONCE = 4
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_PATIENCE_SECONDS = 600.0
+
+_encode = msgspec.json.Encoder(decimal_format="number").encode
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """What a file shall hold. columns: names of properties, None for all there are. raw: formulas stay as they are."""
+
+    segment: str
+    form: Form = "csv"
+    columns: Sequence[str] | None = None
+    traits: Sequence[str] = ()
+    raw: bool = False
+
+
+class Export:
+    """One file in the making: memberships are true as of `as_of`."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        catalog: Catalog,
+        wanted: Wanted,
+        columns: Sequence[str],
+        now: Instant,
+        as_of: Instant,
+    ) -> None:
+        self._connection = connection
+        self._catalog = catalog
+        self._wanted = wanted
+        self._columns = columns
+        self._now = now
+        self.as_of = as_of
+        self.name = f"{wanted.segment}.{wanted.form}"
+
+    async def parts(self) -> AsyncIterator[bytes]:
+        """The file, up to a thousand people at a time."""
+        wanted, catalog = self._wanted, self._catalog
+        write: Callable[[messages.Row], bytes]
+        if wanted.form == "csv":
+            write = self._csv()
+            yield _line([*COLUMNS, *self._columns, *wanted.traits], raw=wanted.raw)
+        else:
+            write = self._json_line
+        fingerprint = catalog.live.fingerprints["segment", wanted.segment]
+        with_state = bool(wanted.traits)
+        members = reads.members(self._connection, catalog.environment_id, fingerprint, with_state=with_state)
+        async for rows in members:
+            yield b"".join(map(write, rows))
+
+    def _csv(self) -> Callable[[messages.Row], bytes]:
+        buffer = io.StringIO(newline="")
+        writer = csv.writer(buffer, lineterminator="\r\n")
+        guard = _as_is if self._wanted.raw else _harmless
+
+        def write(row: messages.Row) -> bytes:
+            properties, traits = row["properties"], self._traits(row)
+            cells = [*_leading(row), *map(properties.get, self._columns), *map(traits.get, self._wanted.traits)]
+            writer.writerow([guard(cell) for cell in cells])
+            text = buffer.getvalue()
+            buffer.seek(0)
+            buffer.truncate()
+            return text.encode("utf-8", "replace")
+
+        return write
+
+    def _json_line(self, row: messages.Row) -> bytes:
+        names = ("profileId", "userId", "anonymousId", "enteredAt", "firstSeen", "lastSeen")
+        properties = row["properties"]
+        line = dict(zip(names, _leading(row), strict=True)) | {
+            "properties": {name: properties[name] for name in self._columns if name in properties}
+            if self._wanted.columns is not None
+            else properties,
+        }
+        if self._wanted.traits:
+            line["traits"] = self._traits(row)
+        return _encode(line) + b"\n"
+
+    def _traits(self, row: messages.Row) -> dict[str, Any]:
+        if not self._wanted.traits:
+            return {}
+        values = evaluate(
+            profiles.from_row(row), self._catalog, self._now, [("trait", key) for key in self._wanted.traits]
+        )
+        nodes = self._catalog.live.nodes
+        return {key: plain(value, nodes["trait", key].type) for (_, key), (value, _) in values.items()}
+
+
+class Exports:
+    """The exports of one process; there are never more than AT_ONCE."""
+
+    def __init__(self, dsn: str, catalogs: Catalogs) -> None:
+        self._dsn = dsn
+        self._catalogs = catalogs
+        self.running = 0
+
+    async def stream(self, environment_id: int, wanted: Wanted, now: Instant) -> tuple[Export, AsyncIterator[bytes]]:
+        """The export and its file. What can go wrong before the first byte is raised here."""
+        opened = self._open(environment_id, wanted, now)
+        export = await anext(opened)
+
+        async def parts() -> AsyncIterator[bytes]:
+            # A reader that goes away closes this generator, or drops it: either ends `opened` with it.
+            async with aclosing(opened):
+                async for part in export.parts():
+                    yield part
+
+        return export, parts()
+
+    async def _open(self, environment_id: int, wanted: Wanted, now: Instant) -> AsyncGenerator[Export, None]:
+        """The one export, open until the generator is closed."""
+        if self.running >= AT_ONCE:
+            raise Overloaded(
+                "EXPORTS_BUSY", f"{AT_ONCE} exports are running here; try again shortly.", retry_after_seconds=10
+            )
+        self.running += 1
+        connection: Any = None
+        try:
+            with reaching():
+                connection = await connect(self._dsn)
+                await frozen(connection).start()
+                yield await _prepare(connection, self._catalogs, environment_id, wanted, now)
+        finally:
+            self.running -= 1
+            if connection is not None:
+                # There is nothing to commit, and what was not read is not waited for.
+                connection.terminate()
+
+
+async def _prepare(
+    connection: Connection, catalogs: Catalogs, environment_id: int, wanted: Wanted, now: Instant
+) -> Export:
+    environment = await definition_store.find_environment(connection, environment_id)
+    catalog = await catalogs.at(connection, environment_id, environment["live_revision"], environment["head_revision"])
+    name = ("segment", wanted.segment)
+    if name not in catalog.live.definitions:
+        raise NotFound("NOT_FOUND", f"There is no segment {wanted.segment!r}.")
+    if name in catalog.warming:
+        raise Conflict("WARMING", f"The segment {wanted.segment!r} is still being computed; try again when it is live.")
+    for key in wanted.traits:
+        if ("trait", key) not in catalog.live.definitions:
+            raise NotFound("NOT_FOUND", f"There is no trait {key!r}.")
+    columns = wanted.columns
+    if columns is None and wanted.form == "csv":
+        columns = await reads.property_names_of_members(
+            connection, environment_id, catalog.live.fingerprints[name], MOST_COLUMNS + 1, _PATIENCE_SECONDS
+        )
+        if len(columns) > MOST_COLUMNS:
+            message = f"These people have more than {MOST_COLUMNS} different properties: choose with `columns`."
+            raise InvalidInput("TOO_MANY_COLUMNS", message)
+    return Export(
+        connection, catalog, wanted, columns or (), now, await memberships_as_of(connection, environment_id, now)
+    )
+
+
+async def memberships_as_of(connection: Connection, environment_id: int, now: Instant) -> Instant:
+    """Until when every change that the clock makes is in the table of memberships: `now`, but for what a worker has
+    yet to do."""
+    due = await messages.next_due_at(connection, environment_id)
+    return now if due is None or due > now else due
+
+
+def _leading(row: messages.Row) -> Iterator[str | None]:
+    yield str(row["id"])
+    yield row["user_id"]
+    yield row["anonymous_id"]
+    for name in ("entered_at", "first_seen_at", "last_seen_at"):
+        yield iso(row[name]) if row[name] is not None else None
+
+
+def _line(cells: Sequence[str], *, raw: bool) -> bytes:
+    buffer = io.StringIO(newline="")
+    csv.writer(buffer, lineterminator="\r\n").writerow([_as_is(cell) if raw else _harmless(cell) for cell in cells])
+    return buffer.getvalue().encode("utf-8", "replace")
+
+
+def _harmless(value: Any) -> str:
+    """The cell, with an apostrophe before a text that a spreadsheet would take for a formula. Numbers are none."""
+    text = _as_is(value)
+    return "'" + text if type(value) is str and text.startswith(_FORMULA) else text
+
+
+def _as_is(value: Any) -> str:
+    match value:
+        case None:
+            return ""
+        case str():
+            return value
+        case bool():
+            return "true" if value else "false"
+        case Decimal():
+            return format(value, "f")
+        case int():
+            return str(value)
+        case _:
+            return _encode(value).decode()

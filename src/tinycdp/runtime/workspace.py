@@ -1,0 +1,271 @@
+"""Definitions as their authors see them: what each one means, costs, uses and is used by, and how far along it is.
+
+Shape   read_workspace(…) is the head revision; understand(…) and understand_flag(…) say of any text or flag what it
+        would mean there, understand_definition(…) of a saved one
+Laws    understanding compiles nothing and costs about a millisecond: it reads what the catalog knows already.
+        A definition is "live" when what was last saved serves, "warming" until then
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Literal
+
+import msgspec
+
+from tinycdp.dsl import ir
+from tinycdp.dsl.check import Checked, Scope, check, mentions
+from tinycdp.dsl.diagnostics import Diagnostic, SourceError, to_wire
+from tinycdp.dsl.format import format_source
+from tinycdp.dsl.ir import NOWHERE, Type
+from tinycdp.dsl.syntax import parse
+from tinycdp.engine.catalog import FLAG_TYPES, Catalog, Definition, Name, Universe
+from tinycdp.engine.flags import Flag
+from tinycdp.model import Instant
+from tinycdp.runtime.catalogs import Catalogs
+from tinycdp.store import definitions as store
+from tinycdp.store import reads
+from tinycdp.store.pool import Connection, Pool, acquired
+
+Kind = Literal["trait", "segment", "flag"]
+
+_NAMES_MS = 10_000
+
+
+class Progress(msgspec.Struct, frozen=True, rename="camel"):
+    """How far a warm-up is, in profiles. rate_per_second and seconds_left are null until the first are done."""
+
+    done: int
+    total: int
+    rate_per_second: float | None
+    seconds_left: float | None
+
+
+class Cost(msgspec.Struct, frozen=True, rename="camel"):
+    """An estimate: bytes per profile with as many events as are kept, and wake-ups per profile and day."""
+
+    state_bytes: int
+    wakeups_per_day: float
+    nodes: int
+
+
+class Meaning(msgspec.Struct, frozen=True, rename="camel"):
+    """What an expression or a flag would mean if it were saved.
+
+    type       bool, number, string, datetime, duration, version, list or dyn; for a flag the type of its values
+    canonical  the expression as it is written in one way only, null for a flag and for what cannot be read
+    diagnostics  errors and warnings: code, severity, span, message, fixes; `path` where they stand in a flag"""
+
+    valid: bool
+    type: str
+    nullable: bool
+    canonical: str | None
+    cost: Cost
+    diagnostics: list[dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """events  the names of those that arrived lately
+    new     what is not in the live revision"""
+
+    catalog: Catalog
+    head: Universe
+    events: tuple[str, ...]
+    new: frozenset[Name]
+    progress: Progress | None
+
+    def find(self, name: Name) -> Definition | None:
+        return self.head.definitions.get(name)
+
+    def of_kind(self, kind: Kind) -> list[Definition]:
+        """The definitions of a kind, by key."""
+        return sorted((d for d in self.head.definitions.values() if d.kind == kind), key=lambda d: d.key)
+
+    def is_warming(self, name: Name) -> bool:
+        """Whether what was last saved does not serve yet."""
+        if self.catalog.next is None:
+            return False
+        live = self.catalog.live
+        return (
+            name in self.new
+            or live.definitions[name].version != self.head.definitions[name].version
+            or live.fingerprints[name] != self.head.fingerprints[name]
+        )
+
+    def known_events(self, writer: Name | None) -> dict[str, Mapping[str, Type]]:
+        """The names of events that arrived lately, or that another definition than the writer's counts on. None where
+        nothing arrived yet: then no event is called unknown."""
+        reads_of_others = (found for name, found in self.head.reads.items() if name != writer)
+        used = {read.spec.event for found in reads_of_others for read in found if read.spec.event is not None}
+        return {name: {} for name in (*self.events, *used)} if self.events else {}
+
+    def used_by(self) -> dict[Name, list[Name]]:
+        """For each definition, those that name it."""
+        found: dict[Name, list[Name]] = {name: [] for name in self.head.definitions}
+        for definition in self.head.definitions.values():
+            for reference in sorted(_references(definition)):
+                if reference in found:
+                    found[reference].append(definition.name)
+        return found
+
+
+class Vocabulary:
+    """The names of events that arrived lately, per environment; what a misspelt one is held against."""
+
+    def __init__(self) -> None:
+        self._names: dict[int, tuple[Instant, list[str]]] = {}
+
+    async def names(self, connection: Connection, environment_id: int, now: Instant) -> list[str]:
+        """At most ten seconds old."""
+        known = self._names.get(environment_id)
+        if known is None or not known[0] <= now < known[0] + _NAMES_MS:
+            known = (now, await reads.recent_event_names(connection, environment_id))
+            self._names[environment_id] = known
+        return known[1]
+
+
+async def read_workspace(
+    pool: Pool, catalogs: Catalogs, vocabulary: Vocabulary, environment_id: int, now: Instant
+) -> Workspace:
+    """The definitions of the head revision, as the database has them now."""
+    async with acquired(pool) as connection:
+        environment = await store.find_environment(connection, environment_id)
+        live, head = environment["live_revision"], environment["head_revision"]
+        catalog = await catalogs.at(connection, environment_id, live, head)
+        names = await vocabulary.names(connection, environment_id, now)
+        new, backfill = frozenset[Name](), None
+        if catalog.next is not None:
+            rows = await store.definitions_at(connection, environment_id, live)
+            new = frozenset(catalog.next.definitions.keys() - {(row["kind"], row["key"]) for row in rows})
+            backfill = await store.find_backfill(connection, environment_id, head)
+    universe = catalog.next or catalog.live
+    progress = progress_of(backfill, now) if backfill is not None else None
+    return Workspace(catalog, universe, tuple(names), new, progress)
+
+
+def progress_of(backfill: Mapping[str, Any], now: Instant) -> Progress:
+    """What a row of backfills says at an instant."""
+    done, total = backfill["done"], backfill["total"]
+    until = backfill["finished_at"] if backfill["finished_at"] is not None else now
+    seconds = (until - backfill["started_at"]) / 1000
+    if not done or seconds <= 0:
+        return Progress(done, total, None, None)
+    rate = done / seconds
+    return Progress(done, total, round(rate, 1), round(max(total - done, 0) / rate, 1))
+
+
+def understand(workspace: Workspace, kind: Kind, key: str | None, text: str) -> Meaning:
+    """What an expression means among the definitions of the workspace; under its own key, where it has one."""
+    checked, cycle = _check(workspace, kind, key, text)
+    diagnostics = [*cycle, *checked.diagnostics]
+    return _meaning(
+        checked.type, checked.nullable, checked.canonical or None, [checked], [to_wire(text, d) for d in diagnostics]
+    )
+
+
+def understand_flag(workspace: Workspace, flag: Flag) -> Meaning:
+    """What a flag means: its rules' conditions, each with its path."""
+    found: list[dict[str, Any]] = []
+    checked = []
+    for n, rule in enumerate(flag.rules):
+        one, cycle = _check(workspace, "flag", flag.key, rule.when)
+        checked.append(one)
+        found += [{"path": f"$.rules[{n}].when", **to_wire(rule.when, d)} for d in (*cycle, *one.diagnostics)]
+    for n, override in enumerate(flag.overrides):
+        if override.segment is not None and ("segment", override.segment) not in workspace.head.definitions:
+            unknown = Diagnostic("E303", "error", NOWHERE, f"Unknown segment '{override.segment}'.")
+            found.append({"path": f"$.overrides[{n}].segment", **to_wire("", unknown)})
+    return _meaning(FLAG_TYPES[flag.type], False, None, checked, found)
+
+
+def understand_definition(workspace: Workspace, definition: Definition) -> Meaning:
+    """What a saved definition means."""
+    if definition.flag is not None:
+        return understand_flag(workspace, definition.flag)
+    kind: Kind = "trait" if definition.kind == "trait" else "segment"
+    return understand(workspace, kind, definition.key, definition.expression)
+
+
+def type_of(workspace: Workspace, definition: Definition) -> Type:
+    """The type of a definition's values."""
+    if definition.flag is not None:
+        return FLAG_TYPES[definition.flag.type]
+    return workspace.head.nodes[definition.name].type
+
+
+@lru_cache(4096)
+def canonical(text: str) -> str:
+    """An expression as it is written in one way only."""
+    return format_source(text)
+
+
+def _check(workspace: Workspace, kind: Kind, key: str | None, text: str) -> tuple[Checked, list[Diagnostic]]:
+    universe = workspace.head
+    name = (kind, key) if key is not None else None
+    traits = {k: node.type for (of, k), node in universe.nodes.items() if of == "trait"}
+    segments = {k for of, k in universe.definitions if of == "segment"}
+    flags = {k: FLAG_TYPES[program.flag.type] for k, program in universe.flags.items()}
+    certain = {k for (of, k), node in universe.nodes.items() if of == "trait" and not node.nullable}
+    # What is being written can be named too: a definition that reads itself is a cycle, not an unknown name.
+    if key is not None and kind == "trait":
+        traits.setdefault(key, Type.DYN)
+    elif key is not None and kind == "segment":
+        segments.add(key)
+    elif key is not None:
+        flags.setdefault(key, Type.BOOL)
+    scope = Scope(
+        kind=kind, traits=traits, segments=segments, flags=flags, events=workspace.known_events(name), certain=certain
+    )
+    checked = check(text, scope)
+    way = _way_back(universe, name, text) if name is not None else None
+    if way is None:
+        return checked, []
+    message = f"Definitions form a cycle: {' -> '.join(k for _, k in way)}."
+    return checked, [Diagnostic("E601", "error", NOWHERE, message)]
+
+
+def _way_back(universe: Universe, name: Name, text: str) -> Sequence[Name] | None:
+    """The shortest way from a definition, as `text` has it, through those it reads and back to it."""
+    try:
+        frontier: list[tuple[Name, ...]] = [(name, other) for other in sorted(_mentioned(text))]
+    except SourceError:
+        return None
+    seen: set[Name] = set()
+    while frontier:
+        following: list[tuple[Name, ...]] = []
+        for way in frontier:
+            last = way[-1]
+            if last == name:
+                return way
+            if last in seen or last not in universe.definitions:
+                continue
+            seen.add(last)
+            following += [(*way, other) for other in sorted(_references(universe.definitions[last]))]
+        frontier = following
+    return None
+
+
+def _references(definition: Definition) -> set[Name]:
+    """The definitions this one names; like definitions.references_of, and remembers what it parsed."""
+    if definition.flag is None:
+        return set(_mentioned(definition.expression))
+    found: set[Name] = {("segment", o.segment) for o in definition.flag.overrides if o.segment is not None}
+    return found.union(*(_mentioned(rule.when) for rule in definition.flag.rules))
+
+
+@lru_cache(4096)
+def _mentioned(text: str) -> frozenset[Name]:
+    return mentions(parse(text))
+
+
+def _meaning(
+    kind: ir.Type, nullable: bool, text: str | None, parts: Sequence[Checked], diagnostics: list[dict[str, Any]]
+) -> Meaning:
+    cost = Cost(
+        sum(part.cost.state_bytes for part in parts),
+        round(sum(part.cost.wakeups_per_day for part in parts), 3),
+        sum(part.cost.nodes for part in parts),
+    )
+    valid = not any(diagnostic["severity"] == "error" for diagnostic in diagnostics)
+    return Meaning(valid, kind.value, nullable, text, cost, diagnostics)
