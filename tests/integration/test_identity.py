@@ -6,29 +6,24 @@ from collections.abc import AsyncIterator
 import asyncpg
 import pytest
 
+import serving
+from serving import new_environment, waiting_for_a_lock
 from tinycdp.model import Alias, AliasKind, Message
 from tinycdp.runtime.service import Service
-from tinycdp.settings import Settings
 
 NOW = 1_790_000_000_000
 
 
 @pytest.fixture
 async def services(dsn: str) -> AsyncIterator[list[Service]]:
-    started = [await Service.start(Settings(database_url=dsn), lambda: NOW) for _ in range(2)]
-    yield started
-    for service in started:
-        await service.stop()
+    """Two processes' worth of service on one database."""
+    async with serving.services(dsn, 2, lambda: NOW) as started:
+        yield started
 
 
 @pytest.fixture
 async def environment(services: list[Service]) -> int:
-    """An environment of this database."""
-    await services[0].pool.execute("INSERT INTO organisations (key, name) VALUES ('o', 'o')")
-    await services[0].pool.execute("INSERT INTO projects (organisation_id, key, name) VALUES (1, 'p', 'p')")
-    return await services[0].pool.fetchval(
-        "INSERT INTO environments (project_id, key, zone) VALUES (1, 'e', 'UTC') RETURNING id"
-    )
+    return await new_environment(services[0].pool, "e", {}, NOW)
 
 
 def message(id: str, at: int, **named: str) -> Message:
@@ -40,18 +35,6 @@ async def profile_of(service: Service, environment: int, value: str) -> int:
     return await service.pool.fetchval(
         "SELECT profile_id FROM aliases WHERE environment_id = $1 AND value = $2", environment, value
     )
-
-
-async def waiting_for_a_lock(connection: asyncpg.Connection, n: int) -> None:
-    """Returns once so many transactions of this database wait for someone else's lock."""
-    async with asyncio.timeout(20):
-        while (
-            await connection.fetchval(
-                "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
-            )
-            < n
-        ):
-            await asyncio.sleep(0.01)
 
 
 async def test_two_claims_on_one_stranger_at_once_join_no_two_people(

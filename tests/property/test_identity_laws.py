@@ -17,14 +17,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+import serving
 from oracle import Oracle
+from serving import new_environment
 from tinycdp.dsl.workspace import Source, check_workspace
 from tinycdp.model import DAY_MS, MINUTE_MS, STRENGTH, Alias, AliasKind, Message
 from tinycdp.runtime.decisions import prepare
-from tinycdp.runtime.definitions import apply_documents
 from tinycdp.runtime.service import Service
-from tinycdp.settings import Settings
-from tinycdp.store import definitions as tenancy
 
 NOW = 1_790_000_000_000
 TRAITS = {
@@ -151,7 +150,8 @@ async def people_in(service: Service, environment_id: int) -> dict[Person, Any]:
     catalog = await service.catalogs.refresh(service.pool, environment_id)
     segments = {segment.fingerprint: segment.name[1] for segment in catalog.segments}
     rows = await service.pool.fetch(
-        "SELECT profile_id, array_agg(kind || ' ' || value) AS aliases FROM aliases WHERE environment_id = $1 GROUP BY 1",
+        "SELECT profile_id, array_agg(kind || ' ' || value) AS aliases FROM aliases WHERE environment_id = $1"
+        " GROUP BY profile_id",
         environment_id,
     )
     members = await service.pool.fetch("SELECT * FROM memberships WHERE environment_id = $1", environment_id)
@@ -185,23 +185,16 @@ def plain(value: Any) -> Any:
 @pytest.fixture
 async def services(dsn: str) -> AsyncIterator[list[Service]]:
     """Two processes' worth of service on one database."""
-    started = [await Service.start(Settings(database_url=dsn), lambda: NOW) for _ in range(2)]
-    yield started
-    for service in started:
-        await service.stop()
+    async with serving.services(dsn, 2, lambda: NOW) as started:
+        yield started
 
 
-async def new_environment(service: Service) -> int:
-    name = f"e{next(_numbers)}"
-    async with service.pool.acquire() as connection:
-        await tenancy.create_tenancy(connection, name, "p", [name], "UTC")
-        environment_id = (await tenancy.find_environment_named(connection, name))["id"]
+async def fresh_environment(service: Service) -> int:
     document = {
         "traits": [{"key": k, "expression": e} for k, e in TRAITS.items()],
         "segments": [{"key": k, "rule": e} for k, e in SEGMENTS.items()],
     }
-    await apply_documents(service.pool, environment_id, [document], "test", NOW)
-    return environment_id
+    return await new_environment(service.pool, f"e{next(_numbers)}", document, NOW)
 
 
 def cut(sent: list[Message], data: st.DataObject) -> list[list[Message]]:
@@ -217,7 +210,7 @@ def cut(sent: list[Message], data: st.DataObject) -> list[list[Message]]:
 async def test_order_grouping_and_repetition_do_not_matter(
     services: list[Service], sent: list[Message], data: st.DataObject
 ) -> None:
-    environment_id = await new_environment(services[0])
+    environment_id = await fresh_environment(services[0])
     receipts = [await services[0].ingest.accept(environment_id, request) for request in cut(sent, data)]
     assert sum(receipt.accepted for receipt in receipts) == len(sent)
     assert await people_in(services[0], environment_id) == expected(sent)
@@ -228,7 +221,7 @@ async def test_order_grouping_and_repetition_do_not_matter(
 async def test_two_processes_at_once_make_the_same_people(
     services: list[Service], sent: list[Message], data: st.DataObject
 ) -> None:
-    environment_id = await new_environment(services[0])
+    environment_id = await fresh_environment(services[0])
     requests = cut(sent, data)
     receipts = await asyncio.gather(
         *(services[n % 2].ingest.accept(environment_id, request) for n, request in enumerate(requests))

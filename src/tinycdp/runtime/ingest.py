@@ -131,18 +131,18 @@ class Ingest:
     async def _answer(self, environment_id: int, group: list[_Request]) -> None:
         try:
             receipts = await self._commit(environment_id, group)
-        except UNSTORABLE as refused:
-            if len(group) > 1:
-                for request in group:
-                    await self._answer(environment_id, [request])
-                return
-            log.warning("the database refused a request: %s", refused)
-            self._fail(group, InvalidInput("UNSTORABLE", f"The database cannot store this: {refused}."))
         except TinyCDPError as trouble:
             self._fail(group, trouble)
-        except Exception:
-            log.exception("a group of %d requests failed", len(group))
-            self._fail(group, Unavailable("INTERNAL", "This could not be stored; try again shortly."))
+        except Exception as refused:
+            if len(group) > 1:  # one request's fault is not to harm the others
+                for request in group:
+                    await self._answer(environment_id, [request])
+            elif isinstance(refused, UNSTORABLE):
+                log.warning("the database refused a request: %s", refused)
+                self._fail(group, InvalidInput("UNSTORABLE", f"The database cannot store this: {refused}."))
+            else:
+                log.exception("a request failed")
+                self._fail(group, Unavailable("INTERNAL", "This could not be stored; try again shortly."))
         else:
             for request, receipt in zip(group, receipts, strict=True):
                 if not request.answer.done():

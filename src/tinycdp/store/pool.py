@@ -118,5 +118,6 @@ async def acquired(pool: Pool) -> AsyncIterator[Connection]:
 #: Two transactions crossed each other; the same work, begun anew, will pass.
 RETRY = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError)
 
-#: The server refuses a value: trying again cannot help. `store` names it so that runtime need not know asyncpg.
-UNSTORABLE = (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError)
+#: The server refuses a value, or it is no text: trying again cannot help. `store` names it so that runtime need not
+#: know asyncpg.
+UNSTORABLE = (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError, UnicodeEncodeError)

@@ -1,0 +1,221 @@
+"""What integration and end-to-end tests share: server processes with a client, environments, and ways to wait.
+
+Shape   services(dsn, n, clock) → the working parts of n processes, in this one · ManualClock
+        served(settings…) → Server: a real `tinycdp serve`, stopped and swept up at the end · Server.batch, .decide …
+        new_environment(pool, document) → id · until(check) and eventually(check) wait for a condition
+Laws    keys are the same for every server, so that two of them may share one database
+"""
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import httpx
+
+from tinycdp.model import Alias, Instant
+from tinycdp.runtime.clock import Clock
+from tinycdp.runtime.decisions import decide_one
+from tinycdp.runtime.definitions import apply_documents
+from tinycdp.runtime.keys import environment_named
+from tinycdp.runtime.service import Service
+from tinycdp.settings import Settings
+from tinycdp.store import definitions as tenancy
+from tinycdp.store.pool import Pool, open_pool
+
+WRITE_KEY, READ_KEY, ADMIN_KEY = "write-key-of-the-tests", "read-key-of-the-tests", "admin-key-of-the-tests"
+KEYS = {
+    "TINYCDP_BOOTSTRAP_WRITE_KEY": WRITE_KEY,
+    "TINYCDP_BOOTSTRAP_READ_KEY": READ_KEY,
+    "TINYCDP_BOOTSTRAP_ADMIN_KEY": ADMIN_KEY,
+}
+BINARIES = "" if (chosen := os.environ.get("TEST_POSTGRES", "wheel")) == "system" else chosen
+PATIENCE_SECONDS = 30.0
+T = TypeVar("T")
+
+
+class Server:
+    """A running server and a client of it. Its process leads a group of its own, as a terminal gives it."""
+
+    def __init__(self, argv: Sequence[str], environ: Mapping[str, str], log: Path, port: int, cwd: Path | None) -> None:
+        self.log = log
+        self.url = f"http://127.0.0.1:{port}"
+        foreign = {name: value for name, value in os.environ.items() if not name.startswith(("TINYCDP_", "DATABASE_"))}
+        with log.open("ab") as output:
+            self.process = subprocess.Popen(
+                argv, env=foreign | dict(environ), stdout=output, stderr=output, start_new_session=True, cwd=cwd
+            )
+        self.http = httpx.Client(base_url=self.url, timeout=20)
+
+    def wait_until_ready(self, seconds: float = PATIENCE_SECONDS) -> None:
+        def ready() -> bool:
+            assert self.process.poll() is None, f"the server ended:\n{self.said()}"
+            try:
+                return self.http.get("/v1/decide", headers=bearer(READ_KEY)).status_code < 500
+            except httpx.TransportError:
+                return False
+
+        until(ready, seconds, self.said)
+
+    def said(self) -> str:
+        return self.log.read_text()[-4000:]
+
+    def batch(self, events: Sequence[Mapping[str, Any]], key: str = WRITE_KEY) -> httpx.Response:
+        return self.http.post("/v1/batch", json={"batch": list(events)}, headers=bearer(key))
+
+    def track(self, event: Mapping[str, Any], key: str = WRITE_KEY) -> httpx.Response:
+        return self.http.post("/v1/track", json=event, headers=bearer(key))
+
+    def decide(self, flag: str, user_id: str, key: str = READ_KEY, **query: Any) -> httpx.Response:
+        return self.http.get("/v1/decide", params={"userId": user_id, "flag": flag, **query}, headers=bearer(key))
+
+    def holds(self, flag: str, user_id: str, **context: Any) -> bool:
+        """Whether a boolean flag is on for the user, in this context."""
+        question = {"userId": user_id, "flags": [flag], "context": context}
+        answer = self.http.post("/v1/decide", json=question, headers=bearer(READ_KEY))
+        assert answer.status_code == 200, answer.text
+        return bool(answer.json()["flags"][flag]["allow"])
+
+    def family(self) -> list[int]:
+        """The process and everything under it that lives."""
+        listed = subprocess.run(["ps", "-Ao", "pid=,ppid=,stat="], capture_output=True, text=True, check=True)
+        rows = [line.split() for line in listed.stdout.splitlines()]
+        parents = {int(pid): int(parent) for pid, parent, state in rows if not state.startswith("Z")}
+        found = {self.process.pid} & parents.keys()
+        while more := {pid for pid, parent in parents.items() if parent in found} - found:
+            found |= more
+        return sorted(found)
+
+    def kill(self) -> None:
+        """kill -9 of every process at once: the supervisor, the HTTP server, the worker, and an embedded Postgres."""
+        family = self.family()
+        for pid in family:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        self.process.wait()
+        until(lambda: not any(map(alive, family)), PATIENCE_SECONDS)
+
+    def stop(self) -> None:
+        """Ctrl-C; returns when nothing is left of it."""
+        family = self.family()
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGINT)
+        try:
+            self.process.wait(PATIENCE_SECONDS)
+            until(lambda: not any(map(alive, family)), PATIENCE_SECONDS, self.said)
+        finally:
+            self.http.close()
+
+
+@contextlib.contextmanager
+def served(
+    folder: Path, *, dsn: str | None = None, role: str = "all", port: int | None = None, **settings: Any
+) -> Iterator[Server]:
+    """A ready server: on the database `dsn`, or on an embedded one in the folder."""
+    folder.mkdir(exist_ok=True, parents=True)
+    port = port or free_port()
+    ours = {"TINYCDP_PORT": str(port), "TINYCDP_DATA_DIR": str(folder / "data"), "TINYCDP_POSTGRES_BIN": BINARIES}
+    ours |= {f"TINYCDP_{name.upper()}": str(value) for name, value in settings.items()}
+    if dsn is not None:
+        ours["DATABASE_URL"] = dsn
+    argv = [sys.executable, "-m", "tinycdp", "serve", "--role", role]
+    server = Server(argv, KEYS | ours, folder / "serve.log", port, None)
+    try:
+        server.wait_until_ready()
+        yield server
+    finally:
+        server.stop()
+
+
+def bearer(key: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {key}"}
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def alive(pid: int) -> bool:
+    listed = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True, check=False)
+    return listed.stdout.strip() != "" and not listed.stdout.startswith("Z")
+
+
+def until(check: Callable[[], T], seconds: float = PATIENCE_SECONDS, said: Callable[[], str] = lambda: "") -> T:
+    """What the check answers once that is true."""
+    deadline = time.monotonic() + seconds
+    while not (found := check()):
+        assert time.monotonic() < deadline, f"not in {seconds} s\n{said()}"
+        time.sleep(0.01)
+    return found
+
+
+async def eventually(check: Callable[[], Awaitable[T]], seconds: float = PATIENCE_SECONDS) -> T:
+    """The same for a check that is awaited."""
+    async with asyncio.timeout(seconds):
+        while not (found := await check()):  # noqa: ASYNC110 - what is awaited happens in another process
+            await asyncio.sleep(0.01)
+    return found
+
+
+class ManualClock:
+    """A clock that stands still until a test moves it."""
+
+    def __init__(self, now: Instant) -> None:
+        self.now = now
+
+    def __call__(self) -> Instant:
+        return self.now
+
+
+@contextlib.asynccontextmanager
+async def services(dsn: str, n: int, now: Clock, **settings: Any) -> AsyncIterator[list[Service]]:
+    """So many processes' worth of service on one database, in this process."""
+    started = [await Service.start(Settings(database_url=dsn, **settings), now) for _ in range(n)]
+    try:
+        yield started
+    finally:
+        for service in started:
+            await service.stop()
+
+
+async def holds_for(service: Service, environment_id: int, flag: str, alias: Alias, min_version: int = 0) -> bool:
+    """Whether a boolean flag is on for a person, asked of the service as a request handler does."""
+    catalog = service.catalog(environment_id)
+    subject, _ = await service.decisions.subject(catalog, alias, service.now(), min_version)
+    return decide_one(catalog, flag, subject, service.now()).value is True
+
+
+async def waiting_for_a_lock(connection: Any, n: int) -> None:
+    """Returns once so many transactions of this database wait for someone else's lock."""
+    query = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+
+    async def enough() -> bool:
+        return bool(await connection.fetchval(query) >= n)
+
+    await eventually(enough)
+
+
+async def new_environment(pool: Pool, name: str, document: Mapping[str, Any], now: Instant) -> int:
+    """A new environment with these definitions; its id."""
+    async with pool.acquire() as connection:
+        await tenancy.create_tenancy(connection, name, "p", [name], "UTC")
+        environment = await tenancy.find_environment_named(connection, name)
+    assert environment is not None
+    await apply_documents(pool, environment["id"], [document], "test", now)
+    return int(environment["id"])
+
+
+async def define(dsn: str, document: Mapping[str, Any], now: Instant, environment: str = "prod") -> None:
+    """Publish definitions in a database that a server serves."""
+    async with await open_pool(dsn, 1) as pool:
+        id = await environment_named(pool, environment)
+        await apply_documents(pool, id, [document], "test", now)
