@@ -1,0 +1,236 @@
+"""A new definition warms up beside the live ones: unknown until every profile is done, then right for each of them,
+whatever happened meanwhile."""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+import serving
+from oracle import Oracle
+from serving import ManualClock, holds_for, new_environment
+from tinycdp.dsl.workspace import Source, check_workspace
+from tinycdp.model import DAY_MS, HOUR_MS, MINUTE_MS, Alias, AliasKind, Instant, Message
+from tinycdp.runtime import worker as worker_module
+from tinycdp.runtime.catalogs import Catalogs
+from tinycdp.runtime.decisions import decide_one, prepare
+from tinycdp.runtime.definitions import apply_documents
+from tinycdp.runtime.service import Service
+from tinycdp.runtime.worker import Worker
+
+START = 1_790_000_000_000
+OLD = {
+    "segments": [{"key": "buyers", "rule": "events.order.exists(30d)"}],
+    "flags": [{"key": "offer", "rule": 'segment("buyers")'}],
+}
+#: Other aggregates, another meaning of the segment, and one of each kind that is new.
+NEW: dict[str, Any] = {
+    "traits": [
+        {"key": "spent", "expression": "events.order.sum(amount, 30d)"},
+        {"key": "dear", "expression": "events.order.where(amount >= 5).count_30d"},
+        {"key": "opens", "expression": "events.open.count()"},
+        {"key": "latest", "expression": "events.order.last(item)"},
+    ],
+    "segments": [
+        {"key": "buyers", "rule": "spent >= 20"},
+        {"key": "silent", "rule": "events.open.count() == 0"},
+    ],
+    "flags": [{"key": "gift", "rule": "dear >= 2 || segments.silent"}],
+}
+
+
+@pytest.fixture
+def now() -> ManualClock:
+    return ManualClock(START)
+
+
+@pytest.fixture
+async def service(dsn: str, now: ManualClock, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Service]:
+    monkeypatch.setattr(worker_module, "WARM_BATCH", 5)  # so that few profiles are many batches
+    async with serving.services(dsn, 1, now) as [started]:
+        yield started
+
+
+@pytest.fixture
+async def shop(service: Service) -> int:
+    return await new_environment(service.pool, "shop", OLD, START)
+
+
+class Sender:
+    """Sends random messages of a few people, and remembers them all."""
+
+    def __init__(self, service: Service, environment_id: int, seed: int) -> None:
+        self._service, self._environment_id = service, environment_id
+        self._random = random.Random(seed)
+        self.sent: list[Message] = []
+
+    async def send(self, n: int, people: int, *, merging: bool = False) -> None:
+        batch = [self._message(people, merging) for _ in range(n)]
+        self.sent += batch
+        await self._service.ingest.accept(self._environment_id, batch)
+
+    def _message(self, people: int, merging: bool) -> Message:
+        chance = self._random
+        person = chance.randrange(people)
+        user, tab = Alias(AliasKind.USER, f"u{person}"), Alias(AliasKind.ANONYMOUS, f"a{person}")
+        aliases = (user, tab) if merging and chance.random() < 0.3 else (chance.choice((user, tab)),)
+        at = START - chance.choice((MINUTE_MS, 29 * DAY_MS, 31 * DAY_MS)) - len(self.sent)
+        return Message(
+            kind="track",
+            message_id=f"m{len(self.sent)}-{chance.random()}",
+            aliases=aliases,
+            occurred_at=at,
+            received_at=START,
+            name=chance.choice(("order", "order", "open")),
+            properties={"amount": chance.randrange(1, 12), "item": chance.choice("xyz")},
+        )
+
+
+async def assert_right(service: Service, environment_id: int, sent: list[Message], now: Instant) -> None:
+    """Every person's traits and memberships are what their raw messages say."""
+    catalog = await service.catalogs.refresh(service.pool, environment_id)
+    sources = [Source("trait", d["key"], d["expression"]) for d in NEW["traits"]]
+    sources += [Source("segment", d["key"], d["rule"]) for d in NEW["segments"]]
+    nodes = {name: parts[0].node for name, parts in check_workspace(sources).checked.items()}
+    rows = await service.pool.fetch("SELECT profile_id, array_agg(kind || ' ' || value) AS own FROM aliases GROUP BY 1")
+    members = await service.pool.fetch("SELECT fingerprint, profile_id FROM memberships")
+    for row in rows:
+        own = [m for m in sent if f"{m.aliases[0].kind} {m.aliases[0].value}" in row["own"]]
+        oracle = Oracle(own, definitions={name: node for name, node in nodes.items() if node is not None})
+        alias = Alias("profileId", str(row["profile_id"]))
+        snapshot = await service.snapshots.load(environment_id, alias, catalog, now)
+        assert snapshot is not None
+        prepare(catalog, snapshot, now)
+        for (kind, key), node in nodes.items():
+            assert node is not None
+            value, want = snapshot.result((kind, key), now)[0], oracle.value(node, now)
+            if isinstance(want, Decimal):
+                want *= 1_000_000_000  # the engine counts in billionths
+            assert value == want, (kind, key, row["own"], value, want)
+            if kind == "segment":
+                fingerprint = catalog.live.fingerprints[kind, key]
+                assert ((fingerprint, row["profile_id"]) in {tuple(m) for m in members}) == want, (key, row["own"])
+    live = set(catalog.live.fingerprints.values())
+    assert {m["fingerprint"] for m in members} <= live, "rows of an older meaning stayed"
+
+
+async def warm(service: Service, worker: Worker) -> None:
+    while await worker.warm_up():
+        pass
+
+
+async def catch_up(service: Service, environment_id: int) -> None:
+    await service.catalogs.refresh(service.pool, environment_id)
+
+
+async def test_unknown_until_all_are_done_then_right_for_everyone(
+    service: Service, shop: int, now: ManualClock
+) -> None:
+    sender = Sender(service, shop, 1)
+    await sender.send(120, 12)
+    plan = await apply_documents(service.pool, shop, [NEW], "test", START)
+    assert plan.warming
+    await catch_up(service, shop)
+    ada = Alias(AliasKind.USER, "u1")
+    worker = Worker(service.pool, Catalogs(), now)
+    batches = 0
+    while True:
+        catalog = service.catalog(shop)
+        subject, _ = await service.decisions.subject(catalog, ada, START)
+        decision = decide_one(catalog, "gift", subject, START)
+        old = await holds_for(service, shop, "offer", ada)
+        if catalog.revision == plan.revision:
+            break
+        assert decision.variant == "off" and any("WARMING" in reason for reason in decision.reasons), decision
+        assert old == any(
+            m.name == "order" and m.occurred_at > START - 30 * DAY_MS for m in sender.sent if m.aliases[0] == ada
+        ), "a changed segment keeps its old meaning until the swap"
+        assert await worker.warm_up()
+        batches += 1
+        await catch_up(service, shop)
+    assert batches > 3
+    await assert_right(service, shop, sender.sent, START)
+
+
+async def test_profiles_created_merged_and_changed_meanwhile(service: Service, shop: int, now: ManualClock) -> None:
+    """After each batch of the backfill more arrives: old people, new people, and people who turn out to be one."""
+    sender = Sender(service, shop, 2)
+    await sender.send(150, 15)
+    await apply_documents(service.pool, shop, [NEW], "test", START)
+    worker = Worker(service.pool, Catalogs(), now)
+    while await worker.warm_up():
+        await sender.send(7, 25, merging=True)
+    await assert_right(service, shop, sender.sent, START)
+
+
+@pytest.mark.parametrize("seed", range(3))
+async def test_ingesting_at_once_with_the_backfill(service: Service, shop: int, now: ManualClock, seed: int) -> None:
+    sender = Sender(service, shop, seed)
+    await sender.send(200, 30)
+
+    async def stream() -> None:
+        for _ in range(25):
+            await sender.send(6, 40, merging=True)
+
+    await apply_documents(service.pool, shop, [NEW], "test", START)
+    workers = [Worker(service.pool, Catalogs(), now) for _ in range(2)]
+    await asyncio.gather(stream(), *(warm(service, worker) for worker in workers))
+    for worker in workers:
+        await warm(service, worker)
+    await assert_right(service, shop, sender.sent, START)
+
+
+async def test_one_who_was_done_absorbs_one_who_was_not(service: Service, shop: int, now: ManualClock) -> None:
+    """The events of the absorbed one are of a kind nothing was kept of, and no later batch will come by."""
+
+    def opened(id: str, name: str, *aliases: Alias) -> Message:
+        return Message(
+            kind="track", message_id=id, aliases=aliases, occurred_at=START - 1, received_at=START, name=name
+        )
+
+    first, last = Alias(AliasKind.USER, "first"), Alias(AliasKind.ANONYMOUS, "last")
+    sent = [opened("m0", "other", first)]
+    sent += [opened(f"f{n}", "other", Alias(AliasKind.USER, f"filler{n}")) for n in range(5)]
+    sent += [opened("m1", "open", last)]
+    for one in sent:
+        await service.ingest.accept(shop, [one])
+    await apply_documents(service.pool, shop, [NEW], "test", START)
+    worker = Worker(service.pool, Catalogs(), now)
+    assert await worker.warm_up() == 1  # five profiles: `first` is done, `last` is not
+    sent.append(opened("m2", "other", first, last))
+    await service.ingest.accept(shop, [sent[-1]])
+    await warm(service, worker)
+    await assert_right(service, shop, sent, START)
+
+
+async def test_a_further_publish_while_warming(service: Service, shop: int, now: ManualClock) -> None:
+    sender = Sender(service, shop, 3)
+    await sender.send(150, 15)
+    await apply_documents(service.pool, shop, [{"traits": NEW["traits"]}], "test", START)
+    worker = Worker(service.pool, Catalogs(), now)
+    await worker.warm_up()
+    plan = await apply_documents(service.pool, shop, [NEW], "test", START)
+    await sender.send(20, 25, merging=True)
+    await warm(service, worker)
+    await catch_up(service, shop)
+    assert service.catalog(shop).revision == plan.revision
+    await assert_right(service, shop, sender.sent, START)
+
+
+async def test_time_passes_while_warming(service: Service, shop: int, now: ManualClock) -> None:
+    """Windows slide in both meanings at once, and the swap finds both up to date."""
+    sender = Sender(service, shop, 4)
+    await sender.send(150, 15)
+    await apply_documents(service.pool, shop, [NEW], "test", START)
+    worker = Worker(service.pool, Catalogs(), now)
+    await worker.warm_up()
+    now.now = START + DAY_MS + HOUR_MS
+    while await worker.wake_due():
+        pass
+    await warm(service, worker)
+    while await worker.wake_due():
+        pass
+    await assert_right(service, shop, sender.sent, now.now)
