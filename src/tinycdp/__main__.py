@@ -9,6 +9,7 @@ Source  docs/reference/cli.md documents every command; a test holds the two toge
 
 import argparse
 import asyncio
+import contextlib
 import json
 import logging
 import os
@@ -16,7 +17,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from tinycdp import settings as settings_module
 from tinycdp.errors import InvalidInput, TinyCDPError
@@ -107,6 +108,16 @@ def build_parser() -> argparse.ArgumentParser:
     apply = add("apply", run_apply, "make the environment's definitions those of the files, and print the plan", scoped)
     apply.add_argument("files", nargs="+", type=Path, metavar="FILE", help="definitions, JSON or YAML")
 
+    export = add("export", run_export_segment, "write who is in a segment to a file", None)
+    exports = export.add_subparsers(required=True, metavar="WHAT")
+    of_segment = exports.add_parser("segment", help="everyone in a segment, as of one instant", parents=[scoped])
+    of_segment.add_argument("key", help="the segment's key")
+    of_segment.add_argument("--output", type=Path, metavar="FILE", help="CSV, or JSON lines for a name in .jsonl")
+    of_segment.add_argument("--columns", metavar="NAMES", help="properties, separated by commas; all by default")
+    of_segment.add_argument("--traits", metavar="NAMES", default="", help="traits, separated by commas")
+    of_segment.add_argument("--raw", action="store_true", help="leave texts that spreadsheets run as formulas")
+    of_segment.set_defaults(command=run_export_segment)
+
     check = add("check", run_check, "check definitions without a database", None)
     check.add_argument("files", nargs="+", type=Path, metavar="FILE", help="definitions, JSON or YAML")
 
@@ -191,6 +202,27 @@ def run_apply(arguments: argparse.Namespace, settings: Settings) -> int:
         settings, lambda pool, environment: apply_documents(pool, environment, documents, "command line", clock.now())
     )
     print(plan)
+    return 0
+
+
+def run_export_segment(arguments: argparse.Namespace, settings: Settings) -> int:
+    from tinycdp.runtime.export import Wanted, named, write_segment
+    from tinycdp.runtime.times import iso
+
+    output: Path | None = arguments.output
+    wanted = Wanted(
+        segment=arguments.key,
+        form="jsonl" if output is not None and output.suffix == ".jsonl" else "csv",
+        columns=named(arguments.columns) if arguments.columns is not None else None,
+        traits=named(arguments.traits),
+        raw=arguments.raw,
+    )
+
+    with _output(output) as file:
+        export = _on_database(
+            settings, lambda pool, environment: write_segment(pool, environment, wanted, file.write, clock.now())
+        )
+    print(f"{export.people} people as of {iso(export.as_of)}", file=sys.stderr)
     return 0
 
 
@@ -290,6 +322,24 @@ def _on_database(settings: Settings, use: Callable[[Any, int], Any]) -> Any:
     with reachable(settings) as reached:
         assert reached.database_url
         return asyncio.run(run(reached.database_url))
+
+
+@contextlib.contextmanager
+def _output(path: Path | None) -> Iterator[BinaryIO]:
+    """Standard output, or a file that is there once it is whole: a failure leaves the one before as it was."""
+    if path is None:
+        yield sys.stdout.buffer
+        sys.stdout.buffer.flush()
+        return
+    part = path.with_name(path.name + ".part")
+    try:
+        with part.open("wb") as file:
+            yield file
+        part.replace(path)
+    except OSError as refused:
+        raise InvalidInput("FILE_UNWRITABLE", f"{path}: {refused.strerror}") from refused
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def _lines(files: Iterable[Path]) -> Iterator[str]:

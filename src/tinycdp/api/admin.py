@@ -9,12 +9,13 @@ from typing import Annotated, Any
 
 import msgspec
 from litestar import Request, Response, delete, get, post
-from litestar.params import Parameter
+from litestar.params import FromPath, QueryParameter
 
+from tinycdp.api.auth import Bearer
 from tinycdp.api.exchange import Limit, answer, read_as, read_json
 from tinycdp.errors import Conflict, InvalidInput, NotFound
 from tinycdp.model import MINUTE_MS
-from tinycdp.runtime.keys import Key, NewKey, create_key, list_keys, revoke_key
+from tinycdp.runtime.keys import NewKey, create_key, list_keys, revoke_key
 from tinycdp.runtime.service import Service
 from tinycdp.runtime.times import iso
 from tinycdp.runtime.workspace import Progress, progress_of
@@ -106,7 +107,7 @@ class Refusals(msgspec.Struct):
     tags=["Operation"],
     opt={"scope": "admin", "answer": Keys},
 )
-async def list_all_keys(request: Request[Any, Any, Any], key: Key) -> Response[bytes]:
+async def list_all_keys(request: Request[Any, Any, Any], key: Bearer) -> Response[bytes]:
     service: Service = request.app.state.service
     rows = await list_keys(service.pool, key.environment_id)
     return answer(
@@ -133,7 +134,7 @@ async def list_all_keys(request: Request[Any, Any, Any], key: Key) -> Response[b
     tags=["Operation"],
     opt={"scope": "admin", "body": KeyBody, "answer": NewKey},
 )
-async def create_new_key(request: Request[Any, Any, Any], key: Key) -> Response[bytes]:
+async def create_new_key(request: Request[Any, Any, Any], key: Bearer) -> Response[bytes]:
     service: Service = request.app.state.service
     wanted = read_as(await read_json(request), KeyBody)
     if not 0 < len(wanted.name.strip()) <= _NAME_LIMIT:
@@ -151,7 +152,7 @@ async def create_new_key(request: Request[Any, Any, Any], key: Key) -> Response[
     tags=["Operation"],
     opt={"scope": "admin"},
 )
-async def revoke_one_key(request: Request[Any, Any, Any], key: Key, id: int) -> None:
+async def revoke_one_key(request: Request[Any, Any, Any], key: Bearer, id: FromPath[int]) -> None:
     """Every process stops taking it within moments; this one at once."""
     service: Service = request.app.state.service
     if id == key.id:
@@ -169,7 +170,7 @@ async def revoke_one_key(request: Request[Any, Any, Any], key: Key, id: int) -> 
     tags=["Operation"],
     opt={"scope": "admin", "answer": Figures},
 )
-async def get_metrics(request: Request[Any, Any, Any], key: Key) -> Response[bytes]:
+async def get_metrics(request: Request[Any, Any, Any], key: Bearer) -> Response[bytes]:
     service: Service = request.app.state.service
     environment_id, now = key.environment_id, service.now()
     async with snapshot(service.pool) as connection:
@@ -217,8 +218,8 @@ async def get_metrics(request: Request[Any, Any, Any], key: Key) -> Response[byt
 )
 async def list_rejections(
     request: Request[Any, Any, Any],
-    key: Key,
-    before: Annotated[int, Parameter(ge=0, le=2**62, description="older than this one")] = 2**62,
+    key: Bearer,
+    before: Annotated[int, QueryParameter(ge=0, le=2**62, description="older than this one")] = 2**62,
     limit: Limit = 50,
 ) -> Response[bytes]:
     """They are kept for 30 days."""

@@ -12,10 +12,14 @@ from typing import Any
 
 from litestar import Request
 from litestar.connection import ASGIConnection
+from litestar.di import NamedDependency
 from litestar.handlers import BaseRouteHandler
 
 from tinycdp.errors import Forbidden, Unauthenticated
 from tinycdp.runtime.keys import Key, Keyring
+
+#: The key the guard let in, as a route asks for it: `key: Bearer`.
+Bearer = NamedDependency[Key]
 
 _FORMS = "send it as `Authorization: Bearer <key>`, as `X-API-Key`, or as the user name of Basic"
 

@@ -6,15 +6,18 @@ Laws    the same answer whichever way is taken: both end in decide_one and answe
 Source  docs/reference/decide.md
 """
 
+from collections.abc import Iterable
+from decimal import Decimal
 from typing import Annotated, Any
 from urllib.parse import unquote_plus
 
 import msgspec
 from litestar import Request, Response, get, post
-from litestar.params import Parameter
+from litestar.params import FromPath, FromQuery, QueryParameter
 from litestar.types import Scope
 
-from tinycdp.api.auth import text_of_header
+from tinycdp.api.auth import Bearer, text_of_header
+from tinycdp.api.exchange import read_as, read_json
 from tinycdp.engine.catalog import Catalog
 from tinycdp.engine.decide import Decision
 from tinycdp.errors import InvalidInput, NotFound, TinyCDPError
@@ -27,6 +30,8 @@ from tinycdp.runtime.times import iso
 
 #: How a request names a person; the first that is present counts.
 PERSON = ("userId", "profileId", "anonymousId", "deviceId", "externalId")
+
+_KEY_HEADERS = (b"authorization", b"x-api-key")
 
 _encode = msgspec.json.Encoder(decimal_format="number").encode
 
@@ -100,14 +105,14 @@ def answer_of(catalog: Catalog, decision: Decision, subject: Snapshot, user_id: 
 )
 async def decide(
     request: Request[Any, Any, Any],
-    key: Key,
-    flag: str,
-    user_id: Annotated[str | None, Parameter(query="userId")] = None,
-    profile_id: Annotated[str | None, Parameter(query="profileId")] = None,
-    anonymous_id: Annotated[str | None, Parameter(query="anonymousId")] = None,
-    device_id: Annotated[str | None, Parameter(query="deviceId")] = None,
-    external_id: Annotated[str | None, Parameter(query="externalId")] = None,
-    min_version: Annotated[int, Parameter(query="minVersion")] = 0,
+    key: Bearer,
+    flag: FromQuery[str],
+    user_id: Annotated[str | None, QueryParameter(name="userId")] = None,
+    profile_id: Annotated[str | None, QueryParameter(name="profileId")] = None,
+    anonymous_id: Annotated[str | None, QueryParameter(name="anonymousId")] = None,
+    device_id: Annotated[str | None, QueryParameter(name="deviceId")] = None,
+    external_id: Annotated[str | None, QueryParameter(name="externalId")] = None,
+    min_version: Annotated[int, QueryParameter(name="minVersion")] = 0,
 ) -> Response[bytes]:
     question = Question(user_id, profile_id, anonymous_id, device_id, external_id, [flag], {}, min_version)
     answers = await _answer(request.app.state.service, key, question)
@@ -124,12 +129,14 @@ async def decide(
     tags=["Decisions"],
     opt={
         "scope": "read",
+        "body": Question,
         "answer": Answers,
         "example": {"userId": "ada", "flags": ["premium"], "context": {"platform": "ios"}},
     },
 )
-async def decide_many(request: Request[Any, Any, Any], key: Key, data: Question) -> Response[bytes]:
-    return _json(await _answer(request.app.state.service, key, data))
+async def decide_many(request: Request[Any, Any, Any], key: Bearer) -> Response[bytes]:
+    question = read_as(await read_json(request), Question)
+    return _json(await _answer(request.app.state.service, key, question))
 
 
 async def _answer(service: Service, key: Key, question: Question) -> Answers:
@@ -171,6 +178,9 @@ class Evaluation(msgspec.Struct, rename="camel"):
     context: dict[str, Any] = {}
 
 
+_decode_evaluation = msgspec.json.Decoder(Evaluation, float_hook=Decimal).decode
+
+
 class Evaluated(msgspec.Struct, rename="camel"):
     """metadata holds revision, version, reasons, and where they apply rule and validUntil."""
 
@@ -194,7 +204,7 @@ class Evaluated(msgspec.Struct, rename="camel"):
         "example": {"context": {"targetingKey": "ada", "platform": "ios"}},
     },
 )
-async def evaluate(request: Request[Any, Any, Any], key: Key, flag: str) -> Response[bytes]:
+async def evaluate(request: Request[Any, Any, Any], key: Bearer, flag: FromPath[str]) -> Response[bytes]:
     """`context.targetingKey` is the user id; what else stands in `context` is what rules read."""
     service: Service = request.app.state.service
 
@@ -203,7 +213,7 @@ async def evaluate(request: Request[Any, Any, Any], key: Key, flag: str) -> Resp
 
     try:
         raw = await request.body()
-        context = msgspec.json.decode(raw, type=Evaluation).context if raw.strip() else {}
+        context = _decode_evaluation(raw).context if raw.strip() else {}
     except msgspec.ValidationError as wrong:
         return failure(400, "INVALID_CONTEXT", f"{wrong}.")
     except msgspec.DecodeError as wrong:
@@ -251,20 +261,13 @@ def _metadata(catalog: Catalog, decision: Decision, subject: Snapshot) -> dict[s
 def fast_lane(service: Service, scope: Scope) -> bytes | None:
     """The body of the answer to a GET /v1/decide that memory can give, None for whatever needs the ordinary route:
     a person not in memory, an odd query, a key that is wrong, a database that is away."""
-    text = None
-    for name, value in scope["headers"]:
-        if name == b"authorization":
-            text = text_of_header(value.decode("latin-1"))
-            break
-        if name == b"x-api-key":
-            text = value.decode("latin-1")
-    key = service.keyring.find(text) if text else None
+    key = _key_of(service, scope["headers"])
     if key is None or not key.may("read") or service.database_is_away:
         return None
     user_id, flag = _user_and_flag(scope["query_string"])
     if not user_id or not flag:
         return None
-    subject = service.decisions.at_hand(key.environment_id, Alias(AliasKind.USER, user_id), 0)
+    subject = service.snapshots.find(key.environment_id, AliasKind.USER, user_id)
     if subject is None:
         return None
     try:
@@ -274,6 +277,20 @@ def fast_lane(service: Service, scope: Scope) -> bytes | None:
         return None
     service.metrics.fast[decision.reason] += 1
     return _encode(answer_of(catalog, decision, subject, user_id, False))
+
+
+def _key_of(service: Service, headers: Iterable[tuple[bytes, bytes]]) -> Key | None:
+    """The key in the headers where they bring a usable one."""
+    for name, value in headers:
+        if name in _KEY_HEADERS:
+            known = service.keyring.remembered(value)
+            if known is None:
+                text = value.decode("latin-1")
+                known = service.keyring.find(text_of_header(text) if name == b"authorization" else text)
+                if known is not None:
+                    service.keyring.remember(value, known)
+            return known
+    return None
 
 
 def _user_and_flag(query: bytes) -> tuple[str, str]:

@@ -12,8 +12,9 @@ from typing import Annotated, Any
 import msgspec
 from litestar import Request, Response, delete, get, post, put
 from litestar.handlers import HTTPRouteHandler
-from litestar.params import Parameter
+from litestar.params import FromPath, HeaderParameter, QueryParameter
 
+from tinycdp.api.auth import Bearer
 from tinycdp.api.exchange import Limit, answer, read_as, read_json, readable
 from tinycdp.engine.catalog import Definition, InvalidDefinitions
 from tinycdp.engine.flags import read_flag
@@ -207,7 +208,7 @@ _ANSWERS: dict[Kind, tuple[type[Described], type[msgspec.Struct], type[msgspec.S
 }
 
 IfMatch = Annotated[
-    str | None, Parameter(header="If-Match", description="the version that shall be replaced, as ETag gave it")
+    str | None, HeaderParameter(name="If-Match", description="the version that shall be replaced, as ETag gave it")
 ]
 
 
@@ -223,7 +224,7 @@ def _routes(kind: Kind) -> list[HTTPRouteHandler]:
         opt={"scope": "admin", "answer": many},
         guards=[readable],
     )
-    async def list_all(request: Request[Any, Any, Any], key: Key) -> Response[bytes]:
+    async def list_all(request: Request[Any, Any, Any], key: Bearer) -> Response[bytes]:
         service: Service = request.app.state.service
         workspace = await _workspace(service, key)
         described = await _describe(service, workspace, workspace.of_kind(kind))
@@ -237,7 +238,7 @@ def _routes(kind: Kind) -> list[HTTPRouteHandler]:
         opt={"scope": "admin", "answer": one},
         guards=[readable],
     )
-    async def get_one(request: Request[Any, Any, Any], key: Key, name: str) -> Response[bytes]:
+    async def get_one(request: Request[Any, Any, Any], key: Bearer, name: FromPath[str]) -> Response[bytes]:
         found = await _one(request.app.state.service, key, kind, name)
         return answer(found, headers=_etag(found))
 
@@ -249,7 +250,7 @@ def _routes(kind: Kind) -> list[HTTPRouteHandler]:
         opt={"scope": "admin", "body": body, "answer": one},
         guards=[readable],
     )
-    async def create(request: Request[Any, Any, Any], key: Key) -> Response[bytes]:
+    async def create(request: Request[Any, Any, Any], key: Bearer) -> Response[bytes]:
         change = read_change(kind, await read_json(request))
         return await _save(request, key, kind, msgspec.structs.replace(change, expects=0))
 
@@ -262,7 +263,7 @@ def _routes(kind: Kind) -> list[HTTPRouteHandler]:
         guards=[readable],
     )
     async def replace(
-        request: Request[Any, Any, Any], key: Key, name: str, if_match: IfMatch = None
+        request: Request[Any, Any, Any], key: Bearer, name: FromPath[str], if_match: IfMatch = None
     ) -> Response[bytes]:
         document = await read_json(request)
         if document.setdefault("key", name) != name:
@@ -280,7 +281,9 @@ def _routes(kind: Kind) -> list[HTTPRouteHandler]:
         opt={"scope": "admin", "answer": Deleted},
         guards=[readable],
     )
-    async def remove(request: Request[Any, Any, Any], key: Key, name: str, if_match: IfMatch = None) -> Response[bytes]:
+    async def remove(
+        request: Request[Any, Any, Any], key: Bearer, name: FromPath[str], if_match: IfMatch = None
+    ) -> Response[bytes]:
         service: Service = request.app.state.service
         change = Change(kind=kind, key=name, document=None, expects=_version(if_match))
         plan = await _publish(service, key, change)
@@ -299,9 +302,9 @@ def _routes(kind: Kind) -> list[HTTPRouteHandler]:
 )
 async def list_members(
     request: Request[Any, Any, Any],
-    key: Key,
-    name: str,
-    after: Annotated[int, Parameter(ge=0, le=2**62, description="the last profile id of the page before")] = 0,
+    key: Bearer,
+    name: FromPath[str],
+    after: Annotated[int, QueryParameter(ge=0, le=2**62, description="the last profile id of the page before")] = 0,
     limit: Limit = 50,
 ) -> Response[bytes]:
     service: Service = request.app.state.service
@@ -338,7 +341,7 @@ async def list_members(
     tags=["Definitions"],
     opt={"scope": "admin", "body": Draft, "answer": Meaning},
 )
-async def validate(request: Request[Any, Any, Any], key: Key) -> Response[bytes]:
+async def validate(request: Request[Any, Any, Any], key: Bearer) -> Response[bytes]:
     """Answers 200 for an expression with errors too: `valid` is false, and `diagnostics` say why, with fixes."""
     draft = read_as(await read_json(request), Draft)
     if (draft.expression is None) == (draft.flag is None) or (draft.flag is not None) > (draft.kind == "flag"):
@@ -361,8 +364,8 @@ async def validate(request: Request[Any, Any, Any], key: Key) -> Response[bytes]
 )
 async def list_revisions(
     request: Request[Any, Any, Any],
-    key: Key,
-    before: Annotated[int, Parameter(ge=0, le=_LATEST, description="older than this revision")] = _LATEST,
+    key: Bearer,
+    before: Annotated[int, QueryParameter(ge=0, le=_LATEST, description="older than this revision")] = _LATEST,
     limit: Limit = 50,
 ) -> Response[bytes]:
     service: Service = request.app.state.service
@@ -382,7 +385,7 @@ async def list_revisions(
     tags=["Definitions"],
     opt={"scope": "admin", "answer": Backfills},
 )
-async def list_backfills(request: Request[Any, Any, Any], key: Key, limit: Limit = 20) -> Response[bytes]:
+async def list_backfills(request: Request[Any, Any, Any], key: Bearer, limit: Limit = 20) -> Response[bytes]:
     service: Service = request.app.state.service
     async with acquired(service.pool) as connection:
         rows = await store.list_backfills(connection, key.environment_id, limit)

@@ -12,7 +12,7 @@ import msgspec
 from litestar import Request, Response
 from litestar.connection import ASGIConnection
 from litestar.handlers import BaseRouteHandler
-from litestar.params import Parameter
+from litestar.params import QueryParameter
 
 from tinycdp.api.wire.body import BodyFault, decode_json, read_body
 from tinycdp.errors import InvalidInput
@@ -22,7 +22,7 @@ Struct = TypeVar("Struct", bound=msgspec.Struct)
 encode = msgspec.json.Encoder(decimal_format="number").encode
 
 MOST_ON_A_PAGE = 200
-Limit = Annotated[int, Parameter(ge=1, le=MOST_ON_A_PAGE, description="most entries on a page")]
+Limit = Annotated[int, QueryParameter(ge=1, le=MOST_ON_A_PAGE, description="most entries on a page")]
 
 
 async def read_json(request: Request[Any, Any, Any]) -> dict[str, Any]:

@@ -8,13 +8,13 @@ Source  docs/reference/admin.md "Export"
 from typing import Annotated, Any, get_args
 
 from litestar import Request, get
-from litestar.params import Parameter
+from litestar.params import PathParameter, QueryParameter
 from litestar.response import Stream
 
+from tinycdp.api.auth import Bearer
 from tinycdp.api.exchange import readable
 from tinycdp.errors import NotFound
-from tinycdp.runtime.export import Form, Wanted
-from tinycdp.runtime.keys import Key
+from tinycdp.runtime.export import Form, Wanted, named
 from tinycdp.runtime.service import Service
 from tinycdp.runtime.times import iso
 
@@ -31,13 +31,13 @@ _MEDIA: dict[Form, str] = {"csv": "text/csv; charset=utf-8", "jsonl": "applicati
 )
 async def export_segment(
     request: Request[Any, Any, Any],
-    key: Key,
-    file: Annotated[str, Parameter(description="the segment's key and .csv or .jsonl")],
+    key: Bearer,
+    file: Annotated[str, PathParameter(description="the segment's key and .csv or .jsonl")],
     columns: Annotated[
-        str | None, Parameter(description="properties, separated by commas; all of them where it is left out")
+        str | None, QueryParameter(description="properties, separated by commas; all of them where it is left out")
     ] = None,
-    traits: Annotated[str, Parameter(description="traits, separated by commas")] = "",
-    raw: Annotated[bool, Parameter(description="leave formulas as they are")] = False,
+    traits: Annotated[str, QueryParameter(description="traits, separated by commas")] = "",
+    raw: Annotated[bool, QueryParameter(description="leave formulas as they are")] = False,
 ) -> Stream:
     """All rows are of one instant; `X-As-Of` says which."""
     service: Service = request.app.state.service
@@ -48,8 +48,8 @@ async def export_segment(
     wanted = Wanted(
         segment=segment,
         form=form,
-        columns=_names(columns) if columns is not None else None,
-        traits=_names(traits),
+        columns=named(columns) if columns is not None else None,
+        traits=named(traits),
         raw=raw,
     )
     export, parts = await service.exports.stream(key.environment_id, wanted, service.now())
@@ -59,10 +59,6 @@ async def export_segment(
         "Cache-Control": "no-store",
     }
     return Stream(parts, media_type=_MEDIA[form], headers=headers)
-
-
-def _names(text: str) -> list[str]:
-    return [name for part in text.split(",") if (name := part.strip())]
 
 
 ROUTES = [export_segment]

@@ -12,7 +12,7 @@ from typing import Any, Literal, get_args
 
 import msgspec
 from litestar.handlers import HTTPRouteHandler
-from litestar.params import ParameterKwarg
+from litestar.params import HeaderParameter, ParameterKwarg
 from litestar.routes import BaseRoute, HTTPRoute
 from litestar.typing import FieldDefinition
 
@@ -113,16 +113,13 @@ def scope_of(handler: HTTPRouteHandler) -> str | None:
 
 
 def _structs(handler: HTTPRouteHandler) -> list[Any]:
-    data = handler.parsed_fn_signature.parameters.get("data")
-    returned = handler.parsed_return_field.annotation
-    found = [handler.opt.get("body"), handler.opt.get("answer"), data.annotation if data else None, returned]
+    found = [handler.opt.get("body"), handler.opt.get("answer"), handler.parsed_return_field.annotation]
     return [one for one in found if inspect.isclass(one) and issubclass(one, msgspec.Struct)]
 
 
 def _operation(route: HTTPRoute, handler: HTTPRouteHandler, schemas: Mapping[Any, Any]) -> dict[str, Any]:
     scope, opt = scope_of(handler), handler.opt
-    data = handler.parsed_fn_signature.parameters.get("data")
-    body = opt.get("body", data.annotation if data else None)
+    body = opt.get("body")
     found: dict[str, Any] = {
         "operationId": handler.operation_id or handler.handler_name,
         "summary": handler.summary or "",
@@ -148,14 +145,14 @@ def _operation(route: HTTPRoute, handler: HTTPRouteHandler, schemas: Mapping[Any
 def _parameters(route: HTTPRoute, handler: HTTPRouteHandler) -> list[dict[str, Any]]:
     found = []
     for name, field in handler.parsed_fn_signature.parameters.items():
-        if name in _GIVEN or name == "data":
+        if name in _GIVEN:
             continue
         kwarg = field.kwarg_definition if isinstance(field.kwarg_definition, ParameterKwarg) else ParameterKwarg()
-        where, sent = "query", kwarg.query or name
+        where, sent = "query", kwarg.name or name
         if name in route.path_parameters:
             where = "path"
-        elif kwarg.header:
-            where, sent = "header", kwarg.header
+        elif isinstance(kwarg, HeaderParameter):
+            where = "header"
         required = where == "path" or not field.has_default
         entry: dict[str, Any] = {"name": sent, "in": where, "required": required, "schema": _value(field, kwarg)}
         if kwarg.description:

@@ -10,8 +10,9 @@ from typing import Annotated, Any
 
 import msgspec
 from litestar import Request, Response, get
-from litestar.params import Parameter
+from litestar.params import FromPath, QueryParameter
 
+from tinycdp.api.auth import Bearer
 from tinycdp.api.exchange import Limit, answer, readable
 from tinycdp.api.wire.body import decode_json
 from tinycdp.errors import InvalidInput
@@ -23,8 +24,8 @@ from tinycdp.runtime.service import Service
 _EVENTS_ON_THE_PAGE = 50
 _TRANSITIONS_ON_THE_PAGE = 100
 
-By = Annotated[str | None, Parameter(description="kind of the id: userId, anonymousId, profileId, …")]
-Cursor = Annotated[str | None, Parameter(description="`next` of the page before")]
+By = Annotated[str | None, QueryParameter(description="kind of the id: userId, anonymousId, profileId, …")]
+Cursor = Annotated[str | None, QueryParameter(description="`next` of the page before")]
 
 
 class WholePerson(msgspec.Struct, rename="camel"):
@@ -43,7 +44,9 @@ class WholePerson(msgspec.Struct, rename="camel"):
     opt={"scope": "read", "answer": Person},
     guards=[readable],
 )
-async def get_profile(request: Request[Any, Any, Any], key: Key, id: str, by: By = None) -> Response[bytes]:
+async def get_profile(
+    request: Request[Any, Any, Any], key: Bearer, id: FromPath[str], by: By = None
+) -> Response[bytes]:
     return answer(await _person(request.app.state.service, key, id, by))
 
 
@@ -55,7 +58,7 @@ async def get_profile(request: Request[Any, Any, Any], key: Key, id: str, by: By
     opt={"scope": "admin", "answer": WholePerson},
     guards=[readable],
 )
-async def get_user(request: Request[Any, Any, Any], key: Key, id: str, by: By = None) -> Response[bytes]:
+async def get_user(request: Request[Any, Any, Any], key: Bearer, id: FromPath[str], by: By = None) -> Response[bytes]:
     service: Service = request.app.state.service
     person = await _person(service, key, id, by)
     events = await people.recent_of(service.pool, key.environment_id, int(person.id), _EVENTS_ON_THE_PAGE)
@@ -95,10 +98,10 @@ def _json_value(text: str) -> Any:
         return text
 
 
-Prefix = Annotated[str | None, Parameter(description="the beginning of any identifier")]
-PropertyName = Annotated[str | None, Parameter(query="property", description="the name of a property")]
+Prefix = Annotated[str | None, QueryParameter(description="the beginning of any identifier")]
+PropertyName = Annotated[str | None, QueryParameter(name="property", description="the name of a property")]
 PropertyValue = Annotated[
-    str | None, Parameter(description='its exact value, as JSON where it is JSON: 3 is a number, "3" a text')
+    str | None, QueryParameter(description='its exact value, as JSON where it is JSON: 3 is a number, "3" a text')
 ]
 
 
@@ -112,7 +115,7 @@ PropertyValue = Annotated[
 )
 async def search_profiles(
     request: Request[Any, Any, Any],
-    key: Key,
+    key: Bearer,
     q: Prefix = None,
     property_name: PropertyName = None,
     value: PropertyValue = None,
@@ -132,7 +135,7 @@ async def search_profiles(
 )
 async def search_users(
     request: Request[Any, Any, Any],
-    key: Key,
+    key: Bearer,
     q: Prefix = None,
     property_name: PropertyName = None,
     value: PropertyValue = None,
@@ -152,8 +155,8 @@ async def search_users(
 )
 async def get_journey(
     request: Request[Any, Any, Any],
-    key: Key,
-    id: str,
+    key: Bearer,
+    id: FromPath[str],
     by: By = None,
     cursor: Cursor = None,
     limit: Limit = 50,
@@ -172,8 +175,8 @@ async def get_journey(
 )
 async def list_recent_events(
     request: Request[Any, Any, Any],
-    key: Key,
-    event: Annotated[str | None, Parameter(description="only events of this name")] = None,
+    key: Bearer,
+    event: Annotated[str | None, QueryParameter(description="only events of this name")] = None,
     cursor: Cursor = None,
     limit: Limit = 50,
 ) -> Response[bytes]:

@@ -1,6 +1,7 @@
 """A segment's members as a file, however many there are.
 
-Shape   Exports.stream(…) settles who, what and as of when, and gives the file as it comes from a server-side cursor
+Shape   open_export(…) settles who, what and as of when; Export.parts() is the file as it comes from a server-side
+        cursor. Exports bounds how many run in a process; write_segment is for the command line
 Units   at most a thousand profiles are in memory at a time, whatever the size of the segment
 Laws    one snapshot of the database from the first row to the last: nobody stands in the file twice or is missing
         because they moved meanwhile. The connection is the export's own, so that no export keeps a message waiting; it
@@ -30,7 +31,7 @@ from tinycdp.runtime.people import evaluate, plain
 from tinycdp.runtime.times import iso
 from tinycdp.store import definitions as definition_store
 from tinycdp.store import messages, reads
-from tinycdp.store.pool import Connection, connect, frozen, reaching
+from tinycdp.store.pool import Connection, Pool, connect, frozen, reaching, snapshot
 
 Form = Literal["csv", "jsonl"]
 
@@ -58,7 +59,7 @@ class Wanted:
 
 
 class Export:
-    """One file in the making: memberships are true as of `as_of`."""
+    """One file in the making: memberships are true as of `as_of`. people counts those written so far."""
 
     def __init__(
         self,
@@ -75,6 +76,7 @@ class Export:
         self._columns = columns
         self._now = now
         self.as_of = as_of
+        self.people = 0
         self.name = f"{wanted.segment}.{wanted.form}"
 
     async def parts(self) -> AsyncIterator[bytes]:
@@ -90,6 +92,7 @@ class Export:
         with_state = bool(wanted.traits)
         members = reads.members(self._connection, catalog.environment_id, fingerprint, with_state=with_state)
         async for rows in members:
+            self.people += len(rows)
             yield b"".join(map(write, rows))
 
     def _csv(self) -> Callable[[messages.Row], bytes]:
@@ -163,7 +166,7 @@ class Exports:
             with reaching():
                 connection = await connect(self._dsn)
                 await frozen(connection).start()
-                yield await _prepare(connection, self._catalogs, environment_id, wanted, now)
+                yield await open_export(connection, self._catalogs, environment_id, wanted, now)
         finally:
             self.running -= 1
             if connection is not None:
@@ -171,9 +174,21 @@ class Exports:
                 connection.terminate()
 
 
-async def _prepare(
+async def write_segment(
+    pool: Pool, environment_id: int, wanted: Wanted, write: Callable[[bytes], object], now: Instant
+) -> Export:
+    """Write the whole file; the export that did it."""
+    async with snapshot(pool) as connection:
+        export = await open_export(connection, Catalogs(), environment_id, wanted, now)
+        async for part in export.parts():
+            write(part)
+    return export
+
+
+async def open_export(
     connection: Connection, catalogs: Catalogs, environment_id: int, wanted: Wanted, now: Instant
 ) -> Export:
+    """The export of what the connection's transaction sees."""
     environment = await definition_store.find_environment(connection, environment_id)
     catalog = await catalogs.at(connection, environment_id, environment["live_revision"], environment["head_revision"])
     name = ("segment", wanted.segment)
@@ -202,6 +217,11 @@ async def memberships_as_of(connection: Connection, environment_id: int, now: In
     yet to do."""
     due = await messages.next_due_at(connection, environment_id)
     return now if due is None or due > now else due
+
+
+def named(text: str) -> list[str]:
+    """The names in a list with commas."""
+    return [name for part in text.split(",") if (name := part.strip())]
 
 
 def _leading(row: messages.Row) -> Iterator[str | None]:

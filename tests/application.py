@@ -1,0 +1,113 @@
+"""The real application on a test's own database, in this process and loop.
+
+Shape   running(dsn) → Application: a client per key, the service behind it, warm() for what a worker would do
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+from litestar import Litestar
+
+from tinycdp.api.app import create_litestar
+from tinycdp.runtime import clock
+from tinycdp.runtime.catalogs import Catalogs
+from tinycdp.runtime.keys import create_key, environment_named
+from tinycdp.runtime.service import Service
+from tinycdp.runtime.startup import prepare
+from tinycdp.runtime.worker import Worker
+from tinycdp.settings import Settings
+
+KEYS = {scope: f"{scope}-key-of-the-tests" for scope in ("write", "read", "admin")}
+
+
+@dataclass
+class Application:
+    """admin, read, write send the key of that scope, nobody sends none, stranger is an admin of environment dev."""
+
+    service: Service
+    litestar: Litestar
+    admin: httpx.AsyncClient
+    read: httpx.AsyncClient
+    write: httpx.AsyncClient
+    nobody: httpx.AsyncClient
+    stranger: httpx.AsyncClient
+    environment_id: int
+
+    async def track(self, *events: dict[str, Any]) -> None:
+        answer = await self.write.post("/v1/batch", json={"batch": [{"type": "track", **event} for event in events]})
+        assert (answer.status_code, answer.json()["rejected"]) == (200, [])
+
+    async def define(self, kind: str, **document: Any) -> dict[str, Any]:
+        """Save a definition and let it go live."""
+        answer = await self.admin.post(f"/v1/admin/{kind}s", json=document)
+        assert answer.status_code == 201, answer.text
+        await self.warm()
+        found: dict[str, Any] = answer.json()
+        return found
+
+    async def warm(self) -> None:
+        """Do what a worker does for a revision that warms up, and know it."""
+        worker = Worker(self.service.pool, Catalogs(), self.service.now)
+        while await worker.warm_up():
+            pass
+        await self.service.catalogs.refresh(self.service.pool, self.environment_id)
+
+
+@asynccontextmanager
+async def running(dsn: str) -> AsyncIterator[Application]:
+    settings = Settings(
+        database_url=dsn,
+        bootstrap_write_key=KEYS["write"],
+        bootstrap_read_key=KEYS["read"],
+        bootstrap_admin_key=KEYS["admin"],
+    )
+    await prepare(settings, clock.now())
+    litestar = create_litestar(settings)
+
+    def client(key: str | None) -> httpx.AsyncClient:
+        return httpx.AsyncClient(
+            transport=httpx.ASGITransport(litestar),
+            base_url="http://test",
+            headers={"Authorization": f"Bearer {key}"} if key else {},
+        )
+
+    async with _alive(litestar):
+        service: Service = litestar.state.service
+        dev = await environment_named(service.pool, "dev")
+        foreign = await create_key(service.pool, dev, ["admin"], "stranger", clock.now())
+        await service.keyring.load()
+        yield Application(
+            service,
+            litestar,
+            *(client(KEYS[scope]) for scope in ("admin", "read", "write")),
+            client(None),
+            client(foreign.key),
+            await environment_named(service.pool, "prod"),
+        )
+
+
+@asynccontextmanager
+async def _alive(litestar: Litestar) -> AsyncIterator[None]:
+    """The application's lifespan in a task of its own: pytest sets a fixture up in one task and tears it down in
+    another, which a task group does not allow."""
+    started, stopping = asyncio.Event(), asyncio.Event()
+
+    async def live() -> None:
+        async with litestar.lifespan():
+            started.set()
+            await stopping.wait()
+
+    task = asyncio.create_task(live())
+    waiting = asyncio.create_task(started.wait())
+    await asyncio.wait({task, waiting}, return_when=asyncio.FIRST_COMPLETED)
+    try:
+        if waiting.done():
+            yield
+    finally:
+        waiting.cancel()
+        stopping.set()
+        await task
