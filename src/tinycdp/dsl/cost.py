@@ -14,9 +14,9 @@ from tinycdp.model import DAY_MS
 
 _KEPT_EVENTS = 256
 #: A kept event is an instant and an id, delta-coded; with a number or text behind it where one is aggregated.
-_ENTRY_BYTES = {Family.COUNT: 11, Family.NUMBER: 16, Family.VALUE: 26, Family.HISTOGRAM: 14, Family.TOP: 26}
-_TILE_BYTES = {Family.COUNT: 4, Family.NUMBER: 20, Family.VALUE: 26, Family.HISTOGRAM: 40, Family.TOP: 60}
-_FIXED_BYTES = {Family.DAYS: 52, Family.SPAN: 18, Family.UNIQUE: 14_000}
+_ENTRY_BYTES = {Family.COUNT: 11, Family.NUMBER: 16, Family.FIRST: 26, Family.HISTOGRAM: 14, Family.TOP: 26}
+_TILE_BYTES = {Family.COUNT: 4, Family.NUMBER: 20, Family.FIRST: 26, Family.HISTOGRAM: 40, Family.TOP: 60}
+_FIXED_BYTES = {Family.LAST: 60, Family.DAYS: 52, Family.SPAN: 18, Family.UNIQUE: 14_000}
 _LIFETIME_BYTES = 32
 _MINUTES_A_DAY = 1440.0
 

@@ -41,7 +41,8 @@ class Family(StrEnum):
 
     COUNT = "count"  # count, exists, rate
     NUMBER = "number"  # sum, avg, min, max
-    VALUE = "value"  # first, last
+    FIRST = "first"  # first
+    LAST = "last"  # last
     DAYS = "days"  # unique_days, streak_days
     SPAN = "span"  # first_at, last_at and the *_ago of an event
     UNIQUE = "unique"  # unique

@@ -56,7 +56,7 @@ def _aggregates() -> dict[str, AggregateShape]:
         "sum": AggregateShape("sum(amount, 30d)", "sum", Family.NUMBER, Type.NUMBER, takes=True),
         "unique": AggregateShape("unique(sku, 30d)", "unique", Family.UNIQUE, Type.NUMBER, takes=True, ranged=False),
         "first": AggregateShape(
-            "first(plan, 30d)", "first", Family.VALUE, None, takes=True, nullable=True, ranged=False
+            "first(plan, 30d)", "first", Family.FIRST, None, takes=True, nullable=True, ranged=False
         ),
         "top": AggregateShape("top(plan, 30d)", "top", Family.TOP, None, takes=True, nullable=True, ranged=False),
         "unique_days": AggregateShape("unique_days(14d)", "unique_days", Family.DAYS, Type.NUMBER, window="days"),
@@ -72,9 +72,9 @@ def _aggregates() -> dict[str, AggregateShape]:
         table[name] = AggregateShape(
             usage, "percentile", Family.HISTOGRAM, Type.NUMBER, takes=True, nullable=True, quantile=quantile
         )
-    for which in ("first", "last"):
+    for which, family in (("first", Family.FIRST), ("last", Family.LAST)):
         table[which] = AggregateShape(
-            f"{which}(plan, 30d)", which, Family.VALUE, None, takes=True, nullable=True, ranged=False
+            f"{which}(plan, 30d)", which, family, None, takes=True, nullable=True, ranged=False
         )
         instant = f"{which}_at"
         table[instant] = AggregateShape(instant, instant, Family.SPAN, Type.DATETIME, window="none", nullable=True)

@@ -26,7 +26,7 @@ from tinycdp.dsl.workspace import FlagSource, Source, check_workspace
 from tinycdp.engine import decide
 from tinycdp.engine.flags import Flag
 from tinycdp.engine.profile import Profile
-from tinycdp.engine.windows import Counts, DayMap, Extent, Numbers, Values, empty
+from tinycdp.engine.windows import Counts, DayMap, Extent, Firsts, Latest, Numbers, empty
 from tinycdp.errors import InvalidInput
 from tinycdp.model import NEVER, Message
 
@@ -103,7 +103,7 @@ class Kept:
             value = nanos(lookup(message.properties, self.spec.path))
             if value is None:
                 return
-        elif family is ir.Family.VALUE:
+        elif family in {ir.Family.FIRST, ir.Family.LAST}:
             value = coerce(lookup(message.properties, self.spec.path), ir.Type.DYN)
             if value is None or isinstance(value, dict | tuple) or (type(value) is str and len(value) > LONGEST_TEXT):
                 return
@@ -113,9 +113,11 @@ class Kept:
                 return  # the backfill will read this event with all the others
             state = profile.states[self.key] = empty(family)
         match state:
-            case Counts() | Numbers() | Values():
+            case Counts() | Numbers() | Firsts():
                 if len(state.tiles) != len(self.hops):
                     state.serve(self.hops)
+                state.add(message.occurred_at, message.message_id, value)
+            case Latest():
                 state.add(message.occurred_at, message.message_id, value)
             case DayMap():
                 state.add_day(calendar.day(message.occurred_at))

@@ -1,8 +1,8 @@
 """What is kept of a profile's events so that any rolling window over them can be answered.
 
-Shape   one state per aggregate: Counts (instants), Numbers and Values (instant, message id, value), DayMap, Extent.
-        The first three keep their newest KEEP entries one by one; older ones are folded into tiles, one set for each
-        tile width the definitions need, and into `dropped`, their sum since ever
+Shape   one state per aggregate: Counts (instants), Numbers and Firsts (instant, message id, value), Latest, DayMap,
+        Extent. Where a window is read, the first three keep their newest KEEP entries one by one; all older ones are
+        folded into tiles, one set for each width the windows need, and into `dropped`, their sum since ever
 Units   instants and widths in milliseconds; numbers in nanos; a window of length W at `now` is now − W < ts <= now
 Laws    a state is a function of the set of events added: order and grouping never matter, and
         merged(state(a), state(b)) == state(a ∪ b) for disjoint a and b (a message id counts once per environment).
@@ -84,7 +84,7 @@ class _Log:
         entry = (ts, message_id, value)
         last = not self.ts or ts > self.ts[-1]
         self._insert(len(self.ts) if last else self._position(entry), entry)
-        if len(self.ts) > KEEP:
+        if len(self.ts) > (KEEP if self.tiles else 0):
             self._drop(self._pop_oldest())
 
     def _drop(self, entry: Entry) -> None:
@@ -94,16 +94,18 @@ class _Log:
             tiles[start] = self._fold(tiles[start] if start in tiles else self._empty(), entry)
 
     def serve(self, hops: tuple[int, ...]) -> bool:
-        """Keep tiles of exactly these widths from now on.
+        """Keep tiles of exactly these widths from now on; without any, no window is read and no entry is kept.
 
         False where that is too late: events were dropped without them, and only the raw events can tell."""
-        for hop in self.tiles.keys() - set(hops):
-            del self.tiles[hop]
         missing = [hop for hop in hops if hop not in self.tiles]
         if missing and self.dropped != self._empty():
             return False
         for hop in missing:
             self.tiles[hop] = {}
+        for hop in self.tiles.keys() - set(hops):
+            del self.tiles[hop]
+        while self.ts and not self.tiles:
+            self._drop(self._pop_oldest())
         return True
 
     def absorb(self, other: Self) -> None:
@@ -292,12 +294,10 @@ class Numbers(_ValuedLog):
         return summary, min((at for at in moves if at > now), default=NEVER)
 
 
-class Values(_ValuedLog):
-    """Values of any type with their instants: serves first and last.
+class Firsts(_ValuedLog):
+    """Values of any type with their instants: serves first. A fold is the earliest entry of what was dropped."""
 
-    A fold is the earliest entry of what was dropped: nothing dropped can be the last."""
-
-    family = Family.VALUE
+    family = Family.FIRST
     __slots__ = ()
 
     def _empty(self) -> None:
@@ -309,36 +309,54 @@ class Values(_ValuedLog):
     def _join(self, left: Entry | None, right: Entry | None) -> Entry | None:
         if left is None or right is None:
             return left or right
-        return min(left, right, key=lambda entry: (entry[0], entry[1]))
-
-    def _entry(self, index: int) -> Entry:
-        return (self.ts[index], self.ids[index], self.values[index])
-
-    def last(self, window_ms: int | None, now: Instant) -> tuple[Entry | None, Instant]:
-        """The newest entry of the trailing window, None where it is empty."""
-        end = self._end(now)
-        arrives = self._arrives(end)
-        if not end:
-            return None, arrives
-        newest = self._entry(end - 1)
-        if window_ms is None:
-            return newest, arrives
-        leaves = newest[0] + window_ms
-        return (newest, min(leaves, arrives)) if leaves > now else (None, arrives)
+        return min(left, right, key=_moment)
 
     def first(self, window_ms: int | None, hop: int, now: Instant) -> tuple[Entry | None, Instant]:
         """The oldest entry of the trailing window, None where it is empty."""
-        if window_ms is None:
-            end = self._end(now)
-            oldest = self.dropped or (self._entry(0) if end else None)
-            return oldest, NEVER if oldest else self._arrives(end)
-        starts = self._tiles_in(window_ms, hop, now)
-        if starts:
+        if window_ms is None and self.dropped is not None:
+            return self.dropped, NEVER
+        starts = self._tiles_in(window_ms, hop, now) if window_ms is not None else []
+        if window_ms is not None and starts:
             return self.tiles[hop][starts[0]], starts[0] + hop + window_ms
-        index, end = self._span(window_ms, now)
+        index, end = self._span(window_ms, now) if window_ms is not None else (0, self._end(now))
         if index < end:
-            return self._entry(index), self.ts[index] + window_ms
+            oldest = (self.ts[index], self.ids[index], self.values[index])
+            return oldest, NEVER if window_ms is None else oldest[0] + window_ms
         return None, self._arrives(end)
+
+
+def _moment(entry: Entry) -> tuple[Instant, str]:
+    """What orders entries: the instant, then the message id."""
+    return entry[0], entry[1]
+
+
+class Latest:
+    """The newest value and its instant: serves last. Whatever the window, only the newest can be its last."""
+
+    family: ClassVar[Family] = Family.LAST
+    __slots__ = ("entry",)
+
+    def __init__(self) -> None:
+        self.entry: Entry | None = None
+
+    def add(self, ts: Instant, message_id: str, value: Any) -> None:
+        entry = (ts, message_id, value)
+        if self.entry is None or _moment(self.entry) < _moment(entry):
+            self.entry = entry
+
+    def absorb(self, other: "Latest") -> None:
+        if other.entry is not None:
+            self.add(*other.entry)
+
+    def serve(self, hops: tuple[int, ...]) -> bool:
+        return True
+
+    def last(self, window_ms: int | None, now: Instant) -> tuple[Entry | None, Instant]:
+        """The newest entry where the trailing window holds it, else None."""
+        if self.entry is None or window_ms is None:
+            return self.entry, NEVER
+        leaves = self.entry[0] + window_ms
+        return (self.entry, leaves) if leaves > now else (None, NEVER)
 
 
 class DayMap:
@@ -420,8 +438,10 @@ class Extent:
         return True
 
 
-State = Counts | Numbers | Values | DayMap | Extent
-_STATES: dict[str, type[State]] = {kind.family.value: kind for kind in (Counts, Numbers, Values, DayMap, Extent)}
+State = Counts | Numbers | Firsts | Latest | DayMap | Extent
+_STATES: dict[str, type[State]] = {
+    kind.family.value: kind for kind in (Counts, Numbers, Firsts, Latest, DayMap, Extent)
+}
 
 
 def empty(family: Family) -> State:
@@ -440,6 +460,8 @@ def pack(state: State) -> list[Any]:
             return [state.family.value, state.base, state.bits.to_bytes((state.bits.bit_length() + 7) // 8, "little")]
         case Extent():
             return [state.family.value, state.first, state.last]
+        case Latest():
+            return [state.family.value, state.entry and _pack_entry(state.entry)]
     ts = state.ts
     deltas = [ts[0], *map(sub, ts[1:], ts)] if ts else []
     if not state.tiles or state.dropped == state._empty():
@@ -450,7 +472,7 @@ def pack(state: State) -> list[Any]:
             for hop, kept in state.tiles.items()
         }
     match state:
-        case Values():
+        case Firsts():
             values = [_pack_value(value) for value in state.values]
             dropped = state.dropped and _pack_entry(state.dropped)
             tiles = {hop: {start: _pack_entry(entry) for start, entry in kept.items()} for hop, kept in tiles.items()}
@@ -472,10 +494,13 @@ def unpack(packed: list[Any]) -> State:
         case Extent():
             state.first, state.last = packed[1], packed[2]
             return state
+        case Latest():
+            state.entry = packed[1] and _unpack_entry(packed[1])
+            return state
     state.ts = list(accumulate(packed[1]))
     state.dropped, state.tiles = packed[2], packed[3]
     match state:
-        case Values():
+        case Firsts():
             state.ids, state.values = packed[4], [_unpack_value(value) for value in packed[5]]
             state.dropped = packed[2] and _unpack_entry(packed[2])
             state.tiles = {hop: {s: _unpack_entry(e) for s, e in kept.items()} for hop, kept in packed[3].items()}

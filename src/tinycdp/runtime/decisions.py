@@ -24,7 +24,7 @@ class Decisions:
 
     def at_hand(self, environment_id: int, alias: Alias, min_version: int) -> Snapshot | None:
         """The person's snapshot where memory has it, current and new enough."""
-        snapshot = self._snapshots.find(environment_id, alias)
+        snapshot = self._snapshots.find(environment_id, alias.kind, alias.value)
         return snapshot if snapshot is not None and snapshot.version >= min_version else None
 
     async def subject(
@@ -43,7 +43,7 @@ class Decisions:
                 pass
             else:
                 return loaded if loaded is not None else stranger(catalog, alias.value, now), False
-        if (snapshot := self._snapshots.find_stale(environment_id, alias)) is not None:
+        if (snapshot := self._snapshots.find_stale(environment_id, alias.kind, alias.value)) is not None:
             return snapshot, True
         raise Unavailable("DATABASE_AWAY", "The database cannot be reached, and this person is not known here.")
 

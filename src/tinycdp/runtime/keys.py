@@ -23,6 +23,7 @@ from tinycdp.store.pool import Pool, acquired, transaction
 SCOPES = ("write", "read", "admin")
 ORGANISATION, PROJECT, ENVIRONMENTS = "default", "default", ("prod", "dev")
 _PREFIX_LENGTH = 14
+_MOST_HEADERS = 10_000
 
 
 class Key(msgspec.Struct, frozen=True):
@@ -134,6 +135,7 @@ class Keyring:
         self._pool = pool
         self._keys: dict[bytes, Key] = {}
         self._recognised: dict[str, Key] = {}
+        self._headers: dict[bytes, Key] = {}
 
     async def load(self) -> None:
         async with acquired(self._pool) as connection:
@@ -143,6 +145,7 @@ class Keyring:
             for row in rows
         }
         self._recognised = {}
+        self._headers = {}
 
     def find(self, text: str) -> Key | None:
         """The key with this text. Hashing is remembered for keys that exist, so that memory stays bounded by them."""
@@ -150,3 +153,13 @@ class Keyring:
         if key is None and (key := self._keys.get(digest(text))) is not None:
             self._recognised[text] = key
         return key
+
+    def remembered(self, header: bytes) -> Key | None:
+        """The key that a header with these very bytes was last found to bring."""
+        return self._headers.get(header)
+
+    def remember(self, header: bytes, key: Key) -> None:
+        """Know these bytes again. Basic has room for a password, so one key may come in many forms: bounded."""
+        if len(self._headers) >= _MOST_HEADERS:
+            self._headers.clear()
+        self._headers[header] = key

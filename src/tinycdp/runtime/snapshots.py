@@ -4,7 +4,7 @@ Shape   find(environment, alias) is a dictionary look-up; load(…) reads Postgr
         the profile's state, and is recomputed in place when its clock runs out
 Laws    a snapshot older than news about its profile is never served, but where Postgres is away: then it is, marked
         stale. Nothing is remembered of people who do not exist
-Units   at most `size` snapshots and twice as many identifiers, the longest unused leave first
+Units   at most `size` identifiers are kept, each with its person's snapshot; the longest unused leave first
 Errors  Unavailable when Postgres is away and the profile is not known here
 """
 
@@ -19,9 +19,13 @@ from tinycdp.errors import Unavailable
 from tinycdp.model import Alias, Instant
 from tinycdp.runtime import profiles
 from tinycdp.store import reads
+from tinycdp.store.messages import Row
 from tinycdp.store.pool import Pool, acquired
 
 _Name = tuple[int, str, str]  # (environment id, alias kind, alias value)
+
+#: Digits of the greatest id that Postgres can hold, less one.
+_LONGEST_ID = 18
 
 
 class Snapshot(Subject):
@@ -31,7 +35,7 @@ class Snapshot(Subject):
 
     profile: Profile
     version: int
-    aliases: frozenset[str]
+    aliases: tuple[str, ...]
     epoch: int
 
     def bind(self, catalog: Catalog) -> None:
@@ -55,7 +59,7 @@ def snapshot_of(profile: Profile, catalog: Catalog, aliases: Sequence[str], now:
     )
     snapshot.profile = profile
     snapshot.version = profile.version
-    snapshot.aliases = frozenset(aliases)
+    snapshot.aliases = tuple(aliases)
     snapshot.unit = profile.bucketing_key
     snapshot.identifiers = frozenset(
         (str(profile.id), profile.bucketing_key, *(alias.partition(" ")[2] for alias in aliases))
@@ -73,28 +77,26 @@ def stranger(catalog: Catalog, unit: str | None, now: Instant) -> Snapshot:
 
 
 class Snapshots:
+    """Kept by identifier, so that finding one is a single look-up."""
+
     def __init__(self, pool: Pool, size: int) -> None:
         self._pool = pool
-        self._by_id: LRUCache[tuple[int, int], Snapshot] = LRUCache(size)
-        self._ids: LRUCache[_Name, int] = LRUCache(2 * size)
+        self._known = _Known(size)
         # The newest version heard of, so that a row read before the news is not kept after it.
         self._heard: LRUCache[tuple[int, int], int] = LRUCache(size)
         self._epoch = 1
         self.away = True
 
     def __len__(self) -> int:
-        return len(self._by_id)
+        return len(self._known)
 
     # News
 
     def changed(self, environment_id: int, version: int, profile_ids: Sequence[int]) -> None:
         """These profiles have a newer version: what is kept of them is dropped."""
         for id in profile_ids:
-            name = (environment_id, id)
-            self._heard[name] = version
-            known = self._by_id.get(name)
-            if known is not None and known.version < version:
-                del self._by_id[name]
+            self._heard[environment_id, id] = version
+            self._known.forget((environment_id, id), version)
 
     def lost(self) -> None:
         """News may be missed from now on; Postgres may be away."""
@@ -107,42 +109,69 @@ class Snapshots:
 
     # Reading
 
-    def find(self, environment_id: int, alias: Alias) -> Snapshot | None:
+    def find(self, environment_id: int, kind: str, value: str) -> Snapshot | None:
         """The current snapshot of a person, None where Postgres has to be asked."""
-        id = self._ids.get((environment_id, alias.kind, alias.value))
-        if id is None:
+        try:
+            snapshot = self._known[environment_id, kind, value]
+        except KeyError:
             return None
-        snapshot = self._by_id.get((environment_id, id))
-        if snapshot is None or snapshot.epoch != self._epoch or f"{alias.kind} {alias.value}" not in snapshot.aliases:
-            return None
-        return snapshot
+        return snapshot if snapshot.epoch == self._epoch else None
 
-    def find_stale(self, environment_id: int, alias: Alias) -> Snapshot | None:
+    def find_stale(self, environment_id: int, kind: str, value: str) -> Snapshot | None:
         """What was last known of a person."""
-        id = self._ids.get((environment_id, alias.kind, alias.value))
-        return None if id is None else self._by_id.get((environment_id, id))
+        return self._known.get((environment_id, kind, value))
 
     async def load(self, environment_id: int, alias: Alias, catalog: Catalog, now: Instant) -> Snapshot | None:
-        """The snapshot as Postgres has it, None for someone never seen. The kind "profileId" names a profile's own id."""
+        """The snapshot as Postgres has it, None for someone never seen. The kind "profileId" names a profile's id."""
         if self.away:
             raise Unavailable("DATABASE_AWAY", "The database cannot be reached, and this person is not known here.")
         while True:
             epoch = self._epoch
-            async with acquired(self._pool) as connection:
-                if alias.kind == "profileId":
-                    id = int(alias.value) if alias.value.isdecimal() and len(alias.value) < 19 else 0
-                    row = await reads.load_by_id(connection, environment_id, id)
-                else:
-                    row = await reads.load_by_alias(connection, environment_id, alias.kind, alias.value)
-            if row is None or row["merged_into"] is not None:
+            row = await self._read(environment_id, alias)
+            if row is None:
                 return None
             profile = profiles.from_row(row)
-            name = (environment_id, profile.id)
-            if self._heard.get(name, 0) <= profile.version and epoch == self._epoch:
+            if self._heard.get((environment_id, profile.id), 0) <= profile.version and epoch == self._epoch:
                 break
-        aliases = [*row["aliases"], f"profileId {profile.id}", f"{alias.kind} {alias.value}"]
-        snapshot = snapshot_of(profile, catalog, aliases, now)
+        snapshot = snapshot_of(profile, catalog, row["aliases"], now)
         snapshot.epoch = epoch
-        self._by_id[name] = snapshot
-        self._ids[environment_id, alias.kind, alias.value] = profile.id
+        self._known.keep((environment_id, alias.kind, alias.value), (environment_id, profile.id), snapshot)
         return snapshot
+
+    async def _read(self, environment_id: int, alias: Alias) -> Row | None:
+        async with acquired(self._pool) as connection:
+            if alias.kind != "profileId":
+                return await reads.load_by_alias(connection, environment_id, alias.kind, alias.value)
+            if not alias.value.isdecimal() or len(alias.value) > _LONGEST_ID:
+                return None
+            return await reads.load_by_id(connection, environment_id, int(alias.value))
+
+
+class _Known(LRUCache[_Name, Snapshot]):
+    """Snapshots by identifier, with the way back from a profile to the identifiers it is kept by."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__(size)
+        self._names: dict[tuple[int, int], list[_Name]] = {}
+
+    def keep(self, name: _Name, profile: tuple[int, int], snapshot: Snapshot) -> None:
+        if name not in self:
+            self._names.setdefault(profile, []).append(name)
+        self[name] = snapshot
+
+    def forget(self, profile: tuple[int, int], version: int) -> None:
+        """Drop what is older than a version."""
+        for name in [name for name in self._names.get(profile, ()) if self[name].version < version]:
+            self._unname(name, self.pop(name))
+
+    def popitem(self) -> tuple[_Name, Snapshot]:
+        name, snapshot = super().popitem()
+        self._unname(name, snapshot)
+        return name, snapshot
+
+    def _unname(self, name: _Name, snapshot: Snapshot) -> None:
+        profile = (name[0], snapshot.profile.id)
+        names = self._names[profile]
+        names.remove(name)
+        if not names:
+            del self._names[profile]

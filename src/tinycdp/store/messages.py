@@ -80,7 +80,7 @@ async def claim_profiles_to_warm(
 
 
 async def save_profiles(connection: Connection, environment_id: int, rows: Sequence[tuple[Any, ...]]) -> int:
-    """`rows` are (id, first seen, last seen, properties or None, state, recompute at, merged into). Gives the version."""
+    """`rows` are (id, first seen, last seen, properties or None, state, recompute at, merged into); the new version."""
     columns = list(map(list, zip(*rows, strict=True))) if rows else [[] for _ in range(7)]
     return await connection.fetchval(_SQL["save_profiles"], environment_id, *columns)
 
