@@ -16,7 +16,6 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
-from typing import cast
 
 from tinycdp.engine import recompute
 from tinycdp.engine.profile import Profile
@@ -30,9 +29,6 @@ from tinycdp.store import messages as store
 from tinycdp.store.pool import RETRY, UNSTORABLE, Connection, Pool, transaction
 
 log = logging.getLogger(__name__)
-
-#: Groups of one environment under way at once: while one waits for Postgres, the other computes.
-GROUPS_IN_FLIGHT = 2
 
 #: How often a group begins anew because another process crossed it, before its clients are asked to come again.
 TRIES = 8
@@ -85,7 +81,7 @@ class Ingest:
         self._batch = batch
         self._queue = queue
         self._lanes: dict[int, deque[_Request]] = {}
-        self._running: dict[int, set[asyncio.Task[None]]] = {}
+        self._running: dict[int, asyncio.Task[None]] = {}
         self.waiting = 0
 
     async def accept(
@@ -102,15 +98,14 @@ class Ingest:
         answer: asyncio.Future[Receipt] = asyncio.get_running_loop().create_future()
         self.waiting += size
         self._lanes.setdefault(environment_id, deque()).append(_Request(messages, rejections, api_key_id, answer))
-        running = self._running.setdefault(environment_id, set())
-        if len(running) < GROUPS_IN_FLIGHT:
-            running.add(asyncio.create_task(self._run(environment_id)))
+        if environment_id not in self._running:
+            self._running[environment_id] = asyncio.create_task(self._run(environment_id))
         return await answer
 
     async def drain(self) -> None:
         """Wait until everything accepted is answered."""
-        while tasks := [task for running in self._running.values() for task in running]:
-            await asyncio.wait(tasks)
+        while self._running:
+            await asyncio.wait(list(self._running.values()))
 
     async def _run(self, environment_id: int) -> None:
         lane = self._lanes[environment_id]
@@ -119,7 +114,7 @@ class Ingest:
                 await self._answer(environment_id, self._next_group(lane))
         finally:
             # Here and not in a callback: a request that comes in between would find a runner that has ended.
-            self._running[environment_id].discard(cast(asyncio.Task[None], asyncio.current_task()))
+            del self._running[environment_id]
 
     def _next_group(self, lane: deque[_Request]) -> list[_Request]:
         group, size = [lane.popleft()], 0
@@ -192,7 +187,8 @@ class Ingest:
             await store.reject_messages(connection, environment_id, request.api_key_id, self._clock(), rows)
         people = identity.People(connection, environment_id, catalog, self._clock())
         if not messages:
-            return counts, Committed(environment_id, 0, {}, {})
+            # Newer than the commit that took the originals, whose answer may have been lost on its way.
+            return counts, Committed(environment_id, await store.next_version(connection), {}, {})
         await identity.resolve(people, messages)
         await store.append_events(connection, [_event_row(environment_id, people, message) for message in messages])
         transitions = _apply_to_profiles(people, messages)

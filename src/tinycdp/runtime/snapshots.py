@@ -95,8 +95,10 @@ class Snapshots:
     def changed(self, environment_id: int, version: int, profile_ids: Sequence[int]) -> None:
         """These profiles have a newer version: what is kept of them is dropped."""
         for id in profile_ids:
-            self._heard[environment_id, id] = version
-            self._known.forget((environment_id, id), version)
+            name = (environment_id, id)
+            # Our own commits are heard of before the news of what came before them.
+            self._heard[name] = max(version, self._heard.get(name, 0))
+            self._known.forget(name, version)
 
     def lost(self) -> None:
         """News may be missed from now on; Postgres may be away."""
@@ -106,6 +108,7 @@ class Snapshots:
         """News arrives again; everything kept so far may have missed some."""
         self.away = False
         self._epoch += 1
+        self._heard.clear()  # a database that was restored may never reach those versions
 
     # Reading
 

@@ -85,6 +85,10 @@ async def save_profiles(connection: Connection, environment_id: int, rows: Seque
     return await connection.fetchval(_SQL["save_profiles"], environment_id, *columns)
 
 
+async def next_version(connection: Connection) -> int:
+    return await connection.fetchval(_SQL["next_version"])
+
+
 async def insert_profiles(
     connection: Connection, environment_id: int, version: int, rows: Sequence[tuple[Any, ...]]
 ) -> None:
