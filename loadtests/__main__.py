@@ -9,6 +9,7 @@ import platform
 import subprocess
 import tempfile
 import time
+from collections.abc import Awaitable
 from pathlib import Path
 
 import asyncpg
@@ -43,50 +44,66 @@ async def _measure(seconds: float, people: int, folder: Path, dsn: str) -> None:
     now = clock.now()
     copy = await _copy_yardstick(dsn, seconds)
     _line("bare COPY, batches of 100, one connection", f"{copy:>9,.0f} rows/s")
-    with servers.bare() as port:
-        plain = {}
+    with servers.bare() as (port, pid):
+        bare = _Meter(pid)
         for connections in (16, 64):
-            plain[connections] = await closed_loop(
-                port, itertools.repeat(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"), connections, seconds
-            )
-            _report(f"bare ASGI answer, {connections} connections", plain[connections])
+            loop = closed_loop(port, itertools.repeat(_BARE_REQUEST), connections, seconds)
+            await bare.measure(f"bare ASGI answer, {connections} connections", loop)
     with servers.ours(folder, dsn) as server:
         await _define(server)
         for body in workload.identifies(server.write, people):
             await closed_loop(server.port, iter([body]), 1, 0.001, warm_up=0.0)
-        batches = workload.batches(server.write, 100, people, now, 1, "batch")
-        ready = list(itertools.islice(batches, 1500))
-        ingest = await closed_loop(server.port, iter(ready), 8, seconds)
-        rate = ingest.per_second * 100
-        _report("ingest, batches of 100, 8 connections", ingest, f"{rate:>9,.0f} events/s · {rate / copy:.2f} of COPY")
+        meter = _Meter(server.pid)
+        ready = list(itertools.islice(workload.batches(server.write, 100, people, now, 1, "batch"), 2500))
+        name = "ingest, batches of 100, 32 connections"
+        ingest = await meter.measure(name, closed_loop(server.port, iter(ready), 32, seconds), per_answer=100)
+        _line("", f"{ingest.per_second * 100:>9,.0f} events/s, {ingest.per_second * 100 / copy:.2f} of COPY")
         ready = list(itertools.islice(workload.singles(server.write, people, now, 2, "single"), 60_000))
-        singles = await closed_loop(server.port, iter(ready), 64, seconds)
-        _report("ingest, single events, 64 connections", singles)
-        alone = await closed_loop(server.port, iter(ready[50_000:]), 1, seconds / 2)
-        _report("ingest, single events, 1 connection", alone)
-        for body in [b for n in range(people) if (b := _ask(server.read, n))]:
-            await _once(server.port, body)
+        for connections in (64, 1):
+            part = itertools.islice(ready, 50_000) if connections > 1 else iter(ready[50_000:])
+            loop = closed_loop(server.port, part, connections, seconds)
+            await meter.measure(f"ingest, single events, {connections} connections", loop)
+        await closed_loop(server.port, (_ask(server.read, n) for n in range(people)), 16, 60.0, warm_up=0.0)
         for connections in (1, 16, 64):
-            warm = await closed_loop(server.port, workload.decisions(server.read, people, 3), connections, seconds)
-            note = (
-                f" · {warm.per_second / plain[connections].per_second:.2f} of bare ASGI" if connections in plain else ""
-            )
-            _report(f"decide, warm, {connections} connections", warm, note)
-        mixed, decide = await asyncio.gather(
-            open_loop(server.port, workload.batches(server.write, 30, people, now, 4, "mixed"), 100, seconds),
-            open_loop(server.port, workload.decisions(server.read, people, 5), 2000, seconds, connections=16),
-        )
-        _report("ingest, 3,000 events/s in batches of 30", mixed)
-        _report("  decide beside it, 2,000/s on 16 connections", decide)
+            loop = closed_loop(server.port, workload.decisions(server.read, people, 3), connections, seconds)
+            name = f"decide, warm, {connections} connections"
+            warm = await meter.measure(name, loop)
+            if (plain := bare.outcomes.get(connections)) is not None:
+                cost, bare_cost = meter.cost[name], bare.cost[f"bare ASGI answer, {connections} connections"]
+                share = warm.per_second / plain.per_second
+                _line("", f"{share:>9.2f} of bare ASGI by rate, {bare_cost / cost:.2f} by processor time")
+        mixed = open_loop(server.port, workload.batches(server.write, 30, people, now, 4, "mixed"), 100, seconds)
+        beside = open_loop(server.port, workload.decisions(server.read, people, 5), 1000, seconds, connections=16)
+        for name, outcome in zip(_MIXED, await asyncio.gather(mixed, beside), strict=True):
+            _report(name, outcome)
     with servers.ours(folder, dsn) as server:
-        cold = await closed_loop(
-            server.port, iter([_ask(server.read, n) for n in range(people)]), 16, seconds, warm_up=0.0
-        )
-        _report("decide, cold (each person once), 16 connections", cold)
+        asked = iter([_ask(server.read, n) for n in range(people)])
+        loop = closed_loop(server.port, asked, 16, 60.0, warm_up=0.0)
+        await _Meter(server.pid).measure("decide, cold (each person once), 16 connections", loop)
 
 
-async def _once(port: int, body: bytes) -> None:
-    await closed_loop(port, iter([body]), 1, 5.0, warm_up=0.0)
+_BARE_REQUEST = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
+_MIXED = ("ingest, 3,000 events/s in batches of 30", "  decide beside it, 1,000/s on 16 connections")
+
+
+class _Meter:
+    """Measures a server from outside: rate, latency, and the processor time that one answer costs it.
+
+    The last hardly depends on what else the machine does, so it is the figure to compare between runs."""
+
+    def __init__(self, pid: int) -> None:
+        self._pid = pid
+        self.outcomes: dict[int, Outcome] = {}
+        self.cost: dict[str, float] = {}
+
+    async def measure(self, name: str, loop: Awaitable[Outcome], per_answer: int = 1) -> Outcome:
+        before = servers.cpu_seconds(self._pid)
+        outcome = await loop
+        spent = servers.cpu_seconds(self._pid) - before
+        self.cost[name] = spent * 1e6 / max(1, outcome.sent) / per_answer
+        self.outcomes[int(name.split()[-2])] = outcome
+        _report(name, outcome, f"{self.cost[name]:6.1f} µs of processor each")
+        return outcome
 
 
 def _ask(key: str, n: int) -> bytes:

@@ -17,6 +17,8 @@ class Outcome:
     seconds: float = 0.0
     latencies: list[float] = field(default_factory=list)
     statuses: dict[int, int] = field(default_factory=dict)
+    #: requests sent, those of the warm-up included
+    sent: int = 0
 
     @property
     def per_second(self) -> float:
@@ -89,10 +91,12 @@ async def closed_loop(
             if not open_connections:
                 done.set()
         else:
+            outcome.sent += 1
             connection.send(data, now)
 
     for _ in range(connections):
         _, connection = await loop.create_connection(lambda: _Connection(answered), "127.0.0.1", port)
+        outcome.sent += 1
         connection.send(next(requests), time.perf_counter())
     await asyncio.wait_for(done.wait(), warm_up + seconds + 30)
     # A finite workload may end before its time.

@@ -30,7 +30,7 @@ from tinycdp.runtime.definitions import apply_documents
 from tinycdp.runtime.postgres import EmbeddedPostgres
 from tinycdp.store.pool import open_pool
 
-#: segment → (its rule, the same question to a table purchases(customer, at, amount), with $1 now)
+#: segment → (its rule, the same question to a table purchases(customer, at, amount), with $1 for now)
 QUESTIONS = {
     "recency": (
         "events.purchase.last_days_ago < 90",
@@ -134,7 +134,7 @@ async def _hold_against_sql(server: servers.Ours, purchases: list[tuple[str, int
         print(f"{events} events stored, {len(purchases)} expected")
         same = events == len(purchases)
         for key, (rule, sql) in QUESTIONS.items():
-            expected = {row[0] for row in await connection.fetch(sql, clock.now())}
+            expected = {row[0] for row in await connection.fetch(sql.replace("$1", str(clock.now())))}
             found = await asyncio.to_thread(_members, server, key)
             verdict = "equal" if found == expected else f"{len(found ^ expected)} differ"
             print(f"{key:10} {len(found):6} members, SQL finds {len(expected):6}: {verdict}    {rule}")

@@ -26,6 +26,7 @@ class Ours:
     write: str
     read: str
     dsn: str
+    pid: int
 
 
 _KEYS = {scope: f"bench-{scope}-{secrets.token_hex(8)}" for scope in ("admin", "write", "read")}
@@ -37,6 +38,24 @@ def pin(core: int) -> None:
         os.sched_setaffinity(0, {CORES[core % len(CORES)]})
 
 
+def cpu_seconds(root: int) -> float:
+    """Processor time used so far by a process and all under it; NaN where there is no /proc."""
+    parents: dict[int, int] = {}
+    used: dict[int, float] = {}
+    tick = os.sysconf("SC_CLK_TCK")
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = stat.read_text().rpartition(")")[2].split()
+        except OSError:
+            continue  # it has ended
+        pid = int(stat.parent.name)
+        parents[pid], used[pid] = int(fields[1]), (int(fields[11]) + int(fields[12])) / tick
+    family = {root}
+    while grown := {pid for pid, parent in parents.items() if parent in family} - family:
+        family |= grown
+    return sum(used[pid] for pid in family if pid in used) if used else float("nan")
+
+
 def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -45,13 +64,13 @@ def free_port() -> int:
 
 
 @contextlib.contextmanager
-def bare(core: int = 0) -> Iterator[int]:
-    """A bare ASGI answer on granian, as our server runs it."""
+def bare(core: int = 0) -> Iterator[tuple[int, int]]:
+    """A bare ASGI answer on granian, as our server runs it: (port, pid)."""
     port = free_port()
     command = [sys.executable, "-m", "granian", "--interface", "asgi", "--port", str(port), "--no-ws"]
     command += ["--loop", "uvloop", "--workers", "1", "loadtests.bare:app"]
-    with _running(command, dict(os.environ), core, f"http://127.0.0.1:{port}/"):
-        yield port
+    with _running(command, dict(os.environ), core, f"http://127.0.0.1:{port}/") as pid:
+        yield port, pid
 
 
 @contextlib.contextmanager
@@ -68,12 +87,12 @@ def ours(data_dir: Path, dsn: str, *, core: int | None = 0, workers: int = 1) ->
         **{f"TINYCDP_BOOTSTRAP_{scope.upper()}_KEY": key for scope, key in keys.items()},
     }
     command = [sys.executable, "-m", "tinycdp", "serve"]
-    with _running(command, environ, core, f"http://127.0.0.1:{port}/v1/decide"):
-        yield Ours(port, keys["admin"], keys["write"], keys["read"], dsn)
+    with _running(command, environ, core, f"http://127.0.0.1:{port}/v1/decide") as pid:
+        yield Ours(port, keys["admin"], keys["write"], keys["read"], dsn, pid)
 
 
 @contextlib.contextmanager
-def _running(command: list[str], environ: dict[str, str], core: int | None, url: str) -> Iterator[None]:
+def _running(command: list[str], environ: dict[str, str], core: int | None, url: str) -> Iterator[int]:
     def prepare() -> None:
         if core is not None:
             pin(core)
@@ -81,7 +100,7 @@ def _running(command: list[str], environ: dict[str, str], core: int | None, url:
     process = subprocess.Popen(command, env=environ, preexec_fn=prepare, stdout=subprocess.DEVNULL)  # noqa: PLW1509
     try:
         _wait_for(url, process)
-        yield
+        yield process.pid
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait(30)
