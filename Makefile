@@ -7,7 +7,7 @@ PIP    := $(BIN)/pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup run test test-fast test-deep lint format bench lock clean
+.PHONY: help setup run test test-fast test-deep lint format bench schema lock clean
 
 help: ## List the tasks
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -40,6 +40,9 @@ format: $(VENV)/.dev ## Rewrite the code in the project's style
 
 bench: $(VENV)/.dev ## Measure, and compare with the numbers the project promises
 	@$(BIN)/python -m loadtests
+
+schema: $(VENV)/.dev ## Write migrations/schema.sql anew from the migrations
+	@UPDATE_SCHEMA=1 $(BIN)/pytest -q tests/integration/test_migrations.py -k make_the_schema
 
 lock: $(VENV)/.dev ## Resolve dependencies anew into requirements.lock and requirements-dev.lock
 	@$(BIN)/pip install --quiet --upgrade "pip>=25.1"

@@ -1,0 +1,423 @@
+-- The schema that the migrations make, for reading and for review. Written by `make schema`, never by hand.
+
+CREATE TABLE public.aliases (
+    environment_id integer NOT NULL,
+    kind text NOT NULL,
+    value text NOT NULL,
+    id bigint NOT NULL,
+    profile_id bigint NOT NULL,
+    owner_id bigint,
+    claim_strength smallint,
+    claimed_at timestamp with time zone,
+    claimed_by text,
+    created_at timestamp with time zone NOT NULL
+);
+
+ALTER TABLE public.aliases ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.aliases_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.api_keys (
+    environment_id integer NOT NULL,
+    id integer NOT NULL,
+    name text NOT NULL,
+    prefix text NOT NULL,
+    digest bytea NOT NULL,
+    scopes text[] NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    revoked_at timestamp with time zone,
+    CONSTRAINT a_key_has_a_scope CHECK ((cardinality(scopes) > 0))
+);
+
+ALTER TABLE public.api_keys ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.api_keys_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.backfills (
+    environment_id integer NOT NULL,
+    revision integer NOT NULL,
+    last_profile_id bigint NOT NULL,
+    at_profile_id bigint DEFAULT 0 NOT NULL,
+    total bigint NOT NULL,
+    done bigint DEFAULT 0 NOT NULL,
+    started_at timestamp with time zone NOT NULL,
+    finished_at timestamp with time zone
+);
+
+CREATE TABLE public.definition_versions (
+    environment_id integer NOT NULL,
+    definition_id integer NOT NULL,
+    version integer NOT NULL,
+    key text NOT NULL,
+    meaning integer NOT NULL,
+    document jsonb NOT NULL,
+    from_revision integer NOT NULL,
+    until_revision integer,
+    CONSTRAINT a_version_lives_forward CHECK ((until_revision > from_revision))
+);
+
+CREATE TABLE public.definitions (
+    environment_id integer NOT NULL,
+    id integer NOT NULL,
+    kind text NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    CONSTRAINT kind_is_known CHECK ((kind = ANY (ARRAY['trait'::text, 'segment'::text, 'flag'::text])))
+);
+
+ALTER TABLE public.definitions ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.definitions_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.environments (
+    id integer NOT NULL,
+    project_id integer NOT NULL,
+    key text NOT NULL,
+    zone text NOT NULL,
+    live_revision integer DEFAULT 0 NOT NULL,
+    head_revision integer DEFAULT 0 NOT NULL,
+    CONSTRAINT live_is_never_ahead_of_head CHECK ((live_revision <= head_revision))
+);
+
+ALTER TABLE public.environments ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.environments_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE SEQUENCE public.event_ids
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1;
+
+CREATE TABLE public.events (
+    environment_id integer NOT NULL,
+    id bigint DEFAULT nextval('public.event_ids'::regclass) NOT NULL,
+    alias_id bigint NOT NULL,
+    kind text NOT NULL,
+    name text NOT NULL,
+    message_id text NOT NULL,
+    occurred_at timestamp with time zone NOT NULL,
+    received_at timestamp with time zone NOT NULL,
+    original_at timestamp with time zone,
+    sent_at timestamp with time zone,
+    clamped boolean NOT NULL,
+    target text,
+    properties jsonb NOT NULL,
+    context jsonb NOT NULL
+)
+PARTITION BY RANGE (received_at);
+
+CREATE TABLE public.events_default (
+    environment_id integer CONSTRAINT events_environment_id_not_null NOT NULL,
+    id bigint DEFAULT nextval('public.event_ids'::regclass) CONSTRAINT events_id_not_null NOT NULL,
+    alias_id bigint CONSTRAINT events_alias_id_not_null NOT NULL,
+    kind text CONSTRAINT events_kind_not_null NOT NULL,
+    name text CONSTRAINT events_name_not_null NOT NULL,
+    message_id text CONSTRAINT events_message_id_not_null NOT NULL,
+    occurred_at timestamp with time zone CONSTRAINT events_occurred_at_not_null NOT NULL,
+    received_at timestamp with time zone CONSTRAINT events_received_at_not_null NOT NULL,
+    original_at timestamp with time zone,
+    sent_at timestamp with time zone,
+    clamped boolean CONSTRAINT events_clamped_not_null NOT NULL,
+    target text,
+    properties jsonb CONSTRAINT events_properties_not_null NOT NULL,
+    context jsonb CONSTRAINT events_context_not_null NOT NULL
+);
+
+CREATE TABLE public.memberships (
+    environment_id integer NOT NULL,
+    fingerprint bigint NOT NULL,
+    profile_id bigint NOT NULL,
+    entered_at timestamp with time zone NOT NULL
+);
+
+CREATE TABLE public.merges (
+    environment_id integer NOT NULL,
+    id bigint NOT NULL,
+    survivor_id bigint NOT NULL,
+    absorbed_id bigint NOT NULL,
+    message_id text NOT NULL,
+    merged_at timestamp with time zone NOT NULL,
+    alias_ids bigint[] NOT NULL,
+    survivor jsonb NOT NULL,
+    survivor_state bytea NOT NULL,
+    absorbed jsonb NOT NULL,
+    absorbed_state bytea NOT NULL,
+    undone_at timestamp with time zone
+);
+
+ALTER TABLE public.merges ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.merges_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.message_ids (
+    environment_id integer NOT NULL,
+    digest bytea NOT NULL
+);
+
+CREATE TABLE public.migrations (
+    name text NOT NULL,
+    digest text NOT NULL,
+    applied_at timestamp with time zone NOT NULL
+);
+
+CREATE TABLE public.organisations (
+    id integer NOT NULL,
+    key text NOT NULL,
+    name text NOT NULL
+);
+
+ALTER TABLE public.organisations ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.organisations_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE SEQUENCE public.profile_ids
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1;
+
+CREATE TABLE public.profiles (
+    environment_id integer NOT NULL,
+    id bigint NOT NULL,
+    bucketing_key text NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    first_seen_at timestamp with time zone,
+    last_seen_at timestamp with time zone,
+    properties jsonb NOT NULL,
+    state bytea NOT NULL,
+    version bigint NOT NULL,
+    recompute_at timestamp with time zone,
+    merged_into bigint
+)
+WITH (fillfactor='75');
+
+CREATE TABLE public.projects (
+    id integer NOT NULL,
+    organisation_id integer NOT NULL,
+    key text NOT NULL,
+    name text NOT NULL
+);
+
+ALTER TABLE public.projects ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.projects_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.refused_claims (
+    environment_id integer NOT NULL,
+    id bigint NOT NULL,
+    alias_id bigint NOT NULL,
+    kept_owner_id bigint NOT NULL,
+    other_owner_id bigint NOT NULL,
+    message_id text NOT NULL,
+    refused_at timestamp with time zone NOT NULL
+);
+
+ALTER TABLE public.refused_claims ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.refused_claims_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.rejected_messages (
+    environment_id integer NOT NULL,
+    id bigint NOT NULL,
+    api_key_id integer,
+    code text NOT NULL,
+    message text NOT NULL,
+    path text NOT NULL,
+    payload bytea NOT NULL,
+    received_at timestamp with time zone NOT NULL
+);
+
+ALTER TABLE public.rejected_messages ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.rejected_messages_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.revisions (
+    environment_id integer NOT NULL,
+    revision integer NOT NULL,
+    author text NOT NULL,
+    note text NOT NULL,
+    published_at timestamp with time zone NOT NULL,
+    live_at timestamp with time zone
+);
+
+CREATE TABLE public.transitions (
+    environment_id integer NOT NULL,
+    id bigint NOT NULL,
+    segment_id integer NOT NULL,
+    profile_id bigint NOT NULL,
+    entered boolean NOT NULL,
+    at timestamp with time zone NOT NULL,
+    recorded_at timestamp with time zone NOT NULL
+);
+
+ALTER TABLE public.transitions ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.transitions_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE SEQUENCE public.versions
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1;
+
+ALTER TABLE ONLY public.events ATTACH PARTITION public.events_default DEFAULT;
+
+ALTER TABLE ONLY public.aliases
+    ADD CONSTRAINT aliases_environment_id_id_key UNIQUE (environment_id, id);
+
+ALTER TABLE ONLY public.aliases
+    ADD CONSTRAINT aliases_pkey PRIMARY KEY (environment_id, kind, value);
+
+ALTER TABLE ONLY public.api_keys
+    ADD CONSTRAINT api_keys_digest_key UNIQUE (digest);
+
+ALTER TABLE ONLY public.api_keys
+    ADD CONSTRAINT api_keys_pkey PRIMARY KEY (environment_id, id);
+
+ALTER TABLE ONLY public.backfills
+    ADD CONSTRAINT backfills_pkey PRIMARY KEY (environment_id, revision);
+
+ALTER TABLE ONLY public.definition_versions
+    ADD CONSTRAINT definition_versions_pkey PRIMARY KEY (environment_id, definition_id, version);
+
+ALTER TABLE ONLY public.definitions
+    ADD CONSTRAINT definitions_pkey PRIMARY KEY (environment_id, id);
+
+ALTER TABLE ONLY public.environments
+    ADD CONSTRAINT environments_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.environments
+    ADD CONSTRAINT environments_project_id_key_key UNIQUE (project_id, key);
+
+ALTER TABLE ONLY public.memberships
+    ADD CONSTRAINT memberships_pkey PRIMARY KEY (environment_id, fingerprint, profile_id);
+
+ALTER TABLE ONLY public.merges
+    ADD CONSTRAINT merges_pkey PRIMARY KEY (environment_id, id);
+
+ALTER TABLE ONLY public.message_ids
+    ADD CONSTRAINT message_ids_pkey PRIMARY KEY (environment_id, digest);
+
+ALTER TABLE ONLY public.migrations
+    ADD CONSTRAINT migrations_pkey PRIMARY KEY (name);
+
+ALTER TABLE ONLY public.organisations
+    ADD CONSTRAINT organisations_key_key UNIQUE (key);
+
+ALTER TABLE ONLY public.organisations
+    ADD CONSTRAINT organisations_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.profiles
+    ADD CONSTRAINT profiles_pkey PRIMARY KEY (environment_id, id);
+
+ALTER TABLE ONLY public.projects
+    ADD CONSTRAINT projects_organisation_id_key_key UNIQUE (organisation_id, key);
+
+ALTER TABLE ONLY public.projects
+    ADD CONSTRAINT projects_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.refused_claims
+    ADD CONSTRAINT refused_claims_environment_id_alias_id_kept_owner_id_other__key UNIQUE (environment_id, alias_id, kept_owner_id, other_owner_id);
+
+ALTER TABLE ONLY public.refused_claims
+    ADD CONSTRAINT refused_claims_pkey PRIMARY KEY (environment_id, id);
+
+ALTER TABLE ONLY public.rejected_messages
+    ADD CONSTRAINT rejected_messages_pkey PRIMARY KEY (environment_id, id);
+
+ALTER TABLE ONLY public.revisions
+    ADD CONSTRAINT revisions_pkey PRIMARY KEY (environment_id, revision);
+
+ALTER TABLE ONLY public.transitions
+    ADD CONSTRAINT transitions_pkey PRIMARY KEY (environment_id, id);
+
+CREATE INDEX aliases_of_profile ON public.aliases USING btree (environment_id, profile_id);
+
+CREATE INDEX aliases_values ON public.aliases USING btree (environment_id, value text_pattern_ops);
+
+CREATE INDEX events_of_alias ON ONLY public.events USING btree (environment_id, alias_id, occurred_at);
+
+CREATE INDEX events_default_environment_id_alias_id_occurred_at_idx ON public.events_default USING btree (environment_id, alias_id, occurred_at);
+
+CREATE INDEX events_in_order ON ONLY public.events USING btree (environment_id, id);
+
+CREATE INDEX events_default_environment_id_id_idx ON public.events_default USING btree (environment_id, id);
+
+CREATE INDEX merges_of_survivor ON public.merges USING btree (environment_id, survivor_id);
+
+CREATE UNIQUE INDEX one_current_version ON public.definition_versions USING btree (environment_id, definition_id) WHERE (until_revision IS NULL);
+
+CREATE INDEX profiles_due ON public.profiles USING btree (environment_id, recompute_at) WHERE (recompute_at IS NOT NULL);
+
+CREATE INDEX profiles_properties ON public.profiles USING gin (properties jsonb_path_ops);
+
+CREATE INDEX transitions_of_profile ON public.transitions USING btree (environment_id, profile_id, id);
+
+ALTER INDEX public.events_of_alias ATTACH PARTITION public.events_default_environment_id_alias_id_occurred_at_idx;
+
+ALTER INDEX public.events_in_order ATTACH PARTITION public.events_default_environment_id_id_idx;
+
+ALTER TABLE ONLY public.api_keys
+    ADD CONSTRAINT api_keys_environment_id_fkey FOREIGN KEY (environment_id) REFERENCES public.environments(id);
+
+ALTER TABLE ONLY public.definition_versions
+    ADD CONSTRAINT definition_versions_environment_id_definition_id_fkey FOREIGN KEY (environment_id, definition_id) REFERENCES public.definitions(environment_id, id);
+
+ALTER TABLE ONLY public.environments
+    ADD CONSTRAINT environments_project_id_fkey FOREIGN KEY (project_id) REFERENCES public.projects(id);
+
+ALTER TABLE ONLY public.projects
+    ADD CONSTRAINT projects_organisation_id_fkey FOREIGN KEY (organisation_id) REFERENCES public.organisations(id);
