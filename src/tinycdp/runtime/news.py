@@ -79,7 +79,9 @@ class Listener:
         while True:
             try:
                 connection = await connect(self._dsn)
-            except Unavailable:
+            except Exception as trouble:  # a password that changes, a server that starts: to be tried until it works
+                if not isinstance(trouble, Unavailable):
+                    log.warning("listening cannot begin: %s", trouble)
                 await asyncio.sleep(_PAUSE_SECONDS)
                 continue
             self._ended.clear()
