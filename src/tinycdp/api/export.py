@@ -9,16 +9,31 @@ from typing import Annotated, Any, get_args
 
 from litestar import Request, get
 from litestar.params import PathParameter, QueryParameter
-from litestar.response import Stream
+from litestar.response.streaming import ASGIStreamingResponse
+from litestar.types import Receive, Scope, Send
 
 from tinycdp.api.auth import Bearer
 from tinycdp.api.exchange import readable
 from tinycdp.errors import NotFound
-from tinycdp.runtime.export import Form, Wanted, named
+from tinycdp.runtime.export import Export, Form, Wanted, named
 from tinycdp.runtime.service import Service
 from tinycdp.runtime.times import iso
 
-_MEDIA: dict[Form, str] = {"csv": "text/csv; charset=utf-8", "jsonl": "application/jsonl"}
+_MEDIA: dict[Form, str] = {"csv": "text/csv", "jsonl": "application/jsonl"}
+
+
+class _File(ASGIStreamingResponse):
+    """The export as it comes; closed when it is sent, when its reader goes away, and when anything fails."""
+
+    def __init__(self, export: Export, media_type: str, headers: dict[str, str]) -> None:
+        super().__init__(iterator=export.parts(), media_type=media_type, headers=headers)
+        self._export = export
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._export.close()
 
 
 @get(
@@ -38,7 +53,7 @@ async def export_segment(
     ] = None,
     traits: Annotated[str, QueryParameter(description="traits, separated by commas")] = "",
     raw: Annotated[bool, QueryParameter(description="leave formulas as they are")] = False,
-) -> Stream:
+) -> _File:
     """All rows are of one instant; `X-As-Of` says which."""
     service: Service = request.app.state.service
     segment, _, ending = file.rpartition(".")
@@ -52,13 +67,13 @@ async def export_segment(
         traits=named(traits),
         raw=raw,
     )
-    export, parts = await service.exports.stream(key.environment_id, wanted, service.now())
+    export = await service.exports.open(key.environment_id, wanted, service.now())
     headers = {
         "Content-Disposition": f'attachment; filename="{export.name}"',
         "X-As-Of": iso(export.as_of),
         "Cache-Control": "no-store",
     }
-    return Stream(parts, media_type=_MEDIA[form], headers=headers)
+    return _File(export, media_type=_MEDIA[form], headers=headers)
 
 
 ROUTES = [export_segment]

@@ -14,8 +14,7 @@ Source  docs/reference/admin.md "Export"
 
 import csv
 import io
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
-from contextlib import aclosing
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Literal
@@ -77,6 +76,7 @@ class Export:
         self._now = now
         self.as_of = as_of
         self.people = 0
+        self.release: Callable[[], None] | None = None
         self.name = f"{wanted.segment}.{wanted.form}"
 
     async def parts(self) -> AsyncIterator[bytes]:
@@ -91,9 +91,16 @@ class Export:
         fingerprint = catalog.live.fingerprints["segment", wanted.segment]
         with_state = bool(wanted.traits)
         members = reads.members(self._connection, catalog.environment_id, fingerprint, with_state=with_state)
-        async for rows in members:
-            self.people += len(rows)
-            yield b"".join(map(write, rows))
+        with reaching():
+            async for rows in members:
+                self.people += len(rows)
+                yield b"".join(map(write, rows))
+
+    def close(self) -> None:
+        """Let go of the connection, wherever the file stands. Closing again does nothing."""
+        release, self.release = self.release, None
+        if release is not None:
+            release()
 
     def _csv(self) -> Callable[[messages.Row], bytes]:
         buffer = io.StringIO(newline="")
@@ -141,21 +148,9 @@ class Exports:
         self._catalogs = catalogs
         self.running = 0
 
-    async def stream(self, environment_id: int, wanted: Wanted, now: Instant) -> tuple[Export, AsyncIterator[bytes]]:
-        """The export and its file. What can go wrong before the first byte is raised here."""
-        opened = self._open(environment_id, wanted, now)
-        export = await anext(opened)
-
-        async def parts() -> AsyncIterator[bytes]:
-            # A reader that goes away closes this generator, or drops it: either ends `opened` with it.
-            async with aclosing(opened):
-                async for part in export.parts():
-                    yield part
-
-        return export, parts()
-
-    async def _open(self, environment_id: int, wanted: Wanted, now: Instant) -> AsyncGenerator[Export, None]:
-        """The one export, open until the generator is closed."""
+    async def open(self, environment_id: int, wanted: Wanted, now: Instant) -> Export:
+        """An export on a connection of its own, for the caller to close. What can go wrong before the first byte is
+        raised here."""
         if self.running >= AT_ONCE:
             raise Overloaded(
                 "EXPORTS_BUSY", f"{AT_ONCE} exports are running here; try again shortly.", retry_after_seconds=10
@@ -166,12 +161,18 @@ class Exports:
             with reaching():
                 connection = await connect(self._dsn)
                 await frozen(connection).start()
-                yield await open_export(connection, self._catalogs, environment_id, wanted, now)
-        finally:
-            self.running -= 1
-            if connection is not None:
-                # There is nothing to commit, and what was not read is not waited for.
-                connection.terminate()
+                export = await open_export(connection, self._catalogs, environment_id, wanted, now)
+        except BaseException:
+            self._release(connection)
+            raise
+        export.release = lambda: self._release(connection)
+        return export
+
+    def _release(self, connection: Any) -> None:
+        self.running -= 1
+        if connection is not None:
+            # There is nothing to commit, and what was not read is not waited for.
+            connection.terminate()
 
 
 async def write_segment(
