@@ -192,8 +192,9 @@ async def _lock(people: People, found: list[Alias]) -> None:
         people.profiles[row["id"]] = profiles.from_row(row)
     if not people.profiles.keys() >= set(ids):
         raise Restart
-    # Whoever held the locks may have claimed or moved an alias since it was read.
-    pairs = [(alias.kind, alias.value) for alias in found]
+    # Whoever held the locks may have claimed or moved an alias since it was read. A user id only ever moves with its
+    # whole profile, which the lock has shown.
+    pairs = [(alias.kind, alias.value) for alias in found if alias.kind != AliasKind.USER]
     for row in await store.resolve_aliases(people.connection, people.environment_id, pairs) if pairs else ():
         if _row(row) != people.aliases[Alias(row["kind"], row["value"])]:
             raise Restart
