@@ -1,0 +1,147 @@
+"""What is documented exists, and what exists is documented."""
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tinycdp.dsl.workspace import check_workspace
+from tinycdp.engine.catalog import Definition, sources
+from tinycdp.engine.flags import read_flag
+
+ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs"
+PAGES = sorted([*ROOT.glob("*.md"), *DOCS.rglob("*.md"), *(ROOT / "dsl").rglob("*.md")])
+DECISIONS = sorted((DOCS / "decisions").glob("*.md"))
+
+_FENCE = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+_LINK = re.compile(r"\]\(([^)\s]+)\)")
+_ERRORS = {
+    "TinyCDPError",
+    "InvalidInput",
+    "TooLarge",
+    "Unauthenticated",
+    "Forbidden",
+    "NotFound",
+    "Conflict",
+    "Retryable",
+    "Overloaded",
+    "Unavailable",
+}
+
+
+def _name(page: Path) -> str:
+    return str(page.relative_to(ROOT))
+
+
+def _prose(page: Path) -> str:
+    return _FENCE.sub("", page.read_text())
+
+
+def _anchors(page: Path) -> set[str]:
+    """The headings of a page as addresses, by the rule of the usual renderers."""
+    headings = re.findall(r"^#+ (.+)$", _prose(page), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=_name)
+def test_links_lead_somewhere(page: Path) -> None:
+    for link in _LINK.findall(_prose(page)):
+        if re.match(r"\w+:", link):
+            continue
+        path, _, anchor = link.partition("#")
+        target = (page.parent / path).resolve() if path else page
+        assert target.exists(), link
+        assert not anchor or anchor in _anchors(target), link
+
+
+def test_every_page_can_be_reached_from_the_index() -> None:
+    index = (DOCS / "README.md").read_text()
+    pages = {str(page.relative_to(DOCS)) for page in DOCS.rglob("*.md")} - {"README.md"}
+    assert pages == {link for link in _LINK.findall(index) if link in pages}
+
+
+@pytest.mark.parametrize("page", DECISIONS, ids=_name)
+def test_a_decision_has_its_five_parts(page: Path) -> None:
+    text = page.read_text()
+    assert text.startswith(f"# {int(page.name[:4])}. ")
+    parts = re.findall(r"^(Status|## [A-Z].*?)(?:: .+)?$", text, re.MULTILINE)
+    required = ["Status", "## Context", "## Options refused", "## Choice", "## Consequences"]
+    assert [part for part in parts if part in required] == required
+
+
+def test_decisions_are_numbered_without_a_gap() -> None:
+    assert [int(page.name[:4]) for page in DECISIONS] == list(range(1, len(DECISIONS) + 1))
+
+
+@pytest.mark.parametrize("module", sorted((ROOT / "src").rglob("*.py")), ids=_name)
+def test_what_the_code_names_as_its_source_exists(module: Path) -> None:
+    text = ast.get_docstring(ast.parse(module.read_text())) or ""
+    for path in re.findall(r"\b((?:docs|dsl|tests)/[\w./-]+\w)", text):
+        assert (ROOT / path).exists(), path
+
+
+def test_what_the_architecture_names_as_its_proof_exists() -> None:
+    named = re.findall(r"`((?:tests|dsl)/[\w./]+)`", (DOCS / "architecture.md").read_text())
+    assert named
+    assert [path for path in named if not (ROOT / path).exists()] == []
+
+
+def _codes_in(module: Path) -> Iterator[str]:
+    """The codes a module raises: the first argument of our errors, where it is literal."""
+    for node in ast.walk(ast.parse(module.read_text())):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in _ERRORS and node.args:
+            first = node.args[0]
+            if isinstance(first, ast.Constant) and isinstance(first.value, str):
+                yield first.value
+
+
+def test_every_error_code_is_explained() -> None:
+    used = {code for module in (ROOT / "src").rglob("*.py") for code in _codes_in(module)}
+    explained = set(re.findall(r"`([A-Z][A-Z_0-9]+)`", (DOCS / "reference" / "errors.md").read_text()))
+    assert len(used) > 20
+    assert sorted(used - explained) == []
+
+
+def test_every_error_code_that_is_explained_exists() -> None:
+    rows = [line.split("|")[1] for line in (DOCS / "reference" / "errors.md").read_text().splitlines() if "|" in line]
+    explained = {code for row in rows for code in re.findall(r"`([A-Z][A-Z_0-9]+)`", row)}
+    source = "\n".join(module.read_text() for module in (ROOT / "src").rglob("*.py"))
+    assert explained
+    assert sorted(code for code in explained if not re.search(rf"\b{code}\b", source)) == []
+
+
+def _definitions() -> list[tuple[str, str]]:
+    """The YAML blocks of all pages that hold definitions, each with the page it stands on."""
+    return [
+        (f"{_name(page)}:{n}", block)
+        for page in PAGES
+        for n, (language, block) in enumerate(_FENCE.findall(page.read_text()))
+        if language == "yaml"
+    ]
+
+
+@pytest.mark.parametrize(("place", "block"), _definitions(), ids=lambda value: value if "\n" not in value else "")
+def test_definitions_in_the_documentation_are_right(place: str, block: str) -> None:
+    """Beside the example workspace's, which the pages refer to."""
+    documents = [yaml.safe_load((ROOT / "dsl" / "examples" / "shop.yaml").read_text()), yaml.safe_load(block)]
+    found: dict[tuple[str, str], Definition] = {}
+    for document in documents:
+        for kind, field in (("trait", "expression"), ("segment", "rule")):
+            for entry in document.get(f"{kind}s", ()):
+                found[kind, entry["key"]] = Definition(
+                    id=0, version=1, kind=kind, key=entry["key"], expression=entry[field]
+                )
+        for entry in document.get("flags", ()):
+            found["flag", entry["key"]] = Definition(
+                id=0, version=1, kind="flag", key=entry["key"], flag=read_flag(entry, "salt")
+            )
+    workspace = check_workspace(sources(found.values()))
+    wrong = {
+        name: [d.message for part in workspace.parts(name) for d in part.diagnostics if part.node is None]
+        for name in workspace.errors
+    }
+    assert not wrong
