@@ -2,7 +2,7 @@
 
 Shape   open_export(…) settles who, what and as of when; Export.parts() is the file as it comes from a server-side
         cursor. Exports bounds how many run in a process; write_segment is for the command line
-Units   at most a thousand profiles are in memory at a time, whatever the size of the segment
+Units   at most 200 profiles are in memory at a time, whatever the size of the segment
 Laws    one snapshot of the database from the first row to the last: nobody stands in the file twice or is missing
         because they moved meanwhile. The connection is the export's own, so that no export keeps a message waiting; it
         is closed when the file ends, or its reader goes away
@@ -80,7 +80,7 @@ class Export:
         self.name = f"{wanted.segment}.{wanted.form}"
 
     async def parts(self) -> AsyncIterator[bytes]:
-        """The file, up to a thousand people at a time."""
+        """The file, some 200 people at a time."""
         wanted, catalog = self._wanted, self._catalog
         write: Callable[[messages.Row], bytes]
         if wanted.form == "csv":

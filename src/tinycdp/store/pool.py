@@ -1,7 +1,7 @@
 """Connections to Postgres, with our types.
 
 Shape   open_pool(dsn, size) · transaction(pool) · snapshot(pool) · reaching(): turns a lost server into Unavailable
-Units   timestamptz ↔ integer milliseconds; jsonb ↔ plain values with exact numbers (int, Decimal)
+Units   timestamptz ↔ integer milliseconds; json and jsonb ↔ plain values with exact numbers (int, Decimal)
 Errors  Unavailable (503, Retry-After 1) when the server cannot be reached or ends the connection
 """
 
@@ -33,6 +33,7 @@ _GONE = (
     asyncpg.CrashShutdownError,
     asyncpg.CannotConnectNowError,
     asyncpg.TooManyConnectionsError,
+    asyncpg.InternalClientError,  # what a query meets between the server's farewell and the end of the connection
     asyncpg.ObjectNotInPrerequisiteStateError,  # the database takes no connections: it is being copied or moved
 )
 
@@ -44,6 +45,13 @@ async def _teach_types(connection: asyncpg.Connection) -> None:
         format="binary",
         encoder=lambda value: b"\x01" + _encode_json(value),
         decoder=lambda data: _decode_json(data[1:]),
+    )
+    await connection.set_type_codec(
+        "json",
+        schema="pg_catalog",
+        format="binary",
+        encoder=_encode_json,
+        decoder=_decode_json,
     )
     await connection.set_type_codec(
         "timestamptz",

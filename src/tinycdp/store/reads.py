@@ -69,9 +69,10 @@ async def count_members(connection: Connection, environment_id: int, fingerprint
 async def members(
     connection: Connection, environment_id: int, fingerprint: int, *, with_state: bool
 ) -> AsyncIterator[list[Row]]:
-    """Everyone in a segment, a thousand rows at a time; inside a transaction, whose snapshot all of them share."""
+    """Everyone in a segment, a few at a time, so that nothing else in the process waits long while they are written;
+    inside a transaction, whose snapshot all of them share."""
     cursor = await connection.cursor(_SQL["members"], environment_id, fingerprint, with_state)
-    while rows := await cursor.fetch(1000, timeout=60):
+    while rows := await cursor.fetch(200, timeout=60):
         yield rows
 
 
