@@ -11,7 +11,7 @@ import asyncpg
 import httpx
 import pytest
 
-from serving import Server, define, eventually, free_port, served, until
+from serving import Server, define, eventually, free_port, served, until, waiting_for_a_lock
 from tinycdp.runtime import clock
 from tinycdp.runtime.postgres import EmbeddedPostgres
 
@@ -134,6 +134,34 @@ async def test_kill_of_one_part_is_survived_by_the_stream(tmp_path: Path, victim
         for number in range(acknowledged_batches):
             assert server.batch(batch(number)).json()["accepted"] == 0
         await assert_counted(server, dsn, acknowledged_batches)
+
+
+async def test_kill_of_the_worker_in_the_middle_of_a_backfill(tmp_path: Path) -> None:
+    """Its batch is undone with it; the next worker goes on where the last finished one ended."""
+    dsn = EmbeddedPostgres(tmp_path / "data").dsn
+    people = 900
+    with served(tmp_path) as server:
+        opens = [{"type": "track", "event": "open", "userId": f"u{n % people}"} for n in range(2 * people)]
+        assert server.batch(opens).json()["accepted"] == len(opens)
+        beside = await asyncpg.connect(dsn)
+        middle = await beside.fetchval("SELECT id FROM profiles ORDER BY id OFFSET 500 LIMIT 1")
+        async with beside.transaction():
+            await beside.execute("SELECT FROM profiles WHERE id = $1 FOR UPDATE", middle)
+            await define(dsn, {"segments": [{"key": "twice", "rule": "events.open.count() == 2"}]}, clock.now())
+            await waiting_for_a_lock(beside, 1)
+            assert 0 < await beside.fetchval("SELECT done FROM backfills") <= 500
+            os.kill(next(pid for pid in server.family() if arguments(pid)[-1] == "work"), signal.SIGKILL)
+
+        async def live() -> bool:
+            return bool(
+                await beside.fetchval("SELECT live_revision = head_revision FROM environments WHERE key = 'prod'")
+            )
+
+        await eventually(live)
+        assert await beside.fetchval("SELECT done FROM backfills") == people, "each profile was done once"
+        assert await beside.fetchval("SELECT count(*) FROM memberships") == people
+        assert await beside.fetchval("SELECT count(*) FROM transitions WHERE entered") == people
+        await beside.close()
 
 
 async def pid_of(victim: str, server: Server, folder: Path, dsn: str) -> int:

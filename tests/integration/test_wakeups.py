@@ -136,6 +136,21 @@ async def test_many_due_at_once_are_claimed_once_by_two_workers(service: Service
     assert await transitions(service, "active_now") == [(True, START)] * 450 + [(False, now.now)] * 450
 
 
+async def test_trouble_in_one_environment_does_not_stop_the_others(
+    service: Service, shop: int, now: ManualClock
+) -> None:
+    other = await new_environment(service.pool, "other", SHOP, START)
+    for environment in (shop, other):
+        await service.ingest.accept(environment, [opened(f"m{environment}", START)])
+    await service.pool.execute("UPDATE profiles SET state = 'no state' WHERE environment_id = $1", shop)
+    now.now = START + MINUTE_MS
+    worker = Worker(service.pool, Catalogs(), now)
+    with pytest.raises(ExceptionGroup):
+        await worker.wake_due()
+    left = await service.pool.fetch("SELECT environment_id FROM transitions WHERE NOT entered")
+    assert [row["environment_id"] for row in left] == [other]
+
+
 async def test_a_served_window_slides_within_a_second(dsn: str, tmp_path: Path) -> None:
     """With the real clock and real processes: an event of 58 seconds ago leaves its window of a minute in two."""
     await prepare(Settings(database_url=dsn), clock.now())

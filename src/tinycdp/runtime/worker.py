@@ -80,9 +80,21 @@ class Worker:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), pause)
 
-    async def _environments(self) -> list[int]:
+    async def _everywhere(self, work: Callable[[int], Awaitable[int]]) -> int:
+        """Do the work for each environment; trouble in one is raised only after all had their turn."""
         async with acquired(self._pool) as connection:
-            return [row["id"] for row in await definition_store.list_environments(connection)]
+            environments = [row["id"] for row in await definition_store.list_environments(connection)]
+        done, failed = 0, []
+        for environment_id in environments:
+            try:
+                done += await work(environment_id)
+            except (Unavailable, *RETRY):
+                raise
+            except Exception as trouble:
+                failed.append(trouble)
+        if failed:
+            raise ExceptionGroup(f"{len(failed)} of {len(environments)} environments", failed)
+        return done
 
     async def _begin(self, connection: Connection, environment_id: int) -> Catalog:
         """Hold off publishes for this transaction; the catalog it runs under."""
@@ -96,19 +108,18 @@ class Worker:
 
     async def wake_due(self) -> int:
         """Bring profiles whose time has come up to date, one batch for each environment. Gives how many there were."""
-        done = 0
-        for environment_id in await self._environments():
-            async with transaction(self._pool) as connection:
-                catalog = await self._begin(connection, environment_id)
-                now = self._now()
-                rows = await store.claim_due_profiles(connection, environment_id, now, DUE_BATCH)
-                if not rows:
-                    continue
+        return await self._everywhere(self._wake_due)
+
+    async def _wake_due(self, environment_id: int) -> int:
+        async with transaction(self._pool) as connection:
+            catalog = await self._begin(connection, environment_id)
+            now = self._now()
+            rows = await store.claim_due_profiles(connection, environment_id, now, DUE_BATCH)
+            if rows:
                 due = [profiles.from_row(row) for row in rows]
                 transitions = [t for profile in due for t in recompute.advance(profile, catalog, now)]
                 await self._save(connection, environment_id, now, due, transitions)
-                done += len(due)
-        return done
+            return len(rows)
 
     async def _save(
         self,
@@ -125,17 +136,17 @@ class Worker:
 
     async def warm_up(self) -> int:
         """One batch of every revision that is warming up; makes it live when all profiles are done."""
-        done = 0
-        for environment_id in await self._environments():
-            async with transaction(self._pool) as connection:
-                catalog = await self._begin(connection, environment_id)
-                if catalog.head == catalog.revision:
-                    continue
-                finished = await self._warm_batch(connection, catalog)
-            done += 1
-            if finished:
-                await self._go_live(environment_id, catalog.head)
-        return done
+        return await self._everywhere(self._warm_up)
+
+    async def _warm_up(self, environment_id: int) -> int:
+        async with transaction(self._pool) as connection:
+            catalog = await self._begin(connection, environment_id)
+            if catalog.head == catalog.revision:
+                return 0
+            finished = await self._warm_batch(connection, catalog)
+        if finished:
+            await self._go_live(environment_id, catalog.head)
+        return 1
 
     async def _warm_batch(self, connection: Connection, catalog: Catalog) -> bool:
         """Complete the next profiles' state and memberships. True where none were left."""
