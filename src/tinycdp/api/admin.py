@@ -132,7 +132,7 @@ async def list_all_keys(request: Request[Any, Any, Any], key: Bearer) -> Respons
     operation_id="createKey",
     summary="A new key; its text is in this answer and nowhere else",
     tags=["Operation"],
-    opt={"scope": "admin", "body": KeyBody, "answer": NewKey},
+    opt={"scope": "admin", "body": KeyBody, "answer": NewKey, "example": {"name": "shop", "scopes": ["write"]}},
 )
 async def create_new_key(request: Request[Any, Any, Any], key: Bearer) -> Response[bytes]:
     service: Service = request.app.state.service

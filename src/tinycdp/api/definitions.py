@@ -99,8 +99,13 @@ class Named(msgspec.Struct, frozen=True):
 
 
 class Described(msgspec.Struct, kw_only=True, rename="camel", omit_defaults=True):
-    """A saved definition. status is "live", or "warming" until what was last saved serves; progress tells how far.
-    diagnostics and cost stand where one definition is asked for; after a save, the diagnostics are its warnings."""
+    """status  "live", or "warming" until what was last saved serves
+    type  of its values: bool, number, string, datetime, duration, version, list or dyn
+    used_by  the definitions that name it
+    progress  of the warm-up, while there is one
+    diagnostics  warnings: code, severity, span, message, fixes; in answers about one definition
+    cost  an estimate, in answers about one definition
+    revision, warming  after a save: its revision, and whether that warms up"""
 
     key: str
     description: str
@@ -122,7 +127,7 @@ class Trait(Described, kw_only=True):
 
 
 class Segment(Described, kw_only=True):
-    """members is null until the segment first goes live; it is true as of as_of."""
+    """members  as of as_of; null until the segment first goes live"""
 
     rule: str
     canonical: str
@@ -131,7 +136,7 @@ class Segment(Described, kw_only=True):
 
 
 class Flag(Described, kw_only=True):
-    """`document` is the whole flag, sugar expanded: what PUT takes."""
+    """document  the whole flag, sugar expanded: what PUT takes"""
 
     enabled: bool
     document: dict[str, Any]
@@ -207,6 +212,12 @@ _ANSWERS: dict[Kind, tuple[type[Described], type[msgspec.Struct], type[msgspec.S
     "flag": (Flag, Flags, FlagBody),
 }
 
+_EXAMPLES: dict[Kind, dict[str, Any]] = {
+    "trait": {"key": "orders_90d", "expression": "events.purchase.count_90d"},
+    "segment": {"key": "regulars", "rule": "orders_90d >= 3"},
+    "flag": {"key": "thanks", "rule": 'segment("regulars")'},
+}
+
 IfMatch = Annotated[
     str | None, HeaderParameter(name="If-Match", description="the version that shall be replaced, as ETag gave it")
 ]
@@ -247,7 +258,7 @@ def _routes(kind: Kind) -> list[HTTPRouteHandler]:
         operation_id=f"create{noun}",
         summary=f"A new {kind}",
         tags=tags,
-        opt={"scope": "admin", "body": body, "answer": one},
+        opt={"scope": "admin", "body": body, "answer": one, "example": _EXAMPLES[kind]},
         guards=[readable],
     )
     async def create(request: Request[Any, Any, Any], key: Bearer) -> Response[bytes]:
@@ -259,7 +270,13 @@ def _routes(kind: Kind) -> list[HTTPRouteHandler]:
         operation_id=f"put{noun}",
         summary=f"A {kind} as it shall be, new or not",
         tags=tags,
-        opt={"scope": "admin", "body": body, "answer": one, "also": {201: "it was created"}},
+        opt={
+            "scope": "admin",
+            "body": body,
+            "answer": one,
+            "example": {name: value for name, value in _EXAMPLES[kind].items() if name != "key"},
+            "also": {201: "it was created"},
+        },
         guards=[readable],
     )
     async def replace(
@@ -339,7 +356,12 @@ async def list_members(
     operation_id="validate",
     summary="What an expression or a flag would mean, saving nothing",
     tags=["Definitions"],
-    opt={"scope": "admin", "body": Draft, "answer": Meaning},
+    opt={
+        "scope": "admin",
+        "body": Draft,
+        "answer": Meaning,
+        "example": {"kind": "segment", "expression": "orders_90d = 3"},
+    },
 )
 async def validate(request: Request[Any, Any, Any], key: Bearer) -> Response[bytes]:
     """Answers 200 for an expression with errors too: `valid` is false, and `diagnostics` say why, with fixes."""

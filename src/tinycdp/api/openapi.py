@@ -75,6 +75,9 @@ def describe(routes: Iterable[BaseRoute]) -> dict[str, Any]:
     # All at once, so that two structs of one name get two names.
     references, components = msgspec.json.schema_components(structs, ref_template=_REF)
     schemas = dict(zip(structs, references, strict=True))
+    for struct, reference in schemas.items():
+        told = [inspect.cleandoc(base.__dict__.get("__doc__") or "") for base in _lineage(struct)]
+        components[reference["$ref"].rsplit("/", 1)[1]]["description"] = "\n\n".join(filter(None, told))
     paths: dict[str, dict[str, Any]] = {}
     for route, handler in listed:
         for method in sorted(handler.http_methods - {"HEAD", "OPTIONS"}):
@@ -115,6 +118,11 @@ def scope_of(handler: HTTPRouteHandler) -> str | None:
 def _structs(handler: HTTPRouteHandler) -> list[Any]:
     found = [handler.opt.get("body"), handler.opt.get("answer"), handler.parsed_return_field.annotation]
     return [one for one in found if inspect.isclass(one) and issubclass(one, msgspec.Struct)]
+
+
+def _lineage(struct: type[msgspec.Struct]) -> list[type]:
+    """The struct and those it inherits fields from."""
+    return [base for base in struct.__mro__ if issubclass(base, msgspec.Struct) and base is not msgspec.Struct]
 
 
 def _operation(route: HTTPRoute, handler: HTTPRouteHandler, schemas: Mapping[Any, Any]) -> dict[str, Any]:

@@ -95,17 +95,20 @@ def _operation(document: dict[str, Any], method: str, path: str, operation: dict
     if body := operation.get("requestBody"):
         parts.append(_shape(document, "Body", body["content"]["application/json"]["schema"]))
     errors = []
+    answers: dict[str, list[str]] = {}  # a schema → the statuses that answer with it
     for status, response in operation["responses"].items():
         if "$ref" in response:
             errors.append(f'<a href="#{response["$ref"].rsplit("/", 1)[1]}">{status}</a>')
             continue
         contents = response.get("content", {})
         if "application/json" in contents:
-            parts.append(_shape(document, f"Answer {status}", contents["application/json"]["schema"]))
+            answers.setdefault(json.dumps(contents["application/json"]["schema"]), []).append(status)
         elif contents:
             parts.append(f"<p>Answer {status}: {', '.join(f'<code>{escape(media)}</code>' for media in contents)}</p>")
         else:
             parts.append(f"<p>Answer {status}, without a body</p>")
+    for schema, statuses in answers.items():
+        parts.append(_shape(document, f"Answer {' or '.join(statuses)}", json.loads(schema)))
     parts.append(f'<p class="errors">Errors: {" · ".join(errors)}</p></article>')
     return "".join(parts)
 
