@@ -1,6 +1,5 @@
 """Statements that only read, and the housekeeping of the worker."""
 
-import json
 from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime
 from typing import Any, Literal
@@ -106,7 +105,7 @@ async def count(
     """How many rows of an environment a table holds, and whether that is exact: where they are many, the planner's
     estimate has to do, because counting reads them all."""
     statement = _SQL[f"rows_of_{table}"].rstrip(";")
-    plan = json.loads(await connection.fetchval(f"EXPLAIN (FORMAT JSON) {statement}", environment_id))
+    plan = await connection.fetchval(f"EXPLAIN (FORMAT JSON) {statement}", environment_id)
     about = int(plan[0]["Plan"]["Plan Rows"])
     if about > COUNTED_EXACTLY:
         return about, False
