@@ -192,12 +192,11 @@ async def _lock(people: People, found: list[Alias]) -> None:
         people.profiles[row["id"]] = profiles.from_row(row)
     if not people.profiles.keys() >= set(ids):
         raise Restart
-    # Whoever held the locks may have claimed or moved an alias since it was read. A user id only ever moves with its
-    # whole profile, which the lock has shown.
-    pairs = [(alias.kind, alias.value) for alias in found if alias.kind != AliasKind.USER]
-    for row in await store.resolve_aliases(people.connection, people.environment_id, pairs) if pairs else ():
-        if _row(row) != people.aliases[Alias(row["kind"], row["value"])]:
-            raise Restart
+    # Whoever held the locks may have claimed or moved an alias since it was read.
+    read = [people.aliases[alias] for alias in found]
+    seen = [(row.id, row.profile_id, row.owner_id, row.rank[2] if row.rank else None) for row in read]
+    if await store.aliases_changed(people.connection, people.environment_id, seen):
+        raise Restart
 
 
 def _row(row: store.Row) -> AliasRow:

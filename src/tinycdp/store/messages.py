@@ -33,6 +33,15 @@ async def resolve_aliases(connection: Connection, environment_id: int, aliases: 
     return await connection.fetch(_SQL["resolve_aliases"], environment_id, kinds, values)
 
 
+async def aliases_changed(
+    connection: Connection, environment_id: int, rows: Sequence[tuple[int, int, int | None, str | None]]
+) -> bool:
+    """`rows` are (id, profile id, owner's id, claiming message id) as they were read."""
+    if not rows:
+        return False
+    return await connection.fetchval(_SQL["aliases_changed"], environment_id, *map(list, zip(*rows, strict=True)))
+
+
 async def next_profile_ids(connection: Connection, n: int) -> list[int]:
     return await connection.fetchval(_SQL["next_profile_ids"], n) if n else []
 

@@ -25,6 +25,15 @@ SELECT a.kind, a.value, a.id, a.profile_id, a.owner_id, a.claim_strength, a.clai
 FROM unnest($2::text[], $3::text[]) AS wanted (kind, value)
 JOIN aliases a ON a.environment_id = $1 AND a.kind = wanted.kind AND a.value = wanted.value;
 
+-- name: aliases_changed
+-- Whether any alias has another profile or claim than it had when it was read: asked under the profiles' locks.
+-- args: environment_id integer, ids bigint[], profile_ids bigint[], owner_ids bigint[], claimed_bys text[]
+-- index: aliases_environment_id_id_key
+SELECT EXISTS (
+    SELECT FROM unnest($2::bigint[], $3::bigint[], $4::bigint[], $5::text[]) AS seen (id, profile_id, owner_id, claimed_by)
+    JOIN aliases a ON a.environment_id = $1 AND a.id = seen.id
+    WHERE (a.profile_id, a.owner_id, a.claimed_by) IS DISTINCT FROM (seen.profile_id, seen.owner_id, seen.claimed_by));
+
 -- name: next_profile_ids
 -- args: n integer
 SELECT array_agg(nextval('profile_ids')) FROM generate_series(1, $1);
