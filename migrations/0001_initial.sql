@@ -190,6 +190,7 @@ CREATE TABLE definitions (
 );
 
 -- Immutable versions. meaning is the version at which what it says last changed: a new description moves nobody.
+-- document is json, not jsonb: the order of a split's variants decides who gets which.
 -- The definitions of a revision r are the rows with from_revision <= r < until_revision.
 CREATE TABLE definition_versions (
     environment_id integer NOT NULL,
@@ -197,7 +198,7 @@ CREATE TABLE definition_versions (
     version        integer NOT NULL,
     key            text NOT NULL,
     meaning        integer NOT NULL,
-    document       jsonb NOT NULL,
+    document       json NOT NULL,
     from_revision  integer NOT NULL,
     until_revision integer,
     PRIMARY KEY (environment_id, definition_id, version),

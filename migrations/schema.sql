@@ -60,7 +60,7 @@ CREATE TABLE public.definition_versions (
     version integer NOT NULL,
     key text NOT NULL,
     meaning integer NOT NULL,
-    document jsonb NOT NULL,
+    document json NOT NULL,
     from_revision integer NOT NULL,
     until_revision integer,
     CONSTRAINT a_version_lives_forward CHECK ((until_revision > from_revision))

@@ -8,6 +8,7 @@ from litestar.routes import HTTPRoute
 
 from application import KEYS, Application, running
 from tinycdp.api.openapi import scope_of
+from tinycdp.engine.bucketing import bucket, chosen
 
 OPENS = {"key": "opens", "expression": "events.app_open.count_30d"}
 
@@ -194,6 +195,28 @@ async def test_a_flag_comes_back_whole_and_exact(app: Application) -> None:
     found = (await app.admin.get("/v1/admin/flags/price")).json()
     again = await app.admin.put("/v1/admin/flags/price", json=found["document"])
     assert (again.status_code, again.json()["version"]) == (200, 1)
+
+
+async def test_the_order_of_a_split_is_kept_and_a_new_order_is_a_change(app: Application) -> None:
+    """A unit's arm is found by adding weights up in document order: a database that sorts keys would move people."""
+    arms = {"zebra": 50_000, "ant": 30_000, "bee": 20_000}
+    flag = {
+        "key": "order",
+        "type": "string",
+        "salt": "a-salt",
+        "variants": {name: name for name in ("ant", "bee", "zebra")},
+        "rules": [{"id": "all", "when": "true", "split": arms}],
+    }
+    await app.admin.put("/v1/admin/flags/order", json=flag)
+    kept = (await app.admin.get("/v1/admin/flags/order")).json()["document"]
+    assert list(kept["rules"][0]["split"]) == ["zebra", "ant", "bee"]
+    for unit in ("u-1", "u-2", "u-3", "u-4"):
+        arm = list(arms)[chosen(list(arms.values()), bucket("a-salt", "split", unit))]
+        answer = (await app.read.get("/v1/decide", params={"userId": unit, "flag": "order"})).json()
+        assert answer["value"] == arm
+
+    flag["rules"] = [{"id": "all", "when": "true", "split": dict(sorted(arms.items()))}]
+    assert (await app.admin.put("/v1/admin/flags/order", json=flag)).json()["version"] == 2
 
 
 async def test_a_segment_counts_and_lists_its_members(app: Application) -> None:

@@ -196,7 +196,7 @@ def _decided(case: _Case, catalog: Catalog, program: Program | None, moment: "_M
         context=case.context,
     )
     subject.unit = profile.bucketing_key or None
-    subject.identifiers = frozenset(case.ids)
+    subject.names = tuple(case.ids)
     found = decide(program, subject, moment.now)
     value = _plain(found.value)
     decision = {

@@ -362,6 +362,9 @@ def _universe(
                 w or (("its events",) if not all(map(ready, p.reads)) else ())
                 for w, p in zip(waiting, parts, strict=True)
             ]
+            for n, part in enumerate(parts):
+                if not _reads_request(part):
+                    compiled[n] = _remembered(("when", f"{flag.key}[{n}]"), compiled[n], steps)
             flags[name[1]] = decide.prepare(flag, compiled, waiting)
             steps[name] = decide.as_step(flags[name[1]])
         elif parts[0].node is not None:
@@ -371,6 +374,18 @@ def _universe(
             else:
                 steps[name] = membership(compiled[0]) if name[0] == "segment" else compiled[0]
     return Universe(definitions, nodes, steps, fingerprints, reads, watches, flags)
+
+
+def _reads_request(part: Checked) -> bool:
+    """Whether a condition depends on more than the profile: on the request's context, or on a flag that may."""
+    nodes = ir.walk(part.node) if part.node is not None else []
+    return any(isinstance(n, ir.Context) or (isinstance(n, ir.Reference) and n.kind == "flag") for n in nodes)
+
+
+def _remembered(name: Name, step: Step, steps: dict[Name, Step]) -> Step:
+    """The step under a name of its own, so that a frame keeps its result for as long as that holds."""
+    steps[name] = step
+    return lambda frame, at: frame.result(name, at)
 
 
 def _unknown(frame: Frame, now: int) -> tuple[None, int]:

@@ -23,13 +23,13 @@ from tinycdp.model import NEVER, Instant
 class Subject(Frame):
     """The frame of one profile, or of someone never seen, whom a flag is decided for.
 
-    unit         what rollouts and splits hash; None where the request named nobody
-    identifiers  every way to name the person in an override"""
+    unit   what rollouts and splits hash; None where the request named nobody
+    names  every way to name the person in an override, the unit aside"""
 
-    __slots__ = ("identifiers", "unit")
+    __slots__ = ("names", "unit")
 
     unit: str | None
-    identifiers: frozenset[str]
+    names: tuple[str, ...]
 
 
 class Decision(msgspec.Struct, frozen=True):
@@ -117,7 +117,7 @@ def decide(program: Program, subject: Subject, now: Instant) -> Decision:
             if member is not True:
                 continue
             why = f"override: in segment {override.segment!r}"
-        elif override.profile in subject.identifiers:
+        elif override.profile == subject.unit or override.profile in subject.names:
             why = f"override: for {override.profile!r}"
         else:
             continue

@@ -3,7 +3,7 @@
 Shape   Profile: properties with the instant each was set, aggregate states by key, segment memberships
 Units   instants in milliseconds; `memberships` maps a segment's fingerprint to the instant of entry
 Laws    a property is its latest value by (instant, message id), so the order of arrival never matters.
-        States are decoded when first touched: reading a profile costs nothing for what nobody asks about
+        States and stamps stay encoded until they are touched: what nobody asks about costs neither time nor memory
 Source  dsl/SPEC.md "State"; docs/decisions/0008-traits-are-derived.md
 """
 
@@ -16,7 +16,11 @@ from tinycdp.model import Instant
 
 _FORMAT = 1
 _encode = msgspec.msgpack.Encoder(decimal_format="string").encode
-_decode = msgspec.msgpack.Decoder(strict=False).decode
+_decode = msgspec.msgpack.Decoder(
+    tuple[int, dict[str, msgspec.Raw], msgspec.Raw, dict[int, int], tuple[int, str, str] | None, int]
+).decode
+_decode_state = msgspec.msgpack.Decoder().decode
+_decode_stamps = msgspec.msgpack.Decoder(dict[str, tuple[int, str]]).decode
 
 #: (instant, message id): which of two writes to one property is the later one.
 Stamp = tuple[Instant, str]
@@ -33,6 +37,8 @@ class Profile:
 
     __slots__ = (
         "_packed",
+        "_packed_stamps",
+        "_stamps",
         "bucketing_key",
         "created_at",
         "first_seen",
@@ -44,7 +50,6 @@ class Profile:
         "properties_changed",
         "recompute_at",
         "saved_memberships",
-        "stamps",
         "states",
         "version",
         "warmed",
@@ -58,7 +63,7 @@ class Profile:
         self.last_seen: Instant | None = None
         self.properties: dict[str, Any] = {}
         self.properties_changed = False
-        self.stamps: dict[str, Stamp] = {}
+        self._stamps: dict[str, Stamp] | None = {}
         self.states: dict[str, State] = {}
         self.memberships: dict[int, Instant] = {}
         self.saved_memberships: dict[int, Instant] = {}
@@ -66,13 +71,28 @@ class Profile:
         self.recompute_at: Instant | None = None
         self.version = 0
         self.warmed = warmed
-        self._packed: dict[str, list[Any]] = {}
+        self._packed: dict[str, msgspec.Raw] = {}
+        self._packed_stamps = msgspec.Raw()
+
+    @property
+    def stamps(self) -> dict[str, Stamp]:
+        """When each property was last written."""
+        if self._stamps is None:
+            self._stamps = _decode_stamps(self._packed_stamps)
+        return self._stamps
 
     def state(self, key: str) -> State | None:
-        """The state of an aggregate, None where nothing was ever added."""
+        """The state of an aggregate, None where nothing was ever added. What is done to it is done to the profile."""
         found = self.states.get(key)
         if found is None and (packed := self._packed.pop(key, None)) is not None:
-            found = self.states[key] = unpack(packed)
+            found = self.states[key] = unpack(_decode_state(packed))
+        return found
+
+    def peek(self, key: str) -> State | None:
+        """The same for a reader who keeps the profile but not the state: it stays encoded here."""
+        found = self.states.get(key)
+        if found is None and (packed := self._packed.get(key)) is not None:
+            return unpack(_decode_state(packed))
         return found
 
     def keys(self) -> set[str]:
@@ -98,7 +118,7 @@ class Profile:
     def reset(self, warmed: int) -> None:
         """Forget all that messages told; who the profile is stays, and its memberships until they are reviewed."""
         self.first_seen = self.last_seen = self.group = None
-        self.properties, self.stamps, self.states, self._packed = {}, {}, {}, {}
+        self.properties, self._stamps, self.states, self._packed = {}, {}, {}, {}
         self.properties_changed = True
         self.recompute_at = None
         self.warmed = warmed
@@ -112,13 +132,13 @@ class Profile:
 
     def encode(self) -> bytes:
         """Everything but the properties' values and the columns of the row."""
-        states = dict(self._packed)
+        states: dict[str, Any] = dict(self._packed)
         for key, state in self.states.items():
             states[key] = pack(state)
-        return _encode((_FORMAT, states, self.stamps, self.memberships, self.group, self.warmed))
+        stamps = self._packed_stamps if self._stamps is None else self._stamps
+        return _encode((_FORMAT, states, stamps, self.memberships, self.group, self.warmed))
 
     def decode(self, blob: bytes) -> None:
         if blob:
-            _, self._packed, self.stamps, self.memberships, group, self.warmed = _decode(blob)
-            self.stamps = {name: (stamp[0], stamp[1]) for name, stamp in self.stamps.items()}
-            self.group = (group[0], group[1], group[2]) if group else None
+            _, self._packed, self._packed_stamps, self.memberships, self.group, self.warmed = _decode(blob)
+            self._stamps = None

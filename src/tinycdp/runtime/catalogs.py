@@ -5,7 +5,8 @@ Shape   at(connection, environment, live, head) is exactly the catalog of those 
 Laws    a catalog is immutable; a new revision is a new one. Compiling happens here and nowhere on a request's path
 """
 
-from collections.abc import Iterator, Mapping
+import asyncio
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from tinycdp.engine.catalog import Catalog, Definition, build_catalog
@@ -47,13 +48,17 @@ class Catalogs:
 
 async def load(connection: Connection, environment_id: int, live: int, head: int) -> Catalog:
     environment = await store.find_environment(connection, environment_id)
-    return build_catalog(
-        environment_id,
-        environment["zone"],
-        await definitions_at(connection, environment_id, live),
-        await definitions_at(connection, environment_id, head),
-        live_revision=live,
-        head_revision=head,
+    before = await definitions_at(connection, environment_id, live)
+    after = await definitions_at(connection, environment_id, head) if head != live else before
+    return await compiled(environment_id, environment["zone"], before, after, live, head)
+
+
+async def compiled(
+    environment_id: int, zone: str, live: Iterable[Definition], head: Iterable[Definition], revision: int, newest: int
+) -> Catalog:
+    """The catalog, made in a thread: hundreds of definitions take hundreds of milliseconds, and decisions go on."""
+    return await asyncio.to_thread(
+        build_catalog, environment_id, zone, live, head, live_revision=revision, head_revision=newest
     )
 
 

@@ -18,11 +18,11 @@ import msgspec
 
 from tinycdp.dsl.check import mentions
 from tinycdp.dsl.syntax import parse
-from tinycdp.engine.catalog import Catalog, Definition, Name, build_catalog
+from tinycdp.engine.catalog import Catalog, Definition, Name
 from tinycdp.engine.flags import read_flag, to_document
 from tinycdp.errors import Conflict, InvalidInput, NotFound
 from tinycdp.model import Instant
-from tinycdp.runtime.catalogs import definitions_at
+from tinycdp.runtime.catalogs import compiled, definitions_at
 from tinycdp.runtime.news import announce_revision
 from tinycdp.store import definitions as store
 from tinycdp.store.pool import Connection, Pool, transaction
@@ -132,14 +132,8 @@ async def publish(
                 wanted[step.kind, step.key] = _revised(known.get((step.kind, step.key)), step, len(wanted))
         live_definitions = await definitions_at(connection, environment_id, live)
         # Compiling is the check: it raises with every diagnostic before anything is written.
-        catalog = build_catalog(
-            environment_id,
-            environment["zone"],
-            live_definitions,
-            wanted.values(),
-            live_revision=live,
-            head_revision=revision,
-        )
+        zone = environment["zone"]
+        catalog = await compiled(environment_id, zone, live_definitions, list(wanted.values()), live, revision)
         await store.append_revision(connection, environment_id, revision, author, note, now)
         for step in steps:
             if step.action != "keep":
@@ -168,7 +162,9 @@ def _step(known: Mapping[Name, Definition], change: Change) -> Step:
         return Step("create", change.kind, change.key, after=_whole(change, secrets.token_hex(8)))
     before = document_of(definition)
     after = _whole(change, definition.flag.salt if definition.flag is not None else "")
-    return Step("keep" if before == after else "update", change.kind, change.key, before, after)
+    # As text, because the order of a split's variants is part of what it says.
+    same = msgspec.json.encode(before) == msgspec.json.encode(after)
+    return Step("keep" if same else "update", change.kind, change.key, before, after)
 
 
 def _unexpected(change: Change, version: int) -> Conflict:

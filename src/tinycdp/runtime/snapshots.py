@@ -29,13 +29,12 @@ _LONGEST_ID = 18
 
 
 class Snapshot(Subject):
-    """One profile at one version. `aliases` are "kind value" pairs; `epoch` is when it was last known to be current."""
+    """One profile at one version; `epoch` is when it was last known to be current."""
 
-    __slots__ = ("aliases", "epoch", "profile", "version")
+    __slots__ = ("epoch", "profile", "version")
 
     profile: Profile
     version: int
-    aliases: tuple[str, ...]
     epoch: int
 
     def bind(self, catalog: Catalog) -> None:
@@ -47,23 +46,21 @@ class Snapshot(Subject):
 
 
 def snapshot_of(profile: Profile, catalog: Catalog, aliases: Sequence[str], now: Instant) -> Snapshot:
-    """A snapshot of a profile and what identifies it."""
+    """A snapshot of a profile; `aliases` are "kind value" pairs."""
     snapshot = Snapshot(
         now,
         calendar=catalog.calendar,
         properties=profile.properties,
-        state=profile.state,
+        state=profile.peek,
         first_seen=profile.first_seen,
         last_seen=profile.last_seen,
         steps=catalog.live.steps,
     )
+    profile.saved_memberships = profile.memberships  # nothing is written from here: no second copy
     snapshot.profile = profile
     snapshot.version = profile.version
-    snapshot.aliases = tuple(aliases)
+    snapshot.names = (str(profile.id), *(alias.partition(" ")[2] for alias in aliases))
     snapshot.unit = profile.bucketing_key
-    snapshot.identifiers = frozenset(
-        (str(profile.id), profile.bucketing_key, *(alias.partition(" ")[2] for alias in aliases))
-    )
     snapshot.epoch = 0
     return snapshot
 
@@ -71,8 +68,7 @@ def snapshot_of(profile: Profile, catalog: Catalog, aliases: Sequence[str], now:
 def stranger(catalog: Catalog, unit: str | None, now: Instant) -> Snapshot:
     """Someone no message was ever received of: no properties, no events. Buckets as they will when they are."""
     snapshot = snapshot_of(Profile(0, unit or "", now), catalog, (), now)
-    snapshot.unit = unit
-    snapshot.identifiers = frozenset((unit,) if unit is not None else ())
+    snapshot.unit, snapshot.names = unit, ()
     return snapshot
 
 
