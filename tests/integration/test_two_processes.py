@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import asyncpg
-import httpx
 import pytest
 
 import serving
@@ -188,26 +187,23 @@ async def test_a_key_opens_one_environment_and_nothing_of_another(pair: tuple[Se
 
 
 async def test_a_full_queue_answers_429_over_http(dsn: str, tmp_path: Path) -> None:
+    """One is under way and held up, five may wait: of eight more, three are told when to come again, at once."""
     await prepare(Settings(database_url=dsn, **keys()), clock.now())
     beside = await asyncpg.connect(dsn)
-    with served(tmp_path, dsn=dsn, role="api", ingest_queue=5) as server, ThreadPoolExecutor(2) as threads:
+    with served(tmp_path, dsn=dsn, role="api", ingest_queue=5) as server, ThreadPoolExecutor(9) as threads:
         async with beside.transaction():
             await beside.execute("SELECT pg_advisory_xact_lock(74, id) FROM environments")
-            held = [threads.submit(server.batch, [opened("m0")])]
+            under_way = threads.submit(server.track, opened("m0"))
             await waiting_for_a_lock(beside, 1)
-            held.append(threads.submit(server.batch, [opened(f"q{n}") for n in range(5)]))
-            refused = await eventually(lambda: asyncio.to_thread(refusal, server))
-            assert refused.headers["retry-after"].isdigit()
-            assert refused.json()["code"] == "INGEST_QUEUE_FULL" and refused.json()["message"]
-        assert [future.result().status_code for future in held] == [200, 200]
-        assert server.track(opened("last")).status_code == 200
+            others = [threads.submit(server.track, opened(f"q{n}")) for n in range(8)]
+
+            async def three_are_answered() -> bool:
+                return sum(future.done() for future in others) == 3
+
+            await eventually(three_are_answered)
+            for refused in [future.result() for future in others if future.done()]:
+                assert refused.status_code == 429 and refused.headers["retry-after"].isdigit()
+                assert refused.json()["code"] == "INGEST_QUEUE_FULL" and refused.json()["message"]
+        assert under_way.result().status_code == 200
+        assert sorted(future.result().status_code for future in others) == [200] * 5 + [429] * 3
     await beside.close()
-
-
-def refusal(server: Server) -> Any:
-    """A 429, once the queue is full; until then the question would wait in it, so that it gives up soon."""
-    try:
-        answer = server.http.post("/v1/batch", json={"batch": [opened("x")]}, headers=bearer(WRITE_KEY), timeout=0.2)
-    except httpx.TimeoutException:
-        return None
-    return answer if answer.status_code == 429 else None
