@@ -6,7 +6,8 @@ Source  docs/reference/tracking.md
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from functools import partial
+from typing import Any, Literal
 
 import msgspec
 from litestar import Request, post
@@ -15,6 +16,7 @@ from litestar.handlers import HTTPRouteHandler
 from tinycdp.api import auth
 from tinycdp.api.wire.body import read_body
 from tinycdp.api.wire.canonical import Parsed
+from tinycdp.api.wire.seeds import parse_collect, parse_pulse
 from tinycdp.api.wire.segment import parse_batch, parse_single, write_key_of
 from tinycdp.errors import InvalidInput
 from tinycdp.model import Instant, MessageKind, Rejection
@@ -130,7 +132,17 @@ def _single(kind: MessageKind, summary: str) -> HTTPRouteHandler:
         opt={"body": EventBody, "example": _EXAMPLES[kind]},
     )
     async def handler(request: Request[Any, Any, Any]) -> Accepted:
-        return await accept(request, lambda body, at: parse_single(kind, body, at))
+        return await accept(request, partial(parse_single, kind))
+
+    return handler
+
+
+def _shortened(letter: str, parse: Parse) -> HTTPRouteHandler:
+    """The one-letter path by which analytics-next calls the same; one description in the reference is enough."""
+
+    @post(f"/v1/{letter}", status_code=200, include_in_schema=False)
+    async def handler(request: Request[Any, Any, Any]) -> Accepted:
+        return await accept(request, parse)
 
     return handler
 
@@ -155,4 +167,59 @@ async def batch(request: Request[Any, Any, Any]) -> Accepted:
     return await accept(request, parse_batch)
 
 
-ROUTES = [*(_single(kind, summary) for kind, summary in _KINDS.items()), batch]
+class Pulse(msgspec.Struct, rename="camel"):
+    """status is "accepted", or "duplicate" where every event was known already."""
+
+    status: Literal["accepted", "duplicate"]
+    accepted: int
+    duplicates: int
+
+
+class CollectedEvent(msgspec.Struct, omit_defaults=True):
+    """RadixInsight's event: `user` holds user_id, anonymous_id and session_id."""
+
+    event_name: str
+    event_id: str = ""
+    timestamp: str = ""
+    user: dict[str, str] = {}
+    context: dict[str, Any] = {}
+    properties: dict[str, Any] = {}
+
+
+@post(
+    "/collect",
+    status_code=202,
+    operation_id="collect",
+    summary="RadixInsight's events",
+    tags=["Tracking"],
+    opt={
+        "body": list[CollectedEvent],
+        "example": [{"event_id": "e-1", "event_name": "app_open", "user": {"user_id": "ada"}}],
+    },
+)
+async def collect(request: Request[Any, Any, Any]) -> Accepted:
+    return await accept(request, parse_collect)
+
+
+@post(
+    "/api/events",
+    status_code=200,
+    operation_id="pulse",
+    summary="PulseBoard's events",
+    tags=["Tracking"],
+    opt={"body": EventBody, "example": {"userId": "ada", "event": "app_open", "idempotencyKey": "e-1"}},
+)
+async def pulse(request: Request[Any, Any, Any]) -> Pulse:
+    taken = await accept(request, parse_pulse)
+    known = taken.duplicates > 0 and taken.accepted == 0
+    return Pulse("duplicate" if known else "accepted", taken.accepted, taken.duplicates)
+
+
+ROUTES = [
+    *(_single(kind, summary) for kind, summary in _KINDS.items()),
+    *(_shortened(kind[0], partial(parse_single, kind)) for kind in _KINDS),
+    _shortened("b", parse_batch),
+    batch,
+    collect,
+    pulse,
+]
