@@ -140,7 +140,7 @@ def _single(kind: MessageKind, summary: str) -> HTTPRouteHandler:
 def _shortened(letter: str, parse: Parse) -> HTTPRouteHandler:
     """The one-letter path by which analytics-next calls the same; one description in the reference is enough."""
 
-    @post(f"/v1/{letter}", status_code=200, include_in_schema=False)
+    @post(f"/v1/{letter}", status_code=200, tags=["Tracking"], include_in_schema=False)
     async def handler(request: Request[Any, Any, Any]) -> Accepted:
         return await accept(request, parse)
 
