@@ -23,7 +23,7 @@ from tinycdp.dsl import ir
 from tinycdp.model import Message
 
 NEWEST = 256
-UNIQUE_LIMIT = 1_000
+MOST_VALUES = 1_000
 LONGEST_TEXT = 1_024
 SECOND, MINUTE, HOUR, DAY = 1_000, 60_000, 3_600_000, 86_400_000
 HOPS = (DAY, 6 * HOUR, HOUR, 15 * MINUTE, 5 * MINUTE, MINUTE, 10 * SECOND, SECOND)
@@ -137,7 +137,7 @@ class Oracle:
                 latest = {(type(value), value): ts for ts, _, value in entries}
                 start = node.window.start_ms
                 inside = [ts for ts in latest.values() if start is None or now - start < ts]
-                return Decimal(min(len(inside), UNIQUE_LIMIT))
+                return Decimal(min(len(inside), MOST_VALUES))
         inside = between_edges if node.function in ("min", "max") and node.window.end_ms else inside_window
         chosen = [entry for rank, entry in enumerate(reversed(entries)) if inside(rank, entry, node.window, now)]
         chosen.reverse()
@@ -258,12 +258,14 @@ def summary(node: ir.AggregateRead, values: list[Any]) -> Any:
             ordered = sorted(three_digits(value) for value in values)
             assert node.quantile is not None
             rank = math.ceil(Fraction(node.quantile) * len(ordered))
-            return ordered[max(rank, 1) - 1] if ordered else None
+            return quantised(Fraction(ordered[max(rank, 1) - 1])) if ordered else None
         case "top":
-            counts = Counter((type(value).__name__, value) for value in values)
-            best = max(counts.values(), default=0)
-            tied = [value for (_, value), n in counts.items() if n == best]
-            return typed(min(tied, key=lambda v: (type(v).__name__, v)), node.type) if tied else None
+            kinds = (Decimal, bool, str)
+            counts = Counter((kinds.index(type(value)), value) for value in values)
+            if not 0 < len(counts) <= MOST_VALUES:
+                return None
+            (_, value), _ = min(counts.items(), key=lambda counted: (-counted[1], counted[0]))
+            return typed(value, node.type)
     raise NotImplementedError(node.function)
 
 

@@ -37,7 +37,11 @@ PLACES = (
     ("Asia/Kathmandu", ("2026-05-01T18:15:00Z",)),
 )
 PROPERTIES = st.fixed_dictionaries(
-    {}, optional={"x": st.sampled_from((1, 2, Decimal("0.1"), -3, "2")), "tag": st.sampled_from("pqr")}
+    {},
+    optional={
+        "x": st.sampled_from((1, 2, Decimal("0.1"), -3, "2", Decimal("1.0"), True, Decimal("-1234.5"), {"y": 1})),
+        "tag": st.sampled_from("pqr"),
+    },
 )
 TRAITS = st.fixed_dictionaries(
     {}, optional={"plan": st.sampled_from(("pro", "free", None)), "age": st.sampled_from((17, 30, "30"))}
@@ -87,8 +91,9 @@ def histories(draw: st.DrawFn, *, crowds: bool = True) -> History:
     if crowds and draw(st.integers(0, 3)) == 0:
         start, gap = draw(instants), draw(st.sampled_from((0, 1, 997, 7 * SECOND_MS, 61 * SECOND_MS)))
         name, value = draw(st.sampled_from("ab")), draw(st.sampled_from((1, Decimal("0.1"), -2)))
+        spread = draw(st.sampled_from((5, 5, 300)))
         for n in range(draw(st.integers(250, 300))):
-            properties = {"x": value * (n % 5), "tag": "pq"[n % 2]}
+            properties = {"x": value * (n % spread), "tag": "pq"[n % 2]}
             messages.append(make_message(name, start + n * gap, id=f"c{n:03d}", properties=properties))
     if messages:
         messages += draw(st.lists(st.sampled_from(messages), max_size=2))
@@ -159,12 +164,17 @@ AGES = _text(
         "events.b.first_days_ago",
     )
 )
+UNIQUES = _text(EVENT, (".unique(x, ", ".unique(tag, "), TRAILING, ")") | _text(EVENT, ".unique(x)")
+QUANTILES = (".p50(x", ".p90(x", ".p95(x", ".p99(x", ".percentile(x, 0.25", ".percentile(x, 0.001")
+PERCENTILES = _text(EVENT, QUANTILES, ", ", TRAILING, ")") | _text(EVENT, QUANTILES, ")")
+TOPS = _text(EVENT, ".top(x, ", TRAILING, ")") | _text(EVENT, ".top(x)")
 VALUED = _text(EVENT, (".first(x, ", ".last(x, "), TRAILING, ")") | _text(EVENT, (".first(x)", ".last(x)"))
 
 
 def numbers() -> st.SearchStrategy[str]:
     """Expressions worth a number."""
-    leaf = COUNTS | DAYS | TOTALS | AGES | st.just("profile.age") | _text(EVENT, ".rate(", TRAILING, ")")
+    rates = _text(EVENT, ".rate(", TRAILING, ")")
+    leaf = COUNTS | DAYS | TOTALS | AGES | UNIQUES | PERCENTILES | st.just("profile.age") | rates
     return st.one_of(
         leaf,
         _text("(", leaf, (" + ", " - ", " * ", " / "), leaf, ")"),
@@ -179,12 +189,16 @@ def atoms() -> st.SearchStrategy[str]:
         _text(COUNTS, ORDER, ("1", "2", "3", "257")),
         _text(DAYS, ORDER, ("1",)),
         _text(TOTALS, ORDER, ("0.3", "1", "2", "30")),
+        _text(UNIQUES, ORDER, ("1", "2", "3")),
+        _text(PERCENTILES, ORDER, ("0", "1", "2", "30")),
+        _text(TOPS, ORDER, ("1", "2")),
+        _text(EVENT, ".top(tag, ", TRAILING, ")", (" == ", " != "), '"p"'),
         _text(AGES, ORDER, ("1", "2", "60", "1440")),
         _text(VALUED, ORDER, ("1", "2")),
         _text(EVENT, ".exists(", SPAN, ")"),
         _text(EVENT, (".first(tag, ", ".last(tag, "), TRAILING, ")", (" == ", " != "), '"p"'),
         _text("ago(events.a.", ("last_at()", "first_at()"), ")", ORDER, ("1h", "24h", "7d")),
-        _text("exists(", TOTALS, ")"),
+        _text("exists(", TOTALS | PERCENTILES | TOPS, ")"),
         _text('(profile.plan ?? "none")', (" == ", " != "), '"pro"'),
         _text("profile.", ('plan == "pro"', 'plan != "pro"', 'plan in ["pro", "team"]', "age >= 18", "nothing == 1")),
         _text("exists(profile.", ("plan", "age", "nothing"), ")"),

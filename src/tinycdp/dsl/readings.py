@@ -7,12 +7,13 @@ Source  dsl/SPEC.md "Windows" and "valid_until"
 """
 
 from collections.abc import Callable
+from fractions import Fraction
 from operator import gt
 from typing import Any
 
 from tinycdp.dsl import ir
 from tinycdp.dsl.ir import Type
-from tinycdp.dsl.numbers import SCALE, bounded, rounded
+from tinycdp.dsl.numbers import SCALE, bounded, number, rounded
 from tinycdp.dsl.steps import LOOK_AHEAD, UNKNOWN, Frame, Result, Step, coerce, constant, mapped, settled
 from tinycdp.model import DAY_MS, NEVER, Instant
 
@@ -31,9 +32,9 @@ def aggregate(read: ir.AggregateRead) -> Step:
     start, end = window.start_ms, window.end_ms
     hop = ir.hop_ms(start) if start else 0
     match read.function:
-        case "count" | "exists" | "rate":
+        case "count" | "exists" | "rate" | "unique":
             n = _difference(_count(key, start), _count(key, end)) if end else _count(key, start)
-            if read.function == "count":
+            if read.function in {"count", "unique"}:
                 return mapped(n, lambda count: count * SCALE)
             if read.function == "exists":
                 if is_trailing(read):
@@ -51,6 +52,11 @@ def aggregate(read: ir.AggregateRead) -> Step:
             return mapped(_difference(_numbers(key, start, _whole), _numbers(key, end, _whole)), pick)
         case "first" | "last":
             return _entry(key, read.function, start, hop, read.type)
+        case "percentile":
+            assert read.quantile is not None
+            return _percentile(key, start, hop, Fraction(read.quantile))
+        case "top":
+            return _top(key, start, hop, read.type)
         case "unique_days":
             assert read.days is not None
             return _unique_days(key, read.days)
@@ -114,6 +120,29 @@ def _entry(key: str, which: str, window_ms: int | None, hop: int, want: Type) ->
             return UNKNOWN
         found, until = state.last(window_ms, now) if which == "last" else state.first(window_ms, hop, now)
         return (None if found is None else coerce(found[2], want)), until
+
+    return run
+
+
+def _percentile(key: str, window_ms: int | None, hop: int, quantile: Fraction) -> Step:
+    def run(frame: Frame, now: Instant) -> Result:
+        state = frame.state(key)
+        if state is None:
+            return UNKNOWN
+        value, until = state.percentile(window_ms, hop, quantile, now)
+        return (None if value is None else bounded(value)), until
+
+    return run
+
+
+def _top(key: str, window_ms: int | None, hop: int, want: Type) -> Step:
+    def run(frame: Frame, now: Instant) -> Result:
+        state = frame.state(key)
+        if state is None:
+            return UNKNOWN
+        value, until = state.top(window_ms, hop, now)
+        plain = number(value) if type(value) is int else value[0] if type(value) is tuple else value
+        return coerce(plain, want), until
 
     return run
 

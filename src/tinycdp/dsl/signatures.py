@@ -12,7 +12,7 @@ from tinycdp.dsl.ir import Family, Type
 from tinycdp.model import DAY_MS, HOUR_MS, MINUTE_MS
 
 #: In the language, checked, and refused with E501 because the engine does not compute them yet.
-NOT_YET = frozenset({"unique", "percentile", "p50", "p90", "p95", "p99", "top", "group"})
+NOT_YET = frozenset({"group"})
 
 MIN_WINDOW_MS = MINUTE_MS
 MAX_WINDOW_MS = 400 * DAY_MS
@@ -70,7 +70,14 @@ def _aggregates() -> dict[str, AggregateShape]:
     for name, quantile in quantiles.items():
         usage = f"{name}(amount, 30d)" if quantile else "percentile(amount, 0.75, 30d)"
         table[name] = AggregateShape(
-            usage, "percentile", Family.HISTOGRAM, Type.NUMBER, takes=True, nullable=True, quantile=quantile
+            usage,
+            "percentile",
+            Family.HISTOGRAM,
+            Type.NUMBER,
+            takes=True,
+            nullable=True,
+            ranged=False,
+            quantile=quantile,
         )
     for which, family in (("first", Family.FIRST), ("last", Family.LAST)):
         table[which] = AggregateShape(

@@ -24,9 +24,12 @@ from tinycdp.dsl.numbers import nanos
 from tinycdp.dsl.steps import Frame, Step, coerce, lookup
 from tinycdp.dsl.workspace import FlagSource, Source, check_workspace
 from tinycdp.engine import decide
+from tinycdp.engine.days import DayMap, Extent
 from tinycdp.engine.flags import Flag
+from tinycdp.engine.log import Log
 from tinycdp.engine.profile import Profile
-from tinycdp.engine.windows import Counts, DayMap, Extent, Firsts, Latest, Numbers, empty
+from tinycdp.engine.tallies import Uniques, canonical, three_digits
+from tinycdp.engine.windows import Latest, empty
 from tinycdp.errors import InvalidInput
 from tinycdp.model import NEVER, Message
 
@@ -41,7 +44,7 @@ FLAG_TYPES = {
     "object": ir.Type.DYN,
 }
 
-#: Strings longer than this are not kept by first() and last(): state has a bound.
+#: Strings longer than this are no value to first(), last(), unique() and top(): state has a bound.
 LONGEST_TEXT = 1_024
 
 
@@ -99,13 +102,17 @@ class Kept:
             return
         value: Any = None
         family = self.spec.family
-        if family is ir.Family.NUMBER:
+        if family in {ir.Family.NUMBER, ir.Family.HISTOGRAM}:
             value = nanos(lookup(message.properties, self.spec.path))
             if value is None:
                 return
-        elif family in {ir.Family.FIRST, ir.Family.LAST}:
+            if family is ir.Family.HISTOGRAM:
+                value = three_digits(value)
+        elif self.spec.path:
             value = coerce(lookup(message.properties, self.spec.path), ir.Type.DYN)
             if value is None or isinstance(value, dict | tuple) or (type(value) is str and len(value) > LONGEST_TEXT):
+                return
+            if family in {ir.Family.UNIQUE, ir.Family.TOP} and (value := canonical(value)) is None:
                 return
         state = profile.state(self.key)
         if state is None:
@@ -113,11 +120,11 @@ class Kept:
                 return  # the backfill will read this event with all the others
             state = profile.states[self.key] = empty(family)
         match state:
-            case Counts() | Numbers() | Firsts():
+            case Log():
                 if len(state.tiles) != len(self.hops):
                     state.serve(self.hops)
                 state.add(message.occurred_at, message.message_id, value)
-            case Latest():
+            case Latest() | Uniques():
                 state.add(message.occurred_at, message.message_id, value)
             case DayMap():
                 state.add_day(calendar.day(message.occurred_at))

@@ -1,8 +1,9 @@
 """What is kept of a profile's events so that any rolling window over them can be answered.
 
-Shape   one state per aggregate: Counts (instants), Numbers and Firsts (instant, message id, value), Latest, DayMap,
-        Extent. Where a window is read, the first three keep their newest KEEP entries one by one; all older ones are
-        folded into tiles, one set for each width the windows need, and into `dropped`, their sum since ever
+Shape   one state per aggregate: Counts (instants); Numbers, Firsts, Percentiles, Tops (instant, message id, value);
+        Latest, Uniques, DayMap, Extent. Where a window is read, the first five keep their newest KEEP entries one by
+        one; all older ones are folded into tiles, one set for each width the windows need, and into `dropped`, their
+        sum since ever. log.py is what these five share, tallies.py and days.py hold the states that are not here
 Units   instants and widths in milliseconds; numbers in nanos; a window of length W at `now` is now − W < ts <= now
 Laws    a state is a function of the set of events added: order and grouping never matter, and
         merged(state(a), state(b)) == state(a ∪ b) for disjoint a and b (a message id counts once per environment).
@@ -12,138 +13,25 @@ Errors  none
 Source  dsl/SPEC.md "Windows" and "State"; docs/decisions/0006-entries-and-tiles.md
 """
 
-from bisect import bisect_left, bisect_right
-from collections.abc import Iterator
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator
 from decimal import Decimal
 from itertools import accumulate
 from operator import sub
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
-from tinycdp.dsl.calendar import Days
-from tinycdp.dsl.ir import HOPS_MS, Family
-from tinycdp.model import DAY_MS, NEVER, Instant
-
-#: How many of the newest events are kept one by one: as long as a window holds no more, its edge is exact.
-KEEP = 256
-#: The longest window; a tile older than the longest window it can serve is dropped.
-LONGEST_MS = 400 * DAY_MS
+from tinycdp.dsl.ir import Family
+from tinycdp.engine.days import DayMap, Extent
+from tinycdp.engine.log import Entry, Log, ValuedLog
+from tinycdp.engine.tallies import Key, Percentiles, Tallies, Tally, Tops, Uniques
+from tinycdp.model import NEVER, Instant
 
 #: n, sum, min, max of some numbers; n is 0 and the others mean nothing where there are none.
 Summary = tuple[int, int, int, int]
 NOTHING: Summary = (0, 0, 0, 0)
 
-#: (ts, message id, value)
-Entry = tuple[Instant, str, Any]
 
-
-def _retention_ms(hop: int) -> int:
-    """How long tiles of one width are of use: until the next width takes over at 60 of its own."""
-    wider = [h for h in HOPS_MS if h > hop]
-    return min(60 * wider[0], LONGEST_MS) if wider else LONGEST_MS
-
-
-_RETENTION_MS = {hop: _retention_ms(hop) for hop in HOPS_MS}
-
-
-class _Log:
-    """The newest events one by one, older ones folded. What a fold is differs: see the three kinds below."""
-
-    family: ClassVar[Family]
-    __slots__ = ("dropped", "tiles", "ts")
-
-    def __init__(self) -> None:
-        self.ts: list[Instant] = []
-        self.dropped: Any = self._empty()
-        self.tiles: dict[int, dict[Instant, Any]] = {}
-
-    def _empty(self) -> Any:
-        raise NotImplementedError
-
-    def _fold(self, summary: Any, entry: Entry) -> Any:
-        raise NotImplementedError
-
-    def _join(self, left: Any, right: Any) -> Any:
-        raise NotImplementedError
-
-    def _insert(self, at: int, entry: Entry) -> None:
-        self.ts.insert(at, entry[0])
-
-    def _pop_oldest(self) -> Entry:
-        return (self.ts.pop(0), "", None)
-
-    def _position(self, entry: Entry) -> int:
-        return bisect_right(self.ts, entry[0])
-
-    def entries(self) -> list[Entry]:
-        return [(ts, "", None) for ts in self.ts]
-
-    # Writing
-
-    def add(self, ts: Instant, message_id: str, value: Any) -> None:
-        """Add one event. The caller has made sure that its message id was never added before."""
-        entry = (ts, message_id, value)
-        last = not self.ts or ts > self.ts[-1]
-        self._insert(len(self.ts) if last else self._position(entry), entry)
-        if len(self.ts) > (KEEP if self.tiles else 0):
-            self._drop(self._pop_oldest())
-
-    def _drop(self, entry: Entry) -> None:
-        self.dropped = self._fold(self.dropped, entry)
-        for hop, tiles in self.tiles.items():
-            start = entry[0] // hop * hop
-            tiles[start] = self._fold(tiles[start] if start in tiles else self._empty(), entry)
-
-    def serve(self, hops: tuple[int, ...]) -> bool:
-        """Keep tiles of exactly these widths from now on; without any, no window is read and no entry is kept.
-
-        False where that is too late: events were dropped without them, and only the raw events can tell."""
-        missing = [hop for hop in hops if hop not in self.tiles]
-        if missing and self.dropped != self._empty():
-            return False
-        for hop in missing:
-            self.tiles[hop] = {}
-        for hop in self.tiles.keys() - set(hops):
-            del self.tiles[hop]
-        while self.ts and not self.tiles:
-            self._drop(self._pop_oldest())
-        return True
-
-    def absorb(self, other: Self) -> None:
-        """Merge another profile's state of the same aggregate into this one; both serve the same widths."""
-        self.dropped = self._join(self.dropped, other.dropped)
-        for hop, tiles in other.tiles.items():
-            mine = self.tiles.setdefault(hop, {})
-            for start, summary in tiles.items():
-                mine[start] = self._join(mine[start], summary) if start in mine else summary
-        for entry in other.entries():
-            self.add(*entry)
-
-    # Reading
-
-    def _span(self, window_ms: int, now: Instant) -> tuple[int, int]:
-        """The kept entries of the trailing window, as a slice."""
-        edge, ts = now - window_ms, self.ts
-        first = 0 if not ts or ts[0] > edge else bisect_right(ts, edge)
-        return first, self._end(now)
-
-    def _end(self, now: Instant) -> int:
-        """The index behind the last entry that has happened by `now`: nearly always all of them."""
-        ts = self.ts
-        return len(ts) if not ts or ts[-1] <= now else bisect_right(ts, now)
-
-    def _arrives(self, end: int) -> Instant:
-        """When the next entry of a later instant enters; NEVER but in a history read at a past instant."""
-        return self.ts[end] if end < len(self.ts) else NEVER
-
-    def _tiles_in(self, window_ms: int, hop: int, now: Instant) -> list[Instant]:
-        """The starts of the tiles inside the trailing window, oldest first."""
-        if self.dropped == self._empty():
-            return []
-        edge = (now - window_ms) // hop * hop
-        return sorted(start for start in self.tiles.get(hop, ()) if start >= edge)
-
-
-class Counts(_Log):
+class Counts(Log):
     """When something happened, and nothing else: serves count, exists and rate. A fold is how many."""
 
     family = Family.COUNT
@@ -185,33 +73,7 @@ class Counts(_Log):
         return self.ts[end - n] + window_ms
 
 
-class _ValuedLog(_Log):
-    """A log whose entries carry a message id and a value."""
-
-    __slots__ = ("ids", "values")
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.ids: list[str] = []
-        self.values: list[Any] = []
-
-    def _insert(self, at: int, entry: Entry) -> None:
-        self.ts.insert(at, entry[0])
-        self.ids.insert(at, entry[1])
-        self.values.insert(at, entry[2])
-
-    def _pop_oldest(self) -> Entry:
-        return (self.ts.pop(0), self.ids.pop(0), self.values.pop(0))
-
-    def _position(self, entry: Entry) -> int:
-        low = bisect_left(self.ts, entry[0])
-        return bisect_left(self.ids, entry[1], low, bisect_right(self.ts, entry[0], low))
-
-    def entries(self) -> list[Entry]:
-        return list(zip(self.ts, self.ids, self.values, strict=True))
-
-
-class Numbers(_ValuedLog):
+class Numbers(ValuedLog):
     """Numbers with their instants: serves sum, avg, min and max. A fold is a Summary."""
 
     family = Family.NUMBER
@@ -294,7 +156,7 @@ class Numbers(_ValuedLog):
         return summary, min((at for at in moves if at > now), default=NEVER)
 
 
-class Firsts(_ValuedLog):
+class Firsts(ValuedLog):
     """Values of any type with their instants: serves first. A fold is the earliest entry of what was dropped."""
 
     family = Family.FIRST
@@ -359,88 +221,9 @@ class Latest:
         return (self.entry, leaves) if leaves > now else (None, NEVER)
 
 
-class DayMap:
-    """On which local days something happened: serves unique_days and streak_days.
-
-    Bit i of `bits` stands for the day `base + i`; base is the earliest day."""
-
-    family: ClassVar[Family] = Family.DAYS
-    __slots__ = ("base", "bits")
-
-    def __init__(self) -> None:
-        self.base = 0
-        self.bits = 0
-
-    def add_day(self, day: int) -> None:
-        if not self.bits:
-            self.base, self.bits = day, 1
-        elif day >= self.base:
-            self.bits |= 1 << (day - self.base)
-        else:
-            self.base, self.bits = day, (self.bits << (self.base - day)) | 1
-
-    def absorb(self, other: "DayMap") -> None:
-        if not self.bits:
-            self.base, self.bits = other.base, other.bits
-        elif other.bits:
-            base = min(self.base, other.base)
-            self.bits = (self.bits << (self.base - base)) | (other.bits << (other.base - base))
-            self.base = base
-
-    def serve(self, hops: tuple[int, ...]) -> bool:
-        return True
-
-    def unique_days(self, days: int, calendar: Days, now: Instant) -> tuple[int, Instant]:
-        """How many local dates in [today − days + 1, today] have an event."""
-        today = calendar.day(now)
-        oldest = today - days + 1
-        inside = self.bits >> (oldest - self.base) if oldest > self.base else self.bits
-        n = inside.bit_count()
-        if not n:
-            return 0, NEVER
-        first = max(oldest, self.base) + (inside & -inside).bit_length() - 1
-        return n, calendar.first_instant(first + days)
-
-    def streak_days(self, calendar: Days, now: Instant) -> tuple[int, Instant]:
-        """How many days in a row, ending today, or yesterday where today has nothing yet."""
-        if not self.bits:
-            return 0, NEVER
-        newest = self.base + self.bits.bit_length() - 1
-        if newest < calendar.day(now) - 1:
-            return 0, NEVER
-        # The run of ones at the top: the first zero below them ends it.
-        gaps = ~self.bits & ((1 << self.bits.bit_length()) - 1)
-        return self.bits.bit_length() - gaps.bit_length(), calendar.first_instant(newest + 2)
-
-
-class Extent:
-    """The first and last instant of something: serves first_at, last_at and the *_ago of an event."""
-
-    family: ClassVar[Family] = Family.SPAN
-    __slots__ = ("first", "last")
-
-    def __init__(self) -> None:
-        self.first: Instant | None = None
-        self.last: Instant | None = None
-
-    def add_instant(self, ts: Instant) -> None:
-        if self.first is None or ts < self.first:
-            self.first = ts
-        if self.last is None or ts > self.last:
-            self.last = ts
-
-    def absorb(self, other: "Extent") -> None:
-        for ts in (other.first, other.last):
-            if ts is not None:
-                self.add_instant(ts)
-
-    def serve(self, hops: tuple[int, ...]) -> bool:
-        return True
-
-
-State = Counts | Numbers | Firsts | Latest | DayMap | Extent
+State = Counts | Numbers | Firsts | Percentiles | Tops | Latest | Uniques | DayMap | Extent
 _STATES: dict[str, type[State]] = {
-    kind.family.value: kind for kind in (Counts, Numbers, Firsts, Latest, DayMap, Extent)
+    kind.family.value: kind for kind in (Counts, Numbers, Firsts, Percentiles, Tops, Latest, Uniques, DayMap, Extent)
 }
 
 
@@ -464,13 +247,9 @@ def pack(state: State) -> list[Any]:
             return [state.family.value, state.entry and _pack_entry(state.entry)]
     ts = state.ts
     deltas = [ts[0], *map(sub, ts[1:], ts)] if ts else []
-    if not state.tiles or state.dropped == state._empty():
-        tiles: dict[int, Any] = {hop: {} for hop in state.tiles}
-    else:
-        tiles = {
-            hop: {start: tile for start, tile in kept.items() if start + hop + _RETENTION_MS[hop] > ts[-1]}
-            for hop, kept in state.tiles.items()
-        }
+    if isinstance(state, Uniques):
+        return [state.family.value, deltas, b"".join(state.hashes)]
+    tiles: dict[int, Any] = state.reachable()
     match state:
         case Firsts():
             values = [_pack_value(value) for value in state.values]
@@ -481,6 +260,9 @@ def pack(state: State) -> list[Any]:
             numbers = [_pack_int(value) for value in state.values]
             tiles = {hop: {s: [*map(_pack_int, tile)] for s, tile in kept.items()} for hop, kept in tiles.items()}
             return [state.family.value, deltas, [*map(_pack_int, state.dropped)], tiles, state.ids, numbers]
+        case Tallies():
+            tiles = {hop: {s: _pack_tally(tally) for s, tally in kept.items()} for hop, kept in tiles.items()}
+            return [state.family.value, deltas, _pack_tally(state.dropped), tiles, state.ids, _pack_keys(state.values)]
         case _:
             return [state.family.value, deltas, state.dropped, tiles]
 
@@ -498,6 +280,10 @@ def unpack(packed: list[Any]) -> State:
             state.entry = packed[1] and _unpack_entry(packed[1])
             return state
     state.ts = list(accumulate(packed[1]))
+    if isinstance(state, Uniques):
+        state.hashes = [packed[2][i : i + 8] for i in range(0, len(packed[2]), 8)]
+        state.latest = dict(zip(state.hashes, state.ts, strict=True))
+        return state
     state.dropped, state.tiles = packed[2], packed[3]
     match state:
         case Firsts():
@@ -508,6 +294,10 @@ def unpack(packed: list[Any]) -> State:
             state.ids, state.values = packed[4], [*map(int, packed[5])]
             state.dropped = tuple(map(int, packed[2]))
             state.tiles = {hop: {s: tuple(map(int, t)) for s, t in kept.items()} for hop, kept in packed[3].items()}
+        case Tallies():
+            state.ids, state.values = packed[4], _unpack_keys(packed[5])
+            state.dropped = _unpack_tally(packed[2])
+            state.tiles = {hop: {s: _unpack_tally(t) for s, t in kept.items()} for hop, kept in packed[3].items()}
     return state
 
 
@@ -537,3 +327,20 @@ def _pack_entry(entry: Entry) -> list[Any]:
 
 def _unpack_entry(packed: list[Any]) -> Entry:
     return (packed[0], packed[1], _unpack_value(packed[2]))
+
+
+def _pack_keys(keys: Iterable[Key]) -> list[Any]:
+    """Canonical values: a bool loses its tuple, which in the profile tells it from 0 and 1."""
+    return [key[0] if type(key) is tuple else _pack_value(key) for key in keys]
+
+
+def _unpack_keys(packed: list[Any]) -> list[Key]:
+    return [(key,) if type(key) is bool else _unpack_value(key) for key in packed]
+
+
+def _pack_tally(tally: Tally) -> list[Any] | None:
+    return None if tally is None else [_pack_keys(tally), list(tally.values())]
+
+
+def _unpack_tally(packed: list[Any] | None) -> Tally:
+    return None if packed is None else dict(zip(_unpack_keys(packed[0]), packed[1], strict=True))

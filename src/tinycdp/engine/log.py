@@ -1,0 +1,165 @@
+"""What every log of a profile's events is made of: the newest one by one, all older ones folded.
+
+Shape   Log: instants; ValuedLog: instants, message ids and values. Subclasses say what a fold of older events is
+Units   instants and widths in milliseconds; a window of length W at `now` is now − W < ts <= now
+Laws    which events are entries is decided by rank, by (instant, message id), never by arrival; folds join in any
+        order. A fold may be changed in place: nobody shares one
+Errors  none
+Source  dsl/SPEC.md "Windows" and "State"; docs/decisions/0006-entries-and-tiles.md
+"""
+
+from bisect import bisect_left, bisect_right
+from typing import Any, ClassVar, Self
+
+from tinycdp.dsl.ir import HOPS_MS, Family
+from tinycdp.model import DAY_MS, NEVER, Instant
+
+#: How many of the newest events are kept one by one: as long as a window holds no more, its edge is exact.
+KEEP = 256
+#: The longest window; a tile older than the longest window it can serve is dropped.
+LONGEST_MS = 400 * DAY_MS
+
+#: (ts, message id, value)
+Entry = tuple[Instant, str, Any]
+
+
+def _retention_ms(hop: int) -> int:
+    """How long tiles of one width are of use: until the next width takes over at 60 of its own."""
+    wider = [h for h in HOPS_MS if h > hop]
+    return min(60 * wider[0], LONGEST_MS) if wider else LONGEST_MS
+
+
+_RETENTION_MS = {hop: _retention_ms(hop) for hop in HOPS_MS}
+
+
+class Log:
+    """The newest events one by one, older ones folded. What a fold is differs: see the three kinds below."""
+
+    family: ClassVar[Family]
+    __slots__ = ("dropped", "tiles", "ts")
+
+    def __init__(self) -> None:
+        self.ts: list[Instant] = []
+        self.dropped: Any = self._empty()
+        self.tiles: dict[int, dict[Instant, Any]] = {}
+
+    def _empty(self) -> Any:
+        raise NotImplementedError
+
+    def _fold(self, summary: Any, entry: Entry) -> Any:
+        raise NotImplementedError
+
+    def _join(self, left: Any, right: Any) -> Any:
+        raise NotImplementedError
+
+    def _insert(self, at: int, entry: Entry) -> None:
+        self.ts.insert(at, entry[0])
+
+    def _pop_oldest(self) -> Entry:
+        return (self.ts.pop(0), "", None)
+
+    def _position(self, entry: Entry) -> int:
+        return bisect_right(self.ts, entry[0])
+
+    def entries(self) -> list[Entry]:
+        return [(ts, "", None) for ts in self.ts]
+
+    # Writing
+
+    def add(self, ts: Instant, message_id: str, value: Any) -> None:
+        """Add one event. The caller has made sure that its message id was never added before."""
+        entry = (ts, message_id, value)
+        last = not self.ts or ts > self.ts[-1]
+        self._insert(len(self.ts) if last else self._position(entry), entry)
+        if len(self.ts) > (KEEP if self.tiles else 0):
+            self._drop(self._pop_oldest())
+
+    def _drop(self, entry: Entry) -> None:
+        self.dropped = self._fold(self.dropped, entry)
+        for hop, tiles in self.tiles.items():
+            start = entry[0] // hop * hop
+            tiles[start] = self._fold(tiles[start] if start in tiles else self._empty(), entry)
+
+    def serve(self, hops: tuple[int, ...]) -> bool:
+        """Keep tiles of exactly these widths from now on; without any, no window is read and no entry is kept.
+
+        False where that is too late: events were dropped without them, and only the raw events can tell."""
+        missing = [hop for hop in hops if hop not in self.tiles]
+        if missing and self.dropped != self._empty():
+            return False
+        for hop in missing:
+            self.tiles[hop] = {}
+        for hop in self.tiles.keys() - set(hops):
+            del self.tiles[hop]
+        while self.ts and not self.tiles:
+            self._drop(self._pop_oldest())
+        return True
+
+    def absorb(self, other: Self) -> None:
+        """Merge another profile's state of the same aggregate into this one; both serve the same widths."""
+        self.dropped = self._join(self.dropped, other.dropped)
+        for hop, tiles in other.tiles.items():
+            mine = self.tiles.setdefault(hop, {})
+            for start, summary in tiles.items():
+                mine[start] = self._join(mine[start] if start in mine else self._empty(), summary)
+        for entry in other.entries():
+            self.add(*entry)
+
+    def reachable(self) -> dict[int, dict[Instant, Any]]:
+        """The tiles that some window can still reach, counted from the newest entry, so that pruning is of the set."""
+        if not self.tiles or self.dropped == self._empty():
+            return {hop: {} for hop in self.tiles}
+        return {
+            hop: {start: tile for start, tile in tiles.items() if start + hop + _RETENTION_MS[hop] > self.ts[-1]}
+            for hop, tiles in self.tiles.items()
+        }
+
+    # Reading
+
+    def _span(self, window_ms: int, now: Instant) -> tuple[int, int]:
+        """The kept entries of the trailing window, as a slice."""
+        edge, ts = now - window_ms, self.ts
+        first = 0 if not ts or ts[0] > edge else bisect_right(ts, edge)
+        return first, self._end(now)
+
+    def _end(self, now: Instant) -> int:
+        """The index behind the last entry that has happened by `now`: nearly always all of them."""
+        ts = self.ts
+        return len(ts) if not ts or ts[-1] <= now else bisect_right(ts, now)
+
+    def _arrives(self, end: int) -> Instant:
+        """When the next entry of a later instant enters; NEVER but in a history read at a past instant."""
+        return self.ts[end] if end < len(self.ts) else NEVER
+
+    def _tiles_in(self, window_ms: int, hop: int, now: Instant) -> list[Instant]:
+        """The starts of the tiles inside the trailing window, oldest first."""
+        if self.dropped == self._empty():
+            return []
+        edge = (now - window_ms) // hop * hop
+        return sorted(start for start in self.tiles.get(hop, ()) if start >= edge)
+
+
+class ValuedLog(Log):
+    """A log whose entries carry a message id and a value."""
+
+    __slots__ = ("ids", "values")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.ids: list[str] = []
+        self.values: list[Any] = []
+
+    def _insert(self, at: int, entry: Entry) -> None:
+        self.ts.insert(at, entry[0])
+        self.ids.insert(at, entry[1])
+        self.values.insert(at, entry[2])
+
+    def _pop_oldest(self) -> Entry:
+        return (self.ts.pop(0), self.ids.pop(0), self.values.pop(0))
+
+    def _position(self, entry: Entry) -> int:
+        low = bisect_left(self.ts, entry[0])
+        return bisect_left(self.ids, entry[1], low, bisect_right(self.ts, entry[0], low))
+
+    def entries(self) -> list[Entry]:
+        return list(zip(self.ts, self.ids, self.values, strict=True))
