@@ -9,7 +9,10 @@ import serving
 from serving import holds_for, new_environment
 from tinycdp.errors import Unavailable
 from tinycdp.model import Alias, AliasKind, Message
+from tinycdp.runtime.catalogs import Catalogs
+from tinycdp.runtime.definitions import apply_documents
 from tinycdp.runtime.service import Service
+from tinycdp.runtime.worker import Worker
 from tinycdp.store import reads
 
 NOW = 1_790_000_000_000
@@ -91,3 +94,19 @@ async def test_with_the_database_away_an_alias_that_moved_is_not_decided_as_its_
     assert await holds_for(service, shop, "opened", ADA), "known, and not moved"
     with pytest.raises(Unavailable):
         await holds_for(service, shop, "opened", TAB)
+
+
+async def test_what_was_read_before_a_revision_went_live_is_read_again(services: list[Service], shop: int) -> None:
+    """The catalog of a new revision may come by another way than the news of the profiles that warmed up for it."""
+    service = services[0]
+    await service.ingest.accept(shop, [opened("m1", ADA)])
+    assert await holds_for(service, shop, "opened", ADA)
+    assert service.snapshots.find(shop, ADA.kind, ADA.value) is not None
+    wider = {"flags": [{"key": "often", "rule": "events.open.count_7d >= 1"}]}
+    await apply_documents(service.pool, shop, [wider], "test", NOW)
+    worker = Worker(service.pool, Catalogs(), lambda: NOW)
+    while await worker.warm_up():
+        pass
+    await service.catalogs.refresh(service.pool, shop)
+    assert service.snapshots.find(shop, ADA.kind, ADA.value) is None
+    assert await holds_for(service, shop, "often", ADA)

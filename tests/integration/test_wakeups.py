@@ -142,7 +142,7 @@ async def test_trouble_in_one_environment_does_not_stop_the_others(
     other = await new_environment(service.pool, "other", SHOP, START)
     for environment in (shop, other):
         await service.ingest.accept(environment, [opened(f"m{environment}", START)])
-    await service.pool.execute("UPDATE profiles SET state = 'no state' WHERE environment_id = $1", shop)
+    await service.pool.execute("UPDATE environments SET zone = 'Nowhere/Land' WHERE id = $1", shop)
     now.now = START + MINUTE_MS
     worker = Worker(service.pool, Catalogs(), now)
     with pytest.raises(ExceptionGroup):
@@ -174,3 +174,18 @@ async def test_a_served_window_slides_within_a_second(dsn: str, tmp_path: Path) 
             [(at, recorded_at)] = await eventually(exited, 10)
         assert at == leaves
         assert 0 <= recorded_at - leaves < 1_000
+
+
+async def test_a_profile_that_cannot_be_read_keeps_nobody_waiting(
+    service: Service, shop: int, now: ManualClock
+) -> None:
+    """It is put off and named in the log; those behind it leave on time."""
+    bob = Alias(AliasKind.USER, "bob")
+    await service.ingest.accept(shop, [opened("m1", START - 1), opened("m2", START), opened("m3", START, bob)])
+    async with service.pool.acquire() as connection:
+        await connection.execute("UPDATE profiles SET state = '\\xff' WHERE bucketing_key = 'ada'")
+    now.now = START + MINUTE_MS
+    worker = Worker(service.pool, Catalogs(), now)
+    assert await worker.wake_due() == 2
+    assert await worker.wake_due() == 0, "nothing is due any more"
+    assert (False, START + MINUTE_MS) in await transitions(service, "active_now")

@@ -184,6 +184,7 @@ class Catalog:
     segments: tuple[Segment, ...]
     calendar: Days
     must_warm: bool
+    complete: frozenset[tuple[str, int]]
     _kept_by_event: dict[str, tuple[Kept, ...]] = field(default_factory=dict, repr=False)
     _segments_by_event: dict[str, tuple[Segment, ...]] = field(default_factory=dict, repr=False)
 
@@ -293,6 +294,7 @@ def build_catalog(
         kept=_kept(reads, complete),
         segments=tuple(segments),
         calendar=calendar,
+        complete=frozenset(complete),
         must_warm=any(segment.is_next for segment in segments) or not _parts(reads) <= complete,
     )
 

@@ -6,7 +6,7 @@ Laws    a catalog is immutable; a new revision is a new one. Compiling happens h
 """
 
 import asyncio
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from tinycdp.engine.catalog import Catalog, Definition, build_catalog
@@ -16,8 +16,12 @@ from tinycdp.store.pool import Connection, Pool, acquired
 
 
 class Catalogs:
-    def __init__(self) -> None:
+    """`grown` hears when a new catalog reads state that the one before did not: whatever was read of a profile until
+    then may lack it."""
+
+    def __init__(self, grown: Callable[[], None] = lambda: None) -> None:
         self._catalogs: dict[int, Catalog] = {}
+        self._grown = grown
 
     def __iter__(self) -> Iterator[int]:
         """The environments that are known."""
@@ -37,6 +41,8 @@ class Catalogs:
         catalog = await load(connection, environment_id, live, head)
         if known is None or (catalog.head, catalog.revision) >= (known.head, known.revision):
             self._catalogs[environment_id] = catalog
+            if known is not None and not catalog.complete <= known.complete:
+                self._grown()
         return catalog
 
     async def refresh(self, pool: Pool, environment_id: int) -> Catalog:

@@ -38,9 +38,9 @@ class Service:
         self.settings = settings
         self.pool = pool
         self.now = now
-        self.catalogs = Catalogs()
-        self.keyring = Keyring(pool)
         self.snapshots = Snapshots(pool, settings.snapshot_cache_size)
+        self.catalogs = Catalogs(self.snapshots.doubt)
+        self.keyring = Keyring(pool)
         self.decisions = Decisions(self.snapshots)
         self.metrics = Metrics()
         self.vocabulary = Vocabulary()

@@ -100,10 +100,14 @@ class Snapshots:
         """News may be missed from now on; Postgres may be away."""
         self.away = True
 
+    def doubt(self) -> None:
+        """Nothing kept so far is current until it was read again."""
+        self._epoch += 1
+
     def found(self) -> None:
         """News arrives again; everything kept so far may have missed some."""
         self.away = False
-        self._epoch += 1
+        self.doubt()
         self._heard.clear()  # a database that was restored may never reach those versions
 
     # Reading

@@ -18,7 +18,7 @@ from tinycdp.engine import recompute
 from tinycdp.engine.catalog import Catalog
 from tinycdp.engine.profile import Profile
 from tinycdp.errors import Unavailable
-from tinycdp.model import DAY_MS, Instant
+from tinycdp.model import DAY_MS, HOUR_MS, Instant
 from tinycdp.runtime import clock, definitions, profiles
 from tinycdp.runtime.catalogs import Catalogs
 from tinycdp.runtime.clock import Clock
@@ -115,9 +115,19 @@ class Worker:
             catalog = await self._begin(connection, environment_id)
             now = self._now()
             rows = await store.claim_due_profiles(connection, environment_id, now, DUE_BATCH)
-            if rows:
-                due = [profiles.from_row(row) for row in rows]
-                transitions = [t for profile in due for t in recompute.advance(profile, catalog, now)]
+            due: list[Profile] = []
+            transitions: list[recompute.Transition] = []
+            for row in rows:
+                try:
+                    profile = profiles.from_row(row)
+                    transitions += recompute.advance(profile, catalog, now)
+                except Exception:
+                    # One that cannot be read must not stand at the head of the queue for ever.
+                    log.exception("profile %d could not be brought up to date; tried again in an hour", row["id"])
+                    await store.postpone_profile(connection, environment_id, row["id"], now + HOUR_MS)
+                else:
+                    due.append(profile)
+            if due:
                 await self._save(connection, environment_id, now, due, transitions)
             return len(rows)
 

@@ -78,6 +78,10 @@ async def claim_due_profiles(connection: Connection, environment_id: int, now: i
     return await connection.fetch(_SQL["claim_due_profiles"], environment_id, now, n)
 
 
+async def postpone_profile(connection: Connection, environment_id: int, id: int, recompute_at: int) -> None:
+    await connection.execute(_SQL["postpone_profile"], environment_id, id, recompute_at)
+
+
 async def next_due_at(connection: Connection, environment_id: int) -> int | None:
     return await connection.fetchval(_SQL["next_due_at"], environment_id)
 

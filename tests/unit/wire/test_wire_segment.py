@@ -277,6 +277,8 @@ def test_message_ids_are_the_clients_or_fresh() -> None:
     assert taken(idempotencyKey="k").message_id == "k"
     assert taken(messageId="m", idempotencyKey="k").message_id == "m"
     assert taken(messageId="x" * 100).message_id == "x" * 100
+    for counted in ("0", "0-0", 0):  # a client that counts from nought: its first id is an id
+        assert taken(messageId=counted).message_id == str(counted)
     for nothing in (None, "", " ", "undefined", "00000000-0000-0000-0000-000000000000"):
         assert taken(messageId=nothing).message_id != taken(messageId=nothing).message_id
 

@@ -52,6 +52,9 @@ BLOCKED = frozenset(
 )  # fmt: skip
 
 
+_NIL_UUID = "00000000-0000-0000-0000-000000000000"
+
+
 class Reject(StrEnum):
     """Why one event was refused."""
 
@@ -411,7 +414,8 @@ def _message_id(event: Event) -> str:
     if value is None:
         value = ""
     message_id = value if type(value) is str else _number_as_text(value, ".messageId", Reject.INVALID_MESSAGE_ID)
-    if _is_blocked(message_id):
+    # An id that counts from "0" is an id; the words a client writes for nothing, and the nil UUID, are none.
+    if message_id.strip().lower() in BLOCKED or message_id == _NIL_UUID:
         # Fresh, not a hash of the content: two equal clicks are two clicks. Nor may every event whose client wrote
         # "undefined" be a duplicate of the first.
         return str(uuid4())

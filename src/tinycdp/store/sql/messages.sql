@@ -92,6 +92,11 @@ ORDER BY recompute_at
 LIMIT $3
 FOR NO KEY UPDATE SKIP LOCKED;
 
+-- name: postpone_profile
+-- args: environment_id integer, id bigint, recompute_at timestamptz
+-- index: profiles_pkey
+UPDATE profiles SET recompute_at = $3 WHERE environment_id = $1 AND id = $2;
+
 -- name: next_due_at
 -- args: environment_id integer
 -- index: profiles_due
