@@ -403,7 +403,7 @@ def typed(value: Any, wanted: ir.Type) -> Any:
         case ir.Type.VERSION:
             return version(value) if isinstance(value, str) else None
         case ir.Type.DYN:
-            return number(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
+            return value if isinstance(value, bool) or not isinstance(value, int | float | Decimal) else number(value)
     return None
 
 

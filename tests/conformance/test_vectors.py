@@ -21,7 +21,10 @@ from tinycdp.dsl.workspace import Source, check_workspace
 from tinycdp.engine.bucketing import bucket
 from tinycdp.engine.cases import run_case
 
-TOPICS = ("logic", "number", "window", "calendar", "merge", "valid_until", "flag", "hash")
+TOPICS = (
+    *("logic", "number", "unique", "percentile", "top", "window", "calendar", "merge", "valid_until"),
+    *("flag", "hash"),
+)
 CASES = list(vectors(*TOPICS))
 #: The rows of the specification's table that a reader may look for under exactly these ids.
 PROMISED = {"N1", "N3", "N6", "N9", "W1", "W2", "W8", "D1", "D3", "M1", "M2", "V2", "V4", "F1", "F5"}
