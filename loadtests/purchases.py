@@ -73,8 +73,7 @@ def main() -> None:
 
 
 def _read(file: Path) -> Iterator[tuple[str, date, Decimal]]:
-    opened = gzip.open(file, "rt") if file.suffix == ".gz" else file.open()
-    with opened as text:
+    with gzip.open(file, "rt") if file.suffix == ".gz" else file.open() as text:
         for row in csv.DictReader(text):
             yield row["customer_id"], date.fromisoformat(row["date"]), Decimal(row["amount"])
 
