@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from oracle import three_digits
 from tinycdp.dsl.numbers import SCALE
 from tinycdp.engine import log, tallies
-from tinycdp.engine.tallies import Percentiles, Tops, Uniques, canonical
+from tinycdp.engine.tallies import Percentiles, Tops, Uniques, canonical, grade, graded
 from tinycdp.engine.windows import pack, unpack
 from tinycdp.model import NEVER
 
@@ -79,7 +79,8 @@ def different(added: list[Event], window_ms: int | None, now: int) -> int:
 
 
 def nearest_rank(values: list[int], quantile: Fraction) -> int | None:
-    return sorted(values)[-(-quantile.numerator * len(values) // quantile.denominator) - 1] if values else None
+    rank = -(-quantile.numerator * len(values) // quantile.denominator)
+    return graded(sorted(values)[rank - 1]) if values else None
 
 
 @law
@@ -98,7 +99,7 @@ def test_at_their_bounds_they_are_what_the_events_say(
     later: list[int],
     quantile: Fraction,
 ) -> None:
-    numbers = [event for event in added if type(event[2]) is int]
+    numbers = [(ts, id, grade(value)) for ts, id, value in added if type(value) is int]
     tops, uniques = state_of(Tops, added, owners), state_of(Uniques, added, owners)
     percentiles = state_of(Percentiles, numbers, owners)
     now = max((ts for ts, _, _ in added), default=0)
@@ -130,12 +131,15 @@ def test_what_is_stored_is_a_function_of_the_set(low_bounds: None, added: list[E
         assert all(getattr(one, name) == getattr(other, name) for name in names)
 
 
-@given(st.integers(-(10**38) + 1, 10**38 - 1))
-def test_three_digits(scaled: int) -> None:
-    rounded = tallies.three_digits(scaled)
+@given(st.integers(-(10**38) + 1, 10**38 - 1) | st.integers(-2_000, 2_000), st.integers(-2_000, 10**38 - 1))
+def test_a_grade_is_three_digits_in_order(scaled: int, other: int) -> None:
+    rounded = graded(grade(scaled))
     assert Decimal(rounded) == three_digits(Decimal(scaled))
-    assert tallies.three_digits(rounded) == rounded
+    assert grade(rounded) == grade(scaled)
     assert abs(rounded - scaled) * 200 <= abs(scaled)
+    assert abs(grade(scaled)) < 2**16
+    if scaled <= other:
+        assert grade(scaled) <= grade(other)
 
 
 def test_a_thousand_values_and_one_more() -> None:

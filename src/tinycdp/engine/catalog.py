@@ -28,7 +28,7 @@ from tinycdp.engine.days import DayMap, Extent
 from tinycdp.engine.flags import Flag
 from tinycdp.engine.log import Log
 from tinycdp.engine.profile import Profile
-from tinycdp.engine.tallies import Uniques, canonical, three_digits
+from tinycdp.engine.tallies import Uniques, canonical, grade
 from tinycdp.engine.windows import Latest, empty
 from tinycdp.errors import InvalidInput
 from tinycdp.model import NEVER, Message
@@ -107,7 +107,7 @@ class Kept:
             if value is None:
                 return
             if family is ir.Family.HISTOGRAM:
-                value = three_digits(value)
+                value = grade(value)
         elif self.spec.path:
             value = coerce(lookup(message.properties, self.spec.path), ir.Type.DYN)
             if value is None or isinstance(value, dict | tuple) or (type(value) is str and len(value) > LONGEST_TEXT):
@@ -157,10 +157,16 @@ class Segment:
 
 @dataclass(frozen=True)
 class Universe:
-    """One consistent set of definitions: every reference resolves inside it."""
+    """One consistent set of definitions: every reference resolves inside it.
+
+    nodes       of traits and segments; `conditions` are those of a flag's rules
+    compiler    what made the steps, and makes the step of any part of them; `ready` says of a read whether it may"""
 
     definitions: Mapping[Name, Definition]
     nodes: Mapping[Name, ir.Node]
+    conditions: Mapping[str, tuple[ir.Node, ...]]
+    compiler: Compiler
+    ready: Callable[[ir.AggregateRead], bool]
     steps: Mapping[Name, Step]
     fingerprints: Mapping[Name, int]
     reads: Mapping[Name, frozenset[ir.AggregateRead]]
@@ -353,6 +359,7 @@ def _universe(
     ready: Callable[[ir.AggregateRead], bool],
 ) -> Universe:
     nodes: dict[Name, ir.Node] = {}
+    conditions: dict[str, tuple[ir.Node, ...]] = {}
     steps: dict[Name, Step] = {}
     fingerprints: dict[Name, int] = {}
     reads: dict[Name, frozenset[ir.AggregateRead]] = {}
@@ -366,6 +373,7 @@ def _universe(
         fingerprints[name] = _fingerprint(zone, definitions[name], [fingerprints[r] for r in references])
         compiled = [compiler.compile(part.node) for part in parts if part.node is not None]
         if (flag := definitions[name].flag) is not None:
+            conditions[flag.key] = tuple(part.node for part in parts if part.node is not None)
             waiting = [tuple(_label(r) for r in sorted(part.references) if r in placeholders) for part in parts]
             waiting = [
                 w or (("its events",) if not all(map(ready, p.reads)) else ())
@@ -382,7 +390,7 @@ def _universe(
                 steps[name] = _unknown
             else:
                 steps[name] = membership(compiled[0]) if name[0] == "segment" else compiled[0]
-    return Universe(definitions, nodes, steps, fingerprints, reads, watches, flags)
+    return Universe(definitions, nodes, conditions, compiler, ready, steps, fingerprints, reads, watches, flags)
 
 
 def _reads_request(part: Checked) -> bool:

@@ -1,7 +1,8 @@
 """How many different values, which is the most frequent, where the middle lies: what is kept of values as a crowd.
 
 Shape   Uniques: hash of a value → its latest instant. Percentiles and Tops: logs whose fold is a Tally, value → count
-Units   a value is canonical: nanos (int), (True,) or (False,), or text; so 1 and 1.0 are one, and 1, true and "1" three
+Units   a value is canonical: nanos (int), (True,) or (False,), or text; so 1 and 1.0 are one, and 1, true and "1"
+        three. In Percentiles it is a grade: see `grade`
 Laws    those of windows. Uniques: a value is in W until its latest instant + W; the MOST_VALUES greatest
         (instant, hash) are kept, and one that was dropped comes back by a later event only, so this too is of the set.
         Tops: unknown where more than MOST_VALUES different values are inside, so a tile stops counting there
@@ -14,6 +15,7 @@ from collections import Counter
 from collections.abc import Iterator
 from fractions import Fraction
 from hashlib import blake2b
+from heapq import heapify, heappop, heapreplace
 from operator import itemgetter
 from typing import Any, ClassVar
 
@@ -44,14 +46,31 @@ def canonical(value: Any) -> Key | None:
     return (value,) if kind is bool else nanos(value)
 
 
-def three_digits(scaled: int) -> int:
-    """Nanos with all but the first three digits 0, rounded half away from zero: off by 0.5 % at most. 0 stays 0."""
-    spare = len(str(abs(scaled))) - 3
-    if spare <= 0:
-        return scaled
-    unit = int(10**spare)
-    kept = (abs(scaled) + unit // 2) // unit * unit
-    return kept if scaled >= 0 else -kept
+def grade(scaled: int) -> int:
+    """Nanos rounded to three digits, half away from zero, as their place among all such numbers; 0 has place 0.
+
+    A grade fits 16 bits and a sign, where nanos take 128, and orders as what it stands for: 1 to 900 are 1.00 to 9.99
+    nanos, 901 to 1800 are 10.0 to 99.9 nanos, and so on."""
+    if not scaled:
+        return 0
+    magnitude = abs(scaled)
+    decade = len(str(magnitude)) - 1
+    if decade > 2:
+        unit = int(10 ** (decade - 2))
+        digits = (magnitude + unit // 2) // unit  # 1000 where it carries, which is the next decade's first
+    else:
+        digits = magnitude * int(10 ** (2 - decade))
+    place = decade * 900 + digits - 99
+    return place if scaled > 0 else -place
+
+
+def graded(place: int) -> int:
+    """The nanos a grade stands for: off by 0.5 % at most from what was graded."""
+    if not place:
+        return 0
+    decade, digits = divmod(abs(place) - 1, 900)
+    magnitude = (digits + 100) * 10**decade // 100
+    return int(magnitude) if place > 0 else -int(magnitude)
 
 
 class Uniques:
@@ -179,7 +198,7 @@ class Tallies(ValuedLog):
             first, end = self._span(window_ms, now)
             tiles = self.tiles.get(hop, {})
             leaving = [(start + hop + window_ms, tiles[start]) for start in self._tiles_in(window_ms, hop, now)]
-        counts: dict[Key, int] = Counter(self.values[first:end])
+        counts: dict[Key, int] = dict(Counter(self.values[first:end]))
         for _, tally in leaving:
             for value, n in (tally or {}).items():
                 counts[value] = counts.get(value, 0) + n
@@ -215,16 +234,17 @@ class _Trail:
 
 
 class Percentiles(Tallies):
-    """Numbers of three digits: serves percentile. A tile holds at most 900 of them for each decade and sign."""
+    """Numbers by their grade: serves percentile. A tile holds at most 900 of them for each decade and sign."""
 
     family = Family.HISTOGRAM
     __slots__ = ()
 
     def percentile(
         self, window_ms: int | None, hop: int, quantile: Fraction, now: Instant
-    ) -> tuple[Key | None, Instant]:
-        """The value of the nearest rank in the trailing window, None where it is empty."""
-        return self._read((window_ms, hop, quantile), now)
+    ) -> tuple[int | None, Instant]:
+        """The value of the nearest rank in the trailing window, in nanos; None where it is empty."""
+        place, until = self._read((window_ms, hop, quantile), now)
+        return (graded(place) if isinstance(place, int) else None), until
 
     @staticmethod
     def _follow(quantile: Fraction | None, now: Instant, counts: dict[Key, int], leaving: Leaving) -> Steps:
@@ -275,15 +295,20 @@ class Tops(Tallies):
     @staticmethod
     def _follow(quantile: Fraction | None, now: Instant, counts: dict[Key, int], leaving: Leaving) -> Steps:
         uncounted = sum(tally is None for _, tally in leaving)
-        leader: Key | None = None
+        # Counts only fall, so one in the heap that is out of date stands too high, and is put right when it is on top.
+        heap = [(-n, _order(value), value) for value, n in counts.items()]
+        heapify(heap)
         at = now
         for instant, tally in leaving:
             if instant != at:
-                # Others only lose: the leader stays until it is its turn to lose.
-                if leader is None and counts and not uncounted and len(counts) <= MOST_VALUES:
-                    most = max(counts.values())
-                    leader = min((value for value, n in counts.items() if n == most), key=_order)
-                yield at, leader
+                while heap and counts.get(heap[0][2]) != -heap[0][0]:
+                    _, order, value = heap[0]
+                    if value in counts:
+                        heapreplace(heap, (-counts[value], order, value))
+                    else:
+                        heappop(heap)
+                known = heap and not uncounted and len(counts) <= MOST_VALUES
+                yield at, heap[0][2] if known else None
                 at = instant
             if tally is None:
                 uncounted -= 1
@@ -293,8 +318,6 @@ class Tops(Tallies):
                     del counts[value]
                 else:
                     counts[value] -= n
-                if value == leader:
-                    leader = None
         yield NEVER, None
 
 

@@ -14,7 +14,7 @@ Source  dsl/SPEC.md "Windows" and "State"; docs/decisions/0006-entries-and-tiles
 """
 
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from decimal import Decimal
 from itertools import accumulate
 from operator import sub
@@ -261,8 +261,9 @@ def pack(state: State) -> list[Any]:
             tiles = {hop: {s: [*map(_pack_int, tile)] for s, tile in kept.items()} for hop, kept in tiles.items()}
             return [state.family.value, deltas, [*map(_pack_int, state.dropped)], tiles, state.ids, numbers]
         case Tallies():
-            tiles = {hop: {s: _pack_tally(tally) for s, tally in kept.items()} for hop, kept in tiles.items()}
-            return [state.family.value, deltas, _pack_tally(state.dropped), tiles, state.ids, _pack_keys(state.values)]
+            keys: _Keys = list if isinstance(state, Percentiles) else _pack_keys  # grades go as they are
+            tiles = {hop: {s: _pack_tally(tally, keys) for s, tally in kept.items()} for hop, kept in tiles.items()}
+            return [state.family.value, deltas, _pack_tally(state.dropped, keys), tiles, state.ids, keys(state.values)]
         case _:
             return [state.family.value, deltas, state.dropped, tiles]
 
@@ -295,13 +296,17 @@ def unpack(packed: list[Any]) -> State:
             state.dropped = tuple(map(int, packed[2]))
             state.tiles = {hop: {s: tuple(map(int, t)) for s, t in kept.items()} for hop, kept in packed[3].items()}
         case Tallies():
-            state.ids, state.values = packed[4], _unpack_keys(packed[5])
-            state.dropped = _unpack_tally(packed[2])
-            state.tiles = {hop: {s: _unpack_tally(t) for s, t in kept.items()} for hop, kept in packed[3].items()}
+            keys: _Keys = list if isinstance(state, Percentiles) else _unpack_keys
+            state.ids, state.values = packed[4], keys(packed[5])
+            state.dropped = _unpack_tally(packed[2], keys)
+            state.tiles = {
+                hop: {s: _unpack_tally(tally, keys) for s, tally in kept.items()} for hop, kept in packed[3].items()
+            }
     return state
 
 
 _INT64 = 2**63
+_Keys = Callable[[Iterable[Any]], list[Any]]
 
 
 def _pack_int(value: int) -> int | str:
@@ -331,16 +336,16 @@ def _unpack_entry(packed: list[Any]) -> Entry:
 
 def _pack_keys(keys: Iterable[Key]) -> list[Any]:
     """Canonical values: a bool loses its tuple, which in the profile tells it from 0 and 1."""
-    return [key[0] if type(key) is tuple else _pack_value(key) for key in keys]
+    return [key if type(key) is str else key[0] if type(key) is tuple else _pack_value(key) for key in keys]
 
 
-def _unpack_keys(packed: list[Any]) -> list[Key]:
-    return [(key,) if type(key) is bool else _unpack_value(key) for key in packed]
+def _unpack_keys(packed: Iterable[Any]) -> list[Key]:
+    return [key if type(key) is str else (key,) if type(key) is bool else _unpack_value(key) for key in packed]
 
 
-def _pack_tally(tally: Tally) -> list[Any] | None:
-    return None if tally is None else [_pack_keys(tally), list(tally.values())]
+def _pack_tally(tally: Tally, keys: _Keys) -> list[Any] | None:
+    return None if tally is None else [keys(tally), list(tally.values())]
 
 
-def _unpack_tally(packed: list[Any] | None) -> Tally:
-    return None if packed is None else dict(zip(_unpack_keys(packed[0]), packed[1], strict=True))
+def _unpack_tally(packed: list[Any] | None, keys: _Keys) -> Tally:
+    return None if packed is None else dict(zip(keys(packed[0]), packed[1], strict=True))
