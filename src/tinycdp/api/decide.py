@@ -23,6 +23,7 @@ from tinycdp.engine.decide import Decision
 from tinycdp.errors import InvalidInput, NotFound, TinyCDPError
 from tinycdp.model import NEVER, Alias, AliasKind
 from tinycdp.runtime.decisions import decide_one
+from tinycdp.runtime.explanations import FlagExplained, explained_flag
 from tinycdp.runtime.keys import Key
 from tinycdp.runtime.service import Service
 from tinycdp.runtime.snapshots import Snapshot
@@ -42,7 +43,8 @@ class Answer(msgspec.Struct, rename="camel"):
     allow        whether the flag is on: the value of a boolean flag, for others whether it is not the off variant
     reason       OpenFeature's word; `reasons` tells the path in sentences
     valid_until  the first instant at which the answer may change with nobody sending anything, null for never
-    version      of the person's profile, 0 for someone never seen"""
+    version      of the person's profile, 0 for someone never seen
+    explanation  only where it was asked for: every rule, with what each part of its condition is worth"""
 
     flag: str
     allow: bool
@@ -55,6 +57,7 @@ class Answer(msgspec.Struct, rename="camel"):
     revision: int
     version: int
     valid_until: str | None
+    explanation: FlagExplained | msgspec.UnsetType = msgspec.UNSET
 
 
 class Question(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
@@ -113,9 +116,10 @@ async def decide(
     device_id: Annotated[str | None, QueryParameter(name="deviceId")] = None,
     external_id: Annotated[str | None, QueryParameter(name="externalId")] = None,
     min_version: Annotated[int, QueryParameter(name="minVersion")] = 0,
+    explain: Annotated[bool, QueryParameter(description="add the `explanation`")] = False,
 ) -> Response[bytes]:
     question = Question(user_id, profile_id, anonymous_id, device_id, external_id, [flag], {}, min_version)
-    answers = await _answer(request.app.state.service, key, question)
+    answers = await _answer(request.app.state.service, key, question, explain=explain)
     if flag in answers.errors:
         raise NotFound("FLAG_NOT_FOUND", answers.errors[flag])
     return _json(answers.flags[flag])
@@ -139,7 +143,25 @@ async def decide_many(request: Request[Any, Any, Any], key: Bearer) -> Response[
     return _json(await _answer(request.app.state.service, key, question))
 
 
-async def _answer(service: Service, key: Key, question: Question) -> Answers:
+async def _answer(service: Service, key: Key, question: Question, *, explain: bool = False) -> Answers:
+    catalog, subject, stale = await whom(service, key, question)
+    now = service.now()
+    found, errors = {}, {}
+    for name in question.flags if question.flags is not None else catalog.live.flags:
+        try:
+            decision = decide_one(catalog, name, subject, now, question.context)
+        except NotFound as missing:
+            errors[name] = missing.message
+        else:
+            service.metrics.decisions[decision.reason] += 1
+            found[name] = answer_of(catalog, decision, subject, question.user_id, stale)
+            if explain:
+                found[name].explanation = explained_flag(catalog, name, subject)
+    return Answers(found, errors, catalog.revision)
+
+
+async def whom(service: Service, key: Key, question: Question) -> tuple[Catalog, Snapshot, bool]:
+    """Whom the question names, by which catalog to answer, and whether what is known may be out of date."""
     named = {
         "userId": question.user_id,
         "profileId": question.profile_id,
@@ -152,17 +174,7 @@ async def _answer(service: Service, key: Key, question: Question) -> Answers:
         raise InvalidInput("PERSON_MISSING", f"Name a person with one of {', '.join(PERSON)}.")
     catalog = service.catalog(key.environment_id)
     subject, stale = await service.decisions.subject(catalog, alias, service.now(), question.min_version)
-    now = service.now()
-    found, errors = {}, {}
-    for name in question.flags if question.flags is not None else catalog.live.flags:
-        try:
-            decision = decide_one(catalog, name, subject, now, question.context)
-        except NotFound as missing:
-            errors[name] = missing.message
-        else:
-            service.metrics.decisions[decision.reason] += 1
-            found[name] = answer_of(catalog, decision, subject, question.user_id, stale)
-    return Answers(found, errors, catalog.revision)
+    return catalog, subject, stale
 
 
 def _json(body: Any, status: int = 200) -> Response[bytes]:
