@@ -36,7 +36,8 @@ def low_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
 @st.composite
 def events(draw: st.DrawFn) -> list[Event]:
     instants = st.integers(0, 8).map(lambda n: n * 20_000) | st.integers(0, 2 * WINDOW)
-    drawn = draw(st.lists(st.tuples(instants, st.sampled_from(VALUES)), max_size=16))
+    few = draw(st.permutations(VALUES))[: draw(st.integers(1, MOST + 2))]
+    drawn = draw(st.lists(st.tuples(instants, st.sampled_from(few)), min_size=draw(st.integers(0, 20)), max_size=20))
     return [(ts, f"m{n}", canonical(value)) for n, (ts, value) in enumerate(drawn)]
 
 
@@ -102,6 +103,8 @@ def test_at_their_bounds_they_are_what_the_events_say(
     numbers = [(ts, id, grade(value)) for ts, id, value in added if type(value) is int]
     tops, uniques = state_of(Tops, added, owners), state_of(Uniques, added, owners)
     percentiles = state_of(Percentiles, numbers, owners)
+    assert len(uniques.ts) <= MOST
+    assert all(tally is None or len(tally) <= MOST for tally in (tops.dropped, *tops.tiles[HOP].values()))
     now = max((ts for ts, _, _ in added), default=0)
     edges = {ts + WINDOW + step for ts, _, _ in added for step in (0, HOP - ts % HOP)}
     for moment in [now, *(now + step for step in later)]:
