@@ -22,6 +22,8 @@ from tinycdp.runtime.explanations import DefinitionExplained, FlagExplained, exp
 from tinycdp.runtime.service import Service
 from tinycdp.runtime.times import iso
 
+Key = Annotated[str | None, QueryParameter(description="its key")]
+
 
 class Explained(msgspec.Struct, rename="camel"):
     """One definition explained for one person; of `definition` and `flag` the one that was asked for is there.
@@ -54,9 +56,9 @@ class Explained(msgspec.Struct, rename="camel"):
 async def explain(
     request: Request[Any, Any, Any],
     key: Bearer,
-    trait: str | None = None,
-    segment: str | None = None,
-    flag: str | None = None,
+    trait: Key = None,
+    segment: Key = None,
+    flag: Key = None,
     user_id: Annotated[str | None, QueryParameter(name="userId")] = None,
     profile_id: Annotated[str | None, QueryParameter(name="profileId")] = None,
     anonymous_id: Annotated[str | None, QueryParameter(name="anonymousId")] = None,
@@ -75,7 +77,7 @@ async def explain(
     question = Question(user_id, profile_id, anonymous_id, device_id, external_id, None, read, min_version)
     catalog, subject, stale = await whom(service, key, question)
     if name not in catalog.live.definitions:
-        raise NotFound("FLAG_NOT_FOUND" if flag else "NOT_FOUND", f"There is no {name[0]} {name[1]!r}.")
+        raise NotFound("FLAG_NOT_FOUND" if flag is not None else "NOT_FOUND", f"There is no {name[0]} {name[1]!r}.")
     now = service.now()
     # Nothing is awaited from here on: the subject is shared with every other request about this person.
     prepare(catalog, subject, now, read)
