@@ -15,7 +15,20 @@ from litestar.di import Provide
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, Receive, Scope, Send
 
-from tinycdp.api import admin, auth, decide, definitions, explain, export, ops, people, problems, reference, tracking
+from tinycdp.api import (
+    admin,
+    auth,
+    decide,
+    definitions,
+    explain,
+    export,
+    language,
+    ops,
+    people,
+    problems,
+    reference,
+    tracking,
+)
 from tinycdp.api.wire.body import BODY_LIMIT
 from tinycdp.runtime.service import Service
 from tinycdp.settings import Settings, load
@@ -25,6 +38,7 @@ ROUTES = [
     *decide.ROUTES,
     *people.ROUTES,
     *definitions.ROUTES,
+    *language.ROUTES,
     *explain.ROUTES,
     *export.ROUTES,
     *admin.ROUTES,

@@ -1,6 +1,6 @@
 """Traits, segments and flags, for those who write them.
 
-Shape   the same five routes for each kind, POST /v1/admin/validate, and the history of revisions
+Shape   the same five routes for each kind, and the history of revisions
 Laws    a save is all or nothing, and its answer is what GET answers next. PUT and DELETE take If-Match with the version
         that shall be replaced. What is saved with warnings is saved
 Errors  400 with every diagnostic · 404 NOT_FOUND · 409 KEY_EXISTS, VERSION_CONFLICT, REFERENCED
@@ -15,9 +15,8 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath, HeaderParameter, QueryParameter
 
 from tinycdp.api.auth import Bearer
-from tinycdp.api.exchange import Limit, answer, read_as, read_json, readable
+from tinycdp.api.exchange import Limit, answer, read_json, readable
 from tinycdp.engine.catalog import Definition, InvalidDefinitions
-from tinycdp.engine.flags import read_flag
 from tinycdp.errors import InvalidInput, NotFound
 from tinycdp.model import Instant
 from tinycdp.runtime import workspace as workspaces
@@ -27,7 +26,7 @@ from tinycdp.runtime.keys import Key
 from tinycdp.runtime.people import Identifier
 from tinycdp.runtime.service import Service
 from tinycdp.runtime.times import iso
-from tinycdp.runtime.workspace import Cost, Kind, Meaning, Progress, Workspace
+from tinycdp.runtime.workspace import Cost, Kind, Progress, Workspace
 from tinycdp.store import definitions as store
 from tinycdp.store import reads
 from tinycdp.store.pool import acquired, snapshot
@@ -82,15 +81,6 @@ class FlagBody(msgspec.Struct, rename="camel", kw_only=True, omit_defaults=True)
     rules: list[RuleBody] = []
     description: str = ""
     salt: str = ""
-
-
-class Draft(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
-    """An `expression`, or a whole `flag`. With a `key`, cycles show. A flag's expression is a rule's condition."""
-
-    kind: Kind
-    key: str | None = None
-    expression: str | None = None
-    flag: dict[str, Any] | None = None
 
 
 class Named(msgspec.Struct, frozen=True):
@@ -350,33 +340,6 @@ async def list_members(
     return answer(Members(members, members[-1].id if len(rows) == limit else None, iso(as_of)))
 
 
-@post(
-    "/v1/admin/validate",
-    status_code=200,
-    operation_id="validate",
-    summary="What an expression or a flag would mean, saving nothing",
-    tags=["Definitions"],
-    opt={
-        "scope": "admin",
-        "body": Draft,
-        "answer": Meaning,
-        "example": {"kind": "segment", "expression": "orders_90d = 3"},
-    },
-)
-async def validate(request: Request[Any, Any, Any], key: Bearer) -> Response[bytes]:
-    """Answers 200 for an expression with errors too: `valid` is false, and `diagnostics` say why, with fixes."""
-    draft = read_as(await read_json(request), Draft)
-    if (draft.expression is None) == (draft.flag is None) or (draft.flag is not None) > (draft.kind == "flag"):
-        message = "Send an `expression`, or for the kind flag a whole `flag`."
-        raise InvalidInput("INVALID_BODY", message)
-    workspace = await _workspace(request.app.state.service, key)
-    if draft.flag is not None:
-        named = {"key": draft.key or "flag", **draft.flag}
-        return answer(workspaces.understand_flag(workspace, read_flag(named, "")))
-    assert draft.expression is not None
-    return answer(workspaces.understand(workspace, draft.kind, draft.key, draft.expression))
-
-
 @get(
     "/v1/admin/revisions",
     operation_id="listRevisions",
@@ -525,7 +488,6 @@ def _iso(instant: Instant | None) -> str | None:
 ROUTES = [
     *(route for kind in KINDS for route in _routes(kind)),
     list_members,
-    validate,
     list_revisions,
     list_backfills,
 ]

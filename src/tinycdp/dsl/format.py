@@ -8,6 +8,7 @@ Source  dsl/SPEC.md "Canonical form"; docs/decisions/0002-canonical-form.md
 
 import re
 from decimal import Decimal
+from itertools import pairwise
 
 from tinycdp.dsl import tokens
 from tinycdp.dsl.ir import Type
@@ -37,6 +38,7 @@ from tinycdp.dsl.syntax import (
 _PLAIN = re.compile(rf"[A-Za-z_][A-Za-z0-9_]{{0,{tokens.MAX_NAME - 1}}}")
 _QUOTABLE = re.compile(rf"[^`\n\0]{{1,{tokens.MAX_QUOTED_NAME}}}")
 _ESCAPES = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\t": "\\t", "\r": "\\r"}
+_LINE = 100
 _SPECIAL = re.compile(r'["\\\x01-\x1f\x7f-\x9f\u2028\u2029]')
 
 # How tightly each form binds; an operand that binds more loosely than its place asks for gets parentheses.
@@ -47,6 +49,26 @@ _WORDS = {"and": " && ", "or": " || "}
 def format_source(source: str | bytes) -> str:
     """The canonical text of a source. Raises SourceError."""
     return format_expression(parse(source))
+
+
+def lay_out(source: str) -> str:
+    """The canonical text as a person reads it: the comments of the source before it, and where it is long, each term of
+    the outermost && or || on a line of its own. Says the same as the source. Raises SourceError.
+
+    >>> lay_out("a // why\\n and b")
+    '// why\\na && b'
+    """
+    text = format_source(source)
+    comments = [token.value.rstrip() for token in tokens.scan(source) if token.type == "COMMENT"]
+    if len(text) > _LINE:
+        depth, cuts = 0, []
+        for token in tokens.scan(text):
+            depth += (token.type in tokens.OPENERS) - (token.type in tokens.CLOSERS)
+            if depth == 0 and token.type in {"AND", "OR"}:
+                cuts.append(token.start_pos or 0)
+        parts = [text[start:end].rstrip() for start, end in pairwise([0, *cuts, len(text)])]
+        text = "\n  ".join(parts)
+    return "\n".join([*comments, text])
 
 
 def format_expression(expr: Expr) -> str:

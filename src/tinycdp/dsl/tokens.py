@@ -1,6 +1,7 @@
 """Source text to tokens, and what can be wrong with a single token.
 
-Shape   tokenise(source) → tokens of the terminals of dsl/grammar.lark, from which the pattern is built
+Shape   tokenise(source) → tokens of the terminals of dsl/grammar.lark, from which the pattern is built; scan(source) →
+        the same of any text, broken ones and comments too
 Laws    any text gives tokens or a SourceError with E2xx (or E1xx, E7xx where one token says enough), in linear time
 Source  dsl/SPEC.md "Text"
 """
@@ -94,6 +95,26 @@ def decode(source: str | bytes) -> str:
     return source.decode("utf-8", "surrogateescape") if isinstance(source, bytes) else source
 
 
+def scan(source: str) -> Iterator[Token]:
+    """Every token there is and every comment, whatever stands between: what an editor needs of an unfinished text."""
+    pattern, keywords = _pattern()
+    after_dot = False
+    for match in pattern.finditer(source):
+        kind, text = match.lastgroup or "", match.group()
+        if kind == "SPACE":
+            continue
+        if kind == "NAME" and not after_dot:
+            kind = keywords.get(text, kind)
+        if kind != "COMMENT":
+            after_dot = kind == "DOT"
+        yield Token(kind, text, match.start(), end_pos=match.end())
+
+
+def broken(token: Token) -> bool:
+    """Whether a scanned token is none of the language's."""
+    return token.type.startswith("BAD_") or token.type == "FOREIGN"
+
+
 def tokenise(source: str) -> list[Token]:
     """The tokens, without spaces and comments. Raises SourceError."""
     if len(source) > MAX_BYTES or len(source.encode("utf-8", "surrogatepass")) > MAX_BYTES:
@@ -102,28 +123,20 @@ def tokenise(source: str) -> list[Token]:
         code = f"U+{ord(unreadable.group()):04X}"
         message = f"The source must be valid UTF-8 without zero characters; this is {code}."
         raise SourceError(source, [_error("E201", unreadable.start(), unreadable.end(), message)])
-    pattern, keywords = _pattern()
     tokens: list[Token] = []
     problems: list[Diagnostic] = []
-    after_dot = False
-    for match in pattern.finditer(source):
-        kind = match.lastgroup or ""
-        if kind in {"SPACE", "COMMENT"}:
+    for token in scan(source):
+        kind, text, span = token.type, token.value, span_of(token)
+        if kind == "COMMENT":
             continue
-        start, end = match.span()
-        text = match.group()
-        if kind == "NAME":
-            if not after_dot:
-                kind = keywords.get(text, kind)
-            if end - start > MAX_NAME and (text[0] != "`" or end - start > MAX_QUOTED_NAME + 2):
-                message = f"A name has at most {MAX_NAME} characters, in backticks {MAX_QUOTED_NAME}."
-                problems.append(_error("E707", start, end, message))
-        elif kind.startswith("BAD_") or kind == "FOREIGN":
-            if not problems or problems[-1].span.end <= start:
-                problems.append(_problem(source, kind, text, start, end))
+        if broken(token):
+            if not problems or problems[-1].span.end <= span.start:
+                problems.append(_problem(source, kind, text, span.start, span.end))
             continue
-        after_dot = kind == "DOT"
-        tokens.append(Token(kind, text, start, end_pos=end))
+        if len(text) > MAX_NAME and kind == "NAME" and (text[0] != "`" or len(text) > MAX_QUOTED_NAME + 2):
+            message = f"A name has at most {MAX_NAME} characters, in backticks {MAX_QUOTED_NAME}."
+            problems.append(_error("E707", span.start, span.end, message))
+        tokens.append(token)
     if deep := _too_large(tokens):
         problems.insert(0, deep)
     if problems:

@@ -18,6 +18,7 @@ from tinycdp.runtime.decisions import Decisions
 from tinycdp.runtime.export import Exports
 from tinycdp.runtime.ingest import Committed, Ingest
 from tinycdp.runtime.keys import Keyring
+from tinycdp.runtime.language import Sightings
 from tinycdp.runtime.metrics import Metrics
 from tinycdp.runtime.news import Listener
 from tinycdp.runtime.snapshots import Snapshots
@@ -44,6 +45,7 @@ class Service:
         self.decisions = Decisions(self.snapshots)
         self.metrics = Metrics()
         self.vocabulary = Vocabulary()
+        self.sightings = Sightings()
         self.ingest = Ingest(
             pool, self.catalogs, now, self._committed, batch=settings.ingest_batch, queue=settings.ingest_queue
         )

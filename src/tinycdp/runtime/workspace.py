@@ -194,15 +194,9 @@ def type_of(workspace: Workspace, definition: Definition) -> Type:
     return workspace.head.nodes[definition.name].type
 
 
-@lru_cache(4096)
-def canonical(text: str) -> str:
-    """An expression as it is written in one way only."""
-    return format_source(text)
-
-
-def _check(workspace: Workspace, kind: Kind, key: str | None, text: str) -> tuple[Checked, list[Diagnostic]]:
+def scope_of(workspace: Workspace, kind: Kind, key: str | None) -> Scope:
+    """What names mean in an expression of this kind, under its own key where it has one."""
     universe = workspace.head
-    name = (kind, key) if key is not None else None
     traits = {k: node.type for (of, k), node in universe.nodes.items() if of == "trait"}
     segments = {k for of, k in universe.definitions if of == "segment"}
     flags = {k: FLAG_TYPES[program.flag.type] for k, program in universe.flags.items()}
@@ -214,9 +208,20 @@ def _check(workspace: Workspace, kind: Kind, key: str | None, text: str) -> tupl
         segments.add(key)
     elif key is not None:
         flags.setdefault(key, Type.BOOL)
-    scope = Scope(
-        kind=kind, traits=traits, segments=segments, flags=flags, events=workspace.known_events(name), certain=certain
-    )
+    events = workspace.known_events((kind, key) if key is not None else None)
+    return Scope(kind=kind, traits=traits, segments=segments, flags=flags, events=events, certain=certain)
+
+
+@lru_cache(4096)
+def canonical(text: str) -> str:
+    """An expression as it is written in one way only."""
+    return format_source(text)
+
+
+def _check(workspace: Workspace, kind: Kind, key: str | None, text: str) -> tuple[Checked, list[Diagnostic]]:
+    universe = workspace.head
+    name = (kind, key) if key is not None else None
+    scope = scope_of(workspace, kind, key)
     checked = check(text, scope)
     way = _way_back(universe, name, text) if name is not None else None
     if way is None:

@@ -120,6 +120,14 @@ async def recent_event_names(connection: Connection, environment_id: int) -> lis
     return [row["name"] for row in await connection.fetch(_SQL["recent_event_names"], environment_id)]
 
 
+async def property_names_of_profiles(connection: Connection, environment_id: int, sample: int, n: int) -> list[Row]:
+    return await connection.fetch(_SQL["property_names_of_profiles"], environment_id, sample, n)
+
+
+async def property_names_of_events(connection: Connection, environment_id: int, sample: int, n: int) -> list[Row]:
+    return await connection.fetch(_SQL["property_names_of_events"], environment_id, sample, n)
+
+
 async def prune_rejections(connection: Connection, before: int) -> None:
     await connection.execute(_SQL["prune_rejections"], before)
 

@@ -170,11 +170,50 @@ FROM (SELECT count(*) AS n, min(received_at) AS oldest
       WHERE received_at > $3) AS lately;
 
 -- name: recent_event_names
--- The names among the newest events: what a typing mistake is held against.
+-- The names among the newest events, the most frequent first: what a typing mistake is held against.
 -- args: environment_id
 -- index: events_in_order
-SELECT DISTINCT name FROM (SELECT name FROM events WHERE environment_id = $1 ORDER BY id DESC LIMIT 10000) AS recent
-WHERE name <> '';
+SELECT name FROM (SELECT name FROM events WHERE environment_id = $1 ORDER BY id DESC LIMIT 10000) AS recent
+WHERE name <> '' GROUP BY name ORDER BY count(*) DESC, name;
+
+-- name: property_names_of_profiles
+-- What the newest profiles have, and what kinds of values, the most frequent first; objects one level deep. A name with a
+-- dot is left out: joined by dots it could not be told from a path.
+-- args: environment_id, profiles looked at, names at most
+-- index: profiles_pkey
+WITH sample AS (
+    SELECT properties FROM profiles WHERE environment_id = $1 AND merged_into IS NULL ORDER BY id DESC LIMIT $2
+), members AS (
+    SELECT m.key, m.value, jsonb_typeof(m.value) AS kind FROM sample s CROSS JOIN LATERAL jsonb_each(s.properties) AS m
+    WHERE strpos(m.key, '.') = 0
+), leaves AS (
+    SELECT key AS name, kind FROM members WHERE kind NOT IN ('object', 'null')
+    UNION ALL
+    SELECT m.key || '.' || inner_member.key, jsonb_typeof(inner_member.value) FROM members m
+    CROSS JOIN LATERAL jsonb_each(CASE m.kind WHEN 'object' THEN m.value ELSE '{}' END) AS inner_member
+    WHERE strpos(inner_member.key, '.') = 0
+)
+SELECT name, array_agg(DISTINCT kind) AS kinds FROM leaves GROUP BY name ORDER BY count(*) DESC, name LIMIT $3;
+
+-- name: property_names_of_events
+-- The same of the newest events, for each event.
+-- args: environment_id, events looked at, names at most
+-- index: events_in_order
+WITH sample AS (
+    SELECT name, properties FROM events WHERE environment_id = $1 ORDER BY id DESC LIMIT $2
+), members AS (
+    SELECT s.name AS event, m.key, m.value, jsonb_typeof(m.value) AS kind
+    FROM sample s CROSS JOIN LATERAL jsonb_each(s.properties) AS m
+    WHERE s.name <> '' AND strpos(m.key, '.') = 0
+), leaves AS (
+    SELECT event, key AS name, kind FROM members WHERE kind NOT IN ('object', 'null')
+    UNION ALL
+    SELECT m.event, m.key || '.' || inner_member.key, jsonb_typeof(inner_member.value) FROM members m
+    CROSS JOIN LATERAL jsonb_each(CASE m.kind WHEN 'object' THEN m.value ELSE '{}' END) AS inner_member
+    WHERE strpos(inner_member.key, '.') = 0
+)
+SELECT event, name, array_agg(DISTINCT kind) AS kinds FROM leaves
+GROUP BY event, name ORDER BY count(*) DESC, event, name LIMIT $3;
 
 -- name: prune_rejections
 -- args: before timestamptz

@@ -1,0 +1,205 @@
+"""The language, served to editors: check, complete, format and hover.
+
+Shape   four routes under /v1/dsl, and /v1/admin/validate, which is `check` under the name it had before
+Units   positions in characters (code points) of the source, half-open
+Laws    an answer is 200 whatever is wrong with the source: it is being written. Nothing is saved
+Source  docs/reference/language-services.md
+"""
+
+from typing import Any
+
+import msgspec
+from litestar import Request, Response, post
+
+from tinycdp.api.auth import Bearer
+from tinycdp.api.exchange import answer, read_as, read_json
+from tinycdp.dsl import complete as completing
+from tinycdp.dsl import hover as hovering
+from tinycdp.dsl.check import Scope
+from tinycdp.dsl.diagnostics import SourceError
+from tinycdp.dsl.format import lay_out
+from tinycdp.engine.flags import read_flag
+from tinycdp.errors import InvalidInput
+from tinycdp.runtime import language
+from tinycdp.runtime import workspace as workspaces
+from tinycdp.runtime.keys import Key
+from tinycdp.runtime.service import Service
+from tinycdp.runtime.workspace import Kind, Meaning, Workspace
+
+_EXAMPLE = {"kind": "segment", "expression": "orders_90d = 3"}
+
+
+class Draft(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """An `expression`, or a whole `flag`. With a `key`, cycles show. A flag's expression is a rule's condition."""
+
+    kind: Kind
+    key: str | None = None
+    expression: str | None = None
+    flag: dict[str, Any] | None = None
+
+
+class Place(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """A cursor in a source. With a `key`, the definition that is being written is known too."""
+
+    source: str
+    position: int
+    kind: Kind = "segment"
+    key: str | None = None
+
+
+class Source(msgspec.Struct, forbid_unknown_fields=True):
+    source: str
+
+
+class Proposal(msgspec.Struct, frozen=True):
+    """An `insert` that ends in a dot or a bracket wants more: ask again after it.
+
+    kind  trait, segment, flag, event, property, aggregate, function, name, window, operator or keyword
+    score  from 0 to 1, greater is better"""
+
+    label: str
+    insert: str
+    kind: str
+    detail: str
+    score: float
+
+
+class Proposals(msgspec.Struct, rename={"start": "from", "end": "to"}):
+    """Best first, at most 50; each replaces the characters from `from` up to `to`."""
+
+    start: int
+    end: int
+    items: list[Proposal]
+
+
+class Formatted(msgspec.Struct):
+    """formatted  null for a source that cannot be read; `diagnostics` say why"""
+
+    formatted: str | None
+    diagnostics: list[dict[str, Any]]
+
+
+class Explanation(msgspec.Struct, rename={"start": "from", "end": "to"}):
+    """What stands there. Where that is nothing known, `markdown` is null.
+
+    type  of its value, null for what has none, such as an event"""
+
+    start: int
+    end: int
+    markdown: str | None
+    type: str | None
+
+
+@post(
+    "/v1/dsl/check",
+    status_code=200,
+    operation_id="checkSource",
+    summary="What an expression or a flag would mean, with errors, warnings and fixes",
+    tags=["Editing"],
+    opt={"scope": "admin", "body": Draft, "answer": Meaning, "example": _EXAMPLE},
+)
+async def check_source(request: Request[Any, Any, Any], key: Bearer) -> Response[bytes]:
+    """Answers 200 for an expression with errors too: `valid` is false, and `diagnostics` say why, with fixes."""
+    return answer(await _meaning(request, key))
+
+
+@post(
+    "/v1/admin/validate",
+    status_code=200,
+    operation_id="validate",
+    summary="What an expression or a flag would mean, saving nothing",
+    tags=["Definitions"],
+    opt={"scope": "admin", "body": Draft, "answer": Meaning, "example": _EXAMPLE},
+)
+async def validate(request: Request[Any, Any, Any], key: Bearer) -> Response[bytes]:
+    """The same as `POST /v1/dsl/check`."""
+    return answer(await _meaning(request, key))
+
+
+@post(
+    "/v1/dsl/complete",
+    status_code=200,
+    operation_id="completeSource",
+    summary="What could stand at a place of a source",
+    tags=["Editing"],
+    opt={
+        "scope": "admin",
+        "body": Place,
+        "answer": Proposals,
+        "example": {"source": "events.pur", "position": 10, "kind": "segment"},
+    },
+)
+async def complete_source(request: Request[Any, Any, Any], key: Bearer) -> Response[bytes]:
+    """Knows the environment: its definitions, the events that arrived lately, and the properties these had."""
+    place = read_as(await read_json(request), Place)
+    _, scope = await _surroundings(request.app.state.service, key, place)
+    found = completing.complete(place.source, place.position, scope)
+    items = [Proposal(item.label, item.insert, item.kind, item.detail, item.score) for item in found.items]
+    return answer(Proposals(found.start, found.end, items))
+
+
+@post(
+    "/v1/dsl/format",
+    status_code=200,
+    operation_id="formatSource",
+    summary="A source as it is written in one way only",
+    tags=["Editing"],
+    opt={"scope": "admin", "body": Source, "answer": Formatted, "example": {"source": "a and(b>1)"}},
+)
+async def format_source(request: Request[Any, Any, Any], key: Bearer) -> Response[bytes]:
+    """Comments are kept, in front. A long source gets a line for each term of its outermost `&&` or `||`."""
+    source = read_as(await read_json(request), Source).source
+    try:
+        return answer(Formatted(lay_out(source), []))
+    except SourceError as wrong:
+        return answer(Formatted(None, wrong.details["diagnostics"]))
+
+
+@post(
+    "/v1/dsl/hover",
+    status_code=200,
+    operation_id="hoverSource",
+    summary="What stands at a place of a source",
+    tags=["Editing"],
+    opt={
+        "scope": "admin",
+        "body": Place,
+        "answer": Explanation,
+        "example": {"source": "events.purchase.count_30d > 2", "position": 18, "kind": "segment"},
+    },
+)
+async def hover_source(request: Request[Any, Any, Any], key: Bearer) -> Response[bytes]:
+    place = read_as(await read_json(request), Place)
+    workspace, scope = await _surroundings(request.app.state.service, key, place)
+    found = hovering.hover(place.source, place.position, scope, language.describe(workspace))
+    if found is None:
+        return answer(Explanation(place.position, place.position, None, None))
+    return answer(Explanation(found.start, found.end, found.markdown, found.type.value if found.type else None))
+
+
+async def _meaning(request: Request[Any, Any, Any], key: Key) -> Meaning:
+    draft = read_as(await read_json(request), Draft)
+    if (draft.expression is None) == (draft.flag is None) or (draft.flag is not None) > (draft.kind == "flag"):
+        message = "Send an `expression`, or for the kind flag a whole `flag`."
+        raise InvalidInput("INVALID_BODY", message)
+    workspace = await _workspace(request.app.state.service, key)
+    if draft.flag is not None:
+        named = {"key": draft.key or "flag", **draft.flag}
+        return workspaces.understand_flag(workspace, read_flag(named, ""))
+    assert draft.expression is not None
+    return workspaces.understand(workspace, draft.kind, draft.key, draft.expression)
+
+
+async def _surroundings(service: Service, key: Key, place: Place) -> tuple[Workspace, Scope]:
+    workspace = await _workspace(service, key)
+    seen = await service.sightings.seen(service.pool, key.environment_id, service.now())
+    return workspace, language.surroundings(workspace, place.kind, place.key, seen)
+
+
+async def _workspace(service: Service, key: Key) -> Workspace:
+    return await workspaces.read_workspace(
+        service.pool, service.catalogs, service.vocabulary, key.environment_id, service.now()
+    )
+
+
+ROUTES = [check_source, complete_source, format_source, hover_source, validate]

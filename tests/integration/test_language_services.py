@@ -1,0 +1,97 @@
+"""The language through HTTP, on an environment with people, events and definitions."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from application import Application, running
+
+
+@pytest.fixture
+async def app(dsn: str) -> AsyncIterator[Application]:
+    async with running(dsn) as application:
+        await application.track(
+            *({"userId": "ada", "event": "app_open", "messageId": f"open{n}"} for n in range(3)),
+            {"userId": "ada", "event": "app_buy", "properties": {"amount": 3, "item": {"sku": "x"}, "a.b": 1}},
+        )
+        await application.write.post(
+            "/v1/identify", json={"userId": "ada", "traits": {"plan": "pro", "geo": {"city": "x"}}}
+        )
+        await application.define("trait", key="opens", expression="events.app_open.count_30d", description="Of late.")
+        await application.define("segment", key="regulars", rule="opens >= 3 && profile.nickname != 'x'")
+        await application.define("flag", key="thanks", rule="segments.regulars")
+        yield application
+
+
+async def asked(app: Application, what: str, marked: str, **more: Any) -> dict[str, Any]:
+    before, _, after = marked.rpartition("|")
+    body = {"source": before + after, "position": len(before), "kind": "segment", **more}
+    answer = await app.admin.post(f"/v1/dsl/{what}", json=body)
+    assert answer.status_code == 200, answer.text
+    found: dict[str, Any] = answer.json()
+    return found
+
+
+async def labels(app: Application, marked: str, **more: Any) -> list[str]:
+    return [item["label"] for item in (await asked(app, "complete", marked, **more))["items"]]
+
+
+async def test_proposals_know_the_environment(app: Application) -> None:
+    assert await labels(app, "events.|") == ["app_open", "app_buy", "any"]
+    assert (await labels(app, "events.app_buy.where(it|"))[0] == "item"
+    assert (await labels(app, "events.app_buy.where(|"))[:2] == ["amount", "item"]
+    assert await labels(app, "events.app_buy.sum(|") == ["amount", "item"]
+    assert set(await labels(app, "profile.|")) == {"plan", "geo", "nickname"}
+    assert await labels(app, "profile.geo.|") == ["city"]
+    assert (await labels(app, "op|"))[0] == "opens"
+    assert (await labels(app, "opens |"))[0] == ">="
+    assert await labels(app, "segments.|") == ["regulars"]
+    assert 'flag("thanks")' in await labels(app, "tha|", kind="flag")
+    assert 'flag("thanks")' not in await labels(app, "tha|")
+    assert "mine" in await labels(app, "mi|", kind="trait", key="mine")
+
+
+async def test_an_answer_has_the_form_that_is_documented(app: Application) -> None:
+    found = await asked(app, "complete", "events.app_b|.count_7d")
+    assert (found["from"], found["to"]) == (7, 12)
+    assert found["items"][0] == {
+        "label": "app_buy", "insert": "app_buy", "kind": "event", "detail": "event", "score": found["items"][0]["score"]
+    }  # fmt: skip
+    found = await asked(app, "hover", "ope|ns > 3")
+    assert (found["from"], found["to"], found["type"]) == (0, 5, "number")
+    assert "Of late." in found["markdown"] and "events.app_open.count_30d" in found["markdown"]
+    assert await asked(app, "hover", "nobody|") == {"from": 6, "to": 6, "markdown": None, "type": None}
+
+
+async def test_check_is_validate(app: Application) -> None:
+    for body in (
+        {"kind": "segment", "expression": "opens = 3"},
+        {"kind": "trait", "key": "opens", "expression": "segments.regulars"},
+        {"kind": "flag", "flag": {"rule": "segments.nobody"}},
+    ):
+        checked, validated = [await app.admin.post(path, json=body) for path in ("/v1/dsl/check", "/v1/admin/validate")]
+        assert checked.status_code == 200
+        assert checked.json() == validated.json()
+        assert checked.json()["diagnostics"]
+
+
+async def test_formatting_loses_nothing_and_says_what_it_cannot_read(app: Application) -> None:
+    body = {"source": "opens>3 // enough\n and segment('regulars')"}
+    answer = (await app.admin.post("/v1/dsl/format", json=body)).json()
+    assert answer == {"formatted": "// enough\nopens > 3 && segments.regulars", "diagnostics": []}
+    answer = (await app.admin.post("/v1/dsl/format", json={"source": "opens ="})).json()
+    assert answer["formatted"] is None
+    assert [found["code"] for found in answer["diagnostics"]] == ["E101"]
+
+
+async def test_another_environment_shows_nothing_of_this_one(app: Application) -> None:
+    body = {"source": "", "position": 0, "kind": "flag"}
+    items = (await app.stranger.post("/v1/dsl/complete", json=body)).json()["items"]
+    assert {item["kind"] for item in items} <= {"function", "keyword", "name"}
+
+
+async def test_a_body_that_is_none_is_refused(app: Application) -> None:
+    for path, body in (("complete", {"source": ""}), ("hover", {"source": 1, "position": 0}), ("format", {})):
+        answer = await app.admin.post(f"/v1/dsl/{path}", json=body)
+        assert (answer.status_code, answer.json()["code"]) == (400, "INVALID_BODY")
