@@ -154,6 +154,6 @@ def test_a_thousand_values_and_one_more() -> None:
             state.add(n * 1_000, f"m{n:04d}", n * SCALE)
     now = 1_000_000
     assert uniques.count(WINDOW, HOP, now)[0] == 1_000
-    assert uniques.falls_below(1_000, WINDOW, now) == 1_000 + WINDOW
+    assert uniques.falls_below(1_000, WINDOW, 0, now) == 1_000 + WINDOW
     assert tops.top(WINDOW, HOP, now) == (None, HOP + WINDOW)
     assert tops.top(WINDOW, HOP, HOP + WINDOW)[0] == 60 * SCALE

@@ -9,7 +9,7 @@ import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from litestar import Litestar
+from litestar import Litestar, Router
 from litestar.config.cors import CORSConfig
 from litestar.di import Provide
 from litestar.enums import ScopeType
@@ -33,8 +33,11 @@ from tinycdp.api.wire.body import BODY_LIMIT
 from tinycdp.runtime.service import Service
 from tinycdp.settings import Settings, load
 
-ROUTES = [
-    *tracking.ROUTES,
+#: These need no key, or, as tracking does, find it by themselves: it may stand in the body.
+OPEN = [*tracking.ROUTES, *ops.ROUTES, *reference.ROUTES]
+
+#: These say by `opt={"scope": …}` which scope they need.
+GUARDED = [
     *decide.ROUTES,
     *people.ROUTES,
     *definitions.ROUTES,
@@ -42,8 +45,6 @@ ROUTES = [
     *explain.ROUTES,
     *export.ROUTES,
     *admin.ROUTES,
-    *ops.ROUTES,
-    *reference.ROUTES,
 ]
 
 _CORS = CORSConfig(
@@ -94,9 +95,8 @@ def create_litestar(settings: Settings) -> Litestar:
             await app.state.service.stop()
 
     return Litestar(
-        ROUTES,
+        [*OPEN, Router("/", route_handlers=GUARDED, guards=[auth.guard])],
         lifespan=[serving],
-        guards=[auth.guard],
         dependencies={"key": Provide(auth.provide_key, sync_to_thread=False)},
         exception_handlers=problems.HANDLERS,
         cors_config=_CORS,

@@ -12,8 +12,10 @@ from typing import Any, Literal
 import msgspec
 from litestar import Request, post
 from litestar.handlers import HTTPRouteHandler
+from litestar.response.base import ASGIResponse
 
 from tinycdp.api import auth
+from tinycdp.api.exchange import encode
 from tinycdp.api.wire.body import read_body
 from tinycdp.api.wire.canonical import Parsed
 from tinycdp.api.wire.seeds import parse_collect, parse_pulse
@@ -99,6 +101,11 @@ class Accepted(msgspec.Struct, rename="camel", omit_defaults=True):
     rejected: Sequence[Refused] = ()
 
 
+async def answered(request: Request[Any, Any, Any], parse: Parse, status: int = 200) -> ASGIResponse:
+    """Take one tracking request, and say what became of it: bytes, because this is the busiest answer of all."""
+    return ASGIResponse(body=encode(await accept(request, parse)), status_code=status, media_type="application/json")
+
+
 async def accept(request: Request[Any, Any, Any], parse: Parse) -> Accepted:
     """Read, parse and commit one tracking request."""
     service: Service = request.app.state.service
@@ -129,10 +136,10 @@ def _single(kind: MessageKind, summary: str) -> HTTPRouteHandler:
         operation_id=kind,
         summary=summary,
         tags=["Tracking"],
-        opt={"body": EventBody, "example": _EXAMPLES[kind]},
+        opt={"body": EventBody, "answer": Accepted, "example": _EXAMPLES[kind]},
     )
-    async def handler(request: Request[Any, Any, Any]) -> Accepted:
-        return await accept(request, partial(parse_single, kind))
+    async def handler(request: Request[Any, Any, Any]) -> ASGIResponse:
+        return await answered(request, partial(parse_single, kind))
 
     return handler
 
@@ -141,8 +148,8 @@ def _shortened(letter: str, parse: Parse) -> HTTPRouteHandler:
     """The one-letter path by which analytics-next calls the same; one description in the reference is enough."""
 
     @post(f"/v1/{letter}", status_code=200, tags=["Tracking"], include_in_schema=False)
-    async def handler(request: Request[Any, Any, Any]) -> Accepted:
-        return await accept(request, parse)
+    async def handler(request: Request[Any, Any, Any]) -> ASGIResponse:
+        return await answered(request, parse)
 
     return handler
 
@@ -155,6 +162,7 @@ def _shortened(letter: str, parse: Parse) -> HTTPRouteHandler:
     tags=["Tracking"],
     opt={
         "body": BatchBody,
+        "answer": Accepted,
         "example": {
             "batch": [
                 {"type": "identify", "userId": "ada", "traits": {"plan": "pro"}},
@@ -163,8 +171,8 @@ def _shortened(letter: str, parse: Parse) -> HTTPRouteHandler:
         },
     },
 )
-async def batch(request: Request[Any, Any, Any]) -> Accepted:
-    return await accept(request, parse_batch)
+async def batch(request: Request[Any, Any, Any]) -> ASGIResponse:
+    return await answered(request, parse_batch)
 
 
 class Pulse(msgspec.Struct, rename="camel"):
@@ -197,8 +205,8 @@ class CollectedEvent(msgspec.Struct, omit_defaults=True):
         "example": [{"event_id": "e-1", "event_name": "app_open", "user": {"user_id": "ada"}}],
     },
 )
-async def collect(request: Request[Any, Any, Any]) -> Accepted:
-    return await accept(request, parse_collect)
+async def collect(request: Request[Any, Any, Any]) -> ASGIResponse:
+    return await answered(request, parse_collect, 202)
 
 
 @post(

@@ -16,7 +16,7 @@ from tinycdp.dsl.diagnostics import Edit, Fix, Severity, insert, quote, replacin
 from tinycdp.dsl.format import format_expression, format_name
 from tinycdp.dsl.ir import Span, Type
 from tinycdp.dsl.scalars import duration_text
-from tinycdp.dsl.signatures import AGGREGATES, MAX_WINDOW_MS, MIN_WINDOW_MS, NOT_YET, SPOKEN, AggregateShape
+from tinycdp.dsl.signatures import AGGREGATES, MAX_WINDOW_MS, MIN_WINDOW_MS, SPOKEN, AggregateShape
 from tinycdp.dsl.suggest import nearest
 from tinycdp.dsl.syntax import SUGARED
 from tinycdp.model import DAY_MS
@@ -77,8 +77,6 @@ def infer_aggregate(checker: Checker, expr: syntax.Aggregate) -> ir.Node:
     window = _window(checker, expr, shape, arguments)
     if window is None:
         return broken(expr.span)
-    if expr.function in NOT_YET:
-        return checker.error("E501", expr.function_span, f"{quote(expr.function)} is not available yet.")
     days = window.start_ms // DAY_MS if shape.window == "days" and window.start_ms is not None else None
     text = format_expression(where[1]) if where else ""
     spec = ir.AggregateSpec(expr.events.event, shape.family, path, text, where[0] if where else None)
@@ -186,7 +184,7 @@ def _unknown(checker: Checker, expr: syntax.Aggregate) -> ir.Node:
     near = nearest(name, AGGREGATES)
     if near is not None:
         return checker.error("E306", span, f"There is no aggregate {quote(name)}.", replacing(span, near))
-    plain = [each for each in AGGREGATES if each not in NOT_YET and not each.endswith("_ago")]
+    plain = [each for each in AGGREGATES if not each.endswith("_ago")]
     message = f"There is no aggregate {quote(name)}; there are {', '.join(plain)} and last_days_ago."
     return checker.error("E306", span, message)
 

@@ -144,7 +144,7 @@ class Compiler:
         if not _depends_on_time(right):
             trailing = isinstance(left, ir.AggregateRead) and readings.is_trailing(left) and self._ready(left)
             match left:
-                case ir.AggregateRead(function="count") if trailing:
+                case ir.AggregateRead(function="count" | "unique") if trailing:
                     return readings.compare_count(left, test, node.op, self._number(right))
                 case ir.AggregateRead(function="sum" | "avg" | "min" | "max") if trailing:
                     return readings.compare_numbers(left, test, self._number(right))

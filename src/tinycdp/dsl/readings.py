@@ -246,7 +246,7 @@ def compare_count(read: ir.AggregateRead, test: Test, op: str, constant: Step) -
             if floor <= 0:
                 return value, NEVER
             if value is above:
-                at = state.falls_below(floor, window_ms, now)
+                at = state.falls_below(floor, window_ms, hop, now)
                 if at is not None:
                     return value, at
             elif not state.ts or state.ts[-1] <= now:

@@ -36,6 +36,7 @@ class Profile:
     """
 
     __slots__ = (
+        "_glanced",
         "_packed",
         "_packed_stamps",
         "_stamps",
@@ -72,6 +73,7 @@ class Profile:
         self.version = 0
         self.warmed = warmed
         self._packed: dict[str, msgspec.Raw] = {}
+        self._glanced: dict[str, State] = {}
         self._packed_stamps = msgspec.Raw()
 
     @property
@@ -89,11 +91,16 @@ class Profile:
         return found
 
     def peek(self, key: str) -> State | None:
-        """The same for a reader who keeps the profile but not the state: it stays encoded here."""
-        found = self.states.get(key)
+        """The same for a reader who keeps the profile but not the state: decoded until `look_away`."""
+        found = self.states.get(key) or self._glanced.get(key)
         if found is None and (packed := self._packed.get(key)) is not None:
-            return unpack(_decode_state(packed))
+            found = self._glanced[key] = unpack(_decode_state(packed))
         return found
+
+    def look_away(self) -> None:
+        """Let go of the states that were only read: a thousand kept profiles are to stay small."""
+        if self._glanced:
+            self._glanced = {}
 
     def keys(self) -> set[str]:
         """The aggregates this profile has state for."""

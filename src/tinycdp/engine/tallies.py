@@ -120,7 +120,7 @@ class Uniques:
         n = len(self.ts) - first
         return n, self.ts[first] + window_ms if n else NEVER
 
-    def falls_below(self, n: int, window_ms: int, now: Instant) -> Instant:
+    def falls_below(self, n: int, window_ms: int, hop: int, now: Instant) -> Instant:
         """When a trailing window that holds n or more values (n >= 1) will hold fewer."""
         return self.ts[-n] + window_ms
 

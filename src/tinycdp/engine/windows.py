@@ -63,14 +63,18 @@ class Counts(Log):
                 until = min(until, starts[0] + hop + window_ms)
         return n, until
 
-    def falls_below(self, n: int, window_ms: int, now: Instant) -> Instant | None:
+    def falls_below(self, n: int, window_ms: int, hop: int, now: Instant) -> Instant | None:
         """When a trailing window that holds n or more events (n >= 1) will hold fewer.
 
         None where tiles, or entries still to come, make that more than a look-up; the caller then walks."""
         end = len(self.ts)
-        if n > end or self.dropped or self.ts[-1] > now:
+        if n > end or self.ts[-1] > now:
             return None
-        return self.ts[end - n] + window_ms
+        last = self.ts[end - n]
+        # Every tile is older than every entry, but rounded up: the newest may outlast the oldest entries.
+        if self.dropped and max(self.tiles[hop], default=last - hop) + hop > last:
+            return None
+        return last + window_ms
 
 
 class Numbers(ValuedLog):

@@ -56,7 +56,9 @@ def decide_one(
     if program is None:
         raise NotFound("FLAG_NOT_FOUND", f"There is no flag {key!r}.")
     prepare(catalog, subject, now, context)
-    return decide(program, subject, now)
+    decision = decide(program, subject, now)
+    subject.profile.look_away()
+    return decision
 
 
 def prepare(catalog: Catalog, subject: Snapshot, now: Instant, context: Mapping[str, Any] = NO_CONTEXT) -> None:
