@@ -202,6 +202,7 @@ class CollectedEvent(msgspec.Struct, omit_defaults=True):
     tags=["Tracking"],
     opt={
         "body": list[CollectedEvent],
+        "answer": Accepted,
         "example": [{"event_id": "e-1", "event_name": "app_open", "user": {"user_id": "ada"}}],
     },
 )
