@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
-from application import Application, running
+from application import KEYS, Application, running
 from builders import iso
+from tinycdp.api.decide import fast_lane
 from tinycdp.model import DAY_MS, HOUR_MS
 
 
@@ -73,6 +74,15 @@ async def test_a_decision_carries_its_explanation_where_asked(app: Application) 
     found = await explained(app, userId="ada", flag="new", context='{"platform": "ios"}')
     assert [rule["outcome"] for rule in found["flag"]["rules"]] == ["served", "not reached", "not reached"]
     assert found["sentence"].startswith('new is "on": rule "ios" matched, in fresh and context.platform is "ios"')
+
+
+async def test_the_fast_lane_leaves_explanations_to_the_ordinary_route(app: Application) -> None:
+    await app.define("flag", key="new", rule="true")
+    await app.track({"userId": "ada", "event": "visit"})
+    await app.read.get("/v1/decide?flag=new&userId=ada")  # now she is in memory
+    scope: Any = {"headers": [(b"authorization", f"Bearer {KEYS['read']}".encode())]}
+    assert fast_lane(app.service, {**scope, "query_string": b"flag=new&userId=ada"}) is not None
+    assert fast_lane(app.service, {**scope, "query_string": b"flag=new&userId=ada&explain=true"}) is None
 
 
 async def test_someone_never_seen_is_explained_too(app: Application) -> None:
