@@ -26,7 +26,7 @@ UNKNOWN: Result = (None, NEVER)
 
 #: How far one comparison looks ahead for the instant at which its truth changes. Past that it answers early, and is
 #: asked again then.
-LOOK_AHEAD = 1024
+LOOK_AHEAD = 256
 
 
 class Frame:

@@ -1,0 +1,21 @@
+"""Instants as text."""
+
+import pytest
+
+from tinycdp.model import NEVER
+from tinycdp.runtime.times import iso
+
+
+@pytest.mark.parametrize(
+    ("instant", "text"),
+    [
+        (0, "1970-01-01T00:00:00.000Z"),
+        (1_797_206_400_001, "2026-12-14T00:00:00.001Z"),
+        (-1, "1969-12-31T23:59:59.999Z"),
+        (253_402_300_799_999, "9999-12-31T23:59:59.999Z"),
+        (NEVER - 1, "9999-12-31T23:59:59.999Z"),
+        (-NEVER, "0001-01-01T00:00:00.000Z"),
+    ],
+)
+def test_every_instant_has_a_text(instant: int, text: str) -> None:
+    assert iso(instant) == text
