@@ -4,7 +4,6 @@ from datetime import UTC, datetime
 
 from tinycdp.model import Instant
 
-
 #: The last instant ISO 8601 has four digits for; arithmetic on dates may lead beyond.
 _LAST = 253_402_300_799_999
 _FIRST = -62_135_596_800_000
