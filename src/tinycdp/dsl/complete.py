@@ -253,7 +253,7 @@ def _operands(
 
 def _values_of_event(event: str, scope: Scope) -> Iterator[_Offer]:
     yield from (
-        offer._replace(weight=0.4 + offer.weight * 0.3) for offer in _properties(scope.events.get(event, {}), ())
+        offer._replace(weight=0.65 + offer.weight * 0.3) for offer in _properties(scope.events.get(event, {}), ())
     )
     yield from _functions(scope, without=("ago", "until", *REFERENCES))
     yield from _literals()
