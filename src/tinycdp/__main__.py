@@ -1,7 +1,8 @@
 """The command line: `tinycdp COMMAND`, one function per command.
 
 Shape   every command reads settings from the environment; options override them
-Errors  status 0 done · 1 it failed, and stderr says why and what to do · 2 the command line or a setting is wrong
+Errors  status 0 done · 1 it failed, and stderr says why and what to do · 2 the command line or a setting is wrong, or
+        `plan` found something to change
 Source  docs/reference/cli.md documents every command; a test holds the two together
 """
 
@@ -26,6 +27,7 @@ from tinycdp.settings import Settings
 
 if TYPE_CHECKING:
     from tinycdp.engine.catalog import Definition
+    from tinycdp.runtime.definitions import Plan
 
 # What the command line calls a scope set; finer scopes are named in full.
 _SCOPES = ("admin", "write", "read")
@@ -105,8 +107,14 @@ def build_parser() -> argparse.ArgumentParser:
     revoke.add_argument("prefix", help="the key's readable beginning, as `key list` prints it")
     revoke.set_defaults(command=run_key_revoke)
 
-    apply = add("apply", run_apply, "make the environment's definitions those of the files, and print the plan", scoped)
-    apply.add_argument("files", nargs="+", type=Path, metavar="FILE", help="definitions, JSON or YAML")
+    files = argparse.ArgumentParser(add_help=False, parents=[scoped])
+    files.add_argument("files", nargs="+", type=Path, metavar="FILE", help="definitions, JSON or YAML, or a folder")
+    files.add_argument("--prune", action="store_true", help="delete the definitions that the files do not name")
+    add("plan", run_plan, "say what `apply` would change; status 2 if anything", files)
+    apply = add("apply", run_apply, "publish the definitions of the files as one revision", files)
+    apply.add_argument("--wait", action="store_true", help="return only when they are live")
+    pull = add("pull", run_pull, "write the environment's definitions to files", scoped)
+    pull.add_argument("folder", type=Path, metavar="DIR", help="gets traits.yaml, segments.yaml and flags.yaml")
 
     export = add("export", run_export_segment, "write who is in a segment to a file", None)
     exports = export.add_subparsers(required=True, metavar="WHAT")
@@ -119,7 +127,7 @@ def build_parser() -> argparse.ArgumentParser:
     of_segment.set_defaults(command=run_export_segment)
 
     check = add("check", run_check, "check definitions without a database", None)
-    check.add_argument("files", nargs="+", type=Path, metavar="FILE", help="definitions, JSON or YAML")
+    check.add_argument("files", nargs="+", type=Path, metavar="FILE", help="definitions, JSON or YAML, or a folder")
 
     evaluate = add("eval", run_eval, "evaluate cases: one JSON document in, one out, per line", None)
     evaluate.add_argument("files", nargs="*", type=Path, metavar="FILE", help="JSON lines; standard input by default")
@@ -194,15 +202,79 @@ def run_key_revoke(arguments: argparse.Namespace, settings: Settings) -> int:
     return 0
 
 
+def run_plan(arguments: argparse.Namespace, settings: Settings) -> int:
+    from tinycdp.runtime.definition_files import listed
+
+    plan = _publish(arguments, settings, dry=True)
+    print(listed(plan.steps))
+    if all(step.action == "keep" for step in plan.steps):
+        return 0
+    if plan.warming:
+        print("profiles have to be gone through before these serve; what is live serves until then")
+    return 2
+
+
 def run_apply(arguments: argparse.Namespace, settings: Settings) -> int:
+    from tinycdp.runtime.warming import wait_until_live
+
+    plan = _publish(arguments, settings)
+    print(plan)
+    if plan.warming and not arguments.wait:
+        print(f"revision {plan.revision} is warming up; what is live serves until then (--wait waits)", file=sys.stderr)
+    if arguments.wait:
+        _on_database(
+            settings, lambda pool, environment: wait_until_live(pool, environment, plan.revision, clock.now, _bar)
+        )
+        print(f"revision {plan.revision} is live")
+    return 0
+
+
+def run_pull(arguments: argparse.Namespace, settings: Settings) -> int:
+    from tinycdp.runtime.definition_files import find_files, to_files
+    from tinycdp.runtime.definitions import newest
+
+    folder: Path = arguments.folder
+    definitions = _on_database(settings, newest)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as refused:
+        raise InvalidInput("FILE_UNWRITABLE", f"{folder}: {refused.strerror}") from refused
+    written = {folder / name: text for name, text in to_files(definitions).items()}
+    for path, text in written.items():
+        with _output(path) as file:
+            file.write(text.encode())
+        print(path)
+    if others := [str(path) for path in find_files([folder]) if path not in written]:
+        print(f"other definition files in {folder}: {', '.join(others)}", file=sys.stderr)
+    return 0
+
+
+def _publish(arguments: argparse.Namespace, settings: Settings, *, dry: bool = False) -> "Plan":
+    """What the files of the command line say, published."""
+    from tinycdp.runtime.definition_files import find_files, read_documents
     from tinycdp.runtime.definitions import apply_documents
 
-    documents = [document for path in arguments.files for document in read_documents(path)]
-    plan = _on_database(
-        settings, lambda pool, environment: apply_documents(pool, environment, documents, "command line", clock.now())
+    documents = [document for path in find_files(arguments.files) for document in read_documents(path)]
+    plan: Plan = _on_database(
+        settings,
+        lambda pool, environment: apply_documents(
+            pool, environment, documents, "command line", clock.now(), prune=arguments.prune, dry=dry
+        ),
     )
-    print(plan)
-    return 0
+    return plan
+
+
+def _bar(done: int, total: int) -> None:
+    """A warm-up's progress, where somebody is looking."""
+    if not sys.stderr.isatty():
+        return
+    filled = 30 * done // max(total, 1)
+    print(
+        f"\rwarming up [{'#' * filled:30}] {done:,} of {total:,} profiles",
+        end="\n" if done == total else "",
+        file=sys.stderr,
+        flush=True,
+    )
 
 
 def run_export_segment(arguments: argparse.Namespace, settings: Settings) -> int:
@@ -230,8 +302,9 @@ def run_check(arguments: argparse.Namespace, settings: Settings) -> int:
     from tinycdp.dsl.diagnostics import render
     from tinycdp.dsl.workspace import check_workspace
     from tinycdp.engine.catalog import sources
+    from tinycdp.runtime.definition_files import find_files
 
-    definitions = [found for path in arguments.files for found in _definitions(path)]
+    definitions = [found for path in find_files(arguments.files) for found in _definitions(path)]
     workspace = check_workspace(sources(definitions))
     for definition in definitions:
         found = [render("", workspace.graph.get(definition.name, ()))]
@@ -269,31 +342,11 @@ def run_doctor(arguments: argparse.Namespace, settings: Settings) -> int:
     return 1 if any(finding.verdict == "FAIL" for finding in findings) else 0
 
 
-def read_documents(path: Path) -> list[dict[str, Any]]:
-    """The definition documents of a JSON or YAML file: mappings with `traits`, `segments` and `flags`."""
-    import yaml
-
-    try:
-        text = path.read_text(encoding="utf-8")
-        # JSON is YAML too, but its own reader refuses a repeated comma or a tab with a better message.
-        found = [json.loads(text)] if path.suffix == ".json" else list(yaml.safe_load_all(text))
-    except OSError as refused:
-        raise InvalidInput("FILE_UNREADABLE", f"{path}: {refused.strerror}") from refused
-    except (ValueError, yaml.YAMLError) as wrong:
-        raise InvalidInput("FILE_MALFORMED", f"{path}: {wrong}") from wrong
-    documents = [document for document in found if document is not None]
-    for document in documents:
-        if not isinstance(document, dict):
-            raise InvalidInput(
-                "FILE_MALFORMED", f"{path}: a definition file is a mapping with traits, segments or flags"
-            )
-    return documents
-
-
 def _definitions(path: Path) -> "Iterator[Definition]":
     """The definitions of a file, in its order, as they would be after `apply`."""
     from tinycdp.engine.catalog import Definition
     from tinycdp.engine.flags import read_flag
+    from tinycdp.runtime.definition_files import read_documents
 
     for document in read_documents(path):
         try:

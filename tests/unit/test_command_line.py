@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from tinycdp.__main__ import main, read_documents
+from tinycdp.__main__ import main
 from tinycdp.errors import InvalidInput
+from tinycdp.runtime.definition_files import read_documents
 
 
 @pytest.fixture(autouse=True)
@@ -98,3 +99,18 @@ def test_a_wrong_option_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> 
 def test_seeding_without_a_key_says_which_to_give(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["seed"]) == 1
     assert "--key" in capsys.readouterr().err
+
+
+def test_check_takes_a_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "deep").mkdir()
+    (tmp_path / "deep" / "a.yaml").write_text("traits: [{key: n, expression: '1'}]")
+    (tmp_path / "b.yml").write_text("segments: [{key: all, rule: n > 0}]")
+    assert main(["check", str(tmp_path)]) == 0
+    assert capsys.readouterr().out == "2 definitions, no errors\n"
+
+
+def test_a_folder_without_definitions_is_no_plan_to_delete_everything(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["plan", "--prune", str(tmp_path)]) == 1
+    assert "FILE_UNREADABLE" in capsys.readouterr().err

@@ -1,7 +1,7 @@
 """Definitions, published: a change is one atomic revision that warms up beside the live one.
 
-Shape   publish(pool, environment, changes) saves all changes as one revision, or none; plan(…) says what would change.
-        finish_warming makes a warmed revision live
+Shape   publish(pool, environment, changes) saves all changes as one revision, or none; dry, it only says
+        what it would do. finish_warming makes a warmed revision live
 Laws    a document with the same content changes nothing. The salt of a flag is minted once and survives every edit.
         While a revision warms up, a further publish joins it: there is one head, and it starts over
 Errors  InvalidDefinitions with every diagnostic and nothing saved · Conflict REFERENCED with the list, KEY_EXISTS,
@@ -25,7 +25,7 @@ from tinycdp.model import Instant
 from tinycdp.runtime.catalogs import compiled, definitions_at
 from tinycdp.runtime.news import announce_revision
 from tinycdp.store import definitions as store
-from tinycdp.store.pool import Connection, Pool, transaction
+from tinycdp.store.pool import Connection, Pool, acquired, transaction
 
 KINDS = ("trait", "segment", "flag")
 _KEY = {"trait": re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}"), "segment": re.compile(r"[A-Za-z0-9._~:-]{1,64}")}
@@ -79,6 +79,11 @@ def read_documents(documents: Iterable[Mapping[str, Any]]) -> list[Change]:
         for kind in KINDS:
             for n, entry in enumerate(document.get(f"{kind}s") or ()):
                 changes.append(read_change(kind, entry, f"$.{kind}s[{n}]"))
+    named: set[Name] = set()
+    for change in changes:
+        if (change.kind, change.key) in named:
+            raise InvalidInput("INVALID_DOCUMENT", f"The {change.kind} {change.key!r} is defined twice.")
+        named.add((change.kind, change.key))
     return changes
 
 
@@ -104,22 +109,43 @@ def read_change(kind: str, document: Any, path: str = "$") -> Change:
 
 
 async def apply_documents(
-    pool: Pool, environment_id: int, documents: Iterable[Mapping[str, Any]], author: str, now: Instant
+    pool: Pool,
+    environment_id: int,
+    documents: Iterable[Mapping[str, Any]],
+    author: str,
+    now: Instant,
+    *,
+    prune: bool = False,
+    dry: bool = False,
 ) -> Plan:
-    """Publish what the files say as one revision; what they do not name stays as it is."""
-    return await publish(pool, environment_id, read_documents(documents), author, now)
+    """Publish what the files say as one revision. What they do not name stays as it is, or with `prune` is deleted."""
+    return await publish(pool, environment_id, read_documents(documents), author, now, prune=prune, dry=dry)
 
 
 async def publish(
-    pool: Pool, environment_id: int, changes: Sequence[Change], author: str, now: Instant, note: str = ""
+    pool: Pool,
+    environment_id: int,
+    changes: Sequence[Change],
+    author: str,
+    now: Instant,
+    note: str = "",
+    *,
+    prune: bool = False,
+    dry: bool = False,
 ) -> Plan:
-    """Make the changes one revision. Nothing is saved unless all of it is right."""
+    """Make the changes one revision. Nothing is saved unless all of it is right.
+
+    prune  delete every definition that the changes do not name
+    dry    save nothing, but refuse what would be refused"""
     async with transaction(pool) as connection:
         await store.begin_publish(connection, environment_id)
         environment = await store.find_environment(connection, environment_id)
         live, head = environment["live_revision"], environment["head_revision"]
         known = {d.name: d for d in await definitions_at(connection, environment_id, head)}
-        steps = [_step(known, change) for change in changes]
+        named = {(change.kind, change.key) for change in changes}
+        going = sorted(known.keys() - named) if prune else []
+        pruned = [Change(kind=kind, key=key, document=None) for kind, key in going]
+        steps = [_step(known, change) for change in (*changes, *pruned)]
         revision = head + 1
         if all(step.action == "keep" for step in steps):
             return Plan(tuple(steps), head)
@@ -134,6 +160,8 @@ async def publish(
         # Compiling is the check: it raises with every diagnostic before anything is written.
         zone = environment["zone"]
         catalog = await compiled(environment_id, zone, live_definitions, list(wanted.values()), live, revision)
+        if dry:
+            return Plan(tuple(steps), head, catalog.must_warm)
         await store.append_revision(connection, environment_id, revision, author, note, now)
         for step in steps:
             if step.action != "keep":
@@ -147,6 +175,13 @@ async def publish(
             await store.sweep_memberships(connection, environment_id, _dead(catalog))
         await announce_revision(connection, environment_id)
         return Plan(tuple(steps), revision, warming)
+
+
+async def newest(pool: Pool, environment_id: int) -> list[Definition]:
+    """The definitions as they were last saved, live or warming up."""
+    async with acquired(pool) as connection:
+        environment = await store.find_environment(connection, environment_id)
+        return await definitions_at(connection, environment_id, environment["head_revision"])
 
 
 def _step(known: Mapping[Name, Definition], change: Change) -> Step:
