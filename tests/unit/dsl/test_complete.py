@@ -4,12 +4,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from strategies.expressions import trees
 from tinycdp.dsl import glossary
 from tinycdp.dsl.check import Scope, check
 from tinycdp.dsl.complete import Completion, complete
+from tinycdp.dsl.format import format_expression, format_source, lay_out
 from tinycdp.dsl.hover import Hover, hover
 from tinycdp.dsl.ir import Type
 from tinycdp.dsl.signatures import AGGREGATES, FUNCTIONS, GENERIC, NOT_YET, REFERENCES, ROOTS, SEEN
+from tinycdp.dsl.syntax import Expr
 
 NAMES = {
     "traits": {"orders_90d": Type.NUMBER, "power_user": Type.BOOL, "favourite": Type.STRING},
@@ -234,6 +237,22 @@ def test_any_text_and_any_position_have_an_answer(source: str, position: int, ki
     assert all(0 <= item.score <= 1 and item.insert for item in found.items)
     assert list(found.items) == sorted(found.items, key=lambda item: -item.score)
     hover(source, position, SCOPES[kind])
+
+
+@given(trees(), st.lists(st.sampled_from(["// why", "// a && b  "]), max_size=2))
+def test_a_layout_says_the_same_keeps_comments_and_is_final(tree: Expr, comments: list[str]) -> None:
+    text = format_expression(tree)
+    if len(text.encode()) > 3_900:
+        return
+    laid = lay_out("\n".join([text, *comments]))
+    assert format_source(laid) == text
+    assert laid.split("\n")[: len(comments)] == [comment.rstrip() for comment in comments]
+    assert lay_out(laid) == laid
+
+
+def test_a_long_layout_has_a_line_for_each_outermost_term() -> None:
+    term = "(profile.plan == 'pro' || orders_90d > 3)"
+    assert [line.strip()[:3] for line in lay_out(" && ".join([term] * 4)).splitlines()] == ["(pr", "&& ", "&& ", "&& "]
 
 
 def test_a_text_that_is_too_long_is_not_read() -> None:
