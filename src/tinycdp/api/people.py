@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import msgspec
 from litestar import Request, Response, get
+from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath, QueryParameter
 
 from tinycdp.api.auth import Bearer
@@ -105,44 +106,33 @@ PropertyValue = Annotated[
 ]
 
 
-@get(
-    "/v1/profiles/search",
-    operation_id="searchProfiles",
-    summary="People by the beginning of an identifier, or by a property",
-    tags=["People"],
-    opt={"scope": "read", "answer": Search},
-    guards=[readable],
-)
-async def search_profiles(
-    request: Request[Any, Any, Any],
-    key: Bearer,
-    q: Prefix = None,
-    property_name: PropertyName = None,
-    value: PropertyValue = None,
-    after: Cursor = None,
-    limit: Limit = 50,
-) -> Response[bytes]:
-    return await _search(request, key, q, property_name, value, after, limit)
+def _searching(path: str, operation_id: str, summary: str, scope: str) -> HTTPRouteHandler:
+    @get(
+        path,
+        operation_id=operation_id,
+        summary=summary,
+        tags=["People"],
+        opt={"scope": scope, "answer": Search},
+        guards=[readable],
+    )
+    async def handler(
+        request: Request[Any, Any, Any],
+        key: Bearer,
+        q: Prefix = None,
+        property_name: PropertyName = None,
+        value: PropertyValue = None,
+        after: Cursor = None,
+        limit: Limit = 50,
+    ) -> Response[bytes]:
+        return await _search(request, key, q, property_name, value, after, limit)
+
+    return handler
 
 
-@get(
-    "/v1/admin/users/search",
-    operation_id="searchUsers",
-    summary="The same, under the admin's roof",
-    tags=["People"],
-    opt={"scope": "admin", "answer": Search},
-    guards=[readable],
+search_profiles = _searching(
+    "/v1/profiles/search", "searchProfiles", "People by the beginning of an identifier, or by a property", "read"
 )
-async def search_users(
-    request: Request[Any, Any, Any],
-    key: Bearer,
-    q: Prefix = None,
-    property_name: PropertyName = None,
-    value: PropertyValue = None,
-    after: Cursor = None,
-    limit: Limit = 50,
-) -> Response[bytes]:
-    return await _search(request, key, q, property_name, value, after, limit)
+search_users = _searching("/v1/admin/users/search", "searchUsers", "The same, under the admin's roof", "admin")
 
 
 @get(
