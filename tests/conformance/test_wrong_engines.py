@@ -1,0 +1,184 @@
+"""The mutation gate: engines that are wrong in one place each, every one of which the vectors must catch.
+
+A wrong engine that passes means that the vectors say less than they should: add the case that tells it apart."""
+
+import json
+from bisect import bisect_left
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from test_vectors import TOPICS
+
+from builders import VECTORS
+from tinycdp.dsl import calendar, compile, ir, numbers, readings, steps
+from tinycdp.engine import bucketing, cases, catalog, decide, log, profile, windows
+from tinycdp.model import DAY_MS, NEVER
+
+Patch = Callable[[pytest.MonkeyPatch], None]
+
+
+def unmet() -> Iterator[str]:
+    """The vectors that the engine, as it is now, does not meet."""
+    for topic in TOPICS:
+        for path in sorted((VECTORS / topic).glob("*.json")):
+            for case in cases.run_case(json.loads(path.read_text()))["unmet"]:
+                yield f"{path.stem}:{case}"
+
+
+def replacing(owner: Any, name: str, wrong: Any) -> Patch:
+    return lambda patch: patch.setattr(owner, name, wrong)
+
+
+def everywhere(owners: tuple[Any, ...], name: str, wrong: Any) -> Patch:
+    def patch_all(patch: pytest.MonkeyPatch) -> None:
+        for owner in owners:
+            patch.setattr(owner, name, wrong)
+
+    return patch_all
+
+
+def either(operands: tuple[Any, ...], decisive: bool) -> Any:
+    """`&&` and `||` that treat unknown as false."""
+    right = steps_connective(tuple(known_or_false(operand) for operand in operands), decisive)
+    return right
+
+
+def known_or_false(step: Any) -> Any:
+    def run(frame: Any, now: int) -> Any:
+        value, until = step(frame, now)
+        return value is True, until
+
+    return run
+
+
+def shortest(operands: tuple[Any, ...], decisive: bool) -> Any:
+    """`&&` whose answer holds until the last operand lets go, whichever decides: too late."""
+
+    def run(frame: Any, now: int) -> Any:
+        value, _ = steps_connective(operands, decisive)(frame, now)
+        return value, max(operand(frame, now)[1] for operand in operands)
+
+    return run
+
+
+def nought_for_unknown(left: Any, right: Any, function: Any) -> Any:
+    def run(frame: Any, now: int) -> Any:
+        (a, until_a), (b, until_b) = left(frame, now), right(frame, now)
+        if isinstance(a if b is None else b, int):
+            a, b = a or 0, b or 0
+        return None if a is None or b is None else function(a, b), min(until_a, until_b)
+
+    return run
+
+
+def inclusive_edge(self: Any, window_ms: int, now: int) -> tuple[int, int]:
+    """A window that still holds what happened exactly its length ago."""
+    return bisect_left(self.ts, now - window_ms), len(self.ts)
+
+
+def early_edge(self: Any, window_ms: int, now: int) -> tuple[int, int]:
+    """A window one millisecond short."""
+    return log_span(self, window_ms - 1, now)
+
+
+def forgets_late_events(self: Any, ts: int, message_id: str, value: Any) -> None:
+    if not self.ts or ts >= self.ts[-1]:
+        log_add(self, ts, message_id, value)
+
+
+def last_arrival_wins(self: Any, name: str, value: Any, stamp: Any) -> bool:
+    self.stamps[name] = stamp
+    self.properties[name] = value
+    return True
+
+
+def half_to_even(numerator: int, denominator: int) -> int:
+    return round(numerator / denominator)
+
+
+def everyone(step: Any) -> Any:
+    """A segment that takes those whose rule is unknown."""
+
+    def run(frame: Any, now: int) -> Any:
+        value, until = step(frame, now)
+        return value is not False, until
+
+    return run
+
+
+def never_changes(step: Any) -> Any:
+    return lambda frame, now: (step(frame, now)[0], NEVER)
+
+
+def streak_of_yesterday(self: Any, days: Any, now: int) -> Any:
+    """A streak that is lost at midnight."""
+    n, until = day_streak(self, days, now)
+    newest = self.base + self.bits.bit_length() - 1 if self.bits else 0
+    return (n, until) if newest == days.day(now) else (0, NEVER)
+
+
+def six_digits(value: Any) -> int | None:
+    exact = numbers.nanos(value)
+    return None if exact is None else exact // 1000 * 1000
+
+
+def hundred_buckets(salt: str, purpose: str, unit: str) -> int:
+    return bucketing_bucket(salt, purpose, unit) // 1000 * 1000
+
+
+def one_purpose(salt: str, purpose: str, unit: str) -> int:
+    return bucketing_bucket(salt, "rollout", unit)
+
+
+steps_connective = steps.connective
+log_span, log_add = windows.Counts._span, windows.Counts.add
+day_streak = windows.DayMap.streak_days
+bucketing_bucket = bucketing.bucket
+
+WRONG: dict[str, Patch] = {
+    "unknown is false in && and ||": replacing(steps, "connective", either),
+    "&& holds until its last operand lets go": replacing(steps, "connective", shortest),
+    "unknown is nought in comparisons": replacing(steps, "binary", nought_for_unknown),
+    "a negation of unknown is true": replacing(
+        steps, "negated", lambda step: lambda frame, now: (step(frame, now)[0] is not True, step(frame, now)[1])
+    ),
+    "a segment takes the unknown": replacing(catalog, "membership", everyone),
+    "an entry leaves one millisecond late": replacing(windows.Counts, "_span", inclusive_edge),
+    "an entry leaves one millisecond early": replacing(windows.Counts, "_span", early_edge),
+    "late events are forgotten": replacing(windows.Counts, "add", forgets_late_events),
+    "255 entries are kept": replacing(log, "KEEP", 255),
+    "257 entries are kept": replacing(log, "KEEP", 257),
+    "tiles are as wide as they can be": replacing(
+        ir, "hop_ms", lambda window: max(h for h in ir.HOPS_MS if h <= window)
+    ),
+    "days are those of UTC": replacing(calendar.Days, "day", lambda self, at: at // DAY_MS + 719_163),
+    "midnight is that of UTC": replacing(
+        calendar.Days,
+        "first_instant",
+        lambda self, day: int(datetime.fromordinal(day).replace(tzinfo=UTC).timestamp() * 1000),
+    ),
+    "a streak ends at midnight": replacing(windows.DayMap, "streak_days", streak_of_yesterday),
+    "a property is what came last": replacing(profile.Profile, "set_property", last_arrival_wins),
+    "halves are rounded to even": replacing(readings, "rounded", half_to_even),
+    "numbers have six digits behind the point": everywhere((steps, catalog), "nanos", six_digits),
+    "nothing changes by itself": replacing(steps, "settled", never_changes),
+    "?? prefers its right side": replacing(steps, "coalesce", lambda left, right: steps_coalesce(right, left)),
+    "there are a hundred buckets": everywhere((decide, cases), "bucket", hundred_buckets),
+    "rollouts and splits share a bucket": everywhere((decide, cases), "bucket", one_purpose),
+    "strings are compared without regard to case": replacing(
+        compile, "_TESTS", {**compile._TESTS, "==": lambda a, b: str(a).lower() == str(b).lower()}
+    ),
+}
+steps_coalesce = steps.coalesce
+
+
+def test_the_right_engine_meets_every_vector() -> None:
+    assert list(unmet()) == []
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_a_wrong_engine_is_caught(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    WRONG[name](monkeypatch)
+    assert next(unmet(), None) is not None, f"no vector notices that {name}"
