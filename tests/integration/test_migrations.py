@@ -43,6 +43,8 @@ def dumped(dsn: str, tmp_path) -> str:
 
 
 async def test_the_migrations_make_the_schema(empty, tmp_path):
+    if os.environ.get("TEST_POSTGRES", "wheel") != "wheel":
+        pytest.skip("schema.sql is the dump of the wheel's Postgres; other versions write some things differently")
     await migrate(empty, clock.now())
     found = dumped(empty, tmp_path)
     if os.environ.get("UPDATE_SCHEMA"):
