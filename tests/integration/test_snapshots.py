@@ -1,12 +1,13 @@
 """What a process keeps in memory is never older than what it has heard, and never somebody else's."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 
 import serving
-from serving import holds_for, new_environment
+from serving import eventually, holds_for, new_environment
 from tinycdp.errors import Unavailable
 from tinycdp.model import Alias, AliasKind, Message
 from tinycdp.runtime.catalogs import Catalogs
@@ -110,3 +111,20 @@ async def test_what_was_read_before_a_revision_went_live_is_read_again(services:
     await service.catalogs.refresh(service.pool, shop)
     assert service.snapshots.find(shop, ADA.kind, ADA.value) is None
     assert await holds_for(service, shop, "often", ADA)
+
+
+async def test_an_identifier_that_moved_unheard_follows_its_new_person(services: list[Service], shop: int) -> None:
+    """What is kept under an identifier answers for whoever it belongs to now, also where the news of the move was lost."""
+    here, there = services
+    await there.ingest.accept(shop, [opened("m1", BOB, TAB, ago=1_000, name="other")])
+    assert not await holds_for(here, shop, "opened", TAB)
+    here.snapshots.lost()
+    heard, missed = here.profiles_changed, asyncio.Event()
+    here.profiles_changed = lambda *news: missed.set()  # type: ignore[method-assign]
+    await there.ingest.accept(shop, [opened("m2", ADA, TAB, ago=2_000, name="other")])  # an earlier claim: it moves
+    await asyncio.wait_for(missed.wait(), 10)
+    here.profiles_changed = heard  # type: ignore[method-assign]
+    here.snapshots.found()
+    assert not await holds_for(here, shop, "opened", TAB)
+    await there.ingest.accept(shop, [opened("m3", ADA)])
+    await eventually(lambda: holds_for(here, shop, "opened", TAB))

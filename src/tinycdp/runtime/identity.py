@@ -62,9 +62,6 @@ class People:
     claims: dict[int, AliasRow] = field(default_factory=dict)
     review: set[int] = field(default_factory=set)
 
-    def profile_of(self, alias: Alias) -> Profile:
-        return self.profiles[self.aliases[alias].profile_id]
-
 
 def strength(kind: str) -> int:
     return STRENGTH.get(kind, _WEAKEST)

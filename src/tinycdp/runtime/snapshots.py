@@ -158,8 +158,9 @@ class _Known(LRUCache[_Name, Snapshot]):
         self._names: dict[tuple[int, int], list[_Name]] = {}
 
     def keep(self, name: _Name, profile: tuple[int, int], snapshot: Snapshot) -> None:
-        if name not in self:
-            self._names.setdefault(profile, []).append(name)
+        if (before := self.get(name)) is not None:  # of somebody else, perhaps: an identifier may have moved
+            self._unname(name, before)
+        self._names.setdefault(profile, []).append(name)
         self[name] = snapshot
 
     def forget(self, profile: tuple[int, int], version: int) -> None:

@@ -22,10 +22,6 @@ async def create_key(
     return await connection.fetchval(_SQL["create_key"], environment_id, name, prefix, digest, scopes, now)
 
 
-async def find_key(connection: Connection, digest: bytes) -> Row | None:
-    return await connection.fetchrow(_SQL["find_key"], digest)
-
-
 async def list_keys(connection: Connection, environment_id: int) -> list[Row]:
     return await connection.fetch(_SQL["list_keys"], environment_id)
 

@@ -5,12 +5,6 @@ VALUES ($1, $2, $3, $4, $5, $6)
 ON CONFLICT (digest) DO NOTHING
 RETURNING id;
 
--- name: find_key
--- args: digest bytea
--- index: api_keys_digest_key
-SELECT environment_id, id, name, prefix, scopes, created_at, revoked_at FROM api_keys
-WHERE digest = $1 AND revoked_at IS NULL;
-
 -- name: list_keys
 -- args: environment_id
 SELECT id, name, prefix, scopes, created_at, revoked_at FROM api_keys WHERE environment_id = $1 ORDER BY id;
