@@ -114,7 +114,7 @@ async def test_what_was_read_before_a_revision_went_live_is_read_again(services:
 
 
 async def test_an_identifier_that_moved_unheard_follows_its_new_person(services: list[Service], shop: int) -> None:
-    """What is kept under an identifier answers for whoever it belongs to now, also where the news of the move was lost."""
+    """What is kept under an identifier answers for whoever it is now, also where the news of the move was lost."""
     here, there = services
     await there.ingest.accept(shop, [opened("m1", BOB, TAB, ago=1_000, name="other")])
     assert not await holds_for(here, shop, "opened", TAB)
