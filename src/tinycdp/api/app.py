@@ -23,6 +23,7 @@ from tinycdp.api import (
     explain,
     export,
     language,
+    ofrep,
     ops,
     people,
     problems,
@@ -39,6 +40,7 @@ OPEN = [*tracking.ROUTES, *ops.ROUTES, *reference.ROUTES]
 #: These say by `opt={"scope": …}` which scope they need.
 GUARDED = [
     *decide.ROUTES,
+    *ofrep.ROUTES,
     *people.ROUTES,
     *definitions.ROUTES,
     *language.ROUTES,

@@ -1,19 +1,18 @@
 """Decisions out.
 
-Shape   GET /v1/decide for one flag, POST /v1/decide for several, POST /ofrep/v1/evaluate/flags/{key} for OpenFeature.
+Shape   GET /v1/decide for one flag, POST /v1/decide for several.
         `fast_lane` answers GET /v1/decide for whatever memory knows, and leaves all else to the ordinary route
 Laws    the same answer whichever way is taken: both end in decide_one and answer_of
 Source  docs/reference/decide.md
 """
 
 from collections.abc import Iterable
-from decimal import Decimal
 from typing import Annotated, Any
 from urllib.parse import unquote_plus
 
 import msgspec
 from litestar import Request, Response, get, post
-from litestar.params import FromPath, FromQuery, QueryParameter
+from litestar.params import FromQuery, QueryParameter
 from litestar.types import Scope
 
 from tinycdp.api.auth import Bearer, text_of_header
@@ -181,92 +180,6 @@ def _json(body: Any, status: int = 200) -> Response[bytes]:
     return Response(_encode(body), status_code=status, media_type="application/json")
 
 
-# OpenFeature Remote Evaluation Protocol
-
-
-class Evaluation(msgspec.Struct, rename="camel"):
-    """`context.targetingKey` is the user id; what else stands in `context` is what rules read."""
-
-    context: dict[str, Any] = {}
-
-
-_decode_evaluation = msgspec.json.Decoder(Evaluation, float_hook=Decimal).decode
-
-
-class Evaluated(msgspec.Struct, rename="camel"):
-    """metadata holds revision, version, reasons, and where they apply rule and validUntil."""
-
-    key: str
-    value: Any
-    variant: str
-    reason: str
-    metadata: dict[str, Any]
-
-
-@post(
-    "/ofrep/v1/evaluate/flags/{flag:str}",
-    status_code=200,
-    operation_id="evaluateFlag",
-    summary="One flag by the OpenFeature Remote Evaluation Protocol",
-    tags=["Decisions"],
-    opt={
-        "scope": "read",
-        "body": Evaluation,
-        "answer": Evaluated,
-        "example": {"context": {"targetingKey": "ada", "platform": "ios"}},
-    },
-)
-async def evaluate(request: Request[Any, Any, Any], key: Bearer, flag: FromPath[str]) -> Response[bytes]:
-    """`context.targetingKey` is the user id; what else stands in `context` is what rules read."""
-    service: Service = request.app.state.service
-
-    def failure(status: int, code: str, details: str) -> Response[bytes]:
-        return _json({"key": flag, "errorCode": code, "errorDetails": details}, status)
-
-    try:
-        raw = await request.body()
-        context = _decode_evaluation(raw).context if raw.strip() else {}
-    except msgspec.ValidationError as wrong:
-        return failure(400, "INVALID_CONTEXT", f"{wrong}.")
-    except msgspec.DecodeError as wrong:
-        return failure(400, "PARSE_ERROR", f"{wrong}.")
-    unit = context.get("targetingKey")
-    if unit is not None and not isinstance(unit, str):
-        return failure(400, "INVALID_CONTEXT", "$.context.targetingKey: expected a string.")
-    catalog = service.catalog(key.environment_id)
-    alias = Alias(AliasKind.USER, unit) if unit else None
-    subject, stale = await service.decisions.subject(catalog, alias, service.now())
-    try:
-        decision = decide_one(catalog, flag, subject, service.now(), context)
-    except NotFound as missing:
-        return failure(404, "FLAG_NOT_FOUND", missing.message)
-    service.metrics.decisions[decision.reason] += 1
-    if decision.unit_missing:
-        return failure(400, "TARGETING_KEY_MISSING", "A rule of this flag buckets people: send a targetingKey.")
-    return _json(
-        {
-            "key": flag,
-            "value": decision.value,
-            "variant": decision.variant,
-            "reason": "STALE" if stale else decision.reason,
-            "metadata": _metadata(catalog, decision, subject),
-        }
-    )
-
-
-def _metadata(catalog: Catalog, decision: Decision, subject: Snapshot) -> dict[str, Any]:
-    found: dict[str, Any] = {
-        "revision": catalog.revision,
-        "version": subject.version,
-        "reasons": "; ".join(decision.reasons),
-    }
-    if decision.rule is not None:
-        found["rule"] = decision.rule
-    if decision.until < NEVER:
-        found["validUntil"] = iso(decision.until)
-    return found
-
-
 # The fast lane
 
 
@@ -321,4 +234,4 @@ def _user_and_flag(query: bytes) -> tuple[str, str]:
     return user_id, flag
 
 
-ROUTES = [decide, decide_many, evaluate]
+ROUTES = [decide, decide_many]
