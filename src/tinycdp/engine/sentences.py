@@ -17,20 +17,17 @@ from tinycdp.dsl.format import format_string
 from tinycdp.dsl.ir import Type
 from tinycdp.dsl.numbers import SCALE, number
 from tinycdp.dsl.scalars import duration_text
+from tinycdp.dsl.words import LONGEST, MIRRORED, OPPOSITE, UNIT_NAMES, version_text
 from tinycdp.engine.explain import Explained, ExplainedFlag, ExplainedRule, Explanation
-from tinycdp.model import DAY_MS, HOUR_MS, MINUTE_MS, NEVER, Instant
+from tinycdp.model import NEVER, Instant
 
 #: A sentence gives so many reasons, and says how many more there are.
 MOST_REASONS = 3
 _MOST_OPTIONS = 5
-_LONGEST = 80
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 _NEEDS = {"==": "exactly ", "!=": "anything but ", "<": "less than ", "<=": "at most ", ">": "more than ", ">=": ""}
 _NEEDS_TIME = {**_NEEDS, "<": "before ", "<=": "no later than ", ">": "after ", ">=": "no earlier than "}
-_OPPOSITE = {"==": "!=", "!=": "==", "<": ">=", "<=": ">", ">": "<=", ">=": "<"}
-_MIRRORED = {"==": "==", "!=": "!=", "<": ">", "<=": ">=", ">": "<", ">=": "<="}
-_UNITS = {MINUTE_MS: "minutes", HOUR_MS: "hours", DAY_MS: "days"}
 
 
 def of_definition(explained: Explained, zone: str) -> str:
@@ -97,8 +94,8 @@ def _reasons(explained: Explanation, zone: str, negated: bool) -> Iterator[str]:
         case ir.Compare(op=op):
             left, right = parts
             if isinstance(left.node, ir.Const):
-                left, right, op = right, left, _MIRRORED[op]
-            yield f"{_fact(left, zone)} (needs {_needed(_OPPOSITE[op] if negated else op, right, zone)})"
+                left, right, op = right, left, MIRRORED[op]
+            yield f"{_fact(left, zone)} (needs {_needed(OPPOSITE[op] if negated else op, right, zone)})"
         case ir.In(options=options):
             listed = [_literal(option) for option in options[:_MOST_OPTIONS]] + ["…"] * (len(options) > _MOST_OPTIONS)
             needs = "none of" if node.negated is not negated else "one of"
@@ -152,10 +149,10 @@ def _fact(explained: Explanation, zone: str) -> str:
         case ir.Ago() if value is not None:
             operand = explained.parts[0].node
             if isinstance(operand, ir.Seen):
-                return f"{operand.which} seen {worth} {_UNITS[node.unit_ms]} ago"
+                return f"{operand.which} seen {worth} {UNIT_NAMES[node.unit_ms]}s ago"
             if isinstance(operand, ir.AggregateRead):
                 which = operand.function.removesuffix("_at")
-                return f"{which} {_event(operand.spec)} {worth} {_UNITS[node.unit_ms]} ago"
+                return f"{which} {_event(operand.spec)} {worth} {UNIT_NAMES[node.unit_ms]}s ago"
     return f"{explained.text} is {worth}"
 
 
@@ -208,9 +205,7 @@ def _worth(value: Any, kind: Type, zone: str) -> str:
         case Type.DURATION:
             return duration_text(value)
         case Type.VERSION:
-            major, minor, patch, _, labels = value
-            suffix = ".".join(text or str(n) for _, n, text in labels)
-            return f"{major}.{minor}.{patch}" + (f"-{suffix}" if suffix else "")
+            return version_text(value)
     return _literal(value)
 
 
@@ -218,7 +213,7 @@ def _literal(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     text = format_string(value) if isinstance(value, str) else str(value)
-    return text if len(text) <= _LONGEST else text[:_LONGEST] + "…"
+    return text if len(text) <= LONGEST else text[:LONGEST] + "…"
 
 
 def _until(instant: Instant, zone: str) -> str:
