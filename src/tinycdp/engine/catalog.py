@@ -370,7 +370,7 @@ def _universe(
         references = sorted({reference for part in parts for reference in part.references})
         watches[name] = _watch(parts, [watches[reference] for reference in references])
         reads[name] = frozenset(_reads(parts))
-        fingerprints[name] = _fingerprint(zone, definitions[name], [fingerprints[r] for r in references])
+        fingerprints[name] = _fingerprint(zone, definitions[name], sorted(fingerprints[r] for r in references))
         compiled = [compiler.compile(part.node) for part in parts if part.node is not None]
         if (flag := definitions[name].flag) is not None:
             conditions[flag.key] = tuple(part.node for part in parts if part.node is not None)
@@ -414,7 +414,8 @@ def _label(name: Name) -> str:
 
 
 def _fingerprint(zone: str, definition: Definition, references: list[int]) -> int:
-    """64 bits for this meaning of a definition: of this very one, by these references. Never used for another again."""
+    """64 bits for this meaning of a definition: of this very one, by these references, whatever they are called. Never
+    used for another again."""
     text = f"{zone} {definition.id} {definition.meaning} {references}"
     return int.from_bytes(blake2b(text.encode(), digest_size=8).digest(), "big", signed=True)
 
