@@ -1,7 +1,7 @@
 """Definitions as files: what is read from folders, what is written to them, and how two versions differ.
 
 Shape   find_files(paths) → files; read_documents(file) → what it says; to_files(definitions) → {name: text};
-        difference(step) → a unified diff of the definition's YAML
+        difference(step) → a unified diff of the definition's YAML, fields_of(step) → each value that differs
 Laws    what to_files wrote and read_documents reads is the same to the last digit: publishing it changes nothing.
         Files are in the order of their names, definitions in that of their keys
 Errors  InvalidInput FILE_UNREADABLE and FILE_MALFORMED, naming the file
@@ -10,16 +10,18 @@ Source  docs/reference/cli.md
 
 import difflib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from tinycdp.dsl.diagnostics import SourceError
+from tinycdp.dsl.format import lay_out
 from tinycdp.engine.catalog import Definition
 from tinycdp.errors import InvalidInput
-from tinycdp.runtime.definitions import KINDS, Step, document_of
+from tinycdp.runtime.definitions import KINDS, Step, document_of, line_of
 
 _ENDINGS = {".yaml", ".yml", ".json"}
 #: Lines of YAML are about this long; a text that does not fit on one becomes a block.
@@ -83,13 +85,63 @@ def entry(kind: str, key: str, document: dict[str, Any]) -> dict[str, Any]:
     return {**found, "description": document["description"]} if document["description"] else found
 
 
-def difference(step: Step) -> str:
-    """A unified diff of the definition before and after, without a header; "" where nothing changes."""
+def difference(step: Step, *, canonical: bool = False) -> str:
+    """A unified diff of the definition before and after, without a header; "" where nothing changes. Canonical, it
+    shows what expressions say and not how they are laid out, unless that is all there is."""
     before, after = (
-        to_yaml(entry(step.kind, step.key, side)).splitlines() if side is not None else []
-        for side in (step.before, _without_minted(step))
+        to_yaml(entry(step.kind, key, _canonical(side) if canonical else side)).splitlines() if side is not None else []
+        for key, side in ((step.was or step.key, step.before), (step.key, _without_minted(step)))
     )
-    return "\n".join(list(difflib.unified_diff(before, after, lineterm="", n=3))[2:])
+    found = "\n".join(list(difflib.unified_diff(before, after, lineterm="", n=3))[2:])
+    return found if found or not canonical else difference(step)
+
+
+def fields_of(step: Step) -> list[tuple[str, Any, Any]]:
+    """(place, before, after) of each value that differs. A place is a JSON pointer; what has an id goes by it."""
+    if step.before is None or step.after is None:
+        return []
+    return list(_differing("", step.before, step.after))
+
+
+def _differing(place: str, before: Any, after: Any) -> Iterator[tuple[str, Any, Any]]:
+    olds, news = _parts(before), _parts(after)
+    if olds is None or news is None or (isinstance(before, list) != isinstance(after, list)):
+        if before != after or isinstance(before, bool) != isinstance(after, bool):
+            yield place, before, after
+        return
+    if olds.keys() == news.keys() and list(olds) != list(news):  # the order of rules, or of a split's variants
+        yield place, before, after
+        return
+    for name in dict.fromkeys([*olds, *news]):
+        token = name.replace("~", "~0").replace("/", "~1")
+        yield from _differing(f"{place}/{token}", olds.get(name), news.get(name))
+
+
+def _parts(value: Any) -> dict[str, Any] | None:
+    if isinstance(value, dict):
+        return value
+    if not isinstance(value, list):
+        return None
+    ids = [item.get("id") if isinstance(item, dict) else None for item in value]
+    by_id = None not in ids and len(set(ids)) == len(ids)
+    return {str(ids[n]) if by_id else str(n): item for n, item in enumerate(value)}
+
+
+def _canonical(document: dict[str, Any]) -> dict[str, Any]:
+    """The document with its expressions as they are written in one way only; schedules stay as they are."""
+    found = dict(document)
+    if "expression" in found:
+        found["expression"] = _laid_out(found["expression"])
+    if rules := found.get("rules"):
+        found["rules"] = [{**rule, "when": _laid_out(rule["when"])} for rule in rules]
+    return found
+
+
+def _laid_out(text: str) -> str:
+    try:
+        return lay_out(text)
+    except SourceError:
+        return text
 
 
 def _without_minted(step: Step) -> dict[str, Any] | None:
@@ -143,13 +195,12 @@ _Writer.add_representer(Decimal, _write_decimal)
 
 def listed(steps: Sequence[Step]) -> str:
     """A plan for people: each change with its difference, and how many there are."""
-    signs = {"create": "+", "update": "~", "delete": "-"}
     changed = [step for step in steps if step.action != "keep"]
-    shown = [f"{signs[step.action]} {step.kind} {step.key}\n{_indented(difference(step))}" for step in changed]
+    shown = [f"{line_of(step)}\n{_indented(difference(step))}" for step in changed]
     counts = ", ".join(
-        f"{sum(step.action == action for step in steps)} to {action}"
-        for action in signs
-        if any(step.action == action for step in steps)
+        f"{n} to {action}"
+        for action in ("create", "update", "rename", "delete")
+        if (n := sum(step.action == action for step in changed))
     )
     unchanged = len(steps) - len(changed)
     return "\n".join([*shown, f"{counts or 'nothing to change'}, {unchanged} unchanged"])

@@ -14,15 +14,15 @@ from typing import Any, Literal
 import msgspec
 
 from tinycdp.dsl import ir
-from tinycdp.dsl.check import Checked, Scope, check, mentions
+from tinycdp.dsl.check import Checked, Scope, check
 from tinycdp.dsl.diagnostics import Diagnostic, SourceError, to_wire
 from tinycdp.dsl.format import format_source
 from tinycdp.dsl.ir import NOWHERE, Type
-from tinycdp.dsl.syntax import parse
 from tinycdp.engine.catalog import FLAG_TYPES, Catalog, Definition, Name, Universe
 from tinycdp.engine.flags import Flag
 from tinycdp.model import Instant
 from tinycdp.runtime.catalogs import Catalogs
+from tinycdp.runtime.references import mentioned, references_of
 from tinycdp.store import definitions as store
 from tinycdp.store import reads
 from tinycdp.store.pool import Connection, Pool, acquired
@@ -104,7 +104,7 @@ class Workspace:
         """For each definition, those that name it."""
         found: dict[Name, list[Name]] = {name: [] for name in self.head.definitions}
         for definition in self.head.definitions.values():
-            for reference in sorted(_references(definition)):
+            for reference in sorted(references_of(definition)):
                 if reference in found:
                     found[reference].append(definition.name)
         return found
@@ -233,7 +233,7 @@ def _check(workspace: Workspace, kind: Kind, key: str | None, text: str) -> tupl
 def _way_back(universe: Universe, name: Name, text: str) -> Sequence[Name] | None:
     """The shortest way from a definition, as `text` has it, through those it reads and back to it."""
     try:
-        frontier: list[tuple[Name, ...]] = [(name, other) for other in sorted(_mentioned(text))]
+        frontier: list[tuple[Name, ...]] = [(name, other) for other in sorted(mentioned(text))]
     except SourceError:
         return None
     seen: set[Name] = set()
@@ -246,22 +246,9 @@ def _way_back(universe: Universe, name: Name, text: str) -> Sequence[Name] | Non
             if last in seen or last not in universe.definitions:
                 continue
             seen.add(last)
-            following += [(*way, other) for other in sorted(_references(universe.definitions[last]))]
+            following += [(*way, other) for other in sorted(references_of(universe.definitions[last]))]
         frontier = following
     return None
-
-
-def _references(definition: Definition) -> set[Name]:
-    """The definitions this one names; like definitions.references_of, and remembers what it parsed."""
-    if definition.flag is None:
-        return set(_mentioned(definition.expression))
-    found: set[Name] = {("segment", o.segment) for o in definition.flag.overrides if o.segment is not None}
-    return found.union(*(_mentioned(rule.when) for rule in definition.flag.rules))
-
-
-@lru_cache(4096)
-def _mentioned(text: str) -> frozenset[Name]:
-    return mentions(parse(text))
 
 
 def _meaning(

@@ -109,3 +109,27 @@ async def find_environment_named(connection: Connection, key: str) -> Row | None
 
 async def list_revisions(connection: Connection, environment_id: int, before: int, n: int) -> list[Row]:
     return await connection.fetch(_SQL["list_revisions"], environment_id, before, n)
+
+
+async def find_definition(connection: Connection, environment_id: int, kind: str, key: str) -> int | None:
+    """The id of the definition that has this key, else of the one that had it last."""
+    return await connection.fetchval(_SQL["find_definition"], environment_id, kind, key)
+
+
+async def list_versions(connection: Connection, environment_id: int, definition_id: int) -> list[Row]:
+    """Newest first."""
+    return await connection.fetch(_SQL["list_versions"], environment_id, definition_id)
+
+
+async def last_versions(connection: Connection, environment_id: int, ids: Sequence[int]) -> dict[int, int]:
+    """The number of the last version of each, by definition id."""
+    return dict(await connection.fetch(_SQL["last_versions"], environment_id, ids))
+
+
+async def keys_of(connection: Connection, environment_id: int, definition_id: int) -> set[str]:
+    """Every key a definition ever had."""
+    return {row["key"] for row in await connection.fetch(_SQL["keys_of"], environment_id, definition_id)}
+
+
+async def find_revision(connection: Connection, environment_id: int, revision: int) -> Row | None:
+    return await connection.fetchrow(_SQL["find_revision"], environment_id, revision)

@@ -115,3 +115,37 @@ SELECT id, key, zone, live_revision, head_revision FROM environments WHERE key =
 -- index: revisions_pkey
 SELECT revision, author, note, published_at, live_at FROM revisions
 WHERE environment_id = $1 AND revision < $2 ORDER BY revision DESC LIMIT $3;
+
+-- name: find_definition
+-- The one that has this key, else the one that had it last.
+-- args: environment_id, kind text, key text
+SELECT d.id FROM definitions d
+JOIN definition_versions v ON v.environment_id = d.environment_id AND v.definition_id = d.id
+WHERE d.environment_id = $1 AND d.kind = $2 AND v.key = $3
+ORDER BY v.until_revision DESC NULLS FIRST LIMIT 1;
+
+-- name: list_versions
+-- args: environment_id, definition_id
+-- index: definition_versions_pkey, revisions_pkey
+SELECT d.id AS definition_id, d.kind, v.version, v.meaning, v.key, v.document, v.from_revision, v.until_revision,
+       r.author, r.note, r.published_at, r.live_at
+FROM definition_versions v
+JOIN definitions d ON d.environment_id = v.environment_id AND d.id = v.definition_id
+JOIN revisions r ON r.environment_id = v.environment_id AND r.revision = v.from_revision
+WHERE v.environment_id = $1 AND v.definition_id = $2 ORDER BY v.version DESC;
+
+-- name: last_versions
+-- args: environment_id, definition_ids integer[]
+-- index: definition_versions_pkey
+SELECT definition_id, max(version) FROM definition_versions
+WHERE environment_id = $1 AND definition_id = ANY ($2) GROUP BY definition_id;
+
+-- name: keys_of
+-- args: environment_id, definition_id
+-- index: definition_versions_pkey
+SELECT DISTINCT key FROM definition_versions WHERE environment_id = $1 AND definition_id = $2;
+
+-- name: find_revision
+-- args: environment_id, revision
+-- index: revisions_pkey
+SELECT revision, author, note, published_at, live_at FROM revisions WHERE environment_id = $1 AND revision = $2;

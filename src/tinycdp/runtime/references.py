@@ -1,0 +1,103 @@
+"""What definitions name of each other, and the same definitions under other names.
+
+Shape   references_of(definition) → names · rewritten(definition, names) → definition · closure(names, edges) → names
+Laws    rewriting changes references and nothing else: expressions keep their layout and comments, and what the result
+        means is what the original meant, once the definitions named have their new keys
+Errors  none for a definition that was saved: its expressions parse
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from functools import lru_cache
+from typing import Any
+
+import msgspec
+
+from tinycdp.dsl.check import mentions
+from tinycdp.dsl.rename import renamed
+from tinycdp.dsl.syntax import parse
+from tinycdp.engine.catalog import Definition, Name
+from tinycdp.engine.flags import read_flag, to_document
+
+#: Where a flag's document names other definitions, or holds an expression that may. "*" is any place of a list.
+_PLACES = {
+    ("rules", "*", "when"): "expression",
+    ("overrides", "*", "segment"): "segment",
+    ("prerequisites", "*", "flag"): "flag",
+    ("holdouts", "*"): "flag",
+}
+
+
+def references_of(definition: Definition) -> set[Name]:
+    """The definitions this one names, in what its schedule sets too."""
+    if definition.flag is None:
+        return set(mentioned(definition.expression))
+    found: set[Name] = set()
+
+    def note(place: str, text: str) -> str:
+        found.update(mentioned(text) if place == "expression" else {(place, text)})
+        return text
+
+    _walk_flag(to_document(definition.flag), note)
+    return found
+
+
+@lru_cache(4096)
+def mentioned(text: str) -> frozenset[Name]:
+    """The definitions an expression names. Raises SourceError where it does not parse."""
+    return mentions(parse(text))
+
+
+def rewritten(definition: Definition, names: Mapping[Name, str]) -> Definition:
+    """The definition with every reference under the new key that `names` has for it; itself where there is none."""
+    if names.keys().isdisjoint(references_of(definition)):
+        return definition
+    if definition.flag is None:
+        return msgspec.structs.replace(definition, expression=renamed(definition.expression, names))
+
+    def change(place: str, text: str) -> str:
+        return renamed(text, names) if place == "expression" else names.get((place, text), text)
+
+    document = _walk_flag(to_document(definition.flag), change)
+    return msgspec.structs.replace(definition, flag=read_flag(document, definition.flag.salt))
+
+
+def closure(start: Iterable[Name], edges: Mapping[Name, Iterable[Name]]) -> list[Name]:
+    """Everything the edges lead to, the nearest first; without the start itself."""
+    reached = list(dict.fromkeys(start))
+    first, seen = len(reached), set(reached)
+    for name in reached:  # grows as it is gone through
+        for other in edges.get(name, ()):
+            if other not in seen:
+                seen.add(other)
+                reached.append(other)
+    return reached[first:]
+
+
+_Change = Callable[[str, str], str]
+
+
+def _walk_flag(document: dict[str, Any], change: _Change) -> dict[str, Any]:
+    found: dict[str, Any] = _walk(document, (), change)
+    if schedule := found.get("schedule"):
+        found["schedule"] = [
+            {**step, "set": {p: _walk(value, _place(p), change) for p, value in step["set"].items()}}
+            for step in schedule
+        ]
+    return found
+
+
+def _walk(value: Any, path: tuple[str, ...], change: _Change) -> Any:
+    if isinstance(value, str):
+        place = _PLACES.get(path)
+        return value if place is None else change(place, value)
+    if isinstance(value, list | tuple):
+        return [_walk(item, (*path, "*"), change) for item in value]
+    if isinstance(value, dict):
+        return {key: _walk(item, (*path, key), change) for key, item in value.items()}
+    return value
+
+
+def _place(pointer: str) -> tuple[str, ...]:
+    """The place a JSON pointer leads to: what stands in a list goes by its index or its id there."""
+    names = [token.replace("~1", "/").replace("~0", "~") for token in pointer.split("/")[1:]]
+    return tuple("*" if n == 1 else name for n, name in enumerate(names))
