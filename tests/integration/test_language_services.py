@@ -95,3 +95,50 @@ async def test_a_body_that_is_none_is_refused(app: Application) -> None:
     for path, body in (("complete", {"source": ""}), ("hover", {"source": 1, "position": 0}), ("format", {})):
         answer = await app.admin.post(f"/v1/dsl/{path}", json=body)
         assert (answer.status_code, answer.json()["code"]) == (400, "INVALID_BODY")
+
+
+async def test_an_expression_is_told_in_words(app: Application) -> None:
+    source = 'segments.regulars && !(profile.geo.city == "x") && events.app_buy.count_30d > 0'
+    answer = await app.admin.post("/v1/dsl/explain", json={"kind": "segment", "expression": source})
+    assert answer.status_code == 200, answer.text
+    found = answer.json()
+    assert found["text"] == (
+        'People who are in the segment regulars, whose geo.city is not "x", '
+        "and who did app_buy at least once in the last 30 days."
+    )
+    assert found["reads"] == {
+        "events": ["app_buy"],
+        "properties": ["geo.city"],
+        "context": [],
+        "definitions": [{"kind": "segment", "key": "regulars"}],
+    }
+    assert found["changes"] == [
+        "When the segment regulars changes.",
+        "When one of their app_buy events gets 30 days old.",
+    ]
+    assert found["unknown"] == ["Unknown, so not in the segment, where their geo.city is missing or is not text."]
+    [tree] = found["tree"]
+    assert (tree["from"], tree["to"], tree["text"]) == (0, len(source), found["text"])
+    assert [source[part["from"] : part["to"]] for part in tree["parts"]] == source.split(" && ")
+    checked = (await app.admin.post("/v1/dsl/check", json={"kind": "segment", "expression": source})).json()
+    assert (found["cost"], found["diagnostics"]) == (checked["cost"], checked["diagnostics"])
+    assert [d["code"] for d in found["diagnostics"]] == ["W-NULL"]
+
+
+async def test_a_flag_is_told_rule_by_rule(app: Application) -> None:
+    rules = [{"when": "segments.regulars", "serve": "on"}, {"when": 'context.os == "ios"', "serve": "on"}]
+    answer = (await app.admin.post("/v1/dsl/explain", json={"kind": "flag", "flag": {"rules": rules}})).json()
+    assert answer["text"].splitlines() == [
+        "Applies to a person when they are in the segment regulars.",
+        'Applies to a person when the request\'s os is "ios".',
+    ]
+    assert [tree["path"] for tree in answer["tree"]] == ["$.rules[0].when", "$.rules[1].when"]
+
+
+async def test_what_has_errors_is_not_told(app: Application) -> None:
+    answer = (await app.admin.post("/v1/dsl/explain", json={"expression": "opens = 3"})).json()
+    assert (answer["valid"], answer["text"], answer["tree"]) == (False, None, [])
+    assert [d["code"] for d in answer["diagnostics"]] == ["E101"]
+    loop = {"kind": "trait", "key": "opens", "expression": "if(segments.regulars, 1, 2)"}
+    answer = (await app.admin.post("/v1/dsl/explain", json=loop)).json()
+    assert (answer["valid"], answer["text"]) == (False, None)

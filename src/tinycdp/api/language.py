@@ -1,12 +1,13 @@
-"""The language, served to editors: check, complete, format and hover.
+"""The language, served to editors: check, complete, format, hover and explain.
 
-Shape   four routes under /v1/dsl, and /v1/admin/validate, which is `check` under the name it had before
+Shape   five routes under /v1/dsl, and /v1/admin/validate, which is `check` under the name it had before
 Units   positions in characters (code points) of the source, half-open
 Laws    an answer is 200 whatever is wrong with the source: it is being written. Nothing is saved
 Source  docs/reference/language-services.md
 """
 
-from typing import Any
+from collections.abc import Iterable
+from typing import Any, TypeVar
 
 import msgspec
 from litestar import Request, Response, post
@@ -18,21 +19,23 @@ from tinycdp.dsl import hover as hovering
 from tinycdp.dsl.check import Scope
 from tinycdp.dsl.diagnostics import SourceError
 from tinycdp.dsl.format import lay_out
-from tinycdp.engine.flags import read_flag
+from tinycdp.dsl.words import Sentence
+from tinycdp.engine.flags import Flag, read_flag
 from tinycdp.errors import InvalidInput
 from tinycdp.runtime import language
 from tinycdp.runtime import workspace as workspaces
 from tinycdp.runtime.keys import Key
 from tinycdp.runtime.service import Service
-from tinycdp.runtime.workspace import Kind, Meaning, Workspace
+from tinycdp.runtime.workspace import Cost, Kind, Meaning, Workspace
 
+T = TypeVar("T")
 _EXAMPLE = {"kind": "segment", "expression": "orders_90d = 3"}
 
 
 class Draft(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     """An `expression`, or a whole `flag`. With a `key`, cycles show. A flag's expression is a rule's condition."""
 
-    kind: Kind
+    kind: Kind = "segment"
     key: str | None = None
     expression: str | None = None
     flag: dict[str, Any] | None = None
@@ -76,6 +79,49 @@ class Formatted(msgspec.Struct):
     """formatted  null for a source that cannot be read; `diagnostics` say why"""
 
     formatted: str | None
+    diagnostics: list[dict[str, Any]]
+
+
+class Told(msgspec.Struct, rename={"start": "from", "end": "to"}, omit_defaults=True):
+    """One part of an expression in words, in the order of the source.
+
+    path  of the whole condition of a flag's rule: where in the flag it stands"""
+
+    start: int
+    end: int
+    text: str
+    parts: list["Told"] = []
+    path: str | None = None
+
+
+class Named(msgspec.Struct):
+    kind: str
+    key: str
+
+
+class Read(msgspec.Struct):
+    """What is looked at: names of events (`any` is every event), of properties of the profile and of the context."""
+
+    events: list[str]
+    properties: list[str]
+    context: list[str]
+    definitions: list[Named]
+
+
+class InWords(msgspec.Struct):
+    """text     the whole in a sentence, for a flag one for each rule; null where there are errors
+    tree     the same, part by part; for a flag one tree for each rule
+    changes  what makes it another while nothing arrives
+    unknown  where it may be unknown, and what that leads to
+    cost     as `check` says it"""
+
+    valid: bool
+    text: str | None
+    tree: list[Told]
+    reads: Read
+    changes: list[str]
+    unknown: list[str]
+    cost: Cost
     diagnostics: list[dict[str, Any]]
 
 
@@ -177,17 +223,78 @@ async def hover_source(request: Request[Any, Any, Any], key: Bearer) -> Response
     return answer(Explanation(found.start, found.end, found.markdown, found.type.value if found.type else None))
 
 
+@post(
+    "/v1/dsl/explain",
+    status_code=200,
+    operation_id="explainSource",
+    summary="An expression or a flag in plain English",
+    tags=["Editing"],
+    opt={
+        "scope": "admin",
+        "body": Draft,
+        "answer": InWords,
+        "example": {"kind": "segment", "expression": "events.purchase.count_30d >= 1 && last_seen_days_ago < 1"},
+    },
+)
+async def explain_source(request: Request[Any, Any, Any], key: Bearer) -> Response[bytes]:
+    """Takes what `check` takes. With errors in the expression `text` is null, and `diagnostics` say why."""
+    draft = read_as(await read_json(request), Draft)
+    workspace = await _workspace(request.app.state.service, key)
+    meaning, sources = _meaning_of(draft, workspace), _sources(draft)
+    tellings = [(path, language.in_words(workspace, draft.kind, draft.key, text)) for path, text in sources]
+    told = [(path, telling) for path, telling in tellings if telling is not None]
+    whole = meaning.valid and bool(told)
+    return answer(
+        InWords(
+            valid=meaning.valid,
+            text="\n".join(telling.tree.text for _, telling in told) if whole else None,
+            tree=[_told(telling.tree, path) for path, telling in told],
+            reads=Read(
+                events=_once(name for _, telling in told for name in telling.events),
+                properties=_once(name for _, telling in told for name in telling.properties),
+                context=_once(name for _, telling in told for name in telling.context),
+                definitions=[Named(*name) for name in _once(name for _, t in told for name in t.definitions)],
+            ),
+            changes=_once(text for _, telling in told for text in telling.changes),
+            unknown=_once(text for _, telling in told for text in telling.unknown),
+            cost=meaning.cost,
+            diagnostics=meaning.diagnostics,
+        )
+    )
+
+
+def _sources(draft: Draft) -> list[tuple[str | None, str]]:
+    """The conditions of a draft, each with where it stands in a flag. The flag has been read."""
+    if draft.flag is None:
+        return [(None, draft.expression or "")]
+    return [(f"$.rules[{n}].when", rule.when) for n, rule in enumerate(_flag(draft).rules)]
+
+
+def _told(sentence: Sentence, path: str | None = None) -> Told:
+    return Told(sentence.span.start, sentence.span.end, sentence.text, [_told(part) for part in sentence.parts], path)
+
+
+def _once(names: Iterable[T]) -> list[T]:
+    return list(dict.fromkeys(names))
+
+
 async def _meaning(request: Request[Any, Any, Any], key: Key) -> Meaning:
     draft = read_as(await read_json(request), Draft)
+    return _meaning_of(draft, await _workspace(request.app.state.service, key))
+
+
+def _meaning_of(draft: Draft, workspace: Workspace) -> Meaning:
     if (draft.expression is None) == (draft.flag is None) or (draft.flag is not None) > (draft.kind == "flag"):
         message = "Send an `expression`, or for the kind flag a whole `flag`."
         raise InvalidInput("INVALID_BODY", message)
-    workspace = await _workspace(request.app.state.service, key)
     if draft.flag is not None:
-        named = {"key": draft.key or "flag", **draft.flag}
-        return workspaces.understand_flag(workspace, read_flag(named, ""))
+        return workspaces.understand_flag(workspace, _flag(draft))
     assert draft.expression is not None
     return workspaces.understand(workspace, draft.kind, draft.key, draft.expression)
+
+
+def _flag(draft: Draft) -> Flag:
+    return read_flag({"key": draft.key or "flag", **(draft.flag or {})}, "")
 
 
 async def _surroundings(service: Service, key: Key, place: Place) -> tuple[Workspace, Scope]:
@@ -202,4 +309,4 @@ async def _workspace(service: Service, key: Key) -> Workspace:
     )
 
 
-ROUTES = [check_source, complete_source, format_source, hover_source, validate]
+ROUTES = [check_source, complete_source, explain_source, format_source, hover_source, validate]

@@ -82,7 +82,7 @@ class Telling:
 
 def tell(node: ir.Node, kind: Kind) -> Telling:
     """The expression of a definition of this kind, in words."""
-    nodes = ir.walk(node)
+    nodes = sorted(ir.walk(node), key=lambda part: part.span.start)
     reads = [n for n in nodes if isinstance(n, ir.AggregateRead)]
     so = {"trait": "Unknown", "segment": "Unknown, so not in the segment,", "flag": "Unknown, so passed over,"}[kind]
     return Telling(
@@ -262,7 +262,7 @@ def _aggregate(read: ir.AggregateRead, op: str, value: Any) -> str:
             return f"their {events}{span}{which} have {amount} different {_plural('value', value)} of {path}"
         case "sum" | "avg" | "min" | "max" as function:
             article = "an" if function == "avg" else "a"
-            return f"their {events}{span}{which} have {article} {_OF_NUMBERS[function]} {path} of {amount}"
+            return f"their {events}{span}{which} have {article} {_taken(function, path)} of {amount}"
     return f"{_noun(read)} {_IS[op]} {literal(value)}"
 
 
@@ -451,7 +451,13 @@ def _aggregate_noun(read: ir.AggregateRead) -> str:
             return f"the most frequent {path} of their {events}{span}{which}"
         case "percentile":
             return f"the {_rank(read.quantile or '')} {path} of their {events}{span}{which}"
-    return f"the {_OF_NUMBERS[read.function]} {path} of their {events}{span}{which}"
+    return f"the {_taken(read.function, path)} of their {events}{span}{which}"
+
+
+def _taken(function: str, path: str) -> str:
+    """A total amount; of a property called `total price`, the total price."""
+    word = _OF_NUMBERS[function]
+    return path if path.startswith(word) else f"{word} {path}"
 
 
 def _rank(quantile: str) -> str:

@@ -1,7 +1,7 @@
 """What the editor of definitions is helped with: proposals and explanations that know the environment.
 
 Shape   Sightings: the properties seen lately, per environment; surroundings(workspace, …) → Scope, and describe(…),
-        for dsl.complete and dsl.hover
+        for dsl.complete and dsl.hover; in_words(workspace, …) → Telling, an expression in plain English
 Laws    nothing here decides anything: names and types that were seen are hints, and a text is judged without them.
         What is read to find them is bounded, and at most a minute old
 """
@@ -10,8 +10,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from tinycdp.dsl import ir
-from tinycdp.dsl.check import Scope
+from tinycdp.dsl.check import Scope, check
 from tinycdp.dsl.ir import Type
+from tinycdp.dsl.words import Telling, tell
 from tinycdp.engine.catalog import Name, Universe
 from tinycdp.model import MINUTE_MS, Instant
 from tinycdp.runtime.workspace import Kind, Workspace, scope_of
@@ -96,6 +97,12 @@ def _event_properties_named(universe: Universe) -> dict[str, set[str]]:
         if read.spec.where is not None:
             names.update(".".join(n.path) for n in ir.walk(read.spec.where) if isinstance(n, ir.EventProperty))
     return found
+
+
+def in_words(workspace: Workspace, kind: Kind, key: str | None, text: str) -> Telling | None:
+    """What an expression says and reads, in words; None where it has errors."""
+    checked = check(text, scope_of(workspace, kind, key))
+    return tell(checked.node, kind) if checked.node is not None else None
 
 
 def describe(workspace: Workspace) -> dict[Name, str]:
