@@ -17,7 +17,7 @@ from tinycdp.model import Alias, AliasKind, Message
 
 VECTORS = Path(__file__).parent.parent / "dsl" / "vectors"
 #: What a case's `given` may hold. A case overrides any part.
-GIVEN = ("zone", "schema", "profile", "events", "definitions", "context", "unit", "at", "merge")
+GIVEN = ("zone", "schema", "profile", "events", "definitions", "context", "unit", "ids", "killed", "at", "merge")
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 

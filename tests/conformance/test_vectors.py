@@ -106,6 +106,13 @@ def test_decision(vector: Vector) -> None:
         assert result["value"] == expected["value"]
 
 
+@named("error")
+def test_a_flag_that_is_refused(vector: Vector) -> None:
+    answer = run_case({**vector.case})
+    assert vector.case["error"]["code"] in {answer["error"]["code"], *(d["code"] for d in answer["diagnostics"])}
+    assert answer["met"]
+
+
 @named("bucket")
 def test_bucket(vector: Vector) -> None:
     parts = vector.case["hash"]
@@ -228,6 +235,11 @@ class Definitions(msgspec.Struct, forbid_unknown_fields=True):
     flags: dict[str, dict[str, Any]] = {}
 
 
+class Identified(msgspec.Struct, forbid_unknown_fields=True):
+    kind: str
+    value: str
+
+
 class Given(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     zone: str = "UTC"
     schema: Schema | None = None
@@ -236,6 +248,8 @@ class Given(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     definitions: Definitions | None = None
     context: dict[str, Any] = {}
     unit: str | None = None
+    ids: list[Identified] = []
+    killed: list[str] = []
     at: str | int | None = None
     merge: bool = False
 
@@ -244,6 +258,10 @@ class Hash(msgspec.Struct, forbid_unknown_fields=True):
     salt: str
     purpose: str
     unit: str
+
+
+class Error(msgspec.Struct, forbid_unknown_fields=True):
+    code: str
 
 
 class Case(Given, forbid_unknown_fields=True, kw_only=True):
@@ -257,6 +275,7 @@ class Case(Given, forbid_unknown_fields=True, kw_only=True):
     valid_until: str | int | None = None
     permute: bool = False
     decision: dict[str, Any] = {}
+    error: Error | None = None
     bucket: int | None = None
     raise_: list[Decimal] = msgspec.field(name="raise", default_factory=list)
     units: int | None = None
@@ -293,7 +312,7 @@ def test_ids_are_unique_and_the_promised_ones_exist() -> None:
 
 
 def test_every_case_expects_something() -> None:
-    wanted = {"value", "timeline", "decision", "bucket", "raise"}
+    wanted = {"value", "timeline", "decision", "error", "bucket", "raise"}
     assert [v.id for v in CASES if not wanted & v.case.keys()] == []
 
 
@@ -309,25 +328,30 @@ def document(vector: Vector) -> dict[str, Any]:
     return {key: value for key, value in vector.case.items() if key in (*GIVEN, "expr", "flag", "timeline")}
 
 
-def oracle_of(case: Mapping[str, Any]) -> tuple[Oracle, ir.Node]:
-    """The oracle of the case's history, and its expression typed."""
+def typed_case(case: Mapping[str, Any]) -> tuple[dict[tuple[str, str], ir.Node], ir.Node]:
+    """The definitions beside the case's expression, and the expression, all typed."""
     given = case.get("definitions", {})
     listed = [Source("trait", key, text) for key, text in given.get("traits", {}).items()]
     listed += [Source("segment", key, text) for key, text in given.get("segments", {}).items()]
     types = {name: ir.Type(kind) for name, kind in case.get("schema", {}).get("profile", {}).items()}
     checked = check_workspace([*listed, Source("trait", "case", case["expr"])], properties=types).checked
     nodes = {name: parts[0].node for name, parts in checked.items()}
-    assert nodes["trait", "case"] is not None, checked["trait", "case"][0].diagnostics
-    return (
-        Oracle(
-            messages_of(case),
-            zone=case.get("zone", "UTC"),
-            properties=case.get("profile"),
-            definitions={name: node for name, node in nodes.items() if node is not None},
-            context=case.get("context"),
-        ),
-        nodes["trait", "case"],
+    node = nodes["trait", "case"]
+    assert node is not None, checked["trait", "case"][0].diagnostics
+    return {name: node for name, node in nodes.items() if node is not None}, node
+
+
+def oracle_of(case: Mapping[str, Any]) -> tuple[Oracle, ir.Node]:
+    """The oracle of the case's history, and its expression typed."""
+    definitions, node = typed_case(case)
+    oracle = Oracle(
+        messages_of(case),
+        zone=case.get("zone", "UTC"),
+        properties=case.get("profile"),
+        definitions=definitions,
+        context=case.get("context"),
     )
+    return oracle, node
 
 
 def json_value(value: Any, kind: ir.Type) -> Any:

@@ -70,7 +70,7 @@ def decision(catalog: Catalog, person: Profile, flag: str, now: Instant, context
         steps=catalog.live.steps,
         context=context,
     )
-    subject.unit, subject.names = person.bucketing_key, ()
+    subject.unit, subject.names, subject.killed = person.bucketing_key, (), {}
     return decide(catalog.live.flags[flag], subject, now)
 
 

@@ -70,7 +70,7 @@ def subject_of(person: Profile, catalog: Catalog, now: int, context: Mapping[str
         steps=catalog.live.steps,
         context=context,
     )
-    subject.unit, subject.names = person.bucketing_key or None, ()
+    subject.unit, subject.names, subject.killed = person.bucketing_key or None, (), {}
     return subject
 
 
@@ -231,8 +231,9 @@ def test_a_rollout_shows_the_bucket_against_its_threshold(shop: Catalog) -> None
     linus = profile("linus", NOW, shop)
     found = explain_flag(shop, "new_checkout", subject_of(linus, shop, NOW))
     spenders, ramp = found.rules
-    assert (spenders.outcome, spenders.bucket, spenders.below) == ("false", None, None)
-    assert (ramp.outcome, ramp.bucket, ramp.below) == ("outside", 56477, 20000)
+    assert (spenders.outcome, spenders.admissions) == ("false", ())
+    assert ramp.outcome == "outside"
+    assert [(a.bucket, a.gate.to, a.granted) for a in ramp.admissions] == [(56477, 20000, False)]
     assert sentences.of_rule(ramp, ZONE).endswith("but bucket 56477 is not below 20000 of 100000")
     nobody = subject_of(linus, shop, NOW)
     nobody.unit = None
@@ -245,7 +246,7 @@ def test_rules_that_were_not_reached_have_their_trees_too(document: dict[str, An
     definitions = [Definition(id=1, version=1, kind="flag", key="f", flag=flag)]
     catalog = build_catalog(1, "UTC", definitions, definitions, live_revision=1, head_revision=1)
     subject = subject_of(profile("linus", NOW, catalog), catalog, NOW)
-    subject.names = ("linus",)
+    subject.names = ("userId linus",)
     found = explain_flag(catalog, "f", subject)
     [rule] = found.rules
     assert (rule.outcome, rule.tree.value) == ("not reached", True)

@@ -84,6 +84,14 @@ def is_date(text: str) -> bool:
     return True
 
 
+def parse_duration(text: str) -> int | None:
+    """The milliseconds of a duration written as the language writes one, `30m`; None where it is none."""
+    digits, unit = text[:-1], text[-1:]
+    if unit not in UNITS_MS or not (digits.isascii() and digits.isdigit() and len(digits) <= 11):
+        return None
+    return int(digits) * UNITS_MS[unit]
+
+
 def duration_text(ms: int) -> str:
     """A duration in its largest exact unit, days at most: 604,800,000 is `7d`, as people say it."""
     for unit in ("d", "h", "m"):

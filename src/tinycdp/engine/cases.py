@@ -25,7 +25,7 @@ from tinycdp.engine import recompute
 from tinycdp.engine.bucketing import bucket
 from tinycdp.engine.catalog import Catalog, Definition, build_catalog, check_all
 from tinycdp.engine.decide import Program, Subject, decide
-from tinycdp.engine.flags import read_flag
+from tinycdp.engine.flags import Identified, read_flag
 from tinycdp.engine.profile import Profile
 from tinycdp.errors import InvalidInput, TinyCDPError
 from tinycdp.model import NEVER, Alias, AliasKind, Instant, Message, MessageKind
@@ -65,7 +65,8 @@ class _Case(msgspec.Struct, frozen=True):
     definitions: _Definitions = _Definitions()
     context: dict[str, Any] = {}
     unit: str | list[str] | None = None
-    ids: list[str] = []
+    ids: list[Identified] = []
+    killed: list[str] = []
     at: str | int | list[str | int] = []
     timeline: list[tuple[str | int, Any]] | None = None
     merge: bool = False
@@ -196,7 +197,8 @@ def _decided(case: _Case, catalog: Catalog, program: Program | None, moment: "_M
         context=case.context,
     )
     subject.unit = profile.bucketing_key or None
-    subject.names = tuple(case.ids)
+    subject.names = tuple(f"{id.kind} {id.value}" for id in case.ids)
+    subject.killed = {catalog.live.flags[key].id: "killed" for key in case.killed}
     found = decide(program, subject, moment.now)
     value = _plain(found.value)
     decision = {

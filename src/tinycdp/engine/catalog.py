@@ -8,8 +8,9 @@ Errors  InvalidDefinitions with every diagnostic of every definition
 Source  dsl/SPEC.md "Definitions"; docs/decisions/0009-live-and-next.md
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
+from decimal import Decimal
 from hashlib import blake2b
 from typing import Any
 
@@ -25,7 +26,7 @@ from tinycdp.dsl.steps import Frame, Step, coerce, lookup
 from tinycdp.dsl.workspace import FlagSource, Source, check_workspace
 from tinycdp.engine import decide
 from tinycdp.engine.days import DayMap, Extent
-from tinycdp.engine.flags import Flag
+from tinycdp.engine.flags import Exclusion, Flag, Rule, stages
 from tinycdp.engine.log import Log
 from tinycdp.engine.profile import Profile
 from tinycdp.engine.tallies import Uniques, canonical, grade
@@ -159,12 +160,11 @@ class Segment:
 class Universe:
     """One consistent set of definitions: every reference resolves inside it.
 
-    nodes       of traits and segments; `conditions` are those of a flag's rules
+    nodes       of traits and segments; those of a flag's conditions are in its program
     compiler    what made the steps, and makes the step of any part of them; `ready` says of a read whether it may"""
 
     definitions: Mapping[Name, Definition]
     nodes: Mapping[Name, ir.Node]
-    conditions: Mapping[str, tuple[ir.Node, ...]]
     compiler: Compiler
     ready: Callable[[ir.AggregateRead], bool]
     steps: Mapping[Name, Step]
@@ -177,7 +177,8 @@ class Universe:
 @dataclass(frozen=True)
 class Catalog:
     """`warming` names what is unknown until the head revision has warmed up; `must_warm` says whether any profile's
-    state or memberships have to be computed before it can serve."""
+    state or memberships have to be computed before it can serve. `killed` are the flags that are switched off by hand,
+    whatever the revision: by definition id, each with the words that say so."""
 
     environment_id: int
     zone: str
@@ -191,6 +192,7 @@ class Catalog:
     calendar: Days
     must_warm: bool
     complete: frozenset[tuple[str, int]]
+    killed: Mapping[int, str] = field(default_factory=dict)
     _kept_by_event: dict[str, tuple[Kept, ...]] = field(default_factory=dict, repr=False)
     _segments_by_event: dict[str, tuple[Segment, ...]] = field(default_factory=dict, repr=False)
 
@@ -237,12 +239,13 @@ class Catalog:
 
 
 def sources(definitions: Iterable[Definition]) -> list[Source | FlagSource]:
-    """What the language needs to see of the definitions."""
+    """What the language needs to see of the definitions. An archived flag takes no part."""
     return [
-        FlagSource(d.key, FLAG_TYPES[d.flag.type], tuple(rule.when for rule in d.flag.rules))
+        FlagSource(d.key, FLAG_TYPES[d.flag.type], d.flag.conditions, d.flag.required_flags)
         if d.flag is not None
         else Source("trait" if d.kind == "trait" else "segment", d.key, d.expression)
         for d in definitions
+        if d.flag is None or not d.flag.archived
     ]
 
 
@@ -262,8 +265,15 @@ def build_catalog(
     warming_up = head_revision != live_revision
     new = frozenset(head_by_name.keys() - live_by_name.keys()) if warming_up else frozenset()
     served = {**{name: head_by_name[name] for name in new}, **live_by_name}
+    try:
+        checked = check_all(served.values())
+    except InvalidInput:
+        if not new:
+            raise
+        # What is new belongs to changes that are not live yet: it does not exist before they do.
+        served, new = live_by_name, frozenset()
+        checked = check_all(served.values())
     placeholders = frozenset(name for name in new if name[0] != "flag")
-    checked = check_all(served.values())
     serving = {read for name, c in checked.items() if name not in new for read in _reads(c)}
     complete = _parts(serving)
     live_universe = _universe(
@@ -317,13 +327,53 @@ def check_all(definitions: Iterable[Definition]) -> Mapping[Name, tuple[Checked,
         found += [(name, p.source, list(p.diagnostics)) for p in workspace.parts(name) if p.node is None]
     if found:
         raise InvalidDefinitions(found)
-    segments = {d.key for d in listed if d.kind == "segment"}
-    for definition in listed:
-        for n, override in enumerate(definition.flag.overrides if definition.flag is not None else ()):
-            if override.segment is not None and override.segment not in segments:
-                where = f"flag {definition.key!r}, $.overrides[{n}].segment"
-                raise InvalidInput("UNKNOWN_SEGMENT", f"{where}: there is no segment {override.segment!r}.")
+    _check_flags({d.key: d.flag for d in listed if d.flag is not None}, {d.key for d in listed if d.kind == "segment"})
     return {name: workspace.checked[name] for name in workspace.order}
+
+
+def _check_flags(flags: Mapping[str, Flag], segments: Set[str]) -> None:
+    """What a flag says of segments and of other flags, at every stage of its schedule."""
+    shares: list[tuple[str, Rule, Exclusion]] = []
+    for key, flag in flags.items():
+        if flag.archived:
+            continue
+        claimed: dict[tuple[str, Decimal, Decimal], tuple[str, Rule, Exclusion]] = {}
+        for at, stage in stages(flag):
+            where = f"flag {key!r}" if at is None else f"flag {key!r}, as its schedule leaves it,"
+            for n, override in enumerate(stage.overrides):
+                if override.segment is not None and override.segment not in segments:
+                    message = f"{where} $.overrides[{n}].segment: there is no segment {override.segment!r}."
+                    raise InvalidInput("UNKNOWN_SEGMENT", message)
+            for n, prerequisite in enumerate(stage.prerequisites):
+                other = _required(flags, prerequisite.flag, f"{where} $.prerequisites[{n}].flag")
+                for variant in prerequisite.variants:
+                    if all(variant not in s.variants for _, s in stages(other)):
+                        message = f"{where} $.prerequisites[{n}].variants: {other.key!r} has no variant {variant!r}."
+                        raise InvalidInput("UNKNOWN_VARIANT", message)
+            for n, holdout in enumerate(stage.holdouts):
+                if _required(flags, holdout, f"{where} $.holdouts[{n}]").type != "boolean":
+                    raise InvalidInput("INVALID_FLAG", f"{where} $.holdouts[{n}]: {holdout!r} is no boolean flag.")
+            for rule in stage.rules:
+                if (share := rule.exclusion) is not None:
+                    claimed.setdefault((share.group, share.since, share.to), (key, rule, share))
+        for other_key, other_rule, other_share in shares:
+            for _, rule, share in claimed.values():
+                if share.group == other_share.group and share.since < other_share.to and other_share.since < share.to:
+                    message = (
+                        f"flag {key!r}, rule {rule.id!r}: its share {share.since} to {share.to} of the exclusion group "
+                        f"{share.group!r} overlaps that of flag {other_key!r}, rule {other_rule.id!r}, "
+                        f"{other_share.since} to {other_share.to}."
+                    )
+                    raise InvalidInput("EXCLUSION_OVERLAP", message)
+        shares += claimed.values()
+
+
+def _required(flags: Mapping[str, Flag], key: str, where: str) -> Flag:
+    flag = flags.get(key)
+    if flag is None or flag.archived:
+        what = "is archived" if flag is not None else "does not exist"
+        raise InvalidInput("UNKNOWN_FLAG", f"{where}: the flag {key!r} {what}.")
+    return flag
 
 
 def _parts(reads: Iterable[ir.AggregateRead]) -> set[tuple[str, int]]:
@@ -359,7 +409,6 @@ def _universe(
     ready: Callable[[ir.AggregateRead], bool],
 ) -> Universe:
     nodes: dict[Name, ir.Node] = {}
-    conditions: dict[str, tuple[ir.Node, ...]] = {}
     steps: dict[Name, Step] = {}
     fingerprints: dict[Name, int] = {}
     reads: dict[Name, frozenset[ir.AggregateRead]] = {}
@@ -371,26 +420,46 @@ def _universe(
         watches[name] = _watch(parts, [watches[reference] for reference in references])
         reads[name] = frozenset(_reads(parts))
         fingerprints[name] = _fingerprint(zone, definitions[name], sorted(fingerprints[r] for r in references))
-        compiled = [compiler.compile(part.node) for part in parts if part.node is not None]
-        if (flag := definitions[name].flag) is not None:
-            conditions[flag.key] = tuple(part.node for part in parts if part.node is not None)
-            waiting = [tuple(_label(r) for r in sorted(part.references) if r in placeholders) for part in parts]
-            waiting = [
-                w or (("its events",) if not all(map(ready, p.reads)) else ())
-                for w, p in zip(waiting, parts, strict=True)
-            ]
-            for n, part in enumerate(parts):
-                if not _reads_request(part):
-                    compiled[n] = _remembered(("when", f"{flag.key}[{n}]"), compiled[n], steps)
-            flags[name[1]] = decide.prepare(flag, compiled, waiting)
+        if definitions[name].flag is not None:
+            flags[name[1]] = _program(definitions[name], parts, compiler, steps, flags, placeholders, ready)
             steps[name] = decide.as_step(flags[name[1]])
         elif parts[0].node is not None:
             nodes[name] = parts[0].node
             if name in placeholders:
                 steps[name] = _unknown
             else:
-                steps[name] = membership(compiled[0]) if name[0] == "segment" else compiled[0]
-    return Universe(definitions, nodes, conditions, compiler, ready, steps, fingerprints, reads, watches, flags)
+                step = compiler.compile(parts[0].node)
+                steps[name] = membership(step) if name[0] == "segment" else step
+    return Universe(definitions, nodes, compiler, ready, steps, fingerprints, reads, watches, flags)
+
+
+def _program(
+    definition: Definition,
+    parts: Sequence[Checked],
+    compiler: Compiler,
+    steps: dict[Name, Step],
+    flags: Mapping[str, decide.Program],
+    placeholders: frozenset[Name],
+    ready: Callable[[ir.AggregateRead], bool],
+) -> decide.Program:
+    """A flag, stage by stage from the last. `steps` takes in those of its conditions whose results may be kept."""
+    flag = definition.flag
+    assert flag is not None
+    conditions: dict[str, tuple[ir.Node, Step, tuple[str, ...]]] = {}
+    for n, part in enumerate(parts):
+        assert part.node is not None
+        step = compiler.compile(part.node)
+        if not _reads_request(part):
+            step = _remembered(("when", f"{flag.key}[{n}]"), step, steps)
+        waiting = tuple(_label(r) for r in sorted(part.references) if r in placeholders)
+        conditions[part.source] = (part.node, step, waiting or (() if all(map(ready, part.reads)) else ("its events",)))
+    program, until = None, NEVER
+    for at, stage in reversed(list(stages(flag))):
+        needed = [conditions[rule.when] for rule in stage.rules]
+        program = decide.prepare(definition.id, stage, needed, flags.__getitem__, until, program)
+        until = at if at is not None else NEVER
+    assert program is not None
+    return program
 
 
 def _reads_request(part: Checked) -> bool:

@@ -1,35 +1,44 @@
 """A flag's answer for one profile at one instant, with its reasons.
 
-Shape   decide(flag, subject, now) -> Decision; a Subject is a Frame that knows whose it is
-Laws    order: disabled, overrides, rules, default. A rule that matches but does not admit the unit falls through; a
-        rule whose condition is unknown goes to the next and is named. Nothing here is random
+Shape   decide(program, subject, now) -> Decision; a Subject is a Frame that knows whose it is.
+        A Program is one stage of a flag's schedule, chained to the stage that follows it
+Laws    order: killed or disabled, prerequisites, overrides, holdouts, rules, default. A rule that matches but does not
+        admit the unit falls through; a rule whose condition is unknown goes to the next and is named.
+        Nothing here is random. `until` is never later than the next step of the schedule
 Errors  none: trouble is a Decision with a reason, never a raise
 Source  dsl/SPEC.md "Flags"
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 
+from tinycdp.dsl import ir
 from tinycdp.dsl.numbers import nanos
 from tinycdp.dsl.steps import Frame, Result, Step
-from tinycdp.engine.bucketing import bucket, chosen
-from tinycdp.engine.flags import Flag
+from tinycdp.engine.bucketing import BUCKETS, bucket, chosen
+from tinycdp.engine.flags import Flag, Override, Rule
 from tinycdp.model import NEVER, Instant
 
 
 class Subject(Frame):
     """The frame of one profile, or of someone never seen, whom a flag is decided for.
 
-    unit   what rollouts and splits hash; None where the request named nobody
-    names  every way to name the person in an override, the unit aside"""
+    unit    what rollouts and splits hash; None where the request named nobody
+    names   every identifier of the person as "kind value", the profile's id among them
+    killed  flags by definition id that are switched off, each with the words that say so"""
 
-    __slots__ = ("names", "unit")
+    __slots__ = ("killed", "names", "unit")
 
     unit: str | None
     names: tuple[str, ...]
+    killed: Mapping[int, str]
+
+    def is_named(self, identifier: str) -> bool:
+        """Whether any identifier of the person, of whichever kind, is this."""
+        return identifier == self.unit or any(name.partition(" ")[2] == identifier for name in self.names)
 
 
 class Decision(msgspec.Struct, frozen=True):
@@ -46,12 +55,30 @@ class Decision(msgspec.Struct, frozen=True):
 
 
 @dataclass(frozen=True, slots=True)
-class _Rule:
-    id: str
+class Gate:
+    """A share of all units that a rule admits: whose bucket for this salt and purpose lies in [since, to)."""
+
+    purpose: str
+    salt: str
+    since: int
+    to: int
+
+    def says(self, at: int) -> str:
+        """Where a bucket falls, in words that say whether it is admitted."""
+        which = {"rollout": "bucket", "exposure": "exposure bucket"}.get(self.purpose, f"bucket of group {self.salt!r}")
+        share = f"from {self.since} to below {self.to}" if self.since else f"below {self.to}"
+        return f"{which} {at} is {'' if self.since <= at < self.to else 'not '}{share} of {BUCKETS}"
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedRule:
+    """A rule with the step and the node of its condition."""
+
+    rule: Rule
+    node: ir.Node
     step: Step
-    serve: str | None
     arms: tuple[tuple[str, int], ...]
-    threshold: int | None
+    gates: tuple[Gate, ...]
     matched: str
     failed: str
     unknown: str
@@ -59,102 +86,160 @@ class _Rule:
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """A flag made ready to decide. `off`, `static` and `default` are the answers that depend on nobody."""
+    """One stage of a flag made ready to decide.
 
+    id             of the flag's definition
+    prerequisites  each with the variants it may serve; `holdouts` hold out where they are true
+    off, fallback  the answers that depend on nobody
+    until, then    when the next step of the schedule is due, and what decides from then on"""
+
+    id: int
     flag: Flag
-    rules: tuple[_Rule, ...]
+    prerequisites: tuple[tuple["Program", frozenset[str]], ...]
+    holdouts: tuple["Program", ...]
+    rules: tuple[PreparedRule, ...]
     override_segments: Mapping[str, tuple[str, str]]
     off: Decision
     fallback: Decision
+    until: Instant = NEVER
+    then: "Program | None" = None
+
+    def at(self, now: Instant) -> "Program":
+        """The stage that decides at an instant."""
+        stage = self
+        while stage.until <= now and stage.then is not None:
+            stage = stage.then
+        return stage
 
 
-def prepare(flag: Flag, steps: list[Step], warming: list[tuple[str, ...]]) -> Program:
-    """`steps` are the rules' conditions; `warming` names, for each, the definitions that are not ready yet."""
+def prepare(
+    id: int,
+    flag: Flag,
+    conditions: Sequence[tuple[ir.Node, Step, Sequence[str]]],
+    programs: Callable[[str], Program],
+    until: Instant = NEVER,
+    then: Program | None = None,
+) -> Program:
+    """One stage of a flag's schedule.
+
+    conditions  of the rules: node, step, and the definitions that it waits for because they are not ready yet
+    programs    gives the flags that this one requires"""
     rules = []
-    for rule, step, waiting in zip(flag.rules, steps, warming, strict=True):
+    for rule, (node, step, waiting) in zip(flag.rules, conditions, strict=True):
         because = f" ({', '.join(waiting)}: WARMING)" if waiting else ""
         rules.append(
-            _Rule(
-                id=rule.id,
+            PreparedRule(
+                rule=rule,
+                node=node,
                 step=step,
-                serve=rule.serve,
                 arms=tuple(rule.split.items()) if rule.split else (),
-                threshold=None if rule.rollout is None else int(rule.rollout * 1000),
+                gates=tuple(_gates(flag, rule)),
                 matched=f"rule {rule.id!r} matched: {rule.when}",
                 failed=f"rule {rule.id!r} did not match: {rule.when}",
                 unknown=f"rule {rule.id!r} is unknown: {rule.when}{because}",
             )
         )
-    default = flag.default.serve
+    off, default = flag.off_variant, flag.default.serve
     return Program(
+        id=id,
         flag=flag,
+        prerequisites=tuple((programs(p.flag), frozenset(p.variants)) for p in flag.prerequisites),
+        holdouts=tuple(programs(key) for key in flag.holdouts),
         rules=tuple(rules),
         override_segments={o.segment: ("segment", o.segment) for o in flag.overrides if o.segment is not None},
-        off=Decision(
-            flag.key, flag.variants[flag.off_variant], flag.off_variant, "DISABLED", ("the flag is off",), NEVER
-        ),
+        off=Decision(flag.key, flag.variants[off], off, "DISABLED", ("the flag is off",), until),
         fallback=Decision(
             flag.key,
             flag.variants[default],
             default,
             "DEFAULT" if rules else "STATIC",
             ("no rule matched" if rules else "the flag has no rules",),
-            NEVER,
+            until,
         ),
+        until=until,
+        then=then,
     )
+
+
+def _gates(flag: Flag, rule: Rule) -> list[Gate]:
+    gates = []
+    if rule.rollout is not None:
+        gates.append(Gate("rollout", flag.salt, 0, int(rule.rollout * 1000)))
+    if rule.exposure is not None:
+        gates.append(Gate("exposure", flag.salt, 0, int(rule.exposure * 1000)))
+    if (share := rule.exclusion) is not None:
+        gates.append(Gate("exclusion", share.group, int(share.since * 1000), int(share.to * 1000)))
+    return gates
 
 
 def decide(program: Program, subject: Subject, now: Instant) -> Decision:
     """The flag's answer for the subject, whose `now` and `context` the caller has set."""
+    if program.until <= now:
+        program = program.at(now)
     flag = program.flag
+    if program.id in subject.killed:
+        return msgspec.structs.replace(program.off, reasons=(subject.killed[program.id],), until=NEVER)
     if not flag.enabled:
         return program.off
-    until = NEVER
+    until = program.until
+    for required, variants in program.prerequisites:
+        found = decide(required, subject, now)
+        until = min(until, found.until)
+        if found.variant not in variants:
+            why = f"prerequisite {found.flag!r} serves {found.variant!r}, needs {' or '.join(sorted(variants))}"
+            return msgspec.structs.replace(program.off, reasons=(why,), until=until)
     for override in flag.overrides:
         if override.segment is not None:
             member, holds = subject.result(program.override_segments[override.segment], now)
             until = min(until, holds)
             if member is not True:
                 continue
-            why = f"override: in segment {override.segment!r}"
-        elif override.profile == subject.unit or override.profile in subject.names:
-            why = f"override: for {override.profile!r}"
-        else:
+        elif not _is_for(override, subject):
             continue
-        return Decision(flag.key, flag.variants[override.serve], override.serve, "TARGETING_MATCH", (why,), until)
+        serve = override.serve
+        return Decision(flag.key, flag.variants[serve], serve, "TARGETING_MATCH", (_says(override),), until)
+    for holdout in program.holdouts:
+        found = decide(holdout, subject, now)
+        until = min(until, found.until)
+        if found.value is True:
+            return msgspec.structs.replace(
+                program.fallback, reason="DEFAULT", reasons=(f"held out by {found.flag!r}",), until=until
+            )
     passed: list[str] = []
     unit_missing = False
-    for rule in program.rules:
-        truth, holds = rule.step(subject, now)
+    for prepared in program.rules:
+        truth, holds = prepared.step(subject, now)
         until = min(until, holds)
         if truth is not True:
-            passed.append(rule.failed if truth is False else rule.unknown)
+            passed.append(prepared.failed if truth is False else prepared.unknown)
             continue
-        if rule.threshold is None and rule.serve is not None:
-            passed.append(rule.matched)
+        rule = prepared.rule
+        if not prepared.gates and rule.serve is not None:
+            passed.append(prepared.matched)
             return Decision(
                 flag.key, flag.variants[rule.serve], rule.serve, "TARGETING_MATCH", tuple(passed), until, rule.id
             )
         if subject.unit is None:
             unit_missing = True
-            passed.append(f"{rule.matched}, but there is no one to bucket: name a profile or a targeting key")
+            passed.append(f"{prepared.matched}, but there is no one to bucket: name a profile or a targeting key")
             continue
-        if rule.threshold is not None:
-            at = bucket(flag.salt, "rollout", subject.unit)
-            if at >= rule.threshold:
-                passed.append(f"{rule.matched}, but bucket {at} is not below {rule.threshold} of 100000")
-                continue
-            passed.append(f"{rule.matched}; bucket {at} is below {rule.threshold} of 100000")
+        said = [prepared.matched]
+        for gate in prepared.gates:
+            at = bucket(gate.salt, gate.purpose, subject.unit)
+            said.append(gate.says(at))
+            if not gate.since <= at < gate.to:
+                passed.append(f"{prepared.matched}, but {said[-1]}")
+                break
         else:
-            passed.append(rule.matched)
-        variant = rule.serve
-        if variant is None:
-            at = bucket(flag.salt, "split", subject.unit)
-            variant = rule.arms[chosen([weight for _, weight in rule.arms], at)][0]
-            passed.append(f"split: bucket {at} falls to {variant!r}")
-        return Decision(flag.key, flag.variants[variant], variant, "SPLIT", tuple(passed), until, rule.id)
+            passed.append("; ".join(said))
+            variant = rule.serve
+            if variant is None:
+                at = bucket(flag.salt, "split", subject.unit)
+                variant = prepared.arms[chosen([weight for _, weight in prepared.arms], at)][0]
+                passed.append(f"split: bucket {at} falls to {variant!r}")
+            return Decision(flag.key, flag.variants[variant], variant, "SPLIT", tuple(passed), until, rule.id)
     fallback = program.fallback
-    if not passed and until == NEVER:
+    if not passed and until == program.until:
         return fallback
     return Decision(
         flag.key,
@@ -166,6 +251,20 @@ def decide(program: Program, subject: Subject, now: Instant) -> Decision:
         None,
         unit_missing,
     )
+
+
+def _is_for(override: Override, subject: Subject) -> bool:
+    if override.alias is not None:
+        return f"{override.alias.kind} {override.alias.value}" in subject.names
+    return override.profile is not None and subject.is_named(override.profile)
+
+
+def _says(override: Override) -> str:
+    if override.segment is not None:
+        return f"override: in segment {override.segment!r}"
+    if override.alias is not None:
+        return f"override: for {override.alias.kind} {override.alias.value!r}"
+    return f"override: for {override.profile!r}"
 
 
 def as_step(program: Program) -> Step:

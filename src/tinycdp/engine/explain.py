@@ -21,8 +21,8 @@ from tinycdp.dsl.steps import Frame
 from tinycdp.engine.bucketing import bucket, chosen
 from tinycdp.engine.catalog import Catalog, Name
 from tinycdp.engine.days import DayMap, Extent
-from tinycdp.engine.decide import Decision, Subject, decide
-from tinycdp.engine.flags import Rule
+from tinycdp.engine.decide import Decision, Gate, Subject, decide
+from tinycdp.engine.flags import Flag, Rule
 from tinycdp.engine.log import Log
 from tinycdp.engine.tallies import Tallies, Uniques
 from tinycdp.engine.windows import Counts, Latest, Numbers
@@ -86,27 +86,45 @@ class Explained:
 
 
 @dataclass(frozen=True, slots=True)
+class Admission:
+    """Where the unit falls for one of a rule's gates."""
+
+    gate: Gate
+    bucket: int
+
+    @property
+    def granted(self) -> bool:
+        return self.gate.since <= self.bucket < self.gate.to
+
+
+@dataclass(frozen=True, slots=True)
 class ExplainedRule:
-    """outcome  served; its condition is false or unknown; outside: its rollout does not admit the unit; nobody: there
-             is no unit to bucket; not reached: something before it answered
-    bucket, below      where the unit falls in the rollout, and what that has to be below; of 100,000
+    """outcome  served; its condition is false or unknown; outside: rollout, exposure or exclusion group do not admit
+             the unit; nobody: there is no unit to bucket; not reached: something before it answered
+    admissions         one for each gate, none where there is no unit
     split_bucket, arm  where the unit falls in the split, and the variant there"""
 
     rule: Rule
     outcome: Outcome
     tree: Explanation
-    bucket: int | None = None
-    below: int | None = None
+    admissions: tuple[Admission, ...] = ()
     split_bucket: int | None = None
     arm: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class ExplainedFlag:
+    """flag  as the due steps of its schedule left it; the next is due at `changes_at`
+    prerequisites  each with the variants that it may serve
+    holdouts  the flags that hold out where they are true"""
+
+    flag: Flag
     decision: Decision
     unit: str | None
+    prerequisites: tuple[tuple[Decision, frozenset[str]], ...]
+    holdouts: tuple[Decision, ...]
     rules: tuple[ExplainedRule, ...]
-    default: str
+    changes_at: Instant | None
 
 
 def explain(node: ir.Node, source: str, frame: Frame, catalog: Catalog) -> Explanation:
@@ -121,29 +139,36 @@ def explain_definition(catalog: Catalog, name: Name, frame: Frame) -> Explained:
 
 def explain_flag(catalog: Catalog, key: str, subject: Subject) -> ExplainedFlag:
     """A flag of the live revision, which has it: every rule, those that were not reached too."""
-    program = catalog.live.flags[key]
+    program = catalog.live.flags[key].at(subject.now)
     flag, unit = program.flag, subject.unit
     decision = decide(program, subject, subject.now)
-    explainer = _Explainer(subject, catalog)
+    prerequisites = tuple((decide(required, subject, subject.now), may) for required, may in program.prerequisites)
+    holdouts = tuple(decide(holdout, subject, subject.now) for holdout in program.holdouts)
     ids = [rule.id for rule in flag.rules]
-    # Rules were tried up to the one that served; none where an override or the switch came before.
-    tried = len(ids) if decision.reason in {"DEFAULT", "STATIC"} else 0
+    # Rules were tried up to the one that served; none where something before them answered.
     if decision.rule is not None:
         tried = ids.index(decision.rule) + 1
+    else:
+        by_default = decision.reason in {"DEFAULT", "STATIC"} and not any(held.value is True for held in holdouts)
+        tried = len(ids) if by_default else 0
+    explainer = _Explainer(subject, catalog)
     rules = []
-    for n, (rule, node) in enumerate(zip(flag.rules, catalog.live.conditions[key], strict=True)):
-        tree = explainer.tree(node, rule.when)
+    for n, prepared in enumerate(program.rules):
+        rule = prepared.rule
+        tree = explainer.tree(prepared.node, rule.when)
         outcome: Outcome = "not reached"
         if n < tried:
             outcome = _outcome(tree, subject, served=rule.id == decision.rule)
-        rolled = split = arm = None
-        if unit is not None and rule.rollout is not None:
-            rolled = bucket(flag.salt, "rollout", unit)
-        if unit is not None and rule.split:
-            split = bucket(flag.salt, "split", unit)
-            arm = list(rule.split)[chosen(list(rule.split.values()), split)]
-        rules.append(ExplainedRule(rule, outcome, tree, rolled, program.rules[n].threshold, split, arm))
-    return ExplainedFlag(decision, unit, tuple(rules), flag.default.serve)
+        admissions: tuple[Admission, ...] = ()
+        split = arm = None
+        if unit is not None:
+            admissions = tuple(Admission(gate, bucket(gate.salt, gate.purpose, unit)) for gate in prepared.gates)
+            if rule.split:
+                split = bucket(flag.salt, "split", unit)
+                arm = list(rule.split)[chosen(list(rule.split.values()), split)]
+        rules.append(ExplainedRule(rule, outcome, tree, admissions, split, arm))
+    changes_at = _unless_never(program.until)
+    return ExplainedFlag(flag, decision, unit, prerequisites, holdouts, tuple(rules), changes_at)
 
 
 def _outcome(tree: Explanation, subject: Subject, *, served: bool) -> Outcome:

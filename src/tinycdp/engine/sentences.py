@@ -51,18 +51,17 @@ def of_flag(explained: ExplainedFlag, zone: str) -> str:
 def of_rule(explained: ExplainedRule, zone: str) -> str:
     """What became of one rule, and why."""
     because = _because(explained.tree, zone)
-    rolled = f"bucket {explained.bucket} is {{}}below {explained.below} of 100000"
     rule = f"rule {format_string(explained.rule.id)}"
     match explained.outcome:
         case "served":
             said = [f"{rule} matched, {because}"]
-            if explained.bucket is not None:
-                said.append(rolled.format(""))
+            said += [admission.gate.says(admission.bucket) for admission in explained.admissions]
             if explained.arm is not None:
                 said.append(f"bucket {explained.split_bucket} of the split is {format_string(explained.arm)}")
             return "; ".join(said)
         case "outside":
-            return f"{rule} matched, {because}; but {rolled.format('not ')}"
+            refused = next(a for a in explained.admissions if not a.granted)
+            return f"{rule} matched, {because}; but {refused.gate.says(refused.bucket)}"
         case "nobody":
             return f"{rule} matched, {because}; but there is no one to bucket"
         case "unknown":

@@ -7,10 +7,12 @@ Laws    a catalog is immutable; a new revision is a new one. Compiling happens h
 
 import asyncio
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from tinycdp.engine.catalog import Catalog, Definition, build_catalog
 from tinycdp.engine.flags import read_flag
+from tinycdp.runtime.switches import in_force
 from tinycdp.store import definitions as store
 from tinycdp.store.pool import Connection, Pool, acquired
 
@@ -49,14 +51,22 @@ class Catalogs:
         """The catalog as the database has it now."""
         async with acquired(pool) as connection:
             environment = await store.find_environment(connection, environment_id)
-            return await self.at(connection, environment_id, environment["live_revision"], environment["head_revision"])
+            live, head = environment["live_revision"], environment["head_revision"]
+            catalog = await self.at(connection, environment_id, live, head)
+            killed = await in_force(connection, environment_id)
+        current = self._catalogs.get(environment_id, catalog)
+        if current.killed != killed:
+            current = self._catalogs[environment_id] = replace(current, killed=killed)
+        return current
 
 
 async def load(connection: Connection, environment_id: int, live: int, head: int) -> Catalog:
     environment = await store.find_environment(connection, environment_id)
     before = await definitions_at(connection, environment_id, live)
     after = await definitions_at(connection, environment_id, head) if head != live else before
-    return await compiled(environment_id, environment["zone"], before, after, live, head)
+    killed = await in_force(connection, environment_id)
+    catalog = await compiled(environment_id, environment["zone"], before, after, live, head)
+    return replace(catalog, killed=killed)
 
 
 async def compiled(

@@ -42,7 +42,7 @@ class Decisions:
             except Unavailable:
                 pass
             else:
-                return loaded if loaded is not None else stranger(catalog, alias.value, now), False
+                return loaded if loaded is not None else stranger(catalog, alias, now), False
         if (snapshot := self._snapshots.find_stale(environment_id, alias.kind, alias.value)) is not None:
             return snapshot, True
         raise Unavailable("DATABASE_AWAY", "The database cannot be reached, and this person is not known here.")
@@ -66,3 +66,4 @@ def prepare(catalog: Catalog, subject: Snapshot, now: Instant, context: Mapping[
     subject.bind(catalog)
     subject.now = max(subject.now, now)
     subject.context = context
+    subject.killed = catalog.killed

@@ -81,10 +81,11 @@ class DefinitionExplained(msgspec.Struct, frozen=True, rename="camel"):
     tree: Node
 
 
-class Bucketed(msgspec.Struct, frozen=True):
-    """Where the unit falls, of 100,000. below: what admits it in a rollout; variant: what it gets in a split."""
+class Bucketed(msgspec.Struct, frozen=True, rename={"since": "from"}, omit_defaults=True):
+    """Where the unit falls, of 100,000: who lies in [from, below) is admitted. variant: what it gets in a split."""
 
     bucket: int
+    since: int = 0
     below: int | None = None
     variant: str | None = None
 
@@ -92,40 +93,57 @@ class Bucketed(msgspec.Struct, frozen=True):
 class RuleExplained(msgspec.Struct, frozen=True, rename="camel"):
     """One rule of a flag.
 
-    outcome  served; its condition is false or unknown; outside: its rollout does not admit the unit; nobody: there is
-             no unit to bucket; not reached: something before it answered
-    rollout, split  where the unit falls, null where the rule has none or there is no unit
+    outcome  served; its condition is false or unknown; outside: its rollout, exposure or exclusion group does not admit
+             the unit; nobody: there is no unit to bucket; not reached: something before it answered
+    rollout, exposure, exclusion, split  where the unit falls, null where the rule has none or there is no unit
     """
 
     id: str
     outcome: str
     sentence: str
     rollout: Bucketed | None
+    exposure: Bucketed | None
+    exclusion: Bucketed | None
     split: Bucketed | None
     condition: Node
+
+
+class PrerequisiteExplained(msgspec.Struct, frozen=True):
+    """A flag that has to serve one of `needs`, and what it serves. A holdout holds out where it serves its true one."""
+
+    flag: str
+    serves: str
+    needs: tuple[str, ...]
+    met: bool
 
 
 class FlagExplained(msgspec.Struct, frozen=True, rename="camel"):
     """A flag's answer, rule by rule.
 
+    enabled    as the due steps of its schedule left it; killed says who switched it off all the same, and when
     unit       what rollouts and splits hash, null where the request named nobody
     overrides  those of the flag, before any rule
     default    the variant served where no rule does
     revision   of the definitions
     until      the first instant at which the answer may be another with nobody sending anything, null for never
+    changes_at when the next step of the schedule is due
     """
 
     flag: str
     sentence: str
     enabled: bool
+    killed: str | None
     variant: str
     reason: str
     unit: str | None
+    prerequisites: tuple[PrerequisiteExplained, ...]
+    holdouts: tuple[PrerequisiteExplained, ...]
     overrides: tuple[Override, ...]
     rules: tuple[RuleExplained, ...]
     default: str
     revision: int
     until: str | None
+    changes_at: str | None
 
 
 def explained_definition(catalog: Catalog, name: Name, subject: Snapshot) -> DefinitionExplained:
@@ -136,28 +154,41 @@ def explained_definition(catalog: Catalog, name: Name, subject: Snapshot) -> Def
 def explained_flag(catalog: Catalog, key: str, subject: Snapshot) -> FlagExplained:
     """A flag of the live revision, which has it, for a subject that is prepared."""
     found = explain_flag(catalog, key, subject)
-    flag = catalog.live.flags[key].flag
+    flag = found.flag
     return FlagExplained(
         key,
         sentences.of_flag(found, catalog.zone),
         flag.enabled,
+        subject.killed.get(catalog.live.flags[key].id),
         found.decision.variant,
         found.decision.reason,
         found.unit,
+        tuple(
+            PrerequisiteExplained(required.flag, required.variant, tuple(sorted(may)), required.variant in may)
+            for required, may in found.prerequisites
+        ),
+        tuple(
+            PrerequisiteExplained(held.flag, held.variant, ("false",), held.value is not True)
+            for held in found.holdouts
+        ),
         flag.overrides,
         tuple(_rule(rule, catalog.zone) for rule in found.rules),
-        found.default,
+        flag.default.serve,
         catalog.revision,
         _iso(found.decision.until),
+        _iso(found.changes_at),
     )
 
 
 def _rule(rule: ExplainedRule, zone: str) -> RuleExplained:
+    admissions = {a.gate.purpose: Bucketed(a.bucket, a.gate.since, a.gate.to) for a in rule.admissions}
     return RuleExplained(
         rule.rule.id,
         rule.outcome,
         sentences.of_rule(rule, zone),
-        Bucketed(rule.bucket, below=rule.below) if rule.bucket is not None else None,
+        admissions.get("rollout"),
+        admissions.get("exposure"),
+        admissions.get("exclusion"),
         Bucketed(rule.split_bucket, variant=rule.arm) if rule.split_bucket is not None else None,
         _node(rule.tree, zone),
     )

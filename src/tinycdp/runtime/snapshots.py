@@ -59,16 +59,18 @@ def snapshot_of(profile: Profile, catalog: Catalog, aliases: Sequence[str], now:
     profile.saved_memberships = profile.memberships  # nothing is written from here: no second copy
     snapshot.profile = profile
     snapshot.version = profile.version
-    snapshot.names = (str(profile.id), *(alias.partition(" ")[2] for alias in aliases))
+    snapshot.names = (f"profileId {profile.id}", *aliases)
     snapshot.unit = profile.bucketing_key
+    snapshot.killed = catalog.killed
     snapshot.epoch = 0
     return snapshot
 
 
-def stranger(catalog: Catalog, unit: str | None, now: Instant) -> Snapshot:
+def stranger(catalog: Catalog, alias: Alias | None, now: Instant) -> Snapshot:
     """Someone no message was ever received of: no properties, no events. Buckets as they will when they are."""
-    snapshot = snapshot_of(Profile(0, unit or "", now), catalog, (), now)
-    snapshot.unit, snapshot.names = unit, ()
+    snapshot = snapshot_of(Profile(0, alias.value if alias is not None else "", now), catalog, (), now)
+    snapshot.unit = alias.value if alias is not None else None
+    snapshot.names = (f"{alias.kind} {alias.value}",) if alias is not None else ()
     return snapshot
 
 

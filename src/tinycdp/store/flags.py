@@ -1,0 +1,49 @@
+"""Statements about flags' kill switches and the variants that sessions hold."""
+
+from tinycdp.store.messages import Row
+from tinycdp.store.pool import Connection
+from tinycdp.store.statements import load
+
+_SQL = load("flags")
+
+
+async def kill_flag(
+    connection: Connection, environment_id: int, definition_id: int, now: int, author: str, note: str
+) -> bool:
+    """False where it was killed already."""
+    killed = await connection.fetchval(_SQL["kill_flag"], environment_id, definition_id, now, author, note)
+    return killed is not None
+
+
+async def revive_flag(connection: Connection, environment_id: int, definition_id: int, now: int, author: str) -> bool:
+    """False where it was not killed."""
+    return await connection.fetchval(_SQL["revive_flag"], environment_id, definition_id, now, author) is not None
+
+
+async def kills_at(connection: Connection, environment_id: int, at: int | None = None) -> list[Row]:
+    """The kills in force at an instant; None for now."""
+    return await connection.fetch(_SQL["kills_at"], environment_id, at)
+
+
+async def kills_of_flag(connection: Connection, environment_id: int, definition_id: int, n: int) -> list[Row]:
+    return await connection.fetch(_SQL["kills_of_flag"], environment_id, definition_id, n)
+
+
+async def hold_variant(
+    connection: Connection,
+    environment_id: int,
+    definition_id: int,
+    unit: str,
+    session: str,
+    variant: str,
+    now: int,
+    held_until: int,
+) -> str:
+    """The variant the session holds from now on."""
+    return await connection.fetchval(
+        _SQL["hold_variant"], environment_id, definition_id, unit, session, variant, now, held_until
+    )
+
+
+async def prune_holds(connection: Connection, before: int) -> None:
+    await connection.execute(_SQL["prune_holds"], before)
