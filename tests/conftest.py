@@ -13,7 +13,7 @@ import pytest
 from tinycdp.runtime import clock
 from tinycdp.runtime.postgres import EmbeddedPostgres
 from tinycdp.store.migrations import migrate
-from tinycdp.store.pool import Pool, open_pool
+from tinycdp.store.pool import Connection, Pool, connect, open_pool
 
 
 @pytest.fixture(scope="session")
@@ -55,6 +55,26 @@ async def pool(dsn: str) -> AsyncIterator[Pool]:
     """A small pool on the test's own database."""
     async with await open_pool(dsn, 8) as opened:
         yield opened
+
+
+@pytest.fixture(scope="session")
+async def _shared(
+    server: EmbeddedPostgres, template: str, maintenance: asyncpg.Connection
+) -> AsyncIterator[asyncpg.Connection]:
+    await maintenance.execute(f"CREATE DATABASE shared TEMPLATE {template}")
+    connection = await connect(_named(server, "shared"))
+    yield connection
+    await connection.close()
+    await maintenance.execute("DROP DATABASE shared WITH (FORCE)")
+
+
+@pytest.fixture
+async def scratch(_shared: asyncpg.Connection) -> AsyncIterator[Connection]:
+    """A connection in a transaction that is rolled back after the test: for tests that need neither COMMIT nor NOTIFY."""
+    transaction = _shared.transaction()
+    await transaction.start()
+    yield _shared
+    await transaction.rollback()
 
 
 @pytest.hookimpl(tryfirst=True)

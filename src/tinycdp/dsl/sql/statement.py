@@ -1,0 +1,84 @@
+"""The one statement that says what expressions are worth for every profile, from raw events alone.
+
+Shape   select(columns, resolve=…, zone=…) → SQL of these parameters: $1 environment_id integer, $2 at timestamptz,
+        $3 known_at timestamptz, $4 profile_ids bigint[] or NULL for all; its rows are (profile_id, v0, v1, …)
+Units   at: the instant asked about. known_at: only messages received by then count, normally the same. NULL is unknown
+Laws    one row per profile that no other absorbed, whoever its events belonged to when they came;
+        one pass over the events that are needed. A definition that several refer to is computed once
+Errors  Unsupported where an expression has no SQL
+Source  docs/decisions/0014-sql-oracle.md
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any
+
+from tinycdp.dsl import ir
+from tinycdp.dsl.ir import Type
+from tinycdp.dsl.sql.expressions import Expressions
+from tinycdp.dsl.sql.figures import Figures
+
+Name = tuple[str, str]
+Resolve = Callable[[Name], ir.Node | None]
+
+
+def select(
+    columns: Sequence[ir.Node],
+    *,
+    resolve: Resolve,
+    zone: str,
+    context: Mapping[str, Any] = MappingProxyType({}),
+) -> str:
+    """SQL for what the columns are worth. `resolve` gives the node of a trait or segment; None makes it unknown.
+
+    A column is worth what its expression is: a segment's rule may be unknown, a reference to the segment is not."""
+    events = Expressions(None, zone, context, {})
+    figures = Figures(zone, events.sql)
+    known: dict[Name, tuple[str, Type] | None] = {}
+    scalars = Expressions(figures, zone, context, known)
+    tables = []
+    source = "figures"
+    for depth, names in enumerate(_levels(columns, resolve)):
+        found = []
+        for name in names:
+            node = resolve(name)
+            if node is None:
+                known[name] = None
+                continue
+            sql, column = scalars.sql(node), f"known_{len(known)}"
+            found.append(f"{f'coalesce({sql}, false)' if name[0] == 'segment' else sql} AS {column}")
+            known[name] = (f"p.{column}", node.type)
+        if found:
+            listed = ",\n    ".join(["p.*", *found])
+            tables.append(f"level_{depth} AS (\n  SELECT {listed}\n  FROM {source} AS p OFFSET 0\n)")
+            source = f"level_{depth}"
+    values = [f"{scalars.sql(node)} AS v{n}" for n, node in enumerate(columns)]
+    listed = ",\n  ".join(["p.profile_id", *values])
+    before = ",\n".join([*figures.statement(), *tables])
+    return f"WITH {before}\nSELECT {listed}\nFROM {source} AS p"
+
+
+def _levels(columns: Sequence[ir.Node], resolve: Resolve) -> list[list[Name]]:
+    """Every definition that the columns reach, each a level above all it refers to; in the order they are met."""
+    level: dict[Name, int] = {}
+    pending = [(name, False) for column in reversed(columns) for name in reversed(_references(column))]
+    while pending:
+        name, seen = pending.pop()
+        if name in level:
+            continue
+        node = resolve(name)
+        below = _references(node) if node is not None else []
+        if seen or not below:
+            level[name] = max((level[other] + 1 for other in below), default=0)
+        else:
+            pending += [(name, True), *((other, False) for other in reversed(below))]
+    found: list[list[Name]] = [[] for _ in range(max(level.values(), default=-1) + 1)]
+    for name, depth in level.items():
+        found[depth].append(name)
+    return found
+
+
+def _references(node: ir.Node) -> list[Name]:
+    """The traits and segments that a node names itself; flags are no part of what SQL computes."""
+    named = ((n.kind, n.key) for n in ir.walk(node) if isinstance(n, ir.Reference) and n.kind != "flag")
+    return list(dict.fromkeys(named))

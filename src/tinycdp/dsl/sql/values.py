@@ -1,0 +1,227 @@
+"""Values of the language in SQL: how literals are written, what JSON is worth, and what a driver brings back.
+
+Shape   literal(value, type) · number, datetime, version, typed: SQL of a value → SQL of a value · read_value
+Units   number: numeric · string: text · datetime, duration: numeric, milliseconds · version: text that orders as the
+        version does · dyn: jsonb. Unknown is NULL
+Laws    total: whatever the data, the SQL raises nothing. Text that is mentioned twice in what is returned is mentioned
+        twice in the statement, so operands that may be long are bound to a name first, by `let`
+Errors  Unsupported for a literal that Postgres cannot hold
+Source  dsl/SPEC.md "Values", "Numbers"; dsl/scalars.py
+"""
+
+from collections.abc import Iterable, Mapping
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+
+from tinycdp.dsl.ir import Type
+from tinycdp.dsl.numbers import nanos
+from tinycdp.dsl.scalars import VersionKey
+
+#: 38 digits, 9 of them behind the point, as billionths would count them.
+_LIMIT = "1e29"
+_BILLION = "1000000000"
+_DIGITS = 18  # of a version's numbers
+_RELEASE = "~"  # after every letter and digit: a release comes after its pre-releases
+
+_NUMERIC = "(?:0|[1-9][0-9]{0,17})"
+_IDENTIFIERS = r"[0-9A-Za-z-]+(?:\.[0-9A-Za-z-]+)*"
+_VERSION = rf"^[vV]?({_NUMERIC})(?:\.({_NUMERIC}))?(?:\.({_NUMERIC}))?(?:-({_IDENTIFIERS}))?(?:\+{_IDENTIFIERS})?$"
+_INSTANT = (
+    "^([0-9]{4})-([0-9]{2})-([0-9]{2})[Tt ]([0-9]{2}):([0-9]{2})(?::([0-9]{2})(?:[.,]([0-9]{1,9}))?)?"
+    "(?:[Zz]|([+-])([0-9]{2})(?::?([0-9]{2}))?)$"
+)
+
+_encode_json = msgspec.json.Encoder(decimal_format="number").encode
+
+
+class Unsupported(ValueError):
+    """The expression has no SQL; the message says which part of it."""
+
+
+def quoted(text: str) -> str:
+    """A text literal."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise Unsupported("a text with half a surrogate pair cannot be held by Postgres") from None
+    if "\0" in text:
+        raise Unsupported("a text with U+0000 cannot be held by Postgres")
+    return "'" + text.replace("'", "''") + "'"
+
+
+def literal(value: Any, type_: Type) -> str:
+    """A constant of the language. None is unknown, whatever its type."""
+    if value is None:
+        return f"NULL::{COLUMN[type_]}"
+    match type_:
+        case Type.NUMBER | Type.DATETIME | Type.DURATION:
+            return f"({value})::numeric"
+        case Type.VERSION:
+            return quoted(version_text(value)) + ' COLLATE "C"'
+        case Type.BOOL:
+            return "true" if value else "false"
+        case Type.STRING:
+            return quoted(value) + "::text"
+        case _:
+            return json(value)
+
+
+def json(value: Any) -> str:
+    """A JSON literal."""
+    return quoted(_encode_json(value).decode()) + "::jsonb"
+
+
+def member(json: str, path: Iterable[str]) -> str:
+    """What lies at a path of nested objects; NULL where one of them is none, an array say."""
+    return "(" + " -> ".join((json, *map(quoted, path))) + ")"
+
+
+COLUMN: Mapping[Type, str] = {
+    Type.BOOL: "boolean",
+    Type.NUMBER: "numeric",
+    Type.STRING: "text",
+    Type.DATETIME: "numeric",
+    Type.DURATION: "numeric",
+    Type.VERSION: "text",
+    Type.LIST: "jsonb",
+    Type.DYN: "jsonb",
+}
+
+
+def let(body: str, where: str = "", **bound: str) -> str:
+    """The body, which names each bound expression as `n.<name>`, however often; NULL where `where` is not true.
+
+    OFFSET 0 keeps the planner from putting the expressions back where their names stand: nested, that would double
+    the statement at every level."""
+    bindings = ", ".join(f"{sql} AS {name}" for name, sql in bound.items())
+    condition = f" WHERE {where}" if where else ""
+    return f"(SELECT {body} FROM (SELECT {bindings} OFFSET 0) AS n{condition})"
+
+
+def bounded(sql: str) -> str:
+    """A number, unknown where it left the 38 digits."""
+    return let("n.x", f"abs(n.x) < {_LIMIT}", x=sql)
+
+
+def divided(numerator: str, denominator: str) -> str:
+    """The quotient to nine digits, half away from zero: by whole numbers, since numeric's own division rounds first."""
+    billionths = f"div(2 * {_BILLION} * abs(n.a) + abs(n.b), 2 * abs(n.b))"
+    quotient = f"CASE WHEN n.b <> 0 THEN sign(n.a) * sign(n.b) * {billionths} * 0.000000001 END"
+    return bounded(let(quotient, a=numerator, b=denominator))
+
+
+def three_digits(sql: str) -> str:
+    """A number rounded to three significant digits, half away from zero."""
+    places = f"12 - length(trunc(abs(n.x) * {_BILLION})::text)"
+    return bounded(let(f"CASE WHEN n.x = 0 THEN n.x ELSE round(n.x, {places}) END", x=sql))
+
+
+def typed(json: str, type_: Type) -> str:
+    """What a JSON value is worth as a value of the type; `json` is short, and is mentioned several times."""
+    match type_:
+        case Type.NUMBER:
+            return f"CASE jsonb_typeof({json}) WHEN 'number' THEN {_number(json)} END"
+        case Type.STRING:
+            return f"CASE jsonb_typeof({json}) WHEN 'string' THEN {json} #>> '{{}}' END"
+        case Type.BOOL:
+            return f"CASE jsonb_typeof({json}) WHEN 'boolean' THEN ({json})::boolean END"
+        case Type.DATETIME:
+            return datetime(typed(json, Type.STRING))
+        case Type.VERSION:
+            return version(typed(json, Type.STRING))
+        case Type.LIST:
+            return f"CASE jsonb_typeof({json}) WHEN 'array' THEN {json} END"
+        case Type.DYN:
+            number = f"to_jsonb(trim_scale({_number(json)}))"
+            return f"CASE jsonb_typeof({json}) WHEN 'number' THEN {number} WHEN 'null' THEN NULL ELSE {json} END"
+        case _:
+            return literal(None, type_)
+
+
+def scalar(json: str, longest_text: int) -> str:
+    """A JSON number, bool or text of at most so many characters as JSON again, so that equal values are equal."""
+    return (
+        f"CASE jsonb_typeof({json}) WHEN 'number' THEN to_jsonb(trim_scale({_number(json)})) "
+        f"WHEN 'boolean' THEN {json} "
+        f"WHEN 'string' THEN CASE WHEN length({json} #>> '{{}}') <= {longest_text} THEN {json} END END"
+    )
+
+
+def _number(json: str) -> str:
+    rounded = f"round(({json})::numeric, 9)"
+    return f"CASE WHEN abs({rounded}) < {_LIMIT} THEN {rounded} END"
+
+
+def datetime(text: str) -> str:
+    """Milliseconds of an ISO 8601 date and time with a zone, unknown for any other text."""
+    days = "CASE WHEN d.month IN (4, 6, 9, 11) THEN 30 WHEN d.month = 2 THEN 28 + d.leap ELSE 31 END"
+    valid = (
+        f"d.year >= 1 AND d.month BETWEEN 1 AND 12 AND d.day BETWEEN 1 AND {days} "
+        "AND d.hour <= 23 AND d.minute <= 59 AND d.second <= 59 AND d.zone < 1440"
+    )
+    minutes = (
+        "((make_date(d.year, d.month, d.day) - date '1970-01-01') * 24 + d.hour) * 60 + d.minute - d.sign * d.zone"
+    )
+    return (
+        f"(SELECT CASE WHEN {valid} THEN (({minutes})::numeric * 60 + d.second) * 1000 + d.fraction END "
+        f"FROM (SELECT {text} AS t OFFSET 0) AS n, regexp_match(n.t, {quoted(_INSTANT)}) AS m (g), "
+        "LATERAL (SELECT m.g[1]::integer AS year, m.g[2]::integer AS month, m.g[3]::integer AS day, "
+        "m.g[4]::integer AS hour, m.g[5]::integer AS minute, coalesce(m.g[6], '0')::integer AS second, "
+        "left(rpad(coalesce(m.g[7], ''), 3, '0'), 3)::integer AS fraction, "
+        "CASE m.g[8] WHEN '-' THEN -1 ELSE 1 END AS sign, "
+        "coalesce(m.g[9], '0')::integer * 60 + coalesce(m.g[10], '0')::integer AS zone, "
+        "(m.g[1]::integer % 4 = 0 AND (m.g[1]::integer % 100 <> 0 OR m.g[1]::integer % 400 = 0))::integer AS leap "
+        "OFFSET 0) AS d)"
+    )
+
+
+def version(text: str) -> str:
+    """The version a text names, as text that orders like it; unknown for any other text."""
+    labels = (
+        "SELECT string_agg(CASE WHEN l.label ~ '^[0-9]+$' "
+        f"THEN '0' || lpad(l.label, {_DIGITS}, '0') ELSE '1' || l.label END, ' ' ORDER BY l.place) AS text, "
+        f"bool_or(l.label ~ '^[0-9]+$' AND (length(l.label) > {_DIGITS} OR l.label ~ '^0.')) AS refused "
+        "FROM unnest(string_to_array(m.g[4], '.')) WITH ORDINALITY AS l (label, place)"
+    )
+    numbers = " || ".join(f"lpad(coalesce(m.g[{n}], '0'), {_DIGITS}, '0')" for n in (1, 2, 3))
+    return (
+        f"(SELECT CASE WHEN length(n.t) <= 256 AND m.g IS NOT NULL AND pre.refused IS NOT TRUE "
+        f"THEN {numbers} || coalesce(pre.text, '{_RELEASE}') END "
+        f"FROM (SELECT {text} AS t OFFSET 0) AS n, regexp_match(n.t, {quoted(_VERSION)}) AS m (g), "
+        f'LATERAL ({labels}) AS pre) COLLATE "C"'
+    )
+
+
+def version_text(key: VersionKey) -> str:
+    """The text that `version` makes of a version with this key."""
+    *numbers, release, labels = key
+    spelt = ("1" + text if text else f"0{number:0{_DIGITS}}" for _, number, text in labels)
+    return "".join(f"{n:0{_DIGITS}}" for n in numbers) + (_RELEASE if release else " ".join(spelt))
+
+
+def read_value(value: Any, type_: Type) -> Any:
+    """What a driver gives for a column of the type, as the engine has it: nanos, milliseconds, a version's key.
+
+    A dyn is a JSON value with its numbers as int or Decimal."""
+    if value is None:
+        return None
+    match type_:
+        case Type.NUMBER:
+            return nanos(Decimal(value))
+        case Type.DATETIME | Type.DURATION:
+            return int(value)
+        case Type.VERSION:
+            return _version_key(value)
+        case _:
+            return value
+
+
+def _version_key(text: str) -> VersionKey:
+    major, minor, patch = (int(text[n * _DIGITS : (n + 1) * _DIGITS]) for n in range(3))
+    rest = text[3 * _DIGITS :]
+    if rest == _RELEASE:
+        return (major, minor, patch, 1, ())
+    labels = tuple((0, int(s[1:]), "") if s[0] == "0" else (1, 0, s[1:]) for s in rest.split(" "))
+    return (major, minor, patch, 0, labels)
