@@ -144,6 +144,56 @@ CREATE TABLE public.events_default (
     context jsonb CONSTRAINT events_context_not_null NOT NULL
 );
 
+CREATE TABLE public.exposures (
+    environment_id integer NOT NULL,
+    definition_id integer NOT NULL,
+    day date NOT NULL,
+    version integer NOT NULL,
+    stage smallint NOT NULL,
+    variant text NOT NULL,
+    unit text NOT NULL,
+    profile_id bigint,
+    rule text NOT NULL,
+    revision integer NOT NULL,
+    first_at timestamp with time zone NOT NULL
+);
+
+CREATE TABLE public.flag_holds (
+    environment_id integer NOT NULL,
+    definition_id integer NOT NULL,
+    unit text NOT NULL,
+    session text NOT NULL,
+    variant text NOT NULL,
+    held_until timestamp with time zone NOT NULL
+);
+
+CREATE TABLE public.flag_kills (
+    environment_id integer NOT NULL,
+    id bigint NOT NULL,
+    definition_id integer NOT NULL,
+    killed_at timestamp with time zone NOT NULL,
+    killed_by text NOT NULL,
+    note text NOT NULL,
+    revived_at timestamp with time zone,
+    revived_by text
+);
+
+ALTER TABLE public.flag_kills ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.flag_kills_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.flag_uses (
+    environment_id integer NOT NULL,
+    definition_id integer NOT NULL,
+    rule text NOT NULL,
+    last_day date NOT NULL
+);
+
 CREATE TABLE public.memberships (
     environment_id integer NOT NULL,
     fingerprint bigint NOT NULL,
@@ -342,6 +392,18 @@ ALTER TABLE ONLY public.environments
 ALTER TABLE ONLY public.environments
     ADD CONSTRAINT environments_project_id_key_key UNIQUE (project_id, key);
 
+ALTER TABLE ONLY public.exposures
+    ADD CONSTRAINT exposures_pkey PRIMARY KEY (environment_id, definition_id, day, version, stage, variant, unit);
+
+ALTER TABLE ONLY public.flag_holds
+    ADD CONSTRAINT flag_holds_pkey PRIMARY KEY (environment_id, definition_id, unit, session);
+
+ALTER TABLE ONLY public.flag_kills
+    ADD CONSTRAINT flag_kills_pkey PRIMARY KEY (environment_id, id);
+
+ALTER TABLE ONLY public.flag_uses
+    ADD CONSTRAINT flag_uses_pkey PRIMARY KEY (environment_id, definition_id, rule);
+
 ALTER TABLE ONLY public.memberships
     ADD CONSTRAINT memberships_pkey PRIMARY KEY (environment_id, fingerprint, profile_id);
 
@@ -396,9 +458,15 @@ CREATE INDEX events_in_order ON ONLY public.events USING btree (environment_id, 
 
 CREATE INDEX events_default_environment_id_id_idx ON public.events_default USING btree (environment_id, id);
 
+CREATE INDEX exposures_of_unit ON public.exposures USING btree (environment_id, unit, definition_id, day);
+
+CREATE INDEX flag_holds_expired ON public.flag_holds USING btree (held_until);
+
 CREATE INDEX merges_of_survivor ON public.merges USING btree (environment_id, survivor_id);
 
 CREATE UNIQUE INDEX one_current_version ON public.definition_versions USING btree (environment_id, definition_id) WHERE (until_revision IS NULL);
+
+CREATE UNIQUE INDEX one_kill_at_a_time ON public.flag_kills USING btree (environment_id, definition_id) WHERE (revived_at IS NULL);
 
 CREATE INDEX profiles_due ON public.profiles USING btree (environment_id, recompute_at) WHERE (recompute_at IS NOT NULL);
 
@@ -418,6 +486,9 @@ ALTER TABLE ONLY public.definition_versions
 
 ALTER TABLE ONLY public.environments
     ADD CONSTRAINT environments_project_id_fkey FOREIGN KEY (project_id) REFERENCES public.projects(id);
+
+ALTER TABLE ONLY public.flag_kills
+    ADD CONSTRAINT flag_kills_environment_id_definition_id_fkey FOREIGN KEY (environment_id, definition_id) REFERENCES public.definitions(environment_id, id);
 
 ALTER TABLE ONLY public.projects
     ADD CONSTRAINT projects_organisation_id_fkey FOREIGN KEY (organisation_id) REFERENCES public.organisations(id);

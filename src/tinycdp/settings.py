@@ -56,6 +56,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ingest_batch: Annotated[int, Meta(ge=1, le=10_000, description="most messages in one transaction")] = 1_000
     ingest_queue: Annotated[int, Meta(ge=1, description="messages waiting per process before answering 429")] = 10_000
     snapshot_cache_size: Annotated[int, Meta(ge=1, description="profiles kept in memory per process")] = 100_000
+    exposure_days: Annotated[int, Meta(ge=1, le=3_650, description="days that exposures are kept")] = 400
     drain_seconds: Annotated[int, Meta(ge=1, description="longest wait for requests in flight when stopping")] = 15
 
     @property

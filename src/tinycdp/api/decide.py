@@ -2,7 +2,7 @@
 
 Shape   GET /v1/decide for one flag, POST /v1/decide for several.
         `fast_lane` answers GET /v1/decide for whatever memory knows, and leaves all else to the ordinary route
-Laws    the same answer whichever way is taken: both end in decide_one and answer_of
+Laws    the same answer whichever way is taken: both end in decide_one and answer_of, and record the same exposure
 Source  docs/reference/decide.md
 """
 
@@ -60,7 +60,8 @@ class Answer(msgspec.Struct, rename="camel"):
 
 
 class Question(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
-    """`flags` left out asks for all of them. `context` is what `context.…` in a rule reads."""
+    """`flags` left out asks for all of them. `context` is what `context.…` in a rule reads. `exposure` false records
+    nobody as having been given these variants."""
 
     user_id: str | None = None
     profile_id: str | None = None
@@ -70,6 +71,7 @@ class Question(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
     flags: list[str] | None = None
     context: dict[str, Any] = {}
     min_version: int = 0
+    exposure: bool = True
 
 
 class Answers(msgspec.Struct, rename="camel"):
@@ -115,9 +117,10 @@ async def decide(
     device_id: Annotated[str | None, QueryParameter(name="deviceId")] = None,
     external_id: Annotated[str | None, QueryParameter(name="externalId")] = None,
     min_version: Annotated[int, QueryParameter(name="minVersion")] = 0,
-    explain: Annotated[bool, QueryParameter(description="add the `explanation`")] = False,
+    explain: Annotated[bool, QueryParameter(description="add the `explanation`; records no exposure")] = False,
+    exposure: Annotated[bool, QueryParameter(description="record that the person was given this variant")] = True,
 ) -> Response[bytes]:
-    question = Question(user_id, profile_id, anonymous_id, device_id, external_id, [flag], {}, min_version)
+    question = Question(user_id, profile_id, anonymous_id, device_id, external_id, [flag], {}, min_version, exposure)
     answers = await _answer(request.app.state.service, key, question, explain=explain)
     if flag in answers.errors:
         raise NotFound("FLAG_NOT_FOUND", answers.errors[flag])
@@ -156,6 +159,8 @@ async def _answer(service: Service, key: Key, question: Question, *, explain: bo
             found[name] = answer_of(catalog, decision, subject, question.user_id, stale)
             if explain:
                 found[name].explanation = explained_flag(catalog, name, subject)
+            else:
+                service.exposures.record(catalog, decision, subject, now, exposed=question.exposure)
     return Answers(found, errors, catalog.revision)
 
 
@@ -197,10 +202,12 @@ def fast_lane(service: Service, scope: Scope) -> bytes | None:
         return None
     try:
         catalog = service.catalog(key.environment_id)
-        decision = decide_one(catalog, flag, subject, service.now())
+        now = service.now()
+        decision = decide_one(catalog, flag, subject, now)
     except TinyCDPError:
         return None
     service.metrics.fast[decision.reason] += 1
+    service.exposures.record(catalog, decision, subject, now)
     return _encode(answer_of(catalog, decision, subject, user_id, False))
 
 

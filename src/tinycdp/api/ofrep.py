@@ -76,11 +76,13 @@ async def evaluate(request: Request[Any, Any, Any], key: Bearer, flag: FromPath[
     catalog = service.catalog(key.environment_id)
     alias = Alias(AliasKind.USER, unit) if unit else None
     subject, stale = await service.decisions.subject(catalog, alias, service.now())
+    now = service.now()
     try:
-        decision = decide_one(catalog, flag, subject, service.now(), context)
+        decision = decide_one(catalog, flag, subject, now, context)
     except NotFound as missing:
         return failure(404, "FLAG_NOT_FOUND", missing.message)
     service.metrics.decisions[decision.reason] += 1
+    service.exposures.record(catalog, decision, subject, now)
     if decision.unit_missing:
         return failure(400, "TARGETING_KEY_MISSING", "A rule of this flag buckets people: send a targetingKey.")
     return answer(

@@ -79,6 +79,7 @@ async def metrics(request: Request[Any, Any, Any]) -> Response[bytes]:
     service: Service = request.app.state.service
     gauges: list[Gauge] = [
         ("tinycdp_ingest_waiting", "Messages waiting to be stored.", service.ingest.waiting),
+        ("tinycdp_exposures_waiting", "Exposures waiting to be stored.", service.exposures.waiting),
         ("tinycdp_cached_profiles", "Profiles in memory.", len(service.snapshots)),
         ("tinycdp_database_away", "1 while the database cannot be reached.", float(service.database_is_away)),
         ("tinycdp_exports_running", "Exports being streamed.", service.exports.running),

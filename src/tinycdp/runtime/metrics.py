@@ -34,6 +34,7 @@ class Metrics:
         self.decisions: Counter[str] = Counter()
         self.messages: Counter[str] = Counter({"accepted": 0, "duplicate": 0})
         self.rejections: Counter[str] = Counter()
+        self.exposures: Counter[str] = Counter({"stored": 0, "dropped": 0})
         self._registry = CollectorRegistry()
         self.ingest_seconds = Histogram(
             "tinycdp_ingest_seconds",
@@ -61,6 +62,7 @@ class Metrics:
         yield _counter("tinycdp_decisions", "Flags decided.", ("reason",), _single(decisions))
         yield _counter("tinycdp_messages", "Messages stored, or known already.", ("outcome",), _single(self.messages))
         yield _counter("tinycdp_rejections", "Messages refused.", ("code",), _single(self.rejections))
+        yield _counter("tinycdp_exposures", "Exposures stored, or lost.", ("outcome",), _single(self.exposures))
 
 
 class _Labelled:

@@ -1,7 +1,7 @@
 """One HTTP process's working parts, wired in one place.
 
-Shape   Service: pool, catalogs, keyring, snapshots, ingest, decisions, exports, metrics, and the listener that keeps
-        them current
+Shape   Service: pool, catalogs, keyring, snapshots, ingest, decisions, exposures, exports, metrics, and the listener
+        that keeps them current
 Laws    start returns only when no news can be missed; stop drains what was accepted
 """
 
@@ -16,6 +16,7 @@ from tinycdp.runtime.catalogs import Catalogs
 from tinycdp.runtime.clock import Clock
 from tinycdp.runtime.decisions import Decisions
 from tinycdp.runtime.export import Exports
+from tinycdp.runtime.exposures import Exposures
 from tinycdp.runtime.ingest import Committed, Ingest
 from tinycdp.runtime.keys import Keyring
 from tinycdp.runtime.language import Sightings
@@ -44,6 +45,7 @@ class Service:
         self.keyring = Keyring(pool)
         self.decisions = Decisions(self.snapshots)
         self.metrics = Metrics()
+        self.exposures = Exposures(pool, self.metrics.exposures)
         self.vocabulary = Vocabulary()
         self.sightings = Sightings()
         self.ingest = Ingest(
@@ -61,11 +63,13 @@ class Service:
         service = cls(settings, await open_pool(settings.database_url, settings.database_pool), now)
         await service._listener.start()
         await service._load_everything()
+        service.exposures.start()
         return service
 
     async def stop(self) -> None:
         """Answer what was accepted, then let go of the database."""
         await self.ingest.drain()
+        await self.exposures.stop()
         await self._listener.stop()
         for task in list(self._refreshing):
             task.cancel()

@@ -25,14 +25,15 @@ from tinycdp.runtime.clock import Clock
 from tinycdp.runtime.news import announce_profiles
 from tinycdp.settings import Settings
 from tinycdp.store import definitions as definition_store
+from tinycdp.store import exposures, reads
 from tinycdp.store import messages as store
-from tinycdp.store import reads
 from tinycdp.store.pool import RETRY, Connection, Pool, acquired, open_pool, transaction
 
 log = logging.getLogger(__name__)
 
 DUE_BATCH = 200
 WARM_BATCH = 200
+PRUNE_BATCH = 10_000
 #: The longest wait between two looks at the clock: how late a membership's notification may be.
 TICK_SECONDS = 0.2
 _KEEP_REJECTIONS_MS = 30 * DAY_MS
@@ -48,14 +49,15 @@ async def run(settings: Settings, now: Clock = clock.now) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     async with await open_pool(settings.database_url, 4) as pool:
-        await Worker(pool, Catalogs(), now).run(stop)
+        await Worker(pool, Catalogs(), now, exposure_days=settings.exposure_days).run(stop)
 
 
 class Worker:
-    def __init__(self, pool: Pool, catalogs: Catalogs, now: Clock) -> None:
+    def __init__(self, pool: Pool, catalogs: Catalogs, now: Clock, *, exposure_days: int = 400) -> None:
         self._pool = pool
         self._catalogs = catalogs
         self._now = now
+        self._keep_exposures_ms = exposure_days * DAY_MS
 
     async def run(self, stop: asyncio.Event) -> None:
         await asyncio.gather(
@@ -193,10 +195,12 @@ class Worker:
     # Months turn
 
     async def keep_house(self) -> int:
-        """Make the partitions of the coming months, and forget old rejections."""
+        """Make the partitions of the coming months, and forget old rejections and a batch of old exposures. Gives
+        whether there may be more of these."""
         now = self._now()
         async with transaction(self._pool) as connection:
             for name in await reads.create_partitions(connection, now, _MONTHS_AHEAD):
                 log.info("made partition %s", name)
             await reads.prune_rejections(connection, now - _KEEP_REJECTIONS_MS)
-        return 0
+            pruned = await exposures.prune_exposures(connection, now - self._keep_exposures_ms, PRUNE_BATCH)
+        return int(pruned == PRUNE_BATCH)

@@ -1,0 +1,103 @@
+"""Statements about exposures: written many at a time, counted, paged, forgotten.
+
+Units   days are dates in UTC and ranges of them inclusive; instants are milliseconds
+"""
+
+from collections.abc import Sequence
+from datetime import date
+
+from tinycdp.store.messages import Row
+from tinycdp.store.pool import Connection
+from tinycdp.store.statements import load
+
+_SQL = load("exposures")
+
+#: (environment id, definition id, version, stage, variant, unit or None, profile id or None, rule, revision, first at)
+Exposed = tuple[int, int, int, int, str, str | None, int | None, str, int, int]
+#: (day, definition id, version, stage, variant, unit) of the last row of a page
+Place = tuple[date, int, int, int, str, str]
+Days = tuple[date, date]
+
+
+async def record_exposures(connection: Connection, rows: Sequence[Exposed]) -> int:
+    """Gives how many were not known yet. A unit None stands for a use without an exposure."""
+    return await connection.fetchval(_SQL["record_exposures"], *map(list, zip(*rows, strict=True)))
+
+
+async def count_exposures(connection: Connection, environment_id: int, definition_id: int, days: Days) -> list[Row]:
+    return await connection.fetch(_SQL["count_exposures"], environment_id, definition_id, *days)
+
+
+async def count_exposed(
+    connection: Connection, environment_id: int, definition_id: int, days: Days, timeout_seconds: float | None = None
+) -> list[Row]:
+    return await connection.fetch(_SQL["count_exposed"], environment_id, definition_id, *days, timeout=timeout_seconds)
+
+
+async def sample_of_rule(
+    connection: Connection, environment_id: int, definition_id: int, rule: str, since: tuple[int, int], days: Days
+) -> list[Row]:
+    """`since` is (version, stage)."""
+    return await connection.fetch(_SQL["sample_of_rule"], environment_id, definition_id, rule, *since, *days)
+
+
+async def exposures_of_flag(
+    connection: Connection,
+    environment_id: int,
+    definition_id: int,
+    variant: str | None,
+    days: Days,
+    before: Place,
+    n: int,
+) -> list[Row]:
+    day, _, *place = before
+    return await connection.fetch(
+        _SQL["exposures_of_flag"], environment_id, definition_id, variant, *days, day, *place, n
+    )
+
+
+async def exposures_of_units(
+    connection: Connection,
+    environment_id: int,
+    units: Sequence[str],
+    definition_id: int | None,
+    variant: str | None,
+    days: Days,
+    before: Place,
+    n: int,
+) -> list[Row]:
+    return await connection.fetch(
+        _SQL["exposures_of_units"], environment_id, units, definition_id, variant, *days, *before, n
+    )
+
+
+async def units_of_profile(connection: Connection, environment_id: int, profile_id: int) -> list[str]:
+    rows = await connection.fetch(_SQL["units_of_profile"], environment_id, profile_id)
+    return [row["unit"] for row in rows]
+
+
+async def delete_exposures_of_units(connection: Connection, environment_id: int, units: Sequence[str]) -> int:
+    """Gives how many there were."""
+    return _count(await connection.execute(_SQL["delete_exposures_of_units"], environment_id, units))
+
+
+async def prune_exposures(connection: Connection, before: int, n: int) -> int:
+    """Gives how many of at most n went."""
+    return _count(await connection.execute(_SQL["prune_exposures"], before, n))
+
+
+async def recording_since(connection: Connection) -> int:
+    return await connection.fetchval(_SQL["recording_since"])
+
+
+async def uses_of_flags(connection: Connection, environment_id: int) -> list[Row]:
+    return await connection.fetch(_SQL["uses_of_flags"], environment_id)
+
+
+async def versions_of_flags(connection: Connection, environment_id: int, definition_ids: Sequence[int]) -> list[Row]:
+    return await connection.fetch(_SQL["versions_of_flags"], environment_id, definition_ids)
+
+
+def _count(status: str) -> int:
+    """The number at the end of what Postgres says of a statement: "DELETE 12"."""
+    return int(status.rpartition(" ")[2])

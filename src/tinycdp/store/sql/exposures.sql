@@ -1,0 +1,161 @@
+-- name: record_exposures
+-- What is known already stays as it is: two processes may have answered the same person. Sorted, so that two flushes
+-- that meet wait for each other in one order. A use is written once a day, else only looked up.
+-- args: environment_ids integer[], definition_ids integer[], versions integer[], stages smallint[], variants text[],
+--       units text[] (NULL for a use without an exposure), profile_ids bigint[], rules text[], revisions integer[],
+--       first_at timestamptz[]
+-- index: flag_uses_pkey, exposures_pkey
+-- locks: the rows it inserts
+WITH given AS (
+    SELECT environment_id, definition_id, (first_at AT TIME ZONE 'UTC')::date AS day, version, stage, variant, unit,
+           profile_id, rule, revision, first_at
+    FROM unnest($1::integer[], $2::integer[], $3::integer[], $4::smallint[], $5::text[], $6::text[], $7::bigint[],
+                $8::text[], $9::integer[], $10::timestamptz[])
+        AS g (environment_id, definition_id, version, stage, variant, unit, profile_id, rule, revision, first_at)
+), used AS (
+    INSERT INTO flag_uses AS known (environment_id, definition_id, rule, last_day)
+    SELECT environment_id, definition_id, rule, max(day) FROM given g
+    WHERE NOT EXISTS (
+        SELECT FROM flag_uses u WHERE u.environment_id = g.environment_id AND u.definition_id = g.definition_id
+        AND u.rule = g.rule AND u.last_day >= g.day)
+    GROUP BY environment_id, definition_id, rule ORDER BY 1, 2, 3
+    ON CONFLICT (environment_id, definition_id, rule) DO UPDATE SET last_day = excluded.last_day
+    WHERE known.last_day < excluded.last_day
+), kept AS (
+    INSERT INTO exposures (environment_id, definition_id, day, version, stage, variant, unit, profile_id, rule, revision,
+                           first_at)
+    SELECT environment_id, definition_id, day, version, stage, variant, unit, profile_id, rule, revision, first_at
+    FROM given WHERE unit IS NOT NULL
+    ORDER BY environment_id, definition_id, day, version, stage, variant, unit, first_at
+    ON CONFLICT DO NOTHING
+    RETURNING 1
+)
+SELECT count(*) FROM kept;
+
+-- name: count_exposures
+-- Distinct units per day, variant and rule. A unit counts once a day and variant, under the rule that came first, also
+-- where the flag changed that day.
+-- args: environment_id, definition_id, from date, to date (inclusive)
+-- index: exposures_pkey
+SELECT day, variant, rule, count(*) AS units
+FROM (
+    SELECT DISTINCT ON (day, variant, unit) day, variant, rule
+    FROM exposures WHERE environment_id = $1 AND definition_id = $2 AND day BETWEEN $3 AND $4
+    ORDER BY day, variant, unit, first_at
+) AS first
+GROUP BY day, variant, rule
+ORDER BY day, variant, rule;
+
+-- name: count_exposed
+-- Distinct units per variant over a range of days, and of those the ones that were given another variant as well.
+-- args: environment_id, definition_id, from date, to date (inclusive)
+-- index: exposures_pkey
+WITH seen AS (
+    SELECT unit, variant, count(*) OVER (PARTITION BY unit) > 1 AS crossed
+    FROM (SELECT DISTINCT unit, variant FROM exposures
+          WHERE environment_id = $1 AND definition_id = $2 AND day BETWEEN $3 AND $4) AS each
+)
+SELECT variant, count(*) AS units, count(*) FILTER (WHERE crossed) AS crossed,
+       (SELECT count(DISTINCT unit) FROM seen) AS all_units,
+       (SELECT count(DISTINCT unit) FROM seen WHERE crossed) AS all_crossed
+FROM seen GROUP BY variant ORDER BY variant;
+
+-- name: sample_of_rule
+-- The units whose first exposure under a version or a later one came by a rule, per variant; and how many of them were given
+-- another variant as well. First exposures, because a unit that a rule inherits from another one arrives with a variant
+-- that no split gave it.
+-- args: environment_id, definition_id, rule text, since_version integer, since_stage smallint, from date, to date
+-- index: exposures_pkey
+WITH seen AS (
+    SELECT (array_agg(variant ORDER BY first_at, version, stage, variant))[1] AS variant,
+           (array_agg(rule ORDER BY first_at, version, stage, variant))[1] AS rule,
+           min(variant) <> max(variant) AS crossed
+    FROM exposures
+    WHERE environment_id = $1 AND definition_id = $2 AND (version, stage) >= ($4, $5) AND day BETWEEN $6 AND $7
+    GROUP BY unit
+)
+SELECT variant, count(*) AS units, count(*) FILTER (WHERE crossed) AS crossed
+FROM seen WHERE rule = $3 GROUP BY variant;
+
+-- name: exposures_of_flag
+-- A page of a flag's exposures, the newest day first.
+-- args: environment_id, definition_id, variant text (NULL for all), from date, to date (inclusive),
+--       before: day date, version integer, stage smallint, variant text, unit text; n
+-- index: exposures_pkey
+SELECT definition_id, day, version, stage, variant, unit, profile_id, rule, revision, first_at
+FROM exposures
+WHERE environment_id = $1 AND definition_id = $2 AND ($3::text IS NULL OR variant = $3) AND day BETWEEN $4 AND $5
+  AND (day, version, stage, variant, unit) < ($6::date, $7::integer, $8::smallint, $9::text, $10::text)
+ORDER BY day DESC, version DESC, stage DESC, variant DESC, unit DESC
+LIMIT $11;
+
+-- name: exposures_of_units
+-- The same of some units, over all flags or one; a person has at most a few rows a day.
+-- args: environment_id, units text[], definition_id integer (NULL for all), variant text (NULL for all), from date, to date,
+--       before: day date, definition_id integer, version integer, stage smallint, variant text, unit text; n
+-- index: exposures_of_unit
+SELECT definition_id, day, version, stage, variant, unit, profile_id, rule, revision, first_at
+FROM exposures
+WHERE environment_id = $1 AND unit = ANY ($2) AND ($3::integer IS NULL OR definition_id = $3)
+  AND ($4::text IS NULL OR variant = $4) AND day BETWEEN $5 AND $6
+  AND (day, definition_id, version, stage, variant, unit)
+      < ($7::date, $8::integer, $9::integer, $10::smallint, $11::text, $12::text)
+ORDER BY day DESC, definition_id DESC, version DESC, stage DESC, variant DESC, unit DESC
+LIMIT $13;
+
+-- name: units_of_profile
+-- Everything a person may have been bucketed by: the keys of this profile and of those it absorbed, and each identifier,
+-- because somebody not seen yet is bucketed by whatever they are asked for by.
+-- args: environment_id, profile_id
+-- index: profiles_pkey, merges_of_survivor, aliases_of_profile
+WITH RECURSIVE person AS (
+    SELECT id, bucketing_key FROM profiles WHERE environment_id = $1 AND id = $2
+    UNION
+    SELECT p.id, p.bucketing_key
+    FROM person
+    JOIN merges m ON m.environment_id = $1 AND m.survivor_id = person.id AND m.undone_at IS NULL
+    JOIN profiles p ON p.environment_id = $1 AND p.id = m.absorbed_id
+)
+SELECT bucketing_key AS unit FROM person
+UNION
+SELECT value FROM aliases WHERE environment_id = $1 AND profile_id = $2;
+
+-- name: delete_exposures_of_units
+-- For those who want to be forgotten. A profile's exposures all stand under its units.
+-- args: environment_id, units text[]
+-- index: exposures_of_unit
+DELETE FROM exposures WHERE environment_id = $1 AND unit = ANY ($2);
+
+-- name: prune_exposures
+-- The oldest rows of each flag before a day, at most so many in all; flag by flag, because the key finds those at once.
+-- args: before timestamptz, n
+-- index: exposures_pkey
+DELETE FROM exposures WHERE ctid = ANY (ARRAY(
+    SELECT old.ctid
+    FROM definitions d
+    CROSS JOIN LATERAL (
+        SELECT e.ctid FROM exposures e
+        WHERE e.environment_id = d.environment_id AND e.definition_id = d.id AND e.day < ($1 AT TIME ZONE 'UTC')::date
+        ORDER BY e.day LIMIT $2
+    ) AS old
+    WHERE d.kind = 'flag'
+    LIMIT $2
+));
+
+-- name: recording_since
+-- The instant from which exposures have been recorded here: a flag that nobody asked for before it proves nothing.
+SELECT applied_at FROM migrations WHERE name LIKE '0002%';
+
+-- name: uses_of_flags
+-- args: environment_id
+-- index: flag_uses_pkey
+SELECT definition_id, rule, last_day FROM flag_uses WHERE environment_id = $1;
+
+-- name: versions_of_flags
+-- Every version of the flags there are, the newest first, with when it was published and went live.
+-- args: environment_id, definition_ids integer[]
+-- index: definition_versions_pkey, revisions_pkey
+SELECT v.definition_id, v.version, v.document, r.published_at, r.live_at
+FROM definition_versions v JOIN revisions r ON r.environment_id = v.environment_id AND r.revision = v.from_revision
+WHERE v.environment_id = $1 AND v.definition_id = ANY ($2)
+ORDER BY v.definition_id, v.version DESC;
