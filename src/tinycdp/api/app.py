@@ -28,6 +28,7 @@ from tinycdp.api import (
     people,
     problems,
     reference,
+    switches,
     tracking,
 )
 from tinycdp.api.wire.body import BODY_LIMIT
@@ -43,6 +44,7 @@ GUARDED = [
     *ofrep.ROUTES,
     *people.ROUTES,
     *definitions.ROUTES,
+    *switches.ROUTES,
     *language.ROUTES,
     *explain.ROUTES,
     *export.ROUTES,

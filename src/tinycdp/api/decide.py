@@ -60,7 +60,8 @@ class Answer(msgspec.Struct, rename="camel"):
 
 
 class Question(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
-    """`flags` left out asks for all of them. `context` is what `context.…` in a rule reads. `exposure` false records
+    """`flags` left out asks for all of them. `context` is what `context.…` in a rule reads. `sessionId` keeps the variants
+    of flags with `hold` as they are while the session lasts; `explain` adds the explanations. `exposure` false records
     nobody as having been given these variants."""
 
     user_id: str | None = None
@@ -71,6 +72,8 @@ class Question(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
     flags: list[str] | None = None
     context: dict[str, Any] = {}
     min_version: int = 0
+    session_id: str | None = None
+    explain: bool = False
     exposure: bool = True
 
 
@@ -83,7 +86,7 @@ class Answers(msgspec.Struct, rename="camel"):
 
 
 def answer_of(catalog: Catalog, decision: Decision, subject: Snapshot, user_id: str | None, stale: bool) -> Answer:
-    flag = catalog.live.flags[decision.flag].flag
+    flag = catalog.live.flags[decision.flag].at(subject.now).flag
     profile_id = subject.profile.id
     return Answer(
         decision.flag,
@@ -117,11 +120,26 @@ async def decide(
     device_id: Annotated[str | None, QueryParameter(name="deviceId")] = None,
     external_id: Annotated[str | None, QueryParameter(name="externalId")] = None,
     min_version: Annotated[int, QueryParameter(name="minVersion")] = 0,
+    session_id: Annotated[
+        str | None, QueryParameter(name="sessionId", description="keeps the variants of flags with `hold`")
+    ] = None,
     explain: Annotated[bool, QueryParameter(description="add the `explanation`; records no exposure")] = False,
     exposure: Annotated[bool, QueryParameter(description="record that the person was given this variant")] = True,
 ) -> Response[bytes]:
-    question = Question(user_id, profile_id, anonymous_id, device_id, external_id, [flag], {}, min_version, exposure)
-    answers = await _answer(request.app.state.service, key, question, explain=explain)
+    question = Question(
+        user_id,
+        profile_id,
+        anonymous_id,
+        device_id,
+        external_id,
+        [flag],
+        {},
+        min_version,
+        session_id,
+        explain,
+        exposure,
+    )
+    answers = await _answer(request.app.state.service, key, question)
     if flag in answers.errors:
         raise NotFound("FLAG_NOT_FOUND", answers.errors[flag])
     return _json(answers.flags[flag])
@@ -145,7 +163,7 @@ async def decide_many(request: Request[Any, Any, Any], key: Bearer) -> Response[
     return _json(await _answer(request.app.state.service, key, question))
 
 
-async def _answer(service: Service, key: Key, question: Question, *, explain: bool = False) -> Answers:
+async def _answer(service: Service, key: Key, question: Question) -> Answers:
     catalog, subject, stale = await whom(service, key, question)
     now = service.now()
     found, errors = {}, {}
@@ -155,11 +173,12 @@ async def _answer(service: Service, key: Key, question: Question, *, explain: bo
         except NotFound as missing:
             errors[name] = missing.message
         else:
+            explanation = explained_flag(catalog, name, subject) if question.explain else msgspec.UNSET
+            decision = await service.holds.keep(catalog, decision, subject, question.session_id, now)
             service.metrics.decisions[decision.reason] += 1
             found[name] = answer_of(catalog, decision, subject, question.user_id, stale)
-            if explain:
-                found[name].explanation = explained_flag(catalog, name, subject)
-            else:
+            found[name].explanation = explanation
+            if not question.explain:
                 service.exposures.record(catalog, decision, subject, now, exposed=question.exposure)
     return Answers(found, errors, catalog.revision)
 

@@ -17,6 +17,7 @@ from tinycdp.runtime.clock import Clock
 from tinycdp.runtime.decisions import Decisions
 from tinycdp.runtime.export import Exports
 from tinycdp.runtime.exposures import Exposures
+from tinycdp.runtime.holds import Holds
 from tinycdp.runtime.ingest import Committed, Ingest
 from tinycdp.runtime.keys import Keyring
 from tinycdp.runtime.language import Sightings
@@ -44,6 +45,7 @@ class Service:
         self.catalogs = Catalogs(self.snapshots.doubt)
         self.keyring = Keyring(pool)
         self.decisions = Decisions(self.snapshots)
+        self.holds = Holds(pool, settings.snapshot_cache_size)
         self.metrics = Metrics()
         self.exposures = Exposures(pool, self.metrics.exposures)
         self.vocabulary = Vocabulary()

@@ -1,7 +1,7 @@
 """What happens with nobody sending anything: windows slide, revisions warm up, months turn.
 
-Shape   run(settings) until it is told to stop; three loops, each in small transactions of its own, so that live work
-        is never held up: wake_due, warm_up, keep_house
+Shape   run(settings) until it is told to stop; four loops, each in small transactions of its own, so that live work
+        is never held up: wake_due, warm_up, settle_schedules, keep_house
 Laws    any number of workers may run: due profiles are claimed with SKIP LOCKED, a backfill under an advisory lock.
         A decision never waits for a worker: reads re-check the clock themselves
 Units   pauses in seconds; batches in profiles
@@ -19,13 +19,14 @@ from tinycdp.engine.catalog import Catalog
 from tinycdp.engine.profile import Profile
 from tinycdp.errors import Unavailable
 from tinycdp.model import DAY_MS, HOUR_MS, Instant
-from tinycdp.runtime import clock, definitions, profiles
+from tinycdp.runtime import clock, definitions, profiles, schedules
 from tinycdp.runtime.catalogs import Catalogs
 from tinycdp.runtime.clock import Clock
 from tinycdp.runtime.news import announce_profiles
 from tinycdp.settings import Settings
 from tinycdp.store import definitions as definition_store
 from tinycdp.store import exposures, reads
+from tinycdp.store import flags as flag_store
 from tinycdp.store import messages as store
 from tinycdp.store.pool import RETRY, Connection, Pool, acquired, open_pool, transaction
 
@@ -38,6 +39,7 @@ PRUNE_BATCH = 10_000
 TICK_SECONDS = 0.2
 _KEEP_REJECTIONS_MS = 30 * DAY_MS
 _HOUSE_SECONDS = 3600.0
+_SCHEDULES_SECONDS = 5.0
 _MONTHS_AHEAD = 2
 _FAILED_PAUSE_SECONDS = 1.0
 
@@ -63,6 +65,7 @@ class Worker:
         await asyncio.gather(
             self._repeat(stop, self.wake_due, TICK_SECONDS),
             self._repeat(stop, self.warm_up, TICK_SECONDS),
+            self._repeat(stop, self.settle_schedules, _SCHEDULES_SECONDS),
             self._repeat(stop, self.keep_house, _HOUSE_SECONDS),
         )
 
@@ -192,6 +195,16 @@ class Worker:
             await definitions.finish_warming(connection, catalog, self._now())
             log.info("revision %d of environment %d is live", head, environment_id)
 
+    # Steps of flags' schedules are due
+
+    async def settle_schedules(self) -> int:
+        """Write down as revisions what flags already decide by."""
+        return await self._everywhere(self._settle_schedules)
+
+    async def _settle_schedules(self, environment_id: int) -> int:
+        catalog = await self._catalogs.refresh(self._pool, environment_id)
+        return await schedules.settle_due(self._pool, catalog, self._now())
+
     # Months turn
 
     async def keep_house(self) -> int:
@@ -202,5 +215,6 @@ class Worker:
             for name in await reads.create_partitions(connection, now, _MONTHS_AHEAD):
                 log.info("made partition %s", name)
             await reads.prune_rejections(connection, now - _KEEP_REJECTIONS_MS)
+            await flag_store.prune_holds(connection, now)
             pruned = await exposures.prune_exposures(connection, now - self._keep_exposures_ms, PRUNE_BATCH)
         return int(pruned == PRUNE_BATCH)
