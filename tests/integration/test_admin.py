@@ -289,7 +289,9 @@ async def test_every_route_asks_for_its_scope(app: Application) -> None:
             continue
         for handler in route.route_handlers:
             for method in handler.http_methods - {"HEAD", "OPTIONS"}:
-                path = route.path_format.format(name="nobody", id="999999", flag="nobody", file="nobody.csv")
+                path = route.path_format.format(
+                    name="nobody", id="999999", flag="nobody", file="nobody.csv", version="1", revision="1"
+                )
                 scope = scope_of(handler)
 
                 async def ask(key: str | None, method: str = method, path: str = path) -> tuple[int, str]:

@@ -1,6 +1,6 @@
 """Traits, segments and flags, for those who write them.
 
-Shape   the same five routes for each kind, and the history of revisions
+Shape   the same five routes for each kind; lifecycle.py has what happens to them over time
 Laws    a save is all or nothing, and its answer is what GET answers next. PUT and DELETE take If-Match with the version
         that shall be replaced. What is saved with warnings is saved
 Errors  400 with every diagnostic · 404 NOT_FOUND · 409 KEY_EXISTS, VERSION_CONFLICT, REFERENCED
@@ -20,19 +20,18 @@ from tinycdp.engine.catalog import Definition, InvalidDefinitions
 from tinycdp.errors import InvalidInput, NotFound
 from tinycdp.model import Instant
 from tinycdp.runtime import workspace as workspaces
-from tinycdp.runtime.definitions import Change, Plan, document_of, publish, read_change
+from tinycdp.runtime.definitions import LONGEST_NOTE, Change, Plan, document_of, publish, read_change
 from tinycdp.runtime.export import memberships_as_of
 from tinycdp.runtime.keys import Key
 from tinycdp.runtime.people import Identifier
 from tinycdp.runtime.service import Service
 from tinycdp.runtime.times import iso
-from tinycdp.runtime.workspace import Cost, Kind, Progress, Workspace
+from tinycdp.runtime.workspace import Cost, Kind, Named, Progress, Workspace
 from tinycdp.store import definitions as store
 from tinycdp.store import reads
 from tinycdp.store.pool import acquired, snapshot
 
 KINDS: tuple[Kind, ...] = ("trait", "segment", "flag")
-_LATEST = 2**31 - 1
 
 
 class ExpressionBody(msgspec.Struct, kw_only=True, omit_defaults=True):
@@ -81,11 +80,6 @@ class FlagBody(msgspec.Struct, rename="camel", kw_only=True, omit_defaults=True)
     rules: list[RuleBody] = []
     description: str = ""
     salt: str = ""
-
-
-class Named(msgspec.Struct, frozen=True):
-    kind: str
-    key: str
 
 
 class Described(msgspec.Struct, kw_only=True, rename="camel", omit_defaults=True):
@@ -153,21 +147,6 @@ class Deleted(msgspec.Struct):
     warming: bool
 
 
-class Revision(msgspec.Struct, rename="camel"):
-    """live_at is null while the revision warms up."""
-
-    revision: int
-    author: str
-    note: str
-    published_at: str
-    live_at: str | None
-
-
-class Revisions(msgspec.Struct):
-    revisions: list[Revision]
-    next: int | None
-
-
 class Backfill(msgspec.Struct, rename="camel"):
     revision: int
     started_at: str
@@ -227,7 +206,7 @@ def _routes(kind: Kind) -> list[HTTPRouteHandler]:
     )
     async def list_all(request: Request[Any, Any, Any], key: Bearer) -> Response[bytes]:
         service: Service = request.app.state.service
-        workspace = await _workspace(service, key)
+        workspace = await workspace_of(service, key)
         described = await _describe(service, workspace, workspace.of_kind(kind))
         return answer({f"{kind}s": described, "revision": workspace.catalog.head})
 
@@ -247,13 +226,14 @@ def _routes(kind: Kind) -> list[HTTPRouteHandler]:
         path,
         operation_id=f"create{noun}",
         summary=f"A new {kind}",
+Note = Annotated[str, QueryParameter(max_length=LONGEST_NOTE, description="why, for whoever reads the history")]
         tags=tags,
         opt={"scope": "admin", "body": body, "answer": one, "example": _EXAMPLES[kind]},
         guards=[readable],
     )
-    async def create(request: Request[Any, Any, Any], key: Bearer) -> Response[bytes]:
+    async def create(request: Request[Any, Any, Any], key: Bearer, note: Note = "") -> Response[bytes]:
         change = read_change(kind, await read_json(request))
-        return await _save(request, key, kind, msgspec.structs.replace(change, expects=0))
+        return await _save(request, key, kind, msgspec.structs.replace(change, expects=0), note)
 
     @put(
         f"{path}/{{name:str}}",
@@ -270,14 +250,14 @@ def _routes(kind: Kind) -> list[HTTPRouteHandler]:
         guards=[readable],
     )
     async def replace(
-        request: Request[Any, Any, Any], key: Bearer, name: FromPath[str], if_match: IfMatch = None
+        request: Request[Any, Any, Any], key: Bearer, name: FromPath[str], if_match: IfMatch = None, note: Note = ""
     ) -> Response[bytes]:
         document = await read_json(request)
         if document.setdefault("key", name) != name:
-            message = f"$.key: the address says {name!r}. A key is for ever; make a new {kind} instead."
+            message = f"$.key: the address says {name!r}. POST {path}/{name}/rename gives it another key."
             raise InvalidInput("KEY_MISMATCH", message, path="$.key")
         change = read_change(kind, document)
-        return await _save(request, key, kind, msgspec.structs.replace(change, expects=_version(if_match)))
+        return await _save(request, key, kind, msgspec.structs.replace(change, expects=version_of(if_match)), note)
 
     @delete(
         f"{path}/{{name:str}}",
@@ -289,11 +269,11 @@ def _routes(kind: Kind) -> list[HTTPRouteHandler]:
         guards=[readable],
     )
     async def remove(
-        request: Request[Any, Any, Any], key: Bearer, name: FromPath[str], if_match: IfMatch = None
+        request: Request[Any, Any, Any], key: Bearer, name: FromPath[str], if_match: IfMatch = None, note: Note = ""
     ) -> Response[bytes]:
         service: Service = request.app.state.service
-        change = Change(kind=kind, key=name, document=None, expects=_version(if_match))
-        plan = await _publish(service, key, change)
+        change = Change(kind=kind, key=name, document=None, expects=version_of(if_match))
+        plan = await _publish(service, key, change, note)
         return answer(Deleted(name, plan.revision, plan.warming))
 
     return [list_all, get_one, create, replace, remove]
@@ -341,29 +321,6 @@ async def list_members(
 
 
 @get(
-    "/v1/admin/revisions",
-    operation_id="listRevisions",
-    summary="Who published what when, newest first",
-    tags=["Definitions"],
-    opt={"scope": "admin", "answer": Revisions},
-)
-async def list_revisions(
-    request: Request[Any, Any, Any],
-    key: Bearer,
-    before: Annotated[int, QueryParameter(ge=0, le=_LATEST, description="older than this revision")] = _LATEST,
-    limit: Limit = 50,
-) -> Response[bytes]:
-    service: Service = request.app.state.service
-    async with acquired(service.pool) as connection:
-        rows = await store.list_revisions(connection, key.environment_id, before, limit)
-    found = [
-        Revision(row["revision"], row["author"], row["note"], iso(row["published_at"]), _iso(row["live_at"]))
-        for row in rows
-    ]
-    return answer(Revisions(found, found[-1].revision if len(rows) == limit else None))
-
-
-@get(
     "/v1/admin/backfills",
     operation_id="listBackfills",
     summary="The newest warm-ups, and how far they are",
@@ -390,23 +347,23 @@ async def list_backfills(request: Request[Any, Any, Any], key: Bearer, limit: Li
     )
 
 
-async def _workspace(service: Service, key: Key) -> Workspace:
+async def workspace_of(service: Service, key: Key) -> Workspace:
     return await workspaces.read_workspace(
         service.pool, service.catalogs, service.vocabulary, key.environment_id, service.now()
     )
 
 
-async def _save(request: Request[Any, Any, Any], key: Key, kind: Kind, change: Change) -> Response[bytes]:
+async def _save(request: Request[Any, Any, Any], key: Key, kind: Kind, change: Change, note: str) -> Response[bytes]:
     service: Service = request.app.state.service
-    plan = await _publish(service, key, change)
+    plan = await _publish(service, key, change, note)
     found = await _one(service, key, kind, change.key)
     found.revision, found.warming = plan.revision, plan.warming
     return answer(found, 201 if plan.steps[0].action == "create" else 200, _etag(found))
 
 
-async def _publish(service: Service, key: Key, change: Change) -> Plan:
+async def _publish(service: Service, key: Key, change: Change, note: str) -> Plan:
     try:
-        plan = await publish(service.pool, key.environment_id, [change], key.name, service.now())
+        plan = await publish(service.pool, key.environment_id, [change], key.name, service.now(), note)
     except InvalidDefinitions as wrong:
         # The diagnostics of what was sent stand alone, beside those of others that it would break.
         own = [d for found in wrong.details["definitions"] if _is(found, change) for d in found["diagnostics"]]
@@ -421,7 +378,7 @@ def _is(found: dict[str, Any], change: Change) -> bool:
 
 
 async def _one(service: Service, key: Key, kind: Kind, name: str) -> Described:
-    workspace = await _workspace(service, key)
+    workspace = await workspace_of(service, key)
     definition = workspace.find((kind, name))
     if definition is None:
         raise NotFound("NOT_FOUND", f"There is no {kind} {name!r}.")
@@ -472,7 +429,7 @@ def _etag(found: Described) -> dict[str, str]:
     return {"ETag": f'"{found.version}"'}
 
 
-def _version(if_match: str | None) -> int | None:
+def version_of(if_match: str | None) -> int | None:
     if if_match is None or if_match.strip() == "*":
         return None
     text = if_match.strip().removeprefix("W/").strip('"')
@@ -488,6 +445,5 @@ def _iso(instant: Instant | None) -> str | None:
 ROUTES = [
     *(route for kind in KINDS for route in _routes(kind)),
     list_members,
-    list_revisions,
     list_backfills,
 ]

@@ -105,7 +105,7 @@ def fields_of(step: Step) -> list[tuple[str, Any, Any]]:
 
 def _differing(place: str, before: Any, after: Any) -> Iterator[tuple[str, Any, Any]]:
     olds, news = _parts(before), _parts(after)
-    if olds is None or news is None or (isinstance(before, list) != isinstance(after, list)):
+    if olds is None or news is None or isinstance(before, dict) != isinstance(after, dict):
         if before != after or isinstance(before, bool) != isinstance(after, bool):
             yield place, before, after
         return
@@ -120,7 +120,7 @@ def _differing(place: str, before: Any, after: Any) -> Iterator[tuple[str, Any, 
 def _parts(value: Any) -> dict[str, Any] | None:
     if isinstance(value, dict):
         return value
-    if not isinstance(value, list):
+    if not isinstance(value, list | tuple):
         return None
     ids = [item.get("id") if isinstance(item, dict) else None for item in value]
     by_id = None not in ids and len(set(ids)) == len(ids)

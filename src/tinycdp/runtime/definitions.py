@@ -20,7 +20,9 @@ from typing import Any, Literal
 
 import msgspec
 
+from tinycdp.dsl.diagnostics import SourceError
 from tinycdp.dsl.rename import hidden
+from tinycdp.dsl.syntax import parse
 from tinycdp.engine.catalog import Catalog, Definition, Name
 from tinycdp.engine.flags import read_flag, to_document
 from tinycdp.errors import Conflict, InvalidInput, NotFound
@@ -404,8 +406,16 @@ def _revised(before: Definition | None, change: Change, renames: Mapping[Name, s
     as_it_was = _under(rewritten(before, renames), change.key)
     if before.key == after.key and _text(before) == _text(after) and as_it_was == _under(before, change.key):
         return before
-    same = _text(as_it_was) == _text(after) if flag is not None else as_it_was.expression == expression
+    same = _text(as_it_was) == _text(after) if flag is not None else _alike(as_it_was.expression, expression)
     return msgspec.structs.replace(after, meaning=before.meaning if same else after.version)
+
+
+def _alike(one: str, other: str) -> bool:
+    """Whether two expressions say the same words: layout and comments move nobody."""
+    try:
+        return one == other or parse(one) == parse(other)
+    except SourceError:
+        return False
 
 
 def _returned(before: Definition | None, then: Definition, named: Definition, number: int) -> Definition:
@@ -413,7 +423,7 @@ def _returned(before: Definition | None, then: Definition, named: Definition, nu
 
     A meaning that was given up gets a new number even where it is the old one: its memberships are gone."""
     same = before is not None and (
-        before.meaning == then.meaning or (before.flag is None and before.expression == named.expression)
+        before.meaning == then.meaning or (before.flag is None and _alike(before.expression, named.expression))
     )
     if before is not None and same and before.key == then.key and _text(before) == _text(then):
         return before

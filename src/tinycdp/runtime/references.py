@@ -28,7 +28,11 @@ _PLACES = {
 
 
 def references_of(definition: Definition) -> set[Name]:
-    """The definitions this one names, in what its schedule sets too."""
+    """The definitions this one names, in what its schedule sets too. An archived flag holds nobody up."""
+    return set() if definition.flag is not None and definition.flag.archived else _all_of(definition)
+
+
+def _all_of(definition: Definition) -> set[Name]:
     if definition.flag is None:
         return set(mentioned(definition.expression))
     found: set[Name] = set()
@@ -49,7 +53,7 @@ def mentioned(text: str) -> frozenset[Name]:
 
 def rewritten(definition: Definition, names: Mapping[Name, str]) -> Definition:
     """The definition with every reference under the new key that `names` has for it; itself where there is none."""
-    if names.keys().isdisjoint(references_of(definition)):
+    if names.keys().isdisjoint(_all_of(definition)):
         return definition
     if definition.flag is None:
         return msgspec.structs.replace(definition, expression=renamed(definition.expression, names))

@@ -1,12 +1,12 @@
 """Definitions as their authors see them: what each one means, costs, uses and is used by, and how far along it is.
 
 Shape   read_workspace(…) is the head revision; understand(…) and understand_flag(…) say of any text or flag what it
-        would mean there, understand_definition(…) of a saved one
+        would mean there, understand_definition(…) of a saved one; impact_of(…) what hangs on it, and it on
 Laws    understanding compiles nothing and costs about a millisecond: it reads what the catalog knows already.
         A definition is "live" when what was last saved serves, "warming" until then
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Literal
@@ -22,7 +22,7 @@ from tinycdp.engine.catalog import FLAG_TYPES, Catalog, Definition, Name, Univer
 from tinycdp.engine.flags import Flag
 from tinycdp.model import Instant
 from tinycdp.runtime.catalogs import Catalogs
-from tinycdp.runtime.references import mentioned, references_of
+from tinycdp.runtime.references import closure, mentioned, references_of
 from tinycdp.store import definitions as store
 from tinycdp.store import reads
 from tinycdp.store.pool import Connection, Pool, acquired
@@ -115,6 +115,36 @@ class Vocabulary:
 
     def __init__(self) -> None:
         self._names: dict[int, tuple[Instant, list[str]]] = {}
+class Named(msgspec.Struct, frozen=True):
+    kind: str
+    key: str
+
+
+class EventRead(msgspec.Struct, frozen=True):
+    """An event that is counted on, null for every event, and the properties of it that are looked at."""
+
+    event: str | None
+    properties: list[str]
+
+
+class Impact(msgspec.Struct, frozen=True, rename="camel"):
+    """What hangs together with a definition.
+
+    used_by     the definitions that name it; `reaches` those and all that depend on them, the nearest first
+    uses        the definitions it names; `needs` those and all they depend on
+    events      read by it and by what it needs; `properties` likewise of the profile, the first name of each path"""
+
+    kind: str
+    key: str
+    used_by: list[Named]
+    reaches: list[Named]
+    uses: list[Named]
+    needs: list[Named]
+    events: list[EventRead]
+    properties: list[str]
+    revision: int
+
+
 
     async def names(self, connection: Connection, environment_id: int, now: Instant) -> list[str]:
         """At most ten seconds old."""
@@ -192,6 +222,36 @@ def type_of(workspace: Workspace, definition: Definition) -> Type:
     if definition.flag is not None:
         return FLAG_TYPES[definition.flag.type]
     return workspace.head.nodes[definition.name].type
+def impact_of(workspace: Workspace, name: Name) -> Impact:
+    """What depends on a definition of the head revision, and what it depends on."""
+    head = workspace.head
+    used_by = {other: sorted(users) for other, users in workspace.used_by().items()}
+    uses = {d.name: sorted(references_of(d)) for d in head.definitions.values()}
+    needs = [other for other in closure([name], uses) if other in head.definitions]
+    reads: dict[str | None, set[str]] = {}
+    properties: set[str] = set()
+    for read in (read for other in (name, *needs) for read in head.reads.get(other, ())):
+        looked_at = reads.setdefault(read.spec.event, set())
+        paths = [n.path for n in ir.walk(read.spec.where) if isinstance(n, ir.EventProperty)] if read.spec.where else []
+        looked_at.update(".".join(path) for path in (read.spec.path, *paths) if path)
+    if name in head.watches:
+        properties.update(head.watches[name].properties)
+    return Impact(
+        *name,
+        _named(used_by[name]),
+        _named(closure([name], used_by)),
+        _named(other for other in uses[name] if other in head.definitions),
+        _named(needs),
+        [EventRead(event, sorted(reads[event])) for event in sorted(reads, key=lambda event: event or "")],
+        sorted(properties),
+        workspace.catalog.head,
+    )
+
+
+def _named(names: Iterable[Name]) -> list[Named]:
+    return [Named(*name) for name in names]
+
+
 
 
 def scope_of(workspace: Workspace, kind: Kind, key: str | None) -> Scope:
