@@ -187,6 +187,7 @@ _EXAMPLES: dict[Kind, dict[str, Any]] = {
     "flag": {"key": "thanks", "rule": 'segment("regulars")'},
 }
 
+Note = Annotated[str, QueryParameter(max_length=LONGEST_NOTE, description="why, for whoever reads the history")]
 IfMatch = Annotated[
     str | None, HeaderParameter(name="If-Match", description="the version that shall be replaced, as ETag gave it")
 ]
@@ -226,7 +227,6 @@ def _routes(kind: Kind) -> list[HTTPRouteHandler]:
         path,
         operation_id=f"create{noun}",
         summary=f"A new {kind}",
-Note = Annotated[str, QueryParameter(max_length=LONGEST_NOTE, description="why, for whoever reads the history")]
         tags=tags,
         opt={"scope": "admin", "body": body, "answer": one, "example": _EXAMPLES[kind]},
         guards=[readable],

@@ -110,11 +110,6 @@ class Workspace:
         return found
 
 
-class Vocabulary:
-    """The names of events that arrived lately, per environment; what a misspelt one is held against."""
-
-    def __init__(self) -> None:
-        self._names: dict[int, tuple[Instant, list[str]]] = {}
 class Named(msgspec.Struct, frozen=True):
     kind: str
     key: str
@@ -145,6 +140,11 @@ class Impact(msgspec.Struct, frozen=True, rename="camel"):
     revision: int
 
 
+class Vocabulary:
+    """The names of events that arrived lately, per environment; what a misspelt one is held against."""
+
+    def __init__(self) -> None:
+        self._names: dict[int, tuple[Instant, list[str]]] = {}
 
     async def names(self, connection: Connection, environment_id: int, now: Instant) -> list[str]:
         """At most ten seconds old."""
@@ -217,11 +217,6 @@ def understand_definition(workspace: Workspace, definition: Definition) -> Meani
     return understand(workspace, kind, definition.key, definition.expression)
 
 
-def type_of(workspace: Workspace, definition: Definition) -> Type:
-    """The type of a definition's values."""
-    if definition.flag is not None:
-        return FLAG_TYPES[definition.flag.type]
-    return workspace.head.nodes[definition.name].type
 def impact_of(workspace: Workspace, name: Name) -> Impact:
     """What depends on a definition of the head revision, and what it depends on."""
     head = workspace.head
@@ -252,6 +247,11 @@ def _named(names: Iterable[Name]) -> list[Named]:
     return [Named(*name) for name in names]
 
 
+def type_of(workspace: Workspace, definition: Definition) -> Type:
+    """The type of a definition's values."""
+    if definition.flag is not None:
+        return FLAG_TYPES[definition.flag.type]
+    return workspace.head.nodes[definition.name].type
 
 
 def scope_of(workspace: Workspace, kind: Kind, key: str | None) -> Scope:
