@@ -2,12 +2,14 @@
 
 A wrong engine that passes means that the vectors say less than they should: add the case that tells it apart."""
 
+import dataclasses
 import json
 from bisect import bisect_left
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import Any
 
+import msgspec
 import pytest
 from test_vectors import TOPICS
 
@@ -132,6 +134,39 @@ def one_purpose(salt: str, purpose: str, unit: str) -> int:
     return bucketing_bucket(salt, "rollout", unit)
 
 
+def without(**nothing: Any) -> Any:
+    """Preparing a flag as though its document did not have these fields."""
+
+    def prepare_less(id: int, flag: Any, *rest: Any) -> Any:
+        return decide_prepare(id, msgspec.structs.replace(flag, **nothing), *rest)
+
+    return prepare_less
+
+
+def gates_of_the_flag(flag: Any, rule: Any) -> Any:
+    """An exclusion group dealt by each flag's own salt."""
+    return [dataclasses.replace(gate, salt=flag.salt) for gate in decide_gates(flag, rule)]
+
+
+def first_gate(flag: Any, rule: Any) -> Any:
+    return decide_gates(flag, rule)[:1]
+
+
+def unmet_is_the_default(id: int, flag: Any, *rest: Any) -> Any:
+    program = decide_prepare(id, flag, *rest)
+    return dataclasses.replace(program, off=program.fallback) if flag.enabled else program
+
+
+def by_value_alone(override: Any, subject: Any) -> bool:
+    return subject.is_named(override.alias.value if override.alias is not None else override.profile)
+
+
+def late_by_one(id: int, flag: Any, conditions: Any, programs: Any, until: int, then: Any) -> Any:
+    """A step of a schedule a millisecond after its instant."""
+    return decide_prepare(id, flag, conditions, programs, until + 1 if until < NEVER else until, then)
+
+
+decide_prepare, decide_gates = decide.prepare, decide._gates
 steps_connective = steps.connective
 log_span, log_add = windows.Counts._span, windows.Counts.add
 day_streak = windows.DayMap.streak_days
@@ -167,6 +202,13 @@ WRONG: dict[str, Patch] = {
     "?? prefers its right side": replacing(steps, "coalesce", lambda left, right: steps_coalesce(right, left)),
     "there are a hundred buckets": everywhere((decide, cases), "bucket", hundred_buckets),
     "rollouts and splits share a bucket": everywhere((decide, cases), "bucket", one_purpose),
+    "prerequisites are no matter": replacing(decide, "prepare", without(prerequisites=())),
+    "holdouts are no matter": replacing(decide, "prepare", without(holdouts=())),
+    "an unmet prerequisite gives the default": replacing(decide, "prepare", unmet_is_the_default),
+    "only the first gate of a rule counts": replacing(decide, "_gates", first_gate),
+    "an exclusion group is dealt anew by each flag": replacing(decide, "_gates", gates_of_the_flag),
+    "an identifier counts whatever its kind": replacing(decide, "_is_for", by_value_alone),
+    "a step is a millisecond late": replacing(decide, "prepare", late_by_one),
     "strings are compared without regard to case": replacing(
         compile, "_TESTS", {**compile._TESTS, "==": lambda a, b: str(a).lower() == str(b).lower()}
     ),
