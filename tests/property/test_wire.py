@@ -9,8 +9,9 @@ import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tinycdp.api.wire.body import read_body
+from tinycdp.api.wire.body import read_body, unwrap
 from tinycdp.api.wire.canonical import EARLIEST, Parsed, Refused, Reject, identifier
+from tinycdp.api.wire.posthog import key_in, parse_capture, parse_question
 from tinycdp.api.wire.seeds import parse_collect, parse_pulse
 from tinycdp.api.wire.segment import KINDS, parse_batch, parse_single, write_key_of
 from tinycdp.errors import InvalidInput
@@ -37,7 +38,9 @@ fields = st.sampled_from(
         "type", "messageId", "userId", "anonymousId", "deviceId", "externalId", "distinct_id", "event", "name",
         "category", "properties", "props", "traits", "groupId", "previousId", "originalTimestamp", "timestamp", "ts",
         "sentAt", "context", "integrations", "idempotencyKey", "writeKey", "batch", "event_id", "event_name", "user",
-        "user_id", "session_id",
+        "user_id", "session_id", "uuid", "offset", "$set", "api_key", "sent_at", "$anon_distinct_id",
+        "person_properties",
+        "$group_type", "$group_key", "$group_set", "$groups", "alias", "$is_identified", "$device_id",
     ]
 )  # fmt: skip
 instants = st.integers(-(10**14), 10**15)
@@ -68,6 +71,7 @@ PARSERS = [
     parse_batch,
     parse_collect,
     parse_pulse,
+    lambda body, now: parse_capture(unwrap(body), now),
     *(lambda body, now, kind=kind: parse_single(kind, body, now) for kind in KINDS.values()),
 ]
 
@@ -88,6 +92,7 @@ def outcomes(body: bytes) -> list[Parsed]:
 @given(bodies)
 def test_any_body_gives_messages_and_reasons_or_invalid_input(body: bytes) -> None:
     write_key_of(body)
+    key_in(body)
     for parsed in outcomes(body):
         for message in parsed.messages:
             assert EARLIEST <= message.occurred_at <= message.received_at == NOW
@@ -106,6 +111,48 @@ def test_any_body_gives_messages_and_reasons_or_invalid_input(body: bytes) -> No
         for rejection in parsed.rejections:
             assert rejection.code in set(Reject)
             assert rejection.path.startswith("$")
+
+
+@settings(max_examples=100, deadline=None)
+@given(bodies)
+def test_any_body_is_a_question_or_invalid_input(body: bytes) -> None:
+    try:
+        question = parse_question(unwrap(body))
+    except InvalidInput as error:
+        assert error.code
+    else:
+        msgspec.json.encode(question.context())
+
+
+POSTHOG_EVENTS = st.fixed_dictionaries(
+    {
+        "event": st.sampled_from(["e", "$identify", "$set", "$create_alias", "$groupidentify", "$pageview", "", 7]),
+        "distinct_id": st.sampled_from(["u1", "$company_5", 7, None, ""]),
+    },
+    optional={
+        "uuid": scalars,
+        "timestamp": instants | scalars,
+        "offset": st.integers() | scalars,
+        "$set": values,
+        "properties": st.dictionaries(fields, values, max_size=6),
+    },
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(POSTHOG_EVENTS, max_size=5))
+def test_each_of_posthog_s_events_is_messages_or_a_reason(batch: list[Any]) -> None:
+    sent = json.dumps({"batch": batch}).encode()
+    parsed = parse_capture(sent, NOW)
+    assert len(batch) <= len(parsed.messages) + len(parsed.rejections) <= 2 * len(batch)
+    for message in parsed.messages:
+        assert EARLIEST <= message.occurred_at <= NOW
+        assert message.aliases and (message.previous is None or message.kind == "alias")
+        msgspec.json.encode(message)
+    # Retried, an event with an id gives the same ids.
+    again = parse_capture(sent, NOW)
+    named = [m.message_id for m in parsed.messages if len(m.message_id) < 36]
+    assert named == [m.message_id for m in again.messages if len(m.message_id) < 36]
 
 
 @settings(max_examples=100, deadline=None)

@@ -27,17 +27,20 @@ from tinycdp.api import (
     ofrep,
     ops,
     people,
+    posthog,
     problems,
     reference,
+    sources,
     switches,
     tracking,
 )
 from tinycdp.api.wire.body import BODY_LIMIT
+from tinycdp.runtime.processes import also_on_stop
 from tinycdp.runtime.service import Service
 from tinycdp.settings import Settings, load
 
 #: These need no key, or, as tracking does, find it by themselves: it may stand in the body.
-OPEN = [*tracking.ROUTES, *ops.ROUTES, *reference.ROUTES]
+OPEN = [*tracking.ROUTES, *sources.ROUTES, *posthog.ROUTES, *ofrep.OPEN_ROUTES, *ops.ROUTES, *reference.ROUTES]
 
 #: These say by `opt={"scope": …}` which scope they need.
 GUARDED = [
@@ -56,7 +59,7 @@ GUARDED = [
 _CORS = CORSConfig(
     allow_origins=["*"],
     expose_headers=["ETag", "Retry-After", "X-As-Of", "Content-Disposition"],
-    max_age=7200,
+    max_age=86_400,
 )
 _FAST_HEADERS = [(b"content-type", b"application/json"), (b"access-control-allow-origin", b"*")]
 
@@ -94,6 +97,7 @@ def create_litestar(settings: Settings) -> Litestar:
     @asynccontextmanager
     async def serving(app: Litestar) -> AsyncIterator[None]:
         app.state.service = await Service.start(settings)
+        also_on_stop(app.state.service.pushes.leave)
         _calm_collector()
         try:
             yield

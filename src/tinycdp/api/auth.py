@@ -32,7 +32,8 @@ def text_of_header(authorization: str) -> str:
             return value.strip()
         case "basic":
             try:
-                name = base64.b64decode(value.strip(), validate=False).decode()
+                # Some clients leave the padding out; more of it than needed does no harm.
+                name = base64.b64decode(value.strip() + "==", validate=False).decode()
             except (binascii.Error, ValueError):
                 return ""
             return name.partition(":")[0]
@@ -42,13 +43,19 @@ def text_of_header(authorization: str) -> str:
 
 def presented(connection: ASGIConnection[Any, Any, Any, Any]) -> str | None:
     """The key a request's headers or query bring, None for none."""
+    text = in_headers(connection)
+    return text if text is not None else connection.query_params.get("writeKey")
+
+
+def in_headers(connection: ASGIConnection[Any, Any, Any, Any]) -> str | None:
+    """The key a request's headers bring, None for none."""
     headers = connection.headers
     if (authorization := headers.get("authorization")) is not None:
         return text_of_header(authorization)
     for name in ("x-api-key", "x-write-key"):
         if (text := headers.get(name)) is not None:
             return text
-    return connection.query_params.get("writeKey")
+    return None
 
 
 def recognise(keyring: Keyring, text: str | None, scope: str) -> Key:

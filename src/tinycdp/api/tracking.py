@@ -1,5 +1,6 @@
-"""Events in: Segment's endpoints, and the seeds'.
+"""Events in: the endpoints of Segment, RudderStack, Jitsu and the seeds. PostHog's are in posthog.py.
 
+Shape   accept(request, parse) takes one tracking request whoever speaks; a route says how its protocol is read
 Laws    success is exactly 200, and only once everything is committed. A bad event in a batch is kept aside with its
         reason and harms no other; a bad single call is a 400
 Source  docs/reference/tracking.md
@@ -106,13 +107,23 @@ async def answered(request: Request[Any, Any, Any], parse: Parse, status: int = 
     return ASGIResponse(body=encode(await accept(request, parse)), status_code=status, media_type="application/json")
 
 
-async def accept(request: Request[Any, Any, Any], parse: Parse) -> Accepted:
-    """Read, parse and commit one tracking request."""
+async def accept(
+    request: Request[Any, Any, Any],
+    parse: Parse,
+    *,
+    key_in: Callable[[bytes], str | None] = write_key_of,
+    open_up: Callable[[bytes], bytes] | None = None,
+) -> Accepted:
+    """Read, parse and commit one tracking request.
+
+    key_in   finds a key in the body, where no header brings one
+    open_up  finds the JSON in an inflated body that is more than JSON"""
     service: Service = request.app.state.service
     received_at = service.now()
     body = read_body(await request.body(), request.headers.get("content-encoding"))
-    text = auth.presented(request)
-    key = auth.recognise(service.keyring, text if text is not None else write_key_of(body), "write")
+    if open_up is not None:
+        body = open_up(body)
+    key = auth.recognise(service.keyring, auth.in_headers(request) or key_in(body) or _in_query(request), "write")
     parsed = parse(body, received_at)
     with service.metrics.ingest_seconds.time():
         receipt = await service.ingest.accept(key.environment_id, parsed.messages, parsed.rejections, key.id)
@@ -123,6 +134,10 @@ async def accept(request: Request[Any, Any, Any], parse: Parse) -> Accepted:
     return Accepted(
         True, receipt.accepted, receipt.duplicates, receipt.version, [_refused(r) for r in parsed.rejections[:20]]
     )
+
+
+def _in_query(request: Request[Any, Any, Any]) -> str | None:
+    return request.query_params.get("writeKey") or request.query_params.get("token")
 
 
 def _refused(rejection: Rejection) -> Refused:
@@ -144,14 +159,20 @@ def _single(kind: MessageKind, summary: str) -> HTTPRouteHandler:
     return handler
 
 
-def _shortened(letter: str, parse: Parse) -> HTTPRouteHandler:
-    """The one-letter path by which analytics-next calls the same; one description in the reference is enough."""
+def _also(path: str, parse: Parse) -> HTTPRouteHandler:
+    """Another path by which some client calls the same; one description in the reference is enough."""
 
-    @post(f"/v1/{letter}", status_code=200, tags=["Tracking"], include_in_schema=False)
+    @post(path, status_code=200, tags=["Tracking"], include_in_schema=False)
     async def handler(request: Request[Any, Any, Any]) -> ASGIResponse:
         return await answered(request, parse)
 
     return handler
+
+
+@post("/v1/m", status_code=200, tags=["Tracking"], include_in_schema=False)
+async def self_metrics() -> ASGIResponse:
+    """analytics-next reports here how it fares itself. Nobody asked; an error would only make it try again."""
+    return ASGIResponse(body=b'{"success":true}', media_type="application/json")
 
 
 @post(
@@ -226,9 +247,12 @@ async def pulse(request: Request[Any, Any, Any]) -> Pulse:
 
 ROUTES = [
     *(_single(kind, summary) for kind, summary in _KINDS.items()),
-    *(_shortened(kind[0], partial(parse_single, kind)) for kind in _KINDS),
-    _shortened("b", parse_batch),
+    *(_also(f"/v1/{kind[0]}", partial(parse_single, kind)) for kind in _KINDS),
+    *(_also(path, parse_batch) for path in ("/v1/b", "/v1/import", "/beacon/v1/batch")),
+    *(_also(f"/api/s/{way}{kind}", partial(parse_single, kind)) for kind in _KINDS for way in ("", "s2s/")),
+    *(_also(f"/api/s/{way}batch", parse_batch) for way in ("", "s2s/")),
     batch,
+    self_metrics,
     collect,
     pulse,
 ]

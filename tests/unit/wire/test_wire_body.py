@@ -40,9 +40,13 @@ def test_bad_gzip_is_refused(raw: bytes) -> None:
     assert caught.value.code == "INVALID_GZIP"
 
 
+def test_deflate_is_inflated_by_header() -> None:
+    assert read_body(zlib.compress(TEXT), "deflate") == TEXT
+
+
 def test_an_unknown_encoding_is_refused() -> None:
     with pytest.raises(InvalidInput) as caught:
-        read_body(zlib.compress(TEXT), "deflate")
+        read_body(TEXT, "br")
     assert caught.value.code == "UNSUPPORTED_ENCODING"
 
 

@@ -1,6 +1,7 @@
 """From the bytes of a request to JSON: inflated, bounded and made storable.
 
 Shape   read_body (inflate) -> clean (make storable) -> decode_json, or a decoder of an adapter through `decode`
+        unwrap, between the first two, for the protocol that hides JSON in forms and base64
 Units   limits in bytes
 Laws    memory is bounded by `limit`, whatever the compressed body claims to hold
         numbers are exact: integers stay int, everything else is a Decimal
@@ -9,11 +10,14 @@ Errors  InvalidInput with a code of `BodyFault`; TooLarge for BODY_TOO_LARGE
 Source  docs/reference/tracking.md "Bodies"
 """
 
+import base64
+import binascii
 import re
 import zlib
 from decimal import Decimal, InvalidOperation
 from enum import StrEnum
 from typing import Any, TypeVar
+from urllib.parse import unquote_to_bytes
 
 import msgspec
 
@@ -32,6 +36,7 @@ _SMALLEST_EXPONENT = -400
 _NUMBER_MAX_CHARACTERS = 1_000
 
 _GZIP_MAGIC = b"\x1f\x8b"
+_BASE64 = bytes.maketrans(b"-_ ", b"+/+")
 _UTF8_BOM = b"\xef\xbb\xbf"
 
 
@@ -39,6 +44,7 @@ class BodyFault(StrEnum):
     """Why a whole body was refused."""
 
     INVALID_GZIP = "INVALID_GZIP"
+    INVALID_BASE64 = "INVALID_BASE64"
     UNSUPPORTED_ENCODING = "UNSUPPORTED_ENCODING"
     BODY_TOO_LARGE = "BODY_TOO_LARGE"
     INVALID_JSON = "INVALID_JSON"
@@ -57,13 +63,34 @@ def read_body(raw: bytes, content_encoding: str | None, limit: int = BODY_LIMIT)
         raise _too_large(limit)
     encoding = (content_encoding or "").strip().lower()
     if encoding in {"gzip", "x-gzip"} or raw.startswith(_GZIP_MAGIC):
-        return _inflate(raw, limit)
+        return _inflate(raw, limit, zlib.MAX_WBITS | 16)
+    if encoding == "deflate":
+        return _inflate(raw, limit, zlib.MAX_WBITS)
     if encoding not in {"", "identity"}:
         raise InvalidInput(
             BodyFault.UNSUPPORTED_ENCODING,
-            f"Content-Encoding {encoding[:40]!r} is not read here: send gzip or nothing.",
+            f"Content-Encoding {encoding[:40]!r} is not read here: send gzip, deflate or nothing.",
         )
     return raw
+
+
+def unwrap(body: bytes, limit: int = BODY_LIMIT) -> bytes:
+    """The JSON in a body that may be a form with a field `data`, and base64, and gzip under that.
+
+    Browsers send such forms without asking the server first, which a page that is being left has no time for.
+    """
+    text = body.strip()
+    if text.startswith(b"data="):
+        text = unquote_to_bytes(text[len(b"data=") :].partition(b"&")[0].replace(b"+", b" ")).strip()
+    if text[:1] in {b"{", b"["} or text.startswith(_UTF8_BOM):
+        return text
+    # Base64 has no spaces: a "+" was not escaped. Padding is often lost on the way, and some write its urlsafe letters.
+    text = text.translate(_BASE64).rstrip(b"=")
+    try:
+        raw = base64.b64decode(text + b"=" * (-len(text) % 4), validate=True)
+    except binascii.Error:
+        raise InvalidInput(BodyFault.INVALID_BASE64, "The body is neither JSON nor base64 of JSON.") from None
+    return read_body(raw, None, limit)
 
 
 def decode_json(raw: bytes) -> Any:
@@ -112,19 +139,19 @@ def number(text: str) -> Decimal:
 _JSON: "msgspec.json.Decoder[Any]" = msgspec.json.Decoder(float_hook=number)
 
 
-def _inflate(raw: bytes, limit: int) -> bytes:
-    inflater = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
+def _inflate(raw: bytes, limit: int, wbits: int) -> bytes:
+    inflater = zlib.decompressobj(wbits=wbits)
     try:
         # One byte beyond the limit is enough to know; the rest of a bomb is never inflated.
         body = inflater.decompress(raw, limit + 1)
     except zlib.error as error:
-        raise InvalidInput(BodyFault.INVALID_GZIP, f"The body is not valid gzip: {error}.") from None
+        raise InvalidInput(BodyFault.INVALID_GZIP, f"The body cannot be inflated: {error}.") from None
     if len(body) > limit:
         raise _too_large(limit)
     if not inflater.eof:
-        raise InvalidInput(BodyFault.INVALID_GZIP, "The gzip body is truncated.")
+        raise InvalidInput(BodyFault.INVALID_GZIP, "The compressed body is truncated.")
     if inflater.unused_data:
-        raise InvalidInput(BodyFault.INVALID_GZIP, "The gzip body is followed by other bytes.")
+        raise InvalidInput(BodyFault.INVALID_GZIP, "The compressed body is followed by other bytes.")
     return body
 
 

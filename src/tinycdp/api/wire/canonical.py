@@ -112,7 +112,6 @@ class Event(msgspec.Struct, rename="camel", gc=False):
     context: Any = None
     integrations: Any = None
     idempotency_key: Any = None
-    write_key: Any = None
 
 
 class Envelope(msgspec.Struct, frozen=True):
@@ -128,12 +127,14 @@ class Parsed(msgspec.Struct):
 
     messages: list[Message]
     rejections: list[Rejection]
-    write_key: str | None = None
     single: bool = False
 
 
-#: One event's text as its kind and its fields; raises Refused.
-Reader = Callable[[bytes], tuple[MessageKind, Event]]
+#: An event's kind and fields; a list of them where one foreign event says several things.
+Read = tuple[MessageKind, Event] | list[tuple[MessageKind, Event]]
+
+#: One event's text as what it says; raises Refused.
+Reader = Callable[[bytes], Read]
 
 EVENT = msgspec.json.Decoder(Event, float_hook=number)
 LIST = msgspec.json.Decoder(list[msgspec.Raw])
@@ -165,27 +166,39 @@ def read_events(
     for index, part in enumerate(raws):
         raw = bytes(part)
         try:
-            kind, event = read(raw)
-            parsed.messages.append(to_message(kind, event, envelope, received_at))
+            _take(parsed, read(raw), envelope, received_at)
         except Refused as refused:
             parsed.rejections.append(_rejection(refused, f"{root}[{index}]", raw, paths))
     return parsed
 
 
-def read_one_or_many(body: bytes, read: Reader, received_at: Instant, paths: Mapping[str, str] = NO_PATHS) -> Parsed:
+def read_one_or_many(
+    body: bytes,
+    read: Reader,
+    received_at: Instant,
+    paths: Mapping[str, str] = NO_PATHS,
+    envelope: Envelope = NO_ENVELOPE,
+) -> Parsed:
     """A body that is one event, or a bare list of events."""
     body = clean(body)
     if is_list(body):
-        return read_events(decode(LIST, body), read, "$", NO_ENVELOPE, received_at, paths=paths)
+        return read_events(decode(LIST, body), read, "$", envelope, received_at, paths=paths)
     raw = bytes(decode(_ANYTHING, body))
     parsed = Parsed([], [], single=True)
     try:
-        kind, event = read(raw)
-        parsed.write_key = key(event.write_key)
-        parsed.messages.append(to_message(kind, event, NO_ENVELOPE, received_at))
+        _take(parsed, read(raw), envelope, received_at)
     except Refused as refused:
         parsed.rejections.append(_rejection(refused, "$", raw, paths))
     return parsed
+
+
+def _take(parsed: Parsed, found: Read, envelope: Envelope, received_at: Instant) -> None:
+    if isinstance(found, tuple):
+        kind, event = found
+        parsed.messages.append(to_message(kind, event, envelope, received_at))
+    else:
+        # All of it or nothing.
+        parsed.messages += [to_message(kind, event, envelope, received_at) for kind, event in found]
 
 
 def is_list(body: bytes) -> bool:

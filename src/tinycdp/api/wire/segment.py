@@ -56,9 +56,7 @@ def parse_batch(body: bytes, received_at: Instant) -> Parsed:
         context=batch.context if isinstance(batch.context, dict) else {},
         integrations=batch.integrations if isinstance(batch.integrations, dict) else {},
     )
-    parsed = read_events(batch.batch, _read_typed, "$.batch", envelope, received_at)
-    parsed.write_key = key(batch.write_key)
-    return parsed
+    return read_events(batch.batch, _read_typed, "$.batch", envelope, received_at)
 
 
 def parse_single(kind: MessageKind, body: bytes, received_at: Instant) -> Parsed:
@@ -92,7 +90,6 @@ def _read_typed(raw: bytes) -> tuple[MessageKind, Event]:
 class _Batch(msgspec.Struct, rename="camel"):
     batch: list[msgspec.Raw] | None = None
     sent_at: Any = None
-    write_key: Any = None
     context: Any = None
     integrations: Any = None
 

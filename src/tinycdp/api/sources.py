@@ -1,0 +1,80 @@
+"""What browsers' SDKs fetch before they send anything: the settings of the source they belong to.
+
+Shape   GET /v1/projects/{writeKey}/settings for analytics-next · GET /sourceConfig for RudderStack's
+Laws    every key of an environment gets the same answer: there is nothing to configure, but a client that gets no
+        answer never sends an event
+Source  docs/reference/tracking.md "What browsers fetch first"
+"""
+
+from typing import Any
+
+from litestar import Request, Response, get
+from litestar.params import FromPath
+
+from tinycdp.api import auth
+from tinycdp.api.exchange import answer
+from tinycdp.runtime.service import Service
+from tinycdp.runtime.times import iso
+
+
+@get(
+    "/v1/projects/{write_key:str}/settings",
+    operation_id="segmentSettings",
+    summary="What analytics-next fetches first",
+    tags=["Tracking"],
+    opt={"answer": dict},
+)
+async def settings(request: Request[Any, Any, Any], write_key: FromPath[str]) -> Response[bytes]:
+    """The key stands in the address. Events then go to the host the settings were fetched from."""
+    service: Service = request.app.state.service
+    auth.recognise(service.keyring, write_key, "write")
+    # More than this one integration would make the client fetch others from Segment's own network.
+    destination = {"apiKey": write_key, "apiHost": f"{_host(request)}/v1", "protocol": _scheme(request)}
+    found = {
+        "integrations": {"Segment.io": destination},
+        "plan": {},
+        "metrics": {"sampleRate": 0},
+        "remotePlugins": [],
+    }
+    return answer(found)
+
+
+@get(
+    "/sourceConfig",
+    opt={"answer": dict},
+    operation_id="rudderConfig",
+    summary="What RudderStack's browser SDK fetches first",
+    tags=["Tracking"],
+)
+async def source_config(request: Request[Any, Any, Any]) -> Response[bytes]:
+    """The key as user name of Basic, or as the parameter `writeKey`."""
+    service: Service = request.app.state.service
+    text = auth.presented(request)
+    key = auth.recognise(service.keyring, text, "write")
+    nothing = {"enabled": False}
+    source: dict[str, Any] = {
+        "id": str(key.id),
+        "name": key.name,
+        "writeKey": text,
+        "enabled": True,
+        "workspaceId": str(key.environment_id),
+        "connections": [],
+        "destinations": [],
+        "dataplanes": {},
+        "config": {"statsCollection": {"errors": nothing, "metrics": nothing}},
+        "updatedAt": iso(0),
+    }
+    return answer({"source": source, "updatedAt": iso(0)})
+
+
+def _host(request: Request[Any, Any, Any]) -> str:
+    return request.headers.get("host") or request.url.netloc
+
+
+def _scheme(request: Request[Any, Any, Any]) -> str:
+    """How the client came, also where a proxy ends TLS in front of us."""
+    forwarded = request.headers.get("x-forwarded-proto", "").partition(",")[0].strip().lower()
+    return forwarded if forwarded in {"http", "https"} else request.url.scheme
+
+
+ROUTES = [settings, source_config]
