@@ -51,7 +51,10 @@ CREATE TABLE public.backfills (
     total bigint NOT NULL,
     done bigint DEFAULT 0 NOT NULL,
     started_at timestamp with time zone NOT NULL,
-    finished_at timestamp with time zone
+    finished_at timestamp with time zone,
+    events bigint DEFAULT 0 NOT NULL,
+    rate double precision,
+    advanced_at timestamp with time zone
 );
 
 CREATE TABLE public.definition_versions (

@@ -28,6 +28,7 @@ from tinycdp.settings import Settings
 if TYPE_CHECKING:
     from tinycdp.engine.catalog import Definition
     from tinycdp.runtime.definitions import Plan
+    from tinycdp.runtime.workspace import Progress
 
 # What the command line calls a scope set; finer scopes are named in full.
 _SCOPES = ("admin", "write", "read")
@@ -223,8 +224,13 @@ def run_apply(arguments: argparse.Namespace, settings: Settings) -> int:
         print(f"revision {plan.revision} is warming up; what is live serves until then (--wait waits)", file=sys.stderr)
     if arguments.wait:
         _on_database(
-            settings, lambda pool, environment: wait_until_live(pool, environment, plan.revision, clock.now, _bar)
+            settings,
+            lambda pool, environment: wait_until_live(
+                pool, environment, plan.revision, clock.now, _bar, share=settings.warm_up_share
+            ),
         )
+        if sys.stderr.isatty():
+            print(file=sys.stderr)  # after the bar
         print(f"revision {plan.revision} is live")
     return 0
 
@@ -264,17 +270,15 @@ def _publish(arguments: argparse.Namespace, settings: Settings, *, dry: bool = F
     return plan
 
 
-def _bar(done: int, total: int) -> None:
+def _bar(progress: "Progress") -> None:
     """A warm-up's progress, where somebody is looking."""
     if not sys.stderr.isatty():
         return
-    filled = 30 * done // max(total, 1)
-    print(
-        f"\rwarming up [{'#' * filled:30}] {done:,} of {total:,} profiles",
-        end="\n" if done == total else "",
-        file=sys.stderr,
-        flush=True,
-    )
+    done, total = progress.done, progress.total
+    text = f"warming up [{'#' * (30 * done // max(total, 1)):30}] {done:,} of {total:,} profiles"
+    if done < total and progress.rate_per_second is not None and progress.seconds_left is not None:
+        text += f", {progress.rate_per_second:,.0f} a second, {progress.seconds_left:,.0f} s left"
+    print(f"\r{text:110}", end="", file=sys.stderr, flush=True)
 
 
 def run_export_segment(arguments: argparse.Namespace, settings: Settings) -> int:

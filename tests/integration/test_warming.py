@@ -14,7 +14,7 @@ from oracle import Oracle
 from serving import ManualClock, holds_for, new_environment
 from tinycdp.dsl.workspace import Source, check_workspace
 from tinycdp.model import DAY_MS, HOUR_MS, MINUTE_MS, Alias, AliasKind, Instant, Message
-from tinycdp.runtime import worker as worker_module
+from tinycdp.runtime import warming
 from tinycdp.runtime.catalogs import Catalogs
 from tinycdp.runtime.decisions import decide_one, prepare
 from tinycdp.runtime.definitions import apply_documents
@@ -49,7 +49,7 @@ def now() -> ManualClock:
 
 @pytest.fixture
 async def service(dsn: str, now: ManualClock, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Service]:
-    monkeypatch.setattr(worker_module, "WARM_BATCH", 5)  # so that few profiles are many batches
+    monkeypatch.setattr(warming, "BATCH", (5, 5))  # so that few profiles are many batches
     async with serving.services(dsn, 1, now) as [started]:
         yield started
 

@@ -7,11 +7,13 @@ Errors  none: what is no number, or needs more than 38 digits, is unknown (None)
 Source  dsl/SPEC.md "Numbers"; docs/decisions/0005-numbers-are-nanos.md
 """
 
-from decimal import Decimal
+from decimal import MAX_EMAX, MAX_PREC, MIN_EMIN, ROUND_HALF_UP, Context, Decimal
 from typing import Any
 
 SCALE = 10**9
 LIMIT = 10**38
+#: Moves a decimal point of any number without rounding it.
+_EXACT = Context(prec=MAX_PREC, Emax=MAX_EMAX, Emin=MIN_EMIN)
 
 
 def nanos(value: Any) -> int | None:
@@ -24,12 +26,7 @@ def nanos(value: Any) -> int | None:
             return None
         if value.adjusted() < -10:
             return 0
-        sign, digits, exponent = value.as_tuple()
-        magnitude = int("".join(map(str, digits)))
-        shift = int(exponent) + 9
-        scaled = magnitude * 10**shift if shift >= 0 else rounded(magnitude, int(10**-shift))
-        if sign:
-            scaled = -scaled
+        scaled = int(value.scaleb(9, _EXACT).to_integral_value(ROUND_HALF_UP))
     else:
         return None
     return scaled if -LIMIT < scaled < LIMIT else None

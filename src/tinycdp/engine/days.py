@@ -8,6 +8,7 @@ Errors  none
 Source  dsl/SPEC.md "Time" and "State"
 """
 
+from collections.abc import Collection
 from typing import ClassVar
 
 from tinycdp.dsl.calendar import Days
@@ -34,6 +35,10 @@ class DayMap:
             self.bits |= 1 << (day - self.base)
         else:
             self.base, self.bits = day, (self.bits << (self.base - day)) | 1
+
+    def extend(self, days: Collection[int]) -> None:
+        for day in days:
+            self.add_day(day)
 
     def absorb(self, other: "DayMap") -> None:
         if not self.bits:
@@ -84,6 +89,11 @@ class Extent:
             self.first = ts
         if self.last is None or ts > self.last:
             self.last = ts
+
+    def extend(self, instants: Collection[Instant]) -> None:
+        if instants:
+            self.add_instant(min(instants))
+            self.add_instant(max(instants))
 
     def absorb(self, other: "Extent") -> None:
         for ts in (other.first, other.last):

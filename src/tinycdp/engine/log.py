@@ -9,6 +9,9 @@ Source  dsl/SPEC.md "Windows" and "State"; docs/decisions/0006-entries-and-tiles
 """
 
 from bisect import bisect_left, bisect_right
+from collections.abc import Sequence
+from itertools import groupby
+from operator import itemgetter
 from typing import Any, ClassVar, Self
 
 from tinycdp.dsl.ir import HOPS_MS, Family
@@ -21,6 +24,8 @@ LONGEST_MS = 400 * DAY_MS
 
 #: (ts, message id, value)
 Entry = tuple[Instant, str, Any]
+#: What orders entries: the instant, then the message id. Where ids are kept, no two are equal.
+rank = itemgetter(0, 1)
 
 
 def _retention_ms(hop: int) -> int:
@@ -58,6 +63,9 @@ class Log:
     def _pop_oldest(self) -> Entry:
         return (self.ts.pop(0), "", None)
 
+    def _replace(self, entries: list[Entry]) -> None:
+        self.ts = [entry[0] for entry in entries]
+
     def _position(self, entry: Entry) -> int:
         return bisect_right(self.ts, entry[0])
 
@@ -73,6 +81,38 @@ class Log:
         self._insert(len(self.ts) if last else self._position(entry), entry)
         if len(self.ts) > (KEEP if self.tiles else 0):
             self._drop(self._pop_oldest())
+
+    def extend(self, entries: Sequence[Entry]) -> None:
+        """Add many events at once: what adding one by one would leave, for the cost of sorting them."""
+        ordered = sorted((*self.entries(), *entries), key=rank)
+        older = max(0, len(ordered) - (KEEP if self.tiles else 0))
+        self._replace(ordered[older:])
+        if older:
+            self._drop_all(ordered[:older])
+
+    def _drop_all(self, entries: list[Entry]) -> None:
+        """Fold entries, ascending. Wider tiles are joined from the narrower ones, whose unions they are."""
+        self.dropped = self._join(self.dropped, self._gather(entries))
+        narrower: dict[Instant, Any] = {}
+        for hop in sorted(self.tiles):
+            if narrower:
+                parts = list(narrower.items())
+            else:
+                same = groupby(entries, key=lambda entry: entry[0] // hop)
+                parts = [(start * hop, self._gather(list(group))) for start, group in same]
+            tiles, narrower = self.tiles[hop], {}
+            for at, part in parts:
+                start = at // hop * hop
+                narrower[start] = self._join(narrower[start] if start in narrower else self._empty(), part)
+            for start, part in narrower.items():
+                tiles[start] = self._join(tiles[start] if start in tiles else self._empty(), part)
+
+    def _gather(self, entries: list[Entry]) -> Any:
+        """The fold of many entries."""
+        summary = self._empty()
+        for entry in entries:
+            summary = self._fold(summary, entry)
+        return summary
 
     def _drop(self, entry: Entry) -> None:
         self.dropped = self._fold(self.dropped, entry)
@@ -156,6 +196,11 @@ class ValuedLog(Log):
 
     def _pop_oldest(self) -> Entry:
         return (self.ts.pop(0), self.ids.pop(0), self.values.pop(0))
+
+    def _replace(self, entries: list[Entry]) -> None:
+        self.ts = [entry[0] for entry in entries]
+        self.ids = [entry[1] for entry in entries]
+        self.values = [entry[2] for entry in entries]
 
     def _position(self, entry: Entry) -> int:
         low = bisect_left(self.ts, entry[0])

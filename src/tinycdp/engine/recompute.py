@@ -82,12 +82,25 @@ def advance(profile: Profile, catalog: Catalog, now: Instant) -> list[Transition
 
 
 def review_all(profile: Profile, catalog: Catalog, now: Instant) -> list[Transition]:
-    """Review every segment at `now`: after a merge, or for a revision that warms up."""
+    """Review every segment at `now`: after a merge, where anything may have changed."""
     transitions = _review(profile, catalog.segments, catalog, now, None)
-    maintained = {segment.fingerprint for segment in catalog.segments}
-    for fingerprint in profile.memberships.keys() - maintained:
-        del profile.memberships[fingerprint]
+    _forget_unmaintained(profile, catalog)
     return transitions
+
+
+def review_next(profile: Profile, catalog: Catalog, now: Instant) -> list[Transition]:
+    """Review the segments of the revision that warms up, for a profile that is complete and was advanced to `now`:
+    what is live was looked at whenever anything could change it."""
+    coming = [segment for segment in catalog.segments if segment.is_next]
+    transitions = _review(profile, coming, catalog, now, profile.recompute_at)
+    _forget_unmaintained(profile, catalog)
+    return transitions
+
+
+def _forget_unmaintained(profile: Profile, catalog: Catalog) -> None:
+    """Memberships by a meaning that no revision has any more."""
+    for fingerprint in profile.memberships.keys() - {segment.fingerprint for segment in catalog.segments}:
+        del profile.memberships[fingerprint]
 
 
 def _review(

@@ -12,7 +12,7 @@ Source  dsl/SPEC.md "Windows" and "State"; docs/decisions/0006-entries-and-tiles
 
 from bisect import bisect_left, bisect_right
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from hashlib import blake2b
 from heapq import heapify, heappop, heapreplace
@@ -86,6 +86,15 @@ class Uniques:
 
     def add(self, ts: Instant, message_id: str, value: Key) -> None:
         self._see(ts, _hash(value))
+
+    def extend(self, entries: Sequence[Entry]) -> None:
+        """Add many events at once: each value is looked at once, however often it came."""
+        latest: dict[Key, Instant] = {}
+        for ts, _, value in entries:
+            if latest.get(value, ts) <= ts:
+                latest[value] = ts
+        for value, ts in latest.items():
+            self._see(ts, _hash(value))
 
     def absorb(self, other: "Uniques") -> None:
         for ts, hash in zip(other.ts, other.hashes, strict=True):
@@ -163,6 +172,10 @@ class Tallies(ValuedLog):
     def add(self, ts: Instant, message_id: str, value: Any) -> None:
         self._trail = None
         super().add(ts, message_id, value)
+
+    def extend(self, entries: Sequence[Entry]) -> None:
+        self._trail = None
+        super().extend(entries)
 
     def serve(self, hops: tuple[int, ...]) -> bool:
         self._trail = None

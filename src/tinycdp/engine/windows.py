@@ -14,7 +14,7 @@ Source  dsl/SPEC.md "Windows" and "State"; docs/decisions/0006-entries-and-tiles
 """
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from decimal import Decimal
 from itertools import accumulate
 from operator import sub
@@ -22,7 +22,7 @@ from typing import Any, ClassVar
 
 from tinycdp.dsl.ir import Family
 from tinycdp.engine.days import DayMap, Extent
-from tinycdp.engine.log import Entry, Log, ValuedLog
+from tinycdp.engine.log import Entry, Log, ValuedLog, rank
 from tinycdp.engine.tallies import Key, Percentiles, Tallies, Tally, Tops, Uniques
 from tinycdp.model import NEVER, Instant
 
@@ -42,6 +42,9 @@ class Counts(Log):
 
     def _fold(self, summary: int, entry: Entry) -> int:
         return summary + 1
+
+    def _gather(self, entries: list[Entry]) -> int:
+        return len(entries)
 
     def _join(self, left: int, right: int) -> int:
         return left + right
@@ -89,6 +92,9 @@ class Numbers(ValuedLog):
     def _fold(self, summary: Summary, entry: Entry) -> Summary:
         value = entry[2]
         return self._join(summary, (1, value, value, value))
+
+    def _gather(self, entries: list[Entry]) -> Summary:
+        return _summary([value for _, _, value in entries])
 
     def _join(self, left: Summary, right: Summary) -> Summary:
         if not left[0]:
@@ -143,8 +149,7 @@ class Numbers(ValuedLog):
         yield at, NOTHING
 
     def _summarise(self, first: int, end: int) -> Summary:
-        values = self.values[first:end]
-        return (len(values), sum(values), min(values), max(values)) if values else NOTHING
+        return _summary(self.values[first:end])
 
     def spread(self, start_ms: int, end_ms: int, hop: int, now: Instant) -> tuple[Summary, Instant]:
         """n, sum, min and max between two edges, where extremes need membership rather than a difference.
@@ -158,6 +163,10 @@ class Numbers(ValuedLog):
             if oldest <= start < newest:
                 summary = self._join(summary, tile)
         return summary, min((at for at in moves if at > now), default=NEVER)
+
+
+def _summary(values: list[int]) -> Summary:
+    return (len(values), sum(values), min(values), max(values)) if values else NOTHING
 
 
 class Firsts(ValuedLog):
@@ -175,7 +184,7 @@ class Firsts(ValuedLog):
     def _join(self, left: Entry | None, right: Entry | None) -> Entry | None:
         if left is None or right is None:
             return left or right
-        return min(left, right, key=_moment)
+        return min(left, right, key=rank)
 
     def first(self, window_ms: int | None, hop: int, now: Instant) -> tuple[Entry | None, Instant]:
         """The oldest entry of the trailing window, None where it is empty."""
@@ -191,11 +200,6 @@ class Firsts(ValuedLog):
         return None, self._arrives(end)
 
 
-def _moment(entry: Entry) -> tuple[Instant, str]:
-    """What orders entries: the instant, then the message id."""
-    return entry[0], entry[1]
-
-
 class Latest:
     """The newest value and its instant: serves last. Whatever the window, only the newest can be its last."""
 
@@ -207,8 +211,12 @@ class Latest:
 
     def add(self, ts: Instant, message_id: str, value: Any) -> None:
         entry = (ts, message_id, value)
-        if self.entry is None or _moment(self.entry) < _moment(entry):
+        if self.entry is None or rank(self.entry) < rank(entry):
             self.entry = entry
+
+    def extend(self, entries: Sequence[Entry]) -> None:
+        if entries:
+            self.add(*max(entries, key=rank))
 
     def absorb(self, other: "Latest") -> None:
         if other.entry is not None:

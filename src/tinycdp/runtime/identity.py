@@ -247,7 +247,7 @@ async def _merge(people: People, one: int, other: int, message_id: str) -> None:
     people.merged[absorbed.id] = survivor.id
     people.review.add(survivor.id)
     if rebuild:
-        await profiles.rebuild(connection, environment_id, people.catalog, [survivor], rebuild)
+        (await profiles.recall(connection, people.catalog, [survivor], rebuild))()
 
 
 async def _move(people: People, alias: AliasRow, owner: AliasRow) -> None:
@@ -263,5 +263,5 @@ async def _move(people: People, alias: AliasRow, owner: AliasRow) -> None:
         if row.id in moved:
             row.profile_id = owner.profile_id
     both = [people.profiles[source], people.profiles[owner.profile_id]]
-    await profiles.rebuild(connection, environment_id, people.catalog, both)
+    await profiles.rebuild(connection, people.catalog, both)
     people.review.update(profile.id for profile in both)

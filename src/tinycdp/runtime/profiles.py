@@ -1,17 +1,21 @@
 """Profiles between their rows and the engine.
 
-Shape   from_row, save: a row in, a row out · rebuild: the state as raw events tell it
-Laws    rebuild(p) leaves what taking all of p's messages in any order would
+Shape   from_row, save: a row in, a row out · rebuild, recall: the state as raw events tell it, all of it or some
+Laws    both leave what taking all of a profile's messages, in any order, would
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from decimal import Decimal
+from functools import lru_cache
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TypedDict
+
+import msgspec
 
 from tinycdp.engine import recompute
 from tinycdp.engine.catalog import Catalog
+from tinycdp.engine.history import Past, Recall, needs
 from tinycdp.engine.profile import Profile
-from tinycdp.engine.windows import State, empty
 from tinycdp.model import Instant, Message
 from tinycdp.store import messages as store
 from tinycdp.store.pool import Connection
@@ -49,8 +53,12 @@ async def save(
     *,
     new: Iterable[Profile] = (),
     merged: Mapping[int, int] = MappingProxyType({}),
+    encoded: Mapping[int, bytes] = MappingProxyType({}),
 ) -> int:
-    """Write profiles, memberships and transitions; the version they now have. `merged` maps absorbed → survivor."""
+    """Write profiles, memberships and transitions; the version they now have.
+
+    merged   absorbed profile → survivor
+    encoded  states that were encoded ahead, before the rows were locked"""
     changed, new = list(changed), list(new)
     version = await store.save_profiles(
         connection,
@@ -61,7 +69,7 @@ async def save(
                 p.first_seen,
                 p.last_seen,
                 p.properties if p.properties_changed else None,
-                p.encode(),
+                encoded[p.id] if p.id in encoded else p.encode(),
                 p.recompute_at,
                 merged.get(p.id),
             )
@@ -90,65 +98,67 @@ async def save(
     return version
 
 
-async def rebuild(
-    connection: Connection,
-    environment_id: int,
-    catalog: Catalog,
-    rebuilt: Sequence[Profile],
-    keys: Collection[str] | None = None,
-) -> int:
-    """Make the state of these aggregates, or everything (keys None), what the stored messages tell. Gives how many."""
-    names: list[str] | None = None
+async def rebuild(connection: Connection, catalog: Catalog, rebuilt: Sequence[Profile]) -> None:
+    """Make everything messages told of these profiles what the stored ones tell."""
     by_id = {profile.id: profile for profile in rebuilt}
-    kept = [catalog.kept[key] for key in keys] if keys is not None else None
-    if kept is not None and all(k.spec.event is not None for k in kept):
-        names = sorted({k.spec.event for k in kept if k.spec.event is not None})
     for profile in rebuilt:
-        if keys is None:
-            profile.reset(catalog.head)
-        else:
-            for key in keys:
-                profile.forget(key)
-                profile.states[key] = empty_state(catalog, key)
-    rows = await store.events_of_profiles(connection, environment_id, list(by_id), names)
-    for row in rows:
-        profile, message = by_id[row["profile_id"]], message_from_row(row)
-        if kept is None:
-            recompute.take(profile, message, catalog, complete=True)
-        elif message.name:
-            for k in kept:
-                if k.spec.event is None or k.spec.event == message.name:
-                    k.take(profile, message, catalog.calendar, complete=True)
-    return len(rows)
+        profile.reset(catalog.head)
+    for row in await store.events_of_profiles(connection, catalog.environment_id, list(by_id)):
+        recompute.take(by_id[row["profile_id"]], message_from_row(row), catalog, complete=True)
 
 
-async def complete(connection: Connection, catalog: Catalog, batch: Sequence[Profile]) -> None:
-    """Give the profiles every aggregate state of the catalog, from raw events where what is kept cannot serve it."""
-    lacking: dict[tuple[str, ...], list[Profile]] = {}
-    for profile in batch:
-        keys = []
-        for key, kept in catalog.kept.items():
-            state = profile.state(key)
-            if (state is None and kept.warming and profile.warmed < catalog.head) or (
-                state is not None and not state.serve(kept.hops)
-            ):
-                keys.append(key)
-        for key in profile.keys() - catalog.kept.keys():
-            profile.forget(key)
-        if keys:
-            lacking.setdefault(tuple(keys), []).append(profile)
-    for missing, wanting in lacking.items():
-        await rebuild(connection, catalog.environment_id, catalog, wanting, missing)
-    for profile in batch:
-        profile.warmed = catalog.head
+async def recall(
+    connection: Connection, catalog: Catalog, wanting: Sequence[Profile], keys: Collection[str]
+) -> Callable[[], int]:
+    """Read what the stored events tell of these aggregates. The function returned gives it to the profiles, and how
+    many events that were: it takes most of the time and may run anywhere."""
+    asked = needs(catalog.kept[key] for key in keys)
+    rows = await store.history_of_profiles(
+        connection,
+        catalog.environment_id,
+        [profile.id for profile in wanting],
+        sorted(asked.names) if asked.names is not None else None,
+        with_ids=asked.ids,
+        with_properties=bool(asked.properties),
+    )
+
+    def give() -> int:
+        decode = _properties_decoder(asked.properties)
+        pasts: dict[int, list[Past]] = {}
+        for id, name, instants, ids, properties in rows:
+            past = Past(name, instants, ids, decode(properties) if properties is not None else None)
+            pasts.setdefault(id, []).append(past)
+        for key in keys:
+            one = Recall(catalog.kept[key], catalog.calendar)
+            for profile in wanting:
+                one.recall(profile, pasts.get(profile.id, ()))
+        return sum(len(past.instants) for found in pasts.values() for past in found)
+
+    return give
 
 
-def empty_state(catalog: Catalog, key: str) -> State:
-    """The state of an aggregate before its first event, with the tiles the catalog asks for."""
-    kept = catalog.kept[key]
-    state = empty(kept.spec.family)
-    state.serve(kept.hops)
-    return state
+@lru_cache(maxsize=64)
+def _properties_decoder(names: frozenset[str]) -> Callable[[str], list[dict[str, Any]]]:
+    """Reads a list of objects and skips all but these names: most of what events carry is of no interest here."""
+    wanted = TypedDict("wanted", dict.fromkeys(names, Any), total=False)  # type: ignore[misc]
+    decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(list[wanted], float_hook=Decimal)
+    return decoder.decode
+
+
+def lacking(profile: Profile, catalog: Catalog, keys: Iterable[str]) -> tuple[str, ...]:
+    """Those of these aggregates of which the profile's state is not what the catalog asks for: raw events can tell."""
+    found = []
+    for key in keys:
+        kept, state = catalog.kept[key], profile.state(key)
+        if not state.serve(kept.hops) if state is not None else kept.warming and profile.warmed < catalog.head:
+            found.append(key)
+    return tuple(found)
+
+
+def unready(catalog: Catalog) -> list[str]:
+    """The aggregates that some profile's state may lack; the others serve already, and stay encoded."""
+    complete = catalog.complete
+    return [key for key, kept in catalog.kept.items() if any((key, hop) not in complete for hop in (0, *kept.hops))]
 
 
 def message_from_row(row: store.Row) -> Message:

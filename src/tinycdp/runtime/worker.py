@@ -2,7 +2,7 @@
 
 Shape   run(settings) until it is told to stop; four loops, each in small transactions of its own, so that live work
         is never held up: wake_due, warm_up, settle_schedules, keep_house
-Laws    any number of workers may run: due profiles are claimed with SKIP LOCKED, a backfill under an advisory lock.
+Laws    any number of workers may run: due profiles are claimed with SKIP LOCKED, a warm-up under an advisory lock.
         A decision never waits for a worker: reads re-check the clock themselves
 Units   pauses in seconds; batches in profiles
 Errors  none leave it: a loop that fails logs, waits and goes on
@@ -19,10 +19,11 @@ from tinycdp.engine.catalog import Catalog
 from tinycdp.engine.profile import Profile
 from tinycdp.errors import Unavailable
 from tinycdp.model import DAY_MS, HOUR_MS, Instant
-from tinycdp.runtime import clock, definitions, profiles, schedules
+from tinycdp.runtime import clock, profiles, schedules
 from tinycdp.runtime.catalogs import Catalogs
 from tinycdp.runtime.clock import Clock
 from tinycdp.runtime.news import announce_profiles
+from tinycdp.runtime.warming import WarmUp
 from tinycdp.settings import Settings
 from tinycdp.store import definitions as definition_store
 from tinycdp.store import exposures, reads
@@ -33,7 +34,6 @@ from tinycdp.store.pool import RETRY, Connection, Pool, acquired, open_pool, tra
 log = logging.getLogger(__name__)
 
 DUE_BATCH = 200
-WARM_BATCH = 200
 PRUNE_BATCH = 10_000
 #: The longest wait between two looks at the clock: how late a membership's notification may be.
 TICK_SECONDS = 0.2
@@ -51,14 +51,17 @@ async def run(settings: Settings, now: Clock = clock.now) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     async with await open_pool(settings.database_url, 4) as pool:
-        await Worker(pool, Catalogs(), now, exposure_days=settings.exposure_days).run(stop)
+        await Worker(pool, Catalogs(), now, settings.warm_up_share, settings.exposure_days).run(stop)
 
 
 class Worker:
-    def __init__(self, pool: Pool, catalogs: Catalogs, now: Clock, *, exposure_days: int = 400) -> None:
+    def __init__(
+        self, pool: Pool, catalogs: Catalogs, now: Clock, warm_up_share: int = 100, exposure_days: int = 400
+    ) -> None:
         self._pool = pool
         self._catalogs = catalogs
         self._now = now
+        self._warm_up = WarmUp(pool, catalogs, now, warm_up_share)
         self._keep_exposures_ms = exposure_days * DAY_MS
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -151,49 +154,7 @@ class Worker:
 
     async def warm_up(self) -> int:
         """One batch of every revision that is warming up; makes it live when all profiles are done."""
-        return await self._everywhere(self._warm_up)
-
-    async def _warm_up(self, environment_id: int) -> int:
-        async with transaction(self._pool) as connection:
-            catalog = await self._begin(connection, environment_id)
-            if catalog.head == catalog.revision:
-                return 0
-            finished = await self._warm_batch(connection, catalog)
-        if finished:
-            await self._go_live(environment_id, catalog.head)
-        return 1
-
-    async def _warm_batch(self, connection: Connection, catalog: Catalog) -> bool:
-        """Complete the next profiles' state and memberships. True where none were left."""
-        environment_id = catalog.environment_id
-        backfill = await definition_store.find_backfill(connection, environment_id, catalog.head)
-        assert backfill is not None
-        rows = await store.claim_profiles_to_warm(
-            connection, environment_id, backfill["at_profile_id"], backfill["last_profile_id"], WARM_BATCH
-        )
-        if not rows:
-            return True
-        now = self._now()
-        batch = [profiles.from_row(row) for row in rows]
-        transitions: list[recompute.Transition] = []
-        for profile in batch:
-            transitions += recompute.advance(profile, catalog, now)
-        await profiles.complete(connection, catalog, batch)
-        for profile in batch:
-            transitions += recompute.review_all(profile, catalog, now)
-        await self._save(connection, environment_id, now, batch, transitions)
-        await definition_store.advance_backfill(connection, environment_id, catalog.head, batch[-1].id, len(batch))
-        return False
-
-    async def _go_live(self, environment_id: int, head: int) -> None:
-        async with transaction(self._pool) as connection:
-            await definition_store.begin_publish(connection, environment_id)
-            environment = await definition_store.find_environment(connection, environment_id)
-            if environment["head_revision"] != head or environment["live_revision"] == head:
-                return  # another publish came in between: its own warm-up goes on
-            catalog = await self._catalogs.at(connection, environment_id, environment["live_revision"], head)
-            await definitions.finish_warming(connection, catalog, self._now())
-            log.info("revision %d of environment %d is live", head, environment_id)
+        return await self._everywhere(self._warm_up.step)
 
     # Steps of flags' schedules are due
 

@@ -30,10 +30,15 @@ from tinycdp.store.pool import Connection, Pool, acquired
 Kind = Literal["trait", "segment", "flag"]
 
 _NAMES_MS = 10_000
+#: A warm-up nobody advanced for so long has no rate: no worker runs, or it waits for another environment.
+_STALLED_MS = 10_000
 
 
 class Progress(msgspec.Struct, frozen=True, rename="camel"):
-    """How far a warm-up is, in profiles. rate_per_second and seconds_left are null until the first are done."""
+    """How far a warm-up is, in profiles.
+
+    rate_per_second  of the last seconds, of the whole where it is finished; with seconds_left, null until the first are
+                     done and while nobody goes on with it"""
 
     done: int
     total: int
@@ -176,12 +181,12 @@ async def read_workspace(
 
 def progress_of(backfill: Mapping[str, Any], now: Instant) -> Progress:
     """What a row of backfills says at an instant."""
-    done, total = backfill["done"], backfill["total"]
-    until = backfill["finished_at"] if backfill["finished_at"] is not None else now
-    seconds = (until - backfill["started_at"]) / 1000
-    if not done or seconds <= 0:
+    done, total, rate = backfill["done"], backfill["total"], backfill["rate"]
+    if backfill["finished_at"] is not None:
+        seconds = (backfill["finished_at"] - backfill["started_at"]) / 1000
+        return Progress(total, total, round(done / seconds, 1) if seconds > 0 else None, 0.0)
+    if not rate or now - backfill["advanced_at"] > _STALLED_MS:
         return Progress(done, total, None, None)
-    rate = done / seconds
     return Progress(done, total, round(rate, 1), round(max(total - done, 0) / rate, 1))
 
 

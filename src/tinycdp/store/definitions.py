@@ -82,8 +82,11 @@ async def list_backfills(connection: Connection, environment_id: int, n: int) ->
     return await connection.fetch(_SQL["list_backfills"], environment_id, n)
 
 
-async def advance_backfill(connection: Connection, environment_id: int, revision: int, at: int, n: int) -> None:
-    await connection.execute(_SQL["advance_backfill"], environment_id, revision, at, n)
+async def advance_backfill(
+    connection: Connection, environment_id: int, revision: int, *, at: int, n: int, events: int, rate: float, now: int
+) -> None:
+    """n more profiles are done, up to the id `at`, for which so many events were read; rate in profiles a second."""
+    await connection.execute(_SQL["advance_backfill"], environment_id, revision, at, n, events, rate, now)
 
 
 async def finish_backfill(connection: Connection, environment_id: int, revision: int, now: int) -> None:

@@ -86,10 +86,24 @@ async def next_due_at(connection: Connection, environment_id: int) -> int | None
     return await connection.fetchval(_SQL["next_due_at"], environment_id)
 
 
-async def claim_profiles_to_warm(
+async def try_warm_up(connection: Connection, environment_id: int) -> bool:
+    """Whether this connection may warm up the environment, until it goes back to its pool."""
+    return await connection.fetchval(_SQL["try_warm_up"], environment_id)
+
+
+async def profiles_to_warm(
     connection: Connection, environment_id: int, after_id: int, last_id: int, n: int
 ) -> list[Row]:
-    return await connection.fetch(_SQL["claim_profiles_to_warm"], environment_id, after_id, last_id, n)
+    return await connection.fetch(_SQL["profiles_to_warm"], environment_id, after_id, last_id, n)
+
+
+async def claim_unchanged_profiles(
+    connection: Connection, environment_id: int, rows: Sequence[tuple[int, int]]
+) -> set[int]:
+    """`rows` are (id, version); gives the ids that were locked."""
+    ids, versions = map(list, zip(*rows, strict=True))
+    claimed = await connection.fetch(_SQL["claim_unchanged_profiles"], environment_id, ids, versions)
+    return {row["id"] for row in claimed}
 
 
 async def save_profiles(connection: Connection, environment_id: int, rows: Sequence[tuple[Any, ...]]) -> int:
@@ -134,10 +148,21 @@ async def append_events(connection: Connection, rows: Sequence[tuple[Any, ...]])
         await connection.copy_records_to_table("events", records=rows, columns=_EVENT_COLUMNS)
 
 
-async def events_of_profiles(
-    connection: Connection, environment_id: int, ids: Sequence[int], names: Sequence[str] | None = None
-) -> list[Row]:
-    return await connection.fetch(_SQL["events_of_profiles"], environment_id, ids, names)
+async def events_of_profiles(connection: Connection, environment_id: int, ids: Sequence[int]) -> list[Row]:
+    return await connection.fetch(_SQL["events_of_profiles"], environment_id, ids)
+
+
+async def history_of_profiles(
+    connection: Connection,
+    environment_id: int,
+    ids: Sequence[int],
+    names: Sequence[str] | None,
+    *,
+    with_ids: bool,
+    with_properties: bool,
+) -> list[Any]:
+    """Rows of (profile id, name, instants, message ids or None, properties as the text of a JSON list or None)."""
+    return await connection.fetch(_SQL["history_of_profiles"], environment_id, ids, names, with_ids, with_properties)
 
 
 async def enter_segments(connection: Connection, environment_id: int, rows: Sequence[tuple[int, int, int]]) -> None:

@@ -66,17 +66,21 @@ RETURNING total;
 
 -- name: find_backfill
 -- args: environment_id, revision
-SELECT revision, last_profile_id, at_profile_id, total, done, started_at, finished_at FROM backfills
+SELECT revision, last_profile_id, at_profile_id, total, done, events, rate, started_at, advanced_at, finished_at
+FROM backfills
 WHERE environment_id = $1 AND revision = $2;
 
 -- name: list_backfills
 -- args: environment_id, n
-SELECT revision, last_profile_id, at_profile_id, total, done, started_at, finished_at FROM backfills
+SELECT revision, last_profile_id, at_profile_id, total, done, events, rate, started_at, advanced_at, finished_at
+FROM backfills
 WHERE environment_id = $1 ORDER BY revision DESC LIMIT $2;
 
 -- name: advance_backfill
--- args: environment_id, revision, at_profile_id, n
-UPDATE backfills SET at_profile_id = $3, done = done + $4 WHERE environment_id = $1 AND revision = $2;
+-- args: environment_id, revision, at_profile_id, n, events, rate, now
+UPDATE backfills
+SET at_profile_id = $3, done = done + $4, events = events + $5, rate = $6, advanced_at = $7
+WHERE environment_id = $1 AND revision = $2;
 
 -- name: finish_backfill
 -- args: environment_id, revision, now

@@ -102,17 +102,32 @@ UPDATE profiles SET recompute_at = $3 WHERE environment_id = $1 AND id = $2;
 -- index: profiles_due
 SELECT min(recompute_at) FROM profiles WHERE environment_id = $1 AND recompute_at IS NOT NULL;
 
--- name: claim_profiles_to_warm
--- The next profiles of a backfill, in order of id.
+-- name: try_warm_up
+-- One process at a time warms up an environment; the others have nothing to do meanwhile.
+-- args: environment_id integer
+-- locks: advisory (75, environment), exclusive, held by the connection
+SELECT pg_try_advisory_lock(75, $1);
+
+-- name: profiles_to_warm
+-- The next profiles of a backfill, in order of id. Without locks: they are claimed when there is something to write.
 -- args: environment_id integer, after_id bigint, last_id bigint, n integer
 -- index: profiles_pkey
--- locks: these rows, FOR NO KEY UPDATE
 SELECT id, bucketing_key, created_at, first_seen_at, last_seen_at, properties, state, version, recompute_at, merged_into
 FROM profiles
 WHERE environment_id = $1 AND id > $2 AND id <= $3 AND merged_into IS NULL
 ORDER BY id
-LIMIT $4
-FOR NO KEY UPDATE;
+LIMIT $4;
+
+-- name: claim_unchanged_profiles
+-- Those of which nothing changed since they were read, and that nobody is about to change: whoever holds one has news.
+-- args: environment_id integer, ids bigint[], versions bigint[]
+-- index: profiles_pkey
+-- locks: these rows, FOR NO KEY UPDATE SKIP LOCKED: it never waits, so it cannot be part of a deadlock
+SELECT p.id
+FROM unnest($2::bigint[], $3::bigint[]) AS seen (id, version)
+JOIN profiles p ON p.environment_id = $1 AND p.id = seen.id
+WHERE p.version = seen.version
+FOR NO KEY UPDATE OF p SKIP LOCKED;
 
 -- name: save_profiles
 -- One version for the whole group, taken here: after the locks, so that a profile's version only grows.
@@ -144,14 +159,28 @@ FROM unnest($3::bigint[], $4::text[], $5::timestamptz[], $6::timestamptz[], $7::
 SELECT nextval('versions');
 
 -- name: events_of_profiles
--- The raw history of some profiles, for a rebuild. In no order: state does not depend on any.
--- args: environment_id integer, profile_ids bigint[], names text[] (NULL for every message)
+-- Every message of some profiles, for a rebuild. In no order: state does not depend on any.
+-- args: environment_id integer, profile_ids bigint[]
 -- index: aliases_of_profile, events_of_alias
 SELECT a.profile_id, e.kind, e.name, e.message_id, e.occurred_at, e.received_at, e.target, e.properties,
        coalesce(e.context ->> 'active' = 'false', false) AS inactive
 FROM aliases a
 JOIN events e ON e.environment_id = a.environment_id AND e.alias_id = a.id
-WHERE a.environment_id = $1 AND a.profile_id = ANY ($2) AND ($3::text[] IS NULL OR e.name = ANY ($3));
+WHERE a.environment_id = $1 AND a.profile_id = ANY ($2);
+
+-- name: history_of_profiles
+-- The events of some profiles, one row for each name of each, as columns: a row for each event would cost several times
+-- as much. Properties come as one JSON array, so that the reader can skip what it does not need.
+-- args: environment_id integer, profile_ids bigint[], names text[] (NULL for every event), with_ids boolean,
+--       with_properties boolean
+-- index: aliases_of_profile, events_of_alias
+SELECT a.profile_id, e.name, array_agg((date_part('epoch', e.occurred_at) * 1000)::bigint) AS instants,
+       array_agg(e.message_id) FILTER (WHERE $4) AS ids,
+       '[' || string_agg(e.properties::text, ',') FILTER (WHERE $5) || ']' AS properties
+FROM aliases a
+JOIN events e ON e.environment_id = a.environment_id AND e.alias_id = a.id
+WHERE a.environment_id = $1 AND a.profile_id = ANY ($2) AND e.name <> '' AND ($3::text[] IS NULL OR e.name = ANY ($3))
+GROUP BY a.profile_id, e.name;
 
 -- name: enter_segments
 -- args: environment_id integer, fingerprints bigint[], profile_ids bigint[], ats timestamptz[]
