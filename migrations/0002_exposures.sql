@@ -1,23 +1,23 @@
 -- Who was given which variant of a flag. Takes no time: both tables are new, and older code does not know them.
 
--- One row per unit, variant and day (UTC, of first_at) under one version of the flag and one stage of its schedule, counted
--- from 0. These two are in the key because a flag that changes at noon begins a new sample: whoever was asked in the
--- morning must be counted again, else only those who were moved would be.
--- unit is what rollouts and splits hash; profile_id is null for someone nothing was ever received of.
--- rule is the first that answered with this variant that day, '' for none.
+-- One row per unit, variant and day (UTC, of first_at), by one rule, under one version of the flag and one stage of its
+-- schedule, counted from 0. The last three are in the key for the sample-ratio check: somebody who got a variant by default
+-- in the morning, or under yesterday's weights, must be counted again when a split gives it, or only those would be counted
+-- to whom it gives another one.
+-- unit is what rollouts and splits hash; profile_id is null for someone nothing was ever received of. rule is '' for none.
 CREATE TABLE exposures (
     environment_id integer NOT NULL,
     definition_id  integer NOT NULL,
     day            date NOT NULL,
     version        integer NOT NULL,
     stage          smallint NOT NULL,
+    rule           text NOT NULL,
     variant        text NOT NULL,
     unit           text NOT NULL,
     profile_id     bigint,
-    rule           text NOT NULL,
     revision       integer NOT NULL,
     first_at       timestamptz NOT NULL,
-    PRIMARY KEY (environment_id, definition_id, day, version, stage, variant, unit)
+    PRIMARY KEY (environment_id, definition_id, day, version, stage, rule, variant, unit)
 );
 CREATE INDEX exposures_of_unit ON exposures (environment_id, unit, definition_id, day);
 

@@ -153,10 +153,10 @@ CREATE TABLE public.exposures (
     day date NOT NULL,
     version integer NOT NULL,
     stage smallint NOT NULL,
+    rule text NOT NULL,
     variant text NOT NULL,
     unit text NOT NULL,
     profile_id bigint,
-    rule text NOT NULL,
     revision integer NOT NULL,
     first_at timestamp with time zone NOT NULL
 );
@@ -396,7 +396,7 @@ ALTER TABLE ONLY public.environments
     ADD CONSTRAINT environments_project_id_key_key UNIQUE (project_id, key);
 
 ALTER TABLE ONLY public.exposures
-    ADD CONSTRAINT exposures_pkey PRIMARY KEY (environment_id, definition_id, day, version, stage, variant, unit);
+    ADD CONSTRAINT exposures_pkey PRIMARY KEY (environment_id, definition_id, day, version, stage, rule, variant, unit);
 
 ALTER TABLE ONLY public.flag_holds
     ADD CONSTRAINT flag_holds_pkey PRIMARY KEY (environment_id, definition_id, unit, session);

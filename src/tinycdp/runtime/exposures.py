@@ -2,8 +2,8 @@
 
 Shape   record(…) after each decision, on the request's path and without I/O; a task writes once a second what is new.
         flush() writes it now, stop() at the end
-Units   a unit counts once per flag, variant and day (UTC) under each version of the flag and stage of its schedule.
-        At most WAITING rows wait to be written, and at most REMEMBERED are known to be written
+Units   a unit counts once per flag, variant, rule and day (UTC) under each version of the flag and stage of its
+        schedule. At most WAITING rows wait to be written, and at most REMEMBERED are known to be written
 Laws    a decision never waits for its exposure, and never fails by it. What finds no room is counted and dropped, and
         the person's next decision tries again. With Postgres away rows wait; a crash loses the last second.
         Whatever memory forgets, Postgres knows: a row that exists already stays as it is
@@ -36,7 +36,7 @@ _PAUSE_SECONDS = 1.0
 _DRAIN_SECONDS = 5.0
 #: No identifier of a profile is longer, and a key of Postgres's index holds some 2,700 bytes.
 _LONGEST_UNIT = 256
-_LONGEST_NAME = 400
+_LONGEST_NAME = 200
 
 
 class Exposures:

@@ -14,8 +14,8 @@ _SQL = load("exposures")
 
 #: (environment id, definition id, version, stage, variant, unit or None, profile id or None, rule, revision, first at)
 Exposed = tuple[int, int, int, int, str, str | None, int | None, str, int, int]
-#: (day, definition id, version, stage, variant, unit) of the last row of a page
-Place = tuple[date, int, int, int, str, str]
+#: (day, definition id, version, stage, rule, variant, unit) of the last row of a page
+Place = tuple[date, int, int, int, str, str, str]
 Days = tuple[date, date]
 
 
@@ -35,10 +35,16 @@ async def count_exposed(
 
 
 async def sample_of_rule(
-    connection: Connection, environment_id: int, definition_id: int, rule: str, since: tuple[int, int], days: Days
+    connection: Connection,
+    environment_id: int,
+    definition_id: int,
+    rule: str,
+    since: tuple[int, int],
+    variants: Sequence[str],
+    days: Days,
 ) -> list[Row]:
     """`since` is (version, stage)."""
-    return await connection.fetch(_SQL["sample_of_rule"], environment_id, definition_id, rule, *since, *days)
+    return await connection.fetch(_SQL["sample_of_rule"], environment_id, definition_id, rule, *since, variants, *days)
 
 
 async def exposures_of_flag(

@@ -26,23 +26,18 @@ WITH given AS (
                            first_at)
     SELECT environment_id, definition_id, day, version, stage, variant, unit, profile_id, rule, revision, first_at
     FROM given WHERE unit IS NOT NULL
-    ORDER BY environment_id, definition_id, day, version, stage, variant, unit, first_at
+    ORDER BY environment_id, definition_id, day, version, stage, rule, variant, unit, first_at
     ON CONFLICT DO NOTHING
     RETURNING 1
 )
 SELECT count(*) FROM kept;
 
 -- name: count_exposures
--- Distinct units per day, variant and rule. A unit counts once a day and variant, under the rule that came first, also
--- where the flag changed that day.
+-- Distinct units per day, variant and rule.
 -- args: environment_id, definition_id, from date, to date (inclusive)
 -- index: exposures_pkey
-SELECT day, variant, rule, count(*) AS units
-FROM (
-    SELECT DISTINCT ON (day, variant, unit) day, variant, rule
-    FROM exposures WHERE environment_id = $1 AND definition_id = $2 AND day BETWEEN $3 AND $4
-    ORDER BY day, variant, unit, first_at
-) AS first
+SELECT day, variant, rule, count(DISTINCT unit) AS units
+FROM exposures WHERE environment_id = $1 AND definition_id = $2 AND day BETWEEN $3 AND $4
 GROUP BY day, variant, rule
 ORDER BY day, variant, rule;
 
@@ -61,47 +56,56 @@ SELECT variant, count(*) AS units, count(*) FILTER (WHERE crossed) AS crossed,
 FROM seen GROUP BY variant ORDER BY variant;
 
 -- name: sample_of_rule
--- The units whose first exposure under a version or a later one came by a rule, per variant; and how many of them were given
--- another variant as well. First exposures, because a unit that a rule inherits from another one arrives with a variant
--- that no split gave it.
--- args: environment_id, definition_id, rule text, since_version integer, since_stage smallint, from date, to date
--- index: exposures_pkey
-WITH seen AS (
-    SELECT (array_agg(variant ORDER BY first_at, version, stage, variant))[1] AS variant,
-           (array_agg(rule ORDER BY first_at, version, stage, variant))[1] AS rule,
-           min(variant) <> max(variant) AS crossed
+-- The units that a rule gave something under a version or a later one, per variant that it gave them first; and how many
+-- were given another of its variants afterwards, whichever way.
+-- args: environment_id, definition_id, rule text, since_version integer, since_stage smallint, variants text[], from date,
+--       to date (inclusive)
+-- index: exposures_pkey, exposures_of_unit
+WITH entered AS (
+    SELECT DISTINCT ON (unit) unit, variant, first_at
     FROM exposures
-    WHERE environment_id = $1 AND definition_id = $2 AND (version, stage) >= ($4, $5) AND day BETWEEN $6 AND $7
-    GROUP BY unit
+    WHERE environment_id = $1 AND definition_id = $2 AND rule = $3 AND (version, stage) >= ($4, $5) AND day BETWEEN $7 AND $8
+    ORDER BY unit, first_at, variant
+), crossed AS (
+    SELECT DISTINCT e.unit
+    FROM entered e
+    JOIN exposures x ON x.environment_id = $1 AND x.definition_id = $2 AND x.unit = e.unit AND x.day BETWEEN $7 AND $8
+        AND x.first_at > e.first_at AND x.variant <> e.variant AND x.variant = ANY ($6::text[])
 )
-SELECT variant, count(*) AS units, count(*) FILTER (WHERE crossed) AS crossed
-FROM seen WHERE rule = $3 GROUP BY variant;
+SELECT e.variant, count(*) AS units, count(c.unit) AS crossed
+FROM entered e LEFT JOIN crossed c ON c.unit = e.unit
+GROUP BY e.variant;
 
 -- name: exposures_of_flag
--- A page of a flag's exposures, the newest day first.
+-- A page of a flag's exposures, the newest day first. `flag` is the key the definition has, or had last.
 -- args: environment_id, definition_id, variant text (NULL for all), from date, to date (inclusive),
---       before: day date, version integer, stage smallint, variant text, unit text; n
--- index: exposures_pkey
-SELECT definition_id, day, version, stage, variant, unit, profile_id, rule, revision, first_at
-FROM exposures
+--       before: day date, version integer, stage smallint, rule text, variant text, unit text; n
+-- index: exposures_pkey, definition_versions_pkey
+SELECT definition_id, day, version, stage, variant, unit, profile_id, rule, revision, first_at,
+       (SELECT key FROM definition_versions v WHERE v.environment_id = $1 AND v.definition_id = e.definition_id
+        ORDER BY v.version DESC LIMIT 1) AS flag
+FROM exposures e
 WHERE environment_id = $1 AND definition_id = $2 AND ($3::text IS NULL OR variant = $3) AND day BETWEEN $4 AND $5
-  AND (day, version, stage, variant, unit) < ($6::date, $7::integer, $8::smallint, $9::text, $10::text)
-ORDER BY day DESC, version DESC, stage DESC, variant DESC, unit DESC
-LIMIT $11;
+  AND (day, version, stage, rule, variant, unit)
+      < ($6::date, $7::integer, $8::smallint, $9::text, $10::text, $11::text)
+ORDER BY day DESC, version DESC, stage DESC, rule DESC, variant DESC, unit DESC
+LIMIT $12;
 
 -- name: exposures_of_units
 -- The same of some units, over all flags or one; a person has at most a few rows a day.
 -- args: environment_id, units text[], definition_id integer (NULL for all), variant text (NULL for all), from date, to date,
---       before: day date, definition_id integer, version integer, stage smallint, variant text, unit text; n
--- index: exposures_of_unit
-SELECT definition_id, day, version, stage, variant, unit, profile_id, rule, revision, first_at
-FROM exposures
+--       before: day date, definition_id integer, version integer, stage smallint, rule text, variant text, unit text; n
+-- index: exposures_of_unit, definition_versions_pkey
+SELECT definition_id, day, version, stage, variant, unit, profile_id, rule, revision, first_at,
+       (SELECT key FROM definition_versions v WHERE v.environment_id = $1 AND v.definition_id = e.definition_id
+        ORDER BY v.version DESC LIMIT 1) AS flag
+FROM exposures e
 WHERE environment_id = $1 AND unit = ANY ($2) AND ($3::integer IS NULL OR definition_id = $3)
   AND ($4::text IS NULL OR variant = $4) AND day BETWEEN $5 AND $6
-  AND (day, definition_id, version, stage, variant, unit)
-      < ($7::date, $8::integer, $9::integer, $10::smallint, $11::text, $12::text)
-ORDER BY day DESC, definition_id DESC, version DESC, stage DESC, variant DESC, unit DESC
-LIMIT $13;
+  AND (day, definition_id, version, stage, rule, variant, unit)
+      < ($7::date, $8::integer, $9::integer, $10::smallint, $11::text, $12::text, $13::text)
+ORDER BY day DESC, definition_id DESC, version DESC, stage DESC, rule DESC, variant DESC, unit DESC
+LIMIT $14;
 
 -- name: units_of_profile
 -- Everything a person may have been bucketed by: the keys of this profile and of those it absorbed, and each identifier,
