@@ -60,6 +60,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         int, Meta(ge=1, le=100, description="percentage of the time a warm-up works while there is live traffic")
     ] = 25
     exposure_days: Annotated[int, Meta(ge=1, le=3_650, description="days that exposures are kept")] = 400
+    stream_limit: Annotated[int, Meta(ge=0, description="event streams one process holds open")] = 10_000
     drain_seconds: Annotated[int, Meta(ge=1, description="longest wait for requests in flight when stopping")] = 15
 
     @property

@@ -71,13 +71,17 @@ def create_app(settings: Settings | None = None) -> ASGIApp:
     state = litestar.state
 
     async def application(scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == ScopeType.HTTP and scope["path"] == "/v1/decide" and scope["method"] == "GET":
-            body = decide.fast_lane(state.service, scope)
-            if body is not None:
-                headers = [*_FAST_HEADERS, (b"content-length", b"%d" % len(body))]
-                await send({"type": "http.response.start", "status": 200, "headers": headers})
-                await send({"type": "http.response.body", "body": body, "more_body": False})
-                return
+        body = None
+        if scope["type"] == ScopeType.HTTP:
+            if scope["method"] == "GET" and scope["path"] == "/v1/decide":
+                body = decide.fast_lane(state.service, scope)
+            elif scope["method"] == "POST" and scope["path"].startswith(ofrep.PREFIX):
+                body, receive = await ofrep.fast_lane(state.service, scope, receive)
+        if body is not None:
+            headers = [*_FAST_HEADERS, (b"content-length", b"%d" % len(body))]
+            await send({"type": "http.response.start", "status": 200, "headers": headers})
+            await send({"type": "http.response.body", "body": body, "more_body": False})
+            return
         await litestar(scope, receive, send)
 
     return application

@@ -210,7 +210,7 @@ def _json(body: Any, status: int = 200) -> Response[bytes]:
 def fast_lane(service: Service, scope: Scope) -> bytes | None:
     """The body of the answer to a GET /v1/decide that memory can give, None for whatever needs the ordinary route:
     a person not in memory, an odd query, a key that is wrong, a database that is away."""
-    key = _key_of(service, scope["headers"])
+    key = key_of(service, scope["headers"])
     if key is None or not key.may("read") or service.database_is_away:
         return None
     user_id, flag = _user_and_flag(scope["query_string"])
@@ -230,7 +230,7 @@ def fast_lane(service: Service, scope: Scope) -> bytes | None:
     return _encode(answer_of(catalog, decision, subject, user_id, False))
 
 
-def _key_of(service: Service, headers: Iterable[tuple[bytes, bytes]]) -> Key | None:
+def key_of(service: Service, headers: Iterable[tuple[bytes, bytes]]) -> Key | None:
     """The key in the headers where they bring a usable one."""
     for name, value in headers:
         if name in _KEY_HEADERS:

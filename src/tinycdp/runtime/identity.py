@@ -49,7 +49,8 @@ class People:
     merged  absorbed profile → survivor
     new     profiles without a row yet
     claims  alias rows whose claim is not saved yet
-    review  profiles of which every segment has to be looked at again"""
+    review  profiles of which every segment has to be looked at again
+    born    user ids nobody had before"""
 
     connection: Connection
     environment_id: int
@@ -62,6 +63,7 @@ class People:
     claims: dict[int, AliasRow] = field(default_factory=dict)
     review: set[int] = field(default_factory=set)
 
+    born: list[str] = field(default_factory=list)
 
 def strength(kind: str) -> int:
     return STRENGTH.get(kind, _WEAKEST)
@@ -155,6 +157,8 @@ async def _found(people: People, founders: list[Alias]) -> None:
         alias, profile_id = Alias(row["kind"], row["value"]), row["profile_id"]
         people.aliases[alias] = AliasRow(row["id"], alias, profile_id)
         people.new.add(profile_id)
+        if alias.kind == AliasKind.USER:
+            people.born.append(alias.value)
         people.profiles[profile_id] = Profile(profile_id, alias.value, people.now, warmed=people.catalog.head)
 
 
@@ -174,6 +178,8 @@ async def _bear(
         alias = Alias(row["kind"], row["value"])
         people.aliases[alias] = AliasRow(row["id"], alias, row["profile_id"])
     for alias in missing:
+        if alias.kind == AliasKind.USER:
+            people.born.append(alias.value)
         claim = best.get(alias)
         if claim is not None and homes[alias] == claim.owner:
             own = people.aliases[alias]

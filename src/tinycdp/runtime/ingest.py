@@ -24,7 +24,7 @@ from tinycdp.model import Message, Rejection
 from tinycdp.runtime import identity, profiles
 from tinycdp.runtime.catalogs import Catalogs
 from tinycdp.runtime.clock import Clock
-from tinycdp.runtime.news import announce_profiles
+from tinycdp.runtime.news import announce_people, announce_profiles
 from tinycdp.store import messages as store
 from tinycdp.store.pool import RETRY, UNSTORABLE, Connection, Pool, transaction
 
@@ -204,6 +204,7 @@ class Ingest:
         )
         touched = {id: profile for id, profile in people.profiles.items() if id not in people.merged}
         await announce_profiles(connection, environment_id, version, [*touched, *people.merged])
+        await announce_people(connection, environment_id, people.born)
         return counts, Committed(environment_id, version, touched, people.merged)
 
 

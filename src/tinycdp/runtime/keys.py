@@ -134,6 +134,7 @@ class Keyring:
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
         self._keys: dict[bytes, Key] = {}
+        self._by_id: dict[int, tuple[Key, bytes]] = {}
         self._recognised: dict[str, Key] = {}
         self._headers: dict[bytes, Key] = {}
 
@@ -144,8 +145,13 @@ class Keyring:
             bytes(row["digest"]): Key(row["id"], row["environment_id"], row["name"], frozenset(row["scopes"]))
             for row in rows
         }
+        self._by_id = {key.id: (key, digest) for digest, key in self._keys.items()}
         self._recognised = {}
         self._headers = {}
+
+    def by_id(self, id: int) -> tuple[Key, bytes] | None:
+        """A usable key, with the hash that is kept of it."""
+        return self._by_id.get(id)
 
     def find(self, text: str) -> Key | None:
         """The key with this text. Hashing is remembered for keys that exist, so that memory stays bounded by them."""

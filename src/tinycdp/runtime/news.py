@@ -1,4 +1,5 @@
-"""What one process tells the others through Postgres: profiles changed, a revision was published, keys changed.
+"""What one process tells the others through Postgres: profiles changed, people are new, a revision was published, keys
+changed.
 
 Shape   announce_* speak inside the transaction that made the change; a Listener hears it once that is committed, on a
         connection of its own
@@ -9,7 +10,9 @@ Units   a notification holds at most 8,000 bytes, so that many ids go out as sev
 import asyncio
 import contextlib
 import logging
+from base64 import urlsafe_b64encode
 from collections.abc import Sequence
+from hashlib import blake2b
 from typing import Any, Protocol
 
 from tinycdp.errors import Unavailable
@@ -20,6 +23,7 @@ log = logging.getLogger(__name__)
 
 CHANNEL = "tinycdp"
 _IDS_PER_NOTICE = 380
+_NAMES_PER_NOTICE = 600
 _PAUSE_SECONDS = 0.25
 #: How often a quiet connection is asked whether it still lives: a server that vanished says nothing.
 _PING_SECONDS = 5.0
@@ -32,6 +36,19 @@ async def announce_profiles(
     for start in range(0, len(profile_ids), _IDS_PER_NOTICE):
         ids = ",".join(map(str, profile_ids[start : start + _IDS_PER_NOTICE]))
         await store.announce(connection, f"profiles {environment_id} {version} {ids}")
+
+
+async def announce_people(connection: Connection, environment_id: int, user_ids: Sequence[str]) -> None:
+    """Say that these user ids, which nobody had before, are somebody's."""
+    for start in range(0, len(user_ids), _NAMES_PER_NOTICE):
+        names = ",".join(map(name_of, user_ids[start : start + _NAMES_PER_NOTICE]))
+        await store.announce(connection, f"people {environment_id} {names}")
+
+
+def name_of(user_id: str) -> str:
+    """Eleven characters for a user id, which may be long, and hold anything."""
+    digest = blake2b(user_id.encode("utf-8", "surrogatepass"), digest_size=8).digest()
+    return urlsafe_b64encode(digest).rstrip(b"=").decode()
 
 
 async def announce_revision(connection: Connection, environment_id: int) -> None:
@@ -48,6 +65,7 @@ class Ears(Protocol):
     """Who a Listener tells. None of these may block."""
 
     def profiles_changed(self, environment_id: int, version: int, profile_ids: Sequence[int]) -> None: ...
+    def people_born(self, environment_id: int, names: Sequence[str]) -> None: ...
     def revision_changed(self, environment_id: int) -> None: ...
     def keys_changed(self) -> None: ...
     def lost(self) -> None: ...
@@ -109,6 +127,8 @@ class Listener:
         match payload.split(" "):
             case ["profiles", environment_id, version, ids]:
                 self._ears.profiles_changed(int(environment_id), int(version), [*map(int, ids.split(","))])
+            case ["people", environment_id, names]:
+                self._ears.people_born(int(environment_id), names.split(","))
             case ["revision", environment_id]:
                 self._ears.revision_changed(int(environment_id))
             case ["keys"]:

@@ -1,11 +1,12 @@
 """Child processes that end with this one, whichever way it ends.
 
-Shape   spawn() starts one; Identity says who it is when this process is root
+Shape   spawn() starts one; Identity says who it is when this process is root. also_on_stop() hears of this one's end
 Laws    on Linux the kernel signals a child the moment the thread that started it dies, so children are started by the
         main thread; elsewhere a child outlives a parent that is killed with SIGKILL
         each child leads its own session: Ctrl-C in a terminal reaches only this process, which then stops them in order
 """
 
+import asyncio
 import ctypes
 import os
 import pwd
@@ -14,7 +15,8 @@ import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import IO
+from types import FrameType
+from typing import IO, Any
 
 import msgspec
 
@@ -107,3 +109,22 @@ def _enter_user_namespace(identity: Identity) -> None:
     Path("/proc/self/setgroups").write_text("deny")
     Path("/proc/self/uid_map").write_text(f"{identity.uid} {outer_uid} 1")
     Path("/proc/self/gid_map").write_text(f"{identity.gid} {outer_gid} 1")
+
+
+def also_on_stop(callback: Callable[[], None]) -> None:
+    """From now on the running loop calls this too when the process is told to stop.
+
+    A server that waits for its requests to finish tells nobody that it does, and an event stream never finishes. Where
+    no server on this loop listens for the signals, nothing is done."""
+    loop = asyncio.get_running_loop()
+    servers: dict[int, Any] = {}
+
+    def chain(number: int, frame: FrameType | None) -> None:
+        loop.call_soon_threadsafe(callback)
+        servers[number](number, frame)
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        handler = signal.getsignal(number)
+        if getattr(handler, "__self__", None) is loop:
+            servers[number] = handler
+            signal.signal(number, chain)

@@ -258,7 +258,7 @@ def _serve_http(settings: Settings) -> None:
         port=settings.port,
         workers=settings.workers,
         backlog=_BACKLOG,
-        backpressure=_CONCURRENT_REQUESTS,
+        backpressure=_CONCURRENT_REQUESTS + settings.stream_limit,  # a stream is a request that goes on
         log_level=quiet,
         log_access=False,
         websockets=False,

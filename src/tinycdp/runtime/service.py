@@ -6,11 +6,13 @@ Laws    start returns only when no news can be missed; stop drains what was acce
 """
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 
 from tinycdp.engine.catalog import Catalog
 from tinycdp.errors import Unavailable
+from tinycdp.model import Alias
 from tinycdp.runtime import clock
 from tinycdp.runtime.catalogs import Catalogs
 from tinycdp.runtime.clock import Clock
@@ -23,6 +25,7 @@ from tinycdp.runtime.keys import Keyring
 from tinycdp.runtime.language import Sightings
 from tinycdp.runtime.metrics import Metrics
 from tinycdp.runtime.news import Listener
+from tinycdp.runtime.pushes import Pushes
 from tinycdp.runtime.snapshots import Snapshots
 from tinycdp.runtime.workspace import Vocabulary
 from tinycdp.settings import Settings
@@ -46,6 +49,9 @@ class Service:
         self.keyring = Keyring(pool)
         self.decisions = Decisions(self.snapshots)
         self.holds = Holds(pool, settings.snapshot_cache_size)
+        self.pushes = Pushes(
+            self.decisions, self.catalog, lambda key: self.keyring.by_id(key) is not None, now, settings.stream_limit
+        )
         self.metrics = Metrics()
         self.exposures = Exposures(pool, self.metrics.exposures)
         self.vocabulary = Vocabulary()
@@ -67,10 +73,12 @@ class Service:
         await service._load_everything()
         service.exposures.start()
         return service
+        service.pushes.start()
 
     async def stop(self) -> None:
         """Answer what was accepted, then let go of the database."""
         await self.ingest.drain()
+        await self.pushes.stop()
         await self.exposures.stop()
         await self._listener.stop()
         for task in list(self._refreshing):
@@ -85,30 +93,49 @@ class Service:
         return found
 
     @property
+    async def reread(self, environment_id: int, alias: Alias | None) -> None:
+        """Know the definitions, and the person, as Postgres has them now; what was known, where it is away."""
+        with contextlib.suppress(Unavailable):
+            catalog = await self.catalogs.refresh(self.pool, environment_id)
+            if alias is not None:
+                await self.snapshots.load(environment_id, alias, catalog, self.now())
+
     def database_is_away(self) -> bool:
         return self.snapshots.away
 
     def _committed(self, committed: Committed) -> None:
         ids = [*committed.touched, *committed.merged]
-        self.snapshots.changed(committed.environment_id, committed.version, ids)
+        self.profiles_changed(committed.environment_id, committed.version, ids)
 
     async def _load_everything(self) -> None:
-        await self.keyring.load()
+        await self._load_keys()
         async with acquired(self.pool) as connection:
             environments = [row["id"] for row in await store.list_environments(connection)]
         for environment_id in environments:
-            await self.catalogs.refresh(self.pool, environment_id)
+            await self._load_catalog(environment_id)
+
+    async def _load_catalog(self, environment_id: int) -> None:
+        await self.catalogs.refresh(self.pool, environment_id)
+        self.pushes.published(environment_id)
+
+    async def _load_keys(self) -> None:
+        await self.keyring.load()
+        self.pushes.keys_changed()
 
     # What the listener hears
 
     def profiles_changed(self, environment_id: int, version: int, profile_ids: Sequence[int]) -> None:
         self.snapshots.changed(environment_id, version, profile_ids)
 
+        self.pushes.profiles_changed(environment_id, version, profile_ids)
+
+    def people_born(self, environment_id: int, names: Sequence[str]) -> None:
+        self.pushes.people_born(environment_id, names)
     def revision_changed(self, environment_id: int) -> None:
-        self._refresh(lambda: self.catalogs.refresh(self.pool, environment_id))
+        self._refresh(lambda: self._load_catalog(environment_id))
 
     def keys_changed(self) -> None:
-        self._refresh(self.keyring.load)
+        self._refresh(self._load_keys)
 
     def lost(self) -> None:
         self.snapshots.lost()
@@ -116,6 +143,7 @@ class Service:
     def found(self) -> None:
         self.snapshots.found()
         self._refresh(self._load_everything)
+        self.pushes.found()
 
     def _refresh(self, load: Callable[[], Awaitable[object]]) -> None:
         task = asyncio.create_task(self._until_done(load))
