@@ -2,7 +2,9 @@
 whatever happened meanwhile."""
 
 import asyncio
+import contextlib
 import random
+import threading
 from collections.abc import AsyncIterator
 from decimal import Decimal
 from typing import Any
@@ -13,12 +15,14 @@ import serving
 from oracle import Oracle
 from serving import ManualClock, holds_for, new_environment
 from tinycdp.dsl.workspace import Source, check_workspace
+from tinycdp.engine import recompute
 from tinycdp.model import DAY_MS, HOUR_MS, MINUTE_MS, Alias, AliasKind, Instant, Message
 from tinycdp.runtime import warming
 from tinycdp.runtime.catalogs import Catalogs
 from tinycdp.runtime.decisions import decide_one, prepare
 from tinycdp.runtime.definitions import apply_documents
 from tinycdp.runtime.service import Service
+from tinycdp.runtime.warming import WarmUp
 from tinycdp.runtime.worker import Worker
 
 START = 1_790_000_000_000
@@ -233,3 +237,89 @@ async def test_time_passes_while_warming(service: Service, shop: int, now: Manua
     while await worker.wake_due():
         pass
     await assert_right(service, shop, sender.sent, now.now)
+
+
+async def test_a_definition_that_comes_back(service: Service, shop: int, now: ManualClock) -> None:
+    """What was kept of it is not taken for complete: while it was gone, nothing was added."""
+    sender = Sender(service, shop, 5)
+    spent = {"traits": NEW["traits"][:1]}
+    for document in (spent, {}, spent):
+        await apply_documents(service.pool, shop, [OLD | document], "test", START, prune=True)
+        await warm(service, Worker(service.pool, Catalogs(), now))
+        await sender.send(60, 12)
+    await apply_documents(service.pool, shop, [NEW], "test", START)
+    await warm(service, Worker(service.pool, Catalogs(), now))
+    await assert_right(service, shop, sender.sent, START)
+
+
+async def test_messages_do_not_wait_for_a_batch(
+    service: Service, shop: int, now: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While a batch is computed its people are written to, and nobody else computes it; what is out of date by then is
+    done again."""
+    sender = Sender(service, shop, 6)
+    await sender.send(60, 6)
+    await apply_documents(service.pool, shop, [NEW], "test", START)
+    computing, go_on = threading.Event(), threading.Event()
+    review = recompute.review_next
+
+    def held(*arguments: Any) -> Any:
+        computing.set()
+        assert go_on.wait(serving.PATIENCE_SECONDS)
+        return review(*arguments)
+
+    monkeypatch.setattr(recompute, "review_next", held)
+    step = asyncio.create_task(WarmUp(service.pool, Catalogs(), now, 100).step(shop))
+    await serving.eventually(lambda: asyncio.sleep(0, computing.is_set()))
+    assert not await WarmUp(service.pool, Catalogs(), now, 100).step(shop)
+    await sender.send(30, 6)  # more than one for everybody
+    assert not step.done()
+    go_on.set()
+    assert await step
+    await warm(service, Worker(service.pool, Catalogs(), now))
+    await assert_right(service, shop, sender.sent, START)
+
+
+async def test_ended_at_any_instant_it_goes_on_where_it_was(service: Service, shop: int, now: ManualClock) -> None:
+    sender = Sender(service, shop, 7)
+    await sender.send(150, 15)
+    await apply_documents(service.pool, shop, [NEW], "test", START)
+    progress = [0]
+    for turns in range(0, 120, 3):
+        step = asyncio.create_task(WarmUp(service.pool, Catalogs(), now, 100).step(shop))
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        step.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await step
+        progress.append(await service.pool.fetchval("SELECT done FROM backfills WHERE revision = 2"))
+    assert progress == sorted(progress)
+    await warm(service, Worker(service.pool, Catalogs(), now))
+    total = await service.pool.fetchval("SELECT total FROM backfills WHERE revision = 2 AND done = total")
+    assert total, "each was counted once"
+    await assert_right(service, shop, sender.sent, START)
+
+
+async def test_it_rests_while_others_work(
+    service: Service, shop: int, now: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sender = Sender(service, shop, 8)
+    await sender.send(120, 40)
+    await apply_documents(service.pool, shop, [NEW], "test", START)
+    rests: list[float] = []
+
+    async def rest(seconds: float) -> None:
+        rests.append(seconds)
+
+    monkeypatch.setattr(warming, "_rest", rest)
+    warm_up = WarmUp(service.pool, Catalogs(), now, 50)
+    await warm_up.step(shop)
+    await warm_up.step(shop)
+    assert rests == [], "alone it does not rest"
+    for n in range(2):
+        await sender.send(1, 40)
+        await warm_up.step(shop)
+        assert len(rests) == n + 1
+    assert all(rests)
+    await warm_up.step(shop)
+    assert len(rests) == 2, "alone again"

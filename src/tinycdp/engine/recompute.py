@@ -38,6 +38,8 @@ def apply(profile: Profile, messages: Iterable[Message], catalog: Catalog, now: 
     affected: dict[int, Segment] = {}
     if not profile.version:  # nobody has looked yet at the segments that none of its messages touch
         affected = {segment.fingerprint: segment for segment in catalog.segments}
+    for key in profile.keys() - catalog.kept.keys():
+        profile.forget(key)  # it will miss these messages, so what comes back under this key has to begin anew
     for message in messages:
         take(profile, message, catalog, complete)
         if message.name:

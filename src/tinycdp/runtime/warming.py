@@ -42,6 +42,7 @@ BATCH = (20, 1000)
 _BATCH_SECONDS = 0.1
 #: A write holds its profiles' locks, and messages of these people wait for it.
 _WRITE_SECONDS = 0.02
+_rest = asyncio.sleep
 #: The rate is that of about so many last seconds.
 _RATE_SECONDS = 5.0
 _LONGEST_REST_SECONDS = 2.0
@@ -59,7 +60,7 @@ class _Pace:
 
     revision: int
     size: int = field(default_factory=lambda: BATCH[0])
-    version: int = 0
+    version: int | None = None
     rate: float | None = None
     since: float = field(default_factory=time.perf_counter)
 
@@ -126,7 +127,7 @@ class WarmUp:
             if rest is None:
                 await self._go_live(connection, environment_id, pace.revision)
             elif rest:
-                await asyncio.sleep(rest)
+                await _rest(rest)
         return 1
 
     async def _do_batch(self, connection: Connection, environment_id: int, pace: _Pace) -> float | None:
@@ -154,7 +155,7 @@ class WarmUp:
             claimed = await store.claim_unchanged_profiles(connection, environment_id, batch.read)
             missed = [profile.id for profile in batch.profiles if profile.id not in claimed]
             version = await self._save(connection, batch, completed, claimed)
-            others = version > pace.version + 1
+            others = pace.version is not None and version > pace.version + 1
             pace.version = version
             if not missed:
                 await self._advance(connection, pace, batch, completed.events)
