@@ -1,5 +1,23 @@
 -- The schema that the migrations make, for reading and for review. Written by `make schema`, never by hand.
 
+CREATE TABLE public.alias_moves (
+    environment_id integer NOT NULL,
+    id bigint NOT NULL,
+    from_id bigint NOT NULL,
+    to_id bigint NOT NULL,
+    alias_ids bigint[] NOT NULL,
+    moved_at timestamp with time zone NOT NULL
+);
+
+ALTER TABLE public.alias_moves ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.alias_moves_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
 CREATE TABLE public.aliases (
     environment_id integer NOT NULL,
     kind text NOT NULL,
@@ -368,6 +386,9 @@ CREATE SEQUENCE public.versions
 
 ALTER TABLE ONLY public.events ATTACH PARTITION public.events_default DEFAULT;
 
+ALTER TABLE ONLY public.alias_moves
+    ADD CONSTRAINT alias_moves_pkey PRIMARY KEY (environment_id, id);
+
 ALTER TABLE ONLY public.aliases
     ADD CONSTRAINT aliases_environment_id_id_key UNIQUE (environment_id, id);
 
@@ -449,6 +470,10 @@ ALTER TABLE ONLY public.revisions
 ALTER TABLE ONLY public.transitions
     ADD CONSTRAINT transitions_pkey PRIMARY KEY (environment_id, id);
 
+CREATE INDEX alias_moves_from ON public.alias_moves USING btree (environment_id, from_id);
+
+CREATE INDEX alias_moves_to ON public.alias_moves USING btree (environment_id, to_id);
+
 CREATE INDEX aliases_of_profile ON public.aliases USING btree (environment_id, profile_id);
 
 CREATE INDEX aliases_values ON public.aliases USING btree (environment_id, value text_pattern_ops);
@@ -464,6 +489,8 @@ CREATE INDEX events_default_environment_id_id_idx ON public.events_default USING
 CREATE INDEX exposures_of_unit ON public.exposures USING btree (environment_id, unit, definition_id, day);
 
 CREATE INDEX flag_holds_expired ON public.flag_holds USING btree (held_until);
+
+CREATE INDEX merges_of_absorbed ON public.merges USING btree (environment_id, absorbed_id);
 
 CREATE INDEX merges_of_survivor ON public.merges USING btree (environment_id, survivor_id);
 

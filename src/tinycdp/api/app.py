@@ -30,6 +30,7 @@ from tinycdp.api import (
     posthog,
     problems,
     reference,
+    replay,
     sources,
     switches,
     tracking,
@@ -45,6 +46,7 @@ OPEN = [*tracking.ROUTES, *sources.ROUTES, *posthog.ROUTES, *ofrep.OPEN_ROUTES, 
 #: These say by `opt={"scope": …}` which scope they need.
 GUARDED = [
     *decide.ROUTES,
+    *replay.ROUTES,
     *ofrep.ROUTES,
     *people.ROUTES,
     *definitions.ROUTES,

@@ -21,6 +21,7 @@ from tinycdp.engine.profile import Profile
 from tinycdp.model import STRENGTH, Alias, AliasKind, Instant, Message
 from tinycdp.runtime import profiles
 from tinycdp.store import messages as store
+from tinycdp.store import past
 from tinycdp.store.pool import Connection
 
 _WEAKEST = len(STRENGTH)
@@ -62,8 +63,8 @@ class People:
     new: set[int] = field(default_factory=set)
     claims: dict[int, AliasRow] = field(default_factory=dict)
     review: set[int] = field(default_factory=set)
-
     born: list[str] = field(default_factory=list)
+
 
 def strength(kind: str) -> int:
     return STRENGTH.get(kind, _WEAKEST)
@@ -156,9 +157,9 @@ async def _found(people: People, founders: list[Alias]) -> None:
     for row in await store.create_aliases(people.connection, people.environment_id, rows, people.now):
         alias, profile_id = Alias(row["kind"], row["value"]), row["profile_id"]
         people.aliases[alias] = AliasRow(row["id"], alias, profile_id)
-        people.new.add(profile_id)
         if alias.kind == AliasKind.USER:
             people.born.append(alias.value)
+        people.new.add(profile_id)
         people.profiles[profile_id] = Profile(profile_id, alias.value, people.now, warmed=people.catalog.head)
 
 
@@ -177,9 +178,9 @@ async def _bear(
     for row in born:
         alias = Alias(row["kind"], row["value"])
         people.aliases[alias] = AliasRow(row["id"], alias, row["profile_id"])
-    for alias in missing:
         if alias.kind == AliasKind.USER:
             people.born.append(alias.value)
+    for alias in missing:
         claim = best.get(alias)
         if claim is not None and homes[alias] == claim.owner:
             own = people.aliases[alias]
@@ -265,6 +266,7 @@ async def _move(people: People, alias: AliasRow, owner: AliasRow) -> None:
     while grown := {row["id"] for row in rows if row["owner_id"] in moved} - moved:
         moved |= grown
     await store.move_aliases(connection, environment_id, sorted(moved), owner.profile_id)
+    await past.append_move(connection, environment_id, source, owner.profile_id, sorted(moved), people.now)
     for row in people.aliases.values():
         if row.id in moved:
             row.profile_id = owner.profile_id

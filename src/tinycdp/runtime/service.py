@@ -25,6 +25,7 @@ from tinycdp.runtime.keys import Keyring
 from tinycdp.runtime.language import Sightings
 from tinycdp.runtime.metrics import Metrics
 from tinycdp.runtime.news import Listener
+from tinycdp.runtime.past import Past
 from tinycdp.runtime.pushes import Pushes
 from tinycdp.runtime.snapshots import Snapshots
 from tinycdp.runtime.workspace import Vocabulary
@@ -61,6 +62,7 @@ class Service:
         )
         assert settings.database_url is not None
         self.exports = Exports(settings.database_url, self.catalogs)
+        self.past = Past(pool)
         self._listener = Listener(settings.database_url, self)
         self._refreshing: set[asyncio.Task[None]] = set()
 
@@ -72,13 +74,13 @@ class Service:
         await service._listener.start()
         await service._load_everything()
         service.exposures.start()
-        return service
         service.pushes.start()
+        return service
 
     async def stop(self) -> None:
         """Answer what was accepted, then let go of the database."""
-        await self.ingest.drain()
         await self.pushes.stop()
+        await self.ingest.drain()
         await self.exposures.stop()
         await self._listener.stop()
         for task in list(self._refreshing):
@@ -92,7 +94,6 @@ class Service:
             raise Unavailable("DATABASE_AWAY", "The definitions could not be read yet; try again shortly.")
         return found
 
-    @property
     async def reread(self, environment_id: int, alias: Alias | None) -> None:
         """Know the definitions, and the person, as Postgres has them now; what was known, where it is away."""
         with contextlib.suppress(Unavailable):
@@ -100,6 +101,7 @@ class Service:
             if alias is not None:
                 await self.snapshots.load(environment_id, alias, catalog, self.now())
 
+    @property
     def database_is_away(self) -> bool:
         return self.snapshots.away
 
@@ -126,11 +128,11 @@ class Service:
 
     def profiles_changed(self, environment_id: int, version: int, profile_ids: Sequence[int]) -> None:
         self.snapshots.changed(environment_id, version, profile_ids)
-
         self.pushes.profiles_changed(environment_id, version, profile_ids)
 
     def people_born(self, environment_id: int, names: Sequence[str]) -> None:
         self.pushes.people_born(environment_id, names)
+
     def revision_changed(self, environment_id: int) -> None:
         self._refresh(lambda: self._load_catalog(environment_id))
 
@@ -142,8 +144,8 @@ class Service:
 
     def found(self) -> None:
         self.snapshots.found()
-        self._refresh(self._load_everything)
         self.pushes.found()
+        self._refresh(self._load_everything)
 
     def _refresh(self, load: Callable[[], Awaitable[object]]) -> None:
         task = asyncio.create_task(self._until_done(load))

@@ -1,0 +1,166 @@
+"""A person and the definitions as of a past instant: what a decision saw then.
+
+Shape   Past.look(environment, alias, at) → View: the catalog that served, and the person as they were known
+Laws    a decision made of a View is the one that was made at its instant, but for messages that were still on their way
+        into the database. Nothing is written, and nothing of the present is read but who has which identifier now:
+        the journals of merges and moves lead back from there, raw messages tell the rest
+Errors  NotFound REVISION_NOT_FOUND; EVENTS_DROPPED where raw messages that count are gone
+Source  docs/decisions/0017-preview-and-replay.md
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from itertools import groupby
+
+from cachetools import LRUCache
+
+from tinycdp.dsl import ir
+from tinycdp.engine import recompute
+from tinycdp.engine.catalog import Catalog, Name, Universe
+from tinycdp.engine.profile import Profile
+from tinycdp.errors import NotFound
+from tinycdp.model import DAY_MS, Alias, Instant
+from tinycdp.runtime import switches
+from tinycdp.runtime.catalogs import compiled, definitions_at
+from tinycdp.runtime.profiles import message_from_row
+from tinycdp.runtime.references import closure, references_of
+from tinycdp.runtime.snapshots import Snapshot, snapshot_of, stranger
+from tinycdp.runtime.times import iso
+from tinycdp.store import definitions, past
+from tinycdp.store.messages import Row
+from tinycdp.store.pool import Connection, Pool, snapshot
+
+#: Compiled catalogs of the past that are kept: one replays many decisions of the same day.
+_CATALOGS = 8
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What a decision at an instant was made of. since: when the person was first known, None for a stranger."""
+
+    catalog: Catalog
+    subject: Snapshot
+    since: Instant | None
+    _oldest: Instant | None
+
+    def require(self, names: Iterable[Name], at: Instant) -> None:
+        """Raise EVENTS_DROPPED where these definitions ask for messages that are not kept any more."""
+        if self.since is None or self._oldest is None or self.since >= self._oldest:
+            return
+        needed = _reach(self.catalog.live, names, at)
+        if needed is None or needed < self._oldest:
+            raise NotFound(
+                "EVENTS_DROPPED",
+                f"Raw events are kept from {iso(self._oldest)} on, and this decision looked further back.",
+                oldest=iso(self._oldest),
+            )
+
+
+class Past:
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+        self._catalogs: LRUCache[tuple[int, int, int], Catalog] = LRUCache(_CATALOGS)
+
+    async def look(self, environment_id: int, alias: Alias | None, at: Instant, revision: int | None = None) -> View:
+        """What was known at an instant; by the definitions that served then, or by those of a revision.
+
+        The kind "profileId" names a profile's id. Someone unknown at the time is a stranger, as they were then."""
+        async with snapshot(self._pool) as connection:
+            catalog = await self._catalog(connection, environment_id, at, revision)
+            found = await _person(connection, environment_id, alias, at) if alias is not None else None
+            if found is None:
+                return View(catalog, stranger(catalog, alias, at), None, None)
+            row, aliases = found
+            profile = Profile(row["id"], row["bucketing_key"], row["created_at"], warmed=catalog.head)
+            ids = [alias_row["id"] for alias_row in aliases]
+            for message in await past.messages_until(connection, environment_id, ids, at):
+                recompute.take(profile, message_from_row(message), catalog, complete=True)
+            oldest = await past.oldest_arrival(connection, environment_id)
+        names = [f"{alias_row['kind']} {alias_row['value']}" for alias_row in aliases]
+        return View(catalog, snapshot_of(profile, catalog, names, at), row["created_at"], oldest)
+
+    async def _catalog(self, connection: Connection, environment_id: int, at: Instant, revision: int | None) -> Catalog:
+        if revision is None:
+            live, head = await past.revisions_at(connection, environment_id, at)
+        elif revision and await definitions.find_revision(connection, environment_id, revision) is None:
+            raise NotFound("REVISION_NOT_FOUND", f"There is no revision {revision}.")
+        else:
+            live = head = revision
+        catalog = self._catalogs.get((environment_id, live, head))
+        if catalog is None:
+            environment = await definitions.find_environment(connection, environment_id)
+            before = await definitions_at(connection, environment_id, live)
+            after = await definitions_at(connection, environment_id, head) if head != live else before
+            catalog = await compiled(environment_id, environment["zone"], before, after, live, head)
+            self._catalogs[environment_id, live, head] = catalog
+        return replace(catalog, killed=await switches.in_force(connection, environment_id, at))
+
+
+async def _person(
+    connection: Connection, environment_id: int, alias: Alias, at: Instant
+) -> tuple[Row, list[Row]] | None:
+    """The profile an identifier led to at an instant, and the identifiers it had; None where nobody had it yet."""
+    if alias.kind == "profileId":
+        known = alias.value.isascii() and alias.value.isdecimal() and len(alias.value) <= 18
+        target = await past.survivor_at(connection, environment_id, int(alias.value), at) if known else None
+        if target is None:
+            return None
+        homes, rows = await _homes(connection, environment_id, target, at)
+    else:
+        row = await past.find_alias(connection, environment_id, alias.kind, alias.value)
+        if row is None or row["created_at"] > at:
+            return None
+        homes, rows = await _homes(connection, environment_id, row["profile_id"], at)
+        target = homes[row["id"]]
+    profile = await past.find_profile(connection, environment_id, target)
+    if profile is None:
+        return None
+    return profile, [other for other in rows if homes[other["id"]] == target and other["created_at"] <= at]
+
+
+async def _homes(
+    connection: Connection, environment_id: int, start: int, at: Instant
+) -> tuple[Mapping[int, int], list[Row]]:
+    """Whose each identifier was, of all that changed hands with this profile since; and these identifiers."""
+    reached: set[int] = set()
+    grown = {start}
+    while grown != reached:
+        reached = grown
+        moves = await past.moves_since(connection, environment_id, sorted(reached), at)
+        grown = reached | {id for move in moves for id in (move["from_id"], move["to_id"])}
+    rows = await past.aliases_of(connection, environment_id, sorted(reached))
+    homes = {row["id"]: row["profile_id"] for row in rows}
+    for _, together in groupby(moves, key=lambda move: move["at"]):
+        # Moves of one instant come in no order; the last one of an identifier leads to where it is.
+        left = list(together)
+        while undone := next((m for m in left if any(homes.get(id) == m["to_id"] for id in m["alias_ids"])), None):
+            left.remove(undone)
+            for id in undone["alias_ids"]:
+                if homes.get(id) == undone["to_id"]:
+                    homes[id] = undone["from_id"]
+    return homes, rows
+
+
+def _reach(universe: Universe, names: Iterable[Name], at: Instant) -> Instant | None:
+    """The earliest instant whose messages matter to these definitions, None for the beginning."""
+    start = list(names)
+    edges = {name: references_of(definition) for name, definition in universe.definitions.items()}
+    earliest = at
+    for name in (*start, *closure(start, edges)):
+        watch = universe.watches.get(name)
+        if watch is not None and (watch.seen or watch.properties):
+            return None
+        for read in universe.reads.get(name, ()):
+            needed = _span(read)
+            if needed is None:
+                return None
+            earliest = min(earliest, at - needed)
+    return earliest
+
+
+def _span(read: ir.AggregateRead) -> int | None:
+    """How far back a read looks, in milliseconds: its window, and the tile its edge may lie in."""
+    if read.days is not None:
+        return (read.days + 1) * DAY_MS
+    start = read.window.start_ms
+    return start + ir.hop_ms(start) if start is not None else None
