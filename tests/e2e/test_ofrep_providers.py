@@ -1,0 +1,186 @@
+"""OpenFeature's own providers, unmodified: Python, Node, and the browser's with its event stream."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from openfeature import api
+from openfeature.contrib.provider.ofrep import OFREPProvider
+from openfeature.evaluation_context import EvaluationContext
+from openfeature.exception import ErrorCode
+from openfeature.flag_evaluation import Reason
+
+from javascript import JavaScript, Script
+from serving import KEYS, READ_KEY, Server, bearer, define, free_port, served, until
+from tinycdp.runtime import clock
+from tinycdp.runtime.startup import prepare
+from tinycdp.settings import Settings
+
+SHOP = {
+    "flags": [
+        {"key": "opened", "rule": "events.open.exists()"},
+        {"key": "beta", "rule": 'context.platform == "ios"'},
+        {"key": "ratio", "type": "float", "variants": {"two": 2}, "metadata": {"owner": "growth", "tier": 3}},
+        {"key": "retries", "type": "integer", "variants": {"seven": 7}},
+        {"key": "greeting", "type": "string", "variants": {"hello": "hello"}},
+        {"key": "layout", "type": "object", "variants": {"wide": {"columns": [1, 2.5], "name": "wide"}}},
+        {"key": "list", "type": "object", "variants": {"two": ["a", "b"]}},
+        {"key": "half", "rules": [{"when": "true", "rollout": 50, "serve": "on"}]},
+    ],
+}
+
+
+@pytest.fixture
+async def database(dsn: str) -> str:
+    await prepare(Settings(database_url=dsn, **{name[8:].lower(): key for name, key in KEYS.items()}), clock.now())
+    await define(dsn, SHOP, clock.now())
+    return dsn
+
+
+@pytest.fixture
+def shop(database: str, tmp_path: Path) -> Iterator[Server]:
+    with served(tmp_path, dsn=database, role="api") as running:
+        yield running
+
+
+@pytest.fixture(params=["", "/"], ids=["base", "base with a slash"])
+def base(request: pytest.FixtureRequest, shop: Server) -> str:
+    return shop.url + str(request.param)
+
+
+# Python
+
+
+def test_the_python_provider(shop: Server, base: str) -> None:
+    api.set_provider(OFREPProvider(base, headers_factory=lambda: bearer(READ_KEY)))
+    client = api.get_client()
+    ada = EvaluationContext("ada", {"platform": "ios", "since": "2026-01-01", "cart": {"items": [1, 2]}})
+    assert client.get_float_value("ratio", 0.5, ada) == 2.0
+    assert client.get_integer_value("retries", 1, ada) == 7
+    assert client.get_string_value("greeting", "", ada) == "hello"
+    assert client.get_object_value("layout", {}, ada) == {"columns": [1, 2.5], "name": "wide"}
+    assert client.get_object_value("list", [], ada) == ["a", "b"]
+    beta = client.get_boolean_details("beta", False, ada)
+    assert (beta.value, beta.variant, beta.reason) == (True, "on", Reason.TARGETING_MATCH)
+    ratio = client.get_float_details("ratio", 0.5)
+    assert ratio.reason == Reason.STATIC and ratio.flag_metadata["owner"] == "growth"
+    assert client.get_boolean_value("opened", False, ada) is False
+    shop.track({"userId": "ada", "event": "open"})
+    assert client.get_boolean_value("opened", False, ada) is True
+
+
+@pytest.mark.parametrize(
+    ("key", "code"), [("half", ErrorCode.TARGETING_KEY_MISSING), ("a/b", ErrorCode.FLAG_NOT_FOUND)]
+)
+def test_the_python_provider_reads_our_errors(base: str, key: str, code: ErrorCode) -> None:
+    api.set_provider(OFREPProvider(base, headers_factory=lambda: bearer(READ_KEY)))
+    details = api.get_client().get_boolean_details(key, True)
+    assert (details.value, details.error_code) == (True, code) and details.error_message
+
+
+# Node
+
+
+def headers() -> list[list[str]]:
+    return [["Authorization", f"Bearer {READ_KEY}"]]
+
+
+def test_the_node_provider(javascript: JavaScript, shop: Server, base: str, tmp_path: Path) -> None:
+    with javascript.script("ofrep_server.mjs", tmp_path) as node:
+        node.ask("start", baseUrl=base, headers=headers())
+
+        def evaluate(type: str, key: str, fallback: Any, **context: Any) -> dict[str, Any]:
+            found: dict[str, Any] = node.ask("evaluate", type=type, key=key, fallback=fallback, context=context)
+            return found
+
+        ratio = evaluate("Number", "ratio", 0, targetingKey="ada")
+        assert (ratio["value"], ratio["variant"], ratio["reason"]) == (2, "two", "STATIC")
+        assert ratio["flagMetadata"]["owner"] == "growth"
+        assert evaluate("Object", "layout", {})["value"] == {"columns": [1, 2.5], "name": "wide"}
+        assert evaluate("Boolean", "beta", False, platform="ios")["value"] is True
+        assert evaluate("Boolean", "half", True)["errorCode"] == "TARGETING_KEY_MISSING"
+        for key in ("nothing", "a/b", "a b", "é"):
+            missing = evaluate("Boolean", key, True)
+            assert (missing["value"], missing["errorCode"]) == (True, "FLAG_NOT_FOUND")
+        shop.track({"userId": "ada", "event": "open"})
+        assert evaluate("Boolean", "opened", False, targetingKey="ada")["value"] is True
+
+
+# The browser
+
+
+@contextmanager
+def browser(javascript: JavaScript, folder: Path, base: str, **context: Any) -> Iterator[Script]:
+    with javascript.script("ofrep_web.mjs", folder) as page:
+        page.ask("start", baseUrl=base, headers=headers(), context=context)
+        yield page
+
+
+def value(page: Script, key: str, type: str = "Boolean", fallback: Any = False) -> Any:
+    return page.ask("evaluate", type=type, key=key, fallback=fallback)["value"]
+
+
+def test_the_web_provider(javascript: JavaScript, base: str, tmp_path: Path) -> None:
+    with browser(javascript, tmp_path, base, targetingKey="ada", platform="ios") as page:
+        assert value(page, "beta") is True and value(page, "ratio", "Number", 0) == 2
+        assert value(page, "layout", "Object", {}) == {"columns": [1, 2.5], "name": "wide"}
+        assert page.ask("evaluate", type="Number", key="ratio", fallback=0)["flagMetadata"]["tier"] == 3
+    with browser(javascript, tmp_path, base) as page:
+        assert page.ask("evaluate", type="Boolean", key="half", fallback=True)["errorCode"] == "TARGETING_KEY_MISSING"
+
+
+async def test_a_page_is_told_of_events_and_of_definitions(
+    javascript: JavaScript, database: str, shop: Server, tmp_path: Path
+) -> None:
+    with browser(javascript, tmp_path, shop.url, targetingKey="ada") as page:
+        assert value(page, "opened") is False
+        shop.track({"userId": "ada", "event": "open"})
+        page.ask("changed", times=1)
+        assert value(page, "opened") is True
+        changed = {"key": "greeting", "type": "string", "variants": {"hello": "welcome"}}
+        shop.http.put("/v1/admin/flags/greeting", json=changed, headers=bearer(KEYS["TINYCDP_BOOTSTRAP_ADMIN_KEY"]))
+        page.ask("changed", times=2)
+        assert value(page, "greeting", "String", "") == "welcome"
+        seen = page.ask("seen")
+        assert len(seen["streams"]) == 1, "the stream stays while the answers change"
+        assert seen["requests"] == [[200, []], *[[200, ["flagConfigEtag", "flagConfigLastModified"]]] * 2]
+
+
+def test_another_context_has_another_stream(javascript: JavaScript, shop: Server, tmp_path: Path) -> None:
+    with browser(javascript, tmp_path, shop.url, targetingKey="ada") as page:
+        page.ask("become", context={"targetingKey": "ada", "platform": "ios"})
+        page.ask("changed", times=1)  # it shows what it remembers of ada first
+        assert value(page, "beta") is True
+        page.ask("become", context={"targetingKey": "bob"})
+        assert value(page, "beta") is False
+        shop.track({"userId": "ada", "event": "open"})
+        shop.track({"userId": "bob", "event": "open"})
+        page.ask("changed", times=2)
+        assert value(page, "opened") is True
+        streams = page.ask("seen")["streams"]
+        assert len(streams) == 3 and streams[:2] == [2, 2], "those of before are closed"
+
+
+def test_what_happened_while_the_server_was_away_is_told(javascript: JavaScript, database: str, tmp_path: Path) -> None:
+    port = free_port()
+    with served(tmp_path, dsn=database, role="api", port=port) as server:
+        page_of = browser(javascript, tmp_path, server.url, targetingKey="ada")
+        page = page_of.__enter__()
+        assert value(page, "opened") is False
+    with served(tmp_path / "other", dsn=database, role="api") as other:
+        other.track({"userId": "ada", "event": "open"})
+    with served(tmp_path, dsn=database, role="api", port=port) as server:
+        page.ask("changed", times=1)
+        assert value(page, "opened") is True
+        assert page.ask("seen")["requests"][-1][0] == 200
+        page_of.__exit__(None, None, None)
+
+
+def test_a_server_with_open_streams_stops_at_once(javascript: JavaScript, database: str, tmp_path: Path) -> None:
+    with served(tmp_path, dsn=database, role="api", drain_seconds=600) as server:
+        with browser(javascript, tmp_path, server.url, targetingKey="ada"):
+            server.process.terminate()
+            until(lambda: server.process.poll() is not None, 10)
+        assert "refused to gracefully stop" not in server.said()
