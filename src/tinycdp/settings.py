@@ -61,6 +61,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ] = 25
     exposure_days: Annotated[int, Meta(ge=1, le=3_650, description="days that exposures are kept")] = 400
     stream_limit: Annotated[int, Meta(ge=0, description="event streams one process holds open")] = 10_000
+    trusted_proxies: Annotated[
+        int, Meta(ge=0, le=10, description="proxies in front whose X-Forwarded-For is believed")
+    ] = 0
+    geoip_file: Annotated[
+        Path | None, Meta(description="MaxMind database of countries or cities; without it, a table of IPv4 addresses")
+    ] = None
     drain_seconds: Annotated[int, Meta(ge=1, description="longest wait for requests in flight when stopping")] = 15
 
     @property

@@ -23,6 +23,7 @@ from tinycdp.api.wire.seeds import parse_collect, parse_pulse
 from tinycdp.api.wire.segment import parse_batch, parse_single, write_key_of
 from tinycdp.errors import InvalidInput
 from tinycdp.model import Instant, MessageKind, Rejection
+from tinycdp.runtime.door import Client, address_of
 from tinycdp.runtime.service import Service
 
 Parse = Callable[[bytes, Instant], Parsed]
@@ -125,8 +126,9 @@ async def accept(
         body = open_up(body)
     key = auth.recognise(service.keyring, auth.in_headers(request) or key_in(body) or _in_query(request), "write")
     parsed = parse(body, received_at)
+    messages = service.door.pass_through(key.environment_id, parsed.messages, _client(request, service))
     with service.metrics.ingest_seconds.time():
-        receipt = await service.ingest.accept(key.environment_id, parsed.messages, parsed.rejections, key.id)
+        receipt = await service.ingest.accept(key.environment_id, messages, parsed.rejections, key.id)
     service.metrics.stored(receipt.accepted, receipt.duplicates, [r.code for r in parsed.rejections])
     if parsed.single and parsed.rejections:
         first = parsed.rejections[0]
@@ -134,6 +136,13 @@ async def accept(
     return Accepted(
         True, receipt.accepted, receipt.duplicates, receipt.version, [_refused(r) for r in parsed.rejections[:20]]
     )
+
+
+def _client(request: Request[Any, Any, Any], service: Service) -> Client:
+    peer = request.scope["client"]
+    forwarded = request.headers.get("x-forwarded-for", "")
+    address = address_of(peer[0] if peer is not None else "", forwarded, service.settings.trusted_proxies)
+    return Client(address, "origin" in request.headers)
 
 
 def _in_query(request: Request[Any, Any, Any]) -> str | None:

@@ -1,5 +1,5 @@
 """What one process tells the others through Postgres: profiles changed, people are new, a revision was published, keys
-changed.
+and policies changed.
 
 Shape   announce_* speak inside the transaction that made the change; a Listener hears it once that is committed, on a
         connection of its own
@@ -61,6 +61,11 @@ async def announce_keys(connection: Connection) -> None:
     await store.announce(connection, "keys")
 
 
+async def announce_policies(connection: Connection) -> None:
+    """Say that an environment's policies changed."""
+    await store.announce(connection, "policies")
+
+
 class Ears(Protocol):
     """Who a Listener tells. None of these may block."""
 
@@ -68,6 +73,7 @@ class Ears(Protocol):
     def people_born(self, environment_id: int, names: Sequence[str]) -> None: ...
     def revision_changed(self, environment_id: int) -> None: ...
     def keys_changed(self) -> None: ...
+    def policies_changed(self) -> None: ...
     def lost(self) -> None: ...
     def found(self) -> None: ...
 
@@ -133,5 +139,7 @@ class Listener:
                 self._ears.revision_changed(int(environment_id))
             case ["keys"]:
                 self._ears.keys_changed()
+            case ["policies"]:
+                self._ears.policies_changed()
             case _:
                 log.warning("news nobody understands: %.100s", payload)

@@ -18,6 +18,8 @@ from tinycdp.runtime.catalogs import Catalogs
 from tinycdp.runtime.clock import Clock
 from tinycdp.runtime.decisions import Decisions
 from tinycdp.runtime.export import Exports
+from tinycdp.runtime.door import Door
+from tinycdp.runtime.enrichment import Enricher
 from tinycdp.runtime.exposures import Exposures
 from tinycdp.runtime.holds import Holds
 from tinycdp.runtime.ingest import Committed, Ingest
@@ -26,6 +28,7 @@ from tinycdp.runtime.language import Sightings
 from tinycdp.runtime.metrics import Metrics
 from tinycdp.runtime.news import Listener
 from tinycdp.runtime.past import Past
+from tinycdp.runtime.policies import Policies
 from tinycdp.runtime.pushes import Pushes
 from tinycdp.runtime.snapshots import Snapshots
 from tinycdp.runtime.workspace import Vocabulary
@@ -48,6 +51,7 @@ class Service:
         self.snapshots = Snapshots(pool, settings.snapshot_cache_size)
         self.catalogs = Catalogs(self.snapshots.doubt)
         self.keyring = Keyring(pool)
+        self.policies = Policies()
         self.decisions = Decisions(self.snapshots)
         self.holds = Holds(pool, settings.snapshot_cache_size)
         self.pushes = Pushes(
@@ -57,6 +61,7 @@ class Service:
         self.exposures = Exposures(pool, self.metrics.exposures)
         self.vocabulary = Vocabulary()
         self.sightings = Sightings()
+        self.door = Door(self.policies, self.catalogs, Enricher(settings.geoip_file))
         self.ingest = Ingest(
             pool, self.catalogs, now, self._committed, batch=settings.ingest_batch, queue=settings.ingest_queue
         )
@@ -122,6 +127,7 @@ class Service:
 
     async def _load_keys(self) -> None:
         await self.keyring.load()
+        await self.policies.load(self.pool)
         self.pushes.keys_changed()
 
     # What the listener hears
@@ -138,6 +144,9 @@ class Service:
 
     def keys_changed(self) -> None:
         self._refresh(self._load_keys)
+
+    def policies_changed(self) -> None:
+        self._refresh(lambda: self.policies.load(self.pool))
 
     def lost(self) -> None:
         self.snapshots.lost()

