@@ -272,6 +272,15 @@ ALTER TABLE public.organisations ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTIT
     CACHE 1
 );
 
+CREATE TABLE public.policies (
+    environment_id integer NOT NULL,
+    name text NOT NULL,
+    version integer NOT NULL,
+    document json NOT NULL,
+    changed_at timestamp with time zone NOT NULL,
+    changed_by text NOT NULL
+);
+
 CREATE SEQUENCE public.profile_ids
     START WITH 1
     INCREMENT BY 1
@@ -446,6 +455,9 @@ ALTER TABLE ONLY public.organisations
 ALTER TABLE ONLY public.organisations
     ADD CONSTRAINT organisations_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.policies
+    ADD CONSTRAINT policies_pkey PRIMARY KEY (environment_id, name, version);
+
 ALTER TABLE ONLY public.profiles
     ADD CONSTRAINT profiles_pkey PRIMARY KEY (environment_id, id);
 
@@ -519,6 +531,9 @@ ALTER TABLE ONLY public.environments
 
 ALTER TABLE ONLY public.flag_kills
     ADD CONSTRAINT flag_kills_environment_id_definition_id_fkey FOREIGN KEY (environment_id, definition_id) REFERENCES public.definitions(environment_id, id);
+
+ALTER TABLE ONLY public.policies
+    ADD CONSTRAINT policies_environment_id_fkey FOREIGN KEY (environment_id) REFERENCES public.environments(id);
 
 ALTER TABLE ONLY public.projects
     ADD CONSTRAINT projects_organisation_id_fkey FOREIGN KEY (organisation_id) REFERENCES public.organisations(id);
