@@ -240,9 +240,7 @@ async def explain_source(request: Request[Any, Any, Any], key: Bearer) -> Respon
     """Takes what `check` takes. With errors in the expression `text` is null, and `diagnostics` say why."""
     draft = read_as(await read_json(request), Draft)
     workspace = await _workspace(request.app.state.service, key)
-    meaning, sources = _meaning_of(draft, workspace), _sources(draft)
-    tellings = [(path, language.in_words(workspace, draft.kind, draft.key, text)) for path, text in sources]
-    told = [(path, telling) for path, telling in tellings if telling is not None]
+    meaning, told = language.in_words(workspace, draft.kind, draft.key, _source(draft))
     whole = meaning.valid and bool(told)
     return answer(
         InWords(
@@ -263,13 +261,6 @@ async def explain_source(request: Request[Any, Any, Any], key: Bearer) -> Respon
     )
 
 
-def _sources(draft: Draft) -> list[tuple[str | None, str]]:
-    """The conditions of a draft, each with where it stands in a flag. The flag has been read."""
-    if draft.flag is None:
-        return [(None, draft.expression or "")]
-    return [(f"$.rules[{n}].when", rule.when) for n, rule in enumerate(_flag(draft).rules)]
-
-
 def _told(sentence: Sentence, path: str | None = None) -> Told:
     return Told(sentence.span.start, sentence.span.end, sentence.text, [_told(part) for part in sentence.parts], path)
 
@@ -280,21 +271,21 @@ def _once(names: Iterable[T]) -> list[T]:
 
 async def _meaning(request: Request[Any, Any, Any], key: Key) -> Meaning:
     draft = read_as(await read_json(request), Draft)
-    return _meaning_of(draft, await _workspace(request.app.state.service, key))
+    workspace, source = await _workspace(request.app.state.service, key), _source(draft)
+    if isinstance(source, Flag):
+        return workspaces.understand_flag(workspace, source)
+    return workspaces.understand(workspace, draft.kind, draft.key, source)
 
 
-def _meaning_of(draft: Draft, workspace: Workspace) -> Meaning:
+def _source(draft: Draft) -> str | Flag:
+    """The expression of a draft, or its flag. Raises InvalidInput for neither, and for both."""
     if (draft.expression is None) == (draft.flag is None) or (draft.flag is not None) > (draft.kind == "flag"):
         message = "Send an `expression`, or for the kind flag a whole `flag`."
         raise InvalidInput("INVALID_BODY", message)
     if draft.flag is not None:
-        return workspaces.understand_flag(workspace, _flag(draft))
+        return read_flag({"key": draft.key or "flag", **draft.flag}, "")
     assert draft.expression is not None
-    return workspaces.understand(workspace, draft.kind, draft.key, draft.expression)
-
-
-def _flag(draft: Draft) -> Flag:
-    return read_flag({"key": draft.key or "flag", **(draft.flag or {})}, "")
+    return draft.expression
 
 
 async def _surroundings(service: Service, key: Key, place: Place) -> tuple[Workspace, Scope]:

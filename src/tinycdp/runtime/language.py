@@ -1,7 +1,7 @@
 """What the editor of definitions is helped with: proposals and explanations that know the environment.
 
 Shape   Sightings: the properties seen lately, per environment; surroundings(workspace, …) → Scope, and describe(…),
-        for dsl.complete and dsl.hover; in_words(workspace, …) → Telling, an expression in plain English
+        for dsl.complete and dsl.hover; in_words(workspace, …) → what it means, and Tellings in plain English
 Laws    nothing here decides anything: names and types that were seen are hints, and a text is judged without them.
         What is read to find them is bounded, and at most a minute old
 """
@@ -10,12 +10,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from tinycdp.dsl import ir
-from tinycdp.dsl.check import Scope, check
+from tinycdp.dsl.check import Checked, Scope, check
 from tinycdp.dsl.ir import Type
 from tinycdp.dsl.words import Telling, tell
 from tinycdp.engine.catalog import Name, Universe
+from tinycdp.engine.flags import Flag
 from tinycdp.model import MINUTE_MS, Instant
-from tinycdp.runtime.workspace import Kind, Workspace, scope_of
+from tinycdp.runtime.workspace import Kind, Meaning, Workspace, scope_of, understand_flag, understood
 from tinycdp.store import reads
 from tinycdp.store.pool import Pool, acquired
 
@@ -99,10 +100,18 @@ def _event_properties_named(universe: Universe) -> dict[str, set[str]]:
     return found
 
 
-def in_words(workspace: Workspace, kind: Kind, key: str | None, text: str) -> Telling | None:
-    """What an expression says and reads, in words; None where it has errors."""
-    checked = check(text, scope_of(workspace, kind, key))
-    return tell(checked.node, kind) if checked.node is not None else None
+def in_words(
+    workspace: Workspace, kind: Kind, key: str | None, source: str | Flag
+) -> tuple[Meaning, list[tuple[str | None, Telling]]]:
+    """What an expression or a flag means, and says in words: of a flag each rule's condition, by its path. What has
+    errors is not told."""
+    if isinstance(source, str):
+        meaning, checked = understood(workspace, kind, key, source)
+        found: list[tuple[str | None, Checked]] = [(None, checked)]
+    else:
+        meaning, scope = understand_flag(workspace, source), scope_of(workspace, "flag", source.key)
+        found = [(f"$.rules[{n}].when", check(rule.when, scope)) for n, rule in enumerate(source.rules)]
+    return meaning, [(path, tell(one.node, kind)) for path, one in found if one.node is not None]
 
 
 def describe(workspace: Workspace) -> dict[Name, str]:

@@ -192,11 +192,14 @@ def progress_of(backfill: Mapping[str, Any], now: Instant) -> Progress:
 
 def understand(workspace: Workspace, kind: Kind, key: str | None, text: str) -> Meaning:
     """What an expression means among the definitions of the workspace; under its own key, where it has one."""
+    return understood(workspace, kind, key, text)[0]
+
+
+def understood(workspace: Workspace, kind: Kind, key: str | None, text: str) -> tuple[Meaning, Checked]:
+    """The same, with what it was read from."""
     checked, cycle = _check(workspace, kind, key, text)
-    diagnostics = [*cycle, *checked.diagnostics]
-    return _meaning(
-        checked.type, checked.nullable, checked.canonical or None, [checked], [to_wire(text, d) for d in diagnostics]
-    )
+    found = [to_wire(text, d) for d in (*cycle, *checked.diagnostics)]
+    return _meaning(checked.type, checked.nullable, checked.canonical or None, [checked], found), checked
 
 
 def understand_flag(workspace: Workspace, flag: Flag) -> Meaning:
