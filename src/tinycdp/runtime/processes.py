@@ -10,6 +10,7 @@ import asyncio
 import ctypes
 import os
 import pwd
+import resource
 import signal
 import subprocess
 import sys
@@ -128,3 +129,13 @@ def also_on_stop(callback: Callable[[], None]) -> None:
         if getattr(handler, "__self__", None) is loop:
             servers[number] = handler
             signal.signal(number, chain)
+
+
+def allow_files(n: int) -> None:
+    """This process and its children may have so many files open, as far as the system lets them: each connection is
+    one, and the usual limit of 1,024 is of another time."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY:
+        n = min(n, hard)
+    if soft != resource.RLIM_INFINITY and soft < n:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (n, hard))

@@ -33,7 +33,7 @@ from tinycdp.errors import Unavailable
 from tinycdp.runtime import clock
 from tinycdp.runtime.demo import Demo
 from tinycdp.runtime.postgres import EmbeddedPostgres, reachable
-from tinycdp.runtime.processes import die_with_parent, spawn
+from tinycdp.runtime.processes import allow_files, die_with_parent, spawn
 from tinycdp.runtime.startup import prepare
 from tinycdp.settings import Settings, to_environ
 
@@ -249,6 +249,7 @@ def _refuse_taken_port(settings: Settings) -> None:
 def _serve_http(settings: Settings) -> None:
     # The application factory reads its settings from the environment, in each of granian's forked workers.
     os.environ.update(to_environ(settings))
+    allow_files(_BACKLOG + _CONCURRENT_REQUESTS + settings.stream_limit)
     quiet = LogLevels.warning if settings.log_level == "info" else LogLevels(settings.log_level)
     Granian(
         "tinycdp.api.app:create_app",
