@@ -5,7 +5,7 @@ traffic would have left it. Then definitions are published and a worker brings e
 other benchmarks over people without any state, then one trait and one segment more beside them."""
 
 import argparse
-import cProfile
+import asyncio
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
@@ -14,7 +14,8 @@ from typing import Any
 
 import uvloop
 
-from loadtests import workload
+from loadtests import servers, workload
+from loadtests.driver import Outcome, closed_loop, open_loop
 from tinycdp.model import DAY_MS
 from tinycdp.runtime import clock
 from tinycdp.runtime.catalogs import Catalogs
@@ -50,6 +51,15 @@ PUBLISHES: Sequence[tuple[str, Mapping[str, Any], tuple[str, ...]]] = (
     ),
 )
 
+#: What warms up beside live traffic.
+ANOTHER: Mapping[str, Any] = {
+    "traits": [
+        {"key": "largest_ever", "expression": "events.purchase.max(amount)"},
+        {"key": "views_7d", "expression": "events.product_viewed.count_7d"},
+    ],
+    "segments": [{"key": "gardeners", "rule": 'events.product_viewed.where(category == "garden").count_90d >= 2'}],
+}
+
 _PEOPLE = """
 WITH new AS (
     INSERT INTO profiles (environment_id, id, bucketing_key, created_at, first_seen_at, last_seen_at, properties, state,
@@ -76,9 +86,9 @@ FROM own, generate_series(1, $2::int) AS n,
 """
 
 
-async def write_history(pool: Pool, environment_id: int, people: int, events: int, now: int, prefix: str) -> None:
+async def write_history(pool: Pool, environment_id: int, people: int, events: int, now: int) -> None:
     """So many people with a history up to a moment ago, as if it had arrived as it happened."""
-    since, until = now - DAYS * DAY_MS, now - 1000
+    since, until, prefix = now - DAYS * DAY_MS, now - 1000, "user-"
     async with pool.acquire() as connection:
         await reads.create_partitions(connection, since, DAYS // 30 + 2)
         await connection.execute(_PEOPLE, environment_id, people, prefix, since, until, timeout=600)
@@ -88,42 +98,107 @@ async def write_history(pool: Pool, environment_id: int, people: int, events: in
         await connection.execute("VACUUM ANALYZE profiles")
 
 
-async def measure(dsn: str, folder: Path, people: int, events: int, profile: Path | None) -> None:
-    settings = Settings(database_url=dsn, data_dir=folder)
-    await prepare(settings, clock.now())
+async def measure_speed(dsn: str, people: int, events: int) -> None:
+    """How many events a second a warm-up takes where nothing else happens."""
+    await prepare(Settings(database_url=dsn), clock.now())
     async with await open_pool(dsn, 4) as pool:
         environment_id = await environment_named(pool, "prod")
-        await write_history(pool, environment_id, people, events, clock.now(), "user-")
+        await write_history(pool, environment_id, people, events, clock.now())
         for name, document, names in PUBLISHES:
             read = await pool.fetchval("SELECT count(*) FROM events WHERE name = ANY ($1)", list(names))
             await apply_documents(pool, environment_id, [document], "benchmark", clock.now())
             worker = Worker(pool, Catalogs(), clock.now)
-            watch = cProfile.Profile()
             start = time.perf_counter()
-            if profile is not None:
-                watch.enable()
             while await worker.warm_up():
                 pass
-            watch.disable()
             seconds = time.perf_counter() - start
-            if profile is not None:
-                watch.dump_stats(profile)
-                profile = None
-            print(
-                f"{f'warm up: {name}':52}{read / seconds:>9,.0f} events/s  {people / seconds:>8,.0f} people/s"
-                f"  {seconds:6.2f} s",
-                flush=True,
+            line(
+                f"warm up: {name}",
+                f"{read / seconds:>9,.0f} events/s  {people / seconds:>8,.0f} people/s  {seconds:6.2f} s",
             )
+
+
+async def measure_beside(server: servers.Ours, people: int, seconds: float, load: float = 1.0) -> None:
+    """Live traffic before, beside and after a warm-up, on the history that is there."""
+    async with await open_pool(server.dsn, 2) as pool:
+        environment_id = await environment_named(pool, "prod")
+        await apply_documents(pool, environment_id, [workload.DEFINITIONS], "benchmark", clock.now())
+        await _until_live(pool)
+        asked = (workload.request("GET", f"/v1/decide?userId=user-{n}&flag=flag_7", server.read) for n in range(people))
+        await closed_loop(server.port, asked, 16, 120.0, warm_up=0.0)
+        before = await _traffic(server, people, seconds, load, "before")
+        await apply_documents(pool, environment_id, [ANOTHER], "benchmark", clock.now())
+        beside = await _traffic(server, people, seconds, load, "beside")
+        left = await _left(pool)
+        alone = await _until_live(pool)
+        after = await _traffic(server, people, seconds, load, "after")
+    for name, *outcomes in zip(_TRAFFIC, before, beside, after, strict=True):
+        for share in (0.5, 0.99):
+            quiet, busy, again = (outcome.percentile(share) for outcome in outcomes)
+            text = f"p{share * 100:.0f} {quiet:7.2f} ms, beside a warm-up {busy:7.2f} ms, after it {again:7.2f} ms"
+            line(name if share == 0.5 else "", f"{text}: {2 * busy / (quiet + again):5.2f} times")
+    done = people - left
+    rate = f"{done / seconds:,.0f} a second" if left else "all"
+    line("", f"{done:,} of {people:,} people were warmed up meanwhile ({rate}), the rest in {alone:.1f} s")
+
+
+_TRAFFIC = ("ingest, 3,000 events/s in batches of 30", "decide, 1,000/s on 16 connections")
+
+
+async def _traffic(server: servers.Ours, people: int, seconds: float, load: float, name: str) -> list[Outcome]:
+    now = clock.now()
+    ingest = open_loop(server.port, workload.batches(server.write, 30, people, now, 4, name), 100 * load, seconds)
+    decide = open_loop(server.port, workload.decisions(server.read, people, 5), 1000 * load, seconds, connections=16)
+    return await asyncio.gather(ingest, decide)
+
+
+async def _until_live(pool: Pool) -> float:
+    """Waits for the end of the warm-up; the seconds it took."""
+    start = time.perf_counter()
+    while await _left(pool):  # noqa: ASYNC110 - it happens in another process
+        await asyncio.sleep(0.05)
+    return time.perf_counter() - start
+
+
+async def _left(pool: Pool) -> int:
+    """How many people the warm-up under way has still to do; 0 where none is."""
+    left = "SELECT max(greatest(total - done, 1)) FROM backfills WHERE finished_at IS NULL"
+    return await pool.fetchval(left) or 0
+
+
+def line(name: str, text: str) -> None:
+    print(f"{name:52}{text}", flush=True)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m loadtests.backfill", description=__doc__)
     parser.add_argument("--people", type=int, default=50_000)
     parser.add_argument("--events", type=int, default=1_000_000)
-    parser.add_argument("--profile", type=Path, help="write where the first warm-up spends its time, for pstats")
+    parser.add_argument("--seconds", type=float, default=10.0, help="length of each measurement of live traffic")
+    parser.add_argument(
+        "--load", type=float, default=1.0, help="live traffic as a share of 3,000 events and 1,000 decisions"
+    )
+    parser.add_argument("--only", choices=("speed", "beside"))
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder, EmbeddedPostgres(Path(folder) / "pg") as postgres:
-        uvloop.run(measure(postgres.dsn, Path(folder), arguments.people, arguments.events, arguments.profile))
+        run(Path(folder), postgres.dsn, arguments)
+
+
+def run(folder: Path, dsn: str, arguments: argparse.Namespace) -> None:
+    if arguments.only != "beside":
+        uvloop.run(measure_speed(dsn, arguments.people, arguments.events))
+    if arguments.only == "beside":
+        uvloop.run(_write(dsn, arguments.people, arguments.events))
+    if arguments.only != "speed":
+        servers.pin(1)
+        with servers.ours(folder, dsn) as server:
+            uvloop.run(measure_beside(server, arguments.people, arguments.seconds, arguments.load))
+
+
+async def _write(dsn: str, people: int, events: int) -> None:
+    await prepare(Settings(database_url=dsn), clock.now())
+    async with await open_pool(dsn, 1) as pool:
+        await write_history(pool, await environment_named(pool, "prod"), people, events, clock.now())
 
 
 if __name__ == "__main__":

@@ -47,7 +47,9 @@ _rest = asyncio.sleep
 _RATE_SECONDS = 5.0
 _LONGEST_REST_SECONDS = 2.0
 _POLL_SECONDS = 0.2
-_NICE = 10
+_NICE = 5
+#: So many profiles are done at once under their locks.
+_FEW = 20
 
 Report = Callable[[Progress], None]
 
@@ -56,11 +58,16 @@ Report = Callable[[Progress], None]
 class _Pace:
     """How the warm-up of one environment goes, as this process sees it.
 
-    version  that of its last batch: where the next one's is further on, somebody else wrote in between"""
+    version  that of its last write: where the next one's is further on, somebody else wrote in between
+    alone    whether nobody did, as far as is known
+    ahead    the next batch, read while one was computed; only where alone, or it would be out of date soon"""
 
     revision: int
     size: int = field(default_factory=lambda: BATCH[0])
     version: int | None = None
+    alone: bool = False
+    ahead: "_Batch | None" = None
+    write_seconds: float = 1e-6
     rate: float | None = None
     since: float = field(default_factory=time.perf_counter)
 
@@ -71,9 +78,15 @@ class _Pace:
         self.rate = (self.rate or 0.0) * (1 - weight) + n / seconds * weight
         self.since = now
 
-    def adapt(self, n: int, batch_seconds: float, write_seconds: float) -> None:
+    def wrote(self, version: int, n: int, seconds: float, *, alone: bool) -> None:
+        """n profiles were written under their locks."""
+        self.alone = alone and self.version in (None, version - 1)
+        self.version = version
+        self.write_seconds = max(seconds / max(n, 1), 1e-6)
+
+    def adapt(self, n: int, seconds: float) -> None:
         """Bigger batches where this one was quick, smaller ones where it was slow; never by more than a factor of 2."""
-        wanted = n * min(_BATCH_SECONDS / batch_seconds, _WRITE_SECONDS / max(write_seconds, 1e-6))
+        wanted = min(n * _BATCH_SECONDS / seconds, _WRITE_SECONDS / self.write_seconds)
         smallest, largest = BATCH
         self.size = int(min(max(wanted, self.size / 2, smallest), self.size * 2, largest))
 
@@ -82,10 +95,12 @@ class _Pace:
 class _Batch:
     """Profiles as they were read, brought up to date.
 
+    after     the id it begins after
     read      (id, version) of each: what must still be so when they are written
     complete  all that still has to be done, which needs no database"""
 
     catalog: Catalog
+    after: int
     profiles: list[Profile]
     read: list[tuple[int, int]]
     complete: Callable[[], "_Completed"]
@@ -133,49 +148,82 @@ class WarmUp:
     async def _do_batch(self, connection: Connection, environment_id: int, pace: _Pace) -> float | None:
         """Gives how long to rest after it; None where no profile was left."""
         start = time.perf_counter()
-        async with frozen(connection):
-            environment = await definition_store.find_environment(connection, environment_id)
-            live, head = environment["live_revision"], environment["head_revision"]
-            if head != pace.revision or live == head:
-                return 0.0  # published anew or made live since a moment ago
-            catalog = await self._catalogs.at(connection, environment_id, live, head)
-            backfill = await definition_store.find_backfill(connection, environment_id, head)
-            assert backfill is not None
-            rows = await store.profiles_to_warm(
-                connection, environment_id, backfill["at_profile_id"], backfill["last_profile_id"], pace.size
-            )
-            if not rows:
-                return None
-            batch = await _read(connection, catalog, rows, self._now())
-        completed = await asyncio.get_running_loop().run_in_executor(self._thread, batch.complete)
-        write = time.perf_counter()
-        async with connection.transaction():
-            if not await self._still(connection, catalog):
+        environment = await definition_store.find_environment(connection, environment_id)
+        live, head = environment["live_revision"], environment["head_revision"]
+        if head != pace.revision or live == head:
+            return 0.0  # published anew or made live since a moment ago
+        catalog = await self._catalogs.at(connection, environment_id, live, head)
+        backfill = await definition_store.find_backfill(connection, environment_id, head)
+        assert backfill is not None
+        batch, pace.ahead = pace.ahead, None
+        if batch is None or batch.catalog is not catalog or batch.after != backfill["at_profile_id"]:
+            batch = await self._read_next(connection, catalog, backfill["at_profile_id"], backfill, pace.size)
+        if not batch.profiles:
+            return None
+        completing = self._complete(batch)
+        if pace.alone:
+            pace.ahead = await self._read_next(connection, catalog, batch.profiles[-1].id, backfill, pace.size)
+        completed = await completing
+        missed = await self._write(connection, pace, batch, completed)
+        if missed is None:
+            return 0.0
+        for n in range(0, len(missed), _FEW):
+            last = n + _FEW >= len(missed)
+            if not await self._write_locked(connection, pace, batch, missed[n : n + _FEW], completed.events, last):
                 return 0.0
-            claimed = await store.claim_unchanged_profiles(connection, environment_id, batch.read)
+        busy = time.perf_counter() - start
+        pace.adapt(len(batch.profiles), busy)
+        return 0.0 if pace.alone else min(busy * (100 / self._share - 1), _LONGEST_REST_SECONDS)
+
+    async def _read_next(
+        self, connection: Connection, catalog: Catalog, after: int, backfill: store.Row, size: int
+    ) -> _Batch:
+        async with frozen(connection):
+            rows = await store.profiles_to_warm(
+                connection, catalog.environment_id, after, backfill["last_profile_id"], size
+            )
+            return await _read(connection, catalog, rows, after, self._now())
+
+    def _complete(self, batch: _Batch) -> "asyncio.Future[_Completed]":
+        return asyncio.get_running_loop().run_in_executor(self._thread, batch.complete)
+
+    async def _write(
+        self, connection: Connection, pace: _Pace, batch: _Batch, completed: _Completed
+    ) -> list[int] | None:
+        """Save those that are as they were read. Gives the ids of the others; None after a publish."""
+        start = time.perf_counter()
+        async with connection.transaction():
+            if not await self._begin_write(connection, batch.catalog):
+                return None
+            claimed = await store.claim_unchanged_profiles(connection, batch.catalog.environment_id, batch.read)
             missed = [profile.id for profile in batch.profiles if profile.id not in claimed]
             version = await self._save(connection, batch, completed, claimed)
-            others = pace.version is not None and version > pace.version + 1
-            pace.version = version
             if not missed:
                 await self._advance(connection, pace, batch, completed.events)
-        write_seconds = time.perf_counter() - write
-        if missed:
-            async with connection.transaction():
-                if not await self._still(connection, catalog):
-                    return 0.0
-                rows = await store.lock_profiles(connection, environment_id, missed)
-                late = await _read(connection, catalog, [r for r in rows if r["merged_into"] is None], self._now())
-                finished = late.complete()
-                pace.version = await self._save(connection, late, finished, {p.id for p in late.profiles})
-                await self._advance(connection, pace, batch, completed.events)
-            others = True
-        busy = time.perf_counter() - start
-        pace.adapt(len(batch.profiles), busy, write_seconds)
-        return min(busy * (100 / self._share - 1), _LONGEST_REST_SECONDS) if others else 0.0
+        pace.wrote(version, len(claimed), time.perf_counter() - start, alone=not missed)
+        return missed
 
-    async def _still(self, connection: Connection, catalog: Catalog) -> bool:
-        """No publish from here to the end of the transaction, and none since the catalog was read."""
+    async def _write_locked(
+        self, connection: Connection, pace: _Pace, batch: _Batch, ids: list[int], events: int, last: bool
+    ) -> bool:
+        """Do a few profiles of the batch again, under their locks. False after a publish."""
+        start = time.perf_counter()
+        async with connection.transaction():
+            if not await self._begin_write(connection, batch.catalog):
+                return False
+            rows = await store.lock_profiles(connection, batch.catalog.environment_id, ids)
+            mine = [row for row in rows if row["merged_into"] is None]
+            late = await _read(connection, batch.catalog, mine, batch.after, self._now())
+            completed = await self._complete(late)
+            version = await self._save(connection, late, completed, {profile.id for profile in late.profiles})
+            if last:
+                await self._advance(connection, pace, batch, events)
+        pace.wrote(version, len(ids), time.perf_counter() - start, alone=False)
+        return True
+
+    async def _begin_write(self, connection: Connection, catalog: Catalog) -> bool:
+        """Begin to write: no publish from here to the end of the transaction, and none since the catalog was read."""
+        await store.write_behind(connection)
         await store.begin_group(connection, catalog.environment_id)
         environment = await definition_store.find_environment(connection, catalog.environment_id)
         return (environment["live_revision"], environment["head_revision"]) == (catalog.revision, catalog.head)
@@ -220,7 +268,9 @@ class WarmUp:
             log.info("revision %d of environment %d is live", head, environment_id)
 
 
-async def _read(connection: Connection, catalog: Catalog, rows: Sequence[store.Row], now: Instant) -> _Batch:
+async def _read(
+    connection: Connection, catalog: Catalog, rows: Sequence[store.Row], after: int, now: Instant
+) -> _Batch:
     """The profiles of these rows with all that has to be read for them, as of one instant."""
     batch = [profiles.from_row(row) for row in rows]
     lacking: dict[tuple[str, ...], list[Profile]] = {}
@@ -242,7 +292,7 @@ async def _read(connection: Connection, catalog: Catalog, rows: Sequence[store.R
             transitions += recompute.review_next(profile, catalog, now)
         return _Completed(transitions, {profile.id: profile.encode() for profile in batch}, events)
 
-    return _Batch(catalog, batch, [(profile.id, profile.version) for profile in batch], complete)
+    return _Batch(catalog, after, batch, [(profile.id, profile.version) for profile in batch], complete)
 
 
 def _give_way() -> None:

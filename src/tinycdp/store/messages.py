@@ -91,6 +91,11 @@ async def try_warm_up(connection: Connection, environment_id: int) -> bool:
     return await connection.fetchval(_SQL["try_warm_up"], environment_id)
 
 
+async def write_behind(connection: Connection) -> None:
+    """The transaction may be lost with the machine; its work would be done again."""
+    await connection.execute(_SQL["write_behind"])
+
+
 async def profiles_to_warm(
     connection: Connection, environment_id: int, after_id: int, last_id: int, n: int
 ) -> list[Row]:

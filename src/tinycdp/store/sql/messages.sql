@@ -108,6 +108,11 @@ SELECT min(recompute_at) FROM profiles WHERE environment_id = $1 AND recompute_a
 -- locks: advisory (75, environment), exclusive, held by the connection
 SELECT pg_try_advisory_lock(75, $1);
 
+-- name: write_behind
+-- For the rest of the transaction: commit without waiting for the disk, and without making those wait who have to. A
+-- machine that fails may undo it whole; what is committed after it is never kept without it.
+SET LOCAL synchronous_commit = off;
+
 -- name: profiles_to_warm
 -- The next profiles of a backfill, in order of id. Without locks: they are claimed when there is something to write.
 -- args: environment_id integer, after_id bigint, last_id bigint, n integer
