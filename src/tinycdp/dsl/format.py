@@ -58,9 +58,11 @@ def lay_out(source: str) -> str:
     >>> lay_out("a // why\\n and b")
     '// why\\na && b'
     """
-    text = format_source(source)
-    comments = [token.value.rstrip() for token in tokens.scan(source) if token.type == "COMMENT"]
-    if len(text) > _LINE:
+    tree = parse(source)
+    text = format_expression(tree)
+    scanned = tokens.scan(source) if "//" in source else ()
+    comments = [token.value.rstrip() for token in scanned if token.type == "COMMENT"]
+    if len(text) > _LINE and isinstance(tree, Logic):
         depth, cuts = 0, []
         for token in tokens.scan(text):
             depth += (token.type in tokens.OPENERS) - (token.type in tokens.CLOSERS)
