@@ -7,10 +7,10 @@ PIP    := $(BIN)/pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup run test test-fast test-deep lint format bench schema lock clean
+.PHONY: help setup run test test-fast test-deep lint format bench bench-engine schema lock clean
 
 help: ## List the tasks
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
 
 setup: $(VENV)/.runtime ## Prepare the environment in .venv, without serving
 
@@ -40,6 +40,9 @@ format: $(VENV)/.dev ## Rewrite the code in the project's style
 
 bench: $(VENV)/.dev ## Measure, and compare with the numbers the project promises
 	@$(BIN)/python -m loadtests
+
+bench-engine: $(VENV)/.dev ## Measure the language and the engine in µs, and against AGAINST=HEAD~1, another commit
+	@$(BIN)/python -m loadtests.engine --against "$${AGAINST:-HEAD~1}"
 
 schema: $(VENV)/.dev ## Write migrations/schema.sql anew from the migrations
 	@UPDATE_SCHEMA=1 $(BIN)/pytest -q tests/integration/test_migrations.py -k make_the_schema
