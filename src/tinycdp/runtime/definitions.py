@@ -440,6 +440,11 @@ def steps_between(before: Iterable[Definition], after: Iterable[Definition]) -> 
     )
 
 
+def steps_of(moves: Iterable[Move]) -> list[Step]:
+    """What the moves change, in their order."""
+    return [step for step in (_step(before, after) for before, after in moves) if step.action != "keep"]
+
+
 def _step(before: Definition | None, after: Definition | None) -> Step:
     if after is None:
         assert before is not None

@@ -1,6 +1,7 @@
 """A person and the definitions as of a past instant: what a decision saw then.
 
-Shape   Past.look(environment, alias, at) → View: the catalog that served, and the person as they were known
+Shape   Past.look(environment, alias, at) → View: the catalog that served, and the person as they were known.
+        people_as_of(…) are several people of today at an instant, by any catalog
 Laws    a decision made of a View is the one that was made at its instant, but for messages that were still on their way
         into the database. Nothing is written, and nothing of the present is read but who has which identifier now:
         the journals of merges and moves lead back from there, raw messages tell the rest
@@ -8,7 +9,7 @@ Errors  NotFound REVISION_NOT_FOUND; EVENTS_DROPPED where raw messages that coun
 Source  docs/decisions/0017-preview-and-replay.md
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 
@@ -71,13 +72,9 @@ class Past:
             if found is None:
                 return View(catalog, stranger(catalog, alias, at), None, None)
             row, aliases = found
-            profile = Profile(row["id"], row["bucketing_key"], row["created_at"], warmed=catalog.head)
-            ids = [alias_row["id"] for alias_row in aliases]
-            for message in await past.messages_until(connection, environment_id, ids, at):
-                recompute.take(profile, message_from_row(message), catalog, complete=True)
+            messages = await past.messages_until(connection, environment_id, [a["id"] for a in aliases], at, None)
             oldest = await past.oldest_arrival(connection, environment_id)
-        names = [f"{alias_row['kind']} {alias_row['value']}" for alias_row in aliases]
-        return View(catalog, snapshot_of(profile, catalog, names, at), row["created_at"], oldest)
+        return View(catalog, _remembered(catalog, row, aliases, messages, at), row["created_at"], oldest)
 
     async def _catalog(self, connection: Connection, environment_id: int, at: Instant, revision: int | None) -> Catalog:
         if revision is None:
@@ -94,6 +91,39 @@ class Past:
             catalog = await compiled(environment_id, environment["zone"], before, after, live, head)
             self._catalogs[environment_id, live, head] = catalog
         return replace(catalog, killed=await switches.in_force(connection, environment_id, at))
+
+
+async def people_as_of(
+    connection: Connection, catalog: Catalog, ids: Sequence[int], at: Instant, most_messages: int
+) -> dict[int, Snapshot]:
+    """These profiles with the identifiers they have now, as of an instant; nobody where they sent too many messages."""
+    environment_id = catalog.environment_id
+    aliases: dict[int, list[Row]] = {}
+    for row in await past.aliases_of(connection, environment_id, ids):
+        aliases.setdefault(row["profile_id"], []).append(row)
+    all_ids = [row["id"] for rows in aliases.values() for row in rows]
+    messages: dict[int, list[Row]] = {}
+    found = await past.messages_until(connection, environment_id, all_ids, at, most_messages + 1)
+    if len(found) > most_messages:
+        return {}
+    for message in found:
+        messages.setdefault(message["alias_id"], []).append(message)
+    people = {}
+    for id in ids:
+        profile = await past.find_profile(connection, environment_id, id)
+        if profile is not None:
+            rows = aliases.get(id, [])
+            own = [message for row in rows for message in messages.get(row["id"], ())]
+            people[id] = _remembered(catalog, profile, rows, own, at)
+    return people
+
+
+def _remembered(catalog: Catalog, row: Row, aliases: Iterable[Row], messages: Iterable[Row], at: Instant) -> Snapshot:
+    """A profile as these messages tell of it."""
+    profile = Profile(row["id"], row["bucketing_key"], row["created_at"], warmed=catalog.head)
+    for message in messages:
+        recompute.take(profile, message_from_row(message), catalog, complete=True)
+    return snapshot_of(profile, catalog, [f"{alias['kind']} {alias['value']}" for alias in aliases], at)
 
 
 async def _person(

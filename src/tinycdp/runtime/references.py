@@ -8,7 +8,7 @@ Errors  none for a definition that was saved: its expressions parse
 
 from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -17,6 +17,8 @@ from tinycdp.dsl.rename import renamed
 from tinycdp.dsl.syntax import parse
 from tinycdp.engine.catalog import Definition, Name
 from tinycdp.engine.flags import read_flag, to_document
+
+Node = TypeVar("Node")
 
 #: Where a flag's document names other definitions, or holds an expression that may. "*" is any place of a list.
 _PLACES = {
@@ -65,7 +67,7 @@ def rewritten(definition: Definition, names: Mapping[Name, str]) -> Definition:
     return msgspec.structs.replace(definition, flag=read_flag(document, definition.flag.salt))
 
 
-def closure(start: Iterable[Name], edges: Mapping[Name, Iterable[Name]]) -> list[Name]:
+def closure(start: Iterable[Node], edges: Mapping[Node, Iterable[Node]]) -> list[Node]:
     """Everything the edges lead to, the nearest first; without the start itself."""
     reached = list(dict.fromkeys(start))
     first, seen = len(reached), set(reached)

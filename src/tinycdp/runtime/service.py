@@ -28,6 +28,7 @@ from tinycdp.runtime.language import Sightings
 from tinycdp.runtime.metrics import Metrics
 from tinycdp.runtime.news import Listener
 from tinycdp.runtime.past import Past
+from tinycdp.runtime.preview import Previews
 from tinycdp.runtime.policies import Policies
 from tinycdp.runtime.pushes import Pushes
 from tinycdp.runtime.snapshots import Snapshots
@@ -68,6 +69,7 @@ class Service:
         assert settings.database_url is not None
         self.exports = Exports(settings.database_url, self.catalogs)
         self.past = Past(pool)
+        self.previews = Previews(pool, self.vocabulary)
         self._listener = Listener(settings.database_url, self)
         self._refreshing: set[asyncio.Task[None]] = set()
 

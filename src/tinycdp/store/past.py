@@ -37,8 +37,11 @@ async def find_profile(connection: Connection, environment_id: int, id: int) -> 
     return await connection.fetchrow(_SQL["find_profile"], environment_id, id)
 
 
-async def messages_until(connection: Connection, environment_id: int, alias_ids: Sequence[int], at: int) -> list[Row]:
-    return await connection.fetch(_SQL["messages_until"], environment_id, alias_ids, at)
+async def messages_until(
+    connection: Connection, environment_id: int, alias_ids: Sequence[int], at: int, n: int | None
+) -> list[Row]:
+    """At most n, None for all."""
+    return await connection.fetch(_SQL["messages_until"], environment_id, alias_ids, at, n)
 
 
 async def oldest_arrival(connection: Connection, environment_id: int) -> int | None:

@@ -50,12 +50,12 @@ SELECT id, bucketing_key, created_at FROM profiles WHERE environment_id = $1 AND
 
 -- name: messages_until
 -- What had arrived by an instant under these identifiers. In no order: state does not depend on any.
--- args: environment_id, alias_ids bigint[], at timestamptz
+-- args: environment_id, alias_ids bigint[], at timestamptz, n (NULL for all)
 -- index: events_of_alias
-SELECT e.kind, e.name, e.message_id, e.occurred_at, e.received_at, e.target, e.properties,
+SELECT e.alias_id, e.kind, e.name, e.message_id, e.occurred_at, e.received_at, e.target, e.properties,
        coalesce(e.context ->> 'active' = 'false', false) AS inactive
 FROM events e
-WHERE e.environment_id = $1 AND e.alias_id = ANY ($2) AND e.received_at <= $3;
+WHERE e.environment_id = $1 AND e.alias_id = ANY ($2) AND e.received_at <= $3 LIMIT $4;
 
 -- name: oldest_arrival
 -- args: environment_id

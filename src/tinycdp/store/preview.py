@@ -1,0 +1,30 @@
+"""Statements of previews: who is looked at, and what made-up expressions are worth to them."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from tinycdp.store.messages import Row
+from tinycdp.store.pool import Connection
+from tinycdp.store.statements import load
+
+_SQL = load("preview")
+
+
+async def count_profiles(connection: Connection, environment_id: int, at: int) -> int:
+    return await connection.fetchval(_SQL["count_profiles"], environment_id, at)
+
+
+async def sample_profiles(connection: Connection, environment_id: int, at: int, n: int | None) -> list[int]:
+    """None for all."""
+    return [row["id"] for row in await connection.fetch(_SQL["sample_profiles"], environment_id, at, n)]
+
+
+async def units_of(connection: Connection, environment_id: int, ids: Sequence[int]) -> list[Row]:
+    return await connection.fetch(_SQL["units_of"], environment_id, ids)
+
+
+async def computed(
+    connection: Connection, statement: str, environment_id: int, at: int, ids: Sequence[int]
+) -> list[tuple[Any, ...]]:
+    """Rows of (profile id, v0, v1, …) of a statement that dsl.sql made, of what had arrived by an instant, as of it."""
+    return [tuple(row) for row in await connection.fetch(statement, environment_id, at, at, ids)]
