@@ -1,10 +1,13 @@
 """A proxy that loses answers on purpose: what a client sees when the network fails after the server has done its work.
 
 Shape   losing(server, n) → Lossy: `url` for the client; the answers to its first n tracking requests never arrive
-        Lossy.seen lists (method, path, status) of what the server answered, lost or not
+        Lossy.seen lists (method, path, status) of what the server answered, lost or not; `sent_again` tells whether a
+        message whose answer was lost has come once more
 """
 
 import contextlib
+import gzip
+import re
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -14,6 +17,8 @@ import httpx
 
 from serving import Server
 
+_ID = re.compile(rb'"(?:messageId|uuid)":\s*"([^"]+)"')
+
 #: Says something of the connection and not of the message, or is made anew by who sends it on.
 _HOP_BY_HOP = {"connection", "keep-alive", "transfer-encoding", "content-length", "date", "server"}
 
@@ -22,7 +27,9 @@ class Lossy:
     def __init__(self, server: Server, lose: int) -> None:
         self.seen: list[tuple[str, str, int]] = []
         self.lost = 0
+        self.sent_again = False
         self._lose = lose
+        self._unanswered: set[bytes] = set()
         self._lock = threading.Lock()
         self._upstream = httpx.Client(base_url=server.url, timeout=20)
         self._http = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
@@ -37,17 +44,15 @@ class Lossy:
         self._http.server_close()
         self._upstream.close()
 
-    def statuses(self, path: str) -> list[int]:
-        """What the server answered to requests of this path."""
-        with self._lock:
-            return [status for _, seen, status in self.seen if seen.partition("?")[0] == path]
-
-    def _loses(self, method: str, path: str, status: int) -> bool:
+    def _loses(self, method: str, path: str, status: int, body: bytes) -> bool:
+        ids = set(_ID.findall(gzip.decompress(body) if body.startswith(b"\x1f\x8b") else body))
         with self._lock:
             self.seen.append((method, path, status))
-            # Settings are fetched, events are posted, and flags are asked for by post as well.
-            if method != "POST" or "/flags" in path or self.lost >= self._lose:
+            self.sent_again = self.sent_again or bool(ids & self._unanswered)
+            # Flags are asked for by POST as well, and carry no id.
+            if method != "POST" or not ids or self.lost >= self._lose:
                 return False
+            self._unanswered |= ids
             self.lost += 1
             return True
 
@@ -61,7 +66,7 @@ class Lossy:
                 body = self.rfile.read(int(self.headers.get("content-length") or 0))
                 sent = [(k, v) for k, v in self.headers.items() if k.lower() not in _HOP_BY_HOP]
                 answer = lossy._upstream.request(self.command, self.path, headers=sent, content=body)
-                if lossy._loses(self.command, self.path, answer.status_code):
+                if lossy._loses(self.command, self.path, answer.status_code, body):
                     self.close_connection = True
                     return
                 self.send_response(answer.status_code)
@@ -69,8 +74,9 @@ class Lossy:
                     if name.lower() not in _HOP_BY_HOP | {"content-encoding"}:
                         self.send_header(name, value)
                 self.send_header("Content-Length", str(len(answer.content)))
-                self.end_headers()
-                self.wfile.write(answer.content)
+                with contextlib.suppress(ConnectionError):  # whoever asked may be gone
+                    self.end_headers()
+                    self.wfile.write(answer.content)
 
             do_GET = do_POST = do_OPTIONS = handle_any  # the names http.server calls
 

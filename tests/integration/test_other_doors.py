@@ -144,6 +144,15 @@ async def test_jitsu_s_masked_key_in_the_body_is_not_read(app: Application, path
     assert await names_of(app, "ada") == ["app_open"]
 
 
+@pytest.mark.parametrize("form", ["id:{}", "{}:secret"])
+async def test_jitsu_s_keys_have_two_parts_of_which_one_is_ours(app: Application, form: str) -> None:
+    headers = {"X-Write-Key": form.format(KEYS["write"])}
+    answer = await app.nobody.post("/api/s/track", json={"event": "app_open", "userId": "ada"}, headers=headers)
+    assert answer.status_code == 200
+    answer = await app.nobody.post("/api/s/track", json={}, headers={"X-Write-Key": "id:secret"})
+    assert (answer.status_code, answer.json()["code"]) == (401, "INVALID_KEY")
+
+
 async def test_jitsu_s_other_calls(app: Application) -> None:
     who = {"userId": "ada", "anonymousId": "tab", "context": {"traits": {"plan": "pro"}}}
     for kind, body in {

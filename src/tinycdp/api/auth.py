@@ -63,6 +63,9 @@ def recognise(keyring: Keyring, text: str | None, scope: str) -> Key:
     if not text:
         raise Unauthenticated("MISSING_KEY", f"This needs an API key: {_FORMS}.")
     key = keyring.find(text)
+    if key is None and ":" in text:
+        # Jitsu's clients take no key without a colon: an id before it, or a secret after it, is ours to ignore.
+        key = next(filter(None, map(keyring.find, reversed(text.split(":", 1)))), None)
     if key is None:
         raise Unauthenticated("INVALID_KEY", "There is no such API key, or it was revoked.")
     if not key.may(scope):
