@@ -438,9 +438,14 @@ def instant(text: str) -> int | None:
 
 def version(text: str) -> tuple[Any, ...] | None:
     """SemVer 2 precedence; a missing minor or patch is 0, and a pre-release comes before its release."""
-    found = re.fullmatch(r"[vV]?(\d+)(?:\.(\d+))?(?:\.(\d+))?(?:-([0-9A-Za-z.-]+))?(?:\+[0-9A-Za-z.-]+)?", text)
-    if not found:
+    number, name = "(0|[1-9][0-9]{0,17})", "[0-9A-Za-z-]+"
+    names = rf"{name}(?:\.{name})*"
+    found = re.fullmatch(rf"[vV]?{number}(?:\.{number})?(?:\.{number})?(?:-({names}))?(?:\+{names})?", text)
+    if not found or len(text) > 256:
         return None
     major, minor, patch, pre = found.groups()
-    labels = tuple((0, int(p), "") if p.isdigit() else (1, 0, p) for p in pre.split(".")) if pre else None
+    parts = pre.split(".") if pre else []
+    if any(part.isdigit() and not re.fullmatch(number, part) for part in parts):
+        return None
+    labels = tuple((0, int(p), "") if p.isdigit() else (1, 0, p) for p in parts) if pre else None
     return (int(major), int(minor or 0), int(patch or 0), labels is None, labels or ())

@@ -11,11 +11,12 @@ Source  dsl/SPEC.md "Truth" and "valid_until"; docs/decisions/0007-steps-not-tre
 
 from collections.abc import Callable, Mapping
 from datetime import date
+from decimal import Decimal
 from typing import Any
 
 from tinycdp.dsl.calendar import Days
 from tinycdp.dsl.ir import Type
-from tinycdp.dsl.numbers import bounded, divide, multiply, nanos
+from tinycdp.dsl.numbers import bounded, divide, multiply, nanos, number
 from tinycdp.dsl.scalars import parse_instant, semver_key
 from tinycdp.model import NEVER, Instant
 
@@ -27,12 +28,26 @@ UNKNOWN: Result = (None, NEVER)
 #: How far one comparison looks ahead for the instant at which its truth changes. Past that it answers early, and is
 #: asked again then.
 LOOK_AHEAD = 256
+#: How far all comparisons inside one another look together: each by itself would make it the power of their depth.
+_LOOK_AHEAD_TOGETHER = 1_024
 
 
 class Frame:
     """All that one evaluation may read of a profile. `now` may move forward between evaluations, never back."""
 
-    __slots__ = ("calendar", "context", "first_seen", "last_seen", "now", "properties", "results", "state", "steps")
+    __slots__ = (
+        "_ahead",
+        "_later",
+        "calendar",
+        "context",
+        "first_seen",
+        "last_seen",
+        "now",
+        "properties",
+        "results",
+        "state",
+        "steps",
+    )
 
     def __init__(
         self,
@@ -55,6 +70,9 @@ class Frame:
         self.steps = steps
         self.context = context if context is not None else {}
         self.results: dict[tuple[str, str], Result] = {}
+        # While a walk looks ahead: how many steps are left to it, and what it last saw of a definition, from when on.
+        self._ahead = 0
+        self._later: dict[tuple[str, str], tuple[Instant, Result]] | None = None
 
     def result(self, name: tuple[str, str], at: Instant) -> Result:
         """Another definition's value at an instant not before `now`.
@@ -63,10 +81,34 @@ class Frame:
         found = self.results.get(name)
         if found is not None and at < found[1]:
             return found
-        found = self.steps[name](self, at)
         if at == self.now:
-            self.results[name] = found
-        return found
+            found = self.results[name] = self.steps[name](self, at)
+            return found
+        if self._later is None:
+            return self.steps[name](self, at)
+        later = self._later.get(name)
+        if later is None or not later[0] <= at < later[1][1]:
+            later = self._later[name] = (at, self.steps[name](self, at))
+        return later[1]
+
+    def walk(self, step: Step, value: Any, until: Instant) -> Instant:
+        """The first instant from `until` on at which the step's value is another, as far as is looked.
+
+        Where a walk is part of another, both share what is left of the outer one's."""
+        outermost = self._later is None
+        if outermost:
+            self._ahead, self._later = _LOOK_AHEAD_TOGETHER, {}
+        for _ in range(LOOK_AHEAD):
+            if until >= NEVER or self._ahead <= 0:
+                break
+            self._ahead -= 1
+            then, later = step(self, until)
+            if then is not value:
+                break
+            until = later
+        if outermost:
+            self._later = None
+        return until
 
 
 class EventFrame:
@@ -146,6 +188,9 @@ def coerce(value: Any, want: Type) -> Any:
         case Type.LIST:
             return tuple(value) if type(value) is list else None
         case Type.DYN:
+            if type(value) in {int, Decimal}:
+                scaled = nanos(value)
+                return None if scaled is None else number(scaled)
             return value if type(value) is not list else tuple(value)
         case _:
             return None
@@ -180,14 +225,7 @@ def settled(step: Step) -> Step:
 
     def run(frame: Frame, now: Instant) -> Result:
         value, until = step(frame, now)
-        for _ in range(LOOK_AHEAD):
-            if until >= NEVER:
-                return value, NEVER
-            then, later = step(frame, until)
-            if then is not value:
-                return value, until
-            until = later
-        return value, until
+        return value, until if until >= NEVER else frame.walk(step, value, until)
 
     return run
 
