@@ -22,7 +22,8 @@ INSERT INTO profiles (environment_id, id, bucketing_key, created_at, properties,
 SELECT $1, id, '', to_timestamp(0), '{}', '', 0 FROM unnest($2::bigint[]) AS id"""
 _ADD_ALIASES = """
 INSERT INTO aliases (environment_id, kind, value, profile_id, created_at)
-SELECT $1, 'userId', id::text, id, to_timestamp(0) FROM unnest($2::bigint[]) AS id RETURNING id, profile_id"""
+SELECT $1, 'userId', n::text, id, to_timestamp(0) FROM unnest($2::bigint[]) WITH ORDINALITY AS named (id, n)
+RETURNING id, profile_id"""
 
 
 class Histories:
@@ -30,13 +31,13 @@ class Histories:
         self.connection = connection
         self.environment_id = environment_id
         self._ids = itertools.count(environment_id * 1_000_000 + 1)
-        self._profiles: list[int] = []
+        self._profiles: list[tuple[int, int]] = []
         self._messages: list[tuple[int, Message]] = []
 
-    def add(self, messages: Iterable[Message], properties: Mapping[str, Any] | None = None) -> int:
-        """A person with this history; messages may come twice, and then the first to arrive counts."""
+    def add(self, messages: Iterable[Message], properties: Mapping[str, Any] | None = None, *, aliases: int = 1) -> int:
+        """A person with this history by so many identifiers; of a message that comes twice the first arrival counts."""
         id = next(self._ids)
-        self._profiles.append(id)
+        self._profiles.append((id, aliases))
         if properties:
             given = Message(
                 kind="identify",
@@ -55,12 +56,15 @@ class Histories:
         return id
 
     async def store(self) -> None:
-        ids = self._profiles
-        await self.connection.execute(_ADD_PROFILES, self.environment_id, ids)
-        aliases = {
-            row["profile_id"]: row["id"] for row in await self.connection.fetch(_ADD_ALIASES, self.environment_id, ids)
-        }
-        rows = [(self.environment_id, aliases[id], *_event(message)) for id, message in self._messages]
+        await self.connection.execute(_ADD_PROFILES, self.environment_id, [id for id, _ in self._profiles])
+        named = [id for id, aliases in self._profiles for _ in range(aliases)]
+        aliases: dict[int, list[int]] = {}
+        for row in await self.connection.fetch(_ADD_ALIASES, self.environment_id, named):
+            aliases.setdefault(row["profile_id"], []).append(row["id"])
+        rows = []
+        for n, (id, message) in enumerate(self._messages):
+            own = aliases[id]
+            rows.append((self.environment_id, own[n % len(own)], *_event(message)))
         await append_events(self.connection, rows)
         self._profiles, self._messages = [], []
 

@@ -74,9 +74,16 @@ class History:
 
 
 @st.composite
-def histories(draw: st.DrawFn, *, crowds: bool = True) -> History:
+def histories(
+    draw: st.DrawFn,
+    *,
+    crowds: bool = True,
+    place: tuple[str, tuple[str, ...]] | None = None,
+    properties: st.SearchStrategy[dict[str, Any]] = PROPERTIES,
+    traits: st.SearchStrategy[dict[str, Any]] = TRAITS,
+) -> History:
     """A person's history: few messages in awkward places, and sometimes a crowd of more than 256."""
-    zone, midnights = draw(st.sampled_from(PLACES))
+    zone, midnights = place or draw(st.sampled_from(PLACES))
     midnight = at(draw(st.sampled_from(midnights)))
     anchors = [midnight, midnight + 8 * HOUR_MS, midnight + 8 * HOUR_MS + 17 * MINUTE_MS + 23_456]
     anchors += [anchors[1] - span for span in WINDOWS.values()]
@@ -87,14 +94,14 @@ def histories(draw: st.DrawFn, *, crowds: bool = True) -> History:
         st.sampled_from((0, 0, SECOND_MS, 10 * SECOND_MS, MINUTE_MS, 15 * MINUTE_MS, HOUR_MS)),
         JITTER,
     )
-    messages = [draw(single(instants, f"m{n}")) for n in range(draw(st.integers(0, 9)))]
+    messages = [draw(single(instants, f"m{n}", properties, traits)) for n in range(draw(st.integers(0, 9)))]
     if crowds and draw(st.integers(0, 3)) == 0:
         start, gap = draw(instants), draw(st.sampled_from((0, 1, 997, 7 * SECOND_MS, 61 * SECOND_MS)))
         name, value = draw(st.sampled_from("ab")), draw(st.sampled_from((1, Decimal("0.1"), -2)))
         spread = draw(st.sampled_from((5, 5, 300)))
         for n in range(draw(st.integers(250, 300))):
-            properties = {"x": value * (n % spread), "tag": "pq"[n % 2]}
-            messages.append(make_message(name, start + n * gap, id=f"c{n:03d}", properties=properties))
+            said = {"x": value * (n % spread), "tag": "pq"[n % 2]}
+            messages.append(make_message(name, start + n * gap, id=f"c{n:03d}", properties=said))
     if messages:
         messages += draw(st.lists(st.sampled_from(messages), max_size=2))
     messages.sort(key=lambda m: m.received_at)
@@ -104,7 +111,13 @@ def histories(draw: st.DrawFn, *, crowds: bool = True) -> History:
 
 
 @st.composite
-def single(draw: st.DrawFn, instants: st.SearchStrategy[int], id: str) -> Message:
+def single(
+    draw: st.DrawFn,
+    instants: st.SearchStrategy[int],
+    id: str,
+    properties: st.SearchStrategy[dict[str, Any]],
+    traits: st.SearchStrategy[dict[str, Any]],
+) -> Message:
     """One message: mostly an event, sometimes an identify, sometimes late, sometimes inactive."""
     kind = draw(st.sampled_from(("track", "track", "track", "track", "identify", "page")))
     ts = draw(instants)
@@ -113,7 +126,7 @@ def single(draw: st.DrawFn, instants: st.SearchStrategy[int], id: str) -> Messag
         ts,
         id=id,
         kind=kind,
-        properties=draw(TRAITS if kind == "identify" else PROPERTIES),
+        properties=draw(traits if kind == "identify" else properties),
         received_at=ts + draw(st.sampled_from((0, 0, 0, 1, HOUR_MS, 8 * DAY_MS))),
         active=draw(st.sampled_from((True, True, True, False))),
     )

@@ -161,9 +161,8 @@ def datetime(text: str) -> str:
         f"d.year >= 1 AND d.month BETWEEN 1 AND 12 AND d.day BETWEEN 1 AND {days} "
         "AND d.hour <= 23 AND d.minute <= 59 AND d.second <= 59 AND d.zone < 1440"
     )
-    minutes = (
-        "((make_date(d.year, d.month, d.day) - date '1970-01-01') * 24 + d.hour) * 60 + d.minute - d.sign * d.zone"
-    )
+    days_before = "(make_date(d.year, d.month, d.day) - date '1970-01-01')::bigint"
+    minutes = f"({days_before} * 24 + d.hour) * 60 + d.minute - d.sign * d.zone"
     return (
         f"(SELECT CASE WHEN {valid} THEN (({minutes})::numeric * 60 + d.second) * 1000 + d.fraction END "
         f"FROM (SELECT {text} AS t OFFSET 0) AS n, regexp_match(n.t, {quoted(_INSTANT)}) AS m (g), "
