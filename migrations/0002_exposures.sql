@@ -21,12 +21,13 @@ CREATE TABLE exposures (
 );
 CREATE INDEX exposures_of_unit ON exposures (environment_id, unit, definition_id, day);
 
--- The newest day (UTC) on which each rule of a flag answered, '' for none of them: also where nobody was named, or no
--- exposure wanted. One row per rule: what tells a flag that nobody needs from one that nobody is counted under.
+-- The first and the newest day (UTC) on which each rule of a flag answered, '' for none of them: also where nobody was
+-- named, or no exposure wanted. One row per rule: what tells a flag that nobody needs from one that nobody is counted under.
 CREATE TABLE flag_uses (
     environment_id integer NOT NULL,
     definition_id  integer NOT NULL,
     rule           text NOT NULL,
+    first_day      date NOT NULL,
     last_day       date NOT NULL,
     PRIMARY KEY (environment_id, definition_id, rule)
 );

@@ -212,6 +212,7 @@ CREATE TABLE public.flag_uses (
     environment_id integer NOT NULL,
     definition_id integer NOT NULL,
     rule text NOT NULL,
+    first_day date NOT NULL,
     last_day date NOT NULL
 );
 

@@ -41,6 +41,12 @@ async def app(dsn: str) -> AsyncIterator[Application]:
         yield application
 
 
+@pytest.fixture
+async def shop(pool: Pool) -> int:
+    """An environment with a split and a plain flag, there before any service starts."""
+    return await new_environment(pool, "shop", {"flags": [split(), *FLAG["flags"]]}, NOON - 10 * DAY_MS)
+
+
 async def rows(pool: Pool) -> list[tuple[Any, ...]]:
     """What stands in the table: (unit, variant, rule), sorted."""
     found = await pool.fetch("SELECT unit, variant, rule FROM exposures ORDER BY unit, variant, rule")
@@ -109,10 +115,9 @@ async def test_the_fast_lane_records_too_and_stopping_writes_what_waits(dsn: str
     await connection.close()
 
 
-async def test_two_processes_and_a_restart_record_nobody_twice(dsn: str) -> None:
+async def test_two_processes_and_a_restart_record_nobody_twice(dsn: str, shop: int) -> None:
     for _ in range(2):  # the second round is a process that remembers nothing
         async with services(dsn, 2, lambda: NOON) as pair:
-            shop = await _shop(pair, NOON)
             users = [f"user-{n}" for n in range(50)]
             for service in pair:
                 await answered(service, shop, "test", users)
@@ -121,10 +126,9 @@ async def test_two_processes_and_a_restart_record_nobody_twice(dsn: str) -> None
             assert len(await rows(pair[0].pool)) == 50
 
 
-async def test_each_day_counts_anew_and_ends_at_midnight_utc(dsn: str) -> None:
+async def test_each_day_counts_anew_and_ends_at_midnight_utc(dsn: str, shop: int) -> None:
     now = ManualClock(NOON)
     async with services(dsn, 1, now) as [service]:
-        shop = await _shop([service], NOON)
         midnight = NOON + DAY_MS // 2
         for instant in (NOON, midnight - 1, midnight, midnight + 1, midnight - 1):
             now.now = instant
@@ -134,9 +138,8 @@ async def test_each_day_counts_anew_and_ends_at_midnight_utc(dsn: str) -> None:
         assert [row["first_at"] for row in found] == [NOON, midnight]
 
 
-async def test_memory_is_bounded_and_what_it_forgets_postgres_knows(pool: Pool, dsn: str) -> None:
+async def test_memory_is_bounded_and_what_it_forgets_postgres_knows(pool: Pool, dsn: str, shop: int) -> None:
     async with services(dsn, 1, lambda: NOON) as [service]:
-        shop = await _shop([service], NOON)
         users = [f"user-{n}" for n in range(100)]
         small = service.exposures = Exposures(service.pool, service.metrics.exposures, waiting=60, remembered=20)
         await answered(service, shop, "test", users)
@@ -155,10 +158,9 @@ async def test_memory_is_bounded_and_what_it_forgets_postgres_knows(pool: Pool, 
 
 
 async def test_with_the_database_away_decisions_go_on_and_exposures_wait(
-    dsn: str, maintenance: asyncpg.Connection
+    dsn: str, maintenance: asyncpg.Connection, shop: int
 ) -> None:
     async with services(dsn, 1, lambda: NOON) as [service]:
-        shop = await _shop([service], NOON)
         for user in ("ada", "bob"):
             alias = (Alias(AliasKind.USER, user),)
             event = Message(kind="track", message_id=user, aliases=alias, occurred_at=NOON, received_at=NOON, name="x")
@@ -185,17 +187,15 @@ async def test_with_the_database_away_decisions_go_on_and_exposures_wait(
         assert len(await rows(service.pool)) == 2
 
 
-async def test_stopping_writes_what_waits(dsn: str, pool: Pool) -> None:
+async def test_stopping_writes_what_waits(dsn: str, pool: Pool, shop: int) -> None:
     async with services(dsn, 1, lambda: NOON) as [service]:
-        shop = await _shop([service], NOON)
         await answered(service, shop, "test", [f"user-{n}" for n in range(BATCH + 5)])
     assert len(await rows(pool)) == BATCH + 5
 
 
 @pytest.mark.parametrize("unit", ["nul \0", "half \ud800", "x" * 257])
-async def test_an_id_that_nobody_can_have_keeps_no_other_waiting(dsn: str, unit: str) -> None:
+async def test_an_id_that_nobody_can_have_keeps_no_other_waiting(dsn: str, unit: str, shop: int) -> None:
     async with services(dsn, 1, lambda: NOON) as [service]:
-        shop = await _shop([service], NOON)
         catalog = service.catalog(shop)
         subject, _ = await service.decisions.subject(catalog, Alias(AliasKind.USER, "ada"), NOON)
         subject.unit = unit
@@ -207,10 +207,9 @@ async def test_an_id_that_nobody_can_have_keeps_no_other_waiting(dsn: str, unit:
         assert service.metrics.exposures == {"stored": 1, "dropped": 1}
 
 
-async def test_a_merged_person_stays_one_unit(dsn: str) -> None:
+async def test_a_merged_person_stays_one_unit(dsn: str, shop: int) -> None:
     """The older profile's bucketing key survives, and with it what the person was exposed to."""
     async with services(dsn, 1, lambda: NOON) as [service]:
-        shop = await _shop([service], NOON)
         tab, ada = Alias(AliasKind.ANONYMOUS, "tab"), Alias(AliasKind.USER, "ada")
 
         def seen(id: str, *aliases: Alias) -> Message:
@@ -233,10 +232,9 @@ async def test_a_merged_person_stays_one_unit(dsn: str) -> None:
         assert await rows(service.pool) == [("tab", before, "half")]
 
 
-async def test_a_new_version_begins_a_new_sample(dsn: str) -> None:
+async def test_a_new_version_begins_a_new_sample(dsn: str, shop: int) -> None:
     """Else only those who are moved would be counted on the day of a change, and the ratio would look wrong."""
     async with services(dsn, 1, lambda: NOON) as [service]:
-        shop = await _shop([service], NOON)
         users = [f"user-{n}" for n in range(40)]
         await answered(service, shop, "test", users)
         await apply_documents(service.pool, shop, [{"flags": [split(weights={"a": 90_000, "b": 10_000})]}], "t", NOON)
@@ -247,10 +245,9 @@ async def test_a_new_version_begins_a_new_sample(dsn: str) -> None:
         assert [tuple(row) for row in found] == [(1, 40), (2, 40)]
 
 
-async def test_the_worker_forgets_old_exposures_flag_by_flag(dsn: str) -> None:
+async def test_the_worker_forgets_old_exposures_flag_by_flag(dsn: str, shop: int) -> None:
     now = ManualClock(NOON - 10 * DAY_MS)
     async with services(dsn, 1, now) as [service]:
-        shop = await _shop([service], now.now)
         for _ in range(10):
             await answered(service, shop, "test", ["ada", "bob"])
             await answered(service, shop, "paid", ["ada"])
@@ -261,13 +258,3 @@ async def test_the_worker_forgets_old_exposures_flag_by_flag(dsn: str) -> None:
             "SELECT min(first_at), count(*) FROM exposures GROUP BY definition_id ORDER BY 2"
         )
         assert [tuple(row) for row in found] == [(NOON - 4 * DAY_MS, 4), (NOON - 4 * DAY_MS, 8)]
-
-
-async def _shop(several: Sequence[Service], now: int) -> int:
-    """An environment with a split and a plain flag, known to all of them; made where it is not there yet."""
-    found = await several[0].pool.fetchval("SELECT id FROM environments WHERE key = 'shop'")
-    if found is None:
-        found = await new_environment(several[0].pool, "shop", {"flags": [split(), *FLAG["flags"]]}, now)
-    for service in several:
-        await service.catalogs.refresh(service.pool, found)
-    return int(found)

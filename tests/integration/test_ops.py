@@ -143,7 +143,13 @@ async def test_answers_are_what_the_document_says(app: Application) -> None:
             continue
         path = re.sub(r"\{(\w+):\w+\}", "x", min(handler.paths))
         person = "?flag=x&userId=x"
-        query = {"decide": person, "explain": person, "searchProfiles": "?q=x", "searchUsers": "?q=x"}
+        query = {
+            "decide": person,
+            "explain": person,
+            "searchProfiles": "?q=x",
+            "searchUsers": "?q=x",
+            "listExposures": "?flag=x",
+        }
         answer = await app.admin.get(path + query.get(handler.operation_id or "", ""))
         assert answer.status_code == 200, path
         strict = msgspec.defstruct("Strict", [], bases=(kind,), forbid_unknown_fields=True)

@@ -36,6 +36,7 @@ _TAGS = {
     "Decisions": "Flags out: one answer, with its reasons, and until when it holds.",
     "People": "Everything known of a person, at this instant.",
     "Definitions": "Traits, segments and flags: written, checked, published.",
+    "Exposures": "Who was given which variant of a flag, and which flags nobody needs any more.",
     "Editing": "The language for editors: check, complete, format, hover. Nothing is saved.",
     "Export": "A segment as a file of any size.",
     "Operation": "Keys, figures, health.",

@@ -360,8 +360,8 @@ def _sentence(arms: Sequence[Arm], total: int, p: float | None, mismatch: bool) 
     worst = max(arms, key=lambda arm: abs(arm.units - arm.expected) / math.sqrt(arm.expected or 1))
     return (
         f"Sample-ratio mismatch: {worst.variant!r} has {worst.units:,} units where {worst.expected:,.0f} were expected"
-        f" (p = {p:.2g}). Do not trust a comparison of these variants: some units are missing or extra depending on what"
-        " they were given. Look for a variant whose page is asked about again or not at all, for answers that were kept"
+        f" (p = {p:.2g}). Do not trust a comparison of these variants: depending on what they were given, units are"
+        " missing or extra. Look for a variant after which people are asked about again or no more, for answers kept"
         " from before the split changed, for exposure=false on one side only, and for bots."
     )
 
