@@ -111,7 +111,8 @@ def build_parser() -> argparse.ArgumentParser:
     files = argparse.ArgumentParser(add_help=False, parents=[scoped])
     files.add_argument("files", nargs="+", type=Path, metavar="FILE", help="definitions, JSON or YAML, or a folder")
     files.add_argument("--prune", action="store_true", help="delete the definitions that the files do not name")
-    add("plan", run_plan, "say what `apply` would change; status 2 if anything", files)
+    plan = add("plan", run_plan, "say what `apply` would change; status 2 if anything", files)
+    plan.add_argument("--preview", action="store_true", help="say how many people it would move, too")
     apply = add("apply", run_apply, "publish the definitions of the files as one revision", files)
     apply.add_argument("--wait", action="store_true", help="return only when they are live")
     pull = add("pull", run_pull, "write the environment's definitions to files", scoped)
@@ -212,7 +213,22 @@ def run_plan(arguments: argparse.Namespace, settings: Settings) -> int:
         return 0
     if plan.warming:
         print("profiles have to be gone through before these serve; what is live serves until then")
+    if arguments.preview:
+        print(_preview(arguments, settings))
     return 2
+
+
+def _preview(arguments: argparse.Namespace, settings: Settings) -> str:
+    """How many people the files of the command line would move."""
+    from tinycdp.runtime.definitions import read_documents
+    from tinycdp.runtime.preview import Previews, Question, listed
+    from tinycdp.runtime.workspace import Vocabulary
+
+    question = Question(read_documents(_documents(arguments)), arguments.prune)
+    preview = _on_database(
+        settings, lambda pool, environment: Previews(pool, Vocabulary()).of(environment, question, clock.now())
+    )
+    return listed(preview)
 
 
 def run_apply(arguments: argparse.Namespace, settings: Settings) -> int:
@@ -257,10 +273,9 @@ def run_pull(arguments: argparse.Namespace, settings: Settings) -> int:
 
 def _publish(arguments: argparse.Namespace, settings: Settings, *, dry: bool = False) -> "Plan":
     """What the files of the command line say, published."""
-    from tinycdp.runtime.definition_files import find_files, read_documents
     from tinycdp.runtime.definitions import apply_documents
 
-    documents = [document for path in find_files(arguments.files) for document in read_documents(path)]
+    documents = _documents(arguments)
     plan: Plan = _on_database(
         settings,
         lambda pool, environment: apply_documents(
@@ -268,6 +283,12 @@ def _publish(arguments: argparse.Namespace, settings: Settings, *, dry: bool = F
         ),
     )
     return plan
+
+
+def _documents(arguments: argparse.Namespace) -> list[dict[str, Any]]:
+    from tinycdp.runtime.definition_files import find_files, read_documents
+
+    return [document for path in find_files(arguments.files) for document in read_documents(path)]
 
 
 def _bar(progress: "Progress") -> None:
@@ -358,7 +379,8 @@ def _definitions(path: Path) -> "Iterator[Definition]":
                 for found in document.get(f"{kind}s") or ():
                     yield Definition(id=0, version=0, kind=kind, key=found["key"], expression=found[field])
             for found in document.get("flags") or ():
-                yield Definition(id=0, version=0, kind="flag", key=found["key"], flag=read_flag(found, found["key"]))
+                flag = read_flag({name: found[name] for name in found if name != "was"}, found["key"])
+                yield Definition(id=0, version=0, kind="flag", key=found["key"], flag=flag)
         except KeyError as missing:
             raise InvalidInput("FILE_MALFORMED", f"{path}: a definition lacks {missing}") from missing
         except (TypeError, AttributeError) as wrong:

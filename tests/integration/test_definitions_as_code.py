@@ -133,6 +133,79 @@ async def test_apply_says_that_it_warms_and_waits_where_it_is_told_to(
     assert (await run("apply", "--wait", file))[0] == 0
 
 
+async def test_a_rename_in_a_file_is_a_rename_here_once(prepared: Run, tmp_path: Path) -> None:
+    run, file = prepared, tmp_path / "a.yaml"
+    segment = "segments: [{key: few, rule: opens < 3}]\nflags: [{key: f, rule: segments.few}]\n"
+    file.write_text("traits: [{key: opens, expression: events.app_open.count_7d}]\n" + segment)
+    assert (await run("apply", file))[0] == 0
+    file.write_text(
+        "traits: [{key: starts, was: opens, expression: events.app_open.count_7d}]\n"
+        + segment.replace("opens", "starts")
+    )
+    for arguments in ([], ["--prune"]):
+        status, out, _ = await run("plan", *arguments, file)
+        assert status == 2
+        assert "> trait opens -> starts" in out and "    -key: opens\n    +key: starts" in out
+        assert "1 to update, 1 to rename, 1 unchanged" in out
+    assert (await run("apply", "--prune", "--wait", file))[0] == 0
+    # Said for ever, done once: also when somebody makes a new one under the old name.
+    assert (await run("plan", "--prune", file))[0] == 0
+    other = tmp_path / "b.yaml"
+    other.write_text("traits: [{key: opens, expression: '1'}]")
+    assert (await run("apply", other))[0] == 0
+    assert (await run("plan", file))[0] == 0
+    # A name that somebody else has is no place to go to.
+    file.write_text(
+        "segments: [{key: opens, was: few, rule: 'true'}]\ntraits: [{key: opens, was: starts, expression: '1'}]"
+    )
+    status, _, err = await run("plan", file)
+    assert status == 1 and "there is one already" in err
+
+
+async def test_a_flag_is_renamed_in_a_file(prepared: Run, tmp_path: Path) -> None:
+    run, file = prepared, tmp_path / "a.yaml"
+    file.write_text("flags: [{key: f, rule: 'true'}]")
+    assert (await run("apply", file))[0] == 0
+    file.write_text("flags: [{key: g, was: f, rule: 'true'}]")
+    assert (await run("check", file))[0] == 0
+    status, out, _ = await run("plan", file)
+    assert status == 2 and "> flag f -> g" in out and "salt" not in out
+    file.write_text("flags: [{key: g, was: 'no key', rule: 'true'}]")
+    status, _, err = await run("plan", file)
+    assert status == 1 and "$.flags[0].was" in err
+
+
+async def test_two_definitions_swap_their_names_once(prepared: Run, tmp_path: Path) -> None:
+    run, file = prepared, tmp_path / "a.yaml"
+    both = "traits: [{key: a, expression: '1'}, {key: b, expression: '2'}]\nsegments: [{key: s, rule: a < b}]"
+    file.write_text(both)
+    assert (await run("apply", file))[0] == 0
+    file.write_text(
+        "traits: [{key: b, was: a, expression: '1'}, {key: a, was: b, expression: '2'}]\n"
+        "segments: [{key: s, rule: b < a}]"
+    )
+    status, out, _ = await run("plan", file)
+    assert status == 2 and "> trait a -> b" in out and "> trait b -> a" in out
+    assert (await run("apply", file))[0] == 0
+    assert (await run("plan", file))[0] == 0
+
+
+async def test_plan_says_how_many_people_would_move(prepared: Run, tmp_path: Path, dsn: str) -> None:
+    run, file = prepared, tmp_path / "a.yaml"
+    await _somebody(dsn)
+    file.write_text(
+        "segments: [{key: openers, rule: events.app_open.exists(30d)}]\nflags: [{key: f, rule: segments.openers}]"
+    )
+    status, out, _ = await run("plan", "--preview", file)
+    assert status == 2
+    lines = out.splitlines()[-3:]
+    assert lines[0].endswith("1 of 1 profiles looked at")
+    assert lines[1] == "segment openers: 0 -> 1 members, +1 -0, 0 unknown"
+    assert lines[2] == "flag f: none -> on 1"
+    assert (await run("apply", "--wait", file))[0] == 0
+    assert (await run("plan", "--preview", file))[1] == "nothing to change, 2 unchanged\n"
+
+
 async def _somebody(dsn: str) -> None:
     from application import running
 

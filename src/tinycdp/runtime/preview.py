@@ -1,7 +1,7 @@
 """What a change would do to people, before anybody publishes it.
 
 Shape   Previews.of(…) → Preview: for every segment, flag and trait that the changes reach, how many people are where
-        before and after, who moves, and why
+        before and after, who moves, and why. listed(preview) is a table of it
 Units   counts are of the profiles that were looked at; `estimate` is for all of them. Instants as ISO 8601 in UTC
 Laws    before and after are of one instant and one snapshot of the database, from raw messages by the same statement;
         messages that came after the instant do not count. Nothing is written.
@@ -492,6 +492,29 @@ class _Flag:
 
 def _asked(definition: Definition | None, side: int, columns: Columns) -> Callable[[], Any]:
     return columns.ask(side, definition.name) if definition is not None else lambda: None
+
+
+def listed(preview: Preview) -> str:
+    """A short table for people; with ~ where only some profiles were looked at and the numbers are for all."""
+    about = "~" if preview.sampled else ""
+    lines = [f"as of {preview.as_of}, {preview.looked_at:,} of {preview.profiles:,} profiles looked at"]
+    for segment in preview.segments:
+        counts = segment.estimate or segment.counts
+        sizes = f"{about}{counts.members_before:,} -> {about}{counts.members:,}"
+        moved = f"{about}+{counts.enters:,} {about}-{counts.leaves:,}, {about}{counts.unknown:,} unknown"
+        lines.append(f"segment {segment.key or segment.was}: {sizes} members, {moved}")
+    for flag in preview.flags:
+        turns = [
+            f"{turn.before or 'none'} -> {turn.after or 'none'} {about}{turn.profiles if n is None else n:,}"
+            for turn in flag.moves
+            for n in (turn.estimate,)
+            if turn.before != turn.after
+        ]
+        lines.append(f"flag {flag.key or flag.was}: {', '.join(turns) or 'nobody is served otherwise'}")
+    for trait in preview.traits:
+        n = trait.differs if trait.estimate is None else trait.estimate
+        lines.append(f"trait {trait.key or trait.was}: another value for {about}{n:,}")
+    return "\n".join(lines)
 
 
 def _keys(old: Definition | None, new: Definition | None) -> tuple[str | None, str | None]:
