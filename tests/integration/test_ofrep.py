@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from application import Application, running
+from tinycdp.api import ofrep
 from tinycdp.runtime.definitions import apply_documents
 from tinycdp.runtime.times import iso
 
@@ -130,6 +131,45 @@ async def test_nested_values_and_gzip_are_read(app: Application) -> None:
     body = gzip.compress(json.dumps({"context": {"platform": "ios", "deep": {"a": [1, {"b": None}]}}}).encode())
     answer = await app.read.post(ONE + "beta", content=body, headers={"Content-Encoding": "gzip"})
     assert answer.json()["value"] is True
+
+
+async def by_memory(
+    app: Application, path: str, body: bytes, *, more: bool = False, length: int | None = None
+) -> tuple[bytes | None, bytes]:
+    """What the fast lane answers, and the request's body as the ordinary route would then receive it. `more` says that
+    the server does not know yet whether this was all, `length` how long it is to be."""
+    parts = [{"type": "http.request", "body": body, "more_body": more}]
+
+    async def receive() -> Any:
+        return parts.pop(0)
+
+    key = app.read.headers["authorization"].encode()
+    scope: Any = {
+        "path": path,
+        "headers": [(b"authorization", key), (b"content-length", b"%d" % (length or len(body)))],
+    }
+    answer, again = await ofrep.fast_lane(app.service, scope, receive)
+    return answer, (await again())["body"]  # type: ignore[typeddict-item]
+
+
+@pytest.mark.parametrize("key", ["opened", "beta", "ratio", "layout", "half"])
+async def test_memory_answers_as_the_ordinary_route_does(app: Application, key: str) -> None:
+    await app.track({"userId": "ada", "event": "open"})
+    for context in ({"targetingKey": "ada", "platform": "ios"}, {"platform": "ios"}):
+        body = json.dumps({"context": context}).encode()
+        ordinary = await app.read.post(ONE + key, content=body)
+        for more in (False, True):
+            answer, again = await by_memory(app, ONE + key, body, more=more)
+            assert again == body and answer == (ordinary.content if ordinary.status_code == 200 else None)
+
+
+@pytest.mark.parametrize(
+    "body", [b'{"context":{"targetingKey":"nobody"}}', b'{"context":{"sessionId":"s"}}', b"{", b"\x1f\x8b"]
+)
+async def test_memory_leaves_the_rest_to_the_ordinary_route(app: Application, body: bytes) -> None:
+    assert await by_memory(app, ONE + "greeting", body) == (None, body)
+    assert await by_memory(app, ONE + "nothing", b"{}") == (None, b"{}")
+    assert await by_memory(app, ONE + "greeting", b"{}", more=True, length=9) == (None, b"{}")
 
 
 # All flags

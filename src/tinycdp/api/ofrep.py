@@ -226,10 +226,11 @@ async def fast_lane(service: Service, scope: Scope, receive: Receive) -> tuple[b
 
 
 def _at_once(service: Service, key: Key, scope: Scope, message: Any) -> bytes | None:
-    if message["type"] != "http.request" or message.get("more_body"):
+    body = message.get("body", b"")
+    if message.get("more_body") and (b"content-length", b"%d" % len(body)) not in scope["headers"]:
         return None
     try:
-        context = _read(message.get("body", b""))
+        context = _read(body)
         alias = _alias(context)
         catalog, now = service.catalog(key.environment_id), service.now()
         subject = (
