@@ -150,7 +150,7 @@ def _clause(node: ir.Node, negated: bool = False, level: int = 0) -> str:
             return f"they are {'not ' if negated else ''}in the segment {_name(key)}"
         case ir.Coalesce(left=left, right=ir.Const(value=value)):
             known = _clause(left, negated, level + 1)
-            return f"{known}, or this is unknown" if value is not negated else known
+            return f"{known} (or this is unknown)" if value is not negated else known
         case ir.Coalesce(left=left, right=right):
             known, other = _clause(left, negated, level + 1), _clause(right, negated, level + 1)
             return f"({known}, or where this is unknown, {other})"
@@ -207,7 +207,7 @@ def _relative(node: ir.Node, whom: str = "whom", negated: bool = False, level: i
         alike = [True, *(a.startswith("who ") and b.startswith("who ") for a, b in pairwise(clauses))]
         again = [clauses[0], *(clause.removeprefix("who ") for clause in clauses[1:])]
         clauses = [short if same else long for short, long, same in zip(again, clauses, alike, strict=True)]
-    return _joined(clauses, op, compound)
+    return _joined(clauses, op, compound or any(clause.startswith("for ") for clause in clauses))
 
 
 def _turned(clause: str, whom: str) -> str:
@@ -260,6 +260,10 @@ def _aggregate(read: ir.AggregateRead, op: str, value: Any) -> str:
             if op == "!=":
                 return f"{_noun(read)} is not {literal(value)}"
             return f"their {events}{span}{which} have {amount} different {_plural('value', value)} of {path}"
+        case "percentile":
+            rank = _rank(read.quantile or "")
+            article = "an" if rank.startswith(("8", "11th", "18th")) else "a"
+            return f"their {events}{span}{which} have {article} {rank} {path} of {amount}"
         case "sum" | "avg" | "min" | "max" as function:
             article = "an" if function == "avg" else "a"
             return f"their {events}{span}{which} have {article} {_taken(function, path)} of {amount}"

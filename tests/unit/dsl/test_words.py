@@ -47,8 +47,8 @@ SEGMENTS = {
     'events.purchase.top(category, 90d) == "books"':
         'People for whom the most frequent category of their purchase events in the last 90 days is "books".',
     "events.load.p95(ms, 7d) > 300":
-        "People for whom the 95th-percentile ms of their load events in the last 7 days is more than 300.",
-    "events.load.percentile(ms, 0.5) > 300": "People for whom the median ms of their load events is more than 300.",
+        "People whose load events in the last 7 days have a 95th-percentile ms of more than 300.",
+    "events.load.percentile(ms, 0.5) > 300": "People whose load events have a median ms of more than 300.",
     "events.app_open.rate(7d) < 1": "People who did app_open on average less than 1 time a day in the last 7 days.",
     "events.purchase.count_30d * 2 < events.purchase.count(60d..30d)":
         "People for whom the number of times they did purchase in the last 30 days times 2 is less than "
@@ -74,7 +74,7 @@ SEGMENTS = {
         "People who are in the segment vip and whose loyal is true, or who are in the segment whales, whose spend is "
         "more than 1, and whose spend is less than 3.",
     "exists(profile.email) && (loyal ?? false)": "People whose email is known and whose loyal is true.",
-    "loyal ?? true": "People whose loyal is true, or this is unknown.",
+    "loyal ?? true": "People whose loyal is true (or this is unknown).",
     'if(segments.vip, spend > 100, profile.plan == "pro")':
         "People for whom if they are in the segment vip, then their spend is more than 100, "
         'and otherwise their plan is "pro".',
