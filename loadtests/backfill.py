@@ -6,6 +6,7 @@ other benchmarks over people without any state, then one trait and one segment m
 
 import argparse
 import asyncio
+import os
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
@@ -108,13 +109,14 @@ async def measure_speed(dsn: str, people: int, events: int) -> None:
             read = await pool.fetchval("SELECT count(*) FROM events WHERE name = ANY ($1)", list(names))
             await apply_documents(pool, environment_id, [document], "benchmark", clock.now())
             worker = Worker(pool, Catalogs(), clock.now)
-            start = time.perf_counter()
+            start, used = time.perf_counter(), servers.cpu_seconds(os.getpid())
             while await worker.warm_up():
                 pass
-            seconds = time.perf_counter() - start
+            seconds, used = time.perf_counter() - start, servers.cpu_seconds(os.getpid()) - used
             line(
                 f"warm up: {name}",
-                f"{read / seconds:>9,.0f} events/s  {people / seconds:>8,.0f} people/s  {seconds:6.2f} s",
+                f"{read / seconds:>9,.0f} events/s  {people / seconds:>8,.0f} people/s  {seconds:6.2f} s"
+                f"  {used / read * 1e6:5.1f} µs of processor an event",
             )
 
 

@@ -9,7 +9,7 @@ Source  docs/decisions/0016-backfill.md
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import repeat
+from itertools import islice, repeat
 from typing import Any
 
 from tinycdp.dsl import ir
@@ -19,7 +19,7 @@ from tinycdp.dsl.numbers import nanos
 from tinycdp.dsl.steps import coerce, lookup
 from tinycdp.engine.catalog import LONGEST_TEXT, Kept
 from tinycdp.engine.days import DayMap, Extent
-from tinycdp.engine.log import Entry
+from tinycdp.engine.log import Entry, rank
 from tinycdp.engine.profile import Profile
 from tinycdp.engine.tallies import canonical, grade
 from tinycdp.engine.windows import empty
@@ -83,7 +83,11 @@ class Recall:
         """Make the profile's state of this aggregate what these events, all it ever had, tell."""
         event = self.kept.spec.event
         profile.forget(self.kept.key)
-        found = [entry for past in pasts if event is None or event == past.name for entry in self._matching(past)]
+        mine = [past for past in pasts if event is None or event == past.name]
+        if self.kept.spec.family is Family.LAST:
+            found = [entry for past in mine for entry in islice(self._matching(_newest_first(past)), 1)]
+        else:
+            found = [entry for past in mine for entry in self._matching(_rows(past))]
         if not found:
             return
         state = profile.states[self.kept.key] = empty(self.kept.spec.family)
@@ -96,15 +100,22 @@ class Recall:
             case _:
                 state.extend(found)
 
-    def _matching(self, past: Past) -> Iterable[Entry]:
+    def _matching(self, rows: Iterable[tuple[Instant, str, Properties]]) -> Iterable[Entry]:
         """The events that count, each with what it is worth."""
-        rows = zip(past.instants, past.ids or repeat(""), past.properties or repeat({}), strict=False)
         matches, worth = self.kept.matches, self._worth
         if matches is not None:
-            rows = (row for row in rows if matches(row[2]))  # type: ignore[assignment]
+            rows = (row for row in rows if matches(row[2]))
         if worth is None:
             return ((ts, id, None) for ts, id, _ in rows)
         return ((ts, id, value) for ts, id, properties in rows if (value := worth(properties)) is not None)
+
+
+def _rows(past: Past) -> Iterable[tuple[Instant, str, Properties]]:
+    return zip(past.instants, past.ids or repeat(""), past.properties or repeat({}), strict=False)
+
+
+def _newest_first(past: Past) -> Iterable[tuple[Instant, str, Properties]]:
+    return sorted(_rows(past), key=rank, reverse=True)
 
 
 def _worth(spec: ir.AggregateSpec) -> Callable[[Properties], Any] | None:
@@ -112,6 +123,9 @@ def _worth(spec: ir.AggregateSpec) -> Callable[[Properties], Any] | None:
     path, family = spec.path, spec.family
     if not path:
         return None
+    if family is Family.NUMBER and len(path) == 1:
+        name = path[0]
+        return lambda properties: nanos(properties.get(name))
     if family is Family.NUMBER:
         return lambda properties: nanos(lookup(properties, path))
     if family is Family.HISTOGRAM:
