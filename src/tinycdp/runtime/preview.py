@@ -192,6 +192,7 @@ class Previews:
     async def _made(self, environment_id: int, question: Question, now: Instant) -> Preview:
         at = question.at if question.at is not None else now
         async with snapshot(self._pool) as connection:
+            await store.plan_anew(connection)
             oldest = await past_store.oldest_arrival(connection, environment_id)
             if question.at is not None and (oldest is None or at < oldest):
                 since = f"from {iso(oldest)} on" if oldest is not None else "of nobody yet"

@@ -10,6 +10,11 @@ from tinycdp.store.statements import load
 _SQL = load("preview")
 
 
+async def plan_anew(connection: Connection) -> None:
+    """Plan every statement for its own parameters, until the transaction ends."""
+    await connection.execute(_SQL["plan_anew"])
+
+
 async def count_profiles(connection: Connection, environment_id: int, at: int) -> int:
     return await connection.fetchval(_SQL["count_profiles"], environment_id, at)
 

@@ -1,3 +1,7 @@
+-- name: plan_anew
+-- A statement for some thousand ids is planned for these: the plan for any number of them reads everybody's events.
+SELECT set_config('plan_cache_mode', 'force_custom_plan', true), set_config('jit', 'off', true);
+
 -- name: count_profiles
 -- Who there was by an instant.
 -- args: environment_id, at timestamptz
