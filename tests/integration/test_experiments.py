@@ -197,8 +197,7 @@ async def test_days_are_counted_one_by_one_and_people_once(shop: Shop) -> None:
     assert len({count.day for count in found.days}) == 3
     assert sum(count.units for count in found.days) == 30
     assert (await shop.counts(1)).units == 0
-    definition = shop.service.catalog(shop.id).live.definitions["flag", "test"]
-    week = await lately(shop.service.pool, shop.id, definition.id, shop.now())
+    week = await lately(shop.service.pool, shop.service.catalogs, shop.id, "test", shop.now())
     assert week is not None and (week.today, sum(week.seven_days.values())) == ({}, 10)
 
 
@@ -229,6 +228,8 @@ async def test_exposures_page_by_page(app: Application) -> None:
     assert behind.json() == {"exposures": [], "next": None}
     none = await app.admin.get("/v1/admin/exposures?flag=test&to=2026-01-01")
     assert none.json() == {"exposures": [], "next": None}
+    shown = (await app.admin.get("/v1/admin/flags/test")).json()["exposures"]
+    assert shown["today"] == shown["sevenDays"] and sum(shown["today"].values()) == 7
     counted = (await app.admin.get("/v1/admin/flags/test/exposures")).json()
     assert counted["units"] == 7 and counted["from"] < counted["to"]
     assert {row["variant"]: row["units"] for row in counted["variants"]}["a"] == len(some)

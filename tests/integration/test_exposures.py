@@ -74,6 +74,7 @@ async def test_every_door_records_a_person_once_a_day(app: Application) -> None:
         await app.read.get("/v1/decide?flag=paid&userId=ada")
         await app.read.post("/v1/decide", json={"userId": "ada"})
         await app.read.post("/ofrep/v1/evaluate/flags/paid", json={"context": {"targetingKey": "ada"}})
+        await app.read.post("/ofrep/v1/evaluate/flags", json={"context": {"targetingKey": "ada"}})
         await app.read.get("/v1/decide?flag=paid&anonymousId=stranger")
     await app.service.exposures.flush()
     assert await rows(app.service.pool) == [("ada", "on", "rule"), ("stranger", "off", "")]
@@ -88,6 +89,11 @@ async def test_every_door_records_a_person_once_a_day(app: Application) -> None:
 
 async def test_what_is_only_looked_at_is_no_exposure(app: Application) -> None:
     await app.define("flag", **split())
+    context = {"context": {"targetingKey": "ada"}}
+    for door in ("/ofrep/v1/evaluate/flags/test", "/ofrep/v1/evaluate/flags"):
+        assert (await app.read.post(f"{door}?exposure=false", json=context)).status_code == 200
+    prefetched = await app.read.post("/flags/?v=2", json={"distinct_id": "ada", "api_key": "x"})
+    assert prefetched.json()["flags"].keys() == {"test"}
     for path in ("&userId=ada&exposure=false", "&userId=ada&explain=true"):
         assert (await app.read.get(f"/v1/decide?flag=test{path}")).status_code == 200
     assert (await app.read.post("/v1/decide", json={"userId": "ada", "exposure": False})).status_code == 200
@@ -96,6 +102,7 @@ async def test_what_is_only_looked_at_is_no_exposure(app: Application) -> None:
     assert nobody.json()["errorCode"] == "TARGETING_KEY_MISSING"
     await app.service.exposures.flush()
     assert await rows(app.service.pool) == []
+    assert await app.service.pool.fetchval("SELECT count(*) FROM flag_uses") > 0, "asked for it was"
 
 
 async def test_the_fast_lane_records_too_and_stopping_writes_what_waits(dsn: str, tmp_path: Path) -> None:

@@ -31,6 +31,9 @@ from tinycdp.runtime.times import iso
 #: How a request names a person; the first that is present counts.
 PERSON = ("userId", "profileId", "anonymousId", "deviceId", "externalId")
 
+#: False where nobody is shown the answer.
+Exposed = Annotated[bool, QueryParameter(description="record that the person was given this variant")]
+
 _KEY_HEADERS = (b"authorization", b"x-api-key")
 
 _encode = msgspec.json.Encoder(decimal_format="number").encode
@@ -124,7 +127,7 @@ async def decide(
         str | None, QueryParameter(name="sessionId", description="keeps the variants of flags with `hold`")
     ] = None,
     explain: Annotated[bool, QueryParameter(description="add the `explanation`; records no exposure")] = False,
-    exposure: Annotated[bool, QueryParameter(description="record that the person was given this variant")] = True,
+    exposure: Exposed = True,
 ) -> Response[bytes]:
     question = Question(
         user_id,

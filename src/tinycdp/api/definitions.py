@@ -21,6 +21,7 @@ from tinycdp.errors import InvalidInput, NotFound
 from tinycdp.model import Instant
 from tinycdp.runtime import workspace as workspaces
 from tinycdp.runtime.definitions import LONGEST_NOTE, Change, Plan, document_of, publish, read_change
+from tinycdp.runtime.experiments import Lately, lately
 from tinycdp.runtime.export import memberships_as_of
 from tinycdp.runtime.keys import Key
 from tinycdp.runtime.people import Identifier
@@ -120,10 +121,12 @@ class Segment(Described, kw_only=True):
 
 
 class Flag(Described, kw_only=True):
-    """document  the whole flag, sugar expanded: what PUT takes"""
+    """document  the whole flag, sugar expanded: what PUT takes
+    exposures  who got what lately, in answers to GET of one flag; null where counting them takes too long"""
 
     enabled: bool
     document: dict[str, Any]
+    exposures: Lately | None | msgspec.UnsetType = msgspec.UNSET
 
 
 class Traits(msgspec.Struct):
@@ -220,7 +223,11 @@ def _routes(kind: Kind) -> list[HTTPRouteHandler]:
         guards=[readable],
     )
     async def get_one(request: Request[Any, Any, Any], key: Bearer, name: FromPath[str]) -> Response[bytes]:
-        found = await _one(request.app.state.service, key, kind, name)
+        service: Service = request.app.state.service
+        found = await _one(service, key, kind, name)
+        if isinstance(found, Flag):
+            await service.exposures.flush()
+            found.exposures = await lately(service.pool, service.catalogs, key.environment_id, name, service.now())
         return answer(found, headers=_etag(found))
 
     @post(

@@ -23,7 +23,7 @@ from litestar.types import HTTPResponseBodyEvent, Receive, Scope, Send
 
 from tinycdp.api import problems
 from tinycdp.api.auth import Bearer
-from tinycdp.api.decide import key_of
+from tinycdp.api.decide import Exposed, key_of
 from tinycdp.api.exchange import answer, encode
 from tinycdp.api.wire.body import BodyFault, clean, decode, number, read_body
 from tinycdp.engine.catalog import Catalog
@@ -167,7 +167,9 @@ def _session(context: Mapping[str, Any]) -> str | None:
         "example": {"context": {"targetingKey": "ada", "platform": "ios"}},
     },
 )
-async def evaluate(request: Request[Any, Any, Any], key: Bearer, flag: FromPath[str]) -> Response[bytes]:
+async def evaluate(
+    request: Request[Any, Any, Any], key: Bearer, flag: FromPath[str], exposure: Exposed = True
+) -> Response[bytes]:
     """`context.targetingKey` is the user id; what else stands in `context` is what rules read."""
     service: Service = request.app.state.service
     try:
@@ -183,7 +185,7 @@ async def evaluate(request: Request[Any, Any, Any], key: Bearer, flag: FromPath[
         return _failure(flag, 404, "FLAG_NOT_FOUND", missing.message)
     decision = await service.holds.keep(catalog, decision, subject, _session(context), now)
     service.metrics.decisions[decision.reason] += 1
-    service.exposures.record(catalog, decision, subject, now)
+    service.exposures.record(catalog, decision, subject, now, exposed=exposure)
     if decision.unit_missing:
         return _failure(flag, 400, "TARGETING_KEY_MISSING", UNIT_MISSING)
     return answer(_evaluated(catalog, decision, subject, stale))
@@ -219,7 +221,7 @@ async def fast_lane(service: Service, scope: Scope, receive: Receive) -> tuple[b
     """The body of the answer for one flag, where memory can give it, and None for whatever needs the ordinary route,
     which then receives the request by what stands beside it."""
     key = key_of(service, scope["headers"])
-    if key is None or not key.may("read") or service.database_is_away:
+    if key is None or not key.may("read") or service.database_is_away or scope.get("query_string"):
         return None, receive
     message = await receive()
     return _at_once(service, key, scope, message), _again(message, receive)
@@ -288,6 +290,7 @@ async def evaluate_all(
             name="flagConfigEtag", description="the ETag a stream told of: answered from what is at least as new"
         ),
     ] = None,
+    exposure: Exposed = True,
 ) -> Response[bytes]:
     service: Service = request.app.state.service
     try:
@@ -301,7 +304,7 @@ async def evaluate_all(
         found = await _all(service, key, context)
     for decision in found.decisions:
         service.metrics.decisions[decision.reason] += 1
-        service.exposures.record(found.catalog, decision, found.subject, found.now)
+        service.exposures.record(found.catalog, decision, found.subject, found.now, exposed=exposure)
     headers = {"ETag": found.etag, "Cache-Control": "no-cache"}
     if if_none_match is not None and _matches(if_none_match, found.etag):
         return Response(b"", status_code=304, headers=headers)

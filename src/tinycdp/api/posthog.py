@@ -184,6 +184,8 @@ async def _flags(request: Request[Any, Any, Any], *, older: bool) -> Response[by
     for name in names:
         decision = decide_one(catalog, name, subject, now, context)
         service.metrics.decisions[decision.reason] += 1
+        # These SDKs fetch all flags in advance, and tell by an event of their own which one was looked at.
+        service.exposures.record(catalog, decision, subject, now, exposed=False)
         found[name] = _answer(catalog, decision)
     answers = FlagAnswers(found, False, str(uuid4()), now)
     extra = _remote_config(catalog, text or "") if request.query_params.get("config") == "true" else {}

@@ -242,10 +242,11 @@ async def page(
     return ExposurePage([_exposure(row) for row in rows], following)
 
 
-async def lately(pool: Pool, environment_id: int, definition_id: int, now: Instant) -> Lately | None:
+async def lately(pool: Pool, catalogs: Catalogs, environment_id: int, key: str, now: Instant) -> Lately | None:
     """What a flag did this week, None where counting takes longer than one waits for a page."""
     today = day_of(now)
     async with acquired(pool) as connection:
+        definition_id = (await _find(connection, catalogs, environment_id, key))[0].id
         try:
             of_day, of_week = [
                 await store.count_exposed(connection, environment_id, definition_id, (first, today), _LATELY_SECONDS)
