@@ -75,6 +75,15 @@ CREATE TABLE public.backfills (
     advanced_at timestamp with time zone
 );
 
+CREATE TABLE public.blocked_identifiers (
+    environment_id integer NOT NULL,
+    kind text NOT NULL,
+    value text NOT NULL,
+    messages bigint NOT NULL,
+    first_at timestamp with time zone NOT NULL,
+    last_at timestamp with time zone NOT NULL
+);
+
 CREATE TABLE public.definition_versions (
     environment_id integer NOT NULL,
     definition_id integer NOT NULL,
@@ -216,6 +225,18 @@ CREATE TABLE public.flag_uses (
     last_day date NOT NULL
 );
 
+CREATE TABLE public.identity_links (
+    environment_id integer NOT NULL,
+    alias_id bigint NOT NULL,
+    owner_id bigint NOT NULL,
+    is_join boolean NOT NULL,
+    strength smallint NOT NULL,
+    said_at timestamp with time zone NOT NULL,
+    said_by text NOT NULL,
+    linked_at timestamp with time zone NOT NULL,
+    apart_at timestamp with time zone
+);
+
 CREATE TABLE public.memberships (
     environment_id integer NOT NULL,
     fingerprint bigint NOT NULL,
@@ -235,7 +256,16 @@ CREATE TABLE public.merges (
     survivor_state bytea NOT NULL,
     absorbed jsonb NOT NULL,
     absorbed_state bytea NOT NULL,
-    undone_at timestamp with time zone
+    undone_at timestamp with time zone,
+    cause text DEFAULT 'claim'::text NOT NULL,
+    link_alias_id bigint,
+    link_owner_id bigint,
+    survivor_alias_ids bigint[] DEFAULT '{}'::bigint[] NOT NULL,
+    author text,
+    note text DEFAULT ''::text NOT NULL,
+    undone_by text,
+    undo_note text DEFAULT ''::text NOT NULL,
+    CONSTRAINT cause_is_known CHECK ((cause = ANY (ARRAY['claim'::text, 'alias'::text, 'manual'::text, 'undo'::text])))
 );
 
 ALTER TABLE public.merges ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
@@ -327,7 +357,8 @@ CREATE TABLE public.refused_claims (
     kept_owner_id bigint NOT NULL,
     other_owner_id bigint NOT NULL,
     message_id text NOT NULL,
-    refused_at timestamp with time zone NOT NULL
+    refused_at timestamp with time zone NOT NULL,
+    reason text DEFAULT 'CLAIMED'::text NOT NULL
 );
 
 ALTER TABLE public.refused_claims ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
@@ -366,6 +397,25 @@ CREATE TABLE public.revisions (
     note text NOT NULL,
     published_at timestamp with time zone NOT NULL,
     live_at timestamp with time zone
+);
+
+CREATE TABLE public.splits (
+    environment_id integer NOT NULL,
+    id bigint NOT NULL,
+    profile_id bigint NOT NULL,
+    alias_ids bigint[] NOT NULL,
+    author text NOT NULL,
+    note text NOT NULL,
+    split_at timestamp with time zone NOT NULL
+);
+
+ALTER TABLE public.splits ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.splits_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
 );
 
 CREATE TABLE public.transitions (
@@ -414,6 +464,9 @@ ALTER TABLE ONLY public.api_keys
 ALTER TABLE ONLY public.backfills
     ADD CONSTRAINT backfills_pkey PRIMARY KEY (environment_id, revision);
 
+ALTER TABLE ONLY public.blocked_identifiers
+    ADD CONSTRAINT blocked_identifiers_pkey PRIMARY KEY (environment_id, kind, value);
+
 ALTER TABLE ONLY public.definition_versions
     ADD CONSTRAINT definition_versions_pkey PRIMARY KEY (environment_id, definition_id, version);
 
@@ -437,6 +490,9 @@ ALTER TABLE ONLY public.flag_kills
 
 ALTER TABLE ONLY public.flag_uses
     ADD CONSTRAINT flag_uses_pkey PRIMARY KEY (environment_id, definition_id, rule);
+
+ALTER TABLE ONLY public.identity_links
+    ADD CONSTRAINT identity_links_pkey PRIMARY KEY (environment_id, alias_id, owner_id, is_join);
 
 ALTER TABLE ONLY public.memberships
     ADD CONSTRAINT memberships_pkey PRIMARY KEY (environment_id, fingerprint, profile_id);
@@ -469,9 +525,6 @@ ALTER TABLE ONLY public.projects
     ADD CONSTRAINT projects_pkey PRIMARY KEY (id);
 
 ALTER TABLE ONLY public.refused_claims
-    ADD CONSTRAINT refused_claims_environment_id_alias_id_kept_owner_id_other__key UNIQUE (environment_id, alias_id, kept_owner_id, other_owner_id);
-
-ALTER TABLE ONLY public.refused_claims
     ADD CONSTRAINT refused_claims_pkey PRIMARY KEY (environment_id, id);
 
 ALTER TABLE ONLY public.rejected_messages
@@ -479,6 +532,9 @@ ALTER TABLE ONLY public.rejected_messages
 
 ALTER TABLE ONLY public.revisions
     ADD CONSTRAINT revisions_pkey PRIMARY KEY (environment_id, revision);
+
+ALTER TABLE ONLY public.splits
+    ADD CONSTRAINT splits_pkey PRIMARY KEY (environment_id, id);
 
 ALTER TABLE ONLY public.transitions
     ADD CONSTRAINT transitions_pkey PRIMARY KEY (environment_id, id);
@@ -503,6 +559,8 @@ CREATE INDEX exposures_of_unit ON public.exposures USING btree (environment_id, 
 
 CREATE INDEX flag_holds_expired ON public.flag_holds USING btree (held_until);
 
+CREATE INDEX identity_links_of_owner ON public.identity_links USING btree (environment_id, owner_id);
+
 CREATE INDEX merges_of_absorbed ON public.merges USING btree (environment_id, absorbed_id);
 
 CREATE INDEX merges_of_survivor ON public.merges USING btree (environment_id, survivor_id);
@@ -514,6 +572,10 @@ CREATE UNIQUE INDEX one_kill_at_a_time ON public.flag_kills USING btree (environ
 CREATE INDEX profiles_due ON public.profiles USING btree (environment_id, recompute_at) WHERE (recompute_at IS NOT NULL);
 
 CREATE INDEX profiles_properties ON public.profiles USING gin (properties jsonb_path_ops);
+
+CREATE UNIQUE INDEX refused_claims_once ON public.refused_claims USING btree (environment_id, alias_id, kept_owner_id, other_owner_id, reason);
+
+CREATE INDEX splits_of_profile ON public.splits USING btree (environment_id, profile_id);
 
 CREATE INDEX transitions_of_profile ON public.transitions USING btree (environment_id, profile_id, id);
 

@@ -56,6 +56,7 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
     name         the event's name; "page" and "screen" for those calls; "" for identify, group and alias
     properties   of the event; the traits for identify and group
     previous     alias calls only: the identifier that is the same person as aliases[0]
+    ignored      identifiers that came with it and identify nobody
     active       False where context.active is false: such a message does not move last_seen
     future       True where the client's instant lay after received_at and was set to it
     """
@@ -72,6 +73,7 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
     context: dict[str, Any] = {}
     previous: str | None = None
     group_id: str | None = None
+    ignored: tuple[Alias, ...] = ()
     active: bool = True
     future: bool = False
 

@@ -12,7 +12,7 @@ Source  docs/decisions/0011-group-commit.md
 import asyncio
 import logging
 import random
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
@@ -24,7 +24,9 @@ from tinycdp.model import Message, Rejection
 from tinycdp.runtime import identity, profiles
 from tinycdp.runtime.catalogs import Catalogs
 from tinycdp.runtime.clock import Clock
+from tinycdp.runtime.identity_rules import DEFAULT, Rules
 from tinycdp.runtime.news import announce_people, announce_profiles
+from tinycdp.store import identity as identity_store
 from tinycdp.store import messages as store
 from tinycdp.store.pool import RETRY, UNSTORABLE, Connection, Pool, transaction
 
@@ -36,17 +38,22 @@ TRIES = 8
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """What became of one request. version: pass it to decide as `minVersion` to read this write."""
+    """What became of one request.
+
+    version  pass it to decide as `minVersion` to read this write
+    refused  messages that name nobody, by the environment's own rules"""
 
     version: int
     accepted: int
     duplicates: int
+    refused: Sequence[Rejection] = ()
 
 
 @dataclass(slots=True)
 class _Request:
     messages: Sequence[Message]
     rejections: Sequence[Rejection]
+    refused: Sequence[Rejection]
     api_key_id: int | None
     answer: asyncio.Future[Receipt]
 
@@ -73,11 +80,13 @@ class Ingest:
         *,
         batch: int,
         queue: int,
+        rules: Callable[[int], Rules] = lambda environment_id: DEFAULT,
     ) -> None:
         self._pool = pool
         self._catalogs = catalogs
         self._clock = clock
         self._committed = committed
+        self._rules = rules
         self._batch = batch
         self._queue = queue
         self._lanes: dict[int, deque[_Request]] = {}
@@ -92,12 +101,15 @@ class Ingest:
         api_key_id: int | None = None,
     ) -> Receipt:
         """Commit the messages, together with whatever else is in flight. Rejections are kept for their owner to see."""
-        size = len(messages) + len(rejections)
+        messages, refused = self._rules(environment_id).screen(messages)
+        size = len(messages) + len(rejections) + len(refused)
         if self.waiting and self.waiting + size > self._queue:
             raise Overloaded("INGEST_QUEUE_FULL", "Too many messages are waiting to be stored; try again shortly.")
         answer: asyncio.Future[Receipt] = asyncio.get_running_loop().create_future()
         self.waiting += size
-        self._lanes.setdefault(environment_id, deque()).append(_Request(messages, rejections, api_key_id, answer))
+        self._lanes.setdefault(environment_id, deque()).append(
+            _Request(messages, [*rejections, *refused], refused, api_key_id, answer)
+        )
         if environment_id not in self._running:
             self._running[environment_id] = asyncio.create_task(self._run(environment_id))
         return await answer
@@ -159,7 +171,7 @@ class Ingest:
                 continue
             self._committed(committed)
             return [
-                Receipt(committed.version, n, len(request.messages) - n)
+                Receipt(committed.version, n, len(request.messages) - n, request.refused)
                 for request, n in zip(group, fresh, strict=True)
             ]
         raise Overloaded("CONTENTION", "Many processes write to the same people at once; try again shortly.")
@@ -185,7 +197,11 @@ class Ingest:
         for request in group:
             rows = [(r.code, r.message, r.path, r.payload) for r in request.rejections]
             await store.reject_messages(connection, environment_id, request.api_key_id, self._clock(), rows)
-        people = identity.People(connection, environment_id, catalog, self._clock())
+        rules = self._rules(environment_id)
+        people = identity.People(connection, environment_id, catalog, self._clock(), rules)
+        ignored = Counter(alias for message in messages for alias in message.ignored)
+        blocked = [(alias.kind, alias.value, n) for alias, n in ignored.items()]
+        await identity_store.count_blocked(connection, environment_id, blocked, people.now)
         if not messages:
             # Newer than the commit that took the originals, whose answer may have been lost on its way.
             return counts, Committed(environment_id, await store.next_version(connection), {}, {})

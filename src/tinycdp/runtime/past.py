@@ -23,6 +23,7 @@ from tinycdp.errors import NotFound
 from tinycdp.model import DAY_MS, Alias, Instant
 from tinycdp.runtime import switches
 from tinycdp.runtime.catalogs import compiled, definitions_at
+from tinycdp.runtime.identity import key_of
 from tinycdp.runtime.profiles import message_from_row
 from tinycdp.runtime.references import closure, references_of
 from tinycdp.runtime.snapshots import Snapshot, snapshot_of, stranger
@@ -118,9 +119,10 @@ async def people_as_of(
     return people
 
 
-def _remembered(catalog: Catalog, row: Row, aliases: Iterable[Row], messages: Iterable[Row], at: Instant) -> Snapshot:
+def _remembered(catalog: Catalog, row: Row, aliases: Sequence[Row], messages: Iterable[Row], at: Instant) -> Snapshot:
     """A profile as these messages tell of it."""
-    profile = Profile(row["id"], row["bucketing_key"], row["created_at"], warmed=catalog.head)
+    key, since = key_of(aliases) if aliases else (row["bucketing_key"], row["created_at"])
+    profile = Profile(row["id"], key, since, warmed=catalog.head)
     for message in messages:
         recompute.take(profile, message_from_row(message), catalog, complete=True)
     return snapshot_of(profile, catalog, [f"{alias['kind']} {alias['value']}" for alias in aliases], at)

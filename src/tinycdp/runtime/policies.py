@@ -15,6 +15,7 @@ import msgspec
 from tinycdp.errors import Conflict, InvalidInput, NotFound
 from tinycdp.model import Instant
 from tinycdp.runtime.enrichment import Choices
+from tinycdp.runtime.identity_rules import IdentityPolicy
 from tinycdp.runtime.news import announce_policies
 from tinycdp.runtime.times import iso
 from tinycdp.store import policies as store
@@ -22,7 +23,7 @@ from tinycdp.store.pool import Pool, acquired, transaction
 
 Policy = TypeVar("Policy", bound=msgspec.Struct)
 
-KINDS: Mapping[str, type[msgspec.Struct]] = {"enrichment": Choices}
+KINDS: Mapping[str, type[msgspec.Struct]] = {"enrichment": Choices, "identity": IdentityPolicy}
 _NAMES = {kind: name for name, kind in KINDS.items()}
 
 
