@@ -22,6 +22,7 @@ from tinycdp.runtime.door import Door
 from tinycdp.runtime.enrichment import Enricher
 from tinycdp.runtime.exposures import Exposures
 from tinycdp.runtime.holds import Holds
+from tinycdp.runtime.identity_rules import IdentityPolicy, Rules, rules_of
 from tinycdp.runtime.ingest import Committed, Ingest
 from tinycdp.runtime.keys import Keyring
 from tinycdp.runtime.language import Sightings
@@ -64,7 +65,13 @@ class Service:
         self.sightings = Sightings()
         self.door = Door(self.policies, self.catalogs, Enricher(settings.geoip_file))
         self.ingest = Ingest(
-            pool, self.catalogs, now, self._committed, batch=settings.ingest_batch, queue=settings.ingest_queue
+            pool,
+            self.catalogs,
+            now,
+            self._committed,
+            batch=settings.ingest_batch,
+            queue=settings.ingest_queue,
+            rules=self.identity_rules,
         )
         assert settings.database_url is not None
         self.exports = Exports(settings.database_url, self.catalogs)
@@ -100,6 +107,10 @@ class Service:
         if found is None:
             raise Unavailable("DATABASE_AWAY", "The definitions could not be read yet; try again shortly.")
         return found
+
+    def identity_rules(self, environment_id: int) -> Rules:
+        """What identifiers may do in an environment."""
+        return rules_of(self.policies.of(environment_id, IdentityPolicy))
 
     async def reread(self, environment_id: int, alias: Alias | None) -> None:
         """Know the definitions, and the person, as Postgres has them now; what was known, where it is away."""
