@@ -11,7 +11,10 @@ import pytest
 
 from application import Application, running
 from tinycdp.api import ofrep
+from tinycdp.errors import Forbidden
+from tinycdp.runtime import tickets
 from tinycdp.runtime.definitions import apply_documents
+from tinycdp.runtime.evaluations import evaluations
 from tinycdp.runtime.times import iso
 
 ONE = "/ofrep/v1/evaluate/flags/"
@@ -37,10 +40,20 @@ FLAGS: list[dict[str, Any]] = [
 @pytest.fixture
 async def app(dsn: str) -> AsyncIterator[Application]:
     async with running(dsn) as application:
-        service = application.service
-        await apply_documents(service.pool, application.environment_id, [{"flags": FLAGS}], "test", service.now())
-        await application.warm()
+        await publish(application)
         yield application
+
+
+@pytest.fixture
+async def other(app: Application, dsn: str) -> AsyncIterator[Application]:
+    """Another process on the same database."""
+    async with running(dsn) as application:
+        yield application
+
+
+async def publish(app: Application) -> None:
+    await apply_documents(app.service.pool, app.environment_id, [{"flags": FLAGS}], "test", app.service.now())
+    await app.warm()
 
 
 async def all_flags(app: Application, context: dict[str, Any], **headers: str) -> httpx.Response:
@@ -246,6 +259,8 @@ class Reader:
         self.status: int | None = None
         self.body = b""
         self.ended = False
+        self.may_read = asyncio.Event()
+        self.may_read.set()
         self._moved = asyncio.Event()
         self._gone = asyncio.Event()
         path, _, query = uri.partition("?")
@@ -266,6 +281,7 @@ class Reader:
         return {"type": "http.disconnect"}
 
     async def _send(self, message: Any) -> None:
+        await self.may_read.wait()
         if message["type"] == "http.response.start":
             self.status = message["status"]
         else:
@@ -432,3 +448,115 @@ async def test_a_stream_needs_an_address_of_ours(app: Application) -> None:
 async def test_a_context_too_long_for_an_address_has_no_stream(app: Application) -> None:
     answer = await all_flags(app, {"targetingKey": "ada", "note": "x" * 5_000})
     assert answer.status_code == 200 and "eventStreams" not in answer.json()
+
+
+async def test_an_address_is_good_for_its_window_and_the_next(
+    app: Application, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = await all_flags(app, {"targetingKey": "ada"})
+    uri = first.json()["eventStreams"][0]["endpoint"]["requestUri"]
+    token, now = uri.partition("=")[2], app.service.now()
+    for later in (0, 1):
+        assert tickets.redeem(app.service.keyring, token, now + later * tickets.WINDOW_MS)
+    with pytest.raises(Forbidden):
+        tickets.redeem(app.service.keyring, token, now + 2 * tickets.WINDOW_MS)
+    monkeypatch.setattr(app.service, "now", lambda: now + tickets.WINDOW_MS)
+    renewed = await all_flags(app, {"targetingKey": "ada"}, **{"If-None-Match": first.headers["etag"]})
+    assert renewed.status_code == 200, "else a client would stay with an address that expires"
+    assert renewed.json()["flags"] == first.json()["flags"]
+
+
+async def test_beyond_the_limit_there_are_no_streams(app: Application, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(app.service.pushes, "_limit", 1)
+    answer = await all_flags(app, {"targetingKey": "ada"})
+    async with listening(app, answer):
+        full = await all_flags(app, {"targetingKey": "ada"}, **{"If-None-Match": answer.headers["etag"]})
+        assert full.status_code == 200 and "eventStreams" not in full.json()
+        refused = await app.nobody.get(answer.json()["eventStreams"][0]["endpoint"]["requestUri"])
+        assert (refused.status_code, refused.json()["code"]) == (503, "TOO_MANY_STREAMS")
+        assert int(refused.headers["retry-after"]) > 0
+    assert "eventStreams" in (await all_flags(app, {"targetingKey": "ada"})).json(), "whoever leaves makes room"
+    assert len(app.service.pushes) == 0
+
+
+async def test_a_heartbeat_keeps_the_connection(dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tinycdp.runtime.pushes.BEATS", 1)  # one in fifteen of the streams each second, of fifteen
+    async with running(dsn) as app, listening(app, await all_flags(app, {})) as reader:
+        await reader.until(lambda reader: b"\n:\n\n" in reader.body)
+        assert reader.messages == []
+
+
+async def test_a_reader_who_reads_nothing_is_cut_off(app: Application) -> None:
+    answer = await all_flags(app, {"targetingKey": "ada"})
+    async with listening(app, answer) as reader:
+        reader.may_read.clear()
+        (stream,) = app.service.pushes.watches
+        answers = evaluations(app.service.catalog(app.environment_id), [])
+        for n in range(20):
+            stream.tell(answers, n)
+            await asyncio.sleep(0)
+        reader.may_read.set()
+        await reader.until(lambda reader: reader.ended)
+        assert len(reader.messages) < 10
+
+
+# Several processes
+
+
+async def test_what_another_process_takes_is_told_here(app: Application, other: Application) -> None:
+    await app.track({"userId": "ada", "event": "other"})
+    known, unknown = await all_flags(app, {"targetingKey": "ada"}), await all_flags(app, {"targetingKey": "eve"})
+    async with listening(app, known) as ada, listening(app, unknown) as eve:
+        await quiet(app)
+        await other.track({"userId": "ada", "event": "open"}, {"userId": "eve", "event": "open"})
+        await ada.told(1)
+        await eve.told(1)
+
+
+async def test_an_address_opens_a_stream_on_any_process(app: Application, other: Application) -> None:
+    first = await all_flags(app, {"targetingKey": "ada"})
+    async with listening(app, first) as reader:
+        await app.track({"userId": "ada", "event": "open"})
+        told = await reader.told(1)
+    async with listening(other, first, told["id"]) as reader:
+        await quiet(other)
+        assert reader.messages == []
+    async with listening(other, first) as reader:
+        assert (await reader.told(1))["etag"] == told["etag"]
+
+
+async def test_an_answer_is_as_new_as_the_push_that_asked_for_it(
+    app: Application, other: Application, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = await all_flags(app, {"targetingKey": "ada"})
+    await app.track({"userId": "ada", "event": "other"})
+    await all_flags(app, {"targetingKey": "ada"})
+    monkeypatch.setattr(app.service, "profiles_changed", lambda *news: None)  # news is still on its way
+    await other.track({"userId": "ada", "event": "open"})
+    etag = (await all_flags(other, {"targetingKey": "ada"})).headers["etag"]
+    body = {"context": {"targetingKey": "ada"}}
+    late = await app.read.post(ALL, json=body, headers={"If-None-Match": before.headers["etag"]})
+    assert late.status_code == 304
+    hinted = await app.read.post(
+        ALL, json=body, params={"flagConfigEtag": etag}, headers={"If-None-Match": before.headers["etag"]}
+    )
+    assert hinted.status_code == 200 and hinted.headers["etag"] == etag
+
+
+async def test_what_nobody_heard_of_is_told_once_news_come_again(
+    app: Application, other: Application, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with listening(app, await all_flags(app, {"targetingKey": "ada"})) as reader:
+        with monkeypatch.context() as deaf:
+            deaf.setattr(app.service, "profiles_changed", lambda *news: None)
+            deaf.setattr(app.service, "people_born", lambda *news: None)
+            await other.track({"userId": "ada", "event": "open"})
+            async with app.service.pool.acquire() as connection:
+                await connection.execute("SELECT pg_sleep(0.2)")  # by now it would have heard
+            assert reader.messages == []
+        async with app.service.pool.acquire() as connection:
+            await connection.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                " WHERE datname = current_database() AND query LIKE 'LISTEN%'"
+            )
+        await reader.told(1)

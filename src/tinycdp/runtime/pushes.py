@@ -114,6 +114,10 @@ class Pushes:
         return self._open
 
     @property
+    def watches(self) -> Sequence[Watch]:
+        return [watch for beat in self._watches for watch in beat]
+
+    @property
     def full(self) -> bool:
         return self._leaving or self._open >= self._limit
 
@@ -134,7 +138,7 @@ class Pushes:
     def leave(self) -> None:
         """End every stream and open no more: whoever read them is to find another process."""
         self._leaving = True
-        for watch in self._all():
+        for watch in self.watches:
             watch.end()
 
     def open(self, watch: Watch) -> None:
@@ -178,25 +182,22 @@ class Pushes:
         catalog = self._catalog(environment_id)
         if self._published.get(environment_id) is not catalog:
             self._published[environment_id] = catalog
-            for watch in self._all():
+            for watch in self.watches:
                 if watch.environment_id == environment_id:
                     self._mark(watch)
 
     def keys_changed(self) -> None:
-        for watch in self._all():
+        for watch in self.watches:
             if not self._usable(watch.key_id):
                 watch.end()
 
     def found(self) -> None:
         """Anything may have happened while nobody listened; a database that was restored may count anew."""
-        for watch in self._all():
+        for watch in self.watches:
             watch.version = 0
             self._mark(watch)
 
     # Looking again
-
-    def _all(self) -> Sequence[Watch]:
-        return [watch for beat in self._watches for watch in beat]
 
     def _mark(self, watch: Watch) -> None:
         if watch.quiet:
