@@ -37,11 +37,11 @@ from tinycdp.store.pool import Connection, Pool, acquired, frozen
 
 log = logging.getLogger(__name__)
 
-#: How many profiles a batch holds at least and at most; in between, as many as take about as long as this.
+#: How many profiles a batch holds at least and at most.
 BATCH = (20, 1000)
-_BATCH_SECONDS = 0.1
-#: A write holds its profiles' locks, and messages of these people wait for it.
-_WRITE_SECONDS = 0.02
+#: In between, as many as take so long altogether, and so long to write: meanwhile messages of these people wait.
+_ALONE = (0.1, 0.02)
+_BESIDE = (0.03, 0.006)
 _rest = asyncio.sleep
 #: The rate is that of about so many last seconds.
 _RATE_SECONDS = 5.0
@@ -86,7 +86,8 @@ class _Pace:
 
     def adapt(self, n: int, seconds: float) -> None:
         """Bigger batches where this one was quick, smaller ones where it was slow; never by more than a factor of 2."""
-        wanted = min(n * _BATCH_SECONDS / seconds, _WRITE_SECONDS / self.write_seconds)
+        batch_seconds, write_seconds = _ALONE if self.alone else _BESIDE
+        wanted = min(n * batch_seconds / seconds, write_seconds / self.write_seconds)
         smallest, largest = BATCH
         self.size = int(min(max(wanted, self.size / 2, smallest), self.size * 2, largest))
 
