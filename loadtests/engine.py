@@ -123,6 +123,11 @@ def event_for_50_traits_and_50_segments() -> Timed:
     return _applying(_definitions(50, 50, 0))
 
 
+def event_of_somebody_busy() -> Timed:
+    """One a second: more than are kept one by one fall within the width of one tile."""
+    return _applying(_definitions(5, 3, 0), every_ms=1_000)
+
+
 def event_nobody_counts() -> Timed:
     return _applying(_definitions(5, 3, 0), "unheard_of")
 
@@ -176,6 +181,7 @@ BENCHMARKS: dict[str, Callable[[], Timed]] = {
     "an event for 5 traits and 3 segments": event_for_5_traits_and_3_segments,
     "an event for 50 traits and 50 segments": event_for_50_traits_and_50_segments,
     "an event that nobody counts": event_nobody_counts,
+    "an event of somebody with one a second": event_of_somebody_busy,
     "decide a flag with a rollout, warm": decide_warm,
     "encode and decode a profile of 300 events": save_and_read_a_profile,
 }
@@ -248,8 +254,8 @@ def _message(n: int, name: str, at: int) -> Any:
     )
 
 
-def _applying(definitions: list[Any], name: str = "e0") -> Timed:
-    """One event after another for the same person, ten minutes apart: windows fill, slide and fold into tiles."""
+def _applying(definitions: list[Any], name: str = "e0", every_ms: int = 600_000) -> Timed:
+    """One event after another for the same person, by default ten minutes apart: windows fill, slide and fold."""
     from tinycdp.engine import recompute
 
     catalog = _catalog(definitions)
@@ -259,7 +265,7 @@ def _applying(definitions: list[Any], name: str = "e0") -> Timed:
     def apply() -> None:
         nonlocal n
         n += 1
-        at = NOW + n * 600_000
+        at = NOW + n * every_ms
         recompute.apply(person, [_message(n, name, at)], catalog, at)
 
     return apply
