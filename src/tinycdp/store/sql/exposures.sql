@@ -57,24 +57,25 @@ FROM seen GROUP BY variant ORDER BY variant;
 
 -- name: sample_of_rule
 -- The units that a rule gave something under a version or a later one, per variant that it gave them first; and how many
--- were given another of its variants afterwards, whichever way. One sort and no join: on a table that nobody has analysed
--- yet a join of the table with itself may take forever.
+-- were given another of its variants afterwards, whichever way. No join: on a table that nobody has analysed yet, a join of
+-- it with itself may take forever.
 -- args: environment_id, definition_id, rule text, since_version integer, since_stage smallint, variants text[], from date,
 --       to date (inclusive)
 -- index: exposures_pkey
 WITH given AS (
-    SELECT unit, variant, first_at, rule = $3 AND (version, stage) >= ($4, $5) AS entered
+    SELECT unit, variant, max(first_at) AS last_at,
+           min(first_at) FILTER (WHERE rule = $3 AND (version, stage) >= ($4, $5)) AS entered_at
     FROM exposures WHERE environment_id = $1 AND definition_id = $2 AND day BETWEEN $7 AND $8
+    GROUP BY unit, variant
 ), placed AS (
-    SELECT unit, variant, first_at, first_value(entered) OVER w AS in_sample, first_value(variant) OVER w AS given,
-           first_value(first_at) OVER w AS entered_at
+    SELECT unit, variant, last_at, first_value(variant) OVER w AS first, first_value(entered_at) OVER w AS entered_at
     FROM given
-    WINDOW w AS (PARTITION BY unit ORDER BY entered DESC, first_at, variant)
+    WINDOW w AS (PARTITION BY unit ORDER BY entered_at NULLS LAST, variant)
 ), units AS (
-    SELECT given, bool_or(first_at > entered_at AND variant <> given AND variant = ANY ($6::text[])) AS crossed
-    FROM placed WHERE in_sample GROUP BY unit, given
+    SELECT first, bool_or(last_at > entered_at AND variant <> first AND variant = ANY ($6::text[])) AS crossed
+    FROM placed WHERE entered_at IS NOT NULL GROUP BY unit, first
 )
-SELECT given AS variant, count(*) AS units, count(*) FILTER (WHERE crossed) AS crossed FROM units GROUP BY given;
+SELECT first AS variant, count(*) AS units, count(*) FILTER (WHERE crossed) AS crossed FROM units GROUP BY first;
 
 -- name: exposures_of_flag
 -- A page of a flag's exposures, the newest day first. `flag` is the key the definition has, or had last.
