@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from tinycdp.runtime.workspace import Progress
 
 # What the command line calls a scope set; finer scopes are named in full.
-_SCOPES = ("admin", "write", "read")
+_SCOPES = ("admin", "write", "decide", "read")
 # Events in one request of `seed`: well under the limits of one batch.
 _SEED_BATCH = 200
 

@@ -64,7 +64,7 @@ def lossy(shop: Server) -> Iterator[Lossy]:
 @pytest.fixture
 def project_key(shop: Server) -> str:
     """A key for both of PostHog's halves."""
-    body = {"name": "posthog", "scopes": ["write", "read"]}
+    body = {"name": "posthog", "scopes": ["write", "decide"]}
     made = shop.http.post("/v1/admin/keys", json=body, headers=bearer(ADMIN_KEY))
     key: str = made.json()["key"]
     return key

@@ -285,6 +285,32 @@ async def test_flags_are_asked_for_in_forms_too(flags: Application) -> None:
     assert answer.json()["hasFeatureFlags"] is True
 
 
+async def test_a_key_that_may_only_decide_reads_nobody(flags: Application) -> None:
+    made = await flags.admin.post("/v1/admin/keys", json={"name": "shop window", "scopes": ["write", "decide"]})
+    assert made.status_code == 201, made.text
+    key = {"Authorization": f"Bearer {made.json()['key']}"}
+    ada = {"userId": "ada"}
+    assert (await flags.nobody.post("/v1/track", json={**ada, "event": "order"}, headers=key)).status_code == 200
+    allowed = [
+        await flags.nobody.get("/v1/decide", params={**ada, "flag": "thanks"}, headers=key),
+        await flags.nobody.post("/v1/decide", json=ada, headers=key),
+        await flags.nobody.post("/ofrep/v1/evaluate/flags/thanks", json={}, headers=key),
+        await flags.nobody.post("/ofrep/v1/evaluate/flags", json={}, headers=key),
+        await flags.nobody.post("/flags/?v=2", json={"distinct_id": "ada"}, headers=key),
+    ]
+    assert [answer.status_code for answer in allowed] == [200] * len(allowed)
+    refused = [
+        await flags.nobody.get("/v1/decide", params={**ada, "flag": "thanks", "explain": True}, headers=key),
+        await flags.nobody.post("/v1/decide", json={**ada, "explain": True}, headers=key),
+        await flags.nobody.get("/v1/profiles/ada", headers=key),
+        await flags.nobody.get("/v1/journeys/ada", headers=key),
+        await flags.nobody.get("/v1/admin/flags", headers=key),
+    ]
+    assert [(answer.status_code, answer.json()["code"]) for answer in refused] == [(403, "MISSING_SCOPE")] * len(
+        refused
+    )
+
+
 async def test_a_write_key_decides_nothing(app: Application) -> None:
     answer = await app.nobody.post("/flags/?v=2", json={"api_key": KEYS["write"], "distinct_id": "ada"})
     assert (answer.status_code, answer.json()["code"]) == (403, "MISSING_SCOPE")

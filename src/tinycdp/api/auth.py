@@ -68,10 +68,15 @@ def recognise(keyring: Keyring, text: str | None, scope: str) -> Key:
         key = next(filter(None, map(keyring.find, reversed(text.split(":", 1)))), None)
     if key is None:
         raise Unauthenticated("INVALID_KEY", "There is no such API key, or it was revoked.")
+    allow(key, scope)
+    return key
+
+
+def allow(key: Key, scope: str) -> None:
+    """Nothing, for a key that has the scope."""
     if not key.may(scope):
         has = ", ".join(sorted(key.scopes))
         raise Forbidden("MISSING_SCOPE", f"This needs a key with the scope {scope!r}; this one has {has}.")
-    return key
 
 
 async def guard(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:

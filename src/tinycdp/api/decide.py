@@ -15,7 +15,7 @@ from litestar import Request, Response, get, post
 from litestar.params import FromQuery, QueryParameter
 from litestar.types import Scope
 
-from tinycdp.api.auth import Bearer, text_of_header
+from tinycdp.api.auth import Bearer, allow, text_of_header
 from tinycdp.api.exchange import read_as, read_json
 from tinycdp.engine.catalog import Catalog
 from tinycdp.engine.decide import Decision
@@ -111,7 +111,7 @@ def answer_of(catalog: Catalog, decision: Decision, subject: Snapshot, user_id: 
     operation_id="decide",
     summary="One flag's answer for one person",
     tags=["Decisions"],
-    opt={"scope": "read", "answer": Answer},
+    opt={"scope": "decide", "answer": Answer},
 )
 async def decide(
     request: Request[Any, Any, Any],
@@ -155,7 +155,7 @@ async def decide(
     summary="Several or all flags' answers for one person, with context",
     tags=["Decisions"],
     opt={
-        "scope": "read",
+        "scope": "decide",
         "body": Question,
         "answer": Answers,
         "example": {"userId": "ada", "flags": ["premium"], "context": {"platform": "ios"}},
@@ -167,6 +167,8 @@ async def decide_many(request: Request[Any, Any, Any], key: Bearer) -> Response[
 
 
 async def _answer(service: Service, key: Key, question: Question) -> Answers:
+    if question.explain:
+        allow(key, "read")  # it shows what is known of the person
     catalog, subject, stale = await whom(service, key, question)
     now = service.now()
     found, errors = {}, {}
@@ -214,7 +216,7 @@ def fast_lane(service: Service, scope: Scope) -> bytes | None:
     """The body of the answer to a GET /v1/decide that memory can give, None for whatever needs the ordinary route:
     a person not in memory, an odd query, a key that is wrong, a database that is away."""
     key = key_of(service, scope["headers"])
-    if key is None or not key.may("read") or service.database_is_away:
+    if key is None or not key.may("decide") or service.database_is_away:
         return None
     user_id, flag = _user_and_flag(scope["query_string"])
     if not user_id or not flag:

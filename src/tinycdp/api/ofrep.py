@@ -161,7 +161,7 @@ def _session(context: Mapping[str, Any]) -> str | None:
     tags=["Decisions"],
     exception_handlers=_HANDLERS,
     opt={
-        "scope": "read",
+        "scope": "decide",
         "body": Evaluation,
         "answer": Evaluated,
         "example": {"context": {"targetingKey": "ada", "platform": "ios"}},
@@ -191,7 +191,7 @@ async def evaluate(
     return answer(_evaluated(catalog, decision, subject, stale))
 
 
-@post(PREFIX + "{flag:str}/{rest:path}", include_in_schema=False, exception_handlers=_HANDLERS, opt={"scope": "read"})
+@post(PREFIX + "{flag:str}/{rest:path}", include_in_schema=False, exception_handlers=_HANDLERS, opt={"scope": "decide"})
 async def evaluate_nothing(flag: FromPath[str], rest: FromPath[str]) -> Response[bytes]:
     """Some providers do not escape a flag's key. No flag has a slash in its."""
     key = _flag_of(flag + str(rest))
@@ -221,7 +221,7 @@ async def fast_lane(service: Service, scope: Scope, receive: Receive) -> tuple[b
     """The body of the answer for one flag, where memory can give it, and None for whatever needs the ordinary route,
     which then receives the request by what stands beside it."""
     key = key_of(service, scope["headers"])
-    if key is None or not key.may("read") or service.database_is_away or scope.get("query_string"):
+    if key is None or not key.may("decide") or service.database_is_away or scope.get("query_string"):
         return None, receive
     message = await receive()
     return _at_once(service, key, scope, message), _again(message, receive)
@@ -273,7 +273,7 @@ def _again(message: Any, receive: Receive) -> Receive:
     tags=["Decisions"],
     exception_handlers=_HANDLERS,
     opt={
-        "scope": "read",
+        "scope": "decide",
         "body": Evaluation,
         "answer": BulkEvaluation,
         "also": {304: "The answers and the stream are those of the ETag in If-None-Match."},

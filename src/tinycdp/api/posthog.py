@@ -173,7 +173,7 @@ async def _flags(request: Request[Any, Any, Any], *, older: bool) -> Response[by
     service: Service = request.app.state.service
     body = unwrap(read_body(await request.body(), request.headers.get("content-encoding")))
     text = auth.in_headers(request) or key_in(body) or request.query_params.get("token")
-    key = auth.recognise(service.keyring, text, "read")
+    key = auth.recognise(service.keyring, text, "decide")
     question = parse_question(body)
     catalog = service.catalog(key.environment_id)
     subject = await _subject(service, catalog, question)

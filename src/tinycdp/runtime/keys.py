@@ -1,6 +1,7 @@
 """API keys: made, listed, revoked, recognised.
 
-Shape   a key belongs to one environment and has scopes: write (send events), read (decide and read), admin (all of it)
+Shape   a key belongs to one environment and has scopes: write (send events), decide (ask for flags), read (decide, and
+        read everything of everybody), admin (all of it)
 Laws    only a hash is stored; the text is shown once, when it is made
 Errors  InvalidInput for an unknown scope · NotFound for a key that is not there
 """
@@ -20,7 +21,7 @@ from tinycdp.store import definitions as environments
 from tinycdp.store import keys as store
 from tinycdp.store.pool import Pool, acquired, transaction
 
-SCOPES = ("write", "read", "admin")
+SCOPES = ("write", "decide", "read", "admin")
 ORGANISATION, PROJECT, ENVIRONMENTS = "default", "default", ("prod", "dev")
 _PREFIX_LENGTH = 14
 _MOST_HEADERS = 10_000
@@ -35,7 +36,7 @@ class Key(msgspec.Struct, frozen=True):
     scopes: frozenset[str]
 
     def may(self, scope: str) -> bool:
-        return scope in self.scopes or "admin" in self.scopes
+        return scope in self.scopes or "admin" in self.scopes or (scope == "decide" and "read" in self.scopes)
 
 
 class NewKey(msgspec.Struct, frozen=True, rename="camel"):
