@@ -15,7 +15,7 @@ from pathlib import Path
 import asyncpg
 import uvloop
 
-from loadtests import servers, workload
+from loadtests import backfill, servers, workload
 from loadtests.driver import Outcome, closed_loop, open_loop
 from tinycdp.runtime import clock
 from tinycdp.runtime.definitions import apply_documents
@@ -38,6 +38,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder, EmbeddedPostgres(Path(folder) / "pg") as postgres:
         servers.pin(1)
         uvloop.run(_measure(arguments.seconds, arguments.people, Path(folder), postgres.dsn))
+    with tempfile.TemporaryDirectory() as folder:
+        backfill.run(Path(folder), 5 * arguments.people, 100 * arguments.people, arguments.seconds)
 
 
 async def _measure(seconds: float, people: int, folder: Path, dsn: str) -> None:

@@ -121,27 +121,35 @@ async def measure_speed(dsn: str, people: int, events: int) -> None:
 
 
 async def measure_beside(server: servers.Ours, people: int, seconds: float, load: float = 1.0) -> None:
-    """Live traffic before, beside and after a warm-up, on the history that is there."""
+    """Live traffic without a warm-up, beside one, and right after its swap, on the history that is there."""
     async with await open_pool(server.dsn, 2) as pool:
         environment_id = await environment_named(pool, "prod")
         await apply_documents(pool, environment_id, [workload.DEFINITIONS], "benchmark", clock.now())
         await _until_live(pool)
-        asked = (workload.request("GET", f"/v1/decide?userId=user-{n}&flag=flag_7", server.read) for n in range(people))
-        await closed_loop(server.port, asked, 16, 120.0, warm_up=0.0)
+        await _ask_everybody(server, people)
         before = await _traffic(server, people, seconds, load, "before")
         await apply_documents(pool, environment_id, [ANOTHER], "benchmark", clock.now())
         beside = await _traffic(server, people, seconds, load, "beside")
         left = await _left(pool)
         alone = await _until_live(pool)
+        swapped = await _traffic(server, people, seconds, load, "swapped")
+        await _ask_everybody(server, people)
         after = await _traffic(server, people, seconds, load, "after")
-    for name, *outcomes in zip(_TRAFFIC, before, beside, after, strict=True):
+    for name, *outcomes in zip(_TRAFFIC, before, after, beside, swapped, strict=True):
         for share in (0.5, 0.99):
-            quiet, busy, again = (outcome.percentile(share) for outcome in outcomes)
-            text = f"p{share * 100:.0f} {quiet:7.2f} ms, beside a warm-up {busy:7.2f} ms, after it {again:7.2f} ms"
-            line(name if share == 0.5 else "", f"{text}: {2 * busy / (quiet + again):5.2f} times")
+            one, other, busy, swap = (outcome.percentile(share) for outcome in outcomes)
+            quiet = (one + other) / 2
+            text = f"p{share * 100:.0f} {quiet:7.2f} ms, beside a warm-up {busy:7.2f} ms: {busy / quiet:5.2f} times"
+            line(name if share == 0.5 else "", f"{text}; after the swap {swap:7.2f} ms")
     done = people - left
     rate = f"{done / seconds:,.0f} a second" if left else "all"
     line("", f"{done:,} of {people:,} people were warmed up meanwhile ({rate}), the rest in {alone:.1f} s")
+
+
+async def _ask_everybody(server: servers.Ours, people: int) -> None:
+    """So that all are in memory, as they are after a while."""
+    asked = (workload.request("GET", f"/v1/decide?userId=user-{n}&flag=flag_7", server.read) for n in range(people))
+    await closed_loop(server.port, asked, 16, 120.0, warm_up=0.0)
 
 
 _TRAFFIC = ("ingest, 3,000 events/s in batches of 30", "decide, 1,000/s on 16 connections")
@@ -182,19 +190,21 @@ def main() -> None:
     )
     parser.add_argument("--only", choices=("speed", "beside"))
     arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder, EmbeddedPostgres(Path(folder) / "pg") as postgres:
-        run(Path(folder), postgres.dsn, arguments)
+    with tempfile.TemporaryDirectory() as folder:
+        run(Path(folder), arguments.people, arguments.events, arguments.seconds, arguments.load, arguments.only)
 
 
-def run(folder: Path, dsn: str, arguments: argparse.Namespace) -> None:
-    if arguments.only != "beside":
-        uvloop.run(measure_speed(dsn, arguments.people, arguments.events))
-    if arguments.only == "beside":
-        uvloop.run(_write(dsn, arguments.people, arguments.events))
-    if arguments.only != "speed":
-        servers.pin(1)
-        with servers.ours(folder, dsn) as server:
-            uvloop.run(measure_beside(server, arguments.people, arguments.seconds, arguments.load))
+def run(folder: Path, people: int, events: int, seconds: float, load: float = 1.0, only: str | None = None) -> None:
+    """Both measurements, or one, on a Postgres of their own in the folder."""
+    with EmbeddedPostgres(folder / "pg") as postgres:
+        if only != "beside":
+            uvloop.run(measure_speed(postgres.dsn, people, events))
+        else:
+            uvloop.run(_write(postgres.dsn, people, events))
+        if only != "speed":
+            servers.pin(1)
+            with servers.ours(folder, postgres.dsn) as server:
+                uvloop.run(measure_beside(server, people, seconds, load))
 
 
 async def _write(dsn: str, people: int, events: int) -> None:
