@@ -20,6 +20,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
+import msgspec
+
 from tinycdp import settings as settings_module
 from tinycdp.errors import InvalidInput, TinyCDPError
 from tinycdp.runtime import clock
@@ -134,7 +136,13 @@ def build_parser() -> argparse.ArgumentParser:
     evaluate = add("eval", run_eval, "evaluate cases: one JSON document in, one out, per line", None)
     evaluate.add_argument("files", nargs="*", type=Path, metavar="FILE", help="JSON lines; standard input by default")
 
-    add("doctor", run_doctor, "check this installation and say what to mend", data)
+    doctor = add("doctor", run_doctor, "check this installation, or what it knows of people, for faults", scoped)
+    doctor.add_argument("--verify", action="store_true", help="hold traits and segments against the raw events")
+    whom = doctor.add_mutually_exclusive_group()
+    whom.add_argument("--sample", type=int, metavar="N", help="so many people, others each time; 1000 by default")
+    whom.add_argument("--all", action="store_true", help="everybody")
+    doctor.add_argument("--repair", action="store_true", help="rebuild from raw events whoever differs")
+    doctor.add_argument("--json", action="store_true", help="print the report as JSON")
     return parser
 
 
@@ -361,10 +369,44 @@ def run_eval(arguments: argparse.Namespace, settings: Settings) -> int:
 def run_doctor(arguments: argparse.Namespace, settings: Settings) -> int:
     from tinycdp.runtime.doctor import examine
 
+    if arguments.verify:
+        return _verify(arguments, settings)
+    if arguments.sample is not None or arguments.all or arguments.repair:
+        raise InvalidInput("OPTION_MISPLACED", "--sample, --all and --repair go with --verify")
     findings = examine(settings)
-    for finding in findings:
-        print(f"{finding.verdict:5}{finding.subject:12}{finding.detail}")
+    if arguments.json:
+        print(msgspec.json.encode(findings).decode())
+    else:
+        print("\n".join(f"{finding.verdict:5}{finding.subject:12}{finding.detail}" for finding in findings))
     return 1 if any(finding.verdict == "FAIL" for finding in findings) else 0
+
+
+def _verify(arguments: argparse.Namespace, settings: Settings) -> int:
+    from tinycdp.runtime import verify
+
+    sample = None if arguments.all else verify.SAMPLE if arguments.sample is None else arguments.sample
+    if sample is not None and sample < 1:
+        raise InvalidInput("OPTION_MISPLACED", "--sample is at least 1")
+    report: verify.Report = _on_database(
+        settings,
+        lambda pool, environment: verify.verify(
+            pool,
+            environment,
+            clock.now,
+            sample=sample,
+            repair=arguments.repair,
+            progress=_count,
+        ),
+    )
+    print(msgspec.json.encode(report).decode() if arguments.json else verify.told(report))
+    return 1 if report.differences else 0
+
+
+def _count(done: int, total: int) -> None:
+    """How many of how many, where somebody is looking."""
+    if sys.stderr.isatty():
+        end = "\n" if done == total else ""
+        print(f"\rverified {done:,} of {total:,} people", end=end, file=sys.stderr, flush=True)
 
 
 def _definitions(path: Path) -> "Iterator[Definition]":

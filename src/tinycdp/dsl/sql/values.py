@@ -6,7 +6,7 @@ Units   number: numeric · string: text · datetime, duration: numeric, millisec
 Laws    total: whatever the data, the SQL raises nothing. Text that is mentioned twice in what is returned is mentioned
         twice in the statement, so operands that may be long are bound to a name first, by `let`
 Errors  Unsupported for a literal that Postgres cannot hold
-Source  dsl/SPEC.md "Values", "Numbers"; dsl/scalars.py
+Source  dsl/SPEC.md "Values", "Numbers", "Types"
 """
 
 from collections.abc import Iterable, Mapping

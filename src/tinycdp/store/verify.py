@@ -1,0 +1,46 @@
+"""Statements that read profiles as they are kept, and what raw events say of them instead.
+
+Shape   one function per statement of sql/verify.sql, and worth(), which runs a statement of the SQL oracle
+Laws    nothing here locks a row, so all of it may run beside live traffic
+"""
+
+from collections.abc import Sequence
+
+from tinycdp.store.messages import Row
+from tinycdp.store.pool import Connection
+from tinycdp.store.statements import load
+
+_SQL = load("verify")
+
+#: Of every message in the database, whatever the clock of the process that took it said.
+_END_OF_TIME = 253_402_300_799_999
+
+
+async def count_profiles(connection: Connection, environment_id: int) -> int:
+    return await connection.fetchval(_SQL["count_profiles"], environment_id)
+
+
+async def sample_profiles(connection: Connection, environment_id: int, n: int, seed: int) -> list[int]:
+    return [row["id"] for row in await connection.fetch(_SQL["sample_profiles"], environment_id, n, seed)]
+
+
+async def profile_ids_after(connection: Connection, environment_id: int, after_id: int, n: int) -> list[int]:
+    return [row["id"] for row in await connection.fetch(_SQL["profile_ids_after"], environment_id, after_id, n)]
+
+
+async def load_profiles(connection: Connection, environment_id: int, ids: Sequence[int]) -> list[Row]:
+    return await connection.fetch(_SQL["load_profiles"], environment_id, ids)
+
+
+async def memberships_of_profiles(
+    connection: Connection, environment_id: int, fingerprints: Sequence[int], ids: Sequence[int]
+) -> list[Row]:
+    return await connection.fetch(_SQL["memberships_of_profiles"], environment_id, fingerprints, ids)
+
+
+async def worth(connection: Connection, statement: str, environment_id: int, at: int, ids: Sequence[int]) -> list[Row]:
+    """The rows of a statement of dsl.sql for these profiles, from all messages that are stored.
+
+    Inside a transaction, which it leaves without JIT: compiling such a statement takes longer than running it."""
+    await connection.execute("SET LOCAL jit = off")
+    return await connection.fetch(statement, environment_id, at, _END_OF_TIME, ids)
