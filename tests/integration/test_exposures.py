@@ -216,24 +216,27 @@ async def test_an_id_that_nobody_can_have_keeps_no_other_waiting(dsn: str, unit:
 
 async def test_a_merged_person_stays_one_unit(dsn: str, shop: int) -> None:
     """The older profile's bucketing key survives, and with it what the person was exposed to."""
-    async with services(dsn, 1, lambda: NOON) as [service]:
+    now = ManualClock(NOON)
+    async with services(dsn, 1, now) as [service]:
         tab, ada = Alias(AliasKind.ANONYMOUS, "tab"), Alias(AliasKind.USER, "ada")
 
-        def seen(id: str, *aliases: Alias) -> Message:
-            return Message(
-                kind="track", message_id=id, aliases=aliases, occurred_at=NOON, received_at=NOON, name="open"
+        async def seen(id: str, *aliases: Alias) -> None:
+            now.now += 1_000
+            message = Message(
+                kind="track", message_id=id, aliases=aliases, occurred_at=now(), received_at=now(), name="open"
             )
+            await service.ingest.accept(shop, [message])
 
         async def exposed(alias: Alias) -> str:
             catalog = service.catalog(shop)
-            subject, _ = await service.decisions.subject(catalog, alias, NOON)
-            decision = decide_one(catalog, "test", subject, NOON)
-            service.exposures.record(catalog, decision, subject, NOON)
+            subject, _ = await service.decisions.subject(catalog, alias, now())
+            decision = decide_one(catalog, "test", subject, now())
+            service.exposures.record(catalog, decision, subject, now())
             return decision.variant
 
-        await service.ingest.accept(shop, [seen("m1", tab)])
+        await seen("m1", tab)
         before = await exposed(tab)
-        await service.ingest.accept(shop, [seen("m2", ada, tab)])
+        await seen("m2", ada, tab)
         assert [await exposed(ada), await exposed(tab)] == [before, before]
         await service.exposures.flush()
         assert await rows(service.pool) == [("tab", before, "half")]
