@@ -19,6 +19,7 @@ from tinycdp.runtime.definitions import Change, publish, rename
 from tinycdp.runtime.service import Service
 from tinycdp.runtime.times import iso
 from tinycdp.runtime.worker import Worker
+from tinycdp.store.messages import move_aliases
 
 NOW = 1_790_000_000_000
 LATER = iso(NOW + HOUR_MS)
@@ -220,7 +221,7 @@ async def test_what_cannot_be_replayed_is_refused(app: Application) -> None:
     assert await refused() == (200, "")
     # Retention took what the lifetime count needs; the last hour is still there.
     async with app.service.pool.acquire() as connection:
-        await connection.execute("UPDATE profiles SET created_at = created_at - interval '3 days'")
+        await connection.execute("UPDATE aliases SET created_at = created_at - interval '3 days'")
     assert await refused(flags=["ever"]) == (404, "EVENTS_DROPPED")
     assert await refused(flags=["lately"]) == (404, "EVENTS_DROPPED")
     async with app.service.pool.acquire() as connection:
@@ -250,9 +251,7 @@ async def test_a_merge_that_was_undone_counts_while_it_lasted(dsn: str) -> None:
         async with service.pool.acquire() as connection:
             merge = await connection.fetchrow("SELECT * FROM merges")
             await connection.execute("UPDATE merges SET undone_at = $1", clock.now + 5_000)
-            await connection.execute(
-                "UPDATE aliases SET profile_id = $1 WHERE id = ANY ($2)", merge["absorbed_id"], merge["alias_ids"]
-            )
+            await move_aliases(connection, id, merge["alias_ids"], merge["absorbed_id"], clock.now + 5_000)
 
         async def known(alias: Alias, at: int) -> tuple[int, bool]:
             view = await service.past.look(id, alias, at)

@@ -27,7 +27,6 @@ from tinycdp.runtime import profiles
 from tinycdp.runtime.identity_rules import DEFAULT, Rules
 from tinycdp.store import identity as links
 from tinycdp.store import messages as store
-from tinycdp.store import past
 from tinycdp.store.pool import Connection
 
 _WEAKEST = len(STRENGTH)
@@ -406,7 +405,7 @@ async def merge(people: People, one: int, other: int, cause: Cause, survivor_id:
         survivor.bucketing_key, survivor.created_at = absorbed.bucketing_key, absorbed.created_at
     if survivor.id == younger or not people.rekey.isdisjoint((one, other)):
         people.rekey.add(survivor.id)
-    await store.move_aliases(connection, environment_id, moved, survivor.id)
+    await store.move_aliases(connection, environment_id, moved, survivor.id, people.now)
     for alias in people.aliases.values():
         if alias.profile_id == absorbed.id:
             alias.profile_id = survivor.id
@@ -436,8 +435,7 @@ async def _move(people: People, alias: AliasRow, owner: AliasRow, message_id: st
         coming = [{row["kind"]: (1, 1)} for row in rows if row["id"] in moved]
         if reason := _over_limit(people.rules, [*counts.values(), *coming]):
             return reason
-    await store.move_aliases(connection, environment_id, sorted(moved), owner.profile_id)
-    await past.append_move(connection, environment_id, source, owner.profile_id, sorted(moved), people.now)
+    await store.move_aliases(connection, environment_id, sorted(moved), owner.profile_id, people.now)
     for other in people.aliases.values():
         if other.id in moved:
             other.profile_id = owner.profile_id

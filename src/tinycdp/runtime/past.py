@@ -4,14 +4,13 @@ Shape   Past.look(environment, alias, at) → View: the catalog that served, and
         people_as_of(…) are several people of today at an instant, by any catalog
 Laws    a decision made of a View is the one that was made at its instant, but for messages that were still on their way
         into the database. Nothing is written, and nothing of the present is read but who has which identifier now:
-        the journals of merges and moves lead back from there, raw messages tell the rest
+        the journal of moves leads back from there, raw messages tell the rest
 Errors  NotFound REVISION_NOT_FOUND; EVENTS_DROPPED where raw messages that count are gone
 Source  docs/decisions/0017-preview-and-replay.md
 """
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import groupby
 
 from cachetools import LRUCache
 
@@ -34,6 +33,8 @@ from tinycdp.store.pool import Connection, Pool, snapshot
 
 #: Compiled catalogs of the past that are kept: one replays many decisions of the same day.
 _CATALOGS = 8
+#: Digits of the greatest id that Postgres can hold, less one.
+_LONGEST_ID = 18
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,10 +73,11 @@ class Past:
             found = await _person(connection, environment_id, alias, at) if alias is not None else None
             if found is None:
                 return View(catalog, stranger(catalog, alias, at), None, None)
-            row, aliases = found
+            id, aliases = found
             messages = await past.messages_until(connection, environment_id, [a["id"] for a in aliases], at, None)
             oldest = await past.oldest_arrival(connection, environment_id)
-        return View(catalog, _remembered(catalog, row, aliases, messages, at), row["created_at"], oldest)
+        subject = _remembered(catalog, id, aliases, messages, at)
+        return View(catalog, subject, subject.profile.created_at, oldest)
 
     async def _catalog(self, connection: Connection, environment_id: int, at: Instant, revision: int | None) -> Catalog:
         if revision is None:
@@ -110,19 +112,15 @@ async def people_as_of(
     for message in found:
         messages.setdefault(message["alias_id"], []).append(message)
     people = {}
-    for id in ids:
-        profile = await past.find_profile(connection, environment_id, id)
-        if profile is not None:
-            rows = aliases.get(id, [])
-            own = [message for row in rows for message in messages.get(row["id"], ())]
-            people[id] = _remembered(catalog, profile, rows, own, at)
+    for id, rows in aliases.items():
+        own = [message for row in rows for message in messages.get(row["id"], ())]
+        people[id] = _remembered(catalog, id, rows, own, at)
     return people
 
 
-def _remembered(catalog: Catalog, row: Row, aliases: Sequence[Row], messages: Iterable[Row], at: Instant) -> Snapshot:
-    """A profile as these messages tell of it."""
-    key, since = key_of(aliases) if aliases else (row["bucketing_key"], row["created_at"])
-    profile = Profile(row["id"], key, since, warmed=catalog.head)
+def _remembered(catalog: Catalog, id: int, aliases: Sequence[Row], messages: Iterable[Row], at: Instant) -> Snapshot:
+    """Whoever has these identifiers, as these messages tell of them."""
+    profile = Profile(id, *key_of(aliases), warmed=catalog.head)
     for message in messages:
         recompute.take(profile, message_from_row(message), catalog, complete=True)
     return snapshot_of(profile, catalog, [f"{alias['kind']} {alias['value']}" for alias in aliases], at)
@@ -130,13 +128,12 @@ def _remembered(catalog: Catalog, row: Row, aliases: Sequence[Row], messages: It
 
 async def _person(
     connection: Connection, environment_id: int, alias: Alias, at: Instant
-) -> tuple[Row, list[Row]] | None:
+) -> tuple[int, list[Row]] | None:
     """The profile an identifier led to at an instant, and the identifiers it had; None where nobody had it yet."""
     if alias.kind == "profileId":
-        known = alias.value.isascii() and alias.value.isdecimal() and len(alias.value) <= 18
-        target = await past.survivor_at(connection, environment_id, int(alias.value), at) if known else None
-        if target is None:
+        if not (alias.value.isascii() and alias.value.isdecimal() and len(alias.value) <= _LONGEST_ID):
             return None
+        target = await past.survivor_at(connection, environment_id, int(alias.value), at)
         homes, rows = await _homes(connection, environment_id, target, at)
     else:
         row = await past.find_alias(connection, environment_id, alias.kind, alias.value)
@@ -144,10 +141,8 @@ async def _person(
             return None
         homes, rows = await _homes(connection, environment_id, row["profile_id"], at)
         target = homes[row["id"]]
-    profile = await past.find_profile(connection, environment_id, target)
-    if profile is None:
-        return None
-    return profile, [other for other in rows if homes[other["id"]] == target and other["created_at"] <= at]
+    own = [other for other in rows if homes[other["id"]] == target and other["created_at"] <= at]
+    return (target, own) if own else None
 
 
 async def _homes(
@@ -162,14 +157,8 @@ async def _homes(
         grown = reached | {id for move in moves for id in (move["from_id"], move["to_id"])}
     rows = await past.aliases_of(connection, environment_id, sorted(reached))
     homes = {row["id"]: row["profile_id"] for row in rows}
-    for _, together in groupby(moves, key=lambda move: move["at"]):
-        # Moves of one instant come in no order; the last one of an identifier leads to where it is.
-        left = list(together)
-        while undone := next((m for m in left if any(homes.get(id) == m["to_id"] for id in m["alias_ids"])), None):
-            left.remove(undone)
-            for id in undone["alias_ids"]:
-                if homes.get(id) == undone["to_id"]:
-                    homes[id] = undone["from_id"]
+    for move in moves:
+        homes.update(dict.fromkeys(move["alias_ids"], move["from_id"]))
     return homes, rows
 
 

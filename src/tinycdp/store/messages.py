@@ -62,8 +62,10 @@ async def save_claims(
         await connection.execute(_SQL["save_claims"], environment_id, *map(list, zip(*rows, strict=True)))
 
 
-async def move_aliases(connection: Connection, environment_id: int, ids: Sequence[int], profile_id: int) -> None:
-    await connection.execute(_SQL["move_aliases"], environment_id, ids, profile_id)
+async def move_aliases(
+    connection: Connection, environment_id: int, ids: Sequence[int], profile_id: int, now: int
+) -> None:
+    await connection.execute(_SQL["move_aliases"], environment_id, ids, profile_id, now)
 
 
 async def aliases_of_profiles(connection: Connection, environment_id: int, ids: Sequence[int]) -> list[Row]:

@@ -9,18 +9,12 @@ from tinycdp.store.statements import load
 _SQL = load("past")
 
 
-async def append_move(
-    connection: Connection, environment_id: int, from_id: int, to_id: int, alias_ids: Sequence[int], now: int
-) -> None:
-    await connection.execute(_SQL["append_move"], environment_id, from_id, to_id, alias_ids, now)
-
-
 async def find_alias(connection: Connection, environment_id: int, kind: str, value: str) -> Row | None:
     return await connection.fetchrow(_SQL["find_alias"], environment_id, kind, value)
 
 
-async def survivor_at(connection: Connection, environment_id: int, id: int, at: int) -> int | None:
-    """The profile that an id led to at an instant, None where it did not exist yet."""
+async def survivor_at(connection: Connection, environment_id: int, id: int, at: int) -> int:
+    """The profile that an id led to at an instant; itself where nothing had absorbed it by then, or it is nobody's."""
     return await connection.fetchval(_SQL["survivor_at"], environment_id, id, at)
 
 
@@ -31,10 +25,6 @@ async def moves_since(connection: Connection, environment_id: int, profile_ids: 
 
 async def aliases_of(connection: Connection, environment_id: int, profile_ids: Sequence[int]) -> list[Row]:
     return await connection.fetch(_SQL["aliases_of"], environment_id, profile_ids)
-
-
-async def find_profile(connection: Connection, environment_id: int, id: int) -> Row | None:
-    return await connection.fetchrow(_SQL["find_profile"], environment_id, id)
 
 
 async def messages_until(

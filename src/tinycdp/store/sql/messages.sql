@@ -59,9 +59,16 @@ FROM unnest($2::bigint[], $3::bigint[], $4::smallint[], $5::timestamptz[], $6::t
 WHERE a.environment_id = $1 AND a.id = c.id;
 
 -- name: move_aliases
--- args: environment_id integer, ids bigint[], profile_id bigint
+-- No move without its row in the journal: a past decision is answered by who had which identifier then.
+-- args: environment_id integer, ids bigint[], profile_id bigint, now timestamptz
 -- index: aliases_environment_id_id_key
-UPDATE aliases SET profile_id = $3 WHERE environment_id = $1 AND id = ANY ($2);
+WITH moved AS (
+    UPDATE aliases a SET profile_id = $3 FROM aliases was
+    WHERE a.environment_id = $1 AND a.id = ANY ($2) AND was.environment_id = $1 AND was.id = a.id AND was.profile_id <> $3
+    RETURNING a.id, was.profile_id AS from_id
+)
+INSERT INTO alias_moves (environment_id, from_id, to_id, alias_ids, moved_at)
+SELECT $1, from_id, $3, array_agg(id ORDER BY id), $4 FROM moved GROUP BY from_id;
 
 -- name: aliases_of_profiles
 -- args: environment_id integer, profile_ids bigint[]
@@ -103,10 +110,11 @@ UPDATE profiles SET recompute_at = $3 WHERE environment_id = $1 AND id = $2;
 SELECT min(recompute_at) FROM profiles WHERE environment_id = $1 AND recompute_at IS NOT NULL;
 
 -- name: try_warm_up
--- One process at a time warms up an environment; the others have nothing to do meanwhile.
+-- One process at a time warms up an environment; the others have nothing to do meanwhile. Nothing is compiled for its
+-- reads: they look dear enough for it, and are done in less time than that takes. Both end with the connection's turn.
 -- args: environment_id integer
 -- locks: advisory (75, environment), exclusive, held by the connection
-SELECT pg_try_advisory_lock(75, $1);
+SELECT pg_try_advisory_lock(75, $1), set_config('jit', 'off', false);
 
 -- name: write_behind
 -- For the rest of the transaction: commit without waiting for the disk, and without making those wait who have to. A

@@ -1,7 +1,3 @@
--- name: append_move
--- args: environment_id, from_id, to_id, alias_ids bigint[], moved_at
-INSERT INTO alias_moves (environment_id, from_id, to_id, alias_ids, moved_at) VALUES ($1, $2, $3, $4, $5);
-
 -- name: find_alias
 -- args: environment_id, kind text, value text
 -- index: aliases_pkey
@@ -10,9 +6,9 @@ SELECT id, profile_id, created_at FROM aliases WHERE environment_id = $1 AND kin
 -- name: survivor_at
 -- Which profile an id led to at an instant: through the merges that had happened and were not undone.
 -- args: environment_id, id bigint, at timestamptz
--- index: profiles_pkey, merges_of_absorbed
+-- index: merges_of_absorbed
 WITH RECURSIVE chain AS (
-    SELECT id FROM profiles WHERE environment_id = $1 AND id = $2 AND created_at <= $3
+    SELECT $2::bigint AS id
     UNION
     SELECT m.survivor_id FROM chain c
     JOIN merges m ON m.environment_id = $1 AND m.absorbed_id = c.id AND m.merged_at <= $3
@@ -24,29 +20,18 @@ SELECT id FROM chain c WHERE NOT EXISTS (
 LIMIT 1;
 
 -- name: moves_since
--- How identifiers changed hands after an instant, from or to any of these profiles; an undone merge moved them twice.
+-- How identifiers changed hands after an instant, from or to any of these profiles.
 -- args: environment_id, profile_ids bigint[], at timestamptz
--- index: merges_of_survivor, merges_of_absorbed, alias_moves_from, alias_moves_to
-SELECT absorbed_id AS from_id, survivor_id AS to_id, alias_ids, merged_at AS at FROM merges
-WHERE environment_id = $1 AND (survivor_id = ANY ($2) OR absorbed_id = ANY ($2)) AND merged_at > $3
-UNION ALL
-SELECT survivor_id, absorbed_id, alias_ids, undone_at FROM merges
-WHERE environment_id = $1 AND (survivor_id = ANY ($2) OR absorbed_id = ANY ($2)) AND undone_at > $3
-UNION ALL
-SELECT from_id, to_id, alias_ids, moved_at FROM alias_moves
+-- index: alias_moves_from, alias_moves_to
+SELECT from_id, to_id, alias_ids, moved_at AS at FROM alias_moves
 WHERE environment_id = $1 AND (from_id = ANY ($2) OR to_id = ANY ($2)) AND moved_at > $3
-ORDER BY at DESC;
+ORDER BY id DESC;
 
 -- name: aliases_of
 -- args: environment_id, profile_ids bigint[]
 -- index: aliases_of_profile
 SELECT id, kind, value, profile_id, created_at FROM aliases
 WHERE environment_id = $1 AND profile_id = ANY ($2) ORDER BY id;
-
--- name: find_profile
--- args: environment_id, id bigint
--- index: profiles_pkey
-SELECT id, bucketing_key, created_at FROM profiles WHERE environment_id = $1 AND id = $2;
 
 -- name: messages_until
 -- What had arrived by an instant under these identifiers. In no order: state does not depend on any.
