@@ -249,7 +249,7 @@ def _aggregate(read: ir.AggregateRead, op: str, value: Any) -> str:
         case "count":
             return _happened(read, op, value)
         case "rate":
-            return f"they {_did(read.spec)} on average {amount} {_times_word(value)} a day{span}{which}"
+            return f"they {_did(read.spec)} on average {amount} {_plural('time', value)} a day{span}{which}"
         case "unique_days":
             return _on_days(read, op, value)
         case "streak_days":
@@ -276,12 +276,9 @@ def _happened(read: ir.AggregateRead, op: str, value: Any) -> str:
     if _none(op, value):
         if read.spec.event is None:
             return f"they did nothing{span}{which}" if span else f"they never did anything{which}"
-        return (
-            f"they did not {_did(read.spec, base=True)}{span}{which}"
-            if span
-            else f"they never {_did(read.spec)}{which}"
-        )
-    if (op, value) == (">", 0):
+        done = f"did not {_did(read.spec, base=True)}" if span else f"never {_did(read.spec)}"
+        return f"they {done}{span}{which}"
+    if value == 0 and op in {">", "!="}:
         op, value = ">=", 1
     often = {1: "once", 2: "twice"}.get(value, f"{literal(value)} times")
     if op == "!=":
@@ -295,7 +292,7 @@ def _on_days(read: ir.AggregateRead, op: str, value: Any) -> str:
     if read.days == 1 and (none or (op, value) in {(">=", 1), (">", 0), ("==", 1)}):
         return f"they did not {_did(read.spec, base=True)} today{which}" if none else f"they {did} today{which}"
     amount = "none" if none else f"{'fewer than' if op == '<' else _AMOUNT[op]} {literal(value)}"
-    return f"they {did} on {amount} of the last {_plural('day', read.days, counted=True)}{which}"
+    return f"they {did} on {amount} of the last {'day' if read.days == 1 else f'{read.days} days'}{which}"
 
 
 def _none(op: str, value: Any) -> bool:
@@ -327,7 +324,8 @@ def _distance(node: ir.Clock, op: str, ms: int) -> str:
     # A moment of the history lies in the past; any other may lie on either side of now.
     history = isinstance(node.operand, ir.Seen | ir.AggregateRead)
     if ms == 0 and op in {">", ">=", "<", "<="} and not history:
-        return f"{subject} {'in the past' if past == (op in {'>', '>='}) else 'still to come'}"
+        side = "in the past" if past == (op in {">", ">="}) else "still to come"
+        return f"{subject} {side}{' (or just now)' if op in {'>=', '<='} else ''}"
     beyond = "" if history or op not in {"<", "<="} else " (or still to come)" if past else " (or past)"
     return f"{subject} {_AMOUNT[op]} {_duration(ms)} {'ago' if past else 'away'}{beyond}"
 
@@ -540,13 +538,8 @@ def _duration(ms: int, *, article: bool = True) -> str:
     return f"{count:,} {name}s" if count else "no time"
 
 
-def _plural(noun: str, count: Any, *, counted: bool = False) -> str:
-    text = noun if count == 1 else f"{noun}s"
-    return f"{literal(count)} {text}" if counted and count != 1 else text
-
-
-def _times_word(value: Any) -> str:
-    return "time" if value == 1 else "times"
+def _plural(noun: str, count: Any) -> str:
+    return noun if count == 1 else f"{noun}s"
 
 
 def literal(value: Any) -> str:

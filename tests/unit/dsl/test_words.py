@@ -9,8 +9,9 @@ from builders import VECTORS
 from tinycdp.dsl import ir
 from tinycdp.dsl.check import Scope, check
 from tinycdp.dsl.ir import Type
-from tinycdp.dsl.words import Sentence, Telling, tell
+from tinycdp.dsl.words import OPPOSITE, Sentence, Telling, tell
 from tinycdp.dsl.workspace import FlagSource, Source, check_workspace
+from tinycdp.engine.cases import run_case
 
 
 def told(source: str, kind: str = "segment") -> Telling:
@@ -102,6 +103,31 @@ def test_a_trait_and_a_flag_in_words() -> None:
         'Applies to a person when the request\'s platform is "ios", the flag checkout is false, '
         'and the flag theme is "dark".'
     )
+
+
+def test_equal_words_mean_the_same() -> None:
+    """Whole units said as spans, `>` as "at least", negations carried inwards: none of it changes what is true."""
+    day = 86_400_000
+    events = [{"event": "a", "ts": n * day // 2, "properties": {"p": n}} for n in (20, 21, 26)]
+    case = {"events": events, "profile": {"t": "1970-01-15T00:00:00Z"}}
+    moments = [[n * day // 2 + ms, None] for n in range(19, 31) for ms in (0, 1)]
+    lefts = ("events.a.count_3d", "events.a.last_days_ago", "last_seen_hours_ago", "events.a.unique_days_2d",
+             "events.a.streak_days", "events.a.sum(p, 3d)", "events.a.count(4d..2d)")  # fmt: skip
+    spans = ("ago(profile.t)", "until(profile.t)", "ago(events.a.last_at)")
+    sources = [f"{x} {op} {n}" for x in lefts for op in OPPOSITE for n in ("0", "0.5", "1", "2")]
+    sources += [f"{x} {op} {n}" for x in spans for op in OPPOSITE for n in ("0s", "1d", "36h")]
+    sources += [f"between({x}, {n}, {n + 1})" for x in lefts for n in (0, 1, 24)]
+    truths: dict[str, dict[str, list[bool | None]]] = {}
+    for source in sources:
+        for written in (source, f"!({source})"):
+            if check(written, Scope(kind="segment")).node is not None:
+                answer = run_case({**case, "expr": written, "timeline": moments})
+                values = [result["value"] for result in answer["results"]]
+                truths.setdefault(told(written).tree.text, {})[written] = values
+    shared = [found for found in truths.values() if len(found) > 1]
+    assert len(shared) > 100
+    for found in shared:
+        assert len({str(values) for values in found.values()}) == 1, list(found)
 
 
 def test_the_parts_stand_where_they_stand_in_the_source() -> None:
