@@ -116,7 +116,7 @@ class Profile:
         if known is not None and (known[0], known[1]) >= stamp:
             return False
         self.stamps[name] = stamp
-        changed = name not in self.properties or self.properties[name] != value
+        changed = name not in self.properties or not _same(self.properties[name], value)
         if changed:
             self.properties[name] = value
             self.properties_changed = True
@@ -149,3 +149,10 @@ class Profile:
         if blob:
             _, self._packed, self._packed_stamps, self.memberships, self.group, self.warmed = _decode(blob)
             self._stamps = None
+
+
+def _same(one: Any, other: Any) -> bool:
+    """Whether two JSON values are one. For Python, true is 1, also inside of lists and objects."""
+    if type(one) is not type(other) or one != other:
+        return False
+    return type(one) not in {dict, list} or _encode(one) == _encode(other)
