@@ -24,6 +24,8 @@ from tinycdp.runtime.definitions import apply_documents
 from tinycdp.runtime.service import Service
 from tinycdp.runtime.warming import WarmUp
 from tinycdp.runtime.worker import Worker
+from tinycdp.runtime.workspace import Progress, progress_of
+from tinycdp.store import definitions as definition_store
 
 START = 1_790_000_000_000
 OLD = {
@@ -323,3 +325,34 @@ async def test_it_rests_while_others_work(
     assert all(rests)
     await warm_up.step(shop)
     assert len(rests) == 2, "alone again"
+
+
+async def test_its_progress(service: Service, shop: int, now: ManualClock) -> None:
+    """In profiles, with the rate of the last seconds; there is none where nobody goes on, and at last that of the whole."""
+    sender = Sender(service, shop, 9)
+    await sender.send(120, 10)
+    await apply_documents(service.pool, shop, [NEW], "test", START)
+
+    async def progress() -> Progress:
+        async with service.pool.acquire() as connection:
+            row = await definition_store.find_backfill(connection, shop, 2)
+        assert row is not None
+        return progress_of(row, now.now)
+
+    people = await service.pool.fetchval("SELECT count(*) FROM profiles")
+    assert await progress() == Progress(0, people, None, None)
+    worker = Worker(service.pool, Catalogs(), now)
+    await worker.warm_up()
+    some = await progress()
+    assert some.done == 5 and some.rate_per_second and some.seconds_left
+    assert some.seconds_left == pytest.approx((people - 5) / some.rate_per_second, abs=0.2)
+    now.now += 11_000
+    assert await progress() == Progress(5, people, None, None)
+    await WarmUp(service.pool, Catalogs(), now, 100).step(shop)
+    resumed = await progress()
+    assert resumed.done == 10 and resumed.rate_per_second, "the time in between does not count"
+    assert resumed.rate_per_second > 5 / 11
+    now.now += 9_000
+    await warm(service, worker)
+    assert await progress() == Progress(people, people, round(people / 20, 1), 0.0)
+    assert await service.pool.fetchval("SELECT events FROM backfills WHERE revision = 2") > 0

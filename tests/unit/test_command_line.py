@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from tinycdp.__main__ import main
+from tinycdp.__main__ import _bar, main
 from tinycdp.errors import InvalidInput
 from tinycdp.runtime.definition_files import read_documents
+from tinycdp.runtime.workspace import Progress
 
 
 @pytest.fixture(autouse=True)
@@ -114,3 +115,16 @@ def test_a_folder_without_definitions_is_no_plan_to_delete_everything(
 ) -> None:
     assert main(["plan", "--prune", str(tmp_path)]) == 1
     assert "FILE_UNREADABLE" in capsys.readouterr().err
+
+
+def test_a_warm_up_shows_a_bar_to_whoever_looks(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _bar(Progress(500, 1000, 250.0, 2.0))
+    assert capsys.readouterr().err == ""
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
+    _bar(Progress(500, 1000, 250.0, 2.0))
+    bar = "warming up [###############               ] 500 of 1,000 profiles"
+    assert capsys.readouterr().err.strip() == f"{bar}, 250 a second, 2 s left"
+    _bar(Progress(500, 1000, None, None))
+    assert capsys.readouterr().err.strip() == bar
