@@ -328,7 +328,7 @@ async def test_it_rests_while_others_work(
 
 
 async def test_its_progress(service: Service, shop: int, now: ManualClock) -> None:
-    """In profiles, with the rate of the last seconds; there is none where nobody goes on, and at last that of the whole."""
+    """In profiles, with the rate of the last seconds; none where nobody goes on, and at last that of the whole."""
     sender = Sender(service, shop, 9)
     await sender.send(120, 10)
     await apply_documents(service.pool, shop, [NEW], "test", START)
