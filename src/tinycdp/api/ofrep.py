@@ -247,7 +247,8 @@ def _at_once(service: Service, key: Key, scope: Scope, message: Any) -> bytes | 
         return None
     if decision.unit_missing:
         return None
-    service.metrics.fast[decision.reason] += 1
+    service.metrics.requests["POST", PREFIX + "{flag}", "200"] += 1
+    service.metrics.decisions[decision.reason] += 1
     service.exposures.record(catalog, decision, subject, now)
     return encode(_evaluated(catalog, decision, subject, False))
 

@@ -82,6 +82,8 @@ async def metrics(request: Request[Any, Any, Any]) -> Response[bytes]:
         ("tinycdp_exposures_waiting", "Exposures waiting to be stored.", service.exposures.waiting),
         ("tinycdp_cached_profiles", "Profiles in memory.", len(service.snapshots)),
         ("tinycdp_database_away", "1 while the database cannot be reached.", float(service.database_is_away)),
+        ("tinycdp_streams", "Event streams held open.", len(service.pushes)),
+        ("tinycdp_streams_told", "Events sent over them since the process began.", service.pushes.told),
         ("tinycdp_exports_running", "Exports being streamed.", service.exports.running),
     ]
     gauges += await _lag(service)

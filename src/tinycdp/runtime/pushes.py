@@ -30,8 +30,8 @@ log = logging.getLogger(__name__)
 
 BEATS = 15
 QUIET_SECONDS = 0.25
-#: Watches looked at before anything else of the process has its turn.
-_AT_ONCE = 8
+#: Watches looked at before anything else of the process has its turn; they may hold so many connections to Postgres.
+_AT_ONCE = 4
 _RETRY_SECONDS = 5
 
 _Home = tuple[int, int | str]  # environment id; a profile's id, or the news' name of someone never seen
