@@ -43,6 +43,7 @@ def make_message(
     received_at: str | int | None = None,
     user: str = "u-1",
     active: bool = True,
+    group_id: str | None = None,
 ) -> Message:
     """One message; it arrived when it happened unless `received_at` says otherwise."""
     occurred = at(ts)
@@ -54,6 +55,7 @@ def make_message(
         received_at=occurred if received_at is None else at(received_at),
         name=event,
         properties=dict(properties or {}),
+        group_id=group_id,
         active=active,
     )
 
@@ -81,6 +83,7 @@ def messages_of(given: Mapping[str, Any], profile: str | None = None) -> list[Me
             properties=event.get("properties", event.get("traits")),
             received_at=event.get("received_at"),
             active=event.get("context", {}).get("active", True),
+            group_id=event.get("groupId"),
         )
         for event in expanded(given.get("events", []))
         if profile is None or event.get("profile") == profile

@@ -67,6 +67,8 @@ class Oracle:
                 return self.midnight(date.fromisoformat(node.date))
             case ir.Property():
                 return typed(dig(self.profile(now), node.path), node.type)
+            case ir.GroupTrait():
+                return typed(dig(self.group(now), node.path), node.type)
             case ir.Context():
                 return typed(dig(self.context, node.path), node.type)
             case ir.Reference(kind="segment"):
@@ -98,6 +100,15 @@ class Oracle:
             if message.kind == "identify":
                 properties.update(message.properties)
         return properties
+
+    def group(self, now: int) -> dict[str, Any]:
+        """Traits of the group that the latest group call named: each is what the latest call about that group said."""
+        calls = [m for m in self.history(now) if m.kind == "group" and m.group_id is not None]
+        traits: dict[str, Any] = {}
+        for call in calls:
+            if call.group_id == calls[-1].group_id:
+                traits.update(call.properties)
+        return traits
 
     def matching(self, spec: ir.AggregateSpec, now: int) -> list[tuple[int, str, Any]]:
         """(occurred_at, id, value) of the events the aggregate counts, oldest first.

@@ -64,7 +64,7 @@ class Histories:
         rows = []
         for n, (id, message) in enumerate(self._messages):
             own = aliases[id]
-            rows.append((self.environment_id, own[n % len(own)], *_event(message)))
+            rows.append((self.environment_id, own[n % len(own)], *_event(id, message)))
         await append_events(self.connection, rows)
         self._profiles, self._messages = [], []
 
@@ -86,7 +86,9 @@ class Histories:
         }
 
 
-def _event(m: Message) -> tuple[Any, ...]:
+def _event(profile_id: int, m: Message) -> tuple[Any, ...]:
+    # Groups are an environment's: each history has its own, or they would tell each other's.
+    target = f"{profile_id} {m.group_id}" if m.group_id is not None else None
     context = m.context if m.active else {**m.context, "active": False}
     occurred_at = min(m.occurred_at, m.received_at)
-    return (m.kind, m.name, m.message_id, occurred_at, m.received_at, None, None, False, None, m.properties, context)
+    return (m.kind, m.name, m.message_id, occurred_at, m.received_at, None, None, False, target, m.properties, context)

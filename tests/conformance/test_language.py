@@ -13,7 +13,7 @@ from tinycdp.dsl.check import Checked, Scope, check
 from tinycdp.dsl.diagnostics import CODES, Diagnostic, SourceError, apply, render
 from tinycdp.dsl.format import format_source
 from tinycdp.dsl.ir import Type
-from tinycdp.dsl.signatures import AGGREGATES, FUNCTIONS, GENERIC, NOT_YET, REFERENCES, SEEN
+from tinycdp.dsl.signatures import AGGREGATES, FUNCTIONS, GENERIC, REFERENCES, SEEN
 from tinycdp.dsl.syntax import parse
 from tinycdp.dsl.tokens import tokenise
 from tinycdp.dsl.workspace import FlagSource, Source, check_workspace
@@ -184,11 +184,10 @@ def test_the_rendered_messages_of_the_specification_are_the_real_ones() -> None:
         assert render(answer.source, answer.diagnostics) == "\n".join(lines)
 
 
-def test_what_is_not_available_yet_is_refused_and_nothing_else() -> None:
+def test_every_aggregate_is_available() -> None:
     scope = Scope()
     for name, shape in AGGREGATES.items():
         arguments = [*(["p"] if shape.takes else []), *(["0.5"] if name == "percentile" else [])]
         arguments += [] if shape.window == "none" else ["7d"]
         found = check(f"events.x.{name}({', '.join(arguments)})", scope)
-        assert [d.code for d in found.errors] == (["E501"] if name in NOT_YET else []), name
-    assert [d.code for d in check("group.plan", scope).errors] == ["E501"]
+        assert [d.code for d in found.errors] == [], name

@@ -219,6 +219,7 @@ class Event(msgspec.Struct, forbid_unknown_fields=True):
     properties: dict[str, Any] = {}
     traits: dict[str, Any] = {}
     received_at: str | int | None = None
+    groupId: str | None = None
     context: dict[str, Any] = {}
     profile: str = ""
     repeat: Repeat | None = None

@@ -290,7 +290,7 @@ class _Checker:
                     return self.error("E506", span, message)
                 return ir.Context(Type.DYN, path, span=span, nullable=True)
             case "group":
-                return self.error("E501", span, "Traits of a group are not available yet.")
+                return ir.GroupTrait(Type.DYN, path, span=span, nullable=True)
             case "traits" | "segments":
                 return self.error("E302", span, f"A name after '{root}.' is one word; put one with dots in backticks.")
         if root in self.scope.events:

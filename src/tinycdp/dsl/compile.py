@@ -50,6 +50,8 @@ class Compiler:
                 return steps.local_midnight(node.date)
             case ir.Property():
                 return steps.property_of(node.path, node.type)
+            case ir.GroupTrait():
+                return steps.group_trait(node.path, node.type)
             case ir.Context():
                 return steps.context_of(node.path, node.type)
             case ir.EventProperty():

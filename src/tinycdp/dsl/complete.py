@@ -25,7 +25,6 @@ from tinycdp.dsl.signatures import (
     AGGREGATES,
     FUNCTIONS,
     GENERIC,
-    NOT_YET,
     REFERENCES,
     ROOTS,
     SEEN,
@@ -175,8 +174,6 @@ def _events(scope: Scope) -> Iterator[_Offer]:
 def _aggregates() -> Iterator[_Offer]:
     """All of them, and the short forms with the windows that are usual."""
     for n, (name, shape) in enumerate(AGGREGATES.items()):
-        if name in NOT_YET:
-            continue
         weight = 0.6 - n / 100
         result = "value" if shape.type is None else shape.type.value
         about = glossary.AGGREGATES.get(name, "")

@@ -54,7 +54,6 @@ CODES: dict[str, str] = {
     "E406": "an argument of the wrong kind",
     "E407": "the result is not true or false",
     "E409": "a literal that cannot be read",
-    "E501": "not available yet",
     "E502": "a name that 'where' cannot see",
     "E503": "a comparison that can never hold",
     "E504": "a window out of bounds",

@@ -68,6 +68,7 @@ ROOTS: dict[str, str] = {
     "traits": "Traits by name.",
     "segments": "Whether the profile is in a segment.",
     "context": "What the caller of a decision said; in flags only.",
+    "group": "Traits of the group the profile belongs to, as `group` sent them.",
 }
 
 REFERENCES: dict[str, str] = {

@@ -126,6 +126,8 @@ def _of_name(
             case "profile":
                 type_ = scope.properties.get(dotted, Type.DYN)
                 return f"**profile.{dotted}** · property of the profile · {type_.value}", type_
+            case "group":
+                return f"**group.{dotted}** · trait of the group the profile belongs to", Type.DYN
             case "context":
                 return f"**context.{dotted}** · what the caller of the decision said", Type.DYN
         return None

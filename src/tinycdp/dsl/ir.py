@@ -91,6 +91,13 @@ class Property(Node):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class GroupTrait(Node):
+    """`group.a.b`: a trait of the group that the profile belongs to."""
+
+    path: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Context(Node):
     """`context.a`, in flag rules only."""
 

@@ -11,9 +11,6 @@ from typing import Literal
 from tinycdp.dsl.ir import Family, Type
 from tinycdp.model import DAY_MS, HOUR_MS, MINUTE_MS
 
-#: In the language, checked, and refused with E501 because the engine does not compute them yet.
-NOT_YET = frozenset({"group"})
-
 MIN_WINDOW_MS = MINUTE_MS
 MAX_WINDOW_MS = 400 * DAY_MS
 MAX_UNIQUE = 1_000

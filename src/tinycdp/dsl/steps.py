@@ -41,6 +41,7 @@ class Frame:
         "calendar",
         "context",
         "first_seen",
+        "group",
         "last_seen",
         "now",
         "properties",
@@ -60,6 +61,7 @@ class Frame:
         last_seen: Instant | None,
         steps: Mapping[tuple[str, str], Step],
         context: Mapping[str, Any] | None = None,
+        group: Mapping[str, Any] | None = None,
     ) -> None:
         self.now = now
         self.calendar = calendar
@@ -69,6 +71,7 @@ class Frame:
         self.last_seen = last_seen
         self.steps = steps
         self.context = context if context is not None else {}
+        self.group = group if group is not None else {}
         self.results: dict[tuple[str, str], Result] = {}
         # While a walk looks ahead: how many steps are left to it, and what it last saw of a definition, from when on.
         self._ahead = 0
@@ -153,6 +156,10 @@ def property_of(path: tuple[str, ...], want: Type) -> Step:
 
         return run
     return lambda frame, now: (coerce(lookup(frame.properties, path), want), NEVER)
+
+
+def group_trait(path: tuple[str, ...], want: Type) -> Step:
+    return lambda frame, now: (coerce(lookup(frame.group, path), want), NEVER)
 
 
 def context_of(path: tuple[str, ...], want: Type) -> Step:

@@ -377,6 +377,8 @@ def _noun(node: ir.Node) -> str:
             return f"the beginning of {date}"
         case ir.Property(path=path) | ir.EventProperty(path=path):
             return f"their {'.'.join(path)}"
+        case ir.GroupTrait(path=path):
+            return f"their group's {'.'.join(path)}"
         case ir.Context(path=path):
             return f"the request's {'.'.join(path)}"
         case ir.Reference(kind="trait", key=key):
@@ -589,7 +591,7 @@ def _unknown(node: ir.Node) -> Iterator[str]:
     if not node.nullable:
         return
     match node:
-        case ir.Property() | ir.Context() | ir.EventProperty():
+        case ir.Property() | ir.GroupTrait() | ir.Context() | ir.EventProperty():
             yield f"{_noun(node)} is missing{_NOT_OF_TYPE.get(node.type, '')}"
         case ir.Seen():
             yield "they were never seen"

@@ -26,6 +26,7 @@ from tinycdp.engine.bucketing import bucket
 from tinycdp.engine.catalog import Catalog, Definition, build_catalog, check_all
 from tinycdp.engine.decide import Program, Subject, decide
 from tinycdp.engine.flags import Identified, read_flag
+from tinycdp.engine.groups import Group
 from tinycdp.engine.profile import Profile
 from tinycdp.errors import InvalidInput, TinyCDPError
 from tinycdp.model import NEVER, Alias, AliasKind, Instant, Message, MessageKind
@@ -231,22 +232,36 @@ def _replay(case: _Case, catalog: Catalog) -> Iterator[_Moment]:
     """At each instant asked for, the profile as it is then."""
     deliveries = _deliveries(case)
     people: dict[str, Profile] = {}
+    groups: dict[str, Group] = {}
     taken = 0
     for unit in case.unit if isinstance(case.unit, list) else [case.unit]:
         last = NEVER
         for now in case.instants:
             if now < last or case.merge:  # absorbing changes a profile, so each instant has its own
-                people, taken = {owner: _person(case, unit, owner) for owner in ("a", "b")}, 0
+                people, groups, taken = {owner: _person(case, unit, owner) for owner in ("a", "b")}, {}, 0
             last = now
             while taken < len(deliveries) and deliveries[taken][1].received_at <= now:
                 owner, message = deliveries[taken]
-                recompute.apply(people[owner], [message], catalog, message.received_at)
+                traits = _group_traits(groups, message)
+                recompute.apply(people[owner], [message], catalog, message.received_at, traits)
+                for other in people.values():
+                    if other is not people[owner] and other.group is not None and other.group[2] in traits:
+                        recompute.regroup(other, traits[other.group[2]], catalog, message.received_at)
                 taken += 1
             profile = people["a"]
             if case.merge and recompute.absorb(profile, people["b"], catalog):
                 raise AssertionError("profiles of one catalog merge without their raw events")
             recompute.advance(profile, catalog, now)
             yield _Moment(profile, now, deliveries[taken][1].received_at if taken < len(deliveries) else NEVER)
+
+
+def _group_traits(groups: dict[str, Group], message: Message) -> dict[str, dict[str, Any]]:
+    """The traits of the group that a message is about, once it is taken; of none for other messages."""
+    if message.kind != "group" or message.group_id is None:
+        return {}
+    group = groups.setdefault(message.group_id, Group(message.group_id, {}, {}))
+    group.take(message.properties, (message.occurred_at, message.message_id))
+    return {group.key: dict(group.traits)}
 
 
 def _person(case: _Case, unit: str | None, owner: str) -> Profile:

@@ -140,6 +140,7 @@ class Watch:
     events: frozenset[str | None]
     properties: frozenset[str]
     seen: bool
+    group: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,6 +220,10 @@ class Catalog:
         changed = set(names)
         return tuple(s for s in self.segments if s.watch.seen or not s.watch.properties.isdisjoint(changed))
 
+    def segments_for_group(self) -> tuple[Segment, ...]:
+        """The segments that another group, or other traits of the group, may move someone in."""
+        return tuple(s for s in self.segments if s.watch.group or s.watch.seen)
+
     def universe(self, segment: Segment) -> Universe:
         if segment.is_next:
             assert self.next is not None
@@ -235,6 +240,7 @@ class Catalog:
             first_seen=profile.first_seen,
             last_seen=profile.last_seen,
             steps=universe.steps,
+            group=profile.group_traits,
         )
 
 
@@ -497,4 +503,5 @@ def _watch(parts: tuple[Checked, ...], references: list[Watch]) -> Watch:
             *(w.properties for w in references)
         ),
         seen=any(isinstance(node, ir.Seen) for node in nodes) or any(w.seen for w in references),
+        group=any(isinstance(node, ir.GroupTrait) for node in nodes) or any(w.group for w in references),
     )

@@ -7,6 +7,8 @@ Laws    a property is its latest value by (instant, message id), so the order of
 Source  dsl/SPEC.md "State"; docs/decisions/0008-traits-are-derived.md
 """
 
+from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any
 
 import msgspec
@@ -17,8 +19,11 @@ from tinycdp.model import Instant
 _FORMAT = 1
 _encode = msgspec.msgpack.Encoder(decimal_format="string").encode
 _decode = msgspec.msgpack.Decoder(
-    tuple[int, dict[str, msgspec.Raw], msgspec.Raw, dict[int, int], tuple[int, str, str] | None, int]
+    tuple[int, dict[str, msgspec.Raw], msgspec.Raw, dict[int, int], tuple[Any, ...] | None, int]
 ).decode
+# Traits of a group are kept as JSON: its numbers are exact, which the other encoding's would not be.
+_encode_traits = msgspec.json.Encoder(decimal_format="number").encode
+_decode_traits = msgspec.json.Decoder(dict[str, Any], float_hook=Decimal).decode
 _decode_state = msgspec.msgpack.Decoder().decode
 _decode_stamps = msgspec.msgpack.Decoder(dict[str, tuple[int, str]]).decode
 
@@ -33,10 +38,14 @@ class Profile:
     recompute_at  the first instant at which a membership may change by itself, None for never
     saved_memberships, properties_changed   what the row says, so that only a difference is written
     group         (instant, message id, group id) of the latest group call
+    group_traits  a copy of that group's traits; whoever changes these brings every member's copy up to date
+    group_changed whether it is another group than the row says
     """
 
     __slots__ = (
         "_glanced",
+        "_group_json",
+        "_group_traits",
         "_packed",
         "_packed_stamps",
         "_stamps",
@@ -44,6 +53,7 @@ class Profile:
         "created_at",
         "first_seen",
         "group",
+        "group_changed",
         "id",
         "last_seen",
         "memberships",
@@ -69,6 +79,9 @@ class Profile:
         self.memberships: dict[int, Instant] = {}
         self.saved_memberships: dict[int, Instant] = {}
         self.group: tuple[Instant, str, str] | None = None
+        self.group_changed = False
+        self._group_json = b""
+        self._group_traits: Mapping[str, Any] | None = {}
         self.recompute_at: Instant | None = None
         self.version = 0
         self.warmed = warmed
@@ -122,9 +135,33 @@ class Profile:
             self.properties_changed = True
         return changed
 
+    def join(self, joined: tuple[Instant, str, str]) -> bool:
+        """Belong to a group, unless a later call said another. True where it is another one now, of unknown traits."""
+        if self.group is not None and joined[:2] <= self.group[:2]:
+            return False
+        another = self.group is None or self.group[2] != joined[2]
+        self.group = joined
+        if another:
+            self.group_changed = True
+            self.set_group_traits({})
+        return another
+
+    @property
+    def group_traits(self) -> Mapping[str, Any]:
+        if self._group_traits is None:
+            self._group_traits = _decode_traits(self._group_json)
+        return self._group_traits
+
+    def set_group_traits(self, traits: Mapping[str, Any]) -> None:
+        self._group_traits = traits
+        self._group_json = _encode_traits(traits) if traits else b""
+
     def reset(self, warmed: int) -> None:
         """Forget all that messages told; who the profile is stays, and its memberships until they are reviewed."""
-        self.first_seen = self.last_seen = self.group = None
+        self.first_seen = self.last_seen = None
+        self.group_changed = self.group_changed or self.group is not None
+        self.group = None
+        self.set_group_traits({})
         self.properties, self._stamps, self.states, self._packed = {}, {}, {}, {}
         self.properties_changed = True
         self.recompute_at = None
@@ -143,12 +180,16 @@ class Profile:
         for key, state in self.states.items():
             states[key] = pack(state)
         stamps = self._packed_stamps if self._stamps is None else self._stamps
-        return _encode((_FORMAT, states, stamps, self.memberships, self.group, self.warmed))
+        group = None if self.group is None else (*self.group, self._group_json)
+        return _encode((_FORMAT, states, stamps, self.memberships, group, self.warmed))
 
     def decode(self, blob: bytes) -> None:
         if blob:
-            _, self._packed, self._packed_stamps, self.memberships, self.group, self.warmed = _decode(blob)
+            _, self._packed, self._packed_stamps, self.memberships, group, self.warmed = _decode(blob)
             self._stamps = None
+            if group is not None:
+                self.group, self._group_json = group[:3], bytes(group[3]) if len(group) > 3 else b""
+                self._group_traits = None if self._group_json else {}
 
 
 def _same(one: Any, other: Any) -> bool:

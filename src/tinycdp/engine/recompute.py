@@ -8,7 +8,8 @@ Laws    what comes out is a function of the set of messages and of `now`, whatev
 Source  dsl/SPEC.md "State" and "valid_until"
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 import msgspec
 
@@ -16,6 +17,7 @@ from tinycdp.engine.catalog import Catalog, Segment
 from tinycdp.engine.profile import Profile
 from tinycdp.model import NEVER, Instant, Message
 
+NO_GROUPS: Mapping[str, Mapping[str, Any]] = {}
 #: How many due instants one catch-up visits one by one; a profile further behind jumps to `now`.
 CATCH_UP = 200
 
@@ -31,8 +33,16 @@ class Transition(msgspec.Struct, frozen=True):
     is_next: bool = False
 
 
-def apply(profile: Profile, messages: Iterable[Message], catalog: Catalog, now: Instant) -> list[Transition]:
-    """Take the messages, none of which was ever taken before, and review the segments that depend on them."""
+def apply(
+    profile: Profile,
+    messages: Iterable[Message],
+    catalog: Catalog,
+    now: Instant,
+    groups: Mapping[str, Mapping[str, Any]] = NO_GROUPS,
+) -> list[Transition]:
+    """Take the messages, none of which was ever taken before, and review the segments that depend on them.
+
+    groups  the traits, as they are now, of every group that a message names"""
     transitions = advance(profile, catalog, now)
     complete = profile.warmed >= catalog.head
     affected: dict[int, Segment] = {}
@@ -46,10 +56,14 @@ def apply(profile: Profile, messages: Iterable[Message], catalog: Catalog, now: 
             segments = catalog.segments_for_event(message.name)
         elif message.kind == "identify":
             segments = catalog.segments_for_properties(message.properties)
+        elif message.kind == "group":
+            segments = catalog.segments_for_group()
         else:
             segments = catalog.segments_for_properties(())
         for segment in segments:
             affected[segment.fingerprint] = segment
+    if profile.group is not None and profile.group[2] in groups:
+        profile.set_group_traits(groups[profile.group[2]])
     return transitions + _review(profile, affected.values(), catalog, now, profile.recompute_at)
 
 
@@ -65,9 +79,14 @@ def take(profile: Profile, message: Message, catalog: Catalog, complete: bool) -
         for name, value in message.properties.items():
             profile.set_property(name, value, stamp)
     elif message.kind == "group" and message.group_id is not None:
-        joined = (message.occurred_at, message.message_id, message.group_id)
-        if profile.group is None or joined[:2] > profile.group[:2]:
-            profile.group = joined
+        profile.join((message.occurred_at, message.message_id, message.group_id))
+
+
+def regroup(profile: Profile, traits: Mapping[str, Any], catalog: Catalog, now: Instant) -> list[Transition]:
+    """Take in that the traits of the profile's group are these now."""
+    transitions = advance(profile, catalog, now)
+    profile.set_group_traits(traits)
+    return transitions + _review(profile, catalog.segments_for_group(), catalog, now, profile.recompute_at)
 
 
 def advance(profile: Profile, catalog: Catalog, now: Instant) -> list[Transition]:
@@ -167,6 +186,6 @@ def absorb(survivor: Profile, other: Profile, catalog: Catalog) -> list[str]:
     for seen in (other.first_seen, other.last_seen):
         if seen is not None:
             survivor.see(seen)
-    if other.group is not None and (survivor.group is None or other.group[:2] > survivor.group[:2]):
-        survivor.group = other.group
+    if other.group is not None and survivor.join(other.group):
+        survivor.set_group_traits(other.group_traits)
     return rebuild

@@ -241,6 +241,7 @@ _KINDS: dict[type[ir.Node], str] = {
     ir.Const: "literal",
     ir.LocalMidnight: "literal",
     ir.Property: "property",
+    ir.GroupTrait: "group",
     ir.Context: "context",
     ir.Reference: "reference",
     ir.Seen: "seen",

@@ -88,6 +88,8 @@ class Expressions:
         match node:
             case ir.Property():
                 return f"({typed(self._reader.property(node.path), node.type)})"
+            case ir.GroupTrait():
+                return f"({typed(self._reader.group_trait(node.path), node.type)})"
             case ir.Reference():
                 return self._reference(node)
             case ir.Seen():

@@ -37,6 +37,7 @@ class Figures:
         self._clock: dict[str, str] = {}  # a number of the clock → its name
         self._said: dict[str, str] = {}  # profile property → its name in `history`
         self._seen = False
+        self._grouped = False
         self._days = False
 
     # What an expression may read
@@ -50,6 +51,20 @@ class Figures:
         said = self._said.setdefault(path[0], f"said_{len(self._said)}")
         latest = f"(array_agg({said} ORDER BY age, message_id DESC) FILTER (WHERE {said} IS NOT NULL))[1]"
         return member(self._column(latest), path[1:])
+
+    def group_trait(self, path: tuple[str, ...]) -> str:
+        """A trait, as JSON, of the group that the latest group call named: what the latest call of anybody's that named
+        the trait said."""
+        self._grouped = True
+        key = self._column("(array_agg(target ORDER BY age, message_id DESC) FILTER (WHERE target IS NOT NULL))[1]")
+        name = quoted(path[0])
+        said = (
+            f"(SELECT g.properties -> {name} FROM events AS g "
+            f"WHERE g.environment_id = $1::integer AND g.kind = 'group' AND g.target = {key} AND g.properties ? {name} "
+            "AND g.received_at <= $3::timestamptz AND g.occurred_at <= $2::timestamptz "
+            'ORDER BY g.occurred_at DESC, g.message_id COLLATE "C" DESC LIMIT 1)'
+        )
+        return member(said, path[1:])
 
     def seen(self, which: str) -> str:
         """The instant of the first or last message, but for those that say they are not active."""
@@ -185,6 +200,8 @@ class Figures:
             'e.message_id COLLATE "C" AS message_id',
             f"{_NOW} - (extract(epoch FROM e.occurred_at) * 1000)::bigint AS age",
         ]
+        if self._grouped:
+            columns.append("CASE WHEN e.kind = 'group' THEN e.target END AS target")
         if self._days:
             columns.append(f"(e.occurred_at AT TIME ZONE {self._zone})::date AS day")
         if self._seen:
@@ -210,6 +227,7 @@ class Figures:
         for spec in self._specs.values():
             by_reach.setdefault(spec.reaches_ms, set()).add(spec.spec.event)
         kinds = ["e.kind = 'identify'"] if self._said else []
+        kinds += ["e.kind = 'group'"] if self._grouped else []
         for reach, events in by_reach.items():
             names = ", ".join(quoted(event) for event in sorted(filter(None, events)))
             named = _ANY_EVENT if None in events else f"e.name IN ({names})"
@@ -217,7 +235,7 @@ class Figures:
             kinds.append(named + since)
         wanted = f"\n    AND ({' OR '.join(kinds)})"
         reaches = [reach for reach in by_reach if reach is not None]
-        if reaches and len(reaches) == len(by_reach) and not self._said:
+        if reaches and len(reaches) == len(by_reach) and not (self._said or self._grouped):
             # Nothing arrives before it happens, and events are partitioned by arrival.
             wanted += f"\n    AND e.received_at > {_before(max(reaches))}"
         return wanted
