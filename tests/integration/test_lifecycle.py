@@ -1,11 +1,14 @@
 """What happens to definitions over time, through HTTP: published together, renamed, compared, brought back."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 
 from application import Application, running
+from tinycdp.store.messages import begin_group
+from tinycdp.store.pool import transaction
 
 
 @pytest.fixture
@@ -301,6 +304,32 @@ async def test_impact_goes_all_the_way(shop: Application) -> None:
     ]  # fmt: skip
     assert found["properties"] == ["home"]
     assert await refused(app, "GET", "flags/nobody/impact") == (404, "NOT_FOUND")
+
+
+async def test_many_publish_at_once_and_nobody_is_lost(app: Application) -> None:
+    """More at once than a publish tries before it keeps the others out."""
+    keys = [f"t{n}" for n in range(8)]
+    made = await asyncio.gather(*(publish(app, ("trait", key, {"expression": "1"})) for key in keys))
+    assert sorted(one["revision"] for one in made) == list(range(1, 9))
+    assert [trait["key"] for trait in (await ok(app, "GET", "traits"))["traits"]] == keys
+    same = [ok(app, "PUT", "traits/t1", {"expression": str(n)}) for n in range(2, 6)]
+    assert sorted(one["version"] for one in await asyncio.gather(*same))[-1] == 5
+    match = {"If-Match": '"1"'}
+    answers = await asyncio.gather(
+        *(app.admin.put("/v1/admin/traits/t2", json={"expression": f"{n}"}, headers=match) for n in range(2, 6))
+    )
+    assert sorted(answer.status_code for answer in answers) == [200, 409, 409, 409]
+
+
+async def test_what_only_asks_waits_for_nobody(shop: Application) -> None:
+    app = shop
+    async with transaction(app.service.pool) as connection:
+        await begin_group(connection, app.environment_id)  # as a group of messages does that takes its time
+        change = {"kind": "trait", "key": "orders", "document": {"expression": "events.purchase.count_30d"}}
+        async with asyncio.timeout(5):
+            dry = await ok(app, "POST", "publish", {"changes": [change], "dry": True})
+            assert (await ok(app, "POST", "revisions/1/restore", {"dry": True}))["changes"] == []
+        assert [found["action"] for found in dry["changes"]] == ["update"]
 
 
 async def test_a_cycle_names_the_way_round(app: Application) -> None:

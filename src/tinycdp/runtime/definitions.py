@@ -14,7 +14,7 @@ Source  docs/decisions/0009-live-and-next.md, 0017-preview-and-replay.md
 
 import re
 import secrets
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -38,6 +38,8 @@ _KEY = {"trait": re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}"), "segment": re.compi
 _KEY["flag"] = _KEY["segment"]
 _FIELDS = {"key", "expression", "rule", "description"}
 LONGEST_NOTE = 1_000
+#: How often a publish may find that another one was quicker, before it keeps the others out from its beginning.
+_TRIES = 3
 
 
 class Change(msgspec.Struct, frozen=True, kw_only=True):
@@ -174,10 +176,11 @@ async def publish(
 
     prune  delete every definition that the changes do not name
     dry    save nothing, but refuse what would be refused"""
-    async with transaction(pool) as connection:
-        head = await _begin(connection, environment_id)
-        moves = await drafted(connection, head, changes, prune=prune)
-        return await _save(connection, head, moves, author, note, now, dry=dry)
+
+    async def moves(connection: Connection, head: Head) -> list[Move]:
+        return await drafted(connection, head, changes, prune=prune)
+
+    return await _publish(pool, environment_id, moves, author, note, now, dry=dry)
 
 
 async def rename(
@@ -191,38 +194,40 @@ async def rename(
     note: str = "",
     *,
     expects: int | None = None,
-    dry: bool = False,
 ) -> Plan:
     """The definition has another key, and everything that names it names it by that."""
     _read_key(kind, new, "$.key")
-    async with transaction(pool) as connection:
-        head = await _begin(connection, environment_id)
+
+    async def moves(connection: Connection, head: Head) -> list[Move]:
         definition = head.named(kind, key)
         if new != key and head.find((kind, new)) is not None:
             raise Conflict("KEY_EXISTS", f"There is a {kind} {new!r} already; choose a key that nothing has.")
         change = Change(kind=kind, key=new, document=_keyed(definition, new), expects=expects, was=key)
-        return await _save(connection, head, await drafted(connection, head, [change]), author, note, now, dry=dry)
+        return await drafted(connection, head, [change])
+
+    return await _publish(pool, environment_id, moves, author, note, now)
 
 
 async def restore(
     pool: Pool, environment_id: int, revision: int, author: str, now: Instant, note: str = "", *, dry: bool = False
 ) -> Plan:
     """All definitions are as they were at a revision: what was deleted since is back, what is newer is gone."""
-    async with transaction(pool) as connection:
-        head = await _begin(connection, environment_id)
+
+    async def moves(connection: Connection, head: Head) -> list[Move]:
         if not 0 < revision <= head.revision:
             raise NotFound("REVISION_NOT_FOUND", f"There is no revision {revision}; the newest is {head.revision}.")
         then = await definitions_at(connection, environment_id, revision)
         current = {d.id: d for d in head.definitions}
         keys = {d.name: current[d.id].key for d in then if d.id in current}
         last = await store.last_versions(connection, environment_id, [d.id for d in then if d.id not in current])
-        moves: list[Move] = []
+        found: list[Move] = []
         for definition in then:
             before = current.pop(definition.id, None)
             number = before.version if before is not None else last[definition.id]
-            moves.append((before, _returned(before, definition, rewritten(definition, keys), number)))
-        moves += [(newer, None) for newer in current.values()]
-        return await _save(connection, head, moves, author, note, now, dry=dry)
+            found.append((before, _returned(before, definition, rewritten(definition, keys), number)))
+        return [*found, *((newer, None) for newer in current.values())]
+
+    return await _publish(pool, environment_id, moves, author, note, now, dry=dry)
 
 
 async def restore_version(
@@ -239,8 +244,8 @@ async def restore_version(
     dry: bool = False,
 ) -> Plan:
     """One definition says what it said in an older version, of what it named then: by the keys these have now."""
-    async with transaction(pool) as connection:
-        head = await _begin(connection, environment_id)
+
+    async def moves(connection: Connection, head: Head) -> list[Move]:
         id = await store.find_definition(connection, environment_id, kind, key)
         rows = await store.list_versions(connection, environment_id, id) if id is not None else []
         row = next((row for row in rows if row["version"] == version), None)
@@ -254,8 +259,9 @@ async def restore_version(
         keys = {d.name: current[d.id].key for d in beside if d.id in current}
         # Of a deleted one the last key counts, as of a living one.
         named = _under(rewritten(then, keys), rows[0]["key"])
-        moves = [(before, _returned(before, named, named, rows[0]["version"]))]
-        return await _save(connection, head, moves, author, note, now, dry=dry)
+        return [(before, _returned(before, named, named, rows[0]["version"]))]
+
+    return await _publish(pool, environment_id, moves, author, note, now, dry=dry)
 
 
 async def newest(pool: Pool, environment_id: int) -> list[Definition]:
@@ -294,11 +300,6 @@ async def read_head(connection: Connection, environment_id: int) -> Head:
     live, head = environment["live_revision"], environment["head_revision"]
     definitions = await definitions_at(connection, environment_id, head)
     return Head(environment_id, environment["zone"], live, head, tuple(definitions))
-
-
-async def _begin(connection: Connection, environment_id: int) -> Head:
-    await store.begin_publish(connection, environment_id)
-    return await read_head(connection, environment_id)
 
 
 async def drafted(connection: Connection, head: Head, changes: Sequence[Change], *, prune: bool = False) -> list[Move]:
@@ -461,28 +462,48 @@ def _step(before: Definition | None, after: Definition | None) -> Step:
     return Step(action, after.kind, after.key, document_of(before), document, was, after.version, same)
 
 
-async def _save(
-    connection: Connection,
-    head: Head,
-    moves: Sequence[Move],
+async def _publish(
+    pool: Pool,
+    environment_id: int,
+    moves_of: Callable[[Connection, Head], Awaitable[Sequence[Move]]],
     author: str,
     note: str,
     now: Instant,
     *,
     dry: bool = False,
 ) -> Plan:
+    """Save the moves as one revision. `moves_of` finds them in the newest revision, and finds them anew where somebody
+    else published meanwhile: messages are held up only while it is saved, not while it is compiled."""
     if len(note) > LONGEST_NOTE:
         raise InvalidInput("INVALID_REQUEST", f"A note has at most {LONGEST_NOTE:,} characters.")
+    for patience in reversed(range(_TRIES + 1)):
+        async with transaction(pool) as connection:
+            if not patience and not dry:  # nobody else gets in between this time
+                await store.begin_publish(connection, environment_id)
+            head = await read_head(connection, environment_id)
+            moves = await moves_of(connection, head)
+            steps = tuple(_step(before, after) for before, after in moves)
+            if all(step.action == "keep" for step in steps):
+                return Plan(steps, head.revision)
+            live = await definitions_at(connection, environment_id, head.live)
+            # Compiling is the check: it raises with every diagnostic before anything is written.
+            wanted = following(head, moves)
+            catalog = await compiled(environment_id, head.zone, live, wanted, head.live, head.revision + 1)
+            if dry:
+                return Plan(steps, head.revision, catalog.must_warm)
+            await store.begin_publish(connection, environment_id)
+            environment = await store.find_environment(connection, environment_id)
+            if (environment["live_revision"], environment["head_revision"]) == (head.live, head.revision):
+                warming = await _save(connection, head, moves, catalog, author, note, now)
+                return Plan(steps, head.revision + 1, warming)
+    raise AssertionError("the last try holds the lock from the beginning")
+
+
+async def _save(
+    connection: Connection, head: Head, moves: Sequence[Move], catalog: Catalog, author: str, note: str, now: Instant
+) -> bool:
+    """The next revision is written, and live unless profiles have to be gone through first. Gives whether they have."""
     environment_id, revision = head.environment_id, head.revision + 1
-    steps = tuple(_step(before, after) for before, after in moves)
-    if all(step.action == "keep" for step in steps):
-        return Plan(steps, head.revision)
-    wanted = following(head, moves)
-    live = await definitions_at(connection, environment_id, head.live)
-    # Compiling is the check: it raises with every diagnostic before anything is written.
-    catalog = await compiled(environment_id, head.zone, live, wanted, head.live, revision)
-    if dry:
-        return Plan(steps, head.revision, catalog.must_warm)
     await store.append_revision(connection, environment_id, revision, author, note, now)
     for before, after in moves:
         if before is not after:
@@ -495,7 +516,7 @@ async def _save(
         await store.mark_live(connection, environment_id, revision, now)
         await store.sweep_memberships(connection, environment_id, _dead(catalog))
     await announce_revision(connection, environment_id)
-    return Plan(steps, revision, warming)
+    return warming
 
 
 def following(head: Head, moves: Sequence[Move]) -> list[Definition]:
