@@ -41,6 +41,7 @@ async def memberships_of_profiles(
 async def worth(connection: Connection, statement: str, environment_id: int, at: int, ids: Sequence[int]) -> list[Row]:
     """The rows of a statement of dsl.sql for these profiles, from all messages that are stored.
 
-    Inside a transaction, which it leaves without JIT: compiling such a statement takes longer than running it."""
-    await connection.execute("SET LOCAL jit = off")
+    Inside a transaction, whose settings it changes: compiling such a statement takes longer than running it, and a plan
+    made for any profiles is a bad one for few."""
+    await connection.execute("SET LOCAL jit = off; SET LOCAL plan_cache_mode = force_custom_plan")
     return await connection.fetch(statement, environment_id, at, _END_OF_TIME, ids)

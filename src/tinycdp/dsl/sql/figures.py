@@ -36,8 +36,8 @@ class Figures:
         self._specs: dict[str, _Counted] = {}
         self._clock: dict[str, str] = {}  # a number of the clock → its name
         self._said: dict[str, str] = {}  # profile property → its name in `history`
+        self._group: dict[str, str] = {}  # trait of a group → its name in `groups`
         self._seen = False
-        self._grouped = False
         self._days = False
 
     # What an expression may read
@@ -55,16 +55,8 @@ class Figures:
     def group_trait(self, path: tuple[str, ...]) -> str:
         """A trait, as JSON, of the group that the latest group call named: what the latest call of anybody's that named
         the trait said."""
-        self._grouped = True
-        key = self._column("(array_agg(target ORDER BY age, message_id DESC) FILTER (WHERE target IS NOT NULL))[1]")
-        name = quoted(path[0])
-        said = (
-            f"(SELECT g.properties -> {name} FROM events AS g "
-            f"WHERE g.environment_id = $1::integer AND g.kind = 'group' AND g.target = {key} AND g.properties ? {name} "
-            "AND g.received_at <= $3::timestamptz AND g.occurred_at <= $2::timestamptz "
-            'ORDER BY g.occurred_at DESC, g.message_id COLLATE "C" DESC LIMIT 1)'
-        )
-        return member(said, path[1:])
+        name = self._group.setdefault(path[0], f"trait_{len(self._group)}")
+        return member(f"p.{name}", path[1:])
 
     def seen(self, which: str) -> str:
         """The instant of the first or last message, but for those that say they are not active."""
@@ -171,8 +163,9 @@ class Figures:
     # The statement
 
     def statement(self) -> Iterator[str]:
-        """The common table expressions, in order. Column names are in every one of them those of the class."""
+        """The common table expressions, in order, the last one of which is `source`."""
         yield self._clock_table()
+        group = self._column(_LATEST_GROUP) if self._group else ""
         if not self._columns:
             yield f"figures AS (SELECT p.id AS profile_id FROM profiles AS p WHERE {_PROFILES})"
             return
@@ -185,6 +178,23 @@ class Figures:
         figures = ["profile_id", *(f"{sql} AS {name}" for sql, name in self._columns.items())]
         source = "ranked" if ranks else "history"
         yield f"figures AS (\n  SELECT {_indented(figures)}\n  FROM {source} GROUP BY profile_id\n)"
+        if self._group:
+            yield f"groups AS (\n  SELECT {_indented(self._group_traits())}\n{_GROUP_CALLS}\n)"
+            traits = ["p.*", *(f"g.{name}" for name in self._group.values())]
+            join = f"figures AS p LEFT JOIN groups AS g ON g.group_id = {group}"
+            yield f"grouped AS (\n  SELECT {_indented(traits)}\n  FROM {join} OFFSET 0\n)"
+
+    def source(self) -> str:
+        """The table with a row for each profile and every column that was asked for."""
+        return "grouped" if self._group else "figures"
+
+    def _group_traits(self) -> list[str]:
+        latest = 'ORDER BY e.occurred_at DESC, e.message_id COLLATE "C" DESC'
+        columns = ["e.target AS group_id"]
+        for trait, name in self._group.items():
+            said = f"e.properties -> {quoted(trait)}"
+            columns.append(f"(array_agg({said} {latest}) FILTER (WHERE ({said}) IS NOT NULL))[1] AS {name}")
+        return columns
 
     def _clock_table(self) -> str:
         numbers = ["at.now", "at.today", *(f"{sql} AS {name}" for sql, name in self._clock.items())]
@@ -200,12 +210,12 @@ class Figures:
             'e.message_id COLLATE "C" AS message_id',
             f"{_NOW} - (extract(epoch FROM e.occurred_at) * 1000)::bigint AS age",
         ]
-        if self._grouped:
-            columns.append("CASE WHEN e.kind = 'group' THEN e.target END AS target")
         if self._days:
             columns.append(f"(e.occurred_at AT TIME ZONE {self._zone})::date AS day")
         if self._seen:
             columns.append("(e.context -> 'active') IS DISTINCT FROM 'false'::jsonb AS active")
+        if self._group:
+            columns.append("CASE WHEN e.kind = 'group' THEN e.target END AS joined")
         for name, said in self._said.items():
             columns.append(f"CASE WHEN e.kind = 'identify' THEN e.properties -> {quoted(name)} END AS {said}")
         return columns + [spec.column(self._predicate) for spec in self._specs.values()]
@@ -227,7 +237,7 @@ class Figures:
         for spec in self._specs.values():
             by_reach.setdefault(spec.reaches_ms, set()).add(spec.spec.event)
         kinds = ["e.kind = 'identify'"] if self._said else []
-        kinds += ["e.kind = 'group'"] if self._grouped else []
+        kinds += ["e.kind = 'group'"] if self._group else []
         for reach, events in by_reach.items():
             names = ", ".join(quoted(event) for event in sorted(filter(None, events)))
             named = _ANY_EVENT if None in events else f"e.name IN ({names})"
@@ -235,7 +245,7 @@ class Figures:
             kinds.append(named + since)
         wanted = f"\n    AND ({' OR '.join(kinds)})"
         reaches = [reach for reach in by_reach if reach is not None]
-        if reaches and len(reaches) == len(by_reach) and not (self._said or self._grouped):
+        if reaches and len(reaches) == len(kinds):
             # Nothing arrives before it happens, and events are partitioned by arrival.
             wanted += f"\n    AND e.received_at > {_before(max(reaches))}"
         return wanted
@@ -243,6 +253,15 @@ class Figures:
 
 _PROFILES = (
     "p.environment_id = $1::integer AND p.merged_into IS NULL AND ($4::bigint[] IS NULL OR p.id = ANY ($4::bigint[]))"
+)
+
+_LATEST_GROUP = "(array_agg(joined ORDER BY age, message_id DESC) FILTER (WHERE joined IS NOT NULL))[1]"
+#: By whomever they were made: a group's traits are those of all its members.
+_GROUP_CALLS = (
+    "  FROM events AS e\n"
+    "  WHERE e.environment_id = $1::integer AND e.kind = 'group' AND e.target IS NOT NULL\n"
+    "    AND e.received_at <= $3::timestamptz AND e.occurred_at <= $2::timestamptz\n"
+    "  GROUP BY e.target"
 )
 
 

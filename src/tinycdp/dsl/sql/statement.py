@@ -36,8 +36,7 @@ def select(
     figures = Figures(zone, events.sql)
     known: dict[Name, tuple[str, Type] | None] = {}
     scalars = Expressions(figures, zone, context, known)
-    tables = []
-    source = "figures"
+    tables: list[tuple[str, list[str]]] = []
     for depth, names in enumerate(_levels(columns, resolve)):
         found = []
         for name in names:
@@ -49,13 +48,16 @@ def select(
             found.append(f"{f'coalesce({sql}, false)' if name[0] == 'segment' else sql} AS {column}")
             known[name] = (f"p.{column}", node.type)
         if found:
-            listed = ",\n    ".join(["p.*", *found])
-            tables.append(f"level_{depth} AS (\n  SELECT {listed}\n  FROM {source} AS p OFFSET 0\n)")
-            source = f"level_{depth}"
+            tables.append((f"level_{depth}", found))
     values = [f"{scalars.sql(node)} AS v{n}" for n, node in enumerate(columns)]
+    before, source = list(figures.statement()), figures.source()
+    for table, found in tables:
+        listed = ",\n    ".join(["p.*", *found])
+        before.append(f"{table} AS (\n  SELECT {listed}\n  FROM {source} AS p OFFSET 0\n)")
+        source = table
     listed = ",\n  ".join(["p.profile_id", *values])
-    before = ",\n".join([*figures.statement(), *tables])
-    return f"WITH {before}\nSELECT {listed}\nFROM {source} AS p"
+    first = ",\n".join(before)
+    return f"WITH {first}\nSELECT {listed}\nFROM {source} AS p"
 
 
 def _levels(columns: Sequence[ir.Node], resolve: Resolve) -> list[list[Name]]:
