@@ -18,6 +18,7 @@ from tinycdp.runtime.service import Service
 from tinycdp.runtime.snapshots import stranger
 from tinycdp.runtime.staleness import StaleFlags, stale_flags
 from tinycdp.runtime.workspace import read_workspace
+from tinycdp.store import exposures as store
 from tinycdp.store.pool import Pool
 
 HALVES = {"a": 50_000, "b": 50_000}
@@ -148,11 +149,13 @@ async def test_new_weights_begin_a_new_sample_on_the_very_day(shop: Shop) -> Non
     await shop.publish(test_flag({"a": 90_000, "b": 10_000}, salt="nutmeg"))
     [check] = (await shop.counts()).sample_ratio
     assert (check.version, check.units) == (4, 0)
-    rule = {"id": "half", "when": "true", "split": HALVES, "exposure": 50}
-    await shop.publish(test_flag(rules=[rule]))
+    rule = {"id": "half", "when": "true", "split": {"a": 90_000, "b": 10_000}, "exposure": 50}
+    await shop.publish(test_flag(rules=[rule], salt="nutmeg"))
     shop.ask(users(2_000, "some"))
     [check] = (await shop.counts()).sample_ratio
     assert check.version == 5 and 900 < check.units < 1_100 and not check.mismatch
+    await shop.publish(test_flag(rules=[{**rule, "rollout": 80}], salt="nutmeg"))
+    assert (await shop.counts()).sample_ratio == [check], "who is let in is not who falls where"
 
 
 async def test_a_step_of_a_schedule_begins_a_new_sample_too(shop: Shop) -> None:
@@ -255,6 +258,24 @@ async def test_a_merged_person_has_the_exposures_of_both(app: Application) -> No
     ]
 
 
+async def test_what_belongs_to_a_person_can_be_forgotten(app: Application) -> None:
+    """Before they were known they were bucketed by the id they were asked for by: that is theirs too."""
+    await app.define("flag", **test_flag())
+    for query in ("deviceId=d-1", "userId=bob"):
+        await app.read.get(f"/v1/decide?flag=test&{query}")
+    await app.track({"event": "open", "anonymousId": "tab"}, {"event": "open", "userId": "ada"})
+    await app.read.get("/v1/decide?flag=test&anonymousId=tab")
+    await app.track({"event": "open", "userId": "ada", "anonymousId": "tab", "deviceId": "d-1"})
+    await app.service.exposures.flush()
+    person = (await app.admin.get("/v1/profiles/ada")).json()
+    pool, environment = app.service.pool, app.environment_id
+    async with pool.acquire() as connection:
+        units = await store.units_of_profile(connection, environment, int(person["id"]))
+        assert await store.delete_exposures_of_units(connection, environment, units) == 2
+        assert await store.delete_exposures_of_units(connection, environment, units) == 0
+    assert [row["unit"] for row in await pool.fetch("SELECT unit FROM exposures")] == ["bob"]
+
+
 @pytest.mark.parametrize(
     ("path", "status", "code"),
     [
@@ -322,6 +343,15 @@ async def test_flags_that_have_done_their_work(shop: Shop) -> None:
     assert found["finished"].reasons[1].text == "it serves 'on' to everyone"
     assert "Put true in its place" in found["finished"].reasons[1].advice
     assert found["finished"].last_asked is None
+
+
+async def test_nothing_is_said_of_a_time_before_exposures_were_recorded(shop: Shop) -> None:
+    """As after an upgrade from a release that did not record: a flag of last year is not unused since last year."""
+    shop.now.now += 40 * DAY_MS
+    migrated = "UPDATE migrations SET applied_at = $1 WHERE name LIKE '0002%'"
+    await shop.service.pool.execute(migrated, shop.now() - 29 * DAY_MS)
+    assert await shop.reasons() == {}
+    assert await shop.reasons(29) == {"test": ["NOT_ASKED"]}
 
 
 async def test_being_asked_counts_without_an_exposure(shop: Shop) -> None:
