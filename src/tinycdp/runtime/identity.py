@@ -413,7 +413,7 @@ async def merge(people: People, one: int, other: int, cause: Cause, survivor_id:
     people.merged[absorbed.id] = survivor.id
     people.review.add(survivor.id)
     if rebuild:
-        (await profiles.recall(connection, people.catalog, [survivor], rebuild))()
+        (await profiles.recall(connection, people.catalog, [(survivor, rebuild)]))()
     return None
 
 

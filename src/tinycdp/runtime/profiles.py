@@ -17,6 +17,7 @@ from tinycdp.engine.catalog import Catalog
 from tinycdp.engine.history import Past, Recall, needs
 from tinycdp.engine.profile import Profile
 from tinycdp.model import Instant, Message
+from tinycdp.store import groups as group_store
 from tinycdp.store import messages as store
 from tinycdp.store.pool import Connection
 
@@ -85,6 +86,8 @@ async def save(
             for p in new
         ],
     )
+    moved = [(p.id, p.group[2] if p.group is not None else None) for p in (*changed, *new) if p.group_changed]
+    await group_store.join_groups(connection, environment_id, moved)
     entered, left = [], []
     for p in (*changed, *new):
         p.version = version
@@ -105,18 +108,26 @@ async def rebuild(connection: Connection, catalog: Catalog, rebuilt: Sequence[Pr
         profile.reset(catalog.head)
     for row in await store.events_of_profiles(connection, catalog.environment_id, list(by_id)):
         recompute.take(by_id[row["profile_id"]], message_from_row(row), catalog, complete=True)
+    grouped = [(profile, profile.group[2]) for profile in rebuilt if profile.group is not None]
+    if grouped:
+        keys = sorted({key for _, key in grouped})
+        found = await group_store.traits_of_groups(connection, catalog.environment_id, keys)
+        traits = {row["key"]: row["traits"] for row in found}
+        for profile, key in grouped:
+            profile.set_group_traits(traits.get(key, {}))
 
 
 async def recall(
-    connection: Connection, catalog: Catalog, wanting: Sequence[Profile], keys: Collection[str]
+    connection: Connection, catalog: Catalog, wanting: Sequence[tuple[Profile, Collection[str]]]
 ) -> Callable[[], int]:
-    """Read what the stored events tell of these aggregates. The function returned gives it to the profiles, and how
-    many events that were: it takes most of the time and may run anywhere."""
-    asked = needs(catalog.kept[key] for key in keys)
+    """Read what the stored events tell of some aggregates of some profiles, named by their keys. The function returned
+    gives it to the profiles, and how many events that were: it takes most of the time and may run anywhere."""
+    recalls = {key: Recall(catalog.kept[key], catalog.calendar) for key in {key for _, keys in wanting for key in keys}}
+    asked = needs(one.kept for one in recalls.values())
     rows = await store.history_of_profiles(
         connection,
         catalog.environment_id,
-        [profile.id for profile in wanting],
+        [profile.id for profile, _ in wanting],
         sorted(asked.names) if asked.names is not None else None,
         with_ids=asked.ids,
         with_properties=bool(asked.properties),
@@ -128,10 +139,9 @@ async def recall(
         for id, name, instants, ids, properties in rows:
             past = Past(name, instants, ids, decode(properties) if properties is not None else None)
             pasts.setdefault(id, []).append(past)
-        for key in keys:
-            one = Recall(catalog.kept[key], catalog.calendar)
-            for profile in wanting:
-                one.recall(profile, pasts.get(profile.id, ()))
+        for profile, keys in wanting:
+            for key in keys:
+                recalls[key].recall(profile, pasts.get(profile.id, ()))
         return sum(len(past.instants) for found in pasts.values() for past in found)
 
     return give

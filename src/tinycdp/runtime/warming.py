@@ -274,12 +274,9 @@ async def _read(
 ) -> _Batch:
     """The profiles of these rows with all that has to be read for them, as of one instant."""
     batch = [profiles.from_row(row) for row in rows]
-    lacking: dict[tuple[str, ...], list[Profile]] = {}
     unready = profiles.unready(catalog)
-    for profile in batch:
-        if keys := profiles.lacking(profile, catalog, unready):
-            lacking.setdefault(keys, []).append(profile)
-    gifts = [await profiles.recall(connection, catalog, wanting, keys) for keys, wanting in lacking.items()]
+    lacking = [(profile, keys) for profile in batch if (keys := profiles.lacking(profile, catalog, unready))]
+    give = await profiles.recall(connection, catalog, lacking) if lacking else lambda: 0
 
     def complete() -> _Completed:
         transitions: list[recompute.Transition] = []
@@ -287,7 +284,7 @@ async def _read(
             transitions += recompute.advance(profile, catalog, now)
             for key in profile.keys() - catalog.kept.keys():
                 profile.forget(key)
-        events = sum(give() for give in gifts)
+        events = give()
         for profile in batch:
             profile.warmed = catalog.head
             transitions += recompute.review_next(profile, catalog, now)
