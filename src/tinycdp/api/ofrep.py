@@ -36,7 +36,6 @@ from tinycdp.runtime.evaluations import (
     UNIT_MISSING,
     Evaluated,
     Evaluations,
-    Failed,
     decide_all,
     evaluations,
     metadata_of,
@@ -78,7 +77,7 @@ class BulkEvaluation(msgspec.Struct, rename="camel"):
     """`flags` has an entry for each flag; one that could not be evaluated has errorCode and errorDetails instead of a
     value. `metadata` tells the revision of the definitions. `eventStreams` is missing where there is none."""
 
-    flags: list[Evaluated | Failed] | msgspec.Raw
+    flags: list[Evaluated]
     metadata: dict[str, Any]
     event_streams: list[EventStream] | msgspec.UnsetType = msgspec.UNSET
 
@@ -277,7 +276,7 @@ def _again(message: Any, receive: Receive) -> Receive:
         "scope": "decide",
         "body": Evaluation,
         "answer": BulkEvaluation,
-        "also": {304: "The answers and the stream are those of the ETag in If-None-Match."},
+        "also": {304: "answers and stream are those of the ETag in If-None-Match"},
         "example": {"context": {"targetingKey": "ada", "platform": "ios"}},
     },
 )
@@ -309,7 +308,8 @@ async def evaluate_all(
     headers = {"ETag": found.etag, "Cache-Control": "no-cache"}
     if if_none_match is not None and _matches(if_none_match, found.etag):
         return Response(b"", status_code=304, headers=headers)
-    body = BulkEvaluation(msgspec.Raw(found.answers.flags), {"revision": found.catalog.revision})
+    flags: Any = msgspec.Raw(found.answers.flags)
+    body = BulkEvaluation(flags, {"revision": found.catalog.revision})
     if found.ticket is not None:
         uri = f"{STREAM}?token={tickets.issue(service.keyring, found.ticket)}"
         body.event_streams = [EventStream("sse", {"requestUri": uri}, INACTIVITY_SECONDS)]
@@ -368,7 +368,7 @@ def _matches(if_none_match: str, etag: str) -> bool:
     operation_id="streamEvaluations",
     summary="Server-sent events: when the answers of a bulk evaluation change",
     tags=["Decisions"],
-    opt={"media": ("text/event-stream",)},
+    opt={"media": ("text/event-stream",), "also": {403: "the address has expired, or is not ours"}},
 )
 async def stream(
     request: Request[Any, Any, Any],

@@ -23,22 +23,17 @@ _encode = msgspec.json.Encoder(decimal_format="number").encode
 UNIT_MISSING = "A rule of this flag buckets people: send a targetingKey."
 
 
-class Evaluated(msgspec.Struct):
-    """metadata is flat: what the flag's own document gives it, and `rule`, the id of the rule that matched."""
+class Evaluated(msgspec.Struct, rename="camel"):
+    """metadata is flat: what the flag's own document gives it, and `rule`, the id of the rule that matched. A flag that
+    could not be evaluated has errorCode, which is one of OpenFeature's words, and errorDetails instead."""
 
     key: str
-    value: Any
-    variant: str
-    reason: str
-    metadata: dict[str, Any]
-
-
-class Failed(msgspec.Struct, rename="camel"):
-    """errorCode is one of OpenFeature's words."""
-
-    key: str
-    error_code: str
-    error_details: str
+    value: Any = msgspec.UNSET
+    variant: str | msgspec.UnsetType = msgspec.UNSET
+    reason: str | msgspec.UnsetType = msgspec.UNSET
+    metadata: dict[str, Any] | msgspec.UnsetType = msgspec.UNSET
+    error_code: str | msgspec.UnsetType = msgspec.UNSET
+    error_details: str | msgspec.UnsetType = msgspec.UNSET
 
 
 class Evaluations(NamedTuple):
@@ -56,10 +51,10 @@ class Evaluations(NamedTuple):
         return int.from_bytes(self.digest[:8], "big") % 10**12
 
 
-def evaluation(catalog: Catalog, decision: Decision) -> Evaluated | Failed:
+def evaluation(catalog: Catalog, decision: Decision) -> Evaluated:
     """What one flag's decision looks like."""
     if decision.unit_missing:
-        return Failed(decision.flag, "TARGETING_KEY_MISSING", UNIT_MISSING)
+        return Evaluated(decision.flag, error_code="TARGETING_KEY_MISSING", error_details=UNIT_MISSING)
     metadata = dict(metadata_of(catalog, decision.flag))
     if decision.rule is not None:
         metadata["rule"] = decision.rule
