@@ -59,9 +59,13 @@ class Capture(msgspec.Struct, omit_defaults=True):
     sent_at: str = ""
 
 
-async def _capture(request: Request[Any, Any, Any]) -> None:
+_TAKEN = encode(Captured())
+
+
+async def _captured(request: Request[Any, Any, Any], body: bytes) -> ASGIResponse:
     sent_at = _instant_in_query(request)
     await accept(request, partial(parse_capture, sent_at=sent_at), key_in=key_in, open_up=unwrap)
+    return ASGIResponse(body=body, media_type="application/json")
 
 
 def _instant_in_query(request: Request[Any, Any, Any]) -> Instant | None:
@@ -83,20 +87,15 @@ def _instant_in_query(request: Request[Any, Any, Any]) -> Instant | None:
     },
 )
 async def batch(request: Request[Any, Any, Any]) -> ASGIResponse:
-    await _capture(request)
-    return _CAPTURED
+    return await _captured(request, _TAKEN)
 
 
-_CAPTURED = ASGIResponse(body=encode(Captured()), media_type="application/json")
-
-
-def _also(path: str, body: bytes = encode(Captured())) -> HTTPRouteHandler:
+def _also(path: str, body: bytes) -> HTTPRouteHandler:
     """Another path by which some SDK sends the same; one description in the reference is enough."""
 
     @post(path, status_code=200, tags=["Tracking"], include_in_schema=False)
     async def handler(request: Request[Any, Any, Any]) -> ASGIResponse:
-        await _capture(request)
-        return ASGIResponse(body=body, media_type="application/json")
+        return await _captured(request, body)
 
     return handler
 
@@ -156,7 +155,12 @@ class FlagAnswers(
     operation_id="posthogFlags",
     summary="Flags as PostHog's SDKs ask for them",
     tags=["Decisions"],
-    opt={"body": Asked, "answer": FlagAnswers, "example": {"distinct_id": "ada", "person_properties": {"plan": "pro"}}},
+    opt={
+        "scope": "decide",
+        "body": Asked,
+        "answer": FlagAnswers,
+        "example": {"distinct_id": "ada", "person_properties": {"plan": "pro"}},
+    },
 )
 async def flags(request: Request[Any, Any, Any]) -> Response[bytes]:
     """The key may stand in the body. With `?v=1` the answer has PostHog's older form."""
@@ -296,13 +300,7 @@ def _config_for(request: Request[Any, Any, Any], token: str) -> dict[str, Any]:
     return _remote_config(service.catalog(key.environment_id), token)
 
 
-@get(
-    "/array/{token:str}/config",
-    operation_id="posthogConfig",
-    summary="What posthog-js fetches first",
-    tags=["Tracking"],
-    opt={"answer": dict},
-)
+@get("/array/{token:str}/config", tags=["Tracking"], include_in_schema=False)
 async def config(request: Request[Any, Any, Any], token: FromPath[str]) -> Response[bytes]:
     """The key stands in the address."""
     return answer(_config_for(request, token))
@@ -322,7 +320,7 @@ async def config_script(request: Request[Any, Any, Any], token: FromPath[str]) -
 
 ROUTES = [
     batch,
-    *(_also(path) for path in ("/e", "/i/v0/e", "/capture")),
+    *(_also(path, _TAKEN) for path in ("/e", "/i/v0/e", "/capture")),
     _also("/i/v1/analytics/events", b'{"results":{}}'),
     flags,
     flags_of_elder_clients,

@@ -17,15 +17,9 @@ from tinycdp.runtime.service import Service
 from tinycdp.runtime.times import iso
 
 
-@get(
-    "/v1/projects/{write_key:str}/settings",
-    operation_id="segmentSettings",
-    summary="What analytics-next fetches first",
-    tags=["Tracking"],
-    opt={"answer": dict},
-)
+@get("/v1/projects/{write_key:str}/settings", tags=["Tracking"], include_in_schema=False)
 async def settings(request: Request[Any, Any, Any], write_key: FromPath[str]) -> Response[bytes]:
-    """The key stands in the address. Events then go to the host the settings were fetched from."""
+    """analytics-next's. The key stands in the address. Events then go to the host the settings were fetched from."""
     service: Service = request.app.state.service
     auth.recognise(service.keyring, write_key, "write")
     # More than this one integration would make the client fetch others from Segment's own network.
@@ -39,15 +33,9 @@ async def settings(request: Request[Any, Any, Any], write_key: FromPath[str]) ->
     return answer(found)
 
 
-@get(
-    "/sourceConfig",
-    opt={"answer": dict},
-    operation_id="rudderConfig",
-    summary="What RudderStack's browser SDK fetches first",
-    tags=["Tracking"],
-)
+@get("/sourceConfig", tags=["Tracking"], include_in_schema=False)
 async def source_config(request: Request[Any, Any, Any]) -> Response[bytes]:
-    """The key as user name of Basic, or as the parameter `writeKey`."""
+    """RudderStack's. The key is the user name of Basic, or the parameter `writeKey`."""
     service: Service = request.app.state.service
     text = auth.presented(request)
     key = auth.recognise(service.keyring, text, "write")
