@@ -63,9 +63,9 @@ class Answer(msgspec.Struct, rename="camel"):
 
 
 class Question(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
-    """`flags` left out asks for all of them. `context` is what `context.…` in a rule reads. `sessionId` keeps the variants
-    of flags with `hold` as they are while the session lasts; `explain` adds the explanations. `exposure` false records
-    nobody as having been given these variants."""
+    """`flags` left out asks for all of them. `context` is what `context.…` in a rule reads. `sessionId` keeps the
+    variants of flags with `hold` as they are while the session lasts; `explain` adds the explanations. `exposure` false
+    records nobody as having been given these variants."""
 
     user_id: str | None = None
     profile_id: str | None = None
