@@ -109,6 +109,7 @@ async def test_an_expression_is_told_in_words(app: Application) -> None:
     assert found["reads"] == {
         "events": ["app_buy"],
         "properties": ["geo.city"],
+        "group": [],
         "context": [],
         "definitions": [{"kind": "segment", "key": "regulars"}],
     }

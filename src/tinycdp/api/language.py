@@ -100,10 +100,12 @@ class Named(msgspec.Struct):
 
 
 class Read(msgspec.Struct):
-    """What is looked at: names of events (`any` is every event), of properties of the profile and of the context."""
+    """What is looked at: names of events (`any` is every event), of properties of the profile, of traits of its group,
+    and of what the context brings."""
 
     events: list[str]
     properties: list[str]
+    group: list[str]
     context: list[str]
     definitions: list[Named]
 
@@ -250,6 +252,7 @@ async def explain_source(request: Request[Any, Any, Any], key: Bearer) -> Respon
             reads=Read(
                 events=_once(name for _, telling in told for name in telling.events),
                 properties=_once(name for _, telling in told for name in telling.properties),
+                group=_once(name for _, telling in told for name in telling.group),
                 context=_once(name for _, telling in told for name in telling.context),
                 definitions=[Named(*name) for name in _once(name for _, t in told for name in t.definitions)],
             ),

@@ -76,6 +76,7 @@ class Telling:
     unknown: tuple[str, ...]
     events: tuple[str, ...]
     properties: tuple[str, ...]
+    group: tuple[str, ...]
     context: tuple[str, ...]
     definitions: tuple[tuple[str, str], ...]
 
@@ -91,6 +92,7 @@ def tell(node: ir.Node, kind: Kind) -> Telling:
         unknown=tuple(f"{so} where {case}." for case in dict.fromkeys(_unknown(node))),
         events=_unique("any" if read.spec.event is None else read.spec.event for read in reads),
         properties=_unique(".".join(n.path) for n in nodes if isinstance(n, ir.Property)),
+        group=_unique(".".join(n.path) for n in nodes if isinstance(n, ir.GroupTrait)),
         context=_unique(".".join(n.path) for n in nodes if isinstance(n, ir.Context)),
         definitions=tuple(dict.fromkeys((n.kind, n.key) for n in nodes if isinstance(n, ir.Reference))),
     )

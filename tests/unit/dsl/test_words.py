@@ -82,6 +82,7 @@ SEGMENTS = {
     'semver(profile.app) >= semver("2.10")': "People whose app read as a version is at least version 2.10.0.",
     'ends_with(lower(profile.email), "@example.com")':
         'People whose email in small letters ends with "@example.com".',
+    'group.plan == "pro"': 'People whose group\'s plan is "pro".',
     "true": "Everybody.",
 }  # fmt: skip
 
@@ -164,6 +165,7 @@ def test_what_is_read() -> None:
     assert found.properties == ("a.b",)
     assert found.definitions == (("segment", "vip"), ("trait", "spend"))
     assert told('context.os == "ios"', "flag").context == ("os",)
+    assert told('group.plan == "pro"').group == ("plan",)
 
 
 def test_what_changes_by_itself() -> None:
