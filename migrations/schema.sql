@@ -225,6 +225,29 @@ CREATE TABLE public.flag_uses (
     last_day date NOT NULL
 );
 
+CREATE SEQUENCE public.versions
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1;
+
+CREATE TABLE public.group_changes (
+    environment_id integer NOT NULL,
+    key text NOT NULL,
+    version bigint DEFAULT nextval('public.versions'::regclass) NOT NULL,
+    at_profile_id bigint DEFAULT 0 NOT NULL
+);
+
+CREATE TABLE public.groups (
+    environment_id integer NOT NULL,
+    key text NOT NULL,
+    traits jsonb NOT NULL,
+    stamps jsonb NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    changed_at timestamp with time zone NOT NULL
+);
+
 CREATE TABLE public.identity_links (
     environment_id integer NOT NULL,
     alias_id bigint NOT NULL,
@@ -330,7 +353,8 @@ CREATE TABLE public.profiles (
     state bytea NOT NULL,
     version bigint NOT NULL,
     recompute_at timestamp with time zone,
-    merged_into bigint
+    merged_into bigint,
+    group_key text
 )
 WITH (fillfactor='75');
 
@@ -437,13 +461,6 @@ ALTER TABLE public.transitions ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY 
     CACHE 1
 );
 
-CREATE SEQUENCE public.versions
-    START WITH 1
-    INCREMENT BY 1
-    NO MINVALUE
-    NO MAXVALUE
-    CACHE 1;
-
 ALTER TABLE ONLY public.events ATTACH PARTITION public.events_default DEFAULT;
 
 ALTER TABLE ONLY public.alias_moves
@@ -490,6 +507,12 @@ ALTER TABLE ONLY public.flag_kills
 
 ALTER TABLE ONLY public.flag_uses
     ADD CONSTRAINT flag_uses_pkey PRIMARY KEY (environment_id, definition_id, rule);
+
+ALTER TABLE ONLY public.group_changes
+    ADD CONSTRAINT group_changes_pkey PRIMARY KEY (environment_id, key);
+
+ALTER TABLE ONLY public.groups
+    ADD CONSTRAINT groups_pkey PRIMARY KEY (environment_id, key);
 
 ALTER TABLE ONLY public.identity_links
     ADD CONSTRAINT identity_links_pkey PRIMARY KEY (environment_id, alias_id, owner_id, is_join);
@@ -555,6 +578,10 @@ CREATE INDEX events_in_order ON ONLY public.events USING btree (environment_id, 
 
 CREATE INDEX events_default_environment_id_id_idx ON public.events_default USING btree (environment_id, id);
 
+CREATE INDEX events_of_group ON ONLY public.events USING btree (environment_id, target) WHERE (kind = 'group'::text);
+
+CREATE INDEX events_default_environment_id_target_idx ON public.events_default USING btree (environment_id, target) WHERE (kind = 'group'::text);
+
 CREATE INDEX exposures_of_unit ON public.exposures USING btree (environment_id, unit, definition_id, day);
 
 CREATE INDEX flag_holds_expired ON public.flag_holds USING btree (held_until);
@@ -571,6 +598,8 @@ CREATE UNIQUE INDEX one_kill_at_a_time ON public.flag_kills USING btree (environ
 
 CREATE INDEX profiles_due ON public.profiles USING btree (environment_id, recompute_at) WHERE (recompute_at IS NOT NULL);
 
+CREATE INDEX profiles_of_group ON public.profiles USING btree (environment_id, group_key, id) WHERE (group_key IS NOT NULL);
+
 CREATE INDEX profiles_properties ON public.profiles USING gin (properties jsonb_path_ops);
 
 CREATE UNIQUE INDEX refused_claims_once ON public.refused_claims USING btree (environment_id, alias_id, kept_owner_id, other_owner_id, reason);
@@ -582,6 +611,8 @@ CREATE INDEX transitions_of_profile ON public.transitions USING btree (environme
 ALTER INDEX public.events_of_alias ATTACH PARTITION public.events_default_environment_id_alias_id_occurred_at_idx;
 
 ALTER INDEX public.events_in_order ATTACH PARTITION public.events_default_environment_id_id_idx;
+
+ALTER INDEX public.events_of_group ATTACH PARTITION public.events_default_environment_id_target_idx;
 
 ALTER TABLE ONLY public.api_keys
     ADD CONSTRAINT api_keys_environment_id_fkey FOREIGN KEY (environment_id) REFERENCES public.environments(id);

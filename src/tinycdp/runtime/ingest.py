@@ -13,15 +13,16 @@ import asyncio
 import logging
 import random
 from collections import Counter, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
+from typing import Any
 
 from tinycdp.engine import recompute
 from tinycdp.engine.profile import Profile
 from tinycdp.errors import InvalidInput, Overloaded, TinyCDPError, Unavailable
 from tinycdp.model import Message, Rejection
-from tinycdp.runtime import identity, profiles
+from tinycdp.runtime import groups, identity, profiles
 from tinycdp.runtime.catalogs import Catalogs
 from tinycdp.runtime.clock import Clock
 from tinycdp.runtime.identity_rules import DEFAULT, Rules
@@ -207,7 +208,8 @@ class Ingest:
             return counts, Committed(environment_id, await store.next_version(connection), {}, {})
         await identity.resolve(people, messages)
         await store.append_events(connection, [_event_row(environment_id, people, message) for message in messages])
-        transitions = _apply_to_profiles(people, messages)
+        traits = await groups.take(connection, environment_id, messages, people.now)
+        transitions = _apply_to_profiles(people, messages, traits)
         stored = [profile for id, profile in people.profiles.items() if id not in people.new]
         version = await profiles.save(
             connection,
@@ -224,13 +226,15 @@ class Ingest:
         return counts, Committed(environment_id, version, touched, people.merged)
 
 
-def _apply_to_profiles(people: identity.People, messages: list[Message]) -> list[recompute.Transition]:
+def _apply_to_profiles(
+    people: identity.People, messages: list[Message], groups: Mapping[str, Mapping[str, Any]]
+) -> list[recompute.Transition]:
     by_profile: dict[int, list[Message]] = {}
     for message in messages:
         by_profile.setdefault(people.aliases[message.aliases[0]].profile_id, []).append(message)
     transitions: list[recompute.Transition] = []
     for profile_id, own in by_profile.items():
-        transitions += recompute.apply(people.profiles[profile_id], own, people.catalog, people.now)
+        transitions += recompute.apply(people.profiles[profile_id], own, people.catalog, people.now, groups)
     named_only = people.new - by_profile.keys()  # by an alias call, without a message of their own
     for profile_id in (people.review | named_only) - people.merged.keys():
         transitions += recompute.review_all(people.profiles[profile_id], people.catalog, people.now)

@@ -55,6 +55,7 @@ def snapshot_of(profile: Profile, catalog: Catalog, aliases: Sequence[str], now:
         first_seen=profile.first_seen,
         last_seen=profile.last_seen,
         steps=catalog.live.steps,
+        group=profile.group_traits,
     )
     profile.saved_memberships = profile.memberships  # nothing is written from here: no second copy
     snapshot.profile = profile

@@ -1,7 +1,7 @@
 """What happens with nobody sending anything: windows slide, revisions warm up, months turn.
 
-Shape   run(settings) until it is told to stop; four loops, each in small transactions of its own, so that live work
-        is never held up: wake_due, warm_up, settle_schedules, keep_house
+Shape   run(settings) until it is told to stop; five loops, each in small transactions of its own, so that live work
+        is never held up: wake_due, warm_up, tell_members, settle_schedules, keep_house
 Laws    any number of workers may run: due profiles are claimed with SKIP LOCKED, a warm-up under an advisory lock.
         A decision never waits for a worker: reads re-check the clock themselves
 Units   pauses in seconds; batches in profiles
@@ -19,7 +19,7 @@ from tinycdp.engine.catalog import Catalog
 from tinycdp.engine.profile import Profile
 from tinycdp.errors import Unavailable
 from tinycdp.model import DAY_MS, HOUR_MS, Instant
-from tinycdp.runtime import clock, profiles, schedules
+from tinycdp.runtime import clock, groups, profiles, schedules
 from tinycdp.runtime.catalogs import Catalogs
 from tinycdp.runtime.clock import Clock
 from tinycdp.runtime.news import announce_profiles
@@ -68,6 +68,7 @@ class Worker:
         await asyncio.gather(
             self._repeat(stop, self.wake_due, TICK_SECONDS),
             self._repeat(stop, self.warm_up, TICK_SECONDS),
+            self._repeat(stop, self.tell_members, TICK_SECONDS),
             self._repeat(stop, self.settle_schedules, _SCHEDULES_SECONDS),
             self._repeat(stop, self.keep_house, _HOUSE_SECONDS),
         )
@@ -155,6 +156,17 @@ class Worker:
     async def warm_up(self) -> int:
         """One batch of every revision that is warming up; makes it live when all profiles are done."""
         return await self._everywhere(self._warm_up.step)
+
+    # Traits of groups change
+
+    async def tell_members(self) -> int:
+        """One batch of members of a group whose traits changed, for each environment."""
+        return await self._everywhere(self._tell_members)
+
+    async def _tell_members(self, environment_id: int) -> int:
+        async with transaction(self._pool) as connection:
+            catalog = await self._begin(connection, environment_id)
+            return await groups.tell_members(connection, catalog, self._now())
 
     # Steps of flags' schedules are due
 
