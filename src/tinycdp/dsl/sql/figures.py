@@ -200,7 +200,8 @@ class Figures:
         numbers = ["at.now", "at.today", *(f"{sql} AS {name}" for sql, name in self._clock.items())]
         at = (
             "SELECT (extract(epoch FROM $2::timestamptz) * 1000)::bigint AS now, "
-            f"($2::timestamptz AT TIME ZONE {self._zone})::date AS today"
+            f"($2::timestamptz AT TIME ZONE {self._zone})::date AS today, "
+            "$3::timestamptz AS known_at"  # named nowhere else where nothing is read
         )
         return f"clock AS (\n  SELECT {_indented(numbers)}\n  FROM ({at}) AS at\n)"
 

@@ -9,6 +9,7 @@ Errors  Unsupported for a literal that Postgres cannot hold
 Source  dsl/SPEC.md "Values", "Numbers", "Types"
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import Any
@@ -33,6 +34,7 @@ _INSTANT = (
     "(?:[Zz]|([+-])([0-9]{2})(?::?([0-9]{2}))?)$"
 )
 
+_UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 _encode_json = msgspec.json.Encoder(decimal_format="number").encode
 
 
@@ -42,12 +44,8 @@ class Unsupported(ValueError):
 
 def quoted(text: str) -> str:
     """A text literal."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        raise Unsupported("a text with half a surrogate pair cannot be held by Postgres") from None
-    if "\0" in text:
-        raise Unsupported("a text with U+0000 cannot be held by Postgres")
+    if _UNSTORABLE.search(text):
+        raise Unsupported("a text with U+0000 or half a surrogate pair cannot be held by Postgres")
     return "'" + text.replace("'", "''") + "'"
 
 
@@ -70,7 +68,13 @@ def literal(value: Any, type_: Type) -> str:
 
 def json(value: Any) -> str:
     """A JSON literal."""
-    return quoted(_encode_json(value).decode()) + "::jsonb"
+    try:
+        text = _encode_json(value).decode()
+    except UnicodeEncodeError:
+        raise Unsupported("a text with half a surrogate pair cannot be held by Postgres") from None
+    if "\\u0000" in text:
+        raise Unsupported("a text with U+0000 cannot be held by Postgres")
+    return quoted(text) + "::jsonb"
 
 
 def member(json: str, path: Iterable[str]) -> str:
