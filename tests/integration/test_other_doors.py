@@ -258,7 +258,7 @@ async def test_posthog_s_flags_are_the_engine_s(flags: Application) -> None:
 
 
 async def test_only_the_flags_that_were_asked_for(flags: Application) -> None:
-    answer = await ask(flags, distinct_id="grace", flag_keys_to_evaluate=["thanks", "unheard-of"])
+    answer = await ask(flags, distinct_id="grace", flag_keys_to_evaluate=["thanks", "unheard-of", {}, None])
     assert list(answer["flags"]) == ["thanks"]
 
 

@@ -39,7 +39,7 @@ fields = st.sampled_from(
         "category", "properties", "props", "traits", "groupId", "previousId", "originalTimestamp", "timestamp", "ts",
         "sentAt", "context", "integrations", "idempotencyKey", "writeKey", "batch", "event_id", "event_name", "user",
         "user_id", "session_id", "uuid", "offset", "$set", "api_key", "sent_at", "$anon_distinct_id",
-        "person_properties",
+        "person_properties", "flag_keys_to_evaluate",
         "$group_type", "$group_key", "$group_set", "$groups", "alias", "$is_identified", "$device_id",
     ]
 )  # fmt: skip
@@ -122,6 +122,7 @@ def test_any_body_is_a_question_or_invalid_input(body: bytes) -> None:
         assert error.code
     else:
         msgspec.json.encode(question.context())
+        assert question.wanted() is None or all(type(name) is str for name in question.wanted() or ())
 
 
 POSTHOG_EVENTS = st.fixed_dictionaries(

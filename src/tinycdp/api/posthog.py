@@ -182,10 +182,9 @@ async def _flags(request: Request[Any, Any, Any], *, older: bool) -> Response[by
     catalog = service.catalog(key.environment_id)
     subject = await _subject(service, catalog, question)
     now, context = service.now(), question.context()
-    wanted = question.flag_keys_to_evaluate
-    names = [name for name in wanted if name in catalog.live.flags] if type(wanted) is list else catalog.live.flags
+    wanted = question.wanted()
     found = {}
-    for name in names:
+    for name in catalog.live.flags if wanted is None else wanted & catalog.live.flags.keys():
         decision = decide_one(catalog, name, subject, now, context)
         service.metrics.decisions[decision.reason] += 1
         # These SDKs fetch all flags in advance, and tell by an event of their own which one was looked at.

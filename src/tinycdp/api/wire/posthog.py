@@ -89,6 +89,11 @@ class Question(msgspec.Struct):
         told = self.group_properties if type(self.group_properties) is dict else {}
         return {**said, "groups": groups, "groupProperties": told} if groups or told else said
 
+    def wanted(self) -> frozenset[str] | None:
+        """The flags it asks for, None for all."""
+        asked = self.flag_keys_to_evaluate
+        return frozenset(name for name in asked if type(name) is str) if type(asked) is list else None
+
 
 def parse_question(body: bytes) -> Question:
     """What a body asks; an empty one asks nothing in particular."""
