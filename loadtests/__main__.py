@@ -74,6 +74,11 @@ async def _measure(seconds: float, people: int, folder: Path, dsn: str) -> None:
                 cost, bare_cost = meter.cost[name], bare.cost[f"bare ASGI answer, {connections} connections"]
                 share = warm.per_second / plain.per_second
                 _line("", f"{share:>9.2f} of bare ASGI by rate, {bare_cost / cost:.2f} by processor time")
+        for connections in (1, 16):
+            loop = closed_loop(
+                server.port, (_evaluate(server.read, n % people) for n in itertools.count()), connections, seconds
+            )
+            await meter.measure(f"OFREP, one flag, warm, {connections} connections", loop)
         mixed = open_loop(server.port, workload.batches(server.write, 30, people, now, 4, "mixed"), 100, seconds)
         beside = open_loop(server.port, workload.decisions(server.read, people, 5), 1000, seconds, connections=16)
         for name, outcome in zip(_MIXED, await asyncio.gather(mixed, beside), strict=True):
@@ -110,6 +115,12 @@ class _Meter:
 
 def _ask(key: str, n: int) -> bytes:
     return workload.request("GET", f"/v1/decide?userId=user-{n}&flag=flag_7", key)
+
+
+def _evaluate(key: str, n: int) -> bytes:
+    return workload.request(
+        "POST", "/ofrep/v1/evaluate/flags/flag_7", key, b'{"context":{"targetingKey":"user-%d"}}' % n
+    )
 
 
 async def _define(server: servers.Ours) -> None:
