@@ -23,6 +23,9 @@ class Catalogs:
 
     def __init__(self, grown: Callable[[], None] = lambda: None) -> None:
         self._catalogs: dict[int, Catalog] = {}
+        # Beside the catalogs: one that was long in the making must not bring back the kills of its beginning.
+        self._killed: dict[int, dict[int, str]] = {}
+        self._refreshing: dict[int, asyncio.Lock] = {}
         self._grown = grown
 
     def __iter__(self) -> Iterator[int]:
@@ -41,6 +44,8 @@ class Catalogs:
         if known is not None and known.revision == live and known.head == head:
             return known
         catalog = await load(connection, environment_id, live, head)
+        known = self._catalogs.get(environment_id)  # another may have come while this one was made
+        catalog = replace(catalog, killed=self._killed.get(environment_id, catalog.killed))
         if known is None or (catalog.head, catalog.revision) >= (known.head, known.revision):
             self._catalogs[environment_id] = catalog
             if known is not None and not catalog.complete <= known.complete:
@@ -49,15 +54,16 @@ class Catalogs:
 
     async def refresh(self, pool: Pool, environment_id: int) -> Catalog:
         """The catalog as the database has it now."""
-        async with acquired(pool) as connection:
+        # One at a time: what is read last is the newest.
+        async with self._refreshing.setdefault(environment_id, asyncio.Lock()), acquired(pool) as connection:
             environment = await store.find_environment(connection, environment_id)
             live, head = environment["live_revision"], environment["head_revision"]
             catalog = await self.at(connection, environment_id, live, head)
-            killed = await in_force(connection, environment_id)
-        current = self._catalogs.get(environment_id, catalog)
-        if current.killed != killed:
-            current = self._catalogs[environment_id] = replace(current, killed=killed)
-        return current
+            killed = self._killed[environment_id] = await in_force(connection, environment_id)
+            current = self._catalogs.get(environment_id, catalog)
+            if current.killed != killed:
+                current = self._catalogs[environment_id] = replace(current, killed=killed)
+            return current
 
 
 async def load(connection: Connection, environment_id: int, live: int, head: int) -> Catalog:

@@ -1,0 +1,53 @@
+"""Which catalog a process goes by when several are being made at once."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from tinycdp.engine.catalog import Catalog, build_catalog
+from tinycdp.runtime import catalogs
+from tinycdp.runtime.catalogs import Catalogs
+
+ENVIRONMENT = 1
+
+
+class Loading:
+    """Loads that end when they are told to."""
+
+    def __init__(self) -> None:
+        self.begun: dict[int, asyncio.Event] = {}
+
+    async def __call__(self, connection: Any, environment_id: int, live: int, head: int) -> Catalog:
+        event = self.begun.setdefault(live, asyncio.Event())
+        await event.wait()
+        return build_catalog(environment_id, "UTC", [], [], live_revision=live, head_revision=head)
+
+
+async def test_a_catalog_that_was_long_in_the_making_does_not_replace_a_newer_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    loading = Loading()
+    monkeypatch.setattr(catalogs, "load", loading)
+    known = Catalogs()
+    older = asyncio.create_task(known.at(None, ENVIRONMENT, 1, 1))
+    newer = asyncio.create_task(known.at(None, ENVIRONMENT, 2, 2))
+    await asyncio.sleep(0)
+    loading.begun[2].set()
+    assert (await newer).revision == 2
+    loading.begun[1].set()
+    assert (await older).revision == 1  # exactly what was asked for
+    current = known.current(ENVIRONMENT)
+    assert current is not None
+    assert current.revision == 2
+
+
+async def test_a_kill_outlives_a_catalog_that_was_begun_before_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    loading = Loading()
+    monkeypatch.setattr(catalogs, "load", loading)
+    known = Catalogs()
+    making = asyncio.create_task(known.at(None, ENVIRONMENT, 1, 1))
+    await asyncio.sleep(0)
+    known._killed[ENVIRONMENT] = {7: "killed"}
+    loading.begun[1].set()
+    assert (await making).killed == {7: "killed"}
