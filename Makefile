@@ -24,9 +24,11 @@ test: $(VENV)/.dev ## Run every test but the slow ones (PYTEST="-k name" narrows
 test-fast: $(VENV)/.dev ## Run the tests that need no Postgres, in seconds
 	@$(BIN)/pytest tests/unit tests/property tests/conformance $(PYTEST)
 
-test-deep: $(VENV)/.dev ## Run every test, slow ones too, then the integration tests on the system's Postgres
+test-deep: $(VENV)/.dev ## Run every test, the SQL oracle at length, then what needs Postgres on the system's
 	@$(BIN)/pytest -m "" $(PYTEST)
-	@TEST_POSTGRES=system $(BIN)/pytest tests/integration $(PYTEST)
+	@TINYCDP_HYPOTHESIS=deep $(BIN)/pytest tests/property/test_sql_oracle.py $(PYTEST)
+	@TEST_POSTGRES=system $(BIN)/pytest tests/integration tests/conformance/test_vectors_in_sql.py \
+		tests/property/test_sql_oracle.py $(PYTEST)
 
 lint: $(VENV)/.dev ## Check style, types and the direction of imports
 	@$(BIN)/ruff check

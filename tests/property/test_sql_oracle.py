@@ -6,6 +6,7 @@ database by one statement for each instant, so that cases cost little: `make tes
 
 import itertools
 import os
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from typing import Any
@@ -25,6 +26,7 @@ from tinycdp.dsl.numbers import nanos
 from tinycdp.dsl.workspace import Source, check_workspace
 from tinycdp.engine import recompute
 from tinycdp.engine.catalog import Catalog, Definition, Name, build_catalog
+from tinycdp.engine.groups import Group
 from tinycdp.engine.profile import Profile
 from tinycdp.model import NEVER, Message
 from tinycdp.store.pool import Connection
@@ -37,6 +39,7 @@ law = settings(
 )
 pytestmark = pytest.mark.timeout(0 if DEEP else 180)
 _environments = itertools.count(1)
+compared: Counter[str] = Counter()
 
 
 @law
@@ -65,6 +68,7 @@ async def test_engine_and_sql_and_oracle_agree(
         for at, found, profile in zip(moments, by_sql, profiles, strict=True):
             frame = catalog.frame(catalog.live, profile, at)
             for (name, node), value in zip(nodes.items(), found[id], strict=True):
+                compared["cases"] += 1
                 answers = {
                     "engine": plain(frame.result(name, at)[0]),
                     "sql": plain(value if name[0] == "trait" else value is True),
@@ -72,6 +76,10 @@ async def test_engine_and_sql_and_oracle_agree(
                 }
                 if len(set(answers.values())) > 1:
                     report(history, sources, name, at, answers)
+
+
+def test_that_were_many() -> None:
+    assert compared["cases"] >= (20_000 if DEEP else 200)
 
 
 def report(
@@ -109,8 +117,18 @@ def replayed(catalog: Catalog, history: History, moments: Sequence[int], *, spli
         persons = [Profile(n, "", 0, warmed=1) for n in (1, 2)]
         for name, value in history.profile.items():
             persons[0].set_property(name, value, (-NEVER, ""))
+        groups: dict[str, Group] = {}
         for n, message in enumerate(arrived(history, at)):
-            recompute.apply(persons[n % 2 if split else 0], [message], catalog, message.received_at)
+            traits = {}
+            if message.group_id is not None:
+                group = groups.setdefault(message.group_id, Group(message.group_id, {}, {}))
+                group.take(message.properties, (message.occurred_at, message.message_id))
+                traits = {group.key: dict(group.traits)}
+            person = persons[n % 2 if split else 0]
+            recompute.apply(person, [message], catalog, message.received_at, traits)
+            for other in persons:
+                if other is not person and other.group is not None and other.group[2] in traits:
+                    recompute.regroup(other, traits[other.group[2]], catalog, message.received_at)
         if split:
             assert recompute.absorb(persons[0], persons[1], catalog) == []
             recompute.review_all(persons[0], catalog, at)

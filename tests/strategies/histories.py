@@ -66,7 +66,9 @@ class History:
             if m.received_at != m.occurred_at:
                 event["received_at"] = m.received_at
             if m.properties:
-                event["traits" if m.kind == "identify" else "properties"] = m.properties
+                event["traits" if m.kind in ("identify", "group") else "properties"] = m.properties
+            if m.group_id is not None:
+                event["groupId"] = m.group_id
             if not m.active:
                 event["context"] = {"active": False}
             events.append(event)

@@ -4,10 +4,12 @@ Shape   people(place) -> History · definitions() -> [(kind, key, source)], each
 Laws    every definition checks; values are of the kinds clients send, and of those they should not send
 """
 
+from dataclasses import replace
 from decimal import Decimal
 
 from hypothesis import strategies as st
 
+from builders import make_message
 from strategies.histories import (
     ORDER,
     PLACES,
@@ -18,6 +20,7 @@ from strategies.histories import (
     booleans,
     expressions,
     histories,
+    instants,
 )
 
 PLACE = st.sampled_from(PLACES)
@@ -70,9 +73,23 @@ TRAITS = st.fixed_dictionaries(
 )
 
 
-def people(place: tuple[str, tuple[str, ...]]) -> st.SearchStrategy[History]:
-    """Histories in one place, with any value anywhere."""
-    return histories(place=place, properties=PROPERTIES, traits=TRAITS)
+@st.composite
+def people(draw: st.DrawFn, place: tuple[str, tuple[str, ...]]) -> History:
+    """A history in one place, with any value anywhere, and sometimes a group or two."""
+    history = draw(histories(place=place, properties=PROPERTIES, traits=TRAITS))
+    calls = [
+        make_message(
+            "",
+            draw(instants(history)),
+            id=f"g{n}",
+            kind="group",
+            properties=draw(TRAITS),
+            group_id=draw(st.sampled_from(("g1", "g2"))),
+        )
+        for n in range(draw(st.sampled_from((0, 0, 1, 3))) if history.edges else 0)
+    ]
+    messages = sorted((*history.messages, *calls), key=lambda m: m.received_at)
+    return replace(history, messages=tuple(messages))
 
 
 _EVENT = _text(
@@ -90,7 +107,7 @@ _EVENT = _text(
 def _of(names: tuple[str, ...], functions: tuple[str, ...]) -> st.SearchStrategy[str]:
     """A property of the profile, or what an aggregate says of one of an event's."""
     aggregates = _text(_EVENT, functions, names, ", ", TRAILING, ")") | _text(_EVENT, functions, names, ")")
-    return _text("profile.", names) | aggregates
+    return _text(("profile.", "profile.", "group."), names) | aggregates
 
 
 _DYN = _of(("x", "y", "x.y"), (".first(", ".last(", ".top("))
