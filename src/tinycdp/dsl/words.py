@@ -13,21 +13,18 @@ Source  docs/reference/language-services.md "Explain"
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from itertools import pairwise
 from math import ceil, floor
 from typing import Any, Literal
 
 from tinycdp.dsl import ir
-from tinycdp.dsl.format import format_string
 from tinycdp.dsl.ir import Span, Type
-from tinycdp.model import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS
+from tinycdp.dsl.spoken import UNIT_NAMES, constant, duration, literal, plural
 
 #: What a comparison says when it does not hold, and when it is read from the other side.
 OPPOSITE = {"==": "!=", "!=": "==", "<": ">=", "<=": ">", ">": "<=", ">=": "<"}
 MIRRORED = {"==": "==", "!=": "!=", "<": ">", "<=": ">=", ">": "<", ">=": "<="}
-UNIT_NAMES = {SECOND_MS: "second", MINUTE_MS: "minute", HOUR_MS: "hour", DAY_MS: "day"}
 
 _AMOUNT = {"==": "exactly", "!=": "anything but", "<": "less than", "<=": "at most", ">": "more than", ">=": "at least"}
 _IS = {**{op: f"is {word}" for op, word in _AMOUNT.items()}, "==": "is", "!=": "is not"}
@@ -47,10 +44,7 @@ _NOT_OF_TYPE = {
     Type.BOOL: " or is neither true nor false",
     Type.DATETIME: " or is not an instant with its zone",
 }
-#: Longer texts are cut.
-LONGEST = 80
 _MOST_OPTIONS = 5
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 Kind = Literal["trait", "segment", "flag"]
@@ -105,7 +99,8 @@ def _unique(names: Iterable[str]) -> tuple[str, ...]:
 def _whole(node: ir.Node, kind: Kind) -> str:
     if node.type is not Type.BOOL:
         noun = _noun(node)
-        return f"For each person, {noun[1:-1] if isinstance(node, ir.Call) and noun[0] == '(' else noun}."
+        whole = isinstance(node, ir.Call | ir.AggregateRead) and noun[0] == "("
+        return f"For each person, {noun[1:-1] if whole else noun}."
     match kind:
         case "trait":
             return f"For each person, whether {_clause(node)}."
@@ -144,6 +139,8 @@ def _clause(node: ir.Node, negated: bool = False, level: int = 0) -> str:
             return _comparison(OPPOSITE[op] if negated else op, left, right)
         case ir.In():
             return _membership(node, negated)
+        case ir.Exists(operand=ir.AggregateRead(function="first_at" | "last_at") as read):
+            return _happened(read, "==" if negated else ">=", 0 if negated else 1)
         case ir.Exists(operand=operand):
             return f"{_noun(operand)} is {'unknown' if negated else 'known'}"
         case ir.AggregateRead(function="exists"):
@@ -251,17 +248,17 @@ def _aggregate(read: ir.AggregateRead, op: str, value: Any) -> str:
         case "count":
             return _happened(read, op, value)
         case "rate":
-            return f"they {_did(read.spec)} on average {amount} {_plural('time', value)} a day{span}{which}"
+            return f"they {_did(read.spec)} on average {amount} {plural('time', value)} a day{span}{which}"
         case "unique_days":
             return _on_days(read, op, value)
         case "streak_days":
             if _none(op, value):
                 return f"they {_did(read.spec)} neither today nor yesterday{which}"
-            return f"they {_did(read.spec)} on {amount} {_plural('day', value)} in a row up to now{which}"
+            return f"they {_did(read.spec)} on {amount} {plural('day', value)} in a row up to now{which}"
         case "unique":
             if op == "!=":
                 return f"{_noun(read)} is not {literal(value)}"
-            return f"their {events}{span}{which} have {amount} different {_plural('value', value)} of {path}"
+            return f"their {events}{span}{which} have {amount} different {plural('value', value)} of {path}"
         case "percentile":
             rank = _rank(read.quantile or "")
             article = "an" if rank.startswith(("8", "11th", "18th")) else "a"
@@ -313,11 +310,11 @@ def _elapsed(node: ir.Ago, op: str, value: Any) -> str:
         case _ if value != floor(value):
             return f"{_noun(node)} {_IS[op]} {literal(value)}"
         case _ if not value:
-            return f"{subject} {'less than' if op == '==' else 'at least'} {_duration(unit)} ago"
+            return f"{subject} {'less than' if op == '==' else 'at least'} {duration(unit)} ago"
         case _:
-            between = f"between {_duration(int(value) * unit)} and {_duration((int(value) + 1) * unit)} ago"
+            between = f"between {duration(int(value) * unit)} and {duration((int(value) + 1) * unit)} ago"
             return f"{subject} {'' if op == '==' else 'not '}{between}"
-    return f"{subject} {'less than' if op in {'<', '<='} else 'at least'} {_duration(bound * unit)} ago"
+    return f"{subject} {'less than' if op in {'<', '<='} else 'at least'} {duration(bound * unit)} ago"
 
 
 def _distance(node: ir.Clock, op: str, ms: int) -> str:
@@ -329,7 +326,7 @@ def _distance(node: ir.Clock, op: str, ms: int) -> str:
         side = "in the past" if past == (op in {">", ">="}) else "still to come"
         return f"{subject} {side}{' (or just now)' if op in {'>=', '<='} else ''}"
     beyond = "" if history or op not in {"<", "<="} else " (or still to come)" if past else " (or past)"
-    return f"{subject} {_AMOUNT[op]} {_duration(ms)} {'ago' if past else 'away'}{beyond}"
+    return f"{subject} {_AMOUNT[op]} {duration(ms)} {'ago' if past else 'away'}{beyond}"
 
 
 def _between(value: ir.Node, low: ir.Node, high: ir.Node, negated: bool) -> str:
@@ -342,12 +339,12 @@ def _between(value: ir.Node, low: ir.Node, high: ir.Node, negated: bool) -> str:
                 often = f"{no}between {literal(first)} and {literal(last)} times"
                 return f"they {_did(spec)} {often}{_span(window)}{_where(spec)}"
             case ir.Ago(unit_ms=unit) if first == floor(first) and last == floor(last):
-                longest = _duration((int(last) + 1) * unit)
-                return f"{_instant(value.operand)} {no}between {_duration(int(first) * unit)} and {longest} ago"
+                longest = duration((int(last) + 1) * unit)
+                return f"{_instant(value.operand)} {no}between {duration(int(first) * unit)} and {longest} ago"
             case ir.Clock(function=function) if first >= 0:
                 side = "ago" if function == "ago" else "from now"
-                nearest = "now" if not first else _duration(first)
-                return f"{_instant(value.operand)} {no}between {nearest} and {_duration(last)} {side}"
+                nearest = "now" if not first else duration(first)
+                return f"{_instant(value.operand)} {no}between {nearest} and {duration(last)} {side}"
     if value.type is Type.DATETIME:
         return f"{_instant(value)} {no}between {_noun(low)} and {_noun(high)}"
     return f"{_noun(value)} is {no}between {_noun(low)} and {_noun(high)}"
@@ -355,7 +352,7 @@ def _between(value: ir.Node, low: ir.Node, high: ir.Node, negated: bool) -> str:
 
 def _membership(node: ir.In, negated: bool) -> str:
     operand = node.operand
-    listed = [_constant(operand.type, option) for option in node.options]
+    listed = [constant(operand.type, option) for option in node.options]
     out = node.negated is not negated
     if len(listed) == 1:
         return f"{_noun(operand)} is {'not ' if out else ''}{listed[0]}"
@@ -374,7 +371,7 @@ def _noun(node: ir.Node) -> str:
     """What a part is, as a noun with its article."""
     match node:
         case ir.Const(type=type_, value=value):
-            return _constant(type_, value)
+            return constant(type_, value)
         case ir.LocalMidnight(date=date):
             return f"the beginning of {date}"
         case ir.Property(path=path) | ir.EventProperty(path=path):
@@ -399,13 +396,23 @@ def _noun(node: ir.Node) -> str:
             return f"{_grouped(left)} {_ARITHMETIC[op]} {_grouped(right)}"
         case ir.Negate(operand=operand):
             return f"minus {_grouped(operand)}"
-        case ir.Coalesce(left=left, right=right) if node.type is not Type.BOOL:
-            return f"{_noun(left)} ({_noun(right)} where that is unknown)"
+        case ir.Coalesce() if node.type is not Type.BOOL:
+            first, *others = _choices(node)
+            if len(others) == 1:
+                return f"{first} ({others[0]} where that is unknown)"
+            return f"the first of {_joined([first, *others], 'and')} that is known"
         case ir.Call() if node.type is not Type.BOOL:
             return _call(node)
     if node.type is Type.BOOL:
         return f"whether {_clause(node, level=1)}"
     raise AssertionError(f"no words for {type(node).__name__}")
+
+
+def _choices(node: ir.Node) -> list[str]:
+    """What a chain of `??` tries, in its order."""
+    if isinstance(node, ir.Coalesce):
+        return [*_choices(node.left), *_choices(node.right)]
+    return [_noun(node)]
 
 
 def _call(node: ir.Call) -> str:
@@ -443,6 +450,8 @@ def _aggregate_noun(read: ir.AggregateRead) -> str:
             return f"the number of times they {_did(spec)}{span}{which}"
         case "rate":
             return f"the average number of times a day they {_did(spec)}{span}{which}"
+        case "unique_days" if read.days == 1:
+            return f"(1 if they {_did(spec)} today{which}, and otherwise 0)"
         case "unique_days":
             return f"the number of days, of the last {literal(read.days)}, on which they {_did(spec)}{which}"
         case "streak_days":
@@ -505,67 +514,12 @@ def _span(window: ir.Window) -> str:
     if window.start_ms is None:
         return ""
     if window.end_ms:
-        return f" between {_duration(window.start_ms)} and {_duration(window.end_ms)} ago"
-    return f" in the last {_duration(window.start_ms, article=False)}"
+        return f" between {duration(window.start_ms)} and {duration(window.end_ms)} ago"
+    return f" in the last {duration(window.start_ms, article=False)}"
 
 
 def _name(name: str) -> str:
-    return name if _PLAIN.fullmatch(name) else literal(name)
-
-
-def _constant(type_: Type, value: Any) -> str:
-    if type_ is Type.DATETIME:
-        return _utc(value)
-    if type_ is Type.DURATION:
-        return _duration(value)
-    if type_ is Type.VERSION:
-        return f"version {version_text(value)}"
-    return literal(value)
-
-
-def _utc(ms: int) -> str:
-    try:
-        moment = _EPOCH + timedelta(milliseconds=ms)
-    except OverflowError:
-        return "the end of time" if ms > 0 else "the beginning of time"
-    seconds = f":{moment:%S}" if moment.second or moment.microsecond else ""
-    fraction = f".{moment.microsecond // 1000:03d}" if moment.microsecond else ""
-    return f"{moment.year:04d}-{moment:%m-%d %H:%M}{seconds}{fraction} UTC"
-
-
-def _duration(ms: int, *, article: bool = True) -> str:
-    """The largest unit that is exact: "a day", "90 minutes"."""
-    unit = next(unit for unit in (DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS) if ms % unit == 0)
-    count, name = ms // unit, UNIT_NAMES[unit]
-    if count == 1:
-        return f"{'an' if unit == HOUR_MS else 'a'} {name}" if article else name
-    return f"{count:,} {name}s" if count else "no time"
-
-
-def _plural(noun: str, count: Any) -> str:
-    return noun if count == 1 else f"{noun}s"
-
-
-def literal(value: Any) -> str:
-    """A value as the language writes it, numbers with separators; long texts are cut."""
-    match value:
-        case bool():
-            return "true" if value else "false"
-        case int():
-            return f"{value:,}"
-        case Decimal():
-            return f"{value.normalize():,f}"
-        case str():
-            text = format_string(value)
-            return text if len(text) <= LONGEST else text[:LONGEST] + "…"
-    return str(value)
-
-
-def version_text(key: Any) -> str:
-    """2.10.0-rc.1, of what `semver_key` makes of it."""
-    major, minor, patch, _, labels = key
-    suffix = ".".join(text or str(n) for _, n, text in labels)
-    return f"{major}.{minor}.{patch}" + (f"-{suffix}" if suffix else "")
+    return name if _PLAIN.fullmatch(name) and name != "any" else literal(name)
 
 
 # What happens by itself, and what is not known
@@ -577,7 +531,7 @@ def _changes(nodes: Iterable[ir.Node]) -> Iterator[str]:
             case ir.AggregateRead(function="unique_days" | "streak_days"):
                 yield "When a local day begins."
             case ir.AggregateRead(window=ir.Window(start_ms=int(start), end_ms=end), spec=spec):
-                ages = [_duration(age) for age in (end, start) if age]
+                ages = [duration(age) for age in (end, start) if age]
                 yield f"When one of their {_events(spec)} gets {' and '.join(ages)} old."
             case ir.Ago(operand=operand):
                 yield f"As time passes since {_instant(operand).removesuffix(' is')}."

@@ -74,6 +74,13 @@ SEGMENTS = {
     "(segments.vip && loyal) || (segments.whales && spend > 1 && spend < 3)":
         "People who are in the segment vip and whose loyal is true, or who are in the segment whales, whose spend is "
         "more than 1, and whose spend is less than 3.",
+    "exists(events.buy.last_at) || !exists(events.any.first_at)":
+        "People who did buy at least once or never did anything.",
+    "(profile.a ?? profile.b ?? profile.c ?? 1) > 2":
+        "People for whom the first of their a, their b, their c, and 1 that is known is more than 2.",
+    "events.buy.unique_days_1d < profile.n":
+        "People for whom (1 if they did buy today, and otherwise 0) is less than their n.",
+    "events.`any`.count > 1": 'People who did "any" more than once.',
     "exists(profile.email) && (loyal ?? false)": "People whose email is known and whose loyal is true.",
     "loyal ?? true": "People whose loyal is true (or this is unknown).",
     'if(segments.vip, spend > 100, profile.plan == "pro")':
