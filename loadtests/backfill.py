@@ -135,7 +135,7 @@ async def measure_beside(server: servers.Ours, people: int, seconds: float, load
         swapped = await _traffic(server, people, seconds, load, "swapped")
         await _ask_everybody(server, people)
         after = await _traffic(server, people, seconds, load, "after")
-    for name, *outcomes in zip(_TRAFFIC, before, after, beside, swapped, strict=True):
+    for name, *outcomes in zip(_names(load), before, after, beside, swapped, strict=True):
         for share in (0.5, 0.99):
             one, other, busy, swap = (outcome.percentile(share) for outcome in outcomes)
             quiet = (one + other) / 2
@@ -152,7 +152,9 @@ async def _ask_everybody(server: servers.Ours, people: int) -> None:
     await closed_loop(server.port, asked, 16, 120.0, warm_up=0.0)
 
 
-_TRAFFIC = ("ingest, 3,000 events/s in batches of 30", "decide, 1,000/s on 16 connections")
+def _names(load: float) -> tuple[str, str]:
+    events, decisions = 3000 * load, 1000 * load
+    return f"ingest, {events:,.0f} events/s in batches of 30", f"decide, {decisions:,.0f}/s on 16 connections"
 
 
 async def _traffic(server: servers.Ours, people: int, seconds: float, load: float, name: str) -> list[Outcome]:
