@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 
 from application import Application, running
+from tinycdp.runtime.catalogs import Catalogs
+from tinycdp.runtime.worker import Worker
 from tinycdp.store.messages import begin_group
 from tinycdp.store.pool import transaction
 
@@ -265,6 +267,28 @@ async def test_a_meaning_that_was_given_up_and_returns_starts_afresh(shop: Appli
     assert [(c["action"], c["version"]) for c in restored["changes"]] == [("create", 2)]
     await app.warm()
     assert await members(app, "regulars") == ["ada"]
+
+
+async def test_a_warm_up_is_called_off_by_restoring_what_serves(shop: Application) -> None:
+    app = shop
+    before = await table(app, "SELECT * FROM memberships")
+    changed = {"kind": "segment", "key": "regulars", "document": {"rule": "orders >= 1"}}
+    made = await ok(app, "POST", "publish", {"changes": [changed]})
+    assert made["warming"] is True
+    await Worker(app.service.pool, Catalogs(), app.service.now).warm_up()  # a first batch of it
+    assert len(await table(app, "SELECT * FROM memberships")) == 3
+    restored = await ok(app, "POST", "revisions/1/restore", {})
+    assert (restored["warming"], restored["revision"]) == (False, 3)
+    segment = await ok(app, "GET", "segments/regulars")
+    assert (segment["status"], segment["members"]) == ("live", 1)
+    assert await table(app, "SELECT * FROM memberships") == before
+    assert (await app.read.get("/v1/decide?flag=thanks&userId=bob")).json()["allow"] is False
+    assert await table(app, "SELECT entered FROM transitions") == [(True,)]
+
+
+async def test_who_is_in_a_segment_leaves_it_when_it_is_deleted(shop: Application) -> None:
+    await publish(shop, *((kind, key, None) for kind, key, _ in BUYERS if kind != "trait"))
+    assert await table(shop, "SELECT entered FROM transitions ORDER BY id") == [(True,), (False,)]
 
 
 async def test_one_definition_returns_by_the_names_of_today(shop: Application) -> None:

@@ -5,7 +5,8 @@ Shape   publish(pool, environment, changes) saves all changes as one revision, o
         steps_between(before, after) is how two revisions differ. finish_warming makes a warmed revision live
 Laws    a document with the same content changes nothing. The salt of a flag is minted once and survives every edit.
         A rename keeps id, salt and meaning, and rewrites what names the definition: nobody moves, nothing warms up.
-        What is restored returns under its old id; a meaning that was given up before is a new one, and warms up.
+        What is restored returns under its old id; a meaning that was given up before is a new one, and warms up, while
+        one that still serves goes on: so a warm-up is called off by restoring the revision before it.
         While a revision warms up, a further publish joins it: there is one head, and it starts over
 Errors  InvalidDefinitions with every diagnostic and nothing saved · Conflict REFERENCED with the list, KEY_EXISTS,
         VERSION_CONFLICT · NotFound, of a revision REVISION_NOT_FOUND · InvalidInput for a document that is none
@@ -14,7 +15,7 @@ Source  docs/decisions/0009-live-and-next.md, 0017-preview-and-replay.md
 
 import re
 import secrets
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -224,7 +225,7 @@ async def restore(
         for definition in then:
             before = current.pop(definition.id, None)
             number = before.version if before is not None else last[definition.id]
-            found.append((before, _returned(before, definition, rewritten(definition, keys), number)))
+            found.append((before, _returned(before, definition, rewritten(definition, keys), number, head)))
         return [*found, *((newer, None) for newer in current.values())]
 
     return await _publish(pool, environment_id, moves, author, note, now, dry=dry)
@@ -259,7 +260,7 @@ async def restore_version(
         keys = {d.name: current[d.id].key for d in beside if d.id in current}
         # Of a deleted one the last key counts, as of a living one.
         named = _under(rewritten(then, keys), rows[0]["key"])
-        return [(before, _returned(before, named, named, rows[0]["version"]))]
+        return [(before, _returned(before, named, named, rows[0]["version"], head))]
 
     return await _publish(pool, environment_id, moves, author, note, now, dry=dry)
 
@@ -277,13 +278,14 @@ Move = tuple[Definition | None, Definition | None]
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """The newest revision of an environment."""
+    """The newest revision of an environment, and what serves: the same, or what did before it warms up."""
 
     environment_id: int
     zone: str
     live: int
     revision: int
     definitions: tuple[Definition, ...]
+    serving: tuple[Definition, ...]
 
     def find(self, name: Name) -> Definition | None:
         return next((d for d in self.definitions if d.name == name), None)
@@ -298,8 +300,9 @@ class Head:
 async def read_head(connection: Connection, environment_id: int) -> Head:
     environment = await store.find_environment(connection, environment_id)
     live, head = environment["live_revision"], environment["head_revision"]
-    definitions = await definitions_at(connection, environment_id, head)
-    return Head(environment_id, environment["zone"], live, head, tuple(definitions))
+    definitions = tuple(await definitions_at(connection, environment_id, head))
+    serving = definitions if live == head else tuple(await definitions_at(connection, environment_id, live))
+    return Head(environment_id, environment["zone"], live, head, definitions, serving)
 
 
 async def drafted(connection: Connection, head: Head, changes: Sequence[Change], *, prune: bool = False) -> list[Move]:
@@ -419,16 +422,21 @@ def _alike(one: str, other: str) -> bool:
         return False
 
 
-def _returned(before: Definition | None, then: Definition, named: Definition, number: int) -> Definition:
+def _returned(before: Definition | None, then: Definition, named: Definition, number: int, head: Head) -> Definition:
     """An older version as the next one; `named` is what it says by the keys of today, `number` the last version.
 
-    A meaning that was given up gets a new number even where it is the old one: its memberships are gone."""
+    What still serves keeps its meaning. One that was given up gets a new number even where it says the same: its
+    memberships are gone."""
     same = before is not None and (
         before.meaning == then.meaning or (before.flag is None and _alike(before.expression, named.expression))
     )
     if before is not None and same and before.key == then.key and _text(before) == _text(then):
         return before
-    meaning = before.meaning if before is not None and same else number + 1
+    if before is not None and same:
+        meaning = before.meaning
+    else:
+        serves = any(d.id == then.id and d.meaning == then.meaning for d in head.serving)
+        meaning = then.meaning if serves else number + 1
     return msgspec.structs.replace(then, version=number + 1, meaning=meaning)
 
 
@@ -485,22 +493,37 @@ async def _publish(
             steps = tuple(_step(before, after) for before, after in moves)
             if all(step.action == "keep" for step in steps):
                 return Plan(steps, head.revision)
-            live = await definitions_at(connection, environment_id, head.live)
             # Compiling is the check: it raises with every diagnostic before anything is written.
             wanted = following(head, moves)
-            catalog = await compiled(environment_id, head.zone, live, wanted, head.live, head.revision + 1)
+            catalog = await compiled(environment_id, head.zone, head.serving, wanted, head.live, head.revision + 1)
             if dry:
                 return Plan(steps, head.revision, catalog.must_warm)
+            given_up = await _begun(head) if not catalog.must_warm else set()
             await store.begin_publish(connection, environment_id)
             environment = await store.find_environment(connection, environment_id)
             if (environment["live_revision"], environment["head_revision"]) == (head.live, head.revision):
-                warming = await _save(connection, head, moves, catalog, author, note, now)
+                warming = await _save(connection, head, moves, catalog, given_up, author, note, now)
                 return Plan(steps, head.revision + 1, warming)
     raise AssertionError("the last try holds the lock from the beginning")
 
 
+async def _begun(head: Head) -> set[int]:
+    """The fingerprints that a warm-up under way has begun to fill."""
+    if head.live == head.revision:
+        return set()
+    catalog = await compiled(head.environment_id, head.zone, head.serving, head.definitions, head.live, head.revision)
+    return {segment.fingerprint for segment in catalog.segments if segment.is_next}
+
+
 async def _save(
-    connection: Connection, head: Head, moves: Sequence[Move], catalog: Catalog, author: str, note: str, now: Instant
+    connection: Connection,
+    head: Head,
+    moves: Sequence[Move],
+    catalog: Catalog,
+    given_up: Collection[int],
+    author: str,
+    note: str,
+    now: Instant,
 ) -> bool:
     """The next revision is written, and live unless profiles have to be gone through first. Gives whether they have."""
     environment_id, revision = head.environment_id, head.revision + 1
@@ -514,7 +537,7 @@ async def _save(
     await store.set_revisions(connection, environment_id, head.live if warming else revision, revision)
     if not warming:
         await store.mark_live(connection, environment_id, revision, now)
-        await store.sweep_memberships(connection, environment_id, _dead(catalog))
+        await _swap_memberships(connection, catalog, now, given_up)
     await announce_revision(connection, environment_id)
     return warming
 
@@ -571,16 +594,23 @@ async def finish_warming(connection: Connection, catalog: Catalog, now: Instant)
     The caller holds the exclusive lock of begin_publish, and `catalog` is that of the current revisions."""
     assert catalog.next is not None
     environment_id, head = catalog.environment_id, catalog.head
-    changed = [(s.id, s.was, s.fingerprint) for s in catalog.segments if s.is_next]
-    await store.settle_transitions(connection, environment_id, now, changed)
-    await store.sweep_memberships(connection, environment_id, _dead(catalog))
+    await _swap_memberships(connection, catalog, now)
     await store.set_revisions(connection, environment_id, head, head)
     await store.finish_backfill(connection, environment_id, head, now)
     await store.mark_live(connection, environment_id, head, now)
     await announce_revision(connection, environment_id)
 
 
-def _dead(catalog: Catalog) -> list[int]:
-    """The fingerprints of live segments that the next revision does not have."""
+async def _swap_memberships(
+    connection: Connection, catalog: Catalog, now: Instant, given_up: Collection[int] = ()
+) -> None:
+    """Who enters and leaves because the next revision serves is history, and what it does not have is gone. Everybody
+    leaves a segment that is deleted. `given_up` was begun by a warm-up that came to nothing."""
     assert catalog.next is not None
-    return sorted(set(catalog.live.fingerprints.values()) - set(catalog.next.fingerprints.values()))
+    changed: list[tuple[int, int | None, int | None]]
+    changed = [(s.id, s.was, s.fingerprint) for s in catalog.segments if s.is_next]
+    staying = {d.id for d in catalog.next.definitions.values()}
+    changed += [(s.id, s.fingerprint, None) for s in catalog.segments if not s.is_next and s.id not in staying]
+    await store.settle_transitions(connection, catalog.environment_id, now, changed)
+    dead = {*catalog.live.fingerprints.values(), *given_up} - set(catalog.next.fingerprints.values())
+    await store.sweep_memberships(connection, catalog.environment_id, sorted(dead))

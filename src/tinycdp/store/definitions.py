@@ -94,9 +94,9 @@ async def finish_backfill(connection: Connection, environment_id: int, revision:
 
 
 async def settle_transitions(
-    connection: Connection, environment_id: int, now: int, rows: Sequence[tuple[int, int | None, int]]
+    connection: Connection, environment_id: int, now: int, rows: Sequence[tuple[int, int | None, int | None]]
 ) -> None:
-    """`rows` are (segment id, old fingerprint or None, new fingerprint)."""
+    """`rows` are (segment id, old fingerprint or None, new fingerprint or None)."""
     if rows:
         await connection.execute(_SQL["settle_transitions"], environment_id, now, *map(list, zip(*rows, strict=True)))
 

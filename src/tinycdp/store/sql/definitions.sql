@@ -87,7 +87,8 @@ WHERE environment_id = $1 AND revision = $2;
 UPDATE backfills SET finished_at = $3 WHERE environment_id = $1 AND revision = $2;
 
 -- name: settle_transitions
--- Who entered and left each segment by its new meaning, against its old one (NULL for a new segment).
+-- Who entered and left each segment by its new meaning, against its old one. Old is NULL for a new segment, new for
+-- one that is deleted.
 -- args: environment_id, now, segment_ids integer[], old_fingerprints bigint[], new_fingerprints bigint[]
 -- index: memberships_pkey
 WITH changed AS (
