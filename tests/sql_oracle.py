@@ -6,7 +6,7 @@ Laws    nothing of the runtime is used: profiles get no state and no properties,
 """
 
 import itertools
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from tinycdp.dsl import ir
@@ -27,7 +27,12 @@ RETURNING id, profile_id"""
 
 
 class Histories:
-    def __init__(self, connection: Connection, environment_id: int) -> None:
+    """`change` makes another statement of one: for tests that want a wrong one."""
+
+    def __init__(
+        self, connection: Connection, environment_id: int, change: Callable[[str], str] = lambda statement: statement
+    ) -> None:
+        self._change = change
         self.connection = connection
         self.environment_id = environment_id
         self._ids = itertools.count(environment_id * 1_000_000 + 1)
@@ -80,7 +85,7 @@ class Histories:
     ) -> dict[int, list[Any]]:
         """What each expression is worth to each person, as the engine would have it."""
         statement = select(nodes, resolve=(definitions or {}).get, zone=zone, context=context or {})
-        rows = await self.connection.fetch(statement, self.environment_id, at, at, ids)
+        rows = await self.connection.fetch(self._change(statement), self.environment_id, at, at, ids)
         return {
             row["profile_id"]: [read_value(row[f"v{n}"], node.type) for n, node in enumerate(nodes)] for row in rows
         }

@@ -66,6 +66,17 @@ async def test_what_came_later_is_known_only_if_asked_for(scratch: Connection) -
     assert await ask(scratch, "events.a.exists(7d)", at=NOW - 2 * DAY_MS - 1, known_at=NOW + DAY_MS) == {id: False}
 
 
+async def test_a_thousand_values_are_told_apart(scratch: Connection) -> None:
+    histories = Histories(scratch, ENVIRONMENT)
+    ids = [
+        histories.add([make_message("a", NOW - n, id=f"{many}-{n}", properties={"x": n}) for n in range(many)])
+        for many in (1_000, 1_001)
+    ]
+    await histories.store()
+    assert await ask(scratch, "events.a.unique(x) == 1000") == {ids[0]: True, ids[1]: True}
+    assert await ask(scratch, "events.a.top(x) == 0") == {ids[0]: True, ids[1]: None}
+
+
 async def test_names_are_only_names(scratch: Connection) -> None:
     """Quotes, backslashes and placeholders in the names of events and properties are no SQL."""
     odd = "o'); DROP TABLE events; --\\ $1 %s {}"
