@@ -69,15 +69,26 @@ class Counts(Log):
     def falls_below(self, n: int, window_ms: int, hop: int, now: Instant) -> Instant | None:
         """When a trailing window that holds n or more events (n >= 1) will hold fewer.
 
-        None where tiles, or entries still to come, make that more than a look-up; the caller then walks."""
+        None where there are entries still to come, which makes it more than a look-up; the caller then walks."""
         end = len(self.ts)
-        if n > end or self.ts[-1] > now:
+        if end and self.ts[-1] > now:
             return None
-        last = self.ts[end - n]
-        # Every tile is older than every entry, but rounded up: the newest may outlast the oldest entries.
-        if self.dropped and max(self.tiles[hop], default=last - hop) + hop > last:
-            return None
-        return last + window_ms
+        if n <= end and not self.dropped:
+            return self.ts[end - n] + window_ms
+        # What leaves last counts first. A tile is older than every entry, but rounded up: it may outlast some.
+        tiles = self.tiles.get(hop, {})
+        starts = self._tiles_in(window_ms, hop, now)
+        held, leaves = 0, now
+        while held < n:
+            if starts and (not end or starts[-1] + hop >= self.ts[end - 1]):
+                start = starts.pop()
+                held, leaves = held + tiles[start], start + hop + window_ms
+            elif end:
+                end -= 1
+                held, leaves = held + 1, self.ts[end] + window_ms
+            else:
+                return None
+        return leaves
 
 
 class Numbers(ValuedLog):

@@ -1,0 +1,40 @@
+"""When a count falls below a number is found by look-up, and it is the instant to which walking comes."""
+
+import os
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tinycdp.dsl import ir
+from tinycdp.engine.windows import Counts
+from tinycdp.model import DAY_MS, HOUR_MS
+
+DEEP = os.environ.get("TINYCDP_HYPOTHESIS") == "deep"
+NOW = 1_790_000_000_000
+
+
+@settings(max_examples=2_000 if DEEP else 100, deadline=None)
+@given(
+    window=st.sampled_from([HOUR_MS, DAY_MS, 30 * DAY_MS]),
+    spread=st.sampled_from([0.2, 3, 60, 120]),
+    ages=st.lists(st.floats(0, 1), min_size=1, max_size=12),
+    times=st.sampled_from([1, 30, 100, 300]),
+    share=st.floats(0, 1),
+)
+def test_the_instant_is_that_of_walking(
+    window: int, spread: float, ages: list[float], times: int, share: float
+) -> None:
+    hop = ir.hop_ms(window)
+    counts = Counts()
+    counts.serve((hop,))
+    for n, age in enumerate(ages * times):  # more than are kept one by one, and many within one tile
+        counts.add(NOW - int(age * spread * hop) - n, str(n), None)
+    held, _ = counts.count(window, hop, NOW)
+    wanted = max(1, round(held * share))
+    if wanted > held:
+        return
+    at, left = NOW, held
+    while left >= wanted:
+        at = counts.count(window, hop, at)[1]
+        left = counts.count(window, hop, at)[0]
+    assert counts.falls_below(wanted, window, hop, NOW) == at
