@@ -86,15 +86,15 @@ async def _measure(n: int, seconds: float, folder: Path, dsn: str) -> None:
         side = [{"key": "side", "rule": 'profile.side == "b"'}]
         await _define(dsn, _FLAGS + side)
         pid = _http_process(server.pid)
-        tellers = [await _connected(_Http(), server.port) for _ in range(4)]
+        teller = await _connected(_Http(), server.port)
         for first in range(0, n, 100):
             batch = [
                 {"type": "identify", "userId": f"user-{m}", "traits": {"side": "a"}} for m in range(first, first + 100)
             ]
-            status, answer = await tellers[0].ask(_post("/v1/batch", server.write, {"batch": batch}))
+            status, answer = await teller.ask(_post("/v1/batch", server.write, {"batch": batch}))
             assert status == 200, answer
         for person in range(n):  # what is known of everyone is in memory before memory is read
-            await tellers[0].ask(request("GET", f"/v1/decide?userId=user-{person}&flag=side", server.read))
+            await teller.ask(request("GET", f"/v1/decide?userId=user-{person}&flag=side", server.read))
         await asyncio.sleep(2)
         before = _resident(pid)
         started = time.perf_counter()
@@ -111,6 +111,7 @@ async def _measure(n: int, seconds: float, folder: Path, dsn: str) -> None:
         beats = sum(stream.beats for stream in streams) - beats
         _line("idle: processor, heartbeats", f"{used:.1%} of a core, {beats / seconds / n * 15:.2f} each in 15 s")
 
+        tellers = [await _connected(_Http(), server.port) for _ in range(4)]  # the server ends what idles for 30 s
         people = random.Random(1).sample(range(n), min(n, 1_000))
         _latencies(
             "a push after an identify, one after the other", await _turn(tellers[:1], server, streams, people, "b")
