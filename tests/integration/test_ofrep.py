@@ -11,7 +11,7 @@ import pytest
 
 from application import Application, running
 from tinycdp.api import ofrep
-from tinycdp.errors import Forbidden
+from tinycdp.errors import Forbidden, Overloaded
 from tinycdp.runtime import tickets
 from tinycdp.runtime.definitions import apply_documents
 from tinycdp.runtime.evaluations import decide_all, evaluations
@@ -250,6 +250,39 @@ async def test_a_browser_may_read_the_etag(app: Application) -> None:
     assert set(asked.split(",")) <= set(
         preflight.headers["access-control-allow-headers"].lower().replace(" ", "").split(",")
     )
+
+
+# Trouble
+
+
+async def test_with_the_database_away_known_people_are_answered(app: Application) -> None:
+    await app.track({"userId": "ada", "event": "open"})
+    fresh = await all_flags(app, {"targetingKey": "ada"})
+    app.service.lost()
+    known = await all_flags(app, {"targetingKey": "ada"})
+    assert {entry["reason"] for entry in known.json()["flags"]} == {"STALE"}
+    assert by_key(known)["opened"]["value"] is True and known.headers["etag"] != fresh.headers["etag"]
+    for path in (ONE + "opened", ALL):
+        unknown = await app.read.post(path, json={"context": {"targetingKey": "eve"}})
+        assert (unknown.status_code, unknown.json()["errorCode"]) == (503, "GENERAL")
+        assert int(unknown.headers["retry-after"]) > 0 and unknown.json()["errorDetails"]
+        assert unknown.json().get("key") == ("opened" if path != ALL else None)
+    app.service.found()
+    assert (await all_flags(app, {"targetingKey": "ada"})).headers["etag"] == fresh.headers["etag"]
+
+
+@pytest.mark.parametrize(("trouble", "status"), [(Overloaded("FULL", "Full."), 503), (ZeroDivisionError(), 500)])
+async def test_whatever_happens_is_no_429_and_has_the_words_providers_read(
+    app: Application, monkeypatch: pytest.MonkeyPatch, trouble: Exception, status: int
+) -> None:
+    async def fails(*given: Any) -> Any:
+        raise trouble
+
+    monkeypatch.setattr(app.service.decisions, "subject", fails)
+    for path in (ONE + "opened", ALL):
+        answer = await app.read.post(path, json={"context": {"targetingKey": "ada"}})
+        assert (answer.status_code, answer.json()["errorCode"]) == (status, "GENERAL")
+        assert answer.json()["errorDetails"]
 
 
 # The stream
