@@ -1,6 +1,7 @@
 """`doctor --verify`: nothing to report of what is right, every kind of damage found, and mended by --repair."""
 
 import asyncio
+import itertools
 import json
 from collections.abc import AsyncIterator
 from typing import Any
@@ -13,6 +14,8 @@ from serving import ManualClock, new_environment
 from tinycdp import __main__ as command_line
 from tinycdp.model import DAY_MS, HOUR_MS, MINUTE_MS, Alias, AliasKind, Instant, Message
 from tinycdp.runtime import clock, profiles
+from tinycdp.runtime.catalogs import Catalogs
+from tinycdp.runtime.definitions import apply_documents
 from tinycdp.runtime.service import Service
 from tinycdp.runtime.startup import prepare
 from tinycdp.runtime.verify import Difference, Report, told, verify
@@ -79,7 +82,7 @@ def message(
     at: Instant,
     properties: dict[str, Any],
     *,
-    kind_of_alias: AliasKind = AliasKind.USER,
+    kind_of_alias: str = AliasKind.USER,
     also: Alias | None = None,
 ) -> Message:
     aliases = (Alias(kind_of_alias, who), *([also] if also is not None else []))
@@ -194,6 +197,59 @@ async def test_more_people_than_one_statement_takes(service: Service, shop: int,
     report = await verify(service.pool, shop, now, sample=None, progress=lambda done, total: seen.append((done, total)))
     assert (report.people, report.differences) == (703, 0)
     assert seen == [(500, 703), (703, 703)]
+
+
+async def test_live_traffic_raises_no_alarm(dsn: str) -> None:
+    """Events, merges, wake-ups and publishes go on while everybody is verified again and again, by real clocks."""
+    async with serving.services(dsn, 2, clock.now) as services:
+        environment_id = await new_environment(services[0].pool, "busy", SHOP, clock.now())
+        for service in services:
+            await service.catalogs.refresh(service.pool, environment_id)
+        stop = asyncio.Event()
+        sent = 0
+
+        async def send(service: Service, name: str) -> None:
+            nonlocal sent
+            for n in itertools.count():
+                if stop.is_set():
+                    return
+                at, who, device = clock.now(), f"u{n % 40}", Alias(AliasKind.ANONYMOUS, f"a{n % 60}")
+                batch = [
+                    bought(f"{name}{n}a", who, n % 7, at - n % 5 * 300),
+                    message(
+                        f"{name}{n}b", device.value, "track", at - DAY_MS, {"amount": 1}, kind_of_alias=device.kind
+                    ),
+                    message(f"{name}{n}c", who, "identify", at, {"plan": ("pro", "free")[n % 2]}, also=device),
+                ]
+                await service.ingest.accept(environment_id, [msgspec.structs.replace(m, received_at=at) for m in batch])
+                sent += len(batch)
+
+        async def work(service: Service) -> None:
+            worker = Worker(service.pool, Catalogs(), clock.now)
+            for n in itertools.count():
+                if stop.is_set():
+                    return
+                brisk = {"key": "brisk", "rule": f"events.buy.count(1m) > {n % 9}"}
+                if n % 5 == 0:
+                    await apply_documents(service.pool, environment_id, [{"segments": [brisk]}], "test", clock.now())
+                await worker.wake_due()
+                await worker.warm_up()
+
+        async def look() -> None:
+            looked = 0
+            while looked < 12 or sent < 1_000:
+                report = await verify(services[1].pool, environment_id, clock.now, sample=None)
+                assert (report.listed, report.incomplete) == ([], 0)
+                looked += 1
+            stop.set()
+
+        async with asyncio.TaskGroup() as tasks:
+            for name, service in zip("xy", services, strict=True):
+                tasks.create_task(send(service, name))
+            tasks.create_task(work(services[0]))
+            tasks.create_task(look())
+        report = await verify(services[0].pool, environment_id, clock.now, sample=None)
+        assert (report.listed, report.people) == ([], report.of)
 
 
 async def test_the_command_says_what_differs(dsn: str, capsys: pytest.CaptureFixture[str]) -> None:
