@@ -8,7 +8,7 @@ Errors  none: trouble with the source is a Diagnostic
 Source  dsl/SPEC.md "Types", "Names", "Diagnostics"
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -97,15 +97,17 @@ class Checked:
         return tuple(d for d in self.diagnostics if d.severity == "error")
 
 
-def check(source: str | bytes | syntax.Expr, scope: Scope) -> Checked:
+def check(
+    source: str | bytes | syntax.Expr, scope: Scope, parse: Callable[[str | bytes], syntax.Expr] = syntax.parse
+) -> Checked:
     """The source, typed and resolved in the scope. Never raises for what the source says.
 
-    A tree is checked as its canonical text, which its diagnostics' spans then refer to.
+    A tree is checked as its canonical text, which its diagnostics' spans then refer to. `parse` may remember trees.
     """
     if isinstance(source, syntax.Expr):
         source = format_expression(source)
     try:
-        tree = syntax.parse(source)
+        tree = parse(source)
     except SourceError as error:
         return _refused(error.source, "", error.diagnostics)
     text = decode(source)

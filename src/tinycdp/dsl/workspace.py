@@ -9,6 +9,7 @@ Source  dsl/SPEC.md "Definitions"
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from heapq import heapify, heappop, heappush
 from typing import Literal
 
@@ -110,7 +111,7 @@ def check_workspace(
     for name in [*order, *sorted(rest)]:
         source = defined[name]
         here = replace(scope, kind=source.kind, certain=certain)
-        parts = checked[name] = tuple(check(text, here) for text in _texts(source))
+        parts = checked[name] = tuple(check(text, here, _parse) for text in _texts(source))
         broken = sorted(reads[name] & failed)
         if broken and name not in cycles:
             message = f"'{name[1]}' depends on '{broken[0][1]}', which has errors."
@@ -133,12 +134,16 @@ def _texts(source: Source | FlagSource) -> tuple[str, ...]:
     return source.whens if isinstance(source, FlagSource) else (source.text,)
 
 
+#: Most definitions of a publish are those of the one before: their trees are remembered.
+_parse = lru_cache(2_000)(syntax.parse)
+
+
 def _mentions(source: Source | FlagSource) -> set[Key]:
     """The definitions the source may refer to; what does not parse refers to nothing."""
     found = {("flag", key) for key in source.requires} if isinstance(source, FlagSource) else set()
     for text in _texts(source):
         try:
-            found |= mentions(syntax.parse(text))
+            found |= mentions(_parse(text))
         except SourceError:
             continue
     return found
