@@ -22,6 +22,7 @@ from tinycdp.runtime.worker import Worker
 from tinycdp.store.messages import move_aliases
 
 NOW = 1_790_000_000_000
+FLAGS = ("offer", "half", "tiered", "both")
 LATER = iso(NOW + HOUR_MS)
 PEOPLE = [
     *(Alias(AliasKind.USER, f"u{n}") for n in range(4)),
@@ -41,9 +42,14 @@ FIRST = {
             "rules": [{"when": "segments.pros || last_seen_minutes_ago < 30", "rollout": 50, "serve": "on"}],
             "schedule": [{"at": LATER, "set": {"/rules/0/rollout": 70}}],
         },
+        {"key": "tiered", "rule": 'group.tier == "gold" && segments.pros'},
         {"key": "both", "rule": 'flag("offer") && flag("half")', "overrides": [{"profile": "a1", "serve": "on"}]},
     ],
 }  # fmt: skip
+SAID = {
+    "identify": [{"plan": "pro"}, {"plan": "free"}],
+    "group": [{"tier": "gold"}, {"tier": "silver"}, {}],
+}
 #: What is published while people come and go: texts by (kind, key).
 EDITS = [
     ("trait", "buys", ["events.buy.count(1h)", "events.buy.count(20m)", "events.buy.count()"]),
@@ -65,7 +71,7 @@ class World:
 
     async def send(self) -> None:
         pick, now = self.random.choice, self.clock.now
-        kind = pick(("track", "track", "track", "identify", "alias"))
+        kind = pick(("track", "track", "track", "identify", "alias", "group"))
         carried = sorted(
             self.random.sample(PEOPLE, self.random.choice((1, 1, 2, 2, 3))),
             key=lambda a: (a.kind != "userId", a.kind != "anonymousId"),
@@ -80,11 +86,14 @@ class World:
             occurred_at=now - late,
             received_at=now,
             name=pick(("buy", "open")) if kind == "track" else "",
-            properties={"plan": pick(("pro", "free"))} if kind == "identify" else {"amount": self.random.randint(1, 9)},
+            properties=pick(SAID.get(kind, [{"amount": n} for n in range(1, 10)])),
+            group_id=pick(("g1", "g2")) if kind == "group" else None,
             previous=pick(("u0", "u1", "a2")) if kind == "alias" else None,
         )  # fmt: skip
         if message.previous != aliases[0].value:
             await self.service.ingest.accept(self.id, [message])
+        while await self.worker.tell_members():  # whoever has not heard yet decides by what they knew
+            pass
 
     async def edit(self) -> None:
         kind, key, texts = self.random.choice(EDITS)
@@ -108,7 +117,8 @@ class World:
             await switches.revive(self.service.pool, self.id, "half", "test", self.clock.now)
 
     async def warm(self) -> None:
-        await self.worker.warm_up()
+        for _ in range(self.random.choice((1, 3))):  # begun, or through
+            await self.worker.warm_up()
         await self.worker.wake_due()
 
     async def step(self) -> None:
@@ -119,9 +129,7 @@ class World:
         await self.service.catalogs.refresh(self.service.pool, self.id)
         self.clock.now += self.random.choice((1, 1_000, 7 * MINUTE_MS))
         for person in self.random.sample(PEOPLE, 3):
-            self.seen += [
-                (self.clock.now, person, flag, await self.decided(person, flag)) for flag in ("offer", "half", "both")
-            ]
+            self.seen += [(self.clock.now, person, flag, await self.decided(person, flag)) for flag in FLAGS]
         self.clock.now += 1
 
     async def decided(self, person: Alias, flag: str) -> Answer:

@@ -9,6 +9,7 @@ Errors  NotFound REVISION_NOT_FOUND; EVENTS_DROPPED where raw messages that coun
 Source  docs/decisions/0017-preview-and-replay.md
 """
 
+import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -20,7 +21,7 @@ from tinycdp.engine.catalog import Catalog, Name, Universe
 from tinycdp.engine.profile import Profile
 from tinycdp.errors import NotFound
 from tinycdp.model import DAY_MS, Alias, Instant
-from tinycdp.runtime import switches
+from tinycdp.runtime import groups, switches
 from tinycdp.runtime.catalogs import compiled, definitions_at
 from tinycdp.runtime.identity import key_of
 from tinycdp.runtime.profiles import message_from_row
@@ -76,8 +77,10 @@ class Past:
             id, aliases = found
             messages = await past.messages_until(connection, environment_id, [a["id"] for a in aliases], at, None)
             oldest = await past.oldest_arrival(connection, environment_id)
-        subject = _remembered(catalog, id, aliases, messages, at)
-        return View(catalog, subject, subject.profile.created_at, oldest)
+            # In a thread: some people have sent a hundred thousand messages, and decisions go on meanwhile.
+            profile = await asyncio.to_thread(_remembered, catalog, id, aliases, messages)
+            await _regroup(connection, environment_id, [profile], at)
+        return View(catalog, snapshot_of(profile, catalog, _names(aliases), at), profile.created_at, oldest)
 
     async def _catalog(self, connection: Connection, environment_id: int, at: Instant, revision: int | None) -> Catalog:
         if revision is None:
@@ -114,16 +117,30 @@ async def people_as_of(
     people = {}
     for id, rows in aliases.items():
         own = [message for row in rows for message in messages.get(row["id"], ())]
-        people[id] = _remembered(catalog, id, rows, own, at)
-    return people
+        people[id] = _remembered(catalog, id, rows, own)
+    await _regroup(connection, environment_id, people.values(), at)
+    return {id: snapshot_of(profile, catalog, _names(aliases[id]), at) for id, profile in people.items()}
 
 
-def _remembered(catalog: Catalog, id: int, aliases: Sequence[Row], messages: Iterable[Row], at: Instant) -> Snapshot:
+def _remembered(catalog: Catalog, id: int, aliases: Sequence[Row], messages: Iterable[Row]) -> Profile:
     """Whoever has these identifiers, as these messages tell of them."""
     profile = Profile(id, *key_of(aliases), warmed=catalog.head)
     for message in messages:
         recompute.take(profile, message_from_row(message), catalog, complete=True)
-    return snapshot_of(profile, catalog, [f"{alias['kind']} {alias['value']}" for alias in aliases], at)
+    return profile
+
+
+async def _regroup(connection: Connection, environment_id: int, profiles: Iterable[Profile], at: Instant) -> None:
+    """Members have the traits that their groups had at an instant."""
+    members = [(profile, profile.group[2]) for profile in profiles if profile.group is not None]
+    if members:
+        traits = await groups.traits_at(connection, environment_id, (key for _, key in members), at)
+        for profile, key in members:
+            profile.set_group_traits(traits.get(key, {}))
+
+
+def _names(aliases: Iterable[Row]) -> list[str]:
+    return [f"{alias['kind']} {alias['value']}" for alias in aliases]
 
 
 async def _person(
@@ -169,7 +186,7 @@ def _reach(universe: Universe, names: Iterable[Name], at: Instant) -> Instant | 
     earliest = at
     for name in (*start, *closure(start, edges)):
         watch = universe.watches.get(name)
-        if watch is not None and (watch.seen or watch.properties):
+        if watch is not None and (watch.seen or watch.properties or watch.group):
             return None
         for read in universe.reads.get(name, ()):
             needed = _span(read)
