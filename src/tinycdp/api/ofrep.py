@@ -336,17 +336,19 @@ async def _all(service: Service, key: Key, context: dict[str, Any]) -> _All:
     subject, stale = await service.decisions.subject(catalog, _alias(context), service.now())
     now = service.now()
     decisions = decide_all(catalog, subject, now, context)
-    # The stream watches what the definitions say; that a session holds a variant is no news.
-    mark = evaluations(catalog, decisions).mark
+    answers = evaluations(catalog, decisions)
+    ticket = None
+    if not service.pushes.full and tickets.fits(context):
+        # The stream watches what the definitions say: that a session holds a variant is no news.
+        ticket = Ticket(key.id, tickets.window_of(now), context, answers.mark)
     session = _session(context)
     if session is not None:
         decisions = [await service.holds.keep(catalog, decision, subject, session, now) for decision in decisions]
     if stale:
         decisions = [msgspec.structs.replace(decision, reason="STALE") for decision in decisions]
-    ticket = None
-    if not service.pushes.full and tickets.fits(context):
-        ticket = Ticket(key.id, tickets.window_of(now), context, mark)
-    return _All(catalog, subject, now, decisions, evaluations(catalog, decisions), ticket)
+    if session is not None or stale:
+        answers = evaluations(catalog, decisions)
+    return _All(catalog, subject, now, decisions, answers, ticket)
 
 
 def etag_of(answers: Evaluations, ticket: Ticket | None) -> str:
