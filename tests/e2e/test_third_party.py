@@ -5,11 +5,13 @@ Shape   the server is a real one; `losing` stands between it and the client and 
         what a client did is read back through decisions
 """
 
+import itertools
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import pytest
 import rudderstack.analytics.client
 import segment.analytics.client
@@ -19,8 +21,11 @@ from javascript import JavaScript
 from lossy import Lossy, losing
 from serving import ADMIN_KEY, KEYS, WRITE_KEY, Server, bearer, define, served, until
 from tinycdp.runtime import clock
+from tinycdp.runtime.postgres import EmbeddedPostgres
 from tinycdp.runtime.startup import prepare
 from tinycdp.settings import Settings
+
+_numbers = itertools.count(1)
 
 SHOP = {
     "segments": [{"key": "pros", "rule": 'profile.plan == "pro"'}],
@@ -47,12 +52,23 @@ SHOP = {
 }
 
 
-@pytest.fixture
-async def shop(dsn: str, tmp_path: Path) -> Any:
+@pytest.fixture(scope="module")
+async def shop(
+    server: EmbeddedPostgres, template: str, maintenance: asyncpg.Connection, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Server]:
+    """One server for all tests: each has a person of its own."""
+    await maintenance.execute(f"CREATE DATABASE third_parties TEMPLATE {template}")
+    dsn = server.dsn.replace("/tinycdp?", "/third_parties?")
     await prepare(Settings(database_url=dsn, **{name[8:].lower(): key for name, key in KEYS.items()}), clock.now())
     await define(dsn, SHOP, clock.now())
-    with served(tmp_path, dsn=dsn, role="api") as running:
+    with served(tmp_path_factory.mktemp("shop"), dsn=dsn, role="api") as running:
         yield running
+    await maintenance.execute("DROP DATABASE third_parties WITH (FORCE)")
+
+
+@pytest.fixture
+def ada() -> str:
+    return f"ada-{next(_numbers)}"
 
 
 @pytest.fixture
@@ -61,7 +77,7 @@ def lossy(shop: Server) -> Iterator[Lossy]:
         yield proxy
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def project_key(shop: Server) -> str:
     """A key for both of PostHog's halves."""
     body = {"name": "posthog", "scopes": ["write", "decide"]}
@@ -70,7 +86,7 @@ def project_key(shop: Server) -> str:
     return key
 
 
-def ordered_once(shop: Server, lossy: Lossy, user_id: str = "ada") -> bool:
+def ordered_once(shop: Server, lossy: Lossy, user_id: str) -> bool:
     """One order counts, though its answer was lost and it was sent again."""
     assert lossy.lost == 1 and lossy.sent_again, lossy.seen
     return shop.holds("ordered_once", user_id) and shop.holds("spent_60_50", user_id)
@@ -90,48 +106,53 @@ def ordered_once(shop: Server, lossy: Lossy, user_id: str = "ada") -> bool:
     ids=["segment", "segment, gzip", "rudder", "rudder, gzip"],
 )
 def test_segment_s_and_rudderstack_s_python_clients(
-    shop: Server, lossy: Lossy, client: Callable[..., Any], gzip: bool
+    shop: Server, ada: str, lossy: Lossy, client: Callable[..., Any], gzip: bool
 ) -> None:
+    number = 4_711_000 + next(_numbers)
     trouble: list[Any] = []
     analytics = client(WRITE_KEY, host=lossy.url, gzip=gzip, on_error=lambda *error: trouble.append(error))
     try:
-        analytics.track("ada", "Order Completed", {"revenue": 60.5})
-        analytics.identify("ada", {"plan": "pro"})
-        analytics.page(anonymous_id="tab-1", name="Home")
-        analytics.identify("ada", anonymous_id="tab-1")
-        analytics.alias("ada", "ada@example.test")
-        analytics.group("ada", "acme", {"employees": 3})
-        analytics.track(4711, "Order Completed", {"revenue": 60.5})
+        analytics.track(ada, "Order Completed", {"revenue": 60.5})
+        analytics.identify(ada, {"plan": "pro"})
+        analytics.page(anonymous_id=f"tab-{ada}", name="Home")
+        analytics.identify(ada, anonymous_id=f"tab-{ada}")
+        analytics.alias(ada, f"{ada}@example.test")
+        analytics.group(ada, "acme", {"employees": 3})
+        analytics.track(number, "Order Completed", {"revenue": 60.5})
         analytics.flush()
     finally:
         analytics.shutdown() if hasattr(analytics, "shutdown") else analytics.join()
     assert not trouble
-    assert ordered_once(shop, lossy)
-    assert shop.holds("pro", "ada") and shop.holds("looked", "ada") and shop.holds("pro", "ada@example.test")
-    assert shop.holds("ordered_once", "4711") and not shop.holds("pro", "4711")
+    assert ordered_once(shop, lossy, ada)
+    assert shop.holds("pro", ada) and shop.holds("looked", ada) and shop.holds("pro", f"{ada}@example.test")
+    assert shop.holds("ordered_once", str(number)) and not shop.holds("pro", str(number))
 
 
 # Segment in Node
 
 
 @pytest.mark.parametrize("path", ["/v1/batch", "/v1/import"])
-def test_segment_s_node_client(shop: Server, lossy: Lossy, javascript: JavaScript, tmp_path: Path, path: str) -> None:
+def test_segment_s_node_client(
+    shop: Server, ada: str, lossy: Lossy, javascript: JavaScript, tmp_path: Path, path: str
+) -> None:
     with javascript.script("segment.mjs", tmp_path) as node:
         node.ask("open", writeKey=WRITE_KEY, host=lossy.url, path=path, flushInterval=50)
-        node.ask("call", method="track", userId="ada", event="Order Completed", properties={"revenue": 60.5})
-        node.ask("call", method="identify", userId="ada", anonymousId="tab-1", traits={"plan": "pro"})
-        node.ask("call", method="page", anonymousId="tab-1", name="Home")
-        node.ask("call", method="group", userId="ada", groupId="acme", traits={"employees": 3})
-        node.ask("call", method="alias", userId="ada", previousId="ada@example.test")
+        node.ask("call", method="track", userId=ada, event="Order Completed", properties={"revenue": 60.5})
+        node.ask("call", method="identify", userId=ada, anonymousId=f"tab-{ada}", traits={"plan": "pro"})
+        node.ask("call", method="page", anonymousId=f"tab-{ada}", name="Home")
+        node.ask("call", method="group", userId=ada, groupId="acme", traits={"employees": 3})
+        node.ask("call", method="alias", userId=ada, previousId=f"{ada}@example.test")
         assert node.ask("close") == []
-    assert ordered_once(shop, lossy)
-    assert shop.holds("pro", "ada") and shop.holds("looked", "ada@example.test")
+    assert ordered_once(shop, lossy, ada)
+    assert shop.holds("pro", ada) and shop.holds("looked", f"{ada}@example.test")
 
 
-def test_a_wrong_key_reaches_segment_s_node_client(shop: Server, javascript: JavaScript, tmp_path: Path) -> None:
+def test_a_wrong_key_reaches_segment_s_node_client(
+    shop: Server, ada: str, javascript: JavaScript, tmp_path: Path
+) -> None:
     with javascript.script("segment.mjs", tmp_path) as node:
         node.ask("open", writeKey="no-such-key", host=shop.url, maxRetries=1)
-        node.ask("call", method="track", userId="ada", event="Order Completed")
+        node.ask("call", method="track", userId=ada, event="Order Completed")
         (error,) = node.ask("close")
     assert "401" in error
 
@@ -148,80 +169,82 @@ def posthog(lossy: Lossy, project_key: str) -> Iterator[Posthog]:
     assert not trouble
 
 
-def test_posthog_s_python_client_sends_events(shop: Server, lossy: Lossy, posthog: Posthog) -> None:
-    posthog.capture("Order Completed", distinct_id="ada", properties={"revenue": 60.5})
-    posthog.set(distinct_id="ada", properties={"plan": "pro"})
-    posthog.capture("$pageview", distinct_id="tab-1", properties={"$current_url": "https://shop.test/"})
-    posthog.alias(previous_id="tab-1", distinct_id="ada")
+def test_posthog_s_python_client_sends_events(shop: Server, ada: str, lossy: Lossy, posthog: Posthog) -> None:
+    posthog.capture("Order Completed", distinct_id=ada, properties={"revenue": 60.5})
+    posthog.set(distinct_id=ada, properties={"plan": "pro"})
+    posthog.capture("$pageview", distinct_id=f"tab-{ada}", properties={"$current_url": "https://shop.test/"})
+    posthog.alias(previous_id=f"tab-{ada}", distinct_id=ada)
     posthog.group_identify("company", "acme", {"employees": 3})
-    posthog.capture("Order Completed", distinct_id="bob", properties={"$set": {"plan": "pro"}})
+    posthog.capture("Order Completed", distinct_id=f"bob-{ada}", properties={"$set": {"plan": "pro"}})
     posthog.flush()
-    assert ordered_once(shop, lossy)
-    assert shop.holds("pro", "ada") and shop.holds("looked", "ada") and shop.holds("looked", "tab-1")
-    assert shop.holds("pro", "bob") and shop.holds("ordered_once", "bob")
+    assert ordered_once(shop, lossy, ada)
+    assert shop.holds("pro", ada) and shop.holds("looked", ada) and shop.holds("looked", f"tab-{ada}")
+    assert shop.holds("pro", f"bob-{ada}") and shop.holds("ordered_once", f"bob-{ada}")
 
 
-def test_posthog_s_python_client_asks_for_flags(shop: Server, posthog: Posthog) -> None:
-    before = posthog.evaluate_flags("ada")
+def test_posthog_s_python_client_asks_for_flags(shop: Server, ada: str, posthog: Posthog) -> None:
+    before = posthog.evaluate_flags(ada)
     assert set(before.keys) == {flag["key"] for flag in SHOP["flags"]}
     assert before.is_enabled("pro") is False and before.get_flag("banner") is False
-    posthog.set(distinct_id="ada", properties={"plan": "pro"})
+    posthog.set(distinct_id=ada, properties={"plan": "pro"})
     posthog.flush()
-    after = posthog.evaluate_flags("ada", person_properties={"plan": "pro"}, flag_keys=["pro", "banner", "limits"])
+    after = posthog.evaluate_flags(ada, person_properties={"plan": "pro"}, flag_keys=["pro", "banner", "limits"])
     assert len(after.keys) == 3
     assert after.is_enabled("pro") is True
     assert (after.get_flag("banner"), after.get_flag_payload("banner")) == ("green", "Green!")
     assert (after.get_flag("limits"), after.get_flag_payload("limits")) == ("many", {"seats": 50})
-    posthog.capture("looked at offer", distinct_id="ada", flags=after)
+    posthog.capture("looked at offer", distinct_id=ada, flags=after)
 
 
 @pytest.mark.filterwarnings("ignore:`:DeprecationWarning")
-def test_posthog_s_python_client_asks_for_flags_as_most_programs_still_do(shop: Server, posthog: Posthog) -> None:
-    shop.http.post("/v1/identify", json={"userId": "ada", "traits": {"plan": "pro"}}, headers=bearer(WRITE_KEY))
-    assert posthog.feature_enabled("pro", "ada") is True and posthog.feature_enabled("pro", "bob") is False
-    assert posthog.get_feature_flag("banner", "ada") == "green"
-    assert posthog.get_feature_flag_payload("banner", "ada") == "Green!"
-    everything = posthog.get_all_flags("ada")
+def test_posthog_s_python_client_asks_for_flags_as_most_programs_still_do(
+    shop: Server, ada: str, posthog: Posthog
+) -> None:
+    shop.http.post("/v1/identify", json={"userId": ada, "traits": {"plan": "pro"}}, headers=bearer(WRITE_KEY))
+    assert posthog.feature_enabled("pro", ada) is True and posthog.feature_enabled("pro", f"bob-{ada}") is False
+    assert posthog.get_feature_flag("banner", ada) == "green"
+    assert posthog.get_feature_flag_payload("banner", ada) == "Green!"
+    everything = posthog.get_all_flags(ada)
     assert everything is not None and everything["limits"] is False
-    assert not posthog.feature_enabled("unheard-of", "ada")
+    assert not posthog.feature_enabled("unheard-of", ada)
 
 
 @pytest.mark.filterwarnings("ignore:`:DeprecationWarning")
 def test_posthog_s_python_client_is_refused_the_rules_and_asks_for_answers(
-    shop: Server, project_key: str, caplog: pytest.LogCaptureFixture
+    shop: Server, ada: str, project_key: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    shop.track({"userId": "ada", "event": "Order Completed"})
+    shop.track({"userId": ada, "event": "Order Completed"})
     with caplog.at_level(logging.CRITICAL):
         client = Posthog(project_key, host=shop.url, personal_api_key="phx_any")
         try:
             client.load_feature_flags()
-            assert client.feature_enabled("ordered", "ada") is True
+            assert client.feature_enabled("ordered", ada) is True
         finally:
             client.shutdown()
 
 
 def test_posthog_s_node_client(
-    shop: Server, lossy: Lossy, project_key: str, javascript: JavaScript, tmp_path: Path
+    shop: Server, ada: str, lossy: Lossy, project_key: str, javascript: JavaScript, tmp_path: Path
 ) -> None:
     with javascript.script("posthog.mjs", tmp_path) as node:
         node.ask("open", key=project_key, host=lossy.url, flushInterval=50, fetchRetryDelay=50)
-        assert node.ask("flag", key="pro", distinctId="ada") is False
+        assert node.ask("flag", key="pro", distinctId=ada) is False
         order = {"event": "Order Completed", "properties": {"revenue": 60.5}}
-        node.ask("call", method="capture", distinctId="ada", **order)
-        node.ask("call", method="identify", distinctId="ada", properties={"plan": "pro"})
-        node.ask("call", method="capture", distinctId="tab-1", event="$pageview")
-        node.ask("call", method="alias", distinctId="ada", alias="tab-1")
+        node.ask("call", method="capture", distinctId=ada, **order)
+        node.ask("call", method="identify", distinctId=ada, properties={"plan": "pro"})
+        node.ask("call", method="capture", distinctId=f"tab-{ada}", event="$pageview")
+        node.ask("call", method="alias", distinctId=ada, alias=f"tab-{ada}")
         node.ask("call", method="groupIdentify", groupType="company", groupKey="acme", properties={"seats": 3})
         node.ask("close")
         node.ask("open", key=project_key, host=lossy.url)
-        assert node.ask("flag", key="pro", distinctId="ada") is True
-        assert node.ask("flag", key="banner", distinctId="ada") == "green"
-        assert node.ask("payload", key="banner", distinctId="ada") == "Green!"
-        said = node.ask("flags", distinctId="eve", personProperties={"plan": "pro"})
+        assert node.ask("flag", key="pro", distinctId=ada) is True
+        assert node.ask("flag", key="banner", distinctId=ada) == "green"
+        assert node.ask("payload", key="banner", distinctId=ada) == "Green!"
+        said = node.ask("flags", distinctId=f"eve-{ada}", personProperties={"plan": "pro"})
         assert said["limits"] == "many"
         node.ask("close")
-    assert ordered_once(shop, lossy)
-    assert shop.holds("looked", "ada") and shop.holds("pro", "tab-1")
+    assert ordered_once(shop, lossy, ada)
+    assert shop.holds("looked", ada) and shop.holds("pro", f"tab-{ada}")
 
 
 # Browsers
@@ -229,44 +252,48 @@ def test_posthog_s_node_client(
 
 @pytest.mark.parametrize("sdk", ["segment", "rudder", "posthog"])
 def test_browsers_sdks(
-    shop: Server, lossy: Lossy, project_key: str, javascript: JavaScript, tmp_path: Path, sdk: str
+    shop: Server, ada: str, lossy: Lossy, project_key: str, javascript: JavaScript, tmp_path: Path, sdk: str
 ) -> None:
     """The first call's answer is lost, and what comes after it overtakes it."""
     with javascript.script("browser.mjs", tmp_path) as page:
         page.ask("open", sdk=sdk, key=project_key, host=lossy.url)
         page.ask("call", method="page", given=[])
         page.ask("call", method="track", given=["Order Completed", {"revenue": 60.5}])
-        page.ask("call", method="identify", given=["ada", {"plan": "pro"}])
-        until(lambda: lossy.sent_again and shop.holds("ordered", "ada"), 60, lambda: str(lossy.seen))
-        until(lambda: shop.holds("looked", "ada") and shop.holds("pro", "ada"), 60, lambda: str(lossy.seen))
-    assert ordered_once(shop, lossy)
+        page.ask("call", method="identify", given=[ada, {"plan": "pro"}])
+        until(lambda: lossy.sent_again and shop.holds("ordered", ada), 60, lambda: str(lossy.seen))
+        until(lambda: shop.holds("looked", ada) and shop.holds("pro", ada), 60, lambda: str(lossy.seen))
+    assert ordered_once(shop, lossy, ada)
 
 
-def test_rudderstack_s_beacon(shop: Server, javascript: JavaScript, tmp_path: Path) -> None:
+def test_rudderstack_s_beacon(shop: Server, ada: str, javascript: JavaScript, tmp_path: Path) -> None:
     beacon = {"useBeacon": True, "beaconQueueOptions": {"flushQueueInterval": 200}}
     with javascript.script("browser.mjs", tmp_path) as page:
         page.ask("open", sdk="rudder", key=WRITE_KEY, host=shop.url, **beacon)
-        page.ask("call", method="identify", given=["ada", {"plan": "pro"}])
+        page.ask("call", method="identify", given=[ada, {"plan": "pro"}])
         page.ask("call", method="track", given=["Order Completed", {"revenue": 60.5}])
-        until(lambda: shop.holds("pro", "ada") and shop.holds("ordered_once", "ada"))
+        until(lambda: shop.holds("pro", ada) and shop.holds("ordered_once", ada))
 
 
 @pytest.mark.parametrize("options", [{}, {"s2s": True}], ids=["browser", "server"])
-def test_jitsu_s_client(shop: Server, javascript: JavaScript, tmp_path: Path, options: dict[str, Any]) -> None:
+def test_jitsu_s_client(
+    shop: Server, ada: str, javascript: JavaScript, tmp_path: Path, options: dict[str, Any]
+) -> None:
     """It never sends anything twice: what it is answered must be true."""
     with javascript.script("browser.mjs", tmp_path) as page:
         page.ask("open", sdk="jitsu", key=WRITE_KEY, host=shop.url, **options)
-        page.ask("ask", method="identify", given=["ada", {"plan": "pro"}])
+        page.ask("ask", method="identify", given=[ada, {"plan": "pro"}])
         page.ask("ask", method="page", given=[{"name": "Home"}])
         page.ask("ask", method="track", given=["Order Completed", {"revenue": 60.5}])
-    assert all(shop.holds(flag, "ada") for flag in ("looked", "ordered_once", "pro"))
+    assert all(shop.holds(flag, ada) for flag in ("looked", "ordered_once", "pro"))
 
 
-def test_posthog_s_flags_in_a_browser(shop: Server, project_key: str, javascript: JavaScript, tmp_path: Path) -> None:
+def test_posthog_s_flags_in_a_browser(
+    shop: Server, ada: str, project_key: str, javascript: JavaScript, tmp_path: Path
+) -> None:
     with javascript.script("browser.mjs", tmp_path) as page:
         page.ask("open", sdk="posthog", key=project_key, host=shop.url)
         until(lambda: page.ask("ask", method="flag", given=["banner"]) is False)
-        page.ask("call", method="identify", given=["ada", {"plan": "pro"}])
-        until(lambda: shop.holds("pro", "ada"))
+        page.ask("call", method="identify", given=[ada, {"plan": "pro"}])
+        until(lambda: shop.holds("pro", ada))
         page.ask("call", method="reload", given=[])
         until(lambda: page.ask("ask", method="flag", given=["banner"]) == "green")

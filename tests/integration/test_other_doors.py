@@ -59,7 +59,7 @@ async def test_pulseboard_is_told_of_a_duplicate(app: Application) -> None:
 
 async def test_analytics_next_is_sent_back_to_where_it_asked(app: Application) -> None:
     answer = await app.nobody.get(f"/v1/projects/{KEYS['write']}/settings", headers={"Host": "cdp.test:8443"})
-    assert answer.status_code == 200
+    assert (answer.status_code, answer.headers["cache-control"]) == (200, "private, max-age=60")
     segment = {"apiKey": KEYS["write"], "apiHost": "cdp.test:8443/v1", "protocol": "http"}
     assert answer.json() == {
         "integrations": {"Segment.io": segment},

@@ -20,6 +20,7 @@ from litestar.response.base import ASGIResponse
 
 from tinycdp.api import auth
 from tinycdp.api.exchange import answer, encode
+from tinycdp.api.sources import BRIEFLY
 from tinycdp.api.tracking import accept
 from tinycdp.api.wire.body import read_body, unwrap
 from tinycdp.api.wire.canonical import Refused, identifier, readable_instant
@@ -302,7 +303,7 @@ def _config_for(request: Request[Any, Any, Any], token: str) -> dict[str, Any]:
 @get("/array/{token:str}/config", tags=["Tracking"], include_in_schema=False)
 async def config(request: Request[Any, Any, Any], token: FromPath[str]) -> Response[bytes]:
     """The key stands in the address."""
-    return answer(_config_for(request, token))
+    return answer(_config_for(request, token), headers=BRIEFLY)
 
 
 @get("/array/{token:str}/config.js", tags=["Tracking"], include_in_schema=False)
@@ -314,7 +315,7 @@ async def config_script(request: Request[Any, Any, Any], token: FromPath[str]) -
         "(function(){window._POSTHOG_REMOTE_CONFIG=window._POSTHOG_REMOTE_CONFIG||{};"
         f"window._POSTHOG_REMOTE_CONFIG[{name}]={{config:{found},siteApps:[]}};}})();"
     )
-    return Response(script, media_type="application/javascript")
+    return Response(script, media_type="application/javascript", headers=BRIEFLY)
 
 
 ROUTES = [

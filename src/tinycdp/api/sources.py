@@ -16,6 +16,9 @@ from tinycdp.api.exchange import answer
 from tinycdp.runtime.service import Service
 from tinycdp.runtime.times import iso
 
+#: The answer names the host it was asked at, so no shared cache may give it to somebody who asked at another.
+BRIEFLY = {"Cache-Control": "private, max-age=60"}
+
 
 @get("/v1/projects/{write_key:str}/settings", tags=["Tracking"], include_in_schema=False)
 async def settings(request: Request[Any, Any, Any], write_key: FromPath[str]) -> Response[bytes]:
@@ -30,7 +33,7 @@ async def settings(request: Request[Any, Any, Any], write_key: FromPath[str]) ->
         "metrics": {"sampleRate": 0},
         "remotePlugins": [],
     }
-    return answer(found)
+    return answer(found, headers=BRIEFLY)
 
 
 @get("/sourceConfig", tags=["Tracking"], include_in_schema=False)
@@ -52,7 +55,7 @@ async def source_config(request: Request[Any, Any, Any]) -> Response[bytes]:
         "config": {"statsCollection": {"errors": nothing, "metrics": nothing}},
         "updatedAt": iso(0),
     }
-    return answer({"source": source, "updatedAt": iso(0)})
+    return answer({"source": source, "updatedAt": iso(0)}, headers=BRIEFLY)
 
 
 def _host(request: Request[Any, Any, Any]) -> str:
