@@ -179,6 +179,21 @@ async def test_damage_of_every_kind_is_found_and_repaired(service: Service, shop
     await serving.eventually(announced)
 
 
+async def test_a_rebuild_reads_context_as_its_arrival_did(service: Service, shop: int, now: ManualClock) -> None:
+    """Only `false` says that somebody was not active; what merely looks like it does not."""
+    later = [
+        msgspec.structs.replace(
+            bought(f"e{n}", "bob", 1, START + n), context={"active": active}, active=active is not False
+        )
+        for n, active in enumerate((True, None, 0, False, "false"), start=1)
+    ]
+    await service.ingest.accept(shop, later)
+    assert found(await verify(service.pool, shop, now, sample=None)) == set()
+    await service.pool.execute("UPDATE profiles SET last_seen_at = to_timestamp(1) WHERE environment_id = $1", shop)
+    report = await verify(service.pool, shop, now, sample=None, repair=True)
+    assert (report.repaired, report.listed) == (3, [])
+
+
 async def test_whose_events_are_gone_is_neither_judged_nor_repaired(
     service: Service, shop: int, now: ManualClock
 ) -> None:

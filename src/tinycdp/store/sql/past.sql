@@ -38,7 +38,7 @@ WHERE environment_id = $1 AND profile_id = ANY ($2) ORDER BY id;
 -- args: environment_id, alias_ids bigint[], at timestamptz, n (NULL for all)
 -- index: events_of_alias
 SELECT e.alias_id, e.kind, e.name, e.message_id, e.occurred_at, e.received_at, e.target, e.properties,
-       coalesce(e.context ->> 'active' = 'false', false) AS inactive
+       coalesce(e.context -> 'active' = 'false', false) AS inactive
 FROM events e
 WHERE e.environment_id = $1 AND e.alias_id = ANY ($2) AND e.received_at <= $3 LIMIT $4;
 
