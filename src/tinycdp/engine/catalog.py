@@ -89,12 +89,15 @@ class InvalidDefinitions(InvalidInput):
 class Kept:
     """What is kept of the events that match one aggregate.
 
+    matches  whether an event's properties meet its `where`, None for all
+    worth    what one event's properties are to the aggregate, None for nothing; itself None where nobody looks at them
     warming  whether the state of profiles older than the warming revision is not complete yet"""
 
     spec: ir.AggregateSpec
     key: str
     hops: tuple[int, ...]
     matches: Callable[[Mapping[str, Any]], bool] | None
+    worth: Callable[[Mapping[str, Any]], Any] | None
     warming: bool
 
     def take(self, profile: Profile, message: Message, calendar: Days, complete: bool) -> None:
@@ -102,24 +105,13 @@ class Kept:
         if self.matches is not None and not self.matches(message.properties):
             return
         value: Any = None
-        family = self.spec.family
-        if family in {ir.Family.NUMBER, ir.Family.HISTOGRAM}:
-            value = nanos(lookup(message.properties, self.spec.path))
-            if value is None:
-                return
-            if family is ir.Family.HISTOGRAM:
-                value = grade(value)
-        elif self.spec.path:
-            value = coerce(lookup(message.properties, self.spec.path), ir.Type.DYN)
-            if value is None or isinstance(value, dict | tuple) or (type(value) is str and len(value) > LONGEST_TEXT):
-                return
-            if family in {ir.Family.UNIQUE, ir.Family.TOP} and (value := canonical(value)) is None:
-                return
+        if self.worth is not None and (value := self.worth(message.properties)) is None:
+            return
         state = profile.state(self.key)
         if state is None:
             if self.warming and not complete:
                 return  # the backfill will read this event with all the others
-            state = profile.states[self.key] = empty(family)
+            state = profile.states[self.key] = empty(self.spec.family)
         match state:
             case Log():
                 if len(state.tiles) != len(self.hops):
@@ -131,6 +123,28 @@ class Kept:
                 state.add_day(calendar.day(message.occurred_at))
             case Extent():
                 state.add_instant(message.occurred_at)
+
+
+def _worth(spec: ir.AggregateSpec) -> Callable[[Mapping[str, Any]], Any] | None:
+    """What one event's properties are to the aggregate, None for nothing; itself None where they are not looked at."""
+    path, family = spec.path, spec.family
+    if not path:
+        return None
+    if family is ir.Family.NUMBER and len(path) == 1:
+        name = path[0]
+        return lambda properties: nanos(properties.get(name))
+    if family is ir.Family.NUMBER:
+        return lambda properties: nanos(lookup(properties, path))
+    if family is ir.Family.HISTOGRAM:
+        return lambda properties: None if (n := nanos(lookup(properties, path))) is None else grade(n)
+
+    def worth(properties: Mapping[str, Any]) -> Any:
+        value = coerce(lookup(properties, path), ir.Type.DYN)
+        if value is None or isinstance(value, dict | tuple) or (type(value) is str and len(value) > LONGEST_TEXT):
+            return None
+        return canonical(value) if family in {ir.Family.UNIQUE, ir.Family.TOP} else value
+
+    return worth
 
 
 @dataclass(frozen=True, slots=True)
@@ -398,7 +412,7 @@ def _kept(reads: Iterable[ir.AggregateRead], complete: set[tuple[str, int]]) -> 
         specs[read.spec.key] = read.spec
         hops.setdefault(read.spec.key, set()).update(ir.hops_of(read))
     return {
-        key: Kept(spec, key, tuple(sorted(hops[key])), predicate(spec.where), (key, 0) not in complete)
+        key: Kept(spec, key, tuple(sorted(hops[key])), predicate(spec.where), _worth(spec), (key, 0) not in complete)
         for key, spec in sorted(specs.items())
     }
 

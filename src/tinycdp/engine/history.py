@@ -7,7 +7,7 @@ Laws    recall leaves the state that taking the events one by one, in any order,
 Source  docs/decisions/0016-backfill.md
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice, repeat
 from typing import Any
@@ -15,13 +15,10 @@ from typing import Any
 from tinycdp.dsl import ir
 from tinycdp.dsl.calendar import Days
 from tinycdp.dsl.ir import Family
-from tinycdp.dsl.numbers import nanos
-from tinycdp.dsl.steps import coerce, lookup
-from tinycdp.engine.catalog import LONGEST_TEXT, Kept
+from tinycdp.engine.catalog import Kept
 from tinycdp.engine.days import DayMap, Extent
 from tinycdp.engine.log import Entry, rank
 from tinycdp.engine.profile import Profile
-from tinycdp.engine.tallies import canonical, grade
 from tinycdp.engine.windows import empty
 from tinycdp.model import Instant
 
@@ -77,7 +74,6 @@ class Recall:
     def __init__(self, kept: Kept, calendar: Days) -> None:
         self.kept = kept
         self._calendar = calendar
-        self._worth = _worth(kept.spec)
 
     def recall(self, profile: Profile, pasts: Iterable[Past]) -> None:
         """Make the profile's state of this aggregate what these events, all it ever had, tell."""
@@ -102,7 +98,7 @@ class Recall:
 
     def _matching(self, rows: Iterable[tuple[Instant, str, Properties]]) -> Iterable[Entry]:
         """The events that count, each with what it is worth."""
-        matches, worth = self.kept.matches, self._worth
+        matches, worth = self.kept.matches, self.kept.worth
         if matches is not None:
             rows = (row for row in rows if matches(row[2]))
         if worth is None:
@@ -116,25 +112,3 @@ def _rows(past: Past) -> Iterable[tuple[Instant, str, Properties]]:
 
 def _newest_first(past: Past) -> Iterable[tuple[Instant, str, Properties]]:
     return sorted(_rows(past), key=rank, reverse=True)
-
-
-def _worth(spec: ir.AggregateSpec) -> Callable[[Properties], Any] | None:
-    """What one event's properties are to the aggregate, None for nothing; itself None where they are not looked at."""
-    path, family = spec.path, spec.family
-    if not path:
-        return None
-    if family is Family.NUMBER and len(path) == 1:
-        name = path[0]
-        return lambda properties: nanos(properties.get(name))
-    if family is Family.NUMBER:
-        return lambda properties: nanos(lookup(properties, path))
-    if family is Family.HISTOGRAM:
-        return lambda properties: None if (n := nanos(lookup(properties, path))) is None else grade(n)
-
-    def worth(properties: Properties) -> Any:
-        value = coerce(lookup(properties, path), ir.Type.DYN)
-        if value is None or isinstance(value, dict | tuple) or (type(value) is str and len(value) > LONGEST_TEXT):
-            return None
-        return canonical(value) if family in {Family.UNIQUE, Family.TOP} else value
-
-    return worth
