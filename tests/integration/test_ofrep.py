@@ -539,6 +539,17 @@ async def test_beyond_the_limit_there_are_no_streams(app: Application, monkeypat
     assert len(app.service.pushes) == 0
 
 
+async def test_a_process_that_leaves_sends_its_readers_elsewhere(app: Application) -> None:
+    answer = await all_flags(app, {"targetingKey": "ada"})
+    async with listening(app, answer) as reader:
+        app.service.pushes.leave()
+        await reader.until(lambda reader: reader.ended)
+    uri = answer.json()["eventStreams"][0]["endpoint"]["requestUri"]
+    assert (await app.nobody.get(uri)).status_code == 503
+    same = await all_flags(app, {"targetingKey": "ada"}, **{"If-None-Match": answer.headers["etag"]})
+    assert same.status_code == 304, "the address is good on other processes"
+
+
 async def test_a_heartbeat_keeps_the_connection(dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tinycdp.runtime.pushes.BEATS", 1)  # one in fifteen of the streams each second, of fifteen
     async with running(dsn) as app, listening(app, await all_flags(app, {})) as reader:

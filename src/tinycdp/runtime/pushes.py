@@ -119,7 +119,7 @@ class Pushes:
 
     @property
     def full(self) -> bool:
-        return self._leaving or self._open >= self._limit
+        return self._open >= self._limit
 
     @property
     def busy(self) -> bool:
@@ -143,7 +143,7 @@ class Pushes:
 
     def open(self, watch: Watch) -> None:
         """Tell it from now on; at once, where it does not know the answers of now."""
-        if self.full:
+        if self.full or self._leaving:
             raise Unavailable(
                 "TOO_MANY_STREAMS", "This process holds all the streams it may.", retry_after_seconds=_RETRY_SECONDS
             )
