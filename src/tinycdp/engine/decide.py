@@ -11,6 +11,7 @@ Source  dsl/SPEC.md "Flags"
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 import msgspec
@@ -56,18 +57,20 @@ class Decision(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """A share of all units that a rule admits: whose bucket for this salt and purpose lies in [since, to)."""
+    """A share of all units that a rule admits: whose bucket for this salt and purpose lies in [since, to).
+
+    whose, share  both in words"""
 
     purpose: str
     salt: str
     since: int
     to: int
+    whose: str
+    share: str
 
     def says(self, at: int) -> str:
         """Where a bucket falls, in words that say whether it is admitted."""
-        which = {"rollout": "bucket", "exposure": "exposure bucket"}.get(self.purpose, f"bucket of group {self.salt!r}")
-        share = f"from {self.since} to below {self.to}" if self.since else f"below {self.to}"
-        return f"{which} {at} is {'' if self.since <= at < self.to else 'not '}{share} of {BUCKETS}"
+        return f"{self.whose} {at} is {self.share if self.since <= at < self.to else 'not ' + self.share}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,13 +165,18 @@ def prepare(
 
 
 def _gates(flag: Flag, rule: Rule) -> list[Gate]:
+    def gate(purpose: str, salt: str, whose: str, since: Decimal, to: Decimal) -> Gate:
+        low, high = int(since * 1000), int(to * 1000)
+        share = f"from {low} to below {high} of {BUCKETS}" if low else f"below {high} of {BUCKETS}"
+        return Gate(purpose, salt, low, high, whose, share)
+
     gates = []
     if rule.rollout is not None:
-        gates.append(Gate("rollout", flag.salt, 0, int(rule.rollout * 1000)))
+        gates.append(gate("rollout", flag.salt, "bucket", Decimal(), rule.rollout))
     if rule.exposure is not None:
-        gates.append(Gate("exposure", flag.salt, 0, int(rule.exposure * 1000)))
-    if (share := rule.exclusion) is not None:
-        gates.append(Gate("exclusion", share.group, int(share.since * 1000), int(share.to * 1000)))
+        gates.append(gate("exposure", flag.salt, "exposure bucket", Decimal(), rule.exposure))
+    if (part := rule.exclusion) is not None:
+        gates.append(gate("exclusion", part.group, f"bucket of group {part.group!r}", part.since, part.to))
     return gates
 
 
@@ -223,15 +231,15 @@ def decide(program: Program, subject: Subject, now: Instant) -> Decision:
             unit_missing = True
             passed.append(f"{prepared.matched}, but there is no one to bucket: name a profile or a targeting key")
             continue
-        said = [prepared.matched]
+        said = prepared.matched
         for gate in prepared.gates:
             at = bucket(gate.salt, gate.purpose, subject.unit)
-            said.append(gate.says(at))
             if not gate.since <= at < gate.to:
-                passed.append(f"{prepared.matched}, but {said[-1]}")
+                passed.append(f"{prepared.matched}, but {gate.says(at)}")
                 break
+            said = f"{said}; {gate.says(at)}"
         else:
-            passed.append("; ".join(said))
+            passed.append(said)
             variant = rule.serve
             if variant is None:
                 at = bucket(flag.salt, "split", subject.unit)
