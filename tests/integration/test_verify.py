@@ -124,6 +124,10 @@ async def test_a_wake_up_that_is_due_is_no_difference(service: Service, shop: in
 
 
 async def test_a_clock_that_lags_behind_another_machines_is_no_difference(service: Service, shop: int) -> None:
+    ahead = bought("e1", "bob", 1, START + 5_000)
+    await service.ingest.accept(
+        shop, [ahead, msgspec.structs.replace(ahead, message_id="e2", context={"active": False}, active=False)]
+    )
     assert found(await verify(service.pool, shop, ManualClock(START - 5_000), sample=None)) == set()
 
 

@@ -222,8 +222,8 @@ class _Check:
                 connection, self._environment_id, list(by_fingerprint), list(table)
             ):
                 table[row["profile_id"]].add(by_fingerprint[row["fingerprint"]])
-            # Another machine's clock may be ahead of ours: nobody is asked about before they were last seen.
-            at = max([self._now(), *(row["last_seen_at"] for row in rows if row["last_seen_at"] is not None)])
+            # Another machine's clock may be ahead of ours: no message is to lie in the future.
+            at = max(self._now(), await store.newest_event_at(connection, self._environment_id, list(table)) or 0)
             true = await self._told(connection, at, list(table))
         looked = _Looked()
         for row in rows:

@@ -32,6 +32,10 @@ async def load_profiles(connection: Connection, environment_id: int, ids: Sequen
     return await connection.fetch(_SQL["load_profiles"], environment_id, ids)
 
 
+async def newest_event_at(connection: Connection, environment_id: int, ids: Sequence[int]) -> int | None:
+    return await connection.fetchval(_SQL["newest_event_at"], environment_id, ids)
+
+
 async def memberships_of_profiles(
     connection: Connection, environment_id: int, fingerprints: Sequence[int], ids: Sequence[int]
 ) -> list[Row]:

@@ -29,6 +29,16 @@ FROM profiles
 WHERE environment_id = $1 AND id = ANY ($2) AND merged_into IS NULL
 ORDER BY id;
 
+-- name: newest_event_at
+-- When the newest message of these profiles happened: one look into the index for each identifier.
+-- args: environment_id integer, profile_ids bigint[]
+-- index: aliases_of_profile, events_of_alias
+SELECT max(newest.occurred_at)
+FROM aliases a
+CROSS JOIN LATERAL (SELECT max(e.occurred_at) AS occurred_at FROM events e
+                    WHERE e.environment_id = $1 AND e.alias_id = a.id) AS newest
+WHERE a.environment_id = $1 AND a.profile_id = ANY ($2);
+
 -- name: memberships_of_profiles
 -- By the table's only index, which begins with the segment.
 -- args: environment_id integer, fingerprints bigint[], profile_ids bigint[]
