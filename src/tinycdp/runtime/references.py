@@ -16,7 +16,7 @@ from tinycdp.dsl.check import mentions
 from tinycdp.dsl.rename import renamed
 from tinycdp.dsl.syntax import parse
 from tinycdp.engine.catalog import Definition, Name
-from tinycdp.engine.flags import read_flag, to_document
+from tinycdp.engine.flags import read_flag, stages, to_document
 
 Node = TypeVar("Node")
 
@@ -30,20 +30,18 @@ _PLACES = {
 
 
 def references_of(definition: Definition) -> set[Name]:
-    """The definitions this one names, in what its schedule sets too. An archived flag holds nobody up."""
-    return set() if definition.flag is not None and definition.flag.archived else _all_of(definition)
-
-
-def _all_of(definition: Definition) -> set[Name]:
-    if definition.flag is None:
+    """The definitions this one names, at any stage of its schedule. An archived flag holds nobody up."""
+    flag = definition.flag
+    if flag is None:
         return set(mentioned(definition.expression))
+    if flag.archived:
+        return set()
     found: set[Name] = set()
-
-    def note(place: str, text: str) -> str:
-        found.update(mentioned(text) if place == "expression" else {(place, text)})
-        return text
-
-    _walk_flag(to_document(definition.flag), note)
+    for stage in (stage for _, stage in stages(flag)) if flag.schedule else (flag,):
+        found |= {("segment", override.segment) for override in stage.overrides if override.segment is not None}
+        found |= {("flag", prerequisite.flag) for prerequisite in stage.prerequisites}
+        found |= {("flag", holdout) for holdout in stage.holdouts}
+        found = found.union(*(mentioned(rule.when) for rule in stage.rules))
     return found
 
 
@@ -55,16 +53,22 @@ def mentioned(text: str) -> frozenset[Name]:
 
 def rewritten(definition: Definition, names: Mapping[Name, str]) -> Definition:
     """The definition with every reference under the new key that `names` has for it; itself where there is none."""
-    if names.keys().isdisjoint(_all_of(definition)):
-        return definition
     if definition.flag is None:
-        return msgspec.structs.replace(definition, expression=renamed(definition.expression, names))
+        text = definition.expression
+        if names.keys().isdisjoint(mentioned(text)):
+            return definition
+        return msgspec.structs.replace(definition, expression=renamed(text, names))
+    if not names:
+        return definition
 
     def change(place: str, text: str) -> str:
         return renamed(text, names) if place == "expression" else names.get((place, text), text)
 
-    document = _walk_flag(to_document(definition.flag), change)
-    return msgspec.structs.replace(definition, flag=read_flag(document, definition.flag.salt))
+    document = to_document(definition.flag)
+    changed = _walk_flag(document, change)
+    if msgspec.json.encode(changed) == msgspec.json.encode(document):
+        return definition
+    return msgspec.structs.replace(definition, flag=read_flag(changed, definition.flag.salt))
 
 
 def closure(start: Iterable[Node], edges: Mapping[Node, Iterable[Node]]) -> list[Node]:
