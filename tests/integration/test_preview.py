@@ -257,6 +257,53 @@ async def test_what_was_foretold_happens(dsn: str) -> None:
     assert sum(len(flag.moves) for flag in foretold.flags) >= 10, "too little happened"
 
 
+async def test_a_preview_of_the_past_agrees_with_replays_of_it(dsn: str) -> None:
+    """Two ways to the same past: one statement over everybody's messages, and the engine, person by person."""
+    clock, pick = ManualClock(NOW), random.Random(3)
+    async with services(dsn, 1, clock) as [service]:
+        id = await new_environment(service.pool, "past", FIRST, NOW)
+        instants = []
+        for n in range(200):
+            clock.now += 120_000
+            kind = pick.choice(("track", "track", "identify"))
+            message = Message(
+                kind=kind,  # type: ignore[arg-type]
+                message_id=f"m{n}",
+                aliases=(Alias(AliasKind.USER, f"u{pick.randrange(20)}"),),
+                occurred_at=clock.now - pick.choice((0, HOUR_MS)),
+                received_at=clock.now,
+                name="buy" if kind == "track" else "",
+                properties={"plan": pick.choice(("pro", "free"))},
+            )
+            await service.ingest.accept(id, [message])
+            if n % 50 == 25:
+                instants.append(clock.now + pick.choice((0, 1, 59_999)))
+        for at in instants:
+            question = Question(read_documents([SECOND]), at=at, sample=None, context=CONTEXT)
+            found = await service.previews.of(id, question, clock.now)
+            members: dict[str, int] = {}
+            variants: dict[tuple[str, str], int] = {}
+            known = 0
+            for n in range(20):
+                view = await service.past.look(id, Alias(AliasKind.USER, f"u{n}"), at)
+                if view.since is None:
+                    continue
+                known += 1
+                for key in view.catalog.live.flags:
+                    turn = (key, decide_one(view.catalog, key, view.subject, at, CONTEXT).variant)
+                    variants[turn] = variants.get(turn, 0) + 1
+                for key in ("buyers", "lazy"):
+                    members[key] = members.get(key, 0) + (view.subject.result(("segment", key), at)[0] is True)
+            assert found.profiles == known
+            assert {s.was: s.counts.members_before for s in found.segments if s.was} == members
+            before: dict[tuple[str, str], int] = {}
+            for flag in found.flags:
+                for turn in flag.moves:
+                    if flag.was and turn.before:
+                        before[flag.was, turn.before] = before.get((flag.was, turn.before), 0) + turn.profiles
+            assert before == variants
+
+
 async def serving(service: Service, id: int) -> None:
     worker = Worker(service.pool, Catalogs(), service.now)
     while await worker.warm_up():
