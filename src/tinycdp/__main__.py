@@ -372,7 +372,7 @@ def run_doctor(arguments: argparse.Namespace, settings: Settings) -> int:
     if arguments.verify:
         return _verify(arguments, settings)
     if arguments.sample is not None or arguments.all or arguments.repair:
-        raise InvalidInput("OPTION_MISPLACED", "--sample, --all and --repair go with --verify")
+        return _complain(InvalidInput("OPTION_MISPLACED", "--sample, --all and --repair go with --verify"), status=2)
     findings = examine(settings)
     if arguments.json:
         print(msgspec.json.encode(findings).decode())
@@ -386,7 +386,7 @@ def _verify(arguments: argparse.Namespace, settings: Settings) -> int:
 
     sample = None if arguments.all else verify.SAMPLE if arguments.sample is None else arguments.sample
     if sample is not None and sample < 1:
-        raise InvalidInput("OPTION_MISPLACED", "--sample is at least 1")
+        return _complain(InvalidInput("OPTION_MISPLACED", "--sample is at least 1"), status=2)
     report: verify.Report = _on_database(
         settings,
         lambda pool, environment: verify.verify(

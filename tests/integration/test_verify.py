@@ -298,3 +298,5 @@ async def test_the_command_says_what_differs(dsn: str, capsys: pytest.CaptureFix
         assert status == 0
         assert said.endswith("no differences\n")
         assert (await run("--verify"))[0] == 0
+        for misplaced in (("--all",), ("--repair",), ("--verify", "--sample", "0")):
+            assert (await run(*misplaced))[0] == 2

@@ -1,7 +1,7 @@
 """What is counted of everybody's history: one row per profile, made in one pass over the events.
 
 Shape   Figures collects what expressions read, each reading giving SQL over the columns of `p`; statement() is the
-        common table expressions that make these columns, the last one called `figures`
+        common table expressions that make these columns, and source() the one that has them all
 Units   age: milliseconds from an event to the instant asked about, so 0 is now; rank: 1 is the newest
 Laws    an event counts if it was received by $3 and happened by $2. Rank first, then the edge: SPEC "Windows".
         Only raw events are read, by the aliases that are the profile's now: neither its state nor its properties
@@ -163,7 +163,7 @@ class Figures:
     # The statement
 
     def statement(self) -> Iterator[str]:
-        """The common table expressions, in order, the last one of which is `source`."""
+        """The common table expressions, in order. Call it when everything has been read."""
         yield self._clock_table()
         group = self._column(_LATEST_GROUP) if self._group else ""
         if not self._columns:
