@@ -209,9 +209,9 @@ def test_every_error_code_is_explained() -> None:
 
 
 def test_every_admin_route_is_documented() -> None:
-    pages = (DOCS / "admin.md").read_text() + (DOCS / "authentication.md").read_text()
+    pages = re.sub(r"\{\w+\}", "{}", (DOCS / "admin.md").read_text() + (DOCS / "authentication.md").read_text())
     for handler in (*OPEN, *GUARDED):
         if set(handler.tags or ()) & {"People", "Definitions", "Export"}:
-            path = re.sub(r"\{\w+:\w+\}", "", min(handler.paths)).rstrip("/")
-            path = re.sub(r"admin/(segments|flags)$", "admin/traits", path)
-            assert path.replace("//", "/{key}/") in pages, path
+            path = re.sub(r"\{\w+:\w+\}", "{}", min(handler.paths))
+            # What is the same for every kind is described once, for traits.
+            assert path in pages or re.sub(r"admin/(segments|flags)", "admin/traits", path) in pages, path
