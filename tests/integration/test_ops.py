@@ -136,12 +136,14 @@ async def test_answers_are_what_the_document_says(app: Application) -> None:
     await app.define("flag", key="x", rule="segments.x")
     await app.track({"userId": "x", "event": "x", "properties": {"n": 1.5}})
     await app.write.post("/v1/batch", json=[{"type": "track"}])
+    await app.write.post("/v1/group", json={"userId": "x", "groupId": "x", "traits": {"tier": "gold"}})
     checked = 0
     for handler in (*OPEN, *GUARDED):
         kind = handler.opt.get("answer")
         if kind is None or handler.http_methods != {"GET"}:
             continue
-        path = re.sub(r"\{(\w+):\w+\}", "x", min(handler.paths))
+        path = re.sub(r"\{\w+:int\}", "1", re.sub(r"\{\w+:str\}", "x", min(handler.paths)))
+        path = path.replace("policies/x", "policies/enrichment")
         person = "?flag=x&userId=x"
         query = {
             "decide": person,
@@ -149,6 +151,7 @@ async def test_answers_are_what_the_document_says(app: Application) -> None:
             "searchProfiles": "?q=x",
             "searchUsers": "?q=x",
             "listExposures": "?flag=x",
+            "diffRevisions": "?from=0&to=1",
         }
         answer = await app.admin.get(path + query.get(handler.operation_id or "", ""))
         assert answer.status_code == 200, path
