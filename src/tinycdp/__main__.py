@@ -228,7 +228,7 @@ def run_plan(arguments: argparse.Namespace, settings: Settings) -> int:
 
 def _preview(arguments: argparse.Namespace, settings: Settings) -> str:
     """How many people the files of the command line would move."""
-    from tinycdp.runtime.definitions import read_documents
+    from tinycdp.runtime.changes import read_documents
     from tinycdp.runtime.preview import Previews, Question, listed
     from tinycdp.runtime.workspace import Vocabulary
 

@@ -12,8 +12,9 @@ from serving import ManualClock, new_environment, services
 from tinycdp.errors import TinyCDPError
 from tinycdp.model import Alias, AliasKind, Message
 from tinycdp.runtime.catalogs import Catalogs
+from tinycdp.runtime.changes import Change
 from tinycdp.runtime.decisions import prepare
-from tinycdp.runtime.definitions import Change, publish, rename, restore, restore_version
+from tinycdp.runtime.definitions import publish, rename, restore, restore_version
 from tinycdp.runtime.service import Service
 from tinycdp.runtime.worker import Worker
 

@@ -12,8 +12,9 @@ from tinycdp.errors import InvalidInput, Overloaded
 from tinycdp.model import HOUR_MS, Alias, AliasKind, Message
 from tinycdp.runtime import preview as previews
 from tinycdp.runtime.catalogs import Catalogs
+from tinycdp.runtime.changes import read_documents
 from tinycdp.runtime.decisions import decide_one
-from tinycdp.runtime.definitions import publish, read_documents
+from tinycdp.runtime.definitions import publish
 from tinycdp.runtime.preview import Question
 from tinycdp.runtime.service import Service
 from tinycdp.runtime.times import iso

@@ -14,8 +14,9 @@ from tinycdp.errors import NotFound
 from tinycdp.model import DAY_MS, HOUR_MS, MINUTE_MS, Alias, AliasKind, Message
 from tinycdp.runtime import switches
 from tinycdp.runtime.catalogs import Catalogs
+from tinycdp.runtime.changes import Change
 from tinycdp.runtime.decisions import decide_one
-from tinycdp.runtime.definitions import Change, publish, rename
+from tinycdp.runtime.definitions import publish, rename
 from tinycdp.runtime.service import Service
 from tinycdp.runtime.times import iso
 from tinycdp.runtime.worker import Worker

@@ -20,7 +20,8 @@ from tinycdp.engine.catalog import Definition, InvalidDefinitions
 from tinycdp.errors import InvalidInput, NotFound
 from tinycdp.model import Instant
 from tinycdp.runtime import workspace as workspaces
-from tinycdp.runtime.definitions import LONGEST_NOTE, Change, Plan, document_of, publish, read_change
+from tinycdp.runtime.changes import Change, document_of, read_change
+from tinycdp.runtime.definitions import LONGEST_NOTE, Plan, publish
 from tinycdp.runtime.experiments import Lately, lately
 from tinycdp.runtime.export import memberships_as_of
 from tinycdp.runtime.keys import Key

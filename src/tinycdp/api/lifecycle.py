@@ -19,7 +19,8 @@ from tinycdp.api.definitions import KINDS, IfMatch, version_of, workspace_of
 from tinycdp.api.exchange import Limit, answer, read_as, read_json, readable
 from tinycdp.errors import InvalidInput, NotFound
 from tinycdp.runtime import definitions, history
-from tinycdp.runtime.definitions import Change, Plan, read_change
+from tinycdp.runtime.changes import Change, read_change
+from tinycdp.runtime.definitions import Plan
 from tinycdp.runtime.history import Changed, Revision, RevisionDetail, Version
 from tinycdp.runtime.keys import Key
 from tinycdp.runtime.service import Service

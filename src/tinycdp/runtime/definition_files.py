@@ -21,7 +21,7 @@ from tinycdp.dsl.diagnostics import SourceError
 from tinycdp.dsl.format import lay_out
 from tinycdp.engine.catalog import Definition
 from tinycdp.errors import InvalidInput
-from tinycdp.runtime.definitions import KINDS, Step, document_of, line_of
+from tinycdp.runtime.changes import KINDS, Step, document_of, line_of
 
 _ENDINGS = {".yaml", ".yml", ".json"}
 #: Lines of YAML are about this long; a text that does not fit on one becomes a block.

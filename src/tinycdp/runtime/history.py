@@ -15,9 +15,9 @@ import msgspec
 from tinycdp.errors import NotFound
 from tinycdp.model import Instant
 from tinycdp.runtime.catalogs import definitions_at, read_definition
+from tinycdp.runtime.changes import Step, document_of, steps_between
 from tinycdp.runtime.definition_files import difference as text_of
 from tinycdp.runtime.definition_files import fields_of
-from tinycdp.runtime.definitions import Step, document_of, steps_between
 from tinycdp.runtime.times import iso
 from tinycdp.store import definitions as store
 from tinycdp.store.pool import Connection, Pool, snapshot

@@ -30,8 +30,9 @@ from tinycdp.model import Instant
 from tinycdp.runtime import switches
 from tinycdp.runtime import workspace as workspaces
 from tinycdp.runtime.catalogs import compiled
+from tinycdp.runtime.changes import Change, Head, Move, drafted, following, steps_of
 from tinycdp.runtime.decisions import prepare
-from tinycdp.runtime.definitions import Change, Head, Move, drafted, following, read_head, steps_of
+from tinycdp.runtime.definitions import read_head
 from tinycdp.runtime.history import Changed, changed
 from tinycdp.runtime.past import people_as_of
 from tinycdp.runtime.people import Identifier, plain

@@ -11,7 +11,8 @@ from tinycdp.engine.catalog import Catalog
 from tinycdp.engine.flags import settled, to_document
 from tinycdp.errors import Conflict
 from tinycdp.model import Instant
-from tinycdp.runtime.definitions import Change, publish
+from tinycdp.runtime.changes import Change
+from tinycdp.runtime.definitions import publish
 from tinycdp.store.pool import Pool
 
 AUTHOR = "schedule"
