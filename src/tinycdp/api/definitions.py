@@ -45,23 +45,49 @@ class ExpressionBody(msgspec.Struct, kw_only=True, omit_defaults=True):
     description: str = ""
 
 
+class ExclusionBody(msgspec.Struct, rename={"since": "from"}):
+    """A rule's share of an exclusion group, in per cent: rules of one group never share anyone."""
+
+    group: str
+    since: float
+    to: float
+
+
 class RuleBody(msgspec.Struct, rename="camel", kw_only=True, omit_defaults=True):
     """Where `when` is true, serves one variant or splits over several in hundred-thousandths that sum to 100000.
-    rollout is the percentage of people who are let in, with up to three decimals."""
+    rollout is the percentage of people who are let in, exposure of those who take part in an experiment, both with up
+    to three decimals."""
 
     when: str
     id: str = ""
     serve: str = ""
     split: dict[str, int] = {}
     rollout: float = 100
+    exposure: float = 100
+    exclusion: ExclusionBody | None = None
 
 
 class OverrideBody(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """Serves a variant to one person, named by any identifier, or to a segment, before any rule."""
+    """Serves a variant to one person, named by any identifier or by one of a kind, or to a segment, before any rule."""
 
     serve: str
     profile: str = ""
+    alias: Identifier | None = None
     segment: str = ""
+
+
+class PrerequisiteBody(msgspec.Struct):
+    """Another flag that has to serve one of these variants; else this flag serves its off variant."""
+
+    flag: str
+    variants: list[str]
+
+
+class StepBody(msgspec.Struct):
+    """From an instant on, what stands at these JSON pointers; a rule goes by its place or its id."""
+
+    at: str
+    set: dict[str, Any]
 
 
 class DefaultBody(msgspec.Struct):
@@ -69,7 +95,13 @@ class DefaultBody(msgspec.Struct):
 
 
 class FlagBody(msgspec.Struct, rename="camel", kw_only=True, omit_defaults=True):
-    """A flag. `{"key", "rule"}` is short for a boolean flag that is on where the rule is true."""
+    """A flag. `{"key", "rule"}` is short for a boolean flag that is on where the rule is true.
+
+    holdouts  boolean flags: for whom one of them is true, no rule of this one counts
+    schema    JSON Schema that every variant's value meets
+    hold      how long a silent session keeps the variant it was given, as `30m`
+    archived  takes no part in anything, and is kept
+    metadata  flat, comes back over OFREP"""
 
     key: str = ""
     rule: str = ""
@@ -78,8 +110,15 @@ class FlagBody(msgspec.Struct, rename="camel", kw_only=True, omit_defaults=True)
     off_variant: str = ""
     default: DefaultBody | None = None
     enabled: bool = True
+    prerequisites: list[PrerequisiteBody] = []
+    holdouts: list[str] = []
     overrides: list[OverrideBody] = []
     rules: list[RuleBody] = []
+    schedule: list[StepBody] = []
+    schema: dict[str, Any] = {}
+    hold: str = ""
+    archived: bool = False
+    metadata: dict[str, Any] = {}
     description: str = ""
     salt: str = ""
 
@@ -127,7 +166,7 @@ class Flag(Described, kw_only=True):
 
     enabled: bool
     document: dict[str, Any]
-    exposures: Lately | None | msgspec.UnsetType = msgspec.UNSET
+    exposures: Lately | msgspec.UnsetType | None = msgspec.UNSET
 
 
 class Traits(msgspec.Struct):
