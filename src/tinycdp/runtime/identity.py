@@ -41,6 +41,11 @@ Pair = tuple[int, int, bool]
 _Counts = dict[str, tuple[int, int]]
 
 
+def by_hand(now: Instant) -> Rank:
+    """The rank of what an admin says: whatever a message says of the same pair is remembered in its place."""
+    return 2**15 - 1, now, ""
+
+
 class Restart(Exception):
     """Another process changed what this group had read; begin the transaction anew."""
 
@@ -80,7 +85,8 @@ class People:
     rekey    profiles whose bucketing key may be another one now
     founder  the alias that gives a new profile its bucketing key
     nursed   stored profiles that aliases were born into
-    born     user ids nobody had before"""
+    born     user ids nobody had before
+    journal  the merges made"""
 
     connection: Connection
     environment_id: int
@@ -100,6 +106,7 @@ class People:
     founder: dict[int, Alias] = field(default_factory=dict)
     nursed: set[int] = field(default_factory=set)
     born: list[str] = field(default_factory=list)
+    journal: list[int] = field(default_factory=list)
 
     def say(self, pair: Pair, rank: Rank) -> bool:
         """Remember that a pair was said to be one person's. False where that was known already."""
@@ -163,10 +170,10 @@ async def resolve(people: People, messages: Sequence[Message]) -> None:
     claims, joins = _claims(messages, rules), _joins(messages)
     best: dict[Alias, _Claim] = {}
     for claim in claims:
-        if rules.may_claim(claim.owner.kind, claim.alias.kind):
+        if rules.may_claim(claim.owner, claim.alias):
             best.setdefault(claim.alias, claim)
     homes: dict[Alias, Alias] = {}
-    lawful = [(join.known, join.by) for join in joins if rules.may_claim(join.by.kind, join.known.kind)]
+    lawful = [(join.known, join.by) for join in joins if rules.may_claim(join.by, join.known)]
     for alias, owner in [*((c.alias, c.owner) for c in best.values()), *lawful]:
         if alias not in homes and _end(homes, owner) != alias:
             homes[alias] = owner
@@ -182,8 +189,8 @@ async def resolve(people: People, messages: Sequence[Message]) -> None:
         await _claim(people, claim)
     for join in joins:
         await _join(people, join)
-    await _rekey(people)
-    await _flush(people)
+    await rekey(people)
+    await flush(people)
 
 
 def _end(homes: Mapping[Alias, Alias], alias: Alias) -> Alias:
@@ -321,7 +328,8 @@ async def _know(people: People, claims: Iterable[_Claim], joins: Iterable[_Join]
         people.known[row["alias_id"], row["owner_id"], row["is_join"]] = None if row["apart_at"] is not None else rank
 
 
-async def _flush(people: People) -> None:
+async def flush(people: People) -> None:
+    """Save what was claimed, said and refused so far."""
     connection, environment_id = people.connection, people.environment_id
     rows = [
         (r.id, r.owner_id, *r.rank) for r in people.claims.values() if r.owner_id is not None and r.rank is not None
@@ -341,7 +349,7 @@ async def _claim(people: People, claim: _Claim) -> None:
     keeper = alias.owner_id if alias.owner_id is not None else alias.id
     if pair in people.known and people.known[pair] is None and not claim.explicit:
         return people.refuse(alias, keeper, owner.id, message_id, "KEPT_APART")
-    if not people.rules.may_claim(claim.owner.kind, claim.alias.kind):
+    if not people.rules.may_claim(claim.owner, claim.alias):
         return people.refuse(alias, keeper, owner.id, message_id, "RULE")
     if alias.owner_id is None or alias.rank is None:
         cause = Cause("alias" if claim.explicit else "claim", alias.id, owner.id, message_id)
@@ -367,7 +375,7 @@ async def _claim(people: People, claim: _Claim) -> None:
 async def _join(people: People, join: _Join) -> None:
     known, by = people.aliases[join.known], people.aliases[join.by]
     reason: str | None = "RULE"
-    if people.rules.may_claim(join.by.kind, join.known.kind):
+    if people.rules.may_claim(join.by, join.known):
         cause = Cause("alias", known.id, by.id, join.message_id)
         reason = await merge(people, known.profile_id, by.profile_id, cause)
     if reason:
@@ -395,12 +403,13 @@ async def merge(people: People, one: int, other: int, cause: Cause, survivor_id:
     if survivor_id == younger:
         survivor, absorbed = absorbed, survivor
     moved = [row["id"] for row in aliases[absorbed.id]]
-    await links.append_merge(
+    journaled = await links.append_merge(
         connection, environment_id, survivor.id, absorbed.id, cause.message_id, people.now, moved,
         profiles.summary(survivor), survivor.encode(), profiles.summary(absorbed), absorbed.encode(),
         cause.kind, cause.alias_id, cause.owner_id, [row["id"] for row in aliases[survivor.id]],
         cause.author, cause.note,
     )  # fmt: skip
+    people.journal.append(journaled)
     if survivor.id == younger:
         survivor.bucketing_key, survivor.created_at = absorbed.bucketing_key, absorbed.created_at
     if survivor.id == younger or not people.rekey.isdisjoint((one, other)):
@@ -420,7 +429,7 @@ async def merge(people: People, one: int, other: int, cause: Cause, survivor_id:
 async def _move(people: People, alias: AliasRow, owner: AliasRow, message_id: str) -> str | None:
     """An earlier or stronger claim came late: the alias, and all that hangs on it, belongs to someone else after all.
     Gives the reason where it cannot."""
-    await _flush(people)
+    await flush(people)
     connection, environment_id, source = people.connection, people.environment_id, alias.profile_id
     rows = await links.identifiers_of_profiles(connection, environment_id, [source])
     edges = [(row["id"], row["owner_id"]) for row in rows if row["owner_id"] is not None and row["id"] != alias.id]
@@ -481,7 +490,7 @@ async def _crowded(people: People, born: Iterable[Alias]) -> bool:
     return False
 
 
-async def _rekey(people: People) -> None:
+async def rekey(people: People) -> None:
     """Every profile whose aliases changed otherwise than by a merge has the key of the first of those it has now."""
     born_with = {id for id in people.nursed if people.profiles[id].created_at == people.now}
     ids = sorted((people.rekey | born_with) - people.merged.keys())
@@ -500,7 +509,7 @@ async def _rekey(people: People) -> None:
 
 def key_of(rows: Iterable[store.Row]) -> tuple[str, Instant]:
     """The bucketing key of whoever has these aliases, and since when they are known."""
-    first = min(rows, key=lambda row: _age(row["created_at"], Alias(row["kind"], row["value"])))
+    first = min(rows, key=age_of)
     return first["value"], first["created_at"]
 
 
@@ -509,8 +518,13 @@ def _age(created_at: Instant, alias: Alias) -> tuple[Instant, int, str, str]:
     return created_at, STRENGTH.get(alias.kind, _WEAKEST), alias.kind, alias.value
 
 
+def age_of(row: store.Row) -> tuple[Instant, int, str, str]:
+    """The same of a stored one."""
+    return _age(row["created_at"], Alias(row["kind"], row["value"]))
+
+
 def _seniority(profile: Profile, rows: Iterable[store.Row]) -> tuple[Any, ...]:
-    first = min((_age(row["created_at"], Alias(row["kind"], row["value"])) for row in rows), default=())
+    first = min(map(age_of, rows), default=())
     return profile.created_at, first[1:], profile.id
 
 

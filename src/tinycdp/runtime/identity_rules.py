@@ -80,12 +80,12 @@ class Rules:
         """Lower is stronger."""
         return self._strength.get(kind, len(self._strength))
 
-    def may_claim(self, owner: str, claimed: str) -> bool:
-        """Whether identifiers of one kind may claim those of another, or be joined with them."""
+    def may_claim(self, owner: Alias, claimed: Alias) -> bool:
+        """Whether one identifier may claim another, or be joined with it."""
         if self._lawless:
             return True
-        kind = self.kinds.get(owner)
-        return kind is None or kind.claims is None or claimed in kind.claims
+        kind = self.kinds.get(owner.kind)
+        return kind is None or kind.claims is None or claimed.kind in kind.claims
 
     def screen(self, messages: Sequence[Message]) -> tuple[Sequence[Message], list[Rejection]]:
         """The messages with the identifiers that count, strongest first; those that are left with none are refused."""

@@ -138,7 +138,7 @@ async def find_person(
 ) -> Person:
     """Everything known of a person; `by` is a kind of identifier, or profileId, and None tries them in turn."""
     async with snapshot(pool) as connection:
-        row = await _row(connection, environment_id, id, by)
+        row = await find_row(connection, environment_id, id, by)
         environment = await definition_store.find_environment(connection, environment_id)
         catalog = await catalogs.at(
             connection, environment_id, environment["live_revision"], environment["head_revision"]
@@ -222,7 +222,7 @@ async def journey(pool: Pool, environment_id: int, id: str, by: str | None, curs
     """A person's messages by when they happened."""
     at, event_id = _numbers(cursor, 2) if cursor else (_END_OF_TIME, _LAST_ID)
     async with snapshot(pool) as connection:
-        profile_id = (await _row(connection, environment_id, id, by))["id"]
+        profile_id = (await find_row(connection, environment_id, id, by))["id"]
         rows = await reads.events_of_profile(connection, environment_id, profile_id, (at, event_id), n)
     last = rows[-1] if len(rows) == n else None
     following = _cursor(last["occurred_at"], last["id"]) if last is not None else None
@@ -265,7 +265,8 @@ async def search_property(pool: Pool, environment_id: int, name: str, value: Any
     return Search([_found(row) for row in rows], _cursor(rows[-1]["id"]) if len(rows) == n else None)
 
 
-async def _row(connection: Connection, environment_id: int, id: str, by: str | None) -> messages.Row:
+async def find_row(connection: Connection, environment_id: int, id: str, by: str | None) -> messages.Row:
+    """The row of a person with their aliases; raises NotFound."""
     if by == "profileId":
         row = None
         if id.isdecimal() and len(id) < 19:

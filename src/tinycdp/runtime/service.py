@@ -26,6 +26,8 @@ from tinycdp.runtime.identity_rules import IdentityPolicy, Rules, rules_of
 from tinycdp.runtime.ingest import Committed, Ingest
 from tinycdp.runtime.keys import Keyring
 from tinycdp.runtime.language import Sightings
+from tinycdp.runtime.limits import Limiter
+from tinycdp.runtime.merges import Merges
 from tinycdp.runtime.metrics import Metrics
 from tinycdp.runtime.news import Listener
 from tinycdp.runtime.past import Past
@@ -63,7 +65,8 @@ class Service:
         self.exposures = Exposures(pool, self.metrics.exposures)
         self.vocabulary = Vocabulary()
         self.sightings = Sightings()
-        self.door = Door(self.policies, self.catalogs, Enricher(settings.geoip_file))
+        self.limiter = Limiter(settings.workers)
+        self.door = Door(self.policies, self.catalogs, Enricher(settings.geoip_file), self.limiter)
         self.ingest = Ingest(
             pool,
             self.catalogs,
@@ -73,6 +76,7 @@ class Service:
             queue=settings.ingest_queue,
             rules=self.identity_rules,
         )
+        self.merges = Merges(pool, self.catalogs, self.identity_rules, now, self.profiles_changed)
         assert settings.database_url is not None
         self.exports = Exports(settings.database_url, self.catalogs)
         self.past = Past(pool)

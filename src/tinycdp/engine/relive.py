@@ -1,0 +1,70 @@
+"""A person's history lived again: what would be known of them had they always been who they are now.
+
+Shape   relive(life, catalog, now) → a profile: state, properties, memberships with the instants they began
+Units   a message's arrival is when it was committed; lives that joined later did so at an instant of arrival, too
+Laws    state and properties are those of all messages in any order. A membership began when it would have begun: at the
+        arrival of what caused it, or at the instant the clock did
+Source  docs/decisions/0021-undo.md
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+from tinycdp.engine import recompute
+from tinycdp.engine.catalog import Catalog
+from tinycdp.engine.profile import Profile
+from tinycdp.model import Instant, Message
+
+#: Of how many arrivals, the newest, it is looked at one by one what they changed; all older ones are one arrival.
+MOST_ARRIVALS = 5_000
+
+
+@dataclass(frozen=True, slots=True)
+class Life:
+    """begun     when the first identifier was seen
+    arrivals  messages with the instant each arrived, in any order
+    joined    lives that became this one, each with the instant it did"""
+
+    begun: Instant
+    arrivals: Sequence[tuple[Instant, Message]]
+    joined: Sequence[tuple[Instant, "Life"]] = ()
+
+
+def relive(life: Life, catalog: Catalog, now: Instant) -> Profile:
+    """The profile at `now`; who it is, its id and its bucketing key, is left to the caller."""
+    profile = _until(life, catalog, now)
+    recompute.review_all(profile, catalog, now)
+    return profile
+
+
+def _until(life: Life, catalog: Catalog, end: Instant) -> Profile:
+    profile = Profile(0, "", life.begun, warmed=catalog.head)
+    profile.version = 1  # looked at from the beginning: a message need not look at what it cannot change
+    recompute.review_all(profile, catalog, life.begun)
+    joined = sorted(life.joined, key=lambda pair: pair[0])
+    for at, messages in _groups(life.arrivals):
+        while joined and joined[0][0] <= at:
+            _join(profile, *joined.pop(0), catalog)
+        recompute.apply(profile, messages, catalog, at)
+    for at, other in joined:
+        _join(profile, at, other, catalog)
+    recompute.advance(profile, catalog, end)
+    return profile
+
+
+def _groups(arrivals: Iterable[tuple[Instant, Message]]) -> list[tuple[Instant, list[Message]]]:
+    ordered = sorted(arrivals, key=lambda pair: pair[0])
+    groups = [(at, [message for _, message in pairs]) for at, pairs in groupby(ordered, key=lambda pair: pair[0])]
+    if len(groups) > MOST_ARRIVALS:
+        early = groups[:-MOST_ARRIVALS]
+        groups = [(early[-1][0], [message for _, messages in early for message in messages]), *groups[-MOST_ARRIVALS:]]
+    return groups
+
+
+def _join(profile: Profile, at: Instant, other: Life, catalog: Catalog) -> None:
+    absorbed = _until(other, catalog, at)
+    recompute.advance(profile, catalog, at)
+    rebuild = recompute.absorb(profile, absorbed, catalog)
+    assert not rebuild, "both lives were made for this catalog"
+    recompute.review_all(profile, catalog, at)
