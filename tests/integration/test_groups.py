@@ -11,6 +11,7 @@ from application import Application, running
 from tinycdp import resources
 from tinycdp.runtime import groups
 from tinycdp.runtime.catalogs import Catalogs
+from tinycdp.runtime.verify import verify
 from tinycdp.runtime.worker import Worker
 
 
@@ -74,6 +75,23 @@ async def test_a_change_reaches_the_sender_at_once_and_the_others_by_the_worker(
     listed = (await app.admin.get("/v1/admin/groups")).json()["groups"]
     assert [group["key"] for group in listed] == ["acme", "other"]
     assert (await app.admin.get("/v1/admin/groups/nowhere")).json()["code"] == "NOT_FOUND"
+
+
+async def test_verifying_takes_a_change_on_its_way_for_no_fault(app: Application) -> None:
+    await define(app)
+    for user in ("ada", "bob"):
+        await join(app, user, "acme", tier="iron")
+    await tell(app)
+    await join(app, "ada", "acme", tier="gold")
+
+    async def differences() -> int:
+        report = await verify(app.service.pool, app.environment_id, app.service.now, sample=None)
+        return report.differences
+
+    assert await differences() == 0
+    async with app.service.pool.acquire() as connection:
+        await connection.execute("DELETE FROM group_changes")  # as though the worker had told everybody
+    assert await differences() > 0
 
 
 async def test_who_joins_knows_the_traits_and_who_leaves_forgets_them(app: Application) -> None:

@@ -2,14 +2,15 @@
 
 Shape   verify(pool, environment, …) → Report; with `repair`, the people who differ are rebuilt and looked at again
 Laws    every batch of people is read in one snapshot and asked about one instant, so live traffic raises no alarm, nor
-        does a wake-up that is due: time passes for the copy that is compared. Only repair writes
+        does a wake-up that is due or a group's change that members have not heard of: both happen to the copy that is
+        compared. Only repair writes
         Someone whose first message is no longer stored cannot be verified, and is never repaired: it would forget
 Units   instants in milliseconds; values as JSON has them
 Source  docs/decisions/0014-sql-oracle.md, docs/guide/operating.md "Is it right?"
 """
 
 import logging
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
@@ -30,7 +31,7 @@ from tinycdp.runtime.news import announce_profiles
 from tinycdp.runtime.people import plain
 from tinycdp.runtime.times import iso
 from tinycdp.store import definitions as definition_store
-from tinycdp.store import messages
+from tinycdp.store import groups, messages
 from tinycdp.store import verify as store
 from tinycdp.store.messages import Row
 from tinycdp.store.pool import Connection, Pool, acquired, snapshot, transaction
@@ -225,6 +226,9 @@ class _Check:
             # Another machine's clock may be ahead of ours: no message is to lie in the future.
             at = max(self._now(), await store.newest_event_at(connection, self._environment_id, list(table)) or 0)
             true = await self._told(connection, at, list(table))
+            changing = {
+                row["key"]: row["traits"] for row in await groups.changing_groups(connection, self._environment_id)
+            }
         looked = _Looked()
         for row in rows:
             told = true[row["id"]]
@@ -233,7 +237,7 @@ class _Check:
                 looked.incomplete += 1
                 continue
             looked.people += 1
-            looked.differences += self._compare(catalog, row, table[row["id"]], told, at)
+            looked.differences += self._compare(catalog, row, table[row["id"]], told, changing, at)
         return looked
 
     async def _bind(self, connection: Connection) -> Catalog:
@@ -263,12 +267,20 @@ class _Check:
         return told
 
     def _compare(
-        self, catalog: Catalog, row: Row, table: set[Name], told: dict[Name, Any], at: Instant
+        self,
+        catalog: Catalog,
+        row: Row,
+        table: set[Name],
+        told: dict[Name, Any],
+        changing: Mapping[str, Mapping[str, Any]],
+        at: Instant,
     ) -> list[Difference]:
         profile = profiles.from_row(row)
         fingerprints = {segment.name: segment.fingerprint for segment in catalog.segments if not segment.is_next}
         saved = profile.saved_memberships
         recompute.advance(profile, catalog, at)
+        if profile.group is not None and profile.group[2] in changing:
+            recompute.regroup(profile, changing[profile.group[2]], catalog, at)
         frame = catalog.frame(catalog.live, profile, at)
         seen = {"first_seen_at": profile.first_seen, "last_seen_at": profile.last_seen}
         found: list[Difference] = []

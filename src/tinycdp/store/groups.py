@@ -47,6 +47,10 @@ async def claim_group_change(connection: Connection, environment_id: int) -> Row
     return await connection.fetchrow(_SQL["claim_group_change"], environment_id)
 
 
+async def changing_groups(connection: Connection, environment_id: int) -> list[Row]:
+    return await connection.fetch(_SQL["changing_groups"], environment_id)
+
+
 async def members_to_change(connection: Connection, environment_id: int, key: str, after: int, n: int) -> list[Row]:
     return await connection.fetch(_SQL["members_to_change"], environment_id, key, after, n)
 

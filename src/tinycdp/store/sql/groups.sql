@@ -54,6 +54,12 @@ FROM (SELECT pg_try_advisory_xact_lock(76, $1) AS mine) l, LATERAL (
     SELECT key, version, at_profile_id FROM group_changes WHERE environment_id = $1 AND l.mine ORDER BY version LIMIT 1
 ) c;
 
+-- name: changing_groups
+-- Groups of which not every member has the present traits yet.
+-- args: environment_id integer
+SELECT g.key, g.traits FROM group_changes c JOIN groups g ON g.environment_id = c.environment_id AND g.key = c.key
+WHERE c.environment_id = $1;
+
 -- name: members_to_change
 -- The next members, locked in order of id.
 -- args: environment_id integer, key text, after_id bigint, n integer
