@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, urlsplit
 from zoneinfo import ZoneInfo
 
@@ -117,10 +117,11 @@ class Enricher:
                 found |= self._agent(context)
             if choices.country and address and (country := self._country(address)) is not None:
                 found["_country"] = country
-            if choices.campaign:
-                found |= _campaign(message)
-            if choices.referrer:
-                found |= _referrer(message)
+            page = _page_of(message)
+            if choices.campaign and (page is not None or "campaign" in context):
+                found |= _campaign(context, page)
+            if choices.referrer and page is not None:
+                found |= _referrer(page)
             if choices.local_time:
                 found |= _local_time(message.occurred_at, context.get("timezone"), zone)
         if not choices.store_ip:
@@ -196,27 +197,39 @@ def _read_agent(text: str) -> Mapping[str, str]:
     return found
 
 
-def _page(message: Message, field: str) -> str:
-    """A text of a page call's own properties, else of context.page."""
-    page = message.context.get("page")
-    for source in (message.properties, page if isinstance(page, Mapping) else {}):
-        value = source.get(field)
-        if isinstance(value, str) and value:
-            return value[:_LONGEST_URL]
-    return ""
+class _Page(NamedTuple):
+    """Where something happened: of a page call in its own properties, else in context.page."""
+
+    url: str
+    search: str
+    referrer: str
 
 
-def _campaign(message: Message) -> Mapping[str, str]:
-    found = {}
-    given = message.context.get("campaign")
-    if isinstance(given, Mapping):
+def _page_of(message: Message) -> _Page | None:
+    said = message.context.get("page")
+    own = message.properties
+    if type(said) is not dict:
+        if "url" not in own and "search" not in own and "referrer" not in own:
+            return None
+        said = {}
+    return _Page(*(_text(own.get(field)) or _text(said.get(field)) for field in _Page._fields))
+
+
+def _text(value: Any) -> str:
+    return value[:_LONGEST_URL] if type(value) is str else ""
+
+
+def _campaign(context: Mapping[str, Any], page: _Page | None) -> Mapping[str, str]:
+    found: dict[str, Any] = {}
+    given = context.get("campaign")
+    if type(given) is dict:
         # Segment's libraries call utm_campaign "name".
         found = {"_utm_" + ("campaign" if key == "name" else str(key)): value for key, value in given.items()}
-    search = _page(message, "search") or _query(_page(message, "url"))
-    for name, value in parse_qsl(search.removeprefix("?")):
-        if name.startswith("utm_"):
-            found.setdefault("_" + name, value)
-    return {k: v[:_LONGEST_VALUE] for k, v in found.items() if k in CAMPAIGN and isinstance(v, str) and v}
+    if page is not None and (search := page.search or _query(page.url)):
+        for name, value in parse_qsl(search.removeprefix("?")):
+            if name.startswith("utm_"):
+                found.setdefault("_" + name, value)
+    return {k: v[:_LONGEST_VALUE] for k, v in found.items() if k in CAMPAIGN and type(v) is str and v}
 
 
 def _query(url: str) -> str:
@@ -227,16 +240,14 @@ def _query(url: str) -> str:
         return ""
 
 
-def _referrer(message: Message) -> Mapping[str, str]:
+def _referrer(page: _Page) -> Mapping[str, str]:
     """A class for each page: where its visitor came from."""
-    url = _page(message, "url")
-    referrer = _page(message, "referrer")
-    if not referrer:
-        return {"_referrer": "direct"} if url else {}
-    host = _host(referrer)
+    if not page.referrer:
+        return {"_referrer": "direct"} if page.url else {}
+    host = _host(page.referrer)
     if not host:
         return {}
-    return {"_referrer": "internal" if host == _host(url) else class_of_host(host), "_referrer_host": host}
+    return {"_referrer": "internal" if host == _host(page.url) else class_of_host(host), "_referrer_host": host}
 
 
 def _host(url: str) -> str:
