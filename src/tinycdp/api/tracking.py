@@ -24,6 +24,7 @@ from tinycdp.api.wire.segment import parse_batch, parse_single, write_key_of
 from tinycdp.errors import InvalidInput
 from tinycdp.model import Instant, MessageKind, Rejection
 from tinycdp.runtime.door import Client, address_of
+from tinycdp.runtime.limits import Limits
 from tinycdp.runtime.service import Service
 
 Parse = Callable[[bytes, Instant], Parsed]
@@ -94,12 +95,16 @@ class Refused(msgspec.Struct, rename="camel"):
 
 
 class Accepted(msgspec.Struct, rename="camel", omit_defaults=True):
-    """`version`: give it to decide as `minVersion` to be sure that it sees these events."""
+    """`version`: give it to decide as `minVersion` to be sure that it sees these events.
+
+    sampled   how many were left out because only a share of their event is kept
+    rejected  the first 20 that were not taken"""
 
     success: bool
     accepted: int
     duplicates: int
     version: int
+    sampled: int = 0
     rejected: Sequence[Refused] = ()
 
 
@@ -125,16 +130,28 @@ async def accept(
     if open_up is not None:
         body = open_up(body)
     key = auth.recognise(service.keyring, auth.in_headers(request) or key_in(body) or _in_query(request), "write")
+    limits = service.policies.of(key.environment_id, Limits)
+    await service.limiter.request(limits, key.id, received_at)
     parsed = parse(body, received_at)
-    messages = service.door.pass_through(key.environment_id, parsed.messages, _client(request, service))
-    with service.metrics.ingest_seconds.time():
-        receipt = await service.ingest.accept(key.environment_id, messages, parsed.rejections, key.id)
-    service.metrics.stored(receipt.accepted, receipt.duplicates, [r.code for r in parsed.rejections])
-    if parsed.single and parsed.rejections:
-        first = parsed.rejections[0]
+    sent = len(parsed.messages) + len(parsed.rejections)
+    async with await service.limiter.admit(limits, key.environment_id, key.id, sent, received_at) as charge:
+        passed = service.door.pass_through(key.environment_id, parsed.messages, _client(request, service), charge)
+        rejections = [*parsed.rejections, *passed.rejections]
+        with service.metrics.ingest_seconds.time():
+            receipt = await service.ingest.accept(key.environment_id, passed.messages, rejections, key.id)
+    rejections += receipt.refused
+    service.metrics.stored(receipt.accepted, receipt.duplicates, [r.code for r in rejections])
+    service.metrics.messages["sampled"] += passed.sampled
+    if parsed.single and rejections:
+        first = rejections[0]
         raise InvalidInput(first.code, f"{first.path}: {first.message}", path=first.path)
     return Accepted(
-        True, receipt.accepted, receipt.duplicates, receipt.version, [_refused(r) for r in parsed.rejections[:20]]
+        True,
+        receipt.accepted,
+        receipt.duplicates,
+        receipt.version,
+        sampled=passed.sampled,
+        rejected=[_refused(r) for r in rejections[:20]],
     )
 
 

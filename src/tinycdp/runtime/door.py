@@ -1,6 +1,6 @@
 """What happens to messages between their arrival and their storage, as the environment's policies say.
 
-Shape   Door.pass_through(environment, messages, client) -> messages
+Shape   Door.pass_through(environment, messages, client) -> Passed: the messages as they are stored, and what is not
 Laws    the same message passes in the same way by whichever endpoint it comes
 Source  docs/architecture.md
 """
@@ -9,9 +9,10 @@ import ipaddress
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tinycdp.model import Message
+from tinycdp.model import Message, Rejection
 from tinycdp.runtime.catalogs import Catalogs
 from tinycdp.runtime.enrichment import Choices, Enricher
+from tinycdp.runtime.limits import Charge, Limiter, Limits
 from tinycdp.runtime.policies import Policies
 
 
@@ -35,18 +36,32 @@ def address_of(peer: str, forwarded: str, trusted: int) -> str:
         return peer
 
 
+@dataclass(frozen=True, slots=True)
+class Passed:
+    """sampled: how many were left out because only a share of their event is kept."""
+
+    messages: list[Message]
+    rejections: Sequence[Rejection] = ()
+    sampled: int = 0
+
+
 class Door:
-    def __init__(self, policies: Policies, catalogs: Catalogs, enricher: Enricher) -> None:
+    def __init__(self, policies: Policies, catalogs: Catalogs, enricher: Enricher, limiter: Limiter) -> None:
         self._policies = policies
         self._catalogs = catalogs
         self._enricher = enricher
+        self._limiter = limiter
 
-    def pass_through(self, environment_id: int, messages: Sequence[Message], client: Client) -> list[Message]:
-        """The messages as they are stored."""
+    def pass_through(
+        self, environment_id: int, messages: Sequence[Message], client: Client, charge: Charge | None = None
+    ) -> Passed:
+        """What becomes of the messages. `charge` is what their request pays; without one, people have no limit."""
         choices = self._policies.of(environment_id, Choices)
+        limits = self._policies.of(environment_id, Limits)
         catalog = self._catalogs.current(environment_id)
         zone = catalog.zone if catalog is not None else "UTC"
-        return [
+        messages, rejections, sampled = self._limiter.sift(limits, environment_id, messages, charge)
+        enriched = [
             self._enricher.enrich(
                 message,
                 client.ip if client.is_browser or message.context.get("direct") is True else "",
@@ -55,3 +70,6 @@ class Door:
             )
             for message in messages
         ]
+        if limits.sampling:
+            enriched = [self._limiter.scaled(limits, environment_id, message) for message in enriched]
+        return Passed(enriched, rejections, sampled)

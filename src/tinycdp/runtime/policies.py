@@ -16,6 +16,7 @@ from tinycdp.errors import Conflict, InvalidInput, NotFound
 from tinycdp.model import Instant
 from tinycdp.runtime.enrichment import Choices
 from tinycdp.runtime.identity_rules import IdentityPolicy
+from tinycdp.runtime.limits import Limits
 from tinycdp.runtime.news import announce_policies
 from tinycdp.runtime.times import iso
 from tinycdp.store import policies as store
@@ -23,7 +24,7 @@ from tinycdp.store.pool import Pool, acquired, transaction
 
 Policy = TypeVar("Policy", bound=msgspec.Struct)
 
-KINDS: Mapping[str, type[msgspec.Struct]] = {"enrichment": Choices, "identity": IdentityPolicy}
+KINDS: Mapping[str, type[msgspec.Struct]] = {"enrichment": Choices, "identity": IdentityPolicy, "limits": Limits}
 _NAMES = {kind: name for name, kind in KINDS.items()}
 
 
