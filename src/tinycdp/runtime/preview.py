@@ -314,12 +314,7 @@ class _Tally:
             # In a thread: decisions go on meanwhile.
             await asyncio.to_thread(self._take, rows, units, killed)
 
-    def _take(
-        self,
-        rows: Iterable[tuple[Any, ...]],
-        units: Mapping[int, tuple[str, tuple[str, ...]]],
-        killed: Mapping[int, str],
-    ) -> None:
+    def _take(self, rows: Iterable[tuple[Any, ...]], units: Mapping[int, _Unit], killed: Mapping[int, str]) -> None:
         columns, context = self._columns, self._question.context
         for id, *values in rows:
             columns.look(values)
@@ -430,7 +425,7 @@ class _Trait:
         was, is_now = self._before(), self._now()
         self._unknown_before += self.old is not None and was is None
         self._unknown += self.new is not None and is_now is None
-        if was == is_now and type(was) is type(is_now):
+        if was == is_now and isinstance(was, bool) is isinstance(is_now, bool):
             return
         self._differs += 1
         if len(self._examples) < self._most:
@@ -507,15 +502,15 @@ def listed(preview: Preview) -> str:
         lines.append(f"segment {segment.key or segment.was}: {sizes} members, {moved}")
     for flag in preview.flags:
         turns = [
-            f"{turn.before or 'none'} -> {turn.after or 'none'} {about}{turn.profiles if n is None else n:,}"
+            f"{turn.before or 'none'} -> {turn.after or 'none'} {about}{turn.estimate or turn.profiles:,}"
             for turn in flag.moves
-            for n in (turn.estimate,)
             if turn.before != turn.after
         ]
         lines.append(f"flag {flag.key or flag.was}: {', '.join(turns) or 'nobody is served otherwise'}")
-    for trait in preview.traits:
-        n = trait.differs if trait.estimate is None else trait.estimate
-        lines.append(f"trait {trait.key or trait.was}: another value for {about}{n:,}")
+    lines += [
+        f"trait {trait.key or trait.was}: another value for {about}{trait.estimate or trait.differs:,}"
+        for trait in preview.traits
+    ]
     return "\n".join(lines)
 
 
