@@ -117,6 +117,7 @@ def build_parser() -> argparse.ArgumentParser:
     plan.add_argument("--preview", action="store_true", help="say how many people it would move, too")
     apply = add("apply", run_apply, "publish the definitions of the files as one revision", files)
     apply.add_argument("--wait", action="store_true", help="return only when they are live")
+    apply.add_argument("--note", default="", metavar="TEXT", help="why, for whoever reads the history")
     pull = add("pull", run_pull, "write the environment's definitions to files", scoped)
     pull.add_argument("folder", type=Path, metavar="DIR", help="gets traits.yaml, segments.yaml and flags.yaml")
 
@@ -242,7 +243,7 @@ def _preview(arguments: argparse.Namespace, settings: Settings) -> str:
 def run_apply(arguments: argparse.Namespace, settings: Settings) -> int:
     from tinycdp.runtime.warming import wait_until_live
 
-    plan = _publish(arguments, settings)
+    plan = _publish(arguments, settings, arguments.note)
     print(plan)
     if plan.warming and not arguments.wait:
         print(f"revision {plan.revision} is warming up; what is live serves until then (--wait waits)", file=sys.stderr)
@@ -279,7 +280,7 @@ def run_pull(arguments: argparse.Namespace, settings: Settings) -> int:
     return 0
 
 
-def _publish(arguments: argparse.Namespace, settings: Settings, *, dry: bool = False) -> "Plan":
+def _publish(arguments: argparse.Namespace, settings: Settings, note: str = "", *, dry: bool = False) -> "Plan":
     """What the files of the command line say, published."""
     from tinycdp.runtime.definitions import apply_documents
 
@@ -287,7 +288,7 @@ def _publish(arguments: argparse.Namespace, settings: Settings, *, dry: bool = F
     plan: Plan = _on_database(
         settings,
         lambda pool, environment: apply_documents(
-            pool, environment, documents, "command line", clock.now(), prune=arguments.prune, dry=dry
+            pool, environment, documents, "command line", clock.now(), note, prune=arguments.prune, dry=dry
         ),
     )
     return plan

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from application import running
 from tinycdp.__main__ import main
 from tinycdp.resources import folder
 
@@ -133,7 +134,7 @@ async def test_apply_says_that_it_warms_and_waits_where_it_is_told_to(
     assert (await run("apply", "--wait", file))[0] == 0
 
 
-async def test_a_rename_in_a_file_is_a_rename_here_once(prepared: Run, tmp_path: Path) -> None:
+async def test_a_rename_in_a_file_is_a_rename_here_once(prepared: Run, tmp_path: Path, dsn: str) -> None:
     run, file = prepared, tmp_path / "a.yaml"
     segment = "segments: [{key: few, rule: opens < 3}]\nflags: [{key: f, rule: segments.few}]\n"
     file.write_text("traits: [{key: opens, expression: events.app_open.count_7d}]\n" + segment)
@@ -147,7 +148,10 @@ async def test_a_rename_in_a_file_is_a_rename_here_once(prepared: Run, tmp_path:
         assert status == 2
         assert "> trait opens -> starts" in out and "    -key: opens\n    +key: starts" in out
         assert "1 to update, 1 to rename, 1 unchanged" in out
-    assert (await run("apply", "--prune", "--wait", file))[0] == 0
+    assert (await run("apply", "--prune", "--wait", "--note", "shorter", file))[0] == 0
+    async with running(dsn) as app:
+        newest = (await app.admin.get("/v1/admin/revisions")).json()["revisions"][0]
+    assert (newest["author"], newest["note"]) == ("command line", "shorter")
     # Said for ever, done once: also when somebody makes a new one under the old name.
     assert (await run("plan", "--prune", file))[0] == 0
     other = tmp_path / "b.yaml"
@@ -207,7 +211,5 @@ async def test_plan_says_how_many_people_would_move(prepared: Run, tmp_path: Pat
 
 
 async def _somebody(dsn: str) -> None:
-    from application import running
-
     async with running(dsn) as app:
         await app.track({"userId": "ada", "event": "app_open"})

@@ -70,12 +70,13 @@ async def apply_documents(
     documents: Iterable[Mapping[str, Any]],
     author: str,
     now: Instant,
+    note: str = "",
     *,
     prune: bool = False,
     dry: bool = False,
 ) -> Plan:
     """Publish what the files say as one revision. What they do not name stays as it is, or with `prune` is deleted."""
-    return await publish(pool, environment_id, read_documents(documents), author, now, prune=prune, dry=dry)
+    return await publish(pool, environment_id, read_documents(documents), author, now, note, prune=prune, dry=dry)
 
 
 async def publish(
