@@ -236,6 +236,11 @@ async def test_what_cannot_be_replayed_is_refused(app: Application) -> None:
     async with app.service.pool.acquire() as connection:
         await connection.execute("UPDATE events SET received_at = received_at - interval '2 hours'")
     assert await refused(flags=["lately"]) == (200, "")
+    async with app.service.pool.acquire() as connection:
+        await connection.execute("DELETE FROM events")
+    assert await refused(flags=["lately"]) == (404, "EVENTS_DROPPED")
+    await app.define("flag", key="always", rule="true")
+    assert await refused(flags=["always"], revision=4) == (200, "")
     assert (await app.read.post("/v1/decide/replay", json={"at": then, "userId": "ada"})).status_code == 403
 
 

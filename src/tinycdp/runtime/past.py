@@ -20,7 +20,7 @@ from tinycdp.engine import recompute
 from tinycdp.engine.catalog import Catalog, Name, Universe
 from tinycdp.engine.profile import Profile
 from tinycdp.errors import NotFound
-from tinycdp.model import DAY_MS, Alias, Instant
+from tinycdp.model import DAY_MS, NEVER, Alias, Instant
 from tinycdp.runtime import groups, switches
 from tinycdp.runtime.catalogs import compiled, definitions_at
 from tinycdp.runtime.identity import key_of
@@ -49,15 +49,13 @@ class View:
 
     def require(self, names: Iterable[Name], at: Instant) -> None:
         """Raise EVENTS_DROPPED where these definitions ask for messages that are not kept any more."""
-        if self.since is None or self._oldest is None or self.since >= self._oldest:
+        oldest = self._oldest if self._oldest is not None else NEVER
+        if self.since is None or self.since >= oldest:
             return
         needed = _reach(self.catalog.live, names, at)
-        if needed is None or needed < self._oldest:
-            raise NotFound(
-                "EVENTS_DROPPED",
-                f"Raw events are kept from {iso(self._oldest)} on, and this decision looked further back.",
-                oldest=iso(self._oldest),
-            )
+        if needed is None or needed < min(oldest, at):
+            kept = f"Raw events are kept from {iso(oldest)} on" if oldest < NEVER else "No raw events are kept"
+            raise NotFound("EVENTS_DROPPED", f"{kept}, and this decision looked further back.")
 
 
 class Past:
