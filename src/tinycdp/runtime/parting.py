@@ -106,11 +106,11 @@ async def cut(
     pair      one identifier of each, which have to be different people's afterwards; None: any two of them
     undone    the merge this is the undoing of
     together  one_side becomes one person, whatever holds it together"""
-    ground = await _survey(people, one_side, other_side)
-    stored = {row["id"]: row for row in await _lock(people, ground)}
-    if (again := await _survey(people, one_side, other_side)) != ground:
+    locked = (await _survey(people, one_side, other_side)).profile_ids
+    stored = {row["id"]: row for row in await _lock(people, locked)}
+    ground = await _survey(people, one_side, other_side)  # once more: whoever held the locks may have moved somebody
+    if not ground.profile_ids <= locked:
         raise Restart
-    ground = again
     await _part(people, ground)
     if together:
         await _hold_together(people, ground, one_side)
@@ -171,8 +171,8 @@ def _rank(link: Row) -> identity.Rank:
     return link["strength"], link["said_at"], link["said_by"]
 
 
-async def _lock(people: People, ground: _Ground) -> list[Row]:
-    return await messages.lock_profiles(people.connection, people.environment_id, sorted(ground.profile_ids))
+async def _lock(people: People, profile_ids: Collection[int]) -> list[Row]:
+    return await messages.lock_profiles(people.connection, people.environment_id, sorted(profile_ids))
 
 
 async def _part(people: People, ground: _Ground) -> None:

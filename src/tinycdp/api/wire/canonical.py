@@ -46,8 +46,8 @@ _SECONDS_BELOW = 100_000_000_000
 #: What clients send when they have no identifier. Taken at its word, each would merge strangers into one person.
 BLOCKED = frozenset(
     {
-        "", "null", "(null)", "undefined", "none", "nil", "<nil>", "nan", "anonymous", "true", "false", "-1",
-        "[object object]",
+        "", "null", "(null)", "undefined", "none", "nil", "<nil>", "nan", "anonymous", "unknown", "true", "false",
+        "-1", "[object object]",
     }
 )  # fmt: skip
 
@@ -280,6 +280,7 @@ def to_message(kind: MessageKind, event: Event, envelope: Envelope, received_at:
         context=context,
         previous=_previous(event, aliases) if kind == "alias" else None,
         group_id=group_id,
+        ignored=_ignored(event, aliases, context),
         active=context.get("active") is not False,
         future=future,
     )
@@ -387,6 +388,26 @@ def _aliases(event: Event, context: dict[str, Any]) -> tuple[Alias, ...]:
                 Reject.BLOCKED_IDENTIFIER, path, f"{str(value)[:40]!r} identifies nobody, and no other id does."
             )
     raise Refused(Reject.MISSING_IDENTIFIER, "", "Send at least one of userId, externalId, anonymousId and deviceId.")
+
+
+def _ignored(event: Event, aliases: tuple[Alias, ...], context: dict[str, Any]) -> tuple[Alias, ...]:
+    """The identifiers that came beside these and identify nobody."""
+    entries = context.get("externalIds")
+    user_id = event.distinct_id if absent(event.user_id) else event.user_id
+    sent = (
+        (_USER, user_id),
+        (_EXTERNAL, event.external_id),
+        (_ANONYMOUS, event.anonymous_id),
+        (_DEVICE, event.device_id),
+    )
+    if not entries and len(aliases) == sum(value is not None for _, value in sent):
+        return ()
+    others = ((entry.get("type"), entry.get("id")) for entry in entries or () if type(entry) is dict)
+    return tuple(
+        Alias(kind, str(value))
+        for kind, value in (*sent, *others)
+        if type(kind) is str and not absent(value) and _is_blocked(str(value))
+    )
 
 
 def _strength(alias: Alias) -> int:
