@@ -12,7 +12,6 @@ from typing import Any
 from tinycdp.dsl import ir
 from tinycdp.dsl.sql import read_value, select
 from tinycdp.model import Message
-from tinycdp.store.messages import append_events
 from tinycdp.store.pool import Connection
 
 _FIRST_OF_ALL = -2_208_988_800_000  # 1900: what a person is given before any message
@@ -24,6 +23,11 @@ _ADD_ALIASES = """
 INSERT INTO aliases (environment_id, kind, value, profile_id, created_at)
 SELECT $1, 'userId', n::text, id, to_timestamp(0) FROM unnest($2::bigint[]) WITH ORDINALITY AS named (id, n)
 RETURNING id, profile_id"""
+
+_COLUMNS = (
+    *("environment_id", "alias_id", "kind", "name", "message_id", "occurred_at", "received_at"),
+    *("clamped", "target", "properties", "context"),
+)
 
 
 class Histories:
@@ -70,7 +74,7 @@ class Histories:
         for n, (id, message) in enumerate(self._messages):
             own = aliases[id]
             rows.append((self.environment_id, own[n % len(own)], *_event(id, message)))
-        await append_events(self.connection, rows)
+        await self.connection.copy_records_to_table("events", records=rows, columns=_COLUMNS)
         self._profiles, self._messages = [], []
 
     async def values(
@@ -96,4 +100,5 @@ def _event(profile_id: int, m: Message) -> tuple[Any, ...]:
     target = f"{profile_id} {m.group_id}" if m.group_id is not None else None
     context = m.context if m.active else {**m.context, "active": False}
     occurred_at = min(m.occurred_at, m.received_at)
-    return (m.kind, m.name, m.message_id, occurred_at, m.received_at, None, None, False, target, m.properties, context)
+    arrival = (occurred_at, m.received_at, None, None, False)
+    return (m.kind, m.name, m.message_id, *arrival, target, m.properties, context, None)

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from tinycdp.engine.profile import Stamp
+from tinycdp.engine.profile import Stamp, same
 
 
 class Group(msgspec.Struct):
@@ -28,7 +28,7 @@ class Group(msgspec.Struct):
             if known is not None and known >= stamp:
                 continue
             self.stamps[name] = stamp
-            if name not in self.traits or self.traits[name] != value:
+            if name not in self.traits or not same(self.traits[name], value):
                 self.traits[name] = value
                 changed = True
         return changed

@@ -129,7 +129,7 @@ class Profile:
         if known is not None and (known[0], known[1]) >= stamp:
             return False
         self.stamps[name] = stamp
-        changed = name not in self.properties or not _same(self.properties[name], value)
+        changed = name not in self.properties or not same(self.properties[name], value)
         if changed:
             self.properties[name] = value
             self.properties_changed = True
@@ -192,7 +192,7 @@ class Profile:
                 self._group_traits = None if self._group_json else {}
 
 
-def _same(one: Any, other: Any) -> bool:
+def same(one: Any, other: Any) -> bool:
     """Whether two JSON values are one. For Python, true is 1, also inside of lists and objects."""
     if type(one) is not type(other) or one != other:
         return False
