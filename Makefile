@@ -26,7 +26,7 @@ test-fast: $(VENV)/.dev ## Run the tests that need no Postgres, in seconds
 
 test-deep: $(VENV)/.dev ## Run every test, the SQL oracle at length, then what needs Postgres on the system's
 	@$(BIN)/pytest -m "" $(PYTEST)
-	@TINYCDP_HYPOTHESIS=deep $(BIN)/pytest tests/property/test_sql_oracle.py $(PYTEST)
+	@TINYCDP_HYPOTHESIS=deep $(BIN)/pytest tests/property/test_sql_oracle.py tests/property/test_verify_laws.py $(PYTEST)
 	@TEST_POSTGRES=system $(BIN)/pytest tests/integration tests/conformance/test_vectors_in_sql.py \
 		tests/property/test_sql_oracle.py $(PYTEST)
 

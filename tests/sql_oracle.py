@@ -100,5 +100,4 @@ def _event(profile_id: int, m: Message) -> tuple[Any, ...]:
     target = f"{profile_id} {m.group_id}" if m.group_id is not None else None
     context = m.context if m.active else {**m.context, "active": False}
     occurred_at = min(m.occurred_at, m.received_at)
-    arrival = (occurred_at, m.received_at, None, None, False)
     return (m.kind, m.name, m.message_id, occurred_at, m.received_at, False, target, m.properties, context)
