@@ -70,6 +70,7 @@ CODES: dict[str, str] = {
     "E706": "too many terms in 'where'",
     "E707": "a name is too long",
     "E708": "too many aggregates in the workspace",
+    "E709": "references lead too deep",
     "W-NULL": "a negation that is unknown where a value is missing",
     "W-ALWAYS": "a condition that always holds",
 }

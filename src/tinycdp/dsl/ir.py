@@ -270,6 +270,15 @@ def walk(node: Node) -> "list[Node]":
     return found
 
 
+def depth(node: Node) -> int:
+    """How many nodes stand one inside the other, at the deepest place."""
+    levels = 0
+    row: tuple[Node, ...] = (node,)
+    while row:
+        levels, row = levels + 1, tuple(child for parent in row for child in children(parent))
+    return levels
+
+
 #: Tile widths, each dividing the next, so that coarser tiles are unions of finer ones.
 HOPS_MS = tuple(s * SECOND_MS for s in (1, 10, 60, 300, 900, 3_600, 21_600, 86_400))
 

@@ -19,6 +19,9 @@ from tinycdp.dsl.diagnostics import Diagnostic, SourceError
 from tinycdp.dsl.ir import NOWHERE, Type
 
 MAX_AGGREGATES = 500
+#: How deep an expression nests together with all it refers to: evaluation goes down as far, and Python's stack ends.
+MAX_LEVELS = 256
+_LEVELS_OF_A_FLAG = 3
 
 Key = tuple[str, str]
 
@@ -52,7 +55,7 @@ class Workspace:
 
     checked  one Checked for a trait or segment, one for each condition of a flag
     order    every definition behind those it reads; what hangs on a cycle has no place in it
-    graph    trouble with a definition as a whole, which no place in its source shows: E6xx and E708
+    graph    trouble with a definition as a whole, which no place in its source shows: E6xx, E708 and E709
     """
 
     checked: Mapping[Key, tuple[Checked, ...]]
@@ -123,6 +126,7 @@ def check_workspace(
             if not parts[0].nullable:
                 certain.add(source.key)
     _limit({name: checked[name] for name in order}, graph)
+    _limit_depth({name: checked[name] for name in order}, reads, graph)
     return Workspace(checked, tuple(order), {name: tuple(found) for name, found in graph.items()})
 
 
@@ -201,3 +205,18 @@ def _limit(parts: Mapping[Key, tuple[Checked, ...]], graph: dict[Key, list[Diagn
             graph.setdefault(name, []).append(_error("E708", message))
         else:
             known |= specs
+
+
+def _limit_depth(
+    parts: Mapping[Key, tuple[Checked, ...]], reads: Mapping[Key, set[Key]], graph: dict[Key, list[Diagnostic]]
+) -> None:
+    """Notes E709 on the first definitions that lie too deep. `parts` has each behind all that it reads."""
+    levels: dict[Key, int] = {}
+    for name, expressions in parts.items():
+        own = max((ir.depth(part.node) for part in expressions if part.node is not None), default=1)
+        own += _LEVELS_OF_A_FLAG if name[0] == "flag" else 0
+        below = max((levels[other] for other in reads[name]), default=0)
+        levels[name] = own + below
+        if below <= MAX_LEVELS < levels[name]:
+            message = f"'{name[1]}' nests {levels[name]} levels deep with all it refers to; at most {MAX_LEVELS}."
+            graph.setdefault(name, []).append(_error("E709", message))

@@ -29,13 +29,19 @@ class Subject(Frame):
 
     unit    what rollouts and splits hash; None where the request named nobody
     names   every identifier of the person as "kind value", the profile's id among them
-    killed  flags by definition id that are switched off, each with the words that say so"""
+    killed  flags by definition id that are switched off, each with the words that say so
+    met     while a flag is decided: the answers of those it depends on, by key and instant"""
 
-    __slots__ = ("killed", "names", "unit")
+    __slots__ = ("killed", "met", "names", "unit")
 
     unit: str | None
     names: tuple[str, ...]
     killed: Mapping[int, str]
+    met: dict[tuple[str, Instant], "Decision"] | None
+
+    def __init__(self, now: Instant, **known: Any) -> None:
+        super().__init__(now, **known)
+        self.met = None
 
     def is_named(self, identifier: str) -> bool:
         """Whether any identifier of the person, of whichever kind, is this."""
@@ -182,6 +188,21 @@ def _gates(flag: Flag, rule: Rule) -> list[Gate]:
 
 def decide(program: Program, subject: Subject, now: Instant) -> Decision:
     """The flag's answer for the subject, whose `now` and `context` the caller has set."""
+    met = subject.met
+    if met is not None:
+        # Flags that share what they depend on would otherwise ask for it once for every way there.
+        name = (program.flag.key, now)
+        if name not in met:
+            met[name] = _decide(program, subject, now)
+        return met[name]
+    subject.met = {}
+    try:
+        return _decide(program, subject, now)
+    finally:
+        subject.met = None
+
+
+def _decide(program: Program, subject: Subject, now: Instant) -> Decision:
     if program.until <= now:
         program = program.at(now)
     flag = program.flag

@@ -11,7 +11,7 @@ Source  dsl/SPEC.md "Flags"; docs/decisions/0018-flags-in-full.md
 
 from collections.abc import Iterator
 from decimal import Decimal
-from typing import Any, Literal
+from typing import Any, Literal, NoReturn
 
 import msgspec
 
@@ -216,7 +216,7 @@ def _read(document: dict[str, Any], salt: str) -> Flag:
     return _typed(flag)
 
 
-def _refuse(path: str, message: str) -> None:
+def _refuse(path: str, message: str) -> NoReturn:
     raise InvalidInput("INVALID_FLAG", f"{path}: {message}", path=path)
 
 
@@ -287,13 +287,16 @@ def _check(flag: Flag) -> None:
 
 
 def _check_percentage(path: str, what: str, percent: Decimal | None) -> None:
-    if percent is not None and not (0 <= percent <= 100 and percent * 1000 == int(percent * 1000)):
+    if percent is None:
+        return
+    if not (percent.is_finite() and 0 <= percent <= 100 and percent * 1000 == int(percent * 1000)):
         _refuse(path, f"{what} is a percentage from 0 to 100 with at most three decimals.")
 
 
 def _check_values(variants: dict[str, Any], schema: dict[str, Any] | bool) -> None:
     # Imported where it is needed: most flags have no schema, and it takes longer to load than all of ours.
     from jsonschema import Draft202012Validator, SchemaError, validators  # noqa: PLC0415
+    from referencing import Registry  # noqa: PLC0415
     from referencing.exceptions import Unresolvable  # noqa: PLC0415
 
     def is_number(_: Any, value: Any) -> bool:
@@ -303,8 +306,10 @@ def _check_values(variants: dict[str, Any], schema: dict[str, Any] | bool) -> No
     exact: Any = validators.extend(Draft202012Validator, type_checker=numbers)  # type: ignore[no-untyped-call]
     try:
         Draft202012Validator.check_schema(schema)
+        # An empty registry: left to itself, the validator fetches a $ref to another address over the network.
+        validator = exact(schema, registry=Registry())
         for name, value in variants.items():
-            for wrong in exact(schema).iter_errors(value):
+            for wrong in validator.iter_errors(value):
                 where = wrong.json_path.removeprefix("$")
                 _refuse(f"$.variants.{name}{where}", f"the value does not meet the flag's schema: {wrong.message}.")
     except SchemaError as wrong:
@@ -312,6 +317,8 @@ def _check_values(variants: dict[str, Any], schema: dict[str, Any] | bool) -> No
         _refuse(f"$.schema{where}", f"this is no JSON Schema: {wrong.message}.")
     except Unresolvable as wrong:
         _refuse("$.schema", f"a $ref leads nowhere: {wrong}. Schemas stand on their own; nothing is fetched.")
+    except RecursionError:
+        _refuse("$.schema", "a $ref leads round in a circle, or the values nest too deeply.")
 
 
 def _at(n: int, step: ScheduleStep) -> Instant:
@@ -332,9 +339,9 @@ def _set(document: dict[str, Any], pointer: str, value: Any, path: str) -> None:
         last = depth == len(tokens) - 1
         so_far = "/".join(tokens[: depth + 1])
         if isinstance(here, list):
-            ids = [item.get("id") if isinstance(item, dict) else None for item in here]
-            place = int(token) if token.isascii() and token.isdigit() else ids.index(token) if token in ids else -1
-            if not 0 <= place < len(here):
+            ids = {item["id"]: n for n, item in enumerate(here) if isinstance(item, dict) and "id" in item}
+            place = {**ids, **{str(n): n for n in range(len(here))}}.get(token)
+            if place is None:
                 _refuse(path, f"there is nothing at {so_far}.")
             if last:
                 here[place] = value

@@ -1,7 +1,7 @@
 from itertools import permutations
 
 from tinycdp.dsl.ir import Type
-from tinycdp.dsl.workspace import MAX_AGGREGATES, FlagSource, Source, check_workspace
+from tinycdp.dsl.workspace import MAX_AGGREGATES, MAX_LEVELS, FlagSource, Source, check_workspace
 
 SOURCES: tuple[Source | FlagSource, ...] = (
     Source("trait", "spend", "events.purchase.sum(amount, 30d)"),
@@ -88,3 +88,12 @@ def test_aggregates_are_limited_and_shared_ones_count_once() -> None:
     assert check_workspace([*traits, shared]).errors == {}
     found = check_workspace([*traits, shared, Source("trait", "v", "events.another.count")])
     assert {key: error.code for key, error in found.errors.items()} == {("trait", "v"): "E708"}
+
+
+def test_references_lead_so_deep_and_no_deeper() -> None:
+    """Evaluation goes as deep as they do, and Python's stack ends."""
+    chain = [Source("trait", f"t{n:03}", f"t{n - 1:03} + 1" if n else "profile.age") for n in range(200)]
+    found = check_workspace(chain)
+    deepest = MAX_LEVELS // 2
+    assert ("trait", f"t{deepest - 1:03}") not in found.errors
+    assert found.errors["trait", f"t{deepest:03}"].code == "E709"

@@ -1,0 +1,110 @@
+"""Flag documents that are no flags are refused, and flags that lean on flags are decided in bounded time and depth."""
+
+import socket
+from typing import Any
+
+import pytest
+
+from tinycdp.dsl.workspace import MAX_LEVELS
+from tinycdp.engine.catalog import Catalog, Definition, build_catalog
+from tinycdp.engine.decide import Decision, Subject, decide
+from tinycdp.engine.flags import read_flag
+from tinycdp.engine.profile import Profile
+from tinycdp.errors import InvalidInput
+
+NOW = 1_772_366_400_000
+TEXT = {"key": "f", "type": "string", "variants": {"a": "a"}}
+RULE = {"key": "f", "rules": [{"id": "r", "when": "true", "serve": "on"}]}
+
+
+def scheduled(pointer: str, value: Any) -> dict[str, Any]:
+    return {**RULE, "schedule": [{"at": "2026-12-01T00:00:00Z", "set": {pointer: value}}]}
+
+
+def catalog_of(documents: list[dict[str, Any]]) -> Catalog:
+    flags = [read_flag(document, "salt") for document in documents]
+    listed = [Definition(id=n, version=1, kind="flag", key=flag.key, flag=flag) for n, flag in enumerate(flags)]
+    return build_catalog(1, "UTC", listed, listed, live_revision=1, head_revision=1)
+
+
+def decided(catalog: Catalog, key: str, context: dict[str, Any] | None = None) -> Decision:
+    profile = Profile(1, "ada", 0)
+    subject = Subject(
+        NOW,
+        calendar=catalog.calendar,
+        properties={},
+        state=profile.state,
+        first_seen=None,
+        last_seen=None,
+        steps=catalog.live.steps,
+        context=context,
+    )
+    subject.unit, subject.names, subject.killed = "ada", (), {}
+    return decide(catalog.live.flags[key], subject, NOW)
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        pytest.param({**TEXT, "schema": {"$ref": "#"}}, id="a $ref to itself"),
+        pytest.param({**TEXT, "schema": {"$ref": "#/a", "a": {"$ref": "#/b"}, "b": {"$ref": "#/a"}}}, id="a circle"),
+        pytest.param(scheduled("/schema", {"$ref": "#"}), id="a circle to come"),
+        pytest.param({"key": "f", "rules": [{"when": "true", "serve": "on", "rollout": float("nan")}]}, id="NaN"),
+        pytest.param(scheduled("/rules/" + "9" * 5_000 + "/rollout", 1), id="a place of 5,000 digits"),
+        pytest.param(scheduled("/rules/00/rollout", 1), id="a place with a leading zero"),
+    ],
+)
+def test_what_is_no_flag_is_refused_in_words(document: dict[str, Any]) -> None:
+    with pytest.raises(InvalidInput) as refused:
+        read_flag(document, "salt")
+    assert refused.value.code == "INVALID_FLAG"
+
+
+def test_a_schema_is_never_fetched() -> None:
+    """Or a save would wait for whoever it names, and the server with it."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = f"http://127.0.0.1:{server.getsockname()[1]}/schema.json"
+        with pytest.raises(InvalidInput, match="leads nowhere"):
+            read_flag({**TEXT, "schema": {"$ref": address}}, "salt")
+        server.settimeout(0)
+        with pytest.raises(BlockingIOError):
+            server.accept()
+
+
+@pytest.mark.parametrize("by", ["prerequisites", "when"])
+def test_flags_that_share_what_they_depend_on_ask_for_it_once(by: str) -> None:
+    """Of two flags a level, each on both of the one below, there are 2^30 ways down thirty levels."""
+
+    def document(level: int, n: int) -> dict[str, Any]:
+        key, below = f"f{level}_{n}", [f"f{level - 1}_0", f"f{level - 1}_1"]
+        if level == 0:
+            return {"key": key, "rule": 'context.plan == "pro"'}
+        if by == "when":
+            return {"key": key, "rule": " && ".join(f'flag("{other}")' for other in below)}
+        needed = [{"flag": other, "variants": ["on"]} for other in below]
+        return {"key": key, "prerequisites": needed, "rule": "true"}
+
+    catalog = catalog_of([document(level, n) for level in range(31) for n in range(2)])
+    assert decided(catalog, "f30_0", {"plan": "pro"}).value is True
+    assert decided(catalog, "f30_0", {"plan": "free"}).value is False
+
+
+def test_the_deepest_chain_of_flags_is_decided() -> None:
+    documents = [{"key": "f0", "rule": "true"}]
+    documents += [{"key": f"f{n}", "rule": f'flag("f{n - 1}")'} for n in range(1, MAX_LEVELS // 4)]
+    assert decided(catalog_of(documents), documents[-1]["key"]).value is True
+    with pytest.raises(InvalidInput) as refused:
+        catalog_of([*documents, {"key": "f", "rule": f'flag("{documents[-1]["key"]}")'}])
+    assert refused.value.code == "E709"
+
+
+@pytest.mark.parametrize("text", ["!({})", "profile.age == 3 || {}", "if(profile.age == 3, true, {})"])
+def test_the_deepest_chain_of_traits_is_computed(text: str) -> None:
+    expressions = ["events.visit.count_7d >= 1"]
+    expressions += [text.replace("{}", f"t{n}") for n in range((MAX_LEVELS - 4) // 3)]
+    listed = [Definition(id=n, version=1, kind="trait", key=f"t{n}", expression=e) for n, e in enumerate(expressions)]
+    catalog = build_catalog(1, "UTC", listed, listed, live_revision=1, head_revision=1)
+    profile = Profile(1, "ada", 0)
+    profile.properties["age"] = 4
+    frame = catalog.frame(catalog.live, profile, NOW)
+    assert frame.result(listed[-1].name, NOW)[0] in {True, False}
