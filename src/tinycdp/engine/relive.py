@@ -42,8 +42,8 @@ def _until(life: Life, catalog: Catalog, end: Instant) -> Profile:
     profile = Profile(0, "", life.begun, warmed=catalog.head)
     profile.version = 1  # looked at from the beginning: a message need not look at what it cannot change
     recompute.review_all(profile, catalog, life.begun)
-    joined = sorted(life.joined, key=lambda pair: pair[0])
-    for at, messages in _groups(life.arrivals):
+    joined, arrivals = _joined(life)
+    for at, messages in _groups(arrivals):
         while joined and joined[0][0] <= at:
             _join(profile, *joined.pop(0), catalog)
         recompute.apply(profile, messages, catalog, at)
@@ -51,6 +51,23 @@ def _until(life: Life, catalog: Catalog, end: Instant) -> Profile:
         _join(profile, at, other, catalog)
     recompute.advance(profile, catalog, end)
     return profile
+
+
+def _joined(life: Life) -> tuple[list[tuple[Instant, Life]], list[tuple[Instant, Message]]]:
+    """The lives that became part of this one, each as it was until then; and this one's arrivals, theirs since then
+    among them."""
+    arrivals, lives = list(life.arrivals), []
+    waiting = list(life.joined)
+    while waiting:
+        at, other = waiting.pop()
+        lives.append((at, Life(
+            other.begun,
+            [arrival for arrival in other.arrivals if arrival[0] < at],
+            [join for join in other.joined if join[0] < at],
+        )))  # fmt: skip
+        arrivals += [arrival for arrival in other.arrivals if arrival[0] >= at]
+        waiting += [join for join in other.joined if join[0] >= at]
+    return sorted(lives, key=lambda pair: pair[0]), arrivals
 
 
 def _groups(arrivals: Iterable[tuple[Instant, Message]]) -> list[tuple[Instant, list[Message]]]:
