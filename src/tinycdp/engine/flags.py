@@ -339,8 +339,9 @@ def _set(document: dict[str, Any], pointer: str, value: Any, path: str) -> None:
         last = depth == len(tokens) - 1
         so_far = "/".join(tokens[: depth + 1])
         if isinstance(here, list):
-            ids = {item["id"]: n for n, item in enumerate(here) if isinstance(item, dict) and "id" in item}
-            place = {**ids, **{str(n): n for n in range(len(here))}}.get(token)
+            ids = [item.get("id") if isinstance(item, dict) else None for item in here]
+            places = [str(n) for n in range(len(here))]
+            place = places.index(token) if token in places else ids.index(token) if token in ids else None
             if place is None:
                 _refuse(path, f"there is nothing at {so_far}.")
             if last:

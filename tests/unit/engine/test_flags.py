@@ -52,6 +52,13 @@ def decided(catalog: Catalog, key: str, context: dict[str, Any] | None = None) -
         pytest.param({"key": "f", "rules": [{"when": "true", "serve": "on", "rollout": float("nan")}]}, id="NaN"),
         pytest.param(scheduled("/rules/" + "9" * 5_000 + "/rollout", 1), id="a place of 5,000 digits"),
         pytest.param(scheduled("/rules/00/rollout", 1), id="a place with a leading zero"),
+        pytest.param(
+            {
+                **RULE,
+                "schedule": [{"at": "2026-12-01T00:00:00Z", "set": {"/rules": [{"id": {}}], "/rules/x/when": "true"}}],
+            },
+            id="an id that is none",
+        ),
     ],
 )
 def test_what_is_no_flag_is_refused_in_words(document: dict[str, Any]) -> None:
