@@ -1,5 +1,6 @@
 """Decisions of the past: answered again as they were given, whatever happened since."""
 
+import contextlib
 import random
 from collections.abc import AsyncIterator
 from typing import Any
@@ -10,7 +11,7 @@ import pytest
 from application import Application, running
 from serving import ManualClock, eventually, new_environment, services
 from tinycdp.api.decide import Answer, answer_of
-from tinycdp.errors import NotFound
+from tinycdp.errors import NotFound, TinyCDPError
 from tinycdp.model import DAY_MS, HOUR_MS, MINUTE_MS, Alias, AliasKind, Message
 from tinycdp.runtime import switches
 from tinycdp.runtime.catalogs import Catalogs
@@ -66,13 +67,16 @@ class World:
         self.service, self.id, self.clock = service, environment_id, clock
         self.random = random.Random(seed)
         self.worker = Worker(service.pool, Catalogs(), clock)
-        self.sent = 0
+        self.sent = self.parted = 0
+        # In every other world there are groups, in the others people are parted.
+        self.kinds = ("track", "track", "track", "identify", "alias", *(("group",) if seed % 2 else ()))
+        self.parting = 0 if seed % 2 else 3
         self.seen: list[tuple[int, Alias, str, Answer]] = []
         self.names = {name: name for _, name, _ in EDITS}
 
     async def send(self) -> None:
         pick, now = self.random.choice, self.clock.now
-        kind = pick(("track", "track", "track", "identify", "alias", "group"))
+        kind = pick(self.kinds)
         carried = sorted(
             self.random.sample(PEOPLE, self.random.choice((1, 1, 2, 2, 3))),
             key=lambda a: (a.kind != "userId", a.kind != "anonymousId"),
@@ -117,6 +121,23 @@ class World:
         else:
             await switches.revive(self.service.pool, self.id, "half", "test", self.clock.now)
 
+    async def part(self) -> None:
+        """What admins do about people."""
+        merges, one, other = self.service.merges, *self.random.sample(PEOPLE, 2)
+        with contextlib.suppress(TinyCDPError):  # nobody of that name, the same person twice, nothing to undo
+            match self.random.randrange(3):
+                case 0:
+                    await merges.merge(self.id, [f"{a.kind}:{a.value}" for a in (one, other)], "test")
+                case 1:
+                    await merges.split(self.id, f"{one.kind}:{one.value}", [one], "test")
+                case _:
+                    async with self.service.pool.acquire() as connection:
+                        ids = await connection.fetch("SELECT id FROM merges WHERE undone_at IS NULL ORDER BY id")
+                    if ids:
+                        await merges.undo(self.id, self.random.choice(ids)["id"], "test")
+        async with self.service.pool.acquire() as connection:
+            self.parted = await connection.fetchval("SELECT count(*) FROM merges WHERE undone_at IS NOT NULL")
+
     async def warm(self) -> None:
         for _ in range(self.random.choice((1, 3))):  # begun, or through
             await self.worker.warm_up()
@@ -124,10 +145,11 @@ class World:
 
     async def step(self) -> None:
         act = self.random.choices(
-            (self.send, self.warm, self.edit, self.rename, self.kill), weights=(12, 5, 2, 1, 1)
+            (self.send, self.warm, self.edit, self.rename, self.kill, self.part), weights=(12, 5, 2, 1, 1, self.parting)
         )[0]  # fmt: skip
         await act()
         await self.service.catalogs.refresh(self.service.pool, self.id)
+        self.service.snapshots.doubt()  # as if what the worker did had been heard of already
         self.clock.now += self.random.choice((1, 1_000, 7 * MINUTE_MS))
         for person in self.random.sample(PEOPLE, 3):
             self.seen += [(self.clock.now, person, flag, await self.decided(person, flag)) for flag in FLAGS]
@@ -148,7 +170,7 @@ class World:
 
 @pytest.mark.parametrize("seed", range(4))
 async def test_every_decision_is_answered_again_as_it_was(dsn: str, seed: int) -> None:
-    """Events on time and late, merges, identifiers that change hands, publishes, renames, warm-ups, kills."""
+    """Events on time and late, merges, undone ones and splits, publishes, renames, warm-ups, kills."""
     clock = ManualClock(NOW)
     async with services(dsn, 1, clock) as [service]:
         world = World(service, await new_environment(service.pool, "replay", FIRST, NOW), clock, seed)
@@ -159,9 +181,10 @@ async def test_every_decision_is_answered_again_as_it_was(dsn: str, seed: int) -
         for at, person, flag, answer in world.seen:
             again = await world.replayed(at, person, flag)
             assert msgspec.structs.replace(again, version=0) == msgspec.structs.replace(answer, version=0), (at, person)
+        assert seed % 2 or world.parted, "nobody was parted"
         values = {(flag, answer.variant) for _, _, flag, answer in world.seen}
         assert len(values) >= 5, "too little happened"
-        assert len({answer.revision for *_, answer in world.seen}) >= 3
+        assert len({answer.revision for *_, answer in world.seen}) >= 2
         assert len({answer.profile_id for *_, answer in world.seen}) >= 4
 
 
