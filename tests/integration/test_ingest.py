@@ -9,7 +9,7 @@ import pytest
 
 import serving
 from serving import new_environment, waiting_for_a_lock
-from tinycdp.errors import InvalidInput, Overloaded, Unavailable
+from tinycdp.errors import Overloaded, Unavailable
 from tinycdp.model import Alias, AliasKind, Message
 from tinycdp.runtime.catalogs import Catalogs
 from tinycdp.runtime.definitions import apply_documents
@@ -130,16 +130,40 @@ async def in_one_group(
     ],
     ids=["nul in id", "nul in property", "surrogate in property", "surrogate in id", "surrogate as id", "unforeseen"],
 )
-async def test_what_cannot_be_stored_harms_no_other_request(
+async def test_what_cannot_be_stored_is_kept_aside_and_harms_nothing_beside_it(
     service: Service, shop: int, beside: asyncpg.Connection, poison: Message
 ) -> None:
-    answers = await in_one_group(service, shop, beside, [[order("g1")], [order("g2"), poison], [order("g3")]])
-    good, refused, other = answers
-    assert isinstance(good, Receipt) and good.accepted == 1
-    assert isinstance(other, Receipt) and other.accepted == 1
-    assert isinstance(refused, Unavailable if poison.message_id == "p6" else InvalidInput), refused
+    requests = [[order("g1")], [order("g2"), poison, order("g3")], [order("g4")]]
+    answers = await in_one_group(service, shop, beside, requests)
+    assert [(a.accepted, a.dead) for a in answers if isinstance(a, Receipt)] == [(1, 0), (2, 1), (1, 0)]
     kept = {row["message_id"] for row in await beside.fetch("SELECT message_id FROM events")}
-    assert kept == {"first", "g1", "g3"}
+    assert kept == {"first", "g1", "g2", "g3", "g4"}
+    code = "INTERNAL" if poison.message_id == "p6" else "UNSTORABLE"
+    assert await beside.fetch("SELECT code, attempts FROM dead_letters") == [(code, 1)]
+
+    again = await service.ingest.accept(shop, requests[1])
+    assert (again.accepted, again.duplicates, again.dead) == (0, 2, 1)
+    assert await beside.fetch("SELECT code, attempts FROM dead_letters") == [(code, 2)], "one letter, not two"
+
+
+async def test_a_broken_database_is_no_messages_fault(service: Service, shop: int, beside: asyncpg.Connection) -> None:
+    await beside.execute("ALTER TABLE events RENAME TO mislaid")
+    with pytest.raises(Unavailable):
+        await service.ingest.accept(shop, [order("m1"), order("m2")])
+    await beside.execute("ALTER TABLE mislaid RENAME TO events")
+    assert await beside.fetchval("SELECT count(*) FROM dead_letters") == 0
+    assert (await service.ingest.accept(shop, [order("m1"), order("m2")])).accepted == 2
+
+
+async def test_a_letter_that_cannot_be_kept_is_not_acknowledged(
+    service: Service, shop: int, beside: asyncpg.Connection
+) -> None:
+    await beside.execute("ALTER TABLE dead_letters RENAME TO mislaid")
+    with pytest.raises(Unavailable):
+        await service.ingest.accept(shop, [order("m1"), order("p2", note="a\x00b")])
+    await beside.execute("ALTER TABLE mislaid RENAME TO dead_letters")
+    again = await service.ingest.accept(shop, [order("m1"), order("p2", note="a\x00b")])
+    assert (again.accepted + again.duplicates, again.dead) == (1, 1)
 
 
 async def test_a_group_is_one_transaction_and_counts_each_id_once(

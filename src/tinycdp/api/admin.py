@@ -1,18 +1,18 @@
-"""Keys, figures and refused events: what an operator of one environment looks after.
+"""Keys and figures: what an operator of one environment looks after.
 
 Laws    a key's text is shown once. Nobody revokes the key they ask with, so that an environment always has an
         admin key
 Source  docs/reference/admin.md, docs/reference/authentication.md
 """
 
-from typing import Annotated, Any
+from typing import Any
 
 import msgspec
 from litestar import Request, Response, delete, get, post
-from litestar.params import FromPath, QueryParameter
+from litestar.params import FromPath
 
 from tinycdp.api.auth import Bearer
-from tinycdp.api.exchange import Limit, answer, read_as, read_json
+from tinycdp.api.exchange import answer, read_as, read_json
 from tinycdp.errors import Conflict, InvalidInput, NotFound
 from tinycdp.model import MINUTE_MS
 from tinycdp.runtime.keys import NewKey, create_key, list_keys, revoke_key
@@ -27,7 +27,6 @@ _LARGEST_ID = 2**31 - 1
 _NAME_LIMIT = 100
 #: Of how many of the newest refusals the figures tell the codes.
 _NEWEST_REJECTIONS = 10_000
-_SHOWN_PAYLOAD = 4_096
 
 
 class KeyBody(msgspec.Struct, forbid_unknown_fields=True):
@@ -81,23 +80,6 @@ class Figures(msgspec.Struct, rename="camel"):
     head_revision: int
     backfill: Progress | None
     as_of: str
-
-
-class Refusal(msgspec.Struct, rename="camel"):
-    """A message that was not taken. path points into what the client sent; payload is its beginning."""
-
-    id: str
-    code: str
-    message: str
-    path: str
-    payload: str
-    key: str | None
-    received_at: str
-
-
-class Refusals(msgspec.Struct):
-    rejections: list[Refusal]
-    next: str | None
 
 
 @get(
@@ -209,36 +191,4 @@ async def get_metrics(request: Request[Any, Any, Any], key: Bearer) -> Response[
     )
 
 
-@get(
-    "/v1/admin/rejections",
-    operation_id="listRejections",
-    summary="Messages that were refused, newest first, and why",
-    tags=["Operation"],
-    opt={"scope": "admin", "answer": Refusals},
-)
-async def list_rejections(
-    request: Request[Any, Any, Any],
-    key: Bearer,
-    before: Annotated[int, QueryParameter(ge=0, le=2**62, description="older than this one")] = 2**62,
-    limit: Limit = 50,
-) -> Response[bytes]:
-    """They are kept for 30 days."""
-    service: Service = request.app.state.service
-    async with snapshot(service.pool) as connection:
-        rows = await reads.list_rejections(connection, key.environment_id, before, limit)
-    found = [
-        Refusal(
-            str(row["id"]),
-            row["code"],
-            row["message"],
-            row["path"],
-            bytes(row["payload"][:_SHOWN_PAYLOAD]).decode("utf-8", "replace"),
-            row["key_name"],
-            iso(row["received_at"]),
-        )
-        for row in rows
-    ]
-    return answer(Refusals(found, found[-1].id if len(rows) == limit else None))
-
-
-ROUTES = [list_all_keys, create_new_key, revoke_one_key, get_metrics, list_rejections]
+ROUTES = [list_all_keys, create_new_key, revoke_one_key, get_metrics]

@@ -27,6 +27,7 @@ from tinycdp.api import (
     identity,
     language,
     lifecycle,
+    limits,
     ofrep,
     ops,
     people,
@@ -70,6 +71,7 @@ GUARDED = [
 
 _CORS = CORSConfig(
     allow_origins=["*"],
+    *limits.ROUTES,
     expose_headers=["ETag", "Retry-After", "X-As-Of", "Content-Disposition"],
     max_age=86_400,
 )

@@ -97,14 +97,16 @@ class Refused(msgspec.Struct, rename="camel"):
 class Accepted(msgspec.Struct, rename="camel", omit_defaults=True):
     """`version`: give it to decide as `minVersion` to be sure that it sees these events.
 
-    sampled   how many were left out because only a share of their event is kept
-    rejected  the first 20 that were not taken"""
+    sampled        how many were left out because only a share of their event is kept
+    dead_lettered  how many could not be stored and are kept aside, to be looked at and tried again
+    rejected       the first 20 that were not taken"""
 
     success: bool
     accepted: int
     duplicates: int
     version: int
     sampled: int = 0
+    dead_lettered: int = 0
     rejected: Sequence[Refused] = ()
 
 
@@ -143,6 +145,7 @@ async def accept(
     service.metrics.stored(receipt.accepted, receipt.duplicates, [r.code for r in rejections])
     service.metrics.messages["sampled"] += passed.sampled
     if parsed.single and rejections:
+    service.metrics.messages["dead"] += receipt.dead
         first = rejections[0]
         raise InvalidInput(first.code, f"{first.path}: {first.message}", path=first.path)
     return Accepted(
@@ -152,6 +155,7 @@ async def accept(
         receipt.version,
         sampled=passed.sampled,
         rejected=[_refused(r) for r in rejections[:20]],
+        dead_lettered=receipt.dead,
     )
 
 

@@ -4,9 +4,9 @@ Shape   accept(environment, messages) joins the group in the making; one transac
 Laws    answered means committed: events, state, memberships and transitions together, or nothing.
         A message id counts once per environment, whatever the retries, endpoints, restarts or processes
 Units   a group holds at most `ingest_batch` messages, unless one request alone brings more
-Errors  Overloaded when too many messages wait · Unavailable when Postgres is away · InvalidInput UNSTORABLE for a
-        request the database refuses; the others of its group are not harmed
-Source  docs/decisions/0011-group-commit.md
+        A message that fails harms no other: its group is halved until it stands alone, and is kept as a dead letter
+Errors  Overloaded when too many messages wait · Unavailable when Postgres is away, or broken
+Source  docs/decisions/0011-group-commit.md, docs/decisions/0026-limits.md
 """
 
 import asyncio
@@ -20,16 +20,17 @@ from typing import Any
 
 from tinycdp.engine import recompute
 from tinycdp.engine.profile import Profile
-from tinycdp.errors import InvalidInput, Overloaded, TinyCDPError, Unavailable
+from tinycdp.errors import Overloaded, TinyCDPError, Unavailable
 from tinycdp.model import Message, Rejection
-from tinycdp.runtime import groups, identity, profiles
+from tinycdp.runtime import deadletters, groups, identity, profiles
 from tinycdp.runtime.catalogs import Catalogs
 from tinycdp.runtime.clock import Clock
 from tinycdp.runtime.identity_rules import DEFAULT, Rules
 from tinycdp.runtime.news import announce_people, announce_profiles
+from tinycdp.runtime.rejections import Journal
 from tinycdp.store import identity as identity_store
 from tinycdp.store import messages as store
-from tinycdp.store.pool import RETRY, UNSTORABLE, Connection, Pool, transaction
+from tinycdp.store.pool import BROKEN, RETRY, UNSTORABLE, Connection, Pool, transaction
 
 log = logging.getLogger(__name__)
 
@@ -42,21 +43,52 @@ class Receipt:
     """What became of one request.
 
     version  pass it to decide as `minVersion` to read this write
+    dead     how many were kept as dead letters, because storing them failed
     refused  messages that name nobody, by the environment's own rules"""
 
     version: int
     accepted: int
     duplicates: int
     refused: Sequence[Rejection] = ()
+    dead: int = 0
 
 
 @dataclass(slots=True)
 class _Request:
+    """parts: those that are not settled yet; one, unless something in the request fails."""
+
     messages: Sequence[Message]
     rejections: Sequence[Rejection]
     refused: Sequence[Rejection]
     api_key_id: int | None
     answer: asyncio.Future[Receipt]
+    parts: int = 1
+    failed: bool = False
+    accepted: int = 0
+    duplicates: int = 0
+    dead: int = 0
+    version: int = 0
+
+    def settle(self) -> None:
+        """Another part is done."""
+        self.parts -= 1
+        if not self.parts and not self.failed and not self.answer.done():
+            self.answer.set_result(Receipt(self.version, self.accepted, self.duplicates, self.refused, self.dead))
+
+    def fail(self, trouble: TinyCDPError) -> None:
+        """Nothing of it is acknowledged, whatever is stored of it already: it will come again."""
+        self.failed = True
+        if not self.answer.done():
+            self.answer.set_exception(trouble)
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """Some messages of a request, or its rejections, or all of it."""
+
+    request: _Request
+    messages: Sequence[Message]
+    rejections: Sequence[Rejection] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +122,7 @@ class Ingest:
         self._rules = rules
         self._batch = batch
         self._queue = queue
+        self._journal = Journal()
         self._lanes: dict[int, deque[_Request]] = {}
         self._running: dict[int, asyncio.Task[None]] = {}
         self.waiting = 0
@@ -124,7 +157,8 @@ class Ingest:
         lane = self._lanes[environment_id]
         try:
             while lane:
-                await self._answer(environment_id, self._next_group(lane))
+                group = self._next_group(lane)
+                await self._store(environment_id, [_Part(one, one.messages, one.rejections) for one in group])
         finally:
             # Here and not in a callback: a request that comes in between would find a runner that has ended.
             del self._running[environment_id]
@@ -136,33 +170,58 @@ class Ingest:
         self.waiting -= sum(len(request.messages) + len(request.rejections) for request in group)
         return group
 
-    async def _answer(self, environment_id: int, group: list[_Request]) -> None:
+    async def _store(self, environment_id: int, parts: list[_Part]) -> None:
+        """Settle the parts: in one transaction, or, where something in them fails, half by half."""
+        parts = [part for part in parts if not part.request.failed]
+        if not parts:
+            return
         try:
-            receipts = await self._commit(environment_id, group)
+            fresh, version = await self._commit(environment_id, parts)
         except TinyCDPError as trouble:
-            self._fail(group, trouble)
-        except Exception as refused:
-            if len(group) > 1:  # one request's fault is not to harm the others
-                for request in group:
-                    await self._answer(environment_id, [request])
-            elif isinstance(refused, UNSTORABLE):
-                log.warning("the database refused a request: %s", refused)
-                self._fail(group, InvalidInput("UNSTORABLE", f"The database cannot store this: {refused}."))
+            self._fail(parts, trouble)
+        except Exception as fault:
+            if isinstance(fault, BROKEN) and not isinstance(fault, UNSTORABLE):
+                log.exception("the database cannot store a group of messages")
+                self._fail(parts, Unavailable("INTERNAL", "This could not be stored; try again shortly."))
+            elif halves := _halves(parts):
+                for half in halves:
+                    await self._store(environment_id, half)
             else:
-                log.exception("a request failed")
-                self._fail(group, Unavailable("INTERNAL", "This could not be stored; try again shortly."))
+                await self._bury(environment_id, parts[0], fault)
         else:
-            for request, receipt in zip(group, receipts, strict=True):
-                if not request.answer.done():
-                    request.answer.set_result(receipt)
+            for part, n in zip(parts, fresh, strict=True):
+                part.request.accepted += n
+                part.request.duplicates += len(part.messages) - n
+                part.request.version = version
+                part.request.settle()
+
+    async def _bury(self, environment_id: int, part: _Part, fault: Exception) -> None:
+        """Keep the one message of a part as a dead letter, and go on without it."""
+        request, now = part.request, self._clock()
+        # What the database says may repeat what the message holds; a fault of ours needs its place in the code.
+        known = isinstance(fault, UNSTORABLE)
+        log.warning("a message became a dead letter: %s", type(fault).__name__, exc_info=None if known else fault)
+        try:
+            async with transaction(self._pool) as connection:
+                for message in part.messages:
+                    digest = _digest(message.message_id)
+                    await deadletters.bury(connection, environment_id, digest, message, request.api_key_id, fault, now)
+        except TinyCDPError as trouble:
+            request.fail(trouble)
+        except Exception:
+            log.exception("a dead letter could not be kept")
+            request.fail(Unavailable("INTERNAL", "This could not be stored; try again shortly."))
+        else:
+            request.dead += len(part.messages)
+            request.settle()
 
     @staticmethod
-    def _fail(group: list[_Request], trouble: TinyCDPError) -> None:
-        for request in group:
-            if not request.answer.done():
-                request.answer.set_exception(trouble)
+    def _fail(parts: list[_Part], trouble: TinyCDPError) -> None:
+        for part in parts:
+            part.request.fail(trouble)
 
-    async def _commit(self, environment_id: int, group: list[_Request]) -> list[Receipt]:
+    async def _commit(self, environment_id: int, group: list[_Part]) -> tuple[list[int], int]:
+        """How many messages of each part were new, and the version they are in."""
         for _ in range(TRIES):
             try:
                 async with transaction(self._pool) as connection:
@@ -171,33 +230,28 @@ class Ingest:
                 await asyncio.sleep(random.uniform(0, 0.02))
                 continue
             self._committed(committed)
-            return [
-                Receipt(committed.version, n, len(request.messages) - n, request.refused)
-                for request, n in zip(group, fresh, strict=True)
-            ]
+            return fresh, committed.version
         raise Overloaded("CONTENTION", "Many processes write to the same people at once; try again shortly.")
 
     async def _apply(
-        self, connection: Connection, environment_id: int, group: list[_Request]
+        self, connection: Connection, environment_id: int, group: list[_Part]
     ) -> tuple[list[int], Committed]:
-        """The whole transaction. Gives how many messages of each request were new."""
+        """The whole transaction. Gives how many messages of each part were new."""
         await store.begin_group(connection, environment_id)
-        digests = [[_digest(message.message_id) for message in request.messages] for request in group]
+        digests = [[_digest(message.message_id) for message in part.messages] for part in group]
         unique = list({digest for listed in digests for digest in listed})
         live, head, unseen = await store.claim_message_ids(connection, environment_id, unique)
         catalog = await self._catalogs.at(connection, environment_id, live, head)
         messages: list[Message] = []
         counts = []
-        for request, listed in zip(group, digests, strict=True):
+        for part, listed in zip(group, digests, strict=True):
             before = len(messages)
-            for message, digest in zip(request.messages, listed, strict=True):
+            for message, digest in zip(part.messages, listed, strict=True):
                 if digest in unseen:
                     unseen.discard(digest)
                     messages.append(message)
             counts.append(len(messages) - before)
-        for request in group:
-            rows = [(r.code, r.message, r.path, r.payload) for r in request.rejections]
-            await store.reject_messages(connection, environment_id, request.api_key_id, self._clock(), rows)
+        rejections = [(rejection, part.request.api_key_id) for part in group for rejection in part.rejections]
         rules = self._rules(environment_id)
         people = identity.People(connection, environment_id, catalog, self._clock(), rules)
         ignored = Counter(alias for message in messages for alias in message.ignored)
@@ -205,7 +259,9 @@ class Ingest:
         await identity_store.count_blocked(connection, environment_id, blocked, people.now)
         if not messages:
             # Newer than the commit that took the originals, whose answer may have been lost on its way.
-            return counts, Committed(environment_id, await store.next_version(connection), {}, {})
+            version = await store.next_version(connection)
+            await self._journal.write(connection, environment_id, rejections, people.now)
+            return counts, Committed(environment_id, version, {}, {})
         await identity.resolve(people, messages)
         await store.append_events(connection, [_event_row(environment_id, people, message) for message in messages])
         traits = await groups.take(connection, environment_id, messages, people.now)
@@ -223,7 +279,25 @@ class Ingest:
         touched = {id: profile for id, profile in people.profiles.items() if id not in people.merged}
         await announce_profiles(connection, environment_id, version, [*touched, *people.merged])
         await announce_people(connection, environment_id, people.born)
+        await self._journal.write(connection, environment_id, rejections, people.now)
         return counts, Committed(environment_id, version, touched, people.merged)
+
+
+def _halves(parts: list[_Part]) -> list[list[_Part]]:
+    """The same in smaller transactions; empty where it is one message, or none."""
+    if len(parts) > 1:
+        middle = len(parts) // 2
+        return [parts[:middle], parts[middle:]]
+    (part,) = parts
+    if part.rejections:
+        pieces = [_Part(part.request, (), part.rejections), _Part(part.request, part.messages)]
+        pieces = pieces if part.messages else []
+    else:
+        middle = len(part.messages) // 2
+        halves = (part.messages[:middle], part.messages[middle:])
+        pieces = [_Part(part.request, half) for half in halves] if middle else []
+    part.request.parts += max(len(pieces) - 1, 0)
+    return [[piece] for piece in pieces]
 
 
 def _apply_to_profiles(

@@ -16,13 +16,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from types import TracebackType
-from typing import Annotated, Any, Literal, NamedTuple, Protocol, Self
+from typing import Annotated, Literal, NamedTuple, Protocol, Self
 
 import msgspec
 
 from tinycdp.engine.bucketing import BUCKETS, bucket
 from tinycdp.errors import Overloaded
 from tinycdp.model import MINUTE_MS, SECOND_MS, Alias, Instant, Message, Rejection
+from tinycdp.runtime.rejections import payload_of
 
 log = logging.getLogger(__name__)
 
@@ -32,7 +33,6 @@ FACTOR = "_sample_factor"
 MOST_PEOPLE = 100_000
 #: No client waits longer on its own; Segment's do not wait longer at all.
 _LONGEST_WAIT_MS = 300 * SECOND_MS
-_LOGGED_PAYLOAD = 32_768
 
 PerSecond = Annotated[int, msgspec.Meta(ge=1, le=1_000_000)]
 Burst = Annotated[int, msgspec.Meta(ge=1, le=10_000_000)]
@@ -308,15 +308,5 @@ def _too_many(message: Message, per_minute: int) -> Rejection:
         code="PROFILE_RATE_LIMIT",
         message=f"{person.kind} {person.value[:40]!r} may have {per_minute:,} events a minute and sent more.",
         path="$",
-        payload=as_json(message)[:_LOGGED_PAYLOAD],
+        payload=payload_of(message),
     )
-
-
-_encode = msgspec.json.Encoder(decimal_format="number").encode
-
-
-def as_json(message: Message) -> bytes:
-    """The message as the logs keep it."""
-    document: dict[str, Any] = msgspec.structs.asdict(message)
-    document["aliases"] = {alias.kind: alias.value for alias in message.aliases}
-    return _encode({name: value for name, value in document.items() if value not in (None, {}, ())})

@@ -32,7 +32,7 @@ class Metrics:
         self.requests: Counter[tuple[str, str, str]] = Counter()
         self.fast: Counter[str] = Counter()
         self.decisions: Counter[str] = Counter()
-        self.messages: Counter[str] = Counter({"accepted": 0, "duplicate": 0, "sampled": 0})
+        self.messages: Counter[str] = Counter({"accepted": 0, "duplicate": 0, "sampled": 0, "dead": 0})
         self.rejections: Counter[str] = Counter()
         self.exposures: Counter[str] = Counter({"stored": 0, "dropped": 0})
         self._registry = CollectorRegistry()

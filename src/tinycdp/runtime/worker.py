@@ -28,6 +28,7 @@ from tinycdp.settings import Settings
 from tinycdp.store import definitions as definition_store
 from tinycdp.store import exposures, reads
 from tinycdp.store import flags as flag_store
+from tinycdp.store import limits as limits_store
 from tinycdp.store import messages as store
 from tinycdp.store.pool import RETRY, Connection, Pool, acquired, open_pool, transaction
 
@@ -38,6 +39,8 @@ PRUNE_BATCH = 10_000
 #: The longest wait between two looks at the clock: how late a membership's notification may be.
 TICK_SECONDS = 0.2
 _KEEP_REJECTIONS_MS = 30 * DAY_MS
+_KEEP_COUNTS_MS = 400 * DAY_MS
+_KEEP_DEAD_LETTERS_MS = 90 * DAY_MS
 _HOUSE_SECONDS = 3600.0
 _SCHEDULES_SECONDS = 5.0
 _MONTHS_AHEAD = 2
@@ -187,7 +190,8 @@ class Worker:
         async with transaction(self._pool) as connection:
             for name in await reads.create_partitions(connection, now, _MONTHS_AHEAD):
                 log.info("made partition %s", name)
-            await reads.prune_rejections(connection, now - _KEEP_REJECTIONS_MS)
+            await limits_store.prune_rejections(connection, now - _KEEP_REJECTIONS_MS, now - _KEEP_COUNTS_MS)
+            await limits_store.prune_dead_letters(connection, now - _KEEP_DEAD_LETTERS_MS, PRUNE_BATCH)
             await flag_store.prune_holds(connection, now)
             pruned = await exposures.prune_exposures(connection, now - self._keep_exposures_ms, PRUNE_BATCH)
         return int(pruned == PRUNE_BATCH)

@@ -200,19 +200,6 @@ async def refuse_claim(connection: Connection, *values: Any) -> None:
     await connection.execute(_SQL["refuse_claim"], *values)
 
 
-async def reject_messages(
-    connection: Connection,
-    environment_id: int,
-    api_key_id: int | None,
-    now: int,
-    rows: Sequence[tuple[str, str, str, bytes]],
-) -> None:
-    """`rows` are (code, message, path, payload)."""
-    if rows:
-        columns = map(list, zip(*rows, strict=True))
-        await connection.execute(_SQL["reject_messages"], environment_id, api_key_id, now, *columns)
-
-
 async def announce(connection: Connection, payload: str) -> None:
     """Tell every process; delivered when the transaction commits."""
     await connection.execute(_SQL["announce"], payload)

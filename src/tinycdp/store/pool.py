@@ -129,4 +129,12 @@ RETRY = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError)
 
 #: The server refuses a value, or it is no text: trying again cannot help. `store` names it so that runtime need not
 #: know asyncpg.
-UNSTORABLE = (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError, UnicodeEncodeError)
+UNSTORABLE = (
+    asyncpg.DataError,
+    asyncpg.IntegrityConstraintViolationError,
+    asyncpg.ProgramLimitExceededError,  # larger than an index or a jsonb can hold
+    UnicodeEncodeError,
+)
+
+#: Whatever else the server refuses is no message's fault: a full disk, a replica, a table that is missing.
+BROKEN = (asyncpg.PostgresError,)

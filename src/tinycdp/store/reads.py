@@ -90,10 +90,6 @@ async def members_page(
     return await connection.fetch(_SQL["members_page"], environment_id, fingerprint, after_id, n)
 
 
-async def list_rejections(connection: Connection, environment_id: int, before_id: int, n: int) -> list[Row]:
-    return await connection.fetch(_SQL["list_rejections"], environment_id, before_id, n)
-
-
 async def rejections_by_code(connection: Connection, environment_id: int, n: int) -> dict[str, int]:
     """How many there are of each code among the newest n."""
     return dict(await connection.fetch(_SQL["rejections_by_code"], environment_id, n))
@@ -126,10 +122,6 @@ async def property_names_of_profiles(connection: Connection, environment_id: int
 
 async def property_names_of_events(connection: Connection, environment_id: int, sample: int, n: int) -> list[Row]:
     return await connection.fetch(_SQL["property_names_of_events"], environment_id, sample, n)
-
-
-async def prune_rejections(connection: Connection, before: int) -> None:
-    await connection.execute(_SQL["prune_rejections"], before)
 
 
 async def create_partitions(connection: Connection, now: int, months_ahead: int) -> list[str]:

@@ -227,11 +227,6 @@ INSERT INTO refused_claims (environment_id, alias_id, kept_owner_id, other_owner
 VALUES ($1, $2, $3, $4, $5, $6)
 ON CONFLICT DO NOTHING;
 
--- name: reject_messages
--- args: environment_id, api_key_id, received_at, codes text[], messages text[], paths text[], payloads bytea[]
-INSERT INTO rejected_messages (environment_id, api_key_id, received_at, code, message, path, payload)
-SELECT $1, $2, $3, r.* FROM unnest($4::text[], $5::text[], $6::text[], $7::bytea[]) AS r;
-
 -- name: announce
 -- args: payload text
 SELECT pg_notify('tinycdp', $1);

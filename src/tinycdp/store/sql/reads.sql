@@ -132,13 +132,6 @@ WHERE m.environment_id = $1 AND m.fingerprint = $2 AND m.profile_id > $3
 ORDER BY m.profile_id
 LIMIT $4;
 
--- name: list_rejections
--- args: environment_id, before_id, n
-SELECT r.id, r.code, r.message, r.path, r.payload, r.received_at, k.name AS key_name
-FROM rejected_messages r
-LEFT JOIN api_keys k ON k.environment_id = r.environment_id AND k.id = r.api_key_id
-WHERE r.environment_id = $1 AND r.id < $2 ORDER BY r.id DESC LIMIT $3;
-
 -- name: rejections_by_code
 -- Among the newest, so that a flood of them costs no more than a trickle.
 -- args: environment_id, n
@@ -214,7 +207,3 @@ WITH sample AS (
 )
 SELECT event, name, array_agg(DISTINCT kind) AS kinds FROM leaves
 GROUP BY event, name ORDER BY count(*) DESC, event, name LIMIT $3;
-
--- name: prune_rejections
--- args: before timestamptz
-DELETE FROM rejected_messages WHERE received_at < $1;

@@ -1,0 +1,82 @@
+"""Statements about what was not stored: rejected messages, their counts, and dead letters."""
+
+from collections.abc import Sequence
+
+from tinycdp.store.messages import Row
+from tinycdp.store.pool import Connection
+from tinycdp.store.statements import load
+
+_SQL = load("limits")
+
+#: (api key, digest, times, code, message, path, payload, whether it is logged or only counted)
+Arrived = tuple[int | None, bytes, int, str, str, str, bytes, bool]
+
+
+async def log_rejections(
+    connection: Connection, environment_id: int, now: int, hour: int, rows: Sequence[Arrived]
+) -> None:
+    columns = map(list, zip(*rows, strict=True))
+    await connection.execute(_SQL["log_rejections"], environment_id, now, hour, *columns)
+
+
+async def list_rejections(
+    connection: Connection, environment_id: int, before_id: int, code: str | None, api_key_id: int | None, n: int
+) -> list[Row]:
+    return await connection.fetch(_SQL["list_rejections"], environment_id, before_id, code, api_key_id, n)
+
+
+async def rejection_counts(connection: Connection, environment_id: int, since: int, n: int) -> list[Row]:
+    return await connection.fetch(_SQL["rejection_counts"], environment_id, since, n)
+
+
+async def prune_rejections(connection: Connection, before: int, counts_before: int) -> None:
+    """Forget rejected messages, and the counts of hours."""
+    await connection.execute(_SQL["prune_rejections"], before)
+    await connection.execute(_SQL["prune_rejection_counts"], counts_before)
+
+
+async def keep_dead_letter(
+    connection: Connection,
+    environment_id: int,
+    digest: bytes,
+    api_key_id: int | None,
+    code: str,
+    error: str,
+    payload: bytes,
+    now: int,
+) -> None:
+    await connection.execute(_SQL["keep_dead_letter"], environment_id, digest, api_key_id, code, error, payload, now)
+
+
+async def list_dead_letters(
+    connection: Connection, environment_id: int, before_id: int, code: str | None, n: int
+) -> list[Row]:
+    return await connection.fetch(_SQL["list_dead_letters"], environment_id, before_id, code, n)
+
+
+async def oldest_dead_letters(
+    connection: Connection,
+    environment_id: int,
+    ids: Sequence[int] | None,
+    code: str | None,
+    after_id: int,
+    n: int,
+) -> list[Row]:
+    return await connection.fetch(_SQL["oldest_dead_letters"], environment_id, ids, code, after_id, n)
+
+
+async def settle_dead_letters(connection: Connection, environment_id: int, rows: Sequence[tuple[int, int]]) -> None:
+    """`rows` are (id, attempts)."""
+    if rows:
+        await connection.execute(_SQL["settle_dead_letters"], environment_id, *map(list, zip(*rows, strict=True)))
+
+
+async def discard_dead_letters(
+    connection: Connection, environment_id: int, ids: Sequence[int] | None, code: str | None
+) -> int:
+    """How many there were."""
+    return await connection.fetchval(_SQL["discard_dead_letters"], environment_id, ids, code)
+
+
+async def prune_dead_letters(connection: Connection, before: int, n: int) -> None:
+    await connection.execute(_SQL["prune_dead_letters"], before, n)

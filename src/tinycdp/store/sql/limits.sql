@@ -1,0 +1,105 @@
+-- name: log_rejections
+-- Each once, however often it comes; the counts tell how often. In order, and last in its transaction: two groups that
+-- refuse the same wait for each other briefly and never in a circle. logged false: only counted.
+-- args: environment_id, now timestamptz, hour timestamptz, api_key_ids integer[], digests bytea[], times integer[],
+--       codes text[], messages text[], paths text[], payloads bytea[], loggeds boolean[]
+-- index: rejected_messages_once, rejection_counts_pkey
+WITH arrived AS (
+    SELECT * FROM unnest($4::integer[], $5::bytea[], $6::integer[], $7::text[], $8::text[], $9::text[], $10::bytea[],
+                         $11::boolean[])
+        AS a (api_key_id, digest, times, code, message, path, payload, logged)
+), kept AS (
+    INSERT INTO rejected_messages AS r (environment_id, api_key_id, received_at, last_received_at, digest, times, code,
+                                        message, path, payload)
+    SELECT $1, api_key_id, $2, $2, digest, times, code, message, path, payload FROM arrived WHERE logged ORDER BY digest
+    ON CONFLICT (environment_id, digest)
+        DO UPDATE SET times = r.times + excluded.times, last_received_at = excluded.last_received_at
+    RETURNING digest, xmax = 0 AS fresh
+)
+INSERT INTO rejection_counts AS c (environment_id, hour, api_key_id, code, messages, repeats)
+SELECT $1, $3, coalesce(a.api_key_id, 0), a.code, count(*) FILTER (WHERE k.fresh IS NOT FALSE),
+       sum(a.times) - count(*) FILTER (WHERE k.fresh IS NOT FALSE)
+FROM arrived a LEFT JOIN kept k USING (digest)
+GROUP BY 3, 4 ORDER BY 3, 4
+ON CONFLICT (environment_id, hour, api_key_id, code)
+    DO UPDATE SET messages = c.messages + excluded.messages, repeats = c.repeats + excluded.repeats;
+
+-- name: list_rejections
+-- args: environment_id, before_id, code text (NULL for any), api_key_id integer (NULL for any), n
+-- index: rejected_messages_pkey
+SELECT r.id, r.code, r.message, r.path, r.payload, r.times, r.received_at,
+       coalesce(r.last_received_at, r.received_at) AS last_received_at, k.name AS key_name
+FROM rejected_messages r
+LEFT JOIN api_keys k ON k.environment_id = r.environment_id AND k.id = r.api_key_id
+WHERE r.environment_id = $1 AND r.id < $2 AND ($3::text IS NULL OR r.code = $3)
+  AND ($4::integer IS NULL OR r.api_key_id = $4)
+ORDER BY r.id DESC LIMIT $5;
+
+-- name: rejection_counts
+-- args: environment_id, since timestamptz, n
+-- index: rejection_counts_pkey
+SELECT c.hour, c.api_key_id, k.name AS key_name, c.code, c.messages, c.repeats
+FROM rejection_counts c
+LEFT JOIN api_keys k ON k.environment_id = c.environment_id AND k.id = c.api_key_id
+WHERE c.environment_id = $1 AND c.hour >= $2
+ORDER BY c.hour DESC, c.messages DESC, c.api_key_id, c.code LIMIT $3;
+
+-- name: prune_rejections
+-- args: before timestamptz
+-- index: rejected_messages_by_time
+DELETE FROM rejected_messages WHERE received_at < $1;
+
+-- name: prune_rejection_counts
+-- args: before timestamptz
+-- index: rejection_counts_by_hour
+DELETE FROM rejection_counts WHERE hour < $1;
+
+-- name: keep_dead_letter
+-- A message that comes again and fails again is the same letter, with the newest reason.
+-- args: environment_id, digest bytea, api_key_id integer, code text, error text, payload bytea, now timestamptz
+-- index: dead_letters_environment_id_digest_key
+INSERT INTO dead_letters AS d (environment_id, digest, api_key_id, code, error, payload, first_failed_at, last_failed_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $7)
+ON CONFLICT (environment_id, digest) DO UPDATE
+SET code = excluded.code, error = excluded.error, payload = excluded.payload, attempts = d.attempts + 1,
+    last_failed_at = excluded.last_failed_at;
+
+-- name: list_dead_letters
+-- args: environment_id, before_id, code text (NULL for any), n
+-- index: dead_letters_pkey
+SELECT d.id, d.code, d.error, d.payload, d.attempts, d.first_failed_at, d.last_failed_at, d.api_key_id,
+       k.name AS key_name
+FROM dead_letters d
+LEFT JOIN api_keys k ON k.environment_id = d.environment_id AND k.id = d.api_key_id
+WHERE d.environment_id = $1 AND d.id < $2 AND ($3::text IS NULL OR d.code = $3)
+ORDER BY d.id DESC LIMIT $4;
+
+-- name: oldest_dead_letters
+-- What a replay takes on: those named, or all of a code, in the order they came.
+-- args: environment_id, ids bigint[] (NULL for any), code text (NULL for any), after_id, n
+-- index: dead_letters_pkey
+SELECT id, payload, attempts, api_key_id FROM dead_letters
+WHERE environment_id = $1 AND ($2::bigint[] IS NULL OR id = ANY ($2)) AND ($3::text IS NULL OR code = $3) AND id > $4
+ORDER BY id LIMIT $5;
+
+-- name: settle_dead_letters
+-- Gone are those that did not fail again meanwhile.
+-- args: environment_id, ids bigint[], attempts integer[]
+-- index: dead_letters_pkey
+DELETE FROM dead_letters d USING unnest($2::bigint[], $3::integer[]) AS s (id, attempts)
+WHERE d.environment_id = $1 AND d.id = s.id AND d.attempts = s.attempts;
+
+-- name: discard_dead_letters
+-- args: environment_id, ids bigint[] (NULL for any), code text (NULL for any)
+-- index: dead_letters_pkey
+WITH gone AS (
+    DELETE FROM dead_letters
+    WHERE environment_id = $1 AND ($2::bigint[] IS NULL OR id = ANY ($2)) AND ($3::text IS NULL OR code = $3)
+    RETURNING id
+)
+SELECT count(*) FROM gone;
+
+-- name: prune_dead_letters
+-- args: before timestamptz, n
+DELETE FROM dead_letters
+WHERE (environment_id, id) IN (SELECT environment_id, id FROM dead_letters WHERE last_failed_at < $1 LIMIT $2);
