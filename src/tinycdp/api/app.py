@@ -67,11 +67,11 @@ GUARDED = [
     *explain.ROUTES,
     *export.ROUTES,
     *admin.ROUTES,
+    *limits.ROUTES,
 ]
 
 _CORS = CORSConfig(
     allow_origins=["*"],
-    *limits.ROUTES,
     expose_headers=["ETag", "Retry-After", "X-As-Of", "Content-Disposition"],
     max_age=86_400,
 )

@@ -144,8 +144,8 @@ async def accept(
     rejections += receipt.refused
     service.metrics.stored(receipt.accepted, receipt.duplicates, [r.code for r in rejections])
     service.metrics.messages["sampled"] += passed.sampled
-    if parsed.single and rejections:
     service.metrics.messages["dead"] += receipt.dead
+    if parsed.single and rejections:
         first = rejections[0]
         raise InvalidInput(first.code, f"{first.path}: {first.message}", path=first.path)
     return Accepted(
@@ -154,8 +154,8 @@ async def accept(
         receipt.duplicates,
         receipt.version,
         sampled=passed.sampled,
-        rejected=[_refused(r) for r in rejections[:20]],
         dead_lettered=receipt.dead,
+        rejected=[_refused(r) for r in rejections[:20]],
     )
 
 
