@@ -212,3 +212,20 @@ async def test_what_is_wrong_with_a_flag_is_said_with_its_place(
     answer = await app.admin.post("/v1/admin/flags", json={**ON, **wrong})
     assert (answer.status_code, answer.json()["code"]) == (400, "INVALID_FLAG")
     assert answer.json()["path"].startswith(path)
+
+
+@pytest.mark.parametrize("parameter", ["userId", "sessionId", "flag"])
+async def test_an_address_that_holds_what_no_text_may_is_refused(app: Application, parameter: str) -> None:
+    await app.define("flag", key="beta", rule="true", hold="30m")
+    asked = {"userId": "ada", "flag": "beta", "sessionId": "s-1", parameter: "a\0b"}
+    answer = await app.read.get("/v1/decide", params=asked)
+    assert (answer.status_code, answer.json()["code"]) == (400, "INVALID_REQUEST")
+
+
+async def test_a_profile_id_is_written_in_one_way(app: Application) -> None:
+    await app.track({"userId": "ada", "event": "signup"})
+    await app.define("flag", **ON)
+    id = (await decided(app))["profileId"]
+    arabic = "".join(chr(ord("٠") + int(digit)) for digit in id)
+    answers = [await app.read.get("/v1/decide", params={"profileId": i, "flag": "beta"}) for i in (id, arabic)]
+    assert [answer.json()["profileId"] for answer in answers] == [id, None]

@@ -16,7 +16,7 @@ from litestar.params import FromQuery, QueryParameter
 from litestar.types import Scope
 
 from tinycdp.api.auth import Bearer, allow, text_of_header
-from tinycdp.api.exchange import read_as, read_json
+from tinycdp.api.exchange import read_as, read_json, readable
 from tinycdp.engine.catalog import Catalog
 from tinycdp.engine.decide import Decision
 from tinycdp.errors import InvalidInput, NotFound, TinyCDPError
@@ -111,6 +111,7 @@ def answer_of(catalog: Catalog, decision: Decision, subject: Snapshot, user_id: 
     operation_id="decide",
     summary="One flag's answer for one person",
     tags=["Decisions"],
+    guards=[readable],
     opt={"scope": "decide", "answer": Answer},
 )
 async def decide(

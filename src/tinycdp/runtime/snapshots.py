@@ -148,7 +148,7 @@ class Snapshots:
         async with acquired(self._pool) as connection:
             if alias.kind != "profileId":
                 return await reads.load_by_alias(connection, environment_id, alias.kind, alias.value)
-            if not alias.value.isdecimal() or len(alias.value) > _LONGEST_ID:
+            if not (alias.value.isascii() and alias.value.isdecimal()) or len(alias.value) > _LONGEST_ID:
                 return None
             return await reads.load_by_id(connection, environment_id, int(alias.value))
 
