@@ -22,7 +22,7 @@ test: $(VENV)/.dev ## Run every test but the slow ones (PYTEST="-k name" narrows
 	@$(BIN)/pytest $(PYTEST)
 
 test-fast: $(VENV)/.dev ## Run the tests that need no Postgres, in seconds
-	@$(BIN)/pytest tests/unit tests/property tests/conformance $(PYTEST)
+	@$(BIN)/pytest -m "not slow and not postgres" tests/unit tests/property tests/conformance $(PYTEST)
 
 test-deep: $(VENV)/.dev ## Run every test, the SQL oracle at length, then what needs Postgres on the system's
 	@$(BIN)/pytest -m "" $(PYTEST)

@@ -70,11 +70,17 @@ async def _shared(
 
 @pytest.fixture
 async def scratch(_shared: asyncpg.Connection) -> AsyncIterator[Connection]:
-    """A connection in a transaction that is rolled back after the test: for tests that need neither COMMIT nor NOTIFY."""
+    """A connection in a transaction that is rolled back after the test, for tests that need no COMMIT and no NOTIFY."""
     transaction = _shared.transaction()
     await transaction.start()
     yield _shared
     await transaction.rollback()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if "server" in getattr(item, "fixturenames", ()):
+            item.add_marker("postgres")
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -78,6 +78,7 @@ async def test_engine_and_sql_and_oracle_agree(
                     report(history, sources, name, at, answers)
 
 
+@pytest.mark.usefixtures("server")
 def test_that_were_many() -> None:
     assert compared["cases"] >= (20_000 if DEEP else 200)
 
