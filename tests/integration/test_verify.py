@@ -183,6 +183,26 @@ async def test_damage_of_every_kind_is_found_and_repaired(service: Service, shop
     await serving.eventually(announced)
 
 
+@pytest.mark.parametrize("part", ["the whole", "an aggregate"])
+async def test_a_state_that_cannot_be_read_is_rebuilt(service: Service, shop: int, now: ManualClock, part: str) -> None:
+    ada = await person(service, shop, "ada")
+    state = b"\x00\xff\x00"
+    if part == "an aggregate":
+        [row] = await store.load_profiles(service.pool, shop, [ada])
+        version, states, *rest = msgspec.msgpack.decode(row["state"], strict=False)
+        state = msgspec.msgpack.encode([version, dict.fromkeys(states, "none"), *rest])
+    since = "SELECT fingerprint, entered_at FROM memberships WHERE environment_id = $1 AND profile_id = $2 ORDER BY 1"
+    before = await service.pool.fetch(since, shop, ada)
+    await service.pool.execute("UPDATE profiles SET state = $3 WHERE environment_id = $1 AND id = $2", shop, ada, state)
+
+    report = await verify(service.pool, shop, now, sample=None)
+    assert found(report) == {(str(ada), "profile", "state")}
+    assert f'profile {ada}  profile state: kept "unreadable", by raw events null' in told(report)
+    repaired = await verify(service.pool, shop, now, sample=None, repair=True)
+    assert (repaired.repaired, repaired.differences) == (1, 0)
+    assert await service.pool.fetch(since, shop, ada) == before
+
+
 async def test_a_rebuild_reads_context_as_its_arrival_did(service: Service, shop: int, now: ManualClock) -> None:
     """Only `false` says that somebody was not active; what merely looks like it does not."""
     later = [

@@ -24,13 +24,19 @@ from tinycdp.store.pool import Connection
 
 def from_row(row: store.Row) -> Profile:
     """The working copy of a stored profile."""
+    profile = without_state(row)
+    profile.decode(row["state"])
+    profile.saved_memberships = dict(profile.memberships)
+    return profile
+
+
+def without_state(row: store.Row) -> Profile:
+    """A stored profile of which only the columns are known."""
     profile = Profile(row["id"], row["bucketing_key"], row["created_at"])
     profile.first_seen, profile.last_seen = row["first_seen_at"], row["last_seen_at"]
     profile.properties = row["properties"]
     profile.version = row["version"]
     profile.recompute_at = row["recompute_at"]
-    profile.decode(row["state"])
-    profile.saved_memberships = dict(profile.memberships)
     return profile
 
 

@@ -10,7 +10,7 @@ Source  docs/decisions/0014-sql-oracle.md, docs/guide/operating.md "Is it right?
 """
 
 import logging
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
@@ -51,13 +51,17 @@ _SEEN: tuple[tuple[Name, ir.Node], ...] = (
     (("profile", "last_seen_at"), ir.Seen(Type.DATETIME, "last")),
 )
 
+#: What reading a damaged state, or a damaged part of one, ends in.
+_UNREADABLE = (msgspec.MsgspecError, LookupError, TypeError, ValueError)
+
 _TYPES = {"profile": Type.DATETIME, "segment": Type.BOOL, "membership": Type.BOOL}
 
 Progress = Callable[[int, int], None]
 
 
 class Difference(msgspec.Struct, frozen=True):
-    """kind: trait, segment, membership (the table of members) or profile (when it was seen). true: by raw events."""
+    """kind: trait, segment, membership (the table of members) or profile (when it was seen, or its state where that
+    cannot be read). true: by raw events."""
 
     profile: str
     kind: str
@@ -237,7 +241,10 @@ class _Check:
                 looked.incomplete += 1
                 continue
             looked.people += 1
-            looked.differences += self._compare(catalog, row, table[row["id"]], told, changing, at)
+            try:
+                looked.differences += self._compare(catalog, row, table[row["id"]], told, changing, at)
+            except _UNREADABLE:
+                looked.differences.append(Difference(str(row["id"]), "profile", "state", "unreadable", None))
         return looked
 
     async def _bind(self, connection: Connection) -> Catalog:
@@ -315,8 +322,12 @@ class _Check:
                 for row in await messages.lock_profiles(connection, self._environment_id, ids)
                 if row["merged_into"] is None
             ]
-            batch = [profiles.from_row(row) for row in rows]
-            await self._as_in_the_table(connection, catalog, batch)
+            batch, unreadable = _read(rows)
+            await self._as_in_the_table(connection, catalog, [*batch, *unreadable])
+            for profile in unreadable:
+                profile.memberships = dict(profile.saved_memberships)
+                profile.group_changed = True
+            batch += unreadable
             await profiles.rebuild(connection, catalog, batch)
             now = self._now()
             transitions = [t for profile in batch for t in recompute.review_all(profile, catalog, now)]
@@ -333,6 +344,17 @@ class _Check:
         fingerprints = [segment.fingerprint for segment in catalog.segments]
         for row in await store.memberships_of_profiles(connection, self._environment_id, fingerprints, list(by_id)):
             by_id[row["profile_id"]].saved_memberships[row["fingerprint"]] = row["entered_at"]
+
+
+def _read(rows: Iterable[Row]) -> tuple[list[Profile], list[Profile]]:
+    """The profiles of these rows, and apart from them those whose state cannot be read, without it."""
+    readable, unreadable = [], []
+    for row in rows:
+        try:
+            readable.append(profiles.from_row(row))
+        except _UNREADABLE:
+            unreadable.append(profiles.without_state(row))
+    return readable, unreadable
 
 
 def _equal(one: Any, other: Any) -> bool:
