@@ -131,6 +131,12 @@ def build_parser() -> argparse.ArgumentParser:
     of_segment.add_argument("--raw", action="store_true", help="leave texts that spreadsheets run as formulas")
     of_segment.set_defaults(command=run_export_segment)
 
+    registry = add("registry", run_registry_rebuild, "count anew what events and properties came", None)
+    rebuild = registry.add_subparsers(required=True, metavar="ACTION").add_parser(
+        "rebuild", help="make the registry anew from raw events", parents=[scoped]
+    )
+    rebuild.set_defaults(command=run_registry_rebuild)
+
     check = add("check", run_check, "check definitions without a database", None)
     check.add_argument("files", nargs="+", type=Path, metavar="FILE", help="definitions, JSON or YAML, or a folder")
 
@@ -210,6 +216,13 @@ def run_key_revoke(arguments: argparse.Namespace, settings: Settings) -> int:
 
     _on_database(settings, lambda pool, environment: revoke_key(pool, environment, arguments.prefix, clock.now()))
     print(f"revoked {arguments.prefix}")
+    return 0
+
+
+def run_registry_rebuild(arguments: argparse.Namespace, settings: Settings) -> int:
+    from tinycdp.runtime.registry import rebuild
+
+    print(f"{_on_database(settings, rebuild):,} messages counted")
     return 0
 
 

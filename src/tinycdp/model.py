@@ -48,6 +48,15 @@ class Alias(msgspec.Struct, frozen=True, order=True):
     value: str
 
 
+class Warned(msgspec.Struct, frozen=True):
+    """Something about an event that its tracking plan did not expect. `path` is a JSONPath into the event; `message`
+    never repeats the value."""
+
+    code: str
+    path: str
+    message: str
+
+
 class Message(msgspec.Struct, frozen=True, kw_only=True):
     """One accepted tracking call.
 
@@ -59,6 +68,7 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
     ignored      identifiers that came with it and identify nobody
     active       False where context.active is false: such a message does not move last_seen
     future       True where the client's instant lay after received_at and was set to it
+    warnings     what the tracking plan did not expect
     """
 
     kind: MessageKind
@@ -76,6 +86,7 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
     ignored: tuple[Alias, ...] = ()
     active: bool = True
     future: bool = False
+    warnings: tuple[Warned, ...] = ()
 
 
 class Rejection(msgspec.Struct, frozen=True, kw_only=True):

@@ -28,6 +28,7 @@ from tinycdp.api import (
     language,
     lifecycle,
     limits,
+    live,
     ofrep,
     ops,
     people,
@@ -36,6 +37,7 @@ from tinycdp.api import (
     preview,
     problems,
     reference,
+    registry,
     replay,
     sources,
     switches,
@@ -62,6 +64,8 @@ GUARDED = [
     *preview.ROUTES,
     *switches.ROUTES,
     *policies.ROUTES,
+    *registry.ROUTES,
+    *live.ROUTES,
     *exposures.ROUTES,
     *language.ROUTES,
     *explain.ROUTES,
@@ -115,7 +119,7 @@ def create_litestar(settings: Settings) -> Litestar:
     @asynccontextmanager
     async def serving(app: Litestar) -> AsyncIterator[None]:
         app.state.service = await Service.start(settings)
-        also_on_stop(app.state.service.pushes.leave)
+        also_on_stop(app.state.service.leave)
         _calm_collector()
         try:
             yield

@@ -37,6 +37,7 @@ _TAGS = {
     "People": "Everything known of a person, at this instant.",
     "Definitions": "Traits, segments and flags: written, checked, published.",
     "Exposures": "Who was given which variant of a flag, and which flags nobody needs any more.",
+    "Registry": "Which events and properties come, of which types; what is expected of them; and all of it live.",
     "Editing": "The language for editors: check, complete, format, hover. Nothing is saved.",
     "Export": "A segment as a file of any size.",
     "Operation": "Keys, figures, health.",

@@ -58,7 +58,7 @@ async def put_policy(
     document, expects = await read_json(request), version_of(if_match)
     found = await policies.save(service.pool, key.environment_id, name, document, key.name, service.now(), expects)
     # The process that was asked goes by it at once; the others hear of it.
-    await service.policies.load(service.pool)
+    await service.load_policies()
     return answer(found, headers=_etag(found))
 
 

@@ -38,13 +38,17 @@ log = logging.getLogger(__name__)
 TRIES = 8
 
 
+#: What the tracking plan makes of messages: those that stay, and those it refuses.
+Screen = Callable[[int, Sequence[Message]], tuple[Sequence[Message], list[Rejection]]]
+
+
 @dataclass(frozen=True, slots=True)
 class Receipt:
     """What became of one request.
 
     version  pass it to decide as `minVersion` to read this write
     dead     how many were kept as dead letters, because storing them failed
-    refused  messages that name nobody, by the environment's own rules"""
+    refused  messages that name nobody, by the environment's own rules, or that its tracking plan refuses"""
 
     version: int
     accepted: int
@@ -93,12 +97,19 @@ class _Part:
 
 @dataclass(frozen=True, slots=True)
 class Committed:
-    """What a group left behind, for the caches of this process."""
+    """What a group left behind, for the caches of this process and for those who watch.
+
+    messages  those that were new, each by the API key of `keys`; `owner` says whose profile one of them belongs to"""
 
     environment_id: int
     version: int
     touched: dict[int, Profile]
     merged: dict[int, int]
+    messages: Sequence[Message] = ()
+    keys: Sequence[int | None] = ()
+    owner: Callable[[Message], int] = lambda message: 0
+    transitions: Sequence[recompute.Transition] = ()
+    rejections: Sequence[tuple[Rejection, int | None]] = ()
 
 
 class Ingest:
@@ -114,12 +125,14 @@ class Ingest:
         batch: int,
         queue: int,
         rules: Callable[[int], Rules] = lambda environment_id: DEFAULT,
+        plan: Screen = lambda environment_id, messages: (messages, []),
     ) -> None:
         self._pool = pool
         self._catalogs = catalogs
         self._clock = clock
         self._committed = committed
         self._rules = rules
+        self._plan = plan
         self._batch = batch
         self._queue = queue
         self._journal = Journal()
@@ -136,6 +149,8 @@ class Ingest:
     ) -> Receipt:
         """Commit the messages, together with whatever else is in flight. Rejections are kept for their owner to see."""
         messages, refused = self._rules(environment_id).screen(messages)
+        messages, unplanned = self._plan(environment_id, messages)
+        refused += unplanned
         size = len(messages) + len(rejections) + len(refused)
         if self.waiting and self.waiting + size > self._queue:
             raise Overloaded("INGEST_QUEUE_FULL", "Too many messages are waiting to be stored; try again shortly.")
@@ -243,6 +258,7 @@ class Ingest:
         live, head, unseen = await store.claim_message_ids(connection, environment_id, unique)
         catalog = await self._catalogs.at(connection, environment_id, live, head)
         messages: list[Message] = []
+        keys: list[int | None] = []
         counts = []
         for part, listed in zip(group, digests, strict=True):
             before = len(messages)
@@ -251,6 +267,7 @@ class Ingest:
                     unseen.discard(digest)
                     messages.append(message)
             counts.append(len(messages) - before)
+            keys += [part.request.api_key_id] * counts[-1]
         rejections = [(rejection, part.request.api_key_id) for part in group for rejection in part.rejections]
         rules = self._rules(environment_id)
         people = identity.People(connection, environment_id, catalog, self._clock(), rules)
@@ -261,7 +278,7 @@ class Ingest:
             # Newer than the commit that took the originals, whose answer may have been lost on its way.
             version = await store.next_version(connection)
             await self._journal.write(connection, environment_id, rejections, people.now)
-            return counts, Committed(environment_id, version, {}, {})
+            return counts, Committed(environment_id, version, {}, {}, rejections=rejections)
         await identity.resolve(people, messages)
         await store.append_events(connection, [_event_row(environment_id, people, message) for message in messages])
         traits = await groups.take(connection, environment_id, messages, people.now)
@@ -280,7 +297,13 @@ class Ingest:
         await announce_profiles(connection, environment_id, version, [*touched, *people.merged])
         await announce_people(connection, environment_id, people.born)
         await self._journal.write(connection, environment_id, rejections, people.now)
-        return counts, Committed(environment_id, version, touched, people.merged)
+
+        def owner(message: Message) -> int:
+            return people.aliases[message.aliases[0]].profile_id
+
+        return counts, Committed(
+            environment_id, version, touched, people.merged, messages, keys, owner, transitions, rejections
+        )
 
 
 def _halves(parts: list[_Part]) -> list[list[_Part]]:
@@ -334,4 +357,5 @@ def _event_row(environment_id: int, people: identity.People, message: Message) -
         message.group_id if message.kind == "group" else message.previous,
         message.properties,
         message.context,
+        message.warnings or None,
     )

@@ -16,8 +16,9 @@ from tinycdp.dsl.words import Telling, tell
 from tinycdp.engine.catalog import Name, Universe
 from tinycdp.engine.flags import Flag
 from tinycdp.model import MINUTE_MS, Instant
+from tinycdp.runtime.observations import observed_types
 from tinycdp.runtime.workspace import Kind, Meaning, Workspace, scope_of, understand_flag, understood
-from tinycdp.store import reads
+from tinycdp.store import reads, registry
 from tinycdp.store.pool import Pool, acquired
 
 #: Of the newest profiles and events so many are looked at, and so many names of properties remembered.
@@ -52,9 +53,10 @@ async def _look(pool: Pool, environment_id: int) -> Seen:
     async with acquired(pool) as connection:
         profiles = await reads.property_names_of_profiles(connection, environment_id, PROFILES, NAMES)
         events = await reads.property_names_of_events(connection, environment_id, EVENTS, NAMES)
-    by_event: dict[str, dict[str, Type]] = {}
+        # The registry knows rare events as well, and counts them all; raw events know the last seconds.
+        by_event = observed_types(await registry.registry_types_seen(connection, environment_id))
     for row in events:
-        by_event.setdefault(row["event"], {})[row["name"]] = _type(row["kinds"])
+        by_event.setdefault(row["event"], {}).setdefault(row["name"], _type(row["kinds"]))
     return Seen({row["name"]: _type(row["kinds"]) for row in profiles}, by_event)
 
 
@@ -66,13 +68,17 @@ def _type(kinds: Iterable[str]) -> Type:
 
 def surroundings(workspace: Workspace, kind: Kind, key: str | None, seen: Seen) -> Scope:
     """The scope of an expression, with the properties that were seen or that definitions name."""
-    used = _event_properties_named(workspace.head)
-    # Where nothing arrived yet no event is known to the checker; an editor still offers those of the definitions.
-    names = [*workspace.events, *sorted(used.keys() - set(workspace.events))]
+    used, declared = _event_properties_named(workspace.head), workspace.declared
+    # Where nothing arrived yet no event is known to the checker; an editor still offers those that are planned, and
+    # those of the definitions.
+    names = dict.fromkeys([*workspace.events, *sorted(declared.events), *sorted(used)])
     return replace(
         scope_of(workspace, kind, key),
-        properties=_with(seen.profiles, _properties_named(workspace.head)),
-        events={name: _with(seen.events.get(name, {}), used.get(name, ())) for name in names},
+        properties={**_with(seen.profiles, _properties_named(workspace.head)), **declared.profile},
+        events={
+            name: {**_with(seen.events.get(name, {}), used.get(name, ())), **declared.events.get(name, {})}
+            for name in names
+        },
     )
 
 

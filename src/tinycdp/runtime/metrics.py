@@ -35,6 +35,7 @@ class Metrics:
         self.messages: Counter[str] = Counter({"accepted": 0, "duplicate": 0, "sampled": 0, "dead": 0})
         self.rejections: Counter[str] = Counter()
         self.exposures: Counter[str] = Counter({"stored": 0, "dropped": 0})
+        self.observed: Counter[str] = Counter({"counted": 0, "skipped": 0, "flushes_lost": 0})
         self._registry = CollectorRegistry()
         self.ingest_seconds = Histogram(
             "tinycdp_ingest_seconds",
@@ -62,6 +63,8 @@ class Metrics:
         yield _counter("tinycdp_decisions", "Flags decided.", ("reason",), _single(decisions))
         yield _counter("tinycdp_messages", "Messages stored, or known already.", ("outcome",), _single(self.messages))
         yield _counter("tinycdp_rejections", "Messages refused.", ("code",), _single(self.rejections))
+        text = "Messages counted for the registry, or left out under load; flushes given up."
+        yield _counter("tinycdp_observed", text, ("outcome",), _single(self.observed))
         yield _counter("tinycdp_exposures", "Exposures stored, or lost.", ("outcome",), _single(self.exposures))
 
 

@@ -66,6 +66,11 @@ async def announce_policies(connection: Connection) -> None:
     await store.announce(connection, "policies")
 
 
+async def announce_reader(connection: Connection, environment_id: int, reader: str, wanted: str) -> None:
+    """Say that a live stream is read, and what of; "-" that it no longer is. To be said again and again."""
+    await store.announce(connection, f"live {environment_id} {reader} {wanted}")
+
+
 class Ears(Protocol):
     """Who a Listener tells. None of these may block."""
 
@@ -74,6 +79,7 @@ class Ears(Protocol):
     def revision_changed(self, environment_id: int) -> None: ...
     def keys_changed(self) -> None: ...
     def policies_changed(self) -> None: ...
+    def reader_heard(self, environment_id: int, reader: str, wanted: str) -> None: ...
     def lost(self) -> None: ...
     def found(self) -> None: ...
 
@@ -141,5 +147,7 @@ class Listener:
                 self._ears.keys_changed()
             case ["policies"]:
                 self._ears.policies_changed()
+            case ["live", environment_id, reader, wanted]:
+                self._ears.reader_heard(int(environment_id), reader, wanted)
             case _:
                 log.warning("news nobody understands: %.100s", payload)

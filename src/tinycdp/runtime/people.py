@@ -22,7 +22,7 @@ from tinycdp.engine import recompute
 from tinycdp.engine.catalog import Catalog, Name
 from tinycdp.engine.profile import Profile
 from tinycdp.errors import InvalidInput, NotFound
-from tinycdp.model import NEVER, AliasKind, Instant
+from tinycdp.model import NEVER, AliasKind, Instant, Warned
 from tinycdp.runtime import profiles
 from tinycdp.runtime.catalogs import Catalogs
 from tinycdp.runtime.decisions import prepare
@@ -76,7 +76,8 @@ class Transition(msgspec.Struct, frozen=True):
 
 
 class Event(msgspec.Struct, frozen=True, rename="camel"):
-    """One message as it was taken. future: its instant lay after its arrival, and was set to it.
+    """One message as it was taken. future: its instant lay after its arrival, and was set to it. warnings: what the
+    tracking plan did not expect.
 
     target  of a group call the group, of an alias call the previous id
     by      the identifier it belongs to its person by"""
@@ -93,6 +94,7 @@ class Event(msgspec.Struct, frozen=True, rename="camel"):
     future: bool
     by: Identifier
     profile_id: str
+    warnings: list[Warned]
 
 
 class Person(msgspec.Struct, frozen=True, rename="camel"):
@@ -312,6 +314,7 @@ def _event(row: messages.Row, profile_id: int) -> Event:
         future=row["clamped"],
         by=Identifier(row["alias_kind"], row["alias_value"]),
         profile_id=str(profile_id),
+        warnings=msgspec.convert(row["warnings"] or (), list[Warned]),
     )
 
 

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from tinycdp.engine.plan import Naming
 from tinycdp.errors import Conflict, InvalidInput, NotFound
 from tinycdp.model import Instant
 from tinycdp.runtime.enrichment import Choices
@@ -24,7 +25,12 @@ from tinycdp.store.pool import Pool, acquired, transaction
 
 Policy = TypeVar("Policy", bound=msgspec.Struct)
 
-KINDS: Mapping[str, type[msgspec.Struct]] = {"enrichment": Choices, "identity": IdentityPolicy, "limits": Limits}
+KINDS: Mapping[str, type[msgspec.Struct]] = {
+    "enrichment": Choices,
+    "identity": IdentityPolicy,
+    "limits": Limits,
+    "naming": Naming,
+}
 _NAMES = {kind: name for name, kind in KINDS.items()}
 
 

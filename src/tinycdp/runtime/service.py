@@ -27,14 +27,18 @@ from tinycdp.runtime.ingest import Committed, Ingest
 from tinycdp.runtime.keys import Keyring
 from tinycdp.runtime.language import Sightings
 from tinycdp.runtime.limits import Limiter
+from tinycdp.runtime.live import Live
 from tinycdp.runtime.merges import Merges
 from tinycdp.runtime.metrics import Metrics
 from tinycdp.runtime.news import Listener
+from tinycdp.runtime.observations import declared
 from tinycdp.runtime.past import Past
 from tinycdp.runtime.preview import Previews
 from tinycdp.runtime.policies import Policies
 from tinycdp.runtime.pushes import Pushes
+from tinycdp.runtime.registry import Registry
 from tinycdp.runtime.snapshots import Snapshots
+from tinycdp.runtime.tracking_plan import Plans
 from tinycdp.runtime.workspace import Vocabulary
 from tinycdp.settings import Settings
 from tinycdp.store import definitions as store
@@ -63,7 +67,10 @@ class Service:
         )
         self.metrics = Metrics()
         self.exposures = Exposures(pool, self.metrics.exposures)
-        self.vocabulary = Vocabulary()
+        self.registry = Registry(pool, now, self.metrics.observed)
+        self.plans = Plans(self.policies, self.registry)
+        self.live = Live(pool, now, self.catalogs.current, lambda key: self.keyring.by_id(key) is not None)
+        self.vocabulary = Vocabulary(lambda environment_id: declared(self.plans.of(environment_id)))
         self.sightings = Sightings()
         self.limiter = Limiter(settings.workers)
         self.door = Door(self.policies, self.catalogs, Enricher(settings.geoip_file), self.limiter)
@@ -75,6 +82,7 @@ class Service:
             batch=settings.ingest_batch,
             queue=settings.ingest_queue,
             rules=self.identity_rules,
+            plan=self.plans.screen,
         )
         self.merges = Merges(pool, self.catalogs, self.identity_rules, now, self.profiles_changed)
         assert settings.database_url is not None
@@ -92,14 +100,23 @@ class Service:
         await service._listener.start()
         await service._load_everything()
         service.exposures.start()
+        service.registry.start()
+        service.live.start()
         service.pushes.start()
         return service
+
+    def leave(self) -> None:
+        """End the streams, which would never end by themselves, and open no more."""
+        self.pushes.leave()
+        self.live.leave()
 
     async def stop(self) -> None:
         """Answer what was accepted, then let go of the database."""
         await self.pushes.stop()
+        await self.live.stop()
         await self.ingest.drain()
         await self.exposures.stop()
+        await self.registry.stop()
         await self._listener.stop()
         for task in list(self._refreshing):
             task.cancel()
@@ -130,6 +147,8 @@ class Service:
     def _committed(self, committed: Committed) -> None:
         ids = [*committed.touched, *committed.merged]
         self.profiles_changed(committed.environment_id, committed.version, ids)
+        self.registry.committed(committed.environment_id, committed.messages)
+        self.live.committed(committed)
 
     async def _load_everything(self) -> None:
         await self._load_keys()
@@ -144,8 +163,13 @@ class Service:
 
     async def _load_keys(self) -> None:
         await self.keyring.load()
-        await self.policies.load(self.pool)
+        await self.load_policies()
         self.pushes.keys_changed()
+
+    async def load_policies(self) -> None:
+        """Go by the policies and the tracking plans as the database has them now."""
+        await self.policies.load(self.pool)
+        await self.plans.load(self.pool)
 
     # What the listener hears
 
@@ -163,7 +187,10 @@ class Service:
         self._refresh(self._load_keys)
 
     def policies_changed(self) -> None:
-        self._refresh(lambda: self.policies.load(self.pool))
+        self._refresh(self.load_policies)
+
+    def reader_heard(self, environment_id: int, reader: str, wanted: str) -> None:
+        self.live.heard(environment_id, reader, wanted)
 
     def lost(self) -> None:
         self.snapshots.lost()

@@ -19,7 +19,7 @@ from tinycdp.engine.catalog import Catalog
 from tinycdp.engine.profile import Profile
 from tinycdp.errors import Unavailable
 from tinycdp.model import DAY_MS, HOUR_MS, Instant
-from tinycdp.runtime import clock, groups, profiles, schedules
+from tinycdp.runtime import clock, groups, profiles, registry, schedules
 from tinycdp.runtime.catalogs import Catalogs
 from tinycdp.runtime.clock import Clock
 from tinycdp.runtime.news import announce_profiles
@@ -193,5 +193,6 @@ class Worker:
             await limits_store.prune_rejections(connection, now - _KEEP_REJECTIONS_MS, now - _KEEP_COUNTS_MS)
             await limits_store.prune_dead_letters(connection, now - _KEEP_DEAD_LETTERS_MS, PRUNE_BATCH)
             await flag_store.prune_holds(connection, now)
+            await registry.prune(connection, now)
             pruned = await exposures.prune_exposures(connection, now - self._keep_exposures_ms, PRUNE_BATCH)
         return int(pruned == PRUNE_BATCH)

@@ -6,8 +6,8 @@ Laws    understanding compiles nothing and costs about a millisecond: it reads w
         A definition is "live" when what was last saved serves, "warming" until then
 """
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any, Literal
 
@@ -70,15 +70,31 @@ class Meaning(msgspec.Struct, frozen=True, rename="camel"):
 
 
 @dataclass(frozen=True)
+class Declared:
+    """Types of properties, nested ones joined by dots: of profiles, and of events by the event's name."""
+
+    profile: Mapping[str, Type] = field(default_factory=dict)
+    events: Mapping[str, Mapping[str, Type]] = field(default_factory=dict)
+
+    def __bool__(self) -> bool:
+        return bool(self.profile or self.events)
+
+
+_NOTHING = Declared()
+
+
+@dataclass(frozen=True)
 class Workspace:
-    """events  the names of those that arrived lately
-    new     what is not in the live revision"""
+    """events    the names of those that arrived lately
+    new       what is not in the live revision
+    declared  the types that the tracking plan gives properties"""
 
     catalog: Catalog
     head: Universe
     events: tuple[str, ...]
     new: frozenset[Name]
     progress: Progress | None
+    declared: Declared = _NOTHING
 
     def find(self, name: Name) -> Definition | None:
         return self.head.definitions.get(name)
@@ -146,9 +162,11 @@ class Impact(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class Vocabulary:
-    """The names of events that arrived lately, per environment; what a misspelt one is held against."""
+    """The names of events that arrived lately, per environment; what a misspelt one is held against. `declared` gives
+    the types of an environment's tracking plan."""
 
-    def __init__(self) -> None:
+    def __init__(self, declared: Callable[[int], Declared] = lambda environment_id: _NOTHING) -> None:
+        self.declared = declared
         self._names: dict[int, tuple[Instant, list[str]]] = {}
 
     async def names(self, connection: Connection, environment_id: int, now: Instant) -> list[str]:
@@ -176,7 +194,7 @@ async def read_workspace(
             backfill = await store.find_backfill(connection, environment_id, head)
     universe = catalog.next or catalog.live
     progress = progress_of(backfill, now) if backfill is not None else None
-    return Workspace(catalog, universe, tuple(names), new, progress)
+    return Workspace(catalog, universe, tuple(names), new, progress, vocabulary.declared(environment_id))
 
 
 def progress_of(backfill: Mapping[str, Any], now: Instant) -> Progress:
@@ -291,11 +309,22 @@ def _check(workspace: Workspace, kind: Kind, key: str | None, text: str) -> tupl
     name = (kind, key) if key is not None else None
     scope = scope_of(workspace, kind, key)
     checked = check(text, scope)
+    found = _contradictions(text, checked, scope, workspace.declared)
     way = _way_back(universe, name, text) if name is not None else None
-    if way is None:
-        return checked, []
-    message = f"Definitions form a cycle: {' -> '.join(k for _, k in way)}."
-    return checked, [Diagnostic("E601", "error", NOWHERE, message)]
+    if way is not None:
+        message = f"Definitions form a cycle: {' -> '.join(k for _, k in way)}."
+        found.insert(0, Diagnostic("E601", "error", NOWHERE, message))
+    return checked, found
+
+
+def _contradictions(text: str, checked: Checked, scope: Scope, declared: Declared) -> list[Diagnostic]:
+    """Where an expression is right in itself, what the types of the tracking plan say against it. Warnings: a plan may
+    change under a definition, which goes on serving and finds values of other types unknown."""
+    if not declared or checked.node is None:
+        return []
+    events: dict[str, Mapping[str, Type]] = {**scope.events, **declared.events}
+    typed = check(text, replace(scope, properties={**scope.properties, **declared.profile}, events=events))
+    return [replace(d, severity="warning", message=f"{d.message} The tracking plan says so.") for d in typed.errors]
 
 
 def _way_back(universe: Universe, name: Name, text: str) -> Sequence[Name] | None:

@@ -146,6 +146,7 @@ _EVENT_COLUMNS = [
     "target",
     "properties",
     "context",
+    "warnings",
 ]
 
 

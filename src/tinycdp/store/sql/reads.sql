@@ -30,7 +30,7 @@ WHERE c.merged_into IS NULL;
 -- args: environment_id, profile_id, before_at timestamptz, before_id bigint, n
 -- index: aliases_of_profile, events_of_alias
 SELECT e.id, e.kind, e.name, e.message_id, e.occurred_at, e.received_at, e.clamped, e.target, e.properties, e.context,
-       a.kind AS alias_kind, a.value AS alias_value
+       e.warnings, a.kind AS alias_kind, a.value AS alias_value
 FROM aliases a JOIN events e ON e.environment_id = a.environment_id AND e.alias_id = a.id
 WHERE a.environment_id = $1 AND a.profile_id = $2 AND (e.occurred_at, e.id) < ($3, $4)
 ORDER BY e.occurred_at DESC, e.id DESC
@@ -41,7 +41,7 @@ LIMIT $5;
 -- args: environment_id, before_id bigint, floor_id bigint, name text (NULL for all), n
 -- index: events_in_order
 SELECT e.id, e.kind, e.name, e.message_id, e.occurred_at, e.received_at, e.clamped, e.target, e.properties, e.context,
-       a.kind AS alias_kind, a.value AS alias_value, a.profile_id
+       e.warnings, a.kind AS alias_kind, a.value AS alias_value, a.profile_id
 FROM events e JOIN aliases a ON a.environment_id = e.environment_id AND a.id = e.alias_id
 WHERE e.environment_id = $1 AND e.id < $2 AND e.id >= $3 AND ($4::text IS NULL OR e.name = $4)
 ORDER BY e.id DESC

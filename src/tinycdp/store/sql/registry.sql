@@ -1,0 +1,194 @@
+-- name: add_types
+-- Rows come sorted by their key, so that two processes that meet wait for each other in one order. The same holds for
+-- every statement that adds here.
+-- args: environment_id, events text[], properties text[], types text[], ns bigint[], firsts timestamptz[],
+--       lasts timestamptz[]
+-- index: registry_types_pkey
+-- locks: the rows it adds to
+INSERT INTO registry_types AS known (environment_id, event, property, type, n, first_at, last_at)
+SELECT $1, * FROM unnest($2::text[], $3::text[], $4::text[], $5::bigint[], $6::timestamptz[], $7::timestamptz[])
+ON CONFLICT (environment_id, event, property, type) DO UPDATE SET n = known.n + excluded.n,
+    first_at = least(known.first_at, excluded.first_at), last_at = greatest(known.last_at, excluded.last_at);
+
+-- name: add_days
+-- args: environment_id, events text[], days integer[] (since 1970), properties text[], types text[], sdks text[],
+--       ns bigint[]
+-- index: registry_days_pkey
+INSERT INTO registry_days AS known (environment_id, event, day, property, type, sdk, n)
+SELECT $1, g.event, date '1970-01-01' + g.day, g.property, g.type, g.sdk, g.n
+FROM unnest($2::text[], $3::integer[], $4::text[], $5::text[], $6::text[], $7::bigint[])
+    AS g (event, day, property, type, sdk, n)
+ON CONFLICT (environment_id, event, day, property, type, sdk) DO UPDATE SET n = known.n + excluded.n;
+
+-- name: add_hours
+-- args: environment_id, events text[], hours timestamptz[], ns bigint[]
+-- index: registry_hours_pkey
+INSERT INTO registry_hours AS known (environment_id, event, hour, n)
+SELECT $1, * FROM unnest($2::text[], $3::timestamptz[], $4::bigint[])
+ON CONFLICT (environment_id, event, hour) DO UPDATE SET n = known.n + excluded.n;
+
+-- name: add_sdks
+-- args: environment_id, libraries text[], versions text[], platforms text[], ns bigint[], firsts timestamptz[],
+--       lasts timestamptz[]
+-- index: registry_sdks_pkey
+INSERT INTO registry_sdks AS known (environment_id, library, version, platform, n, first_at, last_at)
+SELECT $1, * FROM unnest($2::text[], $3::text[], $4::text[], $5::bigint[], $6::timestamptz[], $7::timestamptz[])
+ON CONFLICT (environment_id, library, version, platform) DO UPDATE SET n = known.n + excluded.n,
+    first_at = least(known.first_at, excluded.first_at), last_at = greatest(known.last_at, excluded.last_at);
+
+-- name: add_violations
+-- args: environment_id, events text[], days integer[] (since 1970), codes text[], paths text[], refused boolean[],
+--       ns bigint[], firsts timestamptz[], lasts timestamptz[]
+-- index: plan_violations_pkey
+INSERT INTO plan_violations AS known (environment_id, event, day, code, path, refused, n, first_at, last_at)
+SELECT $1, g.event, date '1970-01-01' + g.day, g.code, g.path, g.refused, g.n, g.first_at, g.last_at
+FROM unnest($2::text[], $3::integer[], $4::text[], $5::text[], $6::boolean[], $7::bigint[], $8::timestamptz[],
+            $9::timestamptz[]) AS g (event, day, code, path, refused, n, first_at, last_at)
+ON CONFLICT (environment_id, event, day, code, path, refused) DO UPDATE SET n = known.n + excluded.n,
+    first_at = least(known.first_at, excluded.first_at), last_at = greatest(known.last_at, excluded.last_at);
+
+-- name: known_names
+-- args: environment_id
+-- index: registry_types_pkey
+SELECT DISTINCT event, property FROM registry_types WHERE environment_id = $1;
+
+-- name: known_sdks
+-- args: environment_id
+-- index: registry_sdks_pkey
+SELECT library, version, platform, n, first_at, last_at FROM registry_sdks
+WHERE environment_id = $1 ORDER BY n DESC, library, version, platform;
+
+-- name: lock_registry
+-- Until the transaction ends nobody else adds to the environment's registry, or makes it anew.
+-- args: environment_id
+SELECT pg_advisory_xact_lock(hashtextextended('registry', $1));
+
+-- name: forget_observations
+-- What raw events can tell again. What the plan refused they cannot.
+-- args: environment_id
+-- locks: the rows it deletes
+WITH types AS (DELETE FROM registry_types WHERE environment_id = $1),
+     days AS (DELETE FROM registry_days WHERE environment_id = $1),
+     hours AS (DELETE FROM registry_hours WHERE environment_id = $1),
+     sdks AS (DELETE FROM registry_sdks WHERE environment_id = $1)
+DELETE FROM plan_violations WHERE environment_id = $1 AND NOT refused;
+
+-- name: events_to_observe
+-- Stored messages in the order they were stored, after a position.
+-- args: environment_id, after_id, n
+-- index: events_in_order
+SELECT id, kind, name, received_at, properties, context, warnings FROM events
+WHERE environment_id = $1 AND id > $2 ORDER BY id LIMIT $3;
+
+-- name: prune_registry
+-- args: oldest day date, oldest hour timestamptz, oldest batch of a live stream timestamptz
+-- index: registry_days_by_day, plan_violations_by_day, registry_hours_by_hour, live_batches_by_time
+WITH days AS (DELETE FROM registry_days WHERE day < $1),
+     hours AS (DELETE FROM registry_hours WHERE hour < $2),
+     batches AS (DELETE FROM live_batches WHERE at < $3)
+DELETE FROM plan_violations WHERE day < $1;
+
+-- name: registry_events
+-- Every event with its volume of today and of the last days.
+-- args: environment_id, first of the last days date, today date
+-- index: registry_types_pkey, registry_days_pkey
+SELECT t.event, t.n, t.first_at, t.last_at,
+       (SELECT count(DISTINCT p.property) FROM registry_types p
+        WHERE p.environment_id = $1 AND p.event = t.event AND p.property <> '') AS properties,
+       coalesce(d.lately, 0) AS lately, coalesce(d.today, 0) AS today
+FROM registry_types t
+LEFT JOIN LATERAL (
+    SELECT sum(n) AS lately, sum(n) FILTER (WHERE day = $3) AS today FROM registry_days
+    WHERE environment_id = $1 AND event = t.event AND day >= $2 AND property = ''
+) AS d ON true
+WHERE t.environment_id = $1 AND t.property = ''
+ORDER BY lately DESC, t.event;
+
+-- name: registry_types_of
+-- args: environment_id, event
+-- index: registry_types_pkey
+SELECT property, type, n, first_at, last_at FROM registry_types WHERE environment_id = $1 AND event = $2
+ORDER BY property, n DESC, type;
+
+-- name: registry_types_seen
+-- The types of every property of every event, by how many values came.
+-- args: environment_id
+-- index: registry_types_pkey
+SELECT event, property, type, n FROM registry_types
+WHERE environment_id = $1 AND property <> '' ORDER BY event, n DESC, property;
+
+-- name: registry_days_of
+-- args: environment_id, event, first day date
+-- index: registry_days_pkey
+SELECT day - date '1970-01-01' AS day, property, type, sum(n)::bigint AS n FROM registry_days
+WHERE environment_id = $1 AND event = $2 AND day >= $3 GROUP BY 1, 2, 3 ORDER BY 1, 2, 3;
+
+-- name: registry_sdks_of
+-- By which SDK an event, or a property of it by its type, came.
+-- args: environment_id, event, property, first day date
+-- index: registry_days_pkey
+SELECT sdk, type, sum(n)::bigint AS n, min(day) - date '1970-01-01' AS first_day,
+       max(day) - date '1970-01-01' AS last_day
+FROM registry_days WHERE environment_id = $1 AND event = $2 AND property = $3 AND day >= $4
+GROUP BY sdk, type ORDER BY n DESC, sdk, type;
+
+-- name: registry_hours_of
+-- args: environment_id, event, first hour timestamptz
+-- index: registry_hours_pkey
+SELECT hour, n FROM registry_hours WHERE environment_id = $1 AND event = $2 AND hour >= $3 ORDER BY hour;
+
+-- name: newest_properties
+-- What an event carries, for examples: of the environment's newest messages the newest of this name. Raw events are asked,
+-- so that what is deleted there is no example any more.
+-- args: environment_id, kind text (NULL for any), name, messages looked at, n
+-- index: events_in_order
+SELECT properties FROM (SELECT id, kind, name, properties FROM events WHERE environment_id = $1 ORDER BY id DESC LIMIT $4)
+    AS newest
+WHERE name = $3 AND ($2::text IS NULL OR kind = $2) ORDER BY id DESC LIMIT $5;
+
+-- name: plan_violations_since
+-- args: environment_id, event text (NULL for all), first day date, n
+-- index: plan_violations_pkey
+SELECT event, day - date '1970-01-01' AS day, code, path, refused, n, first_at, last_at FROM plan_violations
+WHERE environment_id = $1 AND ($2::text IS NULL OR event = $2) AND day >= $3
+ORDER BY plan_violations.day DESC, n DESC, event, code, path, refused LIMIT $4;
+
+-- name: current_plan_entries
+-- The newest version of each entry of every environment; those that were removed are left out.
+-- index: plan_entries_pkey
+SELECT environment_id, event, version, document, changed_at, changed_by FROM (
+    SELECT DISTINCT ON (environment_id, event) environment_id, event, version, document, changed_at, changed_by
+    FROM plan_entries WHERE $1::integer IS NULL OR environment_id = $1
+    ORDER BY environment_id, event, version DESC
+) AS newest WHERE document IS NOT NULL ORDER BY environment_id, event;
+
+-- name: plan_entry_versions
+-- Newest first; document is null where the entry was removed.
+-- args: environment_id, event, n
+-- index: plan_entries_pkey
+SELECT version, document, changed_at, changed_by FROM plan_entries
+WHERE environment_id = $1 AND event = $2 ORDER BY version DESC LIMIT $3;
+
+-- name: append_plan_entry
+-- Nothing where the version exists already: somebody else was faster.
+-- args: environment_id, event, version, document json, now, author
+INSERT INTO plan_entries (environment_id, event, version, document, changed_at, changed_by)
+VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING
+RETURNING version;
+
+-- name: append_live_batches
+-- args: environment_ids integer[], readers text[], now, matched integer[], items bytea[]
+INSERT INTO live_batches (environment_id, reader, at, matched, items)
+SELECT g.environment_id, g.reader, $3, g.matched, g.items
+FROM unnest($1::integer[], $2::text[], $4::integer[], $5::bytea[]) AS g (environment_id, reader, matched, items);
+
+-- name: take_live_batches
+-- What came for the readers of one process; each batch is given once.
+-- args: environment_ids integer[], readers text[]
+-- index: live_batches_pkey
+WITH taken AS (
+    DELETE FROM live_batches b USING unnest($1::integer[], $2::text[]) AS r (environment_id, reader)
+    WHERE b.environment_id = r.environment_id AND b.reader = r.reader
+    RETURNING b.reader, b.id, b.at, b.matched, b.items
+)
+SELECT reader, at, matched, items FROM taken ORDER BY id;
