@@ -34,7 +34,7 @@ def _default_workers() -> int:
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     database_url: Annotated[str | None, Meta(description="Postgres 15 or newer; without it, an embedded one")] = None
-    redis_url: Annotated[str | None, Meta(description="Redis 7 or newer; only examined so far")] = None
+    redis_url: Annotated[str | None, Meta(description="Redis 7 or newer; one count of limits for all processes")] = None
     host: Annotated[str, Meta(description="address the HTTP server listens on")] = "127.0.0.1"
     port: Annotated[int, Meta(ge=1, le=65535, description="port the HTTP server listens on")] = 8000
     workers: Annotated[int, Meta(ge=1, le=64, description="HTTP processes")] = msgspec.field(

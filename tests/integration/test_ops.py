@@ -17,6 +17,7 @@ from application import Application, running
 from serving import eventually
 from tinycdp.api.app import GUARDED, OPEN
 from tinycdp.api.openapi import scope_of
+from tinycdp.model import Alias, Message
 
 #: Calls that say all in their address.
 BODILESS = {"/v1/admin/flags/{name}/revive"}
@@ -141,6 +142,10 @@ async def test_answers_are_what_the_document_says(app: Application) -> None:
     await app.track({"userId": "x", "event": "x", "properties": {"n": 1.5}})
     await app.write.post("/v1/batch", json=[{"type": "track"}])
     await app.write.post("/v1/group", json={"userId": "x", "groupId": "x", "traits": {"tier": "gold"}})
+    unstorable = Message(
+        kind="track", message_id="x", aliases=(Alias("userId", "x"),), occurred_at=0, received_at=0, name="\0"
+    )
+    await app.service.ingest.accept(app.environment_id, [unstorable])
     checked = 0
     for handler in (*OPEN, *GUARDED):
         kind = handler.opt.get("answer")

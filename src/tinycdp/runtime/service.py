@@ -37,6 +37,7 @@ from tinycdp.runtime.preview import Previews
 from tinycdp.runtime.policies import Policies
 from tinycdp.runtime.pushes import Pushes
 from tinycdp.runtime.registry import Registry
+from tinycdp.runtime.shared_limits import Shared
 from tinycdp.runtime.snapshots import Snapshots
 from tinycdp.runtime.tracking_plan import Plans
 from tinycdp.runtime.workspace import Vocabulary
@@ -72,7 +73,8 @@ class Service:
         self.live = Live(pool, now, self.catalogs.current, lambda key: self.keyring.by_id(key) is not None)
         self.vocabulary = Vocabulary(lambda environment_id: declared(self.plans.of(environment_id)))
         self.sightings = Sightings()
-        self.limiter = Limiter(settings.workers)
+        self.shared = Shared(settings.redis_url) if settings.redis_url else None
+        self.limiter = Limiter(settings.workers, self.shared)
         self.door = Door(self.policies, self.catalogs, Enricher(settings.geoip_file), self.limiter)
         self.ingest = Ingest(
             pool,
@@ -120,6 +122,8 @@ class Service:
         await self._listener.stop()
         for task in list(self._refreshing):
             task.cancel()
+        if self.shared is not None:
+            await self.shared.close()
         await self.pool.close()
 
     def catalog(self, environment_id: int) -> Catalog:
