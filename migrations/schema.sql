@@ -84,6 +84,28 @@ CREATE TABLE public.blocked_identifiers (
     last_at timestamp with time zone NOT NULL
 );
 
+CREATE TABLE public.dead_letters (
+    environment_id integer NOT NULL,
+    id bigint NOT NULL,
+    digest bytea NOT NULL,
+    api_key_id integer,
+    code text NOT NULL,
+    error text NOT NULL,
+    payload bytea NOT NULL,
+    attempts integer DEFAULT 1 NOT NULL,
+    first_failed_at timestamp with time zone NOT NULL,
+    last_failed_at timestamp with time zone NOT NULL
+);
+
+ALTER TABLE public.dead_letters ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.dead_letters_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
 CREATE TABLE public.definition_versions (
     environment_id integer NOT NULL,
     definition_id integer NOT NULL,
@@ -153,7 +175,8 @@ CREATE TABLE public.events (
     clamped boolean NOT NULL,
     target text,
     properties jsonb NOT NULL,
-    context jsonb NOT NULL
+    context jsonb NOT NULL,
+    warnings jsonb
 )
 PARTITION BY RANGE (received_at);
 
@@ -171,7 +194,8 @@ CREATE TABLE public.events_default (
     clamped boolean CONSTRAINT events_clamped_not_null NOT NULL,
     target text,
     properties jsonb CONSTRAINT events_properties_not_null NOT NULL,
-    context jsonb CONSTRAINT events_context_not_null NOT NULL
+    context jsonb CONSTRAINT events_context_not_null NOT NULL,
+    warnings jsonb
 );
 
 CREATE TABLE public.exposures (
@@ -260,6 +284,24 @@ CREATE TABLE public.identity_links (
     apart_at timestamp with time zone
 );
 
+CREATE UNLOGGED TABLE public.live_batches (
+    environment_id integer NOT NULL,
+    reader text NOT NULL,
+    id bigint NOT NULL,
+    at timestamp with time zone NOT NULL,
+    matched integer NOT NULL,
+    items bytea NOT NULL
+);
+
+ALTER TABLE public.live_batches ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.live_batches_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
 CREATE TABLE public.memberships (
     environment_id integer NOT NULL,
     fingerprint bigint NOT NULL,
@@ -324,6 +366,27 @@ ALTER TABLE public.organisations ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTIT
     NO MINVALUE
     NO MAXVALUE
     CACHE 1
+);
+
+CREATE TABLE public.plan_entries (
+    environment_id integer NOT NULL,
+    event text NOT NULL,
+    version integer NOT NULL,
+    document json,
+    changed_at timestamp with time zone NOT NULL,
+    changed_by text NOT NULL
+);
+
+CREATE TABLE public.plan_violations (
+    environment_id integer NOT NULL,
+    event text NOT NULL,
+    day date NOT NULL,
+    code text NOT NULL,
+    path text NOT NULL,
+    refused boolean NOT NULL,
+    n bigint NOT NULL,
+    first_at timestamp with time zone NOT NULL,
+    last_at timestamp with time zone NOT NULL
 );
 
 CREATE TABLE public.policies (
@@ -394,6 +457,43 @@ ALTER TABLE public.refused_claims ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTI
     CACHE 1
 );
 
+CREATE TABLE public.registry_days (
+    environment_id integer NOT NULL,
+    event text NOT NULL,
+    day date NOT NULL,
+    property text NOT NULL,
+    type text NOT NULL,
+    sdk text NOT NULL,
+    n bigint NOT NULL
+);
+
+CREATE TABLE public.registry_hours (
+    environment_id integer NOT NULL,
+    event text NOT NULL,
+    hour timestamp with time zone NOT NULL,
+    n bigint NOT NULL
+);
+
+CREATE TABLE public.registry_sdks (
+    environment_id integer NOT NULL,
+    library text NOT NULL,
+    version text NOT NULL,
+    platform text NOT NULL,
+    n bigint NOT NULL,
+    first_at timestamp with time zone NOT NULL,
+    last_at timestamp with time zone NOT NULL
+);
+
+CREATE TABLE public.registry_types (
+    environment_id integer NOT NULL,
+    event text NOT NULL,
+    property text NOT NULL,
+    type text NOT NULL,
+    n bigint NOT NULL,
+    first_at timestamp with time zone NOT NULL,
+    last_at timestamp with time zone NOT NULL
+);
+
 CREATE TABLE public.rejected_messages (
     environment_id integer NOT NULL,
     id bigint NOT NULL,
@@ -402,7 +502,10 @@ CREATE TABLE public.rejected_messages (
     message text NOT NULL,
     path text NOT NULL,
     payload bytea NOT NULL,
-    received_at timestamp with time zone NOT NULL
+    received_at timestamp with time zone NOT NULL,
+    digest bytea,
+    times integer DEFAULT 1 NOT NULL,
+    last_received_at timestamp with time zone
 );
 
 ALTER TABLE public.rejected_messages ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
@@ -412,6 +515,15 @@ ALTER TABLE public.rejected_messages ALTER COLUMN id ADD GENERATED ALWAYS AS IDE
     NO MINVALUE
     NO MAXVALUE
     CACHE 1
+);
+
+CREATE TABLE public.rejection_counts (
+    environment_id integer NOT NULL,
+    hour timestamp with time zone NOT NULL,
+    api_key_id integer NOT NULL,
+    code text NOT NULL,
+    messages bigint NOT NULL,
+    repeats bigint NOT NULL
 );
 
 CREATE TABLE public.revisions (
@@ -484,6 +596,12 @@ ALTER TABLE ONLY public.backfills
 ALTER TABLE ONLY public.blocked_identifiers
     ADD CONSTRAINT blocked_identifiers_pkey PRIMARY KEY (environment_id, kind, value);
 
+ALTER TABLE ONLY public.dead_letters
+    ADD CONSTRAINT dead_letters_environment_id_digest_key UNIQUE (environment_id, digest);
+
+ALTER TABLE ONLY public.dead_letters
+    ADD CONSTRAINT dead_letters_pkey PRIMARY KEY (environment_id, id);
+
 ALTER TABLE ONLY public.definition_versions
     ADD CONSTRAINT definition_versions_pkey PRIMARY KEY (environment_id, definition_id, version);
 
@@ -517,6 +635,9 @@ ALTER TABLE ONLY public.groups
 ALTER TABLE ONLY public.identity_links
     ADD CONSTRAINT identity_links_pkey PRIMARY KEY (environment_id, alias_id, owner_id, is_join);
 
+ALTER TABLE ONLY public.live_batches
+    ADD CONSTRAINT live_batches_pkey PRIMARY KEY (environment_id, reader, id);
+
 ALTER TABLE ONLY public.memberships
     ADD CONSTRAINT memberships_pkey PRIMARY KEY (environment_id, fingerprint, profile_id);
 
@@ -535,6 +656,12 @@ ALTER TABLE ONLY public.organisations
 ALTER TABLE ONLY public.organisations
     ADD CONSTRAINT organisations_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.plan_entries
+    ADD CONSTRAINT plan_entries_pkey PRIMARY KEY (environment_id, event, version);
+
+ALTER TABLE ONLY public.plan_violations
+    ADD CONSTRAINT plan_violations_pkey PRIMARY KEY (environment_id, event, day, code, path, refused);
+
 ALTER TABLE ONLY public.policies
     ADD CONSTRAINT policies_pkey PRIMARY KEY (environment_id, name, version);
 
@@ -550,8 +677,23 @@ ALTER TABLE ONLY public.projects
 ALTER TABLE ONLY public.refused_claims
     ADD CONSTRAINT refused_claims_pkey PRIMARY KEY (environment_id, id);
 
+ALTER TABLE ONLY public.registry_days
+    ADD CONSTRAINT registry_days_pkey PRIMARY KEY (environment_id, event, day, property, type, sdk);
+
+ALTER TABLE ONLY public.registry_hours
+    ADD CONSTRAINT registry_hours_pkey PRIMARY KEY (environment_id, event, hour);
+
+ALTER TABLE ONLY public.registry_sdks
+    ADD CONSTRAINT registry_sdks_pkey PRIMARY KEY (environment_id, library, version, platform);
+
+ALTER TABLE ONLY public.registry_types
+    ADD CONSTRAINT registry_types_pkey PRIMARY KEY (environment_id, event, property, type);
+
 ALTER TABLE ONLY public.rejected_messages
     ADD CONSTRAINT rejected_messages_pkey PRIMARY KEY (environment_id, id);
+
+ALTER TABLE ONLY public.rejection_counts
+    ADD CONSTRAINT rejection_counts_pkey PRIMARY KEY (environment_id, hour, api_key_id, code);
 
 ALTER TABLE ONLY public.revisions
     ADD CONSTRAINT revisions_pkey PRIMARY KEY (environment_id, revision);
@@ -588,6 +730,8 @@ CREATE INDEX flag_holds_expired ON public.flag_holds USING btree (held_until);
 
 CREATE INDEX identity_links_of_owner ON public.identity_links USING btree (environment_id, owner_id);
 
+CREATE INDEX live_batches_by_time ON public.live_batches USING btree (at);
+
 CREATE INDEX merges_of_absorbed ON public.merges USING btree (environment_id, absorbed_id);
 
 CREATE INDEX merges_of_survivor ON public.merges USING btree (environment_id, survivor_id);
@@ -596,6 +740,8 @@ CREATE UNIQUE INDEX one_current_version ON public.definition_versions USING btre
 
 CREATE UNIQUE INDEX one_kill_at_a_time ON public.flag_kills USING btree (environment_id, definition_id) WHERE (revived_at IS NULL);
 
+CREATE INDEX plan_violations_by_day ON public.plan_violations USING btree (day);
+
 CREATE INDEX profiles_due ON public.profiles USING btree (environment_id, recompute_at) WHERE (recompute_at IS NOT NULL);
 
 CREATE INDEX profiles_of_group ON public.profiles USING btree (environment_id, group_key, id) WHERE (group_key IS NOT NULL);
@@ -603,6 +749,16 @@ CREATE INDEX profiles_of_group ON public.profiles USING btree (environment_id, g
 CREATE INDEX profiles_properties ON public.profiles USING gin (properties jsonb_path_ops);
 
 CREATE UNIQUE INDEX refused_claims_once ON public.refused_claims USING btree (environment_id, alias_id, kept_owner_id, other_owner_id, reason);
+
+CREATE INDEX registry_days_by_day ON public.registry_days USING btree (day);
+
+CREATE INDEX registry_hours_by_hour ON public.registry_hours USING btree (hour);
+
+CREATE INDEX rejected_messages_by_time ON public.rejected_messages USING btree (received_at);
+
+CREATE UNIQUE INDEX rejected_messages_once ON public.rejected_messages USING btree (environment_id, digest);
+
+CREATE INDEX rejection_counts_by_hour ON public.rejection_counts USING btree (hour);
 
 CREATE INDEX splits_of_profile ON public.splits USING btree (environment_id, profile_id);
 
@@ -625,6 +781,9 @@ ALTER TABLE ONLY public.environments
 
 ALTER TABLE ONLY public.flag_kills
     ADD CONSTRAINT flag_kills_environment_id_definition_id_fkey FOREIGN KEY (environment_id, definition_id) REFERENCES public.definitions(environment_id, id);
+
+ALTER TABLE ONLY public.plan_entries
+    ADD CONSTRAINT plan_entries_environment_id_fkey FOREIGN KEY (environment_id) REFERENCES public.environments(id);
 
 ALTER TABLE ONLY public.policies
     ADD CONSTRAINT policies_environment_id_fkey FOREIGN KEY (environment_id) REFERENCES public.environments(id);
