@@ -142,11 +142,34 @@ CREATE TABLE public.environments (
     zone text NOT NULL,
     live_revision integer DEFAULT 0 NOT NULL,
     head_revision integer DEFAULT 0 NOT NULL,
+    secret bytea DEFAULT (uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid())) NOT NULL,
     CONSTRAINT live_is_never_ahead_of_head CHECK ((live_revision <= head_revision))
 );
 
 ALTER TABLE public.environments ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     SEQUENCE NAME public.environments_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.erasures (
+    environment_id integer NOT NULL,
+    id bigint NOT NULL,
+    people integer NOT NULL,
+    profile_ids bigint[] NOT NULL,
+    alias_ids bigint[] NOT NULL,
+    digests bytea[] NOT NULL,
+    counts json NOT NULL,
+    note text NOT NULL,
+    erased_at timestamp with time zone NOT NULL,
+    erased_by text NOT NULL
+);
+
+ALTER TABLE public.erasures ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.erasures_id_seq
     START WITH 1
     INCREMENT BY 1
     NO MINVALUE
@@ -554,6 +577,25 @@ ALTER TABLE public.splits ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     CACHE 1
 );
 
+CREATE TABLE public.suppressions (
+    environment_id integer NOT NULL,
+    digest bytea NOT NULL,
+    kind text NOT NULL,
+    id bigint NOT NULL,
+    note text NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    created_by text NOT NULL
+);
+
+ALTER TABLE public.suppressions ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.suppressions_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
 CREATE TABLE public.transitions (
     environment_id integer NOT NULL,
     id bigint NOT NULL,
@@ -613,6 +655,9 @@ ALTER TABLE ONLY public.environments
 
 ALTER TABLE ONLY public.environments
     ADD CONSTRAINT environments_project_id_key_key UNIQUE (project_id, key);
+
+ALTER TABLE ONLY public.erasures
+    ADD CONSTRAINT erasures_pkey PRIMARY KEY (environment_id, id);
 
 ALTER TABLE ONLY public.exposures
     ADD CONSTRAINT exposures_pkey PRIMARY KEY (environment_id, definition_id, day, version, stage, rule, variant, unit);
@@ -701,6 +746,9 @@ ALTER TABLE ONLY public.revisions
 ALTER TABLE ONLY public.splits
     ADD CONSTRAINT splits_pkey PRIMARY KEY (environment_id, id);
 
+ALTER TABLE ONLY public.suppressions
+    ADD CONSTRAINT suppressions_pkey PRIMARY KEY (environment_id, digest);
+
 ALTER TABLE ONLY public.transitions
     ADD CONSTRAINT transitions_pkey PRIMARY KEY (environment_id, id);
 
@@ -762,6 +810,8 @@ CREATE INDEX rejection_counts_by_hour ON public.rejection_counts USING btree (ho
 
 CREATE INDEX splits_of_profile ON public.splits USING btree (environment_id, profile_id);
 
+CREATE INDEX suppressions_in_order ON public.suppressions USING btree (environment_id, id);
+
 CREATE INDEX transitions_of_profile ON public.transitions USING btree (environment_id, profile_id, id);
 
 ALTER INDEX public.events_of_alias ATTACH PARTITION public.events_default_environment_id_alias_id_occurred_at_idx;
@@ -779,6 +829,9 @@ ALTER TABLE ONLY public.definition_versions
 ALTER TABLE ONLY public.environments
     ADD CONSTRAINT environments_project_id_fkey FOREIGN KEY (project_id) REFERENCES public.projects(id);
 
+ALTER TABLE ONLY public.erasures
+    ADD CONSTRAINT erasures_environment_id_fkey FOREIGN KEY (environment_id) REFERENCES public.environments(id);
+
 ALTER TABLE ONLY public.flag_kills
     ADD CONSTRAINT flag_kills_environment_id_definition_id_fkey FOREIGN KEY (environment_id, definition_id) REFERENCES public.definitions(environment_id, id);
 
@@ -790,3 +843,6 @@ ALTER TABLE ONLY public.policies
 
 ALTER TABLE ONLY public.projects
     ADD CONSTRAINT projects_organisation_id_fkey FOREIGN KEY (organisation_id) REFERENCES public.organisations(id);
+
+ALTER TABLE ONLY public.suppressions
+    ADD CONSTRAINT suppressions_environment_id_fkey FOREIGN KEY (environment_id) REFERENCES public.environments(id);

@@ -137,6 +137,17 @@ def build_parser() -> argparse.ArgumentParser:
     )
     rebuild.set_defaults(command=run_registry_rebuild)
 
+    forget = add("forget", run_forget, "erase people, and print the receipt", scoped)
+    forget.add_argument("people", nargs="+", metavar="PERSON", help="an identifier, kind:value, or profileId:number")
+    forget.add_argument("--suppress", action="store_true", help="refuse messages of their identifiers, too")
+    forget.add_argument("--note", default="", help="why, without personal data: it is kept")
+    forget.add_argument("--dry", action="store_true", help="keep nothing; say what would go")
+
+    suppress = add("suppress", run_suppress, "refuse messages that name an identifier", scoped)
+    suppress.add_argument("identifiers", nargs="+", metavar="KIND:VALUE", help="as in userId:ada")
+    suppress.add_argument("--note", default="", help="why")
+    suppress.add_argument("--remove", action="store_true", help="take them again")
+
     check = add("check", run_check, "check definitions without a database", None)
     check.add_argument("files", nargs="+", type=Path, metavar="FILE", help="definitions, JSON or YAML, or a folder")
 
@@ -342,6 +353,50 @@ def run_export_segment(arguments: argparse.Namespace, settings: Settings) -> int
             settings, lambda pool, environment: write_segment(pool, environment, wanted, file.write, clock.now())
         )
     print(f"{export.people} people as of {iso(export.as_of)}", file=sys.stderr)
+    return 0
+
+
+def run_forget(arguments: argparse.Namespace, settings: Settings) -> int:
+    from tinycdp.runtime.catalogs import Catalogs
+    from tinycdp.runtime.erasure import Erasures
+    from tinycdp.runtime.privacy import Privacy
+
+    async def forget(pool: Any, environment: int) -> Any:
+        privacy = Privacy()
+        await privacy.load(pool)
+        return await Erasures(pool, Catalogs(), privacy, clock.now).erase(
+            environment,
+            arguments.people,
+            "command line",
+            arguments.note,
+            refuse=arguments.suppress,
+            dry=arguments.dry,
+        )
+
+    print(msgspec.json.format(msgspec.json.encode(_on_database(settings, forget))).decode())
+    return 0
+
+
+def run_suppress(arguments: argparse.Namespace, settings: Settings) -> int:
+    from tinycdp.model import Alias
+    from tinycdp.runtime import privacy as lists
+
+    aliases = []
+    for text in arguments.identifiers:
+        kind, _, value = text.partition(":")
+        if not kind or not value:
+            return _complain(InvalidInput("INVALID_BODY", f"{text!r} is not KIND:VALUE, as in userId:ada"), status=2)
+        aliases.append(Alias(kind, value))
+
+    async def change(pool: Any, environment: int) -> int:
+        privacy = lists.Privacy()
+        await privacy.load(pool)
+        if arguments.remove:
+            return await lists.release(pool, privacy, environment, aliases)
+        return await lists.suppress(pool, privacy, environment, aliases, "command line", arguments.note, clock.now())
+
+    n = _on_database(settings, change)
+    print(f"{n} of {len(aliases)} {'taken from' if arguments.remove else 'added to'} the list")
     return 0
 
 

@@ -6,7 +6,7 @@ Source  docs/architecture.md
 """
 
 import ipaddress
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from tinycdp.model import Message, Rejection
@@ -14,6 +14,7 @@ from tinycdp.runtime.catalogs import Catalogs
 from tinycdp.runtime.enrichment import Choices, Enricher
 from tinycdp.runtime.limits import Charge, Limiter, Limits
 from tinycdp.runtime.policies import Policies
+from tinycdp.runtime.privacy import Privacy, PrivacyPolicy
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +47,11 @@ class Passed:
 
 
 class Door:
-    def __init__(self, policies: Policies, catalogs: Catalogs, enricher: Enricher, limiter: Limiter) -> None:
+    def __init__(
+        self, policies: Policies, catalogs: Catalogs, enricher: Enricher, limiter: Limiter, privacy: Privacy
+    ) -> None:
         self._policies = policies
+        self._privacy = privacy
         self._catalogs = catalogs
         self._enricher = enricher
         self._limiter = limiter
@@ -58,8 +62,10 @@ class Door:
         """What becomes of the messages. `charge` is what their request pays; without one, people have no limit."""
         choices = self._policies.of(environment_id, Choices)
         limits = self._policies.of(environment_id, Limits)
+        privacy = self._policies.of(environment_id, PrivacyPolicy)
         catalog = self._catalogs.current(environment_id)
         zone = catalog.zone if catalog is not None else "UTC"
+        messages, unwilling = self._privacy.admit(environment_id, privacy, messages)
         messages, rejections, sampled = self._limiter.sift(limits, environment_id, messages, charge)
         enriched = [
             self._enricher.enrich(
@@ -72,4 +78,17 @@ class Door:
         ]
         if limits.sampling:
             enriched = [self._limiter.scaled(limits, environment_id, message) for message in enriched]
-        return Passed(enriched, rejections, sampled)
+        if privacy.rules:  # last: what was added may have been taken from what they hide
+            enriched = [self._privacy.treated(environment_id, privacy, message) for message in enriched]
+        return Passed(enriched, [*unwilling, *self.logged(environment_id, rejections)], sampled)
+
+    def shown(self, environment_id: int, messages: Iterable[Message]) -> Iterator[Message]:
+        """Messages as they arrived, for people to look at: without what nobody is to see."""
+        policy = self._policies.of(environment_id, PrivacyPolicy)
+        for message in messages:
+            for kept in self._privacy.admit(environment_id, policy, [message])[0]:
+                yield self._privacy.treated(environment_id, policy, kept)
+
+    def logged(self, environment_id: int, rejections: Sequence[Rejection]) -> Sequence[Rejection]:
+        """Refusals as the log may keep them."""
+        return self._privacy.logged(environment_id, self._policies.of(environment_id, PrivacyPolicy), rejections)

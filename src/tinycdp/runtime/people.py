@@ -209,7 +209,7 @@ async def recent_of(pool: Pool, environment_id: int, profile_id: int, n: int) ->
     """A person's newest messages."""
     async with acquired(pool) as connection:
         rows = await reads.events_of_profile(connection, environment_id, profile_id, (_END_OF_TIME, _LAST_ID), n)
-    return [_event(row, profile_id) for row in rows]
+    return [event_of(row, profile_id) for row in rows]
 
 
 async def transitions_of(pool: Pool, catalog: Catalog, profile_id: int, n: int) -> list[Transition]:
@@ -228,7 +228,7 @@ async def journey(pool: Pool, environment_id: int, id: str, by: str | None, curs
         rows = await reads.events_of_profile(connection, environment_id, profile_id, (at, event_id), n)
     last = rows[-1] if len(rows) == n else None
     following = _cursor(last["occurred_at"], last["id"]) if last is not None else None
-    return Journey([_event(row, profile_id) for row in rows], following)
+    return Journey([event_of(row, profile_id) for row in rows], following)
 
 
 async def recent(pool: Pool, environment_id: int, name: str | None, cursor: str | None, n: int) -> Journey:
@@ -246,7 +246,7 @@ async def recent(pool: Pool, environment_id: int, name: str | None, cursor: str 
         following = _cursor(rows[-1]["id"])
     elif floor > 1:
         following = _cursor(floor)
-    return Journey([_event(row, row["profile_id"]) for row in rows], following)
+    return Journey([event_of(row, row["profile_id"]) for row in rows], following)
 
 
 async def search(pool: Pool, environment_id: int, prefix: str, after: str | None, n: int) -> Search:
@@ -300,7 +300,8 @@ def _candidates(id: str, by: str | None) -> Iterator[tuple[str, str]]:
         yield named, value
 
 
-def _event(row: messages.Row, profile_id: int) -> Event:
+def event_of(row: messages.Row, profile_id: int) -> Event:
+    """A stored message as it is shown."""
     return Event(
         id=str(row["id"]),
         type=row["kind"],

@@ -19,6 +19,7 @@ from tinycdp.runtime.enrichment import Choices
 from tinycdp.runtime.identity_rules import IdentityPolicy
 from tinycdp.runtime.limits import Limits
 from tinycdp.runtime.news import announce_policies
+from tinycdp.runtime.privacy import PrivacyPolicy
 from tinycdp.runtime.times import iso
 from tinycdp.store import policies as store
 from tinycdp.store.pool import Pool, acquired, transaction
@@ -30,6 +31,7 @@ KINDS: Mapping[str, type[msgspec.Struct]] = {
     "identity": IdentityPolicy,
     "limits": Limits,
     "naming": Naming,
+    "privacy": PrivacyPolicy,
 }
 _NAMES = {kind: name for name, kind in KINDS.items()}
 

@@ -17,9 +17,10 @@ from tinycdp.runtime import clock
 from tinycdp.runtime.catalogs import Catalogs
 from tinycdp.runtime.clock import Clock
 from tinycdp.runtime.decisions import Decisions
-from tinycdp.runtime.export import Exports
 from tinycdp.runtime.door import Door
 from tinycdp.runtime.enrichment import Enricher
+from tinycdp.runtime.erasure import Erasures
+from tinycdp.runtime.export import Exports
 from tinycdp.runtime.exposures import Exposures
 from tinycdp.runtime.holds import Holds
 from tinycdp.runtime.identity_rules import IdentityPolicy, Rules, rules_of
@@ -33,8 +34,9 @@ from tinycdp.runtime.metrics import Metrics
 from tinycdp.runtime.news import Listener
 from tinycdp.runtime.observations import declared
 from tinycdp.runtime.past import Past
-from tinycdp.runtime.preview import Previews
 from tinycdp.runtime.policies import Policies
+from tinycdp.runtime.preview import Previews
+from tinycdp.runtime.privacy import Privacy
 from tinycdp.runtime.pushes import Pushes
 from tinycdp.runtime.registry import Registry
 from tinycdp.runtime.shared_limits import Shared
@@ -61,6 +63,7 @@ class Service:
         self.catalogs = Catalogs(self.snapshots.doubt)
         self.keyring = Keyring(pool)
         self.policies = Policies()
+        self.privacy = Privacy()
         self.decisions = Decisions(self.snapshots)
         self.holds = Holds(pool, settings.snapshot_cache_size)
         self.pushes = Pushes(
@@ -75,7 +78,7 @@ class Service:
         self.sightings = Sightings()
         self.shared = Shared(settings.redis_url) if settings.redis_url else None
         self.limiter = Limiter(settings.workers, self.shared)
-        self.door = Door(self.policies, self.catalogs, Enricher(settings.geoip_file), self.limiter)
+        self.door = Door(self.policies, self.catalogs, Enricher(settings.geoip_file), self.limiter, self.privacy)
         self.ingest = Ingest(
             pool,
             self.catalogs,
@@ -87,6 +90,7 @@ class Service:
             plan=self.plans.screen,
         )
         self.merges = Merges(pool, self.catalogs, self.identity_rules, now, self.profiles_changed)
+        self.erasures = Erasures(pool, self.catalogs, self.privacy, now, self.exposures.flush, self.profiles_changed)
         assert settings.database_url is not None
         self.exports = Exports(settings.database_url, self.catalogs)
         self.past = Past(pool)
@@ -173,6 +177,7 @@ class Service:
     async def load_policies(self) -> None:
         """Go by the policies and the tracking plans as the database has them now."""
         await self.policies.load(self.pool)
+        await self.privacy.load(self.pool)
         await self.plans.load(self.pool)
 
     # What the listener hears

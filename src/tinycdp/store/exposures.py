@@ -21,7 +21,9 @@ Days = tuple[date, date]
 
 async def record_exposures(connection: Connection, rows: Sequence[Exposed]) -> int:
     """Gives how many were not known yet. A unit None stands for a use without an exposure."""
-    return await connection.fetchval(_SQL["record_exposures"], *map(list, zip(*rows, strict=True)))
+    async with connection.transaction():
+        await connection.execute(_SQL["begin_recording"])
+        return await connection.fetchval(_SQL["record_exposures"], *map(list, zip(*rows, strict=True)))
 
 
 async def count_exposures(connection: Connection, environment_id: int, definition_id: int, days: Days) -> list[Row]:

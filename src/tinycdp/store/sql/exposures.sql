@@ -1,10 +1,17 @@
+-- name: begin_recording
+-- An erasure takes the same lock exclusively: what was recorded before is found by it, and what comes later sees that the
+-- profile is gone.
+-- locks: advisory (77, 0), shared
+SELECT pg_advisory_xact_lock_shared(77, 0);
+
 -- name: record_exposures
 -- What is known already stays as it is: two processes may have answered the same person. Sorted, so that two flushes
--- that meet wait for each other in one order. A use is written once a day, else only looked up.
+-- that meet wait for each other in one order. A use is written once a day, else only looked up. People who were erased since
+-- are left out.
 -- args: environment_ids integer[], definition_ids integer[], versions integer[], stages smallint[], variants text[],
 --       units text[] (NULL for a use without an exposure), profile_ids bigint[], rules text[], revisions integer[],
 --       first_at timestamptz[]
--- index: flag_uses_pkey, exposures_pkey
+-- index: flag_uses_pkey, exposures_pkey, profiles_pkey
 -- locks: the rows it inserts
 WITH given AS (
     SELECT environment_id, definition_id, (first_at AT TIME ZONE 'UTC')::date AS day, version, stage, variant, unit,
@@ -25,7 +32,8 @@ WITH given AS (
     INSERT INTO exposures (environment_id, definition_id, day, version, stage, variant, unit, profile_id, rule, revision,
                            first_at)
     SELECT environment_id, definition_id, day, version, stage, variant, unit, profile_id, rule, revision, first_at
-    FROM given WHERE unit IS NOT NULL
+    FROM given g WHERE unit IS NOT NULL AND (profile_id IS NULL OR EXISTS (
+        SELECT FROM profiles p WHERE p.environment_id = g.environment_id AND p.id = g.profile_id))
     ORDER BY environment_id, definition_id, day, version, stage, rule, variant, unit, first_at
     ON CONFLICT DO NOTHING
     RETURNING 1

@@ -1,0 +1,176 @@
+"""Statements about secrets, suppressed identifiers and erasures.
+
+Shape   one function per statement of sql/privacy.sql; find_traces asks every table there is
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from tinycdp.store.messages import Row
+from tinycdp.store.pool import Connection
+from tinycdp.store.statements import load
+
+_SQL = load("privacy")
+
+#: Receipts and the list hold ids and digests on purpose.
+_UNASKED = frozenset({"erasures", "suppressions"})
+_PROFILE_COLUMNS = frozenset({"profile_id", "survivor_id", "absorbed_id", "from_id", "to_id", "merged_into"})
+_ALIAS_COLUMNS = frozenset(
+    {"alias_id", "owner_id", "kept_owner_id", "other_owner_id", "link_alias_id", "link_owner_id"}
+)
+
+
+async def secrets(connection: Connection) -> dict[int, bytes]:
+    return {row["id"]: row["secret"] for row in await connection.fetch(_SQL["secrets"])}
+
+
+async def suppression_marks(connection: Connection) -> dict[int, tuple[int, int]]:
+    """By environment (how many, the newest's id)."""
+    rows = await connection.fetch(_SQL["suppression_marks"])
+    return {row["environment_id"]: (row["n"], row["newest"]) for row in rows}
+
+
+async def suppressed(connection: Connection, environment_id: int) -> list[Row]:
+    return await connection.fetch(_SQL["suppressed"], environment_id)
+
+
+async def count_suppressions(connection: Connection, environment_id: int) -> int:
+    return await connection.fetchval(_SQL["count_suppressions"], environment_id)
+
+
+async def add_suppressions(
+    connection: Connection, environment_id: int, rows: Sequence[tuple[bytes, str]], note: str, now: int, author: str
+) -> int:
+    """`rows` are (digest, kind). Gives how many are new."""
+    digests, kinds = [digest for digest, _ in rows], [kind for _, kind in rows]
+    return await connection.fetchval(_SQL["add_suppressions"], environment_id, digests, kinds, note, now, author)
+
+
+async def remove_suppressions(connection: Connection, environment_id: int, digests: Sequence[bytes]) -> int:
+    return await connection.fetchval(_SQL["remove_suppressions"], environment_id, digests)
+
+
+async def list_suppressions(connection: Connection, environment_id: int, before: int, n: int) -> list[Row]:
+    return await connection.fetch(_SQL["list_suppressions"], environment_id, before, n)
+
+
+async def lock_people(connection: Connection, environment_id: int, ids: Sequence[int]) -> list[Row]:
+    return await connection.fetch(_SQL["lock_people"], environment_id, ids)
+
+
+async def hold_exposures(connection: Connection) -> None:
+    await connection.execute(_SQL["hold_exposures"])
+
+
+async def erase(connection: Connection, statement: str, environment_id: int, *values: Sequence[Any]) -> int:
+    """Run one of the statements that erase or blank rows; gives how many they were."""
+    status: str = await connection.execute(_SQL[statement], environment_id, *values)
+    return int(status.rpartition(" ")[2])
+
+
+async def rejections_naming(connection: Connection, environment_id: int, texts: Sequence[str]) -> list[Row]:
+    return await connection.fetch(_SQL["rejections_naming"], environment_id, texts)
+
+
+async def dead_letters_naming(connection: Connection, environment_id: int, texts: Sequence[str]) -> list[Row]:
+    return await connection.fetch(_SQL["dead_letters_naming"], environment_id, texts)
+
+
+async def group_calls_of(connection: Connection, environment_id: int, alias_ids: Sequence[int]) -> list[Row]:
+    return await connection.fetch(_SQL["group_calls_of"], environment_id, alias_ids)
+
+
+async def group_traits_told(connection: Connection, environment_id: int, keys: Sequence[str]) -> list[Row]:
+    return await connection.fetch(_SQL["group_traits_told"], environment_id, keys)
+
+
+async def append_erasure(connection: Connection, environment_id: int, *values: Any) -> int:
+    return await connection.fetchval(_SQL["append_erasure"], environment_id, *values)
+
+
+async def find_erasure(connection: Connection, environment_id: int, id: int) -> Row | None:
+    return await connection.fetchrow(_SQL["find_erasure"], environment_id, id)
+
+
+async def list_erasures(connection: Connection, environment_id: int, before: int, n: int) -> list[Row]:
+    return await connection.fetch(_SQL["list_erasures"], environment_id, before, n)
+
+
+async def memberships_of(
+    connection: Connection, environment_id: int, profile_ids: Sequence[int], fingerprints: Sequence[int]
+) -> list[Row]:
+    return await connection.fetch(_SQL["memberships_of"], environment_id, profile_ids, fingerprints)
+
+
+async def exposures_held(connection: Connection, environment_id: int, units: Sequence[str]) -> list[Row]:
+    return await connection.fetch(_SQL["exposures_held"], environment_id, units)
+
+
+async def holds_held(connection: Connection, environment_id: int, units: Sequence[str]) -> list[Row]:
+    return await connection.fetch(_SQL["holds_held"], environment_id, units)
+
+
+async def find_traces(
+    connection: Connection,
+    environment_id: int,
+    profile_ids: Sequence[int],
+    alias_ids: Sequence[int],
+    texts: Sequence[str],
+) -> Mapping[str, int]:
+    """How many rows of each table mention one of these; tables without are left out. Texts count as whole words, also
+    inside of documents and encoded state. Reads every table from end to end."""
+    tables: dict[str, list[tuple[str, str]]] = {}
+    for row in await connection.fetch(_SQL["columns"]):
+        if row["table"] not in _UNASKED:
+            tables.setdefault(row["table"], []).append((row["column"], row["type"]))
+    forms = sorted({form for text in texts for form in in_json(text)})
+    word = "(^|[^[:alnum:]_])(" + "|".join(map(re.escape, forms)) + ")($|[^[:alnum:]_])" if forms else "$x"
+    found = {}
+    for table, columns in tables.items():
+        asked = " OR ".join(filter(None, (_mentions(table, column, type) for column, type in columns)))
+        # Every statement uses every parameter, so that Postgres can tell their types.
+        statement = (
+            f'SELECT count(*) FROM "{table}" WHERE environment_id = $1 AND ({asked or "false"}'
+            " OR cardinality($2::bigint[]) < 0 OR cardinality($3::bigint[]) < 0 OR cardinality($4::text[]) < 0"
+            " OR $5::text = '')"
+        )
+        n = await connection.fetchval(statement, environment_id, profile_ids, alias_ids, forms, word, timeout=600)
+        if n:
+            found[table] = n
+    return found
+
+
+def in_json(text: str) -> set[str]:
+    """A text as it may stand inside of a JSON string: as it is, with its escapes, and all in ASCII."""
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    ascii_only = "".join(
+        c if ord(c) < 128 else "".join(f"\\u{int.from_bytes(u, 'big'):04x}" for u in _units(c)) for c in escaped
+    )
+    return {text, escaped, ascii_only}
+
+
+def _units(character: str) -> list[bytes]:
+    encoded = character.encode("utf-16-be", "surrogatepass")
+    return [encoded[start : start + 2] for start in range(0, len(encoded), 2)]
+
+
+def _mentions(table: str, column: str, type: str) -> str:
+    name = f'"{column}"'
+    if column in _PROFILE_COLUMNS or (table, column) == ("profiles", "id"):
+        return f"{name} = ANY ($2::bigint[])"
+    if column in _ALIAS_COLUMNS or (table, column) == ("aliases", "id"):
+        return f"{name} = ANY ($3::bigint[])"
+    match type:
+        case "bigint[]":
+            return f"{name} && $3::bigint[]"
+        case "text" | "json" | "jsonb" | "text[]":
+            return f"{name}::text ~ $5"
+        case "bytea":
+            # Too short a text is found by chance among bytes.
+            return (
+                "EXISTS (SELECT FROM unnest($4::text[]) AS t (text)"
+                f" WHERE octet_length(t.text) > 4 AND position(convert_to(t.text, 'UTF8') IN {name}) > 0)"
+            )
+        case _:
+            return ""

@@ -1,0 +1,227 @@
+-- name: secrets
+SELECT id, secret FROM environments;
+
+-- name: suppression_marks
+-- Whether a list is another one than it was: ids only grow, and what goes lessens the count.
+-- index: suppressions_in_order
+SELECT environment_id, count(*) AS n, max(id) AS newest FROM suppressions GROUP BY environment_id;
+
+-- name: suppressed
+-- args: environment_id
+-- index: suppressions_pkey
+SELECT digest, kind FROM suppressions WHERE environment_id = $1;
+
+-- name: count_suppressions
+-- args: environment_id
+SELECT count(*) FROM suppressions WHERE environment_id = $1;
+
+-- name: add_suppressions
+-- args: environment_id, digests bytea[], kinds text[], note, now timestamptz, author
+-- index: suppressions_pkey
+WITH added AS (
+    INSERT INTO suppressions (environment_id, digest, kind, note, created_at, created_by)
+    SELECT $1, n.digest, n.kind, $4, $5, $6 FROM unnest($2::bytea[], $3::text[]) AS n (digest, kind) ORDER BY n.digest
+    ON CONFLICT DO NOTHING
+    RETURNING 1
+)
+SELECT count(*) FROM added;
+
+-- name: remove_suppressions
+-- args: environment_id, digests bytea[]
+-- index: suppressions_pkey
+WITH gone AS (DELETE FROM suppressions WHERE environment_id = $1 AND digest = ANY ($2) RETURNING 1)
+SELECT count(*) FROM gone;
+
+-- name: list_suppressions
+-- args: environment_id, before_id, n
+-- index: suppressions_in_order
+SELECT id, digest, kind, note, created_at, created_by FROM suppressions
+WHERE environment_id = $1 AND id < $2 ORDER BY id DESC LIMIT $3;
+
+-- name: lock_people
+-- FOR UPDATE: whoever works on one of them waits, and finds nobody.
+-- args: environment_id, ids bigint[]
+-- index: profiles_pkey
+-- locks: these rows, in order of id
+SELECT id, merged_into, state FROM profiles WHERE environment_id = $1 AND id = ANY ($2) ORDER BY id FOR UPDATE;
+
+-- name: hold_exposures
+-- What a process recorded of a person before is written before, or not at all: record_exposures takes this lock shared.
+-- locks: advisory (77, 0), exclusive
+SELECT pg_advisory_xact_lock(77, 0);
+
+-- name: erase_events
+-- args: environment_id, alias_ids bigint[]
+-- index: events_of_alias
+DELETE FROM events WHERE environment_id = $1 AND alias_id = ANY ($2);
+
+-- name: forget_previous
+-- Alias calls of others that named this person, and were refused or taken back: they lose the name.
+-- args: environment_id, alias_ids bigint[] of the person, values text[] of the person
+-- index: identity_links_of_owner, events_of_alias
+UPDATE events SET target = NULL
+WHERE environment_id = $1 AND kind = 'alias' AND target = ANY ($3) AND alias_id = ANY (ARRAY(
+    SELECT unnest(ARRAY[alias_id, owner_id]) FROM identity_links
+    WHERE environment_id = $1 AND (alias_id = ANY ($2) OR owner_id = ANY ($2))
+    UNION
+    SELECT unnest(ARRAY[alias_id, kept_owner_id, other_owner_id]) FROM refused_claims
+    WHERE environment_id = $1 AND (alias_id = ANY ($2) OR kept_owner_id = ANY ($2) OR other_owner_id = ANY ($2))));
+
+-- name: erase_memberships
+-- args: environment_id, profile_ids bigint[], fingerprints bigint[]
+-- index: memberships_pkey
+DELETE FROM memberships WHERE environment_id = $1 AND profile_id = ANY ($2) AND fingerprint = ANY ($3);
+
+-- name: erase_transitions
+-- args: environment_id, profile_ids bigint[]
+-- index: transitions_of_profile
+DELETE FROM transitions WHERE environment_id = $1 AND profile_id = ANY ($2);
+
+-- name: erase_exposures
+-- args: environment_id, units text[]
+-- index: exposures_of_unit
+DELETE FROM exposures WHERE environment_id = $1 AND unit = ANY ($2);
+
+-- name: erase_flag_holds
+-- args: environment_id, units text[]
+DELETE FROM flag_holds WHERE environment_id = $1 AND unit = ANY ($2);
+
+-- name: erase_identity_links
+-- args: environment_id, alias_ids bigint[]
+-- index: identity_links_pkey, identity_links_of_owner
+DELETE FROM identity_links WHERE environment_id = $1 AND (alias_id = ANY ($2) OR owner_id = ANY ($2));
+
+-- name: erase_refused_claims
+-- args: environment_id, alias_ids bigint[]
+DELETE FROM refused_claims
+WHERE environment_id = $1 AND (alias_id = ANY ($2) OR kept_owner_id = ANY ($2) OR other_owner_id = ANY ($2));
+
+-- name: erase_alias_moves
+-- args: environment_id, profile_ids bigint[], alias_ids bigint[]
+DELETE FROM alias_moves
+WHERE environment_id = $1 AND (alias_ids && $3 OR from_id = ANY ($2) OR to_id = ANY ($2));
+
+-- name: erase_splits
+-- args: environment_id, profile_ids bigint[], alias_ids bigint[]
+DELETE FROM splits WHERE environment_id = $1 AND (profile_id = ANY ($2) OR alias_ids && $3);
+
+-- name: erase_merges
+-- args: environment_id, profile_ids bigint[], alias_ids bigint[]
+DELETE FROM merges
+WHERE environment_id = $1 AND (survivor_id = ANY ($2) OR absorbed_id = ANY ($2) OR link_alias_id = ANY ($3)
+                               OR link_owner_id = ANY ($3));
+
+-- name: blank_merges
+-- Merges of others, made while this person was part of one of them: the copies go, so that the merge can still be undone,
+-- since that goes by raw events.
+-- args: environment_id, alias_ids bigint[]
+UPDATE merges SET survivor = '{}', survivor_state = '', absorbed = '{}', absorbed_state = '',
+    alias_ids = ARRAY(SELECT unnest(alias_ids) EXCEPT SELECT unnest($2::bigint[]) ORDER BY 1),
+    survivor_alias_ids = ARRAY(SELECT unnest(survivor_alias_ids) EXCEPT SELECT unnest($2::bigint[]) ORDER BY 1)
+WHERE environment_id = $1 AND (alias_ids && $2 OR survivor_alias_ids && $2);
+
+-- name: drop_claims_of
+-- args: environment_id, owner_ids bigint[]
+UPDATE aliases SET owner_id = NULL, claim_strength = NULL, claimed_at = NULL, claimed_by = NULL
+WHERE environment_id = $1 AND owner_id = ANY ($2);
+
+-- name: erase_aliases
+-- args: environment_id, profile_ids bigint[]
+-- index: aliases_of_profile
+DELETE FROM aliases WHERE environment_id = $1 AND profile_id = ANY ($2);
+
+-- name: erase_profiles
+-- args: environment_id, profile_ids bigint[]
+-- index: profiles_pkey
+DELETE FROM profiles WHERE environment_id = $1 AND id = ANY ($2);
+
+-- name: rejections_naming
+-- Candidates: whoever reads them decides. Texts as they may stand in JSON.
+-- args: environment_id, texts text[]
+SELECT r.id, r.payload, r.message FROM rejected_messages r
+WHERE r.environment_id = $1 AND EXISTS (
+    SELECT FROM unnest($2::text[]) AS n (text)
+    WHERE position(convert_to(n.text, 'UTF8') IN r.payload) > 0 OR position(n.text IN r.message) > 0);
+
+-- name: dead_letters_naming
+-- The same of messages that were taken and could not be stored.
+-- args: environment_id, texts text[]
+SELECT d.id, d.payload, d.error AS message FROM dead_letters d
+WHERE d.environment_id = $1 AND EXISTS (
+    SELECT FROM unnest($2::text[]) AS n (text)
+    WHERE position(convert_to(n.text, 'UTF8') IN d.payload) > 0 OR position(n.text IN d.error) > 0);
+
+-- name: erase_dead_letters
+-- args: environment_id, ids bigint[]
+-- index: dead_letters_pkey
+DELETE FROM dead_letters WHERE environment_id = $1 AND id = ANY ($2);
+
+-- name: erase_rejected_messages
+-- args: environment_id, ids bigint[]
+-- index: rejected_messages_pkey
+DELETE FROM rejected_messages WHERE environment_id = $1 AND id = ANY ($2);
+
+-- name: group_calls_of
+-- args: environment_id, alias_ids bigint[]
+-- index: events_of_alias
+SELECT target AS key, message_id FROM events
+WHERE environment_id = $1 AND alias_id = ANY ($2) AND kind = 'group' AND target IS NOT NULL;
+
+-- name: group_traits_told
+-- What the stored group calls say of some groups' traits: of each the latest, with its stamp.
+-- args: environment_id, keys text[]
+-- index: events_of_group
+SELECT DISTINCT ON (e.target, t.name) e.target AS key, t.name, t.value, e.occurred_at, e.message_id
+FROM events e, jsonb_each(e.properties) AS t (name, value)
+WHERE e.environment_id = $1 AND e.kind = 'group' AND e.target = ANY ($2)
+ORDER BY e.target, t.name, e.occurred_at DESC, e.message_id COLLATE "C" DESC;
+
+-- name: erase_empty_groups
+-- Groups that nobody else ever named.
+-- args: environment_id, keys text[]
+-- index: groups_pkey, profiles_of_group, events_of_group
+DELETE FROM groups g
+WHERE g.environment_id = $1 AND g.key = ANY ($2) AND g.traits = '{}'
+  AND NOT EXISTS (SELECT FROM profiles p WHERE p.environment_id = $1 AND p.group_key = g.key)
+  AND NOT EXISTS (SELECT FROM events e WHERE e.environment_id = $1 AND e.kind = 'group' AND e.target = g.key);
+
+-- name: append_erasure
+-- args: environment_id, people, profile_ids bigint[], alias_ids bigint[], digests bytea[], counts json, note, now, author
+INSERT INTO erasures (environment_id, people, profile_ids, alias_ids, digests, counts, note, erased_at, erased_by)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) RETURNING id;
+
+-- name: find_erasure
+-- args: environment_id, id
+SELECT * FROM erasures WHERE environment_id = $1 AND id = $2;
+
+-- name: list_erasures
+-- args: environment_id, before_id, n
+SELECT * FROM erasures WHERE environment_id = $1 AND id < $2 ORDER BY id DESC LIMIT $3;
+
+-- name: columns
+-- Every column of every table that holds something of environments; partitions are part of their table.
+SELECT c.relname AS table, a.attname AS column, format_type(a.atttypid, NULL) AS type
+FROM pg_class c
+JOIN pg_namespace n ON n.oid = c.relnamespace AND n.nspname = 'public'
+JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition
+  AND EXISTS (SELECT FROM pg_attribute e WHERE e.attrelid = c.oid AND e.attname = 'environment_id')
+ORDER BY c.relname, a.attnum;
+
+-- name: memberships_of
+-- args: environment_id, profile_ids bigint[], fingerprints bigint[]
+-- index: memberships_pkey
+SELECT fingerprint, entered_at FROM memberships
+WHERE environment_id = $1 AND profile_id = ANY ($2) AND fingerprint = ANY ($3);
+
+-- name: exposures_held
+-- args: environment_id, units text[]
+-- index: exposures_of_unit
+SELECT e.definition_id, e.day::text AS day, e.version, e.variant, e.rule, e.unit, e.first_at,
+       (SELECT key FROM definition_versions v WHERE v.environment_id = $1 AND v.definition_id = e.definition_id
+        ORDER BY v.version DESC LIMIT 1) AS flag
+FROM exposures e WHERE e.environment_id = $1 AND e.unit = ANY ($2) ORDER BY e.first_at;
+
+-- name: holds_held
+-- args: environment_id, units text[]
+SELECT definition_id, unit, session, variant, held_until FROM flag_holds WHERE environment_id = $1 AND unit = ANY ($2);

@@ -1,0 +1,200 @@
+"""Whoever was erased was never there; what a rule hides is nowhere, whatever the message looks like.
+
+Shape   world one plays a history of two circles of people and erases one circle; the other world never hears of it
+Laws    everybody else, and every group, is the same in both; no table names the erased ones
+Source  docs/decisions/0024-privacy.md
+"""
+
+import itertools
+import os
+from collections.abc import AsyncIterator, Sequence
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import serving
+from serving import ManualClock, new_environment
+from tinycdp.model import DAY_MS, MINUTE_MS, STRENGTH, Alias, AliasKind, Message
+from tinycdp.runtime.catalogs import Catalogs
+from tinycdp.runtime.privacy import Privacy, PrivacyPolicy, Rule
+from tinycdp.runtime.service import Service
+from tinycdp.runtime.worker import Worker
+from tinycdp.store.privacy import find_traces
+
+NOW = 1_790_000_000_000
+DOCUMENT = {
+    "traits": [{"key": "spent", "expression": "events.buy.sum(amount)"}],
+    "segments": [
+        {"key": "buyers", "rule": "events.buy.exists(7d)"},
+        {"key": "gold", "rule": 'group.tier == "gold"'},
+        {"key": "pros", "rule": 'profile.plan == "pro"'},
+    ],
+}
+DEEP = os.environ.get("TINYCDP_HYPOTHESIS") == "deep"
+law = settings(
+    max_examples=500 if DEEP else 30,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+pytestmark = pytest.mark.timeout(0 if DEEP else 240)
+_numbers = itertools.count(1)
+
+
+@pytest.fixture
+async def service(dsn: str) -> AsyncIterator[Service]:
+    async with serving.services(dsn, 1, ManualClock(NOW)) as [started]:
+        yield started
+
+
+@st.composite
+def messages(draw: st.DrawFn) -> list[Message]:
+    """Messages of two circles that share groups and no identifier: mine-… and theirs-…"""
+    found = []
+    for n in range(draw(st.integers(1, 12))):
+        circle = draw(st.sampled_from(("mine", "theirs")))
+        kind: Any = draw(st.sampled_from(("track", "track", "identify", "group", "alias")))
+        kinds = draw(st.lists(st.sampled_from((AliasKind.USER, AliasKind.ANONYMOUS)), min_size=1, unique=True))
+        aliases = [Alias(k, f"{circle}-{k[0]}{draw(st.integers(1, 2))}") for k in kinds]
+        properties = draw(
+            st.fixed_dictionaries(
+                {"amount": st.integers(1, 9)},
+                optional={"plan": st.sampled_from(("pro", "free")), "tier": st.sampled_from(("gold", "iron"))},
+            )
+        )
+        found.append(
+            Message(
+                kind=kind,
+                message_id=f"m{n}",
+                aliases=tuple(sorted(aliases, key=lambda alias: STRENGTH[alias.kind])),
+                occurred_at=NOW - draw(st.sampled_from((0, MINUTE_MS, 2 * DAY_MS))),
+                received_at=NOW,
+                name="buy" if kind == "track" else "",
+                properties={} if kind == "alias" else properties,
+                previous=f"{circle}-u{draw(st.integers(1, 2))}-was" if kind == "alias" else None,
+                group_id=draw(st.sampled_from(("acme", "initech"))) if kind == "group" else None,
+            )
+        )
+    return found
+
+
+async def play(service: Service, sent: Sequence[Message]) -> int:
+    environment_id = await new_environment(service.pool, f"w{next(_numbers)}", DOCUMENT, NOW - DAY_MS)
+    await service.privacy.load(service.pool)
+    for message in sent:
+        await service.ingest.accept(environment_id, [message])
+    return environment_id
+
+
+async def tell(service: Service, environment_id: int) -> None:
+    worker = Worker(service.pool, Catalogs(), service.now)
+    while await worker._tell_members(environment_id):
+        pass
+
+
+async def seen(service: Service, environment_id: int) -> dict[str, Any]:
+    """Everything there is of an environment, without the numbers that differ from one to the next."""
+    pool = service.pool
+    catalog = await service.catalogs.refresh(pool, environment_id)
+    names = {segment.fingerprint: segment.name[1] for segment in catalog.segments}
+    people = {}
+    rows = await pool.fetch(
+        "SELECT profile_id, array_agg(kind || ' ' || value ORDER BY kind, value) AS aliases FROM aliases"
+        " WHERE environment_id = $1 GROUP BY profile_id",
+        environment_id,
+    )
+    for row in rows:
+        subject = await service.snapshots.load(
+            environment_id, Alias("profileId", str(row["profile_id"])), catalog, service.now()
+        )
+        assert subject is not None
+        members = await pool.fetch("SELECT * FROM memberships WHERE profile_id = $1", row["profile_id"])
+        people[tuple(row["aliases"])] = {
+            "properties": dict(subject.properties),
+            "group": dict(subject.profile.group_traits),
+            "seen": (subject.first_seen, subject.last_seen),
+            "key": subject.unit,
+            "spent": subject.result(("trait", "spent"), service.now())[0],
+            "segments": {names[m["fingerprint"]]: m["entered_at"] for m in members},
+        }
+    groups = await pool.fetch("SELECT key, traits, stamps FROM groups WHERE environment_id = $1", environment_id)
+    counts = {
+        table: await pool.fetchval(f"SELECT count(*) FROM {table} WHERE environment_id = $1", environment_id)
+        for table in ("events", "profiles", "memberships", "transitions", "identity_links", "refused_claims", "merges")
+    }
+    return {"people": people, "groups": {row["key"]: dict(row) for row in groups}, "counts": counts}
+
+
+@law
+@given(history=messages())
+async def test_whoever_was_erased_was_never_there(service: Service, history: list[Message]) -> None:
+    one = await play(service, history)
+    mine = await service.pool.fetch(
+        "SELECT DISTINCT profile_id FROM aliases WHERE environment_id = $1 AND value LIKE 'mine%'", one
+    )
+    values = {row["value"] for row in await service.pool.fetch("SELECT value FROM aliases WHERE value LIKE 'mine%'")}
+    if mine:
+        await service.erasures.erase(one, [f"profileId:{row['profile_id']}" for row in mine], "test")
+    await tell(service, one)
+    async with service.pool.acquire() as connection:
+        assert await find_traces(connection, one, [], [], sorted(values)) == {}
+
+    other = await play(service, [message for message in history if message.aliases[0].value.startswith("theirs")])
+    await tell(service, other)
+    assert await seen(service, one) == await seen(service, other)
+
+
+# Rules
+
+
+SECRET = "s3cr3t-value"
+NAMES = ("email", "a", "b.email", "plain")
+values = st.recursive(
+    st.sampled_from((SECRET, 1, True, None, "harmless")),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(NAMES), inner, max_size=3),
+    max_leaves=8,
+)
+documents = st.dictionaries(st.sampled_from(NAMES), values, max_size=4)
+
+
+def hidden(value: Any, *, under: bool = False) -> bool:
+    """Whether the secret stands anywhere under a name that is, or ends with, email."""
+    match value:
+        case dict():
+            return any(hidden(inner, under=under or name.split(".")[-1] == "email") for name, inner in value.items())
+        case list():
+            return any(hidden(inner, under=under) for inner in value)
+        case _:
+            return under and value == SECRET
+
+
+@settings(max_examples=300, deadline=None)
+@given(properties=documents, context=documents, action=st.sampled_from(("drop", "hash", "mask")))
+def test_a_rule_leaves_no_value_and_touches_no_other(
+    properties: dict[str, Any], context: dict[str, Any], action: Any
+) -> None:
+    privacy = Privacy()
+    privacy._secrets[1] = b"secret of the environment"
+    policy = PrivacyPolicy(rules=(Rule("**.email", action),))
+    message = Message(
+        kind="track",
+        message_id="m",
+        aliases=(Alias(AliasKind.USER, "u"),),
+        occurred_at=NOW,
+        received_at=NOW,
+        name="a",
+        properties=properties,
+        context=context,
+    )
+    treated = privacy.treated(1, policy, message)
+    again = privacy.treated(1, policy, message)
+    assert msgspec.json.encode(treated) == msgspec.json.encode(again)
+    for before, after in ((properties, treated.properties), (context, treated.context)):
+        assert not hidden(after)
+        if "email" not in str(before):
+            assert after is before
+        if action == "drop":
+            assert "email" not in str(after)
+        assert len(str(before).split("plain")) >= len(str(after).split("plain"))
