@@ -229,3 +229,33 @@ async def test_a_profile_id_is_written_in_one_way(app: Application) -> None:
     arabic = "".join(chr(ord("٠") + int(digit)) for digit in id)
     answers = [await app.read.get("/v1/decide", params={"profileId": i, "flag": "beta"}) for i in (id, arabic)]
     assert [answer.json()["profileId"] for answer in answers] == [id, None]
+
+
+async def test_a_file_keeps_steps_that_were_carried_out(app: Application, clock: Clock) -> None:
+    """What a repository says of a schedule stays true when its steps have been written down, and takes none back."""
+    at = clock() + 10 * MINUTE_MS
+    document = {
+        "key": "beta",
+        "rules": [{"id": "ramp", "when": "true", "rollout": 0, "serve": "on"}],
+        "schedule": [
+            {"at": iso(at), "set": {"/rules/ramp/rollout": 100}},
+            {"at": iso(at + DAY_MS), "set": {"/enabled": False}},
+        ],
+    }
+    await app.define("flag", **document)
+    clock.ahead = at - clock()
+    assert await Worker(app.service.pool, Catalogs(), clock).settle_schedules() == 1
+
+    change = {"kind": "flag", "key": "beta", "document": document}
+    answer = (await app.admin.post("/v1/admin/publish", json={"changes": [change]})).json()
+    assert answer["changes"] == []
+    assert (await app.admin.get("/v1/admin/flags/beta")).json()["version"] == 2
+    document["description"] = "everybody has it"
+    [changed] = (await app.admin.post("/v1/admin/publish", json={"changes": [change]})).json()["changes"]
+    assert changed["version"] == 3
+    await app.service.catalogs.refresh(app.service.pool, app.environment_id)
+    assert (await decided(app))["allow"] is True
+    early = {**document, "schedule": document["schedule"][:1]}
+    await app.admin.put("/v1/admin/flags/beta", json=early)
+    saved = (await app.admin.get("/v1/admin/flags/beta")).json()["document"]
+    assert [step["at"] for step in saved["schedule"]] == [iso(at)]

@@ -3,7 +3,8 @@
 Shape   read_documents(…), read_change(…) → Change · drafted(…, head, changes) → the Moves they ask for · returned(…) is
         an older version as the next one · following(head, moves) → the next revision's definitions ·
         steps_of(moves), steps_between(before, after) → Steps: how two sets of definitions differ
-Laws    a document with the same content changes nothing. The salt of a flag is minted once and survives every edit.
+Laws    a document with the same content changes nothing, nor does one whose due steps made what is there.
+        The salt of a flag is minted once and survives every edit.
         What says the same words keeps its meaning, whatever its layout, its name and the names of what it refers to.
         A meaning that was given up is never used again
 Errors  InvalidInput for a document that is none · NotFound · Conflict REFERENCED with the list, KEY_EXISTS,
@@ -23,8 +24,9 @@ from tinycdp.dsl.diagnostics import SourceError
 from tinycdp.dsl.rename import hidden
 from tinycdp.dsl.syntax import parse
 from tinycdp.engine.catalog import Definition, Name
-from tinycdp.engine.flags import read_flag, to_document
+from tinycdp.engine.flags import Flag, read_flag, settled, to_document
 from tinycdp.errors import Conflict, InvalidInput, NotFound
+from tinycdp.model import Instant
 from tinycdp.runtime.references import references_of, rewritten
 from tinycdp.store import definitions as store
 from tinycdp.store.pool import Connection
@@ -149,7 +151,9 @@ def read_change(kind: str, document: Any, path: str = "$") -> Change:
     return Change(kind=kind, key=key, document=saved)
 
 
-async def drafted(connection: Connection, head: Head, changes: Sequence[Change], *, prune: bool = False) -> list[Move]:
+async def drafted(
+    connection: Connection, head: Head, changes: Sequence[Change], now: Instant, *, prune: bool = False
+) -> list[Move]:
     """What the changes do to each definition: to those they name, in their order, then to those that name these."""
     known = {d.name: d for d in head.definitions}
     renames = await _renames(connection, head.environment_id, known, changes)
@@ -160,7 +164,7 @@ async def drafted(connection: Connection, head: Head, changes: Sequence[Change],
         before = known.get(former.get(name, name)) if name in former or name not in renames else None
         check_expected(change, before)
         if change.document is not None:
-            moves.append((before, _revised(before, change, renames, -1 - n)))
+            moves.append((before, _revised(before, change, renames, -1 - n, now)))
         elif before is not None:
             moves.append((before, None))
         else:
@@ -210,13 +214,17 @@ def check_expected(change: Change, definition: Definition | None) -> None:
     raise Conflict("VERSION_CONFLICT", message, version=version)
 
 
-def _revised(before: Definition | None, change: Change, renames: Mapping[Name, str], placeholder: int) -> Definition:
+def _revised(
+    before: Definition | None, change: Change, renames: Mapping[Name, str], placeholder: int, now: Instant
+) -> Definition:
     """The next version of a definition, or itself where nothing changes."""
     assert change.document is not None
     flag = None
     if change.kind == "flag":
         salt = before.flag.salt if before is not None and before.flag is not None else secrets.token_hex(8)
         flag = read_flag(change.document, salt)
+        if before is not None and before.flag is not None and _came_to(flag, before.flag, now):
+            flag = before.flag
     expression = "" if flag is not None else change.document["expression"]
     after = Definition(
         id=before.id if before is not None else placeholder,
@@ -332,6 +340,17 @@ def under(definition: Definition, key: str) -> Definition:
 def _text(definition: Definition) -> bytes:
     """As text, because the order of a split's variants is part of what it says."""
     return msgspec.json.encode(document_of(definition))
+
+
+def _flag_text(flag: Flag) -> bytes:
+    return msgspec.json.encode(to_document(flag))
+
+
+def _came_to(flag: Flag, there: Flag, now: Instant) -> bool:
+    """Whether what is there is what the flag's due steps have made of it: a file in a repository still has steps that
+    were written down as revisions meanwhile, and shall not take them back."""
+    due = settled(flag, now)
+    return due != flag and _flag_text(due) == _flag_text(settled(there, now))
 
 
 def _alike(one: str, other: str) -> bool:

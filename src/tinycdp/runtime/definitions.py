@@ -96,7 +96,7 @@ async def publish(
     dry    save nothing, but refuse what would be refused"""
 
     async def moves(connection: Connection, head: Head) -> list[Move]:
-        return await drafted(connection, head, changes, prune=prune)
+        return await drafted(connection, head, changes, now, prune=prune)
 
     return await _publish(pool, environment_id, moves, author, note, now, dry=dry)
 
@@ -121,7 +121,7 @@ async def rename(
         if new != key and head.find((kind, new)) is not None:
             raise Conflict("KEY_EXISTS", f"There is a {kind} {new!r} already; choose a key that nothing has.")
         change = Change(kind=kind, key=new, document=keyed(definition, new), expects=expects, was=key)
-        return await drafted(connection, head, [change])
+        return await drafted(connection, head, [change], now)
 
     return await _publish(pool, environment_id, moves, author, note, now)
 

@@ -199,7 +199,7 @@ class Previews:
                 since = f"from {iso(oldest)} on" if oldest is not None else "of nobody yet"
                 raise NotFound("EVENTS_DROPPED", f"Raw events are kept {since}; choose a later instant.")
             head = await read_head(connection, environment_id)
-            moves = await drafted(connection, head, question.changes, prune=question.prune)
+            moves = await drafted(connection, head, question.changes, now, prune=question.prune)
             names = await self._vocabulary.names(connection, environment_id, now)
             wanted = following(head, moves)
             before = await _catalog(head, head.definitions)
