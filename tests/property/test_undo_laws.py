@@ -45,6 +45,7 @@ DOCUMENT = {
         {"key": "never_bought", "rule": "events.buy.count() == 0"},
         {"key": "pros", "rule": 'profile.plan == "pro"'},
         {"key": "busy", "rule": "opens >= 2"},
+        {"key": "golden", "rule": 'group.tier == "gold"'},
     ],
     "flags": [
         {
@@ -130,7 +131,9 @@ class World:
         await self.worker._wake_due(self.id)
 
     async def people(self) -> dict[Person, Any]:
-        """Everything that can be seen of everyone."""
+        """Everything that can be seen of everyone, once all members of a group know its traits."""
+        while await self.worker._tell_members(self.id):
+            pass
         pool = self.service.pool
         catalog = await self.service.catalogs.refresh(pool, self.id)
         names = {segment.fingerprint: segment.name[1] for segment in catalog.segments}
@@ -164,7 +167,8 @@ class World:
                     trait["key"]: snapshot.result(("trait", trait["key"]), self.clock.now)[0]
                     for trait in DOCUMENT["traits"]
                 },
-                "segments": entered,
+                "golden": "golden" in entered,  # since when depends on the group's other members
+                "segments": {key: at for key, at in entered.items() if key != "golden"},
             }
         return found  # type: ignore[return-value]
 
@@ -205,7 +209,7 @@ PAUSES = (0, 1, MINUTE_MS, 40 * MINUTE_MS, 3 * DAY_MS)
 
 @st.composite
 def message(draw: st.DrawFn, id: str) -> Message:
-    kind = draw(st.sampled_from(("track", "track", "track", "identify", "alias")))
+    kind = draw(st.sampled_from(("track", "track", "track", "identify", "alias", "group")))
     carried = draw(st.lists(st.sampled_from(tuple(KNOWN_IDS)), min_size=1, max_size=3, unique=True))
     aliases = [Alias(k, draw(st.sampled_from(KNOWN_IDS[k]))) for k in sorted(carried, key=STRENGTH.__getitem__)]
     previous = None
@@ -216,6 +220,8 @@ def message(draw: st.DrawFn, id: str) -> Message:
         properties = draw(st.fixed_dictionaries({}, optional={"plan": st.sampled_from(("pro", "free"))}))
     elif kind == "track":
         properties = {"amount": draw(st.integers(1, 9)), "item": draw(st.sampled_from("xy"))}
+    elif kind == "group":
+        properties = draw(st.fixed_dictionaries({}, optional={"tier": st.sampled_from(("gold", "tin"))}))
     return Message(
         kind=kind,
         message_id=id,
@@ -225,6 +231,7 @@ def message(draw: st.DrawFn, id: str) -> Message:
         name=draw(st.sampled_from(("open", "buy"))) if kind == "track" else "",
         properties=properties,
         previous=previous,
+        group_id=draw(st.sampled_from(("g1", "g2"))) if kind == "group" else None,
     )
 
 
@@ -238,9 +245,11 @@ def dated(request: Sequence[Message], now: int) -> list[Message]:
 
 async def play(world: World, history: Sequence[tuple[int, list[Message]]]) -> None:
     for pause, request in history:
+        note(f"{pause:>10} " + "; ".join(map(spoken, request)))
         await world.wait(pause)
-        # An alias call by itself: what it joins again, and what is still refused, depends on its place in a request.
-        for part in [[m for m in request if m.kind != "alias"], *([m] for m in request if m.kind == "alias")]:
+        # Calls that tell of others by themselves: what they change would depend on their place in a request.
+        calls = [m for m in request if m.kind in {"alias", "group"}]
+        for part in [[m for m in request if m not in calls], *([m] for m in calls)]:
             if part:
                 world.never.permit(part if world.is_over else ())
                 await world.send(dated(part, world.clock.now))
@@ -357,8 +366,6 @@ async def compare(
     service: Service, one: World, before: Sequence[tuple[int, list[Message]]], last: History, apart: set[Two]
 ) -> None:
     """World one, in which these pairs were parted just now, is the world in which they never met, now and later."""
-    for pause, request in [*before, *last]:
-        note(f"{pause:>10} " + "; ".join(map(spoken, request)))
     note(f"apart: {sorted(sorted(f'{a.kind} {a.value}' for a in pair) for pair in apart)}")
     then, now = await one.people(), one.clock.now
     one.never, one.is_over = Never(), True
@@ -370,15 +377,23 @@ async def compare(
     await play(other, before)
     assert other.clock.now == now
     exact = not await identifiers_changed_hands(one) and not await identifiers_changed_hands(other)
-    assert not differences(seen(then, exact=exact), seen(await other.people(), exact=exact))
+    agree(seen(then, exact=exact), seen(await other.people(), exact=exact))
     other.is_over = True
     await play(other, last)
-    assert not differences(seen(later, exact=False), seen(await other.people(), exact=False))
+    agree(seen(later, exact=False), seen(await other.people(), exact=False))
 
 
 def spoken(m: Message) -> str:
     named = " ".join(f"{alias.kind[0]}:{alias.value}" for alias in m.aliases)
-    return f"{m.kind} {m.name} {named} {m.occurred_at}" + (f" was {m.previous}" if m.previous is not None else "")
+    more = f" was {m.previous}" if m.previous is not None else ""
+    return f"{m.kind} {m.name or m.properties} {named} {m.occurred_at}{more}"
+
+
+def agree(one: dict[Person, Any], other: dict[Person, Any]) -> None:
+    found = differences(one, other)
+    for difference in found:
+        note(str(difference))
+    assert not found
 
 
 def differences(one: dict[Person, Any], other: dict[Person, Any]) -> list[Any]:

@@ -1,20 +1,23 @@
 """A person's history lived again: what would be known of them had they always been who they are now.
 
-Shape   relive(life, catalog, now) → a profile: state, properties, memberships with the instants they began
+Shape   relive(life, catalog, groups, now) → a profile: state, properties, memberships with the instants they began
 Units   a message's arrival is when it was committed; lives that joined later did so at an instant of arrival, too
 Laws    state and properties are those of all messages in any order. A membership began when it would have begun: at the
-        arrival of what caused it, or at the instant the clock did
+        arrival of what caused it, or at the instant the clock did. Groups have had the traits that they have now
 Source  docs/decisions/0021-undo.md
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
+from typing import Any
 
 from tinycdp.engine import recompute
 from tinycdp.engine.catalog import Catalog
 from tinycdp.engine.profile import Profile
 from tinycdp.model import Instant, Message
+
+Groups = Mapping[str, Mapping[str, Any]]
 
 #: Of how many arrivals, the newest, it is looked at one by one what they changed; all older ones are one arrival.
 MOST_ARRIVALS = 5_000
@@ -31,24 +34,26 @@ class Life:
     joined: Sequence[tuple[Instant, "Life"]] = ()
 
 
-def relive(life: Life, catalog: Catalog, now: Instant) -> Profile:
-    """The profile at `now`; who it is, its id and its bucketing key, is left to the caller."""
-    profile = _until(life, catalog, now)
+def relive(life: Life, catalog: Catalog, groups: Groups, now: Instant) -> Profile:
+    """The profile at `now`; who it is, its id and its bucketing key, is left to the caller.
+
+    groups  the traits of every group that a message names"""
+    profile = _until(life, catalog, groups, now)
     recompute.review_all(profile, catalog, now)
     return profile
 
 
-def _until(life: Life, catalog: Catalog, end: Instant) -> Profile:
+def _until(life: Life, catalog: Catalog, groups: Groups, end: Instant) -> Profile:
     profile = Profile(0, "", life.begun, warmed=catalog.head)
     profile.version = 1  # looked at from the beginning: a message need not look at what it cannot change
     recompute.review_all(profile, catalog, life.begun)
     joined, arrivals = _joined(life)
     for at, messages in _groups(arrivals):
         while joined and joined[0][0] <= at:
-            _join(profile, *joined.pop(0), catalog)
-        recompute.apply(profile, messages, catalog, at)
+            _join(profile, *joined.pop(0), catalog, groups)
+        recompute.apply(profile, messages, catalog, at, groups)
     for at, other in joined:
-        _join(profile, at, other, catalog)
+        _join(profile, at, other, catalog, groups)
     recompute.advance(profile, catalog, end)
     return profile
 
@@ -79,8 +84,8 @@ def _groups(arrivals: Iterable[tuple[Instant, Message]]) -> list[tuple[Instant, 
     return groups
 
 
-def _join(profile: Profile, at: Instant, other: Life, catalog: Catalog) -> None:
-    absorbed = _until(other, catalog, at)
+def _join(profile: Profile, at: Instant, other: Life, catalog: Catalog, groups: Groups) -> None:
+    absorbed = _until(other, catalog, groups, at)
     recompute.advance(profile, catalog, at)
     rebuild = recompute.absorb(profile, absorbed, catalog)
     assert not rebuild, "both lives were made for this catalog"

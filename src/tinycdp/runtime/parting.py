@@ -21,6 +21,7 @@ from tinycdp.engine.relive import Life, relive
 from tinycdp.model import Alias, Instant, Message
 from tinycdp.runtime import identity, profiles
 from tinycdp.runtime.identity import People, Restart, components, key_of
+from tinycdp.store import groups as group_store
 from tinycdp.store import identity as store
 from tinycdp.store import messages, past
 from tinycdp.store.messages import Row
@@ -247,7 +248,8 @@ async def _settle(
     gone = await _absorb_others(people, ground, homes, stored)
     changed = [home for home in homes if set(home.group) != _had(ground, home.id)]
     lives = await _lives(people, ground, changed)
-    relived = await asyncio.to_thread(lambda: [relive(life, people.catalog, now) for life in lives])
+    traits = await _group_traits(people, lives)
+    relived = await asyncio.to_thread(lambda: [relive(life, people.catalog, traits, now) for life in lives])
 
     since = await store.segments_since(connection, environment_id)
     after: list[Person] = []
@@ -256,7 +258,7 @@ async def _settle(
         rows = [ground.rows[id] for id in home.group]
         profile.id = home.id
         profile.bucketing_key, profile.created_at = key_of(rows)
-        profile.properties_changed = True
+        profile.properties_changed = profile.group_changed = True
         if home.id in stored:
             profile.saved_memberships = _memberships(stored[home.id]["state"])
         _date_entries(profile, people.catalog, since, undone)
@@ -349,11 +351,8 @@ async def _rewrite_journal(
         is_undone = undone is not None and merge["id"] == undone["id"]
         if home is None:
             over += [merge["id"]] if is_undone else []
-        elif home.id == absorbed_id:
+        elif home.id == absorbed_id or (is_undone and home.id == survivor_id):
             over.append(merge["id"])
-        elif is_undone and home.id == survivor_id:  # which lost all it had to others: nobody is left to part it from
-            over.append(merge["id"])
-            home.lives[survivor_id] |= home.lives.pop(absorbed_id)
         elif survivor_id in home.lives and not is_undone:
             home.joined.append((absorbed_id, survivor_id, merge["merged_at"]))
         else:
@@ -407,6 +406,9 @@ async def _lives(people: People, ground: _Ground, homes: Sequence[_Home]) -> lis
         arrived = max(row["received_at"], ground.rows[row["alias_id"]]["created_at"])
         arrivals[row["alias_id"]].append((arrived, profiles.message_from_row(row)))
 
+    for home in homes:
+        _fold(home)
+
     def life(home: _Home, id: int) -> Life:
         own = home.lives[id]
         return Life(
@@ -416,6 +418,27 @@ async def _lives(people: People, ground: _Ground, homes: Sequence[_Home]) -> lis
         )
 
     return [life(home, home.id) for home in homes]
+
+
+def _fold(home: _Home) -> None:
+    """What no merge in force made part of the person was always the person's own."""
+    whole = {home.id} | {absorbed for absorbed, _, _ in home.joined}
+    for id in home.lives.keys() - whole:
+        home.lives[home.id] |= home.lives.pop(id)
+    home.joined = [(absorbed, survivor if survivor in whole else home.id, at) for absorbed, survivor, at in home.joined]
+
+
+async def _group_traits(people: People, lives: Iterable[Life]) -> Mapping[str, Mapping[str, Any]]:
+    """The traits of all groups they ever belonged to, which nobody changes before the members are saved."""
+    waiting, keys = list(lives), set[str]()
+    while waiting:
+        life = waiting.pop()
+        waiting += [other for _, other in life.joined]
+        keys |= {message.group_id for _, message in life.arrivals if message.group_id is not None}
+    if not keys:
+        return {}
+    rows = await group_store.lock_groups(people.connection, people.environment_id, sorted(keys), people.now)
+    return {row["key"]: row["traits"] for row in rows}
 
 
 def _memberships(state: bytes) -> dict[int, Instant]:
