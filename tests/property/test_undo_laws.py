@@ -71,7 +71,7 @@ History = list[tuple[int, list[Message]]]
 
 DEEP = os.environ.get("TINYCDP_HYPOTHESIS") == "deep"
 law = settings(
-    max_examples=1_000 if DEEP else 60,
+    max_examples=1_000 if DEEP else 25,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.filter_too_much],
 )

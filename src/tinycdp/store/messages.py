@@ -68,10 +68,6 @@ async def move_aliases(
     await connection.execute(_SQL["move_aliases"], environment_id, ids, profile_id, now)
 
 
-async def aliases_of_profiles(connection: Connection, environment_id: int, ids: Sequence[int]) -> list[Row]:
-    return await connection.fetch(_SQL["aliases_of_profiles"], environment_id, ids)
-
-
 async def lock_profiles(connection: Connection, environment_id: int, ids: Sequence[int]) -> list[Row]:
     return await connection.fetch(_SQL["lock_profiles"], environment_id, ids)
 
@@ -191,14 +187,6 @@ async def append_transitions(
     """`rows` are (segment id, profile id, entered, at)."""
     if rows:
         await connection.execute(_SQL["append_transitions"], environment_id, now, *map(list, zip(*rows, strict=True)))
-
-
-async def append_merge(connection: Connection, *values: Any) -> None:
-    await connection.execute(_SQL["append_merge"], *values)
-
-
-async def refuse_claim(connection: Connection, *values: Any) -> None:
-    await connection.execute(_SQL["refuse_claim"], *values)
 
 
 async def announce(connection: Connection, payload: str) -> None:

@@ -70,12 +70,6 @@ WITH moved AS (
 INSERT INTO alias_moves (environment_id, from_id, to_id, alias_ids, moved_at)
 SELECT $1, from_id, $3, array_agg(id ORDER BY id), $4 FROM moved GROUP BY from_id;
 
--- name: aliases_of_profiles
--- args: environment_id integer, profile_ids bigint[]
--- index: aliases_of_profile
-SELECT kind, value, id, profile_id, owner_id, claim_strength, claimed_at, claimed_by
-FROM aliases WHERE environment_id = $1 AND profile_id = ANY ($2) ORDER BY id;
-
 -- name: lock_profiles
 -- In order of id, so that two groups that share profiles cannot block each other.
 -- args: environment_id integer, ids bigint[]
@@ -213,19 +207,6 @@ WHERE m.environment_id = $1 AND m.fingerprint = gone.fingerprint AND m.profile_i
 -- args: environment_id integer, now timestamptz, segment_ids, profile_ids, entereds, ats (arrays)
 INSERT INTO transitions (environment_id, recorded_at, segment_id, profile_id, entered, at)
 SELECT $1, $2, t.* FROM unnest($3::integer[], $4::bigint[], $5::boolean[], $6::timestamptz[]) AS t;
-
--- name: append_merge
--- args: environment_id, survivor_id, absorbed_id, message_id, merged_at, alias_ids, survivor, survivor_state, absorbed,
---       absorbed_state
-INSERT INTO merges (environment_id, survivor_id, absorbed_id, message_id, merged_at, alias_ids, survivor,
-                    survivor_state, absorbed, absorbed_state)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10);
-
--- name: refuse_claim
--- args: environment_id, alias_id, kept_owner_id, other_owner_id, message_id, refused_at
-INSERT INTO refused_claims (environment_id, alias_id, kept_owner_id, other_owner_id, message_id, refused_at)
-VALUES ($1, $2, $3, $4, $5, $6)
-ON CONFLICT DO NOTHING;
 
 -- name: announce
 -- args: payload text
