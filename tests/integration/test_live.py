@@ -2,14 +2,18 @@
 
 import asyncio
 import json
+import os
+import signal
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
+from itertools import islice
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from application import KEYS, Application, running
-from serving import eventually
+from serving import READ_KEY, bearer, eventually, served
 from tinycdp.runtime import live
 from tinycdp.runtime.keys import revoke_key
 
@@ -239,3 +243,32 @@ async def test_a_value_that_was_kept_from_being_stored_does_not_leave_by_the_str
         (item,) = await stream.messages(1)
     assert item["received"]["context"] == {"ip": "(withheld)", "page": {"path": "/"}}
     assert "forged" not in stream.body.decode()
+
+
+async def test_nothing_stays_of_what_nobody_read(app: Application, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live, "REST_SECONDS", 0.05)
+    async with watching(app) as stream:
+        await app.track({"userId": "ada", "event": "open"})
+        await stream.messages(1)
+    query = "INSERT INTO live_batches (environment_id, reader, at, matched, items) VALUES (1, 'gone', $1, 1, '')"
+    await app.service.pool.execute(query, app.service.now() - 100)
+
+    async def empty() -> bool:
+        return bool(await app.service.pool.fetchval("SELECT count(*) = 0 FROM live_batches"))
+
+    assert await eventually(empty)
+
+
+def test_a_served_stream_tells_over_http_and_does_not_hold_up_the_end(dsn: str, tmp_path: Path) -> None:
+    with served(tmp_path, dsn=dsn, workers=2) as server:
+        with server.http.stream("GET", PATH, params={"event": "open"}, headers=bearer(READ_KEY)) as answer:
+            assert answer.headers["content-type"].startswith("text/event-stream")
+            lines = answer.iter_lines()
+            assert next(lines).startswith("retry:")
+            for n in range(20):  # by either process
+                assert server.track({"userId": f"u{n}", "event": "open"}).status_code == 200
+            found = [json.loads(line[6:]) for line in islice((one for one in lines if one.startswith("data: ")), 20)]
+            assert {item["stored"]["userId"] for item in found} == {f"u{n}" for n in range(20)}
+            os.killpg(server.process.pid, signal.SIGINT)
+            assert ": the server stops" in [*lines]
+        assert server.process.wait(20) == 0

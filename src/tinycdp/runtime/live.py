@@ -41,6 +41,8 @@ log = logging.getLogger(__name__)
 SHOWN = 50
 TICK_SECONDS = 0.25
 LEASE_SECONDS = 10.0
+#: After the last reader has gone: every process has forgotten it by then.
+REST_SECONDS = 12.0
 MOST_READERS = 20
 _RENEW_SECONDS = 3.0
 _MOST_LEASES = 200
@@ -153,6 +155,7 @@ class Live:
         self._received: dict[tuple[int, str], Message] = {}
         self._work = asyncio.Event()
         self._leaving = False
+        self._unread = False
         self._task: asyncio.Task[None] | None = None
 
     def listening(self, environment_id: int) -> bool:
@@ -259,9 +262,7 @@ class Live:
         renew = 0.0
         while True:
             if not self._leases and not self._readers:
-                self._received.clear()
-                self._work.clear()
-                await self._work.wait()
+                await self._rest()
             await asyncio.sleep(TICK_SECONDS)
             time = asyncio.get_running_loop().time()
             try:
@@ -273,6 +274,21 @@ class Live:
                 log.debug("live streams wait: %s", trouble)
             except Exception:
                 log.exception("live streams missed something")
+
+    async def _rest(self) -> None:
+        """Wait until somebody listens; meanwhile, leave nothing behind of what nobody read."""
+        self._received.clear()
+        self._work.clear()
+        if self._unread:
+            try:
+                await asyncio.wait_for(self._work.wait(), REST_SECONDS)
+                return
+            except TimeoutError:
+                with contextlib.suppress(Unavailable):
+                    async with acquired(self._pool) as connection:
+                        await store.prune_live_batches(connection, self._now() - int(REST_SECONDS * 1000))
+                    self._unread = False
+        await self._work.wait()
 
     async def _look_after_readers(self) -> None:
         for reader in list(self._readers.values()):
@@ -299,6 +315,7 @@ class Live:
             return
         async with acquired(self._pool) as connection:
             if batches:
+                self._unread = True
                 await store.append_live_batches(connection, self._now(), batches)
             rows = await store.take_live_batches(connection, readers) if readers else []
         for row in rows:

@@ -20,16 +20,17 @@ from tinycdp.dsl.format import format_source
 from tinycdp.dsl.ir import NOWHERE, Type
 from tinycdp.engine.catalog import FLAG_TYPES, Catalog, Definition, Name, Universe
 from tinycdp.engine.flags import Flag
-from tinycdp.model import Instant
+from tinycdp.model import DAY_MS, Instant
 from tinycdp.runtime.catalogs import Catalogs
 from tinycdp.runtime.references import closure, mentioned, references_of
 from tinycdp.store import definitions as store
-from tinycdp.store import reads
+from tinycdp.store import reads, registry
 from tinycdp.store.pool import Connection, Pool, acquired
 
 Kind = Literal["trait", "segment", "flag"]
 
 _NAMES_MS = 10_000
+_LATELY_MS = 30 * DAY_MS
 #: A warm-up nobody advanced for so long has no rate: no worker runs, or it waits for another environment.
 _STALLED_MS = 10_000
 
@@ -173,7 +174,10 @@ class Vocabulary:
         """At most ten seconds old."""
         known = self._names.get(environment_id)
         if known is None or not known[0] <= now < known[0] + _NAMES_MS:
-            known = (now, await reads.recent_event_names(connection, environment_id))
+            lately = await reads.recent_event_names(connection, environment_id)
+            # The registry knows those, too, that are rare among many, and is some seconds late.
+            of_month = await registry.registry_event_names(connection, environment_id, now - _LATELY_MS)
+            known = (now, [*dict.fromkeys((*lately, *of_month))])
             self._names[environment_id] = known
         return known[1]
 

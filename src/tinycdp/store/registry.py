@@ -67,12 +67,18 @@ async def events_to_observe(connection: Connection, environment_id: int, after_i
     return await connection.fetch(_SQL["events_to_observe"], environment_id, after_id, n)
 
 
-async def prune_registry(connection: Connection, day: date, hour: int, batch: int) -> None:
-    await connection.execute(_SQL["prune_registry"], day, hour, batch)
+async def prune_registry(connection: Connection, day: date, hour: int) -> None:
+    await connection.execute(_SQL["prune_registry"], day, hour)
 
 
 async def registry_events(connection: Connection, environment_id: int, first: date, today: date) -> list[Row]:
     return await connection.fetch(_SQL["registry_events"], environment_id, first, today)
+
+
+async def registry_event_names(connection: Connection, environment_id: int, since: int) -> list[str]:
+    """The most frequent first."""
+    rows = await connection.fetch(_SQL["registry_event_names"], environment_id, since)
+    return [row["event"] for row in rows]
 
 
 async def registry_types_of(connection: Connection, environment_id: int, event: str) -> list[Row]:
@@ -144,3 +150,7 @@ async def take_live_batches(connection: Connection, readers: Sequence[tuple[int,
     """`readers` are (environment id, reader)."""
     environments, names = map(list, zip(*readers, strict=True))
     return await connection.fetch(_SQL["take_live_batches"], environments, names)
+
+
+async def prune_live_batches(connection: Connection, before: int) -> None:
+    await connection.execute(_SQL["prune_live_batches"], before)

@@ -81,11 +81,10 @@ SELECT id, kind, name, received_at, properties, context, warnings FROM events
 WHERE environment_id = $1 AND id > $2 ORDER BY id LIMIT $3;
 
 -- name: prune_registry
--- args: oldest day date, oldest hour timestamptz, oldest batch of a live stream timestamptz
--- index: registry_days_by_day, plan_violations_by_day, registry_hours_by_hour, live_batches_by_time
+-- args: oldest day date, oldest hour timestamptz
+-- index: registry_days_by_day, plan_violations_by_day, registry_hours_by_hour
 WITH days AS (DELETE FROM registry_days WHERE day < $1),
-     hours AS (DELETE FROM registry_hours WHERE hour < $2),
-     batches AS (DELETE FROM live_batches WHERE at < $3)
+     hours AS (DELETE FROM registry_hours WHERE hour < $2)
 DELETE FROM plan_violations WHERE day < $1;
 
 -- name: registry_events
@@ -103,6 +102,13 @@ LEFT JOIN LATERAL (
 ) AS d ON true
 WHERE t.environment_id = $1 AND t.property = ''
 ORDER BY lately DESC, t.event;
+
+-- name: registry_event_names
+-- The most frequent first. Names that begin with $ are the registry's own.
+-- args: environment_id, last seen since
+-- index: registry_types_pkey
+SELECT event FROM registry_types
+WHERE environment_id = $1 AND property = '' AND last_at >= $2 AND NOT starts_with(event, '$') ORDER BY n DESC, event;
 
 -- name: registry_types_of
 -- args: environment_id, event
@@ -192,3 +198,9 @@ WITH taken AS (
     RETURNING b.reader, b.id, b.at, b.matched, b.items
 )
 SELECT reader, at, matched, items FROM taken ORDER BY id;
+
+-- name: prune_live_batches
+-- What was meant for readers who have gone.
+-- args: before
+-- index: live_batches_by_time
+DELETE FROM live_batches WHERE at < $1;
