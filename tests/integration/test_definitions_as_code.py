@@ -213,3 +213,9 @@ async def test_plan_says_how_many_people_would_move(prepared: Run, tmp_path: Pat
 async def _somebody(dsn: str) -> None:
     async with running(dsn) as app:
         await app.track({"userId": "ada", "event": "app_open"})
+
+
+async def test_an_empty_database_is_no_crash(run: Run) -> None:
+    status, out, err = await run("plan", SHOP)
+    assert (status, out) == (1, "")
+    assert err.startswith("tinycdp: This database has no environment")

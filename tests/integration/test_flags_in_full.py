@@ -259,3 +259,25 @@ async def test_a_file_keeps_steps_that_were_carried_out(app: Application, clock:
     await app.admin.put("/v1/admin/flags/beta", json=early)
     saved = (await app.admin.get("/v1/admin/flags/beta")).json()["document"]
     assert [step["at"] for step in saved["schedule"]] == [iso(at)]
+
+
+async def test_a_renamed_flag_answers_by_one_key_at_a_time(app: Application) -> None:
+    await app.track({"userId": "ada", "event": "app_open"})
+    await app.define("flag", **ON)
+    await app.admin.put("/v1/admin/segments/openers", json={"rule": "events.app_open.count_30d >= 1"})
+    await app.admin.put("/v1/admin/flags/beta", json={"rule": "segments.openers"})
+    await app.admin.post("/v1/admin/flags/beta/rename", json={"key": "gamma"})
+    await app.service.catalogs.refresh(app.service.pool, app.environment_id)
+
+    async def answers() -> list[Any]:
+        asked = [{"userId": "ada", "flag": key} for key in ("beta", "gamma")]
+        found = [(await app.read.get("/v1/decide", params=params)).json() for params in asked]
+        return [answer.get("variant", answer.get("code")) for answer in found]
+
+    assert (await app.admin.get("/v1/admin/segments/openers")).json()["status"] == "warming"
+    assert await answers() == ["on", "FLAG_NOT_FOUND"]
+    worker = Worker(app.service.pool, Catalogs(), app.service.now)
+    while await worker.warm_up():
+        pass
+    await app.service.catalogs.refresh(app.service.pool, app.environment_id)
+    assert await answers() == ["FLAG_NOT_FOUND", "on"]

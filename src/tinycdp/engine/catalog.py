@@ -283,7 +283,10 @@ def build_catalog(
     head_by_name = {d.name: d for d in head}
     live_by_name = {d.name: d for d in live}
     warming_up = head_revision != live_revision
-    new = frozenset(head_by_name.keys() - live_by_name.keys()) if warming_up else frozenset()
+    # A flag that is only renamed serves under the key it had: under both it would answer by two revisions.
+    kept = {d.id for d in live_by_name.values() if d.flag is not None}
+    added = frozenset(name for name, d in head_by_name.items() if name not in live_by_name and d.id not in kept)
+    new = added if warming_up else frozenset()
     served = {**{name: head_by_name[name] for name in new}, **live_by_name}
     try:
         checked = check_all(served.values())

@@ -11,6 +11,7 @@ Source  dsl/SPEC.md "Flags"; docs/decisions/0018-flags-in-full.md
 
 from collections.abc import Iterator
 from decimal import Decimal
+from math import isfinite
 from typing import Any, Literal, NoReturn
 
 import msgspec
@@ -229,6 +230,7 @@ def _check(flag: Flag) -> None:
         _refuse("$.variants", "a flag needs at least one variant.")
     for name, value in flag.variants.items():
         fits = isinstance(value, _JSON_TYPES[flag.type]) and (flag.type == "boolean" or not isinstance(value, bool))
+        fits = fits and (flag.type != "float" or isfinite(value))
         if not fits:
             _refuse(f"$.variants.{name}", f"the flag is of type {flag.type}, which this value is not.")
     if flag.schema is not None:

@@ -106,7 +106,8 @@ async def environment_named(pool: Pool, key: str) -> int:
     async with acquired(pool) as connection:
         row = await environments.find_environment_named(connection, key)
     if row is None:
-        raise NotFound("ENVIRONMENT_UNKNOWN", f"There is no environment {key!r}.")
+        message = f"This database has no environment {key!r}. Is it the one you mean, and was it migrated?"
+        raise NotFound("ENVIRONMENT_UNKNOWN", message)
     return int(row["id"])
 
 

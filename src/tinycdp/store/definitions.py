@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
+import asyncpg
+
 from tinycdp.store.messages import Row
 from tinycdp.store.pool import Connection
 from tinycdp.store.statements import load
@@ -106,8 +108,11 @@ async def sweep_memberships(connection: Connection, environment_id: int, fingerp
 
 
 async def find_environment_named(connection: Connection, key: str) -> Row | None:
-    """By its key; of several projects' the oldest."""
-    return await connection.fetchrow(_SQL["find_environment_named"], key)
+    """By its key; of several projects' the oldest. A database that was never migrated has none."""
+    try:
+        return await connection.fetchrow(_SQL["find_environment_named"], key)
+    except asyncpg.UndefinedTableError:
+        return None
 
 
 async def list_revisions(connection: Connection, environment_id: int, before: int, n: int) -> list[Row]:

@@ -50,6 +50,7 @@ def decided(catalog: Catalog, key: str, context: dict[str, Any] | None = None) -
         pytest.param({**TEXT, "schema": {"$ref": "#/a", "a": {"$ref": "#/b"}, "b": {"$ref": "#/a"}}}, id="a circle"),
         pytest.param(scheduled("/schema", {"$ref": "#"}), id="a circle to come"),
         pytest.param({"key": "f", "rules": [{"when": "true", "serve": "on", "rollout": float("nan")}]}, id="NaN"),
+        pytest.param({"key": "f", "type": "float", "variants": {"a": float("nan")}}, id="a variant that is NaN"),
         pytest.param(scheduled("/rules/" + "9" * 5_000 + "/rollout", 1), id="a place of 5,000 digits"),
         pytest.param(scheduled("/rules/00/rollout", 1), id="a place with a leading zero"),
         pytest.param(
