@@ -5,7 +5,8 @@
 ALTER TABLE events ADD COLUMN warnings jsonb;
 
 -- What was ever seen: an event has the row with property '' and type ''; a property one row for each type. '$identify' and
--- '$group' stand for the traits of such calls, '$other' for what found no room.
+-- '$group' stand for the traits of such calls, '$other' for what found no room. Rows are added to every few seconds;
+-- fillfactor leaves room to do so in place.
 CREATE TABLE registry_types (
     environment_id integer NOT NULL,
     event          text NOT NULL,
@@ -15,7 +16,7 @@ CREATE TABLE registry_types (
     first_at       timestamptz NOT NULL,
     last_at        timestamptz NOT NULL,
     PRIMARY KEY (environment_id, event, property, type)
-);
+) WITH (fillfactor = 80);
 
 -- The same per day (UTC, of arrival) and SDK ("library version", '' for unknown): the timeline of types. Pruned.
 CREATE TABLE registry_days (
@@ -27,7 +28,7 @@ CREATE TABLE registry_days (
     sdk            text NOT NULL,
     n              bigint NOT NULL,
     PRIMARY KEY (environment_id, event, day, property, type, sdk)
-);
+) WITH (fillfactor = 80);
 CREATE INDEX registry_days_by_day ON registry_days (day);
 
 -- Volume per hour of arrival. Pruned.
@@ -37,7 +38,7 @@ CREATE TABLE registry_hours (
     hour           timestamptz NOT NULL,
     n              bigint NOT NULL,
     PRIMARY KEY (environment_id, event, hour)
-);
+) WITH (fillfactor = 80);
 CREATE INDEX registry_hours_by_hour ON registry_hours (hour);
 
 CREATE TABLE registry_sdks (
@@ -49,7 +50,7 @@ CREATE TABLE registry_sdks (
     first_at       timestamptz NOT NULL,
     last_at        timestamptz NOT NULL,
     PRIMARY KEY (environment_id, library, version, platform)
-);
+) WITH (fillfactor = 80);
 
 -- What the plan did not expect, counted; refused: of messages that were refused for it. Pruned.
 CREATE TABLE plan_violations (

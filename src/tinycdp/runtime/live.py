@@ -261,11 +261,11 @@ class Live:
     async def _run(self) -> None:
         renew = 0.0
         while True:
-            if not self._leases and not self._readers:
-                await self._rest()
             await asyncio.sleep(TICK_SECONDS)
-            time = asyncio.get_running_loop().time()
             try:
+                if not self._leases and not self._readers:
+                    await self._rest()
+                time = asyncio.get_running_loop().time()
                 if time >= renew:
                     renew = time + _RENEW_SECONDS
                     await self._look_after_readers()

@@ -108,22 +108,24 @@ class Registry:
                 self._unwritten.popleft()
 
     async def _run(self) -> None:
-        failing, pauses = False, 0
+        failing, clock = False, asyncio.get_running_loop().time
+        due = clock() + PAUSE_SECONDS
         while True:
             await asyncio.sleep(_COUNT_SECONDS)
-            pauses += 1
+            began = clock()
             try:
-                if pauses * _COUNT_SECONDS < PAUSE_SECONDS:
+                if began < due:
                     async with self._flushing:
                         await self._count()
                     continue
-                pauses = 0
                 await self.flush()
                 failing = False
             except (Unavailable, *RETRY) as trouble:
                 if not failing:
                     log.warning("observations wait to be written: %s", trouble)
                 failing = True
+            # With very many names a flush takes long: it is to take a tenth of the time at most.
+            due = clock() + max(PAUSE_SECONDS, 10 * (clock() - began))
 
     async def _count(self) -> None:
         while self._queue:
