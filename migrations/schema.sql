@@ -488,14 +488,16 @@ CREATE TABLE public.registry_days (
     type text NOT NULL,
     sdk text NOT NULL,
     n bigint NOT NULL
-);
+)
+WITH (fillfactor='80');
 
 CREATE TABLE public.registry_hours (
     environment_id integer NOT NULL,
     event text NOT NULL,
     hour timestamp with time zone NOT NULL,
     n bigint NOT NULL
-);
+)
+WITH (fillfactor='80');
 
 CREATE TABLE public.registry_sdks (
     environment_id integer NOT NULL,
@@ -505,7 +507,8 @@ CREATE TABLE public.registry_sdks (
     n bigint NOT NULL,
     first_at timestamp with time zone NOT NULL,
     last_at timestamp with time zone NOT NULL
-);
+)
+WITH (fillfactor='80');
 
 CREATE TABLE public.registry_types (
     environment_id integer NOT NULL,
@@ -515,7 +518,8 @@ CREATE TABLE public.registry_types (
     n bigint NOT NULL,
     first_at timestamp with time zone NOT NULL,
     last_at timestamp with time zone NOT NULL
-);
+)
+WITH (fillfactor='80');
 
 CREATE TABLE public.rejected_messages (
     environment_id integer NOT NULL,
