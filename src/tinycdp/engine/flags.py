@@ -31,6 +31,8 @@ _JSON_TYPES: dict[str, tuple[type, ...]] = {
 }
 
 MAX_STEPS = 100
+#: How deep a document nests: whoever compares, renames or writes it down goes as deep.
+MAX_DEPTH = 64
 #: What no step of a schedule may change: who is who, and the schedule itself.
 _FIXED = ("key", "type", "salt", "unit", "schedule", "archived")
 
@@ -193,6 +195,7 @@ def to_document(flag: Flag) -> dict[str, Any]:
 
 
 def _read(document: dict[str, Any], salt: str) -> Flag:
+    _check_depth(document)
     whole = dict(document)
     if "rule" in whole:
         if "rules" in whole:
@@ -215,6 +218,16 @@ def _read(document: dict[str, Any], salt: str) -> Flag:
         raise InvalidInput("INVALID_FLAG", f"The flag cannot be read: {error}.") from None
     _check(flag)
     return _typed(flag)
+
+
+def _check_depth(document: dict[str, Any]) -> None:
+    row: list[Any] = [document]
+    for _ in range(MAX_DEPTH):
+        inner = [value.values() if isinstance(value, dict) else value for value in row]
+        row = [value for values in inner for value in values if isinstance(value, dict | list | tuple)]
+        if not row:
+            return
+    _refuse("$", f"the flag nests more than {MAX_DEPTH} levels deep.")
 
 
 def _refuse(path: str, message: str) -> NoReturn:

@@ -21,6 +21,13 @@ def scheduled(pointer: str, value: Any) -> dict[str, Any]:
     return {**RULE, "schedule": [{"at": "2026-12-01T00:00:00Z", "set": {pointer: value}}]}
 
 
+def nested(levels: int) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for _ in range(levels):
+        found = {"not": found}
+    return found
+
+
 def catalog_of(documents: list[dict[str, Any]]) -> Catalog:
     flags = [read_flag(document, "salt") for document in documents]
     listed = [Definition(id=n, version=1, kind="flag", key=flag.key, flag=flag) for n, flag in enumerate(flags)]
@@ -50,6 +57,9 @@ def decided(catalog: Catalog, key: str, context: dict[str, Any] | None = None) -
         pytest.param({**TEXT, "schema": {"$ref": "#/a", "a": {"$ref": "#/b"}, "b": {"$ref": "#/a"}}}, id="a circle"),
         pytest.param(scheduled("/schema", {"$ref": "#"}), id="a circle to come"),
         pytest.param({"key": "f", "rules": [{"when": "true", "serve": "on", "rollout": float("nan")}]}, id="NaN"),
+        pytest.param({**TEXT, "type": "object", "variants": {"a": nested(100)}}, id="a value that nests deeply"),
+        pytest.param({**TEXT, "schema": nested(100)}, id="a schema that nests deeply"),
+        pytest.param(scheduled("/metadata", nested(100)), id="a step that nests deeply"),
         pytest.param({"key": "f", "type": "float", "variants": {"a": float("nan")}}, id="a variant that is NaN"),
         pytest.param(scheduled("/rules/" + "9" * 5_000 + "/rollout", 1), id="a place of 5,000 digits"),
         pytest.param(scheduled("/rules/00/rollout", 1), id="a place with a leading zero"),
