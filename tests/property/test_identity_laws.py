@@ -3,7 +3,8 @@ sent to two processes at once, leave the same people with the same properties, t
 
 Shape   messages() draws a set of messages · people_by_the_rules(messages) says naively who they are ·
         people_in(service) reads what the server made of them · the laws compare the two
-Laws    profile ids and bucketing keys tell who came first, so they are left out
+Laws    profile ids tell who came first, so they are left out. All identifiers are first seen in one instant, so that
+        the strongest gives the bucketing key
 Source  runtime/identity.py
 """
 
@@ -137,6 +138,7 @@ def expected(sent: Sequence[Message]) -> dict[Person, Any]:
         oracle = Oracle(own, definitions={name: node for name, node in nodes.items() if node is not None})
         at = [m.occurred_at for m in own]
         found[person] = {
+            "key": min(person, key=lambda alias: (STRENGTH[AliasKind(alias[0])], *alias))[1],
             "properties": oracle.profile(NOW),
             "seen": (min(at, default=None), max(at, default=None)),
             "traits": {k: oracle.value(nodes["trait", k], NOW) for k in TRAITS},  # type: ignore[arg-type]
@@ -167,6 +169,7 @@ async def people_in(service: Service, environment_id: int) -> dict[Person, Any]:
         assert in_table == by_clock, "the table of members and a fresh look agree"
         person = frozenset((kind, value) for kind, value in (alias.split(" ") for alias in row["aliases"]))
         found[person] = {
+            "key": snapshot.unit,
             "properties": snapshot.properties,
             "seen": (snapshot.first_seen, snapshot.last_seen),
             "traits": {k: plain(snapshot.result(("trait", k), NOW)[0]) for k in TRAITS},
