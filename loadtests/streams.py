@@ -85,7 +85,7 @@ async def _measure(n: int, seconds: float, folder: Path, dsn: str) -> None:
     with servers.ours(folder, dsn) as server:
         side = [{"key": "side", "rule": 'profile.side == "b"'}]
         await _define(dsn, _FLAGS + side)
-        pid = _http_process(server.pid)
+        pid = http_process(server.pid)
         teller = await _connected(_Http(), server.port)
         for first in range(0, n, 100):
             batch = [
@@ -185,7 +185,7 @@ def _post(path: str, key: str, body: object) -> bytes:
     return request("POST", path, key, json.dumps(body).encode())
 
 
-def _http_process(root: int) -> int:
+def http_process(root: int) -> int:
     """The process under `root` that serves HTTP: of those without children, the one with the most memory."""
     parents = {int(stat.parent.name): int(_stat(stat)[1]) for stat in Path("/proc").glob("[0-9]*/stat")}
     family = {root}

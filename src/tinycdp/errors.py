@@ -7,6 +7,7 @@ Shape   TinyCDPError
         ├── Forbidden           the key lacks the scope (403)
         ├── NotFound            the thing named does not exist (404)
         ├── Conflict            the change would break what refers to the thing (409)
+        ├── TooSlow             the body took too long to arrive (408)
         ├── Overloaded          a bounded queue is full (429)
         └── Unavailable         Postgres is away (503)
 Laws    `code` is stable API: clients match on it. `message` says what was wrong, where, and what to do.
@@ -51,6 +52,10 @@ class NotFound(TinyCDPError):
 
 class Conflict(TinyCDPError):
     status = 409
+
+
+class TooSlow(TinyCDPError):
+    status = 408
 
 
 class Retryable(TinyCDPError):

@@ -204,7 +204,7 @@ async def test_the_page_works_offline_and_its_policy_allows_nothing_else(app: Ap
 
 
 def _codes() -> Iterator[str]:
-    kinds = "InvalidInput|NotFound|Conflict|TooLarge|Unauthenticated|Forbidden|Overloaded|Unavailable"
+    kinds = "InvalidInput|NotFound|Conflict|TooLarge|TooSlow|Unauthenticated|Forbidden|Overloaded|Unavailable"
     source = Path(__file__).parents[2] / "src" / "tinycdp"
     for file in source.rglob("*.py"):
         text = file.read_text()

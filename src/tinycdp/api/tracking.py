@@ -17,7 +17,7 @@ from litestar.response.base import ASGIResponse
 
 from tinycdp.api import auth
 from tinycdp.api.exchange import encode
-from tinycdp.api.wire.body import read_body
+from tinycdp.api.intake import inflated
 from tinycdp.api.wire.canonical import Parsed
 from tinycdp.api.wire.seeds import parse_collect, parse_pulse
 from tinycdp.api.wire.segment import parse_batch, parse_single, write_key_of
@@ -128,20 +128,21 @@ async def accept(
     open_up  finds the JSON in an inflated body that is more than JSON"""
     service: Service = request.app.state.service
     received_at = service.now()
-    body = read_body(await request.body(), request.headers.get("content-encoding"))
-    if open_up is not None:
-        body = open_up(body)
-    key = auth.recognise(service.keyring, auth.in_headers(request) or key_in(body) or _in_query(request), "write")
-    limits = service.policies.of(key.environment_id, Limits)
-    await service.limiter.request(limits, key.id, received_at)
-    parsed = parse(body, received_at)
-    service.live.arrived(key.environment_id, service.door.shown(key.environment_id, parsed.messages))
-    sent = len(parsed.messages) + len(parsed.rejections)
-    async with await service.limiter.admit(limits, key.environment_id, key.id, sent, received_at) as charge:
-        passed = service.door.pass_through(key.environment_id, parsed.messages, _client(request, service), charge)
-        rejections = [*service.door.logged(key.environment_id, parsed.rejections), *passed.rejections]
-        with service.metrics.ingest_seconds.time():
-            receipt = await service.ingest.accept(key.environment_id, passed.messages, rejections, key.id)
+    with service.room.holding() as held:
+        body = await inflated(request, held)
+        if open_up is not None:
+            body = open_up(body)
+        key = auth.recognise(service.keyring, auth.in_headers(request) or key_in(body) or _in_query(request), "write")
+        limits = service.policies.of(key.environment_id, Limits)
+        await service.limiter.request(limits, key.id, received_at)
+        parsed = parse(body, received_at)
+        service.live.arrived(key.environment_id, service.door.shown(key.environment_id, parsed.messages))
+        sent = len(parsed.messages) + len(parsed.rejections)
+        async with await service.limiter.admit(limits, key.environment_id, key.id, sent, received_at) as charge:
+            passed = service.door.pass_through(key.environment_id, parsed.messages, _client(request, service), charge)
+            rejections = [*service.door.logged(key.environment_id, parsed.rejections), *passed.rejections]
+            with service.metrics.ingest_seconds.time():
+                receipt = await service.ingest.accept(key.environment_id, passed.messages, rejections, key.id)
     rejections += receipt.refused
     service.metrics.stored(receipt.accepted, receipt.duplicates, [r.code for r in rejections])
     service.metrics.messages["sampled"] += passed.sampled

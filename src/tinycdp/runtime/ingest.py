@@ -153,7 +153,7 @@ class Ingest:
         refused += unplanned
         size = len(messages) + len(rejections) + len(refused)
         if self.waiting and self.waiting + size > self._queue:
-            raise Overloaded("INGEST_QUEUE_FULL", "Too many messages are waiting to be stored; try again shortly.")
+            raise _full()
         answer: asyncio.Future[Receipt] = asyncio.get_running_loop().create_future()
         self.waiting += size
         self._lanes.setdefault(environment_id, deque()).append(
@@ -162,6 +162,11 @@ class Ingest:
         if environment_id not in self._running:
             self._running[environment_id] = asyncio.create_task(self._run(environment_id))
         return await answer
+
+    def check_queue(self) -> None:
+        """Refuse what would be refused anyway, before it is read."""
+        if self.waiting >= self._queue:
+            raise _full()
 
     async def drain(self) -> None:
         """Wait until everything accepted is answered."""
@@ -304,6 +309,10 @@ class Ingest:
         return counts, Committed(
             environment_id, version, touched, people.merged, messages, keys, owner, transitions, rejections
         )
+
+
+def _full() -> Overloaded:
+    return Overloaded("INGEST_QUEUE_FULL", "Too many messages are waiting to be stored; try again shortly.")
 
 
 def _halves(parts: list[_Part]) -> list[list[_Part]]:

@@ -39,6 +39,7 @@ from tinycdp.runtime.preview import Previews
 from tinycdp.runtime.privacy import Privacy
 from tinycdp.runtime.pushes import Pushes
 from tinycdp.runtime.registry import Registry
+from tinycdp.runtime.room import Room
 from tinycdp.runtime.shared_limits import Shared
 from tinycdp.runtime.snapshots import Snapshots
 from tinycdp.runtime.tracking_plan import Plans
@@ -76,6 +77,7 @@ class Service:
         self.live = Live(pool, now, self.catalogs.current, lambda key: self.keyring.by_id(key) is not None)
         self.vocabulary = Vocabulary(lambda environment_id: declared(self.plans.of(environment_id)))
         self.sightings = Sightings()
+        self.room = Room()
         self.shared = Shared(settings.redis_url) if settings.redis_url else None
         self.limiter = Limiter(settings.workers, self.shared)
         self.door = Door(self.policies, self.catalogs, Enricher(settings.geoip_file), self.limiter, self.privacy)
