@@ -7,7 +7,9 @@ from typing import Any
 import pytest
 
 from application import Application, running
-from serving import eventually
+from serving import ManualClock, eventually, new_environment, services
+from tinycdp.model import DAY_MS, Alias, Message
+from tinycdp.runtime.observations import PropertyRow, property_of
 from tinycdp.runtime.registry import rebuild
 
 EVENTS, PLAN = "/v1/registry/events", "/v1/registry/plan"
@@ -98,6 +100,56 @@ async def test_observing_never_holds_up_or_fails_ingestion(app: Application) -> 
     await app.service.pool.execute("ALTER TABLE away RENAME TO registry_types")
     await app.track({"userId": "ada", "event": "open"})
     assert [row["total"] for row in (await app.read.get(EVENTS)).json()["events"]] == [1]
+
+
+async def test_a_type_that_changed_is_told_with_its_days_and_its_sdks(dsn: str) -> None:
+    """A release of the app sends texts where numbers came, drops a property, and the old release dies out."""
+    start = 20_000 * DAY_MS
+    now = ManualClock(start)
+
+    def opened(day: int, version: str, **properties: Any) -> Message:
+        at = start + day * DAY_MS
+        return Message(
+            kind="track",
+            message_id=f"{day} {version}",
+            aliases=(Alias("userId", "ada"),),
+            occurred_at=at,
+            received_at=at,
+            name="open",
+            properties=properties,
+            context={"library": {"name": "app", "version": version}},
+        )
+
+    async with services(dsn, 1, now) as [service]:
+        shop = await new_environment(service.pool, "shop", {}, start)
+        await service.catalogs.refresh(service.pool, shop)
+        old = [opened(day, "1.0", amount=5, plan="pro") for day in range(30)]
+        new = [opened(day, "2.0", amount="5") for day in range(25, 60)]
+        await service.ingest.accept(shop, [*old, *new])
+        await service.registry.flush()
+        plan = service.plans.of(shop)
+
+        async def state(day: int, name: str = "amount") -> PropertyRow:
+            now.now = start + day * DAY_MS
+            return (await property_of(service.pool, plan, shop, "open", name, now())).property
+
+        assert (await state(30)).state == "unstable", "both releases are in use"
+        changed = await state(59)
+        assert changed.state == "type_changed" and "number" in changed.why and "string" in changed.why
+        assert [(one.type, one.n, one.first_seen[:10]) for one in changed.types] == [
+            ("string", 35, "2024-10-29"),
+            ("number", 30, "2024-10-04"),
+        ]
+        page = await property_of(service.pool, plan, shop, "open", "amount", now())
+        assert [(sdk.sdk, sdk.type, sdk.n) for sdk in page.sdks] == [
+            ("app 2.0", "string", 35),
+            ("app 1.0", "number", 30),
+        ]
+        assert {day.share for day in page.days if day.day == "2024-10-30"} == {0.5}
+        assert (await state(59, "plan")).state == "active", "its event came for less than 30 days without it"
+        await service.ingest.accept(shop, [opened(61, "2.0")])
+        await service.registry.flush()
+        assert (await state(61, "plan")).state == "deprecated"
 
 
 # The plan
