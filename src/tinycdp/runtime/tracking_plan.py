@@ -178,7 +178,8 @@ def checked(document: Mapping[str, Any]) -> Entry:
             raise InvalidInput(
                 "INVALID_PLAN", f"{where}: this is no name of a property; nested ones are joined by dots."
             )
-        if any(bound is not None and not bound.is_finite() for bound in (rule.minimum, rule.maximum)):
+        # As a text a number would be read, too: "NaN" with which nothing compares, "1e400" that no JSON of ours holds.
+        if any(type(document["properties"][name].get(bound)) is str for bound in ("minimum", "maximum")):
             raise InvalidInput("INVALID_PLAN", f"{where}: a bound is a number.")
         if (rule.minimum is not None or rule.maximum is not None) and rule.type not in _RANGED:
             raise InvalidInput("INVALID_PLAN", f"{where}: a {rule.type} has no minimum or maximum.")
