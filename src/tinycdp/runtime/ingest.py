@@ -165,7 +165,7 @@ class Ingest:
 
     def check_queue(self) -> None:
         """Refuse what would be refused anyway, before it is read."""
-        if self.waiting >= self._queue:
+        if self.waiting and self.waiting >= self._queue:
             raise _full()
 
     async def drain(self) -> None:

@@ -2,8 +2,9 @@
 
 Shape   Journal.write(…) in the transaction of the group that refused them. page(…) and counts(…) are what is looked at
 Units   an hour is one of UTC, by arrival
-Laws    a retry adds no line: the same payload refused for the same reason, of the same key, is counted on the line there
-        is. A flood fills no disk: of each key and code a process logs LOGGED_PER_HOUR lines an hour, and counts the rest
+Laws    a retry adds no line: the same payload refused for the same reason, of the same key, is counted on the line
+        there is. A flood fills no disk: of each key and code a process logs LOGGED_PER_HOUR lines an hour, and
+        counts the rest
 Source  docs/decisions/0026-limits.md
 """
 
