@@ -23,11 +23,8 @@ from tinycdp.runtime import identity, profiles
 from tinycdp.runtime.identity import People, Restart, components, key_of
 from tinycdp.store import groups as group_store
 from tinycdp.store import identity as store
-from tinycdp.store import messages, past
+from tinycdp.store import messages
 from tinycdp.store.messages import Row
-
-#: Later than any arrival, and still an instant Postgres can hold: the end of the year 9999.
-_END_OF_TIME: Instant = 253_402_300_799_999
 
 
 class Held(Exception):
@@ -401,10 +398,11 @@ async def _absorb_others(
 async def _lives(people: People, ground: _Ground, homes: Sequence[_Home]) -> list[Life]:
     ids = sorted(id for home in homes for id in home.group)
     arrivals: dict[int, list[tuple[Instant, Message]]] = {id: [] for id in ids}
-    for row in await past.messages_until(people.connection, people.environment_id, ids, _END_OF_TIME, None):
-        # Nobody was there before the message that brought them.
-        arrived = max(row["received_at"], ground.rows[row["alias_id"]]["created_at"])
-        arrivals[row["alias_id"]].append((arrived, profiles.message_from_row(row)))
+    async for rows in store.messages_of_identifiers(people.connection, people.environment_id, ids):
+        for row in rows:
+            # Nobody was there before the message that brought them.
+            arrived = max(row["received_at"], ground.rows[row["alias_id"]]["created_at"])
+            arrivals[row["alias_id"]].append((arrived, profiles.message_from_row(row)))
 
     for home in homes:
         _fold(home)

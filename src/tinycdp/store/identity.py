@@ -3,7 +3,7 @@
 Shape   one function per statement of sql/identity.sql
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from typing import Any
 
 from tinycdp.store.messages import Row
@@ -47,6 +47,15 @@ async def save_links(
 
 async def links_of_identifiers(connection: Connection, environment_id: int, ids: Sequence[int]) -> list[Row]:
     return await connection.fetch(_SQL["links_of_identifiers"], environment_id, ids)
+
+
+async def messages_of_identifiers(
+    connection: Connection, environment_id: int, ids: Sequence[int]
+) -> AsyncIterator[list[Row]]:
+    """A few at a time, so that nothing else in the process waits long while they are decoded; in a transaction."""
+    cursor = await connection.cursor(_SQL["messages_of_identifiers"], environment_id, ids)
+    while rows := await cursor.fetch(1_000, timeout=60):
+        yield rows
 
 
 async def part_links(connection: Connection, environment_id: int, pairs: Sequence[tuple[int, int]], now: int) -> None:

@@ -53,6 +53,14 @@ UNION
 SELECT alias_id, owner_id, is_join, strength, said_at, said_by, linked_at, apart_at
 FROM identity_links WHERE environment_id = $1 AND owner_id = ANY ($2);
 
+-- name: messages_of_identifiers
+-- Every message that came by these identifiers, in no order; read through a cursor.
+-- args: environment_id, alias_ids bigint[]
+-- index: events_of_alias
+SELECT e.alias_id, e.kind, e.name, e.message_id, e.occurred_at, e.received_at, e.target, e.properties,
+       coalesce(e.context ->> 'active' = 'false', false) AS inactive
+FROM events e WHERE e.environment_id = $1 AND e.alias_id = ANY ($2);
+
 -- name: part_links
 -- These pairs are kept apart from now on.
 -- args: environment_id, alias_ids bigint[], owner_ids bigint[], now timestamptz
