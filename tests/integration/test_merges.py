@@ -147,6 +147,20 @@ async def test_an_undo_gives_both_people_back_and_is_recorded(app: Application) 
     assert (await person(app, "tab"))["id"] == (await person(app, "kim"))["id"], "an alias call says it anew"
 
 
+async def test_a_merge_of_before_there_was_undo_is_undone_too(app: Application) -> None:
+    await app.track({"anonymousId": "tab", "event": "open"}, {"userId": "kim", "event": "buy"})
+    await app.track({"userId": "kim", "anonymousId": "tab", "event": "open"})
+    await app.track({"anonymousId": "tab", "deviceId": "ipad", "event": "open"})
+    await app.service.pool.execute(
+        "UPDATE merges SET link_alias_id = NULL, link_owner_id = NULL, survivor_alias_ids = '{}'"
+    )
+    [merge] = (await app.admin.get("/v1/admin/merges")).json()["merges"]
+    assert merge["by"] == []
+    await post(app, f"/v1/admin/merges/{merge['id']}/undo")
+    ids = {id: (await person(app, id))["id"] for id in ("kim", "tab", "ipad")}
+    assert ids["tab"] == ids["ipad"] != ids["kim"]
+
+
 async def test_what_else_joins_them_is_named(app: Application) -> None:
     await app.track({"userId": "ann", "event": "open"}, {"userId": "bob", "event": "open"})
     for previous, user in (("bob", "ann"), ("zoe", "ann"), ("zoe", "bob")):

@@ -261,15 +261,16 @@ async def _undo(people: People, merge_id: int, author: str, note: str, *, dry: b
             " them by hand.",
         )
     absorbed = set(merge["alias_ids"])
-    pair = merge["link_alias_id"], merge["link_owner_id"]
+    pair: tuple[int, int] | None = (merge["link_alias_id"], merge["link_owner_id"])
     others = set(merge["survivor_alias_ids"])
-    if pair[0] is None:  # journaled before merges could be undone
+    if merge["link_alias_id"] is None:  # journaled before merges could be undone: by what there is now
         homes = {row["profile_id"] for row in await store.identifiers_by_id(connection, environment_id, [*absorbed])}
         rows = await store.identifiers_of_profiles(connection, environment_id, sorted(homes))
+        absorbed |= _owned(rows, absorbed)
         others = {row["id"] for row in rows} - absorbed
         if not others:
             raise Conflict("NOTHING_LEFT", "Nobody is left to part these identifiers from.")
-        pair = min(absorbed), min(others)
+        pair = None
     parted = await _cut(people, absorbed, others, pair=pair, undone=merge, together=False, author=author, note=note)
     await store.undo_merge(connection, environment_id, [merge_id], people.now, author, note)
     return _Done(_parted(parted, people.catalog, dry=dry), parted.version, parted.touched)
@@ -285,8 +286,7 @@ async def _split(
         message = f"This person has no {missing.kind} {missing.value[:100]!r}."
         raise NotFound("IDENTIFIER_NOT_FOUND", message)
     side = {by_alias[alias] for alias in identifiers}
-    while owned := {row["id"] for row in rows if row["owner_id"] in side} - side:
-        side |= owned
+    side |= _owned(rows, side)
     others = {row["id"] for row in rows} - side
     if not others or not side:
         raise Conflict("NOTHING_LEFT", "A split needs identifiers on both sides; these, with what they own, are all.")
@@ -295,6 +295,14 @@ async def _split(
         people.connection, people.environment_id, profile_id, sorted(side), author, note, people.now
     )
     return _Done(_parted(parted, people.catalog, dry=dry), parted.version, parted.touched)
+
+
+def _owned(rows: Iterable[Row], ids: set[int]) -> set[int]:
+    """These identifiers, what they claim, and what that claims in turn."""
+    found = set(ids)
+    while more := {row["id"] for row in rows if row["owner_id"] in found} - found:
+        found |= more
+    return found
 
 
 async def _cut(people: People, *sides: set[int], **how: Any) -> parting.Parted:
