@@ -307,6 +307,26 @@ CREATE TABLE public.identity_links (
     apart_at timestamp with time zone
 );
 
+CREATE TABLE public.imports (
+    environment_id integer NOT NULL,
+    id text NOT NULL,
+    name text NOT NULL,
+    form text NOT NULL,
+    mapping json NOT NULL,
+    done bigint DEFAULT 0 NOT NULL,
+    share double precision DEFAULT 0 NOT NULL,
+    accepted bigint DEFAULT 0 NOT NULL,
+    duplicates bigint DEFAULT 0 NOT NULL,
+    rejected bigint DEFAULT 0 NOT NULL,
+    author text NOT NULL,
+    started_at timestamp with time zone NOT NULL,
+    advanced_at timestamp with time zone NOT NULL,
+    finished_at timestamp with time zone,
+    error text,
+    CONSTRAINT form_is_known CHECK ((form = ANY (ARRAY['jsonl'::text, 'csv'::text, 'parquet'::text]))),
+    CONSTRAINT share_is_a_share CHECK (((share >= (0)::double precision) AND (share <= (1)::double precision)))
+);
+
 CREATE UNLOGGED TABLE public.live_batches (
     environment_id integer NOT NULL,
     reader text NOT NULL,
@@ -684,6 +704,9 @@ ALTER TABLE ONLY public.groups
 ALTER TABLE ONLY public.identity_links
     ADD CONSTRAINT identity_links_pkey PRIMARY KEY (environment_id, alias_id, owner_id, is_join);
 
+ALTER TABLE ONLY public.imports
+    ADD CONSTRAINT imports_pkey PRIMARY KEY (environment_id, id);
+
 ALTER TABLE ONLY public.live_batches
     ADD CONSTRAINT live_batches_pkey PRIMARY KEY (environment_id, reader, id);
 
@@ -782,6 +805,8 @@ CREATE INDEX flag_holds_expired ON public.flag_holds USING btree (held_until);
 
 CREATE INDEX identity_links_of_owner ON public.identity_links USING btree (environment_id, owner_id);
 
+CREATE INDEX imports_by_time ON public.imports USING btree (environment_id, started_at);
+
 CREATE INDEX live_batches_by_time ON public.live_batches USING btree (at);
 
 CREATE INDEX merges_of_absorbed ON public.merges USING btree (environment_id, absorbed_id);
@@ -838,6 +863,9 @@ ALTER TABLE ONLY public.erasures
 
 ALTER TABLE ONLY public.flag_kills
     ADD CONSTRAINT flag_kills_environment_id_definition_id_fkey FOREIGN KEY (environment_id, definition_id) REFERENCES public.definitions(environment_id, id);
+
+ALTER TABLE ONLY public.imports
+    ADD CONSTRAINT imports_environment_id_fkey FOREIGN KEY (environment_id) REFERENCES public.environments(id);
 
 ALTER TABLE ONLY public.plan_entries
     ADD CONSTRAINT plan_entries_environment_id_fkey FOREIGN KEY (environment_id) REFERENCES public.environments(id);

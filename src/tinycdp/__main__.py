@@ -137,6 +137,14 @@ def build_parser() -> argparse.ArgumentParser:
     )
     rebuild.set_defaults(command=run_registry_rebuild)
 
+    importing = add("import", run_import, "read history from files, as if it were sent live", scoped)
+    importing.add_argument("files", nargs="+", type=Path, metavar="FILE", help="JSON lines, CSV or Parquet; also .gz")
+    importing.add_argument("--format", choices=("jsonl", "csv", "parquet"), help="where the name does not tell")
+    importing.add_argument("--map", action="append", default=[], metavar="FIELD=COLUMN", help="userId=customer_no")
+    importing.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE", help="event=purchase")
+    importing.add_argument("--text", action="append", default=[], metavar="COLUMN", help="its numbers are texts")
+    importing.add_argument("--report", type=Path, metavar="FILE", help="add what is refused to it, as JSON lines")
+
     forget = add("forget", run_forget, "erase people, and print the receipt", scoped)
     forget.add_argument("people", nargs="+", metavar="PERSON", help="an identifier, kind:value, or profileId:number")
     forget.add_argument("--suppress", action="store_true", help="refuse messages of their identifiers, too")
@@ -354,6 +362,73 @@ def run_export_segment(arguments: argparse.Namespace, settings: Settings) -> int
         )
     print(f"{export.people} people as of {iso(export.as_of)}", file=sys.stderr)
     return 0
+
+
+def run_import(arguments: argparse.Namespace, settings: Settings) -> int:
+    from tinycdp.api.wire.history import PARSE, check_mapping
+    from tinycdp.runtime.imports import FileMapping, Importer, Progress, Source, Told, form_of
+    from tinycdp.runtime.keys import environment_named
+    from tinycdp.runtime.postgres import reachable
+    from tinycdp.runtime.service import Service
+
+    mapping = check_mapping(
+        FileMapping(_pairs("--map", arguments.map), _pairs("--set", arguments.set), tuple(arguments.text))
+    )
+    sources = [Source(path, form_of(path, arguments.format), mapping) for path in arguments.files]
+
+    async def run(reached: Settings, told: Told) -> list[Progress]:
+        service = await Service.start(msgspec.structs.replace(reached, ingest_batch=4_000))
+        try:
+            environment = await environment_named(service.pool, settings.environment)
+            importer = Importer(service.pool, service.ingest, service.door, clock.now, PARSE)
+            return [await importer.run(environment, source, "command line", told) for source in sources]
+        finally:
+            await service.stop()
+
+    with contextlib.ExitStack() as stack:
+        reached = stack.enter_context(reachable(settings))
+        report: BinaryIO | None = None
+        if arguments.report is not None:
+            try:
+                report = stack.enter_context(arguments.report.open("ab"))
+            except OSError as refused:
+                raise InvalidInput("FILE_UNWRITABLE", f"{arguments.report}: {refused.strerror}") from refused
+
+        def told(progress: Progress, refused: Sequence[tuple[int, Any]]) -> None:
+            _import_bar(progress)
+            if report is None:
+                return
+            for line, r in refused:
+                entry = {"file": progress.name, "line": line or None, "code": r.code, "message": r.message}
+                report.write(msgspec.json.encode(entry) + b"\n")
+
+        done = asyncio.run(run(reached, told))
+    if sys.stderr.isatty():
+        print(file=sys.stderr)  # after the bar
+    for progress in done:
+        print(
+            f"{progress.name}: {progress.rows:,} rows, {progress.accepted:,} stored,"
+            f" {progress.duplicates:,} known before, {progress.rejected:,} refused"
+        )
+    return 0
+
+
+def _pairs(option: str, texts: Sequence[str]) -> dict[str, str]:
+    found = {}
+    for text in texts:
+        field, equals, value = text.partition("=")
+        if not field or not equals:
+            raise InvalidInput("INVALID_MAPPING", f"{option} {text!r}: write FIELD=… as in userId=customer_no")
+        found[field] = value
+    return found
+
+
+def _import_bar(progress: Any) -> None:
+    """How far a file is, where somebody is looking."""
+    if sys.stderr.isatty():
+        bar, rate = "#" * int(30 * progress.share), progress.rate or 0
+        text = f"{progress.name} [{bar:30}] {progress.share:.0%}, {progress.rows:,} rows, {rate:,.0f} a second"
+        print(f"\r{text:110}", end="", file=sys.stderr, flush=True)
 
 
 def run_forget(arguments: argparse.Namespace, settings: Settings) -> int:

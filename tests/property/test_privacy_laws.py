@@ -143,7 +143,11 @@ async def test_whoever_was_erased_was_never_there(service: Service, history: lis
 
     other = await play(service, [message for message in history if message.aliases[0].value.startswith("theirs")])
     await tell(service, other)
-    assert await seen(service, one) == await seen(service, other)
+    left, never = await seen(service, one), await seen(service, other)
+    if any(message.kind == "group" for message in history):
+        # Others did enter and leave by what was said of their group then: their past stays as it was.
+        del left["counts"]["transitions"], never["counts"]["transitions"]
+    assert left == never
 
 
 # Rules

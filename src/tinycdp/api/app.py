@@ -25,6 +25,7 @@ from tinycdp.api import (
     exposures,
     groups,
     identity,
+    imports,
     language,
     lifecycle,
     limits,
@@ -72,6 +73,7 @@ GUARDED = [
     *language.ROUTES,
     *explain.ROUTES,
     *export.ROUTES,
+    *imports.ROUTES,
     *admin.ROUTES,
     *limits.ROUTES,
 ]

@@ -24,6 +24,7 @@ from tinycdp.runtime.export import Exports
 from tinycdp.runtime.exposures import Exposures
 from tinycdp.runtime.holds import Holds
 from tinycdp.runtime.identity_rules import IdentityPolicy, Rules, rules_of
+from tinycdp.runtime.imports import Uploads
 from tinycdp.runtime.ingest import Committed, Ingest
 from tinycdp.runtime.keys import Keyring
 from tinycdp.runtime.language import Sightings
@@ -95,6 +96,7 @@ class Service:
         self.erasures = Erasures(pool, self.catalogs, self.privacy, now, self.exposures.flush, self.profiles_changed)
         assert settings.database_url is not None
         self.exports = Exports(settings.database_url, self.catalogs)
+        self.imports = Uploads(pool, self.ingest, self.door, now, settings.data_dir / "imports")
         self.past = Past(pool)
         self.previews = Previews(pool, self.vocabulary)
         self._listener = Listener(settings.database_url, self)
@@ -122,6 +124,7 @@ class Service:
         """Answer what was accepted, then let go of the database."""
         await self.pushes.stop()
         await self.live.stop()
+        await self.imports.stop()
         await self.ingest.drain()
         await self.exposures.stop()
         await self.registry.stop()

@@ -46,7 +46,7 @@ def parse_batch(body: bytes, received_at: Instant) -> Parsed:
     """The events of a batch, each of the kind its `type` says."""
     body = clean(body)
     if is_list(body):
-        return read_events(decode(LIST, body), _read_typed, "$", NO_ENVELOPE, received_at)
+        return read_events(decode(LIST, body), read_typed, "$", NO_ENVELOPE, received_at)
     batch = decode(_BATCH, body)
     if batch.batch is None:
         raise InvalidInput(BodyFault.INVALID_BODY, "$.batch must be a list of events.", path="$.batch")
@@ -56,7 +56,7 @@ def parse_batch(body: bytes, received_at: Instant) -> Parsed:
         context=batch.context if isinstance(batch.context, dict) else {},
         integrations=batch.integrations if isinstance(batch.integrations, dict) else {},
     )
-    return read_events(batch.batch, _read_typed, "$.batch", envelope, received_at)
+    return read_events(batch.batch, read_typed, "$.batch", envelope, received_at)
 
 
 def parse_single(kind: MessageKind, body: bytes, received_at: Instant) -> Parsed:
@@ -72,7 +72,8 @@ def write_key_of(body: bytes) -> str | None:
         return None
 
 
-def _read_typed(raw: bytes) -> tuple[MessageKind, Event]:
+def read_typed(raw: bytes) -> tuple[MessageKind, Event]:
+    """An event that says its kind; raises Refused."""
     event = decode_event(EVENT, raw)
     name = event.type
     if absent(name):

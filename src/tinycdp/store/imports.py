@@ -1,0 +1,38 @@
+"""Statements about imports of files."""
+
+from typing import Any
+
+from tinycdp.store.messages import Row
+from tinycdp.store.pool import Connection
+from tinycdp.store.statements import load
+
+_SQL = load("imports")
+
+
+async def begin_import(connection: Connection, environment_id: int, *values: Any) -> Row:
+    return await connection.fetchrow(_SQL["begin_import"], environment_id, *values)
+
+
+async def try_import(connection: Connection, environment_id: int, id: str) -> bool:
+    """Whether this connection may run the import, until it ends it or is closed."""
+    return await connection.fetchval(_SQL["try_import"], environment_id, id)
+
+
+async def end_import(connection: Connection, environment_id: int, id: str) -> None:
+    await connection.execute(_SQL["end_import"], environment_id, id)
+
+
+async def advance_import(connection: Connection, environment_id: int, id: str, *values: Any) -> Row:
+    return await connection.fetchrow(_SQL["advance_import"], environment_id, id, *values)
+
+
+async def finish_import(connection: Connection, environment_id: int, id: str, now: int, error: str | None) -> Row:
+    return await connection.fetchrow(_SQL["finish_import"], environment_id, id, now, error)
+
+
+async def find_import(connection: Connection, environment_id: int, id: str) -> Row | None:
+    return await connection.fetchrow(_SQL["find_import"], environment_id, id)
+
+
+async def list_imports(connection: Connection, environment_id: int, n: int) -> list[Row]:
+    return await connection.fetch(_SQL["list_imports"], environment_id, n)
