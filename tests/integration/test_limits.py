@@ -11,6 +11,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from application import Application, running
+from tinycdp.model import DAY_MS
+from tinycdp.runtime import clock
+from tinycdp.runtime.catalogs import Catalogs
+from tinycdp.runtime.worker import Worker
 
 POLICY = "/v1/admin/policies/limits"
 LETTERS = "/v1/admin/dead-letters"
@@ -264,3 +268,20 @@ async def test_whatever_the_limits_everything_sent_is_accounted_for(
 
 
 _turns = count()
+
+
+async def test_what_was_not_stored_is_forgotten_in_time(app: Application) -> None:
+    wrong = {"type": "track", "userId": "ada", "messageId": "bad"}
+    await poison(app)
+    await send(app, wrong, tick(1, event="poison"))
+    began = clock.now()
+
+    async def left(days: int) -> list[int]:
+        await Worker(app.service.pool, Catalogs(), lambda: began + days * DAY_MS).keep_house()
+        tables = ("rejected_messages", "dead_letters", "rejection_counts")
+        return [await app.service.pool.fetchval(f"SELECT count(*) FROM {table}") for table in tables]
+
+    assert await left(29) == [1, 1, 1]
+    assert await left(31) == [0, 1, 1]
+    assert await left(91) == [0, 0, 1]
+    assert await left(402) == [0, 0, 0]
