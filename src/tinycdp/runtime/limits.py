@@ -193,7 +193,7 @@ class Charge:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if error is None:
+        if not isinstance(error, Exception):  # a client that hangs up has sent what it sent
             return
         for bucket_of_person in self.people:
             bucket_of_person.give_back(MINUTE_MS)
@@ -287,6 +287,8 @@ class Limiter:
 
 
 def _of_key(limits: Limits, key_id: int) -> Limits | KeyLimits:
+    if not limits.keys:
+        return limits
     return next((own for own in limits.keys if own.key == key_id), limits)
 
 

@@ -1,5 +1,6 @@
 """Rates, shares of events, and that what is not stored costs nothing."""
 
+import asyncio
 from decimal import Decimal
 from typing import Any
 
@@ -106,6 +107,14 @@ async def test_what_could_not_be_stored_costs_nothing() -> None:
     assert await wait_of(limiter, limits, 5, NOW) == 5
     charge = await limiter.admit(limits, 1, 9, 1, NOW)
     assert limiter.sift(limits, 1, [message()], charge).rejections[0].code == "PROFILE_RATE_LIMIT"
+
+
+async def test_who_hangs_up_has_paid() -> None:
+    limiter, limits = Limiter(), Limits(events=Rate(1, burst=5))
+    with pytest.raises(asyncio.CancelledError):
+        async with await limiter.admit(limits, 1, 1, 5, NOW):
+            raise asyncio.CancelledError
+    assert await wait_of(limiter, limits, 5, NOW) == 5
 
 
 async def test_a_person_who_sends_too_many_is_refused_the_rest_and_nobody_else() -> None:
