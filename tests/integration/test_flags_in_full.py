@@ -194,6 +194,27 @@ async def test_a_prerequisite_bounds_valid_until_and_is_explained(app: Applicati
 
 
 @pytest.mark.parametrize(
+    ("more", "code"),
+    [
+        ({"prerequisites": [{"flag": "nope", "variants": ["on"]}]}, "UNKNOWN_FLAG"),
+        ({"overrides": [{"segment": "nope", "serve": "on"}]}, "UNKNOWN_SEGMENT"),
+        (
+            {"rules": [{"when": "true", "serve": "on", "exclusion": {"group": "g", "from": 0, "to": 9}}]},
+            "EXCLUSION_OVERLAP",
+        ),
+    ],
+)
+async def test_validating_refuses_what_a_save_refuses(app: Application, more: dict[str, Any], code: str) -> None:
+    share = {"group": "g", "from": 5, "to": 20}
+    await app.define("flag", key="rival", rules=[{"when": "true", "serve": "on", "exclusion": share}])
+    flag = {"key": "beta", **more}
+    checked = (await app.admin.post("/v1/admin/validate", json={"kind": "flag", "flag": flag})).json()
+    assert (checked["valid"], [d["code"] for d in checked["diagnostics"]]) == (False, [code])
+    saved = await app.admin.post("/v1/admin/flags", json=flag)
+    assert (saved.status_code, saved.json()["code"]) == (400, code)
+
+
+@pytest.mark.parametrize(
     ("wrong", "path"),
     [
         ({"schedule": [{"at": "tomorrow", "set": {"/enabled": False}}]}, "$.schedule[0].at"),

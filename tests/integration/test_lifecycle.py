@@ -362,3 +362,24 @@ async def test_a_cycle_names_the_way_round(app: Application) -> None:
         {"kind": "segment", "key": "b", "document": {"rule": "segments.a"}},
     ]})  # fmt: skip
     assert "a -> b -> a" in found.text
+
+
+async def test_a_deleted_segment_keeps_its_name_in_a_persons_history(app: Application) -> None:
+    await app.track({"userId": "ada", "event": "x"})
+    await app.define("segment", key="gold", rule="events.x.exists()")
+    await app.admin.delete("/v1/admin/segments/gold")
+    found = (await app.admin.get("/v1/admin/users/ada")).json()["transitions"]
+    assert [(t["segment"], t["entered"]) for t in found] == [("gold", False), ("gold", True)]
+
+
+async def test_two_definitions_cannot_come_of_one(app: Application) -> None:
+    await app.define("trait", key="a", expression="1")
+    changes = [
+        {"kind": "trait", "key": "b", "was": "a", "document": {"expression": "1"}},
+        {"kind": "trait", "key": "c", "was": "a", "document": {"expression": "2"}},
+    ]
+    both = await app.admin.post("/v1/admin/publish", json={"changes": changes})
+    assert (both.status_code, both.json()["code"]) == (400, "INVALID_DOCUMENT")
+    gone = {"kind": "trait", "key": "b", "was": "a", "document": None}
+    deleted = await app.admin.post("/v1/admin/publish", json={"changes": [gone]})
+    assert (deleted.status_code, deleted.json()["code"]) == (400, "INVALID_DOCUMENT")

@@ -350,11 +350,11 @@ def check_all(definitions: Iterable[Definition]) -> Mapping[Name, tuple[Checked,
         found += [(name, p.source, list(p.diagnostics)) for p in workspace.parts(name) if p.node is None]
     if found:
         raise InvalidDefinitions(found)
-    _check_flags({d.key: d.flag for d in listed if d.flag is not None}, {d.key for d in listed if d.kind == "segment"})
+    check_flags({d.key: d.flag for d in listed if d.flag is not None}, {d.key for d in listed if d.kind == "segment"})
     return {name: workspace.checked[name] for name in workspace.order}
 
 
-def _check_flags(flags: Mapping[str, Flag], segments: Set[str]) -> None:
+def check_flags(flags: Mapping[str, Flag], segments: Set[str]) -> None:
     """What a flag says of segments and of other flags, at every stage of its schedule."""
     shares: list[tuple[str, Rule, Exclusion]] = []
     for key, flag in flags.items():

@@ -188,6 +188,9 @@ async def _renames(
     asked = {(change.kind, change.was) for change in changes if change.was is not None}
     for change in changes:
         old, new = (change.kind, change.was or change.key), (change.kind, change.key)
+        if change.was is not None and change.document is None:
+            message = f"The {change.kind} {change.key!r} cannot be renamed and deleted at once."
+            raise InvalidInput("INVALID_DOCUMENT", message)
         if old == new or old not in known:
             continue
         if (taken := known.get(new)) is not None:
@@ -199,6 +202,9 @@ async def _renames(
         if change.kind == "trait" and hidden(change.key):
             message = f"$.key: in an expression {change.key!r} means something else; choose another key."
             raise InvalidInput("INVALID_KEY", message, path="$.key")
+        if old in found:
+            message = f"The {change.kind} {change.was!r} cannot become both {found[old]!r} and {change.key!r}."
+            raise InvalidInput("INVALID_DOCUMENT", message)
         found[old] = change.key
     return found
 

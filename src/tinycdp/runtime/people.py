@@ -217,7 +217,8 @@ async def transitions_of(pool: Pool, catalog: Catalog, profile_id: int, n: int) 
     keys = {d.id: key for (kind, key), d in catalog.live.definitions.items() if kind == "segment"}
     async with acquired(pool) as connection:
         rows = await reads.transitions_of_profile(connection, catalog.environment_id, profile_id, n)
-    return [Transition(keys.get(row["segment_id"]), row["entered"], iso(row["at"])) for row in rows]
+    # A segment that is gone goes by the key it had last.
+    return [Transition(keys.get(row["segment_id"], row["last_key"]), row["entered"], iso(row["at"])) for row in rows]
 
 
 async def journey(pool: Pool, environment_id: int, id: str, by: str | None, cursor: str | None, n: int) -> Journey:

@@ -18,8 +18,9 @@ from tinycdp.dsl.check import Checked, Scope, check
 from tinycdp.dsl.diagnostics import Diagnostic, SourceError, to_wire
 from tinycdp.dsl.format import format_source
 from tinycdp.dsl.ir import NOWHERE, Type
-from tinycdp.engine.catalog import FLAG_TYPES, Catalog, Definition, Name, Universe
+from tinycdp.engine.catalog import FLAG_TYPES, Catalog, Definition, Name, Universe, check_flags
 from tinycdp.engine.flags import Flag
+from tinycdp.errors import InvalidInput
 from tinycdp.model import DAY_MS, Instant
 from tinycdp.runtime.catalogs import Catalogs
 from tinycdp.runtime.references import closure, mentioned, references_of
@@ -232,10 +233,12 @@ def understand_flag(workspace: Workspace, flag: Flag) -> Meaning:
         one, cycle = _check(workspace, "flag", flag.key, rule.when)
         checked.append(one)
         found += [{"path": f"$.rules[{n}].when", **to_wire(rule.when, d)} for d in (*cycle, *one.diagnostics)]
-    for n, override in enumerate(flag.overrides):
-        if override.segment is not None and ("segment", override.segment) not in workspace.head.definitions:
-            unknown = Diagnostic("E303", "error", NOWHERE, f"Unknown segment '{override.segment}'.")
-            found.append({"path": f"$.overrides[{n}].segment", **to_wire("", unknown)})
+    definitions = workspace.head.definitions
+    others = {key: d.flag for (_, key), d in definitions.items() if d.flag is not None}
+    try:
+        check_flags({**others, flag.key: flag}, {key for kind, key in definitions if kind == "segment"})
+    except InvalidInput as wrong:
+        found.append({"path": "$", **to_wire("", Diagnostic(wrong.code, "error", NOWHERE, wrong.message))})
     return _meaning(FLAG_TYPES[flag.type], False, None, checked, found)
 
 

@@ -84,8 +84,11 @@ ORDER BY p.id;
 -- name: transitions_of_profile
 -- args: environment_id, profile_id, n
 -- index: transitions_of_profile
-SELECT id, segment_id, entered, at, recorded_at FROM transitions
-WHERE environment_id = $1 AND profile_id = $2 ORDER BY id DESC LIMIT $3;
+SELECT t.id, t.segment_id, t.entered, t.at, t.recorded_at,
+       (SELECT v.key FROM definition_versions v
+        WHERE v.environment_id = $1 AND v.definition_id = t.segment_id ORDER BY v.version DESC LIMIT 1) AS last_key
+FROM transitions t
+WHERE t.environment_id = $1 AND t.profile_id = $2 ORDER BY t.id DESC LIMIT $3;
 
 -- name: count_members
 -- args: environment_id, fingerprints bigint[]
