@@ -9,6 +9,7 @@ Errors  InvalidInput INVALID_FLAG with a JSONPath for a document that contradict
 Source  dsl/SPEC.md "Flags"; docs/decisions/0018-flags-in-full.md
 """
 
+import re
 from collections.abc import Iterator
 from decimal import Decimal
 from math import isfinite
@@ -317,7 +318,14 @@ def _check_values(variants: dict[str, Any], schema: dict[str, Any] | bool) -> No
     def is_number(_: Any, value: Any) -> bool:
         return isinstance(value, int | float | Decimal) and not isinstance(value, bool)
 
-    numbers = Draft202012Validator.TYPE_CHECKER.redefine("number", is_number)
+    def is_integer(_: Any, value: Any) -> bool:
+        return is_number(_, value) and value == int(value)
+
+    def said(wrong: Any) -> str:
+        """Numbers as they are written, not as Python keeps them."""
+        return re.sub(r"Decimal\('([^']*)'\)", r"\1", wrong.message)
+
+    numbers = Draft202012Validator.TYPE_CHECKER.redefine_many({"number": is_number, "integer": is_integer})
     exact: Any = validators.extend(Draft202012Validator, type_checker=numbers)  # type: ignore[no-untyped-call]
     try:
         Draft202012Validator.check_schema(schema)
@@ -326,10 +334,10 @@ def _check_values(variants: dict[str, Any], schema: dict[str, Any] | bool) -> No
         for name, value in variants.items():
             for wrong in validator.iter_errors(value):
                 where = wrong.json_path.removeprefix("$")
-                _refuse(f"$.variants.{name}{where}", f"the value does not meet the flag's schema: {wrong.message}.")
+                _refuse(f"$.variants.{name}{where}", f"the value does not meet the flag's schema: {said(wrong)}.")
     except SchemaError as wrong:
         where = wrong.json_path.removeprefix("$")
-        _refuse(f"$.schema{where}", f"this is no JSON Schema: {wrong.message}.")
+        _refuse(f"$.schema{where}", f"this is no JSON Schema: {said(wrong)}.")
     except Unresolvable as wrong:
         _refuse("$.schema", f"a $ref leads nowhere: {wrong}. Schemas stand on their own; nothing is fetched.")
     except RecursionError:
