@@ -44,8 +44,8 @@ EventState = Literal["active", "silent", "planned", "experimental", "deprecated"
 
 
 class EventRow(msgspec.Struct, frozen=True, rename="camel"):
-    """One event. state: of its plan, where it has one; else `silent` after 30 days without it, and `active`. `planned`: it
-    is in the plan and never came.
+    """One event. state: of its plan, where it has one; else `silent` after 30 days without it, and `active`. `planned`:
+    it is in the plan and never came.
 
     total  ever, `lately` in the last seven days with this one"""
 
@@ -280,7 +280,7 @@ def observed_types(rows: Iterable[Row]) -> dict[str, dict[str, Type]]:
 
 
 def declared(plan: Plan) -> Declared:
-    """The types the plan declares, for expressions. What is deprecated or blocked is typed as well: it may have come."""
+    """The types the plan declares, for expressions and editors; of events that are not to be proposed none."""
     profile = types_of(plan.entries[_IDENTIFY]) if _IDENTIFY in plan.entries else {}
     typed = {name: types_of(entry) for name, entry in plan.entries.items() if name not in _KINDS_OF and entry.visible}
     return Declared(profile, typed)
