@@ -136,9 +136,9 @@ async def accept(
         limits = service.policies.of(key.environment_id, Limits)
         await service.limiter.request(limits, key.id, received_at)
         parsed = parse(body, received_at)
-        service.live.arrived(key.environment_id, service.door.shown(key.environment_id, parsed.messages))
         sent = len(parsed.messages) + len(parsed.rejections)
         async with await service.limiter.admit(limits, key.environment_id, key.id, sent, received_at) as charge:
+            service.live.arrived(key.environment_id, service.door.shown(key.environment_id, parsed.messages))
             passed = service.door.pass_through(key.environment_id, parsed.messages, _client(request, service), charge)
             rejections = [*service.door.logged(key.environment_id, parsed.rejections), *passed.rejections]
             with service.metrics.ingest_seconds.time():
