@@ -249,6 +249,7 @@ async def _settle(
     relived = await asyncio.to_thread(lambda: [relive(life, people.catalog, traits, now) for life in lives])
 
     since = await store.segments_since(connection, environment_id)
+    before_merge = undone if undone is not None and await _is_telling(people, undone) else None
     after: list[Person] = []
     transitions: list[Transition] = []
     for home, profile in zip(changed, relived, strict=True):
@@ -258,7 +259,7 @@ async def _settle(
         profile.properties_changed = profile.group_changed = True
         if home.id in stored:
             profile.saved_memberships = _memberships(stored[home.id]["state"])
-        _date_entries(profile, people.catalog, since, undone)
+        _date_entries(profile, people.catalog, since, before_merge)
         transitions += _transitions(profile, _shown(ground, stored, home.id), people.catalog, now)
         after.append(Person(profile, rows))
     version = await profiles.save(
@@ -451,6 +452,13 @@ def _shown(ground: _Ground, stored: Mapping[int, Row], id: int) -> Mapping[int, 
         if merge["absorbed_id"] == id:
             return _memberships(merge["absorbed_state"])
     return _memberships(stored[id]["state"]) if id in stored else {}
+
+
+async def _is_telling(people: People, merge: Row) -> bool:
+    """Whether the journal has both people as they would have been: not where it has a merge that was undone since."""
+    ids = [merge["survivor_id"], merge["absorbed_id"]]
+    others = await store.list_merges(people.connection, people.environment_id, ids, merge["id"], 1_000)
+    return len(others) < 1_000 and all(other["undone_at"] is None for other in others)
 
 
 def _date_entries(profile: Profile, catalog: Catalog, since: Mapping[int, Instant], undone: Row | None) -> None:
