@@ -5,6 +5,9 @@ import csv
 import gzip
 import io
 import json
+import os
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -12,11 +15,12 @@ from typing import Any
 import pytest
 
 from application import KEYS, Application, running
-from serving import eventually
+from serving import eventually, until
 from tinycdp.__main__ import main
 from tinycdp.api.wire.history import PARSE
 from tinycdp.errors import InvalidInput
 from tinycdp.runtime.imports import FileMapping, Importer, Progress, Source, form_of
+from tinycdp.store.pool import connect
 
 
 @pytest.fixture
@@ -253,3 +257,34 @@ def _command(argv: list[str]) -> int:
         return main(argv)
     finally:
         signal.signal = before
+
+
+def test_a_command_that_is_killed_goes_on(dsn: str, tmp_path: Path) -> None:
+    """kill -9 in the middle, as often as it takes: in the end each row is stored once."""
+    path = tmp_path / "long.jsonl"
+    path.write_text("\n".join(json.dumps({"userId": f"u-{n % 99}", "event": "a"}) for n in range(30_000)))
+    argv = [sys.executable, "-m", "tinycdp", "import", str(path)]
+    environ = {name: value for name, value in os.environ.items() if not name.startswith(("TINYCDP_", "DATABASE_"))}
+    environ["DATABASE_URL"] = dsn
+    subprocess.run([*argv[:3], "migrate"], env=environ, check=True, capture_output=True, timeout=60)
+
+    def rows() -> int:
+        return asyncio.run(_rows(dsn))
+
+    for part in (1, 2):
+        run = subprocess.Popen(argv, env=environ, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        until(lambda part=part: rows() > part * 4_000)
+        run.kill()
+        run.wait()
+        assert rows() < 30_000
+    done = subprocess.run(argv, env=environ, check=True, capture_output=True, text=True, timeout=120)
+    assert "30,000 rows" in done.stdout
+    assert rows() == 30_000
+
+
+async def _rows(dsn: str) -> int:
+    connection = await connect(dsn)
+    try:
+        return int(await connection.fetchval("SELECT count(*) FROM events"))
+    finally:
+        await connection.close()

@@ -46,7 +46,7 @@ Form = Literal["jsonl", "csv", "parquet"]
 #: Rows in one part: of a command, and of a server that has other things to do.
 PART, GENTLE_PART = 1_000, 200
 #: Parts under way at once: while one is committed the next is read.
-_AHEAD = 3
+_AHEAD = 6
 _TRIES = 120
 _LONGEST_LINE = 4 * 1024 * 1024
 _BLOCK = 1 << 20
