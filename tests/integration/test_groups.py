@@ -77,6 +77,20 @@ async def test_a_change_reaches_the_sender_at_once_and_the_others_by_the_worker(
     assert (await app.admin.get("/v1/admin/groups/nowhere")).json()["code"] == "NOT_FOUND"
 
 
+async def test_who_happens_to_be_in_the_same_transaction_is_reviewed_too(app: Application) -> None:
+    await define(app)
+    for user in ("ada", "bob"):
+        await join(app, user, "acme", tier="iron")
+    await tell(app)
+    together = [
+        {"type": "group", "userId": "ada", "groupId": "acme", "traits": {"tier": "gold"}},
+        {"type": "track", "userId": "bob", "event": "app_open"},
+    ]
+    assert (await app.write.post("/v1/batch", json={"batch": together})).json()["accepted"] == 2
+    await tell(app)
+    assert await members(app) == {"ada", "bob"}
+
+
 async def test_verifying_takes_a_change_on_its_way_for_no_fault(app: Application) -> None:
     await define(app)
     for user in ("ada", "bob"):

@@ -62,8 +62,10 @@ def apply(
             segments = catalog.segments_for_properties(())
         for segment in segments:
             affected[segment.fingerprint] = segment
-    if profile.group is not None and profile.group[2] in groups:
-        profile.set_group_traits(groups[profile.group[2]])
+    if profile.group is not None and (traits := groups.get(profile.group[2])) is not None:
+        if traits != profile.group_traits:  # somebody else of the group may have said so
+            affected |= {segment.fingerprint: segment for segment in catalog.segments_for_group()}
+        profile.set_group_traits(traits)
     return transitions + _review(profile, affected.values(), catalog, now, profile.recompute_at)
 
 
