@@ -20,7 +20,8 @@ from tinycdp.api.openapi import scope_of
 from tinycdp.model import Alias, Message
 
 #: Calls that say all in their address.
-BODILESS = {"/v1/admin/flags/{name}/revive"}
+#: What has no body, or a file.
+BODILESS = {"/v1/admin/flags/{name}/revive", "/v1/admin/imports"}
 DOCS = Path(__file__).parents[2] / "docs" / "reference"
 
 
@@ -135,24 +136,30 @@ async def test_the_document_describes_every_route_and_refers_to_nothing_that_is_
     assert re.findall(r"\b[a-z]+_(?:at|of|by|id|seen|bytes|per|left)\b", words) == []
 
 
-async def test_answers_are_what_the_document_says(app: Application) -> None:
+async def test_answers_are_what_the_document_says(app: Application, tmp_path: Path) -> None:
     await app.define("trait", key="x", expression="events.x.count_30d")
     await app.define("segment", key="x", rule="x > 0")
     await app.define("flag", key="x", rule="segments.x")
-    await app.track({"userId": "x", "event": "x", "properties": {"n": 1.5}})
+    await app.track({"userId": "x", "event": "x", "properties": {"x": 1.5}})
+    await app.service.registry.flush()
+    assert (await app.admin.put("/v1/registry/plan/x", json={})).status_code == 200
     await app.write.post("/v1/batch", json=[{"type": "track"}])
     await app.write.post("/v1/group", json={"userId": "x", "groupId": "x", "traits": {"tier": "gold"}})
     unstorable = Message(
         kind="track", message_id="x", aliases=(Alias("userId", "x"),), occurred_at=0, received_at=0, name="\0"
     )
     await app.service.ingest.accept(app.environment_id, [unstorable])
+    await app.track({"userId": "gone", "event": "x"})
+    assert (await app.admin.delete("/v1/admin/profiles/gone")).json()["id"] == "1"
+    app.service.imports.folder = tmp_path
+    imported = (await app.admin.post("/v1/admin/imports?name=x.csv", content=b"user_id\nx\n")).json()["id"]
     checked = 0
     for handler in (*OPEN, *GUARDED):
         kind = handler.opt.get("answer")
         if kind is None or handler.http_methods != {"GET"}:
             continue
         path = re.sub(r"\{\w+:int\}", "1", re.sub(r"\{\w+:str\}", "x", min(handler.paths)))
-        path = path.replace("policies/x", "policies/enrichment")
+        path = path.replace("policies/x", "policies/enrichment").replace("imports/x", f"imports/{imported}")
         person = "?flag=x&userId=x"
         query = {
             "decide": person,
