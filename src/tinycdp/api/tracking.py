@@ -201,7 +201,7 @@ def _also(path: str, parse: Parse) -> HTTPRouteHandler:
     return handler
 
 
-@post("/v1/m", status_code=200, tags=["Tracking"], include_in_schema=False)
+@post("/v1/m", status_code=200, include_in_schema=False)
 async def self_metrics() -> ASGIResponse:
     """analytics-next reports here how it fares itself. Nobody asked; an error would only make it try again."""
     return ASGIResponse(body=b'{"success":true}', media_type="application/json")
