@@ -307,7 +307,7 @@ async def test_every_route_asks_for_its_scope(app: Application) -> None:
 
                 if scope is None:
                     status, _ = await ask(None)
-                    # The others look for a key in the body, or a ticket in the address, by themselves: 400 where it lacks.
+                    # The others look for a key in the body, or a ticket in the address, by themselves.
                     assert status == 200 if path in OPEN else status in {400, 401, 403}, (method, path, status)
                     continue
                 asked += 1
