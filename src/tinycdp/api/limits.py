@@ -125,7 +125,7 @@ async def get_dead_letter(request: Request[Any, Any, Any], key: Bearer, id: From
     opt={"scope": "admin", "body": Choice, "answer": Replayed, "example": {"code": "INTERNAL"}},
 )
 async def replay_dead_letters(request: Request[Any, Any, Any], key: Bearer) -> Response[bytes]:
-    """Oldest first, 1,000 at once; without `ids` and `code` all of them. Repeating it is harmless: an id counts once."""
+    """Oldest first, 1,000 at once; without `ids` and `code` all of them. Repeating is harmless: an id counts once."""
     service: Service = request.app.state.service
     wanted = read_as(await read_json(request), Choice)
     (after,) = _ids([wanted.after])
