@@ -63,6 +63,8 @@ async def _shared(
 ) -> AsyncIterator[asyncpg.Connection]:
     await maintenance.execute(f"CREATE DATABASE shared TEMPLATE {template}")
     connection = await connect(_named(server, "shared"))
+    # Postgres gives up a transaction in which nothing is said for a minute; a naive oracle may think longer.
+    await connection.execute("SET idle_in_transaction_session_timeout = 0")
     yield connection
     await connection.close()
     await maintenance.execute("DROP DATABASE shared WITH (FORCE)")
