@@ -1,12 +1,16 @@
 """Policies: defaults, versions, and that every process hears."""
 
+import asyncio
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 
 from application import Application, running
 from serving import eventually
 from tinycdp.runtime.enrichment import Choices
+from tinycdp.store import policies as policy_store
+from tinycdp.store.pool import Connection
 
 PATH = "/v1/admin/policies/enrichment"
 
@@ -60,3 +64,23 @@ async def test_another_process_hears_of_it(app: Application, dsn: str) -> None:
             return not other.service.policies.of(app.environment_id, Choices).country
 
         assert await eventually(heard)
+
+
+async def test_a_load_that_was_slow_does_not_bring_back_an_older_policy(
+    app: Application, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read, slow = policy_store.current_policies, asyncio.Event()
+
+    async def current_policies(connection: Connection) -> list[Any]:
+        rows = await read(connection)
+        if not slow.is_set():  # the first one has read, and is held up
+            slow.set()
+            await asyncio.sleep(0.1)
+        return rows
+
+    monkeypatch.setattr(policy_store, "current_policies", current_policies)
+    older = asyncio.create_task(app.service.policies.load(app.service.pool))
+    await slow.wait()
+    await app.admin.put(PATH, json={"country": False})
+    await older
+    assert not app.service.policies.of(app.environment_id, Choices).country

@@ -7,6 +7,7 @@ Errors  NotFound for a name that is none · InvalidInput INVALID_POLICY with the
 Source  docs/reference/policies.md
 """
 
+import asyncio
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
@@ -48,6 +49,7 @@ class PolicyVersion(msgspec.Struct, frozen=True, rename="camel"):
 class Policies:
     def __init__(self) -> None:
         self._current: dict[tuple[int, str], msgspec.Struct] = {}
+        self._loading = asyncio.Lock()
         self._defaults: dict[type[msgspec.Struct], msgspec.Struct] = {kind: kind() for kind in _NAMES}
 
     def of(self, environment_id: int, kind: type[Policy]) -> Policy:
@@ -58,13 +60,14 @@ class Policies:
 
     async def load(self, pool: Pool) -> None:
         """Every environment's policies as the database has them now."""
-        async with acquired(pool) as connection:
+        # One at a time: what is read last is the newest.
+        async with self._loading, acquired(pool) as connection:
             rows = await store.current_policies(connection)
-        self._current = {
-            (row["environment_id"], row["name"]): msgspec.convert(row["document"], KINDS[row["name"]])
-            for row in rows
-            if row["name"] in KINDS
-        }
+            self._current = {
+                (row["environment_id"], row["name"]): msgspec.convert(row["document"], KINDS[row["name"]])
+                for row in rows
+                if row["name"] in KINDS
+            }
 
 
 async def versions(pool: Pool, environment_id: int, name: str, n: int) -> list[PolicyVersion]:
