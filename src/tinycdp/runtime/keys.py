@@ -6,6 +6,7 @@ Laws    only a hash is stored; the text is shown once, when it is made
 Errors  InvalidInput for an unknown scope · NotFound for a key that is not there
 """
 
+import asyncio
 import secrets
 from collections.abc import Sequence
 from hashlib import sha256
@@ -139,17 +140,19 @@ class Keyring:
         self._by_id: dict[int, tuple[Key, bytes]] = {}
         self._recognised: dict[str, Key] = {}
         self._headers: dict[bytes, Key] = {}
+        self._loading = asyncio.Lock()
 
     async def load(self) -> None:
-        async with acquired(self._pool) as connection:
+        # One at a time: what is read last is the newest, and a key that was revoked does not come back.
+        async with self._loading, acquired(self._pool) as connection:
             rows: list[Any] = await store.list_usable_keys(connection)
-        self._keys = {
-            bytes(row["digest"]): Key(row["id"], row["environment_id"], row["name"], frozenset(row["scopes"]))
-            for row in rows
-        }
-        self._by_id = {key.id: (key, digest) for digest, key in self._keys.items()}
-        self._recognised = {}
-        self._headers = {}
+            self._keys = {
+                bytes(row["digest"]): Key(row["id"], row["environment_id"], row["name"], frozenset(row["scopes"]))
+                for row in rows
+            }
+            self._by_id = {key.id: (key, digest) for digest, key in self._keys.items()}
+            self._recognised = {}
+            self._headers = {}
 
     def by_id(self, id: int) -> tuple[Key, bytes] | None:
         """A usable key, with the hash that is kept of it."""

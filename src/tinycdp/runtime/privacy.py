@@ -10,6 +10,7 @@ Errors  SUPPRESSED and NO_CONSENT are Rejections, without a payload · InvalidIn
 Source  docs/decisions/0024-privacy.md; docs/guide/privacy.md
 """
 
+import asyncio
 import hmac
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
@@ -91,10 +92,12 @@ class Privacy:
         self._suppressed: dict[int, set[bytes]] = {}
         self._marks: dict[int, tuple[int, int]] = {}
         self._kinds: dict[int, frozenset[str]] = {}
+        self._loading = asyncio.Lock()
 
     async def load(self, pool: Pool) -> None:
         """What the database has now; lists that did not change are not read again."""
-        async with acquired(pool) as connection:
+        # One at a time: what is read last is the newest.
+        async with self._loading, acquired(pool) as connection:
             self._secrets = dict(await store.secrets(connection))
             marks = await store.suppression_marks(connection)
             for environment_id, mark in marks.items():
@@ -102,9 +105,9 @@ class Privacy:
                     rows = await store.suppressed(connection, environment_id)
                     self._suppressed[environment_id] = {row["digest"] for row in rows}
                     self._kinds[environment_id] = frozenset(row["kind"] for row in rows)
-        for environment_id in self._marks.keys() - marks.keys():
-            self._suppressed.pop(environment_id, None)
-        self._marks = marks
+            for environment_id in self._marks.keys() - marks.keys():
+                self._suppressed.pop(environment_id, None)
+            self._marks = marks
 
     def digest(self, environment_id: int, alias: Alias) -> bytes:
         """An identifier as it is written down where the identifier itself may not be."""

@@ -7,6 +7,7 @@ Errors  InvalidInput INVALID_PLAN with the place · NotFound · Conflict VERSION
 Source  docs/reference/registry.md
 """
 
+import asyncio
 import re
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
@@ -60,15 +61,16 @@ class Plans:
         self._refusals = refusals
         self._entries: dict[int, dict[str, Entry]] = {}
         self._plans: dict[int, Plan] = {}
+        self._loading = asyncio.Lock()
 
     async def load(self, pool: Pool) -> None:
         """Every environment's plan as the database has it now; after the policies, one of which it goes by."""
-        async with acquired(pool) as connection:
-            rows = await store.current_plan_entries(connection)
-        entries: dict[int, dict[str, Entry]] = {}
-        for row in rows:
-            entries.setdefault(row["environment_id"], {})[row["event"]] = _read(row["document"])
-        self._entries, self._plans = entries, {}
+        # One at a time: what is read last is the newest.
+        async with self._loading, acquired(pool) as connection:
+            entries: dict[int, dict[str, Entry]] = {}
+            for row in await store.current_plan_entries(connection):
+                entries.setdefault(row["environment_id"], {})[row["event"]] = _read(row["document"])
+            self._entries, self._plans = entries, {}
 
     def of(self, environment_id: int) -> Plan:
         found = self._plans.get(environment_id)
