@@ -189,8 +189,7 @@ async def services(dsn: str, n: int, now: Clock, **settings: Any) -> AsyncIterat
 
 async def holds_for(service: Service, environment_id: int, flag: str, alias: Alias, min_version: int = 0) -> bool:
     """Whether a boolean flag is on for a person, asked of the service as a request handler does."""
-    catalog = service.catalog(environment_id)
-    subject, _ = await service.decisions.subject(catalog, alias, service.now(), min_version)
+    catalog, subject, _ = await service.decisions.known(environment_id, alias, service.now(), min_version)
     return decide_one(catalog, flag, subject, service.now()).value is True
 
 

@@ -57,10 +57,9 @@ async def answered(
     service: Service, environment: int, flag: str, users: Sequence[str], *, exposed: bool = True
 ) -> list[str]:
     """Decide as a request handler does; the variants."""
-    catalog = service.catalog(environment)
     found = []
     for user in users:
-        subject, _ = await service.decisions.subject(catalog, Alias(AliasKind.USER, user), service.now())
+        catalog, subject, _ = await service.decisions.known(environment, Alias(AliasKind.USER, user), service.now())
         decision = decide_one(catalog, flag, subject, service.now())
         service.exposures.record(catalog, decision, subject, service.now(), exposed=exposed)
         found.append(decision.variant)
@@ -203,8 +202,7 @@ async def test_stopping_writes_what_waits(dsn: str, pool: Pool, shop: int) -> No
 @pytest.mark.parametrize("unit", ["nul \0", "half \ud800", "x" * 257])
 async def test_an_id_that_nobody_can_have_keeps_no_other_waiting(dsn: str, unit: str, shop: int) -> None:
     async with services(dsn, 1, lambda: NOON) as [service]:
-        catalog = service.catalog(shop)
-        subject, _ = await service.decisions.subject(catalog, Alias(AliasKind.USER, "ada"), NOON)
+        catalog, subject, _ = await service.decisions.known(shop, Alias(AliasKind.USER, "ada"), NOON)
         subject.unit = unit
         service.exposures.record(catalog, decide_one(catalog, "test", subject, NOON), subject, NOON)
         longest = "\U0001f600" * 256
@@ -228,8 +226,7 @@ async def test_a_merged_person_stays_one_unit(dsn: str, shop: int) -> None:
             await service.ingest.accept(shop, [message])
 
         async def exposed(alias: Alias) -> str:
-            catalog = service.catalog(shop)
-            subject, _ = await service.decisions.subject(catalog, alias, now())
+            catalog, subject, _ = await service.decisions.known(shop, alias, now())
             decision = decide_one(catalog, "test", subject, now())
             service.exposures.record(catalog, decision, subject, now())
             return decision.variant

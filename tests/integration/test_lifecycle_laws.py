@@ -160,7 +160,7 @@ class Life:
         stored, entered, people = await self.stored()
         for id in people:
             alias = Alias("profileId", str(id))
-            subject, _ = await self.service.decisions.subject(catalog, alias, now)
+            _, subject, _ = await self.service.decisions.known(self.id, alias, now)
             prepare(catalog, subject, now)
             raw = (await self.service.past.look(self.id, alias, now)).subject
             for key, members in stored.items():

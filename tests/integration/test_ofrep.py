@@ -278,7 +278,7 @@ async def test_whatever_happens_is_no_429_and_has_the_words_providers_read(
     async def fails(*given: Any) -> Any:
         raise trouble
 
-    monkeypatch.setattr(app.service.decisions, "subject", fails)
+    monkeypatch.setattr(app.service.decisions, "known", fails)
     for path in (ONE + "opened", ALL):
         answer = await app.read.post(path, json={"context": {"targetingKey": "ada"}})
         assert (answer.status_code, answer.json()["errorCode"]) == (status, "GENERAL")
@@ -519,8 +519,7 @@ async def test_an_address_is_good_for_its_window_and_the_next(
     assert renewed.json()["flags"] == first.json()["flags"]
     async with listening(app, first) as reader:
         (stream,) = app.service.pushes.watches
-        catalog = app.service.catalog(app.environment_id)
-        subject, _ = await app.service.decisions.subject(catalog, stream.alias, now)
+        catalog, subject, _ = await app.service.decisions.known(app.environment_id, stream.alias, now)
         decisions = decide_all(catalog, subject, now, {"targetingKey": "ada"})
         stream.tell(evaluations(catalog, decisions), now + tickets.WINDOW_MS)
         assert (await reader.told(1))["etag"] == renewed.headers["etag"], "what it tells of is what will be answered"

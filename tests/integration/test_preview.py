@@ -327,7 +327,7 @@ async def actual(service: Service, id: int) -> tuple[Mapping[str, set[int]], Map
             members[names[row["fingerprint"]]].add(row["profile_id"])
         rows = await connection.fetch("SELECT id FROM profiles WHERE environment_id = $1", id)
     for row in rows:
-        subject, _ = await service.decisions.subject(catalog, Alias("profileId", str(row["id"])), now)
+        _, subject, _ = await service.decisions.known(id, Alias("profileId", str(row["id"])), now)
         variants[row["id"]] = {
             key: decide_one(catalog, key, subject, now, CONTEXT).variant for key in catalog.live.flags
         }

@@ -149,15 +149,14 @@ class World:
         )[0]  # fmt: skip
         await act()
         await self.service.catalogs.refresh(self.service.pool, self.id)
-        self.service.snapshots.doubt()  # as if what the worker did had been heard of already
+        self.service.snapshots.outgrown()  # as if what the worker did had been heard of already
         self.clock.now += self.random.choice((1, 1_000, 7 * MINUTE_MS))
         for person in self.random.sample(PEOPLE, 3):
             self.seen += [(self.clock.now, person, flag, await self.decided(person, flag)) for flag in FLAGS]
         self.clock.now += 1
 
     async def decided(self, person: Alias, flag: str) -> Answer:
-        catalog = self.service.catalog(self.id)
-        subject, _ = await self.service.decisions.subject(catalog, person, self.clock.now)
+        catalog, subject, _ = await self.service.decisions.known(self.id, person, self.clock.now)
         decision = decide_one(catalog, flag, subject, self.clock.now)
         return answer_of(catalog, decision, subject, person.value, False)
 

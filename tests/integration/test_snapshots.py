@@ -110,6 +110,10 @@ async def test_what_was_read_before_a_revision_went_live_is_read_again(services:
         pass
     await service.catalogs.refresh(service.pool, shop)
     assert service.snapshots.find(shop, ADA.kind, ADA.value) is None
+    service.lost()
+    with pytest.raises(Unavailable):  # what is known would answer for somebody who never did anything
+        await holds_for(service, shop, "often", ADA)
+    service.found()
     assert await holds_for(service, shop, "often", ADA)
 
 

@@ -29,8 +29,10 @@ from serving import (
 from tinycdp.model import Alias, AliasKind, Message
 from tinycdp.runtime import clock
 from tinycdp.runtime.decisions import decide_one
+from tinycdp.runtime.definitions import apply_documents
 from tinycdp.runtime.keys import create_key, environment_named, revoke_key
 from tinycdp.runtime.startup import prepare
+from tinycdp.runtime.warming import WarmUp
 from tinycdp.settings import Settings
 from tinycdp.store.pool import open_pool
 
@@ -132,9 +134,42 @@ async def test_a_version_is_waited_for_by_nobody(dsn: str) -> None:
         assert await holds_for(deaf, environment, "opened", ada, min_version=receipt.version)
         again = await here.ingest.accept(environment, [message("m1", "open")])
         assert again.duplicates == 1
-        catalog = deaf.catalog(environment)
-        subject, stale = await deaf.decisions.subject(catalog, ada, now, again.version)
+        catalog, subject, stale = await deaf.decisions.known(environment, ada, now, again.version)
         assert decide_one(catalog, "opened", subject, now).value and not stale
+
+
+async def test_a_person_of_a_newer_revision_is_decided_by_it(dsn: str) -> None:
+    """A process that has not heard of the swap reads someone whom the other has taken an event of since: their row has
+    no state of the older revision any more, which would look like somebody who never did anything."""
+    now = clock.now()
+    async with serving.services(dsn, 2, clock.now) as [here, deaf]:
+        environment = await new_environment(here.pool, "e", COUNTING, now)
+        await deaf.catalogs.refresh(deaf.pool, environment)
+        deaf.revision_changed = lambda *news: None  # type: ignore[method-assign]
+        ada, bob = Alias(AliasKind.USER, "ada"), Alias(AliasKind.USER, "bob")
+
+        def message(id: str, alias: Alias) -> Message:
+            return Message(
+                kind="track",
+                message_id=id,
+                aliases=(alias,),
+                occurred_at=now,
+                received_at=now,
+                name="open",
+                properties={"device": "phone"},
+            )
+
+        await here.ingest.accept(environment, [message("m0", ada), message("m1", bob)])
+        assert await holds_for(deaf, environment, "opened", bob)
+        elsewhere = {"key": "opens", "expression": "events.open.where(device == 'phone').count()"}
+        await apply_documents(here.pool, environment, [COUNTING | {"traits": [elsewhere]}], "test", now)
+        warm_up = WarmUp(here.pool, here.catalogs, clock.now, share=100)
+        while await warm_up.step(environment):
+            pass
+        await here.ingest.accept(environment, [message("m2", ada)])
+        assert await holds_for(deaf, environment, "opened", ada)
+        assert await holds_for(deaf, environment, "opened", bob), "whom it knew before, it knows by the same revision"
+        assert deaf.catalog(environment).revision == here.catalog(environment).revision
 
 
 async def test_one_decision_of_two_processes(pair: tuple[Server, Server], dsn: str) -> None:

@@ -107,7 +107,7 @@ async def assert_right(service: Service, environment_id: int, sent: list[Message
         own = [m for m in sent if f"{m.aliases[0].kind} {m.aliases[0].value}" in row["own"]]
         oracle = Oracle(own, definitions={name: node for name, node in nodes.items() if node is not None})
         alias = Alias("profileId", str(row["profile_id"]))
-        snapshot = await service.snapshots.load(environment_id, alias, catalog, now)
+        snapshot = await service.snapshots.load(environment_id, alias, now)
         assert snapshot is not None
         prepare(catalog, snapshot, now)
         for (kind, key), node in nodes.items():
@@ -144,8 +144,7 @@ async def test_unknown_until_all_are_done_then_right_for_everyone(
     worker = Worker(service.pool, Catalogs(), now)
     batches = 0
     while True:
-        catalog = service.catalog(shop)
-        subject, _ = await service.decisions.subject(catalog, ada, START)
+        catalog, subject, _ = await service.decisions.known(shop, ada, START)
         decision = decide_one(catalog, "gift", subject, START)
         old = await holds_for(service, shop, "offer", ada)
         if catalog.revision == plan.revision:

@@ -161,7 +161,7 @@ async def people_in(service: Service, environment_id: int) -> dict[Person, Any]:
     found = {}
     for row in rows:
         alias = Alias("profileId", str(row["profile_id"]))
-        snapshot = await service.snapshots.load(environment_id, alias, catalog, NOW)
+        snapshot = await service.snapshots.load(environment_id, alias, NOW)
         assert snapshot is not None, row
         prepare(catalog, snapshot, NOW)
         in_table = {segments[m["fingerprint"]] for m in members if m["profile_id"] == row["profile_id"]}

@@ -71,7 +71,7 @@ async def live(service: Service, environment_id: int, sent: list[dict[str, Any]]
 
 
 async def seen(service: Service, environment_id: int) -> dict[Any, Any]:
-    catalog = await service.catalogs.refresh(service.pool, environment_id)
+    await service.catalogs.refresh(service.pool, environment_id)
     rows = await service.pool.fetch(
         "SELECT profile_id, array_agg(kind || ' ' || value ORDER BY kind, value) AS aliases FROM aliases"
         " WHERE environment_id = $1 GROUP BY profile_id",
@@ -80,7 +80,7 @@ async def seen(service: Service, environment_id: int) -> dict[Any, Any]:
     found: dict[Any, Any] = {}
     for row in rows:
         name = Alias("profileId", str(row["profile_id"]))
-        subject = await service.snapshots.load(environment_id, name, catalog, NOW)
+        subject = await service.snapshots.load(environment_id, name, NOW)
         assert subject is not None
         found[tuple(row["aliases"])] = {
             "properties": dict(subject.properties),

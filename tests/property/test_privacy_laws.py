@@ -107,7 +107,7 @@ async def seen(service: Service, environment_id: int) -> dict[str, Any]:
     )
     for row in rows:
         subject = await service.snapshots.load(
-            environment_id, Alias("profileId", str(row["profile_id"])), catalog, service.now()
+            environment_id, Alias("profileId", str(row["profile_id"])), service.now()
         )
         assert subject is not None
         members = await pool.fetch("SELECT * FROM memberships WHERE profile_id = $1", row["profile_id"])

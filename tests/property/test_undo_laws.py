@@ -147,7 +147,7 @@ class World:
         found = {}
         for row in rows:
             first = Alias(*row["aliases"][0].split(" "))
-            snapshot = await self.service.snapshots.load(self.id, first, catalog, self.clock.now)
+            snapshot = await self.service.snapshots.load(self.id, first, self.clock.now)
             assert snapshot is not None
             decision = decide_one(catalog, "half", snapshot, self.clock.now)
             entered = {

@@ -21,7 +21,7 @@ from tinycdp.engine.catalog import Catalog
 from tinycdp.engine.decide import Decision
 from tinycdp.errors import InvalidInput, NotFound, TinyCDPError
 from tinycdp.model import NEVER, Alias, AliasKind
-from tinycdp.runtime.decisions import decide_one
+from tinycdp.runtime.decisions import Known, decide_one
 from tinycdp.runtime.explanations import FlagExplained, explained_flag
 from tinycdp.runtime.keys import Key
 from tinycdp.runtime.service import Service
@@ -189,8 +189,8 @@ async def _answer(service: Service, key: Key, question: Question) -> Answers:
     return Answers(found, errors, catalog.revision)
 
 
-async def whom(service: Service, key: Key, question: Question) -> tuple[Catalog, Snapshot, bool]:
-    """Whom the question names, by which catalog to answer, and whether what is known may be out of date."""
+async def whom(service: Service, key: Key, question: Question) -> Known:
+    """Whom the question names."""
     named = {
         "userId": question.user_id,
         "profileId": question.profile_id,
@@ -201,9 +201,7 @@ async def whom(service: Service, key: Key, question: Question) -> tuple[Catalog,
     alias = next((Alias(kind, value) for kind in PERSON if (value := named[kind])), None)
     if alias is None:
         raise InvalidInput("PERSON_MISSING", f"Name a person with one of {', '.join(PERSON)}.")
-    catalog = service.catalog(key.environment_id)
-    subject, stale = await service.decisions.subject(catalog, alias, service.now(), question.min_version)
-    return catalog, subject, stale
+    return await service.decisions.known(key.environment_id, alias, service.now(), question.min_version)
 
 
 def _json(body: Any, status: int = 200) -> Response[bytes]:

@@ -175,8 +175,7 @@ async def evaluate(
         context = await _context(request)
     except BadContext as wrong:
         return _failure(flag, 400, wrong.code, wrong.details)
-    catalog = service.catalog(key.environment_id)
-    subject, stale = await service.decisions.subject(catalog, _alias(context), service.now())
+    catalog, subject, stale = await service.decisions.known(key.environment_id, _alias(context), service.now())
     now = service.now()
     try:
         decision = decide_one(catalog, flag, subject, now, context)
@@ -332,8 +331,7 @@ class _All(msgspec.Struct):
 
 
 async def _all(service: Service, key: Key, context: dict[str, Any]) -> _All:
-    catalog = service.catalog(key.environment_id)
-    subject, stale = await service.decisions.subject(catalog, _alias(context), service.now())
+    catalog, subject, stale = await service.decisions.known(key.environment_id, _alias(context), service.now())
     now = service.now()
     decisions = decide_all(catalog, subject, now, context)
     answers = evaluations(catalog, decisions)

@@ -29,9 +29,9 @@ from tinycdp.engine.catalog import Catalog
 from tinycdp.engine.decide import Decision
 from tinycdp.errors import InvalidInput, Unauthenticated
 from tinycdp.model import Alias, AliasKind, Instant
-from tinycdp.runtime.decisions import decide_one
+from tinycdp.runtime.decisions import Known, decide_one
+from tinycdp.runtime.keys import Key
 from tinycdp.runtime.service import Service
-from tinycdp.runtime.snapshots import Snapshot
 
 _COMPRESSIONS = ("gzip", "gzip-js", "base64")
 
@@ -180,8 +180,7 @@ async def _flags(request: Request[Any, Any, Any], *, older: bool) -> Response[by
     text = auth.in_headers(request) or key_in(body) or request.query_params.get("token")
     key = auth.recognise(service.keyring, text, "decide")
     question = parse_question(body)
-    catalog = service.catalog(key.environment_id)
-    subject = await _subject(service, catalog, question)
+    catalog, subject, _ = await _known(service, key, question)
     now, context = service.now(), question.context()
     wanted = question.wanted()
     found = {}
@@ -198,7 +197,7 @@ async def _flags(request: Request[Any, Any, Any], *, older: bool) -> Response[by
     return answer({**extra, **msgspec.structs.asdict(answers)} if extra else answers)
 
 
-async def _subject(service: Service, catalog: Catalog, question: Question) -> Snapshot:
+async def _known(service: Service, key: Key, question: Question) -> Known:
     """Whom to decide for: who is known by the id as a user's, as an anonymous one, or by the one before it; else a
     stranger, who buckets by it."""
     try:
@@ -210,18 +209,18 @@ async def _subject(service: Service, catalog: Catalog, question: Question) -> Sn
         raise InvalidInput(refused.code, f"${refused.path}: {refused.message}", path=f"${refused.path}") from None
     if unit is None:
         raise InvalidInput("PERSON_MISSING", "$.distinct_id: name a person.", path="$.distinct_id")
-    subject = None
+    stranger = None
     for alias in (
         Alias(AliasKind.USER, unit),
         Alias(AliasKind.ANONYMOUS, unit),
         *((Alias(AliasKind.ANONYMOUS, before),) if before else ()),
     ):
-        found, _ = await service.decisions.subject(catalog, alias, service.now())
-        if found.profile.id:
-            return found
-        subject = subject or found
-    assert subject is not None
-    return subject
+        known = await service.decisions.known(key.environment_id, alias, service.now())
+        if known.subject.profile.id:
+            return known
+        stranger = stranger or known
+    assert stranger is not None
+    return stranger
 
 
 def _answer(catalog: Catalog, decision: Decision) -> FlagAnswer:

@@ -12,6 +12,7 @@ from typing import Any
 
 from tinycdp.engine.catalog import Catalog, Definition, build_catalog
 from tinycdp.engine.flags import read_flag
+from tinycdp.errors import Unavailable
 from tinycdp.runtime.switches import in_force
 from tinycdp.store import definitions as store
 from tinycdp.store.pool import Connection, Pool, acquired
@@ -37,6 +38,13 @@ class Catalogs:
 
     def current(self, environment_id: int) -> Catalog | None:
         return self._catalogs.get(environment_id)
+
+    def serving(self, environment_id: int) -> Catalog:
+        """The newest known, to answer by."""
+        found = self._catalogs.get(environment_id)
+        if found is None:
+            raise Unavailable("DATABASE_AWAY", "The definitions could not be read yet; try again shortly.")
+        return found
 
     async def at(self, connection: Connection, environment_id: int, live: int, head: int) -> Catalog:
         """The catalog of these revisions, compiled where this process does not hold it yet."""

@@ -1,25 +1,35 @@
 """Decisions, from memory where possible.
 
-Shape   decide(…) for one flag and decide_all(…) for several, each for one person named by an alias
+Shape   known(…) finds whom to decide for, and by which catalog; decide_one(…) decides
 Laws    a decision on the process that took the event reflects it at once. With `min_version`, the answer is at least
         as new. With Postgres away, known people are still decided, marked stale
 Errors  NotFound FLAG_NOT_FOUND · Unavailable where Postgres is away and the person is not known here
 """
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from tinycdp.engine.catalog import Catalog
 from tinycdp.engine.decide import Decision, decide
 from tinycdp.errors import NotFound, Unavailable
 from tinycdp.model import Alias, Instant
+from tinycdp.runtime.catalogs import Catalogs
 from tinycdp.runtime.snapshots import Snapshot, Snapshots, stranger
 
 NO_CONTEXT: Mapping[str, Any] = {}
 
 
+class Known(NamedTuple):
+    """Whom to decide for, by which catalog, and whether what is known of them may be out of date."""
+
+    catalog: Catalog
+    subject: Snapshot
+    stale: bool
+
+
 class Decisions:
-    def __init__(self, snapshots: Snapshots) -> None:
+    def __init__(self, catalogs: Catalogs, snapshots: Snapshots) -> None:
+        self._catalogs = catalogs
         self._snapshots = snapshots
 
     def at_hand(self, environment_id: int, alias: Alias, min_version: int) -> Snapshot | None:
@@ -27,22 +37,24 @@ class Decisions:
         snapshot = self._snapshots.find(environment_id, alias.kind, alias.value)
         return snapshot if snapshot is not None and snapshot.version >= min_version else None
 
-    async def subject(
-        self, catalog: Catalog, alias: Alias | None, now: Instant, min_version: int = 0
-    ) -> tuple[Snapshot, bool]:
-        """Whom to decide for, and whether what is known of them may be out of date."""
-        if alias is None:
-            return stranger(catalog, None, now), False
-        environment_id = catalog.environment_id
+    async def known(self, environment_id: int, alias: Alias | None, now: Instant, min_version: int = 0) -> Known:
+        """What is known of a person, with the catalog it fits: both may have become others while one was read."""
+        subject, stale = None, False
+        if alias is not None:
+            subject, stale = await self._find(environment_id, alias, now, min_version)
+        catalog = self._catalogs.serving(environment_id)
+        return Known(catalog, subject if subject is not None else stranger(catalog, alias, now), stale)
+
+    async def _find(
+        self, environment_id: int, alias: Alias, now: Instant, min_version: int
+    ) -> tuple[Snapshot | None, bool]:
         if not self._snapshots.away:
             if (snapshot := self.at_hand(environment_id, alias, min_version)) is not None:
                 return snapshot, False
             try:
-                loaded = await self._snapshots.load(environment_id, alias, catalog, now)
+                return await self._snapshots.load(environment_id, alias, now), False
             except Unavailable:
                 pass
-            else:
-                return loaded if loaded is not None else stranger(catalog, alias, now), False
         if (snapshot := self._snapshots.find_stale(environment_id, alias.kind, alias.value)) is not None:
             return snapshot, True
         raise Unavailable("DATABASE_AWAY", "The database cannot be reached, and this person is not known here.")

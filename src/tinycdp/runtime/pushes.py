@@ -265,9 +265,7 @@ class Pushes:
 
     async def _check(self, watch: Watch) -> None:
         try:
-            subject, stale = await self._decisions.subject(
-                self._catalog(watch.environment_id), watch.alias, self._now()
-            )
+            catalog, subject, stale = await self._decisions.known(watch.environment_id, watch.alias, self._now())
         except Unavailable:
             return  # everything is looked at again when the database is found
         except Exception:
@@ -275,7 +273,7 @@ class Pushes:
             return
         if stale or watch not in self._watches[watch.beat]:
             return
-        now, catalog = self._now(), self._catalog(watch.environment_id)
+        now = self._now()
         answers = evaluations(catalog, decide_all(catalog, subject, now, watch.context))
         watch.version = subject.version
         self._move(watch, (watch.environment_id, subject.profile.id) if subject.profile.id else _stranger(watch))

@@ -61,12 +61,12 @@ class Service:
         self.settings = settings
         self.pool = pool
         self.now = now
-        self.snapshots = Snapshots(pool, settings.snapshot_cache_size)
-        self.catalogs = Catalogs(self.snapshots.doubt)
+        self.catalogs = Catalogs(lambda: self.snapshots.outgrown())  # noqa: PLW0108 - these two know each other
+        self.snapshots = Snapshots(pool, settings.snapshot_cache_size, self.catalogs)
         self.keyring = Keyring(pool)
         self.policies = Policies()
         self.privacy = Privacy()
-        self.decisions = Decisions(self.snapshots)
+        self.decisions = Decisions(self.catalogs, self.snapshots)
         self.holds = Holds(pool, settings.snapshot_cache_size)
         self.pushes = Pushes(
             self.decisions, self.catalog, lambda key: self.keyring.by_id(key) is not None, now, settings.stream_limit
@@ -137,10 +137,7 @@ class Service:
 
     def catalog(self, environment_id: int) -> Catalog:
         """The environment's definitions as this process knows them."""
-        found = self.catalogs.current(environment_id)
-        if found is None:
-            raise Unavailable("DATABASE_AWAY", "The definitions could not be read yet; try again shortly.")
-        return found
+        return self.catalogs.serving(environment_id)
 
     def identity_rules(self, environment_id: int) -> Rules:
         """What identifiers may do in an environment."""
@@ -149,9 +146,9 @@ class Service:
     async def reread(self, environment_id: int, alias: Alias | None) -> None:
         """Know the definitions, and the person, as Postgres has them now; what was known, where it is away."""
         with contextlib.suppress(Unavailable):
-            catalog = await self.catalogs.refresh(self.pool, environment_id)
+            await self.catalogs.refresh(self.pool, environment_id)
             if alias is not None:
-                await self.snapshots.load(environment_id, alias, catalog, self.now())
+                await self.snapshots.load(environment_id, alias, self.now())
 
     @property
     def database_is_away(self) -> bool:

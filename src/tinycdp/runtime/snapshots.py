@@ -3,7 +3,9 @@
 Shape   find(environment, alias) is a dictionary look-up; load(…) reads Postgres. A Snapshot is a Subject: it carries
         the profile's state, and is recomputed in place when its clock runs out
 Laws    a snapshot older than news about its profile is never served, but where Postgres is away: then it is, marked
-        stale. Nothing is remembered of people who do not exist
+        stale. It has the state that the catalog in memory reads: a row of a revision which is not in memory yet brings
+        that revision with it, and where memory has a newer one the row is read again.
+        Nothing is remembered of people who do not exist
 Units   at most `size` identifiers are kept, each with its person's snapshot; the longest unused leave first
 Errors  Unavailable when Postgres is away and the profile is not known here
 """
@@ -18,6 +20,7 @@ from tinycdp.engine.profile import Profile
 from tinycdp.errors import Unavailable
 from tinycdp.model import Alias, Instant
 from tinycdp.runtime import profiles
+from tinycdp.runtime.catalogs import Catalogs
 from tinycdp.store import reads
 from tinycdp.store.messages import Row
 from tinycdp.store.pool import Pool, acquired
@@ -78,12 +81,13 @@ def stranger(catalog: Catalog, alias: Alias | None, now: Instant) -> Snapshot:
 class Snapshots:
     """Kept by identifier, so that finding one is a single look-up."""
 
-    def __init__(self, pool: Pool, size: int) -> None:
+    def __init__(self, pool: Pool, size: int, catalogs: Catalogs) -> None:
         self._pool = pool
+        self._catalogs = catalogs
         self._known = _Known(size)
         # The newest version heard of, so that a row read before the news is not kept after it.
         self._heard: LRUCache[tuple[int, int], int] = LRUCache(size)
-        self._epoch = 1
+        self._epoch = self._grown = 1
         self.away = True
 
     def __len__(self) -> int:
@@ -103,14 +107,15 @@ class Snapshots:
         """News may be missed from now on; Postgres may be away."""
         self.away = True
 
-    def doubt(self) -> None:
-        """Nothing kept so far is current until it was read again."""
+    def outgrown(self) -> None:
+        """The catalog reads what nothing kept so far may have."""
         self._epoch += 1
+        self._grown = self._epoch
 
     def found(self) -> None:
         """News arrives again; everything kept so far may have missed some."""
         self.away = False
-        self.doubt()
+        self._epoch += 1
         self._heard.clear()  # a database that was restored may never reach those versions
 
     # Reading
@@ -124,10 +129,11 @@ class Snapshots:
         return snapshot if snapshot.epoch == self._epoch else None
 
     def find_stale(self, environment_id: int, kind: str, value: str) -> Snapshot | None:
-        """What was last known of a person."""
-        return self._known.get((environment_id, kind, value))
+        """What was last known of a person, None where the catalog reads more than that."""
+        snapshot = self._known.get((environment_id, kind, value))
+        return snapshot if snapshot is not None and snapshot.epoch >= self._grown else None
 
-    async def load(self, environment_id: int, alias: Alias, catalog: Catalog, now: Instant) -> Snapshot | None:
+    async def load(self, environment_id: int, alias: Alias, now: Instant) -> Snapshot | None:
         """The snapshot as Postgres has it, None for someone never seen. The kind "profileId" names a profile's id."""
         if self.away:
             raise Unavailable("DATABASE_AWAY", "The database cannot be reached, and this person is not known here.")
@@ -136,6 +142,11 @@ class Snapshots:
             row = await self._read(environment_id, alias)
             if row is None:
                 return None
+            catalog = self._catalogs.current(environment_id)
+            if catalog is None or row["live_revision"] > catalog.revision:
+                # Whoever wrote this row may have dropped what only an older revision reads.
+                await self._catalogs.refresh(self._pool, environment_id)
+                continue
             profile = profiles.from_row(row)
             if self._heard.get((environment_id, profile.id), 0) <= profile.version and epoch == self._epoch:
                 break

@@ -5,7 +5,8 @@
 SELECT p.id, p.bucketing_key, p.created_at, p.first_seen_at, p.last_seen_at, p.properties, p.state, p.version,
        p.recompute_at, p.merged_into,
        ARRAY(SELECT a.kind || ' ' || a.value FROM aliases a
-             WHERE a.environment_id = $1 AND a.profile_id = p.id ORDER BY a.id LIMIT 1000) AS aliases
+             WHERE a.environment_id = $1 AND a.profile_id = p.id ORDER BY a.id LIMIT 1000) AS aliases,
+       (SELECT live_revision FROM environments WHERE id = $1) AS live_revision
 FROM aliases f JOIN profiles p ON p.environment_id = $1 AND p.id = f.profile_id
 WHERE f.environment_id = $1 AND f.kind = $2 AND f.value = $3;
 
@@ -21,7 +22,8 @@ WITH RECURSIVE chain AS (
 SELECT p.id, p.bucketing_key, p.created_at, p.first_seen_at, p.last_seen_at, p.properties, p.state, p.version,
        p.recompute_at, p.merged_into,
        ARRAY(SELECT a.kind || ' ' || a.value FROM aliases a
-             WHERE a.environment_id = $1 AND a.profile_id = p.id ORDER BY a.id LIMIT 1000) AS aliases
+             WHERE a.environment_id = $1 AND a.profile_id = p.id ORDER BY a.id LIMIT 1000) AS aliases,
+       (SELECT live_revision FROM environments WHERE id = $1) AS live_revision
 FROM chain c JOIN profiles p ON p.environment_id = $1 AND p.id = c.id
 WHERE c.merged_into IS NULL;
 
