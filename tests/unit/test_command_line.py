@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tinycdp.__main__ import _bar, main
+from tinycdp.__main__ import main
+from tinycdp.commands.definitions import show_warm_up
 from tinycdp.errors import InvalidInput
 from tinycdp.runtime.definition_files import read_documents
 from tinycdp.runtime.workspace import Progress
@@ -97,6 +98,22 @@ def test_a_wrong_option_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> 
     assert "TINYCDP_PORT" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("argv", "complaint"),
+    [
+        (["doctor", "--all"], "go with --verify"),
+        (["doctor", "--repair"], "go with --verify"),
+        (["doctor", "--verify", "--sample", "0"], "--sample is at least 1"),
+        (["suppress", "ada"], "'ada' is not KIND:VALUE"),
+    ],
+)
+def test_what_the_parser_cannot_see_is_a_usage_error_too(
+    capsys: pytest.CaptureFixture[str], argv: list[str], complaint: str
+) -> None:
+    assert main(argv) == 2
+    assert complaint in capsys.readouterr().err
+
+
 def test_seeding_without_a_key_says_which_to_give(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["seed"]) == 1
     assert "--key" in capsys.readouterr().err
@@ -120,11 +137,11 @@ def test_a_folder_without_definitions_is_no_plan_to_delete_everything(
 def test_a_warm_up_shows_a_bar_to_whoever_looks(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    _bar(Progress(500, 1000, 250.0, 2.0))
+    show_warm_up(Progress(500, 1000, 250.0, 2.0))
     assert capsys.readouterr().err == ""
     monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
-    _bar(Progress(500, 1000, 250.0, 2.0))
+    show_warm_up(Progress(500, 1000, 250.0, 2.0))
     bar = "warming up [###############               ] 500 of 1,000 profiles"
     assert capsys.readouterr().err.strip() == f"{bar}, 250 a second, 2 s left"
-    _bar(Progress(500, 1000, None, None))
+    show_warm_up(Progress(500, 1000, None, None))
     assert capsys.readouterr().err.strip() == bar

@@ -1,0 +1,62 @@
+"""What commands read from and write to where they were called: progress on a terminal, files, standard streams."""
+
+import contextlib
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+from tinycdp.errors import InvalidInput
+
+_BAR = 30
+
+
+def bar(share: float) -> str:
+    """A share from 0 to 1 as a bar."""
+    return f"[{'#' * int(_BAR * share):{_BAR}}]"
+
+
+def show_progress(text: str) -> None:
+    """`text` stands in the place of the one before, where somebody is looking."""
+    if sys.stderr.isatty():
+        print(f"\r{text:110}", end="", file=sys.stderr, flush=True)
+
+
+def end_progress() -> None:
+    """What is written next has a line of its own."""
+    if sys.stderr.isatty():
+        print(file=sys.stderr)
+
+
+@contextlib.contextmanager
+def output(path: Path | None) -> Iterator[BinaryIO]:
+    """Standard output, or a file that is there once it is whole: a failure leaves the one before as it was."""
+    if path is None:
+        yield sys.stdout.buffer
+        sys.stdout.buffer.flush()
+        return
+    part = path.with_name(path.name + ".part")
+    try:
+        with part.open("wb") as file:
+            yield file
+        part.replace(path)
+    except OSError as refused:
+        raise unwritable(path, refused) from refused
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def unwritable(path: Path, refused: OSError) -> InvalidInput:
+    return InvalidInput("FILE_UNWRITABLE", f"{path}: {refused.strerror}")
+
+
+def lines(files: Iterable[Path]) -> Iterator[str]:
+    """Non-empty lines of the files, or of standard input where none is given."""
+    if not files:
+        yield from (line for line in sys.stdin if line.strip())
+    for path in files:
+        try:
+            with path.open(encoding="utf-8") as file:
+                yield from (line for line in file if line.strip())
+        except OSError as refused:
+            raise InvalidInput("FILE_UNREADABLE", f"{path}: {refused.strerror}") from refused
