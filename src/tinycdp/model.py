@@ -90,9 +90,11 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Rejection(msgspec.Struct, frozen=True, kw_only=True):
-    """One message that was refused, kept so that its owner can see why. `path` is a JSONPath into the body."""
+    """One message that was refused, kept so that its owner can see why. `path` is a JSONPath into the body. message_id:
+    "" where it could not be read."""
 
     code: str
     message: str
     path: str
     payload: bytes
+    message_id: str = ""

@@ -75,7 +75,7 @@ async def test_a_person_who_floods_is_refused_and_the_refusals_are_told(app: App
     single = await app.write.post("/v1/track", json=tick(9))
     assert (single.status_code, single.json()["code"]) == (400, "PROFILE_RATE_LIMIT"), "a 429 would be sent again"
     found = (await app.admin.get("/v1/admin/rejections", params={"code": "PROFILE_RATE_LIMIT"})).json()["rejections"]
-    assert {json.loads(line["payload"])["message_id"] for line in found} == {"m-9", "m-3", "m-2"}
+    assert {json.loads(line["payload"])["messageId"] for line in found} == {"m-9", "m-3", "m-2"}
 
 
 async def test_of_a_sampled_event_a_share_is_kept_and_says_what_it_stands_for(app: Application) -> None:
@@ -120,6 +120,37 @@ async def test_a_refused_message_that_is_sent_again_is_one_line_and_counted(app:
     assert [line["id"] for line in page["rejections"] + rest["rejections"]] == [line["id"] for line in lines]
     assert (await app.stranger.get("/v1/admin/rejections")).json()["rejections"] == []
     assert (await app.stranger.get("/v1/admin/rejections/counts")).json()["counts"] == []
+
+
+async def test_what_a_rule_refuses_again_is_one_line_that_can_be_sent_as_it_is(app: Application) -> None:
+    await app.admin.put("/v1/registry/plan/blocked", json={"status": "blocked"})
+    identity = {"kinds": [{"kind": "userId", "blocked": ["guest"]}, {"kind": "emailHash"}]}
+    assert (await app.admin.put("/v1/admin/policies/identity", json=identity)).status_code == 200
+
+    async def again_and_again(*events: dict[str, Any]) -> None:
+        for n in range(3):  # as a client sends a batch again: at another instant
+            sent = {"sentAt": f"2026-05-01T10:00:0{n}Z", "timestamp": "2026-05-01T09:59:59Z"}
+            await send(app, *(event | sent for event in events))
+
+    await again_and_again(tick("blocked", event="blocked"), tick("guest", user="guest"))
+    await limit(app, profileEventsPerMinute=1)
+    await send(app, tick("first"))
+    await again_and_again(tick("flood", context={"externalIds": [{"type": "emailHash", "id": "e-1"}]}))
+    lines = (await app.admin.get("/v1/admin/rejections")).json()["rejections"]
+    assert sorted((line["code"], line["times"]) for line in lines) == [
+        ("BLOCKED_IDENTIFIER", 3),
+        ("EVENT_BLOCKED", 3),
+        ("PROFILE_RATE_LIMIT", 3),
+    ]
+    counts = (await app.admin.get("/v1/admin/rejections/counts")).json()["counts"]
+    assert [(c["messages"], c["repeats"]) for c in counts] == [(1, 2)] * 3
+
+    await limit(app)
+    await app.admin.put("/v1/registry/plan/blocked", json={})
+    await app.admin.put("/v1/admin/policies/identity", json={})
+    again = await send(app, *(json.loads(line["payload"]) for line in lines))
+    assert (again.json()["accepted"], again.json()["rejected"]) == (3, [])
+    assert {"m-flood", "m-blocked", "m-guest"} <= await stored(app)
 
 
 async def test_a_flood_of_refusals_is_counted_in_full_and_logged_in_part(app: Application) -> None:

@@ -162,6 +162,24 @@ async def test_filters_hold_together(app: Application) -> None:
         assert nobody.told() == [] and all(len(stream.told()) == 1 for stream in streams.values())
 
 
+async def test_filters_find_what_is_refused_by_whatever_rule(app: Application) -> None:
+    await app.admin.put("/v1/admin/policies/limits", json={"profileEventsPerMinute": 1})
+    await app.admin.put("/v1/registry/plan/open", json={"status": "blocked"})
+    queries = ("userId=ada&status=rejected", "event=buy&kind=track&status=rejected", "userId=77", "userId=old-ada")
+    async with AsyncExitStack() as stack:
+        ada, buys, number, old = [await stack.enter_async_context(watching(app, query)) for query in queries]
+        await app.write.post("/v1/track", json={"userId": "ada", "event": "buy"})
+        await app.write.post("/v1/track", json={"userId": "ada", "event": "buy"})
+        await app.write.post("/v1/track", json={"userId": "bob", "event": "open"})
+        await app.write.post("/v1/track", json={"userId": 77})
+        await app.write.post("/v1/alias", json={"userId": "carl", "previousId": "old-ada"})
+        codes = [[item["rejection"]["code"] for item in await stream.messages(1)] for stream in (ada, buys, number)]
+        assert codes == [["PROFILE_RATE_LIMIT"], ["PROFILE_RATE_LIMIT"], ["INVALID_EVENT_NAME"]]
+        assert (await old.messages(1))[0]["stored"]["userId"] == "carl"
+        await app.service.live.tick()
+        assert [len(stream.told()) for stream in (ada, buys, number, old)] == [1, 1, 1, 1]
+
+
 async def test_what_another_process_takes_is_seen(app: Application, other: Application) -> None:
     async with watching(app, "event=open") as stream:
         await heard(other)

@@ -13,7 +13,8 @@ from tinycdp.engine.observed import Known, Observed
 from tinycdp.engine.plan import Entry, Naming, Plan
 from tinycdp.errors import InvalidInput
 from tinycdp.model import Alias, Message
-from tinycdp.runtime.tracking_plan import as_sent, checked
+from tinycdp.runtime.rejections import as_sent
+from tinycdp.runtime.tracking_plan import checked
 
 _TEXTS = st.sampled_from(
     ["", "a", "b", "a.b", "5", "-0", "NaN", "Infinity", "1e400", "true", "2026-01-01T00:00:00Z", "é"]

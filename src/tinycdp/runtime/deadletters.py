@@ -15,7 +15,7 @@ import msgspec
 
 from tinycdp.errors import NotFound
 from tinycdp.model import Instant, Message
-from tinycdp.runtime.rejections import as_json, storable
+from tinycdp.runtime.rejections import storable, whole
 from tinycdp.runtime.times import iso
 from tinycdp.store import limits as store
 from tinycdp.store.messages import Row
@@ -95,7 +95,7 @@ async def bury(
     """Keep a message, with what its storing failed of."""
     code = "UNSTORABLE" if isinstance(fault, UNSTORABLE) else "INTERNAL"
     error = storable(f"{type(fault).__name__}: {fault}")[:_LONGEST_ERROR]
-    await store.keep_dead_letter(connection, environment_id, digest, api_key_id, code, error, as_json(message), now)
+    await store.keep_dead_letter(connection, environment_id, digest, api_key_id, code, error, whole(message), now)
 
 
 async def page(pool: Pool, environment_id: int, before: int, code: str | None, n: int) -> Letters:

@@ -16,6 +16,7 @@ from typing import Annotated
 import msgspec
 
 from tinycdp.model import DAY_MS, SECOND_MS, STRENGTH, Alias, AliasKind, Message, Rejection
+from tinycdp.runtime.rejections import refusal_of
 
 _MOST_KINDS = 100
 _MOST_BLOCKED = 10_000
@@ -128,12 +129,7 @@ class Rules:
 
 def _refusal(message: Message) -> Rejection:
     named = " and ".join(f"{alias.kind} {alias.value[:40]!r}" for alias in message.aliases)
-    return Rejection(
-        code="BLOCKED_IDENTIFIER",
-        message=f"{named} identifies nobody here, and no other id does.",
-        path="$",
-        payload=msgspec.json.encode(message)[:32_768],
-    )
+    return refusal_of(message, "BLOCKED_IDENTIFIER", f"{named} identifies nobody here, and no other id does.")
 
 
 @lru_cache(maxsize=1_000)

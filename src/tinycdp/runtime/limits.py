@@ -23,7 +23,7 @@ import msgspec
 from tinycdp.engine.bucketing import BUCKETS, bucket
 from tinycdp.errors import Overloaded
 from tinycdp.model import MINUTE_MS, SECOND_MS, Alias, Instant, Message, Rejection
-from tinycdp.runtime.rejections import payload_of
+from tinycdp.runtime.rejections import refusal_of
 
 log = logging.getLogger(__name__)
 
@@ -306,9 +306,5 @@ def _is_kept(message: Message, rules: Mapping[str, Sampling]) -> bool:
 
 def _too_many(message: Message, per_minute: int) -> Rejection:
     person = message.aliases[0]
-    return Rejection(
-        code="PROFILE_RATE_LIMIT",
-        message=f"{person.kind} {person.value[:40]!r} may have {per_minute:,} events a minute and sent more.",
-        path="$",
-        payload=payload_of(message),
-    )
+    text = f"{person.kind} {person.value[:40]!r} may have {per_minute:,} events a minute and sent more."
+    return refusal_of(message, "PROFILE_RATE_LIMIT", text)

@@ -17,7 +17,7 @@ import logging
 import random
 import secrets
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -31,8 +31,8 @@ from tinycdp.runtime.clock import Clock
 from tinycdp.runtime.ingest import Committed
 from tinycdp.runtime.news import announce_reader
 from tinycdp.runtime.people import evaluate, plain
+from tinycdp.runtime.rejections import as_sent
 from tinycdp.runtime.times import iso
-from tinycdp.runtime.tracking_plan import as_sent
 from tinycdp.store import registry as store
 from tinycdp.store.pool import RETRY, Pool, acquired
 
@@ -50,6 +50,7 @@ _MOST_RECEIVED = 20_000
 _BATCH_BYTES = 1_000_000
 _RETRY_SECONDS = 5
 _WITHHELD = "(withheld)"
+_NO_IDENTIFIERS = frozenset({"type", "event", "messageId", "timestamp", "properties", "traits", "context", "groupId"})
 
 Status = Literal["accepted", "warned", "rejected"]
 
@@ -72,18 +73,19 @@ class Filter(msgspec.Struct, frozen=True, omit_defaults=True):
         return (
             (self.event is None or message.name == self.event)
             and (self.kind is None or message.kind == self.kind)
-            and (self.person is None or any(alias.value == self.person for alias in message.aliases))
+            and (self.person is None or self.person in (message.previous, *(one.value for one in message.aliases)))
         )
 
     def wants_payload(self, payload: Any) -> bool:
         """The same of a message that was refused, which may be anything."""
         if type(payload) is not dict:
             return self.event is None and self.kind is None and self.person is None
-        names = (payload.get(name) for name in ("userId", "anonymousId", "deviceId", "externalId"))
+        event = payload.get("event")
+        kind = payload.get("type", "track" if event is not None else None)
         return (
-            (self.event is None or payload.get("event") == self.event)
-            and (self.kind is None or payload.get("type") == self.kind)
-            and (self.person is None or self.person in names)
+            (self.event is None or self.event == (event or kind))
+            and self.kind in {None, kind if type(kind) is str else None}
+            and (self.person is None or self.person in _identifiers(payload))
         )
 
 
@@ -404,6 +406,14 @@ def _read(rejection: Rejection) -> Any:
         return msgspec.json.decode(rejection.payload)
     except (msgspec.DecodeError, UnicodeDecodeError):
         return rejection.payload.decode("utf-8", "replace")
+
+
+def _identifiers(payload: dict[str, Any]) -> Iterator[str]:
+    """What may name its person in a message that was refused: identifiers of any kind stand at its root."""
+    yield from (str(value) for name, value in payload.items() if name not in _NO_IDENTIFIERS)
+    context = payload.get("context")
+    entries = context.get("externalIds") if type(context) is dict else None
+    yield from (str(entry.get("id")) for entry in entries or () if type(entry) is dict)
 
 
 def _traits(catalog: Catalog, profile: Profile, message: Message, now: Instant) -> dict[str, Any]:

@@ -2,9 +2,9 @@
 
 Shape   Journal.write(…) in the transaction of the group that refused them. page(…) and counts(…) are what is looked at
 Units   an hour is one of UTC, by arrival
-Laws    a retry adds no line: the same payload refused for the same reason, of the same key, is counted on the line
-        there is. A flood fills no disk: of each key and code a process logs LOGGED_PER_HOUR lines an hour, and
-        counts the rest
+Laws    a retry adds no line: the same message id, or the same payload where it has none, refused for the same reason,
+        of the same key, is counted on the line there is. A flood fills no disk: of each key and code a process logs
+        LOGGED_PER_HOUR lines an hour, and counts the rest
 Source  docs/decisions/0026-limits.md
 """
 
@@ -12,9 +12,11 @@ import json
 from collections import Counter
 from collections.abc import Iterable
 from hashlib import blake2b
+from typing import Any
 
 import msgspec
 
+from tinycdp.engine.plan import TRAITS_OF
 from tinycdp.model import HOUR_MS, Instant, Message, Rejection
 from tinycdp.runtime.times import iso
 from tinycdp.store import limits as store
@@ -149,17 +151,37 @@ async def counts(pool: Pool, environment_id: int, hours: int, now: Instant) -> l
     ]
 
 
-def payload_of(message: Message) -> bytes:
-    """A message as the log keeps it, cut where it is long."""
-    return as_json(message)[:_PAYLOAD]
+def refusal_of(message: Message, code: str, text: str, path: str = "$") -> Rejection:
+    """The refusal of a message that could be read, with what the log keeps of it: cut where it is long."""
+    payload = _as_json(as_sent(message))[:_PAYLOAD]
+    return Rejection(code=code, message=text, path=path, payload=payload, message_id=message.message_id)
 
 
-def as_json(message: Message) -> bytes:
-    """The whole message, whatever is in it."""
+def as_sent(message: Message) -> dict[str, Any]:
+    """A message in the form that a batch takes."""
+    whole: dict[str, Any] = {"type": message.kind, "messageId": message.message_id}
+    whole |= {alias.kind: alias.value for alias in reversed(message.aliases)}
+    if message.kind == "track":
+        whole["event"] = message.name
+    whole["traits" if message.kind in TRAITS_OF else "properties"] = message.properties
+    if message.previous is not None:
+        whole["previousId"] = message.previous
+    if message.group_id is not None:
+        whole["groupId"] = message.group_id
+    return whole | {"timestamp": iso(message.occurred_at), "context": message.context}
+
+
+def whole(message: Message) -> bytes:
+    """All of a message as JSON, whatever is in it."""
+    return _as_json(message)
+
+
+def _as_json(value: Any) -> bytes:
     try:
-        return _encode(message)
+        return _encode(value)
     except (TypeError, ValueError):  # half a surrogate pair, or a value that is none of JSON
-        return json.dumps(msgspec.structs.asdict(message), default=repr).encode()
+        plain = msgspec.structs.asdict(value) if isinstance(value, msgspec.Struct) else value
+        return json.dumps(plain, default=repr).encode()
 
 
 def storable(text: str) -> str:
@@ -169,5 +191,5 @@ def storable(text: str) -> str:
 
 def _digest(api_key_id: int | None, rejection: Rejection) -> bytes:
     hashed = blake2b(f"{api_key_id} {rejection.code} ".encode(), digest_size=16)
-    hashed.update(rejection.payload)
+    hashed.update(rejection.message_id.encode("utf-8", "surrogatepass") or rejection.payload)
     return hashed.digest()

@@ -20,6 +20,7 @@ from tinycdp.errors import Conflict, InvalidInput, NotFound
 from tinycdp.model import Instant, Message, Rejection, Warned
 from tinycdp.runtime.news import announce_policies
 from tinycdp.runtime.policies import Policies
+from tinycdp.runtime.rejections import refusal_of
 from tinycdp.runtime.times import iso
 from tinycdp.store import registry as store
 from tinycdp.store.messages import Row
@@ -33,8 +34,6 @@ _PATH = re.compile(r"[^.\0]+(?:\.[^.\0]+)*")
 _RANGED = {"number", "integer", None}
 _MEASURED = {"string", "list", None}
 _KIND_OF_DECLARED = {"integer": "number", "datetime": "string"}
-
-_encode = msgspec.json.Encoder(decimal_format="number").encode
 
 
 class PlanEntry(msgspec.Struct, frozen=True, rename="camel"):
@@ -97,22 +96,7 @@ class Plans:
 
 def _rejection(message: Message, wrong: Warned) -> Rejection:
     code = wrong.code if wrong.code == "EVENT_BLOCKED" else "PLAN_VIOLATION"
-    text = f"{wrong.message} Its messageId is {message.message_id!r}."
-    return Rejection(code=code, message=text, path=wrong.path, payload=_encode(as_sent(message)))
-
-
-def as_sent(message: Message) -> dict[str, Any]:
-    """A message in the form that a batch takes."""
-    whole: dict[str, Any] = {"type": message.kind, "messageId": message.message_id}
-    whole |= {alias.kind: alias.value for alias in reversed(message.aliases)}
-    if message.kind == "track":
-        whole["event"] = message.name
-    whole["traits" if message.kind in TRAITS_OF else "properties"] = message.properties
-    if message.previous is not None:
-        whole["previousId"] = message.previous
-    if message.group_id is not None:
-        whole["groupId"] = message.group_id
-    return whole | {"timestamp": iso(message.occurred_at), "context": message.context}
+    return refusal_of(message, code, f"{wrong.message} Its messageId is {message.message_id!r}.", wrong.path)
 
 
 async def entries(pool: Pool, environment_id: int) -> list[PlanEntry]:
