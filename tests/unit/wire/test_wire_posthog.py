@@ -39,6 +39,27 @@ def test_an_event_of_a_server_is_a_track_call_of_a_user() -> None:
     assert message.context == {"library": {"name": "posthog-python", "version": "7"}, "ip": "1.2.3.4"}
 
 
+def test_the_fields_have_other_names_in_some_sdks() -> None:
+    """posthog-rs writes $distinct_id, and times without a zone; old SDKs of phones and Ruby their own message ids."""
+    event = {
+        "event": "e",
+        "$distinct_id": "u1",
+        "timestamp": "2026-05-28T20:26:39.5",
+        "properties": {"$lib": "posthog-rs"},
+    }
+    (message,) = captured(event).messages
+    assert (message.aliases, message.occurred_at) == ((U1,), NOW - 500)
+    for name in ("uuid", "messageId", "message_id"):
+        assert one(event="e", **{name: "e-1"}).message_id == "e-1", name
+    assert one(event="e", uuid="e-1", messageId="e-2").message_id == "e-1"
+
+
+def test_the_second_protocol_moves_the_session_out_of_the_properties() -> None:
+    message = one(event="e", session_id="s-1", window_id="w-1", options={}, properties={"n": 1})
+    assert message.properties == {"n": 1, "$session_id": "s-1", "$window_id": "w-1"}
+    assert one(event="e", session_id="s-1", properties={"$session_id": "s-2"}).properties == {"$session_id": "s-2"}
+
+
 def test_the_envelope_corrects_the_clock() -> None:
     event = {"event": "e", "distinct_id": "u1", "timestamp": "2020-01-01T00:00:00Z"}
     (message,) = captured(event, sent_at="2020-01-01T00:01:00Z").messages
@@ -131,6 +152,7 @@ def test_one_event_and_lists_are_bodies_too() -> None:
 def test_the_project_key_is_found_wherever_it_stands() -> None:
     assert key_in(b'{"api_key":"a","token":"t"}') == "a"
     assert key_in(b'{"token":"t","batch":[]}') == "t"
+    assert key_in(b'{"$token":"t"}') == key_in(b'[{"$token":"t"}]') == "t"
     for body in (b"[]", b"{}", b"", b"{", b"7", b'{"api_key":7}', b'{"batch":[7]}', b"\xff"):
         assert key_in(body) is None
 
@@ -173,5 +195,32 @@ def test_what_a_question_says_is_context() -> None:
     )
     assert question.distinct_id == "u1"
     assert question.context() == {"plan": "pro", "groups": {"company": "acme"}, "groupProperties": {}}
+    assert parse_question(
+        b'{"$distinct_id":"u1","$properties":{"plan":"pro"},"$groups":{"company":"acme"},"$group_properties":{"company":{}}}'
+    ).context() == {"plan": "pro", "groups": {"company": "acme"}, "groupProperties": {"company": {}}}
     assert parse_question(b" ").context() == {}
     assert parse_question(b'{"person_properties":[],"groups":7}').context() == {}
+
+
+def test_a_question_names_its_person_and_flags_in_either_spelling() -> None:
+    for body in (b'{"distinct_id":"u1","$anon_distinct_id":"a1"}', b'{"$distinct_id":"u1","anon_distinct_id":"a1"}'):
+        question = parse_question(body)
+        assert (question.distinct_id, question.anon_distinct_id) == ("u1", "a1")
+    assert parse_question(b"{}").wanted() is None
+    assert (
+        parse_question(b'{"flag_keys":["a"]}').wanted() == parse_question(b'{"flag_keys_to_evaluate":["a"]}').wanted()
+    )
+    assert parse_question(b'{"flag_keys":["a",{},null]}').wanted() == {"a"}
+    # Whoever wants the configuration alone says so.
+    assert parse_question(b'{"disable_flags":true,"flag_keys":["a"]}').wanted() == frozenset()
+
+
+def test_the_session_is_wherever_the_client_keeps_it() -> None:
+    for body in (
+        b'{"$session_id":"s"}',
+        b'{"session_id":"s"}',
+        b'{"person_properties":{"$session_id":"s"}}',
+    ):
+        assert parse_question(body).session() == "s", body
+    for body in (b"{}", b'{"$session_id":7}', b'{"person_properties":[]}', b'{"$session_id":""}'):
+        assert parse_question(body).session() is None, body

@@ -337,6 +337,9 @@ def test_an_unreadable_sent_at_is_no_sent_at() -> None:
     for sent_at in ("yesterday", True, {}, 10**30):
         message = taken(timestamp=NOW - 1000, sentAt=sent_at)
         assert (message.occurred_at, message.sent_at) == (NOW - 1000, None)
+        # RudderStack's SDKs for phones fill a placeholder in, or fail to: then the envelope's is the best there is.
+        event = {"type": "track", "userId": "u", "event": "e", "timestamp": NOW - 9000, "sentAt": sent_at}
+        assert batch(event, sentAt=NOW - 2000).messages[0].occurred_at == NOW - 7000
 
 
 @pytest.mark.parametrize("timestamp", [NOW + 1, "9999-12-31T23:59:59Z"])

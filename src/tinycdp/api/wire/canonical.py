@@ -247,7 +247,10 @@ def to_message(kind: MessageKind, event: Event, envelope: Envelope, received_at:
         context = _with_integrations(context, event, envelope)
 
     original_at = _original_at(event)
-    sent_at = envelope.sent_at if absent(event.sent_at) else readable_instant(event.sent_at)
+    # Some clients leave their own placeholder in the events of a batch: what cannot be read says nothing.
+    sent_at = readable_instant(event.sent_at)
+    if sent_at is None:
+        sent_at = envelope.sent_at
     if original_at is None:
         occurred_at = received_at
     elif sent_at is None:

@@ -64,40 +64,46 @@ def key_in(body: bytes) -> str | None:
             raws = decode(LIST, body)
             body = bytes(raws[0]) if raws else b"{}"
         sent = decode(_KEYED, body)
-        if sent.batch and not (sent.api_key or sent.token):
+        if sent.batch and not (sent.api_key or sent.token or sent.own_token):
             sent = decode(_KEYED, bytes(sent.batch[0]))
     except TinyCDPError:
         return None
-    properties = sent.properties if type(sent.properties) is dict else {}
-    return next((found for one in (sent.api_key, sent.token, properties.get("token")) if (found := key(one))), None)
+    places = (sent.api_key, sent.token, sent.own_token, _object(sent.properties).get("token"))
+    return next(filter(None, map(key, places)), None)
 
 
 class Question(msgspec.Struct):
     """Who wants flags. person_properties, groups and group_properties are what rules read as `context.…`."""
 
     distinct_id: Any = None
-    anon_distinct_id: Any = msgspec.field(default=None, name="$anon_distinct_id")
+    anon_distinct_id: Any = None
     person_properties: Any = None
     groups: Any = None
     group_properties: Any = None
-    flag_keys_to_evaluate: Any = None
+    flag_keys: Any = None
+    disable_flags: Any = None
+    session_id: Any = None
 
     def context(self) -> Mapping[str, Any]:
         """What the client says of the person, and of the groups by their types."""
-        said = self.person_properties if type(self.person_properties) is dict else {}
-        groups = self.groups if type(self.groups) is dict else {}
-        told = self.group_properties if type(self.group_properties) is dict else {}
+        said, groups, told = _object(self.person_properties), _object(self.groups), _object(self.group_properties)
         return {**said, "groups": groups, "groupProperties": told} if groups or told else said
 
     def wanted(self) -> frozenset[str] | None:
         """The flags it asks for, None for all."""
-        asked = self.flag_keys_to_evaluate
+        asked = [] if self.disable_flags is True else self.flag_keys
         return frozenset(name for name in asked if type(name) is str) if type(asked) is list else None
+
+    def session(self) -> str | None:
+        """The session that keeps the variants of flags with `hold`, where one is told."""
+        told = self.session_id or _object(self.person_properties).get("$session_id")
+        return key(told)
 
 
 def parse_question(body: bytes) -> Question:
     """What a body asks; an empty one asks nothing in particular."""
-    return decode(_QUESTION, clean(body)) if body.strip() else Question()
+    said = decode(_OBJECT, clean(body)) if body.strip() else {}
+    return Question(**{_ASKED[name]: value for name, value in said.items() if name in _ASKED})
 
 
 class _Body(msgspec.Struct):
@@ -108,24 +114,41 @@ class _Body(msgspec.Struct):
 class _Keyed(msgspec.Struct):
     api_key: Any = None
     token: Any = None
+    own_token: Any = msgspec.field(default=None, name="$token")
     properties: Any = None
     batch: list[msgspec.Raw] | None = None
 
 
 class _Sent(msgspec.Struct, gc=False):
+    """An event. posthog-rs writes `$distinct_id`; messageId and message_id are from before there was a uuid; the second
+    protocol takes session_id and window_id out of the properties."""
+
     event: Any = None
     distinct_id: Any = None
+    own_distinct_id: Any = msgspec.field(default=None, name="$distinct_id")
     uuid: Any = None
     properties: Any = None
     timestamp: Any = None
     offset: Any = None
     set: Any = msgspec.field(default=None, name="$set")
+    session_id: Any = None
+    window_id: Any = None
+    message_id: Any = None
+    ruby_message_id: Any = msgspec.field(default=None, name="messageId")
 
 
 _BODY = msgspec.json.Decoder(_Body, float_hook=number)
 _KEYED = msgspec.json.Decoder(_Keyed, float_hook=number)
 _SENT = msgspec.json.Decoder(_Sent, float_hook=number)
-_QUESTION = msgspec.json.Decoder(Question, float_hook=number)
+_OBJECT = msgspec.json.Decoder(dict[str, Any], float_hook=number)
+
+#: What a question may call its fields. `properties` without a dollar are of the request, not of the person.
+_ASKED = {
+    **{name: name for name in Question.__struct_fields__},
+    **{f"${name}": name for name in Question.__struct_fields__},
+    "$properties": "person_properties",
+    "flag_keys_to_evaluate": "flag_keys",
+}
 
 _PATHS = {
     ".userId": ".distinct_id",
@@ -156,15 +179,18 @@ _PAGE = {"$current_url": "url", "$pathname": "path", "$referrer": "referrer", "t
 def _read(raw: bytes, received_at: Instant) -> Read:
     sent = decode_event(_SENT, raw)
     said = mapping(sent.properties, ".properties", Reject.INVALID_PROPERTIES)
+    for name, value in (("$session_id", sent.session_id), ("$window_id", sent.window_id)):
+        if not absent(value):
+            said = {name: value, **said}
     event = Event(
-        message_id=said.get("$insert_id") if absent(sent.uuid) else sent.uuid,
+        message_id=_first(sent.uuid, said.get("$insert_id"), sent.message_id, sent.ruby_message_id),
         timestamp=sent.timestamp,
         context=_context(said),
     )
     if absent(sent.timestamp) and type(sent.offset) in {int, Decimal}:
         # How older browsers' SDKs say it: so many milliseconds ago.
         event.timestamp, event.sent_at = received_at - int(sent.offset), received_at
-    distinct_id = said.get("distinct_id") if absent(sent.distinct_id) else sent.distinct_id
+    distinct_id = _first(sent.distinct_id, sent.own_distinct_id, said.get("distinct_id"))
     match sent.event:
         case "$create_alias" | "$merge_dangerously":
             return _alias(event, distinct_id, said)
@@ -255,6 +281,11 @@ def _context(said: dict[str, Any]) -> dict[str, Any]:
     if (group_id := next(filter(None, groups), None)) is not None:
         found["groupId"] = group_id
     return found
+
+
+def _first(*values: Any) -> Any:
+    """The first that says something."""
+    return next((value for value in values if not absent(value)), None)
 
 
 def _object(value: Any) -> dict[str, Any]:
