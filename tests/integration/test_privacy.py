@@ -262,6 +262,57 @@ async def test_what_rules_hide_is_nowhere_in_the_database(app: Application) -> N
     assert hashed in kept["payload"]
 
 
+async def test_rules_reach_what_protocols_hide_elsewhere(app: Application) -> None:
+    await policy(app, rules=[{"path": "properties.card", "action": "drop"}, {"path": "traits.ssn", "action": "drop"}])
+    card, ssn = "4111111111111234", "123-45-678"
+    answer = await app.write.post(
+        "/batch",
+        json={
+            "batch": [
+                {"event": "buy", "distinct_id": "u", "properties": {"$set_once": {"ssn": ssn}, "$set": {"ssn": ssn}}},
+                {"event": "buy", "properties": {"card": card, "$set_once": {"ssn": ssn}}},
+                {"event": "buy", "distinct_id": "u", "properties": {}, "$set": [{"ssn": ssn}]},
+            ]
+        },
+    )
+    assert answer.status_code == 200, answer.text
+    for unnamed in (json.dumps({"card": card}), [card]):
+        event = {"userId": "u", "event": "buy", "properties": unnamed}
+        assert (await app.write.post("/v1/track", json=event)).json()["code"] == "INVALID_PROPERTIES"
+    assert await traces(app, card, ssn) == {}
+    refused = (await app.admin.get("/v1/admin/rejections")).json()["rejections"]
+    assert sum(line["times"] for line in refused) == 4
+
+
+async def test_an_address_is_nowhere_unless_it_is_to_be_kept(app: Application) -> None:
+    address = "203.0.113.77"
+    context = {"context": {"ip": address}}
+
+    async def say() -> None:
+        await send(
+            app,
+            {"type": "track", "userId": "u", "event": "a", **context},
+            {"type": "track", "userId": "u", "event": "", **context},
+            {"type": "track", "userId": "u", "event": "a", **context, "properties": {"big": "x" * 40_000}},
+            {"type": "track", "userId": "u", "event": "a", "properties": {"big": "x" * 40_000}, **context},
+        )
+        posthog = {"event": "b", "distinct_id": "u", "properties": {"$ip": address, "n": 1}}
+        await app.write.post("/e", json=posthog)
+        await app.write.post("/e", json={**posthog, "distinct_id": None})
+        for _ in range(2):
+            await send(app, {"type": "track", "userId": "flood", "event": "a", **context})
+
+    await app.admin.put("/v1/admin/policies/limits", json={"profileEventsPerMinute": 5})
+    await asyncio.gather(*(say() for _ in range(4)))
+    assert await traces(app, address) == {}
+    refused = (await app.admin.get("/v1/admin/rejections")).json()["rejections"]
+    assert {r["code"] for r in refused} >= {"PROFILE_RATE_LIMIT", "EVENT_TOO_LARGE", "INVALID_EVENT_NAME"}
+    await app.admin.put("/v1/admin/policies/limits", json={})
+    await app.admin.put("/v1/admin/policies/enrichment", json={"storeIp": True})
+    await say()
+    assert {"events", "rejected_messages"} <= (await traces(app, address)).keys()
+
+
 @pytest.mark.parametrize("path", ["email", "properties", "properties..a", "user.email", "properties.**", ""])
 async def test_a_rule_that_says_nothing_is_refused(app: Application, path: str) -> None:
     answer = await app.admin.put("/v1/admin/policies/privacy", json={"rules": [{"path": path, "action": "drop"}]})
@@ -298,6 +349,17 @@ async def test_what_nobody_consented_to_is_dropped(
     assert [r["code"] for r in answer["rejected"]] == ["NO_CONSENT"] * (2 - accepted)
     if not accepted:
         assert await traces(app, SECRET) == {}
+
+
+async def test_a_refused_payload_is_kept_only_with_the_consent_that_it_needs(app: Application) -> None:
+    await policy(app, consent=[{"event": "page", "categories": ["Ads"]}])
+    unwilling = {"context": {"consent": {"categoryPreferences": {"Ads": False}}}, "properties": {"mail": SECRET}}
+    page = {"userId": "u", "name": "Home", "timestamp": "never", **unwilling}
+    await send(app, {"type": "page", **page})
+    await app.write.post("/v1/page", json=page)
+    assert await traces(app, SECRET) == {}
+    await send(app, {"type": "track", "userId": "u", "event": "open", "timestamp": "never", **unwilling})
+    assert (await traces(app, SECRET)).keys() == {"rejected_messages"}, "it needs no consent"
 
 
 # Access

@@ -6,8 +6,11 @@ Source  docs/architecture.md
 """
 
 import ipaddress
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+
+import msgspec
 
 from tinycdp.model import Message, Rejection
 from tinycdp.runtime.catalogs import Catalogs
@@ -15,6 +18,9 @@ from tinycdp.runtime.enrichment import Choices, Enricher
 from tinycdp.runtime.limits import Charge, Limiter, Limits
 from tinycdp.runtime.policies import Policies
 from tinycdp.runtime.privacy import Privacy, PrivacyPolicy
+
+#: An address in a payload that was refused and may be cut off anywhere, or no JSON at all.
+_ADDRESS = re.compile(rb'"(\$?ip)"\s*:\s*"[^"]*"?')
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,4 +97,8 @@ class Door:
 
     def logged(self, environment_id: int, rejections: Sequence[Rejection]) -> Sequence[Rejection]:
         """Refusals as the log may keep them."""
-        return self._privacy.logged(environment_id, self._policies.of(environment_id, PrivacyPolicy), rejections)
+        policy = self._policies.of(environment_id, PrivacyPolicy)
+        rejections = self._privacy.logged(environment_id, policy, rejections)
+        if self._policies.of(environment_id, Choices).store_ip:
+            return rejections
+        return [msgspec.structs.replace(one, payload=_ADDRESS.sub(rb'"\1":null', one.payload)) for one in rejections]

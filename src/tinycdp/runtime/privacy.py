@@ -30,6 +30,8 @@ MOST_SUPPRESSED = 1_000_000
 _MOST_RULES = 500
 _MOST_KNOWN = 1_000
 _PLACES = ("properties", "traits", "context")
+#: What holds values by their names, whoever's protocol it is.
+_OBJECTS = frozenset((*_PLACES, "props", "$set", "$set_once"))
 _ANY, _DEEP = "*", "**"
 #: Stronger is greater.
 _STRENGTH = {"mask": 0, "hash": 1, "drop": 2}
@@ -165,8 +167,7 @@ class Privacy:
         if type(document) is not dict:
             return b""
         context = document.get("context")
-        name = document.get("event") or document.get("name") or f"${document.get('type') or document.get('kind')}"
-        if policy.consent and not _is_granted(policy, str(name), context if type(context) is dict else {}):
+        if policy.consent and not _is_granted(policy, _event_of(document), context if type(context) is dict else {}):
             return b""
         if self._suppressed.get(environment_id):
             for text in set(_leaves(document)):
@@ -174,7 +175,9 @@ class Privacy:
                     return b""
         if not policy.rules:
             return payload
-        return _encode(_treatment(policy).anywhere.treat(document, self._secret(environment_id)))
+        treated = _treatment(policy).anywhere.treat(document, self._secret(environment_id))
+        # Values without names, as of properties that are a text with JSON in it: no rule can tell what they are.
+        return _encode({name: None if name in _OBJECTS and type(v) is not dict else v for name, v in treated.items()})
 
     def _secret(self, environment_id: int) -> bytes:
         found = self._secrets.get(environment_id)
@@ -240,8 +243,20 @@ def _named(message: Message) -> Iterator[Alias]:
         yield Alias(AliasKind.ANONYMOUS, message.previous)
 
 
-def _is_granted(policy: PrivacyPolicy, event: str, context: Mapping[str, Any]) -> bool:
-    """Whether every category is granted that the event needs; `context.consent.categoryPreferences` says so."""
+def _event_of(document: Mapping[str, Any]) -> str | None:
+    """The event that a refused payload is about, by the name that policies know it by; None where it does not say."""
+    kind, name = document.get("type"), document.get("event")
+    match kind:
+        case "page" | "screen":
+            return str(kind)
+        case "identify" | "group" | "alias":
+            return f"${kind}"
+    return name if type(name) is str and name and not name.startswith("$") else None
+
+
+def _is_granted(policy: PrivacyPolicy, event: str | None, context: Mapping[str, Any]) -> bool:
+    """Whether every category is granted that the event needs; `context.consent.categoryPreferences` says so. None needs
+    what any event does."""
     consent = context.get("consent")
     said = consent.get("categoryPreferences") if type(consent) is dict else None
     preferences: Mapping[str, Any] = said if type(said) is dict else {}
@@ -249,7 +264,7 @@ def _is_granted(policy: PrivacyPolicy, event: str, context: Mapping[str, Any]) -
     return all(
         preferences[category] is True if category in preferences else unsaid
         for required in policy.consent
-        if required.event in (_ANY, event)
+        if event is None or required.event in (_ANY, event)
         for category in required.categories
     )
 
@@ -352,8 +367,10 @@ class _Treatment:
                 mine.append((steps, strength))
             if place in ("context", _ANY, _DEEP):
                 around.append((steps, strength))
-            if place in ("traits", _ANY):  # clients repeat them there
+            if place in ("traits", _ANY):  # clients repeat them
                 around.append((("traits", *steps), strength))
+                if own == "properties":  # PostHog's, on their way to be
+                    mine.append((("$set_once", *steps), strength))
         if own == "traits" and around:  # what an identify call has in context.traits is among its traits by now
             below, _ = _Node(around).step("traits")
             mine += below.rules if below is not None else ()

@@ -161,8 +161,8 @@ _PATHS = {
 
 _VIEWS: dict[str, MessageKind] = {"$pageview": "page", "$screen": "screen"}
 
-# Said elsewhere in the message, or a secret of the transport.
-_NOT_PROPERTIES = frozenset({"token", "distinct_id", "$set"})
+# Said elsewhere in the message, or a secret of the transport. An address is in the context, where policies look for it.
+_NOT_PROPERTIES = frozenset({"token", "distinct_id", "$set", "$ip"})
 
 # What the others call the parts of a context, and of a page, beside the names it has here.
 _CONTEXT = {
