@@ -47,13 +47,15 @@ async def test_metrics_count_what_happened(app: Application) -> None:
     before = await series(app)
     event = {"type": "track", "userId": "ada", "event": "x", "messageId": "m1"}
     await app.write.post("/v1/batch", json=[event, event, {"type": "track", "userId": "ada"}])
+    await app.write.post("/v1/identify", json={"userId": "ada", "traits": {"plan": "one"}, "messageId": "m2"})
     for _ in range(3):
         await app.read.get("/v1/decide?flag=on&userId=ada")
     await app.read.get("/v1/profiles/nobody")
     await app.read.get("/nowhere/at/all")
     after = await series(app)
     grown = {name: value - before.get(name, 0) for name, value in after.items() if value != before.get(name, 0)}
-    assert grown["tinycdp_messages_total", "accepted"] == 1
+    assert grown["tinycdp_messages_total", "accepted"] == 2
+    assert grown["tinycdp_type_mismatches_total", "flag on", "profile.plan"] == 1, "the result is kept, not read anew"
     assert grown["tinycdp_messages_total", "duplicate"] == 1
     assert grown["tinycdp_rejections_total", "INVALID_EVENT_NAME"] == 1
     assert grown["tinycdp_decisions_total", "DEFAULT"] == 3
@@ -61,7 +63,7 @@ async def test_metrics_count_what_happened(app: Application) -> None:
     assert grown["tinycdp_http_requests_total", "GET", "/v1/profiles/{id}", "404"] == 1
     assert grown["tinycdp_http_requests_total", "POST", "/v1/batch", "200"] == 1
     assert not any("nobody" in part or "nowhere" in part for name in after for part in name)
-    assert grown["tinycdp_ingest_seconds_count",] == 1
+    assert grown["tinycdp_ingest_seconds_count",] == 2
     assert (after["tinycdp_wakeup_lag_seconds",], after["tinycdp_database_away",]) == (0, 0)
     page = (DOCS / "operations.md").read_text()
     families = {re.sub(r"_(bucket|count|sum)$", "", name[0]) for name in after}

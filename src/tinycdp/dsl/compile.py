@@ -8,16 +8,17 @@ Source  docs/decisions/0007-steps-not-trees.md
 import operator
 from collections.abc import Callable, Mapping
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 from tinycdp.dsl import ir, readings, steps
 from tinycdp.dsl.ir import Type
 from tinycdp.dsl.numbers import SCALE, nanos, rounded
 from tinycdp.dsl.scalars import parse_instant, semver_key
-from tinycdp.dsl.steps import EventFrame, Frame, Result, Step, coerce
+from tinycdp.dsl.steps import EventFrame, Frame, Result, Step
 from tinycdp.model import Instant
 
-_TESTS: dict[str, Callable[[Any, Any], bool]] = {
+_TESTS: dict[str, Callable[[Any, Any], Any]] = {
     "==": operator.eq,
     "!=": operator.ne,
     "<": operator.lt,
@@ -25,22 +26,27 @@ _TESTS: dict[str, Callable[[Any, Any], bool]] = {
     ">": operator.gt,
     ">=": operator.ge,
 }
+_ROOTS = {ir.Property: ("profile",), ir.GroupTrait: ("group",), ir.Context: ("context",)}
 _MIRRORED = {"==": "==", "!=": "!=", "<": ">", "<=": ">=", ">": "<", ">=": "<="}
 
 
 class Compiler:
     """Compiles the definitions of one catalog.
 
-    ready    says of a read whether its state is complete; one that is not is unknown (WARMING)
-    resolve  gives the typed node and type of another definition, so that a comparison sees through a reference"""
+    ready       says of a read whether its state is complete; one that is not is unknown (WARMING)
+    resolve     gives the typed node and type of another definition, so that a comparison sees through a reference
+    mismatched  hears the name of a field, as it is written, each time its value is of another type than the expression
+                needs, and so unknown"""
 
     def __init__(
         self,
         ready: Callable[[ir.AggregateRead], bool] = lambda _: True,
         resolve: Callable[[tuple[str, str]], ir.Node | None] = lambda _: None,
+        mismatched: Callable[[str], None] = lambda field: None,
     ) -> None:
         self._ready = ready
         self._resolve = resolve
+        self._mismatched = mismatched
 
     def compile(self, node: ir.Node) -> Step:
         match node:
@@ -49,19 +55,19 @@ class Compiler:
             case ir.LocalMidnight():
                 return steps.local_midnight(node.date)
             case ir.Property():
-                return steps.property_of(node.path, node.type)
+                return steps.property_of(node.path, node.type, self._heard(node))
             case ir.GroupTrait():
-                return steps.group_trait(node.path, node.type)
+                return steps.group_trait(node.path, node.type, self._heard(node))
             case ir.Context():
-                return steps.context_of(node.path, node.type)
+                return steps.context_of(node.path, node.type, self._heard(node))
             case ir.EventProperty():
-                return steps.event_property(node.path, node.type)
+                return steps.event_property(node.path, node.type, self._heard(node))
             case ir.Reference():
                 return self._reference(node)
             case ir.Seen():
                 return steps.seen(node.which)
             case ir.AggregateRead():
-                return readings.aggregate(node) if self._ready(node) else steps.constant(None)
+                return readings.aggregate(node, self._heard(node)) if self._ready(node) else steps.constant(None)
             case ir.Ago():
                 return readings.ago(self.compile(node.operand), node.unit_ms)
             case ir.Clock():
@@ -88,12 +94,15 @@ class Compiler:
                 return steps.settled(step) if node.type is Type.BOOL else step
         raise AssertionError(f"no step for {type(node).__name__}")
 
+    def _heard(self, node: ir.Node) -> Callable[[], None]:
+        return partial(self._mismatched, field_of(node))
+
     def _typed(self, node: ir.Node, want: Type) -> Step:
         """The node's step; where its type is only known at run time, values of any other type are unknown."""
         step = self.compile(node)
         if want is Type.DYN or self._static_type(node) is not Type.DYN:
             return step
-        return steps.mapped(step, lambda value: coerce(value, want))
+        return steps.mapped(step, partial(steps.typed, want=want, mismatched=self._heard(node)))
 
     def _static_type(self, node: ir.Node) -> Type:
         """DYN where the step yields plain JSON values, else the type of what it yields."""
@@ -120,7 +129,7 @@ class Compiler:
             return frame.result(name, now)
 
         if node.type is not Type.DYN and self._static_type(node) is Type.DYN:
-            return steps.mapped(reference, lambda value: coerce(value, node.type))
+            return steps.mapped(reference, partial(steps.typed, want=node.type, mismatched=self._heard(node)))
         return reference
 
     def _see_through(self, node: ir.Node) -> ir.Node:
@@ -157,9 +166,9 @@ class Compiler:
         elif not _depends_on_time(node.left) and node.op in _MIRRORED:
             return self._compare(ir.Compare(node.type, _MIRRORED[node.op], node.right, node.left))
         want = node.left.type if node.left.type is not Type.DYN else node.right.type
-        step = steps.binary(
-            self._typed(node.left, want), self._typed(node.right, want), _same(test) if want is Type.DYN else test
-        )
+        if want is Type.DYN:
+            test = _same(test, self._heard(node.left))
+        step = steps.binary(self._typed(node.left, want), self._typed(node.right, want), test)
         return step if not _depends_on_time(node) else steps.settled(step)
 
     def _in(self, node: ir.In) -> Step:
@@ -215,11 +224,26 @@ def membership(step: Step) -> Step:
     return member
 
 
-def predicate(node: ir.Node | None) -> Callable[[Mapping[str, Any]], bool] | None:
+def field_of(node: ir.Node) -> str:
+    """The field that a value comes from, as it is written; of several the first."""
+    for part in ir.walk(node):
+        match part:
+            case ir.Property() | ir.GroupTrait() | ir.Context() | ir.EventProperty():
+                return ".".join((*_ROOTS.get(type(part), ()), *part.path))
+            case ir.AggregateRead() if part.spec.path:
+                return ".".join(part.spec.path)
+            case ir.Reference():
+                return part.key
+    return ""
+
+
+def predicate(
+    node: ir.Node | None, mismatched: Callable[[str], None] = lambda field: None
+) -> Callable[[Mapping[str, Any]], bool] | None:
     """A `where` as a test of an event's properties; None where there is none. Unknown is not a match."""
     if node is None:
         return None
-    step: Any = Compiler().compile(node)
+    step: Any = Compiler(mismatched=mismatched).compile(node)
 
     def matches(properties: Mapping[str, Any]) -> bool:
         return step(EventFrame(properties), 0)[0] is True
@@ -246,9 +270,16 @@ def _kind(value: Any) -> type:
     return int if type(value) is Decimal else type(value)
 
 
-def _same(test: Callable[[Any, Any], bool]) -> Callable[[Any, Any], bool | None]:
+def _same(test: Callable[[Any, Any], Any], mismatched: Callable[[], None]) -> Callable[[Any, Any], bool | None]:
     """The test for two values whose types are known only now: of different ones it is unknown."""
-    return lambda left, right: test(_plain(left), _plain(right)) if _kind(left) is _kind(right) else None
+
+    def same(left: Any, right: Any) -> bool | None:
+        if _kind(left) is not _kind(right):
+            mismatched()
+            return None
+        return bool(test(_plain(left), _plain(right)))
+
+    return same
 
 
 _UPPER = {c: c - 32 for c in range(ord("a"), ord("z") + 1)}

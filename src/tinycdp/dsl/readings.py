@@ -8,13 +8,13 @@ Source  dsl/SPEC.md "Windows" and "valid_until"
 
 from collections.abc import Callable
 from fractions import Fraction
+from functools import partial
 from operator import gt
 from typing import Any
 
 from tinycdp.dsl import ir
-from tinycdp.dsl.ir import Type
 from tinycdp.dsl.numbers import SCALE, bounded, number, rounded
-from tinycdp.dsl.steps import LOOK_AHEAD, UNKNOWN, Frame, Result, Step, coerce, constant, mapped, settled
+from tinycdp.dsl.steps import LOOK_AHEAD, UNKNOWN, Frame, Result, Step, constant, mapped, settled, typed, unheard
 from tinycdp.model import DAY_MS, NEVER, Instant
 
 Test = Callable[[Any, Any], bool]
@@ -26,8 +26,8 @@ def is_trailing(read: ir.AggregateRead) -> bool:
     return read.window.start_ms is not None and not read.window.end_ms
 
 
-def aggregate(read: ir.AggregateRead) -> Step:
-    """The step of one aggregate function over one window."""
+def aggregate(read: ir.AggregateRead, mismatched: Callable[[], None] = unheard) -> Step:
+    """The step of one aggregate function over one window. `mismatched` hears of values of another type than its."""
     key, window = read.spec.key, read.window
     start, end = window.start_ms, window.end_ms
     hop = ir.hop_ms(start) if start else 0
@@ -51,12 +51,12 @@ def aggregate(read: ir.AggregateRead) -> Step:
                 return _spread(key, start, end, hop, pick)
             return mapped(_difference(_numbers(key, start, _whole), _numbers(key, end, _whole)), pick)
         case "first" | "last":
-            return _entry(key, read.function, start, hop, read.type)
+            return _entry(key, read.function, start, hop, partial(typed, want=read.type, mismatched=mismatched))
         case "percentile":
             assert read.quantile is not None
             return _percentile(key, start, hop, Fraction(read.quantile))
         case "top":
-            return _top(key, start, hop, read.type)
+            return _top(key, start, hop, partial(typed, want=read.type, mismatched=mismatched))
         case "unique_days":
             assert read.days is not None
             return _unique_days(key, read.days)
@@ -113,13 +113,13 @@ def _difference(wide: Step, narrow: Step) -> Step:
     return run
 
 
-def _entry(key: str, which: str, window_ms: int | None, hop: int, want: Type) -> Step:
+def _entry(key: str, which: str, window_ms: int | None, hop: int, read: Callable[[Any], Any]) -> Step:
     def run(frame: Frame, now: Instant) -> Result:
         state = frame.state(key)
         if state is None:
             return UNKNOWN
         found, until = state.last(window_ms, now) if which == "last" else state.first(window_ms, hop, now)
-        return (None if found is None else coerce(found[2], want)), until
+        return (None if found is None else read(found[2])), until
 
     return run
 
@@ -135,14 +135,14 @@ def _percentile(key: str, window_ms: int | None, hop: int, quantile: Fraction) -
     return run
 
 
-def _top(key: str, window_ms: int | None, hop: int, want: Type) -> Step:
+def _top(key: str, window_ms: int | None, hop: int, read: Callable[[Any], Any]) -> Step:
     def run(frame: Frame, now: Instant) -> Result:
         state = frame.state(key)
         if state is None:
             return UNKNOWN
         value, until = state.top(window_ms, hop, now)
         plain = number(value) if type(value) is int else value[0] if type(value) is tuple else value
-        return coerce(plain, want), until
+        return read(plain), until
 
     return run
 

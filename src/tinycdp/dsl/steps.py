@@ -5,7 +5,7 @@ Shape   step(frame, now) -> (value, until): the value at `now`, and the first in
 Units   numbers in nanos, instants and durations in milliseconds, unknown is None
 Laws    now < until; for all t in [now, until): value(t) == value(now). `until` may be early, never late.
         Where a truth is settled, its `until` is where the truth changes, not where something inside it does
-Errors  none: a value of the wrong type is unknown
+Errors  none: a value of the wrong type is unknown, and whoever compiled the leaf is told
 Source  dsl/SPEC.md "Truth" and "valid_until"; docs/decisions/0007-steps-not-trees.md
 """
 
@@ -146,34 +146,50 @@ def lookup(values: Mapping[str, Any], path: tuple[str, ...]) -> Any:
     return value
 
 
-def property_of(path: tuple[str, ...], want: Type) -> Step:
+def unheard() -> None:
+    """Nobody wants to know of values of the wrong type."""
+
+
+def property_of(path: tuple[str, ...], want: Type, mismatched: Callable[[], None] = unheard) -> Step:
     if len(path) == 1 and want in {Type.STRING, Type.BOOL}:
         name, kind = path[0], str if want is Type.STRING else bool
 
         def run(frame: Frame, now: Instant) -> Result:
             value = frame.properties.get(name)
-            return (value, NEVER) if type(value) is kind else UNKNOWN
+            if type(value) is kind:
+                return value, NEVER
+            if value is not None:
+                mismatched()
+            return UNKNOWN
 
         return run
-    return lambda frame, now: (coerce(lookup(frame.properties, path), want), NEVER)
+    return lambda frame, now: (typed(lookup(frame.properties, path), want, mismatched), NEVER)
 
 
-def group_trait(path: tuple[str, ...], want: Type) -> Step:
-    return lambda frame, now: (coerce(lookup(frame.group, path), want), NEVER)
+def group_trait(path: tuple[str, ...], want: Type, mismatched: Callable[[], None] = unheard) -> Step:
+    return lambda frame, now: (typed(lookup(frame.group, path), want, mismatched), NEVER)
 
 
-def context_of(path: tuple[str, ...], want: Type) -> Step:
-    return lambda frame, now: (coerce(lookup(frame.context, path), want), NEVER)
+def context_of(path: tuple[str, ...], want: Type, mismatched: Callable[[], None] = unheard) -> Step:
+    return lambda frame, now: (typed(lookup(frame.context, path), want, mismatched), NEVER)
 
 
-def event_property(path: tuple[str, ...], want: Type) -> Step:
-    return lambda frame, now: (coerce(lookup(frame.event, path), want), NEVER)  # type: ignore[attr-defined]
+def event_property(path: tuple[str, ...], want: Type, mismatched: Callable[[], None] = unheard) -> Step:
+    return lambda frame, now: (typed(lookup(frame.event, path), want, mismatched), NEVER)  # type: ignore[attr-defined]
 
 
 def seen(which: str) -> Step:
     if which == "first":
         return lambda frame, now: (frame.first_seen, NEVER)
     return lambda frame, now: (frame.last_seen, NEVER)
+
+
+def typed(value: Any, want: Type, mismatched: Callable[[], None]) -> Any:
+    """The same as coerce; something that is there and of another type is told of."""
+    found = coerce(value, want)
+    if found is None and value is not None:
+        mismatched()
+    return found
 
 
 def coerce(value: Any, want: Type) -> Any:

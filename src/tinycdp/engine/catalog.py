@@ -11,6 +11,7 @@ Source  dsl/SPEC.md "Definitions"; docs/decisions/0009-live-and-next.md
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
+from functools import partial
 from hashlib import blake2b
 from typing import Any
 
@@ -35,6 +36,14 @@ from tinycdp.errors import InvalidInput
 from tinycdp.model import NEVER, Message
 
 Name = tuple[str, str]  # (kind, key)
+
+#: Hears where a value is of another type than needed: (definition, field).
+Mismatched = Callable[[str, str], None]
+
+
+def unheard(definition: str, field: str) -> None:
+    """Nobody wants to know."""
+
 
 #: What a flag is worth inside another flag's condition.
 FLAG_TYPES = {
@@ -125,18 +134,16 @@ class Kept:
                 state.add_instant(message.occurred_at)
 
 
-def _worth(spec: ir.AggregateSpec) -> Callable[[Mapping[str, Any]], Any] | None:
+def _worth(spec: ir.AggregateSpec, mismatched: Callable[[str], None]) -> Callable[[Mapping[str, Any]], Any] | None:
     """What one event's properties are to the aggregate, None for nothing; itself None where they are not looked at."""
     path, family = spec.path, spec.family
     if not path:
         return None
-    if family is ir.Family.NUMBER and len(path) == 1:
-        name = path[0]
-        return lambda properties: nanos(properties.get(name))
-    if family is ir.Family.NUMBER:
-        return lambda properties: nanos(lookup(properties, path))
-    if family is ir.Family.HISTOGRAM:
-        return lambda properties: None if (n := nanos(lookup(properties, path))) is None else grade(n)
+    if family in {ir.Family.NUMBER, ir.Family.HISTOGRAM}:
+        number = _number_at(path, partial(mismatched, ".".join(path)))
+        if family is ir.Family.NUMBER:
+            return number
+        return lambda properties: None if (n := number(properties)) is None else grade(n)
 
     def worth(properties: Mapping[str, Any]) -> Any:
         value = coerce(lookup(properties, path), ir.Type.DYN)
@@ -145,6 +152,19 @@ def _worth(spec: ir.AggregateSpec) -> Callable[[Mapping[str, Any]], Any] | None:
         return canonical(value) if family in {ir.Family.UNIQUE, ir.Family.TOP} else value
 
     return worth
+
+
+def _number_at(path: tuple[str, ...], mismatched: Callable[[], None]) -> Callable[[Mapping[str, Any]], int | None]:
+    name = path[0] if len(path) == 1 else None
+
+    def number(properties: Mapping[str, Any]) -> int | None:
+        value = properties.get(name) if name is not None else lookup(properties, path)
+        found = nanos(value)
+        if found is None and value is not None:
+            mismatched()
+        return found
+
+    return number
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,8 +297,11 @@ def build_catalog(
     *,
     live_revision: int,
     head_revision: int,
+    mismatched: Mismatched = unheard,
 ) -> Catalog:
-    """Compile the definitions of the live revision, and those of the head revision beside them where it is another."""
+    """Compile the definitions of the live revision, and those of the head revision beside them where it is another.
+
+    mismatched  hears of every value that is of another type than an expression needs"""
     calendar = days_in(zone)
     head_by_name = {d.name: d for d in head}
     live_by_name = {d.name: d for d in live}
@@ -305,12 +328,13 @@ def build_catalog(
         checked,
         placeholders,
         ready=lambda read: _parts([read]) <= complete,
+        mismatched=mismatched,
     )
     next_universe = None
     reads = {read for c in checked.values() for read in _reads(c)}
     if warming_up:
         next_checked = check_all(head_by_name.values())
-        next_universe = _universe(zone, head_by_name, next_checked, frozenset(), ready=lambda _: True)
+        next_universe = _universe(zone, head_by_name, next_checked, frozenset(), lambda _: True, mismatched)
         reads |= {read for c in next_checked.values() for read in _reads(c)}
     segments = [_segment(live_universe, name) for name in served if name[0] == "segment" and name not in new]
     maintained = {segment.fingerprint for segment in segments}
@@ -330,7 +354,7 @@ def build_catalog(
         live=live_universe,
         next=next_universe,
         warming=placeholders,
-        kept=_kept(reads, complete),
+        kept=_kept(reads, complete, mismatched),
         segments=tuple(segments),
         calendar=calendar,
         complete=frozenset(complete),
@@ -408,16 +432,18 @@ def _reads(checked: tuple[Checked, ...]) -> list[ir.AggregateRead]:
     return [read for c in checked for read in c.reads]
 
 
-def _kept(reads: Iterable[ir.AggregateRead], complete: set[tuple[str, int]]) -> dict[str, Kept]:
+def _kept(reads: Iterable[ir.AggregateRead], complete: set[tuple[str, int]], mismatched: Mismatched) -> dict[str, Kept]:
     specs: dict[str, ir.AggregateSpec] = {}
     hops: dict[str, set[int]] = {}
     for read in reads:
         specs[read.spec.key] = read.spec
         hops.setdefault(read.spec.key, set()).update(ir.hops_of(read))
-    return {
-        key: Kept(spec, key, tuple(sorted(hops[key])), predicate(spec.where), _worth(spec), (key, 0) not in complete)
-        for key, spec in sorted(specs.items())
-    }
+    kept = {}
+    for key, spec in sorted(specs.items()):
+        heard = partial(mismatched, f"events.{spec.event if spec.event is not None else '*'}")
+        matches = predicate(spec.where, heard)
+        kept[key] = Kept(spec, key, tuple(sorted(hops[key])), matches, _worth(spec, heard), (key, 0) not in complete)
+    return kept
 
 
 def _segment(universe: Universe, name: Name) -> Segment:
@@ -430,6 +456,7 @@ def _universe(
     checked: Mapping[Name, tuple[Checked, ...]],
     placeholders: frozenset[Name],
     ready: Callable[[ir.AggregateRead], bool],
+    mismatched: Mismatched,
 ) -> Universe:
     nodes: dict[Name, ir.Node] = {}
     steps: dict[Name, Step] = {}
@@ -437,12 +464,16 @@ def _universe(
     reads: dict[Name, frozenset[ir.AggregateRead]] = {}
     watches: dict[Name, Watch] = {}
     flags: dict[str, decide.Program] = {}
-    compiler = Compiler(ready, lambda name: None if name in placeholders else nodes.get(name))
+
+    def resolve(name: Name) -> ir.Node | None:
+        return None if name in placeholders else nodes.get(name)
+
     for name, parts in checked.items():  # each after all that it refers to
         references = sorted({reference for part in parts for reference in part.references})
         watches[name] = _watch(parts, [watches[reference] for reference in references])
         reads[name] = frozenset(_reads(parts))
         fingerprints[name] = _fingerprint(zone, definitions[name], sorted(fingerprints[r] for r in references))
+        compiler = Compiler(ready, resolve, partial(mismatched, f"{name[0]} {name[1]}"))
         if definitions[name].flag is not None:
             flags[name[1]] = _program(definitions[name], parts, compiler, steps, flags, placeholders, ready)
             steps[name] = decide.as_step(flags[name[1]])
@@ -453,7 +484,7 @@ def _universe(
             else:
                 step = compiler.compile(parts[0].node)
                 steps[name] = membership(step) if name[0] == "segment" else step
-    return Universe(definitions, nodes, compiler, ready, steps, fingerprints, reads, watches, flags)
+    return Universe(definitions, nodes, Compiler(ready, resolve), ready, steps, fingerprints, reads, watches, flags)
 
 
 def _program(

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from tinycdp.engine.catalog import Catalog, Definition, build_catalog
+from tinycdp.engine.catalog import Catalog, Definition, Mismatched, build_catalog, unheard
 from tinycdp.engine.flags import read_flag
 from tinycdp.errors import Unavailable
 from tinycdp.runtime.switches import in_force
@@ -19,15 +19,17 @@ from tinycdp.store.pool import Connection, Pool, acquired
 
 
 class Catalogs:
-    """`grown` hears when a new catalog reads state that the one before did not: whatever was read of a profile until
-    then may lack it."""
+    """grown  hears when a new catalog reads state that the one before did not: whatever was read of a profile until
+           then may lack it
+    mismatched  hears where a value is of another type than an expression needs"""
 
-    def __init__(self, grown: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, grown: Callable[[], None] = lambda: None, mismatched: Mismatched = unheard) -> None:
         self._catalogs: dict[int, Catalog] = {}
         # Beside the catalogs: one that was long in the making must not bring back the kills of its beginning.
         self._killed: dict[int, dict[int, str]] = {}
         self._refreshing: dict[int, asyncio.Lock] = {}
         self._grown = grown
+        self._mismatched = mismatched
 
     def __iter__(self) -> Iterator[int]:
         """The environments that are known."""
@@ -51,7 +53,7 @@ class Catalogs:
         known = self._catalogs.get(environment_id)
         if known is not None and known.revision == live and known.head == head:
             return known
-        catalog = await load(connection, environment_id, live, head)
+        catalog = await load(connection, environment_id, live, head, self._mismatched)
         known = self._catalogs.get(environment_id)  # another may have come while this one was made
         catalog = replace(catalog, killed=self._killed.get(environment_id, catalog.killed))
         if known is None or (catalog.head, catalog.revision) >= (known.head, known.revision):
@@ -74,21 +76,34 @@ class Catalogs:
             return current
 
 
-async def load(connection: Connection, environment_id: int, live: int, head: int) -> Catalog:
+async def load(connection: Connection, environment_id: int, live: int, head: int, mismatched: Mismatched) -> Catalog:
     environment = await store.find_environment(connection, environment_id)
     before = await definitions_at(connection, environment_id, live)
     after = await definitions_at(connection, environment_id, head) if head != live else before
     killed = await in_force(connection, environment_id)
-    catalog = await compiled(environment_id, environment["zone"], before, after, live, head)
+    catalog = await compiled(environment_id, environment["zone"], before, after, live, head, mismatched)
     return replace(catalog, killed=killed)
 
 
 async def compiled(
-    environment_id: int, zone: str, live: Iterable[Definition], head: Iterable[Definition], revision: int, newest: int
+    environment_id: int,
+    zone: str,
+    live: Iterable[Definition],
+    head: Iterable[Definition],
+    revision: int,
+    newest: int,
+    mismatched: Mismatched = unheard,
 ) -> Catalog:
     """The catalog, made in a thread: hundreds of definitions take hundreds of milliseconds, and decisions go on."""
     return await asyncio.to_thread(
-        build_catalog, environment_id, zone, live, head, live_revision=revision, head_revision=newest
+        build_catalog,
+        environment_id,
+        zone,
+        live,
+        head,
+        live_revision=revision,
+        head_revision=newest,
+        mismatched=mismatched,
     )
 
 

@@ -26,7 +26,8 @@ Gauge = tuple[str, str, float]
 
 
 class Metrics:
-    """requests  by (method, route, status); fast: decisions of the fast lane, which are requests too, by reason"""
+    """requests  by (method, route, status); fast: decisions of the fast lane, which are requests too, by reason
+    mismatches  by (definition, field)"""
 
     def __init__(self) -> None:
         self.requests: Counter[tuple[str, str, str]] = Counter()
@@ -36,6 +37,7 @@ class Metrics:
         self.rejections: Counter[str] = Counter()
         self.exposures: Counter[str] = Counter({"stored": 0, "dropped": 0})
         self.observed: Counter[str] = Counter({"counted": 0, "skipped": 0, "flushes_lost": 0})
+        self.mismatches: Counter[tuple[str, str]] = Counter()
         self._registry = CollectorRegistry()
         self.ingest_seconds = Histogram(
             "tinycdp_ingest_seconds",
@@ -44,11 +46,20 @@ class Metrics:
             registry=self._registry,
         )
 
+    @property
+    def asked(self) -> int:
+        """How many decisions and messages this process was asked for."""
+        return self.fast.total() + self.decisions.total() + self.messages.total()
+
     def stored(self, accepted: int, duplicates: int, refused: Iterable[str]) -> None:
         """Count one tracking request; `refused` are the codes of its rejections."""
         self.messages["accepted"] += accepted
         self.messages["duplicate"] += duplicates
         self.rejections.update(refused)
+
+    def mismatched(self, definition: str, field: str) -> None:
+        """Count one value of another type than an expression needs."""
+        self.mismatches[definition, field] += 1
 
     def text(self, gauges: Iterable[Gauge] = ()) -> bytes:
         """Everything in Prometheus' text format."""
@@ -65,6 +76,9 @@ class Metrics:
         yield _counter("tinycdp_rejections", "Messages refused.", ("code",), _single(self.rejections))
         text = "Messages counted for the registry, or left out under load; flushes given up."
         yield _counter("tinycdp_observed", text, ("outcome",), _single(self.observed))
+        text = "Values of another type than a definition needs, each time one was read: they are unknown."
+        mismatches = self.mismatches.copy()
+        yield _counter("tinycdp_type_mismatches", text, ("definition", "field"), mismatches.items())
         yield _counter("tinycdp_exposures", "Exposures stored, or lost.", ("outcome",), _single(self.exposures))
 
 

@@ -61,7 +61,9 @@ class Service:
         self.settings = settings
         self.pool = pool
         self.now = now
-        self.catalogs = Catalogs(lambda: self.snapshots.outgrown())  # noqa: PLW0108 - these two know each other
+        self.metrics = Metrics()
+        # These two know each other.
+        self.catalogs = Catalogs(lambda: self.snapshots.outgrown(), self.metrics.mismatched)  # noqa: PLW0108
         self.snapshots = Snapshots(pool, settings.snapshot_cache_size, self.catalogs)
         self.keyring = Keyring(pool)
         self.policies = Policies()
@@ -71,7 +73,6 @@ class Service:
         self.pushes = Pushes(
             self.decisions, self.catalog, lambda key: self.keyring.by_id(key) is not None, now, settings.stream_limit
         )
-        self.metrics = Metrics()
         self.exposures = Exposures(pool, self.metrics.exposures)
         self.registry = Registry(pool, now, self.metrics.observed)
         self.plans = Plans(self.policies, self.registry)
