@@ -67,7 +67,8 @@ def recognise(keyring: Keyring, text: str | None, scope: str) -> Key:
         # Jitsu's clients take no key without a colon: an id before it, or a secret after it, is ours to ignore.
         key = next(filter(None, map(keyring.find, reversed(text.split(":", 1)))), None)
     if key is None:
-        raise Unauthenticated("INVALID_KEY", "There is no such API key, or it was revoked.")
+        # RudderStack's SDKs for phones give up, and tell their developer why, where they read "invalid write key".
+        raise Unauthenticated("INVALID_KEY", f"Invalid {scope} key: there is no such API key, or it was revoked.")
     allow(key, scope)
     return key
 
