@@ -114,6 +114,21 @@ def test_what_the_parser_cannot_see_is_a_usage_error_too(
     assert complaint in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    "argv", [["key", "list"], ["registry", "rebuild"], ["work"], ["serve", "--role", "api"], ["doctor", "--verify"]]
+)
+def test_a_mistyped_data_folder_is_said_not_made(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, argv: list[str]
+) -> None:
+    monkeypatch.delenv("DATABASE_URL", raising=False)
+    mistyped = tmp_path / "dta"
+    assert main([*argv, "--data-dir", str(mistyped)]) == 1
+    said = capsys.readouterr().err
+    assert f"no database in {mistyped}" in said
+    assert "DATABASE_MISSING" in said
+    assert not mistyped.exists()
+
+
 def test_seeding_without_a_key_says_which_to_give(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["seed"]) == 1
     assert "--key" in capsys.readouterr().err

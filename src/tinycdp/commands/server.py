@@ -57,7 +57,7 @@ def run_migrate(arguments: argparse.Namespace, settings: Settings) -> int:
     from tinycdp.runtime.postgres import reachable
     from tinycdp.runtime.startup import prepare
 
-    with reachable(settings) as reached:
+    with reachable(settings, make=True) as reached:
         applied = asyncio.run(prepare(reached, clock.now()))
     print("\n".join(f"applied {name}" for name in applied) or "the schema is up to date")
     return 0

@@ -11,6 +11,7 @@ Laws    both locks are the kernel's, so they end with their holder; with `alive`
         and what a crash left (postmaster.pid, socket, socket lock) can go
         the binaries of a folder stay those of the major version that made it
 Errors  Unavailable `POSTGRES_FAILED`, with the end of the server's log and what to do
+        NotFound `DATABASE_MISSING`, where a database is to be used and there is none
 Source  docs/decisions/0001-embedded-postgres.md
 """
 
@@ -35,7 +36,7 @@ from urllib.parse import quote
 
 import msgspec
 
-from tinycdp.errors import Unavailable
+from tinycdp.errors import NotFound, Unavailable
 from tinycdp.runtime.processes import Identity, spawn, unprivileged_user
 from tinycdp.settings import Settings
 
@@ -340,11 +341,21 @@ class EmbeddedPostgres:
 
 
 @contextlib.contextmanager
-def reachable(settings: Settings) -> Iterator[Settings]:
-    """Settings whose `database_url` answers: as given, or of the embedded server, run or attached to meanwhile."""
+def reachable(settings: Settings, *, make: bool = False) -> Iterator[Settings]:
+    """Settings whose `database_url` answers: as given, or of the embedded server, run or attached to meanwhile.
+
+    Only with `make` is a data folder that holds no database given one: it may be mistyped."""
     if settings.database_url:
         yield settings
     else:
+        folder = settings.data_dir.absolute()
+        # The lock, not the cluster: it is there from the first moment of a server that is just making its folder.
+        if not make and not (folder / "postgres.owner.lock").exists():
+            message = (
+                f"no database in {folder}: name the folder of one (--data-dir or TINYCDP_DATA_DIR), set DATABASE_URL,"
+                " or make one there with `tinycdp serve` or `tinycdp migrate`"
+            )
+            raise NotFound("DATABASE_MISSING", message)
         with EmbeddedPostgres(settings.data_dir, binaries=settings.postgres_bin) as server:
             yield msgspec.structs.replace(settings, database_url=server.dsn)
 
