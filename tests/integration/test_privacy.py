@@ -11,6 +11,7 @@ from application import Application, running
 from tinycdp.runtime.catalogs import Catalogs
 from tinycdp.runtime.worker import Worker
 from tinycdp.store.privacy import find_traces
+from tinycdp.store.registry import append_live_batches
 
 SECRET = "ada@lovelace.example"
 
@@ -39,7 +40,9 @@ async def policy(app: Application, **document: Any) -> None:
 
 
 async def allowed(app: Application, **person: str) -> bool:
-    return bool((await app.read.get("/v1/decide", params={**person, "flag": "beta"})).json()["allow"])
+    """Asked without leaving an exposure: whoever was erased would have one again."""
+    asked = {**person, "flag": "beta", "exposure": "false"}
+    return bool((await app.read.get("/v1/decide", params=asked)).json()["allow"])
 
 
 # Erasure
@@ -115,6 +118,57 @@ async def test_an_erased_person_is_nowhere_and_a_stranger_at_once(app: Applicati
     wrong = {"identifiers": [{"kind": "userId", "value": "bob"}]}
     assert (await app.admin.post(f"/v1/admin/erasures/{receipt['id']}/check", json=wrong)).status_code == 400
     assert (await app.stranger.get(f"/v1/admin/erasures/{receipt['id']}")).status_code == 404
+
+
+async def test_whoever_comes_back_is_a_stranger_to_sessions_and_counted_anew(app: Application) -> None:
+    await populate(app)
+
+    async def decided() -> tuple[str, int]:
+        """The variant, and how many exposures there are."""
+        asked = {"userId": "eve", "flags": ["beta"], "sessionId": "of-eve"}
+        answer = (await app.read.post("/v1/decide", json=asked)).json()["flags"]["beta"]
+        await app.service.exposures.flush()
+        n: int = await app.service.pool.fetchval("SELECT count(*) FROM exposures WHERE unit = 'eve'")
+        return answer["variant"], n
+
+    await app.track({"userId": "eve", "event": "purchase"})
+    assert await decided() == ("on", 1)
+    for _ in range(2):
+        assert (await app.admin.delete("/v1/admin/profiles/eve")).status_code == 200
+        await app.track({"userId": "eve", "event": "open"})
+        assert await decided() == ("off", 1)
+
+
+@pytest.mark.parametrize("spelled", [r"Zo\u00EB\/of\u0026co", r"Zo\u00eb/of&co", "Zoë/of&co"])
+async def test_a_refused_payload_goes_however_its_client_spelled_the_name(app: Application, spelled: str) -> None:
+    event = r'{"userId": "%s", "type": "track", "event": "%s"%s}'
+    events = [
+        event % (spelled, "a", ""),
+        event % (spelled, "", ""),
+        event % (spelled, "a", ', "properties": {"long": "%s"}' % ("x" * 40_000)),
+        event % (r"\u00d6zil\/co", "b", ', "properties": {"long": "%s"}' % ("x" * 40_000)),
+    ]
+    body = f'{{"batch": [{", ".join(events)}]}}'.encode()
+    assert (await app.write.post("/v1/batch", content=body)).json()["accepted"] == 1
+    receipt = (await app.admin.post("/v1/admin/erasures", json={"profiles": ["Zoë/of&co"]})).json()
+    assert receipt["counts"]["rejected_messages"] == 2
+    (other,) = (await app.admin.get("/v1/admin/rejections")).json()["rejections"]
+    assert "zil" in other["payload"]
+    check, identifiers = f"/v1/admin/erasures/{receipt['id']}/check", [{"kind": "userId", "value": "Zoë/of&co"}]
+    assert (await app.admin.post(check, json={"identifiers": identifiers})).json() == {"clean": True, "found": []}
+    await app.write.post("/v1/batch", content=body)
+    found = (await app.admin.post(check, json={"identifiers": identifiers})).json()["found"]
+    assert {"table": "rejected_messages", "rows": 2} in found
+
+
+async def test_what_waits_for_readers_that_are_gone_is_erased(app: Application) -> None:
+    await app.track({"userId": "ada-77", "event": "a"})
+    item = json.dumps({"stored": {"userId": "ada-77"}}).encode()
+    async with app.service.pool.acquire() as connection:
+        await append_live_batches(connection, app.service.now(), [(app.environment_id, "gone", 1, item)])
+    assert (await traces(app, "ada-77")).keys() > {"live_batches"}
+    await app.admin.delete("/v1/admin/profiles/ada-77")
+    assert await traces(app, "ada-77") == {}
 
 
 async def test_what_is_sent_again_does_not_bring_somebody_back(app: Application) -> None:

@@ -11,7 +11,8 @@ Source  docs/decisions/0024-privacy.md; docs/guide/privacy.md
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -42,6 +43,8 @@ MOST_ERASED = 1_000
 _EVENTS_AT_ONCE = 500
 _END_OF_TIME: Instant = 253_402_300_799_999
 _LAST_ID = 2**62
+
+_ESCAPE = re.compile(r'\\(?:u([0-9a-fA-F]{4})|["\\/])')
 
 _encode = msgspec.json.Encoder(decimal_format="number").encode
 
@@ -223,6 +226,8 @@ async def _remove(connection: Connection, environment_id: int, gone: _Gone, now:
     blanked += await store.erase(connection, "drop_claims_of", environment_id, gone.alias_ids)
     blanked += await _untell_groups(connection, environment_id, calls, now)
     counts["blanked"] = blanked
+    # Not counted: a moment later they are gone by themselves.
+    await store.erase(connection, "erase_live_batches", environment_id, _forms(gone.values))
     return counts
 
 
@@ -230,15 +235,29 @@ async def _naming(
     find: Callable[..., Awaitable[list[Row]]], connection: Connection, environment_id: int, values: Collection[str]
 ) -> list[int]:
     """Logged payloads in which one of the identifiers stands as a value, and those whose reason quotes one."""
-    forms = sorted({form for value in values for form in store.in_json(value)})
     quoted = {repr(value[:40]) for value in values}
-    found = []
-    for row in await find(connection, environment_id, forms):
+
+    def names(row: Row) -> bool:
         named = leaves(row["payload"])
-        # What cannot be read may hold anything: better one refusal too many is gone than one too few.
-        if not named or not set(values).isdisjoint(named) or any(text in row["message"] for text in quoted):
-            found.append(row["id"])
-    return found
+        return (
+            not set(values).isdisjoint(named)
+            or any(text in row["message"] for text in quoted)
+            # What cannot be read may have it anywhere: better one refusal too many is gone than one too few.
+            or (not named and any(value in _unescaped(row["payload"]) for value in values))
+        )
+
+    return [row["id"] for row in await find(connection, environment_id, _forms(values)) if names(row)]
+
+
+def _unescaped(payload: bytes) -> str:
+    """The text of what is no JSON, or only the beginning of some, as though it were a string of it."""
+    text = payload.decode("utf-8", "replace")
+    text = _ESCAPE.sub(lambda escape: chr(int(escape[1], 16)) if escape[1] else escape[0][1], text)
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+def _forms(values: Iterable[str]) -> list[str]:
+    return sorted({form for value in values for form in store.in_json(value)})
 
 
 async def _untell_groups(connection: Connection, environment_id: int, calls: Sequence[Row], now: Instant) -> int:
@@ -288,7 +307,11 @@ async def check(pool: Pool, privacy: Privacy, environment_id: int, id: int, iden
                 where = f"$.identifiers[{n}]"
                 raise InvalidInput("INVALID_BODY", f"{where}: not of a person of this erasure.", path=where)
         texts = sorted({alias.value for alias in aliases})
-        found = await store.find_traces(connection, environment_id, row["profile_ids"], row["alias_ids"], texts)
+        found = dict(await store.find_traces(connection, environment_id, row["profile_ids"], row["alias_ids"], texts))
+        logs = (("rejected_messages", store.rejections_naming), ("dead_letters", store.dead_letters_naming))
+        for table, naming in logs:
+            if named := len(await _naming(naming, connection, environment_id, texts)):
+                found[table] = max(named, found.get(table, 0))
     return Check(not found, [Trace(table, n) for table, n in sorted(found.items())])
 
 

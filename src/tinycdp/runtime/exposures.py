@@ -71,8 +71,10 @@ class Exposures:
         program = catalog.live.flags[decision.flag]
         stage = 0 if now < program.until else _stage(program, now)
         unit = subject.unit if exposed else None
+        # The profile, too: after an erasure the same unit is somebody else, whom nothing is recorded of.
+        whose = (unit, subject.profile.id)
         mark = hash(
-            (catalog.environment_id, definition.id, definition.version, stage, decision.variant, decision.rule, unit)
+            (catalog.environment_id, definition.id, definition.version, stage, decision.variant, decision.rule, whose)
         )
         if not self._day_begins <= now < self._day_ends:
             self._turn(now)

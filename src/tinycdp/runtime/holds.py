@@ -12,9 +12,10 @@ import msgspec
 from cachetools import LRUCache
 
 from tinycdp.engine.catalog import Catalog
-from tinycdp.engine.decide import Decision, Subject
+from tinycdp.engine.decide import Decision
 from tinycdp.errors import Unavailable
 from tinycdp.model import Instant
+from tinycdp.runtime.snapshots import Snapshot
 from tinycdp.store import flags as store
 from tinycdp.store.pool import Pool, acquired
 
@@ -24,11 +25,12 @@ LONGEST_SESSION = 256
 class Holds:
     def __init__(self, pool: Pool, size: int) -> None:
         self._pool = pool
-        # The variant, when it runs out, and when the row has to be renewed.
-        self._known: LRUCache[tuple[int, int, str, str], tuple[str, Instant, Instant]] = LRUCache(size)
+        # Whose it is, the variant, when it runs out, and when the row has to be renewed. Whoever has another profile
+        # than the one that is remembered was born or erased since: the row decides.
+        self._known: LRUCache[tuple[int, int, str, str], tuple[int, str, Instant, Instant]] = LRUCache(size)
 
     async def keep(
-        self, catalog: Catalog, decision: Decision, subject: Subject, session: str | None, now: Instant
+        self, catalog: Catalog, decision: Decision, subject: Snapshot, session: str | None, now: Instant
     ) -> Decision:
         """The decision, or what the session was given before."""
         program = catalog.live.flags[decision.flag].at(now)
@@ -37,19 +39,21 @@ class Holds:
             return decision
         name = (catalog.environment_id, program.id, subject.unit, session[:LONGEST_SESSION])
         known = self._known.get(name)
-        if known is not None and now < known[2]:
-            variant, until, _ = known
+        if known is not None and known[0] != subject.profile.id:
+            known = None
+        if known is not None and now < known[3]:
+            _, variant, until, _ = known
         else:
             until = now + lasts
             try:
                 async with acquired(self._pool) as connection:
                     variant = await store.hold_variant(connection, *name, decision.variant, now, until)
             except Unavailable:
-                if known is None or now >= known[1]:
+                if known is None or now >= known[2]:
                     return decision
-                variant, until, _ = known
+                _, variant, until, _ = known
             else:
-                self._known[name] = (variant, until, now + lasts // 2)
+                self._known[name] = (subject.profile.id, variant, until, now + lasts // 2)
         if variant == decision.variant or variant not in program.flag.variants:
             return decision
         return msgspec.structs.replace(

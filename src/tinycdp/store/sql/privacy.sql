@@ -136,12 +136,14 @@ DELETE FROM aliases WHERE environment_id = $1 AND profile_id = ANY ($2);
 DELETE FROM profiles WHERE environment_id = $1 AND id = ANY ($2);
 
 -- name: rejections_naming
--- Candidates: whoever reads them decides. Texts as they may stand in JSON.
+-- Candidates: whoever reads them decides. Texts as they may stand in JSON, and all where a text may stand in other
+-- escapes, \u or \/, as PHP writes them.
 -- args: environment_id, texts text[]
 SELECT r.id, r.payload, r.message FROM rejected_messages r
 WHERE r.environment_id = $1 AND EXISTS (
     SELECT FROM unnest($2::text[]) AS n (text)
-    WHERE position(convert_to(n.text, 'UTF8') IN r.payload) > 0 OR position(n.text IN r.message) > 0);
+    WHERE position(convert_to(n.text, 'UTF8') IN r.payload) > 0 OR position(n.text IN r.message) > 0
+       OR position('\x5c75'::bytea IN r.payload) > 0 OR position('\x5c2f'::bytea IN r.payload) > 0);
 
 -- name: dead_letters_naming
 -- The same of messages that were taken and could not be stored.
@@ -149,7 +151,14 @@ WHERE r.environment_id = $1 AND EXISTS (
 SELECT d.id, d.payload, d.error AS message FROM dead_letters d
 WHERE d.environment_id = $1 AND EXISTS (
     SELECT FROM unnest($2::text[]) AS n (text)
-    WHERE position(convert_to(n.text, 'UTF8') IN d.payload) > 0 OR position(n.text IN d.error) > 0);
+    WHERE position(convert_to(n.text, 'UTF8') IN d.payload) > 0 OR position(n.text IN d.error) > 0
+       OR position('\x5c75'::bytea IN d.payload) > 0 OR position('\x5c2f'::bytea IN d.payload) > 0);
+
+-- name: erase_live_batches
+-- What was on its way to readers of the live stream, a quarter of a second's worth; of readers that are gone, more.
+-- args: environment_id, texts text[] as they stand in JSON
+DELETE FROM live_batches b WHERE b.environment_id = $1 AND EXISTS (
+    SELECT FROM unnest($2::text[]) AS n (text) WHERE position(convert_to(n.text, 'UTF8') IN b.items) > 0);
 
 -- name: erase_dead_letters
 -- args: environment_id, ids bigint[]
