@@ -120,6 +120,7 @@ async def test_a_header_s_key_wins_over_the_body_s_and_the_body_s_over_the_addre
             app.nobody.post("/v1/track", json=call(1, **wrong), headers={"X-Write-Key": KEYS["write"]}),
             app.nobody.post("/v1/track", json=call(2, writeKey=KEYS["write"]), params=wrong),
             app.nobody.post("/v1/track", json=call(3), params={"writeKey": KEYS["write"]}),
+            app.nobody.post("/v1/track", json=call(6), auth=(KEYS["write"], ""), headers={"X-Write-Key": "wrong"}),
             app.nobody.post(
                 "/v1/track",
                 json=call(4),
@@ -348,30 +349,41 @@ DOORS = [
     "/v1/t",
     "/v1/b",
     "/v1/m",
+    "/beacon/v1/batch",
     "/api/s/track",
     "/batch/",
     "/e/",
+    "/i/v0/e/",
     "/flags/",
+    "/decide/",
+    "/v1/decide",
     "/ofrep/v1/evaluate/flags/x",
+    "/ofrep/v1/evaluate/flags",
+]
+CONFIGURATIONS = ["/v1/projects/x/settings", "/sourceConfig/", "/array/x/config", "/array/x/config.js"]
+SENT_BY_PAGES = [
+    *("authorization", "content-type", "x-api-key", "if-none-match", "x-retry-count"),
+    *("x-write-key", "x-enable-debug", "x-ip-policy", "anonymousid", "sentat"),
 ]
 
 
-@pytest.mark.parametrize("path", DOORS)
-async def test_a_browser_may_send_what_its_sdk_wants_to(app: Application, path: str) -> None:
-    wanted = ["authorization", "content-type", "x-retry-count", "x-write-key", "anonymousid", "if-none-match"]
+@pytest.mark.parametrize(
+    ("path", "method"), [*((path, "POST") for path in DOORS), *((path, "GET") for path in CONFIGURATIONS)]
+)
+async def test_a_browser_may_send_what_its_sdk_wants_to(app: Application, path: str, method: str) -> None:
     answer = await app.nobody.options(
         path,
         headers={
             **PAGE,
-            "Access-Control-Request-Method": "POST",
-            "Access-Control-Request-Headers": ",".join(wanted),
+            "Access-Control-Request-Method": method,
+            "Access-Control-Request-Headers": ",".join(SENT_BY_PAGES),
         },
     )
     assert answer.status_code == 204
     assert answer.headers["access-control-allow-origin"] == "*"
-    assert "POST" in answer.headers["access-control-allow-methods"]
+    assert method in answer.headers["access-control-allow-methods"]
     allowed = {name.strip().lower() for name in answer.headers["access-control-allow-headers"].split(",")}
-    assert allowed >= set(wanted)
+    assert allowed >= set(SENT_BY_PAGES)
     assert int(answer.headers["access-control-max-age"]) >= 7200
 
 

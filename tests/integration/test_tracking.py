@@ -84,6 +84,9 @@ async def test_the_time_of_sending_in_the_envelope_is_no_event_s(app: Applicatio
     event = opened(originalTimestamp=iso(wrong_by_a_day - 60 * MINUTE_MS))
     await batch(app, event, sentAt=iso(wrong_by_a_day), timestamp=iso(wrong_by_a_day))
     assert await holds(app, "opened_an_hour_ago", "ada")
+    (row,) = await app.service.pool.fetch("SELECT occurred_at, received_at, original_at, sent_at FROM events")
+    assert (row["original_at"], row["sent_at"]) == (wrong_by_a_day - 60 * MINUTE_MS, wrong_by_a_day)
+    assert row["received_at"] - row["occurred_at"] == 60 * MINUTE_MS
     await batch(app, opened("m-2", userId="bob"), timestamp="2001-01-01T00:00:00Z")
     assert not await holds(app, "opened_an_hour_ago", "bob") and await holds(app, "one_open", "bob")
 
@@ -270,17 +273,46 @@ async def test_bombs_are_the_sender_s_mistake(app: Application, content: bytes, 
     assert 400 <= answer.status_code < 500 and {"code", "message"} <= answer.json().keys()
 
 
+# Wrapping
+
+
+@pytest.mark.parametrize(
+    "content_type",
+    ["application/json", "application/json;charset=UTF-8", "text/plain", "application/x-www-form-urlencoded",
+     "multipart/form-data; boundary=x", "application/octet-stream", "no type at all", ""],
+)  # fmt: skip
+async def test_a_body_is_json_whatever_its_type_says(app: Application, content_type: str) -> None:
+    """rudder-node calls its gzipped JSON a form, and browsers call theirs text, which needs no permission."""
+    plain = json.dumps({"batch": [opened()]}).encode()
+    for content, encoding in (
+        (plain, {}),
+        (gzip.compress(plain), {"Content-Encoding": "gzip"}),
+        (gzip.compress(plain), {}),
+    ):
+        headers = {"Content-Type": content_type, **encoding}
+        answer = await app.write.post("/v1/batch", content=content, headers=headers)
+        assert answer.status_code == 200, answer.text
+        assert answer.json()["accepted"] + answer.json()["duplicates"] == 1
+    assert await holds(app, "one_open", "ada")
+
+
 # Too much
 
 
 async def test_a_full_queue_says_when_to_come_again(app: Application) -> None:
     app.service.ingest._queue = 0
-    answers = await asyncio.gather(*(app.write.post("/v1/track", json=opened(f"m-{n}")) for n in range(20)))
+    page = {"Origin": "https://shop.test"}
+    answers = await asyncio.gather(
+        *(app.write.post("/v1/track", json=opened(f"m-{n}"), headers=page) for n in range(20))
+    )
     refused = [answer for answer in answers if answer.status_code == 429]
     assert refused and len(refused) < 20
     for answer in refused:
         assert int(answer.headers["retry-after"]) >= 1
         assert {"code", "message"} <= answer.json().keys()
+        # A browser's client reads neither of them where the page may not.
+        assert answer.headers["access-control-allow-origin"] == "*"
+        assert "Retry-After" in answer.headers["access-control-expose-headers"]
 
 
 async def test_with_the_database_away_events_are_to_come_again(app: Application) -> None:
@@ -288,3 +320,19 @@ async def test_with_the_database_away_events_are_to_come_again(app: Application)
     answer = await app.write.post("/v1/batch", content=json.dumps({"batch": [opened()]}).encode())
     assert answer.status_code == 503
     assert int(answer.headers["retry-after"]) >= 1 and {"code", "message"} <= answer.json().keys()
+
+
+async def test_what_nobody_foresaw_is_told_without_saying_what(
+    app: Application, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Clients index `code` and `message` in a 500, too, and one whose body they cannot read they count as no answer."""
+
+    async def fails(*_: object) -> None:
+        raise RuntimeError("the secret of the house")
+
+    monkeypatch.setattr(app.service.ingest, "accept", fails)
+    answer = await app.write.post("/v1/track", json=opened(), headers={"Origin": "https://shop.test"})
+    assert (answer.status_code, answer.json()["code"]) == (500, "INTERNAL")
+    assert {"message", "error"} <= answer.json().keys() and "secret" not in answer.text
+    assert answer.headers["access-control-allow-origin"] == "*"
+    assert "the secret of the house" in caplog.text
