@@ -218,6 +218,20 @@ async def test_dead_letters_are_looked_at_replayed_and_discarded(app: Applicatio
     assert person["traits"]["burns"]["value"] == 0.3, "exactly as if they had been stored at once"
 
 
+async def test_a_replay_brings_back_nobody_who_was_suppressed_meanwhile(app: Application) -> None:
+    await poison(app)
+    await send(app, tick(1, "ada", event="poison"), tick(2, "bob", event="poison"))
+    suppressed = {"identifiers": [{"kind": "userId", "value": "ada"}]}
+    assert (await app.admin.post("/v1/admin/suppressions", json=suppressed)).json() == {"changed": 1}
+    await heal(app)
+    done = (await app.admin.post(f"{LETTERS}/replay", json={})).json()
+    assert done == {"stored": 1, "duplicates": 0, "refused": 1, "failed": 0, "next": None}
+    assert await stored(app) == {"m-2"}
+    assert (await app.admin.get(LETTERS)).json()["deadLetters"] == []
+    (line,) = (await app.admin.get("/v1/admin/rejections")).json()["rejections"]
+    assert (line["code"], line["payload"]) == ("SUPPRESSED", "")
+
+
 async def test_a_person_whose_state_is_broken_holds_up_nobody(app: Application) -> None:
     await send(app, tick(1), tick(2, "bob"))
     state = await app.service.pool.fetchval("SELECT state FROM profiles ORDER BY id LIMIT 1")

@@ -130,8 +130,8 @@ async def replay_dead_letters(request: Request[Any, Any, Any], key: Bearer) -> R
     wanted = read_as(await read_json(request), Choice)
     (after,) = _ids([wanted.after])
     ids = _ids(wanted.ids) if wanted.ids is not None else None
-    done = await deadletters.replay(service.pool, service.ingest, key.environment_id, ids, wanted.code, after)
-    return answer(done)
+    how = (service.pool, service.ingest, service.door.admit)
+    return answer(await deadletters.replay(*how, key.environment_id, ids, wanted.code, after))
 
 
 @post(

@@ -7,14 +7,14 @@ Errors  NotFound for a letter that is not there
 Source  docs/decisions/0026-limits.md; docs/guide/operating.md "Dead letters"
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 from typing import Protocol
 
 import msgspec
 
 from tinycdp.errors import NotFound
-from tinycdp.model import Instant, Message
+from tinycdp.model import Instant, Message, Rejection
 from tinycdp.runtime.rejections import storable, whole
 from tinycdp.runtime.times import iso
 from tinycdp.store import limits as store
@@ -80,7 +80,13 @@ class Receipt(Protocol):
 class Accepting(Protocol):
     """The ordinary path: Ingest."""
 
-    async def accept(self, environment_id: int, messages: Sequence[Message]) -> Receipt: ...
+    async def accept(
+        self, environment_id: int, messages: Sequence[Message], rejections: Sequence[Rejection]
+    ) -> Receipt: ...
+
+
+#: Which of them people still agree to, and the refusals of the others.
+Admit = Callable[[int, Sequence[Message]], tuple[Sequence[Message], list[Rejection]]]
 
 
 async def bury(
@@ -116,15 +122,23 @@ async def find(pool: Pool, environment_id: int, id: int) -> WholeLetter:
 
 
 async def replay(
-    pool: Pool, ingest: Accepting, environment_id: int, ids: Sequence[int] | None, code: str | None, after: int
+    pool: Pool,
+    ingest: Accepting,
+    admit: Admit,
+    environment_id: int,
+    ids: Sequence[int] | None,
+    code: str | None,
+    after: int,
 ) -> Replayed:
-    """Try letters again, oldest first: those named, or all of a code, or all."""
+    """Try letters again, oldest first: those named, or all of a code, or all. They passed the door when they came; who
+    was suppressed since is refused."""
     async with acquired(pool) as connection:
         rows = await store.oldest_dead_letters(connection, environment_id, ids, code, after, MOST_AT_ONCE)
     if ids is not None and not rows:
         raise _unknown()
     readable = [(row, message) for row in rows if (message := _message(row)) is not None]
-    receipt = await ingest.accept(environment_id, [message for _, message in readable])
+    messages, unwilling = admit(environment_id, [message for _, message in readable])
+    receipt = await ingest.accept(environment_id, messages, unwilling)
     async with transaction(pool) as connection:
         # Those that failed again were counted once more as they did.
         tried = [(row["id"], row["attempts"]) for row, _ in readable]
@@ -132,7 +146,7 @@ async def replay(
     return Replayed(
         receipt.accepted,
         receipt.duplicates,
-        len(receipt.refused),
+        len(unwilling) + len(receipt.refused),
         receipt.dead + len(rows) - len(readable),
         str(rows[-1]["id"]) if len(rows) == MOST_AT_ONCE else None,
     )

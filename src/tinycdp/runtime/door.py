@@ -71,7 +71,7 @@ class Door:
         privacy = self._policies.of(environment_id, PrivacyPolicy)
         catalog = self._catalogs.current(environment_id)
         zone = catalog.zone if catalog is not None else "UTC"
-        messages, unwilling = self._privacy.admit(environment_id, privacy, messages)
+        messages, unwilling = self.admit(environment_id, messages)
         messages, rejections, sampled = self._limiter.sift(limits, environment_id, messages, charge)
         enriched = [
             self._enricher.enrich(
@@ -88,11 +88,15 @@ class Door:
             enriched = [self._privacy.treated(environment_id, privacy, message) for message in enriched]
         return Passed(enriched, [*unwilling, *self.logged(environment_id, rejections)], sampled)
 
+    def admit(self, environment_id: int, messages: Sequence[Message]) -> tuple[Sequence[Message], list[Rejection]]:
+        """The messages that people agree to, and the refusals of the others."""
+        return self._privacy.admit(environment_id, self._policies.of(environment_id, PrivacyPolicy), messages)
+
     def shown(self, environment_id: int, messages: Iterable[Message]) -> Iterator[Message]:
         """Messages as they arrived, for people to look at: without what nobody is to see."""
         policy = self._policies.of(environment_id, PrivacyPolicy)
         for message in messages:
-            for kept in self._privacy.admit(environment_id, policy, [message])[0]:
+            for kept in self.admit(environment_id, [message])[0]:
                 yield self._privacy.treated(environment_id, policy, kept)
 
     def logged(self, environment_id: int, rejections: Sequence[Rejection]) -> Sequence[Rejection]:

@@ -65,6 +65,8 @@ _CONFIG = {
     "timezone": "UTC",
     "log_timezone": "UTC",
     "log_min_messages": "warning",
+    # Details repeat the row that was refused, and the log is no place for people's data.
+    "log_error_verbosity": "terse",
     # Room for the pools of a few HTTP processes, the worker and the command line.
     "max_connections": "100",
     # Memory is touched only as data fills it: an idle server stays near 20 MB.
