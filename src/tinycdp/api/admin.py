@@ -17,7 +17,7 @@ from tinycdp.errors import Conflict, InvalidInput, NotFound
 from tinycdp.model import MINUTE_MS
 from tinycdp.runtime.keys import NewKey, create_key, list_keys, revoke_key
 from tinycdp.runtime.service import Service
-from tinycdp.runtime.times import iso
+from tinycdp.runtime.times import iso, iso_or_none
 from tinycdp.runtime.workspace import Progress, progress_of
 from tinycdp.store import definitions as definition_store
 from tinycdp.store import reads
@@ -101,7 +101,7 @@ async def list_all_keys(request: Request[Any, Any, Any], key: Bearer) -> Respons
                     row.prefix,
                     row.scopes,
                     iso(row.created_at),
-                    iso(row.revoked_at) if row.revoked_at is not None else None,
+                    iso_or_none(row.revoked_at),
                 )
                 for row in rows
             ]

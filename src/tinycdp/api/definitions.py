@@ -25,9 +25,9 @@ from tinycdp.runtime.definitions import LONGEST_NOTE, Plan, publish
 from tinycdp.runtime.experiments import Lately, lately
 from tinycdp.runtime.export import memberships_as_of
 from tinycdp.runtime.keys import Key
-from tinycdp.runtime.people import Identifier
+from tinycdp.runtime.people import Identifier, PersonSummary, summary_of
 from tinycdp.runtime.service import Service
-from tinycdp.runtime.times import iso
+from tinycdp.runtime.times import iso, iso_or_none
 from tinycdp.runtime.workspace import Cost, Kind, Named, Progress, Workspace
 from tinycdp.store import definitions as store
 from tinycdp.store import reads
@@ -201,13 +201,8 @@ class Backfills(msgspec.Struct):
     backfills: list[Backfill]
 
 
-class Member(msgspec.Struct, rename="camel"):
-    id: str
-    aliases: list[Identifier]
-    properties: dict[str, Any]
+class Member(PersonSummary, frozen=True, rename="camel"):
     entered_at: str
-    first_seen: str | None
-    last_seen: str | None
 
 
 class Members(msgspec.Struct, rename="camel"):
@@ -353,17 +348,7 @@ async def list_members(
             raise NotFound("NOT_FOUND", f"There is no segment {name!r}.")
         as_of = await memberships_as_of(connection, key.environment_id, now)
         rows = await reads.members_page(connection, key.environment_id, fingerprint, after, limit)
-    members = [
-        Member(
-            str(row["id"]),
-            [Identifier(*alias.split(" ", 1)) for alias in row["aliases"]],
-            row["properties"],
-            iso(row["entered_at"]),
-            _iso(row["first_seen_at"]),
-            _iso(row["last_seen_at"]),
-        )
-        for row in rows
-    ]
+    members = [Member(**msgspec.structs.asdict(summary_of(row)), entered_at=iso(row["entered_at"])) for row in rows]
     return answer(Members(members, members[-1].id if len(rows) == limit else None, iso(as_of)))
 
 
@@ -385,7 +370,7 @@ async def list_backfills(request: Request[Any, Any, Any], key: Bearer, limit: Li
                 Backfill(
                     row["revision"],
                     iso(row["started_at"]),
-                    _iso(row["finished_at"]),
+                    iso_or_none(row["finished_at"]),
                     workspaces.progress_of(row, now),
                 )
                 for row in rows
@@ -483,10 +468,6 @@ def version_of(if_match: str | None) -> int | None:
     if not text.isdecimal() or len(text) > 9:
         raise InvalidInput("INVALID_REQUEST", 'If-Match: send the ETag of the definition, such as "3".')
     return int(text)
-
-
-def _iso(instant: Instant | None) -> str | None:
-    return iso(instant) if instant is not None else None
 
 
 ROUTES = [

@@ -14,7 +14,7 @@ from litestar.params import FromPath, QueryParameter
 from tinycdp.api.auth import Bearer
 from tinycdp.api.exchange import Limit, answer, readable
 from tinycdp.errors import NotFound
-from tinycdp.runtime.people import Identifier
+from tinycdp.runtime.people import PersonSummary, summary_of
 from tinycdp.runtime.service import Service
 from tinycdp.runtime.times import iso
 from tinycdp.store import groups as store
@@ -39,18 +39,10 @@ class Groups(msgspec.Struct):
     next: str | None
 
 
-class GroupMember(msgspec.Struct, rename="camel"):
-    id: str
-    aliases: list[Identifier]
-    properties: dict[str, Any]
-    first_seen: str | None
-    last_seen: str | None
-
-
 class GroupMembers(msgspec.Struct):
     """In the order of profile ids. `next` is what `after` takes for the following page."""
 
-    members: list[GroupMember]
+    members: list[PersonSummary]
     next: str | None
 
 
@@ -112,16 +104,7 @@ async def list_group_members(
     service: Service = request.app.state.service
     async with acquired(service.pool) as connection:
         rows = await store.members_of_group(connection, key.environment_id, name, after, limit)
-    members = [
-        GroupMember(
-            str(row["id"]),
-            [Identifier(*alias.split(" ", 1)) for alias in row["aliases"]],
-            row["properties"],
-            iso(row["first_seen_at"]) if row["first_seen_at"] is not None else None,
-            iso(row["last_seen_at"]) if row["last_seen_at"] is not None else None,
-        )
-        for row in rows
-    ]
+    members = [summary_of(row) for row in rows]
     return answer(GroupMembers(members, members[-1].id if len(rows) == limit else None))
 
 

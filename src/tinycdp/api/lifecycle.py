@@ -24,7 +24,7 @@ from tinycdp.runtime.definitions import Plan
 from tinycdp.runtime.history import Changed, Revision, RevisionDetail, Version
 from tinycdp.runtime.keys import Key
 from tinycdp.runtime.service import Service
-from tinycdp.runtime.times import iso
+from tinycdp.runtime.times import iso, iso_or_none
 from tinycdp.runtime.workspace import Impact, Kind, impact_of
 from tinycdp.store import definitions as store
 from tinycdp.store.pool import acquired
@@ -282,7 +282,7 @@ async def list_revisions(
             row["author"],
             row["note"],
             iso(row["published_at"]),
-            iso(row["live_at"]) if row["live_at"] is not None else None,
+            iso_or_none(row["live_at"]),
         )
         for row in rows
     ]

@@ -15,7 +15,7 @@ import msgspec
 
 from tinycdp.errors import TooLarge
 from tinycdp.runtime.people import Identifier, find_row
-from tinycdp.runtime.times import iso
+from tinycdp.runtime.times import iso, iso_or_none
 from tinycdp.store import identity as store
 from tinycdp.store.messages import Row
 from tinycdp.store.pool import Connection, Pool, snapshot
@@ -244,7 +244,7 @@ def _merge(row: Row, known: Mapping[int, Identifier]) -> Merge:
         author=row["author"],
         note=row["note"],
         moved=_named(row["alias_ids"], known),
-        undone_at=iso(row["undone_at"]) if row["undone_at"] is not None else None,
+        undone_at=iso_or_none(row["undone_at"]),
         undone_by=row["undone_by"],
         undo_note=row["undo_note"],
     )
@@ -264,7 +264,7 @@ def _edge(link: Row, known: Mapping[int, Row]) -> Edge:
         said_at=iso(link["said_at"]),
         message_id=link["said_by"] or None,
         linked_at=iso(link["linked_at"]),
-        apart_at=iso(link["apart_at"]) if link["apart_at"] is not None else None,
+        apart_at=iso_or_none(link["apart_at"]),
     )
 
 

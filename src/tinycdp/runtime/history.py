@@ -13,12 +13,11 @@ from typing import Any
 import msgspec
 
 from tinycdp.errors import NotFound
-from tinycdp.model import Instant
 from tinycdp.runtime.catalogs import definitions_at, read_definition
 from tinycdp.runtime.changes import Step, document_of, steps_between
 from tinycdp.runtime.definition_files import difference as text_of
 from tinycdp.runtime.definition_files import fields_of
-from tinycdp.runtime.times import iso
+from tinycdp.runtime.times import iso, iso_or_none
 from tinycdp.store import definitions as store
 from tinycdp.store.pool import Connection, Pool, snapshot
 
@@ -118,7 +117,7 @@ async def versions(pool: Pool, environment_id: int, kind: str, key: str) -> list
             row["author"],
             row["note"],
             iso(row["published_at"]),
-            _iso(row["live_at"]),
+            iso_or_none(row["live_at"]),
             document_of(read_definition(row)),
         )
         for row in rows
@@ -133,7 +132,7 @@ async def revision(pool: Pool, environment_id: int, number: int) -> RevisionDeta
             raise _unknown(number)
         found = await _differences(connection, environment_id, number - 1, number)
     return RevisionDetail(
-        number, row["author"], row["note"], iso(row["published_at"]), _iso(row["live_at"]), changes=found
+        number, row["author"], row["note"], iso(row["published_at"]), iso_or_none(row["live_at"]), changes=found
     )
 
 
@@ -154,7 +153,3 @@ async def _differences(connection: Connection, environment_id: int, since: int, 
 
 def _unknown(number: int) -> NotFound:
     return NotFound("REVISION_NOT_FOUND", f"There is no revision {number}.")
-
-
-def _iso(instant: Instant | None) -> str | None:
-    return iso(instant) if instant is not None else None

@@ -27,7 +27,7 @@ from tinycdp.runtime import profiles
 from tinycdp.runtime.catalogs import Catalogs
 from tinycdp.runtime.decisions import prepare
 from tinycdp.runtime.snapshots import snapshot_of
-from tinycdp.runtime.times import iso
+from tinycdp.runtime.times import iso, iso_or_none
 from tinycdp.store import definitions as definition_store
 from tinycdp.store import messages, reads
 from tinycdp.store.pool import Connection, Pool, acquired, snapshot
@@ -113,8 +113,8 @@ class Person(msgspec.Struct, frozen=True, rename="camel"):
     as_of: str
 
 
-class Found(msgspec.Struct, frozen=True, rename="camel"):
-    """One person of a search."""
+class PersonSummary(msgspec.Struct, frozen=True, rename="camel"):
+    """A person as lists show them."""
 
     id: str
     aliases: list[Identifier]
@@ -131,7 +131,7 @@ class Journey(msgspec.Struct, frozen=True):
 
 
 class Search(msgspec.Struct, frozen=True):
-    profiles: list[Found]
+    profiles: list[PersonSummary]
     next: str | None
 
 
@@ -166,11 +166,11 @@ def person_of(row: messages.Row, catalog: Catalog, now: Instant) -> Person:
             for (kind, key), (value, until) in values.items() if kind == "trait"
         },
         segments=[
-            Membership(key, _iso(profile.memberships.get(live.fingerprints["segment", key])), _until(until))
+            Membership(key, iso_or_none(profile.memberships.get(live.fingerprints["segment", key])), _until(until))
             for (kind, key), (value, until) in values.items() if kind == "segment" and value is True
         ],
-        first_seen=_iso(profile.first_seen),
-        last_seen=_iso(profile.last_seen),
+        first_seen=iso_or_none(profile.first_seen),
+        last_seen=iso_or_none(profile.last_seen),
         version=profile.version,
         revision=catalog.revision,
         as_of=iso(now),
@@ -257,7 +257,7 @@ async def search(pool: Pool, environment_id: int, prefix: str, after: str | None
         rows = await reads.search_by_identifier(connection, environment_id, prefix, (value, kind), n)
     following = _encode([rows[-1]["value"], rows[-1]["kind"]]) if len(rows) == n else None
     # Someone with two identifiers that fit is shown once.
-    return Search(list({row["id"]: _found(row) for row in rows}.values()), following)
+    return Search(list({row["id"]: summary_of(row) for row in rows}.values()), following)
 
 
 async def search_property(pool: Pool, environment_id: int, name: str, value: Any, after: str | None, n: int) -> Search:
@@ -265,7 +265,7 @@ async def search_property(pool: Pool, environment_id: int, name: str, value: Any
     (after_id,) = _numbers(after, 1) if after else (0,)
     async with acquired(pool) as connection:
         rows = await reads.search_by_property(connection, environment_id, {name: value}, after_id, n)
-    return Search([_found(row) for row in rows], _cursor(rows[-1]["id"]) if len(rows) == n else None)
+    return Search([summary_of(row) for row in rows], _cursor(rows[-1]["id"]) if len(rows) == n else None)
 
 
 async def find_row(connection: Connection, environment_id: int, id: str, by: str | None) -> messages.Row:
@@ -320,20 +320,17 @@ def event_of(row: messages.Row, profile_id: int) -> Event:
     )
 
 
-def _found(row: messages.Row) -> Found:
-    return Found(
-        str(row["id"]), _identifiers(row["aliases"]), row["properties"], _iso(row["first_seen_at"]),
-        _iso(row["last_seen_at"]),
+def summary_of(row: messages.Row) -> PersonSummary:
+    """A row of a list of people, with the identifiers of each."""
+    return PersonSummary(
+        str(row["id"]), _identifiers(row["aliases"]), row["properties"], iso_or_none(row["first_seen_at"]),
+        iso_or_none(row["last_seen_at"]),
     )  # fmt: skip
 
 
 def _identifiers(aliases: list[str]) -> list[Identifier]:
     pairs = (alias.partition(" ") for alias in aliases)
     return [Identifier(kind, value) for kind, _, value in pairs]
-
-
-def _iso(instant: Instant | None) -> str | None:
-    return iso(instant) if instant is not None else None
 
 
 def _until(instant: Instant) -> str | None:

@@ -15,7 +15,7 @@ import msgspec
 from tinycdp.errors import NotFound
 from tinycdp.model import Instant
 from tinycdp.runtime.news import announce_revision
-from tinycdp.runtime.times import iso
+from tinycdp.runtime.times import iso, iso_or_none
 from tinycdp.store import definitions, flags
 from tinycdp.store.pool import Connection, Pool, acquired, transaction
 
@@ -59,7 +59,7 @@ async def history(pool: Pool, environment_id: int, key: str, n: int) -> list[Kil
             iso(row["killed_at"]),
             row["killed_by"],
             row["note"],
-            iso(row["revived_at"]) if row["revived_at"] is not None else None,
+            iso_or_none(row["revived_at"]),
             row["revived_by"],
         )
         for row in rows

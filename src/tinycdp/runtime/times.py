@@ -13,3 +13,7 @@ def iso(instant: Instant) -> str:
     """2026-12-14T00:00:00.000Z; what lies outside the years 1 to 9999 is the nearest instant inside."""
     seconds, milliseconds = divmod(min(max(instant, _FIRST), _LAST), 1000)
     return f"{datetime.fromtimestamp(seconds, UTC).isoformat()[:19]}.{milliseconds:03d}Z"
+
+
+def iso_or_none(instant: Instant | None) -> str | None:
+    return iso(instant) if instant is not None else None
