@@ -46,6 +46,7 @@ from tinycdp.api import (
     tracking,
 )
 from tinycdp.api.wire.body import BODY_LIMIT
+from tinycdp.api.wire.history import PARSE
 from tinycdp.runtime.processes import also_on_stop
 from tinycdp.runtime.service import Service
 from tinycdp.settings import Settings, load
@@ -123,6 +124,7 @@ def create_litestar(settings: Settings) -> Litestar:
     @asynccontextmanager
     async def serving(app: Litestar) -> AsyncIterator[None]:
         app.state.service = await Service.start(settings)
+        app.state.service.imports.start(PARSE)
         also_on_stop(app.state.service.leave)
         _calm_collector()
         try:

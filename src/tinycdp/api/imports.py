@@ -1,7 +1,8 @@
 """History in files, sent to a server or standing in its folder of imports.
 
-Shape   POST begins, and answers once the first part is done; GET says how far it is
-Laws    the file that is sent again goes on where it was, and adds nothing where it was done
+Shape   POST begins, and answers once the first part is done; GET says how far it is; DELETE ends it
+Laws    what was begun goes on after a restart. The file that is sent again goes on where it was, and adds nothing where
+        it was done
 Errors  400 FILE_MALFORMED, FILE_TOO_LARGE, INVALID_MAPPING, PARQUET_MISSING · 404 IMPORT_NOT_FOUND · 409 IMPORT_RUNNING
         · 429 IMPORTS_BUSY
 Source  docs/reference/imports.md
@@ -11,7 +12,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import msgspec
-from litestar import Request, Response, get, post
+from litestar import Request, Response, delete, get, post
 from litestar.params import FromPath, QueryParameter
 
 from tinycdp.api.auth import Bearer
@@ -19,8 +20,9 @@ from tinycdp.api.exchange import Limit, answer, readable
 from tinycdp.api.wire.history import PARSE, check_mapping
 from tinycdp.errors import InvalidInput
 from tinycdp.runtime import imports
-from tinycdp.runtime.imports import MOST_UPLOADED, FileMapping, Progress, Source
+from tinycdp.runtime.imports import FileMapping, Progress, Source
 from tinycdp.runtime.service import Service
+from tinycdp.runtime.uploads import MOST_UPLOADED
 
 _TAGS = ["Import"]
 
@@ -59,9 +61,10 @@ async def start_import(
         except msgspec.DecodeError as wrong:
             raise InvalidInput("INVALID_MAPPING", f"The mapping cannot be read: {wrong}.") from None
     uploads = service.imports
+    uploads.check_room()
     path = uploads.standing(name) if stored else await uploads.receive(name, request.stream())
     source = Source(path, read_as, wanted, name)
-    progress = await uploads.start(key.environment_id, source, key.name, PARSE, key.id, keep=stored)
+    progress = await uploads.begin(key.environment_id, source, key.name, PARSE, key.id, keep=stored)
     return answer(progress, 202)
 
 
@@ -74,7 +77,7 @@ async def start_import(
 )
 async def list_imports(request: Request[Any, Any, Any], key: Bearer, limit: Limit = 50) -> Response[bytes]:
     service: Service = request.app.state.service
-    return answer(Imports(await imports.listed(service.pool, key.environment_id, limit)))
+    return answer(Imports(await service.imports.listed(key.environment_id, limit)))
 
 
 @get(
@@ -87,7 +90,22 @@ async def list_imports(request: Request[Any, Any, Any], key: Bearer, limit: Limi
 )
 async def get_import(request: Request[Any, Any, Any], key: Bearer, id: FromPath[str]) -> Response[bytes]:
     service: Service = request.app.state.service
-    return answer(await imports.find(service.pool, key.environment_id, id))
+    return answer(await service.imports.find(key.environment_id, id))
 
 
-ROUTES = [start_import, list_imports, get_import]
+@delete(
+    "/v1/admin/imports/{id:str}",
+    status_code=200,
+    operation_id="stopImport",
+    summary="Stop an import",
+    tags=_TAGS,
+    opt={"scope": "admin", "answer": Progress},
+    guards=[readable],
+)
+async def stop_import(request: Request[Any, Any, Any], key: Bearer, id: FromPath[str]) -> Response[bytes]:
+    """What is stored stays. The same file, sent again, goes on."""
+    service: Service = request.app.state.service
+    return answer(await imports.stop(service.pool, key.environment_id, id, f"Stopped by {key.name}.", service.now()))
+
+
+ROUTES = [start_import, list_imports, get_import, stop_import]

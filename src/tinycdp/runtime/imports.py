@@ -1,15 +1,18 @@
 """History from files: read in parts, through the same door and the same commit as what is sent live.
 
-Shape   Importer.run(environment, source, …) goes through one file; read_rows(source) gives its rows, whatever its form;
-        Uploads are the files sent to a server, each imported by a task of its own
+Shape   Importer.run(environment, source, …) goes through one file; find and listed say how far imports are, stop ends
+        one. What is sent to a server is kept and gone on with by `uploads`
 Laws    the result is the one that sending the rows live would have, in any order and mixture. Importing a file again,
         after a kill or to the end, adds nothing: rows without a message id get one from the file's content and their
         number.
-        A row that cannot be read is logged with its line and its reason, and harms no other
-        A file's place is saved behind its messages. Beside live traffic a server's imports take turns with it
+        A row that cannot be read is logged with its line and its reason, and harms no other. What is wrong with a whole
+        file, its packing or its columns, is found before its first row is stored: mended it is another file, and what
+        had come in of this one would count twice.
+        A file's place is saved behind its messages. An import in a server has all of it while nobody else wants
+        anything, and gives way at once
 Units   rows are counted from 1; of JSON lines and CSV their line, where each row is one
-Errors  InvalidInput FILE_UNREADABLE, FILE_MALFORMED, INVALID_MAPPING, PARQUET_MISSING · Conflict
-        IMPORT_RUNNING · NotFound IMPORT_NOT_FOUND · Overloaded IMPORTS_BUSY
+Errors  InvalidInput FILE_UNREADABLE, FILE_MALFORMED, INVALID_MAPPING, PARQUET_MISSING · Conflict IMPORT_RUNNING
+        · NotFound IMPORT_NOT_FOUND
 Source  docs/decisions/0025-import.md; docs/guide/importing.md
 """
 
@@ -17,11 +20,11 @@ import asyncio
 import csv
 import gzip
 import hashlib
-import logging
 import time
+import zlib
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -29,8 +32,8 @@ from typing import IO, Any, Literal, get_args
 
 import msgspec
 
-from tinycdp.errors import Conflict, InvalidInput, NotFound, Overloaded, Retryable, TinyCDPError
-from tinycdp.model import Message, Rejection
+from tinycdp.errors import Conflict, InvalidInput, NotFound, Retryable, TinyCDPError
+from tinycdp.model import Instant, Message, Rejection
 from tinycdp.runtime.clock import Clock
 from tinycdp.runtime.door import Client, Door
 from tinycdp.runtime.ingest import Ingest, Receipt
@@ -39,20 +42,19 @@ from tinycdp.store import imports as store
 from tinycdp.store.messages import Row
 from tinycdp.store.pool import Connection, Pool, acquired
 
-log = logging.getLogger(__name__)
-
 Form = Literal["jsonl", "csv", "parquet"]
 
-#: Rows in one part: of a command, and of a server that has other things to do.
+#: Rows in one part, and in one beside others; fewer where they hold more than so many bytes.
 PART, GENTLE_PART = 1_000, 200
-#: Parts under way at once: while one is committed the next is read.
-_AHEAD = 6
+_PART_BYTES = 4 * 1024 * 1024
+#: Parts under way at once: while one is committed the next is read. Where others may come, they wait for all of them.
+_AHEAD, _AHEAD_OF_OTHERS = 6, 2
+#: So long after others were last served, a process has nothing else to do.
+_QUIET_SECONDS = 1.0
 _TRIES = 120
 _LONGEST_LINE = 4 * 1024 * 1024
 _BLOCK = 1 << 20
-#: Imports that one process runs at once.
-AT_ONCE = 2
-MOST_UPLOADED = 8 * 1024**3
+_UTF16 = (b"\xff\xfe", b"\xfe\xff")
 
 _encode = msgspec.json.Encoder(decimal_format="number", order="deterministic").encode
 
@@ -82,20 +84,32 @@ class Source:
     name: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """A row that cannot be read, and why."""
+
+    why: str
+
+
 #: One row: its number, and the text of a JSON line or the cells of a table.
-Numbered = tuple[int, bytes | Mapping[str, Any]]
+Numbered = tuple[int, bytes | Mapping[str, Any] | Unread]
 
 
 @dataclass(frozen=True, slots=True)
 class Parse:
-    """Makes messages of rows. given: (rows, the mapping, a token for message ids, when they arrived)."""
+    """Makes messages of rows.
+
+    call           given (rows, the mapping, a token for message ids, when they arrived)
+    check_columns  given (the names of a table's columns, the mapping), refuses what no row of it could be read by"""
 
     call: Callable[[Sequence[Numbered], FileMapping, str, int], tuple[list[Message], list[tuple[int, Rejection]]]]
+    check_columns: Callable[[Sequence[str], FileMapping], None]
 
 
 class Progress(msgspec.Struct, frozen=True, rename="camel"):
-    """How far an import is. share: of the file that was read, 0 to 1; status interrupted: begin it again to go on.
+    """How far an import is. share: of the file that was read, 0 to 1.
 
+    status    interrupted: it goes on where a server has the file, or once it is begun again; failed: as `error` says
     rejected  rows that were refused: the log of refusals says why
     rate      rows a second since it last began; null where it does not run here"""
 
@@ -116,8 +130,12 @@ class Progress(msgspec.Struct, frozen=True, rename="camel"):
     rate: float | None = None
 
 
-#: Told of a part that is done, and of the rows it refused: (line, or 0 for one of `lines`; the refusal).
+#: Told of a part that is done, and of the rows it refused: (line, or 0 where that is not known; the refusal).
 Told = Callable[[Progress, Sequence[tuple[int, Rejection]]], None]
+
+
+class Stopped(Exception):
+    """Somebody ended the import; its error says who."""
 
 
 def form_of(path: Path, form: str | None = None) -> Form:
@@ -132,18 +150,62 @@ def form_of(path: Path, form: str | None = None) -> Form:
     return found  # type: ignore[no-any-return]
 
 
+class _Pace:
+    """How an import goes: in large parts, several under way, while nobody else is served; beside others in small ones,
+    and it rests after each for as long as it took.
+
+    others  counts what others have asked of this process so far; None where nobody can"""
+
+    def __init__(self, others: Callable[[], int] | None) -> None:
+        self._others = others
+        self._seen = others() if others is not None else 0
+        self._heard_at = time.monotonic()
+
+    @property
+    def alone(self) -> bool:
+        if self._others is None:
+            return True
+        now = time.monotonic()
+        if (seen := self._others()) != self._seen:
+            self._seen, self._heard_at = seen, now
+        return now - self._heard_at >= _QUIET_SECONDS
+
+    def size(self) -> int:
+        """Rows in the next part."""
+        return PART if self.alone else GENTLE_PART
+
+    @property
+    def ahead(self) -> int:
+        """How many parts may be under way."""
+        if self._others is None:
+            return _AHEAD
+        return _AHEAD_OF_OTHERS if self.alone else 1
+
+    async def rest(self, began: float) -> None:
+        """Nothing was under way but what began then."""
+        if not self.alone:
+            await asyncio.sleep(time.monotonic() - began)
+
+
 class Importer:
-    """Imports of one process. `gentle`: leave half of the time to others."""
+    """Imports of one process. others: what it does besides, as _Pace has it."""
 
     def __init__(
-        self, pool: Pool, ingest: Ingest, door: Door, now: Clock, parse: Parse, *, gentle: bool = False
+        self,
+        pool: Pool,
+        ingest: Ingest,
+        door: Door,
+        now: Clock,
+        parse: Parse,
+        *,
+        others: Callable[[], int] | None = None,
     ) -> None:
         self._pool = pool
         self._ingest = ingest
         self._door = door
         self._now = now
         self._parse = parse
-        self._gentle = gentle
+        self._others = others
 
     async def run(
         self,
@@ -152,29 +214,52 @@ class Importer:
         author: str,
         told: Told = lambda progress, refused: None,
         api_key_id: int | None = None,
+        begun: Callable[[str], None] = lambda id: None,
+        known: str | None = None,
     ) -> Progress:
-        """Import what is left of a file; its progress at the end."""
-        id = await asyncio.to_thread(identity_of, source)
-        async with acquired(self._pool) as lock:
-            if not await store.try_import(lock, environment_id, id):
-                raise Conflict("IMPORT_RUNNING", f"The import {id} of this file is running already.", id=id)
+        """Import what is left of a file; its progress at the end. `begun` is told its id once it is nobody else's.
+        `known` is the id it has to have where it goes on by itself: then what was stopped stays so."""
+        id = await asyncio.to_thread(self._look_at, source)
+        if known not in (None, id):
+            raise InvalidInput("FILE_MALFORMED", f"{source.path.name} is not the file any more that was begun.")
+        async with acquired(self._pool) as lock, held(lock, environment_id, id):
+            if known is None:
+                row = await self._begin(lock, environment_id, id, source, author)
+            elif (found := await store.find_import(lock, environment_id, id)) is not None:
+                row = found
+            else:
+                raise _unknown(id)
+            begun(id)
+            if row["finished_at"] is not None or row["error"] is not None:
+                return progress_of(row, running=False)
             try:
-                row = await store.begin_import(
-                    lock, environment_id, id, source.name or source.path.name, source.form,
-                    msgspec.to_builtins(source.mapping), author, self._now(),
-                )  # fmt: skip
-                if row["finished_at"] is not None:
-                    return progress_of(row, running=False)
-                try:
-                    await self._go_through(lock, environment_id, id, source, row["done"], told, api_key_id)
-                except TinyCDPError as failure:
-                    await store.finish_import(lock, environment_id, id, self._now(), failure.message)
-                    raise
-                return progress_of(
-                    await store.finish_import(lock, environment_id, id, self._now(), None), running=False
-                )
-            finally:
-                await store.end_import(lock, environment_id, id)
+                await self._go_through(lock, environment_id, id, source, row["done"], told, api_key_id)
+            except Stopped:
+                stopped = await store.find_import(lock, environment_id, id)
+                assert stopped is not None
+                return progress_of(stopped, running=False)
+            except Retryable:
+                raise  # it may go on as it is
+            except TinyCDPError as failure:
+                await store.finish_import(lock, environment_id, id, self._now(), failure.message)
+                raise
+            except Exception:
+                await store.finish_import(lock, environment_id, id, self._now(), "An internal error: see the log.")
+                raise
+            return progress_of(await store.finish_import(lock, environment_id, id, self._now(), None), running=False)
+
+    async def _begin(self, lock: Connection, environment_id: int, id: str, source: Source, author: str) -> Row:
+        mapping = msgspec.to_builtins(source.mapping)
+        name = source.name or source.path.name
+        return await store.begin_import(lock, environment_id, id, name, source.form, mapping, author, self._now())
+
+    def _look_at(self, source: Source) -> str:
+        """The id of the file's import, where it looks like a file that can be imported."""
+        if source.form != "jsonl":
+            self._parse.check_columns(columns_of(source), source.mapping)
+        elif source.mapping != NO_MAPPING:
+            raise InvalidInput("INVALID_MAPPING", "JSON lines are events, and have no columns to be mapped.")
+        return identity_of(source)
 
     async def _go_through(
         self,
@@ -188,6 +273,7 @@ class Importer:
     ) -> None:
         began, before = time.monotonic(), done
         under_way: deque[tuple[asyncio.Task[_Taken], int, float]] = deque()
+        pace = _Pace(self._others)
 
         async def settle() -> None:
             nonlocal done
@@ -197,19 +283,20 @@ class Importer:
             row = await store.advance_import(
                 lock, environment_id, id, done, share, taken.accepted, taken.duplicates, len(taken.refused), self._now()
             )
+            if row["error"] is not None:
+                raise Stopped
             rate = (done - before) / max(time.monotonic() - began, 1e-3)
             told(progress_of(row, running=True, rate=rate), taken.refused)
 
         try:
-            async for rows, share in _parts(source, done, GENTLE_PART if self._gentle else PART):
+            async for rows, share in _parts(source, done, pace.size):
                 started = time.monotonic()
                 under_way.append(
                     (asyncio.create_task(self._take(environment_id, id, source, rows, api_key_id)), len(rows), share)
                 )
-                while len(under_way) >= (1 if self._gentle else _AHEAD):
+                while len(under_way) >= pace.ahead:
                     await settle()
-                if self._gentle:
-                    await asyncio.sleep(time.monotonic() - started)
+                await pace.rest(started)
             while under_way:
                 await settle()
         finally:
@@ -262,8 +349,12 @@ async def find(pool: Pool, environment_id: int, id: str) -> Progress:
     async with acquired(pool) as connection:
         row = await store.find_import(connection, environment_id, id)
         if row is None:
-            raise NotFound("IMPORT_NOT_FOUND", f"There is no import {id[:100]!r}.")
+            raise _unknown(id)
         return progress_of(row, running=await _runs(connection, environment_id, row["id"]))
+
+
+def _unknown(id: str) -> NotFound:
+    return NotFound("IMPORT_NOT_FOUND", f"There is no import {id[:100]!r}.")
 
 
 async def listed(pool: Pool, environment_id: int, n: int) -> list[Progress]:
@@ -271,6 +362,24 @@ async def listed(pool: Pool, environment_id: int, n: int) -> list[Progress]:
     async with acquired(pool) as connection:
         rows = await store.list_imports(connection, environment_id, n)
         return [progress_of(row, running=await _runs(connection, environment_id, row["id"])) for row in rows]
+
+
+async def stop(pool: Pool, environment_id: int, id: str, why: str, now: Instant) -> Progress:
+    """The import goes no further, wherever it runs; one that is done stays so."""
+    async with acquired(pool) as connection:
+        await store.stop_import(connection, environment_id, id, why, now)
+    return await find(pool, environment_id, id)
+
+
+@asynccontextmanager
+async def held(connection: Connection, environment_id: int, id: str) -> AsyncIterator[None]:
+    """The import is this connection's alone, of all processes."""
+    if not await store.try_import(connection, environment_id, id):
+        raise Conflict("IMPORT_RUNNING", f"The import {id} of this file is running already.", id=id)
+    try:
+        yield
+    finally:
+        await store.end_import(connection, environment_id, id)
 
 
 async def _runs(connection: Connection, environment_id: int, id: str) -> bool:
@@ -285,29 +394,74 @@ async def _runs(connection: Connection, environment_id: int, id: str) -> bool:
 
 
 def identity_of(source: Source) -> str:
-    """The same for the same content read in the same way, whatever the file is called."""
+    """The same for the same content read in the same way, whatever the file is called. What is packed is whole."""
     digest = hashlib.sha256()
     with _opened(source.path) as file:
         while block := file.read(_BLOCK):
             digest.update(block)
+        if source.form != "parquet" and (plain := _inflated(file)) is not file:
+            with _reading(source.path.name):
+                while plain.read(_BLOCK):
+                    pass
     digest.update(_encode([source.form, source.mapping]))
     return digest.hexdigest()[:16]
 
 
-async def _parts(source: Source, done: int, size: int) -> AsyncIterator[tuple[list[Numbered], float]]:
-    """The rows behind those that are done, some at a time, each time with the share of the file that was read."""
-    total = max(source.path.stat().st_size, 1)
+def columns_of(source: Source) -> list[str]:
+    """The names of a table's columns."""
+    name = source.path.name
     with _opened(source.path) as file:
-        rows = islice(read_rows(file, source), done, None)
+        if source.form == "parquet":
+            return list(_parquet_file(file, name).schema_arrow.names)
+        with _reading(name):
+            if (plain := _inflated(file)).read(2) in _UTF16:
+                raise InvalidInput("FILE_MALFORMED", f"{name} is UTF-16: save it as UTF-8.")
+            plain.seek(0)
+            try:
+                columns = next(csv.reader(_Decoded(plain), strict=True), [])
+            except csv.Error as broken:
+                raise InvalidInput("FILE_MALFORMED", f"{name}, line 1: {broken}") from broken
+    if not any(columns):
+        raise InvalidInput("FILE_MALFORMED", f"{name}: the first line has no names of columns.")
+    return columns
+
+
+async def _parts(source: Source, done: int, size: Callable[[], int]) -> AsyncIterator[tuple[list[Numbered], float]]:
+    """The rows behind those that are done, some at a time, each time with the share of the file that was read."""
+    with _opened(source.path) as file:
+        rows, share = await asyncio.to_thread(_rows, file, source)
+        rest = islice(rows, done, None)
 
         def read() -> tuple[list[Numbered], float]:
-            return list(islice(rows, size)), min(file.tell() / total, 1.0)
+            return _some(rest, size()), share()
 
         while True:
-            part, share = await asyncio.to_thread(read)
+            part, read_share = await asyncio.to_thread(read)
             if not part:
                 return
-            yield part, share
+            yield part, read_share
+
+
+def _some(rows: Iterable[Numbered], most: int) -> list[Numbered]:
+    """The next rows: so many, or fewer where they are long."""
+    part: list[Numbered] = []
+    size = 0
+    for row in rows:
+        part.append(row)
+        size += _size(row[1])
+        if len(part) >= most or size >= _PART_BYTES:
+            break
+    return part
+
+
+def _size(row: bytes | Mapping[str, Any] | Unread) -> int:
+    match row:
+        case bytes():
+            return len(row)
+        case Unread():
+            return 0
+        case _:
+            return sum(len(cell) for cell in row.values() if type(cell) is str or type(cell) is bytes)
 
 
 @contextmanager
@@ -319,132 +473,134 @@ def _opened(path: Path) -> Iterator[IO[bytes]]:
         raise InvalidInput("FILE_UNREADABLE", f"{path.name}: {refused.strerror or refused}") from refused
 
 
-def read_rows(file: IO[bytes], source: Source) -> Iterator[Numbered]:
-    """The rows of a file in their order; gzip is inflated on the way."""
-    if source.form == "parquet":
-        return _parquet(file, source.path.name)
+@contextmanager
+def _reading(name: str) -> Iterator[None]:
+    """A context in which a packing that is broken becomes InvalidInput."""
+    try:
+        yield
+    except (EOFError, gzip.BadGzipFile, zlib.error) as broken:
+        raise InvalidInput("FILE_MALFORMED", f"{name}: the gzip is broken: {broken}") from broken
+
+
+def _inflated(file: IO[bytes]) -> Any:
+    """The same from its beginning, inflated on the way where it is gzip."""
+    file.seek(0)
     packed = file.read(2) == b"\x1f\x8b"
     file.seek(0)
-    plain: Any = gzip.GzipFile(fileobj=file) if packed else file
-    return _lines(plain) if source.form == "jsonl" else _csv(plain, source.path.name)
+    return gzip.GzipFile(fileobj=file) if packed else file
 
 
-def _lines(file: IO[bytes]) -> Iterator[Numbered]:
+def _rows(file: IO[bytes], source: Source) -> tuple[Iterator[Numbered], Callable[[], float]]:
+    """The rows of a file in their order, and what tells the share of it that was read."""
+    name = source.path.name
+    if source.form == "parquet":
+        return _parquet(_parquet_file(file, name), name)
+    total = max(source.path.stat().st_size, 1)
+    plain = _inflated(file)
+    rows = _lines(plain, name) if source.form == "jsonl" else _csv(plain, name)
+    return rows, lambda: min(file.tell() / total, 1.0)
+
+
+def _lines(file: IO[bytes], name: str) -> Iterator[Numbered]:
     """Lines that hold something. One that has no end in sight is read in pieces, of which none is JSON."""
     number = 0
-    try:
+    with _reading(name):
         while line := file.readline(_LONGEST_LINE):
             number += 1
             if line := line.strip():
                 yield number, line
-    except (EOFError, gzip.BadGzipFile) as broken:
-        raise InvalidInput("FILE_MALFORMED", f"line {number}: {broken}") from broken
 
 
 def _csv(file: IO[bytes], name: str) -> Iterator[Numbered]:
     """Rows by column. A cell that is missing is none; more cells than columns make a row unreadable."""
-    reader = csv.DictReader(_decoded(file), restkey="", strict=True)
+    lines = _Decoded(file)
+    reader = csv.DictReader(lines, restkey="", strict=True)
+    with _reading(name):
+        while True:
+            row: Mapping[str, Any] | Unread | None
+            try:
+                row = next(reader, None)
+            except csv.Error as broken:
+                row = Unread(f"This is not CSV: {broken}.")
+            if row is None:
+                return
+            if lines.broken:
+                row, lines.broken = Unread("This is not UTF-8."), False
+            yield reader.reader.line_num, row
+
+
+class _Decoded:
+    """The lines of a file as texts. broken: whether one of them was no UTF-8."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        self._encoding = "utf-8-sig"
+        self.broken = False
+
+    def __iter__(self) -> "_Decoded":
+        return self
+
+    def __next__(self) -> str:
+        if not (line := self._file.readline(_LONGEST_LINE)):
+            raise StopIteration
+        encoding, self._encoding = self._encoding, "utf-8"
+        try:
+            return line.decode(encoding)
+        except UnicodeDecodeError:
+            self.broken = True
+            return line.decode(encoding, "replace")
+
+
+def _parquet_file(file: IO[bytes], name: str) -> Any:
     try:
-        for cells in reader:
-            yield reader.line_num, cells
-    except (csv.Error, EOFError, gzip.BadGzipFile) as broken:
-        raise InvalidInput("FILE_MALFORMED", f"{name}, line {reader.line_num}: {broken}") from broken
-
-
-def _decoded(file: IO[bytes]) -> Iterator[str]:
-    first = True
-    while line := file.readline(_LONGEST_LINE):
-        yield line.decode("utf-8-sig" if first else "utf-8", "replace")
-        first = False
-
-
-def _parquet(file: IO[bytes], name: str) -> Iterator[Numbered]:
-    try:
-        from pyarrow import ArrowInvalid  # noqa: PLC0415 - an extra: nobody else needs its 40 MB
+        from pyarrow.lib import ArrowException  # noqa: PLC0415 - an extra: nobody else needs its 40 MB
         from pyarrow.parquet import ParquetFile  # noqa: PLC0415
     except ImportError:
         raise InvalidInput(
             "PARQUET_MISSING", "Parquet is read by pyarrow, which is not installed: pip install 'tinycdp[parquet]'."
         ) from None
-    number = 0
     try:
-        for batch in ParquetFile(file).iter_batches(PART):
-            for row in batch.to_pylist():
-                number += 1
-                yield number, row
-    except (ArrowInvalid, OSError) as broken:
-        raise InvalidInput("FILE_MALFORMED", f"{name}, row {number}: {broken}") from broken
+        # Spark's instants count nanoseconds; Python's do not.
+        return ParquetFile(file, coerce_int96_timestamp_unit="us", pre_buffer=False)
+    except (ArrowException, OSError) as broken:
+        raise InvalidInput("FILE_MALFORMED", f"{name} is no whole Parquet file: {broken}") from broken
 
 
-# Files sent to a server
+def _parquet(table: Any, name: str) -> tuple[Iterator[Numbered], Callable[[], float]]:
+    from pyarrow.lib import ArrowException  # noqa: PLC0415
 
+    number = 0
 
-class Uploads:
-    """Files that clients send, or that stand in the folder already; each is imported by a task of its own."""
-
-    def __init__(self, pool: Pool, ingest: Ingest, door: Door, now: Clock, folder: Path) -> None:
-        self._pool = pool
-        self._parts = (pool, ingest, door, now)
-        self.folder = folder
-        self._running: dict[asyncio.Task[Progress], str] = {}
-
-    async def receive(self, name: str, parts: AsyncIterator[bytes]) -> Path:
-        """Write what a client sends to a file of its own."""
-        await asyncio.to_thread(self.folder.mkdir, parents=True, exist_ok=True)
-        path = self.folder / f"{hashlib.sha256(f'{time.monotonic_ns()} {name}'.encode()).hexdigest()[:16]}.upload"
-        size = 0
+    def rows() -> Iterator[Numbered]:
+        nonlocal number
         try:
-            with path.open("wb") as file:
-                async for part in parts:
-                    size += len(part)
-                    if size > MOST_UPLOADED:
-                        raise InvalidInput("FILE_TOO_LARGE", f"A file has at most {MOST_UPLOADED >> 30} GiB.")
-                    await asyncio.to_thread(file.write, part)
-        except BaseException:
-            path.unlink(missing_ok=True)
-            raise
-        return path
+            for batch in table.iter_batches(PART):
+                for row in _pythonic(batch):
+                    number += 1
+                    yield number, row
+        except (ArrowException, OSError) as broken:
+            raise InvalidInput("FILE_MALFORMED", f"{name}, row {number}: {broken}") from broken
 
-    def standing(self, name: str) -> Path:
-        """A file in the folder, by its name."""
-        path = self.folder / name
-        if Path(name).name != name or not path.is_file():
-            raise NotFound("IMPORT_NOT_FOUND", f"There is no file {name[:100]!r} in the server's folder of imports.")
-        return path
-
-    async def start(
-        self, environment_id: int, source: Source, author: str, parse: Parse, api_key_id: int, *, keep: bool
-    ) -> Progress:
-        """Begin, and answer how far it is. The file goes when it is done, unless it is to be kept."""
-        if len(self._running) >= AT_ONCE:
-            _remove(source.path, keep)
-            raise Overloaded("IMPORTS_BUSY", f"{AT_ONCE} imports are running here.", retry_after_seconds=10)
-        begun: asyncio.Future[Progress] = asyncio.get_running_loop().create_future()
-
-        def told(progress: Progress, refused: object) -> None:
-            if not begun.done():
-                begun.set_result(progress)
-
-        importer = Importer(*self._parts, parse, gentle=True)
-        task = asyncio.create_task(importer.run(environment_id, source, author, told, api_key_id))
-        self._running[task] = source.name
-        task.add_done_callback(lambda task: self._ended(task, source.path, keep))
-        await asyncio.wait({task, begun}, return_when=asyncio.FIRST_COMPLETED)
-        return begun.result() if begun.done() else task.result()
-
-    def _ended(self, task: asyncio.Task[Progress], path: Path, keep: bool) -> None:
-        name = self._running.pop(task)
-        _remove(path, keep)
-        if not task.cancelled() and (failure := task.exception()) is not None:
-            log.warning("the import of %s ended: %s", name, failure)
-
-    async def stop(self) -> None:
-        """End what is running; sent again, each goes on where it was."""
-        for task in list(self._running):
-            task.cancel()
-        await asyncio.gather(*self._running, return_exceptions=True)
+    return rows(), lambda: min(number / max(table.metadata.num_rows, 1), 1.0)
 
 
-def _remove(path: Path, keep: bool) -> None:
-    if not keep:
-        path.unlink(missing_ok=True)
+def _pythonic(batch: Any) -> Iterator[Mapping[str, Any] | Unread]:
+    """The rows of a batch; where it holds what Python cannot, as instants of the year 10000, only those without."""
+    from pyarrow import timestamp  # noqa: PLC0415
+
+    columns = {
+        name: column.cast(timestamp("us", column.type.tz), safe=False)
+        if str(column.type).startswith("timestamp[ns")
+        else column
+        for name, column in zip(batch.schema.names, batch.columns, strict=True)
+    }
+    try:
+        cells = {name: column.to_pylist() for name, column in columns.items()}
+    except (ValueError, OverflowError):
+        for n in range(batch.num_rows):
+            try:
+                yield {name: column[n].as_py() for name, column in columns.items()}
+            except (ValueError, OverflowError) as strange:
+                yield Unread(f"This holds a value that cannot be read: {strange}.")
+    else:
+        yield from ({name: cell[n] for name, cell in cells.items()} for n in range(batch.num_rows))

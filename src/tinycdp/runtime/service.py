@@ -24,7 +24,6 @@ from tinycdp.runtime.export import Exports
 from tinycdp.runtime.exposures import Exposures
 from tinycdp.runtime.holds import Holds
 from tinycdp.runtime.identity_rules import IdentityPolicy, Rules, rules_of
-from tinycdp.runtime.imports import Uploads
 from tinycdp.runtime.ingest import Committed, Ingest
 from tinycdp.runtime.keys import Keyring
 from tinycdp.runtime.language import Sightings
@@ -44,6 +43,7 @@ from tinycdp.runtime.room import Room
 from tinycdp.runtime.shared_limits import Shared
 from tinycdp.runtime.snapshots import Snapshots
 from tinycdp.runtime.tracking_plan import Plans
+from tinycdp.runtime.uploads import Uploads
 from tinycdp.runtime.workspace import Vocabulary
 from tinycdp.settings import Settings
 from tinycdp.store import definitions as store
@@ -97,7 +97,9 @@ class Service:
         self.erasures = Erasures(pool, self.catalogs, self.privacy, now, self.exposures.flush, self.profiles_changed)
         assert settings.database_url is not None
         self.exports = Exports(settings.database_url, self.catalogs)
-        self.imports = Uploads(pool, self.ingest, self.door, now, settings.data_dir / "imports")
+        self.imports = Uploads(
+            pool, self.ingest, self.door, now, settings.data_dir / "imports", lambda: self.metrics.asked
+        )
         self.past = Past(pool)
         self.previews = Previews(pool, self.vocabulary)
         self._listener = Listener(settings.database_url, self)

@@ -30,6 +30,10 @@ async def finish_import(connection: Connection, environment_id: int, id: str, no
     return await connection.fetchrow(_SQL["finish_import"], environment_id, id, now, error)
 
 
+async def stop_import(connection: Connection, environment_id: int, id: str, error: str, now: int) -> None:
+    await connection.execute(_SQL["stop_import"], environment_id, id, error, now)
+
+
 async def find_import(connection: Connection, environment_id: int, id: str) -> Row | None:
     return await connection.fetchrow(_SQL["find_import"], environment_id, id)
 

@@ -21,7 +21,7 @@ from tinycdp.api.wire.canonical import LIST, NO_ENVELOPE, Refused, absent, to_me
 from tinycdp.api.wire.segment import read_typed
 from tinycdp.errors import InvalidInput
 from tinycdp.model import Instant, Message, Rejection
-from tinycdp.runtime.imports import FileMapping, Numbered, Parse
+from tinycdp.runtime.imports import FileMapping, Numbered, Parse, Unread
 
 _PAYLOAD = 32_768
 FIELDS = (
@@ -29,6 +29,9 @@ FIELDS = (
     *("groupId", "previousId", "name", "category"),
 )
 _BY_NAME = {field.lower(): field for field in FIELDS}
+#: What says whose a row is.
+_WHO = {"userId", "anonymousId", "deviceId", "externalId", "context.externalIds"}
+_SHOWN = 20
 _OPEN = ("properties", "traits", "context")
 #: A JSON number or boolean, to the letter: 007 and +1 are texts.
 _LITERAL = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?|true|false")
@@ -43,29 +46,48 @@ def parse_rows(
     messages: list[Message] = []
     refused: list[tuple[int, Rejection]] = []
     for line, row in rows:
-        raw = b""
+        raw = row if isinstance(row, bytes) else b""
+        id = f"import-{token}-{line}"
         try:
             raw = _cleaned(row) if isinstance(row, bytes) else _encode(_event_of(row, mapping))
             kind, event = read_typed(raw)
             if absent(event.message_id) and absent(event.idempotency_key):
-                event.message_id = f"import-{token}-{line}"
+                event.message_id = id
             event.sent_at = None
             if not absent(event.timestamp):
                 event.original_timestamp = None
             messages.append(to_message(kind, event, NO_ENVELOPE, received_at))
         except Refused as wrong:
-            refused.append((line, _rejection(wrong.code, wrong.message, line, wrong.path, raw or row)))
+            refused.append((line, _rejection(wrong.code, wrong.message, line, wrong.path, raw, id)))
         except InvalidInput as wrong:
-            refused.append((line, _rejection(wrong.code, wrong.message, line, "", raw or row)))
+            refused.append((line, _rejection(wrong.code, wrong.message, line, "", raw, id)))
     return messages, refused
 
 
-PARSE = Parse(parse_rows)
+def check_columns(columns: Sequence[str], mapping: FileMapping) -> None:
+    """Refuse a table that lacks a column it is to be read by, and one of which no row can be anybody's."""
+    there = ", ".join(columns[:_SHOWN]) + (", …" if len(columns) > _SHOWN else "")
+    for column in (*mapping.columns.values(), *mapping.text):
+        if column not in columns:
+            raise InvalidInput("INVALID_MAPPING", f"There is no column {column!r}; there are {there}.")
+    targets = {*mapping.columns, *mapping.fixed, *(_guessed(column) for column in columns)}
+    if not targets & _WHO:
+        fields = ", ".join(sorted(_WHO & set(FIELDS)))
+        raise InvalidInput("INVALID_MAPPING", f"Say which column is one of {fields}; there are {there}.")
 
 
-def _rejection(code: str, message: str, line: int, path: str, raw: Any) -> Rejection:
-    payload = raw if isinstance(raw, bytes) else b""
-    return Rejection(code=code, message=f"line {line}: {message}", path=f"${path}", payload=payload[:_PAYLOAD])
+PARSE = Parse(parse_rows, check_columns)
+
+
+def _rejection(code: str, message: str, line: int, path: str, raw: bytes, id: str) -> Rejection:
+    # Rows of which nothing is shown are told apart by their line.
+    return Rejection(
+        code=code,
+        message=f"line {line}: {message}",
+        path=f"${path}",
+        payload=raw[:_PAYLOAD],
+        message_id="" if raw else id,
+    )
 
 
 def _cleaned(line: bytes) -> bytes:
@@ -106,8 +128,10 @@ def _exported(document: dict[str, Any]) -> dict[str, Any]:
     return document
 
 
-def _event_of(cells: Mapping[str, Any], mapping: FileMapping) -> dict[str, Any]:
+def _event_of(cells: Mapping[str, Any] | Unread, mapping: FileMapping) -> dict[str, Any]:
     """The event that a row of a table says. Cells without a value say nothing."""
+    if isinstance(cells, Unread):
+        raise InvalidInput("INVALID_ROW", cells.why)
     if "" in cells:
         raise InvalidInput("INVALID_ROW", "This row has more cells than the table has columns.")
     event: dict[str, Any] = {}

@@ -33,6 +33,13 @@ UPDATE imports SET finished_at = CASE WHEN $4::text IS NULL THEN $3::timestamptz
 WHERE environment_id = $1 AND id = $2
 RETURNING *;
 
+-- name: stop_import
+-- Whoever runs it finds the error when it advances, and goes no further.
+-- args: environment_id, id, error text, now
+-- index: imports_pkey
+UPDATE imports SET error = $3, advanced_at = $4
+WHERE environment_id = $1 AND id = $2 AND finished_at IS NULL AND error IS NULL;
+
 -- name: find_import
 -- args: environment_id, id
 SELECT * FROM imports WHERE environment_id = $1 AND id = $2;
