@@ -182,6 +182,24 @@ def test_the_whole_file_is_answered_by_the_command_line() -> None:
         ({"expr": "t", "definitions": {"traits": {"t": "u", "u": "t"}}}, "E601", "cycle"),
         ({"flag": {"rules": [{"when": "true"}]}}, "INVALID_FLAG", "serve"),
         ({"expr": "true", "given": [1]}, "INVALID_CASE", "given"),
+        (
+            {"expr": "true", "timelines": []},
+            "INVALID_CASE",
+            "$.timelines: there is no such field; did you mean `timeline`?",
+        ),
+        (
+            {"expr": "true", "colour": 1},
+            "INVALID_CASE",
+            "$.colour: there is no such field; dsl/vectors/README.md lists",
+        ),
+        ({"expr": "true", "given": {"zones": "UTC"}}, "INVALID_CASE", "$.zones"),
+        ({"cases": [], "givn": {}}, "INVALID_CASE", "$.givn"),
+        (
+            {"expr": "true", "events": [{"event": "a", "ts": 0, "propertys": {}}]},
+            "INVALID_CASE",
+            "did you mean `properties`",
+        ),
+        ({"hash": {"salt": "s", "purpose": "p", "unit": "u", "seed": 1}}, "INVALID_CASE", "seed"),
     ],
 )
 def test_a_malformed_case_is_answered_with_what_is_wrong(document: dict[str, Any], code: str, named: str) -> None:
@@ -191,7 +209,14 @@ def test_a_malformed_case_is_answered_with_what_is_wrong(document: dict[str, Any
 
 
 def test_other_spellings_are_taken() -> None:
-    event = {"name": "a", "timestamp": "2026-01-01T00:00:00Z", "props": {"x": 2}, "messageId": "m1", "kind": "track"}
+    sent = {"userId": "ada", "anonymousId": "a-1", "sentAt": "2026-01-01T00:00:01Z", "integrations": {}}
+    event = sent | {
+        "name": "a",
+        "timestamp": "2026-01-01T00:00:00Z",
+        "props": {"x": 2},
+        "messageId": "m1",
+        "kind": "track",
+    }
     answer = run_case({"expr": "events.a.sum(x, 7d)", "events": [event, event], "at": ["2026-01-02T00:00:00Z", 0]})
     assert [result["value"] for result in answer["results"]] == [2, 0]
     assert (answer["type"], answer["canonical"]) == ("number", "events.a.sum(x, 7d)")

@@ -8,7 +8,7 @@ Errors  none raised: what is wrong with a document is its answer's `error`, with
 Source  dsl/vectors/README.md
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -21,6 +21,7 @@ from tinycdp.dsl.calendar import days_in
 from tinycdp.dsl.diagnostics import to_wire
 from tinycdp.dsl.numbers import number
 from tinycdp.dsl.scalars import parse_instant
+from tinycdp.dsl.suggest import nearest
 from tinycdp.engine import recompute
 from tinycdp.engine.bucketing import bucket
 from tinycdp.engine.catalog import Catalog, Definition, build_catalog, check_all
@@ -48,7 +49,7 @@ class _Definitions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     flags: dict[str, dict[str, Any]] = {}
 
 
-class _Hash(msgspec.Struct, frozen=True):
+class _Hash(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     salt: str
     purpose: str
     unit: str
@@ -84,7 +85,7 @@ class _Case(msgspec.Struct, frozen=True):
         return [_instant(at, "$.at") for at in (self.at if isinstance(self.at, list) else [self.at])]
 
 
-class _Repeat(msgspec.Struct, frozen=True):
+class _Repeat(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     times: Annotated[int, msgspec.Meta(ge=0, le=100_000)]
     every: int
 
@@ -114,6 +115,28 @@ _SPELLINGS = {
     "group_id": ("groupId",),
 }
 
+#: What the fields of a case are beside what it asks: its labels, and what is expected of the answer.
+_BESIDE = {
+    "id",
+    "name",
+    "about",
+    "schema",
+    "permute",
+    "raise",
+    "units",
+    "admitted",
+    "arms",
+    "value",
+    "valid_until",
+    "decision",
+}
+_BESIDE |= {"error", "bucket", "canonical", "type", "nullable", "lints", "tokens", "kind"}
+_CASE_FIELDS = _BESIDE.union(_Case.__struct_fields__)
+_FILE_FIELDS = {"name", "about", "given", "cases"}
+#: A message may stand in a case as it was sent. Whose it is, and by which clock, is the case's to say: these are ignored.
+_SENT = {"userId", "anonymousId", "deviceId", "externalId", "previousId", "sentAt", "originalTimestamp", "integrations"}
+_EVENT_FIELDS = _SENT.union(_Event.__struct_fields__, *_SPELLINGS.values())
+
 
 def run_case(document: Mapping[str, Any]) -> dict[str, Any]:
     """The answer to a case; for a whole file, the answers of its cases and whether each met its expectation."""
@@ -122,11 +145,16 @@ def run_case(document: Mapping[str, Any]) -> dict[str, Any]:
     if not isinstance(given, dict) or not isinstance(cases, list) or not all(isinstance(case, dict) for case in cases):
         return _error(_malformed("$", "`given` is an object and `cases` a list of objects."))
     if "cases" in document:
+        try:
+            _refuse_unknown(document, _FILE_FIELDS, "$")
+        except InvalidInput as wrong:
+            return _error(wrong)
         answers = [run_case({**given, **case}) for case in cases]
         unmet = [answer.get("id") for answer in answers if answer.get("met") is False]
         return {"name": document.get("name"), "cases": answers, "unmet": unmet}
-    case = _exact({**given, **document})
+    case = _exact({**given, **{name: value for name, value in document.items() if name != "given"}})
     try:
+        _refuse_unknown(case, _CASE_FIELDS, "$")
         answer = _answer(_read(case, _Case, "$"))
     except TinyCDPError as wrong:
         answer = _error(wrong)
@@ -276,6 +304,7 @@ def _deliveries(case: _Case) -> list[tuple[str, Message]]:
     """Whose each message is, and the message, in order of arrival: every id once, at its first arrival."""
     listed: list[tuple[str, Message]] = []
     for index, event in enumerate(case.events):
+        _refuse_unknown(event, _EVENT_FIELDS, f"$.events[{index}]")
         named = {field: _first(event, field, *others) for field, others in _SPELLINGS.items()}
         named = {field: value for field, value in {**event, **named}.items() if value is not None}
         listed += _messages(_read(named, _Event, f"$.events[{index}]"), index)
@@ -318,6 +347,14 @@ def _read(value: Any, shape: type[_Shape], path: str) -> _Shape:
         return msgspec.convert(value, shape)
     except msgspec.ValidationError as wrong:
         raise _malformed(path, f"{wrong}.") from None
+
+
+def _refuse_unknown(given: Mapping[str, Any], known: Set[str], path: str) -> None:
+    for name in given:
+        if name not in known:
+            near = nearest(name, known)
+            remedy = f"did you mean `{near}`?" if near else "dsl/vectors/README.md lists those there are."
+            raise _malformed(f"{path}.{name[:100]}", f"there is no such field; {remedy}")
 
 
 def _first(event: Mapping[str, Any], *names: str) -> Any:
