@@ -116,24 +116,12 @@ _SPELLINGS = {
 }
 
 #: What the fields of a case are beside what it asks: its labels, and what is expected of the answer.
-_BESIDE = {
-    "id",
-    "name",
-    "about",
-    "schema",
-    "permute",
-    "raise",
-    "units",
-    "admitted",
-    "arms",
-    "value",
-    "valid_until",
-    "decision",
-}
-_BESIDE |= {"error", "bucket", "canonical", "type", "nullable", "lints", "tokens", "kind"}
-_CASE_FIELDS = _BESIDE.union(_Case.__struct_fields__)
+_LABELS = ("id", "name", "about", "schema")
+_EXPECTED = ("value", "valid_until", "decision", "error", "bucket", "permute", "raise", "units", "admitted", "arms")
+_EXPECTED_OF_SOURCE = ("canonical", "type", "nullable", "lints", "tokens", "kind")
+_CASE_FIELDS = {*_Case.__struct_fields__, *_LABELS, *_EXPECTED, *_EXPECTED_OF_SOURCE}
 _FILE_FIELDS = {"name", "about", "given", "cases"}
-#: A message may stand in a case as it was sent. Whose it is, and by which clock, is the case's to say: these are ignored.
+#: A message may stand in a case as it was sent. Whose it is, and by which clock, the case says: these are ignored.
 _SENT = {"userId", "anonymousId", "deviceId", "externalId", "previousId", "sentAt", "originalTimestamp", "integrations"}
 _EVENT_FIELDS = _SENT.union(_Event.__struct_fields__, *_SPELLINGS.values())
 
