@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -74,6 +75,28 @@ async def test_what_passes_is_known(app: Application) -> None:
     assert (await app.stranger.get(EVENTS)).json()["events"] == []
     missing = await app.read.get(f"{EVENTS}/nothing")
     assert (missing.status_code, missing.json()["code"]) == (404, "NOT_FOUND")
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["paid/by card", "/", "a//b/", "100% off", "50%2Foff", "a%252Fb", "größe/maß", "👍?x=1#y", "a+b&c", "properties"],
+)
+async def test_any_name_can_be_asked_for_by_its_address(app: Application, name: str) -> None:
+    encoded = quote(name, safe="")
+    await app.track({"userId": name, "event": name, "properties": {name: 1}})
+    assert (await page(app, encoded))["event"]["name"] == name
+    found = await app.read.get(f"{EVENTS}/{encoded}/properties/{encoded}")
+    assert (found.status_code, found.json()["event"], found.json()["property"]["name"]) == (200, name, name), found.text
+    assert (await plan(app, encoded, description="odd"))["saved"]["event"] == name
+    versions = (await app.read.get(f"{PLAN}/{encoded}/versions")).json()
+    assert (versions["event"], len(versions["versions"])) == (name, 1)
+    assert (await app.admin.delete(f"{PLAN}/{encoded}")).status_code == 200
+    assert (await app.read.get(f"/v1/profiles/{encoded}")).json()["aliases"] == [{"kind": "userId", "value": name}]
+    assert (await app.admin.delete(f"/v1/admin/profiles/{encoded}")).json()["people"] == 1
+    nowhere = await app.read.get(f"/v1/nowhere/{encoded}")
+    assert (nowhere.status_code, nowhere.json()["code"]) == (404, "ROUTE_NOT_FOUND")
+    zero = await app.read.get(f"{EVENTS}/{encoded}%2F%00")
+    assert (zero.status_code, zero.json()["code"]) == (400, "INVALID_REQUEST")
 
 
 async def test_two_processes_add_up_and_a_rebuild_finds_the_same(app: Application, dsn: str) -> None:

@@ -8,6 +8,7 @@ import gc
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 from litestar import Litestar, Router
 from litestar.config.cors import CORSConfig
@@ -16,6 +17,7 @@ from litestar.enums import ScopeType
 from litestar.types import ASGIApp, Receive, Scope, Send
 
 from tinycdp.api import (
+    addresses,
     admin,
     auth,
     decide,
@@ -118,6 +120,11 @@ def _calm_collector() -> None:
     gc.set_threshold(50_000, 20, 100)
 
 
+class _Application(Litestar):
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        await super().__call__(addresses.kept(scope), receive, send)
+
+
 def create_litestar(settings: Settings) -> Litestar:
     """The routes with their service, which lives as long as the application."""
 
@@ -132,9 +139,10 @@ def create_litestar(settings: Settings) -> Litestar:
         finally:
             await app.state.service.stop()
 
-    return Litestar(
+    return _Application(
         [*OPEN, Router("/", route_handlers=GUARDED, guards=[auth.guard])],
         lifespan=[serving],
+        request_class=addresses.NamedRequest,
         dependencies={"key": Provide(auth.provide_key, sync_to_thread=False)},
         exception_handlers=problems.HANDLERS,
         cors_config=_CORS,
