@@ -92,7 +92,11 @@ _FAST_HEADERS = [(b"content-type", b"application/json"), (b"access-control-allow
 def create_app(settings: Settings | None = None) -> ASGIApp:
     """The application, for the settings of the environment where none are given."""
     chosen = settings if settings is not None else load(os.environ)
-    litestar = create_litestar(chosen)
+    return fast_lanes(create_litestar(chosen))
+
+
+def fast_lanes(litestar: Litestar) -> ASGIApp:
+    """The routes, behind the lanes that answer from memory."""
     state = litestar.state
 
     async def application(scope: Scope, receive: Receive, send: Send) -> None:

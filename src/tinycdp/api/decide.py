@@ -34,6 +34,7 @@ PERSON = ("userId", "profileId", "anonymousId", "deviceId", "externalId")
 #: False where nobody is shown the answer.
 Exposed = Annotated[bool, QueryParameter(description="record that the person was given this variant")]
 
+#: The first that is present counts, as in `auth.in_headers`.
 _KEY_HEADERS = (b"authorization", b"x-api-key")
 
 _encode = msgspec.json.Encoder(decimal_format="number").encode
@@ -236,8 +237,13 @@ def fast_lane(service: Service, scope: Scope) -> bytes | None:
 
 def key_of(service: Service, headers: Iterable[tuple[bytes, bytes]]) -> Key | None:
     """The key in the headers where they bring a usable one."""
+    brought: dict[bytes, bytes] = {}
     for name, value in headers:
         if name in _KEY_HEADERS:
+            brought.setdefault(name, value)
+    for name in _KEY_HEADERS:
+        if name in brought:
+            value = brought[name]
             known = service.keyring.remembered(value)
             if known is None:
                 text = value.decode("latin-1")

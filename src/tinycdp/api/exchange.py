@@ -5,6 +5,7 @@ Laws    numbers are exact both ways. No text reaches Postgres that it cannot sto
 Errors  InvalidInput INVALID_JSON, naming the byte · TooLarge BODY_TOO_LARGE
 """
 
+import re
 from typing import Annotated, Any, TypeVar
 from urllib.parse import unquote
 
@@ -13,6 +14,7 @@ from litestar import Request, Response
 from litestar.connection import ASGIConnection
 from litestar.handlers import BaseRouteHandler
 from litestar.params import QueryParameter
+from litestar.types import Scope
 
 from tinycdp.api.wire.body import BodyFault, decode_json, read_body
 from tinycdp.errors import InvalidInput
@@ -20,6 +22,9 @@ from tinycdp.errors import InvalidInput
 Struct = TypeVar("Struct", bound=msgspec.Struct)
 
 encode = msgspec.json.Encoder(decimal_format="number").encode
+
+#: What Litestar writes behind a path parameter's name.
+_TYPES = re.compile(r":\w+\}")
 
 MOST_ON_A_PAGE = 200
 Limit = Annotated[int, QueryParameter(ge=1, le=MOST_ON_A_PAGE, description="most entries on a page")]
@@ -39,6 +44,13 @@ def read_as(document: dict[str, Any], kind: type[Struct]) -> Struct:
         return msgspec.convert(document, kind)
     except msgspec.ValidationError as wrong:
         raise InvalidInput(BodyFault.INVALID_BODY, f"The body cannot be read: {wrong}.") from None
+
+
+def route_of(scope: Scope) -> str:
+    """The route that was asked, as it is declared, "unknown" for none. Addresses come from clients: there is no end of
+    them, and a key or a person's identifier may stand in one."""
+    handler = scope.get("route_handler")
+    return _TYPES.sub("}", min(handler.paths)) if handler is not None else "unknown"
 
 
 def answer(value: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response[bytes]:

@@ -24,7 +24,7 @@ from litestar.types import HTTPResponseBodyEvent, Receive, Scope, Send
 from tinycdp.api import problems
 from tinycdp.api.auth import Bearer
 from tinycdp.api.decide import Exposed, key_of
-from tinycdp.api.exchange import answer, encode
+from tinycdp.api.exchange import answer, encode, route_of
 from tinycdp.api.wire.body import BodyFault, clean, decode, number, read_body
 from tinycdp.engine.catalog import Catalog
 from tinycdp.engine.decide import Decision
@@ -102,7 +102,7 @@ def _refused(request: Request[Any, Any, Any], trouble: Exception) -> Response[by
     elif isinstance(trouble, HTTPException):
         status, code, message = trouble.status_code, "INVALID_REQUEST", trouble.detail
     else:
-        problems.log.exception("%s %s failed", request.method, request.url.path, exc_info=trouble)
+        problems.log.exception("%s %s failed", request.method, route_of(request.scope), exc_info=trouble)
     body = problems.body_of(code, message, errorCode="GENERAL", errorDetails=message)
     if "flag" in request.path_params:
         body["key"] = _flag_of(request.path_params["flag"])

@@ -7,7 +7,6 @@ Source  docs/reference/operations.md
 """
 
 import asyncio
-import re
 from typing import Any
 
 import msgspec
@@ -15,7 +14,7 @@ from litestar import Litestar, Request, Response, get
 from litestar.enums import ScopeType
 from litestar.types import Message, Scope
 
-from tinycdp.api.exchange import answer
+from tinycdp.api.exchange import answer, route_of
 from tinycdp.errors import Unavailable
 from tinycdp.runtime.metrics import CONTENT_TYPE, Gauge
 from tinycdp.runtime.service import Service
@@ -23,8 +22,6 @@ from tinycdp.store import messages as store
 from tinycdp.store.pool import acquired
 
 _PATIENCE_SECONDS = 2.0
-#: What Litestar writes behind a path parameter's name.
-_TYPES = re.compile(r":\w+\}")
 
 
 class Health(msgspec.Struct):
@@ -106,10 +103,7 @@ async def count_request(message: Message, scope: Scope) -> None:
     """Count an answer by its route, as it goes out."""
     if message["type"] == "http.response.start" and scope["type"] == ScopeType.HTTP:
         app: Litestar = scope["litestar_app"]
-        handler = scope.get("route_handler")
-        # Paths come from clients, routes from us: only these are bounded.
-        route = _TYPES.sub("}", min(handler.paths)) if handler is not None else "unknown"
-        app.state.service.metrics.requests[scope["method"], route, str(message["status"])] += 1
+        app.state.service.metrics.requests[scope["method"], route_of(scope), str(message["status"])] += 1
 
 
 ROUTES = [health, readiness, metrics]

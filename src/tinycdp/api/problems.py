@@ -2,7 +2,7 @@
 
 Shape   {"success": false, "code", "message", "error", …details}; `code` and `message` are what tracking clients index
 Laws    a client's mistake is never a 5xx, and no answer shows a stack trace. What can be tried again says when
-        (Retry-After, whole seconds)
+        (Retry-After, whole seconds). Neither answers nor logs repeat an address: a key may stand in it
 Source  docs/reference/errors.md
 """
 
@@ -13,6 +13,7 @@ from litestar import Request, Response
 from litestar.exceptions import HTTPException
 from litestar.types import ExceptionHandlersMap
 
+from tinycdp.api.exchange import route_of
 from tinycdp.errors import Retryable, TinyCDPError
 
 log = logging.getLogger(__name__)
@@ -40,7 +41,7 @@ def _http(request: Request[Any, Any, Any], trouble: HTTPException) -> Response[d
     code = _HTTP_CODES.get(trouble.status_code, "INVALID_REQUEST")
     message = trouble.detail
     if trouble.status_code == 404:
-        message = f"There is nothing at {request.url.path}."
+        message = "There is nothing at this address; /openapi.json lists what there is."
     elif trouble.status_code == 400 and isinstance(trouble.extra, list) and trouble.extra:
         # Litestar says of a query parameter that cannot be read: [{"key", "message", "source"}]
         message = "; ".join(f"{found.get('key')}: {found.get('message')}" for found in trouble.extra)
@@ -50,7 +51,7 @@ def _http(request: Request[Any, Any, Any], trouble: HTTPException) -> Response[d
 
 
 def _unforeseen(request: Request[Any, Any, Any], trouble: Exception) -> Response[dict[str, Any]]:
-    log.exception("%s %s failed", request.method, request.url.path, exc_info=trouble)
+    log.exception("%s %s failed", request.method, route_of(request.scope), exc_info=trouble)
     message = "Something went wrong here, not in your request. It is logged."
     return Response(body_of("INTERNAL", message), status_code=500, media_type="application/json")
 

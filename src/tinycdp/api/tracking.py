@@ -6,7 +6,7 @@ Laws    success is exactly 200, and only once everything is committed. A bad eve
 Source  docs/reference/tracking.md
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Any, Literal
 
@@ -136,6 +136,8 @@ async def accept(
         limits = service.policies.of(key.environment_id, Limits)
         await service.limiter.request(limits, key.id, received_at)
         parsed = parse(body, received_at)
+        if parsed.rejections:
+            parsed.rejections = _without_keys(parsed.rejections, (key_in(body), auth.in_headers(request)))
         sent = len(parsed.messages) + len(parsed.rejections)
         async with await service.limiter.admit(limits, key.environment_id, key.id, sent, received_at) as charge:
             service.live.arrived(key.environment_id, service.door.shown(key.environment_id, parsed.messages))
@@ -174,6 +176,17 @@ def _in_query(request: Request[Any, Any, Any]) -> str | None:
 
 def _refused(rejection: Rejection) -> Refused:
     return Refused(rejection.code, rejection.message, rejection.path)
+
+
+def _without_keys(rejections: list[Rejection], keys: Iterable[str | None]) -> list[Rejection]:
+    """The refusals as they may be logged: whoever reads them is not to learn the key that stood in the body."""
+    for text in filter(None, keys):
+        hidden = encode(text)
+        rejections = [
+            msgspec.structs.replace(rejection, payload=rejection.payload.replace(hidden, b'"***"'))
+            for rejection in rejections
+        ]
+    return rejections
 
 
 def _single(kind: MessageKind, summary: str) -> HTTPRouteHandler:
