@@ -160,6 +160,12 @@ def test_a_wrong_key_reaches_segment_s_node_client(
 # PostHog
 
 
+def shown(shop: Server, person: str) -> set[tuple[str, str, str | None]]:
+    """Which flags were counted as shown to the person: flag, variant, and the rule that gave it."""
+    answer = shop.http.get("/v1/admin/exposures", params={"person": person}, headers=bearer(ADMIN_KEY))
+    return {(one["flag"], one["variant"], one["rule"]) for one in answer.json()["exposures"]}
+
+
 @pytest.fixture
 def posthog(lossy: Lossy, project_key: str) -> Iterator[Posthog]:
     trouble: list[Any] = []
@@ -207,6 +213,9 @@ def test_posthog_s_python_client_asks_for_flags_as_most_programs_still_do(
     everything = posthog.get_all_flags(ada)
     assert everything is not None and everything["limits"] is False
     assert not posthog.feature_enabled("unheard-of", ada)
+    posthog.flush()
+    assert shown(shop, ada) == {("pro", "on", "rule"), ("banner", "green", "pros")}
+    assert shown(shop, f"bob-{ada}") == {("pro", "off", None)}
 
 
 @pytest.mark.filterwarnings("ignore:`:DeprecationWarning")
@@ -243,6 +252,7 @@ def test_posthog_s_node_client(
         said = node.ask("flags", distinctId=f"eve-{ada}", personProperties={"plan": "pro"})
         assert said["limits"] == "many"
         node.ask("close")
+    assert shown(shop, ada) == {("pro", "off", None), ("pro", "on", "rule"), ("banner", "green", "pros")}
     assert ordered_once(shop, lossy, ada)
     assert shop.holds("looked", ada) and shop.holds("pro", f"tab-{ada}")
 

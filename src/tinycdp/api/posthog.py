@@ -4,10 +4,12 @@ Shape   POST /batch /e /i/v0/e /capture   events
         POST /flags /decide               flags, from the same engine as /v1/decide
         GET  /array/{token}/config[.js]   what posthog-js asks for before anything else
 Laws    never `quotaLimited`: a client would drop every flag it knows. Rules are evaluated here and only here: an SDK
-        that asks for them is refused, and falls back to asking for answers
+        that asks for them is refused, and falls back to asking for answers. SDKs fetch all flags in advance; who was
+        shown one they tell by the event $feature_flag_called, with what the answer's metadata said
 Source  docs/reference/tracking.md "PostHog"; docs/decisions/0020-foreign-protocols.md
 """
 
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 from uuid import uuid4
@@ -28,12 +30,15 @@ from tinycdp.api.wire.posthog import Question, key_in, parse_capture, parse_ques
 from tinycdp.engine.catalog import Catalog
 from tinycdp.engine.decide import Decision
 from tinycdp.errors import InvalidInput, Unauthenticated
-from tinycdp.model import Alias, AliasKind, Instant
+from tinycdp.model import Alias, AliasKind, Instant, Message
 from tinycdp.runtime.decisions import Known, decide_one
 from tinycdp.runtime.keys import Key
 from tinycdp.runtime.service import Service
 
 _COMPRESSIONS = ("gzip", "gzip-js", "base64")
+
+#: The event by which SDKs tell that somebody was shown a flag.
+_CALLED = "$feature_flag_called"
 
 
 class Captured(msgspec.Struct):
@@ -65,7 +70,8 @@ _TAKEN = encode(Captured())
 
 async def _captured(request: Request[Any, Any, Any], body: bytes) -> ASGIResponse:
     sent_at = _instant_in_query(request)
-    await accept(request, partial(parse_capture, sent_at=sent_at), key_in=key_in, open_up=unwrap)
+    parse = partial(parse_capture, sent_at=sent_at)
+    await accept(request, parse, key_in=key_in, open_up=unwrap, then=_tell_exposures)
     return ASGIResponse(body=body, media_type="application/json")
 
 
@@ -73,6 +79,37 @@ def _instant_in_query(request: Request[Any, Any, Any]) -> Instant | None:
     """When a browser sent it, which it says in the address: the body may be compressed long before."""
     text = request.query_params.get("sent_at") or request.query_params.get("_") or ""
     return readable_instant(int(text) if text.isascii() and text.isdigit() and len(text) < 16 else text)
+
+
+def _tell_exposures(service: Service, environment_id: int, messages: Sequence[Message]) -> None:
+    """Count the flags that these events say somebody was shown."""
+    catalog, now = service.catalogs.current(environment_id), service.now()
+    for message in messages:
+        if message.name == _CALLED and catalog is not None:
+            shown = _shown(catalog, message.properties, now)
+            if shown is not None:
+                service.exposures.tell(catalog, *shown, message.aliases[0], message.occurred_at, now)
+
+
+def _shown(catalog: Catalog, said: Mapping[str, Any], now: Instant) -> tuple[str, str, str | None] | None:
+    """Flag, variant and, if the flag is still what it was, the rule that gave it. None for what no flag gives."""
+    key, response = said.get("$feature_flag"), said.get("$feature_flag_response")
+    program = catalog.live.flags.get(key) if type(key) is str else None
+    if program is None:
+        return None
+    flag = program.at(now).flag
+    if flag.type == "boolean":
+        variant = next((name for name, value in flag.variants.items() if value is response), None)
+    elif response is False:
+        variant = flag.off_variant
+    else:
+        variant = response if type(response) is str and response in flag.variants else None
+    if variant is None:
+        return None
+    index, version = said.get("$feature_flag_id"), catalog.live.definitions["flag", flag.key].version
+    if said.get("$feature_flag_version") == version and isinstance(index, int) and 0 < index <= len(flag.rules):
+        return flag.key, variant, flag.rules[index - 1].id
+    return flag.key, variant, None
 
 
 @post(
@@ -122,7 +159,9 @@ class Reason(msgspec.Struct):
 
 
 class Metadata(msgspec.Struct):
-    """version is the revision of the definitions; payload the value as JSON text, where it is more than on or off."""
+    """id is the place of the rule that decided, from 1 on, and 0 where none did; version is the flag's: the event by
+    which a client tells what it has shown brings both back. payload is the value as JSON text, where it is more than on
+    or off."""
 
     id: int
     version: int
@@ -164,17 +203,19 @@ class FlagAnswers(
     },
 )
 async def flags(request: Request[Any, Any, Any]) -> Response[bytes]:
-    """The key may stand in the body. With `?v=1` the answer has PostHog's older form."""
+    """The key may stand in the body. With `?v=1` the answer has PostHog's older form. `$session_id` keeps the variants
+    of flags with `hold`."""
     return await _flags(request, older=request.query_params.get("v") == "1")
 
 
 @post("/decide", status_code=200, tags=["Decisions"], include_in_schema=False)
 async def flags_of_elder_clients(request: Request[Any, Any, Any]) -> Response[bytes]:
-    """The same, under the name it had, in the form of its time."""
-    return await _flags(request, older=request.query_params.get("v") != "4")
+    """The same, under the name it had, in the form of its time: the first one only lists what is on."""
+    version = request.query_params.get("v", "1")
+    return await _flags(request, older=version != "4", listed=version == "1")
 
 
-async def _flags(request: Request[Any, Any, Any], *, older: bool) -> Response[bytes]:
+async def _flags(request: Request[Any, Any, Any], *, older: bool, listed: bool = False) -> Response[bytes]:
     service: Service = request.app.state.service
     body = unwrap(read_body(await request.body(), request.headers.get("content-encoding")))
     text = auth.in_headers(request) or key_in(body) or request.query_params.get("token")
@@ -186,14 +227,15 @@ async def _flags(request: Request[Any, Any, Any], *, older: bool) -> Response[by
     found = {}
     for name in catalog.live.flags if wanted is None else wanted & catalog.live.flags.keys():
         decision = decide_one(catalog, name, subject, now, context)
+        decision = await service.holds.keep(catalog, decision, subject, question.session(), now)
         service.metrics.decisions[decision.reason] += 1
         # These SDKs fetch all flags in advance, and tell by an event of their own which one was looked at.
         service.exposures.record(catalog, decision, subject, now, exposed=False)
-        found[name] = _answer(catalog, decision)
+        found[name] = _answer(catalog, decision, now)
     answers = FlagAnswers(found, False, str(uuid4()), now)
     extra = _remote_config(catalog, text or "") if request.query_params.get("config") == "true" else {}
     if older:
-        return answer({**extra, **_in_older_form(answers)})
+        return answer({**extra, **_in_older_form(answers, listed)})
     return answer({**extra, **msgspec.structs.asdict(answers)} if extra else answers)
 
 
@@ -223,8 +265,8 @@ async def _known(service: Service, key: Key, question: Question) -> Known:
     return stranger
 
 
-def _answer(catalog: Catalog, decision: Decision) -> FlagAnswer:
-    flag = catalog.live.flags[decision.flag].flag
+def _answer(catalog: Catalog, decision: Decision, now: Instant) -> FlagAnswer:
+    flag = catalog.live.flags[decision.flag].at(now).flag
     on = decision.value is True if flag.type == "boolean" else decision.variant != flag.off_variant
     plain = flag.type == "boolean"
     index = next((n for n, rule in enumerate(flag.rules) if rule.id == decision.rule), None)
@@ -234,8 +276,8 @@ def _answer(catalog: Catalog, decision: Decision) -> FlagAnswer:
         decision.variant if on and not plain else None,
         Reason(_reason(decision, on), index, "; ".join(decision.reasons)),
         Metadata(
-            0,
-            catalog.revision,
+            0 if index is None else index + 1,
+            catalog.live.definitions["flag", decision.flag].version,
             encode(decision.value).decode() if on and not plain else None,
             flag.description or None,
         ),
@@ -249,10 +291,11 @@ def _reason(decision: Decision, on: bool) -> str:
     return "condition_match" if decision.rule is not None or on else "no_condition_match"
 
 
-def _in_older_form(answers: FlagAnswers) -> dict[str, Any]:
+def _in_older_form(answers: FlagAnswers, listed: bool) -> dict[str, Any]:
     found = answers.flags.values()
+    flags = {one.key: one.variant or one.enabled for one in found}
     return {
-        "featureFlags": {one.key: one.variant or one.enabled for one in found},
+        "featureFlags": [key for key, on in flags.items() if on] if listed else flags,
         "featureFlagPayloads": {one.key: one.metadata.payload for one in found if one.metadata.payload is not None},
         "errorsWhileComputingFlags": answers.errors,
         "requestId": answers.request_id,

@@ -22,7 +22,7 @@ from tinycdp.api.wire.canonical import Parsed
 from tinycdp.api.wire.seeds import parse_collect, parse_pulse
 from tinycdp.api.wire.segment import parse_batch, parse_single, write_key_of
 from tinycdp.errors import InvalidInput
-from tinycdp.model import Instant, MessageKind, Rejection
+from tinycdp.model import Instant, Message, MessageKind, Rejection
 from tinycdp.runtime.door import Client, address_of
 from tinycdp.runtime.limits import Limits
 from tinycdp.runtime.service import Service
@@ -121,11 +121,13 @@ async def accept(
     *,
     key_in: Callable[[bytes], str | None] = write_key_of,
     open_up: Callable[[bytes], bytes] | None = None,
+    then: Callable[[Service, int, Sequence[Message]], None] | None = None,
 ) -> Accepted:
     """Read, parse and commit one tracking request.
 
     key_in   finds a key in the body, where no header brings one
-    open_up  finds the JSON in an inflated body that is more than JSON"""
+    open_up  finds the JSON in an inflated body that is more than JSON
+    then     is told the environment and what was let in, once that is committed"""
     service: Service = request.app.state.service
     received_at = service.now()
     with service.room.holding() as held:
@@ -145,6 +147,8 @@ async def accept(
             rejections = [*service.door.logged(key.environment_id, parsed.rejections), *passed.rejections]
             with service.metrics.ingest_seconds.time():
                 receipt = await service.ingest.accept(key.environment_id, passed.messages, rejections, key.id)
+    if then is not None:
+        then(service, key.environment_id, passed.messages)
     rejections += receipt.refused
     service.metrics.stored(receipt.accepted, receipt.duplicates, [r.code for r in rejections])
     service.metrics.messages["sampled"] += passed.sampled

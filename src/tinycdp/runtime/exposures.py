@@ -1,7 +1,7 @@
 """Who was given which variant: what decisions leave behind, on its way into Postgres.
 
-Shape   record(…) after each decision, on the request's path and without I/O; a task writes once a second what is new.
-        flush() writes it now, stop() at the end
+Shape   record(…) after each decision, on the request's path and without I/O, and tell(…) where a client says later what
+        it has shown; a task writes once a second what is new. flush() writes it now, stop() at the end
 Units   a unit counts once per flag, variant, rule and day (UTC) under each version of the flag and stage of its
         schedule. At most WAITING rows wait to be written, and at most REMEMBERED are known to be written
 Laws    a decision never waits for its exposure, and never fails by it. What finds no room is counted and dropped, and
@@ -19,7 +19,7 @@ from collections import Counter
 from tinycdp.engine.catalog import Catalog
 from tinycdp.engine.decide import Decision, Program
 from tinycdp.errors import Unavailable
-from tinycdp.model import DAY_MS, Instant
+from tinycdp.model import DAY_MS, Alias, Instant
 from tinycdp.runtime.snapshots import Snapshot
 from tinycdp.store import exposures as store
 from tinycdp.store.pool import RETRY, Pool, acquired
@@ -32,6 +32,8 @@ WAITING = 50_000
 REMEMBERED = 500_000
 #: Rows of one statement: a few milliseconds of this process's time.
 BATCH = 1_000
+#: What was shown longer ago than this when a client tells of it is history, and nobody's exposure.
+TOLD_WITHIN = 7 * DAY_MS
 _PAUSE_SECONDS = 1.0
 _DRAIN_SECONDS = 5.0
 #: No identifier of a profile is longer, and a key of Postgres's index holds some 2,700 bytes.
@@ -80,26 +82,53 @@ class Exposures:
             self._turn(now)
         if mark in self._young:
             return
-        if mark not in self._old:
-            if len(self._rows) >= self._most_waiting or not _storable(decision, unit):
-                self.counts["dropped"] += 1
-                return
-            self._rows.append(
-                (
-                    catalog.environment_id,
-                    definition.id,
-                    definition.version,
-                    stage,
-                    decision.variant,
-                    unit,
-                    subject.profile.id or None,
-                    decision.rule or "",
-                    catalog.revision,
-                    now,
-                )
-            )
-            if len(self._rows) == BATCH:
-                self._enough.set()
+        row = (
+            catalog.environment_id,
+            definition.id,
+            definition.version,
+            stage,
+            decision.variant,
+            unit,
+            subject.profile.id or None,
+            decision.rule or "",
+            catalog.revision,
+            now,
+            None,
+            None,
+        )
+        if mark in self._old or self._wait(row):
+            self._remember(mark)
+
+    def tell(
+        self, catalog: Catalog, flag: str, variant: str, rule: str | None, alias: Alias, at: Instant, now: Instant
+    ) -> None:
+        """Note that a client says it showed this variant to whom the alias belongs. Their unit is looked up as this is
+        written: it stands in Postgres, and nobody waits for it."""
+        if at <= now - TOLD_WITHIN:
+            return
+        definition = catalog.live.definitions["flag", flag]
+        stage = _stage(catalog.live.flags[flag], at)
+        name = (catalog.environment_id, definition.id, definition.version, stage)
+        mark = hash((name, variant, rule, alias.kind, alias.value, at // DAY_MS))
+        if not self._day_begins <= now < self._day_ends:
+            self._turn(now)
+        if mark in self._young:
+            return
+        row = (*name, variant, None, None, rule or "", catalog.revision, at, alias.kind, alias.value)
+        if mark in self._old or self._wait(row):
+            self._remember(mark)
+
+    def _wait(self, row: store.Exposed) -> bool:
+        """Put the row among those that wait, if it can be written and there is room."""
+        if len(self._rows) >= self._most_waiting or not _storable(row):
+            self.counts["dropped"] += 1
+            return False
+        self._rows.append(row)
+        if len(self._rows) == BATCH:
+            self._enough.set()
+        return True
+
+    def _remember(self, mark: int) -> None:
         if len(self._young) >= self._generation:
             self._old, self._young = self._young, set()
         self._young.add(mark)
@@ -170,14 +199,12 @@ def _stage(program: Program, now: Instant) -> int:
     return stage
 
 
-def _storable(decision: Decision, unit: str | None) -> bool:
+def _storable(row: store.Exposed) -> bool:
     """Whether Postgres takes these texts, and its index their length. Identifiers of profiles are never refused."""
-    if unit is not None and len(unit) > _LONGEST_UNIT:
+    variant, unit, rule = row[4], row[5] or "", row[7]
+    if len(unit) > _LONGEST_UNIT or len(variant) > _LONGEST_NAME or len(rule) > _LONGEST_NAME:
         return False
-    names = (decision.variant, decision.rule or "")
-    if any(len(name) > _LONGEST_NAME for name in names):
-        return False
-    text = "".join((*names, unit or ""))
+    text = variant + rule + unit
     try:
         text.encode()
     except UnicodeEncodeError:

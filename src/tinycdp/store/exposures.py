@@ -12,15 +12,17 @@ from tinycdp.store.statements import load
 
 _SQL = load("exposures")
 
-#: (environment id, definition id, version, stage, variant, unit or None, profile id or None, rule, revision, first at)
-Exposed = tuple[int, int, int, int, str, str | None, int | None, str, int, int]
+#: (environment id, definition id, version, stage, variant, unit or None, profile id or None, rule, revision, first at,
+#: kind and value of the identifier whose profile they are of, None and None where unit and profile are told)
+Exposed = tuple[int, int, int, int, str, str | None, int | None, str, int, int, str | None, str | None]
 #: (day, definition id, version, stage, rule, variant, unit) of the last row of a page
 Place = tuple[date, int, int, int, str, str, str]
 Days = tuple[date, date]
 
 
 async def record_exposures(connection: Connection, rows: Sequence[Exposed]) -> int:
-    """Gives how many were not known yet. A unit None stands for a use without an exposure."""
+    """Gives how many were not known yet. Neither a unit nor an identifier stands for a use without an exposure, and so
+    does an identifier that nobody has."""
     async with connection.transaction():
         await connection.execute(_SQL["begin_recording"])
         return await connection.fetchval(_SQL["record_exposures"], *map(list, zip(*rows, strict=True)))

@@ -10,15 +10,18 @@ SELECT pg_advisory_xact_lock_shared(77, 0);
 -- are left out.
 -- args: environment_ids integer[], definition_ids integer[], versions integer[], stages smallint[], variants text[],
 --       units text[] (NULL for a use without an exposure), profile_ids bigint[], rules text[], revisions integer[],
---       first_at timestamptz[]
--- index: flag_uses_pkey, exposures_pkey, profiles_pkey
+--       first_at timestamptz[], kinds text[], values text[] (of the identifier that has the unit, NULL where it is told)
+-- index: flag_uses_pkey, exposures_pkey, profiles_pkey, aliases_pkey
 -- locks: the rows it inserts
 WITH given AS (
-    SELECT environment_id, definition_id, (first_at AT TIME ZONE 'UTC')::date AS day, version, stage, variant, unit,
-           profile_id, rule, revision, first_at
+    SELECT g.environment_id, definition_id, (first_at AT TIME ZONE 'UTC')::date AS day, g.version, stage, variant,
+           coalesce(unit, p.bucketing_key) AS unit, coalesce(g.profile_id, p.id) AS profile_id, rule, revision, first_at
     FROM unnest($1::integer[], $2::integer[], $3::integer[], $4::smallint[], $5::text[], $6::text[], $7::bigint[],
-                $8::text[], $9::integer[], $10::timestamptz[])
-        AS g (environment_id, definition_id, version, stage, variant, unit, profile_id, rule, revision, first_at)
+                $8::text[], $9::integer[], $10::timestamptz[], $11::text[], $12::text[])
+        AS g (environment_id, definition_id, version, stage, variant, unit, profile_id, rule, revision, first_at, kind,
+              value)
+    LEFT JOIN aliases a ON a.environment_id = g.environment_id AND a.kind = g.kind AND a.value = g.value
+    LEFT JOIN profiles p ON p.environment_id = a.environment_id AND p.id = a.profile_id
 ), used AS (
     INSERT INTO flag_uses AS known (environment_id, definition_id, rule, first_day, last_day)
     SELECT environment_id, definition_id, rule, min(day), max(day) FROM given g
