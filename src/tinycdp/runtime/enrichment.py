@@ -228,7 +228,7 @@ def _campaign(context: Mapping[str, Any], page: _Page | None) -> Mapping[str, st
     if page is not None and (search := page.search or _query(page.url)):
         for name, value in parse_qsl(search.removeprefix("?")):
             if name.startswith("utm_"):
-                found.setdefault("_" + name, value)
+                found.setdefault("_" + name, value.replace("\0", "\ufffd"))  # what %00 says, no text in Postgres can
     return {k: v[:_LONGEST_VALUE] for k, v in found.items() if k in CAMPAIGN and type(v) is str and v}
 
 

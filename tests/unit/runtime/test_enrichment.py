@@ -80,6 +80,7 @@ def test_addresses_are_forgotten_unless_they_are_wanted(enricher: Enricher) -> N
         ({"page": {"search": "?utm_medium=email&x=1"}}, {}, {"_utm_medium": "email"}),
         ({}, {"url": "https://shop.example/?utm_source=a%20b"}, {"_utm_source": "a b"}),
         ({"campaign": {"source": "a"}, "page": {"search": "?utm_source=b"}}, {}, {"_utm_source": "a"}),
+        ({"page": {"search": "?utm_source=%00b%ff"}}, {}, {"_utm_source": "\ufffdb\ufffd"}),
         ({"campaign": "spring", "page": "home"}, {"url": "http://[broken"}, {}),
     ],
 )
