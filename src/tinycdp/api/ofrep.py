@@ -8,8 +8,6 @@ Laws    the same answers as /v1/decide: all end in decide_one. An ETag stands fo
 Source  docs/reference/ofrep.md; docs/decisions/0019-pushes.md
 """
 
-import asyncio
-import contextlib
 import re
 from collections.abc import Mapping
 from hashlib import blake2b
@@ -19,12 +17,13 @@ import msgspec
 from litestar import Request, Response, get, post
 from litestar.exceptions import HTTPException
 from litestar.params import FromPath, FromQuery, HeaderParameter, QueryParameter
-from litestar.types import HTTPResponseBodyEvent, Receive, Scope, Send
+from litestar.types import Receive, Scope, Send
 
 from tinycdp.api import problems
-from tinycdp.api.auth import Bearer
+from tinycdp.api.auth import Bearer, allow
 from tinycdp.api.decide import Exposed, key_of
 from tinycdp.api.exchange import answer, encode, route_of
+from tinycdp.api.sse import MEDIA_TYPE, Outlet, streaming
 from tinycdp.api.wire.body import BodyFault, clean, decode, number, read_body
 from tinycdp.engine.catalog import Catalog
 from tinycdp.engine.decide import Decision
@@ -52,6 +51,9 @@ STREAM = "/ofrep/v1/stream"
 
 #: How long a page that nobody looks at keeps its stream.
 INACTIVITY_SECONDS = 120
+
+#: Bytes that may wait for one client: some eight pieces of news.
+_MOST_WAITING = 1_200
 
 _ETAGS = re.compile(r'(?:W/)?("[^"]*")|\*')
 
@@ -368,7 +370,7 @@ def _matches(if_none_match: str, etag: str) -> bool:
     operation_id="streamEvaluations",
     summary="Server-sent events: when the answers of a bulk evaluation change",
     tags=["Decisions"],
-    opt={"media": ("text/event-stream",), "also": {403: "the address has expired, or is not ours"}},
+    opt={"media": (MEDIA_TYPE,), "also": {403: "the address has expired, or is not ours"}},
 )
 async def stream(
     request: Request[Any, Any, Any],
@@ -378,98 +380,44 @@ async def stream(
     """The address comes with the bulk answer, under `eventStreams`."""
     service: Service = request.app.state.service
     ticket, key = tickets.redeem(service.keyring, token, service.now())
-    return _Streaming(_Stream(service, ticket, key, last_event_id))
+    allow(key, "decide")  # whoever has a key can sign with it, also one that may only write
+    return streaming(_Stream(service, ticket, key, last_event_id))
 
 
 class _Stream(Watch):
-    """One connection. Its task waits for the client to go; what is told meanwhile is sent by short tasks."""
-
-    __slots__ = ("_last", "_send", "_sending", "_service", "_ticket", "_waiting")
+    __slots__ = ("_outlet", "_service", "_ticket")
 
     def __init__(self, service: Service, ticket: Ticket, key: Key, last_event_id: str | None) -> None:
         known = _mark_of(last_event_id) if last_event_id else ticket.mark
         super().__init__(key.id, key.environment_id, ticket.context, _alias(ticket.context), known)
         self._service = service
         self._ticket = ticket
-        self._send: Send | None = None
-        self._sending: asyncio.Task[None] | None = None
-        self._waiting: list[bytes] = []
-        self._last = False
+        self._outlet = Outlet(_MOST_WAITING)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        headers = [
-            (b"content-type", b"text/event-stream"),
-            (b"cache-control", b"no-store"),
-            (b"x-accel-buffering", b"no"),
-        ]
         self._service.pushes.open(self)
         try:
-            await send({"type": "http.response.start", "status": 200, "headers": headers})
             # Whoever is cut off together comes back apart.
-            await send(_chunk(b"retry: %d\n\n" % (1_000 + hash(self._ticket.scope) % 3_000)))
-            self._send = send
-            self._flush()
-            while (await receive())["type"] != "http.disconnect":
-                pass
+            await self._outlet.serve(receive, send, 1_000 + hash(self._ticket.scope) % 3_000)
         finally:
             self._service.pushes.close(self)
 
     def tell(self, answers: Evaluations, now: Instant) -> None:
         ticket = msgspec.structs.replace(self._ticket, window=tickets.window_of(now))
         data = encode({"type": "refetchEvaluation", "etag": etag_of(answers, ticket), "lastModified": now // 1000})
-        self._write(b"id: %d%012d\ndata: %b\n\n" % (now, answers.mark, data))
+        self._outlet.write(b"id: %d%012d\ndata: %b\n\n" % (now, answers.mark, data))
 
     def keep_alive(self) -> None:
-        if not self._waiting:
-            self._write(b":\n\n")
+        if self._outlet.idle:
+            self._outlet.write(b":\n\n")
 
     def end(self) -> None:
-        self._last = True
-        self._flush()
-
-    def _write(self, text: bytes) -> None:
-        if len(self._waiting) >= _MOST_WAITING:
-            self._waiting.clear()
-            self.end()  # nobody reads this: let it come again
-        elif not self._last:
-            self._waiting.append(text)
-            self._flush()
-
-    def _flush(self) -> None:
-        if self._send is not None and (self._sending is None or self._sending.done()):
-            self._sending = asyncio.create_task(self._deliver(self._send))
-
-    async def _deliver(self, send: Send) -> None:
-        with contextlib.suppress(OSError):  # whoever has gone is found out by `receive`
-            while self._waiting:
-                text = b"".join(self._waiting)
-                self._waiting.clear()
-                await send(_chunk(text))
-            if self._last:
-                await send(_chunk(b"", more=False))
-
-
-_MOST_WAITING = 8
-
-
-def _chunk(body: bytes, *, more: bool = True) -> HTTPResponseBodyEvent:
-    return {"type": "http.response.body", "body": body, "more_body": more}
+        self._outlet.end()
 
 
 def _mark_of(event_id: str) -> int:
     """What the reader of an event knows: the last twelve digits of its id. -1 for what is no id of ours."""
     return int(event_id[-12:]) if event_id.isdecimal() and event_id.isascii() else -1
-
-
-class _Streaming(Response[bytes]):
-    """A response that is an ASGI application of its own."""
-
-    def __init__(self, application: _Stream) -> None:
-        super().__init__(b"", media_type="text/event-stream")
-        self._application = application
-
-    def to_asgi_response(self, *given: Any, **options: Any) -> Any:
-        return self._application
 
 
 #: `stream` finds its key by the ticket in the address.
