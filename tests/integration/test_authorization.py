@@ -6,6 +6,7 @@ Laws    another environment's key reads nothing of prod, changes nothing of it, 
         the same requests are answered in the same way beside a twin of the server that has nothing in prod
 """
 
+import asyncio
 import json
 import logging
 import re
@@ -18,6 +19,7 @@ from typing import Any
 
 import asyncpg
 import httpx
+import msgspec
 import pytest
 from litestar.routes import HTTPRoute
 from test_live import watching
@@ -640,18 +642,30 @@ async def test_a_flags_stream_tells_only_of_its_own_environment(app: Application
             await reader.leave()
 
 
-async def test_a_ticket_is_worth_nothing_with_another_s_signature_or_after_its_key(app: Application) -> None:
+async def test_a_ticket_opens_nothing_but_for_the_key_that_got_it(app: Application) -> None:
     dev, end = await a_key(app.stranger, *SCOPES), await a_key(app.admin, "decide")
     async with client(app, KEYS["read"]) as prods, client(app, dev["key"]) as devs, client(app, end["key"]) as ends:
         ours, theirs, ended = [(await stream_of(http)).partition(".") for http in (prods, devs, ends)]
-        assert (await app.admin.delete(f"/v1/admin/keys/{end['id']}")).status_code == 204
-        ticket, _ = tickets.redeem(app.service.keyring, "".join(ours).partition("=")[2], app.service.now())
+    assert (await app.admin.delete(f"/v1/admin/keys/{end['id']}")).status_code == 204
+    ticket, _ = tickets.redeem(app.service.keyring, "".join(ours).partition("=")[2], app.service.now())
+    page = app.service.keyring.find(KEYS["write"])
+    assert page is not None
+
+    def forged(key_id: int, key: str) -> str:
+        """What can be signed by whoever has the key."""
         signing = Keyring(app.service.pool)
-        signing.by_id = lambda id: (app.service.keyring.find(dev["key"]), digest(dev["key"]))  # type: ignore[assignment]
-        forged = f"{ours[0].partition('=')[0]}={tickets.issue(signing, ticket)}"
-        for url in (f"{ours[0]}.{theirs[2]}", forged, "".join(ended)):
+        signing.by_id = lambda id: (page, digest(key))  # type: ignore[method-assign]
+        return f"/ofrep/v1/stream?token={tickets.issue(signing, msgspec.structs.replace(ticket, key_id=key_id))}"
+
+    for url, code in (
+        (f"{ours[0]}.{theirs[2]}", "INVALID_TICKET"),
+        (forged(ticket.key_id, dev["key"]), "INVALID_TICKET"),
+        ("".join(ended), "INVALID_TICKET"),
+        (forged(page.id, KEYS["write"]), "MISSING_SCOPE"),
+    ):
+        async with asyncio.timeout(10):  # an open stream would not end
             refused = await app.nobody.get(url)
-            assert (refused.status_code, refused.json()["code"]) == (403, "INVALID_TICKET"), url
+        assert (refused.status_code, refused.json()["code"]) == (403, code), url
 
 
 async def stream_of(http: httpx.AsyncClient) -> str:
