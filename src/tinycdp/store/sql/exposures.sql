@@ -14,14 +14,19 @@ SELECT pg_advisory_xact_lock_shared(77, 0);
 -- index: flag_uses_pkey, exposures_pkey, profiles_pkey, aliases_pkey
 -- locks: the rows it inserts
 WITH given AS (
-    SELECT g.environment_id, definition_id, (first_at AT TIME ZONE 'UTC')::date AS day, g.version, stage, variant,
-           coalesce(unit, p.bucketing_key) AS unit, coalesce(g.profile_id, p.id) AS profile_id, rule, revision, first_at
+    SELECT environment_id, definition_id, (first_at AT TIME ZONE 'UTC')::date AS day, version, stage, variant,
+           coalesce(unit, whose.bucketing_key) AS unit, coalesce(profile_id, whose.id) AS profile_id, rule, revision,
+           first_at
     FROM unnest($1::integer[], $2::integer[], $3::integer[], $4::smallint[], $5::text[], $6::text[], $7::bigint[],
                 $8::text[], $9::integer[], $10::timestamptz[], $11::text[], $12::text[])
         AS g (environment_id, definition_id, version, stage, variant, unit, profile_id, rule, revision, first_at, kind,
               value)
-    LEFT JOIN aliases a ON a.environment_id = g.environment_id AND a.kind = g.kind AND a.value = g.value
-    LEFT JOIN profiles p ON p.environment_id = a.environment_id AND p.id = a.profile_id
+    -- Row by row, by the limit: hardly any row has an identifier, which the planner cannot know.
+    LEFT JOIN LATERAL (
+        SELECT p.id, p.bucketing_key FROM aliases a
+        JOIN profiles p ON p.environment_id = a.environment_id AND p.id = a.profile_id
+        WHERE a.environment_id = g.environment_id AND a.kind = g.kind AND a.value = g.value LIMIT 1
+    ) AS whose ON g.kind IS NOT NULL
 ), used AS (
     INSERT INTO flag_uses AS known (environment_id, definition_id, rule, first_day, last_day)
     SELECT environment_id, definition_id, rule, min(day), max(day) FROM given g
