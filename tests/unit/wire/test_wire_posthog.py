@@ -133,6 +133,19 @@ def test_a_group_s_traits_are_nobody_s_event() -> None:
     assert one(event="e", properties={"$groups": {"company": 5, "team": {}}}).group_id == "company:5"
 
 
+def test_visitors_without_cookies_are_not_one_person() -> None:
+    """A page that keeps nothing in the browser sends this for all, and leaves it to the server to tell them apart."""
+    cookieless = "$posthog_cookieless"
+    for name in ("looked", "$pageview", "$identify"):
+        event = {"event": name, "distinct_id": cookieless, "properties": {"$cookieless_mode": True}}
+        (rejection,) = captured(event).rejections
+        assert (rejection.code, rejection.path) == ("MISSING_IDENTIFIER", "$.batch[0]")
+    said = {"$group_type": "company", "$group_key": 5}
+    assert one(event="$groupidentify", distinct_id=cookieless, properties=said).aliases == (
+        Alias("groupId", "company:5"),
+    )
+
+
 def test_views_are_page_and_screen_calls() -> None:
     page = one(event="$pageview", properties={"$current_url": "https://shop.test/a", "$pathname": "/a", "title": "A"})
     assert (page.kind, page.name, page.context["page"]["url"]) == ("page", "page", "https://shop.test/a")

@@ -159,6 +159,9 @@ _PATHS = {
     ".traits": "['$set']",
 }
 
+#: What pages without cookies send for every visitor. It is nobody's: all of them would be one person.
+_COOKIELESS = "$posthog_cookieless"
+
 _VIEWS: dict[str, MessageKind] = {"$pageview": "page", "$screen": "screen"}
 
 # Said elsewhere in the message, or a secret of the transport. An address is in the context, where policies look for it.
@@ -191,6 +194,8 @@ def _read(raw: bytes, received_at: Instant) -> Read:
         # How older browsers' SDKs say it: so many milliseconds ago.
         event.timestamp, event.sent_at = received_at - int(sent.offset), received_at
     distinct_id = _first(sent.distinct_id, sent.own_distinct_id, said.get("distinct_id"))
+    if distinct_id == _COOKIELESS:
+        distinct_id = None
     match sent.event:
         case "$create_alias" | "$merge_dangerously":
             return _alias(event, distinct_id, said)
