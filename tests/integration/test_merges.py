@@ -242,6 +242,25 @@ async def test_a_person_has_no_more_identifiers_than_the_policy_allows(app: Appl
     assert (by_hand.status_code, by_hand.json()["code"], by_hand.json()["reason"]) == (409, "MERGE_REFUSED", "LIMIT")
 
 
+@pytest.mark.parametrize("known", [True, False])
+async def test_two_user_ids_in_one_message_are_two_people(app: Application, known: bool) -> None:
+    if known:
+        await app.track({"userId": "ann", "event": "buy"}, {"userId": "bob", "event": "buy"})
+    external = {"externalIds": [{"type": "userId", "id": "bob"}, {"type": "email", "id": "ann@x.example"}]}
+    await app.track({"userId": "ann", "event": "open", "messageId": "m-1", "context": external})
+    await post(app, "/v1/alias", userId="ann", previousId="ann-before", context=external)
+    ann = await person(app, "ann")
+    values = {alias["value"] for alias in ann["aliases"]}
+    assert values == {"ann", "ann@x.example", "ann-before"}
+    assert (await person(app, "bob"))["id"] != ann["id"]
+    refusals = (await app.admin.get("/v1/admin/identity/refusals")).json()["refusals"]
+    assert [(r["reason"], r["identifier"]["value"], r["other"]["value"], r["messageId"]) for r in refusals] == [
+        ("RULE", "bob", "ann", "m-1")
+    ]
+    await post(app, "/v1/alias", userId="ann", previousId="bob")
+    assert (await person(app, "bob"))["id"] == ann["id"]
+
+
 async def test_kinds_claim_only_what_they_may_in_the_order_the_policy_gives(app: Application) -> None:
     kinds = [{"kind": "emailHash", "claims": ["anonymousId"]}, {"kind": "userId"}, {"kind": "anonymousId"}]
     await app.admin.put("/v1/admin/policies/identity", json={"kinds": kinds})

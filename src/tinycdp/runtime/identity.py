@@ -154,6 +154,11 @@ def _claims(messages: Iterable[Message], rules: Rules) -> list[_Claim]:
     return sorted(found)
 
 
+def _is_lawful(rules: Rules, claim: _Claim) -> bool:
+    """Whether this kind may claim that one. Of two user ids in one message none claims the other: `_joins` does."""
+    return not claim.owner.kind == claim.alias.kind == AliasKind.USER and rules.may_claim(claim.owner, claim.alias)
+
+
 def _joins(messages: Iterable[Message]) -> list[_Join]:
     """The pairs of known people that alias calls join."""
     return [
@@ -170,7 +175,7 @@ async def resolve(people: People, messages: Sequence[Message]) -> None:
     claims, joins = _claims(messages, rules), _joins(messages)
     best: dict[Alias, _Claim] = {}
     for claim in claims:
-        if rules.may_claim(claim.owner, claim.alias):
+        if _is_lawful(rules, claim):
             best.setdefault(claim.alias, claim)
     homes: dict[Alias, Alias] = {}
     lawful = [(join.known, join.by) for join in joins if rules.may_claim(join.by, join.known)]
@@ -349,7 +354,7 @@ async def _claim(people: People, claim: _Claim) -> None:
     keeper = alias.owner_id if alias.owner_id is not None else alias.id
     if pair in people.known and people.known[pair] is None and not claim.explicit:
         return people.refuse(alias, keeper, owner.id, message_id, "KEPT_APART")
-    if not people.rules.may_claim(claim.owner, claim.alias):
+    if not _is_lawful(people.rules, claim):
         return people.refuse(alias, keeper, owner.id, message_id, "RULE")
     if alias.owner_id is None or alias.rank is None:
         cause = Cause("alias" if claim.explicit else "claim", alias.id, owner.id, message_id)
