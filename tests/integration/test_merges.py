@@ -344,7 +344,7 @@ async def test_the_past_stays_what_it_was(services: list[Service], environment: 
 
     async def look(at: int) -> dict[Alias, tuple[Any, ...]]:
         views = {alias: (await here.past.look(environment, alias, at)).subject for alias in (kim, tab)}
-        return {alias: (subject.unit, subject.profile.id, subject.last_seen) for alias, subject in views.items()}
+        return {alias: (subject.unit, subject.profile_id, subject.last_seen) for alias, subject in views.items()}
 
     await here.ingest.accept(environment, [message("m1", "buy", clock.now, anonymousId="tab")])
     clock.now += 1

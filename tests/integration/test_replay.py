@@ -291,7 +291,7 @@ async def test_a_merge_that_was_undone_counts_while_it_lasted(dsn: str) -> None:
 
         async def known(alias: Alias, at: int) -> tuple[int, bool]:
             view = await service.past.look(id, alias, at)
-            return view.subject.profile.id, decide_one(view.catalog, "f", view.subject, at).value
+            return view.subject.profile_id, decide_one(view.catalog, "f", view.subject, at).value
 
         survivor, absorbed = merge["survivor_id"], merge["absorbed_id"]
         for alias in (other, Alias("profileId", str(absorbed))):

@@ -113,7 +113,7 @@ async def seen(service: Service, environment_id: int) -> dict[str, Any]:
         members = await pool.fetch("SELECT * FROM memberships WHERE profile_id = $1", row["profile_id"])
         people[tuple(row["aliases"])] = {
             "properties": dict(subject.properties),
-            "group": dict(subject.profile.group_traits),
+            "group": dict(subject.group),
             "seen": (subject.first_seen, subject.last_seen),
             "key": subject.unit,
             "spent": subject.result(("trait", "spent"), service.now())[0],

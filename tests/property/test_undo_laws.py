@@ -138,8 +138,9 @@ class World:
         catalog = await self.service.catalogs.refresh(pool, self.id)
         names = {segment.fingerprint: segment.name[1] for segment in catalog.segments}
         rows = await pool.fetch(
-            "SELECT profile_id, array_agg(kind || ' ' || value) AS aliases FROM aliases WHERE environment_id = $1"
-            " GROUP BY profile_id",
+            "SELECT a.profile_id, p.created_at, array_agg(a.kind || ' ' || a.value) AS aliases FROM aliases a"
+            " JOIN profiles p ON p.environment_id = a.environment_id AND p.id = a.profile_id"
+            " WHERE a.environment_id = $1 GROUP BY 1, 2",
             self.id,
         )
         members = await pool.fetch("SELECT * FROM memberships WHERE environment_id = $1", self.id)
@@ -159,7 +160,7 @@ class World:
             assert entered.keys() == by_clock, "the table of members and a fresh look agree"
             found[frozenset(tuple(alias.split(" ")) for alias in row["aliases"])] = {
                 "key": snapshot.unit,
-                "created": snapshot.profile.created_at,
+                "created": row["created_at"],
                 "half": decision.variant,
                 "properties": snapshot.properties,
                 "seen": (snapshot.first_seen, snapshot.last_seen),

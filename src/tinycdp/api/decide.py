@@ -91,7 +91,7 @@ class Answers(msgspec.Struct, rename="camel"):
 
 def answer_of(catalog: Catalog, decision: Decision, subject: Snapshot, user_id: str | None, stale: bool) -> Answer:
     flag = catalog.live.flags[decision.flag].at(subject.now).flag
-    profile_id = subject.profile.id
+    profile_id = subject.profile_id
     return Answer(
         decision.flag,
         decision.value is True if flag.type == "boolean" else decision.variant != flag.off_variant,

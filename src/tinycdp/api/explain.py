@@ -90,7 +90,7 @@ async def explain(
             found.sentence,
             by_part,
             by_rule,
-            str(subject.profile.id) if subject.profile.id else None,
+            str(subject.profile_id) if subject.profile_id else None,
             subject.version,
             catalog.revision,
             stale,

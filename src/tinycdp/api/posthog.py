@@ -258,7 +258,7 @@ async def _known(service: Service, key: Key, question: Question) -> Known:
         *((Alias(AliasKind.ANONYMOUS, before),) if before else ()),
     ):
         known = await service.decisions.known(key.environment_id, alias, service.now())
-        if known.subject.profile.id:
+        if known.subject.profile_id:
             return known
         stranger = stranger or known
     assert stranger is not None

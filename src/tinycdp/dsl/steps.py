@@ -12,6 +12,7 @@ Source  dsl/SPEC.md "Truth" and "valid_until"; docs/decisions/0007-steps-not-tre
 from collections.abc import Callable, Mapping
 from datetime import date
 from decimal import Decimal
+from types import MappingProxyType
 from typing import Any
 
 from tinycdp.dsl.calendar import Days
@@ -24,6 +25,7 @@ Result = tuple[Any, Instant]
 Step = Callable[["Frame", Instant], Result]
 
 UNKNOWN: Result = (None, NEVER)
+_NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 #: How far one comparison looks ahead for the instant at which its truth changes. Past that it answers early, and is
 #: asked again then.
@@ -70,8 +72,8 @@ class Frame:
         self.first_seen = first_seen
         self.last_seen = last_seen
         self.steps = steps
-        self.context = context if context is not None else {}
-        self.group = group if group is not None else {}
+        self.context = context if context is not None else _NOTHING
+        self.group = group if group is not None else _NOTHING
         self.results: dict[tuple[str, str], Result] = {}
         # While a walk looks ahead: how many steps are left to it, and what it last saw of a definition, from when on.
         self._ahead = 0

@@ -1,6 +1,7 @@
 """One person's state, as it is worked on: decoded from a row, changed by messages, encoded back.
 
-Shape   Profile: properties with the instant each was set, aggregate states by key, segment memberships
+Shape   Profile: properties with the instant each was set, aggregate states by key, segment memberships.
+        Stored: the states alone, to be read
 Units   instants in milliseconds; `memberships` maps a segment's fingerprint to the instant of entry
 Laws    a property is its latest value by (instant, message id), so the order of arrival never matters.
         States and stamps stay encoded until they are touched: what nobody asks about costs neither time nor memory
@@ -9,6 +10,7 @@ Source  dsl/SPEC.md "State"; docs/decisions/0008-traits-are-derived.md
 
 from collections.abc import Mapping
 from decimal import Decimal
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
@@ -27,6 +29,9 @@ _decode_traits = msgspec.json.Decoder(dict[str, Any], float_hook=Decimal).decode
 _decode_state = msgspec.msgpack.Decoder().decode
 _decode_stamps = msgspec.msgpack.Decoder(dict[str, tuple[int, str]]).decode
 
+#: Of those who belong to no group.
+NO_TRAITS: Mapping[str, Any] = MappingProxyType({})
+
 #: (instant, message id): which of two writes to one property is the later one.
 Stamp = tuple[Instant, str]
 
@@ -43,7 +48,6 @@ class Profile:
     """
 
     __slots__ = (
-        "_glanced",
         "_group_json",
         "_group_traits",
         "_packed",
@@ -86,7 +90,6 @@ class Profile:
         self.version = 0
         self.warmed = warmed
         self._packed: dict[str, msgspec.Raw] = {}
-        self._glanced: dict[str, State] = {}
         self._packed_stamps = msgspec.Raw()
 
     @property
@@ -102,18 +105,6 @@ class Profile:
         if found is None and (packed := self._packed.pop(key, None)) is not None:
             found = self.states[key] = unpack(_decode_state(packed))
         return found
-
-    def peek(self, key: str) -> State | None:
-        """The same for a reader who keeps the profile but not the state: decoded until `look_away`."""
-        found = self.states.get(key) or self._glanced.get(key)
-        if found is None and (packed := self._packed.get(key)) is not None:
-            found = self._glanced[key] = unpack(_decode_state(packed))
-        return found
-
-    def look_away(self) -> None:
-        """Let go of the states that were only read: a thousand kept profiles are to stay small."""
-        if self._glanced:
-            self._glanced = {}
 
     def keys(self) -> set[str]:
         """The aggregates this profile has state for."""
@@ -190,6 +181,35 @@ class Profile:
             if group is not None:
                 self.group, self._group_json = group[:3], bytes(group[3]) if len(group) > 3 else b""
                 self._group_traits = None if self._group_json else {}
+
+
+class Stored:
+    """A stored profile for a reader who keeps thousands of them: nothing stays decoded past `look_away`."""
+
+    __slots__ = ("_blob", "_packed", "_states")
+
+    def __init__(self, blob: bytes) -> None:
+        self._blob = blob
+        self._packed: dict[str, msgspec.Raw] | None = None
+        self._states: dict[str, State] | None = None
+
+    def state(self, key: str) -> State | None:
+        """The state of an aggregate, None where nothing was ever added."""
+        if self._packed is None or self._states is None:
+            self._packed, self._states = _decode(self._blob)[1] if self._blob else {}, {}
+        found = self._states.get(key)
+        if found is None and (packed := self._packed.get(key)) is not None:
+            found = self._states[key] = unpack(_decode_state(packed))
+        return found
+
+    def look_away(self) -> None:
+        """Let go of everything that was read."""
+        self._packed = self._states = None
+
+    def group_traits(self) -> Mapping[str, Any]:
+        """The traits of the group the person belongs to."""
+        group = _decode(self._blob)[4] if self._blob else None
+        return _decode_traits(bytes(group[3])) if group is not None and len(group) > 3 and group[3] else NO_TRAITS
 
 
 def same(one: Any, other: Any) -> bool:

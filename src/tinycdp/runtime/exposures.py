@@ -74,7 +74,7 @@ class Exposures:
         stage = 0 if now < program.until else _stage(program, now)
         unit = subject.unit if exposed else None
         # The profile, too: after an erasure the same unit is somebody else, whom nothing is recorded of.
-        whose = (unit, subject.profile.id)
+        whose = (unit, subject.profile_id)
         mark = hash(
             (catalog.environment_id, definition.id, definition.version, stage, decision.variant, decision.rule, whose)
         )
@@ -89,7 +89,7 @@ class Exposures:
             stage,
             decision.variant,
             unit,
-            subject.profile.id or None,
+            subject.profile_id or None,
             decision.rule or "",
             catalog.revision,
             now,

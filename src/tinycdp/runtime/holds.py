@@ -39,7 +39,7 @@ class Holds:
             return decision
         name = (catalog.environment_id, program.id, subject.unit, session[:LONGEST_SESSION])
         known = self._known.get(name)
-        if known is not None and known[0] != subject.profile.id:
+        if known is not None and known[0] != subject.profile_id:
             known = None
         if known is not None and now < known[3]:
             _, variant, until, _ = known
@@ -53,7 +53,7 @@ class Holds:
                     return decision
                 _, variant, until, _ = known
             else:
-                self._known[name] = (subject.profile.id, variant, until, now + lasts // 2)
+                self._known[name] = (subject.profile_id, variant, until, now + lasts // 2)
         if variant == decision.variant or variant not in program.flag.variants:
             return decision
         return msgspec.structs.replace(

@@ -276,7 +276,7 @@ class Pushes:
         now = self._now()
         answers = evaluations(catalog, decide_all(catalog, subject, now, watch.context))
         watch.version = subject.version
-        self._move(watch, (watch.environment_id, subject.profile.id) if subject.profile.id else _stranger(watch))
+        self._move(watch, (watch.environment_id, subject.profile_id) if subject.profile_id else _stranger(watch))
         self._time(watch, answers.until)
         if answers.mark != watch.mark:
             watch.mark = answers.mark

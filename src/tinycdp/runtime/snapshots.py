@@ -16,10 +16,9 @@ from cachetools import LRUCache
 
 from tinycdp.engine.catalog import Catalog
 from tinycdp.engine.decide import Subject
-from tinycdp.engine.profile import Profile
+from tinycdp.engine.profile import Profile, Stored
 from tinycdp.errors import Unavailable
 from tinycdp.model import Alias, Instant
-from tinycdp.runtime import profiles
 from tinycdp.runtime.catalogs import Catalogs
 from tinycdp.store import reads
 from tinycdp.store.messages import Row
@@ -34,9 +33,10 @@ _LONGEST_ID = 18
 class Snapshot(Subject):
     """One profile at one version; `epoch` is when it was last known to be current."""
 
-    __slots__ = ("epoch", "profile", "version")
+    __slots__ = ("epoch", "profile_id", "stored", "version")
 
-    profile: Profile
+    profile_id: int
+    stored: Stored | None
     version: int
     epoch: int
 
@@ -47,6 +47,11 @@ class Snapshot(Subject):
             self.calendar = catalog.calendar
             self.results.clear()
 
+    def look_away(self) -> None:
+        """Let go of what only an evaluation needed: a hundred thousand kept people are to stay small."""
+        if self.stored is not None:
+            self.stored.look_away()
+
 
 def snapshot_of(profile: Profile, catalog: Catalog, aliases: Sequence[str], now: Instant) -> Snapshot:
     """A snapshot of a profile; `aliases` are "kind value" pairs."""
@@ -54,20 +59,42 @@ def snapshot_of(profile: Profile, catalog: Catalog, aliases: Sequence[str], now:
         now,
         calendar=catalog.calendar,
         properties=profile.properties,
-        state=profile.peek,
+        state=profile.state,
         first_seen=profile.first_seen,
         last_seen=profile.last_seen,
         steps=catalog.live.steps,
         group=profile.group_traits,
     )
-    profile.saved_memberships = profile.memberships  # nothing is written from here: no second copy
-    snapshot.profile = profile
-    snapshot.version = profile.version
-    snapshot.names = (f"profileId {profile.id}", *aliases)
-    snapshot.unit = profile.bucketing_key
+    snapshot.stored = None
+    _name(snapshot, catalog, profile.id, profile.version, profile.bucketing_key, aliases)
+    return snapshot
+
+
+def _of_row(row: Row, catalog: Catalog, now: Instant) -> Snapshot:
+    """The same of a stored profile, whose state stays encoded."""
+    stored = Stored(row["state"])
+    snapshot = Snapshot(
+        now,
+        calendar=catalog.calendar,
+        properties=row["properties"],
+        state=stored.state,
+        first_seen=row["first_seen_at"],
+        last_seen=row["last_seen_at"],
+        steps=catalog.live.steps,
+        group=stored.group_traits(),
+    )
+    snapshot.stored = stored
+    _name(snapshot, catalog, row["id"], row["version"], row["bucketing_key"], row["aliases"])
+    return snapshot
+
+
+def _name(snapshot: Snapshot, catalog: Catalog, id: int, version: int, unit: str, aliases: Sequence[str]) -> None:
+    snapshot.profile_id = id
+    snapshot.version = version
+    snapshot.names = (f"profileId {id}", *aliases)
+    snapshot.unit = unit
     snapshot.killed = catalog.killed
     snapshot.epoch = 0
-    return snapshot
 
 
 def stranger(catalog: Catalog, alias: Alias | None, now: Instant) -> Snapshot:
@@ -147,12 +174,11 @@ class Snapshots:
                 # Whoever wrote this row may have dropped what only an older revision reads.
                 await self._catalogs.refresh(self._pool, environment_id)
                 continue
-            profile = profiles.from_row(row)
-            if self._heard.get((environment_id, profile.id), 0) <= profile.version and epoch == self._epoch:
+            if self._heard.get((environment_id, row["id"]), 0) <= row["version"] and epoch == self._epoch:
                 break
-        snapshot = snapshot_of(profile, catalog, row["aliases"], now)
+        snapshot = _of_row(row, catalog, now)
         snapshot.epoch = epoch
-        self._known.keep((environment_id, alias.kind, alias.value), (environment_id, profile.id), snapshot)
+        self._known.keep((environment_id, alias.kind, alias.value), (environment_id, snapshot.profile_id), snapshot)
         return snapshot
 
     async def _read(self, environment_id: int, alias: Alias) -> Row | None:
@@ -188,7 +214,7 @@ class _Known(LRUCache[_Name, Snapshot]):
         return name, snapshot
 
     def _unname(self, name: _Name, snapshot: Snapshot) -> None:
-        profile = (name[0], snapshot.profile.id)
+        profile = (name[0], snapshot.profile_id)
         names = self._names[profile]
         names.remove(name)
         if not names:
