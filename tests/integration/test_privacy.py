@@ -139,6 +139,30 @@ async def test_whoever_comes_back_is_a_stranger_to_sessions_and_counted_anew(app
         assert await decided() == ("off", 1)
 
 
+@pytest.mark.parametrize("name", ["eve-77", "userId:eve-77"])
+async def test_somebody_without_a_profile_is_erased_too(app: Application, name: str) -> None:
+    await populate(app)
+    asked = {"userId": "eve-77", "flags": ["beta"], "sessionId": "of-eve"}
+    assert (await app.read.post("/v1/decide", json=asked)).status_code == 200
+    await send(app, {"type": "track", "userId": "eve-77", "event": ""}, {"type": "nonsense", "userId": "bob"})
+    url = f"/v1/admin/profiles/{name}"
+    dry = (await app.admin.delete(f"{url}?dry=true")).json()
+    receipt = (await app.admin.delete(f"{url}?suppress=true")).json()
+    assert receipt["counts"] == dry["counts"]
+    assert {table: n for table, n in receipt["counts"].items() if n} == {
+        "exposures": 1,
+        "flag_holds": 1,
+        "rejected_messages": 1,
+    }
+    assert (receipt["people"], receipt["identifiers"], receipt["profileIds"]) == (1, 1, [])
+    assert await traces(app, "eve-77") == {}
+    check = f"/v1/admin/erasures/{receipt['id']}/check"
+    identifiers = [{"kind": "userId", "value": "eve-77"}]
+    assert (await app.admin.post(check, json={"identifiers": identifiers})).json()["clean"]
+    assert (await send(app, {"type": "track", "userId": "eve-77", "event": "a"}))["accepted"] == 0
+    assert (await app.admin.delete(url)).status_code == 404
+
+
 @pytest.mark.parametrize("spelled", [r"Zo\u00EB\/of\u0026co", r"Zo\u00eb/of&co", "Zoë/of&co"])
 async def test_a_refused_payload_goes_however_its_client_spelled_the_name(app: Application, spelled: str) -> None:
     event = r'{"userId": "%s", "type": "track", "event": "%s"%s}'

@@ -20,7 +20,7 @@ import msgspec
 from tinycdp.engine.catalog import Catalog
 from tinycdp.engine.profile import Profile
 from tinycdp.errors import InvalidInput, NotFound, Overloaded
-from tinycdp.model import Alias, Instant
+from tinycdp.model import Alias, AliasKind, Instant
 from tinycdp.runtime import graphs, people, profiles
 from tinycdp.runtime.catalogs import Catalogs
 from tinycdp.runtime.clock import Clock
@@ -121,9 +121,9 @@ class Erasures:
             raise InvalidInput("INVALID_BODY", f"$.profiles: name 1 to {MOST_ERASED:,} people.", path="$.profiles")
         if refuse and not dry:
             async with acquired(self._pool) as connection:
-                ids = [(await graphs.find_named(connection, environment_id, name))["id"] for name in names]
-                rows = await identity_store.identifiers_of_profiles(connection, environment_id, sorted(set(ids)))
-            aliases = [Alias(row["kind"], row["value"]) for row in rows]
+                alive, strangers = await _find(connection, environment_id, names)
+                rows = await identity_store.identifiers_of_profiles(connection, environment_id, sorted(alive))
+            aliases = [*strangers, *(Alias(row["kind"], row["value"]) for row in rows)]
             await suppress(self._pool, self._privacy, environment_id, aliases, author, note, self._now())
         if self._flush is not None:
             await self._flush()
@@ -151,7 +151,7 @@ class Erasures:
         catalog = await self._catalogs.at(
             connection, environment_id, environment["live_revision"], environment["head_revision"]
         )
-        alive = {(await graphs.find_named(connection, environment_id, name))["id"] for name in names}
+        alive, strangers = await _find(connection, environment_id, names)
         await store.hold_exposures(connection)
         below = await identity_store.merges_below(connection, environment_id, sorted(alive))
         ids = sorted(alive | {merge["absorbed_id"] for merge in below})
@@ -165,29 +165,50 @@ class Erasures:
         units: set[str] = set()
         for id in alive:
             units.update(await exposure_store.units_of_profile(connection, environment_id, id))
-        gone = _Gone(ids, rows, sorted(units), sorted(_fingerprints(locked, catalog)))
+        gone = _Gone(ids, rows, strangers, units, sorted(_fingerprints(locked, catalog)))
         counts = await _remove(connection, environment_id, gone, self._now())
         now = self._now()
         digests = sorted(self._privacy.digest(environment_id, alias) for alias in gone.aliases)
         number = await store.append_erasure(
-            connection, environment_id, len(alive), ids, gone.alias_ids, digests, counts, note, now, author
+            connection, environment_id, gone.people, ids, gone.alias_ids, digests, counts, note, now, author
         )
         receipt = Erasure(
-            None if dry else str(number), len(alive), len(gone.aliases), counts, [digest.hex() for digest in digests],
+            None if dry else str(number), gone.people, len(gone.aliases), counts, [digest.hex() for digest in digests],
             [str(id) for id in ids], note, iso(now), author, dry,
         )  # fmt: skip
         return receipt, await messages.next_version(connection), ids
 
 
-class _Gone:
-    """Whom an erasure is about: profile ids, rows of aliases, units of exposures, and segments they may be in."""
+async def _find(connection: Connection, environment_id: int, names: Sequence[str]) -> tuple[set[int], list[Alias]]:
+    """The profiles of these people; of those who have none, but were decided for or refused, how they are called."""
+    ids: set[int] = set()
+    strangers: list[Alias] = []
+    for name in names:
+        try:
+            ids.add((await graphs.find_named(connection, environment_id, name))["id"])
+        except NotFound:
+            kind, _, value = name.partition(":")
+            alias = Alias(kind, value) if kind in people.KINDS and value else Alias(AliasKind.USER, name)
+            traces = (store.is_unit, _refused, _dead)
+            if not any([await trace(connection, environment_id, [alias.value]) for trace in traces]):
+                raise
+            strangers.append(alias)
+    return ids, strangers
 
-    def __init__(self, ids: list[int], rows: Sequence[Row], units: list[str], fingerprints: list[int]) -> None:
+
+class _Gone:
+    """Whom an erasure is about: profile ids, rows of aliases, units of exposures, segments they may be in; strangers are
+    those who have no profile."""
+
+    def __init__(
+        self, ids: list[int], rows: Sequence[Row], strangers: list[Alias], units: set[str], fingerprints: list[int]
+    ) -> None:
         self.ids = ids
+        self.people = len({row["profile_id"] for row in rows}) + len(strangers)
         self.alias_ids = sorted(row["id"] for row in rows)
-        self.aliases = [Alias(row["kind"], row["value"]) for row in rows]
+        self.aliases = [*strangers, *(Alias(row["kind"], row["value"]) for row in rows)]
         self.values = sorted({alias.value for alias in self.aliases})
-        self.units = units
+        self.units = sorted(units.union(alias.value for alias in strangers))
         self.fingerprints = fingerprints
 
 
@@ -216,8 +237,8 @@ async def _remove(connection: Connection, environment_id: int, gone: _Gone, now:
         ("alias_moves", gone.ids, gone.alias_ids),
         ("splits", gone.ids, gone.alias_ids),
         ("merges", gone.ids, gone.alias_ids),
-        ("rejected_messages", await _naming(store.rejections_naming, connection, environment_id, gone.values)),
-        ("dead_letters", await _naming(store.dead_letters_naming, connection, environment_id, gone.values)),
+        ("rejected_messages", await _refused(connection, environment_id, gone.values)),
+        ("dead_letters", await _dead(connection, environment_id, gone.values)),
         ("aliases", gone.ids),
         ("profiles", gone.ids),
     ):
@@ -231,9 +252,15 @@ async def _remove(connection: Connection, environment_id: int, gone: _Gone, now:
     return counts
 
 
-async def _naming(
-    find: Callable[..., Awaitable[list[Row]]], connection: Connection, environment_id: int, values: Collection[str]
-) -> list[int]:
+async def _refused(connection: Connection, environment_id: int, values: Collection[str]) -> list[int]:
+    return _naming(values, await store.rejections_naming(connection, environment_id, _forms(values)))
+
+
+async def _dead(connection: Connection, environment_id: int, values: Collection[str]) -> list[int]:
+    return _naming(values, await store.dead_letters_naming(connection, environment_id, _forms(values)))
+
+
+def _naming(values: Collection[str], rows: Iterable[Row]) -> list[int]:
     """Logged payloads in which one of the identifiers stands as a value, and those whose reason quotes one."""
     quoted = {repr(value[:40]) for value in values}
 
@@ -246,7 +273,7 @@ async def _naming(
             or (not named and any(value in _unescaped(row["payload"]) for value in values))
         )
 
-    return [row["id"] for row in await find(connection, environment_id, _forms(values)) if names(row)]
+    return [row["id"] for row in rows if names(row)]
 
 
 def _unescaped(payload: bytes) -> str:
@@ -308,9 +335,8 @@ async def check(pool: Pool, privacy: Privacy, environment_id: int, id: int, iden
                 raise InvalidInput("INVALID_BODY", f"{where}: not of a person of this erasure.", path=where)
         texts = sorted({alias.value for alias in aliases})
         found = dict(await store.find_traces(connection, environment_id, row["profile_ids"], row["alias_ids"], texts))
-        logs = (("rejected_messages", store.rejections_naming), ("dead_letters", store.dead_letters_naming))
-        for table, naming in logs:
-            if named := len(await _naming(naming, connection, environment_id, texts)):
+        for table, naming in (("rejected_messages", _refused), ("dead_letters", _dead)):
+            if named := len(await naming(connection, environment_id, texts)):
                 found[table] = max(named, found.get(table, 0))
     return Check(not found, [Trace(table, n) for table, n in sorted(found.items())])
 
@@ -343,7 +369,7 @@ async def held(pool: Pool, catalogs: Catalogs, environment_id: int, name: str, n
         id = row["id"]
         units = await exposure_store.units_of_profile(connection, environment_id, id)
         values = [alias.value for alias in people.person_of(row, catalog, now).aliases]
-        refused = await _naming(store.rejections_naming, connection, environment_id, values)
+        refused = await _refused(connection, environment_id, values)
         document: dict[str, Any] = {
             "profile": people.person_of(row, catalog, now),
             "group": _group(row),

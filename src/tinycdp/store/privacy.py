@@ -63,6 +63,11 @@ async def hold_exposures(connection: Connection) -> None:
     await connection.execute(_SQL["hold_exposures"])
 
 
+async def is_unit(connection: Connection, environment_id: int, texts: Sequence[str]) -> bool:
+    """Whether anybody was decided for by one of these."""
+    return await connection.fetchval(_SQL["is_unit"], environment_id, texts)
+
+
 async def erase(connection: Connection, statement: str, environment_id: int, *values: Sequence[Any]) -> int:
     """Run one of the statements that erase or blank rows; gives how many they were."""
     status: str = await connection.execute(_SQL[statement], environment_id, *values)

@@ -50,6 +50,13 @@ SELECT id, merged_into, state FROM profiles WHERE environment_id = $1 AND id = A
 -- locks: advisory (77, 0), exclusive
 SELECT pg_advisory_xact_lock(77, 0);
 
+-- name: is_unit
+-- Somebody who never sent anything may have been decided for.
+-- args: environment_id, units text[]
+-- index: exposures_of_unit, flag_holds_pkey
+SELECT EXISTS (SELECT FROM exposures WHERE environment_id = $1 AND unit = ANY ($2))
+    OR EXISTS (SELECT FROM flag_holds WHERE environment_id = $1 AND unit = ANY ($2));
+
 -- name: erase_events
 -- args: environment_id, alias_ids bigint[]
 -- index: events_of_alias
