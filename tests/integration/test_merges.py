@@ -100,6 +100,36 @@ async def test_a_merge_by_hand_is_shown_before_it_is_made(app: Application) -> N
     assert (again.status_code, again.json()["code"]) == (409, "SAME_PERSON")
 
 
+@pytest.mark.parametrize(
+    ("path", "body", "where"),
+    [
+        ("profiles/merge", {"profiles": ["a", "b"], "note": "n" * 1_001}, "$.note"),
+        ("profiles/merge", {"profiles": ["a", "b"], "survivor": "c"}, "$.survivor"),
+        ("profiles/merge", {"profiles": "a"}, "$.profiles"),
+        ("profiles/a/split", {"identifiers": []}, "$.identifiers"),
+        (
+            "profiles/a/split",
+            {"identifiers": [{"kind": "userId", "value": str(n)} for n in range(1_001)]},
+            "$.identifiers",
+        ),
+        ("profiles/a/split", {"identifiers": [{"kind": "userId"}]}, "$.identifiers[0]"),
+        ("merges/1/undo", {"note": "n" * 1_001}, "$.note"),
+        ("suppressions", {"identifiers": []}, "$.identifiers"),
+        ("suppressions", {"identifiers": [{"kind": "userId", "value": "a"}], "note": "n" * 1_001}, "$.note"),
+        ("erasures", {"profiles": ["a"], "note": "n" * 1_001}, "$.note"),
+    ],
+)
+async def test_a_body_out_of_bounds_is_refused_by_its_place(
+    app: Application, path: str, body: dict[str, Any], where: str
+) -> None:
+    for user in ("a", "b", "c"):
+        await app.track({"userId": user, "event": "open"})
+    answer = await app.admin.post(f"/v1/admin/{path}", json=body)
+    found = answer.json()
+    assert (answer.status_code, found["code"], found["path"]) == (400, "INVALID_BODY", where)
+    assert found["message"].startswith(f"{where}: ")
+
+
 async def test_the_survivor_may_be_chosen_and_the_oldest_bucket_stays(app: Application) -> None:
     await app.track({"userId": "old", "event": "open"})
     await asyncio.sleep(0.002)

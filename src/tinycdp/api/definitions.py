@@ -12,10 +12,10 @@ from typing import Annotated, Any
 import msgspec
 from litestar import Request, Response, delete, get, post, put
 from litestar.handlers import HTTPRouteHandler
-from litestar.params import FromPath, HeaderParameter, QueryParameter
+from litestar.params import FromPath, QueryParameter
 
 from tinycdp.api.auth import Bearer
-from tinycdp.api.exchange import Limit, answer, read_json, readable
+from tinycdp.api.exchange import AfterProfile, IfMatch, Limit, answer, etag, read_json, readable, version_of
 from tinycdp.engine.catalog import Definition, InvalidDefinitions
 from tinycdp.errors import InvalidInput, NotFound
 from tinycdp.model import Instant
@@ -225,10 +225,7 @@ _EXAMPLES: dict[Kind, dict[str, Any]] = {
     "flag": {"key": "thanks", "rule": 'segment("regulars")'},
 }
 
-Note = Annotated[str, QueryParameter(max_length=LONGEST_NOTE, description="why, for whoever reads the history")]
-IfMatch = Annotated[
-    str | None, HeaderParameter(name="If-Match", description="the version that shall be replaced, as ETag gave it")
-]
+SaveNote = Annotated[str, QueryParameter(max_length=LONGEST_NOTE, description="why, for whoever reads the history")]
 
 
 def _routes(kind: Kind) -> list[HTTPRouteHandler]:
@@ -263,7 +260,7 @@ def _routes(kind: Kind) -> list[HTTPRouteHandler]:
         if isinstance(found, Flag):
             await service.exposures.flush()
             found.exposures = await lately(service.pool, service.catalogs, key.environment_id, name, service.now())
-        return answer(found, headers=_etag(found))
+        return answer(found, headers=etag(found.version))
 
     @post(
         path,
@@ -273,7 +270,7 @@ def _routes(kind: Kind) -> list[HTTPRouteHandler]:
         opt={"scope": "admin", "body": body, "answer": one, "example": _EXAMPLES[kind]},
         guards=[readable],
     )
-    async def create(request: Request[Any, Any, Any], key: Bearer, note: Note = "") -> Response[bytes]:
+    async def create(request: Request[Any, Any, Any], key: Bearer, note: SaveNote = "") -> Response[bytes]:
         change = read_change(kind, await read_json(request))
         return await _save(request, key, kind, msgspec.structs.replace(change, expects=0), note)
 
@@ -292,7 +289,7 @@ def _routes(kind: Kind) -> list[HTTPRouteHandler]:
         guards=[readable],
     )
     async def replace(
-        request: Request[Any, Any, Any], key: Bearer, name: FromPath[str], if_match: IfMatch = None, note: Note = ""
+        request: Request[Any, Any, Any], key: Bearer, name: FromPath[str], if_match: IfMatch = None, note: SaveNote = ""
     ) -> Response[bytes]:
         document = await read_json(request)
         if document.setdefault("key", name) != name:
@@ -311,7 +308,7 @@ def _routes(kind: Kind) -> list[HTTPRouteHandler]:
         guards=[readable],
     )
     async def remove(
-        request: Request[Any, Any, Any], key: Bearer, name: FromPath[str], if_match: IfMatch = None, note: Note = ""
+        request: Request[Any, Any, Any], key: Bearer, name: FromPath[str], if_match: IfMatch = None, note: SaveNote = ""
     ) -> Response[bytes]:
         service: Service = request.app.state.service
         change = Change(kind=kind, key=name, document=None, expects=version_of(if_match))
@@ -333,7 +330,7 @@ async def list_members(
     request: Request[Any, Any, Any],
     key: Bearer,
     name: FromPath[str],
-    after: Annotated[int, QueryParameter(ge=0, le=2**62, description="the last profile id of the page before")] = 0,
+    after: AfterProfile = 0,
     limit: Limit = 50,
 ) -> Response[bytes]:
     service: Service = request.app.state.service
@@ -390,7 +387,7 @@ async def _save(request: Request[Any, Any, Any], key: Key, kind: Kind, change: C
     plan = await _publish(service, key, change, note)
     found = await _one(service, key, kind, change.key)
     found.revision, found.warming = plan.revision, plan.warming
-    return answer(found, 201 if plan.steps[0].action == "create" else 200, _etag(found))
+    return answer(found, 201 if plan.steps[0].action == "create" else 200, etag(found.version))
 
 
 async def _publish(service: Service, key: Key, change: Change, note: str) -> Plan:
@@ -455,19 +452,6 @@ async def _describe(service: Service, workspace: Workspace, definitions: list[De
             members = None if name in warming else counted.get(live.fingerprints[name], 0)
             found.append(Segment(**common, rule=text, members=members, as_of=iso(as_of)))
     return found
-
-
-def _etag(found: Described) -> dict[str, str]:
-    return {"ETag": f'"{found.version}"'}
-
-
-def version_of(if_match: str | None) -> int | None:
-    if if_match is None or if_match.strip() == "*":
-        return None
-    text = if_match.strip().removeprefix("W/").strip('"')
-    if not text.isdecimal() or len(text) > 9:
-        raise InvalidInput("INVALID_REQUEST", 'If-Match: send the ETag of the definition, such as "3".')
-    return int(text)
 
 
 ROUTES = [

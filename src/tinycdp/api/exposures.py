@@ -12,13 +12,13 @@ from litestar import Request, Response, get
 from litestar.params import FromPath, QueryParameter
 
 from tinycdp.api.auth import Bearer
+from tinycdp.api.definitions import workspace_of
 from tinycdp.api.exchange import Limit, answer, readable
 from tinycdp.errors import InvalidInput
 from tinycdp.runtime import experiments, people
 from tinycdp.runtime.experiments import ExposurePage, FlagExposures
 from tinycdp.runtime.service import Service
 from tinycdp.runtime.staleness import StaleFlags, stale_flags
-from tinycdp.runtime.workspace import read_workspace
 
 _DEFAULT_DAYS = 30
 
@@ -111,7 +111,7 @@ async def list_stale_flags(
     service: Service = request.app.state.service
     now = service.now()
     await service.exposures.flush()
-    workspace = await read_workspace(service.pool, service.catalogs, service.vocabulary, key.environment_id, now)
+    workspace = await workspace_of(service, key)
     return answer(await stale_flags(service.pool, workspace, days, now))
 
 

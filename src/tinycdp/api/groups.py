@@ -12,7 +12,7 @@ from litestar import Request, Response, get
 from litestar.params import FromPath, QueryParameter
 
 from tinycdp.api.auth import Bearer
-from tinycdp.api.exchange import Limit, answer, readable
+from tinycdp.api.exchange import AfterProfile, Limit, answer, readable
 from tinycdp.errors import NotFound
 from tinycdp.runtime.people import PersonSummary, summary_of
 from tinycdp.runtime.service import Service
@@ -98,7 +98,7 @@ async def list_group_members(
     request: Request[Any, Any, Any],
     key: Bearer,
     name: FromPath[str],
-    after: Annotated[int, QueryParameter(ge=0, le=2**62, description="the last profile id of the page before")] = 0,
+    after: AfterProfile = 0,
     limit: Limit = 50,
 ) -> Response[bytes]:
     service: Service = request.app.state.service

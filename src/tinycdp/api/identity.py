@@ -15,8 +15,7 @@ from litestar import Request, Response, get, post
 from litestar.params import FromPath, QueryParameter
 
 from tinycdp.api.auth import Bearer
-from tinycdp.api.exchange import Limit, answer, read_as, read_json, readable
-from tinycdp.errors import InvalidInput
+from tinycdp.api.exchange import LAST_ID, Before, Limit, Note, answer, read_as, read_json, readable
 from tinycdp.model import Alias
 from tinycdp.runtime import graphs
 from tinycdp.runtime.graphs import Blocked, Graph, Merge, Refusal
@@ -25,11 +24,6 @@ from tinycdp.runtime.people import Identifier
 from tinycdp.runtime.service import Service
 
 _TAGS = ["Identity"]
-_LAST_ID = 2**62
-_NOTE_LIMIT = 1_000
-_MOST_SPLIT = 1_000
-
-Before = Annotated[int, QueryParameter(ge=0, le=_LAST_ID, description="older than this one")]
 
 
 class MergeBody(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
@@ -40,7 +34,7 @@ class MergeBody(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
 
     profiles: list[str]
     survivor: str | None = None
-    note: str = ""
+    note: Note = ""
     dry: bool = False
 
 
@@ -48,7 +42,7 @@ class UndoBody(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
     """note  why, for whoever reads the history
     dry   keep nothing; say what would happen"""
 
-    note: str = ""
+    note: Note = ""
     dry: bool = False
 
 
@@ -57,8 +51,8 @@ class SplitBody(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
     note         why, for whoever reads the history
     dry          keep nothing; say what would happen"""
 
-    identifiers: list[Identifier]
-    note: str = ""
+    identifiers: Annotated[list[Identifier], msgspec.Meta(min_length=1, max_length=1_000)]
+    note: Note = ""
     dry: bool = False
 
 
@@ -99,7 +93,7 @@ async def merge_profiles(request: Request[Any, Any, Any], key: Bearer) -> Respon
     service: Service = request.app.state.service
     body = read_as(await read_json(request), MergeBody)
     found = await service.merges.merge(
-        key.environment_id, body.profiles, key.name, _note(body.note), survivor=body.survivor, dry=body.dry
+        key.environment_id, body.profiles, key.name, body.note, survivor=body.survivor, dry=body.dry
     )
     return answer(found)
 
@@ -121,10 +115,8 @@ async def merge_profiles(request: Request[Any, Any, Any], key: Bearer) -> Respon
 async def split_profile(request: Request[Any, Any, Any], key: Bearer, id: FromPath[str]) -> Response[bytes]:
     service: Service = request.app.state.service
     body = read_as(await read_json(request), SplitBody)
-    if not 0 < len(body.identifiers) <= _MOST_SPLIT:
-        raise InvalidInput("INVALID_BODY", f"$.identifiers: 1 to {_MOST_SPLIT:,} of them.", path="$.identifiers")
     wanted = [Alias(identifier.kind, identifier.value) for identifier in body.identifiers]
-    found = await service.merges.split(key.environment_id, id, wanted, key.name, _note(body.note), dry=body.dry)
+    found = await service.merges.split(key.environment_id, id, wanted, key.name, body.note, dry=body.dry)
     return answer(found)
 
 
@@ -154,7 +146,7 @@ async def list_merges(
     request: Request[Any, Any, Any],
     key: Bearer,
     profile: Annotated[str | None, QueryParameter(description="of this person only")] = None,
-    before: Before = _LAST_ID,
+    before: Before = LAST_ID,
     limit: Limit = 50,
 ) -> Response[bytes]:
     service: Service = request.app.state.service
@@ -172,9 +164,9 @@ async def list_merges(
 )
 async def undo_merge(request: Request[Any, Any, Any], key: Bearer, id: FromPath[int]) -> Response[bytes]:
     service: Service = request.app.state.service
-    body = read_as(await read_json(request), UndoBody) if await request.body() else UndoBody()
-    merge_id = min(max(id, 0), _LAST_ID)
-    found = await service.merges.undo(key.environment_id, merge_id, key.name, _note(body.note), dry=body.dry)
+    body = read_as(await read_json(request, optional=True), UndoBody)
+    merge_id = min(max(id, 0), LAST_ID)
+    found = await service.merges.undo(key.environment_id, merge_id, key.name, body.note, dry=body.dry)
     return answer(found)
 
 
@@ -194,7 +186,7 @@ async def list_refusals(
         QueryParameter(description="only those of this reason"),
     ] = None,
     profile: Annotated[str | None, QueryParameter(description="of this person's identifiers only")] = None,
-    before: Before = _LAST_ID,
+    before: Before = LAST_ID,
     limit: Limit = 50,
 ) -> Response[bytes]:
     """One for each pair of identifiers and reason, the first time it happened."""
@@ -213,12 +205,6 @@ async def list_refusals(
 async def list_blocked(request: Request[Any, Any, Any], key: Bearer, limit: Limit = 50) -> Response[bytes]:
     service: Service = request.app.state.service
     return answer(BlockedValues(await graphs.blocked(service.pool, key.environment_id, limit)))
-
-
-def _note(text: str) -> str:
-    if len(text) > _NOTE_LIMIT:
-        raise InvalidInput("INVALID_BODY", f"$.note: at most {_NOTE_LIMIT:,} characters.", path="$.note")
-    return text
 
 
 ROUTES = [merge_profiles, split_profile, get_graph, list_merges, undo_merge, list_refusals, list_blocked]

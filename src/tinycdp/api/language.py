@@ -13,6 +13,7 @@ import msgspec
 from litestar import Request, Response, post
 
 from tinycdp.api.auth import Bearer
+from tinycdp.api.definitions import workspace_of
 from tinycdp.api.exchange import answer, read_as, read_json
 from tinycdp.dsl import complete as completing
 from tinycdp.dsl import hover as hovering
@@ -241,7 +242,7 @@ async def hover_source(request: Request[Any, Any, Any], key: Bearer) -> Response
 async def explain_source(request: Request[Any, Any, Any], key: Bearer) -> Response[bytes]:
     """Takes what `check` takes. With errors in the expression `text` is null, and `diagnostics` say why."""
     draft = read_as(await read_json(request), Draft)
-    workspace = await _workspace(request.app.state.service, key)
+    workspace = await workspace_of(request.app.state.service, key)
     meaning, told = language.in_words(workspace, draft.kind, draft.key, _source(draft))
     whole = meaning.valid and bool(told)
     return answer(
@@ -274,7 +275,7 @@ def _once(names: Iterable[T]) -> list[T]:
 
 async def _meaning(request: Request[Any, Any, Any], key: Key) -> Meaning:
     draft = read_as(await read_json(request), Draft)
-    workspace, source = await _workspace(request.app.state.service, key), _source(draft)
+    workspace, source = await workspace_of(request.app.state.service, key), _source(draft)
     if isinstance(source, Flag):
         return workspaces.understand_flag(workspace, source)
     return workspaces.understand(workspace, draft.kind, draft.key, source)
@@ -292,15 +293,9 @@ def _source(draft: Draft) -> str | Flag:
 
 
 async def _surroundings(service: Service, key: Key, place: Place) -> tuple[Workspace, Scope]:
-    workspace = await _workspace(service, key)
+    workspace = await workspace_of(service, key)
     seen = await service.sightings.seen(service.pool, key.environment_id, service.now())
     return workspace, language.surroundings(workspace, place.kind, place.key, seen)
-
-
-async def _workspace(service: Service, key: Key) -> Workspace:
-    return await workspaces.read_workspace(
-        service.pool, service.catalogs, service.vocabulary, key.environment_id, service.now()
-    )
 
 
 ROUTES = [check_source, complete_source, explain_source, format_source, hover_source, validate]

@@ -15,8 +15,8 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath, QueryParameter
 
 from tinycdp.api.auth import Bearer
-from tinycdp.api.definitions import KINDS, IfMatch, version_of, workspace_of
-from tinycdp.api.exchange import Limit, answer, read_as, read_json, readable
+from tinycdp.api.definitions import KINDS, workspace_of
+from tinycdp.api.exchange import IfMatch, Limit, answer, read_as, read_json, readable, version_of
 from tinycdp.errors import InvalidInput, NotFound
 from tinycdp.runtime import definitions, history
 from tinycdp.runtime.changes import Change, read_change
@@ -242,7 +242,7 @@ def _routes(kind: Kind) -> list[HTTPRouteHandler]:
     ) -> Response[bytes]:
         """What it names goes by the keys of today. A deleted one returns under its id, with its salt."""
         service: Service = request.app.state.service
-        body = read_as(await read_json(request) if await request.body() else {}, RestoreBody)
+        body = read_as(await read_json(request, optional=True), RestoreBody)
         plan = await definitions.restore_version(
             service.pool,
             key.environment_id,
@@ -312,7 +312,7 @@ async def get_revision(request: Request[Any, Any, Any], key: Bearer, revision: F
 async def restore_revision(request: Request[Any, Any, Any], key: Bearer, revision: FromPath[int]) -> Response[bytes]:
     """What was deleted since returns under its id and salt, what is newer goes."""
     service: Service = request.app.state.service
-    body = read_as(await read_json(request) if await request.body() else {}, RestoreBody)
+    body = read_as(await read_json(request, optional=True), RestoreBody)
     plan = await definitions.restore(
         service.pool, key.environment_id, _number(revision), key.name, service.now(), body.note, dry=body.dry
     )

@@ -12,18 +12,16 @@ from litestar import Request, Response, delete, get, post
 from litestar.params import FromPath, QueryParameter
 
 from tinycdp.api.auth import Bearer
-from tinycdp.api.exchange import Limit, answer, read_as, read_json, readable
+from tinycdp.api.exchange import LAST_ID, Before, Limit, answer, read_as, read_json, readable
 from tinycdp.errors import InvalidInput, NotFound
 from tinycdp.runtime import deadletters, rejections
 from tinycdp.runtime.deadletters import Letters, Replayed, WholeLetter
 from tinycdp.runtime.rejections import HourCount, Refusals
 from tinycdp.runtime.service import Service
 
-_LARGEST = 2**62
 _LARGEST_KEY = 2**31 - 1
 _MOST_HOURS = 400 * 24
 
-Before = Annotated[int, QueryParameter(ge=0, le=_LARGEST, description="older than this one: `next` of the page before")]
 Code = Annotated[str | None, QueryParameter(description="only those with this code")]
 
 
@@ -60,7 +58,7 @@ async def list_rejections(
     key_id: Annotated[
         int | None, QueryParameter(name="keyId", ge=1, le=_LARGEST_KEY, description="only of this key")
     ] = None,
-    before: Before = _LARGEST,
+    before: Before = LAST_ID,
     limit: Limit = 50,
 ) -> Response[bytes]:
     """They are kept for 30 days, each once: a message that is sent again is counted."""
@@ -97,7 +95,7 @@ async def list_dead_letters(
     request: Request[Any, Any, Any],
     key: Bearer,
     code: Code = None,
-    before: Before = _LARGEST,
+    before: Before = LAST_ID,
     limit: Limit = 50,
 ) -> Response[bytes]:
     service: Service = request.app.state.service
@@ -174,7 +172,7 @@ def _ids(texts: list[str]) -> list[int]:
 
 
 def _storable(id: int) -> int:
-    if not 0 < id < _LARGEST:
+    if not 0 < id < LAST_ID:
         raise NotFound("NOT_FOUND", "There is no such dead letter: it was stored or discarded.")
     return id
 

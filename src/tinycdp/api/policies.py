@@ -13,8 +13,7 @@ from litestar import Request, Response, get, put
 from litestar.params import FromPath
 
 from tinycdp.api.auth import Bearer
-from tinycdp.api.definitions import IfMatch, version_of
-from tinycdp.api.exchange import Limit, answer, read_json, readable
+from tinycdp.api.exchange import IfMatch, Limit, answer, etag, read_json, readable, version_of
 from tinycdp.runtime import policies
 from tinycdp.runtime.policies import PolicyVersion
 from tinycdp.runtime.service import Service
@@ -40,7 +39,7 @@ class Versions(msgspec.Struct):
 async def get_policy(request: Request[Any, Any, Any], key: Bearer, name: FromPath[str]) -> Response[bytes]:
     service: Service = request.app.state.service
     found = (await policies.versions(service.pool, key.environment_id, name, 1))[0]
-    return answer(found, headers=_etag(found))
+    return answer(found, headers=etag(found.version))
 
 
 @put(
@@ -59,7 +58,7 @@ async def put_policy(
     found = await policies.save(service.pool, key.environment_id, name, document, key.name, service.now(), expects)
     # The process that was asked goes by it at once; the others hear of it.
     await service.load_policies()
-    return answer(found, headers=_etag(found))
+    return answer(found, headers=etag(found.version))
 
 
 @get(
@@ -75,10 +74,6 @@ async def list_versions(
 ) -> Response[bytes]:
     service: Service = request.app.state.service
     return answer(Versions(name, await policies.versions(service.pool, key.environment_id, name, limit)))
-
-
-def _etag(found: PolicyVersion) -> dict[str, str]:
-    return {"ETag": f'"{found.version}"'}
 
 
 ROUTES = [get_policy, put_policy, list_versions]

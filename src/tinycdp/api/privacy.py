@@ -16,8 +16,7 @@ from litestar.params import FromPath, QueryParameter
 from litestar.response.streaming import ASGIStreamingResponse
 
 from tinycdp.api.auth import Bearer
-from tinycdp.api.exchange import Limit, answer, read_as, read_json, readable
-from tinycdp.errors import InvalidInput
+from tinycdp.api.exchange import LAST_ID, Before, Limit, Note, answer, read_as, read_json, readable
 from tinycdp.model import Alias
 from tinycdp.runtime import erasure, privacy
 from tinycdp.runtime.erasure import Check, Erasure
@@ -26,11 +25,6 @@ from tinycdp.runtime.service import Service
 from tinycdp.runtime.times import iso
 
 _TAGS = ["Privacy"]
-_LAST_ID = 2**62
-_NOTE_LIMIT = 1_000
-_MOST_AT_ONCE = 10_000
-
-Before = Annotated[int, QueryParameter(ge=0, le=_LAST_ID, description="older than this one")]
 
 
 class ErasureBody(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
@@ -40,17 +34,17 @@ class ErasureBody(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True
     dry       keep nothing; say what would go"""
 
     profiles: list[str]
-    note: str = ""
+    note: Note = ""
     suppress: bool = False
     dry: bool = False
 
 
 class SuppressionBody(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
-    """identifiers  whose messages are refused, at most 10,000 at once
+    """identifiers  whose messages are refused
     note         why, for whoever reads the list"""
 
-    identifiers: list[Identifier]
-    note: str = ""
+    identifiers: Annotated[list[Identifier], msgspec.Meta(min_length=1, max_length=10_000)]
+    note: Note = ""
 
 
 class CheckBody(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
@@ -127,7 +121,7 @@ async def erase_profiles(request: Request[Any, Any, Any], key: Bearer) -> Respon
     service: Service = request.app.state.service
     body = read_as(await read_json(request), ErasureBody)
     receipt = await service.erasures.erase(
-        key.environment_id, body.profiles, key.name, _note(body.note), refuse=body.suppress, dry=body.dry
+        key.environment_id, body.profiles, key.name, body.note, refuse=body.suppress, dry=body.dry
     )
     return answer(receipt)
 
@@ -140,7 +134,7 @@ async def erase_profiles(request: Request[Any, Any, Any], key: Bearer) -> Respon
     opt={"scope": "admin", "answer": Erasures},
 )
 async def list_erasures(
-    request: Request[Any, Any, Any], key: Bearer, before: Before = _LAST_ID, limit: Limit = 50
+    request: Request[Any, Any, Any], key: Bearer, before: Before = LAST_ID, limit: Limit = 50
 ) -> Response[bytes]:
     service: Service = request.app.state.service
     found = await erasure.listed(service.pool, key.environment_id, before, limit)
@@ -175,7 +169,7 @@ async def get_erasure(request: Request[Any, Any, Any], key: Bearer, id: FromPath
 async def check_erasure(request: Request[Any, Any, Any], key: Bearer, id: FromPath[int]) -> Response[bytes]:
     """Reads every table from end to end: minutes, where there is much."""
     service: Service = request.app.state.service
-    body = read_as(await read_json(request), CheckBody) if await request.body() else CheckBody()
+    body = read_as(await read_json(request, optional=True), CheckBody)
     found = await erasure.check(service.pool, service.privacy, key.environment_id, id, body.identifiers)
     return answer(found)
 
@@ -213,7 +207,7 @@ async def suppress(request: Request[Any, Any, Any], key: Bearer) -> Response[byt
     service: Service = request.app.state.service
     body = read_as(await read_json(request), SuppressionBody)
     n = await privacy.suppress(
-        service.pool, service.privacy, key.environment_id, _aliases(body), key.name, _note(body.note), service.now()
+        service.pool, service.privacy, key.environment_id, _aliases(body), key.name, body.note, service.now()
     )
     return answer(Changed(n))
 
@@ -245,7 +239,7 @@ async def release(request: Request[Any, Any, Any], key: Bearer) -> Response[byte
     opt={"scope": "admin", "answer": Suppressions},
 )
 async def list_suppressions(
-    request: Request[Any, Any, Any], key: Bearer, before: Before = _LAST_ID, limit: Limit = 50
+    request: Request[Any, Any, Any], key: Bearer, before: Before = LAST_ID, limit: Limit = 50
 ) -> Response[bytes]:
     service: Service = request.app.state.service
     rows = await privacy.suppressions(service.pool, key.environment_id, before, limit)
@@ -254,15 +248,7 @@ async def list_suppressions(
 
 
 def _aliases(body: SuppressionBody) -> list[Alias]:
-    if not 0 < len(body.identifiers) <= _MOST_AT_ONCE:
-        raise InvalidInput("INVALID_BODY", f"$.identifiers: 1 to {_MOST_AT_ONCE:,} of them.", path="$.identifiers")
     return [Alias(identifier.kind, identifier.value) for identifier in body.identifiers]
-
-
-def _note(text: str) -> str:
-    if len(text) > _NOTE_LIMIT:
-        raise InvalidInput("INVALID_BODY", f"$.note: at most {_NOTE_LIMIT:,} characters.", path="$.note")
-    return text
 
 
 ROUTES = [

@@ -14,15 +14,14 @@ from litestar import Request, Response, delete, get, put
 from litestar.params import FromPath, QueryParameter
 
 from tinycdp.api.auth import Bearer
-from tinycdp.api.definitions import IfMatch, version_of
-from tinycdp.api.exchange import Limit, answer, read_json, readable
+from tinycdp.api.definitions import workspace_of
+from tinycdp.api.exchange import IfMatch, Limit, answer, etag, read_json, readable, version_of
 from tinycdp.engine.plan import Entry
 from tinycdp.errors import NotFound
 from tinycdp.runtime import observations, tracking_plan
 from tinycdp.runtime.observations import Broken, EventPage, Events, PropertyPage, Sdks, Violations, broken_by
 from tinycdp.runtime.service import Service
 from tinycdp.runtime.tracking_plan import PlanEntry
-from tinycdp.runtime.workspace import read_workspace
 
 EVENTS = "/v1/registry/events"
 PLAN = "/v1/registry/plan"
@@ -173,9 +172,9 @@ async def put_entry(
         found = await tracking_plan.save(service.pool, environment_id, name, document, key.name, now, expects)
         # The process that was asked goes by it at once; the others hear of it.
         await service.load_policies()
-    workspace = await read_workspace(service.pool, service.catalogs, service.vocabulary, environment_id, now)
+    workspace = await workspace_of(service, key)
     breaks = broken_by(workspace, service.plans.of(environment_id), name, entry)
-    return answer(Saved(found, breaks), headers={"ETag": f'"{found.version}"'})
+    return answer(Saved(found, breaks), headers=etag(found.version))
 
 
 @delete(
