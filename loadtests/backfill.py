@@ -126,16 +126,16 @@ async def measure_beside(server: servers.Ours, people: int, seconds: float, load
         environment_id = await environment_named(pool, "prod")
         await apply_documents(pool, environment_id, [workload.DEFINITIONS], "benchmark", clock.now())
         await _until_live(pool)
-        await _ask_everybody(server, people)
-        before = await _traffic(server, people, seconds, load, "before")
+        await ask_everybody(server, people)
+        before = await traffic(server, people, seconds, load, "before")
         await apply_documents(pool, environment_id, [ANOTHER], "benchmark", clock.now())
-        beside = await _traffic(server, people, seconds, load, "beside")
+        beside = await traffic(server, people, seconds, load, "beside")
         left = await _left(pool)
         alone = await _until_live(pool)
-        swapped = await _traffic(server, people, seconds, load, "swapped")
-        await _ask_everybody(server, people)
-        after = await _traffic(server, people, seconds, load, "after")
-    for name, *outcomes in zip(_names(load), before, after, beside, swapped, strict=True):
+        swapped = await traffic(server, people, seconds, load, "swapped")
+        await ask_everybody(server, people)
+        after = await traffic(server, people, seconds, load, "after")
+    for name, *outcomes in zip(traffic_names(load), before, after, beside, swapped, strict=True):
         for share in (0.5, 0.99):
             one, other, busy, swap = (outcome.percentile(share) for outcome in outcomes)
             quiet = (one + other) / 2
@@ -146,18 +146,18 @@ async def measure_beside(server: servers.Ours, people: int, seconds: float, load
     line("", f"{done:,} of {people:,} people were warmed up meanwhile ({rate}), the rest in {alone:.1f} s")
 
 
-async def _ask_everybody(server: servers.Ours, people: int) -> None:
+async def ask_everybody(server: servers.Ours, people: int) -> None:
     """So that all are in memory, as they are after a while."""
     asked = (workload.request("GET", f"/v1/decide?userId=user-{n}&flag=flag_7", server.read) for n in range(people))
     await closed_loop(server.port, asked, 16, 120.0, warm_up=0.0)
 
 
-def _names(load: float) -> tuple[str, str]:
+def traffic_names(load: float) -> tuple[str, str]:
     events, decisions = 3000 * load, 1000 * load
     return f"ingest, {events:,.0f} events/s in batches of 30", f"decide, {decisions:,.0f}/s on 16 connections"
 
 
-async def _traffic(server: servers.Ours, people: int, seconds: float, load: float, name: str) -> list[Outcome]:
+async def traffic(server: servers.Ours, people: int, seconds: float, load: float, name: str) -> list[Outcome]:
     now = clock.now()
     ingest = open_loop(server.port, workload.batches(server.write, 30, people, now, 4, name), 100 * load, seconds)
     decide = open_loop(server.port, workload.decisions(server.read, people, 5), 1000 * load, seconds, connections=16)

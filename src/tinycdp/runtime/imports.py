@@ -45,12 +45,15 @@ from tinycdp.store.pool import Connection, Pool, acquired
 Form = Literal["jsonl", "csv", "parquet"]
 
 #: Rows in one part, and in one beside others; fewer where they hold more than so many bytes.
-PART, GENTLE_PART = 1_000, 200
+PART, GENTLE_PART = 1_000, 100
 _PART_BYTES = 4 * 1024 * 1024
 #: Parts under way at once: while one is committed the next is read. Where others may come, they wait for all of them.
 _AHEAD, _AHEAD_OF_OTHERS = 6, 2
 #: So long after others were last served, a process has nothing else to do.
 _QUIET_SECONDS = 1.0
+#: A rest beside others is so many times as long as the part took.
+_RESTS = 3
+_LONGEST_REST_SECONDS = 2.0
 _TRIES = 120
 _LONGEST_LINE = 4 * 1024 * 1024
 _BLOCK = 1 << 20
@@ -152,7 +155,7 @@ def form_of(path: Path, form: str | None = None) -> Form:
 
 class _Pace:
     """How an import goes: in large parts, several under way, while nobody else is served; beside others in small ones,
-    and it rests after each for as long as it took.
+    and it rests after each, so that it works for a quarter of the time.
 
     others  counts what others have asked of this process so far; None where nobody can"""
 
@@ -184,7 +187,7 @@ class _Pace:
     async def rest(self, began: float) -> None:
         """Nothing was under way but what began then."""
         if not self.alone:
-            await asyncio.sleep(time.monotonic() - began)
+            await asyncio.sleep(min(_RESTS * (time.monotonic() - began), _LONGEST_REST_SECONDS))
 
 
 class Importer:
