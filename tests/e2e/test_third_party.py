@@ -188,6 +188,26 @@ def test_posthog_s_python_client_sends_events(shop: Server, ada: str, lossy: Los
     assert shop.holds("pro", f"bob-{ada}") and shop.holds("ordered_once", f"bob-{ada}")
 
 
+@pytest.mark.parametrize("compression", ["none", "gzip", "deflate"])
+def test_posthog_s_python_client_speaks_its_second_protocol(
+    shop: Server, ada: str, lossy: Lossy, project_key: str, compression: str
+) -> None:
+    trouble: list[Any] = []
+    client = Posthog(
+        project_key,
+        host=lossy.url,
+        capture_mode="v1",
+        capture_compression=compression,
+        on_error=lambda *error: trouble.append(error),
+    )
+    client.capture("Order Completed", distinct_id=ada, properties={"revenue": 60.5})
+    client.set(distinct_id=ada, properties={"plan": "pro"})
+    client.shutdown()
+    assert not trouble
+    assert {path for _, path, _ in lossy.seen} == {"/i/v1/analytics/events"}
+    assert ordered_once(shop, lossy, ada) and shop.holds("pro", ada)
+
+
 def test_posthog_s_python_client_asks_for_flags(shop: Server, ada: str, posthog: Posthog) -> None:
     before = posthog.evaluate_flags(ada)
     assert set(before.keys) == {flag["key"] for flag in SHOP["flags"]}

@@ -149,6 +149,11 @@ REQUESTS: dict[str, Request] = {
         {**BASIC, **JSON, **GZIP},
         {"batch": [rudder(nanos(AT), channel="server", sentAt=nanos(SENT))], "sentAt": nanos(SENT), "messageId": "b-1"},
     ),
+    "rudder-sdk-node": (
+        "/v1/batch",
+        {**BASIC, **GZIP, "Content-Type": "application/x-www-form-urlencoded"},
+        {"batch": [rudder(channel="server", sentAt=SENT)], "sentAt": SENT, "timestamp": SENT},
+    ),
     # PostHog: the key is in the body, and few say when they send
     "posthog-android, ios, flutter and react-native": (
         "/batch",
