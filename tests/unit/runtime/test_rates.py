@@ -123,7 +123,7 @@ async def test_a_person_who_sends_too_many_is_refused_the_rest_and_nobody_else()
     sifted = limiter.sift(limits, 1, flood, await limiter.admit(limits, 1, 1, 6, NOW))
     assert [m.message_id for m in sifted.messages] == ["m0", "m1", "m2", "m9"]
     assert [r.code for r in sifted.rejections] == ["PROFILE_RATE_LIMIT"] * 2
-    assert msgspec.json.decode(sifted.rejections[0].payload)["message_id"] == "m3"
+    assert msgspec.json.decode(sifted.rejections[0].payload)["messageId"] == "m3"
     later = limiter.sift(limits, 1, flood, await limiter.admit(limits, 1, 1, 6, NOW + 20_000))
     assert [m.message_id for m in later.messages] == ["m0", "m9"]
     elsewhere = limiter.sift(limits, 2, flood[:5], await limiter.admit(limits, 2, 1, 6, NOW + 20_000))
