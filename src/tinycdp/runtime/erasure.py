@@ -197,8 +197,11 @@ async def _find(connection: Connection, environment_id: int, names: Sequence[str
 
 
 class _Gone:
-    """Whom an erasure is about: profile ids, rows of aliases, units of exposures, segments they may be in; strangers are
-    those who have no profile."""
+    """Whom an erasure is about.
+
+    strangers     those without a profile
+    units         what exposures and holds know them by
+    fingerprints  of segments that they may be in"""
 
     def __init__(
         self, ids: list[int], rows: Sequence[Row], strangers: list[Alias], units: set[str], fingerprints: list[int]
