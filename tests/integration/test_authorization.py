@@ -3,7 +3,8 @@
 Shape   three tables of requests that make sense in the environment `prod`: what shows something of it, what changes it,
         what does neither. A route that stands in none of them fails
 Laws    another environment's key reads nothing of prod, changes nothing of it, and cannot tell it from an empty one:
-        the same requests are answered in the same way beside a twin of the server that has nothing in prod
+        the same requests are answered in the same way beside a twin of the server that has nothing in prod. Only ids
+        tell how many were given: all environments take theirs from the same sequences
 """
 
 import asyncio
