@@ -202,3 +202,56 @@ def test_a_rule_leaves_no_value_and_touches_no_other(
         if action == "drop":
             assert "email" not in str(after)
         assert len(str(before).split("plain")) >= len(str(after).split("plain"))
+
+
+PATHS = st.builds(
+    lambda place, steps, last: ".".join((place, *steps, last)),
+    st.sampled_from(("properties", "*", "**")),
+    st.lists(st.sampled_from(("a", "b", "*", "**")), max_size=4),
+    st.sampled_from(("a", "b", "*")),
+)
+TREES = st.recursive(
+    st.integers(0, 9),
+    lambda inner: st.dictionaries(st.sampled_from(("a", "b", "c", "a.b")), inner, max_size=3),
+    max_leaves=12,
+)
+
+
+def leads_to(steps: tuple[str, ...], names: tuple[str, ...]) -> bool:
+    """What a path means, word for word."""
+    if not steps:
+        return not names
+    if steps[0] == "**":
+        return leads_to(steps[1:], names) or (bool(names) and leads_to(steps, names[1:]))
+    return bool(names) and steps[0] in ("*", names[0]) and leads_to(steps[1:], names[1:])
+
+
+def without(steps: tuple[str, ...], tree: Any, above: tuple[str, ...] = ()) -> Any:
+    if type(tree) is not dict:
+        return tree
+    left = {}
+    for name, inner in tree.items():
+        names = (*above, *name.split("."))
+        if not any(leads_to(steps, names[:n]) for n in range(len(above) + 1, len(names) + 1)):
+            left[name] = without(steps, inner, names)
+    return left
+
+
+@settings(max_examples=500, deadline=None)
+@given(path=PATHS, tree=st.dictionaries(st.sampled_from(("a", "b", "a.b")), TREES, max_size=3))
+def test_a_path_leads_where_it_says(path: str, tree: dict[str, Any]) -> None:
+    privacy = Privacy()
+    privacy._secrets[1] = b"secret of the environment"
+    message = Message(
+        kind="track",
+        message_id="m",
+        aliases=(Alias(AliasKind.USER, "u"),),
+        occurred_at=NOW,
+        received_at=NOW,
+        name="a",
+        properties=tree,
+    )
+    treated = privacy.treated(1, PrivacyPolicy(rules=(Rule(path, "drop"),)), message)
+    place, _, rest = path.partition(".")
+    steps = tuple(rest.split(".")) if place != "**" else tuple(path.split("."))
+    assert treated.properties == without(steps, tree)

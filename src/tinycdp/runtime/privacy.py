@@ -339,7 +339,7 @@ class _Treatment:
     def __init__(self, rules: Sequence[Rule]) -> None:
         self._rules = rules
         self._known: dict[tuple[str, bool], tuple[_Node | None, _Node | None]] = {}
-        self.anywhere = _Node([((_DEEP, *_rest(rule)), _STRENGTH[rule.action]) for rule in rules])
+        self.anywhere = _Node([(_anywhere(_steps_of(rule)), _STRENGTH[rule.action]) for rule in rules])
 
     def of(self, message: Message) -> tuple[_Node | None, _Node | None]:
         """For the message's properties or traits, and for its context."""
@@ -360,9 +360,7 @@ class _Treatment:
         for rule in self._rules:
             if rule.event not in (_ANY, event):
                 continue
-            place, *rest = rule.path.split(".")
-            strength = _STRENGTH[rule.action]
-            steps = (_DEEP, *rest) if place == _DEEP and rest[0] != _DEEP else tuple(rest)
+            place, steps, strength = rule.path.partition(".")[0], _steps_of(rule), _STRENGTH[rule.action]
             if place in (own, _ANY, _DEEP):
                 mine.append((steps, strength))
             if place in ("context", _ANY, _DEEP):
@@ -377,11 +375,15 @@ class _Treatment:
         return _Node(mine) if mine else None, _Node(around) if around else None
 
 
-def _rest(rule: Rule) -> _Steps:
-    steps = rule.path.split(".")[1:]
-    while steps[0] == _DEEP:
-        steps = steps[1:]
-    return tuple(steps)
+def _steps_of(rule: Rule) -> _Steps:
+    """A rule's path without its place, unless that is any depth of any place. ** after ** says nothing more."""
+    parts = rule.path.split(".")
+    steps = parts if parts[0] == _DEEP else parts[1:]
+    return tuple(step for n, step in enumerate(steps) if step != _DEEP or n == 0 or steps[n - 1] != _DEEP)
+
+
+def _anywhere(steps: _Steps) -> _Steps:
+    return steps if steps[0] == _DEEP else (_DEEP, *steps)
 
 
 @lru_cache(maxsize=1_000)
