@@ -15,6 +15,7 @@ async def begin_import(connection: Connection, environment_id: int, *values: Any
 
 async def try_import(connection: Connection, environment_id: int, id: str) -> bool:
     """Whether this connection may run the import, until it ends it or is closed."""
+    connection.linger()
     return await connection.fetchval(_SQL["try_import"], environment_id, id)
 
 

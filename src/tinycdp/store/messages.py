@@ -86,6 +86,7 @@ async def next_due_at(connection: Connection, environment_id: int) -> int | None
 
 async def try_warm_up(connection: Connection, environment_id: int) -> bool:
     """Whether this connection may warm up the environment, until it goes back to its pool."""
+    connection.linger()
     return await connection.fetchval(_SQL["try_warm_up"], environment_id)
 
 

@@ -62,6 +62,25 @@ async def _teach_types(connection: asyncpg.Connection) -> None:
     )
 
 
+class _Connection(asyncpg.Connection):  # type: ignore[misc]
+    """Goes back to its pool without another word to Postgres, unless something was left on it."""
+
+    _lingers = False
+
+    def linger(self) -> None:
+        """To be said before a lock is taken, or a setting changed, that outlives its transaction: whoever has the
+        connection next is not to find it."""
+        self._lingers = True
+
+    def get_reset_query(self) -> str:
+        """What asyncpg runs when the connection goes back; by itself it would at every use."""
+        if not self._lingers:
+            return ""
+        self._lingers = False
+        query: str = super().get_reset_query()
+        return query
+
+
 async def open_pool(dsn: str, size: int) -> Pool:
     """A pool of at most `size` connections; raises Unavailable where there is no server."""
     with reaching():
@@ -69,6 +88,7 @@ async def open_pool(dsn: str, size: int) -> Pool:
             dsn,
             min_size=1,
             max_size=size,
+            connection_class=_Connection,
             init=_teach_types,
             timeout=5,
             command_timeout=60,
@@ -79,7 +99,9 @@ async def open_pool(dsn: str, size: int) -> Pool:
 async def connect(dsn: str) -> asyncpg.Connection:
     """One connection of its own, for listening and for migrations."""
     with reaching():
-        connection = await asyncpg.connect(dsn, timeout=5, server_settings={"application_name": "tinycdp"})
+        connection = await asyncpg.connect(
+            dsn, timeout=5, connection_class=_Connection, server_settings={"application_name": "tinycdp"}
+        )
         await _teach_types(connection)
         return connection
 

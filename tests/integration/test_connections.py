@@ -1,0 +1,44 @@
+"""What is left on a connection, and what it costs to give one back."""
+
+import pytest
+
+from tinycdp.store import imports, messages
+from tinycdp.store.pool import Pool, acquired, open_pool, transaction
+
+
+class Stopped(Exception):
+    """Whatever ends a warm-up or an import before its time."""
+
+
+async def test_a_connection_goes_back_without_a_word(dsn: str) -> None:
+    said: list[str] = []
+    async with await open_pool(dsn, 1) as pool:
+        async with acquired(pool) as connection:
+            connection.add_query_logger(lambda record: said.append(record.query))
+        async with acquired(pool) as connection:
+            await connection.fetchval("SELECT 1")
+        async with transaction(pool) as connection:
+            await connection.fetchval("SELECT 2")
+    assert said == ["SELECT 1", "BEGIN;", "SELECT 2", "COMMIT;"]
+
+
+@pytest.mark.parametrize("stopped", [False, True])
+async def test_locks_and_settings_do_not_outlive_who_took_them(dsn: str, pool: Pool, *, stopped: bool) -> None:
+    async with await open_pool(dsn, 1) as first:
+        for _ in range(2):
+            try:
+                async with acquired(first) as connection:
+                    assert await messages.try_warm_up(connection, 1)
+                    assert await imports.try_import(connection, 1, "file")
+                    async with acquired(pool) as other:
+                        assert not await messages.try_warm_up(other, 1), "it is held"
+                        assert not await imports.try_import(other, 1, "file"), "it is held"
+                    if stopped:
+                        raise Stopped
+            except Stopped:
+                assert stopped
+            async with acquired(pool) as other:
+                assert await messages.try_warm_up(other, 1)
+                assert await imports.try_import(other, 1, "file")
+            async with acquired(first) as connection:
+                assert await connection.fetchval("SELECT source FROM pg_settings WHERE name = 'jit'") != "session"
