@@ -8,7 +8,7 @@ Laws    a property is its latest value by (instant, message id), so the order of
 Source  dsl/SPEC.md "State"; docs/decisions/0008-traits-are-derived.md
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from decimal import Decimal
 from types import MappingProxyType
 from typing import Any
@@ -109,6 +109,12 @@ class Profile:
     def keys(self) -> set[str]:
         """The aggregates this profile has state for."""
         return self.states.keys() | self._packed.keys()
+
+    def keep_only(self, keys: Set[str]) -> None:
+        """Forget every aggregate but these."""
+        if not (self._packed.keys() <= keys and self.states.keys() <= keys):
+            for key in self.keys() - keys:
+                self.forget(key)
 
     def forget(self, key: str) -> None:
         self.states.pop(key, None)

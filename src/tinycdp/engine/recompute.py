@@ -48,8 +48,7 @@ def apply(
     affected: dict[int, Segment] = {}
     if not profile.version:  # nobody has looked yet at the segments that none of its messages touch
         affected = {segment.fingerprint: segment for segment in catalog.segments}
-    for key in profile.keys() - catalog.kept.keys():
-        profile.forget(key)  # it will miss these messages, so what comes back under this key has to begin anew
+    profile.keep_only(catalog.kept.keys())  # the others will miss these messages: one that comes back begins anew
     for message in messages:
         take(profile, message, catalog, complete)
         if message.name:

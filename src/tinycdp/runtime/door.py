@@ -71,7 +71,7 @@ class Door:
         privacy = self._policies.of(environment_id, PrivacyPolicy)
         catalog = self._catalogs.current(environment_id)
         zone = catalog.zone if catalog is not None else "UTC"
-        messages, unwilling = self.admit(environment_id, messages)
+        messages, unwilling = self._privacy.admit(environment_id, privacy, messages)
         messages, rejections, sampled = self._limiter.sift(limits, environment_id, messages, charge)
         enriched = [
             self._enricher.enrich(
@@ -101,6 +101,8 @@ class Door:
 
     def logged(self, environment_id: int, rejections: Sequence[Rejection]) -> Sequence[Rejection]:
         """Refusals as the log may keep them."""
+        if not rejections:
+            return rejections
         policy = self._policies.of(environment_id, PrivacyPolicy)
         rejections = self._privacy.logged(environment_id, policy, rejections)
         if self._policies.of(environment_id, Choices).store_ip:

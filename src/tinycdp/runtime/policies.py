@@ -34,7 +34,6 @@ KINDS: Mapping[str, type[msgspec.Struct]] = {
     "naming": Naming,
     "privacy": PrivacyPolicy,
 }
-_NAMES = {kind: name for name, kind in KINDS.items()}
 
 
 class PolicyVersion(msgspec.Struct, frozen=True, rename="camel"):
@@ -48,14 +47,13 @@ class PolicyVersion(msgspec.Struct, frozen=True, rename="camel"):
 
 class Policies:
     def __init__(self) -> None:
-        self._current: dict[tuple[int, str], msgspec.Struct] = {}
+        self._current: dict[tuple[int, type[msgspec.Struct]], Any] = {}
         self._loading = asyncio.Lock()
-        self._defaults: dict[type[msgspec.Struct], msgspec.Struct] = {kind: kind() for kind in _NAMES}
+        self._defaults: dict[type[msgspec.Struct], Any] = {kind: kind() for kind in KINDS.values()}
 
     def of(self, environment_id: int, kind: type[Policy]) -> Policy:
         """The policy in force, as this process knows it."""
-        found = self._current.get((environment_id, _NAMES[kind]), self._defaults[kind])
-        assert isinstance(found, kind)
+        found: Policy = self._current.get((environment_id, kind)) or self._defaults[kind]
         return found
 
     async def load(self, pool: Pool) -> None:
@@ -64,9 +62,9 @@ class Policies:
         async with self._loading, acquired(pool) as connection:
             rows = await store.current_policies(connection)
             self._current = {
-                (row["environment_id"], row["name"]): msgspec.convert(row["document"], KINDS[row["name"]])
+                (row["environment_id"], kind): msgspec.convert(row["document"], kind)
                 for row in rows
-                if row["name"] in KINDS
+                if (kind := KINDS.get(row["name"])) is not None
             }
 
 

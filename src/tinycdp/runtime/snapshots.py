@@ -10,6 +10,7 @@ Units   at most `size` identifiers are kept, each with its person's snapshot; th
 Errors  Unavailable when Postgres is away and the profile is not known here
 """
 
+from collections import OrderedDict
 from collections.abc import Sequence
 
 from cachetools import LRUCache
@@ -112,8 +113,11 @@ class Snapshots:
         self._pool = pool
         self._catalogs = catalogs
         self._known = _Known(size)
-        # The newest version heard of, so that a row read before the news is not kept after it.
-        self._heard: LRUCache[tuple[int, int], int] = LRUCache(size)
+        # The newest version heard of, so that a row read before the news is not kept after it: of the `size` profiles
+        # with the latest news. It is written for every profile of every commit, where an LRUCache costs several times
+        # as much.
+        self._heard: OrderedDict[tuple[int, int], int] = OrderedDict()
+        self._size = size
         self._epoch = self._grown = 1
         self.away = True
 
@@ -124,11 +128,16 @@ class Snapshots:
 
     def changed(self, environment_id: int, version: int, profile_ids: Sequence[int]) -> None:
         """These profiles have a newer version: what is kept of them is dropped."""
+        heard = self._heard
         for id in profile_ids:
             name = (environment_id, id)
-            # Our own commits are heard of before the news of what came before them.
-            self._heard[name] = max(version, self._heard.get(name, 0))
-            self._known.forget(name, version)
+            # Our own commits are heard of twice, and before the news of what came before them.
+            if heard.get(name, 0) < version:
+                heard[name] = version
+                heard.move_to_end(name)
+                self._known.forget(name, version)
+        while len(heard) > self._size:
+            heard.popitem(last=False)
 
     def lost(self) -> None:
         """News may be missed from now on; Postgres may be away."""

@@ -397,18 +397,13 @@ def _ignored(event: Event, aliases: tuple[Alias, ...], context: dict[str, Any]) 
     """The identifiers that came beside these and identify nobody."""
     entries = context.get("externalIds")
     user_id = event.distinct_id if absent(event.user_id) else event.user_id
-    sent = (
-        (_USER, user_id),
-        (_EXTERNAL, event.external_id),
-        (_ANONYMOUS, event.anonymous_id),
-        (_DEVICE, event.device_id),
-    )
-    if not entries and len(aliases) == sum(value is not None for _, value in sent):
+    sent = (user_id, event.external_id, event.anonymous_id, event.device_id)
+    if not entries and len(aliases) == len(sent) - sent.count(None):
         return ()
     others = ((entry.get("type"), entry.get("id")) for entry in entries or () if type(entry) is dict)
     return tuple(
         Alias(kind, str(value))
-        for kind, value in (*sent, *others)
+        for kind, value in (*zip((_USER, _EXTERNAL, _ANONYMOUS, _DEVICE), sent, strict=True), *others)
         if type(kind) is str and not absent(value) and _is_blocked(str(value))
     )
 
