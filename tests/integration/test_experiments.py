@@ -9,7 +9,7 @@ import pytest
 
 from application import Application, running
 from serving import ManualClock, new_environment, services
-from tinycdp.model import DAY_MS, Alias, AliasKind
+from tinycdp.model import DAY_MS, Alias, AliasKind, Message
 from tinycdp.runtime import clock, switches
 from tinycdp.runtime.decisions import decide_one
 from tinycdp.runtime.definitions import apply_documents
@@ -156,6 +156,22 @@ async def test_new_weights_begin_a_new_sample_on_the_very_day(shop: Shop) -> Non
     assert check.version == 5 and 900 < check.units < 1_100 and not check.mismatch
     await shop.publish(test_flag(rules=[{**rule, "rollout": 80}], salt="nutmeg"))
     assert (await shop.counts()).sample_ratio == [check], "who is let in is not who falls where"
+
+
+async def test_what_is_not_live_yet_deals_nothing(shop: Shop) -> None:
+    """New weights that wait for a segment to warm up are no sample: the live ones are."""
+    opened = Message(
+        kind="track", message_id="m1", aliases=(Alias(AliasKind.USER, "ada"),), occurred_at=shop.now(),
+        received_at=shop.now(), name="open",
+    )  # fmt: skip
+    await shop.service.ingest.accept(shop.id, [opened])
+    shop.ask(users(1_000))
+    shop.now.now += 1
+    fresh = [{"key": "fresh", "rule": "events.open.count_30d == 0"}]
+    await shop.publish(test_flag({"a": 90_000, "b": 10_000}, when='!segment("fresh")'), segments=fresh)
+    shop.ask(users(1_000, "later"))
+    [check] = (await shop.counts()).sample_ratio
+    assert (check.version, check.units, [arm.weight for arm in check.arms]) == (1, 2_000, [50_000, 50_000])
 
 
 async def test_a_step_of_a_schedule_begins_a_new_sample_too(shop: Shop) -> None:

@@ -1,8 +1,10 @@
 """Kill switches, schedules, holds, archived flags and overrides by identifier, through HTTP on the real application."""
 
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
+import asyncpg
 import pytest
 
 from application import Application, running
@@ -118,6 +120,22 @@ async def test_a_session_keeps_its_variant_until_it_is_silent(app: Application, 
     assert (await decided(app, sessionId="s-1"))["variant"] == "on"
     clock.ahead += 31 * MINUTE_MS
     assert (await decided(app, sessionId="s-1"))["variant"] == "off"
+
+
+async def test_a_hold_outlives_the_database_as_long_as_it_lasts(
+    app: Application, clock: Clock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await app.track({"userId": "ada", "event": "signup"})
+    await app.define("flag", key="beta", rule="!events.purchase.exists()", hold="30m")
+    assert (await decided(app, sessionId="s-1"))["variant"] == "on"
+    await app.track({"userId": "ada", "event": "purchase"})
+    nowhere = await asyncpg.create_pool(f"postgresql://nobody@/none?host={tmp_path}", min_size=0)
+    monkeypatch.setattr(app.service.holds, "_pool", nowhere)
+    clock.ahead += 29 * MINUTE_MS
+    assert (await decided(app, sessionId="s-1"))["reason"] == "CACHED"
+    clock.ahead += 2 * MINUTE_MS
+    assert (await decided(app, sessionId="s-1"))["variant"] == "off", "it could not be renewed"
+    assert (await decided(app, sessionId="s-2"))["variant"] == "off"
 
 
 async def test_a_kill_ends_every_hold_and_another_process_knows_the_session(app: Application, dsn: str) -> None:

@@ -83,6 +83,24 @@ async def test_an_event_follows_its_device_when_that_moves_meanwhile(
     assert seen[ann] == NOW - 1, "the event of a device that is no longer hers counts for her"
 
 
+async def test_a_better_claim_by_the_same_person_is_no_quarrel(services: list[Service], environment: int) -> None:
+    """Two logins of one person and a browser: that the earlier login claims it, too, beats nobody."""
+    [service, _] = services
+    joined = Message(
+        kind="alias", message_id="m1", aliases=(Alias(AliasKind.USER, "ann"),), occurred_at=NOW - 9, received_at=NOW,
+        previous="ann@old",
+    )  # fmt: skip
+    await service.ingest.accept(environment, [joined])
+    await service.ingest.accept(environment, [message("m2", -1, userId="ann", anonymousId="tab")])
+    await service.ingest.accept(environment, [message("m3", -5, userId="ann@old", anonymousId="tab")])
+    assert len({await profile_of(service, environment, value) for value in ("ann", "ann@old", "tab")}) == 1
+    assert await service.pool.fetchval("SELECT count(*) FROM refused_claims") == 0
+    owner = await service.pool.fetchval(
+        "SELECT owner.value FROM aliases JOIN aliases owner ON owner.id = aliases.owner_id WHERE aliases.value = 'tab'"
+    )
+    assert owner == "ann@old", "the earlier claim holds"
+
+
 async def test_many_merges_at_once_on_two_processes(services: list[Service], environment: int) -> None:
     """Forty devices and five people in every combination, all at once: groups cross, wait, begin anew, and each
     message counts once."""

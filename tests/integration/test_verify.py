@@ -292,6 +292,15 @@ async def test_live_traffic_raises_no_alarm(dsn: str) -> None:
         assert (report.listed, report.people) == ([], report.of)
 
 
+async def test_a_sample_of_several_batches_is_looked_at_whole(
+    service: Service, shop: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tinycdp.runtime.verify._BATCH", 2)
+    for sample in (3, None):
+        report = await verify(service.pool, shop, service.now, sample=sample)
+        assert (report.people, report.of, report.differences) == (3, 3, 0)
+
+
 async def test_the_command_says_what_differs(dsn: str, capsys: pytest.CaptureFixture[str]) -> None:
     """The whole command: status 0, then 1 with the difference, then 0 again after --repair."""
     settings = Settings(database_url=dsn)
