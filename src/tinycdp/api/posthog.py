@@ -140,7 +140,8 @@ def _also(path: str, body: bytes) -> HTTPRouteHandler:
 
 class Asked(msgspec.Struct, omit_defaults=True):
     """What rules read of it as `context.…`: person_properties themselves, `groups`, and group_properties as
-    `groupProperties`. `api_key` is a key with the scopes to decide, where no header brings one."""
+    `groupProperties`. `api_key` is a key with the scopes to decide, where no header brings one. With a session, flags
+    with `hold` keep its variants."""
 
     distinct_id: str
     api_key: str = ""
@@ -148,6 +149,7 @@ class Asked(msgspec.Struct, omit_defaults=True):
     groups: dict[str, str] = {}
     group_properties: dict[str, Any] = {}
     flag_keys_to_evaluate: list[str] = []
+    session_id: str = msgspec.field(default="", name="$session_id")
 
 
 class Reason(msgspec.Struct):
@@ -203,8 +205,7 @@ class FlagAnswers(
     },
 )
 async def flags(request: Request[Any, Any, Any]) -> Response[bytes]:
-    """The key may stand in the body. With `?v=1` the answer has PostHog's older form. `$session_id` keeps the variants
-    of flags with `hold`."""
+    """The key may stand in the body. With `?v=1` the answer has PostHog's older form."""
     return await _flags(request, older=request.query_params.get("v") == "1")
 
 
