@@ -38,13 +38,17 @@ MARK = "onlyprod"
 #: What no id is, and no key.
 NOTHING = "999999999"
 
-HEADERS = ("Bearer", "Basic", "X-API-Key", "X-Write-Key")
-#: Where a key may stand, by who looks for it; what cannot stand in a header stands in the query or in the body.
+#: Where a key may stand, by who looks for it: in a header, in the query, in the body, in the address.
+_HEADERS = ("Bearer", "Basic", "X-API-Key", "X-Write-Key")
+_POSTHOG = (
+    "?token", '{"api_key": KEY}', '{"token": KEY}', '{"properties": {"token": KEY}}', '{"batch": [{"api_key": KEY}]}',
+    '[{"token": KEY}]',
+)  # fmt: skip
 DOORS: Mapping[str, tuple[str, ...]] = {
-    "guard": (*HEADERS, "?writeKey"),
-    "segment": (*HEADERS, "?writeKey", "?token", "body.writeKey"),
-    "posthog": (*HEADERS, "?writeKey", "?token", "body.api_key", "body.token"),
-    "flags": (*HEADERS, "?token", "body.api_key", "body.token"),
+    "guard": (*_HEADERS, "?writeKey"),
+    "segment": (*_HEADERS, "?writeKey", "?token", '{"writeKey": KEY}'),
+    "posthog": (*_HEADERS, "?writeKey", *_POSTHOG),
+    "flags": (*_HEADERS, *_POSTHOG),
     "address": ("address",),
 }
 PLACES = tuple(dict.fromkeys(place for door in DOORS.values() for place in door))
@@ -333,8 +337,8 @@ def presenting(key: str, place: str, request: dict[str, Any]) -> dict[str, Any]:
         return {**request, "url": request["url"].replace(NOTHING, key)}
     if place.startswith("?"):
         return {**request, "params": {**request["params"], place[1:]: key}}
-    if place.startswith("body."):
-        return {**request, "content": json.dumps({place[5:]: key})}
+    if place.startswith(("{", "[")):
+        return {**request, "content": place.replace("KEY", json.dumps(key))}
     if place == "Basic":
         return {**request, "auth": (key, "")}
     return {**request, "headers": {"Authorization": f"Bearer {key}"} if place == "Bearer" else {place: key}}
@@ -389,6 +393,37 @@ async def test_every_route_takes_every_kind_of_key_where_it_may_stand_and_nowher
     for key in (*usable.values(), *unusable.values()):
         assert key not in caplog.text
         assert await where(app, key) == []
+
+
+async def test_an_explanation_needs_more_than_a_decision(app: Application) -> None:
+    page = await a_key(app.admin, "decide")
+    async with client(app, page["key"]) as http:
+        for asked in (
+            http.get("/v1/decide", params={**ADA, "flag": "on", "explain": "true"}),
+            http.post("/v1/decide", json={**ADA, "explain": True}),
+        ):
+            refused = await asked
+            assert (refused.status_code, refused.json()["code"]) == (403, "MISSING_SCOPE")
+        assert (await http.post("/v1/decide", json=ADA)).status_code == 200
+
+
+async def test_however_an_address_is_written_it_leads_past_no_guard(app: Application) -> None:
+    async with client(app) as nobody, client(app, KEYS["write"]) as writer:
+        for route, call in CALLS.items():
+            if call.scope in {None, "write"}:
+                continue
+            request = call.request(route, {})
+            url = request["url"]
+            first, _, rest = url[1:].partition("/")
+            for odd in (
+                f"{url}/", f"/{url}", url.replace("/", "//"), f"/{first}/./{rest}", f"/{first}/x/../{rest}", f"{url};x",
+                f"/%{ord(first[0]):02x}{first[1:]}/{rest}", f"/{first}%2f{rest}", f"/{first.upper()}/{rest}",
+            ):  # fmt: skip
+                for http in (nobody, writer):
+                    # As it is: httpx would put some of them right.
+                    raw = httpx.URL("http://test", raw_path=odd.encode())
+                    answer = await http.request(**{**request, "url": raw})
+                    assert answer.status_code in {400, 401, 403, 404, 405}, (odd, answer.text)
 
 
 async def tables(app: Application) -> list[str]:
@@ -739,7 +774,7 @@ async def test_an_address_with_a_key_is_neither_logged_nor_told_when_things_go_w
 def test_a_server_that_logs_everything_logs_no_key(dsn: str, tmp_path: Path) -> None:
     unknown = "there-is-no-such-key"
     with served(tmp_path, dsn=dsn, log_level="debug") as server:
-        for key, (route, call) in product((unknown, KEYS["write"], KEYS["admin"]), CALLS.items()):
+        for key, (route, call) in product((unknown, KEYS["admin"]), CALLS.items()):
             for place in ("?writeKey", "?token", DOORS[call.door][-1]):
                 # A body that is not read ends the connection.
                 request = {**call.request(route, {}), "content": None}
