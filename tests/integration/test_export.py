@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from application import Application, running
@@ -20,7 +21,8 @@ from serving import eventually
 from tinycdp.errors import Unavailable
 from tinycdp.model import HOUR_MS
 from tinycdp.runtime.catalogs import Catalogs
-from tinycdp.runtime.export import AT_ONCE, COLUMNS, Wanted
+from tinycdp.runtime.experiments import day_of
+from tinycdp.runtime.export import AT_ONCE, COLUMNS, Wanted, WantedExposures
 from tinycdp.runtime.worker import Worker
 from tinycdp.store.pool import connect
 
@@ -273,6 +275,99 @@ async def test_a_database_that_goes_away_in_the_middle_breaks_the_file_off(app: 
         async for _ in parts:
             pass
     export.close()
+    assert app.service.exports.running == 0
+
+
+async def exposures(app: Application, query: str = "", ending: str = "csv") -> httpx.Response:
+    answer = await app.admin.get(f"/v1/export/exposures/test.{ending}{query}")
+    assert answer.status_code == 200, answer.text
+    return answer
+
+
+async def split(app: Application) -> None:
+    """A flag that gives each variant to half of everybody."""
+    rule = {"id": "half", "when": "true", "split": {"a": 50_000, "b": 50_000}}
+    await app.define("flag", key="test", type="string", variants={"a": "A", "b": "B"}, offVariant="a", rules=[rule])
+
+
+async def test_the_file_of_exposures_is_the_list_of_them(app: Application) -> None:
+    await split(app)
+    await app.track({"userId": "known", "event": "x"})
+    users = ["known", "=1+1", 'a "b", c', *(f"u{n}" for n in range(450))]
+    for user in users:
+        await app.read.get("/v1/decide", params={"flag": "test", "userId": user})
+    listed: list[dict[str, Any]] = []
+    query = {"flag": "test", "limit": "200"}
+    while page := (await app.admin.get("/v1/admin/exposures", params=query)).json():
+        listed += page["exposures"]
+        if page["next"] is None:
+            break
+        query["after"] = page["next"]
+    assert len(listed) == len(users)
+
+    lines = await exposures(app, ending="jsonl")
+    assert [json.loads(line) for line in lines.text.splitlines()] == listed
+    file = await exposures(app, "?raw=true")
+    assert file.headers["content-type"] == "text/csv; charset=utf-8"
+    assert file.headers["content-disposition"] == 'attachment; filename="test-exposures.csv"'
+    rows = list(csv.reader(io.StringIO(file.text, newline="")))
+    assert rows[0] == ["flag", "day", "variant", "unit", "profile_id", "rule", "version", "revision", "first_at"]
+    assert rows[1:] == [["" if cell is None else str(cell) for cell in exposure.values()] for exposure in listed]
+    assert {row[3]: bool(row[4]) for row in rows[1:]} == {user: user == "known" for user in users}
+    guarded = list(csv.reader(io.StringIO((await exposures(app)).text, newline="")))
+    assert {row[3] for row in guarded} - {row[3] for row in rows} == {"'=1+1"}
+
+    some = list(csv.DictReader(io.StringIO((await exposures(app, "?variant=b")).text, newline="")))
+    assert [row["unit"] for row in some] == [one["unit"].replace("=", "'=") for one in listed if one["variant"] == "b"]
+    assert len((await exposures(app, "?from=2001-01-01&to=2001-01-02")).text.splitlines()) == 1
+
+
+async def test_exposures_that_come_meanwhile_are_in_the_next_file(app: Application) -> None:
+    await split(app)
+    async with app.service.pool.acquire() as connection:
+        await connection.execute(
+            """
+            INSERT INTO exposures (environment_id, definition_id, day, version, stage, variant, unit, rule, revision,
+                                   first_at)
+            SELECT environment_id, id, current_date, 1, 0, 'a', 'unit-' || n, 'half', 1, now()
+            FROM definitions, generate_series(1, 30000) AS n
+            """
+        )
+    today = app.service.now()
+    wanted = WantedExposures(flag="test", days=(day_of(today), day_of(today)))
+    export = await app.service.exports.open(app.environment_id, wanted, today)
+    parts = export.parts()
+    size = len(await anext(parts)) + len(await anext(parts))
+    await app.service.pool.execute("DELETE FROM exposures WHERE unit LIKE '%7'")
+    tracemalloc.start()
+    try:
+        rows = 0
+        async for part in parts:
+            size, rows = size + len(part), rows + part.count(b"\r\n")
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+        export.close()
+    assert rows == 30_000 - 200
+    assert peak < size / 2
+    assert app.service.exports.running == 0
+    assert len((await exposures(app)).text.splitlines()) == 27_001
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "code"),
+    [
+        ("nothing.csv", 404, "NOT_FOUND"),
+        ("test.xlsx", 404, "NOT_FOUND"),
+        ("test.csv?from=2026-02-02&to=2026-02-01", 400, "INVALID_REQUEST"),
+    ],
+)
+async def test_exposures_that_have_no_file(app: Application, path: str, status: int, code: str) -> None:
+    await split(app)
+    refused = await app.admin.get(f"/v1/export/exposures/{path}")
+    assert (refused.status_code, refused.json()["code"]) == (status, code)
+    assert (await app.read.get("/v1/export/exposures/test.csv")).status_code == 403
+    assert (await app.stranger.get("/v1/export/exposures/test.csv")).status_code == 404
     assert app.service.exports.running == 0
 
 

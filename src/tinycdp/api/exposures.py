@@ -44,7 +44,7 @@ async def count_exposures(
     service: Service = request.app.state.service
     now = service.now()
     await service.exposures.flush()
-    since, until = _days(first, last, experiments.day_of(now))
+    since, until = days_between(first, last, experiments.day_of(now))
     found = await experiments.counts(service.pool, service.catalogs, key.environment_id, name, since, until, now)
     return answer(found)
 
@@ -79,7 +79,7 @@ async def list_exposures(
     if person is not None:
         found = await people.find_person(service.pool, service.catalogs, key.environment_id, person, None, now)
         profile_id = int(found.id)
-    since, until = _days(first, last, experiments.day_of(now))
+    since, until = days_between(first, last, experiments.day_of(now))
     page = await experiments.page(
         service.pool,
         service.catalogs,
@@ -115,7 +115,7 @@ async def list_stale_flags(
     return answer(await stale_flags(service.pool, workspace, days, now))
 
 
-def _days(first: date | None, last: date | None, today: date) -> tuple[date, date]:
+def days_between(first: date | None, last: date | None, today: date) -> tuple[date, date]:
     """The days from the first to the last, both included."""
     until = last if last is not None else today
     since = first if first is not None else until - min(timedelta(_DEFAULT_DAYS - 1), until - date.min)

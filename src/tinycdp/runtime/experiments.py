@@ -1,7 +1,8 @@
 """What a flag's exposures say: who got what, and whether a split was given out as its weights say.
 
-Shape   counts(…) is a flag over a range of days, with a sample-ratio check for each split; page(…) lists exposures;
-        lately(…) is the short form for a flag's own page. ratio(…) and survival(…) are the arithmetic alone
+Shape   counts(…) is a flag over a range of days, with a sample-ratio check for each split; page(…) lists exposures, and
+        every(…) reads all of a flag; lately(…) is the short form for a flag's own page. ratio(…) and survival(…) are
+        the arithmetic alone
 Units   days in UTC, ranges inclusive; weights in hundred-thousandths; a p-value is a fraction
 Laws    a unit counts once, however often it was asked about. A check counts units under what the split gave them first
         since it last changed, whatever another rule or older weights gave them
@@ -12,7 +13,7 @@ Source  docs/reference/exposures.md; docs/decisions/0015-exposures.md
 import base64
 import binascii
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -225,7 +226,7 @@ async def page(
 ) -> ExposurePage:
     """Exposures of a flag, of a unit, or of everything a person may have been bucketed by, newest day first."""
     days = (first, last)
-    before = _place(after) if after else (min(last, date.max - timedelta(1)) + timedelta(1), 0, 0, 0, "", "", "")
+    before = _place(after) if after else _behind(last)
     async with snapshot(pool) as connection:
         definition = (await _find(connection, catalogs, environment_id, flag))[0] if flag is not None else None
         id = definition.id if definition is not None else None
@@ -242,6 +243,20 @@ async def page(
     return ExposurePage([_exposure(row) for row in rows], following)
 
 
+async def every(
+    connection: Connection,
+    catalogs: Catalogs,
+    environment_id: int,
+    flag: str,
+    variant: str | None,
+    days: tuple[date, date],
+) -> AsyncIterator[list[Exposure]]:
+    """All exposures of a flag, as `page` lists them, a few at a time, of what the connection's transaction sees."""
+    definition = (await _find(connection, catalogs, environment_id, flag))[0]
+    found = store.every_exposure_of_flag(connection, environment_id, definition.id, variant, days, _behind(days[1]))
+    return ([_exposure(row) for row in rows] async for rows in found)
+
+
 async def lately(pool: Pool, catalogs: Catalogs, environment_id: int, key: str, now: Instant) -> Lately | None:
     """What a flag did this week, None where counting takes longer than one waits for a page."""
     today = day_of(now)
@@ -255,6 +270,11 @@ async def lately(pool: Pool, catalogs: Catalogs, environment_id: int, key: str, 
         except TimeoutError:
             return None
     return Lately(*({row["variant"]: row["units"] for row in rows} for rows in (of_day, of_week)))
+
+
+def _behind(last: date) -> store.Place:
+    """The place from which on nothing of a last day is shown yet."""
+    return min(last, date.max - timedelta(1)) + timedelta(1), 0, 0, 0, "", "", ""
 
 
 def day_of(instant: Instant) -> date:

@@ -1,21 +1,23 @@
-"""A segment's members as a file, however many there are.
+"""A segment's members, or a flag's exposures, as a file, however many there are.
 
 Shape   open_export(…) settles who, what and as of when; Export.parts() is the file as it comes from a server-side
         cursor. Exports bounds how many run in a process; write_segment is for the command line
-Units   at most 200 profiles are in memory at a time, whatever the size of the segment
+Units   at most 200 rows are in memory at a time, whatever the size of the file
 Laws    one snapshot of the database from the first row to the last: nobody stands in the file twice or is missing
         because they moved meanwhile. The connection is the export's own, so that no export keeps a message waiting; it
         is closed when the file ends, or its reader goes away
         CSV is RFC 4180 in UTF-8. A text that a spreadsheet would run as a formula gets an apostrophe in front
-Errors  NotFound for a segment, column or trait that does not exist · Conflict WARMING for a segment that was never live
-        · Overloaded EXPORTS_BUSY · InvalidInput TOO_MANY_COLUMNS
-Source  docs/reference/admin.md "Export"
+Errors  NotFound for a segment, flag, column or trait that does not exist · Conflict WARMING for a segment that was
+        never live · Overloaded EXPORTS_BUSY · InvalidInput TOO_MANY_COLUMNS
+Source  docs/reference/admin.md "Export"; docs/reference/exposures.md "As a file"
 """
 
 import csv
 import io
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import date
 from decimal import Decimal
 from typing import Any, Literal
 
@@ -24,8 +26,9 @@ import msgspec
 from tinycdp.engine.catalog import Catalog
 from tinycdp.errors import Conflict, InvalidInput, NotFound, Overloaded
 from tinycdp.model import Instant
-from tinycdp.runtime import profiles
+from tinycdp.runtime import experiments, profiles
 from tinycdp.runtime.catalogs import Catalogs
+from tinycdp.runtime.experiments import Exposure
 from tinycdp.runtime.people import evaluate, plain
 from tinycdp.runtime.times import iso
 from tinycdp.store import definitions as definition_store
@@ -36,6 +39,7 @@ Form = Literal["csv", "jsonl"]
 
 #: Columns every file begins with.
 COLUMNS = ("profile_id", "user_id", "anonymous_id", "entered_at", "first_seen", "last_seen")
+EXPOSURE_COLUMNS = Exposure.__struct_fields__
 #: Properties a file may have unless it names them: beyond this nobody wants them all.
 MOST_COLUMNS = 1_000
 #: Exports of one process at a time. Each holds a connection and a snapshot of the database.
@@ -57,8 +61,38 @@ class Wanted:
     raw: bool = False
 
 
-class Export:
-    """One file in the making: memberships are true as of `as_of`. people counts those written so far."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WantedExposures:
+    """The same of a flag's exposures. days: the first and the last (UTC); variant: only this one."""
+
+    flag: str
+    days: tuple[date, date]
+    form: Form = "csv"
+    variant: str | None = None
+    raw: bool = False
+
+
+class Export(ABC):
+    """One file in the making: what stands in it is true as of `as_of`."""
+
+    def __init__(self, name: str, as_of: Instant) -> None:
+        self.name = name
+        self.as_of = as_of
+        self.release: Callable[[], None] | None = None
+
+    @abstractmethod
+    def parts(self) -> AsyncIterator[bytes]:
+        """The file, some 200 rows at a time."""
+
+    def close(self) -> None:
+        """Let go of the connection, wherever the file stands. Closing again does nothing."""
+        release, self.release = self.release, None
+        if release is not None:
+            release()
+
+
+class Members(Export):
+    """Everyone in a segment. people counts those written so far."""
 
     def __init__(
         self,
@@ -69,25 +103,23 @@ class Export:
         now: Instant,
         as_of: Instant,
     ) -> None:
+        super().__init__(f"{wanted.segment}.{wanted.form}", as_of)
         self._connection = connection
         self._catalog = catalog
         self._wanted = wanted
         self._columns = columns
         self._now = now
-        self.as_of = as_of
         self.people = 0
-        self.release: Callable[[], None] | None = None
-        self.name = f"{wanted.segment}.{wanted.form}"
 
     async def parts(self) -> AsyncIterator[bytes]:
-        """The file, some 200 people at a time."""
         wanted, catalog = self._wanted, self._catalog
-        write: Callable[[messages.Row], bytes]
-        if wanted.form == "csv":
-            write = self._csv()
-            yield _line([*COLUMNS, *self._columns, *wanted.traits], raw=wanted.raw)
-        else:
-            write = self._json_line
+        line = _csv_lines(raw=wanted.raw)
+        if as_csv := wanted.form == "csv":
+            yield line([*COLUMNS, *self._columns, *wanted.traits])
+
+        def write(row: messages.Row) -> bytes:
+            return line(self._cells(row)) if as_csv else self._json_line(row)
+
         fingerprint = catalog.live.fingerprints["segment", wanted.segment]
         with_state = bool(wanted.traits)
         members = reads.members(self._connection, catalog.environment_id, fingerprint, with_state=with_state)
@@ -96,27 +128,9 @@ class Export:
                 self.people += len(rows)
                 yield b"".join(map(write, rows))
 
-    def close(self) -> None:
-        """Let go of the connection, wherever the file stands. Closing again does nothing."""
-        release, self.release = self.release, None
-        if release is not None:
-            release()
-
-    def _csv(self) -> Callable[[messages.Row], bytes]:
-        buffer = io.StringIO(newline="")
-        writer = csv.writer(buffer, lineterminator="\r\n")
-        guard = _as_is if self._wanted.raw else _harmless
-
-        def write(row: messages.Row) -> bytes:
-            properties, traits = row["properties"], self._traits(row)
-            cells = [*_leading(row), *map(properties.get, self._columns), *map(traits.get, self._wanted.traits)]
-            writer.writerow([guard(cell) for cell in cells])
-            text = buffer.getvalue()
-            buffer.seek(0)
-            buffer.truncate()
-            return text.encode("utf-8", "replace")
-
-        return write
+    def _cells(self, row: messages.Row) -> list[Any]:
+        properties, traits = row["properties"], self._traits(row)
+        return [*_leading(row), *map(properties.get, self._columns), *map(traits.get, self._wanted.traits)]
 
     def _json_line(self, row: messages.Row) -> bytes:
         names = ("profileId", "userId", "anonymousId", "enteredAt", "firstSeen", "lastSeen")
@@ -140,6 +154,27 @@ class Export:
         return {key: plain(value, nodes["trait", key].type) for (_, key), (value, _) in values.items()}
 
 
+class Exposed(Export):
+    """A flag's exposures, the newest day first."""
+
+    def __init__(self, wanted: WantedExposures, exposures: AsyncIterator[list[Exposure]], now: Instant) -> None:
+        super().__init__(f"{wanted.flag}-exposures.{wanted.form}", now)
+        self._wanted = wanted
+        self._exposures = exposures
+
+    async def parts(self) -> AsyncIterator[bytes]:
+        line = _csv_lines(raw=self._wanted.raw)
+        if as_csv := self._wanted.form == "csv":
+            yield line(EXPOSURE_COLUMNS)
+
+        def write(exposure: Exposure) -> bytes:
+            return line(msgspec.structs.astuple(exposure)) if as_csv else _encode(exposure) + b"\n"
+
+        with reaching():
+            async for exposures in self._exposures:
+                yield b"".join(map(write, exposures))
+
+
 class Exports:
     """The exports of one process; there are never more than AT_ONCE."""
 
@@ -148,7 +183,7 @@ class Exports:
         self._catalogs = catalogs
         self.running = 0
 
-    async def open(self, environment_id: int, wanted: Wanted, now: Instant) -> Export:
+    async def open(self, environment_id: int, wanted: Wanted | WantedExposures, now: Instant) -> Export:
         """An export on a connection of its own, for the caller to close. What can go wrong before the first byte is
         raised here."""
         if self.running >= AT_ONCE:
@@ -161,7 +196,11 @@ class Exports:
             with reaching():
                 connection = await connect(self._dsn)
                 await frozen(connection).start()
-                export = await open_export(connection, self._catalogs, environment_id, wanted, now)
+                export: Export
+                if isinstance(wanted, Wanted):
+                    export = await open_export(connection, self._catalogs, environment_id, wanted, now)
+                else:
+                    export = await _open_exposures(connection, self._catalogs, environment_id, wanted, now)
         except BaseException:
             self._release(connection)
             raise
@@ -177,7 +216,7 @@ class Exports:
 
 async def write_segment(
     pool: Pool, environment_id: int, wanted: Wanted, write: Callable[[bytes], object], now: Instant
-) -> Export:
+) -> Members:
     """Write the whole file; the export that did it."""
     async with snapshot(pool) as connection:
         export = await open_export(connection, Catalogs(), environment_id, wanted, now)
@@ -188,7 +227,7 @@ async def write_segment(
 
 async def open_export(
     connection: Connection, catalogs: Catalogs, environment_id: int, wanted: Wanted, now: Instant
-) -> Export:
+) -> Members:
     """The export of what the connection's transaction sees."""
     environment = await definition_store.find_environment(connection, environment_id)
     catalog = await catalogs.at(connection, environment_id, environment["live_revision"], environment["head_revision"])
@@ -208,9 +247,16 @@ async def open_export(
         if len(columns) > MOST_COLUMNS:
             message = f"These people have more than {MOST_COLUMNS} different properties: choose with `columns`."
             raise InvalidInput("TOO_MANY_COLUMNS", message)
-    return Export(
+    return Members(
         connection, catalog, wanted, columns or (), now, await memberships_as_of(connection, environment_id, now)
     )
+
+
+async def _open_exposures(
+    connection: Connection, catalogs: Catalogs, environment_id: int, wanted: WantedExposures, now: Instant
+) -> Exposed:
+    found = await experiments.every(connection, catalogs, environment_id, wanted.flag, wanted.variant, wanted.days)
+    return Exposed(wanted, found, now)
 
 
 async def memberships_as_of(connection: Connection, environment_id: int, now: Instant) -> Instant:
@@ -233,10 +279,20 @@ def _leading(row: messages.Row) -> Iterator[str | None]:
         yield iso(row[name]) if row[name] is not None else None
 
 
-def _line(cells: Sequence[str], *, raw: bool) -> bytes:
+def _csv_lines(*, raw: bool) -> Callable[[Iterable[Any]], bytes]:
+    """Writes a row of a file."""
     buffer = io.StringIO(newline="")
-    csv.writer(buffer, lineterminator="\r\n").writerow([_as_is(cell) if raw else _harmless(cell) for cell in cells])
-    return buffer.getvalue().encode("utf-8", "replace")
+    writer = csv.writer(buffer, lineterminator="\r\n")
+    guard = _as_is if raw else _harmless
+
+    def line(cells: Iterable[Any]) -> bytes:
+        writer.writerow([guard(cell) for cell in cells])
+        text = buffer.getvalue()
+        buffer.seek(0)
+        buffer.truncate()
+        return text.encode("utf-8", "replace")
+
+    return line
 
 
 def _harmless(value: Any) -> str:

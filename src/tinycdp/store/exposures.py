@@ -3,7 +3,7 @@
 Units   days are dates in UTC and ranges of them inclusive; instants are milliseconds
 """
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from datetime import date
 
 from tinycdp.store.messages import Row
@@ -64,6 +64,18 @@ async def exposures_of_flag(
     return await connection.fetch(
         _SQL["exposures_of_flag"], environment_id, definition_id, variant, *days, day, *place, n
     )
+
+
+async def every_exposure_of_flag(
+    connection: Connection, environment_id: int, definition_id: int, variant: str | None, days: Days, before: Place
+) -> AsyncIterator[list[Row]]:
+    """The same without an end, a few at a time; inside a transaction, whose snapshot all of them share."""
+    day, _, *place = before
+    cursor = await connection.cursor(
+        _SQL["exposures_of_flag"], environment_id, definition_id, variant, *days, day, *place, None
+    )
+    while rows := await cursor.fetch(200, timeout=60):
+        yield rows
 
 
 async def exposures_of_units(

@@ -96,7 +96,7 @@ SELECT first AS variant, count(*) AS units, count(*) FILTER (WHERE crossed) AS c
 -- name: exposures_of_flag
 -- A page of a flag's exposures, the newest day first. `flag` is the key the definition has, or had last.
 -- args: environment_id, definition_id, variant text (NULL for all), from date, to date (inclusive),
---       before: day date, version integer, stage smallint, rule text, variant text, unit text; n
+--       before: day date, version integer, stage smallint, rule text, variant text, unit text; n (NULL for all)
 -- index: exposures_pkey, definition_versions_pkey
 SELECT definition_id, day, version, stage, variant, unit, profile_id, rule, revision, first_at,
        (SELECT key FROM definition_versions v WHERE v.environment_id = $1 AND v.definition_id = e.definition_id
