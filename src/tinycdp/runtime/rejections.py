@@ -24,6 +24,8 @@ from tinycdp.store.pool import Connection, Pool, acquired
 
 LOGGED_PER_HOUR = 1_000
 MOST_COUNTS = 10_000
+#: Some 80 bytes each.
+_MOST_UNLOGGED = 50_000
 _PAYLOAD = 32_768
 _SHOWN_PAYLOAD = 4_096
 
@@ -69,6 +71,8 @@ class Journal:
         self._per_hour = per_hour
         self._hour: Instant = 0
         self._logged: Counter[tuple[int, int | None, str]] = Counter()
+        # What was only counted, so that a retry is told from something new.
+        self._unlogged: set[bytes] = set()
 
     async def write(
         self,
@@ -91,10 +95,15 @@ class Journal:
         if hour != self._hour:
             self._hour = hour
             self._logged.clear()
+            self._unlogged.clear()
         rows: list[store.Arrived] = []
         for digest, (api_key_id, rejection) in found.items():
             of = (environment_id, api_key_id, rejection.code)
-            self._logged[of] += 1
+            again = digest in self._unlogged
+            self._logged[of] += not again
+            logged = not again and self._logged[of] <= self._per_hour
+            if not logged and len(self._unlogged) < _MOST_UNLOGGED:
+                self._unlogged.add(digest)
             rows.append(
                 (
                     api_key_id,
@@ -104,7 +113,8 @@ class Journal:
                     storable(rejection.message),
                     storable(rejection.path),
                     rejection.payload,
-                    self._logged[of] <= self._per_hour,
+                    logged,
+                    again,
                 )
             )
         await store.log_rejections(connection, environment_id, now, hour, rows)

@@ -8,8 +8,9 @@ from tinycdp.store.statements import load
 
 _SQL = load("limits")
 
-#: (api key, digest, times, code, message, path, payload, whether it is logged or only counted)
-Arrived = tuple[int | None, bytes, int, str, str, str, bytes, bool]
+#: (api key, digest, times, code, message, path, payload, whether it is logged or only counted, whether it was counted
+#: before)
+Arrived = tuple[int | None, bytes, int, str, str, str, bytes, bool, bool]
 
 
 async def log_rejections(

@@ -1,24 +1,27 @@
 -- name: log_rejections
 -- Each once, however often it comes; the counts tell how often. In order, and last in its transaction: two groups that
--- refuse the same wait for each other briefly and never in a circle. logged false: only counted.
+-- refuse the same wait for each other briefly and never in a circle. logged false: only counted, unless there is a line
+-- already. again: the caller knows that it was counted before.
 -- args: environment_id, now timestamptz, hour timestamptz, api_key_ids integer[], digests bytea[], times integer[],
---       codes text[], messages text[], paths text[], payloads bytea[], loggeds boolean[]
+--       codes text[], messages text[], paths text[], payloads bytea[], loggeds boolean[], agains boolean[]
 -- index: rejected_messages_once, rejection_counts_pkey
 WITH arrived AS (
     SELECT * FROM unnest($4::integer[], $5::bytea[], $6::integer[], $7::text[], $8::text[], $9::text[], $10::bytea[],
-                         $11::boolean[])
-        AS a (api_key_id, digest, times, code, message, path, payload, logged)
+                         $11::boolean[], $12::boolean[])
+        AS a (api_key_id, digest, times, code, message, path, payload, logged, again)
 ), kept AS (
     INSERT INTO rejected_messages AS r (environment_id, api_key_id, received_at, last_received_at, digest, times, code,
                                         message, path, payload)
-    SELECT $1, api_key_id, $2, $2, digest, times, code, message, path, payload FROM arrived WHERE logged ORDER BY digest
+    SELECT $1, api_key_id, $2, $2, digest, times, code, message, path, payload FROM arrived a
+    WHERE logged OR EXISTS (SELECT FROM rejected_messages l WHERE l.environment_id = $1 AND l.digest = a.digest)
+    ORDER BY digest
     ON CONFLICT (environment_id, digest)
         DO UPDATE SET times = r.times + excluded.times, last_received_at = excluded.last_received_at
     RETURNING digest, xmax = 0 AS fresh
 )
 INSERT INTO rejection_counts AS c (environment_id, hour, api_key_id, code, messages, repeats)
-SELECT $1, $3, coalesce(a.api_key_id, 0), a.code, count(*) FILTER (WHERE k.fresh IS NOT FALSE),
-       sum(a.times) - count(*) FILTER (WHERE k.fresh IS NOT FALSE)
+SELECT $1, $3, coalesce(a.api_key_id, 0), a.code, count(*) FILTER (WHERE k.fresh IS NOT FALSE AND NOT a.again),
+       sum(a.times) - count(*) FILTER (WHERE k.fresh IS NOT FALSE AND NOT a.again)
 FROM arrived a LEFT JOIN kept k USING (digest)
 GROUP BY 3, 4 ORDER BY 3, 4
 ON CONFLICT (environment_id, hour, api_key_id, code)
