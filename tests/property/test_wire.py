@@ -113,8 +113,18 @@ def test_any_body_gives_messages_and_reasons_or_invalid_input(body: bytes) -> No
             assert rejection.path.startswith("$")
 
 
-@settings(max_examples=100, deadline=None)
-@given(bodies)
+QUESTIONS = st.dictionaries(
+    st.sampled_from(
+        ["distinct_id", "$distinct_id", "$anon_distinct_id", "anon_distinct_id", "person_properties", "$properties",
+         "groups", "$groups", "group_properties", "$group_properties", "flag_keys_to_evaluate", "flag_keys",
+         "disable_flags", "$session_id", "session_id", "properties", "api_key"]
+    ),
+    values | st.lists(scalars, max_size=3) | st.dictionaries(st.sampled_from(["$session_id", "plan"]), values),
+).map(lambda question: json.dumps(question).encode())  # fmt: skip
+
+
+@settings(max_examples=150, deadline=None)
+@given(bodies | QUESTIONS)
 def test_any_body_is_a_question_or_invalid_input(body: bytes) -> None:
     try:
         question = parse_question(unwrap(body))
@@ -123,6 +133,7 @@ def test_any_body_is_a_question_or_invalid_input(body: bytes) -> None:
     else:
         msgspec.json.encode(question.context())
         assert question.wanted() is None or all(type(name) is str for name in question.wanted() or ())
+        assert question.session() is None or (type(question.session()) is str and question.session())
 
 
 POSTHOG_EVENTS = st.fixed_dictionaries(
@@ -132,6 +143,11 @@ POSTHOG_EVENTS = st.fixed_dictionaries(
     },
     optional={
         "uuid": scalars,
+        "message_id": scalars,
+        "messageId": scalars,
+        "$distinct_id": scalars,
+        "session_id": scalars,
+        "window_id": values,
         "timestamp": instants | scalars,
         "offset": st.integers() | scalars,
         "$set": values,
