@@ -120,6 +120,7 @@ SHOWING: dict[str, Call] = {
     "GET /v1/journeys/{id}": read("ada"),
     "GET /v1/events/recent": read(),
     "GET /v1/export/segment/{file}": read("openers.csv"),
+    "GET /v1/export/exposures/{file}": admin("on.csv"),
     "GET /v1/admin/profiles/{id}/graph": admin("ada"),
     "GET /v1/admin/profiles/{id}/export": admin("profileId:$ada"),
     "GET /v1/admin/merges": admin(),
