@@ -55,25 +55,12 @@ class Source(msgspec.Struct, forbid_unknown_fields=True):
     source: str
 
 
-class Proposal(msgspec.Struct, frozen=True):
-    """An `insert` that ends in a dot or a bracket wants more: ask again after it.
-
-    kind  trait, segment, flag, event, property, aggregate, function, name, window, operator or keyword
-    score  from 0 to 1, greater is better"""
-
-    label: str
-    insert: str
-    kind: str
-    detail: str
-    score: float
-
-
 class Proposals(msgspec.Struct, rename={"start": "from", "end": "to"}):
     """Best first, at most 50; each replaces the characters from `from` up to `to`."""
 
     start: int
     end: int
-    items: list[Proposal]
+    items: tuple[completing.Proposal, ...]
 
 
 class Formatted(msgspec.Struct):
@@ -183,8 +170,7 @@ async def complete_source(request: Request[Any, Any, Any], key: Bearer) -> Respo
     place = read_as(await read_json(request), Place)
     _, scope = await _surroundings(request.app.state.service, key, place)
     found = completing.complete(place.source, place.position, scope)
-    items = [Proposal(item.label, item.insert, item.kind, item.detail, item.score) for item in found.items]
-    return answer(Proposals(found.start, found.end, items))
+    return answer(Proposals(found.start, found.end, found.items))
 
 
 @post(

@@ -58,8 +58,8 @@ _AFTER: dict[Type, tuple[str, ...]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Item:
-    """One proposal. An `insert` that ends in a dot or a bracket wants more: ask again after it.
+class Proposal:
+    """An `insert` that ends in a dot or a bracket wants more: ask again after it.
 
     kind   trait, segment, flag, event, property, aggregate, function, name, window, operator or keyword
     score  from 0 to 1, greater is better"""
@@ -75,7 +75,7 @@ class Item:
 class Completion:
     start: int
     end: int
-    items: tuple[Item, ...]
+    items: tuple[Proposal, ...]
 
 
 class _Offer(NamedTuple):
@@ -108,7 +108,7 @@ def complete(source: str, position: int, scope: Scope) -> Completion:
     return Completion(start, end, tuple(_unrepeated(item, following) for item in _ranked(written, offers)))
 
 
-def _unrepeated(item: Item, following: str) -> Item:
+def _unrepeated(item: Proposal, following: str) -> Proposal:
     """The item without the dot or bracket that stands behind it already."""
     if following and following in ".(" and item.insert.endswith(following):
         return replace(item, insert=item.insert[:-1])
@@ -389,7 +389,7 @@ def _by_use(names: Iterable[str]) -> Iterator[tuple[str, float]]:
     return ((name, 1 - n / len(listed)) for n, name in enumerate(listed))
 
 
-def _ranked(written: str, offers: list[_Offer]) -> list[Item]:
+def _ranked(written: str, offers: list[_Offer]) -> list[Proposal]:
     """The best offers for what has been typed: prefixes, then parts that begin so, then likenesses."""
     typed = written.lower()
     scored: dict[int, float] = {}
@@ -410,7 +410,7 @@ def _ranked(written: str, offers: list[_Offer]) -> list[Item]:
         for _, ratio, n in process.extract(typed, rest, scorer=fuzz.partial_ratio, score_cutoff=85, limit=50):
             scored[n] = max(scored.get(n, 0), 0.004 * ratio + offers[n].weight * 0.1)
     items = [
-        Item(offers[n].label or offers[n].name, offers[n].insert, offers[n].kind, offers[n].detail, round(score, 3))
+        Proposal(offers[n].label or offers[n].name, offers[n].insert, offers[n].kind, offers[n].detail, round(score, 3))
         for n, score in scored.items()
     ]
     items.sort(key=lambda item: (-item.score, len(item.label), item.label))

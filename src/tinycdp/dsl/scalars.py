@@ -54,6 +54,17 @@ def semver_key(text: str) -> VersionKey | None:
     return (*core, 0, tuple(identifiers))
 
 
+def version_text(key: VersionKey) -> str:
+    """The version that a key is of, in full.
+
+    >>> version_text(semver_key("v2.10-rc.1+build"))
+    '2.10.0-rc.1'
+    """
+    major, minor, patch, _, identifiers = key
+    prerelease = ".".join(text or str(n) for _, n, text in identifiers)
+    return f"{major}.{minor}.{patch}" + (f"-{prerelease}" if prerelease else "")
+
+
 def parse_instant(text: str) -> Instant | None:
     """Milliseconds UTC of an ISO 8601 date and time with a zone (`Z` or an offset).
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from tinycdp.dsl.format import format_string
 from tinycdp.dsl.ir import Type
+from tinycdp.dsl.scalars import version_text
 from tinycdp.model import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS
 
 UNIT_NAMES = {SECOND_MS: "second", MINUTE_MS: "minute", HOUR_MS: "hour", DAY_MS: "day"}
@@ -66,10 +67,3 @@ def literal(value: Any) -> str:
             text = format_string(value)
             return text if len(text) <= LONGEST else text[:LONGEST] + "…"
     return str(value)
-
-
-def version_text(key: Any) -> str:
-    """2.10.0-rc.1, of what `semver_key` makes of it."""
-    major, minor, patch, _, labels = key
-    suffix = ".".join(text or str(n) for _, n, text in labels)
-    return f"{major}.{minor}.{patch}" + (f"-{suffix}" if suffix else "")

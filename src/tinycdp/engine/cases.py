@@ -20,7 +20,7 @@ from tinycdp.dsl import ir
 from tinycdp.dsl.calendar import days_in
 from tinycdp.dsl.diagnostics import to_wire
 from tinycdp.dsl.numbers import number
-from tinycdp.dsl.scalars import parse_instant
+from tinycdp.dsl.scalars import parse_instant, version_text
 from tinycdp.dsl.suggest import nearest
 from tinycdp.engine import recompute
 from tinycdp.engine.bucketing import bucket
@@ -380,9 +380,7 @@ def _json(value: Any, kind: ir.Type) -> Any:
         case ir.Type.DATETIME:
             return _iso(value) if _EARLIEST <= value < _LATEST else value
         case ir.Type.VERSION:
-            major, minor, patch, _, labels = value
-            suffix = ".".join(text or str(n) for _, n, text in labels)
-            return f"{major}.{minor}.{patch}" + (f"-{suffix}" if suffix else "")
+            return version_text(value)
         case _:
             return _plain(value)
 

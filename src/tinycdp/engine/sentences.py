@@ -16,8 +16,8 @@ from tinycdp.dsl import ir
 from tinycdp.dsl.format import format_string
 from tinycdp.dsl.ir import Type
 from tinycdp.dsl.numbers import SCALE, number
-from tinycdp.dsl.scalars import duration_text
-from tinycdp.dsl.spoken import LONGEST, UNIT_NAMES, version_text
+from tinycdp.dsl.scalars import duration_text, version_text
+from tinycdp.dsl.spoken import LONGEST, UNIT_NAMES
 from tinycdp.dsl.words import MIRRORED, OPPOSITE
 from tinycdp.engine.explain import Explained, ExplainedFlag, ExplainedRule, Explanation
 from tinycdp.model import NEVER, Instant

@@ -18,6 +18,7 @@ import msgspec
 
 from tinycdp.dsl.ir import Type
 from tinycdp.dsl.numbers import number
+from tinycdp.dsl.scalars import version_text
 from tinycdp.engine import recompute
 from tinycdp.engine.catalog import Catalog, Name
 from tinycdp.engine.profile import Profile
@@ -198,9 +199,7 @@ def plain(value: Any, kind: Type) -> Any:
         case Type.DATETIME:
             return iso(value)
         case Type.VERSION:
-            major, minor, patch, _, labels = value
-            suffix = ".".join(text or str(n) for _, n, text in labels)
-            return f"{major}.{minor}.{patch}" + (f"-{suffix}" if suffix else "")
+            return version_text(value)
         case _:
             return value
 

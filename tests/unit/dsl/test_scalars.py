@@ -1,6 +1,6 @@
 import pytest
 
-from tinycdp.dsl.scalars import duration_text, is_date, parse_instant, semver_key
+from tinycdp.dsl.scalars import duration_text, is_date, parse_instant, semver_key, version_text
 
 
 def test_versions_order_as_semver_2_says() -> None:
@@ -19,6 +19,17 @@ def test_versions_order_as_semver_2_says() -> None:
 )
 def test_versions_are_read_leniently(text: str, same: str) -> None:
     assert semver_key(text) == semver_key(same) is not None
+
+
+@pytest.mark.parametrize(
+    ("text", "full"),
+    [("v2", "2.0.0"), ("1.10", "1.10.0"), ("2.10.0-rc.1+build.7", "2.10.0-rc.1"), ("1.0.0-0.a.00b", "1.0.0-0.a.00b")],
+)
+def test_a_version_is_written_in_full(text: str, full: str) -> None:
+    key = semver_key(text)
+    assert key is not None
+    assert version_text(key) == full
+    assert semver_key(full) == key
 
 
 @pytest.mark.parametrize(

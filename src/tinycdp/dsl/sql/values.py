@@ -57,7 +57,7 @@ def literal(value: Any, type_: Type) -> str:
         case Type.NUMBER | Type.DATETIME | Type.DURATION:
             return f"({value})::numeric"
         case Type.VERSION:
-            return quoted(version_text(value)) + ' COLLATE "C"'
+            return quoted(_sortable_version(value)) + ' COLLATE "C"'
         case Type.BOOL:
             return "true" if value else "false"
         case Type.STRING:
@@ -197,7 +197,7 @@ def version(text: str) -> str:
     )
 
 
-def version_text(key: VersionKey) -> str:
+def _sortable_version(key: VersionKey) -> str:
     """The text that `version` makes of a version with this key."""
     *numbers, release, labels = key
     spelt = ("1" + text if text else f"0{number:0{_DIGITS}}" for _, number, text in labels)
