@@ -188,7 +188,10 @@ async def _hold_together(people: People, ground: _Ground, side: Collection[int])
     leaders = sorted(min(part, key=lambda id: speaking_order(people, ground.rows[id])) for part in parts)
     said = [(leader, leaders[0], True, *identity.by_hand(people.now)) for leader in leaders[1:]]
     await store.save_links(people.connection, people.environment_id, said, people.now)
-    ground.links += [{"alias_id": alias_id, "owner_id": owner_id, "is_join": True} for alias_id, owner_id, *_ in said]
+    ground.links += [
+        {"alias_id": alias_id, "owner_id": owner_id, "is_join": True, "linked_at": people.now}
+        for alias_id, owner_id, *_ in said
+    ]
 
 
 def speaking_order(people: People, row: Row) -> tuple[Any, ...]:
@@ -220,13 +223,13 @@ def _path(ground: _Ground, edges: Iterable[tuple[int, int]], start: int, end: in
 class _Home:
     """One group of identifiers with its profile.
 
-    lives   of this profile, and of those that became part of it by merges in force: the identifiers each brought
-    joined  (profile, the one it became part of, when)"""
+    lives   of this profile, and of those that became part of it: the identifiers each brought
+    merged  (profile, another, when): what a merge in force made one"""
 
     id: int
     group: Collection[int]
     lives: dict[int, set[int]]
-    joined: list[tuple[int, int, Instant]]
+    merged: list[tuple[int, int, Instant]]
 
 
 async def _settle(
@@ -349,20 +352,22 @@ async def _rewrite_journal(
         is_undone = undone is not None and merge["id"] == undone["id"]
         if home is None:
             over += [merge["id"]] if is_undone else []
-        elif home.id == absorbed_id or (is_undone and home.id == survivor_id):
+            continue
+        if home.id == absorbed_id or (is_undone and home.id == survivor_id):
             over.append(merge["id"])
-        elif survivor_id in home.lives and not is_undone:
-            home.joined.append((absorbed_id, survivor_id, merge["merged_at"]))
-        else:
+            continue
+        stays = survivor_id in home.lives and not is_undone
+        if not stays:
             over.append(merge["id"])
             redirected.append((absorbed_id, home.id))
-            home.joined.append((absorbed_id, home.id, merge["merged_at"]))
             await store.append_merge(
                 connection, environment_id, home.id, absorbed_id, merge["message_id"], now, merge["alias_ids"],
                 merge["survivor"], merge["survivor_state"], merge["absorbed"], merge["absorbed_state"],
                 "undo", merge["link_alias_id"], merge["link_owner_id"],
                 sorted(set(home.group).difference(merge["alias_ids"])), author, note,
             )  # fmt: skip
+        if {merge["link_alias_id"], merge["link_owner_id"]} <= {*home.group, None}:
+            home.merged.append((absorbed_id, survivor_id if stays else home.id, merge["merged_at"]))
     await store.undo_merge(connection, environment_id, over, now, author, note)
     await store.redirect_profiles(connection, environment_id, redirected)
 
@@ -387,7 +392,6 @@ async def _absorb_others(
                 profiles.summary(survivor), survivor.encode(), profiles.summary(absorbed), absorbed.encode(),
                 "claim", link["alias_id"], link["owner_id"], sorted(_had(ground, home.id)), None, "",
             )  # fmt: skip
-            home.joined.append((id, home.id, now))
             absorbed.memberships, absorbed.recompute_at = {}, None
             gone.append((absorbed, home.id))
     return gone
@@ -405,26 +409,46 @@ async def _lives(people: People, ground: _Ground, homes: Sequence[_Home]) -> lis
             arrived = max(row["received_at"], ground.rows[row["alias_id"]]["created_at"])
             arrivals[row["alias_id"]].append((arrived, profiles.message_from_row(row)))
 
-    for home in homes:
-        _fold(home)
-
-    def life(home: _Home, id: int) -> Life:
+    def life(home: _Home, meetings: Mapping[int, Sequence[tuple[int, Instant]]], id: int, since: int | None) -> Life:
         own = home.lives[id]
-        return Life(
-            min(ground.rows[alias_id]["created_at"] for alias_id in own or home.group),
-            [arrival for alias_id in own for arrival in arrivals[alias_id]],
-            [(at, life(home, absorbed)) for absorbed, survivor, at in home.joined if survivor == id],
-        )
+        joined = [(at, life(home, meetings, other, id)) for other, at in meetings[id] if other != since]
+        begun = min(ground.rows[alias_id]["created_at"] for alias_id in own or home.group)
+        return Life(begun, [arrival for alias_id in own for arrival in arrivals[alias_id]], joined)
 
-    return [life(home, home.id) for home in homes]
+    return [life(home, _meetings(ground, home), home.id, None) for home in homes]
 
 
-def _fold(home: _Home) -> None:
-    """What no merge in force made part of the person was always the person's own."""
-    whole = {home.id} | {absorbed for absorbed, _, _ in home.joined}
-    for id in home.lives.keys() - whole:
-        home.lives[home.id] |= home.lives.pop(id)
-    home.joined = [(absorbed, survivor if survivor in whole else home.id, at) for absorbed, survivor, at in home.joined]
+def _meetings(ground: _Ground, home: _Home) -> dict[int, list[tuple[int, Instant]]]:
+    """With whom each life of a person became one, and when: a tree of them all. A merge in force tells; where none does,
+    what was said first of what holds now. A life that nothing joins was the person's own, and the home takes it in."""
+    life_of = {alias_id: id for id, own in home.lives.items() for alias_id in own}
+    held = {frozenset(edge) for edge in ground.edges()}
+    said = []
+    for link in ground.links:
+        alias_id, owner_id = link["alias_id"], link["owner_id"]
+        if frozenset((alias_id, owner_id)) in held and alias_id in life_of and owner_id in life_of:
+            said.append((life_of[alias_id], life_of[owner_id], link["linked_at"]))
+    whole = {id: id for id in home.lives}  # life → one of those it is one with
+    found: dict[int, list[tuple[int, Instant]]] = {id: [] for id in home.lives}
+
+    def root(id: int) -> int:
+        while whole[id] != id:
+            id = whole[id]
+        return id
+
+    for one, other, at in (*sorted(home.merged, key=_when), *sorted(said, key=_when)):
+        if one in whole and other in whole and root(one) != root(other):
+            whole[root(one)] = root(other)
+            found[one].append((other, at))
+            found[other].append((one, at))
+    for id in list(home.lives):
+        if root(id) != root(home.id):
+            home.lives[home.id] |= home.lives.pop(id)
+    return found
+
+
+def _when(meeting: tuple[int, int, Instant]) -> Instant:
+    return meeting[2]
 
 
 async def _group_traits(people: People, lives: Iterable[Life]) -> Mapping[str, Mapping[str, Any]]:
