@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import httpx
 import pytest
 
@@ -23,6 +24,7 @@ from tinycdp.runtime.keys import environment_named
 from tinycdp.runtime.startup import prepare
 from tinycdp.runtime.uploads import AT_ONCE, Ticket
 from tinycdp.settings import Settings
+from tinycdp.store import imports as store
 
 
 @pytest.fixture
@@ -155,6 +157,29 @@ async def test_a_database_that_was_away_does_not_end_it(app: Application, dsn: s
     done = await ended(app, begun["id"])
     assert (done["status"], done["error"], await stored(app)) == ("done", None, 6_000)
     assert left(app) == []
+
+
+@pytest.mark.parametrize("trouble", [asyncpg.DeadlockDetectedError("crossed"), TimeoutError()])
+async def test_what_may_pass_does_not_end_it(
+    app: Application, monkeypatch: pytest.MonkeyPatch, trouble: Exception
+) -> None:
+    advance, left_to_fail = store.advance_import, [trouble]
+
+    async def failing(*arguments: Any) -> Any:
+        if left_to_fail:
+            raise left_to_fail.pop()
+        return await advance(*arguments)
+
+    path = app.service.imports.folder / "x.jsonl"
+    path.parent.mkdir()
+    path.write_bytes(lines(500))
+    monkeypatch.setattr(store, "advance_import", failing)
+    refused = await app.admin.post("/v1/admin/imports?name=x.jsonl&stored=true")
+    assert refused.status_code in (500, 503)
+    [progress] = (await app.admin.get("/v1/admin/imports")).json()["imports"]
+    done = await ended(app, progress["id"])
+    assert (done["status"], done["error"], await stored(app)) == ("done", None, 500)
+    await eventually(lambda: _true(left(app) == ["x.jsonl"]))
 
 
 async def test_what_no_import_is_known_for_goes_a_day_later(app: Application) -> None:

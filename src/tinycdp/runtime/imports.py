@@ -13,7 +13,7 @@ Laws    the result is the one that sending the rows live would have, in any orde
 Units   rows are counted from 1; of JSON lines and CSV their line, where each row is one
 Errors  InvalidInput FILE_UNREADABLE, FILE_MALFORMED, INVALID_MAPPING, PARQUET_MISSING · Conflict IMPORT_RUNNING
         · NotFound IMPORT_NOT_FOUND
-Source  docs/decisions/0025-import.md; docs/guide/importing.md
+Source  docs/decisions/0025-import.md, docs/decisions/0028-uploads.md; docs/guide/importing.md
 """
 
 import asyncio
@@ -40,7 +40,7 @@ from tinycdp.runtime.ingest import Ingest, Receipt
 from tinycdp.runtime.times import iso
 from tinycdp.store import imports as store
 from tinycdp.store.messages import Row
-from tinycdp.store.pool import Connection, Pool, acquired
+from tinycdp.store.pool import RETRY, Connection, Pool, acquired, reaching
 
 Form = Literal["jsonl", "csv", "parquet"]
 
@@ -236,12 +236,13 @@ class Importer:
             if row["finished_at"] is not None or row["error"] is not None:
                 return progress_of(row, running=False)
             try:
-                await self._go_through(lock, environment_id, id, source, row["done"], told, api_key_id)
+                with reaching():
+                    await self._go_through(lock, environment_id, id, source, row["done"], told, api_key_id)
             except Stopped:
                 stopped = await store.find_import(lock, environment_id, id)
                 assert stopped is not None
                 return progress_of(stopped, running=False)
-            except Retryable:
+            except (Retryable, *RETRY):
                 raise  # it may go on as it is
             except TinyCDPError as failure:
                 await store.finish_import(lock, environment_id, id, self._now(), failure.message)

@@ -8,7 +8,7 @@ Laws    a file that was begun is gone on with until it is done, stopped or found
         What is done with goes, ticket and file; what no import is known for, a day later
 Units   a file has at most MOST_UPLOADED bytes; a process is at AT_ONCE of them
 Errors  Overloaded IMPORTS_BUSY · InvalidInput FILE_TOO_LARGE · NotFound IMPORT_NOT_FOUND · what imports.Importer raises
-Source  docs/decisions/0025-import.md
+Source  docs/decisions/0028-uploads.md
 """
 
 import asyncio
