@@ -597,7 +597,8 @@ async def test_of_another_environment_a_key_reads_nothing_changes_nothing_and_le
 
     before = await here.digest()
     weak = {scope: client(app, key) for scope, key in KEYS.items() if scope != "admin"}
-    for route, call in CALLS.items():
+    # Once more in the end: then dev has an ada, an acme and much else of its own by the names that prod has.
+    for route, call in [*CALLS.items(), *SHOWING.items()]:
         answer = await ask(here.dev, route, call, {**names, "key": here.dev_key})
         assert MARK not in answer.text, route
         assert MARK not in repr(answer.headers), route
@@ -632,7 +633,7 @@ def changes(before: Mapping[str, str], after: Mapping[str, str]) -> list[str]:
 
 _PASSING = re.compile(
     r"\d{4}-\d\d-\d\dT[\d:.]+Z|\b1[78]\d{11}\b"  # times
-    r"|tcdp_[\w-]{9,32}|\?token=[\w.-]+|\b[0-9a-f]{16}\b|\b[0-9a-f]{8}-[0-9a-f-]{27}\b"  # what chance makes
+    r"|tcdp_[\w-]{9,32}|\?token=[\w.-]+|\b(?:[0-9a-f]{16}){1,2}\b|\b[0-9a-f]{8}-[0-9a-f-]{27}\b"  # what chance makes
     r'|"rate":[\d.]+|"cachedProfiles":\d+'  # of the process, whoever asks
 )
 
