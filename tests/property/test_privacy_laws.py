@@ -238,8 +238,11 @@ def without(steps: tuple[str, ...], tree: Any, above: tuple[str, ...] = ()) -> A
 
 
 @settings(max_examples=500, deadline=None)
-@given(path=PATHS, tree=st.dictionaries(st.sampled_from(("a", "b", "a.b")), TREES, max_size=3))
-def test_a_path_leads_where_it_says(path: str, tree: dict[str, Any]) -> None:
+@given(
+    paths=st.lists(PATHS, min_size=1, max_size=3),
+    tree=st.dictionaries(st.sampled_from(("a", "b", "a.b")), TREES, max_size=3),
+)
+def test_paths_lead_where_they_say(paths: list[str], tree: dict[str, Any]) -> None:
     privacy = Privacy()
     privacy._secrets[1] = b"secret of the environment"
     message = Message(
@@ -251,7 +254,9 @@ def test_a_path_leads_where_it_says(path: str, tree: dict[str, Any]) -> None:
         name="a",
         properties=tree,
     )
-    treated = privacy.treated(1, PrivacyPolicy(rules=(Rule(path, "drop"),)), message)
-    place, _, rest = path.partition(".")
-    steps = tuple(rest.split(".")) if place != "**" else tuple(path.split("."))
-    assert treated.properties == without(steps, tree)
+    treated = privacy.treated(1, PrivacyPolicy(rules=tuple(Rule(path, "drop") for path in paths)), message)
+    left = tree
+    for path in paths:
+        place, *steps = path.split(".")
+        left = without(("**", *steps) if place == "**" else tuple(steps), left)
+    assert treated.properties == left

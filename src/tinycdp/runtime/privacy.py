@@ -275,12 +275,22 @@ _Steps = tuple[str, ...]
 
 
 class _Node:
-    """A place in a document: which rules may still reach what lies below. Steps are worked out once for each name."""
+    """A place in a document: which rules may still reach what lies below. Steps are worked out once for each name that
+    a rule speaks of, and cost next to nothing for any other: clients make names up.
 
-    __slots__ = ("_known", "rules")
+    _deep   the rules that hold at any depth below
+    _named  the rules by the name that they ask for here, "*" for any"""
+
+    __slots__ = ("_deep", "_deeper", "_known", "_named", "rules")
 
     def __init__(self, rules: Sequence[tuple[_Steps, int]]) -> None:
         self.rules = rules
+        self._deep = [(steps, strength) for steps, strength in rules if steps[0] == _DEEP]
+        self._named: dict[str, list[tuple[_Steps, int]]] = {}
+        for steps, strength in rules:
+            here = steps[1:] if steps[0] == _DEEP else steps
+            self._named.setdefault(here[0], []).append((here, strength))
+        self._deeper = self if len(self._deep) == len(rules) else _Node(self._deep) if self._deep else None
         self._known: dict[str, tuple[_Node | None, int]] = {}
 
     def treat(self, value: Any, secret: bytes) -> Any:
@@ -308,29 +318,27 @@ class _Node:
 
     def step(self, name: str) -> "tuple[_Node | None, int]":
         found = self._known.get(name)
-        if found is None:
-            found = self._work_out(name)
-            if len(self._known) < _MOST_KNOWN:
-                self._known[name] = found
-        return found
-
-    def _work_out(self, name: str) -> "tuple[_Node | None, int]":
-        rules, action = self.rules, -1
+        if found is not None:
+            return found
+        node: _Node | None = self
+        action = -1
         # {"user.email": …} and {"user": {"email": …}} are the same to a rule.
         for part in name.split("."):
-            following: list[tuple[_Steps, int]] = []
-            for path, strength in rules:
-                steps = path
-                if steps[0] == _DEEP:
-                    following.append((steps, strength))
-                    steps = steps[1:]
-                if steps[0] in (_ANY, part):
-                    if len(steps) == 1:
-                        action = max(action, strength)
-                    else:
-                        following.append((steps[1:], strength))
-            rules = following
-        return _Node(rules) if rules else None, action
+            if node is None:
+                break
+            node, own = node._step(part)
+            action = max(action, own)
+        if (node is not self._deeper or action >= 0) and len(self._known) < _MOST_KNOWN:
+            self._known[name] = (node, action)
+        return node, action
+
+    def _step(self, part: str) -> "tuple[_Node | None, int]":
+        asked = [*self._named.get(part, ()), *self._named.get(_ANY, ())]
+        if not asked:
+            return self._deeper, -1
+        action = max((strength for steps, strength in asked if len(steps) == 1), default=-1)
+        following = [(steps[1:], strength) for steps, strength in asked if len(steps) > 1]
+        return _Node([*self._deep, *following]) if following else self._deeper, action
 
 
 class _Treatment:
