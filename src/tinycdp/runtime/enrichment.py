@@ -219,10 +219,18 @@ def _campaign(context: Mapping[str, Any], page: _Page | None) -> Mapping[str, st
         # Segment's libraries call utm_campaign "name".
         found = {"_utm_" + ("campaign" if key == "name" else str(key)): value for key, value in given.items()}
     if page is not None and "utm" in (page.search or page.url):  # most have none, and reading costs
-        for name, value in parse_qsl((page.search or _query(page.url)).removeprefix("?")):
-            if name.startswith("utm_"):
-                found.setdefault("_" + name, value.replace("\0", "\ufffd"))  # what %00 says, no text in Postgres can
+        found = {**_tags(page.search or _query(page.url)), **found}
     return {k: v[:_LONGEST_VALUE] for k, v in found.items() if k in CAMPAIGN and type(v) is str and v}
+
+
+@lru_cache(2_000)
+def _tags(search: str) -> Mapping[str, str]:
+    """The parameters of an address that campaigns are told apart by, the first of each name."""
+    found: dict[str, str] = {}
+    for name, value in parse_qsl(search.removeprefix("?")):
+        if name.startswith("utm_"):
+            found.setdefault("_" + name, value.replace("\0", "\ufffd"))  # what %00 says, no text in Postgres can
+    return found
 
 
 def _query(url: str) -> str:
