@@ -249,6 +249,24 @@ async def test_the_command(
     assert (await app.admin.get("/v1/profiles/u-1")).status_code == 404
 
 
+async def test_the_command_tells_that_somebody_stopped_it(
+    app: Application, dsn: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "x.jsonl"
+    path.write_text("\n".join(json.dumps({"userId": f"u-{n % 50}", "event": "a"}) for n in range(60_000)))
+    monkeypatch.setenv("DATABASE_URL", dsn)
+    command = asyncio.create_task(asyncio.to_thread(_command, ["import", str(path)]))
+
+    async def begun() -> Any:
+        found = (await app.admin.get("/v1/admin/imports")).json()["imports"]
+        return found[0]["id"] if found and found[0]["rows"] else None
+
+    stopped = await app.admin.delete(f"/v1/admin/imports/{await eventually(begun)}")
+    assert stopped.json()["status"] == "failed"
+    assert await command == 1
+    assert "x.jsonl: Stopped by bootstrap admin." in capsys.readouterr().err
+
+
 def _command(argv: list[str]) -> int:
     import signal
 

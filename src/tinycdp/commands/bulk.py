@@ -124,7 +124,9 @@ def run_import(arguments: argparse.Namespace, settings: Settings) -> int:
             f"{progress.name}: {progress.rows:,} rows, {progress.accepted:,} stored,"
             f" {progress.duplicates:,} known before, {progress.rejected:,} refused"
         )
-    return 0
+        if progress.error is not None:
+            print(f"{progress.name}: {progress.error}", file=sys.stderr)
+    return int(any(progress.error is not None for progress in done))
 
 
 def _pairs(option: str, texts: Sequence[str]) -> dict[str, str]:

@@ -103,7 +103,7 @@ class Uploads:
 
     async def receive(self, name: str, parts: AsyncIterator[bytes]) -> Path:
         """Write what a client sends to a file of its own."""
-        await asyncio.to_thread(self.folder.mkdir, parents=True, exist_ok=True)
+        await asyncio.to_thread(self.folder.mkdir, 0o700, parents=True, exist_ok=True)
         path = self.folder / (hashlib.sha256(f"{time.monotonic_ns()} {name}".encode()).hexdigest()[:16] + _FILE)
         size = 0
         try:
