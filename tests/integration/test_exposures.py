@@ -163,6 +163,14 @@ async def test_memory_is_bounded_and_what_it_forgets_postgres_knows(pool: Pool, 
         assert counts["stored"] == 100
 
 
+async def test_who_was_recorded_today_does_not_wait_again(dsn: str, shop: int) -> None:
+    async with services(dsn, 1, lambda: NOON) as [service]:
+        unhurried = service.exposures = Exposures(service.pool, service.metrics.exposures)
+        for _ in range(3):
+            await answered(service, shop, "test", ["ada", "bob"])
+            assert unhurried.waiting == 2
+
+
 async def test_with_the_database_away_decisions_go_on_and_exposures_wait(
     dsn: str, maintenance: asyncpg.Connection, shop: int
 ) -> None:

@@ -78,6 +78,14 @@ async def test_a_person_who_floods_is_refused_and_the_refusals_are_told(app: App
     assert {json.loads(line["payload"])["messageId"] for line in found} == {"m-9", "m-3", "m-2"}
 
 
+@pytest.mark.parametrize("percent", [0, 0.0001, 33.3333, 100.5])
+async def test_a_share_has_at_most_three_decimals(app: Application, percent: float) -> None:
+    rule = {"event": "tick", "percent": percent}
+    answer = await app.admin.put(POLICY, json={"sampling": [rule]})
+    assert (answer.status_code, answer.json()["code"]) == (400, "INVALID_POLICY")
+    await limit(app, sampling=[{**rule, "percent": 33.333}])
+
+
 async def test_of_a_sampled_event_a_share_is_kept_and_says_what_it_stands_for(app: Application) -> None:
     await limit(app, sampling=[{"event": "tick", "percent": 25, "by": "message"}])
     sent = [tick(n) for n in range(200)]

@@ -278,6 +278,19 @@ async def test_a_plan_that_cannot_be_is_refused(app: Application, entry: dict[st
     assert where in answer.json()["message"]
 
 
+@pytest.mark.parametrize("name", ["$identify", "$group"])
+async def test_traits_are_planned_under_the_names_of_their_calls(app: Application, name: str) -> None:
+    planned = await app.admin.put(f"{PLAN}/{name}", json={"properties": {"plan": {"type": "string"}}})
+    assert planned.status_code == 200, planned.text
+
+
+@pytest.mark.parametrize("name", ["$pageview", "$", "n" * 257])
+async def test_a_name_that_no_message_can_have_is_not_planned(app: Application, name: str) -> None:
+    answer = await app.admin.put(f"{PLAN}/{name}", json={})
+    assert (answer.status_code, answer.json()["code"]) == (400, "INVALID_PLAN")
+    assert (await app.read.get(PLAN)).json()["entries"] == []
+
+
 async def test_names_are_held_against_the_policy(app: Application) -> None:
     saved = await app.admin.put("/v1/admin/policies/naming", json={"events": "snake_case", "unplanned": True})
     assert saved.status_code == 200, saved.text

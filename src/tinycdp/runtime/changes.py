@@ -102,8 +102,6 @@ def read_documents(documents: Iterable[Mapping[str, Any]]) -> list[Change]:
     """The changes that definition files ask for: mappings with lists under `traits`, `segments` and `flags`."""
     changes = []
     for document in documents:
-        if not isinstance(document, Mapping):
-            raise InvalidInput("INVALID_DOCUMENT", "$: a definition file is a mapping with traits, segments, flags.")
         if unknown := sorted(document.keys() - {"traits", "segments", "flags"}):
             raise InvalidInput("INVALID_DOCUMENT", f"$.{unknown[0]}: expected traits, segments or flags.")
         for kind in KINDS:
