@@ -84,6 +84,17 @@ def test_what_the_code_names_as_its_source_exists(module: Path) -> None:
         assert (ROOT / path).exists(), path
 
 
+def test_the_index_has_them_in_their_order() -> None:
+    listed = re.findall(r"^(\d+)\. \[.*\]\(decisions/(\d{4})-", (DOCS / "README.md").read_text(), re.MULTILINE)
+    assert [(int(n), int(file)) for n, file in listed] == [(n, n) for n in range(1, len(DECISIONS) + 1)]
+
+
+def test_the_architecture_names_every_table() -> None:
+    tables = set(re.findall(r"^CREATE TABLE public\.(\w+)", (ROOT / "migrations/schema.sql").read_text(), re.MULTILINE))
+    section = (DOCS / "architecture.md").read_text().split("## What is stored", 1)[1].split("\n## ", 1)[0]
+    assert set(re.findall(r"`(\w+)`", section)) >= tables - {"events_default"}
+
+
 def test_what_the_architecture_names_as_its_proof_exists() -> None:
     named = re.findall(r"`((?:tests|dsl)/[\w./]+)`", (DOCS / "architecture.md").read_text())
     assert named
