@@ -233,3 +233,13 @@ async def test_a_wrong_question_is_a_400(app: Application, path: str, code: str)
     await app.track({"userId": "ada", "event": "x"})
     refused = await app.read.get(f"/v1/{path}")
     assert (refused.status_code, refused.json()["code"]) == (400, code), refused.text
+
+
+@pytest.mark.parametrize("kind", ["email", "crm:id", "a:b:c"])
+async def test_a_kind_of_ones_own_may_have_colons(app: Application, kind: str) -> None:
+    context = {"externalIds": [{"type": kind, "id": "urn:7:x"}]}
+    await app.track({"userId": "ada", "event": "a", "context": context}, {"userId": "b:urn:7:x", "event": "a"})
+    found = (await app.read.get(f"/v1/profiles/{kind}:urn:7:x")).json()
+    assert {"kind": "userId", "value": "ada"} in found["aliases"]
+    graph = await app.admin.get(f"/v1/admin/profiles/{kind}:urn:7:x/graph")
+    assert graph.json()["profileId"] == found["id"]

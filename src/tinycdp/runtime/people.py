@@ -38,6 +38,7 @@ KINDS = (AliasKind.USER, AliasKind.ANONYMOUS, AliasKind.DEVICE, AliasKind.EXTERN
 
 #: How far back one page of recent events looks for a rare name.
 REACH = 200_000
+_LONGEST_KIND = 64
 
 #: Later than any event, and still an instant Postgres can hold: the end of the year 9999.
 _END_OF_TIME: Instant = 253_402_300_799_999
@@ -290,14 +291,14 @@ async def find_row(connection: Connection, environment_id: int, id: str, by: str
 
 
 def _candidates(id: str, by: str | None) -> Iterator[tuple[str, str]]:
-    """(kind, value) in the order they are tried: any kind there is, then `kind:value`."""
+    """(kind, value) in the order they are tried: any kind there is, then `kind:value`. A kind may have colons."""
     if by is not None:
         yield by, id
         return
     yield from ((kind, id) for kind in KINDS)
-    named, colon, value = id.partition(":")
-    if colon and named and value:
-        yield named, value
+    for place, character in enumerate(id[1 : _LONGEST_KIND + 1], start=1):
+        if character == ":" and id[place + 1 :]:
+            yield id[:place], id[place + 1 :]
 
 
 def event_of(row: messages.Row, profile_id: int) -> Event:
