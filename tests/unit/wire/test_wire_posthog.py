@@ -114,6 +114,42 @@ def test_both_messages_of_an_event_or_neither() -> None:
     assert [(r.code, r.path) for r in parsed.rejections] == [("INVALID_EVENT_NAME", "$.batch[0].event")]
 
 
+@pytest.mark.parametrize(
+    ("event", "code", "path"),
+    [
+        ({"distinct_id": True}, "INVALID_IDENTIFIER", "$.batch[0].distinct_id"),
+        ({"distinct_id": [], "properties": {"$is_identified": False}}, "INVALID_IDENTIFIER", "$.batch[0].distinct_id"),
+        ({"uuid": True}, "INVALID_MESSAGE_ID", "$.batch[0].uuid"),
+        ({"timestamp": "yesterday"}, "INVALID_TIMESTAMP", "$.batch[0].timestamp"),
+        ({"properties": 7}, "INVALID_PROPERTIES", "$.batch[0].properties"),
+        ({"$set": 7}, "INVALID_PROPERTIES", "$.batch[0]['$set']"),
+        ({"event": "$identify", "$set": {"k" * 201: 1}}, "INVALID_PROPERTIES", "$.batch[0]['$set']"),
+        ({"event": "$groupidentify"}, "MISSING_GROUP_ID", "$.batch[0].properties['$group_key']"),
+    ],
+)
+def test_a_refusal_names_the_field_as_it_was_sent(event: dict[str, Any], code: str, path: str) -> None:
+    (rejection,) = captured({"event": "e", "distinct_id": "u1", **event}).rejections
+    assert (rejection.code, rejection.path) == (code, path)
+
+
+def test_what_an_event_says_of_where_it_happened_is_its_context() -> None:
+    said = {"$ip": "1.2.3.4", "$timezone": "Europe/Bonn", "$locale": "de", "$raw_user_agent": "Firefox"}
+    said |= {"$current_url": "https://shop.test/a", "$pathname": "/a", "$referrer": "$direct", "title": "A"}
+    assert one(event="e", properties=said).context == {
+        "ip": "1.2.3.4",
+        "timezone": "Europe/Bonn",
+        "locale": "de",
+        "userAgent": "Firefox",
+        "page": {"url": "https://shop.test/a", "path": "/a", "referrer": "$direct", "title": "A"},
+    }
+    assert one(event="e", properties={"$browser_language": "fr", "$user_agent": "curl", "$title": "T"}).context == {
+        "locale": "fr",
+        "userAgent": "curl",
+        "page": {"title": "T"},
+    }
+    assert one(event="e", properties={"$ip": "", "$timezone": None}).context == {}
+
+
 def test_an_alias_joins_both_ways_round() -> None:
     message = one(event="$create_alias", distinct_id="old", properties={"alias": "new"})
     assert (message.kind, message.previous) == ("alias", "old")
@@ -166,6 +202,9 @@ def test_the_project_key_is_found_wherever_it_stands() -> None:
     assert key_in(b'{"api_key":"a","token":"t"}') == "a"
     assert key_in(b'{"token":"t","batch":[]}') == "t"
     assert key_in(b'{"$token":"t"}') == key_in(b'[{"$token":"t"}]') == "t"
+    for name in (b"api_key", b"token", b"$token"):
+        assert key_in(b'{"%s":"t","batch":[{"api_key":"other"}]}' % name) == "t"
+    assert key_in(b'{"batch":[{"properties":{"token":"t"}},{"api_key":"other"}]}') == "t"
     for body in (b"[]", b"{}", b"", b"{", b"7", b'{"api_key":7}', b'{"batch":[7]}', b"\xff"):
         assert key_in(body) is None
 

@@ -358,7 +358,7 @@ def test_the_distant_past_is_refused(timestamp: Any) -> None:
 
 
 def test_the_first_instant_taken() -> None:
-    assert taken(timestamp=EARLIEST).occurred_at == EARLIEST
+    assert taken(timestamp="2000-01-01T00:00:00Z").occurred_at == EARLIEST
 
 
 @pytest.mark.parametrize(
@@ -489,4 +489,16 @@ def test_write_keys_in_bodies() -> None:
 
 
 def test_every_kind_has_a_type() -> None:
-    assert set(KINDS) == {"track", "page", "screen", "identify", "group", "alias"}
+    for kind in ("track", "page", "screen", "identify", "group", "alias"):
+        event = {"type": kind, "userId": "u", "event": "e", "groupId": "g", "previousId": "p"}
+        assert [message.kind for message in batch(event).messages] == [kind] == [KINDS[kind]]
+
+
+def test_an_event_may_be_as_large_as_the_limit() -> None:
+    event = b'{"event":"e","userId":"u","properties":{"x":"%s"}}'
+    largest = event % (b"y" * (EVENT_LIMIT - len(event) + 2))
+    assert len(largest) == EVENT_LIMIT
+    assert parse_single("track", largest, NOW).rejections == []
+    assert [r.code for r in parse_single("track", largest.replace(b"y", b"yy", 1), NOW).rejections] == [
+        "EVENT_TOO_LARGE"
+    ]
