@@ -263,6 +263,16 @@ async def test_a_value_that_was_kept_from_being_stored_does_not_leave_by_the_str
     assert "forged" not in stream.body.decode()
 
 
+async def test_what_comes_again_is_not_remembered(app: Application) -> None:
+    event = {"userId": "ada", "event": "open", "messageId": "m-1"}
+    async with watching(app) as stream:
+        await app.track(event, {**event, "messageId": "m-2"})
+        await app.track(event, {"userId": "ada", "event": "open"})
+        items = await stream.messages(3)
+        assert all(item["received"]["event"] == "open" for item in items)
+        assert app.service.live.remembered == 0
+
+
 async def test_nothing_stays_of_what_nobody_read(app: Application, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(live, "REST_SECONDS", 0.05)
     async with watching(app) as stream:

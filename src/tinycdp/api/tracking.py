@@ -142,10 +142,10 @@ async def accept(
             parsed.rejections = _without_keys(parsed.rejections, (key_in(body), auth.in_headers(request)))
         sent = len(parsed.messages) + len(parsed.rejections)
         async with await service.limiter.admit(limits, key.environment_id, key.id, sent, received_at) as charge:
-            service.live.arrived(key.environment_id, service.door.shown(key.environment_id, parsed.messages))
             passed = service.door.pass_through(key.environment_id, parsed.messages, _client(request, service), charge)
             rejections = [*service.door.logged(key.environment_id, parsed.rejections), *passed.rejections]
-            with service.metrics.ingest_seconds.time():
+            came = service.door.shown(key.environment_id, parsed.messages)
+            with service.metrics.ingest_seconds.time(), service.live.arriving(key.environment_id, came):
                 receipt = await service.ingest.accept(key.environment_id, passed.messages, rejections, key.id)
     if then is not None:
         then(service, key.environment_id, passed.messages)

@@ -1,6 +1,6 @@
 """What arrives, as it arrives: live streams of messages, over all processes.
 
-Shape   open(reader) and close(reader) for each stream; arrived(…) and committed(…) are told of messages, heard(…) of
+Shape   open(reader) and close(reader) for each stream; arriving(…) and committed(…) are told of messages, heard(…) of
         readers anywhere. One task hands on what matched, and fetches what matched elsewhere
 Laws    with nobody listening a message costs one look into an empty dictionary. Ingestion never waits for a reader
         and never fails by one: what is too much is left out, and the stream says how much
@@ -166,17 +166,27 @@ class Live:
 
     # Messages
 
-    def arrived(self, environment_id: int, messages: Iterable[Message]) -> None:
-        """Remember messages as they came, where somebody wants to see them."""
-        leases = self._leases.get(environment_id)
-        if leases is None:
-            return
-        filters = [lease.wanted for lease in leases.values()]
-        for message in messages:
-            if any(wanted.wants_message(message) for wanted in filters):
+    @property
+    def remembered(self) -> int:
+        return len(self._received)
+
+    @contextlib.contextmanager
+    def arriving(self, environment_id: int, messages: Iterable[Message]) -> Iterator[None]:
+        """While they are stored, or not, messages are remembered as they came, where somebody wants to see them."""
+        filters = [lease.wanted for lease in self._leases.get(environment_id, {}).values()]
+        names = []
+        if filters:
+            for message in messages:
                 if len(self._received) >= _MOST_RECEIVED:
-                    del self._received[next(iter(self._received))]
-                self._received[environment_id, message.message_id] = message
+                    break
+                if any(wanted.wants_message(message) for wanted in filters):
+                    names.append((environment_id, message.message_id))
+                    self._received[names[-1]] = message
+        try:
+            yield
+        finally:
+            for name in names:
+                self._received.pop(name, None)
 
     def committed(self, group: Committed) -> None:
         """Note what a group brought for those who listen."""
@@ -207,7 +217,6 @@ class Live:
             leases.pop(reader, None)
             if not leases:
                 self._leases.pop(environment_id, None)
-                self._received = {key: one for key, one in self._received.items() if key[0] != environment_id}
             return
         until = asyncio.get_running_loop().time() + LEASE_SECONDS
         if reader in leases:
@@ -279,7 +288,6 @@ class Live:
 
     async def _rest(self) -> None:
         """Wait until somebody listens; meanwhile, leave nothing behind of what nobody read."""
-        self._received.clear()
         self._work.clear()
         if self._unread:
             try:
