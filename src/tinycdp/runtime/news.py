@@ -33,16 +33,20 @@ async def announce_profiles(
     connection: Connection, environment_id: int, version: int, profile_ids: Sequence[int]
 ) -> None:
     """Say that these profiles have a new version."""
+    notices = []
     for start in range(0, len(profile_ids), _IDS_PER_NOTICE):
         ids = ",".join(map(str, profile_ids[start : start + _IDS_PER_NOTICE]))
-        await store.announce(connection, f"profiles {environment_id} {version} {ids}")
+        notices.append(f"profiles {environment_id} {version} {ids}")
+    await store.announce(connection, *notices)
 
 
 async def announce_people(connection: Connection, environment_id: int, user_ids: Sequence[str]) -> None:
     """Say that these user ids, which nobody had before, are somebody's."""
+    notices = []
     for start in range(0, len(user_ids), _NAMES_PER_NOTICE):
         names = ",".join(map(name_of, user_ids[start : start + _NAMES_PER_NOTICE]))
-        await store.announce(connection, f"people {environment_id} {names}")
+        notices.append(f"people {environment_id} {names}")
+    await store.announce(connection, *notices)
 
 
 def name_of(user_id: str) -> str:

@@ -190,6 +190,7 @@ async def append_transitions(
         await connection.execute(_SQL["append_transitions"], environment_id, now, *map(list, zip(*rows, strict=True)))
 
 
-async def announce(connection: Connection, payload: str) -> None:
-    """Tell every process; delivered when the transaction commits."""
-    await connection.execute(_SQL["announce"], payload)
+async def announce(connection: Connection, *payloads: str) -> None:
+    """Tell every process; delivered in this order when the transaction commits."""
+    if payloads:
+        await connection.execute(_SQL["announce"], list(payloads))

@@ -209,5 +209,6 @@ INSERT INTO transitions (environment_id, recorded_at, segment_id, profile_id, en
 SELECT $1, $2, t.* FROM unnest($3::integer[], $4::bigint[], $5::boolean[], $6::timestamptz[]) AS t;
 
 -- name: announce
--- args: payload text
-SELECT pg_notify('tinycdp', $1);
+-- Postgres delivers what one transaction says in the order in which it was said.
+-- args: payloads text[]
+SELECT pg_notify('tinycdp', payload) FROM unnest($1::text[]) AS payload;
