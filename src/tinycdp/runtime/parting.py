@@ -419,8 +419,8 @@ async def _lives(people: People, ground: _Ground, homes: Sequence[_Home]) -> lis
 
 
 def _meetings(ground: _Ground, home: _Home) -> dict[int, list[tuple[int, Instant]]]:
-    """With whom each life of a person became one, and when: a tree of them all. A merge in force tells; where none does,
-    what was said first of what holds now. A life that nothing joins was the person's own, and the home takes it in."""
+    """With whom each life of a person became one, and when: a tree of them all. A merge in force tells; where none
+    does, what was said first of what holds now. A life that nothing joins was the person's own."""
     life_of = {alias_id: id for id, own in home.lives.items() for alias_id in own}
     held = {frozenset(edge) for edge in ground.edges()}
     said = []
