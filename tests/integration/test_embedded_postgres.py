@@ -144,7 +144,7 @@ def test_of_two_starters_one_owns_and_the_other_attaches(folder: Path) -> None:
 async def test_any_path_serves(tmp_path: Path, name: str) -> None:
     with _opened(tmp_path / name) as server:
         await _write(server, 1)
-        await _read(server)
+        assert await _read(server) == [1]
     if server.socket_dir.parent == Path("/tmp"):
         server.socket_dir.rmdir()
 

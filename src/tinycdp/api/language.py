@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 import msgspec
 from litestar import Request, Response, post
+from litestar.handlers import HTTPRouteHandler
 
 from tinycdp.api.auth import Bearer
 from tinycdp.api.definitions import workspace_of
@@ -126,30 +127,33 @@ class Explanation(msgspec.Struct, rename={"start": "from", "end": "to"}):
     type: str | None
 
 
-@post(
+def _checking(path: str, operation_id: str, summary: str, tag: str) -> HTTPRouteHandler:
+    @post(
+        path,
+        status_code=200,
+        operation_id=operation_id,
+        summary=summary,
+        tags=[tag],
+        opt={"scope": "admin", "body": Draft, "answer": Meaning, "example": _EXAMPLE},
+    )
+    async def handler(request: Request[Any, Any, Any], key: Bearer) -> Response[bytes]:
+        """Answers 200 for an expression with errors too: `valid` is false, and `diagnostics` say why, with fixes."""
+        draft = read_as(await read_json(request), Draft)
+        workspace, source = await workspace_of(request.app.state.service, key), _source(draft)
+        if isinstance(source, Flag):
+            return answer(workspaces.understand_flag(workspace, source))
+        return answer(workspaces.understand(workspace, draft.kind, draft.key, source))
+
+    return handler
+
+
+check_source = _checking(
     "/v1/dsl/check",
-    status_code=200,
-    operation_id="checkSource",
-    summary="What an expression or a flag would mean, with errors, warnings and fixes",
-    tags=["Editing"],
-    opt={"scope": "admin", "body": Draft, "answer": Meaning, "example": _EXAMPLE},
+    "checkSource",
+    "What an expression or a flag would mean, with errors and fixes",
+    "Editing",
 )
-async def check_source(request: Request[Any, Any, Any], key: Bearer) -> Response[bytes]:
-    """Answers 200 for an expression with errors too: `valid` is false, and `diagnostics` say why, with fixes."""
-    return answer(await _meaning(request, key))
-
-
-@post(
-    "/v1/admin/validate",
-    status_code=200,
-    operation_id="validate",
-    summary="What an expression or a flag would mean, saving nothing",
-    tags=["Definitions"],
-    opt={"scope": "admin", "body": Draft, "answer": Meaning, "example": _EXAMPLE},
-)
-async def validate(request: Request[Any, Any, Any], key: Bearer) -> Response[bytes]:
-    """The same as `POST /v1/dsl/check`."""
-    return answer(await _meaning(request, key))
+validate = _checking("/v1/admin/validate", "validate", "The same, under the name it had before", "Definitions")
 
 
 @post(
@@ -257,14 +261,6 @@ def _told(sentence: Sentence, path: str | None = None) -> Told:
 
 def _once(names: Iterable[T]) -> list[T]:
     return list(dict.fromkeys(names))
-
-
-async def _meaning(request: Request[Any, Any, Any], key: Key) -> Meaning:
-    draft = read_as(await read_json(request), Draft)
-    workspace, source = await workspace_of(request.app.state.service, key), _source(draft)
-    if isinstance(source, Flag):
-        return workspaces.understand_flag(workspace, source)
-    return workspaces.understand(workspace, draft.kind, draft.key, source)
 
 
 def _source(draft: Draft) -> str | Flag:
