@@ -124,6 +124,7 @@ def test_both_messages_of_an_event_or_neither() -> None:
         ({"properties": 7}, "INVALID_PROPERTIES", "$.batch[0].properties"),
         ({"$set": 7}, "INVALID_PROPERTIES", "$.batch[0]['$set']"),
         ({"event": "$identify", "$set": {"k" * 201: 1}}, "INVALID_PROPERTIES", "$.batch[0]['$set']"),
+        ({"$set": {"a": {"k" * 201: 1}}}, "INVALID_PROPERTIES", "$.batch[0]['$set']['a']"),
         ({"event": "$groupidentify"}, "MISSING_GROUP_ID", "$.batch[0].properties['$group_key']"),
     ],
 )

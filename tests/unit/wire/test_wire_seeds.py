@@ -51,6 +51,8 @@ def test_paths_are_those_of_the_body() -> None:
         {"event_name": "a", "user": 5},
         {"event_name": "identify", "user": {"user_id": "u"}, "properties": [1]},
         {"event_id": [], "event_name": "a", "user": {"user_id": "u"}},
+        {"event_name": "a", "user": {"anonymous_id": {}}},
+        {"event_name": "identify", "user": {"user_id": "u"}, "properties": {"x": 10**30}},
     ).rejections
     assert [(r.code, r.path) for r in rejections] == [
         ("INVALID_IDENTIFIER", "$[0].user.user_id"),
@@ -58,6 +60,8 @@ def test_paths_are_those_of_the_body() -> None:
         ("INVALID_IDENTIFIER", "$[2].user"),
         ("INVALID_PROPERTIES", "$[3].properties"),
         ("INVALID_MESSAGE_ID", "$[4].event_id"),
+        ("INVALID_IDENTIFIER", "$[5].user.anonymous_id"),
+        ("NUMBER_OUT_OF_RANGE", "$[6].properties['x']"),
     ]
 
 

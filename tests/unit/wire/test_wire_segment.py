@@ -222,6 +222,20 @@ def test_values_that_identify_nobody_are_absent(value: Any) -> None:
     assert (rejection.code, rejection.path) == ("BLOCKED_IDENTIFIER", "$.userId")
 
 
+def test_what_came_beside_an_id_and_is_nobody_s_is_remembered() -> None:
+    ids = [{"id": "undefined", "type": "email"}, {"id": "5", "type": "crm"}, {"id": None, "type": "phone"}]
+    ids.append({"id": "null", "collection": "accounts", "type": "account"})
+    message = taken(userId="u1", anonymousId="null", deviceId="", externalId=0, context={"externalIds": ids})
+    assert message.aliases == (Alias("userId", "u1"), Alias("crm", "5"))
+    assert message.ignored == (
+        Alias("externalId", "0"),
+        Alias("anonymousId", "null"),
+        Alias("email", "undefined"),
+    )
+    assert taken(userId="u1", anonymousId="a1").ignored == ()
+    assert taken(userId=None, distinct_id="none", anonymousId="a1").ignored == (Alias("userId", "none"),)
+
+
 def test_an_event_of_nobody_is_refused() -> None:
     assert refused(userId=None).code == "MISSING_IDENTIFIER"
 

@@ -211,7 +211,8 @@ def key(value: Any) -> str | None:
 
 
 def _rejection(refused: Refused, at: str, raw: bytes, paths: Mapping[str, str]) -> Rejection:
-    path = at + paths.get(refused.path, refused.path)
+    field, bracket, within = refused.path.partition("[")
+    path = at + paths.get(field, field) + bracket + within
     return Rejection(code=refused.code, message=refused.message, path=path, payload=raw[:EVENT_LIMIT])
 
 
@@ -400,7 +401,7 @@ def _ignored(event: Event, aliases: tuple[Alias, ...], context: dict[str, Any]) 
     sent = (user_id, event.external_id, event.anonymous_id, event.device_id)
     if not entries and len(aliases) == len(sent) - sent.count(None):
         return ()
-    others = ((entry.get("type"), entry.get("id")) for entry in entries or () if type(entry) is dict)
+    others = ((entry.get("type"), entry.get("id")) for entry in entries or () if entry.get("collection") in _PEOPLE)
     return tuple(
         Alias(kind, str(value))
         for kind, value in (*zip((_USER, _EXTERNAL, _ANONYMOUS, _DEVICE), sent, strict=True), *others)
@@ -426,7 +427,7 @@ def _external_ids(entries: Any) -> Iterable[Alias]:
             raise Refused(
                 Reject.INVALID_IDENTIFIER, at, 'An entry is {"id", "type"}; a type is up to 64 of A-Z a-z 0-9 _ . : -.'
             )
-        if entry.get("collection") not in (None, "", "users"):
+        if entry.get("collection") not in _PEOPLE:
             continue
         value = identifier(entry.get("id"), at + ".id")
         if value is not None:
@@ -554,6 +555,8 @@ _FIRST_MS, _LAST_MS = -62_135_596_800_000, 253_402_300_799_999  # the years 1 to
 _ANYTHING = msgspec.json.Decoder(msgspec.Raw)
 _OPENS_LIST = re.compile(rb"[ \t\r\n]*\[")
 _KIND = re.compile(r"[A-Za-z][A-Za-z0-9_.:-]{0,63}")
+#: The collections of context.externalIds whose ids are people's.
+_PEOPLE = (None, "", "users")
 
 # Plain strings: an enum member is slower to hash and to encode, and a Message goes through both.
 _USER, _EXTERNAL, _ANONYMOUS, _DEVICE = (
