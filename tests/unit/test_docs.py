@@ -2,12 +2,14 @@
 
 import ast
 import re
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import yaml
 
+from tinycdp.__main__ import build_parser
 from tinycdp.dsl.workspace import check_workspace
 from tinycdp.engine.catalog import Definition, sources
 from tinycdp.engine.flags import read_flag
@@ -82,6 +84,20 @@ def test_what_the_code_names_as_its_source_exists(module: Path) -> None:
     text = ast.get_docstring(ast.parse(module.read_text())) or ""
     for path in re.findall(r"\b((?:docs|dsl|tests)/[\w./-]+\w)", text):
         assert (ROOT / path).exists(), path
+
+
+def _commands() -> Iterator[tuple[str, list[str]]]:
+    """The `tinycdp` commands of the pages' shell blocks, as (page, arguments)."""
+    for page in PAGES:
+        for language, block in _FENCE.findall(page.read_text()):
+            if language in {"sh", "bash"}:
+                for command in re.findall(r"^(?:\.venv/bin/)?tinycdp (.*?)(?: [|>&;].*)?$", block, re.MULTILINE):
+                    yield _name(page), shlex.split(command, comments=True)
+
+
+@pytest.mark.parametrize(("page", "arguments"), list(_commands()))
+def test_commands_in_the_documentation_are_commands(page: str, arguments: list[str]) -> None:
+    assert build_parser().parse_args(arguments).command
 
 
 def test_the_index_has_them_in_their_order() -> None:
