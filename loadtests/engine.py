@@ -323,19 +323,19 @@ class _Tree:
 
 
 @contextlib.contextmanager
-def _worktree(revision: str) -> Iterator[Path | None]:
+def worktree(revision: str) -> Iterator[Path | None]:
     """The tree of another commit; None where this is no checkout, or there is no such commit."""
     with tempfile.TemporaryDirectory() as folder:
         tree = Path(folder) / "tree"
-        made = _git("worktree", "add", "--detach", str(tree), revision)
+        made = git("worktree", "add", "--detach", str(tree), revision)
         try:
             yield tree if made is not None else None
         finally:
             if made is not None:
-                _git("worktree", "remove", "--force", str(tree))
+                git("worktree", "remove", "--force", str(tree))
 
 
-def _git(*arguments: str) -> str | None:
+def git(*arguments: str) -> str | None:
     try:
         done = subprocess.run(["git", "-C", str(ROOT), *arguments], capture_output=True, text=True, check=False)
     except FileNotFoundError:
@@ -353,12 +353,12 @@ def main() -> None:
     if arguments.serve:
         _serve()
         return
-    with _worktree(arguments.against) as tree:
+    with worktree(arguments.against) as tree:
         ours, theirs = _Tree(ROOT), _Tree(tree) if tree is not None else None
-        other = _git("rev-parse", "--short", arguments.against)
-        changed = " and what is not committed" if _git("status", "--porcelain", "--", "src") else ""
+        other = git("rev-parse", "--short", arguments.against)
+        changed = " and what is not committed" if git("status", "--porcelain", "--", "src") else ""
         print(
-            f"commit {_git('rev-parse', '--short', 'HEAD')}{changed}, against {other or 'nothing: no such commit here'}"
+            f"commit {git('rev-parse', '--short', 'HEAD')}{changed}, against {other or 'nothing: no such commit here'}"
         )
         try:
             for name in BENCHMARKS:
