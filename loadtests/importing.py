@@ -178,7 +178,7 @@ async def _progress(server: servers.Ours, id: str) -> dict[str, Any]:
 async def _until(server: servers.Ours, id: str, wanted: str) -> None:
     while (status := (await _progress(server, id))["status"]) != wanted:
         assert status == "running", status
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(0.25)  # asking costs the server something too
 
 
 def _ask(

@@ -396,16 +396,16 @@ async def test_it_gives_way_while_others_are_served(app: Application, monkeypatc
 def test_others_are_heard(monkeypatch: pytest.MonkeyPatch) -> None:
     now, asked = 100.0, 7
     monkeypatch.setattr(imports, "time", type("Clock", (), {"monotonic": staticmethod(lambda: now)}))
-    pace = imports._Pace(lambda: asked)
-    assert (pace.alone, pace.size(), pace.ahead) == (False, GENTLE_PART, 1)
+    pace = imports.Pace(lambda: asked)
+    assert (pace.alone(), pace.size(), pace.ahead) == (False, GENTLE_PART, 1)
     now += imports._QUIET_SECONDS
-    assert (pace.alone, pace.size()) == (True, PART)
+    assert (pace.alone(), pace.size()) == (True, PART)
     asked += 1
-    assert (pace.alone, pace.size(), pace.ahead) == (False, GENTLE_PART, 1)
+    assert (pace.alone(), pace.size(), pace.ahead) == (False, GENTLE_PART, 1)
     now += imports._QUIET_SECONDS / 2
-    assert not pace.alone
+    assert not pace.alone()
     now += imports._QUIET_SECONDS / 2
-    assert pace.alone
+    assert pace.alone()
 
 
 async def test_what_is_asked_of_a_process(app: Application) -> None:

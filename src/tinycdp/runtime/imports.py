@@ -153,19 +153,19 @@ def form_of(path: Path, form: str | None = None) -> Form:
     return found  # type: ignore[no-any-return]
 
 
-class _Pace:
-    """How an import goes: in large parts, several under way, while nobody else is served; beside others in small ones,
-    and it rests after each, so that it works for a quarter of the time.
+class Pace:
+    """How the imports of a process go: in large parts, several under way, while nobody else is served; beside others in
+    small ones, and they rest after each, so that they work for a quarter of the time.
 
     others  counts what others have asked of this process so far; None where nobody can"""
 
-    def __init__(self, others: Callable[[], int] | None) -> None:
+    def __init__(self, others: Callable[[], int] | None = None) -> None:
         self._others = others
         self._seen = others() if others is not None else 0
         self._heard_at = time.monotonic()
 
-    @property
     def alone(self) -> bool:
+        """Whether nobody was served lately, as far as it was asked about."""
         if self._others is None:
             return True
         now = time.monotonic()
@@ -175,23 +175,23 @@ class _Pace:
 
     def size(self) -> int:
         """Rows in the next part."""
-        return PART if self.alone else GENTLE_PART
+        return PART if self.alone() else GENTLE_PART
 
     @property
     def ahead(self) -> int:
         """How many parts may be under way."""
         if self._others is None:
             return _AHEAD
-        return _AHEAD_OF_OTHERS if self.alone else 1
+        return _AHEAD_OF_OTHERS if self.alone() else 1
 
     async def rest(self, began: float) -> None:
         """Nothing was under way but what began then."""
-        if not self.alone:
+        if not self.alone():
             await asyncio.sleep(min(_RESTS * (time.monotonic() - began), _LONGEST_REST_SECONDS))
 
 
 class Importer:
-    """Imports of one process. others: what it does besides, as _Pace has it."""
+    """Imports of one process. pace: with all its might where none is given."""
 
     def __init__(
         self,
@@ -201,14 +201,14 @@ class Importer:
         now: Clock,
         parse: Parse,
         *,
-        others: Callable[[], int] | None = None,
+        pace: Pace | None = None,
     ) -> None:
         self._pool = pool
         self._ingest = ingest
         self._door = door
         self._now = now
         self._parse = parse
-        self._others = others
+        self._pace = pace or Pace()
 
     async def run(
         self,
@@ -277,7 +277,7 @@ class Importer:
     ) -> None:
         began, before = time.monotonic(), done
         under_way: deque[tuple[asyncio.Task[_Taken], int, float]] = deque()
-        pace = _Pace(self._others)
+        pace = self._pace
 
         async def settle() -> None:
             nonlocal done

@@ -29,7 +29,7 @@ from tinycdp.model import DAY_MS, Instant
 from tinycdp.runtime import imports
 from tinycdp.runtime.clock import Clock
 from tinycdp.runtime.door import Door
-from tinycdp.runtime.imports import FileMapping, Form, Importer, Parse, Progress, Source, held
+from tinycdp.runtime.imports import FileMapping, Form, Importer, Pace, Parse, Progress, Source, held
 from tinycdp.runtime.ingest import Ingest
 from tinycdp.store import imports as store
 from tinycdp.store.pool import RETRY, Pool, acquired
@@ -70,7 +70,7 @@ class _Run:
 
 
 class Uploads:
-    """The uploads of one process. others: counts what else is asked of it, as the importer wants it."""
+    """The uploads of one process. others: counts what else is asked of it, as their pace wants it."""
 
     def __init__(
         self, pool: Pool, ingest: Ingest, door: Door, now: Clock, folder: Path, others: Callable[[], int]
@@ -78,7 +78,7 @@ class Uploads:
         self._pool = pool
         self._parts = (pool, ingest, door, now)
         self._now = now
-        self._others = others
+        self._pace = Pace(others)
         self.folder = folder
         self._running: dict[asyncio.Task[Progress], _Run] = {}
         self._looking: asyncio.Task[None] | None = None
@@ -150,7 +150,7 @@ class Uploads:
             )
             run.ticket = _write(self.folder, ticket)
 
-        importer = Importer(*self._parts, parse, others=self._others)
+        importer = Importer(*self._parts, parse, pace=self._pace)
         task = self._spawn(run, importer.run(environment_id, source, author, told, api_key_id, begun))
         await asyncio.wait({task, first}, return_when=asyncio.FIRST_COMPLETED)
         return first.result() if first.done() else task.result()
@@ -175,6 +175,7 @@ class Uploads:
 
     async def _look_on(self, parse: Parse) -> None:
         while True:
+            self._pace.alone()  # asked now and then, it knows when an import begins
             try:
                 await self._look(parse)
             except (Unavailable, *RETRY):
@@ -214,7 +215,7 @@ class Uploads:
         try:
             if not run.source.path.exists():
                 raise InvalidInput("FILE_UNREADABLE", "Its file is gone from the server: send it again.")
-            importer = Importer(*self._parts, parse, others=self._others)
+            importer = Importer(*self._parts, parse, pace=self._pace)
             return await importer.run(
                 run.environment_id, run.source, ticket.author, told, ticket.api_key_id, known=ticket.id
             )
