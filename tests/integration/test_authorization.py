@@ -657,7 +657,7 @@ def changes(before: Mapping[str, str], after: Mapping[str, str]) -> list[str]:
 
 
 _PASSING = re.compile(
-    r"\d{4}-\d\d-\d\dT[\d:.]+Z|\b1[78]\d{11}\b"  # times
+    r"\d{4}-\d\d-\d\d[T ]\d\d:[\d:.]+Z?|\b1[78]\d{11}\b"  # times
     r"|tcdp_[\w-]{9,32}|\?token=[\w.-]+|\b(?:[0-9a-f]{16}){1,2}\b|\b[0-9a-f]{8}-[0-9a-f-]{27}\b"  # what chance makes
     r'|"(?:rate|ratePerSecond|eventsPerSecond|cachedProfiles)":[\d.]+'  # how fast; and of the process, whoever asks
 )
