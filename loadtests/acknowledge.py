@@ -50,14 +50,14 @@ def _page(n: int) -> dict[str, str]:
     return {"url": url, "path": "/product", "search": search, "referrer": "https://www.google.com/"}
 
 
-def _bodies(size: int, seed: int, *, browser: bool) -> Iterator[bytes]:
+def _bodies(size: int, seed: int, prefix: str, *, browser: bool) -> Iterator[bytes]:
     """Requests of so many events, or of a bare one."""
     from loadtests import workload
 
-    events = workload.events(PEOPLE, int(time.time() * 1000), seed, f"{seed}-{size}-{browser}")
+    events = workload.events(PEOPLE, int(time.time() * 1000), seed, f"{prefix} {seed}")
     for start in itertools.count(step=size):
         part = list(itertools.islice(events, size))
-        for n, event in enumerate(part) if browser else ():
+        for n, event in enumerate(part if browser else ()):
             event["context"] = {**_BROWSER, "page": _page(start + n)}
         yield json.dumps(part[0] if size == 1 else {"batch": part}).encode()
 
@@ -67,6 +67,7 @@ INGEST = {
     "events in batches of 100": (100, False, 8, 20),
     "events of browsers in batches of 100": (100, True, 8, 20),
     "single events, 64 at once": (1, False, 64, 1_000),
+    "single events, one after another": (1, False, 1, 200),
 }
 DECIDE = "decisions, warm, of random people"
 
@@ -87,7 +88,7 @@ async def _measure(call: Call, name: str, seed: int) -> float:
             best = min(best, (time.process_time() - before) / len(part))
         return best * 1e6
     size, browser, at_once, requests = INGEST[name]
-    bodies = _bodies(size, seed, browser=browser)
+    bodies = _bodies(size, seed, name, browser=browser)
     path = "/v1/track" if size == 1 else "/v1/batch"
     for _ in range(_PARTS):
         ready = iter(list(itertools.islice(bodies, requests)))
