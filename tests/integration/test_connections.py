@@ -1,9 +1,17 @@
 """What is left on a connection, and what it costs to give one back."""
 
+import re
+from pathlib import Path
+
 import pytest
 
+import tinycdp.store
 from tinycdp.store import imports, messages
 from tinycdp.store.pool import Pool, acquired, open_pool, transaction
+from tinycdp.store.statements import load
+
+#: A lock or a setting of the session, not of the transaction.
+LINGERING = re.compile(r"pg_(try_)?advisory_lock|set_config\([^()]*false\)|\A(--.*\n)*(SET (?!LOCAL)|LISTEN)")
 
 
 class Stopped(Exception):
@@ -42,3 +50,10 @@ async def test_locks_and_settings_do_not_outlive_who_took_them(dsn: str, pool: P
                 assert await imports.try_import(other, 1, "file")
             async with acquired(first) as connection:
                 assert await connection.fetchval("SELECT source FROM pg_settings WHERE name = 'jit'") != "session"
+
+
+def test_no_other_statement_leaves_anything_on_its_connection() -> None:
+    """Whoever adds one here says `linger()` before it, and takes it into the test above."""
+    folder = Path(tinycdp.store.__file__).with_name("sql")
+    statements = [one for file in folder.glob("*.sql") for one in load(file.stem).items()]
+    assert {name for name, text in statements if LINGERING.search(text)} == {"try_warm_up", "try_import"}
