@@ -32,6 +32,8 @@ from tinycdp.store.pool import open_pool
 
 _BATCH = 100
 _CONNECTIONS = 32
+#: After which a server knows that nobody else is there.
+_QUIET_SECONDS = 8.0
 _LIVE, _SENT, _READ = (
     "sent live, batches of 100, 32 connections",
     "a file sent to the server",
@@ -76,6 +78,7 @@ async def _speed(server: servers.Ours, folder: Path, arguments: argparse.Namespa
             outcome = await closed_loop(server.port, iter(bodies), _CONNECTIONS, 3600.0, warm_up=0.0)
         assert not outcome.failures, outcome.statuses
         path = _file(folder, people, arguments.events, now, n, "sent")
+        await asyncio.sleep(_QUIET_SECONDS)
         with _spending(spent[_SENT], server.pid):
             await _until(server, await _send(server, path), "done")
         path = _file(folder, people, arguments.events, now, n, "read")

@@ -45,12 +45,12 @@ from tinycdp.store.pool import RETRY, Connection, Pool, acquired, reaching
 Form = Literal["jsonl", "csv", "parquet"]
 
 #: Rows in one part, and in one beside others; fewer where they hold more than so many bytes.
-PART, GENTLE_PART = 1_000, 100
+PART, GENTLE_PART = 2_000, 100
 _PART_BYTES = 4 * 1024 * 1024
 #: Parts under way at once: while one is committed the next is read. Where others may come, they wait for all of them.
-_AHEAD, _AHEAD_OF_OTHERS = 6, 2
+_AHEAD, _AHEAD_OF_OTHERS = 6, 3
 #: So long after others were last served, a process has nothing else to do.
-_QUIET_SECONDS = 1.0
+_QUIET_SECONDS = 5.0
 #: A rest beside others is so many times as long as the part took.
 _RESTS = 3
 _LONGEST_REST_SECONDS = 2.0
