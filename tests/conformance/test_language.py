@@ -118,10 +118,10 @@ def test_every_fix_mends_what_it_is_offered_for() -> None:
 def test_too_much_is_refused_at_once(id: str) -> None:
     source = next(v for v in CASES if v.id == id).case["expr"]
     parse("a")
-    begin = time.perf_counter()
+    begin = time.thread_time()
     with pytest.raises(SourceError) as refused:
         parse(source)
-    assert time.perf_counter() - begin < 0.1
+    assert time.thread_time() - begin < 1, "in no time, on the slowest machine: what it guards against takes minutes"
     assert refused.value.diagnostics[0].code.startswith("E7")
 
 
