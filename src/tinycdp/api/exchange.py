@@ -57,6 +57,8 @@ def read_as(document: dict[str, Any], kind: type[Struct]) -> Struct:
     except msgspec.ValidationError as wrong:
         what, _, where = str(wrong).partition(" - at ")
         path = where.strip("`") or "$"
+        if path == "$" and "unknown field" in what:
+            what += f"; it takes {', '.join(field.encode_name for field in msgspec.structs.fields(kind))}"
         raise InvalidInput(BodyFault.INVALID_BODY, f"{path}: {what}.", path=path) from None
 
 
