@@ -41,13 +41,13 @@ log = logging.getLogger(__name__)
 BATCH = (20, 1000)
 #: In between, as many as take so long altogether, and so long to write: meanwhile messages of these people wait.
 _ALONE = (0.1, 0.02)
-_BESIDE = (0.03, 0.006)
+_BESIDE = (0.02, 0.004)
 _rest = asyncio.sleep
 #: The rate is that of about so many last seconds.
 _RATE_SECONDS = 5.0
 _LONGEST_REST_SECONDS = 2.0
 _POLL_SECONDS = 0.2
-_NICE = 5
+_NICE = 10
 #: So many profiles are done at once under their locks.
 _FEW = 20
 
