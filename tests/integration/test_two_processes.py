@@ -26,6 +26,7 @@ from serving import (
     until,
     waiting_for_a_lock,
 )
+from tinycdp.engine.catalog import Catalog
 from tinycdp.model import Alias, AliasKind, Message
 from tinycdp.runtime import clock
 from tinycdp.runtime.decisions import decide_one
@@ -138,7 +139,7 @@ async def test_a_version_is_waited_for_by_nobody(dsn: str) -> None:
         assert decide_one(catalog, "opened", subject, now).value and not stale
 
 
-async def test_a_person_of_a_newer_revision_is_decided_by_it(dsn: str) -> None:
+async def test_a_person_of_a_newer_revision_is_decided_by_it(dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A process that has not heard of the swap reads someone whom the other has taken an event of since: their row has
     no state of the older revision any more, which would look like somebody who never did anything."""
     now = clock.now()
@@ -166,8 +167,19 @@ async def test_a_person_of_a_newer_revision_is_decided_by_it(dsn: str) -> None:
         warm_up = WarmUp(here.pool, here.catalogs, clock.now, share=100)
         while await warm_up.step(environment):
             pass
-        await here.ingest.accept(environment, [message("m2", ada)])
-        assert await holds_for(deaf, environment, "opened", ada)
+        others = [Alias(AliasKind.USER, f"u{n}") for n in range(8)]
+        sent = [message("m2", ada), *(message(f"m-{alias.value}", alias) for alias in others)]
+        await here.ingest.accept(environment, sent)
+        reads, read = [], deaf.catalogs._reread
+
+        async def counted(*asked: Any) -> Catalog:
+            reads.append(asked)
+            return await read(*asked)
+
+        monkeypatch.setattr(deaf.catalogs, "_reread", counted)
+        found = await asyncio.gather(*(holds_for(deaf, environment, "opened", alias) for alias in (ada, *others)))
+        assert all(found)
+        assert len(reads) == 1, "of many who miss the revision at once, one reads it"
         assert await holds_for(deaf, environment, "opened", bob), "whom it knew before, it knows by the same revision"
         assert deaf.catalog(environment).revision == here.catalog(environment).revision
 

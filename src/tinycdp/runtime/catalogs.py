@@ -62,10 +62,18 @@ class Catalogs:
                 self._grown()
         return catalog
 
-    async def refresh(self, pool: Pool, environment_id: int) -> Catalog:
-        """The catalog as the database has it now."""
+    async def refresh(self, pool: Pool, environment_id: int, least: int | None = None) -> Catalog:
+        """The catalog as the database has it now; where `least` is given, one of that revision or a later one will do:
+        of many who miss it at once, one reads it."""
         # One at a time: what is read last is the newest.
-        async with self._refreshing.setdefault(environment_id, asyncio.Lock()), acquired(pool) as connection:
+        async with self._refreshing.setdefault(environment_id, asyncio.Lock()):
+            known = self._catalogs.get(environment_id)
+            if least is not None and known is not None and known.revision >= least:
+                return known
+            return await self._reread(pool, environment_id)
+
+    async def _reread(self, pool: Pool, environment_id: int) -> Catalog:
+        async with acquired(pool) as connection:
             environment = await store.find_environment(connection, environment_id)
             live, head = environment["live_revision"], environment["head_revision"]
             catalog = await self.at(connection, environment_id, live, head)

@@ -181,7 +181,7 @@ class Snapshots:
             catalog = self._catalogs.current(environment_id)
             if catalog is None or row["live_revision"] > catalog.revision:
                 # Whoever wrote this row may have dropped what only an older revision reads.
-                await self._catalogs.refresh(self._pool, environment_id)
+                await self._catalogs.refresh(self._pool, environment_id, least=row["live_revision"])
                 continue
             if self._heard.get((environment_id, row["id"]), 0) <= row["version"] and epoch == self._epoch:
                 break
