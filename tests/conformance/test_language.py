@@ -121,7 +121,7 @@ def test_too_much_is_refused_at_once(id: str) -> None:
     begin = time.thread_time()
     with pytest.raises(SourceError) as refused:
         parse(source)
-    assert time.thread_time() - begin < 1, "in no time, on the slowest machine: what it guards against takes minutes"
+    assert time.thread_time() - begin < 0.25
     assert refused.value.diagnostics[0].code.startswith("E7")
 
 

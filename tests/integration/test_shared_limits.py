@@ -3,7 +3,6 @@
 import asyncio
 import shutil
 import subprocess
-import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -79,18 +78,16 @@ async def test_one_script_or_the_other_the_answers_are_the_same(meters: list[Sha
 
 
 @needs_redis
-async def test_without_redis_each_process_has_its_share_and_nothing_waits(
+async def test_without_redis_each_process_has_its_share(
     meters: list[Shared], redis: tuple[str, "subprocess.Popen[bytes]"]
 ) -> None:
     limiter, limits = Limiter(2, meters[0]), Limits(events=Rate(10, burst=20))
     assert await taken(limiter, limits, 20, NOW)
     redis[1].kill()
     redis[1].wait()
-    began = time.monotonic()
     assert await taken(limiter, limits, 10, NOW)
     assert not await taken(limiter, limits, 1, NOW)
     assert await taken(limiter, limits, 5, NOW + 1_000)
-    assert time.monotonic() - began < 30
 
 
 async def test_a_redis_that_never_answers_is_asked_once(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,6 +16,7 @@ import contextlib
 import logging
 import random
 import secrets
+from abc import ABC, abstractmethod
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -108,7 +109,7 @@ class Item(msgspec.Struct, rename="camel"):
     traits: dict[str, Any]
 
 
-class Reader:
+class Reader(ABC):
     """One open stream. `tell` gets whole events of the stream and must not block; `end` is the last it hears."""
 
     def __init__(self, environment_id: int, key_id: int, wanted: Filter) -> None:
@@ -117,11 +118,11 @@ class Reader:
         self.key_id = key_id
         self.wanted = wanted
 
-    def tell(self, text: bytes) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def tell(self, text: bytes) -> None: ...
 
-    def end(self, why: bytes) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def end(self, why: bytes) -> None: ...
 
 
 @dataclass(slots=True)

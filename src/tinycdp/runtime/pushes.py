@@ -14,6 +14,7 @@ Source  docs/decisions/0019-pushes.md
 import asyncio
 import heapq
 import logging
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import count
 from typing import Any
@@ -37,7 +38,7 @@ _RETRY_SECONDS = 5
 _Home = tuple[int, int | str]  # environment id; a profile's id, or the news' name of someone never seen
 
 
-class Watch:
+class Watch(ABC):
     """A stream's reader: whose answers it reads, in which context, and what it knows of them.
 
     mark     of the answers it has
@@ -69,17 +70,17 @@ class Watch:
         self.beat = 0
         self.quiet = self.pending = False
 
+    @abstractmethod
     def tell(self, answers: Evaluations, now: Instant) -> None:
         """The answers are others now."""
-        raise NotImplementedError
 
+    @abstractmethod
     def keep_alive(self) -> None:
         """Nothing happened for a while."""
-        raise NotImplementedError
 
+    @abstractmethod
     def end(self) -> None:
         """Nothing will be told any more."""
-        raise NotImplementedError
 
 
 class Pushes:
