@@ -9,6 +9,7 @@ Source  dsl/SPEC.md
 """
 
 import itertools
+import json
 import math
 import re
 from collections import Counter
@@ -332,11 +333,29 @@ def operate(node: ir.Node, operands: list[Any], now: int) -> Any:
 def compare(op: str, left: Any, right: Any) -> bool | None:
     if left is None or type(left) is not type(right):
         return None
+    if isinstance(left, dict | list):
+        same = sorted(leaves(left)) == sorted(leaves(right))
+        return same == (op == "==") if op in ("==", "!=") else None
     if op in ("==", "!="):
         return (left == right) == (op == "==")
     if isinstance(left, bool | str):
         return None
     return {"<": left < right, "<=": left <= right, ">": left > right, ">=": left >= right}[op]
+
+
+def leaves(value: Any, path: str = "$") -> list[tuple[str, str]]:
+    """What a JSON value says, place by place: equal values say the same, in any order. No number is rounded."""
+    match value:
+        case dict():
+            inner = [leaf for name, member in value.items() for leaf in leaves(member, f"{path}.{json.dumps(name)}")]
+            return [(path, "object"), *inner]
+        case list():
+            inner = [leaf for place, item in enumerate(value) for leaf in leaves(item, f"{path}[{place}]")]
+            return [(path, "array"), *inner]
+        case bool() | None | str():
+            return [(path, json.dumps(value))]
+        case _:
+            return [(path, str(Fraction(repr(value) if isinstance(value, float) else value)))]
 
 
 def arithmetic(op: str, left: Any, right: Any) -> Any:

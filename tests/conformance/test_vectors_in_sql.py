@@ -75,6 +75,12 @@ WRONG = {
     "inactive messages are signs of life": ("IS DISTINCT FROM 'false'", "IS DISTINCT FROM '0'", "calendar"),
     "of equally frequent values the last counts": (r"\(t.value #>> '{}'\) COLLATE \"C\"", r"\g<0> DESC", "top"),
     "the rank of a percentile is rounded down": (r"ceil\(", "floor(", "percentile"),
+    "a null member is a missing one": (
+        r"THEN n.a (=|<>) n.b",
+        r"THEN jsonb_strip_nulls(n.a) \1 jsonb_strip_nulls(n.b)",
+        "logic",
+    ),
+    "values of two types differ": (r"jsonb_typeof\(n.a\) = jsonb_typeof\(n.b\)", "true", "logic"),
     "properties are what came first": (
         r"(said_\d) ORDER BY age, message_id DESC",
         r"\1 ORDER BY age DESC",

@@ -166,8 +166,47 @@ def late_by_one(id: int, flag: Any, conditions: Any, programs: Any, until: int, 
     return decide_prepare(id, flag, conditions, programs, until + 1 if until < NEVER else until, then)
 
 
+def as_python_has_it(left: Any, right: Any) -> bool:
+    """Objects compared by the host language, for which true is 1."""
+    return bool(left == right)
+
+
+def as_text(left: Any, right: Any) -> bool:
+    """Objects compared as they were sent: the order of names and the spelling of numbers count."""
+    return str(left) == str(right)
+
+
+def without_nulls(left: Any, right: Any) -> bool:
+    """A null member taken for a missing one."""
+
+    def known(value: Any) -> Any:
+        return {k: v for k, v in value.items() if v is not None} if isinstance(value, dict) else value
+
+    return compile_equal(known(left), known(right))
+
+
+def as_sets(left: Any, right: Any) -> bool:
+    """Arrays whose order does not matter."""
+    if isinstance(left, tuple) and isinstance(right, tuple):
+        return compile_equal(sorted(left, key=repr), sorted(right, key=repr))
+    return compile_equal(left, right)
+
+
+def in_nanos(left: Any, right: Any) -> bool:
+    """Numbers rounded inside of objects too."""
+
+    def short(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {name: short(member) for name, member in value.items()}
+        scaled = numbers.nanos(value)
+        return value if scaled is None else numbers.number(scaled)
+
+    return compile_equal(short(left), short(right))
+
+
 decide_prepare, decide_gates = decide.prepare, decide._gates
 steps_connective = steps.connective
+compile_equal = compile._equal
 log_span, log_add = windows.Counts._span, windows.Counts.add
 day_streak = windows.DayMap.streak_days
 bucketing_bucket = bucketing.bucket
@@ -212,6 +251,11 @@ WRONG: dict[str, Patch] = {
     "strings are compared without regard to case": replacing(
         compile, "_TESTS", {**compile._TESTS, "==": lambda a, b: str(a).lower() == str(b).lower()}
     ),
+    "true is 1 inside of objects": replacing(compile, "_equal", as_python_has_it),
+    "the order of names counts": replacing(compile, "_equal", as_text),
+    "a null member is a missing one": replacing(compile, "_equal", without_nulls),
+    "arrays are sets": replacing(compile, "_equal", as_sets),
+    "numbers inside of objects are rounded": replacing(compile, "_equal", in_nanos),
 }
 steps_coalesce = steps.coalesce
 

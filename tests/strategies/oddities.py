@@ -58,6 +58,7 @@ VALUES = st.one_of(
     _SCALARS,
     _SCALARS,
     st.sampled_from(({"y": 1}, {"y": {"z": "pro"}}, [1, "a"], [], {}, {"y": [5]}, [{"y": 1}])),
+    st.sampled_from(({"y": True}, {"y": Decimal("1.0")}, {"y": None}, [True, "a"], {"z": 2, "y": 1}, {"y": 1, "z": 2})),
 )
 _OPTIONAL = {
     "x": VALUES,

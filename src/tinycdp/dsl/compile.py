@@ -167,22 +167,17 @@ class Compiler:
             return self._compare(ir.Compare(node.type, _MIRRORED[node.op], node.right, node.left))
         want = node.left.type if node.left.type is not Type.DYN else node.right.type
         if want is Type.DYN:
-            test = _same(test, self._heard(node.left))
+            test = _same(node.op == "==", self._heard(node.left))
         step = steps.binary(self._typed(node.left, want), self._typed(node.right, want), test)
         return step if not _depends_on_time(node) else steps.settled(step)
 
     def _in(self, node: ir.In) -> Step:
         want = node.operand.type
-        if want is Type.NUMBER:
-            options: frozenset[Any] = frozenset(map(nanos, node.options))
-        elif want is Type.DYN:
-            options = frozenset(map(_plain, node.options))
-        else:
-            options = frozenset(node.options)
+        options = frozenset(map(nanos, node.options) if want is Type.NUMBER else node.options)
         negated = node.negated
 
         def contained(value: Any) -> bool:
-            return ((_plain(value) if want is Type.DYN else value) in options) is not negated
+            return (value in options) is not negated
 
         return steps.settled(steps.mapped(self._typed(node.operand, want), contained))
 
@@ -259,25 +254,41 @@ def _depends_on_time(node: ir.Node) -> bool:
 # Values of a type known only at run time
 
 
-def _plain(value: Any) -> Any:
-    """A JSON value so that equal ones are equal, and True is not 1."""
-    if type(value) is bool:
-        return (value,)
-    return Decimal(value) if type(value) is int else value
-
-
 def _kind(value: Any) -> type:
-    return int if type(value) is Decimal else type(value)
+    """The JSON type of a value: an int and a Decimal are both numbers, a list and a tuple both arrays."""
+    kind = type(value)
+    return int if kind is Decimal else list if kind is tuple else kind
 
 
-def _same(test: Callable[[Any, Any], Any], mismatched: Callable[[], None]) -> Callable[[Any, Any], bool | None]:
-    """The test for two values whose types are known only now: of different ones it is unknown."""
+def _equal(left: Any, right: Any) -> bool:
+    """Whether two JSON values are equal, to any depth. Without recursion, because data may be nested deeply."""
+    pending = [(left, right)]
+    while pending:
+        a, b = pending.pop()
+        kind = _kind(a)
+        if kind is not _kind(b):
+            return False
+        if kind is dict:
+            if a.keys() != b.keys():
+                return False
+            pending.extend((value, b[name]) for name, value in a.items())
+        elif kind is list:
+            if len(a) != len(b):
+                return False
+            pending.extend(zip(a, b, strict=True))
+        elif a != b:
+            return False
+    return True
+
+
+def _same(equal: bool, mismatched: Callable[[], None]) -> Callable[[Any, Any], bool | None]:
+    """`==`, or `!=`, of two values whose types are known only at run time. Different types are unknown."""
 
     def same(left: Any, right: Any) -> bool | None:
         if _kind(left) is not _kind(right):
             mismatched()
             return None
-        return bool(test(_plain(left), _plain(right)))
+        return _equal(left, right) is equal
 
     return same
 
