@@ -155,9 +155,16 @@ ALTER TABLE public.environments ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY
     CACHE 1
 );
 
+CREATE SEQUENCE public.erasure_ids
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1;
+
 CREATE TABLE public.erasures (
     environment_id integer NOT NULL,
-    id bigint NOT NULL,
+    id bigint DEFAULT nextval('public.erasure_ids'::regclass) NOT NULL,
     people integer NOT NULL,
     profile_ids bigint[] NOT NULL,
     alias_ids bigint[] NOT NULL,
@@ -166,15 +173,6 @@ CREATE TABLE public.erasures (
     note text NOT NULL,
     erased_at timestamp with time zone NOT NULL,
     erased_by text NOT NULL
-);
-
-ALTER TABLE public.erasures ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
-    SEQUENCE NAME public.erasures_id_seq
-    START WITH 1
-    INCREMENT BY 1
-    NO MINVALUE
-    NO MAXVALUE
-    CACHE 1
 );
 
 CREATE SEQUENCE public.event_ids
@@ -327,7 +325,7 @@ CREATE TABLE public.imports (
     CONSTRAINT share_is_a_share CHECK (((share >= (0)::double precision) AND (share <= (1)::double precision)))
 );
 
-CREATE UNLOGGED TABLE public.live_batches (
+CREATE TABLE public.live_batches (
     environment_id integer NOT NULL,
     reader text NOT NULL,
     id bigint NOT NULL,
@@ -601,23 +599,21 @@ ALTER TABLE public.splits ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     CACHE 1
 );
 
-CREATE TABLE public.suppressions (
-    environment_id integer NOT NULL,
-    digest bytea NOT NULL,
-    kind text NOT NULL,
-    id bigint NOT NULL,
-    note text NOT NULL,
-    created_at timestamp with time zone NOT NULL,
-    created_by text NOT NULL
-);
-
-ALTER TABLE public.suppressions ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
-    SEQUENCE NAME public.suppressions_id_seq
+CREATE SEQUENCE public.suppression_ids
     START WITH 1
     INCREMENT BY 1
     NO MINVALUE
     NO MAXVALUE
-    CACHE 1
+    CACHE 1;
+
+CREATE TABLE public.suppressions (
+    environment_id integer NOT NULL,
+    digest bytea NOT NULL,
+    kind text NOT NULL,
+    id bigint DEFAULT nextval('public.suppression_ids'::regclass) NOT NULL,
+    note text NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    created_by text NOT NULL
 );
 
 CREATE TABLE public.transitions (
@@ -682,6 +678,12 @@ ALTER TABLE ONLY public.environments
 
 ALTER TABLE ONLY public.erasures
     ADD CONSTRAINT erasures_pkey PRIMARY KEY (environment_id, id);
+
+ALTER TABLE ONLY public.events
+    ADD CONSTRAINT events_pkey PRIMARY KEY (environment_id, id, received_at);
+
+ALTER TABLE ONLY public.events_default
+    ADD CONSTRAINT events_default_pkey PRIMARY KEY (environment_id, id, received_at);
 
 ALTER TABLE ONLY public.exposures
     ADD CONSTRAINT exposures_pkey PRIMARY KEY (environment_id, definition_id, day, version, stage, rule, variant, unit);
@@ -791,23 +793,19 @@ CREATE INDEX events_of_alias ON ONLY public.events USING btree (environment_id, 
 
 CREATE INDEX events_default_environment_id_alias_id_occurred_at_idx ON public.events_default USING btree (environment_id, alias_id, occurred_at);
 
-CREATE INDEX events_in_order ON ONLY public.events USING btree (environment_id, id);
-
-CREATE INDEX events_default_environment_id_id_idx ON public.events_default USING btree (environment_id, id);
-
 CREATE INDEX events_of_group ON ONLY public.events USING btree (environment_id, target) WHERE (kind = 'group'::text);
 
 CREATE INDEX events_default_environment_id_target_idx ON public.events_default USING btree (environment_id, target) WHERE (kind = 'group'::text);
 
 CREATE INDEX exposures_of_unit ON public.exposures USING btree (environment_id, unit, definition_id, day);
 
-CREATE INDEX flag_holds_expired ON public.flag_holds USING btree (held_until);
+CREATE INDEX flag_holds_expired ON public.flag_holds USING btree (environment_id, held_until);
 
 CREATE INDEX identity_links_of_owner ON public.identity_links USING btree (environment_id, owner_id);
 
 CREATE INDEX imports_by_time ON public.imports USING btree (environment_id, started_at);
 
-CREATE INDEX live_batches_by_time ON public.live_batches USING btree (at);
+CREATE INDEX live_batches_by_time ON public.live_batches USING btree (environment_id, at);
 
 CREATE INDEX merges_of_absorbed ON public.merges USING btree (environment_id, absorbed_id);
 
@@ -817,7 +815,7 @@ CREATE UNIQUE INDEX one_current_version ON public.definition_versions USING btre
 
 CREATE UNIQUE INDEX one_kill_at_a_time ON public.flag_kills USING btree (environment_id, definition_id) WHERE (revived_at IS NULL);
 
-CREATE INDEX plan_violations_by_day ON public.plan_violations USING btree (day);
+CREATE INDEX plan_violations_by_day ON public.plan_violations USING btree (environment_id, day);
 
 CREATE INDEX profiles_due ON public.profiles USING btree (environment_id, recompute_at) WHERE (recompute_at IS NOT NULL);
 
@@ -827,15 +825,13 @@ CREATE INDEX profiles_properties ON public.profiles USING gin (properties jsonb_
 
 CREATE UNIQUE INDEX refused_claims_once ON public.refused_claims USING btree (environment_id, alias_id, kept_owner_id, other_owner_id, reason);
 
-CREATE INDEX registry_days_by_day ON public.registry_days USING btree (day);
+CREATE INDEX registry_days_by_day ON public.registry_days USING btree (environment_id, day);
 
-CREATE INDEX registry_hours_by_hour ON public.registry_hours USING btree (hour);
+CREATE INDEX registry_hours_by_hour ON public.registry_hours USING btree (environment_id, hour);
 
-CREATE INDEX rejected_messages_by_time ON public.rejected_messages USING btree (received_at);
+CREATE INDEX rejected_messages_by_time ON public.rejected_messages USING btree (environment_id, received_at);
 
 CREATE UNIQUE INDEX rejected_messages_once ON public.rejected_messages USING btree (environment_id, digest);
-
-CREATE INDEX rejection_counts_by_hour ON public.rejection_counts USING btree (hour);
 
 CREATE INDEX splits_of_profile ON public.splits USING btree (environment_id, profile_id);
 
@@ -845,9 +841,9 @@ CREATE INDEX transitions_of_profile ON public.transitions USING btree (environme
 
 ALTER INDEX public.events_of_alias ATTACH PARTITION public.events_default_environment_id_alias_id_occurred_at_idx;
 
-ALTER INDEX public.events_in_order ATTACH PARTITION public.events_default_environment_id_id_idx;
-
 ALTER INDEX public.events_of_group ATTACH PARTITION public.events_default_environment_id_target_idx;
+
+ALTER INDEX public.events_pkey ATTACH PARTITION public.events_default_pkey;
 
 ALTER TABLE ONLY public.api_keys
     ADD CONSTRAINT api_keys_environment_id_fkey FOREIGN KEY (environment_id) REFERENCES public.environments(id);

@@ -189,7 +189,7 @@ async def test_what_waits_for_readers_that_are_gone_is_erased(app: Application) 
     await app.track({"userId": "ada-77", "event": "a"})
     item = json.dumps({"stored": {"userId": "ada-77"}}).encode()
     async with app.service.pool.acquire() as connection:
-        await append_live_batches(connection, app.service.now(), [(app.environment_id, "gone", 1, item)])
+        await append_live_batches(connection, app.environment_id, app.service.now(), [("gone", 1, item)])
     assert (await traces(app, "ada-77")).keys() > {"live_batches"}
     await app.admin.delete("/v1/admin/profiles/ada-77")
     assert await traces(app, "ada-77") == {}

@@ -35,6 +35,7 @@ from tinycdp.runtime.people import evaluate, plain
 from tinycdp.runtime.rejections import as_sent
 from tinycdp.runtime.times import iso
 from tinycdp.store import registry as store
+from tinycdp.store.messages import Row
 from tinycdp.store.pool import RETRY, Pool, acquired
 
 log = logging.getLogger(__name__)
@@ -158,7 +159,7 @@ class Live:
         self._received: dict[tuple[int, str], Message] = {}
         self._work = asyncio.Event()
         self._leaving = False
-        self._unread = False
+        self._unread: set[int] = set()
         self._task: asyncio.Task[None] | None = None
 
     def listening(self, environment_id: int) -> bool:
@@ -297,8 +298,10 @@ class Live:
             except TimeoutError:
                 with contextlib.suppress(Unavailable):
                     async with acquired(self._pool) as connection:
-                        await store.prune_live_batches(connection, self._now() - int(REST_SECONDS * 1000))
-                    self._unread = False
+                        for environment_id in self._unread:
+                            before = self._now() - int(REST_SECONDS * 1000)
+                            await store.prune_live_batches(connection, environment_id, before)
+                    self._unread.clear()
         await self._work.wait()
 
     async def _look_after_readers(self) -> None:
@@ -315,23 +318,28 @@ class Live:
 
     async def tick(self) -> None:
         """Hand on what matched since the last time, and fetch what did elsewhere."""
-        batches = []
+        batches: dict[int, list[tuple[str, int, bytes]]] = {}
         for environment_id, leases in self._leases.items():
             for reader_id, lease in leases.items():
                 if lease.matched:
-                    batches.append((environment_id, reader_id, lease.matched, _encoded(lease.kept)))
+                    batch = (reader_id, lease.matched, _encoded(lease.kept))
+                    batches.setdefault(environment_id, []).append(batch)
                     lease.matched, lease.kept = 0, []
-        readers = [(reader.environment_id, reader.id) for reader in self._readers.values()]
+        readers: dict[int, list[str]] = {}
+        for reader in self._readers.values():
+            readers.setdefault(reader.environment_id, []).append(reader.id)
         if not batches and not readers:
             return
+        rows: list[Row] = []
         async with acquired(self._pool) as connection:
-            if batches:
-                self._unread = True
-                await store.append_live_batches(connection, self._now(), batches)
-            rows = await store.take_live_batches(connection, readers) if readers else []
+            for environment_id, of_readers in batches.items():
+                self._unread.add(environment_id)
+                await store.append_live_batches(connection, environment_id, self._now(), of_readers)
+            for environment_id, ids in readers.items():
+                rows += await store.take_live_batches(connection, environment_id, ids)
         for row in rows:
-            if (reader := self._readers.get(row["reader"])) is not None:
-                reader.tell(_events(row["matched"], row["items"]))
+            if (found := self._readers.get(row["reader"])) is not None:
+                found.tell(_events(row["matched"], row["items"]))
 
 
 def _wanted(reader: Reader) -> str:

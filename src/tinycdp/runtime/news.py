@@ -4,6 +4,7 @@ and policies changed.
 Shape   announce_* speak inside the transaction that made the change; a Listener hears it once that is committed, on a
         connection of its own
 Laws    a lost connection may have lost news: `lost` is called at once, and `found` when it listens again
+        every notice but `keys` names its environment: processes that served some of them only could listen to those
 Units   a notification holds at most 8,000 bytes, so that many ids go out as several
 """
 
@@ -65,9 +66,9 @@ async def announce_keys(connection: Connection) -> None:
     await store.announce(connection, "keys")
 
 
-async def announce_policies(connection: Connection) -> None:
-    """Say that an environment's policies changed."""
-    await store.announce(connection, "policies")
+async def announce_policies(connection: Connection, environment_id: int) -> None:
+    """Say that the environment's policies changed."""
+    await store.announce(connection, f"policies {environment_id}")
 
 
 async def announce_reader(connection: Connection, environment_id: int, reader: str, wanted: str) -> None:
@@ -82,7 +83,7 @@ class Ears(Protocol):
     def people_born(self, environment_id: int, names: Sequence[str]) -> None: ...
     def revision_changed(self, environment_id: int) -> None: ...
     def keys_changed(self) -> None: ...
-    def policies_changed(self) -> None: ...
+    def policies_changed(self, environment_id: int) -> None: ...
     def reader_heard(self, environment_id: int, reader: str, wanted: str) -> None: ...
     def lost(self) -> None: ...
     def found(self) -> None: ...
@@ -149,8 +150,8 @@ class Listener:
                 self._ears.revision_changed(int(environment_id))
             case ["keys"]:
                 self._ears.keys_changed()
-            case ["policies"]:
-                self._ears.policies_changed()
+            case ["policies", environment_id]:
+                self._ears.policies_changed(int(environment_id))
             case ["live", environment_id, reader, wanted]:
                 self._ears.reader_heard(int(environment_id), reader, wanted)
             case _:

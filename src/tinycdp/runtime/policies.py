@@ -99,7 +99,7 @@ async def save(
         if not fits or not await store.append_policy(connection, environment_id, name, version + 1, whole, now, author):
             message = f"The policy {name!r} is at version {version}: somebody else changed it meanwhile."
             raise Conflict("VERSION_CONFLICT", message, version=version)
-        await announce_policies(connection)
+        await announce_policies(connection, environment_id)
     return PolicyVersion(version + 1, whole, iso(now), author)
 
 

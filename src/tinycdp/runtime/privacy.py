@@ -199,7 +199,7 @@ async def suppress(
             )
         rows = sorted({(privacy.digest(environment_id, alias), alias.kind) for alias in aliases})
         added = await store.add_suppressions(connection, environment_id, rows, note, now, author)
-        await announce_policies(connection)
+        await announce_policies(connection, environment_id)
     await privacy.load(pool)
     return added
 
@@ -209,7 +209,7 @@ async def release(pool: Pool, privacy: Privacy, environment_id: int, aliases: Se
     async with transaction(pool) as connection:
         digests = sorted({privacy.digest(environment_id, alias) for alias in aliases})
         gone = await store.remove_suppressions(connection, environment_id, digests)
-        await announce_policies(connection)
+        await announce_policies(connection, environment_id)
     await privacy.load(pool)
     return gone
 

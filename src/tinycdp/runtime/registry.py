@@ -212,11 +212,11 @@ async def rebuild(pool: Pool, environment_id: int, told: Callable[[int], None] =
     return done
 
 
-async def prune(connection: Connection, now: Instant) -> None:
+async def prune(connection: Connection, environment_id: int, now: Instant) -> None:
     """Forget days and hours that are long past, and what was meant for readers of live streams who have gone."""
     oldest = date(1970, 1, 1) + timedelta(days=now // DAY_MS - KEEP_DAYS)
-    await store.prune_registry(connection, oldest, now - KEEP_HOURS * HOUR_MS)
-    await store.prune_live_batches(connection, now - MINUTE_MS)
+    await store.prune_registry(connection, environment_id, oldest, now - KEEP_HOURS * HOUR_MS)
+    await store.prune_live_batches(connection, environment_id, now - MINUTE_MS)
 
 
 def _message(row: Row) -> Message:

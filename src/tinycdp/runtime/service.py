@@ -203,7 +203,7 @@ class Service:
     def keys_changed(self) -> None:
         self._refresh(self._load_keys)
 
-    def policies_changed(self) -> None:
+    def policies_changed(self, environment_id: int) -> None:
         self._refresh(self.load_policies)
 
     def reader_heard(self, environment_id: int, reader: str, wanted: str) -> None:

@@ -140,7 +140,7 @@ async def save(
         if not fits or not await store.append_plan_entry(connection, *values):
             message = f"The plan's {event!r} is at version {version}: somebody else changed it meanwhile."
             raise Conflict("VERSION_CONFLICT", message, version=version)
-        await announce_policies(connection)
+        await announce_policies(connection, environment_id)
     return PlanEntry(event, version + 1, entry, iso(now), author)
 
 

@@ -13,6 +13,7 @@ import contextlib
 import logging
 import signal
 from collections.abc import Awaitable, Callable
+from datetime import date, timedelta
 
 from tinycdp.engine import recompute
 from tinycdp.engine.catalog import Catalog
@@ -184,15 +185,23 @@ class Worker:
     # Months turn
 
     async def keep_house(self) -> int:
-        """Make the partitions of the coming months, and forget old rejections and a batch of old exposures. Gives
-        whether there may be more of these."""
-        now = self._now()
+        """Make the partitions of the coming months, and delete what is too old. Gives how many environments may have
+        more of that."""
         async with transaction(self._pool) as connection:
-            for name in await reads.create_partitions(connection, now, _MONTHS_AHEAD):
+            for name in await reads.create_partitions(connection, self._now(), _MONTHS_AHEAD):
                 log.info("made partition %s", name)
-            await limits_store.prune_rejections(connection, now - _KEEP_REJECTIONS_MS, now - _KEEP_COUNTS_MS)
-            await limits_store.prune_dead_letters(connection, now - _KEEP_DEAD_LETTERS_MS, PRUNE_BATCH)
-            await flag_store.prune_holds(connection, now)
-            await registry.prune(connection, now)
-            pruned = await exposures.prune_exposures(connection, now - self._keep_exposures_ms, PRUNE_BATCH)
+        return await self._everywhere(self._prune)
+
+    async def _prune(self, environment_id: int) -> int:
+        """Delete old rejections, and at most a batch of old exposures."""
+        now = self._now()
+        oldest_exposure = date(1970, 1, 1) + timedelta(days=(now - self._keep_exposures_ms) // DAY_MS)
+        async with transaction(self._pool) as connection:
+            await limits_store.prune_rejections(
+                connection, environment_id, now - _KEEP_REJECTIONS_MS, now - _KEEP_COUNTS_MS
+            )
+            await limits_store.prune_dead_letters(connection, environment_id, now - _KEEP_DEAD_LETTERS_MS, PRUNE_BATCH)
+            await flag_store.prune_holds(connection, environment_id, now)
+            await registry.prune(connection, environment_id, now)
+            pruned = await exposures.prune_exposures(connection, environment_id, oldest_exposure, PRUNE_BATCH)
         return int(pruned == PRUNE_BATCH)

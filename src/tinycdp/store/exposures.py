@@ -23,9 +23,29 @@ Days = tuple[date, date]
 async def record_exposures(connection: Connection, rows: Sequence[Exposed]) -> int:
     """Gives how many were not known yet. Neither a unit nor an identifier stands for a use without an exposure, and so
     does an identifier that nobody has."""
+    by_environment: dict[int, list[Exposed]] = {}
+    for row in rows:
+        by_environment.setdefault(row[0], []).append(row)
+    stored = 0
     async with connection.transaction():
         await connection.execute(_SQL["begin_recording"])
-        return await connection.fetchval(_SQL["record_exposures"], *map(list, zip(*rows, strict=True)))
+        for environment_id in sorted(by_environment):
+            stored += await _record(connection, environment_id, by_environment[environment_id])
+    return stored
+
+
+async def _record(connection: Connection, environment_id: int, rows: Sequence[Exposed]) -> int:
+    named = {(kind, value) for *_, kind, value in rows if kind is not None and value is not None}
+    units: dict[tuple[str | None, str | None], tuple[str, int]] = {}
+    if named:
+        kinds, values = map(list, zip(*sorted(named), strict=True))
+        for row in await connection.fetch(_SQL["units_of_identifiers"], environment_id, kinds, values):
+            units[row["kind"], row["value"]] = (row["bucketing_key"], row["id"])
+    whole = []
+    for _, definition_id, version, stage, variant, unit, profile_id, rule, revision, first_at, kind, value in rows:
+        whose = (unit, profile_id) if kind is None else units.get((kind, value), (None, None))
+        whole.append((definition_id, version, stage, variant, *whose, rule, revision, first_at))
+    return await connection.fetchval(_SQL["record_exposures"], environment_id, *map(list, zip(*whole, strict=True)))
 
 
 async def count_exposures(connection: Connection, environment_id: int, definition_id: int, days: Days) -> list[Row]:
@@ -103,9 +123,16 @@ async def delete_exposures_of_units(connection: Connection, environment_id: int,
     return _count(await connection.execute(_SQL["delete_exposures_of_units"], environment_id, units))
 
 
-async def prune_exposures(connection: Connection, before: int, n: int) -> int:
-    """Gives how many of at most n went."""
-    return _count(await connection.execute(_SQL["prune_exposures"], before, n))
+async def prune_exposures(connection: Connection, environment_id: int, before: date, n: int) -> int:
+    """Delete an environment's exposures before a day, the oldest of each flag first, at most n in all. Gives how many."""
+    gone = 0
+    for flag in await connection.fetch(_SQL["flags_exposed_before"], environment_id, before):
+        if gone >= n:
+            break
+        kept = await connection.fetchrow(_SQL["nth_exposure"], environment_id, flag["id"], before, n - gone)
+        place = tuple(kept) if kept is not None else (before, 0, 0, "", "", "")
+        gone += _count(await connection.execute(_SQL["prune_exposures"], environment_id, flag["id"], *place))
+    return gone
 
 
 async def recording_since(connection: Connection) -> int:

@@ -45,5 +45,5 @@ async def hold_variant(
     )
 
 
-async def prune_holds(connection: Connection, before: int) -> None:
-    await connection.execute(_SQL["prune_holds"], before)
+async def prune_holds(connection: Connection, environment_id: int, before: int) -> None:
+    await connection.execute(_SQL["prune_holds"], environment_id, before)

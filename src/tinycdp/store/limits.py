@@ -30,10 +30,10 @@ async def rejection_counts(connection: Connection, environment_id: int, since: i
     return await connection.fetch(_SQL["rejection_counts"], environment_id, since, n)
 
 
-async def prune_rejections(connection: Connection, before: int, counts_before: int) -> None:
+async def prune_rejections(connection: Connection, environment_id: int, before: int, counts_before: int) -> None:
     """Forget rejected messages, and the counts of hours."""
-    await connection.execute(_SQL["prune_rejections"], before)
-    await connection.execute(_SQL["prune_rejection_counts"], counts_before)
+    await connection.execute(_SQL["prune_rejections"], environment_id, before)
+    await connection.execute(_SQL["prune_rejection_counts"], environment_id, counts_before)
 
 
 async def keep_dead_letter(
@@ -79,5 +79,5 @@ async def discard_dead_letters(
     return await connection.fetchval(_SQL["discard_dead_letters"], environment_id, ids, code)
 
 
-async def prune_dead_letters(connection: Connection, before: int, n: int) -> None:
-    await connection.execute(_SQL["prune_dead_letters"], before, n)
+async def prune_dead_letters(connection: Connection, environment_id: int, before: int, n: int) -> None:
+    await connection.execute(_SQL["prune_dead_letters"], environment_id, before, n)

@@ -174,7 +174,7 @@ def _mentions(table: str, column: str, type: str) -> str:
         case "bytea":
             # Too short a text is found by chance among bytes.
             return (
-                "EXISTS (SELECT FROM unnest($4::text[]) AS t (text)"
+                "EXISTS (SELECT 1 FROM unnest($4::text[]) AS t (text)"
                 f" WHERE octet_length(t.text) > 4 AND position(convert_to(t.text, 'UTF8') IN {name}) > 0)"
             )
         case _:

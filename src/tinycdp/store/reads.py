@@ -135,11 +135,8 @@ async def create_partitions(connection: Connection, now: int, months_ahead: int)
         end, name = _month(first, ahead + 1), f"events_{start:%Y_%m}"
         if await connection.fetchval("SELECT to_regclass($1)", name) is not None:
             continue
-        if await connection.fetchval(
-            "SELECT EXISTS (SELECT FROM events_default WHERE received_at >= $1 AND received_at < $2)",
-            int(start.timestamp() * 1000),
-            int(end.timestamp() * 1000),
-        ):
+        held = int(start.timestamp() * 1000), int(end.timestamp() * 1000)
+        if await connection.fetchval(_SQL["default_partition_holds"], *held):
             continue
         await connection.execute(
             f"CREATE TABLE IF NOT EXISTS {name} PARTITION OF events FOR VALUES FROM ('{start:%F}Z') TO ('{end:%F}Z')"

@@ -67,8 +67,8 @@ async def events_to_observe(connection: Connection, environment_id: int, after_i
     return await connection.fetch(_SQL["events_to_observe"], environment_id, after_id, n)
 
 
-async def prune_registry(connection: Connection, day: date, hour: int) -> None:
-    await connection.execute(_SQL["prune_registry"], day, hour)
+async def prune_registry(connection: Connection, environment_id: int, day: date, hour: int) -> None:
+    await connection.execute(_SQL["prune_registry"], environment_id, day, hour)
 
 
 async def registry_events(connection: Connection, environment_id: int, first: date, today: date) -> list[Row]:
@@ -140,17 +140,16 @@ async def append_plan_entry(
     return await connection.fetchval(_SQL["append_plan_entry"], *values) is not None
 
 
-async def append_live_batches(connection: Connection, now: int, rows: Sequence[tuple[int, str, int, bytes]]) -> None:
-    """`rows` are (environment id, reader, how many matched, items as JSON)."""
-    environments, readers, matched, items = map(list, zip(*rows, strict=True))
-    await connection.execute(_SQL["append_live_batches"], environments, readers, now, matched, items)
+async def append_live_batches(
+    connection: Connection, environment_id: int, now: int, rows: Sequence[tuple[str, int, bytes]]
+) -> None:
+    """`rows` are (reader, how many matched, items as JSON)."""
+    await connection.execute(_SQL["append_live_batches"], environment_id, now, *map(list, zip(*rows, strict=True)))
 
 
-async def take_live_batches(connection: Connection, readers: Sequence[tuple[int, str]]) -> list[Row]:
-    """`readers` are (environment id, reader)."""
-    environments, names = map(list, zip(*readers, strict=True))
-    return await connection.fetch(_SQL["take_live_batches"], environments, names)
+async def take_live_batches(connection: Connection, environment_id: int, readers: Sequence[str]) -> list[Row]:
+    return await connection.fetch(_SQL["take_live_batches"], environment_id, readers)
 
 
-async def prune_live_batches(connection: Connection, before: int) -> None:
-    await connection.execute(_SQL["prune_live_batches"], before)
+async def prune_live_batches(connection: Connection, environment_id: int, before: int) -> None:
+    await connection.execute(_SQL["prune_live_batches"], environment_id, before)

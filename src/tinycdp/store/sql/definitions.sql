@@ -98,12 +98,12 @@ INSERT INTO transitions (environment_id, recorded_at, segment_id, profile_id, en
 SELECT $1, $2::timestamptz, c.segment_id, m.profile_id, true, m.entered_at
 FROM changed c JOIN memberships m ON m.environment_id = $1 AND m.fingerprint = c.new
 WHERE NOT EXISTS (
-    SELECT FROM memberships o WHERE o.environment_id = $1 AND o.fingerprint = c.old AND o.profile_id = m.profile_id)
+    SELECT 1 FROM memberships o WHERE o.environment_id = $1 AND o.fingerprint = c.old AND o.profile_id = m.profile_id)
 UNION ALL
 SELECT $1, $2::timestamptz, c.segment_id, m.profile_id, false, $2::timestamptz
 FROM changed c JOIN memberships m ON m.environment_id = $1 AND m.fingerprint = c.old
 WHERE NOT EXISTS (
-    SELECT FROM memberships n WHERE n.environment_id = $1 AND n.fingerprint = c.new AND n.profile_id = m.profile_id);
+    SELECT 1 FROM memberships n WHERE n.environment_id = $1 AND n.fingerprint = c.new AND n.profile_id = m.profile_id);
 
 -- name: sweep_memberships
 -- Rows of segments that are gone, or of an older meaning.

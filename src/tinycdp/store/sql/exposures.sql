@@ -4,45 +4,46 @@
 -- locks: advisory (77, 0), shared
 SELECT pg_advisory_xact_lock_shared(77, 0);
 
+-- name: units_of_identifiers
+-- Whose each identifier is, and what that profile is bucketed by; those that nobody has are left out.
+-- args: environment_id, kinds text[], values text[]
+-- index: aliases_pkey, profiles_pkey
+SELECT a.kind, a.value, p.id, p.bucketing_key
+FROM unnest($2::text[], $3::text[]) AS wanted (kind, value)
+JOIN aliases a ON a.environment_id = $1 AND a.kind = wanted.kind AND a.value = wanted.value
+JOIN profiles p ON p.environment_id = $1 AND p.id = a.profile_id;
+
 -- name: record_exposures
 -- What is known already stays as it is: two processes may have answered the same person. Sorted, so that two flushes
 -- that meet wait for each other in one order. A use is written once a day, else only looked up. People who were erased since
 -- are left out.
--- args: environment_ids integer[], definition_ids integer[], versions integer[], stages smallint[], variants text[],
+-- args: environment_id, definition_ids integer[], versions integer[], stages smallint[], variants text[],
 --       units text[] (NULL for a use without an exposure), profile_ids bigint[], rules text[], revisions integer[],
---       first_at timestamptz[], kinds text[], values text[] (of the identifier that has the unit, NULL where it is told)
--- index: flag_uses_pkey, exposures_pkey, profiles_pkey, aliases_pkey
+--       first_at timestamptz[]
+-- index: flag_uses_pkey, exposures_pkey, profiles_pkey
 -- locks: the rows it inserts
 WITH given AS (
-    SELECT environment_id, definition_id, (first_at AT TIME ZONE 'UTC')::date AS day, version, stage, variant,
-           coalesce(unit, whose.bucketing_key) AS unit, coalesce(profile_id, whose.id) AS profile_id, rule, revision,
-           first_at
-    FROM unnest($1::integer[], $2::integer[], $3::integer[], $4::smallint[], $5::text[], $6::text[], $7::bigint[],
-                $8::text[], $9::integer[], $10::timestamptz[], $11::text[], $12::text[])
-        AS g (environment_id, definition_id, version, stage, variant, unit, profile_id, rule, revision, first_at, kind,
-              value)
-    -- Row by row, by the limit: hardly any row has an identifier, which the planner cannot know.
-    LEFT JOIN LATERAL (
-        SELECT p.id, p.bucketing_key FROM aliases a
-        JOIN profiles p ON p.environment_id = a.environment_id AND p.id = a.profile_id
-        WHERE a.environment_id = g.environment_id AND a.kind = g.kind AND a.value = g.value LIMIT 1
-    ) AS whose ON g.kind IS NOT NULL
+    SELECT definition_id, (first_at AT TIME ZONE 'UTC')::date AS day, version, stage, variant, unit, profile_id, rule,
+           revision, first_at
+    FROM unnest($2::integer[], $3::integer[], $4::smallint[], $5::text[], $6::text[], $7::bigint[], $8::text[],
+                $9::integer[], $10::timestamptz[])
+        AS g (definition_id, version, stage, variant, unit, profile_id, rule, revision, first_at)
 ), used AS (
     INSERT INTO flag_uses AS known (environment_id, definition_id, rule, first_day, last_day)
-    SELECT environment_id, definition_id, rule, min(day), max(day) FROM given g
+    SELECT $1, definition_id, rule, min(day), max(day) FROM given g
     WHERE NOT EXISTS (
-        SELECT FROM flag_uses u WHERE u.environment_id = g.environment_id AND u.definition_id = g.definition_id
+        SELECT 1 FROM flag_uses u WHERE u.environment_id = $1 AND u.definition_id = g.definition_id
         AND u.rule = g.rule AND u.last_day >= g.day)
-    GROUP BY environment_id, definition_id, rule ORDER BY 1, 2, 3
+    GROUP BY definition_id, rule ORDER BY definition_id, rule
     ON CONFLICT (environment_id, definition_id, rule) DO UPDATE SET last_day = excluded.last_day
     WHERE known.last_day < excluded.last_day
 ), kept AS (
     INSERT INTO exposures (environment_id, definition_id, day, version, stage, variant, unit, profile_id, rule, revision,
                            first_at)
-    SELECT environment_id, definition_id, day, version, stage, variant, unit, profile_id, rule, revision, first_at
+    SELECT $1, definition_id, day, version, stage, variant, unit, profile_id, rule, revision, first_at
     FROM given g WHERE unit IS NOT NULL AND (profile_id IS NULL OR EXISTS (
-        SELECT FROM profiles p WHERE p.environment_id = g.environment_id AND p.id = g.profile_id))
-    ORDER BY environment_id, definition_id, day, version, stage, rule, variant, unit, first_at
+        SELECT 1 FROM profiles p WHERE p.environment_id = $1 AND p.id = g.profile_id))
+    ORDER BY definition_id, day, version, stage, rule, variant, unit, first_at
     ON CONFLICT DO NOTHING
     RETURNING 1
 )
@@ -147,21 +148,30 @@ SELECT value FROM aliases WHERE environment_id = $1 AND profile_id = $2;
 -- index: exposures_of_unit
 DELETE FROM exposures WHERE environment_id = $1 AND unit = ANY ($2);
 
--- name: prune_exposures
--- The oldest rows of each flag before a day, at most so many in all; flag by flag, because the key finds those at once.
--- args: before timestamptz, n
+-- name: flags_exposed_before
+-- The flags that have exposures before a day.
+-- args: environment_id, before date
+-- index: definitions_pkey, exposures_pkey
+SELECT d.id FROM definitions d
+WHERE d.environment_id = $1 AND d.kind = 'flag' AND EXISTS (
+    SELECT 1 FROM exposures e WHERE e.environment_id = $1 AND e.definition_id = d.id AND e.day < $2)
+ORDER BY d.id;
+
+-- name: nth_exposure
+-- The row of a flag that has n older ones, if it is before a day.
+-- args: environment_id, definition_id, before date, n
 -- index: exposures_pkey
-DELETE FROM exposures WHERE ctid = ANY (ARRAY(
-    SELECT old.ctid
-    FROM definitions d
-    CROSS JOIN LATERAL (
-        SELECT e.ctid FROM exposures e
-        WHERE e.environment_id = d.environment_id AND e.definition_id = d.id AND e.day < ($1 AT TIME ZONE 'UTC')::date
-        ORDER BY e.day LIMIT $2
-    ) AS old
-    WHERE d.kind = 'flag'
-    LIMIT $2
-));
+SELECT day, version, stage, rule, variant, unit FROM exposures
+WHERE environment_id = $1 AND definition_id = $2 AND day < $3
+ORDER BY day, version, stage, rule, variant, unit OFFSET $4 LIMIT 1;
+
+-- name: prune_exposures
+-- A flag's rows before a place in its key.
+-- args: environment_id, definition_id, day date, version integer, stage smallint, rule text, variant text, unit text
+-- index: exposures_pkey
+DELETE FROM exposures
+WHERE environment_id = $1 AND definition_id = $2
+  AND (day, version, stage, rule, variant, unit) < ($3::date, $4::integer, $5::smallint, $6::text, $7::text, $8::text);
 
 -- name: recording_since
 -- The instant from which exposures have been recorded here: a flag that nobody asked for before it proves nothing.

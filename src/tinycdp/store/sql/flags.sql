@@ -37,6 +37,6 @@ SET variant = CASE WHEN h.held_until <= $6::timestamptz THEN EXCLUDED.variant EL
 RETURNING variant;
 
 -- name: prune_holds
--- args: before timestamptz
+-- args: environment_id, before timestamptz
 -- index: flag_holds_expired
-DELETE FROM flag_holds WHERE held_until < $1;
+DELETE FROM flag_holds WHERE environment_id = $1 AND held_until < $2;

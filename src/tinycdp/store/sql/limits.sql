@@ -13,7 +13,7 @@ WITH arrived AS (
     INSERT INTO rejected_messages AS r (environment_id, api_key_id, received_at, last_received_at, digest, times, code,
                                         message, path, payload)
     SELECT $1, api_key_id, $2, $2, digest, times, code, message, path, payload FROM arrived a
-    WHERE logged OR EXISTS (SELECT FROM rejected_messages l WHERE l.environment_id = $1 AND l.digest = a.digest)
+    WHERE logged OR EXISTS (SELECT 1 FROM rejected_messages l WHERE l.environment_id = $1 AND l.digest = a.digest)
     ORDER BY digest
     ON CONFLICT (environment_id, digest)
         DO UPDATE SET times = r.times + excluded.times, last_received_at = excluded.last_received_at
@@ -48,14 +48,14 @@ WHERE c.environment_id = $1 AND c.hour >= $2
 ORDER BY c.hour DESC, c.messages DESC, c.api_key_id, c.code LIMIT $3;
 
 -- name: prune_rejections
--- args: before timestamptz
+-- args: environment_id, before timestamptz
 -- index: rejected_messages_by_time
-DELETE FROM rejected_messages WHERE received_at < $1;
+DELETE FROM rejected_messages WHERE environment_id = $1 AND received_at < $2;
 
 -- name: prune_rejection_counts
--- args: before timestamptz
--- index: rejection_counts_by_hour
-DELETE FROM rejection_counts WHERE hour < $1;
+-- args: environment_id, before timestamptz
+-- index: rejection_counts_pkey
+DELETE FROM rejection_counts WHERE environment_id = $1 AND hour < $2;
 
 -- name: keep_dead_letter
 -- A message that comes again and fails again is the same letter, with the newest reason.
@@ -103,6 +103,8 @@ WITH gone AS (
 SELECT count(*) FROM gone;
 
 -- name: prune_dead_letters
--- args: before timestamptz, n
+-- args: environment_id, before timestamptz, n
+-- index: dead_letters_pkey
 DELETE FROM dead_letters
-WHERE (environment_id, id) IN (SELECT environment_id, id FROM dead_letters WHERE last_failed_at < $1 LIMIT $2);
+WHERE environment_id = $1
+  AND id IN (SELECT id FROM dead_letters WHERE environment_id = $1 AND last_failed_at < $2 LIMIT $3);

@@ -30,7 +30,7 @@ JOIN aliases a ON a.environment_id = $1 AND a.kind = wanted.kind AND a.value = w
 -- args: environment_id integer, ids bigint[], profile_ids bigint[], owner_ids bigint[], claimed_bys text[]
 -- index: aliases_environment_id_id_key
 SELECT EXISTS (
-    SELECT FROM unnest($2::bigint[], $3::bigint[], $4::bigint[], $5::text[]) AS seen (id, profile_id, owner_id, claimed_by)
+    SELECT 1 FROM unnest($2::bigint[], $3::bigint[], $4::bigint[], $5::text[]) AS seen (id, profile_id, owner_id, claimed_by)
     JOIN aliases a ON a.environment_id = $1 AND a.id = seen.id
     WHERE (a.profile_id, a.owner_id, a.claimed_by) IS DISTINCT FROM (seen.profile_id, seen.owner_id, seen.claimed_by));
 

@@ -15,7 +15,7 @@ WITH RECURSIVE chain AS (
                  AND (m.undone_at IS NULL OR m.undone_at > $3)
 )
 SELECT id FROM chain c WHERE NOT EXISTS (
-    SELECT FROM merges m WHERE m.environment_id = $1 AND m.absorbed_id = c.id AND m.merged_at <= $3
+    SELECT 1 FROM merges m WHERE m.environment_id = $1 AND m.absorbed_id = c.id AND m.merged_at <= $3
                            AND (m.undone_at IS NULL OR m.undone_at > $3))
 LIMIT 1;
 
@@ -44,7 +44,7 @@ WHERE e.environment_id = $1 AND e.alias_id = ANY ($2) AND e.received_at <= $3 LI
 
 -- name: oldest_arrival
 -- args: environment_id
--- index: events_in_order
+-- index: events_pkey
 SELECT received_at FROM events WHERE environment_id = $1 ORDER BY id LIMIT 1;
 
 -- name: revisions_at

@@ -54,8 +54,8 @@ SELECT pg_advisory_xact_lock(77, 0);
 -- Somebody who never sent anything may have been decided for.
 -- args: environment_id, units text[]
 -- index: exposures_of_unit, flag_holds_pkey
-SELECT EXISTS (SELECT FROM exposures WHERE environment_id = $1 AND unit = ANY ($2))
-    OR EXISTS (SELECT FROM flag_holds WHERE environment_id = $1 AND unit = ANY ($2));
+SELECT EXISTS (SELECT 1 FROM exposures WHERE environment_id = $1 AND unit = ANY ($2))
+    OR EXISTS (SELECT 1 FROM flag_holds WHERE environment_id = $1 AND unit = ANY ($2));
 
 -- name: erase_events
 -- args: environment_id, alias_ids bigint[]
@@ -148,7 +148,7 @@ DELETE FROM profiles WHERE environment_id = $1 AND id = ANY ($2);
 -- args: environment_id, texts text[]
 SELECT r.id, r.payload, r.message FROM rejected_messages r
 WHERE r.environment_id = $1 AND EXISTS (
-    SELECT FROM unnest($2::text[]) AS n (text)
+    SELECT 1 FROM unnest($2::text[]) AS n (text)
     WHERE position(convert_to(n.text, 'UTF8') IN r.payload) > 0 OR position(n.text IN r.message) > 0
        OR position('\x5c75'::bytea IN r.payload) > 0 OR position('\x5c2f'::bytea IN r.payload) > 0);
 
@@ -157,7 +157,7 @@ WHERE r.environment_id = $1 AND EXISTS (
 -- args: environment_id, texts text[]
 SELECT d.id, d.payload, d.error AS message FROM dead_letters d
 WHERE d.environment_id = $1 AND EXISTS (
-    SELECT FROM unnest($2::text[]) AS n (text)
+    SELECT 1 FROM unnest($2::text[]) AS n (text)
     WHERE position(convert_to(n.text, 'UTF8') IN d.payload) > 0 OR position(n.text IN d.error) > 0
        OR position('\x5c75'::bytea IN d.payload) > 0 OR position('\x5c2f'::bytea IN d.payload) > 0);
 
@@ -165,7 +165,7 @@ WHERE d.environment_id = $1 AND EXISTS (
 -- What was on its way to readers of the live stream, a quarter of a second's worth; of readers that are gone, more.
 -- args: environment_id, texts text[] as they stand in JSON
 DELETE FROM live_batches b WHERE b.environment_id = $1 AND EXISTS (
-    SELECT FROM unnest($2::text[]) AS n (text) WHERE position(convert_to(n.text, 'UTF8') IN b.items) > 0);
+    SELECT 1 FROM unnest($2::text[]) AS n (text) WHERE position(convert_to(n.text, 'UTF8') IN b.items) > 0);
 
 -- name: erase_dead_letters
 -- args: environment_id, ids bigint[]
@@ -198,8 +198,8 @@ ORDER BY e.target, t.name, e.occurred_at DESC, e.message_id COLLATE "C" DESC;
 -- index: groups_pkey, profiles_of_group, events_of_group
 DELETE FROM groups g
 WHERE g.environment_id = $1 AND g.key = ANY ($2) AND g.traits = '{}'
-  AND NOT EXISTS (SELECT FROM profiles p WHERE p.environment_id = $1 AND p.group_key = g.key)
-  AND NOT EXISTS (SELECT FROM events e WHERE e.environment_id = $1 AND e.kind = 'group' AND e.target = g.key);
+  AND NOT EXISTS (SELECT 1 FROM profiles p WHERE p.environment_id = $1 AND p.group_key = g.key)
+  AND NOT EXISTS (SELECT 1 FROM events e WHERE e.environment_id = $1 AND e.kind = 'group' AND e.target = g.key);
 
 -- name: append_erasure
 -- args: environment_id, people, profile_ids bigint[], alias_ids bigint[], digests bytea[], counts json, note, now, author
@@ -221,7 +221,7 @@ FROM pg_class c
 JOIN pg_namespace n ON n.oid = c.relnamespace AND n.nspname = 'public'
 JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
 WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition
-  AND EXISTS (SELECT FROM pg_attribute e WHERE e.attrelid = c.oid AND e.attname = 'environment_id')
+  AND EXISTS (SELECT 1 FROM pg_attribute e WHERE e.attrelid = c.oid AND e.attname = 'environment_id')
 ORDER BY c.relname, a.attnum;
 
 -- name: memberships_of

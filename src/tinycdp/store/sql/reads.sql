@@ -41,7 +41,7 @@ LIMIT $5;
 -- name: recent_events
 -- The newest messages of an environment, by arrival. floor_id bounds how far back a rare name is looked for.
 -- args: environment_id, before_id bigint, floor_id bigint, name text (NULL for all), n
--- index: events_in_order
+-- index: events_pkey
 SELECT e.id, e.kind, e.name, e.message_id, e.occurred_at, e.received_at, e.clamped, e.target, e.properties, e.context,
        e.warnings, a.kind AS alias_kind, a.value AS alias_value, a.profile_id
 FROM events e JOIN aliases a ON a.environment_id = e.environment_id AND a.id = e.alias_id
@@ -51,7 +51,7 @@ LIMIT $5;
 
 -- name: last_event_id
 -- args: environment_id
--- index: events_in_order
+-- index: events_pkey
 SELECT coalesce(max(id), 0) FROM events WHERE environment_id = $1;
 
 -- name: search_by_identifier
@@ -146,18 +146,18 @@ GROUP BY code ORDER BY n DESC, code;
 
 -- name: rows_of_profiles
 -- These three are counted, or only planned where a count would be slow: reads.count.
-SELECT FROM profiles WHERE environment_id = $1 AND merged_into IS NULL;
+SELECT 1 FROM profiles WHERE environment_id = $1 AND merged_into IS NULL;
 
 -- name: rows_of_events
-SELECT FROM events WHERE environment_id = $1;
+SELECT 1 FROM events WHERE environment_id = $1;
 
 -- name: rows_of_memberships
-SELECT FROM memberships WHERE environment_id = $1;
+SELECT 1 FROM memberships WHERE environment_id = $1;
 
 -- name: figures
 -- What the first screen shows beside the counts. lately: the newest messages, at most n, since an instant.
 -- args: environment_id, now, lately_since, n
--- index: profiles_due, events_in_order
+-- index: profiles_due, events_pkey
 SELECT (SELECT count(*) FROM merges WHERE environment_id = $1 AND undone_at IS NULL) AS merges,
        (SELECT count(*) FROM refused_claims WHERE environment_id = $1) AS refused_claims,
        (SELECT count(*) FROM profiles WHERE environment_id = $1 AND recompute_at <= $2) AS overdue,
@@ -170,7 +170,7 @@ FROM (SELECT count(*) AS n, min(received_at) AS oldest
 -- name: recent_event_names
 -- The names among the newest events, the most frequent first: what a typing mistake is held against.
 -- args: environment_id
--- index: events_in_order
+-- index: events_pkey
 SELECT name FROM (SELECT name FROM events WHERE environment_id = $1 ORDER BY id DESC LIMIT 10000) AS recent
 WHERE name <> '' GROUP BY name ORDER BY count(*) DESC, name;
 
@@ -196,7 +196,7 @@ SELECT name, array_agg(DISTINCT kind) AS kinds FROM leaves GROUP BY name ORDER B
 -- name: property_names_of_events
 -- The same of the newest events, for each event.
 -- args: environment_id, events looked at, names at most
--- index: events_in_order
+-- index: events_pkey
 WITH sample AS (
     SELECT name, properties FROM events WHERE environment_id = $1 ORDER BY id DESC LIMIT $2
 ), members AS (
@@ -212,3 +212,8 @@ WITH sample AS (
 )
 SELECT event, name, array_agg(DISTINCT kind) AS kinds FROM leaves
 GROUP BY event, name ORDER BY count(*) DESC, event, name LIMIT $3;
+
+-- name: default_partition_holds
+-- Whether messages of some time, of any environment, lie in the partition for what has none.
+-- args: first timestamptz, end timestamptz (exclusive)
+SELECT 1 FROM events_default WHERE received_at >= $1 AND received_at < $2 LIMIT 1;

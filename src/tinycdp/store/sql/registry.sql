@@ -76,16 +76,16 @@ DELETE FROM plan_violations WHERE environment_id = $1 AND NOT refused;
 -- name: events_to_observe
 -- Stored messages in the order they were stored, after a position.
 -- args: environment_id, after_id, n
--- index: events_in_order
+-- index: events_pkey
 SELECT id, kind, name, received_at, properties, context, warnings FROM events
 WHERE environment_id = $1 AND id > $2 ORDER BY id LIMIT $3;
 
 -- name: prune_registry
--- args: oldest day date, oldest hour timestamptz
+-- args: environment_id, oldest day date, oldest hour timestamptz
 -- index: registry_days_by_day, plan_violations_by_day, registry_hours_by_hour
-WITH days AS (DELETE FROM registry_days WHERE day < $1),
-     hours AS (DELETE FROM registry_hours WHERE hour < $2)
-DELETE FROM plan_violations WHERE day < $1;
+WITH days AS (DELETE FROM registry_days WHERE environment_id = $1 AND day < $2),
+     hours AS (DELETE FROM registry_hours WHERE environment_id = $1 AND hour < $3)
+DELETE FROM plan_violations WHERE environment_id = $1 AND day < $2;
 
 -- name: registry_events
 -- Every event with its volume of today and of the last days.
@@ -147,7 +147,7 @@ SELECT hour, n FROM registry_hours WHERE environment_id = $1 AND event = $2 AND 
 -- What an event carries, for examples: of the environment's newest messages the newest of this name. Raw events are asked,
 -- so that what is deleted there is no example any more.
 -- args: environment_id, kind text (NULL for any), name, messages looked at, n
--- index: events_in_order
+-- index: events_pkey
 SELECT properties FROM (SELECT id, kind, name, properties FROM events WHERE environment_id = $1 ORDER BY id DESC LIMIT $4)
     AS newest
 WHERE name = $3 AND ($2::text IS NULL OR kind = $2) ORDER BY id DESC LIMIT $5;
@@ -183,24 +183,22 @@ VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING
 RETURNING version;
 
 -- name: append_live_batches
--- args: environment_ids integer[], readers text[], now, matched integer[], items bytea[]
-INSERT INTO live_batches (environment_id, reader, at, matched, items)
-SELECT g.environment_id, g.reader, $3, g.matched, g.items
-FROM unnest($1::integer[], $2::text[], $4::integer[], $5::bytea[]) AS g (environment_id, reader, matched, items);
+-- args: environment_id, now, readers text[], matched integer[], items bytea[]
+INSERT INTO live_batches (environment_id, at, reader, matched, items)
+SELECT $1, $2, g.* FROM unnest($3::text[], $4::integer[], $5::bytea[]) AS g (reader, matched, items);
 
 -- name: take_live_batches
 -- What came for the readers of one process; each batch is given once.
--- args: environment_ids integer[], readers text[]
+-- args: environment_id, readers text[]
 -- index: live_batches_pkey
 WITH taken AS (
-    DELETE FROM live_batches b USING unnest($1::integer[], $2::text[]) AS r (environment_id, reader)
-    WHERE b.environment_id = r.environment_id AND b.reader = r.reader
-    RETURNING b.reader, b.id, b.at, b.matched, b.items
+    DELETE FROM live_batches WHERE environment_id = $1 AND reader = ANY ($2)
+    RETURNING reader, id, at, matched, items
 )
 SELECT reader, at, matched, items FROM taken ORDER BY id;
 
 -- name: prune_live_batches
 -- What was meant for readers who have gone.
--- args: before
+-- args: environment_id, before
 -- index: live_batches_by_time
-DELETE FROM live_batches WHERE at < $1;
+DELETE FROM live_batches WHERE environment_id = $1 AND at < $2;
