@@ -21,7 +21,8 @@ from tinycdp.runtime.definitions import apply_documents
 from tinycdp.runtime.exposures import BATCH, Exposures
 from tinycdp.runtime.service import Service
 from tinycdp.runtime.worker import Worker
-from tinycdp.store.pool import Pool
+from tinycdp.store import exposures as store
+from tinycdp.store.pool import Pool, transaction
 
 NOW = 1_790_000_000_000
 NOON = NOW - NOW % DAY_MS + DAY_MS // 2
@@ -273,3 +274,75 @@ async def test_the_worker_forgets_old_exposures_flag_by_flag(dsn: str, shop: int
             "SELECT min(first_at), count(*) FROM exposures GROUP BY definition_id ORDER BY 2"
         )
         assert [tuple(row) for row in found] == [(NOON - 4 * DAY_MS, 4), (NOON - 4 * DAY_MS, 8)]
+
+
+def exposed(environment: int, definition: int, unit: str | None, at: int, alias: Alias | None = None) -> store.Exposed:
+    named = (alias.kind, alias.value) if alias is not None else (None, None)
+    return (environment, definition, 1, 0, "a", unit, None, "half", 1, at, *named)
+
+
+async def test_old_exposures_go_the_oldest_first_and_no_more_than_asked(pool: Pool, shop: int) -> None:
+    other = await new_environment(pool, "other", {"flags": [split()]}, NOON - 10 * DAY_MS)
+    found = await pool.fetch("SELECT environment_id, id FROM definitions ORDER BY environment_id, id")
+    [(_, first), (_, second)] = [tuple(row) for row in found if row["environment_id"] == shop]
+    [(_, third)] = [tuple(row) for row in found if row["environment_id"] == other]
+    flags = [(shop, first), (shop, second), (other, third)]
+    old = [exposed(*flag, f"u{n}", NOON - day * DAY_MS) for flag in flags for day in (1, 2, 3) for n in range(4)]
+    async with transaction(pool) as connection:
+        assert await store.record_exposures(connection, old) == 36
+        today = date.fromordinal(date(1970, 1, 1).toordinal() + NOON // DAY_MS)
+        left = []
+        for _ in range(5):
+            gone = await store.prune_exposures(connection, shop, today.replace(day=today.day - 1), 5)
+            days = await connection.fetch(
+                "SELECT definition_id, count(*) FROM exposures WHERE environment_id = $1 GROUP BY 1 ORDER BY 1", shop
+            )
+            left.append((gone, [row["count"] for row in days]))
+        assert left == [(5, [7, 12]), (5, [4, 10]), (5, [4, 5]), (1, [4, 4]), (0, [4, 4])]
+        days = await connection.fetch("SELECT DISTINCT day FROM exposures WHERE environment_id = $1", shop)
+        assert [row["day"] for row in days] == [today.replace(day=today.day - 1)], "the day itself stays"
+        assert await connection.fetchval("SELECT count(*) FROM exposures WHERE environment_id = $1", other) == 12
+
+
+async def test_a_batch_may_be_of_several_environments_and_name_people_by_identifier(
+    dsn: str, pool: Pool, shop: int
+) -> None:
+    other = await new_environment(pool, "other", {"flags": [split()]}, NOON - 10 * DAY_MS)
+    ada = Alias(AliasKind.USER, "ada")
+    async with services(dsn, 1, lambda: NOON) as [service]:
+        for environment in (shop, other):
+            aliases = (Alias(AliasKind.ANONYMOUS, f"tab-{environment}"), ada)
+            message = Message(
+                kind="track", message_id="m", aliases=aliases, occurred_at=NOON, received_at=NOON, name="a"
+            )
+            await service.ingest.accept(environment, [message])
+    definitions = dict(await pool.fetch("SELECT environment_id, min(id) FROM definitions GROUP BY 1"))
+    batch = [
+        row
+        for environment in (other, shop)
+        for row in (
+            exposed(environment, definitions[environment], "given", NOON),
+            exposed(environment, definitions[environment], None, NOON, ada),
+            exposed(environment, definitions[environment], None, NOON, Alias(AliasKind.USER, "nobody")),
+            exposed(environment, definitions[environment], None, NOON),
+        )
+    ]
+    async with transaction(pool) as connection:
+        assert await store.record_exposures(connection, batch) == 4
+        assert await store.record_exposures(connection, batch) == 0
+    found = await pool.fetch(
+        "SELECT e.environment_id, e.unit, p.bucketing_key FROM exposures e"
+        " LEFT JOIN profiles p ON p.environment_id = e.environment_id AND p.id = e.profile_id ORDER BY 1, 2 DESC"
+    )
+    keys = dict(await pool.fetch("SELECT environment_id, bucketing_key FROM profiles"))
+    assert [tuple(row) for row in found] == [
+        row
+        for environment in sorted((shop, other))
+        for row in sorted(
+            [(environment, "given", None), (environment, keys[environment], keys[environment])],
+            key=lambda one: one[1],
+            reverse=True,
+        )
+    ]
+    assert len(keys) == 2
+    assert await pool.fetchval("SELECT count(*) FROM flag_uses") == 2

@@ -14,8 +14,10 @@ from tinycdp import resources
 from tinycdp.errors import Conflict
 from tinycdp.runtime import clock
 from tinycdp.runtime.postgres import find_binaries
-from tinycdp.store import migrations
+from tinycdp.store import migrations, privacy
 from tinycdp.store.migrations import migrate
+from tinycdp.store.pool import connect
+from tinycdp.store.reads import create_partitions
 
 SCHEMA = resources.folder("migrations") / "schema.sql"
 _HEAD = (
@@ -86,4 +88,51 @@ async def test_a_file_that_fails_leaves_nothing(empty, monkeypatch):
         await migrate(empty, clock.now())
     connection = await asyncpg.connect(empty)
     assert await connection.fetchval("SELECT to_regclass('half')") is None
+    await connection.close()
+
+
+async def test_keys_are_given_to_a_database_with_data(empty, monkeypatch):
+    """0014, in place: nothing is lost, ids go on behind those that were given, a month that is there has its key."""
+    every = resources.migration_files()
+    monkeypatch.setattr(migrations, "migration_files", lambda: [file for file in every if file[0] < "0013"])
+    now = clock.now()
+    await migrate(empty, now)
+    connection = await connect(empty)
+    await create_partitions(connection, now, 0)
+    await connection.execute(
+        """INSERT INTO events (environment_id, alias_id, kind, name, message_id, occurred_at, received_at, clamped,
+                               properties, context)
+           SELECT 1, n % 7, 'track', 'a', n::text, now(), now() - n % 3 * interval '400 days', false, '{}', '{}'
+           FROM generate_series(1, 1000) AS n"""
+    )
+    await connection.execute("INSERT INTO organisations (key, name) VALUES ('o', 'o')")
+    await connection.execute("INSERT INTO projects (organisation_id, key, name) SELECT id, 'p', 'p' FROM organisations")
+    [environment] = await connection.fetchrow(
+        "INSERT INTO environments (project_id, key, zone) SELECT id, 'e', 'UTC' FROM projects RETURNING id"
+    )
+    await privacy.add_suppressions(connection, environment, [(b"1", "userId"), (b"2", "userId")], "", now, "t")
+    newest = (await privacy.suppression_marks(connection))[environment][1]
+    await privacy.remove_suppressions(connection, environment, [b"1", b"2"])
+    await connection.execute(
+        "INSERT INTO live_batches (environment_id, reader, at, matched, items) VALUES (1, 'r', now(), 1, '')"
+    )
+
+    async def events():
+        return await connection.fetch("SELECT e::text FROM events e ORDER BY id")
+
+    before = await events()
+    monkeypatch.setattr(migrations, "migration_files", lambda: every)
+    assert "0014_keys.sql" in await migrate(empty, now)
+    assert await events() == before
+    partitions = await connection.fetch(
+        "SELECT (SELECT count(*) FROM pg_index i WHERE i.indrelid = c.oid AND i.indisprimary) AS keys"
+        " FROM pg_class c WHERE c.relispartition AND c.relkind = 'r'"
+    )
+    assert len(partitions) == 2
+    assert [row["keys"] for row in partitions] == [1, 1]
+    assert await connection.fetchval("SELECT count(*) FROM live_batches") == 1
+    await privacy.add_suppressions(connection, environment, [(b"3", "userId")], "", now, "t")
+    assert (await privacy.suppression_marks(connection))[environment] == (1, newest + 1)
+    receipt = (1, [1], [1], [b""], {}, "", now, "t")
+    assert await privacy.append_erasure(connection, environment, *receipt) == 1
     await connection.close()

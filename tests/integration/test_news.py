@@ -1,8 +1,11 @@
 """What one process says to the others, over the notifications of a real Postgres."""
 
 import asyncio
+import inspect
 from collections.abc import Sequence
+from typing import Any
 
+from tinycdp.runtime import news
 from tinycdp.runtime.news import Listener, announce_keys, announce_people, announce_profiles, name_of
 from tinycdp.store.pool import Pool, transaction
 
@@ -54,3 +57,22 @@ async def test_news_of_a_thousand_people_is_heard_whole_and_in_order(dsn: str, p
     assert ears.notices > 1, "they are more than one notification holds"
     assert ears.names == [name_of(one) for one in people]
     assert len([query for query in said if "pg_notify" in query]) == 3, "one statement for each kind of news"
+
+
+async def test_every_notice_names_its_environment_but_that_of_keys() -> None:
+    """So that a process may listen to those it serves. A key is what says which environment is meant."""
+    said: list[str] = []
+
+    class Connection:
+        async def execute(self, statement: str, payloads: Sequence[str]) -> None:
+            said.extend(payloads)
+
+    values: dict[str, Any] = {"environment_id": 3, "version": 7, "profile_ids": [1], "user_ids": ["ada"]}
+    values |= {"reader": "r", "wanted": "-"}
+    speakers = {name: one for name, one in vars(news).items() if name.startswith("announce_")}
+    for name, announce in speakers.items():
+        if name != "announce_keys":
+            _, *parameters = inspect.signature(announce).parameters
+            await announce(Connection(), **{parameter: values[parameter] for parameter in parameters})
+    assert len(said) == len(speakers) - 1
+    assert {notice.split(" ")[1] for notice in said} == {"3"}

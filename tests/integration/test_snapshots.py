@@ -60,6 +60,20 @@ async def test_old_news_does_not_bring_an_old_row_back(
     assert await holds_for(service, shop, "opened", ADA)
 
 
+async def test_news_of_another_environment_drops_nothing(services: list[Service], shop: int) -> None:
+    """Versions are compared inside of an environment only: elsewhere they may be any number."""
+    service = services[0]
+    version = (await service.ingest.accept(shop, [opened("m1", ADA)])).version
+    assert await holds_for(service, shop, "opened", ADA)
+    [id] = await service.pool.fetchrow("SELECT id FROM profiles")
+    kept = service.decisions.at_hand(shop, ADA, 0)
+    service.profiles_changed(shop + 1, version + 1_000_000, [id])
+    assert kept is not None
+    assert service.decisions.at_hand(shop, ADA, version) is kept
+    service.profiles_changed(shop, version + 1, [id])
+    assert service.decisions.at_hand(shop, ADA, 0) is None
+
+
 async def test_a_database_set_back_is_believed(services: list[Service], shop: int) -> None:
     """After a restore from a backup, versions are lower than those heard of before: reading must not wait for them."""
     service = services[0]

@@ -124,7 +124,7 @@ async def delete_exposures_of_units(connection: Connection, environment_id: int,
 
 
 async def prune_exposures(connection: Connection, environment_id: int, before: date, n: int) -> int:
-    """Delete an environment's exposures before a day, the oldest of each flag first, at most n in all. Gives how many."""
+    """Delete an environment's exposures before a day, the oldest of each flag first. Gives how many, at most n."""
     gone = 0
     for flag in await connection.fetch(_SQL["flags_exposed_before"], environment_id, before):
         if gone >= n:
