@@ -9,8 +9,8 @@ import pytest
 import tinycdp
 import tinycdp.store
 from planner_rules import complaints
+from tinycdp.dsl.check.workspace import Source, check_workspace
 from tinycdp.dsl.sql import select
-from tinycdp.dsl.workspace import Source, check_workspace
 from tinycdp.store import messages
 from tinycdp.store.statements import load
 
