@@ -109,8 +109,8 @@ async def _application(dsn: str, folder: Path) -> AsyncIterator[Call]:
     from loadtests import workload
     from tinycdp.api.app import create_app
     from tinycdp.runtime import clock
-    from tinycdp.runtime.definitions import apply_documents
-    from tinycdp.runtime.startup import prepare
+    from tinycdp.runtime.definitions.publish import apply_documents
+    from tinycdp.server.bootstrap import prepare
     from tinycdp.settings import load
     from tinycdp.store.pool import open_pool
 
@@ -211,7 +211,7 @@ def main() -> None:
     if arguments.serve:
         import uvloop
 
-        from tinycdp.runtime.postgres import EmbeddedPostgres
+        from tinycdp.server.embedded_postgres import EmbeddedPostgres
 
         with tempfile.TemporaryDirectory() as folder, EmbeddedPostgres(Path(folder) / "pg") as postgres:
             uvloop.run(_serve(postgres.dsn, Path(folder)))

@@ -41,40 +41,40 @@ Timed = Callable[[], Any]
 
 
 def parse_short() -> Timed:
-    from tinycdp.dsl.syntax import parse
+    from tinycdp.dsl.parser import parse
 
     return lambda: parse(SHORT)
 
 
 def parse_typical() -> Timed:
-    from tinycdp.dsl.syntax import parse
+    from tinycdp.dsl.parser import parse
 
     return lambda: parse(TYPICAL)
 
 
 def parse_longest() -> Timed:
-    from tinycdp.dsl.syntax import parse
+    from tinycdp.dsl.parser import parse
 
     return lambda: parse(LONGEST)
 
 
 def check_typical() -> Timed:
-    from tinycdp.dsl.check import Scope, check
+    from tinycdp.dsl.check.expressions import Scope, check
 
     scope = Scope(kind="segment")
     return lambda: check(TYPICAL, scope)
 
 
 def check_longest() -> Timed:
-    from tinycdp.dsl.check import Scope, check
+    from tinycdp.dsl.check.expressions import Scope, check
 
     scope = Scope(kind="segment")
     return lambda: check(LONGEST, scope)
 
 
 def explain_typical() -> Timed:
-    from tinycdp.dsl.check import Scope, check
-    from tinycdp.dsl.words import tell
+    from tinycdp.dsl.check.expressions import Scope, check
+    from tinycdp.dsl.editor.describe import tell
 
     node = check(TYPICAL, Scope(kind="segment")).node
     assert node is not None
@@ -82,7 +82,7 @@ def explain_typical() -> Timed:
 
 
 def check_workspace_of_200() -> Timed:
-    from tinycdp.dsl.workspace import check_workspace
+    from tinycdp.dsl.check.workspace import check_workspace
     from tinycdp.engine.catalog import sources
 
     listed = sources(_definitions(100, 60, 40))
@@ -133,7 +133,7 @@ def event_nobody_counts() -> Timed:
 
 
 def decide_warm() -> Timed:
-    from tinycdp.engine.decide import Subject, decide
+    from tinycdp.engine.flags.decide import Subject, decide
 
     catalog = _catalog(_definitions(5, 3, 20))
     person = _person(catalog, 300)
@@ -190,7 +190,7 @@ BENCHMARKS: dict[str, Callable[[], Timed]] = {
 def _definitions(traits: int, segments: int, flags: int) -> list[Any]:
     """Traits over ten events, segments over them and over the clock, flags over these."""
     from tinycdp.engine.catalog import Definition
-    from tinycdp.engine.flags import read_flag
+    from tinycdp.engine.flags.document import read_flag
 
     forms = ("count_30d", "sum(amount, 30d)", "unique_days_14d", "max(amount, 90d)", "last(category)")
     found = []
