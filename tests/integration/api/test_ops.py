@@ -22,7 +22,7 @@ from tinycdp.model import Alias, Message
 #: Calls that say all in their address.
 #: What has no body, or a file.
 BODILESS = {"/v1/admin/flags/{name}/revive", "/v1/admin/imports"}
-DOCS = Path(__file__).parents[2] / "docs" / "reference"
+DOCS = Path(__file__).parents[3] / "docs" / "reference"
 
 
 @pytest.fixture
@@ -214,7 +214,7 @@ async def test_the_page_works_offline_and_its_policy_allows_nothing_else(app: Ap
 
 def _codes() -> Iterator[str]:
     kinds = "InvalidInput|NotFound|Conflict|TooLarge|TooSlow|Unauthenticated|Forbidden|Overloaded|Unavailable"
-    source = Path(__file__).parents[2] / "src" / "tinycdp"
+    source = Path(__file__).parents[3] / "src" / "tinycdp"
     for file in source.rglob("*.py"):
         text = file.read_text()
         yield from re.findall(rf'\b(?:{kinds})\(\s*"([A-Z_]+)"', text)
