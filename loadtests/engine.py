@@ -1,7 +1,7 @@
 """`make bench-engine`: what the language and the engine cost, in microseconds, and against another commit.
 
-Shape   BENCHMARKS: name → what prepares, which gives what is timed. The other commit's code runs these very lines in a
-        process of its own, out of a worktree in a temporary folder that is gone afterwards
+Shape   BENCHMARKS: name → what prepares, which gives what is timed. The other commit runs its own copy of this file in
+        a process of its own, out of a worktree in a temporary folder that is removed afterwards
 Units   microseconds of processor time for one call; ratios below 1 are faster than the other commit
 Laws    the two take turns, pair by pair, so that what slows the machine slows both; a ratio is the median of the pairs'
         ratios. What the other commit cannot do is shown without a ratio
@@ -301,11 +301,11 @@ def _serve() -> None:
 
 
 class _Tree:
-    """A process that runs one tree's code."""
+    """A process that runs one tree's code by the tree's own copy of this file: modules move between commits."""
 
     def __init__(self, root: Path) -> None:
         environ = dict(os.environ) | {"PYTHONPATH": str(root / "src")}
-        command = [sys.executable, str(Path(__file__).resolve()), "--serve"]
+        command = [sys.executable, str(root / "loadtests" / "engine.py"), "--serve"]
         self._process = subprocess.Popen(
             command, env=environ, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=root
         )

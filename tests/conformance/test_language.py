@@ -137,8 +137,9 @@ def test_every_topic_has_its_cases_and_every_case_one_expectation() -> None:
 
 
 def sections() -> list[tuple[str, str, str]]:
-    """(code, how the example is to be read, example) of the page that explains each code."""
-    page = (ROOT / "docs/reference/language-errors.md").read_text()
+    """(code, how the example is to be read, example) of the pages that explain each code."""
+    pages = (ROOT / f"docs/reference/language-errors-{topic}.md" for topic in ("syntax", "meaning", "limits"))
+    page = "\n".join(page.read_text() for page in pages)
     return [
         (code, kind, example)
         for code, body in re.findall(r"^### (\S+)\n(.*?)(?=^##|\Z)", page, re.DOTALL | re.MULTILINE)

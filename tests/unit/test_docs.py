@@ -16,7 +16,8 @@ from tinycdp.engine.flags.document import read_flag
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
-PAGES = sorted([*ROOT.glob("*.md"), *DOCS.rglob("*.md"), *(ROOT / "dsl").rglob("*.md")])
+PAGES = sorted([*ROOT.glob("*.md"), *DOCS.rglob("*.md"), *(ROOT / "dsl").rglob("*.md"), ROOT / "tests" / "README.md"])
+SOURCES = sorted(path for ending in ("*.py", "*.sql") for path in (ROOT / "src").rglob(ending))
 DECISIONS = sorted((DOCS / "decisions").glob("*.md"))
 
 _FENCE = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
@@ -43,10 +44,13 @@ def _prose(page: Path) -> str:
     return _FENCE.sub("", page.read_text())
 
 
+def _anchor(heading: str) -> str:
+    """A heading as an address, by the rule of the usual renderers."""
+    return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
+
+
 def _anchors(page: Path) -> set[str]:
-    """The headings of a page as addresses, by the rule of the usual renderers."""
-    headings = re.findall(r"^#+ (.+)$", _prose(page), re.MULTILINE)
-    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+    return {_anchor(heading) for heading in re.findall(r"^#+ (.+)$", _prose(page), re.MULTILINE)}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=_name)
@@ -86,6 +90,26 @@ def test_what_the_code_names_as_its_source_exists(module: Path) -> None:
         assert (ROOT / path).exists(), path
 
 
+@pytest.mark.parametrize("source", SOURCES, ids=_name)
+def test_every_page_that_the_code_names_exists(source: Path) -> None:
+    """With its section, where one stands behind it: docs/reference/export.md "Exports"."""
+    for path, section in re.findall(r'\b((?:docs|dsl)/[\w./-]+\.md)\b(?: "([^"\n]+)")?', source.read_text()):
+        assert (ROOT / path).exists(), path
+        assert not section or _anchor(section) in _anchors(ROOT / path), (path, section)
+
+
+@pytest.mark.parametrize("page", sorted((DOCS / "reference").glob("*.md")), ids=_name)
+def test_a_reference_page_keeps_to_one_topic(page: Path) -> None:
+    assert len(page.read_text().splitlines()) <= 200
+
+
+def test_the_glossary_is_in_order_and_has_each_word_once() -> None:
+    rows = re.findall(r"^\| (.+?) \| (.+) \|$", (DOCS / "glossary.md").read_text(), re.MULTILINE)
+    words = [word.strip("`").lower() for word, meaning in rows if word not in {"Word"} and set(word) != {"-"}]
+    assert len(words) > 50
+    assert words == sorted(set(words))
+
+
 def _commands() -> Iterator[tuple[str, list[str]]]:
     """The `tinycdp` commands of the pages' shell blocks, as (page, arguments)."""
     for page in PAGES:
@@ -111,8 +135,9 @@ def test_the_architecture_names_every_table() -> None:
     assert set(re.findall(r"`(\w+)`", section)) >= tables - {"events_default"}
 
 
-def test_what_the_architecture_names_as_its_proof_exists() -> None:
-    named = re.findall(r"`((?:tests|dsl)/[\w./]+)`", (DOCS / "architecture.md").read_text())
+@pytest.mark.parametrize("page", [ROOT / "README.md", DOCS / "architecture.md"], ids=_name)
+def test_what_is_named_as_a_proof_exists(page: Path) -> None:
+    named = re.findall(r"`((?:tests|dsl)/[\w./]+)`", page.read_text())
     assert named
     assert [path for path in named if not (ROOT / path).exists()] == []
 

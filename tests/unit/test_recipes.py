@@ -12,7 +12,7 @@ from tinycdp.dsl.editor.describe import tell
 from tinycdp.dsl.ir import Type
 from tinycdp.engine.case_runner import run_case
 
-PAGE = (Path(__file__).parents[2] / "docs" / "guide" / "recipes.md").read_text()
+PAGE = (Path(__file__).parents[2] / "docs" / "how-to" / "recipes.md").read_text()
 SECTIONS = re.findall(r"^## (\d+)\. (.*?)\n(.*?)(?=^## |\Z)", PAGE, re.DOTALL | re.MULTILINE)
 DEFINITIONS = {"traits": {"spend_year": "events.purchase.sum(amount, 365d)"}}
 SCOPE = Scope(kind="segment", traits={"spend_year": Type.NUMBER}, certain={"spend_year"})

@@ -2,7 +2,7 @@
 
 Laws    a key's text is shown once. Nobody revokes the key they ask with, so that an environment always has an
         admin key
-Source  docs/reference/admin.md, docs/reference/authentication.md
+Source  docs/reference/operations.md, docs/reference/authentication.md
 """
 
 from typing import Any

@@ -4,7 +4,7 @@ Shape   the same five routes for each kind; lifecycle.py has what happens to the
 Laws    a save is all or nothing, and its answer is what GET answers next. PUT and DELETE take If-Match with the version
         that shall be replaced. What is saved with warnings is saved
 Errors  400 with every diagnostic · 404 NOT_FOUND · 409 KEY_EXISTS, VERSION_CONFLICT, REFERENCED
-Source  docs/reference/admin.md
+Source  docs/reference/definitions.md
 """
 
 from typing import Annotated, Any

@@ -3,7 +3,7 @@
 Shape   GET /v1/admin/explain for one definition and one person. GET /v1/decide?explain=true has the same for a flag
 Laws    what is explained is what a decision at this instant would see, of someone never seen too
 Errors  404 NOT_FOUND, FLAG_NOT_FOUND · 400 INVALID_REQUEST
-Source  docs/reference/admin.md
+Source  docs/reference/profiles.md
 """
 
 from typing import Annotated, Any

@@ -2,7 +2,7 @@
 
 Laws    streamed: no cap, no memory that grows. A failure in the middle breaks the connection off, so that half a file
         is never taken for a whole one
-Source  docs/reference/admin.md "Export"; docs/reference/exposures.md "As a file"
+Source  docs/reference/export.md; docs/reference/exposures.md "As a file"
 """
 
 from typing import Annotated, Any, get_args

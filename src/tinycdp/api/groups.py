@@ -2,7 +2,7 @@
 
 Shape   all groups page by page, one with its number of members, its members page by page
 Errors  404 NOT_FOUND
-Source  docs/reference/admin.md "Groups"
+Source  docs/reference/profiles.md "Groups"
 """
 
 from typing import Annotated, Any

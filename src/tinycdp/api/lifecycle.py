@@ -4,7 +4,7 @@ Shape   POST /v1/admin/publish; for each kind versions, impact, rename and resto
 Laws    each change is one atomic revision, with its author and a note. With `dry` nothing is saved, and what would be
         refused is refused
 Errors  400 with every diagnostic · 404 NOT_FOUND, REVISION_NOT_FOUND · 409 KEY_EXISTS, VERSION_CONFLICT, REFERENCED
-Source  docs/reference/admin.md "History"
+Source  docs/reference/definitions.md "History"
 """
 
 from typing import Annotated, Any

@@ -2,7 +2,7 @@
 
 Shape   rejections are looked at; dead letters are looked at, replayed and discarded
 Errors  404 NOT_FOUND for a dead letter that is not there · 400 INVALID_BODY
-Source  docs/reference/admin.md; docs/guide/operating.md "Dead letters"
+Source  docs/reference/rejections.md; docs/how-to/operate.md "Dead letters"
 """
 
 from typing import Annotated, Any

@@ -3,7 +3,7 @@
 Shape   a page for everyone with a read key, a longer one for admins; searches, journeys, the newest events
 Laws    a bare id is tried as userId, anonymousId, deviceId and externalId, then as `kind:value`; `by` names one kind
 Errors  404 PROFILE_NOT_FOUND · 400 INVALID_CURSOR
-Source  docs/reference/admin.md
+Source  docs/reference/profiles.md
 """
 
 from typing import Annotated, Any

@@ -6,7 +6,7 @@ Shape   POST /batch /e /i/v0/e /capture   events
 Laws    never `quotaLimited`: a client would drop every flag it knows. Rules are evaluated here and only here: an SDK
         that asks for them is refused, and falls back to asking for answers. SDKs fetch all flags in advance; who was
         shown one they tell by the event $feature_flag_called, with what the answer's metadata said
-Source  docs/reference/tracking.md "PostHog"; docs/decisions/0020-foreign-protocols.md
+Source  docs/reference/sdks.md "PostHog"; docs/decisions/0020-foreign-protocols.md
 """
 
 from collections.abc import Mapping, Sequence

@@ -3,7 +3,7 @@
 Shape   POST /v1/admin/preview takes changes as /v1/admin/publish does
 Laws    nothing is saved. A change with an error is refused as a publish of it would be; warnings come along
 Errors  400 with every diagnostic, PREVIEW_TOO_LONG · 404 EVENTS_DROPPED · 429 PREVIEWS_BUSY
-Source  docs/reference/admin.md "Preview"
+Source  docs/reference/definitions.md "Preview"
 """
 
 from typing import Any, Literal

@@ -3,7 +3,7 @@
 Shape   GET /v1/projects/{writeKey}/settings for analytics-next · GET /sourceConfig for RudderStack's
 Laws    every key of an environment gets the same answer: there is nothing to configure, but a client that gets no
         answer never sends an event
-Source  docs/reference/tracking.md "What browsers fetch first"
+Source  docs/reference/sdks.md "What browsers fetch first"
 """
 
 from typing import Any

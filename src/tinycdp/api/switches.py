@@ -3,7 +3,7 @@
 Shape   POST …/kill and …/revive act, GET …/kills tells who did what when
 Laws    asking again changes nothing: the first to act is named
 Errors  404 NOT_FOUND
-Source  docs/reference/admin.md "Kill switch"
+Source  docs/reference/definitions.md "Kill switch"
 """
 
 from typing import Any

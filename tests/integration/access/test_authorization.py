@@ -22,11 +22,10 @@ import httpx
 import msgspec
 import pytest
 from litestar.routes import HTTPRoute
-from test_event_stream import watching
-from test_ofrep import Reader
 
 from application import KEYS, Application, running
 from serving import eventually, served
+from streams import Reader, watching
 from tinycdp.api.app import fast_lanes
 from tinycdp.runtime.access import stream_tokens
 from tinycdp.runtime.access.keys import SCOPES, Keyring, digest, environment_named

@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from application import Application, running
+from streams import Reader
 from tinycdp.api import ofrep
 from tinycdp.errors import Forbidden, Overloaded
 from tinycdp.runtime.access import stream_tokens
@@ -286,74 +287,6 @@ async def test_whatever_happens_is_no_429_and_has_the_words_providers_read(
 
 
 # The stream
-
-
-class Reader:
-    """An event stream, read as a browser's EventSource reads it."""
-
-    def __init__(self, app: Application, uri: str, last_event_id: str | None) -> None:
-        self.status: int | None = None
-        self.body = b""
-        self.ended = False
-        self.may_read = asyncio.Event()
-        self.may_read.set()
-        self._moved = asyncio.Event()
-        self._gone = asyncio.Event()
-        path, _, query = uri.partition("?")
-        headers = [(b"origin", b"https://shop.example")]
-        headers += [(b"last-event-id", last_event_id.encode())] if last_event_id else []
-        self._scope = {
-            "type": "http", "method": "GET", "path": path, "raw_path": path.encode(), "query_string": query.encode(),
-            "headers": headers, "http_version": "1.1", "scheme": "http", "root_path": "", "client": ("::1", 1),
-            "server": ("test", 80), "asgi": {"version": "3.0"}, "app": app.litestar, "state": {},
-        }  # fmt: skip
-        self._asked = False
-        self.task = asyncio.create_task(app.litestar(self._scope, self._receive, self._send))  # type: ignore[arg-type]
-
-    async def _receive(self) -> Any:
-        if not self._asked:
-            self._asked = True
-            return {"type": "http.request", "body": b"", "more_body": False}
-        await self._gone.wait()
-        return {"type": "http.disconnect"}
-
-    async def _send(self, message: Any) -> None:
-        await self.may_read.wait()
-        if message["type"] == "http.response.start":
-            self.status = message["status"]
-            self.headers = dict(message["headers"])
-        else:
-            self.body += message["body"]
-            if not message.get("more_body"):
-                self.ended = True
-                self._gone.set()
-        self._moved.set()
-
-    @property
-    def messages(self) -> list[dict[str, Any]]:
-        found = []
-        for block in self.body.decode().split("\n\n"):
-            fields = dict(line.split(": ", 1) for line in block.splitlines() if line and not line.startswith(":"))
-            if "data" in fields:
-                found.append({"id": fields["id"], **json.loads(fields["data"])})
-        return found
-
-    async def until(self, check: Any, seconds: float = 10.0) -> Any:
-        async with asyncio.timeout(seconds):
-            while not (found := check(self)):
-                self._moved.clear()
-                await self._moved.wait()
-        return found
-
-    async def told(self, times: int) -> dict[str, Any]:
-        """The last of so many messages."""
-        await self.until(lambda reader: len(reader.messages) >= times)
-        assert len(self.messages) == times
-        return self.messages[-1]
-
-    async def leave(self) -> None:
-        self._gone.set()
-        await self.task
 
 
 @asynccontextmanager

@@ -1,85 +1,20 @@
 """The live stream: what arrives anywhere is seen by whoever asked for it, and by nobody's waiting."""
 
-import asyncio
 import json
 import os
 import signal
-from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from application import KEYS, Application, running
+from application import Application, running
 from serving import READ_KEY, bearer, eventually, served
+from streams import PATH, watching
 from tinycdp.runtime.access.keys import revoke_key
 from tinycdp.runtime.ingest import event_stream
-
-PATH = "/v1/events/live"
-
-
-class Stream:
-    """A live stream, read as an ASGI server would send it. `may_read` cleared, its reader takes nothing."""
-
-    def __init__(self, app: Application, query: str = "", key: str = KEYS["read"]) -> None:
-        self.status = 0
-        self.body = b""
-        self.ended = False
-        self.may_read = asyncio.Event()
-        self.may_read.set()
-        self._gone, self._moved, self._asked = asyncio.Event(), asyncio.Event(), False
-        scope = {
-            "type": "http", "method": "GET", "path": PATH, "raw_path": PATH.encode(), "query_string": query.encode(),
-            "headers": [(b"authorization", f"Bearer {key}".encode())], "http_version": "1.1", "scheme": "http",
-            "root_path": "", "client": ("::1", 1), "server": ("test", 80), "asgi": {"version": "3.0"},
-            "app": app.litestar, "state": {},
-        }  # fmt: skip
-        self.task = asyncio.create_task(app.litestar(scope, self._receive, self._send))  # type: ignore[arg-type]
-
-    async def _receive(self) -> Any:
-        if not self._asked:
-            self._asked = True
-            return {"type": "http.request", "body": b"", "more_body": False}
-        await self._gone.wait()
-        return {"type": "http.disconnect"}
-
-    async def _send(self, message: Any) -> None:
-        await self.may_read.wait()
-        if message["type"] == "http.response.start":
-            self.status = message["status"]
-        else:
-            self.body += message["body"]
-            if not message.get("more_body"):
-                self.ended = True
-                self._gone.set()
-        self._moved.set()
-
-    def told(self, kind: str = "message") -> list[dict[str, Any]]:
-        found = []
-        for block in self.body.decode().split("\n\n"):
-            fields = dict(line.split(": ", 1) for line in block.splitlines() if ": " in line and line[0] != ":")
-            if "data" in fields and fields.get("event", "message") == kind:
-                found.append(json.loads(fields["data"]))
-        return found
-
-    async def until(self, check: Callable[["Stream"], Any]) -> Any:
-        async with asyncio.timeout(15):
-            while not (found := check(self)):
-                self._moved.clear()
-                await self._moved.wait()
-        return found
-
-    async def messages(self, n: int) -> list[dict[str, Any]]:
-        """The first n messages."""
-        await self.until(lambda stream: len(stream.told()) >= n)
-        return self.told()
-
-    async def leave(self) -> None:
-        self._gone.set()
-        self.may_read.set()
-        await self.task
 
 
 @pytest.fixture
@@ -92,16 +27,6 @@ async def app(dsn: str) -> AsyncIterator[Application]:
 async def other(app: Application, dsn: str) -> AsyncIterator[Application]:
     async with running(dsn) as application:
         yield application
-
-
-@asynccontextmanager
-async def watching(app: Application, query: str = "", key: str = KEYS["read"]) -> AsyncIterator[Stream]:
-    stream = Stream(app, query, key)
-    await stream.until(lambda stream: stream.body or stream.ended)
-    try:
-        yield stream
-    finally:
-        await stream.leave()
 
 
 async def heard(app: Application) -> None:

@@ -4,7 +4,7 @@ Shape   parse_rows(rows, mapping, token, received_at) -> (messages, (line, rejec
 Laws    a row is the message that its event sent live would be. When a file was sent says nothing of its events, so that
         sentAt is not read, and `timestamp`, which is corrected already, counts before originalTimestamp
         a row without a message id has one of the token and its line
-Source  docs/guide/importing.md
+Source  docs/how-to/import-history.md
 """
 
 import math

@@ -7,7 +7,7 @@ Laws    an event says one thing, and with `$set` a second: both, or neither
         an id is anonymous where its SDK says that nobody has signed in; else it is a user's. What `$identify` names as
         the anonymous id before is claimed, never joined, so that two people at one browser stay two
 Errors  as in segment
-Source  docs/reference/tracking.md "PostHog"; docs/decisions/0020-foreign-protocols.md
+Source  docs/reference/sdks.md "PostHog"; docs/decisions/0020-foreign-protocols.md
 """
 
 from collections.abc import Mapping

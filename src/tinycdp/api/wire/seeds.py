@@ -5,7 +5,7 @@ Shape   parse_collect  RadixInsight's POST /collect: [{event_id, event_name, tim
         The original TinyCDP's {userId, event, ts, props} and the {event, distinct_id, properties, context, timestamp}
         of the universal data engine need no adapter: segment.parse_single reads both.
 Errors  as in segment
-Source  docs/reference/tracking.md "Other protocols"
+Source  docs/reference/sdks.md "Other protocols"
 """
 
 from typing import Any

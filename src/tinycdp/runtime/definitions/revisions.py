@@ -5,7 +5,7 @@ Units   instants leave as ISO 8601 in UTC
 Laws    a definition is followed by its id: through renames, and through a deletion and its return.
         The text of a change shows expressions in their canonical form
 Errors  NotFound NOT_FOUND, REVISION_NOT_FOUND
-Source  docs/reference/admin.md "History"
+Source  docs/reference/definitions.md "History"
 """
 
 from typing import Any

@@ -4,7 +4,7 @@ Shape   bury(…) keeps one, page(…) and find(…) look, replay(…) sends the
 Laws    a message is a letter once, however often it fails. A replay that is interrupted is begun again without harm: a
         message id counts once. A letter goes only when its message is stored, refused by a rule, or discarded
 Errors  NotFound for a letter that is not there
-Source  docs/decisions/0026-limits.md; docs/guide/operating.md "Dead letters"
+Source  docs/decisions/0026-limits.md; docs/how-to/operate.md "Dead letters"
 """
 
 from collections.abc import Callable, Sequence

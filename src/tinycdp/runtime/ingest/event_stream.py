@@ -8,7 +8,7 @@ Laws    with nobody listening a message costs one look into an empty dictionary.
 Units   each process hands on at most SHOWN messages per reader and TICK_SECONDS, chosen at random from all that
         matched. A reader counts for LEASE_SECONDS after it was last heard of
 Errors  Unavailable TOO_MANY_STREAMS
-Source  docs/decisions/0023-registry.md "Live"; docs/reference/registry.md "Live stream"
+Source  docs/decisions/0023-registry.md; docs/reference/registry.md "Live stream"
 """
 
 import asyncio

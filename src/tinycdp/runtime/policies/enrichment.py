@@ -6,7 +6,7 @@ Laws    a name with an underscore of NAMES comes from here or from nobody: what 
         Only tracks, pages and screens are enriched; what is not known is absent. Equal messages give equal results
 Units   _hour 0 to 23, _weekday 1 (Monday) to 7, in the zone of context.timezone, else of the environment
 Errors  none: what cannot be read adds nothing
-Source  docs/guide/enrichment.md; docs/decisions/0022-enrichment.md
+Source  docs/how-to/enrich-events.md; docs/decisions/0022-enrichment.md
 """
 
 import ipaddress

@@ -7,7 +7,7 @@ Laws    a value that a rule names is nowhere in the database, the log of refusal
         else. Of a suppressed or unwilling person's message nothing is kept but that there was one, and why
 Units   digests are 16 bytes of HMAC-SHA256 under the environment's secret; a hashed value is 32 hexadecimal digits
 Errors  SUPPRESSED and NO_CONSENT are Rejections, without a payload · InvalidInput TOO_MANY_SUPPRESSIONS
-Source  docs/decisions/0024-privacy.md; docs/guide/privacy.md
+Source  docs/decisions/0024-privacy.md; docs/how-to/privacy.md
 """
 
 import asyncio

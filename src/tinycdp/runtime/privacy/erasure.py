@@ -6,7 +6,7 @@ Laws    afterwards everybody else is as if these had never sent anything, and a 
         known for a repetition. A message under way goes before, and is erased, or after, and is a stranger's. A receipt
         holds no personal data
 Errors  NotFound PROFILE_NOT_FOUND, ERASURE_NOT_FOUND · InvalidInput INVALID_BODY · Overloaded CONTENTION
-Source  docs/decisions/0024-privacy.md; docs/guide/privacy.md
+Source  docs/decisions/0024-privacy.md; docs/how-to/privacy.md
 """
 
 import asyncio

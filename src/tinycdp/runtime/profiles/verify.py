@@ -6,7 +6,7 @@ Laws    every batch of people is read in one snapshot and asked about one instan
         compared. Only repair writes
         Someone whose first message is no longer stored cannot be verified, and is never repaired: it would forget
 Units   instants in milliseconds; values as JSON has them
-Source  docs/decisions/0014-sql-oracle.md, docs/guide/operating.md "Is it right?"
+Source  docs/decisions/0014-sql-oracle.md, docs/how-to/operate.md "Is it right?"
 """
 
 import logging

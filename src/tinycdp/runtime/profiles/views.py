@@ -6,7 +6,7 @@ Laws    values are what a decision at the same instant would see: computed from 
         may lag. `since` of a segment is the true instant of entry, by the clock too
         a page holds what one snapshot of the database says; cursors are opaque, and stay good while events arrive
 Errors  NotFound PROFILE_NOT_FOUND · InvalidInput INVALID_CURSOR
-Source  docs/reference/admin.md
+Source  docs/reference/profiles.md
 """
 
 import base64

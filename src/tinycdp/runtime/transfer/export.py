@@ -9,7 +9,7 @@ Laws    one snapshot of the database from the first row to the last: nobody stan
         CSV is RFC 4180 in UTF-8. A text that a spreadsheet would run as a formula gets an apostrophe in front
 Errors  NotFound for a segment, flag, column or trait that does not exist · Conflict WARMING for a segment that was
         never live · Overloaded EXPORTS_BUSY · InvalidInput TOO_MANY_COLUMNS
-Source  docs/reference/admin.md "Export"; docs/reference/exposures.md "As a file"
+Source  docs/reference/export.md; docs/reference/exposures.md "As a file"
 """
 
 import csv

@@ -13,7 +13,7 @@ Laws    the result is the one that sending the rows live would have, in any orde
 Units   rows are counted from 1; of JSON lines and CSV their line, where each row is one
 Errors  InvalidInput FILE_UNREADABLE, FILE_MALFORMED, INVALID_MAPPING, PARQUET_MISSING · Conflict IMPORT_RUNNING
         · NotFound IMPORT_NOT_FOUND
-Source  docs/decisions/0025-import.md, docs/decisions/0028-uploads.md; docs/guide/importing.md
+Source  docs/decisions/0025-import.md, docs/decisions/0028-uploads.md; docs/how-to/import-history.md
 """
 
 import asyncio
