@@ -47,7 +47,7 @@ bench-engine: $(VENV)/.dev ## Measure the language and the engine in µs, and ag
 	@$(BIN)/python -m loadtests.engine --against "$${AGAINST:-HEAD~1}"
 
 schema: $(VENV)/.dev ## Write migrations/schema.sql anew from the migrations
-	@UPDATE_SCHEMA=1 $(BIN)/pytest -q tests/integration/test_migrations.py -k make_the_schema
+	@UPDATE_SCHEMA=1 $(BIN)/pytest -q tests/integration/store/test_migrations.py -k make_the_schema
 
 lock: $(VENV)/.dev ## Resolve dependencies anew into requirements.lock and requirements-dev.lock
 	@$(BIN)/pip install --quiet --upgrade "pip>=25.1"

@@ -18,8 +18,8 @@ import uvloop
 from loadtests import backfill, servers, workload
 from loadtests.driver import Outcome, closed_loop, open_loop
 from tinycdp.runtime import clock
-from tinycdp.runtime.definitions import apply_documents
-from tinycdp.runtime.postgres import EmbeddedPostgres
+from tinycdp.runtime.definitions.publish import apply_documents
+from tinycdp.server.embedded_postgres import EmbeddedPostgres
 from tinycdp.store.pool import open_pool
 
 PEOPLE = 10_000

@@ -26,7 +26,7 @@ from statistics import median
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path.append(str(ROOT))  # the other commit runs this file by its path, with its own `tinycdp` before ours
+sys.path.append(str(ROOT))  # the two processes run this file by its path
 
 PEOPLE = 10_000
 _PARTS = 5
@@ -109,8 +109,8 @@ async def _application(dsn: str, folder: Path) -> AsyncIterator[Call]:
     from loadtests import workload
     from tinycdp.api.app import create_app
     from tinycdp.runtime import clock
-    from tinycdp.runtime.definitions import apply_documents
-    from tinycdp.runtime.startup import prepare
+    from tinycdp.runtime.definitions.publish import apply_documents
+    from tinycdp.server.bootstrap import prepare
     from tinycdp.settings import load
     from tinycdp.store.pool import open_pool
 
@@ -178,11 +178,11 @@ async def _serve(dsn: str, folder: Path) -> None:
 
 
 class _Tree:
-    """A process that runs one tree's code."""
+    """A process that runs one tree's code by the tree's own copy of this file: modules move between commits."""
 
     def __init__(self, root: Path) -> None:
         environ = dict(os.environ) | {"PYTHONPATH": str(root / "src")}
-        command = [sys.executable, str(Path(__file__).resolve()), "--serve"]
+        command = [sys.executable, str(root / "loadtests" / "acknowledge.py"), "--serve"]
         self._process = subprocess.Popen(
             command, env=environ, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=root
         )
@@ -211,7 +211,7 @@ def main() -> None:
     if arguments.serve:
         import uvloop
 
-        from tinycdp.runtime.postgres import EmbeddedPostgres
+        from tinycdp.server.embedded_postgres import EmbeddedPostgres
 
         with tempfile.TemporaryDirectory() as folder, EmbeddedPostgres(Path(folder) / "pg") as postgres:
             uvloop.run(_serve(postgres.dsn, Path(folder)))

@@ -19,12 +19,12 @@ from loadtests import servers, workload
 from loadtests.driver import Outcome, closed_loop, open_loop
 from tinycdp.model import DAY_MS
 from tinycdp.runtime import clock
-from tinycdp.runtime.catalogs import Catalogs
-from tinycdp.runtime.definitions import apply_documents
-from tinycdp.runtime.keys import environment_named
-from tinycdp.runtime.postgres import EmbeddedPostgres
-from tinycdp.runtime.startup import prepare
-from tinycdp.runtime.worker import Worker
+from tinycdp.runtime.access.keys import environment_named
+from tinycdp.runtime.definitions.catalogs import Catalogs
+from tinycdp.runtime.definitions.publish import apply_documents
+from tinycdp.runtime.worker.loops import Worker
+from tinycdp.server.bootstrap import prepare
+from tinycdp.server.embedded_postgres import EmbeddedPostgres
 from tinycdp.settings import Settings
 from tinycdp.store import reads
 from tinycdp.store.pool import Pool, open_pool

@@ -16,8 +16,8 @@ from loadtests import servers, workload
 from loadtests.driver import closed_loop, request
 from loadtests.engine import LONGEST, TYPICAL
 from tinycdp.runtime import clock
-from tinycdp.runtime.definitions import apply_documents
-from tinycdp.runtime.postgres import EmbeddedPostgres
+from tinycdp.runtime.definitions.publish import apply_documents
+from tinycdp.server.embedded_postgres import EmbeddedPostgres
 from tinycdp.store.pool import open_pool
 
 PROMISED_MS = 20.0

@@ -1,7 +1,7 @@
 """`make bench-engine`: what the language and the engine cost, in microseconds, and against another commit.
 
-Shape   BENCHMARKS: name → what prepares, which gives what is timed. The other commit's code runs these very lines in a
-        process of its own, out of a worktree in a temporary folder that is gone afterwards
+Shape   BENCHMARKS: name → what prepares, which gives what is timed. The other commit runs its own copy of this file in
+        a process of its own, out of a worktree in a temporary folder that is removed afterwards
 Units   microseconds of processor time for one call; ratios below 1 are faster than the other commit
 Laws    the two take turns, pair by pair, so that what slows the machine slows both; a ratio is the median of the pairs'
         ratios. What the other commit cannot do is shown without a ratio
@@ -41,40 +41,40 @@ Timed = Callable[[], Any]
 
 
 def parse_short() -> Timed:
-    from tinycdp.dsl.syntax import parse
+    from tinycdp.dsl.parser import parse
 
     return lambda: parse(SHORT)
 
 
 def parse_typical() -> Timed:
-    from tinycdp.dsl.syntax import parse
+    from tinycdp.dsl.parser import parse
 
     return lambda: parse(TYPICAL)
 
 
 def parse_longest() -> Timed:
-    from tinycdp.dsl.syntax import parse
+    from tinycdp.dsl.parser import parse
 
     return lambda: parse(LONGEST)
 
 
 def check_typical() -> Timed:
-    from tinycdp.dsl.check import Scope, check
+    from tinycdp.dsl.check.expressions import Scope, check
 
     scope = Scope(kind="segment")
     return lambda: check(TYPICAL, scope)
 
 
 def check_longest() -> Timed:
-    from tinycdp.dsl.check import Scope, check
+    from tinycdp.dsl.check.expressions import Scope, check
 
     scope = Scope(kind="segment")
     return lambda: check(LONGEST, scope)
 
 
 def explain_typical() -> Timed:
-    from tinycdp.dsl.check import Scope, check
-    from tinycdp.dsl.words import tell
+    from tinycdp.dsl.check.expressions import Scope, check
+    from tinycdp.dsl.editor.describe import tell
 
     node = check(TYPICAL, Scope(kind="segment")).node
     assert node is not None
@@ -82,7 +82,7 @@ def explain_typical() -> Timed:
 
 
 def check_workspace_of_200() -> Timed:
-    from tinycdp.dsl.workspace import check_workspace
+    from tinycdp.dsl.check.workspace import check_workspace
     from tinycdp.engine.catalog import sources
 
     listed = sources(_definitions(100, 60, 40))
@@ -133,7 +133,7 @@ def event_nobody_counts() -> Timed:
 
 
 def decide_warm() -> Timed:
-    from tinycdp.engine.decide import Subject, decide
+    from tinycdp.engine.flags.decide import Subject, decide
 
     catalog = _catalog(_definitions(5, 3, 20))
     person = _person(catalog, 300)
@@ -190,7 +190,7 @@ BENCHMARKS: dict[str, Callable[[], Timed]] = {
 def _definitions(traits: int, segments: int, flags: int) -> list[Any]:
     """Traits over ten events, segments over them and over the clock, flags over these."""
     from tinycdp.engine.catalog import Definition
-    from tinycdp.engine.flags import read_flag
+    from tinycdp.engine.flags.document import read_flag
 
     forms = ("count_30d", "sum(amount, 30d)", "unique_days_14d", "max(amount, 90d)", "last(category)")
     found = []
@@ -301,11 +301,11 @@ def _serve() -> None:
 
 
 class _Tree:
-    """A process that runs one tree's code."""
+    """A process that runs one tree's code by the tree's own copy of this file: modules move between commits."""
 
     def __init__(self, root: Path) -> None:
         environ = dict(os.environ) | {"PYTHONPATH": str(root / "src")}
-        command = [sys.executable, str(Path(__file__).resolve()), "--serve"]
+        command = [sys.executable, str(root / "loadtests" / "engine.py"), "--serve"]
         self._process = subprocess.Popen(
             command, env=environ, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=root
         )

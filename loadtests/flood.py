@@ -23,7 +23,7 @@ import uvloop
 from loadtests import servers
 from loadtests.driver import request
 from loadtests.streams import http_process
-from tinycdp.runtime.postgres import EmbeddedPostgres
+from tinycdp.server.embedded_postgres import EmbeddedPostgres
 from tinycdp.store.pool import open_pool
 
 

@@ -26,8 +26,8 @@ from loadtests import servers, workload
 from loadtests.backfill import ask_everybody, line, traffic, traffic_names
 from loadtests.driver import Outcome, closed_loop
 from tinycdp.runtime import clock
-from tinycdp.runtime.definitions import apply_documents
-from tinycdp.runtime.postgres import EmbeddedPostgres
+from tinycdp.runtime.definitions.publish import apply_documents
+from tinycdp.server.embedded_postgres import EmbeddedPostgres
 from tinycdp.store.pool import open_pool
 
 _BATCH = 100

@@ -26,8 +26,8 @@ import uvloop
 from loadtests import servers
 from loadtests.driver import closed_loop, request
 from tinycdp.runtime import clock
-from tinycdp.runtime.definitions import apply_documents
-from tinycdp.runtime.postgres import EmbeddedPostgres
+from tinycdp.runtime.definitions.publish import apply_documents
+from tinycdp.server.embedded_postgres import EmbeddedPostgres
 from tinycdp.store.pool import open_pool
 
 #: segment → (its rule, the same question to a table purchases(customer, at, amount), with $1 for now)

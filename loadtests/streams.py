@@ -21,8 +21,8 @@ import uvloop
 from loadtests import servers
 from loadtests.driver import request
 from tinycdp.runtime import clock
-from tinycdp.runtime.definitions import apply_documents
-from tinycdp.runtime.postgres import EmbeddedPostgres
+from tinycdp.runtime.definitions.publish import apply_documents
+from tinycdp.server.embedded_postgres import EmbeddedPostgres
 from tinycdp.store.pool import open_pool
 
 _ALL = "/ofrep/v1/evaluate/flags"

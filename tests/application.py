@@ -14,11 +14,11 @@ from litestar import Litestar
 
 from tinycdp.api.app import create_litestar
 from tinycdp.runtime import clock
-from tinycdp.runtime.catalogs import Catalogs
-from tinycdp.runtime.keys import create_key, environment_named
+from tinycdp.runtime.access.keys import create_key, environment_named
+from tinycdp.runtime.definitions.catalogs import Catalogs
 from tinycdp.runtime.service import Service
-from tinycdp.runtime.startup import prepare
-from tinycdp.runtime.worker import Worker
+from tinycdp.runtime.worker.loops import Worker
+from tinycdp.server.bootstrap import prepare
 from tinycdp.settings import Settings
 
 KEYS = {scope: f"{scope}-key-of-the-tests" for scope in ("write", "read", "admin")}

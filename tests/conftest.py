@@ -11,7 +11,7 @@ import asyncpg
 import pytest
 
 from tinycdp.runtime import clock
-from tinycdp.runtime.postgres import EmbeddedPostgres
+from tinycdp.server.embedded_postgres import EmbeddedPostgres
 from tinycdp.store.migrations import migrate
 from tinycdp.store.pool import Connection, Pool, connect, open_pool
 

@@ -21,10 +21,10 @@ from typing import Any, TypeVar
 import httpx
 
 from tinycdp.model import Alias, Instant
+from tinycdp.runtime.access.keys import environment_named
 from tinycdp.runtime.clock import Clock
-from tinycdp.runtime.decisions import decide_one
-from tinycdp.runtime.definitions import apply_documents
-from tinycdp.runtime.keys import environment_named
+from tinycdp.runtime.decisions.decide import decide_one
+from tinycdp.runtime.definitions.publish import apply_documents
 from tinycdp.runtime.service import Service
 from tinycdp.settings import Settings
 from tinycdp.store import definitions as tenancy

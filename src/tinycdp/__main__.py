@@ -1,73 +1,8 @@
-"""The command line: `tinycdp COMMAND`.
+"""`python -m tinycdp` is the command line."""
 
-Shape   every command reads settings from the environment; options override them
-Errors  status 0 done · 1 it failed, and stderr says why and what to do · 2 the command line or a setting is wrong, or
-        `plan` found something to change
-Source  docs/reference/cli.md documents every command; a test holds the two together
-"""
-
-import argparse
-import logging
-import os
-import signal
 import sys
-from collections.abc import Sequence
 
-from tinycdp import settings as settings_module
-from tinycdp.commands import bulk, definitions, doctor, keys, language, people, server
-from tinycdp.commands.options import Misuse, Run
-from tinycdp.errors import InvalidInput, TinyCDPError
-
-# In the order in which --help lists them.
-_GROUPS = (server, keys, definitions, bulk, people, language, doctor)
-# The options that override the setting of their name.
-_OPTIONS = ("host", "port", "workers", "data_dir", "environment")
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command and answer its exit status."""
-    arguments = build_parser().parse_args(argv)
-    signal.signal(signal.SIGTERM, _exit_cleanly)
-    try:
-        settings = settings_module.load(os.environ)
-        settings = settings_module.override(settings, **{name: getattr(arguments, name, None) for name in _OPTIONS})
-    except InvalidInput as wrong:
-        return _complain(wrong, status=2)
-    logging.basicConfig(
-        level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s %(message)s", stream=sys.stderr
-    )
-    run: Run = arguments.command
-    try:
-        return run(arguments, settings)
-    except Misuse as wrong:
-        return _complain(wrong, status=2)
-    except TinyCDPError as failure:
-        return _complain(failure, status=1)
-    except BrokenPipeError:  # the reader of our output has seen enough, as in `tinycdp eval … | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
-    except KeyboardInterrupt:
-        return 130
-
-
-def build_parser() -> argparse.ArgumentParser:
-    """The parser of the whole command line; each sub-parser's `command` is the function that runs it."""
-    parser = argparse.ArgumentParser(prog="tinycdp", description="Real-time traits, segments and decisions.")
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for group in _GROUPS:
-        group.add_to(commands)
-    return parser
-
-
-def _complain(failure: TinyCDPError, status: int) -> int:
-    print(f"tinycdp: {failure.message} [{failure.code}]", file=sys.stderr)
-    return status
-
-
-def _exit_cleanly(number: int, frame: object) -> None:
-    # So that `with` blocks end: an embedded Postgres of this command stops by itself, not by the kernel's hand.
-    raise SystemExit(128 + number)
-
+from tinycdp.cli.main import main
 
 if __name__ == "__main__":
     sys.exit(main())

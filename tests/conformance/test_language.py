@@ -9,14 +9,14 @@ from typing import Any
 import pytest
 
 from builders import VECTORS, Vector, vectors
-from tinycdp.dsl.check import Checked, Scope, check
+from tinycdp.dsl.check.expressions import Checked, Scope, check
+from tinycdp.dsl.check.signatures import AGGREGATES, FUNCTIONS, GENERIC, REFERENCES, SEEN
+from tinycdp.dsl.check.workspace import FlagSource, Source, check_workspace
 from tinycdp.dsl.diagnostics import CODES, Diagnostic, SourceError, apply, render
-from tinycdp.dsl.format import format_source
+from tinycdp.dsl.editor.format import format_source
 from tinycdp.dsl.ir import Type
-from tinycdp.dsl.signatures import AGGREGATES, FUNCTIONS, GENERIC, REFERENCES, SEEN
-from tinycdp.dsl.syntax import parse
+from tinycdp.dsl.parser import parse
 from tinycdp.dsl.tokens import tokenise
-from tinycdp.dsl.workspace import FlagSource, Source, check_workspace
 
 ROOT = Path(__file__).parent.parent.parent
 TOPICS = {"lex": 12, "parse": 25, "format": 25, "check": 25}

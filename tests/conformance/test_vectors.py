@@ -17,9 +17,9 @@ import pytest
 from builders import GIVEN, VECTORS, Vector, at, expanded, messages_of, vectors
 from oracle import Oracle
 from tinycdp.dsl import ir
-from tinycdp.dsl.workspace import Source, check_workspace
-from tinycdp.engine.bucketing import bucket
-from tinycdp.engine.cases import run_case
+from tinycdp.dsl.check.workspace import Source, check_workspace
+from tinycdp.engine.case_runner import run_case
+from tinycdp.engine.flags.bucketing import bucket
 
 TOPICS = (
     *("logic", "number", "unique", "percentile", "top", "window", "calendar", "merge", "valid_until"),

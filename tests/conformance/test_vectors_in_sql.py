@@ -13,7 +13,7 @@ from test_vectors import CASES, named, plain, typed_case
 from builders import Vector, messages_of
 from sql_oracle import Histories
 from tinycdp.dsl import ir
-from tinycdp.dsl.numbers import number
+from tinycdp.dsl.values.numbers import number
 from tinycdp.store.pool import Connection
 
 _environments = itertools.count(1_000)

@@ -14,8 +14,11 @@ import pytest
 from test_vectors import TOPICS
 
 from builders import VECTORS
-from tinycdp.dsl import calendar, compile, ir, numbers, readings, steps
-from tinycdp.engine import bucketing, cases, catalog, decide, log, profile, windows
+from tinycdp.dsl import compile, evaluators, ir, window_ops
+from tinycdp.dsl.values import calendar, numbers
+from tinycdp.engine import case_runner, catalog, profile
+from tinycdp.engine.aggregates import counters, event_log
+from tinycdp.engine.flags import bucketing, decide
 from tinycdp.model import DAY_MS, NEVER
 
 Patch = Callable[[pytest.MonkeyPatch], None]
@@ -25,7 +28,7 @@ def unmet() -> Iterator[str]:
     """The vectors that the engine, as it is now, does not meet."""
     for topic in TOPICS:
         for path in sorted((VECTORS / topic).glob("*.json")):
-            for case in cases.run_case(json.loads(path.read_text()))["unmet"]:
+            for case in case_runner.run_case(json.loads(path.read_text()))["unmet"]:
                 yield f"{path.stem}:{case}"
 
 
@@ -167,24 +170,24 @@ def late_by_one(id: int, flag: Any, conditions: Any, programs: Any, until: int, 
 
 
 decide_prepare, decide_gates = decide.prepare, decide._gates
-steps_connective = steps.connective
-log_span, log_add = windows.Counts._span, windows.Counts.add
-day_streak = windows.DayMap.streak_days
+steps_connective = evaluators.connective
+log_span, log_add = counters.Counts._span, counters.Counts.add
+day_streak = counters.DayMap.streak_days
 bucketing_bucket = bucketing.bucket
 
 WRONG: dict[str, Patch] = {
-    "unknown is false in && and ||": replacing(steps, "connective", either),
-    "&& holds until its last operand lets go": replacing(steps, "connective", shortest),
-    "unknown is nought in comparisons": replacing(steps, "binary", nought_for_unknown),
+    "unknown is false in && and ||": replacing(evaluators, "connective", either),
+    "&& holds until its last operand lets go": replacing(evaluators, "connective", shortest),
+    "unknown is nought in comparisons": replacing(evaluators, "binary", nought_for_unknown),
     "a negation of unknown is true": replacing(
-        steps, "negated", lambda step: lambda frame, now: (step(frame, now)[0] is not True, step(frame, now)[1])
+        evaluators, "negated", lambda step: lambda frame, now: (step(frame, now)[0] is not True, step(frame, now)[1])
     ),
     "a segment takes the unknown": replacing(catalog, "membership", everyone),
-    "an entry leaves one millisecond late": replacing(windows.Counts, "_span", inclusive_edge),
-    "an entry leaves one millisecond early": replacing(windows.Counts, "_span", early_edge),
-    "late events are forgotten": replacing(windows.Counts, "add", forgets_late_events),
-    "255 entries are kept": replacing(log, "KEEP", 255),
-    "257 entries are kept": replacing(log, "KEEP", 257),
+    "an entry leaves one millisecond late": replacing(counters.Counts, "_span", inclusive_edge),
+    "an entry leaves one millisecond early": replacing(counters.Counts, "_span", early_edge),
+    "late events are forgotten": replacing(counters.Counts, "add", forgets_late_events),
+    "255 entries are kept": replacing(event_log, "KEEP", 255),
+    "257 entries are kept": replacing(event_log, "KEEP", 257),
     "tiles are as wide as they can be": replacing(
         ir, "hop_ms", lambda window: max(h for h in ir.HOPS_MS if h <= window)
     ),
@@ -194,14 +197,14 @@ WRONG: dict[str, Patch] = {
         "first_instant",
         lambda self, day: int(datetime.fromordinal(day).replace(tzinfo=UTC).timestamp() * 1000),
     ),
-    "a streak ends at midnight": replacing(windows.DayMap, "streak_days", streak_of_yesterday),
+    "a streak ends at midnight": replacing(counters.DayMap, "streak_days", streak_of_yesterday),
     "a property is what came last": replacing(profile.Profile, "set_property", last_arrival_wins),
-    "halves are rounded to even": replacing(readings, "rounded", half_to_even),
-    "numbers have six digits behind the point": everywhere((steps, catalog), "nanos", six_digits),
-    "nothing changes by itself": replacing(steps, "settled", never_changes),
-    "?? prefers its right side": replacing(steps, "coalesce", lambda left, right: steps_coalesce(right, left)),
-    "there are a hundred buckets": everywhere((decide, cases), "bucket", hundred_buckets),
-    "rollouts and splits share a bucket": everywhere((decide, cases), "bucket", one_purpose),
+    "halves are rounded to even": replacing(window_ops, "rounded", half_to_even),
+    "numbers have six digits behind the point": everywhere((evaluators, catalog), "nanos", six_digits),
+    "nothing changes by itself": replacing(evaluators, "settled", never_changes),
+    "?? prefers its right side": replacing(evaluators, "coalesce", lambda left, right: steps_coalesce(right, left)),
+    "there are a hundred buckets": everywhere((decide, case_runner), "bucket", hundred_buckets),
+    "rollouts and splits share a bucket": everywhere((decide, case_runner), "bucket", one_purpose),
     "prerequisites are no matter": replacing(decide, "prepare", without(prerequisites=())),
     "holdouts are no matter": replacing(decide, "prepare", without(holdouts=())),
     "an unmet prerequisite gives the default": replacing(decide, "prepare", unmet_is_the_default),
@@ -213,7 +216,7 @@ WRONG: dict[str, Patch] = {
         compile, "_TESTS", {**compile._TESTS, "==": lambda a, b: str(a).lower() == str(b).lower()}
     ),
 }
-steps_coalesce = steps.coalesce
+steps_coalesce = evaluators.coalesce
 
 
 def test_the_right_engine_meets_every_vector() -> None:

@@ -15,7 +15,7 @@ from openfeature.flag_evaluation import Reason
 from javascript import JavaScript, Script
 from serving import KEYS, READ_KEY, Server, bearer, define, free_port, served, until
 from tinycdp.runtime import clock
-from tinycdp.runtime.startup import prepare
+from tinycdp.server.bootstrap import prepare
 from tinycdp.settings import Settings
 
 SHOP = {

@@ -10,7 +10,7 @@ from segment.analytics.client import Client
 
 from serving import READ_KEY, WRITE_KEY, Server, bearer, define, served
 from tinycdp.runtime import clock
-from tinycdp.runtime.startup import prepare
+from tinycdp.server.bootstrap import prepare
 from tinycdp.settings import Settings
 
 SHOP = {

@@ -21,8 +21,8 @@ from javascript import JavaScript
 from lossy import Lossy, losing
 from serving import ADMIN_KEY, KEYS, WRITE_KEY, Server, bearer, define, served, until
 from tinycdp.runtime import clock
-from tinycdp.runtime.postgres import EmbeddedPostgres
-from tinycdp.runtime.startup import prepare
+from tinycdp.server.bootstrap import prepare
+from tinycdp.server.embedded_postgres import EmbeddedPostgres
 from tinycdp.settings import Settings
 
 _numbers = itertools.count(1)

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tinycdp.dsl import ir
-from tinycdp.engine.windows import Counts
+from tinycdp.engine.aggregates.counters import Counts
 from tinycdp.model import DAY_MS, HOUR_MS
 
 DEEP = os.environ.get("TINYCDP_HYPOTHESIS") == "deep"

@@ -20,11 +20,11 @@ from builders import at, iso
 from oracle import Oracle
 from strategies.histories import History, booleans, expressions, histories, instants
 from tinycdp.dsl import ir
-from tinycdp.dsl.workspace import Source, check_workspace
+from tinycdp.dsl.check.workspace import Source, check_workspace
 from tinycdp.engine import recompute
-from tinycdp.engine.bucketing import bucket
-from tinycdp.engine.cases import run_case
+from tinycdp.engine.case_runner import run_case
 from tinycdp.engine.catalog import Definition, build_catalog
+from tinycdp.engine.flags.bucketing import bucket
 from tinycdp.engine.profile import Profile
 from tinycdp.model import NEVER, Message
 

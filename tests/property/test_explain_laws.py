@@ -9,11 +9,12 @@ from hypothesis import strategies as st
 from strategies.expressions import conditions
 from strategies.histories import History, expressions, histories, instants
 from tinycdp.dsl import ir
-from tinycdp.dsl.numbers import SCALE
-from tinycdp.dsl.workspace import check_workspace
-from tinycdp.engine import recompute, sentences
+from tinycdp.dsl.check.workspace import check_workspace
+from tinycdp.dsl.values.numbers import SCALE
+from tinycdp.engine import recompute
 from tinycdp.engine.catalog import Catalog, Definition, build_catalog, sources
-from tinycdp.engine.explain import Explanation, explain, explain_definition
+from tinycdp.engine.flags import explanation_text
+from tinycdp.engine.flags.explain import Explanation, explain, explain_definition
 from tinycdp.engine.profile import Profile
 from tinycdp.model import NEVER
 
@@ -44,7 +45,7 @@ def test_what_is_explained_is_what_the_step_says(history: History, expression: s
         step = catalog.live.steps[name](catalog.frame(catalog.live, profile, now), now)
         found = explain_definition(catalog, name, catalog.frame(catalog.live, profile, now))
         assert (found.value, found.until) == step
-        assert sentences.of_definition(found, history.zone)
+        assert explanation_text.of_definition(found, history.zone)
         alone = explain(catalog.live.nodes[name], "", catalog.frame(catalog.live, profile, now), catalog)
         assert (alone.value is True if name[0] == "segment" else alone.value, alone.until) == step
 

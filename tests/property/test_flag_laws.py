@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from builders import iso
 from tinycdp.engine.catalog import Catalog, Definition, build_catalog
-from tinycdp.engine.decide import Decision, Subject, decide
-from tinycdp.engine.flags import Flag, read_flag, settled, stages, to_document
+from tinycdp.engine.flags.decide import Decision, Subject, decide
+from tinycdp.engine.flags.document import Flag, read_flag, settled, stages, to_document
 from tinycdp.engine.profile import Profile
 from tinycdp.model import HOUR_MS, NEVER
 

@@ -20,18 +20,18 @@ from hypothesis import strategies as st
 
 from builders import VECTORS
 from strategies.expressions import PIECES, conditions, soups
-from tinycdp.dsl.check import Scope, check
-from tinycdp.dsl.complete import complete
+from tinycdp.dsl.check.expressions import Scope, check
 from tinycdp.dsl.diagnostics import CODES, SourceError, apply, render, to_wire
-from tinycdp.dsl.format import format_source, lay_out
-from tinycdp.dsl.hover import hover
+from tinycdp.dsl.editor.complete import complete
+from tinycdp.dsl.editor.describe import Sentence, tell
+from tinycdp.dsl.editor.format import format_source, lay_out
+from tinycdp.dsl.editor.hover import hover
 from tinycdp.dsl.ir import Type
+from tinycdp.dsl.parser import parse
 from tinycdp.dsl.sql import Unsupported, select
-from tinycdp.dsl.syntax import parse
 from tinycdp.dsl.tokens import scan
-from tinycdp.dsl.words import Sentence, tell
-from tinycdp.engine.cases import run_case
-from tinycdp.engine.flags import read_flag, stages, to_document
+from tinycdp.engine.case_runner import run_case
+from tinycdp.engine.flags.document import read_flag, stages, to_document
 from tinycdp.errors import InvalidInput
 
 DEEP = os.environ.get("TINYCDP_HYPOTHESIS") == "deep"

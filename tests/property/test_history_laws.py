@@ -8,12 +8,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from strategies.histories import History, expressions, histories
-from tinycdp.engine import log, recompute, tallies
+from tinycdp.engine import recompute
+from tinycdp.engine.aggregates import distributions, event_log
+from tinycdp.engine.aggregates.bulk import Past, Recall, needs
+from tinycdp.engine.aggregates.counters import Counts, Firsts, Latest, Numbers
+from tinycdp.engine.aggregates.distributions import Percentiles, Tops, Uniques
 from tinycdp.engine.catalog import Catalog, Definition, build_catalog
-from tinycdp.engine.history import Past, Recall, needs
 from tinycdp.engine.profile import Profile
-from tinycdp.engine.tallies import Percentiles, Tops, Uniques
-from tinycdp.engine.windows import Counts, Firsts, Latest, Numbers
 from tinycdp.model import Message
 
 law = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -23,8 +24,8 @@ law = settings(max_examples=150, deadline=None, suppress_health_check=[HealthChe
 def bounds(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Low bounds, so that few events are folded into tiles and few values are many."""
     if request.param == "low":
-        monkeypatch.setattr(log, "KEEP", 3)
-        monkeypatch.setattr(tallies, "MOST_VALUES", 2)
+        monkeypatch.setattr(event_log, "KEEP", 3)
+        monkeypatch.setattr(distributions, "MOST_VALUES", 2)
 
 
 @law

@@ -5,7 +5,7 @@ Shape   messages() draws a set of messages · people_by_the_rules(messages) says
         people_in(service) reads what the server made of them · the laws compare the two
 Laws    profile ids tell who came first, so they are left out. All identifiers are first seen in one instant, so that
         the strongest gives the bucketing key
-Source  runtime/identity.py
+Source  runtime/identity/resolution.py
 """
 
 import asyncio
@@ -21,9 +21,9 @@ from hypothesis import strategies as st
 import serving
 from oracle import Oracle
 from serving import new_environment
-from tinycdp.dsl.workspace import Source, check_workspace
+from tinycdp.dsl.check.workspace import Source, check_workspace
 from tinycdp.model import DAY_MS, MINUTE_MS, STRENGTH, Alias, AliasKind, Message
-from tinycdp.runtime.decisions import prepare
+from tinycdp.runtime.decisions.decide import prepare
 from tinycdp.runtime.service import Service
 
 NOW = 1_790_000_000_000

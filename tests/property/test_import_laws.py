@@ -19,9 +19,9 @@ from serving import ManualClock, new_environment
 from tinycdp.api.wire.history import PARSE
 from tinycdp.api.wire.segment import parse_batch
 from tinycdp.model import DAY_MS, Alias
-from tinycdp.runtime.door import Client
-from tinycdp.runtime.imports import Importer, Source
+from tinycdp.runtime.ingest.pipeline import Client
 from tinycdp.runtime.service import Service
+from tinycdp.runtime.transfer.imports import Importer, Source
 
 NOW = 1_790_000_000_000
 DOCUMENT = {

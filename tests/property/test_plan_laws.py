@@ -9,12 +9,12 @@ from hypothesis import strategies as st
 
 from tinycdp.api.exchange import encode
 from tinycdp.api.wire.body import decode_json
-from tinycdp.engine.observed import Known, Observed
-from tinycdp.engine.plan import Entry, Naming, Plan
+from tinycdp.engine.schema.inference import Known, Observed
+from tinycdp.engine.schema.tracking_plan import Entry, Naming, Plan
 from tinycdp.errors import InvalidInput
 from tinycdp.model import Alias, Message
-from tinycdp.runtime.rejections import as_sent
-from tinycdp.runtime.tracking_plan import checked
+from tinycdp.runtime.policies.rejections import as_sent
+from tinycdp.runtime.schema.tracking_plan import checked
 
 _TEXTS = st.sampled_from(
     ["", "a", "b", "a.b", "5", "-0", "NaN", "Infinity", "1e400", "true", "2026-01-01T00:00:00Z", "é"]

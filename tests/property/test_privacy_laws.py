@@ -18,10 +18,10 @@ from hypothesis import strategies as st
 import serving
 from serving import ManualClock, new_environment
 from tinycdp.model import DAY_MS, MINUTE_MS, STRENGTH, Alias, AliasKind, Message
-from tinycdp.runtime.catalogs import Catalogs
-from tinycdp.runtime.privacy import Privacy, PrivacyPolicy, Rule
+from tinycdp.runtime.definitions.catalogs import Catalogs
+from tinycdp.runtime.policies.privacy_rules import Privacy, PrivacyPolicy, Rule
 from tinycdp.runtime.service import Service
-from tinycdp.runtime.worker import Worker
+from tinycdp.runtime.worker.loops import Worker
 from tinycdp.store.privacy import find_traces
 
 NOW = 1_790_000_000_000

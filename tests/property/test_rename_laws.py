@@ -1,4 +1,4 @@
-"""Renaming changes names and nothing else: dsl/rename.py."""
+"""Renaming changes names and nothing else: dsl/editor/rename.py."""
 
 from dataclasses import fields, is_dataclass, replace
 from typing import Any
@@ -8,12 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from strategies.expressions import trees
-from tinycdp.dsl import syntax, tokens
-from tinycdp.dsl.check import mentions
+from tinycdp.dsl import parser, tokens
+from tinycdp.dsl.check.expressions import mentions
+from tinycdp.dsl.check.signatures import SEEN
 from tinycdp.dsl.diagnostics import SourceError
-from tinycdp.dsl.format import format_expression
-from tinycdp.dsl.rename import hidden, renamed
-from tinycdp.dsl.signatures import SEEN
+from tinycdp.dsl.editor.format import format_expression
+from tinycdp.dsl.editor.rename import hidden, renamed
 
 _keys = st.from_regex(r"[A-Za-z_][A-Za-z0-9_]{0,9}", fullmatch=True).filter(lambda key: not hidden(key))
 _wide = st.text("ab._~:-0", min_size=1, max_size=6)
@@ -22,28 +22,28 @@ _wide = st.text("ab._~:-0", min_size=1, max_size=6)
 def with_names(expr: Any, names: dict[tuple[str, str], str]) -> Any:
     """The tree that the renamed source should have."""
     match expr:
-        case syntax.Aggregate():
+        case parser.Aggregate():
             return expr
-        case syntax.Name(name) if name not in SEEN:
+        case parser.Name(name) if name not in SEEN:
             return replace(expr, name=names.get(("trait", name), name))
-        case syntax.Ref(kind, key):
+        case parser.Ref(kind, key):
             return replace(expr, key=names.get((kind, key), key))
         case tuple():
             return tuple(with_names(part, names) for part in expr)
         case _ if is_dataclass(expr):
             changed = {f.name: with_names(getattr(expr, f.name), names) for f in fields(expr) if f.name != "span"}
-            return replace(expr, **{k: v for k, v in changed.items() if isinstance(v, syntax.Expr | tuple)})  # type: ignore[type-var]
+            return replace(expr, **{k: v for k, v in changed.items() if isinstance(v, parser.Expr | tuple)})  # type: ignore[type-var]
     return expr
 
 
 @given(trees(), st.data())
-def test_every_reference_has_its_new_key_and_nothing_else_changed(tree: syntax.Expr, data: st.DataObject) -> None:
+def test_every_reference_has_its_new_key_and_nothing_else_changed(tree: parser.Expr, data: st.DataObject) -> None:
     source = format_expression(tree)
-    known = sorted(mentions(syntax.parse(source)))
+    known = sorted(mentions(parser.parse(source)))
     chosen = data.draw(st.lists(st.sampled_from(known), unique=True)) if known else []
     names = {name: data.draw(_keys if name[0] == "trait" else _wide) for name in chosen}
     after = renamed(source, names)
-    assert syntax.parse(after) == with_names(syntax.parse(source), names)
+    assert parser.parse(after) == with_names(parser.parse(source), names)
     assert renamed(source, {}) == source
 
 

@@ -22,8 +22,8 @@ from sql_oracle import Histories
 from strategies.histories import History, instants
 from strategies.oddities import PLACE, definitions, people
 from tinycdp.dsl import ir
-from tinycdp.dsl.numbers import nanos
-from tinycdp.dsl.workspace import Source, check_workspace
+from tinycdp.dsl.check.workspace import Source, check_workspace
+from tinycdp.dsl.values.numbers import nanos
 from tinycdp.engine import recompute
 from tinycdp.engine.catalog import Catalog, Definition, Name, build_catalog
 from tinycdp.engine.groups import Group

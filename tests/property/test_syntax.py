@@ -4,11 +4,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from strategies.expressions import conditions, soups, trees
-from tinycdp.dsl.check import Scope, check
+from tinycdp.dsl.check.expressions import Scope, check
 from tinycdp.dsl.diagnostics import CODES, SourceError, apply, render, to_wire
-from tinycdp.dsl.format import format_expression, format_source
+from tinycdp.dsl.editor.format import format_expression, format_source
 from tinycdp.dsl.ir import Type
-from tinycdp.dsl.syntax import Expr, parse
+from tinycdp.dsl.parser import Expr, parse
 
 SCOPE = Scope(
     kind="segment",

@@ -14,10 +14,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from oracle import three_digits
-from tinycdp.dsl.numbers import SCALE
-from tinycdp.engine import log, tallies
-from tinycdp.engine.tallies import Percentiles, Tops, Uniques, canonical, grade, graded
-from tinycdp.engine.windows import pack, unpack
+from tinycdp.dsl.values.numbers import SCALE
+from tinycdp.engine.aggregates import distributions, event_log
+from tinycdp.engine.aggregates.counters import pack, unpack
+from tinycdp.engine.aggregates.distributions import Percentiles, Tops, Uniques, canonical, grade, graded
 from tinycdp.model import NEVER
 
 KEEP, MOST, WINDOW, HOP = 4, 3, 3_600_000, 60_000
@@ -29,8 +29,8 @@ Event = tuple[int, str, Any]
 
 @pytest.fixture
 def low_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(log, "KEEP", KEEP)
-    monkeypatch.setattr(tallies, "MOST_VALUES", MOST)
+    monkeypatch.setattr(event_log, "KEEP", KEEP)
+    monkeypatch.setattr(distributions, "MOST_VALUES", MOST)
 
 
 @st.composite

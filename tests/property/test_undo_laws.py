@@ -24,13 +24,13 @@ import serving
 from serving import ManualClock, new_environment
 from tinycdp.errors import Conflict
 from tinycdp.model import DAY_MS, MINUTE_MS, STRENGTH, Alias, AliasKind, Message
-from tinycdp.runtime.catalogs import Catalogs
-from tinycdp.runtime.decisions import decide_one
-from tinycdp.runtime.identity_rules import IdentityPolicy, Rules
-from tinycdp.runtime.ingest import Ingest
-from tinycdp.runtime.merges import Parted
+from tinycdp.runtime.decisions.decide import decide_one
+from tinycdp.runtime.definitions.catalogs import Catalogs
+from tinycdp.runtime.identity.merges import Parted
+from tinycdp.runtime.ingest.group_commit import Ingest
+from tinycdp.runtime.policies.identifier_rules import IdentityPolicy, Rules
 from tinycdp.runtime.service import Service
-from tinycdp.runtime.worker import Worker
+from tinycdp.runtime.worker.loops import Worker
 
 NOW = 1_790_000_000_000
 DOCUMENT = {

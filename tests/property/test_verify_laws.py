@@ -18,11 +18,11 @@ from serving import ManualClock, new_environment
 from strategies.histories import instants
 from strategies.oddities import PLACE, definitions, people
 from tinycdp.model import Alias, AliasKind, Message
-from tinycdp.runtime.catalogs import Catalogs
-from tinycdp.runtime.definitions import apply_documents
+from tinycdp.runtime.definitions.catalogs import Catalogs
+from tinycdp.runtime.definitions.publish import apply_documents
+from tinycdp.runtime.profiles.verify import verify
 from tinycdp.runtime.service import Service
-from tinycdp.runtime.verify import verify
-from tinycdp.runtime.worker import Worker
+from tinycdp.runtime.worker.loops import Worker
 
 DEEP = os.environ.get("TINYCDP_HYPOTHESIS") == "deep"
 law = settings(max_examples=300 if DEEP else 12, deadline=None, suppress_health_check=list(HealthCheck))

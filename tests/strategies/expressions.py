@@ -7,7 +7,7 @@ from decimal import Decimal
 
 from hypothesis import strategies as st
 
-from tinycdp.dsl import syntax, tokens
+from tinycdp.dsl import parser, tokens
 from tinycdp.dsl.ir import Type
 
 WORDS = "a b profile events any purchase count_7d where segments whales x or and not in true false null if"
@@ -28,71 +28,71 @@ numbers = st.one_of(
     st.integers(-(10**29) + 1, 10**29 - 1),
     st.decimals(-(10**6), 10**6, places=3).filter(lambda d: d != int(d)).map(lambda d: d.normalize() + Decimal(0)),
 )
-durations = _windows.map(lambda ms: syntax.Literal(Type.DURATION, ms))
+durations = _windows.map(lambda ms: parser.Literal(Type.DURATION, ms))
 literals = st.one_of(
-    st.booleans().map(lambda value: syntax.Literal(Type.BOOL, value)),
-    numbers.map(lambda value: syntax.Literal(Type.NUMBER, value)),
-    _text.map(lambda value: syntax.Literal(Type.STRING, value)),
+    st.booleans().map(lambda value: parser.Literal(Type.BOOL, value)),
+    numbers.map(lambda value: parser.Literal(Type.NUMBER, value)),
+    _text.map(lambda value: parser.Literal(Type.STRING, value)),
     durations,
 )
-lists = st.lists(literals, max_size=4).map(lambda items: syntax.ListLiteral(tuple(items)))
-ranges = st.builds(syntax.Range, _windows, _windows)
+lists = st.lists(literals, max_size=4).map(lambda items: parser.ListLiteral(tuple(items)))
+ranges = st.builds(parser.Range, _windows, _windows)
 
 _references = st.one_of(
-    st.builds(syntax.Ref, st.sampled_from(["trait", "segment", "flag"]), st.one_of(names, _text)),
+    st.builds(parser.Ref, st.sampled_from(["trait", "segment", "flag"]), st.one_of(names, _text)),
     st.lists(names, min_size=2, max_size=4)
     .filter(lambda parts: parts[0] not in {"events", "traits", "segments"})
-    .map(lambda parts: syntax.Path(tuple(parts))),
-    st.builds(syntax.Path, st.tuples(st.just("profile"), names)),
+    .map(lambda parts: parser.Path(tuple(parts))),
+    st.builds(parser.Path, st.tuples(st.just("profile"), names)),
 )
 _functions = st.one_of(names, st.sampled_from(["count", "sum", "last", "unique_days", "exists", "last_at", "p95"]))
 
 
-def _flat(op: str, parts: list[syntax.Expr]) -> syntax.Expr:
-    found: list[syntax.Expr] = []
+def _flat(op: str, parts: list[parser.Expr]) -> parser.Expr:
+    found: list[parser.Expr] = []
     for part in parts:
-        found.extend(part.operands if isinstance(part, syntax.Logic) and part.op == op else [part])
-    return syntax.Logic(op, tuple(found))
+        found.extend(part.operands if isinstance(part, parser.Logic) and part.op == op else [part])
+    return parser.Logic(op, tuple(found))
 
 
-def _sign(operand: syntax.Expr) -> syntax.Expr:
-    if isinstance(operand, syntax.Literal) and operand.type is Type.NUMBER:
-        return syntax.Literal(Type.NUMBER, -operand.value)  # type: ignore[operator]
-    return syntax.Negate(operand)
+def _sign(operand: parser.Expr) -> parser.Expr:
+    if isinstance(operand, parser.Literal) and operand.type is Type.NUMBER:
+        return parser.Literal(Type.NUMBER, -operand.value)  # type: ignore[operator]
+    return parser.Negate(operand)
 
 
-def _compound(inner: st.SearchStrategy[syntax.Expr]) -> st.SearchStrategy[syntax.Expr]:
+def _compound(inner: st.SearchStrategy[parser.Expr]) -> st.SearchStrategy[parser.Expr]:
     arguments = st.lists(st.one_of(inner, ranges, durations), max_size=3).map(tuple)
-    events = st.builds(syntax.Events, st.one_of(st.none(), names), st.one_of(st.none(), inner))
+    events = st.builds(parser.Events, st.one_of(st.none(), names), st.one_of(st.none(), inner))
     return st.one_of(
         st.builds(_flat, st.sampled_from(["and", "or"]), st.lists(inner, min_size=2, max_size=3)),
-        st.builds(syntax.Not, inner),
+        st.builds(parser.Not, inner),
         st.builds(_sign, inner),
-        st.builds(syntax.Compare, st.sampled_from(["==", "!=", "<", "<=", ">", ">="]), inner, inner),
-        st.builds(syntax.In, inner, lists, st.booleans()),
-        st.builds(syntax.Arith, st.sampled_from("+-*/"), inner, inner),
-        st.builds(syntax.Coalesce, inner, inner),
-        st.builds(syntax.Call, st.sampled_from(["exists", "if", "f", "lower", "or", "a b"]), arguments),
+        st.builds(parser.Compare, st.sampled_from(["==", "!=", "<", "<=", ">", ">="]), inner, inner),
+        st.builds(parser.In, inner, lists, st.booleans()),
+        st.builds(parser.Arith, st.sampled_from("+-*/"), inner, inner),
+        st.builds(parser.Coalesce, inner, inner),
+        st.builds(parser.Call, st.sampled_from(["exists", "if", "f", "lower", "or", "a b"]), arguments),
         events,
-        st.builds(syntax.Aggregate, events, _functions, arguments),
+        st.builds(parser.Aggregate, events, _functions, arguments),
     )
 
 
-def _fits(tree: syntax.Expr) -> bool:
+def _fits(tree: parser.Expr) -> bool:
     """Whether a source of it would pass the limits, roughly: what is larger is another test's matter."""
     nodes, stack = 0, [(tree, 1)]
     while stack:
         expr, depth = stack.pop()
         nodes += 1
-        if nodes > 60 or depth > tokens.MAX_DEPTH or (isinstance(expr, syntax.Events) and expr.where and nodes > 30):
+        if nodes > 60 or depth > tokens.MAX_DEPTH or (isinstance(expr, parser.Events) and expr.where and nodes > 30):
             return False
-        stack.extend((part, depth + 1) for part in syntax.operands(expr))
+        stack.extend((part, depth + 1) for part in parser.operands(expr))
     return True
 
 
-def trees() -> st.SearchStrategy[syntax.Expr]:
+def trees() -> st.SearchStrategy[parser.Expr]:
     """Any tree the parser builds of some source."""
-    leaves = st.one_of(literals, names.map(syntax.Name), _references)
+    leaves = st.one_of(literals, names.map(parser.Name), _references)
     return st.recursive(leaves, _compound, max_leaves=12).filter(_fits)
 
 

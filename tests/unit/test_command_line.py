@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from tinycdp.__main__ import main
-from tinycdp.commands.definitions import show_warm_up
+from tinycdp.cli.definitions import show_warm_up
+from tinycdp.cli.main import main
 from tinycdp.errors import InvalidInput
-from tinycdp.runtime.definition_files import read_documents
-from tinycdp.runtime.workspace import Progress
+from tinycdp.runtime.definitions.files import read_documents
+from tinycdp.runtime.definitions.workspace import Progress
 
 
 @pytest.fixture(autouse=True)

@@ -10,11 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tinycdp.engine.catalog import Definition
-from tinycdp.engine.flags import read_flag, to_document
+from tinycdp.engine.flags.document import read_flag, to_document
 from tinycdp.errors import InvalidInput
-from tinycdp.runtime.changes import Step
-from tinycdp.runtime.changes import read_documents as changes_of
-from tinycdp.runtime.definition_files import difference, find_files, listed, read_documents, to_files, to_yaml
+from tinycdp.runtime.definitions.change_set import Step
+from tinycdp.runtime.definitions.change_set import read_documents as changes_of
+from tinycdp.runtime.definitions.files import difference, find_files, listed, read_documents, to_files, to_yaml
 
 LONG = "events.purchase.where(amount > 10).count_30d > 3 && " * 4 + "profile.plan == 'pro'"
 

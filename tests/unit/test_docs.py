@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tinycdp.__main__ import build_parser
-from tinycdp.dsl.workspace import check_workspace
+from tinycdp.cli.main import build_parser
+from tinycdp.dsl.check.workspace import check_workspace
 from tinycdp.engine.catalog import Definition, sources
-from tinycdp.engine.flags import read_flag
+from tinycdp.engine.flags.document import read_flag
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"

@@ -13,14 +13,14 @@ import yaml
 from tinycdp import resources
 from tinycdp.api.wire.segment import parse_batch
 from tinycdp.dsl.ir import Type
-from tinycdp.dsl.numbers import number
+from tinycdp.dsl.values.numbers import number
 from tinycdp.engine import recompute
 from tinycdp.engine.catalog import Catalog, Definition, build_catalog
-from tinycdp.engine.decide import Decision, Subject, decide
-from tinycdp.engine.flags import read_flag
+from tinycdp.engine.flags.decide import Decision, Subject, decide
+from tinycdp.engine.flags.document import read_flag
 from tinycdp.engine.profile import Profile
-from tinycdp.examples import PERSONAS, generate
 from tinycdp.model import DAY_MS, HOUR_MS, MINUTE_MS, Instant, Message
+from tinycdp.server.example_shop import PERSONAS, generate
 
 NOW = 1_780_000_000_000  # Thursday 2026-05-28T20:26:40Z
 MIDNIGHT = NOW - NOW % DAY_MS

@@ -7,11 +7,12 @@ import pytest
 from test_examples import NOW, definitions, messages, profile
 
 from builders import make_message
-from tinycdp.engine import recompute, sentences
+from tinycdp.engine import recompute
 from tinycdp.engine.catalog import Catalog, Definition, build_catalog
-from tinycdp.engine.decide import Subject, decide
-from tinycdp.engine.explain import DEEPEST, Explained, Explanation, explain_definition, explain_flag
-from tinycdp.engine.flags import read_flag
+from tinycdp.engine.flags import explanation_text
+from tinycdp.engine.flags.decide import Subject, decide
+from tinycdp.engine.flags.document import read_flag
+from tinycdp.engine.flags.explain import DEEPEST, Explained, Explanation, explain_definition, explain_flag
 from tinycdp.engine.profile import Profile
 from tinycdp.model import DAY_MS, HOUR_MS, MINUTE_MS, NEVER
 
@@ -78,13 +79,13 @@ def subject_of(person: Profile, catalog: Catalog, now: int, context: Mapping[str
 def test_a_sentence_says_why_and_until_when(shop: Catalog, person: str, key: str) -> None:
     name = next(name for name in shop.live.nodes if name[1] == key)
     found = explain_definition(shop, name, subject_of(profile(person, NOW, shop), shop, NOW))
-    assert sentences.of_definition(found, ZONE) == DEFINITIONS[person, key]
+    assert explanation_text.of_definition(found, ZONE) == DEFINITIONS[person, key]
 
 
 @pytest.mark.parametrize(("person", "key"), FLAGS)
 def test_a_flag_says_which_rule_and_why(shop: Catalog, person: str, key: str) -> None:
     found = explain_flag(shop, key, subject_of(profile(person, NOW, shop), shop, NOW))
-    assert sentences.of_flag(found, ZONE) == FLAGS[person, key]
+    assert explanation_text.of_flag(found, ZONE) == FLAGS[person, key]
 
 
 @pytest.mark.parametrize("person", ["ada", "grace", "linus"])
@@ -217,14 +218,14 @@ def test_the_operands_that_decide_are_marked(expression: str, value: bool | None
     ],
 )
 def test_reasons_say_what_was_needed(expression: str, because: str) -> None:
-    sentence = sentences.of_definition(explained(expression, 3), "UTC")
+    sentence = explanation_text.of_definition(explained(expression, 3), "UTC")
     assert sentence.partition(": ")[2].split(", until ")[0] == because
 
 
 def test_a_moment_beyond_the_calendar_is_told() -> None:
     found = explained('until(datetime("9999-12-31T00:00:00Z")) > 1d')
-    assert "until 9999-12-30 00:00 UTC" in sentences.of_definition(found, "UTC")
-    assert sentences._local(NEVER - 1, "UTC") == "the end of time"
+    assert "until 9999-12-30 00:00 UTC" in explanation_text.of_definition(found, "UTC")
+    assert explanation_text._local(NEVER - 1, "UTC") == "the end of time"
 
 
 def test_a_rollout_shows_the_bucket_against_its_threshold(shop: Catalog) -> None:
@@ -234,7 +235,7 @@ def test_a_rollout_shows_the_bucket_against_its_threshold(shop: Catalog) -> None
     assert (spenders.outcome, spenders.admissions) == ("false", ())
     assert ramp.outcome == "outside"
     assert [(a.bucket, a.gate.to, a.granted) for a in ramp.admissions] == [(56477, 20000, False)]
-    assert sentences.of_rule(ramp, ZONE).endswith("but bucket 56477 is not below 20000 of 100000")
+    assert explanation_text.of_rule(ramp, ZONE).endswith("but bucket 56477 is not below 20000 of 100000")
     nobody = subject_of(linus, shop, NOW)
     nobody.unit = None
     assert [rule.outcome for rule in explain_flag(shop, "new_checkout", nobody).rules] == ["false", "nobody"]
@@ -250,7 +251,7 @@ def test_rules_that_were_not_reached_have_their_trees_too(document: dict[str, An
     found = explain_flag(catalog, "f", subject)
     [rule] = found.rules
     assert (rule.outcome, rule.tree.value) == ("not reached", True)
-    assert found.decision.reasons[0] in sentences.of_flag(found, "UTC")
+    assert found.decision.reasons[0] in explanation_text.of_flag(found, "UTC")
 
 
 def test_what_warms_up_is_unknown_and_says_so() -> None:
@@ -260,12 +261,12 @@ def test_what_warms_up_is_unknown_and_says_so() -> None:
     head = [*live, new, Definition(id=3, version=1, kind="flag", key="f", flag=flag)]
     catalog = build_catalog(1, "UTC", live, head, live_revision=1, head_revision=2)
     subject = subject_of(Profile(1, "u-1", 0, warmed=1), catalog, NOW)
-    assert sentences.of_definition(explain_definition(catalog, ("trait", "new"), subject), "UTC") == (
+    assert explanation_text.of_definition(explain_definition(catalog, ("trait", "new"), subject), "UTC") == (
         "new is unknown: it is still being computed"
     )
     [rule] = explain_flag(catalog, "f", subject).rules
     assert rule.outcome == "unknown"
-    assert sentences.of_rule(rule, "UTC") == (
+    assert explanation_text.of_rule(rule, "UTC") == (
         'rule "rule" is unknown, new is still being computed (needs more than 1) and '
         "events.a.exists(1h) is still being computed"
     )

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tinycdp.dsl.check import Scope, check
+from tinycdp.dsl.check.expressions import Scope, check
 
 # It runs by itself, out of another commit's tree too, so it is no part of a package here either.
 ENGINE = runpy.run_path(str(Path(__file__).parents[2] / "loadtests" / "engine.py"))

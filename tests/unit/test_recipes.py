@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from tinycdp.dsl.check import Scope, check
+from tinycdp.dsl.check.expressions import Scope, check
+from tinycdp.dsl.editor.describe import tell
 from tinycdp.dsl.ir import Type
-from tinycdp.dsl.words import tell
-from tinycdp.engine.cases import run_case
+from tinycdp.engine.case_runner import run_case
 
 PAGE = (Path(__file__).parents[2] / "docs" / "how-to" / "recipes.md").read_text()
 SECTIONS = re.findall(r"^## (\d+)\. (.*?)\n(.*?)(?=^## |\Z)", PAGE, re.DOTALL | re.MULTILINE)

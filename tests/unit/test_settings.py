@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tinycdp import __main__ as command_line
+from tinycdp.cli import main as command_line
 from tinycdp.errors import InvalidInput
 from tinycdp.settings import Settings, describe, descriptions, load, override, to_environ, variable
 

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from tinycdp.dsl.check import Checked, Scope, check
+from tinycdp.dsl.check.expressions import Checked, Scope, check
+from tinycdp.dsl.check.signatures import AGGREGATES, FUNCTIONS, GENERIC, REFERENCES
 from tinycdp.dsl.ir import Type
-from tinycdp.dsl.signatures import AGGREGATES, FUNCTIONS, GENERIC, REFERENCES
-from tinycdp.engine.cases import run_case
+from tinycdp.engine.case_runner import run_case
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "dsl" / "SPEC.md", *sorted((ROOT / "docs").rglob("*.md"))]

@@ -15,10 +15,10 @@ from tinycdp.api.auth import Bearer
 from tinycdp.api.exchange import answer, read_as, read_json
 from tinycdp.errors import Conflict, InvalidInput, NotFound
 from tinycdp.model import MINUTE_MS
-from tinycdp.runtime.keys import NewKey, create_key, list_keys, revoke_key
+from tinycdp.runtime.access.keys import NewKey, create_key, list_keys, revoke_key
+from tinycdp.runtime.definitions.workspace import Progress, progress_of
 from tinycdp.runtime.service import Service
 from tinycdp.runtime.times import iso, iso_or_none
-from tinycdp.runtime.workspace import Progress, progress_of
 from tinycdp.store import definitions as definition_store
 from tinycdp.store import reads
 from tinycdp.store.pool import snapshot

@@ -16,7 +16,7 @@ from litestar.di import NamedDependency
 from litestar.handlers import BaseRouteHandler
 
 from tinycdp.errors import Forbidden, Unauthenticated
-from tinycdp.runtime.keys import Key, Keyring
+from tinycdp.runtime.access.keys import Key, Keyring
 
 #: The key the guard let in, as a route asks for it: `key: Bearer`.
 Bearer = NamedDependency[Key]

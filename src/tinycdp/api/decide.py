@@ -18,14 +18,14 @@ from litestar.types import Scope
 from tinycdp.api.auth import Bearer, allow, text_of_header
 from tinycdp.api.exchange import read_as, read_json, readable
 from tinycdp.engine.catalog import Catalog
-from tinycdp.engine.decide import Decision
+from tinycdp.engine.flags.decide import Decision
 from tinycdp.errors import InvalidInput, NotFound, TinyCDPError
 from tinycdp.model import NEVER, Alias, AliasKind
-from tinycdp.runtime.decisions import Known, decide_one
-from tinycdp.runtime.explanations import FlagExplained, explained_flag
-from tinycdp.runtime.keys import Key
+from tinycdp.runtime.access.keys import Key
+from tinycdp.runtime.decisions.decide import Known, decide_one
+from tinycdp.runtime.decisions.snapshots import Snapshot
+from tinycdp.runtime.profiles.explanations import FlagExplained, explained_flag
 from tinycdp.runtime.service import Service
-from tinycdp.runtime.snapshots import Snapshot
 from tinycdp.runtime.times import iso
 
 #: How a request names a person; the first that is present counts.

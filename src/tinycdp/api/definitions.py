@@ -19,16 +19,16 @@ from tinycdp.api.exchange import AfterProfile, IfMatch, Limit, answer, etag, rea
 from tinycdp.engine.catalog import Definition, InvalidDefinitions
 from tinycdp.errors import InvalidInput, NotFound
 from tinycdp.model import Instant
-from tinycdp.runtime import workspace as workspaces
-from tinycdp.runtime.changes import Change, document_of, read_change
-from tinycdp.runtime.definitions import LONGEST_NOTE, Plan, publish
-from tinycdp.runtime.experiments import Lately, lately
-from tinycdp.runtime.export import memberships_as_of
-from tinycdp.runtime.keys import Key
-from tinycdp.runtime.people import Identifier, PersonSummary, summary_of
+from tinycdp.runtime.access.keys import Key
+from tinycdp.runtime.decisions.exposure_stats import Lately, lately
+from tinycdp.runtime.definitions import workspace as workspaces
+from tinycdp.runtime.definitions.change_set import Change, document_of, read_change
+from tinycdp.runtime.definitions.publish import LONGEST_NOTE, Plan, publish
+from tinycdp.runtime.definitions.workspace import Cost, Kind, Named, Progress, Workspace
+from tinycdp.runtime.profiles.views import Identifier, PersonSummary, summary_of
 from tinycdp.runtime.service import Service
 from tinycdp.runtime.times import iso, iso_or_none
-from tinycdp.runtime.workspace import Cost, Kind, Named, Progress, Workspace
+from tinycdp.runtime.transfer.export import memberships_as_of
 from tinycdp.store import definitions as store
 from tinycdp.store import reads
 from tinycdp.store.pool import acquired, snapshot

@@ -19,7 +19,7 @@ from litestar.types import Scope
 
 from tinycdp.api.wire.body import BodyFault, decode_json, read_body
 from tinycdp.errors import InvalidInput
-from tinycdp.runtime.definitions import LONGEST_NOTE
+from tinycdp.runtime.definitions.publish import LONGEST_NOTE
 
 Struct = TypeVar("Struct", bound=msgspec.Struct)
 

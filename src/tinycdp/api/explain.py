@@ -17,8 +17,13 @@ from tinycdp.api.decide import Question, whom
 from tinycdp.api.exchange import answer, readable
 from tinycdp.api.wire.body import decode_json
 from tinycdp.errors import InvalidInput, NotFound
-from tinycdp.runtime.decisions import prepare
-from tinycdp.runtime.explanations import DefinitionExplained, FlagExplained, explained_definition, explained_flag
+from tinycdp.runtime.decisions.decide import prepare
+from tinycdp.runtime.profiles.explanations import (
+    DefinitionExplained,
+    FlagExplained,
+    explained_definition,
+    explained_flag,
+)
 from tinycdp.runtime.service import Service
 from tinycdp.runtime.times import iso
 

@@ -16,11 +16,11 @@ from tinycdp.api.auth import Bearer
 from tinycdp.api.exchange import readable
 from tinycdp.api.exposures import First, Last, days_between
 from tinycdp.errors import NotFound
-from tinycdp.runtime.experiments import day_of
-from tinycdp.runtime.export import Export, Form, Wanted, WantedExposures, named
-from tinycdp.runtime.keys import Key
+from tinycdp.runtime.access.keys import Key
+from tinycdp.runtime.decisions.exposure_stats import day_of
 from tinycdp.runtime.service import Service
 from tinycdp.runtime.times import iso
+from tinycdp.runtime.transfer.export import Export, Form, Wanted, WantedExposures, named
 
 _MEDIA: dict[Form, str] = {"csv": "text/csv", "jsonl": "application/jsonl"}
 

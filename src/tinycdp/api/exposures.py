@@ -15,10 +15,11 @@ from tinycdp.api.auth import Bearer
 from tinycdp.api.definitions import workspace_of
 from tinycdp.api.exchange import Limit, answer, readable
 from tinycdp.errors import InvalidInput
-from tinycdp.runtime import experiments, people
-from tinycdp.runtime.experiments import ExposurePage, FlagExposures
+from tinycdp.runtime.decisions import exposure_stats
+from tinycdp.runtime.decisions.exposure_stats import ExposurePage, FlagExposures
+from tinycdp.runtime.decisions.stale_flags import StaleFlags, stale_flags
+from tinycdp.runtime.profiles import views
 from tinycdp.runtime.service import Service
-from tinycdp.runtime.staleness import StaleFlags, stale_flags
 
 _DEFAULT_DAYS = 30
 
@@ -44,8 +45,8 @@ async def count_exposures(
     service: Service = request.app.state.service
     now = service.now()
     await service.exposures.flush()
-    since, until = days_between(first, last, experiments.day_of(now))
-    found = await experiments.counts(service.pool, service.catalogs, key.environment_id, name, since, until, now)
+    since, until = days_between(first, last, exposure_stats.day_of(now))
+    found = await exposure_stats.counts(service.pool, service.catalogs, key.environment_id, name, since, until, now)
     return answer(found)
 
 
@@ -77,10 +78,10 @@ async def list_exposures(
     await service.exposures.flush()
     profile_id = None
     if person is not None:
-        found = await people.find_person(service.pool, service.catalogs, key.environment_id, person, None, now)
+        found = await views.find_person(service.pool, service.catalogs, key.environment_id, person, None, now)
         profile_id = int(found.id)
-    since, until = days_between(first, last, experiments.day_of(now))
-    page = await experiments.page(
+    since, until = days_between(first, last, exposure_stats.day_of(now))
+    page = await exposure_stats.page(
         service.pool,
         service.catalogs,
         key.environment_id,

@@ -14,7 +14,7 @@ from litestar.params import FromPath, QueryParameter
 from tinycdp.api.auth import Bearer
 from tinycdp.api.exchange import AfterProfile, Limit, answer, readable
 from tinycdp.errors import NotFound
-from tinycdp.runtime.people import PersonSummary, summary_of
+from tinycdp.runtime.profiles.views import PersonSummary, summary_of
 from tinycdp.runtime.service import Service
 from tinycdp.runtime.times import iso
 from tinycdp.store import groups as store

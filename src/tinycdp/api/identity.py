@@ -17,10 +17,10 @@ from litestar.params import FromPath, QueryParameter
 from tinycdp.api.auth import Bearer
 from tinycdp.api.exchange import LAST_ID, Before, Limit, Note, answer, read_as, read_json, readable
 from tinycdp.model import Alias
-from tinycdp.runtime import graphs
-from tinycdp.runtime.graphs import Blocked, Graph, Merge, Refusal
-from tinycdp.runtime.merges import Merged, Parted
-from tinycdp.runtime.people import Identifier
+from tinycdp.runtime.identity import graph
+from tinycdp.runtime.identity.graph import Blocked, Graph, Merge, Refusal
+from tinycdp.runtime.identity.merges import Merged, Parted
+from tinycdp.runtime.profiles.views import Identifier
 from tinycdp.runtime.service import Service
 
 _TAGS = ["Identity"]
@@ -131,7 +131,7 @@ async def split_profile(request: Request[Any, Any, Any], key: Bearer, id: FromPa
 async def get_graph(request: Request[Any, Any, Any], key: Bearer, id: FromPath[str]) -> Response[bytes]:
     """Nodes and edges, as for a picture."""
     service: Service = request.app.state.service
-    return answer(await graphs.graph(service.pool, key.environment_id, id))
+    return answer(await graph.graph(service.pool, key.environment_id, id))
 
 
 @get(
@@ -150,7 +150,7 @@ async def list_merges(
     limit: Limit = 50,
 ) -> Response[bytes]:
     service: Service = request.app.state.service
-    found = await graphs.merges(service.pool, key.environment_id, profile, before, limit)
+    found = await graph.merges(service.pool, key.environment_id, profile, before, limit)
     return answer(Merges(found, found[-1].id if len(found) == limit else None))
 
 
@@ -191,7 +191,7 @@ async def list_refusals(
 ) -> Response[bytes]:
     """One for each pair of identifiers and reason, the first time it happened."""
     service: Service = request.app.state.service
-    found = await graphs.refusals(service.pool, key.environment_id, reason, profile, before, limit)
+    found = await graph.refusals(service.pool, key.environment_id, reason, profile, before, limit)
     return answer(Refusals(found, found[-1].id if len(found) == limit else None))
 
 
@@ -204,7 +204,7 @@ async def list_refusals(
 )
 async def list_blocked(request: Request[Any, Any, Any], key: Bearer, limit: Limit = 50) -> Response[bytes]:
     service: Service = request.app.state.service
-    return answer(BlockedValues(await graphs.blocked(service.pool, key.environment_id, limit)))
+    return answer(BlockedValues(await graph.blocked(service.pool, key.environment_id, limit)))
 
 
 ROUTES = [merge_profiles, split_profile, get_graph, list_merges, undo_merge, list_refusals, list_blocked]

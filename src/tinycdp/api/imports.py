@@ -19,10 +19,10 @@ from tinycdp.api.auth import Bearer
 from tinycdp.api.exchange import Limit, answer, readable
 from tinycdp.api.wire.history import PARSE, check_mapping
 from tinycdp.errors import InvalidInput
-from tinycdp.runtime import imports
-from tinycdp.runtime.imports import FileMapping, Progress, Source
 from tinycdp.runtime.service import Service
-from tinycdp.runtime.uploads import MOST_UPLOADED
+from tinycdp.runtime.transfer import imports
+from tinycdp.runtime.transfer.import_queue import MOST_UPLOADED
+from tinycdp.runtime.transfer.imports import FileMapping, Progress, Source
 
 _TAGS = ["Import"]
 

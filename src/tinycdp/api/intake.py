@@ -15,7 +15,7 @@ from litestar.exceptions import InternalServerException
 
 from tinycdp.api.wire.body import read_body
 from tinycdp.errors import InvalidInput, TooSlow
-from tinycdp.runtime.room import Holding
+from tinycdp.runtime.memory_budget import Holding
 from tinycdp.runtime.service import Service
 
 SECONDS = 30.0

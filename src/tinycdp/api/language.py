@@ -16,19 +16,19 @@ from litestar.handlers import HTTPRouteHandler
 from tinycdp.api.auth import Bearer
 from tinycdp.api.definitions import workspace_of
 from tinycdp.api.exchange import answer, read_as, read_json
-from tinycdp.dsl import complete as completing
-from tinycdp.dsl import hover as hovering
-from tinycdp.dsl.check import Scope
+from tinycdp.dsl.check.expressions import Scope
 from tinycdp.dsl.diagnostics import SourceError
-from tinycdp.dsl.format import lay_out
-from tinycdp.dsl.words import Sentence
-from tinycdp.engine.flags import Flag, read_flag
+from tinycdp.dsl.editor import complete as completing
+from tinycdp.dsl.editor import hover as hovering
+from tinycdp.dsl.editor.describe import Sentence
+from tinycdp.dsl.editor.format import lay_out
+from tinycdp.engine.flags.document import Flag, read_flag
 from tinycdp.errors import InvalidInput
-from tinycdp.runtime import language
-from tinycdp.runtime import workspace as workspaces
-from tinycdp.runtime.keys import Key
+from tinycdp.runtime.access.keys import Key
+from tinycdp.runtime.definitions import workspace as workspaces
+from tinycdp.runtime.definitions.workspace import Cost, Kind, Meaning, Workspace
+from tinycdp.runtime.schema import editor
 from tinycdp.runtime.service import Service
-from tinycdp.runtime.workspace import Cost, Kind, Meaning, Workspace
 
 T = TypeVar("T")
 _EXAMPLE = {"kind": "segment", "expression": "orders_90d = 3"}
@@ -210,7 +210,7 @@ async def format_source(request: Request[Any, Any, Any], key: Bearer) -> Respons
 async def hover_source(request: Request[Any, Any, Any], key: Bearer) -> Response[bytes]:
     place = read_as(await read_json(request), Place)
     workspace, scope = await _surroundings(request.app.state.service, key, place)
-    found = hovering.hover(place.source, place.position, scope, language.describe(workspace))
+    found = hovering.hover(place.source, place.position, scope, editor.describe(workspace))
     if found is None:
         return answer(Explanation(place.position, place.position, None, None))
     return answer(Explanation(found.start, found.end, found.markdown, found.type.value if found.type else None))
@@ -233,7 +233,7 @@ async def explain_source(request: Request[Any, Any, Any], key: Bearer) -> Respon
     """Takes what `check` takes. With errors in the expression `text` is null, and `diagnostics` say why."""
     draft = read_as(await read_json(request), Draft)
     workspace = await workspace_of(request.app.state.service, key)
-    meaning, told = language.in_words(workspace, draft.kind, draft.key, _source(draft))
+    meaning, told = editor.in_words(workspace, draft.kind, draft.key, _source(draft))
     whole = meaning.valid and bool(told)
     return answer(
         InWords(
@@ -277,7 +277,7 @@ def _source(draft: Draft) -> str | Flag:
 async def _surroundings(service: Service, key: Key, place: Place) -> tuple[Workspace, Scope]:
     workspace = await workspace_of(service, key)
     seen = await service.sightings.seen(service.pool, key.environment_id, service.now())
-    return workspace, language.surroundings(workspace, place.kind, place.key, seen)
+    return workspace, editor.surroundings(workspace, place.kind, place.key, seen)
 
 
 ROUTES = [check_source, complete_source, explain_source, format_source, hover_source, validate]

@@ -18,14 +18,15 @@ from tinycdp.api.auth import Bearer
 from tinycdp.api.definitions import KINDS, workspace_of
 from tinycdp.api.exchange import IfMatch, Limit, answer, read_as, read_json, readable, version_of
 from tinycdp.errors import InvalidInput, NotFound
-from tinycdp.runtime import definitions, history
-from tinycdp.runtime.changes import Change, read_change
-from tinycdp.runtime.definitions import Plan
-from tinycdp.runtime.history import Changed, Revision, RevisionDetail, Version
-from tinycdp.runtime.keys import Key
+from tinycdp.runtime.access.keys import Key
+from tinycdp.runtime.definitions import publish as definitions
+from tinycdp.runtime.definitions import revisions as history
+from tinycdp.runtime.definitions.change_set import Change, read_change
+from tinycdp.runtime.definitions.publish import Plan
+from tinycdp.runtime.definitions.revisions import Changed, Revision, RevisionDetail, Version
+from tinycdp.runtime.definitions.workspace import Impact, Kind, impact_of
 from tinycdp.runtime.service import Service
 from tinycdp.runtime.times import iso, iso_or_none
-from tinycdp.runtime.workspace import Impact, Kind, impact_of
 from tinycdp.store import definitions as store
 from tinycdp.store.pool import acquired
 

@@ -14,9 +14,10 @@ from litestar.params import FromPath, QueryParameter
 from tinycdp.api.auth import Bearer
 from tinycdp.api.exchange import LAST_ID, Before, Limit, answer, read_as, read_json, readable
 from tinycdp.errors import InvalidInput, NotFound
-from tinycdp.runtime import deadletters, rejections
-from tinycdp.runtime.deadletters import Letters, Replayed, WholeLetter
-from tinycdp.runtime.rejections import HourCount, Refusals
+from tinycdp.runtime.ingest import dead_letters
+from tinycdp.runtime.ingest.dead_letters import Letters, Replayed, WholeLetter
+from tinycdp.runtime.policies import rejections
+from tinycdp.runtime.policies.rejections import HourCount, Refusals
 from tinycdp.runtime.service import Service
 
 _LARGEST_KEY = 2**31 - 1
@@ -99,7 +100,7 @@ async def list_dead_letters(
     limit: Limit = 50,
 ) -> Response[bytes]:
     service: Service = request.app.state.service
-    return answer(await deadletters.page(service.pool, key.environment_id, before, code, limit))
+    return answer(await dead_letters.page(service.pool, key.environment_id, before, code, limit))
 
 
 @get(
@@ -111,7 +112,7 @@ async def list_dead_letters(
 )
 async def get_dead_letter(request: Request[Any, Any, Any], key: Bearer, id: FromPath[int]) -> Response[bytes]:
     service: Service = request.app.state.service
-    return answer(await deadletters.find(service.pool, key.environment_id, _storable(id)))
+    return answer(await dead_letters.find(service.pool, key.environment_id, _storable(id)))
 
 
 @post(
@@ -129,7 +130,7 @@ async def replay_dead_letters(request: Request[Any, Any, Any], key: Bearer) -> R
     (after,) = _ids([wanted.after])
     ids = _ids(wanted.ids) if wanted.ids is not None else None
     how = (service.pool, service.ingest, service.door.admit)
-    return answer(await deadletters.replay(*how, key.environment_id, ids, wanted.code, after))
+    return answer(await dead_letters.replay(*how, key.environment_id, ids, wanted.code, after))
 
 
 @post(
@@ -146,7 +147,7 @@ async def discard_dead_letters(request: Request[Any, Any, Any], key: Bearer) -> 
     if wanted.ids is None and wanted.code is None:
         raise InvalidInput("INVALID_BODY", "Say which: `ids`, or a `code`.")
     ids = _ids(wanted.ids) if wanted.ids is not None else None
-    return answer(Discarded(await deadletters.discard(service.pool, key.environment_id, ids, wanted.code)))
+    return answer(Discarded(await dead_letters.discard(service.pool, key.environment_id, ids, wanted.code)))
 
 
 @delete(
@@ -159,13 +160,13 @@ async def discard_dead_letters(request: Request[Any, Any, Any], key: Bearer) -> 
 )
 async def discard_dead_letter(request: Request[Any, Any, Any], key: Bearer, id: FromPath[int]) -> None:
     service: Service = request.app.state.service
-    if not await deadletters.discard(service.pool, key.environment_id, [_storable(id)], None):
+    if not await dead_letters.discard(service.pool, key.environment_id, [_storable(id)], None):
         raise NotFound("NOT_FOUND", "There is no such dead letter: it was stored or discarded.")
 
 
 def _ids(texts: list[str]) -> list[int]:
-    if len(texts) > deadletters.MOST_AT_ONCE:
-        raise InvalidInput("INVALID_BODY", f"$.ids: at most {deadletters.MOST_AT_ONCE:,} at once.", path="$.ids")
+    if len(texts) > dead_letters.MOST_AT_ONCE:
+        raise InvalidInput("INVALID_BODY", f"$.ids: at most {dead_letters.MOST_AT_ONCE:,} at once.", path="$.ids")
     if not all(text.isascii() and text.isdigit() and len(text) < 19 for text in texts):
         raise InvalidInput("INVALID_BODY", "Ids are what the list gives: digits in a text.")
     return [int(text) for text in texts]

@@ -16,7 +16,7 @@ from tinycdp.api.auth import Bearer
 from tinycdp.api.exchange import readable
 from tinycdp.api.sse import MEDIA_TYPE, Outlet, streaming
 from tinycdp.errors import InvalidInput
-from tinycdp.runtime.live import Filter, Reader
+from tinycdp.runtime.ingest.event_stream import Filter, Reader
 from tinycdp.runtime.service import Service
 
 #: Bytes that may wait for a reader, some seconds of the busiest stream.

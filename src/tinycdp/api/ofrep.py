@@ -26,12 +26,15 @@ from tinycdp.api.exchange import answer, encode, route_of
 from tinycdp.api.sse import MEDIA_TYPE, Outlet, streaming
 from tinycdp.api.wire.body import BodyFault, clean, decode, number, read_body
 from tinycdp.engine.catalog import Catalog
-from tinycdp.engine.decide import Decision
+from tinycdp.engine.flags.decide import Decision
 from tinycdp.errors import InvalidInput, NotFound, Retryable, TinyCDPError
 from tinycdp.model import NEVER, Alias, AliasKind, Instant
-from tinycdp.runtime import tickets
-from tinycdp.runtime.decisions import decide_one
-from tinycdp.runtime.evaluations import (
+from tinycdp.runtime.access import stream_tokens
+from tinycdp.runtime.access.keys import Key
+from tinycdp.runtime.access.stream_tokens import Ticket
+from tinycdp.runtime.decisions.change_streams import Watch
+from tinycdp.runtime.decisions.decide import decide_one
+from tinycdp.runtime.decisions.evaluations import (
     UNIT_MISSING,
     Evaluated,
     Evaluations,
@@ -39,11 +42,8 @@ from tinycdp.runtime.evaluations import (
     evaluations,
     metadata_of,
 )
-from tinycdp.runtime.keys import Key
-from tinycdp.runtime.pushes import Watch
+from tinycdp.runtime.decisions.snapshots import Snapshot, stranger
 from tinycdp.runtime.service import Service
-from tinycdp.runtime.snapshots import Snapshot, stranger
-from tinycdp.runtime.tickets import Ticket
 from tinycdp.runtime.times import iso
 
 PREFIX = "/ofrep/v1/evaluate/flags/"
@@ -312,7 +312,7 @@ async def evaluate_all(
     flags: Any = msgspec.Raw(found.answers.flags)
     body = BulkEvaluation(flags, {"revision": found.catalog.revision})
     if found.ticket is not None:
-        uri = f"{STREAM}?token={tickets.issue(service.keyring, found.ticket)}"
+        uri = f"{STREAM}?token={stream_tokens.issue(service.keyring, found.ticket)}"
         body.event_streams = [EventStream("sse", {"requestUri": uri}, INACTIVITY_SECONDS)]
     return answer(body, 200, headers)
 
@@ -338,9 +338,9 @@ async def _all(service: Service, key: Key, context: dict[str, Any]) -> _All:
     decisions = decide_all(catalog, subject, now, context)
     answers = evaluations(catalog, decisions)
     ticket = None
-    if not service.pushes.full and tickets.fits(context):
+    if not service.pushes.full and stream_tokens.fits(context):
         # The stream watches what the definitions say: that a session holds a variant is no news.
-        ticket = Ticket(key.id, tickets.window_of(now), context, answers.mark)
+        ticket = Ticket(key.id, stream_tokens.window_of(now), context, answers.mark)
     session = _session(context)
     if session is not None:
         decisions = [await service.holds.keep(catalog, decision, subject, session, now) for decision in decisions]
@@ -379,7 +379,7 @@ async def stream(
 ) -> Response[bytes]:
     """The address comes with the bulk answer, under `eventStreams`."""
     service: Service = request.app.state.service
-    ticket, key = tickets.redeem(service.keyring, token, service.now())
+    ticket, key = stream_tokens.redeem(service.keyring, token, service.now())
     allow(key, "decide")  # whoever has a key can sign with it, also one that may only write
     return streaming(_Stream(service, ticket, key, last_event_id))
 
@@ -403,7 +403,7 @@ class _Stream(Watch):
             self._service.pushes.close(self)
 
     def tell(self, answers: Evaluations, now: Instant) -> None:
-        ticket = msgspec.structs.replace(self._ticket, window=tickets.window_of(now))
+        ticket = msgspec.structs.replace(self._ticket, window=stream_tokens.window_of(now))
         data = encode({"type": "refetchEvaluation", "etag": etag_of(answers, ticket), "lastModified": now // 1000})
         self._outlet.write(b"id: %d%012d\ndata: %b\n\n" % (now, answers.mark, data))
 

@@ -17,9 +17,9 @@ from tinycdp.api.auth import Bearer
 from tinycdp.api.exchange import Limit, answer, readable
 from tinycdp.api.wire.body import decode_json
 from tinycdp.errors import InvalidInput
-from tinycdp.runtime import people
-from tinycdp.runtime.keys import Key
-from tinycdp.runtime.people import Event, Journey, Person, Search, Transition
+from tinycdp.runtime.access.keys import Key
+from tinycdp.runtime.profiles import views
+from tinycdp.runtime.profiles.views import Event, Journey, Person, Search, Transition
 from tinycdp.runtime.service import Service
 
 _EVENTS_ON_THE_PAGE = 50
@@ -62,14 +62,14 @@ async def get_profile(
 async def get_user(request: Request[Any, Any, Any], key: Bearer, id: FromPath[str], by: By = None) -> Response[bytes]:
     service: Service = request.app.state.service
     person = await _person(service, key, id, by)
-    events = await people.recent_of(service.pool, key.environment_id, int(person.id), _EVENTS_ON_THE_PAGE)
+    events = await views.recent_of(service.pool, key.environment_id, int(person.id), _EVENTS_ON_THE_PAGE)
     catalog = service.catalog(key.environment_id)
-    transitions = await people.transitions_of(service.pool, catalog, int(person.id), _TRANSITIONS_ON_THE_PAGE)
+    transitions = await views.transitions_of(service.pool, catalog, int(person.id), _TRANSITIONS_ON_THE_PAGE)
     return answer(WholePerson(person, events, transitions))
 
 
 async def _person(service: Service, key: Key, id: str, by: str | None) -> Person:
-    return await people.find_person(service.pool, service.catalogs, key.environment_id, id, by, service.now())
+    return await views.find_person(service.pool, service.catalogs, key.environment_id, id, by, service.now())
 
 
 async def _search(
@@ -85,10 +85,10 @@ async def _search(
     if (q is None) == (property_name is None) or (property_name is None) != (value is None):
         raise InvalidInput("INVALID_REQUEST", "Search with `q`, or with `property` and `value`.")
     if q is not None:
-        return answer(await people.search(service.pool, key.environment_id, q, after, limit))
+        return answer(await views.search(service.pool, key.environment_id, q, after, limit))
     assert property_name is not None and value is not None
     wanted = _json_value(value)
-    return answer(await people.search_property(service.pool, key.environment_id, property_name, wanted, after, limit))
+    return answer(await views.search_property(service.pool, key.environment_id, property_name, wanted, after, limit))
 
 
 def _json_value(text: str) -> Any:
@@ -152,7 +152,7 @@ async def get_journey(
     limit: Limit = 50,
 ) -> Response[bytes]:
     service: Service = request.app.state.service
-    return answer(await people.journey(service.pool, key.environment_id, id, by, cursor, limit))
+    return answer(await views.journey(service.pool, key.environment_id, id, by, cursor, limit))
 
 
 @get(
@@ -172,7 +172,7 @@ async def list_recent_events(
 ) -> Response[bytes]:
     """With `event`, one page looks back at most 200,000 events: it may be short, or empty, and still have a `next`."""
     service: Service = request.app.state.service
-    return answer(await people.recent(service.pool, key.environment_id, event, cursor, limit))
+    return answer(await views.recent(service.pool, key.environment_id, event, cursor, limit))
 
 
 ROUTES = [search_profiles, get_profile, search_users, get_user, get_journey, list_recent_events]

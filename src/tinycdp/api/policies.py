@@ -14,8 +14,8 @@ from litestar.params import FromPath
 
 from tinycdp.api.auth import Bearer
 from tinycdp.api.exchange import IfMatch, Limit, answer, etag, read_json, readable, version_of
-from tinycdp.runtime import policies
-from tinycdp.runtime.policies import PolicyVersion
+from tinycdp.runtime.policies import documents
+from tinycdp.runtime.policies.documents import PolicyVersion
 from tinycdp.runtime.service import Service
 
 PATH = "/v1/admin/policies/{name:str}"
@@ -38,7 +38,7 @@ class Versions(msgspec.Struct):
 )
 async def get_policy(request: Request[Any, Any, Any], key: Bearer, name: FromPath[str]) -> Response[bytes]:
     service: Service = request.app.state.service
-    found = (await policies.versions(service.pool, key.environment_id, name, 1))[0]
+    found = (await documents.versions(service.pool, key.environment_id, name, 1))[0]
     return answer(found, headers=etag(found.version))
 
 
@@ -55,7 +55,7 @@ async def put_policy(
 ) -> Response[bytes]:
     service: Service = request.app.state.service
     document, expects = await read_json(request), version_of(if_match)
-    found = await policies.save(service.pool, key.environment_id, name, document, key.name, service.now(), expects)
+    found = await documents.save(service.pool, key.environment_id, name, document, key.name, service.now(), expects)
     # The process that was asked goes by it at once; the others hear of it.
     await service.load_policies()
     return answer(found, headers=etag(found.version))
@@ -73,7 +73,7 @@ async def list_versions(
     request: Request[Any, Any, Any], key: Bearer, name: FromPath[str], limit: Limit = 50
 ) -> Response[bytes]:
     service: Service = request.app.state.service
-    return answer(Versions(name, await policies.versions(service.pool, key.environment_id, name, limit)))
+    return answer(Versions(name, await documents.versions(service.pool, key.environment_id, name, limit)))
 
 
 ROUTES = [get_policy, put_policy, list_versions]

@@ -28,11 +28,11 @@ from tinycdp.api.wire.body import read_body, unwrap
 from tinycdp.api.wire.canonical import Refused, identifier, readable_instant
 from tinycdp.api.wire.posthog import Question, key_in, parse_capture, parse_question
 from tinycdp.engine.catalog import Catalog
-from tinycdp.engine.decide import Decision
+from tinycdp.engine.flags.decide import Decision
 from tinycdp.errors import InvalidInput, Unauthenticated
 from tinycdp.model import Alias, AliasKind, Instant, Message
-from tinycdp.runtime.decisions import Known, decide_one
-from tinycdp.runtime.keys import Key
+from tinycdp.runtime.access.keys import Key
+from tinycdp.runtime.decisions.decide import Known, decide_one
 from tinycdp.runtime.service import Service
 
 _COMPRESSIONS = ("gzip", "gzip-js", "base64")

@@ -16,8 +16,8 @@ from tinycdp.api.exchange import answer, read_as, read_json
 from tinycdp.api.lifecycle import ChangeBody, read_changes
 from tinycdp.api.replay import instant_of
 from tinycdp.errors import InvalidInput
-from tinycdp.runtime.preview import MOST_EXAMPLES, SAMPLE, Preview, Question
 from tinycdp.runtime.service import Service
+from tinycdp.runtime.time_travel.preview import MOST_EXAMPLES, SAMPLE, Preview, Question
 
 
 class PreviewBody(msgspec.Struct, kw_only=True, omit_defaults=True):

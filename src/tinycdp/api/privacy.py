@@ -18,9 +18,10 @@ from litestar.response.streaming import ASGIStreamingResponse
 from tinycdp.api.auth import Bearer
 from tinycdp.api.exchange import LAST_ID, Before, Limit, Note, answer, read_as, read_json, readable
 from tinycdp.model import Alias
-from tinycdp.runtime import erasure, privacy
-from tinycdp.runtime.erasure import Check, Erasure
-from tinycdp.runtime.people import Identifier
+from tinycdp.runtime.policies import privacy_rules
+from tinycdp.runtime.privacy import erasure
+from tinycdp.runtime.privacy.erasure import Check, Erasure
+from tinycdp.runtime.profiles.views import Identifier
 from tinycdp.runtime.service import Service
 from tinycdp.runtime.times import iso
 
@@ -206,7 +207,7 @@ async def export_profile(request: Request[Any, Any, Any], key: Bearer, id: FromP
 async def suppress(request: Request[Any, Any, Any], key: Bearer) -> Response[bytes]:
     service: Service = request.app.state.service
     body = read_as(await read_json(request), SuppressionBody)
-    n = await privacy.suppress(
+    n = await privacy_rules.suppress(
         service.pool, service.privacy, key.environment_id, _aliases(body), key.name, body.note, service.now()
     )
     return answer(Changed(n))
@@ -228,7 +229,9 @@ async def suppress(request: Request[Any, Any, Any], key: Bearer) -> Response[byt
 async def release(request: Request[Any, Any, Any], key: Bearer) -> Response[bytes]:
     service: Service = request.app.state.service
     body = read_as(await read_json(request), SuppressionBody)
-    return answer(Changed(await privacy.release(service.pool, service.privacy, key.environment_id, _aliases(body))))
+    return answer(
+        Changed(await privacy_rules.release(service.pool, service.privacy, key.environment_id, _aliases(body)))
+    )
 
 
 @get(
@@ -242,7 +245,7 @@ async def list_suppressions(
     request: Request[Any, Any, Any], key: Bearer, before: Before = LAST_ID, limit: Limit = 50
 ) -> Response[bytes]:
     service: Service = request.app.state.service
-    rows = await privacy.suppressions(service.pool, key.environment_id, before, limit)
+    rows = await privacy_rules.suppressions(service.pool, key.environment_id, before, limit)
     found = [Suppressed(str(r.id), r.digest, r.kind, r.note, iso(r.created_at), r.created_by) for r in rows]
     return answer(Suppressions(found, found[-1].id if len(found) == limit else None))
 

@@ -16,12 +16,12 @@ from litestar.params import FromPath, QueryParameter
 from tinycdp.api.auth import Bearer
 from tinycdp.api.definitions import workspace_of
 from tinycdp.api.exchange import IfMatch, Limit, answer, etag, read_json, readable, version_of
-from tinycdp.engine.plan import Entry
+from tinycdp.engine.schema.tracking_plan import Entry
 from tinycdp.errors import NotFound
-from tinycdp.runtime import observations, tracking_plan
-from tinycdp.runtime.observations import Broken, EventPage, Events, PropertyPage, Sdks, Violations, broken_by
+from tinycdp.runtime.schema import registry_reads, tracking_plan
+from tinycdp.runtime.schema.registry_reads import Broken, EventPage, Events, PropertyPage, Sdks, Violations, broken_by
+from tinycdp.runtime.schema.tracking_plan import PlanEntry
 from tinycdp.runtime.service import Service
-from tinycdp.runtime.tracking_plan import PlanEntry
 
 EVENTS = "/v1/registry/events"
 PLAN = "/v1/registry/plan"
@@ -64,7 +64,7 @@ async def list_events(request: Request[Any, Any, Any], key: Bearer) -> Response[
     service: Service = request.app.state.service
     await service.registry.flush()
     plan = service.plans.of(key.environment_id)
-    return answer(await observations.events(service.pool, plan, key.environment_id, service.now()))
+    return answer(await registry_reads.events(service.pool, plan, key.environment_id, service.now()))
 
 
 @get(
@@ -79,7 +79,7 @@ async def get_event(request: Request[Any, Any, Any], key: Bearer, name: FromPath
     service: Service = request.app.state.service
     await service.registry.flush()
     plan = service.plans.of(key.environment_id)
-    return answer(await observations.event(service.pool, plan, key.environment_id, name, service.now()))
+    return answer(await registry_reads.event(service.pool, plan, key.environment_id, name, service.now()))
 
 
 @get(
@@ -96,7 +96,7 @@ async def get_property(
     service: Service = request.app.state.service
     await service.registry.flush()
     environment_id, plan = key.environment_id, service.plans.of(key.environment_id)
-    found = await observations.property_of(service.pool, plan, environment_id, name, property_name, service.now())
+    found = await registry_reads.property_of(service.pool, plan, environment_id, name, property_name, service.now())
     return answer(found)
 
 
@@ -110,7 +110,7 @@ async def get_property(
 async def list_sdks(request: Request[Any, Any, Any], key: Bearer) -> Response[bytes]:
     service: Service = request.app.state.service
     await service.registry.flush()
-    return answer(await observations.sdks(service.pool, key.environment_id))
+    return answer(await registry_reads.sdks(service.pool, key.environment_id))
 
 
 @get(
@@ -131,7 +131,7 @@ async def list_violations(
     service: Service = request.app.state.service
     await service.registry.flush()
     now = service.now()
-    return answer(await observations.violations(service.pool, key.environment_id, event, days, now, limit))
+    return answer(await registry_reads.violations(service.pool, key.environment_id, event, days, now, limit))
 
 
 @get(

@@ -15,11 +15,11 @@ from litestar import Request, Response, post
 from tinycdp.api.auth import Bearer
 from tinycdp.api.decide import PERSON, Answer, answer_of
 from tinycdp.api.exchange import answer, read_as, read_json
-from tinycdp.dsl.scalars import parse_instant
+from tinycdp.dsl.values.scalars import parse_instant
 from tinycdp.errors import InvalidInput, NotFound
 from tinycdp.model import Alias, Instant
-from tinycdp.runtime.decisions import decide_one
-from tinycdp.runtime.explanations import explained_flag
+from tinycdp.runtime.decisions.decide import decide_one
+from tinycdp.runtime.profiles.explanations import explained_flag
 from tinycdp.runtime.service import Service
 from tinycdp.runtime.times import iso
 

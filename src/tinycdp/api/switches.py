@@ -14,10 +14,10 @@ from litestar.params import FromPath
 
 from tinycdp.api.auth import Bearer
 from tinycdp.api.exchange import Limit, answer, read_as, read_json, readable
-from tinycdp.runtime import switches
-from tinycdp.runtime.keys import Key
+from tinycdp.runtime.access.keys import Key
+from tinycdp.runtime.definitions import kill_switches
+from tinycdp.runtime.definitions.kill_switches import Kill
 from tinycdp.runtime.service import Service
-from tinycdp.runtime.switches import Kill
 
 
 class Note(msgspec.Struct, forbid_unknown_fields=True):
@@ -47,7 +47,7 @@ async def kill(request: Request[Any, Any, Any], key: Bearer, name: FromPath[str]
     """Waits for no warm-up, and no publish undoes it."""
     service: Service = request.app.state.service
     note = read_as(await read_json(request), Note).note if await request.body() else ""
-    await switches.kill(service.pool, key.environment_id, name, key.name, note, service.now())
+    await kill_switches.kill(service.pool, key.environment_id, name, key.name, note, service.now())
     return await _kills(service, key, name)
 
 
@@ -62,7 +62,7 @@ async def kill(request: Request[Any, Any, Any], key: Bearer, name: FromPath[str]
 )
 async def revive(request: Request[Any, Any, Any], key: Bearer, name: FromPath[str]) -> Response[bytes]:
     service: Service = request.app.state.service
-    await switches.revive(service.pool, key.environment_id, name, key.name, service.now())
+    await kill_switches.revive(service.pool, key.environment_id, name, key.name, service.now())
     return await _kills(service, key, name)
 
 
@@ -83,7 +83,7 @@ async def list_kills(
 async def _kills(service: Service, key: Key, name: str, limit: int = 50) -> Response[bytes]:
     # The process that was asked decides by it at once; the others hear of it.
     await service.catalogs.refresh(service.pool, key.environment_id)
-    found = await switches.history(service.pool, key.environment_id, name, limit)
+    found = await kill_switches.history(service.pool, key.environment_id, name, limit)
     return answer(Kills(name, bool(found) and found[0].revived_at is None, found))
 
 

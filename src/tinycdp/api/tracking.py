@@ -23,8 +23,8 @@ from tinycdp.api.wire.seeds import parse_collect, parse_pulse
 from tinycdp.api.wire.segment import parse_batch, parse_single, write_key_of
 from tinycdp.errors import InvalidInput
 from tinycdp.model import Instant, Message, MessageKind, Rejection
-from tinycdp.runtime.door import Client, address_of
-from tinycdp.runtime.limits import Limits
+from tinycdp.runtime.ingest.pipeline import Client, address_of
+from tinycdp.runtime.policies.limits import Limits
 from tinycdp.runtime.service import Service
 
 Parse = Callable[[bytes, Instant], Parsed]

@@ -11,11 +11,11 @@ from decimal import Decimal
 from functools import partial
 from typing import Any
 
-from tinycdp.dsl import ir, readings, steps
+from tinycdp.dsl import evaluators, ir, window_ops
+from tinycdp.dsl.evaluators import EventFrame, Frame, Result, Step
 from tinycdp.dsl.ir import Type
-from tinycdp.dsl.numbers import SCALE, nanos, rounded
-from tinycdp.dsl.scalars import parse_instant, semver_key
-from tinycdp.dsl.steps import EventFrame, Frame, Result, Step
+from tinycdp.dsl.values.numbers import SCALE, nanos, rounded
+from tinycdp.dsl.values.scalars import parse_instant, semver_key
 from tinycdp.model import Instant
 
 _TESTS: dict[str, Callable[[Any, Any], Any]] = {
@@ -51,27 +51,27 @@ class Compiler:
     def compile(self, node: ir.Node) -> Step:
         match node:
             case ir.Const():
-                return steps.constant(node.value if node.type is not Type.NUMBER else nanos(node.value))
+                return evaluators.constant(node.value if node.type is not Type.NUMBER else nanos(node.value))
             case ir.LocalMidnight():
-                return steps.local_midnight(node.date)
+                return evaluators.local_midnight(node.date)
             case ir.Property():
-                return steps.property_of(node.path, node.type, self._heard(node))
+                return evaluators.property_of(node.path, node.type, self._heard(node))
             case ir.GroupTrait():
-                return steps.group_trait(node.path, node.type, self._heard(node))
+                return evaluators.group_trait(node.path, node.type, self._heard(node))
             case ir.Context():
-                return steps.context_of(node.path, node.type, self._heard(node))
+                return evaluators.context_of(node.path, node.type, self._heard(node))
             case ir.EventProperty():
-                return steps.event_property(node.path, node.type, self._heard(node))
+                return evaluators.event_property(node.path, node.type, self._heard(node))
             case ir.Reference():
                 return self._reference(node)
             case ir.Seen():
-                return steps.seen(node.which)
+                return evaluators.seen(node.which)
             case ir.AggregateRead():
-                return readings.aggregate(node, self._heard(node)) if self._ready(node) else steps.constant(None)
+                return window_ops.aggregate(node, self._heard(node)) if self._ready(node) else evaluators.constant(None)
             case ir.Ago():
-                return readings.ago(self.compile(node.operand), node.unit_ms)
+                return window_ops.ago(self.compile(node.operand), node.unit_ms)
             case ir.Clock():
-                return readings.clock(node.function, self.compile(node.operand))
+                return window_ops.clock(node.function, self.compile(node.operand))
             case ir.Compare():
                 return self._compare(node)
             case ir.In():
@@ -79,19 +79,19 @@ class Compiler:
             case ir.Logic():
                 return self._logic(node)
             case ir.Not():
-                return steps.negated(self.compile(node.operand))
+                return evaluators.negated(self.compile(node.operand))
             case ir.Exists():
-                return steps.settled(steps.exists(self.compile(node.operand)))
+                return evaluators.settled(evaluators.exists(self.compile(node.operand)))
             case ir.Coalesce():
-                step = steps.coalesce(self._typed(node.left, node.type), self._typed(node.right, node.type))
-                return steps.settled(step) if node.type is Type.BOOL else step
+                step = evaluators.coalesce(self._typed(node.left, node.type), self._typed(node.right, node.type))
+                return evaluators.settled(step) if node.type is Type.BOOL else step
             case ir.Arith():
-                return steps.arithmetic(node.op, self._operand(node.left), self._operand(node.right))
+                return evaluators.arithmetic(node.op, self._operand(node.left), self._operand(node.right))
             case ir.Negate():
-                return steps.mapped(self._operand(node.operand), operator.neg)
+                return evaluators.mapped(self._operand(node.operand), operator.neg)
             case ir.Call():
                 step = self._call(node)
-                return steps.settled(step) if node.type is Type.BOOL else step
+                return evaluators.settled(step) if node.type is Type.BOOL else step
         raise AssertionError(f"no step for {type(node).__name__}")
 
     def _heard(self, node: ir.Node) -> Callable[[], None]:
@@ -102,7 +102,7 @@ class Compiler:
         step = self.compile(node)
         if want is Type.DYN or self._static_type(node) is not Type.DYN:
             return step
-        return steps.mapped(step, partial(steps.typed, want=want, mismatched=self._heard(node)))
+        return evaluators.mapped(step, partial(evaluators.typed, want=want, mismatched=self._heard(node)))
 
     def _static_type(self, node: ir.Node) -> Type:
         """DYN where the step yields plain JSON values, else the type of what it yields."""
@@ -129,7 +129,7 @@ class Compiler:
             return frame.result(name, now)
 
         if node.type is not Type.DYN and self._static_type(node) is Type.DYN:
-            return steps.mapped(reference, partial(steps.typed, want=node.type, mismatched=self._heard(node)))
+            return evaluators.mapped(reference, partial(evaluators.typed, want=node.type, mismatched=self._heard(node)))
         return reference
 
     def _see_through(self, node: ir.Node) -> ir.Node:
@@ -147,29 +147,31 @@ class Compiler:
     def _logic(self, node: ir.Logic) -> Step:
         # Operands that cannot change with time come first: where one decides, no window is read. Order is free.
         operands = sorted(node.operands, key=_depends_on_time)
-        return steps.connective(tuple(self._typed(operand, Type.BOOL) for operand in operands), node.op == "or")
+        return evaluators.connective(tuple(self._typed(operand, Type.BOOL) for operand in operands), node.op == "or")
 
     def _compare(self, node: ir.Compare) -> Step:
         test = _TESTS[node.op]
         left, right = self._see_through(node.left), node.right
         if not _depends_on_time(right):
-            trailing = isinstance(left, ir.AggregateRead) and readings.is_trailing(left) and self._ready(left)
+            trailing = isinstance(left, ir.AggregateRead) and window_ops.is_trailing(left) and self._ready(left)
             match left:
                 case ir.AggregateRead(function="count" | "unique") if trailing:
-                    return readings.compare_count(left, test, node.op, self._number(right))
+                    return window_ops.compare_count(left, test, node.op, self._number(right))
                 case ir.AggregateRead(function="sum" | "avg" | "min" | "max") if trailing:
-                    return readings.compare_numbers(left, test, self._number(right))
+                    return window_ops.compare_numbers(left, test, self._number(right))
                 case ir.Ago():
-                    return readings.compare_ago(self.compile(left.operand), left.unit_ms, test, self._number(right))
+                    return window_ops.compare_ago(self.compile(left.operand), left.unit_ms, test, self._number(right))
                 case ir.Clock():
-                    return readings.compare_clock(left.function, self.compile(left.operand), test, self.compile(right))
+                    return window_ops.compare_clock(
+                        left.function, self.compile(left.operand), test, self.compile(right)
+                    )
         elif not _depends_on_time(node.left) and node.op in _MIRRORED:
             return self._compare(ir.Compare(node.type, _MIRRORED[node.op], node.right, node.left))
         want = node.left.type if node.left.type is not Type.DYN else node.right.type
         if want is Type.DYN:
             test = _same(test, self._heard(node.left))
-        step = steps.binary(self._typed(node.left, want), self._typed(node.right, want), test)
-        return step if not _depends_on_time(node) else steps.settled(step)
+        step = evaluators.binary(self._typed(node.left, want), self._typed(node.right, want), test)
+        return step if not _depends_on_time(node) else evaluators.settled(step)
 
     def _in(self, node: ir.In) -> Step:
         want = node.operand.type
@@ -184,7 +186,7 @@ class Compiler:
         def contained(value: Any) -> bool:
             return ((_plain(value) if want is Type.DYN else value) in options) is not negated
 
-        return steps.settled(steps.mapped(self._typed(node.operand, want), contained))
+        return evaluators.settled(evaluators.mapped(self._typed(node.operand, want), contained))
 
     # Functions
 
@@ -193,7 +195,7 @@ class Compiler:
         match node.function:
             case "if":
                 condition = self._typed(arguments[0], Type.BOOL)
-                return steps.choose(
+                return evaluators.choose(
                     condition, self._typed(arguments[1], node.type), self._typed(arguments[2], node.type)
                 )
             case "between":
@@ -201,17 +203,19 @@ class Compiler:
                 bounds = (ir.Compare(Type.BOOL, ">=", value, low), ir.Compare(Type.BOOL, "<=", value, high))
                 return self._logic(ir.Logic(Type.BOOL, "and", bounds))
             case "abs":
-                return steps.mapped(self._number(arguments[0]), abs)
+                return evaluators.mapped(self._number(arguments[0]), abs)
             case "round":
-                return steps.mapped(self._number(arguments[0]), lambda value: rounded(value, SCALE) * SCALE)
+                return evaluators.mapped(self._number(arguments[0]), lambda value: rounded(value, SCALE) * SCALE)
             case "min2" | "max2":
                 pick: Callable[[Any, Any], Any] = min if node.function == "min2" else max
-                return steps.binary(self._typed(arguments[0], node.type), self._typed(arguments[1], node.type), pick)
+                return evaluators.binary(
+                    self._typed(arguments[0], node.type), self._typed(arguments[1], node.type), pick
+                )
             case name:
                 texts = [self._typed(argument, Type.STRING) for argument in arguments]
                 if len(texts) == 1:
-                    return steps.mapped(texts[0], _OF_TEXT[name])
-                return steps.binary(texts[0], texts[1], _OF_TWO_TEXTS[name])
+                    return evaluators.mapped(texts[0], _OF_TEXT[name])
+                return evaluators.binary(texts[0], texts[1], _OF_TWO_TEXTS[name])
 
 
 def membership(step: Step) -> Step:

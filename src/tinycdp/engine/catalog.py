@@ -18,20 +18,20 @@ from typing import Any
 import msgspec
 
 from tinycdp.dsl import ir
-from tinycdp.dsl.calendar import Days, days_in
-from tinycdp.dsl.check import Checked
+from tinycdp.dsl.check.expressions import Checked
+from tinycdp.dsl.check.workspace import FlagSource, Source, check_workspace
 from tinycdp.dsl.compile import Compiler, membership, predicate
 from tinycdp.dsl.diagnostics import Diagnostic, to_wire
-from tinycdp.dsl.numbers import nanos
-from tinycdp.dsl.steps import Frame, Step, coerce, lookup
-from tinycdp.dsl.workspace import FlagSource, Source, check_workspace
-from tinycdp.engine import decide
-from tinycdp.engine.days import DayMap, Extent
-from tinycdp.engine.flags import Exclusion, Flag, Rule, stages
-from tinycdp.engine.log import Log
+from tinycdp.dsl.evaluators import Frame, Step, coerce, lookup
+from tinycdp.dsl.values.calendar import Days, days_in
+from tinycdp.dsl.values.numbers import nanos
+from tinycdp.engine.aggregates.calendar_days import DayMap, Extent
+from tinycdp.engine.aggregates.counters import Latest, empty
+from tinycdp.engine.aggregates.distributions import Uniques, canonical, grade
+from tinycdp.engine.aggregates.event_log import Log
+from tinycdp.engine.flags import decide
+from tinycdp.engine.flags.document import Exclusion, Flag, Rule, stages
 from tinycdp.engine.profile import Profile
-from tinycdp.engine.tallies import Uniques, canonical, grade
-from tinycdp.engine.windows import Latest, empty
 from tinycdp.errors import InvalidInput
 from tinycdp.model import NEVER, Message
 

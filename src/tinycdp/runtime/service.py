@@ -15,42 +15,42 @@ from tinycdp.engine.catalog import Catalog
 from tinycdp.errors import Unavailable
 from tinycdp.model import Alias
 from tinycdp.runtime import clock
-from tinycdp.runtime.catalogs import Catalogs
+from tinycdp.runtime.access.keys import Keyring
 from tinycdp.runtime.clock import Clock
-from tinycdp.runtime.decisions import Decisions
-from tinycdp.runtime.door import Door
-from tinycdp.runtime.enrichment import Enricher
-from tinycdp.runtime.erasure import Erasures
-from tinycdp.runtime.export import Exports
-from tinycdp.runtime.exposures import Exposures
-from tinycdp.runtime.holds import Holds
-from tinycdp.runtime.identity_rules import IdentityPolicy, Rules, rules_of
-from tinycdp.runtime.ingest import Committed, Ingest
-from tinycdp.runtime.keys import Keyring
-from tinycdp.runtime.language import Sightings
-from tinycdp.runtime.limits import Limiter
-from tinycdp.runtime.live import Live
-from tinycdp.runtime.merges import Merges
+from tinycdp.runtime.decisions.change_streams import Pushes
+from tinycdp.runtime.decisions.decide import Decisions
+from tinycdp.runtime.decisions.exposures import Exposures
+from tinycdp.runtime.decisions.session_variants import Holds
+from tinycdp.runtime.decisions.snapshots import Snapshots
+from tinycdp.runtime.definitions.catalogs import Catalogs
+from tinycdp.runtime.definitions.workspace import Vocabulary
+from tinycdp.runtime.identity.merges import Merges
+from tinycdp.runtime.ingest.event_stream import Live
+from tinycdp.runtime.ingest.group_commit import Committed, Ingest
+from tinycdp.runtime.ingest.pipeline import Door
+from tinycdp.runtime.memory_budget import Room
 from tinycdp.runtime.metrics import Metrics
-from tinycdp.runtime.news import Listener
-from tinycdp.runtime.observations import declared
-from tinycdp.runtime.past import Past
-from tinycdp.runtime.policies import Policies
-from tinycdp.runtime.preview import Previews
-from tinycdp.runtime.privacy import Privacy
-from tinycdp.runtime.pushes import Pushes
-from tinycdp.runtime.registry import Registry
-from tinycdp.runtime.room import Room
-from tinycdp.runtime.snapshots import Snapshots
-from tinycdp.runtime.tracking_plan import Plans
-from tinycdp.runtime.uploads import Uploads
-from tinycdp.runtime.workspace import Vocabulary
+from tinycdp.runtime.notifications import Listener
+from tinycdp.runtime.policies.documents import Policies
+from tinycdp.runtime.policies.enrichment import Enricher
+from tinycdp.runtime.policies.identifier_rules import IdentityPolicy, Rules, rules_of
+from tinycdp.runtime.policies.limits import Limiter
+from tinycdp.runtime.policies.privacy_rules import Privacy
+from tinycdp.runtime.privacy.erasure import Erasures
+from tinycdp.runtime.schema.editor import Sightings
+from tinycdp.runtime.schema.registry import Registry
+from tinycdp.runtime.schema.registry_reads import declared
+from tinycdp.runtime.schema.tracking_plan import Plans
+from tinycdp.runtime.time_travel.as_of import Past
+from tinycdp.runtime.time_travel.preview import Previews
+from tinycdp.runtime.transfer.export import Exports
+from tinycdp.runtime.transfer.import_queue import Uploads
 from tinycdp.settings import Settings
 from tinycdp.store import definitions as store
 from tinycdp.store.pool import Pool, acquired, open_pool
 
 if TYPE_CHECKING:
-    from tinycdp.runtime.shared_limits import Shared
+    from tinycdp.runtime.policies.redis_limits import Shared
 
 log = logging.getLogger(__name__)
 
@@ -235,6 +235,6 @@ class Service:
 
 
 def _shared(redis_url: str) -> "Shared":
-    from tinycdp.runtime.shared_limits import Shared  # noqa: PLC0415 - Redis' client is slow to load, and few have one
+    from tinycdp.runtime.policies.redis_limits import Shared  # noqa: PLC0415 - Redis' client is slow to load, and few have one
 
     return Shared(redis_url)

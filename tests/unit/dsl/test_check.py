@@ -5,10 +5,10 @@ from decimal import Decimal
 import pytest
 
 from tinycdp.dsl import ir
-from tinycdp.dsl.check import Checked, Scope, check, mentions
+from tinycdp.dsl.check.expressions import Checked, Scope, check, mentions
 from tinycdp.dsl.ir import Family, Type, Window
-from tinycdp.dsl.scalars import semver_key
-from tinycdp.dsl.syntax import parse
+from tinycdp.dsl.parser import parse
+from tinycdp.dsl.values.scalars import semver_key
 from tinycdp.model import DAY_MS, HOUR_MS, MINUTE_MS
 
 SCOPE = Scope(

@@ -5,14 +5,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from strategies.expressions import trees
-from tinycdp.dsl import glossary
-from tinycdp.dsl.check import Scope, check
-from tinycdp.dsl.complete import Completion, complete
-from tinycdp.dsl.format import format_expression, format_source, lay_out
-from tinycdp.dsl.hover import Hover, hover
+from tinycdp.dsl.check.expressions import Scope, check
+from tinycdp.dsl.check.signatures import AGGREGATES, FUNCTIONS, GENERIC, REFERENCES, ROOTS, SEEN
+from tinycdp.dsl.editor import function_docs
+from tinycdp.dsl.editor.complete import Completion, complete
+from tinycdp.dsl.editor.format import format_expression, format_source, lay_out
+from tinycdp.dsl.editor.hover import Hover, hover
 from tinycdp.dsl.ir import Type
-from tinycdp.dsl.signatures import AGGREGATES, FUNCTIONS, GENERIC, REFERENCES, ROOTS, SEEN
-from tinycdp.dsl.syntax import Expr
+from tinycdp.dsl.parser import Expr
 
 NAMES = {
     "traits": {"orders_90d": Type.NUMBER, "power_user": Type.BOOL, "favourite": Type.STRING},
@@ -201,11 +201,11 @@ def test_hovering_over_nothing_known_tells_nothing(marked: str) -> None:
 
 
 def test_every_word_of_the_language_is_explained() -> None:
-    assert AGGREGATES.keys() == glossary.AGGREGATES.keys()
-    assert FUNCTIONS.keys() | GENERIC.keys() == glossary.FUNCTIONS.keys()
-    assert SEEN.keys() == glossary.BUILT_IN.keys()
-    assert set(ROOTS) == glossary.ROOTS.keys()
-    assert set(REFERENCES) == glossary.REFERENCES.keys()
+    assert AGGREGATES.keys() == function_docs.AGGREGATES.keys()
+    assert FUNCTIONS.keys() | GENERIC.keys() == function_docs.FUNCTIONS.keys()
+    assert SEEN.keys() == function_docs.BUILT_IN.keys()
+    assert set(ROOTS) == function_docs.ROOTS.keys()
+    assert set(REFERENCES) == function_docs.REFERENCES.keys()
 
 
 _PIECES = st.sampled_from(

@@ -1,7 +1,7 @@
 from tinycdp.dsl.diagnostics import Diagnostic, Edit, SourceError, apply, insert, quote, render, rewrite, to_wire
 from tinycdp.dsl.ir import Span
+from tinycdp.dsl.parser import parse
 from tinycdp.dsl.suggest import nearest
-from tinycdp.dsl.syntax import parse
 
 
 def refused(source: str) -> SourceError:

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from tinycdp.dsl.calendar import days_in
-from tinycdp.dsl.steps import LOOK_AHEAD, Frame, settled
+from tinycdp.dsl.evaluators import LOOK_AHEAD, Frame, settled
+from tinycdp.dsl.values.calendar import days_in
 
 
 class Ticking:

@@ -1,6 +1,6 @@
 import pytest
 
-from tinycdp.dsl.scalars import duration_text, is_date, parse_instant, semver_key, version_text
+from tinycdp.dsl.values.scalars import duration_text, is_date, parse_instant, semver_key, version_text
 
 
 def test_versions_order_as_semver_2_says() -> None:

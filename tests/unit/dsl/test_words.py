@@ -7,11 +7,11 @@ import pytest
 
 from builders import VECTORS
 from tinycdp.dsl import ir
-from tinycdp.dsl.check import Scope, check
+from tinycdp.dsl.check.expressions import Scope, check
+from tinycdp.dsl.check.workspace import FlagSource, Source, check_workspace
+from tinycdp.dsl.editor.describe import OPPOSITE, Sentence, Telling, tell
 from tinycdp.dsl.ir import Type
-from tinycdp.dsl.words import OPPOSITE, Sentence, Telling, tell
-from tinycdp.dsl.workspace import FlagSource, Source, check_workspace
-from tinycdp.engine.cases import run_case
+from tinycdp.engine.case_runner import run_case
 
 
 def told(source: str, kind: str = "segment") -> Telling:

@@ -1,7 +1,7 @@
 from itertools import permutations
 
+from tinycdp.dsl.check.workspace import MAX_AGGREGATES, MAX_LEVELS, FlagSource, Source, check_workspace
 from tinycdp.dsl.ir import Type
-from tinycdp.dsl.workspace import MAX_AGGREGATES, MAX_LEVELS, FlagSource, Source, check_workspace
 
 SOURCES: tuple[Source | FlagSource, ...] = (
     Source("trait", "spend", "events.purchase.sum(amount, 30d)"),

@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from tinycdp.dsl.workspace import MAX_LEVELS
+from tinycdp.dsl.check.workspace import MAX_LEVELS
 from tinycdp.engine.catalog import Catalog, Definition, build_catalog
-from tinycdp.engine.decide import Decision, Subject, decide
-from tinycdp.engine.flags import read_flag
+from tinycdp.engine.flags.decide import Decision, Subject, decide
+from tinycdp.engine.flags.document import read_flag
 from tinycdp.engine.profile import Profile
 from tinycdp.errors import InvalidInput
 

@@ -7,8 +7,8 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tinycdp.engine.observed import OTHER, Known, Observed, Rows, state_of
-from tinycdp.engine.plan import kind_of
+from tinycdp.engine.schema.inference import OTHER, Known, Observed, Rows, state_of
+from tinycdp.engine.schema.tracking_plan import kind_of
 from tinycdp.model import DAY_MS, HOUR_MS, Alias, Message, Warned
 
 _AT = 20_000 * DAY_MS

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tinycdp.engine.plan import MOST_WARNINGS, Entry, Naming, Plan, convert, is_written
+from tinycdp.engine.schema.tracking_plan import MOST_WARNINGS, Entry, Naming, Plan, convert, is_written
 from tinycdp.model import Alias, Message
 
 _ANY = Naming()

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from tinycdp.engine.catalog import Catalog, build_catalog
-from tinycdp.runtime import catalogs
-from tinycdp.runtime.catalogs import Catalogs
+from tinycdp.runtime.definitions import catalogs
+from tinycdp.runtime.definitions.catalogs import Catalogs
 
 ENVIRONMENT = 1
 

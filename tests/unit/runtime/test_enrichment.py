@@ -6,7 +6,7 @@ import pytest
 
 from builders import at, make_message
 from tinycdp.model import Message
-from tinycdp.runtime.enrichment import NAMES, Choices, Enricher, class_of_host
+from tinycdp.runtime.policies.enrichment import NAMES, Choices, Enricher, class_of_host
 
 IPHONE = (
     "Mozilla/5.0 (iPhone; CPU iPhone OS 17_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) "

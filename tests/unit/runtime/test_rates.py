@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tinycdp.errors import Overloaded
 from tinycdp.model import Alias, Message
-from tinycdp.runtime.limits import FACTOR, KeyLimits, Limiter, Limits, Rate, Sampling
+from tinycdp.runtime.policies.limits import FACTOR, KeyLimits, Limiter, Limits, Rate, Sampling
 
 NOW = 1_750_000_000_000
 MINUTE = 60_000

@@ -3,8 +3,8 @@
 from typing import Any
 
 from tinycdp.engine.catalog import Definition
-from tinycdp.engine.flags import read_flag, to_document
-from tinycdp.runtime.references import closure, references_of, rewritten
+from tinycdp.engine.flags.document import read_flag, to_document
+from tinycdp.runtime.definitions.references import closure, references_of, rewritten
 
 WHOLE: dict[str, Any] = {
     "key": "checkout",

@@ -4,8 +4,8 @@ import math
 
 import pytest
 
-from tinycdp.engine.bucketing import bucket, chosen
-from tinycdp.runtime.experiments import ALARM_P, ratio, survival
+from tinycdp.engine.flags.bucketing import bucket, chosen
+from tinycdp.runtime.decisions.exposure_stats import ALARM_P, ratio, survival
 
 #: (statistic, degrees, p) from published tables and from an arbitrary-precision computation.
 KNOWN = [

@@ -21,7 +21,7 @@ from tinycdp.api.wire.canonical import LIST, NO_ENVELOPE, Refused, absent, to_me
 from tinycdp.api.wire.segment import read_typed
 from tinycdp.errors import InvalidInput
 from tinycdp.model import Instant, Message, Rejection
-from tinycdp.runtime.imports import FileMapping, Numbered, Parse, Unread
+from tinycdp.runtime.transfer.imports import FileMapping, Numbered, Parse, Unread
 
 _PAYLOAD = 32_768
 FIELDS = (

@@ -11,7 +11,7 @@ from datetime import date
 from typing import Any, Protocol
 
 from tinycdp.dsl import ir
-from tinycdp.dsl.calendar import days_in
+from tinycdp.dsl.evaluators import lookup
 from tinycdp.dsl.ir import Type
 from tinycdp.dsl.sql.values import (
     Unsupported,
@@ -25,7 +25,7 @@ from tinycdp.dsl.sql.values import (
     typed,
     version,
 )
-from tinycdp.dsl.steps import lookup
+from tinycdp.dsl.values.calendar import days_in
 
 _COMPARISONS = {"==": "=", "!=": "<>", "<": "<", "<=": "<=", ">": ">", ">=": ">="}
 _SMALL, _LARGE = "abcdefghijklmnopqrstuvwxyz", "ABCDEFGHIJKLMNOPQRSTUVWXYZ"

@@ -15,8 +15,8 @@ from typing import Any
 
 from tinycdp.dsl import ir
 from tinycdp.dsl.ir import Type
+from tinycdp.dsl.sql.aggregates import Figures
 from tinycdp.dsl.sql.expressions import Expressions
-from tinycdp.dsl.sql.figures import Figures
 
 Name = tuple[str, str]
 Resolve = Callable[[Name], ir.Node | None]

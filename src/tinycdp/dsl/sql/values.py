@@ -17,8 +17,8 @@ from typing import Any
 import msgspec
 
 from tinycdp.dsl.ir import Type
-from tinycdp.dsl.numbers import nanos
-from tinycdp.dsl.scalars import VersionKey
+from tinycdp.dsl.values.numbers import nanos
+from tinycdp.dsl.values.scalars import VersionKey
 
 #: 38 digits, 9 of them behind the point, as billionths would count them.
 _LIMIT = "1e29"

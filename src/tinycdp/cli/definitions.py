@@ -1,0 +1,123 @@
+"""`plan`, `apply` and `pull`: an environment's definitions, kept in files."""
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tinycdp.cli.database import on_database
+from tinycdp.cli.options import SCOPED, command
+from tinycdp.cli.terminal import bar, end_progress, output, show_progress, unwritable
+from tinycdp.runtime import clock
+from tinycdp.settings import Settings
+
+if TYPE_CHECKING:
+    from tinycdp.cli.options import Commands
+    from tinycdp.runtime.definitions.publish import Plan
+    from tinycdp.runtime.definitions.workspace import Progress
+
+
+def add_to(commands: "Commands") -> None:
+    files = argparse.ArgumentParser(add_help=False, parents=[SCOPED])
+    files.add_argument("files", nargs="+", type=Path, metavar="FILE", help="definitions, JSON or YAML, or a folder")
+    files.add_argument("--prune", action="store_true", help="delete the definitions that the files do not name")
+    plan = command(commands, "plan", run_plan, "say what `apply` would change; status 2 if anything", files)
+    plan.add_argument("--preview", action="store_true", help="say how many people it would move, too")
+    apply = command(commands, "apply", run_apply, "publish the definitions of the files as one revision", files)
+    apply.add_argument("--wait", action="store_true", help="return only when they are live")
+    apply.add_argument("--note", default="", metavar="TEXT", help="why, for whoever reads the history")
+    pull = command(commands, "pull", run_pull, "write the environment's definitions to files", SCOPED)
+    pull.add_argument("folder", type=Path, metavar="DIR", help="gets traits.yaml, segments.yaml and flags.yaml")
+
+
+def run_plan(arguments: argparse.Namespace, settings: Settings) -> int:
+    from tinycdp.runtime.definitions.files import listed
+
+    plan = _publish(arguments, settings, dry=True)
+    print(listed(plan.steps))
+    if all(step.action == "keep" for step in plan.steps):
+        return 0
+    if plan.warming:
+        print("profiles have to be gone through before these serve; what is live serves until then")
+    if arguments.preview:
+        print(_preview(arguments, settings))
+    return 2
+
+
+def _preview(arguments: argparse.Namespace, settings: Settings) -> str:
+    """How many people the files of the command line would move."""
+    from tinycdp.runtime.definitions.change_set import read_documents
+    from tinycdp.runtime.definitions.workspace import Vocabulary
+    from tinycdp.runtime.time_travel.preview import Previews, Question, listed
+
+    question = Question(read_documents(_documents(arguments)), arguments.prune)
+    preview = on_database(
+        settings, lambda pool, environment: Previews(pool, Vocabulary()).of(environment, question, clock.now())
+    )
+    return listed(preview)
+
+
+def run_apply(arguments: argparse.Namespace, settings: Settings) -> int:
+    from tinycdp.runtime.worker.backfill import wait_until_live
+
+    plan = _publish(arguments, settings, arguments.note)
+    print(plan)
+    if plan.warming and not arguments.wait:
+        print(f"revision {plan.revision} is warming up; what is live serves until then (--wait waits)", file=sys.stderr)
+    if arguments.wait:
+        on_database(
+            settings,
+            lambda pool, environment: wait_until_live(
+                pool, environment, plan.revision, clock.now, show_warm_up, share=settings.warm_up_share
+            ),
+        )
+        end_progress()
+        print(f"revision {plan.revision} is live")
+    return 0
+
+
+def show_warm_up(progress: "Progress") -> None:
+    done, total = progress.done, progress.total
+    text = f"warming up {bar(done / max(total, 1))} {done:,} of {total:,} profiles"
+    if done < total and progress.rate_per_second is not None and progress.seconds_left is not None:
+        text += f", {progress.rate_per_second:,.0f} a second, {progress.seconds_left:,.0f} s left"
+    show_progress(text)
+
+
+def run_pull(arguments: argparse.Namespace, settings: Settings) -> int:
+    from tinycdp.runtime.definitions.files import find_files, to_files
+    from tinycdp.runtime.definitions.publish import newest
+
+    folder: Path = arguments.folder
+    definitions = on_database(settings, newest)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as refused:
+        raise unwritable(folder, refused) from refused
+    written = {folder / name: text for name, text in to_files(definitions).items()}
+    for path, text in written.items():
+        with output(path) as file:
+            file.write(text.encode())
+        print(path)
+    if others := [str(path) for path in find_files([folder]) if path not in written]:
+        print(f"other definition files in {folder}: {', '.join(others)}", file=sys.stderr)
+    return 0
+
+
+def _publish(arguments: argparse.Namespace, settings: Settings, note: str = "", *, dry: bool = False) -> "Plan":
+    """What the files of the command line say, published."""
+    from tinycdp.runtime.definitions.publish import apply_documents
+
+    documents = _documents(arguments)
+    return on_database(
+        settings,
+        lambda pool, environment: apply_documents(
+            pool, environment, documents, "command line", clock.now(), note, prune=arguments.prune, dry=dry
+        ),
+    )
+
+
+def _documents(arguments: argparse.Namespace) -> list[dict[str, Any]]:
+    from tinycdp.runtime.definitions.files import find_files, read_documents
+
+    return [document for path in find_files(arguments.files) for document in read_documents(path)]

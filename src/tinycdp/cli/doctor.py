@@ -1,0 +1,70 @@
+"""`doctor`: what is wrong with an installation, or with what it knows of people."""
+
+import argparse
+from typing import TYPE_CHECKING
+
+from tinycdp.cli.database import on_database
+from tinycdp.cli.options import SCOPED, Misuse, command
+from tinycdp.cli.terminal import end_progress, show_progress
+from tinycdp.runtime import clock
+from tinycdp.settings import Settings
+
+if TYPE_CHECKING:
+    from tinycdp.cli.options import Commands
+
+
+def add_to(commands: "Commands") -> None:
+    doctor = command(
+        commands, "doctor", run_doctor, "check this installation, or what it knows of people, for faults", SCOPED
+    )
+    doctor.add_argument("--verify", action="store_true", help="hold traits and segments against the raw events")
+    whom = doctor.add_mutually_exclusive_group()
+    whom.add_argument("--sample", type=int, metavar="N", help="so many people, others each time; 1000 by default")
+    whom.add_argument("--all", action="store_true", help="everybody")
+    doctor.add_argument("--repair", action="store_true", help="rebuild from raw events whoever differs")
+    doctor.add_argument("--json", action="store_true", help="print the report as JSON")
+
+
+def run_doctor(arguments: argparse.Namespace, settings: Settings) -> int:
+    if arguments.verify:
+        return _verify(arguments, settings)
+    if arguments.sample is not None or arguments.all or arguments.repair:
+        raise Misuse("OPTION_MISPLACED", "--sample, --all and --repair go with --verify")
+    return _examine(arguments, settings)
+
+
+def _examine(arguments: argparse.Namespace, settings: Settings) -> int:
+    import msgspec
+
+    from tinycdp.server.doctor import examine
+
+    findings = examine(settings)
+    if arguments.json:
+        print(msgspec.json.encode(findings).decode())
+    else:
+        print("\n".join(f"{finding.verdict:5}{finding.subject:12}{finding.detail}" for finding in findings))
+    return 1 if any(finding.verdict == "FAIL" for finding in findings) else 0
+
+
+def _verify(arguments: argparse.Namespace, settings: Settings) -> int:
+    import msgspec
+
+    from tinycdp.runtime.profiles import verify
+
+    sample = None if arguments.all else verify.SAMPLE if arguments.sample is None else arguments.sample
+    if sample is not None and sample < 1:
+        raise Misuse("OPTION_MISPLACED", "--sample is at least 1")
+    report = on_database(
+        settings,
+        lambda pool, environment: verify.verify(
+            pool,
+            environment,
+            clock.now,
+            sample=sample,
+            repair=arguments.repair,
+            progress=lambda done, total: show_progress(f"verified {done:,} of {total:,} people"),
+        ),
+    )
+    end_progress()
+    print(msgspec.json.encode(report).decode() if arguments.json else verify.told(report))
+    return 1 if report.differences else 0

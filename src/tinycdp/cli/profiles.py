@@ -1,0 +1,73 @@
+"""`forget` and `suppress`: people who are to be known no longer."""
+
+import argparse
+from typing import TYPE_CHECKING
+
+from tinycdp.cli.database import on_database
+from tinycdp.cli.options import SCOPED, Misuse, command
+from tinycdp.runtime import clock
+from tinycdp.settings import Settings
+
+if TYPE_CHECKING:
+    from tinycdp.cli.options import Commands
+    from tinycdp.runtime.privacy.erasure import Erasure
+    from tinycdp.store.pool import Pool
+
+
+def add_to(commands: "Commands") -> None:
+    forget = command(commands, "forget", run_forget, "erase people, and print the receipt", SCOPED)
+    forget.add_argument("people", nargs="+", metavar="PERSON", help="an identifier, kind:value, or profileId:number")
+    forget.add_argument("--suppress", action="store_true", help="refuse messages of their identifiers, too")
+    forget.add_argument("--note", default="", help="why, without personal data: it is kept")
+    forget.add_argument("--dry", action="store_true", help="keep nothing; say what would go")
+
+    suppress = command(commands, "suppress", run_suppress, "refuse messages that name an identifier", SCOPED)
+    suppress.add_argument("identifiers", nargs="+", metavar="KIND:VALUE", help="as in userId:ada")
+    suppress.add_argument("--note", default="", help="why")
+    suppress.add_argument("--remove", action="store_true", help="take them again")
+
+
+def run_forget(arguments: argparse.Namespace, settings: Settings) -> int:
+    import msgspec
+
+    from tinycdp.runtime.definitions.catalogs import Catalogs
+    from tinycdp.runtime.policies.privacy_rules import Privacy
+    from tinycdp.runtime.privacy.erasure import Erasures
+
+    async def forget(pool: "Pool", environment: int) -> "Erasure":
+        privacy = Privacy()
+        await privacy.load(pool)
+        return await Erasures(pool, Catalogs(), privacy, clock.now).erase(
+            environment,
+            arguments.people,
+            "command line",
+            arguments.note,
+            refuse=arguments.suppress,
+            dry=arguments.dry,
+        )
+
+    print(msgspec.json.format(msgspec.json.encode(on_database(settings, forget))).decode())
+    return 0
+
+
+def run_suppress(arguments: argparse.Namespace, settings: Settings) -> int:
+    from tinycdp.model import Alias
+    from tinycdp.runtime.policies import privacy_rules as lists
+
+    aliases = []
+    for text in arguments.identifiers:
+        kind, _, value = text.partition(":")
+        if not kind or not value:
+            raise Misuse("INVALID_BODY", f"{text!r} is not KIND:VALUE, as in userId:ada")
+        aliases.append(Alias(kind, value))
+
+    async def change(pool: "Pool", environment: int) -> int:
+        privacy = lists.Privacy()
+        await privacy.load(pool)
+        if arguments.remove:
+            return await lists.release(pool, privacy, environment, aliases)
+        return await lists.suppress(pool, privacy, environment, aliases, "command line", arguments.note, clock.now())
+
+    n = on_database(settings, change)
+    print(f"{n} of {len(aliases)} {'taken from' if arguments.remove else 'added to'} the list")
+    return 0

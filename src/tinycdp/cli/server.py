@@ -1,0 +1,77 @@
+"""`serve`, `work`, `migrate` and `seed`: the processes of an installation, and what fills it."""
+
+import argparse
+from typing import TYPE_CHECKING
+
+from tinycdp.cli.options import DATA, command
+from tinycdp.errors import InvalidInput
+from tinycdp.settings import Settings
+
+if TYPE_CHECKING:
+    from tinycdp.cli.options import Commands
+
+# Events in one request of `seed`: well under the limits of one batch.
+_SEED_BATCH = 200
+
+
+def add_to(commands: "Commands") -> None:
+    serve = command(
+        commands, "serve", run_serve, "run the HTTP server, with Postgres and the worker unless --role api", DATA
+    )
+    serve.add_argument("--host", help="address to listen on (TINYCDP_HOST)")
+    serve.add_argument("--port", help="port to listen on (TINYCDP_PORT)")
+    serve.add_argument("--workers", help="HTTP processes (TINYCDP_WORKERS)")
+    serve.add_argument("--role", choices=("all", "api"), default="all", help="api: only the HTTP server")
+    serve.add_argument("--demo", action="store_true", help="fill an empty database with the example shop")
+
+    command(commands, "work", run_work, "run the background worker", DATA)
+    command(commands, "migrate", run_migrate, "bring the database's schema up to date, and make the first keys", DATA)
+
+    seed = command(commands, "seed", run_seed, "send the example shop's events to a running server")
+    seed.add_argument("--url", help="the server's address; without it, the one of these settings")
+    seed.add_argument("--key", help="a write key (TINYCDP_BOOTSTRAP_WRITE_KEY)")
+    seed.add_argument("--until", type=int, metavar="MS", help="instant of the last event, in ms UTC; now by default")
+
+
+def run_serve(arguments: argparse.Namespace, settings: Settings) -> int:
+    from tinycdp.server.supervisor import serve
+
+    return serve(settings, arguments.role, demo=arguments.demo)
+
+
+def run_work(arguments: argparse.Namespace, settings: Settings) -> int:
+    import asyncio
+
+    from tinycdp.runtime.worker.loops import run
+    from tinycdp.server.embedded_postgres import reachable
+
+    with reachable(settings) as reached:
+        asyncio.run(run(reached))
+    return 0
+
+
+def run_migrate(arguments: argparse.Namespace, settings: Settings) -> int:
+    import asyncio
+
+    from tinycdp.runtime import clock
+    from tinycdp.server.bootstrap import prepare
+    from tinycdp.server.embedded_postgres import reachable
+
+    with reachable(settings, make=True) as reached:
+        applied = asyncio.run(prepare(reached, clock.now()))
+    print("\n".join(f"applied {name}" for name in applied) or "the schema is up to date")
+    return 0
+
+
+def run_seed(arguments: argparse.Namespace, settings: Settings) -> int:
+    from tinycdp.runtime import clock
+    from tinycdp.server.client import send_batches
+    from tinycdp.server.example_shop import generate
+
+    key = arguments.key or settings.bootstrap_write_key
+    if not key:
+        raise InvalidInput("KEY_MISSING", "a write key is needed: give --key or set TINYCDP_BOOTSTRAP_WRITE_KEY")
+    events = generate(clock.now() if arguments.until is None else arguments.until)
+    sent = send_batches(arguments.url or settings.url, key, events, size=_SEED_BATCH)
+    print(f"sent {sent} events")
+    return 0

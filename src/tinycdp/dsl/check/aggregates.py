@@ -1,0 +1,210 @@
+"""Typing what follows `events.<event>`: the predicate, the property, the window.
+
+Shape   infer_aggregate(checker, tree) → AggregateRead, or Ago over one; Checker is what it needs of `check`
+Laws    equal predicates get equal text: the operands of && and || sorted, duplicates dropped
+Errors  none: trouble is noted with the checker, and a broken node returned
+Source  dsl/SPEC.md "Aggregates", "Windows"
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Protocol
+
+from tinycdp.dsl import ir, parser
+from tinycdp.dsl.check.signatures import AGGREGATES, MAX_WINDOW_MS, MIN_WINDOW_MS, SPOKEN, AggregateShape
+from tinycdp.dsl.diagnostics import Edit, Fix, Severity, insert, quote, replacing
+from tinycdp.dsl.editor.format import format_expression, format_name
+from tinycdp.dsl.ir import Span, Type
+from tinycdp.dsl.parser import SUGARED
+from tinycdp.dsl.suggest import nearest
+from tinycdp.dsl.values.scalars import duration_text
+from tinycdp.model import DAY_MS
+
+#: `sum_amount_30d`: tempting after `count_30d`, but a name could hold its own underscores.
+_OVERSUGARED = re.compile(rf"({'|'.join(AGGREGATES)})_(\w+?)_([0-9]+[smhdw])")
+
+
+class Checker(Protocol):
+    """What typing an aggregate needs of the pass it is part of."""
+
+    #: the properties of the event whose `where` is being read, None outside
+    event: Mapping[str, Type] | None
+    #: known events and their properties
+    events: Mapping[str, Mapping[str, Type]]
+
+    def error(self, code: str, span: Span, message: str, *fixes: Fix, severity: Severity = "error") -> ir.Node: ...
+    def fix(self, *edits: Edit) -> Fix: ...
+    def inside(self, properties: Mapping[str, Type], expr: parser.Expr) -> ir.Node: ...
+    def outside(self, span: Span) -> ir.Node: ...
+    def take(self, node: ir.Node, type_: Type) -> ir.Node: ...
+
+
+def infer_aggregate(checker: Checker, expr: parser.Aggregate) -> ir.Node:
+    if checker.event is not None:
+        return checker.outside(expr.span)
+    shape = AGGREGATES.get(expr.function)
+    if shape is None:
+        return _unknown(checker, expr)
+    properties = _known_event(checker, expr.events)
+    where = _where(checker, expr.events.where, properties) if expr.events.where is not None else None
+    arguments = list(expr.arguments)
+    path: tuple[str, ...] = ()
+    type_ = shape.type
+    if shape.takes:
+        if not arguments or not isinstance(arguments[0], parser.Name | parser.Path):
+            at = arguments[0].span if arguments else expr.function_span
+            message = f"Name a property of the event first: {shape.usage}."
+            return checker.error("E406" if arguments else "E405", at, message)
+        subject = checker.inside(properties, arguments.pop(0))
+        if not isinstance(subject, ir.EventProperty):
+            return broken(expr.span)
+        path = subject.path
+        if shape.type is None:
+            type_ = subject.type
+        elif shape.function != "unique" and subject.type not in {Type.NUMBER, Type.DYN}:
+            message = f"{expr.function} needs numbers; {quote('.'.join(path))} is {SPOKEN[subject.type]}."
+            return checker.error("E406", subject.span, message)
+    quantile = shape.quantile
+    if shape.function == "percentile" and quantile is None:
+        match arguments[:1]:
+            case [parser.Literal(Type.NUMBER, value)] if 0 < value < 1:  # type: ignore[operator]
+                quantile = format_expression(arguments.pop(0))
+            case given:
+                at = given[0].span if given else expr.function_span
+                message = f"Say which percentile, as a number between 0 and 1: {shape.usage}."
+                return checker.error("E406", at, message)
+    window = _window(checker, expr, shape, arguments)
+    if window is None:
+        return broken(expr.span)
+    days = window.start_ms // DAY_MS if shape.window == "days" and window.start_ms is not None else None
+    text = format_expression(where[1]) if where else ""
+    spec = ir.AggregateSpec(expr.events.event, shape.family, path, text, where[0] if where else None)
+    read = ir.AggregateRead(
+        Type.DATETIME if shape.unit_ms else type_ or Type.DYN,
+        spec,
+        shape.function,
+        ir.LIFETIME if days is not None else window,
+        days,
+        quantile,
+        span=expr.span,
+        nullable=shape.nullable,
+    )
+    if shape.unit_ms is None:
+        return read
+    return ir.Ago(Type.NUMBER, read, shape.unit_ms, span=expr.span, nullable=True)
+
+
+def unfinished(checker: Checker, expr: parser.Events) -> ir.Node:
+    message = "An aggregate must follow the event, such as .count_30d or .last_at."
+    return checker.error("E306", expr.span, message, checker.fix(insert(expr.span.end, ".count")))
+
+
+def _known_event(checker: Checker, events: parser.Events) -> Mapping[str, Type]:
+    """The event's known properties; warns where events are known and this one is not."""
+    event, known = events.event, checker.events
+    if event is None or not known or event in known or event in {"page", "screen"}:
+        return known.get(event or "", {})
+    near = nearest(event, known)
+    fixes = [replacing(events.event_span, near, format_name(near))] if near else []
+    checker.error("E301", events.event_span, f"Unknown event {quote(event)}.", *fixes, severity="warning")
+    return {}
+
+
+def _where(checker: Checker, expr: parser.Expr, properties: Mapping[str, Type]) -> tuple[ir.Node, parser.Expr] | None:
+    """The predicate and its tree in normal form; None where it is `true`, which keeps every event."""
+    tree = _normal(expr)
+    node = checker.take(checker.inside(properties, tree), Type.BOOL)
+    if node.type is not Type.BOOL and not is_broken(node):
+        checker.error("E401", expr.span, f"'where' takes a condition; this is {SPOKEN[node.type]}.")
+    always = isinstance(tree, parser.Literal) and tree.value is True
+    return None if always else (node, tree)
+
+
+def _window(
+    checker: Checker, expr: parser.Aggregate, shape: AggregateShape, arguments: list[parser.Expr]
+) -> ir.Window | None:
+    """The window the remaining arguments say, None after an error."""
+    limit = 0 if shape.window == "none" else 1
+    if len(arguments) > limit:
+        message = f"{quote(expr.function)} takes no more than this: {shape.usage}."
+        checker.error("E405", arguments[limit].span, message)
+        return None
+    if not arguments:
+        if shape.window in {"required", "days"}:
+            checker.error("E405", expr.function_span, f"{quote(expr.function)} needs a window: {shape.usage}.")
+            return None
+        return ir.LIFETIME
+    argument = arguments[0]
+    match argument:
+        case parser.Literal(Type.DURATION, int() as start):
+            window = ir.Window(start)
+        case parser.Range(start, end):
+            window = ir.Window(start, end)
+        case _:
+            checker.error("E406", argument.span, f"A window is a duration, such as 30d: {shape.usage}.")
+            return None
+    if shape.window == "days":
+        if window.end_ms or start % DAY_MS or not 1 <= start // DAY_MS <= 400:
+            checker.error("E504", argument.span, "Days are counted over 1d to 400d, in whole days.")
+            return None
+        return window
+    edges = (start,) if isinstance(argument, parser.Literal) else (window.end_ms, start)
+    if not all(MIN_WINDOW_MS <= edge <= MAX_WINDOW_MS for edge in edges):
+        checker.error("E504", argument.span, "A window is 1 minute to 400 days long; without one, it is a lifetime.")
+        return None
+    if isinstance(argument, parser.Range):
+        if start <= window.end_ms:
+            text = f"{duration_text(window.end_ms)}..{duration_text(start)}"
+            fixes = [checker.fix(Edit(argument.span, text))] if start < window.end_ms else []
+            checker.error("E504", argument.span, "A range begins with the longer time: 90d..30d.", *fixes)
+            return None
+        if not shape.ranged:
+            checker.error("E505", argument.span, f"{quote(expr.function)} cannot look at a range, only at a window.")
+            return None
+    return window
+
+
+def _unknown(checker: Checker, expr: parser.Aggregate) -> ir.Node:
+    name, span = expr.function, expr.function_span
+    if match := _OVERSUGARED.fullmatch(name):
+        call = f"{match[1]}({match[2]}, {match[3]})"
+        message = "An aggregate of a property is written with parentheses."
+        return checker.error("E306", span, message, checker.fix(Edit(span, call)))
+    if re.fullmatch(r"(first|last)_seconds_ago", name):
+        instant = f"{name.split('_')[0]}_at"
+        message = f"There are minutes, hours and days; for seconds compare ago(… .{instant}) with a duration."
+        return checker.error("E306", span, message)
+    # `cout_7d` is a slip in `count`, whatever its window.
+    stem, _, window = name.rpartition("_")
+    if window[:1].isdigit() and (near := stem if stem in SUGARED else nearest(stem, SUGARED)):
+        message = f"There is no aggregate {quote(name)}; a window is written {near}_30d."
+        fixes = [] if near == stem else [replacing(span, f"{near}_{window}")]
+        return checker.error("E306", span, message, *fixes)
+    near = nearest(name, AGGREGATES)
+    if near is not None:
+        return checker.error("E306", span, f"There is no aggregate {quote(name)}.", replacing(span, near))
+    plain = [each for each in AGGREGATES if not each.endswith("_ago")]
+    message = f"There is no aggregate {quote(name)}; there are {', '.join(plain)} and last_days_ago."
+    return checker.error("E306", span, message)
+
+
+def _normal(expr: parser.Expr) -> parser.Expr:
+    """The predicate with the operands of && and || sorted and without duplicates, so that order does not matter."""
+    match expr:
+        case parser.Logic():
+            unique = {format_expression(operand): operand for operand in map(_normal, expr.operands)}
+            operands = tuple(unique[text] for text in sorted(unique))
+            return operands[0] if len(operands) == 1 else replace(expr, operands=operands)
+        case parser.Not():
+            return replace(expr, operand=_normal(expr.operand))
+    return expr
+
+
+def broken(span: Span) -> ir.Node:
+    """Stands where an error was reported; the checked result never contains it."""
+    return ir.Const(Type.DYN, None, span=span, nullable=True)
+
+
+def is_broken(node: ir.Node) -> bool:
+    return isinstance(node, ir.Const) and node.value is None

@@ -1,0 +1,619 @@
+"""Tree to typed, resolved nodes, with everything worth saying about them.
+
+Shape   Scope: what names mean here; check(source, scope) → Checked
+Laws    node is None if and only if there is an error; a checked node evaluates without raising, whatever the data
+        a `dyn` operand takes the other side's type, once, here: what does not fit it at run time is unknown
+        equal `where` predicates get equal text: terms sorted, duplicates dropped
+Errors  none: trouble with the source is a Diagnostic
+Source  dsl/SPEC.md "Types", "Names", "Diagnostics"
+"""
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+from tinycdp.dsl import ir, parser
+from tinycdp.dsl.check import lints
+from tinycdp.dsl.check.aggregates import broken, infer_aggregate, is_broken, unfinished
+from tinycdp.dsl.check.signatures import (
+    AGGREGATES,
+    FUNCTIONS,
+    GENERIC,
+    NULLS,
+    ORDERED,
+    REFERENCES,
+    ROOTS,
+    SEEN,
+    SPOKEN,
+    UNITS_AGO_MS,
+)
+from tinycdp.dsl.cost import Cost, estimate
+from tinycdp.dsl.diagnostics import (
+    Diagnostic,
+    Edit,
+    Fix,
+    Severity,
+    SourceError,
+    insert,
+    quote,
+    replacing,
+    rewrite,
+)
+from tinycdp.dsl.editor.format import format_expression, format_name
+from tinycdp.dsl.ir import Span, Type
+from tinycdp.dsl.quick_fixes import as_versions, conversions
+from tinycdp.dsl.suggest import nearest
+from tinycdp.dsl.tokens import decode
+from tinycdp.dsl.values.scalars import is_date, parse_instant, semver_key
+
+MAX_AGGREGATES = 16
+
+_NEVER_DYN = {
+    Type.VERSION: "No property holds a version as such; write semver({0}).",
+    Type.DURATION: "No property holds a duration; compare numbers, or ago({0}) if it is an instant.",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scope:
+    """What the names of one definition mean.
+
+    properties  declared profile properties, nested ones joined by dots; any other is dyn
+    events      known events and their properties; with none known, no event is called unknown
+    certain     traits that are never unknown, so that negating them is safe
+    """
+
+    kind: Literal["trait", "segment", "flag"] = "trait"
+    traits: Mapping[str, Type] = field(default_factory=dict)
+    segments: Collection[str] = ()
+    flags: Mapping[str, Type] = field(default_factory=dict)
+    properties: Mapping[str, Type] = field(default_factory=dict)
+    events: Mapping[str, Mapping[str, Type]] = field(default_factory=dict)
+    certain: Collection[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """One expression, understood.
+
+    node        None where there are errors
+    canonical   the canonical text, "" where the source does not parse
+    references  (kind, key) of the definitions it reads; reads: every aggregate read, in source order
+    properties  paths of the profile properties it reads
+    """
+
+    node: ir.Node | None
+    type: Type
+    nullable: bool
+    canonical: str
+    diagnostics: tuple[Diagnostic, ...]
+    references: frozenset[tuple[str, str]]
+    reads: tuple[ir.AggregateRead, ...]
+    properties: frozenset[tuple[str, ...]]
+    cost: Cost
+    source: str
+
+    @property
+    def errors(self) -> tuple[Diagnostic, ...]:
+        return tuple(d for d in self.diagnostics if d.severity == "error")
+
+
+def check(
+    source: str | bytes | parser.Expr, scope: Scope, parse: Callable[[str | bytes], parser.Expr] = parser.parse
+) -> Checked:
+    """The source, typed and resolved in the scope. Never raises for what the source says.
+
+    A tree is checked as its canonical text, which its diagnostics' spans then refer to. `parse` may remember trees.
+    """
+    if isinstance(source, parser.Expr):
+        source = format_expression(source)
+    try:
+        tree = parse(source)
+    except SourceError as error:
+        return _refused(error.source, "", error.diagnostics)
+    text = decode(source)
+    checker = _Checker(text, scope)
+    node = checker.root(tree)
+    canonical = format_expression(tree)
+    nodes = ir.walk(node)
+    reads = tuple(n for n in nodes if isinstance(n, ir.AggregateRead))
+    if not checker.failed:
+        checker.found.extend(lints.lint(node, text))
+        if len({read.spec for read in reads}) > MAX_AGGREGATES:
+            checker.error("E704", tree.span, f"A definition reads at most {MAX_AGGREGATES} different aggregates.")
+    diagnostics = tuple(sorted(checker.found, key=lambda d: (d.severity, d.span.start)))
+    if checker.failed:
+        return _refused(text, canonical, diagnostics)
+    return Checked(
+        node=node,
+        type=node.type,
+        nullable=node.nullable,
+        canonical=canonical,
+        diagnostics=diagnostics,
+        references=frozenset((n.kind, n.key) for n in nodes if isinstance(n, ir.Reference)),
+        reads=reads,
+        properties=frozenset(n.path for n in nodes if isinstance(n, ir.Property)),
+        cost=estimate(node),
+        source=text,
+    )
+
+
+def mentions(tree: parser.Expr) -> frozenset[tuple[str, str]]:
+    """The definitions a tree may refer to, known before any type is: what the graph of a workspace is made of."""
+    found: set[tuple[str, str]] = set()
+    stack = [tree]
+    while stack:
+        match stack.pop():
+            case parser.Name(name) if name not in SEEN:
+                found.add(("trait", name))
+            case parser.Ref(kind, key):
+                found.add((kind, key))
+            case parser.Aggregate():
+                # Its names are properties of the event.
+                pass
+            case other:
+                stack.extend(parser.operands(other))
+    return frozenset(found)
+
+
+def _refused(source: str, canonical: str, diagnostics: tuple[Diagnostic, ...]) -> Checked:
+    nothing: frozenset[tuple[str, ...]] = frozenset()
+    cost = Cost(0, 0.0, 0)
+    return Checked(None, Type.DYN, True, canonical, diagnostics, frozenset(), (), nothing, cost, source)
+
+
+class _Checker:
+    """One pass over one tree. The tree's depth is bounded, so recursion is."""
+
+    def __init__(self, source: str, scope: Scope) -> None:
+        self.source = source
+        self.scope = scope
+        self.events = scope.events
+        self.found: list[Diagnostic] = []
+        #: the event whose `where` is being read: its known properties; None outside
+        self.event: Mapping[str, Type] | None = None
+
+    @property
+    def failed(self) -> bool:
+        return any(d.severity == "error" for d in self.found)
+
+    def error(self, code: str, span: Span, message: str, *fixes: Fix, severity: Severity = "error") -> ir.Node:
+        """Notes the diagnostic; the node it returns fits everywhere, so that one mistake is reported once."""
+        self.found.append(Diagnostic(code, severity, span, message, fixes))
+        return broken(span)
+
+    def text(self, span: Span) -> str:
+        return self.source[span.start : span.end]
+
+    def fix(self, *edits: Edit) -> Fix:
+        return rewrite(self.source, *edits)
+
+    def root(self, tree: parser.Expr) -> ir.Node:
+        node = self.infer(tree)
+        if self.scope.kind == "trait" or node.type is Type.BOOL or is_broken(node):
+            return node
+        what = "A segment's rule" if self.scope.kind == "segment" else "A flag's condition"
+        message = f"{what} is true or false; this is {SPOKEN[node.type]}."
+        loose = isinstance(tree, parser.Coalesce | parser.Arith | parser.Negate)
+        opened, closed = ("(", ")") if loose and not self.text(tree.span).startswith("(") else ("", "")
+        test = {Type.DYN: " == true", Type.NUMBER: " > 0"}.get(node.type)
+        fixes = []
+        if test is not None:
+            fixes = [self.fix(insert(tree.span.start, opened), insert(tree.span.end, closed + test))]
+        elif node.nullable:
+            fixes = [self.fix(insert(tree.span.start, "exists("), insert(tree.span.end, ")"))]
+        return self.error("E407", tree.span, message, *fixes)
+
+    def infer(self, expr: parser.Expr) -> ir.Node:
+        match expr:
+            case parser.Literal():
+                return ir.Const(expr.type, expr.value, span=expr.span)
+            case parser.Name():
+                return self.name(expr)
+            case parser.Path():
+                return self.path(expr)
+            case parser.Ref():
+                return self.reference(expr)
+            case parser.Events():
+                return unfinished(self, expr)
+            case parser.Aggregate():
+                return infer_aggregate(self, expr)
+            case parser.Call():
+                return self.call(expr)
+            case parser.Compare():
+                return self.compare(expr)
+            case parser.In():
+                return self.membership(expr)
+            case parser.Logic():
+                operands = tuple(self.boolean(operand, "An operand of && or ||") for operand in expr.operands)
+                nullable = any(operand.nullable for operand in operands)
+                return ir.Logic(Type.BOOL, expr.op, operands, span=expr.span, nullable=nullable)
+            case parser.Not():
+                operand = self.boolean(expr.operand, "What ! negates")
+                return ir.Not(Type.BOOL, operand, span=expr.span, nullable=operand.nullable)
+            case parser.Coalesce():
+                return self.coalesce(expr)
+            case parser.Arith():
+                return self.arithmetic(expr)
+            case parser.Negate():
+                return self.negate(expr)
+        # Ranges are read by the aggregates that take them, and lists by `in`.
+        return self.error("E111", expr.span, "A range is only the window of an aggregate.")
+
+    # Names
+
+    def name(self, expr: parser.Name) -> ir.Node:
+        name, span = expr.name, expr.span
+        if name in NULLS:
+            return self.error("E403", span, "There is no null; exists(x) asks for presence, x ?? y fills in.")
+        if self.event is not None:
+            return self.event_property((name,), span)
+        if name in SEEN:
+            which, unit_ms = SEEN[name]
+            seen = ir.Seen(Type.DATETIME, which, span=span, nullable=True)
+            return seen if unit_ms is None else ir.Ago(Type.NUMBER, seen, unit_ms, span=span, nullable=True)
+        if name in self.scope.traits:
+            return self.trait(name, span)
+        if name == "events":
+            return self.error("E306", span, "Name an event and an aggregate, such as events.purchase.count_30d.")
+        if name in ROOTS:
+            return self.error("E302", span, f"'{name}' alone is no value; name one of its members after a dot.")
+        fixes = []
+        if name in self.scope.segments:
+            fixes.append(replacing(span, f"segments.{name}", f"segments.{format_name(name)}"))
+        if name in self.scope.properties:
+            fixes.append(replacing(span, f"profile.{name}", f"profile.{format_name(name)}"))
+        near = nearest(name, [*self.scope.traits, *SEEN, "true", "false"])
+        if near is not None:
+            fixes.append(replacing(span, near, near if near in {"true", "false"} else format_name(near)))
+        hint = "" if fixes else " Properties are written profile.name, segments segments.name."
+        return self.error("E302", span, f"There is no trait {quote(name)}.{hint}", *fixes)
+
+    def trait(self, key: str, span: Span) -> ir.Node:
+        nullable = key not in self.scope.certain
+        return ir.Reference(self.scope.traits[key], "trait", key, span=span, nullable=nullable)
+
+    def path(self, expr: parser.Path) -> ir.Node:
+        root, *rest = expr.names
+        span, path = expr.span, tuple(rest)
+        if self.event is not None:
+            return self.event_property(expr.names, span)
+        match root:
+            case "profile":
+                dotted = ".".join(path)
+                declared = self.scope.properties.get(dotted, Type.DYN)
+                if dotted not in self.scope.properties and (near := nearest(dotted, self.scope.properties)):
+                    edit = Edit(span, ".".join(("profile", *map(format_name, near.split(".")))))
+                    fix = Fix(f"did you mean 'profile.{near}'?", (edit,))
+                    self.error("E307", span, f"No property {quote(dotted)} is declared.", fix, severity="warning")
+                return ir.Property(declared, path, span=span, nullable=True)
+            case "context":
+                if self.scope.kind != "flag":
+                    message = "'context' is what a decision is asked with; only flag rules can read it."
+                    return self.error("E506", span, message)
+                return ir.Context(Type.DYN, path, span=span, nullable=True)
+            case "group":
+                return ir.GroupTrait(Type.DYN, path, span=span, nullable=True)
+            case "traits" | "segments":
+                return self.error("E302", span, f"A name after '{root}.' is one word; put one with dots in backticks.")
+        if root in self.scope.events:
+            message = f"{quote(root)} is an event; events are written events.{root}."
+            return self.error("E302", span, message, self.fix(insert(span.start, "events.")))
+        near = nearest(root, ROOTS)
+        fixes = [replacing(Span(span.start, span.start + len(root)), near)] if near else []
+        message = f"Nothing is called {quote(root)} here; a path begins with one of {', '.join(ROOTS[:5])}."
+        return self.error("E302", span, message, *fixes)
+
+    def reference(self, expr: parser.Ref) -> ir.Node:
+        kind, key, span = expr.kind, expr.key, expr.span
+        if self.event is not None:
+            return self.outside(span)
+        if kind == "flag" and self.scope.kind != "flag":
+            return self.error("E506", span, "Only flag rules can read other flags.")
+        known: Collection[str] = {
+            "trait": self.scope.traits,
+            "segment": self.scope.segments,
+            "flag": self.scope.flags,
+        }[kind]
+        if key not in known:
+            near = nearest(key, known)
+            fixes = [replacing(span, near, format_expression(parser.Ref(kind, near)))] if near else []
+            code = {"trait": "E302", "segment": "E303", "flag": "E304"}[kind]
+            return self.error(code, span, f"There is no {kind} {quote(key)}.", *fixes)
+        if kind == "trait":
+            return self.trait(key, span)
+        # A segment has a member or has not, and a flag always has a value.
+        type_ = Type.BOOL if kind == "segment" else self.scope.flags[key]
+        return ir.Reference(type_, kind, key, span=span)
+
+    def event_property(self, path: tuple[str, ...], span: Span) -> ir.Node:
+        """A property of the event at hand; self.event is not None."""
+        if len(path) > 1 and path[0] in ROOTS:
+            return self.outside(span)
+        known = self.event or {}
+        dotted = ".".join(path)
+        # A known property may hold an object whose parts nobody has listed.
+        if known and not any(".".join(path[:length]) in known for length in range(1, len(path) + 1)):
+            near = nearest(dotted, known)
+            fixes = [replacing(span, near, ".".join(map(format_name, near.split("."))))] if near else []
+            message = f"The event has had no property {quote(dotted)} so far."
+            self.error("E307", span, message, *fixes, severity="warning")
+        return ir.EventProperty(known.get(dotted, Type.DYN), path, span=span, nullable=True)
+
+    def outside(self, span: Span) -> ir.Node:
+        message = "Here only the event's own properties can be named: it is decided once, when the event arrives."
+        return self.error("E502", span, message)
+
+    def inside(self, properties: Mapping[str, Type], expr: parser.Expr) -> ir.Node:
+        """The node of an expression whose names are the event's properties."""
+        before, self.event = self.event, properties
+        try:
+            return self.infer(expr)
+        finally:
+            self.event = before
+
+    # Functions
+
+    def call(self, expr: parser.Call) -> ir.Node:
+        name, span, arguments = expr.function, expr.span, expr.arguments
+        if name in FUNCTIONS:
+            usage, count = FUNCTIONS[name].usage, len(FUNCTIONS[name].parameters)
+        elif name in GENERIC:
+            usage, count = GENERIC[name]
+        elif name in REFERENCES:
+            return self.error("E406", span, f'{name} takes the key in quotes: {name}("key").')
+        else:
+            return self.unknown_function(expr)
+        if len(arguments) != count:
+            plural = "argument" if count == 1 else "arguments"
+            return self.error("E405", span, f"{name} takes {count} {plural}: {usage}.")
+        match name:
+            case "exists":
+                return ir.Exists(Type.BOOL, self.infer(arguments[0]), span=span)
+            case "if":
+                return self.conditional(expr)
+            case "min2" | "max2" | "between":
+                return self.ordered(expr)
+            case "semver" | "datetime" | "date":
+                return self.scalar(expr)
+        shape = FUNCTIONS[name]
+        nodes = []
+        for argument, wanted in zip(arguments, shape.parameters, strict=True):
+            node = self.take(self.infer(argument), wanted)
+            if node.type is not wanted and not is_broken(node):
+                message = f"{usage} takes {SPOKEN[wanted]}; this is {SPOKEN[node.type]}."
+                return self.error("E406", argument.span, message)
+            nodes.append(node)
+        nullable = any(node.nullable for node in nodes)
+        if name in {"ago", "until"}:
+            if self.event is not None:
+                message = "'where' is decided once, when the event arrives, so nothing in it can move with time."
+                return self.error("E502", span, message)
+            return ir.Clock(Type.DURATION, name, nodes[0], span=span, nullable=nullable)
+        return ir.Call(shape.type, name, tuple(nodes), span=span, nullable=nullable)
+
+    def conditional(self, expr: parser.Call) -> ir.Node:
+        condition = self.boolean(expr.arguments[0], "What if asks")
+        left, right = self.same(self.infer(expr.arguments[1]), self.infer(expr.arguments[2]))
+        if left.type is not right.type and not is_broken(left) and not is_broken(right):
+            message = f"Both results of if have one type; these are {SPOKEN[left.type]} and {SPOKEN[right.type]}."
+            return self.error("E402", expr.span, message)
+        parts = (condition, left, right)
+        return ir.Call(left.type, "if", parts, span=expr.span, nullable=any(part.nullable for part in parts))
+
+    def ordered(self, expr: parser.Call) -> ir.Node:
+        nodes = [self.infer(argument) for argument in expr.arguments]
+        known = next((node.type for node in nodes if node.type is not Type.DYN), Type.NUMBER)
+        nodes = [self.take(node, known) for node in nodes]
+        if any(map(is_broken, nodes)):
+            return broken(expr.span)
+        for node in nodes:
+            if node.type is not known:
+                message = f"{expr.function} compares values of one type; {self.mixed(nodes[0], node)}"
+                return self.error("E402", node.span, message)
+        if known not in ORDERED:
+            return self.error("E404" if known is Type.STRING else "E401", expr.span, _no_order(known))
+        type_ = Type.BOOL if expr.function == "between" else known
+        nullable = any(node.nullable for node in nodes)
+        return ir.Call(type_, expr.function, tuple(nodes), span=expr.span, nullable=nullable)
+
+    def scalar(self, expr: parser.Call) -> ir.Node:
+        """semver, datetime and date: a literal is read now, anything else at run time."""
+        name, argument, span = expr.function, expr.arguments[0], expr.span
+        shape = FUNCTIONS[name]
+        match argument:
+            case parser.Literal(Type.STRING, str() as text):
+                pass
+            case _ if name == "date":
+                return self.error("E406", argument.span, f"date takes a literal: {shape.usage}.")
+            case _:
+                node = self.take(self.infer(argument), Type.STRING)
+                if node.type is not Type.STRING and not is_broken(node):
+                    message = f"{shape.usage} takes a string; this is {SPOKEN[node.type]}."
+                    return self.error("E406", argument.span, message)
+                return ir.Call(shape.type, name, (node,), span=span, nullable=True)
+        if name == "semver" and (version := semver_key(text)) is not None:
+            return ir.Const(Type.VERSION, version, span=span)
+        if name == "datetime" and (instant := parse_instant(text)) is not None:
+            return ir.Const(Type.DATETIME, instant, span=span)
+        if name == "date" and is_date(text):
+            if self.event is not None:
+                message = "'where' is decided once for every time zone; name the instant with datetime."
+                return self.error("E502", span, message)
+            return ir.LocalMidnight(Type.DATETIME, text, span=span)
+        fixes = []
+        if name == "datetime" and is_date(text):
+            fixes = [
+                self.fix(Edit(argument.span, f'"{text}T00:00:00Z"')),
+                self.fix(Edit(expr.function_span, "date")),
+            ]
+        elif name == "datetime" and parse_instant(text + "Z") is not None:
+            fixes = [self.fix(Edit(argument.span, f'"{text}Z"'))]
+        return self.error("E409", argument.span, f"This is not {_READS[name]}; write {shape.usage}.", *fixes)
+
+    def unknown_function(self, expr: parser.Call) -> ir.Node:
+        name, span = expr.function, expr.function_span
+        if name in AGGREGATES or name.rpartition("_")[0] in AGGREGATES:
+            message = (
+                f"{quote(name)} is an aggregate; it follows an event: events.purchase.{AGGREGATES['count'].usage}."
+            )
+            return self.error("E305", span, message)
+        if name == "now":
+            return self.error("E305", span, "There is no now(); ago(x) is the time since x, until(x) the time to it.")
+        near = nearest(name, [*FUNCTIONS, *GENERIC, *REFERENCES])
+        fixes = [replacing(span, near)] if near else []
+        return self.error("E305", span, f"There is no function {quote(name)}.", *fixes)
+
+    # Operators
+
+    def boolean(self, expr: parser.Expr, place: str) -> ir.Node:
+        node = self.take(self.infer(expr), Type.BOOL)
+        if node.type is Type.BOOL or is_broken(node):
+            return node
+        fixes = []
+        if node.type is Type.NUMBER and not isinstance(expr, parser.Arith | parser.Coalesce):
+            fixes = [self.fix(insert(expr.span.end, " > 0"))]
+        message = f"{place} is a condition; this is {SPOKEN[node.type]}, which is neither true nor false."
+        return self.error("E401", expr.span, message, *fixes)
+
+    def compare(self, expr: parser.Compare) -> ir.Node:
+        if null := _against_null(expr):
+            return self.null(expr, null)
+        order = expr.op not in {"==", "!="}
+        left, right = self.same(self.infer(expr.left), self.infer(expr.right), order=order)
+        if is_broken(left) or is_broken(right):
+            return broken(expr.span)
+        if left.type is not right.type:
+            return self.error(
+                "E402", expr.op_span, self.mixed(left, right), *conversions(self.source, expr, left, right)
+            )
+        if left.type is Type.LIST or (order and left.type not in ORDERED):
+            if left.type is Type.STRING:
+                return self.error(
+                    "E404", expr.op_span, _no_order(Type.STRING), *as_versions(self.source, expr, left, right)
+                )
+            return self.error("E401", expr.op_span, _no_order(left.type))
+        nullable = left.nullable or right.nullable
+        return ir.Compare(Type.BOOL, expr.op, left, right, span=expr.span, nullable=nullable)
+
+    def null(self, expr: parser.Compare, value: parser.Expr) -> ir.Node:
+        fixes = []
+        if expr.op in {"==", "!="} and not _against_null(parser.Compare("==", value, value)):
+            asked = f"exists({self.text(value.span)})"
+            fixes = [self.fix(Edit(expr.span, asked if expr.op == "!=" else f"!{asked}"))]
+        null = expr.right if value is expr.left else expr.left
+        message = "There is no null; a missing value is unknown, and exists(x) asks for it."
+        return self.error("E403", null.span, message, *fixes)
+
+    def membership(self, expr: parser.In) -> ir.Node:
+        operand = self.infer(expr.operand)
+        items = expr.options.items
+        if not items:
+            return self.error("E503", expr.options.span, "Nothing is in an empty list, so this can never hold.")
+        type_ = items[0].type
+        for item in items:
+            if item.type is not type_:
+                message = f"A list holds values of one type; this is {SPOKEN[item.type]}, the first {SPOKEN[type_]}."
+                return self.error("E402", item.span, message)
+        operand = self.take(operand, type_)
+        if is_broken(operand):
+            return broken(expr.span)
+        if operand.type is not type_:
+            message = f"{self.shown(operand)} is {SPOKEN[operand.type]}; each item here is {SPOKEN[type_]}."
+            return self.error("E402", expr.options.span, message)
+        options = tuple(dict.fromkeys(item.value for item in items))
+        return ir.In(Type.BOOL, operand, options, expr.negated, span=expr.span, nullable=operand.nullable)
+
+    def coalesce(self, expr: parser.Coalesce) -> ir.Node:
+        left, right = self.same(self.infer(expr.left), self.infer(expr.right))
+        if is_broken(left) or is_broken(right):
+            return broken(expr.span)
+        if left.type is not right.type:
+            message = f"Both sides of ?? have one type; {self.mixed(left, right)}"
+            return self.error("E402", expr.right.span, message)
+        return ir.Coalesce(left.type, left, right, span=expr.span, nullable=left.nullable and right.nullable)
+
+    def arithmetic(self, expr: parser.Arith) -> ir.Node:
+        left, right = self.infer(expr.left), self.infer(expr.right)
+        # Undeclared values are numbers here: no other type of theirs can be added.
+        left, right = self.take(left, Type.NUMBER), self.take(right, Type.NUMBER)
+        if is_broken(left) or is_broken(right):
+            return broken(expr.span)
+        type_ = _ARITHMETIC.get((left.type, expr.op, right.type))
+        if type_ is None:
+            message = f"'{expr.op}' cannot join {SPOKEN[left.type]} and {SPOKEN[right.type]}."
+            if (left.type, expr.op, right.type) == (Type.DATETIME, "-", Type.DATETIME):
+                message += " The time since an instant is ago(x), the time to it until(x)."
+            return self.error("E401", expr.op_span, message)
+        # Anything divided by zero is unknown.
+        divides = expr.op == "/" and not (isinstance(right, ir.Const) and right.value)
+        nullable = left.nullable or right.nullable or divides
+        return ir.Arith(type_, expr.op, left, right, span=expr.span, nullable=nullable)
+
+    def negate(self, expr: parser.Negate) -> ir.Node:
+        operand = self.take(self.infer(expr.operand), Type.NUMBER)
+        if is_broken(operand):
+            return operand
+        if operand.type not in {Type.NUMBER, Type.DURATION}:
+            return self.error("E401", expr.span, f"'-' takes a number or a duration; this is {SPOKEN[operand.type]}.")
+        return ir.Negate(operand.type, operand, span=expr.span, nullable=operand.nullable)
+
+    # Types
+
+    def same(self, left: ir.Node, right: ir.Node, *, order: bool = False) -> tuple[ir.Node, ir.Node]:
+        """Both nodes, an undeclared one with the other's type. Undeclared values that are ordered are numbers."""
+        if left.type is Type.DYN and right.type is Type.DYN:
+            return (self.take(left, Type.NUMBER), self.take(right, Type.NUMBER)) if order else (left, right)
+        return self.take(left, right.type), self.take(right, left.type)
+
+    def take(self, node: ir.Node, type_: Type) -> ir.Node:
+        """The node, with this type where it had none."""
+        if node.type is not Type.DYN or type_ is Type.DYN or is_broken(node):
+            return node
+        if type_ in _NEVER_DYN:
+            wrapped = self.text(node.span)
+            fixes = []
+            if type_ is Type.VERSION:
+                fixes = [self.fix(insert(node.span.start, "semver("), insert(node.span.end, ")"))]
+            return self.error("E402", node.span, _NEVER_DYN[type_].format(wrapped), *fixes)
+        match node:
+            case ir.Coalesce():
+                left, right = self.take(node.left, type_), self.take(node.right, type_)
+                return replace(node, type=type_, left=left, right=right)
+            case ir.Call(function="if", arguments=(condition, left, right)):
+                return replace(node, type=type_, arguments=(condition, self.take(left, type_), self.take(right, type_)))
+        return replace(node, type=type_)
+
+    def mixed(self, left: ir.Node, right: ir.Node) -> str:
+        message = f"{self.shown(left)} is {SPOKEN[left.type]}, {self.shown(right)} is {SPOKEN[right.type]}."
+        for node, other in ((left, right), (right, left)):
+            if isinstance(node, ir.Ago) and other.type is Type.DURATION:
+                unit = next(unit for unit, ms in UNITS_AGO_MS.items() if ms == node.unit_ms)
+                message += f" It is a number of {unit}."
+        return message
+
+    def shown(self, node: ir.Node) -> str:
+        return quote(self.text(node.span))
+
+
+_READS = {"semver": "a version", "datetime": "an instant with its zone", "date": "a date"}
+
+_ARITHMETIC: dict[tuple[Type, str, Type], Type] = {
+    **{(Type.NUMBER, op, Type.NUMBER): Type.NUMBER for op in "+-*/"},
+    **{(Type.DURATION, op, Type.DURATION): Type.DURATION for op in "+-"},
+    **{(Type.DATETIME, op, Type.DURATION): Type.DATETIME for op in "+-"},
+}
+
+
+def _no_order(type_: Type) -> str:
+    if type_ is Type.STRING:
+        return 'Strings have no order ("10" would sort below "9").'
+    return "Lists are not compared." if type_ is Type.LIST else f"This is {SPOKEN[type_]}, which has no order."
+
+
+def _against_null(expr: parser.Compare) -> parser.Expr | None:
+    """The other side of a comparison with null."""
+    for null, other in ((expr.right, expr.left), (expr.left, expr.right)):
+        if isinstance(null, parser.Name) and null.name in NULLS:
+            return other
+    return None

@@ -1,0 +1,1 @@
+"""Help for editors: completion, hover, formatting, renaming, plain English."""

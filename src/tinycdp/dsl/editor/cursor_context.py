@@ -1,0 +1,121 @@
+"""Where a cursor stands in a text that may be unfinished: among which tokens, in which brackets, after which names.
+
+Shape   split(source, position) → the tokens before and the word under it; chain_at(tokens, i) → the names joined by
+        dots that end there; open_brackets(tokens) → the brackets that are open after them
+Laws    any text has an answer; comments are no tokens here
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+from lark import Token
+
+from tinycdp.dsl.check.signatures import AGGREGATES, AggregateShape
+from tinycdp.dsl.tokens import CLOSERS, OPENERS, scan
+
+#: What is still being typed while the cursor touches its end.
+_GROWING = {"NAME", "NUMBER", "DURATION", "FOREIGN", "CMP", "BANG", "COMMENT", "BAD_NUMBER", "BAD_STRING", "BAD_NAME"}
+
+
+class Link(NamedTuple):
+    """One name of `a.b(…).c`."""
+
+    name: str
+    called: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Bracket:
+    """A bracket that is open at the cursor: what is called with it, and how many commas came since."""
+
+    opener: str
+    links: tuple[Link, ...]
+    commas: int
+
+    @property
+    def aggregate(self) -> AggregateShape | None:
+        links = self.links
+        return AGGREGATES.get(links[-1].name) if len(links) > 2 and links[0].name == "events" else None
+
+    @property
+    def event(self) -> str | None:
+        """The event whose properties can be named here, None where it is none."""
+        links = self.links
+        if len(links) == 3 and links[0].name == "events" and links[2].name == "where":
+            return links[1].name
+        return None
+
+
+class Chain(NamedTuple):
+    start: int
+    links: tuple[Link, ...]
+
+
+def split(source: str, position: int) -> tuple[list[Token], Token | None]:
+    """The tokens before the position without comments, and the one it is in or at the end of."""
+    before: list[Token] = []
+    for token in scan(source):
+        start, end = token.start_pos or 0, token.end_pos or 0
+        if start >= position:
+            break
+        growing = token.type in _GROWING or token.type.endswith("_KW")
+        if end > position or (end == position and growing):
+            return before, token
+        if token.type != "COMMENT":
+            before.append(token)
+    return before, None
+
+
+def chain_at(tokens: Sequence[Token], last: int) -> Chain | None:
+    """The names joined by dots that end at tokens[last]; None where that is anything else."""
+    links: list[Link] = []
+    i = last
+    while i >= 0:
+        called = tokens[i].type == "RPAR"
+        if called:
+            i = opener(tokens, i) - 1
+        if i < 0 or tokens[i].type != "NAME":
+            return None
+        links.append(Link(tokens[i].value.strip("`"), called))
+        if i == 0 or tokens[i - 1].type != "DOT":
+            return Chain(i, tuple(reversed(links)))
+        i -= 2
+    return None
+
+
+def opener(tokens: Sequence[Token], closer: int) -> int:
+    """The place of the bracket that this one closes, -1 where there is none."""
+    depth = 0
+    for i in range(closer, -1, -1):
+        if tokens[i].type in CLOSERS:
+            depth += 1
+        elif tokens[i].type in OPENERS:
+            depth -= 1
+            if depth == 0:
+                return i
+    return -1
+
+
+def open_brackets(tokens: Sequence[Token]) -> list[Bracket]:
+    """The brackets that are open after the tokens, outermost first."""
+    found: list[Bracket] = []
+    for i, token in enumerate(tokens):
+        if token.type in OPENERS:
+            chain = chain_at(tokens, i - 1) if token.type == "LPAR" and i and tokens[i - 1].type == "NAME" else None
+            found.append(Bracket(token.type, chain.links if chain else (), 0))
+        elif token.type in CLOSERS and found:
+            found.pop()
+        elif token.type == "COMMA" and found:
+            found[-1] = replace(found[-1], commas=found[-1].commas + 1)
+    return found
+
+
+def closer(tokens: Sequence[Token], opener: int) -> int:
+    """The place of the bracket that closes this one, or of the last token."""
+    depth = 0
+    for i in range(opener, len(tokens)):
+        depth += (tokens[i].type in OPENERS) - (tokens[i].type in CLOSERS)
+        if depth == 0:
+            return i
+    return len(tokens) - 1

@@ -1,0 +1,57 @@
+"""The same expression under other names.
+
+Shape   renamed(source, names) -> source; names maps the (kind, key) of a definition to its new key
+Laws    only the names change, in their places: layout, comments and quotes stay as they were written.
+        The new source refers to `names.get(n, n)` for each n that the old one refers to, and says nothing else anew.
+        Names inside an aggregate are properties of its event, and stay. No trait's new key is `hidden`
+Errors  SourceError where the source does not parse
+"""
+
+from collections.abc import Mapping
+
+from tinycdp.dsl import parser, tokens
+from tinycdp.dsl.check.signatures import NULLS, ROOTS, SEEN
+from tinycdp.dsl.editor.format import format_name
+from tinycdp.dsl.ir import Span
+
+_NAMING = {"NAME", "STRING"}
+
+
+def hidden(key: str) -> bool:
+    """Whether a trait of this key could not be named by it alone: the language means something else."""
+    return key in SEEN or key in NULLS or key in ROOTS
+
+
+def renamed(source: str, names: Mapping[tuple[str, str], str]) -> str:
+    """The source with every reference to a renamed definition under its new key."""
+    found: list[tuple[Span, str]] = []
+    stack = [parser.parse(source)]
+    while stack:
+        match stack.pop():
+            case parser.Name(name, span=span) if name not in SEEN and ("trait", name) in names:
+                found.append((span, names["trait", name]))
+            case parser.Ref(kind, key, span=span) if (kind, key) in names:
+                found.append((span, names[kind, key]))
+            case parser.Aggregate():
+                pass
+            case other:
+                stack.extend(parser.operands(other))
+    # From the end, so that the places before it stay what they are.
+    for span, key in sorted(found, key=lambda place: place[0].start, reverse=True):
+        source = _put(source, span, key)
+    return source
+
+
+def _put(source: str, span: Span, key: str) -> str:
+    """The source with the key in place of the one that the reference in this span names: its last name or string."""
+    inside = [token for token in tokens.scan(source[span.start : span.end]) if token.type in _NAMING]
+    token, alone = inside[-1], len(inside) == 1
+    if token.type == "STRING":
+        quote = token.value[0]
+        text = f"{quote}{key}{quote}"
+    elif alone and tokens.reserved(key):
+        text = f"`{key}`"
+    else:
+        text = format_name(key)
+    at = tokens.span_of(token)
+    return source[: span.start + at.start] + text + source[span.start + at.end :]

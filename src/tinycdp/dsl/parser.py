@@ -1,0 +1,449 @@
+"""Text to tree: the untyped form of an expression.
+
+Shape   Expr and its kinds; parse(source) → Expr
+Laws    trees are equal where the sources mean the same words: sugar, quotes, redundant parentheses and spelling of
+        operators are gone, spans do not count in ==. parse(format_expression(tree)) == tree
+        The tree is built during the parse, on the parser's own stack, so no input can exhaust Python's.
+Errors  SourceError with E1xx, E2xx or E7xx; no other exception for any str or bytes
+Source  dsl/grammar.lark; dsl/SPEC.md "Grammar", "Names"
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
+from functools import lru_cache
+from typing import Any
+
+from lark import Lark, Token
+from lark.exceptions import UnexpectedToken
+
+from tinycdp.dsl import syntax_hints, tokens
+from tinycdp.dsl.diagnostics import Diagnostic, Edit, SourceError, insert, rewrite
+from tinycdp.dsl.ir import NOWHERE, Span, Type
+from tinycdp.dsl.tokens import MAX_DEPTH, MAX_NODES, span_of
+from tinycdp.dsl.values.scalars import UNITS_MS
+
+MAX_ITEMS = 1_000
+MAX_WHERE_TERMS = 8
+MAX_DIGITS = 38
+MAX_FRACTION = 9
+
+#: Aggregates that need no property may carry their window in the name: `count_30d`.
+SUGARED = ("count", "exists", "rate", "unique_days")
+_SUGAR = re.compile(rf"({'|'.join(SUGARED)})_([0-9]+[smhdw])")
+_ESCAPE = re.compile(r"\\(u[0-9A-Fa-f]{4}|.)", re.DOTALL)
+_ESCAPES = {"n": "\n", "t": "\t", "r": "\r", '"': '"', "'": "'", "\\": "\\"}
+#: `segment("x")` and `segments.x` are one reference.
+_CALLED = {"trait": "trait", "segment": "segment", "flag": "flag"}
+_ROOTS = {"traits": "trait", "segments": "segment"}
+
+
+@dataclass(frozen=True, slots=True)
+class Expr:
+    span: Span = field(default=NOWHERE, compare=False, kw_only=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Literal(Expr):
+    """A value as written: int where whole, else Decimal, for a number; milliseconds for a duration."""
+
+    type: Type
+    value: bool | int | Decimal | str
+
+
+@dataclass(frozen=True, slots=True)
+class ListLiteral(Expr):
+    items: tuple[Literal, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Name(Expr):
+    """A name standing alone: a trait, a built-in such as `last_seen_days_ago`, or in `where` an event property."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Path(Expr):
+    """Names joined by dots, `profile.address.city`: at least two."""
+
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Ref(Expr):
+    """`traits.x`, `segment("x")`, `flag("x")`: kind is "trait", "segment" or "flag"."""
+
+    kind: str
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Events(Expr):
+    """`events.purchase` or `events.purchase.where(…)`, before its aggregate. event None is every event."""
+
+    event: str | None
+    where: Expr | None = None
+    event_span: Span = field(default=NOWHERE, compare=False, kw_only=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Range(Expr):
+    """`90d..30d`, as an argument."""
+
+    start_ms: int
+    end_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Aggregate(Expr):
+    """`events.purchase.sum(amount, 30d)`: what it is applied to, its name, and its arguments, sugar undone."""
+
+    events: Events
+    function: str
+    arguments: tuple[Expr, ...] = ()
+    function_span: Span = field(default=NOWHERE, compare=False, kw_only=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Call(Expr):
+    function: str
+    arguments: tuple[Expr, ...]
+    function_span: Span = field(default=NOWHERE, compare=False, kw_only=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Compare(Expr):
+    op: str
+    left: Expr
+    right: Expr
+    op_span: Span = field(default=NOWHERE, compare=False, kw_only=True)
+
+
+@dataclass(frozen=True, slots=True)
+class In(Expr):
+    operand: Expr
+    options: ListLiteral
+    negated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Logic(Expr):
+    """`&&` and `||`, flattened: op is "and" or "or"."""
+
+    op: str
+    operands: tuple[Expr, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Not(Expr):
+    operand: Expr
+
+
+@dataclass(frozen=True, slots=True)
+class Coalesce(Expr):
+    left: Expr
+    right: Expr
+
+
+@dataclass(frozen=True, slots=True)
+class Arith(Expr):
+    op: str
+    left: Expr
+    right: Expr
+    op_span: Span = field(default=NOWHERE, compare=False, kw_only=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Negate(Expr):
+    operand: Expr
+
+
+def parse(source: str | bytes) -> Expr:
+    """The tree of one expression. Raises SourceError, and nothing else."""
+    text = tokens.decode(source)
+    found = tokens.tokenise(text)
+    if not found:
+        raise SourceError(text, [Diagnostic("E108", "error", Span(0, 0), "There is no expression here.")])
+    try:
+        tree: Expr = _parser().parse(found)  # type: ignore[assignment]
+    except UnexpectedToken as problem:
+        raise SourceError(text, [syntax_hints.explain(text, found, problem.token)]) from None
+    except _Refused as refusal:
+        fixes = tuple(rewrite(text, *edits) for edits in refusal.fixes)
+        raise SourceError(text, [Diagnostic(refusal.code, "error", refusal.span, str(refusal), fixes)]) from None
+    if problem_found := _measure(tree):
+        raise SourceError(text, [problem_found])
+    return tree
+
+
+def operands(expr: Expr) -> tuple[Expr, ...]:
+    """The direct parts of a tree, in source order; a list literal is one part."""
+    match expr:
+        case Compare() | Coalesce() | Arith():
+            return (expr.left, expr.right)
+        case Logic():
+            return expr.operands
+        case Not() | Negate():
+            return (expr.operand,)
+        case In():
+            return (expr.operand, expr.options)
+        case Call():
+            return expr.arguments
+        case Aggregate():
+            return (expr.events, *expr.arguments)
+        case Events(where=Expr() as where):
+            return (where,)
+        case _:
+            return ()
+
+
+def _measure(tree: Expr) -> Diagnostic | None:
+    """The first limit the tree breaks. Iterative: it runs before the depth is known to be small."""
+    nodes = 0
+    stack = [(tree, 1)]
+    while stack:
+        expr, depth = stack.pop()
+        # `events.x` in front of an aggregate is part of it.
+        nodes += not isinstance(expr, Events)
+        if depth > MAX_DEPTH or (isinstance(expr, Path) and len(expr.names) > MAX_DEPTH):
+            return Diagnostic("E702", "error", expr.span, f"Nested too deeply: at most {MAX_DEPTH} levels.")
+        if nodes > MAX_NODES:
+            return Diagnostic("E703", "error", expr.span, f"Too large: at most {MAX_NODES} nodes.")
+        if isinstance(expr, Events) and expr.where is not None and _terms(expr.where) > MAX_WHERE_TERMS:
+            message = f"'where' takes at most {MAX_WHERE_TERMS} terms."
+            return Diagnostic("E706", "error", expr.where.span, message)
+        stack.extend((part, depth + 1) for part in reversed(operands(expr)))
+    return None
+
+
+def _terms(where: Expr) -> int:
+    """How many conditions && and || join, at any depth."""
+    count, stack = 0, [where]
+    while stack:
+        expr = stack.pop()
+        if isinstance(expr, Logic | Not):
+            stack.extend(operands(expr))
+        else:
+            count += 1
+    return count
+
+
+@lru_cache(maxsize=1)
+def _parser() -> Lark:
+    return tokens.load_grammar(_Builder())
+
+
+class _Refused(Exception):
+    """A construct the grammar takes and the language does not. Each fix is a group of edits."""
+
+    def __init__(self, code: str, span: Span, message: str, *fixes: Sequence[Edit]) -> None:
+        super().__init__(message)
+        self.code = code
+        self.span = span
+        self.fixes = fixes
+
+
+class _Builder:
+    """One method per rule or alias of the grammar, called with its parts at each reduction. Remembers nothing."""
+
+    def or_expr(self, parts: list[Any]) -> Expr:
+        return self._logic("or", parts)
+
+    def and_expr(self, parts: list[Any]) -> Expr:
+        return self._logic("and", parts)
+
+    def _logic(self, op: str, parts: list[Any]) -> Expr:
+        flat: list[Expr] = []
+        for part in parts[::2]:
+            if isinstance(part, Logic) and part.op == op:
+                flat.extend(part.operands)
+            else:
+                flat.append(part)
+        return Logic(op, tuple(flat), span=_over(parts))
+
+    def negation(self, parts: list[Any]) -> Expr:
+        sign, operand = parts
+        if sign.type == "BANG" and isinstance(operand, Compare | In):
+            left = operand.left if isinstance(operand, Compare) else operand.operand
+            # A parenthesised operand's span includes its parentheses.
+            if operand.span.start == left.span.start:
+                raise _Refused(
+                    "E105",
+                    span_of(sign),
+                    "'!' negates the whole comparison; say which is meant with parentheses.",
+                    (insert(operand.span.start, "("), insert(operand.span.end, ")")),
+                    (insert(sign.start_pos, "("), insert(left.span.end, ")")),
+                )
+        return Not(operand, span=_over(parts))
+
+    def compare(self, parts: list[Any]) -> Expr:
+        left, op, right = parts
+        return Compare(op.value, left, right, span=_over(parts), op_span=span_of(op))
+
+    def in_(self, parts: list[Any]) -> Expr:
+        return In(parts[0], parts[2], span=_over(parts))
+
+    def not_in(self, parts: list[Any]) -> Expr:
+        return In(parts[0], parts[3], negated=True, span=_over(parts))
+
+    def options(self, parts: list[Any]) -> ListLiteral:
+        return self.literals(parts)
+
+    def literals(self, parts: list[Any]) -> ListLiteral:
+        items: list[Literal] = []
+        for part in parts:
+            if isinstance(part, ListLiteral):
+                items.extend(part.items)
+            elif isinstance(part, Literal):
+                items.append(part)
+        if len(items) > MAX_ITEMS:
+            raise _Refused("E705", _over(parts), f"A list has at most {MAX_ITEMS:,} items.")
+        return ListLiteral(tuple(items), span=_over(parts))
+
+    def arithmetic(self, parts: list[Any]) -> Expr:
+        left, op, right = parts
+        return Arith(op.value, left, right, span=_over(parts), op_span=span_of(op))
+
+    def fallback(self, parts: list[Any]) -> Expr:
+        return Coalesce(parts[0], parts[2], span=_over(parts))
+
+    def minus(self, parts: list[Any]) -> Expr:
+        operand = parts[1]
+        if isinstance(operand, Literal) and operand.type is Type.NUMBER:
+            return Literal(Type.NUMBER, -operand.value, span=_over(parts))  # type: ignore[operator]
+        return Negate(operand, span=_over(parts))
+
+    def negative(self, parts: list[Any]) -> Expr:
+        return self.minus([parts[0], self.number(parts[1:])])
+
+    def member(self, parts: list[Any]) -> Expr:
+        base, _, token = parts
+        name, span = _name(token), _over(parts)
+        match base:
+            case Name("events"):
+                event = None if token.value == "any" else name
+                return Events(event, span=span, event_span=span_of(token))
+            case Events():
+                sugar = _SUGAR.fullmatch(name)
+                if sugar is None:
+                    return Aggregate(base, name, span=span, function_span=span_of(token))
+                window = Literal(Type.DURATION, _duration(sugar[2], span_of(token)), span=span_of(token))
+                return Aggregate(base, sugar[1], (window,), span=span, function_span=span_of(token))
+            case Name(root) if root in _ROOTS:
+                return Ref(_ROOTS[root], name, span=span)
+            case Name(root):
+                return Path((root, name), span=span)
+            case Path(names):
+                return Path((*names, name), span=span)
+        raise _Refused("E113", span_of(token), "Only names have members; this is a value.")
+
+    def method(self, parts: list[Any]) -> Expr:
+        base, _, token, *rest = parts
+        name, span, arguments = _name(token), _over(parts), _arguments(rest)
+        if isinstance(base, Events) and name == "where":
+            if base.where is not None:
+                raise _Refused("E112", span_of(token), "There is one 'where'; join its conditions with &&.")
+            if len(arguments) != 1 or isinstance(arguments[0], Range | ListLiteral):
+                raise _Refused("E111", span_of(token), "'where' takes one condition on the event's properties.")
+            return Events(base.event, arguments[0], span=span, event_span=base.event_span)
+        if isinstance(base, Events):
+            return Aggregate(base, name, arguments, span=span, function_span=span_of(token))
+        if isinstance(base, Name) and base.name == "events":
+            message = f"Name the event first; events.any.{name}(…) is about every event."
+            raise _Refused("E113", span_of(token), message, (insert(base.span.end, ".any"),))
+        inside = ", " if arguments else ""
+        edits = (
+            insert(base.span.start, f"{name}("),
+            Edit(Span(base.span.end, arguments[0].span.start if arguments else span.end), inside or ")"),
+        )
+        message = f"Only events have methods; functions are written {name}(…)."
+        raise _Refused("E113", span_of(token), message, edits)
+
+    def call(self, parts: list[Any]) -> Expr:
+        token, *rest = parts
+        name, arguments = _name(token), _arguments(rest)
+        if name in _CALLED and len(arguments) == 1:
+            match arguments[0]:
+                case Literal(Type.STRING, str() as key):
+                    return Ref(_CALLED[name], key, span=_over(parts))
+        return Call(name, arguments, span=_over(parts), function_span=span_of(token))
+
+    def args(self, parts: list[Any]) -> list[Expr]:
+        return [part for part in parts if isinstance(part, Expr)]
+
+    def range(self, parts: list[Any]) -> Expr:
+        start, _, end = parts
+        return Range(_duration(start.value, span_of(start)), _duration(end.value, span_of(end)), span=_over(parts))
+
+    def group(self, parts: list[Any]) -> Expr:
+        inner: Expr = parts[1]
+        return replace(inner, span=_over(parts))
+
+    def name(self, parts: list[Any]) -> Expr:
+        return Name(_name(parts[0]), span=span_of(parts[0]))
+
+    def number(self, parts: list[Any]) -> Literal:
+        token = parts[0]
+        text = token.value.replace("_", "")
+        whole, _, fraction = text.partition(".")
+        whole, fraction = whole.lstrip("0"), fraction.rstrip("0")
+        if len(whole) > MAX_DIGITS - MAX_FRACTION or len(fraction) > MAX_FRACTION:
+            limit = f"{MAX_DIGITS - MAX_FRACTION} digits before the point and {MAX_FRACTION} behind it"
+            raise _Refused("E207", span_of(token), f"A number has at most {limit}.")
+        value = Decimal(f"{whole or '0'}.{fraction}") if fraction else int(whole or "0")
+        return Literal(Type.NUMBER, value, span=span_of(token))
+
+    def string(self, parts: list[Any]) -> Literal:
+        token = parts[0]
+
+        def unescape(match: re.Match[str]) -> str:
+            escape = match[1]
+            if escape[0] == "u" and len(escape) == 5:
+                code = int(escape[1:], 16)
+                if code and not 0xD800 <= code <= 0xDFFF:
+                    return chr(code)
+            elif escape in _ESCAPES:
+                return _ESCAPES[escape]
+            at = token.start_pos + 1 + match.start()
+            message = r"The escapes are \" \' \\ \n \t \r and \u with the four hexadecimal digits of a character."
+            raise _Refused("E205", Span(at, at + len(match[0])), message, [insert(at, "\\")])
+
+        body = token.value[1:-1]
+        value = _ESCAPE.sub(unescape, body) if "\\" in body else body
+        return Literal(Type.STRING, value, span=span_of(token))
+
+    def duration(self, parts: list[Any]) -> Literal:
+        return Literal(Type.DURATION, _duration(parts[0].value, span_of(parts[0])), span=span_of(parts[0]))
+
+    def true(self, parts: list[Any]) -> Literal:
+        return Literal(Type.BOOL, True, span=span_of(parts[0]))
+
+    def false(self, parts: list[Any]) -> Literal:
+        return Literal(Type.BOOL, False, span=span_of(parts[0]))
+
+
+def _over(parts: Sequence[Any]) -> Span:
+    """From the first part's start to the last one's end."""
+    return Span(_place(parts[0]).start, _place(parts[-1]).end)
+
+
+def _place(part: Token | Expr) -> Span:
+    return span_of(part) if isinstance(part, Token) else part.span
+
+
+def _name(token: Token) -> str:
+    text = str(token)
+    return text[1:-1] if text[0] == "`" else text
+
+
+def _arguments(rest: Sequence[Any]) -> tuple[Expr, ...]:
+    """The arguments between the brackets, which `args` has put in a list."""
+    return tuple(rest[1]) if len(rest) == 3 else ()
+
+
+def _duration(text: str, span: Span) -> int:
+    if len(text) > 12:
+        raise _Refused("E207", span, "A duration has at most 11 digits.")
+    return int(text[:-1]) * UNITS_MS[text[-1]]

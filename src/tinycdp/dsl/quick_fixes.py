@@ -1,0 +1,53 @@
+"""What would make a comparison of two types right, where it is plain.
+
+Shape   as_versions, conversions: (source, comparison, its typed sides) → fixes, [] where nothing is plain
+"""
+
+import re
+from dataclasses import replace
+
+from tinycdp.dsl import ir, parser
+from tinycdp.dsl.diagnostics import Edit, Fix, insert, rewrite
+from tinycdp.dsl.ir import Type
+from tinycdp.dsl.values.scalars import is_date, parse_instant, semver_key
+
+
+def as_versions(source: str, expr: parser.Compare, left: ir.Node, right: ir.Node) -> list[Fix]:
+    """Comparing text that looks like a version: what semver() would make of it."""
+    if not any(isinstance(n, ir.Const) and semver_key(str(n.value)) for n in (left, right)):
+        return []
+    edits: list[Edit] = []
+    for operand, node in ((expr.left, left), (expr.right, right)):
+        key = semver_key(node.value) if isinstance(node, ir.Const) and isinstance(node.value, str) else None
+        if key is not None and key[3]:
+            edits.append(Edit(operand.span, f'semver("{key[0]}.{key[1]}.{key[2]}")'))
+        else:
+            edits += [insert(operand.span.start, "semver("), insert(operand.span.end, ")")]
+    return [rewrite(source, *edits)]
+
+
+def conversions(source: str, expr: parser.Compare, left: ir.Node, right: ir.Node) -> list[Fix]:
+    """What makes two types meet, where it is plain."""
+    sides = ((expr.left, left, right), (expr.right, right, left))
+    for operand, node, other in sides:
+        wrap = (insert(operand.span.start, "{}("), insert(operand.span.end, ")"))
+        name = None
+        if isinstance(node, ir.Const) and isinstance(node.value, str):
+            if other.type is Type.DATETIME and parse_instant(node.value) is not None:
+                name = "datetime"
+            elif other.type is Type.DATETIME and is_date(node.value):
+                name = "date"
+            elif other.type is Type.NUMBER and re.fullmatch(r"-?[0-9]{1,20}(\.[0-9]{1,9})?", node.value):
+                return [rewrite(source, Edit(operand.span, node.value))]
+        elif node.type is Type.DATETIME and other.type is Type.DURATION:
+            name = "ago"
+        if node.type in {Type.STRING, Type.DYN} and other.type is Type.VERSION:
+            name = "semver"
+        if name is not None:
+            return [rewrite(source, replace(wrap[0], text=f"{name}("), wrap[1])]
+    for operand, node, other in sides:
+        if isinstance(node, ir.Const) and node.type is Type.DURATION and isinstance(other, ir.Ago):
+            assert isinstance(node.value, int)
+            if node.value % other.unit_ms == 0:
+                return [rewrite(source, Edit(operand.span, str(node.value // other.unit_ms)))]
+    return []

@@ -1,0 +1,1 @@
+"""Numbers, instants, dates and versions as the language computes with them."""

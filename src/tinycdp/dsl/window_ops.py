@@ -1,0 +1,323 @@
+"""The steps that read aggregates and the clock, and the comparisons that know when they will change.
+
+Laws    those of steps; a state that does not exist is an empty one.
+        A comparison of a window with something fixed finds its `until` by look-up or in one pass, not by walking
+        through every instant at which a number in it moves
+Source  dsl/SPEC.md "Windows" and "valid_until"
+"""
+
+from collections.abc import Callable
+from fractions import Fraction
+from functools import partial
+from operator import gt
+from typing import Any
+
+from tinycdp.dsl import ir
+from tinycdp.dsl.evaluators import LOOK_AHEAD, UNKNOWN, Frame, Result, Step, constant, mapped, settled, typed, unheard
+from tinycdp.dsl.values.numbers import SCALE, bounded, number, rounded
+from tinycdp.model import DAY_MS, NEVER, Instant
+
+Test = Callable[[Any, Any], bool]
+
+# Aggregates. A state that does not exist yet is an empty one.
+
+
+def is_trailing(read: ir.AggregateRead) -> bool:
+    return read.window.start_ms is not None and not read.window.end_ms
+
+
+def aggregate(read: ir.AggregateRead, mismatched: Callable[[], None] = unheard) -> Step:
+    """The step of one aggregate function over one window. `mismatched` hears of values of another type than its."""
+    key, window = read.spec.key, read.window
+    start, end = window.start_ms, window.end_ms
+    hop = ir.hop_ms(start) if start else 0
+    match read.function:
+        case "count" | "exists" | "rate" | "unique":
+            n = _difference(_count(key, start), _count(key, end)) if end else _count(key, start)
+            if read.function in {"count", "unique"}:
+                return mapped(n, lambda count: count * SCALE)
+            if read.function == "exists":
+                if is_trailing(read):
+                    return compare_count(read, gt, ">", constant(0))
+                return settled(mapped(n, lambda count: count > 0))
+            span = (start or DAY_MS) - end
+            return mapped(n, lambda count: rounded(count * SCALE * DAY_MS, span))
+        case "sum" | "avg" | "min" | "max":
+            pick = _PICKS[read.function]
+            if not end:
+                return _numbers(key, start, pick)
+            if read.function in {"min", "max"}:
+                assert start is not None
+                return _spread(key, start, end, hop, pick)
+            return mapped(_difference(_numbers(key, start, _whole), _numbers(key, end, _whole)), pick)
+        case "first" | "last":
+            return _entry(key, read.function, start, hop, partial(typed, want=read.type, mismatched=mismatched))
+        case "percentile":
+            assert read.quantile is not None
+            return _percentile(key, start, hop, Fraction(read.quantile))
+        case "top":
+            return _top(key, start, hop, partial(typed, want=read.type, mismatched=mismatched))
+        case "unique_days":
+            assert read.days is not None
+            return _unique_days(key, read.days)
+        case "streak_days":
+            return _streak_days(key)
+        case "first_at" | "last_at":
+            which = read.function.removesuffix("_at")
+            return _extent(key, which)
+    raise AssertionError(f"no step for {read.function}")
+
+
+def _count(key: str, window_ms: int | None) -> Step:
+    hop = ir.hop_ms(window_ms) if window_ms else 0
+
+    def run(frame: Frame, now: Instant) -> Result:
+        state = frame.state(key)
+        return (0, NEVER) if state is None else state.count(window_ms, hop, now)
+
+    return run
+
+
+def _numbers(key: str, window_ms: int | None, pick: Callable[[Any], Any]) -> Step:
+    hop = ir.hop_ms(window_ms) if window_ms else 0
+
+    def run(frame: Frame, now: Instant) -> Result:
+        state = frame.state(key)
+        if state is None:
+            return pick((0, 0, 0, 0)), NEVER
+        summary, until = state.summary(window_ms, hop, now)
+        return pick(summary), until
+
+    return run
+
+
+def _spread(key: str, start_ms: int, end_ms: int, hop: int, pick: Callable[[Any], Any]) -> Step:
+    def run(frame: Frame, now: Instant) -> Result:
+        state = frame.state(key)
+        if state is None:
+            return UNKNOWN
+        summary, until = state.spread(start_ms, end_ms, hop, now)
+        return pick(summary), until
+
+    return run
+
+
+def _difference(wide: Step, narrow: Step) -> Step:
+    """A range is trailing(a) minus trailing(b): counts, or (n, sum, …) summaries, of which only n and sum subtract."""
+
+    def run(frame: Frame, now: Instant) -> Result:
+        (a, until_a), (b, until_b) = wide(frame, now), narrow(frame, now)
+        value = a - b if type(a) is int else (a[0] - b[0], a[1] - b[1])
+        return value, min(until_a, until_b)
+
+    return run
+
+
+def _entry(key: str, which: str, window_ms: int | None, hop: int, read: Callable[[Any], Any]) -> Step:
+    def run(frame: Frame, now: Instant) -> Result:
+        state = frame.state(key)
+        if state is None:
+            return UNKNOWN
+        found, until = state.last(window_ms, now) if which == "last" else state.first(window_ms, hop, now)
+        return (None if found is None else read(found[2])), until
+
+    return run
+
+
+def _percentile(key: str, window_ms: int | None, hop: int, quantile: Fraction) -> Step:
+    def run(frame: Frame, now: Instant) -> Result:
+        state = frame.state(key)
+        if state is None:
+            return UNKNOWN
+        value, until = state.percentile(window_ms, hop, quantile, now)
+        return (None if value is None else bounded(value)), until
+
+    return run
+
+
+def _top(key: str, window_ms: int | None, hop: int, read: Callable[[Any], Any]) -> Step:
+    def run(frame: Frame, now: Instant) -> Result:
+        state = frame.state(key)
+        if state is None:
+            return UNKNOWN
+        value, until = state.top(window_ms, hop, now)
+        plain = number(value) if type(value) is int else value[0] if type(value) is tuple else value
+        return read(plain), until
+
+    return run
+
+
+def _unique_days(key: str, days: int) -> Step:
+    def run(frame: Frame, now: Instant) -> Result:
+        state = frame.state(key)
+        if state is None:
+            return 0, NEVER
+        n, until = state.unique_days(days, frame.calendar, now)
+        return n * SCALE, until
+
+    return run
+
+
+def _streak_days(key: str) -> Step:
+    def run(frame: Frame, now: Instant) -> Result:
+        state = frame.state(key)
+        if state is None:
+            return 0, NEVER
+        n, until = state.streak_days(frame.calendar, now)
+        return n * SCALE, until
+
+    return run
+
+
+def _extent(key: str, which: str) -> Step:
+    def run(frame: Frame, now: Instant) -> Result:
+        state = frame.state(key)
+        return UNKNOWN if state is None else (getattr(state, which), NEVER)
+
+    return run
+
+
+def _whole(summary: Any) -> Any:
+    return summary
+
+
+_PICKS: dict[str, Callable[[Any], Any]] = {
+    "sum": lambda s: bounded(s[1]),
+    "avg": lambda s: rounded(s[1], s[0]) if s[0] else None,
+    "min": lambda s: s[2] if s[0] else None,
+    "max": lambda s: s[3] if s[0] else None,
+}
+
+# Clock
+
+
+def ago(instant: Step, unit_ms: int) -> Step:
+    def run(frame: Frame, now: Instant) -> Result:
+        at, until = instant(frame, now)
+        if at is None:
+            return None, until
+        units = (now - at) // unit_ms
+        return units * SCALE, min(until, at + (units + 1) * unit_ms)
+
+    return run
+
+
+def clock(function: str, instant: Step) -> Step:
+    sign = 1 if function == "ago" else -1
+
+    def run(frame: Frame, now: Instant) -> Result:
+        at, until = instant(frame, now)
+        return (None, until) if at is None else (sign * (now - at), now + 1)
+
+    return run
+
+
+# Comparisons that find the instant of their change without walking there
+
+
+#: For an order test of a count against c: the count below which its truth changes, and the truth from there up.
+_FLOORS: dict[str, Callable[[int], tuple[int, bool]]] = {
+    ">=": lambda c: (-(-c // SCALE), True),
+    ">": lambda c: (c // SCALE + 1, True),
+    "<": lambda c: (-(-c // SCALE), False),
+    "<=": lambda c: (c // SCALE + 1, False),
+}
+
+
+def compare_count(read: ir.AggregateRead, test: Test, op: str, constant: Step) -> Step:
+    key, window_ms = read.spec.key, read.window.start_ms
+    assert window_ms is not None
+    hop = ir.hop_ms(window_ms)
+    floor_of = _FLOORS.get(op)
+
+    def run(frame: Frame, now: Instant) -> Result:
+        c = constant(frame, now)[0]
+        if c is None:
+            return UNKNOWN
+        state = frame.state(key)
+        if state is None:
+            return test(0, c), NEVER
+        n, until = state.count(window_ms, hop, now)
+        value = test(n * SCALE, c)
+        if until >= NEVER:
+            return value, NEVER
+        if floor_of is not None:
+            floor, above = floor_of(c)
+            if floor <= 0:
+                return value, NEVER
+            if value is above:
+                at = state.falls_below(floor, window_ms, hop, now)
+                if at is not None:
+                    return value, at
+            elif not state.ts or state.ts[-1] <= now:
+                return value, NEVER
+        for _ in range(LOOK_AHEAD):
+            n, later = state.count(window_ms, hop, until)
+            if test(n * SCALE, c) is not value:
+                return value, until
+            if later >= NEVER:
+                return value, NEVER
+            until = later
+        return value, until
+
+    return run
+
+
+def compare_numbers(read: ir.AggregateRead, test: Test, constant: Step) -> Step:
+    key, window_ms, pick = read.spec.key, read.window.start_ms, _PICKS[read.function]
+    assert window_ms is not None
+    hop = ir.hop_ms(window_ms)
+
+    def run(frame: Frame, now: Instant) -> Result:
+        c = constant(frame, now)[0]
+        if c is None:
+            return UNKNOWN
+        state = frame.state(key)
+        if state is None:
+            empty = pick((0, 0, 0, 0))
+            return (None if empty is None else test(empty, c)), NEVER
+        trail = state.trail(window_ms, hop, now)
+        picked = pick(next(trail)[1])
+        value = None if picked is None else test(picked, c)
+        for at, summary in trail:
+            picked = pick(summary)
+            if (None if picked is None else test(picked, c)) is not value:
+                return value, at
+        return value, NEVER
+
+    return run
+
+
+def compare_ago(instant: Step, unit_ms: int, test: Test, constant: Step) -> Step:
+    def run(frame: Frame, now: Instant) -> Result:
+        at, until = instant(frame, now)
+        c = constant(frame, now)[0]
+        if at is None or c is None:
+            return None, until
+        value = test((now - at) // unit_ms * SCALE, c)
+        # The value only grows, one unit at a time: its truth can change where it reaches c and where it passes it.
+        for units in (-(-c // SCALE), c // SCALE + 1):
+            then = at + units * unit_ms
+            if then > now and test(units * SCALE, c) is not value:
+                return value, min(then, until)
+        return value, until
+
+    return run
+
+
+def compare_clock(function: str, instant: Step, test: Test, constant: Step) -> Step:
+    sign = 1 if function == "ago" else -1
+
+    def run(frame: Frame, now: Instant) -> Result:
+        at, until = instant(frame, now)
+        c = constant(frame, now)[0]
+        if at is None or c is None:
+            return None, until
+        value = test(sign * (now - at), c)
+        reached = at + sign * c
+        for then in (reached, reached + 1):
+            if then > now and test(sign * (then - at), c) is not value:
+                return value, min(then, until)
+        return value, until
+
+    return run

@@ -1,0 +1,374 @@
+"""What is kept of a profile's events so that any rolling window over them can be answered.
+
+Shape   one state per aggregate: Counts (instants); Numbers, Firsts, Percentiles, Tops (instant, message id, value);
+        Latest, Uniques, DayMap, Extent. Where a window is read, the first five keep their newest KEEP entries one by
+        one; all older ones are folded into tiles, one set for each width the windows need, and into `dropped`, their
+        sum since ever. log.py is what these five share, tallies.py and days.py hold the states that are not here
+Units   instants and widths in milliseconds; numbers in nanos; a window of length W at `now` is now − W < ts <= now
+Laws    a state is a function of the set of events added: order and grouping never matter, and
+        merged(state(a), state(b)) == state(a ∪ b) for disjoint a and b (a message id counts once per environment).
+        An entry leaves a window exactly at ts + W, a tile of width h at start + h + W.
+        Every reading returns (reading, until): it holds for all t in [now, until) if nothing more is added
+Errors  none
+Source  dsl/SPEC.md "Windows" and "State"; docs/decisions/0006-entries-and-tiles.md
+"""
+
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from decimal import Decimal
+from itertools import accumulate
+from operator import sub
+from typing import Any, ClassVar
+
+from tinycdp.dsl.ir import Family
+from tinycdp.engine.aggregates.calendar_days import DayMap, Extent
+from tinycdp.engine.aggregates.distributions import Key, Percentiles, Tallies, Tally, Tops, Uniques
+from tinycdp.engine.aggregates.event_log import Entry, Log, ValuedLog, rank
+from tinycdp.model import NEVER, Instant
+
+#: n, sum, min, max of some numbers; n is 0 and the others mean nothing where there are none.
+Summary = tuple[int, int, int, int]
+NOTHING: Summary = (0, 0, 0, 0)
+
+
+class Counts(Log):
+    """When something happened, and nothing else: serves count, exists and rate. A fold is how many."""
+
+    family = Family.COUNT
+    __slots__ = ()
+
+    def _empty(self) -> int:
+        return 0
+
+    def _fold(self, summary: int, entry: Entry) -> int:
+        return summary + 1
+
+    def _gather(self, entries: list[Entry]) -> int:
+        return len(entries)
+
+    def _join(self, left: int, right: int) -> int:
+        return left + right
+
+    def count(self, window_ms: int | None, hop: int, now: Instant) -> tuple[int, Instant]:
+        """How many events the trailing window holds; window_ms None means since ever."""
+        if window_ms is None:
+            end = self._end(now)
+            return end + self.dropped, self._arrives(end)
+        first, end = self._span(window_ms, now)
+        n, until = end - first, self._arrives(end)
+        if n:
+            until = min(until, self.ts[first] + window_ms)
+        if self.dropped:
+            starts = self._tiles_in(window_ms, hop, now)
+            if starts:
+                tiles = self.tiles[hop]
+                n += sum(tiles[start] for start in starts)
+                until = min(until, starts[0] + hop + window_ms)
+        return n, until
+
+    def falls_below(self, n: int, window_ms: int, hop: int, now: Instant) -> Instant | None:
+        """When a trailing window that holds n or more events (n >= 1) will hold fewer.
+
+        None where there are entries still to come, which makes it more than a look-up; the caller then walks."""
+        end = len(self.ts)
+        if end and self.ts[-1] > now:
+            return None
+        if n <= end and not self.dropped:
+            return self.ts[end - n] + window_ms
+        # What leaves last counts first. A tile is older than every entry, but rounded up: it may outlast some.
+        tiles = self.tiles.get(hop, {})
+        starts = self._tiles_in(window_ms, hop, now)
+        held, leaves = 0, now
+        while held < n:
+            if starts and (not end or starts[-1] + hop >= self.ts[end - 1]):
+                start = starts.pop()
+                held, leaves = held + tiles[start], start + hop + window_ms
+            elif end:
+                end -= 1
+                held, leaves = held + 1, self.ts[end] + window_ms
+            else:
+                return None
+        return leaves
+
+
+class Numbers(ValuedLog):
+    """Numbers with their instants: serves sum, avg, min and max. A fold is a Summary."""
+
+    family = Family.NUMBER
+    __slots__ = ()
+
+    def _empty(self) -> Summary:
+        return NOTHING
+
+    def _fold(self, summary: Summary, entry: Entry) -> Summary:
+        value = entry[2]
+        return self._join(summary, (1, value, value, value))
+
+    def _gather(self, entries: list[Entry]) -> Summary:
+        return _summary([value for _, _, value in entries])
+
+    def _join(self, left: Summary, right: Summary) -> Summary:
+        if not left[0]:
+            return right
+        if not right[0]:
+            return left
+        return (left[0] + right[0], left[1] + right[1], min(left[2], right[2]), max(left[3], right[3]))
+
+    def summary(self, window_ms: int | None, hop: int, now: Instant) -> tuple[Summary, Instant]:
+        """n, sum, min and max of the trailing window; window_ms None means since ever."""
+        if window_ms is None:
+            end = self._end(now)
+            return self._join(self.dropped, self._summarise(0, end)), self._arrives(end)
+        first, end = self._span(window_ms, now)
+        summary, until = self._summarise(first, end), self._arrives(end)
+        if first < end:
+            until = min(until, self.ts[first] + window_ms)
+        starts = self._tiles_in(window_ms, hop, now)
+        if starts:
+            until = min(until, starts[0] + hop + window_ms)
+            for start in starts:
+                summary = self._join(summary, self.tiles[hop][start])
+        return summary, until
+
+    def trail(self, window_ms: int | None, hop: int, now: Instant) -> Iterator[tuple[Instant, Summary]]:
+        """The summary now, then after each instant at which it changes, until the window is empty.
+
+        Costs one pass over the window however far it is followed."""
+        if window_ms is None or (self.ts and self.ts[-1] > now):
+            at = now
+            while at < NEVER:
+                summary, until = self.summary(window_ms, hop, at)
+                yield at, summary
+                at = until
+            return
+        first, end = self._span(window_ms, now)
+        starts = self._tiles_in(window_ms, hop, now)
+        # Suffixes: item i is the fold of the newest i entries, or of the newest i tiles.
+        newest = self.values[first:end][::-1]
+        sums = list(accumulate(newest, initial=0))
+        lows, highs = list(accumulate(newest, min)), list(accumulate(newest, max))
+        folded = list(accumulate((self.tiles[hop][s] for s in reversed(starts)), self._join, initial=NOTHING))
+        leaving = [(ts + window_ms, 1, 0) for ts in self.ts[first:end]]
+        leaving += [(start + hop + window_ms, 0, 1) for start in starts]
+        leaving.sort()
+        at, kept, tiled = now, len(newest), len(starts)
+        for instant, entries, tiles in leaving:
+            if instant != at:
+                own = (kept, sums[kept], lows[kept - 1], highs[kept - 1]) if kept else NOTHING
+                yield at, self._join(folded[tiled], own)
+            at, kept, tiled = instant, kept - entries, tiled - tiles
+        yield at, NOTHING
+
+    def _summarise(self, first: int, end: int) -> Summary:
+        return _summary(self.values[first:end])
+
+    def spread(self, start_ms: int, end_ms: int, hop: int, now: Instant) -> tuple[Summary, Instant]:
+        """n, sum, min and max between two edges, where extremes need membership rather than a difference.
+
+        Both edges round what was dropped down to tiles of the older edge's width."""
+        summary = self._summarise(bisect_right(self.ts, now - start_ms), bisect_right(self.ts, now - end_ms))
+        moves = [ts + edge for ts in self.ts for edge in (start_ms, end_ms)]
+        oldest, newest = (now - start_ms) // hop * hop, (now - end_ms) // hop * hop
+        for start, tile in self.tiles.get(hop, {}).items():
+            moves += [start + hop + edge for edge in (start_ms, end_ms)]
+            if oldest <= start < newest:
+                summary = self._join(summary, tile)
+        return summary, min((at for at in moves if at > now), default=NEVER)
+
+
+def _summary(values: list[int]) -> Summary:
+    return (len(values), sum(values), min(values), max(values)) if values else NOTHING
+
+
+class Firsts(ValuedLog):
+    """Values of any type with their instants: serves first. A fold is the earliest entry of what was dropped."""
+
+    family = Family.FIRST
+    __slots__ = ()
+
+    def _empty(self) -> None:
+        return None
+
+    def _fold(self, summary: Entry | None, entry: Entry) -> Entry | None:
+        return self._join(summary, entry)
+
+    def _join(self, left: Entry | None, right: Entry | None) -> Entry | None:
+        if left is None or right is None:
+            return left or right
+        return min(left, right, key=rank)
+
+    def first(self, window_ms: int | None, hop: int, now: Instant) -> tuple[Entry | None, Instant]:
+        """The oldest entry of the trailing window, None where it is empty."""
+        if window_ms is None and self.dropped is not None:
+            return self.dropped, NEVER
+        starts = self._tiles_in(window_ms, hop, now) if window_ms is not None else []
+        if window_ms is not None and starts:
+            return self.tiles[hop][starts[0]], starts[0] + hop + window_ms
+        index, end = self._span(window_ms, now) if window_ms is not None else (0, self._end(now))
+        if index < end:
+            oldest = (self.ts[index], self.ids[index], self.values[index])
+            return oldest, NEVER if window_ms is None else oldest[0] + window_ms
+        return None, self._arrives(end)
+
+
+class Latest:
+    """The newest value and its instant: serves last. Whatever the window, only the newest can be its last."""
+
+    family: ClassVar[Family] = Family.LAST
+    __slots__ = ("entry",)
+
+    def __init__(self) -> None:
+        self.entry: Entry | None = None
+
+    def add(self, ts: Instant, message_id: str, value: Any) -> None:
+        entry = (ts, message_id, value)
+        if self.entry is None or rank(self.entry) < rank(entry):
+            self.entry = entry
+
+    def extend(self, entries: Sequence[Entry]) -> None:
+        if entries:
+            self.add(*max(entries, key=rank))
+
+    def absorb(self, other: "Latest") -> None:
+        if other.entry is not None:
+            self.add(*other.entry)
+
+    def serve(self, hops: tuple[int, ...]) -> bool:
+        return True
+
+    def last(self, window_ms: int | None, now: Instant) -> tuple[Entry | None, Instant]:
+        """The newest entry where the trailing window holds it, else None."""
+        if self.entry is None or window_ms is None:
+            return self.entry, NEVER
+        leaves = self.entry[0] + window_ms
+        return (self.entry, leaves) if leaves > now else (None, NEVER)
+
+
+State = Counts | Numbers | Firsts | Percentiles | Tops | Latest | Uniques | DayMap | Extent
+_STATES: dict[str, type[State]] = {
+    kind.family.value: kind for kind in (Counts, Numbers, Firsts, Percentiles, Tops, Latest, Uniques, DayMap, Extent)
+}
+
+
+def empty(family: Family) -> State:
+    """The state of an aggregate nothing was added to."""
+    return _STATES[family.value]()
+
+
+# Encoding. Entries are stored as differences, tiles without those that no window can reach any more; pruning is
+# relative to the newest entry, so that it too is a function of the set.
+
+
+def pack(state: State) -> list[Any]:
+    """The state as lists and numbers that msgpack takes; `unpack` reads it back."""
+    match state:
+        case DayMap():
+            return [state.family.value, state.base, state.bits.to_bytes((state.bits.bit_length() + 7) // 8, "little")]
+        case Extent():
+            return [state.family.value, state.first, state.last]
+        case Latest():
+            return [state.family.value, state.entry and _pack_entry(state.entry)]
+    ts = state.ts
+    deltas = [ts[0], *map(sub, ts[1:], ts)] if ts else []
+    if isinstance(state, Uniques):
+        return [state.family.value, deltas, b"".join(state.hashes)]
+    tiles: dict[int, Any] = state.reachable()
+    match state:
+        case Firsts():
+            values = [_pack_value(value) for value in state.values]
+            dropped = state.dropped and _pack_entry(state.dropped)
+            tiles = {hop: {start: _pack_entry(entry) for start, entry in kept.items()} for hop, kept in tiles.items()}
+            return [state.family.value, deltas, dropped, tiles, state.ids, values]
+        case Numbers():
+            numbers = [_pack_int(value) for value in state.values]
+            tiles = {hop: {s: [*map(_pack_int, tile)] for s, tile in kept.items()} for hop, kept in tiles.items()}
+            return [state.family.value, deltas, [*map(_pack_int, state.dropped)], tiles, state.ids, numbers]
+        case Tallies():
+            keys: _Keys = list if isinstance(state, Percentiles) else _pack_keys  # grades go as they are
+            tiles = {hop: {s: _pack_tally(tally, keys) for s, tally in kept.items()} for hop, kept in tiles.items()}
+            return [state.family.value, deltas, _pack_tally(state.dropped, keys), tiles, state.ids, keys(state.values)]
+        case _:
+            return [state.family.value, deltas, state.dropped, tiles]
+
+
+def unpack(packed: list[Any]) -> State:
+    state = _STATES[packed[0]]()
+    match state:
+        case DayMap():
+            state.base, state.bits = packed[1], int.from_bytes(packed[2], "little")
+            return state
+        case Extent():
+            state.first, state.last = packed[1], packed[2]
+            return state
+        case Latest():
+            state.entry = packed[1] and _unpack_entry(packed[1])
+            return state
+    state.ts = list(accumulate(packed[1]))
+    if isinstance(state, Uniques):
+        state.hashes = [packed[2][i : i + 8] for i in range(0, len(packed[2]), 8)]
+        state.latest = dict(zip(state.hashes, state.ts, strict=True))
+        return state
+    state.dropped, state.tiles = packed[2], packed[3]
+    match state:
+        case Firsts():
+            state.ids, state.values = packed[4], [_unpack_value(value) for value in packed[5]]
+            state.dropped = packed[2] and _unpack_entry(packed[2])
+            state.tiles = {hop: {s: _unpack_entry(e) for s, e in kept.items()} for hop, kept in packed[3].items()}
+        case Numbers():
+            state.ids, state.values = packed[4], [*map(int, packed[5])]
+            state.dropped = tuple(map(int, packed[2]))
+            state.tiles = {hop: {s: tuple(map(int, t)) for s, t in kept.items()} for hop, kept in packed[3].items()}
+        case Tallies():
+            keys: _Keys = list if isinstance(state, Percentiles) else _unpack_keys
+            state.ids, state.values = packed[4], keys(packed[5])
+            state.dropped = _unpack_tally(packed[2], keys)
+            state.tiles = {
+                hop: {s: _unpack_tally(tally, keys) for s, tally in kept.items()} for hop, kept in packed[3].items()
+            }
+    return state
+
+
+_INT64 = 2**63
+_Keys = Callable[[Iterable[Any]], list[Any]]
+
+
+def _pack_int(value: int) -> int | str:
+    """msgpack's integers end at 64 bits; ours do not."""
+    return value if -_INT64 <= value < _INT64 else str(value)
+
+
+def _pack_value(value: Any) -> Any:
+    if type(value) is Decimal:
+        return [str(value)]
+    return [str(value), 0] if type(value) is int and not -_INT64 <= value < _INT64 else value
+
+
+def _unpack_value(value: Any) -> Any:
+    if type(value) is list:
+        return Decimal(value[0]) if len(value) == 1 else int(value[0])
+    return value
+
+
+def _pack_entry(entry: Entry) -> list[Any]:
+    return [entry[0], entry[1], _pack_value(entry[2])]
+
+
+def _unpack_entry(packed: list[Any]) -> Entry:
+    return (packed[0], packed[1], _unpack_value(packed[2]))
+
+
+def _pack_keys(keys: Iterable[Key]) -> list[Any]:
+    """Canonical values: a bool loses its tuple, which in the profile tells it from 0 and 1."""
+    return [key if type(key) is str else key[0] if type(key) is tuple else _pack_value(key) for key in keys]
+
+
+def _unpack_keys(packed: Iterable[Any]) -> list[Key]:
+    return [key if type(key) is str else (key,) if type(key) is bool else _unpack_value(key) for key in packed]
+
+
+def _pack_tally(tally: Tally, keys: _Keys) -> list[Any] | None:
+    return None if tally is None else [keys(tally), list(tally.values())]
+
+
+def _unpack_tally(packed: list[Any] | None, keys: _Keys) -> Tally:
+    return None if packed is None else dict(zip(keys(packed[0]), packed[1], strict=True))

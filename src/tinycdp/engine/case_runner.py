@@ -1,0 +1,432 @@
+"""Cases: an expression or a flag, a person's history, and instants; answered without a database or a clock.
+
+Shape   run_case(document) -> document. The document is one case, or a whole vector file with `given` and `cases`
+Units   instants come as ISO 8601 or milliseconds UTC and leave as ISO 8601; durations are milliseconds
+Laws    the history at an instant is what has arrived by then, each message id once; a case is replayed message by
+        message through the engine that serves, so that what holds here holds there
+Errors  none raised: what is wrong with a document is its answer's `error`, with the diagnostics of its expressions
+Source  dsl/vectors/README.md
+"""
+
+from collections.abc import Iterator, Mapping, Set
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Annotated, Any, Literal, TypeVar
+
+import msgspec
+
+from tinycdp.dsl import ir
+from tinycdp.dsl.diagnostics import to_wire
+from tinycdp.dsl.suggest import nearest
+from tinycdp.dsl.values.calendar import days_in
+from tinycdp.dsl.values.numbers import number
+from tinycdp.dsl.values.scalars import parse_instant, version_text
+from tinycdp.engine import recompute
+from tinycdp.engine.catalog import Catalog, Definition, build_catalog, check_all
+from tinycdp.engine.flags.bucketing import bucket
+from tinycdp.engine.flags.decide import Program, Subject, decide
+from tinycdp.engine.flags.document import Identified, read_flag
+from tinycdp.engine.groups import Group
+from tinycdp.engine.profile import Profile
+from tinycdp.errors import InvalidInput, TinyCDPError
+from tinycdp.model import NEVER, Alias, AliasKind, Instant, Message, MessageKind
+
+#: The key of the case's own expression among the definitions it may refer to.
+CASE = "_case"
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+#: Instants outside leave too little of the calendar for windows around them.
+_EARLIEST, _LATEST = ((datetime(year, 1, 1, tzinfo=UTC) - _EPOCH) // timedelta(milliseconds=1) for year in (1900, 9000))
+#: Properties a case starts with are older than any message.
+_BEGINNING = (-NEVER, "")
+
+_Shape = TypeVar("_Shape")
+
+
+class _Definitions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    traits: dict[str, str] = {}
+    segments: dict[str, str] = {}
+    flags: dict[str, dict[str, Any]] = {}
+
+
+class _Hash(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    salt: str
+    purpose: str
+    unit: str
+
+
+class _Case(msgspec.Struct, frozen=True):
+    """What a case asks. `at` and `unit` may be lists; `events` are read leniently, see _Event."""
+
+    expr: str | None = None
+    flag: dict[str, Any] | str | None = None
+    hash: _Hash | None = None
+    zone: str = "UTC"
+    profile: dict[str, Any] = {}
+    events: list[dict[str, Any]] = []
+    definitions: _Definitions = _Definitions()
+    context: dict[str, Any] = {}
+    unit: str | list[str] | None = None
+    ids: list[Identified] = []
+    killed: list[str] = []
+    at: str | int | list[str | int] = []
+    timeline: list[tuple[str | int, Any]] | None = None
+    merge: bool = False
+
+    @property
+    def flag_key(self) -> str:
+        return str(self.flag.get("key", CASE)) if isinstance(self.flag, dict) else str(self.flag)
+
+    @property
+    def instants(self) -> list[Instant]:
+        """When the case asks: its timeline's instants, else `at`; never where it has neither."""
+        if self.timeline is not None:
+            return [_instant(at, f"$.timeline[{n}][0]") for n, (at, _) in enumerate(self.timeline)]
+        return [_instant(at, "$.at") for at in (self.at if isinstance(self.at, list) else [self.at])]
+
+
+class _Repeat(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    times: Annotated[int, msgspec.Meta(ge=0, le=100_000)]
+    every: int
+
+
+class _Event(msgspec.Struct, frozen=True):
+    """One event of a case, once its fields have their own names: _SPELLINGS lists the others that are taken."""
+
+    ts: str | int
+    type: MessageKind = "track"
+    event: str = ""
+    id: str | int | None = None
+    properties: dict[str, Any] = {}
+    received_at: str | int | None = None
+    group_id: str | None = None
+    context: dict[str, Any] = {}
+    profile: Literal["a", "b"] = "a"
+    repeat: _Repeat = _Repeat(1, 0)
+
+
+_SPELLINGS = {
+    "ts": ("timestamp", "occurredAt", "occurred_at"),
+    "type": ("kind",),
+    "event": ("name",),
+    "id": ("messageId", "message_id"),
+    "properties": ("props", "traits"),
+    "received_at": ("receivedAt",),
+    "group_id": ("groupId",),
+}
+
+#: What the fields of a case are beside what it asks: its labels, and what is expected of the answer.
+_LABELS = ("id", "name", "about", "schema")
+_EXPECTED = ("value", "valid_until", "decision", "error", "bucket", "permute", "raise", "units", "admitted", "arms")
+_EXPECTED_OF_SOURCE = ("canonical", "type", "nullable", "lints", "tokens", "kind")
+_CASE_FIELDS = {*_Case.__struct_fields__, *_LABELS, *_EXPECTED, *_EXPECTED_OF_SOURCE}
+_FILE_FIELDS = {"name", "about", "given", "cases"}
+#: A message may stand in a case as it was sent. Whose it is, and by which clock, the case says: these are ignored.
+_SENT = {"userId", "anonymousId", "deviceId", "externalId", "previousId", "sentAt", "originalTimestamp", "integrations"}
+_EVENT_FIELDS = _SENT.union(_Event.__struct_fields__, *_SPELLINGS.values())
+
+
+def run_case(document: Mapping[str, Any]) -> dict[str, Any]:
+    """The answer to a case; for a whole file, the answers of its cases and whether each met its expectation."""
+    given = document.get("given", {})
+    cases = document.get("cases", [])
+    if not isinstance(given, dict) or not isinstance(cases, list) or not all(isinstance(case, dict) for case in cases):
+        return _error(_malformed("$", "`given` is an object and `cases` a list of objects."))
+    if "cases" in document:
+        try:
+            _refuse_unknown(document, _FILE_FIELDS, "$")
+        except InvalidInput as wrong:
+            return _error(wrong)
+        answers = [run_case({**given, **case}) for case in cases]
+        unmet = [answer.get("id") for answer in answers if answer.get("met") is False]
+        return {"name": document.get("name"), "cases": answers, "unmet": unmet}
+    case = _exact({**given, **{name: value for name, value in document.items() if name != "given"}})
+    try:
+        _refuse_unknown(case, _CASE_FIELDS, "$")
+        answer = _answer(_read(case, _Case, "$"))
+    except TinyCDPError as wrong:
+        answer = _error(wrong)
+    labels = {"id": case["id"]} if "id" in case else {}
+    met = _met(case, answer)
+    return {**labels, **answer, **({} if met is None else {"met": met})}
+
+
+def _error(wrong: TinyCDPError) -> dict[str, Any]:
+    error = {"error": {"code": wrong.code, "message": wrong.message}}
+    listed = wrong.details.get("definitions", [])
+    return {**error, "diagnostics": [d for definition in listed for d in definition["diagnostics"]]}
+
+
+def _answer(case: _Case) -> dict[str, Any]:
+    if case.hash is not None:
+        return {"bucket": bucket(case.hash.salt, case.hash.purpose, case.hash.unit)}
+    if case.flag is None and case.expr is None:
+        raise _malformed("$", "a case has an `expr` or a `flag`.")
+    try:
+        days_in(case.zone)
+    except (KeyError, ValueError):
+        raise _malformed("$.zone", f"there is no time zone {case.zone!r}.") from None
+    definitions = list(_definitions(case))
+    catalog = build_catalog(0, case.zone, definitions, definitions, live_revision=1, head_revision=1)
+    moments = _replay(case, catalog)
+    if case.flag is not None:
+        program = catalog.live.flags.get(case.flag_key)
+        return {"flag": case.flag_key, "results": [_decided(case, catalog, program, moment) for moment in moments]}
+    name = ("trait", CASE)
+    checked = check_all(definitions)[name][0]
+    results = []
+    for moment in moments:
+        value, until = catalog.frame(catalog.live, moment.profile, moment.now).result(name, moment.now)
+        results.append(moment.answer(_json(value, checked.type), until))
+    return {
+        "results": results,
+        "type": checked.type.value,
+        "canonical": checked.canonical,
+        "diagnostics": [to_wire(checked.source, diagnostic) for diagnostic in checked.diagnostics],
+    }
+
+
+def _definitions(case: _Case) -> Iterator[Definition]:
+    given = case.definitions
+    expressions = [("trait", *item) for item in given.traits.items()]
+    expressions += [("segment", *item) for item in given.segments.items()]
+    if case.flag is None and case.expr is not None:
+        expressions.append(("trait", CASE, case.expr))
+    flags = {**given.flags, **({case.flag_key: case.flag} if isinstance(case.flag, dict) else {})}
+    for id, (kind, key, text) in enumerate(expressions):
+        yield Definition(id=id, version=1, kind=kind, key=key, expression=text)
+    for id, (key, flag) in enumerate(flags.items(), start=len(expressions)):
+        yield Definition(id=id, version=1, kind="flag", key=key, flag=read_flag({"key": key, **flag}, salt=key))
+
+
+def _decided(case: _Case, catalog: Catalog, program: Program | None, moment: "_Moment") -> dict[str, Any]:
+    if program is None:
+        return {**moment.answer(None, NEVER), "decision": {"reason": "ERROR", "error": "FLAG_NOT_FOUND"}}
+    profile = moment.profile
+    subject = Subject(
+        moment.now,
+        calendar=catalog.calendar,
+        properties=profile.properties,
+        state=profile.state,
+        first_seen=profile.first_seen,
+        last_seen=profile.last_seen,
+        steps=catalog.live.steps,
+        context=case.context,
+    )
+    subject.unit = profile.bucketing_key or None
+    subject.names = tuple(f"{id.kind} {id.value}" for id in case.ids)
+    subject.killed = {catalog.live.flags[key].id: "killed" for key in case.killed}
+    found = decide(program, subject, moment.now)
+    value = _plain(found.value)
+    decision = {
+        "value": value,
+        "variant": found.variant,
+        "reason": found.reason,
+        "rule": found.rule,
+        "reasons": list(found.reasons),
+    }
+    return {**moment.answer(value, found.until), "decision": decision}
+
+
+# The history
+
+
+@dataclass(frozen=True, slots=True)
+class _Moment:
+    """A profile as it is at an instant, and when the next message arrives."""
+
+    profile: Profile
+    now: Instant
+    arrival: Instant
+
+    def answer(self, value: Any, until: Instant) -> dict[str, Any]:
+        holds = min(until, self.arrival)
+        return {"at": _iso(self.now), "value": value, "valid_until": _iso(holds) if holds < _LATEST else "never"}
+
+
+def _replay(case: _Case, catalog: Catalog) -> Iterator[_Moment]:
+    """At each instant asked for, the profile as it is then."""
+    deliveries = _deliveries(case)
+    people: dict[str, Profile] = {}
+    groups: dict[str, Group] = {}
+    taken = 0
+    for unit in case.unit if isinstance(case.unit, list) else [case.unit]:
+        last = NEVER
+        for now in case.instants:
+            if now < last or case.merge:  # absorbing changes a profile, so each instant has its own
+                people, groups, taken = {owner: _person(case, unit, owner) for owner in ("a", "b")}, {}, 0
+            last = now
+            while taken < len(deliveries) and deliveries[taken][1].received_at <= now:
+                owner, message = deliveries[taken]
+                traits = _group_traits(groups, message)
+                recompute.apply(people[owner], [message], catalog, message.received_at, traits)
+                for other in people.values():
+                    if other is not people[owner] and other.group is not None and other.group[2] in traits:
+                        recompute.regroup(other, traits[other.group[2]], catalog, message.received_at)
+                taken += 1
+            profile = people["a"]
+            if case.merge and recompute.absorb(profile, people["b"], catalog):
+                raise AssertionError("profiles of one catalog merge without their raw events")
+            recompute.advance(profile, catalog, now)
+            yield _Moment(profile, now, deliveries[taken][1].received_at if taken < len(deliveries) else NEVER)
+
+
+def _group_traits(groups: dict[str, Group], message: Message) -> dict[str, dict[str, Any]]:
+    """The traits of the group that a message is about, once it is taken; of none for other messages."""
+    if message.kind != "group" or message.group_id is None:
+        return {}
+    group = groups.setdefault(message.group_id, Group(message.group_id, {}, {}))
+    group.take(message.properties, (message.occurred_at, message.message_id))
+    return {group.key: dict(group.traits)}
+
+
+def _person(case: _Case, unit: str | None, owner: str) -> Profile:
+    profile = Profile(1 if owner == "a" else 2, unit or "", 0, warmed=1)
+    if owner == "a":
+        for name, value in case.profile.items():
+            profile.set_property(name, value, _BEGINNING)
+    return profile
+
+
+def _deliveries(case: _Case) -> list[tuple[str, Message]]:
+    """Whose each message is, and the message, in order of arrival: every id once, at its first arrival."""
+    listed: list[tuple[str, Message]] = []
+    for index, event in enumerate(case.events):
+        _refuse_unknown(event, _EVENT_FIELDS, f"$.events[{index}]")
+        named = {field: _first(event, field, *others) for field, others in _SPELLINGS.items()}
+        named = {field: value for field, value in {**event, **named}.items() if value is not None}
+        listed += _messages(_read(named, _Event, f"$.events[{index}]"), index)
+    once: dict[str, tuple[str, Message]] = {}
+    for owner, message in sorted(listed, key=lambda delivery: delivery[1].received_at):
+        once.setdefault(message.message_id, (owner if case.merge else "a", message))
+    return list(once.values())
+
+
+def _messages(event: _Event, index: int) -> Iterator[tuple[str, Message]]:
+    path = f"$.events[{index}]"
+    name = {"track": event.event, "page": "page", "screen": "screen"}.get(event.type, "")
+    if event.type == "track" and not name:
+        raise _malformed(path, "an event of type track has a name.")
+    start = _instant(event.ts, f"{path}.ts")
+    id = str(index if event.id is None else event.id)
+    for n in range(event.repeat.times):
+        ts = start + n * event.repeat.every
+        received = ts if event.received_at is None else _instant(event.received_at, f"{path}.received_at")
+        message = Message(
+            kind=event.type,
+            message_id=id if event.repeat.times == 1 else f"{id}-{n:04d}",
+            aliases=(Alias(AliasKind.USER, "case"),),
+            occurred_at=min(ts, received),
+            received_at=received,
+            name=name,
+            properties=event.properties,
+            group_id=event.group_id,
+            active=event.context.get("active") is not False,
+            future=ts > received,
+        )
+        yield event.profile, message
+
+
+# Values in and out
+
+
+def _read(value: Any, shape: type[_Shape], path: str) -> _Shape:
+    try:
+        return msgspec.convert(value, shape)
+    except msgspec.ValidationError as wrong:
+        raise _malformed(path, f"{wrong}.") from None
+
+
+def _refuse_unknown(given: Mapping[str, Any], known: Set[str], path: str) -> None:
+    for name in given:
+        if name not in known:
+            near = nearest(name, known)
+            remedy = f"did you mean `{near}`?" if near else "dsl/vectors/README.md lists those there are."
+            raise _malformed(f"{path}.{name[:100]}", f"there is no such field; {remedy}")
+
+
+def _first(event: Mapping[str, Any], *names: str) -> Any:
+    """The value under the first of the names that has one."""
+    return next((event[name] for name in names if event.get(name) is not None), None)
+
+
+def _instant(value: str | int, path: str) -> Instant:
+    found = parse_instant(value) if isinstance(value, str) else value
+    if found is None or not _EARLIEST <= found < _LATEST:
+        raise _malformed(path, f"{value!r} is no instant from 1900 to 8999: ISO 8601 with a zone, or milliseconds UTC.")
+    return found
+
+
+def _iso(instant: Instant) -> str:
+    return (_EPOCH + timedelta(milliseconds=instant)).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _exact(value: Any) -> Any:
+    """The document with every float as the decimal that was written."""
+    if isinstance(value, float):
+        return Decimal(repr(value))
+    if isinstance(value, Mapping):
+        return {name: _exact(inner) for name, inner in value.items()}
+    return [_exact(inner) for inner in value] if isinstance(value, list | tuple) else value
+
+
+def _json(value: Any, kind: ir.Type) -> Any:
+    """A run-time value as JSON has it."""
+    if value is None:
+        return None
+    match kind:
+        case ir.Type.NUMBER:
+            return _plain(number(value))
+        case ir.Type.DATETIME:
+            return _iso(value) if _EARLIEST <= value < _LATEST else value
+        case ir.Type.VERSION:
+            return version_text(value)
+        case _:
+            return _plain(value)
+
+
+def _plain(value: Any) -> Any:
+    """A decimal as the float that is written the same, or, where floats have too few digits, as text."""
+    if isinstance(value, Decimal):
+        if value == value.to_integral_value():
+            return int(value)
+        return float(value) if Decimal(repr(float(value))) == value else str(value)
+    return msgspec.to_builtins(value)
+
+
+# Expectations
+
+
+def _met(case: Mapping[str, Any], answer: Mapping[str, Any]) -> bool | None:
+    """Whether the answer is what the case expects; None where it expects nothing of one answer."""
+    results = answer.get("results", [])
+    checks = []
+    if "timeline" in case:
+        checks.append([_normal(r["value"]) for r in results] == [_normal(value) for _, value in case["timeline"]])
+    elif "value" in case:
+        checks.append([_normal(r["value"]) for r in results] == [_normal(case["value"])])
+    if "valid_until" in case:
+        checks.append([_normal(r["valid_until"]) for r in results] == [_normal(case["valid_until"])])
+    if "decision" in case:
+        expected = {field: _normal(value) for field, value in case["decision"].items()}
+        decisions = [{field: _normal(r["decision"].get(field)) for field in expected} for r in results]
+        checks.append(decisions == [expected])
+    if "error" in case:
+        codes = [d["code"] for d in answer.get("diagnostics", [])] or [answer.get("error", {}).get("code")]
+        checks.append(case["error"]["code"] in codes)
+    checks += [case[field] == answer.get(field) for field in ("canonical", "type", "bucket") if field in case]
+    return all(checks) if checks else None
+
+
+def _normal(value: Any) -> Any:
+    """A JSON value so that equal ones are equal: an instant however it is written, and true not 1."""
+    if isinstance(value, bool):
+        return (value,)
+    if isinstance(value, str):
+        at = parse_instant(value)
+        return value if at is None else at
+    return _plain(_exact(value))
+
+
+def _malformed(path: str, message: str) -> InvalidInput:
+    return InvalidInput("INVALID_CASE", f"{path}: {message}", path=path)

@@ -1,0 +1,1 @@
+"""Flags: documents, decisions, buckets, and explanations."""

@@ -1,0 +1,308 @@
+"""A flag's answer for one profile at one instant, with its reasons.
+
+Shape   decide(program, subject, now) -> Decision; a Subject is a Frame that knows whose it is.
+        A Program is one stage of a flag's schedule, chained to the stage that follows it
+Laws    order: killed or disabled, prerequisites, overrides, holdouts, rules, default. A rule that matches but does not
+        admit the unit falls through; a rule whose condition is unknown goes to the next and is named.
+        Nothing here is random. `until` is never later than the next step of the schedule
+Errors  none: trouble is a Decision with a reason, never a raise
+Source  dsl/SPEC.md "Flags"
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+
+from tinycdp.dsl import ir
+from tinycdp.dsl.evaluators import Frame, Result, Step
+from tinycdp.dsl.values.numbers import nanos
+from tinycdp.engine.flags.bucketing import BUCKETS, bucket, chosen
+from tinycdp.engine.flags.document import Flag, Override, Rule
+from tinycdp.model import NEVER, Instant
+
+
+class Subject(Frame):
+    """The frame of one profile, or of someone never seen, whom a flag is decided for.
+
+    unit    what rollouts and splits hash; None where the request named nobody
+    names   every identifier of the person as "kind value", the profile's id among them
+    killed  flags by definition id that are switched off, each with the words that say so
+    met     while a flag is decided: the answers of those it depends on, by key and instant"""
+
+    __slots__ = ("killed", "met", "names", "unit")
+
+    unit: str | None
+    names: tuple[str, ...]
+    killed: Mapping[int, str]
+    met: dict[tuple[str, Instant], "Decision"] | None
+
+    def __init__(self, now: Instant, **known: Any) -> None:
+        super().__init__(now, **known)
+        self.met = None
+
+    def is_named(self, identifier: str) -> bool:
+        """Whether any identifier of the person, of whichever kind, is this."""
+        return identifier == self.unit or any(name.partition(" ")[2] == identifier for name in self.names)
+
+
+class Decision(msgspec.Struct, frozen=True):
+    """reason is OpenFeature's word; `reasons` tells the path in sentences; `until` is when it may change by itself."""
+
+    flag: str
+    value: Any
+    variant: str
+    reason: str
+    reasons: tuple[str, ...]
+    until: Instant
+    rule: str | None = None
+    unit_missing: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """A share of all units that a rule admits: whose bucket for this salt and purpose lies in [since, to).
+
+    whose, share  both in words"""
+
+    purpose: str
+    salt: str
+    since: int
+    to: int
+    whose: str
+    share: str
+
+    def says(self, at: int) -> str:
+        """Where a bucket falls, in words that say whether it is admitted."""
+        return f"{self.whose} {at} is {self.share if self.since <= at < self.to else 'not ' + self.share}"
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedRule:
+    """A rule with the step and the node of its condition."""
+
+    rule: Rule
+    node: ir.Node
+    step: Step
+    arms: tuple[tuple[str, int], ...]
+    gates: tuple[Gate, ...]
+    matched: str
+    failed: str
+    unknown: str
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """One stage of a flag made ready to decide.
+
+    id             of the flag's definition
+    prerequisites  each with the variants it may serve; `holdouts` hold out where they are true
+    off, fallback  the answers that depend on nobody
+    until, then    when the next step of the schedule is due, and what decides from then on"""
+
+    id: int
+    flag: Flag
+    prerequisites: tuple[tuple["Program", frozenset[str]], ...]
+    holdouts: tuple["Program", ...]
+    rules: tuple[PreparedRule, ...]
+    override_segments: Mapping[str, tuple[str, str]]
+    off: Decision
+    fallback: Decision
+    until: Instant = NEVER
+    then: "Program | None" = None
+
+    def at(self, now: Instant) -> "Program":
+        """The stage that decides at an instant."""
+        stage = self
+        while stage.until <= now and stage.then is not None:
+            stage = stage.then
+        return stage
+
+
+def prepare(
+    id: int,
+    flag: Flag,
+    conditions: Sequence[tuple[ir.Node, Step, Sequence[str]]],
+    programs: Callable[[str], Program],
+    until: Instant = NEVER,
+    then: Program | None = None,
+) -> Program:
+    """One stage of a flag's schedule.
+
+    conditions  of the rules: node, step, and the definitions that it waits for because they are not ready yet
+    programs    gives the flags that this one requires"""
+    rules = []
+    for rule, (node, step, waiting) in zip(flag.rules, conditions, strict=True):
+        because = f" ({', '.join(waiting)}: WARMING)" if waiting else ""
+        rules.append(
+            PreparedRule(
+                rule=rule,
+                node=node,
+                step=step,
+                arms=tuple(rule.split.items()) if rule.split else (),
+                gates=tuple(_gates(flag, rule)),
+                matched=f"rule {rule.id!r} matched: {rule.when}",
+                failed=f"rule {rule.id!r} did not match: {rule.when}",
+                unknown=f"rule {rule.id!r} is unknown: {rule.when}{because}",
+            )
+        )
+    off, default = flag.off_variant, flag.default.serve
+    return Program(
+        id=id,
+        flag=flag,
+        prerequisites=tuple((programs(p.flag), frozenset(p.variants)) for p in flag.prerequisites),
+        holdouts=tuple(programs(key) for key in flag.holdouts),
+        rules=tuple(rules),
+        override_segments={o.segment: ("segment", o.segment) for o in flag.overrides if o.segment is not None},
+        off=Decision(flag.key, flag.variants[off], off, "DISABLED", ("the flag is off",), until),
+        fallback=Decision(
+            flag.key,
+            flag.variants[default],
+            default,
+            "DEFAULT" if rules else "STATIC",
+            ("no rule matched" if rules else "the flag has no rules",),
+            until,
+        ),
+        until=until,
+        then=then,
+    )
+
+
+def _gates(flag: Flag, rule: Rule) -> list[Gate]:
+    def gate(purpose: str, salt: str, whose: str, since: Decimal, to: Decimal) -> Gate:
+        low, high = int(since * 1000), int(to * 1000)
+        share = f"from {low} to below {high} of {BUCKETS}" if low else f"below {high} of {BUCKETS}"
+        return Gate(purpose, salt, low, high, whose, share)
+
+    gates = []
+    if rule.rollout is not None:
+        gates.append(gate("rollout", flag.salt, "bucket", Decimal(), rule.rollout))
+    if rule.exposure is not None:
+        gates.append(gate("exposure", flag.salt, "exposure bucket", Decimal(), rule.exposure))
+    if (part := rule.exclusion) is not None:
+        gates.append(gate("exclusion", part.group, f"bucket of group {part.group!r}", part.since, part.to))
+    return gates
+
+
+def decide(program: Program, subject: Subject, now: Instant) -> Decision:
+    """The flag's answer for the subject, whose `now` and `context` the caller has set."""
+    met = subject.met
+    if met is not None:
+        # Flags that share what they depend on would otherwise ask for it once for every way there.
+        name = (program.flag.key, now)
+        if name not in met:
+            met[name] = _decide(program, subject, now)
+        return met[name]
+    subject.met = {}
+    try:
+        return _decide(program, subject, now)
+    finally:
+        subject.met = None
+
+
+def _decide(program: Program, subject: Subject, now: Instant) -> Decision:
+    if program.until <= now:
+        program = program.at(now)
+    flag = program.flag
+    if program.id in subject.killed:
+        return msgspec.structs.replace(program.off, reasons=(subject.killed[program.id],), until=NEVER)
+    if not flag.enabled:
+        return program.off
+    until = program.until
+    for required, variants in program.prerequisites:
+        found = decide(required, subject, now)
+        until = min(until, found.until)
+        if found.variant not in variants:
+            why = f"prerequisite {found.flag!r} serves {found.variant!r}, needs {' or '.join(sorted(variants))}"
+            return msgspec.structs.replace(program.off, reasons=(why,), until=until)
+    for override in flag.overrides:
+        if override.segment is not None:
+            member, holds = subject.result(program.override_segments[override.segment], now)
+            until = min(until, holds)
+            if member is not True:
+                continue
+        elif not _is_for(override, subject):
+            continue
+        serve = override.serve
+        return Decision(flag.key, flag.variants[serve], serve, "TARGETING_MATCH", (_says(override),), until)
+    for holdout in program.holdouts:
+        found = decide(holdout, subject, now)
+        until = min(until, found.until)
+        if found.value is True:
+            return msgspec.structs.replace(
+                program.fallback, reason="DEFAULT", reasons=(f"held out by {found.flag!r}",), until=until
+            )
+    passed: list[str] = []
+    unit_missing = False
+    for prepared in program.rules:
+        truth, holds = prepared.step(subject, now)
+        until = min(until, holds)
+        if truth is not True:
+            passed.append(prepared.failed if truth is False else prepared.unknown)
+            continue
+        rule = prepared.rule
+        if not prepared.gates and rule.serve is not None:
+            passed.append(prepared.matched)
+            return Decision(
+                flag.key, flag.variants[rule.serve], rule.serve, "TARGETING_MATCH", tuple(passed), until, rule.id
+            )
+        if subject.unit is None:
+            unit_missing = True
+            passed.append(f"{prepared.matched}, but there is no one to bucket: name a profile or a targeting key")
+            continue
+        said = prepared.matched
+        for gate in prepared.gates:
+            at = bucket(gate.salt, gate.purpose, subject.unit)
+            if not gate.since <= at < gate.to:
+                passed.append(f"{prepared.matched}, but {gate.says(at)}")
+                break
+            said = f"{said}; {gate.says(at)}"
+        else:
+            passed.append(said)
+            variant = rule.serve
+            if variant is None:
+                at = bucket(flag.salt, "split", subject.unit)
+                variant = prepared.arms[chosen([weight for _, weight in prepared.arms], at)][0]
+                passed.append(f"split: bucket {at} falls to {variant!r}")
+            return Decision(flag.key, flag.variants[variant], variant, "SPLIT", tuple(passed), until, rule.id)
+    fallback = program.fallback
+    if not passed and until == program.until:
+        return fallback
+    return Decision(
+        flag.key,
+        fallback.value,
+        fallback.variant,
+        fallback.reason,
+        (*passed, *fallback.reasons),
+        until,
+        None,
+        unit_missing,
+    )
+
+
+def _is_for(override: Override, subject: Subject) -> bool:
+    if override.alias is not None:
+        return f"{override.alias.kind} {override.alias.value}" in subject.names
+    return override.profile is not None and subject.is_named(override.profile)
+
+
+def _says(override: Override) -> str:
+    if override.segment is not None:
+        return f"override: in segment {override.segment!r}"
+    if override.alias is not None:
+        return f"override: for {override.alias.kind} {override.alias.value!r}"
+    return f"override: for {override.profile!r}"
+
+
+def as_step(program: Program) -> Step:
+    """The flag as a value inside another flag's condition: `flag("key")`."""
+    numeric = program.flag.type in {"integer", "float"}
+
+    def step(frame: Frame, now: Instant) -> Result:
+        assert isinstance(frame, Subject)
+        decision = decide(program, frame, now)
+        return (nanos(decision.value) if numeric else decision.value), decision.until
+
+    return step

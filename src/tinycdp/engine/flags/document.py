@@ -1,0 +1,397 @@
+"""Flag documents: what an admin writes, checked and made whole.
+
+Shape   Flag with variants, prerequisites, overrides and ordered rules; `{"key", "rule"}` is short for a boolean flag
+        with one rule. stages(flag) is the flag as each due step of its schedule leaves it
+Units   percentages with three decimals, split weights in hundred-thousandths that sum to 100,000, instants as ISO 8601
+Laws    the salt is minted once and never derived from the key, so a rename moves nobody.
+        Every stage of a schedule is checked when the flag is saved: no step can fail when its time comes
+Errors  InvalidInput INVALID_FLAG with a JSONPath for a document that contradicts itself
+Source  dsl/SPEC.md "Flags"; docs/decisions/0018-flags-in-full.md
+"""
+
+import re
+from collections.abc import Iterator
+from decimal import Decimal
+from math import isfinite
+from typing import Any, Literal, NoReturn
+
+import msgspec
+
+from tinycdp.dsl.values.scalars import parse_duration, parse_instant
+from tinycdp.engine.flags.bucketing import BUCKETS
+from tinycdp.errors import InvalidInput
+from tinycdp.model import DAY_MS, MINUTE_MS, Instant
+
+FlagType = Literal["boolean", "string", "integer", "float", "object"]
+_JSON_TYPES: dict[str, tuple[type, ...]] = {
+    "boolean": (bool,),
+    "string": (str,),
+    "integer": (int,),
+    "float": (int, float, Decimal),
+    "object": (dict, list),
+}
+
+MAX_STEPS = 100
+#: How deep a document nests: whoever compares, renames or writes it down goes as deep.
+MAX_DEPTH = 64
+#: What no step of a schedule may change: who is who, and the schedule itself.
+_FIXED = ("key", "type", "salt", "unit", "schedule", "archived")
+
+
+class _Part(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True, omit_defaults=True):
+    pass
+
+
+class Prerequisite(_Part, frozen=True):
+    """Another flag that has to serve one of these variants; else this one serves its off variant."""
+
+    flag: str
+    variants: tuple[str, ...]
+
+
+class Identified(_Part, frozen=True):
+    """A person by one identifier and its kind."""
+
+    kind: str
+    value: str
+
+
+class Override(_Part, frozen=True):
+    """The first that fits wins, before any rule. `profile` is any identifier of the person, or the profile's id;
+    `alias` one identifier of one kind."""
+
+    serve: str
+    profile: str | None = None
+    alias: Identified | None = None
+    segment: str | None = None
+
+
+class Exclusion(_Part, frozen=True, rename={"since": "from"}):
+    """The share of an exclusion group's people that a rule may have: rules of one group never share anyone.
+
+    since, to  percentages; whose bucket in the group lies in [since, to) is admitted"""
+
+    group: str
+    since: Decimal
+    to: Decimal
+
+
+class Rule(_Part, frozen=True):
+    """Serves a variant, or splits over several, where `when` is true and everything else of the rule admits the unit.
+
+    rollout   percentage of people let in; raising it only adds people
+    exposure  percentage of people who take part in an experiment, independent of rollout and split"""
+
+    when: str
+    id: str = ""
+    serve: str | None = None
+    split: dict[str, int] | None = None
+    rollout: Decimal | None = None
+    exposure: Decimal | None = None
+    exclusion: Exclusion | None = None
+
+
+class Default(_Part, frozen=True):
+    serve: str
+
+
+class ScheduleStep(_Part, frozen=True):
+    """What the document says from an instant on: JSON pointers and what shall stand there.
+
+    In a pointer a rule goes by its place or its id: `/rules/ramp/rollout`."""
+
+    at: str
+    set: dict[str, Any]
+
+
+class Flag(_Part, frozen=True):
+    """holdouts  boolean flags: for whom one of them is true, no rule of this one counts
+    schema     JSON Schema (draft 2020-12) that every variant's value meets
+    hold       how long after its last decision a session keeps the variant it was given, as a duration
+    archived   takes no part in anything, and is kept
+    metadata   flat, comes back over OFREP"""
+
+    key: str
+    type: FlagType
+    variants: dict[str, Any]
+    off_variant: str
+    default: Default
+    salt: str
+    enabled: bool = True
+    unit: Literal["bucketing_key"] = "bucketing_key"
+    prerequisites: tuple[Prerequisite, ...] = ()
+    holdouts: tuple[str, ...] = ()
+    overrides: tuple[Override, ...] = ()
+    rules: tuple[Rule, ...] = ()
+    schedule: tuple[ScheduleStep, ...] = ()
+    schema: dict[str, Any] | bool | None = None
+    hold: str | None = None
+    archived: bool = False
+    metadata: dict[str, Any] = {}
+    description: str = ""
+
+    @property
+    def conditions(self) -> tuple[str, ...]:
+        """Every rule's `when`, of every stage of the schedule, each text once."""
+        return tuple(dict.fromkeys(rule.when for _, stage in stages(self) for rule in stage.rules))
+
+    @property
+    def required_flags(self) -> tuple[str, ...]:
+        """The flags that are decided for this one at any stage: prerequisites and holdouts."""
+        found = ((*(p.flag for p in stage.prerequisites), *stage.holdouts) for _, stage in stages(self))
+        return tuple(dict.fromkeys(key for keys in found for key in keys))
+
+    @property
+    def override_segments(self) -> tuple[str, ...]:
+        """The segments that overrides of any stage name."""
+        found = (o.segment for _, stage in stages(self) for o in stage.overrides if o.segment is not None)
+        return tuple(dict.fromkeys(found))
+
+    @property
+    def hold_ms(self) -> int:
+        """0 where sessions keep nothing."""
+        return parse_duration(self.hold) or 0 if self.hold is not None else 0
+
+
+def read_flag(document: dict[str, Any], salt: str) -> Flag:
+    """The flag a document describes; `salt` is taken where the document brings none of its own."""
+    flag = _read(document, salt)
+    for _ in stages(flag):
+        pass
+    return flag
+
+
+def stages(flag: Flag) -> Iterator[tuple[Instant | None, Flag]]:
+    """The flag as it is before its schedule begins, with None, and then from each of the schedule's instants on."""
+    yield None, flag
+    if not flag.schedule:
+        return
+    document = to_document(flag)
+    document.pop("schedule", None)
+    for n, step in sorted(enumerate(flag.schedule), key=lambda item: _at(item[0], item[1])):
+        document = _mutable(document)
+        for pointer, value in step.set.items():
+            path = f"$.schedule[{n}].set[{pointer!r}]"
+            _set(document, pointer, value, path)
+        try:
+            yield _at(n, step), _read(document, flag.salt)
+        except InvalidInput as wrong:
+            where = f"$.schedule[{n}]"
+            raise InvalidInput(
+                "INVALID_FLAG", f"{where}: the flag would be wrong from {step.at} on: {wrong.message}", path=where
+            ) from None
+
+
+def settled(flag: Flag, now: Instant) -> Flag:
+    """The flag with every due step carried out and taken off its schedule. It decides from `now` on as it did."""
+    due = [found for at, found in stages(flag) if at is None or at <= now]
+    left = tuple(step for n, step in enumerate(flag.schedule) if _at(n, step) > now)
+    return msgspec.structs.replace(due[-1], schedule=left)
+
+
+def to_document(flag: Flag) -> dict[str, Any]:
+    """The whole document, sugar expanded."""
+    document: dict[str, Any] = msgspec.to_builtins(flag, builtin_types=(Decimal,))
+    return {**document, "enabled": flag.enabled, "rules": document.get("rules", [])}
+
+
+def _read(document: dict[str, Any], salt: str) -> Flag:
+    _check_depth(document)
+    whole = dict(document)
+    if "rule" in whole:
+        if "rules" in whole:
+            raise InvalidInput("INVALID_FLAG", "$.rule: a flag has either `rule` or `rules`, not both.", path="$.rule")
+        whole["rules"] = [{"id": "rule", "when": whole.pop("rule"), "serve": "on"}]
+    if whole.setdefault("type", "boolean") == "boolean":
+        whole.setdefault("variants", {"on": True, "off": False})
+    variants = whole.get("variants")
+    if isinstance(variants, dict) and variants:
+        whole.setdefault("offVariant", "off" if "off" in variants else next(iter(variants)))
+        whole.setdefault("default", {"serve": whole["offVariant"]})
+    whole.setdefault("salt", salt)
+    if isinstance(rules := whole.get("rules"), list):
+        whole["rules"] = [
+            {"id": f"rule{n}", **rule} if isinstance(rule, dict) else rule for n, rule in enumerate(rules, 1)
+        ]
+    try:
+        flag = msgspec.convert(whole, Flag, strict=True)
+    except msgspec.ValidationError as error:
+        raise InvalidInput("INVALID_FLAG", f"The flag cannot be read: {error}.") from None
+    _check(flag)
+    return _typed(flag)
+
+
+def _check_depth(document: dict[str, Any]) -> None:
+    row: list[Any] = [document]
+    for _ in range(MAX_DEPTH):
+        inner = [value.values() if isinstance(value, dict) else value for value in row]
+        row = [value for values in inner for value in values if isinstance(value, dict | list | tuple)]
+        if not row:
+            return
+    _refuse("$", f"the flag nests more than {MAX_DEPTH} levels deep.")
+
+
+def _refuse(path: str, message: str) -> NoReturn:
+    raise InvalidInput("INVALID_FLAG", f"{path}: {message}", path=path)
+
+
+def _check(flag: Flag) -> None:
+    def known(path: str, variant: str) -> None:
+        if variant not in flag.variants:
+            _refuse(path, f"there is no variant {variant!r}; there are {', '.join(map(repr, flag.variants))}.")
+
+    if not flag.variants:
+        _refuse("$.variants", "a flag needs at least one variant.")
+    for name, value in flag.variants.items():
+        fits = isinstance(value, _JSON_TYPES[flag.type]) and (flag.type == "boolean" or not isinstance(value, bool))
+        fits = fits and (flag.type != "float" or isfinite(value))
+        if not fits:
+            _refuse(f"$.variants.{name}", f"the flag is of type {flag.type}, which this value is not.")
+    if flag.schema is not None:
+        _check_values(flag.variants, flag.schema)
+    known("$.offVariant", flag.off_variant)
+    known("$.default.serve", flag.default.serve)
+    for n, prerequisite in enumerate(flag.prerequisites):
+        if prerequisite.flag == flag.key:
+            _refuse(f"$.prerequisites[{n}].flag", "a flag is no prerequisite of itself.")
+        if not prerequisite.variants:
+            _refuse(f"$.prerequisites[{n}].variants", "name at least one variant.")
+    if flag.key in flag.holdouts:
+        _refuse("$.holdouts", "a flag does not hold out from itself.")
+    for n, override in enumerate(flag.overrides):
+        known(f"$.overrides[{n}].serve", override.serve)
+        if sum(named is not None for named in (override.profile, override.alias, override.segment)) != 1:
+            _refuse(f"$.overrides[{n}]", "name either a `profile`, an `alias` or a `segment`.")
+    seen: set[str] = set()
+    for n, rule in enumerate(flag.rules):
+        path = f"$.rules[{n}]"
+        if rule.id in seen:
+            _refuse(f"{path}.id", f"the id {rule.id!r} stands twice; decisions name rules by it.")
+        seen.add(rule.id)
+        if (rule.serve is None) == (rule.split is None):
+            _refuse(path, "a rule has either `serve` or `split`.")
+        if rule.serve is not None:
+            known(f"{path}.serve", rule.serve)
+        if rule.split is not None:
+            for variant, weight in rule.split.items():
+                known(f"{path}.split", variant)
+                if weight < 0:
+                    _refuse(f"{path}.split.{variant}", "a weight is not negative.")
+            if (total := sum(rule.split.values())) != BUCKETS:
+                _refuse(
+                    f"{path}.split", f"the weights sum to {total}; they must sum to {BUCKETS}, hundred-thousandths."
+                )
+        _check_percentage(f"{path}.rollout", "a rollout", rule.rollout)
+        _check_percentage(f"{path}.exposure", "an exposure", rule.exposure)
+        if (exclusion := rule.exclusion) is not None:
+            _check_percentage(f"{path}.exclusion.from", "it", exclusion.since)
+            _check_percentage(f"{path}.exclusion.to", "it", exclusion.to)
+            if not exclusion.group or exclusion.since >= exclusion.to:
+                _refuse(f"{path}.exclusion", "a `group` has a name, and `from` is below `to`.")
+    for name, value in flag.metadata.items():
+        if not isinstance(value, str | bool | int | float | Decimal):
+            _refuse(f"$.metadata.{name}", "metadata is flat: texts, numbers, true and false.")
+    if len(flag.schedule) > MAX_STEPS:
+        _refuse("$.schedule", f"a schedule has at most {MAX_STEPS} steps.")
+    for n, step in enumerate(flag.schedule):
+        if parse_instant(step.at) is None:
+            _refuse(f"$.schedule[{n}].at", f"{step.at!r} is no instant with a zone, as 2026-12-01T09:00:00Z is.")
+        if not step.set:
+            _refuse(f"$.schedule[{n}].set", "a step sets something.")
+    if flag.hold is not None and not MINUTE_MS <= (parse_duration(flag.hold) or 0) <= DAY_MS:
+        _refuse("$.hold", f"{flag.hold!r} is no duration from 1m to 1d.")
+
+
+def _check_percentage(path: str, what: str, percent: Decimal | None) -> None:
+    if percent is None:
+        return
+    if not (percent.is_finite() and 0 <= percent <= 100 and percent * 1000 == int(percent * 1000)):
+        _refuse(path, f"{what} is a percentage from 0 to 100 with at most three decimals.")
+
+
+def _check_values(variants: dict[str, Any], schema: dict[str, Any] | bool) -> None:
+    # Imported where it is needed: most flags have no schema, and it takes longer to load than all of ours.
+    from jsonschema import Draft202012Validator, SchemaError, validators  # noqa: PLC0415
+    from referencing import Registry  # noqa: PLC0415
+    from referencing.exceptions import Unresolvable  # noqa: PLC0415
+
+    def is_number(_: Any, value: Any) -> bool:
+        return isinstance(value, int | float | Decimal) and not isinstance(value, bool)
+
+    def is_integer(_: Any, value: Any) -> bool:
+        return is_number(_, value) and value == int(value)
+
+    def said(wrong: Any) -> str:
+        """Numbers as they are written, not as Python keeps them."""
+        return re.sub(r"Decimal\('([^']*)'\)", r"\1", wrong.message)
+
+    numbers = Draft202012Validator.TYPE_CHECKER.redefine_many({"number": is_number, "integer": is_integer})
+    exact: Any = validators.extend(Draft202012Validator, type_checker=numbers)  # type: ignore[no-untyped-call]
+    try:
+        Draft202012Validator.check_schema(schema)
+        # An empty registry: left to itself, the validator fetches a $ref to another address over the network.
+        validator = exact(schema, registry=Registry())
+        for name, value in variants.items():
+            for wrong in validator.iter_errors(value):
+                where = wrong.json_path.removeprefix("$")
+                _refuse(f"$.variants.{name}{where}", f"the value does not meet the flag's schema: {said(wrong)}.")
+    except SchemaError as wrong:
+        where = wrong.json_path.removeprefix("$")
+        _refuse(f"$.schema{where}", f"this is no JSON Schema: {said(wrong)}.")
+    except Unresolvable as wrong:
+        _refuse("$.schema", f"a $ref leads nowhere: {wrong}. Schemas stand on their own; nothing is fetched.")
+    except RecursionError:
+        _refuse("$.schema", "a $ref leads round in a circle, or the values nest too deeply.")
+
+
+def _at(n: int, step: ScheduleStep) -> Instant:
+    at = parse_instant(step.at)
+    assert at is not None, f"step {n} was checked"
+    return at
+
+
+def _set(document: dict[str, Any], pointer: str, value: Any, path: str) -> None:
+    """Put a value where an RFC 6901 pointer leads; what leads there exists already."""
+    tokens = [token.replace("~1", "/").replace("~0", "~") for token in pointer.split("/")]
+    if len(tokens) < 2 or tokens[0]:
+        _refuse(path, 'a JSON pointer begins with "/", as /rules/0/rollout does.')
+    if tokens[1] in _FIXED:
+        _refuse(path, f"a schedule does not change `{tokens[1]}`.")
+    here: Any = document
+    for depth, token in enumerate(tokens[1:], 1):
+        last = depth == len(tokens) - 1
+        so_far = "/".join(tokens[: depth + 1])
+        if isinstance(here, list):
+            ids = [item.get("id") if isinstance(item, dict) else None for item in here]
+            places = [str(n) for n in range(len(here))]
+            place = places.index(token) if token in places else ids.index(token) if token in ids else None
+            if place is None:
+                _refuse(path, f"there is nothing at {so_far}.")
+            if last:
+                here[place] = value
+            else:
+                here = here[place]
+        elif isinstance(here, dict):
+            if last:
+                here[token] = value
+            elif token in here:
+                here = here[token]
+            else:
+                _refuse(path, f"there is nothing at {so_far}.")
+        else:
+            _refuse(path, f"{so_far} would be inside a plain value.")
+
+
+def _mutable(value: Any) -> Any:
+    """A copy of a document that can be changed everywhere."""
+    if isinstance(value, dict):
+        return {name: _mutable(inner) for name, inner in value.items()}
+    return [_mutable(inner) for inner in value] if isinstance(value, list | tuple) else value
+
+
+def _typed(flag: Flag) -> Flag:
+    """A float flag's values keep their fraction on every way out: 2 becomes 2.0."""
+    if flag.type != "float":
+        return flag
+    values = {name: Decimal(f"{v}.0") if isinstance(v, int) else Decimal(str(v)) for name, v in flag.variants.items()}
+    return msgspec.structs.replace(flag, variants=values)

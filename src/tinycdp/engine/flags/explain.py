@@ -1,0 +1,334 @@
+"""Why a definition has its value for one profile at one instant: what every part of it is worth.
+
+Shape   explain(node, source, frame, catalog) -> Explanation of an expression, a node for a node.
+        explain_definition(…) -> Explained for a trait or segment, explain_flag(…) -> ExplainedFlag
+Units   values as steps have them: numbers in nanos, instants and durations in milliseconds, unknown is None
+Laws    nothing is evaluated here: every value and `until` is that of the step the catalog's compiler makes of the node,
+        and of the very step that serves where a definition has one.
+        A definition is explained where it is first read; whatever reads it again only names it
+Errors  none: what can be decided can be explained. sentences.py says it in words
+Source  docs/reference/decide.md "Explanations"
+"""
+
+from bisect import bisect_right
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+from typing import Any, Literal
+
+from tinycdp.dsl import ir
+from tinycdp.dsl.evaluators import Frame
+from tinycdp.engine.aggregates.calendar_days import DayMap, Extent
+from tinycdp.engine.aggregates.counters import Counts, Latest, Numbers
+from tinycdp.engine.aggregates.distributions import Tallies, Uniques
+from tinycdp.engine.aggregates.event_log import Log
+from tinycdp.engine.catalog import Catalog, Name
+from tinycdp.engine.flags.bucketing import bucket, chosen
+from tinycdp.engine.flags.decide import Decision, Gate, Subject, decide
+from tinycdp.engine.flags.document import Flag, Rule
+from tinycdp.model import NEVER, Instant
+
+Outcome = Literal["served", "false", "unknown", "outside", "nobody", "not reached"]
+
+#: How deep a tree grows before what it reads is named and no longer explained inside it.
+DEEPEST = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """What a window holds of a profile's events.
+
+    events     how many; None where the state does not tell, as for different values
+    oldest_at  the oldest of them; where `exact` is False, the beginning of the tile that holds it
+    leaves_at  when the first of them leaves, None where none ever does
+    exact      False where older events are kept in tiles, which leave a little late and all at once
+    days       of unique_days and streak_days: the local dates that count"""
+
+    events: int | None = None
+    oldest_at: Instant | None = None
+    newest_at: Instant | None = None
+    leaves_at: Instant | None = None
+    exact: bool = True
+    days: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """One node of an expression.
+
+    text     the characters of the source it was made of
+    until    the first instant at which the value may be another with nothing arriving
+    warming  the value is unknown because it is still being computed
+    decides  of an operand of `&&`, `||`, `??` and `if`: whether the outcome is what it is because of this one
+    inside   of a reference: the definition it reads, where it is not explained elsewhere in the tree"""
+
+    node: ir.Node
+    text: str
+    value: Any
+    until: Instant
+    warming: bool = False
+    decides: bool | None = None
+    contents: Contents | None = None
+    inside: "Explained | None" = None
+    parts: tuple["Explanation", ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Explained:
+    """A trait's value or a segment's membership, with the tree of its expression. `type` is that of `value`."""
+
+    name: Name
+    type: ir.Type
+    value: Any
+    until: Instant
+    warming: bool
+    tree: Explanation
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """Where the unit falls for one of a rule's gates."""
+
+    gate: Gate
+    bucket: int
+
+    @property
+    def granted(self) -> bool:
+        return self.gate.since <= self.bucket < self.gate.to
+
+
+@dataclass(frozen=True, slots=True)
+class ExplainedRule:
+    """outcome  served; its condition is false or unknown; outside: rollout, exposure or exclusion group do not admit
+             the unit; nobody: there is no unit to bucket; not reached: something before it answered
+    admissions         one for each gate, none where there is no unit
+    split_bucket, arm  where the unit falls in the split, and the variant there"""
+
+    rule: Rule
+    outcome: Outcome
+    tree: Explanation
+    admissions: tuple[Admission, ...] = ()
+    split_bucket: int | None = None
+    arm: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ExplainedFlag:
+    """flag  as the due steps of its schedule left it; the next is due at `changes_at`
+    prerequisites  each with the variants that it may serve
+    holdouts  the flags that hold out where they are true"""
+
+    flag: Flag
+    decision: Decision
+    unit: str | None
+    prerequisites: tuple[tuple[Decision, frozenset[str]], ...]
+    holdouts: tuple[Decision, ...]
+    rules: tuple[ExplainedRule, ...]
+    changes_at: Instant | None
+
+
+def explain(node: ir.Node, source: str, frame: Frame, catalog: Catalog) -> Explanation:
+    """The tree of an expression of the live revision, for the frame's profile at the frame's `now`."""
+    return _Explainer(frame, catalog).tree(node, source)
+
+
+def explain_definition(catalog: Catalog, name: Name, frame: Frame) -> Explained:
+    """A trait or segment of the live revision, which has it."""
+    return _Explainer(frame, catalog).definition(name)
+
+
+def explain_flag(catalog: Catalog, key: str, subject: Subject) -> ExplainedFlag:
+    """A flag of the live revision, which has it: every rule, those that were not reached too."""
+    program = catalog.live.flags[key].at(subject.now)
+    flag, unit = program.flag, subject.unit
+    decision = decide(program, subject, subject.now)
+    prerequisites = tuple((decide(required, subject, subject.now), may) for required, may in program.prerequisites)
+    holdouts = tuple(decide(holdout, subject, subject.now) for holdout in program.holdouts)
+    ids = [rule.id for rule in flag.rules]
+    # Rules were tried up to the one that served; none where something before them answered.
+    if decision.rule is not None:
+        tried = ids.index(decision.rule) + 1
+    else:
+        by_default = decision.reason in {"DEFAULT", "STATIC"} and not any(held.value is True for held in holdouts)
+        tried = len(ids) if by_default else 0
+    explainer = _Explainer(subject, catalog)
+    rules = []
+    for n, prepared in enumerate(program.rules):
+        rule = prepared.rule
+        tree = explainer.tree(prepared.node, rule.when)
+        outcome: Outcome = "not reached"
+        if n < tried:
+            outcome = _outcome(tree, subject, served=rule.id == decision.rule)
+        admissions: tuple[Admission, ...] = ()
+        split = arm = None
+        if unit is not None:
+            admissions = tuple(Admission(gate, bucket(gate.salt, gate.purpose, unit)) for gate in prepared.gates)
+            if rule.split:
+                split = bucket(flag.salt, "split", unit)
+                arm = list(rule.split)[chosen(list(rule.split.values()), split)]
+        rules.append(ExplainedRule(rule, outcome, tree, admissions, split, arm))
+    changes_at = _unless_never(program.until)
+    return ExplainedFlag(flag, decision, unit, prerequisites, holdouts, tuple(rules), changes_at)
+
+
+def _outcome(tree: Explanation, subject: Subject, *, served: bool) -> Outcome:
+    if served:
+        return "served"
+    if tree.value is not True:
+        return "unknown" if tree.value is None else "false"
+    return "nobody" if subject.unit is None else "outside"
+
+
+class _Explainer:
+    """Remembers which definitions were explained already."""
+
+    def __init__(self, frame: Frame, catalog: Catalog) -> None:
+        self._frame = frame
+        self._catalog = catalog
+        self._universe = catalog.live
+        self._met: set[Name] = set()
+
+    def definition(self, name: Name, depth: int = 0) -> Explained:
+        self._met.add(name)
+        definition = self._universe.definitions[name]
+        node = self._universe.nodes[name]
+        value, until = self._frame.result(name, self._frame.now)
+        tree = self.tree(node, definition.expression, depth)
+        kind = ir.Type.BOOL if name[0] == "segment" else node.type
+        return Explained(name, kind, value, until, name in self._catalog.warming, tree)
+
+    def tree(self, node: ir.Node, source: str, depth: int = 0) -> Explanation:
+        frame = self._frame
+        value, until = self._universe.compiler.compile(node)(frame, frame.now)
+        warming, contents, inside = False, None, None
+        match node:
+            case ir.AggregateRead():
+                warming = not self._universe.ready(node)
+                contents = None if warming else _contents(node, frame)
+            case ir.Reference(kind=kind, key=key):
+                name = (kind, key)
+                warming = name in self._catalog.warming
+                if kind != "flag" and name not in self._met and depth < DEEPEST:
+                    inside = self.definition(name, depth + 1)
+        parts = [self.tree(child, source, depth + 1) for child in ir.children(node)]
+        text = source[node.span.start : node.span.end]
+        return Explanation(
+            node, text, value, until, warming, None, contents, inside, _with_deciding(node, value, parts)
+        )
+
+
+def _with_deciding(node: ir.Node, value: Any, parts: Sequence[Explanation]) -> tuple[Explanation, ...]:
+    """The operands, each saying whether the outcome is what it is because of it."""
+    decides: list[bool | None] = [None] * len(parts)
+    match node:
+        case ir.Logic():
+            # What decides has the outcome's own truth: one false of an `&&`, all where it is true, the unknown ones
+            # where nothing decides.
+            decides = [part.value is value for part in parts]
+        case ir.Coalesce():
+            known = parts[0].value is not None
+            decides = [known, not known]
+        case ir.Call(function="if"):
+            decides = [True, parts[0].value is True, parts[0].value is False]
+    return tuple(replace(part, decides=decided) for part, decided in zip(parts, decides, strict=True))
+
+
+# What a window holds
+
+
+def _contents(read: ir.AggregateRead, frame: Frame) -> Contents:
+    state, window, now = frame.state(read.spec.key), read.window, frame.now
+    match state:
+        case None:
+            return Contents(events=0)
+        case DayMap():
+            return _days(read, state, frame)
+        case Extent():
+            return Contents(oldest_at=state.first, newest_at=state.last)
+        case Latest():
+            entry, until = state.last(window.start_ms, now)
+            return Contents(newest_at=entry[0] if entry is not None else None, leaves_at=_unless_never(until))
+        case Uniques():
+            first = 0 if window.start_ms is None else bisect_right(state.ts, now - window.start_ms)
+            inside = state.ts[first:]
+            leaves = inside[0] + window.start_ms if inside and window.start_ms is not None else None
+            return Contents(newest_at=inside[-1] if inside else None, leaves_at=leaves)
+        case Log():
+            if window.start_ms is None:
+                return _lifetime(state, now)
+            wide = _trailing(state, window.start_ms, now)
+            return wide if not window.end_ms else _range(wide, _trailing(state, window.end_ms, now), state, window, now)
+    raise AssertionError(f"no contents for {type(state).__name__}")
+
+
+def _lifetime(state: Log, now: Instant) -> Contents:
+    end = bisect_right(state.ts, now)
+    nothing_older = state.dropped == type(state)().dropped
+    older = 0 if nothing_older else _size(state, state.dropped)
+    return Contents(
+        events=None if older is None else older + end,
+        oldest_at=state.ts[0] if nothing_older and end else None,
+        newest_at=state.ts[end - 1] if end else None,
+    )
+
+
+def _trailing(state: Log, window_ms: int, now: Instant) -> Contents:
+    hop = ir.hop_ms(window_ms)
+    edge = now - window_ms
+    first, end = bisect_right(state.ts, edge), bisect_right(state.ts, now)
+    tiles = {start: tile for start, tile in state.tiles.get(hop, {}).items() if start >= edge // hop * hop}
+    sizes = [_size(state, tile) for tile in tiles.values()]
+    leaving = [start + hop + window_ms for start in tiles] + [ts + window_ms for ts in state.ts[first:end][:1]]
+    inside = state.ts[first:end]
+    return Contents(
+        events=None if None in sizes else len(inside) + sum(filter(None, sizes)),
+        oldest_at=min([*tiles, *inside[:1]], default=None),
+        newest_at=inside[-1] if inside else max(tiles, default=None),
+        leaves_at=min(leaving, default=None),
+        exact=not tiles,
+    )
+
+
+def _range(wide: Contents, narrow: Contents, state: Log, window: ir.Window, now: Instant) -> Contents:
+    """What the wide window holds and the narrow one does not hold yet."""
+    if wide.events is None or narrow.events is None:
+        return Contents(exact=False)
+    events = wide.events - narrow.events
+    if not events:
+        return Contents(events=0, exact=wide.exact and narrow.exact)
+    end = bisect_right(state.ts, now - window.end_ms)
+    newest = state.ts[end - 1] if end else None
+    return replace(wide, events=events, newest_at=newest, exact=wide.exact and narrow.exact)
+
+
+def _size(state: Log, fold: Any) -> int | None:
+    """How many events a tile stands for, None where it does not tell."""
+    match state:
+        case Counts():
+            return int(fold)
+        case Numbers():
+            return int(fold[0])
+        case Tallies():
+            return None if fold is None else sum(fold.values())
+    return None
+
+
+def _days(read: ir.AggregateRead, state: DayMap, frame: Frame) -> Contents:
+    calendar, now = frame.calendar, frame.now
+    if read.days is not None:
+        n, until = state.unique_days(read.days, calendar, now)
+        oldest = calendar.day(now) - read.days + 1
+        days = [day for day in _days_of(state) if day >= oldest]
+    else:
+        n, until = state.streak_days(calendar, now)
+        days = _days_of(state)[-n:] if n else []
+    dates = tuple(date.fromordinal(day).isoformat() for day in days)
+    return Contents(leaves_at=_unless_never(until), days=dates)
+
+
+def _days_of(state: DayMap) -> list[int]:
+    return [state.base + n for n in range(state.bits.bit_length()) if state.bits >> n & 1]
+
+
+def _unless_never(instant: Instant) -> Instant | None:
+    return instant if instant < NEVER else None

@@ -1,0 +1,1 @@
+"""What messages look like: types inferred from them, and the tracking plan they are held to."""

@@ -1,0 +1,259 @@
+"""What messages look like, counted: which events carry which properties of which types, from which SDKs.
+
+Shape   Observed.see(message) adds one, refuse(…) one that was refused; rows(known) → Rows, as the registry's
+        tables have them, under the names that Known has room for. state_of(…) says what became of a property
+Units   days and hours are whole ones since 1970, of arrival; nested properties are joined by dots, DEPTH levels deep
+Laws    counting is by shape: events of one name with the same properties of the same types are one entry, so that
+        seeing one costs a microsecond however many properties it has. rows() of what two
+        have seen add up, in any order. Values are never kept
+        At most `shapes` entries are kept; of what finds no room only the event's volume is counted
+Source  docs/decisions/0023-registry.md
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from tinycdp.engine.schema.tracking_plan import KINDS, event_of
+from tinycdp.model import DAY_MS, HOUR_MS, Instant, Message
+
+SHAPES = 5_000
+DEPTH = 3
+LONGEST_NAME = 200
+_LONGEST_LABEL = 60
+#: Where what finds no room is counted.
+OTHER = "$other"
+
+State = Literal["active", "deprecated", "type_changed", "unstable"]
+
+#: (event, property, type); property and type are "" for the event itself.
+Typed = tuple[str, str, str]
+
+
+@dataclass(slots=True)
+class Span:
+    """So many, from the first to the last."""
+
+    n: int
+    first: Instant
+    last: Instant
+
+    def add(self, n: int, first: Instant, last: Instant) -> None:
+        self.n += n
+        self.first = min(self.first, first)
+        self.last = max(self.last, last)
+
+
+@dataclass(slots=True)
+class Rows:
+    """types: by event, property and type · days: by (event, day, property, type, sdk) · hours: by (event, hour) ·
+    sdks: by (library, version, platform) · violations: by (event, day, code, path, refused)"""
+
+    types: dict[Typed, Span] = field(default_factory=dict)
+    days: dict[tuple[str, int, str, str, str], int] = field(default_factory=dict)
+    hours: dict[tuple[str, int], int] = field(default_factory=dict)
+    sdks: dict[tuple[str, str, str], Span] = field(default_factory=dict)
+    violations: dict[tuple[str, int, str, str, bool], Span] = field(default_factory=dict)
+
+
+#: event, hour, library, version, platform, names of properties, types of their values
+_Shape = tuple[str, int, Any, Any, Any, tuple[str, ...], tuple[type, ...]]
+
+
+class Observed:
+    """What one environment's messages looked like since it was made."""
+
+    def __init__(self, shapes: int = SHAPES) -> None:
+        self._most = shapes
+        self._shapes: dict[_Shape, Span] = {}
+        self._violations: dict[tuple[str, int, str, str, bool], Span] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self._shapes or self._violations)
+
+    def see(self, message: Message) -> None:
+        """Count an accepted message."""
+        event = event_of(message)
+        if event is None:
+            return
+        at, properties, context = message.received_at, message.properties, message.context
+        kinds = tuple(map(type, properties.values()))
+        if dict in kinds:
+            properties = dict(_leaves(properties, DEPTH))
+            kinds = tuple(map(type, properties.values()))
+        library = context.get("library")
+        name, version = (library.get("name"), library.get("version")) if type(library) is dict else ("", "")
+        shape = (event, at // HOUR_MS, name, version, _platform(context), tuple(properties), kinds)
+        try:
+            known = self._shapes.get(shape)
+        except TypeError:  # a list for a library's name
+            shape = (*shape[:2], "", "", *shape[4:])
+            known = self._shapes.get(shape)
+        if known is None:
+            known = self._begin(shape, at)
+        known.n += 1
+        if at > known.last:
+            known.last = at
+        elif at < known.first:
+            known.first = at
+        for warned in message.warnings:
+            self._note(event, at, warned.code, warned.path, refused=False)
+
+    def _begin(self, shape: _Shape, at: Instant) -> Span:
+        """A new entry; where there is no room, that of everything else of the event, or of all events."""
+        if len(self._shapes) >= self._most:
+            shape = (shape[0], shape[1], "", "", "", (OTHER,), (str,))
+            if shape not in self._shapes and len(self._shapes) >= 2 * self._most:
+                shape = (OTHER, shape[1], "", "", "", (), ())
+        return self._shapes.setdefault(shape, Span(0, at, at))
+
+    def refuse(self, message: Message, code: str, path: str) -> None:
+        """Count a message that was refused by the plan."""
+        self._note(event_of(message) or "", message.received_at, code, path, refused=True)
+
+    def _note(self, event: str, at: Instant, code: str, path: str, *, refused: bool) -> None:
+        key = (event, at // DAY_MS, code, path[:LONGEST_NAME], refused)
+        known = self._violations.get(key)
+        if known is None and len(self._violations) >= self._most:
+            key = (OTHER, at // DAY_MS, code, "$", refused)
+            known = self._violations.get(key)
+        if known is None:
+            self._violations[key] = Span(1, at, at)
+        else:
+            known.add(1, at, at)
+
+    def rows(self, known: "Known") -> Rows:
+        """What was seen, under the names that there is room for."""
+        found = Rows()
+        for (seen_event, hour, library, version, platform, names, kinds), span in self._shapes.items():
+            event, day = known.event(seen_event), hour // 24
+            from_ = known.sdk(*(text if type(text) is str else "" for text in (library, version, platform)))
+            sdk = " ".join(filter(None, from_[:2]))
+            _span(found.types, (event, "", ""), span)
+            _count(found.days, (event, day, "", "", sdk), span.n)
+            _count(found.hours, (event, hour), span.n)
+            _span(found.sdks, from_, span)
+            for name, kind in zip(names, kinds, strict=True):
+                property = known.property(event, name)
+                typed = KINDS.get(kind, "object") if property != OTHER else ""
+                _span(found.types, (event, property, typed), span)
+                _count(found.days, (event, day, property, typed, sdk), span.n)
+        for (seen_event, *rest), span in self._violations.items():
+            _span(found.violations, (known.event(seen_event), *rest), span)
+        return found
+
+
+class Known:
+    """The names an environment's registry has, and whether there is room for more.
+
+    What is full already lets nothing new in: names come from clients, and some put an id into each."""
+
+    def __init__(
+        self,
+        names: Iterable[tuple[str, str]] = (),
+        sdks: Iterable[tuple[str, str, str]] = (),
+        *,
+        events: int = 1_000,
+        properties: int = 200,
+        most_sdks: int = 200,
+    ) -> None:
+        self._most_events, self._most_properties, self._most_sdks = events, properties, most_sdks
+        self._events: dict[str, set[str]] = {}
+        self._sdks = set(sdks)
+        for event, property in names:
+            self._events.setdefault(event, set()).add(property)
+
+    def event(self, name: str) -> str:
+        if name not in self._events:
+            if len(self._events) >= self._most_events or len(name) > LONGEST_NAME:
+                return OTHER
+            self._events[name] = set()
+        return name
+
+    def property(self, event: str, name: str) -> str:
+        known = self._events.setdefault(event, set())
+        if name not in known:
+            if len(known) >= self._most_properties or len(name) > LONGEST_NAME or not name or event == OTHER:
+                return OTHER
+            known.add(name)
+        return name
+
+    def sdk(self, library: str, version: str, platform: str) -> tuple[str, str, str]:
+        found = (library[:_LONGEST_LABEL], version[:_LONGEST_LABEL], platform[:_LONGEST_LABEL])
+        if found not in self._sdks:
+            if len(self._sdks) >= self._most_sdks:
+                return (OTHER, "", "")
+            self._sdks.add(found)
+        return found
+
+
+def _span(spans: dict[Any, Span], key: Any, span: Span) -> None:
+    known = spans.get(key)
+    if known is None:
+        spans[key] = Span(span.n, span.first, span.last)
+    else:
+        known.add(span.n, span.first, span.last)
+
+
+def _count(counts: dict[Any, int], key: Any, n: int) -> None:
+    counts[key] = counts.get(key, 0) + n
+
+
+def _leaves(properties: Mapping[str, Any], depth: int, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Every property, and those inside of objects by their path; the object itself, too."""
+    for name, value in properties.items():
+        yield prefix + name, value
+        if type(value) is dict and depth > 1:
+            yield from _leaves(value, depth - 1, f"{prefix}{name}.")
+
+
+def _platform(context: Mapping[str, Any]) -> str:
+    """What the message was sent from: the system's name, else what the client says of itself."""
+    os = context.get("os")
+    name = os.get("name") if type(os) is dict else None
+    if name is None:
+        name = context.get("platform") or context.get("channel")
+    return name if type(name) is str else ""
+
+
+# What became of a property
+
+LATELY_DAYS = 7
+GONE_MS = 30 * DAY_MS
+#: Of the values of the last days so many may be of another type before the type counts as unstable.
+STRAYS = 0.01
+
+
+def state_of(days: Iterable[tuple[int, str, int]], today: int, last: Instant, event_last: Instant) -> tuple[State, str]:
+    """A property's state and why, from how many values of which type came on which day.
+
+    last, event_last  when the property, and when its event, was last seen"""
+    if event_last - last > GONE_MS:
+        gone = (event_last - last) // DAY_MS
+        return "deprecated", f"Its event came for {gone} days without it."
+    lately: dict[str, int] = {}
+    before: dict[str, int] = {}
+    for day, kind, n in days:
+        if kind and kind != "null":
+            _count(lately if day > today - LATELY_DAYS else before, kind, n)
+    if len(lately) > 1:
+        most, *others = _by_number(lately)
+        share = 1 - lately[most] / sum(lately.values())
+        if share >= STRAYS:
+            listed = " and ".join(others)
+            return "unstable", f"{share:.0%} of the values of the last {LATELY_DAYS} days are no {most}, but {listed}."
+    if lately and before:
+        now, then = _by_number(lately)[0], _by_number(before)[0]
+        if now != then:
+            return "type_changed", f"It was {then} until {LATELY_DAYS} days ago and is {now} since."
+    return "active", "It comes, and always of one type."
+
+
+def main_type(counts: Mapping[str, int]) -> str | None:
+    """The type of most values, None where nothing but nulls came."""
+    found = {kind: n for kind, n in counts.items() if kind and kind != "null"}
+    return _by_number(found)[0] if found else None
+
+
+def _by_number(counts: Mapping[str, int]) -> Sequence[str]:
+    return sorted(counts, key=lambda kind: (-counts[kind], kind))

@@ -1,0 +1,286 @@
+"""The tracking plan: what each event is expected to carry, and what its names look like.
+
+Shape   Plan(entries, naming).look(message) -> (message, refused): the message with declared types converted and with
+        warnings, and the warning it is to be refused for, if any
+Laws    looking twice changes nothing more. A property the plan does not name passes as it came. Without a plan every
+        message is returned as it is, the same object
+        Only an entry that says so refuses anything; everything else warns
+Units   a property's name is a path, nested ones joined by dots; traits of identify and group calls are those of the
+        events "$identify" and "$group"
+Source  docs/reference/registry.md; dsl/SPEC.md "Types": conversion happens once, on arrival, by a declared type
+"""
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from decimal import Decimal, InvalidOperation
+from functools import lru_cache
+from typing import Any, Literal
+
+import msgspec
+
+from tinycdp.dsl.ir import Type
+from tinycdp.dsl.values.scalars import parse_instant
+from tinycdp.model import Message, Warned
+
+MOST_WARNINGS = 20
+MOST_PROPERTIES = 200
+#: Under which name the traits of calls without an event's name are found.
+TRAITS_OF = {"identify": "$identify", "group": "$group"}
+
+Declared = Literal["string", "number", "integer", "boolean", "datetime", "list", "object"]
+Style = Literal["any", "snake_case", "camelCase", "PascalCase", "kebab-case", "Title Case", "Sentence case"]
+
+_NUMBER = re.compile(r"-?(?:0|[1-9]\d{0,18})(?:\.\d{1,9})?", re.ASCII)
+_WORDS = {"true": True, "false": False}
+_OF_LANGUAGE = {
+    "string": Type.STRING,
+    "number": Type.NUMBER,
+    "integer": Type.NUMBER,
+    "boolean": Type.BOOL,
+    "datetime": Type.DATETIME,
+    "list": Type.LIST,
+}
+_MISSING = object()
+
+
+class Property(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True, omit_defaults=True):
+    """What one property is expected to be.
+
+    values      the only ones it may have
+    minimum, maximum  of a number, inclusive
+    max_length  of a text in characters, of a list in items"""
+
+    type: Declared | None = None
+    required: bool = False
+    description: str = ""
+    values: list[Any] | None = None
+    minimum: Decimal | None = None
+    maximum: Decimal | None = None
+    max_length: int | None = None
+
+
+class Entry(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True, omit_defaults=True):
+    """What is expected of one event.
+
+    status      blocked: the event is refused; deprecated: it is taken with a warning
+    enforce     what becomes of an event that breaks the plan
+    additional  whether it may carry properties that are not named here
+    visible     whether editors propose it"""
+
+    description: str = ""
+    owner: str = ""
+    status: Literal["active", "experimental", "deprecated", "blocked"] = "active"
+    enforce: Literal["warn", "reject"] = "warn"
+    additional: bool = True
+    visible: bool = True
+    properties: dict[str, Property] = {}
+
+
+class Naming(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
+    """How names are written. unplanned: whether events without an entry in the plan get a warning."""
+
+    events: Style = "any"
+    properties: Style = "any"
+    unplanned: bool = False
+
+
+class Plan:
+    """An environment's plan, ready to be asked."""
+
+    def __init__(self, entries: Mapping[str, Entry], naming: Naming) -> None:
+        self.entries = entries
+        self.naming = naming
+        self._rules = {name: _Rules(entry) for name, entry in entries.items()}
+        self._names_matter = naming.events != "any" or naming.properties != "any" or naming.unplanned
+        self.is_empty = not entries and not self._names_matter
+
+    def look(self, message: Message) -> tuple[Message, Warned | None]:
+        """The message as the plan has it, and what it is refused for."""
+        name = event_of(message)
+        if name is None:
+            return message, None
+        rules = self._rules.get(name)
+        if rules is None and not self._names_matter:
+            return message, None
+        warnings: list[Warned] = []
+        properties, refused = message.properties, None
+        if rules is not None:
+            if rules.entry.status == "blocked":
+                return message, Warned("EVENT_BLOCKED", "$.event", f"The tracking plan blocks {name!r}.")
+            if rules.entry.status == "deprecated":
+                warnings.append(Warned("DEPRECATED_EVENT", "$.event", f"{name!r} is deprecated."))
+            root = "$.properties" if message.name else "$.traits"
+            properties, broken = rules.look(properties, root)
+            refused = next((w for w in broken if w.code != "CONVERTED"), None) if rules.refuses else None
+            warnings += broken
+        warnings += self._names(message, name, rules is not None)
+        if not warnings:
+            return message, None
+        kept = tuple(warnings[:MOST_WARNINGS])
+        return msgspec.structs.replace(message, properties=properties, warnings=kept), refused
+
+    def _names(self, message: Message, name: str, planned: bool) -> Iterator[Warned]:
+        naming = self.naming
+        if message.kind == "track":
+            if naming.unplanned and not planned:
+                yield Warned("UNPLANNED_EVENT", "$.event", f"The tracking plan has no {name!r}.")
+            if naming.events != "any" and not is_written(name, naming.events):
+                yield Warned("NAMING", "$.event", f"{name!r} is not written in {naming.events}.")
+        if naming.properties != "any" and message.name:
+            for property in message.properties:
+                if property[:1] not in {"_", "$"} and not is_written(property, naming.properties):
+                    text = f"{property!r} is not written in {naming.properties}."
+                    yield Warned("NAMING", f"$.properties.{property}", text)
+
+
+def event_of(message: Message) -> str | None:
+    """Under which name the plan and the registry have a message; None for those that carry nothing."""
+    return message.name or TRAITS_OF.get(message.kind)
+
+
+def types_of(entry: Entry) -> dict[str, Type]:
+    """The declared types of an event's properties, as expressions have them. Only of those that are converted or
+    refused is anything promised; the others are not typed."""
+    return {
+        name: _OF_LANGUAGE[property.type]
+        for name, property in entry.properties.items()
+        if property.type is not None and property.type in _OF_LANGUAGE
+    }
+
+
+class _Rules:
+    def __init__(self, entry: Entry) -> None:
+        self.entry = entry
+        self.refuses = entry.enforce == "reject"
+        self._properties = [(name, tuple(name.split(".")), rule) for name, rule in entry.properties.items()]
+        self._first_names = frozenset(path[0] for _, path, _ in self._properties) | frozenset(entry.properties)
+
+    def look(self, properties: dict[str, Any], root: str) -> tuple[dict[str, Any], list[Warned]]:
+        found: list[Warned] = []
+        for name, path, rule in self._properties:
+            value = _get(properties, path)
+            where = f"{root}.{name}"
+            if value is _MISSING or value is None:
+                if rule.required:
+                    found.append(Warned("MISSING_PROPERTY", where, f"{name!r} is required."))
+                continue
+            if rule.type is not None:
+                fitting = convert(value, rule.type)
+                if fitting is None:
+                    text = f"{name!r} is declared as {rule.type} and came as {kind_of(value)}."
+                    found.append(Warned("WRONG_TYPE", where, text))
+                    continue
+                if fitting is not value:
+                    text = f"{name!r} came as {kind_of(value)} and was stored as {rule.type}."
+                    found.append(Warned("CONVERTED", where, text))
+                    properties = _put(properties, path, fitting)
+                    value = fitting
+            if (wrong := _beyond(rule, value)) is not None:
+                found.append(Warned("NOT_ALLOWED", where, f"{name!r} {wrong}."))
+        if not self.entry.additional:
+            # What begins with an underscore the server added by itself.
+            found += [
+                Warned("UNPLANNED_PROPERTY", f"{root}.{name}", f"The tracking plan has no property {name!r} here.")
+                for name in properties
+                if name not in self._first_names and name[:1] != "_"
+            ]
+        return properties, found
+
+
+def convert(value: Any, type_: Declared) -> Any:
+    """The value as the declared type has it: itself where it fits, None where it cannot be taken for one without
+    guessing."""
+    match type_:
+        case "string":
+            if type(value) is str:
+                return value
+            if type(value) is bool:
+                return "true" if value else "false"
+            return format(value, "f") if type(value) is Decimal else str(value) if type(value) is int else None
+        case "number" | "integer":
+            if type(value) is str and _NUMBER.fullmatch(value):
+                number = int(value) if "." not in value else Decimal(value)
+                return number if type_ == "number" else _whole(number)
+            if type(value) in {int, Decimal}:
+                return value if type_ == "number" else _whole(value)
+            return None
+        case "boolean":
+            return value if type(value) is bool else _WORDS.get(value) if type(value) is str else None
+        case "datetime":
+            return value if type(value) is str and parse_instant(value) is not None else None
+        case "list":
+            return value if type(value) is list else None
+        case "object":
+            return value if type(value) is dict else None
+
+
+def _whole(value: int | Decimal) -> int | Decimal | None:
+    """A number that is whole, as it came: 2.0 stays 2.0."""
+    if isinstance(value, int):
+        return value
+    try:
+        return value if value == value.to_integral_value() else None
+    except InvalidOperation:
+        return None
+
+
+def kind_of(value: Any) -> str:
+    """The name of a JSON value's type, as the registry has it."""
+    return KINDS.get(type(value), "object")
+
+
+KINDS: Mapping[type, str] = {
+    str: "string",
+    int: "number",
+    Decimal: "number",
+    float: "number",
+    bool: "boolean",
+    list: "list",
+    dict: "object",
+    type(None): "null",
+}
+
+
+def _beyond(rule: Property, value: Any) -> str | None:
+    """What is wrong with a value of the right type, None for nothing."""
+    if rule.values is not None and not any(kind_of(one) == kind_of(value) and one == value for one in rule.values):
+        return "has a value that is not one of those allowed"
+    if type(value) in {int, Decimal}:
+        if rule.minimum is not None and value < rule.minimum:
+            return f"is below {rule.minimum}"
+        if rule.maximum is not None and value > rule.maximum:
+            return f"is above {rule.maximum}"
+    if rule.max_length is not None and type(value) in {str, list} and len(value) > rule.max_length:
+        return f"is longer than {rule.max_length}"
+    return None
+
+
+def _get(properties: Mapping[str, Any], path: tuple[str, ...]) -> Any:
+    found: Any = properties
+    for name in path:
+        if type(found) is not dict or name not in found:
+            return _MISSING
+        found = found[name]
+    return found
+
+
+def _put(properties: dict[str, Any], path: tuple[str, ...], value: Any) -> dict[str, Any]:
+    """Other properties, with this value: a message's are never changed in place."""
+    first, *rest = path
+    return {**properties, first: _put(properties[first], tuple(rest), value) if rest else value}
+
+
+_STYLES: Mapping[str, Callable[[str], Any]] = {
+    "snake_case": re.compile(r"[a-z][a-z0-9]*(?:_[a-z0-9]+)*", re.ASCII).fullmatch,
+    "camelCase": re.compile(r"[a-z][a-zA-Z0-9]*", re.ASCII).fullmatch,
+    "PascalCase": re.compile(r"[A-Z][a-zA-Z0-9]*", re.ASCII).fullmatch,
+    "kebab-case": re.compile(r"[a-z][a-z0-9]*(?:-[a-z0-9]+)*", re.ASCII).fullmatch,
+    "Title Case": re.compile(r"[A-Z0-9][a-zA-Z0-9]*(?: [A-Z0-9][a-zA-Z0-9]*)*", re.ASCII).fullmatch,
+    "Sentence case": re.compile(r"[A-Z][a-zA-Z0-9]*(?: [a-z0-9]+)*", re.ASCII).fullmatch,
+}
+
+
+@lru_cache(10_000)
+def is_written(name: str, style: Style) -> bool:
+    """Whether a name is written in a style."""
+    return style == "any" or _STYLES[style](name) is not None

@@ -1,0 +1,1 @@
+"""API keys and the tokens of streams: who asks, and what they may do."""

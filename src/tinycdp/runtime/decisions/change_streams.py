@@ -1,0 +1,313 @@
+"""Who is told when their answers change: the open streams of one process.
+
+Shape   open(watch) and close(watch); what happens is told to profiles_changed, people_born, published, keys_changed
+        and found. One task looks again at the watches that any of it concerns, with one heap for the clock
+Laws    a watch is told when the answers it may know of differ from those of now, whatever made them differ: an event,
+        a merge, a definition, the clock. It is told once, however much happens meanwhile; and a look that found nothing
+        new tells nothing
+Units   a watch that was just told waits QUIET_SECONDS for the next time: readers put off reading while they are told.
+        One in BEATS of all watches gets a heartbeat each second
+Errors  Unavailable TOO_MANY_STREAMS
+Source  docs/decisions/0019-pushes.md
+"""
+
+import asyncio
+import heapq
+import logging
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import count
+from typing import Any
+
+from tinycdp.engine.catalog import Catalog
+from tinycdp.errors import Unavailable
+from tinycdp.model import NEVER, Alias, Instant
+from tinycdp.runtime.clock import Clock
+from tinycdp.runtime.decisions.decide import Decisions
+from tinycdp.runtime.decisions.evaluations import Evaluations, decide_all, evaluations
+from tinycdp.runtime.notifications import name_of
+
+log = logging.getLogger(__name__)
+
+BEATS = 15
+QUIET_SECONDS = 0.25
+#: Watches looked at before anything else of the process has its turn; they may hold so many connections to Postgres.
+_AT_ONCE = 4
+_RETRY_SECONDS = 5
+
+_Home = tuple[int, int | str]  # environment id; a profile's id, or the news' name of someone never seen
+
+
+class Watch(ABC):
+    """A stream's reader: whose answers it reads, in which context, and what it knows of them.
+
+    mark     of the answers it has
+    version  of the person's profile when they were last looked at"""
+
+    __slots__ = (
+        "alias",
+        "beat",
+        "context",
+        "due",
+        "environment_id",
+        "home",
+        "key_id",
+        "mark",
+        "pending",
+        "quiet",
+        "version",
+    )
+
+    def __init__(self, key_id: int, environment_id: int, context: Mapping[str, Any], alias: Alias | None, mark: int):
+        self.key_id = key_id
+        self.environment_id = environment_id
+        self.context = context
+        self.alias = alias
+        self.mark = mark
+        self.version = 0
+        self.home: _Home | None = None
+        self.due: Instant = NEVER
+        self.beat = 0
+        self.quiet = self.pending = False
+
+    @abstractmethod
+    def tell(self, answers: Evaluations, now: Instant) -> None:
+        """The answers are others now."""
+
+    @abstractmethod
+    def keep_alive(self) -> None:
+        """Nothing happened for a while."""
+
+    @abstractmethod
+    def end(self) -> None:
+        """Nothing will be told any more."""
+
+
+class Pushes:
+    """`usable` says whether a key still is."""
+
+    def __init__(
+        self,
+        decisions: Decisions,
+        catalog: Callable[[int], Catalog],
+        usable: Callable[[int], bool],
+        now: Clock,
+        limit: int,
+    ) -> None:
+        self._decisions = decisions
+        self._catalog = catalog
+        self._usable = usable
+        self._now = now
+        self._limit = limit
+        self._watches: tuple[dict[Watch, None], ...] = tuple({} for _ in range(BEATS))
+        self._open = 0
+        self._homes: dict[_Home, list[Watch]] = {}
+        self._changed: dict[Watch, None] = {}
+        self._timers: list[tuple[Instant, int, Watch]] = []
+        self._order = count()
+        self._published: dict[int, Catalog] = {}
+        self._stirred = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+        self._leaving = self._looking = False
+        self.told = 0
+
+    def __len__(self) -> int:
+        return self._open
+
+    @property
+    def watches(self) -> Sequence[Watch]:
+        return [watch for beat in self._watches for watch in beat]
+
+    @property
+    def full(self) -> bool:
+        return self._open >= self._limit
+
+    @property
+    def busy(self) -> bool:
+        """Whether something happened that is not told yet."""
+        return bool(self._changed) or self._looking
+
+    def start(self) -> None:
+        self._task = asyncio.create_task(self._run())
+
+    async def stop(self) -> None:
+        self.leave()
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait([self._task])
+
+    def leave(self) -> None:
+        """End every stream and open no more: whoever read them is to find another process."""
+        self._leaving = True
+        for watch in self.watches:
+            watch.end()
+
+    def open(self, watch: Watch) -> None:
+        """Tell it from now on; at once, where it does not know the answers of now."""
+        if self.full or self._leaving:
+            raise Unavailable(
+                "TOO_MANY_STREAMS", "This process holds all the streams it may.", retry_after_seconds=_RETRY_SECONDS
+            )
+        watch.beat = min(range(BEATS), key=lambda beat: len(self._watches[beat]))
+        self._watches[watch.beat][watch] = None
+        self._open += 1
+        self._move(watch, _stranger(watch))
+        self._mark(watch)
+
+    def close(self, watch: Watch) -> None:
+        if watch in self._watches[watch.beat]:
+            del self._watches[watch.beat][watch]
+            self._open -= 1
+            self._move(watch, None)
+            self._changed.pop(watch, None)
+            watch.due = NEVER
+
+    # What happens
+
+    def profiles_changed(self, environment_id: int, version: int, profile_ids: Iterable[int]) -> None:
+        if self._homes:
+            for id in profile_ids:
+                for watch in self._homes.get((environment_id, id), ()):
+                    if watch.version < version:
+                        self._mark(watch)
+
+    def people_born(self, environment_id: int, names: Iterable[str]) -> None:
+        """User ids of these names belong to somebody since a moment ago."""
+        if self._homes:
+            for name in names:
+                for watch in self._homes.get((environment_id, name), ()):
+                    self._mark(watch)
+
+    def published(self, environment_id: int) -> None:
+        """The environment may have another catalog."""
+        catalog = self._catalog(environment_id)
+        if self._published.get(environment_id) is not catalog:
+            self._published[environment_id] = catalog
+            for watch in self.watches:
+                if watch.environment_id == environment_id:
+                    self._mark(watch)
+
+    def keys_changed(self) -> None:
+        for watch in self.watches:
+            if not self._usable(watch.key_id):
+                watch.end()
+
+    def found(self) -> None:
+        """Anything may have happened while nobody listened; a database that was restored may count anew."""
+        for watch in self.watches:
+            watch.version = 0
+            self._mark(watch)
+
+    # Looking again
+
+    def _mark(self, watch: Watch) -> None:
+        if watch.quiet:
+            watch.pending = True
+        else:
+            self._changed[watch] = None
+            self._stirred.set()
+
+    def _calm(self, watch: Watch) -> None:
+        watch.quiet = False
+        if watch.pending:
+            watch.pending = False
+            if watch in self._watches[watch.beat]:
+                self._mark(watch)
+
+    async def _run(self) -> None:
+        loop = asyncio.get_running_loop()
+        beat, next_beat = 0, loop.time()
+        while True:
+            try:
+                now = self._now()
+                while self._timers and self._timers[0][0] <= now:
+                    due, _, watch = heapq.heappop(self._timers)
+                    if watch.due == due:
+                        watch.due = NEVER
+                        self._mark(watch)
+                if loop.time() >= next_beat:
+                    beat, next_beat = (beat + 1) % BEATS, max(next_beat + 1, loop.time())
+                    for watch in list(self._watches[beat]):
+                        watch.keep_alive()
+                self._looking = bool(self._changed)
+                if self._looking:
+                    await self._look()
+                else:
+                    await self._sleep(next_beat - loop.time(), now)
+            except Exception:
+                log.exception("a stream could not be looked after")
+
+    async def _sleep(self, seconds: float, now: Instant) -> None:
+        """Until something happens, the time is up, or the clock may change an answer."""
+        self._stirred.clear()
+        if self._timers:
+            seconds = min(seconds, (self._timers[0][0] - now) / 1000)
+        try:
+            async with asyncio.timeout(max(seconds, 0.001)):
+                await self._stirred.wait()
+        except TimeoutError:
+            pass
+
+    async def _look(self) -> None:
+        """Look at the first few watches; those whose person is not in memory wait for Postgres together."""
+        some = [watch for watch, _ in zip(self._changed, range(_AT_ONCE), strict=False)]
+        for watch in some:
+            del self._changed[watch]
+        absent = [watch for watch in some if not self._is_at_hand(watch)]
+        for watch in some:
+            if watch not in absent:
+                await self._check(watch)
+        if absent:
+            await asyncio.gather(*map(self._check, absent))
+        await asyncio.sleep(0)
+
+    def _is_at_hand(self, watch: Watch) -> bool:
+        return watch.alias is None or self._decisions.at_hand(watch.environment_id, watch.alias, 0) is not None
+
+    async def _check(self, watch: Watch) -> None:
+        try:
+            catalog, subject, stale = await self._decisions.known(watch.environment_id, watch.alias, self._now())
+        except Unavailable:
+            return  # everything is looked at again when the database is found
+        except Exception:
+            log.exception("a stream's answers could not be looked at")
+            return
+        if stale or watch not in self._watches[watch.beat]:
+            return
+        now = self._now()
+        answers = evaluations(catalog, decide_all(catalog, subject, now, watch.context))
+        watch.version = subject.version
+        self._move(watch, (watch.environment_id, subject.profile_id) if subject.profile_id else _stranger(watch))
+        self._time(watch, answers.until)
+        if answers.mark != watch.mark:
+            watch.mark = answers.mark
+            watch.quiet = True
+            asyncio.get_running_loop().call_later(QUIET_SECONDS, self._calm, watch)
+            self.told += 1
+            watch.tell(answers, now)
+
+    def _move(self, watch: Watch, home: _Home | None) -> None:
+        """Keep the watch where what happens to its person will find it."""
+        if watch.home == home:
+            return
+        if watch.home is not None:
+            listed = self._homes[watch.home]
+            listed.remove(watch)
+            if not listed:
+                del self._homes[watch.home]
+        watch.home = home
+        if home is not None:
+            self._homes.setdefault(home, []).append(watch)
+
+    def _time(self, watch: Watch, due: Instant) -> None:
+        if watch.due != due:
+            watch.due = due
+            if due != NEVER:
+                heapq.heappush(self._timers, (due, next(self._order), watch))
+                if len(self._timers) > 2 * self._open + 64:  # most of them are of the past
+                    self._timers = [timer for timer in self._timers if timer[2].due == timer[0]]
+                    heapq.heapify(self._timers)
+
+
+def _stranger(watch: Watch) -> _Home | None:
+    return (watch.environment_id, name_of(watch.alias.value)) if watch.alias is not None else None

@@ -1,0 +1,433 @@
+"""What a flag's exposures say: who got what, and whether a split was given out as its weights say.
+
+Shape   counts(…) is a flag over a range of days, with a sample-ratio check for each split; page(…) lists exposures, and
+        every(…) reads all of a flag; lately(…) is the short form for a flag's own page. ratio(…) and survival(…) are
+        the arithmetic alone
+Units   days in UTC, ranges inclusive; weights in hundred-thousandths; a p-value is a fraction
+Laws    a unit counts once, however often it was asked about. A check counts units under what the split gave them first
+        since it last changed, whatever another rule or older weights gave them
+Errors  NotFound for a flag that does not exist · InvalidInput INVALID_CURSOR
+Source  docs/reference/exposures.md; docs/decisions/0015-exposures.md
+"""
+
+import base64
+import binascii
+import math
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import msgspec
+
+from tinycdp.engine.catalog import Definition
+from tinycdp.engine.flags.bucketing import BUCKETS
+from tinycdp.engine.flags.document import Flag, read_flag, stages
+from tinycdp.errors import InvalidInput, NotFound
+from tinycdp.model import Instant
+from tinycdp.runtime.definitions.catalogs import Catalogs
+from tinycdp.runtime.times import iso
+from tinycdp.store import definitions as definition_store
+from tinycdp.store import exposures as store
+from tinycdp.store.messages import Row
+from tinycdp.store.pool import Connection, Pool, acquired, snapshot
+
+#: Below this nobody is alarmed. A check that is looked at every day must not cry wolf once a month.
+ALARM_P = 0.001
+LEAST_UNITS = 100
+#: What each variant must expect for the chi-squared distribution to describe its counts.
+LEAST_EXPECTED = 5
+_LATELY_DAYS = 7
+_LATELY_SECONDS = 2.0
+
+
+class Share(msgspec.Struct, frozen=True, rename="camel"):
+    """share  of all units, as a fraction"""
+
+    variant: str
+    units: int
+    share: float
+
+
+class DayCount(msgspec.Struct, frozen=True, rename="camel"):
+    """Units that were given a variant on a day. rule  null where none matched"""
+
+    day: str
+    variant: str
+    rule: str | None
+    units: int
+
+
+class Arm(msgspec.Struct, frozen=True, rename="camel"):
+    """expected  units, by the weight"""
+
+    variant: str
+    weight: int
+    units: int
+    expected: float
+
+
+class SampleRatio(msgspec.Struct, frozen=True, rename="camel"):
+    """Whether one rule's split was given out as its weights say.
+
+    since, version  from when, and from which version of the flag on, units are counted
+    chi_square, p  how far the counts are from the weights, and how likely chance is to go as far; null where there are
+                   too few units to tell
+    mismatch       whether chance is ruled out
+    crossovers     units among them that were given another of these variants afterwards"""
+
+    rule: str
+    since: str
+    version: int
+    units: int
+    arms: list[Arm]
+    chi_square: float | None
+    p: float | None
+    mismatch: bool
+    crossovers: int
+    sentence: str
+
+
+class FlagExposures(msgspec.Struct, frozen=True, rename="camel"):
+    """A flag's exposures from a first to a last day.
+
+    units       that were given anything
+    crossovers  units that were given more than one variant"""
+
+    flag: str
+    first: str = msgspec.field(name="from")
+    last: str = msgspec.field(name="to")
+    units: int
+    crossovers: int
+    variants: list[Share]
+    days: list[DayCount]
+    sample_ratio: list[SampleRatio]
+    as_of: str
+
+
+class Exposure(msgspec.Struct, frozen=True, rename="camel"):
+    """What one unit was given on one day.
+
+    profile_id  null for someone nothing was ever received of
+    rule        that gave the variant, null for none: an override, the default, a flag that is off
+    version     of the flag; revision: of all definitions"""
+
+    flag: str
+    day: str
+    variant: str
+    unit: str
+    profile_id: str | None
+    rule: str | None
+    version: int
+    revision: int
+    first_at: str
+
+
+class ExposurePage(msgspec.Struct, frozen=True):
+    """The newest day first. `next` is the cursor of the following page, null after the last."""
+
+    exposures: list[Exposure]
+    next: str | None
+
+
+class Lately(msgspec.Struct, frozen=True, rename="camel"):
+    """Units per variant: of this day (UTC), and of the last seven with it."""
+
+    today: dict[str, int]
+    seven_days: dict[str, int]
+
+
+# Arithmetic
+
+
+def survival(statistic: float, degrees: int) -> float:
+    """The probability that chi-squared with these degrees of freedom is at least the statistic.
+
+    The regularised upper incomplete gamma function of whole and half numbers has a finite sum; its terms are added as
+    logarithms, so that none of them overflows.
+
+    >>> round(survival(3.841458820694124, 1), 12)
+    0.05
+    """
+    if statistic <= 0:
+        return 1.0
+    x = statistic / 2
+    whole, half = divmod(degrees, 2)
+    first = math.erfc(math.sqrt(x)) if half else 0.0
+    terms = (math.exp((i + half / 2) * math.log(x) - x - math.lgamma(i + half / 2 + 1)) for i in range(whole))
+    return min(1.0, math.fsum([first, *terms]))
+
+
+def ratio(weights: Mapping[str, int], counted: Mapping[str, int]) -> tuple[float | None, float | None]:
+    """(chi-squared, p) of counts against weights; None where they are too few. A variant of weight 0 expects nobody,
+    and anybody there is proof."""
+    total = sum(counted.values())
+    if any(counted.get(variant, 0) for variant, weight in weights.items() if not weight):
+        return math.inf, 0.0
+    expected = {variant: total * weight / BUCKETS for variant, weight in weights.items() if weight}
+    if total < LEAST_UNITS or len(expected) < 2 or min(expected.values()) < LEAST_EXPECTED:
+        return None, None
+    statistic = math.fsum((counted.get(variant, 0) - e) ** 2 / e for variant, e in expected.items())
+    return statistic, survival(statistic, len(expected) - 1)
+
+
+# Questions
+
+
+async def counts(
+    pool: Pool, catalogs: Catalogs, environment_id: int, key: str, first: date, last: date, now: Instant
+) -> FlagExposures:
+    """Who got what of a flag from the first to the last day, each included."""
+    days = (first, last)
+    async with snapshot(pool) as connection:
+        definition, live = await _find(connection, catalogs, environment_id, key)
+        rows = await store.count_exposures(connection, environment_id, definition.id, days)
+        totals = await store.count_exposed(connection, environment_id, definition.id, days)
+        checks = []
+        if live is not None:
+            versions = await store.versions_of_flags(connection, environment_id, [live.id])
+            for sample in _samples(live, versions, now):
+                found = await store.sample_of_rule(
+                    connection,
+                    environment_id,
+                    live.id,
+                    sample.rule,
+                    (sample.version, sample.stage),
+                    list(sample.weights),
+                    days,
+                )
+                checks.append(_check(sample, found))
+    units = totals[0]["all_units"] if totals else 0
+    return FlagExposures(
+        flag=key,
+        first=first.isoformat(),
+        last=last.isoformat(),
+        units=units,
+        crossovers=totals[0]["all_crossed"] if totals else 0,
+        variants=[Share(row["variant"], row["units"], round(row["units"] / units, 6)) for row in totals],
+        days=[DayCount(r["day"].isoformat(), r["variant"], r["rule"] or None, r["units"]) for r in rows],
+        sample_ratio=checks,
+        as_of=iso(now),
+    )
+
+
+async def page(
+    pool: Pool,
+    catalogs: Catalogs,
+    environment_id: int,
+    first: date,
+    last: date,
+    n: int,
+    *,
+    flag: str | None = None,
+    variant: str | None = None,
+    unit: str | None = None,
+    profile_id: int | None = None,
+    after: str | None = None,
+) -> ExposurePage:
+    """Exposures of a flag, of a unit, or of everything a person may have been bucketed by, newest day first."""
+    days = (first, last)
+    before = _place(after) if after else _behind(last)
+    async with snapshot(pool) as connection:
+        definition = (await _find(connection, catalogs, environment_id, flag))[0] if flag is not None else None
+        id = definition.id if definition is not None else None
+        if unit is None and profile_id is None:
+            assert id is not None
+            rows = await store.exposures_of_flag(connection, environment_id, id, variant, days, before, n)
+        else:
+            units = [unit] if unit is not None else []
+            if profile_id is not None:
+                theirs = await store.units_of_profile(connection, environment_id, profile_id)
+                units = theirs if unit is None else [u for u in units if u in theirs]
+            rows = await store.exposures_of_units(connection, environment_id, units, id, variant, days, before, n)
+    following = _cursor(rows[-1]) if len(rows) == n else None
+    return ExposurePage([_exposure(row) for row in rows], following)
+
+
+async def every(
+    connection: Connection,
+    catalogs: Catalogs,
+    environment_id: int,
+    flag: str,
+    variant: str | None,
+    days: tuple[date, date],
+) -> AsyncIterator[list[Exposure]]:
+    """All exposures of a flag, as `page` lists them, a few at a time, of what the connection's transaction sees."""
+    definition = (await _find(connection, catalogs, environment_id, flag))[0]
+    found = store.every_exposure_of_flag(connection, environment_id, definition.id, variant, days, _behind(days[1]))
+    return ([_exposure(row) for row in rows] async for rows in found)
+
+
+async def lately(pool: Pool, catalogs: Catalogs, environment_id: int, key: str, now: Instant) -> Lately | None:
+    """What a flag did this week, None where counting takes longer than one waits for a page."""
+    today = day_of(now)
+    async with acquired(pool) as connection:
+        definition_id = (await _find(connection, catalogs, environment_id, key))[0].id
+        try:
+            of_day, of_week = [
+                await store.count_exposed(connection, environment_id, definition_id, (first, today), _LATELY_SECONDS)
+                for first in (today, today - timedelta(days=_LATELY_DAYS - 1))
+            ]
+        except TimeoutError:
+            return None
+    return Lately(*({row["variant"]: row["units"] for row in rows} for rows in (of_day, of_week)))
+
+
+def _behind(last: date) -> store.Place:
+    """The place from which on nothing of a last day is shown yet."""
+    return min(last, date.max - timedelta(1)) + timedelta(1), 0, 0, 0, "", "", ""
+
+
+def day_of(instant: Instant) -> date:
+    """The day in UTC that an instant lies in."""
+    return datetime.fromtimestamp(instant / 1000, UTC).date()
+
+
+async def _find(
+    connection: Connection, catalogs: Catalogs, environment_id: int, key: str
+) -> tuple[Definition, Definition | None]:
+    """A flag as it was last saved, and as it serves, which may be not yet."""
+    environment = await definition_store.find_environment(connection, environment_id)
+    catalog = await catalogs.at(connection, environment_id, environment["live_revision"], environment["head_revision"])
+    head = (catalog.next or catalog.live).definitions.get(("flag", key))
+    live = catalog.live.definitions.get(("flag", key))
+    if (found := head or live) is None:
+        raise NotFound("NOT_FOUND", f"There is no flag {key!r}.")
+    return found, live if live is not None and ("flag", key) not in catalog.warming else None
+
+
+# Samples
+
+
+class _Sample(msgspec.Struct, frozen=True):
+    """From when on a split gives out what it gives out now."""
+
+    rule: str
+    weights: dict[str, int]
+    version: int
+    stage: int
+    since: Instant
+
+
+def _samples(live: Definition, versions: Sequence[Row], now: Instant) -> Iterator[_Sample]:
+    """The samples of a flag's splits; `versions` of the flag, the newest first."""
+    history = list(_history(live, versions, now))
+    if not history:
+        return
+    for rule in history[0][3].rules:
+        meaning = _meaning(history[0][3], rule.id)
+        if meaning is None or sum(weight > 0 for _, weight in meaning[1]) < 2:
+            continue
+        version, stage, since, _ = history[0]
+        for version_before, stage_before, since_before, flag in history[1:]:
+            if _meaning(flag, rule.id) != meaning:
+                break
+            version, stage, since = version_before, stage_before, since_before
+        yield _Sample(rule.id, dict(meaning[1]), version, stage, since)
+
+
+def _history(live: Definition, versions: Sequence[Row], now: Instant) -> Iterator[tuple[int, int, Instant, Flag]]:
+    """(version, stage, since when, flag): every form the flag had, the present one first."""
+    ended = now
+    for row in versions:
+        if row["version"] > live.version:
+            continue
+        began = row["live_at"] if row["live_at"] is not None else row["published_at"]
+        try:
+            forms = [(n, at, flag) for n, (at, flag) in enumerate(stages(read_flag(row["document"], "")))]
+        except InvalidInput:
+            return  # an old document that is not read any more: what came before it is another sample
+        for n, at, flag in reversed(forms):
+            if at is None or at <= ended:
+                yield row["version"], n, began if at is None else max(began, at), flag
+        ended = began
+
+
+def _meaning(flag: Flag, id: str) -> tuple[str, tuple[tuple[str, int], ...], Any] | None:
+    """What decides who falls to which variant of a split: with anything of it changed, units move."""
+    rule = next((rule for rule in flag.rules if rule.id == id), None)
+    return (flag.salt, tuple(rule.split.items()), rule.exposure) if rule is not None and rule.split else None
+
+
+def _check(sample: _Sample, rows: Sequence[Row]) -> SampleRatio:
+    counted = {row["variant"]: row["units"] for row in rows}
+    total, crossed = sum(counted.values()), sum(row["crossed"] for row in rows)
+    statistic, p = ratio(sample.weights, counted)
+    mismatch = p is not None and p < ALARM_P
+    arms = [
+        Arm(variant, weight, counted.get(variant, 0), round(total * weight / BUCKETS, 1))
+        for variant, weight in sample.weights.items()
+    ]
+    return SampleRatio(
+        rule=sample.rule,
+        since=iso(sample.since),
+        version=sample.version,
+        units=total,
+        arms=arms,
+        chi_square=round(statistic, 4) if statistic is not None and math.isfinite(statistic) else None,
+        p=p,
+        mismatch=mismatch,
+        crossovers=crossed,
+        sentence=_sentence(arms, total, p, mismatch) + _of_crossovers(crossed),
+    )
+
+
+def _sentence(arms: Sequence[Arm], total: int, p: float | None, mismatch: bool) -> str:
+    if p is None:
+        weight = min(arm.weight for arm in arms if arm.weight)
+        needed = max(LEAST_UNITS, math.ceil(LEAST_EXPECTED * BUCKETS / weight))
+        return f"Too few to tell: {total:,} of at least {needed:,} units."
+    if not mismatch:
+        return f"The variants were given out as the weights say (p = {p:.2g})."
+    worst = max(arms, key=lambda arm: abs(arm.units - arm.expected) / math.sqrt(arm.expected or 1))
+    return (
+        f"Sample-ratio mismatch: {worst.variant!r} has {worst.units:,} units where {worst.expected:,.0f} were expected"
+        f" (p = {p:.2g}). Do not trust a comparison of these variants: depending on what they were given, units are"
+        " missing or extra. Look for a variant after which people are asked about again or no more, for answers kept"
+        " from before the split changed, for exposure=false on one side only, and for bots."
+    )
+
+
+def _of_crossovers(crossed: int) -> str:
+    if not crossed:
+        return ""
+    units = "1 unit was" if crossed == 1 else f"{crossed:,} units were"
+    return f" {units} given another of these variants afterwards: by another rule, an override or an older version."
+
+
+# Pages
+
+
+def _exposure(row: Row) -> Exposure:
+    return Exposure(
+        flag=row["flag"],
+        day=row["day"].isoformat(),
+        variant=row["variant"],
+        unit=row["unit"],
+        profile_id=str(row["profile_id"]) if row["profile_id"] is not None else None,
+        rule=row["rule"] or None,
+        version=row["version"],
+        revision=row["revision"],
+        first_at=iso(row["first_at"]),
+    )
+
+
+_PLACE = ("day", "definition_id", "version", "stage", "rule", "variant", "unit")
+
+
+def _cursor(row: Row) -> str:
+    text = msgspec.json.encode([row[name] for name in _PLACE])
+    return base64.urlsafe_b64encode(text).rstrip(b"=").decode()
+
+
+def _place(cursor: str) -> store.Place:
+    foreign = InvalidInput("INVALID_CURSOR", "This cursor is none of ours; begin without one.")
+    try:
+        text = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
+        day, definition_id, version, stage, *texts = msgspec.json.decode(text, type=store.Place)
+    except (ValueError, binascii.Error, msgspec.MsgspecError):
+        raise foreign from None
+    if min(definition_id, version, stage) < 0 or max(definition_id, version, stage << 16) >= 2**31:
+        raise foreign
+    if any("\0" in text for text in texts):
+        raise foreign
+    return day, definition_id, version, stage, texts[0], texts[1], texts[2]

@@ -1,0 +1,212 @@
+"""Who was given which variant: what decisions leave behind, on its way into Postgres.
+
+Shape   record(…) after each decision, on the request's path and without I/O, and tell(…) where a client says later what
+        it has shown; a task writes once a second what is new. flush() writes it now, stop() at the end
+Units   a unit counts once per flag, variant, rule and day (UTC) under each version of the flag and stage of its
+        schedule. At most WAITING rows wait to be written, and at most REMEMBERED are known to be written
+Laws    a decision never waits for its exposure, and never fails by it. What finds no room is counted and dropped, and
+        the person's next decision tries again. With Postgres away rows wait; a crash loses the last second.
+        Whatever memory forgets, Postgres knows: a row that exists already stays as it is
+Errors  none from record. flush raises Unavailable and keeps its rows
+Source  docs/decisions/0015-exposures.md
+"""
+
+import asyncio
+import contextlib
+import logging
+from collections import Counter
+
+from tinycdp.engine.catalog import Catalog
+from tinycdp.engine.flags.decide import Decision, Program
+from tinycdp.errors import Unavailable
+from tinycdp.model import DAY_MS, Alias, Instant
+from tinycdp.runtime.decisions.snapshots import Snapshot
+from tinycdp.store import exposures as store
+from tinycdp.store.pool import RETRY, Pool, acquired
+
+log = logging.getLogger(__name__)
+
+#: Rows that wait at most, some 300 bytes each.
+WAITING = 50_000
+#: Answers remembered as recorded at most, some 75 bytes each.
+REMEMBERED = 500_000
+#: Rows of one statement: a few milliseconds of this process's time.
+BATCH = 1_000
+#: What was shown longer ago than this when a client tells of it is history, and nobody's exposure.
+TOLD_WITHIN = 7 * DAY_MS
+_PAUSE_SECONDS = 1.0
+_DRAIN_SECONDS = 5.0
+#: No identifier of a profile is longer, and a key of Postgres's index holds some 2,700 bytes.
+_LONGEST_UNIT = 256
+_LONGEST_NAME = 200
+
+
+class Exposures:
+    """The exposures of one process. `counts` is told how many were stored, and how many dropped."""
+
+    def __init__(
+        self, pool: Pool, counts: Counter[str], *, waiting: int = WAITING, remembered: int = REMEMBERED
+    ) -> None:
+        self._pool = pool
+        self.counts = counts
+        self._most_waiting = waiting
+        self._generation = max(remembered // 2, 1)
+        # Marks of what is recorded: when the young ones are many they become the old ones, and those are forgotten.
+        self._young: set[int] = set()
+        self._old: set[int] = set()
+        self._day_begins = self._day_ends = 0
+        self._rows: list[store.Exposed] = []
+        self._enough = asyncio.Event()
+        self._flushing = asyncio.Lock()
+        self._task: asyncio.Task[None] | None = None
+
+    @property
+    def waiting(self) -> int:
+        return len(self._rows)
+
+    def record(
+        self, catalog: Catalog, decision: Decision, subject: Snapshot, now: Instant, *, exposed: bool = True
+    ) -> None:
+        """Note that the subject was given the decision's variant. Where nobody was named, or the request wants no
+        exposure (`exposed` False), only that the flag was asked for."""
+        definition = catalog.live.definitions["flag", decision.flag]
+        program = catalog.live.flags[decision.flag]
+        stage = 0 if now < program.until else _stage(program, now)
+        unit = subject.unit if exposed else None
+        # The profile, too: after an erasure the same unit is somebody else, whom nothing is recorded of.
+        whose = (unit, subject.profile_id)
+        mark = hash(
+            (catalog.environment_id, definition.id, definition.version, stage, decision.variant, decision.rule, whose)
+        )
+        if not self._day_begins <= now < self._day_ends:
+            self._turn(now)
+        if mark in self._young:
+            return
+        row = (
+            catalog.environment_id,
+            definition.id,
+            definition.version,
+            stage,
+            decision.variant,
+            unit,
+            subject.profile_id or None,
+            decision.rule or "",
+            catalog.revision,
+            now,
+            None,
+            None,
+        )
+        if mark in self._old or self._wait(row):
+            self._remember(mark)
+
+    def tell(
+        self, catalog: Catalog, flag: str, variant: str, rule: str | None, alias: Alias, at: Instant, now: Instant
+    ) -> None:
+        """Note that a client says it showed this variant to whom the alias belongs. Their unit is looked up as this is
+        written: it stands in Postgres, and nobody waits for it."""
+        if at <= now - TOLD_WITHIN:
+            return
+        definition = catalog.live.definitions["flag", flag]
+        stage = _stage(catalog.live.flags[flag], at)
+        name = (catalog.environment_id, definition.id, definition.version, stage)
+        mark = hash((name, variant, rule, alias.kind, alias.value, at // DAY_MS))
+        if not self._day_begins <= now < self._day_ends:
+            self._turn(now)
+        if mark in self._young:
+            return
+        row = (*name, variant, None, None, rule or "", catalog.revision, at, alias.kind, alias.value)
+        if mark in self._old or self._wait(row):
+            self._remember(mark)
+
+    def _wait(self, row: store.Exposed) -> bool:
+        """Put the row among those that wait, if it can be written and there is room."""
+        if len(self._rows) >= self._most_waiting or not _storable(row):
+            self.counts["dropped"] += 1
+            return False
+        self._rows.append(row)
+        if len(self._rows) == BATCH:
+            self._enough.set()
+        return True
+
+    def _remember(self, mark: int) -> None:
+        if len(self._young) >= self._generation:
+            self._old, self._young = self._young, set()
+        self._young.add(mark)
+
+    def _turn(self, now: Instant) -> None:
+        """Another day: everything counts anew."""
+        self._day_begins = now - now % DAY_MS
+        self._day_ends = self._day_begins + DAY_MS
+        self._young, self._old = set(), set()
+
+    def start(self) -> None:
+        """Write from now on what is recorded."""
+        self._task = asyncio.create_task(self._run())
+
+    async def stop(self) -> None:
+        """Write what waits, for some seconds, and nothing from then on."""
+        if self._task is not None:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+        try:
+            async with asyncio.timeout(_DRAIN_SECONDS):
+                await self.flush()
+        except (TimeoutError, Unavailable, *RETRY) as trouble:
+            log.warning("%d exposures could not be written before the end: %s", len(self._rows), trouble)
+
+    async def flush(self) -> None:
+        """Everything recorded until now is in Postgres."""
+        async with self._flushing:
+            left = len(self._rows)
+            while left > 0:
+                batch = self._rows[: min(left, BATCH)]
+                stored = 0
+                try:
+                    async with acquired(self._pool) as connection:
+                        stored = await store.record_exposures(connection, batch)
+                except (Unavailable, *RETRY):
+                    raise
+                except Exception:
+                    # It would fail the next time as well, and everything behind it would wait for ever.
+                    log.exception("%d exposures cannot be written", len(batch))
+                    self.counts["dropped"] += len(batch)
+                self.counts["stored"] += stored
+                del self._rows[: len(batch)]
+                left -= len(batch)
+
+    async def _run(self) -> None:
+        failing = False
+        while True:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._enough.wait(), _PAUSE_SECONDS)
+            self._enough.clear()
+            try:
+                await self.flush()
+                failing = False
+            except (Unavailable, *RETRY) as trouble:
+                if not failing:
+                    log.warning("exposures wait to be written: %s", trouble)
+                failing = True
+                await asyncio.sleep(_PAUSE_SECONDS)
+
+
+def _stage(program: Program, now: Instant) -> int:
+    """How many steps of the flag's schedule are due."""
+    stage = 0
+    while program.until <= now and program.then is not None:
+        program, stage = program.then, stage + 1
+    return stage
+
+
+def _storable(row: store.Exposed) -> bool:
+    """Whether Postgres takes these texts, and its index their length. Identifiers of profiles are never refused."""
+    variant, unit, rule = row[4], row[5] or "", row[7]
+    if len(unit) > _LONGEST_UNIT or len(variant) > _LONGEST_NAME or len(rule) > _LONGEST_NAME:
+        return False
+    text = variant + rule + unit
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return "\0" not in text

@@ -1,0 +1,67 @@
+"""Variants that sessions keep: what a flag with `hold` gave first stays until the session has been silent so long.
+
+Shape   Holds.keep(catalog, decision, subject, session, now) -> the decision the session sees
+Laws    all processes agree: the first to ask writes the row, and a row decides. A flag that is off or killed, or that
+        no longer has the variant, is held by nobody. With Postgres away and nothing remembered, nothing is held
+Units   the newest `size` sessions are remembered here, so that most decisions ask nobody; a row is renewed when half of
+        its time is over, so a silence counts as one somewhere between half of `hold` and all of it
+Source  docs/decisions/0018-flags-in-full.md
+"""
+
+import msgspec
+from cachetools import LRUCache
+
+from tinycdp.engine.catalog import Catalog
+from tinycdp.engine.flags.decide import Decision
+from tinycdp.errors import Unavailable
+from tinycdp.model import Instant
+from tinycdp.runtime.decisions.snapshots import Snapshot
+from tinycdp.store import flags as store
+from tinycdp.store.pool import Pool, acquired
+
+LONGEST_SESSION = 256
+
+
+class Holds:
+    def __init__(self, pool: Pool, size: int) -> None:
+        self._pool = pool
+        # Whose it is, the variant, when it runs out, and when the row has to be renewed. Whoever has another profile
+        # than the one that is remembered was born or erased since: the row decides.
+        self._known: LRUCache[tuple[int, int, str, str], tuple[int, str, Instant, Instant]] = LRUCache(size)
+
+    async def keep(
+        self, catalog: Catalog, decision: Decision, subject: Snapshot, session: str | None, now: Instant
+    ) -> Decision:
+        """The decision, or what the session was given before."""
+        program = catalog.live.flags[decision.flag].at(now)
+        lasts = program.flag.hold_ms
+        if not lasts or not session or subject.unit is None or decision.reason == "DISABLED":
+            return decision
+        name = (catalog.environment_id, program.id, subject.unit, session[:LONGEST_SESSION])
+        known = self._known.get(name)
+        if known is not None and known[0] != subject.profile_id:
+            known = None
+        if known is not None and now < known[3]:
+            _, variant, until, _ = known
+        else:
+            until = now + lasts
+            try:
+                async with acquired(self._pool) as connection:
+                    variant = await store.hold_variant(connection, *name, decision.variant, now, until)
+            except Unavailable:
+                if known is None or now >= known[2]:
+                    return decision
+                _, variant, until, _ = known
+            else:
+                self._known[name] = (subject.profile_id, variant, until, now + lasts // 2)
+        if variant == decision.variant or variant not in program.flag.variants:
+            return decision
+        return msgspec.structs.replace(
+            decision,
+            value=program.flag.variants[variant],
+            variant=variant,
+            reason="CACHED",
+            reasons=(*decision.reasons, f"the session holds {variant!r}, which it was given before"),
+            until=min(decision.until, until),
+            rule=None,
+        )

@@ -1,0 +1,230 @@
+"""Profiles kept in memory, so that a decision needs no I/O.
+
+Shape   find(environment, alias) is a dictionary look-up; load(…) reads Postgres. A Snapshot is a Subject: it carries
+        the profile's state, and is recomputed in place when its clock runs out
+Laws    a snapshot older than news about its profile is never served, but where Postgres is away: then it is, marked
+        stale. It has the state that the catalog in memory reads: a row of a revision which is not in memory yet brings
+        that revision with it, and where memory has a newer one the row is read again.
+        Nothing is remembered of people who do not exist
+Units   at most `size` identifiers are kept, each with its person's snapshot; the longest unused leave first
+Errors  Unavailable when Postgres is away and the profile is not known here
+"""
+
+from collections import OrderedDict
+from collections.abc import Sequence
+
+from cachetools import LRUCache
+
+from tinycdp.engine.catalog import Catalog
+from tinycdp.engine.flags.decide import Subject
+from tinycdp.engine.profile import Profile, Stored
+from tinycdp.errors import Unavailable
+from tinycdp.model import Alias, Instant
+from tinycdp.runtime.definitions.catalogs import Catalogs
+from tinycdp.store import reads
+from tinycdp.store.messages import Row
+from tinycdp.store.pool import Pool, acquired
+
+_Name = tuple[int, str, str]  # (environment id, alias kind, alias value)
+
+#: Digits of the greatest id that Postgres can hold, less one.
+_LONGEST_ID = 18
+
+
+class Snapshot(Subject):
+    """One profile at one version; `epoch` is when it was last known to be current."""
+
+    __slots__ = ("epoch", "profile_id", "stored", "version")
+
+    profile_id: int
+    stored: Stored | None
+    version: int
+    epoch: int
+
+    def bind(self, catalog: Catalog) -> None:
+        """Answer by this catalog from now on."""
+        if self.steps is not catalog.live.steps:
+            self.steps = catalog.live.steps
+            self.calendar = catalog.calendar
+            self.results.clear()
+
+    def look_away(self) -> None:
+        """Let go of what only an evaluation needed: a hundred thousand kept people are to stay small."""
+        if self.stored is not None:
+            self.stored.look_away()
+
+
+def snapshot_of(profile: Profile, catalog: Catalog, aliases: Sequence[str], now: Instant) -> Snapshot:
+    """A snapshot of a profile; `aliases` are "kind value" pairs."""
+    snapshot = Snapshot(
+        now,
+        calendar=catalog.calendar,
+        properties=profile.properties,
+        state=profile.state,
+        first_seen=profile.first_seen,
+        last_seen=profile.last_seen,
+        steps=catalog.live.steps,
+        group=profile.group_traits,
+    )
+    snapshot.stored = None
+    _name(snapshot, catalog, profile.id, profile.version, profile.bucketing_key, aliases)
+    return snapshot
+
+
+def _of_row(row: Row, catalog: Catalog, now: Instant) -> Snapshot:
+    """The same of a stored profile, whose state stays encoded."""
+    stored = Stored(row["state"])
+    snapshot = Snapshot(
+        now,
+        calendar=catalog.calendar,
+        properties=row["properties"],
+        state=stored.state,
+        first_seen=row["first_seen_at"],
+        last_seen=row["last_seen_at"],
+        steps=catalog.live.steps,
+        group=stored.group_traits(),
+    )
+    snapshot.stored = stored
+    _name(snapshot, catalog, row["id"], row["version"], row["bucketing_key"], row["aliases"])
+    return snapshot
+
+
+def _name(snapshot: Snapshot, catalog: Catalog, id: int, version: int, unit: str, aliases: Sequence[str]) -> None:
+    snapshot.profile_id = id
+    snapshot.version = version
+    snapshot.names = (f"profileId {id}", *aliases)
+    snapshot.unit = unit
+    snapshot.killed = catalog.killed
+    snapshot.epoch = 0
+
+
+def stranger(catalog: Catalog, alias: Alias | None, now: Instant) -> Snapshot:
+    """Someone no message was ever received of: no properties, no events. Buckets as they will when they are."""
+    snapshot = snapshot_of(Profile(0, alias.value if alias is not None else "", now), catalog, (), now)
+    snapshot.unit = alias.value if alias is not None else None
+    snapshot.names = (f"{alias.kind} {alias.value}",) if alias is not None else ()
+    return snapshot
+
+
+class Snapshots:
+    """Kept by identifier, so that finding one is a single look-up."""
+
+    def __init__(self, pool: Pool, size: int, catalogs: Catalogs) -> None:
+        self._pool = pool
+        self._catalogs = catalogs
+        self._known = _Known(size)
+        # The newest version heard of, so that a row read before the news is not kept after it: of the `size` profiles
+        # with the latest news. It is written for every profile of every commit, where an LRUCache costs several times
+        # as much.
+        self._heard: OrderedDict[tuple[int, int], int] = OrderedDict()
+        self._size = size
+        self._epoch = self._grown = 1
+        self.away = True
+
+    def __len__(self) -> int:
+        return len(self._known)
+
+    # News
+
+    def changed(self, environment_id: int, version: int, profile_ids: Sequence[int]) -> None:
+        """These profiles have a newer version: what is kept of them is dropped."""
+        heard = self._heard
+        for id in profile_ids:
+            name = (environment_id, id)
+            # Our own commits are heard of twice, and before the news of what came before them.
+            if heard.get(name, 0) < version:
+                heard[name] = version
+                heard.move_to_end(name)
+                self._known.forget(name, version)
+        while len(heard) > self._size:
+            heard.popitem(last=False)
+
+    def lost(self) -> None:
+        """News may be missed from now on; Postgres may be away."""
+        self.away = True
+
+    def outgrown(self) -> None:
+        """The catalog reads what nothing kept so far may have."""
+        self._epoch += 1
+        self._grown = self._epoch
+
+    def found(self) -> None:
+        """News arrives again; everything kept so far may have missed some."""
+        self.away = False
+        self._epoch += 1
+        self._heard.clear()  # a database that was restored may never reach those versions
+
+    # Reading
+
+    def find(self, environment_id: int, kind: str, value: str) -> Snapshot | None:
+        """The current snapshot of a person, None where Postgres has to be asked."""
+        try:
+            snapshot = self._known[environment_id, kind, value]
+        except KeyError:
+            return None
+        return snapshot if snapshot.epoch == self._epoch else None
+
+    def find_stale(self, environment_id: int, kind: str, value: str) -> Snapshot | None:
+        """What was last known of a person, None where the catalog reads more than that."""
+        snapshot = self._known.get((environment_id, kind, value))
+        return snapshot if snapshot is not None and snapshot.epoch >= self._grown else None
+
+    async def load(self, environment_id: int, alias: Alias, now: Instant) -> Snapshot | None:
+        """The snapshot as Postgres has it, None for someone never seen. The kind "profileId" names a profile's id."""
+        if self.away:
+            raise Unavailable("DATABASE_AWAY", "The database cannot be reached, and this person is not known here.")
+        while True:
+            epoch = self._epoch
+            row = await self._read(environment_id, alias)
+            if row is None:
+                return None
+            catalog = self._catalogs.current(environment_id)
+            if catalog is None or row["live_revision"] > catalog.revision:
+                # Whoever wrote this row may have dropped what only an older revision reads.
+                await self._catalogs.refresh(self._pool, environment_id, least=row["live_revision"])
+                continue
+            if self._heard.get((environment_id, row["id"]), 0) <= row["version"] and epoch == self._epoch:
+                break
+        snapshot = _of_row(row, catalog, now)
+        snapshot.epoch = epoch
+        self._known.keep((environment_id, alias.kind, alias.value), (environment_id, snapshot.profile_id), snapshot)
+        return snapshot
+
+    async def _read(self, environment_id: int, alias: Alias) -> Row | None:
+        async with acquired(self._pool) as connection:
+            if alias.kind != "profileId":
+                return await reads.load_by_alias(connection, environment_id, alias.kind, alias.value)
+            if not (alias.value.isascii() and alias.value.isdecimal()) or len(alias.value) > _LONGEST_ID:
+                return None
+            return await reads.load_by_id(connection, environment_id, int(alias.value))
+
+
+class _Known(LRUCache[_Name, Snapshot]):
+    """Snapshots by identifier, with the way back from a profile to the identifiers it is kept by."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__(size)
+        self._names: dict[tuple[int, int], list[_Name]] = {}
+
+    def keep(self, name: _Name, profile: tuple[int, int], snapshot: Snapshot) -> None:
+        if (before := self.get(name)) is not None:  # of somebody else, perhaps: an identifier may have moved
+            self._unname(name, before)
+        self._names.setdefault(profile, []).append(name)
+        self[name] = snapshot
+
+    def forget(self, profile: tuple[int, int], version: int) -> None:
+        """Drop what is older than a version."""
+        for name in [name for name in self._names.get(profile, ()) if self[name].version < version]:
+            self._unname(name, self.pop(name))
+
+    def popitem(self) -> tuple[_Name, Snapshot]:
+        name, snapshot = super().popitem()
+        self._unname(name, snapshot)
+        return name, snapshot
+
+    def _unname(self, name: _Name, snapshot: Snapshot) -> None:
+        profile = (name[0], snapshot.profile_id)
+        names = self._names[profile]
+        names.remove(name)
+        if not names:
+            del self._names[profile]

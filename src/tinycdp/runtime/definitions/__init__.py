@@ -1,0 +1,1 @@
+"""Traits, segments and flags: compiled, changed, published, and their history."""

@@ -1,0 +1,365 @@
+"""Changes of definitions, and what they come to: read from documents, worked out against a revision, compared.
+
+Shape   read_documents(…), read_change(…) → Change · drafted(…, head, changes) → the Moves they ask for · returned(…) is
+        an older version as the next one · following(head, moves) → the next revision's definitions ·
+        steps_of(moves), steps_between(before, after) → Steps: how two sets of definitions differ
+Laws    a document with the same content changes nothing, nor does one whose due steps made what is there.
+        The salt of a flag is minted once and survives every edit.
+        What says the same words keeps its meaning, whatever its layout, its name and the names of what it refers to.
+        A meaning that was given up is never used again
+Errors  InvalidInput for a document that is none · NotFound · Conflict REFERENCED with the list, KEY_EXISTS,
+        VERSION_CONFLICT
+Source  docs/decisions/0009-live-and-next.md, 0017-preview-and-replay.md
+"""
+
+import re
+import secrets
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import msgspec
+
+from tinycdp.dsl.diagnostics import SourceError
+from tinycdp.dsl.editor.rename import hidden
+from tinycdp.dsl.parser import parse
+from tinycdp.engine.catalog import Definition, Name
+from tinycdp.engine.flags.document import Flag, read_flag, settled, to_document
+from tinycdp.errors import Conflict, InvalidInput, NotFound
+from tinycdp.model import Instant
+from tinycdp.runtime.definitions.references import references_of, rewritten
+from tinycdp.store import definitions as store
+from tinycdp.store.pool import Connection
+
+KINDS = ("trait", "segment", "flag")
+_KEY = {"trait": re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}"), "segment": re.compile(r"[A-Za-z0-9._~:-]{1,64}")}
+_KEY["flag"] = _KEY["segment"]
+_FIELDS = {"key", "expression", "rule", "description"}
+
+
+class Change(msgspec.Struct, frozen=True, kw_only=True):
+    """One definition as it shall be; document None deletes it.
+
+    expects  the version it shall replace, 0 for none; None for whichever there is
+    was      the key it had: it is renamed, unless that has happened already"""
+
+    kind: str
+    key: str
+    document: dict[str, Any] | None
+    expects: int | None = None
+    was: str | None = None
+
+
+class Step(msgspec.Struct, frozen=True):
+    """One line of a plan, or of the difference of two revisions.
+
+    was           the key before a rename
+    version       it has afterwards, of what is deleted the last one
+    same_meaning  nobody moves because of this step alone"""
+
+    action: Literal["create", "update", "rename", "delete", "keep"]
+    kind: str
+    key: str
+    before: dict[str, Any] | None = None
+    after: dict[str, Any] | None = None
+    was: str | None = None
+    version: int = 0
+    same_meaning: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """The newest revision of an environment, and what serves: the same, or what did before it warms up."""
+
+    environment_id: int
+    zone: str
+    live: int
+    revision: int
+    definitions: tuple[Definition, ...]
+    serving: tuple[Definition, ...]
+
+    def find(self, name: Name) -> Definition | None:
+        return next((d for d in self.definitions if d.name == name), None)
+
+    def named(self, kind: str, key: str) -> Definition:
+        definition = self.find((kind, key))
+        if definition is None:
+            raise NotFound("NOT_FOUND", f"There is no {kind} {key!r}.")
+        return definition
+
+
+#: A definition before and after; None before it was made, and after it was deleted. What has no id yet has one below 0.
+Move = tuple[Definition | None, Definition | None]
+
+
+def line_of(step: Step) -> str:
+    """`~ trait opens`, `> segment regulars -> loyal`"""
+    sign = {"create": "+", "update": "~", "rename": ">", "delete": "-", "keep": " "}[step.action]
+    return f"{sign} {step.kind} {step.was} -> {step.key}" if step.was else f"{sign} {step.kind} {step.key}"
+
+
+def read_documents(documents: Iterable[Mapping[str, Any]]) -> list[Change]:
+    """The changes that definition files ask for: mappings with lists under `traits`, `segments` and `flags`."""
+    changes = []
+    for document in documents:
+        if unknown := sorted(document.keys() - {"traits", "segments", "flags"}):
+            raise InvalidInput("INVALID_DOCUMENT", f"$.{unknown[0]}: expected traits, segments or flags.")
+        for kind in KINDS:
+            for n, entry in enumerate(document.get(f"{kind}s") or ()):
+                changes.append(_read_entry(kind, entry, f"$.{kind}s[{n}]"))
+    named: set[Name] = set()
+    for change in changes:
+        if (change.kind, change.key) in named:
+            raise InvalidInput("INVALID_DOCUMENT", f"The {change.kind} {change.key!r} is defined twice.")
+        named.add((change.kind, change.key))
+    return changes
+
+
+def _read_entry(kind: str, entry: Any, path: str) -> Change:
+    """An entry of a file, which may say `was`: the key it had before."""
+    if not isinstance(entry, Mapping) or "was" not in entry:
+        return read_change(kind, entry, path)
+    was = read_key(kind, entry["was"], f"{path}.was")
+    change = read_change(kind, {name: value for name, value in entry.items() if name != "was"}, path)
+    return msgspec.structs.replace(change, was=was)
+
+
+def read_key(kind: str, key: Any, path: str) -> str:
+    if not isinstance(key, str) or not _KEY[kind].fullmatch(key):
+        allowed = "letters, digits and _, not starting with a digit" if kind == "trait" else "letters, digits and ._~:-"
+        raise InvalidInput("INVALID_KEY", f"{path}: a {kind}'s key is 1 to 64 {allowed}.", path=path)
+    return key
+
+
+def read_change(kind: str, document: Any, path: str = "$") -> Change:
+    """One definition's document, checked in form; its expressions are checked among all others when published."""
+    if not isinstance(document, Mapping):
+        raise InvalidInput("INVALID_DOCUMENT", f"{path}: a {kind} is an object.", path=path)
+    key = read_key(kind, document.get("key"), f"{path}.key")
+    if kind == "flag":
+        read_flag(dict(document), "")
+        return Change(kind=kind, key=key, document=dict(document))
+    if unknown := sorted(document.keys() - _FIELDS):
+        raise InvalidInput("INVALID_DOCUMENT", f"{path}.{unknown[0]}: a {kind} has no such field.", path=path)
+    text = document.get("expression", document.get("rule"))
+    if not isinstance(text, str):
+        field = "expression" if kind == "trait" else "rule"
+        raise InvalidInput("INVALID_DOCUMENT", f"{path}.{field}: the expression is missing.", path=f"{path}.{field}")
+    saved = {"expression": text, "description": str(document.get("description") or "")}
+    return Change(kind=kind, key=key, document=saved)
+
+
+async def drafted(
+    connection: Connection, head: Head, changes: Sequence[Change], now: Instant, *, prune: bool = False
+) -> list[Move]:
+    """What the changes do to each definition: to those they name, in their order, then to those that name these."""
+    known = {d.name: d for d in head.definitions}
+    renames = await _renames(connection, head.environment_id, known, changes)
+    former = {(kind, new): (kind, old) for (kind, old), new in renames.items()}
+    moves: list[Move] = []
+    for n, change in enumerate(changes):
+        name = (change.kind, change.key)
+        before = known.get(former.get(name, name)) if name in former or name not in renames else None
+        check_expected(change, before)
+        if change.document is not None:
+            moves.append((before, _revised(before, change, renames, -1 - n, now)))
+        elif before is not None:
+            moves.append((before, None))
+        else:
+            raise NotFound("NOT_FOUND", f"There is no {change.kind} {change.key!r}.")
+    touched = {before.id for before, _ in moves if before is not None}
+    rest = [d for d in sorted(head.definitions, key=lambda d: d.name) if d.id not in touched]
+    if prune:
+        return [*moves, *((definition, None) for definition in rest)]
+    for definition in rest:
+        renamed = rewritten(definition, renames)
+        if renamed is not definition:
+            moves.append((definition, msgspec.structs.replace(renamed, version=definition.version + 1)))
+    return moves
+
+
+async def _renames(
+    connection: Connection, environment_id: int, known: Mapping[Name, Definition], changes: Sequence[Change]
+) -> dict[Name, str]:
+    """Old name → new key, for the changes whose rename has not happened yet."""
+    found: dict[Name, str] = {}
+    asked = {(change.kind, change.was) for change in changes if change.was is not None}
+    for change in changes:
+        old, new = (change.kind, change.was or change.key), (change.kind, change.key)
+        if change.was is not None and change.document is None:
+            message = f"The {change.kind} {change.key!r} cannot be renamed and deleted at once."
+            raise InvalidInput("INVALID_DOCUMENT", message)
+        if old == new or old not in known:
+            continue
+        if (taken := known.get(new)) is not None:
+            if change.was in await store.keys_of(connection, environment_id, taken.id):
+                continue  # a file says for ever what a definition once was
+            if new not in asked:
+                message = f"The {change.kind} {change.was!r} cannot become {change.key!r}: there is one already."
+                raise Conflict("KEY_EXISTS", message)
+        if change.kind == "trait" and hidden(change.key):
+            message = f"$.key: in an expression {change.key!r} means something else; choose another key."
+            raise InvalidInput("INVALID_KEY", message, path="$.key")
+        if old in found:
+            message = f"The {change.kind} {change.was!r} cannot become both {found[old]!r} and {change.key!r}."
+            raise InvalidInput("INVALID_DOCUMENT", message)
+        found[old] = change.key
+    return found
+
+
+def check_expected(change: Change, definition: Definition | None) -> None:
+    version = definition.version if definition is not None else 0
+    if change.expects is None or change.expects == version:
+        return
+    if change.expects == 0:
+        raise Conflict("KEY_EXISTS", f"There is a {change.kind} {change.key!r} already; PUT replaces it.")
+    found = f"is at version {version}" if version else "is gone"
+    message = f"The {change.kind} {change.key!r} {found}, not {change.expects}: somebody else changed it meanwhile."
+    raise Conflict("VERSION_CONFLICT", message, version=version)
+
+
+def _revised(
+    before: Definition | None, change: Change, renames: Mapping[Name, str], placeholder: int, now: Instant
+) -> Definition:
+    """The next version of a definition, or itself where nothing changes."""
+    assert change.document is not None
+    flag = None
+    if change.kind == "flag":
+        salt = before.flag.salt if before is not None and before.flag is not None else secrets.token_hex(8)
+        flag = read_flag(change.document, salt)
+        if before is not None and before.flag is not None and _came_to(flag, before.flag, now):
+            flag = before.flag
+    expression = "" if flag is not None else change.document["expression"]
+    after = Definition(
+        id=before.id if before is not None else placeholder,
+        version=before.version + 1 if before is not None else 1,
+        kind=change.kind,
+        key=change.key,
+        expression=expression,
+        flag=flag,
+        description=change.document.get("description", ""),
+    )
+    if before is None:
+        return after
+    as_it_was = under(rewritten(before, renames), change.key)
+    if before.key == after.key and _text(before) == _text(after) and as_it_was == under(before, change.key):
+        return before
+    same = _text(as_it_was) == _text(after) if flag is not None else _alike(as_it_was.expression, expression)
+    return msgspec.structs.replace(after, meaning=before.meaning if same else after.version)
+
+
+def returned(before: Definition | None, then: Definition, named: Definition, number: int, head: Head) -> Definition:
+    """An older version as the next one; `named` is what it says by the keys of today, `number` the last version.
+
+    What still serves keeps its meaning. One that was given up gets a new number even where it says the same: its
+    memberships are gone."""
+    same = before is not None and (
+        before.meaning == then.meaning or (before.flag is None and _alike(before.expression, named.expression))
+    )
+    if before is not None and same and before.key == then.key and _text(before) == _text(then):
+        return before
+    if before is not None and same:
+        meaning = before.meaning
+    else:
+        serves = any(d.id == then.id and d.meaning == then.meaning for d in head.serving)
+        meaning = then.meaning if serves else number + 1
+    return msgspec.structs.replace(then, version=number + 1, meaning=meaning)
+
+
+def following(head: Head, moves: Sequence[Move]) -> list[Definition]:
+    """The definitions of the revision after these moves, refused where it could not be one."""
+    replaced = {before.id for before, _ in moves if before is not None}
+    wanted = [d for d in head.definitions if d.id not in replaced] + [after for _, after in moves if after is not None]
+    # Old ones by id, as they are read, then new ones in the order of the changes.
+    wanted.sort(key=lambda d: (d.id < 0, abs(d.id)))
+    names: set[Name] = set()
+    for definition in wanted:
+        if definition.name in names:
+            raise Conflict("KEY_EXISTS", f"There would be two {definition.kind}s {definition.key!r}.")
+        names.add(definition.name)
+    for before, after in moves:
+        if before is not None and after is None and before.name not in names:
+            _refuse_if_referenced(before.name, wanted)
+    return wanted
+
+
+def _refuse_if_referenced(name: Name, definitions: Iterable[Definition]) -> None:
+    users = [d for d in definitions if name in references_of(d)]
+    if users:
+        listed = ", ".join(f"{d.kind} {d.key}" for d in users)
+        raise Conflict(
+            "REFERENCED",
+            f"The {name[0]} {name[1]!r} is used by {listed}; change these first.",
+            usedBy=[{"kind": d.kind, "key": d.key} for d in users],
+        )
+
+
+def steps_between(before: Iterable[Definition], after: Iterable[Definition]) -> list[Step]:
+    """How two sets of definitions differ, by kind and key; what is in both as it is, is left out."""
+    olds, news = {d.id: d for d in before}, {d.id: d for d in after}
+    steps = [step_of(olds.get(id), news.get(id)) for id in olds.keys() | news.keys()]
+    return sorted(
+        (step for step in steps if step.action != "keep"), key=lambda step: (KINDS.index(step.kind), step.key)
+    )
+
+
+def steps_of(moves: Iterable[Move]) -> list[Step]:
+    """What the moves change, in their order."""
+    return [step for step in (step_of(before, after) for before, after in moves) if step.action != "keep"]
+
+
+def step_of(before: Definition | None, after: Definition | None) -> Step:
+    if after is None:
+        assert before is not None
+        return Step("delete", before.kind, before.key, before=document_of(before), version=before.version)
+    document = document_of(after)
+    if before is None:
+        return Step("create", after.kind, after.key, after=document, version=after.version)
+    same = before.meaning == after.meaning
+    renamed = before.key != after.key
+    action: Literal["keep", "rename", "update"] = "rename" if renamed else "update"
+    if before.version == after.version:
+        action = "keep"
+    was = before.key if renamed else None
+    return Step(action, after.kind, after.key, document_of(before), document, was, after.version, same)
+
+
+def document_of(definition: Definition) -> dict[str, Any]:
+    """The definition as it is stored."""
+    if definition.flag is not None:
+        return to_document(definition.flag)
+    return {"expression": definition.expression, "description": definition.description}
+
+
+def keyed(definition: Definition, key: str) -> dict[str, Any]:
+    document = document_of(definition)
+    return {**document, "key": key} if definition.kind == "flag" else document
+
+
+def under(definition: Definition, key: str) -> Definition:
+    flag = msgspec.structs.replace(definition.flag, key=key) if definition.flag is not None else None
+    return msgspec.structs.replace(definition, key=key, flag=flag)
+
+
+def _text(definition: Definition) -> bytes:
+    """As text, because the order of a split's variants is part of what it says."""
+    return msgspec.json.encode(document_of(definition))
+
+
+def _flag_text(flag: Flag) -> bytes:
+    return msgspec.json.encode(to_document(flag))
+
+
+def _came_to(flag: Flag, there: Flag, now: Instant) -> bool:
+    """Whether what is there is what the flag's due steps have made of it: a file in a repository still has steps that
+    were written down as revisions meanwhile, and shall not take them back."""
+    due = settled(flag, now)
+    return due != flag and _flag_text(due) == _flag_text(settled(there, now))
+
+
+def _alike(one: str, other: str) -> bool:
+    """Whether two expressions say the same words: layout and comments move nobody."""
+    try:
+        return one == other or parse(one) == parse(other)
+    except SourceError:
+        return False

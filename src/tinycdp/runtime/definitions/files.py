@@ -1,0 +1,210 @@
+"""Definitions as files: what is read from folders, what is written to them, and how two versions differ.
+
+Shape   find_files(paths) → files; read_documents(file) → what it says; to_files(definitions) → {name: text};
+        difference(step) → a unified diff of the definition's YAML, fields_of(step) → each value that differs
+Laws    what to_files wrote and read_documents reads is the same to the last digit: publishing it changes nothing.
+        Files are in the order of their names, definitions in that of their keys
+Errors  InvalidInput FILE_UNREADABLE and FILE_MALFORMED, naming the file
+Source  docs/reference/cli.md
+"""
+
+import difflib
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tinycdp.dsl.diagnostics import SourceError
+from tinycdp.dsl.editor.format import lay_out
+from tinycdp.engine.catalog import Definition
+from tinycdp.errors import InvalidInput
+from tinycdp.runtime.definitions.change_set import KINDS, Step, document_of, line_of
+
+_ENDINGS = {".yaml", ".yml", ".json"}
+#: Lines of YAML are about this long; a text that does not fit on one becomes a block.
+_WIDTH = 100
+
+
+def find_files(paths: Iterable[Path]) -> list[Path]:
+    """The files, and of a folder all definition files under it. A folder without any is refused: it would ask for the
+    deletion of everything where --prune is given."""
+    found: list[Path] = []
+    for path in paths:
+        if not path.is_dir():
+            found.append(path)
+            continue
+        below = (file for file in path.rglob("*") if file.suffix in _ENDINGS and file.is_file())
+        visible = [file for file in below if not any(part.startswith(".") for part in file.relative_to(path).parts)]
+        if not visible:
+            raise InvalidInput("FILE_UNREADABLE", f"{path}: no *.yaml, *.yml or *.json in this folder or below it")
+        found += sorted(visible)
+    return list(dict.fromkeys(found))
+
+
+def read_documents(path: Path) -> list[dict[str, Any]]:
+    """The definition documents of a JSON or YAML file: mappings with `traits`, `segments` and `flags`."""
+    try:
+        text = path.read_text(encoding="utf-8")
+        # JSON is YAML too, but its own reader refuses a repeated comma or a tab with a better message.
+        found = (
+            [json.loads(text, parse_float=Decimal)] if path.suffix == ".json" else list(yaml.load_all(text, _Reader))
+        )
+    except OSError as refused:
+        raise InvalidInput("FILE_UNREADABLE", f"{path}: {refused.strerror}") from refused
+    except (ValueError, yaml.YAMLError) as wrong:
+        raise InvalidInput("FILE_MALFORMED", f"{path}: {wrong}") from wrong
+    documents = [document for document in found if document is not None]
+    for document in documents:
+        if not isinstance(document, dict):
+            raise InvalidInput(
+                "FILE_MALFORMED", f"{path}: a definition file is a mapping with traits, segments or flags"
+            )
+    return documents
+
+
+def to_files(definitions: Iterable[Definition]) -> dict[str, str]:
+    """One file for each kind, `traits.yaml` and so on, with all the definitions in order of their keys."""
+    by_kind: dict[str, list[Definition]] = {kind: [] for kind in KINDS}
+    for definition in sorted(definitions, key=lambda definition: definition.key):
+        by_kind[definition.kind].append(definition)
+    return {
+        f"{kind}s.yaml": to_yaml({f"{kind}s": [entry(kind, d.key, document_of(d)) for d in of_kind]})
+        for kind, of_kind in by_kind.items()
+    }
+
+
+def entry(kind: str, key: str, document: dict[str, Any]) -> dict[str, Any]:
+    """A stored document as a file has it."""
+    if kind == "flag":
+        return document
+    field = "expression" if kind == "trait" else "rule"
+    found = {"key": key, field: document["expression"]}
+    return {**found, "description": document["description"]} if document["description"] else found
+
+
+def difference(step: Step, *, canonical: bool = False) -> str:
+    """A unified diff of the definition before and after, without a header; "" where nothing changes. Canonical, it
+    shows what expressions say and not how they are laid out, unless that is all there is."""
+    before, after = (
+        to_yaml(entry(step.kind, key, _canonical(side) if canonical else side)).splitlines() if side is not None else []
+        for key, side in ((step.was or step.key, step.before), (step.key, _without_minted(step)))
+    )
+    found = "\n".join(list(difflib.unified_diff(before, after, lineterm="", n=3))[2:])
+    return found if found or not canonical else difference(step)
+
+
+def fields_of(step: Step) -> list[tuple[str, Any, Any]]:
+    """(place, before, after) of each value that differs. A place is a JSON pointer; what has an id goes by it."""
+    if step.before is None or step.after is None:
+        return []
+    return list(_differing("", step.before, step.after))
+
+
+def _differing(place: str, before: Any, after: Any) -> Iterator[tuple[str, Any, Any]]:
+    olds, news = _parts(before), _parts(after)
+    if olds is None or news is None or isinstance(before, dict) != isinstance(after, dict):
+        if before != after or isinstance(before, bool) != isinstance(after, bool):
+            yield place, before, after
+        return
+    if olds.keys() == news.keys() and list(olds) != list(news):  # the order of rules, or of a split's variants
+        yield place, before, after
+        return
+    for name in dict.fromkeys([*olds, *news]):
+        token = name.replace("~", "~0").replace("/", "~1")
+        yield from _differing(f"{place}/{token}", olds.get(name), news.get(name))
+
+
+def _parts(value: Any) -> dict[str, Any] | None:
+    if isinstance(value, dict):
+        return value
+    if not isinstance(value, list | tuple):
+        return None
+    ids = [item.get("id") if isinstance(item, dict) else None for item in value]
+    by_id = None not in ids and len(set(ids)) == len(ids)
+    return {str(ids[n]) if by_id else str(n): item for n, item in enumerate(value)}
+
+
+def _canonical(document: dict[str, Any]) -> dict[str, Any]:
+    """The document with its expressions as they are written in one way only; schedules stay as they are."""
+    found = dict(document)
+    if "expression" in found:
+        found["expression"] = _laid_out(found["expression"])
+    if rules := found.get("rules"):
+        found["rules"] = [{**rule, "when": _laid_out(rule["when"])} for rule in rules]
+    return found
+
+
+def _laid_out(text: str) -> str:
+    try:
+        return lay_out(text)
+    except SourceError:
+        return text
+
+
+def _without_minted(step: Step) -> dict[str, Any] | None:
+    """What shall be, for a new flag without its salt: the one of a plan is not the one it will get."""
+    if step.action != "create" or step.after is None:
+        return step.after
+    return {name: value for name, value in step.after.items() if name != "salt"}
+
+
+def to_yaml(value: Any) -> str:
+    """The value as YAML, keys in their order, long texts as blocks."""
+    return str(yaml.dump(value, Dumper=_Writer, sort_keys=False, allow_unicode=True, width=_WIDTH))
+
+
+class _Reader(yaml.SafeLoader):  # type: ignore[misc]
+    """Numbers with a point are exact, as everywhere else."""
+
+
+class _Writer(yaml.SafeDumper):  # type: ignore[misc]
+    """Lists stand one step in, as people write them, and nothing is abbreviated by an alias."""
+
+    def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:
+        super().increase_indent(flow, False)
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
+def _read_decimal(loader: _Reader, node: yaml.ScalarNode) -> Any:
+    text = str(loader.construct_scalar(node)).replace("_", "")
+    try:
+        return Decimal(text)
+    except ArithmeticError:  # .inf, .nan and sixties
+        return loader.construct_yaml_float(node)
+
+
+def _write_text(writer: _Writer, text: str) -> yaml.ScalarNode:
+    style = "|" if "\n" in text else ">" if len(text) > _WIDTH - 20 and " " in text else None
+    return writer.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+
+
+def _write_decimal(writer: _Writer, number: Decimal) -> yaml.ScalarNode:
+    text = f"{number:f}"
+    return writer.represent_scalar("tag:yaml.org,2002:float" if "." in text else "tag:yaml.org,2002:int", text)
+
+
+_Reader.add_constructor("tag:yaml.org,2002:float", _read_decimal)
+_Writer.add_representer(str, _write_text)
+_Writer.add_representer(Decimal, _write_decimal)
+
+
+def listed(steps: Sequence[Step]) -> str:
+    """A plan for people: each change with its difference, and how many there are."""
+    changed = [step for step in steps if step.action != "keep"]
+    shown = [f"{line_of(step)}\n{_indented(difference(step))}" for step in changed]
+    counts = ", ".join(
+        f"{n} to {action}"
+        for action in ("create", "update", "rename", "delete")
+        if (n := sum(step.action == action for step in changed))
+    )
+    unchanged = len(steps) - len(changed)
+    return "\n".join([*shown, f"{counts or 'nothing to change'}, {unchanged} unchanged"])
+
+
+def _indented(text: str) -> str:
+    return "".join(f"    {line}\n" for line in text.splitlines())

@@ -1,0 +1,79 @@
+"""Kill switches: a flag off, now, whatever else is going on.
+
+Shape   kill(…) and revive(…) act for every process; in_force(…) is what a catalog carries; history(…) what happened
+Laws    a kill is outside the revisions: it waits for no warm-up, and no publish undoes it. A killed flag serves its off
+        variant to everyone, before prerequisites, overrides and rules
+Errors  NotFound for a flag that does not exist
+Source  docs/decisions/0018-flags-in-full.md
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from tinycdp.errors import NotFound
+from tinycdp.model import Instant
+from tinycdp.runtime.notifications import announce_revision
+from tinycdp.runtime.times import iso, iso_or_none
+from tinycdp.store import definitions, flags
+from tinycdp.store.pool import Connection, Pool, acquired, transaction
+
+
+class Kill(msgspec.Struct, frozen=True, rename="camel"):
+    """revived_at  null while it lasts"""
+
+    killed_at: str
+    killed_by: str
+    note: str
+    revived_at: str | None = None
+    revived_by: str | None = None
+
+
+async def kill(pool: Pool, environment_id: int, key: str, author: str, note: str, now: Instant) -> None:
+    """Switch a flag off until it is revived. One that is killed already stays as it is."""
+    async with transaction(pool) as connection:
+        await flags.kill_flag(connection, environment_id, await _id(connection, environment_id, key), now, author, note)
+        await announce_revision(connection, environment_id)
+
+
+async def revive(pool: Pool, environment_id: int, key: str, author: str, now: Instant) -> None:
+    """Let a flag decide again as it is defined. One that is not killed stays as it is."""
+    async with transaction(pool) as connection:
+        await flags.revive_flag(connection, environment_id, await _id(connection, environment_id, key), now, author)
+        await announce_revision(connection, environment_id)
+
+
+async def in_force(connection: Connection, environment_id: int, at: Instant | None = None) -> dict[int, str]:
+    """The flags that are killed, by definition id, each with the words that say so; at an instant, or now."""
+    return {row["definition_id"]: _says(row) for row in await flags.kills_at(connection, environment_id, at)}
+
+
+async def history(pool: Pool, environment_id: int, key: str, n: int) -> list[Kill]:
+    """The newest kills of a flag."""
+    async with acquired(pool) as connection:
+        id = await _id(connection, environment_id, key)
+        rows = await flags.kills_of_flag(connection, environment_id, id, n)
+    return [
+        Kill(
+            iso(row["killed_at"]),
+            row["killed_by"],
+            row["note"],
+            iso_or_none(row["revived_at"]),
+            row["revived_by"],
+        )
+        for row in rows
+    ]
+
+
+def _says(row: Mapping[str, Any]) -> str:
+    return f"killed by {row['killed_by']} at {iso(row['killed_at'])}" + (f": {row['note']}" if row["note"] else "")
+
+
+async def _id(connection: Connection, environment_id: int, key: str) -> int:
+    environment = await definitions.find_environment(connection, environment_id)
+    for revision in (environment["live_revision"], environment["head_revision"]):
+        for row in await definitions.definitions_at(connection, environment_id, revision):
+            if (row["kind"], row["key"]) == ("flag", key):
+                return int(row["definition_id"])
+    raise NotFound("NOT_FOUND", f"There is no flag {key!r}.")

@@ -1,0 +1,315 @@
+"""Definitions, published: a change is one atomic revision that warms up beside the live one.
+
+Shape   publish(pool, environment, changes) saves all changes as one revision, or none; rename, restore and
+        restore_version are publishes that work out their changes by themselves. Dry, each only says what it would do.
+        finish_warming makes a warmed revision live
+Laws    a rename keeps id, salt and meaning, and rewrites what names the definition: nobody moves, nothing warms up.
+        What is restored returns under its old id; a rule that was given up before warms up like any change, one that
+        still serves goes on: so a warm-up is called off by restoring the revision before it.
+        While a revision warms up, a further publish joins it: there is one head, and it starts over
+Errors  InvalidDefinitions with every diagnostic and nothing saved · Conflict REFERENCED with the list, KEY_EXISTS,
+        VERSION_CONFLICT · NotFound, of a revision REVISION_NOT_FOUND · InvalidInput for a document that is none
+Source  docs/decisions/0009-live-and-next.md, 0017-preview-and-replay.md
+"""
+
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from tinycdp.engine.catalog import Catalog, Definition
+from tinycdp.errors import Conflict, InvalidInput, NotFound
+from tinycdp.model import Instant
+from tinycdp.runtime.definitions.catalogs import compiled, definitions_at, read_definition
+from tinycdp.runtime.definitions.change_set import (
+    Change,
+    Head,
+    Move,
+    Step,
+    check_expected,
+    document_of,
+    drafted,
+    following,
+    keyed,
+    line_of,
+    read_documents,
+    read_key,
+    returned,
+    step_of,
+    under,
+)
+from tinycdp.runtime.definitions.references import rewritten
+from tinycdp.runtime.notifications import announce_revision
+from tinycdp.store import definitions as store
+from tinycdp.store.pool import Connection, Pool, acquired, transaction
+
+LONGEST_NOTE = 1_000
+#: How often a publish may find that another one was quicker, before it keeps the others out from its beginning.
+_TRIES = 3
+
+
+class Plan(msgspec.Struct, frozen=True):
+    """What a publish did, or would do. `warming` where profiles have to be gone through before it serves."""
+
+    steps: tuple[Step, ...]
+    revision: int
+    warming: bool = False
+
+    @property
+    def changed(self) -> tuple[Step, ...]:
+        return tuple(step for step in self.steps if step.action != "keep")
+
+    def __str__(self) -> str:
+        lines = [line_of(step) for step in self.steps]
+        return "\n".join([*lines, f"{len(self.changed)} to change, revision {self.revision}"])
+
+
+async def apply_documents(
+    pool: Pool,
+    environment_id: int,
+    documents: Iterable[Mapping[str, Any]],
+    author: str,
+    now: Instant,
+    note: str = "",
+    *,
+    prune: bool = False,
+    dry: bool = False,
+) -> Plan:
+    """Publish what the files say as one revision. What they do not name stays as it is, or with `prune` is deleted."""
+    return await publish(pool, environment_id, read_documents(documents), author, now, note, prune=prune, dry=dry)
+
+
+async def publish(
+    pool: Pool,
+    environment_id: int,
+    changes: Sequence[Change],
+    author: str,
+    now: Instant,
+    note: str = "",
+    *,
+    prune: bool = False,
+    dry: bool = False,
+) -> Plan:
+    """Make the changes one revision. Nothing is saved unless all of it is right.
+
+    prune  delete every definition that the changes do not name
+    dry    save nothing, but refuse what would be refused"""
+
+    async def moves(connection: Connection, head: Head) -> list[Move]:
+        return await drafted(connection, head, changes, now, prune=prune)
+
+    return await _publish(pool, environment_id, moves, author, note, now, dry=dry)
+
+
+async def rename(
+    pool: Pool,
+    environment_id: int,
+    kind: str,
+    key: str,
+    new: str,
+    author: str,
+    now: Instant,
+    note: str = "",
+    *,
+    expects: int | None = None,
+) -> Plan:
+    """The definition has another key, and everything that names it names it by that."""
+    read_key(kind, new, "$.key")
+
+    async def moves(connection: Connection, head: Head) -> list[Move]:
+        definition = head.named(kind, key)
+        if new != key and head.find((kind, new)) is not None:
+            raise Conflict("KEY_EXISTS", f"There is a {kind} {new!r} already; choose a key that nothing has.")
+        change = Change(kind=kind, key=new, document=keyed(definition, new), expects=expects, was=key)
+        return await drafted(connection, head, [change], now)
+
+    return await _publish(pool, environment_id, moves, author, note, now)
+
+
+async def restore(
+    pool: Pool, environment_id: int, revision: int, author: str, now: Instant, note: str = "", *, dry: bool = False
+) -> Plan:
+    """All definitions are as they were at a revision: what was deleted since is back, what is newer is gone."""
+
+    async def moves(connection: Connection, head: Head) -> list[Move]:
+        if not 0 < revision <= head.revision:
+            raise NotFound("REVISION_NOT_FOUND", f"There is no revision {revision}; the newest is {head.revision}.")
+        then = await definitions_at(connection, environment_id, revision)
+        current = {d.id: d for d in head.definitions}
+        keys = {d.name: current[d.id].key for d in then if d.id in current}
+        last = await store.last_versions(connection, environment_id, [d.id for d in then if d.id not in current])
+        found: list[Move] = []
+        for definition in then:
+            before = current.pop(definition.id, None)
+            number = before.version if before is not None else last[definition.id]
+            found.append((before, returned(before, definition, rewritten(definition, keys), number, head)))
+        return [*found, *((newer, None) for newer in current.values())]
+
+    return await _publish(pool, environment_id, moves, author, note, now, dry=dry)
+
+
+async def restore_version(
+    pool: Pool,
+    environment_id: int,
+    kind: str,
+    key: str,
+    version: int,
+    author: str,
+    now: Instant,
+    note: str = "",
+    *,
+    expects: int | None = None,
+    dry: bool = False,
+) -> Plan:
+    """One definition says what it said in an older version, of what it named then: by the keys these have now."""
+
+    async def moves(connection: Connection, head: Head) -> list[Move]:
+        id = await store.find_definition(connection, environment_id, kind, key)
+        rows = await store.list_versions(connection, environment_id, id) if id is not None else []
+        row = next((row for row in rows if row["version"] == version), None)
+        if row is None:
+            raise NotFound("NOT_FOUND", f"There is no version {version} of a {kind} {key!r}.")
+        then = read_definition(row)
+        current = {d.id: d for d in head.definitions}
+        before = current.get(then.id)
+        check_expected(Change(kind=kind, key=key, document={}, expects=expects), before)
+        beside = await definitions_at(connection, environment_id, row["from_revision"])
+        keys = {d.name: current[d.id].key for d in beside if d.id in current}
+        # Of a deleted one the last key counts, as of a living one.
+        named = under(rewritten(then, keys), rows[0]["key"])
+        return [(before, returned(before, named, named, rows[0]["version"], head))]
+
+    return await _publish(pool, environment_id, moves, author, note, now, dry=dry)
+
+
+async def newest(pool: Pool, environment_id: int) -> list[Definition]:
+    """The definitions as they were last saved, live or warming up."""
+    async with acquired(pool) as connection:
+        environment = await store.find_environment(connection, environment_id)
+        return await definitions_at(connection, environment_id, environment["head_revision"])
+
+
+async def read_head(connection: Connection, environment_id: int) -> Head:
+    environment = await store.find_environment(connection, environment_id)
+    live, head = environment["live_revision"], environment["head_revision"]
+    definitions = tuple(await definitions_at(connection, environment_id, head))
+    serving = definitions if live == head else tuple(await definitions_at(connection, environment_id, live))
+    return Head(environment_id, environment["zone"], live, head, definitions, serving)
+
+
+async def _publish(
+    pool: Pool,
+    environment_id: int,
+    moves_of: Callable[[Connection, Head], Awaitable[Sequence[Move]]],
+    author: str,
+    note: str,
+    now: Instant,
+    *,
+    dry: bool = False,
+) -> Plan:
+    """Save the moves as one revision. `moves_of` finds them in the newest revision, and finds them anew where somebody
+    else published meanwhile: messages are held up only while it is saved, not while it is compiled."""
+    if len(note) > LONGEST_NOTE:
+        raise InvalidInput("INVALID_REQUEST", f"A note has at most {LONGEST_NOTE:,} characters.")
+    for patience in reversed(range(_TRIES + 1)):
+        async with transaction(pool) as connection:
+            if not patience and not dry:  # nobody else gets in between this time
+                await store.begin_publish(connection, environment_id)
+            head = await read_head(connection, environment_id)
+            moves = await moves_of(connection, head)
+            steps = tuple(step_of(before, after) for before, after in moves)
+            if all(step.action == "keep" for step in steps):
+                return Plan(steps, head.revision)
+            # Compiling is the check: it raises with every diagnostic before anything is written.
+            wanted = following(head, moves)
+            catalog = await compiled(environment_id, head.zone, head.serving, wanted, head.live, head.revision + 1)
+            if dry:
+                return Plan(steps, head.revision, catalog.must_warm)
+            given_up = await _begun(head) if not catalog.must_warm else set()
+            await store.begin_publish(connection, environment_id)
+            environment = await store.find_environment(connection, environment_id)
+            if (environment["live_revision"], environment["head_revision"]) == (head.live, head.revision):
+                warming = await _save(connection, head, moves, catalog, given_up, author, note, now)
+                return Plan(steps, head.revision + 1, warming)
+    raise AssertionError("the last try holds the lock from the beginning")
+
+
+async def _begun(head: Head) -> set[int]:
+    """The fingerprints that a warm-up under way has begun to fill."""
+    if head.live == head.revision:
+        return set()
+    catalog = await compiled(head.environment_id, head.zone, head.serving, head.definitions, head.live, head.revision)
+    return {segment.fingerprint for segment in catalog.segments if segment.is_next}
+
+
+async def _save(
+    connection: Connection,
+    head: Head,
+    moves: Sequence[Move],
+    catalog: Catalog,
+    given_up: Collection[int],
+    author: str,
+    note: str,
+    now: Instant,
+) -> bool:
+    """The next revision is written, and live unless profiles have to be gone through first. Gives whether they have."""
+    environment_id, revision = head.environment_id, head.revision + 1
+    await store.append_revision(connection, environment_id, revision, author, note, now)
+    for before, after in moves:
+        if before is not after:
+            await _save_version(connection, environment_id, revision, before, after, now)
+    warming = False
+    if catalog.must_warm:
+        warming = await store.start_backfill(connection, environment_id, revision, now) > 0
+    await store.set_revisions(connection, environment_id, head.live if warming else revision, revision)
+    if not warming:
+        await store.mark_live(connection, environment_id, revision, now)
+        await _swap_memberships(connection, catalog, now, given_up)
+    await announce_revision(connection, environment_id)
+    return warming
+
+
+async def _save_version(
+    connection: Connection,
+    environment_id: int,
+    revision: int,
+    before: Definition | None,
+    after: Definition | None,
+    now: Instant,
+) -> None:
+    if before is not None:
+        await store.close_version(connection, environment_id, before.id, revision)
+    if after is None:
+        return
+    id = after.id if after.id > 0 else await store.create_definition(connection, environment_id, after.kind, now)
+    await store.append_version(
+        connection, environment_id, id, after.version, after.meaning, after.key, document_of(after), revision
+    )
+
+
+async def finish_warming(connection: Connection, catalog: Catalog, now: Instant) -> None:
+    """Make the head revision live: its memberships become the segments', in this one transaction.
+
+    The caller holds the exclusive lock of begin_publish, and `catalog` is that of the current revisions."""
+    assert catalog.next is not None
+    environment_id, head = catalog.environment_id, catalog.head
+    await _swap_memberships(connection, catalog, now)
+    await store.set_revisions(connection, environment_id, head, head)
+    await store.finish_backfill(connection, environment_id, head, now)
+    await store.mark_live(connection, environment_id, head, now)
+    await announce_revision(connection, environment_id)
+
+
+async def _swap_memberships(
+    connection: Connection, catalog: Catalog, now: Instant, given_up: Collection[int] = ()
+) -> None:
+    """Who enters and leaves because the next revision serves is history, and what it does not have is gone. Everybody
+    leaves a segment that is deleted. `given_up` was begun by a warm-up that came to nothing."""
+    assert catalog.next is not None
+    changed: list[tuple[int, int | None, int | None]]
+    changed = [(s.id, s.was, s.fingerprint) for s in catalog.segments if s.is_next]
+    staying = {d.id for d in catalog.next.definitions.values()}
+    changed += [(s.id, s.fingerprint, None) for s in catalog.segments if not s.is_next and s.id not in staying]
+    await store.settle_transitions(connection, catalog.environment_id, now, changed)
+    dead = {*catalog.live.fingerprints.values(), *given_up} - set(catalog.next.fingerprints.values())
+    await store.sweep_memberships(connection, catalog.environment_id, sorted(dead))

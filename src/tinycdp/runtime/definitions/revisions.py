@@ -1,0 +1,155 @@
+"""What definitions were: every version of one, every revision, and how any two revisions differ.
+
+Shape   versions(…) of one definition, newest first · revision(…) with what it changed · difference(…) of two revisions
+Units   instants leave as ISO 8601 in UTC
+Laws    a definition is followed by its id: through renames, and through a deletion and its return.
+        The text of a change shows expressions in their canonical form
+Errors  NotFound NOT_FOUND, REVISION_NOT_FOUND
+Source  docs/reference/definitions.md "History"
+"""
+
+from typing import Any
+
+import msgspec
+
+from tinycdp.errors import NotFound
+from tinycdp.runtime.definitions.catalogs import definitions_at, read_definition
+from tinycdp.runtime.definitions.change_set import Step, document_of, steps_between
+from tinycdp.runtime.definitions.files import difference as text_of
+from tinycdp.runtime.definitions.files import fields_of
+from tinycdp.runtime.times import iso, iso_or_none
+from tinycdp.store import definitions as store
+from tinycdp.store.pool import Connection, Pool, snapshot
+
+
+class Version(msgspec.Struct, frozen=True, rename="camel"):
+    """One version of a definition: of the revisions from `revision` to before `until`, null for the newest.
+
+    live_at   null while its revision warms up
+    document  a trait's or segment's expression and description, or the whole flag"""
+
+    version: int
+    key: str
+    revision: int
+    until: int | None
+    author: str
+    note: str
+    published_at: str
+    live_at: str | None
+    document: dict[str, Any]
+
+
+class Field(msgspec.Struct, frozen=True):
+    """One value that differs: where it stands, as a JSON pointer in which rules go by their ids, and both values."""
+
+    path: str
+    before: Any
+    after: Any
+
+
+class Changed(msgspec.Struct, frozen=True, rename="camel"):
+    """How one definition differs.
+
+    action  create, update, rename or delete
+    was     its key before, where it has another now
+    version        of what it became, or of what was deleted
+    same_meaning   only its name, its layout or its description is another: nobody moves because of it
+    before, after  its document, null where there is none
+    text           the difference for a person: lines with - and +, expressions in canonical form"""
+
+    action: str
+    kind: str
+    key: str
+    was: str | None
+    version: int
+    same_meaning: bool
+    fields: list[Field]
+    text: str
+    before: dict[str, Any] | None
+    after: dict[str, Any] | None
+
+
+class Revision(msgspec.Struct, frozen=True, rename="camel"):
+    """live_at is null while the revision warms up."""
+
+    revision: int
+    author: str
+    note: str
+    published_at: str
+    live_at: str | None
+
+
+class RevisionDetail(Revision, frozen=True):
+    """A revision, and what it changed."""
+
+    changes: list[Changed]
+
+
+def changed(step: Step) -> Changed:
+    """A step of a plan as it leaves."""
+    return Changed(
+        step.action,
+        step.kind,
+        step.key,
+        step.was,
+        step.version,
+        step.same_meaning,
+        [Field(*field) for field in fields_of(step)],
+        text_of(step, canonical=True),
+        step.before,
+        step.after,
+    )
+
+
+async def versions(pool: Pool, environment_id: int, kind: str, key: str) -> list[Version]:
+    """Every version of the definition that has this key, or else had it last; newest first."""
+    async with snapshot(pool) as connection:
+        id = await store.find_definition(connection, environment_id, kind, key)
+        if id is None:
+            raise NotFound("NOT_FOUND", f"There is no {kind} {key!r}, and never was.")
+        rows = await store.list_versions(connection, environment_id, id)
+    return [
+        Version(
+            row["version"],
+            row["key"],
+            row["from_revision"],
+            row["until_revision"],
+            row["author"],
+            row["note"],
+            iso(row["published_at"]),
+            iso_or_none(row["live_at"]),
+            document_of(read_definition(row)),
+        )
+        for row in rows
+    ]
+
+
+async def revision(pool: Pool, environment_id: int, number: int) -> RevisionDetail:
+    """One revision, with what it changed of the one before it."""
+    async with snapshot(pool) as connection:
+        row = await store.find_revision(connection, environment_id, number)
+        if row is None:
+            raise _unknown(number)
+        found = await _differences(connection, environment_id, number - 1, number)
+    return RevisionDetail(
+        number, row["author"], row["note"], iso(row["published_at"]), iso_or_none(row["live_at"]), changes=found
+    )
+
+
+async def difference(pool: Pool, environment_id: int, since: int, until: int) -> list[Changed]:
+    """What leads from one revision to another, forwards or back. Revision 0 is before all definitions."""
+    async with snapshot(pool) as connection:
+        for number in (since, until):
+            if number and await store.find_revision(connection, environment_id, number) is None:
+                raise _unknown(number)
+        return await _differences(connection, environment_id, since, until)
+
+
+async def _differences(connection: Connection, environment_id: int, since: int, until: int) -> list[Changed]:
+    before = await definitions_at(connection, environment_id, since)
+    after = await definitions_at(connection, environment_id, until)
+    return [changed(step) for step in steps_between(before, after)]
+
+
+def _unknown(number: int) -> NotFound:
+    return NotFound("REVISION_NOT_FOUND", f"There is no revision {number}.")

@@ -1,0 +1,367 @@
+"""Definitions as their authors see them: what each one means, costs, uses and is used by, and how far along it is.
+
+Shape   read_workspace(…) is the head revision; understand(…) and understand_flag(…) say of any text or flag what it
+        would mean there, understand_definition(…) of a saved one; impact_of(…) what hangs on it, and it on
+Laws    understanding compiles nothing and costs about a millisecond: it reads what the catalog knows already.
+        A definition is "live" when what was last saved serves, "warming" until then
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from typing import Any, Literal
+
+import msgspec
+
+from tinycdp.dsl import ir
+from tinycdp.dsl.check.expressions import Checked, Scope, check
+from tinycdp.dsl.diagnostics import Diagnostic, SourceError, to_wire
+from tinycdp.dsl.editor.format import format_source
+from tinycdp.dsl.ir import NOWHERE, Type
+from tinycdp.engine.catalog import FLAG_TYPES, Catalog, Definition, Name, Universe, check_flags
+from tinycdp.engine.flags.document import Flag
+from tinycdp.errors import InvalidInput
+from tinycdp.model import DAY_MS, Instant
+from tinycdp.runtime.definitions.catalogs import Catalogs
+from tinycdp.runtime.definitions.references import closure, mentioned, references_of
+from tinycdp.store import definitions as store
+from tinycdp.store import reads, registry
+from tinycdp.store.pool import Connection, Pool, acquired
+
+Kind = Literal["trait", "segment", "flag"]
+
+_NAMES_MS = 10_000
+_LATELY_MS = 30 * DAY_MS
+#: A warm-up nobody advanced for so long has no rate: no worker runs, or it waits for another environment.
+_STALLED_MS = 10_000
+
+
+class Progress(msgspec.Struct, frozen=True, rename="camel"):
+    """How far a warm-up is, in profiles.
+
+    rate_per_second  of the last seconds, of the whole where it is finished; with seconds_left, null until the first are
+                     done and while nobody goes on with it"""
+
+    done: int
+    total: int
+    rate_per_second: float | None
+    seconds_left: float | None
+
+
+class Cost(msgspec.Struct, frozen=True, rename="camel"):
+    """An estimate: bytes per profile with as many events as are kept, and wake-ups per profile and day."""
+
+    state_bytes: int
+    wakeups_per_day: float
+    nodes: int
+
+
+class Meaning(msgspec.Struct, frozen=True, rename="camel"):
+    """What an expression or a flag would mean if it were saved.
+
+    type       bool, number, string, datetime, duration, version, list or dyn; for a flag the type of its values
+    canonical  the expression as it is written in one way only, null for a flag and for what cannot be read
+    diagnostics  errors and warnings: code, severity, span, message, fixes; `path` where they stand in a flag"""
+
+    valid: bool
+    type: str
+    nullable: bool
+    canonical: str | None
+    cost: Cost
+    diagnostics: list[dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Declared:
+    """Types of properties, nested ones joined by dots: of profiles, and of events by the event's name."""
+
+    profile: Mapping[str, Type] = field(default_factory=dict)
+    events: Mapping[str, Mapping[str, Type]] = field(default_factory=dict)
+
+    def __bool__(self) -> bool:
+        return bool(self.profile or self.events)
+
+
+_NOTHING = Declared()
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """events    the names of those that arrived lately
+    new       what is not in the live revision
+    declared  the types that the tracking plan gives properties"""
+
+    catalog: Catalog
+    head: Universe
+    events: tuple[str, ...]
+    new: frozenset[Name]
+    progress: Progress | None
+    declared: Declared = _NOTHING
+
+    def find(self, name: Name) -> Definition | None:
+        return self.head.definitions.get(name)
+
+    def of_kind(self, kind: Kind) -> list[Definition]:
+        """The definitions of a kind, by key."""
+        return sorted((d for d in self.head.definitions.values() if d.kind == kind), key=lambda d: d.key)
+
+    def is_warming(self, name: Name) -> bool:
+        """Whether what was last saved does not serve yet."""
+        if self.catalog.next is None:
+            return False
+        live = self.catalog.live
+        return (
+            name in self.new
+            or live.definitions[name].version != self.head.definitions[name].version
+            or live.fingerprints[name] != self.head.fingerprints[name]
+        )
+
+    def known_events(self, writer: Name | None) -> dict[str, Mapping[str, Type]]:
+        """The names of events that arrived lately, or that another definition than the writer's counts on. None where
+        nothing arrived yet: then no event is called unknown."""
+        reads_of_others = (found for name, found in self.head.reads.items() if name != writer)
+        used = {read.spec.event for found in reads_of_others for read in found if read.spec.event is not None}
+        return {name: {} for name in (*self.events, *used)} if self.events else {}
+
+    def used_by(self) -> dict[Name, list[Name]]:
+        """For each definition, those that name it."""
+        found: dict[Name, list[Name]] = {name: [] for name in self.head.definitions}
+        for definition in self.head.definitions.values():
+            for reference in sorted(references_of(definition)):
+                if reference in found:
+                    found[reference].append(definition.name)
+        return found
+
+
+class Named(msgspec.Struct, frozen=True):
+    kind: str
+    key: str
+
+
+class EventRead(msgspec.Struct, frozen=True):
+    """An event that is counted on, null for every event, and the properties of it that are looked at."""
+
+    event: str | None
+    properties: list[str]
+
+
+class Impact(msgspec.Struct, frozen=True, rename="camel"):
+    """What hangs together with a definition.
+
+    used_by     the definitions that name it; `reaches` those and all that depend on them, the nearest first
+    uses        the definitions it names; `needs` those and all they depend on
+    events      read by it and by what it needs; `properties` likewise of the profile, the first name of each path"""
+
+    kind: str
+    key: str
+    used_by: list[Named]
+    reaches: list[Named]
+    uses: list[Named]
+    needs: list[Named]
+    events: list[EventRead]
+    properties: list[str]
+    revision: int
+
+
+class Vocabulary:
+    """The names of events that arrived lately, per environment; what a misspelt one is held against. `declared` gives
+    the types of an environment's tracking plan."""
+
+    def __init__(self, declared: Callable[[int], Declared] = lambda environment_id: _NOTHING) -> None:
+        self.declared = declared
+        self._names: dict[int, tuple[Instant, list[str]]] = {}
+
+    async def names(self, connection: Connection, environment_id: int, now: Instant) -> list[str]:
+        """At most ten seconds old."""
+        known = self._names.get(environment_id)
+        if known is None or not known[0] <= now < known[0] + _NAMES_MS:
+            lately = await reads.recent_event_names(connection, environment_id)
+            # The registry knows those, too, that are rare among many, and is some seconds late.
+            of_month = await registry.registry_event_names(connection, environment_id, now - _LATELY_MS)
+            known = (now, [*dict.fromkeys((*lately, *of_month))])
+            self._names[environment_id] = known
+        return known[1]
+
+
+async def read_workspace(
+    pool: Pool, catalogs: Catalogs, vocabulary: Vocabulary, environment_id: int, now: Instant
+) -> Workspace:
+    """The definitions of the head revision, as the database has them now."""
+    async with acquired(pool) as connection:
+        environment = await store.find_environment(connection, environment_id)
+        live, head = environment["live_revision"], environment["head_revision"]
+        catalog = await catalogs.at(connection, environment_id, live, head)
+        names = await vocabulary.names(connection, environment_id, now)
+        new, backfill = frozenset[Name](), None
+        if catalog.next is not None:
+            rows = await store.definitions_at(connection, environment_id, live)
+            new = frozenset(catalog.next.definitions.keys() - {(row["kind"], row["key"]) for row in rows})
+            backfill = await store.find_backfill(connection, environment_id, head)
+    universe = catalog.next or catalog.live
+    progress = progress_of(backfill, now) if backfill is not None else None
+    return Workspace(catalog, universe, tuple(names), new, progress, vocabulary.declared(environment_id))
+
+
+def progress_of(backfill: Mapping[str, Any], now: Instant) -> Progress:
+    """What a row of backfills says at an instant."""
+    done, total, rate = backfill["done"], backfill["total"], backfill["rate"]
+    if backfill["finished_at"] is not None:
+        seconds = (backfill["finished_at"] - backfill["started_at"]) / 1000
+        return Progress(total, total, round(done / seconds, 1) if seconds > 0 else None, 0.0)
+    if not rate or now - backfill["advanced_at"] > _STALLED_MS:
+        return Progress(done, total, None, None)
+    return Progress(done, total, round(rate, 1), round(max(total - done, 0) / rate, 1))
+
+
+def understand(workspace: Workspace, kind: Kind, key: str | None, text: str) -> Meaning:
+    """What an expression means among the definitions of the workspace; under its own key, where it has one."""
+    return understood(workspace, kind, key, text)[0]
+
+
+def understood(workspace: Workspace, kind: Kind, key: str | None, text: str) -> tuple[Meaning, Checked]:
+    """The same, with what it was read from."""
+    checked, cycle = _check(workspace, kind, key, text)
+    found = [to_wire(text, d) for d in (*cycle, *checked.diagnostics)]
+    return _meaning(checked.type, checked.nullable, checked.canonical or None, [checked], found), checked
+
+
+def understand_flag(workspace: Workspace, flag: Flag) -> Meaning:
+    """What a flag means: its rules' conditions, each with its path."""
+    found: list[dict[str, Any]] = []
+    checked = []
+    for n, rule in enumerate(flag.rules):
+        one, cycle = _check(workspace, "flag", flag.key, rule.when)
+        checked.append(one)
+        found += [{"path": f"$.rules[{n}].when", **to_wire(rule.when, d)} for d in (*cycle, *one.diagnostics)]
+    definitions = workspace.head.definitions
+    others = {key: d.flag for (_, key), d in definitions.items() if d.flag is not None}
+    try:
+        check_flags({**others, flag.key: flag}, {key for kind, key in definitions if kind == "segment"})
+    except InvalidInput as wrong:
+        found.append({"path": "$", **to_wire("", Diagnostic(wrong.code, "error", NOWHERE, wrong.message))})
+    return _meaning(FLAG_TYPES[flag.type], False, None, checked, found)
+
+
+def understand_definition(workspace: Workspace, definition: Definition) -> Meaning:
+    """What a saved definition means."""
+    if definition.flag is not None:
+        return understand_flag(workspace, definition.flag)
+    kind: Kind = "trait" if definition.kind == "trait" else "segment"
+    return understand(workspace, kind, definition.key, definition.expression)
+
+
+def impact_of(workspace: Workspace, name: Name) -> Impact:
+    """What depends on a definition of the head revision, and what it depends on."""
+    head = workspace.head
+    used_by = {other: sorted(users) for other, users in workspace.used_by().items()}
+    uses = {d.name: sorted(references_of(d)) for d in head.definitions.values()}
+    needs = [other for other in closure([name], uses) if other in head.definitions]
+    reads: dict[str | None, set[str]] = {}
+    properties: set[str] = set()
+    for read in (read for other in (name, *needs) for read in head.reads.get(other, ())):
+        looked_at = reads.setdefault(read.spec.event, set())
+        paths = [n.path for n in ir.walk(read.spec.where) if isinstance(n, ir.EventProperty)] if read.spec.where else []
+        looked_at.update(".".join(path) for path in (read.spec.path, *paths) if path)
+    if name in head.watches:
+        properties.update(head.watches[name].properties)
+    return Impact(
+        *name,
+        _named(used_by[name]),
+        _named(closure([name], used_by)),
+        _named(other for other in uses[name] if other in head.definitions),
+        _named(needs),
+        [EventRead(event, sorted(reads[event])) for event in sorted(reads, key=lambda event: event or "")],
+        sorted(properties),
+        workspace.catalog.head,
+    )
+
+
+def _named(names: Iterable[Name]) -> list[Named]:
+    return [Named(*name) for name in names]
+
+
+def type_of(workspace: Workspace, definition: Definition) -> Type:
+    """The type of a definition's values."""
+    if definition.flag is not None:
+        return FLAG_TYPES[definition.flag.type]
+    return workspace.head.nodes[definition.name].type
+
+
+def scope_of(workspace: Workspace, kind: Kind, key: str | None) -> Scope:
+    """What names mean in an expression of this kind, under its own key where it has one."""
+    universe = workspace.head
+    traits = {k: node.type for (of, k), node in universe.nodes.items() if of == "trait"}
+    segments = {k for of, k in universe.definitions if of == "segment"}
+    flags = {k: FLAG_TYPES[program.flag.type] for k, program in universe.flags.items()}
+    certain = {k for (of, k), node in universe.nodes.items() if of == "trait" and not node.nullable}
+    # What is being written can be named too: a definition that reads itself is a cycle, not an unknown name.
+    if key is not None and kind == "trait":
+        traits.setdefault(key, Type.DYN)
+    elif key is not None and kind == "segment":
+        segments.add(key)
+    elif key is not None:
+        flags.setdefault(key, Type.BOOL)
+    events = workspace.known_events((kind, key) if key is not None else None)
+    return Scope(kind=kind, traits=traits, segments=segments, flags=flags, events=events, certain=certain)
+
+
+@lru_cache(4096)
+def canonical(text: str) -> str:
+    """An expression as it is written in one way only."""
+    return format_source(text)
+
+
+def _check(workspace: Workspace, kind: Kind, key: str | None, text: str) -> tuple[Checked, list[Diagnostic]]:
+    universe = workspace.head
+    name = (kind, key) if key is not None else None
+    scope = scope_of(workspace, kind, key)
+    checked = check(text, scope)
+    found = _contradictions(text, checked, scope, workspace.declared)
+    way = _way_back(universe, name, text) if name is not None else None
+    if way is not None:
+        message = f"Definitions form a cycle: {' -> '.join(k for _, k in way)}."
+        found.insert(0, Diagnostic("E601", "error", NOWHERE, message))
+    return checked, found
+
+
+def _contradictions(text: str, checked: Checked, scope: Scope, declared: Declared) -> list[Diagnostic]:
+    """Where an expression is right in itself, what the types of the tracking plan say against it. Warnings: a plan may
+    change under a definition, which goes on serving and finds values of other types unknown."""
+    if not declared or checked.node is None:
+        return []
+    events: dict[str, Mapping[str, Type]] = {**scope.events, **declared.events}
+    typed = check(text, replace(scope, properties={**scope.properties, **declared.profile}, events=events))
+    return [replace(d, severity="warning", message=f"{d.message} The tracking plan says so.") for d in typed.errors]
+
+
+def _way_back(universe: Universe, name: Name, text: str) -> Sequence[Name] | None:
+    """The shortest way from a definition, as `text` has it, through those it reads and back to it."""
+    try:
+        frontier: list[tuple[Name, ...]] = [(name, other) for other in sorted(mentioned(text))]
+    except SourceError:
+        return None
+    seen: set[Name] = set()
+    while frontier:
+        following: list[tuple[Name, ...]] = []
+        for way in frontier:
+            last = way[-1]
+            if last == name:
+                return way
+            if last in seen or last not in universe.definitions:
+                continue
+            seen.add(last)
+            following += [(*way, other) for other in sorted(references_of(universe.definitions[last]))]
+        frontier = following
+    return None
+
+
+def _meaning(
+    kind: ir.Type, nullable: bool, text: str | None, parts: Sequence[Checked], diagnostics: list[dict[str, Any]]
+) -> Meaning:
+    cost = Cost(
+        sum(part.cost.state_bytes for part in parts),
+        round(sum(part.cost.wakeups_per_day for part in parts), 3),
+        sum(part.cost.nodes for part in parts),
+    )
+    valid = not any(diagnostic["severity"] == "error" for diagnostic in diagnostics)
+    return Meaning(valid, kind.value, nullable, text, cost, diagnostics)

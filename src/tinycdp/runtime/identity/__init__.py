@@ -1,0 +1,1 @@
+"""Which profile an identifier belongs to: claims, merges and their undoing."""

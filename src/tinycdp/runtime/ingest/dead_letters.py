@@ -1,0 +1,185 @@
+"""Messages that were taken and could not be stored: kept, looked at, tried again, thrown away.
+
+Shape   bury(…) keeps one, page(…) and find(…) look, replay(…) sends them through the ordinary path, discard(…)
+Laws    a message is a letter once, however often it fails. A replay that is interrupted is begun again without harm: a
+        message id counts once. A letter goes only when its message is stored, refused by a rule, or discarded
+Errors  NotFound for a letter that is not there
+Source  docs/decisions/0026-limits.md; docs/how-to/operate.md "Dead letters"
+"""
+
+from collections.abc import Callable, Sequence
+from decimal import Decimal
+from typing import Protocol
+
+import msgspec
+
+from tinycdp.errors import NotFound
+from tinycdp.model import Instant, Message, Rejection
+from tinycdp.runtime.policies.rejections import storable, whole
+from tinycdp.runtime.times import iso
+from tinycdp.store import limits as store
+from tinycdp.store.messages import Row
+from tinycdp.store.pool import UNSTORABLE, Connection, Pool, acquired, transaction
+
+#: Letters one replay takes on: a group or two of ordinary ingestion.
+MOST_AT_ONCE = 1_000
+_LONGEST_ERROR = 1_000
+
+_decode = msgspec.json.Decoder(Message, float_hook=Decimal).decode
+
+
+class Letter(msgspec.Struct, rename="camel"):
+    """code: UNSTORABLE where the database refused it, INTERNAL for a fault of ours. event, type and message_id are null
+    where the payload cannot be read."""
+
+    id: str
+    code: str
+    error: str
+    type: str | None
+    event: str | None
+    message_id: str | None
+    key: str | None
+    attempts: int
+    first_failed_at: str
+    last_failed_at: str
+
+
+class WholeLetter(Letter, kw_only=True):
+    """payload is the message in the form it would be stored in, as JSON text."""
+
+    payload: str
+
+
+class Letters(msgspec.Struct, rename="camel"):
+    dead_letters: list[Letter]
+    next: str | None
+
+
+class Replayed(msgspec.Struct, rename="camel"):
+    """stored: now for the first time. duplicates: had been stored meanwhile. refused: by a rule, and in the log of
+    rejections. failed: are letters still. next: replay on from here, null where these were the last."""
+
+    stored: int
+    duplicates: int
+    refused: int
+    failed: int
+    next: str | None
+
+
+class Receipt(Protocol):
+    @property
+    def accepted(self) -> int: ...
+    @property
+    def duplicates(self) -> int: ...
+    @property
+    def dead(self) -> int: ...
+    @property
+    def refused(self) -> Sequence[object]: ...
+
+
+class Accepting(Protocol):
+    """The ordinary path: Ingest."""
+
+    async def accept(
+        self, environment_id: int, messages: Sequence[Message], rejections: Sequence[Rejection]
+    ) -> Receipt: ...
+
+
+#: Which of them people still agree to, and the refusals of the others.
+Admit = Callable[[int, Sequence[Message]], tuple[Sequence[Message], list[Rejection]]]
+
+
+async def bury(
+    connection: Connection,
+    environment_id: int,
+    digest: bytes,
+    message: Message,
+    api_key_id: int | None,
+    fault: Exception,
+    now: Instant,
+) -> None:
+    """Keep a message, with what its storing failed of."""
+    code = "UNSTORABLE" if isinstance(fault, UNSTORABLE) else "INTERNAL"
+    error = storable(f"{type(fault).__name__}: {fault}")[:_LONGEST_ERROR]
+    await store.keep_dead_letter(connection, environment_id, digest, api_key_id, code, error, whole(message), now)
+
+
+async def page(pool: Pool, environment_id: int, before: int, code: str | None, n: int) -> Letters:
+    """Newest first."""
+    async with acquired(pool) as connection:
+        rows = await store.list_dead_letters(connection, environment_id, before, code, n)
+    found = [_letter(row) for row in rows]
+    return Letters(found, found[-1].id if len(rows) == n else None)
+
+
+async def find(pool: Pool, environment_id: int, id: int) -> WholeLetter:
+    async with acquired(pool) as connection:
+        rows = await store.list_dead_letters(connection, environment_id, id + 1, None, 1)
+    if not rows or rows[0]["id"] != id:
+        raise _unknown()
+    payload = bytes(rows[0]["payload"]).decode("utf-8", "replace")
+    return WholeLetter(**msgspec.structs.asdict(_letter(rows[0])), payload=payload)
+
+
+async def replay(
+    pool: Pool,
+    ingest: Accepting,
+    admit: Admit,
+    environment_id: int,
+    ids: Sequence[int] | None,
+    code: str | None,
+    after: int,
+) -> Replayed:
+    """Try letters again, oldest first: those named, or all of a code, or all. They passed the door when they came; who
+    was suppressed since is refused."""
+    async with acquired(pool) as connection:
+        rows = await store.oldest_dead_letters(connection, environment_id, ids, code, after, MOST_AT_ONCE)
+    if ids is not None and not rows:
+        raise _unknown()
+    readable = [(row, message) for row in rows if (message := _message(row)) is not None]
+    messages, unwilling = admit(environment_id, [message for _, message in readable])
+    receipt = await ingest.accept(environment_id, messages, unwilling)
+    async with transaction(pool) as connection:
+        # Those that failed again were counted once more as they did.
+        tried = [(row["id"], row["attempts"]) for row, _ in readable]
+        await store.settle_dead_letters(connection, environment_id, tried)
+    return Replayed(
+        receipt.accepted,
+        receipt.duplicates,
+        len(unwilling) + len(receipt.refused),
+        receipt.dead + len(rows) - len(readable),
+        str(rows[-1]["id"]) if len(rows) == MOST_AT_ONCE else None,
+    )
+
+
+async def discard(pool: Pool, environment_id: int, ids: Sequence[int] | None, code: str | None) -> int:
+    """Throw letters away: those named, or all of a code. Gives how many."""
+    async with transaction(pool) as connection:
+        return await store.discard_dead_letters(connection, environment_id, ids, code)
+
+
+def _letter(row: Row) -> Letter:
+    message = _message(row)
+    return Letter(
+        str(row["id"]),
+        row["code"],
+        row["error"],
+        message.kind if message is not None else None,
+        message.name if message is not None else None,
+        message.message_id if message is not None else None,
+        row["key_name"],
+        row["attempts"],
+        iso(row["first_failed_at"]),
+        iso(row["last_failed_at"]),
+    )
+
+
+def _message(row: Row) -> Message | None:
+    try:
+        return _decode(bytes(row["payload"]))
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
+
+
+def _unknown() -> NotFound:
+    return NotFound("NOT_FOUND", "There is no such dead letter: it was stored or discarded.")

@@ -1,0 +1,456 @@
+"""What arrives, as it arrives: live streams of messages, over all processes.
+
+Shape   open(reader) and close(reader) for each stream; arriving(…) and committed(…) are told of messages, heard(…) of
+        readers anywhere. One task hands on what matched, and fetches what matched elsewhere
+Laws    with nobody listening a message costs one look into an empty dictionary. Ingestion never waits for a reader
+        and never fails by one: what is too much is left out, and the stream says how much
+        A filter is asked where messages are committed, so that a rare one is found in any flood
+Units   each process hands on at most SHOWN messages per reader and TICK_SECONDS, chosen at random from all that
+        matched. A reader counts for LEASE_SECONDS after it was last heard of
+Errors  Unavailable TOO_MANY_STREAMS
+Source  docs/decisions/0023-registry.md; docs/reference/registry.md "Live stream"
+"""
+
+import asyncio
+import contextlib
+import logging
+import random
+import secrets
+from abc import ABC, abstractmethod
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import msgspec
+
+from tinycdp.engine.catalog import Catalog
+from tinycdp.engine.profile import Profile
+from tinycdp.errors import Unavailable
+from tinycdp.model import Instant, Message, Rejection
+from tinycdp.runtime.clock import Clock
+from tinycdp.runtime.ingest.group_commit import Committed
+from tinycdp.runtime.notifications import announce_reader
+from tinycdp.runtime.policies.rejections import as_sent
+from tinycdp.runtime.profiles.views import evaluate, plain
+from tinycdp.runtime.times import iso
+from tinycdp.store import registry as store
+from tinycdp.store.pool import RETRY, Pool, acquired
+
+log = logging.getLogger(__name__)
+
+SHOWN = 50
+TICK_SECONDS = 0.25
+LEASE_SECONDS = 10.0
+#: After the last reader has gone: every process has forgotten it by then.
+REST_SECONDS = 12.0
+MOST_READERS = 20
+_RENEW_SECONDS = 3.0
+_MOST_LEASES = 200
+_MOST_RECEIVED = 20_000
+_BATCH_BYTES = 1_000_000
+_RETRY_SECONDS = 5
+_WITHHELD = "(withheld)"
+_NO_IDENTIFIERS = frozenset({"type", "event", "messageId", "timestamp", "properties", "traits", "context", "groupId"})
+
+Status = Literal["accepted", "warned", "rejected"]
+
+_encode = msgspec.json.Encoder(decimal_format="number").encode
+
+
+class Filter(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Which messages a reader wants; what is None does not matter. person: any identifier. key_id: of the API key."""
+
+    event: str | None = None
+    person: str | None = None
+    kind: str | None = None
+    key_id: int | None = None
+    status: Status | None = None
+
+    def wants(self, status: Status, key_id: int | None) -> bool:
+        return self.status in {None, status} and self.key_id in {None, key_id}
+
+    def wants_message(self, message: Message) -> bool:
+        return (
+            (self.event is None or message.name == self.event)
+            and (self.kind is None or message.kind == self.kind)
+            and (self.person is None or self.person in (message.previous, *(one.value for one in message.aliases)))
+        )
+
+    def wants_payload(self, payload: Any) -> bool:
+        """The same of a message that was refused, which may be anything."""
+        if type(payload) is not dict:
+            return self.event is None and self.kind is None and self.person is None
+        event = payload.get("event")
+        kind = payload.get("type", "track" if event is not None else None)
+        return (
+            (self.event is None or self.event == (event or kind))
+            and self.kind in {None, kind if type(kind) is str else None}
+            and (self.person is None or self.person in _identifiers(payload))
+        )
+
+
+class Item(msgspec.Struct, rename="camel"):
+    """One message of a live stream.
+
+    received  as it came, where that is known; what a privacy rule changed is withheld. `stored`: as it was stored
+    changed   the segments its person entered or left through the group of messages it came in; `traits` are the values,
+              after it, of those that its event counts for"""
+
+    status: Status
+    at: str
+    key_id: int | None
+    profile_id: str | None
+    received: Any
+    stored: Any
+    warnings: list[Any]
+    rejection: dict[str, str] | None
+    changed: list[dict[str, Any]]
+    traits: dict[str, Any]
+
+
+class Reader(ABC):
+    """One open stream. `tell` gets whole events of the stream and must not block; `end` is the last it hears."""
+
+    def __init__(self, environment_id: int, key_id: int, wanted: Filter) -> None:
+        self.id = secrets.token_urlsafe(9)
+        self.environment_id = environment_id
+        self.key_id = key_id
+        self.wanted = wanted
+
+    @abstractmethod
+    def tell(self, text: bytes) -> None: ...
+
+    @abstractmethod
+    def end(self, why: bytes) -> None: ...
+
+
+@dataclass(slots=True)
+class _Lease:
+    """A reader anywhere, and what matched for it since the last tick."""
+
+    wanted: Filter
+    until: float
+    matched: int = 0
+    kept: list[Callable[[], Item]] = field(default_factory=list)
+
+    def match(self, item: Callable[[], Item]) -> None:
+        """Keep a fair sample of what matched."""
+        self.matched += 1
+        if len(self.kept) < SHOWN:
+            self.kept.append(item)
+        elif (place := random.randrange(self.matched)) < SHOWN:
+            self.kept[place] = item
+
+
+class Live:
+    """The live streams of one process, and what it commits for those of all. `usable` says whether a key still is."""
+
+    def __init__(
+        self, pool: Pool, now: Clock, catalog: Callable[[int], Catalog | None], usable: Callable[[int], bool]
+    ) -> None:
+        self._pool = pool
+        self._now = now
+        self._catalog = catalog
+        self._usable = usable
+        self._readers: dict[str, Reader] = {}
+        self._leases: dict[int, dict[str, _Lease]] = {}
+        self._received: dict[tuple[int, str], Message] = {}
+        self._work = asyncio.Event()
+        self._leaving = False
+        self._unread = False
+        self._task: asyncio.Task[None] | None = None
+
+    def listening(self, environment_id: int) -> bool:
+        """Whether anybody anywhere listens."""
+        return environment_id in self._leases
+
+    # Messages
+
+    @property
+    def remembered(self) -> int:
+        return len(self._received)
+
+    @contextlib.contextmanager
+    def arriving(self, environment_id: int, messages: Iterable[Message]) -> Iterator[None]:
+        """While they are stored, or not, messages are remembered as they came, where somebody wants to see them."""
+        filters = [lease.wanted for lease in self._leases.get(environment_id, {}).values()]
+        names = []
+        if filters:
+            for message in messages:
+                if len(self._received) >= _MOST_RECEIVED:
+                    break
+                if any(wanted.wants_message(message) for wanted in filters):
+                    names.append((environment_id, message.message_id))
+                    self._received[names[-1]] = message
+        try:
+            yield
+        finally:
+            for name in names:
+                self._received.pop(name, None)
+
+    def committed(self, group: Committed) -> None:
+        """Note what a group brought for those who listen."""
+        leases = self._leases.get(group.environment_id)
+        if leases is None:
+            return
+        at = self._now()
+        for message, key_id in zip(group.messages, group.keys, strict=True):
+            status: Status = "warned" if message.warnings else "accepted"
+            received = self._received.pop((group.environment_id, message.message_id), None)
+            for lease in leases.values():
+                if lease.wanted.wants(status, key_id) and lease.wanted.wants_message(message):
+                    lease.match(_of_message(self._catalog, group, message, received, status, key_id, at))
+        for rejection, key_id in group.rejections:
+            payload: Any = ...
+            for lease in leases.values():
+                if lease.wanted.wants("rejected", key_id):
+                    payload = _read(rejection) if payload is ... else payload
+                    if lease.wanted.wants_payload(payload):
+                        lease.match(_of_rejection(rejection, payload, key_id, at))
+
+    # Readers
+
+    def heard(self, environment_id: int, reader: str, wanted: str) -> None:
+        """Somebody listens, here or elsewhere; nobody does any more where nothing is `wanted`."""
+        leases = self._leases.get(environment_id, {})
+        if wanted == "-":
+            leases.pop(reader, None)
+            if not leases:
+                self._leases.pop(environment_id, None)
+            return
+        until = asyncio.get_running_loop().time() + LEASE_SECONDS
+        if reader in leases:
+            leases[reader].until = until
+        elif len(leases) < _MOST_LEASES:
+            decoded = msgspec.json.decode(urlsafe_b64decode(wanted), type=Filter)
+            self._leases.setdefault(environment_id, leases)[reader] = _Lease(decoded, until)
+            self._work.set()
+
+    async def open(self, reader: Reader) -> None:
+        """Tell it from now on what it wants; returns once every process was told."""
+        if self._leaving or len(self._readers) >= MOST_READERS:
+            raise Unavailable(
+                "TOO_MANY_STREAMS", "This process holds all the streams it may.", retry_after_seconds=_RETRY_SECONDS
+            )
+        self._readers[reader.id] = reader
+        try:
+            self.heard(reader.environment_id, reader.id, _wanted(reader))
+            await self._announce([reader])
+        except BaseException:
+            self._readers.pop(reader.id, None)
+            raise
+        self._work.set()
+
+    async def close(self, reader: Reader) -> None:
+        if self._readers.pop(reader.id, None) is not None:
+            self.heard(reader.environment_id, reader.id, "-")
+            with contextlib.suppress(Unavailable):  # the others forget it by themselves
+                async with acquired(self._pool) as connection:
+                    await announce_reader(connection, reader.environment_id, reader.id, "-")
+
+    def leave(self) -> None:
+        """End every stream and open no more: whoever read them is to find another process."""
+        self._leaving = True
+        for reader in list(self._readers.values()):
+            reader.end(b"the server stops")
+
+    def start(self) -> None:
+        self._task = asyncio.create_task(self._run())
+
+    async def stop(self) -> None:
+        self.leave()
+        if self._task is not None:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+
+    async def _announce(self, readers: Sequence[Reader]) -> None:
+        async with acquired(self._pool) as connection:
+            for reader in readers:
+                await announce_reader(connection, reader.environment_id, reader.id, _wanted(reader))
+
+    async def _run(self) -> None:
+        renew = 0.0
+        while True:
+            await asyncio.sleep(TICK_SECONDS)
+            try:
+                if not self._leases and not self._readers:
+                    await self._rest()
+                time = asyncio.get_running_loop().time()
+                if time >= renew:
+                    renew = time + _RENEW_SECONDS
+                    await self._look_after_readers()
+                await self.tick()
+            except (Unavailable, *RETRY) as trouble:
+                log.debug("live streams wait: %s", trouble)
+            except Exception:
+                log.exception("live streams missed something")
+
+    async def _rest(self) -> None:
+        """Wait until somebody listens; meanwhile, leave nothing behind of what nobody read."""
+        self._work.clear()
+        if self._unread:
+            try:
+                await asyncio.wait_for(self._work.wait(), REST_SECONDS)
+                return
+            except TimeoutError:
+                with contextlib.suppress(Unavailable):
+                    async with acquired(self._pool) as connection:
+                        await store.prune_live_batches(connection, self._now() - int(REST_SECONDS * 1000))
+                    self._unread = False
+        await self._work.wait()
+
+    async def _look_after_readers(self) -> None:
+        for reader in list(self._readers.values()):
+            if self._usable(reader.key_id):
+                reader.tell(b":\n\n")
+            else:
+                reader.end(b"the key was revoked")
+        await self._announce(list(self._readers.values()))
+        time = asyncio.get_running_loop().time()
+        for environment_id, leases in list(self._leases.items()):
+            for reader_id in [id for id, lease in leases.items() if lease.until < time]:
+                self.heard(environment_id, reader_id, "-")
+
+    async def tick(self) -> None:
+        """Hand on what matched since the last time, and fetch what did elsewhere."""
+        batches = []
+        for environment_id, leases in self._leases.items():
+            for reader_id, lease in leases.items():
+                if lease.matched:
+                    batches.append((environment_id, reader_id, lease.matched, _encoded(lease.kept)))
+                    lease.matched, lease.kept = 0, []
+        readers = [(reader.environment_id, reader.id) for reader in self._readers.values()]
+        if not batches and not readers:
+            return
+        async with acquired(self._pool) as connection:
+            if batches:
+                self._unread = True
+                await store.append_live_batches(connection, self._now(), batches)
+            rows = await store.take_live_batches(connection, readers) if readers else []
+        for row in rows:
+            if (reader := self._readers.get(row["reader"])) is not None:
+                reader.tell(_events(row["matched"], row["items"]))
+
+
+def _wanted(reader: Reader) -> str:
+    return urlsafe_b64encode(_encode(reader.wanted)).decode()
+
+
+def _encoded(kept: Sequence[Callable[[], Item]]) -> bytes:
+    """The items as JSON, one a line, as many as fit."""
+    lines: list[bytes] = []
+    size = 0
+    for make in kept:
+        line = _encode(make())
+        size += len(line)
+        if size > _BATCH_BYTES:
+            break
+        lines.append(line)
+    return b"\n".join(lines)
+
+
+def _events(matched: int, items: bytes) -> bytes:
+    """A batch as events of the stream; where it is a sample, what it is a sample of comes first."""
+    lines = items.split(b"\n") if items else []
+    told = [b"data: " + line + b"\n\n" for line in lines]
+    if matched > len(lines):
+        sample = {"matched": matched, "shown": len(lines), "factor": round(matched / max(len(lines), 1), 2)}
+        told.insert(0, b"event: sample\ndata: " + _encode(sample) + b"\n\n")
+    return b"".join(told)
+
+
+# Items. They are made for what is shown only: most of a flood is not.
+
+
+def _of_message(
+    catalog_of: Callable[[int], Catalog | None],
+    group: Committed,
+    message: Message,
+    received: Message | None,
+    status: Status,
+    key_id: int | None,
+    at: Instant,
+) -> Callable[[], Item]:
+    def make() -> Item:
+        profile_id = group.owner(message)
+        catalog = catalog_of(group.environment_id)
+        segments: dict[int, str] = {}
+        traits: dict[str, Any] = {}
+        if catalog is not None:
+            segments = {d.id: key for (kind, key), d in catalog.live.definitions.items() if kind == "segment"}
+            if (profile := group.touched.get(profile_id)) is not None:
+                traits = _traits(catalog, profile, message, at)
+        changed = [
+            {"segment": segments.get(t.segment_id), "entered": t.entered, "at": iso(t.at)}
+            for t in group.transitions
+            if t.profile_id == profile_id and not t.is_next
+        ]
+        stored = as_sent(message)
+        shown = _withholding(as_sent(received), stored, message) if received is not None else None
+        return Item(
+            status,
+            iso(at),
+            key_id,
+            str(profile_id),
+            shown,
+            stored,
+            list(message.warnings),
+            None,
+            changed,
+            traits,
+        )
+
+    return make
+
+
+def _of_rejection(rejection: Rejection, payload: Any, key_id: int | None, at: Instant) -> Callable[[], Item]:
+    why = {"code": rejection.code, "message": rejection.message, "path": rejection.path}
+    return lambda: Item("rejected", iso(at), key_id, None, payload, None, [], why, [], {})
+
+
+def _read(rejection: Rejection) -> Any:
+    try:
+        return msgspec.json.decode(rejection.payload)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return rejection.payload.decode("utf-8", "replace")
+
+
+def _identifiers(payload: dict[str, Any]) -> Iterator[str]:
+    """What may name its person in a message that was refused: identifiers of any kind stand at its root."""
+    yield from (str(value) for name, value in payload.items() if name not in _NO_IDENTIFIERS)
+    context = payload.get("context")
+    entries = context.get("externalIds") if type(context) is dict else None
+    yield from (str(entry.get("id")) for entry in entries or () if type(entry) is dict)
+
+
+def _traits(catalog: Catalog, profile: Profile, message: Message, now: Instant) -> dict[str, Any]:
+    """The values of the traits that the message counts for."""
+    live = catalog.live
+    names = [
+        name
+        for name, watch in live.watches.items()
+        if name[0] == "trait"
+        and (
+            not watch.events.isdisjoint({message.name or "", None} if message.name else ())
+            or not watch.properties.isdisjoint(message.properties if message.kind == "identify" else ())
+        )
+    ]
+    values = evaluate(profile, catalog, now, names)
+    return {key: plain(value, live.nodes[kind, key].type) for (kind, key), (value, _) in values.items()}
+
+
+def _withholding(received: dict[str, Any], stored: dict[str, Any], message: Message) -> dict[str, Any]:
+    """The message as it came, without the values that were kept from being stored: they must not leave by this door."""
+    converted = {warned.path.rpartition(".")[2] for warned in message.warnings if warned.code == "CONVERTED"}
+
+    def shown(name: str, value: Any, kept: Any) -> Any:
+        if type(value) is dict and type(kept) is dict:
+            return {inner: shown(inner, found, kept.get(inner, ...)) for inner, found in value.items()}
+        return value if value == kept or name in converted else _WITHHELD
+
+    return {
+        name: shown(name, value, stored.get(name, {} if type(value) is dict else ...))
+        for name, value in received.items()
+    }

@@ -1,0 +1,372 @@
+"""Messages in, durable and applied when the answer goes out.
+
+Shape   accept(environment, messages) joins the group in the making; one transaction commits the whole group
+Laws    answered means committed: events, state, memberships and transitions together, or nothing.
+        A message id counts once per environment, whatever the retries, endpoints, restarts or processes
+Units   a group holds at most `ingest_batch` messages, unless one request alone brings more
+        A message that fails harms no other: its group is halved until it stands alone, and is kept as a dead letter
+Errors  Overloaded when too many messages wait · Unavailable when Postgres is away, or broken
+Source  docs/decisions/0011-group-commit.md, docs/decisions/0026-limits.md
+"""
+
+import asyncio
+import logging
+import random
+from collections import Counter, deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import Any
+
+from tinycdp.engine import recompute
+from tinycdp.engine.profile import Profile
+from tinycdp.errors import Overloaded, TinyCDPError, Unavailable
+from tinycdp.model import Message, Rejection
+from tinycdp.runtime.clock import Clock
+from tinycdp.runtime.definitions.catalogs import Catalogs
+from tinycdp.runtime.identity import resolution
+from tinycdp.runtime.ingest import dead_letters
+from tinycdp.runtime.notifications import announce_people, announce_profiles
+from tinycdp.runtime.policies.identifier_rules import DEFAULT, Rules
+from tinycdp.runtime.policies.rejections import Journal
+from tinycdp.runtime.profiles import groups, storage
+from tinycdp.store import identity as identity_store
+from tinycdp.store import messages as store
+from tinycdp.store.pool import BROKEN, RETRY, UNSTORABLE, Connection, Pool, transaction
+
+log = logging.getLogger(__name__)
+
+#: How often a group begins anew because another process crossed it, before its clients are asked to come again.
+TRIES = 8
+
+
+#: What the tracking plan makes of messages: those that stay, and those it refuses.
+Screen = Callable[[int, Sequence[Message]], tuple[Sequence[Message], list[Rejection]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What became of one request.
+
+    version  pass it to decide as `minVersion` to read this write
+    dead     how many were kept as dead letters, because storing them failed
+    refused  messages that name nobody, by the environment's own rules, or that its tracking plan refuses"""
+
+    version: int
+    accepted: int
+    duplicates: int
+    refused: Sequence[Rejection] = ()
+    dead: int = 0
+
+
+@dataclass(slots=True)
+class _Request:
+    """parts: those that are not settled yet; one, unless something in the request fails."""
+
+    messages: Sequence[Message]
+    rejections: Sequence[Rejection]
+    refused: Sequence[Rejection]
+    api_key_id: int | None
+    answer: asyncio.Future[Receipt]
+    parts: int = 1
+    failed: bool = False
+    accepted: int = 0
+    duplicates: int = 0
+    dead: int = 0
+    version: int = 0
+
+    def settle(self) -> None:
+        """Another part is done."""
+        self.parts -= 1
+        if not self.parts and not self.failed and not self.answer.done():
+            self.answer.set_result(Receipt(self.version, self.accepted, self.duplicates, self.refused, self.dead))
+
+    def fail(self, trouble: TinyCDPError) -> None:
+        """Nothing of it is acknowledged, whatever is stored of it already: it will come again."""
+        self.failed = True
+        if not self.answer.done():
+            self.answer.set_exception(trouble)
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """Some messages of a request, or its rejections, or all of it."""
+
+    request: _Request
+    messages: Sequence[Message]
+    rejections: Sequence[Rejection] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """What a group left behind, for the caches of this process and for those who watch.
+
+    messages  those that were new, each by the API key of `keys`; `owner` says whose profile one of them belongs to"""
+
+    environment_id: int
+    version: int
+    touched: dict[int, Profile]
+    merged: dict[int, int]
+    messages: Sequence[Message] = ()
+    keys: Sequence[int | None] = ()
+    owner: Callable[[Message], int] = lambda message: 0
+    transitions: Sequence[recompute.Transition] = ()
+    rejections: Sequence[tuple[Rejection, int | None]] = ()
+
+
+class Ingest:
+    """The group commit of one process: a lane for each environment. `committed` hears of a group before its answers."""
+
+    def __init__(
+        self,
+        pool: Pool,
+        catalogs: Catalogs,
+        clock: Clock,
+        committed: Callable[[Committed], None],
+        *,
+        batch: int,
+        queue: int,
+        rules: Callable[[int], Rules] = lambda environment_id: DEFAULT,
+        plan: Screen = lambda environment_id, messages: (messages, []),
+    ) -> None:
+        self._pool = pool
+        self._catalogs = catalogs
+        self._clock = clock
+        self._committed = committed
+        self._rules = rules
+        self._plan = plan
+        self._batch = batch
+        self._queue = queue
+        self._journal = Journal()
+        self._lanes: dict[int, deque[_Request]] = {}
+        self._running: dict[int, asyncio.Task[None]] = {}
+        self.waiting = 0
+
+    async def accept(
+        self,
+        environment_id: int,
+        messages: Sequence[Message],
+        rejections: Sequence[Rejection] = (),
+        api_key_id: int | None = None,
+    ) -> Receipt:
+        """Commit the messages, together with whatever else is in flight. Rejections are kept for their owner to see."""
+        messages, refused = self._rules(environment_id).screen(messages)
+        messages, unplanned = self._plan(environment_id, messages)
+        refused += unplanned
+        size = len(messages) + len(rejections) + len(refused)
+        if self.waiting and self.waiting + size > self._queue:
+            raise _full()
+        answer: asyncio.Future[Receipt] = asyncio.get_running_loop().create_future()
+        self.waiting += size
+        self._lanes.setdefault(environment_id, deque()).append(
+            _Request(messages, [*rejections, *refused], refused, api_key_id, answer)
+        )
+        if environment_id not in self._running:
+            self._running[environment_id] = asyncio.create_task(self._run(environment_id))
+        return await answer
+
+    def check_queue(self) -> None:
+        """Refuse what would be refused anyway, before it is read."""
+        if self.waiting and self.waiting >= self._queue:
+            raise _full()
+
+    async def drain(self) -> None:
+        """Wait until everything accepted is answered."""
+        while self._running:
+            await asyncio.wait(list(self._running.values()))
+
+    async def _run(self, environment_id: int) -> None:
+        lane = self._lanes[environment_id]
+        try:
+            while lane:
+                group = self._next_group(lane)
+                await self._store(environment_id, [_Part(one, one.messages, one.rejections) for one in group])
+        finally:
+            # Here and not in a callback: a request that comes in between would find a runner that has ended.
+            del self._running[environment_id]
+
+    def _next_group(self, lane: deque[_Request]) -> list[_Request]:
+        group, size = [lane.popleft()], 0
+        while lane and (size := size + len(group[-1].messages)) + len(lane[0].messages) <= self._batch:
+            group.append(lane.popleft())
+        self.waiting -= sum(len(request.messages) + len(request.rejections) for request in group)
+        return group
+
+    async def _store(self, environment_id: int, parts: list[_Part]) -> None:
+        """Settle the parts: in one transaction, or, where something in them fails, half by half."""
+        parts = [part for part in parts if not part.request.failed]
+        if not parts:
+            return
+        try:
+            fresh, version = await self._commit(environment_id, parts)
+        except TinyCDPError as trouble:
+            self._fail(parts, trouble)
+        except Exception as fault:
+            if isinstance(fault, BROKEN) and not isinstance(fault, UNSTORABLE):
+                log.exception("the database cannot store a group of messages")
+                self._fail(parts, Unavailable("INTERNAL", "This could not be stored; try again shortly."))
+            elif halves := _halves(parts):
+                for half in halves:
+                    await self._store(environment_id, half)
+            else:
+                await self._bury(environment_id, parts[0], fault)
+        else:
+            for part, n in zip(parts, fresh, strict=True):
+                part.request.accepted += n
+                part.request.duplicates += len(part.messages) - n
+                part.request.version = version
+                part.request.settle()
+
+    async def _bury(self, environment_id: int, part: _Part, fault: Exception) -> None:
+        """Keep the one message of a part as a dead letter, and go on without it."""
+        request, now = part.request, self._clock()
+        # What the database says may repeat what the message holds; a fault of ours needs its place in the code.
+        known = isinstance(fault, UNSTORABLE)
+        log.warning("a message became a dead letter: %s", type(fault).__name__, exc_info=None if known else fault)
+        try:
+            async with transaction(self._pool) as connection:
+                for message in part.messages:
+                    digest = _digest(message.message_id)
+                    await dead_letters.bury(connection, environment_id, digest, message, request.api_key_id, fault, now)
+        except TinyCDPError as trouble:
+            request.fail(trouble)
+        except Exception:
+            log.exception("a dead letter could not be kept")
+            request.fail(Unavailable("INTERNAL", "This could not be stored; try again shortly."))
+        else:
+            request.dead += len(part.messages)
+            request.settle()
+
+    @staticmethod
+    def _fail(parts: list[_Part], trouble: TinyCDPError) -> None:
+        for part in parts:
+            part.request.fail(trouble)
+
+    async def _commit(self, environment_id: int, group: list[_Part]) -> tuple[list[int], int]:
+        """How many messages of each part were new, and the version they are in."""
+        for _ in range(TRIES):
+            try:
+                async with transaction(self._pool) as connection:
+                    fresh, committed = await self._apply(connection, environment_id, group)
+            except (resolution.Restart, *RETRY):
+                await asyncio.sleep(random.uniform(0, 0.02))
+                continue
+            self._committed(committed)
+            return fresh, committed.version
+        raise Overloaded("CONTENTION", "Many processes write to the same people at once; try again shortly.")
+
+    async def _apply(
+        self, connection: Connection, environment_id: int, group: list[_Part]
+    ) -> tuple[list[int], Committed]:
+        """The whole transaction. Gives how many messages of each part were new."""
+        await store.begin_group(connection, environment_id)
+        digests = [[_digest(message.message_id) for message in part.messages] for part in group]
+        unique = list({digest for listed in digests for digest in listed})
+        live, head, unseen = await store.claim_message_ids(connection, environment_id, unique)
+        catalog = await self._catalogs.at(connection, environment_id, live, head)
+        messages: list[Message] = []
+        keys: list[int | None] = []
+        counts = []
+        for part, listed in zip(group, digests, strict=True):
+            before = len(messages)
+            for message, digest in zip(part.messages, listed, strict=True):
+                if digest in unseen:
+                    unseen.discard(digest)
+                    messages.append(message)
+            counts.append(len(messages) - before)
+            keys += [part.request.api_key_id] * counts[-1]
+        rejections = [(rejection, part.request.api_key_id) for part in group for rejection in part.rejections]
+        rules = self._rules(environment_id)
+        people = resolution.People(connection, environment_id, catalog, self._clock(), rules)
+        ignored = Counter(alias for message in messages for alias in message.ignored)
+        blocked = [(alias.kind, alias.value, n) for alias, n in ignored.items()]
+        await identity_store.count_blocked(connection, environment_id, blocked, people.now)
+        if not messages:
+            # Newer than the commit that took the originals, whose answer may have been lost on its way.
+            version = await store.next_version(connection)
+            await self._journal.write(connection, environment_id, rejections, people.now)
+            return counts, Committed(environment_id, version, {}, {}, rejections=rejections)
+        await resolution.resolve(people, messages)
+        await store.append_events(connection, [_event_row(environment_id, people, message) for message in messages])
+        traits = await groups.take(connection, environment_id, messages, people.now)
+        transitions = _apply_to_profiles(people, messages, traits)
+        stored = [profile for id, profile in people.profiles.items() if id not in people.new]
+        version = await storage.save(
+            connection,
+            environment_id,
+            people.now,
+            stored,
+            transitions,
+            new=[people.profiles[id] for id in people.new - people.merged.keys()],
+            merged=people.merged,
+        )
+        touched = {id: profile for id, profile in people.profiles.items() if id not in people.merged}
+        await announce_profiles(connection, environment_id, version, [*touched, *people.merged])
+        await announce_people(connection, environment_id, people.born)
+        await self._journal.write(connection, environment_id, rejections, people.now)
+
+        def owner(message: Message) -> int:
+            return people.aliases[message.aliases[0]].profile_id
+
+        return counts, Committed(
+            environment_id, version, touched, people.merged, messages, keys, owner, transitions, rejections
+        )
+
+
+def _full() -> Overloaded:
+    return Overloaded("INGEST_QUEUE_FULL", "Too many messages are waiting to be stored; try again shortly.")
+
+
+def _halves(parts: list[_Part]) -> list[list[_Part]]:
+    """The same in smaller transactions; empty where it is one message, or none."""
+    if len(parts) > 1:
+        middle = len(parts) // 2
+        return [parts[:middle], parts[middle:]]
+    (part,) = parts
+    if part.rejections:
+        pieces = [_Part(part.request, (), part.rejections), _Part(part.request, part.messages)]
+        pieces = pieces if part.messages else []
+    else:
+        middle = len(part.messages) // 2
+        halves = (part.messages[:middle], part.messages[middle:])
+        pieces = [_Part(part.request, half) for half in halves] if middle else []
+    part.request.parts += max(len(pieces) - 1, 0)
+    return [[piece] for piece in pieces]
+
+
+def _apply_to_profiles(
+    people: resolution.People, messages: list[Message], groups: Mapping[str, Mapping[str, Any]]
+) -> list[recompute.Transition]:
+    by_profile: dict[int, list[Message]] = {}
+    for message in messages:
+        by_profile.setdefault(people.aliases[message.aliases[0]].profile_id, []).append(message)
+    transitions: list[recompute.Transition] = []
+    for profile_id, own in by_profile.items():
+        transitions += recompute.apply(people.profiles[profile_id], own, people.catalog, people.now, groups)
+    named_only = people.new - by_profile.keys()  # by an alias call, without a message of their own
+    for profile_id in (people.review | named_only) - people.merged.keys():
+        transitions += recompute.review_all(people.profiles[profile_id], people.catalog, people.now)
+    return transitions
+
+
+def _digest(message_id: str) -> bytes:
+    return blake2b(message_id.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+
+
+def _event_row(environment_id: int, people: resolution.People, message: Message) -> tuple[object, ...]:
+    return (
+        environment_id,
+        people.aliases[message.aliases[0]].id,
+        message.kind,
+        message.name,
+        message.message_id,
+        message.occurred_at,
+        message.received_at,
+        message.original_at,
+        message.sent_at,
+        message.future,
+        message.group_id if message.kind == "group" else message.previous,
+        message.properties,
+        message.context,
+        message.warnings or None,
+    )

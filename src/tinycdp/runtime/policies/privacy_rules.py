@@ -1,0 +1,457 @@
+"""What of a message may be kept: whose messages, with whose consent, and which of their values.
+
+Shape   PrivacyPolicy is what admins write. Privacy.admit(…) refuses messages, treated(…) changes their values,
+        logged(…) does both to what the log of refusals keeps; suppress(…) and release(…) keep the list
+Laws    a value that a rule names is nowhere in the database, the log of refusals included. Of several rules for one
+        value the strongest acts: drop, then hash, then mask. Equal values hash alike in an environment, and nowhere
+        else. Of a suppressed or unwilling person's message nothing is kept but that there was one, and why
+Units   digests are 16 bytes of HMAC-SHA256 under the environment's secret; a hashed value is 32 hexadecimal digits
+Errors  SUPPRESSED and NO_CONSENT are Rejections, without a payload · InvalidInput TOO_MANY_SUPPRESSIONS
+Source  docs/decisions/0024-privacy.md; docs/how-to/privacy.md
+"""
+
+import asyncio
+import hmac
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from decimal import Decimal
+from functools import lru_cache
+from typing import Annotated, Any, Literal
+
+import msgspec
+
+from tinycdp.errors import InvalidInput, Unavailable
+from tinycdp.model import Alias, AliasKind, Instant, Message, Rejection
+from tinycdp.runtime.notifications import announce_policies
+from tinycdp.store import privacy as store
+from tinycdp.store.pool import Pool, acquired, transaction
+
+#: Each costs every process some 100 bytes.
+MOST_SUPPRESSED = 1_000_000
+_MOST_RULES = 500
+_MOST_KNOWN = 1_000
+_PLACES = ("properties", "traits", "context")
+#: What holds values by their names, whoever's protocol it is.
+_OBJECTS = frozenset((*_PLACES, "props", "$set", "$set_once"))
+_ANY, _DEEP = "*", "**"
+#: Stronger is greater.
+_STRENGTH = {"mask": 0, "hash": 1, "drop": 2}
+_DROP, _HASH = 2, 1
+_LONGEST_LEAF = 256
+
+Text = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
+
+
+class Rule(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
+    """What becomes of a value before it is stored.
+
+    path   begins with properties, traits or context, or with * for any of these; then names, joined by dots. * is any
+           name, ** any number of names: `**.email` is every email, wherever it stands
+    event  the name of an event, page, screen, $identify or $group; * for all"""
+
+    path: Text
+    action: Literal["drop", "hash", "mask"]
+    event: Text = _ANY
+
+    def __post_init__(self) -> None:
+        parts = self.path.split(".")
+        if parts[0] not in {*_PLACES, _ANY, _DEEP} or len(parts) < 2:
+            raise ValueError("a path is properties, traits, context, * or **, and names after it, joined by dots")
+        if not all(parts) or parts[-1] == _DEEP:
+            raise ValueError("a path has no empty name and does not end with **")
+
+
+class Required(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
+    """The categories that a person has to have granted for an event to be kept, all of them."""
+
+    categories: Annotated[tuple[Text, ...], msgspec.Meta(min_length=1, max_length=50)]
+    event: Text = _ANY
+
+
+class PrivacyPolicy(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
+    """unsaid: what a category counts as that the message says nothing of."""
+
+    rules: Annotated[tuple[Rule, ...], msgspec.Meta(max_length=_MOST_RULES)] = ()
+    consent: Annotated[tuple[Required, ...], msgspec.Meta(max_length=_MOST_RULES)] = ()
+    unsaid: Literal["granted", "refused"] = "granted"
+
+
+class Suppression(msgspec.Struct, frozen=True, rename="camel"):
+    """One identifier whose messages are refused, known only by its digest."""
+
+    digest: str
+    kind: str
+    note: str
+    created_at: Instant
+    created_by: str
+    id: int
+
+
+class Privacy:
+    """Secrets and suppressed identifiers, as this process knows them."""
+
+    def __init__(self) -> None:
+        self._secrets: dict[int, bytes] = {}
+        self._suppressed: dict[int, set[bytes]] = {}
+        self._marks: dict[int, tuple[int, int]] = {}
+        self._kinds: dict[int, frozenset[str]] = {}
+        self._loading = asyncio.Lock()
+
+    async def load(self, pool: Pool) -> None:
+        """What the database has now; lists that did not change are not read again."""
+        # One at a time: what is read last is the newest.
+        async with self._loading, acquired(pool) as connection:
+            self._secrets = dict(await store.secrets(connection))
+            marks = await store.suppression_marks(connection)
+            for environment_id, mark in marks.items():
+                if self._marks.get(environment_id) != mark:
+                    rows = await store.suppressed(connection, environment_id)
+                    self._suppressed[environment_id] = {row["digest"] for row in rows}
+                    self._kinds[environment_id] = frozenset(row["kind"] for row in rows)
+            for environment_id in self._marks.keys() - marks.keys():
+                self._suppressed.pop(environment_id, None)
+            self._marks = marks
+
+    def digest(self, environment_id: int, alias: Alias) -> bytes:
+        """An identifier as it is written down where the identifier itself may not be."""
+        return _keyed(self._secret(environment_id), f"identifier\0{alias.kind}\0{alias.value}")[:16]
+
+    def is_suppressed(self, environment_id: int, alias: Alias) -> bool:
+        listed = self._suppressed.get(environment_id)
+        return bool(listed) and self.digest(environment_id, alias) in listed  # type: ignore[operator]
+
+    def admit(
+        self, environment_id: int, policy: PrivacyPolicy, messages: Sequence[Message]
+    ) -> tuple[Sequence[Message], list[Rejection]]:
+        """The messages that may be kept, and that others may not."""
+        if not policy.consent and not self._suppressed.get(environment_id):
+            return messages, []
+        kept, refused = [], []
+        for message in messages:
+            if any(self.is_suppressed(environment_id, alias) for alias in _named(message)):
+                refused.append(_SUPPRESSED)
+            elif not _is_granted(policy, message.name or f"${message.kind}", message.context):
+                refused.append(_NO_CONSENT)
+            else:
+                kept.append(message)
+        return kept, refused
+
+    def treated(self, environment_id: int, policy: PrivacyPolicy, message: Message) -> Message:
+        """The message with its values as the rules have them."""
+        own, context = _treatment(policy).of(message)
+        if own is None and context is None:
+            return message
+        secret = self._secret(environment_id)
+        properties = own.treat(message.properties, secret) if own is not None else message.properties
+        around = context.treat(message.context, secret) if context is not None else message.context
+        if properties is message.properties and around is message.context:
+            return message
+        return msgspec.structs.replace(message, properties=properties, context=around)
+
+    def logged(
+        self, environment_id: int, policy: PrivacyPolicy, rejections: Sequence[Rejection]
+    ) -> Sequence[Rejection]:
+        """The refusals as they may be written down. Where their payload cannot be read, it is left out: nobody can tell
+        what it holds."""
+        if not policy.rules and not policy.consent and not self._suppressed.get(environment_id):
+            return rejections
+        return [
+            msgspec.structs.replace(rejection, payload=self._clean(environment_id, policy, rejection.payload))
+            for rejection in rejections
+        ]
+
+    def _clean(self, environment_id: int, policy: PrivacyPolicy, payload: bytes) -> bytes:
+        try:
+            document = _decode(payload)
+        except (msgspec.DecodeError, ValueError, RecursionError):
+            return b""
+        if type(document) is not dict:
+            return b""
+        context = document.get("context")
+        if policy.consent and not _is_granted(policy, _event_of(document), context if type(context) is dict else {}):
+            return b""
+        if self._suppressed.get(environment_id):
+            for text in set(_leaves(document)):
+                if any(self.is_suppressed(environment_id, Alias(kind, text)) for kind in self._kinds[environment_id]):
+                    return b""
+        if not policy.rules:
+            return payload
+        treated = _treatment(policy).anywhere.treat(document, self._secret(environment_id))
+        # Values without names, as of properties that are a text with JSON in it: no rule can tell what they are.
+        return _encode({name: None if name in _OBJECTS and type(v) is not dict else v for name, v in treated.items()})
+
+    def _secret(self, environment_id: int) -> bytes:
+        found = self._secrets.get(environment_id)
+        if found is None:
+            raise Unavailable("DATABASE_AWAY", "The environment's secret could not be read yet; try again shortly.")
+        return found
+
+
+async def suppress(
+    pool: Pool, privacy: Privacy, environment_id: int, aliases: Sequence[Alias], author: str, note: str, now: Instant
+) -> int:
+    """From now on messages that name one of these are refused. Gives how many were not listed yet."""
+    async with transaction(pool) as connection:
+        listed = await store.count_suppressions(connection, environment_id)
+        if listed + len(aliases) > MOST_SUPPRESSED:
+            raise InvalidInput(
+                "TOO_MANY_SUPPRESSIONS",
+                f"{listed:,} identifiers are suppressed; there is room for {MOST_SUPPRESSED:,}.",
+            )
+        rows = sorted({(privacy.digest(environment_id, alias), alias.kind) for alias in aliases})
+        added = await store.add_suppressions(connection, environment_id, rows, note, now, author)
+        await announce_policies(connection)
+    await privacy.load(pool)
+    return added
+
+
+async def release(pool: Pool, privacy: Privacy, environment_id: int, aliases: Sequence[Alias]) -> int:
+    """Messages that name these are taken again. Gives how many had been listed."""
+    async with transaction(pool) as connection:
+        digests = sorted({privacy.digest(environment_id, alias) for alias in aliases})
+        gone = await store.remove_suppressions(connection, environment_id, digests)
+        await announce_policies(connection)
+    await privacy.load(pool)
+    return gone
+
+
+async def suppressions(pool: Pool, environment_id: int, before: int, n: int) -> list[Suppression]:
+    """A page of the list, newest first."""
+    async with acquired(pool) as connection:
+        rows = await store.list_suppressions(connection, environment_id, before, n)
+    return [
+        Suppression(row["digest"].hex(), row["kind"], row["note"], row["created_at"], row["created_by"], row["id"])
+        for row in rows
+    ]
+
+
+_SUPPRESSED = Rejection(
+    code="SUPPRESSED",
+    message="Messages of this person are refused, and nothing of them is kept.",
+    path="$",
+    payload=b"",
+)
+_NO_CONSENT = Rejection(
+    code="NO_CONSENT", message="The person has not granted what this event needs.", path="$", payload=b""
+)
+
+
+def _named(message: Message) -> Iterator[Alias]:
+    yield from message.aliases
+    yield from message.ignored
+    if message.previous is not None:
+        yield Alias(AliasKind.USER, message.previous)
+        yield Alias(AliasKind.ANONYMOUS, message.previous)
+
+
+def _event_of(document: Mapping[str, Any]) -> str | None:
+    """The event that a refused payload is about, by the name that policies know it by; None where it does not say."""
+    kind, name = document.get("type"), document.get("event")
+    match kind:
+        case "page" | "screen":
+            return str(kind)
+        case "identify" | "group" | "alias":
+            return f"${kind}"
+    return name if type(name) is str and name and not name.startswith("$") else None
+
+
+def _is_granted(policy: PrivacyPolicy, event: str | None, context: Mapping[str, Any]) -> bool:
+    """Whether every category is granted that the event needs; `context.consent.categoryPreferences` says so. None needs
+    what any event does."""
+    consent = context.get("consent")
+    said = consent.get("categoryPreferences") if type(consent) is dict else None
+    preferences: Mapping[str, Any] = said if type(said) is dict else {}
+    unsaid = policy.unsaid == "granted"
+    return all(
+        preferences[category] is True if category in preferences else unsaid
+        for required in policy.consent
+        if event is None or required.event in (_ANY, event)
+        for category in required.categories
+    )
+
+
+# Rules, ready to be applied
+
+_Steps = tuple[str, ...]
+
+
+class _Node:
+    """A place in a document: which rules may still reach what lies below. Steps are worked out once for each name that
+    a rule speaks of, and cost next to nothing for any other: clients make names up.
+
+    _deep   the rules that hold at any depth below
+    _named  the rules by the name that they ask for here, "*" for any"""
+
+    __slots__ = ("_deep", "_deeper", "_known", "_named", "rules")
+
+    def __init__(self, rules: Sequence[tuple[_Steps, int]]) -> None:
+        self.rules = rules
+        self._deep = [(steps, strength) for steps, strength in rules if steps[0] == _DEEP]
+        self._named: dict[str, list[tuple[_Steps, int]]] = {}
+        for steps, strength in rules:
+            here = steps[1:] if steps[0] == _DEEP else steps
+            self._named.setdefault(here[0], []).append((here, strength))
+        self._deeper = self if len(self._deep) == len(rules) else _Node(self._deep) if self._deep else None
+        self._known: dict[str, tuple[_Node | None, int]] = {}
+
+    def treat(self, value: Any, secret: bytes) -> Any:
+        """The value with what lies below it as the rules have it; the same one where they touch nothing."""
+        if type(value) is list:
+            items = [self.treat(item, secret) for item in value]
+            return items if any(one is not other for one, other in zip(items, value, strict=True)) else value
+        if type(value) is not dict:
+            return value
+        changed: dict[str, Any] = {}
+        gone: list[str] = []
+        for name, inner in value.items():
+            below, action = self.step(name)
+            new = below.treat(inner, secret) if below is not None else inner
+            if action == _DROP:
+                gone.append(name)
+                continue
+            if action >= 0:
+                new = _hashed(new, secret) if action == _HASH else _masked(new)
+            if new is not inner:
+                changed[name] = new
+        if not changed and not gone:
+            return value
+        return {name: changed.get(name, inner) for name, inner in value.items() if name not in gone}
+
+    def step(self, name: str) -> "tuple[_Node | None, int]":
+        found = self._known.get(name)
+        if found is not None:
+            return found
+        node: _Node | None = self
+        action = -1
+        # {"user.email": …} and {"user": {"email": …}} are the same to a rule.
+        for part in name.split("."):
+            if node is None:
+                break
+            node, own = node._step(part)
+            action = max(action, own)
+        if (node is not self._deeper or action >= 0) and len(self._known) < _MOST_KNOWN:
+            self._known[name] = (node, action)
+        return node, action
+
+    def _step(self, part: str) -> "tuple[_Node | None, int]":
+        asked = [*self._named.get(part, ()), *self._named.get(_ANY, ())]
+        if not asked:
+            return self._deeper, -1
+        action = max((strength for steps, strength in asked if len(steps) == 1), default=-1)
+        following = [(steps[1:], strength) for steps, strength in asked if len(steps) > 1]
+        return _Node([*self._deep, *following]) if following else self._deeper, action
+
+
+class _Treatment:
+    """A policy's rules by event. anywhere: all of them, whatever the document around a name is called."""
+
+    def __init__(self, rules: Sequence[Rule]) -> None:
+        self._rules = rules
+        self._known: dict[tuple[str, bool], tuple[_Node | None, _Node | None]] = {}
+        self.anywhere = _Node([(_anywhere(_steps_of(rule)), _STRENGTH[rule.action]) for rule in rules])
+
+    def of(self, message: Message) -> tuple[_Node | None, _Node | None]:
+        """For the message's properties or traits, and for its context."""
+        if not self._rules:
+            return None, None
+        has_traits = message.kind in ("identify", "group")
+        name = message.name or f"${message.kind}"
+        found = self._known.get((name, has_traits))
+        if found is None:
+            found = self._compile(name, "traits" if has_traits else "properties")
+            if len(self._known) < _MOST_KNOWN:
+                self._known[name, has_traits] = found
+        return found
+
+    def _compile(self, event: str, own: str) -> tuple[_Node | None, _Node | None]:
+        mine: list[tuple[_Steps, int]] = []
+        around: list[tuple[_Steps, int]] = []
+        for rule in self._rules:
+            if rule.event not in (_ANY, event):
+                continue
+            place, steps, strength = rule.path.partition(".")[0], _steps_of(rule), _STRENGTH[rule.action]
+            if place in (own, _ANY, _DEEP):
+                mine.append((steps, strength))
+            if place in ("context", _ANY, _DEEP):
+                around.append((steps, strength))
+            if place in ("traits", _ANY):  # clients repeat them
+                around.append((("traits", *steps), strength))
+                if own == "properties":  # PostHog's, on their way to be
+                    mine.append((("$set_once", *steps), strength))
+        if own == "traits" and around:  # what an identify call has in context.traits is among its traits by now
+            below, _ = _Node(around).step("traits")
+            mine += below.rules if below is not None else ()
+        return _Node(mine) if mine else None, _Node(around) if around else None
+
+
+def _steps_of(rule: Rule) -> _Steps:
+    """A rule's path without its place, unless that is any depth of any place. ** after ** says nothing more."""
+    parts = rule.path.split(".")
+    steps = parts if parts[0] == _DEEP else parts[1:]
+    return tuple(step for n, step in enumerate(steps) if step != _DEEP or n == 0 or steps[n - 1] != _DEEP)
+
+
+def _anywhere(steps: _Steps) -> _Steps:
+    return steps if steps[0] == _DEEP else (_DEEP, *steps)
+
+
+@lru_cache(maxsize=1_000)
+def _treatment(policy: PrivacyPolicy) -> _Treatment:
+    return _Treatment(policy.rules)
+
+
+def _hashed(value: Any, secret: bytes) -> Any:
+    if value is None:
+        return None
+    text = value if type(value) is str else _encode(value).decode()
+    return _keyed(secret, f"value\0{text}").hex()[:32]
+
+
+def _masked(value: Any) -> Any:
+    """The last four characters of eight or more, and of an address its domain. A boolean tells all or nothing."""
+    match value:
+        case None | bool():
+            return None
+        case str():
+            local, at, domain = value.rpartition("@")
+            if at and local:
+                return f"***@{domain}"
+            return "****" + (value[-4:] if len(value) >= 8 else "")
+        case int() | Decimal() | float():
+            return _masked(str(value))
+        case dict():
+            return {name: _masked(inner) for name, inner in value.items()}
+        case _:
+            return [_masked(inner) for inner in value]
+
+
+def _leaves(value: Any) -> Iterator[str]:
+    """Everything in a document that may be an identifier."""
+    match value:
+        case dict():
+            for inner in value.values():
+                yield from _leaves(inner)
+        case list():
+            for inner in value:
+                yield from _leaves(inner)
+        case None | bool():
+            return
+        case _:
+            text = str(value)
+            if len(text) <= _LONGEST_LEAF:
+                yield text
+
+
+def leaves(payload: bytes) -> Iterable[str]:
+    """The values of a document's text; nothing where it cannot be read."""
+    try:
+        return set(_leaves(_decode(payload)))
+    except (msgspec.DecodeError, ValueError, RecursionError):
+        return ()
+
+
+def _keyed(secret: bytes, text: str) -> bytes:
+    return hmac.digest(secret, text.encode("utf-8", "surrogatepass"), "sha256")
+
+
+_encode = msgspec.json.Encoder(decimal_format="number").encode
+_decode = msgspec.json.Decoder(float_hook=Decimal).decode

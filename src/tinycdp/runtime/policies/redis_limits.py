@@ -1,0 +1,79 @@
+"""The buckets of keys in Redis, where many processes have one count.
+
+Shape   Shared(url).take(…) is limits.Meter: one script, one round trip
+Units   levels in thousandths of an event, which come back whole per millisecond
+Laws    Redis that is slow or away is left alone for PAUSE_SECONDS, and each process goes by its own share meanwhile;
+        nothing is refused because of it. What is stored there may be lost at any time: a full bucket is what remains
+Errors  InvalidInput SETTING_INVALID for an address that is none
+Source  docs/decisions/0026-limits.md
+"""
+
+import asyncio
+import logging
+import time
+
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from tinycdp.errors import InvalidInput
+from tinycdp.model import Instant
+from tinycdp.runtime.policies.limits import Rate
+
+log = logging.getLogger(__name__)
+
+PAUSE_SECONDS = 5.0
+#: A request waits no longer than this for Redis.
+PATIENCE_SECONDS = 0.25
+
+# KEYS[1] the bucket; ARGV: events a second, events of a full bucket, events to take (negative: to give back), now in ms
+_TAKE = """
+local rate, size = tonumber(ARGV[1]), ARGV[2] * 1000
+local price, now = ARGV[3] * 1000, tonumber(ARGV[4])
+local kept = redis.call('HMGET', KEYS[1], 'spent', 'at')
+local spent, at = tonumber(kept[1]) or 0, tonumber(kept[2]) or now
+if now > at then
+    spent, at = math.max(0, spent - (now - at) * rate), now
+end
+local missing = spent + math.min(price, size) - size
+if price > 0 and missing > 0 then
+    return math.ceil(missing / rate)
+end
+spent = math.max(0, spent + price)
+redis.call('HSET', KEYS[1], 'spent', string.format('%.0f', spent), 'at', string.format('%.0f', at))
+redis.call('PEXPIRE', KEYS[1], string.format('%.0f', spent / rate + 1000))
+return 0
+"""
+
+
+class Shared:
+    """`prefix` keeps installations apart that share a Redis."""
+
+    def __init__(self, url: str, prefix: str = "tinycdp") -> None:
+        try:
+            self._redis = Redis.from_url(url, socket_timeout=PATIENCE_SECONDS, socket_connect_timeout=PATIENCE_SECONDS)
+        except ValueError as wrong:
+            raise InvalidInput("SETTING_INVALID", f"REDIS_URL: {wrong}", name="REDIS_URL") from None
+        self._script = self._redis.register_script(_TAKE)
+        self._prefix = prefix
+        self._away_until = 0.0
+
+    async def take(self, name: str, rate: Rate, n: int, now: Instant) -> int | None:
+        if time.monotonic() < self._away_until:
+            return None
+        try:
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                wait_ms = await self._script(
+                    keys=[f"{self._prefix}:limit:{name}"], args=[rate.per_second, rate.most, n, now]
+                )
+        except (RedisError, OSError, TimeoutError) as trouble:
+            log.warning("Redis does not answer; each process limits by its own share: %s", type(trouble).__name__)
+            self._away_until = time.monotonic() + PAUSE_SECONDS
+            return None
+        return int(wait_ms)
+
+    def forgive(self) -> None:
+        """Ask again at once, where it was away."""
+        self._away_until = 0.0
+
+    async def close(self) -> None:
+        await self._redis.aclose()

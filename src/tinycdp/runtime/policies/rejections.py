@@ -1,0 +1,205 @@
+"""The log of what was refused: each message once, with its reason, and counts by key, code and hour.
+
+Shape   Journal.write(…) in the transaction of the group that refused them. page(…) and counts(…) are what is looked at
+Units   an hour is one of UTC, by arrival
+Laws    a retry adds no line: the same message id, or the same payload where it has none, refused for the same reason,
+        of the same key, is counted on the line there is. A flood fills no disk: of each key and code a process logs
+        LOGGED_PER_HOUR lines an hour, and counts the rest
+Source  docs/decisions/0026-limits.md
+"""
+
+import json
+from collections import Counter
+from collections.abc import Iterable
+from hashlib import blake2b
+from typing import Any
+
+import msgspec
+
+from tinycdp.engine.schema.tracking_plan import TRAITS_OF
+from tinycdp.model import HOUR_MS, Instant, Message, Rejection
+from tinycdp.runtime.times import iso
+from tinycdp.store import limits as store
+from tinycdp.store.pool import Connection, Pool, acquired
+
+LOGGED_PER_HOUR = 1_000
+MOST_COUNTS = 10_000
+#: Some 80 bytes each.
+_MOST_UNLOGGED = 50_000
+_PAYLOAD = 32_768
+_SHOWN_PAYLOAD = 4_096
+
+_encode = msgspec.json.Encoder(decimal_format="number").encode
+
+
+class Refusal(msgspec.Struct, rename="camel"):
+    """A message that was not taken. path points into what the client sent; payload is its beginning.
+
+    times  how often it came, retries included; last_received_at: when it came last"""
+
+    id: str
+    code: str
+    message: str
+    path: str
+    payload: str
+    key: str | None
+    received_at: str
+    times: int
+    last_received_at: str
+
+
+class Refusals(msgspec.Struct):
+    rejections: list[Refusal]
+    next: str | None
+
+
+class HourCount(msgspec.Struct, rename="camel"):
+    """messages: different ones. repeats: those that had come before, as retries bring them."""
+
+    hour: str
+    key_id: int | None
+    key: str | None
+    code: str
+    messages: int
+    repeats: int
+
+
+class Journal:
+    """One process's writer of the log."""
+
+    def __init__(self, per_hour: int = LOGGED_PER_HOUR) -> None:
+        self._per_hour = per_hour
+        self._hour: Instant = 0
+        self._logged: Counter[tuple[int, int | None, str]] = Counter()
+        # What was only counted, so that a retry is told from something new.
+        self._unlogged: set[bytes] = set()
+
+    async def write(
+        self,
+        connection: Connection,
+        environment_id: int,
+        refused: Iterable[tuple[Rejection, int | None]],
+        now: Instant,
+    ) -> None:
+        """Log what was refused, as (rejection, key). The last statement of a transaction: it holds lines that others
+        may wait for."""
+        found: dict[bytes, tuple[int | None, Rejection]] = {}
+        times: Counter[bytes] = Counter()
+        for rejection, api_key_id in refused:
+            digest = _digest(api_key_id, rejection)
+            found.setdefault(digest, (api_key_id, rejection))
+            times[digest] += 1
+        if not found:
+            return
+        hour = now - now % HOUR_MS
+        if hour != self._hour:
+            self._hour = hour
+            self._logged.clear()
+            self._unlogged.clear()
+        rows: list[store.Arrived] = []
+        for digest, (api_key_id, rejection) in found.items():
+            of = (environment_id, api_key_id, rejection.code)
+            again = digest in self._unlogged
+            self._logged[of] += not again
+            logged = not again and self._logged[of] <= self._per_hour
+            if not logged and len(self._unlogged) < _MOST_UNLOGGED:
+                self._unlogged.add(digest)
+            rows.append(
+                (
+                    api_key_id,
+                    digest,
+                    times[digest],
+                    str(rejection.code),
+                    storable(rejection.message),
+                    storable(rejection.path),
+                    rejection.payload,
+                    logged,
+                    again,
+                )
+            )
+        await store.log_rejections(connection, environment_id, now, hour, rows)
+
+
+async def page(
+    pool: Pool, environment_id: int, before: int, code: str | None, api_key_id: int | None, n: int
+) -> Refusals:
+    """Newest first."""
+    async with acquired(pool) as connection:
+        rows = await store.list_rejections(connection, environment_id, before, code, api_key_id, n)
+    found = [
+        Refusal(
+            str(row["id"]),
+            row["code"],
+            row["message"],
+            row["path"],
+            bytes(row["payload"][:_SHOWN_PAYLOAD]).decode("utf-8", "replace"),
+            row["key_name"],
+            iso(row["received_at"]),
+            row["times"],
+            iso(row["last_received_at"]),
+        )
+        for row in rows
+    ]
+    return Refusals(found, found[-1].id if len(rows) == n else None)
+
+
+async def counts(pool: Pool, environment_id: int, hours: int, now: Instant) -> list[HourCount]:
+    """Of the last so many hours, the present one included, newest first."""
+    since = now - now % HOUR_MS - (hours - 1) * HOUR_MS
+    async with acquired(pool) as connection:
+        rows = await store.rejection_counts(connection, environment_id, since, MOST_COUNTS)
+    return [
+        HourCount(
+            iso(row["hour"]),
+            row["api_key_id"] or None,
+            row["key_name"],
+            row["code"],
+            row["messages"],
+            row["repeats"],
+        )
+        for row in rows
+    ]
+
+
+def refusal_of(message: Message, code: str, text: str, path: str = "$") -> Rejection:
+    """The refusal of a message that could be read, with what the log keeps of it: cut where it is long."""
+    payload = _as_json(as_sent(message))[:_PAYLOAD]
+    return Rejection(code=code, message=text, path=path, payload=payload, message_id=message.message_id)
+
+
+def as_sent(message: Message) -> dict[str, Any]:
+    """A message in the form that a batch takes."""
+    whole: dict[str, Any] = {"type": message.kind, "messageId": message.message_id}
+    whole |= {alias.kind: alias.value for alias in reversed(message.aliases)}
+    if message.kind == "track":
+        whole["event"] = message.name
+    whole["traits" if message.kind in TRAITS_OF else "properties"] = message.properties
+    if message.previous is not None:
+        whole["previousId"] = message.previous
+    if message.group_id is not None:
+        whole["groupId"] = message.group_id
+    return whole | {"timestamp": iso(message.occurred_at), "context": message.context}
+
+
+def whole(message: Message) -> bytes:
+    """All of a message as JSON, whatever is in it."""
+    return _as_json(message)
+
+
+def _as_json(value: Any) -> bytes:
+    try:
+        return _encode(value)
+    except (TypeError, ValueError):  # half a surrogate pair, or a value that is none of JSON
+        plain = msgspec.structs.asdict(value) if isinstance(value, msgspec.Struct) else value
+        return json.dumps(plain, default=repr).encode()
+
+
+def storable(text: str) -> str:
+    """The text without what Postgres stores in none."""
+    return text.replace("\0", "\ufffd").encode("utf-8", "replace").decode()
+
+
+def _digest(api_key_id: int | None, rejection: Rejection) -> bytes:
+    hashed = blake2b(f"{api_key_id} {rejection.code} ".encode(), digest_size=16)
+    hashed.update(rejection.message_id.encode("utf-8", "surrogatepass") or rejection.payload)
+    return hashed.digest()

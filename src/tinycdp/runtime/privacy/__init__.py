@@ -1,0 +1,1 @@
+"""Erasure, and access to what is known of a profile."""

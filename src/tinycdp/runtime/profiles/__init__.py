@@ -1,0 +1,1 @@
+"""Profiles between rows and the engine, and as people look at them."""

@@ -1,0 +1,192 @@
+"""Profiles between their rows and the engine.
+
+Shape   from_row, save: a row in, a row out · rebuild, recall: the state as raw events tell it, all of it or some
+Laws    both leave what taking all of a profile's messages, in any order, would
+"""
+
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from decimal import Decimal
+from functools import lru_cache
+from types import MappingProxyType
+from typing import Any, TypedDict
+
+import msgspec
+
+from tinycdp.engine import recompute
+from tinycdp.engine.aggregates.bulk import Past, Recall, needs
+from tinycdp.engine.catalog import Catalog
+from tinycdp.engine.profile import Profile
+from tinycdp.model import Instant, Message
+from tinycdp.store import groups as group_store
+from tinycdp.store import messages as store
+from tinycdp.store.pool import Connection
+
+
+def from_row(row: store.Row) -> Profile:
+    """The working copy of a stored profile."""
+    profile = without_state(row)
+    profile.decode(row["state"])
+    profile.saved_memberships = dict(profile.memberships)
+    return profile
+
+
+def without_state(row: store.Row) -> Profile:
+    """A stored profile of which only the columns are known."""
+    profile = Profile(row["id"], row["bucketing_key"], row["created_at"])
+    profile.first_seen, profile.last_seen = row["first_seen_at"], row["last_seen_at"]
+    profile.properties = row["properties"]
+    profile.version = row["version"]
+    profile.recompute_at = row["recompute_at"]
+    return profile
+
+
+def summary(profile: Profile) -> dict[str, Any]:
+    """The parts of a profile that are not in its state, for the merge journal."""
+    return {
+        "bucketingKey": profile.bucketing_key,
+        "createdAt": profile.created_at,
+        "firstSeen": profile.first_seen,
+        "lastSeen": profile.last_seen,
+        "properties": profile.properties,
+    }
+
+
+async def save(
+    connection: Connection,
+    environment_id: int,
+    now: Instant,
+    changed: Iterable[Profile],
+    transitions: Sequence[recompute.Transition] = (),
+    *,
+    new: Iterable[Profile] = (),
+    merged: Mapping[int, int] = MappingProxyType({}),
+    encoded: Mapping[int, bytes] = MappingProxyType({}),
+) -> int:
+    """Write profiles, memberships and transitions; the version they now have.
+
+    merged   absorbed profile → survivor
+    encoded  states that were encoded ahead, before the rows were locked"""
+    changed, new = list(changed), list(new)
+    version = await store.save_profiles(
+        connection,
+        environment_id,
+        [
+            (
+                p.id,
+                p.first_seen,
+                p.last_seen,
+                p.properties if p.properties_changed else None,
+                encoded[p.id] if p.id in encoded else p.encode(),
+                p.recompute_at,
+                merged.get(p.id),
+            )
+            for p in changed
+        ],
+    )
+    await store.insert_profiles(
+        connection,
+        environment_id,
+        version,
+        [
+            (p.id, p.bucketing_key, p.created_at, p.first_seen, p.last_seen, p.properties, p.encode(), p.recompute_at)
+            for p in new
+        ],
+    )
+    moved = [(p.id, p.group[2] if p.group is not None else None) for p in (*changed, *new) if p.group_changed]
+    await group_store.join_groups(connection, environment_id, moved)
+    entered, left = [], []
+    for p in (*changed, *new):
+        p.version = version
+        entered += [(fp, p.id, at) for fp, at in p.memberships.items() if p.saved_memberships.get(fp) != at]
+        left += [(fp, p.id) for fp in p.saved_memberships if fp not in p.memberships]
+    await store.enter_segments(connection, environment_id, entered)
+    await store.leave_segments(connection, environment_id, left)
+    # What happens in a revision that still warms up becomes history only when it goes live.
+    settled = [(t.segment_id, t.profile_id, t.entered, t.at) for t in transitions if not t.is_next]
+    await store.append_transitions(connection, environment_id, now, settled)
+    return version
+
+
+async def rebuild(connection: Connection, catalog: Catalog, rebuilt: Sequence[Profile]) -> None:
+    """Make everything messages told of these profiles what the stored ones tell."""
+    by_id = {profile.id: profile for profile in rebuilt}
+    for profile in rebuilt:
+        profile.reset(catalog.head)
+    for row in await store.events_of_profiles(connection, catalog.environment_id, list(by_id)):
+        recompute.take(by_id[row["profile_id"]], message_from_row(row), catalog, complete=True)
+    grouped = [(profile, profile.group[2]) for profile in rebuilt if profile.group is not None]
+    if grouped:
+        keys = sorted({key for _, key in grouped})
+        found = await group_store.traits_of_groups(connection, catalog.environment_id, keys)
+        traits = {row["key"]: row["traits"] for row in found}
+        for profile, key in grouped:
+            profile.set_group_traits(traits.get(key, {}))
+
+
+async def recall(
+    connection: Connection, catalog: Catalog, wanting: Sequence[tuple[Profile, Collection[str]]]
+) -> Callable[[], int]:
+    """Read what the stored events tell of some aggregates of some profiles, named by their keys. The function returned
+    gives it to the profiles, and how many events that were: it takes most of the time and may run anywhere."""
+    recalls = {key: Recall(catalog.kept[key], catalog.calendar) for key in {key for _, keys in wanting for key in keys}}
+    asked = needs(one.kept for one in recalls.values())
+    rows = await store.history_of_profiles(
+        connection,
+        catalog.environment_id,
+        [profile.id for profile, _ in wanting],
+        sorted(asked.names) if asked.names is not None else None,
+        with_ids=asked.ids,
+        with_properties=bool(asked.properties),
+    )
+
+    def give() -> int:
+        decode = _properties_decoder(asked.properties)
+        pasts: dict[int, list[Past]] = {}
+        for id, name, instants, ids, properties in rows:
+            past = Past(name, instants, ids, decode(properties) if properties is not None else None)
+            pasts.setdefault(id, []).append(past)
+        for profile, keys in wanting:
+            for key in keys:
+                recalls[key].recall(profile, pasts.get(profile.id, ()))
+        return sum(len(past.instants) for found in pasts.values() for past in found)
+
+    return give
+
+
+@lru_cache(maxsize=64)
+def _properties_decoder(names: frozenset[str]) -> Callable[[str], list[dict[str, Any]]]:
+    """Reads a list of objects and skips all but these names: most of what events carry is of no interest here."""
+    wanted = TypedDict("wanted", dict.fromkeys(names, Any), total=False)  # type: ignore[misc]
+    decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(list[wanted], float_hook=Decimal)
+    return decoder.decode
+
+
+def lacking(profile: Profile, catalog: Catalog, keys: Iterable[str]) -> tuple[str, ...]:
+    """Those of these aggregates of which the profile's state is not what the catalog asks for: raw events can tell."""
+    found = []
+    for key in keys:
+        kept, state = catalog.kept[key], profile.state(key)
+        if not state.serve(kept.hops) if state is not None else kept.warming and profile.warmed < catalog.head:
+            found.append(key)
+    return tuple(found)
+
+
+def unready(catalog: Catalog) -> list[str]:
+    """The aggregates that some profile's state may lack; the others serve already, and stay encoded."""
+    complete = catalog.complete
+    return [key for key, kept in catalog.kept.items() if any((key, hop) not in complete for hop in (0, *kept.hops))]
+
+
+def message_from_row(row: store.Row) -> Message:
+    """A stored message as the engine takes it; what only the identity rules need is left out."""
+    return Message(
+        kind=row["kind"],
+        message_id=row["message_id"],
+        aliases=(),
+        occurred_at=row["occurred_at"],
+        received_at=row["received_at"],
+        name=row["name"],
+        properties=row["properties"],
+        group_id=row["target"] if row["kind"] == "group" else None,
+        active=not row["inactive"],
+    )

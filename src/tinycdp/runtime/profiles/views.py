@@ -1,0 +1,376 @@
+"""People as they are looked at: one page, a history, a search.
+
+Shape   find_person(…) is everything known of one person at one instant; journey(…), recent(…) and search(…) are pages
+Units   instants leave as ISO 8601 in UTC, durations in milliseconds
+Laws    values are what a decision at the same instant would see: computed from the state, never read from a table that
+        may lag. `since` of a segment is the true instant of entry, by the clock too
+        a page holds what one snapshot of the database says; cursors are opaque, and stay good while events arrive
+Errors  NotFound PROFILE_NOT_FOUND · InvalidInput INVALID_CURSOR
+Source  docs/reference/profiles.md
+"""
+
+import base64
+import binascii
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import msgspec
+
+from tinycdp.dsl.ir import Type
+from tinycdp.dsl.values.numbers import number
+from tinycdp.dsl.values.scalars import version_text
+from tinycdp.engine import recompute
+from tinycdp.engine.catalog import Catalog, Name
+from tinycdp.engine.profile import Profile
+from tinycdp.errors import InvalidInput, NotFound
+from tinycdp.model import NEVER, AliasKind, Instant, Warned
+from tinycdp.runtime.decisions.decide import prepare
+from tinycdp.runtime.decisions.snapshots import snapshot_of
+from tinycdp.runtime.definitions.catalogs import Catalogs
+from tinycdp.runtime.profiles import storage as profiles
+from tinycdp.runtime.times import iso, iso_or_none
+from tinycdp.store import definitions as definition_store
+from tinycdp.store import messages, reads
+from tinycdp.store.pool import Connection, Pool, acquired, snapshot
+
+#: In which order a bare identifier is tried.
+KINDS = (AliasKind.USER, AliasKind.ANONYMOUS, AliasKind.DEVICE, AliasKind.EXTERNAL)
+
+#: How far back one page of recent events looks for a rare name.
+REACH = 200_000
+_LONGEST_KIND = 64
+
+#: Later than any event, and still an instant Postgres can hold: the end of the year 9999.
+_END_OF_TIME: Instant = 253_402_300_799_999
+_LAST_ID = 2**62
+
+
+class Identifier(msgspec.Struct, frozen=True):
+    kind: str
+    value: str
+
+
+class TraitValue(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
+    """value  null where it is unknown; with `warming`, because it is still being computed
+    until  the first instant at which it may change with nobody sending anything, null for never
+    """
+
+    value: Any
+    type: str
+    until: str | None
+    warming: bool = False
+
+
+class Membership(msgspec.Struct, frozen=True):
+    """since is when the person entered, until the first instant at which they may leave by themselves."""
+
+    key: str
+    since: str | None
+    until: str | None
+
+
+class Transition(msgspec.Struct, frozen=True):
+    """segment is null where the segment was deleted since."""
+
+    segment: str | None
+    entered: bool
+    at: str
+
+
+class Event(msgspec.Struct, frozen=True, rename="camel"):
+    """One message as it was taken. future: its instant lay after its arrival, and was set to it. warnings: what the
+    tracking plan did not expect.
+
+    target  of a group call the group, of an alias call the previous id
+    by      the identifier it belongs to its person by"""
+
+    id: str
+    type: str
+    event: str
+    message_id: str
+    timestamp: str
+    received_at: str
+    properties: dict[str, Any]
+    context: dict[str, Any]
+    target: str | None
+    future: bool
+    by: Identifier
+    profile_id: str
+    warnings: list[Warned]
+
+
+class Person(msgspec.Struct, frozen=True, rename="camel"):
+    """Everything known of one person as of one instant. version: of the profile; revision: of the definitions."""
+
+    id: str
+    bucketing_key: str
+    aliases: list[Identifier]
+    properties: dict[str, Any]
+    traits: dict[str, TraitValue]
+    segments: list[Membership]
+    first_seen: str | None
+    last_seen: str | None
+    version: int
+    revision: int
+    as_of: str
+
+
+class PersonSummary(msgspec.Struct, frozen=True, rename="camel"):
+    """A person as lists show them."""
+
+    id: str
+    aliases: list[Identifier]
+    properties: dict[str, Any]
+    first_seen: str | None
+    last_seen: str | None
+
+
+class Journey(msgspec.Struct, frozen=True):
+    """Newest first. `next` is the cursor of the following page, null after the last."""
+
+    events: list[Event]
+    next: str | None
+
+
+class Search(msgspec.Struct, frozen=True):
+    profiles: list[PersonSummary]
+    next: str | None
+
+
+async def find_person(
+    pool: Pool, catalogs: Catalogs, environment_id: int, id: str, by: str | None, now: Instant
+) -> Person:
+    """Everything known of a person; `by` is a kind of identifier, or profileId, and None tries them in turn."""
+    async with snapshot(pool) as connection:
+        row = await find_row(connection, environment_id, id, by)
+        environment = await definition_store.find_environment(connection, environment_id)
+        catalog = await catalogs.at(
+            connection, environment_id, environment["live_revision"], environment["head_revision"]
+        )
+    return person_of(row, catalog, now)
+
+
+def person_of(row: messages.Row, catalog: Catalog, now: Instant) -> Person:
+    """The page of a profile's row, with its aliases."""
+    profile = profiles.from_row(row)
+    # What the clock did since the row was written, at the instants it did it; nothing of this is saved.
+    recompute.advance(profile, catalog, now)
+    values = evaluate(profile, catalog, now)
+    live = catalog.live
+    return Person(
+        id=str(profile.id),
+        bucketing_key=profile.bucketing_key,
+        aliases=_identifiers(row["aliases"]),
+        properties=profile.properties,
+        traits={
+            key: TraitValue(plain(value, live.nodes["trait", key].type), live.nodes["trait", key].type.value,
+                            _until(until), ("trait", key) in catalog.warming)
+            for (kind, key), (value, until) in values.items() if kind == "trait"
+        },
+        segments=[
+            Membership(key, iso_or_none(profile.memberships.get(live.fingerprints["segment", key])), _until(until))
+            for (kind, key), (value, until) in values.items() if kind == "segment" and value is True
+        ],
+        first_seen=iso_or_none(profile.first_seen),
+        last_seen=iso_or_none(profile.last_seen),
+        version=profile.version,
+        revision=catalog.revision,
+        as_of=iso(now),
+    )  # fmt: skip
+
+
+def evaluate(
+    profile: Profile, catalog: Catalog, now: Instant, names: Iterable[Name] | None = None
+) -> dict[Name, tuple[Any, Instant]]:
+    """Traits and segments of the live revision, all of them unless named: value at `now`, and until when it holds."""
+    subject = snapshot_of(profile, catalog, (), now)
+    prepare(catalog, subject, now)
+    if names is None:
+        names = sorted(name for name in catalog.live.steps if name[0] != "flag")
+    return {name: subject.result(name, now) for name in names}
+
+
+def plain(value: Any, kind: Type) -> Any:
+    """A value of the language as JSON has it: a datetime in ISO 8601, a duration in milliseconds, a version as text."""
+    if value is None:
+        return None
+    match kind:
+        case Type.NUMBER:
+            return number(value)
+        case Type.DATETIME:
+            return iso(value)
+        case Type.VERSION:
+            return version_text(value)
+        case _:
+            return value
+
+
+async def recent_of(pool: Pool, environment_id: int, profile_id: int, n: int) -> list[Event]:
+    """A person's newest messages."""
+    async with acquired(pool) as connection:
+        rows = await reads.events_of_profile(connection, environment_id, profile_id, (_END_OF_TIME, _LAST_ID), n)
+    return [event_of(row, profile_id) for row in rows]
+
+
+async def transitions_of(pool: Pool, catalog: Catalog, profile_id: int, n: int) -> list[Transition]:
+    """The segments a person entered and left, newest first."""
+    keys = {d.id: key for (kind, key), d in catalog.live.definitions.items() if kind == "segment"}
+    async with acquired(pool) as connection:
+        rows = await reads.transitions_of_profile(connection, catalog.environment_id, profile_id, n)
+    # A segment that is gone goes by the key it had last.
+    return [Transition(keys.get(row["segment_id"], row["last_key"]), row["entered"], iso(row["at"])) for row in rows]
+
+
+async def journey(pool: Pool, environment_id: int, id: str, by: str | None, cursor: str | None, n: int) -> Journey:
+    """A person's messages by when they happened."""
+    at, event_id = _numbers(cursor, 2) if cursor else (_END_OF_TIME, _LAST_ID)
+    async with snapshot(pool) as connection:
+        profile_id = (await find_row(connection, environment_id, id, by))["id"]
+        rows = await reads.events_of_profile(connection, environment_id, profile_id, (at, event_id), n)
+    last = rows[-1] if len(rows) == n else None
+    following = _cursor(last["occurred_at"], last["id"]) if last is not None else None
+    return Journey([event_of(row, profile_id) for row in rows], following)
+
+
+async def recent(pool: Pool, environment_id: int, name: str | None, cursor: str | None, n: int) -> Journey:
+    """The environment's messages by when they arrived. With a name, a page looks back a bounded way: it may hold fewer
+    than n, even none, and still have a next one."""
+    async with acquired(pool) as connection:
+        if cursor:
+            (before,) = _numbers(cursor, 1)
+        else:
+            before = await reads.last_event_id(connection, environment_id) + 1
+        floor = before - REACH if name is not None else 0
+        rows = await reads.recent_events(connection, environment_id, before, floor, name, n)
+    following = None
+    if len(rows) == n:
+        following = _cursor(rows[-1]["id"])
+    elif floor > 1:
+        following = _cursor(floor)
+    return Journey([event_of(row, row["profile_id"]) for row in rows], following)
+
+
+async def search(pool: Pool, environment_id: int, prefix: str, after: str | None, n: int) -> Search:
+    """People one of whose identifiers begins with the prefix, in the order of identifiers."""
+    value, kind = _texts(after) if after else ("", "")
+    async with acquired(pool) as connection:
+        rows = await reads.search_by_identifier(connection, environment_id, prefix, (value, kind), n)
+    following = _encode([rows[-1]["value"], rows[-1]["kind"]]) if len(rows) == n else None
+    # Someone with two identifiers that fit is shown once.
+    return Search(list({row["id"]: summary_of(row) for row in rows}.values()), following)
+
+
+async def search_property(pool: Pool, environment_id: int, name: str, value: Any, after: str | None, n: int) -> Search:
+    """People with exactly this value of a property, oldest first."""
+    (after_id,) = _numbers(after, 1) if after else (0,)
+    async with acquired(pool) as connection:
+        rows = await reads.search_by_property(connection, environment_id, {name: value}, after_id, n)
+    return Search([summary_of(row) for row in rows], _cursor(rows[-1]["id"]) if len(rows) == n else None)
+
+
+async def find_row(connection: Connection, environment_id: int, id: str, by: str | None) -> messages.Row:
+    """The row of a person with their aliases; raises NotFound."""
+    if by == "profileId":
+        row = None
+        if id.isdecimal() and len(id) < 19:
+            row = await reads.load_by_id(connection, environment_id, int(id))
+    else:
+        row = None
+        wanted = list(_candidates(id, by))
+        known = {
+            (found["kind"], found["value"])
+            for found in await messages.resolve_aliases(connection, environment_id, wanted)
+        }
+        first = next((candidate for candidate in wanted if candidate in known), None)
+        if first is not None:
+            row = await reads.load_by_alias(connection, environment_id, *first)
+    if row is None:
+        how = f" by {by}" if by is not None else ""
+        raise NotFound("PROFILE_NOT_FOUND", f"Nobody is known{how} as {id[:100]!r}.")
+    return row
+
+
+def _candidates(id: str, by: str | None) -> Iterator[tuple[str, str]]:
+    """(kind, value) in the order they are tried: any kind there is, then `kind:value`. A kind may have colons."""
+    if by is not None:
+        yield by, id
+        return
+    yield from ((kind, id) for kind in KINDS)
+    for place, character in enumerate(id[1 : _LONGEST_KIND + 1], start=1):
+        if character == ":" and id[place + 1 :]:
+            yield id[:place], id[place + 1 :]
+
+
+def event_of(row: messages.Row, profile_id: int) -> Event:
+    """A stored message as it is shown."""
+    return Event(
+        id=str(row["id"]),
+        type=row["kind"],
+        event=row["name"],
+        message_id=row["message_id"],
+        timestamp=iso(row["occurred_at"]),
+        received_at=iso(row["received_at"]),
+        properties=row["properties"],
+        context=row["context"],
+        target=row["target"],
+        future=row["clamped"],
+        by=Identifier(row["alias_kind"], row["alias_value"]),
+        profile_id=str(profile_id),
+        warnings=msgspec.convert(row["warnings"] or (), list[Warned]),
+    )
+
+
+def summary_of(row: messages.Row) -> PersonSummary:
+    """A row of a list of people, with the identifiers of each."""
+    return PersonSummary(
+        str(row["id"]), _identifiers(row["aliases"]), row["properties"], iso_or_none(row["first_seen_at"]),
+        iso_or_none(row["last_seen_at"]),
+    )  # fmt: skip
+
+
+def _identifiers(aliases: list[str]) -> list[Identifier]:
+    pairs = (alias.partition(" ") for alias in aliases)
+    return [Identifier(kind, value) for kind, _, value in pairs]
+
+
+def _until(instant: Instant) -> str | None:
+    return iso(instant) if instant < NEVER else None
+
+
+# Cursors: a JSON list nobody needs to look into.
+
+
+def _cursor(*numbers: int) -> str:
+    return _encode(list(numbers))
+
+
+def _encode(parts: list[Any]) -> str:
+    return base64.urlsafe_b64encode(msgspec.json.encode(parts)).rstrip(b"=").decode()
+
+
+def _decode(cursor: str) -> list[Any]:
+    try:
+        parts = msgspec.json.decode(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)), type=list[Any])
+    except (ValueError, binascii.Error, msgspec.MsgspecError):
+        return []
+    return parts
+
+
+def _numbers(cursor: str, n: int) -> tuple[int, ...]:
+    parts = _decode(cursor)
+    if len(parts) != n or not all(type(part) is int and 0 <= part <= _LAST_ID for part in parts):
+        raise _foreign()
+    if n == 2 and parts[0] > _END_OF_TIME:
+        raise _foreign()
+    return tuple(parts)
+
+
+def _texts(cursor: str) -> tuple[str, str]:
+    parts = _decode(cursor)
+    if len(parts) != 2 or not all(type(part) is str for part in parts):
+        raise _foreign()
+    return parts[0], parts[1]
+
+
+def _foreign() -> InvalidInput:
+    return InvalidInput("INVALID_CURSOR", "This cursor is none of ours; begin without one.")

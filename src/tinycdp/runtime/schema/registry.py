@@ -1,0 +1,233 @@
+"""What one process saw of its messages, on its way into the registry.
+
+Shape   committed(…) after each group, on the request's path and without work; a task counts a moment later and writes
+        every few seconds. flush() writes it now, stop() at the end. rebuild(…) makes the registry anew from raw events,
+        prune(…) forgets what is long past
+Units   at most WAITING messages wait to be counted, and at most UNWRITTEN flushes to be written
+Laws    ingestion never waits for it and never fails by it. Each message counts once: what is a duplicate is not told.
+        A crash loses what was not written, PAUSE_SECONDS at most; rebuild finds it again
+Errors  none from committed. flush raises Unavailable and keeps its rows
+Source  docs/decisions/0023-registry.md
+"""
+
+import asyncio
+import contextlib
+import logging
+from collections import Counter, deque
+from collections.abc import Callable, Sequence
+from datetime import date, timedelta
+from typing import Any, NamedTuple
+
+import msgspec
+
+from tinycdp.engine.schema.inference import Known, Observed, Span
+from tinycdp.errors import Unavailable
+from tinycdp.model import DAY_MS, HOUR_MS, MINUTE_MS, Instant, Message, Warned
+from tinycdp.runtime.clock import Clock
+from tinycdp.store import registry as store
+from tinycdp.store.messages import Row
+from tinycdp.store.pool import RETRY, Connection, Pool, acquired, transaction
+
+log = logging.getLogger(__name__)
+
+WAITING = 50_000
+UNWRITTEN = 12
+PAUSE_SECONDS = 5.0
+KEEP_DAYS, KEEP_HOURS = 400, 30 * 24
+_COUNT_SECONDS = 0.25
+#: Messages counted before anything else of the process has its turn: half a millisecond.
+_AT_ONCE = 500
+_DRAIN_SECONDS = 5.0
+_KNOWN_MS = 300_000
+_READ_AT_ONCE = 5_000
+#: Rows of one statement: some milliseconds of this process's time.
+_ROWS_AT_ONCE = 1_000
+
+
+class Registry:
+    """The observations of one process. `counts` is told how many messages were counted, and how many not."""
+
+    def __init__(self, pool: Pool, now: Clock, counts: Counter[str]) -> None:
+        self._pool = pool
+        self._now = now
+        self.counts = counts
+        self._queue: deque[tuple[int, Sequence[Message]]] = deque()
+        self._queued = 0
+        self._observed: dict[int, Observed] = {}
+        self._unwritten: deque[tuple[int, Observed]] = deque()
+        self._known: dict[int, tuple[int, Known]] = {}
+        self._flushing = asyncio.Lock()
+        self._task: asyncio.Task[None] | None = None
+
+    def committed(self, environment_id: int, messages: Sequence[Message]) -> None:
+        """Note messages that were stored for the first time."""
+        if self._queued + len(messages) > WAITING:
+            self.counts["skipped"] += len(messages)
+        elif messages:
+            self._queue.append((environment_id, messages))
+            self._queued += len(messages)
+
+    def refused(self, environment_id: int, message: Message, warned: Warned) -> None:
+        """Note a message that the tracking plan refused."""
+        self._of(environment_id).refuse(message, warned.code, warned.path)
+
+    def start(self) -> None:
+        self._task = asyncio.create_task(self._run())
+
+    async def stop(self) -> None:
+        """Write what waits, for some seconds, and nothing from then on."""
+        if self._task is not None:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+        try:
+            async with asyncio.timeout(_DRAIN_SECONDS):
+                await self.flush()
+        except (TimeoutError, Unavailable, *RETRY) as trouble:
+            log.warning("what was observed of the last events is lost: %s", trouble)
+
+    async def flush(self) -> None:
+        """Everything committed until now stands in the registry."""
+        async with self._flushing:
+            await self._count()
+            for environment_id in [id for id, observed in self._observed.items() if observed]:
+                self._unwritten.append((environment_id, self._observed.pop(environment_id)))
+                if len(self._unwritten) > UNWRITTEN:
+                    self._unwritten.popleft()
+                    self.counts["flushes_lost"] += 1
+            while self._unwritten:
+                environment_id, observed = self._unwritten[0]
+                try:
+                    # In a thread: a thousand events of thirty properties make a hundred thousand rows.
+                    rows = await asyncio.to_thread(_rows, observed, await self._names(environment_id))
+                    async with transaction(self._pool) as connection:
+                        await _write(connection, environment_id, rows)
+                except (Unavailable, *RETRY):
+                    raise
+                except Exception:
+                    # It would fail the next time as well, and everything behind it would wait for ever.
+                    log.exception("observations cannot be written")
+                    self.counts["flushes_lost"] += 1
+                self._unwritten.popleft()
+
+    async def _run(self) -> None:
+        failing, clock = False, asyncio.get_running_loop().time
+        due = clock() + PAUSE_SECONDS
+        while True:
+            await asyncio.sleep(_COUNT_SECONDS)
+            began = clock()
+            try:
+                if began < due:
+                    async with self._flushing:
+                        await self._count()
+                    continue
+                await self.flush()
+                failing = False
+            except (Unavailable, *RETRY) as trouble:
+                if not failing:
+                    log.warning("observations wait to be written: %s", trouble)
+                failing = True
+            # With very many names a flush takes long: it is to take a tenth of the time at most.
+            due = clock() + max(PAUSE_SECONDS, 10 * (clock() - began))
+
+    async def _count(self) -> None:
+        while self._queue:
+            environment_id, messages = self._queue.popleft()
+            see = self._of(environment_id).see
+            for start in range(0, len(messages), _AT_ONCE):
+                for message in messages[start : start + _AT_ONCE]:
+                    see(message)
+                await asyncio.sleep(0)
+            self._queued -= len(messages)
+            self.counts["counted"] += len(messages)
+
+    def _of(self, environment_id: int) -> Observed:
+        found = self._observed.get(environment_id)
+        if found is None:
+            found = self._observed[environment_id] = Observed()
+        return found
+
+    async def _names(self, environment_id: int) -> Known:
+        now, known = self._now(), self._known.get(environment_id)
+        if known is None or not known[0] <= now < known[0] + _KNOWN_MS:
+            async with acquired(self._pool) as connection:
+                known = self._known[environment_id] = (now, await _known(connection, environment_id))
+        return known[1]
+
+
+async def _known(connection: Connection, environment_id: int) -> Known:
+    names = await store.known_names(connection, environment_id)
+    sdks = await store.known_sdks(connection, environment_id)
+    return Known(names, [(row["library"], row["version"], row["platform"]) for row in sdks])
+
+
+class _Rows(NamedTuple):
+    """What each table gets, in the order of its key."""
+
+    types: list[tuple[Any, ...]]
+    days: list[tuple[Any, ...]]
+    hours: list[tuple[Any, ...]]
+    sdks: list[tuple[Any, ...]]
+    violations: list[tuple[Any, ...]]
+
+
+def _rows(observed: Observed, known: Known) -> _Rows:
+    found = observed.rows(known)
+    return _Rows(
+        _spans(found.types),
+        sorted((*key, n) for key, n in found.days.items()),
+        sorted((event, hour * HOUR_MS, n) for (event, hour), n in found.hours.items()),
+        _spans(found.sdks),
+        _spans(found.violations),
+    )
+
+
+def _spans(spans: dict[Any, Span]) -> list[tuple[Any, ...]]:
+    return sorted((*key, span.n, span.first, span.last) for key, span in spans.items())
+
+
+async def _write(connection: Connection, environment_id: int, rows: _Rows) -> None:
+    await store.lock_registry(connection, environment_id)
+    add = (store.add_types, store.add_days, store.add_hours, store.add_sdks, store.add_violations)
+    for table, add_to in zip(rows, add, strict=True):
+        for start in range(0, len(table), _ROWS_AT_ONCE):
+            await add_to(connection, environment_id, table[start : start + _ROWS_AT_ONCE])
+
+
+async def rebuild(pool: Pool, environment_id: int, told: Callable[[int], None] = lambda n: None) -> int:
+    """Make an environment's registry anew from the raw events there are; gives how many. What is observed meanwhile
+    waits; events that arrived in the last seconds may count twice. `told` hears how many are done."""
+    done, last, observed = 0, 0, Observed()
+    async with transaction(pool) as connection:
+        await store.lock_registry(connection, environment_id)
+        await store.forget_observations(connection, environment_id)
+        known = Known()
+        while rows := await store.events_to_observe(connection, environment_id, last, _READ_AT_ONCE):
+            for row in rows:
+                observed.see(_message(row))
+            await _write(connection, environment_id, await asyncio.to_thread(_rows, observed, known))
+            observed = Observed()
+            last, done = rows[-1]["id"], done + len(rows)
+            told(done)
+    return done
+
+
+async def prune(connection: Connection, now: Instant) -> None:
+    """Forget days and hours that are long past, and what was meant for readers of live streams who have gone."""
+    oldest = date(1970, 1, 1) + timedelta(days=now // DAY_MS - KEEP_DAYS)
+    await store.prune_registry(connection, oldest, now - KEEP_HOURS * HOUR_MS)
+    await store.prune_live_batches(connection, now - MINUTE_MS)
+
+
+def _message(row: Row) -> Message:
+    return Message(
+        kind=row["kind"],
+        message_id="",
+        aliases=(),
+        occurred_at=row["received_at"],
+        received_at=row["received_at"],
+        name=row["name"],
+        properties=row["properties"],
+        context=row["context"],
+        warnings=msgspec.convert(row["warnings"] or (), tuple[Warned, ...]),
+    )

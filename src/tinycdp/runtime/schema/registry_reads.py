@@ -1,0 +1,418 @@
+"""The registry as people read it: events and properties, what came of them lately, what the plan says of them.
+
+Shape   events(…), event(…), property_of(…), sdks(…), violations(…) → pages; declared(…) → types for
+        expressions, broken_by(…) → definitions that contradict them
+Units   days are UTC, of arrival; the timeline is TIMELINE_DAYS long, volume per hour HOURS
+Laws    what this process stored before the call is in it where the caller flushed the registry; what others stored,
+        within seconds. Examples come from raw events at the moment of asking: what was deleted is none any more
+Errors  NotFound for an event or property that neither came nor is planned
+Source  docs/reference/registry.md
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date, timedelta
+from typing import Any, Literal
+
+import msgspec
+
+from tinycdp.dsl.check.workspace import check_workspace
+from tinycdp.dsl.ir import Type
+from tinycdp.engine.catalog import sources
+from tinycdp.engine.schema.inference import LATELY_DAYS, OTHER, State, main_type, state_of
+from tinycdp.engine.schema.tracking_plan import TRAITS_OF, Entry, Plan, Property, types_of
+from tinycdp.errors import NotFound
+from tinycdp.model import DAY_MS, HOUR_MS, Instant
+from tinycdp.runtime.definitions.workspace import Declared, Workspace
+from tinycdp.runtime.schema.tracking_plan import PlanEntry, versions
+from tinycdp.runtime.times import iso
+from tinycdp.store import registry as store
+from tinycdp.store.messages import Row
+from tinycdp.store.pool import Pool, snapshot
+
+TIMELINE_DAYS = 90
+HOURS = 48
+#: Raw events looked at for examples, and how many of the event's are.
+_REACH, _NEWEST = 5_000, 50
+_LONGEST_EXAMPLE = 200
+_IDENTIFY = TRAITS_OF["identify"]
+_KINDS_OF = {name: kind for kind, name in TRAITS_OF.items()}
+_GONE_MS = 30 * DAY_MS
+_TYPES = {"string": Type.STRING, "number": Type.NUMBER, "boolean": Type.BOOL, "list": Type.LIST}
+
+EventState = Literal["active", "silent", "planned", "experimental", "deprecated", "blocked"]
+
+
+class EventRow(msgspec.Struct, frozen=True, rename="camel"):
+    """One event. state: of its plan, where it has one; else `silent` after 30 days without it, and `active`. `planned`:
+    it is in the plan and never came.
+
+    total  ever, `lately` in the last seven days with this one"""
+
+    name: str
+    state: EventState
+    planned: bool
+    description: str
+    owner: str
+    visible: bool
+    first_seen: str | None
+    last_seen: str | None
+    total: int
+    today: int
+    lately: int
+    properties: int
+
+
+class Events(msgspec.Struct, frozen=True):
+    """The busiest of the last days first. overflow: messages of events that found no room."""
+
+    events: list[EventRow]
+    overflow: int
+
+
+class Volume(msgspec.Struct, frozen=True):
+    at: str
+    n: int
+
+
+class Sdk(msgspec.Struct, frozen=True, rename="camel"):
+    """An SDK and how much came by it; days are the first and last of the timeline. type: of a property."""
+
+    sdk: str
+    type: str | None
+    n: int
+    first_day: str
+    last_day: str
+
+
+class Typed(msgspec.Struct, frozen=True, rename="camel"):
+    """One type that values of a property had."""
+
+    type: str
+    n: int
+    first_seen: str
+    last_seen: str
+
+
+class PropertyRow(msgspec.Struct, frozen=True, rename="camel"):
+    """One property of an event.
+
+    type    of most values; `types` are all, by how many values came
+    share   of the event's messages of the last seven days that had it; null where there were none
+    state   by the rules of the registry, `why` says it in words. `planned`: declared, and never came
+    example from a raw event of now, null where the newest have none"""
+
+    name: str
+    type: str | None
+    types: list[Typed]
+    state: State | Literal["planned"]
+    why: str
+    share: float | None
+    first_seen: str | None
+    last_seen: str | None
+    example: Any
+    declared: Property | None
+
+
+class Violation(msgspec.Struct, frozen=True, rename="camel"):
+    """What the plan did not expect, per day. refused: of messages that were refused for it."""
+
+    event: str
+    day: str
+    code: str
+    path: str
+    refused: bool
+    n: int
+    first_at: str
+    last_at: str
+
+
+class Violations(msgspec.Struct, frozen=True):
+    """The newest day first, on it the most frequent."""
+
+    violations: list[Violation]
+
+
+class EventPage(msgspec.Struct, frozen=True, rename="camel"):
+    """Everything known of an event. overflow: values of properties that found no room."""
+
+    event: EventRow
+    hours: list[Volume]
+    days: list[Volume]
+    properties: list[PropertyRow]
+    sdks: list[Sdk]
+    plan: PlanEntry | None
+    violations: list[Violation]
+    overflow: int
+
+
+class DayOfType(msgspec.Struct, frozen=True):
+    """share: of the day's values."""
+
+    day: str
+    type: str
+    n: int
+    share: float
+
+
+class PropertyPage(msgspec.Struct, frozen=True, rename="camel"):
+    """A property's history: which types came on which day, and by which SDK."""
+
+    event: str
+    property: PropertyRow
+    days: list[DayOfType]
+    sdks: list[Sdk]
+
+
+class SdkRow(msgspec.Struct, frozen=True, rename="camel"):
+    library: str
+    version: str
+    platform: str
+    total: int
+    first_seen: str
+    last_seen: str
+
+
+class Sdks(msgspec.Struct, frozen=True):
+    """The most frequent first. overflow: messages of SDKs that found no room."""
+
+    sdks: list[SdkRow]
+    overflow: int
+
+
+async def events(pool: Pool, plan: Plan, environment_id: int, now: Instant) -> Events:
+    """Every event that came or is planned."""
+    today = _day(now)
+    async with snapshot(pool) as connection:
+        rows = await store.registry_events(connection, environment_id, today - timedelta(LATELY_DAYS - 1), today)
+    found = [_event(row["event"], row, plan.entries.get(row["event"]), now) for row in rows if row["event"] != OTHER]
+    seen = {row.name for row in found}
+    found += [_event(name, None, entry, now) for name, entry in plan.entries.items() if name not in seen]
+    return Events(found, sum(row["n"] for row in rows if row["event"] == OTHER))
+
+
+async def event(pool: Pool, plan: Plan, environment_id: int, name: str, now: Instant) -> EventPage:
+    """One event with its properties."""
+    today = _day(now)
+    first, lately = today - timedelta(TIMELINE_DAYS - 1), today - timedelta(LATELY_DAYS - 1)
+    async with snapshot(pool) as connection:
+        types = await store.registry_types_of(connection, environment_id, name)
+        days = await store.registry_days_of(connection, environment_id, name, first)
+        hours = await store.registry_hours_of(connection, environment_id, name, (now // HOUR_MS - HOURS + 1) * HOUR_MS)
+        sdks = await store.registry_sdks_of(connection, environment_id, name, "", first)
+        wrong = await store.plan_violations_since(connection, environment_id, name, lately, 100)
+        kind = _KINDS_OF.get(name)
+        newest = await store.newest_properties(connection, environment_id, kind, "" if kind else name, _REACH, _NEWEST)
+    entry = plan.entries.get(name)
+    whole = next((row for row in types if row["property"] == ""), None)
+    if whole is None and entry is None:
+        raise NotFound("NOT_FOUND", f"No event {name!r} came yet, and the tracking plan has none.")
+    volume = {row["day"]: row["n"] for row in days if row["property"] == ""}
+    numbers = {"n": 0, **(dict(whole) if whole is not None else {})}
+    numbers["today"] = volume.get(now // DAY_MS, 0)
+    numbers["lately"] = sum(n for day, n in volume.items() if day > now // DAY_MS - LATELY_DAYS)
+    properties = _properties(types, days, entry, newest, whole, now)
+    numbers["properties"] = sum(row.last_seen is not None for row in properties)
+    written = (await versions(pool, environment_id, name, 1)) if entry is not None else []
+    return EventPage(
+        event=_event(name, numbers if whole is not None else None, entry, now),
+        hours=[Volume(iso(row["hour"]), row["n"]) for row in hours],
+        days=[Volume(_iso_day(day), n) for day, n in sorted(volume.items())],
+        properties=properties,
+        sdks=[_sdk(row) for row in sdks],
+        plan=written[0] if written else None,
+        violations=[_violation(row) for row in wrong],
+        overflow=sum(row["n"] for row in types if row["property"] == OTHER),
+    )
+
+
+async def property_of(
+    pool: Pool, plan: Plan, environment_id: int, name: str, property: str, now: Instant
+) -> PropertyPage:
+    """One property with its timeline."""
+    page = await event(pool, plan, environment_id, name, now)
+    found = next((row for row in page.properties if row.name == property), None)
+    if found is None:
+        raise NotFound("NOT_FOUND", f"The event {name!r} never had a property {property!r}.")
+    first = _day(now) - timedelta(TIMELINE_DAYS - 1)
+    async with snapshot(pool) as connection:
+        days = await store.registry_days_of(connection, environment_id, name, first)
+        sdks = await store.registry_sdks_of(connection, environment_id, name, property, first)
+    own = [row for row in days if row["property"] == property]
+    totals: dict[int, int] = defaultdict(int)
+    for row in own:
+        totals[row["day"]] += row["n"]
+    listed = [
+        DayOfType(_iso_day(row["day"]), row["type"], row["n"], round(row["n"] / totals[row["day"]], 4)) for row in own
+    ]
+    return PropertyPage(name, found, listed, [_sdk(row) for row in sdks])
+
+
+async def sdks(pool: Pool, environment_id: int) -> Sdks:
+    """By what messages came."""
+    async with snapshot(pool) as connection:
+        rows = await store.known_sdks(connection, environment_id)
+    return Sdks(
+        [
+            SdkRow(r["library"], r["version"], r["platform"], r["n"], iso(r["first_at"]), iso(r["last_at"]))
+            for r in rows
+            if r["library"] != OTHER
+        ],
+        sum(row["n"] for row in rows if row["library"] == OTHER),
+    )
+
+
+async def violations(pool: Pool, environment_id: int, name: str | None, days: int, now: Instant, n: int) -> Violations:
+    """What the plan did not expect, of an event or of all."""
+    async with snapshot(pool) as connection:
+        first = _day(now) - timedelta(days - 1)
+        rows = await store.plan_violations_since(connection, environment_id, name, first, n)
+    return Violations([_violation(row) for row in rows])
+
+
+def observed_types(rows: Iterable[Row]) -> dict[str, dict[str, Type]]:
+    """The types of properties by event, the most frequent property first; of more than one type is of no declared."""
+    counts: dict[str, dict[str, dict[str, int]]] = {}
+    for row in rows:
+        if row["property"] != OTHER and row["event"] != OTHER:
+            counts.setdefault(row["event"], {}).setdefault(row["property"], {})[row["type"]] = row["n"]
+    return {event: {name: _only(kinds) for name, kinds in properties.items()} for event, properties in counts.items()}
+
+
+def declared(plan: Plan) -> Declared:
+    """The types the plan declares, for expressions and editors; of events that are not to be proposed none."""
+    profile = types_of(plan.entries[_IDENTIFY]) if _IDENTIFY in plan.entries else {}
+    typed = {name: types_of(entry) for name, entry in plan.entries.items() if name not in _KINDS_OF and entry.visible}
+    return Declared(profile, typed)
+
+
+class Broken(msgspec.Struct, frozen=True):
+    """A definition that contradicts the plan: where it compares what is declared with something else."""
+
+    kind: str
+    key: str
+    code: str
+    message: str
+
+
+def broken_by(workspace: Workspace, plan: Plan, name: str, entry: Entry) -> list[Broken]:
+    """The definitions of the head revision that contradict the plan with this entry in it."""
+    types = declared(Plan({**plan.entries, name: entry}, plan.naming))
+    listed = sources(workspace.head.definitions.values())
+    found = check_workspace(listed, properties=types.profile, events=types.events).errors
+    return [Broken(kind, key, wrong.code, wrong.message) for (kind, key), wrong in sorted(found.items())]
+
+
+def _only(kinds: Mapping[str, int]) -> Type:
+    found = kinds.keys() - {"null"}
+    return _TYPES.get(next(iter(found)), Type.DYN) if len(found) == 1 else Type.DYN
+
+
+def _event(name: str, row: Mapping[str, Any] | None, entry: Entry | None, now: Instant) -> EventRow:
+    state: EventState = "planned" if row is None else "silent" if now - row["last_at"] > _GONE_MS else "active"
+    if entry is not None and entry.status != "active":
+        state = entry.status
+    return EventRow(
+        name=name,
+        state=state,
+        planned=entry is not None,
+        description=entry.description if entry is not None else "",
+        owner=entry.owner if entry is not None else "",
+        visible=entry.visible if entry is not None else True,
+        first_seen=iso(row["first_at"]) if row is not None else None,
+        last_seen=iso(row["last_at"]) if row is not None else None,
+        total=row["n"] if row is not None else 0,
+        today=int(row["today"]) if row is not None else 0,
+        lately=int(row["lately"]) if row is not None else 0,
+        properties=row["properties"] if row is not None else 0,
+    )
+
+
+def _properties(
+    types: Sequence[Row],
+    days: Sequence[Row],
+    entry: Entry | None,
+    newest: Sequence[Mapping[str, Any]],
+    whole: Row | None,
+    now: Instant,
+) -> list[PropertyRow]:
+    """The properties of an event, the most frequent of the last days first."""
+    today = now // DAY_MS
+    by_day: dict[str, list[tuple[int, str, int]]] = defaultdict(list)
+    for row in days:
+        by_day[row["property"]].append((row["day"], row["type"], row["n"]))
+    lately = {name: sum(n for day, _, n in own if day > today - LATELY_DAYS) for name, own in by_day.items()}
+    declared = entry.properties if entry is not None else {}
+    own_types: dict[str, list[Row]] = defaultdict(list)
+    for row in types:
+        if row["property"] not in {"", OTHER}:
+            own_types[row["property"]].append(row)
+    found = []
+    for name, own in own_types.items():
+        last = max(row["last_at"] for row in own)
+        state, why = state_of(by_day[name], today, last, whole["last_at"] if whole is not None else last)
+        all_lately = lately.get("", 0)
+        found.append(
+            PropertyRow(
+                name=name,
+                type=main_type({row["type"]: row["n"] for row in own}),
+                types=[Typed(row["type"], row["n"], iso(row["first_at"]), iso(row["last_at"])) for row in own],
+                state=state,
+                why=why,
+                share=round(min(lately.get(name, 0) / all_lately, 1), 4) if all_lately else None,
+                first_seen=iso(min(row["first_at"] for row in own)),
+                last_seen=iso(last),
+                example=_example(newest, name),
+                declared=declared.get(name),
+            )
+        )
+    found.sort(key=lambda row: (-lately.get(row.name, 0), row.name))
+    return found + [
+        PropertyRow(name, None, [], "planned", "It is declared and never came.", None, None, None, None, rule)
+        for name, rule in declared.items()
+        if name not in own_types
+    ]
+
+
+def _example(newest: Iterable[Mapping[str, Any]], name: str) -> Any:
+    """The newest value there is, cut where it is long; an object has none but those of its parts."""
+    for properties in newest:
+        value: Any = properties
+        if name in properties:
+            value = properties[name]
+        else:
+            for part in name.split("."):
+                value = value.get(part) if type(value) is dict else None
+        if value is not None and type(value) is not dict:
+            if type(value) is str:
+                return value[:_LONGEST_EXAMPLE]
+            return value if type(value) is not list or len(str(value)) <= _LONGEST_EXAMPLE else value[:3]
+    return None
+
+
+def _sdk(row: Row) -> Sdk:
+    return Sdk(row["sdk"], row["type"] or None, row["n"], _iso_day(row["first_day"]), _iso_day(row["last_day"]))
+
+
+def _violation(row: Row) -> Violation:
+    return Violation(
+        row["event"],
+        _iso_day(row["day"]),
+        row["code"],
+        row["path"],
+        row["refused"],
+        row["n"],
+        iso(row["first_at"]),
+        iso(row["last_at"]),
+    )
+
+
+_EPOCH = date(1970, 1, 1)
+
+
+def _day(now: Instant) -> date:
+    return _EPOCH + timedelta(milliseconds=now)
+
+
+def _iso_day(day: int) -> str:
+    return (_EPOCH + timedelta(day)).isoformat()

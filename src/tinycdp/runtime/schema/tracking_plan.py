@@ -1,0 +1,205 @@
+"""The tracking plan of each environment: kept in versions, asked of every message before it is stored.
+
+Shape   Plans.screen(environment, messages) -> (messages, rejections), without I/O; save(…), remove(…), versions(…) and
+        entries(…) are the plan as people write it
+Laws    versions never change and are kept; every process hears of a new one. Removing an entry is a version, too
+Errors  InvalidInput INVALID_PLAN with the place · NotFound · Conflict VERSION_CONFLICT
+Source  docs/reference/registry.md
+"""
+
+import asyncio
+import re
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from typing import Any, Protocol
+
+import msgspec
+
+from tinycdp.engine.schema.tracking_plan import MOST_PROPERTIES, TRAITS_OF, Entry, Naming, Plan, kind_of
+from tinycdp.errors import Conflict, InvalidInput, NotFound
+from tinycdp.model import Instant, Message, Rejection, Warned
+from tinycdp.runtime.notifications import announce_policies
+from tinycdp.runtime.policies.documents import Policies
+from tinycdp.runtime.policies.rejections import refusal_of
+from tinycdp.runtime.times import iso
+from tinycdp.store import registry as store
+from tinycdp.store.messages import Row
+from tinycdp.store.pool import Pool, acquired, transaction
+
+LONGEST_NAME = 200
+MOST_ENTRIES = 2_000
+_MOST_VALUES = 200
+#: A property's path: names joined by dots, each of anything but dots.
+_PATH = re.compile(r"[^.\0]+(?:\.[^.\0]+)*")
+_RANGED = {"number", "integer", None}
+_MEASURED = {"string", "list", None}
+_KIND_OF_DECLARED = {"integer": "number", "datetime": "string"}
+
+
+class PlanEntry(msgspec.Struct, frozen=True, rename="camel"):
+    """One event of the plan. version counts its changes; entry is null where it was removed."""
+
+    event: str
+    version: int
+    entry: Entry | None
+    changed_at: str
+    changed_by: str
+
+
+class Refusals(Protocol):
+    """Who hears of messages that the plan refuses."""
+
+    def refused(self, environment_id: int, message: Message, warned: Warned) -> None: ...
+
+
+class Plans:
+    """The plans in force, as this process knows them."""
+
+    def __init__(self, policies: Policies, refusals: Refusals) -> None:
+        self._policies = policies
+        self._refusals = refusals
+        self._entries: dict[int, dict[str, Entry]] = {}
+        self._plans: dict[int, Plan] = {}
+        self._loading = asyncio.Lock()
+
+    async def load(self, pool: Pool) -> None:
+        """Every environment's plan as the database has it now; after the policies, one of which it goes by."""
+        # One at a time: what is read last is the newest.
+        async with self._loading, acquired(pool) as connection:
+            entries: dict[int, dict[str, Entry]] = {}
+            for row in await store.current_plan_entries(connection):
+                entries.setdefault(row["environment_id"], {})[row["event"]] = _read(row["document"])
+            self._entries, self._plans = entries, {}
+
+    def of(self, environment_id: int) -> Plan:
+        found = self._plans.get(environment_id)
+        if found is None:
+            naming = self._policies.of(environment_id, Naming)
+            found = self._plans[environment_id] = Plan(self._entries.get(environment_id, {}), naming)
+        return found
+
+    def screen(self, environment_id: int, messages: Sequence[Message]) -> tuple[Sequence[Message], list[Rejection]]:
+        """The messages as the plan has them, with their warnings, without those that it refuses."""
+        plan = self.of(environment_id)
+        if plan.is_empty:
+            return messages, []
+        kept, rejections = [], []
+        for message in messages:
+            fitting, wrong = plan.look(message)
+            if wrong is None:
+                kept.append(fitting)
+            else:
+                self._refusals.refused(environment_id, message, wrong)
+                rejections.append(_rejection(message, wrong))
+        return kept, rejections
+
+
+def _rejection(message: Message, wrong: Warned) -> Rejection:
+    code = wrong.code if wrong.code == "EVENT_BLOCKED" else "PLAN_VIOLATION"
+    return refusal_of(message, code, f"{wrong.message} Its messageId is {message.message_id!r}.", wrong.path)
+
+
+async def entries(pool: Pool, environment_id: int) -> list[PlanEntry]:
+    """The whole plan, by event."""
+    async with acquired(pool) as connection:
+        rows = await store.current_plan_entries(connection, environment_id)
+    return [_entry(row["event"], row) for row in rows]
+
+
+async def versions(pool: Pool, environment_id: int, event: str, n: int) -> list[PlanEntry]:
+    """The newest versions of an entry, the newest first; none where the plan never had it."""
+    async with acquired(pool) as connection:
+        return [_entry(event, row) for row in await store.plan_entry_versions(connection, environment_id, event, n)]
+
+
+async def save(
+    pool: Pool,
+    environment_id: int,
+    event: str,
+    document: Mapping[str, Any] | None,
+    author: str,
+    now: Instant,
+    expects: int | None = None,
+) -> PlanEntry:
+    """Make a new version of an entry, or without a document remove it. `expects` is the version it shall replace, 0 for
+    none."""
+    if document is not None:
+        _check_name(event)
+    entry = checked(document) if document is not None else None
+    async with transaction(pool) as connection:
+        rows = await store.plan_entry_versions(connection, environment_id, event, 1)
+        version = rows[0]["version"] if rows else 0
+        gone = not rows or rows[0]["document"] is None
+        if entry is None and gone:
+            raise NotFound("NOT_FOUND", f"The tracking plan has no event {event!r}.")
+        if gone and len(await store.current_plan_entries(connection, environment_id)) >= MOST_ENTRIES:
+            raise InvalidInput("INVALID_PLAN", f"A tracking plan has at most {MOST_ENTRIES} events.")
+        fits = expects is None or expects == (0 if gone else version)
+        whole = msgspec.to_builtins(entry, builtin_types=(Decimal,)) if entry is not None else None
+        values = (environment_id, event, version + 1, whole, now, author)
+        if not fits or not await store.append_plan_entry(connection, *values):
+            message = f"The plan's {event!r} is at version {version}: somebody else changed it meanwhile."
+            raise Conflict("VERSION_CONFLICT", message, version=version)
+        await announce_policies(connection)
+    return PlanEntry(event, version + 1, entry, iso(now), author)
+
+
+def unsaved(event: str, entry: Entry, author: str, now: Instant) -> PlanEntry:
+    """An entry that is only tried."""
+    _check_name(event)
+    return PlanEntry(event, 0, entry, iso(now), author)
+
+
+def checked(document: Mapping[str, Any]) -> Entry:
+    """An entry that can be held against messages."""
+    try:
+        entry = _read(document)
+    except msgspec.ValidationError as wrong:
+        raise InvalidInput("INVALID_PLAN", f"The entry cannot be read: {wrong}.") from None
+    if len(entry.properties) > MOST_PROPERTIES:
+        raise InvalidInput("INVALID_PLAN", f"$.properties: at most {MOST_PROPERTIES} can be declared.")
+    for name, rule in entry.properties.items():
+        where = f"$.properties.{name}"
+        if not _PATH.fullmatch(name) or len(name) > LONGEST_NAME:
+            raise InvalidInput(
+                "INVALID_PLAN", f"{where}: this is no name of a property; nested ones are joined by dots."
+            )
+        # As a text a number would be read, too: "NaN" with which nothing compares, "1e400" that no JSON of ours holds.
+        if any(type(document["properties"][name].get(bound)) is str for bound in ("minimum", "maximum")):
+            raise InvalidInput("INVALID_PLAN", f"{where}: a bound is a number.")
+        if (rule.minimum is not None or rule.maximum is not None) and rule.type not in _RANGED:
+            raise InvalidInput("INVALID_PLAN", f"{where}: a {rule.type} has no minimum or maximum.")
+        if rule.max_length is not None and (rule.type not in _MEASURED or rule.max_length < 0):
+            raise InvalidInput("INVALID_PLAN", f"{where}.maxLength: this is of texts and lists, and not negative.")
+        if rule.values is not None:
+            kind = _KIND_OF_DECLARED.get(rule.type or "", rule.type)
+            if not 0 < len(rule.values) <= _MOST_VALUES:
+                raise InvalidInput("INVALID_PLAN", f"{where}.values: list 1 to {_MOST_VALUES} of them.")
+            if any(kind_of(value) in {"object", "list", "null"} for value in rule.values):
+                raise InvalidInput("INVALID_PLAN", f"{where}.values: texts, numbers and booleans can be listed.")
+            if kind is not None and any(kind_of(value) != kind for value in rule.values):
+                raise InvalidInput("INVALID_PLAN", f"{where}.values: each has to be a {rule.type}.")
+    return entry
+
+
+def _check_name(event: str) -> None:
+    if not event or len(event) > LONGEST_NAME or "\0" in event:
+        raise InvalidInput("INVALID_PLAN", f"An event's name has 1 to {LONGEST_NAME} characters.")
+    if event.startswith("$") and event not in TRAITS_OF.values():
+        known = " and ".join(TRAITS_OF.values())
+        raise InvalidInput("INVALID_PLAN", f"Of names that begin with $ the plan has {known}.")
+
+
+def _read(document: Mapping[str, Any]) -> Entry:
+    return msgspec.convert(document, Entry)
+
+
+def _entry(event: str, row: Row) -> PlanEntry:
+    document = row["document"]
+    return PlanEntry(
+        event,
+        row["version"],
+        _read(document) if document is not None else None,
+        iso(row["changed_at"]),
+        row["changed_by"],
+    )

@@ -1,0 +1,519 @@
+"""What a change would do to people, before anybody publishes it.
+
+Shape   Previews.of(…) → Preview: for every segment, flag and trait that the changes reach, how many people are where
+        before and after, who moves, and why. listed(preview) is a table of it
+Units   counts are of the profiles that were looked at; `estimate` is for all of them. Instants as ISO 8601 in UTC
+Laws    before and after are of one instant and one snapshot of the database, from raw messages by the same statement;
+        messages that came after the instant do not count. Nothing is written.
+        People are who they are today: a merge since then is not undone
+Errors  what a publish of the changes would raise · NotFound EVENTS_DROPPED · InvalidInput PREVIEW_TOO_LONG ·
+        Overloaded PREVIEWS_BUSY
+Source  docs/decisions/0017-preview-and-replay.md
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from tinycdp.dsl.ir import Type
+from tinycdp.dsl.sql import Unsupported, read_value, select
+from tinycdp.engine.catalog import Catalog, Definition, Name
+from tinycdp.engine.flags import explanation_text
+from tinycdp.engine.flags.decide import decide
+from tinycdp.engine.flags.explain import explain_definition
+from tinycdp.engine.two_version import Columns
+from tinycdp.errors import InvalidInput, NotFound, Overloaded
+from tinycdp.model import Instant
+from tinycdp.runtime.decisions.decide import prepare
+from tinycdp.runtime.definitions import kill_switches
+from tinycdp.runtime.definitions import workspace as workspaces
+from tinycdp.runtime.definitions.catalogs import compiled
+from tinycdp.runtime.definitions.change_set import Change, Head, Move, drafted, following, steps_of
+from tinycdp.runtime.definitions.publish import read_head
+from tinycdp.runtime.definitions.references import closure, references_of
+from tinycdp.runtime.definitions.revisions import Changed, changed
+from tinycdp.runtime.definitions.workspace import Cost, Vocabulary, Workspace
+from tinycdp.runtime.profiles.views import Identifier, plain
+from tinycdp.runtime.time_travel.as_of import people_as_of
+from tinycdp.runtime.times import iso
+from tinycdp.store import past as past_store
+from tinycdp.store import preview as store
+from tinycdp.store.pool import Connection, Pool, snapshot
+
+#: How many profiles are looked at unless more are asked for.
+SAMPLE = 10_000
+MOST_EXAMPLES = 100
+AT_ONCE = 2
+#: The longest a preview takes: a connection of the pool is its own meanwhile.
+SECONDS = 50
+#: Profiles to a statement.
+_BATCH = 5_000
+#: Reasons in words are computed from messages one by one; beyond so many they are left out.
+_EXPLAINED_MESSAGES = 20_000
+_SHOWN_ALIASES = 20
+
+
+class Example(msgspec.Struct, rename="camel"):
+    """Somebody who moves. why: the new definition in words, null where it is gone or would take too long."""
+
+    profile_id: str
+    aliases: list[Identifier]
+    why: str | None = None
+
+
+class SegmentCounts(msgspec.Struct, rename="camel"):
+    """Members before and after, who enters and leaves, and for how many the rule is unknown, which is no membership."""
+
+    members_before: int = 0
+    members: int = 0
+    enters: int = 0
+    leaves: int = 0
+    unknown_before: int = 0
+    unknown: int = 0
+
+
+class SegmentPreview(msgspec.Struct, rename="camel"):
+    """estimate  the counts for all profiles, where only some were looked at
+    was  its key before, null where it is new; key is null where it is deleted
+    examples  of who enters, leaves, and is unknown"""
+
+    key: str | None
+    was: str | None
+    counts: SegmentCounts
+    estimate: SegmentCounts | None
+    examples: dict[str, list[Example]]
+
+
+class Turn(msgspec.Struct, rename="camel"):
+    """How many get the one variant before and the other after; null where there is no such flag."""
+
+    before: str | None
+    after: str | None
+    profiles: int
+    estimate: int | None
+    examples: list[Example]
+
+
+class FlagPreview(msgspec.Struct, rename="camel"):
+    """moves  from which variant to which, most people first; who keeps theirs is among them, without examples"""
+
+    key: str | None
+    was: str | None
+    moves: list[Turn]
+
+
+class ValueExample(Example):
+    before: Any = None
+    after: Any = None
+
+
+class TraitPreview(msgspec.Struct, rename="camel"):
+    """differs  for how many the value is another one"""
+
+    key: str | None
+    was: str | None
+    differs: int
+    unknown_before: int
+    unknown: int
+    estimate: int | None
+    examples: list[ValueExample]
+
+
+class Draft(msgspec.Struct, rename="camel"):
+    """A changed definition on its own: its warnings, and what it costs."""
+
+    kind: str
+    key: str
+    diagnostics: list[dict[str, Any]]
+    cost: Cost
+
+
+class Preview(msgspec.Struct, rename="camel"):
+    """as_of     the instant it is true for
+    revision  what `before` is
+    looked_at, profiles   how many were looked at, of how many
+    sampled   only some were: the same ones each time
+    warming   to publish this, profiles have to be gone through before it serves
+    segments, flags, traits  those the changes reach, the changed ones and all that depend on them"""
+
+    as_of: str
+    revision: int
+    looked_at: int
+    profiles: int
+    sampled: bool
+    warming: bool
+    changes: list[Changed]
+    drafts: list[Draft]
+    segments: list[SegmentPreview]
+    flags: list[FlagPreview]
+    traits: list[TraitPreview]
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """at      None for now
+    sample  how many profiles to look at, None for all
+    examples  at most so many of each kind"""
+
+    changes: Sequence[Change]
+    prune: bool = False
+    at: Instant | None = None
+    sample: int | None = SAMPLE
+    context: Mapping[str, Any] = field(default_factory=dict)
+    examples: int = 20
+
+
+class Previews:
+    """The previews of one process; there are never more than AT_ONCE."""
+
+    def __init__(self, pool: Pool, vocabulary: Vocabulary) -> None:
+        self._pool = pool
+        self._vocabulary = vocabulary
+        self._running = 0
+
+    async def of(self, environment_id: int, question: Question, now: Instant) -> Preview:
+        if self._running >= AT_ONCE:
+            message = f"{AT_ONCE} previews are being made here; try again shortly."
+            raise Overloaded("PREVIEWS_BUSY", message, retry_after_seconds=5)
+        self._running += 1
+        try:
+            async with asyncio.timeout(SECONDS):
+                return await self._made(environment_id, question, now)
+        except TimeoutError:
+            message = f"This took longer than {SECONDS} seconds; look at fewer profiles with `sample`."
+            raise InvalidInput("PREVIEW_TOO_LONG", message) from None
+        except Unsupported as wrong:
+            raise InvalidInput("INVALID_REQUEST", f"This cannot be previewed: {wrong}.") from None
+        finally:
+            self._running -= 1
+
+    async def _made(self, environment_id: int, question: Question, now: Instant) -> Preview:
+        at = question.at if question.at is not None else now
+        async with snapshot(self._pool) as connection:
+            await store.plan_anew(connection)
+            oldest = await past_store.oldest_arrival(connection, environment_id)
+            if question.at is not None and (oldest is None or at < oldest):
+                since = f"from {iso(oldest)} on" if oldest is not None else "of nobody yet"
+                raise NotFound("EVENTS_DROPPED", f"Raw events are kept {since}; choose a later instant.")
+            head = await read_head(connection, environment_id)
+            moves = await drafted(connection, head, question.changes, now, prune=question.prune)
+            names = await self._vocabulary.names(connection, environment_id, now)
+            wanted = following(head, moves)
+            before = await _catalog(head, head.definitions)
+            after = await _catalog(head, wanted)
+            workspace = Workspace(after, after.live, tuple(names), frozenset(), None)
+            profiles = await store.count_profiles(connection, environment_id, at)
+            ids = await store.sample_profiles(connection, environment_id, at, question.sample)
+            tally = _Tally(before, after, at, question)
+            killed = await kill_switches.in_force(connection, environment_id, at)
+            await tally.count(connection, sorted(ids), killed)
+            await tally.explain(connection)
+        scale = profiles / len(ids) if 0 < len(ids) < profiles else None
+        return Preview(
+            as_of=iso(at),
+            revision=head.revision,
+            looked_at=len(ids),
+            profiles=profiles,
+            sampled=len(ids) < profiles,
+            warming=_must_warm(head, before, after),
+            changes=[changed(step) for step in steps_of(moves)],
+            drafts=_drafts(workspace, moves),
+            **tally.answers(scale),
+        )
+
+
+async def _catalog(head: Head, definitions: Sequence[Definition]) -> Catalog:
+    """These definitions, all of them serving."""
+    revision = head.revision
+    return await compiled(head.environment_id, head.zone, definitions, definitions, revision, revision)
+
+
+def _must_warm(head: Head, before: Catalog, after: Catalog) -> bool:
+    kept = {segment.fingerprint for segment in before.segments}
+    new = any(segment.fingerprint not in kept for segment in after.segments)
+    return head.live != head.revision or new or not after.complete <= before.complete
+
+
+def _drafts(workspace: Workspace, moves: Sequence[Move]) -> list[Draft]:
+    found = []
+    for before, after in moves:
+        if after is not None and after is not before:
+            meaning = workspaces.understand_definition(workspace, after)
+            found.append(Draft(after.kind, after.key, meaning.diagnostics, meaning.cost))
+    return found
+
+
+def _reached(before: Catalog, after: Catalog) -> list[Move]:
+    """Each definition that means something else now, or depends on one that does; as it was and as it shall be."""
+    olds = {d.id: d for d in before.live.definitions.values()}
+    news = {d.id: d for d in after.live.definitions.values()}
+    users: dict[int, list[int]] = {}
+    for definitions in (olds, news):
+        ids = {d.name: d.id for d in definitions.values()}
+        for definition in definitions.values():
+            for name in references_of(definition):
+                if name in ids:
+                    users.setdefault(ids[name], []).append(definition.id)
+    start = [
+        id
+        for id in olds.keys() | news.keys()
+        if id not in olds or id not in news or olds[id].meaning != news[id].meaning
+    ]
+    pairs = [(olds.get(id), news.get(id)) for id in (*start, *closure(start, users))]
+    return sorted(pairs, key=_name_of)
+
+
+def _name_of(pair: Move) -> Name:
+    definition = pair[1] or pair[0]
+    assert definition is not None
+    return definition.name
+
+
+#: A bucketing key, and identifiers as "kind value".
+_Unit = tuple[str, tuple[str, ...]]
+
+
+class _Tally:
+    """Counts, row by row, what changes for whom."""
+
+    def __init__(self, before: Catalog, after: Catalog, at: Instant, question: Question) -> None:
+        self._after, self._at, self._question = after, at, question
+        self._columns = Columns(before.live, after.live, at, after.calendar, read_value)
+        self._segments: list[_Segment] = []
+        self._traits: list[_Trait] = []
+        self._flags: list[_Flag] = []
+        for old, new in _reached(before, after):
+            kind, _ = _name_of((old, new))
+            if kind == "flag":
+                self._flags.append(_Flag(old, new, self._columns, (before, after), question.examples))
+            elif kind == "segment":
+                self._segments.append(_Segment(old, new, self._columns, question.examples))
+            else:
+                self._traits.append(_Trait(old, new, self._columns, after, before, question.examples))
+
+    async def count(self, connection: Connection, ids: Sequence[int], killed: Mapping[int, str]) -> None:
+        environment_id, at = self._after.environment_id, self._at
+        if not (self._segments or self._traits or self._flags):
+            return
+        statement = select(
+            self._columns.nodes,
+            resolve=self._columns.resolve,
+            zone=self._after.zone,
+            context=self._question.context,
+        )
+        for first in range(0, len(ids), _BATCH):
+            batch = ids[first : first + _BATCH]
+            rows = await store.computed(connection, statement, environment_id, at, batch)
+            units: dict[int, _Unit] = {}
+            if self._flags:
+                for row in await store.units_of(connection, environment_id, batch):
+                    units[row["id"]] = (row["bucketing_key"], (f"profileId {row['id']}", *row["aliases"]))
+            # In a thread: decisions go on meanwhile.
+            await asyncio.to_thread(self._take, rows, units, killed)
+
+    def _take(self, rows: Iterable[tuple[Any, ...]], units: Mapping[int, _Unit], killed: Mapping[int, str]) -> None:
+        columns, context = self._columns, self._question.context
+        for id, *values in rows:
+            columns.look(values)
+            for segment in self._segments:
+                segment.take(id)
+            for trait in self._traits:
+                trait.take(id)
+            if self._flags and id in units:
+                subjects = [columns.subject(side, *units[id], killed, context) for side in (0, 1)]
+                for flag in self._flags:
+                    flag.take(id, subjects, self._at)
+
+    async def explain(self, connection: Connection) -> None:
+        """Give the examples their identifiers, and those of segments and traits the reason in words."""
+        named: list[tuple[Definition | None, Example]] = []
+        for segment in self._segments:
+            named += [(segment.new, example) for example in segment.shown()]
+        for trait in self._traits:
+            named += [(trait.new, example) for example in trait.shown()]
+        everybody = [example for flag in self._flags for example in flag.shown()] + [example for _, example in named]
+        ids = sorted({int(example.profile_id) for example in everybody})
+        environment_id = self._after.environment_id
+        aliases = {
+            row["id"]: [Identifier(*alias.split(" ", 1)) for alias in row["aliases"][:_SHOWN_ALIASES]]
+            for row in await store.units_of(connection, environment_id, ids)
+        }
+        for example in everybody:
+            example.aliases = aliases.get(int(example.profile_id), [])
+        explained = sorted({int(example.profile_id) for new, example in named if new is not None})
+        people = await people_as_of(connection, self._after, explained, self._at, _EXPLAINED_MESSAGES)
+        for new, example in named:
+            subject = people.get(int(example.profile_id))
+            if new is not None and subject is not None:
+                prepare(self._after, subject, self._at, self._question.context)
+                example.why = explanation_text.of_definition(
+                    explain_definition(self._after, new.name, subject), self._after.zone
+                )
+
+    def answers(self, scale: float | None) -> dict[str, Any]:
+        return {
+            "segments": [segment.answer(scale) for segment in self._segments],
+            "flags": [flag.answer(scale) for flag in self._flags],
+            "traits": [trait.answer(scale) for trait in self._traits],
+        }
+
+
+def _scaled(n: int, scale: float | None) -> int | None:
+    return None if scale is None else round(n * scale)
+
+
+class _Segment:
+    def __init__(self, old: Definition | None, new: Definition | None, columns: Columns, examples: int) -> None:
+        self.old, self.new, self._most = old, new, examples
+        self._before, self._now = _asked(old, 0, columns), _asked(new, 1, columns)
+        self._counts = SegmentCounts()
+        self._examples: dict[str, list[Example]] = {"enters": [], "leaves": [], "unknown": []}
+
+    def take(self, id: int) -> None:
+        counts, was, is_now = self._counts, self._before(), self._now()
+        counts.members_before += was is True
+        counts.members += is_now is True
+        counts.unknown_before += self.old is not None and was is None
+        if is_now is True and was is not True:
+            counts.enters += 1
+            self._show("enters", id)
+        elif was is True and is_now is not True:
+            counts.leaves += 1
+            self._show("leaves", id)
+        if self.new is not None and is_now is None:
+            counts.unknown += 1
+            self._show("unknown", id)
+
+    def _show(self, what: str, id: int) -> None:
+        if len(self._examples[what]) < self._most:
+            self._examples[what].append(Example(str(id), []))
+
+    def shown(self) -> list[Example]:
+        return [example for examples in self._examples.values() for example in examples]
+
+    def answer(self, scale: float | None) -> SegmentPreview:
+        estimate = None
+        if scale is not None:
+            counts = msgspec.structs.asdict(self._counts)
+            estimate = SegmentCounts(**{name: round(n * scale) for name, n in counts.items()})
+        return SegmentPreview(*_keys(self.old, self.new), self._counts, estimate, self._examples)
+
+
+class _Trait:
+    def __init__(
+        self,
+        old: Definition | None,
+        new: Definition | None,
+        columns: Columns,
+        after: Catalog,
+        before: Catalog,
+        examples: int,
+    ) -> None:
+        self.old, self.new, self._most = old, new, examples
+        self._before, self._now = _asked(old, 0, columns), _asked(new, 1, columns)
+        self._types = [
+            catalog.live.nodes[d.name].type if d is not None else Type.DYN
+            for d, catalog in ((old, before), (new, after))
+        ]
+        self._differs = self._unknown_before = self._unknown = 0
+        self._examples: list[ValueExample] = []
+
+    def take(self, id: int) -> None:
+        was, is_now = self._before(), self._now()
+        self._unknown_before += self.old is not None and was is None
+        self._unknown += self.new is not None and is_now is None
+        if was == is_now and isinstance(was, bool) is isinstance(is_now, bool):
+            return
+        self._differs += 1
+        if len(self._examples) < self._most:
+            values = [plain(value, kind) for value, kind in zip((was, is_now), self._types, strict=True)]
+            self._examples.append(ValueExample(str(id), [], None, *values))
+
+    def shown(self) -> list[ValueExample]:
+        return self._examples
+
+    def answer(self, scale: float | None) -> TraitPreview:
+        return TraitPreview(
+            *_keys(self.old, self.new),
+            self._differs,
+            self._unknown_before,
+            self._unknown,
+            _scaled(self._differs, scale),
+            self._examples,
+        )
+
+
+class _Flag:
+    def __init__(
+        self,
+        old: Definition | None,
+        new: Definition | None,
+        columns: Columns,
+        catalogs: tuple[Catalog, Catalog],
+        examples: int,
+    ) -> None:
+        self.old, self.new, self._most = old, new, examples
+        # An archived flag has no program: it serves nobody.
+        self._programs = [
+            columns.program(side, d.key) if d is not None and d.key in catalogs[side].live.flags else None
+            for side, d in enumerate((old, new))
+        ]
+        self._turns: dict[tuple[str | None, str | None], Turn] = {}
+
+    def take(self, id: int, subjects: Sequence[Any], at: Instant) -> None:
+        decisions = [
+            decide(program, subject, at) if program is not None else None
+            for program, subject in zip(self._programs, subjects, strict=True)
+        ]
+        was, is_now = (decision.variant if decision is not None else None for decision in decisions)
+        turn = self._turns.get((was, is_now))
+        if turn is None:
+            turn = self._turns[was, is_now] = Turn(was, is_now, 0, None, [])
+        turn.profiles += 1
+        if was != is_now and len(turn.examples) < self._most:
+            why = "; ".join(decisions[1].reasons) if decisions[1] is not None else None
+            turn.examples.append(Example(str(id), [], why))
+
+    def shown(self) -> list[Example]:
+        return [example for turn in self._turns.values() for example in turn.examples]
+
+    def answer(self, scale: float | None) -> FlagPreview:
+        turns = sorted(self._turns.values(), key=lambda turn: -turn.profiles)
+        for turn in turns:
+            turn.estimate = _scaled(turn.profiles, scale)
+        return FlagPreview(*_keys(self.old, self.new), turns)
+
+
+def _asked(definition: Definition | None, side: int, columns: Columns) -> Callable[[], Any]:
+    return columns.ask(side, definition.name) if definition is not None else lambda: None
+
+
+def listed(preview: Preview) -> str:
+    """A short table for people; with ~ where only some profiles were looked at and the numbers are for all."""
+    about = "~" if preview.sampled else ""
+    lines = [f"as of {preview.as_of}, {preview.looked_at:,} of {preview.profiles:,} profiles looked at"]
+    for segment in preview.segments:
+        counts = segment.estimate or segment.counts
+        sizes = f"{about}{counts.members_before:,} -> {about}{counts.members:,}"
+        moved = f"{about}+{counts.enters:,} {about}-{counts.leaves:,}, {about}{counts.unknown:,} unknown"
+        lines.append(f"segment {segment.key or segment.was}: {sizes} members, {moved}")
+    for flag in preview.flags:
+        turns = [
+            f"{turn.before or 'none'} -> {turn.after or 'none'} {about}{turn.estimate or turn.profiles:,}"
+            for turn in flag.moves
+            if turn.before != turn.after
+        ]
+        lines.append(f"flag {flag.key or flag.was}: {', '.join(turns) or 'nobody is served otherwise'}")
+    lines += [
+        f"trait {trait.key or trait.was}: another value for {about}{trait.estimate or trait.differs:,}"
+        for trait in preview.traits
+    ]
+    return "\n".join(lines)
+
+
+def _keys(old: Definition | None, new: Definition | None) -> tuple[str | None, str | None]:
+    """(key, was)"""
+    return new.key if new is not None else None, old.key if old is not None else None

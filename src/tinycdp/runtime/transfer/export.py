@@ -1,0 +1,318 @@
+"""A segment's members, or a flag's exposures, as a file, however many there are.
+
+Shape   open_export(…) settles who, what and as of when; Export.parts() is the file as it comes from a server-side
+        cursor. Exports bounds how many run in a process; write_segment is for the command line
+Units   at most 200 rows are in memory at a time, whatever the size of the file
+Laws    one snapshot of the database from the first row to the last: nobody stands in the file twice or is missing
+        because they moved meanwhile. The connection is the export's own, so that no export keeps a message waiting; it
+        is closed when the file ends, or its reader goes away
+        CSV is RFC 4180 in UTF-8. A text that a spreadsheet would run as a formula gets an apostrophe in front
+Errors  NotFound for a segment, flag, column or trait that does not exist · Conflict WARMING for a segment that was
+        never live · Overloaded EXPORTS_BUSY · InvalidInput TOO_MANY_COLUMNS
+Source  docs/reference/export.md; docs/reference/exposures.md "As a file"
+"""
+
+import csv
+import io
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from typing import Any, Literal
+
+import msgspec
+
+from tinycdp.engine.catalog import Catalog
+from tinycdp.errors import Conflict, InvalidInput, NotFound, Overloaded
+from tinycdp.model import Instant
+from tinycdp.runtime.decisions import exposure_stats
+from tinycdp.runtime.decisions.exposure_stats import Exposure
+from tinycdp.runtime.definitions.catalogs import Catalogs
+from tinycdp.runtime.profiles import storage
+from tinycdp.runtime.profiles.views import evaluate, plain
+from tinycdp.runtime.times import iso
+from tinycdp.store import definitions as definition_store
+from tinycdp.store import messages, reads
+from tinycdp.store.pool import Connection, Pool, connect, frozen, reaching, snapshot
+
+Form = Literal["csv", "jsonl"]
+
+#: Columns every file begins with.
+COLUMNS = ("profile_id", "user_id", "anonymous_id", "entered_at", "first_seen", "last_seen")
+EXPOSURE_COLUMNS = Exposure.__struct_fields__
+#: Properties a file may have unless it names them: beyond this nobody wants them all.
+MOST_COLUMNS = 1_000
+#: Exports of one process at a time. Each holds a connection and a snapshot of the database.
+AT_ONCE = 4
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_PATIENCE_SECONDS = 600.0
+
+_encode = msgspec.json.Encoder(decimal_format="number").encode
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """What a file shall hold. columns: names of properties, None for all there are. raw: formulas stay as they are."""
+
+    segment: str
+    form: Form = "csv"
+    columns: Sequence[str] | None = None
+    traits: Sequence[str] = ()
+    raw: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WantedExposures:
+    """The same of a flag's exposures. days: the first and the last (UTC); variant: only this one."""
+
+    flag: str
+    days: tuple[date, date]
+    form: Form = "csv"
+    variant: str | None = None
+    raw: bool = False
+
+
+class Export(ABC):
+    """One file in the making: what stands in it is true as of `as_of`."""
+
+    def __init__(self, name: str, as_of: Instant) -> None:
+        self.name = name
+        self.as_of = as_of
+        self.release: Callable[[], None] | None = None
+
+    @abstractmethod
+    def parts(self) -> AsyncIterator[bytes]:
+        """The file, some 200 rows at a time."""
+
+    def close(self) -> None:
+        """Let go of the connection, wherever the file stands. Closing again does nothing."""
+        release, self.release = self.release, None
+        if release is not None:
+            release()
+
+
+class Members(Export):
+    """Everyone in a segment. people counts those written so far."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        catalog: Catalog,
+        wanted: Wanted,
+        columns: Sequence[str],
+        now: Instant,
+        as_of: Instant,
+    ) -> None:
+        super().__init__(f"{wanted.segment}.{wanted.form}", as_of)
+        self._connection = connection
+        self._catalog = catalog
+        self._wanted = wanted
+        self._columns = columns
+        self._now = now
+        self.people = 0
+
+    async def parts(self) -> AsyncIterator[bytes]:
+        wanted, catalog = self._wanted, self._catalog
+        line = _csv_lines(raw=wanted.raw)
+        if as_csv := wanted.form == "csv":
+            yield line([*COLUMNS, *self._columns, *wanted.traits])
+
+        def write(row: messages.Row) -> bytes:
+            return line(self._cells(row)) if as_csv else self._json_line(row)
+
+        fingerprint = catalog.live.fingerprints["segment", wanted.segment]
+        with_state = bool(wanted.traits)
+        members = reads.members(self._connection, catalog.environment_id, fingerprint, with_state=with_state)
+        with reaching():
+            async for rows in members:
+                self.people += len(rows)
+                yield b"".join(map(write, rows))
+
+    def _cells(self, row: messages.Row) -> list[Any]:
+        properties, traits = row["properties"], self._traits(row)
+        return [*_leading(row), *map(properties.get, self._columns), *map(traits.get, self._wanted.traits)]
+
+    def _json_line(self, row: messages.Row) -> bytes:
+        names = ("profileId", "userId", "anonymousId", "enteredAt", "firstSeen", "lastSeen")
+        properties = row["properties"]
+        line = dict(zip(names, _leading(row), strict=True)) | {
+            "properties": {name: properties[name] for name in self._columns if name in properties}
+            if self._wanted.columns is not None
+            else properties,
+        }
+        if self._wanted.traits:
+            line["traits"] = self._traits(row)
+        return _encode(line) + b"\n"
+
+    def _traits(self, row: messages.Row) -> dict[str, Any]:
+        if not self._wanted.traits:
+            return {}
+        values = evaluate(
+            storage.from_row(row), self._catalog, self._now, [("trait", key) for key in self._wanted.traits]
+        )
+        nodes = self._catalog.live.nodes
+        return {key: plain(value, nodes["trait", key].type) for (_, key), (value, _) in values.items()}
+
+
+class Exposed(Export):
+    """A flag's exposures, the newest day first."""
+
+    def __init__(self, wanted: WantedExposures, exposures: AsyncIterator[list[Exposure]], now: Instant) -> None:
+        super().__init__(f"{wanted.flag}-exposures.{wanted.form}", now)
+        self._wanted = wanted
+        self._exposures = exposures
+
+    async def parts(self) -> AsyncIterator[bytes]:
+        line = _csv_lines(raw=self._wanted.raw)
+        if as_csv := self._wanted.form == "csv":
+            yield line(EXPOSURE_COLUMNS)
+
+        def write(exposure: Exposure) -> bytes:
+            return line(msgspec.structs.astuple(exposure)) if as_csv else _encode(exposure) + b"\n"
+
+        with reaching():
+            async for exposures in self._exposures:
+                yield b"".join(map(write, exposures))
+
+
+class Exports:
+    """The exports of one process; there are never more than AT_ONCE."""
+
+    def __init__(self, dsn: str, catalogs: Catalogs) -> None:
+        self._dsn = dsn
+        self._catalogs = catalogs
+        self.running = 0
+
+    async def open(self, environment_id: int, wanted: Wanted | WantedExposures, now: Instant) -> Export:
+        """An export on a connection of its own, for the caller to close. What can go wrong before the first byte is
+        raised here."""
+        if self.running >= AT_ONCE:
+            raise Overloaded(
+                "EXPORTS_BUSY", f"{AT_ONCE} exports are running here; try again shortly.", retry_after_seconds=10
+            )
+        self.running += 1
+        connection: Any = None
+        try:
+            with reaching():
+                connection = await connect(self._dsn)
+                await frozen(connection).start()
+                export: Export
+                if isinstance(wanted, Wanted):
+                    export = await open_export(connection, self._catalogs, environment_id, wanted, now)
+                else:
+                    export = await _open_exposures(connection, self._catalogs, environment_id, wanted, now)
+        except BaseException:
+            self._release(connection)
+            raise
+        export.release = lambda: self._release(connection)
+        return export
+
+    def _release(self, connection: Any) -> None:
+        self.running -= 1
+        if connection is not None:
+            # There is nothing to commit, and what was not read is not waited for.
+            connection.terminate()
+
+
+async def write_segment(
+    pool: Pool, environment_id: int, wanted: Wanted, write: Callable[[bytes], object], now: Instant
+) -> Members:
+    """Write the whole file; the export that did it."""
+    async with snapshot(pool) as connection:
+        export = await open_export(connection, Catalogs(), environment_id, wanted, now)
+        async for part in export.parts():
+            write(part)
+    return export
+
+
+async def open_export(
+    connection: Connection, catalogs: Catalogs, environment_id: int, wanted: Wanted, now: Instant
+) -> Members:
+    """The export of what the connection's transaction sees."""
+    environment = await definition_store.find_environment(connection, environment_id)
+    catalog = await catalogs.at(connection, environment_id, environment["live_revision"], environment["head_revision"])
+    name = ("segment", wanted.segment)
+    if name not in catalog.live.definitions:
+        raise NotFound("NOT_FOUND", f"There is no segment {wanted.segment!r}.")
+    if name in catalog.warming:
+        raise Conflict("WARMING", f"The segment {wanted.segment!r} is still being computed; try again when it is live.")
+    for key in wanted.traits:
+        if ("trait", key) not in catalog.live.definitions:
+            raise NotFound("NOT_FOUND", f"There is no trait {key!r}.")
+    columns = wanted.columns
+    if columns is None and wanted.form == "csv":
+        columns = await reads.property_names_of_members(
+            connection, environment_id, catalog.live.fingerprints[name], MOST_COLUMNS + 1, _PATIENCE_SECONDS
+        )
+        if len(columns) > MOST_COLUMNS:
+            message = f"These people have more than {MOST_COLUMNS} different properties: choose with `columns`."
+            raise InvalidInput("TOO_MANY_COLUMNS", message)
+    return Members(
+        connection, catalog, wanted, columns or (), now, await memberships_as_of(connection, environment_id, now)
+    )
+
+
+async def _open_exposures(
+    connection: Connection, catalogs: Catalogs, environment_id: int, wanted: WantedExposures, now: Instant
+) -> Exposed:
+    found = await exposure_stats.every(connection, catalogs, environment_id, wanted.flag, wanted.variant, wanted.days)
+    return Exposed(wanted, found, now)
+
+
+async def memberships_as_of(connection: Connection, environment_id: int, now: Instant) -> Instant:
+    """Until when every change that the clock makes is in the table of memberships: `now`, but for what a worker has
+    yet to do."""
+    due = await messages.next_due_at(connection, environment_id)
+    return now if due is None or due > now else due
+
+
+def named(text: str) -> list[str]:
+    """The names in a list with commas."""
+    return [name for part in text.split(",") if (name := part.strip())]
+
+
+def _leading(row: messages.Row) -> Iterator[str | None]:
+    yield str(row["id"])
+    yield row["user_id"]
+    yield row["anonymous_id"]
+    for name in ("entered_at", "first_seen_at", "last_seen_at"):
+        yield iso(row[name]) if row[name] is not None else None
+
+
+def _csv_lines(*, raw: bool) -> Callable[[Iterable[Any]], bytes]:
+    """Writes a row of a file."""
+    buffer = io.StringIO(newline="")
+    writer = csv.writer(buffer, lineterminator="\r\n")
+    guard = _as_is if raw else _harmless
+
+    def line(cells: Iterable[Any]) -> bytes:
+        writer.writerow([guard(cell) for cell in cells])
+        text = buffer.getvalue()
+        buffer.seek(0)
+        buffer.truncate()
+        return text.encode("utf-8", "replace")
+
+    return line
+
+
+def _harmless(value: Any) -> str:
+    """The cell, with an apostrophe before a text that a spreadsheet would take for a formula. Numbers are none."""
+    text = _as_is(value)
+    return "'" + text if type(value) is str and text.startswith(_FORMULA) else text
+
+
+def _as_is(value: Any) -> str:
+    match value:
+        case None:
+            return ""
+        case str():
+            return value
+        case bool():
+            return "true" if value else "false"
+        case Decimal():
+            return format(value, "f")
+        case int():
+            return str(value)
+        case _:
+            return _encode(value).decode()

@@ -1,0 +1,1 @@
+"""What happens without a request: wake-ups, backfills, upkeep."""

@@ -1,0 +1,201 @@
+"""What happens with nobody sending anything: windows slide, revisions warm up, months turn.
+
+Shape   run(settings) until it is told to stop; five loops, each in small transactions of its own, so that live work
+        is never held up: wake_due, warm_up, tell_members, settle_schedules, keep_house
+Laws    any number of workers may run: due profiles are claimed with SKIP LOCKED, a warm-up under an advisory lock.
+        A decision never waits for a worker: reads re-check the clock themselves
+Units   pauses in seconds; batches in profiles
+Errors  none leave it: a loop that fails logs, waits and goes on
+"""
+
+import asyncio
+import contextlib
+import logging
+import signal
+from collections.abc import Awaitable, Callable
+
+from tinycdp.engine import recompute
+from tinycdp.engine.catalog import Catalog
+from tinycdp.engine.profile import Profile
+from tinycdp.errors import Unavailable
+from tinycdp.model import DAY_MS, HOUR_MS, Instant
+from tinycdp.runtime import clock
+from tinycdp.runtime.clock import Clock
+from tinycdp.runtime.definitions import schedules
+from tinycdp.runtime.definitions.catalogs import Catalogs
+from tinycdp.runtime.notifications import announce_profiles
+from tinycdp.runtime.profiles import groups, storage
+from tinycdp.runtime.schema import registry
+from tinycdp.runtime.worker.backfill import WarmUp
+from tinycdp.settings import Settings
+from tinycdp.store import definitions as definition_store
+from tinycdp.store import exposures, reads
+from tinycdp.store import flags as flag_store
+from tinycdp.store import limits as limits_store
+from tinycdp.store import messages as store
+from tinycdp.store.pool import RETRY, Connection, Pool, acquired, open_pool, transaction
+
+log = logging.getLogger(__name__)
+
+DUE_BATCH = 200
+PRUNE_BATCH = 10_000
+#: The longest wait between two looks at the clock: how late a membership's notification may be.
+TICK_SECONDS = 0.2
+_KEEP_REJECTIONS_MS = 30 * DAY_MS
+_KEEP_COUNTS_MS = 400 * DAY_MS
+_KEEP_DEAD_LETTERS_MS = 90 * DAY_MS
+_HOUSE_SECONDS = 3600.0
+_SCHEDULES_SECONDS = 5.0
+_MONTHS_AHEAD = 2
+_FAILED_PAUSE_SECONDS = 1.0
+
+
+async def run(settings: Settings, now: Clock = clock.now) -> None:
+    """Work until SIGTERM or SIGINT; a batch under way is finished first."""
+    assert settings.database_url is not None
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    async with await open_pool(settings.database_url, 4) as pool:
+        await Worker(pool, Catalogs(), now, settings.warm_up_share, settings.exposure_days).run(stop)
+
+
+class Worker:
+    def __init__(
+        self, pool: Pool, catalogs: Catalogs, now: Clock, warm_up_share: int = 100, exposure_days: int = 400
+    ) -> None:
+        self._pool = pool
+        self._catalogs = catalogs
+        self._now = now
+        self._warm_up = WarmUp(pool, catalogs, now, warm_up_share)
+        self._keep_exposures_ms = exposure_days * DAY_MS
+
+    async def run(self, stop: asyncio.Event) -> None:
+        await asyncio.gather(
+            self._repeat(stop, self.wake_due, TICK_SECONDS),
+            self._repeat(stop, self.warm_up, TICK_SECONDS),
+            self._repeat(stop, self.tell_members, TICK_SECONDS),
+            self._repeat(stop, self.settle_schedules, _SCHEDULES_SECONDS),
+            self._repeat(stop, self.keep_house, _HOUSE_SECONDS),
+        )
+
+    async def _repeat(self, stop: asyncio.Event, work: Callable[[], Awaitable[int]], pause_seconds: float) -> None:
+        """Do the work again and again, without a pause while there is any."""
+        while not stop.is_set():
+            pause = pause_seconds
+            try:
+                if await work():
+                    pause = 0.0
+            except (Unavailable, *RETRY) as trouble:
+                log.warning("%s will be tried again: %s", work.__name__, trouble)
+                pause = _FAILED_PAUSE_SECONDS
+            except Exception:
+                log.exception("%s failed and will be tried again", work.__name__)
+                pause = _FAILED_PAUSE_SECONDS
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), pause)
+
+    async def _everywhere(self, work: Callable[[int], Awaitable[int]]) -> int:
+        """Do the work for each environment; trouble in one is raised only after all had their turn."""
+        async with acquired(self._pool) as connection:
+            environments = [row["id"] for row in await definition_store.list_environments(connection)]
+        done, failed = 0, []
+        for environment_id in environments:
+            try:
+                done += await work(environment_id)
+            except (Unavailable, *RETRY):
+                raise
+            except Exception as trouble:
+                failed.append(trouble)
+        if failed:
+            raise ExceptionGroup(f"{len(failed)} of {len(environments)} environments", failed)
+        return done
+
+    async def _begin(self, connection: Connection, environment_id: int) -> Catalog:
+        """Hold off publishes for this transaction; the catalog it runs under."""
+        await store.begin_group(connection, environment_id)
+        environment = await definition_store.find_environment(connection, environment_id)
+        return await self._catalogs.at(
+            connection, environment_id, environment["live_revision"], environment["head_revision"]
+        )
+
+    # Windows slide
+
+    async def wake_due(self) -> int:
+        """Bring profiles whose time has come up to date, one batch for each environment. Gives how many there were."""
+        return await self._everywhere(self._wake_due)
+
+    async def _wake_due(self, environment_id: int) -> int:
+        async with transaction(self._pool) as connection:
+            catalog = await self._begin(connection, environment_id)
+            now = self._now()
+            rows = await store.claim_due_profiles(connection, environment_id, now, DUE_BATCH)
+            due: list[Profile] = []
+            transitions: list[recompute.Transition] = []
+            for row in rows:
+                try:
+                    profile = storage.from_row(row)
+                    transitions += recompute.advance(profile, catalog, now)
+                except Exception:
+                    # One that cannot be read must not stand at the head of the queue for ever.
+                    log.exception("profile %d could not be brought up to date; tried again in an hour", row["id"])
+                    await store.postpone_profile(connection, environment_id, row["id"], now + HOUR_MS)
+                else:
+                    due.append(profile)
+            if due:
+                await self._save(connection, environment_id, now, due, transitions)
+            return len(rows)
+
+    async def _save(
+        self,
+        connection: Connection,
+        environment_id: int,
+        now: Instant,
+        changed: list[Profile],
+        transitions: list[recompute.Transition],
+    ) -> None:
+        version = await storage.save(connection, environment_id, now, changed, transitions)
+        await announce_profiles(connection, environment_id, version, [profile.id for profile in changed])
+
+    # Revisions warm up
+
+    async def warm_up(self) -> int:
+        """One batch of every revision that is warming up; makes it live when all profiles are done."""
+        return await self._everywhere(self._warm_up.step)
+
+    # Traits of groups change
+
+    async def tell_members(self) -> int:
+        """One batch of members of a group whose traits changed, for each environment."""
+        return await self._everywhere(self._tell_members)
+
+    async def _tell_members(self, environment_id: int) -> int:
+        async with transaction(self._pool) as connection:
+            catalog = await self._begin(connection, environment_id)
+            return await groups.tell_members(connection, catalog, self._now())
+
+    # Steps of flags' schedules are due
+
+    async def settle_schedules(self) -> int:
+        """Write down as revisions what flags already decide by."""
+        return await self._everywhere(self._settle_schedules)
+
+    async def _settle_schedules(self, environment_id: int) -> int:
+        catalog = await self._catalogs.refresh(self._pool, environment_id)
+        return await schedules.settle_due(self._pool, catalog, self._now())
+
+    # Months turn
+
+    async def keep_house(self) -> int:
+        """Make the partitions of the coming months, and forget old rejections and a batch of old exposures. Gives
+        whether there may be more of these."""
+        now = self._now()
+        async with transaction(self._pool) as connection:
+            for name in await reads.create_partitions(connection, now, _MONTHS_AHEAD):
+                log.info("made partition %s", name)
+            await limits_store.prune_rejections(connection, now - _KEEP_REJECTIONS_MS, now - _KEEP_COUNTS_MS)
+            await limits_store.prune_dead_letters(connection, now - _KEEP_DEAD_LETTERS_MS, PRUNE_BATCH)
+            await flag_store.prune_holds(connection, now)
+            await registry.prune(connection, now)
+            pruned = await exposures.prune_exposures(connection, now - self._keep_exposures_ms, PRUNE_BATCH)
+        return int(pruned == PRUNE_BATCH)

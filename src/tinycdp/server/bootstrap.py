@@ -1,0 +1,22 @@
+"""What must be true of a database before anything serves from it."""
+
+import logging
+
+from tinycdp.model import Instant
+from tinycdp.runtime.access.keys import bootstrap
+from tinycdp.settings import Settings
+from tinycdp.store.migrations import migrate
+from tinycdp.store.pool import open_pool
+
+log = logging.getLogger(__name__)
+
+
+async def prepare(settings: Settings, now: Instant) -> list[str]:
+    """The schema is current and an empty database has its first keys; the migrations applied. Safe to run twice."""
+    assert settings.database_url
+    applied = await migrate(settings.database_url, now)
+    for name in applied:
+        log.info("migrated %s", name)
+    async with await open_pool(settings.database_url, 1) as pool:
+        await bootstrap(pool, settings, now)
+    return applied

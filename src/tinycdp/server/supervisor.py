@@ -1,0 +1,285 @@
+"""Everything on one machine from one command, stopped in order.
+
+Shape   serve --role all   this process: Postgres, and as children the two commands that run apart on many machines:
+                           `serve --role api` (the HTTP server) and `work` (the background worker)
+        serve --role api   this process: granian and its workers on tinycdp.api.app:create_app
+Laws    stopping is HTTP first (requests in flight finish), then the worker, then Postgres: nothing accepted is lost
+        what dies is started again; what dies young five times in a row ends the command with status 1
+        whatever is killed, no process stays: each child dies with its parent
+Source  docs/decisions/0003-granian.md
+"""
+
+import asyncio
+import contextlib
+import gc
+import http.client
+import importlib
+import logging
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import msgspec
+from granian import Granian
+from granian.constants import Interfaces, Loops
+from granian.log import LogLevels
+
+from tinycdp.errors import Unavailable
+from tinycdp.runtime import clock
+from tinycdp.runtime.processes import allow_files, die_with_parent, spawn
+from tinycdp.server.bootstrap import prepare
+from tinycdp.server.demo import Demo
+from tinycdp.server.embedded_postgres import EmbeddedPostgres, reachable
+from tinycdp.settings import Settings, to_environ
+
+Role = Literal["all", "api"]
+
+_YOUNG_SECONDS = 5.0
+_YOUNG_DEATHS = 5
+_LONGEST_BACKOFF_SECONDS = 5.0
+# Connections the kernel holds while a worker is busy, and requests one worker runs at a time before it lets them wait
+# there. Above the ingest queue's batch size, so that the queue's own limit (429) is met first.
+_BACKLOG = 2048
+_CONCURRENT_REQUESTS = 1024
+
+log = logging.getLogger(__name__)
+
+
+def serve(settings: Settings, role: Role = "all", *, demo: bool = False) -> int:
+    """Serve until told to stop; the exit status. `demo` fills an empty database with the example workspace."""
+    if role == "api":
+        with reachable(settings) as reached:
+            _serve_http(reached)
+        return 0
+    _refuse_taken_port(settings)
+    with contextlib.ExitStack() as stack:
+        server = None
+        if settings.database_url is None:
+            server = stack.enter_context(EmbeddedPostgres(settings.data_dir, binaries=settings.postgres_bin))
+            settings = msgspec.structs.replace(settings, database_url=server.dsn)
+        example = Demo.of(settings.data_dir, clock.now()) if demo else None
+        if example:
+            settings = example.with_keys(settings)
+        asyncio.run(prepare(settings, clock.now()))
+        return _supervise(settings, server, example, stack.enter_context(_Signals()))
+
+
+def command(*arguments: str) -> list[str]:
+    """The argv of one of our own sub-commands, run by this interpreter."""
+    return [sys.executable, "-P", "-m", "tinycdp", *arguments]
+
+
+def child_environment(settings: Settings) -> dict[str, str]:
+    """This process's environment with exactly these settings in it."""
+    ours = to_environ(settings)
+    foreign = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith("TINYCDP_") and name not in ("DATABASE_URL", "REDIS_URL")
+    }
+    return foreign | ours
+
+
+class _Signals:
+    """Signals as something to wait for: a stop request, or the end of a child, ends the wait at once."""
+
+    def __init__(self) -> None:
+        self.stop_requests = 0
+
+    def __enter__(self) -> "_Signals":
+        self._reader, self._writer = os.pipe()
+        os.set_blocking(self._writer, False)
+        self._wakeup = signal.set_wakeup_fd(self._writer, warn_on_full_buffer=False)
+        stops = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+        self._handlers = {number: signal.signal(number, self._count) for number in stops}
+        self._handlers[signal.SIGCHLD] = signal.signal(signal.SIGCHLD, lambda number, frame: None)
+        return self
+
+    def __exit__(self, *failure: object) -> None:
+        for number, handler in self._handlers.items():
+            signal.signal(number, handler)
+        signal.set_wakeup_fd(self._wakeup)
+        os.close(self._reader)
+        os.close(self._writer)
+
+    def wait(self, seconds: float) -> None:
+        if select.select([self._reader], [], [], seconds)[0]:
+            os.read(self._reader, 512)
+
+    def _count(self, number: int, frame: object) -> None:
+        self.stop_requests += 1
+
+
+class _Child:
+    """One of our own commands as a child process, started again when it ends."""
+
+    def __init__(self, name: str, arguments: Sequence[str], settings: Settings) -> None:
+        self.name = name
+        self._arguments = arguments
+        self._environment = child_environment(settings)
+        self._young_deaths = 0
+        self._process: subprocess.Popen[bytes] | None = None
+        self._started = self._restart_at = 0.0
+        self.start()
+
+    def start(self) -> None:
+        self._process = spawn(
+            command(*self._arguments), death_signal=signal.SIGKILL, env=self._environment, output=None
+        )
+        self._started = time.monotonic()
+
+    def tend(self) -> None:
+        """Start it again if it ended, later each time; Unavailable when it never lives long."""
+        if self._process is None:
+            if time.monotonic() >= self._restart_at:
+                self.start()
+        elif (status := self._process.poll()) is not None:
+            self._process = None
+            young = time.monotonic() - self._started < _YOUNG_SECONDS
+            self._young_deaths = self._young_deaths + 1 if young else 1
+            if self._young_deaths >= _YOUNG_DEATHS:
+                raise Unavailable(
+                    "CHILD_FAILED", f"the {self.name} ended {_YOUNG_DEATHS} times; its log above says why"
+                )
+            delay = min(0.1 * 4 ** (self._young_deaths - 1), _LONGEST_BACKOFF_SECONDS)
+            self._restart_at = time.monotonic() + delay
+            log.warning("the %s ended with status %s; starting it again in %.1f s", self.name, status, delay)
+
+    def wait(self, signals: _Signals) -> int:
+        """Its exit status; told to stop meanwhile, it is killed."""
+        while self._process and self._process.poll() is None:
+            signals.wait(0.5)
+            if signals.stop_requests:
+                self._kill()
+        return self._process.returncode if self._process else 1
+
+    def stop(self, signals: _Signals, seconds: float) -> None:
+        """It has ended: by itself within the time, or killed. A second request to stop does not wait."""
+        if self._process is None or self._process.poll() is not None:
+            return
+        patience, deadline = signals.stop_requests, time.monotonic() + seconds
+        self._process.terminate()
+        while self._process.poll() is None:
+            signals.wait(0.2)
+            if time.monotonic() > deadline or signals.stop_requests > max(patience, 1):
+                log.warning("the %s did not stop in time", self.name)
+                self._kill()
+
+    def _kill(self) -> None:
+        if self._process:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)  # it leads its own group: granian's workers go with it
+            self._process.wait()
+
+
+def _supervise(settings: Settings, server: EmbeddedPostgres | None, demo: Demo | None, signals: _Signals) -> int:
+    children: list[_Child] = []
+    try:
+        if demo and not demo.done and _Child("demo", demo.apply_arguments(), settings).wait(signals) != 0:
+            raise Unavailable("DEMO_FAILED", "the example definitions could not be applied; the log above says why")
+        api = _Child("HTTP server", ("serve", "--role", "api"), settings)
+        children += [api, _Child("worker", ("work",), settings)]
+        announced = False
+        while not signals.stop_requests:
+            _tend(server)
+            for child in children:
+                child.tend()
+            if not announced and _answers(settings):
+                if (
+                    demo
+                    and not demo.done
+                    and _Child("demo", demo.seed_arguments(settings), settings).wait(signals) == 0
+                ):
+                    demo.finish(settings.data_dir)
+                print(demo.banner(settings) if demo else f"TinyCDP serves {settings.url}", flush=True)
+                announced = True
+            signals.wait(1.0 if announced else 0.05)
+        return 0
+    except Unavailable as failure:
+        log.error("%s", failure.message)
+        return 1
+    finally:
+        for child in children:
+            child.stop(signals, settings.drain_seconds)
+
+
+def _tend(server: EmbeddedPostgres | None) -> None:
+    if server is None:
+        return
+    for last in (False, False, True):
+        try:
+            return server.tend()
+        except Unavailable as failure:
+            if last:
+                raise
+            log.warning("%s", failure.message)
+
+
+def _answers(settings: Settings) -> bool:
+    """Whether the HTTP server is up: any answer but a failure will do."""
+    connection = http.client.HTTPConnection(settings.local_host, settings.port, timeout=1)
+    try:
+        connection.request("GET", "/readyz")
+        return connection.getresponse().status < 500
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
+
+
+def _refuse_taken_port(settings: Settings) -> None:
+    # granian shares a port with whoever else allows it, so a second server would silently take half the requests.
+    try:
+        family, *_, address = socket.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, socket.SOCK_STREAM) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+            probe.listen()
+    except OSError as refused:
+        where = f"{settings.host}:{settings.port}"
+        message = f"cannot listen on {where}: {refused.strerror}; choose another TINYCDP_PORT or TINYCDP_HOST"
+        raise Unavailable("PORT_TAKEN", message) from refused
+
+
+def _serve_http(settings: Settings) -> None:
+    # The application factory reads its settings from the environment, in each of granian's forked workers.
+    os.environ.update(to_environ(settings))
+    allow_files(_BACKLOG + _CONCURRENT_REQUESTS + settings.stream_limit)
+    quiet = LogLevels.warning if settings.log_level == "info" else LogLevels(settings.log_level)
+    Granian(
+        "tinycdp.api.app:create_app",
+        interface=Interfaces.ASGI,
+        loop=Loops.uvloop,
+        address=settings.host,
+        port=settings.port,
+        workers=settings.workers,
+        backlog=_BACKLOG,
+        backpressure=_CONCURRENT_REQUESTS + settings.stream_limit,  # a stream is a request that goes on
+        log_level=quiet,
+        log_access=False,
+        websockets=False,
+        respawn_failed_workers=True,
+        respawn_interval=0.5,
+        workers_kill_timeout=settings.drain_seconds,
+    ).serve(target_loader=_Loader(os.getpid()))
+
+
+class _Loader(msgspec.Struct, frozen=True):
+    """Runs in each granian worker before anything else: makes it die with granian, then builds the application."""
+
+    parent: int
+
+    def __call__(self, target: str) -> Any:
+        die_with_parent(signal.SIGKILL, self.parent)
+        module, _, factory = target.partition(":")
+        gc.disable()  # what is loaded here stays: looking for garbage among it takes a tenth of the time
+        try:
+            return getattr(importlib.import_module(module), factory)()
+        finally:
+            gc.enable()

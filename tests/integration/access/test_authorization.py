@@ -1,0 +1,811 @@
+"""Who may ask what: every route, every kind of key, every place a key may stand, and another environment's key.
+
+Shape   three tables of requests that make sense in the environment `prod`: what shows something of it, what changes it,
+        what does neither. A route that stands in none of them fails
+Laws    another environment's key reads nothing of prod, changes nothing of it, and cannot tell it from an empty one:
+        the same requests are answered in the same way beside a twin of the server that has nothing in prod. Only ids
+        tell how many were given: all environments take theirs from the same sequences
+"""
+
+import asyncio
+import json
+import logging
+import re
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from string import Template
+from typing import Any
+
+import asyncpg
+import httpx
+import msgspec
+import pytest
+from litestar.routes import HTTPRoute
+
+from application import KEYS, Application, running
+from serving import eventually, served
+from streams import Reader, watching
+from tinycdp.api.app import fast_lanes
+from tinycdp.runtime.access import stream_tokens
+from tinycdp.runtime.access.keys import SCOPES, Keyring, digest, environment_named
+from tinycdp.runtime.times import iso
+
+#: In everything that prod has and an answer may show, and in nothing that is asked.
+MARK = "onlyprod"
+#: What no id is, and no key.
+NOTHING = "999999999"
+
+#: Where a key may stand, by who looks for it: in a header, in the query, in the body, in the address.
+_HEADERS = ("Bearer", "Basic", "X-API-Key", "X-Write-Key")
+_POSTHOG = (
+    "?token", '{"api_key": KEY}', '{"token": KEY}', '{"properties": {"token": KEY}}', '{"batch": [{"api_key": KEY}]}',
+    '[{"token": KEY}]',
+)  # fmt: skip
+DOORS: Mapping[str, tuple[str, ...]] = {
+    "guard": (*_HEADERS, "?writeKey"),
+    "segment": (*_HEADERS, "?writeKey", "?token", '{"writeKey": KEY}'),
+    "posthog": (*_HEADERS, "?writeKey", *_POSTHOG),
+    "flags": (*_HEADERS, *_POSTHOG),
+    "address": ("address",),
+}
+PLACES = tuple(dict.fromkeys(place for door in DOORS.values() for place in door))
+
+
+@dataclass(frozen=True)
+class Call:
+    """A request of a route. `at` is what stands in its address, in order; `$name` is what prod has under that name.
+
+    scope   of the key it needs; None where anybody may ask
+    status  of prod's own answer
+    marked  whether prod's own answer has MARK in it; else it only differs from the others'"""
+
+    scope: str | None
+    at: tuple[Any, ...] = ()
+    body: Any = None
+    query: Mapping[str, Any] = field(default_factory=dict)
+    door: str = "guard"
+    status: int = 200
+    marked: bool = True
+
+    def request(self, route: str, names: Mapping[str, str]) -> dict[str, Any]:
+        """What httpx sends; every `$name` that is not known is a number that nothing has."""
+        known = {**dict.fromkeys(re.findall(r"\$(\w+)", repr(self)), NOTHING), **names}
+        method, path = route.split(" ")
+        at = iter(self.at)
+        path = re.sub(r"{\w+}", lambda _: Template(str(next(at))).substitute(known), path)
+        query = {name: Template(str(value)).substitute(known) for name, value in self.query.items()}
+        sent = {} if self.body is None else self.body
+        body = sent if isinstance(sent, str) else Template(json.dumps(sent)).substitute(known)
+        return {"method": method, "url": path, "params": query, "content": body}
+
+
+def read(*at: Any, **query: Any) -> Call:
+    return Call("read", at, query=query)
+
+
+def admin(*at: Any, body: Any = None, status: int = 200, **query: Any) -> Call:
+    return Call("admin", at, body, query, status=status)
+
+
+def counted(call: Call) -> Call:
+    """Shows how many there are, or what something means, and nothing that was written."""
+    return replace(call, marked=False)
+
+
+def asks(*at: Any, body: Any = None, door: str = "guard", **query: Any) -> Call:
+    return Call("decide", at, body, query, door)
+
+
+def tracks(body: Any, door: str = "segment", status: int = 200) -> Call:
+    return Call("write", (), body, door=door, status=status)
+
+
+ADA = {"userId": "ada"}
+LESS = {"kind": "segment", "expression": "opens > 3"}
+SHOWING: dict[str, Call] = {
+    "GET /v1/decide": asks(flag="on", **ADA),
+    "POST /v1/decide": asks(body={**ADA, "sessionId": "s-1"}),
+    "POST /v1/decide/replay": admin(body={**ADA, "at": "$now"}),
+    "POST /flags": asks(body={"distinct_id": "ada"}, door="flags"),
+    "POST /decide": asks(body={"distinct_id": "ada"}, door="flags"),
+    "POST /ofrep/v1/evaluate/flags": asks(body={"context": {"targetingKey": "ada"}}),
+    "POST /ofrep/v1/evaluate/flags/{flag}": asks("on", body={"context": {"targetingKey": "ada"}}),
+    "GET /v1/profiles/search": read(q="ada"),
+    "GET /v1/profiles/{id}": read("ada"),
+    "GET /v1/admin/users/search": admin(property="plan", value="pro"),
+    "GET /v1/admin/users/{id}": admin("$ada", by="profileId"),
+    "GET /v1/journeys/{id}": read("ada"),
+    "GET /v1/events/recent": read(),
+    "GET /v1/export/segment/{file}": read("openers.csv"),
+    "GET /v1/export/exposures/{file}": admin("on.csv"),
+    "GET /v1/admin/profiles/{id}/graph": admin("ada"),
+    "GET /v1/admin/profiles/{id}/export": admin("profileId:$ada"),
+    "GET /v1/admin/merges": admin(),
+    "GET /v1/admin/identity/refusals": admin(),
+    "GET /v1/admin/identity/blocked": admin(),
+    "GET /v1/admin/groups": admin(),
+    "GET /v1/admin/groups/{name}": admin("acme"),
+    "GET /v1/admin/groups/{name}/members": admin("acme"),
+    "GET /v1/admin/traits": admin(),
+    "GET /v1/admin/traits/{name}": admin("opens"),
+    "GET /v1/admin/traits/{name}/versions": admin("opens"),
+    "GET /v1/admin/traits/{name}/impact": admin("opens"),
+    "GET /v1/admin/segments": admin(),
+    "GET /v1/admin/segments/{name}": admin("openers"),
+    "GET /v1/admin/segments/{name}/versions": admin("openers"),
+    "GET /v1/admin/segments/{name}/impact": admin("openers"),
+    "GET /v1/admin/segments/{name}/members": admin("openers"),
+    "GET /v1/admin/flags": admin(),
+    "GET /v1/admin/flags/{name}": admin("on"),
+    "GET /v1/admin/flags/{name}/versions": admin("on"),
+    "GET /v1/admin/flags/{name}/impact": admin("on"),
+    "GET /v1/admin/flags/{name}/kills": admin("killed"),
+    "GET /v1/admin/flags/{name}/exposures": admin("on"),
+    "GET /v1/admin/exposures": admin(person="ada"),
+    "GET /v1/admin/stale-flags": counted(admin()),
+    "GET /v1/admin/backfills": counted(admin()),
+    "GET /v1/admin/revisions": admin(),
+    "GET /v1/admin/revisions/{revision}": admin("$revision"),
+    "GET /v1/admin/diff": admin(**{"from": 0, "to": "$revision"}),
+    "POST /v1/admin/preview": admin(
+        body={"changes": [{"kind": "segment", "key": "openers", "document": {"rule": "opens > 100"}}]}
+    ),
+    "GET /v1/admin/explain": admin(flag="on", **ADA),
+    "POST /v1/admin/validate": counted(admin(body=LESS)),
+    "POST /v1/dsl/check": counted(admin(body=LESS)),
+    "POST /v1/dsl/explain": counted(admin(body=LESS)),
+    "POST /v1/dsl/complete": admin(body={"source": "profile.only", "position": 12}),
+    "POST /v1/dsl/hover": admin(body={"source": "opens > 3", "position": 2}),
+    "GET /v1/admin/policies/{name}": admin("limits"),
+    "GET /v1/admin/policies/{name}/versions": admin("limits"),
+    "GET /v1/admin/erasures": admin(),
+    "GET /v1/admin/erasures/{id}": admin("$erasure"),
+    "POST /v1/admin/erasures/{id}/check": counted(admin("$erasure")),
+    "GET /v1/admin/suppressions": admin(),
+    "GET /v1/registry/events": read(),
+    "GET /v1/registry/events/{name}": read("app_open"),
+    "GET /v1/registry/events/{name}/properties/{property_name}": read("app_open", "n"),
+    "GET /v1/registry/sdks": read(),
+    "GET /v1/registry/violations": read(),
+    "GET /v1/registry/plan": read(),
+    "GET /v1/registry/plan/{name}/versions": read("app_open"),
+    "GET /v1/admin/imports": admin(),
+    "GET /v1/admin/imports/{id}": admin("$import_id"),
+    "GET /v1/admin/keys": admin(),
+    "GET /v1/admin/metrics": counted(admin()),
+    "GET /v1/admin/rejections": admin(),
+    "GET /v1/admin/rejections/counts": counted(admin()),
+    "GET /v1/admin/dead-letters": admin(),
+    "GET /v1/admin/dead-letters/{id}": admin("$letter"),
+    "GET /array/{token}/config": counted(Call("write", ("$key",), door="address")),
+    "GET /array/{token}/config.js": counted(Call("write", ("$key",), door="address")),
+}
+
+KINDS: dict[str, dict[str, Any]] = {
+    "track": {**ADA, "event": "app_open"},
+    "identify": {**ADA, "traits": {"plan": "free"}},
+    "page": {**ADA, "name": "Home"},
+    "screen": {**ADA, "name": "Home"},
+    "group": {**ADA, "groupId": "acme", "traits": {"seats": 2}},
+    "alias": {**ADA, "previousId": "ada-2"},
+}
+BATCH = {"batch": [{"type": "track", **KINDS["track"]}]}
+CAPTURE = {"event": "app_open", "distinct_id": "ada", "properties": {}}
+
+#: In an order in which each can be done.
+CHANGING: dict[str, Call] = {
+    "POST /v1/admin/profiles/merge": admin(body={"profiles": ["bob", "profileId:$carol"]}),
+    "POST /v1/admin/profiles/{id}/split": admin(
+        "profileId:$ada", body={"identifiers": [{"kind": "anonymousId", "value": "tab"}]}
+    ),
+    "POST /v1/admin/merges/{id}/undo": admin("$merge"),
+    "DELETE /v1/admin/profiles/{id}": admin("profileId:$dan"),
+    "POST /v1/admin/erasures": admin(body={"profiles": ["eve"]}),
+    "POST /v1/admin/suppressions": admin(body={"identifiers": [{"kind": "userId", "value": "grace"}]}),
+    "DELETE /v1/admin/suppressions": admin(body={"identifiers": [{"kind": "userId", "value": "mallory"}]}),
+    "POST /v1/admin/flags/{name}/kill": admin("on", body={"note": "smoke"}),
+    "POST /v1/admin/flags/{name}/revive": admin("killed"),
+    "PUT /v1/admin/traits/{name}": admin("opens", body={"expression": "events.app_open.count_7d"}),
+    "PUT /v1/admin/segments/{name}": admin("openers", body={"rule": "opens > 1"}),
+    "PUT /v1/admin/flags/{name}": admin("killed", body={"rule": "opens > 1"}),
+    "POST /v1/admin/traits/{name}/versions/{version}/restore": admin("opens", 1),
+    "POST /v1/admin/segments/{name}/versions/{version}/restore": admin("openers", 1),
+    "POST /v1/admin/flags/{name}/versions/{version}/restore": admin("killed", 1),
+    "POST /v1/admin/traits": admin(body={"key": "trait_2", "expression": "1"}, status=201),
+    "POST /v1/admin/segments": admin(body={"key": "segment_2", "rule": "true"}, status=201),
+    "POST /v1/admin/flags": admin(body={"key": "flag_2", "rule": "true"}, status=201),
+    "DELETE /v1/admin/traits/{name}": admin("spare"),
+    "DELETE /v1/admin/segments/{name}": admin("spare"),
+    "DELETE /v1/admin/flags/{name}": admin("spare"),
+    "POST /v1/admin/publish": admin(
+        body={"changes": [{"kind": "segment", "key": "openers", "document": {"rule": "opens > 2"}}]}
+    ),
+    "POST /v1/admin/traits/{name}/rename": admin("opens", body={"key": "opened"}),
+    "POST /v1/admin/segments/{name}/rename": admin("openers", body={"key": "opened"}),
+    "POST /v1/admin/flags/{name}/rename": admin("on", body={"key": "opened"}),
+    "POST /v1/admin/revisions/{revision}/restore": admin("$revision"),
+    "PUT /v1/admin/policies/{name}": admin("limits"),
+    "PUT /v1/registry/plan/{name}": admin("app_open"),
+    "DELETE /v1/registry/plan/{name}": admin("app_open"),
+    "POST /v1/admin/keys": admin(body={"name": "shop", "scopes": ["read"]}, status=201),
+    "DELETE /v1/admin/keys/{id}": admin("$key_id", status=204),
+    "POST /v1/admin/dead-letters/replay": admin(body={"ids": ["$letter"]}),
+    "POST /v1/admin/dead-letters/discard": admin(body={"ids": ["$letter"]}),
+    "DELETE /v1/admin/dead-letters/{id}": admin("$letter_2", status=204),
+    "POST /v1/admin/imports": admin(body=json.dumps({"type": "track", **KINDS["track"]}), name="b.jsonl", status=202),
+    "DELETE /v1/admin/imports/{id}": admin("halfway"),
+    **{f"POST /v1/{kind}": tracks(body) for kind, body in KINDS.items()},
+    **{f"POST /v1/{kind[0]}": tracks(body) for kind, body in KINDS.items()},
+    **{f"POST /api/s/{kind}": tracks(body) for kind, body in KINDS.items()},
+    **{f"POST /api/s/s2s/{kind}": tracks(body) for kind, body in KINDS.items()},
+    **{
+        f"POST {path}": tracks(BATCH)
+        for path in ("/v1/batch", "/v1/b", "/v1/import", "/beacon/v1/batch", "/api/s/batch", "/api/s/s2s/batch")
+    },
+    **{
+        f"POST {path}": tracks(CAPTURE, door="posthog")
+        for path in ("/batch", "/e", "/i/v0/e", "/capture", "/i/v1/analytics/events")
+    },
+    "POST /collect": tracks([{"event_name": "app_open", "user": {"user_id": "ada"}}], status=202),
+    "POST /api/events": tracks(KINDS["track"]),
+}
+
+OPEN = Call(None, marked=False)
+NEITHER: dict[str, Call] = {
+    "GET /v1/projects/{write_key}/settings": Call("write", ("$key",), door="address"),
+    "GET /sourceConfig": Call("write"),
+    "POST /ofrep/v1/evaluate/flags/{flag}/{rest}": replace(asks("on", "more"), status=404),
+    "POST /v1/dsl/format": admin(body={"source": "a and b"}),
+    # Streams have tests of their own: they do not end.
+    "GET /v1/events/live": replace(read(kind="none"), status=400),
+    "GET /ofrep/v1/stream": replace(OPEN, query={"token": "none"}, status=403),
+    "GET /flags/definitions": replace(OPEN, status=401),
+    "GET /api/feature_flag/local_evaluation": replace(OPEN, status=401),
+    "POST /v1/m": OPEN,
+    "GET /healthz": OPEN,
+    "GET /readyz": OPEN,
+    "GET /metrics": OPEN,
+    "GET /openapi.json": OPEN,
+    "GET /docs": OPEN,
+}
+CALLS = {**SHOWING, **CHANGING, **NEITHER}
+
+
+@pytest.fixture
+async def app(dsn: str) -> AsyncIterator[Application]:
+    async with running(dsn) as application:
+        yield application
+
+
+@pytest.fixture
+async def twin(other_dsn: str) -> AsyncIterator[Application]:
+    async with running(other_dsn) as application:
+        yield application
+
+
+@pytest.fixture
+async def other_dsn(dsn: str, template: str, maintenance: asyncpg.Connection) -> AsyncIterator[str]:
+    """Another fresh database beside the test's own."""
+    name = dsn.rpartition("/")[2].partition("?")[0]
+    await maintenance.execute(f"CREATE DATABASE {name}_twin TEMPLATE {template}")
+    yield dsn.replace(f"/{name}?", f"/{name}_twin?")
+    await maintenance.execute(f"DROP DATABASE {name}_twin WITH (FORCE)")
+
+
+def client(app: Application, key: str | None = None) -> httpx.AsyncClient:
+    """A client of the whole application, with the lanes that answer from memory."""
+    headers = {"Authorization": f"Bearer {key}"} if key else {}
+    return httpx.AsyncClient(
+        transport=httpx.ASGITransport(fast_lanes(app.litestar)), base_url="http://test", headers=headers
+    )
+
+
+async def a_key(by: httpx.AsyncClient, *scopes: str, name: str = "another") -> dict[str, Any]:
+    made = await by.post("/v1/admin/keys", json={"name": name, "scopes": scopes})
+    assert made.status_code == 201, made.text
+    found: dict[str, Any] = made.json()
+    return found
+
+
+# Every route is known
+
+
+async def test_every_route_stands_in_one_of_the_tables_with_the_scope_it_says(app: Application) -> None:
+    routed = {
+        f"{method} {route.path_format}"
+        for route in app.litestar.routes
+        if isinstance(route, HTTPRoute)
+        for handler in route.route_handlers
+        for method in handler.http_methods - {"HEAD", "OPTIONS"}
+    }
+    assert all(isinstance(route, HTTPRoute) for route in app.litestar.routes)
+    assert routed == CALLS.keys()
+    assert len(CALLS) == len(SHOWING) + len(CHANGING) + len(NEITHER)
+    served_as = (await app.nobody.get("/openapi.json")).json()["paths"]
+    told = {f"{m.upper()} {path}": one.get("x-scope") for path, by in served_as.items() for m, one in by.items()}
+    assert told == {route: CALLS[route].scope for route in told}
+
+
+# Keys
+
+
+def presenting(key: str, place: str, request: dict[str, Any]) -> dict[str, Any]:
+    """The request with a key in that place."""
+    if place == "address":
+        return {**request, "url": request["url"].replace(NOTHING, key)}
+    if place.startswith("?"):
+        return {**request, "params": {**request["params"], place[1:]: key}}
+    if place.startswith(("{", "[")):
+        return {**request, "content": place.replace("KEY", json.dumps(key))}
+    if place == "Basic":
+        return {**request, "auth": (key, "")}
+    return {**request, "headers": {"Authorization": f"Bearer {key}"} if place == "Bearer" else {place: key}}
+
+
+async def test_every_route_takes_every_kind_of_key_where_it_may_stand_and_nowhere_else(
+    app: Application, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    for clients_own in ("httpx", "httpcore"):
+        caplog.set_level(logging.WARNING, clients_own)
+    await app.define("flag", key="on", rule="true")
+    await app.track({**ADA, "event": "app_open"})
+    assert (await app.read.get("/v1/decide", params={**ADA, "flag": "on"})).status_code == 200, "memory knows her"
+    revoked = await a_key(app.admin, *SCOPES)
+    assert (await app.admin.delete(f"/v1/admin/keys/{revoked['id']}")).status_code == 204
+    usable = {**KEYS, "decide": (await a_key(app.admin, "decide"))["key"]}
+    unusable = {"unknown": "there-is-no-such-key", "revoked": revoked["key"]}
+
+    async with client(app) as http:
+        for route, call in CALLS.items():
+            request = {**call.request(route, {}), "content": "{}"}
+
+            async def ask(sent: dict[str, Any], key: str, expected: tuple[int, str] | None, told: Any) -> None:
+                answer = await http.request(**sent)
+                code = answer.json().get("code") if answer.status_code in {401, 403} else None
+                if expected is not None:
+                    assert (answer.status_code, code) == expected, told
+                else:
+                    assert answer.status_code < 500 and code is None, (*told, answer.text)
+                assert answer.status_code < 400 or not key or key not in answer.text, told
+
+            if call.scope is None:
+                for key in (None, *usable.values(), *unusable.values()):
+                    sent = presenting(key, "Bearer", request) if key else request
+                    assert (await http.request(**sent)).status_code == call.status, route
+                continue
+            absent = (401, "MISSING_KEY" if call.door != "address" else "INVALID_KEY")
+            await ask(request, "", absent, route)
+            for place in PLACES:
+                if place not in DOORS[call.door]:
+                    if place != "address":
+                        await ask(presenting(usable["admin"], place, request), usable["admin"], absent, (route, place))
+                    continue
+                for kind, key in unusable.items():
+                    await ask(presenting(key, place, request), key, (401, "INVALID_KEY"), (route, place, kind))
+                for has, key in usable.items():
+                    admitted = has in {call.scope, "admin"} or (has, call.scope) == ("read", "decide")
+                    expected = None if admitted else (403, "MISSING_SCOPE")
+                    await ask(presenting(key, place, request), key, expected, (route, place, has))
+
+    for key in (*usable.values(), *unusable.values()):
+        assert key not in caplog.text
+        assert await where(app, key) == []
+
+
+async def test_an_explanation_needs_more_than_a_decision(app: Application) -> None:
+    page = await a_key(app.admin, "decide")
+    async with client(app, page["key"]) as http:
+        for asked in (
+            http.get("/v1/decide", params={**ADA, "flag": "on", "explain": "true"}),
+            http.post("/v1/decide", json={**ADA, "explain": True}),
+        ):
+            refused = await asked
+            assert (refused.status_code, refused.json()["code"]) == (403, "MISSING_SCOPE")
+        assert (await http.post("/v1/decide", json=ADA)).status_code == 200
+
+
+async def test_however_an_address_is_written_it_leads_past_no_guard(app: Application) -> None:
+    async with client(app) as nobody, client(app, KEYS["write"]) as writer:
+        for route, call in CALLS.items():
+            if call.scope in {None, "write"}:
+                continue
+            request = call.request(route, {})
+            url = request["url"]
+            first, _, rest = url[1:].partition("/")
+            for odd in (
+                f"{url}/", f"/{url}", url.replace("/", "//"), f"/{first}/./{rest}", f"/{first}/x/../{rest}", f"{url};x",
+                f"/%{ord(first[0]):02x}{first[1:]}/{rest}", f"/{first}%2f{rest}", f"/{first.upper()}/{rest}",
+            ):  # fmt: skip
+                for http in (nobody, writer):
+                    # As it is: httpx would put some of them right.
+                    raw = httpx.URL("http://test", raw_path=odd.encode())
+                    answer = await http.request(**{**request, "url": raw})
+                    assert answer.status_code in {400, 401, 403, 404, 405}, (odd, answer.text)
+
+
+async def tables(app: Application) -> list[str]:
+    """Those whose rows belong to an environment."""
+    rows = await app.service.pool.fetch(
+        "SELECT relname FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = 'environment_id'"
+        " WHERE c.relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p') AND NOT relispartition"
+    )
+    return [row["relname"] for row in rows]
+
+
+async def held(app: Application) -> dict[str, str]:
+    """A digest of prod's rows of each table."""
+    whole = {table: f"SELECT t::text AS row FROM {table} t WHERE environment_id = $1" for table in await tables(app)}
+    whole["environments"] = "SELECT t::text FROM environments t WHERE id = $1"
+    parts = [f"SELECT '{name}' AS name, md5(string_agg(row, ' ' ORDER BY row)) AS rows FROM ({rows}) r (row)"
+             for name, rows in whole.items()]  # fmt: skip
+    found = await app.service.pool.fetch(" UNION ALL ".join(parts), app.environment_id)
+    return {row["name"]: row["rows"] for row in found}
+
+
+async def where(app: Application, text: str) -> list[str]:
+    """The tables in which a text stands, as such or as bytes."""
+    found = []
+    for table in await tables(app):
+        query = f"SELECT EXISTS (SELECT FROM {table} t WHERE strpos(t::text, $1) > 0 OR strpos(t::text, $2) > 0)"
+        if await app.service.pool.fetchval(query, text, text.encode().hex()):
+            found.append(table)
+    return found
+
+
+# Another environment's key
+
+
+@dataclass
+class World:
+    """A server, asked by an admin of prod, by a key of dev that may do everything, and by those who may not."""
+
+    app: Application
+    prod: httpx.AsyncClient
+    dev: httpx.AsyncClient
+    dev_key: str
+
+    async def digest(self) -> dict[str, str]:
+        """Of everything prod has, also what was only in memory."""
+        await self.app.service.exposures.flush()
+        await self.app.service.registry.flush()
+        return await held(self.app)
+
+
+async def world(app: Application) -> World:
+    key = (await a_key(app.stranger, *SCOPES))["key"]
+    return World(app, client(app, KEYS["admin"]), client(app, key), key)
+
+
+async def furnish(app: Application) -> dict[str, str]:
+    """Fill prod with one of everything there is; the names of what can be named. MARK is nowhere but in there."""
+    await app.service.pool.execute(
+        "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF NEW.name = 'poison' THEN"
+        f" RAISE '{MARK} burns' USING ERRCODE = '22000'; END IF; RETURN NEW; END $$;"
+        "CREATE TRIGGER refuse BEFORE INSERT ON events FOR EACH ROW EXECUTE FUNCTION refuse()"
+    )
+
+    async def put(path: str, document: Any) -> None:
+        answer = await app.admin.put(f"/v1/{path}", json=document, params={"note": MARK})
+        assert answer.status_code in {200, 201}, answer.text
+
+    async def done(asked: Any) -> Any:
+        answer = await asked
+        assert answer.status_code < 300, answer.text
+        return answer.json()
+
+    await put("admin/policies/limits", {"sampling": [{"event": MARK, "percent": 100}]})
+    await put("admin/policies/identity", {"kinds": [{"kind": "userId"}, {"kind": "anonymousId", "blocked": [MARK]}]})
+    for event in ("app_open", MARK):
+        planned = {"n": {"type": "number", "required": True, "description": MARK}}
+        await put(f"registry/plan/{event}", {"description": MARK, "properties": planned})
+
+    said = {"context": {"library": {"name": MARK, "version": "1"}}, "event": "app_open"}
+    await app.track(
+        {**ADA, "anonymousId": "tab", "properties": {"n": 1, "said": MARK}, **said},
+        {**ADA, "anonymousId": f"tab-{MARK}", "properties": {"n": 2, MARK: "said"}, **said},
+        {"userId": "bob", "anonymousId": f"tab-{MARK}", "event": MARK},
+        {"userId": "bob", "anonymousId": MARK, "event": "app_open", "properties": {"n": 1}},
+        *({"userId": name, "event": "app_open"} for name in ("carol", "dan", "eve", "old-ada", "gone")),
+        {"userId": "frank", "anonymousId": "tab-2", "event": "app_open"},
+        *({**ADA, "event": "poison", "properties": {"said": MARK}} for _ in range(3)),
+    )
+    refused = {"type": "track", "userId": "ada", "properties": {"said": MARK}}
+    assert (await done(app.write.post("/v1/batch", json=[refused])))["rejected"]
+    traits = {"plan": "pro", "said": MARK, MARK: 1}
+    await done(app.write.post("/v1/identify", json={**ADA, "traits": traits}))
+    await done(app.write.post("/v1/group", json={**ADA, "groupId": "acme", "traits": {"said": MARK}}))
+    await done(app.admin.post("/v1/admin/profiles/merge", json={"profiles": ["ada", "old-ada"], "note": MARK}))
+    split = {"identifiers": [{"kind": "anonymousId", "value": "tab-2"}], "note": MARK}
+    await done(app.admin.post("/v1/admin/profiles/frank/split", json=split))
+
+    about = {"description": MARK}
+    await put("admin/traits/opens", {"expression": "events.app_open.count_30d", **about})
+    await put("admin/traits/spare", {"expression": "2", **about})
+    await put("admin/segments/openers", {"rule": "opens > 0", **about})
+    await put(f"admin/segments/{MARK}", {"rule": "opens > 0"})
+    await put("admin/segments/spare", {"rule": "true", **about})
+    on = {
+        "type": "string",
+        "variants": {MARK: MARK, "off": "no"},
+        "offVariant": "off",
+        "rules": [{"id": "openers", "when": "segments.openers", "serve": MARK}],
+        "hold": "1h",
+    }
+    await put("admin/flags/on", {**on, **about})
+    for key, rule in (("killed", "true"), ("spare", "false")):
+        await put(f"admin/flags/{key}", {"rule": rule, **about})
+    first = {"flag": "on", "variants": [MARK]}
+    await put(f"admin/flags/{MARK}", {"rule": "segments.openers", "prerequisites": [first]})
+    await put("admin/traits/opens", {"expression": "events.app_open.count_7d", **about})
+    await done(app.admin.post("/v1/admin/flags/killed/kill", json={"note": MARK}))
+    await app.warm()
+    revision = (await done(app.admin.get("/v1/admin/revisions")))["revisions"][0]["revision"]
+
+    await done(app.read.post("/v1/decide", json={**ADA, "sessionId": "s-1"}))
+    erased = await done(app.admin.post("/v1/admin/erasures", json={"profiles": ["gone"], "note": MARK}))
+    mallory = [{"kind": "userId", "value": "mallory"}]
+    await done(app.admin.post("/v1/admin/suppressions", json={"identifiers": mallory, "note": MARK}))
+    line = json.dumps({"type": "track", **KINDS["track"], "messageId": "imported"})
+    imported = await done(app.admin.post("/v1/admin/imports", params={"name": f"{MARK}.jsonl"}, content=line))
+
+    async def finished() -> bool:
+        found = await app.admin.get(f"/v1/admin/imports/{imported['id']}")
+        return bool(found.json()["status"] == "done")
+
+    await eventually(finished)
+    await app.service.pool.execute(
+        "INSERT INTO imports (environment_id, id, name, form, mapping, author, started_at, advanced_at)"
+        " SELECT environment_id, 'halfway', name, form, mapping, author, started_at, advanced_at FROM imports"
+    )
+    made = await a_key(app.admin, "read", name=MARK)
+    # As if all of it had been there for long: a flag that was killed yesterday is not stale yet.
+    for table, column in (("flag_kills", "killed_at"), ("revisions", "published_at"), ("revisions", "live_at")):
+        await app.service.pool.execute(f"UPDATE {table} SET {column} = {column} - interval '60 days'")
+    await app.service.pool.execute("UPDATE migrations SET applied_at = applied_at - interval '60 days'")
+    letters = (await done(app.admin.get("/v1/admin/dead-letters")))["deadLetters"]
+    people = {name: (await done(app.admin.get(f"/v1/profiles/{name}")))["id"] for name in ("ada", "carol", "dan")}
+    return people | {
+        "now": iso(app.service.now()),
+        "merge": (await done(app.admin.get("/v1/admin/merges")))["merges"][0]["id"],
+        "revision": str(revision),
+        "erasure": erased["id"],
+        "import_id": imported["id"],
+        "key_id": str(made["id"]),
+        "letter": letters[0]["id"],
+        "letter_2": letters[1]["id"],
+    }
+
+
+async def test_of_another_environment_a_key_reads_nothing_changes_nothing_and_learns_nothing(
+    app: Application, twin: Application
+) -> None:
+    here, there = await world(app), await world(twin)
+    names = await furnish(app)
+    await same_numbers(app, twin)
+    assert [table for table, rows in (await here.digest()).items() if rows is None] == ["live_batches"]
+
+    shown: dict[str, str] = {}
+    for route, call in SHOWING.items():
+        answer = await ask(here.prod, route, call, {**names, "key": KEYS["admin"]})
+        assert answer.status_code == call.status, (route, answer.text)
+        assert (MARK in answer.text) == call.marked, (route, answer.text)
+        shown[route] = lasting(answer.text)
+
+    before = await here.digest()
+    weak = {scope: client(app, key) for scope, key in KEYS.items() if scope != "admin"}
+
+    async def alike(calls: Mapping[str, Call], names: Mapping[str, str]) -> dict[str, str]:
+        """What dev is answered, which is what the twin answers."""
+        found = {}
+        for route, call in calls.items():
+            answer = await ask(here.dev, route, call, {**names, "key": here.dev_key})
+            assert MARK not in answer.text and MARK not in repr(answer.headers), route
+            assert answer.status_code < 500, (route, answer.text)
+            found[route] = lasting(answer.text)
+            if route != "GET /metrics":  # that counts what the process does, for everybody
+                beside = await ask(there.dev, route, call, {**names, "key": there.dev_key})
+                assert (answer.status_code, found[route]) == (beside.status_code, lasting(beside.text)), route
+            for scope, http in [*weak.items(), (None, app.nobody)]:
+                if route in CHANGING and scope != call.scope:
+                    assert (await ask(http, route, call, names)).status_code in {401, 403}, (route, scope)
+            assert changes(before, await here.digest()) == [], route
+        return found
+
+    answers = await alike(CALLS, names)
+    assert [route for route, text in shown.items() if answers[route] == text] == []
+    # Once more now that dev has people by the same names, and definitions that mean the same.
+    ada = await settle(here)
+    assert ada == await settle(there)
+    await alike(SHOWING, {**names, "ada": ada})
+
+    for route, text in shown.items():
+        answer = await ask(here.prod, route, SHOWING[route], {**names, "key": KEYS["admin"]})
+        assert lasting(answer.text) == text, route
+    for route, call in CHANGING.items():
+        before = await here.digest()
+        answer = await ask(here.prod, route, call, names)
+        assert answer.status_code == call.status, (route, answer.text)
+        assert changes(before, await here.digest()), route
+
+
+async def settle(world: World) -> str:
+    """Let definitions go live in dev that mean the same as prod's; the id of dev's own ada."""
+    for path, document in (
+        ("traits/opens", {"expression": "events.app_open.count_7d"}),
+        ("segments/openers", {"rule": "opens > 0"}),
+        ("flags/on", {"rule": "segments.openers", "hold": "1h"}),
+    ):
+        assert (await world.dev.put(f"/v1/admin/{path}", json=document)).status_code in {200, 201}
+    await world.app.warm()
+    service = world.app.service
+    await service.catalogs.refresh(service.pool, await environment_named(service.pool, "dev"))
+    found = await world.dev.get("/v1/admin/segments/openers")
+    assert (found.json()["status"], found.json()["members"]) == ("live", 1)
+    id: str = (await world.dev.get("/v1/profiles/ada")).json()["id"]
+    return id
+
+
+async def ask(http: httpx.AsyncClient, route: str, call: Call, names: Mapping[str, str]) -> httpx.Response:
+    return await http.request(**call.request(route, names))
+
+
+def changes(before: Mapping[str, str], after: Mapping[str, str]) -> list[str]:
+    return [table for table in before if before[table] != after[table]]
+
+
+_PASSING = re.compile(
+    r"\d{4}-\d\d-\d\d[T ]\d\d:[\d:.]+Z?|\b1[78]\d{11}\b"  # times
+    r"|tcdp_[\w-]{9,32}|\?token=[\w.-]+|\b(?:[0-9a-f]{16}){1,2}\b|\b[0-9a-f]{8}-[0-9a-f-]{27}\b"  # what chance makes
+    r'|"(?:rate|ratePerSecond|eventsPerSecond|cachedProfiles)":[\d.]+'  # how fast; and of the process, whoever asks
+)
+
+
+def lasting(text: str) -> str:
+    """An answer without what is another each time."""
+    return _PASSING.sub("…", text)
+
+
+async def same_numbers(app: Application, twin: Application) -> None:
+    """Let the twin's sequences stand where the server's do: what is made next has the same id in both."""
+    for name, last in await app.service.pool.fetch("SELECT sequencename, last_value FROM pg_sequences"):
+        if last is not None:
+            await twin.service.pool.execute("SELECT setval($1::text::regclass, $2)", name, last)
+
+
+async def test_a_live_stream_tells_only_of_its_own_environment(app: Application) -> None:
+    dev = await a_key(app.stranger, "read", "write")
+    async with watching(app) as prods, watching(app, key=dev["key"]) as devs:
+        await app.track({**ADA, "event": MARK}, {**ADA, "event": "a", "properties": {"said": MARK}})
+        assert len(await prods.messages(2)) == 2
+        await client(app, dev["key"]).post("/v1/track", json={**ADA, "event": "b"})
+        [message] = await devs.messages(1)
+        assert message["stored"]["event"] == "b"
+        assert MARK not in devs.body.decode()
+        assert len(prods.told()) == 2
+
+
+async def test_a_flags_stream_tells_only_of_its_own_environment(app: Application) -> None:
+    dev = await a_key(app.stranger, *SCOPES)
+    readers, pro = [], {**ADA, "traits": {"plan": "pro"}}
+    async with client(app, KEYS["admin"]) as prods, client(app, dev["key"]) as devs:
+        for http in (prods, devs):
+            made = await http.post("/v1/admin/flags", json={"key": "on", "rule": 'profile.plan == "pro"'})
+            assert made.status_code == 201
+            readers.append(Reader(app, await stream_of(http), None))
+            await readers[-1].until(lambda reader: reader.body or reader.ended)
+        for http, told in ((prods, (1, 0)), (devs, (1, 1))):
+            assert (await http.post("/v1/identify", json=pro)).status_code == 200
+            for reader, times in zip(readers, told, strict=True):
+                await reader.until(lambda reader, times=times: len(reader.messages) >= times)
+            assert tuple(len(reader.messages) for reader in readers) == told
+        for reader in readers:
+            await reader.leave()
+
+
+async def test_a_ticket_opens_nothing_but_for_the_key_that_got_it(app: Application) -> None:
+    dev, end = await a_key(app.stranger, *SCOPES), await a_key(app.admin, "decide")
+    async with client(app, KEYS["read"]) as prods, client(app, dev["key"]) as devs, client(app, end["key"]) as ends:
+        ours, theirs, ended = [(await stream_of(http)).partition(".") for http in (prods, devs, ends)]
+    assert (await app.admin.delete(f"/v1/admin/keys/{end['id']}")).status_code == 204
+    ticket, _ = stream_tokens.redeem(app.service.keyring, "".join(ours).partition("=")[2], app.service.now())
+    page = app.service.keyring.find(KEYS["write"])
+    assert page is not None
+
+    def forged(key_id: int, key: str) -> str:
+        """What can be signed by whoever has the key."""
+        signing = Keyring(app.service.pool)
+        signing.by_id = lambda id: (page, digest(key))  # type: ignore[method-assign]
+        return f"/ofrep/v1/stream?token={stream_tokens.issue(signing, msgspec.structs.replace(ticket, key_id=key_id))}"
+
+    for url, code in (
+        (f"{ours[0]}.{theirs[2]}", "INVALID_TICKET"),
+        (forged(ticket.key_id, dev["key"]), "INVALID_TICKET"),
+        ("".join(ended), "INVALID_TICKET"),
+        (forged(page.id, KEYS["write"]), "MISSING_SCOPE"),
+    ):
+        async with asyncio.timeout(10):  # an open stream would not end
+            refused = await app.nobody.get(url)
+        assert (refused.status_code, refused.json()["code"]) == (403, code), url
+
+
+async def stream_of(http: httpx.AsyncClient) -> str:
+    answer = await http.post("/ofrep/v1/evaluate/flags", json={"context": {"targetingKey": "ada"}})
+    uri: str = answer.json()["eventStreams"][0]["endpoint"]["requestUri"]
+    return uri
+
+
+# Keys stay with whoever has them
+
+
+@pytest.mark.parametrize("swapped", [False, True])
+async def test_of_two_keys_the_same_counts_whichever_way_a_request_takes(app: Application, swapped: bool) -> None:
+    await app.define("flag", key="on", rule="true")
+    await app.track({**ADA, "event": "app_open"})
+    headers = [("X-API-Key", KEYS["read"]), ("Authorization", "Bearer wrong")]
+    async with client(app) as http:
+        for route in ("GET /v1/decide", "POST /ofrep/v1/evaluate/flags/{flag}"):
+            request = CALLS[route].request(route, {})
+            assert (await http.request(**request, headers=headers[:1])).status_code == 200
+            answer = await http.request(**request, headers=headers[::-1] if swapped else headers)
+            assert (answer.status_code, answer.json()["code"]) == (401, "INVALID_KEY"), route
+
+
+async def test_a_key_beside_an_event_that_is_refused_is_not_logged_with_it(app: Application) -> None:
+    key = KEYS["write"]
+    single = {"writeKey": key, "userId": "ada", "event": ""}
+    captured = {"distinct_id": "ada", "properties": {"token": key}}
+    for path, body in {
+        "/v1/track": single,
+        "/v1/batch": {"writeKey": key, "batch": [{"type": "none", "writeKey": key}]},
+        "/collect": {"writeKey": key, "event_name": ""},
+        "/e": {"api_key": key, **captured},
+        "/batch": {"api_key": key, "batch": [captured, captured]},
+    }.items():
+        for headers in ({}, {"X-API-Key": key}):
+            assert (await app.nobody.post(path, json=body, headers=headers)).status_code in {200, 400}
+    async with watching(app, "status=rejected") as stream:
+        await app.nobody.post("/v1/track", json=single)
+        assert (await stream.messages(1))[0]["received"] == {**single, "writeKey": "***"}
+        assert key not in stream.body.decode()
+    lines = await app.admin.get("/v1/admin/rejections")
+    assert len(lines.json()["rejections"]) >= 5
+    assert key not in lines.text and await where(app, key) == []
+
+
+async def test_an_address_with_a_key_is_neither_logged_nor_told_when_things_go_wrong(
+    app: Application, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(environment_id: int) -> None:
+        raise RuntimeError("a fault of ours")
+
+    monkeypatch.setattr(app.service, "catalog", broken)
+    caplog.set_level(logging.WARNING, "httpx")
+    key = KEYS["write"]
+    for path, status in {
+        f"/array/{key}/config": 500,
+        f"/array/{key}/config.js": 500,
+        f"/array/{key}/surveys.js": 404,
+        f"/v1/projects/{key}": 404,
+        f"/v1/{key}/track?writeKey={key}": 404,
+    }.items():
+        answer = await app.nobody.get(path)
+        assert (answer.status_code, key in answer.text) == (status, False), path
+    assert "GET /array/{token}/config failed" in caplog.text
+    assert "a fault of ours" in caplog.text
+    assert key not in caplog.text
+
+
+def test_a_server_that_logs_everything_logs_no_key(dsn: str, tmp_path: Path) -> None:
+    unknown = "there-is-no-such-key"
+    with served(tmp_path, dsn=dsn, log_level="debug") as server:
+        for route, call in CALLS.items():
+            for key, place in ((unknown, "?writeKey"), (KEYS["admin"], DOORS[call.door][-1])):
+                # A body that is not read ends the connection.
+                request = {**call.request(route, {}), "content": None}
+                server.http.request(**presenting(key, place, request))
+        logged = server.log.read_text()
+    assert "TinyCDP serves" in logged
+    for key in (unknown, *KEYS.values()):
+        assert key not in logged

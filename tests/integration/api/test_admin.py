@@ -1,0 +1,278 @@
+"""Definitions, keys and figures through HTTP, on the real application."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from application import Application, running
+from tinycdp.engine.flags.bucketing import bucket, chosen
+
+OPENS = {"key": "opens", "expression": "events.app_open.count_30d"}
+
+
+@pytest.fixture
+async def app(dsn: str) -> AsyncIterator[Application]:
+    async with running(dsn) as application:
+        yield application
+
+
+async def test_a_definition_lives_from_creation_to_deletion(app: Application) -> None:
+    await app.track({"userId": "ada", "event": "app_open"})
+    made = await app.admin.post("/v1/admin/traits", json=OPENS)
+    assert made.status_code == 201
+    body = made.json()
+    assert (body["version"], body["revision"], body["warming"], body["status"]) == (1, 1, True, "warming")
+    assert body["progress"] == {"done": 0, "total": 1, "ratePerSecond": None, "secondsLeft": None}
+    await app.warm()
+
+    found = await app.admin.get("/v1/admin/traits/opens")
+    assert found.headers["etag"] == '"1"'
+    body = found.json()
+    assert (body["status"], body["type"], body["canonical"], body["nullable"]) == (
+        "live", "number", "events.app_open.count_30d", False,
+    )  # fmt: skip
+    assert body["cost"]["stateBytes"] > 0
+    assert "progress" not in body
+
+    replaced = await app.admin.put("/v1/admin/traits/opens", json={"expression": "events.app_open.count_7d"})
+    assert (replaced.status_code, replaced.json()["version"]) == (200, 2)
+    created = await app.admin.put("/v1/admin/traits/other", json={"rule": "events.app_open.count_30d"})
+    assert (created.status_code, created.json()["expression"]) == (201, "events.app_open.count_30d")
+    listed = await app.admin.get("/v1/admin/traits")
+    assert [trait["key"] for trait in listed.json()["traits"]] == ["opens", "other"]
+
+    gone = await app.admin.delete("/v1/admin/traits/other")
+    assert (gone.status_code, gone.json()["key"]) == (200, "other")
+    assert (await app.admin.get("/v1/admin/traits/other")).status_code == 404
+    assert (await app.admin.delete("/v1/admin/traits/other")).json()["code"] == "NOT_FOUND"
+
+    revisions = (await app.admin.get("/v1/admin/revisions?limit=2")).json()
+    assert [found["revision"] for found in revisions["revisions"]] == [4, 3]
+    assert revisions["revisions"][0]["author"] == "bootstrap admin"
+    assert revisions["next"] == 3
+    backfills = (await app.admin.get("/v1/admin/backfills")).json()["backfills"]
+    assert backfills[-1]["progress"] == {**backfills[-1]["progress"], "done": 1, "total": 1}
+
+
+async def test_a_save_is_seen_by_the_next_decision_of_the_same_process(app: Application) -> None:
+    await app.define("flag", key="on", rule='profile.plan == "pro"')
+    await app.write.post("/v1/identify", json={"userId": "ada", "traits": {"plan": "pro"}})
+    assert (await app.read.get("/v1/decide?flag=on&userId=ada")).json()["allow"] is True
+    await app.admin.put("/v1/admin/flags/on", json={"rule": 'profile.plan == "free"'})
+    assert (await app.read.get("/v1/decide?flag=on&userId=ada")).json()["allow"] is False
+
+
+async def test_a_key_that_exists_is_not_created_again(app: Application) -> None:
+    await app.define("trait", **OPENS)
+    for expression in (OPENS["expression"], "1"):
+        refused = await app.admin.post("/v1/admin/traits", json={"key": "opens", "expression": expression})
+        assert (refused.status_code, refused.json()["code"]) == (409, "KEY_EXISTS")
+
+
+async def test_of_two_who_edit_one_version_the_second_is_told(app: Application) -> None:
+    await app.define("trait", **OPENS)
+    match = {"If-Match": '"1"'}
+    assert (await app.admin.put("/v1/admin/traits/opens", json={"expression": "1"}, headers=match)).status_code == 200
+    late = await app.admin.put("/v1/admin/traits/opens", json={"expression": "2"}, headers=match)
+    assert (late.status_code, late.json()["code"], late.json()["version"]) == (409, "VERSION_CONFLICT", 2)
+    assert (await app.admin.delete("/v1/admin/traits/opens", headers=match)).status_code == 409
+    assert (await app.admin.get("/v1/admin/traits/opens")).json()["expression"] == "1"
+
+
+async def test_errors_come_all_at_once_with_places_and_fixes_and_nothing_is_saved(app: Application) -> None:
+    refused = await app.admin.post(
+        "/v1/admin/segments", json={"key": "wrong", "rule": "nowhere > 3 && profile.plan == null"}
+    )
+    assert refused.status_code == 400
+    diagnostics = refused.json()["diagnostics"]
+    assert [diagnostic["code"] for diagnostic in diagnostics] == ["E302", "E403"]
+    assert diagnostics[0]["span"] == {"start": 0, "end": 7, "line": 1, "col": 1}
+    assert (await app.admin.get("/v1/admin/segments")).json() == {"segments": [], "revision": 0}
+
+
+async def test_breaking_what_depends_on_it_is_refused_with_the_list(app: Application) -> None:
+    await app.define("trait", **OPENS)
+    await app.define("segment", key="busy", rule="opens > 3")
+    await app.define("flag", key="nudge", rule='segment("busy")')
+    assert (await app.admin.get("/v1/admin/traits/opens")).json()["usedBy"] == [{"kind": "segment", "key": "busy"}]
+    assert (await app.admin.get("/v1/admin/segments/busy")).json()["usedBy"] == [{"kind": "flag", "key": "nudge"}]
+
+    refused = await app.admin.delete("/v1/admin/traits/opens")
+    assert (refused.status_code, refused.json()["code"]) == (409, "REFERENCED")
+    assert refused.json()["usedBy"] == [{"kind": "segment", "key": "busy"}]
+
+    broken = await app.admin.put("/v1/admin/traits/opens", json={"expression": '"many"'})
+    assert broken.status_code == 400
+    assert broken.json()["definitions"][0]["key"] == "busy"
+    assert broken.json()["diagnostics"] == []
+
+    cycle = await app.admin.put("/v1/admin/traits/opens", json={"expression": "segments.busy"})
+    assert cycle.status_code == 400
+    assert cycle.json()["diagnostics"][0]["code"] == "E601"
+
+
+async def test_a_misspelt_event_is_a_warning_with_its_fix(app: Application) -> None:
+    await app.track({"userId": "ada", "event": "app_open"})
+    saved = await app.admin.post("/v1/admin/traits", json={"key": "x", "expression": "events.ap_open.count_30d"})
+    assert saved.status_code == 201
+    (warning,) = saved.json()["diagnostics"]
+    assert (warning["code"], warning["severity"]) == ("E301", "warning")
+    assert warning["fixes"][0]["edits"][0]["text"] == "app_open"
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "code"),
+    [
+        ("POST", "traits", b'{"key": ,}', "INVALID_JSON"),
+        ("POST", "traits", b"[]", "INVALID_BODY"),
+        ("POST", "traits", b"", "INVALID_JSON"),
+        ("POST", "traits", b'{"key": "a b", "expression": "1"}', "INVALID_KEY"),
+        ("POST", "traits", b'{"key": "a"}', "INVALID_DOCUMENT"),
+        ("POST", "traits", b'{"key": "a", "expression": "1", "colour": "red"}', "INVALID_DOCUMENT"),
+        ("POST", "traits", b'{"key": "a", "expression": 1}', "INVALID_DOCUMENT"),
+        ("PUT", "traits/a", b'{"key": "b", "expression": "1"}', "KEY_MISMATCH"),
+        ("PUT", "traits/a%20b", b'{"expression": "1"}', "INVALID_KEY"),
+        ("PUT", "traits/a%00b", b'{"expression": "1"}', "INVALID_REQUEST"),
+        ("POST", "flags", b'{"key": "f", "rules": 3}', "INVALID_FLAG"),
+        ("POST", "flags", b'{"key": "f", "variants": {"on": 1}}', "INVALID_FLAG"),
+        ("POST", "flags", b'{"key": "f", "overrides": [{"segment": "x", "serve": "on"}]}', "UNKNOWN_SEGMENT"),
+        ("POST", "validate", b'{"kind": "trait"}', "INVALID_BODY"),
+        ("POST", "validate", b'{"kind": "colour", "expression": "1"}', "INVALID_BODY"),
+        ("POST", "validate", b'{"kind": "trait", "flag": {}}', "INVALID_BODY"),
+        ("POST", "keys", b'{"name": "x", "scopes": ["root"]}', "INVALID_SCOPE"),
+        ("POST", "keys", b'{"name": "", "scopes": ["read"]}', "INVALID_BODY"),
+    ],
+)
+async def test_a_clients_mistake_is_a_400_that_says_so(
+    app: Application, method: str, path: str, body: bytes, code: str
+) -> None:
+    refused = await app.admin.request(method, f"/v1/admin/{path}", content=body)
+    assert (refused.status_code, refused.json()["code"]) == (400, code), refused.text
+    assert refused.json()["message"]
+
+
+async def test_malformed_json_names_the_byte_and_a_big_body_is_413(app: Application) -> None:
+    refused = (await app.admin.post("/v1/admin/traits", content=b'{"key": ,}')).json()
+    assert (refused["byte"], refused["line"], refused["column"]) == (8, 1, 9)
+    assert (await app.admin.post("/v1/admin/traits", content=b" " * (5 << 20))).status_code == 413
+
+
+async def test_validate_says_what_an_expression_means_and_saves_nothing(app: Application) -> None:
+    await app.define("trait", **OPENS)
+
+    async def ask(**draft: Any) -> dict[str, Any]:
+        answer = await app.admin.post("/v1/admin/validate", json=draft)
+        assert answer.status_code == 200, answer.text
+        found: dict[str, Any] = answer.json()
+        return found
+
+    fine = await ask(kind="segment", expression="opens>3&&events.x.exists_3d")
+    assert (fine["valid"], fine["type"], fine["canonical"]) == (True, "bool", "opens > 3 && events.x.exists_3d")
+    assert fine["cost"]["nodes"] > 3
+    wrong = await ask(kind="segment", expression="opns > 3")
+    assert (wrong["valid"], wrong["diagnostics"][0]["fixes"][0]["title"]) == (False, "did you mean 'opens'?")
+    cyclic = await ask(kind="trait", key="opens", expression="opens + 1")
+    assert cyclic["diagnostics"][0]["code"] == "E601"
+    assert (await ask(kind="trait", expression=""))["valid"] is False
+    flag = await ask(kind="flag", flag={"rules": [{"when": "opens > 1", "serve": "on"}, {"when": "x", "serve": "on"}]})
+    assert [diagnostic["path"] for diagnostic in flag["diagnostics"]] == ["$.rules[1].when"]
+    assert (await app.admin.get("/v1/admin/revisions")).json()["revisions"][0]["revision"] == 1
+
+
+async def test_a_flag_comes_back_whole_and_exact(app: Application) -> None:
+    document = {
+        "key": "price",
+        "type": "float",
+        "variants": {"low": 9.99, "high": 12},
+        "offVariant": "low",
+        "rules": [{"id": "some", "when": 'profile.plan == "pro"', "serve": "high", "rollout": 12.345}],
+    }
+    saved = await app.define("flag", **document)
+    assert saved["document"]["rules"][0]["rollout"] == 12.345
+    found = (await app.admin.get("/v1/admin/flags/price")).json()
+    again = await app.admin.put("/v1/admin/flags/price", json=found["document"])
+    assert (again.status_code, again.json()["version"]) == (200, 1)
+
+
+async def test_the_order_of_a_split_is_kept_and_a_new_order_is_a_change(app: Application) -> None:
+    """A unit's arm is found by adding weights up in document order: a database that sorts keys would move people."""
+    arms = {"zebra": 50_000, "ant": 30_000, "bee": 20_000}
+    flag = {
+        "key": "order",
+        "type": "string",
+        "salt": "a-salt",
+        "variants": {name: name for name in ("ant", "bee", "zebra")},
+        "rules": [{"id": "all", "when": "true", "split": arms}],
+    }
+    await app.admin.put("/v1/admin/flags/order", json=flag)
+    kept = (await app.admin.get("/v1/admin/flags/order")).json()["document"]
+    assert list(kept["rules"][0]["split"]) == ["zebra", "ant", "bee"]
+    for unit in ("u-1", "u-2", "u-3", "u-4"):
+        arm = list(arms)[chosen(list(arms.values()), bucket("a-salt", "split", unit))]
+        answer = (await app.read.get("/v1/decide", params={"userId": unit, "flag": "order"})).json()
+        assert answer["value"] == arm
+
+    flag["rules"] = [{"id": "all", "when": "true", "split": dict(sorted(arms.items()))}]
+    assert (await app.admin.put("/v1/admin/flags/order", json=flag)).json()["version"] == 2
+
+
+async def test_a_segment_counts_and_lists_its_members(app: Application) -> None:
+    await app.track(*({"userId": f"u{n}", "event": "app_open"} for n in range(5)))
+    await app.define("segment", key="openers", rule="events.app_open.exists_30d")
+    found = (await app.admin.get("/v1/admin/segments/openers")).json()
+    assert (found["members"], found["status"]) == (5, "live")
+    first = (await app.admin.get("/v1/admin/segments/openers/members?limit=3")).json()
+    rest = (await app.admin.get(f"/v1/admin/segments/openers/members?limit=3&after={first['next']}")).json()
+    people = [alias["value"] for page in (first, rest) for m in page["members"] for alias in m["aliases"]]
+    assert people == [f"u{n}" for n in range(5)]
+    assert rest["next"] is None
+    assert (await app.admin.get("/v1/admin/segments/nobody/members")).status_code == 404
+
+
+async def test_a_changed_segment_counts_by_its_live_meaning_until_the_new_one_is_live(app: Application) -> None:
+    await app.track({"userId": "ada", "event": "app_open"})
+    await app.define("segment", key="openers", rule="events.app_open.exists_30d")
+    await app.admin.put("/v1/admin/segments/openers", json={"rule": "events.app_open.count_7d > 5"})
+    during = (await app.admin.get("/v1/admin/segments/openers")).json()
+    assert (during["status"], during["members"], during["rule"]) == ("warming", 1, "events.app_open.count_7d > 5")
+    await app.warm()
+    after = (await app.admin.get("/v1/admin/segments/openers")).json()
+    assert (after["status"], after["members"]) == ("live", 0)
+
+
+async def test_keys_are_made_shown_once_and_revoked(app: Application) -> None:
+    made = (await app.admin.post("/v1/admin/keys", json={"name": "shop", "scopes": ["read"]})).json()
+    assert made["key"].startswith(made["prefix"])
+    header = {"Authorization": f"Bearer {made['key']}"}
+    assert (await app.nobody.get("/v1/events/recent", headers=header)).status_code == 200
+    listed = await app.admin.get("/v1/admin/keys")
+    assert made["key"] not in listed.text
+    assert made["prefix"] in listed.text
+    assert (await app.admin.delete(f"/v1/admin/keys/{made['id']}")).status_code == 204
+    assert (await app.nobody.get("/v1/events/recent", headers=header)).status_code == 401
+    for id in (made["id"], 999_999, 2**40, -1):
+        assert (await app.admin.delete(f"/v1/admin/keys/{id}")).status_code == 404, id
+
+
+async def test_nobody_revokes_the_key_they_ask_with_or_another_environments(app: Application) -> None:
+    keys = {key["name"]: key["id"] for key in (await app.admin.get("/v1/admin/keys")).json()["keys"]}
+    own = await app.admin.delete(f"/v1/admin/keys/{keys['bootstrap admin']}")
+    assert (own.status_code, own.json()["code"]) == (409, "OWN_KEY")
+    assert (await app.stranger.delete(f"/v1/admin/keys/{keys['bootstrap read']}")).status_code == 404
+    assert (await app.read.get("/v1/events/recent")).status_code == 200
+
+
+async def test_figures_tell_what_is_there(app: Application) -> None:
+    await app.track(*({"userId": f"u{n}", "event": "app_open"} for n in range(3)))
+    await app.write.post("/v1/batch", json=[{"type": "track", "userId": "ada"}])
+    await app.define("segment", key="openers", rule="events.app_open.exists_30d")
+    figures = (await app.admin.get("/v1/admin/metrics")).json()
+    assert figures["profiles"] == {"value": 3, "exact": True}
+    assert (figures["events"]["value"], figures["memberships"]["value"]) == (3, 3)
+    assert figures["rejected"] == {"INVALID_EVENT_NAME": 1}
+    assert 0 < figures["eventsPerSecond"] <= 3
+    (refused,) = (await app.admin.get("/v1/admin/rejections")).json()["rejections"]
+    assert (refused["code"], refused["key"]) == ("INVALID_EVENT_NAME", "bootstrap write")
+    assert '"ada"' in refused["payload"]
+    assert (await app.stranger.get("/v1/admin/metrics")).json()["events"]["value"] == 0

