@@ -1,0 +1,90 @@
+"""The words of the old style, counted: they may not come back, and their number only falls.
+
+Shape   LEFT: how many each area still has. An area that is not listed has none
+Laws    a count above its number fails: say it plainly. A count below fails as well: lower the number
+Source  CONTRIBUTING.md "How we write"
+"""
+
+import io
+import re
+import tokenize
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+#: What is left, by area: `src/<package>` for code, `docs` for every page. Lower a number, and remove it at 0.
+LEFT: dict[str, int] = {
+    "loadtests": 8,
+    "src": 1,
+    "src/api": 63,
+    "src/cli": 3,
+    "src/dsl": 18,
+    "src/engine": 19,
+    "src/runtime": 151,
+    "src/server": 4,
+    "src/store": 23,
+}
+
+#: `is None` is code; `is none` is not.
+_OLD = re.compile(
+    r"\b(?:(?i:nobody|somebody|whoever|told\s+of|of\s+theirs|shall)|(?:is|are)\s+none|where\s+there\s+is\s+none)\b"
+)
+_SPOKEN = {"STRING", "COMMENT", "FSTRING_MIDDLE"}
+
+
+def _spoken(path: Path) -> str:
+    """What a file says to people: of Python its strings and comments, of everything else all of it."""
+    text = path.read_text()
+    if path.suffix != ".py" or not _OLD.search(text):
+        return text
+    tokens = tokenize.generate_tokens(io.StringIO(text).readline)
+    spoken = [token.string for token in tokens if tokenize.tok_name[token.type] in _SPOKEN]
+    return "\n".join(text for text in spoken if text != '"nobody"')  # an account of the system
+
+
+def _area(path: Path) -> str:
+    parts = path.relative_to(ROOT).parts
+    if parts[0] == "src":
+        return f"src/{parts[2]}" if len(parts) > 3 else "src"
+    return parts[0] if parts[0] == "loadtests" else "docs"
+
+
+def _files() -> list[Path]:
+    code = [*(ROOT / "src").rglob("*.py"), *(ROOT / "src").rglob("*.sql"), *(ROOT / "loadtests").rglob("*.py")]
+    pages = [
+        *ROOT.glob("*.md"),
+        *(ROOT / "docs").rglob("*.md"),
+        *(ROOT / "dsl").rglob("*.md"),
+        ROOT / "tests/README.md",
+    ]
+    return sorted([*code, *pages])
+
+
+def test_the_words_of_the_old_style_only_fall() -> None:
+    found: Counter[str] = Counter()
+    places: dict[str, list[str]] = {}
+    for path in _files():
+        area = _area(path)
+        for match in _OLD.finditer(_spoken(path)):
+            found[area] += 1
+            places.setdefault(area, []).append(f"{path.relative_to(ROOT)}: {match[0]}")
+    now = f"LEFT = {dict(sorted(found.items()))}"
+    more = [place for area, n in found.items() if n > LEFT.get(area, 0) for place in places[area]]
+    assert not more, "\n".join(['Say this plainly, see CONTRIBUTING.md "How we write":', *more, now])
+    assert dict(found) == LEFT, f"There are fewer than before. Lower the numbers: {now}"
+
+
+@pytest.mark.parametrize(
+    ("text", "count"),
+    [
+        ("Nobody was told\nof it.", 2),
+        ("None if the row is None or absent", 0),
+        ("a field that is none, where there is none", 2),
+        ("the marshall of nobodys", 0),
+    ],
+)
+def test_what_counts(text: str, count: int) -> None:
+    assert len(_OLD.findall(text)) == count
