@@ -1,7 +1,7 @@
-"""Typed expressions into steps: one for every node, made when a definition changes and run ever after.
+"""Compile typed expressions into evaluators: one closure for each node, made when a definition changes.
 
-Shape   Compiler.compile(node) -> step; predicate(node) -> test of an event's properties
-Laws    nothing is parsed or looked up by text when a step runs
+Shape   Compiler.compile(node) -> evaluator; predicate(node) -> test of an event's properties
+Laws    an evaluator parses nothing and looks nothing up by text when it runs
 Source  docs/decisions/0007-steps-not-trees.md
 """
 
@@ -33,10 +33,10 @@ _MIRRORED = {"==": "==", "!=": "!=", "<": ">", "<=": ">=", ">": "<", ">=": "<="}
 class Compiler:
     """Compiles the definitions of one catalog.
 
-    ready       says of a read whether its state is complete; one that is not is unknown (WARMING)
-    resolve     gives the typed node and type of another definition, so that a comparison sees through a reference
-    mismatched  hears the name of a field, as it is written, each time its value is of another type than the expression
-                needs, and so unknown"""
+    ready             whether the state of a read is complete; a read that is not ready is unknown (WARMING)
+    resolve           returns the typed node of another definition, so that a comparison can see through a reference
+    on_type_mismatch  called with the name of a field, as written, each time its value has another type than the
+                      expression needs and therefore counts as unknown"""
 
     def __init__(
         self,
@@ -98,14 +98,14 @@ class Compiler:
         return partial(self._mismatched, field_of(node))
 
     def _typed(self, node: ir.Node, want: Type) -> Step:
-        """The node's step; where its type is only known at run time, values of any other type are unknown."""
+        """The node's evaluator. If its type is known only at run time, values of any other type become unknown."""
         step = self.compile(node)
         if want is Type.DYN or self._static_type(node) is not Type.DYN:
             return step
         return steps.mapped(step, partial(steps.typed, want=want, mismatched=self._heard(node)))
 
     def _static_type(self, node: ir.Node) -> Type:
-        """DYN where the step yields plain JSON values, else the type of what it yields."""
+        """The type that the node's evaluator returns; DYN if it returns plain JSON values."""
         if isinstance(node, ir.Reference):
             target = self._resolve((node.kind, node.key))
             return target.type if target is not None else Type.BOOL if node.kind == "segment" else Type.DYN
@@ -115,7 +115,7 @@ class Compiler:
         return self._typed(node, Type.NUMBER)
 
     def _operand(self, node: ir.Node) -> Step:
-        """An operand of arithmetic: a number, unless its type says that it is a datetime or a duration."""
+        """An operand of arithmetic: a number, unless its type is datetime or duration."""
         return self._typed(node, node.type if node.type is not Type.DYN else Type.NUMBER)
 
     def _reference(self, node: ir.Reference) -> Step:
@@ -133,7 +133,7 @@ class Compiler:
         return reference
 
     def _see_through(self, node: ir.Node) -> ir.Node:
-        """The node a chain of references to traits ends in. A segment is a boundary, where unknown becomes false."""
+        """Follow references to traits to the final node. A segment is a boundary, where unknown becomes false."""
         while (
             isinstance(node, ir.Reference)
             and node.kind == "trait"
@@ -145,7 +145,7 @@ class Compiler:
     # Truth
 
     def _logic(self, node: ir.Logic) -> Step:
-        # Operands that cannot change with time come first: where one decides, no window is read. Order is free.
+        # Operands that do not depend on time come first: if one decides, no window is read. The order is free.
         operands = sorted(node.operands, key=_depends_on_time)
         return steps.connective(tuple(self._typed(operand, Type.BOOL) for operand in operands), node.op == "or")
 
@@ -215,7 +215,7 @@ class Compiler:
 
 
 def membership(step: Step) -> Step:
-    """A segment's step: a profile is a member only where the rule is true, else it is none."""
+    """A segment's evaluator: a profile is a member only if the rule is true; unknown means not a member."""
 
     def member(frame: Frame, now: Instant) -> Result:
         value, until = step(frame, now)
@@ -225,7 +225,7 @@ def membership(step: Step) -> Step:
 
 
 def field_of(node: ir.Node) -> str:
-    """The field that a value comes from, as it is written; of several the first."""
+    """The field that a value comes from, as written; the first if there are several."""
     for part in ir.walk(node):
         match part:
             case ir.Property() | ir.GroupTrait() | ir.Context() | ir.EventProperty():
@@ -240,7 +240,7 @@ def field_of(node: ir.Node) -> str:
 def predicate(
     node: ir.Node | None, mismatched: Callable[[str], None] = lambda field: None
 ) -> Callable[[Mapping[str, Any]], bool] | None:
-    """A `where` as a test of an event's properties; None where there is none. Unknown is not a match."""
+    """A `where` as a test of an event's properties; None if absent. Unknown is not a match."""
     if node is None:
         return None
     step: Any = Compiler(mismatched=mismatched).compile(node)
@@ -252,15 +252,15 @@ def predicate(
 
 
 def _depends_on_time(node: ir.Node) -> bool:
-    """Whether the value can change although nothing arrives. References may."""
+    """Whether the value can change with time alone. A reference may."""
     return any(isinstance(n, ir.AggregateRead | ir.Ago | ir.Clock | ir.Reference) for n in ir.walk(node))
 
 
-# Values of a type known only at run time
+# Values whose type is known only at run time
 
 
 def _plain(value: Any) -> Any:
-    """A JSON value so that equal ones are equal, and True is not 1."""
+    """A JSON value in a form where equal values compare equal, and True is not 1."""
     if type(value) is bool:
         return (value,)
     return Decimal(value) if type(value) is int else value
@@ -271,7 +271,7 @@ def _kind(value: Any) -> type:
 
 
 def _same(test: Callable[[Any, Any], Any], mismatched: Callable[[], None]) -> Callable[[Any, Any], bool | None]:
-    """The test for two values whose types are known only now: of different ones it is unknown."""
+    """The test for two values whose types are known only at run time: unknown if the types differ."""
 
     def same(left: Any, right: Any) -> bool | None:
         if _kind(left) is not _kind(right):

@@ -1,8 +1,8 @@
-"""What stands at a place of a text, in a few words: a definition, an event, an aggregate, a window.
+"""Hover text for a position: a definition, an event, an aggregate, a window.
 
 Shape   hover(source, position, scope) → Hover or None
 Units   positions in characters (code points) of the source, half-open; `markdown` is Markdown
-Laws    any text and any position have an answer, however broken the text is
+Laws    every text and every position has an answer, however broken the text is
 Source  docs/reference/language-services.md
 """
 
@@ -32,15 +32,16 @@ class Hover:
 def hover(
     source: str, position: int, scope: Scope, described: Mapping[tuple[str, str], str] | None = None
 ) -> Hover | None:
-    """What stands at the position, None where there is nothing to say. `described` has what definitions say about
-    themselves, as Markdown."""
+    """What stands at the position; None if there is nothing to show.
+
+    `described` holds the descriptions of definitions, as Markdown."""
     if len(source) > MAX_BYTES:
         return None
     tokens = [token for token in scan(source) if token.type != "COMMENT"]
     touched = [i for i, token in enumerate(tokens) if (token.start_pos or 0) <= position <= (token.end_pos or 0)]
     if not touched:
         return None
-    # Of two that touch, a name says more than the dot or bracket beside it.
+        # If two tokens touch, the name says more than the dot or bracket beside it.
     at = next((i for i in touched if tokens[i].type in {"NAME", "STRING", "DURATION"}), touched[-1])
     token = tokens[at]
     span = Span(token.start_pos or 0, token.end_pos or 0)
@@ -110,7 +111,7 @@ def _of_events(source: str, tokens: list[Token], at: int, chain: Chain, called: 
     whole = source[tokens[chain.start].start_pos or 0 : tokens[end].end_pos or 0]
     checked = check(whole, replace(scope, kind="trait"))
     type_ = checked.type if checked.node is not None else shape.type or Type.DYN
-    empty = "\n\nUnknown where there is no such event." if shape.nullable else ""
+    empty = "\n\nUnknown if there is no such event." if shape.nullable else ""
     return f"**{shape.usage}** → {type_.value}\n\n{glossary.AGGREGATES.get(head, '')}{empty}", type_
 
 
@@ -127,9 +128,9 @@ def _of_name(
                 type_ = scope.properties.get(dotted, Type.DYN)
                 return f"**profile.{dotted}** · property of the profile · {type_.value}", type_
             case "group":
-                return f"**group.{dotted}** · trait of the group the profile belongs to", Type.DYN
+                return f"**group.{dotted}** · trait of the profile's group", Type.DYN
             case "context":
-                return f"**context.{dotted}** · what the caller of the decision said", Type.DYN
+                return f"**context.{dotted}** · from the context of the decision request", Type.DYN
         return None
     if called:
         usage = GENERIC.get(root, ("", 0))[0]

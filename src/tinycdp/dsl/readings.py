@@ -1,8 +1,8 @@
-"""The steps that read aggregates and the clock, and the comparisons that know when they will change.
+"""Evaluators that read aggregates and the clock, and comparisons that know when their truth changes.
 
-Laws    those of steps; a state that does not exist is an empty one.
-        A comparison of a window with something fixed finds its `until` by look-up or in one pass, not by walking
-        through every instant at which a number in it moves
+Laws    those of the evaluators module; a missing state counts as an empty one.
+        A comparison of a window with a constant finds its `until` by look-up or in one pass. It does not visit every
+        instant at which a number in the window changes
 Source  dsl/SPEC.md "Windows" and "valid_until"
 """
 
@@ -19,7 +19,7 @@ from tinycdp.model import DAY_MS, NEVER, Instant
 
 Test = Callable[[Any, Any], bool]
 
-# Aggregates. A state that does not exist yet is an empty one.
+# Aggregates. A missing state counts as an empty one.
 
 
 def is_trailing(read: ir.AggregateRead) -> bool:
@@ -27,7 +27,9 @@ def is_trailing(read: ir.AggregateRead) -> bool:
 
 
 def aggregate(read: ir.AggregateRead, mismatched: Callable[[], None] = unheard) -> Step:
-    """The step of one aggregate function over one window. `mismatched` hears of values of another type than its."""
+    """The evaluator of one aggregate function over one window.
+
+    `on_type_mismatch` is called for each value whose type the aggregate cannot use."""
     key, window = read.spec.key, read.window
     start, end = window.start_ms, window.end_ms
     hop = ir.hop_ms(start) if start else 0
@@ -65,7 +67,7 @@ def aggregate(read: ir.AggregateRead, mismatched: Callable[[], None] = unheard) 
         case "first_at" | "last_at":
             which = read.function.removesuffix("_at")
             return _extent(key, which)
-    raise AssertionError(f"no step for {read.function}")
+    raise AssertionError(f"no evaluator for {read.function}")
 
 
 def _count(key: str, window_ms: int | None) -> Step:
@@ -103,7 +105,7 @@ def _spread(key: str, start_ms: int, end_ms: int, hop: int, pick: Callable[[Any]
 
 
 def _difference(wide: Step, narrow: Step) -> Step:
-    """A range is trailing(a) minus trailing(b): counts, or (n, sum, …) summaries, of which only n and sum subtract."""
+    """A range: trailing(a) minus trailing(b). Of (n, sum, …) summaries, only n and sum can be subtracted."""
 
     def run(frame: Frame, now: Instant) -> Result:
         (a, until_a), (b, until_b) = wide(frame, now), narrow(frame, now)
@@ -212,10 +214,10 @@ def clock(function: str, instant: Step) -> Step:
     return run
 
 
-# Comparisons that find the instant of their change without walking there
+# Comparisons that find the instant of their next change directly
 
 
-#: For an order test of a count against c: the count below which its truth changes, and the truth from there up.
+#: For a count compared with c: the count below which the truth changes, and the truth at and above it.
 _FLOORS: dict[str, Callable[[int], tuple[int, bool]]] = {
     ">=": lambda c: (-(-c // SCALE), True),
     ">": lambda c: (c // SCALE + 1, True),
@@ -295,7 +297,7 @@ def compare_ago(instant: Step, unit_ms: int, test: Test, constant: Step) -> Step
         if at is None or c is None:
             return None, until
         value = test((now - at) // unit_ms * SCALE, c)
-        # The value only grows, one unit at a time: its truth can change where it reaches c and where it passes it.
+        # The value only grows, one unit at a time. Its truth can change where it reaches c and where it exceeds c.
         for units in (-(-c // SCALE), c // SCALE + 1):
             then = at + units * unit_ms
             if then > now and test(units * SCALE, c) is not value:

@@ -1,11 +1,11 @@
-"""The steps everything is made of: leaves, and what combines them.
+"""Evaluators: the closures that expressions compile to, and the combinators that join them.
 
-Shape   step(frame, now) -> (value, until): the value at `now`, and the first instant at which it may differ if nothing
-        arrives
+Shape   evaluator(activation, now) -> (value, until): the value at `now`, and the first instant at which it may change
+        if nothing arrives
 Units   numbers in nanos, instants and durations in milliseconds, unknown is None
 Laws    now < until; for all t in [now, until): value(t) == value(now). `until` may be early, never late.
-        Where a truth is settled, its `until` is where the truth changes, not where something inside it does
-Errors  none: a value of the wrong type is unknown, and whoever compiled the leaf is told
+        If a truth value is settled, its `until` is when the truth itself changes, not when something inside it does
+Errors  none: a value of the wrong type is unknown, and `on_type_mismatch` is called
 Source  dsl/SPEC.md "Truth" and "valid_until"; docs/decisions/0007-steps-not-trees.md
 """
 
@@ -27,10 +27,10 @@ Step = Callable[["Frame", Instant], Result]
 UNKNOWN: Result = (None, NEVER)
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
 
-#: How far one comparison looks ahead for the instant at which its truth changes. Past that it answers early, and is
-#: asked again then.
+#: How many changes one comparison looks ahead for the instant at which its truth changes. If that is not enough, its
+#: `until` is early, and it is evaluated again then.
 LOOK_AHEAD = 256
-#: How far all comparisons inside one another look together: each by itself would make it the power of their depth.
+#: How many changes nested comparisons look ahead together. Without it the work would be exponential in their depth.
 _LOOK_AHEAD_TOGETHER = 1_024
 
 
@@ -75,14 +75,14 @@ class Frame:
         self.context = context if context is not None else _NOTHING
         self.group = group if group is not None else _NOTHING
         self.results: dict[tuple[str, str], Result] = {}
-        # While a walk looks ahead: how many steps are left to it, and what it last saw of a definition, from when on.
+        # During a walk: how many steps it has left, and the last result of each definition with the instant it is from.
         self._ahead = 0
         self._later: dict[tuple[str, str], tuple[Instant, Result]] | None = None
 
     def result(self, name: tuple[str, str], at: Instant) -> Result:
-        """Another definition's value at an instant not before `now`.
+        """The value of another definition at an instant not before `now`.
 
-        Kept for as long as it is valid, so that a frame whose `now` is moved forward recomputes only what changed."""
+        It is kept while it is valid. When `now` moves forward, only what changed is computed again."""
         found = self.results.get(name)
         if found is not None and at < found[1]:
             return found
@@ -97,9 +97,9 @@ class Frame:
         return later[1]
 
     def walk(self, step: Step, value: Any, until: Instant) -> Instant:
-        """The first instant from `until` on at which the step's value is another, as far as is looked.
+        """The first instant from `until` on at which the evaluator's value changes, as far as the look-ahead goes.
 
-        Where a walk is part of another, both share what is left of the outer one's."""
+        A walk inside another walk shares the outer one's remaining look-ahead."""
         outermost = self._later is None
         if outermost:
             self._ahead, self._later = _LOOK_AHEAD_TOGETHER, {}
@@ -139,7 +139,7 @@ def local_midnight(text: str) -> Step:
 
 
 def lookup(values: Mapping[str, Any], path: tuple[str, ...]) -> Any:
-    """The value at a path of nested objects, None where there is none."""
+    """The value at a path of nested objects; None if absent."""
     value: Any = values
     for name in path:
         if type(value) is not dict:
@@ -149,7 +149,7 @@ def lookup(values: Mapping[str, Any], path: tuple[str, ...]) -> Any:
 
 
 def unheard() -> None:
-    """Nobody wants to know of values of the wrong type."""
+    """Default listener: ignores type mismatches."""
 
 
 def property_of(path: tuple[str, ...], want: Type, mismatched: Callable[[], None] = unheard) -> Step:
@@ -187,7 +187,7 @@ def seen(which: str) -> Step:
 
 
 def typed(value: Any, want: Type, mismatched: Callable[[], None]) -> Any:
-    """The same as coerce; something that is there and of another type is told of."""
+    """Like coerce, and calls `on_type_mismatch` if there is a value of another type."""
     found = coerce(value, want)
     if found is None and value is not None:
         mismatched()
@@ -195,8 +195,9 @@ def typed(value: Any, want: Type, mismatched: Callable[[], None]) -> Any:
 
 
 def coerce(value: Any, want: Type) -> Any:
-    """A JSON value as a value of the wanted type, unknown where it is of another. Never a conversion of meaning:
-    a string is no number; only a *declared* datetime is read from its text."""
+    """A JSON value as a value of the wanted type; unknown (None) if it has another type.
+
+    This never converts meaning: a string is not a number. Only a *declared* datetime is parsed from its text."""
     if value is None:
         return None
     match want:
@@ -225,7 +226,7 @@ def coerce(value: Any, want: Type) -> Any:
 
 
 def mapped(step: Step, function: Callable[[Any], Any]) -> Step:
-    """function of a known value; unknown stays unknown."""
+    """Apply a function to a known value; unknown stays unknown."""
 
     def run(frame: Frame, now: Instant) -> Result:
         value, until = step(frame, now)
@@ -235,7 +236,7 @@ def mapped(step: Step, function: Callable[[Any], Any]) -> Step:
 
 
 def binary(left: Step, right: Step, function: Callable[[Any, Any], Any]) -> Step:
-    """function of two known values; unknown where either is."""
+    """Apply a function to two known values; unknown if either is unknown."""
 
     def run(frame: Frame, now: Instant) -> Result:
         (a, until_a), (b, until_b) = left(frame, now), right(frame, now)
@@ -246,7 +247,7 @@ def binary(left: Step, right: Step, function: Callable[[Any, Any], Any]) -> Step
 
 
 def settled(step: Step) -> Step:
-    """The same truth, valid until the truth itself changes rather than something inside it."""
+    """The same truth value, valid until the truth itself changes rather than something inside it."""
 
     def run(frame: Frame, now: Instant) -> Result:
         value, until = step(frame, now)
@@ -294,9 +295,10 @@ def negated(step: Step) -> Step:
 
 
 def connective(operands: tuple[Step, ...], decisive: bool) -> Step:
-    """`||` where decisive is True, `&&` where it is False.
+    """`||` if decisive is True, `&&` if it is False.
 
-    While some operand decides, the answer stands until the last of those that decide lets go; else until any moves."""
+    While any operand decides, the answer is valid until the last of the deciding ones changes; otherwise until any
+    operand changes."""
 
     def run(frame: Frame, now: Instant) -> Result:
         decided, known = -1, True

@@ -88,9 +88,9 @@ SEGMENTS = {
         'and otherwise their plan is "pro".',
     'semver(profile.app) >= semver("2.10")': "People whose app read as a version is at least version 2.10.0.",
     'ends_with(lower(profile.email), "@example.com")':
-        'People whose email in small letters ends with "@example.com".',
+        'People whose email in lower case ends with "@example.com".',
     'group.plan == "pro"': 'People whose group\'s plan is "pro".',
-    "true": "Everybody.",
+    "true": "Everyone.",
 }  # fmt: skip
 
 
@@ -104,7 +104,7 @@ def test_a_trait_and_a_flag_in_words() -> None:
         "For each person, the total amount of their purchase events in the last 30 days."
     )
     assert told("if(segments.vip, 10, spend ?? 0)", "trait").tree.text == (
-        "For each person, 10 if they are in the segment vip, and otherwise their spend (0 where that is unknown)."
+        "For each person, 10 if they are in the segment vip, and otherwise their spend (0 if that is unknown)."
     )
     assert told("segments.vip", "trait").tree.text == "For each person, whether they are in the segment vip."
     assert told('context.platform == "ios" && !flag("checkout") && flag("theme") == "dark"', "flag").tree.text == (
@@ -190,15 +190,15 @@ def test_what_changes_by_itself() -> None:
 
 def test_where_it_is_unknown() -> None:
     assert told('profile.country != "US" || spend > 1').unknown == (
-        "Unknown, so not in the segment, where their country is missing or is not text.",
-        "Unknown, so not in the segment, where their spend is unknown.",
+        "Unknown (not in the segment) if their country is missing or is not text.",
+        "Unknown (not in the segment) if their spend is unknown.",
     )
     assert told("events.buy.avg(price, 7d) / events.buy.count", "trait").unknown == (
-        "Unknown where there are no buy events with price in the last 7 days.",
-        "Unknown where the number of times they did buy is 0.",
+        "Unknown if there are no buy events with price in the last 7 days.",
+        "Unknown if the number of times they did buy is 0.",
     )
     assert told("(profile.a ?? profile.b) == 1", "flag").unknown == (
-        "Unknown, so passed over, where their a is missing or is not a number "
+        "Unknown (rule skipped) if their a is missing or is not a number "
         "and their b is missing or is not a number.",
     )
     assert told("(profile.plan ?? 'free') == 'free' && exists(profile.x) && events.buy.count < 2").unknown == ()
