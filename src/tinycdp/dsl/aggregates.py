@@ -190,7 +190,9 @@ def _unknown(checker: Checker, expr: syntax.Aggregate) -> ir.Node:
 
 
 def _normal(expr: syntax.Expr) -> syntax.Expr:
-    """The predicate with the operands of && and || sorted and deduplicated, so that their order does not matter."""
+    """The predicate with the operands of && and || sorted and deduplicated.
+
+    Predicates that differ only in order then have the same text."""
     match expr:
         case syntax.Logic():
             unique = {format_expression(operand): operand for operand in map(_normal, expr.operands)}

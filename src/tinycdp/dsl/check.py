@@ -1,7 +1,7 @@
 """Check a syntax tree: resolve its names, infer its types and report every problem.
 
 Shape   Scope: what names mean here; check(source, scope) → Checked
-Laws    node is None if and only if there is an error; evaluating a checked node never raises, whatever the data
+Laws    there is a node if and only if there is no error; evaluating a checked node never raises, whatever the data
         a `dyn` operand takes the other side's type, once, here; a value that does not fit it at run time is unknown
         equal `where` predicates get equal text: terms sorted, duplicates dropped
 Errors  none: a problem in the source is a Diagnostic
@@ -100,7 +100,9 @@ class Checked:
 def check(
     source: str | bytes | syntax.Expr, scope: Scope, parse: Callable[[str | bytes], syntax.Expr] = syntax.parse
 ) -> Checked:
-    """Check a source: infer its types and resolve its names in the scope. Never raises, whatever the source.
+    """Check a source: infer its types and resolve its names in the scope.
+
+    Never raises, whatever the source.
 
     A tree is checked as its canonical text; spans in its diagnostics refer to that text. `parse` may be a cache.
     """
@@ -138,7 +140,9 @@ def check(
 
 
 def mentions(tree: syntax.Expr) -> frozenset[tuple[str, str]]:
-    """The definitions that a tree may refer to, before its types are known. They form the workspace's graph."""
+    """The definitions that a tree may refer to, before its types are known.
+
+    They form the workspace's graph."""
     found: set[tuple[str, str]] = set()
     stack = [tree]
     while stack:
@@ -177,7 +181,9 @@ class _Checker:
         return any(d.severity == "error" for d in self.found)
 
     def error(self, code: str, span: Span, message: str, *fixes: Fix, severity: Severity = "error") -> ir.Node:
-        """Record a diagnostic. Returns a node that fits everywhere, so that one mistake is reported once."""
+        """Record a diagnostic.
+
+        Returns a node that fits everywhere, so that one mistake is reported once."""
         self.found.append(Diagnostic(code, severity, span, message, fixes))
         return broken(span)
 
@@ -566,7 +572,9 @@ class _Checker:
     # Types
 
     def same(self, left: ir.Node, right: ir.Node, *, order: bool = False) -> tuple[ir.Node, ir.Node]:
-        """Both nodes; an undeclared one gets the other's type. With `order`, two undeclared ones become numbers."""
+        """Both nodes; an undeclared one gets the other's type.
+
+        With `order`, two undeclared ones become numbers."""
         if left.type is Type.DYN and right.type is Type.DYN:
             return (self.take(left, Type.NUMBER), self.take(right, Type.NUMBER)) if order else (left, right)
         return self.take(left, right.type), self.take(right, left.type)

@@ -1,4 +1,4 @@
-"""Compile typed expressions into evaluators: one closure for each node, made when a definition changes.
+"""Compile typed expressions into evaluators: one closure per node, made once per change.
 
 Shape   Compiler.compile(node) -> evaluator; predicate(node) -> test of an event's properties
 Laws    an evaluator parses nothing and looks nothing up by text when it runs
@@ -98,7 +98,9 @@ class Compiler:
         return partial(self._mismatched, field_of(node))
 
     def _typed(self, node: ir.Node, want: Type) -> Step:
-        """The node's evaluator. If its type is known only at run time, values of any other type become unknown."""
+        """The node's evaluator.
+
+        If its type is known only at run time, values of any other type become unknown."""
         step = self.compile(node)
         if want is Type.DYN or self._static_type(node) is not Type.DYN:
             return step
@@ -133,7 +135,9 @@ class Compiler:
         return reference
 
     def _see_through(self, node: ir.Node) -> ir.Node:
-        """Follow references to traits to the final node. A segment is a boundary, where unknown becomes false."""
+        """Follow references to traits to the final node.
+
+        A segment is a boundary, where unknown becomes false."""
         while (
             isinstance(node, ir.Reference)
             and node.kind == "trait"
@@ -215,7 +219,9 @@ class Compiler:
 
 
 def membership(step: Step) -> Step:
-    """A segment's evaluator: a profile is a member only if the rule is true; unknown means not a member."""
+    """A segment's evaluator: a profile is a member only if the rule is true.
+
+    Unknown means not a member."""
 
     def member(frame: Frame, now: Instant) -> Result:
         value, until = step(frame, now)
@@ -271,7 +277,7 @@ def _kind(value: Any) -> type:
 
 
 def _same(test: Callable[[Any, Any], Any], mismatched: Callable[[], None]) -> Callable[[Any, Any], bool | None]:
-    """The test for two values whose types are known only at run time: unknown if the types differ."""
+    """The test for values whose types are known only at run time: unknown if they differ."""
 
     def same(left: Any, right: Any) -> bool | None:
         if _kind(left) is not _kind(right):

@@ -59,7 +59,9 @@ _AFTER: dict[Type, tuple[str, ...]] = {
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """One completion item. If `insert` ends in a dot or a bracket, more must follow: ask again after it.
+    """One completion item.
+
+    If `insert` ends in a dot or a bracket, more must follow: ask again after it.
 
     kind   trait, segment, flag, event, property, aggregate, function, name, window, operator or keyword
     score  from 0 to 1, greater is better"""
@@ -79,7 +81,9 @@ class Completion:
 
 
 class _Offer(NamedTuple):
-    """A proposal before ranking. `name` is matched with the typed text; `weight` (0 to 1) says how likely it is."""
+    """A proposal before ranking.
+
+    `name` is matched with the typed text; `weight` (0 to 1) says how likely it is."""
 
     name: str
     insert: str
@@ -393,7 +397,9 @@ def _by_use(names: Iterable[str]) -> Iterator[tuple[str, float]]:
 
 
 def _ranked(written: str, offers: list[_Offer]) -> list[Proposal]:
-    """The best offers for the typed text: prefixes, then matches inside a name, then similar names."""
+    """The best offers for the typed text.
+
+    Prefixes come first, then matches inside a name, then similar names."""
     typed = written.lower()
     scored: dict[int, float] = {}
     rest: dict[int, str] = {}

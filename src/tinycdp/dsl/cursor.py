@@ -1,4 +1,4 @@
-"""The context of a cursor in an unfinished text: tokens before it, open brackets, the names it follows.
+"""The context of a cursor in an unfinished text: tokens, open brackets, dotted names.
 
 Shape   split(source, position) → the tokens before and the word under it; chain_at(tokens, i) → the dotted names that
         end there; open_brackets(tokens) → the brackets still open after them
@@ -53,7 +53,9 @@ class Chain(NamedTuple):
 
 
 def split(source: str, position: int) -> tuple[list[Token], Token | None]:
-    """The tokens before the position, without comments, and the token that the position is in or at the end of."""
+    """The tokens before the position, without comments, and the token at the position.
+
+    The token at the position contains it or ends there; None if absent."""
     before: list[Token] = []
     for token in scan(source):
         start, end = token.start_pos or 0, token.end_pos or 0

@@ -102,7 +102,9 @@ class Diagnostic:
 
 
 class SourceError(InvalidInput):
-    """A source that is not a valid expression. `diagnostics` holds everything found, errors and warnings."""
+    """A source that is not a valid expression.
+
+    `diagnostics` holds everything found, errors and warnings."""
 
     def __init__(self, source: str, diagnostics: Sequence[Diagnostic]) -> None:
         first = diagnostics[0]

@@ -7,7 +7,7 @@ Source  dsl/SPEC.md
 from tinycdp.dsl.signatures import SEEN, UNITS_AGO_MS
 
 AGGREGATES: dict[str, str] = {
-    "count": "How many events there are; 0 if there are none.",
+    "count": "How many events there are.",
     "exists": "Whether there is at least one event.",
     "rate": "How many events per day of the window. The window is required.",
     "sum": "The exact sum of a property; 0 if there are no events.",

@@ -1,4 +1,6 @@
-"""The typed, resolved form of an expression. `check` produces it; `compile` and the SQL oracle consume it.
+"""The typed, resolved form of an expression.
+
+`check` produces it; `compile` and the SQL oracle consume it.
 
 Shape   a tree of frozen nodes; every node has a `type`, and a `span` into the source it came from
 Laws    every name is resolved; every aggregate has a canonical AggregateSpec; types are sound except `dyn`:
@@ -52,7 +54,9 @@ class Family(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """The events with now − start_ms < occurred_at <= now − end_ms. A start_ms of None means no lower bound."""
+    """The events with now − start_ms < occurred_at <= now − end_ms.
+
+    A start_ms of None means no lower bound."""
 
     start_ms: int | None
     end_ms: int = 0
@@ -78,7 +82,9 @@ class Const(Node):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LocalMidnight(Node):
-    """`date("2026-01-01")`: the instant at which that local day begins in the workspace's time zone."""
+    """`date("2026-01-01")`: the instant at which that local day begins.
+
+    Local means in the workspace's time zone."""
 
     date: str
 
@@ -128,7 +134,9 @@ class Seen(Node):
 
 @dataclass(frozen=True, slots=True)
 class AggregateSpec:
-    """The state to keep: one per (event, where, family, property) of a workspace, shared by all windows.
+    """The state to keep for one aggregate.
+
+    There is one per (event, where, family, property) of a workspace, shared by all windows.
 
     event       the event's name, or None for every event
     where_text  the canonical text of the predicate, "" if absent; equal predicates have equal text
@@ -144,7 +152,7 @@ class AggregateSpec:
 
     @property
     def key(self) -> str:
-        """16 hexadecimal digits, the same for the same aggregate on every machine and in every release."""
+        """16 hexadecimal digits that identify the aggregate, on every machine and in every release."""
         parts = ("*" if self.event is None else "=" + self.event, self.where_text, self.family, *self.path)
         return blake2b("\x1f".join(parts).encode(), digest_size=8).hexdigest()
 
@@ -242,7 +250,9 @@ class Negate(Node):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Call(Node):
-    """A pure scalar function: if lower upper starts_with ends_with contains len semver datetime abs round
+    """A pure scalar function.
+
+    One of: if lower upper starts_with ends_with contains len semver datetime abs round
     min2 max2 between."""
 
     function: str
@@ -250,7 +260,9 @@ class Call(Node):
 
 
 def children(node: Node) -> tuple[Node, ...]:
-    """The node's direct operands, in source order. A `where` predicate is not one: it is evaluated on arrival."""
+    """The node's direct operands, in source order.
+
+    A `where` predicate is not one: it is evaluated on arrival."""
     match node:
         case Compare() | Coalesce() | Arith():
             return (node.left, node.right)

@@ -1,4 +1,4 @@
-"""Lints: conditions that are never or always true, and negations of values that may be unknown.
+"""Lints: conditions that are never or always true, and negations of unknown values.
 
 Shape   lint(node, source) → diagnostics; `where` predicates are checked too
 Laws    E503 only if no value at all makes it true; W-NULL offers two rewrites, and either one silences it
@@ -128,7 +128,9 @@ def _bounds(node: ir.Node) -> _Bounds | None:
 
 
 def _truth(op: str, bounds: _Bounds, value: Any) -> bool | None:
-    """True if the comparison holds for every value in the bounds, False if for none, otherwise None."""
+    """Whether the comparison holds for all values in the bounds, for none, or for some.
+
+    Returns True, False or None."""
     low, high = bounds.low, bounds.high
     below = high is not None and high < value
     above = low is not None and low > value
@@ -148,7 +150,9 @@ def _truth(op: str, bounds: _Bounds, value: Any) -> bool | None:
 
 
 def _negations(node: ir.Node, source: str) -> Iterator[Diagnostic]:
-    """W-NULL for each nullable operand under !=, `not in` and !, unless the condition also tests its presence."""
+    """Yield W-NULL for each nullable operand under !=, `not in` and !.
+
+    An operand is left out if the condition also tests its presence."""
     stack: list[tuple[ir.Node, frozenset[Any]]] = [(node, frozenset())]
     while stack:
         part, guarded = stack.pop()
@@ -167,7 +171,9 @@ def _negations(node: ir.Node, source: str) -> Iterator[Diagnostic]:
 
 
 def _guard(op: str, operand: ir.Node) -> ir.Node | None:
-    """The x of `exists(x) && …` or of `!exists(x) || …`: if x is missing, the rest decides nothing."""
+    """The x of `exists(x) && …` or `!exists(x) || …`.
+
+    If x is missing, the rest of the condition decides nothing."""
     match (op, operand):
         case ("and", ir.Exists(operand=guarded)) | ("or", ir.Not(operand=ir.Exists(operand=guarded))):
             return guarded

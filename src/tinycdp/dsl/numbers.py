@@ -33,7 +33,7 @@ def nanos(value: Any) -> int | None:
 
 
 def number(scaled: int) -> int | Decimal:
-    """The plain value of nanos: an int if it is whole, otherwise a Decimal without trailing zeros."""
+    """The plain value of nanos: an int if whole, otherwise a Decimal without trailing zeros."""
     whole, rest = divmod(scaled, SCALE)
     if not rest:
         return whole
@@ -42,7 +42,9 @@ def number(scaled: int) -> int | Decimal:
 
 
 def rounded(numerator: int, denominator: int) -> int:
-    """numerator / denominator to the nearest integer, half away from zero. The denominator must not be zero."""
+    """numerator / denominator to the nearest integer, half away from zero.
+
+    The denominator must not be zero."""
     if denominator < 0:
         numerator, denominator = -numerator, -denominator
     if numerator < 0:

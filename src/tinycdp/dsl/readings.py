@@ -1,4 +1,4 @@
-"""Evaluators that read aggregates and the clock, and comparisons that know when their truth changes.
+"""Evaluators that read aggregates and the clock, and comparisons that foresee changes.
 
 Laws    those of the evaluators module; a missing state counts as an empty one.
         A comparison of a window with a constant finds its `until` by look-up or in one pass. It does not visit every
@@ -105,7 +105,9 @@ def _spread(key: str, start_ms: int, end_ms: int, hop: int, pick: Callable[[Any]
 
 
 def _difference(wide: Step, narrow: Step) -> Step:
-    """A range: trailing(a) minus trailing(b). Of (n, sum, …) summaries, only n and sum can be subtracted."""
+    """A range: trailing(a) minus trailing(b).
+
+    Of (n, sum, …) summaries, only n and sum can be subtracted."""
 
     def run(frame: Frame, now: Instant) -> Result:
         (a, until_a), (b, until_b) = wide(frame, now), narrow(frame, now)

@@ -18,7 +18,9 @@ _NAMING = {"NAME", "STRING"}
 
 
 def hidden(key: str) -> bool:
-    """Whether the bare name cannot refer to a trait of this key, because the language gives it another meaning."""
+    """Whether the bare name cannot refer to a trait with this key.
+
+    That is so if the language gives the name another meaning."""
     return key in SEEN or key in NULLS or key in ROOTS
 
 

@@ -102,7 +102,9 @@ SEEN: dict[str, tuple[str, int | None]] = {
 
 @dataclass(frozen=True, slots=True)
 class FunctionShape:
-    """The signature of one function with fixed types. Its result is unknown if an argument is unknown."""
+    """The signature of one function with fixed types.
+
+    Its result is unknown if an argument is unknown."""
 
     usage: str
     parameters: tuple[Type, ...]

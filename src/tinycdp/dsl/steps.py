@@ -2,7 +2,7 @@
 
 Shape   evaluator(activation, now) -> (value, until): the value at `now`, and the first instant at which it may change
         if nothing arrives
-Units   numbers in nanos, instants and durations in milliseconds, unknown is None
+Units   numbers in nanos, instants and durations in milliseconds, None for unknown
 Laws    now < until; for all t in [now, until): value(t) == value(now). `until` may be early, never late.
         If a truth value is settled, its `until` is when the truth itself changes, not when something inside it does
 Errors  none: a value of the wrong type is unknown, and `on_type_mismatch` is called
@@ -35,7 +35,9 @@ _LOOK_AHEAD_TOGETHER = 1_024
 
 
 class Frame:
-    """All that one evaluation may read of a profile. `now` may move forward between evaluations, never back."""
+    """All that one evaluation may read of a profile.
+
+    `now` may move forward between evaluations, never back."""
 
     __slots__ = (
         "_ahead",
@@ -97,7 +99,9 @@ class Frame:
         return later[1]
 
     def walk(self, step: Step, value: Any, until: Instant) -> Instant:
-        """The first instant from `until` on at which the evaluator's value changes, as far as the look-ahead goes.
+        """The first instant from `until` on at which the evaluator's value changes.
+
+        The search ends with the look-ahead, so the result may be early.
 
         A walk inside another walk shares the outer one's remaining look-ahead."""
         outermost = self._later is None
@@ -247,7 +251,9 @@ def binary(left: Step, right: Step, function: Callable[[Any, Any], Any]) -> Step
 
 
 def settled(step: Step) -> Step:
-    """The same truth value, valid until the truth itself changes rather than something inside it."""
+    """The same truth value, valid until the truth itself changes.
+
+    Changes of something inside it no longer end its validity."""
 
     def run(frame: Frame, now: Instant) -> Result:
         value, until = step(frame, now)

@@ -46,7 +46,9 @@ class Expr:
 
 @dataclass(frozen=True, slots=True)
 class Literal(Expr):
-    """A value as written. A number is an int if whole, otherwise a Decimal; a duration is in milliseconds."""
+    """A value as written.
+
+    A number is an int if whole, otherwise a Decimal; a duration is in milliseconds."""
 
     type: Type
     value: bool | int | Decimal | str
@@ -59,7 +61,9 @@ class ListLiteral(Expr):
 
 @dataclass(frozen=True, slots=True)
 class Name(Expr):
-    """A single name: a trait, a built-in such as `last_seen_days_ago`, or in `where` an event property."""
+    """A single name.
+
+    It is a trait, a built-in such as `last_seen_days_ago`, or in `where` an event property."""
 
     name: str
 
@@ -81,7 +85,9 @@ class Ref(Expr):
 
 @dataclass(frozen=True, slots=True)
 class Events(Expr):
-    """`events.purchase` or `events.purchase.where(…)`, before its aggregate. An event of None means every event."""
+    """`events.purchase` or `events.purchase.where(…)`, before its aggregate.
+
+    An event of None means every event."""
 
     event: str | None
     where: Expr | None = None
@@ -98,7 +104,9 @@ class Range(Expr):
 
 @dataclass(frozen=True, slots=True)
 class Aggregate(Expr):
-    """`events.purchase.sum(amount, 30d)`: the events, the function, and its arguments with sugar expanded."""
+    """`events.purchase.sum(amount, 30d)`: the events, the function and its arguments.
+
+    Sugar is expanded: `count_30d` is `count` with one argument."""
 
     events: Events
     function: str
@@ -236,7 +244,9 @@ def _parser() -> Lark:
 
 
 class _Refused(Exception):
-    """A construct that the grammar accepts and the language does not. Each fix is a group of edits."""
+    """A construct that the grammar accepts and the language does not.
+
+    Each fix is a group of edits."""
 
     def __init__(self, code: str, span: Span, message: str, *fixes: Sequence[Edit]) -> None:
         super().__init__(message)
@@ -246,7 +256,9 @@ class _Refused(Exception):
 
 
 class _Builder:
-    """One method per rule or alias of the grammar, called with its parts at each reduction. Keeps no state."""
+    """One method per rule or alias of the grammar, called with its parts at each reduction.
+
+    Keeps no state."""
 
     def or_expr(self, parts: list[Any]) -> Expr:
         return self._logic("or", parts)

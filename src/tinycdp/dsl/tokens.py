@@ -68,14 +68,16 @@ class _Ready(Lexer):
 
 
 def load_grammar(builder: Any) -> Lark:
-    """A parser of dsl/grammar.lark that reads lists of tokens and calls `builder` at each reduction."""
+    """A parser of dsl/grammar.lark that reads lists of tokens.
+
+    It calls `builder` at each reduction."""
     text = (resources.folder("dsl") / "grammar.lark").read_text(encoding="utf-8")
     return Lark(text, parser="lalr", lexer=_Ready, transformer=builder, keep_all_tokens=True, maybe_placeholders=False)
 
 
 @lru_cache(maxsize=1)
 def _pattern() -> tuple[re.Pattern[str], dict[str, str]]:
-    """One pattern for all tokens, and the keywords, both in the order of the grammar's terminals."""
+    """One pattern for all tokens, and the keywords, in the order of the grammar's terminals."""
     parts, keywords = [_FOREIGN], {}
     for terminal in load_grammar(None).terminals:
         if isinstance(terminal.pattern, PatternStr) and terminal.pattern.value.isalpha():
@@ -91,12 +93,14 @@ def reserved(name: str) -> bool:
 
 
 def decode(source: str | bytes) -> str:
-    """The source as text. Bytes that are not UTF-8 become lone surrogates; tokenise reports their place."""
+    """The source as text.
+
+    Bytes that are not UTF-8 become lone surrogates; tokenise reports their place."""
     return source.decode("utf-8", "surrogateescape") if isinstance(source, bytes) else source
 
 
 def scan(source: str) -> Iterator[Token]:
-    """Yield every token and comment, whatever is between them: what an editor needs for an unfinished text."""
+    """Yield every token and comment of any text, for editors of unfinished text."""
     pattern, keywords = _pattern()
     after_dot = False
     for match in pattern.finditer(source):
@@ -149,7 +153,9 @@ def span_of(token: Token) -> Span:
 
 
 def _too_large(tokens: list[Token]) -> Diagnostic | None:
-    """Reject before parsing what would exceed a limit anyway, so that no input costs more than reading it."""
+    """Reject early what would exceed a limit anyway.
+
+    Then no input costs more than reading it."""
     depth = run = binary = 0
     for token in tokens:
         kind = token.type

@@ -1,4 +1,4 @@
-"""Describe an expression in plain English, for people who read definitions but do not write them.
+"""Describe an expression in plain English, for readers who do not write expressions.
 
 Shape   describe(node, kind) → Description: a tree of sentences, one for each part of the expression; what it reads;
         what makes it change with time; when it is unknown
@@ -129,7 +129,9 @@ def _parts(node: ir.Node) -> tuple[Sentence, ...]:
 
 
 def _clause(node: ir.Node, negated: bool = False, level: int = 0) -> str:
-    """A main clause that states the condition, or its negation. `level` is the depth of `and` and `or`."""
+    """A main clause that states the condition, or its negation.
+
+    `level` is the depth of `and` and `or`."""
     match node:
         case ir.Not(operand=operand):
             return _clause(operand, not negated, level)
@@ -320,7 +322,9 @@ def _elapsed(node: ir.Ago, op: str, value: Any) -> str:
 
 
 def _distance(node: ir.Clock, op: str, ms: int) -> str:
-    """`ago(t) < 7d`, `until(t) > 3d`: compare the time since or until an instant with a constant."""
+    """Compare the time since or until an instant with a constant.
+
+    Examples: `ago(t) < 7d`, `until(t) > 3d`."""
     subject, past = _instant(node.operand), node.function == "ago"
     # An instant from the history is in the past; any other may be on either side of now.
     history = isinstance(node.operand, ir.Seen | ir.AggregateRead)
@@ -487,7 +491,9 @@ def _rank(quantile: str) -> str:
 
 
 def _instant(node: ir.Node) -> str:
-    """The beginning of a clause that ends with a time: "they were last seen", "their trial_ends is"."""
+    """The beginning of a clause that ends with a time.
+
+    Examples: "they were last seen", "their trial_ends is"."""
     match node:
         case ir.Seen(which=which):
             return f"they were {which} seen"

@@ -37,7 +37,9 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class FlagSource:
-    """The conditions of a flag's rules, in order. `requires` lists the flags that are its prerequisites."""
+    """The conditions of a flag's rules, in order.
+
+    `requires` lists the flags that are its prerequisites."""
 
     key: str
     type: Type
@@ -154,7 +156,9 @@ def _mentions(source: Source | FlagSource) -> set[Key]:
 
 
 def _sorted(reads: Mapping[Key, set[Key]]) -> tuple[list[Key], set[Key]]:
-    """The keys in topological order, ties by name; and the keys that a cycle leaves without a place."""
+    """The keys in topological order, ties by name.
+
+    And the keys that a cycle leaves without a place."""
     waiting = {name: len(needed) for name, needed in reads.items()}
     readers: dict[Key, list[Key]] = {name: [] for name in reads}
     for name, needed in reads.items():
@@ -212,7 +216,9 @@ def _limit(parts: Mapping[Key, tuple[Checked, ...]], graph: dict[Key, list[Diagn
 def _limit_depth(
     parts: Mapping[Key, tuple[Checked, ...]], reads: Mapping[Key, set[Key]], graph: dict[Key, list[Diagnostic]]
 ) -> None:
-    """Add E709 to the first definitions that nest too deeply. `parts` has each after all that it reads."""
+    """Add E709 to the first definitions that nest too deeply.
+
+    `parts` has each after all that it reads."""
     levels: dict[Key, int] = {}
     for name, expressions in parts.items():
         own = max((ir.depth(part.node) for part in expressions if part.node is not None), default=1)

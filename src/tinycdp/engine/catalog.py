@@ -1,9 +1,9 @@
-"""All definitions of an environment at a revision, compiled and cross-indexed.
+"""All definitions of an environment at a revision, compiled and indexed.
 
-Shape   Catalog: what to keep of an event, which segments to look at again, and the steps that answer for one profile.
-        While a revision warms up there are two universes: `live` serves, `next` is computed beside it
-Laws    a definition without a live version is unknown (WARMING) until its revision has warmed up;
-        a changed one keeps its live version until then. A fingerprint stands for one meaning and is never used again
+Shape   Catalog: what to keep of each event, which segments to review, and the evaluators that answer for one profile.
+        During a backfill there are two compiled sets: `live` serves, `next` is computed beside it
+Laws    a definition without a live version is unknown (WARMING) until its revision is backfilled; a changed definition
+        keeps its live version until then. A fingerprint stands for one meaning and is never reused
 Errors  InvalidDefinitions with every diagnostic of every definition
 Source  dsl/SPEC.md "Definitions"; docs/decisions/0009-live-and-next.md
 """
@@ -37,15 +37,15 @@ from tinycdp.model import NEVER, Message
 
 Name = tuple[str, str]  # (kind, key)
 
-#: Hears where a value is of another type than needed: (definition, field).
+#: Called with (definition, field) for each value whose type is not the one needed.
 Mismatched = Callable[[str, str], None]
 
 
 def unheard(definition: str, field: str) -> None:
-    """Nobody wants to know."""
+    """Default listener: ignores type mismatches."""
 
 
-#: What a flag is worth inside another flag's condition.
+#: The type of a flag's value inside another flag's condition.
 FLAG_TYPES = {
     "boolean": ir.Type.BOOL,
     "string": ir.Type.STRING,
@@ -54,14 +54,16 @@ FLAG_TYPES = {
     "object": ir.Type.DYN,
 }
 
-#: Strings longer than this are no value to first(), last(), unique() and top(): state has a bound.
+#: first(), last(), unique() and top() ignore longer strings, so that state is bounded.
 LONGEST_TEXT = 1_024
 
 
 class Definition(msgspec.Struct, frozen=True, kw_only=True):
-    """One version of a trait, segment or flag. A flag's `flag` is its document, the others have an `expression`.
+    """One version of a trait, segment or flag.
 
-    meaning  the version at which what it says last changed: a new description changes nobody's membership"""
+    A flag has a document in `flag`; the others have an `expression`.
+
+    meaning  the version that last changed what it means; a new description changes no membership"""
 
     id: int
     version: int
@@ -78,7 +80,9 @@ class Definition(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class InvalidDefinitions(InvalidInput):
-    """Some definitions have errors; `details["definitions"]` lists them with every diagnostic, span and fix."""
+    """Some definitions have errors.
+
+    `details["definitions"]` lists them with all diagnostics, spans and fixes."""
 
     def __init__(self, found: list[tuple[Name, str, list[Diagnostic]]]) -> None:
         listed = [
@@ -96,11 +100,11 @@ class InvalidDefinitions(InvalidInput):
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """What is kept of the events that match one aggregate.
+    """What to keep of the events that match one aggregate.
 
-    matches  whether an event's properties meet its `where`, None for all
-    worth    what one event's properties are to the aggregate, None for nothing; itself None where nobody looks at them
-    warming  whether the state of profiles older than the warming revision is not complete yet"""
+    matches   whether an event's properties satisfy its `where`; None matches all
+    value_of  the value of one event's properties for the aggregate, or None; itself None if no properties are needed
+    warming   whether profiles older than the backfilling revision may have incomplete state"""
 
     spec: ir.AggregateSpec
     key: str
@@ -110,7 +114,7 @@ class Kept:
     warming: bool
 
     def take(self, profile: Profile, message: Message, calendar: Days, complete: bool) -> None:
-        """Add one event to the profile's state, where it matches."""
+        """Add one event to the profile's state if it matches."""
         if self.matches is not None and not self.matches(message.properties):
             return
         value: Any = None
@@ -119,7 +123,7 @@ class Kept:
         state = profile.state(self.key)
         if state is None:
             if self.warming and not complete:
-                return  # the backfill will read this event with all the others
+                return  # the backfill reads this event with all the others
             state = profile.states[self.key] = empty(self.spec.family)
         match state:
             case Log():
@@ -135,7 +139,9 @@ class Kept:
 
 
 def _worth(spec: ir.AggregateSpec, mismatched: Callable[[str], None]) -> Callable[[Mapping[str, Any]], Any] | None:
-    """What one event's properties are to the aggregate, None for nothing; itself None where they are not looked at."""
+    """A function from one event's properties to their value for the aggregate.
+
+    None if no properties are needed."""
     path, family = spec.path, spec.family
     if not path:
         return None
@@ -169,7 +175,7 @@ def _number_at(path: tuple[str, ...], mismatched: Callable[[], None]) -> Callabl
 
 @dataclass(frozen=True, slots=True)
 class Watch:
-    """What a definition's value depends on. `events` holds None where every event counts."""
+    """What a definition's value depends on. None in `events` means that every event counts."""
 
     events: frozenset[str | None]
     properties: frozenset[str]
@@ -179,9 +185,9 @@ class Watch:
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """A segment whose membership is maintained.
+    """A segment with maintained membership.
 
-    is_next  of a revision that warms up; `was` is then the fingerprint of its live meaning, if it has one"""
+    is_next  whether it belongs to a backfilling revision; `was` is then the fingerprint of its live meaning, if any"""
 
     name: Name
     id: int
@@ -193,10 +199,10 @@ class Segment:
 
 @dataclass(frozen=True)
 class Universe:
-    """One consistent set of definitions: every reference resolves inside it.
+    """One consistent compiled set of definitions: every reference resolves inside it.
 
-    nodes       of traits and segments; those of a flag's conditions are in its program
-    compiler    what made the steps, and makes the step of any part of them; `ready` says of a read whether it may"""
+    nodes     of traits and segments; the nodes of a flag's conditions are in its program
+    compiler  made the evaluators, and can make the evaluator of any part; `ready` says whether a read is complete"""
 
     definitions: Mapping[Name, Definition]
     nodes: Mapping[Name, ir.Node]
@@ -211,9 +217,11 @@ class Universe:
 
 @dataclass(frozen=True)
 class Catalog:
-    """`warming` names what is unknown until the head revision has warmed up; `must_warm` says whether any profile's
-    state or memberships have to be computed before it can serve. `killed` are the flags that are switched off by hand,
-    whatever the revision: by definition id, each with the words that say so."""
+    """The definitions of one environment, ready to serve.
+
+    warming    definitions that are unknown until the head revision is backfilled
+    must_warm  whether state or memberships of any profile must be computed before the head revision can serve
+    killed     flags switched off by a kill switch, whatever the revision: definition id → the reason to show"""
 
     environment_id: int
     zone: str
@@ -232,16 +240,16 @@ class Catalog:
     _segments_by_event: dict[str, tuple[Segment, ...]] = field(default_factory=dict, repr=False)
 
     def kept_for(self, event: str) -> tuple[Kept, ...]:
-        """The aggregates an event of this name may add to."""
+        """The aggregates that an event of this name may add to."""
         found = self._kept_by_event.get(event)
         if found is None:
             found = tuple(kept for kept in self.kept.values() if kept.spec.event in {event, None})
-            if len(self._kept_by_event) < 10_000:  # names come from clients: bounded
+            if len(self._kept_by_event) < 10_000:  # names come from clients, so the cache is bounded
                 self._kept_by_event[event] = found
         return found
 
     def segments_for_event(self, event: str) -> tuple[Segment, ...]:
-        """The segments that an event of this name may move someone into or out of."""
+        """The segments whose membership an event of this name may change."""
         found = self._segments_by_event.get(event)
         if found is None:
             found = tuple(s for s in self.segments if s.watch.seen or not s.watch.events.isdisjoint({event, None}))
@@ -250,12 +258,14 @@ class Catalog:
         return found
 
     def segments_for_properties(self, names: Iterable[str]) -> tuple[Segment, ...]:
-        """The segments that a change of these properties, by a message without an event, may move someone in."""
+        """The segments that a change of these properties may affect.
+
+        The change comes by a message without an event."""
         changed = set(names)
         return tuple(s for s in self.segments if s.watch.seen or not s.watch.properties.isdisjoint(changed))
 
     def segments_for_group(self) -> tuple[Segment, ...]:
-        """The segments that another group, or other traits of the group, may move someone in."""
+        """The segments that a change of group, or of the group's traits, may affect."""
         return tuple(s for s in self.segments if s.watch.group or s.watch.seen)
 
     def universe(self, segment: Segment) -> Universe:
@@ -265,7 +275,7 @@ class Catalog:
         return self.live
 
     def frame(self, universe: Universe, profile: Profile, now: int) -> Frame:
-        """What the universe's steps need to answer for a profile at an instant."""
+        """What the set's evaluators need to answer for a profile at an instant."""
         return Frame(
             now,
             calendar=self.calendar,
@@ -279,7 +289,7 @@ class Catalog:
 
 
 def sources(definitions: Iterable[Definition]) -> list[Source | FlagSource]:
-    """What the language needs to see of the definitions. An archived flag takes no part."""
+    """The definitions as the language checks them. An archived flag is left out."""
     return [
         FlagSource(d.key, FLAG_TYPES[d.flag.type], d.flag.conditions, d.flag.required_flags)
         if d.flag is not None
@@ -299,14 +309,14 @@ def build_catalog(
     head_revision: int,
     mismatched: Mismatched = unheard,
 ) -> Catalog:
-    """Compile the definitions of the live revision, and those of the head revision beside them where it is another.
+    """Compile the definitions of the live revision, and of the head revision if it differs.
 
-    mismatched  hears of every value that is of another type than an expression needs"""
+    on_type_mismatch  called for each value whose type is not the one an expression needs"""
     calendar = days_in(zone)
     head_by_name = {d.name: d for d in head}
     live_by_name = {d.name: d for d in live}
     warming_up = head_revision != live_revision
-    # A flag that is only renamed serves under the key it had: under both it would answer by two revisions.
+    # A renamed flag keeps serving under its live key; under both keys it would answer from two revisions.
     kept = {d.id for d in live_by_name.values() if d.flag is not None}
     added = frozenset(name for name, d in head_by_name.items() if name not in live_by_name and d.id not in kept)
     new = added if warming_up else frozenset()
@@ -316,7 +326,7 @@ def build_catalog(
     except InvalidInput:
         if not new:
             raise
-        # What is new belongs to changes that are not live yet: it does not exist before they do.
+        # New definitions belong to changes that are not live yet: without these changes they cannot exist.
         served, new = live_by_name, frozenset()
         checked = check_all(served.values())
     placeholders = frozenset(name for name in new if name[0] != "flag")
@@ -363,7 +373,9 @@ def build_catalog(
 
 
 def check_all(definitions: Iterable[Definition]) -> Mapping[Name, tuple[Checked, ...]]:
-    """Every definition checked among the others, each after all it refers to. Raises InvalidDefinitions."""
+    """Check every definition among the others, each after all it refers to.
+
+    Raises InvalidDefinitions."""
     listed = list(definitions)
     workspace = check_workspace(sources(listed))
     found: list[tuple[Name, str, list[Diagnostic]]] = []
@@ -379,17 +391,17 @@ def check_all(definitions: Iterable[Definition]) -> Mapping[Name, tuple[Checked,
 
 
 def check_flags(flags: Mapping[str, Flag], segments: Set[str]) -> None:
-    """What a flag says of segments and of other flags, at every stage of its schedule."""
+    """Check each flag's references to segments and other flags, at every stage of its schedule."""
     shares: list[tuple[str, Rule, Exclusion]] = []
     for key, flag in flags.items():
         if flag.archived:
             continue
         claimed: dict[tuple[str, Decimal, Decimal], tuple[str, Rule, Exclusion]] = {}
         for at, stage in stages(flag):
-            where = f"flag {key!r}" if at is None else f"flag {key!r}, as its schedule leaves it,"
+            where = f"flag {key!r}" if at is None else f"flag {key!r}, after its schedule,"
             for n, override in enumerate(stage.overrides):
                 if override.segment is not None and override.segment not in segments:
-                    message = f"{where} $.overrides[{n}].segment: there is no segment {override.segment!r}."
+                    message = f"{where} $.overrides[{n}].segment: unknown segment {override.segment!r}."
                     raise InvalidInput("UNKNOWN_SEGMENT", message)
             for n, prerequisite in enumerate(stage.prerequisites):
                 other = _required(flags, prerequisite.flag, f"{where} $.prerequisites[{n}].flag")
@@ -399,7 +411,7 @@ def check_flags(flags: Mapping[str, Flag], segments: Set[str]) -> None:
                         raise InvalidInput("UNKNOWN_VARIANT", message)
             for n, holdout in enumerate(stage.holdouts):
                 if _required(flags, holdout, f"{where} $.holdouts[{n}]").type != "boolean":
-                    raise InvalidInput("INVALID_FLAG", f"{where} $.holdouts[{n}]: {holdout!r} is no boolean flag.")
+                    raise InvalidInput("INVALID_FLAG", f"{where} $.holdouts[{n}]: {holdout!r} is not a boolean flag.")
             for rule in stage.rules:
                 if (share := rule.exclusion) is not None:
                     claimed.setdefault((share.group, share.since, share.to), (key, rule, share))
@@ -424,7 +436,7 @@ def _required(flags: Mapping[str, Flag], key: str, where: str) -> Flag:
 
 
 def _parts(reads: Iterable[ir.AggregateRead]) -> set[tuple[str, int]]:
-    """The states some reads need: (aggregate key, tile width), width 0 for the entries."""
+    """The states that the reads need: (aggregate key, tile width), with width 0 for the entries."""
     return {(read.spec.key, hop) for read in reads for hop in (0, *ir.hops_of(read))}
 
 
@@ -468,7 +480,7 @@ def _universe(
     def resolve(name: Name) -> ir.Node | None:
         return None if name in placeholders else nodes.get(name)
 
-    for name, parts in checked.items():  # each after all that it refers to
+    for name, parts in checked.items():  # each after all it refers to
         references = sorted({reference for part in parts for reference in part.references})
         watches[name] = _watch(parts, [watches[reference] for reference in references])
         reads[name] = frozenset(_reads(parts))
@@ -496,7 +508,9 @@ def _program(
     placeholders: frozenset[Name],
     ready: Callable[[ir.AggregateRead], bool],
 ) -> decide.Program:
-    """A flag, stage by stage from the last. `steps` takes in those of its conditions whose results may be kept."""
+    """Compile a flag, stage by stage from the last.
+
+    Adds to `steps` the conditions whose results may be kept."""
     flag = definition.flag
     assert flag is not None
     conditions: dict[str, tuple[ir.Node, Step, tuple[str, ...]]] = {}
@@ -517,13 +531,17 @@ def _program(
 
 
 def _reads_request(part: Checked) -> bool:
-    """Whether a condition depends on more than the profile: on the request's context, or on a flag that may."""
+    """Whether a condition depends on more than the profile.
+
+    That is the request's context, or a flag that may depend on it."""
     nodes = ir.walk(part.node) if part.node is not None else []
     return any(isinstance(n, ir.Context) or (isinstance(n, ir.Reference) and n.kind == "flag") for n in nodes)
 
 
 def _remembered(name: Name, step: Step, steps: dict[Name, Step]) -> Step:
-    """The step under a name of its own, so that a frame keeps its result for as long as that holds."""
+    """Register the evaluator under its own name.
+
+    An activation then keeps its result while it is valid."""
     steps[name] = step
     return lambda frame, at: frame.result(name, at)
 
@@ -537,8 +555,11 @@ def _label(name: Name) -> str:
 
 
 def _fingerprint(zone: str, definition: Definition, references: list[int]) -> int:
-    """64 bits for this meaning of a definition: of this very one, by these references, whatever they are called. Never
-    used for another again."""
+    """64 bits that identify this meaning of this definition.
+
+    The meaning includes the fingerprints of its references.
+
+    Keys do not matter. A fingerprint is never reused for another meaning."""
     text = f"{zone} {definition.id} {definition.meaning} {references}"
     return int.from_bytes(blake2b(text.encode(), digest_size=8).digest(), "big", signed=True)
 

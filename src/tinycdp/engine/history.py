@@ -1,9 +1,8 @@
-"""Many past events taken into one aggregate at once: what a warm-up and a rebuild do.
+"""Add many past events to one aggregate at once, for backfills and rebuilds.
 
-Shape   Past: the events of one profile and one name, as columns · Recall(kept) takes them · needs(kept): what of the
-        events has to be read for that
-Laws    recall leaves the state that taking the events one by one, in any order, would leave, and none where no event
-        matches
+Shape   Past: the events of one profile with one name, as columns · Recall(kept) adds them · needs(kept): which parts of
+        the events must be read for that
+Laws    recall leaves the same state as adding the events one by one, in any order; no state if no event matches
 Source  docs/decisions/0016-backfill.md
 """
 
@@ -22,7 +21,7 @@ from tinycdp.engine.profile import Profile
 from tinycdp.engine.windows import empty
 from tinycdp.model import Instant
 
-#: The families whose state has no use for message ids.
+#: The families whose state does not use message ids.
 _WITHOUT_IDS = frozenset({Family.COUNT, Family.DAYS, Family.SPAN, Family.UNIQUE})
 
 Properties = Mapping[str, Any]
@@ -30,10 +29,10 @@ Properties = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Needs:
-    """What of past events some aggregates ask for.
+    """The parts of past events that some aggregates need.
 
-    names       of the events, None for any
-    properties  the names of the properties, at the top level
+    names       names of the events; None for all
+    properties  names of the properties, at the top level
     ids         whether message ids are needed"""
 
     names: frozenset[str] | None
@@ -43,7 +42,9 @@ class Needs:
 
 @dataclass(frozen=True, slots=True)
 class Past:
-    """Events of one profile and one name, in any order. ids and properties are None where nobody asked for them."""
+    """Events of one profile with one name, in any order.
+
+    ids and properties are None if they are not needed."""
 
     name: str
     instants: Sequence[Instant]
@@ -69,14 +70,16 @@ def needs(kept: Iterable[Kept]) -> Needs:
 
 
 class Recall:
-    """One aggregate, ready to take the past of any number of profiles."""
+    """Rebuilds one aggregate's state from past events, for any number of profiles."""
 
     def __init__(self, kept: Kept, calendar: Days) -> None:
         self.kept = kept
         self._calendar = calendar
 
     def recall(self, profile: Profile, pasts: Iterable[Past]) -> None:
-        """Make the profile's state of this aggregate what these events, all it ever had, tell."""
+        """Set the profile's state of this aggregate to that of these events.
+
+        They must be all the events it ever had."""
         event = self.kept.spec.event
         profile.forget(self.kept.key)
         mine = [past for past in pasts if event is None or event == past.name]
@@ -97,7 +100,7 @@ class Recall:
                 state.extend(found)
 
     def _matching(self, rows: Iterable[tuple[Instant, str, Properties]]) -> Iterable[Entry]:
-        """The events that count, each with what it is worth."""
+        """The events that count, each with its value."""
         matches, worth = self.kept.matches, self.kept.worth
         if matches is not None:
             rows = (row for row in rows if matches(row[2]))

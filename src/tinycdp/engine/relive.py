@@ -1,9 +1,9 @@
-"""A person's history lived again: what would be known of them had they always been who they are now.
+"""Replay a profile's history as if it had always had its current identifiers.
 
 Shape   relive(life, catalog, groups, now) → a profile: state, properties, memberships with the instants they began
-Units   a message's arrival is when it was committed; lives that joined later did so at an instant of arrival, too
-Laws    state and properties are those of all messages in any order. A membership began when it would have begun: at the
-        arrival of what caused it, or at the instant the clock did. Groups have had the traits that they have now
+Units   a message's arrival is when it was committed; histories also joined at an instant of arrival
+Laws    state and properties are those of all messages, in any order. A membership begins at the arrival of its cause,
+        or when the clock caused it. Groups have their current traits for the whole replay
 Source  docs/decisions/0021-undo.md
 """
 
@@ -19,15 +19,17 @@ from tinycdp.model import Instant, Message
 
 Groups = Mapping[str, Mapping[str, Any]]
 
-#: Of how many arrivals, the newest, it is looked at one by one what they changed; all older ones are one arrival.
+#: Only this many of the newest arrivals are replayed one by one; all older ones count as one arrival.
 MOST_ARRIVALS = 5_000
 
 
 @dataclass(frozen=True, slots=True)
 class Life:
-    """begun     when the first identifier was seen
+    """What happened to a profile.
+
+    begun     when its first identifier was seen
     arrivals  messages with the instant each arrived, in any order
-    joined    lives that became this one, each with the instant it did"""
+    joined    histories that were merged into this one, each with the instant"""
 
     begun: Instant
     arrivals: Sequence[tuple[Instant, Message]]
@@ -35,7 +37,7 @@ class Life:
 
 
 def relive(life: Life, catalog: Catalog, groups: Groups, now: Instant) -> Profile:
-    """The profile at `now`; who it is, its id and its bucketing key, is left to the caller.
+    """The profile at `now`. The caller sets its id and its bucketing key.
 
     groups  the traits of every group that a message names"""
     profile = _until(life, catalog, groups, now)
@@ -45,7 +47,7 @@ def relive(life: Life, catalog: Catalog, groups: Groups, now: Instant) -> Profil
 
 def _until(life: Life, catalog: Catalog, groups: Groups, end: Instant) -> Profile:
     profile = Profile(0, "", life.begun, warmed=catalog.head)
-    profile.version = 1  # looked at from the beginning: a message need not look at what it cannot change
+    profile.version = 1  # reviewed from the beginning: messages need not review segments that they cannot affect
     recompute.review_all(profile, catalog, life.begun)
     joined, arrivals = _joined(life)
     for at, messages in _groups(arrivals):
@@ -59,8 +61,9 @@ def _until(life: Life, catalog: Catalog, groups: Groups, end: Instant) -> Profil
 
 
 def _joined(life: Life) -> tuple[list[tuple[Instant, Life]], list[tuple[Instant, Message]]]:
-    """The lives that became part of this one, each as it was until then; and this one's arrivals, theirs since then
-    among them."""
+    """The histories merged into this one, each up to its merge.
+
+    And this one's arrivals, with theirs from then on."""
     arrivals, lives = list(life.arrivals), []
     waiting = list(life.joined)
     while waiting:
@@ -88,5 +91,5 @@ def _join(profile: Profile, at: Instant, other: Life, catalog: Catalog, groups: 
     absorbed = _until(other, catalog, groups, at)
     recompute.advance(profile, catalog, at)
     rebuild = recompute.absorb(profile, absorbed, catalog)
-    assert not rebuild, "both lives were made for this catalog"
+    assert not rebuild, "both histories were replayed with this catalog"
     recompute.review_all(profile, catalog, at)

@@ -1,4 +1,4 @@
-"""Expressions as one SQL statement over raw events: the same values as the engine's, computed independently.
+"""Expressions as one SQL statement over raw events, computed independently of the engine.
 
 Shape   statement.select is the entry point · expressions: node → scalar SQL · figures: aggregates of a history ·
         values: literals, JSON values as typed values, and values returned by a driver

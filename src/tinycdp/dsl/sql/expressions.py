@@ -33,7 +33,9 @@ _SMALL, _LARGE = "abcdefghijklmnopqrstuvwxyz", "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
 class Reader(Protocol):
-    """What an expression reads, as SQL over the current row. SQL of JSON values is short and may be repeated."""
+    """What an expression reads, as SQL over the current row.
+
+    SQL of JSON values is short and may be repeated."""
 
     def instant(self) -> str: ...
     def property(self, path: tuple[str, ...]) -> str: ...
@@ -43,7 +45,9 @@ class Reader(Protocol):
 
 
 class Expressions:
-    """`known` maps each definition that an expression may refer to, to its SQL and type; None if it is unknown."""
+    """`known` maps each definition that an expression may refer to, to its SQL and type.
+
+    None if it is unknown."""
 
     def __init__(
         self,

@@ -47,7 +47,9 @@ class Figures:
         return _NOW
 
     def property(self, path: tuple[str, ...]) -> str:
-        """A property of the profile as JSON, from the latest identify that sets it, by (instant, message id)."""
+        """A property of the profile as JSON.
+
+        Its value is from the latest identify that sets it, by (instant, message id)."""
         said = self._said.setdefault(path[0], f"said_{len(self._said)}")
         latest = f"(array_agg({said} ORDER BY age, message_id DESC) FILTER (WHERE {said} IS NOT NULL))[1]"
         return member(self._column(latest), path[1:])
@@ -153,7 +155,9 @@ class Figures:
         return let(typed("n.x", type_), x=found)
 
     def _streak(self, days: str) -> str:
-        """Days in a row up to today or yesterday: each is as far back as the number of days after it."""
+        """Days in a row up to today or yesterday.
+
+        A day belongs to the run if it is as far back as the number of days after it."""
         back = f"min({_TODAY} - d.day) OVER ()"
         run = f"SELECT {_TODAY} - d.day AS back, {back} AS newest, row_number() OVER (ORDER BY d.day DESC) - 1 AS after"
         return (
@@ -232,7 +236,7 @@ class Figures:
         )
 
     def _wanted(self) -> str:
-        """The join's conditions on events, beside the profile: it reads as little as the columns need."""
+        """The join's conditions on events: it reads as little as the columns need."""
         if self._seen:
             return ""
         by_reach: dict[int | None, set[str | None]] = {}
@@ -268,7 +272,9 @@ _GROUP_CALLS = (
 
 
 class _Counted:
-    """One aggregate's events in `history`: whether a row counts, its value if it has one, its rank among them.
+    """One aggregate's events in `history`.
+
+    It says whether a row counts, its value if it has one, and its rank among the rows that count.
 
     reaches_ms  how old an event can be and still matter; None if any age may matter"""
 

@@ -29,7 +29,9 @@ def select(
     zone: str,
     context: Mapping[str, Any] = MappingProxyType({}),
 ) -> str:
-    """SQL for the values of the columns. `resolve` returns the node of a trait or segment; None makes it unknown.
+    """SQL for the values of the columns.
+
+    `resolve` returns the node of a trait or segment; None makes it unknown.
 
     A column has the value of its expression: a segment's rule may be unknown, but a reference to the segment is not."""
     events = Expressions(None, zone, context, {})
@@ -61,7 +63,9 @@ def select(
 
 
 def _levels(columns: Sequence[ir.Node], resolve: Resolve) -> list[list[Name]]:
-    """Every definition that the columns reach, each a level above all it refers to, in order of first use."""
+    """Every definition that the columns reach, in levels.
+
+    Each is a level above all it refers to. Within a level they are in order of first use."""
     level: dict[Name, int] = {}
     pending = [(name, False) for column in reversed(columns) for name in reversed(_references(column))]
     while pending:

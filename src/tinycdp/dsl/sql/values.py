@@ -125,7 +125,9 @@ def three_digits(sql: str) -> str:
 
 
 def typed(json: str, type_: Type) -> str:
-    """A JSON value as a value of the type; unknown if it does not fit. `json` is short and repeated."""
+    """A JSON value as a value of the type; unknown if it does not fit.
+
+    `json` is short and repeated."""
     match type_:
         case Type.NUMBER:
             return f"CASE jsonb_typeof({json}) WHEN 'number' THEN {_number(json)} END"
@@ -147,7 +149,9 @@ def typed(json: str, type_: Type) -> str:
 
 
 def scalar(json: str, longest_text: int) -> str:
-    """A JSON number, bool or text as normalised JSON, so that equal values are equal. Longer texts are NULL."""
+    """A JSON number, bool or text as normalised JSON, so that equal values are equal.
+
+    Longer texts are NULL."""
     return (
         f"CASE jsonb_typeof({json}) WHEN 'number' THEN to_jsonb(trim_scale({_number(json)})) "
         f"WHEN 'boolean' THEN {json} "
@@ -207,7 +211,9 @@ def _sortable_version(key: VersionKey) -> str:
 
 
 def read_value(value: Any, type_: Type) -> Any:
-    """Convert a column's value from a driver to the engine's form: nanos, milliseconds, a version's key.
+    """Convert a column's value from a driver to the engine's form.
+
+    Numbers become nanos, instants milliseconds, versions their key.
 
     A dyn is a JSON value with its numbers as int or Decimal."""
     if value is None:
