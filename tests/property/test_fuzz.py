@@ -29,7 +29,7 @@ from tinycdp.dsl.ir import Type
 from tinycdp.dsl.sql import Unsupported, select
 from tinycdp.dsl.syntax import parse
 from tinycdp.dsl.tokens import scan
-from tinycdp.dsl.words import Sentence, tell
+from tinycdp.dsl.words import Sentence, describe_expression
 from tinycdp.engine.cases import run_case
 from tinycdp.engine.flags import read_flag, stages, to_document
 from tinycdp.errors import InvalidInput
@@ -191,11 +191,11 @@ def test_what_is_understood_can_be_told(source: str, n: int) -> None:
     if checked.node is None:
         return
     with bounded("explain"):
-        told = tell(checked.node, SCOPES[n].kind)
+        told = describe_expression(checked.node, SCOPES[n].kind)
     again = check(checked.canonical, SCOPES[n])
     assert again.node is not None
     # However it is written, it says the same.
-    assert tell(again.node, SCOPES[n].kind).tree.text == told.tree.text
+    assert describe_expression(again.node, SCOPES[n].kind).tree.text == told.tree.text
 
     def well_placed(sentence: Sentence) -> None:
         assert sentence.text.endswith(".")

@@ -9,13 +9,13 @@ from hypothesis import strategies as st
 
 from strategies.expressions import trees
 from tinycdp.dsl import syntax, tokens
-from tinycdp.dsl.check import mentions
+from tinycdp.dsl.check import possible_references
 from tinycdp.dsl.diagnostics import SourceError
 from tinycdp.dsl.format import format_expression
-from tinycdp.dsl.rename import hidden, renamed
+from tinycdp.dsl.rename import needs_qualifier, renamed
 from tinycdp.dsl.signatures import SEEN
 
-_keys = st.from_regex(r"[A-Za-z_][A-Za-z0-9_]{0,9}", fullmatch=True).filter(lambda key: not hidden(key))
+_keys = st.from_regex(r"[A-Za-z_][A-Za-z0-9_]{0,9}", fullmatch=True).filter(lambda key: not needs_qualifier(key))
 _wide = st.text("ab._~:-0", min_size=1, max_size=6)
 
 
@@ -39,7 +39,7 @@ def with_names(expr: Any, names: dict[tuple[str, str], str]) -> Any:
 @given(trees(), st.data())
 def test_every_reference_has_its_new_key_and_nothing_else_changed(tree: syntax.Expr, data: st.DataObject) -> None:
     source = format_expression(tree)
-    known = sorted(mentions(syntax.parse(source)))
+    known = sorted(possible_references(syntax.parse(source)))
     chosen = data.draw(st.lists(st.sampled_from(known), unique=True)) if known else []
     names = {name: data.draw(_keys if name[0] == "trait" else _wide) for name in chosen}
     after = renamed(source, names)
@@ -77,5 +77,5 @@ def test_what_does_not_parse_is_refused() -> None:
 
 
 def test_words_of_the_language_are_hidden() -> None:
-    assert all(map(hidden, ["last_seen_at", "null", "events", "context"]))
-    assert not any(map(hidden, ["in", "plan", "count_7d"]))
+    assert all(map(needs_qualifier, ["last_seen_at", "null", "events", "context"]))
+    assert not any(map(needs_qualifier, ["in", "plan", "count_7d"]))

@@ -67,7 +67,7 @@ def subject_of(person: Profile, catalog: Catalog, now: int, context: Mapping[str
         state=person.state,
         first_seen=person.first_seen,
         last_seen=person.last_seen,
-        steps=catalog.live.steps,
+        evaluators=catalog.live.evaluators,
         context=context,
     )
     subject.unit, subject.names, subject.killed = person.bucketing_key or None, (), {}

@@ -9,7 +9,7 @@ import pytest
 
 from tinycdp.dsl.check import Scope, check
 from tinycdp.dsl.ir import Type
-from tinycdp.dsl.words import tell
+from tinycdp.dsl.words import describe_expression
 from tinycdp.engine.cases import run_case
 
 PAGE = (Path(__file__).parents[2] / "docs" / "guide" / "recipes.md").read_text()
@@ -188,7 +188,7 @@ def test_a_recipe_checks_and_reads_as_the_guide_says(number: str, title: str, te
     words = " ".join(line.removeprefix("> ") for line in text.splitlines() if line.startswith("> "))
     node = check(expressions(text)[0], SCOPE).node
     assert node is not None
-    assert words == tell(node, "segment").tree.text
+    assert words == describe_expression(node, "segment").tree.text
 
 
 @pytest.mark.parametrize(

@@ -35,14 +35,14 @@ class Checker(Protocol):
 
     def error(self, code: str, span: Span, message: str, *fixes: Fix, severity: Severity = "error") -> ir.Node: ...
     def fix(self, *edits: Edit) -> Fix: ...
-    def inside(self, properties: Mapping[str, Type], expr: syntax.Expr) -> ir.Node: ...
-    def outside(self, span: Span) -> ir.Node: ...
-    def take(self, node: ir.Node, type_: Type) -> ir.Node: ...
+    def in_event(self, properties: Mapping[str, Type], expr: syntax.Expr) -> ir.Node: ...
+    def only_event_properties(self, span: Span) -> ir.Node: ...
+    def with_type(self, node: ir.Node, type_: Type) -> ir.Node: ...
 
 
 def infer_aggregate(checker: Checker, expr: syntax.Aggregate) -> ir.Node:
     if checker.event is not None:
-        return checker.outside(expr.span)
+        return checker.only_event_properties(expr.span)
     shape = AGGREGATES.get(expr.function)
     if shape is None:
         return _unknown(checker, expr)
@@ -56,7 +56,7 @@ def infer_aggregate(checker: Checker, expr: syntax.Aggregate) -> ir.Node:
             at = arguments[0].span if arguments else expr.function_span
             message = f"Name a property of the event first: {shape.usage}."
             return checker.error("E406" if arguments else "E405", at, message)
-        subject = checker.inside(properties, arguments.pop(0))
+        subject = checker.in_event(properties, arguments.pop(0))
         if not isinstance(subject, ir.EventProperty):
             return broken(expr.span)
         path = subject.path
@@ -114,7 +114,7 @@ def _known_event(checker: Checker, events: syntax.Events) -> Mapping[str, Type]:
 def _where(checker: Checker, expr: syntax.Expr, properties: Mapping[str, Type]) -> tuple[ir.Node, syntax.Expr] | None:
     """The predicate and its normalised tree; None if it is `true`, which keeps every event."""
     tree = _normal(expr)
-    node = checker.take(checker.inside(properties, tree), Type.BOOL)
+    node = checker.with_type(checker.in_event(properties, tree), Type.BOOL)
     if node.type is not Type.BOOL and not is_broken(node):
         checker.error("E401", expr.span, f"'where' takes a condition; this is {SPOKEN[node.type]}.")
     always = isinstance(tree, syntax.Literal) and tree.value is True

@@ -111,7 +111,7 @@ def check(
     try:
         tree = parse(source)
     except SourceError as error:
-        return _refused(error.source, "", error.diagnostics)
+        return _unparsable(error.source, "", error.diagnostics)
     text = decode(source)
     checker = _Checker(text, scope)
     node = checker.root(tree)
@@ -124,7 +124,7 @@ def check(
             checker.error("E704", tree.span, f"A definition can read at most {MAX_AGGREGATES} different aggregates.")
     diagnostics = tuple(sorted(checker.found, key=lambda d: (d.severity, d.span.start)))
     if checker.failed:
-        return _refused(text, canonical, diagnostics)
+        return _unparsable(text, canonical, diagnostics)
     return Checked(
         node=node,
         type=node.type,
@@ -139,7 +139,7 @@ def check(
     )
 
 
-def mentions(tree: syntax.Expr) -> frozenset[tuple[str, str]]:
+def possible_references(tree: syntax.Expr) -> frozenset[tuple[str, str]]:
     """The definitions that a tree may refer to, before its types are known.
 
     They form the workspace's graph."""
@@ -159,7 +159,7 @@ def mentions(tree: syntax.Expr) -> frozenset[tuple[str, str]]:
     return frozenset(found)
 
 
-def _refused(source: str, canonical: str, diagnostics: tuple[Diagnostic, ...]) -> Checked:
+def _unparsable(source: str, canonical: str, diagnostics: tuple[Diagnostic, ...]) -> Checked:
     nothing: frozenset[tuple[str, ...]] = frozenset()
     cost = Cost(0, 0.0, 0)
     return Checked(None, Type.DYN, True, canonical, diagnostics, frozenset(), (), nothing, cost, source)
@@ -316,7 +316,7 @@ class _Checker:
     def reference(self, expr: syntax.Ref) -> ir.Node:
         kind, key, span = expr.kind, expr.key, expr.span
         if self.event is not None:
-            return self.outside(span)
+            return self.only_event_properties(span)
         if kind == "flag" and self.scope.kind != "flag":
             return self.error("E506", span, "Only flag rules can read other flags.")
         known: Collection[str] = {
@@ -338,7 +338,7 @@ class _Checker:
     def event_property(self, path: tuple[str, ...], span: Span) -> ir.Node:
         """A property of the current event. self.event must not be None."""
         if len(path) > 1 and path[0] in ROOTS:
-            return self.outside(span)
+            return self.only_event_properties(span)
         known = self.event or {}
         dotted = ".".join(path)
         # A known property may hold an object whose members are not listed.
@@ -349,11 +349,11 @@ class _Checker:
             self.error("E307", span, message, *fixes, severity="warning")
         return ir.EventProperty(known.get(dotted, Type.DYN), path, span=span, nullable=True)
 
-    def outside(self, span: Span) -> ir.Node:
+    def only_event_properties(self, span: Span) -> ir.Node:
         message = "'where' can only read the event's own properties: it is evaluated once, when the event arrives."
         return self.error("E502", span, message)
 
-    def inside(self, properties: Mapping[str, Type], expr: syntax.Expr) -> ir.Node:
+    def in_event(self, properties: Mapping[str, Type], expr: syntax.Expr) -> ir.Node:
         """Check an expression whose names are properties of the event."""
         before, self.event = self.event, properties
         try:
@@ -388,7 +388,7 @@ class _Checker:
         shape = FUNCTIONS[name]
         nodes = []
         for argument, wanted in zip(arguments, shape.parameters, strict=True):
-            node = self.take(self.infer(argument), wanted)
+            node = self.with_type(self.infer(argument), wanted)
             if node.type is not wanted and not is_broken(node):
                 message = f"{usage} takes {SPOKEN[wanted]}; this is {SPOKEN[node.type]}."
                 return self.error("E406", argument.span, message)
@@ -403,7 +403,7 @@ class _Checker:
 
     def conditional(self, expr: syntax.Call) -> ir.Node:
         condition = self.boolean(expr.arguments[0], "The first argument of if")
-        left, right = self.same(self.infer(expr.arguments[1]), self.infer(expr.arguments[2]))
+        left, right = self.unify(self.infer(expr.arguments[1]), self.infer(expr.arguments[2]))
         if left.type is not right.type and not is_broken(left) and not is_broken(right):
             message = f"Both results of if must have one type; these are {SPOKEN[left.type]} and {SPOKEN[right.type]}."
             return self.error("E402", expr.span, message)
@@ -413,12 +413,12 @@ class _Checker:
     def ordered(self, expr: syntax.Call) -> ir.Node:
         nodes = [self.infer(argument) for argument in expr.arguments]
         known = next((node.type for node in nodes if node.type is not Type.DYN), Type.NUMBER)
-        nodes = [self.take(node, known) for node in nodes]
+        nodes = [self.with_type(node, known) for node in nodes]
         if any(map(is_broken, nodes)):
             return broken(expr.span)
         for node in nodes:
             if node.type is not known:
-                message = f"{expr.function} compares values of the same type; {self.mixed(nodes[0], node)}"
+                message = f"{expr.function} compares values of the same type; {self.type_conflict(nodes[0], node)}"
                 return self.error("E402", node.span, message)
         if known not in ORDERED:
             return self.error("E404" if known is Type.STRING else "E401", expr.span, _no_order(known))
@@ -436,7 +436,7 @@ class _Checker:
             case _ if name == "date":
                 return self.error("E406", argument.span, f"date takes a literal: {shape.usage}.")
             case _:
-                node = self.take(self.infer(argument), Type.STRING)
+                node = self.with_type(self.infer(argument), Type.STRING)
                 if node.type is not Type.STRING and not is_broken(node):
                     message = f"{shape.usage} takes a string; this is {SPOKEN[node.type]}."
                     return self.error("E406", argument.span, message)
@@ -478,7 +478,7 @@ class _Checker:
     # Operators
 
     def boolean(self, expr: syntax.Expr, place: str) -> ir.Node:
-        node = self.take(self.infer(expr), Type.BOOL)
+        node = self.with_type(self.infer(expr), Type.BOOL)
         if node.type is Type.BOOL or is_broken(node):
             return node
         fixes = []
@@ -491,12 +491,12 @@ class _Checker:
         if null := _against_null(expr):
             return self.null(expr, null)
         order = expr.op not in {"==", "!="}
-        left, right = self.same(self.infer(expr.left), self.infer(expr.right), order=order)
+        left, right = self.unify(self.infer(expr.left), self.infer(expr.right), order=order)
         if is_broken(left) or is_broken(right):
             return broken(expr.span)
         if left.type is not right.type:
             return self.error(
-                "E402", expr.op_span, self.mixed(left, right), *conversions(self.source, expr, left, right)
+                "E402", expr.op_span, self.type_conflict(left, right), *conversions(self.source, expr, left, right)
             )
         if left.type is Type.LIST or (order and left.type not in ORDERED):
             if left.type is Type.STRING:
@@ -526,7 +526,7 @@ class _Checker:
             if item.type is not type_:
                 message = f"A list has values of one type; this is {SPOKEN[item.type]}, the first is {SPOKEN[type_]}."
                 return self.error("E402", item.span, message)
-        operand = self.take(operand, type_)
+        operand = self.with_type(operand, type_)
         if is_broken(operand):
             return broken(expr.span)
         if operand.type is not type_:
@@ -536,18 +536,18 @@ class _Checker:
         return ir.In(Type.BOOL, operand, options, expr.negated, span=expr.span, nullable=operand.nullable)
 
     def coalesce(self, expr: syntax.Coalesce) -> ir.Node:
-        left, right = self.same(self.infer(expr.left), self.infer(expr.right))
+        left, right = self.unify(self.infer(expr.left), self.infer(expr.right))
         if is_broken(left) or is_broken(right):
             return broken(expr.span)
         if left.type is not right.type:
-            message = f"Both sides of ?? must have the same type; {self.mixed(left, right)}"
+            message = f"Both sides of ?? must have the same type; {self.type_conflict(left, right)}"
             return self.error("E402", expr.right.span, message)
         return ir.Coalesce(left.type, left, right, span=expr.span, nullable=left.nullable and right.nullable)
 
     def arithmetic(self, expr: syntax.Arith) -> ir.Node:
         left, right = self.infer(expr.left), self.infer(expr.right)
         # A value of an undeclared type is taken as a number: no other JSON type can be added.
-        left, right = self.take(left, Type.NUMBER), self.take(right, Type.NUMBER)
+        left, right = self.with_type(left, Type.NUMBER), self.with_type(right, Type.NUMBER)
         if is_broken(left) or is_broken(right):
             return broken(expr.span)
         type_ = _ARITHMETIC.get((left.type, expr.op, right.type))
@@ -562,7 +562,7 @@ class _Checker:
         return ir.Arith(type_, expr.op, left, right, span=expr.span, nullable=nullable)
 
     def negate(self, expr: syntax.Negate) -> ir.Node:
-        operand = self.take(self.infer(expr.operand), Type.NUMBER)
+        operand = self.with_type(self.infer(expr.operand), Type.NUMBER)
         if is_broken(operand):
             return operand
         if operand.type not in {Type.NUMBER, Type.DURATION}:
@@ -571,15 +571,15 @@ class _Checker:
 
     # Types
 
-    def same(self, left: ir.Node, right: ir.Node, *, order: bool = False) -> tuple[ir.Node, ir.Node]:
+    def unify(self, left: ir.Node, right: ir.Node, *, order: bool = False) -> tuple[ir.Node, ir.Node]:
         """Both nodes; an undeclared one gets the other's type.
 
         With `order`, two undeclared ones become numbers."""
         if left.type is Type.DYN and right.type is Type.DYN:
-            return (self.take(left, Type.NUMBER), self.take(right, Type.NUMBER)) if order else (left, right)
-        return self.take(left, right.type), self.take(right, left.type)
+            return (self.with_type(left, Type.NUMBER), self.with_type(right, Type.NUMBER)) if order else (left, right)
+        return self.with_type(left, right.type), self.with_type(right, left.type)
 
-    def take(self, node: ir.Node, type_: Type) -> ir.Node:
+    def with_type(self, node: ir.Node, type_: Type) -> ir.Node:
         """The node, given this type if its own is undeclared."""
         if node.type is not Type.DYN or type_ is Type.DYN or is_broken(node):
             return node
@@ -591,13 +591,15 @@ class _Checker:
             return self.error("E402", node.span, _NEVER_DYN[type_].format(wrapped), *fixes)
         match node:
             case ir.Coalesce():
-                left, right = self.take(node.left, type_), self.take(node.right, type_)
+                left, right = self.with_type(node.left, type_), self.with_type(node.right, type_)
                 return replace(node, type=type_, left=left, right=right)
             case ir.Call(function="if", arguments=(condition, left, right)):
-                return replace(node, type=type_, arguments=(condition, self.take(left, type_), self.take(right, type_)))
+                return replace(
+                    node, type=type_, arguments=(condition, self.with_type(left, type_), self.with_type(right, type_))
+                )
         return replace(node, type=type_)
 
-    def mixed(self, left: ir.Node, right: ir.Node) -> str:
+    def type_conflict(self, left: ir.Node, right: ir.Node) -> str:
         message = f"{self.shown(left)} is {SPOKEN[left.type]}, {self.shown(right)} is {SPOKEN[right.type]}."
         for node, other in ((left, right), (right, left)):
             if isinstance(node, ir.Ago) and other.type is Type.DURATION:

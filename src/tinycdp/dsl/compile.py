@@ -15,7 +15,7 @@ from tinycdp.dsl import ir, readings, steps
 from tinycdp.dsl.ir import Type
 from tinycdp.dsl.numbers import SCALE, nanos, rounded
 from tinycdp.dsl.scalars import parse_instant, semver_key
-from tinycdp.dsl.steps import EventFrame, Frame, Result, Step
+from tinycdp.dsl.steps import Activation, Evaluator, EventActivation, Result
 from tinycdp.model import Instant
 
 _TESTS: dict[str, Callable[[Any, Any], Any]] = {
@@ -42,32 +42,32 @@ class Compiler:
         self,
         ready: Callable[[ir.AggregateRead], bool] = lambda _: True,
         resolve: Callable[[tuple[str, str]], ir.Node | None] = lambda _: None,
-        mismatched: Callable[[str], None] = lambda field: None,
+        on_type_mismatch: Callable[[str], None] = lambda field: None,
     ) -> None:
         self._ready = ready
         self._resolve = resolve
-        self._mismatched = mismatched
+        self._on_type_mismatch = on_type_mismatch
 
-    def compile(self, node: ir.Node) -> Step:
+    def compile(self, node: ir.Node) -> Evaluator:
         match node:
             case ir.Const():
                 return steps.constant(node.value if node.type is not Type.NUMBER else nanos(node.value))
             case ir.LocalMidnight():
                 return steps.local_midnight(node.date)
             case ir.Property():
-                return steps.property_of(node.path, node.type, self._heard(node))
+                return steps.property_of(node.path, node.type, self._listener(node))
             case ir.GroupTrait():
-                return steps.group_trait(node.path, node.type, self._heard(node))
+                return steps.group_trait(node.path, node.type, self._listener(node))
             case ir.Context():
-                return steps.context_of(node.path, node.type, self._heard(node))
+                return steps.context_of(node.path, node.type, self._listener(node))
             case ir.EventProperty():
-                return steps.event_property(node.path, node.type, self._heard(node))
+                return steps.event_property(node.path, node.type, self._listener(node))
             case ir.Reference():
                 return self._reference(node)
             case ir.Seen():
                 return steps.seen(node.which)
             case ir.AggregateRead():
-                return readings.aggregate(node, self._heard(node)) if self._ready(node) else steps.constant(None)
+                return readings.aggregate(node, self._listener(node)) if self._ready(node) else steps.constant(None)
             case ir.Ago():
                 return readings.ago(self.compile(node.operand), node.unit_ms)
             case ir.Clock():
@@ -83,28 +83,28 @@ class Compiler:
             case ir.Exists():
                 return steps.settled(steps.exists(self.compile(node.operand)))
             case ir.Coalesce():
-                step = steps.coalesce(self._typed(node.left, node.type), self._typed(node.right, node.type))
-                return steps.settled(step) if node.type is Type.BOOL else step
+                evaluate = steps.coalesce(self._typed(node.left, node.type), self._typed(node.right, node.type))
+                return steps.settled(evaluate) if node.type is Type.BOOL else evaluate
             case ir.Arith():
                 return steps.arithmetic(node.op, self._operand(node.left), self._operand(node.right))
             case ir.Negate():
                 return steps.mapped(self._operand(node.operand), operator.neg)
             case ir.Call():
-                step = self._call(node)
-                return steps.settled(step) if node.type is Type.BOOL else step
-        raise AssertionError(f"no step for {type(node).__name__}")
+                evaluate = self._call(node)
+                return steps.settled(evaluate) if node.type is Type.BOOL else evaluate
+        raise AssertionError(f"no evaluator for {type(node).__name__}")
 
-    def _heard(self, node: ir.Node) -> Callable[[], None]:
-        return partial(self._mismatched, field_of(node))
+    def _listener(self, node: ir.Node) -> Callable[[], None]:
+        return partial(self._on_type_mismatch, field_of(node))
 
-    def _typed(self, node: ir.Node, want: Type) -> Step:
+    def _typed(self, node: ir.Node, want: Type) -> Evaluator:
         """The node's evaluator.
 
         If its type is known only at run time, values of any other type become unknown."""
-        step = self.compile(node)
+        evaluate = self.compile(node)
         if want is Type.DYN or self._static_type(node) is not Type.DYN:
-            return step
-        return steps.mapped(step, partial(steps.typed, want=want, mismatched=self._heard(node)))
+            return evaluate
+        return steps.mapped(evaluate, partial(steps.typed, want=want, on_type_mismatch=self._listener(node)))
 
     def _static_type(self, node: ir.Node) -> Type:
         """The type that the node's evaluator returns; DYN if it returns plain JSON values."""
@@ -113,25 +113,25 @@ class Compiler:
             return target.type if target is not None else Type.BOOL if node.kind == "segment" else Type.DYN
         return node.type
 
-    def _number(self, node: ir.Node) -> Step:
+    def _number(self, node: ir.Node) -> Evaluator:
         return self._typed(node, Type.NUMBER)
 
-    def _operand(self, node: ir.Node) -> Step:
+    def _operand(self, node: ir.Node) -> Evaluator:
         """An operand of arithmetic: a number, unless its type is datetime or duration."""
         return self._typed(node, node.type if node.type is not Type.DYN else Type.NUMBER)
 
-    def _reference(self, node: ir.Reference) -> Step:
+    def _reference(self, node: ir.Reference) -> Evaluator:
         name = (node.kind, node.key)
 
         if node.kind == "flag":
             # A flag may read the request's context, so its answer is not kept with the profile's values.
-            return lambda frame, now: frame.steps[name](frame, now)
+            return lambda activation, now: activation.evaluators[name](activation, now)
 
-        def reference(frame: Frame, now: Instant) -> Result:
-            return frame.result(name, now)
+        def reference(activation: Activation, now: Instant) -> Result:
+            return activation.result(name, now)
 
         if node.type is not Type.DYN and self._static_type(node) is Type.DYN:
-            return steps.mapped(reference, partial(steps.typed, want=node.type, mismatched=self._heard(node)))
+            return steps.mapped(reference, partial(steps.typed, want=node.type, on_type_mismatch=self._listener(node)))
         return reference
 
     def _see_through(self, node: ir.Node) -> ir.Node:
@@ -148,12 +148,12 @@ class Compiler:
 
     # Truth
 
-    def _logic(self, node: ir.Logic) -> Step:
+    def _logic(self, node: ir.Logic) -> Evaluator:
         # Operands that do not depend on time come first: if one decides, no window is read. The order is free.
         operands = sorted(node.operands, key=_depends_on_time)
         return steps.connective(tuple(self._typed(operand, Type.BOOL) for operand in operands), node.op == "or")
 
-    def _compare(self, node: ir.Compare) -> Step:
+    def _compare(self, node: ir.Compare) -> Evaluator:
         test = _TESTS[node.op]
         left, right = self._see_through(node.left), node.right
         if not _depends_on_time(right):
@@ -171,11 +171,11 @@ class Compiler:
             return self._compare(ir.Compare(node.type, _MIRRORED[node.op], node.right, node.left))
         want = node.left.type if node.left.type is not Type.DYN else node.right.type
         if want is Type.DYN:
-            test = _same(test, self._heard(node.left))
-        step = steps.binary(self._typed(node.left, want), self._typed(node.right, want), test)
-        return step if not _depends_on_time(node) else steps.settled(step)
+            test = _same(test, self._listener(node.left))
+        evaluate = steps.binary(self._typed(node.left, want), self._typed(node.right, want), test)
+        return evaluate if not _depends_on_time(node) else steps.settled(evaluate)
 
-    def _in(self, node: ir.In) -> Step:
+    def _in(self, node: ir.In) -> Evaluator:
         want = node.operand.type
         if want is Type.NUMBER:
             options: frozenset[Any] = frozenset(map(nanos, node.options))
@@ -192,7 +192,7 @@ class Compiler:
 
     # Functions
 
-    def _call(self, node: ir.Call) -> Step:
+    def _call(self, node: ir.Call) -> Evaluator:
         arguments = node.arguments
         match node.function:
             case "if":
@@ -218,13 +218,13 @@ class Compiler:
                 return steps.binary(texts[0], texts[1], _OF_TWO_TEXTS[name])
 
 
-def membership(step: Step) -> Step:
+def membership(evaluate: Evaluator) -> Evaluator:
     """A segment's evaluator: a profile is a member only if the rule is true.
 
     Unknown means not a member."""
 
-    def member(frame: Frame, now: Instant) -> Result:
-        value, until = step(frame, now)
+    def member(activation: Activation, now: Instant) -> Result:
+        value, until = evaluate(activation, now)
         return value is True, until
 
     return member
@@ -244,15 +244,15 @@ def field_of(node: ir.Node) -> str:
 
 
 def predicate(
-    node: ir.Node | None, mismatched: Callable[[str], None] = lambda field: None
+    node: ir.Node | None, on_type_mismatch: Callable[[str], None] = lambda field: None
 ) -> Callable[[Mapping[str, Any]], bool] | None:
     """A `where` as a test of an event's properties; None if absent. Unknown is not a match."""
     if node is None:
         return None
-    step: Any = Compiler(mismatched=mismatched).compile(node)
+    evaluate: Any = Compiler(on_type_mismatch=on_type_mismatch).compile(node)
 
     def matches(properties: Mapping[str, Any]) -> bool:
-        return step(EventFrame(properties), 0)[0] is True
+        return evaluate(EventActivation(properties), 0)[0] is True
 
     return matches
 
@@ -276,12 +276,12 @@ def _kind(value: Any) -> type:
     return int if type(value) is Decimal else type(value)
 
 
-def _same(test: Callable[[Any, Any], Any], mismatched: Callable[[], None]) -> Callable[[Any, Any], bool | None]:
+def _same(test: Callable[[Any, Any], Any], on_type_mismatch: Callable[[], None]) -> Callable[[Any, Any], bool | None]:
     """The test for values whose types are known only at run time: unknown if they differ."""
 
     def same(left: Any, right: Any) -> bool | None:
         if _kind(left) is not _kind(right):
-            mismatched()
+            on_type_mismatch()
             return None
         return bool(test(_plain(left), _plain(right)))
 

@@ -110,10 +110,10 @@ def complete(source: str, position: int, scope: Scope) -> Completion:
     written = source[start:position].strip("`")
     offers = list(_offers(source, before, word, written, scope))[:_MOST_NAMES]
     following = source[end : end + 1]
-    return Completion(start, end, tuple(_unrepeated(item, following) for item in _ranked(written, offers)))
+    return Completion(start, end, tuple(_without_repetition(item, following) for item in _ranked(written, offers)))
 
 
-def _unrepeated(item: Proposal, following: str) -> Proposal:
+def _without_repetition(item: Proposal, following: str) -> Proposal:
     """The item without its final dot or bracket if the text already has it."""
     if following and following in ".(" and item.insert.endswith(following):
         return replace(item, insert=item.insert[:-1])
@@ -210,7 +210,7 @@ def _windows(shape: AggregateShape, written: str) -> Iterator[_Offer]:
     units = "d" if shape.window == "days" else "dhmw"
     wanted = [*usual, *(f"{number}{unit}" for unit in units if number.isdecimal() and len(number) < 6)]
     for n, text in enumerate(dict.fromkeys(wanted)):
-        yield _Offer(text, text, "window", spoken(text), 0.9 - n / 20)
+        yield _Offer(text, text, "window", window_in_words(text), 0.9 - n / 20)
 
 
 def _properties(known: Mapping[str, Type], under: tuple[str, ...]) -> Iterator[_Offer]:
@@ -426,7 +426,7 @@ def _ranked(written: str, offers: list[_Offer]) -> list[Proposal]:
     return items[:MOST_ITEMS]
 
 
-def spoken(window: str) -> str:
+def window_in_words(window: str) -> str:
     """A duration in words."""
     number, unit = int(window[:-1]), window[-1]
     name = {"s": "second", "m": "minute", "h": "hour", "d": "day", "w": "week"}[unit]

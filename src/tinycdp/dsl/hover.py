@@ -13,7 +13,7 @@ from lark import Token
 
 from tinycdp.dsl import glossary
 from tinycdp.dsl.check import Scope, check
-from tinycdp.dsl.complete import spoken
+from tinycdp.dsl.complete import window_in_words
 from tinycdp.dsl.cursor import Bracket, Chain, chain_at, closer, open_brackets
 from tinycdp.dsl.ir import Span, Type
 from tinycdp.dsl.signatures import AGGREGATES, FUNCTIONS, GENERIC, REFERENCES, SEEN
@@ -46,23 +46,23 @@ def hover(
     token = tokens[at]
     span = Span(token.start_pos or 0, token.end_pos or 0)
     brackets = open_brackets(tokens[:at])
-    found = _about(source, tokens, at, brackets, scope, described or {})
+    found = _describe_token(source, tokens, at, brackets, scope, described or {})
     if found is None:
         return None
     return Hover(span.start, span.end, *found)
 
 
-_Told = tuple[str, Type | None]
+_Text = tuple[str, Type | None]
 
 
-def _about(
+def _describe_token(
     source: str,
     tokens: list[Token],
     at: int,
     brackets: list[Bracket],
     scope: Scope,
     described: Mapping[tuple[str, str], str],
-) -> _Told | None:
+) -> _Text | None:
     token = tokens[at]
     inner = brackets[-1] if brackets else None
     if token.type == "STRING":
@@ -70,7 +70,7 @@ def _about(
             return _of_definition(kind, token.value[1:-1], scope, described)
         return "**text**", Type.STRING
     if token.type == "DURATION":
-        return f"**{token.value}** · {spoken(token.value)}", Type.DURATION
+        return f"**{token.value}** · {window_in_words(token.value)}", Type.DURATION
     if token.type in {"TRUE_KW", "FALSE_KW"}:
         return f"**{token.value}**", Type.BOOL
     if token.type != "NAME":
@@ -92,7 +92,7 @@ def _about(
     return _of_name(names, called, scope, described)
 
 
-def _of_events(source: str, tokens: list[Token], at: int, chain: Chain, called: bool, scope: Scope) -> _Told | None:
+def _of_events(source: str, tokens: list[Token], at: int, chain: Chain, called: bool, scope: Scope) -> _Text | None:
     name = chain.links[-1].name
     if len(chain.links) == 2:
         if name == "any":
@@ -117,7 +117,7 @@ def _of_events(source: str, tokens: list[Token], at: int, chain: Chain, called: 
 
 def _of_name(
     names: tuple[str, ...], called: bool, scope: Scope, described: Mapping[tuple[str, str], str]
-) -> _Told | None:
+) -> _Text | None:
     root = names[0]
     if len(names) > 1:
         dotted = ".".join(names[1:])
@@ -150,7 +150,7 @@ def _of_name(
     return (f"**{root}** · {glossary.ROOTS[root]}", None) if root in glossary.ROOTS else None
 
 
-def _of_definition(kind: str, key: str, scope: Scope, described: Mapping[tuple[str, str], str]) -> _Told | None:
+def _of_definition(kind: str, key: str, scope: Scope, described: Mapping[tuple[str, str], str]) -> _Text | None:
     if kind == "segment":
         type_ = Type.BOOL if key in scope.segments else None
     else:

@@ -24,7 +24,7 @@ def lint(node: ir.Node, source: str) -> list[Diagnostic]:
     seen: set[Span] = set()
     found: list[Diagnostic] = []
     for tree in [node, *_predicates(node)]:
-        for diagnostic in [*_reach(tree, source), *_negations(tree, source)]:
+        for diagnostic in [*_constant_truths(tree, source), *_negations(tree, source)]:
             # One predicate may serve several aggregates; each place is reported once.
             if diagnostic.span not in seen or diagnostic.code == "E503":
                 seen.add(diagnostic.span)
@@ -47,7 +47,7 @@ class _Bounds:
     whole: bool
 
 
-def _reach(node: ir.Node, source: str) -> Iterator[Diagnostic]:
+def _constant_truths(node: ir.Node, source: str) -> Iterator[Diagnostic]:
     for part in ir.walk(node):
         match part:
             case ir.Compare():

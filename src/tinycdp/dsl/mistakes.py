@@ -1,6 +1,6 @@
 """Helpful diagnostics for syntax errors: what the author probably meant.
 
-Shape   explain(source, tokens, the unexpected token) → Diagnostic; RULES are tried in order, the last always applies
+Shape   diagnose(source, tokens, the unexpected token) → Diagnostic; RULES are tried in order, the last always applies
 Laws    looks only at the tokens around the place, so the cost is linear in the source
 Source  dsl/SPEC.md "Diagnostics"
 """
@@ -62,7 +62,7 @@ class _Place:
         return Diagnostic(code, "error", span, message, fixes)
 
 
-def explain(source: str, tokens: Sequence[Token], token: Token) -> Diagnostic:
+def diagnose(source: str, tokens: Sequence[Token], token: Token) -> Diagnostic:
     """The most helpful diagnostic for a syntax error at `token`."""
     place = _Place(source, tokens, token)
     return next(diagnostic for rule in RULES if (diagnostic := rule(place)))

@@ -3,7 +3,7 @@
 Shape   renamed(source, names) -> source; names maps the (kind, key) of a definition to its new key
 Laws    only the names change, in place: layout, comments and quotes stay as written.
         The new source refers to `names.get(n, n)` for each n that the old one refers to, and means the same otherwise.
-        Names inside an aggregate are properties of its event, and stay. A trait's new key is never `hidden`
+        Names inside an aggregate are properties of its event, and stay. A trait's new key is never `needs_qualifier`
 Errors  SourceError if the source does not parse
 """
 
@@ -17,7 +17,7 @@ from tinycdp.dsl.signatures import NULLS, ROOTS, SEEN
 _NAMING = {"NAME", "STRING"}
 
 
-def hidden(key: str) -> bool:
+def needs_qualifier(key: str) -> bool:
     """Whether the bare name cannot refer to a trait with this key.
 
     That is so if the language gives the name another meaning."""

@@ -30,8 +30,9 @@ _DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 def semver_key(text: str) -> VersionKey | None:
     """A tuple that compares like the version.
 
-    Lenient like most applications: accepts a leading `v`, and a missing minor or patch counts as 0. A pre-release
-    sorts before its release. Its identifiers compare as numbers if both are numeric; a number sorts before a word.
+    It is lenient, like most applications: it accepts a leading `v`, and a missing minor or patch counts as 0.
+    A pre-release sorts before its release. Its identifiers compare as numbers if both are numeric; a
+    number sorts before a word.
 
     >>> semver_key("1.10") > semver_key("1.9.7") > semver_key("1.9.7-rc.1")
     True

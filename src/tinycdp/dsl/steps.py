@@ -22,7 +22,7 @@ from tinycdp.dsl.scalars import parse_instant, semver_key
 from tinycdp.model import NEVER, Instant
 
 Result = tuple[Any, Instant]
-Step = Callable[["Frame", Instant], Result]
+Evaluator = Callable[["Activation", Instant], Result]
 
 UNKNOWN: Result = (None, NEVER)
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
@@ -34,7 +34,7 @@ LOOK_AHEAD = 256
 _LOOK_AHEAD_TOGETHER = 1_024
 
 
-class Frame:
+class Activation:
     """All that one evaluation may read of a profile.
 
     `now` may move forward between evaluations, never back."""
@@ -44,6 +44,7 @@ class Frame:
         "_later",
         "calendar",
         "context",
+        "evaluators",
         "first_seen",
         "group",
         "last_seen",
@@ -51,7 +52,6 @@ class Frame:
         "properties",
         "results",
         "state",
-        "steps",
     )
 
     def __init__(
@@ -63,7 +63,7 @@ class Frame:
         state: Callable[[str], Any],
         first_seen: Instant | None,
         last_seen: Instant | None,
-        steps: Mapping[tuple[str, str], Step],
+        evaluators: Mapping[tuple[str, str], Evaluator],
         context: Mapping[str, Any] | None = None,
         group: Mapping[str, Any] | None = None,
     ) -> None:
@@ -73,7 +73,7 @@ class Frame:
         self.state = state
         self.first_seen = first_seen
         self.last_seen = last_seen
-        self.steps = steps
+        self.evaluators = evaluators
         self.context = context if context is not None else _NOTHING
         self.group = group if group is not None else _NOTHING
         self.results: dict[tuple[str, str], Result] = {}
@@ -89,16 +89,16 @@ class Frame:
         if found is not None and at < found[1]:
             return found
         if at == self.now:
-            found = self.results[name] = self.steps[name](self, at)
+            found = self.results[name] = self.evaluators[name](self, at)
             return found
         if self._later is None:
-            return self.steps[name](self, at)
+            return self.evaluators[name](self, at)
         later = self._later.get(name)
         if later is None or not later[0] <= at < later[1][1]:
-            later = self._later[name] = (at, self.steps[name](self, at))
+            later = self._later[name] = (at, self.evaluators[name](self, at))
         return later[1]
 
-    def walk(self, step: Step, value: Any, until: Instant) -> Instant:
+    def next_change(self, evaluate: Evaluator, value: Any, until: Instant) -> Instant:
         """The first instant from `until` on at which the evaluator's value changes.
 
         The search ends with the look-ahead, so the result may be early.
@@ -111,7 +111,7 @@ class Frame:
             if until >= NEVER or self._ahead <= 0:
                 break
             self._ahead -= 1
-            then, later = step(self, until)
+            then, later = evaluate(self, until)
             if then is not value:
                 break
             until = later
@@ -120,7 +120,7 @@ class Frame:
         return until
 
 
-class EventFrame:
+class EventActivation:
     """What a `where` predicate may read: the properties of one event."""
 
     __slots__ = ("event",)
@@ -132,14 +132,14 @@ class EventFrame:
 # Leaves
 
 
-def constant(value: Any) -> Step:
+def constant(value: Any) -> Evaluator:
     result = (value, NEVER)
-    return lambda frame, now: result
+    return lambda activation, now: result
 
 
-def local_midnight(text: str) -> Step:
+def local_midnight(text: str) -> Evaluator:
     day = date.fromisoformat(text).toordinal()
-    return lambda frame, now: (frame.calendar.first_instant(day), NEVER)
+    return lambda activation, now: (activation.calendar.first_instant(day), NEVER)
 
 
 def lookup(values: Mapping[str, Any], path: tuple[str, ...]) -> Any:
@@ -152,49 +152,49 @@ def lookup(values: Mapping[str, Any], path: tuple[str, ...]) -> Any:
     return value
 
 
-def unheard() -> None:
+def ignore() -> None:
     """Default listener: ignores type mismatches."""
 
 
-def property_of(path: tuple[str, ...], want: Type, mismatched: Callable[[], None] = unheard) -> Step:
+def property_of(path: tuple[str, ...], want: Type, on_type_mismatch: Callable[[], None] = ignore) -> Evaluator:
     if len(path) == 1 and want in {Type.STRING, Type.BOOL}:
         name, kind = path[0], str if want is Type.STRING else bool
 
-        def run(frame: Frame, now: Instant) -> Result:
-            value = frame.properties.get(name)
+        def run(activation: Activation, now: Instant) -> Result:
+            value = activation.properties.get(name)
             if type(value) is kind:
                 return value, NEVER
             if value is not None:
-                mismatched()
+                on_type_mismatch()
             return UNKNOWN
 
         return run
-    return lambda frame, now: (typed(lookup(frame.properties, path), want, mismatched), NEVER)
+    return lambda activation, now: (typed(lookup(activation.properties, path), want, on_type_mismatch), NEVER)
 
 
-def group_trait(path: tuple[str, ...], want: Type, mismatched: Callable[[], None] = unheard) -> Step:
-    return lambda frame, now: (typed(lookup(frame.group, path), want, mismatched), NEVER)
+def group_trait(path: tuple[str, ...], want: Type, on_type_mismatch: Callable[[], None] = ignore) -> Evaluator:
+    return lambda activation, now: (typed(lookup(activation.group, path), want, on_type_mismatch), NEVER)
 
 
-def context_of(path: tuple[str, ...], want: Type, mismatched: Callable[[], None] = unheard) -> Step:
-    return lambda frame, now: (typed(lookup(frame.context, path), want, mismatched), NEVER)
+def context_of(path: tuple[str, ...], want: Type, on_type_mismatch: Callable[[], None] = ignore) -> Evaluator:
+    return lambda activation, now: (typed(lookup(activation.context, path), want, on_type_mismatch), NEVER)
 
 
-def event_property(path: tuple[str, ...], want: Type, mismatched: Callable[[], None] = unheard) -> Step:
-    return lambda frame, now: (typed(lookup(frame.event, path), want, mismatched), NEVER)  # type: ignore[attr-defined]
+def event_property(path: tuple[str, ...], want: Type, on_type_mismatch: Callable[[], None] = ignore) -> Evaluator:
+    return lambda activation, now: (typed(lookup(activation.event, path), want, on_type_mismatch), NEVER)  # type: ignore[attr-defined]
 
 
-def seen(which: str) -> Step:
+def seen(which: str) -> Evaluator:
     if which == "first":
-        return lambda frame, now: (frame.first_seen, NEVER)
-    return lambda frame, now: (frame.last_seen, NEVER)
+        return lambda activation, now: (activation.first_seen, NEVER)
+    return lambda activation, now: (activation.last_seen, NEVER)
 
 
-def typed(value: Any, want: Type, mismatched: Callable[[], None]) -> Any:
+def typed(value: Any, want: Type, on_type_mismatch: Callable[[], None]) -> Any:
     """Like coerce, and calls `on_type_mismatch` if there is a value of another type."""
     found = coerce(value, want)
     if found is None and value is not None:
-        mismatched()
+        on_type_mismatch()
     return found
 
 
@@ -229,88 +229,88 @@ def coerce(value: Any, want: Type) -> Any:
 # Combinators
 
 
-def mapped(step: Step, function: Callable[[Any], Any]) -> Step:
+def mapped(evaluate: Evaluator, function: Callable[[Any], Any]) -> Evaluator:
     """Apply a function to a known value; unknown stays unknown."""
 
-    def run(frame: Frame, now: Instant) -> Result:
-        value, until = step(frame, now)
+    def run(activation: Activation, now: Instant) -> Result:
+        value, until = evaluate(activation, now)
         return (None if value is None else function(value)), until
 
     return run
 
 
-def binary(left: Step, right: Step, function: Callable[[Any, Any], Any]) -> Step:
+def binary(left: Evaluator, right: Evaluator, function: Callable[[Any, Any], Any]) -> Evaluator:
     """Apply a function to two known values; unknown if either is unknown."""
 
-    def run(frame: Frame, now: Instant) -> Result:
-        (a, until_a), (b, until_b) = left(frame, now), right(frame, now)
+    def run(activation: Activation, now: Instant) -> Result:
+        (a, until_a), (b, until_b) = left(activation, now), right(activation, now)
         value = None if a is None or b is None else function(a, b)
         return value, until_a if until_a < until_b else until_b
 
     return run
 
 
-def settled(step: Step) -> Step:
+def settled(evaluate: Evaluator) -> Evaluator:
     """The same truth value, valid until the truth itself changes.
 
     Changes of something inside it no longer end its validity."""
 
-    def run(frame: Frame, now: Instant) -> Result:
-        value, until = step(frame, now)
-        return value, until if until >= NEVER else frame.walk(step, value, until)
+    def run(activation: Activation, now: Instant) -> Result:
+        value, until = evaluate(activation, now)
+        return value, until if until >= NEVER else activation.next_change(evaluate, value, until)
 
     return run
 
 
-def exists(step: Step) -> Step:
-    def run(frame: Frame, now: Instant) -> Result:
-        value, until = step(frame, now)
+def exists(evaluate: Evaluator) -> Evaluator:
+    def run(activation: Activation, now: Instant) -> Result:
+        value, until = evaluate(activation, now)
         return value is not None, until
 
     return run
 
 
-def coalesce(left: Step, right: Step) -> Step:
-    def run(frame: Frame, now: Instant) -> Result:
-        value, until = left(frame, now)
+def coalesce(left: Evaluator, right: Evaluator) -> Evaluator:
+    def run(activation: Activation, now: Instant) -> Result:
+        value, until = left(activation, now)
         if value is not None:
             return value, until
-        other, other_until = right(frame, now)
+        other, other_until = right(activation, now)
         return other, min(until, other_until)
 
     return run
 
 
-def choose(condition: Step, then: Step, otherwise: Step) -> Step:
-    def run(frame: Frame, now: Instant) -> Result:
-        truth, until = condition(frame, now)
+def choose(condition: Evaluator, then: Evaluator, otherwise: Evaluator) -> Evaluator:
+    def run(activation: Activation, now: Instant) -> Result:
+        truth, until = condition(activation, now)
         if truth is None:
             return None, until
-        value, value_until = then(frame, now) if truth else otherwise(frame, now)
+        value, value_until = then(activation, now) if truth else otherwise(activation, now)
         return value, min(until, value_until)
 
     return run
 
 
-def negated(step: Step) -> Step:
-    def run(frame: Frame, now: Instant) -> Result:
-        value, until = step(frame, now)
+def negated(evaluate: Evaluator) -> Evaluator:
+    def run(activation: Activation, now: Instant) -> Result:
+        value, until = evaluate(activation, now)
         return (None if value is None else not value), until
 
     return run
 
 
-def connective(operands: tuple[Step, ...], decisive: bool) -> Step:
+def connective(operands: tuple[Evaluator, ...], decisive: bool) -> Evaluator:
     """`||` if decisive is True, `&&` if it is False.
 
     While any operand decides, the answer is valid until the last of the deciding ones changes; otherwise until any
     operand changes."""
 
-    def run(frame: Frame, now: Instant) -> Result:
+    def run(activation: Activation, now: Instant) -> Result:
         decided, known = -1, True
         soonest = NEVER
         for operand in operands:
-            value, until = operand(frame, now)
+            value, until = operand(activation, now)
             if value is decisive:
                 if until >= NEVER:
                     return decisive, NEVER
@@ -333,5 +333,5 @@ _ARITHMETIC: dict[str, Callable[[int, int], int | None]] = {
 }
 
 
-def arithmetic(op: str, left: Step, right: Step) -> Step:
+def arithmetic(op: str, left: Evaluator, right: Evaluator) -> Evaluator:
     return binary(left, right, _ARITHMETIC[op])

@@ -177,8 +177,8 @@ def parse(source: str | bytes) -> Expr:
     try:
         tree: Expr = _parser().parse(found)  # type: ignore[assignment]
     except UnexpectedToken as problem:
-        raise SourceError(text, [mistakes.explain(text, found, problem.token)]) from None
-    except _Refused as refusal:
+        raise SourceError(text, [mistakes.diagnose(text, found, problem.token)]) from None
+    except _NotInLanguage as refusal:
         fixes = tuple(rewrite(text, *edits) for edits in refusal.fixes)
         raise SourceError(text, [Diagnostic(refusal.code, "error", refusal.span, str(refusal), fixes)]) from None
     if problem_found := _measure(tree):
@@ -243,7 +243,7 @@ def _parser() -> Lark:
     return tokens.load_grammar(_Builder())
 
 
-class _Refused(Exception):
+class _NotInLanguage(Exception):
     """A construct that the grammar accepts and the language does not.
 
     Each fix is a group of edits."""
@@ -273,7 +273,7 @@ class _Builder:
                 flat.extend(part.operands)
             else:
                 flat.append(part)
-        return Logic(op, tuple(flat), span=_over(parts))
+        return Logic(op, tuple(flat), span=_span_over(parts))
 
     def negation(self, parts: list[Any]) -> Expr:
         sign, operand = parts
@@ -281,24 +281,24 @@ class _Builder:
             left = operand.left if isinstance(operand, Compare) else operand.operand
             # A parenthesised operand's span includes its parentheses.
             if operand.span.start == left.span.start:
-                raise _Refused(
+                raise _NotInLanguage(
                     "E105",
                     span_of(sign),
                     "'!' negates the whole comparison; add parentheses to show which you mean.",
                     (insert(operand.span.start, "("), insert(operand.span.end, ")")),
                     (insert(sign.start_pos, "("), insert(left.span.end, ")")),
                 )
-        return Not(operand, span=_over(parts))
+        return Not(operand, span=_span_over(parts))
 
     def compare(self, parts: list[Any]) -> Expr:
         left, op, right = parts
-        return Compare(op.value, left, right, span=_over(parts), op_span=span_of(op))
+        return Compare(op.value, left, right, span=_span_over(parts), op_span=span_of(op))
 
     def in_(self, parts: list[Any]) -> Expr:
-        return In(parts[0], parts[2], span=_over(parts))
+        return In(parts[0], parts[2], span=_span_over(parts))
 
     def not_in(self, parts: list[Any]) -> Expr:
-        return In(parts[0], parts[3], negated=True, span=_over(parts))
+        return In(parts[0], parts[3], negated=True, span=_span_over(parts))
 
     def options(self, parts: list[Any]) -> ListLiteral:
         return self.literals(parts)
@@ -311,28 +311,28 @@ class _Builder:
             elif isinstance(part, Literal):
                 items.append(part)
         if len(items) > MAX_ITEMS:
-            raise _Refused("E705", _over(parts), f"A list can have at most {MAX_ITEMS:,} items.")
-        return ListLiteral(tuple(items), span=_over(parts))
+            raise _NotInLanguage("E705", _span_over(parts), f"A list can have at most {MAX_ITEMS:,} items.")
+        return ListLiteral(tuple(items), span=_span_over(parts))
 
     def arithmetic(self, parts: list[Any]) -> Expr:
         left, op, right = parts
-        return Arith(op.value, left, right, span=_over(parts), op_span=span_of(op))
+        return Arith(op.value, left, right, span=_span_over(parts), op_span=span_of(op))
 
     def fallback(self, parts: list[Any]) -> Expr:
-        return Coalesce(parts[0], parts[2], span=_over(parts))
+        return Coalesce(parts[0], parts[2], span=_span_over(parts))
 
     def minus(self, parts: list[Any]) -> Expr:
         operand = parts[1]
         if isinstance(operand, Literal) and operand.type is Type.NUMBER:
-            return Literal(Type.NUMBER, -operand.value, span=_over(parts))  # type: ignore[operator]
-        return Negate(operand, span=_over(parts))
+            return Literal(Type.NUMBER, -operand.value, span=_span_over(parts))  # type: ignore[operator]
+        return Negate(operand, span=_span_over(parts))
 
     def negative(self, parts: list[Any]) -> Expr:
         return self.minus([parts[0], self.number(parts[1:])])
 
     def member(self, parts: list[Any]) -> Expr:
         base, _, token = parts
-        name, span = _name(token), _over(parts)
+        name, span = _name(token), _span_over(parts)
         match base:
             case Name("events"):
                 event = None if token.value == "any" else name
@@ -349,29 +349,31 @@ class _Builder:
                 return Path((root, name), span=span)
             case Path(names):
                 return Path((*names, name), span=span)
-        raise _Refused("E113", span_of(token), "Only names have members; this is a value.")
+        raise _NotInLanguage("E113", span_of(token), "Only names have members; this is a value.")
 
     def method(self, parts: list[Any]) -> Expr:
         base, _, token, *rest = parts
-        name, span, arguments = _name(token), _over(parts), _arguments(rest)
+        name, span, arguments = _name(token), _span_over(parts), _arguments(rest)
         if isinstance(base, Events) and name == "where":
             if base.where is not None:
-                raise _Refused("E112", span_of(token), "Only one 'where' is allowed; join its conditions with &&.")
+                raise _NotInLanguage(
+                    "E112", span_of(token), "Only one 'where' is allowed; join its conditions with &&."
+                )
             if len(arguments) != 1 or isinstance(arguments[0], Range | ListLiteral):
-                raise _Refused("E111", span_of(token), "'where' takes one condition on the event's properties.")
+                raise _NotInLanguage("E111", span_of(token), "'where' takes one condition on the event's properties.")
             return Events(base.event, arguments[0], span=span, event_span=base.event_span)
         if isinstance(base, Events):
             return Aggregate(base, name, arguments, span=span, function_span=span_of(token))
         if isinstance(base, Name) and base.name == "events":
             message = f"Name the event first; use events.any.{name}(…) for every event."
-            raise _Refused("E113", span_of(token), message, (insert(base.span.end, ".any"),))
+            raise _NotInLanguage("E113", span_of(token), message, (insert(base.span.end, ".any"),))
         inside = ", " if arguments else ""
         edits = (
             insert(base.span.start, f"{name}("),
             Edit(Span(base.span.end, arguments[0].span.start if arguments else span.end), inside or ")"),
         )
         message = f"Only events have methods; write the function as {name}(…)."
-        raise _Refused("E113", span_of(token), message, edits)
+        raise _NotInLanguage("E113", span_of(token), message, edits)
 
     def call(self, parts: list[Any]) -> Expr:
         token, *rest = parts
@@ -379,19 +381,19 @@ class _Builder:
         if name in _CALLED and len(arguments) == 1:
             match arguments[0]:
                 case Literal(Type.STRING, str() as key):
-                    return Ref(_CALLED[name], key, span=_over(parts))
-        return Call(name, arguments, span=_over(parts), function_span=span_of(token))
+                    return Ref(_CALLED[name], key, span=_span_over(parts))
+        return Call(name, arguments, span=_span_over(parts), function_span=span_of(token))
 
     def args(self, parts: list[Any]) -> list[Expr]:
         return [part for part in parts if isinstance(part, Expr)]
 
     def range(self, parts: list[Any]) -> Expr:
         start, _, end = parts
-        return Range(_duration(start.value, span_of(start)), _duration(end.value, span_of(end)), span=_over(parts))
+        return Range(_duration(start.value, span_of(start)), _duration(end.value, span_of(end)), span=_span_over(parts))
 
     def group(self, parts: list[Any]) -> Expr:
         inner: Expr = parts[1]
-        return replace(inner, span=_over(parts))
+        return replace(inner, span=_span_over(parts))
 
     def name(self, parts: list[Any]) -> Expr:
         return Name(_name(parts[0]), span=span_of(parts[0]))
@@ -403,7 +405,7 @@ class _Builder:
         whole, fraction = whole.lstrip("0"), fraction.rstrip("0")
         if len(whole) > MAX_DIGITS - MAX_FRACTION or len(fraction) > MAX_FRACTION:
             limit = f"{MAX_DIGITS - MAX_FRACTION} digits before the point and {MAX_FRACTION} after it"
-            raise _Refused("E207", span_of(token), f"A number can have at most {limit}.")
+            raise _NotInLanguage("E207", span_of(token), f"A number can have at most {limit}.")
         value = Decimal(f"{whole or '0'}.{fraction}") if fraction else int(whole or "0")
         return Literal(Type.NUMBER, value, span=span_of(token))
 
@@ -420,7 +422,7 @@ class _Builder:
                 return _ESCAPES[escape]
             at = token.start_pos + 1 + match.start()
             message = r"Unknown escape; the escapes are \" \' \\ \n \t \r and \u with four hexadecimal digits."
-            raise _Refused("E205", Span(at, at + len(match[0])), message, [insert(at, "\\")])
+            raise _NotInLanguage("E205", Span(at, at + len(match[0])), message, [insert(at, "\\")])
 
         body = token.value[1:-1]
         value = _ESCAPE.sub(unescape, body) if "\\" in body else body
@@ -436,7 +438,7 @@ class _Builder:
         return Literal(Type.BOOL, False, span=span_of(parts[0]))
 
 
-def _over(parts: Sequence[Any]) -> Span:
+def _span_over(parts: Sequence[Any]) -> Span:
     """From the start of the first part to the end of the last."""
     return Span(_place(parts[0]).start, _place(parts[-1]).end)
 
@@ -457,5 +459,5 @@ def _arguments(rest: Sequence[Any]) -> tuple[Expr, ...]:
 
 def _duration(text: str, span: Span) -> int:
     if len(text) > 12:
-        raise _Refused("E207", span, "A duration can have at most 11 digits.")
+        raise _NotInLanguage("E207", span, "A duration can have at most 11 digits.")
     return int(text[:-1]) * UNITS_MS[text[-1]]

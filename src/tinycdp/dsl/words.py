@@ -1,7 +1,7 @@
 """Describe an expression in plain English, for readers who do not write expressions.
 
-Shape   describe(node, kind) → Description: a tree of sentences, one for each part of the expression; what it reads;
-        what makes it change with time; when it is unknown
+Shape   describe_expression(node, kind) → Description: a tree of sentences, one for each part of the expression;
+        what it reads; what makes it change with time; when it is unknown
 Units   spans in characters of the source, half-open
 Laws    a sentence says exactly what its part means: a negation is moved to the comparisons inside, which keeps the
         unknown unknown; `last_seen_days_ago > 7` counts whole days, so it reads "at least 8 days ago".
@@ -60,7 +60,7 @@ class Sentence:
 
 
 @dataclass(frozen=True, slots=True)
-class Telling:
+class Description:
     """The description of one expression.
 
     tree     the sentence for the whole, and those for its parts
@@ -77,13 +77,13 @@ class Telling:
     definitions: tuple[tuple[str, str], ...]
 
 
-def tell(node: ir.Node, kind: Kind) -> Telling:
+def describe_expression(node: ir.Node, kind: Kind) -> Description:
     """Describe the expression of a definition of this kind."""
     nodes = sorted(ir.walk(node), key=lambda part: part.span.start)
     reads = [n for n in nodes if isinstance(n, ir.AggregateRead)]
     so = {"trait": "Unknown", "segment": "Unknown (not in the segment)", "flag": "Unknown (rule skipped)"}[kind]
-    return Telling(
-        tree=Sentence(_whole(node, kind), node.span, _parts(node)),
+    return Description(
+        tree=Sentence(_whole_sentence(node, kind), node.span, _parts(node)),
         changes=tuple(dict.fromkeys(_changes(nodes))),
         unknown=tuple(f"{so} if {case}." for case in dict.fromkeys(_unknown(node))),
         events=_unique("any" if read.spec.event is None else read.spec.event for read in reads),
@@ -98,7 +98,7 @@ def _unique(names: Iterable[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(names))
 
 
-def _whole(node: ir.Node, kind: Kind) -> str:
+def _whole_sentence(node: ir.Node, kind: Kind) -> str:
     if node.type is not Type.BOOL:
         noun = _noun(node)
         whole = isinstance(node, ir.Call | ir.AggregateRead) and noun[0] == "("
@@ -196,7 +196,7 @@ def _relative(node: ir.Node, whom: str = "whom", negated: bool = False, level: i
     while isinstance(node, ir.Not):
         node, negated = node.operand, not negated
     if not isinstance(node, ir.Logic) or level > 1:
-        return _turned(_clause(node, negated, level), whom)
+        return _as_relative(_clause(node, negated, level), whom)
     op = node.op if not negated else {"and": "or", "or": "and"}[node.op]
     compound = any(_is_group(operand) for operand in node.operands)
     if level and (op == "or" or compound):
@@ -213,7 +213,7 @@ def _relative(node: ir.Node, whom: str = "whom", negated: bool = False, level: i
     return _joined(clauses, op, compound or any(clause.startswith("for ") for clause in clauses))
 
 
-def _turned(clause: str, whom: str) -> str:
+def _as_relative(clause: str, whom: str) -> str:
     for pronoun, relative in (("they ", "who "), ("their ", "whose ")):
         if clause.startswith(pronoun):
             return relative + clause.removeprefix(pronoun)
@@ -256,7 +256,7 @@ def _aggregate(read: ir.AggregateRead, op: str, value: Any) -> str:
         case "unique_days":
             return _on_days(read, op, value)
         case "streak_days":
-            if _none(op, value):
+            if _must_be_zero(op, value):
                 return f"they {_did(read.spec)} neither today nor yesterday{which}"
             return f"they {_did(read.spec)} on {amount} {plural('day', value)} in a row up to now{which}"
         case "unique":
@@ -269,14 +269,14 @@ def _aggregate(read: ir.AggregateRead, op: str, value: Any) -> str:
             return f"their {events}{span}{which} have {article} {rank} {path} of {amount}"
         case "sum" | "avg" | "min" | "max" as function:
             article = "an" if function == "avg" else "a"
-            return f"their {events}{span}{which} have {article} {_taken(function, path)} of {amount}"
+            return f"their {events}{span}{which} have {article} {_statistic(function, path)} of {amount}"
     return f"{_noun(read)} {_IS[op]} {literal(value)}"
 
 
 def _happened(read: ir.AggregateRead, op: str, value: Any) -> str:
     """How often an event happened."""
     span, which = _span(read.window), _where(read.spec)
-    if _none(op, value):
+    if _must_be_zero(op, value):
         if read.spec.event is None:
             return f"they did nothing{span}{which}" if span else f"they never did anything{which}"
         done = f"did not {_did(read.spec, base=True)}" if span else f"never {_did(read.spec)}"
@@ -291,14 +291,14 @@ def _happened(read: ir.AggregateRead, op: str, value: Any) -> str:
 
 def _on_days(read: ir.AggregateRead, op: str, value: Any) -> str:
     did, which = _did(read.spec), _where(read.spec)
-    none = _none(op, value)
+    none = _must_be_zero(op, value)
     if read.days == 1 and (none or (op, value) in {(">=", 1), (">", 0), ("==", 1)}):
         return f"they did not {_did(read.spec, base=True)} today{which}" if none else f"they {did} today{which}"
     amount = "none" if none else f"{'fewer than' if op == '<' else _AMOUNT[op]} {literal(value)}"
     return f"they {did} on {amount} of the last {'day' if read.days == 1 else f'{read.days} days'}{which}"
 
 
-def _none(op: str, value: Any) -> bool:
+def _must_be_zero(op: str, value: Any) -> bool:
     """Whether a whole number that is never negative must be 0."""
     return (op, value) in {("==", 0), ("<=", 0)} or (op == "<" and 0 < value <= 1)
 
@@ -472,10 +472,10 @@ def _aggregate_noun(read: ir.AggregateRead) -> str:
             return f"the most frequent {path} of their {events}{span}{which}"
         case "percentile":
             return f"the {_rank(read.quantile or '')} {path} of their {events}{span}{which}"
-    return f"the {_taken(read.function, path)} of their {events}{span}{which}"
+    return f"the {_statistic(read.function, path)} of their {events}{span}{which}"
 
 
-def _taken(function: str, path: str) -> str:
+def _statistic(function: str, path: str) -> str:
     """A total amount; for a property named `total price`, the total price."""
     word = _OF_NUMBERS[function]
     return path if path.startswith(word) else f"{word} {path}"

@@ -14,7 +14,7 @@ from heapq import heapify, heappop, heappush
 from typing import Literal
 
 from tinycdp.dsl import ir, syntax
-from tinycdp.dsl.check import Checked, Scope, check, mentions
+from tinycdp.dsl.check import Checked, Scope, check, possible_references
 from tinycdp.dsl.diagnostics import Diagnostic, SourceError
 from tinycdp.dsl.ir import NOWHERE, Type
 
@@ -94,7 +94,7 @@ def check_workspace(
             message = f"The {source.kind} '{source.key}' is defined more than once; only the first definition is used."
             graph.setdefault(name, []).append(_error("E602", message))
         defined.setdefault(name, source)
-    reads = {name: _mentions(source) & defined.keys() for name, source in defined.items()}
+    reads = {name: _possible_references(source) & defined.keys() for name, source in defined.items()}
     order, rest = _sorted(reads)
     cycles = _cycles(reads, rest)
     for name, path in cycles.items():
@@ -144,12 +144,12 @@ def _texts(source: Source | FlagSource) -> tuple[str, ...]:
 _parse = lru_cache(2_000)(syntax.parse)
 
 
-def _mentions(source: Source | FlagSource) -> set[Key]:
+def _possible_references(source: Source | FlagSource) -> set[Key]:
     """The definitions that the source may refer to; empty if it does not parse."""
     found = {("flag", key) for key in source.requires} if isinstance(source, FlagSource) else set()
     for text in _texts(source):
         try:
-            found |= mentions(_parse(text))
+            found |= possible_references(_parse(text))
         except SourceError:
             continue
     return found
@@ -158,7 +158,7 @@ def _mentions(source: Source | FlagSource) -> set[Key]:
 def _sorted(reads: Mapping[Key, set[Key]]) -> tuple[list[Key], set[Key]]:
     """The keys in topological order, ties by name.
 
-    And the keys that a cycle leaves without a place."""
+    It also returns the keys that a cycle leaves without a place."""
     waiting = {name: len(needed) for name, needed in reads.items()}
     readers: dict[Key, list[Key]] = {name: [] for name in reads}
     for name, needed in reads.items():

@@ -83,7 +83,7 @@ class _Case(msgspec.Struct, frozen=True):
     def instants(self) -> list[Instant]:
         """The instants the case asks about: those of its timeline, otherwise `at`.
 
-        NEVER if it has neither."""
+        Returns NEVER if it has neither."""
         if self.timeline is not None:
             return [_instant(at, f"$.timeline[{n}][0]") for n, (at, _) in enumerate(self.timeline)]
         return [_instant(at, "$.at") for at in (self.at if isinstance(self.at, list) else [self.at])]
@@ -184,7 +184,7 @@ def _answer(case: _Case) -> dict[str, Any]:
     checked = check_all(definitions)[name][0]
     results = []
     for moment in moments:
-        value, until = catalog.frame(catalog.live, moment.profile, moment.now).result(name, moment.now)
+        value, until = catalog.activation(catalog.live, moment.profile, moment.now).result(name, moment.now)
         results.append(moment.answer(_json(value, checked.type), until))
     return {
         "results": results,
@@ -218,7 +218,7 @@ def _decided(case: _Case, catalog: Catalog, program: Program | None, moment: "_M
         state=profile.state,
         first_seen=profile.first_seen,
         last_seen=profile.last_seen,
-        steps=catalog.live.steps,
+        evaluators=catalog.live.evaluators,
         context=case.context,
     )
     subject.unit = profile.bucketing_key or None
@@ -270,7 +270,7 @@ def _replay(case: _Case, catalog: Catalog) -> Iterator[_Moment]:
                 recompute.apply(people[owner], [message], catalog, message.received_at, traits)
                 for other in people.values():
                     if other is not people[owner] and other.group is not None and other.group[2] in traits:
-                        recompute.regroup(other, traits[other.group[2]], catalog, message.received_at)
+                        recompute.apply_group_traits(other, traits[other.group[2]], catalog, message.received_at)
                 taken += 1
             profile = people["a"]
             if case.merge and recompute.absorb(profile, people["b"], catalog):
@@ -282,11 +282,11 @@ def _replay(case: _Case, catalog: Catalog) -> Iterator[_Moment]:
 def _group_traits(groups: dict[str, Group], message: Message) -> dict[str, dict[str, Any]]:
     """The traits of the message's group after the message.
 
-    Empty for messages that are not group calls."""
+    It is empty for messages that are not group calls."""
     if message.kind != "group" or message.group_id is None:
         return {}
     group = groups.setdefault(message.group_id, Group(message.group_id, {}, {}))
-    group.take(message.properties, (message.occurred_at, message.message_id))
+    group.apply_call(message.properties, (message.occurred_at, message.message_id))
     return {group.key: dict(group.traits)}
 
 

@@ -23,7 +23,7 @@ from tinycdp.dsl.check import Checked
 from tinycdp.dsl.compile import Compiler, membership, predicate
 from tinycdp.dsl.diagnostics import Diagnostic, to_wire
 from tinycdp.dsl.numbers import nanos
-from tinycdp.dsl.steps import Frame, Step, coerce, lookup
+from tinycdp.dsl.steps import Activation, Evaluator, coerce, lookup
 from tinycdp.dsl.workspace import FlagSource, Source, check_workspace
 from tinycdp.engine import decide
 from tinycdp.engine.days import DayMap, Extent
@@ -38,10 +38,10 @@ from tinycdp.model import NEVER, Message
 Name = tuple[str, str]  # (kind, key)
 
 #: Called with (definition, field) for each value whose type is not the one needed.
-Mismatched = Callable[[str, str], None]
+OnTypeMismatch = Callable[[str, str], None]
 
 
-def unheard(definition: str, field: str) -> None:
+def ignore(definition: str, field: str) -> None:
     """Default listener: ignores type mismatches."""
 
 
@@ -99,7 +99,7 @@ class InvalidDefinitions(InvalidInput):
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class KeptAggregate:
     """What to keep of the events that match one aggregate.
 
     matches   whether an event's properties satisfy its `where`; None matches all
@@ -110,15 +110,15 @@ class Kept:
     key: str
     hops: tuple[int, ...]
     matches: Callable[[Mapping[str, Any]], bool] | None
-    worth: Callable[[Mapping[str, Any]], Any] | None
+    value_of: Callable[[Mapping[str, Any]], Any] | None
     warming: bool
 
-    def take(self, profile: Profile, message: Message, calendar: Days, complete: bool) -> None:
+    def add_event(self, profile: Profile, message: Message, calendar: Days, complete: bool) -> None:
         """Add one event to the profile's state if it matches."""
         if self.matches is not None and not self.matches(message.properties):
             return
         value: Any = None
-        if self.worth is not None and (value := self.worth(message.properties)) is None:
+        if self.value_of is not None and (value := self.value_of(message.properties)) is None:
             return
         state = profile.state(self.key)
         if state is None:
@@ -128,7 +128,7 @@ class Kept:
         match state:
             case Log():
                 if len(state.tiles) != len(self.hops):
-                    state.serve(self.hops)
+                    state.keep_tiles(self.hops)
                 state.add(message.occurred_at, message.message_id, value)
             case Latest() | Uniques():
                 state.add(message.occurred_at, message.message_id, value)
@@ -138,43 +138,47 @@ class Kept:
                 state.add_instant(message.occurred_at)
 
 
-def _worth(spec: ir.AggregateSpec, mismatched: Callable[[str], None]) -> Callable[[Mapping[str, Any]], Any] | None:
+def _value_of(
+    spec: ir.AggregateSpec, on_type_mismatch: Callable[[str], None]
+) -> Callable[[Mapping[str, Any]], Any] | None:
     """A function from one event's properties to their value for the aggregate.
 
-    None if no properties are needed."""
+    Returns None if no properties are needed."""
     path, family = spec.path, spec.family
     if not path:
         return None
     if family in {ir.Family.NUMBER, ir.Family.HISTOGRAM}:
-        number = _number_at(path, partial(mismatched, ".".join(path)))
+        number = _number_at(path, partial(on_type_mismatch, ".".join(path)))
         if family is ir.Family.NUMBER:
             return number
         return lambda properties: None if (n := number(properties)) is None else grade(n)
 
-    def worth(properties: Mapping[str, Any]) -> Any:
+    def value_of(properties: Mapping[str, Any]) -> Any:
         value = coerce(lookup(properties, path), ir.Type.DYN)
         if value is None or isinstance(value, dict | tuple) or (type(value) is str and len(value) > LONGEST_TEXT):
             return None
         return canonical(value) if family in {ir.Family.UNIQUE, ir.Family.TOP} else value
 
-    return worth
+    return value_of
 
 
-def _number_at(path: tuple[str, ...], mismatched: Callable[[], None]) -> Callable[[Mapping[str, Any]], int | None]:
+def _number_at(
+    path: tuple[str, ...], on_type_mismatch: Callable[[], None]
+) -> Callable[[Mapping[str, Any]], int | None]:
     name = path[0] if len(path) == 1 else None
 
     def number(properties: Mapping[str, Any]) -> int | None:
         value = properties.get(name) if name is not None else lookup(properties, path)
         found = nanos(value)
         if found is None and value is not None:
-            mismatched()
+            on_type_mismatch()
         return found
 
     return number
 
 
 @dataclass(frozen=True, slots=True)
-class Watch:
+class Dependencies:
     """What a definition's value depends on. None in `events` means that every event counts."""
 
     events: frozenset[str | None]
@@ -187,14 +191,15 @@ class Watch:
 class Segment:
     """A segment with maintained membership.
 
-    is_next  whether it belongs to a backfilling revision; `was` is then the fingerprint of its live meaning, if any"""
+    is_next  whether it belongs to a backfilling revision; `live_fingerprint` is then that of its live
+              meaning, if any"""
 
     name: Name
     id: int
     fingerprint: int
-    watch: Watch
+    dependencies: Dependencies
     is_next: bool = False
-    was: int | None = None
+    live_fingerprint: int | None = None
 
 
 @dataclass(frozen=True)
@@ -208,10 +213,10 @@ class Universe:
     nodes: Mapping[Name, ir.Node]
     compiler: Compiler
     ready: Callable[[ir.AggregateRead], bool]
-    steps: Mapping[Name, Step]
+    evaluators: Mapping[Name, Evaluator]
     fingerprints: Mapping[Name, int]
     reads: Mapping[Name, frozenset[ir.AggregateRead]]
-    watches: Mapping[Name, Watch]
+    dependencies: Mapping[Name, Dependencies]
     flags: Mapping[str, decide.Program]
 
 
@@ -230,16 +235,16 @@ class Catalog:
     live: Universe
     next: Universe | None
     warming: frozenset[Name]
-    kept: Mapping[str, Kept]
+    kept: Mapping[str, KeptAggregate]
     segments: tuple[Segment, ...]
     calendar: Days
     must_warm: bool
     complete: frozenset[tuple[str, int]]
     killed: Mapping[int, str] = field(default_factory=dict)
-    _kept_by_event: dict[str, tuple[Kept, ...]] = field(default_factory=dict, repr=False)
+    _kept_by_event: dict[str, tuple[KeptAggregate, ...]] = field(default_factory=dict, repr=False)
     _segments_by_event: dict[str, tuple[Segment, ...]] = field(default_factory=dict, repr=False)
 
-    def kept_for(self, event: str) -> tuple[Kept, ...]:
+    def kept_for(self, event: str) -> tuple[KeptAggregate, ...]:
         """The aggregates that an event of this name may add to."""
         found = self._kept_by_event.get(event)
         if found is None:
@@ -252,7 +257,9 @@ class Catalog:
         """The segments whose membership an event of this name may change."""
         found = self._segments_by_event.get(event)
         if found is None:
-            found = tuple(s for s in self.segments if s.watch.seen or not s.watch.events.isdisjoint({event, None}))
+            found = tuple(
+                s for s in self.segments if s.dependencies.seen or not s.dependencies.events.isdisjoint({event, None})
+            )
             if len(self._segments_by_event) < 10_000:
                 self._segments_by_event[event] = found
         return found
@@ -262,11 +269,13 @@ class Catalog:
 
         The change comes by a message without an event."""
         changed = set(names)
-        return tuple(s for s in self.segments if s.watch.seen or not s.watch.properties.isdisjoint(changed))
+        return tuple(
+            s for s in self.segments if s.dependencies.seen or not s.dependencies.properties.isdisjoint(changed)
+        )
 
     def segments_for_group(self) -> tuple[Segment, ...]:
         """The segments that a change of group, or of the group's traits, may affect."""
-        return tuple(s for s in self.segments if s.watch.group or s.watch.seen)
+        return tuple(s for s in self.segments if s.dependencies.group or s.dependencies.seen)
 
     def universe(self, segment: Segment) -> Universe:
         if segment.is_next:
@@ -274,16 +283,16 @@ class Catalog:
             return self.next
         return self.live
 
-    def frame(self, universe: Universe, profile: Profile, now: int) -> Frame:
+    def activation(self, universe: Universe, profile: Profile, now: int) -> Activation:
         """What the set's evaluators need to answer for a profile at an instant."""
-        return Frame(
+        return Activation(
             now,
             calendar=self.calendar,
             properties=profile.properties,
             state=profile.state,
             first_seen=profile.first_seen,
             last_seen=profile.last_seen,
-            steps=universe.steps,
+            evaluators=universe.evaluators,
             group=profile.group_traits,
         )
 
@@ -307,7 +316,7 @@ def build_catalog(
     *,
     live_revision: int,
     head_revision: int,
-    mismatched: Mismatched = unheard,
+    on_type_mismatch: OnTypeMismatch = ignore,
 ) -> Catalog:
     """Compile the definitions of the live revision, and of the head revision if it differs.
 
@@ -338,21 +347,21 @@ def build_catalog(
         checked,
         placeholders,
         ready=lambda read: _parts([read]) <= complete,
-        mismatched=mismatched,
+        on_type_mismatch=on_type_mismatch,
     )
     next_universe = None
     reads = {read for c in checked.values() for read in _reads(c)}
     if warming_up:
         next_checked = check_all(head_by_name.values())
-        next_universe = _universe(zone, head_by_name, next_checked, frozenset(), lambda _: True, mismatched)
+        next_universe = _universe(zone, head_by_name, next_checked, frozenset(), lambda _: True, on_type_mismatch)
         reads |= {read for c in next_checked.values() for read in _reads(c)}
     segments = [_segment(live_universe, name) for name in served if name[0] == "segment" and name not in new]
     maintained = {segment.fingerprint for segment in segments}
     if next_universe is not None:
-        was = {segment.id: segment.fingerprint for segment in segments}
+        fingerprints = {segment.id: segment.fingerprint for segment in segments}
         coming = [_segment(next_universe, name) for name in head_by_name if name[0] == "segment"]
         segments += [
-            replace(segment, is_next=True, was=was.get(segment.id))
+            replace(segment, is_next=True, live_fingerprint=fingerprints.get(segment.id))
             for segment in coming
             if segment.fingerprint not in maintained
         ]
@@ -364,7 +373,7 @@ def build_catalog(
         live=live_universe,
         next=next_universe,
         warming=placeholders,
-        kept=_kept(reads, complete, mismatched),
+        kept=_kept(reads, complete, on_type_mismatch),
         segments=tuple(segments),
         calendar=calendar,
         complete=frozenset(complete),
@@ -444,7 +453,9 @@ def _reads(checked: tuple[Checked, ...]) -> list[ir.AggregateRead]:
     return [read for c in checked for read in c.reads]
 
 
-def _kept(reads: Iterable[ir.AggregateRead], complete: set[tuple[str, int]], mismatched: Mismatched) -> dict[str, Kept]:
+def _kept(
+    reads: Iterable[ir.AggregateRead], complete: set[tuple[str, int]], on_type_mismatch: OnTypeMismatch
+) -> dict[str, KeptAggregate]:
     specs: dict[str, ir.AggregateSpec] = {}
     hops: dict[str, set[int]] = {}
     for read in reads:
@@ -452,14 +463,16 @@ def _kept(reads: Iterable[ir.AggregateRead], complete: set[tuple[str, int]], mis
         hops.setdefault(read.spec.key, set()).update(ir.hops_of(read))
     kept = {}
     for key, spec in sorted(specs.items()):
-        heard = partial(mismatched, f"events.{spec.event if spec.event is not None else '*'}")
+        heard = partial(on_type_mismatch, f"events.{spec.event if spec.event is not None else '*'}")
         matches = predicate(spec.where, heard)
-        kept[key] = Kept(spec, key, tuple(sorted(hops[key])), matches, _worth(spec, heard), (key, 0) not in complete)
+        kept[key] = KeptAggregate(
+            spec, key, tuple(sorted(hops[key])), matches, _value_of(spec, heard), (key, 0) not in complete
+        )
     return kept
 
 
 def _segment(universe: Universe, name: Name) -> Segment:
-    return Segment(name, universe.definitions[name].id, universe.fingerprints[name], universe.watches[name])
+    return Segment(name, universe.definitions[name].id, universe.fingerprints[name], universe.dependencies[name])
 
 
 def _universe(
@@ -468,13 +481,13 @@ def _universe(
     checked: Mapping[Name, tuple[Checked, ...]],
     placeholders: frozenset[Name],
     ready: Callable[[ir.AggregateRead], bool],
-    mismatched: Mismatched,
+    on_type_mismatch: OnTypeMismatch,
 ) -> Universe:
     nodes: dict[Name, ir.Node] = {}
-    steps: dict[Name, Step] = {}
+    evaluators: dict[Name, Evaluator] = {}
     fingerprints: dict[Name, int] = {}
     reads: dict[Name, frozenset[ir.AggregateRead]] = {}
-    watches: dict[Name, Watch] = {}
+    dependencies: dict[Name, Dependencies] = {}
     flags: dict[str, decide.Program] = {}
 
     def resolve(name: Name) -> ir.Node | None:
@@ -482,45 +495,51 @@ def _universe(
 
     for name, parts in checked.items():  # each after all it refers to
         references = sorted({reference for part in parts for reference in part.references})
-        watches[name] = _watch(parts, [watches[reference] for reference in references])
+        dependencies[name] = _dependencies_of(parts, [dependencies[reference] for reference in references])
         reads[name] = frozenset(_reads(parts))
         fingerprints[name] = _fingerprint(zone, definitions[name], sorted(fingerprints[r] for r in references))
-        compiler = Compiler(ready, resolve, partial(mismatched, f"{name[0]} {name[1]}"))
+        compiler = Compiler(ready, resolve, partial(on_type_mismatch, f"{name[0]} {name[1]}"))
         if definitions[name].flag is not None:
-            flags[name[1]] = _program(definitions[name], parts, compiler, steps, flags, placeholders, ready)
-            steps[name] = decide.as_step(flags[name[1]])
+            flags[name[1]] = _program(definitions[name], parts, compiler, evaluators, flags, placeholders, ready)
+            evaluators[name] = decide.as_evaluator(flags[name[1]])
         elif parts[0].node is not None:
             nodes[name] = parts[0].node
             if name in placeholders:
-                steps[name] = _unknown
+                evaluators[name] = _unknown
             else:
-                step = compiler.compile(parts[0].node)
-                steps[name] = membership(step) if name[0] == "segment" else step
-    return Universe(definitions, nodes, Compiler(ready, resolve), ready, steps, fingerprints, reads, watches, flags)
+                evaluate = compiler.compile(parts[0].node)
+                evaluators[name] = membership(evaluate) if name[0] == "segment" else evaluate
+    return Universe(
+        definitions, nodes, Compiler(ready, resolve), ready, evaluators, fingerprints, reads, dependencies, flags
+    )
 
 
 def _program(
     definition: Definition,
     parts: Sequence[Checked],
     compiler: Compiler,
-    steps: dict[Name, Step],
+    evaluators: dict[Name, Evaluator],
     flags: Mapping[str, decide.Program],
     placeholders: frozenset[Name],
     ready: Callable[[ir.AggregateRead], bool],
 ) -> decide.Program:
     """Compile a flag, stage by stage from the last.
 
-    Adds to `steps` the conditions whose results may be kept."""
+    Adds to `evaluators` the conditions whose results may be kept."""
     flag = definition.flag
     assert flag is not None
-    conditions: dict[str, tuple[ir.Node, Step, tuple[str, ...]]] = {}
+    conditions: dict[str, tuple[ir.Node, Evaluator, tuple[str, ...]]] = {}
     for n, part in enumerate(parts):
         assert part.node is not None
-        step = compiler.compile(part.node)
+        evaluate = compiler.compile(part.node)
         if not _reads_request(part):
-            step = _remembered(("when", f"{flag.key}[{n}]"), step, steps)
+            evaluate = _remembered(("when", f"{flag.key}[{n}]"), evaluate, evaluators)
         waiting = tuple(_label(r) for r in sorted(part.references) if r in placeholders)
-        conditions[part.source] = (part.node, step, waiting or (() if all(map(ready, part.reads)) else ("its events",)))
+        conditions[part.source] = (
+            part.node,
+            evaluate,
+            waiting or (() if all(map(ready, part.reads)) else ("its events",)),
+        )
     program, until = None, NEVER
     for at, stage in reversed(list(stages(flag))):
         needed = [conditions[rule.when] for rule in stage.rules]
@@ -533,20 +552,20 @@ def _program(
 def _reads_request(part: Checked) -> bool:
     """Whether a condition depends on more than the profile.
 
-    That is the request's context, or a flag that may depend on it."""
+    It may depend on the request's context, or on a flag that reads it."""
     nodes = ir.walk(part.node) if part.node is not None else []
     return any(isinstance(n, ir.Context) or (isinstance(n, ir.Reference) and n.kind == "flag") for n in nodes)
 
 
-def _remembered(name: Name, step: Step, steps: dict[Name, Step]) -> Step:
+def _remembered(name: Name, evaluate: Evaluator, evaluators: dict[Name, Evaluator]) -> Evaluator:
     """Register the evaluator under its own name.
 
     An activation then keeps its result while it is valid."""
-    steps[name] = step
-    return lambda frame, at: frame.result(name, at)
+    evaluators[name] = evaluate
+    return lambda activation, at: activation.result(name, at)
 
 
-def _unknown(frame: Frame, now: int) -> tuple[None, int]:
+def _unknown(activation: Activation, now: int) -> tuple[None, int]:
     return None, NEVER
 
 
@@ -564,9 +583,9 @@ def _fingerprint(zone: str, definition: Definition, references: list[int]) -> in
     return int.from_bytes(blake2b(text.encode(), digest_size=8).digest(), "big", signed=True)
 
 
-def _watch(parts: tuple[Checked, ...], references: list[Watch]) -> Watch:
+def _dependencies_of(parts: tuple[Checked, ...], references: list[Dependencies]) -> Dependencies:
     nodes = [node for part in parts if part.node is not None for node in ir.walk(part.node)]
-    return Watch(
+    return Dependencies(
         events=frozenset(read.spec.event for read in _reads(parts)).union(*(w.events for w in references)),
         properties=frozenset(n.path[0] for n in nodes if isinstance(n, ir.Property)).union(
             *(w.properties for w in references)

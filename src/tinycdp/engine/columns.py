@@ -1,7 +1,7 @@
 """Compare two compiled sets of definitions by columns of values, one row per profile.
 
 Shape   Columns(before, after, at) collects what must be computed, as `nodes` with `resolve` for dsl.sql. For each row:
-        call look(row), then read value(…) and evaluate flag programs on a subject(…)
+        call load_row(row), then read value(…) and evaluate flag programs on a subject(…)
 Laws    a definition with the same meaning in both sets is computed once. For flags only the conditions are columns;
         prerequisites, overrides, holdouts, gates and splits are evaluated by decide
 Errors  none
@@ -15,9 +15,9 @@ from typing import Any
 from tinycdp.dsl import ir
 from tinycdp.dsl.calendar import Days
 from tinycdp.dsl.compile import Compiler
-from tinycdp.dsl.steps import Result, Step
+from tinycdp.dsl.steps import Evaluator, Result
 from tinycdp.engine.catalog import Name, Universe
-from tinycdp.engine.decide import Program, Subject, as_step
+from tinycdp.engine.decide import Program, Subject, as_evaluator
 from tinycdp.model import NEVER, Instant
 
 _Row = Sequence[Any]
@@ -37,13 +37,13 @@ class Columns:
         self._row: _Row = ()
         self._asked: dict[tuple[int, Name], int] = {}
         self._programs: dict[tuple[int, str], Program] = {}
-        self._steps: tuple[dict[Name, Step], dict[Name, Step]] = ({}, {})
+        self._evaluators: tuple[dict[Name, Evaluator], dict[Name, Evaluator]] = ({}, {})
         self._leaves: dict[Name, ir.Node] = {}
         self._compiler = Compiler(lambda _: True, self._leaves.get)
 
     # What is needed
 
-    def ask(self, side: int, name: Name) -> Callable[[], Any]:
+    def request(self, side: int, name: Name) -> Callable[[], Any]:
         """Request a trait's or segment's expression, before (0) or after (1).
 
         Returns a function that reads its value from the row."""
@@ -68,7 +68,7 @@ class Columns:
 
     # Reading a row
 
-    def look(self, row: _Row) -> None:
+    def load_row(self, row: _Row) -> None:
         """Load a row: from now on the columns have its values, in the order of `nodes`."""
         self._row = row
 
@@ -83,7 +83,7 @@ class Columns:
             state=lambda _: None,
             first_seen=None,
             last_seen=None,
-            steps=self._steps[side],
+            evaluators=self._evaluators[side],
             context=context,
         )
         subject.unit, subject.names, subject.killed = unit, names, killed
@@ -97,32 +97,32 @@ class Columns:
         self.nodes.append(self._qualified(side, node))
         return len(self.nodes) - 1
 
-    def _step(self, column: int) -> Step:
-        def step(_frame: Any, _now: Instant) -> Result:
+    def _evaluator(self, column: int) -> Evaluator:
+        def evaluate(_activation: Any, _now: Instant) -> Result:
             return self._value(column), NEVER
 
-        return step
+        return evaluate
 
     # Flags
 
     def _made(self, side: int, stage: Program) -> Program:
-        steps = self._steps[side]
+        evaluators = self._evaluators[side]
         for name in stage.override_segments.values():
-            if name not in steps:
-                steps[name] = self._step(self._column(side, ir.Reference(ir.Type.BOOL, *name)))
+            if name not in evaluators:
+                evaluators[name] = self._evaluator(self._column(side, ir.Reference(ir.Type.BOOL, *name)))
         return replace(
             stage,
             prerequisites=tuple((self.program(side, p.flag.key), variants) for p, variants in stage.prerequisites),
             holdouts=tuple(self.program(side, holdout.flag.key) for holdout in stage.holdouts),
-            rules=tuple(replace(rule, step=self._condition(side, rule.node)) for rule in stage.rules),
+            rules=tuple(replace(rule, evaluate=self._condition(side, rule.node)) for rule in stage.rules),
             until=NEVER,
             then=None,
         )
 
-    def _condition(self, side: int, node: ir.Node) -> Step:
+    def _condition(self, side: int, node: ir.Node) -> Evaluator:
         flags = {n.key for n in ir.walk(node) if isinstance(n, ir.Reference) and n.kind == "flag"}
         for key in sorted(flags):
-            self._steps[side]["flag", key] = as_step(self.program(side, key))
+            self._evaluators[side]["flag", key] = as_evaluator(self.program(side, key))
         return self._compiler.compile(self._leaved(side, node))
 
     def _leaved(self, side: int, node: ir.Node) -> ir.Node:
@@ -133,7 +133,7 @@ class Columns:
             return _mapped(node, lambda child: self._leaved(side, child))
         column = self._column(side, node)
         leaf = ("trait", f"{_OF}{column}")
-        self._steps[side][leaf] = self._step(column)
+        self._evaluators[side][leaf] = self._evaluator(column)
         # The compiler needs its type, but must not look into it.
         self._leaves[leaf] = ir.Property(node.type, ("",), span=node.span, nullable=node.nullable)
         return ir.Reference(node.type, *leaf, span=node.span, nullable=node.nullable)

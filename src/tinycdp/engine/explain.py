@@ -1,6 +1,6 @@
 """Explain why a definition has its value for one profile at one instant, part by part.
 
-Shape   explain(node, source, frame, catalog) -> Explanation of an expression, with one node per part.
+Shape   explain(node, source, activation, catalog) -> Explanation of an expression, with one node per part.
         explain_definition(…) -> Explained for a trait or segment, explain_flag(…) -> ExplainedFlag
 Units   values as evaluators have them: numbers in nanos, instants and durations in milliseconds, None for unknown
 Laws    no logic is repeated here: each value and `until` comes from the evaluator that the catalog's compiler makes of
@@ -17,7 +17,7 @@ from datetime import date
 from typing import Any, Literal
 
 from tinycdp.dsl import ir
-from tinycdp.dsl.steps import Frame
+from tinycdp.dsl.steps import Activation
 from tinycdp.engine.bucketing import bucket, chosen
 from tinycdp.engine.catalog import Catalog, Name
 from tinycdp.engine.days import DayMap, Extent
@@ -134,16 +134,16 @@ class ExplainedFlag:
     changes_at: Instant | None
 
 
-def explain(node: ir.Node, source: str, frame: Frame, catalog: Catalog) -> Explanation:
+def explain(node: ir.Node, source: str, activation: Activation, catalog: Catalog) -> Explanation:
     """The tree of an expression of the live revision.
 
     It is for the activation's profile, at the activation's `now`."""
-    return _Explainer(frame, catalog).tree(node, source)
+    return _Explainer(activation, catalog).tree(node, source)
 
 
-def explain_definition(catalog: Catalog, name: Name, frame: Frame) -> Explained:
+def explain_definition(catalog: Catalog, name: Name, activation: Activation) -> Explained:
     """Explain a trait or segment of the live revision. It must exist."""
-    return _Explainer(frame, catalog).definition(name)
+    return _Explainer(activation, catalog).definition(name)
 
 
 def explain_flag(catalog: Catalog, key: str, subject: Subject) -> ExplainedFlag:
@@ -191,8 +191,8 @@ def _outcome(tree: Explanation, subject: Subject, *, served: bool) -> Outcome:
 class _Explainer:
     """Remembers which definitions have been explained."""
 
-    def __init__(self, frame: Frame, catalog: Catalog) -> None:
-        self._frame = frame
+    def __init__(self, activation: Activation, catalog: Catalog) -> None:
+        self._frame = activation
         self._catalog = catalog
         self._universe = catalog.live
         self._met: set[Name] = set()
@@ -207,13 +207,13 @@ class _Explainer:
         return Explained(name, kind, value, until, name in self._catalog.warming, tree)
 
     def tree(self, node: ir.Node, source: str, depth: int = 0) -> Explanation:
-        frame = self._frame
-        value, until = self._universe.compiler.compile(node)(frame, frame.now)
+        activation = self._frame
+        value, until = self._universe.compiler.compile(node)(activation, activation.now)
         warming, contents, inside = False, None, None
         match node:
             case ir.AggregateRead():
                 warming = not self._universe.ready(node)
-                contents = None if warming else _contents(node, frame)
+                contents = None if warming else _contents(node, activation)
             case ir.Reference(kind=kind, key=key):
                 name = (kind, key)
                 warming = name in self._catalog.warming
@@ -245,13 +245,13 @@ def _with_deciding(node: ir.Node, value: Any, parts: Sequence[Explanation]) -> t
 # The contents of windows
 
 
-def _contents(read: ir.AggregateRead, frame: Frame) -> Contents:
-    state, window, now = frame.state(read.spec.key), read.window, frame.now
+def _contents(read: ir.AggregateRead, activation: Activation) -> Contents:
+    state, window, now = activation.state(read.spec.key), read.window, activation.now
     match state:
         case None:
             return Contents(events=0)
         case DayMap():
-            return _days(read, state, frame)
+            return _days(read, state, activation)
         case Extent():
             return Contents(oldest_at=state.first, newest_at=state.last)
         case Latest():
@@ -322,8 +322,8 @@ def _size(state: Log, fold: Any) -> int | None:
     return None
 
 
-def _days(read: ir.AggregateRead, state: DayMap, frame: Frame) -> Contents:
-    calendar, now = frame.calendar, frame.now
+def _days(read: ir.AggregateRead, state: DayMap, activation: Activation) -> Contents:
+    calendar, now = activation.calendar, activation.now
     if read.days is not None:
         n, until = state.unique_days(read.days, calendar, now)
         oldest = calendar.day(now) - read.days + 1

@@ -1,6 +1,6 @@
 """A group (a company, a team) and its traits.
 
-Shape   Group.take(traits, stamp) applies one group call
+Shape   Group.apply_call(traits, stamp) applies one group call
 Laws    a trait has its latest value by (instant, message id), whichever member sent it; order of arrival never matters
 Source  dsl/SPEC.md "Names"; docs/decisions/0027-groups.md
 """
@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from tinycdp.engine.profile import Stamp, same
+from tinycdp.engine.profile import Stamp, same_json
 
 
 class Group(msgspec.Struct):
@@ -20,7 +20,7 @@ class Group(msgspec.Struct):
     traits: dict[str, Any] = {}
     stamps: dict[str, Stamp] = {}
 
-    def take(self, traits: Mapping[str, Any], stamp: Stamp) -> bool:
+    def apply_call(self, traits: Mapping[str, Any], stamp: Stamp) -> bool:
         """Write the traits that no later call has written. Returns True if a value changed."""
         changed = False
         for name, value in traits.items():
@@ -28,7 +28,7 @@ class Group(msgspec.Struct):
             if known is not None and known >= stamp:
                 continue
             self.stamps[name] = stamp
-            if name not in self.traits or not same(self.traits[name], value):
+            if name not in self.traits or not same_json(self.traits[name], value):
                 self.traits[name] = value
                 changed = True
         return changed

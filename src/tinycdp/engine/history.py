@@ -1,8 +1,8 @@
 """Add many past events to one aggregate at once, for backfills and rebuilds.
 
-Shape   Past: the events of one profile with one name, as columns · Recall(kept) adds them · needs(kept): which parts of
-        the events must be read for that
-Laws    recall leaves the same state as adding the events one by one, in any order; no state if no event matches
+Shape   PastEvents: the events of one profile with one name, as columns · Rebuilder(kept) adds them · needs(kept): which
+        parts of the events must be read for that
+Laws    a rebuild leaves the same state as adding the events one by one, in any order; no state if no event matches
 Source  docs/decisions/0016-backfill.md
 """
 
@@ -14,7 +14,7 @@ from typing import Any
 from tinycdp.dsl import ir
 from tinycdp.dsl.calendar import Days
 from tinycdp.dsl.ir import Family
-from tinycdp.engine.catalog import Kept
+from tinycdp.engine.catalog import KeptAggregate
 from tinycdp.engine.days import DayMap, Extent
 from tinycdp.engine.log import Entry, rank
 from tinycdp.engine.profile import Profile
@@ -41,10 +41,10 @@ class Needs:
 
 
 @dataclass(frozen=True, slots=True)
-class Past:
+class PastEvents:
     """Events of one profile with one name, in any order.
 
-    ids and properties are None if they are not needed."""
+    ids and properties may be None if they are not needed."""
 
     name: str
     instants: Sequence[Instant]
@@ -52,7 +52,7 @@ class Past:
     properties: Sequence[Properties] | None
 
 
-def needs(kept: Iterable[Kept]) -> Needs:
+def needs(kept: Iterable[KeptAggregate]) -> Needs:
     names: set[str] | None = set()
     properties: set[str] = set()
     ids = False
@@ -69,14 +69,14 @@ def needs(kept: Iterable[Kept]) -> Needs:
     return Needs(frozenset(names) if names is not None else None, frozenset(properties), ids)
 
 
-class Recall:
+class Rebuilder:
     """Rebuilds one aggregate's state from past events, for any number of profiles."""
 
-    def __init__(self, kept: Kept, calendar: Days) -> None:
+    def __init__(self, kept: KeptAggregate, calendar: Days) -> None:
         self.kept = kept
         self._calendar = calendar
 
-    def recall(self, profile: Profile, pasts: Iterable[Past]) -> None:
+    def rebuild(self, profile: Profile, pasts: Iterable[PastEvents]) -> None:
         """Set the profile's state of this aggregate to that of these events.
 
         They must be all the events it ever had."""
@@ -90,7 +90,7 @@ class Recall:
         if not found:
             return
         state = profile.states[self.kept.key] = empty(self.kept.spec.family)
-        state.serve(self.kept.hops)
+        state.keep_tiles(self.kept.hops)
         match state:
             case DayMap():
                 state.extend({self._calendar.day(entry[0]) for entry in found})
@@ -101,17 +101,17 @@ class Recall:
 
     def _matching(self, rows: Iterable[tuple[Instant, str, Properties]]) -> Iterable[Entry]:
         """The events that count, each with its value."""
-        matches, worth = self.kept.matches, self.kept.worth
+        matches, value_of = self.kept.matches, self.kept.value_of
         if matches is not None:
             rows = (row for row in rows if matches(row[2]))
-        if worth is None:
+        if value_of is None:
             return ((ts, id, None) for ts, id, _ in rows)
-        return ((ts, id, value) for ts, id, properties in rows if (value := worth(properties)) is not None)
+        return ((ts, id, value) for ts, id, properties in rows if (value := value_of(properties)) is not None)
 
 
-def _rows(past: Past) -> Iterable[tuple[Instant, str, Properties]]:
+def _rows(past: PastEvents) -> Iterable[tuple[Instant, str, Properties]]:
     return zip(past.instants, past.ids or repeat(""), past.properties or repeat({}), strict=False)
 
 
-def _newest_first(past: Past) -> Iterable[tuple[Instant, str, Properties]]:
+def _newest_first(past: PastEvents) -> Iterable[tuple[Instant, str, Properties]]:
     return sorted(_rows(past), key=rank, reverse=True)

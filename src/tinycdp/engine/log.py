@@ -94,14 +94,14 @@ class Log:
         """Fold entries, in ascending order.
 
         Wider tiles are joined from the narrower ones they consist of."""
-        self.dropped = self._join(self.dropped, self._gather(entries))
+        self.dropped = self._join(self.dropped, self._fold_all(entries))
         narrower: dict[Instant, Any] = {}
         for hop in sorted(self.tiles):
             if narrower:
                 parts = list(narrower.items())
             else:
                 same = groupby(entries, key=lambda entry: entry[0] // hop)
-                parts = [(start * hop, self._gather(list(group))) for start, group in same]
+                parts = [(start * hop, self._fold_all(list(group))) for start, group in same]
             tiles, narrower = self.tiles[hop], {}
             for at, part in parts:
                 start = at // hop * hop
@@ -109,7 +109,7 @@ class Log:
             for start, part in narrower.items():
                 tiles[start] = self._join(tiles[start] if start in tiles else self._empty(), part)
 
-    def _gather(self, entries: list[Entry]) -> Any:
+    def _fold_all(self, entries: list[Entry]) -> Any:
         """The fold of many entries."""
         summary = self._empty()
         for entry in entries:
@@ -122,7 +122,7 @@ class Log:
             start = entry[0] // hop * hop
             tiles[start] = self._fold(tiles[start] if start in tiles else self._empty(), entry)
 
-    def serve(self, hops: tuple[int, ...]) -> bool:
+    def keep_tiles(self, hops: tuple[int, ...]) -> bool:
         """Keep tiles of exactly these widths from now on.
 
         With no widths, no window is read and no entry is kept.
@@ -154,7 +154,7 @@ class Log:
     def reachable(self) -> dict[int, dict[Instant, Any]]:
         """The tiles that a window can still reach.
 
-        Counted from the newest entry, so it depends only on the set."""
+        They are counted from the newest entry, so that they depend only on the set."""
         if not self.tiles or self.dropped == self._empty():
             return {hop: {} for hop in self.tiles}
         return {
@@ -175,7 +175,7 @@ class Log:
         ts = self.ts
         return len(ts) if not ts or ts[-1] <= now else bisect_right(ts, now)
 
-    def _arrives(self, end: int) -> Instant:
+    def _next_arrival(self, end: int) -> Instant:
         """When the next entry with a later instant enters.
 
         NEVER, unless a history is read at a past instant."""

@@ -1,7 +1,7 @@
 """Count what messages look like: their events, properties, types and SDKs.
 
-Shape   Observed.see(message) counts one, refuse(…) counts a rejected one; rows(known) → Rows for the registry's tables,
-        with only the names that Known has room for. state_of(…) returns the state of a property
+Shape   MessageShapes.count_message(message) counts one, count_rejected(…) counts a rejected one; rows(known) → Rows for
+        the registry's tables, with only the names that Known has room for. state_of(…) returns a property's state
 Units   days and hours are whole ones since 1970, by arrival; nested properties are joined by dots, DEPTH levels deep
 Laws    counting is by shape: events with one name and the same properties of the same types share an entry, so counting
         one takes a microsecond, however many properties it has. The rows() of two processes add up, in any order.
@@ -62,7 +62,7 @@ class Rows:
 _Shape = tuple[str, int, Any, Any, Any, tuple[str, ...], tuple[type, ...]]
 
 
-class Observed:
+class MessageShapes:
     """The shapes of one environment's messages since this object was made."""
 
     def __init__(self, shapes: int = SHAPES) -> None:
@@ -73,7 +73,7 @@ class Observed:
     def __bool__(self) -> bool:
         return bool(self._shapes or self._violations)
 
-    def see(self, message: Message) -> None:
+    def count_message(self, message: Message) -> None:
         """Count an accepted message."""
         event = event_of(message)
         if event is None:
@@ -111,7 +111,7 @@ class Observed:
                 shape = (OTHER, shape[1], "", "", "", (), ())
         return self._shapes.setdefault(shape, Span(0, at, at))
 
-    def refuse(self, message: Message, code: str, path: str) -> None:
+    def count_rejected(self, message: Message, code: str, path: str) -> None:
         """Count a message that the tracking plan rejected."""
         self._note(event_of(message) or "", message.received_at, code, path, refused=True)
 
@@ -214,7 +214,7 @@ def _leaves(properties: Mapping[str, Any], depth: int, prefix: str = "") -> Iter
 def _platform(context: Mapping[str, Any]) -> str:
     """The platform that sent the message.
 
-    The operating system's name, otherwise what the client reports."""
+    It is the operating system's name, otherwise what the client reports."""
     os = context.get("os")
     name = os.get("name") if type(os) is dict else None
     if name is None:
@@ -227,7 +227,7 @@ def _platform(context: Mapping[str, Any]) -> str:
 LATELY_DAYS = 7
 GONE_MS = 30 * DAY_MS
 #: If more than this share of the last days' values has another type, the type counts as unstable.
-STRAYS = 0.01
+UNSTABLE_SHARE = 0.01
 
 
 def state_of(days: Iterable[tuple[int, str, int]], today: int, last: Instant, event_last: Instant) -> tuple[State, str]:
@@ -247,7 +247,7 @@ def state_of(days: Iterable[tuple[int, str, int]], today: int, last: Instant, ev
     if len(lately) > 1:
         most, *others = _by_number(lately)
         share = 1 - lately[most] / sum(lately.values())
-        if share >= STRAYS:
+        if share >= UNSTABLE_SHARE:
             listed = " and ".join(others)
             return "unstable", f"{share:.0%} of the values of the last {LATELY_DAYS} days are not {most}, but {listed}."
     if lately and before:

@@ -1,6 +1,6 @@
 """The tracking plan: the properties each event should have, and how names should be written.
 
-Shape   Plan(entries, naming).look(message) -> (message, refused): the message with declared types converted and with
+Shape   Plan(entries, naming).check(message) -> (message, refused): the message with declared types converted and with
         warnings, and the warning that rejects it, if any
 Laws    checking twice changes nothing more. A property that is not in the plan passes unchanged. Without a plan each
         message is returned as it is, the same object.
@@ -96,10 +96,10 @@ class Plan:
         self._names_matter = naming.events != "any" or naming.properties != "any" or naming.unplanned
         self.is_empty = not entries and not self._names_matter
 
-    def look(self, message: Message) -> tuple[Message, Warned | None]:
+    def check(self, message: Message) -> tuple[Message, Warned | None]:
         """The message after applying the plan, and the warning that rejects it.
 
-        None if it is accepted."""
+        Returns None if it is accepted."""
         name = event_of(message)
         if name is None:
             return message, None
@@ -114,7 +114,7 @@ class Plan:
             if rules.entry.status == "deprecated":
                 warnings.append(Warned("DEPRECATED_EVENT", "$.event", f"{name!r} is deprecated."))
             root = "$.properties" if message.name else "$.traits"
-            properties, broken = rules.look(properties, root)
+            properties, broken = rules.check(properties, root)
             refused = next((w for w in broken if w.code != "CONVERTED"), None) if rules.refuses else None
             warnings += broken
         warnings += self._names(message, name, rules is not None)
@@ -140,7 +140,7 @@ class Plan:
 def event_of(message: Message) -> str | None:
     """The message's event name in the plan and the registry.
 
-    None if it has no properties or traits."""
+    Returns None if it has no properties or traits."""
     return message.name or TRAITS_OF.get(message.kind)
 
 
@@ -162,7 +162,7 @@ class _Rules:
         self._properties = [(name, tuple(name.split(".")), rule) for name, rule in entry.properties.items()]
         self._first_names = frozenset(path[0] for _, path, _ in self._properties) | frozenset(entry.properties)
 
-    def look(self, properties: dict[str, Any], root: str) -> tuple[dict[str, Any], list[Warned]]:
+    def check(self, properties: dict[str, Any], root: str) -> tuple[dict[str, Any], list[Warned]]:
         found: list[Warned] = []
         for name, path, rule in self._properties:
             value = _get(properties, path)
@@ -197,7 +197,7 @@ class _Rules:
 def convert(value: Any, type_: Declared) -> Any:
     """The value as the declared type.
 
-    Itself if it fits; None if converting it would need guessing."""
+    It is the value itself if it fits, and None if converting it would need guessing."""
     match type_:
         case "string":
             if type(value) is str:

@@ -1,7 +1,7 @@
 """One profile's state: decoded from a row, changed by messages, encoded back.
 
 Shape   Profile: properties with the instant each was set, aggregate states by key, segment memberships.
-        Stored: only the states, for reading
+        StoredProfile: only the states, for reading
 Units   instants in milliseconds; `memberships` maps a segment's fingerprint to the instant of entry
 Laws    a property has its latest value by (instant, message id), so the order of arrival never matters.
         States and stamps stay encoded until they are used, so unused ones cost neither time nor memory
@@ -128,7 +128,7 @@ class Profile:
         if known is not None and (known[0], known[1]) >= stamp:
             return False
         self.stamps[name] = stamp
-        changed = name not in self.properties or not same(self.properties[name], value)
+        changed = name not in self.properties or not same_json(self.properties[name], value)
         if changed:
             self.properties[name] = value
             self.properties_changed = True
@@ -170,7 +170,7 @@ class Profile:
         self.recompute_at = None
         self.warmed = warmed
 
-    def see(self, at: Instant) -> None:
+    def record_activity(self, at: Instant) -> None:
         """Record that the person was active at an instant."""
         if self.first_seen is None or at < self.first_seen:
             self.first_seen = at
@@ -195,10 +195,10 @@ class Profile:
                 self._group_traits = None if self._group_json else {}
 
 
-class Stored:
+class StoredProfile:
     """A stored profile for readers that keep thousands of them.
 
-    `look_away` drops everything that was decoded."""
+    `release` drops everything that was decoded."""
 
     __slots__ = ("_blob", "_packed", "_states")
 
@@ -216,7 +216,7 @@ class Stored:
             found = self._states[key] = unpack(_decode_state(packed))
         return found
 
-    def look_away(self) -> None:
+    def release(self) -> None:
         """Drop everything that was decoded; only the encoded blob stays."""
         self._packed = self._states = None
 
@@ -226,7 +226,7 @@ class Stored:
         return _decode_traits(bytes(group[3])) if group is not None and len(group) > 3 and group[3] else NO_TRAITS
 
 
-def same(one: Any, other: Any) -> bool:
+def same_json(one: Any, other: Any) -> bool:
     """Whether two JSON values are equal.
 
     Unlike Python's ==, true is not 1, even inside lists and objects."""

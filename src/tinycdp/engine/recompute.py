@@ -54,7 +54,7 @@ def apply(
         catalog.kept.keys()
     )  # other aggregates miss these messages, so they must start again if they return
     for message in messages:
-        take(profile, message, catalog, complete)
+        apply_message(profile, message, catalog, complete)
         if message.name:
             segments = catalog.segments_for_event(message.name)
         elif message.kind == "identify":
@@ -72,15 +72,15 @@ def apply(
     return transitions + _review(profile, affected.values(), catalog, now, profile.recompute_at)
 
 
-def take(profile: Profile, message: Message, catalog: Catalog, complete: bool) -> None:
+def apply_message(profile: Profile, message: Message, catalog: Catalog, complete: bool) -> None:
     """Add one message to the profile's state.
 
     Tracks, pages and screens are events; the others set properties."""
     if message.active:
-        profile.see(message.occurred_at)
+        profile.record_activity(message.occurred_at)
     if message.name:
         for kept in catalog.kept_for(message.name):
-            kept.take(profile, message, catalog.calendar, complete)
+            kept.add_event(profile, message, catalog.calendar, complete)
     elif message.kind == "identify":
         stamp = (message.occurred_at, message.message_id)
         for name, value in message.properties.items():
@@ -89,7 +89,7 @@ def take(profile: Profile, message: Message, catalog: Catalog, complete: bool) -
         profile.join((message.occurred_at, message.message_id, message.group_id))
 
 
-def regroup(profile: Profile, traits: Mapping[str, Any], catalog: Catalog, now: Instant) -> list[Transition]:
+def apply_group_traits(profile: Profile, traits: Mapping[str, Any], catalog: Catalog, now: Instant) -> list[Transition]:
     """Apply new traits of the profile's group."""
     transitions = advance(profile, catalog, now)
     profile.set_group_traits(traits)
@@ -148,12 +148,12 @@ def _review(
     live = following = None
     for segment in segments:
         if not segment.is_next:
-            frame = live = live or catalog.frame(catalog.live, profile, at)
+            activation = live = live or catalog.activation(catalog.live, profile, at)
         elif complete:
-            frame = following = following or catalog.frame(catalog.universe(segment), profile, at)
+            activation = following = following or catalog.activation(catalog.universe(segment), profile, at)
         else:
             continue
-        value, until = frame.result(segment.name, at)
+        value, until = activation.result(segment.name, at)
         wake = min(wake, until)
         member = segment.fingerprint in profile.memberships
         if (value is True) is member:
@@ -161,7 +161,9 @@ def _review(
         if member:
             del profile.memberships[segment.fingerprint]
         else:
-            since = profile.memberships.get(segment.was, at) if segment.was is not None else at
+            since = (
+                profile.memberships.get(segment.live_fingerprint, at) if segment.live_fingerprint is not None else at
+            )
             profile.memberships[segment.fingerprint] = since
         transitions.append(
             Transition(profile.id, segment.id, segment.fingerprint, not member, at, is_next=segment.is_next)
@@ -188,7 +190,7 @@ def absorb(survivor: Profile, other: Profile, catalog: Catalog) -> list[str]:
             continue
         elif mine is None and (not kept.warming or survivor.warmed >= catalog.head) and theirs is not None:
             survivor.states[key] = theirs
-        elif mine is None or theirs is None or not (mine.serve(kept.hops) and theirs.serve(kept.hops)):
+        elif mine is None or theirs is None or not (mine.keep_tiles(kept.hops) and theirs.keep_tiles(kept.hops)):
             rebuild.append(key)
         else:
             mine.absorb(theirs)  # type: ignore[arg-type]
@@ -199,7 +201,7 @@ def absorb(survivor: Profile, other: Profile, catalog: Catalog) -> list[str]:
     other.memberships, other.recompute_at = {}, None  # it must not be woken again
     for seen in (other.first_seen, other.last_seen):
         if seen is not None:
-            survivor.see(seen)
+            survivor.record_activity(seen)
     if other.group is not None and survivor.join(other.group):
         survivor.set_group_traits(other.group_traits)
     return rebuild

@@ -31,7 +31,7 @@ Key = int | str | tuple[bool]
 #: How often each value occurred; None if there were more than MOST_VALUES, so that top() is unknown.
 Tally = dict[Key, int] | None
 #: (window in ms or None for a lifetime, tile width, quantile or None)
-_Asked = tuple[int | None, int, Fraction | None]
+_Query = tuple[int | None, int, Fraction | None]
 #: What leaves a window at which instant, in ascending order; the last at NEVER.
 Leaving = list[tuple[Instant, Tally]]
 #: The value of a window from each instant on, in ascending order; the last at NEVER.
@@ -41,7 +41,7 @@ Steps = Iterator[tuple[Instant, Key | None]]
 def canonical(value: Any) -> Key | None:
     """The value in a form where equal values are equal, and order and hash alike.
 
-    None unless number, bool or text."""
+    Returns None unless number, bool or text."""
     kind = type(value)
     if kind is str:
         return value  # type: ignore[no-any-return]
@@ -106,7 +106,7 @@ class Uniques:
         for ts, hash in zip(other.ts, other.hashes, strict=True):
             self._see(ts, hash)
 
-    def serve(self, hops: tuple[int, ...]) -> bool:
+    def keep_tiles(self, hops: tuple[int, ...]) -> bool:
         return True
 
     def _see(self, ts: Instant, hash: bytes) -> None:
@@ -185,19 +185,19 @@ class Tallies(ValuedLog):
         self._trail = None
         super().extend(entries)
 
-    def serve(self, hops: tuple[int, ...]) -> bool:
+    def keep_tiles(self, hops: tuple[int, ...]) -> bool:
         self._trail = None
-        return super().serve(hops)
+        return super().keep_tiles(hops)
 
     def absorb(self, other: "Tallies") -> None:
         self._trail = None
         super().absorb(other)
 
-    def _read(self, asked: _Asked, now: Instant) -> tuple[Key | None, Instant]:
+    def _read(self, asked: _Query, now: Instant) -> tuple[Key | None, Instant]:
         """The value of a window.
 
         The last trail is kept, since most reads are the next step along it."""
-        arrives = self._arrives(self._end(now))
+        arrives = self._next_arrival(self._end(now))
         trail = self._trail
         if trail is None or trail.asked != asked or now < trail.instants[0] or arrives < NEVER:
             trail = _Trail(asked, self._follow(asked[2], now, *self._contents(asked, now)))
@@ -213,7 +213,7 @@ class Tallies(ValuedLog):
         Static: a trail must not hold the state that holds it."""
         raise NotImplementedError
 
-    def _contents(self, asked: _Asked, now: Instant) -> tuple[dict[Key, int], Leaving]:
+    def _contents(self, asked: _Query, now: Instant) -> tuple[dict[Key, int], Leaving]:
         """What the window holds, and the order in which it leaves.
 
         What never leaves has the instant NEVER."""
@@ -242,7 +242,7 @@ class _Trail:
 
     __slots__ = ("_steps", "asked", "instants", "values")
 
-    def __init__(self, asked: _Asked, steps: Steps) -> None:
+    def __init__(self, asked: _Query, steps: Steps) -> None:
         self.asked = asked
         self._steps = steps
         instant, value = next(steps)
@@ -273,7 +273,7 @@ class Percentiles(Tallies):
     ) -> tuple[int | None, Instant]:
         """The value of the nearest rank in the trailing window, in nanos.
 
-        None if the window is empty."""
+        Returns None if the window is empty."""
         place, until = self._read((window_ms, hop, quantile), now)
         return (graded(place) if isinstance(place, int) else None), until
 
@@ -316,7 +316,7 @@ class Tops(Tallies):
     def top(self, window_ms: int | None, hop: int, now: Instant) -> tuple[Key | None, Instant]:
         """The most frequent value in the trailing window; of equally frequent ones the first.
 
-        None if the window is empty, or holds more than MOST_VALUES different values."""
+        Returns None if the window is empty, or holds more than MOST_VALUES different values."""
         return self._read((window_ms, hop, None), now)
 
     def _fold(self, tally: Tally, entry: Entry) -> Tally:

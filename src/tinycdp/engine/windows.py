@@ -45,7 +45,7 @@ class Counts(Log):
     def _fold(self, summary: int, entry: Entry) -> int:
         return summary + 1
 
-    def _gather(self, entries: list[Entry]) -> int:
+    def _fold_all(self, entries: list[Entry]) -> int:
         return len(entries)
 
     def _join(self, left: int, right: int) -> int:
@@ -55,9 +55,9 @@ class Counts(Log):
         """How many events the trailing window holds. A window_ms of None means all time."""
         if window_ms is None:
             end = self._end(now)
-            return end + self.dropped, self._arrives(end)
+            return end + self.dropped, self._next_arrival(end)
         first, end = self._span(window_ms, now)
-        n, until = end - first, self._arrives(end)
+        n, until = end - first, self._next_arrival(end)
         if n:
             until = min(until, self.ts[first] + window_ms)
         if self.dropped:
@@ -71,7 +71,7 @@ class Counts(Log):
     def falls_below(self, n: int, window_ms: int, hop: int, now: Instant) -> Instant | None:
         """When a trailing window that holds n or more events (n >= 1) will hold fewer.
 
-        None if some entries are in the future: a look-up is then not enough, and the caller must walk."""
+        Returns None if some entries are in the future: a look-up is then not enough, and the caller must walk."""
         end = len(self.ts)
         if end and self.ts[-1] > now:
             return None
@@ -106,7 +106,7 @@ class Numbers(ValuedLog):
         value = entry[2]
         return self._join(summary, (1, value, value, value))
 
-    def _gather(self, entries: list[Entry]) -> Summary:
+    def _fold_all(self, entries: list[Entry]) -> Summary:
         return _summary([value for _, _, value in entries])
 
     def _join(self, left: Summary, right: Summary) -> Summary:
@@ -120,9 +120,9 @@ class Numbers(ValuedLog):
         """n, sum, min and max of the trailing window. A window_ms of None means all time."""
         if window_ms is None:
             end = self._end(now)
-            return self._join(self.dropped, self._summarise(0, end)), self._arrives(end)
+            return self._join(self.dropped, self._summarise(0, end)), self._next_arrival(end)
         first, end = self._span(window_ms, now)
-        summary, until = self._summarise(first, end), self._arrives(end)
+        summary, until = self._summarise(first, end), self._next_arrival(end)
         if first < end:
             until = min(until, self.ts[first] + window_ms)
         starts = self._tiles_in(window_ms, hop, now)
@@ -216,7 +216,7 @@ class Firsts(ValuedLog):
         if index < end:
             oldest = (self.ts[index], self.ids[index], self.values[index])
             return oldest, NEVER if window_ms is None else oldest[0] + window_ms
-        return None, self._arrives(end)
+        return None, self._next_arrival(end)
 
 
 class Latest:
@@ -243,7 +243,7 @@ class Latest:
         if other.entry is not None:
             self.add(*other.entry)
 
-    def serve(self, hops: tuple[int, ...]) -> bool:
+    def keep_tiles(self, hops: tuple[int, ...]) -> bool:
         return True
 
     def last(self, window_ms: int | None, now: Instant) -> tuple[Entry | None, Instant]:

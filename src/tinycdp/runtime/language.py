@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from tinycdp.dsl import ir
 from tinycdp.dsl.check import Checked, Scope, check
 from tinycdp.dsl.ir import Type
-from tinycdp.dsl.words import Telling, tell
+from tinycdp.dsl.words import Description, describe_expression
 from tinycdp.engine.catalog import Name, Universe
 from tinycdp.engine.flags import Flag
 from tinycdp.model import MINUTE_MS, Instant
@@ -108,7 +108,7 @@ def _event_properties_named(universe: Universe) -> dict[str, set[str]]:
 
 def in_words(
     workspace: Workspace, kind: Kind, key: str | None, source: str | Flag
-) -> tuple[Meaning, list[tuple[str | None, Telling]]]:
+) -> tuple[Meaning, list[tuple[str | None, Description]]]:
     """What an expression or a flag means, and says in words: of a flag each rule's condition, by its path. What has
     errors is not told."""
     if isinstance(source, str):
@@ -117,7 +117,7 @@ def in_words(
     else:
         meaning, scope = understand_flag(workspace, source), scope_of(workspace, "flag", source.key)
         found = [(f"$.rules[{n}].when", check(rule.when, scope)) for n, rule in enumerate(source.rules)]
-    return meaning, [(path, tell(one.node, kind)) for path, one in found if one.node is not None]
+    return meaning, [(path, describe_expression(one.node, kind)) for path, one in found if one.node is not None]
 
 
 def describe(workspace: Workspace) -> dict[Name, str]:

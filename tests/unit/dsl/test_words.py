@@ -9,12 +9,12 @@ from builders import VECTORS
 from tinycdp.dsl import ir
 from tinycdp.dsl.check import Scope, check
 from tinycdp.dsl.ir import Type
-from tinycdp.dsl.words import OPPOSITE, Sentence, Telling, tell
+from tinycdp.dsl.words import OPPOSITE, Description, Sentence, describe_expression
 from tinycdp.dsl.workspace import FlagSource, Source, check_workspace
 from tinycdp.engine.cases import run_case
 
 
-def told(source: str, kind: str = "segment") -> Telling:
+def told(source: str, kind: str = "segment") -> Description:
     scope = Scope(
         kind=kind,  # type: ignore[arg-type]
         traits={"spend": Type.NUMBER, "loyal": Type.BOOL},
@@ -23,7 +23,7 @@ def told(source: str, kind: str = "segment") -> Telling:
     )
     checked = check(source, scope)
     assert checked.node is not None, checked.diagnostics
-    return tell(checked.node, kind)  # type: ignore[arg-type]
+    return describe_expression(checked.node, kind)  # type: ignore[arg-type]
 
 
 SEGMENTS = {
@@ -198,8 +198,7 @@ def test_where_it_is_unknown() -> None:
         "Unknown if the number of times they did buy is 0.",
     )
     assert told("(profile.a ?? profile.b) == 1", "flag").unknown == (
-        "Unknown (rule skipped) if their a is missing or is not a number "
-        "and their b is missing or is not a number.",
+        "Unknown (rule skipped) if their a is missing or is not a number and their b is missing or is not a number.",
     )
     assert told("(profile.plan ?? 'free') == 'free' && exists(profile.x) && events.buy.count < 2").unknown == ()
 
@@ -216,7 +215,7 @@ def test_every_expression_of_the_vectors_has_grammatical_words() -> None:
                 continue
             for kind, node in _checked(given):
                 seen.update(type(part) for part in ir.walk(node))
-                sentences += _well_said(tell(node, kind).tree)  # type: ignore[arg-type]
+                sentences += _well_said(describe_expression(node, kind).tree)  # type: ignore[arg-type]
     assert sentences > 2_000
     assert {node.__name__ for node in ir.Node.__subclasses__()} - {node.__name__ for node in seen} == {"EventProperty"}
 

@@ -45,9 +45,9 @@ class Reader(Protocol):
 
 
 class Expressions:
-    """`known` maps each definition that an expression may refer to, to its SQL and type.
+    """Compiles expressions. `known` maps each definition they may refer to, to SQL and type.
 
-    None if it is unknown."""
+    A definition without SQL maps to None, and is unknown."""
 
     def __init__(
         self,

@@ -1,7 +1,7 @@
 """Aggregates of all profiles' histories: one row per profile, in one pass over the events.
 
-Shape   Figures collects what expressions read; each read method returns SQL over the columns of `p`. statement() gives
-        the common table expressions that compute these columns, source() the one that has them all
+Shape   AggregateTables collects what expressions read; each read method returns SQL over the columns of `p`.
+        statement() gives the common table expressions that compute these columns, source() the one that has them all
 Units   age: milliseconds from an event to the instant asked about, so 0 is now; rank: 1 is the newest
 Laws    an event counts if it was received by $3 and happened by $2. Rank first, then the edge: SPEC "Windows".
         Reads only raw events, joined through the profile's current aliases; never its state or its properties
@@ -26,16 +26,16 @@ _ANY_EVENT = "e.kind IN ('track', 'page', 'screen')"
 _VALUED = frozenset({Family.NUMBER, Family.HISTOGRAM, Family.FIRST, Family.LAST, Family.UNIQUE, Family.TOP})
 
 
-class Figures:
+class AggregateTables:
     """`predicate` returns the SQL of a `where`, whose names are properties of `e`."""
 
     def __init__(self, zone: str, predicate: Callable[[ir.Node], str]) -> None:
         self._zone = quoted(zone)
         self._predicate = predicate
         self._columns: dict[str, str] = {}  # SQL over `history` → its name in `figures`
-        self._specs: dict[str, _Counted] = {}
+        self._specs: dict[str, _AggregateColumns] = {}
         self._clock: dict[str, str] = {}  # a number derived from the clock → its name
-        self._said: dict[str, str] = {}  # profile property → its name in `history`
+        self._properties: dict[str, str] = {}  # profile property → its name in `history`
         self._group: dict[str, str] = {}  # group trait → its name in `groups`
         self._seen = False
         self._days = False
@@ -50,7 +50,7 @@ class Figures:
         """A property of the profile as JSON.
 
         Its value is from the latest identify that sets it, by (instant, message id)."""
-        said = self._said.setdefault(path[0], f"said_{len(self._said)}")
+        said = self._properties.setdefault(path[0], f"said_{len(self._properties)}")
         latest = f"(array_agg({said} ORDER BY age, message_id DESC) FILTER (WHERE {said} IS NOT NULL))[1]"
         return member(self._column(latest), path[1:])
 
@@ -69,7 +69,7 @@ class Figures:
 
     def read(self, read: ir.AggregateRead) -> str:
         """An aggregate over its window."""
-        spec = self._specs.setdefault(read.spec.key, _Counted(read.spec, len(self._specs)))
+        spec = self._specs.setdefault(read.spec.key, _AggregateColumns(read.spec, len(self._specs)))
         spec.reach(read)
         inside, value = self._inside(spec, read), spec.value
         counted = f"count(*) FILTER (WHERE {inside})::numeric"
@@ -116,7 +116,7 @@ class Figures:
     def _column(self, sql: str) -> str:
         return "p." + self._columns.setdefault(sql, f"figure_{len(self._columns)}")
 
-    def _inside(self, spec: "_Counted", read: ir.AggregateRead) -> str:
+    def _inside(self, spec: "_AggregateColumns", read: ir.AggregateRead) -> str:
         """Whether a row of history is in the read's window."""
         start, end = read.window.start_ms, read.window.end_ms
         if start is None:
@@ -133,7 +133,7 @@ class Figures:
         inside = f"{spec.matched} AND {self._trailing(spec, start)}"
         return f"{inside} AND NOT {self._trailing(spec, end)}" if end else inside
 
-    def _trailing(self, spec: "_Counted", window_ms: int) -> str:
+    def _trailing(self, spec: "_AggregateColumns", window_ms: int) -> str:
         tiled = f"age <= {self._reach(window_ms, ir.hop_ms(window_ms))}"
         return f"CASE WHEN {spec.rank} <= {_NEWEST} THEN age < {window_ms} ELSE {tiled} END"
 
@@ -222,7 +222,7 @@ class Figures:
             columns.append("(e.context -> 'active') IS DISTINCT FROM 'false'::jsonb AS active")
         if self._group:
             columns.append("CASE WHEN e.kind = 'group' THEN e.target END AS joined")
-        for name, said in self._said.items():
+        for name, said in self._properties.items():
             columns.append(f"CASE WHEN e.kind = 'identify' THEN e.properties -> {quoted(name)} END AS {said}")
         return columns + [spec.column(self._predicate) for spec in self._specs.values()]
 
@@ -242,7 +242,7 @@ class Figures:
         by_reach: dict[int | None, set[str | None]] = {}
         for spec in self._specs.values():
             by_reach.setdefault(spec.reaches_ms, set()).add(spec.spec.event)
-        kinds = ["e.kind = 'identify'"] if self._said else []
+        kinds = ["e.kind = 'identify'"] if self._properties else []
         kinds += ["e.kind = 'group'"] if self._group else []
         for reach, events in by_reach.items():
             names = ", ".join(quoted(event) for event in sorted(filter(None, events)))
@@ -271,7 +271,7 @@ _GROUP_CALLS = (
 )
 
 
-class _Counted:
+class _AggregateColumns:
     """One aggregate's events in `history`.
 
     It says whether a row counts, its value if it has one, and its rank among the rows that count.

@@ -16,7 +16,7 @@ from typing import Any
 from tinycdp.dsl import ir
 from tinycdp.dsl.ir import Type
 from tinycdp.dsl.sql.expressions import Expressions
-from tinycdp.dsl.sql.figures import Figures
+from tinycdp.dsl.sql.figures import AggregateTables
 
 Name = tuple[str, str]
 Resolve = Callable[[Name], ir.Node | None]
@@ -35,7 +35,7 @@ def select(
 
     A column has the value of its expression: a segment's rule may be unknown, but a reference to the segment is not."""
     events = Expressions(None, zone, context, {})
-    figures = Figures(zone, events.sql)
+    figures = AggregateTables(zone, events.sql)
     known: dict[Name, tuple[str, Type] | None] = {}
     scalars = Expressions(figures, zone, context, known)
     tables: list[tuple[str, list[str]]] = []
