@@ -26,7 +26,7 @@ from statistics import median
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path.append(str(ROOT))  # the other commit runs this file by its path, with its own `tinycdp` first
+sys.path.append(str(ROOT))  # the two processes run this file by its path
 
 PEOPLE = 10_000
 _PARTS = 5
@@ -178,11 +178,13 @@ async def _serve(dsn: str, folder: Path) -> None:
 
 
 class _Tree:
-    """A process that runs the code of one tree."""
+    """A process that runs one tree's code by the tree's own copy of this file.
+
+    Modules move between commits."""
 
     def __init__(self, root: Path) -> None:
         environ = dict(os.environ) | {"PYTHONPATH": str(root / "src")}
-        command = [sys.executable, str(Path(__file__).resolve()), "--serve"]
+        command = [sys.executable, str(root / "loadtests" / "acknowledge.py"), "--serve"]
         self._process = subprocess.Popen(
             command, env=environ, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=root
         )

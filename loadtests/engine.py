@@ -1,7 +1,7 @@
 """`make bench-engine`: the cost of the language and the engine, against another commit.
 
-Shape   BENCHMARKS: name → a function that prepares and returns what is timed. The other commit's code runs this same
-        file in its own process, from a worktree in a temporary folder that is deleted afterwards
+Shape   BENCHMARKS: name → a function that prepares and returns what is timed. The other commit runs its own copy
+        of this file in its own process, from a worktree in a temporary folder that is removed afterwards
 Units   microseconds of processor time for one call; ratios below 1 are faster than the other commit
 Laws    the two commits take turns, pair by pair, so that disturbances slow both; a ratio is the median over the pairs.
         What the other commit cannot run is shown without a ratio
@@ -73,13 +73,12 @@ def check_longest() -> Timed:
 
 
 def explain_typical() -> Timed:
-    from tinycdp.dsl import words
     from tinycdp.dsl.check import Scope, check
+    from tinycdp.dsl.words import describe_expression
 
     node = check(TYPICAL, Scope(kind="segment")).node
     assert node is not None
-    describe = getattr(words, "describe_expression", None) or getattr(words, "tell")  # noqa: B009 (its older name)
-    return lambda: describe(node, "segment")
+    return lambda: describe_expression(node, "segment")
 
 
 def check_workspace_of_200() -> Timed:
@@ -98,7 +97,7 @@ def build_catalog_of_200() -> Timed:
 def evaluate_remembered() -> Timed:
     """A segment evaluated again at the same instant, as by the second flag of a request."""
     catalog = _catalog(_definitions(5, 3, 1))
-    activation = _activation(catalog, _person(catalog, 300))
+    activation = catalog.activation(catalog.live, _person(catalog, 300), NOW)
     return lambda: activation.result(("segment", "s0"), NOW)
 
 
@@ -106,14 +105,14 @@ def evaluate_anew() -> Timed:
     """The same for a profile without results yet, or after a new message."""
     catalog = _catalog(_definitions(5, 3, 1))
     person = _person(catalog, 300)
-    return lambda: _activation(catalog, person).result(("segment", "s0"), NOW)
+    return lambda: catalog.activation(catalog.live, person, NOW).result(("segment", "s0"), NOW)
 
 
 def evaluate_typical_condition() -> Timed:
     """One condition, in an activation without earlier results."""
     catalog = _catalog([_definition(0, "segment", "typical", TYPICAL)])
     person = _person(catalog, 300)
-    return lambda: _activation(catalog, person).result(("segment", "typical"), NOW)
+    return lambda: catalog.activation(catalog.live, person, NOW).result(("segment", "typical"), NOW)
 
 
 def event_for_5_traits_and_3_segments() -> Timed:
@@ -145,7 +144,7 @@ def decide_warm() -> Timed:
         state=person.state,
         first_seen=person.first_seen,
         last_seen=person.last_seen,
-        **_evaluators(catalog),
+        evaluators=catalog.live.evaluators,
     )
     subject.unit, subject.names = "u-1", ()
     with contextlib.suppress(AttributeError):  # commits without kill switches
@@ -241,16 +240,6 @@ def _person(catalog: Any, events: int) -> Any:
     return person
 
 
-def _activation(catalog: Any, person: Any) -> Any:
-    make = catalog.activation if hasattr(catalog, "activation") else catalog.frame  # its name in older commits
-    return make(catalog.live, person, NOW)
-
-
-def _evaluators(catalog: Any) -> dict[str, Any]:
-    name = "evaluators" if hasattr(catalog.live, "evaluators") else "steps"  # its name in older commits
-    return {name: getattr(catalog.live, name)}
-
-
 def _message(n: int, name: str, at: int) -> Any:
     from tinycdp.model import Alias, AliasKind, Message
 
@@ -314,11 +303,13 @@ def _serve() -> None:
 
 
 class _Tree:
-    """A process that runs the code of one tree."""
+    """A process that runs one tree's code by the tree's own copy of this file.
+
+    Modules move between commits."""
 
     def __init__(self, root: Path) -> None:
         environ = dict(os.environ) | {"PYTHONPATH": str(root / "src")}
-        command = [sys.executable, str(Path(__file__).resolve()), "--serve"]
+        command = [sys.executable, str(root / "loadtests" / "engine.py"), "--serve"]
         self._process = subprocess.Popen(
             command, env=environ, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=root
         )
