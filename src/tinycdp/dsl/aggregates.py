@@ -41,6 +41,7 @@ class Checker(Protocol):
 
 
 def infer_aggregate(checker: Checker, expr: syntax.Aggregate) -> ir.Node:
+    """Type-check one aggregate. Returns the node that reads it."""
     if checker.event is not None:
         return checker.only_event_properties(expr.span)
     shape = AGGREGATES.get(expr.function)
@@ -96,6 +97,7 @@ def infer_aggregate(checker: Checker, expr: syntax.Aggregate) -> ir.Node:
 
 
 def unfinished(checker: Checker, expr: syntax.Events) -> ir.Node:
+    """Report an event that has no aggregate after it."""
     message = "An aggregate must follow the event, such as .count_30d or .last_at."
     return checker.error("E306", expr.span, message, checker.fix(insert(expr.span.end, ".count")))
 
@@ -209,4 +211,5 @@ def broken(span: Span) -> ir.Node:
 
 
 def is_broken(node: ir.Node) -> bool:
+    """Whether the node stands in for one that has an error."""
     return isinstance(node, ir.Const) and node.value is None

@@ -49,6 +49,7 @@ class Compiler:
         self._on_type_mismatch = on_type_mismatch
 
     def compile(self, node: ir.Node) -> Evaluator:
+        """The evaluator of a node."""
         match node:
             case ir.Const():
                 return steps.constant(node.value if node.type is not Type.NUMBER else nanos(node.value))

@@ -75,6 +75,8 @@ class Proposal:
 
 @dataclass(frozen=True, slots=True)
 class Completion:
+    """The items for a position. Each replaces the characters [start, end)."""
+
     start: int
     end: int
     items: tuple[Proposal, ...]

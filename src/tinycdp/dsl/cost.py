@@ -25,6 +25,8 @@ _MINUTES_A_DAY = 1440.0
 
 @dataclass(frozen=True, slots=True)
 class Cost:
+    """What one expression costs for each profile."""
+
     state_bytes: int
     wakeups_per_day: float
     nodes: int

@@ -35,6 +35,7 @@ class Bracket:
 
     @property
     def aggregate(self) -> AggregateShape | None:
+        """The aggregate that this bracket calls; None if it calls anything else."""
         links = self.links
         return AGGREGATES.get(links[-1].name) if len(links) > 2 and links[0].name == "events" else None
 
@@ -48,6 +49,8 @@ class Bracket:
 
 
 class Chain(NamedTuple):
+    """Dotted names, and the index of their first token."""
+
     start: int
     links: tuple[Link, ...]
 

@@ -94,6 +94,8 @@ class Fix:
 
 @dataclass(frozen=True, slots=True)
 class Diagnostic:
+    """One problem at one place of a source, with quick fixes."""
+
     code: str
     severity: Severity
     span: Span
@@ -142,6 +144,7 @@ def replacing(span: Span, name: str, text: str | None = None) -> Fix:
 
 
 def insert(at: int, text: str) -> Edit:
+    """Insert text at a position."""
     return Edit(Span(at, at), text)
 
 

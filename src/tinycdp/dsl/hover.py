@@ -23,6 +23,8 @@ from tinycdp.dsl.tokens import MAX_BYTES, scan
 
 @dataclass(frozen=True, slots=True)
 class Hover:
+    """The text for the characters [start, end), and the type of what they mean."""
+
     start: int
     end: int
     markdown: str

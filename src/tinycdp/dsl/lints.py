@@ -195,12 +195,12 @@ def _values(node: ir.Node) -> list[ir.Node]:
 def _unknowns(
     root: ir.Node, negation: ir.Node, operands: list[ir.Node], guarded: frozenset[Any], source: str
 ) -> Iterator[Diagnostic]:
-    told: set[Any] = set()
+    reported: set[Any] = set()
     for operand in operands:
         identity = _identity(operand)
-        if not operand.nullable or identity in guarded or identity in told:
+        if not operand.nullable or identity in guarded or identity in reported:
             continue
-        told.add(identity)
+        reported.add(identity)
         text = source[operand.span.start : operand.span.end]
         # At the top level no parentheses are needed: nothing else can bind to the new operator.
         opened, closed = ("", "") if negation is root else ("(", ")")

@@ -34,6 +34,7 @@ Test = Callable[[Any, Any], bool]
 
 
 def is_trailing(read: ir.AggregateRead) -> bool:
+    """Whether the window ends now, rather than being a range or a lifetime."""
     return read.window.start_ms is not None and not read.window.end_ms
 
 
@@ -209,6 +210,8 @@ _PICKS: dict[str, Callable[[Any], Any]] = {
 
 
 def ago(instant: Evaluator, unit_ms: int) -> Evaluator:
+    """Whole units of time since an instant."""
+
     def run(activation: Activation, now: Instant) -> Result:
         at, until = instant(activation, now)
         if at is None:
@@ -220,6 +223,7 @@ def ago(instant: Evaluator, unit_ms: int) -> Evaluator:
 
 
 def clock(function: str, instant: Evaluator) -> Evaluator:
+    """The time since or until an instant."""
     sign = 1 if function == "ago" else -1
 
     def run(activation: Activation, now: Instant) -> Result:
@@ -242,6 +246,7 @@ _FLOORS: dict[str, Callable[[int], tuple[int, bool]]] = {
 
 
 def compare_count(read: ir.AggregateRead, test: Test, op: str, constant: Evaluator) -> Evaluator:
+    """Compare a windowed count with a constant. Finds the instant of change by look-up."""
     key, window_ms = read.spec.key, read.window.start_ms
     assert window_ms is not None
     hop = ir.hop_ms(window_ms)
@@ -281,6 +286,7 @@ def compare_count(read: ir.AggregateRead, test: Test, op: str, constant: Evaluat
 
 
 def compare_numbers(read: ir.AggregateRead, test: Test, constant: Evaluator) -> Evaluator:
+    """Compare a sum, avg, min or max with a constant, in one pass over the window."""
     key, window_ms, pick = read.spec.key, read.window.start_ms, _PICKS[read.function]
     assert window_ms is not None
     hop = ir.hop_ms(window_ms)
@@ -306,6 +312,8 @@ def compare_numbers(read: ir.AggregateRead, test: Test, constant: Evaluator) -> 
 
 
 def compare_ago(instant: Evaluator, unit_ms: int, test: Test, constant: Evaluator) -> Evaluator:
+    """Compare whole units of time since an instant with a constant."""
+
     def run(activation: Activation, now: Instant) -> Result:
         at, until = instant(activation, now)
         c = constant(activation, now)[0]
@@ -323,6 +331,7 @@ def compare_ago(instant: Evaluator, unit_ms: int, test: Test, constant: Evaluato
 
 
 def compare_clock(function: str, instant: Evaluator, test: Test, constant: Evaluator) -> Evaluator:
+    """Compare the time since or until an instant with a constant."""
     sign = 1 if function == "ago" else -1
 
     def run(activation: Activation, now: Instant) -> Result:

@@ -133,11 +133,13 @@ class EventActivation:
 
 
 def constant(value: Any) -> Evaluator:
+    """Always the same value."""
     result = (value, NEVER)
     return lambda activation, now: result
 
 
 def local_midnight(text: str) -> Evaluator:
+    """The instant at which a local date begins."""
     day = date.fromisoformat(text).toordinal()
     return lambda activation, now: (activation.calendar.first_instant(day), NEVER)
 
@@ -157,6 +159,7 @@ def ignore() -> None:
 
 
 def property_of(path: tuple[str, ...], want: Type, on_type_mismatch: Callable[[], None] = ignore) -> Evaluator:
+    """A property of the profile."""
     if len(path) == 1 and want in {Type.STRING, Type.BOOL}:
         name, kind = path[0], str if want is Type.STRING else bool
 
@@ -173,18 +176,22 @@ def property_of(path: tuple[str, ...], want: Type, on_type_mismatch: Callable[[]
 
 
 def group_trait(path: tuple[str, ...], want: Type, on_type_mismatch: Callable[[], None] = ignore) -> Evaluator:
+    """A trait of the profile's group."""
     return lambda activation, now: (typed(lookup(activation.group, path), want, on_type_mismatch), NEVER)
 
 
 def context_of(path: tuple[str, ...], want: Type, on_type_mismatch: Callable[[], None] = ignore) -> Evaluator:
+    """A value of the request's context."""
     return lambda activation, now: (typed(lookup(activation.context, path), want, on_type_mismatch), NEVER)
 
 
 def event_property(path: tuple[str, ...], want: Type, on_type_mismatch: Callable[[], None] = ignore) -> Evaluator:
+    """A property of the event, inside `where`."""
     return lambda activation, now: (typed(lookup(activation.event, path), want, on_type_mismatch), NEVER)  # type: ignore[attr-defined]
 
 
 def seen(which: str) -> Evaluator:
+    """The instant of the profile's first or last message."""
     if which == "first":
         return lambda activation, now: (activation.first_seen, NEVER)
     return lambda activation, now: (activation.last_seen, NEVER)
@@ -263,6 +270,8 @@ def settled(evaluate: Evaluator) -> Evaluator:
 
 
 def exists(evaluate: Evaluator) -> Evaluator:
+    """Whether the value is known."""
+
     def run(activation: Activation, now: Instant) -> Result:
         value, until = evaluate(activation, now)
         return value is not None, until
@@ -271,6 +280,8 @@ def exists(evaluate: Evaluator) -> Evaluator:
 
 
 def coalesce(left: Evaluator, right: Evaluator) -> Evaluator:
+    """The left value if it is known, otherwise the right one."""
+
     def run(activation: Activation, now: Instant) -> Result:
         value, until = left(activation, now)
         if value is not None:
@@ -282,6 +293,8 @@ def coalesce(left: Evaluator, right: Evaluator) -> Evaluator:
 
 
 def choose(condition: Evaluator, then: Evaluator, otherwise: Evaluator) -> Evaluator:
+    """One of two values, by a condition; unknown if the condition is unknown."""
+
     def run(activation: Activation, now: Instant) -> Result:
         truth, until = condition(activation, now)
         if truth is None:
@@ -293,6 +306,8 @@ def choose(condition: Evaluator, then: Evaluator, otherwise: Evaluator) -> Evalu
 
 
 def negated(evaluate: Evaluator) -> Evaluator:
+    """The opposite truth value; unknown stays unknown."""
+
     def run(activation: Activation, now: Instant) -> Result:
         value, until = evaluate(activation, now)
         return (None if value is None else not value), until
@@ -334,4 +349,5 @@ _ARITHMETIC: dict[str, Callable[[int, int], int | None]] = {
 
 
 def arithmetic(op: str, left: Evaluator, right: Evaluator) -> Evaluator:
+    """One of + - * / on two known values."""
     return binary(left, right, _ARITHMETIC[op])

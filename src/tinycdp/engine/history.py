@@ -53,6 +53,7 @@ class PastEvents:
 
 
 def needs(kept: Iterable[KeptAggregate]) -> Needs:
+    """The parts of past events that these aggregates need."""
     names: set[str] | None = set()
     properties: set[str] = set()
     ids = False

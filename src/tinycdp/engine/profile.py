@@ -119,6 +119,7 @@ class Profile:
                 self.forget(key)
 
     def forget(self, key: str) -> None:
+        """Drop one aggregate's state."""
         self.states.pop(key, None)
         self._packed.pop(key, None)
 

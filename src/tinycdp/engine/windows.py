@@ -302,6 +302,7 @@ def pack(state: State) -> list[Any]:
 
 
 def unpack(packed: list[Any]) -> State:
+    """Read back the state that `pack` returned."""
     state = _STATES[packed[0]]()
     match state:
         case DayMap():

@@ -1,7 +1,7 @@
 """What the editor of definitions is helped with: proposals and explanations that know the environment.
 
 Shape   Sightings: the properties seen lately, per environment; surroundings(workspace, …) → Scope, and describe(…),
-        for dsl.complete and dsl.hover; in_words(workspace, …) → what it means, and Tellings in plain English
+        for dsl.complete and dsl.hover; in_words(workspace, …) → what it means, and Descriptions in plain English
 Laws    nothing here decides anything: names and types that were seen are hints, and a text is judged without them.
         What is read to find them is bounded, and at most a minute old
 """
