@@ -1,6 +1,8 @@
-"""`make bench`: measure, beside yardsticks taken in the same run, and compare with what the project promises.
+"""`make bench`: measure against yardsticks from the same run.
 
-Read the ratios: absolute figures drift by tens of per cent on shared machines."""
+The report compares the results with the project's promises.
+
+Read the ratios: absolute numbers vary by tens of per cent on shared machines."""
 
 import argparse
 import asyncio
@@ -94,9 +96,9 @@ _MIXED = ("ingest, 3,000 events/s in batches of 30", "  decide beside it, 1,000/
 
 
 class _Meter:
-    """Measures a server from outside: rate, latency, and the processor time that one answer costs it.
+    """Measures a server from outside: rate, latency, and processor time per answer.
 
-    The last hardly depends on what else the machine does, so it is the figure to compare between runs."""
+    The processor time hardly depends on other load on the machine, so it is the number to compare between runs."""
 
     def __init__(self, pid: int) -> None:
         self._pid = pid

@@ -1,12 +1,12 @@
-"""What it costs the server to acknowledge an event, and to decide, against another commit.
+"""The cost of acknowledging an event and of a decision, compared with another commit.
 
     python -m loadtests.acknowledge [--against ac53a42] [--rounds 5]
 
-Shape   each commit has a process with the whole application and a Postgres of its own; a request begins where the HTTP
-        server hands it over and ends with its answer, so that what is timed is our own code, the driver of Postgres
-        and the framework
-Units   microseconds of the process's processor time, for one event or one decision; Postgres' own is not in it
-Laws    the two take turns, and each round is the best of several parts: what disturbs can only slow it
+Shape   each commit has its own process with the whole application, and its own Postgres. A request begins where the
+        HTTP server hands it over and ends with its answer, so what is timed is our own code, the Postgres driver and
+        the framework
+Units   microseconds of the process's processor time for one event or one decision, without Postgres' own
+Laws    the two commits take turns, and each round is the best of several parts: disturbances only slow it down
 """
 
 import argparse
@@ -51,7 +51,7 @@ def _page(n: int) -> dict[str, str]:
 
 
 def _bodies(size: int, seed: int, prefix: str, *, browser: bool) -> Iterator[bytes]:
-    """Requests of so many events, or of a bare one."""
+    """Requests with `size` events each, or single events without a batch."""
     from loadtests import workload
 
     events = workload.events(PEOPLE, int(time.time() * 1000), seed, f"{prefix} {seed}")
@@ -62,18 +62,18 @@ def _bodies(size: int, seed: int, prefix: str, *, browser: bool) -> Iterator[byt
         yield json.dumps(part[0] if size == 1 else {"batch": part}).encode()
 
 
-#: name → (events of a request, whether browsers send them, requests at once, requests of a part)
+#: name → (events per request, whether sent by browsers, concurrent requests, requests per part)
 INGEST = {
     "events in batches of 100": (100, False, 8, 20),
     "events of browsers in batches of 100": (100, True, 8, 20),
     "single events, 64 at once": (1, False, 64, 1_000),
     "single events, one after another": (1, False, 1, 200),
 }
-DECIDE = "decisions, warm, of random people"
+DECIDE = "decisions, warm, random people"
 
 
 async def _measure(call: Call, name: str, seed: int) -> float:
-    """The best of some parts."""
+    """The best of several parts."""
     best = float("inf")
     if name == DECIDE:
         asked = [(f"userId=user-{n}&flag=flag_7".encode(), b"") for n in range(PEOPLE)]
@@ -105,7 +105,7 @@ async def _measure(call: Call, name: str, seed: int) -> float:
 
 @asynccontextmanager
 async def _application(dsn: str, folder: Path) -> AsyncIterator[Call]:
-    """The application that a worker of the HTTP server runs, with definitions and people."""
+    """The application as an HTTP worker runs it, with definitions and people."""
     from loadtests import workload
     from tinycdp.api.app import create_app
     from tinycdp.runtime import clock
@@ -169,7 +169,7 @@ def _caller(application: Any) -> Call:
 
 
 async def _serve(dsn: str, folder: Path) -> None:
-    """Be one of the two: for each line read, measure what it names."""
+    """Run as one of the two processes: for each line read, measure what it names."""
     async with _application(dsn, folder) as call:
         print("ready", flush=True)
         while line := await asyncio.to_thread(sys.stdin.readline):
@@ -205,7 +205,7 @@ def main() -> None:
         prog="python -m loadtests.acknowledge", description=(__doc__ or "").partition("\n")[0]
     )
     parser.add_argument("--against", metavar="REV", default="HEAD~1", help="commit to compare with")
-    parser.add_argument("--rounds", type=int, default=5, help="how often the two take turns")
+    parser.add_argument("--rounds", type=int, default=5, help="how many turns each commit gets")
     parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.serve:
@@ -220,7 +220,7 @@ def main() -> None:
 
     with worktree(arguments.against) as tree:
         if tree is None:
-            raise SystemExit(f"there is no commit {arguments.against} here")
+            raise SystemExit(f"unknown commit {arguments.against}")
         trees = [_Tree(ROOT), _Tree(tree)]
         print(f"commit {git('rev-parse', '--short', 'HEAD')}, against {git('rev-parse', '--short', arguments.against)}")
         try:

@@ -1,8 +1,8 @@
-"""`python -m loadtests.backfill`: how fast definitions warm up from raw events.
+"""`python -m loadtests.backfill`: the speed of backfilling definitions from raw events.
 
-The history is written straight into the tables, in order of arrival and spread over half a year of partitions, as live
-traffic would have left it. Then definitions are published and a worker brings everybody up to date: first those of the
-other benchmarks over people without any state, then one trait and one segment more beside them."""
+The history is written directly into the tables, in order of arrival and spread over half a year of partitions, as live
+traffic would have left it. Then definitions are published and a worker brings all profiles up to date: first those of
+the other benchmarks over profiles without any state, then one more trait and one more segment beside them."""
 
 import argparse
 import asyncio
@@ -30,7 +30,7 @@ from tinycdp.store import reads
 from tinycdp.store.pool import Pool, open_pool
 
 DAYS = 180
-#: What is published, one after the other, and the events that have to be read for it.
+#: What is published, in order, and the events that must be read for it.
 PUBLISHES: Sequence[tuple[str, Mapping[str, Any], tuple[str, ...]]] = (
     (
         "5 traits, 3 segments",
@@ -52,7 +52,7 @@ PUBLISHES: Sequence[tuple[str, Mapping[str, Any], tuple[str, ...]]] = (
     ),
 )
 
-#: What warms up beside live traffic.
+#: What is backfilled beside live traffic.
 ANOTHER: Mapping[str, Any] = {
     "traits": [
         {"key": "largest_ever", "expression": "events.purchase.max(amount)"},
@@ -88,7 +88,9 @@ FROM own, generate_series(1, $2::int) AS n,
 
 
 async def write_history(pool: Pool, environment_id: int, people: int, events: int, now: int) -> None:
-    """So many people with a history up to a moment ago, as if it had arrived as it happened."""
+    """Write `people` profiles with a history up to a moment ago.
+
+    It looks as if it had arrived as it happened."""
     since, until, prefix = now - DAYS * DAY_MS, now - 1000, "user-"
     async with pool.acquire() as connection:
         await reads.create_partitions(connection, since, DAYS // 30 + 2)
@@ -100,7 +102,7 @@ async def write_history(pool: Pool, environment_id: int, people: int, events: in
 
 
 async def measure_speed(dsn: str, people: int, events: int) -> None:
-    """How many events a second a warm-up takes where nothing else happens."""
+    """Events a second of a backfill with no other load."""
     await prepare(Settings(database_url=dsn), clock.now())
     async with await open_pool(dsn, 4) as pool:
         environment_id = await environment_named(pool, "prod")
@@ -114,40 +116,42 @@ async def measure_speed(dsn: str, people: int, events: int) -> None:
                 pass
             seconds, used = time.perf_counter() - start, servers.cpu_seconds(os.getpid()) - used
             line(
-                f"warm up: {name}",
+                f"backfill: {name}",
                 f"{read / seconds:>9,.0f} events/s  {people / seconds:>8,.0f} people/s  {seconds:6.2f} s"
                 f"  {used / read * 1e6:5.1f} µs of processor an event",
             )
 
 
 async def measure_beside(server: servers.Ours, people: int, seconds: float, load: float = 1.0) -> None:
-    """Live traffic without a warm-up, beside one, and right after its swap, on the history that is there."""
+    """Live traffic before a backfill, during it, and right after its swap.
+
+    It runs on the existing history."""
     async with await open_pool(server.dsn, 2) as pool:
         environment_id = await environment_named(pool, "prod")
         await apply_documents(pool, environment_id, [workload.DEFINITIONS], "benchmark", clock.now())
         await _until_live(pool)
-        await ask_everybody(server, people)
+        await ask_all_profiles(server, people)
         before = await traffic(server, people, seconds, load, "before")
         await apply_documents(pool, environment_id, [ANOTHER], "benchmark", clock.now())
         beside = await traffic(server, people, seconds, load, "beside")
         left = await _left(pool)
         alone = await _until_live(pool)
         swapped = await traffic(server, people, seconds, load, "swapped")
-        await ask_everybody(server, people)
+        await ask_all_profiles(server, people)
         after = await traffic(server, people, seconds, load, "after")
     for name, *outcomes in zip(traffic_names(load), before, after, beside, swapped, strict=True):
         for share in (0.5, 0.99):
             one, other, busy, swap = (outcome.percentile(share) for outcome in outcomes)
             quiet = (one + other) / 2
-            text = f"p{share * 100:.0f} {quiet:7.2f} ms, beside a warm-up {busy:7.2f} ms: {busy / quiet:5.2f} times"
+            text = f"p{share * 100:.0f} {quiet:7.2f} ms, during a backfill {busy:7.2f} ms: {busy / quiet:5.2f} times"
             line(name if share == 0.5 else "", f"{text}; after the swap {swap:7.2f} ms")
     done = people - left
     rate = f"{done / seconds:,.0f} a second" if left else "all"
-    line("", f"{done:,} of {people:,} people were warmed up meanwhile ({rate}), the rest in {alone:.1f} s")
+    line("", f"{done:,} of {people:,} people were backfilled meanwhile ({rate}), the rest in {alone:.1f} s")
 
 
-async def ask_everybody(server: servers.Ours, people: int) -> None:
-    """So that all are in memory, as they are after a while."""
+async def ask_all_profiles(server: servers.Ours, people: int) -> None:
+    """Decide for every profile, so that all are in memory, as they would be after a while."""
     asked = (workload.request("GET", f"/v1/decide?userId=user-{n}&flag=flag_7", server.read) for n in range(people))
     await closed_loop(server.port, asked, 16, 120.0, warm_up=0.0)
 
@@ -165,7 +169,7 @@ async def traffic(server: servers.Ours, people: int, seconds: float, load: float
 
 
 async def _until_live(pool: Pool) -> float:
-    """Waits for the end of the warm-up; the seconds it took."""
+    """Wait for the end of the backfill. Returns the seconds it took."""
     start = time.perf_counter()
     while await _left(pool):  # noqa: ASYNC110 - it happens in another process
         await asyncio.sleep(0.05)
@@ -173,7 +177,7 @@ async def _until_live(pool: Pool) -> float:
 
 
 async def _left(pool: Pool) -> int:
-    """How many people the warm-up under way has still to do; 0 where none is."""
+    """How many profiles the running backfill has left; 0 if none is running."""
     left = "SELECT max(greatest(total - done, 1)) FROM backfills WHERE finished_at IS NULL"
     return await pool.fetchval(left) or 0
 
@@ -197,7 +201,7 @@ def main() -> None:
 
 
 def run(folder: Path, people: int, events: int, seconds: float, load: float = 1.0, only: str | None = None) -> None:
-    """Both measurements, or one, on a Postgres of their own in the folder."""
+    """Run both measurements, or one, on a Postgres of their own in the folder."""
     with EmbeddedPostgres(folder / "pg") as postgres:
         if only != "beside":
             uvloop.run(measure_speed(postgres.dsn, people, events))

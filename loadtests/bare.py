@@ -1,4 +1,4 @@
-"""The yardstick of HTTP: an ASGI application that answers a fixed body and does nothing else."""
+"""The HTTP yardstick: an ASGI application that returns a fixed body and does nothing else."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any

@@ -1,8 +1,10 @@
-"""A small HTTP/1.1 load driver: raw sockets on uvloop, requests made ahead, so that one core outruns any server here.
+"""A small HTTP/1.1 load driver, faster than any server here.
 
-Shape   closed_loop(…): each connection sends its next request when the last is answered: throughput and its latency.
-        open_loop(…): requests leave on schedule whether or not others are answered, so that queueing shows
-Units   latencies in milliseconds, measured from when a request was due to when its answer was whole
+It uses raw sockets on uvloop and prepared requests.
+
+Shape   closed_loop(…): each connection sends its next request after the last answer: throughput and its latency.
+        open_loop(…): requests are sent on schedule whether or not others were answered, so that queueing shows
+Units   latencies in milliseconds, from when a request was due to when its answer was complete
 """
 
 import asyncio
@@ -17,7 +19,7 @@ class Outcome:
     seconds: float = 0.0
     latencies: list[float] = field(default_factory=list)
     statuses: dict[int, int] = field(default_factory=dict)
-    #: requests sent, those of the warm-up included
+    #: requests sent, including those of the warm-up
     sent: int = 0
 
     @property
@@ -41,7 +43,7 @@ def request(method: str, path: str, key: str, body: bytes = b"") -> bytes:
 
 
 class _Connection(asyncio.Protocol):
-    """One keep-alive connection; hands each whole answer's status to `answered`."""
+    """One keep-alive connection. It passes the status of each complete answer to `answered`."""
 
     def __init__(self, answered: Callable[["_Connection", int], None]) -> None:
         self.answered = answered
@@ -99,7 +101,7 @@ async def closed_loop(
         outcome.sent += 1
         connection.send(next(requests), time.perf_counter())
     await asyncio.wait_for(done.wait(), warm_up + seconds + 30)
-    # A finite workload may end before its time.
+    # A finite workload may end early.
     outcome.seconds = min(stop, time.perf_counter()) - start
     return outcome
 
@@ -107,7 +109,9 @@ async def closed_loop(
 async def open_loop(
     port: int, requests: Iterator[bytes], per_second: float, seconds: float, connections: int = 32
 ) -> Outcome:
-    """Send at a fixed rate; a request waits for a free connection, and its wait counts as latency."""
+    """Send at a fixed rate.
+
+    A request waits for a free connection, and its wait counts as latency."""
     loop = asyncio.get_running_loop()
     outcome = Outcome(seconds=seconds)
     free: asyncio.Queue[_Connection] = asyncio.Queue()

@@ -1,6 +1,8 @@
-"""`python -m loadtests.editor`: the language's services over HTTP, one request after another, as keystrokes come.
+"""`python -m loadtests.editor`: latency of the language services over HTTP.
 
-Each is asked about a usual source and about the longest that may be, in an environment of 200 definitions."""
+One request follows another, like keystrokes.
+
+Each is measured on a typical source and on the longest allowed one, in an environment of 200 definitions."""
 
 import argparse
 import asyncio
@@ -21,7 +23,7 @@ from tinycdp.server.embedded_postgres import EmbeddedPostgres
 from tinycdp.store.pool import open_pool
 
 PROMISED_MS = 20.0
-#: The most tokens that fit.
+#: The largest number of tokens that fits.
 LIST = f"profile.age in [{','.join(map(str, range(999)))}]"
 
 

@@ -1,10 +1,10 @@
-"""`make bench-engine`: what the language and the engine cost, in microseconds, and against another commit.
+"""`make bench-engine`: the cost of the language and the engine, against another commit.
 
 Shape   BENCHMARKS: name → what prepares, which gives what is timed. The other commit runs its own copy of this file in
         a process of its own, out of a worktree in a temporary folder that is removed afterwards
 Units   microseconds of processor time for one call; ratios below 1 are faster than the other commit
-Laws    the two take turns, pair by pair, so that what slows the machine slows both; a ratio is the median of the pairs'
-        ratios. What the other commit cannot do is shown without a ratio
+Laws    the two commits take turns, pair by pair, so that disturbances slow both; a ratio is the median over the pairs.
+        What the other commit cannot run is shown without a ratio
 """
 
 import argparse
@@ -21,7 +21,7 @@ from statistics import median
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
-#: A timed call lasts so long at least, and is the best of so many: what disturbs can only slow it.
+#: A timed call lasts at least this long, and is the best of this many: disturbances only slow it down.
 _LEAST_SECONDS, _TRIES = 0.01, 3
 _DAY_MS = 86_400_000
 NOW = 1_790_000_000_000
@@ -31,13 +31,13 @@ TYPICAL = (
     'events.purchase.sum(amount, 30d) > 100 && last_seen_days_ago < 7 && profile.country in ["DE", "AT", "CH"]'
     ' && (profile.plan != "free" || events.app_open.unique_days_14d >= 5)'
 )
-#: As long as a source may be, and as large: 85 comparisons and their `||` are 256 nodes.
+#: As long and as large as a source may be: 85 comparisons and their `||` are 256 nodes.
 LONGEST = " || ".join(f"profile.property_with_a_name_{n:06d} == {n}" for n in range(85))
 
 Timed = Callable[[], Any]
 
 
-# What is measured. Each prepares, and gives what one timed call does
+# The benchmarks. Each prepares, and returns what one timed call does
 
 
 def parse_short() -> Timed:
@@ -74,11 +74,11 @@ def check_longest() -> Timed:
 
 def explain_typical() -> Timed:
     from tinycdp.dsl.check.expressions import Scope, check
-    from tinycdp.dsl.editor.describe import tell
+    from tinycdp.dsl.editor.describe import describe_expression
 
     node = check(TYPICAL, Scope(kind="segment")).node
     assert node is not None
-    return lambda: tell(node, "segment")
+    return lambda: describe_expression(node, "segment")
 
 
 def check_workspace_of_200() -> Timed:
@@ -95,24 +95,24 @@ def build_catalog_of_200() -> Timed:
 
 
 def evaluate_remembered() -> Timed:
-    """A segment asked again at the same instant, as by the second flag of a request."""
+    """A segment evaluated again at the same instant, as by the second flag of a request."""
     catalog = _catalog(_definitions(5, 3, 1))
-    frame = catalog.frame(catalog.live, _person(catalog, 300), NOW)
-    return lambda: frame.result(("segment", "s0"), NOW)
+    activation = catalog.activation(catalog.live, _person(catalog, 300), NOW)
+    return lambda: activation.result(("segment", "s0"), NOW)
 
 
 def evaluate_anew() -> Timed:
-    """The same of a person whom nothing was asked of yet, or of whom something arrived."""
+    """The same for a profile without results yet, or after a new message."""
     catalog = _catalog(_definitions(5, 3, 1))
     person = _person(catalog, 300)
-    return lambda: catalog.frame(catalog.live, person, NOW).result(("segment", "s0"), NOW)
+    return lambda: catalog.activation(catalog.live, person, NOW).result(("segment", "s0"), NOW)
 
 
 def evaluate_typical_condition() -> Timed:
-    """A condition by itself, on a frame that remembers nothing of it."""
+    """One condition, in an activation without earlier results."""
     catalog = _catalog([_definition(0, "segment", "typical", TYPICAL)])
     person = _person(catalog, 300)
-    return lambda: catalog.frame(catalog.live, person, NOW).result(("segment", "typical"), NOW)
+    return lambda: catalog.activation(catalog.live, person, NOW).result(("segment", "typical"), NOW)
 
 
 def event_for_5_traits_and_3_segments() -> Timed:
@@ -123,12 +123,12 @@ def event_for_50_traits_and_50_segments() -> Timed:
     return _applying(_definitions(50, 50, 0))
 
 
-def event_of_somebody_busy() -> Timed:
-    """One a second: more than are kept one by one fall within the width of one tile."""
+def event_of_a_busy_profile() -> Timed:
+    """One event a second: more events than are kept one by one fall into one tile."""
     return _applying(_definitions(5, 3, 0), every_ms=1_000)
 
 
-def event_nobody_counts() -> Timed:
+def event_without_an_aggregate() -> Timed:
     return _applying(_definitions(5, 3, 0), "unheard_of")
 
 
@@ -144,10 +144,10 @@ def decide_warm() -> Timed:
         state=person.state,
         first_seen=person.first_seen,
         last_seen=person.last_seen,
-        steps=catalog.live.steps,
+        evaluators=catalog.live.evaluators,
     )
     subject.unit, subject.names = "u-1", ()
-    with contextlib.suppress(AttributeError):  # of commits that know kill switches
+    with contextlib.suppress(AttributeError):  # commits without kill switches
         subject.killed = {}
     program = catalog.live.flags["f7"]
     return lambda: decide(program, subject, NOW)
@@ -180,15 +180,15 @@ BENCHMARKS: dict[str, Callable[[], Timed]] = {
     "evaluate four conditions, anew": evaluate_typical_condition,
     "an event for 5 traits and 3 segments": event_for_5_traits_and_3_segments,
     "an event for 50 traits and 50 segments": event_for_50_traits_and_50_segments,
-    "an event that nobody counts": event_nobody_counts,
-    "an event of somebody with one a second": event_of_somebody_busy,
+    "an event that no aggregate counts": event_without_an_aggregate,
+    "an event of a profile with one a second": event_of_a_busy_profile,
     "decide a flag with a rollout, warm": decide_warm,
     "encode and decode a profile of 300 events": save_and_read_a_profile,
 }
 
 
 def _definitions(traits: int, segments: int, flags: int) -> list[Any]:
-    """Traits over ten events, segments over them and over the clock, flags over these."""
+    """Traits over ten events, segments over the traits and the clock, flags over the segments."""
     from tinycdp.engine.catalog import Definition
     from tinycdp.engine.flags.document import read_flag
 
@@ -224,7 +224,7 @@ def _catalog(definitions: list[Any]) -> Any:
 
 
 def _person(catalog: Any, events: int) -> Any:
-    """Somebody with so many events over the last sixty days."""
+    """A profile with `events` events over the last sixty days."""
     from tinycdp.engine import recompute
     from tinycdp.engine.profile import Profile
 
@@ -255,7 +255,9 @@ def _message(n: int, name: str, at: int) -> Any:
 
 
 def _applying(definitions: list[Any], name: str = "e0", every_ms: int = 600_000) -> Timed:
-    """One event after another for the same person, by default ten minutes apart: windows fill, slide and fold."""
+    """Apply one event after another to one profile: windows fill, slide and fold.
+
+    By default the events are ten minutes apart."""
     from tinycdp.engine import recompute
 
     catalog = _catalog(definitions)
@@ -275,7 +277,7 @@ def _applying(definitions: list[Any], name: str = "e0", every_ms: int = 600_000)
 
 
 def _microseconds(timed: Timed) -> float:
-    """Processor time of one call: the best of a few runs, each of as many calls as make it last."""
+    """Processor time of one call: the best of a few runs, each of enough calls to last."""
     calls, best = 1, float("inf")
     tries = 0
     while tries < _TRIES:
@@ -291,12 +293,12 @@ def _microseconds(timed: Timed) -> float:
 
 
 def _serve() -> None:
-    """Be one of the two: for each line read, measure the benchmark it names."""
+    """Run as one of the two processes: for each line read, measure the benchmark it names."""
     for line in sys.stdin:
         try:
             answer: float | None = _microseconds(BENCHMARKS[json.loads(line)]())
         except (ImportError, AttributeError, TypeError, KeyError):
-            answer = None  # a commit from before there was such a thing
+            answer = None  # an older commit that cannot run it
         print(json.dumps(answer), flush=True)
 
 
@@ -324,7 +326,7 @@ class _Tree:
 
 @contextlib.contextmanager
 def worktree(revision: str) -> Iterator[Path | None]:
-    """The tree of another commit; None where this is no checkout, or there is no such commit."""
+    """The tree of another commit; None if this is not a checkout or the commit is unknown."""
     with tempfile.TemporaryDirectory() as folder:
         tree = Path(folder) / "tree"
         made = git("worktree", "add", "--detach", str(tree), revision)
@@ -346,8 +348,8 @@ def git(*arguments: str) -> str | None:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m loadtests.engine", description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--against", metavar="REV", default="HEAD~1", help="commit to compare with")
-    parser.add_argument("--pairs", type=int, default=7, help="how often the two take turns")
-    parser.add_argument("--only", metavar="TEXT", default="", help="benchmarks with this in their name")
+    parser.add_argument("--pairs", type=int, default=7, help="how many turns each commit gets")
+    parser.add_argument("--only", metavar="TEXT", default="", help="only benchmarks with this text in their name")
     parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.serve:

@@ -1,10 +1,12 @@
-"""A flood: far more than can be stored, by more clients than there should be. Memory stays bounded, nothing is a 5xx.
+"""A flood: more data than can be stored, from too many clients.
+
+Memory must stay bounded, and no answer may be a 5xx.
 
     python -m loadtests.flood --connections 128 --seconds 10
 
-Shape   one kind of body after the other, each in a server of its own: small events, events of 30 KB, the same
-        compressed, and clients that send a byte a second. What was acknowledged is looked for in the end
-Units   memory is the largest resident size of the HTTP process, beside what it was before the flood"""
+Shape   one kind of body after the other, each in its own server: small events, events of 30 KB, the same compressed,
+        and clients that send one byte a second. At the end every acknowledged event must be stored
+Units   memory is the largest resident size of the HTTP process, compared with its size before the flood"""
 
 import argparse
 import asyncio
@@ -45,7 +47,7 @@ def main() -> None:
 
 
 def _events(n: int, size: int, seed: int) -> bytes:
-    """A batch of different people and message ids."""
+    """A batch with distinct people and message ids."""
     events = [
         {
             "type": "track",
@@ -71,7 +73,7 @@ BODIES: dict[str, Callable[[int], tuple[bytes, bool]]] = {
 async def _flood(kind: str, connections: int, seconds: float, server: servers.Ours) -> None:
     pid = http_process(server.pid)
     before = _most_resident(pid)
-    bodies = [BODIES[kind](seed) for seed in range(_DIFFERENT)]  # ahead: making them would hold up the measuring
+    bodies = [BODIES[kind](seed) for seed in range(_DIFFERENT)]  # made ahead: making them would disturb the measurement
     statuses: Counter[int] = Counter()
     accepted = 0
     stop = time.monotonic() + seconds
@@ -108,7 +110,7 @@ async def _flood(kind: str, connections: int, seconds: float, server: servers.Ou
             if status == 200:
                 accepted += answer["accepted"]
             else:
-                await asyncio.sleep(chance.uniform(0.05, 0.2))  # far sooner than it was asked to
+                await asyncio.sleep(chance.uniform(0.05, 0.2))  # far sooner than the server asked for
 
     began = time.monotonic()
     clients = asyncio.gather(*map(client, range(connections)))
@@ -122,13 +124,13 @@ async def _flood(kind: str, connections: int, seconds: float, server: servers.Ou
     told = ", ".join(f"{n} × {status or 'cut off'}" for status, n in sorted(statuses.items()))
     print(
         f"{kind:<14} {connections} connections, {took:.0f} s: {told or 'no answer'}; {accepted / took:,.0f} events/s;"
-        f" memory {before / 1024:.0f} MB + {grown:.0f} MB; a look at its health takes up to {probe:.2f} s",
+        f" memory {before / 1024:.0f} MB + {grown:.0f} MB; a health check takes up to {probe:.2f} s",
         flush=True,
     )
 
 
 async def _patience(port: int, stop: float) -> float:
-    """The longest time that a request of somebody else took meanwhile."""
+    """The longest time that another client's request took meanwhile."""
     longest = 0.0
     while time.monotonic() < stop:
         began = time.monotonic()
@@ -142,7 +144,7 @@ async def _patience(port: int, stop: float) -> float:
 
 
 def _most_resident(pid: int) -> int:
-    """KiB, at the worst moment so far."""
+    """The peak resident size so far, in KiB."""
     status = Path(f"/proc/{pid}/status").read_text()
     return int(status.split("VmHWM:")[1].split()[0])
 

@@ -1,8 +1,10 @@
-"""`python -m loadtests.importing`: files of history against the same events sent live, and beside live traffic.
+"""`python -m loadtests.importing`: imports of history compared with live events.
 
-In turns, so that what else the machine does meets all alike: so many events in batches of 100 over HTTP, as many in a
-file sent to the server, as many in a file read by the command. Then live traffic without an import and beside one, in
-turns too. Everything is about the same people, who are known already."""
+It also measures live traffic during an import.
+
+The ways take turns, so that other load on the machine affects all alike: N events in batches of 100 over HTTP, as many
+in a file sent to the server, as many in a file read by the command. Then live traffic without an import and during one,
+in turns too. All events belong to the same people, who already exist."""
 
 import argparse
 import asyncio
@@ -23,7 +25,7 @@ import msgspec
 import uvloop
 
 from loadtests import servers, workload
-from loadtests.backfill import ask_everybody, line, traffic, traffic_names
+from loadtests.backfill import ask_all_profiles, line, traffic, traffic_names
 from loadtests.driver import Outcome, closed_loop
 from tinycdp.runtime import clock
 from tinycdp.runtime.definitions.publish import apply_documents
@@ -32,7 +34,7 @@ from tinycdp.store.pool import open_pool
 
 _BATCH = 100
 _CONNECTIONS = 32
-#: After which a server knows that nobody else is there.
+#: After this long without traffic, a server considers itself idle.
 _QUIET_SECONDS = 8.0
 _LIVE, _SENT, _READ = (
     "sent live, batches of 100, 32 connections",
@@ -44,7 +46,7 @@ _LIVE, _SENT, _READ = (
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m loadtests.importing", description=__doc__)
     parser.add_argument("--people", type=int, default=10_000)
-    parser.add_argument("--events", type=int, default=100_000, help="in each round of each way")
+    parser.add_argument("--events", type=int, default=100_000, help="events per round and way")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=10.0, help="length of each measurement of live traffic")
     parser.add_argument(
@@ -95,7 +97,7 @@ async def _speed(server: servers.Ours, folder: Path, arguments: argparse.Namespa
 
 async def _beside(server: servers.Ours, folder: Path, arguments: argparse.Namespace) -> None:
     people, seconds, load = arguments.people, arguments.seconds, arguments.load
-    await ask_everybody(server, people)
+    await ask_all_profiles(server, people)
     quiet: list[list[Outcome]] = []
     busy: list[list[Outcome]] = []
     imported = 0
@@ -112,13 +114,13 @@ async def _beside(server: servers.Ours, folder: Path, arguments: argparse.Namesp
     for name, alone, beside in zip(traffic_names(load), _pooled(quiet), _pooled(busy), strict=True):
         for share in (0.5, 0.99):
             one, other = alone.percentile(share), beside.percentile(share)
-            text = f"p{share * 100:.0f} {one:7.2f} ms, beside an import {other:7.2f} ms: {other / one:5.2f} times"
+            text = f"p{share * 100:.0f} {one:7.2f} ms, during an import {other:7.2f} ms: {other / one:5.2f} times"
             line(name if share == 0.5 else "", text)
     line("", f"{imported / seconds / arguments.rounds:,.0f} events a second were imported meanwhile")
 
 
 def _pooled(rounds: list[list[Outcome]]) -> list[Outcome]:
-    """One outcome of each kind."""
+    """Merge several outcomes of each kind into one."""
     return [
         Outcome(latencies=[latency for outcome in outcomes for latency in outcome.latencies])
         for outcomes in zip(*rounds, strict=True)
@@ -127,8 +129,9 @@ def _pooled(rounds: list[list[Outcome]]) -> list[Outcome]:
 
 @contextmanager
 def _spending(spent: list[tuple[float, float]], pid: int | None) -> Iterator[None]:
-    """Adds the seconds that pass, and those of a processor that a process and all under it use; None for a child of
-    ours that ends meanwhile."""
+    """Add the elapsed seconds, and the processor seconds of a process and its descendants.
+
+    A pid of None means a child of this process that ends meanwhile."""
 
     def used() -> float:
         return servers.cpu_seconds(pid) if pid is not None else sum(os.times()[2:4])
@@ -163,7 +166,7 @@ def _command(server: servers.Ours, path: Path) -> None:
 
 
 async def _send(server: servers.Ours, path: Path) -> str:
-    """The id of the import that began with it."""
+    """Send a file to the server. Returns the id of the import that it started."""
 
     def send() -> str:
         with path.open("rb") as file:
@@ -181,7 +184,7 @@ async def _progress(server: servers.Ours, id: str) -> dict[str, Any]:
 async def _until(server: servers.Ours, id: str, wanted: str) -> None:
     while (status := (await _progress(server, id))["status"]) != wanted:
         assert status == "running", status
-        await asyncio.sleep(0.25)  # asking costs the server something too
+        await asyncio.sleep(0.25)  # each query costs the server time too
 
 
 def _ask(

@@ -1,8 +1,10 @@
-"""What observing and live streams cost ingestion: batches with nobody listening, one rare filter, and a reader of all.
+"""The cost of observing and live streams for ingestion.
+
+Measured with no reader, with one rare filter, and with a reader of everything.
 
     python -m loadtests.live [--seconds 6] [--rounds 3] [--only-ingest]
 
---only-ingest leaves the readers out, so that it also runs against a tree that has no live streams."""
+--only-ingest runs without readers, so that it also works on a tree without live streams."""
 
 import argparse
 import asyncio
@@ -21,7 +23,7 @@ from tinycdp.server.embedded_postgres import EmbeddedPostgres
 from tinycdp.store.pool import open_pool
 
 PEOPLE = 5_000
-_READERS = {"nobody listens": None, "one reader of one person": "?userId=user-7", "one reader of everything": ""}
+_READERS = {"no reader": None, "one reader of one person": "?userId=user-7", "one reader of everything": ""}
 
 
 def main() -> None:
@@ -43,7 +45,7 @@ async def _measure(seconds: float, rounds: int, only_ingest: bool, folder: Path,
             await apply_documents(pool, 1, [workload.DEFINITIONS], "benchmark", clock.now())
         for body in workload.identifies(server.write, PEOPLE):
             await closed_loop(server.port, iter([body]), 1, 0.001, warm_up=0.0)
-        cases = {"nobody listens": None} if only_ingest else _READERS
+        cases = {"no reader": None} if only_ingest else _READERS
         found: dict[str, list[tuple[float, float]]] = {name: [] for name in cases}
         for n, (name, query) in itertools.product(range(rounds), cases.items()):
             requests = workload.batches(server.write, 100, PEOPLE, now, n, f"{n}-{name}")

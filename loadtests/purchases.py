@@ -1,8 +1,8 @@
-"""`python -m loadtests.purchases FILE`: a shop's real purchases through the front door, held against plain SQL.
+"""`python -m loadtests.purchases FILE`: a shop's real purchases, compared with plain SQL.
 
-FILE is CSV (or CSV.gz) with the columns customer_id, date, quantity, amount, one row a purchase. The dates are moved so
-that the last one is today; the rows are sent shuffled, one in ten twice, in batches at full speed. Then the members of
-five segments must be those that a query over the same rows finds."""
+FILE is CSV (or CSV.gz) with the columns customer_id, date, quantity, amount, one row per purchase. The dates are moved
+so that the last one is today. The rows are sent shuffled, one in ten twice, in batches at full speed. Then five
+segments must have the same members as queries over the same rows."""
 
 import argparse
 import asyncio
@@ -30,7 +30,7 @@ from tinycdp.runtime.definitions.publish import apply_documents
 from tinycdp.server.embedded_postgres import EmbeddedPostgres
 from tinycdp.store.pool import open_pool
 
-#: segment → (its rule, the same question to a table purchases(customer, at, amount), with $1 for now)
+#: segment → (its rule, the same question for a table purchases(customer, at, amount), with $1 for now)
 QUESTIONS = {
     "recency": (
         "events.purchase.last_days_ago < 90",
@@ -93,7 +93,7 @@ async def _compare(rows: list[tuple[str, date, Decimal]], folder: Path, dsn: str
         sent = len(purchases) + len(purchases) // 10
         print(f"{len(purchases)} purchases, {sent} messages in {seconds:.1f} s: {sent / seconds:,.0f} a second")
         if outcome.failures:
-            print(f"refused: {outcome.statuses}")
+            print(f"rejected: {outcome.statuses}")
             return False
         return await _hold_against_sql(server, purchases)
 
@@ -104,7 +104,7 @@ def _instant(day: date) -> int:
 
 
 def _batches(purchases: list[tuple[str, int, Decimal]]) -> Iterator[bytes]:
-    """Shuffled, and one in ten twice."""
+    """Batches of the purchases, shuffled, one in ten twice."""
     draw = random.Random(1)
     events = [
         {

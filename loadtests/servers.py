@@ -1,6 +1,6 @@
-"""The servers under measurement: ours, and a bare ASGI answer on the same HTTP server.
+"""The servers to measure: ours, and a bare ASGI answer on the same HTTP server.
 
-Each HTTP process is pinned to one core and the driver to another, where there are two; Postgres goes where it likes."""
+If there are two cores, each HTTP process is pinned to one and the driver to another; Postgres is not pinned."""
 
 import contextlib
 import os
@@ -33,13 +33,13 @@ _KEYS = {scope: f"bench-{scope}-{secrets.token_hex(8)}" for scope in ("admin", "
 
 
 def pin(core: int) -> None:
-    """Keep this process on one core, where there are several."""
+    """Keep this process on one core, if there are several."""
     if len(CORES) > 1:
         os.sched_setaffinity(0, {CORES[core % len(CORES)]})
 
 
 def cpu_seconds(root: int) -> float:
-    """Processor time used so far by a process and all under it; NaN where there is no /proc."""
+    """Processor time used so far by a process and its descendants; NaN without /proc."""
     parents: dict[int, int] = {}
     used: dict[int, float] = {}
     tick = os.sysconf("SC_CLK_TCK")
@@ -65,7 +65,7 @@ def free_port() -> int:
 
 @contextlib.contextmanager
 def bare(core: int = 0) -> Iterator[tuple[int, int]]:
-    """A bare ASGI answer on granian, as our server runs it: (port, pid)."""
+    """A bare ASGI answer on granian, run like our server: (port, pid)."""
     port = free_port()
     command = [sys.executable, "-m", "granian", "--interface", "asgi", "--port", str(port), "--no-ws"]
     command += ["--loop", "uvloop", "--workers", "1", "loadtests.bare:app"]
@@ -75,7 +75,7 @@ def bare(core: int = 0) -> Iterator[tuple[int, int]]:
 
 @contextlib.contextmanager
 def ours(data_dir: Path, dsn: str, *, core: int | None = 0, workers: int = 1) -> Iterator[Ours]:
-    """`tinycdp serve` on a Postgres that runs already."""
+    """`tinycdp serve` on a running Postgres."""
     port = free_port()
     keys = _KEYS
     environ = dict(os.environ) | {
@@ -110,13 +110,13 @@ def _wait_for(url: str, process: "subprocess.Popen[bytes]") -> None:
     deadline = time.monotonic() + 30
     while time.monotonic() < deadline:
         if process.poll() is not None:
-            raise RuntimeError(f"the server ended with {process.returncode}")
+            raise RuntimeError(f"the server exited with {process.returncode}")
         try:
             urllib.request.urlopen(url, timeout=2)
         except urllib.error.HTTPError:
-            return  # any answer at all: it listens
+            return  # any answer at all: the server is listening
         except OSError:
             time.sleep(0.05)
         else:
             return
-    raise RuntimeError(f"nothing answered at {url}")
+    raise RuntimeError(f"no answer from {url}")

@@ -1,10 +1,10 @@
-"""Event streams: what thousands of idle ones cost a process, and how soon a change reaches its reader.
+"""Event streams: the cost of idle ones, and the delay until a change reaches its reader.
 
     python -m loadtests.streams --streams 5000
 
-Each stream is of a person of their own. An identify call turns one person's flag; the time from its answer, which says
-that it is committed, to the event on that person's stream is the latency of a push. A message that arrives before the
-answer that it follows counts as 0."""
+Each stream belongs to another person. An identify call changes one person's flag. The latency of a push is the time
+from the call's answer, which confirms the commit, to the event on that person's stream. A message that arrives before
+the answer counts as 0."""
 
 import argparse
 import asyncio
@@ -31,7 +31,7 @@ _CONNECTING = 64
 
 
 class _Http(asyncio.Protocol):
-    """A keep-alive connection, for one request at a time."""
+    """A keep-alive connection that handles one request at a time."""
 
     async def ask(self, data: bytes) -> tuple[int, bytes]:
         self._buffer, self._answer = b"", asyncio.get_running_loop().create_future()
@@ -51,7 +51,7 @@ class _Http(asyncio.Protocol):
 
 
 class _Stream(asyncio.Protocol):
-    """One reader: how many messages it has had, when the last one came, and whether a heartbeat did."""
+    """One reader: its number of messages, when the last one arrived, and its heartbeats."""
 
     def __init__(self) -> None:
         self.messages = 0
@@ -72,7 +72,7 @@ class _Stream(asyncio.Protocol):
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m loadtests.streams", description=__doc__)
     parser.add_argument("--streams", type=int, default=5_000)
-    parser.add_argument("--seconds", type=float, default=15.0, help="how long idle streams are watched")
+    parser.add_argument("--seconds", type=float, default=15.0, help="how long idle streams are measured")
     arguments = parser.parse_args()
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
@@ -93,7 +93,7 @@ async def _measure(n: int, seconds: float, folder: Path, dsn: str) -> None:
             ]
             status, answer = await teller.ask(_post("/v1/batch", server.write, {"batch": batch}))
             assert status == 200, answer
-        for person in range(n):  # what is known of everyone is in memory before memory is read
+        for person in range(n):  # everyone's state is in memory before memory is measured
             await teller.ask(request("GET", f"/v1/decide?userId=user-{person}&flag=side", server.read))
         await asyncio.sleep(2)
         before = _resident(pid)
@@ -111,7 +111,7 @@ async def _measure(n: int, seconds: float, folder: Path, dsn: str) -> None:
         beats = sum(stream.beats for stream in streams) - beats
         _line("idle: processor, heartbeats", f"{used:.1%} of a core, {beats / seconds / n * 15:.2f} each in 15 s")
 
-        tellers = [await _connected(_Http(), server.port) for _ in range(4)]  # the server ends what idles for 30 s
+        tellers = [await _connected(_Http(), server.port) for _ in range(4)]  # the server closes idle ones after 30 s
         people = random.Random(1).sample(range(n), min(n, 1_000))
         _latencies(
             "a push after an identify, one after the other", await _turn(tellers[:1], server, streams, people, "b")
@@ -124,13 +124,15 @@ async def _measure(n: int, seconds: float, folder: Path, dsn: str) -> None:
         while any(stream.messages == earlier for stream, earlier in zip(streams, had, strict=True)):  # noqa: ASYNC110
             await asyncio.sleep(0.02)
         last = max(stream.last for stream in streams)
-        _line(f"a publish that changes all {n:,} people's answers", f"everybody told after {last - started:.2f} s")
+        _line(f"a publish that changes all {n:,} people's answers", f"all notified after {last - started:.2f} s")
 
 
 async def _turn(
     tellers: list[_Http], server: servers.Ours, streams: list[_Stream], people: list[int], side: str
 ) -> list[float]:
-    """Turn each person's flag and wait for their push: milliseconds from the answer to the message."""
+    """Change each person's flag and wait for the push.
+
+    Returns milliseconds from the answer to the message."""
     left, found = list(people), list[float]()
 
     async def work(teller: _Http) -> None:
@@ -144,7 +146,7 @@ async def _turn(
             assert status == 200, answer
             while stream.messages == had:
                 await asyncio.sleep(0)
-                assert time.perf_counter() < answered + 10, "nothing was told"
+                assert time.perf_counter() < answered + 10, "no message arrived"
             found.append(max(0.0, stream.last - answered) * 1000)
 
     await asyncio.gather(*map(work, tellers))
@@ -186,7 +188,9 @@ def _post(path: str, key: str, body: object) -> bytes:
 
 
 def http_process(root: int) -> int:
-    """The process under `root` that serves HTTP: of those without children, the one with the most memory."""
+    """The process under `root` that serves HTTP.
+
+    It is the one with the most memory among those without children."""
     parents = {int(stat.parent.name): int(_stat(stat)[1]) for stat in Path("/proc").glob("[0-9]*/stat")}
     family = {root}
     while grown := {pid for pid, parent in parents.items() if parent in family} - family:

@@ -1,4 +1,4 @@
-"""What the load is made of: definitions, people and events, all deterministic."""
+"""The content of the load: definitions, people and events, all deterministic."""
 
 import itertools
 import random
@@ -9,7 +9,7 @@ import msgspec
 
 from loadtests.driver import request
 
-#: Five traits and three segments, as the promise of ingest names them, and twenty flags, one with a rollout to decide.
+#: Five traits and three segments, as in the ingest promise, and twenty flags, one with a rollout for decisions.
 DEFINITIONS: dict[str, list[dict[str, Any]]] = {
     "traits": [
         {"key": "opens", "expression": "events.app_open.unique_days_14d"},
@@ -40,7 +40,7 @@ _CATEGORIES = ("books", "music", "garden", "games")
 
 
 def events(people: int, now: int, seed: int, prefix: str) -> Iterator[dict[str, Any]]:
-    """Events of the last thirty days by random people, for ever."""
+    """Yield events of the last thirty days by random people, endlessly."""
     draw = random.Random(seed)
     for n in itertools.count():
         at = now - int(draw.random() * 30 * 86_400_000)
@@ -61,7 +61,7 @@ def _iso(at: int) -> str:
 
 
 def batches(key: str, size: int, people: int, now: int, seed: int, prefix: str) -> Iterator[bytes]:
-    """POST /v1/batch requests of `size` events."""
+    """POST /v1/batch requests with `size` events each."""
     stream = events(people, now, seed, prefix)
     while True:
         body = msgspec.json.encode({"batch": list(itertools.islice(stream, size))})
@@ -69,13 +69,13 @@ def batches(key: str, size: int, people: int, now: int, seed: int, prefix: str) 
 
 
 def singles(key: str, people: int, now: int, seed: int, prefix: str) -> Iterator[bytes]:
-    """POST /v1/track requests of one event each."""
+    """POST /v1/track requests with one event each."""
     for event in events(people, now, seed, prefix):
         yield request("POST", "/v1/track", key, msgspec.json.encode(event))
 
 
 def identifies(key: str, people: int, size: int = 500) -> Iterator[bytes]:
-    """POST /v1/batch requests that make everyone known, a third of them with a plan."""
+    """POST /v1/batch requests that identify everyone, a third of them with a plan."""
     for start in range(0, people, size):
         batch = [
             {

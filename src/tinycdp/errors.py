@@ -1,16 +1,16 @@
-"""What can go wrong, as values a caller can act on.
+"""All errors, as values that a caller can act on.
 
 Shape   TinyCDPError
-        ├── InvalidInput        the caller's message is wrong (HTTP 400)
-        │   └── TooLarge        … or too big to read (413)
+        ├── InvalidInput        the input is wrong (HTTP 400)
+        │   └── TooLarge        … or too large to read (413)
         ├── Unauthenticated     no such key (401)
         ├── Forbidden           the key lacks the scope (403)
-        ├── NotFound            the thing named does not exist (404)
-        ├── Conflict            the change would break what refers to the thing (409)
+        ├── NotFound            the named thing does not exist (404)
+        ├── Conflict            the change would break something that refers to the thing (409)
         ├── TooSlow             the body took too long to arrive (408)
         ├── Overloaded          a bounded queue is full (429)
-        └── Unavailable         Postgres is away (503)
-Laws    `code` is stable API: clients match on it. `message` says what was wrong, where, and what to do.
+        └── Unavailable         Postgres cannot be reached (503)
+Laws    `code` is stable API: clients match on it. `message` says what is wrong, where, and what to do.
 Source  docs/reference/errors.md lists every code.
 """
 
@@ -19,7 +19,9 @@ from typing import Any, ClassVar
 
 
 class TinyCDPError(Exception):
-    """A failure with a stable `code`; `details` are added to the answer beside code and message."""
+    """A failure with a stable `code`.
+
+    `details` are added to the answer, beside code and message."""
 
     status: ClassVar[int] = 500
 
@@ -59,7 +61,9 @@ class TooSlow(TinyCDPError):
 
 
 class Retryable(TinyCDPError):
-    """The same request may succeed later; `retry_after_seconds` is a whole number, as every client reads it."""
+    """The same request may succeed later.
+
+    `retry_after_seconds` is a whole number, as clients expect."""
 
     def __init__(self, code: str, message: str, *, retry_after_seconds: int = 1, **details: Any) -> None:
         super().__init__(code, message, **details)

@@ -1,8 +1,8 @@
-"""The nouns every layer shares, as frozen values.
+"""The values that every layer shares, as frozen types.
 
-Shape   Message (what a client sent, in one canonical form) · Alias kinds and their strength
+Shape   Message (what a client sent, in one canonical form) · kinds of Alias and their strength
 Units   instants are integer milliseconds UTC; names ending in `_ms` are durations in milliseconds
-Laws    a Message is the same value whichever vendor's payload it came from; nothing behind api/wire knows a vendor
+Laws    a Message is the same value whichever vendor's payload it came from; only api/wire knows vendors
 """
 
 from decimal import Decimal
@@ -13,11 +13,11 @@ import msgspec
 
 Instant = int
 
-# A value of the language at run time. None is *unknown*. Datetimes and durations are integer milliseconds,
-# versions are comparable tuples; their static type says which.
+# A value of the language at run time. None means unknown. Datetimes and durations are integer milliseconds,
+# versions are comparable tuples; the static type tells which.
 Value = bool | int | Decimal | str | tuple[Any, ...] | None
 
-#: The instant nothing ever changes at: later than any clock.
+#: An instant later than any clock: it means that nothing changes.
 NEVER: Instant = 2**62
 
 SECOND_MS = 1_000
@@ -29,7 +29,9 @@ MessageKind = Literal["track", "page", "screen", "identify", "group", "alias"]
 
 
 class AliasKind(StrEnum):
-    """The kinds of identifier, strongest first: a message belongs to the strongest one it carries."""
+    """The kinds of identifier, strongest first.
+
+    A message belongs to the strongest one it carries."""
 
     USER = "userId"
     EXTERNAL = "externalId"
@@ -37,20 +39,21 @@ class AliasKind(StrEnum):
     DEVICE = "deviceId"
 
 
-#: Lower is stronger. Kinds a client invents rank below all of these.
+#: Lower is stronger. Kinds invented by clients rank below all of these.
 STRENGTH: dict[str, int] = {kind: rank for rank, kind in enumerate(AliasKind)}
 
 
 class Alias(msgspec.Struct, frozen=True, order=True):
-    """One identifier of one kind, as a client sends it."""
+    """One identifier of one kind, as sent by a client."""
 
     kind: str
     value: str
 
 
 class Warned(msgspec.Struct, frozen=True):
-    """Something about an event that its tracking plan did not expect. `path` is a JSONPath into the event; `message`
-    never repeats the value."""
+    """A mismatch between an event and its tracking plan.
+
+    `path` is a JSONPath into the event; `message` never contains the value."""
 
     code: str
     path: str
@@ -61,14 +64,14 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
     """One accepted tracking call.
 
     aliases      strongest kind first, at least one
-    occurred_at  when it happened by the server's clock: skew corrected, never after received_at
+    occurred_at  when it happened by the server's clock: corrected for skew, never after received_at
     name         the event's name; "page" and "screen" for those calls; "" for identify, group and alias
     properties   of the event; the traits for identify and group
-    previous     alias calls only: the identifier that is the same person as aliases[0]
-    ignored      identifiers that came with it and identify nobody
-    active       False where context.active is false: such a message does not move last_seen
-    future       True where the client's instant lay after received_at and was set to it
-    warnings     what the tracking plan did not expect
+    previous     alias calls only: the identifier that belongs to the same person as aliases[0]
+    ignored      identifiers that were sent with it but are known not to identify anyone
+    active       False if context.active is false: such a message does not move last_seen
+    future       True if the client's instant was after received_at, and was set to it
+    warnings     mismatches with the tracking plan
     """
 
     kind: MessageKind
@@ -90,8 +93,9 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Rejection(msgspec.Struct, frozen=True, kw_only=True):
-    """One message that was refused, kept so that its owner can see why. `path` is a JSONPath into the body. message_id:
-    "" where it could not be read."""
+    """One rejected message, kept so that its owner can see the reason.
+
+    `path` is a JSONPath into the body. `message_id` is "" if it could not be read."""
 
     code: str
     message: str

@@ -1,6 +1,6 @@
-"""The data folders that travel with the code: `migrations` and `dsl`.
+"""The data folders shipped with the code: `migrations` and `dsl`.
 
-Shape   in a checkout they lie beside src/, where people read them; in a wheel, inside the package under _data/
+Shape   in a checkout they are beside src/; in a wheel, inside the package under _data/
 """
 
 from pathlib import Path
@@ -9,7 +9,7 @@ _PACKAGE = Path(__file__).resolve().parent
 
 
 def folder(name: str) -> Path:
-    """The folder `name`; FileNotFoundError where the installation lacks it."""
+    """The folder `name`. Raises FileNotFoundError if the installation lacks it."""
     for candidate in (_PACKAGE / "_data" / name, _PACKAGE.parents[1] / name):
         if candidate.is_dir():
             return candidate
@@ -17,12 +17,12 @@ def folder(name: str) -> Path:
 
 
 def read_text(path: str) -> str:
-    """The text of one resource, named as in the repository: read_text("dsl/grammar.lark")."""
+    """The text of one resource, by its path in the repository: read_text("dsl/grammar.lark")."""
     top, _, rest = path.partition("/")
     return (folder(top) / rest).read_text(encoding="utf-8")
 
 
 def migration_files() -> list[tuple[str, str]]:
-    """(name, text) of every migration, in the order of their numbers."""
+    """(name, text) of every migration, in numerical order."""
     files = sorted(path for path in folder("migrations").glob("[0-9]*.sql"))
     return [(path.name, path.read_text(encoding="utf-8")) for path in files]

@@ -1,10 +1,10 @@
-"""Everything an operator can change, read once from the environment.
+"""All settings of an operator, read once from the environment.
 
 Shape   Settings, one field per variable: DATABASE_URL, REDIS_URL, and TINYCDP_<FIELD> for the rest
 Units   durations in whole seconds; sizes in items, not bytes
 Laws    load(to_environ(s)) == s, which is how settings reach child processes
-Errors  InvalidInput `SETTING_UNKNOWN` and `SETTING_INVALID`, naming the variable and what to do
-Source  docs/reference/settings.md documents every field; a test holds the two together
+Errors  InvalidInput `SETTING_UNKNOWN` and `SETTING_INVALID`, with the variable and what to do
+Source  docs/reference/settings.md documents every field; a test compares the two
 """
 
 import difflib
@@ -27,7 +27,9 @@ Key = Annotated[str, Meta(min_length=16)]
 
 
 def _default_workers() -> int:
-    """One HTTP process; two where four cores leave room for Postgres and the background worker."""
+    """One HTTP process, or two.
+
+    Two if at least four cores leave room for Postgres and the background worker."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return 2 if cores >= 4 else 1
 
@@ -71,7 +73,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def local_host(self) -> str:
-        """A host this machine reaches the server by."""
+        """A host name by which this machine can reach the server."""
         return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)
 
     @property
@@ -88,7 +90,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def load(environ: Mapping[str, str]) -> Settings:
-    """Settings from `environ`; an empty value means the default, an unknown TINYCDP_ name is refused."""
+    """Settings from `environ`.
+
+    An empty value means the default; an unknown TINYCDP_ name is an error."""
     fields = {variable(name): name for name in Settings.__struct_fields__}
     unknown = sorted(name for name in environ if name.startswith(PREFIX) and name not in fields)
     if unknown:
@@ -99,18 +103,18 @@ def load(environ: Mapping[str, str]) -> Settings:
 
 
 def override(settings: Settings, **changes: Any) -> Settings:
-    """Settings with the changes that are not None, checked as if they had come from the environment."""
+    """Settings with the changes that are not None, checked like values from the environment."""
     return _checked(msgspec.structs.asdict(settings) | {k: v for k, v in changes.items() if v is not None})
 
 
 def to_environ(settings: Settings) -> dict[str, str]:
-    """The variables that make `load` answer these settings."""
+    """The variables from which `load` returns these settings."""
     values = msgspec.structs.asdict(settings)
     return {variable(name): str(value) for name, value in values.items() if value is not None}
 
 
 def describe(settings: Settings) -> dict[str, str]:
-    """Fields as text fit for a log: secrets are masked."""
+    """The fields as text for a log, with secrets masked."""
     values = msgspec.structs.asdict(settings)
     return {name: "***" if name in _SECRETS and value else str(value) for name, value in values.items()}
 
@@ -130,7 +134,7 @@ def descriptions() -> dict[str, str]:
 
 
 def _checked(given: Mapping[str, Any]) -> Settings:
-    # One field at a time, so that a failure can name its variable: msgspec puts the path only into the message.
+    # One field at a time, so that an error can name its variable: msgspec puts the path only into the message.
     hints = get_type_hints(Settings, include_extras=True)
     values: dict[str, Any] = {}
     for name, raw in given.items():

@@ -185,12 +185,12 @@ def test_the_whole_file_is_answered_by_the_command_line() -> None:
         (
             {"expr": "true", "timelines": []},
             "INVALID_CASE",
-            "$.timelines: there is no such field; did you mean `timeline`?",
+            "$.timelines: unknown field; did you mean `timeline`?",
         ),
         (
             {"expr": "true", "colour": 1},
             "INVALID_CASE",
-            "$.colour: there is no such field; dsl/vectors/README.md lists",
+            "$.colour: unknown field; dsl/vectors/README.md lists",
         ),
         ({"expr": "true", "given": {"zones": "UTC"}}, "INVALID_CASE", "$.zones"),
         ({"cases": [], "givn": {}}, "INVALID_CASE", "$.givn"),

@@ -50,9 +50,9 @@ def either(operands: tuple[Any, ...], decisive: bool) -> Any:
     return right
 
 
-def known_or_false(step: Any) -> Any:
-    def run(frame: Any, now: int) -> Any:
-        value, until = step(frame, now)
+def known_or_false(evaluate: Any) -> Any:
+    def run(activation: Any, now: int) -> Any:
+        value, until = evaluate(activation, now)
         return value is True, until
 
     return run
@@ -61,16 +61,16 @@ def known_or_false(step: Any) -> Any:
 def shortest(operands: tuple[Any, ...], decisive: bool) -> Any:
     """`&&` whose answer holds until the last operand lets go, whichever decides: too late."""
 
-    def run(frame: Any, now: int) -> Any:
-        value, _ = steps_connective(operands, decisive)(frame, now)
-        return value, max(operand(frame, now)[1] for operand in operands)
+    def run(activation: Any, now: int) -> Any:
+        value, _ = steps_connective(operands, decisive)(activation, now)
+        return value, max(operand(activation, now)[1] for operand in operands)
 
     return run
 
 
 def nought_for_unknown(left: Any, right: Any, function: Any) -> Any:
-    def run(frame: Any, now: int) -> Any:
-        (a, until_a), (b, until_b) = left(frame, now), right(frame, now)
+    def run(activation: Any, now: int) -> Any:
+        (a, until_a), (b, until_b) = left(activation, now), right(activation, now)
         if isinstance(a if b is None else b, int):
             a, b = a or 0, b or 0
         return None if a is None or b is None else function(a, b), min(until_a, until_b)
@@ -103,18 +103,18 @@ def half_to_even(numerator: int, denominator: int) -> int:
     return round(numerator / denominator)
 
 
-def everyone(step: Any) -> Any:
+def everyone(evaluate: Any) -> Any:
     """A segment that takes those whose rule is unknown."""
 
-    def run(frame: Any, now: int) -> Any:
-        value, until = step(frame, now)
+    def run(activation: Any, now: int) -> Any:
+        value, until = evaluate(activation, now)
         return value is not False, until
 
     return run
 
 
-def never_changes(step: Any) -> Any:
-    return lambda frame, now: (step(frame, now)[0], NEVER)
+def never_changes(evaluate: Any) -> Any:
+    return lambda activation, now: (evaluate(activation, now)[0], NEVER)
 
 
 def streak_of_yesterday(self: Any, days: Any, now: int) -> Any:
@@ -219,7 +219,11 @@ WRONG: dict[str, Patch] = {
     "&& holds until its last operand lets go": replacing(evaluators, "connective", shortest),
     "unknown is nought in comparisons": replacing(evaluators, "binary", nought_for_unknown),
     "a negation of unknown is true": replacing(
-        evaluators, "negated", lambda step: lambda frame, now: (step(frame, now)[0] is not True, step(frame, now)[1])
+        evaluators,
+        "negated",
+        lambda evaluate: (
+            lambda activation, now: (evaluate(activation, now)[0] is not True, evaluate(activation, now)[1])
+        ),
     ),
     "a segment takes the unknown": replacing(catalog, "membership", everyone),
     "an entry leaves one millisecond late": replacing(counters.Counts, "_span", inclusive_edge),

@@ -26,7 +26,7 @@ def test_the_instant_is_that_of_walking(
 ) -> None:
     hop = ir.hop_ms(window)
     counts = Counts()
-    counts.serve((hop,))
+    counts.keep_tiles((hop,))
     for n, age in enumerate(ages * times):  # more than are kept one by one, and many within one tile
         counts.add(NOW - int(age * spread * hop) - n, str(n), None)
     held, _ = counts.count(window, hop, NOW)

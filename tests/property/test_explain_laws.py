@@ -42,11 +42,11 @@ def test_what_is_explained_is_what_the_step_says(history: History, expression: s
     profile = replayed(history, catalog, now)
     note(f"{expression} at {now}")
     for name in catalog.live.nodes:
-        step = catalog.live.steps[name](catalog.frame(catalog.live, profile, now), now)
-        found = explain_definition(catalog, name, catalog.frame(catalog.live, profile, now))
+        step = catalog.live.evaluators[name](catalog.activation(catalog.live, profile, now), now)
+        found = explain_definition(catalog, name, catalog.activation(catalog.live, profile, now))
         assert (found.value, found.until) == step
         assert explanation_text.of_definition(found, history.zone)
-        alone = explain(catalog.live.nodes[name], "", catalog.frame(catalog.live, profile, now), catalog)
+        alone = explain(catalog.live.nodes[name], "", catalog.activation(catalog.live, profile, now), catalog)
         assert (alone.value is True if name[0] == "segment" else alone.value, alone.until) == step
 
 
@@ -55,9 +55,9 @@ def test_what_is_explained_is_what_the_step_says(history: History, expression: s
 def test_every_part_agrees_with_the_whole(history: History, expression: str, data: st.DataObject) -> None:
     catalog = catalog_of(history, expression)
     now = data.draw(instants(history))
-    frame = catalog.frame(catalog.live, replayed(history, catalog, now), now)
+    activation = catalog.activation(catalog.live, replayed(history, catalog, now), now)
     note(f"{expression} at {now}")
-    found = explain_definition(catalog, ("trait", "case"), frame)
+    found = explain_definition(catalog, ("trait", "case"), activation)
     met = [("trait", "case")]
     for part in parts_of(found.tree):
         assert part.until > now

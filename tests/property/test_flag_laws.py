@@ -85,7 +85,7 @@ def decided(
         state=profile.state,
         first_seen=None,
         last_seen=None,
-        steps=catalog.live.steps,
+        evaluators=catalog.live.evaluators,
     )
     subject.unit, subject.names, subject.killed = unit, (), {}
     return decide(catalog.live.flags[key], subject, now)

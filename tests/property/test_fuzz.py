@@ -23,7 +23,7 @@ from strategies.expressions import PIECES, conditions, soups
 from tinycdp.dsl.check.expressions import Scope, check
 from tinycdp.dsl.diagnostics import CODES, SourceError, apply, render, to_wire
 from tinycdp.dsl.editor.complete import complete
-from tinycdp.dsl.editor.describe import Sentence, tell
+from tinycdp.dsl.editor.describe import Sentence, describe_expression
 from tinycdp.dsl.editor.format import format_source, lay_out
 from tinycdp.dsl.editor.hover import hover
 from tinycdp.dsl.ir import Type
@@ -191,11 +191,11 @@ def test_what_is_understood_can_be_told(source: str, n: int) -> None:
     if checked.node is None:
         return
     with bounded("explain"):
-        told = tell(checked.node, SCOPES[n].kind)
+        told = describe_expression(checked.node, SCOPES[n].kind)
     again = check(checked.canonical, SCOPES[n])
     assert again.node is not None
     # However it is written, it says the same.
-    assert tell(again.node, SCOPES[n].kind).tree.text == told.tree.text
+    assert describe_expression(again.node, SCOPES[n].kind).tree.text == told.tree.text
 
     def well_placed(sentence: Sentence) -> None:
         assert sentence.text.endswith(".")

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from strategies.histories import History, expressions, histories
 from tinycdp.engine import recompute
 from tinycdp.engine.aggregates import distributions, event_log
-from tinycdp.engine.aggregates.bulk import Past, Recall, needs
+from tinycdp.engine.aggregates.bulk import PastEvents, Rebuilder, needs
 from tinycdp.engine.aggregates.counters import Counts, Firsts, Latest, Numbers
 from tinycdp.engine.aggregates.distributions import Percentiles, Tops, Uniques
 from tinycdp.engine.catalog import Catalog, Definition, build_catalog
@@ -35,13 +35,13 @@ def test_a_history_taken_at_once(bounds: None, history: History, texts: list[str
     messages = list({message.message_id: message for message in history.messages}.values())
     want = Profile(1, "u-1", 0, warmed=1)
     for message in data.draw(st.permutations(messages)):
-        recompute.take(want, message, catalog, complete=True)
+        recompute.apply_message(want, message, catalog, complete=True)
     found = Profile(1, "u-1", 0, warmed=1)
     asked = needs(catalog.kept.values())
     pasts = list(columns(messages, asked.properties))
     assert asked.names is None or all(kept.spec.event in asked.names for kept in catalog.kept.values())
     for kept in catalog.kept.values():
-        Recall(kept, catalog.calendar).recall(found, pasts)
+        Rebuilder(kept, catalog.calendar).rebuild(found, pasts)
     assert {key: contents(state) for key, state in found.states.items()} == {
         key: contents(state) for key, state in want.states.items()
     }
@@ -60,7 +60,7 @@ def test_extending_is_adding_one_by_one(
     entries = [(ts, f"m{n:02d}", value) for n, (ts, value) in enumerate((*first, *second))]
     want, found = kind(), kind()
     for state in (want, found):
-        state.serve(hops)
+        state.keep_tiles(hops)
         for entry in entries[: len(first)]:
             state.add(*entry)
     for entry in entries[len(first) :]:
@@ -76,11 +76,11 @@ def catalog_of(history: History, texts: list[str]) -> Catalog:
     return build_catalog(0, history.zone, definitions, definitions, live_revision=1, head_revision=1)
 
 
-def columns(messages: list[Message], properties: Iterable[str]) -> Iterable[Past]:
+def columns(messages: list[Message], properties: Iterable[str]) -> Iterable[PastEvents]:
     """The events by name, with only these properties, as the store gives them."""
     for name in {message.name for message in messages if message.name}:
         own = [message for message in messages if message.name == name]
-        yield Past(
+        yield PastEvents(
             name,
             [message.occurred_at for message in own],
             [message.message_id for message in own],

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from tinycdp.api.exchange import encode
 from tinycdp.api.wire.body import decode_json
-from tinycdp.engine.schema.inference import Known, Observed
+from tinycdp.engine.schema.inference import Known, MessageShapes
 from tinycdp.engine.schema.tracking_plan import Entry, Naming, Plan
 from tinycdp.errors import InvalidInput
 from tinycdp.model import Alias, Message
@@ -57,7 +57,7 @@ def test_a_plan_is_refused_or_can_be_asked_of_anything(document: dict[str, Any],
     # What is saved is read again as what it was.
     written = encode(entry)
     assert checked(decode_json(written)) == entry
-    plan, observed = Plan({"open": entry}, Naming("snake_case", "camelCase")), Observed()
+    plan, observed = Plan({"open": entry}, Naming("snake_case", "camelCase")), MessageShapes()
     for properties in sent:
         message = Message(
             kind="track",
@@ -68,8 +68,8 @@ def test_a_plan_is_refused_or_can_be_asked_of_anything(document: dict[str, Any],
             name="open",
             properties=properties,
         )
-        found, refused = plan.look(message)
+        found, refused = plan.check(message)
         assert refused is None or entry.enforce == "reject" or entry.status == "blocked"
-        observed.see(found)
+        observed.count_message(found)
         assert json.loads(encode(as_sent(found)))["event"] == "open"
     assert observed.rows(Known()).types["open", "", ""].n == len(sent)

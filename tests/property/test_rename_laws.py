@@ -9,13 +9,13 @@ from hypothesis import strategies as st
 
 from strategies.expressions import trees
 from tinycdp.dsl import parser, tokens
-from tinycdp.dsl.check.expressions import mentions
+from tinycdp.dsl.check.expressions import possible_references
 from tinycdp.dsl.check.signatures import SEEN
 from tinycdp.dsl.diagnostics import SourceError
 from tinycdp.dsl.editor.format import format_expression
-from tinycdp.dsl.editor.rename import hidden, renamed
+from tinycdp.dsl.editor.rename import needs_qualifier, renamed
 
-_keys = st.from_regex(r"[A-Za-z_][A-Za-z0-9_]{0,9}", fullmatch=True).filter(lambda key: not hidden(key))
+_keys = st.from_regex(r"[A-Za-z_][A-Za-z0-9_]{0,9}", fullmatch=True).filter(lambda key: not needs_qualifier(key))
 _wide = st.text("ab._~:-0", min_size=1, max_size=6)
 
 
@@ -39,7 +39,7 @@ def with_names(expr: Any, names: dict[tuple[str, str], str]) -> Any:
 @given(trees(), st.data())
 def test_every_reference_has_its_new_key_and_nothing_else_changed(tree: parser.Expr, data: st.DataObject) -> None:
     source = format_expression(tree)
-    known = sorted(mentions(parser.parse(source)))
+    known = sorted(possible_references(parser.parse(source)))
     chosen = data.draw(st.lists(st.sampled_from(known), unique=True)) if known else []
     names = {name: data.draw(_keys if name[0] == "trait" else _wide) for name in chosen}
     after = renamed(source, names)
@@ -77,5 +77,5 @@ def test_what_does_not_parse_is_refused() -> None:
 
 
 def test_words_of_the_language_are_hidden() -> None:
-    assert all(map(hidden, ["last_seen_at", "null", "events", "context"]))
-    assert not any(map(hidden, ["in", "plan", "count_7d"]))
+    assert all(map(needs_qualifier, ["last_seen_at", "null", "events", "context"]))
+    assert not any(map(needs_qualifier, ["in", "plan", "count_7d"]))

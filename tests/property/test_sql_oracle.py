@@ -66,11 +66,11 @@ async def test_engine_and_sql_and_oracle_agree(
         oracle = Oracle(history.messages, zone=zone, properties=history.profile, definitions=nodes)
         profiles = replayed(catalog, history, moments, split=split)
         for at, found, profile in zip(moments, by_sql, profiles, strict=True):
-            frame = catalog.frame(catalog.live, profile, at)
+            activation = catalog.activation(catalog.live, profile, at)
             for (name, node), value in zip(nodes.items(), found[id], strict=True):
                 compared["cases"] += 1
                 answers = {
-                    "engine": plain(frame.result(name, at)[0]),
+                    "engine": plain(activation.result(name, at)[0]),
                     "sql": plain(value if name[0] == "trait" else value is True),
                     "oracle": plain(in_nanos(oracle.value(ir.Reference(node.type, *name), at), node.type)),
                 }
@@ -123,13 +123,13 @@ def replayed(catalog: Catalog, history: History, moments: Sequence[int], *, spli
             traits = {}
             if message.group_id is not None:
                 group = groups.setdefault(message.group_id, Group(message.group_id, {}, {}))
-                group.take(message.properties, (message.occurred_at, message.message_id))
+                group.apply_call(message.properties, (message.occurred_at, message.message_id))
                 traits = {group.key: dict(group.traits)}
             person = persons[n % 2 if split else 0]
             recompute.apply(person, [message], catalog, message.received_at, traits)
             for other in persons:
                 if other is not person and other.group is not None and other.group[2] in traits:
-                    recompute.regroup(other, traits[other.group[2]], catalog, message.received_at)
+                    recompute.apply_group_traits(other, traits[other.group[2]], catalog, message.received_at)
         if split:
             assert recompute.absorb(persons[0], persons[1], catalog) == []
             recompute.review_all(persons[0], catalog, at)

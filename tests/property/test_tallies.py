@@ -45,7 +45,7 @@ def state_of(kind: type, added: list[Event], owners: list[int]) -> Any:
     """The events split over two states, each stored and read back between any two events, then merged."""
     split = [kind(), kind()]
     for state in split:
-        state.serve((HOP,))
+        state.keep_tiles((HOP,))
     for n, event in enumerate(added):
         owner = owners[n % len(owners)]
         split[owner].add(*event)
@@ -149,7 +149,7 @@ def test_a_thousand_values_and_one_more() -> None:
     """The bounds as they are: `unique` stays at 1,000, and `top` is unknown until the surplus has left."""
     tops, uniques = Tops(), Uniques()
     for state in (tops, uniques):
-        state.serve((HOP,))
+        state.keep_tiles((HOP,))
         for n in range(1_001):
             state.add(n * 1_000, f"m{n:04d}", n * SCALE)
     now = 1_000_000

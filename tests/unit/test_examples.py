@@ -67,7 +67,7 @@ def decision(catalog: Catalog, person: Profile, flag: str, now: Instant, context
         state=person.state,
         first_seen=person.first_seen,
         last_seen=person.last_seen,
-        steps=catalog.live.steps,
+        evaluators=catalog.live.evaluators,
         context=context,
     )
     subject.unit, subject.names, subject.killed = person.bucketing_key, (), {}
@@ -124,10 +124,10 @@ def test_the_workspace_is_of_the_promised_size() -> None:
 @pytest.mark.parametrize("person", TRAITS)
 def test_people_are_in_the_documented_state(catalog: Catalog, person: str, now: Instant) -> None:
     known = profile(person, now, catalog)
-    frame = catalog.frame(catalog.live, known, now)
+    activation = catalog.activation(catalog.live, known, now)
     values = {}
     for key in TRAITS[person]:
-        value, _ = frame.result(("trait", key), now)
+        value, _ = activation.result(("trait", key), now)
         is_number = catalog.live.nodes["trait", key].type is Type.NUMBER
         values[key] = number(value) if is_number and value is not None else value
     assert values == TRAITS[person]

@@ -68,7 +68,7 @@ def subject_of(person: Profile, catalog: Catalog, now: int, context: Mapping[str
         state=person.state,
         first_seen=person.first_seen,
         last_seen=person.last_seen,
-        steps=catalog.live.steps,
+        evaluators=catalog.live.evaluators,
         context=context,
     )
     subject.unit, subject.names, subject.killed = person.bucketing_key or None, (), {}
@@ -238,7 +238,7 @@ def test_a_rollout_shows_the_bucket_against_its_threshold(shop: Catalog) -> None
     assert explanation_text.of_rule(ramp, ZONE).endswith("but bucket 56477 is not below 20000 of 100000")
     nobody = subject_of(linus, shop, NOW)
     nobody.unit = None
-    assert [rule.outcome for rule in explain_flag(shop, "new_checkout", nobody).rules] == ["false", "nobody"]
+    assert [rule.outcome for rule in explain_flag(shop, "new_checkout", nobody).rules] == ["false", "no unit"]
 
 
 @pytest.mark.parametrize("document", [{"enabled": False}, {"overrides": [{"profile": "linus", "serve": "on"}]}])

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tinycdp.dsl.check.expressions import Scope, check
-from tinycdp.dsl.editor.describe import tell
+from tinycdp.dsl.editor.describe import describe_expression
 from tinycdp.dsl.ir import Type
 from tinycdp.engine.case_runner import run_case
 
@@ -188,7 +188,7 @@ def test_a_recipe_checks_and_reads_as_the_guide_says(number: str, title: str, te
     words = " ".join(line.removeprefix("> ") for line in text.splitlines() if line.startswith("> "))
     node = check(expressions(text)[0], SCOPE).node
     assert node is not None
-    assert words == tell(node, "segment").tree.text
+    assert words == describe_expression(node, "segment").tree.text
 
 
 @pytest.mark.parametrize(

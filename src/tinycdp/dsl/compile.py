@@ -1,7 +1,7 @@
-"""Typed expressions into steps: one for every node, made when a definition changes and run ever after.
+"""Compile typed expressions into evaluators: one closure per node, made once per change.
 
-Shape   Compiler.compile(node) -> step; predicate(node) -> test of an event's properties
-Laws    nothing is parsed or looked up by text when a step runs
+Shape   Compiler.compile(node) -> evaluator; predicate(node) -> test of an event's properties
+Laws    an evaluator parses nothing and looks nothing up by text when it runs
 Source  docs/decisions/0007-steps-not-trees.md
 """
 
@@ -12,7 +12,7 @@ from functools import partial
 from typing import Any
 
 from tinycdp.dsl import evaluators, ir, window_ops
-from tinycdp.dsl.evaluators import EventFrame, Frame, Result, Step
+from tinycdp.dsl.evaluators import Activation, Evaluator, EventActivation, Result
 from tinycdp.dsl.ir import Type
 from tinycdp.dsl.values.numbers import SCALE, nanos, rounded
 from tinycdp.dsl.values.scalars import parse_instant, semver_key
@@ -33,41 +33,44 @@ _MIRRORED = {"==": "==", "!=": "!=", "<": ">", "<=": ">=", ">": "<", ">=": "<="}
 class Compiler:
     """Compiles the definitions of one catalog.
 
-    ready       says of a read whether its state is complete; one that is not is unknown (WARMING)
-    resolve     gives the typed node and type of another definition, so that a comparison sees through a reference
-    mismatched  hears the name of a field, as it is written, each time its value is of another type than the expression
-                needs, and so unknown"""
+    ready             whether the state of a read is complete; a read that is not ready is unknown (WARMING)
+    resolve           returns the typed node of another definition, so that a comparison can see through a reference
+    on_type_mismatch  called with the name of a field, as written, each time its value has another type than the
+                      expression needs and therefore counts as unknown"""
 
     def __init__(
         self,
         ready: Callable[[ir.AggregateRead], bool] = lambda _: True,
         resolve: Callable[[tuple[str, str]], ir.Node | None] = lambda _: None,
-        mismatched: Callable[[str], None] = lambda field: None,
+        on_type_mismatch: Callable[[str], None] = lambda field: None,
     ) -> None:
         self._ready = ready
         self._resolve = resolve
-        self._mismatched = mismatched
+        self._on_type_mismatch = on_type_mismatch
 
-    def compile(self, node: ir.Node) -> Step:
+    def compile(self, node: ir.Node) -> Evaluator:
+        """The evaluator of a node."""
         match node:
             case ir.Const():
                 return evaluators.constant(node.value if node.type is not Type.NUMBER else nanos(node.value))
             case ir.LocalMidnight():
                 return evaluators.local_midnight(node.date)
             case ir.Property():
-                return evaluators.property_of(node.path, node.type, self._heard(node))
+                return evaluators.property_of(node.path, node.type, self._listener(node))
             case ir.GroupTrait():
-                return evaluators.group_trait(node.path, node.type, self._heard(node))
+                return evaluators.group_trait(node.path, node.type, self._listener(node))
             case ir.Context():
-                return evaluators.context_of(node.path, node.type, self._heard(node))
+                return evaluators.context_of(node.path, node.type, self._listener(node))
             case ir.EventProperty():
-                return evaluators.event_property(node.path, node.type, self._heard(node))
+                return evaluators.event_property(node.path, node.type, self._listener(node))
             case ir.Reference():
                 return self._reference(node)
             case ir.Seen():
                 return evaluators.seen(node.which)
             case ir.AggregateRead():
-                return window_ops.aggregate(node, self._heard(node)) if self._ready(node) else evaluators.constant(None)
+                return (
+                    window_ops.aggregate(node, self._listener(node)) if self._ready(node) else evaluators.constant(None)
+                )
             case ir.Ago():
                 return window_ops.ago(self.compile(node.operand), node.unit_ms)
             case ir.Clock():
@@ -83,57 +86,63 @@ class Compiler:
             case ir.Exists():
                 return evaluators.settled(evaluators.exists(self.compile(node.operand)))
             case ir.Coalesce():
-                step = evaluators.coalesce(self._typed(node.left, node.type), self._typed(node.right, node.type))
-                return evaluators.settled(step) if node.type is Type.BOOL else step
+                evaluate = evaluators.coalesce(self._typed(node.left, node.type), self._typed(node.right, node.type))
+                return evaluators.settled(evaluate) if node.type is Type.BOOL else evaluate
             case ir.Arith():
                 return evaluators.arithmetic(node.op, self._operand(node.left), self._operand(node.right))
             case ir.Negate():
                 return evaluators.mapped(self._operand(node.operand), operator.neg)
             case ir.Call():
-                step = self._call(node)
-                return evaluators.settled(step) if node.type is Type.BOOL else step
-        raise AssertionError(f"no step for {type(node).__name__}")
+                evaluate = self._call(node)
+                return evaluators.settled(evaluate) if node.type is Type.BOOL else evaluate
+        raise AssertionError(f"no evaluator for {type(node).__name__}")
 
-    def _heard(self, node: ir.Node) -> Callable[[], None]:
-        return partial(self._mismatched, field_of(node))
+    def _listener(self, node: ir.Node) -> Callable[[], None]:
+        return partial(self._on_type_mismatch, field_of(node))
 
-    def _typed(self, node: ir.Node, want: Type) -> Step:
-        """The node's step; where its type is only known at run time, values of any other type are unknown."""
-        step = self.compile(node)
+    def _typed(self, node: ir.Node, want: Type) -> Evaluator:
+        """The node's evaluator.
+
+        If its type is known only at run time, values of any other type become unknown."""
+        evaluate = self.compile(node)
         if want is Type.DYN or self._static_type(node) is not Type.DYN:
-            return step
-        return evaluators.mapped(step, partial(evaluators.typed, want=want, mismatched=self._heard(node)))
+            return evaluate
+        return evaluators.mapped(evaluate, partial(evaluators.typed, want=want, on_type_mismatch=self._listener(node)))
 
     def _static_type(self, node: ir.Node) -> Type:
-        """DYN where the step yields plain JSON values, else the type of what it yields."""
+        """The type that the node's evaluator returns; DYN if it returns plain JSON values."""
         if isinstance(node, ir.Reference):
             target = self._resolve((node.kind, node.key))
             return target.type if target is not None else Type.BOOL if node.kind == "segment" else Type.DYN
         return node.type
 
-    def _number(self, node: ir.Node) -> Step:
+    def _number(self, node: ir.Node) -> Evaluator:
         return self._typed(node, Type.NUMBER)
 
-    def _operand(self, node: ir.Node) -> Step:
-        """An operand of arithmetic: a number, unless its type says that it is a datetime or a duration."""
+    def _operand(self, node: ir.Node) -> Evaluator:
+        """An operand of arithmetic: a number, unless its type is datetime or duration."""
         return self._typed(node, node.type if node.type is not Type.DYN else Type.NUMBER)
 
-    def _reference(self, node: ir.Reference) -> Step:
+    def _reference(self, node: ir.Reference) -> Evaluator:
         name = (node.kind, node.key)
 
         if node.kind == "flag":
             # A flag may read the request's context, so its answer is not kept with the profile's values.
-            return lambda frame, now: frame.steps[name](frame, now)
+            return lambda activation, now: activation.evaluators[name](activation, now)
 
-        def reference(frame: Frame, now: Instant) -> Result:
-            return frame.result(name, now)
+        def reference(activation: Activation, now: Instant) -> Result:
+            return activation.result(name, now)
 
         if node.type is not Type.DYN and self._static_type(node) is Type.DYN:
-            return evaluators.mapped(reference, partial(evaluators.typed, want=node.type, mismatched=self._heard(node)))
+            return evaluators.mapped(
+                reference, partial(evaluators.typed, want=node.type, on_type_mismatch=self._listener(node))
+            )
         return reference
 
     def _see_through(self, node: ir.Node) -> ir.Node:
-        """The node a chain of references to traits ends in. A segment is a boundary, where unknown becomes false."""
+        """Follow references to traits to the final node.
+
+        A segment is a boundary, where unknown becomes false."""
         while (
             isinstance(node, ir.Reference)
             and node.kind == "trait"
@@ -144,12 +153,12 @@ class Compiler:
 
     # Truth
 
-    def _logic(self, node: ir.Logic) -> Step:
-        # Operands that cannot change with time come first: where one decides, no window is read. Order is free.
+    def _logic(self, node: ir.Logic) -> Evaluator:
+        # Operands that do not depend on time come first: if one decides, no window is read. The order is free.
         operands = sorted(node.operands, key=_depends_on_time)
         return evaluators.connective(tuple(self._typed(operand, Type.BOOL) for operand in operands), node.op == "or")
 
-    def _compare(self, node: ir.Compare) -> Step:
+    def _compare(self, node: ir.Compare) -> Evaluator:
         test = _TESTS[node.op]
         left, right = self._see_through(node.left), node.right
         if not _depends_on_time(right):
@@ -169,11 +178,11 @@ class Compiler:
             return self._compare(ir.Compare(node.type, _MIRRORED[node.op], node.right, node.left))
         want = node.left.type if node.left.type is not Type.DYN else node.right.type
         if want is Type.DYN:
-            test = _same(node.op == "==", self._heard(node.left))
-        step = evaluators.binary(self._typed(node.left, want), self._typed(node.right, want), test)
-        return step if not _depends_on_time(node) else evaluators.settled(step)
+            test = _same(node.op == "==", self._listener(node.left))
+        evaluate = evaluators.binary(self._typed(node.left, want), self._typed(node.right, want), test)
+        return evaluate if not _depends_on_time(node) else evaluators.settled(evaluate)
 
-    def _in(self, node: ir.In) -> Step:
+    def _in(self, node: ir.In) -> Evaluator:
         want = node.operand.type
         options = frozenset(map(nanos, node.options) if want is Type.NUMBER else node.options)
         negated = node.negated
@@ -185,7 +194,7 @@ class Compiler:
 
     # Functions
 
-    def _call(self, node: ir.Call) -> Step:
+    def _call(self, node: ir.Call) -> Evaluator:
         arguments = node.arguments
         match node.function:
             case "if":
@@ -213,18 +222,20 @@ class Compiler:
                 return evaluators.binary(texts[0], texts[1], _OF_TWO_TEXTS[name])
 
 
-def membership(step: Step) -> Step:
-    """A segment's step: a profile is a member only where the rule is true, else it is none."""
+def membership(evaluate: Evaluator) -> Evaluator:
+    """A segment's evaluator: a profile is a member only if the rule is true.
 
-    def member(frame: Frame, now: Instant) -> Result:
-        value, until = step(frame, now)
+    Unknown means not a member."""
+
+    def member(activation: Activation, now: Instant) -> Result:
+        value, until = evaluate(activation, now)
         return value is True, until
 
     return member
 
 
 def field_of(node: ir.Node) -> str:
-    """The field that a value comes from, as it is written; of several the first."""
+    """The field that a value comes from, as written; the first if there are several."""
     for part in ir.walk(node):
         match part:
             case ir.Property() | ir.GroupTrait() | ir.Context() | ir.EventProperty():
@@ -237,25 +248,25 @@ def field_of(node: ir.Node) -> str:
 
 
 def predicate(
-    node: ir.Node | None, mismatched: Callable[[str], None] = lambda field: None
+    node: ir.Node | None, on_type_mismatch: Callable[[str], None] = lambda field: None
 ) -> Callable[[Mapping[str, Any]], bool] | None:
-    """A `where` as a test of an event's properties; None where there is none. Unknown is not a match."""
+    """A `where` as a test of an event's properties; None if absent. Unknown is not a match."""
     if node is None:
         return None
-    step: Any = Compiler(mismatched=mismatched).compile(node)
+    evaluate: Any = Compiler(on_type_mismatch=on_type_mismatch).compile(node)
 
     def matches(properties: Mapping[str, Any]) -> bool:
-        return step(EventFrame(properties), 0)[0] is True
+        return evaluate(EventActivation(properties), 0)[0] is True
 
     return matches
 
 
 def _depends_on_time(node: ir.Node) -> bool:
-    """Whether the value can change although nothing arrives. References may."""
+    """Whether the value can change with time alone. A reference may."""
     return any(isinstance(n, ir.AggregateRead | ir.Ago | ir.Clock | ir.Reference) for n in ir.walk(node))
 
 
-# Values of a type known only at run time
+# Values whose type is known only at run time
 
 
 def _kind(value: Any) -> type:
@@ -285,12 +296,12 @@ def _equal(left: Any, right: Any) -> bool:
     return True
 
 
-def _same(equal: bool, mismatched: Callable[[], None]) -> Callable[[Any, Any], bool | None]:
+def _same(equal: bool, on_type_mismatch: Callable[[], None]) -> Callable[[Any, Any], bool | None]:
     """`==`, or `!=`, of two values whose types are known only at run time. Different types are unknown."""
 
     def same(left: Any, right: Any) -> bool | None:
         if _kind(left) is not _kind(right):
-            mismatched()
+            on_type_mismatch()
             return None
         return _equal(left, right) is equal
 

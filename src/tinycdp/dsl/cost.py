@@ -1,8 +1,8 @@
-"""What a definition costs, told when it is saved.
+"""Estimate what a definition costs. The estimate is shown when the definition is saved.
 
 Shape   estimate(node) → Cost
-Units   bytes per profile that has as many events as are kept; wake-ups per profile and day
-Laws    estimates from the definition alone, near the upper end; they never decide anything
+Units   bytes per profile with as many events as are kept; wake-ups per profile and day
+Laws    an estimate uses the definition alone and is near the upper end; no decision depends on it
 Source  dsl/SPEC.md "State", "valid_until"
 """
 
@@ -13,18 +13,20 @@ from tinycdp.dsl.ir import Family, Type
 from tinycdp.model import DAY_MS
 
 _KEPT_EVENTS = 256
-#: A kept event is a difference of instants; where a value is aggregated, with it and a message id (a UUID's text).
+#: A kept event is a difference of instants. Aggregates of a value also keep the value and a message id (UUID text).
 _ENTRY_BYTES = {Family.COUNT: 11, Family.NUMBER: 60, Family.FIRST: 64, Family.HISTOGRAM: 50, Family.TOP: 64}
-#: A tile is its start and a fold: a histogram of 20 to 30 different numbers, of half as many texts.
+#: A tile is its start and a summary, such as a histogram of 20 to 30 different numbers, or of half as many texts.
 _TILE_BYTES = {Family.COUNT: 4, Family.NUMBER: 40, Family.FIRST: 70, Family.HISTOGRAM: 120, Family.TOP: 200}
 _FIXED_BYTES = {Family.LAST: 60, Family.DAYS: 52, Family.SPAN: 18, Family.UNIQUE: 14_000}
-#: What all that is no entry any more folds into; the histograms of someone with 900 different grades, or 1,000 texts.
+#: The summary of all older events. For histograms: 900 different grades, or 1,000 texts.
 _LIFETIME_BYTES = {Family.COUNT: 5, Family.NUMBER: 40, Family.FIRST: 70, Family.HISTOGRAM: 4_000, Family.TOP: 20_000}
 _MINUTES_A_DAY = 1440.0
 
 
 @dataclass(frozen=True, slots=True)
 class Cost:
+    """What one expression costs for each profile."""
+
     state_bytes: int
     wakeups_per_day: float
     nodes: int
@@ -42,7 +44,7 @@ def estimate(node: ir.Node) -> Cost:
 
 
 def _state_bytes(spec: ir.AggregateSpec, reads: list[ir.AggregateRead]) -> int:
-    """Windows share the kept events, and those of one tile width its tiles."""
+    """Windows share the kept events; windows with one tile width share its tiles."""
     if spec.family in _FIXED_BYTES:
         return _FIXED_BYTES[spec.family]
     longest: dict[int, int] = {}
@@ -56,7 +58,9 @@ def _state_bytes(spec: ir.AggregateSpec, reads: list[ir.AggregateRead]) -> int:
 
 
 def _wakeups(node: ir.Node, *, compared: bool, against: ir.Node | None = None) -> float:
-    """How often a day time alone may change it: a comparison about once per window, an exposed number daily."""
+    """How often a day time alone may change the value.
+
+    About once per window if the value is compared; daily if it is exposed as a number."""
     match node:
         case ir.AggregateRead(function="unique_days", days=int(days)):
             return 1 / days if compared else 1.0
@@ -65,7 +69,7 @@ def _wakeups(node: ir.Node, *, compared: bool, against: ir.Node | None = None) -
         case ir.AggregateRead(window=ir.Window(start_ms=int(start), end_ms=end)):
             return (2 if end else 1) * DAY_MS / start if compared else 1.0
         case ir.Ago(unit_ms=unit_ms):
-            # Exposed as a number it is computed when read, never scheduled.
+            # Exposed as a number, it is computed when read and never scheduled.
             return _per_day(against, unit_ms) if compared else 0.0
         case ir.Clock():
             return _per_day(against, 1) if compared else 0.0

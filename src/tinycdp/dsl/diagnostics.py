@@ -1,8 +1,8 @@
-"""What the language says about a source: codes, places, remedies, and how they are printed.
+"""Diagnostics: what is wrong with a source, where, how to fix it, and how it is printed.
 
-Shape   Diagnostic(code, severity, span, message, fixes); CODES names every code once
+Shape   Diagnostic(code, severity, span, message, fixes); CODES lists every code once
 Units   spans in characters (code points) of the source, half-open; lines and columns count from 1
-Laws    codes are stable API; applying all edits of one fix at once gives a source without that diagnostic
+Laws    codes are a stable API; applying all edits of one fix at once gives a source without that diagnostic
 Source  dsl/SPEC.md "Diagnostics"; docs/reference/language-errors.md explains each code
 """
 
@@ -15,7 +15,7 @@ from tinycdp.errors import InvalidInput
 
 Severity = Literal["error", "warning"]
 
-#: Every code, with what it stands for. Families: E1 syntax, E2 lexical, E3 names, E4 types, E5 meaning, E6 graph,
+#: Every code and its meaning. Families: E1 syntax, E2 lexical, E3 names, E4 types, E5 meaning, E6 graph,
 #: E7 limits, W lints.
 CODES: dict[str, str] = {
     "E100": "unexpected text",
@@ -78,7 +78,7 @@ CODES: dict[str, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Edit:
-    """Put `text` in place of the span."""
+    """Replace the span with `text`."""
 
     span: Span
     text: str
@@ -86,7 +86,7 @@ class Edit:
 
 @dataclass(frozen=True, slots=True)
 class Fix:
-    """One remedy. The edits do not overlap and are in source order."""
+    """One quick fix. Its edits do not overlap and are in source order."""
 
     title: str
     edits: tuple[Edit, ...]
@@ -94,6 +94,8 @@ class Fix:
 
 @dataclass(frozen=True, slots=True)
 class Diagnostic:
+    """One problem at one place of a source, with quick fixes."""
+
     code: str
     severity: Severity
     span: Span
@@ -102,7 +104,9 @@ class Diagnostic:
 
 
 class SourceError(InvalidInput):
-    """A source that is no expression; `diagnostics` holds everything found, errors and warnings."""
+    """A source that is not a valid expression.
+
+    `diagnostics` holds everything found, errors and warnings."""
 
     def __init__(self, source: str, diagnostics: Sequence[Diagnostic]) -> None:
         first = diagnostics[0]
@@ -116,14 +120,14 @@ class SourceError(InvalidInput):
 
 
 def apply(source: str, edits: Iterable[Edit]) -> str:
-    """The source with every edit made at once."""
+    """The source with all edits applied at once."""
     for edit in sorted(edits, key=lambda edit: edit.span.start, reverse=True):
         source = source[: edit.span.start] + edit.text + source[edit.span.end :]
     return source
 
 
 def rewrite(source: str, *edits: Edit) -> Fix:
-    """A fix whose title shows the line as it would read: `try: profile.plan == "pro"`."""
+    """A fix whose title shows the resulting line: `try: profile.plan == "pro"`."""
     after = apply(source, edits)
     start = after.rfind("\n", 0, edits[0].span.start) + 1
     end = after.find("\n", edits[0].span.start + len(edits[0].text))
@@ -135,27 +139,28 @@ def rewrite(source: str, *edits: Edit) -> Fix:
 
 
 def replacing(span: Span, name: str, text: str | None = None) -> Fix:
-    """A fix that offers a name for the one at the span: `did you mean 'purchase'?`."""
+    """A fix that suggests another name for the one at the span: `did you mean 'purchase'?`."""
     return Fix(f"did you mean '{name}'?", (Edit(span, name if text is None else text),))
 
 
 def insert(at: int, text: str) -> Edit:
+    """Insert text at a position."""
     return Edit(Span(at, at), text)
 
 
 def quote(text: str) -> str:
-    """The text as a message shows it: short, printable, in single quotes."""
+    """The text as messages show it: short, printable, in single quotes."""
     shown = "".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in text[:40])
     return f"'{shown}…'" if len(text) > 40 else f"'{shown}'"
 
 
 def position(source: str, offset: int) -> tuple[int, int]:
-    """Line and column of a character."""
+    """The line and column of a character, both from 1."""
     return source.count("\n", 0, offset) + 1, offset - source.rfind("\n", 0, offset)
 
 
 def to_wire(source: str, diagnostic: Diagnostic) -> dict[str, Any]:
-    """The diagnostic as JSON-ready data, as the HTTP API and the editor read it."""
+    """The diagnostic as JSON-ready data, for the HTTP API and editors."""
     line, col = position(source, diagnostic.span.start)
     return {
         "code": diagnostic.code,
@@ -173,7 +178,7 @@ def to_wire(source: str, diagnostic: Diagnostic) -> dict[str, Any]:
 
 
 def render(source: str, diagnostics: Iterable[Diagnostic]) -> str:
-    """The diagnostics for a terminal.
+    """Format the diagnostics for a terminal.
 
     E101  Use '==' to compare; '=' only defines a name.
           profile.plan = "pro"
@@ -195,10 +200,10 @@ def _render_one(source: str, diagnostic: Diagnostic) -> str:
             cut = max(0, offset - 40)
             line, offset = line[cut : cut + 120], offset - cut
             width = min(width, 120 - offset)
-        # Tabs are kept in front of the caret, so that it stands under its character whatever a tab is worth.
+        # Tabs before the caret are kept, so that it stands under its character at any tab width.
         pad = indent + "".join("\t" if c == "\t" else " " for c in line[:offset])
         caret = pad + "^" * width
-        # What a terminal cannot encode must not turn a message into a crash.
+        # A character that the terminal cannot encode must not crash the output.
         shown = "".join(c if c.isprintable() or c == "\t" else "\N{REPLACEMENT CHARACTER}" for c in line)
         lines.append(indent + shown)
         titles = [fix.title for fix in diagnostic.fixes]

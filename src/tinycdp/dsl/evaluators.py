@@ -1,11 +1,11 @@
-"""The steps everything is made of: leaves, and what combines them.
+"""Evaluators: the closures that expressions compile to, and the combinators that join them.
 
-Shape   step(frame, now) -> (value, until): the value at `now`, and the first instant at which it may differ if nothing
-        arrives
-Units   numbers in nanos, instants and durations in milliseconds, unknown is None
+Shape   evaluator(activation, now) -> (value, until): the value at `now`, and the first instant at which it may change
+        if nothing arrives
+Units   numbers in nanos, instants and durations in milliseconds, None for unknown
 Laws    now < until; for all t in [now, until): value(t) == value(now). `until` may be early, never late.
-        Where a truth is settled, its `until` is where the truth changes, not where something inside it does
-Errors  none: a value of the wrong type is unknown, and whoever compiled the leaf is told
+        If a truth value is settled, its `until` is when the truth itself changes, not when something inside it does
+Errors  none: a value of the wrong type is unknown, and `on_type_mismatch` is called
 Source  dsl/SPEC.md "Truth" and "valid_until"; docs/decisions/0007-steps-not-trees.md
 """
 
@@ -22,26 +22,29 @@ from tinycdp.dsl.values.scalars import parse_instant, semver_key
 from tinycdp.model import NEVER, Instant
 
 Result = tuple[Any, Instant]
-Step = Callable[["Frame", Instant], Result]
+Evaluator = Callable[["Activation", Instant], Result]
 
 UNKNOWN: Result = (None, NEVER)
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
 
-#: How far one comparison looks ahead for the instant at which its truth changes. Past that it answers early, and is
-#: asked again then.
+#: How many changes one comparison looks ahead for the instant at which its truth changes. If that is not enough, its
+#: `until` is early, and it is evaluated again then.
 LOOK_AHEAD = 256
-#: How far all comparisons inside one another look together: each by itself would make it the power of their depth.
+#: How many changes nested comparisons look ahead together. Without it the work would be exponential in their depth.
 _LOOK_AHEAD_TOGETHER = 1_024
 
 
-class Frame:
-    """All that one evaluation may read of a profile. `now` may move forward between evaluations, never back."""
+class Activation:
+    """All that one evaluation may read of a profile.
+
+    `now` may move forward between evaluations, never back."""
 
     __slots__ = (
         "_ahead",
         "_later",
         "calendar",
         "context",
+        "evaluators",
         "first_seen",
         "group",
         "last_seen",
@@ -49,7 +52,6 @@ class Frame:
         "properties",
         "results",
         "state",
-        "steps",
     )
 
     def __init__(
@@ -61,7 +63,7 @@ class Frame:
         state: Callable[[str], Any],
         first_seen: Instant | None,
         last_seen: Instant | None,
-        steps: Mapping[tuple[str, str], Step],
+        evaluators: Mapping[tuple[str, str], Evaluator],
         context: Mapping[str, Any] | None = None,
         group: Mapping[str, Any] | None = None,
     ) -> None:
@@ -71,35 +73,37 @@ class Frame:
         self.state = state
         self.first_seen = first_seen
         self.last_seen = last_seen
-        self.steps = steps
+        self.evaluators = evaluators
         self.context = context if context is not None else _NOTHING
         self.group = group if group is not None else _NOTHING
         self.results: dict[tuple[str, str], Result] = {}
-        # While a walk looks ahead: how many steps are left to it, and what it last saw of a definition, from when on.
+        # During a walk: how many steps it has left, and the last result of each definition with the instant it is from.
         self._ahead = 0
         self._later: dict[tuple[str, str], tuple[Instant, Result]] | None = None
 
     def result(self, name: tuple[str, str], at: Instant) -> Result:
-        """Another definition's value at an instant not before `now`.
+        """The value of another definition at an instant not before `now`.
 
-        Kept for as long as it is valid, so that a frame whose `now` is moved forward recomputes only what changed."""
+        It is kept while it is valid. When `now` moves forward, only what changed is computed again."""
         found = self.results.get(name)
         if found is not None and at < found[1]:
             return found
         if at == self.now:
-            found = self.results[name] = self.steps[name](self, at)
+            found = self.results[name] = self.evaluators[name](self, at)
             return found
         if self._later is None:
-            return self.steps[name](self, at)
+            return self.evaluators[name](self, at)
         later = self._later.get(name)
         if later is None or not later[0] <= at < later[1][1]:
-            later = self._later[name] = (at, self.steps[name](self, at))
+            later = self._later[name] = (at, self.evaluators[name](self, at))
         return later[1]
 
-    def walk(self, step: Step, value: Any, until: Instant) -> Instant:
-        """The first instant from `until` on at which the step's value is another, as far as is looked.
+    def next_change(self, evaluate: Evaluator, value: Any, until: Instant) -> Instant:
+        """The first instant from `until` on at which the evaluator's value changes.
 
-        Where a walk is part of another, both share what is left of the outer one's."""
+        The search ends with the look-ahead, so the result may be early.
+
+        A walk inside another walk shares the outer one's remaining look-ahead."""
         outermost = self._later is None
         if outermost:
             self._ahead, self._later = _LOOK_AHEAD_TOGETHER, {}
@@ -107,7 +111,7 @@ class Frame:
             if until >= NEVER or self._ahead <= 0:
                 break
             self._ahead -= 1
-            then, later = step(self, until)
+            then, later = evaluate(self, until)
             if then is not value:
                 break
             until = later
@@ -116,7 +120,7 @@ class Frame:
         return until
 
 
-class EventFrame:
+class EventActivation:
     """What a `where` predicate may read: the properties of one event."""
 
     __slots__ = ("event",)
@@ -128,18 +132,20 @@ class EventFrame:
 # Leaves
 
 
-def constant(value: Any) -> Step:
+def constant(value: Any) -> Evaluator:
+    """Always the same value."""
     result = (value, NEVER)
-    return lambda frame, now: result
+    return lambda activation, now: result
 
 
-def local_midnight(text: str) -> Step:
+def local_midnight(text: str) -> Evaluator:
+    """The instant at which a local date begins."""
     day = date.fromisoformat(text).toordinal()
-    return lambda frame, now: (frame.calendar.first_instant(day), NEVER)
+    return lambda activation, now: (activation.calendar.first_instant(day), NEVER)
 
 
 def lookup(values: Mapping[str, Any], path: tuple[str, ...]) -> Any:
-    """The value at a path of nested objects, None where there is none."""
+    """The value at a path of nested objects; None if absent."""
     value: Any = values
     for name in path:
         if type(value) is not dict:
@@ -148,55 +154,61 @@ def lookup(values: Mapping[str, Any], path: tuple[str, ...]) -> Any:
     return value
 
 
-def unheard() -> None:
-    """Nobody wants to know of values of the wrong type."""
+def ignore() -> None:
+    """Default listener: ignores type mismatches."""
 
 
-def property_of(path: tuple[str, ...], want: Type, mismatched: Callable[[], None] = unheard) -> Step:
+def property_of(path: tuple[str, ...], want: Type, on_type_mismatch: Callable[[], None] = ignore) -> Evaluator:
+    """A property of the profile."""
     if len(path) == 1 and want in {Type.STRING, Type.BOOL}:
         name, kind = path[0], str if want is Type.STRING else bool
 
-        def run(frame: Frame, now: Instant) -> Result:
-            value = frame.properties.get(name)
+        def run(activation: Activation, now: Instant) -> Result:
+            value = activation.properties.get(name)
             if type(value) is kind:
                 return value, NEVER
             if value is not None:
-                mismatched()
+                on_type_mismatch()
             return UNKNOWN
 
         return run
-    return lambda frame, now: (typed(lookup(frame.properties, path), want, mismatched), NEVER)
+    return lambda activation, now: (typed(lookup(activation.properties, path), want, on_type_mismatch), NEVER)
 
 
-def group_trait(path: tuple[str, ...], want: Type, mismatched: Callable[[], None] = unheard) -> Step:
-    return lambda frame, now: (typed(lookup(frame.group, path), want, mismatched), NEVER)
+def group_trait(path: tuple[str, ...], want: Type, on_type_mismatch: Callable[[], None] = ignore) -> Evaluator:
+    """A trait of the profile's group."""
+    return lambda activation, now: (typed(lookup(activation.group, path), want, on_type_mismatch), NEVER)
 
 
-def context_of(path: tuple[str, ...], want: Type, mismatched: Callable[[], None] = unheard) -> Step:
-    return lambda frame, now: (typed(lookup(frame.context, path), want, mismatched), NEVER)
+def context_of(path: tuple[str, ...], want: Type, on_type_mismatch: Callable[[], None] = ignore) -> Evaluator:
+    """A value of the request's context."""
+    return lambda activation, now: (typed(lookup(activation.context, path), want, on_type_mismatch), NEVER)
 
 
-def event_property(path: tuple[str, ...], want: Type, mismatched: Callable[[], None] = unheard) -> Step:
-    return lambda frame, now: (typed(lookup(frame.event, path), want, mismatched), NEVER)  # type: ignore[attr-defined]
+def event_property(path: tuple[str, ...], want: Type, on_type_mismatch: Callable[[], None] = ignore) -> Evaluator:
+    """A property of the event, inside `where`."""
+    return lambda activation, now: (typed(lookup(activation.event, path), want, on_type_mismatch), NEVER)  # type: ignore[attr-defined]
 
 
-def seen(which: str) -> Step:
+def seen(which: str) -> Evaluator:
+    """The instant of the profile's first or last message."""
     if which == "first":
-        return lambda frame, now: (frame.first_seen, NEVER)
-    return lambda frame, now: (frame.last_seen, NEVER)
+        return lambda activation, now: (activation.first_seen, NEVER)
+    return lambda activation, now: (activation.last_seen, NEVER)
 
 
-def typed(value: Any, want: Type, mismatched: Callable[[], None]) -> Any:
-    """The same as coerce; something that is there and of another type is told of."""
+def typed(value: Any, want: Type, on_type_mismatch: Callable[[], None]) -> Any:
+    """Like coerce, and calls `on_type_mismatch` if there is a value of another type."""
     found = coerce(value, want)
     if found is None and value is not None:
-        mismatched()
+        on_type_mismatch()
     return found
 
 
 def coerce(value: Any, want: Type) -> Any:
-    """A JSON value as a value of the wanted type, unknown where it is of another. Never a conversion of meaning:
-    a string is no number; only a *declared* datetime is read from its text."""
+    """A JSON value as a value of the wanted type; unknown (None) if it has another type.
+
+    This never converts meaning: a string is not a number. Only a *declared* datetime is parsed from its text."""
     if value is None:
         return None
     match want:
@@ -224,85 +236,96 @@ def coerce(value: Any, want: Type) -> Any:
 # Combinators
 
 
-def mapped(step: Step, function: Callable[[Any], Any]) -> Step:
-    """function of a known value; unknown stays unknown."""
+def mapped(evaluate: Evaluator, function: Callable[[Any], Any]) -> Evaluator:
+    """Apply a function to a known value; unknown stays unknown."""
 
-    def run(frame: Frame, now: Instant) -> Result:
-        value, until = step(frame, now)
+    def run(activation: Activation, now: Instant) -> Result:
+        value, until = evaluate(activation, now)
         return (None if value is None else function(value)), until
 
     return run
 
 
-def binary(left: Step, right: Step, function: Callable[[Any, Any], Any]) -> Step:
-    """function of two known values; unknown where either is."""
+def binary(left: Evaluator, right: Evaluator, function: Callable[[Any, Any], Any]) -> Evaluator:
+    """Apply a function to two known values; unknown if either is unknown."""
 
-    def run(frame: Frame, now: Instant) -> Result:
-        (a, until_a), (b, until_b) = left(frame, now), right(frame, now)
+    def run(activation: Activation, now: Instant) -> Result:
+        (a, until_a), (b, until_b) = left(activation, now), right(activation, now)
         value = None if a is None or b is None else function(a, b)
         return value, until_a if until_a < until_b else until_b
 
     return run
 
 
-def settled(step: Step) -> Step:
-    """The same truth, valid until the truth itself changes rather than something inside it."""
+def settled(evaluate: Evaluator) -> Evaluator:
+    """The same truth value, valid until the truth itself changes.
 
-    def run(frame: Frame, now: Instant) -> Result:
-        value, until = step(frame, now)
-        return value, until if until >= NEVER else frame.walk(step, value, until)
+    Changes of something inside it no longer end its validity."""
+
+    def run(activation: Activation, now: Instant) -> Result:
+        value, until = evaluate(activation, now)
+        return value, until if until >= NEVER else activation.next_change(evaluate, value, until)
 
     return run
 
 
-def exists(step: Step) -> Step:
-    def run(frame: Frame, now: Instant) -> Result:
-        value, until = step(frame, now)
+def exists(evaluate: Evaluator) -> Evaluator:
+    """Whether the value is known."""
+
+    def run(activation: Activation, now: Instant) -> Result:
+        value, until = evaluate(activation, now)
         return value is not None, until
 
     return run
 
 
-def coalesce(left: Step, right: Step) -> Step:
-    def run(frame: Frame, now: Instant) -> Result:
-        value, until = left(frame, now)
+def coalesce(left: Evaluator, right: Evaluator) -> Evaluator:
+    """The left value if it is known, otherwise the right one."""
+
+    def run(activation: Activation, now: Instant) -> Result:
+        value, until = left(activation, now)
         if value is not None:
             return value, until
-        other, other_until = right(frame, now)
+        other, other_until = right(activation, now)
         return other, min(until, other_until)
 
     return run
 
 
-def choose(condition: Step, then: Step, otherwise: Step) -> Step:
-    def run(frame: Frame, now: Instant) -> Result:
-        truth, until = condition(frame, now)
+def choose(condition: Evaluator, then: Evaluator, otherwise: Evaluator) -> Evaluator:
+    """One of two values, by a condition; unknown if the condition is unknown."""
+
+    def run(activation: Activation, now: Instant) -> Result:
+        truth, until = condition(activation, now)
         if truth is None:
             return None, until
-        value, value_until = then(frame, now) if truth else otherwise(frame, now)
+        value, value_until = then(activation, now) if truth else otherwise(activation, now)
         return value, min(until, value_until)
 
     return run
 
 
-def negated(step: Step) -> Step:
-    def run(frame: Frame, now: Instant) -> Result:
-        value, until = step(frame, now)
+def negated(evaluate: Evaluator) -> Evaluator:
+    """The opposite truth value; unknown stays unknown."""
+
+    def run(activation: Activation, now: Instant) -> Result:
+        value, until = evaluate(activation, now)
         return (None if value is None else not value), until
 
     return run
 
 
-def connective(operands: tuple[Step, ...], decisive: bool) -> Step:
-    """`||` where decisive is True, `&&` where it is False.
+def connective(operands: tuple[Evaluator, ...], decisive: bool) -> Evaluator:
+    """`||` if decisive is True, `&&` if it is False.
 
-    While some operand decides, the answer stands until the last of those that decide lets go; else until any moves."""
+    While any operand decides, the answer is valid until the last of the deciding ones changes; otherwise until any
+    operand changes."""
 
-    def run(frame: Frame, now: Instant) -> Result:
+    def run(activation: Activation, now: Instant) -> Result:
         decided, known = -1, True
         soonest = NEVER
         for operand in operands:
-            value, until = operand(frame, now)
+            value, until = operand(activation, now)
             if value is decisive:
                 if until >= NEVER:
                     return decisive, NEVER
@@ -325,5 +348,6 @@ _ARITHMETIC: dict[str, Callable[[int, int], int | None]] = {
 }
 
 
-def arithmetic(op: str, left: Step, right: Step) -> Step:
+def arithmetic(op: str, left: Evaluator, right: Evaluator) -> Evaluator:
+    """One of + - * / on two known values."""
     return binary(left, right, _ARITHMETIC[op])

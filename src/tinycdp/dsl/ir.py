@@ -1,8 +1,10 @@
-"""The typed, resolved form of an expression: what `check` produces and what `compile` and the oracle consume.
+"""The typed, resolved form of an expression.
+
+`check` produces it; `compile` and the SQL oracle consume it.
 
 Shape   a tree of frozen nodes; every node has a `type`, and a `span` into the source it came from
-Laws    every name is resolved; every aggregate names a canonical AggregateSpec; types are sound but for `dyn`,
-        whose values are tested at run time and are unknown when they do not fit
+Laws    every name is resolved; every aggregate has a canonical AggregateSpec; types are sound except `dyn`:
+        its values are tested at run time, and are unknown if they do not fit
 Units   windows and durations in milliseconds, spans in characters of the source (half-open)
 Source  dsl/SPEC.md
 """
@@ -37,7 +39,7 @@ NOWHERE = Span(0, 0)
 
 
 class Family(StrEnum):
-    """Which state an aggregate keeps. Several functions may read one family."""
+    """The kind of state that an aggregate keeps. Several functions may read one family."""
 
     COUNT = "count"  # count, exists, rate
     NUMBER = "number"  # sum, avg, min, max
@@ -52,7 +54,9 @@ class Family(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """The events with now − start_ms < occurred_at <= now − end_ms. start_ms None means since ever."""
+    """The events with now − start_ms < occurred_at <= now − end_ms.
+
+    A start_ms of None means no lower bound."""
 
     start_ms: int | None
     end_ms: int = 0
@@ -78,7 +82,9 @@ class Const(Node):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LocalMidnight(Node):
-    """`date("2026-01-01")`: the instant at which that local day begins in the workspace's zone."""
+    """`date("2026-01-01")`: the instant at which that local day begins.
+
+    Local means in the workspace's time zone."""
 
     date: str
 
@@ -92,7 +98,7 @@ class Property(Node):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class GroupTrait(Node):
-    """`group.a.b`: a trait of the group that the profile belongs to."""
+    """`group.a.b`: a trait of the profile's group."""
 
     path: tuple[str, ...]
 
@@ -121,19 +127,21 @@ class Reference(Node):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Seen(Node):
-    """The instant of the profile's first or last message: which is "first" or "last"."""
+    """The instant of the profile's first or last message; `which` is "first" or "last"."""
 
     which: str
 
 
 @dataclass(frozen=True, slots=True)
 class AggregateSpec:
-    """What state is kept: one per (event, where, family, property) of a workspace, whatever windows read it.
+    """The state to keep for one aggregate.
+
+    There is one per (event, where, family, property) of a workspace, shared by all windows.
 
     event       the event's name, or None for every event
-    where_text  the canonical text of the predicate, "" for none; equal predicates have equal text
-    where       the same predicate, typed; its only names are EventProperty
-    path        the event property aggregated, () for the families that need none
+    where_text  the canonical text of the predicate, "" if absent; equal predicates have equal text
+    where       the same predicate, typed; the only names in it are EventProperty
+    path        the event property to aggregate; () for families without one
     """
 
     event: str | None
@@ -144,14 +152,14 @@ class AggregateSpec:
 
     @property
     def key(self) -> str:
-        """16 hexadecimal digits, the same for the same aggregate on every machine and in every release."""
+        """16 hexadecimal digits that identify the aggregate, on every machine and in every release."""
         parts = ("*" if self.event is None else "=" + self.event, self.where_text, self.family, *self.path)
         return blake2b("\x1f".join(parts).encode(), digest_size=8).hexdigest()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class AggregateRead(Node):
-    """One function over one aggregate's state.
+    """One function read from one aggregate's state.
 
     function  count exists rate · sum avg min max · first last · unique_days streak_days · first_at last_at ·
               unique · percentile · top
@@ -168,7 +176,9 @@ class AggregateRead(Node):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Ago(Node):
-    """`…_minutes_ago`: floor((now − instant) / unit_ms), a number. The operand is Seen or a first_at/last_at read."""
+    """`…_minutes_ago`: floor((now − instant) / unit_ms), a number.
+
+    The operand is Seen or a read of first_at or last_at."""
 
     operand: Node
     unit_ms: int
@@ -240,7 +250,9 @@ class Negate(Node):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Call(Node):
-    """A pure scalar function: if lower upper starts_with ends_with contains len semver datetime abs round
+    """A pure scalar function.
+
+    One of: if lower upper starts_with ends_with contains len semver datetime abs round
     min2 max2 between."""
 
     function: str
@@ -248,7 +260,9 @@ class Call(Node):
 
 
 def children(node: Node) -> tuple[Node, ...]:
-    """The node's direct operands, in source order. A `where` predicate is not one: it is decided on arrival."""
+    """The node's direct operands, in source order.
+
+    A `where` predicate is not one: it is evaluated on arrival."""
     match node:
         case Compare() | Coalesce() | Arith():
             return (node.left, node.right)
@@ -263,7 +277,7 @@ def children(node: Node) -> tuple[Node, ...]:
 
 
 def walk(node: Node) -> "list[Node]":
-    """The node and everything under it, parents first."""
+    """The node and all its descendants, parents first."""
     found = [node]
     for child in found:
         found.extend(children(child))
@@ -271,7 +285,7 @@ def walk(node: Node) -> "list[Node]":
 
 
 def depth(node: Node) -> int:
-    """How many nodes stand one inside the other, at the deepest place."""
+    """How deep nodes are nested, at the deepest place."""
     levels = 0
     row: tuple[Node, ...] = (node,)
     while row:
@@ -279,7 +293,7 @@ def depth(node: Node) -> int:
     return levels
 
 
-#: Tile widths, each dividing the next, so that coarser tiles are unions of finer ones.
+#: Tile widths. Each divides the next, so that a wider tile is a union of narrower ones.
 HOPS_MS = tuple(s * SECOND_MS for s in (1, 10, 60, 300, 900, 3_600, 21_600, 86_400))
 
 
@@ -289,6 +303,6 @@ def hop_ms(window_ms: int) -> int:
 
 
 def hops_of(read: AggregateRead) -> tuple[int, ...]:
-    """The tile widths one read needs: none for lifetime, two for a range."""
+    """The tile widths that one read needs: none for a lifetime, two for a range."""
     window = read.window
     return tuple(hop_ms(edge) for edge in (window.start_ms, window.end_ms) if edge)

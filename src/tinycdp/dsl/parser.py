@@ -1,8 +1,8 @@
-"""Text to tree: the untyped form of an expression.
+"""Parse text to a syntax tree: the untyped form of an expression.
 
 Shape   Expr and its kinds; parse(source) → Expr
-Laws    trees are equal where the sources mean the same words: sugar, quotes, redundant parentheses and spelling of
-        operators are gone, spans do not count in ==. parse(format_expression(tree)) == tree
+Laws    sources with the same meaning give equal trees: sugar, quotes, redundant parentheses and spellings of operators
+        are normalised, and spans do not count in ==. parse(format_expression(tree)) == tree
         The tree is built during the parse, on the parser's own stack, so no input can exhaust Python's.
 Errors  SourceError with E1xx, E2xx or E7xx; no other exception for any str or bytes
 Source  dsl/grammar.lark; dsl/SPEC.md "Grammar", "Names"
@@ -29,12 +29,12 @@ MAX_WHERE_TERMS = 8
 MAX_DIGITS = 38
 MAX_FRACTION = 9
 
-#: Aggregates that need no property may carry their window in the name: `count_30d`.
+#: Aggregates that take no property. Their window may be part of the name: `count_30d`.
 SUGARED = ("count", "exists", "rate", "unique_days")
 _SUGAR = re.compile(rf"({'|'.join(SUGARED)})_([0-9]+[smhdw])")
 _ESCAPE = re.compile(r"\\(u[0-9A-Fa-f]{4}|.)", re.DOTALL)
 _ESCAPES = {"n": "\n", "t": "\t", "r": "\r", '"': '"', "'": "'", "\\": "\\"}
-#: `segment("x")` and `segments.x` are one reference.
+#: `segment("x")` and `segments.x` are the same reference.
 _CALLED = {"trait": "trait", "segment": "segment", "flag": "flag"}
 _ROOTS = {"traits": "trait", "segments": "segment"}
 
@@ -46,7 +46,9 @@ class Expr:
 
 @dataclass(frozen=True, slots=True)
 class Literal(Expr):
-    """A value as written: int where whole, else Decimal, for a number; milliseconds for a duration."""
+    """A value as written.
+
+    A number is an int if whole, otherwise a Decimal; a duration is in milliseconds."""
 
     type: Type
     value: bool | int | Decimal | str
@@ -59,14 +61,16 @@ class ListLiteral(Expr):
 
 @dataclass(frozen=True, slots=True)
 class Name(Expr):
-    """A name standing alone: a trait, a built-in such as `last_seen_days_ago`, or in `where` an event property."""
+    """A single name.
+
+    It is a trait, a built-in such as `last_seen_days_ago`, or in `where` an event property."""
 
     name: str
 
 
 @dataclass(frozen=True, slots=True)
 class Path(Expr):
-    """Names joined by dots, `profile.address.city`: at least two."""
+    """Two or more names joined by dots: `profile.address.city`."""
 
     names: tuple[str, ...]
 
@@ -81,7 +85,9 @@ class Ref(Expr):
 
 @dataclass(frozen=True, slots=True)
 class Events(Expr):
-    """`events.purchase` or `events.purchase.where(…)`, before its aggregate. event None is every event."""
+    """`events.purchase` or `events.purchase.where(…)`, before its aggregate.
+
+    An event of None means every event."""
 
     event: str | None
     where: Expr | None = None
@@ -98,7 +104,9 @@ class Range(Expr):
 
 @dataclass(frozen=True, slots=True)
 class Aggregate(Expr):
-    """`events.purchase.sum(amount, 30d)`: what it is applied to, its name, and its arguments, sugar undone."""
+    """`events.purchase.sum(amount, 30d)`: the events, the function and its arguments.
+
+    Sugar is expanded: `count_30d` is `count` with one argument."""
 
     events: Events
     function: str
@@ -161,16 +169,16 @@ class Negate(Expr):
 
 
 def parse(source: str | bytes) -> Expr:
-    """The tree of one expression. Raises SourceError, and nothing else."""
+    """The tree of one expression. Raises only SourceError."""
     text = tokens.decode(source)
     found = tokens.tokenise(text)
     if not found:
-        raise SourceError(text, [Diagnostic("E108", "error", Span(0, 0), "There is no expression here.")])
+        raise SourceError(text, [Diagnostic("E108", "error", Span(0, 0), "The expression is empty.")])
     try:
         tree: Expr = _parser().parse(found)  # type: ignore[assignment]
     except UnexpectedToken as problem:
-        raise SourceError(text, [syntax_hints.explain(text, found, problem.token)]) from None
-    except _Refused as refusal:
+        raise SourceError(text, [syntax_hints.diagnose(text, found, problem.token)]) from None
+    except _NotInLanguage as refusal:
         fixes = tuple(rewrite(text, *edits) for edits in refusal.fixes)
         raise SourceError(text, [Diagnostic(refusal.code, "error", refusal.span, str(refusal), fixes)]) from None
     if problem_found := _measure(tree):
@@ -179,7 +187,7 @@ def parse(source: str | bytes) -> Expr:
 
 
 def operands(expr: Expr) -> tuple[Expr, ...]:
-    """The direct parts of a tree, in source order; a list literal is one part."""
+    """The direct parts of a tree, in source order. A list literal is one part."""
     match expr:
         case Compare() | Coalesce() | Arith():
             return (expr.left, expr.right)
@@ -200,7 +208,7 @@ def operands(expr: Expr) -> tuple[Expr, ...]:
 
 
 def _measure(tree: Expr) -> Diagnostic | None:
-    """The first limit the tree breaks. Iterative: it runs before the depth is known to be small."""
+    """The first limit that the tree exceeds. Iterative, since the depth may be large."""
     nodes = 0
     stack = [(tree, 1)]
     while stack:
@@ -212,7 +220,7 @@ def _measure(tree: Expr) -> Diagnostic | None:
         if nodes > MAX_NODES:
             return Diagnostic("E703", "error", expr.span, f"Too large: at most {MAX_NODES} nodes.")
         if isinstance(expr, Events) and expr.where is not None and _terms(expr.where) > MAX_WHERE_TERMS:
-            message = f"'where' takes at most {MAX_WHERE_TERMS} terms."
+            message = f"'where' can have at most {MAX_WHERE_TERMS} terms."
             return Diagnostic("E706", "error", expr.where.span, message)
         stack.extend((part, depth + 1) for part in reversed(operands(expr)))
     return None
@@ -235,8 +243,10 @@ def _parser() -> Lark:
     return tokens.load_grammar(_Builder())
 
 
-class _Refused(Exception):
-    """A construct the grammar takes and the language does not. Each fix is a group of edits."""
+class _NotInLanguage(Exception):
+    """A construct that the grammar accepts and the language does not.
+
+    Each fix is a group of edits."""
 
     def __init__(self, code: str, span: Span, message: str, *fixes: Sequence[Edit]) -> None:
         super().__init__(message)
@@ -246,7 +256,9 @@ class _Refused(Exception):
 
 
 class _Builder:
-    """One method per rule or alias of the grammar, called with its parts at each reduction. Remembers nothing."""
+    """One method per rule or alias of the grammar, called with its parts at each reduction.
+
+    Keeps no state."""
 
     def or_expr(self, parts: list[Any]) -> Expr:
         return self._logic("or", parts)
@@ -261,7 +273,7 @@ class _Builder:
                 flat.extend(part.operands)
             else:
                 flat.append(part)
-        return Logic(op, tuple(flat), span=_over(parts))
+        return Logic(op, tuple(flat), span=_span_over(parts))
 
     def negation(self, parts: list[Any]) -> Expr:
         sign, operand = parts
@@ -269,24 +281,24 @@ class _Builder:
             left = operand.left if isinstance(operand, Compare) else operand.operand
             # A parenthesised operand's span includes its parentheses.
             if operand.span.start == left.span.start:
-                raise _Refused(
+                raise _NotInLanguage(
                     "E105",
                     span_of(sign),
-                    "'!' negates the whole comparison; say which is meant with parentheses.",
+                    "'!' negates the whole comparison; add parentheses to show which you mean.",
                     (insert(operand.span.start, "("), insert(operand.span.end, ")")),
                     (insert(sign.start_pos, "("), insert(left.span.end, ")")),
                 )
-        return Not(operand, span=_over(parts))
+        return Not(operand, span=_span_over(parts))
 
     def compare(self, parts: list[Any]) -> Expr:
         left, op, right = parts
-        return Compare(op.value, left, right, span=_over(parts), op_span=span_of(op))
+        return Compare(op.value, left, right, span=_span_over(parts), op_span=span_of(op))
 
     def in_(self, parts: list[Any]) -> Expr:
-        return In(parts[0], parts[2], span=_over(parts))
+        return In(parts[0], parts[2], span=_span_over(parts))
 
     def not_in(self, parts: list[Any]) -> Expr:
-        return In(parts[0], parts[3], negated=True, span=_over(parts))
+        return In(parts[0], parts[3], negated=True, span=_span_over(parts))
 
     def options(self, parts: list[Any]) -> ListLiteral:
         return self.literals(parts)
@@ -299,28 +311,28 @@ class _Builder:
             elif isinstance(part, Literal):
                 items.append(part)
         if len(items) > MAX_ITEMS:
-            raise _Refused("E705", _over(parts), f"A list has at most {MAX_ITEMS:,} items.")
-        return ListLiteral(tuple(items), span=_over(parts))
+            raise _NotInLanguage("E705", _span_over(parts), f"A list can have at most {MAX_ITEMS:,} items.")
+        return ListLiteral(tuple(items), span=_span_over(parts))
 
     def arithmetic(self, parts: list[Any]) -> Expr:
         left, op, right = parts
-        return Arith(op.value, left, right, span=_over(parts), op_span=span_of(op))
+        return Arith(op.value, left, right, span=_span_over(parts), op_span=span_of(op))
 
     def fallback(self, parts: list[Any]) -> Expr:
-        return Coalesce(parts[0], parts[2], span=_over(parts))
+        return Coalesce(parts[0], parts[2], span=_span_over(parts))
 
     def minus(self, parts: list[Any]) -> Expr:
         operand = parts[1]
         if isinstance(operand, Literal) and operand.type is Type.NUMBER:
-            return Literal(Type.NUMBER, -operand.value, span=_over(parts))  # type: ignore[operator]
-        return Negate(operand, span=_over(parts))
+            return Literal(Type.NUMBER, -operand.value, span=_span_over(parts))  # type: ignore[operator]
+        return Negate(operand, span=_span_over(parts))
 
     def negative(self, parts: list[Any]) -> Expr:
         return self.minus([parts[0], self.number(parts[1:])])
 
     def member(self, parts: list[Any]) -> Expr:
         base, _, token = parts
-        name, span = _name(token), _over(parts)
+        name, span = _name(token), _span_over(parts)
         match base:
             case Name("events"):
                 event = None if token.value == "any" else name
@@ -337,29 +349,31 @@ class _Builder:
                 return Path((root, name), span=span)
             case Path(names):
                 return Path((*names, name), span=span)
-        raise _Refused("E113", span_of(token), "Only names have members; this is a value.")
+        raise _NotInLanguage("E113", span_of(token), "Only names have members; this is a value.")
 
     def method(self, parts: list[Any]) -> Expr:
         base, _, token, *rest = parts
-        name, span, arguments = _name(token), _over(parts), _arguments(rest)
+        name, span, arguments = _name(token), _span_over(parts), _arguments(rest)
         if isinstance(base, Events) and name == "where":
             if base.where is not None:
-                raise _Refused("E112", span_of(token), "There is one 'where'; join its conditions with &&.")
+                raise _NotInLanguage(
+                    "E112", span_of(token), "Only one 'where' is allowed; join its conditions with &&."
+                )
             if len(arguments) != 1 or isinstance(arguments[0], Range | ListLiteral):
-                raise _Refused("E111", span_of(token), "'where' takes one condition on the event's properties.")
+                raise _NotInLanguage("E111", span_of(token), "'where' takes one condition on the event's properties.")
             return Events(base.event, arguments[0], span=span, event_span=base.event_span)
         if isinstance(base, Events):
             return Aggregate(base, name, arguments, span=span, function_span=span_of(token))
         if isinstance(base, Name) and base.name == "events":
-            message = f"Name the event first; events.any.{name}(…) is about every event."
-            raise _Refused("E113", span_of(token), message, (insert(base.span.end, ".any"),))
+            message = f"Name the event first; use events.any.{name}(…) for every event."
+            raise _NotInLanguage("E113", span_of(token), message, (insert(base.span.end, ".any"),))
         inside = ", " if arguments else ""
         edits = (
             insert(base.span.start, f"{name}("),
             Edit(Span(base.span.end, arguments[0].span.start if arguments else span.end), inside or ")"),
         )
-        message = f"Only events have methods; functions are written {name}(…)."
-        raise _Refused("E113", span_of(token), message, edits)
+        message = f"Only events have methods; write the function as {name}(…)."
+        raise _NotInLanguage("E113", span_of(token), message, edits)
 
     def call(self, parts: list[Any]) -> Expr:
         token, *rest = parts
@@ -367,19 +381,19 @@ class _Builder:
         if name in _CALLED and len(arguments) == 1:
             match arguments[0]:
                 case Literal(Type.STRING, str() as key):
-                    return Ref(_CALLED[name], key, span=_over(parts))
-        return Call(name, arguments, span=_over(parts), function_span=span_of(token))
+                    return Ref(_CALLED[name], key, span=_span_over(parts))
+        return Call(name, arguments, span=_span_over(parts), function_span=span_of(token))
 
     def args(self, parts: list[Any]) -> list[Expr]:
         return [part for part in parts if isinstance(part, Expr)]
 
     def range(self, parts: list[Any]) -> Expr:
         start, _, end = parts
-        return Range(_duration(start.value, span_of(start)), _duration(end.value, span_of(end)), span=_over(parts))
+        return Range(_duration(start.value, span_of(start)), _duration(end.value, span_of(end)), span=_span_over(parts))
 
     def group(self, parts: list[Any]) -> Expr:
         inner: Expr = parts[1]
-        return replace(inner, span=_over(parts))
+        return replace(inner, span=_span_over(parts))
 
     def name(self, parts: list[Any]) -> Expr:
         return Name(_name(parts[0]), span=span_of(parts[0]))
@@ -390,8 +404,8 @@ class _Builder:
         whole, _, fraction = text.partition(".")
         whole, fraction = whole.lstrip("0"), fraction.rstrip("0")
         if len(whole) > MAX_DIGITS - MAX_FRACTION or len(fraction) > MAX_FRACTION:
-            limit = f"{MAX_DIGITS - MAX_FRACTION} digits before the point and {MAX_FRACTION} behind it"
-            raise _Refused("E207", span_of(token), f"A number has at most {limit}.")
+            limit = f"{MAX_DIGITS - MAX_FRACTION} digits before the point and {MAX_FRACTION} after it"
+            raise _NotInLanguage("E207", span_of(token), f"A number can have at most {limit}.")
         value = Decimal(f"{whole or '0'}.{fraction}") if fraction else int(whole or "0")
         return Literal(Type.NUMBER, value, span=span_of(token))
 
@@ -407,8 +421,8 @@ class _Builder:
             elif escape in _ESCAPES:
                 return _ESCAPES[escape]
             at = token.start_pos + 1 + match.start()
-            message = r"The escapes are \" \' \\ \n \t \r and \u with the four hexadecimal digits of a character."
-            raise _Refused("E205", Span(at, at + len(match[0])), message, [insert(at, "\\")])
+            message = r"Unknown escape; the escapes are \" \' \\ \n \t \r and \u with four hexadecimal digits."
+            raise _NotInLanguage("E205", Span(at, at + len(match[0])), message, [insert(at, "\\")])
 
         body = token.value[1:-1]
         value = _ESCAPE.sub(unescape, body) if "\\" in body else body
@@ -424,8 +438,8 @@ class _Builder:
         return Literal(Type.BOOL, False, span=span_of(parts[0]))
 
 
-def _over(parts: Sequence[Any]) -> Span:
-    """From the first part's start to the last one's end."""
+def _span_over(parts: Sequence[Any]) -> Span:
+    """From the start of the first part to the end of the last."""
     return Span(_place(parts[0]).start, _place(parts[-1]).end)
 
 
@@ -439,11 +453,11 @@ def _name(token: Token) -> str:
 
 
 def _arguments(rest: Sequence[Any]) -> tuple[Expr, ...]:
-    """The arguments between the brackets, which `args` has put in a list."""
+    """The arguments between the brackets, which `args` has collected in a list."""
     return tuple(rest[1]) if len(rest) == 3 else ()
 
 
 def _duration(text: str, span: Span) -> int:
     if len(text) > 12:
-        raise _Refused("E207", span, "A duration has at most 11 digits.")
+        raise _NotInLanguage("E207", span, "A duration can have at most 11 digits.")
     return int(text[:-1]) * UNITS_MS[text[-1]]

@@ -1,6 +1,6 @@
-"""What would make a comparison of two types right, where it is plain.
+"""Quick fixes for a comparison of two types.
 
-Shape   as_versions, conversions: (source, comparison, its typed sides) → fixes, [] where nothing is plain
+Shape   as_versions, conversions: (source, comparison, its typed sides) → fixes; [] if there is no obvious fix
 """
 
 import re
@@ -13,7 +13,7 @@ from tinycdp.dsl.values.scalars import is_date, parse_instant, semver_key
 
 
 def as_versions(source: str, expr: parser.Compare, left: ir.Node, right: ir.Node) -> list[Fix]:
-    """Comparing text that looks like a version: what semver() would make of it."""
+    """Wrap text that looks like a version in semver()."""
     if not any(isinstance(n, ir.Const) and semver_key(str(n.value)) for n in (left, right)):
         return []
     edits: list[Edit] = []
@@ -27,7 +27,7 @@ def as_versions(source: str, expr: parser.Compare, left: ir.Node, right: ir.Node
 
 
 def conversions(source: str, expr: parser.Compare, left: ir.Node, right: ir.Node) -> list[Fix]:
-    """What makes two types meet, where it is plain."""
+    """Convert one side to the type of the other, if the fix is obvious."""
     sides = ((expr.left, left, right), (expr.right, right, left))
     for operand, node, other in sides:
         wrap = (insert(operand.span.start, "{}("), insert(operand.span.end, ")"))

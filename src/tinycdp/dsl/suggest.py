@@ -1,7 +1,7 @@
-"""Did you mean: the nearest of the names visible at a place.
+"""Did you mean: find the nearest of the names that are visible at a place.
 
 Laws    at most two edits away (Damerau-Levenshtein: insert, delete, replace, swap neighbours), at most one for
-        names of four characters or fewer; capitals alone are no distance; ties go to the first by alphabet
+        names of four characters or fewer; case differences cost nothing; ties go to the first in alphabetical order
 """
 
 from collections.abc import Iterable
@@ -10,7 +10,7 @@ from rapidfuzz.distance import DamerauLevenshtein
 
 
 def nearest(name: str, candidates: Iterable[str]) -> str | None:
-    """The candidate nearest to the name, None where all are too far."""
+    """The candidate nearest to the name; None if all are too far."""
     reach = 2 if len(name) > 4 else 1
     lowered = name.lower()
     best: tuple[int, str] | None = None

@@ -1,7 +1,7 @@
-"""What someone probably meant, where the parser could not go on.
+"""Helpful diagnostics for syntax errors: what the author probably meant.
 
-Shape   explain(source, tokens, the token that fits nowhere) → Diagnostic; RULES in order, the last always applies
-Laws    looks at the tokens around the place only, so the cost is linear in the source
+Shape   diagnose(source, tokens, the unexpected token) → Diagnostic; RULES are tried in order, the last always applies
+Laws    looks only at the tokens around the place, so the cost is linear in the source
 Source  dsl/SPEC.md "Diagnostics"
 """
 
@@ -33,7 +33,7 @@ _FUNCTIONS = {
 
 
 class _Place:
-    """The token that fits nowhere, what stands before and after it, and the brackets open there."""
+    """The unexpected token, the tokens before and after it, and the brackets open there."""
 
     def __init__(self, source: str, tokens: Sequence[Token], token: Token) -> None:
         self.source = source
@@ -62,7 +62,7 @@ class _Place:
         return Diagnostic(code, "error", span, message, fixes)
 
 
-def explain(source: str, tokens: Sequence[Token], token: Token) -> Diagnostic:
+def diagnose(source: str, tokens: Sequence[Token], token: Token) -> Diagnostic:
     """The most helpful diagnostic for a syntax error at `token`."""
     place = _Place(source, tokens, token)
     return next(diagnostic for rule in RULES if (diagnostic := rule(place)))
@@ -72,12 +72,12 @@ def _number_parts(at: _Place) -> Diagnostic | None:
     """`.5` and `5.`"""
     if at.before is not None and at.before.type == "DOT" and at.index > 1 and at.tokens[at.index - 2].type == "NUMBER":
         dot = span_of(at.before)
-        return at.error("E203", dot, "A number ends in a digit.", rewrite(at.source, Edit(dot, "")))
+        return at.error("E203", dot, "A number must end in a digit.", rewrite(at.source, Edit(dot, "")))
     if at.token.type != "DOT":
         return None
     if not at.is_after(_ENDS) and at.after is not None and at.after.type == "NUMBER":
         edit = insert(at.span.start, "0")
-        message = "A number begins with a digit."
+        message = "A number must begin with a digit."
         return at.error("E203", Span(at.span.start, span_of(at.after).end), message, rewrite(at.source, edit))
     return None
 
@@ -121,11 +121,11 @@ def _word_operator(at: _Place) -> Diagnostic | None:
             # `NOT a` becomes `!a`, without the space.
             end = at.span.start if written == "!" and token is at.before else span.end
             fix = rewrite(at.source, Edit(Span(span.start, end), written))
-            return at.error("E106", span, f"There is no operator {quote(token.value)}; write '{written}'.", fix)
+            return at.error("E106", span, f"Unknown operator {quote(token.value)}; write '{written}'.", fix)
         if word in _FUNCTIONS:
             name = _FUNCTIONS[word]
             sample = "between(x, low, high)" if name == "between" else f"{name}(a, b)"
-            return at.error("E106", span, f"There is no operator {quote(token.value)}; write {sample}.")
+            return at.error("E106", span, f"Unknown operator {quote(token.value)}; write {sample}.")
     return None
 
 
@@ -135,14 +135,14 @@ def _in_needs_list(at: _Place) -> Diagnostic | None:
     if within is None and at.open and at.open[-1].type == "LPAR":
         opener = next(i for i, token in enumerate(at.tokens) if token is at.open[-1])
         if opener and at.tokens[opener - 1].type == "IN_KW" and at.token.type not in CLOSERS and not at.ended:
-            message = 'A list has literals only: x in ["a", "b"]. Compare with == for anything else.'
+            message = 'A list can only have literals: x in ["a", "b"]. Use == to compare with anything else.'
             return at.error("E110", at.span, message)
     if within is None:
         return None
     fixes = []
     if at.token.type in {"NUMBER", "STRING", "DURATION"}:
         fixes = [rewrite(at.source, insert(at.span.start, "["), insert(at.span.end, "]"))]
-    return at.error("E110", at.span, 'After \'in\' comes a list of literals, such as ["a", "b"].', *fixes)
+    return at.error("E110", at.span, 'A list of literals must follow \'in\', such as ["a", "b"].', *fixes)
 
 
 def _list_of_literals(at: _Place) -> Diagnostic | None:
@@ -150,16 +150,16 @@ def _list_of_literals(at: _Place) -> Diagnostic | None:
     if not at.open or at.open[-1].type != "LSQB" or at.token.type in CLOSERS or at.ended:
         return None
     if at.is_after(frozenset({"LSQB", "COMMA", "MINUS"})) and at.token.type in _STARTS:
-        return at.error("E110", at.span, "A list has literals only; put text in quotes.")
+        return at.error("E110", at.span, "A list can only have literals; put text in quotes.")
     return None
 
 
 def _bare_list(at: _Place) -> Diagnostic | None:
     if at.token.type == "RANGE":
-        message = "A range such as 90d..30d is two durations, and only the window of an aggregate."
+        message = "A range such as 90d..30d has two durations, and can only be the window of an aggregate."
         return at.error("E111", at.span, message)
     if at.token.type == "LSQB" and not at.is_after(_ENDS):
-        return at.error("E111", at.span, "A list stands only after 'in'.")
+        return at.error("E111", at.span, "A list can only follow 'in'.")
     return None
 
 
@@ -174,10 +174,10 @@ def _missing_operand(at: _Place) -> Diagnostic | None:
     """`a &&`, `&& a`, `(a || )`, `f()` where a value must stand"""
     if at.is_after(_BINARY | _PREFIX) and (at.ended or at.token.type not in _STARTS):
         assert at.before is not None
-        return at.error("E104", span_of(at.before), f"Something must follow {quote(at.before.value)}.")
+        return at.error("E104", span_of(at.before), f"A value must follow {quote(at.before.value)}.")
     if at.token.type in _BINARY | {"DOT"} and not at.is_after(_ENDS):
         hint = " Put a property of this name in backticks." if at.token.value.isalpha() else ""
-        return at.error("E104", at.span, f"Something must stand before {quote(at.token.value)}.{hint}")
+        return at.error("E104", at.span, f"A value must come before {quote(at.token.value)}.{hint}")
     if at.token.type == "COMMA" and at.is_after(frozenset({"COMMA", "LPAR", "LSQB"})):
         return at.error("E104", at.span, "A value is missing before this comma.")
     if at.token.type == "RPAR" and at.is_after(frozenset({"LPAR"})):
@@ -196,7 +196,7 @@ def _brackets(at: _Place) -> Diagnostic | None:
             message = f"This {quote(at.token.value)} closes nothing."
             return at.error("E107", at.span, message, rewrite(at.source, Edit(at.span, "")))
         wanted = _CLOSER[at.open[-1].type]
-        message = f"{quote(at.open[-1].value)} is closed by '{wanted}', not by {quote(at.token.value)}."
+        message = f"{quote(at.open[-1].value)} must be closed by '{wanted}', not by {quote(at.token.value)}."
         return at.error("E107", at.span, message, rewrite(at.source, Edit(at.span, wanted)))
     return None
 
@@ -205,16 +205,16 @@ def _no_operator(at: _Place) -> Diagnostic | None:
     """`a b`"""
     if not at.is_after(_ENDS) or at.token.type not in _STARTS:
         return None
-    message = "An operator is missing in front of this, such as && or ==."
+    message = "An operator is missing before this, such as && or ==."
     if at.open:
-        message = "An operator or a comma is missing in front of this."
+        message = "An operator or a comma is missing before this."
     return at.error("E109", at.span, message)
 
 
 def _unexpected(at: _Place) -> Diagnostic:
     if at.ended:
         return at.error("E104", Span(at.end - 1, at.end), "The expression ends too early.")
-    return at.error("E100", at.span, f"{quote(at.token.value)} cannot stand here.")
+    return at.error("E100", at.span, f"{quote(at.token.value)} is not valid here.")
 
 
 RULES: tuple[Callable[[_Place], Diagnostic | None], ...] = (

@@ -1,8 +1,8 @@
-"""Source text to tokens, and what can be wrong with a single token.
+"""Split source text into tokens, and report tokens that are wrong by themselves.
 
-Shape   tokenise(source) → tokens of the terminals of dsl/grammar.lark, from which the pattern is built; scan(source) →
-        the same of any text, broken ones and comments too
-Laws    any text gives tokens or a SourceError with E2xx (or E1xx, E7xx where one token says enough), in linear time
+Shape   tokenise(source) → tokens for the terminals of dsl/grammar.lark, whose patterns it uses; scan(source) → the same
+        for any text, including broken tokens and comments
+Laws    any text gives tokens, or a SourceError with E2xx (or E1xx, E7xx if one token is enough to tell), in linear time
 Source  dsl/SPEC.md "Text"
 """
 
@@ -21,7 +21,7 @@ from tinycdp.dsl.ir import Span
 
 MAX_BYTES = 4096
 MAX_DEPTH = 24
-#: A call and its parentheses are at most two brackets to a level of the tree.
+#: A call and its parentheses are at most two brackets per level of the tree.
 MAX_BRACKETS = 2 * MAX_DEPTH
 MAX_NODES = 256
 MAX_NAME = 64
@@ -29,12 +29,12 @@ MAX_QUOTED_NAME = 128
 
 OPENERS = {"LPAR": "RPAR", "LSQB": "RSQB"}
 CLOSERS = frozenset(OPENERS.values())
-#: Each of these has a right operand of its own, so a source with more of them than nodes allowed need not be parsed.
+#: Each of these has its own right operand. A source with more of them than the node limit need not be parsed.
 _BINARY = frozenset({"OR", "OR_KW", "AND", "AND_KW", "ELSE", "CMP", "STAR", "SLASH"})
 _PREFIX = frozenset({"BANG", "NOT_KW", "MINUS"})
 _MAX_DIAGNOSTICS = 20
 
-#: What other languages write, tried first, and what a terminal would have been, tried last.
+#: Operators of other languages are tried first, malformed tokens last.
 _FOREIGN = r"(?P<FOREIGN>===|!==|=~|<>|=>|=(?!=)|&(?!&)|\|(?!\|)|\?(?!\?))"
 _BROKEN = (
     r"(?P<BAD_NUMBER>[0-9][0-9A-Za-z_]*(?:\.[0-9A-Za-z_]+)*)"
@@ -58,7 +58,7 @@ _UNIT_WORDS = {
 
 
 class _Ready(Lexer):
-    """Hands Lark the tokens it is given: tokenise has made them."""
+    """Passes to Lark the tokens that tokenise has made."""
 
     def __init__(self, conf: LexerConf) -> None:
         del conf
@@ -68,14 +68,16 @@ class _Ready(Lexer):
 
 
 def load_grammar(builder: Any) -> Lark:
-    """A parser of dsl/grammar.lark that reads lists of tokens and calls `builder` at each reduction."""
+    """A parser of dsl/grammar.lark that reads lists of tokens.
+
+    It calls `builder` at each reduction."""
     text = (resources.folder("dsl") / "grammar.lark").read_text(encoding="utf-8")
     return Lark(text, parser="lalr", lexer=_Ready, transformer=builder, keep_all_tokens=True, maybe_placeholders=False)
 
 
 @lru_cache(maxsize=1)
 def _pattern() -> tuple[re.Pattern[str], dict[str, str]]:
-    """One pattern for every token, and the keywords, both from the grammar's terminals in their order."""
+    """One pattern for all tokens, and the keywords, in the order of the grammar's terminals."""
     parts, keywords = [_FOREIGN], {}
     for terminal in load_grammar(None).terminals:
         if isinstance(terminal.pattern, PatternStr) and terminal.pattern.value.isalpha():
@@ -86,17 +88,19 @@ def _pattern() -> tuple[re.Pattern[str], dict[str, str]]:
 
 
 def reserved(name: str) -> bool:
-    """Whether a name standing for itself would be read as a keyword."""
+    """Whether the bare name would be read as a keyword."""
     return name in _pattern()[1]
 
 
 def decode(source: str | bytes) -> str:
-    """The source as text. Bytes that are not UTF-8 become lone surrogates, which tokenise refuses with their place."""
+    """The source as text.
+
+    Bytes that are not UTF-8 become lone surrogates; tokenise reports their place."""
     return source.decode("utf-8", "surrogateescape") if isinstance(source, bytes) else source
 
 
 def scan(source: str) -> Iterator[Token]:
-    """Every token there is and every comment, whatever stands between: what an editor needs of an unfinished text."""
+    """Yield every token and comment of any text, for editors of unfinished text."""
     pattern, keywords = _pattern()
     after_dot = False
     for match in pattern.finditer(source):
@@ -111,14 +115,14 @@ def scan(source: str) -> Iterator[Token]:
 
 
 def broken(token: Token) -> bool:
-    """Whether a scanned token is none of the language's."""
+    """Whether a scanned token is not part of the language."""
     return token.type.startswith("BAD_") or token.type == "FOREIGN"
 
 
 def tokenise(source: str) -> list[Token]:
     """The tokens, without spaces and comments. Raises SourceError."""
     if len(source) > MAX_BYTES or len(source.encode("utf-8", "surrogatepass")) > MAX_BYTES:
-        raise SourceError(source, [_error("E701", 0, 1, f"A source has at most {MAX_BYTES:,} bytes.")])
+        raise SourceError(source, [_error("E701", 0, 1, f"A source can have at most {MAX_BYTES:,} bytes.")])
     if unreadable := _UNREADABLE.search(source):
         code = f"U+{ord(unreadable.group()):04X}"
         message = f"The source must be valid UTF-8 without zero characters; this is {code}."
@@ -134,7 +138,7 @@ def tokenise(source: str) -> list[Token]:
                 problems.append(_problem(source, kind, text, span.start, span.end))
             continue
         if len(text) > MAX_NAME and kind == "NAME" and (text[0] != "`" or len(text) > MAX_QUOTED_NAME + 2):
-            message = f"A name has at most {MAX_NAME} characters, in backticks {MAX_QUOTED_NAME}."
+            message = f"A name can have at most {MAX_NAME} characters; in backticks {MAX_QUOTED_NAME}."
             problems.append(_error("E707", span.start, span.end, message))
         tokens.append(token)
     if deep := _too_large(tokens):
@@ -149,7 +153,9 @@ def span_of(token: Token) -> Span:
 
 
 def _too_large(tokens: list[Token]) -> Diagnostic | None:
-    """Refuses before parsing what could not pass anyway, so that no input costs more than reading it."""
+    """Reject early what would exceed a limit anyway.
+
+    Then no input costs more than reading it."""
     depth = run = binary = 0
     for token in tokens:
         kind = token.type
@@ -181,16 +187,16 @@ def _problem(source: str, kind: str, text: str, start: int, end: int) -> Diagnos
         case "BAD_STRING":
             return _error("E202", start, end, f"This string is never closed; end it with {text[0]} on the same line.")
         case "BAD_NAME":
-            message = "A quoted name is written `name`, on one line and not empty."
+            message = "Write a quoted name as `name`, on one line and not empty."
             return _error("E206", start, end, message)
     word = _WORD.match(source, start)
     if text.isalnum() and word is not None:
-        # The ASCII letters in front of it were taken for a name; the message is about the whole word.
+        # The ASCII letters before it were read as a name; the message is about the whole word.
         while start and (source[start - 1].isalnum() or source[start - 1] == "_"):
             start -= 1
         name = source[start : word.end()]
         edit = Edit(Span(start, word.end()), f"`{name}`")
-        message = f"A plain name has only a-z, A-Z, 0-9 and _; put {quote(name)} in backticks."
+        message = f"A plain name can only have a-z, A-Z, 0-9 and _; put {quote(name)} in backticks."
         return _error("E201", start, word.end(), message, rewrite(source, edit))
     hint = {
         "“": " Use straight quotes.",
@@ -198,9 +204,9 @@ def _problem(source: str, kind: str, text: str, start: int, end: int) -> Diagnos
         "‘": " Use straight quotes.",
         "’": " Use straight quotes.",
         "%": " There is no remainder operator.",
-        "{": " Lists are written [a, b].",
+        "{": " Write a list as [a, b].",
     }.get(text, "")
-    return _error("E201", start, end, f"The language has no character {quote(text)}.{hint}")
+    return _error("E201", start, end, f"The character {quote(text)} is not part of the language.{hint}")
 
 
 def _foreign(source: str, text: str, start: int, end: int) -> Diagnostic:
@@ -211,21 +217,21 @@ def _foreign(source: str, text: str, start: int, end: int) -> Diagnostic:
     fix = rewrite(source, Edit(Span(start, end), _INSTEAD[text]))
     if text == "=":
         return _error("E101", start, end, "Use '==' to compare; '=' only defines a name.", fix)
-    return _error("E106", start, end, f"There is no operator {quote(text)}; it is written '{_INSTEAD[text]}'.", fix)
+    return _error("E106", start, end, f"Unknown operator {quote(text)}; write '{_INSTEAD[text]}'.", fix)
 
 
 def _bad_number(source: str, text: str, start: int, end: int) -> Diagnostic:
     digits = text.rstrip("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
     unit = text[len(digits) :]
     if not unit or not digits.isdigit():
-        message = f"{quote(text)} is no number; numbers look like 12, 1_000 and 19.99."
+        message = f"{quote(text)} is not a number; numbers look like 12, 1_000 and 19.99."
         return _error("E203", start, end, message)
     message = f"Unknown duration unit {quote(unit)}; the units are s, m, h, d and w."
     if unit not in _UNIT_WORDS:
         return _error("E204", start, end, message)
     factor, letter = _UNIT_WORDS[unit]
     if factor > 1:
-        message = f"Months and years differ in length, so {quote(unit)} is no unit; count days."
-    # Python refuses to read more digits than this at once, and no window is that long.
+        message = f"Months and years differ in length, so {quote(unit)} is not a unit; count days."
+    # Python refuses to parse numbers with too many digits, and no window is that long.
     fixes = [rewrite(source, Edit(Span(start, end), f"{int(digits) * factor}{letter}"))] if len(digits) < 9 else []
     return _error("E204", start, end, message, *fixes)

@@ -1,8 +1,8 @@
-"""The steps that read aggregates and the clock, and the comparisons that know when they will change.
+"""Evaluators that read aggregates and the clock, and comparisons that foresee changes.
 
-Laws    those of steps; a state that does not exist is an empty one.
-        A comparison of a window with something fixed finds its `until` by look-up or in one pass, not by walking
-        through every instant at which a number in it moves
+Laws    those of the evaluators module; a missing state counts as an empty one.
+        A comparison of a window with a constant finds its `until` by look-up or in one pass. It does not visit every
+        instant at which a number in the window changes
 Source  dsl/SPEC.md "Windows" and "valid_until"
 """
 
@@ -13,21 +13,35 @@ from operator import gt
 from typing import Any
 
 from tinycdp.dsl import ir
-from tinycdp.dsl.evaluators import LOOK_AHEAD, UNKNOWN, Frame, Result, Step, constant, mapped, settled, typed, unheard
+from tinycdp.dsl.evaluators import (
+    LOOK_AHEAD,
+    UNKNOWN,
+    Activation,
+    Evaluator,
+    Result,
+    constant,
+    ignore,
+    mapped,
+    settled,
+    typed,
+)
 from tinycdp.dsl.values.numbers import SCALE, bounded, number, rounded
 from tinycdp.model import DAY_MS, NEVER, Instant
 
 Test = Callable[[Any, Any], bool]
 
-# Aggregates. A state that does not exist yet is an empty one.
+# Aggregates. A missing state counts as an empty one.
 
 
 def is_trailing(read: ir.AggregateRead) -> bool:
+    """Whether the window ends now, rather than being a range or a lifetime."""
     return read.window.start_ms is not None and not read.window.end_ms
 
 
-def aggregate(read: ir.AggregateRead, mismatched: Callable[[], None] = unheard) -> Step:
-    """The step of one aggregate function over one window. `mismatched` hears of values of another type than its."""
+def aggregate(read: ir.AggregateRead, on_type_mismatch: Callable[[], None] = ignore) -> Evaluator:
+    """The evaluator of one aggregate function over one window.
+
+    `on_type_mismatch` is called for each value whose type the aggregate cannot use."""
     key, window = read.spec.key, read.window
     start, end = window.start_ms, window.end_ms
     hop = ir.hop_ms(start) if start else 0
@@ -51,12 +65,14 @@ def aggregate(read: ir.AggregateRead, mismatched: Callable[[], None] = unheard) 
                 return _spread(key, start, end, hop, pick)
             return mapped(_difference(_numbers(key, start, _whole), _numbers(key, end, _whole)), pick)
         case "first" | "last":
-            return _entry(key, read.function, start, hop, partial(typed, want=read.type, mismatched=mismatched))
+            return _entry(
+                key, read.function, start, hop, partial(typed, want=read.type, on_type_mismatch=on_type_mismatch)
+            )
         case "percentile":
             assert read.quantile is not None
             return _percentile(key, start, hop, Fraction(read.quantile))
         case "top":
-            return _top(key, start, hop, partial(typed, want=read.type, mismatched=mismatched))
+            return _top(key, start, hop, partial(typed, want=read.type, on_type_mismatch=on_type_mismatch))
         case "unique_days":
             assert read.days is not None
             return _unique_days(key, read.days)
@@ -65,24 +81,24 @@ def aggregate(read: ir.AggregateRead, mismatched: Callable[[], None] = unheard) 
         case "first_at" | "last_at":
             which = read.function.removesuffix("_at")
             return _extent(key, which)
-    raise AssertionError(f"no step for {read.function}")
+    raise AssertionError(f"no evaluator for {read.function}")
 
 
-def _count(key: str, window_ms: int | None) -> Step:
+def _count(key: str, window_ms: int | None) -> Evaluator:
     hop = ir.hop_ms(window_ms) if window_ms else 0
 
-    def run(frame: Frame, now: Instant) -> Result:
-        state = frame.state(key)
+    def run(activation: Activation, now: Instant) -> Result:
+        state = activation.state(key)
         return (0, NEVER) if state is None else state.count(window_ms, hop, now)
 
     return run
 
 
-def _numbers(key: str, window_ms: int | None, pick: Callable[[Any], Any]) -> Step:
+def _numbers(key: str, window_ms: int | None, pick: Callable[[Any], Any]) -> Evaluator:
     hop = ir.hop_ms(window_ms) if window_ms else 0
 
-    def run(frame: Frame, now: Instant) -> Result:
-        state = frame.state(key)
+    def run(activation: Activation, now: Instant) -> Result:
+        state = activation.state(key)
         if state is None:
             return pick((0, 0, 0, 0)), NEVER
         summary, until = state.summary(window_ms, hop, now)
@@ -91,9 +107,9 @@ def _numbers(key: str, window_ms: int | None, pick: Callable[[Any], Any]) -> Ste
     return run
 
 
-def _spread(key: str, start_ms: int, end_ms: int, hop: int, pick: Callable[[Any], Any]) -> Step:
-    def run(frame: Frame, now: Instant) -> Result:
-        state = frame.state(key)
+def _spread(key: str, start_ms: int, end_ms: int, hop: int, pick: Callable[[Any], Any]) -> Evaluator:
+    def run(activation: Activation, now: Instant) -> Result:
+        state = activation.state(key)
         if state is None:
             return UNKNOWN
         summary, until = state.spread(start_ms, end_ms, hop, now)
@@ -102,20 +118,22 @@ def _spread(key: str, start_ms: int, end_ms: int, hop: int, pick: Callable[[Any]
     return run
 
 
-def _difference(wide: Step, narrow: Step) -> Step:
-    """A range is trailing(a) minus trailing(b): counts, or (n, sum, …) summaries, of which only n and sum subtract."""
+def _difference(wide: Evaluator, narrow: Evaluator) -> Evaluator:
+    """A range: trailing(a) minus trailing(b).
 
-    def run(frame: Frame, now: Instant) -> Result:
-        (a, until_a), (b, until_b) = wide(frame, now), narrow(frame, now)
+    Of (n, sum, …) summaries, only n and sum can be subtracted."""
+
+    def run(activation: Activation, now: Instant) -> Result:
+        (a, until_a), (b, until_b) = wide(activation, now), narrow(activation, now)
         value = a - b if type(a) is int else (a[0] - b[0], a[1] - b[1])
         return value, min(until_a, until_b)
 
     return run
 
 
-def _entry(key: str, which: str, window_ms: int | None, hop: int, read: Callable[[Any], Any]) -> Step:
-    def run(frame: Frame, now: Instant) -> Result:
-        state = frame.state(key)
+def _entry(key: str, which: str, window_ms: int | None, hop: int, read: Callable[[Any], Any]) -> Evaluator:
+    def run(activation: Activation, now: Instant) -> Result:
+        state = activation.state(key)
         if state is None:
             return UNKNOWN
         found, until = state.last(window_ms, now) if which == "last" else state.first(window_ms, hop, now)
@@ -124,9 +142,9 @@ def _entry(key: str, which: str, window_ms: int | None, hop: int, read: Callable
     return run
 
 
-def _percentile(key: str, window_ms: int | None, hop: int, quantile: Fraction) -> Step:
-    def run(frame: Frame, now: Instant) -> Result:
-        state = frame.state(key)
+def _percentile(key: str, window_ms: int | None, hop: int, quantile: Fraction) -> Evaluator:
+    def run(activation: Activation, now: Instant) -> Result:
+        state = activation.state(key)
         if state is None:
             return UNKNOWN
         value, until = state.percentile(window_ms, hop, quantile, now)
@@ -135,9 +153,9 @@ def _percentile(key: str, window_ms: int | None, hop: int, quantile: Fraction) -
     return run
 
 
-def _top(key: str, window_ms: int | None, hop: int, read: Callable[[Any], Any]) -> Step:
-    def run(frame: Frame, now: Instant) -> Result:
-        state = frame.state(key)
+def _top(key: str, window_ms: int | None, hop: int, read: Callable[[Any], Any]) -> Evaluator:
+    def run(activation: Activation, now: Instant) -> Result:
+        state = activation.state(key)
         if state is None:
             return UNKNOWN
         value, until = state.top(window_ms, hop, now)
@@ -147,31 +165,31 @@ def _top(key: str, window_ms: int | None, hop: int, read: Callable[[Any], Any]) 
     return run
 
 
-def _unique_days(key: str, days: int) -> Step:
-    def run(frame: Frame, now: Instant) -> Result:
-        state = frame.state(key)
+def _unique_days(key: str, days: int) -> Evaluator:
+    def run(activation: Activation, now: Instant) -> Result:
+        state = activation.state(key)
         if state is None:
             return 0, NEVER
-        n, until = state.unique_days(days, frame.calendar, now)
+        n, until = state.unique_days(days, activation.calendar, now)
         return n * SCALE, until
 
     return run
 
 
-def _streak_days(key: str) -> Step:
-    def run(frame: Frame, now: Instant) -> Result:
-        state = frame.state(key)
+def _streak_days(key: str) -> Evaluator:
+    def run(activation: Activation, now: Instant) -> Result:
+        state = activation.state(key)
         if state is None:
             return 0, NEVER
-        n, until = state.streak_days(frame.calendar, now)
+        n, until = state.streak_days(activation.calendar, now)
         return n * SCALE, until
 
     return run
 
 
-def _extent(key: str, which: str) -> Step:
-    def run(frame: Frame, now: Instant) -> Result:
-        state = frame.state(key)
+def _extent(key: str, which: str) -> Evaluator:
+    def run(activation: Activation, now: Instant) -> Result:
+        state = activation.state(key)
         return UNKNOWN if state is None else (getattr(state, which), NEVER)
 
     return run
@@ -191,9 +209,11 @@ _PICKS: dict[str, Callable[[Any], Any]] = {
 # Clock
 
 
-def ago(instant: Step, unit_ms: int) -> Step:
-    def run(frame: Frame, now: Instant) -> Result:
-        at, until = instant(frame, now)
+def ago(instant: Evaluator, unit_ms: int) -> Evaluator:
+    """Whole units of time since an instant."""
+
+    def run(activation: Activation, now: Instant) -> Result:
+        at, until = instant(activation, now)
         if at is None:
             return None, until
         units = (now - at) // unit_ms
@@ -202,20 +222,21 @@ def ago(instant: Step, unit_ms: int) -> Step:
     return run
 
 
-def clock(function: str, instant: Step) -> Step:
+def clock(function: str, instant: Evaluator) -> Evaluator:
+    """The time since or until an instant."""
     sign = 1 if function == "ago" else -1
 
-    def run(frame: Frame, now: Instant) -> Result:
-        at, until = instant(frame, now)
+    def run(activation: Activation, now: Instant) -> Result:
+        at, until = instant(activation, now)
         return (None, until) if at is None else (sign * (now - at), now + 1)
 
     return run
 
 
-# Comparisons that find the instant of their change without walking there
+# Comparisons that find the instant of their next change directly
 
 
-#: For an order test of a count against c: the count below which its truth changes, and the truth from there up.
+#: For a count compared with c: the count below which the truth changes, and the truth at and above it.
 _FLOORS: dict[str, Callable[[int], tuple[int, bool]]] = {
     ">=": lambda c: (-(-c // SCALE), True),
     ">": lambda c: (c // SCALE + 1, True),
@@ -224,17 +245,18 @@ _FLOORS: dict[str, Callable[[int], tuple[int, bool]]] = {
 }
 
 
-def compare_count(read: ir.AggregateRead, test: Test, op: str, constant: Step) -> Step:
+def compare_count(read: ir.AggregateRead, test: Test, op: str, constant: Evaluator) -> Evaluator:
+    """Compare a windowed count with a constant. Finds the instant of change by look-up."""
     key, window_ms = read.spec.key, read.window.start_ms
     assert window_ms is not None
     hop = ir.hop_ms(window_ms)
     floor_of = _FLOORS.get(op)
 
-    def run(frame: Frame, now: Instant) -> Result:
-        c = constant(frame, now)[0]
+    def run(activation: Activation, now: Instant) -> Result:
+        c = constant(activation, now)[0]
         if c is None:
             return UNKNOWN
-        state = frame.state(key)
+        state = activation.state(key)
         if state is None:
             return test(0, c), NEVER
         n, until = state.count(window_ms, hop, now)
@@ -263,16 +285,17 @@ def compare_count(read: ir.AggregateRead, test: Test, op: str, constant: Step) -
     return run
 
 
-def compare_numbers(read: ir.AggregateRead, test: Test, constant: Step) -> Step:
+def compare_numbers(read: ir.AggregateRead, test: Test, constant: Evaluator) -> Evaluator:
+    """Compare a sum, avg, min or max with a constant, in one pass over the window."""
     key, window_ms, pick = read.spec.key, read.window.start_ms, _PICKS[read.function]
     assert window_ms is not None
     hop = ir.hop_ms(window_ms)
 
-    def run(frame: Frame, now: Instant) -> Result:
-        c = constant(frame, now)[0]
+    def run(activation: Activation, now: Instant) -> Result:
+        c = constant(activation, now)[0]
         if c is None:
             return UNKNOWN
-        state = frame.state(key)
+        state = activation.state(key)
         if state is None:
             empty = pick((0, 0, 0, 0))
             return (None if empty is None else test(empty, c)), NEVER
@@ -288,14 +311,16 @@ def compare_numbers(read: ir.AggregateRead, test: Test, constant: Step) -> Step:
     return run
 
 
-def compare_ago(instant: Step, unit_ms: int, test: Test, constant: Step) -> Step:
-    def run(frame: Frame, now: Instant) -> Result:
-        at, until = instant(frame, now)
-        c = constant(frame, now)[0]
+def compare_ago(instant: Evaluator, unit_ms: int, test: Test, constant: Evaluator) -> Evaluator:
+    """Compare whole units of time since an instant with a constant."""
+
+    def run(activation: Activation, now: Instant) -> Result:
+        at, until = instant(activation, now)
+        c = constant(activation, now)[0]
         if at is None or c is None:
             return None, until
         value = test((now - at) // unit_ms * SCALE, c)
-        # The value only grows, one unit at a time: its truth can change where it reaches c and where it passes it.
+        # The value only grows, one unit at a time. Its truth can change where it reaches c and where it exceeds c.
         for units in (-(-c // SCALE), c // SCALE + 1):
             then = at + units * unit_ms
             if then > now and test(units * SCALE, c) is not value:
@@ -305,12 +330,13 @@ def compare_ago(instant: Step, unit_ms: int, test: Test, constant: Step) -> Step
     return run
 
 
-def compare_clock(function: str, instant: Step, test: Test, constant: Step) -> Step:
+def compare_clock(function: str, instant: Evaluator, test: Test, constant: Evaluator) -> Evaluator:
+    """Compare the time since or until an instant with a constant."""
     sign = 1 if function == "ago" else -1
 
-    def run(frame: Frame, now: Instant) -> Result:
-        at, until = instant(frame, now)
-        c = constant(frame, now)[0]
+    def run(activation: Activation, now: Instant) -> Result:
+        at, until = instant(activation, now)
+        c = constant(activation, now)[0]
         if at is None or c is None:
             return None, until
         value = test(sign * (now - at), c)

@@ -1,1 +1,3 @@
-"""The pure core: (state, message, now) → (state, changes, next wake-up). No I/O, no clock, no asyncio."""
+"""The pure core: (state, message, now) → (state, changes, next wake-up).
+
+No I/O, no clock, no asyncio."""

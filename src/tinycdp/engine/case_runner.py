@@ -1,10 +1,10 @@
-"""Cases: an expression or a flag, a person's history, and instants; answered without a database or a clock.
+"""Run test cases: an expression or a flag, a profile's history, and instants.
 
-Shape   run_case(document) -> document. The document is one case, or a whole vector file with `given` and `cases`
+Shape   run_case(document) -> document. The document is one case, or a vector file with `given` and `cases`
 Units   instants come as ISO 8601 or milliseconds UTC and leave as ISO 8601; durations are milliseconds
-Laws    the history at an instant is what has arrived by then, each message id once; a case is replayed message by
-        message through the engine that serves, so that what holds here holds there
-Errors  none raised: what is wrong with a document is its answer's `error`, with the diagnostics of its expressions
+Laws    the history at an instant is what has arrived by then, each message id once. A case replays its messages one by
+        one through the serving engine, so a result here is a result in production
+Errors  none raised: a problem in a document is its answer's `error`, with the diagnostics of its expressions
 Source  dsl/vectors/README.md
 """
 
@@ -32,12 +32,12 @@ from tinycdp.engine.profile import Profile
 from tinycdp.errors import InvalidInput, TinyCDPError
 from tinycdp.model import NEVER, Alias, AliasKind, Instant, Message, MessageKind
 
-#: The key of the case's own expression among the definitions it may refer to.
+#: The key of the case's own expression, beside the definitions it may refer to.
 CASE = "_case"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-#: Instants outside leave too little of the calendar for windows around them.
+#: Instants outside this range leave too little of the calendar for windows around them.
 _EARLIEST, _LATEST = ((datetime(year, 1, 1, tzinfo=UTC) - _EPOCH) // timedelta(milliseconds=1) for year in (1900, 9000))
-#: Properties a case starts with are older than any message.
+#: Properties given with a case are older than any message.
 _BEGINNING = (-NEVER, "")
 
 _Shape = TypeVar("_Shape")
@@ -56,7 +56,9 @@ class _Hash(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class _Case(msgspec.Struct, frozen=True):
-    """What a case asks. `at` and `unit` may be lists; `events` are read leniently, see _Event."""
+    """What a case asks.
+
+    `at` and `unit` may be lists; `events` accept several spellings, see _Event."""
 
     expr: str | None = None
     flag: dict[str, Any] | str | None = None
@@ -79,7 +81,9 @@ class _Case(msgspec.Struct, frozen=True):
 
     @property
     def instants(self) -> list[Instant]:
-        """When the case asks: its timeline's instants, else `at`; never where it has neither."""
+        """The instants the case asks about: those of its timeline, otherwise `at`.
+
+        Returns NEVER if it has neither."""
         if self.timeline is not None:
             return [_instant(at, f"$.timeline[{n}][0]") for n, (at, _) in enumerate(self.timeline)]
         return [_instant(at, "$.at") for at in (self.at if isinstance(self.at, list) else [self.at])]
@@ -91,7 +95,9 @@ class _Repeat(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class _Event(msgspec.Struct, frozen=True):
-    """One event of a case, once its fields have their own names: _SPELLINGS lists the others that are taken."""
+    """One event of a case, with normalised field names.
+
+    _SPELLINGS lists the other accepted spellings."""
 
     ts: str | int
     type: MessageKind = "track"
@@ -115,23 +121,25 @@ _SPELLINGS = {
     "group_id": ("groupId",),
 }
 
-#: What the fields of a case are beside what it asks: its labels, and what is expected of the answer.
+#: The fields of a case beside its question: labels, and the expected answer.
 _LABELS = ("id", "name", "about", "schema")
 _EXPECTED = ("value", "valid_until", "decision", "error", "bucket", "permute", "raise", "units", "admitted", "arms")
 _EXPECTED_OF_SOURCE = ("canonical", "type", "nullable", "lints", "tokens", "kind")
 _CASE_FIELDS = {*_Case.__struct_fields__, *_LABELS, *_EXPECTED, *_EXPECTED_OF_SOURCE}
 _FILE_FIELDS = {"name", "about", "given", "cases"}
-#: A message may stand in a case as it was sent. Whose it is, and by which clock, the case says: these are ignored.
+#: A case may contain a message as it was sent. These fields are ignored: the case itself sets the owner and the clock.
 _SENT = {"userId", "anonymousId", "deviceId", "externalId", "previousId", "sentAt", "originalTimestamp", "integrations"}
 _EVENT_FIELDS = _SENT.union(_Event.__struct_fields__, *_SPELLINGS.values())
 
 
 def run_case(document: Mapping[str, Any]) -> dict[str, Any]:
-    """The answer to a case; for a whole file, the answers of its cases and whether each met its expectation."""
+    """The answer to a case.
+
+    For a file, the answers of all its cases and whether each is as expected."""
     given = document.get("given", {})
     cases = document.get("cases", [])
     if not isinstance(given, dict) or not isinstance(cases, list) or not all(isinstance(case, dict) for case in cases):
-        return _error(_malformed("$", "`given` is an object and `cases` a list of objects."))
+        return _error(_malformed("$", "`given` must be an object and `cases` a list of objects."))
     if "cases" in document:
         try:
             _refuse_unknown(document, _FILE_FIELDS, "$")
@@ -161,11 +169,11 @@ def _answer(case: _Case) -> dict[str, Any]:
     if case.hash is not None:
         return {"bucket": bucket(case.hash.salt, case.hash.purpose, case.hash.unit)}
     if case.flag is None and case.expr is None:
-        raise _malformed("$", "a case has an `expr` or a `flag`.")
+        raise _malformed("$", "a case needs an `expr` or a `flag`.")
     try:
         days_in(case.zone)
     except (KeyError, ValueError):
-        raise _malformed("$.zone", f"there is no time zone {case.zone!r}.") from None
+        raise _malformed("$.zone", f"unknown time zone {case.zone!r}.") from None
     definitions = list(_definitions(case))
     catalog = build_catalog(0, case.zone, definitions, definitions, live_revision=1, head_revision=1)
     moments = _replay(case, catalog)
@@ -176,7 +184,7 @@ def _answer(case: _Case) -> dict[str, Any]:
     checked = check_all(definitions)[name][0]
     results = []
     for moment in moments:
-        value, until = catalog.frame(catalog.live, moment.profile, moment.now).result(name, moment.now)
+        value, until = catalog.activation(catalog.live, moment.profile, moment.now).result(name, moment.now)
         results.append(moment.answer(_json(value, checked.type), until))
     return {
         "results": results,
@@ -210,7 +218,7 @@ def _decided(case: _Case, catalog: Catalog, program: Program | None, moment: "_M
         state=profile.state,
         first_seen=profile.first_seen,
         last_seen=profile.last_seen,
-        steps=catalog.live.steps,
+        evaluators=catalog.live.evaluators,
         context=case.context,
     )
     subject.unit = profile.bucketing_key or None
@@ -245,7 +253,7 @@ class _Moment:
 
 
 def _replay(case: _Case, catalog: Catalog) -> Iterator[_Moment]:
-    """At each instant asked for, the profile as it is then."""
+    """Yield the profile as it is at each instant asked for."""
     deliveries = _deliveries(case)
     people: dict[str, Profile] = {}
     groups: dict[str, Group] = {}
@@ -262,7 +270,7 @@ def _replay(case: _Case, catalog: Catalog) -> Iterator[_Moment]:
                 recompute.apply(people[owner], [message], catalog, message.received_at, traits)
                 for other in people.values():
                     if other is not people[owner] and other.group is not None and other.group[2] in traits:
-                        recompute.regroup(other, traits[other.group[2]], catalog, message.received_at)
+                        recompute.apply_group_traits(other, traits[other.group[2]], catalog, message.received_at)
                 taken += 1
             profile = people["a"]
             if case.merge and recompute.absorb(profile, people["b"], catalog):
@@ -272,11 +280,13 @@ def _replay(case: _Case, catalog: Catalog) -> Iterator[_Moment]:
 
 
 def _group_traits(groups: dict[str, Group], message: Message) -> dict[str, dict[str, Any]]:
-    """The traits of the group that a message is about, once it is taken; of none for other messages."""
+    """The traits of the message's group after the message.
+
+    It is empty for messages that are not group calls."""
     if message.kind != "group" or message.group_id is None:
         return {}
     group = groups.setdefault(message.group_id, Group(message.group_id, {}, {}))
-    group.take(message.properties, (message.occurred_at, message.message_id))
+    group.apply_call(message.properties, (message.occurred_at, message.message_id))
     return {group.key: dict(group.traits)}
 
 
@@ -289,7 +299,7 @@ def _person(case: _Case, unit: str | None, owner: str) -> Profile:
 
 
 def _deliveries(case: _Case) -> list[tuple[str, Message]]:
-    """Whose each message is, and the message, in order of arrival: every id once, at its first arrival."""
+    """Each message with its owner, in order of arrival; each id once, at its first arrival."""
     listed: list[tuple[str, Message]] = []
     for index, event in enumerate(case.events):
         _refuse_unknown(event, _EVENT_FIELDS, f"$.events[{index}]")
@@ -306,7 +316,7 @@ def _messages(event: _Event, index: int) -> Iterator[tuple[str, Message]]:
     path = f"$.events[{index}]"
     name = {"track": event.event, "page": "page", "screen": "screen"}.get(event.type, "")
     if event.type == "track" and not name:
-        raise _malformed(path, "an event of type track has a name.")
+        raise _malformed(path, "an event of type track needs a name.")
     start = _instant(event.ts, f"{path}.ts")
     id = str(index if event.id is None else event.id)
     for n in range(event.repeat.times):
@@ -341,19 +351,21 @@ def _refuse_unknown(given: Mapping[str, Any], known: Set[str], path: str) -> Non
     for name in given:
         if name not in known:
             near = nearest(name, known)
-            remedy = f"did you mean `{near}`?" if near else "dsl/vectors/README.md lists those there are."
-            raise _malformed(f"{path}.{name[:100]}", f"there is no such field; {remedy}")
+            remedy = f"did you mean `{near}`?" if near else "dsl/vectors/README.md lists the valid fields."
+            raise _malformed(f"{path}.{name[:100]}", f"unknown field; {remedy}")
 
 
 def _first(event: Mapping[str, Any], *names: str) -> Any:
-    """The value under the first of the names that has one."""
+    """The value of the first of these names that has one."""
     return next((event[name] for name in names if event.get(name) is not None), None)
 
 
 def _instant(value: str | int, path: str) -> Instant:
     found = parse_instant(value) if isinstance(value, str) else value
     if found is None or not _EARLIEST <= found < _LATEST:
-        raise _malformed(path, f"{value!r} is no instant from 1900 to 8999: ISO 8601 with a zone, or milliseconds UTC.")
+        raise _malformed(
+            path, f"{value!r} is not an instant from 1900 to 8999: use ISO 8601 with a zone, or milliseconds UTC."
+        )
     return found
 
 
@@ -362,7 +374,7 @@ def _iso(instant: Instant) -> str:
 
 
 def _exact(value: Any) -> Any:
-    """The document with every float as the decimal that was written."""
+    """The document with each float as the decimal that was written."""
     if isinstance(value, float):
         return Decimal(repr(value))
     if isinstance(value, Mapping):
@@ -371,7 +383,7 @@ def _exact(value: Any) -> Any:
 
 
 def _json(value: Any, kind: ir.Type) -> Any:
-    """A run-time value as JSON has it."""
+    """A run-time value as JSON."""
     if value is None:
         return None
     match kind:
@@ -386,7 +398,7 @@ def _json(value: Any, kind: ir.Type) -> Any:
 
 
 def _plain(value: Any) -> Any:
-    """A decimal as the float that is written the same, or, where floats have too few digits, as text."""
+    """A decimal as the float with the same digits; as text if a float has too few digits."""
     if isinstance(value, Decimal):
         if value == value.to_integral_value():
             return int(value)
@@ -398,7 +410,7 @@ def _plain(value: Any) -> Any:
 
 
 def _met(case: Mapping[str, Any], answer: Mapping[str, Any]) -> bool | None:
-    """Whether the answer is what the case expects; None where it expects nothing of one answer."""
+    """Whether the answer is as the case expects; None if the case expects nothing."""
     results = answer.get("results", [])
     checks = []
     if "timeline" in case:
@@ -419,7 +431,9 @@ def _met(case: Mapping[str, Any], answer: Mapping[str, Any]) -> bool | None:
 
 
 def _normal(value: Any) -> Any:
-    """A JSON value so that equal ones are equal: an instant however it is written, and true not 1."""
+    """A JSON value in a form where equal values compare equal.
+
+    Instants get one spelling, and true is not 1."""
     if isinstance(value, bool):
         return (value,)
     if isinstance(value, str):

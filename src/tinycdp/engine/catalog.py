@@ -1,9 +1,9 @@
-"""All definitions of an environment at a revision, compiled and cross-indexed.
+"""All definitions of an environment at a revision, compiled and indexed.
 
-Shape   Catalog: what to keep of an event, which segments to look at again, and the steps that answer for one profile.
-        While a revision warms up there are two universes: `live` serves, `next` is computed beside it
-Laws    a definition without a live version is unknown (WARMING) until its revision has warmed up;
-        a changed one keeps its live version until then. A fingerprint stands for one meaning and is never used again
+Shape   Catalog: what to keep of each event, which segments to review, and the evaluators that answer for one profile.
+        During a backfill there are two compiled sets: `live` serves, `next` is computed beside it
+Laws    a definition without a live version is unknown (WARMING) until its revision is backfilled; a changed definition
+        keeps its live version until then. A fingerprint stands for one meaning and is never reused
 Errors  InvalidDefinitions with every diagnostic of every definition
 Source  dsl/SPEC.md "Definitions"; docs/decisions/0009-live-and-next.md
 """
@@ -22,7 +22,7 @@ from tinycdp.dsl.check.expressions import Checked
 from tinycdp.dsl.check.workspace import FlagSource, Source, check_workspace
 from tinycdp.dsl.compile import Compiler, membership, predicate
 from tinycdp.dsl.diagnostics import Diagnostic, to_wire
-from tinycdp.dsl.evaluators import Frame, Step, coerce, lookup
+from tinycdp.dsl.evaluators import Activation, Evaluator, coerce, lookup
 from tinycdp.dsl.values.calendar import Days, days_in
 from tinycdp.dsl.values.numbers import nanos
 from tinycdp.engine.aggregates.calendar_days import DayMap, Extent
@@ -37,15 +37,15 @@ from tinycdp.model import NEVER, Message
 
 Name = tuple[str, str]  # (kind, key)
 
-#: Hears where a value is of another type than needed: (definition, field).
-Mismatched = Callable[[str, str], None]
+#: Called with (definition, field) for each value whose type is not the one needed.
+OnTypeMismatch = Callable[[str, str], None]
 
 
-def unheard(definition: str, field: str) -> None:
-    """Nobody wants to know."""
+def ignore(definition: str, field: str) -> None:
+    """Default listener: ignores type mismatches."""
 
 
-#: What a flag is worth inside another flag's condition.
+#: The type of a flag's value inside another flag's condition.
 FLAG_TYPES = {
     "boolean": ir.Type.BOOL,
     "string": ir.Type.STRING,
@@ -54,14 +54,16 @@ FLAG_TYPES = {
     "object": ir.Type.DYN,
 }
 
-#: Strings longer than this are no value to first(), last(), unique() and top(): state has a bound.
+#: first(), last(), unique() and top() ignore longer strings, so that state is bounded.
 LONGEST_TEXT = 1_024
 
 
 class Definition(msgspec.Struct, frozen=True, kw_only=True):
-    """One version of a trait, segment or flag. A flag's `flag` is its document, the others have an `expression`.
+    """One version of a trait, segment or flag.
 
-    meaning  the version at which what it says last changed: a new description changes nobody's membership"""
+    A flag has a document in `flag`; the others have an `expression`.
+
+    meaning  the version that last changed what it means; a new description changes no membership"""
 
     id: int
     version: int
@@ -78,7 +80,9 @@ class Definition(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class InvalidDefinitions(InvalidInput):
-    """Some definitions have errors; `details["definitions"]` lists them with every diagnostic, span and fix."""
+    """Some definitions have errors.
+
+    `details["definitions"]` lists them with all diagnostics, spans and fixes."""
 
     def __init__(self, found: list[tuple[Name, str, list[Diagnostic]]]) -> None:
         listed = [
@@ -95,36 +99,36 @@ class InvalidDefinitions(InvalidInput):
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
-    """What is kept of the events that match one aggregate.
+class KeptAggregate:
+    """What to keep of the events that match one aggregate.
 
-    matches  whether an event's properties meet its `where`, None for all
-    worth    what one event's properties are to the aggregate, None for nothing; itself None where nobody looks at them
-    warming  whether the state of profiles older than the warming revision is not complete yet"""
+    matches   whether an event's properties satisfy its `where`; None matches all
+    value_of  the value of one event's properties for the aggregate, or None; itself None if no properties are needed
+    warming   whether profiles older than the backfilling revision may have incomplete state"""
 
     spec: ir.AggregateSpec
     key: str
     hops: tuple[int, ...]
     matches: Callable[[Mapping[str, Any]], bool] | None
-    worth: Callable[[Mapping[str, Any]], Any] | None
+    value_of: Callable[[Mapping[str, Any]], Any] | None
     warming: bool
 
-    def take(self, profile: Profile, message: Message, calendar: Days, complete: bool) -> None:
-        """Add one event to the profile's state, where it matches."""
+    def add_event(self, profile: Profile, message: Message, calendar: Days, complete: bool) -> None:
+        """Add one event to the profile's state if it matches."""
         if self.matches is not None and not self.matches(message.properties):
             return
         value: Any = None
-        if self.worth is not None and (value := self.worth(message.properties)) is None:
+        if self.value_of is not None and (value := self.value_of(message.properties)) is None:
             return
         state = profile.state(self.key)
         if state is None:
             if self.warming and not complete:
-                return  # the backfill will read this event with all the others
+                return  # the backfill reads this event with all the others
             state = profile.states[self.key] = empty(self.spec.family)
         match state:
             case Log():
                 if len(state.tiles) != len(self.hops):
-                    state.serve(self.hops)
+                    state.keep_tiles(self.hops)
                 state.add(message.occurred_at, message.message_id, value)
             case Latest() | Uniques():
                 state.add(message.occurred_at, message.message_id, value)
@@ -134,42 +138,48 @@ class Kept:
                 state.add_instant(message.occurred_at)
 
 
-def _worth(spec: ir.AggregateSpec, mismatched: Callable[[str], None]) -> Callable[[Mapping[str, Any]], Any] | None:
-    """What one event's properties are to the aggregate, None for nothing; itself None where they are not looked at."""
+def _value_of(
+    spec: ir.AggregateSpec, on_type_mismatch: Callable[[str], None]
+) -> Callable[[Mapping[str, Any]], Any] | None:
+    """A function from one event's properties to their value for the aggregate.
+
+    Returns None if no properties are needed."""
     path, family = spec.path, spec.family
     if not path:
         return None
     if family in {ir.Family.NUMBER, ir.Family.HISTOGRAM}:
-        number = _number_at(path, partial(mismatched, ".".join(path)))
+        number = _number_at(path, partial(on_type_mismatch, ".".join(path)))
         if family is ir.Family.NUMBER:
             return number
         return lambda properties: None if (n := number(properties)) is None else grade(n)
 
-    def worth(properties: Mapping[str, Any]) -> Any:
+    def value_of(properties: Mapping[str, Any]) -> Any:
         value = coerce(lookup(properties, path), ir.Type.DYN)
         if value is None or isinstance(value, dict | tuple) or (type(value) is str and len(value) > LONGEST_TEXT):
             return None
         return canonical(value) if family in {ir.Family.UNIQUE, ir.Family.TOP} else value
 
-    return worth
+    return value_of
 
 
-def _number_at(path: tuple[str, ...], mismatched: Callable[[], None]) -> Callable[[Mapping[str, Any]], int | None]:
+def _number_at(
+    path: tuple[str, ...], on_type_mismatch: Callable[[], None]
+) -> Callable[[Mapping[str, Any]], int | None]:
     name = path[0] if len(path) == 1 else None
 
     def number(properties: Mapping[str, Any]) -> int | None:
         value = properties.get(name) if name is not None else lookup(properties, path)
         found = nanos(value)
         if found is None and value is not None:
-            mismatched()
+            on_type_mismatch()
         return found
 
     return number
 
 
 @dataclass(frozen=True, slots=True)
-class Watch:
-    """What a definition's value depends on. `events` holds None where every event counts."""
+class Dependencies:
+    """What a definition's value depends on. None in `events` means that every event counts."""
 
     events: frozenset[str | None]
     properties: frozenset[str]
@@ -179,41 +189,44 @@ class Watch:
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """A segment whose membership is maintained.
+    """A segment with maintained membership.
 
-    is_next  of a revision that warms up; `was` is then the fingerprint of its live meaning, if it has one"""
+    is_next  whether it belongs to a backfilling revision; `live_fingerprint` is then that of its live
+              meaning, if any"""
 
     name: Name
     id: int
     fingerprint: int
-    watch: Watch
+    dependencies: Dependencies
     is_next: bool = False
-    was: int | None = None
+    live_fingerprint: int | None = None
 
 
 @dataclass(frozen=True)
 class Universe:
-    """One consistent set of definitions: every reference resolves inside it.
+    """One consistent compiled set of definitions: every reference resolves inside it.
 
-    nodes       of traits and segments; those of a flag's conditions are in its program
-    compiler    what made the steps, and makes the step of any part of them; `ready` says of a read whether it may"""
+    nodes     of traits and segments; the nodes of a flag's conditions are in its program
+    compiler  made the evaluators, and can make the evaluator of any part; `ready` says whether a read is complete"""
 
     definitions: Mapping[Name, Definition]
     nodes: Mapping[Name, ir.Node]
     compiler: Compiler
     ready: Callable[[ir.AggregateRead], bool]
-    steps: Mapping[Name, Step]
+    evaluators: Mapping[Name, Evaluator]
     fingerprints: Mapping[Name, int]
     reads: Mapping[Name, frozenset[ir.AggregateRead]]
-    watches: Mapping[Name, Watch]
+    dependencies: Mapping[Name, Dependencies]
     flags: Mapping[str, decide.Program]
 
 
 @dataclass(frozen=True)
 class Catalog:
-    """`warming` names what is unknown until the head revision has warmed up; `must_warm` says whether any profile's
-    state or memberships have to be computed before it can serve. `killed` are the flags that are switched off by hand,
-    whatever the revision: by definition id, each with the words that say so."""
+    """The definitions of one environment, ready to serve.
+
+    warming    definitions that are unknown until the head revision is backfilled
+    must_warm  whether state or memberships of any profile must be computed before the head revision can serve
+    killed     flags switched off by a kill switch, whatever the revision: definition id → the reason to show"""
 
     environment_id: int
     zone: str
@@ -222,41 +235,47 @@ class Catalog:
     live: Universe
     next: Universe | None
     warming: frozenset[Name]
-    kept: Mapping[str, Kept]
+    kept: Mapping[str, KeptAggregate]
     segments: tuple[Segment, ...]
     calendar: Days
     must_warm: bool
     complete: frozenset[tuple[str, int]]
     killed: Mapping[int, str] = field(default_factory=dict)
-    _kept_by_event: dict[str, tuple[Kept, ...]] = field(default_factory=dict, repr=False)
+    _kept_by_event: dict[str, tuple[KeptAggregate, ...]] = field(default_factory=dict, repr=False)
     _segments_by_event: dict[str, tuple[Segment, ...]] = field(default_factory=dict, repr=False)
 
-    def kept_for(self, event: str) -> tuple[Kept, ...]:
-        """The aggregates an event of this name may add to."""
+    def kept_for(self, event: str) -> tuple[KeptAggregate, ...]:
+        """The aggregates that an event of this name may add to."""
         found = self._kept_by_event.get(event)
         if found is None:
             found = tuple(kept for kept in self.kept.values() if kept.spec.event in {event, None})
-            if len(self._kept_by_event) < 10_000:  # names come from clients: bounded
+            if len(self._kept_by_event) < 10_000:  # names come from clients, so the cache is bounded
                 self._kept_by_event[event] = found
         return found
 
     def segments_for_event(self, event: str) -> tuple[Segment, ...]:
-        """The segments that an event of this name may move someone into or out of."""
+        """The segments whose membership an event of this name may change."""
         found = self._segments_by_event.get(event)
         if found is None:
-            found = tuple(s for s in self.segments if s.watch.seen or not s.watch.events.isdisjoint({event, None}))
+            found = tuple(
+                s for s in self.segments if s.dependencies.seen or not s.dependencies.events.isdisjoint({event, None})
+            )
             if len(self._segments_by_event) < 10_000:
                 self._segments_by_event[event] = found
         return found
 
     def segments_for_properties(self, names: Iterable[str]) -> tuple[Segment, ...]:
-        """The segments that a change of these properties, by a message without an event, may move someone in."""
+        """The segments that a change of these properties may affect.
+
+        The change comes by a message without an event."""
         changed = set(names)
-        return tuple(s for s in self.segments if s.watch.seen or not s.watch.properties.isdisjoint(changed))
+        return tuple(
+            s for s in self.segments if s.dependencies.seen or not s.dependencies.properties.isdisjoint(changed)
+        )
 
     def segments_for_group(self) -> tuple[Segment, ...]:
-        """The segments that another group, or other traits of the group, may move someone in."""
-        return tuple(s for s in self.segments if s.watch.group or s.watch.seen)
+        """The segments that a change of group, or of the group's traits, may affect."""
+        return tuple(s for s in self.segments if s.dependencies.group or s.dependencies.seen)
 
     def universe(self, segment: Segment) -> Universe:
         if segment.is_next:
@@ -264,22 +283,22 @@ class Catalog:
             return self.next
         return self.live
 
-    def frame(self, universe: Universe, profile: Profile, now: int) -> Frame:
-        """What the universe's steps need to answer for a profile at an instant."""
-        return Frame(
+    def activation(self, universe: Universe, profile: Profile, now: int) -> Activation:
+        """What the set's evaluators need to answer for a profile at an instant."""
+        return Activation(
             now,
             calendar=self.calendar,
             properties=profile.properties,
             state=profile.state,
             first_seen=profile.first_seen,
             last_seen=profile.last_seen,
-            steps=universe.steps,
+            evaluators=universe.evaluators,
             group=profile.group_traits,
         )
 
 
 def sources(definitions: Iterable[Definition]) -> list[Source | FlagSource]:
-    """What the language needs to see of the definitions. An archived flag takes no part."""
+    """The definitions as the language checks them. An archived flag is left out."""
     return [
         FlagSource(d.key, FLAG_TYPES[d.flag.type], d.flag.conditions, d.flag.required_flags)
         if d.flag is not None
@@ -297,16 +316,16 @@ def build_catalog(
     *,
     live_revision: int,
     head_revision: int,
-    mismatched: Mismatched = unheard,
+    on_type_mismatch: OnTypeMismatch = ignore,
 ) -> Catalog:
-    """Compile the definitions of the live revision, and those of the head revision beside them where it is another.
+    """Compile the definitions of the live revision, and of the head revision if it differs.
 
-    mismatched  hears of every value that is of another type than an expression needs"""
+    on_type_mismatch  called for each value whose type is not the one an expression needs"""
     calendar = days_in(zone)
     head_by_name = {d.name: d for d in head}
     live_by_name = {d.name: d for d in live}
     warming_up = head_revision != live_revision
-    # A flag that is only renamed serves under the key it had: under both it would answer by two revisions.
+    # A renamed flag keeps serving under its live key; under both keys it would answer from two revisions.
     kept = {d.id for d in live_by_name.values() if d.flag is not None}
     added = frozenset(name for name, d in head_by_name.items() if name not in live_by_name and d.id not in kept)
     new = added if warming_up else frozenset()
@@ -316,7 +335,7 @@ def build_catalog(
     except InvalidInput:
         if not new:
             raise
-        # What is new belongs to changes that are not live yet: it does not exist before they do.
+        # New definitions belong to changes that are not live yet: without these changes they cannot exist.
         served, new = live_by_name, frozenset()
         checked = check_all(served.values())
     placeholders = frozenset(name for name in new if name[0] != "flag")
@@ -328,21 +347,21 @@ def build_catalog(
         checked,
         placeholders,
         ready=lambda read: _parts([read]) <= complete,
-        mismatched=mismatched,
+        on_type_mismatch=on_type_mismatch,
     )
     next_universe = None
     reads = {read for c in checked.values() for read in _reads(c)}
     if warming_up:
         next_checked = check_all(head_by_name.values())
-        next_universe = _universe(zone, head_by_name, next_checked, frozenset(), lambda _: True, mismatched)
+        next_universe = _universe(zone, head_by_name, next_checked, frozenset(), lambda _: True, on_type_mismatch)
         reads |= {read for c in next_checked.values() for read in _reads(c)}
     segments = [_segment(live_universe, name) for name in served if name[0] == "segment" and name not in new]
     maintained = {segment.fingerprint for segment in segments}
     if next_universe is not None:
-        was = {segment.id: segment.fingerprint for segment in segments}
+        fingerprints = {segment.id: segment.fingerprint for segment in segments}
         coming = [_segment(next_universe, name) for name in head_by_name if name[0] == "segment"]
         segments += [
-            replace(segment, is_next=True, was=was.get(segment.id))
+            replace(segment, is_next=True, live_fingerprint=fingerprints.get(segment.id))
             for segment in coming
             if segment.fingerprint not in maintained
         ]
@@ -354,7 +373,7 @@ def build_catalog(
         live=live_universe,
         next=next_universe,
         warming=placeholders,
-        kept=_kept(reads, complete, mismatched),
+        kept=_kept(reads, complete, on_type_mismatch),
         segments=tuple(segments),
         calendar=calendar,
         complete=frozenset(complete),
@@ -363,7 +382,9 @@ def build_catalog(
 
 
 def check_all(definitions: Iterable[Definition]) -> Mapping[Name, tuple[Checked, ...]]:
-    """Every definition checked among the others, each after all it refers to. Raises InvalidDefinitions."""
+    """Check every definition among the others, each after all it refers to.
+
+    Raises InvalidDefinitions."""
     listed = list(definitions)
     workspace = check_workspace(sources(listed))
     found: list[tuple[Name, str, list[Diagnostic]]] = []
@@ -379,17 +400,17 @@ def check_all(definitions: Iterable[Definition]) -> Mapping[Name, tuple[Checked,
 
 
 def check_flags(flags: Mapping[str, Flag], segments: Set[str]) -> None:
-    """What a flag says of segments and of other flags, at every stage of its schedule."""
+    """Check each flag's references to segments and other flags, at every stage of its schedule."""
     shares: list[tuple[str, Rule, Exclusion]] = []
     for key, flag in flags.items():
         if flag.archived:
             continue
         claimed: dict[tuple[str, Decimal, Decimal], tuple[str, Rule, Exclusion]] = {}
         for at, stage in stages(flag):
-            where = f"flag {key!r}" if at is None else f"flag {key!r}, as its schedule leaves it,"
+            where = f"flag {key!r}" if at is None else f"flag {key!r}, after its schedule,"
             for n, override in enumerate(stage.overrides):
                 if override.segment is not None and override.segment not in segments:
-                    message = f"{where} $.overrides[{n}].segment: there is no segment {override.segment!r}."
+                    message = f"{where} $.overrides[{n}].segment: unknown segment {override.segment!r}."
                     raise InvalidInput("UNKNOWN_SEGMENT", message)
             for n, prerequisite in enumerate(stage.prerequisites):
                 other = _required(flags, prerequisite.flag, f"{where} $.prerequisites[{n}].flag")
@@ -399,7 +420,7 @@ def check_flags(flags: Mapping[str, Flag], segments: Set[str]) -> None:
                         raise InvalidInput("UNKNOWN_VARIANT", message)
             for n, holdout in enumerate(stage.holdouts):
                 if _required(flags, holdout, f"{where} $.holdouts[{n}]").type != "boolean":
-                    raise InvalidInput("INVALID_FLAG", f"{where} $.holdouts[{n}]: {holdout!r} is no boolean flag.")
+                    raise InvalidInput("INVALID_FLAG", f"{where} $.holdouts[{n}]: {holdout!r} is not a boolean flag.")
             for rule in stage.rules:
                 if (share := rule.exclusion) is not None:
                     claimed.setdefault((share.group, share.since, share.to), (key, rule, share))
@@ -424,7 +445,7 @@ def _required(flags: Mapping[str, Flag], key: str, where: str) -> Flag:
 
 
 def _parts(reads: Iterable[ir.AggregateRead]) -> set[tuple[str, int]]:
-    """The states some reads need: (aggregate key, tile width), width 0 for the entries."""
+    """The states that the reads need: (aggregate key, tile width), with width 0 for the entries."""
     return {(read.spec.key, hop) for read in reads for hop in (0, *ir.hops_of(read))}
 
 
@@ -432,7 +453,9 @@ def _reads(checked: tuple[Checked, ...]) -> list[ir.AggregateRead]:
     return [read for c in checked for read in c.reads]
 
 
-def _kept(reads: Iterable[ir.AggregateRead], complete: set[tuple[str, int]], mismatched: Mismatched) -> dict[str, Kept]:
+def _kept(
+    reads: Iterable[ir.AggregateRead], complete: set[tuple[str, int]], on_type_mismatch: OnTypeMismatch
+) -> dict[str, KeptAggregate]:
     specs: dict[str, ir.AggregateSpec] = {}
     hops: dict[str, set[int]] = {}
     for read in reads:
@@ -440,14 +463,16 @@ def _kept(reads: Iterable[ir.AggregateRead], complete: set[tuple[str, int]], mis
         hops.setdefault(read.spec.key, set()).update(ir.hops_of(read))
     kept = {}
     for key, spec in sorted(specs.items()):
-        heard = partial(mismatched, f"events.{spec.event if spec.event is not None else '*'}")
+        heard = partial(on_type_mismatch, f"events.{spec.event if spec.event is not None else '*'}")
         matches = predicate(spec.where, heard)
-        kept[key] = Kept(spec, key, tuple(sorted(hops[key])), matches, _worth(spec, heard), (key, 0) not in complete)
+        kept[key] = KeptAggregate(
+            spec, key, tuple(sorted(hops[key])), matches, _value_of(spec, heard), (key, 0) not in complete
+        )
     return kept
 
 
 def _segment(universe: Universe, name: Name) -> Segment:
-    return Segment(name, universe.definitions[name].id, universe.fingerprints[name], universe.watches[name])
+    return Segment(name, universe.definitions[name].id, universe.fingerprints[name], universe.dependencies[name])
 
 
 def _universe(
@@ -456,57 +481,65 @@ def _universe(
     checked: Mapping[Name, tuple[Checked, ...]],
     placeholders: frozenset[Name],
     ready: Callable[[ir.AggregateRead], bool],
-    mismatched: Mismatched,
+    on_type_mismatch: OnTypeMismatch,
 ) -> Universe:
     nodes: dict[Name, ir.Node] = {}
-    steps: dict[Name, Step] = {}
+    evaluators: dict[Name, Evaluator] = {}
     fingerprints: dict[Name, int] = {}
     reads: dict[Name, frozenset[ir.AggregateRead]] = {}
-    watches: dict[Name, Watch] = {}
+    dependencies: dict[Name, Dependencies] = {}
     flags: dict[str, decide.Program] = {}
 
     def resolve(name: Name) -> ir.Node | None:
         return None if name in placeholders else nodes.get(name)
 
-    for name, parts in checked.items():  # each after all that it refers to
+    for name, parts in checked.items():  # each after all it refers to
         references = sorted({reference for part in parts for reference in part.references})
-        watches[name] = _watch(parts, [watches[reference] for reference in references])
+        dependencies[name] = _dependencies_of(parts, [dependencies[reference] for reference in references])
         reads[name] = frozenset(_reads(parts))
         fingerprints[name] = _fingerprint(zone, definitions[name], sorted(fingerprints[r] for r in references))
-        compiler = Compiler(ready, resolve, partial(mismatched, f"{name[0]} {name[1]}"))
+        compiler = Compiler(ready, resolve, partial(on_type_mismatch, f"{name[0]} {name[1]}"))
         if definitions[name].flag is not None:
-            flags[name[1]] = _program(definitions[name], parts, compiler, steps, flags, placeholders, ready)
-            steps[name] = decide.as_step(flags[name[1]])
+            flags[name[1]] = _program(definitions[name], parts, compiler, evaluators, flags, placeholders, ready)
+            evaluators[name] = decide.as_evaluator(flags[name[1]])
         elif parts[0].node is not None:
             nodes[name] = parts[0].node
             if name in placeholders:
-                steps[name] = _unknown
+                evaluators[name] = _unknown
             else:
-                step = compiler.compile(parts[0].node)
-                steps[name] = membership(step) if name[0] == "segment" else step
-    return Universe(definitions, nodes, Compiler(ready, resolve), ready, steps, fingerprints, reads, watches, flags)
+                evaluate = compiler.compile(parts[0].node)
+                evaluators[name] = membership(evaluate) if name[0] == "segment" else evaluate
+    return Universe(
+        definitions, nodes, Compiler(ready, resolve), ready, evaluators, fingerprints, reads, dependencies, flags
+    )
 
 
 def _program(
     definition: Definition,
     parts: Sequence[Checked],
     compiler: Compiler,
-    steps: dict[Name, Step],
+    evaluators: dict[Name, Evaluator],
     flags: Mapping[str, decide.Program],
     placeholders: frozenset[Name],
     ready: Callable[[ir.AggregateRead], bool],
 ) -> decide.Program:
-    """A flag, stage by stage from the last. `steps` takes in those of its conditions whose results may be kept."""
+    """Compile a flag, stage by stage from the last.
+
+    Adds to `evaluators` the conditions whose results may be kept."""
     flag = definition.flag
     assert flag is not None
-    conditions: dict[str, tuple[ir.Node, Step, tuple[str, ...]]] = {}
+    conditions: dict[str, tuple[ir.Node, Evaluator, tuple[str, ...]]] = {}
     for n, part in enumerate(parts):
         assert part.node is not None
-        step = compiler.compile(part.node)
+        evaluate = compiler.compile(part.node)
         if not _reads_request(part):
-            step = _remembered(("when", f"{flag.key}[{n}]"), step, steps)
+            evaluate = _remembered(("when", f"{flag.key}[{n}]"), evaluate, evaluators)
         waiting = tuple(_label(r) for r in sorted(part.references) if r in placeholders)
-        conditions[part.source] = (part.node, step, waiting or (() if all(map(ready, part.reads)) else ("its events",)))
+        conditions[part.source] = (
+            part.node,
+            evaluate,
+            waiting or (() if all(map(ready, part.reads)) else ("its events",)),
+        )
     program, until = None, NEVER
     for at, stage in reversed(list(stages(flag))):
         needed = [conditions[rule.when] for rule in stage.rules]
@@ -517,18 +550,22 @@ def _program(
 
 
 def _reads_request(part: Checked) -> bool:
-    """Whether a condition depends on more than the profile: on the request's context, or on a flag that may."""
+    """Whether a condition depends on more than the profile.
+
+    It may depend on the request's context, or on a flag that reads it."""
     nodes = ir.walk(part.node) if part.node is not None else []
     return any(isinstance(n, ir.Context) or (isinstance(n, ir.Reference) and n.kind == "flag") for n in nodes)
 
 
-def _remembered(name: Name, step: Step, steps: dict[Name, Step]) -> Step:
-    """The step under a name of its own, so that a frame keeps its result for as long as that holds."""
-    steps[name] = step
-    return lambda frame, at: frame.result(name, at)
+def _remembered(name: Name, evaluate: Evaluator, evaluators: dict[Name, Evaluator]) -> Evaluator:
+    """Register the evaluator under its own name.
+
+    An activation then keeps its result while it is valid."""
+    evaluators[name] = evaluate
+    return lambda activation, at: activation.result(name, at)
 
 
-def _unknown(frame: Frame, now: int) -> tuple[None, int]:
+def _unknown(activation: Activation, now: int) -> tuple[None, int]:
     return None, NEVER
 
 
@@ -537,15 +574,18 @@ def _label(name: Name) -> str:
 
 
 def _fingerprint(zone: str, definition: Definition, references: list[int]) -> int:
-    """64 bits for this meaning of a definition: of this very one, by these references, whatever they are called. Never
-    used for another again."""
+    """64 bits that identify this meaning of this definition.
+
+    The meaning includes the fingerprints of its references.
+
+    Keys do not matter. A fingerprint is never reused for another meaning."""
     text = f"{zone} {definition.id} {definition.meaning} {references}"
     return int.from_bytes(blake2b(text.encode(), digest_size=8).digest(), "big", signed=True)
 
 
-def _watch(parts: tuple[Checked, ...], references: list[Watch]) -> Watch:
+def _dependencies_of(parts: tuple[Checked, ...], references: list[Dependencies]) -> Dependencies:
     nodes = [node for part in parts if part.node is not None for node in ir.walk(part.node)]
-    return Watch(
+    return Dependencies(
         events=frozenset(read.spec.event for read in _reads(parts)).union(*(w.events for w in references)),
         properties=frozenset(n.path[0] for n in nodes if isinstance(n, ir.Property)).union(
             *(w.properties for w in references)

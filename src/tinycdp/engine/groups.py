@@ -1,7 +1,7 @@
-"""A group of people (a company, a team) and its traits.
+"""A group (a company, a team) and its traits.
 
-Shape   Group.take(traits, stamp) adds what one group call said of it
-Laws    a trait is its latest value by (instant, message id), whoever sent it: the order of arrival never matters
+Shape   Group.apply_call(traits, stamp) applies one group call
+Laws    a trait has its latest value by (instant, message id), whichever member sent it; order of arrival never matters
 Source  dsl/SPEC.md "Names"; docs/decisions/0027-groups.md
 """
 
@@ -10,25 +10,25 @@ from typing import Any
 
 import msgspec
 
-from tinycdp.engine.profile import Stamp, same
+from tinycdp.engine.profile import Stamp, same_json
 
 
 class Group(msgspec.Struct):
-    """`stamps` says when each trait was last written."""
+    """`stamps` holds the time at which each trait was last written."""
 
     key: str
     traits: dict[str, Any] = {}
     stamps: dict[str, Stamp] = {}
 
-    def take(self, traits: Mapping[str, Any], stamp: Stamp) -> bool:
-        """Write what no later call wrote already. True where a trait is another one now."""
+    def apply_call(self, traits: Mapping[str, Any], stamp: Stamp) -> bool:
+        """Write the traits that no later call has written. Returns True if a value changed."""
         changed = False
         for name, value in traits.items():
             known = self.stamps.get(name)
             if known is not None and known >= stamp:
                 continue
             self.stamps[name] = stamp
-            if name not in self.traits or not same(self.traits[name], value):
+            if name not in self.traits or not same_json(self.traits[name], value):
                 self.traits[name] = value
                 changed = True
         return changed

@@ -1,10 +1,10 @@
-"""One person's state, as it is worked on: decoded from a row, changed by messages, encoded back.
+"""One profile's state: decoded from a row, changed by messages, encoded back.
 
 Shape   Profile: properties with the instant each was set, aggregate states by key, segment memberships.
-        Stored: the states alone, to be read
+        StoredProfile: only the states, for reading
 Units   instants in milliseconds; `memberships` maps a segment's fingerprint to the instant of entry
-Laws    a property is its latest value by (instant, message id), so the order of arrival never matters.
-        States and stamps stay encoded until they are touched: what nobody asks about costs neither time nor memory
+Laws    a property has its latest value by (instant, message id), so the order of arrival never matters.
+        States and stamps stay encoded until they are used, so unused ones cost neither time nor memory
 Source  dsl/SPEC.md "State"; docs/decisions/0008-traits-are-derived.md
 """
 
@@ -23,13 +23,13 @@ _encode = msgspec.msgpack.Encoder(decimal_format="string").encode
 _decode = msgspec.msgpack.Decoder(
     tuple[int, dict[str, msgspec.Raw], msgspec.Raw, dict[int, int], tuple[Any, ...] | None, int]
 ).decode
-# Traits of a group are kept as JSON: its numbers are exact, which the other encoding's would not be.
+# Group traits are kept as JSON: it keeps numbers exact, which the other encoding does not.
 _encode_traits = msgspec.json.Encoder(decimal_format="number").encode
 _decode_traits = msgspec.json.Decoder(dict[str, Any], float_hook=Decimal).decode
 _decode_state = msgspec.msgpack.Decoder().decode
 _decode_stamps = msgspec.msgpack.Decoder(dict[str, tuple[int, str]]).decode
 
-#: Of those who belong to no group.
+#: The traits of profiles without a group.
 NO_TRAITS: Mapping[str, Any] = MappingProxyType({})
 
 #: (instant, message id): which of two writes to one property is the later one.
@@ -39,12 +39,12 @@ Stamp = tuple[Instant, str]
 class Profile:
     """A profile's working copy.
 
-    warmed        the revision up to which every aggregate's state is known to be complete
-    recompute_at  the first instant at which a membership may change by itself, None for never
-    saved_memberships, properties_changed   what the row says, so that only a difference is written
+    warmed        every aggregate's state is known to be complete up to this revision
+    recompute_at  the first instant at which a membership may change with time alone; None for never
+    saved_memberships, properties_changed   the state of the row, so that only differences are written
     group         (instant, message id, group id) of the latest group call
-    group_traits  a copy of that group's traits; whoever changes these brings every member's copy up to date
-    group_changed whether it is another group than the row says
+    group_traits  a copy of the group's traits; a change of the traits updates the copy in every member
+    group_changed whether the group differs from the row's
     """
 
     __slots__ = (
@@ -100,40 +100,45 @@ class Profile:
         return self._stamps
 
     def state(self, key: str) -> State | None:
-        """The state of an aggregate, None where nothing was ever added. What is done to it is done to the profile."""
+        """The state of an aggregate; None if nothing was ever added.
+
+        Changing it changes the profile."""
         found = self.states.get(key)
         if found is None and (packed := self._packed.pop(key, None)) is not None:
             found = self.states[key] = unpack(_decode_state(packed))
         return found
 
     def keys(self) -> set[str]:
-        """The aggregates this profile has state for."""
+        """The aggregates for which this profile has state."""
         return self.states.keys() | self._packed.keys()
 
     def keep_only(self, keys: Set[str]) -> None:
-        """Forget every aggregate but these."""
+        """Drop every aggregate except these."""
         if not (self._packed.keys() <= keys and self.states.keys() <= keys):
             for key in self.keys() - keys:
                 self.forget(key)
 
     def forget(self, key: str) -> None:
+        """Drop one aggregate's state."""
         self.states.pop(key, None)
         self._packed.pop(key, None)
 
     def set_property(self, name: str, value: Any, stamp: Stamp) -> bool:
-        """Write one property unless a later message wrote it already. True where the value is another one now."""
+        """Write one property unless a later message already has. Returns True if the value changed."""
         known = self.stamps.get(name)
         if known is not None and (known[0], known[1]) >= stamp:
             return False
         self.stamps[name] = stamp
-        changed = name not in self.properties or not same(self.properties[name], value)
+        changed = name not in self.properties or not same_json(self.properties[name], value)
         if changed:
             self.properties[name] = value
             self.properties_changed = True
         return changed
 
     def join(self, joined: tuple[Instant, str, str]) -> bool:
-        """Belong to a group, unless a later call said another. True where it is another one now, of unknown traits."""
+        """Join a group unless a later call named another.
+
+        Returns True if the group changed; its traits are then unknown."""
         if self.group is not None and joined[:2] <= self.group[:2]:
             return False
         another = self.group is None or self.group[2] != joined[2]
@@ -154,7 +159,9 @@ class Profile:
         self._group_json = _encode_traits(traits) if traits else b""
 
     def reset(self, warmed: int) -> None:
-        """Forget all that messages told; who the profile is stays, and its memberships until they are reviewed."""
+        """Drop everything learned from messages.
+
+        Keeps the identity, and memberships until they are reviewed."""
         self.first_seen = self.last_seen = None
         self.group_changed = self.group_changed or self.group is not None
         self.group = None
@@ -164,15 +171,15 @@ class Profile:
         self.recompute_at = None
         self.warmed = warmed
 
-    def see(self, at: Instant) -> None:
-        """Note that the person was active at an instant."""
+    def record_activity(self, at: Instant) -> None:
+        """Record that the person was active at an instant."""
         if self.first_seen is None or at < self.first_seen:
             self.first_seen = at
         if self.last_seen is None or at > self.last_seen:
             self.last_seen = at
 
     def encode(self) -> bytes:
-        """Everything but the properties' values and the columns of the row."""
+        """Encode everything except the values of properties and the columns of the row."""
         states: dict[str, Any] = dict(self._packed)
         for key, state in self.states.items():
             states[key] = pack(state)
@@ -189,8 +196,10 @@ class Profile:
                 self._group_traits = None if self._group_json else {}
 
 
-class Stored:
-    """A stored profile for a reader who keeps thousands of them: nothing stays decoded past `look_away`."""
+class StoredProfile:
+    """A stored profile for readers that keep thousands of them.
+
+    `release` drops everything that was decoded."""
 
     __slots__ = ("_blob", "_packed", "_states")
 
@@ -200,7 +209,7 @@ class Stored:
         self._states: dict[str, State] | None = None
 
     def state(self, key: str) -> State | None:
-        """The state of an aggregate, None where nothing was ever added."""
+        """The state of an aggregate; None if nothing was ever added."""
         if self._packed is None or self._states is None:
             self._packed, self._states = _decode(self._blob)[1] if self._blob else {}, {}
         found = self._states.get(key)
@@ -208,18 +217,20 @@ class Stored:
             found = self._states[key] = unpack(_decode_state(packed))
         return found
 
-    def look_away(self) -> None:
-        """Let go of everything that was read."""
+    def release(self) -> None:
+        """Drop everything that was decoded; only the encoded blob stays."""
         self._packed = self._states = None
 
     def group_traits(self) -> Mapping[str, Any]:
-        """The traits of the group the person belongs to."""
+        """The traits of the profile's group."""
         group = _decode(self._blob)[4] if self._blob else None
         return _decode_traits(bytes(group[3])) if group is not None and len(group) > 3 and group[3] else NO_TRAITS
 
 
-def same(one: Any, other: Any) -> bool:
-    """Whether two JSON values are one. For Python, true is 1, also inside of lists and objects."""
+def same_json(one: Any, other: Any) -> bool:
+    """Whether two JSON values are equal.
+
+    Unlike Python's ==, true is not 1, even inside lists and objects."""
     if type(one) is not type(other) or one != other:
         return False
     return type(one) not in {dict, list} or _encode(one) == _encode(other)

@@ -1,10 +1,10 @@
-"""Messages and the clock, applied to one profile.
+"""Apply messages and the passing of time to one profile.
 
-Shape   apply(profile, messages, catalog, now) and advance(profile, catalog, now) change the profile in place and give
-        the transitions; both go through _review, so a membership changes by one path whoever caused it
+Shape   apply(profile, messages, catalog, now) and advance(profile, catalog, now) change the profile in place and return
+        the transitions; both go through _review, so memberships change along one path, whatever the cause
 Units   a transition's `at` is when the truth changed: the due instant for the clock, `now` for a message
-Laws    what comes out is a function of the set of messages and of `now`, whatever their order and grouping;
-        advance(p, t1) then advance(p, t2) is advance(p, t2), but for finding what came and went in between
+Laws    the result is a function of the set of messages and of `now`, whatever their order and grouping;
+        advance(p, t1) then advance(p, t2) equals advance(p, t2), except that it also finds changes in between
 Source  dsl/SPEC.md "State" and "valid_until"
 """
 
@@ -18,12 +18,12 @@ from tinycdp.engine.profile import Profile
 from tinycdp.model import NEVER, Instant, Message
 
 NO_GROUPS: Mapping[str, Mapping[str, Any]] = {}
-#: How many due instants one catch-up visits one by one; a profile further behind jumps to `now`.
+#: How many due instants one catch-up visits one by one. A profile further behind then jumps to `now`.
 CATCH_UP = 200
 
 
 class Transition(msgspec.Struct, frozen=True):
-    """One profile entered or left one segment. `is_next`: of a revision that is still warming up."""
+    """A profile entered or left a segment. `is_next`: of a revision that is still backfilling."""
 
     profile_id: int
     segment_id: int
@@ -40,17 +40,21 @@ def apply(
     now: Instant,
     groups: Mapping[str, Mapping[str, Any]] = NO_GROUPS,
 ) -> list[Transition]:
-    """Take the messages, none of which was ever taken before, and review the segments that depend on them.
+    """Apply new messages, and review the segments that depend on them.
 
-    groups  the traits, as they are now, of every group that a message names"""
+    None of the messages may have been applied before.
+
+    groups  the current traits of every group that a message names"""
     transitions = advance(profile, catalog, now)
     complete = profile.warmed >= catalog.head
     affected: dict[int, Segment] = {}
-    if not profile.version:  # nobody has looked yet at the segments that none of its messages touch
+    if not profile.version:  # new profile: segments that no message touches have not been reviewed yet
         affected = {segment.fingerprint: segment for segment in catalog.segments}
-    profile.keep_only(catalog.kept.keys())  # the others will miss these messages: one that comes back begins anew
+    profile.keep_only(
+        catalog.kept.keys()
+    )  # other aggregates miss these messages, so they must start again if they return
     for message in messages:
-        take(profile, message, catalog, complete)
+        apply_message(profile, message, catalog, complete)
         if message.name:
             segments = catalog.segments_for_event(message.name)
         elif message.kind == "identify":
@@ -62,19 +66,21 @@ def apply(
         for segment in segments:
             affected[segment.fingerprint] = segment
     if profile.group is not None and (traits := groups.get(profile.group[2])) is not None:
-        if traits != profile.group_traits:  # somebody else of the group may have said so
+        if traits != profile.group_traits:  # another member may have changed them
             affected |= {segment.fingerprint: segment for segment in catalog.segments_for_group()}
         profile.set_group_traits(traits)
     return transitions + _review(profile, affected.values(), catalog, now, profile.recompute_at)
 
 
-def take(profile: Profile, message: Message, catalog: Catalog, complete: bool) -> None:
-    """Add one message to the profile's state. Tracks, pages and screens are events; the others set properties."""
+def apply_message(profile: Profile, message: Message, catalog: Catalog, complete: bool) -> None:
+    """Add one message to the profile's state.
+
+    Tracks, pages and screens are events; the others set properties."""
     if message.active:
-        profile.see(message.occurred_at)
+        profile.record_activity(message.occurred_at)
     if message.name:
         for kept in catalog.kept_for(message.name):
-            kept.take(profile, message, catalog.calendar, complete)
+            kept.add_event(profile, message, catalog.calendar, complete)
     elif message.kind == "identify":
         stamp = (message.occurred_at, message.message_id)
         for name, value in message.properties.items():
@@ -83,15 +89,17 @@ def take(profile: Profile, message: Message, catalog: Catalog, complete: bool) -
         profile.join((message.occurred_at, message.message_id, message.group_id))
 
 
-def regroup(profile: Profile, traits: Mapping[str, Any], catalog: Catalog, now: Instant) -> list[Transition]:
-    """Take in that the traits of the profile's group are these now."""
+def apply_group_traits(profile: Profile, traits: Mapping[str, Any], catalog: Catalog, now: Instant) -> list[Transition]:
+    """Apply new traits of the profile's group."""
     transitions = advance(profile, catalog, now)
     profile.set_group_traits(traits)
     return transitions + _review(profile, catalog.segments_for_group(), catalog, now, profile.recompute_at)
 
 
 def advance(profile: Profile, catalog: Catalog, now: Instant) -> list[Transition]:
-    """Let time pass until `now`: every membership that changed by itself is found at the instant it did."""
+    """Let time pass until `now`.
+
+    Each membership that changes with time alone changes at its true instant."""
     transitions: list[Transition] = []
     for _ in range(CATCH_UP):
         due = profile.recompute_at
@@ -104,15 +112,18 @@ def advance(profile: Profile, catalog: Catalog, now: Instant) -> list[Transition
 
 
 def review_all(profile: Profile, catalog: Catalog, now: Instant) -> list[Transition]:
-    """Review every segment at `now`: after a merge, where anything may have changed."""
+    """Review every segment at `now`. Needed after a merge, where any of them may have changed."""
     transitions = _review(profile, catalog.segments, catalog, now, None)
     _forget_unmaintained(profile, catalog)
     return transitions
 
 
 def review_next(profile: Profile, catalog: Catalog, now: Instant) -> list[Transition]:
-    """Review the segments of the revision that warms up, for a profile that is complete and was advanced to `now`:
-    what is live was looked at whenever anything could change it."""
+    """Review the segments of the backfilling revision.
+
+    The profile must be complete and advanced to `now`.
+
+    Live segments need no review: they are reviewed whenever something can change them."""
     coming = [segment for segment in catalog.segments if segment.is_next]
     transitions = _review(profile, coming, catalog, now, profile.recompute_at)
     _forget_unmaintained(profile, catalog)
@@ -120,7 +131,7 @@ def review_next(profile: Profile, catalog: Catalog, now: Instant) -> list[Transi
 
 
 def _forget_unmaintained(profile: Profile, catalog: Catalog) -> None:
-    """Memberships by a meaning that no revision has any more."""
+    """Drop memberships whose meaning is not in any revision any more."""
     for fingerprint in profile.memberships.keys() - {segment.fingerprint for segment in catalog.segments}:
         del profile.memberships[fingerprint]
 
@@ -128,21 +139,21 @@ def _forget_unmaintained(profile: Profile, catalog: Catalog) -> None:
 def _review(
     profile: Profile, segments: Iterable[Segment], catalog: Catalog, at: Instant, otherwise: Instant | None
 ) -> list[Transition]:
-    """Bring the memberships of these segments up to date, and the wake-up with them.
+    """Bring the memberships of these segments and the profile's wake-up time up to date.
 
-    `otherwise` is when the segments that are not reviewed may change, None for never."""
+    `otherwise` is when the segments that are not reviewed may change; None for never."""
     transitions = []
     wake = otherwise if otherwise is not None else NEVER
     complete = profile.warmed >= catalog.head
     live = following = None
     for segment in segments:
         if not segment.is_next:
-            frame = live = live or catalog.frame(catalog.live, profile, at)
+            activation = live = live or catalog.activation(catalog.live, profile, at)
         elif complete:
-            frame = following = following or catalog.frame(catalog.universe(segment), profile, at)
+            activation = following = following or catalog.activation(catalog.universe(segment), profile, at)
         else:
             continue
-        value, until = frame.result(segment.name, at)
+        value, until = activation.result(segment.name, at)
         wake = min(wake, until)
         member = segment.fingerprint in profile.memberships
         if (value is True) is member:
@@ -150,7 +161,9 @@ def _review(
         if member:
             del profile.memberships[segment.fingerprint]
         else:
-            since = profile.memberships.get(segment.was, at) if segment.was is not None else at
+            since = (
+                profile.memberships.get(segment.live_fingerprint, at) if segment.live_fingerprint is not None else at
+            )
             profile.memberships[segment.fingerprint] = since
         transitions.append(
             Transition(profile.id, segment.id, segment.fingerprint, not member, at, is_next=segment.is_next)
@@ -160,13 +173,15 @@ def _review(
 
 
 def absorb(survivor: Profile, other: Profile, catalog: Catalog) -> list[str]:
-    """Merge the other profile's state into the survivor's. The keys returned have to be rebuilt from raw events.
+    """Merge the other profile's state into the survivor's.
 
-    Who was in a segment by either history stays in it until the caller reviews all: a merge alone is no entry."""
+    Returns the keys that must be rebuilt from raw events.
+
+    A membership of either profile stays until the caller reviews all segments: a merge alone is not an entry."""
     rebuild = []
     keys = survivor.keys() | other.keys()
     if other.warmed < catalog.head <= survivor.warmed:
-        keys |= {key for key, kept in catalog.kept.items() if kept.warming}  # no backfill will look at the other now
+        keys |= {key for key, kept in catalog.kept.items() if kept.warming}  # the backfill will not visit the other now
     for key in keys:
         mine, theirs, kept = survivor.state(key), other.state(key), catalog.kept.get(key)
         if kept is None:
@@ -175,7 +190,7 @@ def absorb(survivor: Profile, other: Profile, catalog: Catalog) -> list[str]:
             continue
         elif mine is None and (not kept.warming or survivor.warmed >= catalog.head) and theirs is not None:
             survivor.states[key] = theirs
-        elif mine is None or theirs is None or not (mine.serve(kept.hops) and theirs.serve(kept.hops)):
+        elif mine is None or theirs is None or not (mine.keep_tiles(kept.hops) and theirs.keep_tiles(kept.hops)):
             rebuild.append(key)
         else:
             mine.absorb(theirs)  # type: ignore[arg-type]
@@ -183,10 +198,10 @@ def absorb(survivor: Profile, other: Profile, catalog: Catalog) -> list[str]:
         survivor.set_property(name, value, other.stamps[name])
     for fingerprint, entered_at in other.memberships.items():
         survivor.memberships[fingerprint] = min(entered_at, survivor.memberships.get(fingerprint, entered_at))
-    other.memberships, other.recompute_at = {}, None  # nobody wakes it again
+    other.memberships, other.recompute_at = {}, None  # it must not be woken again
     for seen in (other.first_seen, other.last_seen):
         if seen is not None:
-            survivor.see(seen)
+            survivor.record_activity(seen)
     if other.group is not None and survivor.join(other.group):
         survivor.set_group_traits(other.group_traits)
     return rebuild

@@ -1,9 +1,10 @@
-"""A person's history lived again: what would be known of them had they always been who they are now.
+"""Replay a profile's history as if it had always had its current identifiers.
 
-Shape   relive(life, catalog, groups, now) → a profile: state, properties, memberships with the instants they began
-Units   a message's arrival is when it was committed; lives that joined later did so at an instant of arrival, too
-Laws    state and properties are those of all messages in any order. A membership began when it would have begun: at the
-        arrival of what caused it, or at the instant the clock did. Groups have had the traits that they have now
+Shape   replay_history(life, catalog, groups, now) → a profile: state, properties, memberships with their instants
+        of entry
+Units   a message's arrival is when it was committed; histories also joined at an instant of arrival
+Laws    state and properties are those of all messages, in any order. A membership begins at the arrival of its cause,
+        or when the clock caused it. Groups have their current traits for the whole replay
 Source  docs/decisions/0021-undo.md
 """
 
@@ -19,63 +20,66 @@ from tinycdp.model import Instant, Message
 
 Groups = Mapping[str, Mapping[str, Any]]
 
-#: Of how many arrivals, the newest, it is looked at one by one what they changed; all older ones are one arrival.
+#: Only this many of the newest arrivals are replayed one by one; all older ones count as one arrival.
 MOST_ARRIVALS = 5_000
 
 
 @dataclass(frozen=True, slots=True)
-class Life:
-    """begun     when the first identifier was seen
+class ProfileHistory:
+    """What happened to a profile.
+
+    created   when its first identifier was seen
     arrivals  messages with the instant each arrived, in any order
-    joined    lives that became this one, each with the instant it did"""
+    merged    histories that were merged into this one, each with the instant"""
 
-    begun: Instant
+    created: Instant
     arrivals: Sequence[tuple[Instant, Message]]
-    joined: Sequence[tuple[Instant, "Life"]] = ()
+    merged: Sequence[tuple[Instant, "ProfileHistory"]] = ()
 
 
-def relive(life: Life, catalog: Catalog, groups: Groups, now: Instant) -> Profile:
-    """The profile at `now`; who it is, its id and its bucketing key, is left to the caller.
+def replay_history(history: ProfileHistory, catalog: Catalog, groups: Groups, now: Instant) -> Profile:
+    """The profile at `now`. The caller sets its id and its bucketing key.
 
     groups  the traits of every group that a message names"""
-    profile = _until(life, catalog, groups, now)
+    profile = _replay_until(history, catalog, groups, now)
     recompute.review_all(profile, catalog, now)
     return profile
 
 
-def _until(life: Life, catalog: Catalog, groups: Groups, end: Instant) -> Profile:
-    profile = Profile(0, "", life.begun, warmed=catalog.head)
-    profile.version = 1  # looked at from the beginning: a message need not look at what it cannot change
-    recompute.review_all(profile, catalog, life.begun)
-    joined, arrivals = _joined(life)
-    for at, messages in _groups(arrivals):
-        while joined and joined[0][0] <= at:
-            _join(profile, *joined.pop(0), catalog, groups)
+def _replay_until(history: ProfileHistory, catalog: Catalog, groups: Groups, end: Instant) -> Profile:
+    profile = Profile(0, "", history.created, warmed=catalog.head)
+    profile.version = 1  # reviewed from the beginning: messages need not review segments that they cannot affect
+    recompute.review_all(profile, catalog, history.created)
+    merged, arrivals = _merged(history)
+    for at, messages in _by_arrival(arrivals):
+        while merged and merged[0][0] <= at:
+            _merge(profile, *merged.pop(0), catalog, groups)
         recompute.apply(profile, messages, catalog, at, groups)
-    for at, other in joined:
-        _join(profile, at, other, catalog, groups)
+    for at, other in merged:
+        _merge(profile, at, other, catalog, groups)
     recompute.advance(profile, catalog, end)
     return profile
 
 
-def _joined(life: Life) -> tuple[list[tuple[Instant, Life]], list[tuple[Instant, Message]]]:
-    """The lives that became part of this one, each as it was until then; and this one's arrivals, theirs since then
-    among them."""
-    arrivals, lives = list(life.arrivals), []
-    waiting = list(life.joined)
+def _merged(history: ProfileHistory) -> tuple[list[tuple[Instant, ProfileHistory]], list[tuple[Instant, Message]]]:
+    """The histories merged into this one, each up to its merge.
+
+    It also returns this one's arrivals, with those of the others from their merge on."""
+    arrivals, histories = list(history.arrivals), []
+    waiting = list(history.merged)
     while waiting:
         at, other = waiting.pop()
-        lives.append((at, Life(
-            other.begun,
+        histories.append((at, ProfileHistory(
+            other.created,
             [arrival for arrival in other.arrivals if arrival[0] < at],
-            [join for join in other.joined if join[0] < at],
+            [merge for merge in other.merged if merge[0] < at],
         )))  # fmt: skip
         arrivals += [arrival for arrival in other.arrivals if arrival[0] >= at]
-        waiting += [join for join in other.joined if join[0] >= at]
-    return sorted(lives, key=lambda pair: pair[0]), arrivals
+        waiting += [merge for merge in other.merged if merge[0] >= at]
+    return sorted(histories, key=lambda pair: pair[0]), arrivals
 
 
-def _groups(arrivals: Iterable[tuple[Instant, Message]]) -> list[tuple[Instant, list[Message]]]:
+def _by_arrival(arrivals: Iterable[tuple[Instant, Message]]) -> list[tuple[Instant, list[Message]]]:
     ordered = sorted(arrivals, key=lambda pair: pair[0])
     groups = [(at, [message for _, message in pairs]) for at, pairs in groupby(ordered, key=lambda pair: pair[0])]
     if len(groups) > MOST_ARRIVALS:
@@ -84,9 +88,9 @@ def _groups(arrivals: Iterable[tuple[Instant, Message]]) -> list[tuple[Instant, 
     return groups
 
 
-def _join(profile: Profile, at: Instant, other: Life, catalog: Catalog, groups: Groups) -> None:
-    absorbed = _until(other, catalog, groups, at)
+def _merge(profile: Profile, at: Instant, other: ProfileHistory, catalog: Catalog, groups: Groups) -> None:
+    absorbed = _replay_until(other, catalog, groups, at)
     recompute.advance(profile, catalog, at)
     rebuild = recompute.absorb(profile, absorbed, catalog)
-    assert not rebuild, "both lives were made for this catalog"
+    assert not rebuild, "both histories were replayed with this catalog"
     recompute.review_all(profile, catalog, at)

@@ -1,9 +1,9 @@
-"""Two universes of definitions side by side, decided from columns: values computed elsewhere, a row per profile.
+"""Compare two compiled sets of definitions by columns of values, one row per profile.
 
-Shape   Columns(before, after, at) collects what has to be computed, as `nodes` with `resolve`, which dsl.sql takes.
-        For each row: look(row), then value(…) and a subject(…) with the programs of flags
-Laws    a definition that means the same in both universes is computed once. Of a flag only conditions are columns:
-        prerequisites, overrides, holdouts, gates and splits are the engine's own, in decide
+Shape   Columns(before, after, at) collects what must be computed, as `nodes` with `resolve` for dsl.sql. For each row:
+        call load_row(row), then read value(…) and evaluate flag programs on a subject(…)
+Laws    a definition with the same meaning in both sets is computed once. For flags only the conditions are columns;
+        prerequisites, overrides, holdouts, gates and splits are evaluated by decide
 Errors  none
 Source  docs/decisions/0017-preview-and-replay.md
 """
@@ -14,19 +14,19 @@ from typing import Any
 
 from tinycdp.dsl import ir
 from tinycdp.dsl.compile import Compiler
-from tinycdp.dsl.evaluators import Result, Step
+from tinycdp.dsl.evaluators import Evaluator, Result
 from tinycdp.dsl.values.calendar import Days
 from tinycdp.engine.catalog import Name, Universe
-from tinycdp.engine.flags.decide import Program, Subject, as_step
+from tinycdp.engine.flags.decide import Program, Subject, as_evaluator
 from tinycdp.model import NEVER, Instant
 
 _Row = Sequence[Any]
-#: Stands between a key and its universe where the two differ; no key holds it.
+#: Separates a key from its set if the definition differs between the two sets. No key contains it.
 _OF = "\x1f"
 
 
 class Columns:
-    """`read` turns what came for a node of a type into the engine's value."""
+    """`read` converts a column's value, given its node's type, to the engine's form."""
 
     def __init__(
         self, before: Universe, after: Universe, at: Instant, calendar: Days, read: Callable[[Any, ir.Type], Any]
@@ -37,43 +37,45 @@ class Columns:
         self._row: _Row = ()
         self._asked: dict[tuple[int, Name], int] = {}
         self._programs: dict[tuple[int, str], Program] = {}
-        self._steps: tuple[dict[Name, Step], dict[Name, Step]] = ({}, {})
+        self._evaluators: tuple[dict[Name, Evaluator], dict[Name, Evaluator]] = ({}, {})
         self._leaves: dict[Name, ir.Node] = {}
         self._compiler = Compiler(lambda _: True, self._leaves.get)
 
     # What is needed
 
-    def ask(self, side: int, name: Name) -> Callable[[], Any]:
-        """A trait's or segment's own expression in the universe before (0) or after (1); gives its value in the row."""
+    def request(self, side: int, name: Name) -> Callable[[], Any]:
+        """Request a trait's or segment's expression, before (0) or after (1).
+
+        Returns a function that reads its value from the row."""
         column = self._asked.get((side, name))
         if column is None:
             column = self._asked[side, name] = self._column(side, self._universes[side].nodes[name])
         return lambda: self._value(column)
 
     def program(self, side: int, key: str) -> Program:
-        """A flag as it decides at the instant, by the columns."""
+        """The flag's program at the instant, reading from the columns."""
         known = self._programs.get((side, key))
         if known is None:
             known = self._programs[side, key] = self._made(side, self._universes[side].flags[key].at(self._at))
         return known
 
     def resolve(self, name: Name) -> ir.Node | None:
-        """The node of a definition that the columns name."""
+        """The node of a definition that the columns refer to."""
         key, _, side = name[1].partition(_OF)
         which = int(side) if side else 1
         node = self._universes[which].nodes.get((name[0], key))
         return self._qualified(which, node) if node is not None else None
 
-    # What a row says
+    # Reading a row
 
-    def look(self, row: _Row) -> None:
-        """From now on the columns have the values of this row, in the order of `nodes`."""
+    def load_row(self, row: _Row) -> None:
+        """Load a row: from now on the columns have its values, in the order of `nodes`."""
         self._row = row
 
     def subject(
         self, side: int, unit: str, names: tuple[str, ...], killed: Mapping[int, str], context: Mapping[str, Any]
     ) -> Subject:
-        """Whom the row is about, as a flag's program of this side wants it."""
+        """The row's profile as a subject for flag programs of this side."""
         subject = Subject(
             self._at,
             calendar=self._calendar,
@@ -81,7 +83,7 @@ class Columns:
             state=lambda _: None,
             first_seen=None,
             last_seen=None,
-            steps=self._steps[side],
+            evaluators=self._evaluators[side],
             context=context,
         )
         subject.unit, subject.names, subject.killed = unit, names, killed
@@ -95,51 +97,51 @@ class Columns:
         self.nodes.append(self._qualified(side, node))
         return len(self.nodes) - 1
 
-    def _step(self, column: int) -> Step:
-        def step(_frame: Any, _now: Instant) -> Result:
+    def _evaluator(self, column: int) -> Evaluator:
+        def evaluate(_activation: Any, _now: Instant) -> Result:
             return self._value(column), NEVER
 
-        return step
+        return evaluate
 
     # Flags
 
     def _made(self, side: int, stage: Program) -> Program:
-        steps = self._steps[side]
+        evaluators = self._evaluators[side]
         for name in stage.override_segments.values():
-            if name not in steps:
-                steps[name] = self._step(self._column(side, ir.Reference(ir.Type.BOOL, *name)))
+            if name not in evaluators:
+                evaluators[name] = self._evaluator(self._column(side, ir.Reference(ir.Type.BOOL, *name)))
         return replace(
             stage,
             prerequisites=tuple((self.program(side, p.flag.key), variants) for p, variants in stage.prerequisites),
             holdouts=tuple(self.program(side, holdout.flag.key) for holdout in stage.holdouts),
-            rules=tuple(replace(rule, step=self._condition(side, rule.node)) for rule in stage.rules),
+            rules=tuple(replace(rule, evaluate=self._condition(side, rule.node)) for rule in stage.rules),
             until=NEVER,
             then=None,
         )
 
-    def _condition(self, side: int, node: ir.Node) -> Step:
+    def _condition(self, side: int, node: ir.Node) -> Evaluator:
         flags = {n.key for n in ir.walk(node) if isinstance(n, ir.Reference) and n.kind == "flag"}
         for key in sorted(flags):
-            self._steps[side]["flag", key] = as_step(self.program(side, key))
+            self._evaluators[side]["flag", key] = as_evaluator(self.program(side, key))
         return self._compiler.compile(self._leaved(side, node))
 
     def _leaved(self, side: int, node: ir.Node) -> ir.Node:
-        """The condition with everything that no flag has a part in as one column."""
+        """The condition with every part that does not depend on a flag replaced by one column."""
         if isinstance(node, ir.Reference) and node.kind == "flag":
             return node
         if any(isinstance(n, ir.Reference) and n.kind == "flag" for n in ir.walk(node)):
             return _mapped(node, lambda child: self._leaved(side, child))
         column = self._column(side, node)
         leaf = ("trait", f"{_OF}{column}")
-        self._steps[side][leaf] = self._step(column)
-        # What its type is has to be known; what it is made of must not be looked into.
+        self._evaluators[side][leaf] = self._evaluator(column)
+        # The compiler needs its type, but must not look into it.
         self._leaves[leaf] = ir.Property(node.type, ("",), span=node.span, nullable=node.nullable)
         return ir.Reference(node.type, *leaf, span=node.span, nullable=node.nullable)
 
     # Names
 
     def _qualified(self, side: int, node: ir.Node) -> ir.Node:
-        """The node with every reference saying of which universe, where that makes a difference."""
+        """The node with each reference marked with its set, if the two sets differ in it."""
         if isinstance(node, ir.Reference):
             name = (node.kind, node.key)
             before, after = self._universes
@@ -150,7 +152,7 @@ class Columns:
 
 
 def _mapped(node: ir.Node, change: Callable[[ir.Node], ir.Node]) -> ir.Node:
-    """The node with its direct operands changed."""
+    """The node with its direct operands replaced."""
     match node:
         case ir.Compare() | ir.Coalesce() | ir.Arith():
             return replace(node, left=change(node.left), right=change(node.right))

@@ -1,9 +1,11 @@
-"""A small shop's visitors: the events behind dsl/examples/shop.yaml, the same on every machine.
+"""Invented visitors of a small shop, the same on every machine.
 
-Shape   generate(now) -> payloads in Segment's shape, in the order they reach the server, which is not always the order
+Their events are those behind dsl/examples/shop.yaml.
+
+Shape   generate(now) -> payloads in Segment's format, in the order they reach the server, which is not always the order
         in which they happened
-Units   `now` in milliseconds UTC; every timestamp is at or before it; no `sentAt`, so that history stays where it is
-Laws    the message ids do not depend on `now`: sending it all again, also on another day, adds nothing
+Units   `now` in milliseconds UTC; no timestamp is later. There is no `sentAt`, so the server does not shift the history
+Laws    message ids do not depend on `now`: sending everything again, even on another day, adds nothing
 Source  dsl/examples/README.md, which describes ada, grace and linus
 """
 
@@ -39,15 +41,15 @@ CATALOGUE = (
 
 
 class Persona(NamedTuple):
-    """How one kind of visitor behaves.
+    """The behaviour of one kind of visitor.
 
     share           of all people, in per cent
     weekly          the fewest and the most sessions a week
     since, until    days before now: the earliest and the latest first visit; the last visit
-    views           products looked at in a session
+    views           products viewed in a session
     carts, buys     chance in per cent that a session fills the cart; that a filled cart is bought
     coupons         chance in per cent that an order uses a coupon
-    signs_up        chance in per cent of ever becoming known
+    signs_up        chance in per cent of ever signing up
     """
 
     name: str
@@ -74,7 +76,7 @@ COUNTRIES = ("DE", "DE", "DE", "AT", "CH", "FR", "GB", "US", "US", "NL")
 PLANS = {"loyal": ("plus", "pro", "free"), "lapsed": ("free", "free", "plus")}
 FIRST_NAMES = ("Mira", "Jonas", "Aylin", "Theo", "Noor", "Felix", "Ines", "Oskar", "Lena", "Samir", "Clara", "Ravi")
 
-#: Monday to Sunday, and the hours 0 to 23: evenings and weekends are busier, nights are not.
+#: Weights of Monday to Sunday, and of the hours 0 to 23: evenings and weekends are busier than nights.
 WEEKDAYS = (10, 10, 11, 12, 14, 20, 18)
 HOURS = (1, 1, 0, 0, 0, 1, 3, 6, 8, 7, 6, 7, 10, 8, 6, 6, 7, 9, 12, 15, 16, 13, 8, 3)
 
@@ -93,7 +95,9 @@ class Device(NamedTuple):
 
 
 def generate(now: Instant, *, people: int = 300, days: int = 60, seed: int = 1) -> Iterator[Payload]:
-    """Ada, grace and linus, and `people` invented visitors over about `days` days, by the time they arrive."""
+    """Yield the payloads of all visitors, over about `days` days, by arrival.
+
+    They are ada, grace, linus and `people` random visitors."""
     arrivals = [
         (arrival, payload)
         for history in (
@@ -109,7 +113,9 @@ def generate(now: Instant, *, people: int = 300, days: int = 60, seed: int = 1) 
 
 
 class _Diary:
-    """What one person did, as (arrival, payload). Numbers its messages, so that their ids never depend on a clock."""
+    """What one person did, as (arrival, payload).
+
+    Messages are numbered, so that their ids do not depend on a clock."""
 
     def __init__(self, person: str) -> None:
         self.person = person
@@ -133,7 +139,7 @@ class _Diary:
         self.write("identify", at, device, traits={**traits, "email": f"{user_id}@example.com"})
 
     def visit(self, session: Session, device: Device, late_ms: int = 0) -> None:
-        """One session: the app opens, products are looked at, perhaps the cart is filled and bought."""
+        """Add one session: the app opens, products are viewed, perhaps the cart is bought."""
         at = session.at
 
         def event(name: str, **properties: Any) -> None:
@@ -163,12 +169,12 @@ class _Diary:
             )
 
 
-#: A session lasts no longer: one that begins this long before now ends before now.
+#: The longest session. One that begins this long before now ends before now.
 _LONGEST_MS = 15 * MINUTE_MS
 
 
 def _visitor(now: Instant, number: int, days: int, seed: int) -> list[tuple[Instant, Payload]]:
-    # Drawn from a generator of their own, so that a person stays the same however many others there are.
+    # Each person has a random generator of their own, so that a person is the same however many others there are.
     draw = Random(f"{seed}:{number}")
     persona = draw.choices(PERSONAS, weights=[persona.share for persona in PERSONAS])[0]
     name = draw.choice(FIRST_NAMES)
@@ -184,12 +190,12 @@ def _visitor(now: Instant, number: int, days: int, seed: int) -> list[tuple[Inst
 
     last = min(persona.until, age - 1)
     sessions = sorted(_session(draw, now, age, last, persona) for _ in range(max(1, weekly * (age - last) // 7)))
-    # Strangers look around first: they become known in their second session, or in their only one.
+    # Visitors first look around anonymously: they sign up in their second session, or in their only one.
     known_from = min(1, len(sessions) - 1)
     known_on: set[Device] = set()
     for index, session in enumerate(sessions):
         device = phone if has_phone and index % 3 == 2 else browser
-        # One session in twelve is reported by a phone that was offline, up to five hours later.
+        # One session in twelve is reported up to five hours late, as by a phone that was offline.
         late_ms = draw.randrange(1, 5 * HOUR_MS) if draw.random() < 0.08 else 0
         late_ms = min(late_ms, max(0, now - session.at - _LONGEST_MS))
         diary.visit(session, device, late_ms)
@@ -197,7 +203,7 @@ def _visitor(now: Instant, number: int, days: int, seed: int) -> list[tuple[Inst
             known_on.add(device)
             traits = {"name": name, "country": country, "plan": plan, "signed_up_at": _iso(session.at)}
             diary.sign_up(session.at + _LONGEST_MS - MINUTE_MS, device, f"user-{seed}-{number:04}", traits)
-        # Each device learns who it is on for itself: until then it sends its own id only.
+        # Each device learns its user separately: until then it sends only its own id.
         diary.user_id = None
         following = phone if has_phone and (index + 1) % 3 == 2 else browser
         if following in known_on:
@@ -206,7 +212,9 @@ def _visitor(now: Instant, number: int, days: int, seed: int) -> list[tuple[Inst
 
 
 def _session(draw: Random, now: Instant, age: int, last: int, persona: Persona) -> Session:
-    """One session between `age` and `last` days ago, in the shop's rhythm of weekdays and hours."""
+    """A random session between `age` and `last` days ago.
+
+    Its day and hour follow the shop's busy times."""
     ago = draw.randint(last, age)
     weekday = draw.choices(range(7), weights=WEEKDAYS)[0]
     hour = draw.choices(range(24), weights=HOURS)[0]
@@ -217,8 +225,8 @@ def _session(draw: Random, now: Instant, age: int, last: int, persona: Persona) 
     coupon = draw.randrange(100) < persona.coupons
 
     day = now // DAY_MS - ago
-    # The nearest such weekday at or before the day drawn; the first of 1970 was a Thursday. What lands outside the
-    # person's time keeps its day, and loses only its weekday.
+    # The nearest such weekday at or before the random day; 1 January 1970 was a Thursday. A day outside the person's
+    # time is kept, and loses only its weekday.
     wanted = day - (day + 3 - weekday) % 7
     if now // DAY_MS - wanted <= age:
         day = wanted
@@ -230,7 +238,7 @@ def _session(draw: Random, now: Instant, age: int, last: int, persona: Persona) 
 
 
 def _ada(now: Instant) -> list[tuple[Instant, Payload]]:
-    """Opens the app every day and buys every third: a power user and a big spender on plan pro."""
+    """Opens the app daily and buys every third day: a power user, a big spender on plan pro."""
     diary, phone, web = _Diary("ada"), Device("ada-phone", "ios"), Device("ada-web", "web")
     start = now - 30 * DAY_MS - 2 * HOUR_MS
     diary.visit(Session(start - DAY_MS, CATALOGUE[3:5], False, False, False), web)
@@ -243,7 +251,7 @@ def _ada(now: Instant) -> list[tuple[Instant, Payload]]:
 
 
 def _grace(now: Instant) -> list[tuple[Instant, Payload]]:
-    """Bought eight times, always with a coupon, and has been silent for 40 days."""
+    """Bought eight times, always with a coupon, and has been inactive for 40 days."""
     diary, web = _Diary("grace"), Device("grace-web", "web")
     diary.sign_up(now - 60 * DAY_MS, web, "grace", {"name": "Grace", "country": "US", "plan": "free"})
     for order in range(8):
@@ -253,9 +261,11 @@ def _grace(now: Instant) -> list[tuple[Instant, Payload]]:
 
 
 def _linus(now: Instant) -> list[tuple[Instant, Payload]]:
-    """Came two days ago as a stranger, signed up, and left a cart three hours ago. The phone's report came late."""
+    """Came anonymously two days ago, signed up, and left a cart three hours ago.
+
+    The phone's report was late."""
     diary, web, phone = _Diary("linus"), Device("linus-web", "web"), Device("linus-phone", "android")
-    # The three visits are whole days apart, so that they fall on three days in a row at any hour of seeding.
+    # The three visits are whole days apart, so that they fall on three consecutive days at any hour of seeding.
     last = now - 3 * HOUR_MS
     diary.visit(Session(last - 2 * DAY_MS, CATALOGUE[:2], False, False, False), web)
     traits = {"name": "Linus", "country": "CH", "plan": "free"}
@@ -267,6 +277,6 @@ def _linus(now: Instant) -> list[tuple[Instant, Payload]]:
 
 
 def _iso(at: Instant) -> str:
-    # Whole seconds are taken from the integer: a float of this size would round the milliseconds.
+    # Whole seconds come from the integer: a float of this size would round the milliseconds.
     second, ms = divmod(at, SECOND_MS)
     return f"{datetime.fromtimestamp(second, UTC):%Y-%m-%dT%H:%M:%S}.{ms:03}Z"

@@ -117,7 +117,7 @@ async def test_an_expression_is_told_in_words(app: Application) -> None:
         "When the segment regulars changes.",
         "When one of their app_buy events gets 30 days old.",
     ]
-    assert found["unknown"] == ["Unknown, so not in the segment, where their geo.city is missing or is not text."]
+    assert found["unknown"] == ["Unknown (not in the segment) if their geo.city is missing or is not text."]
     [tree] = found["tree"]
     assert (tree["from"], tree["to"], tree["text"]) == (0, len(source), found["text"])
     assert [source[part["from"] : part["to"]] for part in tree["parts"]] == source.split(" && ")

@@ -5,7 +5,7 @@ from decimal import Decimal
 import pytest
 
 from tinycdp.dsl import ir
-from tinycdp.dsl.check.expressions import Checked, Scope, check, mentions
+from tinycdp.dsl.check.expressions import Checked, Scope, check, possible_references
 from tinycdp.dsl.ir import Family, Type, Window
 from tinycdp.dsl.parser import parse
 from tinycdp.dsl.values.scalars import semver_key
@@ -118,7 +118,7 @@ def test_what_is_read_is_reported() -> None:
     assert found.references == {("trait", "spend"), ("segment", "vip")}
     assert found.properties == {("address", "city")}
     assert [r.function for r in found.reads] == ["count"]
-    assert mentions(parse("a && last_seen_at == x && events.e.where(p == 1).sum(q) > 1 && flag('f')")) == {
+    assert possible_references(parse("a && last_seen_at == x && events.e.where(p == 1).sum(q) > 1 && flag('f')")) == {
         ("trait", "a"),
         ("trait", "x"),
         ("flag", "f"),

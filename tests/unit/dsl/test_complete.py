@@ -182,9 +182,9 @@ def test_what_is_offered_is_understood(marked: str) -> None:
         ("events.purchase.sum(am|ount, 30d)", "property of the event", Type.NUMBER),
         ("events.purchase.sum(amount, 3|0d)", "30 days", Type.DURATION),
         ("profile.pl|an", "property of the profile", Type.STRING),
-        ("low|er(profile.plan)", "small letters", Type.STRING),
+        ("low|er(profile.plan)", "lower case", Type.STRING),
         ("last_seen|_at", "last message", Type.DATETIME),
-        ("true &|& false", "both hold", None),
+        ("true &|& false", "both are true", None),
         ("events.purchase.count( && 3|d", "3 days", Type.DURATION),
     ],
 )

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tinycdp.dsl.evaluators import LOOK_AHEAD, Frame, settled
+from tinycdp.dsl.evaluators import LOOK_AHEAD, Activation, settled
 from tinycdp.dsl.values.calendar import days_in
 
 
@@ -12,54 +12,57 @@ class Ticking:
     def __init__(self) -> None:
         self.asked = 0
 
-    def __call__(self, frame: Frame, now: int) -> tuple[bool, int]:
+    def __call__(self, activation: Activation, now: int) -> tuple[bool, int]:
         self.asked += 1
         return True, now + 1
 
 
-def frame(**steps: Any) -> Frame:
-    named = {("segment", name): step for name, step in steps.items()}
+def activation(**steps: Any) -> Activation:
+    named = {("segment", name): evaluate for name, evaluate in steps.items()}
     nothing: dict[str, Any] = {}
-    return Frame(
+    return Activation(
         0,
         calendar=days_in("UTC"),
         properties=nothing,
         state=nothing.get,
         first_seen=None,
         last_seen=None,
-        steps=named,
+        evaluators=named,
     )
 
 
 def test_one_comparison_looks_so_far_ahead() -> None:
-    step = Ticking()
-    assert settled(step)(frame(), 0) == (True, LOOK_AHEAD + 1)
-    assert step.asked == LOOK_AHEAD + 1
+    evaluate = Ticking()
+    assert settled(evaluate)(activation(), 0) == (True, LOOK_AHEAD + 1)
+    assert evaluate.asked == LOOK_AHEAD + 1
 
 
 def test_comparisons_inside_one_another_share_how_far_they_look() -> None:
-    step = Ticking()
-    nested: Any = step
+    evaluate = Ticking()
+    nested: Any = evaluate
     for _ in range(20):
         nested = settled(nested)
-    value, until = nested(frame(), 0)
+    value, until = nested(activation(), 0)
     assert value is True
     assert until > LOOK_AHEAD
-    assert step.asked < 20 * 4 * LOOK_AHEAD  # one by one it would be the twentieth power
+    assert evaluate.asked < 20 * 4 * LOOK_AHEAD  # one by one it would be the twentieth power
 
 
 def test_a_definition_that_many_refer_to_is_looked_at_once() -> None:
-    step = Ticking()
+    evaluate = Ticking()
 
     def twice(name: str) -> Any:
-        def run(frame: Frame, now: int) -> tuple[bool, int]:
-            (a, until_a), (b, until_b) = frame.result(("segment", name), now), frame.result(("segment", name), now)
+        def run(activation: Activation, now: int) -> tuple[bool, int]:
+            (a, until_a), (b, until_b) = (
+                activation.result(("segment", name), now),
+                activation.result(("segment", name), now),
+            )
             return a and b, min(until_a, until_b)
 
         return run
 
-    steps: dict[str, Any] = {"s0": step}
+    steps: dict[str, Any] = {"s0": evaluate}
     for n in range(1, 40):
         steps[f"s{n}"] = twice(f"s{n - 1}")
-    assert settled(twice("s39"))(frame(**steps), 0) == (True, LOOK_AHEAD + 1)
-    assert step.asked == LOOK_AHEAD + 1
+    assert settled(twice("s39"))(activation(**steps), 0) == (True, LOOK_AHEAD + 1)
+    assert evaluate.asked == LOOK_AHEAD + 1

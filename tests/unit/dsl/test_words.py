@@ -9,12 +9,12 @@ from builders import VECTORS
 from tinycdp.dsl import ir
 from tinycdp.dsl.check.expressions import Scope, check
 from tinycdp.dsl.check.workspace import FlagSource, Source, check_workspace
-from tinycdp.dsl.editor.describe import OPPOSITE, Sentence, Telling, tell
+from tinycdp.dsl.editor.describe import OPPOSITE, Description, Sentence, describe_expression
 from tinycdp.dsl.ir import Type
 from tinycdp.engine.case_runner import run_case
 
 
-def told(source: str, kind: str = "segment") -> Telling:
+def told(source: str, kind: str = "segment") -> Description:
     scope = Scope(
         kind=kind,  # type: ignore[arg-type]
         traits={"spend": Type.NUMBER, "loyal": Type.BOOL},
@@ -23,7 +23,7 @@ def told(source: str, kind: str = "segment") -> Telling:
     )
     checked = check(source, scope)
     assert checked.node is not None, checked.diagnostics
-    return tell(checked.node, kind)  # type: ignore[arg-type]
+    return describe_expression(checked.node, kind)  # type: ignore[arg-type]
 
 
 SEGMENTS = {
@@ -88,9 +88,9 @@ SEGMENTS = {
         'and otherwise their plan is "pro".',
     'semver(profile.app) >= semver("2.10")': "People whose app read as a version is at least version 2.10.0.",
     'ends_with(lower(profile.email), "@example.com")':
-        'People whose email in small letters ends with "@example.com".',
+        'People whose email in lower case ends with "@example.com".',
     'group.plan == "pro"': 'People whose group\'s plan is "pro".',
-    "true": "Everybody.",
+    "true": "Everyone.",
 }  # fmt: skip
 
 
@@ -104,7 +104,7 @@ def test_a_trait_and_a_flag_in_words() -> None:
         "For each person, the total amount of their purchase events in the last 30 days."
     )
     assert told("if(segments.vip, 10, spend ?? 0)", "trait").tree.text == (
-        "For each person, 10 if they are in the segment vip, and otherwise their spend (0 where that is unknown)."
+        "For each person, 10 if they are in the segment vip, and otherwise their spend (0 if that is unknown)."
     )
     assert told("segments.vip", "trait").tree.text == "For each person, whether they are in the segment vip."
     assert told('context.platform == "ios" && !flag("checkout") && flag("theme") == "dark"', "flag").tree.text == (
@@ -190,16 +190,15 @@ def test_what_changes_by_itself() -> None:
 
 def test_where_it_is_unknown() -> None:
     assert told('profile.country != "US" || spend > 1').unknown == (
-        "Unknown, so not in the segment, where their country is missing or is not text.",
-        "Unknown, so not in the segment, where their spend is unknown.",
+        "Unknown (not in the segment) if their country is missing or is not text.",
+        "Unknown (not in the segment) if their spend is unknown.",
     )
     assert told("events.buy.avg(price, 7d) / events.buy.count", "trait").unknown == (
-        "Unknown where there are no buy events with price in the last 7 days.",
-        "Unknown where the number of times they did buy is 0.",
+        "Unknown if there are no buy events with price in the last 7 days.",
+        "Unknown if the number of times they did buy is 0.",
     )
     assert told("(profile.a ?? profile.b) == 1", "flag").unknown == (
-        "Unknown, so passed over, where their a is missing or is not a number "
-        "and their b is missing or is not a number.",
+        "Unknown (rule skipped) if their a is missing or is not a number and their b is missing or is not a number.",
     )
     assert told("(profile.plan ?? 'free') == 'free' && exists(profile.x) && events.buy.count < 2").unknown == ()
 
@@ -216,7 +215,7 @@ def test_every_expression_of_the_vectors_has_grammatical_words() -> None:
                 continue
             for kind, node in _checked(given):
                 seen.update(type(part) for part in ir.walk(node))
-                sentences += _well_said(tell(node, kind).tree)  # type: ignore[arg-type]
+                sentences += _well_said(describe_expression(node, kind).tree)  # type: ignore[arg-type]
     assert sentences > 2_000
     assert {node.__name__ for node in ir.Node.__subclasses__()} - {node.__name__ for node in seen} == {"EventProperty"}
 

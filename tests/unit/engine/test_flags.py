@@ -43,7 +43,7 @@ def decided(catalog: Catalog, key: str, context: dict[str, Any] | None = None) -
         state=profile.state,
         first_seen=None,
         last_seen=None,
-        steps=catalog.live.steps,
+        evaluators=catalog.live.evaluators,
         context=context,
     )
     subject.unit, subject.names, subject.killed = "ada", (), {}
@@ -124,5 +124,5 @@ def test_the_deepest_chain_of_traits_is_computed(text: str) -> None:
     catalog = build_catalog(1, "UTC", listed, listed, live_revision=1, head_revision=1)
     profile = Profile(1, "ada", 0)
     profile.properties["age"] = 4
-    frame = catalog.frame(catalog.live, profile, NOW)
-    assert frame.result(listed[-1].name, NOW)[0] in {True, False}
+    activation = catalog.activation(catalog.live, profile, NOW)
+    assert activation.result(listed[-1].name, NOW)[0] in {True, False}

@@ -8,7 +8,7 @@ import pytest
 from builders import make_message
 from tinycdp.engine.catalog import Catalog, Definition, build_catalog
 from tinycdp.engine.profile import Profile
-from tinycdp.engine.recompute import take
+from tinycdp.engine.recompute import apply_message
 
 NOW = 1_772_366_400_000
 
@@ -21,11 +21,11 @@ def worth(expression: str, *, profile: dict[str, Any], event: dict[str, Any]) ->
         told[definition, field] += 1
 
     listed = [Definition(id=1, version=1, kind="trait", key="t", expression=expression)]
-    catalog: Catalog = build_catalog(1, "UTC", listed, listed, live_revision=1, head_revision=1, mismatched=hear)
+    catalog: Catalog = build_catalog(1, "UTC", listed, listed, live_revision=1, head_revision=1, on_type_mismatch=hear)
     person = Profile(1, "ada", 0)
     person.properties = profile
-    take(person, make_message("purchase", NOW - 1000, properties=event), catalog, complete=True)
-    return catalog.frame(catalog.live, person, NOW).result(listed[0].name, NOW)[0], told
+    apply_message(person, make_message("purchase", NOW - 1000, properties=event), catalog, complete=True)
+    return catalog.activation(catalog.live, person, NOW).result(listed[0].name, NOW)[0], told
 
 
 @pytest.mark.parametrize(

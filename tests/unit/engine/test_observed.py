@@ -7,7 +7,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tinycdp.engine.schema.inference import OTHER, Known, Observed, Rows, state_of
+from tinycdp.engine.schema.inference import OTHER, Known, MessageShapes, Rows, state_of
 from tinycdp.engine.schema.tracking_plan import kind_of
 from tinycdp.model import DAY_MS, HOUR_MS, Alias, Message, Warned
 
@@ -28,9 +28,9 @@ def message(name: str = "open", at: int = _AT, kind: Any = "track", **properties
 
 
 def rows(*messages: Message, known: Known | None = None, shapes: int = 5_000) -> Rows:
-    observed = Observed(shapes)
+    observed = MessageShapes(shapes)
     for one in messages:
-        observed.see(one)
+        observed.count_message(one)
     return observed.rows(known or Known())
 
 
@@ -57,12 +57,12 @@ def test_an_event_is_counted_with_its_properties_by_type_day_hour_and_sdk() -> N
 
 
 def test_warnings_and_refusals_are_counted() -> None:
-    observed = Observed()
+    observed = MessageShapes()
     warned = Warned("WRONG_TYPE", "$.properties.amount", "…")
-    observed.see(
+    observed.count_message(
         Message(**{name: getattr(message(), name) for name in Message.__struct_fields__} | {"warnings": (warned,)})
     )
-    observed.refuse(message(), "MISSING_PROPERTY", "$.properties.amount")
+    observed.count_rejected(message(), "MISSING_PROPERTY", "$.properties.amount")
     assert {key: span.n for key, span in observed.rows(Known()).violations.items()} == {
         ("open", 20_000, "WRONG_TYPE", "$.properties.amount", False): 1,
         ("open", 20_000, "MISSING_PROPERTY", "$.properties.amount", True): 1,

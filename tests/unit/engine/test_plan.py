@@ -69,7 +69,7 @@ def test_what_is_taken_for_what(value: Any, declared: Any, want: Any) -> None:
 def test_a_text_becomes_the_number_it_is_declared_as_and_the_event_says_so() -> None:
     it = plan(purchase={"properties": {"amount": {"type": "number"}, "cart.size": {"type": "integer"}}})
     sent = message({"amount": "19.99", "cart": {"size": "3", "id": "x"}})
-    found, refused = it.look(sent)
+    found, refused = it.check(sent)
     assert found.properties == {"amount": Decimal("19.99"), "cart": {"size": 3, "id": "x"}}
     assert codes(found) == [("CONVERTED", "$.properties.amount"), ("CONVERTED", "$.properties.cart.size")]
     assert refused is None
@@ -87,7 +87,7 @@ def test_what_is_not_as_planned_is_warned_of_and_taken() -> None:
             },
         }
     )
-    found, refused = it.look(message({"currency": "GBP", "code": "abcd", "extra": 1, "_country": "DE"}))
+    found, refused = it.check(message({"currency": "GBP", "code": "abcd", "extra": 1, "_country": "DE"}))
     assert codes(found) == [
         ("MISSING_PROPERTY", "$.properties.amount"),
         ("NOT_ALLOWED", "$.properties.currency"),
@@ -95,46 +95,46 @@ def test_what_is_not_as_planned_is_warned_of_and_taken() -> None:
         ("UNPLANNED_PROPERTY", "$.properties.extra"),
     ]
     assert refused is None
-    assert codes(it.look(message({"amount": None}))[0]) == [("MISSING_PROPERTY", "$.properties.amount")]
-    assert codes(it.look(message({"amount": 101}))[0]) == [("NOT_ALLOWED", "$.properties.amount")]
-    assert codes(it.look(message({"amount": []}))[0]) == [("WRONG_TYPE", "$.properties.amount")]
+    assert codes(it.check(message({"amount": None}))[0]) == [("MISSING_PROPERTY", "$.properties.amount")]
+    assert codes(it.check(message({"amount": 101}))[0]) == [("NOT_ALLOWED", "$.properties.amount")]
+    assert codes(it.check(message({"amount": []}))[0]) == [("WRONG_TYPE", "$.properties.amount")]
     right = message({"amount": 100, "currency": "EUR", "code": "abc"})
-    assert it.look(right) == (right, None) and it.look(right)[0] is right
+    assert it.check(right) == (right, None) and it.check(right)[0] is right
 
 
 def test_only_an_entry_that_says_so_refuses() -> None:
     it = plan(purchase={"enforce": "reject", "properties": {"amount": {"type": "number", "required": True}}})
-    _, refused = it.look(message({}))
+    _, refused = it.check(message({}))
     assert refused is not None and (refused.code, refused.path) == ("MISSING_PROPERTY", "$.properties.amount")
-    found, refused = it.look(message({"amount": "5"}))
+    found, refused = it.check(message({"amount": "5"}))
     assert refused is None and found.properties == {"amount": 5}, "what can be converted breaks nothing"
 
 
 def test_a_blocked_event_is_refused_and_a_deprecated_one_warned_of() -> None:
     it = plan(purchase={"status": "blocked"}, open={"status": "deprecated"})
-    _, refused = it.look(message({}))
+    _, refused = it.check(message({}))
     assert refused is not None and refused.code == "EVENT_BLOCKED"
-    found, refused = it.look(message({}, "open"))
+    found, refused = it.check(message({}, "open"))
     assert codes(found) == [("DEPRECATED_EVENT", "$.event")] and refused is None
 
 
 def test_traits_of_identify_calls_are_planned_too() -> None:
     it = plan(**{"$identify": {"properties": {"age": {"type": "number"}}}})
-    found, _ = it.look(message({"age": "5"}, "", "identify"))
+    found, _ = it.check(message({"age": "5"}, "", "identify"))
     assert found.properties == {"age": 5} and codes(found) == [("CONVERTED", "$.traits.age")]
     other = message({"age": "5"}, "", "group")
-    assert it.look(other)[0] is other
+    assert it.check(other)[0] is other
 
 
 def test_names_have_a_style() -> None:
     it = plan(Naming("snake_case", "camelCase", True))
-    found, _ = it.look(message({"orderId": 1, "order_id": 1, "_os": "x"}, "Order Completed"))
+    found, _ = it.check(message({"orderId": 1, "order_id": 1, "_os": "x"}, "Order Completed"))
     assert codes(found) == [
         ("UNPLANNED_EVENT", "$.event"),
         ("NAMING", "$.event"),
         ("NAMING", "$.properties.order_id"),
     ]
-    assert not it.look(message({"orderId": 1}, "page", "page"))[0].warnings, "these names are nobody's choice"
+    assert not it.check(message({"orderId": 1}, "page", "page"))[0].warnings, "these names are nobody's choice"
     for style, name in [
         ("snake_case", "order_completed"),
         ("camelCase", "orderCompleted"),
@@ -149,7 +149,7 @@ def test_names_have_a_style() -> None:
 
 def test_warnings_are_few_and_never_repeat_a_value() -> None:
     names = {f"p{n}": {"type": "number"} for n in range(50)}
-    found, _ = plan(purchase={"properties": names}).look(message(dict.fromkeys(names, "secret")))
+    found, _ = plan(purchase={"properties": names}).check(message(dict.fromkeys(names, "secret")))
     assert len(found.warnings) == MOST_WARNINGS
     assert not any("secret" in warned.message for warned in found.warnings)
 
@@ -157,7 +157,7 @@ def test_warnings_are_few_and_never_repeat_a_value() -> None:
 def test_without_a_plan_a_message_is_itself() -> None:
     assert plan().is_empty
     sent = message({"a": 1})
-    assert plan(open={}).look(sent)[0] is sent
+    assert plan(open={}).check(sent)[0] is sent
 
 
 _VALUES = st.recursive(
@@ -172,8 +172,8 @@ _TYPES = st.sampled_from(["string", "number", "integer", "boolean", "datetime", 
 @given(st.dictionaries(st.sampled_from("abcd"), _VALUES), st.dictionaries(st.sampled_from(["a", "b", "c.a"]), _TYPES))
 def test_looking_again_finds_nothing_to_convert(properties: dict[str, Any], types: dict[str, str]) -> None:
     it = plan(purchase={"properties": {name: {"type": type_} for name, type_ in types.items()}})
-    once, _ = it.look(message(properties))
-    twice, _ = it.look(message(once.properties))
+    once, _ = it.check(message(properties))
+    twice, _ = it.check(message(once.properties))
     assert twice.properties == once.properties
     assert not [warned for warned in twice.warnings if warned.code == "CONVERTED"]
     assert [w.path for w in twice.warnings] == [w.path for w in once.warnings if w.code != "CONVERTED"]

@@ -18,7 +18,9 @@ class Loading:
     def __init__(self) -> None:
         self.begun: dict[int, asyncio.Event] = {}
 
-    async def __call__(self, connection: Any, environment_id: int, live: int, head: int, mismatched: Any) -> Catalog:
+    async def __call__(
+        self, connection: Any, environment_id: int, live: int, head: int, on_type_mismatch: Any
+    ) -> Catalog:
         event = self.begun.setdefault(live, asyncio.Event())
         await event.wait()
         return build_catalog(environment_id, "UTC", [], [], live_revision=live, head_revision=head)

@@ -1,8 +1,8 @@
-"""Typing what follows `events.<event>`: the predicate, the property, the window.
+"""Type-check what follows `events.<event>`: the predicate, the property and the window.
 
 Shape   infer_aggregate(checker, tree) → AggregateRead, or Ago over one; Checker is what it needs of `check`
 Laws    equal predicates get equal text: the operands of && and || sorted, duplicates dropped
-Errors  none: trouble is noted with the checker, and a broken node returned
+Errors  none: problems are reported to the checker, and a broken node is returned
 Source  dsl/SPEC.md "Aggregates", "Windows"
 """
 
@@ -21,28 +21,29 @@ from tinycdp.dsl.suggest import nearest
 from tinycdp.dsl.values.scalars import duration_text
 from tinycdp.model import DAY_MS
 
-#: `sum_amount_30d`: tempting after `count_30d`, but a name could hold its own underscores.
+#: `sum_amount_30d` looks natural after `count_30d`, but is an error: a property name may contain underscores.
 _OVERSUGARED = re.compile(rf"({'|'.join(AGGREGATES)})_(\w+?)_([0-9]+[smhdw])")
 
 
 class Checker(Protocol):
-    """What typing an aggregate needs of the pass it is part of."""
+    """The part of the checking pass that typing an aggregate needs."""
 
-    #: the properties of the event whose `where` is being read, None outside
+    #: the properties of the event whose `where` is being checked; None outside a `where`
     event: Mapping[str, Type] | None
     #: known events and their properties
     events: Mapping[str, Mapping[str, Type]]
 
     def error(self, code: str, span: Span, message: str, *fixes: Fix, severity: Severity = "error") -> ir.Node: ...
     def fix(self, *edits: Edit) -> Fix: ...
-    def inside(self, properties: Mapping[str, Type], expr: parser.Expr) -> ir.Node: ...
-    def outside(self, span: Span) -> ir.Node: ...
-    def take(self, node: ir.Node, type_: Type) -> ir.Node: ...
+    def in_event(self, properties: Mapping[str, Type], expr: parser.Expr) -> ir.Node: ...
+    def only_event_properties(self, span: Span) -> ir.Node: ...
+    def with_type(self, node: ir.Node, type_: Type) -> ir.Node: ...
 
 
 def infer_aggregate(checker: Checker, expr: parser.Aggregate) -> ir.Node:
+    """Type-check one aggregate. Returns the node that reads it."""
     if checker.event is not None:
-        return checker.outside(expr.span)
+        return checker.only_event_properties(expr.span)
     shape = AGGREGATES.get(expr.function)
     if shape is None:
         return _unknown(checker, expr)
@@ -56,7 +57,7 @@ def infer_aggregate(checker: Checker, expr: parser.Aggregate) -> ir.Node:
             at = arguments[0].span if arguments else expr.function_span
             message = f"Name a property of the event first: {shape.usage}."
             return checker.error("E406" if arguments else "E405", at, message)
-        subject = checker.inside(properties, arguments.pop(0))
+        subject = checker.in_event(properties, arguments.pop(0))
         if not isinstance(subject, ir.EventProperty):
             return broken(expr.span)
         path = subject.path
@@ -72,7 +73,7 @@ def infer_aggregate(checker: Checker, expr: parser.Aggregate) -> ir.Node:
                 quantile = format_expression(arguments.pop(0))
             case given:
                 at = given[0].span if given else expr.function_span
-                message = f"Say which percentile, as a number between 0 and 1: {shape.usage}."
+                message = f"Give the percentile as a number between 0 and 1: {shape.usage}."
                 return checker.error("E406", at, message)
     window = _window(checker, expr, shape, arguments)
     if window is None:
@@ -96,12 +97,13 @@ def infer_aggregate(checker: Checker, expr: parser.Aggregate) -> ir.Node:
 
 
 def unfinished(checker: Checker, expr: parser.Events) -> ir.Node:
+    """Report an event that has no aggregate after it."""
     message = "An aggregate must follow the event, such as .count_30d or .last_at."
     return checker.error("E306", expr.span, message, checker.fix(insert(expr.span.end, ".count")))
 
 
 def _known_event(checker: Checker, events: parser.Events) -> Mapping[str, Type]:
-    """The event's known properties; warns where events are known and this one is not."""
+    """Return the event's known properties; warn if events are known and this one is not."""
     event, known = events.event, checker.events
     if event is None or not known or event in known or event in {"page", "screen"}:
         return known.get(event or "", {})
@@ -112,9 +114,9 @@ def _known_event(checker: Checker, events: parser.Events) -> Mapping[str, Type]:
 
 
 def _where(checker: Checker, expr: parser.Expr, properties: Mapping[str, Type]) -> tuple[ir.Node, parser.Expr] | None:
-    """The predicate and its tree in normal form; None where it is `true`, which keeps every event."""
+    """The predicate and its normalised tree; None if it is `true`, which keeps every event."""
     tree = _normal(expr)
-    node = checker.take(checker.inside(properties, tree), Type.BOOL)
+    node = checker.with_type(checker.in_event(properties, tree), Type.BOOL)
     if node.type is not Type.BOOL and not is_broken(node):
         checker.error("E401", expr.span, f"'where' takes a condition; this is {SPOKEN[node.type]}.")
     always = isinstance(tree, parser.Literal) and tree.value is True
@@ -124,10 +126,10 @@ def _where(checker: Checker, expr: parser.Expr, properties: Mapping[str, Type]) 
 def _window(
     checker: Checker, expr: parser.Aggregate, shape: AggregateShape, arguments: list[parser.Expr]
 ) -> ir.Window | None:
-    """The window the remaining arguments say, None after an error."""
+    """The window that the remaining arguments give; None after an error."""
     limit = 0 if shape.window == "none" else 1
     if len(arguments) > limit:
-        message = f"{quote(expr.function)} takes no more than this: {shape.usage}."
+        message = f"{quote(expr.function)} has too many arguments; write {shape.usage}."
         checker.error("E405", arguments[limit].span, message)
         return None
     if not arguments:
@@ -146,21 +148,21 @@ def _window(
             return None
     if shape.window == "days":
         if window.end_ms or start % DAY_MS or not 1 <= start // DAY_MS <= 400:
-            checker.error("E504", argument.span, "Days are counted over 1d to 400d, in whole days.")
+            checker.error("E504", argument.span, "The window must be a whole number of days, from 1d to 400d.")
             return None
         return window
     edges = (start,) if isinstance(argument, parser.Literal) else (window.end_ms, start)
     if not all(MIN_WINDOW_MS <= edge <= MAX_WINDOW_MS for edge in edges):
-        checker.error("E504", argument.span, "A window is 1 minute to 400 days long; without one, it is a lifetime.")
+        checker.error("E504", argument.span, "A window must be 1 minute to 400 days long; omit it to cover all time.")
         return None
     if isinstance(argument, parser.Range):
         if start <= window.end_ms:
             text = f"{duration_text(window.end_ms)}..{duration_text(start)}"
             fixes = [checker.fix(Edit(argument.span, text))] if start < window.end_ms else []
-            checker.error("E504", argument.span, "A range begins with the longer time: 90d..30d.", *fixes)
+            checker.error("E504", argument.span, "A range starts with the longer time: 90d..30d.", *fixes)
             return None
         if not shape.ranged:
-            checker.error("E505", argument.span, f"{quote(expr.function)} cannot look at a range, only at a window.")
+            checker.error("E505", argument.span, f"{quote(expr.function)} takes a window such as 30d, not a range.")
             return None
     return window
 
@@ -169,28 +171,30 @@ def _unknown(checker: Checker, expr: parser.Aggregate) -> ir.Node:
     name, span = expr.function, expr.function_span
     if match := _OVERSUGARED.fullmatch(name):
         call = f"{match[1]}({match[2]}, {match[3]})"
-        message = "An aggregate of a property is written with parentheses."
+        message = "Write an aggregate of a property with parentheses."
         return checker.error("E306", span, message, checker.fix(Edit(span, call)))
     if re.fullmatch(r"(first|last)_seconds_ago", name):
         instant = f"{name.split('_')[0]}_at"
-        message = f"There are minutes, hours and days; for seconds compare ago(… .{instant}) with a duration."
+        message = f"The units are minutes, hours and days; for seconds compare ago(… .{instant}) with a duration."
         return checker.error("E306", span, message)
     # `cout_7d` is a slip in `count`, whatever its window.
     stem, _, window = name.rpartition("_")
     if window[:1].isdigit() and (near := stem if stem in SUGARED else nearest(stem, SUGARED)):
-        message = f"There is no aggregate {quote(name)}; a window is written {near}_30d."
+        message = f"Unknown aggregate {quote(name)}; write a window like this: {near}_30d."
         fixes = [] if near == stem else [replacing(span, f"{near}_{window}")]
         return checker.error("E306", span, message, *fixes)
     near = nearest(name, AGGREGATES)
     if near is not None:
-        return checker.error("E306", span, f"There is no aggregate {quote(name)}.", replacing(span, near))
+        return checker.error("E306", span, f"Unknown aggregate {quote(name)}.", replacing(span, near))
     plain = [each for each in AGGREGATES if not each.endswith("_ago")]
-    message = f"There is no aggregate {quote(name)}; there are {', '.join(plain)} and last_days_ago."
+    message = f"Unknown aggregate {quote(name)}; the aggregates are {', '.join(plain)} and last_days_ago."
     return checker.error("E306", span, message)
 
 
 def _normal(expr: parser.Expr) -> parser.Expr:
-    """The predicate with the operands of && and || sorted and without duplicates, so that order does not matter."""
+    """The predicate with the operands of && and || sorted and deduplicated.
+
+    Predicates that differ only in order then have the same text."""
     match expr:
         case parser.Logic():
             unique = {format_expression(operand): operand for operand in map(_normal, expr.operands)}
@@ -202,9 +206,10 @@ def _normal(expr: parser.Expr) -> parser.Expr:
 
 
 def broken(span: Span) -> ir.Node:
-    """Stands where an error was reported; the checked result never contains it."""
+    """A stand-in for a node that has an error. A checked result never contains it."""
     return ir.Const(Type.DYN, None, span=span, nullable=True)
 
 
 def is_broken(node: ir.Node) -> bool:
+    """Whether the node stands in for one that has an error."""
     return isinstance(node, ir.Const) and node.value is None

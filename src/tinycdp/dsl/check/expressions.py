@@ -1,10 +1,10 @@
-"""Tree to typed, resolved nodes, with everything worth saying about them.
+"""Check a syntax tree: resolve its names, infer its types and report every problem.
 
 Shape   Scope: what names mean here; check(source, scope) → Checked
-Laws    node is None if and only if there is an error; a checked node evaluates without raising, whatever the data
-        a `dyn` operand takes the other side's type, once, here: what does not fit it at run time is unknown
+Laws    there is a node if and only if there is no error; evaluating a checked node never raises, whatever the data
+        a `dyn` operand takes the other side's type, once, here; a value that does not fit it at run time is unknown
         equal `where` predicates get equal text: terms sorted, duplicates dropped
-Errors  none: trouble with the source is a Diagnostic
+Errors  none: a problem in the source is a Diagnostic
 Source  dsl/SPEC.md "Types", "Names", "Diagnostics"
 """
 
@@ -49,18 +49,18 @@ from tinycdp.dsl.values.scalars import is_date, parse_instant, semver_key
 MAX_AGGREGATES = 16
 
 _NEVER_DYN = {
-    Type.VERSION: "No property holds a version as such; write semver({0}).",
-    Type.DURATION: "No property holds a duration; compare numbers, or ago({0}) if it is an instant.",
+    Type.VERSION: "A property cannot hold a version; write semver({0}).",
+    Type.DURATION: "A property cannot hold a duration; compare numbers, or ago({0}) if it is an instant.",
 }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scope:
-    """What the names of one definition mean.
+    """What the names in one definition mean.
 
-    properties  declared profile properties, nested ones joined by dots; any other is dyn
-    events      known events and their properties; with none known, no event is called unknown
-    certain     traits that are never unknown, so that negating them is safe
+    properties  declared profile properties, nested names joined by dots; any other property is dyn
+    events      known events and their properties; if empty, no event is reported as unknown
+    certain     traits that are never unknown, so that it is safe to negate them
     """
 
     kind: Literal["trait", "segment", "flag"] = "trait"
@@ -74,12 +74,12 @@ class Scope:
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """One expression, understood.
+    """One checked expression.
 
-    node        None where there are errors
-    canonical   the canonical text, "" where the source does not parse
-    references  (kind, key) of the definitions it reads; reads: every aggregate read, in source order
-    properties  paths of the profile properties it reads
+    node        None if there are errors
+    canonical   the canonical text; "" if the source does not parse
+    references  (kind, key) of each definition that it reads; reads: every aggregate that it reads, in source order
+    properties  paths of the profile properties that it reads
     """
 
     node: ir.Node | None
@@ -101,16 +101,18 @@ class Checked:
 def check(
     source: str | bytes | parser.Expr, scope: Scope, parse: Callable[[str | bytes], parser.Expr] = parser.parse
 ) -> Checked:
-    """The source, typed and resolved in the scope. Never raises for what the source says.
+    """Check a source: infer its types and resolve its names in the scope.
 
-    A tree is checked as its canonical text, which its diagnostics' spans then refer to. `parse` may remember trees.
+    Never raises, whatever the source.
+
+    A tree is checked as its canonical text; spans in its diagnostics refer to that text. `parse` may be a cache.
     """
     if isinstance(source, parser.Expr):
         source = format_expression(source)
     try:
         tree = parse(source)
     except SourceError as error:
-        return _refused(error.source, "", error.diagnostics)
+        return _unparsable(error.source, "", error.diagnostics)
     text = decode(source)
     checker = _Checker(text, scope)
     node = checker.root(tree)
@@ -120,10 +122,10 @@ def check(
     if not checker.failed:
         checker.found.extend(lints.lint(node, text))
         if len({read.spec for read in reads}) > MAX_AGGREGATES:
-            checker.error("E704", tree.span, f"A definition reads at most {MAX_AGGREGATES} different aggregates.")
+            checker.error("E704", tree.span, f"A definition can read at most {MAX_AGGREGATES} different aggregates.")
     diagnostics = tuple(sorted(checker.found, key=lambda d: (d.severity, d.span.start)))
     if checker.failed:
-        return _refused(text, canonical, diagnostics)
+        return _unparsable(text, canonical, diagnostics)
     return Checked(
         node=node,
         type=node.type,
@@ -138,8 +140,10 @@ def check(
     )
 
 
-def mentions(tree: parser.Expr) -> frozenset[tuple[str, str]]:
-    """The definitions a tree may refer to, known before any type is: what the graph of a workspace is made of."""
+def possible_references(tree: parser.Expr) -> frozenset[tuple[str, str]]:
+    """The definitions that a tree may refer to, before its types are known.
+
+    They form the workspace's graph."""
     found: set[tuple[str, str]] = set()
     stack = [tree]
     while stack:
@@ -156,21 +160,21 @@ def mentions(tree: parser.Expr) -> frozenset[tuple[str, str]]:
     return frozenset(found)
 
 
-def _refused(source: str, canonical: str, diagnostics: tuple[Diagnostic, ...]) -> Checked:
+def _unparsable(source: str, canonical: str, diagnostics: tuple[Diagnostic, ...]) -> Checked:
     nothing: frozenset[tuple[str, ...]] = frozenset()
     cost = Cost(0, 0.0, 0)
     return Checked(None, Type.DYN, True, canonical, diagnostics, frozenset(), (), nothing, cost, source)
 
 
 class _Checker:
-    """One pass over one tree. The tree's depth is bounded, so recursion is."""
+    """One pass over one tree. The depth of the tree is limited, so recursion is safe."""
 
     def __init__(self, source: str, scope: Scope) -> None:
         self.source = source
         self.scope = scope
         self.events = scope.events
         self.found: list[Diagnostic] = []
-        #: the event whose `where` is being read: its known properties; None outside
+        #: the known properties of the event whose `where` is being checked; None outside a `where`
         self.event: Mapping[str, Type] | None = None
 
     @property
@@ -178,7 +182,9 @@ class _Checker:
         return any(d.severity == "error" for d in self.found)
 
     def error(self, code: str, span: Span, message: str, *fixes: Fix, severity: Severity = "error") -> ir.Node:
-        """Notes the diagnostic; the node it returns fits everywhere, so that one mistake is reported once."""
+        """Record a diagnostic.
+
+        Returns a node that fits everywhere, so that one mistake is reported once."""
         self.found.append(Diagnostic(code, severity, span, message, fixes))
         return broken(span)
 
@@ -193,7 +199,7 @@ class _Checker:
         if self.scope.kind == "trait" or node.type is Type.BOOL or is_broken(node):
             return node
         what = "A segment's rule" if self.scope.kind == "segment" else "A flag's condition"
-        message = f"{what} is true or false; this is {SPOKEN[node.type]}."
+        message = f"{what} must be true or false; this is {SPOKEN[node.type]}."
         loose = isinstance(tree, parser.Coalesce | parser.Arith | parser.Negate)
         opened, closed = ("(", ")") if loose and not self.text(tree.span).startswith("(") else ("", "")
         test = {Type.DYN: " == true", Type.NUMBER: " > 0"}.get(node.type)
@@ -229,7 +235,7 @@ class _Checker:
                 nullable = any(operand.nullable for operand in operands)
                 return ir.Logic(Type.BOOL, expr.op, operands, span=expr.span, nullable=nullable)
             case parser.Not():
-                operand = self.boolean(expr.operand, "What ! negates")
+                operand = self.boolean(expr.operand, "The operand of !")
                 return ir.Not(Type.BOOL, operand, span=expr.span, nullable=operand.nullable)
             case parser.Coalesce():
                 return self.coalesce(expr)
@@ -237,15 +243,17 @@ class _Checker:
                 return self.arithmetic(expr)
             case parser.Negate():
                 return self.negate(expr)
-        # Ranges are read by the aggregates that take them, and lists by `in`.
-        return self.error("E111", expr.span, "A range is only the window of an aggregate.")
+        # Aggregates check their own ranges, and `in` checks its list.
+        return self.error("E111", expr.span, "A range can only be the window of an aggregate.")
 
     # Names
 
     def name(self, expr: parser.Name) -> ir.Node:
         name, span = expr.name, expr.span
         if name in NULLS:
-            return self.error("E403", span, "There is no null; exists(x) asks for presence, x ?? y fills in.")
+            return self.error(
+                "E403", span, "There is no null; use exists(x) to test for a value, x ?? y for a default."
+            )
         if self.event is not None:
             return self.event_property((name,), span)
         if name in SEEN:
@@ -257,7 +265,7 @@ class _Checker:
         if name == "events":
             return self.error("E306", span, "Name an event and an aggregate, such as events.purchase.count_30d.")
         if name in ROOTS:
-            return self.error("E302", span, f"'{name}' alone is no value; name one of its members after a dot.")
+            return self.error("E302", span, f"'{name}' alone is not a value; add a dot and one of its members.")
         fixes = []
         if name in self.scope.segments:
             fixes.append(replacing(span, f"segments.{name}", f"segments.{format_name(name)}"))
@@ -266,8 +274,8 @@ class _Checker:
         near = nearest(name, [*self.scope.traits, *SEEN, "true", "false"])
         if near is not None:
             fixes.append(replacing(span, near, near if near in {"true", "false"} else format_name(near)))
-        hint = "" if fixes else " Properties are written profile.name, segments segments.name."
-        return self.error("E302", span, f"There is no trait {quote(name)}.{hint}", *fixes)
+        hint = "" if fixes else " Write profile.name for a property, segments.name for a segment."
+        return self.error("E302", span, f"Unknown trait {quote(name)}.{hint}", *fixes)
 
     def trait(self, key: str, span: Span) -> ir.Node:
         nullable = key not in self.scope.certain
@@ -285,29 +293,31 @@ class _Checker:
                 if dotted not in self.scope.properties and (near := nearest(dotted, self.scope.properties)):
                     edit = Edit(span, ".".join(("profile", *map(format_name, near.split(".")))))
                     fix = Fix(f"did you mean 'profile.{near}'?", (edit,))
-                    self.error("E307", span, f"No property {quote(dotted)} is declared.", fix, severity="warning")
+                    self.error("E307", span, f"Property {quote(dotted)} is not declared.", fix, severity="warning")
                 return ir.Property(declared, path, span=span, nullable=True)
             case "context":
                 if self.scope.kind != "flag":
-                    message = "'context' is what a decision is asked with; only flag rules can read it."
+                    message = "'context' is part of a decision request; only flag rules can read it."
                     return self.error("E506", span, message)
                 return ir.Context(Type.DYN, path, span=span, nullable=True)
             case "group":
                 return ir.GroupTrait(Type.DYN, path, span=span, nullable=True)
             case "traits" | "segments":
-                return self.error("E302", span, f"A name after '{root}.' is one word; put one with dots in backticks.")
+                return self.error(
+                    "E302", span, f"Only one name can follow '{root}.'; put a name with dots in backticks."
+                )
         if root in self.scope.events:
-            message = f"{quote(root)} is an event; events are written events.{root}."
+            message = f"{quote(root)} is an event; write events.{root}."
             return self.error("E302", span, message, self.fix(insert(span.start, "events.")))
         near = nearest(root, ROOTS)
         fixes = [replacing(Span(span.start, span.start + len(root)), near)] if near else []
-        message = f"Nothing is called {quote(root)} here; a path begins with one of {', '.join(ROOTS[:5])}."
+        message = f"Unknown name {quote(root)}; a path starts with one of {', '.join(ROOTS[:5])}."
         return self.error("E302", span, message, *fixes)
 
     def reference(self, expr: parser.Ref) -> ir.Node:
         kind, key, span = expr.kind, expr.key, expr.span
         if self.event is not None:
-            return self.outside(span)
+            return self.only_event_properties(span)
         if kind == "flag" and self.scope.kind != "flag":
             return self.error("E506", span, "Only flag rules can read other flags.")
         known: Collection[str] = {
@@ -319,33 +329,33 @@ class _Checker:
             near = nearest(key, known)
             fixes = [replacing(span, near, format_expression(parser.Ref(kind, near)))] if near else []
             code = {"trait": "E302", "segment": "E303", "flag": "E304"}[kind]
-            return self.error(code, span, f"There is no {kind} {quote(key)}.", *fixes)
+            return self.error(code, span, f"Unknown {kind} {quote(key)}.", *fixes)
         if kind == "trait":
             return self.trait(key, span)
-        # A segment has a member or has not, and a flag always has a value.
+        # A segment is always true or false, and a flag always has a value.
         type_ = Type.BOOL if kind == "segment" else self.scope.flags[key]
         return ir.Reference(type_, kind, key, span=span)
 
     def event_property(self, path: tuple[str, ...], span: Span) -> ir.Node:
-        """A property of the event at hand; self.event is not None."""
+        """A property of the current event. self.event must not be None."""
         if len(path) > 1 and path[0] in ROOTS:
-            return self.outside(span)
+            return self.only_event_properties(span)
         known = self.event or {}
         dotted = ".".join(path)
-        # A known property may hold an object whose parts nobody has listed.
+        # A known property may hold an object whose members are not listed.
         if known and not any(".".join(path[:length]) in known for length in range(1, len(path) + 1)):
             near = nearest(dotted, known)
             fixes = [replacing(span, near, ".".join(map(format_name, near.split("."))))] if near else []
-            message = f"The event has had no property {quote(dotted)} so far."
+            message = f"This event has not had a property {quote(dotted)} so far."
             self.error("E307", span, message, *fixes, severity="warning")
         return ir.EventProperty(known.get(dotted, Type.DYN), path, span=span, nullable=True)
 
-    def outside(self, span: Span) -> ir.Node:
-        message = "Here only the event's own properties can be named: it is decided once, when the event arrives."
+    def only_event_properties(self, span: Span) -> ir.Node:
+        message = "'where' can only read the event's own properties: it is evaluated once, when the event arrives."
         return self.error("E502", span, message)
 
-    def inside(self, properties: Mapping[str, Type], expr: parser.Expr) -> ir.Node:
-        """The node of an expression whose names are the event's properties."""
+    def in_event(self, properties: Mapping[str, Type], expr: parser.Expr) -> ir.Node:
+        """Check an expression whose names are properties of the event."""
         before, self.event = self.event, properties
         try:
             return self.infer(expr)
@@ -379,7 +389,7 @@ class _Checker:
         shape = FUNCTIONS[name]
         nodes = []
         for argument, wanted in zip(arguments, shape.parameters, strict=True):
-            node = self.take(self.infer(argument), wanted)
+            node = self.with_type(self.infer(argument), wanted)
             if node.type is not wanted and not is_broken(node):
                 message = f"{usage} takes {SPOKEN[wanted]}; this is {SPOKEN[node.type]}."
                 return self.error("E406", argument.span, message)
@@ -387,16 +397,16 @@ class _Checker:
         nullable = any(node.nullable for node in nodes)
         if name in {"ago", "until"}:
             if self.event is not None:
-                message = "'where' is decided once, when the event arrives, so nothing in it can move with time."
+                message = "'where' is evaluated once, when the event arrives, so it cannot depend on the current time."
                 return self.error("E502", span, message)
             return ir.Clock(Type.DURATION, name, nodes[0], span=span, nullable=nullable)
         return ir.Call(shape.type, name, tuple(nodes), span=span, nullable=nullable)
 
     def conditional(self, expr: parser.Call) -> ir.Node:
-        condition = self.boolean(expr.arguments[0], "What if asks")
-        left, right = self.same(self.infer(expr.arguments[1]), self.infer(expr.arguments[2]))
+        condition = self.boolean(expr.arguments[0], "The first argument of if")
+        left, right = self.unify(self.infer(expr.arguments[1]), self.infer(expr.arguments[2]))
         if left.type is not right.type and not is_broken(left) and not is_broken(right):
-            message = f"Both results of if have one type; these are {SPOKEN[left.type]} and {SPOKEN[right.type]}."
+            message = f"Both results of if must have one type; these are {SPOKEN[left.type]} and {SPOKEN[right.type]}."
             return self.error("E402", expr.span, message)
         parts = (condition, left, right)
         return ir.Call(left.type, "if", parts, span=expr.span, nullable=any(part.nullable for part in parts))
@@ -404,12 +414,12 @@ class _Checker:
     def ordered(self, expr: parser.Call) -> ir.Node:
         nodes = [self.infer(argument) for argument in expr.arguments]
         known = next((node.type for node in nodes if node.type is not Type.DYN), Type.NUMBER)
-        nodes = [self.take(node, known) for node in nodes]
+        nodes = [self.with_type(node, known) for node in nodes]
         if any(map(is_broken, nodes)):
             return broken(expr.span)
         for node in nodes:
             if node.type is not known:
-                message = f"{expr.function} compares values of one type; {self.mixed(nodes[0], node)}"
+                message = f"{expr.function} compares values of the same type; {self.type_conflict(nodes[0], node)}"
                 return self.error("E402", node.span, message)
         if known not in ORDERED:
             return self.error("E404" if known is Type.STRING else "E401", expr.span, _no_order(known))
@@ -418,7 +428,7 @@ class _Checker:
         return ir.Call(type_, expr.function, tuple(nodes), span=expr.span, nullable=nullable)
 
     def scalar(self, expr: parser.Call) -> ir.Node:
-        """semver, datetime and date: a literal is read now, anything else at run time."""
+        """Check semver, datetime or date. A literal is parsed here, any other argument at run time."""
         name, argument, span = expr.function, expr.arguments[0], expr.span
         shape = FUNCTIONS[name]
         match argument:
@@ -427,7 +437,7 @@ class _Checker:
             case _ if name == "date":
                 return self.error("E406", argument.span, f"date takes a literal: {shape.usage}.")
             case _:
-                node = self.take(self.infer(argument), Type.STRING)
+                node = self.with_type(self.infer(argument), Type.STRING)
                 if node.type is not Type.STRING and not is_broken(node):
                     message = f"{shape.usage} takes a string; this is {SPOKEN[node.type]}."
                     return self.error("E406", argument.span, message)
@@ -438,7 +448,7 @@ class _Checker:
             return ir.Const(Type.DATETIME, instant, span=span)
         if name == "date" and is_date(text):
             if self.event is not None:
-                message = "'where' is decided once for every time zone; name the instant with datetime."
+                message = "'where' is evaluated once for all time zones; give the instant with datetime."
                 return self.error("E502", span, message)
             return ir.LocalMidnight(Type.DATETIME, text, span=span)
         fixes = []
@@ -459,33 +469,35 @@ class _Checker:
             )
             return self.error("E305", span, message)
         if name == "now":
-            return self.error("E305", span, "There is no now(); ago(x) is the time since x, until(x) the time to it.")
+            return self.error(
+                "E305", span, "There is no now(); use ago(x) for the time since x, until(x) for the time to x."
+            )
         near = nearest(name, [*FUNCTIONS, *GENERIC, *REFERENCES])
         fixes = [replacing(span, near)] if near else []
-        return self.error("E305", span, f"There is no function {quote(name)}.", *fixes)
+        return self.error("E305", span, f"Unknown function {quote(name)}.", *fixes)
 
     # Operators
 
     def boolean(self, expr: parser.Expr, place: str) -> ir.Node:
-        node = self.take(self.infer(expr), Type.BOOL)
+        node = self.with_type(self.infer(expr), Type.BOOL)
         if node.type is Type.BOOL or is_broken(node):
             return node
         fixes = []
         if node.type is Type.NUMBER and not isinstance(expr, parser.Arith | parser.Coalesce):
             fixes = [self.fix(insert(expr.span.end, " > 0"))]
-        message = f"{place} is a condition; this is {SPOKEN[node.type]}, which is neither true nor false."
+        message = f"{place} must be a condition; this is {SPOKEN[node.type]}, which is neither true nor false."
         return self.error("E401", expr.span, message, *fixes)
 
     def compare(self, expr: parser.Compare) -> ir.Node:
         if null := _against_null(expr):
             return self.null(expr, null)
         order = expr.op not in {"==", "!="}
-        left, right = self.same(self.infer(expr.left), self.infer(expr.right), order=order)
+        left, right = self.unify(self.infer(expr.left), self.infer(expr.right), order=order)
         if is_broken(left) or is_broken(right):
             return broken(expr.span)
         if left.type is not right.type:
             return self.error(
-                "E402", expr.op_span, self.mixed(left, right), *conversions(self.source, expr, left, right)
+                "E402", expr.op_span, self.type_conflict(left, right), *conversions(self.source, expr, left, right)
             )
         if left.type is Type.LIST or (order and left.type not in ORDERED):
             if left.type is Type.STRING:
@@ -502,48 +514,48 @@ class _Checker:
             asked = f"exists({self.text(value.span)})"
             fixes = [self.fix(Edit(expr.span, asked if expr.op == "!=" else f"!{asked}"))]
         null = expr.right if value is expr.left else expr.left
-        message = "There is no null; a missing value is unknown, and exists(x) asks for it."
+        message = "There is no null; a missing value is unknown, and exists(x) tests for it."
         return self.error("E403", null.span, message, *fixes)
 
     def membership(self, expr: parser.In) -> ir.Node:
         operand = self.infer(expr.operand)
         items = expr.options.items
         if not items:
-            return self.error("E503", expr.options.span, "Nothing is in an empty list, so this can never hold.")
+            return self.error("E503", expr.options.span, "The list is empty, so this can never be true.")
         type_ = items[0].type
         for item in items:
             if item.type is not type_:
-                message = f"A list holds values of one type; this is {SPOKEN[item.type]}, the first {SPOKEN[type_]}."
+                message = f"A list has values of one type; this is {SPOKEN[item.type]}, the first is {SPOKEN[type_]}."
                 return self.error("E402", item.span, message)
-        operand = self.take(operand, type_)
+        operand = self.with_type(operand, type_)
         if is_broken(operand):
             return broken(expr.span)
         if operand.type is not type_:
-            message = f"{self.shown(operand)} is {SPOKEN[operand.type]}; each item here is {SPOKEN[type_]}."
+            message = f"{self.shown(operand)} is {SPOKEN[operand.type]}, but each item of the list is {SPOKEN[type_]}."
             return self.error("E402", expr.options.span, message)
         options = tuple(dict.fromkeys(item.value for item in items))
         return ir.In(Type.BOOL, operand, options, expr.negated, span=expr.span, nullable=operand.nullable)
 
     def coalesce(self, expr: parser.Coalesce) -> ir.Node:
-        left, right = self.same(self.infer(expr.left), self.infer(expr.right))
+        left, right = self.unify(self.infer(expr.left), self.infer(expr.right))
         if is_broken(left) or is_broken(right):
             return broken(expr.span)
         if left.type is not right.type:
-            message = f"Both sides of ?? have one type; {self.mixed(left, right)}"
+            message = f"Both sides of ?? must have the same type; {self.type_conflict(left, right)}"
             return self.error("E402", expr.right.span, message)
         return ir.Coalesce(left.type, left, right, span=expr.span, nullable=left.nullable and right.nullable)
 
     def arithmetic(self, expr: parser.Arith) -> ir.Node:
         left, right = self.infer(expr.left), self.infer(expr.right)
-        # Undeclared values are numbers here: no other type of theirs can be added.
-        left, right = self.take(left, Type.NUMBER), self.take(right, Type.NUMBER)
+        # A value of an undeclared type is taken as a number: no other JSON type can be added.
+        left, right = self.with_type(left, Type.NUMBER), self.with_type(right, Type.NUMBER)
         if is_broken(left) or is_broken(right):
             return broken(expr.span)
         type_ = _ARITHMETIC.get((left.type, expr.op, right.type))
         if type_ is None:
-            message = f"'{expr.op}' cannot join {SPOKEN[left.type]} and {SPOKEN[right.type]}."
+            message = f"'{expr.op}' cannot combine {SPOKEN[left.type]} and {SPOKEN[right.type]}."
             if (left.type, expr.op, right.type) == (Type.DATETIME, "-", Type.DATETIME):
-                message += " The time since an instant is ago(x), the time to it until(x)."
+                message += " Use ago(x) for the time since an instant, until(x) for the time to it."
             return self.error("E401", expr.op_span, message)
         # Anything divided by zero is unknown.
         divides = expr.op == "/" and not (isinstance(right, ir.Const) and right.value)
@@ -551,7 +563,7 @@ class _Checker:
         return ir.Arith(type_, expr.op, left, right, span=expr.span, nullable=nullable)
 
     def negate(self, expr: parser.Negate) -> ir.Node:
-        operand = self.take(self.infer(expr.operand), Type.NUMBER)
+        operand = self.with_type(self.infer(expr.operand), Type.NUMBER)
         if is_broken(operand):
             return operand
         if operand.type not in {Type.NUMBER, Type.DURATION}:
@@ -560,14 +572,16 @@ class _Checker:
 
     # Types
 
-    def same(self, left: ir.Node, right: ir.Node, *, order: bool = False) -> tuple[ir.Node, ir.Node]:
-        """Both nodes, an undeclared one with the other's type. Undeclared values that are ordered are numbers."""
-        if left.type is Type.DYN and right.type is Type.DYN:
-            return (self.take(left, Type.NUMBER), self.take(right, Type.NUMBER)) if order else (left, right)
-        return self.take(left, right.type), self.take(right, left.type)
+    def unify(self, left: ir.Node, right: ir.Node, *, order: bool = False) -> tuple[ir.Node, ir.Node]:
+        """Both nodes; an undeclared one gets the other's type.
 
-    def take(self, node: ir.Node, type_: Type) -> ir.Node:
-        """The node, with this type where it had none."""
+        With `order`, two undeclared ones become numbers."""
+        if left.type is Type.DYN and right.type is Type.DYN:
+            return (self.with_type(left, Type.NUMBER), self.with_type(right, Type.NUMBER)) if order else (left, right)
+        return self.with_type(left, right.type), self.with_type(right, left.type)
+
+    def with_type(self, node: ir.Node, type_: Type) -> ir.Node:
+        """The node, given this type if its own is undeclared."""
         if node.type is not Type.DYN or type_ is Type.DYN or is_broken(node):
             return node
         if type_ in _NEVER_DYN:
@@ -578,13 +592,15 @@ class _Checker:
             return self.error("E402", node.span, _NEVER_DYN[type_].format(wrapped), *fixes)
         match node:
             case ir.Coalesce():
-                left, right = self.take(node.left, type_), self.take(node.right, type_)
+                left, right = self.with_type(node.left, type_), self.with_type(node.right, type_)
                 return replace(node, type=type_, left=left, right=right)
             case ir.Call(function="if", arguments=(condition, left, right)):
-                return replace(node, type=type_, arguments=(condition, self.take(left, type_), self.take(right, type_)))
+                return replace(
+                    node, type=type_, arguments=(condition, self.with_type(left, type_), self.with_type(right, type_))
+                )
         return replace(node, type=type_)
 
-    def mixed(self, left: ir.Node, right: ir.Node) -> str:
+    def type_conflict(self, left: ir.Node, right: ir.Node) -> str:
         message = f"{self.shown(left)} is {SPOKEN[left.type]}, {self.shown(right)} is {SPOKEN[right.type]}."
         for node, other in ((left, right), (right, left)):
             if isinstance(node, ir.Ago) and other.type is Type.DURATION:
@@ -608,7 +624,7 @@ _ARITHMETIC: dict[tuple[Type, str, Type], Type] = {
 def _no_order(type_: Type) -> str:
     if type_ is Type.STRING:
         return 'Strings have no order ("10" would sort below "9").'
-    return "Lists are not compared." if type_ is Type.LIST else f"This is {SPOKEN[type_]}, which has no order."
+    return "Lists cannot be compared." if type_ is Type.LIST else f"This is {SPOKEN[type_]}, which has no order."
 
 
 def _against_null(expr: parser.Compare) -> parser.Expr | None:

@@ -1,7 +1,7 @@
-"""What is well-typed and still cannot be meant: comparisons that never or always hold, negations of the unknown.
+"""Lints: conditions that are never or always true, and negations of unknown values.
 
-Shape   lint(node, source) → diagnostics; `where` predicates are looked at too
-Laws    E503 only where no value at all makes it true; W-NULL offers the two rewrites, and either silences it
+Shape   lint(node, source) → diagnostics; `where` predicates are checked too
+Laws    E503 only if no value at all makes it true; W-NULL offers two rewrites, and either one silences it
 Source  dsl/SPEC.md "Unknown", "Diagnostics"
 """
 
@@ -20,12 +20,12 @@ _FLIPPED = {"<": ">", "<=": ">=", ">": "<", ">=": "<=", "==": "==", "!=": "!="}
 
 
 def lint(node: ir.Node, source: str) -> list[Diagnostic]:
-    """The diagnostics, those of `where` predicates behind those of the expression."""
+    """The diagnostics of the expression, followed by those of its `where` predicates."""
     seen: set[Span] = set()
     found: list[Diagnostic] = []
     for tree in [node, *_predicates(node)]:
-        for diagnostic in [*_reach(tree, source), *_negations(tree, source)]:
-            # One predicate may serve several aggregates; the place is told once.
+        for diagnostic in [*_constant_truths(tree, source), *_negations(tree, source)]:
+            # One predicate may serve several aggregates; each place is reported once.
             if diagnostic.span not in seen or diagnostic.code == "E503":
                 seen.add(diagnostic.span)
                 found.append(diagnostic)
@@ -40,14 +40,14 @@ def _predicates(node: ir.Node) -> Iterator[ir.Node]:
 
 @dataclass(frozen=True, slots=True)
 class _Bounds:
-    """Every value v has low <= v <= high (None: no bound), and is whole where `whole`."""
+    """Every value v satisfies low <= v <= high (None: no bound), and is whole if `whole` is set."""
 
     low: Number | None
     high: Number | None
     whole: bool
 
 
-def _reach(node: ir.Node, source: str) -> Iterator[Diagnostic]:
+def _constant_truths(node: ir.Node, source: str) -> Iterator[Diagnostic]:
     for part in ir.walk(node):
         match part:
             case ir.Compare():
@@ -55,11 +55,11 @@ def _reach(node: ir.Node, source: str) -> Iterator[Diagnostic]:
             case ir.In(operand=operand, options=options):
                 bounds = _bounds(operand)
                 if bounds is not None and all(_truth("==", bounds, value) is False for value in options):
-                    yield _never(part.span, f"{_shown(operand, source)} is never one of these")
+                    yield _never(part.span, f"{_shown(operand, source)} can have none of these values")
             case ir.Exists(operand=operand) if not operand.nullable:
                 yield _always(part.span, f"{_shown(operand, source)} is never unknown")
             case ir.Coalesce(left=left) if not left.nullable:
-                message = f"{_shown(left, source)} is never unknown, so ?? does nothing."
+                message = f"{_shown(left, source)} is never unknown, so ?? has no effect."
                 edit = Edit(Span(left.span.end, part.span.end), "")
                 yield Diagnostic("W-ALWAYS", "warning", part.span, message, (rewrite(source, edit),))
 
@@ -82,7 +82,7 @@ def _compare(node: ir.Compare, source: str) -> Iterator[Diagnostic]:
     if holds is False:
         yield _never(node.span, f"{_shown(left, source)} is {_described(left, bounds)}")
     elif holds and left.nullable:
-        message = f"This holds whenever {_shown(left, source)} is known."
+        message = f"This is true whenever {_shown(left, source)} is known."
         fix = rewrite(source, Edit(node.span, f"exists({source[left.span.start : left.span.end]})"))
         yield Diagnostic("W-ALWAYS", "warning", node.span, message, (fix,))
     elif holds:
@@ -101,15 +101,15 @@ def _described(node: ir.Node, bounds: _Bounds | None) -> str:
 
 
 def _never(span: Span, reason: str) -> Diagnostic:
-    return Diagnostic("E503", "error", span, f"This can never hold: {reason}.")
+    return Diagnostic("E503", "error", span, f"This can never be true: {reason}.")
 
 
 def _always(span: Span, reason: str) -> Diagnostic:
-    return Diagnostic("W-ALWAYS", "warning", span, f"This always holds: {reason}.")
+    return Diagnostic("W-ALWAYS", "warning", span, f"This is always true: {reason}.")
 
 
 def _bounds(node: ir.Node) -> _Bounds | None:
-    """What is known of a number before any event."""
+    """The bounds of a number that are known without any data."""
     match node:
         case ir.Const(type=Type.NUMBER, value=int() | Decimal() as value):
             return _Bounds(value, value, value == int(value))
@@ -128,7 +128,9 @@ def _bounds(node: ir.Node) -> _Bounds | None:
 
 
 def _truth(op: str, bounds: _Bounds, value: Any) -> bool | None:
-    """Whether the comparison holds for every value in the bounds (True), for none (False), or depends."""
+    """Whether the comparison holds for all values in the bounds, for none, or for some.
+
+    Returns True, False or None."""
     low, high = bounds.low, bounds.high
     below = high is not None and high < value
     above = low is not None and low > value
@@ -148,7 +150,9 @@ def _truth(op: str, bounds: _Bounds, value: Any) -> bool | None:
 
 
 def _negations(node: ir.Node, source: str) -> Iterator[Diagnostic]:
-    """W-NULL for every nullable operand under !=, `not in` and !, unless its presence is asked for beside it."""
+    """Yield W-NULL for each nullable operand under !=, `not in` and !.
+
+    An operand is left out if the condition also tests its presence."""
     stack: list[tuple[ir.Node, frozenset[Any]]] = [(node, frozenset())]
     while stack:
         part, guarded = stack.pop()
@@ -161,13 +165,15 @@ def _negations(node: ir.Node, source: str) -> Iterator[Diagnostic]:
                 yield from _unknowns(node, part, _values(operand), guarded, source)
             case ir.Logic(op=op, operands=operands):
                 guarded |= {_identity(guard) for operand in operands if (guard := _guard(op, operand)) is not None}
-        # What stands under a negation has been told with it.
+        # Everything under a negation is reported with it.
         if not isinstance(part, ir.Not):
             stack.extend((child, guarded) for child in reversed(ir.children(part)))
 
 
 def _guard(op: str, operand: ir.Node) -> ir.Node | None:
-    """The x of `exists(x) && …` and of `!exists(x) || …`: where it is missing, the rest decides nothing."""
+    """The x of `exists(x) && …` or `!exists(x) || …`.
+
+    If x is missing, the rest of the condition decides nothing."""
     match (op, operand):
         case ("and", ir.Exists(operand=guarded)) | ("or", ir.Not(operand=ir.Exists(operand=guarded))):
             return guarded
@@ -175,7 +181,7 @@ def _guard(op: str, operand: ir.Node) -> ir.Node | None:
 
 
 def _values(node: ir.Node) -> list[ir.Node]:
-    """The operands of the comparisons in a condition, and conditions that are values themselves."""
+    """The operands of the comparisons in a condition, and conditions that are themselves values."""
     match node:
         case ir.Compare():
             return [node.left, node.right]
@@ -189,17 +195,17 @@ def _values(node: ir.Node) -> list[ir.Node]:
 def _unknowns(
     root: ir.Node, negation: ir.Node, operands: list[ir.Node], guarded: frozenset[Any], source: str
 ) -> Iterator[Diagnostic]:
-    told: set[Any] = set()
+    reported: set[Any] = set()
     for operand in operands:
         identity = _identity(operand)
-        if not operand.nullable or identity in guarded or identity in told:
+        if not operand.nullable or identity in guarded or identity in reported:
             continue
-        told.add(identity)
+        reported.add(identity)
         text = source[operand.span.start : operand.span.end]
-        # At the top nothing else can take part of the new operator.
+        # At the top level no parentheses are needed: nothing else can bind to the new operator.
         opened, closed = ("", "") if negation is root else ("(", ")")
         start, end = negation.span.start, insert(negation.span.end, closed)
-        message = f"Unknown, so not matched, where {_shown(operand, source)} is missing."
+        message = f"If {_shown(operand, source)} is missing, this is unknown and does not match."
         fixes = (
             rewrite(source, insert(start, f"{opened}!exists({text}) || "), end),
             rewrite(source, insert(start, f"{opened}exists({text}) && "), end),
@@ -208,7 +214,7 @@ def _unknowns(
 
 
 def _identity(node: ir.Node) -> Any:
-    """Equal for nodes that mean the same: everything but place and type."""
+    """Equal for nodes with the same meaning: everything except place and type."""
     parts: list[Any] = [type(node).__name__]
     for item in fields(node):
         if item.name not in {"span", "type", "nullable"}:

@@ -1,7 +1,7 @@
-"""What aggregates and functions take and give: the tables `check` reads.
+"""Signatures of aggregates and functions: the tables that `check` reads.
 
-Shape   AGGREGATES: name → what follows `events.x.`; FUNCTIONS: name → what is called with values
-Laws    every name here is in SPEC.md, and a test proves it
+Shape   AGGREGATES: name → what may follow `events.x.`; FUNCTIONS: name → what can be called with values
+Laws    every name here is in SPEC.md; a test checks it
 Source  dsl/SPEC.md "Aggregates", "Functions"
 """
 
@@ -20,17 +20,17 @@ UNITS_AGO_MS = {"minutes": MINUTE_MS, "hours": HOUR_MS, "days": DAY_MS}
 
 @dataclass(frozen=True, slots=True)
 class AggregateShape:
-    """One aggregate.
+    """The signature of one aggregate.
 
-    usage     how it is written, for messages
-    function  the AggregateRead's function
-    type      of the result; None is the type of the property
+    usage     how to write it, for messages
+    function  the function of the AggregateRead
+    type      the result's type; None means the type of the property
     takes     whether the first argument is a property of the event
-    window    optional (lifetime when missing), required, none, or days: whole local days
-    nullable  whether the result is unknown where no event is found
+    window    optional (lifetime if omitted), required, none, or days (whole local days)
+    nullable  whether the result is unknown if no event is found
     ranged    whether the window may be a range a..b
-    unit_ms   `…_ago` only: what is counted
-    quantile  pNN only: as text; percentile takes it as an argument
+    unit_ms   `…_ago` only: the unit counted
+    quantile  pNN only, as text; percentile takes it as an argument
     """
 
     usage: str
@@ -92,7 +92,7 @@ def _aggregates() -> dict[str, AggregateShape]:
 
 AGGREGATES = _aggregates()
 
-#: `first_seen_at`, `last_seen_minutes_ago` …: which message, and the unit counted, None for the instant itself.
+#: `first_seen_at`, `last_seen_minutes_ago` …: which message, and the unit counted; None for the instant itself.
 SEEN: dict[str, tuple[str, int | None]] = {
     f"{which}_seen_{form}": (which, unit_ms)
     for which in ("first", "last")
@@ -102,7 +102,9 @@ SEEN: dict[str, tuple[str, int | None]] = {
 
 @dataclass(frozen=True, slots=True)
 class FunctionShape:
-    """One function of fixed types. Its result is unknown where an argument is."""
+    """The signature of one function with fixed types.
+
+    Its result is unknown if an argument is unknown."""
 
     usage: str
     parameters: tuple[Type, ...]
@@ -125,7 +127,7 @@ FUNCTIONS: dict[str, FunctionShape] = {
     "until": FunctionShape("until(instant)", (Type.DATETIME,), Type.DURATION),
 }
 
-#: Functions whose types depend on their arguments: how each is written, and how many arguments it takes.
+#: Functions whose types depend on their arguments: usage, and number of arguments.
 GENERIC: dict[str, tuple[str, int]] = {
     "exists": ("exists(value)", 1),
     "if": ("if(condition, then, else)", 3),
@@ -134,12 +136,12 @@ GENERIC: dict[str, tuple[str, int]] = {
     "between": ("between(value, low, high)", 3),
 }
 
-#: Written like functions of one text, read as references.
+#: Written like functions with one text argument, but read as references.
 REFERENCES = ("trait", "segment", "flag")
 ROOTS = ("profile", "events", "traits", "segments", "context", "group")
 NULLS = frozenset({"null", "NULL", "Null", "None", "none", "nil", "undefined"})
 
-#: Types that have an order.
+#: Types with an order.
 ORDERED = frozenset({Type.NUMBER, Type.DATETIME, Type.DURATION, Type.VERSION})
 
 SPOKEN = {

@@ -1,9 +1,9 @@
-"""Definitions checked together: bare names resolved, types passed on, cycles found.
+"""Check definitions together: resolve bare names, pass types on, find cycles.
 
 Shape   check_workspace(sources) → Workspace(checked, order); a definition is named by (kind, key)
-Laws    order is topological and the same for the same definitions in any order of arrival
-        one broken definition never hides what is right or wrong with another: what depends on it says so (E603)
-Errors  none: everything is a Diagnostic of the definition it belongs to
+Laws    order is topological, and the same whatever order the definitions are given in
+        one broken definition never hides problems of another; each definition that depends on it reports E603
+Errors  none: every problem is a Diagnostic of the definition it belongs to
 Source  dsl/SPEC.md "Definitions"
 """
 
@@ -14,12 +14,12 @@ from heapq import heapify, heappop, heappush
 from typing import Literal
 
 from tinycdp.dsl import ir, parser
-from tinycdp.dsl.check.expressions import Checked, Scope, check, mentions
+from tinycdp.dsl.check.expressions import Checked, Scope, check, possible_references
 from tinycdp.dsl.diagnostics import Diagnostic, SourceError
 from tinycdp.dsl.ir import NOWHERE, Type
 
 MAX_AGGREGATES = 500
-#: How deep an expression nests together with all it refers to: evaluation goes down as far, and Python's stack ends.
+#: How deep an expression may nest, together with all it refers to: evaluation recurses as deep, on Python's stack.
 MAX_LEVELS = 256
 _LEVELS_OF_A_FLAG = 3
 
@@ -37,7 +37,9 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class FlagSource:
-    """The conditions of a flag's rules in their order. `requires` are the flags that are its prerequisites."""
+    """The conditions of a flag's rules, in order.
+
+    `requires` lists the flags that are its prerequisites."""
 
     key: str
     type: Type
@@ -51,11 +53,11 @@ class FlagSource:
 
 @dataclass(frozen=True, slots=True)
 class Workspace:
-    """What a set of definitions means.
+    """The result of checking a set of definitions.
 
     checked  one Checked for a trait or segment, one for each condition of a flag
-    order    every definition behind those it reads; what hangs on a cycle has no place in it
-    graph    trouble with a definition as a whole, which no place in its source shows: E6xx, E708 and E709
+    order    every definition after those it reads; definitions that depend on a cycle are left out
+    graph    problems of a definition as a whole, which have no place in its source: E6xx, E708 and E709
     """
 
     checked: Mapping[Key, tuple[Checked, ...]]
@@ -64,7 +66,7 @@ class Workspace:
 
     @property
     def errors(self) -> dict[Key, Diagnostic]:
-        """The first error of each definition that has one."""
+        """The first error of each definition that has errors."""
         found = {name: diagnostics[0] for name, diagnostics in self.graph.items()}
         for name, parts in self.checked.items():
             for error in (error for part in parts for error in part.errors):
@@ -72,7 +74,7 @@ class Workspace:
         return found
 
     def parts(self, name: Key) -> tuple[Checked, ...]:
-        """Every expression of a definition; none where there is no such definition."""
+        """Every expression of a definition; empty if there is no such definition."""
         return self.checked.get(name, ())
 
 
@@ -82,17 +84,17 @@ def check_workspace(
     properties: Mapping[str, Type] | None = None,
     events: Mapping[str, Mapping[str, Type]] | None = None,
 ) -> Workspace:
-    """Every definition checked in the scope of all others."""
+    """Check every definition in the scope of all others."""
     graph: dict[Key, list[Diagnostic]] = {}
     defined: dict[Key, Source | FlagSource] = {}
     name: Key
     for source in sources:
         name = (source.kind, source.key)
         if name in defined:
-            message = f"The {source.kind} '{source.key}' is defined twice; the first definition counts."
+            message = f"The {source.kind} '{source.key}' is defined more than once; only the first definition is used."
             graph.setdefault(name, []).append(_error("E602", message))
         defined.setdefault(name, source)
-    reads = {name: _mentions(source) & defined.keys() for name, source in defined.items()}
+    reads = {name: _possible_references(source) & defined.keys() for name, source in defined.items()}
     order, rest = _sorted(reads)
     cycles = _cycles(reads, rest)
     for name, path in cycles.items():
@@ -110,7 +112,7 @@ def check_workspace(
     checked: dict[Key, tuple[Checked, ...]] = {}
     certain: set[str] = set()
     failed: set[Key] = rest | graph.keys()
-    # What stands in a cycle is checked too, for its other mistakes, behind everything that does not.
+    # Definitions on a cycle are checked too, for other problems, after all the rest.
     for name in [*order, *sorted(rest)]:
         source = defined[name]
         here = replace(scope, kind=source.kind, certain=certain)
@@ -138,23 +140,25 @@ def _texts(source: Source | FlagSource) -> tuple[str, ...]:
     return source.whens if isinstance(source, FlagSource) else (source.text,)
 
 
-#: Most definitions of a publish are those of the one before: their trees are remembered.
+#: Most definitions are unchanged since the last publish, so their trees are cached.
 _parse = lru_cache(2_000)(parser.parse)
 
 
-def _mentions(source: Source | FlagSource) -> set[Key]:
-    """The definitions the source may refer to; what does not parse refers to nothing."""
+def _possible_references(source: Source | FlagSource) -> set[Key]:
+    """The definitions that the source may refer to; empty if it does not parse."""
     found = {("flag", key) for key in source.requires} if isinstance(source, FlagSource) else set()
     for text in _texts(source):
         try:
-            found |= mentions(_parse(text))
+            found |= possible_references(_parse(text))
         except SourceError:
             continue
     return found
 
 
 def _sorted(reads: Mapping[Key, set[Key]]) -> tuple[list[Key], set[Key]]:
-    """The keys in topological order, ties by name, and those that a cycle keeps from having a place."""
+    """The keys in topological order, ties by name.
+
+    It also returns the keys that a cycle leaves without a place."""
     waiting = {name: len(needed) for name, needed in reads.items()}
     readers: dict[Key, list[Key]] = {name: [] for name in reads}
     for name, needed in reads.items():
@@ -174,7 +178,7 @@ def _sorted(reads: Mapping[Key, set[Key]]) -> tuple[list[Key], set[Key]]:
 
 
 def _cycles(reads: Mapping[Key, set[Key]], rest: set[Key]) -> dict[Key, list[Key]]:
-    """For each key on a cycle, one shortest way from it back to it."""
+    """For each key on a cycle, one shortest path from it back to itself."""
     found: dict[Key, list[Key]] = {}
     for start in sorted(rest):
         came_from: dict[Key, Key] = {}
@@ -196,12 +200,14 @@ def _cycles(reads: Mapping[Key, set[Key]], rest: set[Key]) -> dict[Key, list[Key
 
 
 def _limit(parts: Mapping[Key, tuple[Checked, ...]], graph: dict[Key, list[Diagnostic]]) -> None:
-    """Notes E708 on each definition that brings in an aggregate beyond the limit."""
+    """Add E708 to each definition that introduces an aggregate beyond the limit."""
     known: set[ir.AggregateSpec] = set()
     for name, expressions in parts.items():
         specs = {read.spec for part in expressions for read in part.reads}
         if len(known | specs) > MAX_AGGREGATES:
-            message = f"A workspace keeps at most {MAX_AGGREGATES} different aggregates; '{name[1]}' would exceed it."
+            message = (
+                f"A workspace can keep at most {MAX_AGGREGATES} different aggregates; '{name[1]}' would exceed it."
+            )
             graph.setdefault(name, []).append(_error("E708", message))
         else:
             known |= specs
@@ -210,7 +216,9 @@ def _limit(parts: Mapping[Key, tuple[Checked, ...]], graph: dict[Key, list[Diagn
 def _limit_depth(
     parts: Mapping[Key, tuple[Checked, ...]], reads: Mapping[Key, set[Key]], graph: dict[Key, list[Diagnostic]]
 ) -> None:
-    """Notes E709 on the first definitions that lie too deep. `parts` has each behind all that it reads."""
+    """Add E709 to the first definitions that nest too deeply.
+
+    `parts` has each after all that it reads."""
     levels: dict[Key, int] = {}
     for name, expressions in parts.items():
         own = max((ir.depth(part.node) for part in expressions if part.node is not None), default=1)
@@ -218,5 +226,5 @@ def _limit_depth(
         below = max((levels[other] for other in reads[name]), default=0)
         levels[name] = own + below
         if below <= MAX_LEVELS < levels[name]:
-            message = f"'{name[1]}' nests {levels[name]} levels deep with all it refers to; at most {MAX_LEVELS}."
+            message = f"'{name[1]}' nests {levels[name]} levels deep with all it refers to; the limit is {MAX_LEVELS}."
             graph.setdefault(name, []).append(_error("E709", message))

@@ -1,9 +1,9 @@
-"""What could stand at a place of a text that is being written.
+"""Completion: what can be written at a position of an unfinished expression.
 
 Shape   complete(source, position, scope) → Completion, its items best first
 Units   positions in characters (code points) of the source; [start, end) is what an item replaces
-Laws    any text and any position have an answer, however broken the text is. What is offered may stand where it is
-        offered, and nothing of flags is offered outside flags. Prefixes come before parts, parts before likenesses
+Laws    every text and every position has an answer, however broken the text is. An item is offered only where it is
+        valid; flags are offered only in flags. Ranking: prefixes, then matches inside a name, then similar names
 Source  docs/reference/language-services.md
 """
 
@@ -26,7 +26,7 @@ from tinycdp.dsl.tokens import CLOSERS, MAX_BYTES, OPENERS, reserved
 from tinycdp.dsl.values.scalars import UNITS_MS, duration_text
 
 MOST_ITEMS = 50
-#: Names looked at per answer; the most used come first, so what is left out is rare.
+#: How many names are considered per answer. The most used come first, so only rare names are left out.
 _MOST_NAMES = 5_000
 _WINDOWS = ("1d", "7d", "14d", "30d", "90d", "365d")
 _SHORT_WINDOWS = {"count": ("30d", "7d", "1d", "90d"), "exists": ("30d", "7d", "1d"), "rate": ("30d", "7d")}
@@ -51,7 +51,9 @@ _AFTER: dict[Type, tuple[str, ...]] = {
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """An `insert` that ends in a dot or a bracket wants more: ask again after it.
+    """One completion item.
+
+    If `insert` ends in a dot or a bracket, more must follow: ask again after it.
 
     kind   trait, segment, flag, event, property, aggregate, function, name, window, operator or keyword
     score  from 0 to 1, greater is better"""
@@ -65,13 +67,17 @@ class Proposal:
 
 @dataclass(frozen=True, slots=True)
 class Completion:
+    """The items for a position. Each replaces the characters [start, end)."""
+
     start: int
     end: int
     items: tuple[Proposal, ...]
 
 
 class _Offer(NamedTuple):
-    """A proposal before it is ranked: `name` is what is typed for it, `weight` from 0 to 1 how likely it is meant."""
+    """A proposal before ranking.
+
+    `name` is matched with the typed text; `weight` (0 to 1) says how likely it is."""
 
     name: str
     insert: str
@@ -83,8 +89,9 @@ class _Offer(NamedTuple):
 
 
 def complete(source: str, position: int, scope: Scope) -> Completion:
-    """What could stand at the position, in place of the word it touches. The mappings of the scope are in order of
-    use: the most used first."""
+    """What can stand at the position, in place of the word it touches.
+
+    The scope's mappings must be in order of use, the most used first."""
     position = max(0, min(position, len(source)))
     if len(source) > MAX_BYTES:
         return Completion(position, position, ())
@@ -97,18 +104,18 @@ def complete(source: str, position: int, scope: Scope) -> Completion:
     written = source[start:position].strip("`")
     offers = list(_offers(source, before, word, written, scope))[:_MOST_NAMES]
     following = source[end : end + 1]
-    return Completion(start, end, tuple(_unrepeated(item, following) for item in _ranked(written, offers)))
+    return Completion(start, end, tuple(_without_repetition(item, following) for item in _ranked(written, offers)))
 
 
-def _unrepeated(item: Proposal, following: str) -> Proposal:
-    """The item without the dot or bracket that stands behind it already."""
+def _without_repetition(item: Proposal, following: str) -> Proposal:
+    """The item without its final dot or bracket if the text already has it."""
     if following and following in ".(" and item.insert.endswith(following):
         return replace(item, insert=item.insert[:-1])
     return item
 
 
 def _offers(source: str, before: list[Token], word: Token | None, written: str, scope: Scope) -> Iterator[_Offer]:
-    """Everything that may stand after the tokens."""
+    """Everything that may follow the tokens."""
     kind = word.type if word is not None else ""
     brackets = open_brackets(before)
     inner = brackets[-1] if brackets else None
@@ -137,7 +144,7 @@ def _offers(source: str, before: list[Token], word: Token | None, written: str, 
 
 
 def _members(before: list[Token], event: str | None, scope: Scope) -> Iterator[_Offer]:
-    """What may follow the dot."""
+    """What may follow a dot."""
     chain = chain_at(before, len(before) - 2)
     if chain is None:
         return
@@ -164,7 +171,7 @@ def _events(scope: Scope) -> Iterator[_Offer]:
 
 
 def _aggregates() -> Iterator[_Offer]:
-    """All of them, and the short forms with the windows that are usual."""
+    """Every aggregate, and the short forms with common windows."""
     for n, (name, shape) in enumerate(AGGREGATES.items()):
         weight = 0.6 - n / 100
         result = "value" if shape.type is None else shape.type.value
@@ -180,7 +187,7 @@ def _aggregates() -> Iterator[_Offer]:
 
 
 def _arguments(bracket: Bracket, scope: Scope) -> Iterator[_Offer]:
-    """What an aggregate may be called with at this place."""
+    """The arguments that an aggregate may take at this position."""
     shape = bracket.aggregate
     assert shape is not None
     if shape.takes and bracket.commas == 0:
@@ -197,11 +204,11 @@ def _windows(shape: AggregateShape, written: str) -> Iterator[_Offer]:
     units = "d" if shape.window == "days" else "dhmw"
     wanted = [*usual, *(f"{number}{unit}" for unit in units if number.isdecimal() and len(number) < 6)]
     for n, text in enumerate(dict.fromkeys(wanted)):
-        yield _Offer(text, text, "window", spoken(text), 0.9 - n / 20)
+        yield _Offer(text, text, "window", window_in_words(text), 0.9 - n / 20)
 
 
 def _properties(known: Mapping[str, Type], under: tuple[str, ...]) -> Iterator[_Offer]:
-    """The next names of known paths below one, each once."""
+    """The next names of the known paths that begin with `under`, each once."""
     seen: dict[str, tuple[float, Type, bool]] = {}
     for dotted, weight in _by_use(known):
         path = tuple(dotted.split("."))
@@ -216,7 +223,7 @@ def _properties(known: Mapping[str, Type], under: tuple[str, ...]) -> Iterator[_
 
 
 def _keys(kind: str, scope: Scope, *, quoted: bool = True) -> Iterator[_Offer]:
-    """Keys of definitions, for a string or after a dot."""
+    """Keys of definitions, inside a string or after a dot."""
     if kind == "flag" and scope.kind != "flag":
         return
     types: Mapping[str, Type] = {
@@ -232,7 +239,7 @@ def _keys(kind: str, scope: Scope, *, quoted: bool = True) -> Iterator[_Offer]:
 def _operands(
     source: str, before: list[Token], inner: Bracket | None, event: str | None, scope: Scope
 ) -> Iterator[_Offer]:
-    """Everything a value may begin with; what has the type that is looked for is more likely."""
+    """Everything that a value may begin with. Values of the expected type get a higher weight."""
     offers = _values_of_event(event, scope) if event is not None else _values(scope)
     expected = _expected(source, before, inner, event, scope)
     for offer in offers:
@@ -295,11 +302,13 @@ def _functions(scope: Scope, without: Sequence[str] = ()) -> Iterator[_Offer]:
 def _literals() -> Iterator[_Offer]:
     for name in ("true", "false"):
         yield _Offer(name, name, "keyword", "bool", 0.15, type=Type.BOOL)
-    yield _Offer("not", "not ", "keyword", "the same as !", 0.1)
+    yield _Offer("not", "not ", "keyword", "same as !", 0.1)
 
 
 def _operators(source: str, before: list[Token], kind: str, event: str | None, scope: Scope) -> Iterator[_Offer]:
-    """What may follow a value, by its type. Comparisons do not chain: after one, only && and || join another."""
+    """The operators that may follow a value of this type.
+
+    Comparisons do not chain: after one, only && and || can follow."""
     opening = _operand_start(before)
     type_ = _type_of(source, before, opening, event, scope)
     symbols = _AFTER[type_]
@@ -316,7 +325,7 @@ def _operators(source: str, before: list[Token], kind: str, event: str | None, s
 
 
 def _expected(source: str, before: list[Token], inner: Bracket | None, event: str | None, scope: Scope) -> Type | None:
-    """The type that is looked for at the end of the tokens, None where any may be."""
+    """The type expected after the tokens; None if any type may follow."""
     last = before[-1].type if before else ""
     if last in {"AND", "AND_KW", "OR", "OR_KW", "BANG", "NOT_KW"}:
         return Type.BOOL
@@ -332,7 +341,7 @@ def _expected(source: str, before: list[Token], inner: Bracket | None, event: st
 
 
 def _operand_start(tokens: list[Token]) -> int:
-    """The place of the token at which the value at the end begins."""
+    """The index of the token at which the last value begins."""
     last = len(tokens) - 1
     if tokens[last].type == "RSQB":
         return max(0, opener(tokens, last))
@@ -347,7 +356,7 @@ def _type_of(source: str, tokens: list[Token], opening: int, event: str | None, 
     text = source[start:end]
     if event is not None:
         return scope.events.get(event, {}).get(text.replace("`", ""), _literal_type(tokens[-1]))
-    # As a trait, which may be of any type: a condition that is a number has errors, and so no type.
+    # Checked as a trait, which may have any type. As a condition, a number would be an error and have no type.
     return check(text, replace(scope, kind="trait")).type
 
 
@@ -363,7 +372,7 @@ def _literal_type(token: Token) -> Type:
 
 
 def _compares(tokens: list[Token], before: int) -> bool:
-    """Whether the value at this place is already one side of a comparison."""
+    """Whether the value at this index is already one side of a comparison."""
     i = before - 1
     while i >= 0:
         kind = tokens[i].type
@@ -376,13 +385,15 @@ def _compares(tokens: list[Token], before: int) -> bool:
 
 
 def _by_use(names: Iterable[str]) -> Iterator[tuple[str, float]]:
-    """Each name with its weight: from 1 for the first down to 0."""
+    """Each name with its weight, falling from 1 for the first name towards 0."""
     listed = list(names)
     return ((name, 1 - n / len(listed)) for n, name in enumerate(listed))
 
 
 def _ranked(written: str, offers: list[_Offer]) -> list[Proposal]:
-    """The best offers for what has been typed: prefixes, then parts that begin so, then likenesses."""
+    """The best offers for the typed text.
+
+    Prefixes come first, then matches inside a name, then similar names."""
     typed = written.lower()
     scored: dict[int, float] = {}
     rest: dict[int, str] = {}
@@ -409,7 +420,7 @@ def _ranked(written: str, offers: list[_Offer]) -> list[Proposal]:
     return items[:MOST_ITEMS]
 
 
-def spoken(window: str) -> str:
+def window_in_words(window: str) -> str:
     """A duration in words."""
     number, unit = int(window[:-1]), window[-1]
     name = {"s": "second", "m": "minute", "h": "hour", "d": "day", "w": "week"}[unit]

@@ -1,8 +1,8 @@
-"""Where a cursor stands in a text that may be unfinished: among which tokens, in which brackets, after which names.
+"""The context of a cursor in an unfinished text: tokens, open brackets, dotted names.
 
-Shape   split(source, position) → the tokens before and the word under it; chain_at(tokens, i) → the names joined by
-        dots that end there; open_brackets(tokens) → the brackets that are open after them
-Laws    any text has an answer; comments are no tokens here
+Shape   split(source, position) → the tokens before and the word under it; chain_at(tokens, i) → the dotted names that
+        end there; open_brackets(tokens) → the brackets still open after them
+Laws    every text has an answer; comments do not count as tokens here
 """
 
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from lark import Token
 from tinycdp.dsl.check.signatures import AGGREGATES, AggregateShape
 from tinycdp.dsl.tokens import CLOSERS, OPENERS, scan
 
-#: What is still being typed while the cursor touches its end.
+#: Tokens that are still being typed while the cursor touches their end.
 _GROWING = {"NAME", "NUMBER", "DURATION", "FOREIGN", "CMP", "BANG", "COMMENT", "BAD_NUMBER", "BAD_STRING", "BAD_NAME"}
 
 
@@ -27,7 +27,7 @@ class Link(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Bracket:
-    """A bracket that is open at the cursor: what is called with it, and how many commas came since."""
+    """A bracket that is open at the cursor: what it calls, and how many commas it has so far."""
 
     opener: str
     links: tuple[Link, ...]
@@ -35,12 +35,13 @@ class Bracket:
 
     @property
     def aggregate(self) -> AggregateShape | None:
+        """The aggregate that this bracket calls; None if it calls anything else."""
         links = self.links
         return AGGREGATES.get(links[-1].name) if len(links) > 2 and links[0].name == "events" else None
 
     @property
     def event(self) -> str | None:
-        """The event whose properties can be named here, None where it is none."""
+        """The event whose properties can be named here; None outside a `where`."""
         links = self.links
         if len(links) == 3 and links[0].name == "events" and links[2].name == "where":
             return links[1].name
@@ -48,12 +49,16 @@ class Bracket:
 
 
 class Chain(NamedTuple):
+    """Dotted names, and the index of their first token."""
+
     start: int
     links: tuple[Link, ...]
 
 
 def split(source: str, position: int) -> tuple[list[Token], Token | None]:
-    """The tokens before the position without comments, and the one it is in or at the end of."""
+    """The tokens before the position, without comments, and the token at the position.
+
+    The token at the position contains it or ends there; None if absent."""
     before: list[Token] = []
     for token in scan(source):
         start, end = token.start_pos or 0, token.end_pos or 0
@@ -68,7 +73,7 @@ def split(source: str, position: int) -> tuple[list[Token], Token | None]:
 
 
 def chain_at(tokens: Sequence[Token], last: int) -> Chain | None:
-    """The names joined by dots that end at tokens[last]; None where that is anything else."""
+    """The dotted names that end at tokens[last]; None if that token is not a name."""
     links: list[Link] = []
     i = last
     while i >= 0:
@@ -85,7 +90,7 @@ def chain_at(tokens: Sequence[Token], last: int) -> Chain | None:
 
 
 def opener(tokens: Sequence[Token], closer: int) -> int:
-    """The place of the bracket that this one closes, -1 where there is none."""
+    """The index of the bracket that this one closes; -1 if absent."""
     depth = 0
     for i in range(closer, -1, -1):
         if tokens[i].type in CLOSERS:
@@ -98,7 +103,7 @@ def opener(tokens: Sequence[Token], closer: int) -> int:
 
 
 def open_brackets(tokens: Sequence[Token]) -> list[Bracket]:
-    """The brackets that are open after the tokens, outermost first."""
+    """The brackets still open after the tokens, outermost first."""
     found: list[Bracket] = []
     for i, token in enumerate(tokens):
         if token.type in OPENERS:
@@ -112,7 +117,7 @@ def open_brackets(tokens: Sequence[Token]) -> list[Bracket]:
 
 
 def closer(tokens: Sequence[Token], opener: int) -> int:
-    """The place of the bracket that closes this one, or of the last token."""
+    """The index of the bracket that closes this one; the last token's if none does."""
     depth = 0
     for i in range(opener, len(tokens)):
         depth += (tokens[i].type in OPENERS) - (tokens[i].type in CLOSERS)

@@ -1,12 +1,12 @@
-"""An expression in plain English, for those who read definitions and do not write them.
+"""Describe an expression in plain English, for readers who do not write expressions.
 
-Shape   tell(node, kind) → Telling: a tree of sentences, one for each part of the expression; what it reads; what
-        makes it change by itself; where it is unknown
+Shape   describe_expression(node, kind) → Description: a tree of sentences, one for each part of the expression;
+        what it reads; what makes it change with time; when it is unknown
 Units   spans in characters of the source, half-open
-Laws    a sentence says exactly what its part means: a negation is carried to the comparisons inside, which keeps the
-        unknown unknown; `last_seen_days_ago > 7` counts whole days, so it is said as "at least 8 days ago".
-        One expression has one text, whatever the machine
-Errors  none: what checks can be told
+Laws    a sentence says exactly what its part means: a negation is moved to the comparisons inside, which keeps the
+        unknown unknown; `last_seen_days_ago > 7` counts whole days, so it reads "at least 8 days ago".
+        One expression has one text, on every machine
+Errors  none: every checked expression has a description
 Source  docs/reference/language-services.md "Explain"
 """
 
@@ -22,7 +22,7 @@ from tinycdp.dsl import ir
 from tinycdp.dsl.editor.humanize import UNIT_NAMES, constant, duration, literal, plural
 from tinycdp.dsl.ir import Span, Type
 
-#: What a comparison says when it does not hold, and when it is read from the other side.
+#: The operator that means the opposite, and the operator read from the other side.
 OPPOSITE = {"==": "!=", "!=": "==", "<": ">=", "<=": ">", ">": "<=", ">=": "<"}
 MIRRORED = {"==": "==", "!=": "!=", "<": ">", "<=": ">=", ">": "<", ">=": "<="}
 
@@ -60,10 +60,12 @@ class Sentence:
 
 
 @dataclass(frozen=True, slots=True)
-class Telling:
-    """tree     the whole, and its parts
-    changes  what makes it change while nothing arrives; empty where nothing does
-    unknown  where it may be unknown, and what that leads to"""
+class Description:
+    """The description of one expression.
+
+    tree     the sentence for the whole, and those for its parts
+    changes  what makes the value change while nothing arrives; empty if nothing does
+    unknown  when the value may be unknown, and what follows from that"""
 
     tree: Sentence
     changes: tuple[str, ...]
@@ -75,15 +77,15 @@ class Telling:
     definitions: tuple[tuple[str, str], ...]
 
 
-def tell(node: ir.Node, kind: Kind) -> Telling:
-    """The expression of a definition of this kind, in words."""
+def describe_expression(node: ir.Node, kind: Kind) -> Description:
+    """Describe the expression of a definition of this kind."""
     nodes = sorted(ir.walk(node), key=lambda part: part.span.start)
     reads = [n for n in nodes if isinstance(n, ir.AggregateRead)]
-    so = {"trait": "Unknown", "segment": "Unknown, so not in the segment,", "flag": "Unknown, so passed over,"}[kind]
-    return Telling(
-        tree=Sentence(_whole(node, kind), node.span, _parts(node)),
+    so = {"trait": "Unknown", "segment": "Unknown (not in the segment)", "flag": "Unknown (rule skipped)"}[kind]
+    return Description(
+        tree=Sentence(_whole_sentence(node, kind), node.span, _parts(node)),
         changes=tuple(dict.fromkeys(_changes(nodes))),
-        unknown=tuple(f"{so} where {case}." for case in dict.fromkeys(_unknown(node))),
+        unknown=tuple(f"{so} if {case}." for case in dict.fromkeys(_unknown(node))),
         events=_unique("any" if read.spec.event is None else read.spec.event for read in reads),
         properties=_unique(".".join(n.path) for n in nodes if isinstance(n, ir.Property)),
         group=_unique(".".join(n.path) for n in nodes if isinstance(n, ir.GroupTrait)),
@@ -96,7 +98,7 @@ def _unique(names: Iterable[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(names))
 
 
-def _whole(node: ir.Node, kind: Kind) -> str:
+def _whole_sentence(node: ir.Node, kind: Kind) -> str:
     if node.type is not Type.BOOL:
         noun = _noun(node)
         whole = isinstance(node, ir.Call | ir.AggregateRead) and noun[0] == "("
@@ -107,14 +109,14 @@ def _whole(node: ir.Node, kind: Kind) -> str:
         case "flag":
             return f"Applies to a person when {_clause(node)}."
     if isinstance(node, ir.Const):
-        return "Everybody." if node.value else "Nobody."
+        return "Everyone." if node.value else "No one."
     return f"People {_relative(node)}."
 
 
 def _parts(node: ir.Node) -> tuple[Sentence, ...]:
     inside = [*ir.children(node)]
     if isinstance(node, ir.AggregateRead) and node.spec.where is not None:
-        # Equal predicates are one, so its operands stand in an order of their own.
+        # Equal predicates share one node, so its operands may be in another order than in this source.
         inside = [node.spec.where]
     found = []
     for part in sorted(inside, key=lambda part: part.span.start):
@@ -123,18 +125,20 @@ def _parts(node: ir.Node) -> tuple[Sentence, ...]:
     return tuple(found)
 
 
-# Conditions: clauses about "they" and "their", and the same behind "people"
+# Conditions: clauses about "they" and "their", and the same clauses after "people"
 
 
 def _clause(node: ir.Node, negated: bool = False, level: int = 0) -> str:
-    """A main clause that says the condition, or that it does not hold. `level` is the depth of `and` and `or`."""
+    """A main clause that states the condition, or its negation.
+
+    `level` is the depth of `and` and `or`."""
     match node:
         case ir.Not(operand=operand):
             return _clause(operand, not negated, level)
         case ir.Logic():
             return _group(node, negated, level)
         case ir.Const(value=value):
-            return "it is always so" if value is not negated else "it is never so"
+            return "this is always true" if value is not negated else "this is never true"
         case ir.Compare(op=op, left=left, right=right):
             return _comparison(OPPOSITE[op] if negated else op, left, right)
         case ir.In():
@@ -152,7 +156,7 @@ def _clause(node: ir.Node, negated: bool = False, level: int = 0) -> str:
             return f"{known} (or this is unknown)" if value is not negated else known
         case ir.Coalesce(left=left, right=right):
             known, other = _clause(left, negated, level + 1), _clause(right, negated, level + 1)
-            return f"({known}, or where this is unknown, {other})"
+            return f"({known}, or if this is unknown, {other})"
         case ir.Call(function="if", arguments=(condition, left, right)):
             results = [_clause(part, negated, level + 1) for part in (left, right)]
             text = f"if {_clause(condition, False, level + 1)}, then {results[0]}, and otherwise {results[1]}"
@@ -188,11 +192,11 @@ def _joined(clauses: Sequence[str], op: str, commas: bool = False) -> str:
 
 
 def _relative(node: ir.Node, whom: str = "whom", negated: bool = False, level: int = 0) -> str:
-    """The clause behind "people": "who did purchase at least once and whose plan is …"."""
+    """The clause after "people": "who did purchase at least once and whose plan is …"."""
     while isinstance(node, ir.Not):
         node, negated = node.operand, not negated
     if not isinstance(node, ir.Logic) or level > 1:
-        return _turned(_clause(node, negated, level), whom)
+        return _as_relative(_clause(node, negated, level), whom)
     op = node.op if not negated else {"and": "or", "or": "and"}[node.op]
     compound = any(_is_group(operand) for operand in node.operands)
     if level and (op == "or" or compound):
@@ -202,14 +206,14 @@ def _relative(node: ir.Node, whom: str = "whom", negated: bool = False, level: i
         return f"for {whom} {_clause(node, negated, level)}"
     clauses = [_relative(operand, whom, negated, level + 1) for operand in node.operands]
     if not compound:
-        # "who did this and did that": one `who` carries as far as the next clause that needs another word.
+        # "who did this and did that": one `who` serves all clauses up to one that needs another word.
         alike = [True, *(a.startswith("who ") and b.startswith("who ") for a, b in pairwise(clauses))]
         again = [clauses[0], *(clause.removeprefix("who ") for clause in clauses[1:])]
         clauses = [short if same else long for short, long, same in zip(again, clauses, alike, strict=True)]
     return _joined(clauses, op, compound or any(clause.startswith("for ") for clause in clauses))
 
 
-def _turned(clause: str, whom: str) -> str:
+def _as_relative(clause: str, whom: str) -> str:
     for pronoun, relative in (("they ", "who "), ("their ", "whose ")):
         if clause.startswith(pronoun):
             return relative + clause.removeprefix(pronoun)
@@ -225,7 +229,7 @@ def _comparison(op: str, left: ir.Node, right: ir.Node) -> str:
     if left.type is Type.BOOL:
         if isinstance(right, ir.Const):
             return _clause(left, negated=(op == "==") is not right.value, level=1)
-        return f"{_clause(left, level=2)} exactly if {_clause(right, op == '!=', level=2)}"
+        return f"{_clause(left, level=2)} if and only if {_clause(right, op == '!=', level=2)}"
     if left.type is Type.DATETIME:
         return f"{_instant(left)} {_MOMENT[op]} {_noun(right)}"
     if isinstance(right, ir.Const):
@@ -252,7 +256,7 @@ def _aggregate(read: ir.AggregateRead, op: str, value: Any) -> str:
         case "unique_days":
             return _on_days(read, op, value)
         case "streak_days":
-            if _none(op, value):
+            if _must_be_zero(op, value):
                 return f"they {_did(read.spec)} neither today nor yesterday{which}"
             return f"they {_did(read.spec)} on {amount} {plural('day', value)} in a row up to now{which}"
         case "unique":
@@ -265,14 +269,14 @@ def _aggregate(read: ir.AggregateRead, op: str, value: Any) -> str:
             return f"their {events}{span}{which} have {article} {rank} {path} of {amount}"
         case "sum" | "avg" | "min" | "max" as function:
             article = "an" if function == "avg" else "a"
-            return f"their {events}{span}{which} have {article} {_taken(function, path)} of {amount}"
+            return f"their {events}{span}{which} have {article} {_statistic(function, path)} of {amount}"
     return f"{_noun(read)} {_IS[op]} {literal(value)}"
 
 
 def _happened(read: ir.AggregateRead, op: str, value: Any) -> str:
-    """How often something was done."""
+    """How often an event happened."""
     span, which = _span(read.window), _where(read.spec)
-    if _none(op, value):
+    if _must_be_zero(op, value):
         if read.spec.event is None:
             return f"they did nothing{span}{which}" if span else f"they never did anything{which}"
         done = f"did not {_did(read.spec, base=True)}" if span else f"never {_did(read.spec)}"
@@ -287,20 +291,20 @@ def _happened(read: ir.AggregateRead, op: str, value: Any) -> str:
 
 def _on_days(read: ir.AggregateRead, op: str, value: Any) -> str:
     did, which = _did(read.spec), _where(read.spec)
-    none = _none(op, value)
+    none = _must_be_zero(op, value)
     if read.days == 1 and (none or (op, value) in {(">=", 1), (">", 0), ("==", 1)}):
         return f"they did not {_did(read.spec, base=True)} today{which}" if none else f"they {did} today{which}"
     amount = "none" if none else f"{'fewer than' if op == '<' else _AMOUNT[op]} {literal(value)}"
     return f"they {did} on {amount} of the last {'day' if read.days == 1 else f'{read.days} days'}{which}"
 
 
-def _none(op: str, value: Any) -> bool:
-    """Whether a whole number that is never negative has to be 0."""
+def _must_be_zero(op: str, value: Any) -> bool:
+    """Whether a whole number that is never negative must be 0."""
     return (op, value) in {("==", 0), ("<=", 0)} or (op == "<" and 0 < value <= 1)
 
 
 def _elapsed(node: ir.Ago, op: str, value: Any) -> str:
-    """A number of whole units against a constant, as the elapsed time itself: floor(x) > 7 is x >= 8."""
+    """Compare a number of whole units with a constant, as elapsed time: floor(x) > 7 is x >= 8."""
     unit, subject = node.unit_ms, _instant(node.operand)
     match op:
         case "<" | ">=":
@@ -318,9 +322,11 @@ def _elapsed(node: ir.Ago, op: str, value: Any) -> str:
 
 
 def _distance(node: ir.Clock, op: str, ms: int) -> str:
-    """`ago(t) < 7d`, `until(t) > 3d`: the time to or from an instant against a constant."""
+    """Compare the time since or until an instant with a constant.
+
+    Examples: `ago(t) < 7d`, `until(t) > 3d`."""
     subject, past = _instant(node.operand), node.function == "ago"
-    # A moment of the history lies in the past; any other may lie on either side of now.
+    # An instant from the history is in the past; any other may be on either side of now.
     history = isinstance(node.operand, ir.Seen | ir.AggregateRead)
     if ms == 0 and op in {">", ">=", "<", "<="} and not history:
         side = "in the past" if past == (op in {">", ">="}) else "still to come"
@@ -368,7 +374,7 @@ def _membership(node: ir.In, negated: bool) -> str:
 
 
 def _noun(node: ir.Node) -> str:
-    """What a part is, as a noun with its article."""
+    """A part of the expression as a noun with its article."""
     match node:
         case ir.Const(type=type_, value=value):
             return constant(type_, value)
@@ -399,7 +405,7 @@ def _noun(node: ir.Node) -> str:
         case ir.Coalesce() if node.type is not Type.BOOL:
             first, *others = _choices(node)
             if len(others) == 1:
-                return f"{first} ({others[0]} where that is unknown)"
+                return f"{first} ({others[0]} if that is unknown)"
             return f"the first of {_joined([first, *others], 'and')} that is known"
         case ir.Call() if node.type is not Type.BOOL:
             return _call(node)
@@ -409,7 +415,7 @@ def _noun(node: ir.Node) -> str:
 
 
 def _choices(node: ir.Node) -> list[str]:
-    """What a chain of `??` tries, in its order."""
+    """What a chain of `??` tries, in order."""
     if isinstance(node, ir.Coalesce):
         return [*_choices(node.left), *_choices(node.right)]
     return [_noun(node)]
@@ -423,7 +429,7 @@ def _call(node: ir.Call) -> str:
     first, *others = map(_noun, arguments)
     match function:
         case "lower" | "upper":
-            return f"{first} in {'small' if function == 'lower' else 'capital'} letters"
+            return f"{first} in {'lower' if function == 'lower' else 'upper'} case"
         case "semver" | "datetime":
             return f"{first} read as {'a version' if function == 'semver' else 'an instant'}"
         case "len":
@@ -466,11 +472,11 @@ def _aggregate_noun(read: ir.AggregateRead) -> str:
             return f"the most frequent {path} of their {events}{span}{which}"
         case "percentile":
             return f"the {_rank(read.quantile or '')} {path} of their {events}{span}{which}"
-    return f"the {_taken(read.function, path)} of their {events}{span}{which}"
+    return f"the {_statistic(read.function, path)} of their {events}{span}{which}"
 
 
-def _taken(function: str, path: str) -> str:
-    """A total amount; of a property called `total price`, the total price."""
+def _statistic(function: str, path: str) -> str:
+    """A total amount; for a property named `total price`, the total price."""
     word = _OF_NUMBERS[function]
     return path if path.startswith(word) else f"{word} {path}"
 
@@ -485,7 +491,9 @@ def _rank(quantile: str) -> str:
 
 
 def _instant(node: ir.Node) -> str:
-    """The beginning of a clause that goes on with when: "they were last seen", "their trial_ends is"."""
+    """The beginning of a clause that ends with a time.
+
+    Examples: "they were last seen", "their trial_ends is"."""
     match node:
         case ir.Seen(which=which):
             return f"they were {which} seen"
@@ -522,7 +530,7 @@ def _name(name: str) -> str:
     return name if _PLAIN.fullmatch(name) and name != "any" else literal(name)
 
 
-# What happens by itself, and what is not known
+# What changes with time, and what may be unknown
 
 
 def _changes(nodes: Iterable[ir.Node]) -> Iterator[str]:
@@ -568,7 +576,7 @@ def _unknown(node: ir.Node) -> Iterator[str]:
                 yield f"{_noun(right)} is 0"
         case ir.Call(function="semver" | "datetime" as function, arguments=(text,)):
             yield from _unknown(text)
-            yield f"{_noun(text)} is no {'version' if function == 'semver' else 'instant'}"
+            yield f"{_noun(text)} is not {'a version' if function == 'semver' else 'an instant'}"
         case _:
             for child in ir.children(node):
                 yield from _unknown(child)

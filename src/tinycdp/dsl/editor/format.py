@@ -1,8 +1,8 @@
-"""The canonical text of an expression: one spelling for every tree.
+"""The canonical text of an expression: each tree has exactly one spelling.
 
-Laws    parse(format_expression(tree)) == tree · format_source is idempotent · comments are not part of the tree,
-        so they are not in its canonical text; what a person wrote is kept beside it
-Errors  format_source raises SourceError where the source does not parse; format_expression none
+Laws    parse(format_expression(tree)) == tree · format_source is idempotent · the tree has no comments, so its
+        canonical text has none either; the text as written is stored beside it
+Errors  format_source raises SourceError if the source does not parse; format_expression raises nothing
 Source  dsl/SPEC.md "Canonical form"; docs/decisions/0002-canonical-form.md
 """
 
@@ -41,7 +41,7 @@ _ESCAPES = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\t": "\\t", "\r": "\\r"}
 _LINE = 100
 _SPECIAL = re.compile(r'["\\\x01-\x1f\x7f-\x9f\u2028\u2029]')
 
-# How tightly each form binds; an operand that binds more loosely than its place asks for gets parentheses.
+# How tightly each form binds. An operand that binds more loosely than its position needs gets parentheses.
 _NOT, _COMPARISON, _SUM, _PRODUCT, _COALESCE, _UNARY, _TIGHT = range(2, 9)
 _WORDS = {"and": " && ", "or": " || "}
 
@@ -52,8 +52,10 @@ def format_source(source: str | bytes) -> str:
 
 
 def lay_out(source: str) -> str:
-    """The canonical text as a person reads it: the comments of the source before it, and where it is long, each term of
-    the outermost && or || on a line of its own. Says the same as the source. Raises SourceError.
+    """The canonical text laid out for reading. Raises SourceError.
+
+    The comments of the source come first. In a long text each term of the outermost && or || gets a line of its own.
+    The meaning does not change.
 
     >>> lay_out("a // why\\n and b")
     '// why\\na && b'
@@ -83,7 +85,7 @@ def format_expression(expr: Expr) -> str:
 
 
 def format_name(name: str) -> str:
-    """The name, in backticks where it is not a plain one."""
+    """The name, in backticks unless it is a plain name."""
     return name if _PLAIN.fullmatch(name) else f"`{name}`"
 
 
@@ -97,7 +99,7 @@ def _escape(match: re.Match[str]) -> str:
 
 
 def _within(expr: Expr, binding: int) -> str:
-    """The text of an operand at a place that asks for a binding at least this tight."""
+    """The text of an operand in a position that needs a binding at least this tight."""
     text, tightness = _write(expr)
     return text if tightness >= binding else f"({text})"
 
@@ -106,7 +108,7 @@ def _write(expr: Expr) -> tuple[str, int]:
     """The text, and how tightly its outermost operator binds."""
     match expr:
         case Logic():
-            # Where && and || mix, both get parentheses: nobody has to know which binds tighter.
+            # Where && and || mix, both get parentheses: readers need not know which binds tighter.
             return _WORDS[expr.op].join(_within(operand, _NOT) for operand in expr.operands), _NOT - 1
         case Not():
             loose = isinstance(expr.operand, Compare | In | Logic)
@@ -145,7 +147,7 @@ def _write(expr: Expr) -> tuple[str, int]:
             return _events(expr), _TIGHT
         case Aggregate():
             return _aggregate(expr), _TIGHT
-    raise TypeError(f"{type(expr).__name__} is no expression")
+    raise TypeError(f"{type(expr).__name__} is not an expression")
 
 
 def _literal(literal: Literal) -> str:
@@ -161,7 +163,7 @@ def _literal(literal: Literal) -> str:
 
 
 def _events(events: Events) -> str:
-    # An event that is really called "any" keeps its backticks, which tell it from every event.
+    # An event that is really named "any" keeps its backticks, which distinguish it from every event.
     name = "any" if events.event is None else "`any`" if events.event == "any" else format_name(events.event)
     where = f".where({_write(events.where)[0]})" if events.where is not None else ""
     return f"events.{name}{where}"

@@ -1,8 +1,8 @@
-"""What stands at a place of a text, in a few words: a definition, an event, an aggregate, a window.
+"""Hover text for a position: a definition, an event, an aggregate, a window.
 
 Shape   hover(source, position, scope) → Hover or None
 Units   positions in characters (code points) of the source, half-open; `markdown` is Markdown
-Laws    any text and any position have an answer, however broken the text is
+Laws    every text and every position has an answer, however broken the text is
 Source  docs/reference/language-services.md
 """
 
@@ -14,7 +14,7 @@ from lark import Token
 from tinycdp.dsl.check.expressions import Scope, check
 from tinycdp.dsl.check.signatures import AGGREGATES, FUNCTIONS, GENERIC, REFERENCES, SEEN
 from tinycdp.dsl.editor import function_docs
-from tinycdp.dsl.editor.complete import spoken
+from tinycdp.dsl.editor.complete import window_in_words
 from tinycdp.dsl.editor.cursor_context import Bracket, Chain, chain_at, closer, open_brackets
 from tinycdp.dsl.ir import Span, Type
 from tinycdp.dsl.parser import SUGARED
@@ -23,6 +23,8 @@ from tinycdp.dsl.tokens import MAX_BYTES, scan
 
 @dataclass(frozen=True, slots=True)
 class Hover:
+    """The text for the characters [start, end), and the type of what they mean."""
+
     start: int
     end: int
     markdown: str
@@ -32,36 +34,37 @@ class Hover:
 def hover(
     source: str, position: int, scope: Scope, described: Mapping[tuple[str, str], str] | None = None
 ) -> Hover | None:
-    """What stands at the position, None where there is nothing to say. `described` has what definitions say about
-    themselves, as Markdown."""
+    """What stands at the position; None if there is nothing to show.
+
+    `described` holds the descriptions of definitions, as Markdown."""
     if len(source) > MAX_BYTES:
         return None
     tokens = [token for token in scan(source) if token.type != "COMMENT"]
     touched = [i for i, token in enumerate(tokens) if (token.start_pos or 0) <= position <= (token.end_pos or 0)]
     if not touched:
         return None
-    # Of two that touch, a name says more than the dot or bracket beside it.
+        # If two tokens touch, the name says more than the dot or bracket beside it.
     at = next((i for i in touched if tokens[i].type in {"NAME", "STRING", "DURATION"}), touched[-1])
     token = tokens[at]
     span = Span(token.start_pos or 0, token.end_pos or 0)
     brackets = open_brackets(tokens[:at])
-    found = _about(source, tokens, at, brackets, scope, described or {})
+    found = _describe_token(source, tokens, at, brackets, scope, described or {})
     if found is None:
         return None
     return Hover(span.start, span.end, *found)
 
 
-_Told = tuple[str, Type | None]
+_Text = tuple[str, Type | None]
 
 
-def _about(
+def _describe_token(
     source: str,
     tokens: list[Token],
     at: int,
     brackets: list[Bracket],
     scope: Scope,
     described: Mapping[tuple[str, str], str],
-) -> _Told | None:
+) -> _Text | None:
     token = tokens[at]
     inner = brackets[-1] if brackets else None
     if token.type == "STRING":
@@ -69,7 +72,7 @@ def _about(
             return _of_definition(kind, token.value[1:-1], scope, described)
         return "**text**", Type.STRING
     if token.type == "DURATION":
-        return f"**{token.value}** · {spoken(token.value)}", Type.DURATION
+        return f"**{token.value}** · {window_in_words(token.value)}", Type.DURATION
     if token.type in {"TRUE_KW", "FALSE_KW"}:
         return f"**{token.value}**", Type.BOOL
     if token.type != "NAME":
@@ -91,7 +94,7 @@ def _about(
     return _of_name(names, called, scope, described)
 
 
-def _of_events(source: str, tokens: list[Token], at: int, chain: Chain, called: bool, scope: Scope) -> _Told | None:
+def _of_events(source: str, tokens: list[Token], at: int, chain: Chain, called: bool, scope: Scope) -> _Text | None:
     name = chain.links[-1].name
     if len(chain.links) == 2:
         if name == "any":
@@ -110,13 +113,13 @@ def _of_events(source: str, tokens: list[Token], at: int, chain: Chain, called: 
     whole = source[tokens[chain.start].start_pos or 0 : tokens[end].end_pos or 0]
     checked = check(whole, replace(scope, kind="trait"))
     type_ = checked.type if checked.node is not None else shape.type or Type.DYN
-    empty = "\n\nUnknown where there is no such event." if shape.nullable else ""
+    empty = "\n\nUnknown if there is no such event." if shape.nullable else ""
     return f"**{shape.usage}** → {type_.value}\n\n{function_docs.AGGREGATES.get(head, '')}{empty}", type_
 
 
 def _of_name(
     names: tuple[str, ...], called: bool, scope: Scope, described: Mapping[tuple[str, str], str]
-) -> _Told | None:
+) -> _Text | None:
     root = names[0]
     if len(names) > 1:
         dotted = ".".join(names[1:])
@@ -127,9 +130,9 @@ def _of_name(
                 type_ = scope.properties.get(dotted, Type.DYN)
                 return f"**profile.{dotted}** · property of the profile · {type_.value}", type_
             case "group":
-                return f"**group.{dotted}** · trait of the group the profile belongs to", Type.DYN
+                return f"**group.{dotted}** · trait of the profile's group", Type.DYN
             case "context":
-                return f"**context.{dotted}** · what the caller of the decision said", Type.DYN
+                return f"**context.{dotted}** · from the context of the decision request", Type.DYN
         return None
     if called:
         usage = GENERIC.get(root, ("", 0))[0]
@@ -149,7 +152,7 @@ def _of_name(
     return (f"**{root}** · {function_docs.ROOTS[root]}", None) if root in function_docs.ROOTS else None
 
 
-def _of_definition(kind: str, key: str, scope: Scope, described: Mapping[tuple[str, str], str]) -> _Told | None:
+def _of_definition(kind: str, key: str, scope: Scope, described: Mapping[tuple[str, str], str]) -> _Text | None:
     if kind == "segment":
         type_ = Type.BOOL if key in scope.segments else None
     else:

@@ -1,6 +1,6 @@
-"""Values as a person says them: instants, spans, numbers, versions, texts.
+"""Values in readable form: instants, durations, numbers, versions, texts.
 
-Units   instants and spans in milliseconds; instants are said in UTC
+Units   instants and durations in milliseconds; instants are shown in UTC
 Laws    nothing is rounded, but texts longer than LONGEST are cut
 """
 
@@ -30,7 +30,7 @@ def constant(type_: Type, value: Any) -> str:
 
 
 def utc(ms: int) -> str:
-    """2026-01-31 09:30 UTC, with seconds where there are any."""
+    """An instant like 2026-01-31 09:30 UTC; seconds are shown unless they are zero."""
     try:
         moment = _EPOCH + timedelta(milliseconds=ms)
     except OverflowError:
@@ -41,7 +41,7 @@ def utc(ms: int) -> str:
 
 
 def duration(ms: int, *, article: bool = True) -> str:
-    """The largest unit that is exact: "a day", "90 minutes"."""
+    """A duration in its largest exact unit: "a day", "90 minutes"."""
     unit = next(unit for unit in (DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS) if ms % unit == 0)
     count, name = ms // unit, UNIT_NAMES[unit]
     if count == 1:
@@ -50,12 +50,12 @@ def duration(ms: int, *, article: bool = True) -> str:
 
 
 def plural(noun: str, count: Any) -> str:
-    """The noun for so many."""
+    """The noun in the singular or plural for this count."""
     return noun if count == 1 else f"{noun}s"
 
 
 def literal(value: Any) -> str:
-    """A value as the language writes it, numbers with separators; long texts are cut."""
+    """A value as the language writes it, with separators in numbers. Long texts are cut."""
     match value:
         case bool():
             return "true" if value else "false"

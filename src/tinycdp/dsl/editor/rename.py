@@ -1,10 +1,10 @@
-"""The same expression under other names.
+"""Rename definitions inside an expression.
 
 Shape   renamed(source, names) -> source; names maps the (kind, key) of a definition to its new key
-Laws    only the names change, in their places: layout, comments and quotes stay as they were written.
-        The new source refers to `names.get(n, n)` for each n that the old one refers to, and says nothing else anew.
-        Names inside an aggregate are properties of its event, and stay. No trait's new key is `hidden`
-Errors  SourceError where the source does not parse
+Laws    only the names change, in place: layout, comments and quotes stay as written.
+        The new source refers to `names.get(n, n)` for each n that the old one refers to, and means the same otherwise.
+        Names inside an aggregate are properties of its event, and stay. A trait's new key is never `needs_qualifier`
+Errors  SourceError if the source does not parse
 """
 
 from collections.abc import Mapping
@@ -17,13 +17,15 @@ from tinycdp.dsl.ir import Span
 _NAMING = {"NAME", "STRING"}
 
 
-def hidden(key: str) -> bool:
-    """Whether a trait of this key could not be named by it alone: the language means something else."""
+def needs_qualifier(key: str) -> bool:
+    """Whether the bare name cannot refer to a trait with this key.
+
+    That is so if the language gives the name another meaning."""
     return key in SEEN or key in NULLS or key in ROOTS
 
 
 def renamed(source: str, names: Mapping[tuple[str, str], str]) -> str:
-    """The source with every reference to a renamed definition under its new key."""
+    """The source with each reference to a renamed definition under its new key."""
     found: list[tuple[Span, str]] = []
     stack = [parser.parse(source)]
     while stack:
@@ -36,14 +38,14 @@ def renamed(source: str, names: Mapping[tuple[str, str], str]) -> str:
                 pass
             case other:
                 stack.extend(parser.operands(other))
-    # From the end, so that the places before it stay what they are.
+    # From the end, so that earlier positions stay valid.
     for span, key in sorted(found, key=lambda place: place[0].start, reverse=True):
         source = _put(source, span, key)
     return source
 
 
 def _put(source: str, span: Span, key: str) -> str:
-    """The source with the key in place of the one that the reference in this span names: its last name or string."""
+    """Replace the key named by the reference in this span: its last name or string."""
     inside = [token for token in tokens.scan(source[span.start : span.end]) if token.type in _NAMING]
     token, alone = inside[-1], len(inside) == 1
     if token.type == "STRING":

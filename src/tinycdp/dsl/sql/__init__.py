@@ -1,7 +1,7 @@
-"""Expressions as one SQL statement over raw events: what the engine computes step by step, computed anew.
+"""Expressions as one SQL statement over raw events, computed independently of the engine.
 
-Shape   statement.select is the way in · expressions: node → scalar SQL · figures: what is counted of a history ·
-        values: literals, what JSON is worth, and what a driver brings back
+Shape   statement.select is the entry point · expressions: node → scalar SQL · figures: aggregates of a history ·
+        values: literals, JSON values as typed values, and values returned by a driver
 Source  docs/decisions/0014-sql-oracle.md
 """
 

@@ -1,10 +1,10 @@
-"""What is counted of everybody's history: one row per profile, made in one pass over the events.
+"""Aggregates of all profiles' histories: one row per profile, in one pass over the events.
 
-Shape   Figures collects what expressions read, each reading giving SQL over the columns of `p`; statement() is the
-        common table expressions that make these columns, and source() the one that has them all
+Shape   AggregateTables collects what expressions read; each read method returns SQL over the columns of `p`.
+        statement() gives the common table expressions that compute these columns, source() the one that has them all
 Units   age: milliseconds from an event to the instant asked about, so 0 is now; rank: 1 is the newest
 Laws    an event counts if it was received by $3 and happened by $2. Rank first, then the edge: SPEC "Windows".
-        Only raw events are read, by the aliases that are the profile's now: neither its state nor its properties
+        Reads only raw events, joined through the profile's current aliases; never its state or its properties
 Source  dsl/SPEC.md "Aggregates", "Windows"; docs/decisions/0014-sql-oracle.md
 """
 
@@ -22,21 +22,21 @@ _NOW = "(SELECT now FROM clock)"
 _TODAY = "(SELECT today FROM clock)"
 _ANY_EVENT = "e.kind IN ('track', 'page', 'screen')"
 
-#: Families whose entries have a value; the others only have an instant.
+#: Families whose entries have a value; the others have only an instant.
 _VALUED = frozenset({Family.NUMBER, Family.HISTOGRAM, Family.FIRST, Family.LAST, Family.UNIQUE, Family.TOP})
 
 
-class Figures:
-    """`predicate` gives the SQL of a `where`, whose names are properties of `e`."""
+class AggregateTables:
+    """`predicate` returns the SQL of a `where`, whose names are properties of `e`."""
 
     def __init__(self, zone: str, predicate: Callable[[ir.Node], str]) -> None:
         self._zone = quoted(zone)
         self._predicate = predicate
         self._columns: dict[str, str] = {}  # SQL over `history` → its name in `figures`
-        self._specs: dict[str, _Counted] = {}
-        self._clock: dict[str, str] = {}  # a number of the clock → its name
-        self._said: dict[str, str] = {}  # profile property → its name in `history`
-        self._group: dict[str, str] = {}  # trait of a group → its name in `groups`
+        self._specs: dict[str, _AggregateColumns] = {}
+        self._clock: dict[str, str] = {}  # a number derived from the clock → its name
+        self._properties: dict[str, str] = {}  # profile property → its name in `history`
+        self._group: dict[str, str] = {}  # group trait → its name in `groups`
         self._seen = False
         self._days = False
 
@@ -47,26 +47,29 @@ class Figures:
         return _NOW
 
     def property(self, path: tuple[str, ...]) -> str:
-        """A property of the profile as JSON: what the latest identify that named it said, by (instant, message id)."""
-        said = self._said.setdefault(path[0], f"said_{len(self._said)}")
+        """A property of the profile as JSON.
+
+        Its value is from the latest identify that sets it, by (instant, message id)."""
+        said = self._properties.setdefault(path[0], f"said_{len(self._properties)}")
         latest = f"(array_agg({said} ORDER BY age, message_id DESC) FILTER (WHERE {said} IS NOT NULL))[1]"
         return member(self._column(latest), path[1:])
 
     def group_trait(self, path: tuple[str, ...]) -> str:
-        """A trait, as JSON, of the group that the latest group call named: what the latest call of anybody's that named
-        the trait said."""
+        """A group trait, as JSON. The group is that of the profile's latest group call.
+
+        The value comes from the latest call of any member that sets the trait."""
         name = self._group.setdefault(path[0], f"trait_{len(self._group)}")
         return member(f"p.{name}", path[1:])
 
     def seen(self, which: str) -> str:
-        """The instant of the first or last message, but for those that say they are not active."""
+        """The instant of the first or last message, ignoring messages marked as not active."""
         self._seen = True
         pick = "max" if which == "first" else "min"
         return self._column(f"({_NOW} - {pick}(age) FILTER (WHERE active))::numeric")
 
     def read(self, read: ir.AggregateRead) -> str:
         """An aggregate over its window."""
-        spec = self._specs.setdefault(read.spec.key, _Counted(read.spec, len(self._specs)))
+        spec = self._specs.setdefault(read.spec.key, _AggregateColumns(read.spec, len(self._specs)))
         spec.reach(read)
         inside, value = self._inside(spec, read), spec.value
         counted = f"count(*) FILTER (WHERE {inside})::numeric"
@@ -113,8 +116,8 @@ class Figures:
     def _column(self, sql: str) -> str:
         return "p." + self._columns.setdefault(sql, f"figure_{len(self._columns)}")
 
-    def _inside(self, spec: "_Counted", read: ir.AggregateRead) -> str:
-        """Whether a row of history is in the window of the read."""
+    def _inside(self, spec: "_AggregateColumns", read: ir.AggregateRead) -> str:
+        """Whether a row of history is in the read's window."""
         start, end = read.window.start_ms, read.window.end_ms
         if start is None:
             return spec.matched
@@ -123,19 +126,19 @@ class Figures:
             return f"{spec.matched} AND age < {start}"
         spec.ranked = True
         if end and read.function in {"min", "max"}:
-            # Extremes cannot be had by subtraction: both edges are rounded by the tiles of the older one.
+            # Extremes cannot be subtracted: both edges are rounded to the tiles of the older edge.
             exact = f"age < {start} AND age >= {end}"
             tiled = f"age <= {self._reach(start, hop)} AND age > {self._reach(end, hop)}"
             return f"{spec.matched} AND CASE WHEN {spec.rank} <= {_NEWEST} THEN {exact} ELSE {tiled} END"
         inside = f"{spec.matched} AND {self._trailing(spec, start)}"
         return f"{inside} AND NOT {self._trailing(spec, end)}" if end else inside
 
-    def _trailing(self, spec: "_Counted", window_ms: int) -> str:
+    def _trailing(self, spec: "_AggregateColumns", window_ms: int) -> str:
         tiled = f"age <= {self._reach(window_ms, ir.hop_ms(window_ms))}"
         return f"CASE WHEN {spec.rank} <= {_NEWEST} THEN age < {window_ms} ELSE {tiled} END"
 
     def _reach(self, window_ms: int, hop: int) -> str:
-        """The age of the beginning of the tile in which a window's edge lies."""
+        """The age of the beginning of the tile that contains a window's edge."""
         remainder = f"((at.now - {window_ms}) % {hop} + {hop}) % {hop}"
         name = self._clock.setdefault(f"{window_ms} + {remainder}", f"reach_{len(self._clock)}")
         return f"(SELECT {name} FROM clock)"
@@ -152,7 +155,9 @@ class Figures:
         return let(typed("n.x", type_), x=found)
 
     def _streak(self, days: str) -> str:
-        """Days in a row that end today, or yesterday: those that lie as far back as the number of days after them."""
+        """Days in a row up to today or yesterday.
+
+        A day belongs to the run if it is as far back as the number of days after it."""
         back = f"min({_TODAY} - d.day) OVER ()"
         run = f"SELECT {_TODAY} - d.day AS back, {back} AS newest, row_number() OVER (ORDER BY d.day DESC) - 1 AS after"
         return (
@@ -163,7 +168,7 @@ class Figures:
     # The statement
 
     def statement(self) -> Iterator[str]:
-        """The common table expressions, in order. Call it when everything has been read."""
+        """The common table expressions, in order. Call it after everything has been read."""
         yield self._clock_table()
         group = self._column(_LATEST_GROUP) if self._group else ""
         if not self._columns:
@@ -185,7 +190,7 @@ class Figures:
             yield f"grouped AS (\n  SELECT {_indented(traits)}\n  FROM {join} OFFSET 0\n)"
 
     def source(self) -> str:
-        """The table with a row for each profile and every column that was asked for."""
+        """The table with one row per profile and every requested column."""
         return "grouped" if self._group else "figures"
 
     def _group_traits(self) -> list[str]:
@@ -201,7 +206,7 @@ class Figures:
         at = (
             "SELECT (extract(epoch FROM $2::timestamptz) * 1000)::bigint AS now, "
             f"($2::timestamptz AT TIME ZONE {self._zone})::date AS today, "
-            "$3::timestamptz AS known_at"  # named nowhere else where nothing is read
+            "$3::timestamptz AS known_at"  # not named elsewhere if nothing is read
         )
         return f"clock AS (\n  SELECT {_indented(numbers)}\n  FROM ({at}) AS at\n)"
 
@@ -217,7 +222,7 @@ class Figures:
             columns.append("(e.context -> 'active') IS DISTINCT FROM 'false'::jsonb AS active")
         if self._group:
             columns.append("CASE WHEN e.kind = 'group' THEN e.target END AS joined")
-        for name, said in self._said.items():
+        for name, said in self._properties.items():
             columns.append(f"CASE WHEN e.kind = 'identify' THEN e.properties -> {quoted(name)} END AS {said}")
         return columns + [spec.column(self._predicate) for spec in self._specs.values()]
 
@@ -231,13 +236,13 @@ class Figures:
         )
 
     def _wanted(self) -> str:
-        """What the join asks of an event beside being the profile's: as little as any column needs is read."""
+        """The join's conditions on events: it reads as little as the columns need."""
         if self._seen:
             return ""
         by_reach: dict[int | None, set[str | None]] = {}
         for spec in self._specs.values():
             by_reach.setdefault(spec.reaches_ms, set()).add(spec.spec.event)
-        kinds = ["e.kind = 'identify'"] if self._said else []
+        kinds = ["e.kind = 'identify'"] if self._properties else []
         kinds += ["e.kind = 'group'"] if self._group else []
         for reach, events in by_reach.items():
             names = ", ".join(quoted(event) for event in sorted(filter(None, events)))
@@ -247,7 +252,7 @@ class Figures:
         wanted = f"\n    AND ({' OR '.join(kinds)})"
         reaches = [reach for reach in by_reach if reach is not None]
         if reaches and len(reaches) == len(kinds):
-            # Nothing arrives before it happens, and events are partitioned by arrival.
+            # An event never arrives before it happens, and events are partitioned by arrival.
             wanted += f"\n    AND e.received_at > {_before(max(reaches))}"
         return wanted
 
@@ -257,7 +262,7 @@ _PROFILES = (
 )
 
 _LATEST_GROUP = "(array_agg(joined ORDER BY age, message_id DESC) FILTER (WHERE joined IS NOT NULL))[1]"
-#: By whomever they were made: a group's traits are those of all its members.
+#: From any sender: a group's traits are those set by all its members.
 _GROUP_CALLS = (
     "  FROM events AS e\n"
     "  WHERE e.environment_id = $1::integer AND e.kind = 'group' AND e.target IS NOT NULL\n"
@@ -266,10 +271,12 @@ _GROUP_CALLS = (
 )
 
 
-class _Counted:
-    """One aggregate's events in `history`: whether a row is one, its value where it has one, its rank among them.
+class _AggregateColumns:
+    """One aggregate's events in `history`.
 
-    reaches_ms  how old an event can be and still matter, None where any may"""
+    It says whether a row counts, its value if it has one, and its rank among the rows that count.
+
+    reaches_ms  how old an event can be and still matter; None if any age may matter"""
 
     def __init__(self, spec: ir.AggregateSpec, number: int) -> None:
         self.spec = spec

@@ -1,8 +1,9 @@
-"""Typed nodes as scalar SQL over one row.
+"""Compile typed nodes to scalar SQL over one row.
 
-Shape   Expressions(reader).sql(node) → SQL, in parentheses wherever something may stand beside it
-Laws    as long as the expression, whatever its nesting; total; NULL is unknown, and SQL's logic is the language's
-Errors  Unsupported for what only a decision knows
+Shape   Expressions(reader).sql(node) → SQL, in parentheses wherever it may stand beside something else
+Laws    the SQL is as long as the expression, however nested; it never fails; NULL means unknown, and SQL's three-valued
+        logic is the language's
+Errors  Unsupported for values that only a decision knows
 Source  dsl/SPEC.md "Truth", "Functions", "Types"
 """
 
@@ -32,7 +33,9 @@ _SMALL, _LARGE = "abcdefghijklmnopqrstuvwxyz", "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
 class Reader(Protocol):
-    """What an expression reads, as SQL over the row at hand; JSON values are short, and may be mentioned often."""
+    """What an expression reads, as SQL over the current row.
+
+    SQL of JSON values is short and may be repeated."""
 
     def instant(self) -> str: ...
     def property(self, path: tuple[str, ...]) -> str: ...
@@ -42,7 +45,9 @@ class Reader(Protocol):
 
 
 class Expressions:
-    """`known` maps the definitions an expression may refer to: to their SQL and type, or None where there is none."""
+    """Compiles expressions. `known` maps each definition they may refer to, to SQL and type.
+
+    A definition without SQL maps to None, and is unknown."""
 
     def __init__(
         self,
@@ -106,7 +111,7 @@ class Expressions:
 
     def _reference(self, node: ir.Reference) -> str:
         if node.kind == "flag":
-            raise Unsupported(f"flag({node.key!r}): what a flag serves is decided, not computed by SQL")
+            raise Unsupported(f"flag({node.key!r}): a flag's value needs a decision, SQL cannot compute it")
         known = self._known[node.kind, node.key]
         if known is None:
             return literal(None, node.type)

@@ -1,11 +1,11 @@
-"""The one statement that says what expressions are worth for every profile, from raw events alone.
+"""One SQL statement that computes expressions for every profile, from raw events alone.
 
-Shape   select(columns, resolve=…, zone=…) → SQL of these parameters: $1 environment_id integer, $2 at timestamptz,
+Shape   select(columns, resolve=…, zone=…) → SQL with these parameters: $1 environment_id integer, $2 at timestamptz,
         $3 known_at timestamptz, $4 profile_ids bigint[] or NULL for all; its rows are (profile_id, v0, v1, …)
-Units   at: the instant asked about. known_at: only messages received by then count, normally the same. NULL is unknown
-Laws    one row per profile that no other absorbed, whoever its events belonged to when they came;
-        one pass over the events that are needed. A definition that several refer to is computed once
-Errors  Unsupported where an expression has no SQL
+Units   at: the instant asked about. known_at: only messages received by then count, usually the same. NULL is unknown
+Laws    one row per profile that was not merged into another, with the events it owns now, even if it got them later;
+        one pass over the events it needs. A definition with several references is computed once
+Errors  Unsupported if an expression cannot be written in SQL
 Source  docs/decisions/0014-sql-oracle.md
 """
 
@@ -15,7 +15,7 @@ from typing import Any
 
 from tinycdp.dsl import ir
 from tinycdp.dsl.ir import Type
-from tinycdp.dsl.sql.aggregates import Figures
+from tinycdp.dsl.sql.aggregates import AggregateTables
 from tinycdp.dsl.sql.expressions import Expressions
 
 Name = tuple[str, str]
@@ -29,11 +29,13 @@ def select(
     zone: str,
     context: Mapping[str, Any] = MappingProxyType({}),
 ) -> str:
-    """SQL for what the columns are worth. `resolve` gives the node of a trait or segment; None makes it unknown.
+    """SQL for the values of the columns.
 
-    A column is worth what its expression is: a segment's rule may be unknown, a reference to the segment is not."""
+    `resolve` returns the node of a trait or segment; None makes it unknown.
+
+    A column has the value of its expression: a segment's rule may be unknown, but a reference to the segment is not."""
     events = Expressions(None, zone, context, {})
-    figures = Figures(zone, events.sql)
+    figures = AggregateTables(zone, events.sql)
     known: dict[Name, tuple[str, Type] | None] = {}
     scalars = Expressions(figures, zone, context, known)
     tables: list[tuple[str, list[str]]] = []
@@ -61,7 +63,9 @@ def select(
 
 
 def _levels(columns: Sequence[ir.Node], resolve: Resolve) -> list[list[Name]]:
-    """Every definition that the columns reach, each a level above all it refers to; in the order they are met."""
+    """Every definition that the columns reach, in levels.
+
+    Each is a level above all it refers to. Within a level they are in order of first use."""
     level: dict[Name, int] = {}
     pending = [(name, False) for column in reversed(columns) for name in reversed(_references(column))]
     while pending:
@@ -81,6 +85,6 @@ def _levels(columns: Sequence[ir.Node], resolve: Resolve) -> list[list[Name]]:
 
 
 def _references(node: ir.Node) -> list[Name]:
-    """The traits and segments that a node names itself; flags are no part of what SQL computes."""
+    """The traits and segments that a node itself names. SQL does not compute flags."""
     named = ((n.kind, n.key) for n in ir.walk(node) if isinstance(n, ir.Reference) and n.kind != "flag")
     return list(dict.fromkeys(named))

@@ -1,11 +1,11 @@
-"""Values of the language in SQL: how literals are written, what JSON is worth, and what a driver brings back.
+"""Values in SQL: literals, JSON values as typed values, and values returned by a driver.
 
 Shape   literal(value, type) · number, datetime, version, typed: SQL of a value → SQL of a value · read_value
-Units   number: numeric · string: text · datetime, duration: numeric, milliseconds · version: text that orders as the
-        version does · dyn: jsonb. Unknown is NULL
-Laws    total: whatever the data, the SQL raises nothing. Text that is mentioned twice in what is returned is mentioned
-        twice in the statement, so operands that may be long are bound to a name first, by `let`
-Errors  Unsupported for a literal that Postgres cannot hold
+Units   number: numeric · string: text · datetime, duration: numeric, milliseconds · version: text that sorts like the
+        version · dyn: jsonb. Unknown is NULL
+Laws    the SQL never raises, whatever the data. An operand that the returned SQL mentions twice appears twice in the
+        statement, so long operands are first bound to a name, by `let`
+Errors  Unsupported for a literal that Postgres cannot store
 Source  dsl/SPEC.md "Values", "Numbers", "Types"
 """
 
@@ -20,11 +20,11 @@ from tinycdp.dsl.ir import Type
 from tinycdp.dsl.values.numbers import nanos
 from tinycdp.dsl.values.scalars import VersionKey
 
-#: 38 digits, 9 of them behind the point, as billionths would count them.
+#: 38 digits, 9 of them after the decimal point, as in nanos.
 _LIMIT = "1e29"
 _BILLION = "1000000000"
-_DIGITS = 18  # of a version's numbers
-_RELEASE = "~"  # after every letter and digit: a release comes after its pre-releases
+_DIGITS = 18  # of each number in a version
+_RELEASE = "~"  # sorts after every letter and digit: a release comes after its pre-releases
 
 _NUMERIC = "(?:0|[1-9][0-9]{0,17})"
 _IDENTIFIERS = r"[0-9A-Za-z-]+(?:\.[0-9A-Za-z-]+)*"
@@ -39,18 +39,18 @@ _encode_json = msgspec.json.Encoder(decimal_format="number").encode
 
 
 class Unsupported(ValueError):
-    """The expression has no SQL; the message says which part of it."""
+    """The expression cannot be written in SQL; the message names the part."""
 
 
 def quoted(text: str) -> str:
     """A text literal."""
     if _UNSTORABLE.search(text):
-        raise Unsupported("a text with U+0000 or half a surrogate pair cannot be held by Postgres")
+        raise Unsupported("Postgres cannot store a text with U+0000 or half a surrogate pair")
     return "'" + text.replace("'", "''") + "'"
 
 
 def literal(value: Any, type_: Type) -> str:
-    """A constant of the language. None is unknown, whatever its type."""
+    """A literal of the language. None is unknown, whatever its type."""
     if value is None:
         return f"NULL::{COLUMN[type_]}"
     match type_:
@@ -71,14 +71,14 @@ def json(value: Any) -> str:
     try:
         text = _encode_json(value).decode()
     except UnicodeEncodeError:
-        raise Unsupported("a text with half a surrogate pair cannot be held by Postgres") from None
+        raise Unsupported("Postgres cannot store a text with half a surrogate pair") from None
     if "\\u0000" in text:
-        raise Unsupported("a text with U+0000 cannot be held by Postgres")
+        raise Unsupported("Postgres cannot store a text with U+0000")
     return quoted(text) + "::jsonb"
 
 
 def member(json: str, path: Iterable[str]) -> str:
-    """What lies at a path of nested objects; NULL where one of them is none, an array say."""
+    """The value at a path of nested objects; NULL if one of them is not an object."""
     return "(" + " -> ".join((json, *map(quoted, path))) + ")"
 
 
@@ -95,22 +95,24 @@ COLUMN: Mapping[Type, str] = {
 
 
 def let(body: str, where: str = "", **bound: str) -> str:
-    """The body, which names each bound expression as `n.<name>`, however often; NULL where `where` is not true.
+    """The body, in which each bound expression is `n.<name>`; NULL unless `where` is true.
 
-    OFFSET 0 keeps the planner from putting the expressions back where their names stand: nested, that would double
-    the statement at every level."""
+    OFFSET 0 keeps the planner from inlining the expressions at each use: nested, that would double the statement at
+    every level."""
     bindings = ", ".join(f"{sql} AS {name}" for name, sql in bound.items())
     condition = f" WHERE {where}" if where else ""
     return f"(SELECT {body} FROM (SELECT {bindings} OFFSET 0) AS n{condition})"
 
 
 def bounded(sql: str) -> str:
-    """A number, unknown where it left the 38 digits."""
+    """A number; unknown if it needs more than 38 digits."""
     return let("n.x", f"abs(n.x) < {_LIMIT}", x=sql)
 
 
 def divided(numerator: str, denominator: str) -> str:
-    """The quotient to nine digits, half away from zero: by whole numbers, since numeric's own division rounds first."""
+    """The quotient to nine digits, half away from zero.
+
+    It divides whole numbers, since numeric's own division rounds first."""
     billionths = f"div(2 * {_BILLION} * abs(n.a) + abs(n.b), 2 * abs(n.b))"
     quotient = f"CASE WHEN n.b <> 0 THEN sign(n.a) * sign(n.b) * {billionths} * 0.000000001 END"
     return bounded(let(quotient, a=numerator, b=denominator))
@@ -123,7 +125,9 @@ def three_digits(sql: str) -> str:
 
 
 def typed(json: str, type_: Type) -> str:
-    """What a JSON value is worth as a value of the type; `json` is short, and is mentioned several times."""
+    """A JSON value as a value of the type; unknown if it does not fit.
+
+    `json` is short and repeated."""
     match type_:
         case Type.NUMBER:
             return f"CASE jsonb_typeof({json}) WHEN 'number' THEN {_number(json)} END"
@@ -145,7 +149,9 @@ def typed(json: str, type_: Type) -> str:
 
 
 def scalar(json: str, longest_text: int) -> str:
-    """A JSON number, bool or text of at most so many characters as JSON again, so that equal values are equal."""
+    """A JSON number, bool or text as normalised JSON, so that equal values are equal.
+
+    Longer texts are NULL."""
     return (
         f"CASE jsonb_typeof({json}) WHEN 'number' THEN to_jsonb(trim_scale({_number(json)})) "
         f"WHEN 'boolean' THEN {json} "
@@ -159,7 +165,7 @@ def _number(json: str) -> str:
 
 
 def datetime(text: str) -> str:
-    """Milliseconds of an ISO 8601 date and time with a zone, unknown for any other text."""
+    """Milliseconds of an ISO 8601 date and time with a zone; unknown for any other text."""
     days = "CASE WHEN d.month IN (4, 6, 9, 11) THEN 30 WHEN d.month = 2 THEN 28 + d.leap ELSE 31 END"
     valid = (
         f"d.year >= 1 AND d.month BETWEEN 1 AND 12 AND d.day BETWEEN 1 AND {days} "
@@ -181,7 +187,7 @@ def datetime(text: str) -> str:
 
 
 def version(text: str) -> str:
-    """The version a text names, as text that orders like it; unknown for any other text."""
+    """The version in a text, as text that sorts like it; unknown for any other text."""
     labels = (
         "SELECT string_agg(CASE WHEN l.label ~ '^[0-9]+$' "
         f"THEN '0' || lpad(l.label, {_DIGITS}, '0') ELSE '1' || l.label END, ' ' ORDER BY l.place) AS text, "
@@ -198,14 +204,16 @@ def version(text: str) -> str:
 
 
 def _sortable_version(key: VersionKey) -> str:
-    """The text that `version` makes of a version with this key."""
+    """The text that `version` returns for a version with this key."""
     *numbers, release, labels = key
     spelt = ("1" + text if text else f"0{number:0{_DIGITS}}" for _, number, text in labels)
     return "".join(f"{n:0{_DIGITS}}" for n in numbers) + (_RELEASE if release else " ".join(spelt))
 
 
 def read_value(value: Any, type_: Type) -> Any:
-    """What a driver gives for a column of the type, as the engine has it: nanos, milliseconds, a version's key.
+    """Convert a column's value from a driver to the engine's form.
+
+    Numbers become nanos, instants milliseconds, versions their key.
 
     A dyn is a JSON value with its numbers as int or Decimal."""
     if value is None:

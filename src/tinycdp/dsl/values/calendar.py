@@ -1,8 +1,8 @@
-"""Local days in one zone.
+"""Local days in one time zone.
 
 Shape   Days(zone): instant → day number, day number → its first instant
 Units   a day number is the proleptic ordinal of the local date (date.toordinal)
-Laws    first_instant(day) is the earliest instant whose local date is that day, whatever daylight saving does
+Laws    first_instant(day) is the earliest instant whose local date is that day, also around daylight-saving changes
 """
 
 from datetime import UTC, date, datetime, time, timedelta
@@ -16,7 +16,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Days:
-    """The calendar of one zone. Instances are cheap to share: `days_in(zone)` returns one per zone."""
+    """The calendar of one zone. Use `days_in(zone)`, which returns one shared instance per zone."""
 
     __slots__ = ("_is_utc", "_last", "_zone", "name")
 
@@ -24,11 +24,11 @@ class Days:
         self.name = zone
         self._zone = ZoneInfo(zone)
         self._is_utc = zone in {"UTC", "Etc/UTC"}
-        # The span of the day last asked for: events of a batch mostly fall on the same one.
+        # The span of the last day computed: most events of a batch fall on the same day.
         self._last: tuple[Instant, Instant, int] = (0, 0, 0)
 
     def day(self, instant: Instant) -> int:
-        """The local day that holds the instant."""
+        """The local day that contains the instant."""
         if self._is_utc:
             return instant // DAY_MS + _EPOCH_DAY
         start, end, day = self._last
@@ -45,12 +45,12 @@ class Days:
         """The instant at which a local day begins."""
         if self._is_utc:
             return (day - _EPOCH_DAY) * DAY_MS
-        # Where the clock skips midnight, fold=0 applies the offset before the gap, which is the first instant after it.
+        # If the clock skips midnight, fold=0 applies the offset before the gap: the first instant after the gap.
         midnight = datetime.combine(date.fromordinal(day), time(), self._zone)
         return round((midnight - _EPOCH) / timedelta(milliseconds=1))
 
 
 @lru_cache(maxsize=1024)
 def days_in(zone: str) -> Days:
-    """The calendar of a zone. Raises KeyError (ZoneInfoNotFoundError) for a name that is no zone."""
+    """The calendar of a zone. Raises KeyError (ZoneInfoNotFoundError) for an unknown zone."""
     return Days(zone)

@@ -2,8 +2,8 @@
 
 Shape   a number of the language at run time is a Python int counting billionths ("nanos"): 1.5 is 1_500_000_000
 Units   SCALE nanos make one
-Laws    addition is exact and independent of order; what needs rounding is rounded half away from zero
-Errors  none: what is no number, or needs more than 38 digits, is unknown (None)
+Laws    addition is exact, in any order; a result that needs rounding is rounded half away from zero
+Errors  none: a value that is not a number, or needs more than 38 digits, is unknown (None)
 Source  dsl/SPEC.md "Numbers"; docs/decisions/0005-numbers-are-nanos.md
 """
 
@@ -12,12 +12,12 @@ from typing import Any
 
 SCALE = 10**9
 LIMIT = 10**38
-#: Moves a decimal point of any number without rounding it.
+#: Shifts the decimal point of any number without rounding.
 _EXACT = Context(prec=MAX_PREC, Emax=MAX_EMAX, Emin=MIN_EMIN)
 
 
 def nanos(value: Any) -> int | None:
-    """The nanos of a JSON number (int or Decimal), None for anything else. True is no number."""
+    """The nanos of a JSON number (int or Decimal); None for anything else. True is not a number."""
     kind = type(value)
     if kind is int:
         scaled = value * SCALE
@@ -33,7 +33,7 @@ def nanos(value: Any) -> int | None:
 
 
 def number(scaled: int) -> int | Decimal:
-    """The plain value of nanos: an int where it is whole, else a Decimal without trailing zeros."""
+    """The plain value of nanos: an int if whole, otherwise a Decimal without trailing zeros."""
     whole, rest = divmod(scaled, SCALE)
     if not rest:
         return whole
@@ -42,7 +42,9 @@ def number(scaled: int) -> int | Decimal:
 
 
 def rounded(numerator: int, denominator: int) -> int:
-    """numerator / denominator to the nearest integer, half away from zero; the denominator is not zero."""
+    """numerator / denominator to the nearest integer, half away from zero.
+
+    The denominator must not be zero."""
     if denominator < 0:
         numerator, denominator = -numerator, -denominator
     if numerator < 0:
@@ -51,7 +53,7 @@ def rounded(numerator: int, denominator: int) -> int:
 
 
 def bounded(scaled: int) -> int | None:
-    """The result of an operation, or unknown where it left the 38 digits."""
+    """The result of an operation; unknown (None) if it needs more than 38 digits."""
     return scaled if -LIMIT < scaled < LIMIT else None
 
 

@@ -1,8 +1,8 @@
-"""Reading the scalar values that arrive as text: versions, instants, local dates, durations.
+"""Parse scalar values from text: versions, instants, local dates, durations.
 
 Units   instants and durations in milliseconds
-Laws    semver_key orders as SemVer 2.0.0 precedence does; build metadata does not count
-Errors  none: text that is no such value is None
+Laws    semver_key orders like SemVer 2.0.0 precedence; build metadata is ignored
+Errors  none: returns None if the text is not such a value
 Source  dsl/SPEC.md "Values"; https://semver.org "Precedence"; RFC 3339
 """
 
@@ -28,10 +28,11 @@ _DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 
 
 def semver_key(text: str) -> VersionKey | None:
-    """A tuple that compares as the version does.
+    """A tuple that compares like the version.
 
-    Lenient where applications are: a leading `v`, and a missing minor or patch, which counts as 0. A pre-release
-    comes before its release; its identifiers compare as numbers where both are, and a number comes before a word.
+    It is lenient, like most applications: it accepts a leading `v`, and a missing minor or patch counts as 0.
+    A pre-release sorts before its release. Its identifiers compare as numbers if both are numeric; a
+    number sorts before a word.
 
     >>> semver_key("1.10") > semver_key("1.9.7") > semver_key("1.9.7-rc.1")
     True
@@ -55,7 +56,7 @@ def semver_key(text: str) -> VersionKey | None:
 
 
 def version_text(key: VersionKey) -> str:
-    """The version that a key is of, in full.
+    """The full text of the version with this key.
 
     >>> version_text(semver_key("v2.10-rc.1+build"))
     '2.10.0-rc.1'
@@ -68,7 +69,7 @@ def version_text(key: VersionKey) -> str:
 def parse_instant(text: str) -> Instant | None:
     """Milliseconds UTC of an ISO 8601 date and time with a zone (`Z` or an offset).
 
-    Without a zone the instant is not known, so such text is None. Digits below the millisecond are dropped.
+    Returns None if the zone is missing: the instant is then unknown. Digits below the millisecond are dropped.
     """
     match = _INSTANT.fullmatch(text)
     if match is None:
@@ -96,7 +97,7 @@ def is_date(text: str) -> bool:
 
 
 def parse_duration(text: str) -> int | None:
-    """The milliseconds of a duration written as the language writes one, `30m`; None where it is none."""
+    """The milliseconds of a duration such as `30m`; None if the text is not a duration."""
     digits, unit = text[:-1], text[-1:]
     if unit not in UNITS_MS or not (digits.isascii() and digits.isdigit() and len(digits) <= 11):
         return None
@@ -104,7 +105,7 @@ def parse_duration(text: str) -> int | None:
 
 
 def duration_text(ms: int) -> str:
-    """A duration in its largest exact unit, days at most: 604,800,000 is `7d`, as people say it."""
+    """A duration in its largest exact unit, up to days: 604,800,000 is `7d`."""
     for unit in ("d", "h", "m"):
         if ms and ms % UNITS_MS[unit] == 0:
             return f"{ms // UNITS_MS[unit]}{unit}"

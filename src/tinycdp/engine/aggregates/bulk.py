@@ -1,9 +1,8 @@
-"""Many past events taken into one aggregate at once: what a warm-up and a rebuild do.
+"""Add many past events to one aggregate at once, for backfills and rebuilds.
 
-Shape   Past: the events of one profile and one name, as columns · Recall(kept) takes them · needs(kept): what of the
-        events has to be read for that
-Laws    recall leaves the state that taking the events one by one, in any order, would leave, and none where no event
-        matches
+Shape   PastEvents: the events of one profile with one name, as columns · Rebuilder(kept) adds them · needs(kept): which
+        parts of the events must be read for that
+Laws    a rebuild leaves the same state as adding the events one by one, in any order; no state if no event matches
 Source  docs/decisions/0016-backfill.md
 """
 
@@ -18,11 +17,11 @@ from tinycdp.dsl.values.calendar import Days
 from tinycdp.engine.aggregates.calendar_days import DayMap, Extent
 from tinycdp.engine.aggregates.counters import empty
 from tinycdp.engine.aggregates.event_log import Entry, rank
-from tinycdp.engine.catalog import Kept
+from tinycdp.engine.catalog import KeptAggregate
 from tinycdp.engine.profile import Profile
 from tinycdp.model import Instant
 
-#: The families whose state has no use for message ids.
+#: The families whose state does not use message ids.
 _WITHOUT_IDS = frozenset({Family.COUNT, Family.DAYS, Family.SPAN, Family.UNIQUE})
 
 Properties = Mapping[str, Any]
@@ -30,10 +29,10 @@ Properties = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Needs:
-    """What of past events some aggregates ask for.
+    """The parts of past events that some aggregates need.
 
-    names       of the events, None for any
-    properties  the names of the properties, at the top level
+    names       names of the events; None for all
+    properties  names of the properties, at the top level
     ids         whether message ids are needed"""
 
     names: frozenset[str] | None
@@ -42,8 +41,10 @@ class Needs:
 
 
 @dataclass(frozen=True, slots=True)
-class Past:
-    """Events of one profile and one name, in any order. ids and properties are None where nobody asked for them."""
+class PastEvents:
+    """Events of one profile with one name, in any order.
+
+    ids and properties may be None if they are not needed."""
 
     name: str
     instants: Sequence[Instant]
@@ -51,7 +52,8 @@ class Past:
     properties: Sequence[Properties] | None
 
 
-def needs(kept: Iterable[Kept]) -> Needs:
+def needs(kept: Iterable[KeptAggregate]) -> Needs:
+    """The parts of past events that these aggregates need."""
     names: set[str] | None = set()
     properties: set[str] = set()
     ids = False
@@ -68,15 +70,17 @@ def needs(kept: Iterable[Kept]) -> Needs:
     return Needs(frozenset(names) if names is not None else None, frozenset(properties), ids)
 
 
-class Recall:
-    """One aggregate, ready to take the past of any number of profiles."""
+class Rebuilder:
+    """Rebuilds one aggregate's state from past events, for any number of profiles."""
 
-    def __init__(self, kept: Kept, calendar: Days) -> None:
+    def __init__(self, kept: KeptAggregate, calendar: Days) -> None:
         self.kept = kept
         self._calendar = calendar
 
-    def recall(self, profile: Profile, pasts: Iterable[Past]) -> None:
-        """Make the profile's state of this aggregate what these events, all it ever had, tell."""
+    def rebuild(self, profile: Profile, pasts: Iterable[PastEvents]) -> None:
+        """Set the profile's state of this aggregate to that of these events.
+
+        They must be all the events it ever had."""
         event = self.kept.spec.event
         profile.forget(self.kept.key)
         mine = [past for past in pasts if event is None or event == past.name]
@@ -87,7 +91,7 @@ class Recall:
         if not found:
             return
         state = profile.states[self.kept.key] = empty(self.kept.spec.family)
-        state.serve(self.kept.hops)
+        state.keep_tiles(self.kept.hops)
         match state:
             case DayMap():
                 state.extend({self._calendar.day(entry[0]) for entry in found})
@@ -97,18 +101,18 @@ class Recall:
                 state.extend(found)
 
     def _matching(self, rows: Iterable[tuple[Instant, str, Properties]]) -> Iterable[Entry]:
-        """The events that count, each with what it is worth."""
-        matches, worth = self.kept.matches, self.kept.worth
+        """The events that count, each with its value."""
+        matches, value_of = self.kept.matches, self.kept.value_of
         if matches is not None:
             rows = (row for row in rows if matches(row[2]))
-        if worth is None:
+        if value_of is None:
             return ((ts, id, None) for ts, id, _ in rows)
-        return ((ts, id, value) for ts, id, properties in rows if (value := worth(properties)) is not None)
+        return ((ts, id, value) for ts, id, properties in rows if (value := value_of(properties)) is not None)
 
 
-def _rows(past: Past) -> Iterable[tuple[Instant, str, Properties]]:
+def _rows(past: PastEvents) -> Iterable[tuple[Instant, str, Properties]]:
     return zip(past.instants, past.ids or repeat(""), past.properties or repeat({}), strict=False)
 
 
-def _newest_first(past: Past) -> Iterable[tuple[Instant, str, Properties]]:
+def _newest_first(past: PastEvents) -> Iterable[tuple[Instant, str, Properties]]:
     return sorted(_rows(past), key=rank, reverse=True)

@@ -1,9 +1,9 @@
-"""On which local days something happened, and when first and last: what needs no window of events.
+"""Aggregate states without windows: local days with events, first and last instants.
 
 Shape   DayMap: a bitmap of local days; Extent: two instants
-Units   a day is a number of `Days`, local to the workspace's zone; instants in milliseconds
+Units   a day is a day number of `Days`, local to the workspace's time zone; instants in milliseconds
 Laws    a state is a function of the set of events added; absorbing is the union.
-        Every reading returns (reading, until): it holds for all t in [now, until) if nothing more is added
+        Every read returns (value, until): the value is valid for all t in [now, until) if nothing more is added
 Errors  none
 Source  dsl/SPEC.md "Time" and "State"
 """
@@ -17,7 +17,7 @@ from tinycdp.model import NEVER, Instant
 
 
 class DayMap:
-    """On which local days something happened: serves unique_days and streak_days.
+    """The local days on which something happened. Serves unique_days and streak_days.
 
     Bit i of `bits` stands for the day `base + i`; base is the earliest day."""
 
@@ -48,7 +48,7 @@ class DayMap:
             self.bits = (self.bits << (self.base - base)) | (other.bits << (other.base - base))
             self.base = base
 
-    def serve(self, hops: tuple[int, ...]) -> bool:
+    def keep_tiles(self, hops: tuple[int, ...]) -> bool:
         return True
 
     def unique_days(self, days: int, calendar: Days, now: Instant) -> tuple[int, Instant]:
@@ -63,19 +63,21 @@ class DayMap:
         return n, calendar.first_instant(first + days)
 
     def streak_days(self, calendar: Days, now: Instant) -> tuple[int, Instant]:
-        """How many days in a row, ending today, or yesterday where today has nothing yet."""
+        """How many days in a row, up to today, or up to yesterday if today has no event yet."""
         if not self.bits:
             return 0, NEVER
         newest = self.base + self.bits.bit_length() - 1
         if newest < calendar.day(now) - 1:
             return 0, NEVER
-        # The run of ones at the top: the first zero below them ends it.
+        # The run of ones at the top ends at the first zero below them.
         gaps = ~self.bits & ((1 << self.bits.bit_length()) - 1)
         return self.bits.bit_length() - gaps.bit_length(), calendar.first_instant(newest + 2)
 
 
 class Extent:
-    """The first and last instant of something: serves first_at, last_at and the *_ago of an event."""
+    """The first and last instant of something.
+
+    Serves first_at, last_at and the *_ago of an event."""
 
     family: ClassVar[Family] = Family.SPAN
     __slots__ = ("first", "last")
@@ -100,5 +102,5 @@ class Extent:
             if ts is not None:
                 self.add_instant(ts)
 
-    def serve(self, hops: tuple[int, ...]) -> bool:
+    def keep_tiles(self, hops: tuple[int, ...]) -> bool:
         return True

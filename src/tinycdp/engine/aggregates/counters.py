@@ -1,14 +1,14 @@
-"""What is kept of a profile's events so that any rolling window over them can be answered.
+"""Aggregate states: what is kept of a profile's events to answer any rolling window.
 
 Shape   one state per aggregate: Counts (instants); Numbers, Firsts, Percentiles, Tops (instant, message id, value);
-        Latest, Uniques, DayMap, Extent. Where a window is read, the first five keep their newest KEEP entries one by
-        one; all older ones are folded into tiles, one set for each width the windows need, and into `dropped`, their
-        sum since ever. log.py is what these five share, tallies.py and days.py hold the states that are not here
+        Latest, Uniques, DayMap, Extent. If windows are read, the first five keep their newest KEEP entries one by one;
+        all older ones are folded into tiles, one set for each width the windows need, and into `dropped`, their total
+        over all time. log.py is the base of these five; tallies.py and days.py hold the states that are not here
 Units   instants and widths in milliseconds; numbers in nanos; a window of length W at `now` is now − W < ts <= now
 Laws    a state is a function of the set of events added: order and grouping never matter, and
         merged(state(a), state(b)) == state(a ∪ b) for disjoint a and b (a message id counts once per environment).
         An entry leaves a window exactly at ts + W, a tile of width h at start + h + W.
-        Every reading returns (reading, until): it holds for all t in [now, until) if nothing more is added
+        Every read returns (value, until): the value is valid for all t in [now, until) if nothing more is added
 Errors  none
 Source  dsl/SPEC.md "Windows" and "State"; docs/decisions/0006-entries-and-tiles.md
 """
@@ -26,13 +26,15 @@ from tinycdp.engine.aggregates.distributions import Key, Percentiles, Tallies, T
 from tinycdp.engine.aggregates.event_log import Entry, Log, ValuedLog, rank
 from tinycdp.model import NEVER, Instant
 
-#: n, sum, min, max of some numbers; n is 0 and the others mean nothing where there are none.
+#: n, sum, min, max of some numbers. If n is 0, the others have no meaning.
 Summary = tuple[int, int, int, int]
 NOTHING: Summary = (0, 0, 0, 0)
 
 
 class Counts(Log):
-    """When something happened, and nothing else: serves count, exists and rate. A fold is how many."""
+    """The instants at which something happened.
+
+    Serves count, exists and rate. A fold is a number of events."""
 
     family = Family.COUNT
     __slots__ = ()
@@ -43,19 +45,19 @@ class Counts(Log):
     def _fold(self, summary: int, entry: Entry) -> int:
         return summary + 1
 
-    def _gather(self, entries: list[Entry]) -> int:
+    def _fold_all(self, entries: list[Entry]) -> int:
         return len(entries)
 
     def _join(self, left: int, right: int) -> int:
         return left + right
 
     def count(self, window_ms: int | None, hop: int, now: Instant) -> tuple[int, Instant]:
-        """How many events the trailing window holds; window_ms None means since ever."""
+        """How many events the trailing window holds. A window_ms of None means all time."""
         if window_ms is None:
             end = self._end(now)
-            return end + self.dropped, self._arrives(end)
+            return end + self.dropped, self._next_arrival(end)
         first, end = self._span(window_ms, now)
-        n, until = end - first, self._arrives(end)
+        n, until = end - first, self._next_arrival(end)
         if n:
             until = min(until, self.ts[first] + window_ms)
         if self.dropped:
@@ -69,13 +71,13 @@ class Counts(Log):
     def falls_below(self, n: int, window_ms: int, hop: int, now: Instant) -> Instant | None:
         """When a trailing window that holds n or more events (n >= 1) will hold fewer.
 
-        None where there are entries still to come, which makes it more than a look-up; the caller then walks."""
+        Returns None if some entries are in the future: a look-up is then not enough, and the caller must walk."""
         end = len(self.ts)
         if end and self.ts[-1] > now:
             return None
         if n <= end and not self.dropped:
             return self.ts[end - n] + window_ms
-        # What leaves last counts first. A tile is older than every entry, but rounded up: it may outlast some.
+        # Count from what leaves last. A tile is older than every entry, but rounded up: it may outlast some entries.
         tiles = self.tiles.get(hop, {})
         starts = self._tiles_in(window_ms, hop, now)
         held, leaves = 0, now
@@ -92,7 +94,7 @@ class Counts(Log):
 
 
 class Numbers(ValuedLog):
-    """Numbers with their instants: serves sum, avg, min and max. A fold is a Summary."""
+    """Numbers with their instants. Serves sum, avg, min and max. A fold is a Summary."""
 
     family = Family.NUMBER
     __slots__ = ()
@@ -104,7 +106,7 @@ class Numbers(ValuedLog):
         value = entry[2]
         return self._join(summary, (1, value, value, value))
 
-    def _gather(self, entries: list[Entry]) -> Summary:
+    def _fold_all(self, entries: list[Entry]) -> Summary:
         return _summary([value for _, _, value in entries])
 
     def _join(self, left: Summary, right: Summary) -> Summary:
@@ -115,12 +117,12 @@ class Numbers(ValuedLog):
         return (left[0] + right[0], left[1] + right[1], min(left[2], right[2]), max(left[3], right[3]))
 
     def summary(self, window_ms: int | None, hop: int, now: Instant) -> tuple[Summary, Instant]:
-        """n, sum, min and max of the trailing window; window_ms None means since ever."""
+        """n, sum, min and max of the trailing window. A window_ms of None means all time."""
         if window_ms is None:
             end = self._end(now)
-            return self._join(self.dropped, self._summarise(0, end)), self._arrives(end)
+            return self._join(self.dropped, self._summarise(0, end)), self._next_arrival(end)
         first, end = self._span(window_ms, now)
-        summary, until = self._summarise(first, end), self._arrives(end)
+        summary, until = self._summarise(first, end), self._next_arrival(end)
         if first < end:
             until = min(until, self.ts[first] + window_ms)
         starts = self._tiles_in(window_ms, hop, now)
@@ -131,9 +133,11 @@ class Numbers(ValuedLog):
         return summary, until
 
     def trail(self, window_ms: int | None, hop: int, now: Instant) -> Iterator[tuple[Instant, Summary]]:
-        """The summary now, then after each instant at which it changes, until the window is empty.
+        """Yield the summary now, then after each instant at which it changes.
 
-        Costs one pass over the window however far it is followed."""
+        The last one is that of the empty window.
+
+        It costs one pass over the window, however far it is followed."""
         if window_ms is None or (self.ts and self.ts[-1] > now):
             at = now
             while at < NEVER:
@@ -163,9 +167,11 @@ class Numbers(ValuedLog):
         return _summary(self.values[first:end])
 
     def spread(self, start_ms: int, end_ms: int, hop: int, now: Instant) -> tuple[Summary, Instant]:
-        """n, sum, min and max between two edges, where extremes need membership rather than a difference.
+        """n, sum, min and max between two edges.
 
-        Both edges round what was dropped down to tiles of the older edge's width."""
+        Extremes need the members themselves, not a difference.
+
+        Both edges round dropped events down to tiles of the older edge's width."""
         summary = self._summarise(bisect_right(self.ts, now - start_ms), bisect_right(self.ts, now - end_ms))
         moves = [ts + edge for ts in self.ts for edge in (start_ms, end_ms)]
         oldest, newest = (now - start_ms) // hop * hop, (now - end_ms) // hop * hop
@@ -181,7 +187,9 @@ def _summary(values: list[int]) -> Summary:
 
 
 class Firsts(ValuedLog):
-    """Values of any type with their instants: serves first. A fold is the earliest entry of what was dropped."""
+    """Values of any type with their instants.
+
+    Serves first. A fold is the earliest of the dropped entries."""
 
     family = Family.FIRST
     __slots__ = ()
@@ -198,7 +206,7 @@ class Firsts(ValuedLog):
         return min(left, right, key=rank)
 
     def first(self, window_ms: int | None, hop: int, now: Instant) -> tuple[Entry | None, Instant]:
-        """The oldest entry of the trailing window, None where it is empty."""
+        """The oldest entry of the trailing window; None if the window is empty."""
         if window_ms is None and self.dropped is not None:
             return self.dropped, NEVER
         starts = self._tiles_in(window_ms, hop, now) if window_ms is not None else []
@@ -208,11 +216,13 @@ class Firsts(ValuedLog):
         if index < end:
             oldest = (self.ts[index], self.ids[index], self.values[index])
             return oldest, NEVER if window_ms is None else oldest[0] + window_ms
-        return None, self._arrives(end)
+        return None, self._next_arrival(end)
 
 
 class Latest:
-    """The newest value and its instant: serves last. Whatever the window, only the newest can be its last."""
+    """The newest value and its instant.
+
+    Serves last: in any window only the newest event can be the last."""
 
     family: ClassVar[Family] = Family.LAST
     __slots__ = ("entry",)
@@ -233,11 +243,11 @@ class Latest:
         if other.entry is not None:
             self.add(*other.entry)
 
-    def serve(self, hops: tuple[int, ...]) -> bool:
+    def keep_tiles(self, hops: tuple[int, ...]) -> bool:
         return True
 
     def last(self, window_ms: int | None, now: Instant) -> tuple[Entry | None, Instant]:
-        """The newest entry where the trailing window holds it, else None."""
+        """The newest entry if the trailing window holds it, otherwise None."""
         if self.entry is None or window_ms is None:
             return self.entry, NEVER
         leaves = self.entry[0] + window_ms
@@ -251,16 +261,16 @@ _STATES: dict[str, type[State]] = {
 
 
 def empty(family: Family) -> State:
-    """The state of an aggregate nothing was added to."""
+    """The state of an aggregate to which nothing was added."""
     return _STATES[family.value]()
 
 
-# Encoding. Entries are stored as differences, tiles without those that no window can reach any more; pruning is
-# relative to the newest entry, so that it too is a function of the set.
+# Encoding. Entries are stored as differences. Tiles that no window can reach any more are left out; pruning is relative
+# to the newest entry, so that it too depends only on the set.
 
 
 def pack(state: State) -> list[Any]:
-    """The state as lists and numbers that msgpack takes; `unpack` reads it back."""
+    """The state as lists and numbers for msgpack. `unpack` reads it back."""
     match state:
         case DayMap():
             return [state.family.value, state.base, state.bits.to_bytes((state.bits.bit_length() + 7) // 8, "little")]
@@ -284,7 +294,7 @@ def pack(state: State) -> list[Any]:
             tiles = {hop: {s: [*map(_pack_int, tile)] for s, tile in kept.items()} for hop, kept in tiles.items()}
             return [state.family.value, deltas, [*map(_pack_int, state.dropped)], tiles, state.ids, numbers]
         case Tallies():
-            keys: _Keys = list if isinstance(state, Percentiles) else _pack_keys  # grades go as they are
+            keys: _Keys = list if isinstance(state, Percentiles) else _pack_keys  # grades are stored as they are
             tiles = {hop: {s: _pack_tally(tally, keys) for s, tally in kept.items()} for hop, kept in tiles.items()}
             return [state.family.value, deltas, _pack_tally(state.dropped, keys), tiles, state.ids, keys(state.values)]
         case _:
@@ -292,6 +302,7 @@ def pack(state: State) -> list[Any]:
 
 
 def unpack(packed: list[Any]) -> State:
+    """Read back the state that `pack` returned."""
     state = _STATES[packed[0]]()
     match state:
         case DayMap():
@@ -333,7 +344,7 @@ _Keys = Callable[[Iterable[Any]], list[Any]]
 
 
 def _pack_int(value: int) -> int | str:
-    """msgpack's integers end at 64 bits; ours do not."""
+    """msgpack's integers end at 64 bits; nanos need up to 128."""
     return value if -_INT64 <= value < _INT64 else str(value)
 
 
@@ -358,7 +369,9 @@ def _unpack_entry(packed: list[Any]) -> Entry:
 
 
 def _pack_keys(keys: Iterable[Key]) -> list[Any]:
-    """Canonical values: a bool loses its tuple, which in the profile tells it from 0 and 1."""
+    """Encode canonical values for msgpack.
+
+    A bool loses its tuple, which in memory distinguishes it from 0 and 1."""
     return [key if type(key) is str else key[0] if type(key) is tuple else _pack_value(key) for key in keys]
 
 

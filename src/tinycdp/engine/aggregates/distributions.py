@@ -1,12 +1,12 @@
-"""How many different values, which is the most frequent, where the middle lies: what is kept of values as a crowd.
+"""Aggregate states over sets of values: distinct counts, most frequent, percentiles.
 
 Shape   Uniques: hash of a value → its latest instant. Percentiles and Tops: logs whose fold is a Tally, value → count
-Units   a value is canonical: nanos (int), (True,) or (False,), or text; so 1 and 1.0 are one, and 1, true and "1"
+Units   a value is canonical: nanos (int), (True,) or (False,), or text. So 1 and 1.0 are one value; 1, true and "1" are
         three. In Percentiles it is a grade: see `grade`
-Laws    those of windows. Uniques: a value is in W until its latest instant + W; the MOST_VALUES greatest
-        (instant, hash) are kept, and one that was dropped comes back by a later event only, so this too is of the set.
-        Tops: unknown where more than MOST_VALUES different values are inside, so a tile stops counting there
-Errors  none: what is no number, bool or text has no canonical value
+Laws    those of windows. Uniques: a value is in W until its latest instant + W. The MOST_VALUES greatest
+        (instant, hash) are kept, and only a later event brings a dropped one back, so it too depends only on the set.
+        Tops: unknown if more than MOST_VALUES different values are inside, so a tile stops counting there
+Errors  none: a value that is not a number, bool or text has no canonical form
 Source  dsl/SPEC.md "Windows" and "State"; docs/decisions/0006-entries-and-tiles.md
 """
 
@@ -24,22 +24,24 @@ from tinycdp.dsl.values.numbers import nanos
 from tinycdp.engine.aggregates.event_log import Entry, ValuedLog
 from tinycdp.model import NEVER, Instant
 
-#: So many different values are told apart by unique() and top().
+#: How many different values unique() and top() distinguish.
 MOST_VALUES = 1_000
 
 Key = int | str | tuple[bool]
-#: How often each value occurred; None where there were more than MOST_VALUES, of which top() has nothing to say.
+#: How often each value occurred; None if there were more than MOST_VALUES, so that top() is unknown.
 Tally = dict[Key, int] | None
 #: (window in ms or None for a lifetime, tile width, quantile or None)
-_Asked = tuple[int | None, int, Fraction | None]
-#: What leaves a window at which instant, ascending; the last at NEVER.
+_Query = tuple[int | None, int, Fraction | None]
+#: What leaves a window at which instant, in ascending order; the last at NEVER.
 Leaving = list[tuple[Instant, Tally]]
-#: What a window is worth from each instant on, ascending; the last at NEVER.
+#: The value of a window from each instant on, in ascending order; the last at NEVER.
 Steps = Iterator[tuple[Instant, Key | None]]
 
 
 def canonical(value: Any) -> Key | None:
-    """The value so that equal ones are equal and order and hash alike; None for what is no number, bool or text."""
+    """The value in a form where equal values are equal, and order and hash alike.
+
+    Returns None unless number, bool or text."""
     kind = type(value)
     if kind is str:
         return value  # type: ignore[no-any-return]
@@ -47,9 +49,11 @@ def canonical(value: Any) -> Key | None:
 
 
 def grade(scaled: int) -> int:
-    """Nanos rounded to three digits, half away from zero, as their place among all such numbers; 0 has place 0.
+    """The grade of nanos: their rank among all numbers of three digits; 0 has rank 0.
 
-    A grade fits 16 bits and a sign, where nanos take 128, and orders as what it stands for: 1 to 900 are 1.00 to 9.99
+    Nanos are first rounded to three digits, half away from zero.
+
+    A grade fits 16 bits and a sign, where nanos need 128, and has the order of the numbers: 1 to 900 are 1.00 to 9.99
     nanos, 901 to 1800 are 10.0 to 99.9 nanos, and so on."""
     if not scaled:
         return 0
@@ -57,7 +61,7 @@ def grade(scaled: int) -> int:
     decade = len(str(magnitude)) - 1
     if decade > 2:
         unit = int(10 ** (decade - 2))
-        digits = (magnitude + unit // 2) // unit  # 1000 where it carries, which is the next decade's first
+        digits = (magnitude + unit // 2) // unit  # 1000 on a carry, which is the first of the next decade
     else:
         digits = magnitude * int(10 ** (2 - decade))
     place = decade * 900 + digits - 99
@@ -65,7 +69,7 @@ def grade(scaled: int) -> int:
 
 
 def graded(place: int) -> int:
-    """The nanos a grade stands for: off by 0.5 % at most from what was graded."""
+    """The nanos of a grade: at most 0.5 % off the graded value."""
     if not place:
         return 0
     decade, digits = divmod(abs(place) - 1, 900)
@@ -74,7 +78,9 @@ def graded(place: int) -> int:
 
 
 class Uniques:
-    """Different values and when each was last seen: serves unique. Instants and hashes, ascending by both."""
+    """Different values and when each was last seen.
+
+    Serves unique. Instants and hashes, ascending by both."""
 
     family: ClassVar[Family] = Family.UNIQUE
     __slots__ = ("hashes", "latest", "ts")
@@ -88,7 +94,7 @@ class Uniques:
         self._see(ts, _hash(value))
 
     def extend(self, entries: Sequence[Entry]) -> None:
-        """Add many events at once: each value is looked at once, however often it came."""
+        """Add many events at once. Each value is processed once, however often it occurs."""
         latest: dict[Key, Instant] = {}
         for ts, _, value in entries:
             if latest.get(value, ts) <= ts:
@@ -100,7 +106,7 @@ class Uniques:
         for ts, hash in zip(other.ts, other.hashes, strict=True):
             self._see(ts, hash)
 
-    def serve(self, hops: tuple[int, ...]) -> bool:
+    def keep_tiles(self, hops: tuple[int, ...]) -> bool:
         return True
 
     def _see(self, ts: Instant, hash: bytes) -> None:
@@ -122,7 +128,7 @@ class Uniques:
         return bisect_left(self.hashes, hash, low, bisect_right(self.ts, ts, low))
 
     def count(self, window_ms: int | None, hop: int, now: Instant) -> tuple[int, Instant]:
-        """How many different values the trailing window holds; window_ms None means since ever."""
+        """How many different values the trailing window holds. A window_ms of None means all time."""
         if window_ms is None:
             return len(self.ts), NEVER
         first = bisect_right(self.ts, now - window_ms)
@@ -135,7 +141,9 @@ class Uniques:
 
 
 def _hash(value: Key) -> bytes:
-    """64 bits of a value and its type: two of a thousand values are taken for one in a case out of 10^13."""
+    """64 bits of a value and its type.
+
+    Two of a thousand values collide with a probability of 1 in 10^13."""
     match value:
         case int():
             text = f"n{value}"
@@ -147,7 +155,7 @@ def _hash(value: Key) -> bytes:
 
 
 class Tallies(ValuedLog):
-    """A log of values whose fold is a Tally, and which is followed: read once, and then by look-up as time passes."""
+    """A log whose fold is a Tally. It is read once, and then followed by look-up as time passes."""
 
     __slots__ = ("_trail",)
 
@@ -177,17 +185,19 @@ class Tallies(ValuedLog):
         self._trail = None
         super().extend(entries)
 
-    def serve(self, hops: tuple[int, ...]) -> bool:
+    def keep_tiles(self, hops: tuple[int, ...]) -> bool:
         self._trail = None
-        return super().serve(hops)
+        return super().keep_tiles(hops)
 
     def absorb(self, other: "Tallies") -> None:
         self._trail = None
         super().absorb(other)
 
-    def _read(self, asked: _Asked, now: Instant) -> tuple[Key | None, Instant]:
-        """What a window is worth. The last trail is kept: most reads are the next step along it."""
-        arrives = self._arrives(self._end(now))
+    def _read(self, asked: _Query, now: Instant) -> tuple[Key | None, Instant]:
+        """The value of a window.
+
+        The last trail is kept, since most reads are the next step along it."""
+        arrives = self._next_arrival(self._end(now))
         trail = self._trail
         if trail is None or trail.asked != asked or now < trail.instants[0] or arrives < NEVER:
             trail = _Trail(asked, self._follow(asked[2], now, *self._contents(asked, now)))
@@ -198,11 +208,15 @@ class Tallies(ValuedLog):
 
     @staticmethod
     def _follow(quantile: Fraction | None, now: Instant, counts: dict[Key, int], leaving: Leaving) -> Steps:
-        """Static, or a trail would hold the state that holds it."""
+        """Yield the values of a window over time.
+
+        Static: a trail must not hold the state that holds it."""
         raise NotImplementedError
 
-    def _contents(self, asked: _Asked, now: Instant) -> tuple[dict[Key, int], Leaving]:
-        """What the window holds, and in which order it goes: what has no instant of leaving goes at NEVER."""
+    def _contents(self, asked: _Query, now: Instant) -> tuple[dict[Key, int], Leaving]:
+        """What the window holds, and the order in which it leaves.
+
+        What never leaves has the instant NEVER."""
         window_ms, hop, _ = asked
         if window_ms is None:
             first, end = 0, self._end(now)
@@ -224,18 +238,18 @@ class Tallies(ValuedLog):
 
 
 class _Trail:
-    """What a window is worth from `now` on if nothing is added, worked out as far as it is asked for."""
+    """The values of a window from `now` on if nothing is added, computed as far as needed."""
 
     __slots__ = ("_steps", "asked", "instants", "values")
 
-    def __init__(self, asked: _Asked, steps: Steps) -> None:
+    def __init__(self, asked: _Query, steps: Steps) -> None:
         self.asked = asked
         self._steps = steps
         instant, value = next(steps)
         self.instants, self.values = [instant], [value]
 
     def at(self, now: Instant) -> tuple[Key | None, Instant]:
-        """The value at an instant not before the trail's beginning, and the next at which it is another."""
+        """The value at an instant of the trail, and the next instant at which it changes."""
         instants, values = self.instants, self.values
         while instants[-1] <= now:
             instant, value = next(self._steps)
@@ -247,7 +261,9 @@ class _Trail:
 
 
 class Percentiles(Tallies):
-    """Numbers by their grade: serves percentile. A tile holds at most 900 of them for each decade and sign."""
+    """Numbers by grade.
+
+    Serves percentile. A tile holds at most 900 grades for each decade and sign."""
 
     family = Family.HISTOGRAM
     __slots__ = ()
@@ -255,7 +271,9 @@ class Percentiles(Tallies):
     def percentile(
         self, window_ms: int | None, hop: int, quantile: Fraction, now: Instant
     ) -> tuple[int | None, Instant]:
-        """The value of the nearest rank in the trailing window, in nanos; None where it is empty."""
+        """The value of the nearest rank in the trailing window, in nanos.
+
+        Returns None if the window is empty."""
         place, until = self._read((window_ms, hop, quantile), now)
         return (graded(place) if isinstance(place, int) else None), until
 
@@ -288,15 +306,17 @@ class Percentiles(Tallies):
 
 
 class Tops(Tallies):
-    """Values of any type: serves top. A tile that saw more than MOST_VALUES different ones is None."""
+    """Values of any type.
+
+    Serves top. A tile with more than MOST_VALUES different values stores None."""
 
     family = Family.TOP
     __slots__ = ()
 
     def top(self, window_ms: int | None, hop: int, now: Instant) -> tuple[Key | None, Instant]:
-        """The most frequent value in the trailing window, the first in order of several.
+        """The most frequent value in the trailing window; of equally frequent ones the first.
 
-        None where the window is empty, and where it holds more than MOST_VALUES different ones."""
+        Returns None if the window is empty, or holds more than MOST_VALUES different values."""
         return self._read((window_ms, hop, None), now)
 
     def _fold(self, tally: Tally, entry: Entry) -> Tally:
@@ -308,7 +328,7 @@ class Tops(Tallies):
     @staticmethod
     def _follow(quantile: Fraction | None, now: Instant, counts: dict[Key, int], leaving: Leaving) -> Steps:
         uncounted = sum(tally is None for _, tally in leaving)
-        # Counts only fall, so one in the heap that is out of date stands too high, and is put right when it is on top.
+        # Counts only fall, so an outdated count in the heap is too high. It is corrected when it reaches the top.
         heap = [(-n, _order(value), value) for value, n in counts.items()]
         heapify(heap)
         at = now
@@ -339,5 +359,5 @@ def _counted(tally: Tally) -> Tally:
 
 
 def _order(value: Key) -> tuple[int, Any]:
-    """Numbers before false before true before text; text by code points."""
+    """The order of values: numbers, then false, then true, then text by code points."""
     return (0, value) if type(value) is int else (1, value) if type(value) is tuple else (2, value)

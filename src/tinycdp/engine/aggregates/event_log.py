@@ -1,9 +1,9 @@
-"""What every log of a profile's events is made of: the newest one by one, all older ones folded.
+"""Base of event logs: newest events one by one, all older ones folded into summaries.
 
-Shape   Log: instants; ValuedLog: instants, message ids and values. Subclasses say what a fold of older events is
+Shape   Log: instants; ValuedLog: instants, message ids and values. Subclasses define the fold of older events
 Units   instants and widths in milliseconds; a window of length W at `now` is now − W < ts <= now
-Laws    which events are entries is decided by rank, by (instant, message id), never by arrival; folds join in any
-        order. A fold may be changed in place: nobody shares one
+Laws    the kept entries are chosen by rank, (instant, message id), never by arrival; folds join in any order.
+        A fold may be changed in place, so it must not be shared
 Errors  none
 Source  dsl/SPEC.md "Windows" and "State"; docs/decisions/0006-entries-and-tiles.md
 """
@@ -17,19 +17,19 @@ from typing import Any, ClassVar, Self
 from tinycdp.dsl.ir import HOPS_MS, Family
 from tinycdp.model import DAY_MS, NEVER, Instant
 
-#: How many of the newest events are kept one by one: as long as a window holds no more, its edge is exact.
+#: How many of the newest events are kept one by one. A window that holds no more than these has an exact edge.
 KEEP = 256
-#: The longest window; a tile older than the longest window it can serve is dropped.
+#: The longest window. A tile is dropped once it is older than the longest window it can serve.
 LONGEST_MS = 400 * DAY_MS
 
 #: (ts, message id, value)
 Entry = tuple[Instant, str, Any]
-#: What orders entries: the instant, then the message id. Where ids are kept, no two are equal.
+#: The order of entries: by instant, then by message id. Where ids are kept, no two entries are equal.
 rank = itemgetter(0, 1)
 
 
 def _retention_ms(hop: int) -> int:
-    """How long tiles of one width are of use: until the next width takes over at 60 of its own."""
+    """How long tiles of one width are useful: until the next width takes over at 60 of its own."""
     wider = [h for h in HOPS_MS if h > hop]
     return min(60 * wider[0], LONGEST_MS) if wider else LONGEST_MS
 
@@ -38,7 +38,7 @@ _RETENTION_MS = {hop: _retention_ms(hop) for hop in HOPS_MS}
 
 
 class Log:
-    """The newest events one by one, older ones folded. What a fold is differs: see the three kinds below."""
+    """The newest events one by one, older ones folded. Each subclass defines its fold."""
 
     family: ClassVar[Family]
     __slots__ = ("dropped", "tiles", "ts")
@@ -75,7 +75,7 @@ class Log:
     # Writing
 
     def add(self, ts: Instant, message_id: str, value: Any) -> None:
-        """Add one event. The caller has made sure that its message id was never added before."""
+        """Add one event. The caller must ensure that its message id has not been added before."""
         entry = (ts, message_id, value)
         last = not self.ts or ts > self.ts[-1]
         self._insert(len(self.ts) if last else self._position(entry), entry)
@@ -83,7 +83,7 @@ class Log:
             self._drop(self._pop_oldest())
 
     def extend(self, entries: Sequence[Entry]) -> None:
-        """Add many events at once: what adding one by one would leave, for the cost of sorting them."""
+        """Add many events at once. Same result as adding them one by one, for the cost of a sort."""
         ordered = sorted((*self.entries(), *entries), key=rank)
         older = max(0, len(ordered) - (KEEP if self.tiles else 0))
         self._replace(ordered[older:])
@@ -91,15 +91,17 @@ class Log:
             self._drop_all(ordered[:older])
 
     def _drop_all(self, entries: list[Entry]) -> None:
-        """Fold entries, ascending. Wider tiles are joined from the narrower ones, whose unions they are."""
-        self.dropped = self._join(self.dropped, self._gather(entries))
+        """Fold entries, in ascending order.
+
+        Wider tiles are joined from the narrower ones they consist of."""
+        self.dropped = self._join(self.dropped, self._fold_all(entries))
         narrower: dict[Instant, Any] = {}
         for hop in sorted(self.tiles):
             if narrower:
                 parts = list(narrower.items())
             else:
                 same = groupby(entries, key=lambda entry: entry[0] // hop)
-                parts = [(start * hop, self._gather(list(group))) for start, group in same]
+                parts = [(start * hop, self._fold_all(list(group))) for start, group in same]
             tiles, narrower = self.tiles[hop], {}
             for at, part in parts:
                 start = at // hop * hop
@@ -107,7 +109,7 @@ class Log:
             for start, part in narrower.items():
                 tiles[start] = self._join(tiles[start] if start in tiles else self._empty(), part)
 
-    def _gather(self, entries: list[Entry]) -> Any:
+    def _fold_all(self, entries: list[Entry]) -> Any:
         """The fold of many entries."""
         summary = self._empty()
         for entry in entries:
@@ -120,10 +122,12 @@ class Log:
             start = entry[0] // hop * hop
             tiles[start] = self._fold(tiles[start] if start in tiles else self._empty(), entry)
 
-    def serve(self, hops: tuple[int, ...]) -> bool:
-        """Keep tiles of exactly these widths from now on; without any, no window is read and no entry is kept.
+    def keep_tiles(self, hops: tuple[int, ...]) -> bool:
+        """Keep tiles of exactly these widths from now on.
 
-        False where that is too late: events were dropped without them, and only the raw events can tell."""
+        With no widths, no window is read and no entry is kept.
+
+        Returns False if it is too late: events were dropped without these tiles, so only a rebuild can help."""
         missing = [hop for hop in hops if hop not in self.tiles]
         if missing and self.dropped != self._empty():
             return False
@@ -136,7 +140,9 @@ class Log:
         return True
 
     def absorb(self, other: Self) -> None:
-        """Merge another profile's state of the same aggregate into this one; both serve the same widths."""
+        """Merge another profile's state of the same aggregate into this one.
+
+        Both must have the same widths."""
         self.dropped = self._join(self.dropped, other.dropped)
         for hop, tiles in other.tiles.items():
             mine = self.tiles.setdefault(hop, {})
@@ -146,7 +152,9 @@ class Log:
             self.add(*entry)
 
     def reachable(self) -> dict[int, dict[Instant, Any]]:
-        """The tiles that some window can still reach, counted from the newest entry, so that pruning is of the set."""
+        """The tiles that a window can still reach.
+
+        They are counted from the newest entry, so that they depend only on the set."""
         if not self.tiles or self.dropped == self._empty():
             return {hop: {} for hop in self.tiles}
         return {
@@ -157,22 +165,24 @@ class Log:
     # Reading
 
     def _span(self, window_ms: int, now: Instant) -> tuple[int, int]:
-        """The kept entries of the trailing window, as a slice."""
+        """The kept entries in the trailing window, as a slice."""
         edge, ts = now - window_ms, self.ts
         first = 0 if not ts or ts[0] > edge else bisect_right(ts, edge)
         return first, self._end(now)
 
     def _end(self, now: Instant) -> int:
-        """The index behind the last entry that has happened by `now`: nearly always all of them."""
+        """The index after the last entry that has happened by `now`; nearly always the end."""
         ts = self.ts
         return len(ts) if not ts or ts[-1] <= now else bisect_right(ts, now)
 
-    def _arrives(self, end: int) -> Instant:
-        """When the next entry of a later instant enters; NEVER but in a history read at a past instant."""
+    def _next_arrival(self, end: int) -> Instant:
+        """When the next entry with a later instant enters.
+
+        NEVER, unless a history is read at a past instant."""
         return self.ts[end] if end < len(self.ts) else NEVER
 
     def _tiles_in(self, window_ms: int, hop: int, now: Instant) -> list[Instant]:
-        """The starts of the tiles inside the trailing window, oldest first."""
+        """The starts of the tiles in the trailing window, oldest first."""
         if self.dropped == self._empty():
             return []
         edge = (now - window_ms) // hop * hop

@@ -1,4 +1,4 @@
-"""Where a unit falls in a flag's rollouts and splits: a frozen contract, in integers.
+"""Assign units to buckets for rollouts and splits: a frozen contract, in integers.
 
 Shape   bucket = (first four bytes, big-endian, of SHA-256(salt 0x1F purpose 0x1F unit) * 100,000) >> 32
 Units   a bucket is one of 100,000; percentages are thousandths of a per cent, weights sum to 100,000
@@ -13,7 +13,9 @@ BUCKETS = 100_000
 
 
 def bucket(salt: str, purpose: str, unit: str) -> int:
-    """The bucket in [0, 100,000) of a unit for one purpose ("rollout", "split", "exposure") of a flag.
+    """The bucket, in [0, 100,000), of a unit for one purpose of a flag.
+
+    The purpose is "rollout", "split" or "exposure".
 
     >>> bucket("new_checkout", "rollout", "u-1")
     30685
@@ -23,7 +25,9 @@ def bucket(salt: str, purpose: str, unit: str) -> int:
 
 
 def chosen(weights: Sequence[int], at: int) -> int:
-    """The index of the arm whose cumulative weight covers the bucket; the weights sum to 100,000."""
+    """The index of the arm whose cumulative weight covers the bucket.
+
+    The weights must sum to 100,000."""
     total = 0
     for index, weight in enumerate(weights):
         total += weight

@@ -1,6 +1,6 @@
 """A flag's answer for one profile at one instant, with its reasons.
 
-Shape   decide(program, subject, now) -> Decision; a Subject is a Frame that knows whose it is.
+Shape   decide(program, subject, now) -> Decision; a Subject is a Activation that knows whose it is.
         A Program is one stage of a flag's schedule, chained to the stage that follows it
 Laws    order: killed or disabled, prerequisites, overrides, holdouts, rules, default. A rule that matches but does not
         admit the unit falls through; a rule whose condition is unknown goes to the next and is named.
@@ -17,14 +17,14 @@ from typing import Any
 import msgspec
 
 from tinycdp.dsl import ir
-from tinycdp.dsl.evaluators import Frame, Result, Step
+from tinycdp.dsl.evaluators import Activation, Evaluator, Result
 from tinycdp.dsl.values.numbers import nanos
 from tinycdp.engine.flags.bucketing import BUCKETS, bucket, chosen
 from tinycdp.engine.flags.document import Flag, Override, Rule
 from tinycdp.model import NEVER, Instant
 
 
-class Subject(Frame):
+class Subject(Activation):
     """The frame of one profile, or of someone never seen, whom a flag is decided for.
 
     unit    what rollouts and splits hash; None where the request named nobody
@@ -85,7 +85,7 @@ class PreparedRule:
 
     rule: Rule
     node: ir.Node
-    step: Step
+    evaluate: Evaluator
     arms: tuple[tuple[str, int], ...]
     gates: tuple[Gate, ...]
     matched: str
@@ -124,7 +124,7 @@ class Program:
 def prepare(
     id: int,
     flag: Flag,
-    conditions: Sequence[tuple[ir.Node, Step, Sequence[str]]],
+    conditions: Sequence[tuple[ir.Node, Evaluator, Sequence[str]]],
     programs: Callable[[str], Program],
     until: Instant = NEVER,
     then: Program | None = None,
@@ -134,13 +134,13 @@ def prepare(
     conditions  of the rules: node, step, and the definitions that it waits for because they are not ready yet
     programs    gives the flags that this one requires"""
     rules = []
-    for rule, (node, step, waiting) in zip(flag.rules, conditions, strict=True):
+    for rule, (node, evaluate, waiting) in zip(flag.rules, conditions, strict=True):
         because = f" ({', '.join(waiting)}: WARMING)" if waiting else ""
         rules.append(
             PreparedRule(
                 rule=rule,
                 node=node,
-                step=step,
+                evaluate=evaluate,
                 arms=tuple(rule.split.items()) if rule.split else (),
                 gates=tuple(_gates(flag, rule)),
                 matched=f"rule {rule.id!r} matched: {rule.when}",
@@ -237,7 +237,7 @@ def _decide(program: Program, subject: Subject, now: Instant) -> Decision:
     passed: list[str] = []
     unit_missing = False
     for prepared in program.rules:
-        truth, holds = prepared.step(subject, now)
+        truth, holds = prepared.evaluate(subject, now)
         until = min(until, holds)
         if truth is not True:
             passed.append(prepared.failed if truth is False else prepared.unknown)
@@ -296,13 +296,13 @@ def _says(override: Override) -> str:
     return f"override: for {override.profile!r}"
 
 
-def as_step(program: Program) -> Step:
+def as_evaluator(program: Program) -> Evaluator:
     """The flag as a value inside another flag's condition: `flag("key")`."""
     numeric = program.flag.type in {"integer", "float"}
 
-    def step(frame: Frame, now: Instant) -> Result:
-        assert isinstance(frame, Subject)
-        decision = decide(program, frame, now)
+    def evaluate(activation: Activation, now: Instant) -> Result:
+        assert isinstance(activation, Subject)
+        decision = decide(program, activation, now)
         return (nanos(decision.value) if numeric else decision.value), decision.until
 
-    return step
+    return evaluate

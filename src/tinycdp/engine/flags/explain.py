@@ -1,12 +1,12 @@
-"""Why a definition has its value for one profile at one instant: what every part of it is worth.
+"""Explain why a definition has its value for one profile at one instant, part by part.
 
-Shape   explain(node, source, frame, catalog) -> Explanation of an expression, a node for a node.
+Shape   explain(node, source, activation, catalog) -> Explanation of an expression, with one node per part.
         explain_definition(…) -> Explained for a trait or segment, explain_flag(…) -> ExplainedFlag
-Units   values as steps have them: numbers in nanos, instants and durations in milliseconds, unknown is None
-Laws    nothing is evaluated here: every value and `until` is that of the step the catalog's compiler makes of the node,
-        and of the very step that serves where a definition has one.
-        A definition is explained where it is first read; whatever reads it again only names it
-Errors  none: what can be decided can be explained. sentences.py says it in words
+Units   values as evaluators have them: numbers in nanos, instants and durations in milliseconds, None for unknown
+Laws    no logic is repeated here: each value and `until` comes from the evaluator that the catalog's compiler makes of
+        the node, or from the serving evaluator itself if the definition has one.
+        A definition is explained where it is first read; later reads only name it
+Errors  none: every decision can be explained. sentences.py puts explanations into words
 Source  docs/reference/decide.md "Explanations"
 """
 
@@ -17,7 +17,7 @@ from datetime import date
 from typing import Any, Literal
 
 from tinycdp.dsl import ir
-from tinycdp.dsl.evaluators import Frame
+from tinycdp.dsl.evaluators import Activation
 from tinycdp.engine.aggregates.calendar_days import DayMap, Extent
 from tinycdp.engine.aggregates.counters import Counts, Latest, Numbers
 from tinycdp.engine.aggregates.distributions import Tallies, Uniques
@@ -28,9 +28,9 @@ from tinycdp.engine.flags.decide import Decision, Gate, Subject, decide
 from tinycdp.engine.flags.document import Flag, Rule
 from tinycdp.model import NEVER, Instant
 
-Outcome = Literal["served", "false", "unknown", "outside", "nobody", "not reached"]
+Outcome = Literal["served", "false", "unknown", "outside", "no unit", "not reached"]
 
-#: How deep a tree grows before what it reads is named and no longer explained inside it.
+#: How deep a tree grows. Definitions read below this depth are named, but not explained.
 DEEPEST = 64
 
 
@@ -38,10 +38,10 @@ DEEPEST = 64
 class Contents:
     """What a window holds of a profile's events.
 
-    events     how many; None where the state does not tell, as for different values
-    oldest_at  the oldest of them; where `exact` is False, the beginning of the tile that holds it
-    leaves_at  when the first of them leaves, None where none ever does
-    exact      False where older events are kept in tiles, which leave a little late and all at once
+    events     how many; None if the state does not tell, as for different values
+    oldest_at  the oldest event; if `exact` is False, the beginning of the tile that contains it
+    leaves_at  when the first event leaves the window; None if none ever leaves
+    exact      False if older events are kept in tiles, which leave a little late and all at once
     days       of unique_days and streak_days: the local dates that count"""
 
     events: int | None = None
@@ -54,13 +54,13 @@ class Contents:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """One node of an expression.
+    """One part of an expression.
 
-    text     the characters of the source it was made of
-    until    the first instant at which the value may be another with nothing arriving
+    text     the source text of this part
+    until    the first instant at which the value may change with nothing arriving
     warming  the value is unknown because it is still being computed
-    decides  of an operand of `&&`, `||`, `??` and `if`: whether the outcome is what it is because of this one
-    inside   of a reference: the definition it reads, where it is not explained elsewhere in the tree"""
+    decides  for an operand of `&&`, `||`, `??` or `if`: whether the result is what it is because of this operand
+    inside   for a reference: the definition it reads, unless it is explained elsewhere in the tree"""
 
     node: ir.Node
     text: str
@@ -75,7 +75,9 @@ class Explanation:
 
 @dataclass(frozen=True, slots=True)
 class Explained:
-    """A trait's value or a segment's membership, with the tree of its expression. `type` is that of `value`."""
+    """A trait's value or a segment's membership, with its expression's tree.
+
+    `type` is the type of `value`."""
 
     name: Name
     type: ir.Type
@@ -87,7 +89,7 @@ class Explained:
 
 @dataclass(frozen=True, slots=True)
 class Admission:
-    """Where the unit falls for one of a rule's gates."""
+    """The unit's bucket for one gate of a rule."""
 
     gate: Gate
     bucket: int
@@ -99,10 +101,13 @@ class Admission:
 
 @dataclass(frozen=True, slots=True)
 class ExplainedRule:
-    """outcome  served; its condition is false or unknown; outside: rollout, exposure or exclusion group do not admit
-             the unit; nobody: there is no unit to bucket; not reached: something before it answered
-    admissions         one for each gate, none where there is no unit
-    split_bucket, arm  where the unit falls in the split, and the variant there"""
+    """One rule of a flag, and what became of it.
+
+    outcome            served; false or unknown: its condition is; outside: its rollout, exposure or exclusion group
+                       does not admit the unit; no unit: there is nothing to bucket by; not reached: an earlier
+                       rule or check answered
+    admissions         one for each gate; empty without a unit
+    split_bucket, arm  the unit's bucket in the split, and the variant there"""
 
     rule: Rule
     outcome: Outcome
@@ -114,9 +119,11 @@ class ExplainedRule:
 
 @dataclass(frozen=True, slots=True)
 class ExplainedFlag:
-    """flag  as the due steps of its schedule left it; the next is due at `changes_at`
-    prerequisites  each with the variants that it may serve
-    holdouts  the flags that hold out where they are true"""
+    """The decision of one flag, with everything that led to it.
+
+    flag           as left by the schedule steps that are due; the next step is due at `changes_at`
+    prerequisites  the decision of each, with the variants that the flag requires
+    holdouts       the decision of each; one that is true holds the unit out"""
 
     flag: Flag
     decision: Decision
@@ -127,25 +134,27 @@ class ExplainedFlag:
     changes_at: Instant | None
 
 
-def explain(node: ir.Node, source: str, frame: Frame, catalog: Catalog) -> Explanation:
-    """The tree of an expression of the live revision, for the frame's profile at the frame's `now`."""
-    return _Explainer(frame, catalog).tree(node, source)
+def explain(node: ir.Node, source: str, activation: Activation, catalog: Catalog) -> Explanation:
+    """The tree of an expression of the live revision.
+
+    It is for the activation's profile, at the activation's `now`."""
+    return _Explainer(activation, catalog).tree(node, source)
 
 
-def explain_definition(catalog: Catalog, name: Name, frame: Frame) -> Explained:
-    """A trait or segment of the live revision, which has it."""
-    return _Explainer(frame, catalog).definition(name)
+def explain_definition(catalog: Catalog, name: Name, activation: Activation) -> Explained:
+    """Explain a trait or segment of the live revision. It must exist."""
+    return _Explainer(activation, catalog).definition(name)
 
 
 def explain_flag(catalog: Catalog, key: str, subject: Subject) -> ExplainedFlag:
-    """A flag of the live revision, which has it: every rule, those that were not reached too."""
+    """Explain a flag of the live revision, including rules that were not reached. It must exist."""
     program = catalog.live.flags[key].at(subject.now)
     flag, unit = program.flag, subject.unit
     decision = decide(program, subject, subject.now)
     prerequisites = tuple((decide(required, subject, subject.now), may) for required, may in program.prerequisites)
     holdouts = tuple(decide(holdout, subject, subject.now) for holdout in program.holdouts)
     ids = [rule.id for rule in flag.rules]
-    # Rules were tried up to the one that served; none where something before them answered.
+    # Rules were tried up to the one that served; none were tried if an earlier check answered.
     if decision.rule is not None:
         tried = ids.index(decision.rule) + 1
     else:
@@ -176,14 +185,14 @@ def _outcome(tree: Explanation, subject: Subject, *, served: bool) -> Outcome:
         return "served"
     if tree.value is not True:
         return "unknown" if tree.value is None else "false"
-    return "nobody" if subject.unit is None else "outside"
+    return "no unit" if subject.unit is None else "outside"
 
 
 class _Explainer:
-    """Remembers which definitions were explained already."""
+    """Remembers which definitions have been explained."""
 
-    def __init__(self, frame: Frame, catalog: Catalog) -> None:
-        self._frame = frame
+    def __init__(self, activation: Activation, catalog: Catalog) -> None:
+        self._frame = activation
         self._catalog = catalog
         self._universe = catalog.live
         self._met: set[Name] = set()
@@ -198,13 +207,13 @@ class _Explainer:
         return Explained(name, kind, value, until, name in self._catalog.warming, tree)
 
     def tree(self, node: ir.Node, source: str, depth: int = 0) -> Explanation:
-        frame = self._frame
-        value, until = self._universe.compiler.compile(node)(frame, frame.now)
+        activation = self._frame
+        value, until = self._universe.compiler.compile(node)(activation, activation.now)
         warming, contents, inside = False, None, None
         match node:
             case ir.AggregateRead():
                 warming = not self._universe.ready(node)
-                contents = None if warming else _contents(node, frame)
+                contents = None if warming else _contents(node, activation)
             case ir.Reference(kind=kind, key=key):
                 name = (kind, key)
                 warming = name in self._catalog.warming
@@ -218,12 +227,12 @@ class _Explainer:
 
 
 def _with_deciding(node: ir.Node, value: Any, parts: Sequence[Explanation]) -> tuple[Explanation, ...]:
-    """The operands, each saying whether the outcome is what it is because of it."""
+    """The operands, each with whether the result is what it is because of this operand."""
     decides: list[bool | None] = [None] * len(parts)
     match node:
         case ir.Logic():
-            # What decides has the outcome's own truth: one false of an `&&`, all where it is true, the unknown ones
-            # where nothing decides.
+            # The deciding operands have the result's own value: one false operand of an `&&`, all operands if it is
+            # true, and the unknown ones if it is unknown.
             decides = [part.value is value for part in parts]
         case ir.Coalesce():
             known = parts[0].value is not None
@@ -233,16 +242,16 @@ def _with_deciding(node: ir.Node, value: Any, parts: Sequence[Explanation]) -> t
     return tuple(replace(part, decides=decided) for part, decided in zip(parts, decides, strict=True))
 
 
-# What a window holds
+# The contents of windows
 
 
-def _contents(read: ir.AggregateRead, frame: Frame) -> Contents:
-    state, window, now = frame.state(read.spec.key), read.window, frame.now
+def _contents(read: ir.AggregateRead, activation: Activation) -> Contents:
+    state, window, now = activation.state(read.spec.key), read.window, activation.now
     match state:
         case None:
             return Contents(events=0)
         case DayMap():
-            return _days(read, state, frame)
+            return _days(read, state, activation)
         case Extent():
             return Contents(oldest_at=state.first, newest_at=state.last)
         case Latest():
@@ -290,7 +299,7 @@ def _trailing(state: Log, window_ms: int, now: Instant) -> Contents:
 
 
 def _range(wide: Contents, narrow: Contents, state: Log, window: ir.Window, now: Instant) -> Contents:
-    """What the wide window holds and the narrow one does not hold yet."""
+    """The events in the wide window that are not yet in the narrow one."""
     if wide.events is None or narrow.events is None:
         return Contents(exact=False)
     events = wide.events - narrow.events
@@ -302,7 +311,7 @@ def _range(wide: Contents, narrow: Contents, state: Log, window: ir.Window, now:
 
 
 def _size(state: Log, fold: Any) -> int | None:
-    """How many events a tile stands for, None where it does not tell."""
+    """How many events a tile stands for; None if the tile does not tell."""
     match state:
         case Counts():
             return int(fold)
@@ -313,8 +322,8 @@ def _size(state: Log, fold: Any) -> int | None:
     return None
 
 
-def _days(read: ir.AggregateRead, state: DayMap, frame: Frame) -> Contents:
-    calendar, now = frame.calendar, frame.now
+def _days(read: ir.AggregateRead, state: DayMap, activation: Activation) -> Contents:
+    calendar, now = activation.calendar, activation.now
     if read.days is not None:
         n, until = state.unique_days(read.days, calendar, now)
         oldest = calendar.day(now) - read.days + 1

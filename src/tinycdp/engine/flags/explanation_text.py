@@ -63,7 +63,7 @@ def of_rule(explained: ExplainedRule, zone: str) -> str:
         case "outside":
             refused = next(a for a in explained.admissions if not a.granted)
             return f"{rule} matched, {because}; but {refused.gate.says(refused.bucket)}"
-        case "nobody":
+        case "no unit":
             return f"{rule} matched, {because}; but there is no one to bucket"
         case "unknown":
             return f"{rule} is unknown, {because}"

@@ -1,12 +1,12 @@
-"""What messages look like, counted: which events carry which properties of which types, from which SDKs.
+"""Count what messages look like: their events, properties, types and SDKs.
 
-Shape   Observed.see(message) adds one, refuse(…) one that was refused; rows(known) → Rows, as the registry's
-        tables have them, under the names that Known has room for. state_of(…) says what became of a property
-Units   days and hours are whole ones since 1970, of arrival; nested properties are joined by dots, DEPTH levels deep
-Laws    counting is by shape: events of one name with the same properties of the same types are one entry, so that
-        seeing one costs a microsecond however many properties it has. rows() of what two
-        have seen add up, in any order. Values are never kept
-        At most `shapes` entries are kept; of what finds no room only the event's volume is counted
+Shape   MessageShapes.count_message(message) counts one, count_rejected(…) counts a rejected one; rows(known) → Rows for
+        the registry's tables, with only the names that Known has room for. state_of(…) returns a property's state
+Units   days and hours are whole ones since 1970, by arrival; nested properties are joined by dots, DEPTH levels deep
+Laws    counting is by shape: events with one name and the same properties of the same types share an entry, so counting
+        one takes a microsecond, however many properties it has. The rows() of two processes add up, in any order.
+        Values are never kept.
+        At most `shapes` entries are kept; beyond that only the event's volume is counted
 Source  docs/decisions/0023-registry.md
 """
 
@@ -21,7 +21,7 @@ SHAPES = 5_000
 DEPTH = 3
 LONGEST_NAME = 200
 _LONGEST_LABEL = 60
-#: Where what finds no room is counted.
+#: The name under which counts without room are kept.
 OTHER = "$other"
 
 State = Literal["active", "deprecated", "type_changed", "unstable"]
@@ -32,7 +32,7 @@ Typed = tuple[str, str, str]
 
 @dataclass(slots=True)
 class Span:
-    """So many, from the first to the last."""
+    """A count, with the first and last instant."""
 
     n: int
     first: Instant
@@ -46,7 +46,9 @@ class Span:
 
 @dataclass(slots=True)
 class Rows:
-    """types: by event, property and type · days: by (event, day, property, type, sdk) · hours: by (event, hour) ·
+    """Rows for the registry's tables.
+
+    types: by event, property and type · days: by (event, day, property, type, sdk) · hours: by (event, hour) ·
     sdks: by (library, version, platform) · violations: by (event, day, code, path, refused)"""
 
     types: dict[Typed, Span] = field(default_factory=dict)
@@ -60,8 +62,8 @@ class Rows:
 _Shape = tuple[str, int, Any, Any, Any, tuple[str, ...], tuple[type, ...]]
 
 
-class Observed:
-    """What one environment's messages looked like since it was made."""
+class MessageShapes:
+    """The shapes of one environment's messages since this object was made."""
 
     def __init__(self, shapes: int = SHAPES) -> None:
         self._most = shapes
@@ -71,7 +73,7 @@ class Observed:
     def __bool__(self) -> bool:
         return bool(self._shapes or self._violations)
 
-    def see(self, message: Message) -> None:
+    def count_message(self, message: Message) -> None:
         """Count an accepted message."""
         event = event_of(message)
         if event is None:
@@ -100,15 +102,17 @@ class Observed:
             self._note(event, at, warned.code, warned.path, refused=False)
 
     def _begin(self, shape: _Shape, at: Instant) -> Span:
-        """A new entry; where there is no room, that of everything else of the event, or of all events."""
+        """Add an entry.
+
+        If there is no room, use the one for the rest of the event, or for all events."""
         if len(self._shapes) >= self._most:
             shape = (shape[0], shape[1], "", "", "", (OTHER,), (str,))
             if shape not in self._shapes and len(self._shapes) >= 2 * self._most:
                 shape = (OTHER, shape[1], "", "", "", (), ())
         return self._shapes.setdefault(shape, Span(0, at, at))
 
-    def refuse(self, message: Message, code: str, path: str) -> None:
-        """Count a message that was refused by the plan."""
+    def count_rejected(self, message: Message, code: str, path: str) -> None:
+        """Count a message that the tracking plan rejected."""
         self._note(event_of(message) or "", message.received_at, code, path, refused=True)
 
     def _note(self, event: str, at: Instant, code: str, path: str, *, refused: bool) -> None:
@@ -123,7 +127,7 @@ class Observed:
             known.add(1, at, at)
 
     def rows(self, known: "Known") -> Rows:
-        """What was seen, under the names that there is room for."""
+        """The counts so far, under the names that there is room for."""
         found = Rows()
         for (seen_event, hour, library, version, platform, names, kinds), span in self._shapes.items():
             event, day = known.event(seen_event), hour // 24
@@ -144,9 +148,9 @@ class Observed:
 
 
 class Known:
-    """The names an environment's registry has, and whether there is room for more.
+    """The names in an environment's registry, and whether there is room for more.
 
-    What is full already lets nothing new in: names come from clients, and some put an id into each."""
+    A full registry takes no new names: they come from clients, and some clients put an id into each name."""
 
     def __init__(
         self,
@@ -200,7 +204,7 @@ def _count(counts: dict[Any, int], key: Any, n: int) -> None:
 
 
 def _leaves(properties: Mapping[str, Any], depth: int, prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Every property, and those inside of objects by their path; the object itself, too."""
+    """Every property, and nested properties by their path; objects are included too."""
     for name, value in properties.items():
         yield prefix + name, value
         if type(value) is dict and depth > 1:
@@ -208,7 +212,9 @@ def _leaves(properties: Mapping[str, Any], depth: int, prefix: str = "") -> Iter
 
 
 def _platform(context: Mapping[str, Any]) -> str:
-    """What the message was sent from: the system's name, else what the client says of itself."""
+    """The platform that sent the message.
+
+    It is the operating system's name, otherwise what the client reports."""
     os = context.get("os")
     name = os.get("name") if type(os) is dict else None
     if name is None:
@@ -216,21 +222,23 @@ def _platform(context: Mapping[str, Any]) -> str:
     return name if type(name) is str else ""
 
 
-# What became of a property
+# The state of a property
 
 LATELY_DAYS = 7
 GONE_MS = 30 * DAY_MS
-#: Of the values of the last days so many may be of another type before the type counts as unstable.
-STRAYS = 0.01
+#: If more than this share of the last days' values has another type, the type counts as unstable.
+UNSTABLE_SHARE = 0.01
 
 
 def state_of(days: Iterable[tuple[int, str, int]], today: int, last: Instant, event_last: Instant) -> tuple[State, str]:
-    """A property's state and why, from how many values of which type came on which day.
+    """A property's state and the reason for it.
 
-    last, event_last  when the property, and when its event, was last seen"""
+    days  how many values of each type were received on each day
+
+    last, event_last  when the property, and its event, were last seen"""
     if event_last - last > GONE_MS:
         gone = (event_last - last) // DAY_MS
-        return "deprecated", f"Its event came for {gone} days without it."
+        return "deprecated", f"Its event was received without it for {gone} days."
     lately: dict[str, int] = {}
     before: dict[str, int] = {}
     for day, kind, n in days:
@@ -239,18 +247,18 @@ def state_of(days: Iterable[tuple[int, str, int]], today: int, last: Instant, ev
     if len(lately) > 1:
         most, *others = _by_number(lately)
         share = 1 - lately[most] / sum(lately.values())
-        if share >= STRAYS:
+        if share >= UNSTABLE_SHARE:
             listed = " and ".join(others)
-            return "unstable", f"{share:.0%} of the values of the last {LATELY_DAYS} days are no {most}, but {listed}."
+            return "unstable", f"{share:.0%} of the values of the last {LATELY_DAYS} days are not {most}, but {listed}."
     if lately and before:
         now, then = _by_number(lately)[0], _by_number(before)[0]
         if now != then:
-            return "type_changed", f"It was {then} until {LATELY_DAYS} days ago and is {now} since."
-    return "active", "It comes, and always of one type."
+            return "type_changed", f"The type was {then} until {LATELY_DAYS} days ago and is {now} since."
+    return "active", "Received regularly, always with the same type."
 
 
 def main_type(counts: Mapping[str, int]) -> str | None:
-    """The type of most values, None where nothing but nulls came."""
+    """The most frequent type; None if there were only nulls."""
     found = {kind: n for kind, n in counts.items() if kind and kind != "null"}
     return _by_number(found)[0] if found else None
 

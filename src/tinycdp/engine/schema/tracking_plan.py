@@ -1,10 +1,10 @@
-"""The tracking plan: what each event is expected to carry, and what its names look like.
+"""The tracking plan: the properties each event should have, and how names should be written.
 
-Shape   Plan(entries, naming).look(message) -> (message, refused): the message with declared types converted and with
-        warnings, and the warning it is to be refused for, if any
-Laws    looking twice changes nothing more. A property the plan does not name passes as it came. Without a plan every
-        message is returned as it is, the same object
-        Only an entry that says so refuses anything; everything else warns
+Shape   Plan(entries, naming).check(message) -> (message, refused): the message with declared types converted and with
+        warnings, and the warning that rejects it, if any
+Laws    checking twice changes nothing more. A property that is not in the plan passes unchanged. Without a plan each
+        message is returned as it is, the same object.
+        Only an entry with `enforce: reject` or `status: blocked` rejects anything; all others warn
 Units   a property's name is a path, nested ones joined by dots; traits of identify and group calls are those of the
         events "$identify" and "$group"
 Source  docs/reference/registry.md; dsl/SPEC.md "Types": conversion happens once, on arrival, by a declared type
@@ -24,7 +24,7 @@ from tinycdp.model import Message, Warned
 
 MOST_WARNINGS = 20
 MOST_PROPERTIES = 200
-#: Under which name the traits of calls without an event's name are found.
+#: The event name in the plan for traits of calls that have no event name.
 TRAITS_OF = {"identify": "$identify", "group": "$group"}
 
 Declared = Literal["string", "number", "integer", "boolean", "datetime", "list", "object"]
@@ -44,11 +44,11 @@ _MISSING = object()
 
 
 class Property(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True, omit_defaults=True):
-    """What one property is expected to be.
+    """What one property should be.
 
-    values      the only ones it may have
+    values            the only values it may have
     minimum, maximum  of a number, inclusive
-    max_length  of a text in characters, of a list in items"""
+    max_length        of a text in characters, of a list in items"""
 
     type: Declared | None = None
     required: bool = False
@@ -60,12 +60,12 @@ class Property(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_field
 
 
 class Entry(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True, omit_defaults=True):
-    """What is expected of one event.
+    """What one event should be.
 
-    status      blocked: the event is refused; deprecated: it is taken with a warning
-    enforce     what becomes of an event that breaks the plan
-    additional  whether it may carry properties that are not named here
-    visible     whether editors propose it"""
+    status      blocked: the event is rejected; deprecated: it is accepted with a warning
+    enforce     what happens to an event that violates the plan
+    additional  whether it may have properties that are not in the plan
+    visible     whether editors suggest it"""
 
     description: str = ""
     owner: str = ""
@@ -77,7 +77,9 @@ class Entry(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=T
 
 
 class Naming(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
-    """How names are written. unplanned: whether events without an entry in the plan get a warning."""
+    """How names should be written.
+
+    unplanned  whether events that are not in the plan get a warning"""
 
     events: Style = "any"
     properties: Style = "any"
@@ -85,7 +87,7 @@ class Naming(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=
 
 
 class Plan:
-    """An environment's plan, ready to be asked."""
+    """An environment's plan, ready to check messages."""
 
     def __init__(self, entries: Mapping[str, Entry], naming: Naming) -> None:
         self.entries = entries
@@ -94,8 +96,10 @@ class Plan:
         self._names_matter = naming.events != "any" or naming.properties != "any" or naming.unplanned
         self.is_empty = not entries and not self._names_matter
 
-    def look(self, message: Message) -> tuple[Message, Warned | None]:
-        """The message as the plan has it, and what it is refused for."""
+    def check(self, message: Message) -> tuple[Message, Warned | None]:
+        """The message after applying the plan, and the warning that rejects it.
+
+        Returns None if it is accepted."""
         name = event_of(message)
         if name is None:
             return message, None
@@ -110,7 +114,7 @@ class Plan:
             if rules.entry.status == "deprecated":
                 warnings.append(Warned("DEPRECATED_EVENT", "$.event", f"{name!r} is deprecated."))
             root = "$.properties" if message.name else "$.traits"
-            properties, broken = rules.look(properties, root)
+            properties, broken = rules.check(properties, root)
             refused = next((w for w in broken if w.code != "CONVERTED"), None) if rules.refuses else None
             warnings += broken
         warnings += self._names(message, name, rules is not None)
@@ -123,7 +127,7 @@ class Plan:
         naming = self.naming
         if message.kind == "track":
             if naming.unplanned and not planned:
-                yield Warned("UNPLANNED_EVENT", "$.event", f"The tracking plan has no {name!r}.")
+                yield Warned("UNPLANNED_EVENT", "$.event", f"The tracking plan has no event {name!r}.")
             if naming.events != "any" and not is_written(name, naming.events):
                 yield Warned("NAMING", "$.event", f"{name!r} is not written in {naming.events}.")
         if naming.properties != "any" and message.name:
@@ -134,13 +138,16 @@ class Plan:
 
 
 def event_of(message: Message) -> str | None:
-    """Under which name the plan and the registry have a message; None for those that carry nothing."""
+    """The message's event name in the plan and the registry.
+
+    Returns None if it has no properties or traits."""
     return message.name or TRAITS_OF.get(message.kind)
 
 
 def types_of(entry: Entry) -> dict[str, Type]:
-    """The declared types of an event's properties, as expressions have them. Only of those that are converted or
-    refused is anything promised; the others are not typed."""
+    """The declared types of an event's properties, as expressions see them.
+
+    Only types that are converted or enforced are reliable; other properties have no type."""
     return {
         name: _OF_LANGUAGE[property.type]
         for name, property in entry.properties.items()
@@ -155,7 +162,7 @@ class _Rules:
         self._properties = [(name, tuple(name.split(".")), rule) for name, rule in entry.properties.items()]
         self._first_names = frozenset(path[0] for _, path, _ in self._properties) | frozenset(entry.properties)
 
-    def look(self, properties: dict[str, Any], root: str) -> tuple[dict[str, Any], list[Warned]]:
+    def check(self, properties: dict[str, Any], root: str) -> tuple[dict[str, Any], list[Warned]]:
         found: list[Warned] = []
         for name, path, rule in self._properties:
             value = _get(properties, path)
@@ -167,18 +174,18 @@ class _Rules:
             if rule.type is not None:
                 fitting = convert(value, rule.type)
                 if fitting is None:
-                    text = f"{name!r} is declared as {rule.type} and came as {kind_of(value)}."
+                    text = f"{name!r} is declared as {rule.type} but was sent as {kind_of(value)}."
                     found.append(Warned("WRONG_TYPE", where, text))
                     continue
                 if fitting is not value:
-                    text = f"{name!r} came as {kind_of(value)} and was stored as {rule.type}."
+                    text = f"{name!r} was sent as {kind_of(value)} and was stored as {rule.type}."
                     found.append(Warned("CONVERTED", where, text))
                     properties = _put(properties, path, fitting)
                     value = fitting
             if (wrong := _beyond(rule, value)) is not None:
                 found.append(Warned("NOT_ALLOWED", where, f"{name!r} {wrong}."))
         if not self.entry.additional:
-            # What begins with an underscore the server added by itself.
+            # The server itself adds the names that begin with an underscore.
             found += [
                 Warned("UNPLANNED_PROPERTY", f"{root}.{name}", f"The tracking plan has no property {name!r} here.")
                 for name in properties
@@ -188,8 +195,9 @@ class _Rules:
 
 
 def convert(value: Any, type_: Declared) -> Any:
-    """The value as the declared type has it: itself where it fits, None where it cannot be taken for one without
-    guessing."""
+    """The value as the declared type.
+
+    It is the value itself if it fits, and None if converting it would need guessing."""
     match type_:
         case "string":
             if type(value) is str:
@@ -215,7 +223,7 @@ def convert(value: Any, type_: Declared) -> Any:
 
 
 def _whole(value: int | Decimal) -> int | Decimal | None:
-    """A number that is whole, as it came: 2.0 stays 2.0."""
+    """A number if it is whole, as it came: 2.0 stays 2.0."""
     if isinstance(value, int):
         return value
     try:
@@ -225,7 +233,7 @@ def _whole(value: int | Decimal) -> int | Decimal | None:
 
 
 def kind_of(value: Any) -> str:
-    """The name of a JSON value's type, as the registry has it."""
+    """The name of a JSON value's type, as in the registry."""
     return KINDS.get(type(value), "object")
 
 
@@ -242,9 +250,9 @@ KINDS: Mapping[type, str] = {
 
 
 def _beyond(rule: Property, value: Any) -> str | None:
-    """What is wrong with a value of the right type, None for nothing."""
+    """What is wrong with a value of the right type; None if nothing."""
     if rule.values is not None and not any(kind_of(one) == kind_of(value) and one == value for one in rule.values):
-        return "has a value that is not one of those allowed"
+        return "has a value that is not allowed"
     if type(value) in {int, Decimal}:
         if rule.minimum is not None and value < rule.minimum:
             return f"is below {rule.minimum}"
@@ -265,7 +273,9 @@ def _get(properties: Mapping[str, Any], path: tuple[str, ...]) -> Any:
 
 
 def _put(properties: dict[str, Any], path: tuple[str, ...], value: Any) -> dict[str, Any]:
-    """Other properties, with this value: a message's are never changed in place."""
+    """A copy of the properties with this value set.
+
+    A message's properties are never changed in place."""
     first, *rest = path
     return {**properties, first: _put(properties[first], tuple(rest), value) if rest else value}
 

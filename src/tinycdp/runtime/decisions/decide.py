@@ -69,7 +69,7 @@ def decide_one(
         raise NotFound("FLAG_NOT_FOUND", f"There is no flag {key!r}.")
     prepare(catalog, subject, now, context)
     decision = decide(program, subject, now)
-    subject.look_away()
+    subject.release()
     return decision
 
 

@@ -17,7 +17,7 @@ from cachetools import LRUCache
 
 from tinycdp.engine.catalog import Catalog
 from tinycdp.engine.flags.decide import Subject
-from tinycdp.engine.profile import Profile, Stored
+from tinycdp.engine.profile import Profile, StoredProfile
 from tinycdp.errors import Unavailable
 from tinycdp.model import Alias, Instant
 from tinycdp.runtime.definitions.catalogs import Catalogs
@@ -37,21 +37,21 @@ class Snapshot(Subject):
     __slots__ = ("epoch", "profile_id", "stored", "version")
 
     profile_id: int
-    stored: Stored | None
+    stored: StoredProfile | None
     version: int
     epoch: int
 
     def bind(self, catalog: Catalog) -> None:
         """Answer by this catalog from now on."""
-        if self.steps is not catalog.live.steps:
-            self.steps = catalog.live.steps
+        if self.evaluators is not catalog.live.evaluators:
+            self.evaluators = catalog.live.evaluators
             self.calendar = catalog.calendar
             self.results.clear()
 
-    def look_away(self) -> None:
+    def release(self) -> None:
         """Let go of what only an evaluation needed: a hundred thousand kept people are to stay small."""
         if self.stored is not None:
-            self.stored.look_away()
+            self.stored.release()
 
 
 def snapshot_of(profile: Profile, catalog: Catalog, aliases: Sequence[str], now: Instant) -> Snapshot:
@@ -63,7 +63,7 @@ def snapshot_of(profile: Profile, catalog: Catalog, aliases: Sequence[str], now:
         state=profile.state,
         first_seen=profile.first_seen,
         last_seen=profile.last_seen,
-        steps=catalog.live.steps,
+        evaluators=catalog.live.evaluators,
         group=profile.group_traits,
     )
     snapshot.stored = None
@@ -73,7 +73,7 @@ def snapshot_of(profile: Profile, catalog: Catalog, aliases: Sequence[str], now:
 
 def _of_row(row: Row, catalog: Catalog, now: Instant) -> Snapshot:
     """The same of a stored profile, whose state stays encoded."""
-    stored = Stored(row["state"])
+    stored = StoredProfile(row["state"])
     snapshot = Snapshot(
         now,
         calendar=catalog.calendar,
@@ -81,7 +81,7 @@ def _of_row(row: Row, catalog: Catalog, now: Instant) -> Snapshot:
         state=stored.state,
         first_seen=row["first_seen_at"],
         last_seen=row["last_seen_at"],
-        steps=catalog.live.steps,
+        evaluators=catalog.live.evaluators,
         group=stored.group_traits(),
     )
     snapshot.stored = stored
@@ -107,7 +107,7 @@ def stranger(catalog: Catalog, alias: Alias | None, now: Instant) -> Snapshot:
 
 
 class Snapshots:
-    """Kept by identifier, so that finding one is a single look-up."""
+    """KeptAggregate by identifier, so that finding one is a single look-up."""
 
     def __init__(self, pool: Pool, size: int, catalogs: Catalogs) -> None:
         self._pool = pool

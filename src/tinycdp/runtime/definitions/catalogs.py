@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from tinycdp.engine.catalog import Catalog, Definition, Mismatched, build_catalog, unheard
+from tinycdp.engine.catalog import Catalog, Definition, OnTypeMismatch, build_catalog, ignore
 from tinycdp.engine.flags.document import read_flag
 from tinycdp.errors import Unavailable
 from tinycdp.runtime.definitions.kill_switches import in_force
@@ -23,13 +23,13 @@ class Catalogs:
            then may lack it
     mismatched  hears where a value is of another type than an expression needs"""
 
-    def __init__(self, grown: Callable[[], None] = lambda: None, mismatched: Mismatched = unheard) -> None:
+    def __init__(self, grown: Callable[[], None] = lambda: None, on_type_mismatch: OnTypeMismatch = ignore) -> None:
         self._catalogs: dict[int, Catalog] = {}
         # Beside the catalogs: one that was long in the making must not bring back the kills of its beginning.
         self._killed: dict[int, dict[int, str]] = {}
         self._refreshing: dict[int, asyncio.Lock] = {}
         self._grown = grown
-        self._mismatched = mismatched
+        self._on_type_mismatch = on_type_mismatch
 
     def __iter__(self) -> Iterator[int]:
         """The environments that are known."""
@@ -53,7 +53,7 @@ class Catalogs:
         known = self._catalogs.get(environment_id)
         if known is not None and known.revision == live and known.head == head:
             return known
-        catalog = await load(connection, environment_id, live, head, self._mismatched)
+        catalog = await load(connection, environment_id, live, head, self._on_type_mismatch)
         known = self._catalogs.get(environment_id)  # another may have come while this one was made
         catalog = replace(catalog, killed=self._killed.get(environment_id, catalog.killed))
         if known is None or (catalog.head, catalog.revision) >= (known.head, known.revision):
@@ -84,12 +84,14 @@ class Catalogs:
             return current
 
 
-async def load(connection: Connection, environment_id: int, live: int, head: int, mismatched: Mismatched) -> Catalog:
+async def load(
+    connection: Connection, environment_id: int, live: int, head: int, on_type_mismatch: OnTypeMismatch
+) -> Catalog:
     environment = await store.find_environment(connection, environment_id)
     before = await definitions_at(connection, environment_id, live)
     after = await definitions_at(connection, environment_id, head) if head != live else before
     killed = await in_force(connection, environment_id)
-    catalog = await compiled(environment_id, environment["zone"], before, after, live, head, mismatched)
+    catalog = await compiled(environment_id, environment["zone"], before, after, live, head, on_type_mismatch)
     return replace(catalog, killed=killed)
 
 
@@ -100,7 +102,7 @@ async def compiled(
     head: Iterable[Definition],
     revision: int,
     newest: int,
-    mismatched: Mismatched = unheard,
+    on_type_mismatch: OnTypeMismatch = ignore,
 ) -> Catalog:
     """The catalog, made in a thread: hundreds of definitions take hundreds of milliseconds, and decisions go on."""
     return await asyncio.to_thread(
@@ -111,7 +113,7 @@ async def compiled(
         head,
         live_revision=revision,
         head_revision=newest,
-        mismatched=mismatched,
+        on_type_mismatch=on_type_mismatch,
     )
 
 

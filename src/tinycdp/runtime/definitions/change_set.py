@@ -21,7 +21,7 @@ from typing import Any, Literal
 import msgspec
 
 from tinycdp.dsl.diagnostics import SourceError
-from tinycdp.dsl.editor.rename import hidden
+from tinycdp.dsl.editor.rename import needs_qualifier
 from tinycdp.dsl.parser import parse
 from tinycdp.engine.catalog import Definition, Name
 from tinycdp.engine.flags.document import Flag, read_flag, settled, to_document
@@ -197,7 +197,7 @@ async def _renames(
             if new not in asked:
                 message = f"The {change.kind} {change.was!r} cannot become {change.key!r}: there is one already."
                 raise Conflict("KEY_EXISTS", message)
-        if change.kind == "trait" and hidden(change.key):
+        if change.kind == "trait" and needs_qualifier(change.key):
             message = f"$.key: in an expression {change.key!r} means something else; choose another key."
             raise InvalidInput("INVALID_KEY", message, path="$.key")
         if old in found:

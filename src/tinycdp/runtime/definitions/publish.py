@@ -307,7 +307,7 @@ async def _swap_memberships(
     leaves a segment that is deleted. `given_up` was begun by a warm-up that came to nothing."""
     assert catalog.next is not None
     changed: list[tuple[int, int | None, int | None]]
-    changed = [(s.id, s.was, s.fingerprint) for s in catalog.segments if s.is_next]
+    changed = [(s.id, s.live_fingerprint, s.fingerprint) for s in catalog.segments if s.is_next]
     staying = {d.id for d in catalog.next.definitions.values()}
     changed += [(s.id, s.fingerprint, None) for s in catalog.segments if not s.is_next and s.id not in staying]
     await store.settle_transitions(connection, catalog.environment_id, now, changed)

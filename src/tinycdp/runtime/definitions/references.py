@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from tinycdp.dsl.check.expressions import mentions
+from tinycdp.dsl.check.expressions import possible_references
 from tinycdp.dsl.editor.rename import renamed
 from tinycdp.dsl.parser import parse
 from tinycdp.engine.catalog import Definition, Name
@@ -48,7 +48,7 @@ def references_of(definition: Definition) -> set[Name]:
 @lru_cache(4096)
 def mentioned(text: str) -> frozenset[Name]:
     """The definitions an expression names. Raises SourceError where it does not parse."""
-    return mentions(parse(text))
+    return possible_references(parse(text))
 
 
 def rewritten(definition: Definition, names: Mapping[Name, str]) -> Definition:

@@ -262,8 +262,8 @@ def impact_of(workspace: Workspace, name: Name) -> Impact:
         looked_at = reads.setdefault(read.spec.event, set())
         paths = [n.path for n in ir.walk(read.spec.where) if isinstance(n, ir.EventProperty)] if read.spec.where else []
         looked_at.update(".".join(path) for path in (read.spec.path, *paths) if path)
-    if name in head.watches:
-        properties.update(head.watches[name].properties)
+    if name in head.dependencies:
+        properties.update(head.dependencies[name].properties)
     return Impact(
         *name,
         _named(used_by[name]),

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 from tinycdp.engine.catalog import Catalog
 from tinycdp.engine.profile import Profile
 from tinycdp.engine.recompute import Transition
-from tinycdp.engine.replay_history import Life, relive
+from tinycdp.engine.replay_history import ProfileHistory, replay_history
 from tinycdp.model import Alias, Instant, Message
 from tinycdp.runtime.identity import resolution
 from tinycdp.runtime.identity.resolution import People, Restart, components, key_of
@@ -250,7 +250,7 @@ async def _settle(
     changed = [home for home in homes if set(home.group) != _had(ground, home.id)]
     lives = await _lives(people, ground, changed)
     traits = await _group_traits(people, lives)
-    relived = await asyncio.to_thread(lambda: [relive(life, people.catalog, traits, now) for life in lives])
+    relived = await asyncio.to_thread(lambda: [replay_history(life, people.catalog, traits, now) for life in lives])
 
     since = await store.segments_since(connection, environment_id)
     before_merge = undone if undone is not None and await _is_telling(people, undone) else None
@@ -401,7 +401,7 @@ async def _absorb_others(
 # Their history, lived again
 
 
-async def _lives(people: People, ground: _Ground, homes: Sequence[_Home]) -> list[Life]:
+async def _lives(people: People, ground: _Ground, homes: Sequence[_Home]) -> list[ProfileHistory]:
     ids = sorted(id for home in homes for id in home.group)
     arrivals: dict[int, list[tuple[Instant, Message]]] = {id: [] for id in ids}
     async for rows in store.messages_of_identifiers(people.connection, people.environment_id, ids):
@@ -410,11 +410,13 @@ async def _lives(people: People, ground: _Ground, homes: Sequence[_Home]) -> lis
             arrived = max(row["received_at"], ground.rows[row["alias_id"]]["created_at"])
             arrivals[row["alias_id"]].append((arrived, storage.message_from_row(row)))
 
-    def life(home: _Home, meetings: Mapping[int, Sequence[tuple[int, Instant]]], id: int, since: int | None) -> Life:
+    def life(
+        home: _Home, meetings: Mapping[int, Sequence[tuple[int, Instant]]], id: int, since: int | None
+    ) -> ProfileHistory:
         own = home.lives[id]
         joined = [(at, life(home, meetings, other, id)) for other, at in meetings[id] if other != since]
         begun = min(ground.rows[alias_id]["created_at"] for alias_id in own or home.group)
-        return Life(begun, [arrival for alias_id in own for arrival in arrivals[alias_id]], joined)
+        return ProfileHistory(begun, [arrival for alias_id in own for arrival in arrivals[alias_id]], joined)
 
     return [life(home, _meetings(ground, home), home.id, None) for home in homes]
 
@@ -452,12 +454,12 @@ def _when(meeting: tuple[int, int, Instant]) -> Instant:
     return meeting[2]
 
 
-async def _group_traits(people: People, lives: Iterable[Life]) -> Mapping[str, Mapping[str, Any]]:
+async def _group_traits(people: People, lives: Iterable[ProfileHistory]) -> Mapping[str, Mapping[str, Any]]:
     """The traits of all groups they ever belonged to, which nobody changes before the members are saved."""
     waiting, keys = list(lives), set[str]()
     while waiting:
         life = waiting.pop()
-        waiting += [other for _, other in life.joined]
+        waiting += [other for _, other in life.merged]
         keys |= {message.group_id for _, message in life.arrivals if message.group_id is not None}
     if not keys:
         return {}

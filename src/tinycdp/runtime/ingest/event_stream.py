@@ -438,7 +438,7 @@ def _traits(catalog: Catalog, profile: Profile, message: Message, now: Instant) 
     live = catalog.live
     names = [
         name
-        for name, watch in live.watches.items()
+        for name, watch in live.dependencies.items()
         if name[0] == "trait"
         and (
             not watch.events.isdisjoint({message.name or "", None} if message.name else ())

@@ -101,7 +101,7 @@ class RuleExplained(msgspec.Struct, frozen=True, rename="camel"):
     """One rule of a flag.
 
     outcome  served; its condition is false or unknown; outside: its rollout, exposure or exclusion group does not admit
-             the unit; nobody: there is no unit to bucket; not reached: something before it answered
+             the unit; no unit: there is nothing to bucket; not reached: something before it answered
     rollout, exposure, exclusion, split  where the unit falls, null where the rule has none or there is no unit
     """
 

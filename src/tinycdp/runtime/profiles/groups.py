@@ -1,6 +1,6 @@
 """Groups and their traits, which every member carries a copy of.
 
-Shape   take(…) adds what a transaction's group calls said; tell_members(…) is the worker's part: one batch of one
+Shape   apply_call(…) adds what a transaction's group calls said; tell_members(…) is the worker's part: one batch of one
         group's members
 Laws    once no change is noted, each member's copy is the group's traits. Whoever joins locks the group's row, so that
         no change passes a member by
@@ -39,7 +39,7 @@ async def take(
         assert call.group_id is not None
         if call.properties:
             written.add(call.group_id)
-            if groups[call.group_id].take(call.properties, (call.occurred_at, call.message_id)):
+            if groups[call.group_id].apply_call(call.properties, (call.occurred_at, call.message_id)):
                 changed.add(call.group_id)
     saved = [(key, groups[key].traits, dict(groups[key].stamps)) for key in sorted(written)]
     await store.save_groups(connection, environment_id, saved, now)
@@ -73,7 +73,7 @@ async def tell_members(connection: Connection, catalog: Catalog, now: Instant) -
     changed = [member for member in members if member.group is not None and member.group[2] == key]
     changed = [member for member in changed if member.group_traits != traits]
     for member in changed:
-        transitions += recompute.regroup(member, traits, catalog, now)
+        transitions += recompute.apply_group_traits(member, traits, catalog, now)
     if changed:
         version = await storage.save(connection, environment_id, now, changed, transitions)
         await announce_profiles(connection, environment_id, version, [member.id for member in changed])

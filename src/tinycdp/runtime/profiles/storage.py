@@ -13,7 +13,7 @@ from typing import Any, TypedDict
 import msgspec
 
 from tinycdp.engine import recompute
-from tinycdp.engine.aggregates.bulk import Past, Recall, needs
+from tinycdp.engine.aggregates.bulk import PastEvents, Rebuilder, needs
 from tinycdp.engine.catalog import Catalog
 from tinycdp.engine.profile import Profile
 from tinycdp.model import Instant, Message
@@ -113,7 +113,7 @@ async def rebuild(connection: Connection, catalog: Catalog, rebuilt: Sequence[Pr
     for profile in rebuilt:
         profile.reset(catalog.head)
     for row in await store.events_of_profiles(connection, catalog.environment_id, list(by_id)):
-        recompute.take(by_id[row["profile_id"]], message_from_row(row), catalog, complete=True)
+        recompute.apply_message(by_id[row["profile_id"]], message_from_row(row), catalog, complete=True)
     grouped = [(profile, profile.group[2]) for profile in rebuilt if profile.group is not None]
     if grouped:
         keys = sorted({key for _, key in grouped})
@@ -128,7 +128,9 @@ async def recall(
 ) -> Callable[[], int]:
     """Read what the stored events tell of some aggregates of some profiles, named by their keys. The function returned
     gives it to the profiles, and how many events that were: it takes most of the time and may run anywhere."""
-    recalls = {key: Recall(catalog.kept[key], catalog.calendar) for key in {key for _, keys in wanting for key in keys}}
+    recalls = {
+        key: Rebuilder(catalog.kept[key], catalog.calendar) for key in {key for _, keys in wanting for key in keys}
+    }
     asked = needs(one.kept for one in recalls.values())
     rows = await store.history_of_profiles(
         connection,
@@ -141,13 +143,13 @@ async def recall(
 
     def give() -> int:
         decode = _properties_decoder(asked.properties)
-        pasts: dict[int, list[Past]] = {}
+        pasts: dict[int, list[PastEvents]] = {}
         for id, name, instants, ids, properties in rows:
-            past = Past(name, instants, ids, decode(properties) if properties is not None else None)
+            past = PastEvents(name, instants, ids, decode(properties) if properties is not None else None)
             pasts.setdefault(id, []).append(past)
         for profile, keys in wanting:
             for key in keys:
-                recalls[key].recall(profile, pasts.get(profile.id, ()))
+                recalls[key].rebuild(profile, pasts.get(profile.id, ()))
         return sum(len(past.instants) for found in pasts.values() for past in found)
 
     return give
@@ -166,7 +168,7 @@ def lacking(profile: Profile, catalog: Catalog, keys: Iterable[str]) -> tuple[st
     found = []
     for key in keys:
         kept, state = catalog.kept[key], profile.state(key)
-        if not state.serve(kept.hops) if state is not None else kept.warming and profile.warmed < catalog.head:
+        if not state.keep_tiles(kept.hops) if state is not None else kept.warming and profile.warmed < catalog.head:
             found.append(key)
     return tuple(found)
 

@@ -287,8 +287,8 @@ class _Check:
         saved = profile.saved_memberships
         recompute.advance(profile, catalog, at)
         if profile.group is not None and profile.group[2] in changing:
-            recompute.regroup(profile, changing[profile.group[2]], catalog, at)
-        frame = catalog.frame(catalog.live, profile, at)
+            recompute.apply_group_traits(profile, changing[profile.group[2]], catalog, at)
+        activation = catalog.activation(catalog.live, profile, at)
         seen = {"first_seen_at": profile.first_seen, "last_seen_at": profile.last_seen}
         found: list[Difference] = []
 
@@ -302,7 +302,7 @@ class _Check:
             if kind == "profile":
                 note(kind, name, seen[key], true)
                 continue
-            value = frame.result(name, at)[0]
+            value = activation.result(name, at)[0]
             note(kind, name, value, true)
             if kind == "segment":
                 # Someone whose wake-up is due is in the table as before it; the copy that is compared has woken up.

@@ -186,7 +186,7 @@ def evaluate(
     subject = snapshot_of(profile, catalog, (), now)
     prepare(catalog, subject, now)
     if names is None:
-        names = sorted(name for name in catalog.live.steps if name[0] != "flag")
+        names = sorted(name for name in catalog.live.evaluators if name[0] != "flag")
     return {name: subject.result(name, now) for name in names}
 
 

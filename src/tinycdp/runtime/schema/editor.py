@@ -1,7 +1,7 @@
 """What the editor of definitions is helped with: proposals and explanations that know the environment.
 
 Shape   Sightings: the properties seen lately, per environment; surroundings(workspace, …) → Scope, and describe(…),
-        for dsl.complete and dsl.hover; in_words(workspace, …) → what it means, and Tellings in plain English
+        for dsl.complete and dsl.hover; in_words(workspace, …) → what it means, and Descriptions in plain English
 Laws    nothing here decides anything: names and types that were seen are hints, and a text is judged without them.
         What is read to find them is bounded, and at most a minute old
 """
@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 
 from tinycdp.dsl import ir
 from tinycdp.dsl.check.expressions import Checked, Scope, check
-from tinycdp.dsl.editor.describe import Telling, tell
+from tinycdp.dsl.editor.describe import Description, describe_expression
 from tinycdp.dsl.ir import Type
 from tinycdp.engine.catalog import Name, Universe
 from tinycdp.engine.flags.document import Flag
@@ -108,7 +108,7 @@ def _event_properties_named(universe: Universe) -> dict[str, set[str]]:
 
 def in_words(
     workspace: Workspace, kind: Kind, key: str | None, source: str | Flag
-) -> tuple[Meaning, list[tuple[str | None, Telling]]]:
+) -> tuple[Meaning, list[tuple[str | None, Description]]]:
     """What an expression or a flag means, and says in words: of a flag each rule's condition, by its path. What has
     errors is not told."""
     if isinstance(source, str):
@@ -117,7 +117,7 @@ def in_words(
     else:
         meaning, scope = understand_flag(workspace, source), scope_of(workspace, "flag", source.key)
         found = [(f"$.rules[{n}].when", check(rule.when, scope)) for n, rule in enumerate(source.rules)]
-    return meaning, [(path, tell(one.node, kind)) for path, one in found if one.node is not None]
+    return meaning, [(path, describe_expression(one.node, kind)) for path, one in found if one.node is not None]
 
 
 def describe(workspace: Workspace) -> dict[Name, str]:

@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from tinycdp.engine.schema.inference import Known, Observed, Span
+from tinycdp.engine.schema.inference import Known, MessageShapes, Span
 from tinycdp.errors import Unavailable
 from tinycdp.model import DAY_MS, HOUR_MS, MINUTE_MS, Instant, Message, Warned
 from tinycdp.runtime.clock import Clock
@@ -53,8 +53,8 @@ class Registry:
         self.counts = counts
         self._queue: deque[tuple[int, Sequence[Message]]] = deque()
         self._queued = 0
-        self._observed: dict[int, Observed] = {}
-        self._unwritten: deque[tuple[int, Observed]] = deque()
+        self._observed: dict[int, MessageShapes] = {}
+        self._unwritten: deque[tuple[int, MessageShapes]] = deque()
         self._known: dict[int, tuple[int, Known]] = {}
         self._flushing = asyncio.Lock()
         self._task: asyncio.Task[None] | None = None
@@ -69,7 +69,7 @@ class Registry:
 
     def refused(self, environment_id: int, message: Message, warned: Warned) -> None:
         """Note a message that the tracking plan refused."""
-        self._of(environment_id).refuse(message, warned.code, warned.path)
+        self._of(environment_id).count_rejected(message, warned.code, warned.path)
 
     def start(self) -> None:
         self._task = asyncio.create_task(self._run())
@@ -133,7 +133,7 @@ class Registry:
     async def _count(self) -> None:
         while self._queue:
             environment_id, messages = self._queue.popleft()
-            see = self._of(environment_id).see
+            see = self._of(environment_id).count_message
             for start in range(0, len(messages), _AT_ONCE):
                 for message in messages[start : start + _AT_ONCE]:
                     see(message)
@@ -141,10 +141,10 @@ class Registry:
             self._queued -= len(messages)
             self.counts["counted"] += len(messages)
 
-    def _of(self, environment_id: int) -> Observed:
+    def _of(self, environment_id: int) -> MessageShapes:
         found = self._observed.get(environment_id)
         if found is None:
-            found = self._observed[environment_id] = Observed()
+            found = self._observed[environment_id] = MessageShapes()
         return found
 
     async def _names(self, environment_id: int) -> Known:
@@ -171,7 +171,7 @@ class _Rows(NamedTuple):
     violations: list[tuple[Any, ...]]
 
 
-def _rows(observed: Observed, known: Known) -> _Rows:
+def _rows(observed: MessageShapes, known: Known) -> _Rows:
     found = observed.rows(known)
     return _Rows(
         _spans(found.types),
@@ -197,16 +197,16 @@ async def _write(connection: Connection, environment_id: int, rows: _Rows) -> No
 async def rebuild(pool: Pool, environment_id: int, told: Callable[[int], None] = lambda n: None) -> int:
     """Make an environment's registry anew from the raw events there are; gives how many. What is observed meanwhile
     waits; events that arrived in the last seconds may count twice. `told` hears how many are done."""
-    done, last, observed = 0, 0, Observed()
+    done, last, observed = 0, 0, MessageShapes()
     async with transaction(pool) as connection:
         await store.lock_registry(connection, environment_id)
         await store.forget_observations(connection, environment_id)
         known = Known()
         while rows := await store.events_to_observe(connection, environment_id, last, _READ_AT_ONCE):
             for row in rows:
-                observed.see(_message(row))
+                observed.count_message(_message(row))
             await _write(connection, environment_id, await asyncio.to_thread(_rows, observed, known))
-            observed = Observed()
+            observed = MessageShapes()
             last, done = rows[-1]["id"], done + len(rows)
             told(done)
     return done

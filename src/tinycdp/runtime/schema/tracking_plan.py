@@ -85,7 +85,7 @@ class Plans:
             return messages, []
         kept, rejections = [], []
         for message in messages:
-            fitting, wrong = plan.look(message)
+            fitting, wrong = plan.check(message)
             if wrong is None:
                 kept.append(fitting)
             else:

@@ -125,7 +125,7 @@ def _remembered(catalog: Catalog, id: int, aliases: Sequence[Row], messages: Ite
     """Whoever has these identifiers, as these messages tell of them."""
     profile = Profile(id, *key_of(aliases), warmed=catalog.head)
     for message in messages:
-        recompute.take(profile, message_from_row(message), catalog, complete=True)
+        recompute.apply_message(profile, message_from_row(message), catalog, complete=True)
     return profile
 
 
@@ -184,7 +184,7 @@ def _reach(universe: Universe, names: Iterable[Name], at: Instant) -> Instant | 
     edges = {name: references_of(definition) for name, definition in universe.definitions.items()}
     earliest = at
     for name in (*start, *closure(start, edges)):
-        watch = universe.watches.get(name)
+        watch = universe.dependencies.get(name)
         if watch is not None and (watch.seen or watch.properties or watch.group):
             return None
         for read in universe.reads.get(name, ()):

@@ -317,7 +317,7 @@ class _Tally:
     def _take(self, rows: Iterable[tuple[Any, ...]], units: Mapping[int, _Unit], killed: Mapping[int, str]) -> None:
         columns, context = self._columns, self._question.context
         for id, *values in rows:
-            columns.look(values)
+            columns.load_row(values)
             for segment in self._segments:
                 segment.take(id)
             for trait in self._traits:
@@ -488,7 +488,7 @@ class _Flag:
 
 
 def _asked(definition: Definition | None, side: int, columns: Columns) -> Callable[[], Any]:
-    return columns.ask(side, definition.name) if definition is not None else lambda: None
+    return columns.request(side, definition.name) if definition is not None else lambda: None
 
 
 def listed(preview: Preview) -> str:
