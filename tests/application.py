@@ -23,6 +23,9 @@ from tinycdp.settings import Settings
 
 KEYS = {scope: f"{scope}-key-of-the-tests" for scope in ("write", "read", "admin")}
 
+#: Routes that no test uses now. Making them takes longer than most tests; only the service behind them is a test's own.
+_IDLE: list[Litestar] = []
+
 
 @dataclass
 class Application:
@@ -66,7 +69,8 @@ async def running(dsn: str) -> AsyncIterator[Application]:
         bootstrap_admin_key=KEYS["admin"],
     )
     await prepare(settings, clock.now())
-    litestar = create_litestar(settings)
+    litestar = _IDLE.pop() if _IDLE else create_litestar(settings)
+    litestar.state.settings = settings
 
     def client(key: str | None) -> httpx.AsyncClient:
         return httpx.AsyncClient(
@@ -88,6 +92,8 @@ async def running(dsn: str) -> AsyncIterator[Application]:
             client(foreign.key),
             await environment_named(service.pool, "prod"),
         )
+    del litestar.state["service"]
+    _IDLE.append(litestar)
 
 
 @asynccontextmanager

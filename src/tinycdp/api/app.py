@@ -12,6 +12,7 @@ from typing import Any
 
 from litestar import Litestar, Router
 from litestar.config.cors import CORSConfig
+from litestar.datastructures import State
 from litestar.di import Provide
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, Receive, Scope, Send
@@ -92,7 +93,9 @@ _FAST_HEADERS = [(b"content-type", b"application/json"), (b"access-control-allow
 def create_app(settings: Settings | None = None) -> ASGIApp:
     """The application, for the settings of the environment where none are given."""
     chosen = settings if settings is not None else load(os.environ)
-    return fast_lanes(create_litestar(chosen))
+    litestar = create_litestar(chosen)
+    litestar.on_startup.append(_calm_collector)
+    return fast_lanes(litestar)
 
 
 def fast_lanes(litestar: Litestar) -> ASGIApp:
@@ -118,7 +121,8 @@ def fast_lanes(litestar: Litestar) -> ASGIApp:
 
 def _calm_collector() -> None:
     """Look for garbage cycles seldom: there are hardly any here, and walking a full cache of snapshots to find none
-    would hold up every decision."""
+    would hold up every decision. It is a setting of the whole process, and what is frozen is never freed: only a
+    process that serves one application until it ends may do this."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 100)
@@ -130,14 +134,13 @@ class _Application(Litestar):
 
 
 def create_litestar(settings: Settings) -> Litestar:
-    """The routes with their service, which lives as long as the application."""
+    """The routes with their service, which starts and stops with the application, by `state.settings` as it is then."""
 
     @asynccontextmanager
     async def serving(app: Litestar) -> AsyncIterator[None]:
-        app.state.service = await Service.start(settings)
+        app.state.service = await Service.start(app.state.settings)
         app.state.service.imports.start(PARSE)
         also_on_stop(app.state.service.leave)
-        _calm_collector()
         try:
             yield
         finally:
@@ -155,4 +158,5 @@ def create_litestar(settings: Settings) -> Litestar:
         openapi_config=None,
         before_send=[ops.count_request],
         logging_config=None,
+        state=State({"settings": settings}),
     )
