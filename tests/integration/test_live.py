@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from application import KEYS, Application, running
-from serving import READ_KEY, bearer, eventually, served
+from serving import PATIENCE_SECONDS, READ_KEY, bearer, eventually, served
 from tinycdp.runtime import live
 from tinycdp.runtime.keys import revoke_key
 
@@ -65,7 +65,7 @@ class Stream:
         return found
 
     async def until(self, check: Callable[["Stream"], Any]) -> Any:
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             while not (found := check(self)):
                 self._moved.clear()
                 await self._moved.wait()
@@ -288,7 +288,7 @@ async def test_nothing_stays_of_what_nobody_read(app: Application, monkeypatch: 
 
 
 def test_a_served_stream_tells_over_http_and_does_not_hold_up_the_end(dsn: str, tmp_path: Path) -> None:
-    with served(tmp_path, dsn=dsn, workers=2) as server:
+    with served(tmp_path, dsn=dsn, workers=2, drain_seconds=600) as server:
         with server.http.stream("GET", PATH, params={"event": "open"}, headers=bearer(READ_KEY)) as answer:
             assert answer.headers["content-type"].startswith("text/event-stream")
             lines = answer.iter_lines()
@@ -299,4 +299,4 @@ def test_a_served_stream_tells_over_http_and_does_not_hold_up_the_end(dsn: str, 
             assert {item["stored"]["userId"] for item in found} == {f"u{n}" for n in range(20)}
             os.killpg(server.process.pid, signal.SIGINT)
             assert ": the server stops" in [*lines]
-        assert server.process.wait(20) == 0
+        assert server.process.wait(PATIENCE_SECONDS) == 0

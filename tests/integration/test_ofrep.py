@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from application import Application, running
+from serving import PATIENCE_SECONDS
 from tinycdp.api import ofrep
 from tinycdp.errors import Forbidden, Overloaded
 from tinycdp.runtime import tickets
@@ -338,8 +339,8 @@ class Reader:
                 found.append({"id": fields["id"], **json.loads(fields["data"])})
         return found
 
-    async def until(self, check: Any, seconds: float = 10.0) -> Any:
-        async with asyncio.timeout(seconds):
+    async def until(self, check: Any) -> Any:
+        async with asyncio.timeout(PATIENCE_SECONDS):
             while not (found := check(self)):
                 self._moved.clear()
                 await self._moved.wait()

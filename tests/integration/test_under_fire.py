@@ -355,7 +355,7 @@ async def test_nothing_is_ever_decided_by_a_mixture(dsn: str, tmp_path: Path) ->
         ):
             fire.over.wait(SECONDS)
             # On a busy machine, until enough has gone on.
-            until(lambda: fire.over.is_set() or fire.is_hot(), 90)
+            until(lambda: fire.over.is_set() or fire.is_hot())
         for seen in fire.seen:
             fire.assert_seen(seen)
         for rows in fire.files:
