@@ -15,9 +15,10 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import asyncpg
-import hypothesis
 import pytest
+from hypothesis import settings
 
+from laws import DEEP, PROFILE
 from tinycdp.runtime import clock
 from tinycdp.runtime.postgres import EmbeddedPostgres
 from tinycdp.store.migrations import migrate
@@ -29,18 +30,8 @@ MOST_WORKERS = 8
 _MEMORY_BYTES = 2 * 1024**3
 _MEMORY = Path("/dev/shm")
 
-hypothesis.settings.register_profile(
-    "tinycdp",
-    deadline=None,
-    suppress_health_check=[
-        # A busy machine is slow, and a history of hundreds of events is meant to be large.
-        hypothesis.HealthCheck.too_slow,
-        hypothesis.HealthCheck.data_too_large,
-        # Laws about Postgres share a test's database, and give each example an environment of its own.
-        hypothesis.HealthCheck.function_scoped_fixture,
-    ],
-)
-hypothesis.settings.load_profile("tinycdp")
+settings.register_profile("tinycdp", PROFILE)
+settings.load_profile("tinycdp")
 
 
 @pytest.fixture(scope="session")
@@ -137,6 +128,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if "server" in getattr(item, "fixturenames", ()):
             item.add_marker("postgres")
+        if DEEP:
+            item.add_marker(pytest.mark.timeout(0))
 
 
 def pytest_collection_finish() -> None:

@@ -8,7 +8,6 @@ aggregate of another revision shows in whom it holds for.
 
 import asyncio
 import json
-import os
 import random
 import threading
 from collections.abc import Callable, Iterator
@@ -19,6 +18,7 @@ from typing import Any
 
 import asyncpg
 
+from laws import DEEP
 from serving import ADMIN_KEY, READ_KEY, WRITE_KEY, Server, bearer, served, until
 from tinycdp.runtime import clock
 from tinycdp.runtime.definitions import apply_documents
@@ -27,7 +27,7 @@ from tinycdp.runtime.startup import prepare
 from tinycdp.settings import Settings
 from tinycdp.store.pool import Pool, open_pool
 
-SECONDS = 60.0 if os.environ.get("TINYCDP_HYPOTHESIS") == "deep" else 8.0
+SECONDS = 60.0 if DEEP else 8.0
 #: Of the quiet nothing arrives during the fire, so what holds for them is known exactly. A backfill takes 200 at once.
 QUIET, BUSY = 450, 60
 PEOPLE = [f"u{n}" for n in range(QUIET + BUSY)]
