@@ -1,6 +1,7 @@
 """The real application on a test's own database, in this process and loop.
 
-Shape   running(dsn) → Application: a client per key, the service behind it, warm() for what a worker would do
+Shape   running(dsn, clock, settings…) → Application: a client per key, the service behind it, warm() for what a worker
+        would do
 """
 
 import asyncio
@@ -15,6 +16,7 @@ from litestar import Litestar
 from tinycdp.api.app import create_litestar
 from tinycdp.runtime import clock
 from tinycdp.runtime.catalogs import Catalogs
+from tinycdp.runtime.clock import Clock
 from tinycdp.runtime.keys import create_key, environment_named
 from tinycdp.runtime.service import Service
 from tinycdp.runtime.startup import prepare
@@ -61,16 +63,18 @@ class Application:
 
 
 @asynccontextmanager
-async def running(dsn: str) -> AsyncIterator[Application]:
-    settings = Settings(
+async def running(dsn: str, now: Clock = clock.now, **settings: Any) -> AsyncIterator[Application]:
+    """The application by this clock, and with settings that are not the default's."""
+    chosen = Settings(
         database_url=dsn,
         bootstrap_write_key=KEYS["write"],
         bootstrap_read_key=KEYS["read"],
         bootstrap_admin_key=KEYS["admin"],
+        **settings,
     )
-    await prepare(settings, clock.now())
-    litestar = _IDLE.pop() if _IDLE else create_litestar(settings)
-    litestar.state.settings = settings
+    await prepare(chosen, clock.now())
+    litestar = _IDLE.pop() if _IDLE else create_litestar(chosen)
+    litestar.state.settings, litestar.state.now = chosen, now
 
     def client(key: str | None) -> httpx.AsyncClient:
         return httpx.AsyncClient(

@@ -232,7 +232,7 @@ async def test_a_reader_that_does_not_read_is_dropped_and_holds_up_nobody(
 
 
 async def test_a_revoked_key_ends_its_streams(app: Application, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(live, "_RENEW_SECONDS", 0.0)
+    monkeypatch.setattr(live, "RENEW_SECONDS", 0.0)
     async with watching(app) as stream:
         keys = (await app.admin.get("/v1/admin/keys")).json()["keys"]
         prefix = next(key["prefix"] for key in keys if key["scopes"] == ["read"])

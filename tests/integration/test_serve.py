@@ -130,9 +130,9 @@ def test_killing_the_command_kills_everything_and_the_next_start_works(tmp_path:
 
 
 def test_a_child_that_never_lives_ends_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(serve, "_LONGEST_BACKOFF_SECONDS", 0.0)
-    child = serve._Child("broken one", ("no-such-command",), Settings())
-    with pytest.raises(Unavailable, match="the broken one ended 5 times"), serve._Signals() as signals:
+    monkeypatch.setattr(serve, "LONGEST_BACKOFF_SECONDS", 0.0)
+    child = serve.Child("broken one", ("no-such-command",), Settings())
+    with pytest.raises(Unavailable, match="the broken one ended 5 times"), serve.Signals() as signals:
         while True:
             child.tend()
             signals.wait(0.5)

@@ -162,13 +162,13 @@ async def test_a_person_of_a_newer_revision_is_decided_by_it(dsn: str, monkeypat
         others = [Alias(AliasKind.USER, f"u{n}") for n in range(8)]
         sent = [message("m2", ada), *(message(f"m-{alias.value}", alias) for alias in others)]
         await here.ingest.accept(environment, sent)
-        reads, read = [], deaf.catalogs._reread
+        reads, read = [], deaf.catalogs.at
 
         async def counted(*asked: Any) -> Catalog:
             reads.append(asked)
             return await read(*asked)
 
-        monkeypatch.setattr(deaf.catalogs, "_reread", counted)
+        monkeypatch.setattr(deaf.catalogs, "at", counted)
         found = await asyncio.gather(*(holds_for(deaf, environment, "opened", alias) for alias in (ada, *others)))
         assert all(found)
         assert len(reads) == 1, "of many who miss the revision at once, one reads it"

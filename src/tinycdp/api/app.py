@@ -50,6 +50,8 @@ from tinycdp.api import (
 )
 from tinycdp.api.wire.body import BODY_LIMIT
 from tinycdp.api.wire.history import PARSE
+from tinycdp.runtime import clock
+from tinycdp.runtime.clock import Clock
 from tinycdp.runtime.processes import also_on_stop
 from tinycdp.runtime.service import Service
 from tinycdp.settings import Settings, load
@@ -133,12 +135,13 @@ class _Application(Litestar):
         await super().__call__(addresses.kept(scope), receive, send)
 
 
-def create_litestar(settings: Settings) -> Litestar:
-    """The routes with their service, which starts and stops with the application, by `state.settings` as it is then."""
+def create_litestar(settings: Settings, now: Clock = clock.now) -> Litestar:
+    """The routes with their service, which starts and stops with the application: by `state.settings` and by the clock
+    `state.now`, as they are when it starts."""
 
     @asynccontextmanager
     async def serving(app: Litestar) -> AsyncIterator[None]:
-        app.state.service = await Service.start(app.state.settings)
+        app.state.service = await Service.start(app.state.settings, app.state.now)
         app.state.service.imports.start(PARSE)
         also_on_stop(app.state.service.leave)
         try:
@@ -158,5 +161,5 @@ def create_litestar(settings: Settings) -> Litestar:
         openapi_config=None,
         before_send=[ops.count_request],
         logging_config=None,
-        state=State({"settings": settings}),
+        state=State({"settings": settings, "now": now}),
     )
