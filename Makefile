@@ -5,6 +5,10 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/pip --disable-pip-version-check --quiet
 
+# Tests run in parallel, as many at once as there are cores, up to eight; PYTEST_WORKERS says otherwise, 0 is none.
+PYTEST_WORKERS ?= auto
+PARALLEL := -n $(PYTEST_WORKERS) --dist worksteal
+
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help setup run test test-fast test-deep lint format bench bench-engine schema lock clean
@@ -18,16 +22,16 @@ run: $(VENV)/.runtime ## Serve with the example shop (PORT=8000 DATA_DIR=.data);
 	@TINYCDP_PORT="$${PORT:-$$TINYCDP_PORT}" TINYCDP_DATA_DIR="$${DATA_DIR:-$$TINYCDP_DATA_DIR}" \
 		exec $(BIN)/tinycdp serve --demo
 
-test: $(VENV)/.dev ## Run every test but the slow ones (PYTEST="-k name" narrows)
-	@$(BIN)/pytest $(PYTEST)
+test: $(VENV)/.dev ## Run every test but the slow ones (PYTEST="-k name" narrows, PYTEST_WORKERS=0: one by one)
+	@$(BIN)/pytest $(PARALLEL) $(PYTEST)
 
 test-fast: $(VENV)/.dev ## Run the tests that need no Postgres, in seconds
-	@$(BIN)/pytest -m "not slow and not postgres" tests/unit tests/property tests/conformance $(PYTEST)
+	@$(BIN)/pytest $(PARALLEL) -m "not slow and not postgres" tests/unit tests/property tests/conformance $(PYTEST)
 
 test-deep: $(VENV)/.dev ## Run every test, the SQL oracle at length, then what needs Postgres on the system's
-	@$(BIN)/pytest -m "" $(PYTEST)
-	@TINYCDP_HYPOTHESIS=deep $(BIN)/pytest tests/property/test_sql_oracle.py tests/property/test_verify_laws.py $(PYTEST)
-	@TEST_POSTGRES=system $(BIN)/pytest tests/integration tests/conformance/test_vectors_in_sql.py \
+	@$(BIN)/pytest $(PARALLEL) -m "" $(PYTEST)
+	@TINYCDP_HYPOTHESIS=deep $(BIN)/pytest $(PARALLEL) tests/property/test_sql_oracle.py tests/property/test_verify_laws.py $(PYTEST)
+	@TEST_POSTGRES=system $(BIN)/pytest $(PARALLEL) tests/integration tests/conformance/test_vectors_in_sql.py \
 		tests/property/test_sql_oracle.py $(PYTEST)
 
 lint: $(VENV)/.dev ## Check style, types and the direction of imports

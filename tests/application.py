@@ -1,6 +1,7 @@
 """The real application on a test's own database, in this process and loop.
 
-Shape   running(dsn) → Application: a client per key, the service behind it, warm() for what a worker would do
+Shape   running(dsn, clock, settings…) → Application: a client per key, the service behind it, warm() for what a worker
+        would do
 """
 
 import asyncio
@@ -15,6 +16,7 @@ from litestar import Litestar
 from tinycdp.api.app import create_litestar
 from tinycdp.runtime import clock
 from tinycdp.runtime.access.keys import create_key, environment_named
+from tinycdp.runtime.clock import Clock
 from tinycdp.runtime.definitions.catalogs import Catalogs
 from tinycdp.runtime.service import Service
 from tinycdp.runtime.worker.loops import Worker
@@ -22,6 +24,9 @@ from tinycdp.server.bootstrap import prepare
 from tinycdp.settings import Settings
 
 KEYS = {scope: f"{scope}-key-of-the-tests" for scope in ("write", "read", "admin")}
+
+#: Routes that no test uses now. Making them takes longer than most tests; only the service behind them is a test's own.
+_IDLE: list[Litestar] = []
 
 
 @dataclass
@@ -58,15 +63,18 @@ class Application:
 
 
 @asynccontextmanager
-async def running(dsn: str) -> AsyncIterator[Application]:
-    settings = Settings(
+async def running(dsn: str, now: Clock = clock.now, **settings: Any) -> AsyncIterator[Application]:
+    """The application by this clock, and with settings that are not the default's."""
+    chosen = Settings(
         database_url=dsn,
         bootstrap_write_key=KEYS["write"],
         bootstrap_read_key=KEYS["read"],
         bootstrap_admin_key=KEYS["admin"],
+        **settings,
     )
-    await prepare(settings, clock.now())
-    litestar = create_litestar(settings)
+    await prepare(chosen, clock.now())
+    litestar = _IDLE.pop() if _IDLE else create_litestar(chosen)
+    litestar.state.settings, litestar.state.now = chosen, now
 
     def client(key: str | None) -> httpx.AsyncClient:
         return httpx.AsyncClient(
@@ -88,6 +96,8 @@ async def running(dsn: str) -> AsyncIterator[Application]:
             client(foreign.key),
             await environment_named(service.pool, "prod"),
         )
+    del litestar.state["service"]
+    _IDLE.append(litestar)
 
 
 @asynccontextmanager

@@ -1,34 +1,79 @@
 """Fixtures every test may use: an embedded Postgres, and a fresh, migrated database of it for each test that asks.
 
 Shape   server (session) → template (session: the migrated database) → dsn (a clone of it per test) → pool
-Laws    under CI=true a skipped test fails the run: there, everything the tests need is installed
+Laws    of a run in parallel each worker process has a server of its own: the session's fixtures are a worker's
+        a law is checked without regard to how long it takes: one Hypothesis profile, loaded here
+        under CI=true a skipped test fails the run: there, everything the tests need is installed
 """
 
+import contextlib
+import gc
 import os
+import shutil
+import tempfile
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 
 import asyncpg
 import pytest
+from hypothesis import settings
 
+from laws import DEEP, PROFILE
 from tinycdp.runtime import clock
 from tinycdp.server.embedded_postgres import EmbeddedPostgres
 from tinycdp.store.migrations import migrate
 from tinycdp.store.pool import Connection, Pool, connect, open_pool
+
+#: The most worker processes of a parallel run that are started without being asked for: each has a Postgres.
+MOST_WORKERS = 8
+#: What a worker's databases need in memory, at most.
+_MEMORY_BYTES = 2 * 1024**3
+_MEMORY = Path("/dev/shm")
+
+settings.register_profile("tinycdp", PROFILE)
+settings.load_profile("tinycdp")
 
 
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedPostgres]:
     """One Postgres for the session, without fsync. TEST_POSTGRES chooses whose: a folder, `wheel` or `system`."""
     chosen = os.environ.get("TEST_POSTGRES", "wheel")
-    with EmbeddedPostgres(
-        tmp_path_factory.mktemp("postgres"), binaries=None if chosen == "system" else chosen, durable=False
-    ) as running:
+    with (
+        _quick_folder(tmp_path_factory) as folder,
+        EmbeddedPostgres(folder, binaries=None if chosen == "system" else chosen, durable=False) as running,
+    ):
         yield running
+
+
+@contextlib.contextmanager
+def _quick_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A folder in memory if there is room: a database is 400 files, and a disk takes ten times as long to copy them."""
+    if not os.access(_MEMORY, os.W_OK) or shutil.disk_usage(_MEMORY).free < _MEMORY_BYTES:
+        yield tmp_path_factory.mktemp("postgres")
+        return
+    for left in _MEMORY.glob("tinycdp-test-*-*"):  # by a run that was killed
+        if not _lives(int(left.name.split("-")[2])):
+            shutil.rmtree(left, ignore_errors=True)
+    folder = Path(tempfile.mkdtemp(prefix=f"tinycdp-test-{os.getpid()}-", dir=_MEMORY))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder)
+
+
+def _lives(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True
 
 
 @pytest.fixture(scope="session")
 async def template(server: EmbeddedPostgres) -> str:
-    """The name of a migrated database that nobody is connected to."""
+    """The name of a migrated database without connections."""
     await migrate(server.dsn, clock.now())
     return "tinycdp"
 
@@ -45,7 +90,7 @@ async def maintenance(server: EmbeddedPostgres) -> AsyncIterator[asyncpg.Connect
 async def dsn(server: EmbeddedPostgres, template: str, maintenance: asyncpg.Connection) -> AsyncIterator[str]:
     """A connection string to a fresh copy of the migrated database, dropped after the test."""
     name = f"test_{next(_numbers)}"
-    await maintenance.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
+    await maintenance.execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY FILE_COPY")
     yield _named(server, name)
     await maintenance.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
@@ -83,6 +128,21 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if "server" in getattr(item, "fixturenames", ()):
             item.add_marker("postgres")
+        if DEEP:
+            item.add_marker(pytest.mark.timeout(0))
+
+
+def pytest_collection_finish() -> None:
+    # Thousands of tests stay until the end: no need to look for garbage among them again and again.
+    gc.collect()
+    gc.freeze()
+
+
+@pytest.hookimpl(optionalhook=True)  # without pytest-xdist there is no such hook
+def pytest_xdist_auto_num_workers() -> int:
+    """How many workers `-n auto` starts: one for each core this process may use, up to a limit."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(cores, MOST_WORKERS)
 
 
 @pytest.hookimpl(tryfirst=True)

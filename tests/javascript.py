@@ -16,11 +16,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from serving import PATIENCE_SECONDS
+
 FOLDER = Path(__file__).parent / "e2e" / "js"
 _LOCK = FOLDER / "package-lock.json"
 _OLDEST_NODE = 20
-_INSTALL_SECONDS = 170
-_STEP_SECONDS = 60
+_INSTALL_SECONDS = 500
 
 
 class Missing(Exception):
@@ -47,7 +48,7 @@ class Script:
     def _line(self, step: str) -> bytes:
         assert self._process.stdout is not None
         while b"\n" not in self._rest:
-            ready, _, _ = select.select([self._process.stdout], [], [], _STEP_SECONDS)
+            ready, _, _ = select.select([self._process.stdout], [], [], PATIENCE_SECONDS)
             more = os.read(self._process.stdout.fileno(), 65536) if ready else b""
             assert more, f"{step}: no answer; the script said:\n{self._said.read_text()[-4000:]}"
             self._rest += more

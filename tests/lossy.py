@@ -15,7 +15,7 @@ from typing import Any
 
 import httpx
 
-from serving import Server
+from serving import PATIENCE_SECONDS, Server
 
 _ID = re.compile(rb'"(?:messageId|uuid)":\s*"([^"]+)"')
 
@@ -31,7 +31,7 @@ class Lossy:
         self._lose = lose
         self._unanswered: set[bytes] = set()
         self._lock = threading.Lock()
-        self._upstream = httpx.Client(base_url=server.url, timeout=20)
+        self._upstream = httpx.Client(base_url=server.url, timeout=PATIENCE_SECONDS)
         self._http = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         self._http.daemon_threads = True
         self._thread = threading.Thread(target=self._http.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)

@@ -4,11 +4,13 @@ Shape   services(dsn, n, clock) → the working parts of n processes, in this on
         served(settings…) → Server: a real `tinycdp serve`, stopped and swept up at the end · Server.batch, .decide …
         new_environment(pool, document) → id · until(check) and eventually(check) wait for a condition
 Laws    keys are the same for every server, so that two of them may share one database
+        of a run in parallel each worker process has ports of its own
 """
 
 import asyncio
 import contextlib
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -37,7 +39,11 @@ KEYS = {
     "TINYCDP_BOOTSTRAP_ADMIN_KEY": ADMIN_KEY,
 }
 BINARIES = "" if (chosen := os.environ.get("TEST_POSTGRES", "wheel")) == "system" else chosen
-PATIENCE_SECONDS = 30.0
+#: When to give up on what does not come. It ends what hangs; no test is decided by it, however busy the machine.
+PATIENCE_SECONDS = 120.0
+#: Below those that systems give to outgoing connections.
+_FIRST_PORT, _LAST_PORT, _MOST_WORKERS = 20_000, 32_000, 64
+_CHANCE = random.SystemRandom()  # Hypothesis seeds the other one
 T = TypeVar("T")
 
 
@@ -52,7 +58,7 @@ class Server:
             self.process = subprocess.Popen(
                 argv, env=foreign | dict(environ), stdout=output, stderr=output, start_new_session=True, cwd=cwd
             )
-        self.http = httpx.Client(base_url=self.url, timeout=20)
+        self.http = httpx.Client(base_url=self.url, timeout=PATIENCE_SECONDS)
 
     def wait_until_ready(self, seconds: float = PATIENCE_SECONDS) -> None:
         def ready() -> bool:
@@ -100,7 +106,7 @@ class Server:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         self.process.wait()
-        until(lambda: not any(map(alive, family)), PATIENCE_SECONDS)
+        until(lambda: not any(map(alive, family)))
 
     def stop(self) -> None:
         """Ctrl-C; returns when nothing is left of it."""
@@ -109,7 +115,7 @@ class Server:
             os.killpg(self.process.pid, signal.SIGINT)
         try:
             self.process.wait(PATIENCE_SECONDS)
-            until(lambda: not any(map(alive, family)), PATIENCE_SECONDS, self.said)
+            until(lambda: not any(map(alive, family)), said=self.said)
         finally:
             self.http.close()
 
@@ -139,9 +145,14 @@ def bearer(key: str) -> dict[str, str]:
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port that is free now and stays so: no other worker process asks for it, and no outgoing connection gets it."""
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % _MOST_WORKERS
+    while True:
+        port = _CHANCE.randrange(_FIRST_PORT + worker, _LAST_PORT, _MOST_WORKERS)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def alive(pid: int) -> bool:

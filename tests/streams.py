@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from application import KEYS, Application
+from serving import PATIENCE_SECONDS
 
 PATH = "/v1/events/live"
 
@@ -64,8 +65,8 @@ class Reader:
                 found.append({"id": fields["id"], **json.loads(fields["data"])})
         return found
 
-    async def until(self, check: Any, seconds: float = 10.0) -> Any:
-        async with asyncio.timeout(seconds):
+    async def until(self, check: Any) -> Any:
+        async with asyncio.timeout(PATIENCE_SECONDS):
             while not (found := check(self)):
                 self._moved.clear()
                 await self._moved.wait()
@@ -127,7 +128,7 @@ class Stream:
         return found
 
     async def until(self, check: Callable[["Stream"], Any]) -> Any:
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             while not (found := check(self)):
                 self._moved.clear()
                 await self._moved.wait()

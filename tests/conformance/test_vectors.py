@@ -16,6 +16,7 @@ import pytest
 
 from builders import GIVEN, VECTORS, Vector, at, expanded, messages_of, vectors
 from oracle import Oracle
+from serving import PATIENCE_SECONDS
 from tinycdp.dsl import ir
 from tinycdp.dsl.check.workspace import Source, check_workspace
 from tinycdp.engine.case_runner import run_case
@@ -150,7 +151,7 @@ def test_the_whole_file_is_answered_by_the_command_line() -> None:
         input=lines,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE_SECONDS,
         check=False,
         env={key: value for key, value in os.environ.items() if not key.startswith("TINYCDP_")},
     )

@@ -182,5 +182,5 @@ def test_a_server_with_open_streams_stops_at_once(javascript: JavaScript, databa
     with served(tmp_path, dsn=database, role="api", drain_seconds=600) as server:
         with browser(javascript, tmp_path, server.url, targetingKey="ada"):
             server.process.terminate()
-            until(lambda: server.process.poll() is not None, 10)
+            until(lambda: server.process.poll() is not None)
         assert "refused to gracefully stop" not in server.said()

@@ -1,19 +1,17 @@
 """When a count falls below a number is found by look-up, and it is the instant to which walking comes."""
 
-import os
-
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from laws import examples
 from tinycdp.dsl import ir
 from tinycdp.engine.aggregates.counters import Counts
 from tinycdp.model import DAY_MS, HOUR_MS
 
-DEEP = os.environ.get("TINYCDP_HYPOTHESIS") == "deep"
 NOW = 1_790_000_000_000
 
 
-@settings(max_examples=2_000 if DEEP else 100, deadline=None)
+@examples(100, deep=2_000)
 @given(
     window=st.sampled_from([HOUR_MS, DAY_MS, 30 * DAY_MS]),
     spread=st.sampled_from([0.2, 3, 60, 120]),

@@ -5,18 +5,17 @@ A failure prints a vector: paste it into a file under dsl/vectors and it stays.
 
 import itertools
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
 import msgspec
-import pytest
-from hypothesis import HealthCheck, assume, given, note, settings
+from hypothesis import assume, given, note
 from hypothesis import strategies as st
 
 from builders import at, iso
+from laws import examples
 from oracle import Oracle
 from strategies.histories import History, booleans, expressions, histories, instants
 from tinycdp.dsl import ir
@@ -28,13 +27,7 @@ from tinycdp.engine.flags.bucketing import bucket
 from tinycdp.engine.profile import Profile
 from tinycdp.model import NEVER, Message
 
-DEEP = os.environ.get("TINYCDP_HYPOTHESIS") == "deep"
-law = settings(
-    max_examples=3_000 if DEEP else 100,
-    deadline=None,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
-)
-pytestmark = pytest.mark.timeout(0 if DEEP else 180)
+law = examples(100, deep=3_000)
 
 
 @law

@@ -1,11 +1,9 @@
 """The laws of explanations: what is explained is what the step that serves says, part by part."""
 
-import os
-
-import pytest
-from hypothesis import HealthCheck, assume, given, note, settings
+from hypothesis import assume, given, note
 from hypothesis import strategies as st
 
+from laws import examples
 from strategies.expressions import conditions
 from strategies.histories import History, expressions, histories, instants
 from tinycdp.dsl import ir
@@ -18,13 +16,7 @@ from tinycdp.engine.flags.explain import Explanation, explain, explain_definitio
 from tinycdp.engine.profile import Profile
 from tinycdp.model import NEVER
 
-DEEP = os.environ.get("TINYCDP_HYPOTHESIS") == "deep"
-law = settings(
-    max_examples=2_000 if DEEP else 60,
-    deadline=None,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
-)
-pytestmark = pytest.mark.timeout(0 if DEEP else 180)
+law = examples(60, deep=2_000)
 
 #: What conditions() refers to.
 OTHERS = {

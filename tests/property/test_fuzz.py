@@ -7,7 +7,6 @@ field is fuzzed as soon as there is a vector with it.
 
 import contextlib
 import json
-import os
 import time
 from collections.abc import Callable, Iterator
 from decimal import Decimal
@@ -15,10 +14,11 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from builders import VECTORS
+from laws import examples
 from strategies.expressions import PIECES, conditions, soups
 from tinycdp.dsl.check.expressions import Scope, check
 from tinycdp.dsl.diagnostics import CODES, SourceError, apply, render, to_wire
@@ -34,13 +34,7 @@ from tinycdp.engine.case_runner import run_case
 from tinycdp.engine.flags.document import read_flag, stages, to_document
 from tinycdp.errors import InvalidInput
 
-DEEP = os.environ.get("TINYCDP_HYPOTHESIS") == "deep"
-fuzz = settings(
-    max_examples=5_000 if DEEP else 150,
-    deadline=None,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
-)
-pytestmark = pytest.mark.timeout(0 if DEEP else 180)
+fuzz = examples(150, deep=5_000)
 
 #: Of the processor, for one service and one source: an order above what the longest takes, for a machine that is busy.
 PATIENCE_SECONDS = 2.0

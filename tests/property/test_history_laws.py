@@ -4,9 +4,10 @@ from collections.abc import Iterable
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from laws import examples
 from strategies.histories import History, expressions, histories
 from tinycdp.engine import recompute
 from tinycdp.engine.aggregates import distributions, event_log
@@ -17,7 +18,7 @@ from tinycdp.engine.catalog import Catalog, Definition, build_catalog
 from tinycdp.engine.profile import Profile
 from tinycdp.model import Message
 
-law = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+law = examples(150)
 
 
 @pytest.fixture(params=["as they are", "low"])

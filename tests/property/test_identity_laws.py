@@ -10,15 +10,15 @@ Source  runtime/identity/resolution.py
 
 import asyncio
 import itertools
-import os
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import serving
+from laws import examples
 from oracle import Oracle
 from serving import new_environment
 from tinycdp.dsl.check.workspace import Source, check_workspace
@@ -48,13 +48,7 @@ KNOWN_IDS = {
 }
 Person = frozenset[tuple[str, str]]
 
-DEEP = os.environ.get("TINYCDP_HYPOTHESIS") == "deep"
-law = settings(
-    max_examples=2_000 if DEEP else 60,
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-)
-pytestmark = pytest.mark.timeout(0 if DEEP else 180)
+law = examples(60, deep=2_000)
 _numbers = itertools.count(1)
 
 

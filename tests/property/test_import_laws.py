@@ -5,16 +5,16 @@ Source  docs/decisions/0025-import.md
 
 import itertools
 import json
-import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import serving
+from laws import examples
 from serving import ManualClock, new_environment
 from tinycdp.api.wire.history import PARSE
 from tinycdp.api.wire.segment import parse_batch
@@ -31,8 +31,6 @@ DOCUMENT = {
     ],
     "segments": [{"key": "buyers", "rule": "events.buy.exists(30d)"}, {"key": "pros", "rule": 'profile.plan == "pro"'}],
 }
-DEEP = os.environ.get("TINYCDP_HYPOTHESIS") == "deep"
-pytestmark = pytest.mark.timeout(0 if DEEP else 240)
 _numbers = itertools.count(1)
 
 
@@ -94,11 +92,7 @@ async def seen(service: Service, environment_id: int) -> dict[Any, Any]:
     return found
 
 
-@settings(
-    max_examples=300 if DEEP else 30,
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-)
+@examples(30, deep=300)
 @given(history=st.lists(events(), min_size=1, max_size=14), data=st.data())
 async def test_a_file_is_what_was_sent(
     service: Service, tmp_path: Path, history: list[dict[str, Any]], data: st.DataObject

@@ -6,16 +6,16 @@ Source  docs/decisions/0024-privacy.md
 """
 
 import itertools
-import os
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import serving
+from laws import examples
 from serving import ManualClock, new_environment
 from tinycdp.model import DAY_MS, MINUTE_MS, STRENGTH, Alias, AliasKind, Message
 from tinycdp.runtime.definitions.catalogs import Catalogs
@@ -33,13 +33,7 @@ DOCUMENT = {
         {"key": "pros", "rule": 'profile.plan == "pro"'},
     ],
 }
-DEEP = os.environ.get("TINYCDP_HYPOTHESIS") == "deep"
-law = settings(
-    max_examples=500 if DEEP else 30,
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-)
-pytestmark = pytest.mark.timeout(0 if DEEP else 240)
+law = examples(30, deep=500)
 _numbers = itertools.count(1)
 
 
@@ -90,7 +84,7 @@ async def play(service: Service, sent: Sequence[Message]) -> int:
 
 async def tell(service: Service, environment_id: int) -> None:
     worker = Worker(service.pool, Catalogs(), service.now)
-    while await worker._tell_members(environment_id):
+    while await worker.tell_members_in(environment_id):
         pass
 
 
@@ -174,13 +168,12 @@ def hidden(value: Any, *, under: bool = False) -> bool:
             return under and value == SECRET
 
 
-@settings(max_examples=300, deadline=None)
+@examples(300)
 @given(properties=documents, context=documents, action=st.sampled_from(("drop", "hash", "mask")))
 def test_a_rule_leaves_no_value_and_touches_no_other(
     properties: dict[str, Any], context: dict[str, Any], action: Any
 ) -> None:
-    privacy = Privacy()
-    privacy._secrets[1] = b"secret of the environment"
+    privacy = Privacy({1: b"secret of the environment"})
     policy = PrivacyPolicy(rules=(Rule("**.email", action),))
     message = Message(
         kind="track",
@@ -237,14 +230,13 @@ def without(steps: tuple[str, ...], tree: Any, above: tuple[str, ...] = ()) -> A
     return left
 
 
-@settings(max_examples=500, deadline=None)
+@examples(500)
 @given(
     paths=st.lists(PATHS, min_size=1, max_size=3),
     tree=st.dictionaries(st.sampled_from(("a", "b", "a.b")), TREES, max_size=3),
 )
 def test_paths_lead_where_they_say(paths: list[str], tree: dict[str, Any]) -> None:
-    privacy = Privacy()
-    privacy._secrets[1] = b"secret of the environment"
+    privacy = Privacy({1: b"secret of the environment"})
     message = Message(
         kind="track",
         message_id="m",

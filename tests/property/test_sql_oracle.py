@@ -5,18 +5,18 @@ database by one statement for each instant, so that cases cost little: `make tes
 """
 
 import itertools
-import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, note, settings
+from hypothesis import given, note
 from hypothesis import strategies as st
 from test_engine_laws import vector, vector_text
 
 from builders import iso
+from laws import DEEP, examples
 from oracle import Oracle
 from sql_oracle import Histories
 from strategies.histories import History, instants
@@ -31,21 +31,26 @@ from tinycdp.engine.profile import Profile
 from tinycdp.model import NEVER, Message
 from tinycdp.store.pool import Connection
 
-DEEP = os.environ.get("TINYCDP_HYPOTHESIS") == "deep"
-law = settings(
-    max_examples=1_500 if DEEP else 25,
-    deadline=None,
-    suppress_health_check=list(HealthCheck),
-)
-pytestmark = pytest.mark.timeout(0 if DEEP else 180)
+law = examples(25, deep=1_500)
 _environments = itertools.count(1)
-compared: Counter[str] = Counter()
+
+
+@pytest.fixture(scope="module")
+def compared() -> Iterator[Counter[str]]:
+    """Counts what was compared; that must have been a lot."""
+    counted: Counter[str] = Counter()
+    yield counted
+    assert counted["cases"] >= (20_000 if DEEP else 200)
 
 
 @law
 @given(place=PLACE, sources=definitions(), data=st.data())
 async def test_engine_and_sql_and_oracle_agree(
-    scratch: Connection, place: tuple[str, tuple[str, ...]], sources: list[tuple[str, str, str]], data: st.DataObject
+    scratch: Connection,
+    compared: Counter[str],
+    place: tuple[str, tuple[str, ...]],
+    sources: list[tuple[str, str, str]],
+    data: st.DataObject,
 ) -> None:
     zone = place[0]
     sources, nodes = sound(sources)
@@ -76,11 +81,6 @@ async def test_engine_and_sql_and_oracle_agree(
                 }
                 if len(set(answers.values())) > 1:
                     report(history, sources, name, at, answers)
-
-
-@pytest.mark.usefixtures("server")
-def test_that_were_many() -> None:
-    assert compared["cases"] >= (20_000 if DEEP else 200)
 
 
 def report(

@@ -1,8 +1,9 @@
 """Laws of the language's surface: parse and format undo each other, and every input is understood or refused."""
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from laws import examples
 from strategies.expressions import conditions, soups, trees
 from tinycdp.dsl.check.expressions import Scope, check
 from tinycdp.dsl.diagnostics import CODES, SourceError, apply, render, to_wire
@@ -36,7 +37,7 @@ def refused_or_understood(source: str | bytes) -> None:
     assert (checked.node is None) == bool(checked.errors)
 
 
-@settings(max_examples=300, deadline=None)
+@examples(300)
 @given(trees())
 def test_parse_undoes_format(tree: Expr) -> None:
     text = format_expression(tree)
@@ -44,19 +45,19 @@ def test_parse_undoes_format(tree: Expr) -> None:
     assert format_source(text) == text
 
 
-@settings(max_examples=300, deadline=None)
+@examples(300)
 @given(st.one_of(soups(), st.text(max_size=40)))
 def test_any_text_is_refused_or_understood(source: str) -> None:
     refused_or_understood(source)
 
 
-@settings(max_examples=100, deadline=None)
+@examples(100)
 @given(st.binary(max_size=40))
 def test_any_bytes_are_refused_or_understood(source: bytes) -> None:
     refused_or_understood(source)
 
 
-@settings(max_examples=50, deadline=None)
+@examples(50)
 @given(
     st.sampled_from(
         ["(", "!", "-", "a||", "a&&", "a??", "a+", "a.", "f(", "events.x.", "[", "not ", '"', "`", "a==", "1,"]
@@ -68,7 +69,7 @@ def test_no_repetition_exhausts_the_parser(piece: str) -> None:
         refused_or_understood(piece * times + "a" + ")" * times)
 
 
-@settings(max_examples=200, deadline=None)
+@examples(200)
 @given(trees())
 def test_check_never_raises(tree: Expr) -> None:
     checked = check(tree, SCOPE)
@@ -76,7 +77,7 @@ def test_check_never_raises(tree: Expr) -> None:
     render(checked.source, checked.diagnostics).encode()
 
 
-@settings(max_examples=200, deadline=None)
+@examples(200)
 @given(conditions())
 def test_the_canonical_text_means_the_same(source: str) -> None:
     first = check(source, SCOPE)
@@ -86,7 +87,7 @@ def test_the_canonical_text_means_the_same(source: str) -> None:
     assert [read.spec.key for read in again.reads] == [read.spec.key for read in first.reads]
 
 
-@settings(max_examples=100, deadline=None)
+@examples(100)
 @given(conditions())
 def test_either_rewrite_ends_a_null_lint(source: str) -> None:
     checked = check(source, SCOPE)

@@ -10,9 +10,10 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from laws import examples
 from oracle import three_digits
 from tinycdp.dsl.values.numbers import SCALE
 from tinycdp.engine.aggregates import distributions, event_log
@@ -22,7 +23,7 @@ from tinycdp.model import NEVER
 
 KEEP, MOST, WINDOW, HOP = 4, 3, 3_600_000, 60_000
 VALUES = (1, 2, Decimal("1.0"), Decimal("0.1"), -3, True, False, "1", "a", "b", 10**20)
-law = settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+law = examples(200)
 
 Event = tuple[int, str, Any]
 

@@ -10,17 +10,17 @@ Source  docs/decisions/0021-undo.md
 """
 
 import itertools
-import os
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import HealthCheck, assume, given, note, settings
+from hypothesis import assume, given, note, settings
 from hypothesis import strategies as st
 
 import serving
+from laws import examples
 from serving import ManualClock, new_environment
 from tinycdp.errors import Conflict
 from tinycdp.model import DAY_MS, MINUTE_MS, STRENGTH, Alias, AliasKind, Message
@@ -69,13 +69,7 @@ Person = frozenset[tuple[str, str]]
 Two = frozenset[Alias]
 History = list[tuple[int, list[Message]]]
 
-DEEP = os.environ.get("TINYCDP_HYPOTHESIS") == "deep"
-law = settings(
-    max_examples=400 if DEEP else 25,
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.filter_too_much],
-)
-pytestmark = pytest.mark.timeout(0 if DEEP else 240)
+law = examples(25, deep=400)
 _numbers = itertools.count(1)
 
 
@@ -128,11 +122,11 @@ class World:
 
     async def wait(self, ms: int) -> None:
         self.clock.now += ms
-        await self.worker._wake_due(self.id)
+        await self.worker.wake_due_in(self.id)
 
     async def people(self) -> dict[Person, Any]:
         """Everything that can be seen of everyone, once all members of a group know its traits."""
-        while await self.worker._tell_members(self.id):
+        while await self.worker.tell_members_in(self.id):
             pass
         pool = self.service.pool
         catalog = await self.service.catalogs.refresh(pool, self.id)

@@ -2,18 +2,18 @@
 definitions, published before, between and after random messages of people who share devices, verified at every edge."""
 
 import itertools
-import os
 from collections.abc import AsyncIterator
 from random import Random
 from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import HealthCheck, given, note, settings
+from hypothesis import given, note
 from hypothesis import strategies as st
 from test_sql_oracle import sound
 
 import serving
+from laws import examples
 from serving import ManualClock, new_environment
 from strategies.histories import instants
 from strategies.oddities import PLACE, definitions, people
@@ -24,9 +24,7 @@ from tinycdp.runtime.profiles.verify import verify
 from tinycdp.runtime.service import Service
 from tinycdp.runtime.worker.loops import Worker
 
-DEEP = os.environ.get("TINYCDP_HYPOTHESIS") == "deep"
-law = settings(max_examples=300 if DEEP else 12, deadline=None, suppress_health_check=list(HealthCheck))
-pytestmark = pytest.mark.timeout(0 if DEEP else 180)
+law = examples(12, deep=300)
 _numbers = itertools.count(1)
 CLOCK = ManualClock(0)
 

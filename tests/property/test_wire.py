@@ -6,9 +6,10 @@ from decimal import Decimal
 from typing import Any
 
 import msgspec
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from laws import examples
 from tinycdp.api.wire.body import read_body, unwrap
 from tinycdp.api.wire.canonical import EARLIEST, Parsed, Refused, Reject, identifier
 from tinycdp.api.wire.posthog import key_in, parse_capture, parse_question
@@ -88,7 +89,7 @@ def outcomes(body: bytes) -> list[Parsed]:
     return found
 
 
-@settings(max_examples=150, deadline=None)
+@examples(150)
 @given(bodies)
 def test_any_body_gives_messages_and_reasons_or_invalid_input(body: bytes) -> None:
     write_key_of(body)
@@ -123,7 +124,7 @@ QUESTIONS = st.dictionaries(
 ).map(lambda question: json.dumps(question).encode())  # fmt: skip
 
 
-@settings(max_examples=150, deadline=None)
+@examples(150)
 @given(bodies | QUESTIONS)
 def test_any_body_is_a_question_or_invalid_input(body: bytes) -> None:
     try:
@@ -156,7 +157,7 @@ POSTHOG_EVENTS = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@examples(150)
 @given(st.lists(POSTHOG_EVENTS, max_size=5))
 def test_each_of_posthog_s_events_is_messages_or_a_reason(batch: list[Any]) -> None:
     sent = json.dumps({"batch": batch}).encode()
@@ -172,7 +173,7 @@ def test_each_of_posthog_s_events_is_messages_or_a_reason(batch: list[Any]) -> N
     assert named == [m.message_id for m in again.messages if len(m.message_id) < 36]
 
 
-@settings(max_examples=100, deadline=None)
+@examples(100)
 @given(st.lists(events, max_size=8))
 def test_a_bad_event_never_takes_its_neighbours(batch: list[Any]) -> None:
     parsed = parse_batch(json.dumps({"batch": batch}).encode(), NOW)
@@ -184,7 +185,7 @@ def test_a_bad_event_never_takes_its_neighbours(batch: list[Any]) -> None:
         assert bool(alone.rejections) == (index in places)
 
 
-@settings(max_examples=200, deadline=None)
+@examples(200)
 @given(instants, st.none() | instants)
 def test_clamping(original: int, sent: int | None) -> None:
     event = {"userId": "u", "event": "e", "timestamp": original, "sentAt": sent}

@@ -225,7 +225,7 @@ def test_reasons_say_what_was_needed(expression: str, because: str) -> None:
 def test_a_moment_beyond_the_calendar_is_told() -> None:
     found = explained('until(datetime("9999-12-31T00:00:00Z")) > 1d')
     assert "until 9999-12-30 00:00 UTC" in explanation_text.of_definition(found, "UTC")
-    assert explanation_text._local(NEVER - 1, "UTC") == "the end of time"
+    assert explanation_text.local_time(NEVER - 1, "UTC") == "the end of time"
 
 
 def test_a_rollout_shows_the_bucket_against_its_threshold(shop: Catalog) -> None:

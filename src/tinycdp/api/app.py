@@ -12,6 +12,7 @@ from typing import Any
 
 from litestar import Litestar, Router
 from litestar.config.cors import CORSConfig
+from litestar.datastructures import State
 from litestar.di import Provide
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, Receive, Scope, Send
@@ -49,6 +50,8 @@ from tinycdp.api import (
 )
 from tinycdp.api.wire.body import BODY_LIMIT
 from tinycdp.api.wire.history import PARSE
+from tinycdp.runtime import clock
+from tinycdp.runtime.clock import Clock
 from tinycdp.runtime.processes import also_on_stop
 from tinycdp.runtime.service import Service
 from tinycdp.settings import Settings, load
@@ -92,7 +95,9 @@ _FAST_HEADERS = [(b"content-type", b"application/json"), (b"access-control-allow
 def create_app(settings: Settings | None = None) -> ASGIApp:
     """The application, for the settings of the environment where none are given."""
     chosen = settings if settings is not None else load(os.environ)
-    return fast_lanes(create_litestar(chosen))
+    litestar = create_litestar(chosen)
+    litestar.on_startup.append(_calm_collector)
+    return fast_lanes(litestar)
 
 
 def fast_lanes(litestar: Litestar) -> ASGIApp:
@@ -118,7 +123,8 @@ def fast_lanes(litestar: Litestar) -> ASGIApp:
 
 def _calm_collector() -> None:
     """Look for garbage cycles seldom: there are hardly any here, and walking a full cache of snapshots to find none
-    would hold up every decision."""
+    would hold up every decision. It is a setting of the whole process, and what is frozen is never freed: only a
+    process that serves one application until it ends may do this."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 100)
@@ -129,15 +135,15 @@ class _Application(Litestar):
         await super().__call__(addresses.kept(scope), receive, send)
 
 
-def create_litestar(settings: Settings) -> Litestar:
-    """The routes with their service, which lives as long as the application."""
+def create_litestar(settings: Settings, now: Clock = clock.now) -> Litestar:
+    """The routes with their service, which starts and stops with the application: by `state.settings` and by the clock
+    `state.now`, as they are when it starts."""
 
     @asynccontextmanager
     async def serving(app: Litestar) -> AsyncIterator[None]:
-        app.state.service = await Service.start(settings)
+        app.state.service = await Service.start(app.state.settings, app.state.now)
         app.state.service.imports.start(PARSE)
         also_on_stop(app.state.service.leave)
-        _calm_collector()
         try:
             yield
         finally:
@@ -155,4 +161,5 @@ def create_litestar(settings: Settings) -> Litestar:
         openapi_config=None,
         before_send=[ops.count_request],
         logging_config=None,
+        state=State({"settings": settings, "now": now}),
     )

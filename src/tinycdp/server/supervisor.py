@@ -42,7 +42,7 @@ Role = Literal["all", "api"]
 
 _YOUNG_SECONDS = 5.0
 _YOUNG_DEATHS = 5
-_LONGEST_BACKOFF_SECONDS = 5.0
+LONGEST_BACKOFF_SECONDS = 5.0
 # Connections the kernel holds while a worker is busy, and requests one worker runs at a time before it lets them wait
 # there. Above the ingest queue's batch size, so that the queue's own limit (429) is met first.
 _BACKLOG = 2048
@@ -67,7 +67,7 @@ def serve(settings: Settings, role: Role = "all", *, demo: bool = False) -> int:
         if example:
             settings = example.with_keys(settings)
         asyncio.run(prepare(settings, clock.now()))
-        return _supervise(settings, server, example, stack.enter_context(_Signals()))
+        return _supervise(settings, server, example, stack.enter_context(Signals()))
 
 
 def command(*arguments: str) -> list[str]:
@@ -86,13 +86,13 @@ def child_environment(settings: Settings) -> dict[str, str]:
     return foreign | ours
 
 
-class _Signals:
+class Signals:
     """Signals as something to wait for: a stop request, or the end of a child, ends the wait at once."""
 
     def __init__(self) -> None:
         self.stop_requests = 0
 
-    def __enter__(self) -> "_Signals":
+    def __enter__(self) -> "Signals":
         self._reader, self._writer = os.pipe()
         os.set_blocking(self._writer, False)
         self._wakeup = signal.set_wakeup_fd(self._writer, warn_on_full_buffer=False)
@@ -116,7 +116,7 @@ class _Signals:
         self.stop_requests += 1
 
 
-class _Child:
+class Child:
     """One of our own commands as a child process, started again when it ends."""
 
     def __init__(self, name: str, arguments: Sequence[str], settings: Settings) -> None:
@@ -147,11 +147,11 @@ class _Child:
                 raise Unavailable(
                     "CHILD_FAILED", f"the {self.name} ended {_YOUNG_DEATHS} times; its log above says why"
                 )
-            delay = min(0.1 * 4 ** (self._young_deaths - 1), _LONGEST_BACKOFF_SECONDS)
+            delay = min(0.1 * 4 ** (self._young_deaths - 1), LONGEST_BACKOFF_SECONDS)
             self._restart_at = time.monotonic() + delay
             log.warning("the %s ended with status %s; starting it again in %.1f s", self.name, status, delay)
 
-    def wait(self, signals: _Signals) -> int:
+    def wait(self, signals: Signals) -> int:
         """Its exit status; told to stop meanwhile, it is killed."""
         while self._process and self._process.poll() is None:
             signals.wait(0.5)
@@ -159,7 +159,7 @@ class _Child:
                 self._kill()
         return self._process.returncode if self._process else 1
 
-    def stop(self, signals: _Signals, seconds: float) -> None:
+    def stop(self, signals: Signals, seconds: float) -> None:
         """It has ended: by itself within the time, or killed. A second request to stop does not wait."""
         if self._process is None or self._process.poll() is not None:
             return
@@ -178,24 +178,20 @@ class _Child:
             self._process.wait()
 
 
-def _supervise(settings: Settings, server: EmbeddedPostgres | None, demo: Demo | None, signals: _Signals) -> int:
-    children: list[_Child] = []
+def _supervise(settings: Settings, server: EmbeddedPostgres | None, demo: Demo | None, signals: Signals) -> int:
+    children: list[Child] = []
     try:
-        if demo and not demo.done and _Child("demo", demo.apply_arguments(), settings).wait(signals) != 0:
+        if demo and not demo.done and Child("demo", demo.apply_arguments(), settings).wait(signals) != 0:
             raise Unavailable("DEMO_FAILED", "the example definitions could not be applied; the log above says why")
-        api = _Child("HTTP server", ("serve", "--role", "api"), settings)
-        children += [api, _Child("worker", ("work",), settings)]
+        api = Child("HTTP server", ("serve", "--role", "api"), settings)
+        children += [api, Child("worker", ("work",), settings)]
         announced = False
         while not signals.stop_requests:
             _tend(server)
             for child in children:
                 child.tend()
             if not announced and _answers(settings):
-                if (
-                    demo
-                    and not demo.done
-                    and _Child("demo", demo.seed_arguments(settings), settings).wait(signals) == 0
-                ):
+                if demo and not demo.done and Child("demo", demo.seed_arguments(settings), settings).wait(signals) == 0:
                     demo.finish(settings.data_dir)
                 print(demo.banner(settings) if demo else f"TinyCDP serves {settings.url}", flush=True)
                 announced = True

@@ -24,7 +24,7 @@ import pytest
 from litestar.routes import HTTPRoute
 
 from application import KEYS, Application, running
-from serving import eventually, served
+from serving import PATIENCE_SECONDS, eventually, served
 from streams import Reader, watching
 from tinycdp.api.app import fast_lanes
 from tinycdp.runtime.access import stream_tokens
@@ -725,7 +725,7 @@ async def test_a_ticket_opens_nothing_but_for_the_key_that_got_it(app: Applicati
         ("".join(ended), "INVALID_TICKET"),
         (forged(page.id, KEYS["write"]), "MISSING_SCOPE"),
     ):
-        async with asyncio.timeout(10):  # an open stream would not end
+        async with asyncio.timeout(PATIENCE_SECONDS):  # an open stream would not end
             refused = await app.nobody.get(url)
         assert (refused.status_code, refused.json()["code"]) == (403, code), url
 

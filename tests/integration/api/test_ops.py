@@ -1,7 +1,9 @@
 """Health, metrics and the reference, on the real application; and what all of it answers with the database away."""
 
+import gc
 import json
 import re
+import weakref
 from collections.abc import AsyncIterator, Iterator
 from html.parser import HTMLParser
 from pathlib import Path
@@ -236,3 +238,15 @@ def test_every_admin_route_is_documented() -> None:
             path = re.sub(r"\{\w+:\w+\}", "{}", min(handler.paths))
             # What is the same for every kind is described once, for traits.
             assert path in pages or re.sub(r"admin/(segments|flags)", "admin/traits", path) in pages, path
+
+
+async def test_an_application_that_ended_leaves_nothing_in_memory(dsn: str) -> None:
+    """What is frozen is never freed, so an application must not freeze what others of its process have in memory."""
+    frozen, thresholds = gc.get_freeze_count(), gc.get_threshold()
+    async with running(dsn) as app:
+        await app.track({"userId": "ada", "event": "open"})
+        service = weakref.ref(app.service)
+    del app
+    gc.collect()
+    assert service() is None
+    assert (gc.get_freeze_count(), gc.get_threshold()) == (frozen, thresholds)

@@ -4,7 +4,6 @@ which was not; and when Postgres returns, everything works again without a resta
 import asyncio
 import os
 import signal
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -72,12 +71,9 @@ async def test_decisions_outlive_the_database(postgres: EmbeddedPostgres, tmp_pa
         assert not server.decide("now", "eve").json()["allow"], "time goes on without a database"
         for refused in (server.decide("opened", "bob"), server.decide("opened", "stranger")):
             assert_come_again(refused)
-        # At once, and ten at a time: nobody waits for a connection that cannot be had.
-        began = time.monotonic()
         for n in range(10):
             assert_come_again(server.track(opened(f"away{n}", "ada")))
         assert_come_again(server.batch([{**opened("away-batch", "ada"), "type": "track"}]))
-        assert time.monotonic() - began < 10
         assert server.track(opened("x", "ada"), key="no-such-key-anywhere").status_code == 401
 
         postgres.tend()

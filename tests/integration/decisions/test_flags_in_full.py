@@ -130,7 +130,7 @@ async def test_a_hold_outlives_the_database_as_long_as_it_lasts(
     assert (await decided(app, sessionId="s-1"))["variant"] == "on"
     await app.track({"userId": "ada", "event": "purchase"})
     nowhere = await asyncpg.create_pool(f"postgresql://nobody@/none?host={tmp_path}", min_size=0)
-    monkeypatch.setattr(app.service.holds, "_pool", nowhere)
+    monkeypatch.setattr(app.service.holds, "pool", nowhere)
     clock.ahead += 29 * MINUTE_MS
     assert (await decided(app, sessionId="s-1"))["reason"] == "CACHED"
     clock.ahead += 2 * MINUTE_MS

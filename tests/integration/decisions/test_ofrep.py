@@ -458,8 +458,13 @@ async def test_an_address_is_good_for_its_window_and_the_next(
         assert (await reader.told(1))["etag"] == renewed.headers["etag"], "what it tells of is what will be answered"
 
 
-async def test_beyond_the_limit_there_are_no_streams(app: Application, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(app.service.pushes, "_limit", 1)
+async def test_beyond_the_limit_there_are_no_streams(dsn: str) -> None:
+    async with running(dsn, stream_limit=1) as app:
+        await publish(app)
+        await only_one_stream(app)
+
+
+async def only_one_stream(app: Application) -> None:
     answer = await all_flags(app, {"targetingKey": "ada"})
     async with listening(app, answer):
         full = await all_flags(app, {"targetingKey": "ada"}, **{"If-None-Match": answer.headers["etag"]})

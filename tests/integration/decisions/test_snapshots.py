@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 import serving
-from serving import eventually, holds_for, new_environment
+from serving import PATIENCE_SECONDS, eventually, holds_for, new_environment
 from tinycdp.errors import Unavailable
 from tinycdp.model import Alias, AliasKind, Message
 from tinycdp.runtime.definitions.catalogs import Catalogs
@@ -140,7 +140,7 @@ async def test_an_identifier_that_moved_unheard_follows_its_new_person(services:
     heard, missed = here.profiles_changed, asyncio.Event()
     here.profiles_changed = lambda *news: missed.set()  # type: ignore[method-assign]
     await there.ingest.accept(shop, [opened("m2", ADA, TAB, ago=2_000, name="other")])  # an earlier claim: it moves
-    await asyncio.wait_for(missed.wait(), 10)
+    await asyncio.wait_for(missed.wait(), PATIENCE_SECONDS)
     here.profiles_changed = heard  # type: ignore[method-assign]
     here.snapshots.found()
     assert not await holds_for(here, shop, "opened", TAB)

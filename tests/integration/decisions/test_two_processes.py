@@ -2,8 +2,6 @@
 
 import asyncio
 import functools
-import statistics
-import time
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -96,23 +94,17 @@ async def test_an_id_counts_once_by_whatever_way_it_comes(pair: tuple[Server, Se
 def test_both_processes_read_a_write(pair: tuple[Server, Server]) -> None:
     """The process that took the event at once; the other soon, and at once where it is told the version."""
     here, there = pair
-    waits = []
     for n in range(200):
         user = f"u{n}"
         assert not there.decide("opened", user).json()["allow"]
         there.track({"event": "other", "userId": user})  # known to both, in memory of one
         assert not there.decide("opened", user).json()["allow"]
         accepted = here.track(opened(f"m{n}", user)).json()
-        answered = time.perf_counter()
         if n % 2:
             assert there.decide("opened", user, minVersion=accepted["version"]).json()["allow"]
         else:
-            until(lambda user=user: there.decide("opened", user).json()["allow"], 2)
-            waits.append((time.perf_counter() - answered) * 1000)
+            until(lambda user=user: there.decide("opened", user).json()["allow"])
         assert here.decide("opened", user).json()["allow"]
-    p50, p99 = statistics.median(waits), sorted(waits)[-2]
-    print(f"an event answered → the other process decides by it: p50 {p50:.1f} ms, p99 {p99:.1f} ms")
-    assert p99 < 2_000
 
 
 async def test_a_version_is_waited_for_by_nobody(dsn: str) -> None:
@@ -170,13 +162,13 @@ async def test_a_person_of_a_newer_revision_is_decided_by_it(dsn: str, monkeypat
         others = [Alias(AliasKind.USER, f"u{n}") for n in range(8)]
         sent = [message("m2", ada), *(message(f"m-{alias.value}", alias) for alias in others)]
         await here.ingest.accept(environment, sent)
-        reads, read = [], deaf.catalogs._reread
+        reads, read = [], deaf.catalogs.at
 
         async def counted(*asked: Any) -> Catalog:
             reads.append(asked)
             return await read(*asked)
 
-        monkeypatch.setattr(deaf.catalogs, "_reread", counted)
+        monkeypatch.setattr(deaf.catalogs, "at", counted)
         found = await asyncio.gather(*(holds_for(deaf, environment, "opened", alias) for alias in (ada, *others)))
         assert all(found)
         assert len(reads) == 1, "of many who miss the revision at once, one reads it"

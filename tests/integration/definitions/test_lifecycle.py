@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from application import Application, running
+from serving import PATIENCE_SECONDS
 from tinycdp.runtime.definitions.catalogs import Catalogs
 from tinycdp.runtime.worker.loops import Worker
 from tinycdp.store.messages import begin_group
@@ -350,7 +351,7 @@ async def test_what_only_asks_waits_for_nobody(shop: Application) -> None:
     async with transaction(app.service.pool) as connection:
         await begin_group(connection, app.environment_id)  # as a group of messages does that takes its time
         change = {"kind": "trait", "key": "orders", "document": {"expression": "events.purchase.count_30d"}}
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             dry = await ok(app, "POST", "publish", {"changes": [change], "dry": True})
             assert (await ok(app, "POST", "revisions/1/restore", {"dry": True}))["changes"] == []
         assert [found["action"] for found in dry["changes"]] == ["update"]

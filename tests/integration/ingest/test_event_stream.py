@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from application import Application, running
-from serving import READ_KEY, bearer, eventually, served
+from serving import PATIENCE_SECONDS, READ_KEY, bearer, eventually, served
 from streams import PATH, watching
 from tinycdp.runtime.access.keys import revoke_key
 from tinycdp.runtime.ingest import event_stream
@@ -157,7 +157,7 @@ async def test_a_reader_that_does_not_read_is_dropped_and_holds_up_nobody(
 
 
 async def test_a_revoked_key_ends_its_streams(app: Application, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(event_stream, "_RENEW_SECONDS", 0.0)
+    monkeypatch.setattr(event_stream, "RENEW_SECONDS", 0.0)
     async with watching(app) as stream:
         keys = (await app.admin.get("/v1/admin/keys")).json()["keys"]
         prefix = next(key["prefix"] for key in keys if key["scopes"] == ["read"])
@@ -213,7 +213,7 @@ async def test_nothing_stays_of_what_nobody_read(app: Application, monkeypatch: 
 
 
 def test_a_served_stream_tells_over_http_and_does_not_hold_up_the_end(dsn: str, tmp_path: Path) -> None:
-    with served(tmp_path, dsn=dsn, workers=2) as server:
+    with served(tmp_path, dsn=dsn, workers=2, drain_seconds=600) as server:
         with server.http.stream("GET", PATH, params={"event": "open"}, headers=bearer(READ_KEY)) as answer:
             assert answer.headers["content-type"].startswith("text/event-stream")
             lines = answer.iter_lines()
@@ -224,4 +224,4 @@ def test_a_served_stream_tells_over_http_and_does_not_hold_up_the_end(dsn: str, 
             assert {item["stored"]["userId"] for item in found} == {f"u{n}" for n in range(20)}
             os.killpg(server.process.pid, signal.SIGINT)
             assert ": the server stops" in [*lines]
-        assert server.process.wait(20) == 0
+        assert server.process.wait(PATIENCE_SECONDS) == 0

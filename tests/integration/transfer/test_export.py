@@ -17,7 +17,7 @@ import pytest
 
 from application import Application, running
 from builders import iso
-from serving import eventually
+from serving import PATIENCE_SECONDS, eventually
 from tinycdp.errors import Unavailable
 from tinycdp.model import HOUR_MS
 from tinycdp.runtime.decisions.exposure_stats import day_of
@@ -201,7 +201,7 @@ async def test_a_reader_who_goes_away_frees_the_connection(app: Application, dsn
         await full.wait()
         assert (app.service.exports.running, await transactions(dsn)) == (1, 1)
         gone.set()
-        await asyncio.wait_for(request, 5)
+        await asyncio.wait_for(request, PATIENCE_SECONDS)
         assert app.service.exports.running == 0
         await eventually(lambda: no_transactions(dsn))
     finally:

@@ -12,6 +12,7 @@ from typing import Any
 
 import asyncpg
 import httpx
+import msgspec
 import pytest
 
 from application import Application, running
@@ -131,7 +132,7 @@ async def test_processes_that_share_a_folder_import_a_file_once(dsn: str, tmp_pa
             environment_id, id, clock.now(),
         )  # fmt: skip
         ticket = Ticket(environment_id, id, path.name, "jsonl", FileMapping(), "x.jsonl", "test", 1, False)
-        (tmp_path / "imports" / "x.ticket").write_bytes(imports._encode(ticket))
+        (tmp_path / "imports" / "x.ticket").write_bytes(msgspec.json.encode(ticket))
         for service in started:
             service.imports.start(PARSE)
 
@@ -192,13 +193,13 @@ async def test_what_no_import_is_known_for_goes_a_day_later(app: Application) ->
     unknown = Ticket(app.environment_id, "0" * 16, "held.upload", "csv", FileMapping(), "x", "test", 1, False)
     held = [uploads.folder / name for name in ("held.upload", "held.ticket")]
     held[0].write_bytes(b"")
-    held[1].write_bytes(imports._encode(unknown))
-    await uploads._look(PARSE)
+    held[1].write_bytes(msgspec.json.encode(unknown))
+    await uploads.look(PARSE)
     assert len(left(app)) == 5
     for path in (old, standing, *held):
         os.utime(path, (time.time() - 90_000, time.time() - DAY_MS / 1000 - 60))
-    await uploads._look(PARSE)
-    await uploads._look(PARSE)
+    await uploads.look(PARSE)
+    await uploads.look(PARSE)
     assert left(app) == ["fresh.upload", "mine.csv"]
 
 
@@ -214,7 +215,7 @@ async def test_one_that_is_stopped_stays_so_until_it_is_sent_again(app: Applicat
     await eventually(lambda: _true(left(app) == []))
     rows = (await ended(app, id))["rows"]
     assert rows < 8_000
-    await app.service.imports._look(PARSE)
+    await app.service.imports.look(PARSE)
     assert (await app.admin.get(f"/v1/admin/imports/{id}")).json()["rows"] == rows
 
     again = (await sent(app, "x.jsonl", content)).json()
@@ -362,7 +363,7 @@ async def test_the_share_is_that_of_what_was_read(form: str, tmp_path: Path) -> 
         case _:
             path.write_bytes(parquet({"user_id": [f"u-{k}" for k in range(n)], "note": list(range(n))}))
     read, rows = [], 0
-    async for part, share in imports._parts(Source(path, form), 0, lambda: PART):  # type: ignore[arg-type]
+    async for part, share in imports.parts(Source(path, form), 0, lambda: PART):  # type: ignore[arg-type]
         rows += len(part)
         read.append(abs(share - rows / n))
     assert (rows, len(read)) == (n, n // PART)
@@ -372,7 +373,7 @@ async def test_the_share_is_that_of_what_was_read(form: str, tmp_path: Path) -> 
 async def test_long_rows_come_in_short_parts(tmp_path: Path) -> None:
     path = tmp_path / "x.jsonl"
     path.write_bytes(b"".join(b'{"x": "' + b"x" * 1_000_000 + b'"}\n' for _ in range(12)))
-    sizes = [len(part) async for part, _ in imports._parts(Source(path, "jsonl"), 0, lambda: PART)]
+    sizes = [len(part) async for part, _ in imports.parts(Source(path, "jsonl"), 0, lambda: PART)]
     assert sizes == [5, 5, 2]
 
 
@@ -385,11 +386,11 @@ async def test_it_gives_way_while_others_are_served(app: Application, monkeypatc
         return PARSE.call(rows, *rest)
 
     monkeypatch.setattr("tinycdp.api.imports.PARSE", imports.Parse(watched, PARSE.check_columns))
-    monkeypatch.setattr(imports, "_QUIET_SECONDS", 1e9)
+    monkeypatch.setattr(imports, "QUIET_SECONDS", 1e9)
     id = (await sent(app, "x.jsonl", lines(20_000))).json()["id"]
     await eventually(lambda: _true(sum(sizes) > 1_000))
     assert set(sizes) == {GENTLE_PART}
-    monkeypatch.setattr(imports, "_QUIET_SECONDS", 0)
+    monkeypatch.setattr(imports, "QUIET_SECONDS", 0)
     assert (await ended(app, id))["accepted"] == 20_000
     assert PART in sizes
 
@@ -399,13 +400,13 @@ def test_others_are_heard(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(imports, "time", type("Clock", (), {"monotonic": staticmethod(lambda: now)}))
     pace = imports.Pace(lambda: asked)
     assert (pace.alone(), pace.size(), pace.ahead) == (False, GENTLE_PART, 1)
-    now += imports._QUIET_SECONDS
+    now += imports.QUIET_SECONDS
     assert (pace.alone(), pace.size()) == (True, PART)
     asked += 1
     assert (pace.alone(), pace.size(), pace.ahead) == (False, GENTLE_PART, 1)
-    now += imports._QUIET_SECONDS / 2
+    now += imports.QUIET_SECONDS / 2
     assert not pace.alone()
-    now += imports._QUIET_SECONDS / 2
+    now += imports.QUIET_SECONDS / 2
     assert pace.alone()
 
 

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from application import KEYS, Application, running
-from serving import eventually, until
+from serving import PATIENCE_SECONDS, eventually, until
 from tinycdp.api.wire.history import PARSE
 from tinycdp.cli.main import main
 from tinycdp.errors import InvalidInput
@@ -284,7 +284,7 @@ def test_a_command_that_is_killed_goes_on(dsn: str, tmp_path: Path) -> None:
     argv = [sys.executable, "-m", "tinycdp", "import", str(path)]
     environ = {name: value for name, value in os.environ.items() if not name.startswith(("TINYCDP_", "DATABASE_"))}
     environ["DATABASE_URL"] = dsn
-    subprocess.run([*argv[:3], "migrate"], env=environ, check=True, capture_output=True, timeout=60)
+    subprocess.run([*argv[:3], "migrate"], env=environ, check=True, capture_output=True, timeout=PATIENCE_SECONDS)
 
     def rows() -> int:
         return asyncio.run(_rows(dsn))
@@ -295,7 +295,7 @@ def test_a_command_that_is_killed_goes_on(dsn: str, tmp_path: Path) -> None:
         run.kill()
         run.wait()
         assert rows() < 30_000
-    done = subprocess.run(argv, env=environ, check=True, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(argv, env=environ, check=True, capture_output=True, text=True, timeout=PATIENCE_SECONDS)
     assert "30,000 rows" in done.stdout
     assert rows() == 30_000
 

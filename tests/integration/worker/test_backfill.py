@@ -312,7 +312,7 @@ async def test_it_rests_while_others_work(
     async def rest(seconds: float) -> None:
         rests.append(seconds)
 
-    monkeypatch.setattr(backfill, "_rest", rest)
+    monkeypatch.setattr(backfill, "pause", rest)
     warm_up = WarmUp(service.pool, Catalogs(), now, 50)
     await warm_up.step(shop)
     await warm_up.step(shop)

@@ -50,6 +50,6 @@ async def test_a_kill_outlives_a_catalog_that_was_begun_before_it(monkeypatch: p
     known = Catalogs()
     making = asyncio.create_task(known.at(None, ENVIRONMENT, 1, 1))
     await asyncio.sleep(0)
-    known._killed[ENVIRONMENT] = {7: "killed"}
+    known.killed[ENVIRONMENT] = {7: "killed"}
     loading.begun[1].set()
     assert (await making).killed == {7: "killed"}

@@ -201,7 +201,7 @@ def _worth(value: Any, kind: Type, zone: str) -> str:
         case Type.NUMBER:
             return f"{number(value):f}" if value % SCALE else str(value // SCALE)
         case Type.DATETIME:
-            return _local(value, zone)
+            return local_time(value, zone)
         case Type.DURATION:
             return duration_text(value)
         case Type.VERSION:
@@ -217,10 +217,10 @@ def _literal(value: Any) -> str:
 
 
 def _until(instant: Instant, zone: str) -> str:
-    return f", until {_local(instant, zone)}" if instant < NEVER else ""
+    return f", until {local_time(instant, zone)}" if instant < NEVER else ""
 
 
-def _local(instant: Instant, zone: str) -> str:
+def local_time(instant: Instant, zone: str) -> str:
     """2026-12-14 00:00 Europe/Berlin; with seconds where there are any."""
     try:
         local = (_EPOCH + timedelta(milliseconds=instant)).astimezone(ZoneInfo(zone))

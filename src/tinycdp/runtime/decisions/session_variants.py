@@ -24,7 +24,7 @@ LONGEST_SESSION = 256
 
 class Holds:
     def __init__(self, pool: Pool, size: int) -> None:
-        self._pool = pool
+        self.pool = pool
         # Whose it is, the variant, when it runs out, and when the row has to be renewed. Whoever has another profile
         # than the one that is remembered was born or erased since: the row decides.
         self._known: LRUCache[tuple[int, int, str, str], tuple[int, str, Instant, Instant]] = LRUCache(size)
@@ -46,7 +46,7 @@ class Holds:
         else:
             until = now + lasts
             try:
-                async with acquired(self._pool) as connection:
+                async with acquired(self.pool) as connection:
                     variant = await store.hold_variant(connection, *name, decision.variant, now, until)
             except Unavailable:
                 if known is None or now >= known[2]:

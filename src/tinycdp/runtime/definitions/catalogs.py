@@ -19,14 +19,15 @@ from tinycdp.store.pool import Connection, Pool, acquired
 
 
 class Catalogs:
-    """grown  hears when a new catalog reads state that the one before did not: whatever was read of a profile until
+    """killed  the flags that are switched off by hand, by environment
+    grown  hears when a new catalog reads state that the one before did not: whatever was read of a profile until
            then may lack it
     mismatched  hears where a value is of another type than an expression needs"""
 
     def __init__(self, grown: Callable[[], None] = lambda: None, on_type_mismatch: OnTypeMismatch = ignore) -> None:
         self._catalogs: dict[int, Catalog] = {}
         # Beside the catalogs: one that was long in the making must not bring back the kills of its beginning.
-        self._killed: dict[int, dict[int, str]] = {}
+        self.killed: dict[int, dict[int, str]] = {}
         self._refreshing: dict[int, asyncio.Lock] = {}
         self._grown = grown
         self._on_type_mismatch = on_type_mismatch
@@ -55,7 +56,7 @@ class Catalogs:
             return known
         catalog = await load(connection, environment_id, live, head, self._on_type_mismatch)
         known = self._catalogs.get(environment_id)  # another may have come while this one was made
-        catalog = replace(catalog, killed=self._killed.get(environment_id, catalog.killed))
+        catalog = replace(catalog, killed=self.killed.get(environment_id, catalog.killed))
         if known is None or (catalog.head, catalog.revision) >= (known.head, known.revision):
             self._catalogs[environment_id] = catalog
             if known is not None and not catalog.complete <= known.complete:
@@ -77,7 +78,7 @@ class Catalogs:
             environment = await store.find_environment(connection, environment_id)
             live, head = environment["live_revision"], environment["head_revision"]
             catalog = await self.at(connection, environment_id, live, head)
-            killed = self._killed[environment_id] = await in_force(connection, environment_id)
+            killed = self.killed[environment_id] = await in_force(connection, environment_id)
             current = self._catalogs.get(environment_id, catalog)
             if current.killed != killed:
                 current = self._catalogs[environment_id] = replace(current, killed=killed)

@@ -46,7 +46,7 @@ LEASE_SECONDS = 10.0
 #: After the last reader has gone: every process has forgotten it by then.
 REST_SECONDS = 12.0
 MOST_READERS = 20
-_RENEW_SECONDS = 3.0
+RENEW_SECONDS = 3.0
 _MOST_LEASES = 200
 _MOST_RECEIVED = 20_000
 _BATCH_BYTES = 1_000_000
@@ -280,7 +280,7 @@ class Live:
                     await self._rest()
                 time = asyncio.get_running_loop().time()
                 if time >= renew:
-                    renew = time + _RENEW_SECONDS
+                    renew = time + RENEW_SECONDS
                     await self._look_after_readers()
                 await self.tick()
             except (Unavailable, *RETRY) as trouble:

@@ -87,10 +87,10 @@ class Suppression(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class Privacy:
-    """Secrets and suppressed identifiers, as this process knows them."""
+    """Secrets and suppressed identifiers, as this process knows them. secrets: of each environment, until `load`."""
 
-    def __init__(self) -> None:
-        self._secrets: dict[int, bytes] = {}
+    def __init__(self, secrets: Mapping[int, bytes] | None = None) -> None:
+        self._secrets = dict(secrets or {})
         self._suppressed: dict[int, set[bytes]] = {}
         self._marks: dict[int, tuple[int, int]] = {}
         self._kinds: dict[int, frozenset[str]] = {}

@@ -40,7 +40,7 @@ log = logging.getLogger(__name__)
 
 #: How many people are looked at unless the caller says otherwise.
 SAMPLE = 1_000
-_BATCH = 500
+BATCH = 500
 _REPAIR_BATCH = 100
 _LISTED = 20
 #: So many definitions are asked of one statement, which then stays small enough to plan in a moment.
@@ -119,8 +119,8 @@ async def verify(
         for start in range(0, len(wrong), _REPAIR_BATCH):
             repaired += await check.repair(wrong[start : start + _REPAIR_BATCH])
         findings.forget_differences()
-        for start in range(0, len(wrong), _BATCH):
-            findings.add(await check.look(wrong[start : start + _BATCH]), again=True)
+        for start in range(0, len(wrong), BATCH):
+            findings.add(await check.look(wrong[start : start + BATCH]), again=True)
     catalog = check.catalog or await Catalogs().refresh(pool, environment_id)
     kinds = [kind for kind, _ in catalog.live.nodes.keys() - catalog.warming]
     return Report(
@@ -161,13 +161,13 @@ def told(report: Report) -> str:
 
 async def _batches(pool: Pool, environment_id: int, chosen: Sequence[int] | None) -> AsyncIterator[Sequence[int]]:
     if chosen is not None:
-        for start in range(0, len(chosen), _BATCH):
-            yield chosen[start : start + _BATCH]
+        for start in range(0, len(chosen), BATCH):
+            yield chosen[start : start + BATCH]
         return
     after = 0
     while True:
         async with acquired(pool) as connection:
-            ids = await store.profile_ids_after(connection, environment_id, after, _BATCH)
+            ids = await store.profile_ids_after(connection, environment_id, after, BATCH)
         if not ids:
             return
         yield ids

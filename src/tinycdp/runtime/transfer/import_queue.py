@@ -177,14 +177,15 @@ class Uploads:
         while True:
             self._pace.alone()  # asked now and then, it knows when an import begins
             try:
-                await self._look(parse)
+                await self.look(parse)
             except (Unavailable, *RETRY):
                 pass  # and when it is back, this goes on
             except Exception:
                 log.exception("imports that were interrupted could not be looked for")
             await asyncio.sleep(_LOOK_SECONDS)
 
-    async def _look(self, parse: Parse) -> None:
+    async def look(self, parse: Parse) -> None:
+        """Go on with what an earlier process began, as far as there is room."""
         for path, ticket in await asyncio.to_thread(_tickets, self.folder, self._now()):
             if len(self._running) >= AT_ONCE:
                 return

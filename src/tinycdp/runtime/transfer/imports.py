@@ -50,7 +50,7 @@ _PART_BYTES = 4 * 1024 * 1024
 #: Parts under way at once: while one is committed the next is read. Where others may come, they wait for all of them.
 _AHEAD, _AHEAD_OF_OTHERS = 6, 3
 #: So long after others were last served, a process has nothing else to do.
-_QUIET_SECONDS = 5.0
+QUIET_SECONDS = 5.0
 #: A rest beside others is so many times as long as the part took.
 _RESTS = 3
 _LONGEST_REST_SECONDS = 2.0
@@ -171,7 +171,7 @@ class Pace:
         now = time.monotonic()
         if (seen := self._others()) != self._seen:
             self._seen, self._heard_at = seen, now
-        return now - self._heard_at >= _QUIET_SECONDS
+        return now - self._heard_at >= QUIET_SECONDS
 
     def size(self) -> int:
         """Rows in the next part."""
@@ -293,7 +293,7 @@ class Importer:
             told(progress_of(row, running=True, rate=rate), taken.refused)
 
         try:
-            async for rows, share in _parts(source, done, pace.size):
+            async for rows, share in parts(source, done, pace.size):
                 started = time.monotonic()
                 under_way.append(
                     (asyncio.create_task(self._take(environment_id, id, source, rows, api_key_id)), len(rows), share)
@@ -430,7 +430,7 @@ def columns_of(source: Source) -> list[str]:
     return columns
 
 
-async def _parts(source: Source, done: int, size: Callable[[], int]) -> AsyncIterator[tuple[list[Numbered], float]]:
+async def parts(source: Source, done: int, size: Callable[[], int]) -> AsyncIterator[tuple[list[Numbered], float]]:
     """The rows behind those that are done, some at a time, each time with the share of the file that was read."""
     with _opened(source.path) as file:
         rows, share = await asyncio.to_thread(_rows, file, source)

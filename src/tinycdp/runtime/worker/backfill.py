@@ -43,7 +43,7 @@ BATCH = (20, 1000)
 #: In between, as many as take so long altogether, and so long to write: meanwhile messages of these people wait.
 _ALONE = (0.1, 0.02)
 _BESIDE = (0.02, 0.004)
-_rest = asyncio.sleep
+pause = asyncio.sleep
 #: The rate is that of about so many last seconds.
 _RATE_SECONDS = 5.0
 _LONGEST_REST_SECONDS = 2.0
@@ -144,7 +144,7 @@ class WarmUp:
             if rest is None:
                 await self._go_live(connection, environment_id, pace.revision)
             elif rest:
-                await _rest(rest)
+                await pause(rest)
         return 1
 
     async def _do_batch(self, connection: Connection, environment_id: int, pace: _Pace) -> float | None:

@@ -124,9 +124,9 @@ class Worker:
 
     async def wake_due(self) -> int:
         """Bring profiles whose time has come up to date, one batch for each environment. Gives how many there were."""
-        return await self._everywhere(self._wake_due)
+        return await self._everywhere(self.wake_due_in)
 
-    async def _wake_due(self, environment_id: int) -> int:
+    async def wake_due_in(self, environment_id: int) -> int:
         async with transaction(self._pool) as connection:
             catalog = await self._begin(connection, environment_id)
             now = self._now()
@@ -168,9 +168,9 @@ class Worker:
 
     async def tell_members(self) -> int:
         """One batch of members of a group whose traits changed, for each environment."""
-        return await self._everywhere(self._tell_members)
+        return await self._everywhere(self.tell_members_in)
 
-    async def _tell_members(self, environment_id: int) -> int:
+    async def tell_members_in(self, environment_id: int) -> int:
         async with transaction(self._pool) as connection:
             catalog = await self._begin(connection, environment_id)
             return await groups.tell_members(connection, catalog, self._now())
@@ -179,9 +179,9 @@ class Worker:
 
     async def settle_schedules(self) -> int:
         """Write down as revisions what flags already decide by."""
-        return await self._everywhere(self._settle_schedules)
+        return await self._everywhere(self.settle_schedules_in)
 
-    async def _settle_schedules(self, environment_id: int) -> int:
+    async def settle_schedules_in(self, environment_id: int) -> int:
         catalog = await self._catalogs.refresh(self._pool, environment_id)
         return await schedules.settle_due(self._pool, catalog, self._now())
 
