@@ -149,6 +149,9 @@ async def acquired(pool: Pool) -> AsyncIterator[Connection]:
 #: Two transactions crossed each other; the same work, begun anew, will pass.
 RETRY = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError)
 
+#: A lock did not come in the time given to it.
+BUSY = (asyncpg.LockNotAvailableError,)
+
 #: The server refuses a value, or it is no text: trying again cannot help. `store` names it so that runtime need not
 #: know asyncpg.
 UNSTORABLE = (

@@ -5,17 +5,19 @@
 SELECT pg_advisory_xact_lock_shared(74, $1);
 
 -- name: claim_message_ids
--- Which of these messages are new, and at which revision they will be applied. Sorted, so that two groups with the
--- same ids wait for each other in one order.
+-- Which of these messages are new, at which revision they will be applied, an id in `events` for each, and whether a
+-- consumer follows the outbox. Sorted, so that two groups with the same ids wait for each other in one order.
 -- args: environment_id integer, digests bytea[]
--- index: message_ids_pkey
+-- index: message_ids_pkey, outbox_cursors_pkey
 WITH fresh AS (
     INSERT INTO message_ids (environment_id, digest)
     SELECT $1, digest FROM unnest($2::bytea[]) AS digest ORDER BY digest
     ON CONFLICT DO NOTHING
     RETURNING digest
 )
-SELECT live_revision, head_revision, ARRAY(SELECT digest FROM fresh) AS digests
+SELECT live_revision, head_revision, ARRAY(SELECT digest FROM fresh) AS digests,
+       ARRAY(SELECT nextval('event_ids') FROM fresh) AS event_ids,
+       EXISTS (SELECT FROM outbox_cursors c WHERE c.environment_id = $1 AND c.lapsed_at IS NULL) AS followed
 FROM environments WHERE id = $1;
 
 -- name: resolve_aliases
@@ -68,7 +70,8 @@ WITH moved AS (
     RETURNING a.id, was.profile_id AS from_id
 )
 INSERT INTO alias_moves (environment_id, from_id, to_id, alias_ids, moved_at)
-SELECT $1, from_id, $3, array_agg(id ORDER BY id), $4 FROM moved GROUP BY from_id;
+SELECT $1, from_id, $3, array_agg(id ORDER BY id), $4 FROM moved GROUP BY from_id
+RETURNING from_id, alias_ids;
 
 -- name: lock_profiles
 -- In order of id, so that two groups that share profiles cannot block each other.
@@ -137,11 +140,13 @@ WHERE p.version = seen.version
 FOR NO KEY UPDATE OF p SKIP LOCKED;
 
 -- name: save_profiles
--- One version for the whole group, taken here: after the locks, so that a profile's version only grows.
--- properties NULL leaves them as they are.
+-- One version for the whole group, taken here: after the locks, so that a profile's version only grows. The fence tells
+-- readers of the outbox that it was taken; properties NULL leaves them as they are.
 -- args: environment_id integer, ids, firsts, lasts, properties, states, recompute_ats, merged_intos (arrays)
 -- index: profiles_pkey
-WITH v AS MATERIALIZED (SELECT nextval('versions') AS version),
+-- locks: advisory (79, environment), shared, before the version is taken
+WITH fence AS MATERIALIZED (SELECT pg_advisory_xact_lock_shared(79, $1)),
+v AS MATERIALIZED (SELECT nextval('versions') AS version FROM fence),
 saved AS (
     UPDATE profiles p
     SET first_seen_at = s.first_seen_at, last_seen_at = s.last_seen_at,
@@ -163,7 +168,10 @@ FROM unnest($3::bigint[], $4::text[], $5::timestamptz[], $6::timestamptz[], $7::
             $10::timestamptz[]) AS n;
 
 -- name: next_version
-SELECT nextval('versions');
+-- args: environment_id integer
+-- locks: advisory (79, environment), shared, before the version is taken
+WITH fence AS MATERIALIZED (SELECT pg_advisory_xact_lock_shared(79, $1))
+SELECT nextval('versions') FROM fence;
 
 -- name: events_of_profiles
 -- Every message of some profiles, for a rebuild. In no order: state does not depend on any.
