@@ -1,6 +1,6 @@
 """What it costs the server to acknowledge an event, and to decide, against another commit.
 
-    python -m loadtests.acknowledge [--against ac53a42] [--rounds 5]
+    python -m loadtests.acknowledge [--against ac53a42] [--rounds 5] [--consumer]
 
 Shape   each commit has a process with the whole application and a Postgres of its own; a request begins where the HTTP
         server hands it over and ends with its answer, so that what is timed is our own code, the driver of Postgres
@@ -168,9 +168,20 @@ def _caller(application: Any) -> Call:
     return call
 
 
-async def _serve(dsn: str, folder: Path) -> None:
+async def _follow(dsn: str) -> None:
+    """Register a consumer of the outbox, so that its rows are written."""
+    from tinycdp.runtime import clock, outbox
+    from tinycdp.store.pool import open_pool
+
+    async with await open_pool(dsn, 1) as pool:
+        await outbox.register(pool, 1, "benchmark", clock.now())
+
+
+async def _serve(dsn: str, folder: Path, *, consumer: bool) -> None:
     """Be one of the two: for each line read, measure what it names."""
     async with _application(dsn, folder) as call:
+        if consumer:
+            await _follow(dsn)
         print("ready", flush=True)
         while line := await asyncio.to_thread(sys.stdin.readline):
             name, seed = json.loads(line)
@@ -180,9 +191,9 @@ async def _serve(dsn: str, folder: Path) -> None:
 class _Tree:
     """A process that runs one tree's code."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, *options: str) -> None:
         environ = dict(os.environ) | {"PYTHONPATH": str(root / "src")}
-        command = [sys.executable, str(Path(__file__).resolve()), "--serve"]
+        command = [sys.executable, str(Path(__file__).resolve()), "--serve", *options]
         self._process = subprocess.Popen(
             command, env=environ, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=root
         )
@@ -206,6 +217,7 @@ def main() -> None:
     )
     parser.add_argument("--against", metavar="REV", default="HEAD~1", help="commit to compare with")
     parser.add_argument("--rounds", type=int, default=5, help="how often the two take turns")
+    parser.add_argument("--consumer", action="store_true", help="with a consumer of the outbox, in this tree only")
     parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.serve:
@@ -214,14 +226,14 @@ def main() -> None:
         from tinycdp.runtime.postgres import EmbeddedPostgres
 
         with tempfile.TemporaryDirectory() as folder, EmbeddedPostgres(Path(folder) / "pg") as postgres:
-            uvloop.run(_serve(postgres.dsn, Path(folder)))
+            uvloop.run(_serve(postgres.dsn, Path(folder), consumer=arguments.consumer))
         return
     from loadtests.engine import git, worktree
 
     with worktree(arguments.against) as tree:
         if tree is None:
             raise SystemExit(f"there is no commit {arguments.against} here")
-        trees = [_Tree(ROOT), _Tree(tree)]
+        trees = [_Tree(ROOT, *(["--consumer"] if arguments.consumer else [])), _Tree(tree)]
         print(f"commit {git('rev-parse', '--short', 'HEAD')}, against {git('rev-parse', '--short', arguments.against)}")
         try:
             for name in (*INGEST, DECIDE):

@@ -25,6 +25,7 @@ from typing import Literal
 from tinycdp.engine.outbox import Change, decode
 from tinycdp.model import Instant
 from tinycdp.store import definitions as definition_store
+from tinycdp.store import messages
 from tinycdp.store import outbox as store
 from tinycdp.store.pool import BUSY, Connection, Pool, acquired, transaction
 
@@ -127,16 +128,20 @@ class Consumer:
                 raise NoSuchConsumer(self.name)
             if cursor["lapsed_at"] is not None:
                 raise Lapsed(self.name)
-            after, last, limit = cursor["position"], cursor["claimed"], None
-            if last is None:
-                if self._complete <= after:
-                    self._complete = await _complete(connection, self.environment_id, after)
-                last, limit = self._complete, most
-            found = await store.read_outbox(connection, self.environment_id, after, last, limit)
-        if limit is not None and len(found) == limit:
-            last = found[-1]["position"]
-        else:
-            self._complete = 0  # all of it was read: the next time it ends elsewhere
+            after, claimed = cursor["position"], cursor["claimed"]
+            if claimed is not None:
+                return self._batch(
+                    after, claimed, await store.read_outbox(connection, self.environment_id, after, claimed)
+                )
+            found: list[messages.Row] = []
+            if known := self._complete > after:  # what an earlier batch had no room for
+                found = await store.read_outbox(connection, self.environment_id, after, self._complete, most)
+            if not known or not found:
+                self._complete = await _complete(connection, self.environment_id, after)
+                found = await store.read_outbox(connection, self.environment_id, after, self._complete, most)
+        return self._batch(after, self._complete if len(found) < most else found[-1]["position"], found)
+
+    def _batch(self, after: int, last: int, found: Sequence[messages.Row]) -> Batch:
         rows = [Row(row["position"], row["at"], decode(row["changes"])) for row in found]
         return Batch(self.environment_id, self.name, after, last, rows)
 

@@ -113,7 +113,7 @@ class reaching:
         return None
 
     def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
-        if isinstance(error, _GONE) and not isinstance(error, Unavailable):
+        if isinstance(error, _GONE) and not isinstance(error, (Unavailable, *BUSY)):
             raise Unavailable("DATABASE_AWAY", "The database cannot be reached; try again shortly.") from error
 
 
