@@ -15,7 +15,7 @@ from serving import ManualClock, new_environment, waiting_for_a_lock
 from tinycdp.engine import outbox as changes
 from tinycdp.errors import Conflict, NotFound
 from tinycdp.model import DAY_MS, HOUR_MS, MINUTE_MS, STRENGTH, Alias, AliasKind, Message
-from tinycdp.runtime import outbox
+from tinycdp.runtime import outbox, profiles
 from tinycdp.runtime.catalogs import Catalogs
 from tinycdp.runtime.definitions import apply_documents
 from tinycdp.runtime.outbox import Bell, Consumer, Lapsed, NoSuchConsumer, Overtaken
@@ -76,21 +76,16 @@ async def kinds(consumer: Consumer) -> list[str]:
 
 
 class Writer:
-    """One transaction that draws its position, and writes a row, when it is told to."""
+    """One transaction that writes a row, which draws its position, and ends when it is told to."""
 
     def __init__(self, pool: Pool, environment_id: int) -> None:
         self._environment_id = environment_id
         self._transaction = transaction(pool)
 
-    async def draw(self) -> int:
-        self._connection = await self._transaction.__aenter__()
-        await message_store.begin_group(self._connection, self._environment_id)
-        self.position = await message_store.next_version(self._connection, self._environment_id)
-        return self.position
-
-    async def write(self) -> None:
-        written = [changes.Written([self.position])]
-        await store.append_outbox(self._connection, self._environment_id, self.position, START, written)
+    async def write(self) -> int:
+        connection = await self._transaction.__aenter__()
+        await message_store.begin_group(connection, self._environment_id)
+        return await profiles.save(connection, self._environment_id, START, (), [changes.Written([1])])
 
     async def commit(self) -> None:
         await self._transaction.__aexit__(None, None, None)
@@ -110,15 +105,12 @@ async def test_a_later_commit_with_an_earlier_position_is_not_passed_by(
 ) -> None:
     monkeypatch.setattr(outbox, "_PATIENCE_SECONDS", 0.05)
     slow, quick = [Writer(services[0].pool, shop) for _ in range(2)]
-    first, second = await slow.draw(), await quick.draw()
+    first, second = await slow.write(), await quick.write()
     assert first < second
-    await quick.write()
     await quick.commit()
     async with services[0].pool.acquire() as connection:
         seen = await store.read_outbox(connection, shop, 0, second)
     assert [row["position"] for row in seen] == [second], "it is there, and who polls by number would take it"
-    assert not await consumer.read()
-    await slow.write()
     assert not await consumer.read()
     await slow.commit()
     assert [row.position for row in (await consumer.read()).rows] == [first, second]
@@ -128,10 +120,8 @@ async def test_a_position_that_is_rolled_back_holds_nobody_up(
     services: list[Service], shop: int, consumer: Consumer
 ) -> None:
     undone, done = [Writer(services[0].pool, shop) for _ in range(2)]
-    await undone.draw()
-    position = await done.draw()
     await undone.write()
-    await done.write()
+    position = await done.write()
     await done.commit()
     reading = asyncio.create_task(consumer.read())
     await asyncio.sleep(0.02)
@@ -144,7 +134,7 @@ async def test_who_has_drawn_no_position_holds_nobody_up(
 ) -> None:
     """A transaction that writes for hours, also one that holds off publishes, or one of another environment."""
     other = Writer(services[0].pool, await new_environment(services[0].pool, "other", {}, START))
-    await other.draw()
+    await other.write()
     async with transaction(services[0].pool) as long:
         await message_store.begin_group(long, shop)
         await long.execute("UPDATE environments SET zone = zone WHERE id = $1", shop)
@@ -157,17 +147,15 @@ async def test_who_has_drawn_no_position_holds_nobody_up(
 async def test_every_row_comes_once_whatever_the_order_of_commits(
     dsn: str, services: list[Service], shop: int, consumer: Consumer, count: int
 ) -> None:
-    """Six writers draw, dawdle, write, dawdle, and commit or not; a consumer reads all the while."""
+    """Six writers write, dawdle, and commit or not; a consumer reads all the while."""
     dice = random.Random(7)
     kept: list[int] = []
 
     async def write(pool: Pool) -> None:
         for _ in range(count):
             writer = Writer(pool, shop)
-            position = await writer.draw()
-            await asyncio.sleep(dice.random() * 0.004)
-            await writer.write()
-            await asyncio.sleep(dice.random() * 0.004)
+            position = await writer.write()
+            await asyncio.sleep(dice.random() * 0.008)
             if dice.random() < 0.1:
                 await writer.roll_back()
             else:

@@ -35,7 +35,6 @@ from tinycdp.store import exposures as exposure_store
 from tinycdp.store import groups as group_store
 from tinycdp.store import identity as identity_store
 from tinycdp.store import messages, reads
-from tinycdp.store import outbox as outbox_store
 from tinycdp.store import privacy as store
 from tinycdp.store.messages import Row
 from tinycdp.store.pool import RETRY, Connection, Pool, acquired, snapshot, transaction
@@ -178,10 +177,8 @@ class Erasures:
             None if dry else str(number), gone.people, len(gone.aliases), counts, [digest.hex() for digest in digests],
             [str(id) for id in ids], note, iso(now), author, dry,
         )  # fmt: skip
-        version = await messages.next_version(connection, environment_id)
         erased = outbox.Erased(number, ids, gone.alias_ids)
-        await outbox_store.append_outbox(connection, environment_id, version, now, [erased])
-        return receipt, version, ids
+        return receipt, await profiles.save(connection, environment_id, now, (), [erased]), ids
 
 
 async def _find(connection: Connection, environment_id: int, names: Sequence[str]) -> tuple[set[int], list[Alias]]:

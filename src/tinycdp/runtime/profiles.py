@@ -19,7 +19,6 @@ from tinycdp.engine.profile import Profile
 from tinycdp.model import Instant, Message
 from tinycdp.store import groups as group_store
 from tinycdp.store import messages as store
-from tinycdp.store import outbox as outbox_store
 from tinycdp.store.pool import Connection
 
 
@@ -64,7 +63,7 @@ async def save(
     encoded: Mapping[int, bytes] = MappingProxyType({}),
     followed: bool = True,
 ) -> int:
-    """Write profiles, memberships and transitions, and what happened into the outbox; the version they now have.
+    """Write profiles, memberships and transitions, and what happened into the outbox; the version of it all.
 
     happened  in the order in which it took effect
     merged    absorbed profile → survivor
@@ -86,6 +85,8 @@ async def save(
             )
             for p in changed
         ],
+        now,
+        outbox.changes_of(happened) if followed else (),
     )
     await store.insert_profiles(
         connection,
@@ -112,8 +113,6 @@ async def save(
         if isinstance(t, recompute.Transition) and not t.is_next
     ]
     await store.append_transitions(connection, environment_id, now, settled)
-    if followed and (changes := outbox.changes_of(happened)):
-        await outbox_store.append_outbox(connection, environment_id, version, now, changes)
     return version
 
 

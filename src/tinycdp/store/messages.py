@@ -123,10 +123,13 @@ async def claim_unchanged_profiles(
     return {row["id"] for row in claimed}
 
 
-async def save_profiles(connection: Connection, environment_id: int, rows: Sequence[tuple[Any, ...]]) -> int:
-    """`rows` are (id, first seen, last seen, properties or None, state, recompute at, merged into); the new version."""
+async def save_profiles(
+    connection: Connection, environment_id: int, rows: Sequence[tuple[Any, ...]], now: int, changes: Sequence[Any]
+) -> int:
+    """`rows` are (id, first seen, last seen, properties or None, state, recompute at, merged into), `changes` what the
+    outbox is told; the new version."""
     columns = list(map(list, zip(*rows, strict=True))) if rows else [[] for _ in range(7)]
-    return await connection.fetchval(_SQL["save_profiles"], environment_id, *columns)
+    return await connection.fetchval(_SQL["save_profiles"], environment_id, *columns, now, changes or None)
 
 
 async def next_version(connection: Connection, environment_id: int) -> int:

@@ -1,6 +1,7 @@
 """Statements about the outbox: what transactions changed, and how far its consumers are.
 
-Shape   one function per statement of sql/outbox.sql; settle_transitions (definitions.sql) writes the rows of an edit
+Shape   one function per statement of sql/outbox.sql. Rows are written by save_profiles (messages.sql), and by
+        settle_transitions (definitions.sql) for an edit
 Laws    a position is drawn from `versions` under the shared lock (79, environment), in the same statement: `writers`
         therefore names every transaction that may still commit a row at or below `last_position`
         The order of positions is that of the transactions wherever two of them touch one profile, because both draw
@@ -8,24 +9,15 @@ Laws    a position is drawn from `versions` under the shared lock (79, environme
 Source  docs/decisions/0029-outbox.md
 """
 
-from collections.abc import Sequence
-from typing import Any
-
 from tinycdp.store.messages import Row
 from tinycdp.store.pool import Connection
 from tinycdp.store.statements import load
 
 _SQL = load("outbox")
 
-#: Partitions, and positions until the next one's turn; as in append_outbox and settle_transitions.
+#: Partitions, and positions until the next one's turn; as in save_profiles and settle_transitions.
 SLOTS = 8
 PER_SLOT = 16_384
-
-
-async def append_outbox(
-    connection: Connection, environment_id: int, position: int, now: int, changes: Sequence[Any]
-) -> None:
-    await connection.execute(_SQL["append_outbox"], environment_id, position, now, changes)
 
 
 async def last_position(connection: Connection) -> int:

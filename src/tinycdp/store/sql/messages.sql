@@ -140,10 +140,13 @@ WHERE p.version = seen.version
 FOR NO KEY UPDATE OF p SKIP LOCKED;
 
 -- name: save_profiles
--- One version for the whole group, taken here: after the locks, so that a profile's version only grows. The fence tells
--- readers of the outbox that it was taken; properties NULL leaves them as they are.
--- args: environment_id integer, ids, firsts, lasts, properties, states, recompute_ats, merged_intos (arrays)
--- index: profiles_pkey
+-- One version for the whole group, taken here: after the locks, so that a profile's version only grows. It is also the
+-- position of what changed in the outbox, which gets no row where the environment has no consumer: who registers waits
+-- for this transaction first. The fence tells readers that a position was taken.
+-- properties NULL leaves them as they are.
+-- args: environment_id integer, ids, firsts, lasts, properties, states, recompute_ats, merged_intos (arrays),
+--       now timestamptz, changes json (NULL for none)
+-- index: profiles_pkey, outbox_cursors_pkey
 -- locks: advisory (79, environment), shared, before the version is taken
 WITH fence AS MATERIALIZED (SELECT pg_advisory_xact_lock_shared(79, $1)),
 v AS MATERIALIZED (SELECT nextval('versions') AS version FROM fence),
@@ -155,6 +158,12 @@ saved AS (
     FROM unnest($2::bigint[], $3::timestamptz[], $4::timestamptz[], $5::jsonb[], $6::bytea[], $7::timestamptz[], $8::bigint[])
         AS s (id, first_seen_at, last_seen_at, properties, state, recompute_at, merged_into)
     WHERE p.environment_id = $1 AND p.id = s.id
+),
+told AS (
+    INSERT INTO outbox (environment_id, position, slot, at, changes)
+    SELECT $1, version, version / 16384 % 8, $9::timestamptz, $10::json FROM v
+    WHERE $10::json IS NOT NULL
+      AND EXISTS (SELECT FROM outbox_cursors c WHERE c.environment_id = $1 AND c.lapsed_at IS NULL)
 )
 SELECT version FROM v;
 

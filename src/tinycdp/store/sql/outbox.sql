@@ -1,11 +1,3 @@
--- name: append_outbox
--- Nothing where the environment has no consumer: who registers waits for this transaction first.
--- args: environment_id integer, position bigint, now timestamptz, changes json
--- index: outbox_cursors_pkey
-INSERT INTO outbox (environment_id, position, slot, at, changes)
-SELECT $1, $2::bigint, $2::bigint / 16384 % 8, $3::timestamptz, $4::json
-WHERE EXISTS (SELECT FROM outbox_cursors WHERE environment_id = $1 AND lapsed_at IS NULL);
-
 -- name: last_position
 -- The newest position that was ever drawn, by a transaction that is over or not.
 SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM versions;
