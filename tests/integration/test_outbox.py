@@ -3,7 +3,10 @@
 import asyncio
 import contextlib
 import random
+import re
 from collections.abc import AsyncIterator
+from importlib import resources
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -24,6 +27,7 @@ from tinycdp.runtime.worker import Worker
 from tinycdp.store import messages as message_store
 from tinycdp.store import outbox as store
 from tinycdp.store.pool import Pool, open_pool, transaction
+from tinycdp.store.statements import load
 
 START = 1_790_000_000_000
 SHOP: dict[str, Any] = {
@@ -563,3 +567,25 @@ async def test_the_bell_rings_for_what_another_process_committed(
     await bell.wait(shop, 0.001)
     bell.ring(shop)
     await bell.wait(shop, 30)
+
+
+# What the proofs rest on
+
+
+def test_every_statement_that_draws_a_position_is_behind_the_fence() -> None:
+    drawing = {
+        f"{file.stem}.{name}": text
+        for file in Path(str(resources.files("tinycdp.store") / "sql")).glob("*.sql")
+        for name, text in load(file.stem).items()
+        if "nextval('versions')" in text
+    }
+    assert drawing.keys() == {"messages.save_profiles", "messages.next_version", "definitions.settle_transitions"}
+    for name, text in drawing.items():
+        fence, draw = text.index("pg_advisory_xact_lock_shared(79, $1)"), text.index("nextval('versions')")
+        assert (fence < draw) and re.search(r"FROM fence\b", text), name
+
+
+def test_every_statement_that_writes_rows_has_the_slots_of_the_worker() -> None:
+    writing = [text for topic in ("messages", "definitions") for text in load(topic).values() if "INTO outbox" in text]
+    assert len(writing) == 2
+    assert all(f"/ {store.PER_SLOT} % {store.SLOTS}" in text for text in writing)
