@@ -202,7 +202,8 @@ def arguments(pid: int) -> list[str]:
     return listed.stdout.split()
 
 
-@pytest.mark.parametrize("kills", [3, pytest.param(100, marks=pytest.mark.slow)])
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("kills", [3, pytest.param(50, marks=pytest.mark.slow)])
 async def test_kill_of_a_consumer_of_the_outbox(dsn: str, tmp_path: Path, kills: int) -> None:
     """Two processes ingest, and a process with two consumers is killed again and again: each has every row, the one
     that writes to Postgres once, the other under a key that tells what it has had already."""

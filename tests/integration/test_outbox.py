@@ -435,6 +435,7 @@ class Life:
             await doing
 
 
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize(
     ("seed", "steps"),
     [(1, 24), (2, 24), (3, 24), *(pytest.param(n, 200, marks=pytest.mark.slow) for n in range(4, 24))],
