@@ -1,6 +1,6 @@
 """The cost of acknowledging an event and of a decision, compared with another commit.
 
-    python -m loadtests.acknowledge [--against ac53a42] [--rounds 5]
+    python -m loadtests.acknowledge [--against ac53a42] [--rounds 5] [--consumer]
 
 Shape   each commit has its own process with the whole application, and its own Postgres. A request begins where the
         HTTP server hands it over and ends with its answer, so what is timed is our own code, the Postgres driver and
@@ -168,9 +168,20 @@ def _caller(application: Any) -> Call:
     return call
 
 
-async def _serve(dsn: str, folder: Path) -> None:
+async def _follow(dsn: str) -> None:
+    """Register a consumer of the outbox, so that its rows are written."""
+    from tinycdp.runtime import clock, outbox
+    from tinycdp.store.pool import open_pool
+
+    async with await open_pool(dsn, 1) as pool:
+        await outbox.register(pool, 1, "benchmark", clock.now())
+
+
+async def _serve(dsn: str, folder: Path, *, consumer: bool) -> None:
     """Run as one of the two processes: for each line read, measure what it names."""
     async with _application(dsn, folder) as call:
+        if consumer:
+            await _follow(dsn)
         print("ready", flush=True)
         while line := await asyncio.to_thread(sys.stdin.readline):
             name, seed = json.loads(line)
@@ -180,9 +191,9 @@ async def _serve(dsn: str, folder: Path) -> None:
 class _Tree:
     """A process that runs one tree's code by the tree's own copy of this file: modules move between commits."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, *options: str) -> None:
         environ = dict(os.environ) | {"PYTHONPATH": str(root / "src")}
-        command = [sys.executable, str(root / "loadtests" / "acknowledge.py"), "--serve"]
+        command = [sys.executable, str(root / "loadtests" / "acknowledge.py"), "--serve", *options]
         self._process = subprocess.Popen(
             command, env=environ, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=root
         )
@@ -206,6 +217,7 @@ def main() -> None:
     )
     parser.add_argument("--against", metavar="REV", default="HEAD~1", help="commit to compare with")
     parser.add_argument("--rounds", type=int, default=5, help="how many turns each commit gets")
+    parser.add_argument("--consumer", action="store_true", help="with a consumer of the outbox, in this tree only")
     parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.serve:
@@ -214,14 +226,14 @@ def main() -> None:
         from tinycdp.server.embedded_postgres import EmbeddedPostgres
 
         with tempfile.TemporaryDirectory() as folder, EmbeddedPostgres(Path(folder) / "pg") as postgres:
-            uvloop.run(_serve(postgres.dsn, Path(folder)))
+            uvloop.run(_serve(postgres.dsn, Path(folder), consumer=arguments.consumer))
         return
     from loadtests.engine import git, worktree
 
     with worktree(arguments.against) as tree:
         if tree is None:
             raise SystemExit(f"unknown commit {arguments.against}")
-        trees = [_Tree(ROOT), _Tree(tree)]
+        trees = [_Tree(ROOT, *(["--consumer"] if arguments.consumer else [])), _Tree(tree)]
         print(f"commit {git('rev-parse', '--short', 'HEAD')}, against {git('rev-parse', '--short', arguments.against)}")
         try:
             for name in (*INGEST, DECIDE):

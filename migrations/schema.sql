@@ -409,6 +409,90 @@ ALTER TABLE public.organisations ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTIT
     CACHE 1
 );
 
+CREATE TABLE public.outbox (
+    environment_id integer NOT NULL,
+    "position" bigint NOT NULL,
+    slot smallint NOT NULL,
+    at timestamp with time zone NOT NULL,
+    changes json NOT NULL
+)
+PARTITION BY LIST (slot);
+
+CREATE TABLE public.outbox_0 (
+    environment_id integer CONSTRAINT outbox_environment_id_not_null NOT NULL,
+    "position" bigint CONSTRAINT outbox_position_not_null NOT NULL,
+    slot smallint CONSTRAINT outbox_slot_not_null NOT NULL,
+    at timestamp with time zone CONSTRAINT outbox_at_not_null NOT NULL,
+    changes json CONSTRAINT outbox_changes_not_null NOT NULL
+);
+
+CREATE TABLE public.outbox_1 (
+    environment_id integer CONSTRAINT outbox_environment_id_not_null NOT NULL,
+    "position" bigint CONSTRAINT outbox_position_not_null NOT NULL,
+    slot smallint CONSTRAINT outbox_slot_not_null NOT NULL,
+    at timestamp with time zone CONSTRAINT outbox_at_not_null NOT NULL,
+    changes json CONSTRAINT outbox_changes_not_null NOT NULL
+);
+
+CREATE TABLE public.outbox_2 (
+    environment_id integer CONSTRAINT outbox_environment_id_not_null NOT NULL,
+    "position" bigint CONSTRAINT outbox_position_not_null NOT NULL,
+    slot smallint CONSTRAINT outbox_slot_not_null NOT NULL,
+    at timestamp with time zone CONSTRAINT outbox_at_not_null NOT NULL,
+    changes json CONSTRAINT outbox_changes_not_null NOT NULL
+);
+
+CREATE TABLE public.outbox_3 (
+    environment_id integer CONSTRAINT outbox_environment_id_not_null NOT NULL,
+    "position" bigint CONSTRAINT outbox_position_not_null NOT NULL,
+    slot smallint CONSTRAINT outbox_slot_not_null NOT NULL,
+    at timestamp with time zone CONSTRAINT outbox_at_not_null NOT NULL,
+    changes json CONSTRAINT outbox_changes_not_null NOT NULL
+);
+
+CREATE TABLE public.outbox_4 (
+    environment_id integer CONSTRAINT outbox_environment_id_not_null NOT NULL,
+    "position" bigint CONSTRAINT outbox_position_not_null NOT NULL,
+    slot smallint CONSTRAINT outbox_slot_not_null NOT NULL,
+    at timestamp with time zone CONSTRAINT outbox_at_not_null NOT NULL,
+    changes json CONSTRAINT outbox_changes_not_null NOT NULL
+);
+
+CREATE TABLE public.outbox_5 (
+    environment_id integer CONSTRAINT outbox_environment_id_not_null NOT NULL,
+    "position" bigint CONSTRAINT outbox_position_not_null NOT NULL,
+    slot smallint CONSTRAINT outbox_slot_not_null NOT NULL,
+    at timestamp with time zone CONSTRAINT outbox_at_not_null NOT NULL,
+    changes json CONSTRAINT outbox_changes_not_null NOT NULL
+);
+
+CREATE TABLE public.outbox_6 (
+    environment_id integer CONSTRAINT outbox_environment_id_not_null NOT NULL,
+    "position" bigint CONSTRAINT outbox_position_not_null NOT NULL,
+    slot smallint CONSTRAINT outbox_slot_not_null NOT NULL,
+    at timestamp with time zone CONSTRAINT outbox_at_not_null NOT NULL,
+    changes json CONSTRAINT outbox_changes_not_null NOT NULL
+);
+
+CREATE TABLE public.outbox_7 (
+    environment_id integer CONSTRAINT outbox_environment_id_not_null NOT NULL,
+    "position" bigint CONSTRAINT outbox_position_not_null NOT NULL,
+    slot smallint CONSTRAINT outbox_slot_not_null NOT NULL,
+    at timestamp with time zone CONSTRAINT outbox_at_not_null NOT NULL,
+    changes json CONSTRAINT outbox_changes_not_null NOT NULL
+);
+
+CREATE TABLE public.outbox_cursors (
+    environment_id integer NOT NULL,
+    consumer text NOT NULL,
+    "position" bigint NOT NULL,
+    claimed bigint,
+    registered_at timestamp with time zone NOT NULL,
+    moved_at timestamp with time zone NOT NULL,
+    lapsed_at timestamp with time zone,
+    CONSTRAINT a_claim_lies_ahead CHECK ((claimed > "position"))
+);
+
 CREATE TABLE public.plan_entries (
     environment_id integer NOT NULL,
     event text NOT NULL,
@@ -637,6 +721,22 @@ ALTER TABLE public.transitions ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY 
 
 ALTER TABLE ONLY public.events ATTACH PARTITION public.events_default DEFAULT;
 
+ALTER TABLE ONLY public.outbox ATTACH PARTITION public.outbox_0 FOR VALUES IN ('0');
+
+ALTER TABLE ONLY public.outbox ATTACH PARTITION public.outbox_1 FOR VALUES IN ('1');
+
+ALTER TABLE ONLY public.outbox ATTACH PARTITION public.outbox_2 FOR VALUES IN ('2');
+
+ALTER TABLE ONLY public.outbox ATTACH PARTITION public.outbox_3 FOR VALUES IN ('3');
+
+ALTER TABLE ONLY public.outbox ATTACH PARTITION public.outbox_4 FOR VALUES IN ('4');
+
+ALTER TABLE ONLY public.outbox ATTACH PARTITION public.outbox_5 FOR VALUES IN ('5');
+
+ALTER TABLE ONLY public.outbox ATTACH PARTITION public.outbox_6 FOR VALUES IN ('6');
+
+ALTER TABLE ONLY public.outbox ATTACH PARTITION public.outbox_7 FOR VALUES IN ('7');
+
 ALTER TABLE ONLY public.alias_moves
     ADD CONSTRAINT alias_moves_pkey PRIMARY KEY (environment_id, id);
 
@@ -729,6 +829,36 @@ ALTER TABLE ONLY public.organisations
 
 ALTER TABLE ONLY public.organisations
     ADD CONSTRAINT organisations_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.outbox
+    ADD CONSTRAINT outbox_pkey PRIMARY KEY (environment_id, "position", slot);
+
+ALTER TABLE ONLY public.outbox_0
+    ADD CONSTRAINT outbox_0_pkey PRIMARY KEY (environment_id, "position", slot);
+
+ALTER TABLE ONLY public.outbox_1
+    ADD CONSTRAINT outbox_1_pkey PRIMARY KEY (environment_id, "position", slot);
+
+ALTER TABLE ONLY public.outbox_2
+    ADD CONSTRAINT outbox_2_pkey PRIMARY KEY (environment_id, "position", slot);
+
+ALTER TABLE ONLY public.outbox_3
+    ADD CONSTRAINT outbox_3_pkey PRIMARY KEY (environment_id, "position", slot);
+
+ALTER TABLE ONLY public.outbox_4
+    ADD CONSTRAINT outbox_4_pkey PRIMARY KEY (environment_id, "position", slot);
+
+ALTER TABLE ONLY public.outbox_5
+    ADD CONSTRAINT outbox_5_pkey PRIMARY KEY (environment_id, "position", slot);
+
+ALTER TABLE ONLY public.outbox_6
+    ADD CONSTRAINT outbox_6_pkey PRIMARY KEY (environment_id, "position", slot);
+
+ALTER TABLE ONLY public.outbox_7
+    ADD CONSTRAINT outbox_7_pkey PRIMARY KEY (environment_id, "position", slot);
+
+ALTER TABLE ONLY public.outbox_cursors
+    ADD CONSTRAINT outbox_cursors_pkey PRIMARY KEY (environment_id, consumer);
 
 ALTER TABLE ONLY public.plan_entries
     ADD CONSTRAINT plan_entries_pkey PRIMARY KEY (environment_id, event, version);
@@ -844,6 +974,22 @@ ALTER INDEX public.events_of_alias ATTACH PARTITION public.events_default_enviro
 ALTER INDEX public.events_of_group ATTACH PARTITION public.events_default_environment_id_target_idx;
 
 ALTER INDEX public.events_pkey ATTACH PARTITION public.events_default_pkey;
+
+ALTER INDEX public.outbox_pkey ATTACH PARTITION public.outbox_0_pkey;
+
+ALTER INDEX public.outbox_pkey ATTACH PARTITION public.outbox_1_pkey;
+
+ALTER INDEX public.outbox_pkey ATTACH PARTITION public.outbox_2_pkey;
+
+ALTER INDEX public.outbox_pkey ATTACH PARTITION public.outbox_3_pkey;
+
+ALTER INDEX public.outbox_pkey ATTACH PARTITION public.outbox_4_pkey;
+
+ALTER INDEX public.outbox_pkey ATTACH PARTITION public.outbox_5_pkey;
+
+ALTER INDEX public.outbox_pkey ATTACH PARTITION public.outbox_6_pkey;
+
+ALTER INDEX public.outbox_pkey ATTACH PARTITION public.outbox_7_pkey;
 
 ALTER TABLE ONLY public.api_keys
     ADD CONSTRAINT api_keys_environment_id_fkey FOREIGN KEY (environment_id) REFERENCES public.environments(id);

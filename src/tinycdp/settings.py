@@ -62,6 +62,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         int, Meta(ge=1, le=100, description="percentage of the time a warm-up works while there is live traffic")
     ] = 25
     exposure_days: Annotated[int, Meta(ge=1, le=3_650, description="days that exposures are kept")] = 400
+    outbox_days: Annotated[int, Meta(ge=1, le=365, description="days that the outbox waits for a consumer")] = 7
     stream_limit: Annotated[int, Meta(ge=0, description="event streams one process holds open")] = 10_000
     trusted_proxies: Annotated[
         int, Meta(ge=0, le=10, description="proxies in front whose X-Forwarded-For is believed")

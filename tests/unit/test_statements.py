@@ -27,6 +27,13 @@ EVERYWHERE = {
     "privacy.suppression_marks": "the same of suppressed identifiers",
     "registry.current_plan_entries": "the same of tracking plans",
     "reads.default_partition_holds": "a partition holds a month of all environments",
+    "outbox.lags": "a process reports the consumers of all environments",
+    "outbox.lapse_cursors": "the worker tidies the outbox of all environments",
+}
+
+#: The same of statements inside of code, by what they begin with.
+EVERYWHERE_INLINE = {
+    "SELECT EXISTS (SELECT 1 FROM outbox_": "a partition of the outbox holds the changes of all environments",
 }
 
 #: Definitions that between them need every part of the statement that computes expressions from raw events.
@@ -80,9 +87,8 @@ def test_a_named_statement_stays_on_one_shard(name: str) -> None:
     if name not in EVERYWHERE:
         assert found == []
         return
-    assert len(found) == 1, "one table, or the statement need not be listed"
-    assert "is not held to the environment" in found[0]
-    assert " JOIN " not in NAMED[name]
+    assert found, "the statement need not be listed"
+    assert all("is not held to the environment" in complaint for complaint in found)
 
 
 def test_what_asks_everywhere_exists() -> None:
@@ -91,7 +97,10 @@ def test_what_asks_everywhere_exists() -> None:
 
 @pytest.mark.parametrize(("place", "text"), INLINE)
 def test_a_statement_inside_of_code_stays_on_one_shard(place: str, text: str) -> None:
-    assert complaints(text) == []
+    found = complaints(text)
+    if any(text.startswith(known) for known in EVERYWHERE_INLINE):
+        found = [complaint for complaint in found if "is not held to the environment" not in complaint]
+    assert found == []
 
 
 def test_statements_inside_of_code_are_found() -> None:

@@ -16,7 +16,8 @@ from litestar.types import Message, Scope
 
 from tinycdp.api.exchange import answer, route_of
 from tinycdp.errors import Unavailable
-from tinycdp.runtime.metrics import CONTENT_TYPE, Gauge
+from tinycdp.runtime.metrics import CONTENT_TYPE, Gauge, LabelledGauge
+from tinycdp.runtime.outbox import lags
 from tinycdp.runtime.service import Service
 from tinycdp.store import messages as store
 from tinycdp.store.pool import acquired
@@ -84,7 +85,7 @@ async def metrics(request: Request[Any, Any, Any]) -> Response[bytes]:
         ("tinycdp_exports_running", "Exports being streamed.", service.exports.running),
     ]
     gauges += await _lag(service)
-    return Response(service.metrics.text(gauges), media_type=CONTENT_TYPE)
+    return Response(service.metrics.text(gauges, await _outbox(service)), media_type=CONTENT_TYPE)
 
 
 async def _lag(service: Service) -> list[Gauge]:
@@ -97,6 +98,36 @@ async def _lag(service: Service) -> list[Gauge]:
     now = service.now()
     late = max((now - at for at in due if at is not None), default=0)
     return [("tinycdp_wakeup_lag_seconds", "How long the most overdue wake-up waits.", max(late, 0) / 1000)]
+
+
+async def _outbox(service: Service) -> list[LabelledGauge]:
+    """How far behind each consumer of the outbox is; nothing where the database cannot tell."""
+    try:
+        async with asyncio.timeout(_PATIENCE_SECONDS), acquired(service.pool) as connection:
+            found = {(lag.environment, lag.consumer): lag for lag in await lags(connection, service.now())}
+    except (TimeoutError, Unavailable):
+        return []
+    labels = ("environment", "consumer")
+    return [
+        (
+            "tinycdp_outbox_lag_rows",
+            "Committed changes a consumer has not read, at most 100,000.",
+            labels,
+            {names: lag.rows for names, lag in found.items()},
+        ),
+        (
+            "tinycdp_outbox_lag_seconds",
+            "How old the oldest of them is.",
+            labels,
+            {names: lag.seconds for names, lag in found.items()},
+        ),
+        (
+            "tinycdp_outbox_lapsed",
+            "1 for a consumer that fell too far behind and has to start again.",
+            labels,
+            {names: float(lag.lapsed) for names, lag in found.items()},
+        ),
+    ]
 
 
 async def count_request(message: Message, scope: Scope) -> None:

@@ -9,7 +9,7 @@ Source  dsl/SPEC.md "State" and "valid_until"
 """
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 import msgspec
 
@@ -22,6 +22,10 @@ NO_GROUPS: Mapping[str, Mapping[str, Any]] = {}
 CATCH_UP = 200
 
 
+#: Why a membership changed; engine/outbox.py says what each means.
+Cause: TypeAlias = Literal["event", "clock", "group", "merge", "unmerge", "edit", "repair"]
+
+
 class Transition(msgspec.Struct, frozen=True):
     """A profile entered or left a segment. `is_next`: of a revision that is still backfilling."""
 
@@ -31,6 +35,7 @@ class Transition(msgspec.Struct, frozen=True):
     entered: bool
     at: Instant
     is_next: bool = False
+    cause: Cause = "event"
 
 
 def apply(
@@ -69,7 +74,7 @@ def apply(
         if traits != profile.group_traits:  # another member may have changed them
             affected |= {segment.fingerprint: segment for segment in catalog.segments_for_group()}
         profile.set_group_traits(traits)
-    return transitions + _review(profile, affected.values(), catalog, now, profile.recompute_at)
+    return transitions + _review(profile, affected.values(), catalog, now, profile.recompute_at, "event")
 
 
 def apply_message(profile: Profile, message: Message, catalog: Catalog, complete: bool) -> None:
@@ -93,7 +98,7 @@ def apply_group_traits(profile: Profile, traits: Mapping[str, Any], catalog: Cat
     """Apply new traits of the profile's group."""
     transitions = advance(profile, catalog, now)
     profile.set_group_traits(traits)
-    return transitions + _review(profile, catalog.segments_for_group(), catalog, now, profile.recompute_at)
+    return transitions + _review(profile, catalog.segments_for_group(), catalog, now, profile.recompute_at, "group")
 
 
 def advance(profile: Profile, catalog: Catalog, now: Instant) -> list[Transition]:
@@ -105,15 +110,15 @@ def advance(profile: Profile, catalog: Catalog, now: Instant) -> list[Transition
         due = profile.recompute_at
         if due is None or due > now:
             return transitions
-        transitions += _review(profile, catalog.segments, catalog, due, None)
+        transitions += _review(profile, catalog.segments, catalog, due, None, "clock")
     if profile.recompute_at is not None and profile.recompute_at <= now:
-        transitions += _review(profile, catalog.segments, catalog, now, None)
+        transitions += _review(profile, catalog.segments, catalog, now, None, "clock")
     return transitions
 
 
-def review_all(profile: Profile, catalog: Catalog, now: Instant) -> list[Transition]:
+def review_all(profile: Profile, catalog: Catalog, now: Instant, cause: Cause = "merge") -> list[Transition]:
     """Review every segment at `now`. Needed after a merge, where any of them may have changed."""
-    transitions = _review(profile, catalog.segments, catalog, now, None)
+    transitions = _review(profile, catalog.segments, catalog, now, None, cause)
     _forget_unmaintained(profile, catalog)
     return transitions
 
@@ -125,7 +130,7 @@ def review_next(profile: Profile, catalog: Catalog, now: Instant) -> list[Transi
 
     Live segments need no review: they are reviewed whenever something can change them."""
     coming = [segment for segment in catalog.segments if segment.is_next]
-    transitions = _review(profile, coming, catalog, now, profile.recompute_at)
+    transitions = _review(profile, coming, catalog, now, profile.recompute_at, "edit")
     _forget_unmaintained(profile, catalog)
     return transitions
 
@@ -137,7 +142,12 @@ def _forget_unmaintained(profile: Profile, catalog: Catalog) -> None:
 
 
 def _review(
-    profile: Profile, segments: Iterable[Segment], catalog: Catalog, at: Instant, otherwise: Instant | None
+    profile: Profile,
+    segments: Iterable[Segment],
+    catalog: Catalog,
+    at: Instant,
+    otherwise: Instant | None,
+    cause: Cause,
 ) -> list[Transition]:
     """Bring the memberships of these segments and the profile's wake-up time up to date.
 
@@ -166,7 +176,7 @@ def _review(
             )
             profile.memberships[segment.fingerprint] = since
         transitions.append(
-            Transition(profile.id, segment.id, segment.fingerprint, not member, at, is_next=segment.is_next)
+            Transition(profile.id, segment.id, segment.fingerprint, not member, at, segment.is_next, cause)
         )
     profile.recompute_at = wake if wake < NEVER else None
     return transitions

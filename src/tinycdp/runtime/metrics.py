@@ -10,7 +10,7 @@ Source  docs/reference/operations.md lists the series
 
 import os
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from prometheus_client import CollectorRegistry, Histogram
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -21,8 +21,9 @@ __all__ = ["CONTENT_TYPE", "Metrics"]
 
 _BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 
-#: name, what it means, its value now
+#: name, what it means, its value now: one, or one for each set of labels
 Gauge = tuple[str, str, float]
+LabelledGauge = tuple[str, str, tuple[str, ...], Mapping[tuple[str, ...], float]]
 
 
 class Metrics:
@@ -61,9 +62,10 @@ class Metrics:
         """Count one value of another type than an expression needs."""
         self.mismatches[definition, field] += 1
 
-    def text(self, gauges: Iterable[Gauge] = ()) -> bytes:
+    def text(self, gauges: Iterable[Gauge] = (), labelled: Iterable[LabelledGauge] = ()) -> bytes:
         """Everything in Prometheus' text format."""
-        found = [*self._counters(), *self._registry.collect(), *(_gauge(*gauge) for gauge in gauges)]
+        families = [*(_gauge(*gauge) for gauge in gauges), *(_labelled(*gauge) for gauge in labelled)]
+        found = [*self._counters(), *self._registry.collect(), *families]
         return generate_latest(_Labelled(lambda: found))
 
     def _counters(self) -> Iterator[Metric]:
@@ -114,3 +116,10 @@ def _counter(
 
 def _gauge(name: str, text: str, value: float) -> GaugeMetricFamily:
     return GaugeMetricFamily(name, text, value=value)
+
+
+def _labelled(name: str, text: str, labels: tuple[str, ...], samples: Mapping[tuple[str, ...], float]) -> Metric:
+    family = GaugeMetricFamily(name, text, labels=labels)
+    for values, value in sorted(samples.items()):
+        family.add_metric(values, value)
+    return family

@@ -31,6 +31,7 @@ from tinycdp.runtime.ingest.pipeline import Door
 from tinycdp.runtime.memory_budget import Room
 from tinycdp.runtime.metrics import Metrics
 from tinycdp.runtime.notifications import Listener
+from tinycdp.runtime.outbox import Bell
 from tinycdp.runtime.policies.documents import Policies
 from tinycdp.runtime.policies.enrichment import Enricher
 from tinycdp.runtime.policies.identifier_rules import IdentityPolicy, Rules, rules_of
@@ -104,6 +105,7 @@ class Service:
             pool, self.ingest, self.door, now, settings.data_dir / "imports", lambda: self.metrics.asked
         )
         self.past = Past(pool)
+        self.outbox = Bell()
         self.previews = Previews(pool, self.vocabulary)
         self._listener = Listener(settings.database_url, self)
         self._refreshing: set[asyncio.Task[None]] = set()
@@ -192,12 +194,14 @@ class Service:
 
     def profiles_changed(self, environment_id: int, version: int, profile_ids: Sequence[int]) -> None:
         self.snapshots.changed(environment_id, version, profile_ids)
+        self.outbox.ring(environment_id)
         self.pushes.profiles_changed(environment_id, version, profile_ids)
 
     def people_born(self, environment_id: int, names: Sequence[str]) -> None:
         self.pushes.people_born(environment_id, names)
 
     def revision_changed(self, environment_id: int) -> None:
+        self.outbox.ring(environment_id)
         self._refresh(lambda: self._load_catalog(environment_id))
 
     def keys_changed(self) -> None:
@@ -214,6 +218,7 @@ class Service:
 
     def found(self) -> None:
         self.snapshots.found()
+        self.outbox.ring_all()
         self.pushes.found()
         self._refresh(self._load_everything)
 

@@ -5,7 +5,7 @@ Units   many rows at a time, as columns: Postgres unnests arrays far faster than
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from tinycdp.store.pool import Connection
 from tinycdp.store.statements import load
@@ -16,16 +16,28 @@ _SQL = load("messages")
 Row = Mapping[str, Any]
 
 
+class Claimed(NamedTuple):
+    """The messages of a group that are new.
+
+    event_ids  one for each, ascending
+    followed   whether the environment's outbox has a consumer"""
+
+    live: int
+    head: int
+    digests: set[bytes]
+    event_ids: list[int]
+    followed: bool
+
+
 async def begin_group(connection: Connection, environment_id: int) -> None:
     await connection.execute(_SQL["begin_group"].replace("$1", str(int(environment_id))))
 
 
-async def claim_message_ids(
-    connection: Connection, environment_id: int, digests: Sequence[bytes]
-) -> tuple[int, int, set[bytes]]:
-    """(live revision, head revision, the digests never seen before)."""
-    row = await connection.fetchrow(_SQL["claim_message_ids"], environment_id, digests)
-    return row["live_revision"], row["head_revision"], set(row["digests"])
+async def claim_message_ids(connection: Connection, environment_id: int, digests: Sequence[bytes]) -> Claimed:
+    live, head, unseen, event_ids, followed = await connection.fetchrow(
+        _SQL["claim_message_ids"], environment_id, digests
+    )
+    return Claimed(live, head, set(unseen), event_ids, followed)
 
 
 async def resolve_aliases(connection: Connection, environment_id: int, aliases: Sequence[tuple[str, str]]) -> list[Row]:
@@ -64,8 +76,9 @@ async def save_claims(
 
 async def move_aliases(
     connection: Connection, environment_id: int, ids: Sequence[int], profile_id: int, now: int
-) -> None:
-    await connection.execute(_SQL["move_aliases"], environment_id, ids, profile_id, now)
+) -> list[tuple[int, list[int]]]:
+    """Gives (the profile they had, ids) of those that moved."""
+    return [tuple(row) for row in await connection.fetch(_SQL["move_aliases"], environment_id, ids, profile_id, now)]
 
 
 async def lock_profiles(connection: Connection, environment_id: int, ids: Sequence[int]) -> list[Row]:
@@ -110,14 +123,17 @@ async def claim_unchanged_profiles(
     return {row["id"] for row in claimed}
 
 
-async def save_profiles(connection: Connection, environment_id: int, rows: Sequence[tuple[Any, ...]]) -> int:
-    """`rows` are (id, first seen, last seen, properties or None, state, recompute at, merged into); the new version."""
+async def save_profiles(
+    connection: Connection, environment_id: int, rows: Sequence[tuple[Any, ...]], now: int, changes: Sequence[Any]
+) -> int:
+    """`rows` are (id, first seen, last seen, properties or None, state, recompute at, merged into), `changes` what the
+    outbox is told; the new version."""
     columns = list(map(list, zip(*rows, strict=True))) if rows else [[] for _ in range(7)]
-    return await connection.fetchval(_SQL["save_profiles"], environment_id, *columns)
+    return await connection.fetchval(_SQL["save_profiles"], environment_id, *columns, now, changes or None)
 
 
-async def next_version(connection: Connection) -> int:
-    return await connection.fetchval(_SQL["next_version"])
+async def next_version(connection: Connection, environment_id: int) -> int:
+    return await connection.fetchval(_SQL["next_version"], environment_id)
 
 
 async def insert_profiles(
@@ -131,6 +147,7 @@ async def insert_profiles(
 
 _EVENT_COLUMNS = [
     "environment_id",
+    "id",
     "alias_id",
     "kind",
     "name",
@@ -148,7 +165,7 @@ _EVENT_COLUMNS = [
 
 
 async def append_events(connection: Connection, rows: Sequence[tuple[Any, ...]]) -> None:
-    """Append messages by COPY; the columns are those of the table after its id."""
+    """Append messages by COPY; the columns are those of the table."""
     if rows:
         await connection.copy_records_to_table("events", records=rows, columns=_EVENT_COLUMNS)
 

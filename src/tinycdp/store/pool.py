@@ -113,7 +113,7 @@ class reaching:
         return None
 
     def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
-        if isinstance(error, _GONE) and not isinstance(error, Unavailable):
+        if isinstance(error, _GONE) and not isinstance(error, (Unavailable, *BUSY)):
             raise Unavailable("DATABASE_AWAY", "The database cannot be reached; try again shortly.") from error
 
 
@@ -148,6 +148,9 @@ async def acquired(pool: Pool) -> AsyncIterator[Connection]:
 
 #: Two transactions crossed each other; the same work, begun anew, will pass.
 RETRY = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError)
+
+#: A lock did not come in the time given to it.
+BUSY = (asyncpg.LockNotAvailableError,)
 
 #: The server refuses a value, or it is no text: trying again cannot help. `store` names it so that runtime need not
 #: know asyncpg.

@@ -13,8 +13,8 @@ from tinycdp.store.statements import load
 
 _SQL = load("privacy")
 
-#: Receipts and the list hold ids and digests on purpose.
-_UNASKED = frozenset({"erasures", "suppressions"})
+#: Receipts and the list hold ids and digests on purpose; so does the outbox, whose consumers have to forget them too.
+_UNASKED = frozenset({"erasures", "suppressions", "outbox"})
 _PROFILE_COLUMNS = frozenset({"profile_id", "survivor_id", "absorbed_id", "from_id", "to_id", "merged_into"})
 _ALIAS_COLUMNS = frozenset(
     {"alias_id", "owner_id", "kept_owner_id", "other_owner_id", "link_alias_id", "link_owner_id"}

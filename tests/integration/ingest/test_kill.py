@@ -1,8 +1,13 @@
 """kill -9 in the middle of a stream of acknowledged batches: nothing acknowledged is lost, nothing counts twice."""
 
+import asyncio
+import contextlib
+import json
 import os
+import random
 import signal
 import subprocess
+import sys
 import threading
 from pathlib import Path
 from typing import Any
@@ -11,9 +16,23 @@ import asyncpg
 import httpx
 import pytest
 
-from serving import Server, define, eventually, free_port, served, until, waiting_for_a_lock
-from tinycdp.runtime import clock
+from serving import (
+    READ_KEY,
+    WRITE_KEY,
+    Server,
+    define,
+    eventually,
+    free_port,
+    served,
+    until,
+    waiting_for_a_lock,
+)
+from tinycdp.engine.outbox import Events, decode
+from tinycdp.runtime import clock, outbox
+from tinycdp.server.bootstrap import prepare
 from tinycdp.server.embedded_postgres import EmbeddedPostgres
+from tinycdp.settings import Settings
+from tinycdp.store.pool import open_pool
 
 COUNTING = {
     "traits": [{"key": "opens", "expression": "events.open.count()"}],
@@ -28,9 +47,10 @@ BEFORE_THE_KILL = 25
 class Stream(threading.Thread):
     """Sends numbered batches one after the other, as a client would: what is not acknowledged is sent again."""
 
-    def __init__(self, server: Server) -> None:
+    def __init__(self, server: Server, prefix: str = "batch") -> None:
         super().__init__()
         self._server = server
+        self._prefix = prefix
         self.acknowledged: list[int] = []
         self.attempted = 0
         self.gone = threading.Event()
@@ -40,7 +60,7 @@ class Stream(threading.Thread):
         while self.running:
             self.attempted = len(self.acknowledged)
             try:
-                answer = self._server.batch(batch(self.attempted))
+                answer = self._server.batch(batch(self.attempted, self._prefix))
             except httpx.TransportError:
                 self.gone.set()
                 return
@@ -51,9 +71,9 @@ class Stream(threading.Thread):
                 assert int(answer.headers["retry-after"]) >= 1
 
 
-def batch(number: int) -> list[dict[str, Any]]:
+def batch(number: int, prefix: str = "batch") -> list[dict[str, Any]]:
     return [
-        {"type": "track", "event": "open", "userId": f"u{n % PEOPLE}", "messageId": f"batch-{number}-{n}"}
+        {"type": "track", "event": "open", "userId": f"u{n % PEOPLE}", "messageId": f"{prefix}-{number}-{n}"}
         for n in range(BATCH)
     ]
 
@@ -180,3 +200,80 @@ async def pid_of(victim: str, server: Server, folder: Path, dsn: str) -> int:
 def arguments(pid: int) -> list[str]:
     listed = subprocess.run(["ps", "-wwo", "args=", "-p", str(pid)], capture_output=True, text=True, check=False)
     return listed.stdout.split()
+
+
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("kills", [3, pytest.param(50, marks=pytest.mark.slow)])
+async def test_kill_of_a_consumer_of_the_outbox(dsn: str, tmp_path: Path, kills: int) -> None:
+    """Two processes ingest, and a process with two consumers is killed again and again: each has every row, the one
+    that writes to Postgres once, the other under a key that tells what it has had already."""
+    dice, file = random.Random(kills), tmp_path / "consumed.txt"
+    await prepare(Settings(database_url=dsn, bootstrap_write_key=WRITE_KEY, bootstrap_read_key=READ_KEY), clock.now())
+    await define(dsn, COUNTING, clock.now())
+    with served(tmp_path / "a", dsn=dsn, role="api") as a, served(tmp_path / "b", dsn=dsn, role="api") as b:
+        async with await open_pool(dsn, 2) as pool:
+            await pool.execute("CREATE TABLE consumed (position bigint PRIMARY KEY)")
+            for name in ("table", "file"):
+                await outbox.register(pool, 1, name, clock.now())
+            streams = [Stream(server, prefix) for server, prefix in ((a, "a"), (b, "b"))]
+            for stream in streams:
+                stream.start()
+
+            async def consumed() -> int:
+                return int(await pool.fetchval("SELECT count(*) FROM consumed"))
+
+            for _ in range(kills):
+                process, goal = consume(dsn, file), await consumed() + dice.randint(1, 20)
+
+                async def is_further(process: Any = process, goal: int = goal) -> bool:
+                    assert process.poll() is None, "the consumer ended by itself"
+                    return await consumed() >= goal
+
+                await eventually(is_further)
+                await asyncio.sleep(dice.random() * 0.03)
+                process.kill()
+                process.wait()
+            for stream in streams:
+                stream.running = False
+                await asyncio.to_thread(stream.join, 30)
+            process = consume(dsn, file)
+
+            async def everything() -> bool:
+                return all(lag.rows == 0 for lag in await outbox.lags(pool, clock.now()))
+
+            await eventually(everything)
+            process.kill()
+            process.wait()
+            positions = [row["position"] for row in await pool.fetch("SELECT position FROM outbox ORDER BY position")]
+            stored = await pool.fetch("SELECT changes::text AS changes FROM outbox ORDER BY position")
+            events = [row["id"] for row in await pool.fetch("SELECT id FROM events ORDER BY id")]
+            kept = [row["position"] for row in await pool.fetch("SELECT position FROM consumed ORDER BY position")]
+    told = [
+        id
+        for row in stored
+        for change in decode(row["changes"])
+        if isinstance(change, Events)
+        for id, _ in change.pairs()
+    ]
+    assert sorted(told) == events and len(events) == sum(len(stream.acknowledged) for stream in streams) * BATCH
+    assert kept == positions
+    assert once_by_key(file.read_text()) == positions
+
+
+def consume(dsn: str, file: Path) -> "subprocess.Popen[bytes]":
+    """The consumers' process, which shares nothing with this one."""
+    argv = [sys.executable, str(Path(__file__).parent.parent / "outbox_consumer.py"), dsn, str(file)]
+    return subprocess.Popen(argv)
+
+
+def once_by_key(text: str) -> list[int]:
+    """The positions in a file of batches of which some were begun, or written, more than once."""
+    batches: dict[str, list[int]] = {}
+    for line in text.splitlines():
+        with contextlib.suppress(json.JSONDecodeError):  # cut short by a kill: the batch came again
+            key, position = json.loads(line)
+            known = batches.setdefault(key, [])
+            if position not in known:
+                assert not known or position > known[-1], "a batch is the same whenever it comes"
+                known.append(position)
+    return [position for known in batches.values() for position in known]

@@ -127,7 +127,7 @@ async def test_keys_are_given_to_a_database_with_data(empty, monkeypatch):
     assert await events() == before
     partitions = await connection.fetch(
         "SELECT (SELECT count(*) FROM pg_index i WHERE i.indrelid = c.oid AND i.indisprimary) AS keys"
-        " FROM pg_class c WHERE c.relispartition AND c.relkind = 'r'"
+        " FROM pg_class c WHERE c.relispartition AND c.relkind = 'r' AND c.relname LIKE 'events%'"
     )
     assert len(partitions) == 2
     assert [row["keys"] for row in partitions] == [1, 1]

@@ -213,7 +213,7 @@ async def _merge(
     if survivor_id is not None and survivor_id not in ids:
         raise InvalidInput("INVALID_BODY", "$.survivor: one of those in $.profiles.", path="$.survivor")
     rows = await _lock(people, sorted(set(ids)))
-    transitions = [
+    passed = [
         transition
         for profile in people.profiles.values()
         for transition in recompute.advance(profile, catalog, people.now)
@@ -234,9 +234,9 @@ async def _merge(
     await resolution.rekey(people)
     await resolution.flush(people)
     profile = people.profiles[first]
-    transitions += recompute.review_all(profile, catalog, people.now)
+    happened = [*passed, *people.changes, *recompute.review_all(profile, catalog, people.now)]
     version = await storage.save(
-        connection, environment_id, people.now, people.profiles.values(), transitions, merged=people.merged
+        connection, environment_id, people.now, people.profiles.values(), happened, merged=people.merged
     )
     answer = Merged(
         survivor=str(first),

@@ -19,7 +19,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from tinycdp.engine import recompute
+from tinycdp.engine import outbox, recompute
 from tinycdp.engine.catalog import Catalog
 from tinycdp.engine.profile import Profile
 from tinycdp.model import SECOND_MS, STRENGTH, Alias, AliasKind, Instant, Message
@@ -64,7 +64,7 @@ class Cause(NamedTuple):
 
     kind  claim, alias, manual or undo, as in the column"""
 
-    kind: str
+    kind: outbox.MergeCause
     alias_id: int
     owner_id: int
     message_id: str = ""
@@ -86,7 +86,8 @@ class People:
     founder  the alias that gives a new profile its bucketing key
     nursed   stored profiles that aliases were born into
     born     user ids nobody had before
-    journal  the merges made"""
+    journal  the merges made
+    changes  merges and moves, for the outbox"""
 
     connection: Connection
     environment_id: int
@@ -107,6 +108,7 @@ class People:
     nursed: set[int] = field(default_factory=set)
     born: list[str] = field(default_factory=list)
     journal: list[int] = field(default_factory=list)
+    changes: list[outbox.Change] = field(default_factory=list)
 
     def say(self, pair: Pair, rank: Rank) -> bool:
         """Remember that a pair was said to be one person's. False where that was known already."""
@@ -114,6 +116,11 @@ class People:
         if before is None or rank < before:
             self.said[pair] = self.known[pair] = rank
         return before is None
+
+    async def move(self, alias_ids: Sequence[int], profile_id: int) -> None:
+        """These aliases, wherever they were, are this profile's in the database."""
+        moves = await store.move_aliases(self.connection, self.environment_id, alias_ids, profile_id, self.now)
+        self.changes += [outbox.Moved(from_id, profile_id, ids) for from_id, ids in moves]
 
     def refuse(self, alias: AliasRow, keeper_id: int, other_id: int, message_id: str, reason: str) -> None:
         self.refused.append((alias.id, keeper_id, other_id, message_id, reason))
@@ -419,7 +426,8 @@ async def merge(people: People, one: int, other: int, cause: Cause, survivor_id:
         survivor.bucketing_key, survivor.created_at = absorbed.bucketing_key, absorbed.created_at
     if survivor.id == younger or not people.rekey.isdisjoint((one, other)):
         people.rekey.add(survivor.id)
-    await store.move_aliases(connection, environment_id, moved, survivor.id, people.now)
+    await people.move(moved, survivor.id)
+    people.changes.append(outbox.Merged(journaled, survivor.id, absorbed.id, cause.kind))
     for alias in people.aliases.values():
         if alias.profile_id == absorbed.id:
             alias.profile_id = survivor.id
@@ -449,7 +457,7 @@ async def _move(people: People, alias: AliasRow, owner: AliasRow, message_id: st
         coming = [{row["kind"]: (1, 1)} for row in rows if row["id"] in moved]
         if reason := _over_limit(people.rules, [*counts.values(), *coming]):
             return reason
-    await store.move_aliases(connection, environment_id, sorted(moved), owner.profile_id, people.now)
+    await people.move(sorted(moved), owner.profile_id)
     for other in people.aliases.values():
         if other.id in moved:
             other.profile_id = owner.profile_id

@@ -14,6 +14,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from tinycdp.engine import outbox
 from tinycdp.engine.catalog import Catalog
 from tinycdp.engine.profile import Profile
 from tinycdp.engine.recompute import Transition
@@ -245,7 +246,7 @@ async def _settle(
     connection, environment_id, now = people.connection, people.environment_id, people.now
     homes = await _homes(people, ground, groups)
     await _move_identifiers(people, ground, homes)
-    await _rewrite_journal(people, ground, homes, undone, author, note)
+    over = await _rewrite_journal(people, ground, homes, undone, author, note)
     gone = await _absorb_others(people, ground, homes, stored)
     changed = [home for home in homes if set(home.group) != _had(ground, home.id)]
     lives = await _lives(people, ground, changed)
@@ -266,12 +267,14 @@ async def _settle(
         _date_entries(profile, people.catalog, since, before_merge)
         transitions += _transitions(profile, _shown(ground, stored, home.id), people.catalog, now)
         after.append(Person(profile, rows))
+    merges = sorted({*over, *((undone["id"],) if undone is not None else ())})
+    unmerged = outbox.Unmerged(merges, [(profile.id, _segments(profile, people.catalog)) for profile, _ in after])
     version = await storage.save(
         connection,
         environment_id,
         now,
         [profile for profile, _ in (*after, *gone) if profile.id in stored],
-        transitions,
+        [*people.changes, *transitions, unmerged],
         new=[profile for profile, _ in after if profile.id not in stored],
         merged={profile.id: survivor_id for profile, survivor_id in gone},
     )
@@ -336,17 +339,17 @@ async def _move_identifiers(people: People, ground: _Ground, homes: Iterable[_Ho
     for home in homes:
         moved = sorted(id for id in home.group if ground.rows[id]["profile_id"] != home.id)
         if moved:
-            await messages.move_aliases(people.connection, people.environment_id, moved, home.id, people.now)
+            await people.move(moved, home.id)
 
 
 async def _rewrite_journal(
     people: People, ground: _Ground, homes: Sequence[_Home], undone: Row | None, author: str, note: str
-) -> None:
+) -> list[int]:
     """Merges in force are those of people who are still one. One whose survivor is somebody else now is undone, and
-    goes on below whoever has the absorbed profile's identifiers."""
+    goes on below whoever has the absorbed profile's identifiers. Gives the ids of those undone."""
     connection, environment_id, now = people.connection, people.environment_id, people.now
     home_of = {id: home for home in homes for id in home.lives}
-    over, redirected = [], []
+    over, redirected = list[int](), list[tuple[int, int]]()
     for merge in ground.below:
         absorbed_id, survivor_id = merge["absorbed_id"], merge["survivor_id"]
         home = home_of.get(absorbed_id)
@@ -361,16 +364,18 @@ async def _rewrite_journal(
         if not stays:
             over.append(merge["id"])
             redirected.append((absorbed_id, home.id))
-            await store.append_merge(
+            journaled = await store.append_merge(
                 connection, environment_id, home.id, absorbed_id, merge["message_id"], now, merge["alias_ids"],
                 merge["survivor"], merge["survivor_state"], merge["absorbed"], merge["absorbed_state"],
                 "undo", merge["link_alias_id"], merge["link_owner_id"],
                 sorted(set(home.group).difference(merge["alias_ids"])), author, note,
             )  # fmt: skip
+            people.changes.append(outbox.Merged(journaled, home.id, absorbed_id, "undo"))
         if {merge["link_alias_id"], merge["link_owner_id"]} <= {*home.group, None}:
             home.merged.append((absorbed_id, survivor_id if stays else home.id, merge["merged_at"]))
     await store.undo_merge(connection, environment_id, over, now, author, note)
     await store.redirect_profiles(connection, environment_id, redirected)
+    return over
 
 
 async def _absorb_others(
@@ -388,11 +393,12 @@ async def _absorb_others(
                 for alias_id, claim in ground.owners.items()
                 if alias_id in home.group and claim is not None and claim["owner_id"] in home.group
             )
-            await store.append_merge(
+            journaled = await store.append_merge(
                 connection, environment_id, home.id, id, link["said_by"], now, sorted(_had(ground, id)),
                 storage.summary(survivor), survivor.encode(), storage.summary(absorbed), absorbed.encode(),
                 "claim", link["alias_id"], link["owner_id"], sorted(_had(ground, home.id)), None, "",
             )  # fmt: skip
+            people.changes.append(outbox.Merged(journaled, home.id, id, "claim"))
             absorbed.memberships, absorbed.recompute_at = {}, None
             gone.append((absorbed, home.id))
     return gone
@@ -512,7 +518,13 @@ def _transitions(profile: Profile, before: Mapping[int, Instant], catalog: Catal
             segment.fingerprint in profile.memberships,
             now,
             segment.is_next,
+            "unmerge",
         )
         for segment in catalog.segments
         if (segment.fingerprint in before) is not (segment.fingerprint in profile.memberships)
     ]
+
+
+def _segments(profile: Profile, catalog: Catalog) -> list[int]:
+    """The ids of the segments it is in."""
+    return [one.id for one in catalog.segments if not one.is_next and one.fingerprint in profile.memberships]

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any
 
-from tinycdp.engine import recompute
+from tinycdp.engine import outbox, recompute
 from tinycdp.engine.profile import Profile
 from tinycdp.errors import Overloaded, TinyCDPError, Unavailable
 from tinycdp.model import Message, Rejection
@@ -262,8 +262,9 @@ class Ingest:
         await store.begin_group(connection, environment_id)
         digests = [[_digest(message.message_id) for message in part.messages] for part in group]
         unique = list({digest for listed in digests for digest in listed})
-        live, head, unseen = await store.claim_message_ids(connection, environment_id, unique)
-        catalog = await self._catalogs.at(connection, environment_id, live, head)
+        claimed = await store.claim_message_ids(connection, environment_id, unique)
+        unseen = claimed.digests
+        catalog = await self._catalogs.at(connection, environment_id, claimed.live, claimed.head)
         messages: list[Message] = []
         keys: list[int | None] = []
         counts = []
@@ -283,11 +284,12 @@ class Ingest:
         await identity_store.count_blocked(connection, environment_id, blocked, people.now)
         if not messages:
             # Newer than the commit that took the originals, whose answer may have been lost on its way.
-            version = await store.next_version(connection)
+            version = await store.next_version(connection, environment_id)
             await self._journal.write(connection, environment_id, rejections, people.now)
             return counts, Committed(environment_id, version, {}, {}, rejections=rejections)
         await resolution.resolve(people, messages)
-        await store.append_events(connection, [_event_row(environment_id, people, message) for message in messages])
+        events = zip(messages, claimed.event_ids, strict=True)
+        await store.append_events(connection, [_event_row(environment_id, id, people, one) for one, id in events])
         traits = await groups.take(connection, environment_id, messages, people.now)
         transitions = _apply_to_profiles(people, messages, traits)
         stored = [profile for id, profile in people.profiles.items() if id not in people.new]
@@ -296,9 +298,10 @@ class Ingest:
             environment_id,
             people.now,
             stored,
-            transitions,
+            [*_changes(people, messages, claimed.event_ids), *transitions] if claimed.followed else transitions,
             new=[people.profiles[id] for id in people.new - people.merged.keys()],
             merged=people.merged,
+            followed=claimed.followed,
         )
         touched = {id: profile for id, profile in people.profiles.items() if id not in people.merged}
         await announce_profiles(connection, environment_id, version, [*touched, *people.merged])
@@ -306,7 +309,7 @@ class Ingest:
         await self._journal.write(connection, environment_id, rejections, people.now)
 
         def owner(message: Message) -> int:
-            return people.aliases[message.aliases[0]].profile_id
+            return _owner(people, message)
 
         return counts, Committed(
             environment_id, version, touched, people.merged, messages, keys, owner, transitions, rejections
@@ -339,23 +342,38 @@ def _apply_to_profiles(
 ) -> list[recompute.Transition]:
     by_profile: dict[int, list[Message]] = {}
     for message in messages:
-        by_profile.setdefault(people.aliases[message.aliases[0]].profile_id, []).append(message)
+        by_profile.setdefault(_owner(people, message), []).append(message)
     transitions: list[recompute.Transition] = []
     for profile_id, own in by_profile.items():
         transitions += recompute.apply(people.profiles[profile_id], own, people.catalog, people.now, groups)
     named_only = people.new - by_profile.keys()  # by an alias call, without a message of their own
     for profile_id in (people.review | named_only) - people.merged.keys():
-        transitions += recompute.review_all(people.profiles[profile_id], people.catalog, people.now)
+        cause: recompute.Cause = "merge" if profile_id in people.review else "event"
+        transitions += recompute.review_all(people.profiles[profile_id], people.catalog, people.now, cause)
     return transitions
+
+
+def _changes(people: resolution.People, messages: Sequence[Message], event_ids: list[int]) -> list[outbox.Change]:
+    """What the outbox is told besides transitions: who became whom, then the messages."""
+    owners = [_owner(people, message) for message in messages]
+    received = [message.received_at for message in messages]
+    stored = outbox.Events(outbox.runs(event_ids), owners, (min(received), max(received)))
+    named_only = sorted(people.new.difference(owners, people.merged))
+    return [*people.changes, stored, *([outbox.Written(named_only)] if named_only else ())]
+
+
+def _owner(people: resolution.People, message: Message) -> int:
+    return people.aliases[message.aliases[0]].profile_id
 
 
 def _digest(message_id: str) -> bytes:
     return blake2b(message_id.encode("utf-8", "surrogatepass"), digest_size=16).digest()
 
 
-def _event_row(environment_id: int, people: resolution.People, message: Message) -> tuple[object, ...]:
+def _event_row(environment_id: int, id: int, people: resolution.People, message: Message) -> tuple[object, ...]:
     return (
         environment_id,
+        id,
         people.aliases[message.aliases[0]].id,
         message.kind,
         message.name,

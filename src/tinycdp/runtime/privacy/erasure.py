@@ -17,6 +17,7 @@ from typing import Any
 
 import msgspec
 
+from tinycdp.engine import outbox
 from tinycdp.engine.catalog import Catalog
 from tinycdp.engine.profile import Profile
 from tinycdp.errors import InvalidInput, NotFound, Overloaded
@@ -178,7 +179,8 @@ class Erasures:
             None if dry else str(number), gone.people, len(gone.aliases), counts, [digest.hex() for digest in digests],
             [str(id) for id in ids], note, iso(now), author, dry,
         )  # fmt: skip
-        return receipt, await messages.next_version(connection), ids
+        erased = outbox.Erased(number, ids, gone.alias_ids)
+        return receipt, await storage.save(connection, environment_id, now, (), [erased]), ids
 
 
 async def _find(connection: Connection, environment_id: int, names: Sequence[str]) -> tuple[set[int], list[Alias]]:

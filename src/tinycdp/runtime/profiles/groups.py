@@ -10,7 +10,7 @@ Source  docs/decisions/0027-groups.md
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from tinycdp.engine import recompute
+from tinycdp.engine import outbox, recompute
 from tinycdp.engine.catalog import Catalog
 from tinycdp.engine.groups import Group
 from tinycdp.model import Instant, Message
@@ -75,7 +75,8 @@ async def tell_members(connection: Connection, catalog: Catalog, now: Instant) -
     for member in changed:
         transitions += recompute.apply_group_traits(member, traits, catalog, now)
     if changed:
-        version = await storage.save(connection, environment_id, now, changed, transitions)
+        written = outbox.Written([member.id for member in changed])
+        version = await storage.save(connection, environment_id, now, changed, [written, *transitions])
         await announce_profiles(connection, environment_id, version, [member.id for member in changed])
     if len(rows) < BATCH:
         await store.finish_group_change(connection, environment_id, key, change["version"])

@@ -12,7 +12,7 @@ from typing import Any, TypedDict
 
 import msgspec
 
-from tinycdp.engine import recompute
+from tinycdp.engine import outbox, recompute
 from tinycdp.engine.aggregates.bulk import PastEvents, Rebuilder, needs
 from tinycdp.engine.catalog import Catalog
 from tinycdp.engine.profile import Profile
@@ -56,16 +56,19 @@ async def save(
     environment_id: int,
     now: Instant,
     changed: Iterable[Profile],
-    transitions: Sequence[recompute.Transition] = (),
+    happened: Sequence[recompute.Transition | outbox.Change] = (),
     *,
     new: Iterable[Profile] = (),
     merged: Mapping[int, int] = MappingProxyType({}),
     encoded: Mapping[int, bytes] = MappingProxyType({}),
+    followed: bool = True,
 ) -> int:
-    """Write profiles, memberships and transitions; the version they now have.
+    """Write profiles, memberships and transitions, and what happened into the outbox; the version of it all.
 
-    merged   absorbed profile → survivor
-    encoded  states that were encoded ahead, before the rows were locked"""
+    happened  in the order in which it took effect
+    merged    absorbed profile → survivor
+    encoded   states that were encoded ahead, before the rows were locked
+    followed  False where the environment's outbox is known to have no consumer"""
     changed, new = list(changed), list(new)
     version = await store.save_profiles(
         connection,
@@ -82,6 +85,8 @@ async def save(
             )
             for p in changed
         ],
+        now,
+        outbox.changes_of(happened) if followed else (),
     )
     await store.insert_profiles(
         connection,
@@ -102,7 +107,11 @@ async def save(
     await store.enter_segments(connection, environment_id, entered)
     await store.leave_segments(connection, environment_id, left)
     # What happens in a revision that still warms up becomes history only when it goes live.
-    settled = [(t.segment_id, t.profile_id, t.entered, t.at) for t in transitions if not t.is_next]
+    settled = [
+        (t.segment_id, t.profile_id, t.entered, t.at)
+        for t in happened
+        if isinstance(t, recompute.Transition) and not t.is_next
+    ]
     await store.append_transitions(connection, environment_id, now, settled)
     return version
 

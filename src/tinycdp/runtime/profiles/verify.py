@@ -330,7 +330,7 @@ class _Check:
             batch += unreadable
             await storage.rebuild(connection, catalog, batch)
             now = self._now()
-            transitions = [t for profile in batch for t in recompute.review_all(profile, catalog, now)]
+            transitions = [t for profile in batch for t in recompute.review_all(profile, catalog, now, "repair")]
             version = await storage.save(connection, self._environment_id, now, batch, transitions)
             await announce_profiles(connection, self._environment_id, version, [profile.id for profile in batch])
         log.warning("rebuilt %d people of environment %d from raw events", len(batch), self._environment_id)

@@ -1,7 +1,7 @@
 """What happens with nobody sending anything: windows slide, revisions warm up, months turn.
 
-Shape   run(settings) until it is told to stop; five loops, each in small transactions of its own, so that live work
-        is never held up: wake_due, warm_up, tell_members, settle_schedules, keep_house
+Shape   run(settings) until it is told to stop; six loops, each in small transactions of its own, so that live work
+        is never held up: wake_due, warm_up, tell_members, settle_schedules, tidy_outbox, keep_house
 Laws    any number of workers may run: due profiles are claimed with SKIP LOCKED, a warm-up under an advisory lock.
         A decision never waits for a worker: reads re-check the clock themselves
 Units   pauses in seconds; batches in profiles
@@ -20,7 +20,7 @@ from tinycdp.engine.catalog import Catalog
 from tinycdp.engine.profile import Profile
 from tinycdp.errors import Unavailable
 from tinycdp.model import DAY_MS, HOUR_MS, Instant
-from tinycdp.runtime import clock
+from tinycdp.runtime import clock, outbox
 from tinycdp.runtime.clock import Clock
 from tinycdp.runtime.definitions import schedules
 from tinycdp.runtime.definitions.catalogs import Catalogs
@@ -47,6 +47,7 @@ _KEEP_COUNTS_MS = 400 * DAY_MS
 _KEEP_DEAD_LETTERS_MS = 90 * DAY_MS
 _HOUSE_SECONDS = 3600.0
 _SCHEDULES_SECONDS = 5.0
+_OUTBOX_SECONDS = 5.0
 _MONTHS_AHEAD = 2
 _FAILED_PAUSE_SECONDS = 1.0
 
@@ -58,18 +59,29 @@ async def run(settings: Settings, now: Clock = clock.now) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     async with await open_pool(settings.database_url, 4) as pool:
-        await Worker(pool, Catalogs(), now, settings.warm_up_share, settings.exposure_days).run(stop)
+        worker = Worker(
+            pool, Catalogs(), now, settings.warm_up_share, settings.exposure_days, outbox_days=settings.outbox_days
+        )
+        await worker.run(stop)
 
 
 class Worker:
     def __init__(
-        self, pool: Pool, catalogs: Catalogs, now: Clock, warm_up_share: int = 100, exposure_days: int = 400
+        self,
+        pool: Pool,
+        catalogs: Catalogs,
+        now: Clock,
+        warm_up_share: int = 100,
+        exposure_days: int = 400,
+        *,
+        outbox_days: int = 7,
     ) -> None:
         self._pool = pool
         self._catalogs = catalogs
         self._now = now
         self._warm_up = WarmUp(pool, catalogs, now, warm_up_share)
         self._keep_exposures_ms = exposure_days * DAY_MS
+        self._keep_outbox_ms = outbox_days * DAY_MS
 
     async def run(self, stop: asyncio.Event) -> None:
         await asyncio.gather(
@@ -77,6 +89,7 @@ class Worker:
             self._repeat(stop, self.warm_up, TICK_SECONDS),
             self._repeat(stop, self.tell_members, TICK_SECONDS),
             self._repeat(stop, self.settle_schedules, _SCHEDULES_SECONDS),
+            self._repeat(stop, self.tidy_outbox, _OUTBOX_SECONDS),
             self._repeat(stop, self.keep_house, _HOUSE_SECONDS),
         )
 
@@ -184,6 +197,13 @@ class Worker:
     async def settle_schedules_in(self, environment_id: int) -> int:
         catalog = await self._catalogs.refresh(self._pool, environment_id)
         return await schedules.settle_due(self._pool, catalog, self._now())
+
+    # Consumers have read
+
+    async def tidy_outbox(self) -> int:
+        """Drop what every consumer of the outbox has read, and consumers that are too far behind."""
+        await outbox.tidy(self._pool, self._now(), self._keep_outbox_ms)
+        return 0
 
     # Months turn
 

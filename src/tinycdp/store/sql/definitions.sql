@@ -88,22 +88,38 @@ UPDATE backfills SET finished_at = $3 WHERE environment_id = $1 AND revision = $
 
 -- name: settle_transitions
 -- Who entered and left each segment by its new meaning, against its old one. Old is NULL for a new segment, new for
--- one that is deleted.
+-- one that is deleted. The outbox gets them too, a thousand a row, where a consumer follows it.
 -- args: environment_id, now, segment_ids integer[], old_fingerprints bigint[], new_fingerprints bigint[]
--- index: memberships_pkey
+-- index: memberships_pkey, outbox_cursors_pkey
+-- locks: advisory (79, environment), shared, before positions are taken
 WITH changed AS (
     SELECT * FROM unnest($3::integer[], $4::bigint[], $5::bigint[]) AS c (segment_id, old, new)
+), settled AS (
+    INSERT INTO transitions (environment_id, recorded_at, segment_id, profile_id, entered, at)
+    SELECT $1, $2::timestamptz, c.segment_id, m.profile_id, true, m.entered_at
+    FROM changed c JOIN memberships m ON m.environment_id = $1 AND m.fingerprint = c.new
+    WHERE NOT EXISTS (
+        SELECT 1 FROM memberships o WHERE o.environment_id = $1 AND o.fingerprint = c.old AND o.profile_id = m.profile_id)
+    UNION ALL
+    SELECT $1, $2::timestamptz, c.segment_id, m.profile_id, false, $2::timestamptz
+    FROM changed c JOIN memberships m ON m.environment_id = $1 AND m.fingerprint = c.old
+    WHERE NOT EXISTS (
+        SELECT 1 FROM memberships n WHERE n.environment_id = $1 AND n.fingerprint = c.new AND n.profile_id = m.profile_id)
+    RETURNING segment_id, profile_id, entered, at
+), numbered AS (
+    SELECT s.*, (row_number() OVER () - 1) / 1000 AS part FROM settled s
+    WHERE EXISTS (SELECT 1 FROM outbox_cursors c WHERE c.environment_id = $1 AND c.lapsed_at IS NULL)
+), packed AS (
+    SELECT json_build_array(json_build_object('kind', 'transitions', 'rows', json_agg(json_build_array(
+        profile_id, segment_id, entered, (extract(epoch FROM at) * 1000)::bigint, 'edit')))) AS changes
+    FROM numbered GROUP BY part
+), fence AS MATERIALIZED (
+    SELECT pg_advisory_xact_lock_shared(79, $1)
+), placed AS MATERIALIZED (
+    SELECT nextval('versions') AS position, p.changes FROM fence, packed p
 )
-INSERT INTO transitions (environment_id, recorded_at, segment_id, profile_id, entered, at)
-SELECT $1, $2::timestamptz, c.segment_id, m.profile_id, true, m.entered_at
-FROM changed c JOIN memberships m ON m.environment_id = $1 AND m.fingerprint = c.new
-WHERE NOT EXISTS (
-    SELECT 1 FROM memberships o WHERE o.environment_id = $1 AND o.fingerprint = c.old AND o.profile_id = m.profile_id)
-UNION ALL
-SELECT $1, $2::timestamptz, c.segment_id, m.profile_id, false, $2::timestamptz
-FROM changed c JOIN memberships m ON m.environment_id = $1 AND m.fingerprint = c.old
-WHERE NOT EXISTS (
-    SELECT 1 FROM memberships n WHERE n.environment_id = $1 AND n.fingerprint = c.new AND n.profile_id = m.profile_id);
+INSERT INTO outbox (environment_id, position, slot, at, changes)
+SELECT $1, position, position / 16384 % 8, $2, changes FROM placed;
 
 -- name: sweep_memberships
 -- Rows of segments that are gone, or of an older meaning.

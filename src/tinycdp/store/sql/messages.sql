@@ -5,17 +5,19 @@
 SELECT pg_advisory_xact_lock_shared(74, $1);
 
 -- name: claim_message_ids
--- Which of these messages are new, and at which revision they will be applied. Sorted, so that two groups with the
--- same ids wait for each other in one order.
+-- Which of these messages are new, at which revision they will be applied, an id in `events` for each, and whether a
+-- consumer follows the outbox. Sorted, so that two groups with the same ids wait for each other in one order.
 -- args: environment_id integer, digests bytea[]
--- index: message_ids_pkey
+-- index: message_ids_pkey, outbox_cursors_pkey
 WITH fresh AS (
     INSERT INTO message_ids (environment_id, digest)
     SELECT $1, digest FROM unnest($2::bytea[]) AS digest ORDER BY digest
     ON CONFLICT DO NOTHING
     RETURNING digest
 )
-SELECT live_revision, head_revision, ARRAY(SELECT digest FROM fresh) AS digests
+SELECT live_revision, head_revision, ARRAY(SELECT digest FROM fresh) AS digests,
+       ARRAY(SELECT nextval('event_ids') FROM fresh) AS event_ids,
+       EXISTS (SELECT 1 FROM outbox_cursors c WHERE c.environment_id = $1 AND c.lapsed_at IS NULL) AS followed
 FROM environments WHERE id = $1;
 
 -- name: resolve_aliases
@@ -68,7 +70,8 @@ WITH moved AS (
     RETURNING a.id, was.profile_id AS from_id
 )
 INSERT INTO alias_moves (environment_id, from_id, to_id, alias_ids, moved_at)
-SELECT $1, from_id, $3, array_agg(id ORDER BY id), $4 FROM moved GROUP BY from_id;
+SELECT $1, from_id, $3, array_agg(id ORDER BY id), $4 FROM moved GROUP BY from_id
+RETURNING from_id, alias_ids;
 
 -- name: lock_profiles
 -- In order of id, so that two groups that share profiles cannot block each other.
@@ -137,11 +140,16 @@ WHERE p.version = seen.version
 FOR NO KEY UPDATE OF p SKIP LOCKED;
 
 -- name: save_profiles
--- One version for the whole group, taken here: after the locks, so that a profile's version only grows.
+-- One version for the whole group, taken here: after the locks, so that a profile's version only grows. It is also the
+-- position of what changed in the outbox, which gets no row where the environment has no consumer: who registers waits
+-- for this transaction first. The fence tells readers that a position was taken.
 -- properties NULL leaves them as they are.
--- args: environment_id integer, ids, firsts, lasts, properties, states, recompute_ats, merged_intos (arrays)
--- index: profiles_pkey
-WITH v AS MATERIALIZED (SELECT nextval('versions') AS version),
+-- args: environment_id integer, ids, firsts, lasts, properties, states, recompute_ats, merged_intos (arrays),
+--       now timestamptz, changes json (NULL for none)
+-- index: profiles_pkey, outbox_cursors_pkey
+-- locks: advisory (79, environment), shared, before the version is taken
+WITH fence AS MATERIALIZED (SELECT pg_advisory_xact_lock_shared(79, $1)),
+v AS MATERIALIZED (SELECT nextval('versions') AS version FROM fence),
 saved AS (
     UPDATE profiles p
     SET first_seen_at = s.first_seen_at, last_seen_at = s.last_seen_at,
@@ -150,6 +158,12 @@ saved AS (
     FROM unnest($2::bigint[], $3::timestamptz[], $4::timestamptz[], $5::jsonb[], $6::bytea[], $7::timestamptz[], $8::bigint[])
         AS s (id, first_seen_at, last_seen_at, properties, state, recompute_at, merged_into)
     WHERE p.environment_id = $1 AND p.id = s.id
+),
+told AS (
+    INSERT INTO outbox (environment_id, position, slot, at, changes)
+    SELECT $1, version, version / 16384 % 8, $9::timestamptz, $10::json FROM v
+    WHERE $10::json IS NOT NULL
+      AND EXISTS (SELECT 1 FROM outbox_cursors c WHERE c.environment_id = $1 AND c.lapsed_at IS NULL)
 )
 SELECT version FROM v;
 
@@ -163,7 +177,10 @@ FROM unnest($3::bigint[], $4::text[], $5::timestamptz[], $6::timestamptz[], $7::
             $10::timestamptz[]) AS n;
 
 -- name: next_version
-SELECT nextval('versions');
+-- args: environment_id integer
+-- locks: advisory (79, environment), shared, before the version is taken
+WITH fence AS MATERIALIZED (SELECT pg_advisory_xact_lock_shared(79, $1))
+SELECT nextval('versions') FROM fence;
 
 -- name: events_of_profiles
 -- Every message of some profiles, for a rebuild. In no order: state does not depend on any.

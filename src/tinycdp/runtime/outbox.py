@@ -1,0 +1,256 @@
+"""The outbox, for those who follow it: every committed change of an environment, once, in order.
+
+Shape   register(pool, environment, name, …) begins; Consumer.read() gives the next Batch; acknowledge(connection,
+        batch) moves the cursor, in the transaction of whatever the consumer writes. Effects elsewhere: claim(batch)
+        first, so that after a crash the very same batch comes again, under the same key. Bell says when to look.
+        lags(…) is for the metrics, tidy(…) the worker's part
+Laws    complete: a batch ends where no transaction can commit a row any more, so a cursor passes nothing by.
+        in order: of two transactions that touched one profile, the first comes first.
+        once: acknowledge moves the cursor from where the batch began, or raises. Any number of processes may run one
+        consumer; of two with the same batch one acknowledges it
+Units   positions are versions: who acknowledged position p has everything up to the version p of a tracking answer
+Errors  NoSuchConsumer · Lapsed: it fell behind for longer than rows are kept, and has to begin anew ·
+        Overtaken: another process moved the cursor, so this transaction has to be rolled back
+Source  docs/decisions/0029-outbox.md; engine/outbox.py says what a change holds
+"""
+
+import asyncio
+import contextlib
+import logging
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from tinycdp.engine.outbox import Change, decode
+from tinycdp.model import Instant
+from tinycdp.store import definitions as definition_store
+from tinycdp.store import messages
+from tinycdp.store import outbox as store
+from tinycdp.store.pool import BUSY, Connection, Pool, acquired, transaction
+
+log = logging.getLogger(__name__)
+
+ROWS = 500
+#: Beyond so many, unread rows are not counted.
+MOST_COUNTED = 100_000
+#: How long a read waits for transactions that are about to commit, and how often it looks.
+_PATIENCE_SECONDS = 1.0
+_LOOK_SECONDS = 0.002
+
+
+class NoSuchConsumer(Exception):
+    """Nothing is registered by this name in this environment."""
+
+
+class Lapsed(Exception):
+    """The consumer fell so far behind that rows it had not read were dropped."""
+
+
+class Overtaken(Exception):
+    """Another process has acknowledged, or claimed, since this batch was read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """What one transaction changed.
+
+    position  stable for ever, and unique in its environment
+    at        the transaction's own instant: it may be a little earlier than that of a row before it"""
+
+    position: int
+    at: Instant
+    changes: list[Change]
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Rows in order, everything in (after, last]. It is falsy if there are none.
+
+    last  nothing at or below it will ever come again; it may lie beyond the last row"""
+
+    environment_id: int
+    consumer: str
+    after: int
+    last: int
+    rows: Sequence[Row]
+
+    def __bool__(self) -> bool:
+        return bool(self.rows)
+
+    @property
+    def key(self) -> str:
+        """Names this batch, the same after every crash if it was claimed: a token for receivers that deduplicate."""
+        return f"{self.consumer}:{self.environment_id}:{self.after}-{self.last}"
+
+
+async def register(
+    pool: Pool, environment_id: int, name: str, now: Instant, *, start: Literal["now", "oldest"] = "now"
+) -> int:
+    """Follow the outbox under this name; nothing if that was done before. Gives the position it stands at.
+
+    start  now: with the first transaction after this one · oldest: with the oldest row that is kept for others
+
+    It waits for the transactions in flight, as a publish does: each of those is before, and the next one is after."""
+    async with transaction(pool) as connection:
+        await definition_store.begin_publish(connection, environment_id)
+        await store.hold_consumers(connection)
+        cursor = await store.find_cursor(connection, environment_id, name)
+        if cursor is not None:
+            return int(cursor["position"])
+        position = await store.last_position(connection)
+        if start == "oldest" and (oldest := await store.oldest_position(connection, environment_id)) is not None:
+            position = oldest - 1
+        await store.register_cursor(connection, environment_id, name, position, now)
+        return position
+
+
+async def unregister(pool: Pool, environment_id: int, name: str) -> None:
+    """Follow no more; rows that only this consumer had not read are dropped."""
+    async with acquired(pool) as connection:
+        await store.drop_cursor(connection, environment_id, name)
+
+
+class Consumer:
+    """A registered consumer, in one process."""
+
+    def __init__(self, pool: Pool, environment_id: int, name: str) -> None:
+        self._pool = pool
+        self.environment_id = environment_id
+        self.name = name
+        self._complete = 0
+
+    async def read(self, most: int = ROWS) -> Batch:
+        """The next rows after those acknowledged; the claimed ones again if a batch is claimed. It moves nothing."""
+        async with acquired(self._pool) as connection:
+            cursor = await store.find_cursor(connection, self.environment_id, self.name)
+            if cursor is None:
+                raise NoSuchConsumer(self.name)
+            if cursor["lapsed_at"] is not None:
+                raise Lapsed(self.name)
+            after, claimed = cursor["position"], cursor["claimed"]
+            if claimed is not None:
+                return self._batch(
+                    after, claimed, await store.read_outbox(connection, self.environment_id, after, claimed)
+                )
+            found: list[messages.Row] = []
+            if known := self._complete > after:  # what an earlier batch had no room for
+                found = await store.read_outbox(connection, self.environment_id, after, self._complete, most)
+            if not known or not found:
+                self._complete = await _complete(connection, self.environment_id, after)
+                found = await store.read_outbox(connection, self.environment_id, after, self._complete, most)
+        return self._batch(after, self._complete if len(found) < most else found[-1]["position"], found)
+
+    def _batch(self, after: int, last: int, found: Sequence[messages.Row]) -> Batch:
+        rows = [Row(row["position"], row["at"], decode(row["changes"])) for row in found]
+        return Batch(self.environment_id, self.name, after, last, rows)
+
+    async def claim(self, batch: Batch) -> None:
+        """Until it is acknowledged, this very batch is what every process reads. For effects outside of Postgres."""
+        async with acquired(self._pool) as connection:
+            if not await store.claim_batch(connection, self.environment_id, self.name, batch.after, batch.last):
+                raise Overtaken(batch.key)
+
+    async def acknowledge(self, connection: Connection, batch: Batch, now: Instant) -> None:
+        """The batch is done, if the transaction of this connection commits."""
+        if not await store.acknowledge_batch(connection, self.environment_id, self.name, batch.after, batch.last, now):
+            raise Overtaken(batch.key)
+
+
+async def _complete(connection: Connection, environment_id: int, after: int) -> int:
+    """A position up to which nothing can be committed any more. `after` if one cannot be told yet.
+
+    Whoever holds a position up to `last` drew it behind the fence, so he is among the writers, or was over before they
+    were listed. Those who come later draw later positions."""
+    last = await store.last_position(connection)
+    if last <= after:
+        return after
+    waited_for = await store.writers(connection, environment_id)
+    deadline = asyncio.get_running_loop().time() + _PATIENCE_SECONDS
+    while waited_for:
+        if asyncio.get_running_loop().time() > deadline:
+            return after
+        await asyncio.sleep(_LOOK_SECONDS)
+        waited_for &= await store.writers(connection, environment_id)
+    return last
+
+
+class Bell:
+    """Wakes the consumers of this process: something was committed, here or, as the news say, elsewhere."""
+
+    def __init__(self) -> None:
+        self._events: defaultdict[int, asyncio.Event] = defaultdict(asyncio.Event)
+
+    def ring(self, environment_id: int) -> None:
+        if (event := self._events.get(environment_id)) is not None:
+            event.set()
+
+    def ring_all(self) -> None:
+        for event in self._events.values():
+            event.set()
+
+    async def wait(self, environment_id: int, seconds: float) -> None:
+        """Until it rings, or rang since the last time; for so many seconds at most, since news may be lost."""
+        event = self._events[environment_id]
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(event.wait(), seconds)
+        event.clear()
+
+
+@dataclass(frozen=True, slots=True)
+class Lag:
+    """How far behind one consumer is.
+
+    environment  organisation/project/environment, by their keys
+    rows         not acknowledged yet, MOST_COUNTED at most
+    seconds      since the oldest of them was committed"""
+
+    environment: str
+    consumer: str
+    rows: int
+    seconds: float
+    lapsed: bool
+
+
+async def lags(connection: Connection, now: Instant) -> list[Lag]:
+    return [
+        Lag(
+            row["environment"],
+            row["consumer"],
+            row["rows"],
+            max(now - row["oldest_at"], 0) / 1000 if row["oldest_at"] is not None else 0.0,
+            row["lapsed"],
+        )
+        for row in await store.lags(connection, MOST_COUNTED)
+    ]
+
+
+async def tidy(pool: Pool, now: Instant, keep_ms: int) -> int:
+    """Give up consumers that are further behind than rows are kept, and empty the partitions that all others have read.
+    Gives how many."""
+    async with transaction(pool) as connection:
+        for row in await store.lapse_cursors(connection, now, now - keep_ms):
+            log.error(
+                "consumer %s of environment %d lapsed: it has to begin anew", row["consumer"], row["environment_id"]
+            )
+    emptied = 0
+    for slot in range(store.SLOTS):
+        async with acquired(pool) as connection:
+            drained = await store.is_drained(connection, slot)
+            # New rows go here: emptying it would hold them up.
+            current = await store.last_position(connection) // store.PER_SLOT % store.SLOTS
+        if drained and slot != current:
+            with contextlib.suppress(*BUSY):
+                emptied += await _empty(pool, slot)
+    return emptied
+
+
+async def _empty(pool: Pool, slot: int) -> bool:
+    async with transaction(pool) as connection:
+        await store.hold_consumers(connection)
+        await store.hold_slot(connection, slot)
+        # Once more, now that no transaction is about to commit a row there and no consumer about to begin.
+        if not await store.is_drained(connection, slot):
+            return False
+        await store.truncate_slot(connection, slot)
+    return True

@@ -1,0 +1,95 @@
+"""Statements about the outbox: what transactions changed, and how far its consumers are.
+
+Shape   one function per statement of sql/outbox.sql. Rows are written by save_profiles (messages.sql), and by
+        settle_transitions (definitions.sql) for an edit
+Laws    a position is drawn from `versions` under the shared lock (79, environment), in the same statement: `writers`
+        therefore names every transaction that may still commit a row at or below `last_position`
+        The order of positions is that of the transactions wherever two of them touch one profile, because both draw
+        theirs behind the profile's lock
+Source  docs/decisions/0029-outbox.md
+"""
+
+from tinycdp.store.messages import Row
+from tinycdp.store.pool import Connection
+from tinycdp.store.statements import load
+
+_SQL = load("outbox")
+
+#: Partitions, and positions until the next one's turn; as in save_profiles and settle_transitions.
+SLOTS = 8
+PER_SLOT = 16_384
+
+
+async def last_position(connection: Connection) -> int:
+    return await connection.fetchval(_SQL["last_position"])
+
+
+async def writers(connection: Connection, environment_id: int) -> set[str]:
+    return set(await connection.fetchval(_SQL["writers"], environment_id))
+
+
+async def find_cursor(connection: Connection, environment_id: int, consumer: str) -> Row | None:
+    return await connection.fetchrow(_SQL["find_cursor"], environment_id, consumer)
+
+
+async def read_outbox(
+    connection: Connection, environment_id: int, after: int, upto: int, n: int | None = None
+) -> list[Row]:
+    return await connection.fetch(_SQL["read_outbox"], environment_id, after, upto, n)
+
+
+async def claim_batch(connection: Connection, environment_id: int, consumer: str, after: int, last: int) -> bool:
+    """Whether the cursor was where the batch begins, and no other batch was claimed."""
+    return await connection.fetchval(_SQL["claim_batch"], environment_id, consumer, after, last) is not None
+
+
+async def acknowledge_batch(
+    connection: Connection, environment_id: int, consumer: str, after: int, last: int, now: int
+) -> bool:
+    """The same."""
+    found = await connection.fetchval(_SQL["acknowledge_batch"], environment_id, consumer, after, last, now)
+    return found is not None
+
+
+async def hold_consumers(connection: Connection) -> None:
+    await connection.execute(_SQL["hold_consumers"])
+
+
+async def register_cursor(connection: Connection, environment_id: int, consumer: str, position: int, now: int) -> None:
+    await connection.execute(_SQL["register_cursor"], environment_id, consumer, position, now)
+
+
+async def oldest_position(connection: Connection, environment_id: int) -> int | None:
+    return await connection.fetchval(_SQL["oldest_position"], environment_id)
+
+
+async def drop_cursor(connection: Connection, environment_id: int, consumer: str) -> None:
+    await connection.execute(_SQL["drop_cursor"], environment_id, consumer)
+
+
+async def lags(connection: Connection, most: int) -> list[Row]:
+    return await connection.fetch(_SQL["lags"], most)
+
+
+async def lapse_cursors(connection: Connection, now: int, before: int) -> list[Row]:
+    return await connection.fetch(_SQL["lapse_cursors"], now, before)
+
+
+async def is_drained(connection: Connection, slot: int) -> bool:
+    """Whether a slot has rows, and every consumer has had them all."""
+    return await connection.fetchval(
+        f"SELECT EXISTS (SELECT 1 FROM outbox_{slot:d}) AND NOT EXISTS (SELECT 1 FROM outbox_{slot:d} o"
+        " WHERE EXISTS (SELECT 1 FROM outbox_cursors c WHERE c.environment_id = o.environment_id"
+        " AND c.lapsed_at IS NULL AND c.position < o.position))"
+    )
+
+
+async def hold_slot(connection: Connection, slot: int) -> None:
+    """Keep readers and writers out of a slot until the transaction ends. A lock that does not come at once is given up:
+    readers would queue behind it."""
+    await connection.execute("SET LOCAL lock_timeout = '200ms'")
+    await connection.execute(f"LOCK TABLE outbox_{slot:d} IN ACCESS EXCLUSIVE MODE")
+
+
+async def truncate_slot(connection: Connection, slot: int) -> None:
+    await connection.execute(f"TRUNCATE outbox_{slot:d}")
