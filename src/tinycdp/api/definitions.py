@@ -338,14 +338,14 @@ async def list_members(
     async with snapshot(service.pool) as connection:
         environment = await store.find_environment(connection, key.environment_id)
         catalog = await service.catalogs.at(
-            connection, key.environment_id, environment["live_revision"], environment["head_revision"]
+            connection, key.environment_id, environment.live_revision, environment.head_revision
         )
         fingerprint = catalog.live.fingerprints.get(("segment", name))
         if fingerprint is None:
             raise NotFound("NOT_FOUND", f"There is no segment {name!r}.")
         as_of = await memberships_as_of(connection, key.environment_id, now)
         rows = await reads.members_page(connection, key.environment_id, fingerprint, after, limit)
-    members = [Member(**msgspec.structs.asdict(summary_of(row)), entered_at=iso(row["entered_at"])) for row in rows]
+    members = [Member(**msgspec.structs.asdict(summary_of(row)), entered_at=iso(row.entered_at)) for row in rows]
     return answer(Members(members, members[-1].id if len(rows) == limit else None, iso(as_of)))
 
 
@@ -365,9 +365,9 @@ async def list_backfills(request: Request[Any, Any, Any], key: Bearer, limit: Li
         Backfills(
             [
                 Backfill(
-                    row["revision"],
-                    iso(row["started_at"]),
-                    iso_or_none(row["finished_at"]),
+                    row.revision,
+                    iso(row.started_at),
+                    iso_or_none(row.finished_at),
                     workspaces.progress_of(row, now),
                 )
                 for row in rows

@@ -278,11 +278,11 @@ async def list_revisions(
         rows = await store.list_revisions(connection, key.environment_id, before, limit)
     found = [
         Revision(
-            row["revision"],
-            row["author"],
-            row["note"],
-            iso(row["published_at"]),
-            iso_or_none(row["live_at"]),
+            row.revision,
+            row.author,
+            row.note,
+            iso(row.published_at),
+            iso_or_none(row.live_at),
         )
         for row in rows
     ]

@@ -6,9 +6,8 @@ Laws    a catalog is immutable; a new revision is a new one. Compiling happens h
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
-from typing import Any
 
 from tinycdp.engine.catalog import Catalog, Definition, Mismatched, build_catalog, unheard
 from tinycdp.engine.flags import read_flag
@@ -75,7 +74,7 @@ class Catalogs:
     async def _reread(self, pool: Pool, environment_id: int) -> Catalog:
         async with acquired(pool) as connection:
             environment = await store.find_environment(connection, environment_id)
-            live, head = environment["live_revision"], environment["head_revision"]
+            live, head = environment.live_revision, environment.head_revision
             catalog = await self.at(connection, environment_id, live, head)
             killed = self._killed[environment_id] = await in_force(connection, environment_id)
             current = self._catalogs.get(environment_id, catalog)
@@ -89,7 +88,7 @@ async def load(connection: Connection, environment_id: int, live: int, head: int
     before = await definitions_at(connection, environment_id, live)
     after = await definitions_at(connection, environment_id, head) if head != live else before
     killed = await in_force(connection, environment_id)
-    catalog = await compiled(environment_id, environment["zone"], before, after, live, head, mismatched)
+    catalog = await compiled(environment_id, environment.zone, before, after, live, head, mismatched)
     return replace(catalog, killed=killed)
 
 
@@ -120,15 +119,15 @@ async def definitions_at(connection: Connection, environment_id: int, revision: 
     return [read_definition(row) for row in await store.definitions_at(connection, environment_id, revision)]
 
 
-def read_definition(row: Mapping[str, Any]) -> Definition:
-    document = row["document"]
+def read_definition(row: store.DefinitionRow) -> Definition:
+    document = row.document
     return Definition(
-        id=row["definition_id"],
-        version=row["version"],
-        meaning=row["meaning"],
-        kind=row["kind"],
-        key=row["key"],
+        id=row.definition_id,
+        version=row.version,
+        meaning=row.meaning,
+        kind=row.kind,
+        key=row.key,
         expression=document.get("expression", ""),
-        flag=read_flag(document, "") if row["kind"] == "flag" else None,
+        flag=read_flag(document, "") if row.kind == "flag" else None,
         description=document.get("description", ""),
     )

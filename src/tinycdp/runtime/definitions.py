@@ -166,18 +166,18 @@ async def restore_version(
     async def moves(connection: Connection, head: Head) -> list[Move]:
         id = await store.find_definition(connection, environment_id, kind, key)
         rows = await store.list_versions(connection, environment_id, id) if id is not None else []
-        row = next((row for row in rows if row["version"] == version), None)
+        row = next((row for row in rows if row.version == version), None)
         if row is None:
             raise NotFound("NOT_FOUND", f"There is no version {version} of a {kind} {key!r}.")
         then = read_definition(row)
         current = {d.id: d for d in head.definitions}
         before = current.get(then.id)
         check_expected(Change(kind=kind, key=key, document={}, expects=expects), before)
-        beside = await definitions_at(connection, environment_id, row["from_revision"])
+        beside = await definitions_at(connection, environment_id, row.from_revision)
         keys = {d.name: current[d.id].key for d in beside if d.id in current}
         # Of a deleted one the last key counts, as of a living one.
-        named = under(rewritten(then, keys), rows[0]["key"])
-        return [(before, returned(before, named, named, rows[0]["version"], head))]
+        named = under(rewritten(then, keys), rows[0].key)
+        return [(before, returned(before, named, named, rows[0].version, head))]
 
     return await _publish(pool, environment_id, moves, author, note, now, dry=dry)
 
@@ -186,15 +186,15 @@ async def newest(pool: Pool, environment_id: int) -> list[Definition]:
     """The definitions as they were last saved, live or warming up."""
     async with acquired(pool) as connection:
         environment = await store.find_environment(connection, environment_id)
-        return await definitions_at(connection, environment_id, environment["head_revision"])
+        return await definitions_at(connection, environment_id, environment.head_revision)
 
 
 async def read_head(connection: Connection, environment_id: int) -> Head:
     environment = await store.find_environment(connection, environment_id)
-    live, head = environment["live_revision"], environment["head_revision"]
+    live, head = environment.live_revision, environment.head_revision
     definitions = tuple(await definitions_at(connection, environment_id, head))
     serving = definitions if live == head else tuple(await definitions_at(connection, environment_id, live))
-    return Head(environment_id, environment["zone"], live, head, definitions, serving)
+    return Head(environment_id, environment.zone, live, head, definitions, serving)
 
 
 async def _publish(
@@ -228,7 +228,7 @@ async def _publish(
             given_up = await _begun(head) if not catalog.must_warm else set()
             await store.begin_publish(connection, environment_id)
             environment = await store.find_environment(connection, environment_id)
-            if (environment["live_revision"], environment["head_revision"]) == (head.live, head.revision):
+            if (environment.live_revision, environment.head_revision) == (head.live, head.revision):
                 warming = await _save(connection, head, moves, catalog, given_up, author, note, now)
                 return Plan(steps, head.revision + 1, warming)
     raise AssertionError("the last try holds the lock from the beginning")

@@ -110,14 +110,14 @@ async def versions(pool: Pool, environment_id: int, kind: str, key: str) -> list
         rows = await store.list_versions(connection, environment_id, id)
     return [
         Version(
-            row["version"],
-            row["key"],
-            row["from_revision"],
-            row["until_revision"],
-            row["author"],
-            row["note"],
-            iso(row["published_at"]),
-            iso_or_none(row["live_at"]),
+            row.version,
+            row.key,
+            row.from_revision,
+            row.until_revision,
+            row.author,
+            row.note,
+            iso(row.published_at),
+            iso_or_none(row.live_at),
             document_of(read_definition(row)),
         )
         for row in rows
@@ -131,9 +131,7 @@ async def revision(pool: Pool, environment_id: int, number: int) -> RevisionDeta
         if row is None:
             raise _unknown(number)
         found = await _differences(connection, environment_id, number - 1, number)
-    return RevisionDetail(
-        number, row["author"], row["note"], iso(row["published_at"]), iso_or_none(row["live_at"]), changes=found
-    )
+    return RevisionDetail(number, row.author, row.note, iso(row.published_at), iso_or_none(row.live_at), changes=found)
 
 
 async def difference(pool: Pool, environment_id: int, since: int, until: int) -> list[Changed]:

@@ -330,8 +330,8 @@ class Live:
                 await store.append_live_batches(connection, self._now(), batches)
             rows = await store.take_live_batches(connection, readers) if readers else []
         for row in rows:
-            if (reader := self._readers.get(row["reader"])) is not None:
-                reader.tell(_events(row["matched"], row["items"]))
+            if (reader := self._readers.get(row.reader)) is not None:
+                reader.tell(_events(row.matched, row.items))
 
 
 def _wanted(reader: Reader) -> str:

@@ -62,9 +62,9 @@ class Policies:
         async with self._loading, acquired(pool) as connection:
             rows = await store.current_policies(connection)
             self._current = {
-                (row["environment_id"], kind): msgspec.convert(row["document"], kind)
+                (row.environment_id, kind): msgspec.convert(row.document, kind)
                 for row in rows
-                if (kind := KINDS.get(row["name"])) is not None
+                if (kind := KINDS.get(row.name)) is not None
             }
 
 
@@ -74,8 +74,7 @@ async def versions(pool: Pool, environment_id: int, name: str, n: int) -> list[P
     async with acquired(pool) as connection:
         rows = await store.policy_versions(connection, environment_id, name, n)
     found = [
-        PolicyVersion(row["version"], _whole(kind, row["document"]), iso(row["changed_at"]), row["changed_by"])
-        for row in rows
+        PolicyVersion(row.version, _whole(kind, row.document), iso(row.changed_at), row.changed_by) for row in rows
     ]
     return found or [PolicyVersion(0, _whole(kind, {}))]
 
@@ -94,7 +93,7 @@ async def save(
     whole = _whole(kind, document)
     async with transaction(pool) as connection:
         rows = await store.policy_versions(connection, environment_id, name, 1)
-        version = rows[0]["version"] if rows else 0
+        version = rows[0].version if rows else 0
         fits = expects is None or expects == version
         if not fits or not await store.append_policy(connection, environment_id, name, version + 1, whole, now, author):
             message = f"The policy {name!r} is at version {version}: somebody else changed it meanwhile."

@@ -310,7 +310,7 @@ class _Tally:
             units: dict[int, _Unit] = {}
             if self._flags:
                 for row in await store.units_of(connection, environment_id, batch):
-                    units[row["id"]] = (row["bucketing_key"], (f"profileId {row['id']}", *row["aliases"]))
+                    units[row.id] = (row.bucketing_key, (f"profileId {row.id}", *row.aliases))
             # In a thread: decisions go on meanwhile.
             await asyncio.to_thread(self._take, rows, units, killed)
 
@@ -338,7 +338,7 @@ class _Tally:
         ids = sorted({int(example.profile_id) for example in everybody})
         environment_id = self._after.environment_id
         aliases = {
-            row["id"]: [Identifier(*alias.split(" ", 1)) for alias in row["aliases"][:_SHOWN_ALIASES]]
+            row.id: [Identifier(*alias.split(" ", 1)) for alias in row.aliases[:_SHOWN_ALIASES]]
             for row in await store.units_of(connection, environment_id, ids)
         }
         for example in everybody:

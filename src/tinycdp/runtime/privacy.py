@@ -105,8 +105,8 @@ class Privacy:
             for environment_id, mark in marks.items():
                 if self._marks.get(environment_id) != mark:
                     rows = await store.suppressed(connection, environment_id)
-                    self._suppressed[environment_id] = {row["digest"] for row in rows}
-                    self._kinds[environment_id] = frozenset(row["kind"] for row in rows)
+                    self._suppressed[environment_id] = {row.digest for row in rows}
+                    self._kinds[environment_id] = frozenset(row.kind for row in rows)
             for environment_id in self._marks.keys() - marks.keys():
                 self._suppressed.pop(environment_id, None)
             self._marks = marks
@@ -218,10 +218,7 @@ async def suppressions(pool: Pool, environment_id: int, before: int, n: int) -> 
     """A page of the list, newest first."""
     async with acquired(pool) as connection:
         rows = await store.list_suppressions(connection, environment_id, before, n)
-    return [
-        Suppression(row["digest"].hex(), row["kind"], row["note"], row["created_at"], row["created_by"], row["id"])
-        for row in rows
-    ]
+    return [Suppression(row.digest.hex(), row.kind, row.note, row.created_at, row.created_by, row.id) for row in rows]
 
 
 _SUPPRESSED = Rejection(

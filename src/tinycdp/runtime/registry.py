@@ -25,7 +25,6 @@ from tinycdp.errors import Unavailable
 from tinycdp.model import DAY_MS, HOUR_MS, MINUTE_MS, Instant, Message, Warned
 from tinycdp.runtime.clock import Clock
 from tinycdp.store import registry as store
-from tinycdp.store.messages import Row
 from tinycdp.store.pool import RETRY, Connection, Pool, acquired, transaction
 
 log = logging.getLogger(__name__)
@@ -158,7 +157,7 @@ class Registry:
 async def _known(connection: Connection, environment_id: int) -> Known:
     names = await store.known_names(connection, environment_id)
     sdks = await store.known_sdks(connection, environment_id)
-    return Known(names, [(row["library"], row["version"], row["platform"]) for row in sdks])
+    return Known(names, [(row.library, row.version, row.platform) for row in sdks])
 
 
 class _Rows(NamedTuple):
@@ -207,7 +206,7 @@ async def rebuild(pool: Pool, environment_id: int, told: Callable[[int], None] =
                 observed.see(_message(row))
             await _write(connection, environment_id, await asyncio.to_thread(_rows, observed, known))
             observed = Observed()
-            last, done = rows[-1]["id"], done + len(rows)
+            last, done = rows[-1].id, done + len(rows)
             told(done)
     return done
 
@@ -219,15 +218,15 @@ async def prune(connection: Connection, now: Instant) -> None:
     await store.prune_live_batches(connection, now - MINUTE_MS)
 
 
-def _message(row: Row) -> Message:
+def _message(row: store.StoredEventRow) -> Message:
     return Message(
-        kind=row["kind"],
+        kind=row.kind,
         message_id="",
         aliases=(),
-        occurred_at=row["received_at"],
-        received_at=row["received_at"],
-        name=row["name"],
-        properties=row["properties"],
-        context=row["context"],
-        warnings=msgspec.convert(row["warnings"] or (), tuple[Warned, ...]),
+        occurred_at=row.received_at,
+        received_at=row.received_at,
+        name=row.name,
+        properties=row.properties,
+        context=row.context,
+        warnings=msgspec.convert(row.warnings or (), tuple[Warned, ...]),
     )

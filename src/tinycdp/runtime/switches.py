@@ -7,9 +7,6 @@ Errors  NotFound for a flag that does not exist
 Source  docs/decisions/0018-flags-in-full.md
 """
 
-from collections.abc import Mapping
-from typing import Any
-
 import msgspec
 
 from tinycdp.errors import NotFound
@@ -46,7 +43,7 @@ async def revive(pool: Pool, environment_id: int, key: str, author: str, now: In
 
 async def in_force(connection: Connection, environment_id: int, at: Instant | None = None) -> dict[int, str]:
     """The flags that are killed, by definition id, each with the words that say so; at an instant, or now."""
-    return {row["definition_id"]: _says(row) for row in await flags.kills_at(connection, environment_id, at)}
+    return {row.definition_id: _says(row) for row in await flags.kills_at(connection, environment_id, at)}
 
 
 async def history(pool: Pool, environment_id: int, key: str, n: int) -> list[Kill]:
@@ -56,24 +53,24 @@ async def history(pool: Pool, environment_id: int, key: str, n: int) -> list[Kil
         rows = await flags.kills_of_flag(connection, environment_id, id, n)
     return [
         Kill(
-            iso(row["killed_at"]),
-            row["killed_by"],
-            row["note"],
-            iso_or_none(row["revived_at"]),
-            row["revived_by"],
+            iso(row.killed_at),
+            row.killed_by,
+            row.note,
+            iso_or_none(row.revived_at),
+            row.revived_by,
         )
         for row in rows
     ]
 
 
-def _says(row: Mapping[str, Any]) -> str:
-    return f"killed by {row['killed_by']} at {iso(row['killed_at'])}" + (f": {row['note']}" if row["note"] else "")
+def _says(row: flags.KillRow) -> str:
+    return f"killed by {row.killed_by} at {iso(row.killed_at)}" + (f": {row.note}" if row.note else "")
 
 
 async def _id(connection: Connection, environment_id: int, key: str) -> int:
     environment = await definitions.find_environment(connection, environment_id)
-    for revision in (environment["live_revision"], environment["head_revision"]):
+    for revision in (environment.live_revision, environment.head_revision):
         for row in await definitions.definitions_at(connection, environment_id, revision):
-            if (row["kind"], row["key"]) == ("flag", key):
-                return int(row["definition_id"])
+            if (row.kind, row.key) == ("flag", key):
+                return int(row.definition_id)
     raise NotFound("NOT_FOUND", f"There is no flag {key!r}.")

@@ -23,7 +23,6 @@ from tinycdp.runtime.policies import Policies
 from tinycdp.runtime.rejections import refusal_of
 from tinycdp.runtime.times import iso
 from tinycdp.store import registry as store
-from tinycdp.store.messages import Row
 from tinycdp.store.pool import Pool, acquired, transaction
 
 LONGEST_NAME = 200
@@ -68,7 +67,7 @@ class Plans:
         async with self._loading, acquired(pool) as connection:
             entries: dict[int, dict[str, Entry]] = {}
             for row in await store.current_plan_entries(connection):
-                entries.setdefault(row["environment_id"], {})[row["event"]] = _read(row["document"])
+                entries.setdefault(row.environment_id, {})[row.event] = _read(row.document)
             self._entries, self._plans = entries, {}
 
     def of(self, environment_id: int) -> Plan:
@@ -103,7 +102,7 @@ async def entries(pool: Pool, environment_id: int) -> list[PlanEntry]:
     """The whole plan, by event."""
     async with acquired(pool) as connection:
         rows = await store.current_plan_entries(connection, environment_id)
-    return [_entry(row["event"], row) for row in rows]
+    return [_entry(row.event, row) for row in rows]
 
 
 async def versions(pool: Pool, environment_id: int, event: str, n: int) -> list[PlanEntry]:
@@ -128,8 +127,8 @@ async def save(
     entry = checked(document) if document is not None else None
     async with transaction(pool) as connection:
         rows = await store.plan_entry_versions(connection, environment_id, event, 1)
-        version = rows[0]["version"] if rows else 0
-        gone = not rows or rows[0]["document"] is None
+        version = rows[0].version if rows else 0
+        gone = not rows or rows[0].document is None
         if entry is None and gone:
             raise NotFound("NOT_FOUND", f"The tracking plan has no event {event!r}.")
         if gone and len(await store.current_plan_entries(connection, environment_id)) >= MOST_ENTRIES:
@@ -194,12 +193,12 @@ def _read(document: Mapping[str, Any]) -> Entry:
     return msgspec.convert(document, Entry)
 
 
-def _entry(event: str, row: Row) -> PlanEntry:
-    document = row["document"]
+def _entry(event: str, row: store.PlanEntryRow | store.PlanVersionRow) -> PlanEntry:
+    document = row.document
     return PlanEntry(
         event,
-        row["version"],
+        row.version,
         _read(document) if document is not None else None,
-        iso(row["changed_at"]),
-        row["changed_by"],
+        iso(row.changed_at),
+        row.changed_by,
     )

@@ -201,7 +201,7 @@ class Uploads:
         """Whether it waits to be gone on with; Conflict where somebody is at it. What is settled goes."""
         async with acquired(self._pool) as connection, held(connection, ticket.environment_id, ticket.id):
             row = await store.find_import(connection, ticket.environment_id, ticket.id)
-            if row is not None and row["finished_at"] is None and row["error"] is None:
+            if row is not None and row.finished_at is None and row.error is None:
                 return True
             # In another database it may be known.
             if row is not None or (run.ticket is not None and _forgotten(run.ticket, self._now())):

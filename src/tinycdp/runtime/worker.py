@@ -95,7 +95,7 @@ class Worker:
     async def _everywhere(self, work: Callable[[int], Awaitable[int]]) -> int:
         """Do the work for each environment; trouble in one is raised only after all had their turn."""
         async with acquired(self._pool) as connection:
-            environments = [row["id"] for row in await definition_store.list_environments(connection)]
+            environments = [row.id for row in await definition_store.list_environments(connection)]
         done, failed = 0, []
         for environment_id in environments:
             try:
@@ -112,9 +112,7 @@ class Worker:
         """Hold off publishes for this transaction; the catalog it runs under."""
         await store.begin_group(connection, environment_id)
         environment = await definition_store.find_environment(connection, environment_id)
-        return await self._catalogs.at(
-            connection, environment_id, environment["live_revision"], environment["head_revision"]
-        )
+        return await self._catalogs.at(connection, environment_id, environment.live_revision, environment.head_revision)
 
     # Windows slide
 
@@ -135,8 +133,8 @@ class Worker:
                     transitions += recompute.advance(profile, catalog, now)
                 except Exception:
                     # One that cannot be read must not stand at the head of the queue for ever.
-                    log.exception("profile %d could not be brought up to date; tried again in an hour", row["id"])
-                    await store.postpone_profile(connection, environment_id, row["id"], now + HOUR_MS)
+                    log.exception("profile %d could not be brought up to date; tried again in an hour", row.id)
+                    await store.postpone_profile(connection, environment_id, row.id, now + HOUR_MS)
                 else:
                     due.append(profile)
             if due:
