@@ -19,6 +19,8 @@ from tinycdp.api.auth import Bearer, allow, text_of_header
 from tinycdp.api.exchange import read_as, read_json, readable
 from tinycdp.engine.catalog import Catalog
 from tinycdp.engine.decide import Decision
+from tinycdp.engine.sentences import of_trail
+from tinycdp.engine.trail import DecisionReason
 from tinycdp.errors import InvalidInput, NotFound, TinyCDPError
 from tinycdp.model import NEVER, Alias, AliasKind
 from tinycdp.runtime.decisions import Known, decide_one
@@ -92,13 +94,14 @@ class Answers(msgspec.Struct, rename="camel"):
 def answer_of(catalog: Catalog, decision: Decision, subject: Snapshot, user_id: str | None, stale: bool) -> Answer:
     flag = catalog.live.flags[decision.flag].at(subject.now).flag
     profile_id = subject.profile_id
+    reasons = of_trail(decision.trail)
     return Answer(
         decision.flag,
         decision.value is True if flag.type == "boolean" else decision.variant != flag.off_variant,
         decision.variant,
         decision.value,
-        "STALE" if stale else decision.reason,
-        (*decision.reasons, "the database is away: this is what was last known") if stale else decision.reasons,
+        DecisionReason.STALE if stale else decision.reason,
+        (*reasons, "the database is away: this is what was last known") if stale else reasons,
         user_id,
         str(profile_id) if profile_id else None,
         catalog.revision,

@@ -27,6 +27,8 @@ from tinycdp.api.sse import MEDIA_TYPE, Outlet, streaming
 from tinycdp.api.wire.body import BodyFault, clean, decode, number, read_body
 from tinycdp.engine.catalog import Catalog
 from tinycdp.engine.decide import Decision
+from tinycdp.engine.sentences import of_trail
+from tinycdp.engine.trail import DecisionReason
 from tinycdp.errors import InvalidInput, NotFound, Retryable, TinyCDPError
 from tinycdp.model import NEVER, Alias, AliasKind, Instant
 from tinycdp.runtime import tickets
@@ -207,13 +209,13 @@ def _evaluated(catalog: Catalog, decision: Decision, subject: Snapshot, stale: b
         **metadata_of(catalog, decision.flag),
         "revision": catalog.revision,
         "version": subject.version,
-        "reasons": "; ".join(decision.reasons),
+        "reasons": "; ".join(of_trail(decision.trail)),
     }
     if decision.rule is not None:
         metadata["rule"] = decision.rule
     if decision.until < NEVER:
         metadata["validUntil"] = iso(decision.until)
-    reason = "STALE" if stale else decision.reason
+    reason = DecisionReason.STALE if stale else decision.reason
     return Evaluated(decision.flag, decision.value, decision.variant, reason, metadata)
 
 

@@ -31,6 +31,7 @@ from tinycdp.engine.flags import Exclusion, Flag, Rule, stages
 from tinycdp.engine.log import Log
 from tinycdp.engine.profile import Profile
 from tinycdp.engine.tallies import Uniques, canonical, grade
+from tinycdp.engine.trail import Killed
 from tinycdp.engine.windows import Latest, empty
 from tinycdp.errors import InvalidInput
 from tinycdp.model import NEVER, Message
@@ -227,7 +228,7 @@ class Catalog:
     calendar: Days
     must_warm: bool
     complete: frozenset[tuple[str, int]]
-    killed: Mapping[int, str] = field(default_factory=dict)
+    killed: Mapping[int, Killed] = field(default_factory=dict)
     _kept_by_event: dict[str, tuple[Kept, ...]] = field(default_factory=dict, repr=False)
     _segments_by_event: dict[str, tuple[Segment, ...]] = field(default_factory=dict, repr=False)
 

@@ -18,6 +18,7 @@ from tinycdp.dsl.compile import Compiler
 from tinycdp.dsl.steps import Result, Step
 from tinycdp.engine.catalog import Name, Universe
 from tinycdp.engine.decide import Program, Subject, as_step
+from tinycdp.engine.trail import Killed
 from tinycdp.model import NEVER, Instant
 
 _Row = Sequence[Any]
@@ -71,7 +72,7 @@ class Columns:
         self._row = row
 
     def subject(
-        self, side: int, unit: str, names: tuple[str, ...], killed: Mapping[int, str], context: Mapping[str, Any]
+        self, side: int, unit: str, names: tuple[str, ...], killed: Mapping[int, Killed], context: Mapping[str, Any]
     ) -> Subject:
         """Whom the row is about, as a flag's program of this side wants it."""
         subject = Subject(

@@ -21,10 +21,11 @@ from tinycdp.dsl.steps import Frame
 from tinycdp.engine.bucketing import bucket, chosen
 from tinycdp.engine.catalog import Catalog, Name
 from tinycdp.engine.days import DayMap, Extent
-from tinycdp.engine.decide import Decision, Gate, Subject, decide
+from tinycdp.engine.decide import Decision, Subject, decide
 from tinycdp.engine.flags import Flag, Rule
 from tinycdp.engine.log import Log
 from tinycdp.engine.tallies import Tallies, Uniques
+from tinycdp.engine.trail import Admission, DecisionReason
 from tinycdp.engine.windows import Counts, Latest, Numbers
 from tinycdp.model import NEVER, Instant
 
@@ -86,18 +87,6 @@ class Explained:
 
 
 @dataclass(frozen=True, slots=True)
-class Admission:
-    """Where the unit falls for one of a rule's gates."""
-
-    gate: Gate
-    bucket: int
-
-    @property
-    def granted(self) -> bool:
-        return self.gate.since <= self.bucket < self.gate.to
-
-
-@dataclass(frozen=True, slots=True)
 class ExplainedRule:
     """outcome  served; its condition is false or unknown; outside: rollout, exposure or exclusion group do not admit
              the unit; nobody: there is no unit to bucket; not reached: something before it answered
@@ -149,7 +138,9 @@ def explain_flag(catalog: Catalog, key: str, subject: Subject) -> ExplainedFlag:
     if decision.rule is not None:
         tried = ids.index(decision.rule) + 1
     else:
-        by_default = decision.reason in {"DEFAULT", "STATIC"} and not any(held.value is True for held in holdouts)
+        by_default = decision.reason in {DecisionReason.DEFAULT, DecisionReason.STATIC} and not any(
+            held.value is True for held in holdouts
+        )
         tried = len(ids) if by_default else 0
     explainer = _Explainer(subject, catalog)
     rules = []

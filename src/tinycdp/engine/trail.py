@@ -55,11 +55,11 @@ class _Cause(msgspec.Struct, frozen=True, tag=True):
     pass
 
 
-class FlagOff(_Cause):
+class FlagOff(_Cause, frozen=True):
     """The flag is switched off in its document."""
 
 
-class Killed(_Cause):
+class Killed(_Cause, frozen=True):
     """The flag is switched off by hand; without `by` the request itself said so."""
 
     by: str | None = None
@@ -67,7 +67,7 @@ class Killed(_Cause):
     note: str = ""
 
 
-class PrerequisiteFailed(_Cause):
+class PrerequisiteFailed(_Cause, frozen=True):
     """A flag this one depends on serves another variant than it must."""
 
     flag: str
@@ -75,7 +75,7 @@ class PrerequisiteFailed(_Cause):
     needs: frozenset[str]
 
 
-class Overridden(_Cause):
+class Overridden(_Cause, frozen=True):
     """The flag names whom it is for: a segment, an identifier, or any identifier of that value."""
 
     by: Literal["segment", "identifier", "profile"]
@@ -83,13 +83,13 @@ class Overridden(_Cause):
     kind: str = ""
 
 
-class HeldOut(_Cause):
+class HeldOut(_Cause, frozen=True):
     """A holdout keeps the flag's rules from this unit."""
 
     flag: str
 
 
-class RuleMatched(_Cause):
+class RuleMatched(_Cause, frozen=True):
     """The condition is true, and every gate admits the unit."""
 
     rule: str
@@ -97,14 +97,14 @@ class RuleMatched(_Cause):
     admissions: tuple[Admission, ...] = ()
 
 
-class RuleFailed(_Cause):
+class RuleFailed(_Cause, frozen=True):
     """The condition is false."""
 
     rule: str
     when: str
 
 
-class RuleUnknown(_Cause):
+class RuleUnknown(_Cause, frozen=True):
     """The condition is unknown; `waiting` are the definitions that are not ready yet."""
 
     rule: str
@@ -112,7 +112,7 @@ class RuleUnknown(_Cause):
     waiting: tuple[str, ...] = ()
 
 
-class RolloutMiss(_Cause):
+class RolloutMiss(_Cause, frozen=True):
     """The condition is true, but a gate does not admit the unit."""
 
     rule: str
@@ -120,29 +120,29 @@ class RolloutMiss(_Cause):
     admission: Admission
 
 
-class UnitMissing(_Cause):
+class UnitMissing(_Cause, frozen=True):
     """The condition is true, but the request names no unit to bucket."""
 
     rule: str
     when: str
 
 
-class SplitTo(_Cause):
+class SplitTo(_Cause, frozen=True):
     """Where the unit falls in the split of the rule before."""
 
     bucket: int
     variant: str
 
 
-class NoRuleMatched(_Cause):
+class NoRuleMatched(_Cause, frozen=True):
     """No rule served."""
 
 
-class NoRules(_Cause):
+class NoRules(_Cause, frozen=True):
     """The flag has no rules."""
 
 
-class SessionHeld(_Cause):
+class SessionHeld(_Cause, frozen=True):
     """The session keeps a variant that it was given before."""
 
     variant: str

@@ -11,6 +11,7 @@ from dataclasses import replace
 
 from tinycdp.engine.catalog import Catalog, Definition, Mismatched, build_catalog, unheard
 from tinycdp.engine.flags import read_flag
+from tinycdp.engine.trail import Killed
 from tinycdp.errors import Unavailable
 from tinycdp.runtime.switches import in_force
 from tinycdp.store import definitions as store
@@ -25,7 +26,7 @@ class Catalogs:
     def __init__(self, grown: Callable[[], None] = lambda: None, mismatched: Mismatched = unheard) -> None:
         self._catalogs: dict[int, Catalog] = {}
         # Beside the catalogs: one that was long in the making must not bring back the kills of its beginning.
-        self._killed: dict[int, dict[int, str]] = {}
+        self._killed: dict[int, dict[int, Killed]] = {}
         self._refreshing: dict[int, asyncio.Lock] = {}
         self._grown = grown
         self._mismatched = mismatched

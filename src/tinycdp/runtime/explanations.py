@@ -155,11 +155,12 @@ def explained_flag(catalog: Catalog, key: str, subject: Snapshot) -> FlagExplain
     """A flag of the live revision, which has it, for a subject that is prepared."""
     found = explain_flag(catalog, key, subject)
     flag = found.flag
+    killed = subject.killed.get(catalog.live.flags[key].id)
     return FlagExplained(
         key,
         sentences.of_flag(found, catalog.zone),
         flag.enabled,
-        subject.killed.get(catalog.live.flags[key].id),
+        sentences.of_cause(killed) if killed is not None else None,
         found.decision.variant,
         found.decision.reason,
         found.unit,

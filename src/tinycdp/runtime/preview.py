@@ -25,6 +25,8 @@ from tinycdp.engine.catalog import Catalog, Definition, Name
 from tinycdp.engine.columns import Columns
 from tinycdp.engine.decide import decide
 from tinycdp.engine.explain import explain_definition
+from tinycdp.engine.sentences import of_trail
+from tinycdp.engine.trail import Killed
 from tinycdp.errors import InvalidInput, NotFound, Overloaded
 from tinycdp.model import Instant
 from tinycdp.runtime import switches
@@ -294,7 +296,7 @@ class _Tally:
             else:
                 self._traits.append(_Trait(old, new, self._columns, after, before, question.examples))
 
-    async def count(self, connection: Connection, ids: Sequence[int], killed: Mapping[int, str]) -> None:
+    async def count(self, connection: Connection, ids: Sequence[int], killed: Mapping[int, Killed]) -> None:
         environment_id, at = self._after.environment_id, self._at
         if not (self._segments or self._traits or self._flags):
             return
@@ -314,7 +316,7 @@ class _Tally:
             # In a thread: decisions go on meanwhile.
             await asyncio.to_thread(self._take, rows, units, killed)
 
-    def _take(self, rows: Iterable[tuple[Any, ...]], units: Mapping[int, _Unit], killed: Mapping[int, str]) -> None:
+    def _take(self, rows: Iterable[tuple[Any, ...]], units: Mapping[int, _Unit], killed: Mapping[int, Killed]) -> None:
         columns, context = self._columns, self._question.context
         for id, *values in rows:
             columns.look(values)
@@ -474,7 +476,7 @@ class _Flag:
             turn = self._turns[was, is_now] = Turn(was, is_now, 0, None, [])
         turn.profiles += 1
         if was != is_now and len(turn.examples) < self._most:
-            why = "; ".join(decisions[1].reasons) if decisions[1] is not None else None
+            why = "; ".join(of_trail(decisions[1].trail)) if decisions[1] is not None else None
             turn.examples.append(Example(str(id), [], why))
 
     def shown(self) -> list[Example]:

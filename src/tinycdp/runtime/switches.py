@@ -9,6 +9,7 @@ Source  docs/decisions/0018-flags-in-full.md
 
 import msgspec
 
+from tinycdp.engine.trail import Killed
 from tinycdp.errors import NotFound
 from tinycdp.model import Instant
 from tinycdp.runtime.news import announce_revision
@@ -41,9 +42,10 @@ async def revive(pool: Pool, environment_id: int, key: str, author: str, now: In
         await announce_revision(connection, environment_id)
 
 
-async def in_force(connection: Connection, environment_id: int, at: Instant | None = None) -> dict[int, str]:
-    """The flags that are killed, by definition id, each with the words that say so; at an instant, or now."""
-    return {row.definition_id: _says(row) for row in await flags.kills_at(connection, environment_id, at)}
+async def in_force(connection: Connection, environment_id: int, at: Instant | None = None) -> dict[int, Killed]:
+    """The flags that are killed, by definition id, at an instant, or now."""
+    kills = await flags.kills_at(connection, environment_id, at)
+    return {row.definition_id: Killed(row.killed_by, row.killed_at, row.note) for row in kills}
 
 
 async def history(pool: Pool, environment_id: int, key: str, n: int) -> list[Kill]:
@@ -63,14 +65,10 @@ async def history(pool: Pool, environment_id: int, key: str, n: int) -> list[Kil
     ]
 
 
-def _says(row: flags.KillRow) -> str:
-    return f"killed by {row.killed_by} at {iso(row.killed_at)}" + (f": {row.note}" if row.note else "")
-
-
 async def _id(connection: Connection, environment_id: int, key: str) -> int:
     environment = await definitions.find_environment(connection, environment_id)
     for revision in (environment.live_revision, environment.head_revision):
         for row in await definitions.definitions_at(connection, environment_id, revision):
             if (row.kind, row.key) == ("flag", key):
-                return int(row.definition_id)
+                return row.definition_id
     raise NotFound("NOT_FOUND", f"There is no flag {key!r}.")
