@@ -30,7 +30,7 @@ from serving import eventually, served
 from tinycdp.api.app import fast_lanes
 from tinycdp.runtime import tickets
 from tinycdp.runtime.keys import SCOPES, Keyring, digest, environment_named
-from tinycdp.runtime.times import iso
+from tinycdp.times import iso
 
 #: In everything that prod has and an answer may show, and in nothing that is asked.
 MARK = "onlyprod"

@@ -17,8 +17,8 @@ from tinycdp.model import MINUTE_MS
 from tinycdp.runtime import clock
 from tinycdp.runtime.postgres import EmbeddedPostgres
 from tinycdp.runtime.startup import prepare
-from tinycdp.runtime.times import iso
 from tinycdp.settings import Settings
+from tinycdp.times import iso
 
 SHOP = {
     "segments": [{"key": "now", "rule": "events.open.exists(1m)"}],

@@ -16,7 +16,7 @@ from tinycdp.runtime import tickets
 from tinycdp.runtime.definitions import apply_documents
 from tinycdp.runtime.evaluations import decide_all, evaluations
 from tinycdp.runtime.pushes import QUIET_SECONDS
-from tinycdp.runtime.times import iso
+from tinycdp.times import iso
 
 ONE = "/ofrep/v1/evaluate/flags/"
 ALL = "/ofrep/v1/evaluate/flags"

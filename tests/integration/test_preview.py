@@ -17,8 +17,8 @@ from tinycdp.runtime.decisions import decide_one
 from tinycdp.runtime.definitions import publish
 from tinycdp.runtime.preview import Question
 from tinycdp.runtime.service import Service
-from tinycdp.runtime.times import iso
 from tinycdp.runtime.worker import Worker
+from tinycdp.times import iso
 
 NOW = 1_790_000_000_000
 

@@ -19,9 +19,9 @@ from tinycdp.runtime.changes import Change
 from tinycdp.runtime.decisions import decide_one
 from tinycdp.runtime.definitions import publish, rename
 from tinycdp.runtime.service import Service
-from tinycdp.runtime.times import iso
 from tinycdp.runtime.worker import Worker
 from tinycdp.store.messages import move_aliases
+from tinycdp.times import iso
 
 NOW = 1_790_000_000_000
 FLAGS = ("offer", "half", "tiered", "both")

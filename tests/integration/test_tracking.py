@@ -14,7 +14,7 @@ import pytest
 from application import Application, running
 from tinycdp.model import MINUTE_MS
 from tinycdp.runtime import clock
-from tinycdp.runtime.times import iso
+from tinycdp.times import iso
 
 
 @pytest.fixture

@@ -14,10 +14,10 @@ from tinycdp.runtime import clock
 from tinycdp.runtime.catalogs import Catalogs
 from tinycdp.runtime.service import Service
 from tinycdp.runtime.startup import prepare
-from tinycdp.runtime.times import iso
 from tinycdp.runtime.worker import Worker
 from tinycdp.settings import Settings
 from tinycdp.store.pool import open_pool
+from tinycdp.times import iso
 
 START = 1_790_000_000_000
 SHOP = {

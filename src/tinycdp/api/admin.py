@@ -17,11 +17,11 @@ from tinycdp.errors import Conflict, InvalidInput, NotFound
 from tinycdp.model import MINUTE_MS
 from tinycdp.runtime.keys import NewKey, create_key, list_keys, revoke_key
 from tinycdp.runtime.service import Service
-from tinycdp.runtime.times import iso, iso_or_none
 from tinycdp.runtime.workspace import Progress, progress_of
 from tinycdp.store import definitions as definition_store
 from tinycdp.store import reads
 from tinycdp.store.pool import snapshot
+from tinycdp.times import iso, iso_or_none
 
 _LARGEST_ID = 2**31 - 1
 _NAME_LIMIT = 100

@@ -22,13 +22,13 @@ from tinycdp.engine.decide import Decision
 from tinycdp.engine.sentences import of_trail
 from tinycdp.engine.trail import DecisionReason
 from tinycdp.errors import InvalidInput, NotFound, TinyCDPError
-from tinycdp.model import NEVER, Alias, AliasKind
+from tinycdp.model import Alias, AliasKind
 from tinycdp.runtime.decisions import Known, decide_one
 from tinycdp.runtime.explanations import FlagExplained, explained_flag
 from tinycdp.runtime.keys import Key
 from tinycdp.runtime.service import Service
 from tinycdp.runtime.snapshots import Snapshot
-from tinycdp.runtime.times import iso
+from tinycdp.times import iso_or_none
 
 #: How a request names a person; the first that is present counts.
 PERSON = ("userId", "profileId", "anonymousId", "deviceId", "externalId")
@@ -106,7 +106,7 @@ def answer_of(catalog: Catalog, decision: Decision, subject: Snapshot, user_id: 
         str(profile_id) if profile_id else None,
         catalog.revision,
         subject.version,
-        iso(decision.until) if decision.until < NEVER else None,
+        iso_or_none(decision.until),
     )
 
 

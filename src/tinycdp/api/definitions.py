@@ -27,11 +27,11 @@ from tinycdp.runtime.export import memberships_as_of
 from tinycdp.runtime.keys import Key
 from tinycdp.runtime.people import Identifier, PersonSummary, summary_of
 from tinycdp.runtime.service import Service
-from tinycdp.runtime.times import iso, iso_or_none
 from tinycdp.runtime.workspace import Cost, Kind, Named, Progress, Workspace
 from tinycdp.store import definitions as store
 from tinycdp.store import reads
 from tinycdp.store.pool import acquired, snapshot
+from tinycdp.times import iso, iso_or_none
 
 KINDS: tuple[Kind, ...] = ("trait", "segment", "flag")
 
@@ -336,10 +336,7 @@ async def list_members(
     service: Service = request.app.state.service
     now = service.now()
     async with snapshot(service.pool) as connection:
-        environment = await store.find_environment(connection, key.environment_id)
-        catalog = await service.catalogs.at(
-            connection, key.environment_id, environment.live_revision, environment.head_revision
-        )
+        catalog = await service.catalogs.current_in(connection, key.environment_id)
         fingerprint = catalog.live.fingerprints.get(("segment", name))
         if fingerprint is None:
             raise NotFound("NOT_FOUND", f"There is no segment {name!r}.")

@@ -20,7 +20,7 @@ from tinycdp.errors import InvalidInput, NotFound
 from tinycdp.runtime.decisions import prepare
 from tinycdp.runtime.explanations import DefinitionExplained, FlagExplained, explained_definition, explained_flag
 from tinycdp.runtime.service import Service
-from tinycdp.runtime.times import iso
+from tinycdp.times import iso
 
 Key = Annotated[str | None, QueryParameter(description="its key")]
 

@@ -20,7 +20,7 @@ from tinycdp.runtime.experiments import day_of
 from tinycdp.runtime.export import Export, Form, Wanted, WantedExposures, named
 from tinycdp.runtime.keys import Key
 from tinycdp.runtime.service import Service
-from tinycdp.runtime.times import iso
+from tinycdp.times import iso
 
 _MEDIA: dict[Form, str] = {"csv": "text/csv", "jsonl": "application/jsonl"}
 

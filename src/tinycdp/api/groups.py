@@ -16,9 +16,9 @@ from tinycdp.api.exchange import AfterProfile, Limit, answer, readable
 from tinycdp.errors import NotFound
 from tinycdp.runtime.people import PersonSummary, summary_of
 from tinycdp.runtime.service import Service
-from tinycdp.runtime.times import iso
 from tinycdp.store import groups as store
 from tinycdp.store.pool import acquired
+from tinycdp.times import iso
 
 
 class Group(msgspec.Struct, rename="camel", omit_defaults=True):

@@ -24,10 +24,10 @@ from tinycdp.runtime.definitions import Plan
 from tinycdp.runtime.history import Changed, Revision, RevisionDetail, Version
 from tinycdp.runtime.keys import Key
 from tinycdp.runtime.service import Service
-from tinycdp.runtime.times import iso, iso_or_none
 from tinycdp.runtime.workspace import Impact, Kind, impact_of
 from tinycdp.store import definitions as store
 from tinycdp.store.pool import acquired
+from tinycdp.times import iso, iso_or_none
 
 _LATEST = 2**31 - 1
 MOST_CHANGES = 1_000

@@ -46,7 +46,7 @@ from tinycdp.runtime.pushes import Watch
 from tinycdp.runtime.service import Service
 from tinycdp.runtime.snapshots import Snapshot, stranger
 from tinycdp.runtime.tickets import Ticket
-from tinycdp.runtime.times import iso
+from tinycdp.times import iso
 
 PREFIX = "/ofrep/v1/evaluate/flags/"
 STREAM = "/ofrep/v1/stream"

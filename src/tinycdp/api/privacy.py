@@ -22,7 +22,7 @@ from tinycdp.runtime import erasure, privacy
 from tinycdp.runtime.erasure import Check, Erasure
 from tinycdp.runtime.people import Identifier
 from tinycdp.runtime.service import Service
-from tinycdp.runtime.times import iso
+from tinycdp.times import iso
 
 _TAGS = ["Privacy"]
 

@@ -42,7 +42,7 @@ def add_to(commands: "Commands") -> None:
 
 def run_export_segment(arguments: argparse.Namespace, settings: Settings) -> int:
     from tinycdp.runtime.export import Wanted, named, write_segment
-    from tinycdp.runtime.times import iso
+    from tinycdp.times import iso
 
     path: Path | None = arguments.output
     wanted = Wanted(

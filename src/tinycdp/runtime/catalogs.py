@@ -62,6 +62,11 @@ class Catalogs:
                 self._grown()
         return catalog
 
+    async def current_in(self, connection: Connection, environment_id: int) -> Catalog:
+        """The catalog of the revisions that the connection's transaction sees."""
+        environment = await store.find_environment(connection, environment_id)
+        return await self.at(connection, environment_id, environment.live_revision, environment.head_revision)
+
     async def refresh(self, pool: Pool, environment_id: int, least: int | None = None) -> Catalog:
         """The catalog as the database has it now; where `least` is given, one of that revision or a later one will do:
         of many who miss it at once, one reads it."""
@@ -74,9 +79,7 @@ class Catalogs:
 
     async def _reread(self, pool: Pool, environment_id: int) -> Catalog:
         async with acquired(pool) as connection:
-            environment = await store.find_environment(connection, environment_id)
-            live, head = environment.live_revision, environment.head_revision
-            catalog = await self.at(connection, environment_id, live, head)
+            catalog = await self.current_in(connection, environment_id)
             killed = self._killed[environment_id] = await in_force(connection, environment_id)
             current = self._catalogs.get(environment_id, catalog)
             if current.killed != killed:

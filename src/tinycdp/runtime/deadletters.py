@@ -16,9 +16,9 @@ import msgspec
 from tinycdp.errors import NotFound
 from tinycdp.model import Instant, Message, Rejection
 from tinycdp.runtime.rejections import storable, whole
-from tinycdp.runtime.times import iso
 from tinycdp.store import limits as store
 from tinycdp.store.pool import UNSTORABLE, Connection, Pool, acquired, transaction
+from tinycdp.times import iso
 
 #: Letters one replay takes on: a group or two of ordinary ingestion.
 MOST_AT_ONCE = 1_000

@@ -28,8 +28,6 @@ from tinycdp.runtime.identity import Restart
 from tinycdp.runtime.news import announce_profiles
 from tinycdp.runtime.people import Identifier
 from tinycdp.runtime.privacy import Privacy, leaves, suppress
-from tinycdp.runtime.times import iso
-from tinycdp.store import definitions as definition_store
 from tinycdp.store import exposures as exposure_store
 from tinycdp.store import groups as group_store
 from tinycdp.store import identity as identity_store
@@ -37,6 +35,7 @@ from tinycdp.store import messages, reads
 from tinycdp.store import privacy as store
 from tinycdp.store.messages import ProfileRow, Row
 from tinycdp.store.pool import RETRY, Connection, Pool, acquired, snapshot, transaction
+from tinycdp.times import iso
 
 TRIES = 8
 MOST_ERASED = 1_000
@@ -147,10 +146,7 @@ class Erasures:
         self, connection: Connection, environment_id: int, names: Sequence[str], author: str, note: str, *, dry: bool
     ) -> tuple[Erasure, int, list[int]]:
         await messages.begin_group(connection, environment_id)
-        environment = await definition_store.find_environment(connection, environment_id)
-        catalog = await self._catalogs.at(
-            connection, environment_id, environment.live_revision, environment.head_revision
-        )
+        catalog = await self._catalogs.current_in(connection, environment_id)
         alive, strangers = await _find(connection, environment_id, names)
         await store.hold_exposures(connection)
         below = await identity_store.merges_below(connection, environment_id, sorted(alive))
@@ -367,8 +363,7 @@ async def held(pool: Pool, catalogs: Catalogs, environment_id: int, name: str, n
     """Everything kept of a person, as the parts of one JSON object. NotFound comes before the first."""
     async with snapshot(pool) as connection:
         row = await graphs.find_named(connection, environment_id, name)
-        environment = await definition_store.find_environment(connection, environment_id)
-        catalog = await catalogs.at(connection, environment_id, environment.live_revision, environment.head_revision)
+        catalog = await catalogs.current_in(connection, environment_id)
         id = row.id
         units = await exposure_store.units_of_profile(connection, environment_id, id)
         values = [alias.value for alias in people.person_of(row, catalog, now).aliases]

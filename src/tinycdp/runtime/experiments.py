@@ -25,10 +25,9 @@ from tinycdp.engine.flags import Flag, read_flag, stages
 from tinycdp.errors import InvalidInput, NotFound
 from tinycdp.model import Instant
 from tinycdp.runtime.catalogs import Catalogs
-from tinycdp.runtime.times import iso
-from tinycdp.store import definitions as definition_store
 from tinycdp.store import exposures as store
 from tinycdp.store.pool import Connection, Pool, acquired, snapshot
+from tinycdp.times import iso
 
 #: Below this nobody is alarmed. A check that is looked at every day must not cry wolf once a month.
 ALARM_P = 0.001
@@ -285,8 +284,7 @@ async def _find(
     connection: Connection, catalogs: Catalogs, environment_id: int, key: str
 ) -> tuple[Definition, Definition | None]:
     """A flag as it was last saved, and as it serves, which may be not yet."""
-    environment = await definition_store.find_environment(connection, environment_id)
-    catalog = await catalogs.at(connection, environment_id, environment.live_revision, environment.head_revision)
+    catalog = await catalogs.current_in(connection, environment_id)
     head = (catalog.next or catalog.live).definitions.get(("flag", key))
     live = catalog.live.definitions.get(("flag", key))
     if (found := head or live) is None:

@@ -16,10 +16,9 @@ from tinycdp.engine import sentences
 from tinycdp.engine.catalog import Catalog, Name
 from tinycdp.engine.explain import Contents, Explained, ExplainedRule, Explanation, explain_definition, explain_flag
 from tinycdp.engine.flags import Override
-from tinycdp.model import Instant
 from tinycdp.runtime.people import plain
 from tinycdp.runtime.snapshots import Snapshot
-from tinycdp.runtime.times import iso
+from tinycdp.times import iso_or_none
 
 _END_OF_TIME = int(datetime(9999, 12, 31, tzinfo=UTC).timestamp()) * 1000
 
@@ -176,8 +175,8 @@ def explained_flag(catalog: Catalog, key: str, subject: Snapshot) -> FlagExplain
         tuple(_rule(rule, catalog.zone) for rule in found.rules),
         flag.default.serve,
         catalog.revision,
-        _iso(found.decision.until),
-        _iso(found.changes_at),
+        iso_or_none(found.decision.until),
+        iso_or_none(found.changes_at),
     )
 
 
@@ -202,7 +201,7 @@ def _definition(found: Explained, zone: str) -> DefinitionExplained:
         key,
         found.type.value,
         _plain(found.value, found.type),
-        _iso(found.until),
+        iso_or_none(found.until),
         found.warming,
         sentences.of_definition(found, zone),
         _node(found.tree, zone),
@@ -218,7 +217,7 @@ def _node(found: Explanation, zone: str) -> Node:
         node.span.end,
         node.type.value,
         _plain(found.value, node.type),
-        _iso(found.until),
+        iso_or_none(found.until),
         found.warming,
         found.decides,
         _window(found.contents) if found.contents is not None else None,
@@ -230,9 +229,9 @@ def _node(found: Explanation, zone: str) -> Node:
 def _window(contents: Contents) -> WindowContents:
     return WindowContents(
         contents.events,
-        _iso(contents.oldest_at),
-        _iso(contents.newest_at),
-        _iso(contents.leaves_at),
+        iso_or_none(contents.oldest_at),
+        iso_or_none(contents.newest_at),
+        iso_or_none(contents.leaves_at),
         contents.exact,
         contents.days,
     )
@@ -266,7 +265,3 @@ def _plain(value: Any, kind: ir.Type) -> Any:
     if kind is ir.Type.DATETIME and value is not None and not -_END_OF_TIME < value < _END_OF_TIME:
         return value
     return plain(value, kind)
-
-
-def _iso(instant: Instant | None) -> str | None:
-    return iso(instant) if instant is not None and instant < _END_OF_TIME else None

@@ -30,10 +30,9 @@ from tinycdp.runtime import experiments, profiles
 from tinycdp.runtime.catalogs import Catalogs
 from tinycdp.runtime.experiments import Exposure
 from tinycdp.runtime.people import evaluate, plain
-from tinycdp.runtime.times import iso_or_none
-from tinycdp.store import definitions as definition_store
 from tinycdp.store import messages, reads
 from tinycdp.store.pool import Connection, Pool, connect, frozen, reaching, snapshot
+from tinycdp.times import iso_or_none
 
 Form = Literal["csv", "jsonl"]
 
@@ -229,8 +228,7 @@ async def open_export(
     connection: Connection, catalogs: Catalogs, environment_id: int, wanted: Wanted, now: Instant
 ) -> Members:
     """The export of what the connection's transaction sees."""
-    environment = await definition_store.find_environment(connection, environment_id)
-    catalog = await catalogs.at(connection, environment_id, environment.live_revision, environment.head_revision)
+    catalog = await catalogs.current_in(connection, environment_id)
     name = ("segment", wanted.segment)
     if name not in catalog.live.definitions:
         raise NotFound("NOT_FOUND", f"There is no segment {wanted.segment!r}.")

@@ -15,11 +15,11 @@ import msgspec
 
 from tinycdp.errors import TooLarge
 from tinycdp.runtime.people import Identifier, find_row
-from tinycdp.runtime.times import iso, iso_or_none
 from tinycdp.store import identity as store
 from tinycdp.store.messages import Row
 from tinycdp.store.pool import Connection, Pool, snapshot
 from tinycdp.store.reads import LoadedProfileRow
+from tinycdp.times import iso, iso_or_none
 
 #: A picture of more identifiers than this is none.
 MOST_NODES = 2_000

@@ -17,9 +17,9 @@ from tinycdp.runtime.catalogs import definitions_at, read_definition
 from tinycdp.runtime.changes import Step, document_of, steps_between
 from tinycdp.runtime.definition_files import difference as text_of
 from tinycdp.runtime.definition_files import fields_of
-from tinycdp.runtime.times import iso, iso_or_none
 from tinycdp.store import definitions as store
 from tinycdp.store.pool import Connection, Pool, snapshot
+from tinycdp.times import iso, iso_or_none
 
 
 class Version(msgspec.Struct, frozen=True, rename="camel"):

@@ -37,9 +37,9 @@ from tinycdp.model import Instant, Message, Rejection
 from tinycdp.runtime.clock import Clock
 from tinycdp.runtime.door import Client, Door
 from tinycdp.runtime.ingest import Ingest, Receipt
-from tinycdp.runtime.times import iso
 from tinycdp.store import imports as store
 from tinycdp.store.pool import RETRY, Connection, Pool, acquired, reaching
+from tinycdp.times import iso
 
 Form = Literal["jsonl", "csv", "parquet"]
 

@@ -33,9 +33,9 @@ from tinycdp.runtime.ingest import Committed
 from tinycdp.runtime.news import announce_reader
 from tinycdp.runtime.people import evaluate, plain
 from tinycdp.runtime.rejections import as_sent
-from tinycdp.runtime.times import iso
 from tinycdp.store import registry as store
 from tinycdp.store.pool import RETRY, Pool, acquired
+from tinycdp.times import iso
 
 log = logging.getLogger(__name__)
 

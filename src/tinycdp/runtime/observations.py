@@ -23,11 +23,11 @@ from tinycdp.engine.observed import LATELY_DAYS, OTHER, State, main_type, state_
 from tinycdp.engine.plan import TRAITS_OF, Entry, Plan, Property, types_of
 from tinycdp.errors import NotFound
 from tinycdp.model import DAY_MS, HOUR_MS, Instant
-from tinycdp.runtime.times import iso
 from tinycdp.runtime.tracking_plan import PlanEntry, versions
 from tinycdp.runtime.workspace import Declared, Workspace
 from tinycdp.store import registry as store
 from tinycdp.store.pool import Pool, snapshot
+from tinycdp.times import iso
 
 TIMELINE_DAYS = 90
 HOURS = 48

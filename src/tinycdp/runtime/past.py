@@ -27,9 +27,9 @@ from tinycdp.runtime.identity import key_of
 from tinycdp.runtime.profiles import message_from_row
 from tinycdp.runtime.references import closure, references_of
 from tinycdp.runtime.snapshots import Snapshot, snapshot_of, stranger
-from tinycdp.runtime.times import iso
 from tinycdp.store import definitions, past
 from tinycdp.store.pool import Connection, Pool, snapshot
+from tinycdp.times import iso
 
 #: Compiled catalogs of the past that are kept: one replays many decisions of the same day.
 _CATALOGS = 8

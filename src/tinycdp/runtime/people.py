@@ -23,15 +23,14 @@ from tinycdp.engine import recompute
 from tinycdp.engine.catalog import Catalog, Name
 from tinycdp.engine.profile import Profile
 from tinycdp.errors import InvalidInput, NotFound
-from tinycdp.model import NEVER, AliasKind, Instant, Warned
+from tinycdp.model import AliasKind, Instant, Warned
 from tinycdp.runtime import profiles
 from tinycdp.runtime.catalogs import Catalogs
 from tinycdp.runtime.decisions import prepare
 from tinycdp.runtime.snapshots import snapshot_of
-from tinycdp.runtime.times import iso, iso_or_none
-from tinycdp.store import definitions as definition_store
 from tinycdp.store import messages, reads
 from tinycdp.store.pool import Connection, Pool, acquired, snapshot
+from tinycdp.times import iso, iso_or_none
 
 #: In which order a bare identifier is tried.
 KINDS = (AliasKind.USER, AliasKind.ANONYMOUS, AliasKind.DEVICE, AliasKind.EXTERNAL)
@@ -143,8 +142,7 @@ async def find_person(
     """Everything known of a person; `by` is a kind of identifier, or profileId, and None tries them in turn."""
     async with snapshot(pool) as connection:
         row = await find_row(connection, environment_id, id, by)
-        environment = await definition_store.find_environment(connection, environment_id)
-        catalog = await catalogs.at(connection, environment_id, environment.live_revision, environment.head_revision)
+        catalog = await catalogs.current_in(connection, environment_id)
     return person_of(row, catalog, now)
 
 
@@ -162,11 +160,11 @@ def person_of(row: reads.LoadedProfileRow, catalog: Catalog, now: Instant) -> Pe
         properties=profile.properties,
         traits={
             key: TraitValue(plain(value, live.nodes["trait", key].type), live.nodes["trait", key].type.value,
-                            _until(until), ("trait", key) in catalog.warming)
+                            iso_or_none(until), ("trait", key) in catalog.warming)
             for (kind, key), (value, until) in values.items() if kind == "trait"
         },
         segments=[
-            Membership(key, iso_or_none(profile.memberships.get(live.fingerprints["segment", key])), _until(until))
+            Membership(key, iso_or_none(profile.memberships.get(live.fingerprints["segment", key])), iso_or_none(until))
             for (kind, key), (value, until) in values.items() if kind == "segment" and value is True
         ],
         first_seen=iso_or_none(profile.first_seen),
@@ -329,10 +327,6 @@ def summary_of(row: reads.SummaryRow) -> PersonSummary:
 def _identifiers(aliases: list[str]) -> list[Identifier]:
     pairs = (alias.partition(" ") for alias in aliases)
     return [Identifier(kind, value) for kind, _, value in pairs]
-
-
-def _until(instant: Instant) -> str | None:
-    return iso(instant) if instant < NEVER else None
 
 
 # Cursors: a JSON list nobody needs to look into.

@@ -21,9 +21,9 @@ from tinycdp.runtime.identity_rules import IdentityPolicy
 from tinycdp.runtime.limits import Limits
 from tinycdp.runtime.news import announce_policies
 from tinycdp.runtime.privacy import PrivacyPolicy
-from tinycdp.runtime.times import iso
 from tinycdp.store import policies as store
 from tinycdp.store.pool import Pool, acquired, transaction
+from tinycdp.times import iso
 
 Policy = TypeVar("Policy", bound=msgspec.Struct)
 

@@ -39,11 +39,11 @@ from tinycdp.runtime.history import Changed, changed
 from tinycdp.runtime.past import people_as_of
 from tinycdp.runtime.people import Identifier, plain
 from tinycdp.runtime.references import closure, references_of
-from tinycdp.runtime.times import iso
 from tinycdp.runtime.workspace import Cost, Vocabulary, Workspace
 from tinycdp.store import past as past_store
 from tinycdp.store import preview as store
 from tinycdp.store.pool import Connection, Pool, snapshot
+from tinycdp.times import iso
 
 #: How many profiles are looked at unless more are asked for.
 SAMPLE = 10_000

@@ -18,9 +18,9 @@ import msgspec
 
 from tinycdp.engine.plan import TRAITS_OF
 from tinycdp.model import HOUR_MS, Instant, Message, Rejection
-from tinycdp.runtime.times import iso
 from tinycdp.store import limits as store
 from tinycdp.store.pool import Connection, Pool, acquired
+from tinycdp.times import iso
 
 LOGGED_PER_HOUR = 1_000
 MOST_COUNTS = 10_000

@@ -20,11 +20,11 @@ from tinycdp.engine.decide import PreparedRule, Program
 from tinycdp.engine.flags import Flag, read_flag, settled, stages, to_document
 from tinycdp.errors import InvalidInput
 from tinycdp.model import DAY_MS, Instant
-from tinycdp.runtime.times import iso
 from tinycdp.runtime.workspace import Named, Workspace
 from tinycdp.store import exposures as store
 from tinycdp.store import flags as flag_store
 from tinycdp.store.pool import Pool, snapshot
+from tinycdp.times import iso
 
 Code = Literal["ONE_VARIANT", "OFF", "KILLED", "NOT_ASKED", "RULES_NOT_REACHED"]
 

@@ -13,9 +13,9 @@ from tinycdp.engine.trail import Killed
 from tinycdp.errors import NotFound
 from tinycdp.model import Instant
 from tinycdp.runtime.news import announce_revision
-from tinycdp.runtime.times import iso, iso_or_none
 from tinycdp.store import definitions, flags
 from tinycdp.store.pool import Connection, Pool, acquired, transaction
+from tinycdp.times import iso, iso_or_none
 
 
 class Kill(msgspec.Struct, frozen=True, rename="camel"):

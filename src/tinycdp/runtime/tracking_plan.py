@@ -21,9 +21,9 @@ from tinycdp.model import Instant, Message, Rejection, Warned
 from tinycdp.runtime.news import announce_policies
 from tinycdp.runtime.policies import Policies
 from tinycdp.runtime.rejections import refusal_of
-from tinycdp.runtime.times import iso
 from tinycdp.store import registry as store
 from tinycdp.store.pool import Pool, acquired, transaction
+from tinycdp.times import iso
 
 LONGEST_NAME = 200
 MOST_ENTRIES = 2_000

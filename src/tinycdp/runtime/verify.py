@@ -29,12 +29,11 @@ from tinycdp.runtime.catalogs import Catalogs
 from tinycdp.runtime.clock import Clock
 from tinycdp.runtime.news import announce_profiles
 from tinycdp.runtime.people import plain
-from tinycdp.runtime.times import iso
-from tinycdp.store import definitions as definition_store
 from tinycdp.store import groups, messages
 from tinycdp.store import verify as store
 from tinycdp.store.messages import ProfileRow
 from tinycdp.store.pool import Connection, Pool, acquired, snapshot, transaction
+from tinycdp.times import iso
 
 log = logging.getLogger(__name__)
 
@@ -247,9 +246,7 @@ class _Check:
 
     async def _bind(self, connection: Connection) -> Catalog:
         """The catalog that is live in this transaction."""
-        environment = await definition_store.find_environment(connection, self._environment_id)
-        revisions = environment.live_revision, environment.head_revision
-        catalog = await self._catalogs.at(connection, self._environment_id, *revisions)
+        catalog = await self._catalogs.current_in(connection, self._environment_id)
         if catalog is not self.catalog:
             self.catalog = catalog
             nodes = {name: node for name, node in catalog.live.nodes.items() if name not in catalog.warming}

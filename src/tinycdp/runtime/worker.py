@@ -111,8 +111,7 @@ class Worker:
     async def _begin(self, connection: Connection, environment_id: int) -> Catalog:
         """Hold off publishes for this transaction; the catalog it runs under."""
         await store.begin_group(connection, environment_id)
-        environment = await definition_store.find_environment(connection, environment_id)
-        return await self._catalogs.at(connection, environment_id, environment.live_revision, environment.head_revision)
+        return await self._catalogs.current_in(connection, environment_id)
 
     # Windows slide
 

@@ -188,15 +188,13 @@ async def read_workspace(
 ) -> Workspace:
     """The definitions of the head revision, as the database has them now."""
     async with acquired(pool) as connection:
-        environment = await store.find_environment(connection, environment_id)
-        live, head = environment.live_revision, environment.head_revision
-        catalog = await catalogs.at(connection, environment_id, live, head)
+        catalog = await catalogs.current_in(connection, environment_id)
         names = await vocabulary.names(connection, environment_id, now)
         new, backfill = frozenset[Name](), None
         if catalog.next is not None:
-            rows = await store.definitions_at(connection, environment_id, live)
+            rows = await store.definitions_at(connection, environment_id, catalog.revision)
             new = frozenset(catalog.next.definitions.keys() - {(row.kind, row.key) for row in rows})
-            backfill = await store.find_backfill(connection, environment_id, head)
+            backfill = await store.find_backfill(connection, environment_id, catalog.head)
     universe = catalog.next or catalog.live
     progress = progress_of(backfill, now) if backfill is not None else None
     return Workspace(catalog, universe, tuple(names), new, progress, vocabulary.declared(environment_id))
