@@ -9,8 +9,6 @@ Errors  NotFound PROFILE_NOT_FOUND, ERASURE_NOT_FOUND · InvalidInput INVALID_BO
 Source  docs/decisions/0024-privacy.md; docs/guide/privacy.md
 """
 
-import asyncio
-import random
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
@@ -19,7 +17,7 @@ import msgspec
 
 from tinycdp.engine.catalog import Catalog
 from tinycdp.engine.profile import Profile
-from tinycdp.errors import InvalidInput, NotFound, Overloaded
+from tinycdp.errors import InvalidInput, NotFound
 from tinycdp.model import Alias, AliasKind, Instant
 from tinycdp.runtime import graphs, people, profiles
 from tinycdp.runtime.catalogs import Catalogs
@@ -28,16 +26,16 @@ from tinycdp.runtime.identity import Restart
 from tinycdp.runtime.news import announce_profiles
 from tinycdp.runtime.people import Identifier
 from tinycdp.runtime.privacy import Privacy, leaves, suppress
+from tinycdp.runtime.transactions import commit_with_retry
 from tinycdp.store import exposures as exposure_store
 from tinycdp.store import groups as group_store
 from tinycdp.store import identity as identity_store
 from tinycdp.store import messages, reads
 from tinycdp.store import privacy as store
 from tinycdp.store.messages import ProfileRow, Row
-from tinycdp.store.pool import RETRY, Connection, Pool, acquired, snapshot, transaction
+from tinycdp.store.pool import RETRY, Connection, Pool, acquired, snapshot
 from tinycdp.times import iso
 
-TRIES = 8
 MOST_ERASED = 1_000
 _EVENTS_AT_ONCE = 500
 _END_OF_TIME: Instant = 253_402_300_799_999
@@ -81,10 +79,6 @@ class Check(msgspec.Struct, frozen=True):
     found: list[Trace]
 
 
-class _Dry(Exception):
-    """Everything was done; nothing is to be kept."""
-
-
 class Erasures:
     """`committed` hears of (environment, version, profiles) before the answer; `flush` writes what this process has
     recorded of people and not written yet."""
@@ -126,21 +120,17 @@ class Erasures:
             await suppress(self._pool, self._privacy, environment_id, aliases, author, note, self._now())
         if self._flush is not None:
             await self._flush()
-        for _ in range(TRIES):
-            try:
-                async with transaction(self._pool) as connection:
-                    receipt, version, ids = await self._erase(connection, environment_id, names, author, note, dry=dry)
-                    await announce_profiles(connection, environment_id, version, ids)
-                    if dry:
-                        raise _Dry
-            except _Dry:
-                return receipt
-            except (Restart, *RETRY):
-                await asyncio.sleep(random.uniform(0, 0.02))
-                continue
+
+        async def work(connection: Connection) -> tuple[Erasure, int, list[int]]:
+            done = await self._erase(connection, environment_id, names, author, note, dry=dry)
+            _, version, ids = done
+            await announce_profiles(connection, environment_id, version, ids)
+            return done
+
+        receipt, version, ids = await commit_with_retry(self._pool, work, again=(Restart, *RETRY), dry_run=dry)
+        if not dry:
             self._committed(environment_id, version, ids)
-            return receipt
-        raise Overloaded("CONTENTION", "Many processes write to the same people at once; try again shortly.")
+        return receipt
 
     async def _erase(
         self, connection: Connection, environment_id: int, names: Sequence[str], author: str, note: str, *, dry: bool
