@@ -13,6 +13,7 @@ from tinycdp.model import DAY_MS, Alias, AliasKind, Message
 from tinycdp.runtime import clock, switches
 from tinycdp.runtime.decisions import decide_one
 from tinycdp.runtime.definitions import apply_documents
+from tinycdp.runtime.edits import Edit
 from tinycdp.runtime.experiments import FlagExposures, counts, day_of, lately
 from tinycdp.runtime.service import Service
 from tinycdp.runtime.snapshots import stranger
@@ -339,7 +340,7 @@ async def test_flags_that_have_done_their_work(shop: Shop) -> None:
         {"key": "done", "rule": "true", "archived": True},
         {"key": "soon", "rules": [on], "schedule": [{"at": "2030-01-01T00:00:00Z", "set": {"/enabled": False}}]},
     )
-    await switches.kill(shop.service.pool, shop.id, "killed", "test", "", shop.now())
+    await switches.kill(shop.service.pool, shop.id, "killed", Edit("test", shop.now()))
     assert await shop.reasons() == {}, "nothing is old yet"
     shop.now.now += 29 * DAY_MS
     assert await shop.reasons() == {}

@@ -15,6 +15,7 @@ from tinycdp.runtime.catalogs import Catalogs
 from tinycdp.runtime.changes import read_documents
 from tinycdp.runtime.decisions import decide_one
 from tinycdp.runtime.definitions import publish
+from tinycdp.runtime.edits import Edit
 from tinycdp.runtime.preview import Question
 from tinycdp.runtime.service import Service
 from tinycdp.runtime.worker import Worker
@@ -235,7 +236,7 @@ async def test_what_was_foretold_happens(dsn: str) -> None:
         question = Question(read_documents([SECOND]), sample=None, context=CONTEXT, examples=100)
         foretold = await service.previews.of(id, question, clock.now)
         members, variants = await actual(service, id)
-        await publish(service.pool, id, read_documents([SECOND]), "test", clock.now)
+        await publish(service.pool, id, read_documents([SECOND]), Edit("test", clock.now))
         await serving(service, id)
         members_then, variants_then = await actual(service, id)
 

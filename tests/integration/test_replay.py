@@ -18,6 +18,7 @@ from tinycdp.runtime.catalogs import Catalogs
 from tinycdp.runtime.changes import Change
 from tinycdp.runtime.decisions import decide_one
 from tinycdp.runtime.definitions import publish, rename
+from tinycdp.runtime.edits import Edit
 from tinycdp.runtime.service import Service
 from tinycdp.runtime.worker import Worker
 from tinycdp.store.messages import move_aliases
@@ -107,19 +108,19 @@ class World:
             text = text.replace(name, self.names[name])
         field = {"expression": text, "description": ""}
         change = Change(kind=kind, key=self.names[key], document=field)
-        await publish(self.service.pool, self.id, [change], "test", self.clock.now)
+        await publish(self.service.pool, self.id, [change], Edit("test", self.clock.now))
 
     async def rename(self) -> None:
         kind, key, _ = self.random.choice(EDITS)
         new = f"{key}_{self.sent}_"
-        await rename(self.service.pool, self.id, kind, self.names[key], new, "test", self.clock.now)
+        await rename(self.service.pool, self.id, kind, self.names[key], new, Edit("test", self.clock.now))
         self.names[key] = new
 
     async def kill(self) -> None:
         if self.random.random() < 0.5:
-            await switches.kill(self.service.pool, self.id, "half", "test", "too much", self.clock.now)
+            await switches.kill(self.service.pool, self.id, "half", Edit("test", self.clock.now, "too much"))
         else:
-            await switches.revive(self.service.pool, self.id, "half", "test", self.clock.now)
+            await switches.revive(self.service.pool, self.id, "half", Edit("test", self.clock.now))
 
     async def part(self) -> None:
         """What admins do about people."""

@@ -22,6 +22,7 @@ from tinycdp.model import Instant
 from tinycdp.runtime import workspace as workspaces
 from tinycdp.runtime.changes import Change, document_of, read_change
 from tinycdp.runtime.definitions import LONGEST_NOTE, Plan, publish
+from tinycdp.runtime.edits import Edit
 from tinycdp.runtime.experiments import Lately, lately
 from tinycdp.runtime.export import memberships_as_of
 from tinycdp.runtime.keys import Key
@@ -389,7 +390,7 @@ async def _save(request: Request[Any, Any, Any], key: Key, kind: Kind, change: C
 
 async def _publish(service: Service, key: Key, change: Change, note: str) -> Plan:
     try:
-        plan = await publish(service.pool, key.environment_id, [change], key.name, service.now(), note)
+        plan = await publish(service.pool, key.environment_id, [change], Edit(key.name, service.now(), note))
     except InvalidDefinitions as wrong:
         # The diagnostics of what was sent stand alone, beside those of others that it would break.
         own = [d for found in wrong.details["definitions"] if _is(found, change) for d in found["diagnostics"]]

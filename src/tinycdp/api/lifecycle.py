@@ -21,6 +21,7 @@ from tinycdp.errors import InvalidInput, NotFound
 from tinycdp.runtime import definitions, history
 from tinycdp.runtime.changes import Change, read_change
 from tinycdp.runtime.definitions import Plan
+from tinycdp.runtime.edits import Edit
 from tinycdp.runtime.history import Changed, Revision, RevisionDetail, Version
 from tinycdp.runtime.keys import Key
 from tinycdp.runtime.service import Service
@@ -129,11 +130,8 @@ async def publish(request: Request[Any, Any, Any], key: Bearer) -> Response[byte
         service.pool,
         key.environment_id,
         read_changes(body.changes),
-        key.name,
-        service.now(),
-        body.note,
+        Edit(key.name, service.now(), body.note, dry_run=body.dry),
         prune=body.prune,
-        dry=body.dry,
     )
     return await _published(service, key, plan, dry=body.dry)
 
@@ -217,10 +215,7 @@ def _routes(kind: Kind) -> list[HTTPRouteHandler]:
             kind,
             name,
             body.key,
-            key.name,
-            service.now(),
-            body.note,
-            expects=version_of(if_match),
+            Edit(key.name, service.now(), body.note, expected_version=version_of(if_match)),
         )
         return await _published(service, key, plan, dry=False)
 
@@ -249,11 +244,7 @@ def _routes(kind: Kind) -> list[HTTPRouteHandler]:
             kind,
             name,
             _number(version),
-            key.name,
-            service.now(),
-            body.note,
-            expects=version_of(if_match),
-            dry=body.dry,
+            Edit(key.name, service.now(), body.note, expected_version=version_of(if_match), dry_run=body.dry),
         )
         return await _published(service, key, plan, dry=body.dry)
 
@@ -314,7 +305,7 @@ async def restore_revision(request: Request[Any, Any, Any], key: Bearer, revisio
     service: Service = request.app.state.service
     body = read_as(await read_json(request, optional=True), RestoreBody)
     plan = await definitions.restore(
-        service.pool, key.environment_id, _number(revision), key.name, service.now(), body.note, dry=body.dry
+        service.pool, key.environment_id, _number(revision), Edit(key.name, service.now(), body.note, dry_run=body.dry)
     )
     return await _published(service, key, plan, dry=body.dry)
 

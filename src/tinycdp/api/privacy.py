@@ -19,6 +19,7 @@ from tinycdp.api.auth import Bearer
 from tinycdp.api.exchange import LAST_ID, Before, Limit, Note, answer, read_as, read_json, readable
 from tinycdp.model import Alias
 from tinycdp.runtime import erasure, privacy
+from tinycdp.runtime.edits import Edit
 from tinycdp.runtime.erasure import Check, Erasure
 from tinycdp.runtime.people import Identifier
 from tinycdp.runtime.service import Service
@@ -207,7 +208,7 @@ async def suppress(request: Request[Any, Any, Any], key: Bearer) -> Response[byt
     service: Service = request.app.state.service
     body = read_as(await read_json(request), SuppressionBody)
     n = await privacy.suppress(
-        service.pool, service.privacy, key.environment_id, _aliases(body), key.name, body.note, service.now()
+        service.pool, service.privacy, key.environment_id, _aliases(body), Edit(key.name, service.now(), body.note)
     )
     return answer(Changed(n))
 

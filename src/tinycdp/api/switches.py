@@ -15,6 +15,7 @@ from litestar.params import FromPath
 from tinycdp.api.auth import Bearer
 from tinycdp.api.exchange import Limit, answer, read_as, read_json, readable
 from tinycdp.runtime import switches
+from tinycdp.runtime.edits import Edit
 from tinycdp.runtime.keys import Key
 from tinycdp.runtime.service import Service
 from tinycdp.runtime.switches import Kill
@@ -47,7 +48,7 @@ async def kill(request: Request[Any, Any, Any], key: Bearer, name: FromPath[str]
     """Waits for no warm-up, and no publish undoes it."""
     service: Service = request.app.state.service
     note = read_as(await read_json(request), Note).note if await request.body() else ""
-    await switches.kill(service.pool, key.environment_id, name, key.name, note, service.now())
+    await switches.kill(service.pool, key.environment_id, name, Edit(key.name, service.now(), note))
     return await _kills(service, key, name)
 
 
@@ -62,7 +63,7 @@ async def kill(request: Request[Any, Any, Any], key: Bearer, name: FromPath[str]
 )
 async def revive(request: Request[Any, Any, Any], key: Bearer, name: FromPath[str]) -> Response[bytes]:
     service: Service = request.app.state.service
-    await switches.revive(service.pool, key.environment_id, name, key.name, service.now())
+    await switches.revive(service.pool, key.environment_id, name, Edit(key.name, service.now()))
     return await _kills(service, key, name)
 
 

@@ -22,6 +22,7 @@ from tinycdp.model import Alias, AliasKind, Instant
 from tinycdp.runtime import graphs, people, profiles
 from tinycdp.runtime.catalogs import Catalogs
 from tinycdp.runtime.clock import Clock
+from tinycdp.runtime.edits import Edit
 from tinycdp.runtime.identity import Restart
 from tinycdp.runtime.news import announce_profiles
 from tinycdp.runtime.people import Identifier
@@ -117,7 +118,7 @@ class Erasures:
                 alive, strangers = await _find(connection, environment_id, names)
                 rows = await identity_store.identifiers_of_profiles(connection, environment_id, sorted(alive))
             aliases = [*strangers, *(Alias(row["kind"], row["value"]) for row in rows)]
-            await suppress(self._pool, self._privacy, environment_id, aliases, author, note, self._now())
+            await suppress(self._pool, self._privacy, environment_id, aliases, Edit(author, self._now(), note))
         if self._flush is not None:
             await self._flush()
 

@@ -101,7 +101,7 @@ async def people_as_of(
 ) -> dict[int, Snapshot]:
     """These profiles with the identifiers they have now, as of an instant; nobody where they sent too many messages."""
     environment_id = catalog.environment_id
-    aliases: dict[int, list[past.IdentifierRow]] = {}
+    aliases: dict[int, list[past.OwnedIdentifierRow]] = {}
     for row in await past.aliases_of(connection, environment_id, ids):
         aliases.setdefault(row.profile_id, []).append(row)
     all_ids = [row.id for rows in aliases.values() for row in rows]
@@ -120,7 +120,7 @@ async def people_as_of(
 
 
 def _remembered(
-    catalog: Catalog, id: int, aliases: Sequence[past.IdentifierRow], messages: Iterable[past.PastMessageRow]
+    catalog: Catalog, id: int, aliases: Sequence[past.OwnedIdentifierRow], messages: Iterable[past.PastMessageRow]
 ) -> Profile:
     """Whoever has these identifiers, as these messages tell of them."""
     profile = Profile(id, *key_of(aliases), warmed=catalog.head)
@@ -138,13 +138,13 @@ async def _regroup(connection: Connection, environment_id: int, profiles: Iterab
             profile.set_group_traits(traits.get(key, {}))
 
 
-def _names(aliases: Iterable[past.IdentifierRow]) -> list[str]:
+def _names(aliases: Iterable[past.OwnedIdentifierRow]) -> list[str]:
     return [f"{alias.kind} {alias.value}" for alias in aliases]
 
 
 async def _person(
     connection: Connection, environment_id: int, alias: Alias, at: Instant
-) -> tuple[int, list[past.IdentifierRow]] | None:
+) -> tuple[int, list[past.OwnedIdentifierRow]] | None:
     """The profile an identifier led to at an instant, and the identifiers it had; None where nobody had it yet."""
     if alias.kind == "profileId":
         if not (alias.value.isascii() and alias.value.isdecimal() and len(alias.value) <= _LONGEST_ID):
@@ -163,7 +163,7 @@ async def _person(
 
 async def _homes(
     connection: Connection, environment_id: int, start: int, at: Instant
-) -> tuple[Mapping[int, int], list[past.IdentifierRow]]:
+) -> tuple[Mapping[int, int], list[past.OwnedIdentifierRow]]:
     """Whose each identifier was, of all that changed hands with this profile since; and these identifiers."""
     reached: set[int] = set()
     grown = {start}

@@ -15,7 +15,7 @@ import msgspec
 
 from tinycdp.engine.plan import Naming
 from tinycdp.errors import Conflict, InvalidInput, NotFound
-from tinycdp.model import Instant
+from tinycdp.runtime.edits import Edit
 from tinycdp.runtime.enrichment import Choices
 from tinycdp.runtime.identity_rules import IdentityPolicy
 from tinycdp.runtime.limits import Limits
@@ -84,22 +84,21 @@ async def save(
     environment_id: int,
     name: str,
     document: dict[str, Any],
-    author: str,
-    now: Instant,
-    expects: int | None = None,
+    edit: Edit,
 ) -> PolicyVersion:
-    """Make a new version; what the document leaves out has its default. `expects` is the version it shall replace."""
+    """Make a new version; what the document leaves out has its default."""
     kind = _kind(name)
     whole = _whole(kind, document)
     async with transaction(pool) as connection:
         rows = await store.policy_versions(connection, environment_id, name, 1)
         version = rows[0].version if rows else 0
-        fits = expects is None or expects == version
-        if not fits or not await store.append_policy(connection, environment_id, name, version + 1, whole, now, author):
+        fits = edit.expected_version in (None, version)
+        values = (environment_id, name, version + 1, whole, edit.now, edit.author)
+        if not fits or not await store.append_policy(connection, *values):
             message = f"The policy {name!r} is at version {version}: somebody else changed it meanwhile."
             raise Conflict("VERSION_CONFLICT", message, version=version)
         await announce_policies(connection)
-    return PolicyVersion(version + 1, whole, iso(now), author)
+    return PolicyVersion(version + 1, whole, iso(edit.now), edit.author)
 
 
 def _kind(name: str) -> type[msgspec.Struct]:

@@ -21,6 +21,7 @@ import msgspec
 
 from tinycdp.errors import InvalidInput, Unavailable
 from tinycdp.model import Alias, AliasKind, Instant, Message, Rejection
+from tinycdp.runtime.edits import Edit
 from tinycdp.runtime.news import announce_policies
 from tinycdp.store import privacy as store
 from tinycdp.store.pool import Pool, acquired, transaction
@@ -186,9 +187,7 @@ class Privacy:
         return found
 
 
-async def suppress(
-    pool: Pool, privacy: Privacy, environment_id: int, aliases: Sequence[Alias], author: str, note: str, now: Instant
-) -> int:
+async def suppress(pool: Pool, privacy: Privacy, environment_id: int, aliases: Sequence[Alias], edit: Edit) -> int:
     """From now on messages that name one of these are refused. Gives how many were not listed yet."""
     async with transaction(pool) as connection:
         listed = await store.count_suppressions(connection, environment_id)
@@ -198,7 +197,7 @@ async def suppress(
                 f"{listed:,} identifiers are suppressed; there is room for {MOST_SUPPRESSED:,}.",
             )
         rows = sorted({(privacy.digest(environment_id, alias), alias.kind) for alias in aliases})
-        added = await store.add_suppressions(connection, environment_id, rows, note, now, author)
+        added = await store.add_suppressions(connection, environment_id, rows, edit.note, edit.now, edit.author)
         await announce_policies(connection)
     await privacy.load(pool)
     return added

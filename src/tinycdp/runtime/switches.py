@@ -12,6 +12,7 @@ import msgspec
 from tinycdp.engine.trail import Killed
 from tinycdp.errors import NotFound
 from tinycdp.model import Instant
+from tinycdp.runtime.edits import Edit
 from tinycdp.runtime.news import announce_revision
 from tinycdp.store import definitions, flags
 from tinycdp.store.pool import Connection, Pool, acquired, transaction
@@ -28,17 +29,19 @@ class Kill(msgspec.Struct, frozen=True, rename="camel"):
     revived_by: str | None = None
 
 
-async def kill(pool: Pool, environment_id: int, key: str, author: str, note: str, now: Instant) -> None:
+async def kill(pool: Pool, environment_id: int, key: str, edit: Edit) -> None:
     """Switch a flag off until it is revived. One that is killed already stays as it is."""
     async with transaction(pool) as connection:
-        await flags.kill_flag(connection, environment_id, await _id(connection, environment_id, key), now, author, note)
+        id = await _id(connection, environment_id, key)
+        await flags.kill_flag(connection, environment_id, id, edit.now, edit.author, edit.note)
         await announce_revision(connection, environment_id)
 
 
-async def revive(pool: Pool, environment_id: int, key: str, author: str, now: Instant) -> None:
+async def revive(pool: Pool, environment_id: int, key: str, edit: Edit) -> None:
     """Let a flag decide again as it is defined. One that is not killed stays as it is."""
     async with transaction(pool) as connection:
-        await flags.revive_flag(connection, environment_id, await _id(connection, environment_id, key), now, author)
+        id = await _id(connection, environment_id, key)
+        await flags.revive_flag(connection, environment_id, id, edit.now, edit.author)
         await announce_revision(connection, environment_id)
 
 

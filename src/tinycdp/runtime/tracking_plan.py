@@ -17,7 +17,8 @@ import msgspec
 
 from tinycdp.engine.plan import MOST_PROPERTIES, TRAITS_OF, Entry, Naming, Plan, kind_of
 from tinycdp.errors import Conflict, InvalidInput, NotFound
-from tinycdp.model import Instant, Message, Rejection, Warned
+from tinycdp.model import Message, Rejection, Warned
+from tinycdp.runtime.edits import Edit
 from tinycdp.runtime.news import announce_policies
 from tinycdp.runtime.policies import Policies
 from tinycdp.runtime.rejections import refusal_of
@@ -116,12 +117,9 @@ async def save(
     environment_id: int,
     event: str,
     document: Mapping[str, Any] | None,
-    author: str,
-    now: Instant,
-    expects: int | None = None,
+    edit: Edit,
 ) -> PlanEntry:
-    """Make a new version of an entry, or without a document remove it. `expects` is the version it shall replace, 0 for
-    none."""
+    """Make a new version of an entry, or without a document remove it."""
     if document is not None:
         _check_name(event)
     entry = checked(document) if document is not None else None
@@ -133,20 +131,20 @@ async def save(
             raise NotFound("NOT_FOUND", f"The tracking plan has no event {event!r}.")
         if gone and len(await store.current_plan_entries(connection, environment_id)) >= MOST_ENTRIES:
             raise InvalidInput("INVALID_PLAN", f"A tracking plan has at most {MOST_ENTRIES} events.")
-        fits = expects is None or expects == (0 if gone else version)
+        fits = edit.expected_version in (None, 0 if gone else version)
         whole = msgspec.to_builtins(entry, builtin_types=(Decimal,)) if entry is not None else None
-        values = (environment_id, event, version + 1, whole, now, author)
+        values = (environment_id, event, version + 1, whole, edit.now, edit.author)
         if not fits or not await store.append_plan_entry(connection, *values):
             message = f"The plan's {event!r} is at version {version}: somebody else changed it meanwhile."
             raise Conflict("VERSION_CONFLICT", message, version=version)
         await announce_policies(connection)
-    return PlanEntry(event, version + 1, entry, iso(now), author)
+    return PlanEntry(event, version + 1, entry, iso(edit.now), edit.author)
 
 
-def unsaved(event: str, entry: Entry, author: str, now: Instant) -> PlanEntry:
+def unsaved(event: str, entry: Entry, edit: Edit) -> PlanEntry:
     """An entry that is only tried."""
     _check_name(event)
-    return PlanEntry(event, 0, entry, iso(now), author)
+    return PlanEntry(event, 0, entry, iso(edit.now), edit.author)
 
 
 def checked(document: Mapping[str, Any]) -> Entry:

@@ -12,7 +12,7 @@ _SQL = load("past")
 
 
 @dataclass(frozen=True, slots=True)
-class IdentifierRow(Row):
+class OwnedIdentifierRow(Row):
     """An identifier and whose it is now."""
 
     id: int
@@ -39,8 +39,8 @@ class PastMessageRow(MessageRow):
     alias_id: int
 
 
-async def find_alias(connection: Connection, environment_id: int, kind: str, value: str) -> IdentifierRow | None:
-    return IdentifierRow.maybe(await connection.fetchrow(_SQL["find_alias"], environment_id, kind, value))
+async def find_alias(connection: Connection, environment_id: int, kind: str, value: str) -> OwnedIdentifierRow | None:
+    return OwnedIdentifierRow.maybe(await connection.fetchrow(_SQL["find_alias"], environment_id, kind, value))
 
 
 async def survivor_at(connection: Connection, environment_id: int, id: int, at: int) -> int:
@@ -55,8 +55,10 @@ async def moves_since(
     return MoveRow.every(await connection.fetch(_SQL["moves_since"], environment_id, profile_ids, at))
 
 
-async def aliases_of(connection: Connection, environment_id: int, profile_ids: Sequence[int]) -> list[IdentifierRow]:
-    return IdentifierRow.every(await connection.fetch(_SQL["aliases_of"], environment_id, profile_ids))
+async def aliases_of(
+    connection: Connection, environment_id: int, profile_ids: Sequence[int]
+) -> list[OwnedIdentifierRow]:
+    return OwnedIdentifierRow.every(await connection.fetch(_SQL["aliases_of"], environment_id, profile_ids))
 
 
 async def messages_until(
