@@ -15,6 +15,7 @@ from tinycdp.store.statements import load
 
 _SQL = load("messages")
 
+#: A row about identifiers, by column name.
 Row: TypeAlias = Any
 
 #: (profile id, name, instants, message ids, properties as the text of a JSON list): unpacked as it comes, because a
@@ -24,7 +25,7 @@ HistoryRow: TypeAlias = tuple[int, str, list[int], list[str] | None, str | None]
 
 @dataclass(slots=True)
 class ProfileRow(rows.Row):
-    """A stored profile."""
+    """A stored profile; not frozen, because a group of messages reads one for each of its profiles."""
 
     id: int
     bucketing_key: str
@@ -40,7 +41,7 @@ class ProfileRow(rows.Row):
 
 @dataclass(slots=True)
 class MessageRow(rows.Row):
-    """A stored message, as far as the engine needs it."""
+    """A stored message, as far as the engine needs it; not frozen, because a rebuild reads all of a profile's."""
 
     kind: MessageKind
     name: str

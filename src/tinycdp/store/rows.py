@@ -3,7 +3,9 @@
 Shape   class KeyRow(Row): a frozen dataclass with the statement's columns as its fields, in their order;
         from_row, maybe, every: make them of what the driver returns. Statements with the same columns share a class
 Laws    the class a function returns has the columns of the statement it is named after: tests/integration/test_rows.py
-        asks Postgres. A frozen dataclass costs 0.1 µs a field; rows that ingestion reads by the thousand are not frozen
+        asks Postgres
+Units   a frozen row of ten columns takes 1.5 µs to make, one that is not frozen 0.4 µs: those that ingestion and
+        rebuilds read by the thousand are not
 """
 
 from collections.abc import Iterable
@@ -29,4 +31,5 @@ class Row:
         return [cls(*record) for record in records]
 
     def __getitem__(self, name: str) -> Any:
+        """A column by its name, for code that takes rows of the driver as well."""
         return getattr(self, name)
