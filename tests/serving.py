@@ -218,10 +218,10 @@ async def new_environment(pool: Pool, name: str, document: Mapping[str, Any], no
     """A new environment with these definitions; its id."""
     async with pool.acquire() as connection:
         await tenancy.create_tenancy(connection, name, "p", [name], "UTC")
-        environment = await tenancy.find_environment_named(connection, name)
-    assert environment is not None
-    await apply_documents(pool, environment["id"], [document], "test", now)
-    return int(environment["id"])
+        id = await tenancy.find_environment_named(connection, name)
+    assert id is not None
+    await apply_documents(pool, id, [document], "test", now)
+    return id
 
 
 async def define(dsn: str, document: Mapping[str, Any], now: Instant, environment: str = "prod") -> None:

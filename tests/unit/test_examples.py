@@ -137,7 +137,7 @@ def test_people_are_in_the_documented_state(catalog: Catalog, person: str, now: 
 @pytest.mark.parametrize(("person", "flag", "platform", "variant"), FLAGS)
 def test_flags_answer_as_documented(catalog: Catalog, person: str, flag: str, platform: str, variant: str) -> None:
     found = decision(catalog, profile(person, NOW, catalog), flag, NOW, {"platform": platform})
-    assert found.variant == variant, found.reasons
+    assert found.variant == variant, found.trail
 
 
 def test_linus_leaves_his_cart_behind_to_the_second(catalog: Catalog) -> None:

@@ -18,10 +18,10 @@ from tinycdp.model import MINUTE_MS
 from tinycdp.runtime.access.keys import NewKey, create_key, list_keys, revoke_key
 from tinycdp.runtime.definitions.workspace import Progress, progress_of
 from tinycdp.runtime.service import Service
-from tinycdp.runtime.times import iso, iso_or_none
 from tinycdp.store import definitions as definition_store
 from tinycdp.store import reads
 from tinycdp.store.pool import snapshot
+from tinycdp.times import iso, iso_or_none
 
 _LARGEST_ID = 2**31 - 1
 _NAME_LIMIT = 100
@@ -157,7 +157,7 @@ async def get_metrics(request: Request[Any, Any, Any], key: Bearer) -> Response[
     environment_id, now = key.environment_id, service.now()
     async with snapshot(service.pool) as connection:
         environment = await definition_store.find_environment(connection, environment_id)
-        live, head = environment["live_revision"], environment["head_revision"]
+        live, head = environment.live_revision, environment.head_revision
         backfill = None
         if live != head:
             backfill = await definition_store.find_backfill(connection, environment_id, head)
@@ -167,18 +167,19 @@ async def get_metrics(request: Request[Any, Any, Any], key: Bearer) -> Response[
         memberships = Figure(*await reads.count(connection, "memberships", environment_id))
         rejected = await reads.rejections_by_code(connection, environment_id, _NEWEST_REJECTIONS)
     # A full minute, or less where the newest messages alone reach less far back.
-    span_ms = MINUTE_MS if row["lately"] < reads.LATELY else max(now - row["lately_oldest"], 1)
-    due = row["next_due_at"]
+    oldest = row.lately_oldest
+    span_ms = MINUTE_MS if row.lately < reads.LATELY or oldest is None else max(now - oldest, 1)
+    due = row.next_due_at
     return answer(
         Figures(
             profiles=profiles,
             events=events,
             memberships=memberships,
-            events_per_second=round(row["lately"] * 1000 / span_ms, 3),
+            events_per_second=round(row.lately * 1000 / span_ms, 3),
             rejected=rejected,
-            merges=row["merges"],
-            refused_claims=row["refused_claims"],
-            overdue_wakeups=row["overdue"],
+            merges=row.merges,
+            refused_claims=row.refused_claims,
+            overdue_wakeups=row.overdue,
             lag_ms=max(now - due, 0) if due is not None else 0,
             ingest_queue=service.ingest.waiting,
             cached_profiles=len(service.snapshots),

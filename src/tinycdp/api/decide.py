@@ -19,14 +19,16 @@ from tinycdp.api.auth import Bearer, allow, text_of_header
 from tinycdp.api.exchange import read_as, read_json, readable
 from tinycdp.engine.catalog import Catalog
 from tinycdp.engine.flags.decide import Decision
+from tinycdp.engine.flags.explanation_text import of_trail
+from tinycdp.engine.trail import DecisionReason
 from tinycdp.errors import InvalidInput, NotFound, TinyCDPError
-from tinycdp.model import NEVER, Alias, AliasKind
+from tinycdp.model import Alias, AliasKind
 from tinycdp.runtime.access.keys import Key
 from tinycdp.runtime.decisions.decide import Known, decide_one
 from tinycdp.runtime.decisions.snapshots import Snapshot
 from tinycdp.runtime.profiles.explanations import FlagExplained, explained_flag
 from tinycdp.runtime.service import Service
-from tinycdp.runtime.times import iso
+from tinycdp.times import iso_or_none
 
 #: How a request names a person; the first that is present counts.
 PERSON = ("userId", "profileId", "anonymousId", "deviceId", "externalId")
@@ -92,18 +94,19 @@ class Answers(msgspec.Struct, rename="camel"):
 def answer_of(catalog: Catalog, decision: Decision, subject: Snapshot, user_id: str | None, stale: bool) -> Answer:
     flag = catalog.live.flags[decision.flag].at(subject.now).flag
     profile_id = subject.profile_id
+    reasons = of_trail(decision.trail)
     return Answer(
         decision.flag,
         decision.value is True if flag.type == "boolean" else decision.variant != flag.off_variant,
         decision.variant,
         decision.value,
-        "STALE" if stale else decision.reason,
-        (*decision.reasons, "the database is away: this is what was last known") if stale else decision.reasons,
+        DecisionReason.STALE if stale else decision.reason,
+        (*reasons, "the database is away: this is what was last known") if stale else reasons,
         user_id,
         str(profile_id) if profile_id else None,
         catalog.revision,
         subject.version,
-        iso(decision.until) if decision.until < NEVER else None,
+        iso_or_none(decision.until),
     )
 
 

@@ -25,13 +25,14 @@ from tinycdp.runtime.definitions import workspace as workspaces
 from tinycdp.runtime.definitions.change_set import Change, document_of, read_change
 from tinycdp.runtime.definitions.publish import LONGEST_NOTE, Plan, publish
 from tinycdp.runtime.definitions.workspace import Cost, Kind, Named, Progress, Workspace
+from tinycdp.runtime.edits import Edit
 from tinycdp.runtime.profiles.views import Identifier, PersonSummary, summary_of
 from tinycdp.runtime.service import Service
-from tinycdp.runtime.times import iso, iso_or_none
 from tinycdp.runtime.transfer.export import memberships_as_of
 from tinycdp.store import definitions as store
 from tinycdp.store import reads
 from tinycdp.store.pool import acquired, snapshot
+from tinycdp.times import iso, iso_or_none
 
 KINDS: tuple[Kind, ...] = ("trait", "segment", "flag")
 
@@ -336,16 +337,13 @@ async def list_members(
     service: Service = request.app.state.service
     now = service.now()
     async with snapshot(service.pool) as connection:
-        environment = await store.find_environment(connection, key.environment_id)
-        catalog = await service.catalogs.at(
-            connection, key.environment_id, environment["live_revision"], environment["head_revision"]
-        )
+        catalog = await service.catalogs.current_in(connection, key.environment_id)
         fingerprint = catalog.live.fingerprints.get(("segment", name))
         if fingerprint is None:
             raise NotFound("NOT_FOUND", f"There is no segment {name!r}.")
         as_of = await memberships_as_of(connection, key.environment_id, now)
         rows = await reads.members_page(connection, key.environment_id, fingerprint, after, limit)
-    members = [Member(**msgspec.structs.asdict(summary_of(row)), entered_at=iso(row["entered_at"])) for row in rows]
+    members = [Member(**msgspec.structs.asdict(summary_of(row)), entered_at=iso(row.entered_at)) for row in rows]
     return answer(Members(members, members[-1].id if len(rows) == limit else None, iso(as_of)))
 
 
@@ -365,9 +363,9 @@ async def list_backfills(request: Request[Any, Any, Any], key: Bearer, limit: Li
         Backfills(
             [
                 Backfill(
-                    row["revision"],
-                    iso(row["started_at"]),
-                    iso_or_none(row["finished_at"]),
+                    row.revision,
+                    iso(row.started_at),
+                    iso_or_none(row.finished_at),
                     workspaces.progress_of(row, now),
                 )
                 for row in rows
@@ -392,7 +390,7 @@ async def _save(request: Request[Any, Any, Any], key: Key, kind: Kind, change: C
 
 async def _publish(service: Service, key: Key, change: Change, note: str) -> Plan:
     try:
-        plan = await publish(service.pool, key.environment_id, [change], key.name, service.now(), note)
+        plan = await publish(service.pool, key.environment_id, [change], Edit(key.name, service.now(), note))
     except InvalidDefinitions as wrong:
         # The diagnostics of what was sent stand alone, beside those of others that it would break.
         own = [d for found in wrong.details["definitions"] if _is(found, change) for d in found["diagnostics"]]

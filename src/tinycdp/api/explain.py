@@ -25,7 +25,7 @@ from tinycdp.runtime.profiles.explanations import (
     explained_flag,
 )
 from tinycdp.runtime.service import Service
-from tinycdp.runtime.times import iso
+from tinycdp.times import iso
 
 Key = Annotated[str | None, QueryParameter(description="its key")]
 

@@ -19,8 +19,8 @@ from tinycdp.errors import NotFound
 from tinycdp.runtime.access.keys import Key
 from tinycdp.runtime.decisions.exposure_stats import day_of
 from tinycdp.runtime.service import Service
-from tinycdp.runtime.times import iso
 from tinycdp.runtime.transfer.export import Export, Form, Wanted, WantedExposures, named
+from tinycdp.times import iso
 
 _MEDIA: dict[Form, str] = {"csv": "text/csv", "jsonl": "application/jsonl"}
 

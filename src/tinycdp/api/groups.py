@@ -16,10 +16,9 @@ from tinycdp.api.exchange import AfterProfile, Limit, answer, readable
 from tinycdp.errors import NotFound
 from tinycdp.runtime.profiles.views import PersonSummary, summary_of
 from tinycdp.runtime.service import Service
-from tinycdp.runtime.times import iso
 from tinycdp.store import groups as store
-from tinycdp.store.messages import Row
 from tinycdp.store.pool import acquired
+from tinycdp.times import iso
 
 
 class Group(msgspec.Struct, rename="camel", omit_defaults=True):
@@ -82,7 +81,7 @@ async def get_group(request: Request[Any, Any, Any], key: Bearer, name: FromPath
     if row is None:
         raise NotFound("NOT_FOUND", f"There is no group {name!r}.")
     found = _group(row)
-    found.members = row["members"]
+    found.members = row.members
     return answer(found)
 
 
@@ -108,8 +107,8 @@ async def list_group_members(
     return answer(GroupMembers(members, members[-1].id if len(rows) == limit else None))
 
 
-def _group(row: Row) -> Group:
-    return Group(row["key"], row["traits"], iso(row["created_at"]), iso(row["changed_at"]))
+def _group(row: store.GroupRow) -> Group:
+    return Group(row.key, row.traits, iso(row.created_at), iso(row.changed_at))
 
 
 ROUTES = [list_groups, get_group, list_group_members]

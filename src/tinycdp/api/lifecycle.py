@@ -25,10 +25,11 @@ from tinycdp.runtime.definitions.change_set import Change, read_change
 from tinycdp.runtime.definitions.publish import Plan
 from tinycdp.runtime.definitions.revisions import Changed, Revision, RevisionDetail, Version
 from tinycdp.runtime.definitions.workspace import Impact, Kind, impact_of
+from tinycdp.runtime.edits import Edit
 from tinycdp.runtime.service import Service
-from tinycdp.runtime.times import iso, iso_or_none
 from tinycdp.store import definitions as store
 from tinycdp.store.pool import acquired
+from tinycdp.times import iso, iso_or_none
 
 _LATEST = 2**31 - 1
 MOST_CHANGES = 1_000
@@ -130,11 +131,8 @@ async def publish(request: Request[Any, Any, Any], key: Bearer) -> Response[byte
         service.pool,
         key.environment_id,
         read_changes(body.changes),
-        key.name,
-        service.now(),
-        body.note,
+        Edit(key.name, service.now(), body.note, dry_run=body.dry),
         prune=body.prune,
-        dry=body.dry,
     )
     return await _published(service, key, plan, dry=body.dry)
 
@@ -218,10 +216,7 @@ def _routes(kind: Kind) -> list[HTTPRouteHandler]:
             kind,
             name,
             body.key,
-            key.name,
-            service.now(),
-            body.note,
-            expects=version_of(if_match),
+            Edit(key.name, service.now(), body.note, expected_version=version_of(if_match)),
         )
         return await _published(service, key, plan, dry=False)
 
@@ -250,11 +245,7 @@ def _routes(kind: Kind) -> list[HTTPRouteHandler]:
             kind,
             name,
             _number(version),
-            key.name,
-            service.now(),
-            body.note,
-            expects=version_of(if_match),
-            dry=body.dry,
+            Edit(key.name, service.now(), body.note, expected_version=version_of(if_match), dry_run=body.dry),
         )
         return await _published(service, key, plan, dry=body.dry)
 
@@ -279,11 +270,11 @@ async def list_revisions(
         rows = await store.list_revisions(connection, key.environment_id, before, limit)
     found = [
         Revision(
-            row["revision"],
-            row["author"],
-            row["note"],
-            iso(row["published_at"]),
-            iso_or_none(row["live_at"]),
+            row.revision,
+            row.author,
+            row.note,
+            iso(row.published_at),
+            iso_or_none(row.live_at),
         )
         for row in rows
     ]
@@ -315,7 +306,7 @@ async def restore_revision(request: Request[Any, Any, Any], key: Bearer, revisio
     service: Service = request.app.state.service
     body = read_as(await read_json(request, optional=True), RestoreBody)
     plan = await definitions.restore(
-        service.pool, key.environment_id, _number(revision), key.name, service.now(), body.note, dry=body.dry
+        service.pool, key.environment_id, _number(revision), Edit(key.name, service.now(), body.note, dry_run=body.dry)
     )
     return await _published(service, key, plan, dry=body.dry)
 

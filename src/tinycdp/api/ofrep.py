@@ -27,6 +27,8 @@ from tinycdp.api.sse import MEDIA_TYPE, Outlet, streaming
 from tinycdp.api.wire.body import BodyFault, clean, decode, number, read_body
 from tinycdp.engine.catalog import Catalog
 from tinycdp.engine.flags.decide import Decision
+from tinycdp.engine.flags.explanation_text import of_trail
+from tinycdp.engine.trail import DecisionReason
 from tinycdp.errors import InvalidInput, NotFound, Retryable, TinyCDPError
 from tinycdp.model import NEVER, Alias, AliasKind, Instant
 from tinycdp.runtime.access import stream_tokens
@@ -44,7 +46,7 @@ from tinycdp.runtime.decisions.evaluations import (
 )
 from tinycdp.runtime.decisions.snapshots import Snapshot, stranger
 from tinycdp.runtime.service import Service
-from tinycdp.runtime.times import iso
+from tinycdp.times import iso
 
 PREFIX = "/ofrep/v1/evaluate/flags/"
 STREAM = "/ofrep/v1/stream"
@@ -207,13 +209,13 @@ def _evaluated(catalog: Catalog, decision: Decision, subject: Snapshot, stale: b
         **metadata_of(catalog, decision.flag),
         "revision": catalog.revision,
         "version": subject.version,
-        "reasons": "; ".join(decision.reasons),
+        "reasons": "; ".join(of_trail(decision.trail)),
     }
     if decision.rule is not None:
         metadata["rule"] = decision.rule
     if decision.until < NEVER:
         metadata["validUntil"] = iso(decision.until)
-    reason = "STALE" if stale else decision.reason
+    reason = DecisionReason.STALE if stale else decision.reason
     return Evaluated(decision.flag, decision.value, decision.variant, reason, metadata)
 
 

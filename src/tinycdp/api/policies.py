@@ -14,6 +14,7 @@ from litestar.params import FromPath
 
 from tinycdp.api.auth import Bearer
 from tinycdp.api.exchange import IfMatch, Limit, answer, etag, read_json, readable, version_of
+from tinycdp.runtime.edits import Edit
 from tinycdp.runtime.policies import documents
 from tinycdp.runtime.policies.documents import PolicyVersion
 from tinycdp.runtime.service import Service
@@ -55,7 +56,9 @@ async def put_policy(
 ) -> Response[bytes]:
     service: Service = request.app.state.service
     document, expects = await read_json(request), version_of(if_match)
-    found = await documents.save(service.pool, key.environment_id, name, document, key.name, service.now(), expects)
+    found = await documents.save(
+        service.pool, key.environment_id, name, document, Edit(key.name, service.now(), expected_version=expects)
+    )
     # The process that was asked goes by it at once; the others hear of it.
     await service.load_policies()
     return answer(found, headers=etag(found.version))

@@ -29,6 +29,8 @@ from tinycdp.api.wire.canonical import Refused, identifier, readable_instant
 from tinycdp.api.wire.posthog import Question, key_in, parse_capture, parse_question
 from tinycdp.engine.catalog import Catalog
 from tinycdp.engine.flags.decide import Decision
+from tinycdp.engine.flags.explanation_text import of_trail
+from tinycdp.engine.trail import DecisionReason
 from tinycdp.errors import InvalidInput, Unauthenticated
 from tinycdp.model import Alias, AliasKind, Instant, Message
 from tinycdp.runtime.access.keys import Key
@@ -275,7 +277,7 @@ def _answer(catalog: Catalog, decision: Decision, now: Instant) -> FlagAnswer:
         decision.flag,
         on,
         decision.variant if on and not plain else None,
-        Reason(_reason(decision, on), index, "; ".join(decision.reasons)),
+        Reason(_reason(decision, on), index, "; ".join(of_trail(decision.trail))),
         Metadata(
             0 if index is None else index + 1,
             catalog.live.definitions["flag", decision.flag].version,
@@ -287,7 +289,7 @@ def _answer(catalog: Catalog, decision: Decision, now: Instant) -> FlagAnswer:
 
 def _reason(decision: Decision, on: bool) -> str:
     """PostHog's word: clients show it, and ask whether it is a match."""
-    if decision.reason == "DISABLED":
+    if decision.reason is DecisionReason.DISABLED:
         return "disabled"
     return "condition_match" if decision.rule is not None or on else "no_condition_match"
 

@@ -18,12 +18,13 @@ from litestar.response.streaming import ASGIStreamingResponse
 from tinycdp.api.auth import Bearer
 from tinycdp.api.exchange import LAST_ID, Before, Limit, Note, answer, read_as, read_json, readable
 from tinycdp.model import Alias
+from tinycdp.runtime.edits import Edit
 from tinycdp.runtime.policies import privacy_rules
 from tinycdp.runtime.privacy import erasure
 from tinycdp.runtime.privacy.erasure import Check, Erasure
 from tinycdp.runtime.profiles.views import Identifier
 from tinycdp.runtime.service import Service
-from tinycdp.runtime.times import iso
+from tinycdp.times import iso
 
 _TAGS = ["Privacy"]
 
@@ -208,7 +209,7 @@ async def suppress(request: Request[Any, Any, Any], key: Bearer) -> Response[byt
     service: Service = request.app.state.service
     body = read_as(await read_json(request), SuppressionBody)
     n = await privacy_rules.suppress(
-        service.pool, service.privacy, key.environment_id, _aliases(body), key.name, body.note, service.now()
+        service.pool, service.privacy, key.environment_id, _aliases(body), Edit(key.name, service.now(), body.note)
     )
     return answer(Changed(n))
 

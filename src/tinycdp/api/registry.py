@@ -18,6 +18,7 @@ from tinycdp.api.definitions import workspace_of
 from tinycdp.api.exchange import IfMatch, Limit, answer, etag, read_json, readable, version_of
 from tinycdp.engine.schema.tracking_plan import Entry
 from tinycdp.errors import NotFound
+from tinycdp.runtime.edits import Edit
 from tinycdp.runtime.schema import registry_reads, tracking_plan
 from tinycdp.runtime.schema.registry_reads import Broken, EventPage, Events, PropertyPage, Sdks, Violations, broken_by
 from tinycdp.runtime.schema.tracking_plan import PlanEntry
@@ -167,9 +168,11 @@ async def put_entry(
     environment_id, now = key.environment_id, service.now()
     entry = tracking_plan.checked(document)
     if dry:
-        found = tracking_plan.unsaved(name, entry, key.name, now)
+        found = tracking_plan.unsaved(name, entry, Edit(key.name, now))
     else:
-        found = await tracking_plan.save(service.pool, environment_id, name, document, key.name, now, expects)
+        found = await tracking_plan.save(
+            service.pool, environment_id, name, document, Edit(key.name, now, expected_version=expects)
+        )
         # The process that was asked goes by it at once; the others hear of it.
         await service.load_policies()
     workspace = await workspace_of(service, key)
@@ -192,7 +195,9 @@ async def delete_entry(
     service: Service = request.app.state.service
     expects = version_of(if_match)
     now, environment_id = service.now(), key.environment_id
-    found = await tracking_plan.save(service.pool, environment_id, name, None, key.name, now, expects)
+    found = await tracking_plan.save(
+        service.pool, environment_id, name, None, Edit(key.name, now, expected_version=expects)
+    )
     await service.load_policies()
     return answer(found)
 

@@ -21,7 +21,7 @@ from tinycdp.model import Alias, Instant
 from tinycdp.runtime.decisions.decide import decide_one
 from tinycdp.runtime.profiles.explanations import explained_flag
 from tinycdp.runtime.service import Service
-from tinycdp.runtime.times import iso
+from tinycdp.times import iso
 
 #: What the column of revisions can hold.
 _LAST_REVISION = 2**31 - 1

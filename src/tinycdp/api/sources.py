@@ -14,7 +14,7 @@ from litestar.params import FromPath
 from tinycdp.api import auth
 from tinycdp.api.exchange import answer
 from tinycdp.runtime.service import Service
-from tinycdp.runtime.times import iso
+from tinycdp.times import iso
 
 #: The answer names the host it was asked at, so no shared cache may give it to somebody who asked at another.
 BRIEFLY = {"Cache-Control": "private, max-age=60"}

@@ -17,6 +17,7 @@ from tinycdp.api.exchange import Limit, answer, read_as, read_json, readable
 from tinycdp.runtime.access.keys import Key
 from tinycdp.runtime.definitions import kill_switches
 from tinycdp.runtime.definitions.kill_switches import Kill
+from tinycdp.runtime.edits import Edit
 from tinycdp.runtime.service import Service
 
 
@@ -47,7 +48,7 @@ async def kill(request: Request[Any, Any, Any], key: Bearer, name: FromPath[str]
     """Waits for no warm-up, and no publish undoes it."""
     service: Service = request.app.state.service
     note = read_as(await read_json(request), Note).note if await request.body() else ""
-    await kill_switches.kill(service.pool, key.environment_id, name, key.name, note, service.now())
+    await kill_switches.kill(service.pool, key.environment_id, name, Edit(key.name, service.now(), note))
     return await _kills(service, key, name)
 
 
@@ -62,7 +63,7 @@ async def kill(request: Request[Any, Any, Any], key: Bearer, name: FromPath[str]
 )
 async def revive(request: Request[Any, Any, Any], key: Bearer, name: FromPath[str]) -> Response[bytes]:
     service: Service = request.app.state.service
-    await kill_switches.revive(service.pool, key.environment_id, name, key.name, service.now())
+    await kill_switches.revive(service.pool, key.environment_id, name, Edit(key.name, service.now()))
     return await _kills(service, key, name)
 
 

@@ -41,8 +41,8 @@ def add_to(commands: "Commands") -> None:
 
 
 def run_export_segment(arguments: argparse.Namespace, settings: Settings) -> int:
-    from tinycdp.runtime.times import iso
     from tinycdp.runtime.transfer.export import Wanted, named, write_segment
+    from tinycdp.times import iso
 
     path: Path | None = arguments.output
     wanted = Wanted(

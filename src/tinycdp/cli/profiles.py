@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from tinycdp.cli.database import on_database
 from tinycdp.cli.options import SCOPED, Misuse, command
 from tinycdp.runtime import clock
+from tinycdp.runtime.edits import Edit
 from tinycdp.settings import Settings
 
 if TYPE_CHECKING:
@@ -66,7 +67,9 @@ def run_suppress(arguments: argparse.Namespace, settings: Settings) -> int:
         await privacy.load(pool)
         if arguments.remove:
             return await lists.release(pool, privacy, environment, aliases)
-        return await lists.suppress(pool, privacy, environment, aliases, "command line", arguments.note, clock.now())
+        return await lists.suppress(
+            pool, privacy, environment, aliases, Edit("command line", clock.now(), arguments.note)
+        )
 
     n = on_database(settings, change)
     print(f"{n} of {len(aliases)} {'taken from' if arguments.remove else 'added to'} the list")

@@ -27,10 +27,13 @@ from tinycdp.engine.catalog import Catalog, Definition, build_catalog, check_all
 from tinycdp.engine.flags.bucketing import bucket
 from tinycdp.engine.flags.decide import Program, Subject, decide
 from tinycdp.engine.flags.document import Identified, read_flag
+from tinycdp.engine.flags.explanation_text import of_trail
 from tinycdp.engine.groups import Group
 from tinycdp.engine.profile import Profile
+from tinycdp.engine.trail import Killed
 from tinycdp.errors import InvalidInput, TinyCDPError
 from tinycdp.model import NEVER, Alias, AliasKind, Instant, Message, MessageKind
+from tinycdp.times import iso
 
 #: The key of the case's own expression, beside the definitions it may refer to.
 CASE = "_case"
@@ -223,7 +226,7 @@ def _decided(case: _Case, catalog: Catalog, program: Program | None, moment: "_M
     )
     subject.unit = profile.bucketing_key or None
     subject.names = tuple(f"{id.kind} {id.value}" for id in case.ids)
-    subject.killed = {catalog.live.flags[key].id: "killed" for key in case.killed}
+    subject.killed = {catalog.live.flags[key].id: Killed() for key in case.killed}
     found = decide(program, subject, moment.now)
     value = _plain(found.value)
     decision = {
@@ -231,7 +234,7 @@ def _decided(case: _Case, catalog: Catalog, program: Program | None, moment: "_M
         "variant": found.variant,
         "reason": found.reason,
         "rule": found.rule,
-        "reasons": list(found.reasons),
+        "reasons": list(of_trail(found.trail)),
     }
     return {**moment.answer(value, found.until), "decision": decision}
 
@@ -249,7 +252,7 @@ class _Moment:
 
     def answer(self, value: Any, until: Instant) -> dict[str, Any]:
         holds = min(until, self.arrival)
-        return {"at": _iso(self.now), "value": value, "valid_until": _iso(holds) if holds < _LATEST else "never"}
+        return {"at": iso(self.now), "value": value, "valid_until": iso(holds) if holds < _LATEST else "never"}
 
 
 def _replay(case: _Case, catalog: Catalog) -> Iterator[_Moment]:
@@ -369,10 +372,6 @@ def _instant(value: str | int, path: str) -> Instant:
     return found
 
 
-def _iso(instant: Instant) -> str:
-    return (_EPOCH + timedelta(milliseconds=instant)).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
 def _exact(value: Any) -> Any:
     """The document with each float as the decimal that was written."""
     if isinstance(value, float):
@@ -390,7 +389,7 @@ def _json(value: Any, kind: ir.Type) -> Any:
         case ir.Type.NUMBER:
             return _plain(number(value))
         case ir.Type.DATETIME:
-            return _iso(value) if _EARLIEST <= value < _LATEST else value
+            return iso(value) if _EARLIEST <= value < _LATEST else value
         case ir.Type.VERSION:
             return version_text(value)
         case _:

@@ -32,6 +32,7 @@ from tinycdp.engine.aggregates.event_log import Log
 from tinycdp.engine.flags import decide
 from tinycdp.engine.flags.document import Exclusion, Flag, Rule, stages
 from tinycdp.engine.profile import Profile
+from tinycdp.engine.trail import Killed
 from tinycdp.errors import InvalidInput
 from tinycdp.model import NEVER, Message
 
@@ -240,7 +241,7 @@ class Catalog:
     calendar: Days
     must_warm: bool
     complete: frozenset[tuple[str, int]]
-    killed: Mapping[int, str] = field(default_factory=dict)
+    killed: Mapping[int, Killed] = field(default_factory=dict)
     _kept_by_event: dict[str, tuple[KeptAggregate, ...]] = field(default_factory=dict, repr=False)
     _segments_by_event: dict[str, tuple[Segment, ...]] = field(default_factory=dict, repr=False)
 

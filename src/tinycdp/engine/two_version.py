@@ -18,6 +18,7 @@ from tinycdp.dsl.evaluators import Evaluator, Result
 from tinycdp.dsl.values.calendar import Days
 from tinycdp.engine.catalog import Name, Universe
 from tinycdp.engine.flags.decide import Program, Subject, as_evaluator
+from tinycdp.engine.trail import Killed
 from tinycdp.model import NEVER, Instant
 
 _Row = Sequence[Any]
@@ -73,7 +74,7 @@ class Columns:
         self._row = row
 
     def subject(
-        self, side: int, unit: str, names: tuple[str, ...], killed: Mapping[int, str], context: Mapping[str, Any]
+        self, side: int, unit: str, names: tuple[str, ...], killed: Mapping[int, Killed], context: Mapping[str, Any]
     ) -> Subject:
         """The row's profile as a subject for flag programs of this side."""
         subject = Subject(

@@ -25,7 +25,6 @@ from typing import Literal
 from tinycdp.engine.outbox import Change, decode
 from tinycdp.model import Instant
 from tinycdp.store import definitions as definition_store
-from tinycdp.store import messages
 from tinycdp.store import outbox as store
 from tinycdp.store.pool import BUSY, Connection, Pool, acquired, transaction
 
@@ -52,7 +51,7 @@ class Overtaken(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class CommittedChanges:
     """What one transaction changed.
 
     position  stable for ever, and unique in its environment
@@ -73,7 +72,7 @@ class Batch:
     consumer: str
     after: int
     last: int
-    rows: Sequence[Row]
+    rows: Sequence[CommittedChanges]
 
     def __bool__(self) -> bool:
         return bool(self.rows)
@@ -97,7 +96,7 @@ async def register(
         await store.hold_consumers(connection)
         cursor = await store.find_cursor(connection, environment_id, name)
         if cursor is not None:
-            return int(cursor["position"])
+            return int(cursor.position)
         position = await store.last_position(connection)
         if start == "oldest" and (oldest := await store.oldest_position(connection, environment_id)) is not None:
             position = oldest - 1
@@ -126,23 +125,23 @@ class Consumer:
             cursor = await store.find_cursor(connection, self.environment_id, self.name)
             if cursor is None:
                 raise NoSuchConsumer(self.name)
-            if cursor["lapsed_at"] is not None:
+            if cursor.lapsed_at is not None:
                 raise Lapsed(self.name)
-            after, claimed = cursor["position"], cursor["claimed"]
+            after, claimed = cursor.position, cursor.claimed
             if claimed is not None:
                 return self._batch(
                     after, claimed, await store.read_outbox(connection, self.environment_id, after, claimed)
                 )
-            found: list[messages.Row] = []
+            found: list[store.OutboxRow] = []
             if known := self._complete > after:  # what an earlier batch had no room for
                 found = await store.read_outbox(connection, self.environment_id, after, self._complete, most)
             if not known or not found:
                 self._complete = await _complete(connection, self.environment_id, after)
                 found = await store.read_outbox(connection, self.environment_id, after, self._complete, most)
-        return self._batch(after, self._complete if len(found) < most else found[-1]["position"], found)
+        return self._batch(after, self._complete if len(found) < most else found[-1].position, found)
 
-    def _batch(self, after: int, last: int, found: Sequence[messages.Row]) -> Batch:
-        rows = [Row(row["position"], row["at"], decode(row["changes"])) for row in found]
+    def _batch(self, after: int, last: int, found: Sequence[store.OutboxRow]) -> Batch:
+        rows = [CommittedChanges(row.position, row.at, decode(row.changes)) for row in found]
         return Batch(self.environment_id, self.name, after, last, rows)
 
     async def claim(self, batch: Batch) -> None:
@@ -215,11 +214,11 @@ class Lag:
 async def lags(connection: Connection, now: Instant) -> list[Lag]:
     return [
         Lag(
-            row["environment"],
-            row["consumer"],
-            row["rows"],
-            max(now - row["oldest_at"], 0) / 1000 if row["oldest_at"] is not None else 0.0,
-            row["lapsed"],
+            row.environment,
+            row.consumer,
+            row.rows,
+            max(now - row.oldest_at, 0) / 1000 if row.oldest_at is not None else 0.0,
+            row.lapsed,
         )
         for row in await store.lags(connection, MOST_COUNTED)
     ]
@@ -230,9 +229,7 @@ async def tidy(pool: Pool, now: Instant, keep_ms: int) -> int:
     Gives how many."""
     async with transaction(pool) as connection:
         for row in await store.lapse_cursors(connection, now, now - keep_ms):
-            log.error(
-                "consumer %s of environment %d lapsed: it has to begin anew", row["consumer"], row["environment_id"]
-            )
+            log.error("consumer %s of environment %d lapsed: it has to begin anew", row.consumer, row.environment_id)
     emptied = 0
     for slot in range(store.SLOTS):
         async with acquired(pool) as connection:

@@ -10,11 +10,11 @@ Source  dsl/examples/README.md, which describes ada, grace and linus
 """
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from random import Random
 from typing import Any, NamedTuple
 
 from tinycdp.model import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS, Instant
+from tinycdp.times import iso
 
 Payload = dict[str, Any]
 
@@ -128,7 +128,7 @@ class _Diary:
             "messageId": f"shop-{self.person}-{len(self.entries):04}",
             "anonymousId": device.anonymous_id,
             **({} if self.user_id is None else {"userId": self.user_id}),
-            "timestamp": _iso(at),
+            "timestamp": iso(at),
             **fields,
             "context": {"platform": device.platform, "library": {"name": "tinycdp-examples"}},
         }
@@ -201,7 +201,7 @@ def _visitor(now: Instant, number: int, days: int, seed: int) -> list[tuple[Inst
         diary.visit(session, device, late_ms)
         if signs_up and index >= known_from and device not in known_on:
             known_on.add(device)
-            traits = {"name": name, "country": country, "plan": plan, "signed_up_at": _iso(session.at)}
+            traits = {"name": name, "country": country, "plan": plan, "signed_up_at": iso(session.at)}
             diary.sign_up(session.at + _LONGEST_MS - MINUTE_MS, device, f"user-{seed}-{number:04}", traits)
         # Each device learns its user separately: until then it sends only its own id.
         diary.user_id = None
@@ -274,9 +274,3 @@ def _linus(now: Instant) -> list[tuple[Instant, Payload]]:
     diary.visit(Session(last - DAY_MS, CATALOGUE[5:7], False, False, False), phone, late_ms=5 * HOUR_MS)
     diary.visit(Session(last, (CATALOGUE[4],), True, False, False), web)
     return diary.entries
-
-
-def _iso(at: Instant) -> str:
-    # Whole seconds come from the integer: a float of this size would round the milliseconds.
-    second, ms = divmod(at, SECOND_MS)
-    return f"{datetime.fromtimestamp(second, UTC):%Y-%m-%dT%H:%M:%S}.{ms:03}Z"

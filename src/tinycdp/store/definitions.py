@@ -1,23 +1,88 @@
 """Statements about environments, definitions, revisions and their warm-up."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import asyncpg
 
-from tinycdp.store.messages import Row
 from tinycdp.store.pool import Connection
+from tinycdp.store.rows import Row
 from tinycdp.store.statements import load
 
 _SQL = load("definitions")
 
 
-async def find_environment(connection: Connection, id: int) -> Row:
-    return await connection.fetchrow(_SQL["find_environment"], id)
+@dataclass(frozen=True, slots=True)
+class EnvironmentRow(Row):
+    """An environment; project and organisation are their keys."""
+
+    id: int
+    key: str
+    zone: str
+    live_revision: int
+    head_revision: int
+    project: str
+    organisation: str
 
 
-async def list_environments(connection: Connection) -> list[Row]:
-    return await connection.fetch(_SQL["list_environments"])
+@dataclass(frozen=True, slots=True)
+class DefinitionRow(Row):
+    """A definition at a revision."""
+
+    definition_id: int
+    kind: str
+    version: int
+    meaning: int
+    key: str
+    document: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class VersionRow(DefinitionRow):
+    """A version of a definition, with the revision that published it."""
+
+    from_revision: int
+    until_revision: int | None
+    author: str
+    note: str
+    published_at: int
+    live_at: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class BackfillRow(Row):
+    """How far the backfill of a revision is; rate in profiles a second."""
+
+    revision: int
+    last_profile_id: int
+    at_profile_id: int
+    total: int
+    done: int
+    events: int
+    rate: float | None
+    started_at: int
+    advanced_at: int | None
+    finished_at: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class RevisionRow(Row):
+    """A published revision."""
+
+    revision: int
+    author: str
+    note: str
+    published_at: int
+    live_at: int | None
+
+
+async def find_environment(connection: Connection, id: int) -> EnvironmentRow:
+    return EnvironmentRow.from_row(await connection.fetchrow(_SQL["find_environment"], id))
+
+
+async def list_environments(connection: Connection) -> list[EnvironmentRow]:
+    return EnvironmentRow.every(await connection.fetch(_SQL["list_environments"]))
 
 
 async def create_tenancy(
@@ -30,8 +95,8 @@ async def begin_publish(connection: Connection, environment_id: int) -> None:
     await connection.execute(_SQL["begin_publish"], environment_id)
 
 
-async def definitions_at(connection: Connection, environment_id: int, revision: int) -> list[Row]:
-    return await connection.fetch(_SQL["definitions_at"], environment_id, revision)
+async def definitions_at(connection: Connection, environment_id: int, revision: int) -> list[DefinitionRow]:
+    return DefinitionRow.every(await connection.fetch(_SQL["definitions_at"], environment_id, revision))
 
 
 async def create_definition(connection: Connection, environment_id: int, kind: str, now: int) -> int:
@@ -76,12 +141,12 @@ async def start_backfill(connection: Connection, environment_id: int, revision: 
     return await connection.fetchval(_SQL["start_backfill"], environment_id, revision, now)
 
 
-async def find_backfill(connection: Connection, environment_id: int, revision: int) -> Row | None:
-    return await connection.fetchrow(_SQL["find_backfill"], environment_id, revision)
+async def find_backfill(connection: Connection, environment_id: int, revision: int) -> BackfillRow | None:
+    return BackfillRow.maybe(await connection.fetchrow(_SQL["find_backfill"], environment_id, revision))
 
 
-async def list_backfills(connection: Connection, environment_id: int, n: int) -> list[Row]:
-    return await connection.fetch(_SQL["list_backfills"], environment_id, n)
+async def list_backfills(connection: Connection, environment_id: int, n: int) -> list[BackfillRow]:
+    return BackfillRow.every(await connection.fetch(_SQL["list_backfills"], environment_id, n))
 
 
 async def advance_backfill(
@@ -107,16 +172,17 @@ async def sweep_memberships(connection: Connection, environment_id: int, fingerp
     await connection.execute(_SQL["sweep_memberships"], environment_id, fingerprints)
 
 
-async def find_environment_named(connection: Connection, key: str) -> Row | None:
-    """By its key; of several projects' the oldest. A database that was never migrated has none."""
+async def find_environment_named(connection: Connection, key: str) -> int | None:
+    """The id of the environment with this key; the oldest, if several projects have one. None on a database that was
+    never migrated."""
     try:
-        return await connection.fetchrow(_SQL["find_environment_named"], key)
+        return await connection.fetchval(_SQL["find_environment_named"], key)
     except asyncpg.UndefinedTableError:
         return None
 
 
-async def list_revisions(connection: Connection, environment_id: int, before: int, n: int) -> list[Row]:
-    return await connection.fetch(_SQL["list_revisions"], environment_id, before, n)
+async def list_revisions(connection: Connection, environment_id: int, before: int, n: int) -> list[RevisionRow]:
+    return RevisionRow.every(await connection.fetch(_SQL["list_revisions"], environment_id, before, n))
 
 
 async def find_definition(connection: Connection, environment_id: int, kind: str, key: str) -> int | None:
@@ -124,9 +190,9 @@ async def find_definition(connection: Connection, environment_id: int, kind: str
     return await connection.fetchval(_SQL["find_definition"], environment_id, kind, key)
 
 
-async def list_versions(connection: Connection, environment_id: int, definition_id: int) -> list[Row]:
+async def list_versions(connection: Connection, environment_id: int, definition_id: int) -> list[VersionRow]:
     """Newest first."""
-    return await connection.fetch(_SQL["list_versions"], environment_id, definition_id)
+    return VersionRow.every(await connection.fetch(_SQL["list_versions"], environment_id, definition_id))
 
 
 async def last_versions(connection: Connection, environment_id: int, ids: Sequence[int]) -> dict[int, int]:
@@ -139,5 +205,5 @@ async def keys_of(connection: Connection, environment_id: int, definition_id: in
     return {row["key"] for row in await connection.fetch(_SQL["keys_of"], environment_id, definition_id)}
 
 
-async def find_revision(connection: Connection, environment_id: int, revision: int) -> Row | None:
-    return await connection.fetchrow(_SQL["find_revision"], environment_id, revision)
+async def find_revision(connection: Connection, environment_id: int, revision: int) -> RevisionRow | None:
+    return RevisionRow.maybe(await connection.fetchrow(_SQL["find_revision"], environment_id, revision))

@@ -4,10 +4,12 @@ Units   days are dates in UTC and ranges of them inclusive; instants are millise
 """
 
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
 from datetime import date
+from typing import Any
 
-from tinycdp.store.messages import Row
 from tinycdp.store.pool import Connection
+from tinycdp.store.rows import Row
 from tinycdp.store.statements import load
 
 _SQL = load("exposures")
@@ -18,6 +20,71 @@ Exposed = tuple[int, int, int, int, str, str | None, int | None, str, int, int, 
 #: (day, definition id, version, stage, rule, variant, unit) of the last row of a page
 Place = tuple[date, int, int, int, str, str, str]
 Days = tuple[date, date]
+
+
+@dataclass(frozen=True, slots=True)
+class UnitsRow(Row):
+    """How many units a rule gave a variant on a day."""
+
+    day: date
+    variant: str
+    rule: str
+    units: int
+
+
+@dataclass(frozen=True, slots=True)
+class SampleRow(Row):
+    """How many units were given a variant, and how many of them another one as well."""
+
+    variant: str
+    units: int
+    crossed: int
+
+
+@dataclass(frozen=True, slots=True)
+class ExposedRow(SampleRow):
+    """The same, with the numbers of all variants together."""
+
+    all_units: int
+    all_crossed: int
+
+
+@dataclass(frozen=True, slots=True)
+class ExposureRow(Row):
+    """An exposure; flag is the key the definition has, or had last."""
+
+    definition_id: int
+    day: date
+    version: int
+    stage: int
+    variant: str
+    unit: str
+    profile_id: int | None
+    rule: str
+    revision: int
+    first_at: int
+    flag: str
+
+
+@dataclass(frozen=True, slots=True)
+class UseRow(Row):
+    """From when to when a rule answered."""
+
+    definition_id: int
+    rule: str
+    first_day: date
+    last_day: date
+
+
+@dataclass(frozen=True, slots=True)
+class FlagVersionRow(Row):
+    """A version of a flag."""
+
+    definition_id: int
+    version: int
+    document: dict[str, Any]
+    published_at: int
+    live_at: int | None
 
 
 async def record_exposures(connection: Connection, rows: Sequence[Exposed]) -> int:
@@ -48,14 +115,18 @@ async def _record(connection: Connection, environment_id: int, rows: Sequence[Ex
     return await connection.fetchval(_SQL["record_exposures"], environment_id, *map(list, zip(*whole, strict=True)))
 
 
-async def count_exposures(connection: Connection, environment_id: int, definition_id: int, days: Days) -> list[Row]:
-    return await connection.fetch(_SQL["count_exposures"], environment_id, definition_id, *days)
+async def count_exposures(
+    connection: Connection, environment_id: int, definition_id: int, days: Days
+) -> list[UnitsRow]:
+    return UnitsRow.every(await connection.fetch(_SQL["count_exposures"], environment_id, definition_id, *days))
 
 
 async def count_exposed(
     connection: Connection, environment_id: int, definition_id: int, days: Days, timeout_seconds: float | None = None
-) -> list[Row]:
-    return await connection.fetch(_SQL["count_exposed"], environment_id, definition_id, *days, timeout=timeout_seconds)
+) -> list[ExposedRow]:
+    return ExposedRow.every(
+        await connection.fetch(_SQL["count_exposed"], environment_id, definition_id, *days, timeout=timeout_seconds)
+    )
 
 
 async def sample_of_rule(
@@ -66,9 +137,11 @@ async def sample_of_rule(
     since: tuple[int, int],
     variants: Sequence[str],
     days: Days,
-) -> list[Row]:
+) -> list[SampleRow]:
     """`since` is (version, stage)."""
-    return await connection.fetch(_SQL["sample_of_rule"], environment_id, definition_id, rule, *since, variants, *days)
+    return SampleRow.every(
+        await connection.fetch(_SQL["sample_of_rule"], environment_id, definition_id, rule, *since, variants, *days)
+    )
 
 
 async def exposures_of_flag(
@@ -79,23 +152,23 @@ async def exposures_of_flag(
     days: Days,
     before: Place,
     n: int,
-) -> list[Row]:
+) -> list[ExposureRow]:
     day, _, *place = before
-    return await connection.fetch(
-        _SQL["exposures_of_flag"], environment_id, definition_id, variant, *days, day, *place, n
+    return ExposureRow.every(
+        await connection.fetch(_SQL["exposures_of_flag"], environment_id, definition_id, variant, *days, day, *place, n)
     )
 
 
 async def every_exposure_of_flag(
     connection: Connection, environment_id: int, definition_id: int, variant: str | None, days: Days, before: Place
-) -> AsyncIterator[list[Row]]:
+) -> AsyncIterator[list[ExposureRow]]:
     """The same without an end, a few at a time; inside a transaction, whose snapshot all of them share."""
     day, _, *place = before
     cursor = await connection.cursor(
         _SQL["exposures_of_flag"], environment_id, definition_id, variant, *days, day, *place, None
     )
     while rows := await cursor.fetch(200, timeout=60):
-        yield rows
+        yield ExposureRow.every(rows)
 
 
 async def exposures_of_units(
@@ -107,9 +180,11 @@ async def exposures_of_units(
     days: Days,
     before: Place,
     n: int,
-) -> list[Row]:
-    return await connection.fetch(
-        _SQL["exposures_of_units"], environment_id, units, definition_id, variant, *days, *before, n
+) -> list[ExposureRow]:
+    return ExposureRow.every(
+        await connection.fetch(
+            _SQL["exposures_of_units"], environment_id, units, definition_id, variant, *days, *before, n
+        )
     )
 
 
@@ -139,12 +214,14 @@ async def recording_since(connection: Connection) -> int:
     return await connection.fetchval(_SQL["recording_since"])
 
 
-async def uses_of_flags(connection: Connection, environment_id: int) -> list[Row]:
-    return await connection.fetch(_SQL["uses_of_flags"], environment_id)
+async def uses_of_flags(connection: Connection, environment_id: int) -> list[UseRow]:
+    return UseRow.every(await connection.fetch(_SQL["uses_of_flags"], environment_id))
 
 
-async def versions_of_flags(connection: Connection, environment_id: int, definition_ids: Sequence[int]) -> list[Row]:
-    return await connection.fetch(_SQL["versions_of_flags"], environment_id, definition_ids)
+async def versions_of_flags(
+    connection: Connection, environment_id: int, definition_ids: Sequence[int]
+) -> list[FlagVersionRow]:
+    return FlagVersionRow.every(await connection.fetch(_SQL["versions_of_flags"], environment_id, definition_ids))
 
 
 def _count(status: str) -> int:

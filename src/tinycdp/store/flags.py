@@ -1,10 +1,33 @@
 """Statements about flags' kill switches and the variants that sessions hold."""
 
-from tinycdp.store.messages import Row
+from dataclasses import dataclass
+
 from tinycdp.store.pool import Connection
+from tinycdp.store.rows import Row
 from tinycdp.store.statements import load
 
 _SQL = load("flags")
+
+
+@dataclass(frozen=True, slots=True)
+class KillRow(Row):
+    """A kill in force."""
+
+    definition_id: int
+    killed_at: int
+    killed_by: str
+    note: str
+
+
+@dataclass(frozen=True, slots=True)
+class PastKillRow(Row):
+    """A kill of one flag, in force or not."""
+
+    killed_at: int
+    killed_by: str
+    note: str
+    revived_at: int | None
+    revived_by: str | None
 
 
 async def kill_flag(
@@ -20,13 +43,13 @@ async def revive_flag(connection: Connection, environment_id: int, definition_id
     return await connection.fetchval(_SQL["revive_flag"], environment_id, definition_id, now, author) is not None
 
 
-async def kills_at(connection: Connection, environment_id: int, at: int | None = None) -> list[Row]:
+async def kills_at(connection: Connection, environment_id: int, at: int | None = None) -> list[KillRow]:
     """The kills in force at an instant; None for now."""
-    return await connection.fetch(_SQL["kills_at"], environment_id, at)
+    return KillRow.every(await connection.fetch(_SQL["kills_at"], environment_id, at))
 
 
-async def kills_of_flag(connection: Connection, environment_id: int, definition_id: int, n: int) -> list[Row]:
-    return await connection.fetch(_SQL["kills_of_flag"], environment_id, definition_id, n)
+async def kills_of_flag(connection: Connection, environment_id: int, definition_id: int, n: int) -> list[PastKillRow]:
+    return PastKillRow.every(await connection.fetch(_SQL["kills_of_flag"], environment_id, definition_id, n))
 
 
 async def hold_variant(

@@ -1,16 +1,38 @@
 """Statements about imports of files."""
 
+from dataclasses import dataclass
 from typing import Any
 
-from tinycdp.store.messages import Row
 from tinycdp.store.pool import Connection
+from tinycdp.store.rows import Row
 from tinycdp.store.statements import load
 
 _SQL = load("imports")
 
 
-async def begin_import(connection: Connection, environment_id: int, *values: Any) -> Row:
-    return await connection.fetchrow(_SQL["begin_import"], environment_id, *values)
+@dataclass(frozen=True, slots=True)
+class ImportRow(Row):
+    """An import; done in rows of its file, share from 0 to 1."""
+
+    environment_id: int
+    id: str
+    name: str
+    form: str
+    mapping: Any
+    done: int
+    share: float
+    accepted: int
+    duplicates: int
+    rejected: int
+    author: str
+    started_at: int
+    advanced_at: int
+    finished_at: int | None
+    error: str | None
+
+
+async def begin_import(connection: Connection, environment_id: int, *values: Any) -> ImportRow:
+    return ImportRow.from_row(await connection.fetchrow(_SQL["begin_import"], environment_id, *values))
 
 
 async def try_import(connection: Connection, environment_id: int, id: str) -> bool:
@@ -23,21 +45,21 @@ async def end_import(connection: Connection, environment_id: int, id: str) -> No
     await connection.execute(_SQL["end_import"], environment_id, id)
 
 
-async def advance_import(connection: Connection, environment_id: int, id: str, *values: Any) -> Row:
-    return await connection.fetchrow(_SQL["advance_import"], environment_id, id, *values)
+async def advance_import(connection: Connection, environment_id: int, id: str, *values: Any) -> ImportRow:
+    return ImportRow.from_row(await connection.fetchrow(_SQL["advance_import"], environment_id, id, *values))
 
 
-async def finish_import(connection: Connection, environment_id: int, id: str, now: int, error: str | None) -> Row:
-    return await connection.fetchrow(_SQL["finish_import"], environment_id, id, now, error)
+async def finish_import(connection: Connection, environment_id: int, id: str, now: int, error: str | None) -> ImportRow:
+    return ImportRow.from_row(await connection.fetchrow(_SQL["finish_import"], environment_id, id, now, error))
 
 
 async def stop_import(connection: Connection, environment_id: int, id: str, error: str, now: int) -> None:
     await connection.execute(_SQL["stop_import"], environment_id, id, error, now)
 
 
-async def find_import(connection: Connection, environment_id: int, id: str) -> Row | None:
-    return await connection.fetchrow(_SQL["find_import"], environment_id, id)
+async def find_import(connection: Connection, environment_id: int, id: str) -> ImportRow | None:
+    return ImportRow.maybe(await connection.fetchrow(_SQL["find_import"], environment_id, id))
 
 
-async def list_imports(connection: Connection, environment_id: int, n: int) -> list[Row]:
-    return await connection.fetch(_SQL["list_imports"], environment_id, n)
+async def list_imports(connection: Connection, environment_id: int, n: int) -> list[ImportRow]:
+    return ImportRow.every(await connection.fetch(_SQL["list_imports"], environment_id, n))

@@ -1,12 +1,36 @@
 """Statements about API keys."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
-from tinycdp.store.messages import Row
 from tinycdp.store.pool import Connection
+from tinycdp.store.rows import Row
 from tinycdp.store.statements import load
 
 _SQL = load("keys")
+
+
+@dataclass(frozen=True, slots=True)
+class KeyRow(Row):
+    """A key as an owner sees it."""
+
+    id: int
+    name: str
+    prefix: str
+    scopes: list[str]
+    created_at: int
+    revoked_at: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class UsableKeyRow(Row):
+    """A key that was not revoked."""
+
+    environment_id: int
+    id: int
+    name: str
+    digest: bytes
+    scopes: list[str]
 
 
 async def create_key(
@@ -22,12 +46,12 @@ async def create_key(
     return await connection.fetchval(_SQL["create_key"], environment_id, name, prefix, digest, scopes, now)
 
 
-async def list_keys(connection: Connection, environment_id: int) -> list[Row]:
-    return await connection.fetch(_SQL["list_keys"], environment_id)
+async def list_keys(connection: Connection, environment_id: int) -> list[KeyRow]:
+    return KeyRow.every(await connection.fetch(_SQL["list_keys"], environment_id))
 
 
-async def list_usable_keys(connection: Connection) -> list[Row]:
-    return await connection.fetch(_SQL["list_usable_keys"])
+async def list_usable_keys(connection: Connection) -> list[UsableKeyRow]:
+    return UsableKeyRow.every(await connection.fetch(_SQL["list_usable_keys"]))
 
 
 async def revoke_key(connection: Connection, environment_id: int, id: int, now: int) -> bool:

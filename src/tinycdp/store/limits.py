@@ -1,9 +1,10 @@
 """Statements about what was not stored: rejected messages, their counts, and dead letters."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
-from tinycdp.store.messages import Row
 from tinycdp.store.pool import Connection
+from tinycdp.store.rows import Row
 from tinycdp.store.statements import load
 
 _SQL = load("limits")
@@ -11,6 +12,58 @@ _SQL = load("limits")
 #: (api key, digest, times, code, message, path, payload, whether it is logged or only counted, whether it was counted
 #: before)
 Arrived = tuple[int | None, bytes, int, str, str, str, bytes, bool, bool]
+
+
+@dataclass(frozen=True, slots=True)
+class RejectionRow(Row):
+    """A rejected message."""
+
+    id: int
+    code: str
+    message: str
+    path: str
+    payload: bytes
+    times: int
+    received_at: int
+    last_received_at: int
+    key_name: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class RejectionCountRow(Row):
+    """Rejections of one code in an hour, by one key; key 0 is none."""
+
+    hour: int
+    api_key_id: int
+    key_name: str | None
+    code: str
+    messages: int
+    repeats: int
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetterRow(Row):
+    """A dead letter."""
+
+    id: int
+    code: str
+    error: str
+    payload: bytes
+    attempts: int
+    first_failed_at: int
+    last_failed_at: int
+    api_key_id: int | None
+    key_name: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class RetryRow(Row):
+    """What a dead letter's next attempt needs."""
+
+    id: int
+    payload: bytes
+    attempts: int
+    api_key_id: int | None
 
 
 async def log_rejections(
@@ -22,12 +75,14 @@ async def log_rejections(
 
 async def list_rejections(
     connection: Connection, environment_id: int, before_id: int, code: str | None, api_key_id: int | None, n: int
-) -> list[Row]:
-    return await connection.fetch(_SQL["list_rejections"], environment_id, before_id, code, api_key_id, n)
+) -> list[RejectionRow]:
+    return RejectionRow.every(
+        await connection.fetch(_SQL["list_rejections"], environment_id, before_id, code, api_key_id, n)
+    )
 
 
-async def rejection_counts(connection: Connection, environment_id: int, since: int, n: int) -> list[Row]:
-    return await connection.fetch(_SQL["rejection_counts"], environment_id, since, n)
+async def rejection_counts(connection: Connection, environment_id: int, since: int, n: int) -> list[RejectionCountRow]:
+    return RejectionCountRow.every(await connection.fetch(_SQL["rejection_counts"], environment_id, since, n))
 
 
 async def prune_rejections(connection: Connection, environment_id: int, before: int, counts_before: int) -> None:
@@ -51,8 +106,8 @@ async def keep_dead_letter(
 
 async def list_dead_letters(
     connection: Connection, environment_id: int, before_id: int, code: str | None, n: int
-) -> list[Row]:
-    return await connection.fetch(_SQL["list_dead_letters"], environment_id, before_id, code, n)
+) -> list[DeadLetterRow]:
+    return DeadLetterRow.every(await connection.fetch(_SQL["list_dead_letters"], environment_id, before_id, code, n))
 
 
 async def oldest_dead_letters(
@@ -62,8 +117,8 @@ async def oldest_dead_letters(
     code: str | None,
     after_id: int,
     n: int,
-) -> list[Row]:
-    return await connection.fetch(_SQL["oldest_dead_letters"], environment_id, ids, code, after_id, n)
+) -> list[RetryRow]:
+    return RetryRow.every(await connection.fetch(_SQL["oldest_dead_letters"], environment_id, ids, code, after_id, n))
 
 
 async def settle_dead_letters(connection: Connection, environment_id: int, rows: Sequence[tuple[int, int]]) -> None:

@@ -4,16 +4,60 @@ Shape   one function per statement of sql/messages.sql, in the order the group c
 Units   many rows at a time, as columns: Postgres unnests arrays far faster than it runs statements
 """
 
-from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple, TypeAlias
 
+from tinycdp.model import MessageKind
+from tinycdp.store import rows
 from tinycdp.store.pool import Connection
 from tinycdp.store.statements import load
 
 _SQL = load("messages")
 
-#: A row by column name.
-Row = Mapping[str, Any]
+#: A row about identifiers, by column name.
+Row: TypeAlias = Any
+
+#: (profile id, name, instants, message ids, properties as the text of a JSON list): unpacked as it comes, because a
+#: backfill reads some of them for every profile. Without ids or properties the column is None.
+HistoryRow: TypeAlias = tuple[int, str, list[int], list[str] | None, str | None]
+
+
+@dataclass(slots=True)
+class ProfileRow(rows.Row):
+    """A stored profile; not frozen, because a group of messages reads one for each of its profiles."""
+
+    id: int
+    bucketing_key: str
+    created_at: int
+    first_seen_at: int | None
+    last_seen_at: int | None
+    properties: dict[str, Any]
+    state: bytes
+    version: int
+    recompute_at: int | None
+    merged_into: int | None
+
+
+@dataclass(slots=True)
+class MessageRow(rows.Row):
+    """A stored message, as far as the engine needs it; not frozen, because a rebuild reads all of a profile's."""
+
+    kind: MessageKind
+    name: str
+    message_id: str
+    occurred_at: int
+    received_at: int
+    target: str | None
+    properties: dict[str, Any]
+    inactive: bool
+
+
+@dataclass(slots=True)
+class ProfileMessageRow(MessageRow):
+    """A message with the profile it belongs to."""
+
+    profile_id: int
 
 
 class Claimed(NamedTuple):
@@ -81,12 +125,12 @@ async def move_aliases(
     return [tuple(row) for row in await connection.fetch(_SQL["move_aliases"], environment_id, ids, profile_id, now)]
 
 
-async def lock_profiles(connection: Connection, environment_id: int, ids: Sequence[int]) -> list[Row]:
-    return await connection.fetch(_SQL["lock_profiles"], environment_id, ids)
+async def lock_profiles(connection: Connection, environment_id: int, ids: Sequence[int]) -> list[ProfileRow]:
+    return ProfileRow.every(await connection.fetch(_SQL["lock_profiles"], environment_id, ids))
 
 
-async def claim_due_profiles(connection: Connection, environment_id: int, now: int, n: int) -> list[Row]:
-    return await connection.fetch(_SQL["claim_due_profiles"], environment_id, now, n)
+async def claim_due_profiles(connection: Connection, environment_id: int, now: int, n: int) -> list[ProfileRow]:
+    return ProfileRow.every(await connection.fetch(_SQL["claim_due_profiles"], environment_id, now, n))
 
 
 async def postpone_profile(connection: Connection, environment_id: int, id: int, recompute_at: int) -> None:
@@ -110,8 +154,8 @@ async def write_behind(connection: Connection) -> None:
 
 async def profiles_to_warm(
     connection: Connection, environment_id: int, after_id: int, last_id: int, n: int
-) -> list[Row]:
-    return await connection.fetch(_SQL["profiles_to_warm"], environment_id, after_id, last_id, n)
+) -> list[ProfileRow]:
+    return ProfileRow.every(await connection.fetch(_SQL["profiles_to_warm"], environment_id, after_id, last_id, n))
 
 
 async def claim_unchanged_profiles(
@@ -170,8 +214,10 @@ async def append_events(connection: Connection, rows: Sequence[tuple[Any, ...]])
         await connection.copy_records_to_table("events", records=rows, columns=_EVENT_COLUMNS)
 
 
-async def events_of_profiles(connection: Connection, environment_id: int, ids: Sequence[int]) -> list[Row]:
-    return await connection.fetch(_SQL["events_of_profiles"], environment_id, ids)
+async def events_of_profiles(
+    connection: Connection, environment_id: int, ids: Sequence[int]
+) -> list[ProfileMessageRow]:
+    return ProfileMessageRow.every(await connection.fetch(_SQL["events_of_profiles"], environment_id, ids))
 
 
 async def history_of_profiles(
@@ -182,8 +228,7 @@ async def history_of_profiles(
     *,
     with_ids: bool,
     with_properties: bool,
-) -> list[Any]:
-    """Rows of (profile id, name, instants, message ids or None, properties as the text of a JSON list or None)."""
+) -> list[HistoryRow]:
     return await connection.fetch(_SQL["history_of_profiles"], environment_id, ids, names, with_ids, with_properties)
 
 

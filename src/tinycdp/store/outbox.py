@@ -9,8 +9,10 @@ Laws    a position is drawn from `versions` under the shared lock (79, environme
 Source  docs/decisions/0029-outbox.md
 """
 
-from tinycdp.store.messages import Row
+from dataclasses import dataclass
+
 from tinycdp.store.pool import Connection
+from tinycdp.store.rows import Row
 from tinycdp.store.statements import load
 
 _SQL = load("outbox")
@@ -18,6 +20,41 @@ _SQL = load("outbox")
 #: Partitions, and positions until the next one's turn; as in save_profiles and settle_transitions.
 SLOTS = 8
 PER_SLOT = 16_384
+
+
+@dataclass(frozen=True, slots=True)
+class CursorRow(Row):
+    """How far a consumer is. claimed: the end of the batch in hand; lapsed_at: when it fell too far behind."""
+
+    position: int
+    claimed: int | None
+    lapsed_at: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class OutboxRow(Row):
+    """What one transaction changed; `changes` is JSON as text."""
+
+    position: int
+    at: int
+    changes: str
+
+
+@dataclass(frozen=True, slots=True)
+class LagRow(Row):
+    """How far a consumer is behind. environment: organisation/project/environment; oldest_at: of its unread rows."""
+
+    environment: str
+    consumer: str
+    lapsed: bool
+    rows: int
+    oldest_at: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class LapsedRow(Row):
+    environment_id: int
+    consumer: str
 
 
 async def last_position(connection: Connection) -> int:
@@ -28,14 +65,14 @@ async def writers(connection: Connection, environment_id: int) -> set[str]:
     return set(await connection.fetchval(_SQL["writers"], environment_id))
 
 
-async def find_cursor(connection: Connection, environment_id: int, consumer: str) -> Row | None:
-    return await connection.fetchrow(_SQL["find_cursor"], environment_id, consumer)
+async def find_cursor(connection: Connection, environment_id: int, consumer: str) -> CursorRow | None:
+    return CursorRow.maybe(await connection.fetchrow(_SQL["find_cursor"], environment_id, consumer))
 
 
 async def read_outbox(
     connection: Connection, environment_id: int, after: int, upto: int, n: int | None = None
-) -> list[Row]:
-    return await connection.fetch(_SQL["read_outbox"], environment_id, after, upto, n)
+) -> list[OutboxRow]:
+    return OutboxRow.every(await connection.fetch(_SQL["read_outbox"], environment_id, after, upto, n))
 
 
 async def claim_batch(connection: Connection, environment_id: int, consumer: str, after: int, last: int) -> bool:
@@ -67,12 +104,12 @@ async def drop_cursor(connection: Connection, environment_id: int, consumer: str
     await connection.execute(_SQL["drop_cursor"], environment_id, consumer)
 
 
-async def lags(connection: Connection, most: int) -> list[Row]:
-    return await connection.fetch(_SQL["lags"], most)
+async def lags(connection: Connection, most: int) -> list[LagRow]:
+    return LagRow.every(await connection.fetch(_SQL["lags"], most))
 
 
-async def lapse_cursors(connection: Connection, now: int, before: int) -> list[Row]:
-    return await connection.fetch(_SQL["lapse_cursors"], now, before)
+async def lapse_cursors(connection: Connection, now: int, before: int) -> list[LapsedRow]:
+    return LapsedRow.every(await connection.fetch(_SQL["lapse_cursors"], now, before))
 
 
 async def is_drained(connection: Connection, slot: int) -> bool:

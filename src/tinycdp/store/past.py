@@ -1,16 +1,46 @@
 """Statements about what was: who had which identifier, what had arrived, and what served at an instant."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
-from tinycdp.store.messages import Row
+from tinycdp.store.messages import MessageRow
 from tinycdp.store.pool import Connection
+from tinycdp.store.rows import Row
 from tinycdp.store.statements import load
 
 _SQL = load("past")
 
 
-async def find_alias(connection: Connection, environment_id: int, kind: str, value: str) -> Row | None:
-    return await connection.fetchrow(_SQL["find_alias"], environment_id, kind, value)
+@dataclass(frozen=True, slots=True)
+class OwnedIdentifierRow(Row):
+    """An identifier and whose it is now."""
+
+    id: int
+    kind: str
+    value: str
+    profile_id: int
+    created_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class MoveRow(Row):
+    """Identifiers that went from one profile to another."""
+
+    from_id: int
+    to_id: int
+    alias_ids: list[int]
+    at: int
+
+
+@dataclass(slots=True)
+class PastMessageRow(MessageRow):
+    """A message with the identifier it came by."""
+
+    alias_id: int
+
+
+async def find_alias(connection: Connection, environment_id: int, kind: str, value: str) -> OwnedIdentifierRow | None:
+    return OwnedIdentifierRow.maybe(await connection.fetchrow(_SQL["find_alias"], environment_id, kind, value))
 
 
 async def survivor_at(connection: Connection, environment_id: int, id: int, at: int) -> int:
@@ -18,20 +48,24 @@ async def survivor_at(connection: Connection, environment_id: int, id: int, at: 
     return await connection.fetchval(_SQL["survivor_at"], environment_id, id, at)
 
 
-async def moves_since(connection: Connection, environment_id: int, profile_ids: Sequence[int], at: int) -> list[Row]:
+async def moves_since(
+    connection: Connection, environment_id: int, profile_ids: Sequence[int], at: int
+) -> list[MoveRow]:
     """Newest first."""
-    return await connection.fetch(_SQL["moves_since"], environment_id, profile_ids, at)
+    return MoveRow.every(await connection.fetch(_SQL["moves_since"], environment_id, profile_ids, at))
 
 
-async def aliases_of(connection: Connection, environment_id: int, profile_ids: Sequence[int]) -> list[Row]:
-    return await connection.fetch(_SQL["aliases_of"], environment_id, profile_ids)
+async def aliases_of(
+    connection: Connection, environment_id: int, profile_ids: Sequence[int]
+) -> list[OwnedIdentifierRow]:
+    return OwnedIdentifierRow.every(await connection.fetch(_SQL["aliases_of"], environment_id, profile_ids))
 
 
 async def messages_until(
     connection: Connection, environment_id: int, alias_ids: Sequence[int], at: int, n: int | None
-) -> list[Row]:
+) -> list[PastMessageRow]:
     """At most n, None for all."""
-    return await connection.fetch(_SQL["messages_until"], environment_id, alias_ids, at, n)
+    return PastMessageRow.every(await connection.fetch(_SQL["messages_until"], environment_id, alias_ids, at, n))
 
 
 async def oldest_arrival(connection: Connection, environment_id: int) -> int | None:

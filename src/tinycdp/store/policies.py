@@ -1,20 +1,41 @@
 """Statements about an environment's policies."""
 
+from dataclasses import dataclass
 from typing import Any
 
-from tinycdp.store.messages import Row
 from tinycdp.store.pool import Connection
+from tinycdp.store.rows import Row
 from tinycdp.store.statements import load
 
 _SQL = load("policies")
 
 
-async def current_policies(connection: Connection) -> list[Row]:
-    return await connection.fetch(_SQL["current_policies"])
+@dataclass(frozen=True, slots=True)
+class PolicyRow(Row):
+    """A policy in force."""
+
+    environment_id: int
+    name: str
+    version: int
+    document: dict[str, Any]
 
 
-async def policy_versions(connection: Connection, environment_id: int, name: str, n: int) -> list[Row]:
-    return await connection.fetch(_SQL["policy_versions"], environment_id, name, n)
+@dataclass(frozen=True, slots=True)
+class PolicyVersionRow(Row):
+    """A version of a policy."""
+
+    version: int
+    document: dict[str, Any]
+    changed_at: int
+    changed_by: str
+
+
+async def current_policies(connection: Connection) -> list[PolicyRow]:
+    return PolicyRow.every(await connection.fetch(_SQL["current_policies"]))
+
+
+async def policy_versions(connection: Connection, environment_id: int, name: str, n: int) -> list[PolicyVersionRow]:
+    return PolicyVersionRow.every(await connection.fetch(_SQL["policy_versions"], environment_id, name, n))
 
 
 async def append_policy(

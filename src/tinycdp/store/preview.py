@@ -1,13 +1,23 @@
 """Statements of previews: who is looked at, and what made-up expressions are worth to them."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from tinycdp.store.messages import Row
 from tinycdp.store.pool import Connection
+from tinycdp.store.rows import Row
 from tinycdp.store.statements import load
 
 _SQL = load("preview")
+
+
+@dataclass(frozen=True, slots=True)
+class UnitRow(Row):
+    """A profile to show, with its identifiers as "kind value"."""
+
+    id: int
+    bucketing_key: str
+    aliases: list[str]
 
 
 async def plan_anew(connection: Connection) -> None:
@@ -24,8 +34,8 @@ async def sample_profiles(connection: Connection, environment_id: int, at: int, 
     return [row["id"] for row in await connection.fetch(_SQL["sample_profiles"], environment_id, at, n)]
 
 
-async def units_of(connection: Connection, environment_id: int, ids: Sequence[int]) -> list[Row]:
-    return await connection.fetch(_SQL["units_of"], environment_id, ids)
+async def units_of(connection: Connection, environment_id: int, ids: Sequence[int]) -> list[UnitRow]:
+    return UnitRow.every(await connection.fetch(_SQL["units_of"], environment_id, ids))
 
 
 async def computed(

@@ -5,10 +5,11 @@ Shape   one function per statement of sql/privacy.sql; find_traces asks every ta
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from tinycdp.store.messages import Row
 from tinycdp.store.pool import Connection
+from tinycdp.store.rows import Row
 from tinycdp.store.statements import load
 
 _SQL = load("privacy")
@@ -21,6 +22,110 @@ _ALIAS_COLUMNS = frozenset(
 )
 
 
+@dataclass(frozen=True, slots=True)
+class SuppressedRow(Row):
+    """A suppressed identifier."""
+
+    digest: bytes
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
+class SuppressionRow(Row):
+    """A suppressed identifier, with who suppressed it and why."""
+
+    id: int
+    digest: bytes
+    kind: str
+    note: str
+    created_at: int
+    created_by: str
+
+
+@dataclass(frozen=True, slots=True)
+class LockedProfileRow(Row):
+    """A profile that is to be erased."""
+
+    id: int
+    merged_into: int | None
+    state: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class PayloadRow(Row):
+    """A logged message, and why it was not stored."""
+
+    id: int
+    payload: bytes
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class GroupCallRow(Row):
+    """A message that set traits of a group."""
+
+    key: str
+    message_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class ToldTraitRow(Row):
+    """A trait of a group, and the message that set it last."""
+
+    key: str
+    name: str
+    value: Any
+    occurred_at: int
+    message_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class ErasureRow(Row):
+    """The receipt of an erasure."""
+
+    environment_id: int
+    id: int
+    people: int
+    profile_ids: list[int]
+    alias_ids: list[int]
+    digests: list[bytes]
+    counts: dict[str, int]
+    note: str
+    erased_at: int
+    erased_by: str
+
+
+@dataclass(frozen=True, slots=True)
+class HeldMembershipRow(Row):
+    """A membership of a profile."""
+
+    fingerprint: int
+    entered_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class HeldExposureRow(Row):
+    """An exposure, for its person."""
+
+    day: str
+    version: int
+    variant: str
+    rule: str
+    unit: str
+    first_at: int
+    flag: str
+
+
+@dataclass(frozen=True, slots=True)
+class HeldVariantRow(Row):
+    """A variant that a session holds."""
+
+    unit: str
+    session: str
+    variant: str
+    held_until: int
+
+
 async def secrets(connection: Connection) -> dict[int, bytes]:
     return {row["id"]: row["secret"] for row in await connection.fetch(_SQL["secrets"])}
 
@@ -31,8 +136,8 @@ async def suppression_marks(connection: Connection) -> dict[int, tuple[int, int]
     return {row["environment_id"]: (row["n"], row["newest"]) for row in rows}
 
 
-async def suppressed(connection: Connection, environment_id: int) -> list[Row]:
-    return await connection.fetch(_SQL["suppressed"], environment_id)
+async def suppressed(connection: Connection, environment_id: int) -> list[SuppressedRow]:
+    return SuppressedRow.every(await connection.fetch(_SQL["suppressed"], environment_id))
 
 
 async def count_suppressions(connection: Connection, environment_id: int) -> int:
@@ -51,12 +156,12 @@ async def remove_suppressions(connection: Connection, environment_id: int, diges
     return await connection.fetchval(_SQL["remove_suppressions"], environment_id, digests)
 
 
-async def list_suppressions(connection: Connection, environment_id: int, before: int, n: int) -> list[Row]:
-    return await connection.fetch(_SQL["list_suppressions"], environment_id, before, n)
+async def list_suppressions(connection: Connection, environment_id: int, before: int, n: int) -> list[SuppressionRow]:
+    return SuppressionRow.every(await connection.fetch(_SQL["list_suppressions"], environment_id, before, n))
 
 
-async def lock_people(connection: Connection, environment_id: int, ids: Sequence[int]) -> list[Row]:
-    return await connection.fetch(_SQL["lock_people"], environment_id, ids)
+async def lock_people(connection: Connection, environment_id: int, ids: Sequence[int]) -> list[LockedProfileRow]:
+    return LockedProfileRow.every(await connection.fetch(_SQL["lock_people"], environment_id, ids))
 
 
 async def hold_exposures(connection: Connection) -> None:
@@ -74,46 +179,48 @@ async def erase(connection: Connection, statement: str, environment_id: int, *va
     return int(status.rpartition(" ")[2])
 
 
-async def rejections_naming(connection: Connection, environment_id: int, texts: Sequence[str]) -> list[Row]:
-    return await connection.fetch(_SQL["rejections_naming"], environment_id, texts)
+async def rejections_naming(connection: Connection, environment_id: int, texts: Sequence[str]) -> list[PayloadRow]:
+    return PayloadRow.every(await connection.fetch(_SQL["rejections_naming"], environment_id, texts))
 
 
-async def dead_letters_naming(connection: Connection, environment_id: int, texts: Sequence[str]) -> list[Row]:
-    return await connection.fetch(_SQL["dead_letters_naming"], environment_id, texts)
+async def dead_letters_naming(connection: Connection, environment_id: int, texts: Sequence[str]) -> list[PayloadRow]:
+    return PayloadRow.every(await connection.fetch(_SQL["dead_letters_naming"], environment_id, texts))
 
 
-async def group_calls_of(connection: Connection, environment_id: int, alias_ids: Sequence[int]) -> list[Row]:
-    return await connection.fetch(_SQL["group_calls_of"], environment_id, alias_ids)
+async def group_calls_of(connection: Connection, environment_id: int, alias_ids: Sequence[int]) -> list[GroupCallRow]:
+    return GroupCallRow.every(await connection.fetch(_SQL["group_calls_of"], environment_id, alias_ids))
 
 
-async def group_traits_told(connection: Connection, environment_id: int, keys: Sequence[str]) -> list[Row]:
-    return await connection.fetch(_SQL["group_traits_told"], environment_id, keys)
+async def group_traits_told(connection: Connection, environment_id: int, keys: Sequence[str]) -> list[ToldTraitRow]:
+    return ToldTraitRow.every(await connection.fetch(_SQL["group_traits_told"], environment_id, keys))
 
 
 async def append_erasure(connection: Connection, environment_id: int, *values: Any) -> int:
     return await connection.fetchval(_SQL["append_erasure"], environment_id, *values)
 
 
-async def find_erasure(connection: Connection, environment_id: int, id: int) -> Row | None:
-    return await connection.fetchrow(_SQL["find_erasure"], environment_id, id)
+async def find_erasure(connection: Connection, environment_id: int, id: int) -> ErasureRow | None:
+    return ErasureRow.maybe(await connection.fetchrow(_SQL["find_erasure"], environment_id, id))
 
 
-async def list_erasures(connection: Connection, environment_id: int, before: int, n: int) -> list[Row]:
-    return await connection.fetch(_SQL["list_erasures"], environment_id, before, n)
+async def list_erasures(connection: Connection, environment_id: int, before: int, n: int) -> list[ErasureRow]:
+    return ErasureRow.every(await connection.fetch(_SQL["list_erasures"], environment_id, before, n))
 
 
 async def memberships_of(
     connection: Connection, environment_id: int, profile_ids: Sequence[int], fingerprints: Sequence[int]
-) -> list[Row]:
-    return await connection.fetch(_SQL["memberships_of"], environment_id, profile_ids, fingerprints)
+) -> list[HeldMembershipRow]:
+    return HeldMembershipRow.every(
+        await connection.fetch(_SQL["memberships_of"], environment_id, profile_ids, fingerprints)
+    )
 
 
-async def exposures_held(connection: Connection, environment_id: int, units: Sequence[str]) -> list[Row]:
-    return await connection.fetch(_SQL["exposures_held"], environment_id, units)
+async def exposures_held(connection: Connection, environment_id: int, units: Sequence[str]) -> list[HeldExposureRow]:
+    return HeldExposureRow.every(await connection.fetch(_SQL["exposures_held"], environment_id, units))
 
 
-async def holds_held(connection: Connection, environment_id: int, units: Sequence[str]) -> list[Row]:
-    return await connection.fetch(_SQL["holds_held"], environment_id, units)
+async def holds_held(connection: Connection, environment_id: int, units: Sequence[str]) -> list[HeldVariantRow]:
+    return HeldVariantRow.every(await connection.fetch(_SQL["holds_held"], environment_id, units))
 
 
 async def find_traces(

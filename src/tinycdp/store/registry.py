@@ -4,14 +4,150 @@ Units   days are counted since 1970 where they go in and come out as numbers; fi
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from tinycdp.store.messages import Row
+from tinycdp.model import MessageKind
 from tinycdp.store.pool import Connection
+from tinycdp.store.rows import Row
 from tinycdp.store.statements import load
 
 _SQL = load("registry")
+
+
+@dataclass(frozen=True, slots=True)
+class SdkRow(Row):
+    """An SDK, and how many messages it sent."""
+
+    library: str
+    version: str
+    platform: str
+    n: int
+    first_at: int
+    last_at: int
+
+
+@dataclass(slots=True)
+class StoredEventRow(Row):
+    """A stored message to count."""
+
+    id: int
+    kind: MessageKind
+    name: str
+    received_at: int
+    properties: dict[str, Any]
+    context: dict[str, Any]
+    warnings: list[Any] | None
+
+
+@dataclass(frozen=True, slots=True)
+class EventNumbersRow(Row):
+    """An event with its volume."""
+
+    event: str
+    n: int
+    first_at: int
+    last_at: int
+    properties: int
+    lately: int
+    today: int
+
+
+@dataclass(frozen=True, slots=True)
+class PropertyTypeRow(Row):
+    """A type of a property; property "" is the event itself."""
+
+    property: str
+    type: str
+    n: int
+    first_at: int
+    last_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class EventPropertyTypeRow(Row):
+    """The same of any event."""
+
+    event: str
+    property: str
+    type: str
+    n: int
+
+
+@dataclass(frozen=True, slots=True)
+class DayRow(Row):
+    """How many values of a property came on a day."""
+
+    day: int
+    property: str
+    type: str
+    n: int
+
+
+@dataclass(frozen=True, slots=True)
+class SdkDaysRow(Row):
+    """Which SDK sent a property, with which type, and when."""
+
+    sdk: str
+    type: str
+    n: int
+    first_day: int
+    last_day: int
+
+
+@dataclass(frozen=True, slots=True)
+class HourRow(Row):
+    """How often an event came in an hour."""
+
+    hour: int
+    n: int
+
+
+@dataclass(frozen=True, slots=True)
+class ViolationRow(Row):
+    """What did not fit the tracking plan on a day."""
+
+    event: str
+    day: int
+    code: str
+    path: str
+    refused: bool
+    n: int
+    first_at: int
+    last_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class PlanVersionRow(Row):
+    """A version of an entry of the tracking plan; without a document it was removed."""
+
+    version: int
+    document: dict[str, Any] | None
+    changed_at: int
+    changed_by: str
+
+
+@dataclass(frozen=True, slots=True)
+class PlanEntryRow(Row):
+    """An entry of the tracking plan."""
+
+    environment_id: int
+    event: str
+    version: int
+    document: dict[str, Any]
+    changed_at: int
+    changed_by: str
+
+
+@dataclass(frozen=True, slots=True)
+class LiveBatchRow(Row):
+    """What came for a reader of a live stream."""
+
+    reader: str
+    at: int
+    matched: int
+    items: bytes
 
 
 async def add_types(connection: Connection, environment_id: int, rows: Sequence[tuple[Any, ...]]) -> None:
@@ -50,9 +186,9 @@ async def known_names(connection: Connection, environment_id: int) -> list[tuple
     return [(row["event"], row["property"]) for row in rows]
 
 
-async def known_sdks(connection: Connection, environment_id: int) -> list[Row]:
+async def known_sdks(connection: Connection, environment_id: int) -> list[SdkRow]:
     """The most frequent first."""
-    return await connection.fetch(_SQL["known_sdks"], environment_id)
+    return SdkRow.every(await connection.fetch(_SQL["known_sdks"], environment_id))
 
 
 async def lock_registry(connection: Connection, environment_id: int) -> None:
@@ -63,16 +199,18 @@ async def forget_observations(connection: Connection, environment_id: int) -> No
     await connection.execute(_SQL["forget_observations"], environment_id)
 
 
-async def events_to_observe(connection: Connection, environment_id: int, after_id: int, n: int) -> list[Row]:
-    return await connection.fetch(_SQL["events_to_observe"], environment_id, after_id, n)
+async def events_to_observe(connection: Connection, environment_id: int, after_id: int, n: int) -> list[StoredEventRow]:
+    return StoredEventRow.every(await connection.fetch(_SQL["events_to_observe"], environment_id, after_id, n))
 
 
 async def prune_registry(connection: Connection, environment_id: int, day: date, hour: int) -> None:
     await connection.execute(_SQL["prune_registry"], environment_id, day, hour)
 
 
-async def registry_events(connection: Connection, environment_id: int, first: date, today: date) -> list[Row]:
-    return await connection.fetch(_SQL["registry_events"], environment_id, first, today)
+async def registry_events(
+    connection: Connection, environment_id: int, first: date, today: date
+) -> list[EventNumbersRow]:
+    return EventNumbersRow.every(await connection.fetch(_SQL["registry_events"], environment_id, first, today))
 
 
 async def registry_event_names(connection: Connection, environment_id: int, since: int) -> list[str]:
@@ -81,26 +219,26 @@ async def registry_event_names(connection: Connection, environment_id: int, sinc
     return [row["event"] for row in rows]
 
 
-async def registry_types_of(connection: Connection, environment_id: int, event: str) -> list[Row]:
-    return await connection.fetch(_SQL["registry_types_of"], environment_id, event)
+async def registry_types_of(connection: Connection, environment_id: int, event: str) -> list[PropertyTypeRow]:
+    return PropertyTypeRow.every(await connection.fetch(_SQL["registry_types_of"], environment_id, event))
 
 
-async def registry_types_seen(connection: Connection, environment_id: int) -> list[Row]:
-    return await connection.fetch(_SQL["registry_types_seen"], environment_id)
+async def registry_types_seen(connection: Connection, environment_id: int) -> list[EventPropertyTypeRow]:
+    return EventPropertyTypeRow.every(await connection.fetch(_SQL["registry_types_seen"], environment_id))
 
 
-async def registry_days_of(connection: Connection, environment_id: int, event: str, first: date) -> list[Row]:
-    return await connection.fetch(_SQL["registry_days_of"], environment_id, event, first)
+async def registry_days_of(connection: Connection, environment_id: int, event: str, first: date) -> list[DayRow]:
+    return DayRow.every(await connection.fetch(_SQL["registry_days_of"], environment_id, event, first))
 
 
 async def registry_sdks_of(
     connection: Connection, environment_id: int, event: str, property: str, first: date
-) -> list[Row]:
-    return await connection.fetch(_SQL["registry_sdks_of"], environment_id, event, property, first)
+) -> list[SdkDaysRow]:
+    return SdkDaysRow.every(await connection.fetch(_SQL["registry_sdks_of"], environment_id, event, property, first))
 
 
-async def registry_hours_of(connection: Connection, environment_id: int, event: str, first: int) -> list[Row]:
-    return await connection.fetch(_SQL["registry_hours_of"], environment_id, event, first)
+async def registry_hours_of(connection: Connection, environment_id: int, event: str, first: int) -> list[HourRow]:
+    return HourRow.every(await connection.fetch(_SQL["registry_hours_of"], environment_id, event, first))
 
 
 async def newest_properties(
@@ -113,17 +251,17 @@ async def newest_properties(
 
 async def plan_violations_since(
     connection: Connection, environment_id: int, event: str | None, first: date, n: int
-) -> list[Row]:
-    return await connection.fetch(_SQL["plan_violations_since"], environment_id, event, first, n)
+) -> list[ViolationRow]:
+    return ViolationRow.every(await connection.fetch(_SQL["plan_violations_since"], environment_id, event, first, n))
 
 
-async def current_plan_entries(connection: Connection, environment_id: int | None = None) -> list[Row]:
+async def current_plan_entries(connection: Connection, environment_id: int | None = None) -> list[PlanEntryRow]:
     """Of one environment, or of all."""
-    return await connection.fetch(_SQL["current_plan_entries"], environment_id)
+    return PlanEntryRow.every(await connection.fetch(_SQL["current_plan_entries"], environment_id))
 
 
-async def plan_entry_versions(connection: Connection, environment_id: int, event: str, n: int) -> list[Row]:
-    return await connection.fetch(_SQL["plan_entry_versions"], environment_id, event, n)
+async def plan_entry_versions(connection: Connection, environment_id: int, event: str, n: int) -> list[PlanVersionRow]:
+    return PlanVersionRow.every(await connection.fetch(_SQL["plan_entry_versions"], environment_id, event, n))
 
 
 async def append_plan_entry(
@@ -147,8 +285,8 @@ async def append_live_batches(
     await connection.execute(_SQL["append_live_batches"], environment_id, now, *map(list, zip(*rows, strict=True)))
 
 
-async def take_live_batches(connection: Connection, environment_id: int, readers: Sequence[str]) -> list[Row]:
-    return await connection.fetch(_SQL["take_live_batches"], environment_id, readers)
+async def take_live_batches(connection: Connection, environment_id: int, readers: Sequence[str]) -> list[LiveBatchRow]:
+    return LiveBatchRow.every(await connection.fetch(_SQL["take_live_batches"], environment_id, readers))
 
 
 async def prune_live_batches(connection: Connection, environment_id: int, before: int) -> None:

@@ -5,15 +5,27 @@ Laws    nothing here locks a row, so all of it may run beside live traffic
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
 
-from tinycdp.store.messages import Row
+from tinycdp.store.messages import ProfileRow
 from tinycdp.store.pool import Connection
+from tinycdp.store.rows import Row
 from tinycdp.store.statements import load
 
 _SQL = load("verify")
 
 #: Of every message in the database, whatever the clock of the process that took it said.
 _END_OF_TIME = 253_402_300_799_999
+
+
+@dataclass(frozen=True, slots=True)
+class MembershipRow(Row):
+    """A membership."""
+
+    fingerprint: int
+    profile_id: int
+    entered_at: int
 
 
 async def count_profiles(connection: Connection, environment_id: int) -> int:
@@ -28,8 +40,8 @@ async def profile_ids_after(connection: Connection, environment_id: int, after_i
     return [row["id"] for row in await connection.fetch(_SQL["profile_ids_after"], environment_id, after_id, n)]
 
 
-async def load_profiles(connection: Connection, environment_id: int, ids: Sequence[int]) -> list[Row]:
-    return await connection.fetch(_SQL["load_profiles"], environment_id, ids)
+async def load_profiles(connection: Connection, environment_id: int, ids: Sequence[int]) -> list[ProfileRow]:
+    return ProfileRow.every(await connection.fetch(_SQL["load_profiles"], environment_id, ids))
 
 
 async def newest_event_at(connection: Connection, environment_id: int, ids: Sequence[int]) -> int | None:
@@ -38,14 +50,18 @@ async def newest_event_at(connection: Connection, environment_id: int, ids: Sequ
 
 async def memberships_of_profiles(
     connection: Connection, environment_id: int, fingerprints: Sequence[int], ids: Sequence[int]
-) -> list[Row]:
-    return await connection.fetch(_SQL["memberships_of_profiles"], environment_id, fingerprints, ids)
+) -> list[MembershipRow]:
+    return MembershipRow.every(
+        await connection.fetch(_SQL["memberships_of_profiles"], environment_id, fingerprints, ids)
+    )
 
 
-async def worth(connection: Connection, statement: str, environment_id: int, at: int, ids: Sequence[int]) -> list[Row]:
-    """The rows of a statement of dsl.sql for these profiles, from all messages that are stored.
+async def worth(
+    connection: Connection, statement: str, environment_id: int, at: int, ids: Sequence[int]
+) -> list[tuple[Any, ...]]:
+    """Rows of (profile id, v0, v1, …) of a statement of dsl.sql for these profiles, from all stored messages.
 
     Inside a transaction, whose settings it changes: compiling such a statement takes longer than running it, and a plan
     made for any profiles is a bad one for few."""
     await connection.execute("SET LOCAL jit = off; SET LOCAL plan_cache_mode = force_custom_plan")
-    return await connection.fetch(statement, environment_id, at, _END_OF_TIME, ids)
+    return [tuple(row) for row in await connection.fetch(statement, environment_id, at, _END_OF_TIME, ids)]

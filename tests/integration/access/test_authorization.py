@@ -29,7 +29,7 @@ from streams import Reader, watching
 from tinycdp.api.app import fast_lanes
 from tinycdp.runtime.access import stream_tokens
 from tinycdp.runtime.access.keys import SCOPES, Keyring, digest, environment_named
-from tinycdp.runtime.times import iso
+from tinycdp.times import iso
 
 #: In everything that prod has and an answer may show, and in nothing that is asked.
 MARK = "onlyprod"

@@ -14,10 +14,10 @@ import pytest
 from serving import BINARIES, READ_KEY, WRITE_KEY, Server, bearer, define, eventually, served, until
 from tinycdp.model import MINUTE_MS
 from tinycdp.runtime import clock
-from tinycdp.runtime.times import iso
 from tinycdp.server.bootstrap import prepare
 from tinycdp.server.embedded_postgres import EmbeddedPostgres
 from tinycdp.settings import Settings
+from tinycdp.times import iso
 
 SHOP = {
     "segments": [{"key": "now", "rule": "events.open.exists(1m)"}],

@@ -18,6 +18,7 @@ from tinycdp.runtime.decisions.stale_flags import StaleFlags, stale_flags
 from tinycdp.runtime.definitions import kill_switches
 from tinycdp.runtime.definitions.publish import apply_documents
 from tinycdp.runtime.definitions.workspace import read_workspace
+from tinycdp.runtime.edits import Edit
 from tinycdp.runtime.service import Service
 from tinycdp.store import exposures as store
 from tinycdp.store.pool import Pool
@@ -340,7 +341,7 @@ async def test_flags_that_have_done_their_work(shop: Shop) -> None:
         {"key": "done", "rule": "true", "archived": True},
         {"key": "soon", "rules": [on], "schedule": [{"at": "2030-01-01T00:00:00Z", "set": {"/enabled": False}}]},
     )
-    await kill_switches.kill(shop.service.pool, shop.id, "killed", "test", "", shop.now())
+    await kill_switches.kill(shop.service.pool, shop.id, "killed", Edit("test", shop.now()))
     assert await shop.reasons() == {}, "nothing is old yet"
     shop.now.now += 29 * DAY_MS
     assert await shop.reasons() == {}

@@ -17,7 +17,7 @@ from tinycdp.runtime.access import stream_tokens
 from tinycdp.runtime.decisions.change_streams import QUIET_SECONDS
 from tinycdp.runtime.decisions.evaluations import decide_all, evaluations
 from tinycdp.runtime.definitions.publish import apply_documents
-from tinycdp.runtime.times import iso
+from tinycdp.times import iso
 
 ONE = "/ofrep/v1/evaluate/flags/"
 ALL = "/ofrep/v1/evaluate/flags"

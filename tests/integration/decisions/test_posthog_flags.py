@@ -10,7 +10,7 @@ import pytest
 from application import KEYS, Application, running
 from tinycdp.model import DAY_MS, MINUTE_MS, Alias
 from tinycdp.runtime.decisions.exposures import Exposures
-from tinycdp.runtime.times import iso
+from tinycdp.times import iso
 
 HALVES = {"a": 50_000, "b": 50_000}
 TEST = {

@@ -18,7 +18,7 @@ import pytest
 from application import KEYS, Application, running
 from tinycdp.model import MINUTE_MS
 from tinycdp.runtime import clock
-from tinycdp.runtime.times import iso
+from tinycdp.times import iso
 
 KEY = KEYS["write"]
 BASIC = {"Authorization": "Basic " + base64.b64encode(f"{KEY}:".encode()).decode()}

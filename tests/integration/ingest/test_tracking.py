@@ -15,7 +15,7 @@ from application import Application, running
 from serving import ManualClock
 from tinycdp.model import MINUTE_MS
 from tinycdp.runtime import clock
-from tinycdp.runtime.times import iso
+from tinycdp.times import iso
 
 
 @pytest.fixture

@@ -191,7 +191,7 @@ async def test_a_state_that_cannot_be_read_is_rebuilt(service: Service, shop: in
     state = b"\x00\xff\x00"
     if part == "an aggregate":
         [row] = await store.load_profiles(service.pool, shop, [ada])
-        version, states, *rest = msgspec.msgpack.decode(row["state"], strict=False)
+        version, states, *rest = msgspec.msgpack.decode(row.state, strict=False)
         state = msgspec.msgpack.encode([version, dict.fromkeys(states, "none"), *rest])
     since = "SELECT fingerprint, entered_at FROM memberships WHERE environment_id = $1 AND profile_id = $2 ORDER BY 1"
     before = await service.pool.fetch(since, shop, ada)

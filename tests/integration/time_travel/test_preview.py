@@ -14,11 +14,12 @@ from tinycdp.runtime.decisions.decide import decide_one
 from tinycdp.runtime.definitions.catalogs import Catalogs
 from tinycdp.runtime.definitions.change_set import read_documents
 from tinycdp.runtime.definitions.publish import publish
+from tinycdp.runtime.edits import Edit
 from tinycdp.runtime.service import Service
 from tinycdp.runtime.time_travel import preview as previews
 from tinycdp.runtime.time_travel.preview import Question
-from tinycdp.runtime.times import iso
 from tinycdp.runtime.worker.loops import Worker
+from tinycdp.times import iso
 
 NOW = 1_790_000_000_000
 
@@ -235,7 +236,7 @@ async def test_what_was_foretold_happens(dsn: str) -> None:
         question = Question(read_documents([SECOND]), sample=None, context=CONTEXT, examples=100)
         foretold = await service.previews.of(id, question, clock.now)
         members, variants = await actual(service, id)
-        await publish(service.pool, id, read_documents([SECOND]), "test", clock.now)
+        await publish(service.pool, id, read_documents([SECOND]), Edit("test", clock.now))
         await serving(service, id)
         members_then, variants_then = await actual(service, id)
 

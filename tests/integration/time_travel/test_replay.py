@@ -18,10 +18,11 @@ from tinycdp.runtime.definitions import kill_switches
 from tinycdp.runtime.definitions.catalogs import Catalogs
 from tinycdp.runtime.definitions.change_set import Change
 from tinycdp.runtime.definitions.publish import publish, rename
+from tinycdp.runtime.edits import Edit
 from tinycdp.runtime.service import Service
-from tinycdp.runtime.times import iso
 from tinycdp.runtime.worker.loops import Worker
 from tinycdp.store.messages import move_aliases
+from tinycdp.times import iso
 
 NOW = 1_790_000_000_000
 FLAGS = ("offer", "half", "tiered", "both")
@@ -107,19 +108,19 @@ class World:
             text = text.replace(name, self.names[name])
         field = {"expression": text, "description": ""}
         change = Change(kind=kind, key=self.names[key], document=field)
-        await publish(self.service.pool, self.id, [change], "test", self.clock.now)
+        await publish(self.service.pool, self.id, [change], Edit("test", self.clock.now))
 
     async def rename(self) -> None:
         kind, key, _ = self.random.choice(EDITS)
         new = f"{key}_{self.sent}_"
-        await rename(self.service.pool, self.id, kind, self.names[key], new, "test", self.clock.now)
+        await rename(self.service.pool, self.id, kind, self.names[key], new, Edit("test", self.clock.now))
         self.names[key] = new
 
     async def kill(self) -> None:
         if self.random.random() < 0.5:
-            await kill_switches.kill(self.service.pool, self.id, "half", "test", "too much", self.clock.now)
+            await kill_switches.kill(self.service.pool, self.id, "half", Edit("test", self.clock.now, "too much"))
         else:
-            await kill_switches.revive(self.service.pool, self.id, "half", "test", self.clock.now)
+            await kill_switches.revive(self.service.pool, self.id, "half", Edit("test", self.clock.now))
 
     async def part(self) -> None:
         """What admins do about people."""

@@ -194,12 +194,12 @@ async def test_what_no_import_is_known_for_goes_a_day_later(app: Application) ->
     held = [uploads.folder / name for name in ("held.upload", "held.ticket")]
     held[0].write_bytes(b"")
     held[1].write_bytes(msgspec.json.encode(unknown))
-    await uploads.look(PARSE)
+    await uploads.tick(PARSE)
     assert len(left(app)) == 5
     for path in (old, standing, *held):
         os.utime(path, (time.time() - 90_000, time.time() - DAY_MS / 1000 - 60))
-    await uploads.look(PARSE)
-    await uploads.look(PARSE)
+    await uploads.tick(PARSE)
+    await uploads.tick(PARSE)
     assert left(app) == ["fresh.upload", "mine.csv"]
 
 
@@ -215,7 +215,7 @@ async def test_one_that_is_stopped_stays_so_until_it_is_sent_again(app: Applicat
     await eventually(lambda: _true(left(app) == []))
     rows = (await ended(app, id))["rows"]
     assert rows < 8_000
-    await app.service.imports.look(PARSE)
+    await app.service.imports.tick(PARSE)
     assert (await app.admin.get(f"/v1/admin/imports/{id}")).json()["rows"] == rows
 
     again = (await sent(app, "x.jsonl", content)).json()

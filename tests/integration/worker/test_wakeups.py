@@ -13,11 +13,11 @@ from tinycdp.model import HOUR_MS, MINUTE_MS, Alias, AliasKind, Instant, Message
 from tinycdp.runtime import clock
 from tinycdp.runtime.definitions.catalogs import Catalogs
 from tinycdp.runtime.service import Service
-from tinycdp.runtime.times import iso
 from tinycdp.runtime.worker.loops import Worker
 from tinycdp.server.bootstrap import prepare
 from tinycdp.settings import Settings
 from tinycdp.store.pool import open_pool
+from tinycdp.times import iso
 
 START = 1_790_000_000_000
 SHOP = {

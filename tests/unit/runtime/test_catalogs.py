@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from tinycdp.engine.catalog import Catalog, build_catalog
+from tinycdp.engine.trail import Killed
 from tinycdp.runtime.definitions import catalogs
 from tinycdp.runtime.definitions.catalogs import Catalogs
 
@@ -50,6 +51,6 @@ async def test_a_kill_outlives_a_catalog_that_was_begun_before_it(monkeypatch: p
     known = Catalogs()
     making = asyncio.create_task(known.at(None, ENVIRONMENT, 1, 1))
     await asyncio.sleep(0)
-    known.killed[ENVIRONMENT] = {7: "killed"}
+    known.killed[ENVIRONMENT] = {7: Killed("ada")}
     loading.begun[1].set()
-    assert (await making).killed == {7: "killed"}
+    assert (await making).killed == {7: Killed("ada")}

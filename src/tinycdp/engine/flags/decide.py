@@ -1,6 +1,6 @@
-"""A flag's answer for one profile at one instant, with its reasons.
+"""A flag's answer for one profile at one instant, with the way to it.
 
-Shape   decide(program, subject, now) -> Decision; a Subject is a Activation that knows whose it is.
+Shape   decide(program, subject, now) -> Decision, whose trail says why. A Subject is an Activation of one profile.
         A Program is one stage of a flag's schedule, chained to the stage that follows it
 Laws    order: killed or disabled, prerequisites, overrides, holdouts, rules, default. A rule that matches but does not
         admit the unit falls through; a rule whose condition is unknown goes to the next and is named.
@@ -19,9 +19,31 @@ import msgspec
 from tinycdp.dsl import ir
 from tinycdp.dsl.evaluators import Activation, Evaluator, Result
 from tinycdp.dsl.values.numbers import nanos
-from tinycdp.engine.flags.bucketing import BUCKETS, bucket, chosen
+from tinycdp.engine.flags.bucketing import bucket, chosen
 from tinycdp.engine.flags.document import Flag, Override, Rule
+from tinycdp.engine.trail import (
+    Admission,
+    Cause,
+    DecisionReason,
+    FlagOff,
+    Gate,
+    HeldOut,
+    Killed,
+    NoRuleMatched,
+    NoRules,
+    Overridden,
+    PrerequisiteFailed,
+    RolloutMiss,
+    RuleFailed,
+    RuleMatched,
+    RuleUnknown,
+    SplitTo,
+    UnitMissing,
+)
 from tinycdp.model import NEVER, Instant
+
+# A member of an enum is looked up by a slow descriptor.
+_TARGETING_MATCH, _SPLIT = DecisionReason.TARGETING_MATCH, DecisionReason.SPLIT
 
 
 class Subject(Activation):
@@ -29,14 +51,14 @@ class Subject(Activation):
 
     unit    what rollouts and splits hash; None where the request named nobody
     names   every identifier of the person as "kind value", the profile's id among them
-    killed  flags by definition id that are switched off, each with the words that say so
+    killed  flags by definition id that are switched off by hand
     met     while a flag is decided: the answers of those it depends on, by key and instant"""
 
     __slots__ = ("killed", "met", "names", "unit")
 
     unit: str | None
     names: tuple[str, ...]
-    killed: Mapping[int, str]
+    killed: Mapping[int, Killed]
     met: dict[tuple[str, Instant], "Decision"] | None
 
     def __init__(self, now: Instant, **known: Any) -> None:
@@ -49,34 +71,16 @@ class Subject(Activation):
 
 
 class Decision(msgspec.Struct, frozen=True):
-    """reason is OpenFeature's word; `reasons` tells the path in sentences; `until` is when it may change by itself."""
+    """`trail` is the way to the answer, step by step; `until` is when it may change by itself."""
 
     flag: str
     value: Any
     variant: str
-    reason: str
-    reasons: tuple[str, ...]
+    reason: DecisionReason
+    trail: tuple[Cause, ...]
     until: Instant
     rule: str | None = None
     unit_missing: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Gate:
-    """A share of all units that a rule admits: whose bucket for this salt and purpose lies in [since, to).
-
-    whose, share  both in words"""
-
-    purpose: str
-    salt: str
-    since: int
-    to: int
-    whose: str
-    share: str
-
-    def says(self, at: int) -> str:
-        """Where a bucket falls, in words that say whether it is admitted."""
-        return f"{self.whose} {at} is {self.share if self.since <= at < self.to else 'not ' + self.share}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,9 +92,9 @@ class PreparedRule:
     evaluate: Evaluator
     arms: tuple[tuple[str, int], ...]
     gates: tuple[Gate, ...]
-    matched: str
-    failed: str
-    unknown: str
+    matched: RuleMatched
+    failed: RuleFailed
+    unknown: RuleUnknown
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +139,6 @@ def prepare(
     programs    gives the flags that this one requires"""
     rules = []
     for rule, (node, evaluate, waiting) in zip(flag.rules, conditions, strict=True):
-        because = f" ({', '.join(waiting)}: WARMING)" if waiting else ""
         rules.append(
             PreparedRule(
                 rule=rule,
@@ -143,9 +146,9 @@ def prepare(
                 evaluate=evaluate,
                 arms=tuple(rule.split.items()) if rule.split else (),
                 gates=tuple(_gates(flag, rule)),
-                matched=f"rule {rule.id!r} matched: {rule.when}",
-                failed=f"rule {rule.id!r} did not match: {rule.when}",
-                unknown=f"rule {rule.id!r} is unknown: {rule.when}{because}",
+                matched=RuleMatched(rule.id, rule.when),
+                failed=RuleFailed(rule.id, rule.when),
+                unknown=RuleUnknown(rule.id, rule.when, tuple(waiting)),
             )
         )
     off, default = flag.off_variant, flag.default.serve
@@ -156,13 +159,13 @@ def prepare(
         holdouts=tuple(programs(key) for key in flag.holdouts),
         rules=tuple(rules),
         override_segments={o.segment: ("segment", o.segment) for o in flag.overrides if o.segment is not None},
-        off=Decision(flag.key, flag.variants[off], off, "DISABLED", ("the flag is off",), until),
+        off=Decision(flag.key, flag.variants[off], off, DecisionReason.DISABLED, (FlagOff(),), until),
         fallback=Decision(
             flag.key,
             flag.variants[default],
             default,
-            "DEFAULT" if rules else "STATIC",
-            ("no rule matched" if rules else "the flag has no rules",),
+            DecisionReason.DEFAULT if rules else DecisionReason.STATIC,
+            (NoRuleMatched() if rules else NoRules(),),
             until,
         ),
         until=until,
@@ -171,19 +174,18 @@ def prepare(
 
 
 def _gates(flag: Flag, rule: Rule) -> list[Gate]:
-    def gate(purpose: str, salt: str, whose: str, since: Decimal, to: Decimal) -> Gate:
-        low, high = int(since * 1000), int(to * 1000)
-        share = f"from {low} to below {high} of {BUCKETS}" if low else f"below {high} of {BUCKETS}"
-        return Gate(purpose, salt, low, high, whose, share)
-
     gates = []
     if rule.rollout is not None:
-        gates.append(gate("rollout", flag.salt, "bucket", Decimal(), rule.rollout))
+        gates.append(Gate("rollout", flag.salt, 0, _buckets(rule.rollout)))
     if rule.exposure is not None:
-        gates.append(gate("exposure", flag.salt, "exposure bucket", Decimal(), rule.exposure))
+        gates.append(Gate("exposure", flag.salt, 0, _buckets(rule.exposure)))
     if (part := rule.exclusion) is not None:
-        gates.append(gate("exclusion", part.group, f"bucket of group {part.group!r}", part.since, part.to))
+        gates.append(Gate("exclusion", part.group, _buckets(part.since), _buckets(part.to)))
     return gates
+
+
+def _buckets(percent: Decimal) -> int:
+    return int(percent * 1000)
 
 
 def decide(program: Program, subject: Subject, now: Instant) -> Decision:
@@ -207,7 +209,7 @@ def _decide(program: Program, subject: Subject, now: Instant) -> Decision:
         program = program.at(now)
     flag = program.flag
     if program.id in subject.killed:
-        return msgspec.structs.replace(program.off, reasons=(subject.killed[program.id],), until=NEVER)
+        return msgspec.structs.replace(program.off, trail=(subject.killed[program.id],), until=NEVER)
     if not flag.enabled:
         return program.off
     until = program.until
@@ -215,8 +217,8 @@ def _decide(program: Program, subject: Subject, now: Instant) -> Decision:
         found = decide(required, subject, now)
         until = min(until, found.until)
         if found.variant not in variants:
-            why = f"prerequisite {found.flag!r} serves {found.variant!r}, needs {' or '.join(sorted(variants))}"
-            return msgspec.structs.replace(program.off, reasons=(why,), until=until)
+            why = PrerequisiteFailed(found.flag, found.variant, variants)
+            return msgspec.structs.replace(program.off, trail=(why,), until=until)
     for override in flag.overrides:
         if override.segment is not None:
             member, holds = subject.result(program.override_segments[override.segment], now)
@@ -226,15 +228,15 @@ def _decide(program: Program, subject: Subject, now: Instant) -> Decision:
         elif not _is_for(override, subject):
             continue
         serve = override.serve
-        return Decision(flag.key, flag.variants[serve], serve, "TARGETING_MATCH", (_says(override),), until)
+        return Decision(flag.key, flag.variants[serve], serve, _TARGETING_MATCH, (_overridden(override),), until)
     for holdout in program.holdouts:
         found = decide(holdout, subject, now)
         until = min(until, found.until)
         if found.value is True:
             return msgspec.structs.replace(
-                program.fallback, reason="DEFAULT", reasons=(f"held out by {found.flag!r}",), until=until
+                program.fallback, reason=DecisionReason.DEFAULT, trail=(HeldOut(found.flag),), until=until
             )
-    passed: list[str] = []
+    passed: list[Cause] = []
     unit_missing = False
     for prepared in program.rules:
         truth, holds = prepared.evaluate(subject, now)
@@ -246,27 +248,28 @@ def _decide(program: Program, subject: Subject, now: Instant) -> Decision:
         if not prepared.gates and rule.serve is not None:
             passed.append(prepared.matched)
             return Decision(
-                flag.key, flag.variants[rule.serve], rule.serve, "TARGETING_MATCH", tuple(passed), until, rule.id
+                flag.key, flag.variants[rule.serve], rule.serve, _TARGETING_MATCH, tuple(passed), until, rule.id
             )
         if subject.unit is None:
             unit_missing = True
-            passed.append(f"{prepared.matched}, but there is no one to bucket: name a profile or a targeting key")
+            passed.append(UnitMissing(rule.id, rule.when))
             continue
-        said = prepared.matched
+        admissions = []
         for gate in prepared.gates:
             at = bucket(gate.salt, gate.purpose, subject.unit)
+            admission = Admission(gate, at)
             if not gate.since <= at < gate.to:
-                passed.append(f"{prepared.matched}, but {gate.says(at)}")
+                passed.append(RolloutMiss(rule.id, rule.when, admission))
                 break
-            said = f"{said}; {gate.says(at)}"
+            admissions.append(admission)
         else:
-            passed.append(said)
+            passed.append(RuleMatched(rule.id, rule.when, tuple(admissions)) if admissions else prepared.matched)
             variant = rule.serve
             if variant is None:
                 at = bucket(flag.salt, "split", subject.unit)
                 variant = prepared.arms[chosen([weight for _, weight in prepared.arms], at)][0]
-                passed.append(f"split: bucket {at} falls to {variant!r}")
-            return Decision(flag.key, flag.variants[variant], variant, "SPLIT", tuple(passed), until, rule.id)
+                passed.append(SplitTo(at, variant))
+            return Decision(flag.key, flag.variants[variant], variant, _SPLIT, tuple(passed), until, rule.id)
     fallback = program.fallback
     if not passed and until == program.until:
         return fallback
@@ -275,7 +278,7 @@ def _decide(program: Program, subject: Subject, now: Instant) -> Decision:
         fallback.value,
         fallback.variant,
         fallback.reason,
-        (*passed, *fallback.reasons),
+        (*passed, *fallback.trail),
         until,
         None,
         unit_missing,
@@ -288,12 +291,13 @@ def _is_for(override: Override, subject: Subject) -> bool:
     return override.profile is not None and subject.is_named(override.profile)
 
 
-def _says(override: Override) -> str:
+def _overridden(override: Override) -> Overridden:
     if override.segment is not None:
-        return f"override: in segment {override.segment!r}"
+        return Overridden("segment", override.segment)
     if override.alias is not None:
-        return f"override: for {override.alias.kind} {override.alias.value!r}"
-    return f"override: for {override.profile!r}"
+        return Overridden("identifier", override.alias.value, override.alias.kind)
+    assert override.profile is not None
+    return Overridden("profile", override.profile)
 
 
 def as_evaluator(program: Program) -> Evaluator:

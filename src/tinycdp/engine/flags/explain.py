@@ -24,8 +24,9 @@ from tinycdp.engine.aggregates.distributions import Tallies, Uniques
 from tinycdp.engine.aggregates.event_log import Log
 from tinycdp.engine.catalog import Catalog, Name
 from tinycdp.engine.flags.bucketing import bucket, chosen
-from tinycdp.engine.flags.decide import Decision, Gate, Subject, decide
+from tinycdp.engine.flags.decide import Decision, Subject, decide
 from tinycdp.engine.flags.document import Flag, Rule
+from tinycdp.engine.trail import Admission, DecisionReason
 from tinycdp.model import NEVER, Instant
 
 Outcome = Literal["served", "false", "unknown", "outside", "no unit", "not reached"]
@@ -88,18 +89,6 @@ class Explained:
 
 
 @dataclass(frozen=True, slots=True)
-class Admission:
-    """The unit's bucket for one gate of a rule."""
-
-    gate: Gate
-    bucket: int
-
-    @property
-    def granted(self) -> bool:
-        return self.gate.since <= self.bucket < self.gate.to
-
-
-@dataclass(frozen=True, slots=True)
 class ExplainedRule:
     """One rule of a flag, and what became of it.
 
@@ -158,7 +147,9 @@ def explain_flag(catalog: Catalog, key: str, subject: Subject) -> ExplainedFlag:
     if decision.rule is not None:
         tried = ids.index(decision.rule) + 1
     else:
-        by_default = decision.reason in {"DEFAULT", "STATIC"} and not any(held.value is True for held in holdouts)
+        by_default = decision.reason in {DecisionReason.DEFAULT, DecisionReason.STATIC} and not any(
+            held.value is True for held in holdouts
+        )
         tried = len(ids) if by_default else 0
     explainer = _Explainer(subject, catalog)
     rules = []

@@ -10,7 +10,6 @@ import asyncio
 import secrets
 from collections.abc import Sequence
 from hashlib import sha256
-from typing import Any
 
 import msgspec
 
@@ -83,10 +82,7 @@ async def _store_key(
 async def list_keys(pool: Pool, environment_id: int) -> list[KeyRow]:
     async with acquired(pool) as connection:
         rows = await store.list_keys(connection, environment_id)
-    return [
-        KeyRow(row["id"], row["name"], row["prefix"], tuple(row["scopes"]), row["created_at"], row["revoked_at"])
-        for row in rows
-    ]
+    return [KeyRow(row.id, row.name, row.prefix, tuple(row.scopes), row.created_at, row.revoked_at) for row in rows]
 
 
 async def revoke_key(pool: Pool, environment_id: int, which: int | str, now: Instant) -> None:
@@ -105,11 +101,11 @@ async def revoke_key(pool: Pool, environment_id: int, which: int | str, now: Ins
 async def environment_named(pool: Pool, key: str) -> int:
     """The id of an environment; NotFound where the database has none of that name."""
     async with acquired(pool) as connection:
-        row = await environments.find_environment_named(connection, key)
-    if row is None:
+        id = await environments.find_environment_named(connection, key)
+    if id is None:
         message = f"This database has no environment {key!r}. Is it the one you mean, and was it migrated?"
         raise NotFound("ENVIRONMENT_UNKNOWN", message)
-    return int(row["id"])
+    return id
 
 
 async def bootstrap(pool: Pool, settings: Settings, now: Instant) -> None:
@@ -145,10 +141,9 @@ class Keyring:
     async def load(self) -> None:
         # One at a time: what is read last is the newest, and a key that was revoked does not come back.
         async with self._loading, acquired(self._pool) as connection:
-            rows: list[Any] = await store.list_usable_keys(connection)
+            rows = await store.list_usable_keys(connection)
             self._keys = {
-                bytes(row["digest"]): Key(row["id"], row["environment_id"], row["name"], frozenset(row["scopes"]))
-                for row in rows
+                bytes(row.digest): Key(row.id, row.environment_id, row.name, frozenset(row.scopes)) for row in rows
             }
             self._by_id = {key.id: (key, digest) for digest, key in self._keys.items()}
             self._recognised = {}

@@ -22,6 +22,7 @@ from typing import Any
 from tinycdp.engine.catalog import Catalog
 from tinycdp.errors import Unavailable
 from tinycdp.model import NEVER, Alias, Instant
+from tinycdp.runtime.background import Loop
 from tinycdp.runtime.clock import Clock
 from tinycdp.runtime.decisions.decide import Decisions
 from tinycdp.runtime.decisions.evaluations import Evaluations, decide_all, evaluations
@@ -106,8 +107,8 @@ class Pushes:
         self._timers: list[tuple[Instant, int, Watch]] = []
         self._order = count()
         self._published: dict[int, Catalog] = {}
-        self._stirred = asyncio.Event()
-        self._task: asyncio.Task[None] | None = None
+        self._loop = Loop("streams", self.tick, QUIET_SECONDS)
+        self._beat, self._next_beat = 0, 0.0
         self._leaving = self._looking = False
         self.told = 0
 
@@ -128,13 +129,11 @@ class Pushes:
         return bool(self._changed) or self._looking
 
     def start(self) -> None:
-        self._task = asyncio.create_task(self._run())
+        self._loop.start()
 
     async def stop(self) -> None:
         self.leave()
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.wait([self._task])
+        await self._loop.stop()
 
     def leave(self) -> None:
         """End every stream and open no more: whoever read them is to find another process."""
@@ -205,7 +204,7 @@ class Pushes:
             watch.pending = True
         else:
             self._changed[watch] = None
-            self._stirred.set()
+            self._loop.wake()
 
     def _calm(self, watch: Watch) -> None:
         watch.quiet = False
@@ -214,39 +213,29 @@ class Pushes:
             if watch in self._watches[watch.beat]:
                 self._mark(watch)
 
-    async def _run(self) -> None:
-        loop = asyncio.get_running_loop()
-        beat, next_beat = 0, loop.time()
-        while True:
+    async def tick(self) -> float:
+        """Look at some of what changed. Returns how long nothing is to be done if nothing happens."""
+        now, time = self._now(), asyncio.get_running_loop().time
+        while self._timers and self._timers[0][0] <= now:
+            due, _, watch = heapq.heappop(self._timers)
+            if watch.due == due:
+                watch.due = NEVER
+                self._mark(watch)
+        if time() >= self._next_beat:
+            self._beat, self._next_beat = (self._beat + 1) % BEATS, max(self._next_beat + 1, time())
+            for watch in list(self._watches[self._beat]):
+                watch.keep_alive()
+        if self._changed:
+            self._looking = True
             try:
-                now = self._now()
-                while self._timers and self._timers[0][0] <= now:
-                    due, _, watch = heapq.heappop(self._timers)
-                    if watch.due == due:
-                        watch.due = NEVER
-                        self._mark(watch)
-                if loop.time() >= next_beat:
-                    beat, next_beat = (beat + 1) % BEATS, max(next_beat + 1, loop.time())
-                    for watch in list(self._watches[beat]):
-                        watch.keep_alive()
-                self._looking = bool(self._changed)
-                if self._looking:
-                    await self._look()
-                else:
-                    await self._sleep(next_beat - loop.time(), now)
-            except Exception:
-                log.exception("a stream could not be looked after")
-
-    async def _sleep(self, seconds: float, now: Instant) -> None:
-        """Until something happens, the time is up, or the clock may change an answer."""
-        self._stirred.clear()
+                await self._look()
+            finally:
+                self._looking = False
+            return 0.0
+        seconds = self._next_beat - time()
         if self._timers:
             seconds = min(seconds, (self._timers[0][0] - now) / 1000)
-        try:
-            async with asyncio.timeout(max(seconds, 0.001)):
-                await self._stirred.wait()
-        except TimeoutError:
-            pass
+        return max(seconds, 0.001)
 
     async def _look(self) -> None:
         """Look at the first few watches; those whose person is not in memory wait for Postgres together."""
@@ -259,7 +248,6 @@ class Pushes:
                 await self._check(watch)
         if absent:
             await asyncio.gather(*map(self._check, absent))
-        await asyncio.sleep(0)
 
     def _is_at_hand(self, watch: Watch) -> bool:
         return watch.alias is None or self._decisions.at_hand(watch.environment_id, watch.alias, 0) is not None

@@ -25,11 +25,9 @@ from tinycdp.engine.flags.document import Flag, read_flag, stages
 from tinycdp.errors import InvalidInput, NotFound
 from tinycdp.model import Instant
 from tinycdp.runtime.definitions.catalogs import Catalogs
-from tinycdp.runtime.times import iso
-from tinycdp.store import definitions as definition_store
 from tinycdp.store import exposures as store
-from tinycdp.store.messages import Row
 from tinycdp.store.pool import Connection, Pool, acquired, snapshot
+from tinycdp.times import iso
 
 #: Below this nobody is alarmed. A check that is looked at every day must not cry wolf once a month.
 ALARM_P = 0.001
@@ -203,8 +201,8 @@ async def counts(
         last=last.isoformat(),
         units=units,
         crossovers=totals[0]["all_crossed"] if totals else 0,
-        variants=[Share(row["variant"], row["units"], round(row["units"] / units, 6)) for row in totals],
-        days=[DayCount(r["day"].isoformat(), r["variant"], r["rule"] or None, r["units"]) for r in rows],
+        variants=[Share(row.variant, row.units, round(row.units / units, 6)) for row in totals],
+        days=[DayCount(r.day.isoformat(), r.variant, r.rule or None, r.units) for r in rows],
         sample_ratio=checks,
         as_of=iso(now),
     )
@@ -269,7 +267,7 @@ async def lately(pool: Pool, catalogs: Catalogs, environment_id: int, key: str, 
             ]
         except TimeoutError:
             return None
-    return Lately(*({row["variant"]: row["units"] for row in rows} for rows in (of_day, of_week)))
+    return Lately(*({row.variant: row.units for row in rows} for rows in (of_day, of_week)))
 
 
 def _behind(last: date) -> store.Place:
@@ -286,8 +284,7 @@ async def _find(
     connection: Connection, catalogs: Catalogs, environment_id: int, key: str
 ) -> tuple[Definition, Definition | None]:
     """A flag as it was last saved, and as it serves, which may be not yet."""
-    environment = await definition_store.find_environment(connection, environment_id)
-    catalog = await catalogs.at(connection, environment_id, environment["live_revision"], environment["head_revision"])
+    catalog = await catalogs.current_in(connection, environment_id)
     head = (catalog.next or catalog.live).definitions.get(("flag", key))
     live = catalog.live.definitions.get(("flag", key))
     if (found := head or live) is None:
@@ -308,7 +305,7 @@ class _Sample(msgspec.Struct, frozen=True):
     since: Instant
 
 
-def _samples(live: Definition, versions: Sequence[Row], now: Instant) -> Iterator[_Sample]:
+def _samples(live: Definition, versions: Sequence[store.FlagVersionRow], now: Instant) -> Iterator[_Sample]:
     """The samples of a flag's splits; `versions` of the flag, the newest first."""
     history = list(_history(live, versions, now))
     if not history:
@@ -325,20 +322,22 @@ def _samples(live: Definition, versions: Sequence[Row], now: Instant) -> Iterato
         yield _Sample(rule.id, dict(meaning[1]), version, stage, since)
 
 
-def _history(live: Definition, versions: Sequence[Row], now: Instant) -> Iterator[tuple[int, int, Instant, Flag]]:
+def _history(
+    live: Definition, versions: Sequence[store.FlagVersionRow], now: Instant
+) -> Iterator[tuple[int, int, Instant, Flag]]:
     """(version, stage, since when, flag): every form the flag had, the present one first."""
     ended = now
     for row in versions:
-        if row["version"] > live.version:
+        if row.version > live.version:
             continue
-        began = row["live_at"] if row["live_at"] is not None else row["published_at"]
+        began = row.live_at if row.live_at is not None else row.published_at
         try:
-            forms = [(n, at, flag) for n, (at, flag) in enumerate(stages(read_flag(row["document"], "")))]
+            forms = [(n, at, flag) for n, (at, flag) in enumerate(stages(read_flag(row.document, "")))]
         except InvalidInput:
             return  # an old document that is not read any more: what came before it is another sample
         for n, at, flag in reversed(forms):
             if at is None or at <= ended:
-                yield row["version"], n, began if at is None else max(began, at), flag
+                yield row.version, n, began if at is None else max(began, at), flag
         ended = began
 
 
@@ -348,9 +347,9 @@ def _meaning(flag: Flag, id: str) -> tuple[str, tuple[tuple[str, int], ...], Any
     return (flag.salt, tuple(rule.split.items()), rule.exposure) if rule is not None and rule.split else None
 
 
-def _check(sample: _Sample, rows: Sequence[Row]) -> SampleRatio:
-    counted = {row["variant"]: row["units"] for row in rows}
-    total, crossed = sum(counted.values()), sum(row["crossed"] for row in rows)
+def _check(sample: _Sample, rows: Sequence[store.SampleRow]) -> SampleRatio:
+    counted = {row.variant: row.units for row in rows}
+    total, crossed = sum(counted.values()), sum(row.crossed for row in rows)
     statistic, p = ratio(sample.weights, counted)
     mismatch = p is not None and p < ALARM_P
     arms = [
@@ -397,25 +396,25 @@ def _of_crossovers(crossed: int) -> str:
 # Pages
 
 
-def _exposure(row: Row) -> Exposure:
+def _exposure(row: store.ExposureRow) -> Exposure:
     return Exposure(
-        flag=row["flag"],
-        day=row["day"].isoformat(),
-        variant=row["variant"],
-        unit=row["unit"],
-        profile_id=str(row["profile_id"]) if row["profile_id"] is not None else None,
-        rule=row["rule"] or None,
-        version=row["version"],
-        revision=row["revision"],
-        first_at=iso(row["first_at"]),
+        flag=row.flag,
+        day=row.day.isoformat(),
+        variant=row.variant,
+        unit=row.unit,
+        profile_id=str(row.profile_id) if row.profile_id is not None else None,
+        rule=row.rule or None,
+        version=row.version,
+        revision=row.revision,
+        first_at=iso(row.first_at),
     )
 
 
-_PLACE = ("day", "definition_id", "version", "stage", "rule", "variant", "unit")
-
-
-def _cursor(row: Row) -> str:
-    text = msgspec.json.encode([row[name] for name in _PLACE])
+def _cursor(row: store.ExposureRow) -> str:
+    place: store.Place = (
+        row.day, row.definition_id, row.version, row.stage, row.rule, row.variant, row.unit
+    )  # fmt: skip
+    text = msgspec.json.encode(place)
     return base64.urlsafe_b64encode(text).rstrip(b"=").decode()
 
 

@@ -12,17 +12,16 @@ Source  docs/decisions/0015-exposures.md
 """
 
 import asyncio
-import contextlib
 import logging
 from collections import Counter
 
 from tinycdp.engine.catalog import Catalog
 from tinycdp.engine.flags.decide import Decision, Program
-from tinycdp.errors import Unavailable
 from tinycdp.model import DAY_MS, Alias, Instant
+from tinycdp.runtime.background import PASSING, BufferedWriter
 from tinycdp.runtime.decisions.snapshots import Snapshot
 from tinycdp.store import exposures as store
-from tinycdp.store.pool import RETRY, Pool, acquired
+from tinycdp.store.pool import Pool, acquired
 
 log = logging.getLogger(__name__)
 
@@ -35,18 +34,18 @@ BATCH = 1_000
 #: What was shown longer ago than this when a client tells of it is history, and nobody's exposure.
 TOLD_WITHIN = 7 * DAY_MS
 _PAUSE_SECONDS = 1.0
-_DRAIN_SECONDS = 5.0
 #: No identifier of a profile is longer, and a key of Postgres's index holds some 2,700 bytes.
 _LONGEST_UNIT = 256
 _LONGEST_NAME = 200
 
 
-class Exposures:
+class Exposures(BufferedWriter):
     """The exposures of one process. `counts` is told how many were stored, and how many dropped."""
 
     def __init__(
         self, pool: Pool, counts: Counter[str], *, waiting: int = WAITING, remembered: int = REMEMBERED
     ) -> None:
+        super().__init__("exposures", _PAUSE_SECONDS, failed=2 * _PAUSE_SECONDS)
         self._pool = pool
         self.counts = counts
         self._most_waiting = waiting
@@ -56,9 +55,7 @@ class Exposures:
         self._old: set[int] = set()
         self._day_begins = self._day_ends = 0
         self._rows: list[store.Exposed] = []
-        self._enough = asyncio.Event()
         self._flushing = asyncio.Lock()
-        self._task: asyncio.Task[None] | None = None
 
     @property
     def waiting(self) -> int:
@@ -125,7 +122,7 @@ class Exposures:
             return False
         self._rows.append(row)
         if len(self._rows) == BATCH:
-            self._enough.set()
+            self.loop.wake()
         return True
 
     def _remember(self, mark: int) -> None:
@@ -139,22 +136,6 @@ class Exposures:
         self._day_ends = self._day_begins + DAY_MS
         self._young, self._old = set(), set()
 
-    def start(self) -> None:
-        """Write from now on what is recorded."""
-        self._task = asyncio.create_task(self._run())
-
-    async def stop(self) -> None:
-        """Write what waits, for some seconds, and nothing from then on."""
-        if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
-        try:
-            async with asyncio.timeout(_DRAIN_SECONDS):
-                await self.flush()
-        except (TimeoutError, Unavailable, *RETRY) as trouble:
-            log.warning("%d exposures could not be written before the end: %s", len(self._rows), trouble)
-
     async def flush(self) -> None:
         """Everything recorded until now is in Postgres."""
         async with self._flushing:
@@ -165,7 +146,7 @@ class Exposures:
                 try:
                     async with acquired(self._pool) as connection:
                         stored = await store.record_exposures(connection, batch)
-                except (Unavailable, *RETRY):
+                except PASSING:
                     raise
                 except Exception:
                     # It would fail the next time as well, and everything behind it would wait for ever.
@@ -174,21 +155,6 @@ class Exposures:
                 self.counts["stored"] += stored
                 del self._rows[: len(batch)]
                 left -= len(batch)
-
-    async def _run(self) -> None:
-        failing = False
-        while True:
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._enough.wait(), _PAUSE_SECONDS)
-            self._enough.clear()
-            try:
-                await self.flush()
-                failing = False
-            except (Unavailable, *RETRY) as trouble:
-                if not failing:
-                    log.warning("exposures wait to be written: %s", trouble)
-                failing = True
-                await asyncio.sleep(_PAUSE_SECONDS)
 
 
 def _stage(program: Program, now: Instant) -> int:

@@ -13,6 +13,7 @@ from cachetools import LRUCache
 
 from tinycdp.engine.catalog import Catalog
 from tinycdp.engine.flags.decide import Decision
+from tinycdp.engine.trail import DecisionReason, SessionHeld
 from tinycdp.errors import Unavailable
 from tinycdp.model import Instant
 from tinycdp.runtime.decisions.snapshots import Snapshot
@@ -35,7 +36,7 @@ class Holds:
         """The decision, or what the session was given before."""
         program = catalog.live.flags[decision.flag].at(now)
         lasts = program.flag.hold_ms
-        if not lasts or not session or subject.unit is None or decision.reason == "DISABLED":
+        if not lasts or not session or subject.unit is None or decision.reason is DecisionReason.DISABLED:
             return decision
         name = (catalog.environment_id, program.id, subject.unit, session[:LONGEST_SESSION])
         known = self._known.get(name)
@@ -60,8 +61,8 @@ class Holds:
             decision,
             value=program.flag.variants[variant],
             variant=variant,
-            reason="CACHED",
-            reasons=(*decision.reasons, f"the session holds {variant!r}, which it was given before"),
+            reason=DecisionReason.CACHED,
+            trail=(*decision.trail, SessionHeld(variant)),
             until=min(decision.until, until),
             rule=None,
         )

@@ -22,7 +22,6 @@ from tinycdp.errors import Unavailable
 from tinycdp.model import Alias, Instant
 from tinycdp.runtime.definitions.catalogs import Catalogs
 from tinycdp.store import reads
-from tinycdp.store.messages import Row
 from tinycdp.store.pool import Pool, acquired
 
 _Name = tuple[int, str, str]  # (environment id, alias kind, alias value)
@@ -71,21 +70,21 @@ def snapshot_of(profile: Profile, catalog: Catalog, aliases: Sequence[str], now:
     return snapshot
 
 
-def _of_row(row: Row, catalog: Catalog, now: Instant) -> Snapshot:
+def _of_row(row: reads.LoadedProfileRow, catalog: Catalog, now: Instant) -> Snapshot:
     """The same of a stored profile, whose state stays encoded."""
-    stored = StoredProfile(row["state"])
+    stored = StoredProfile(row.state)
     snapshot = Snapshot(
         now,
         calendar=catalog.calendar,
-        properties=row["properties"],
+        properties=row.properties,
         state=stored.state,
-        first_seen=row["first_seen_at"],
-        last_seen=row["last_seen_at"],
+        first_seen=row.first_seen_at,
+        last_seen=row.last_seen_at,
         evaluators=catalog.live.evaluators,
         group=stored.group_traits(),
     )
     snapshot.stored = stored
-    _name(snapshot, catalog, row["id"], row["version"], row["bucketing_key"], row["aliases"])
+    _name(snapshot, catalog, row.id, row.version, row.bucketing_key, row.aliases)
     return snapshot
 
 
@@ -179,18 +178,18 @@ class Snapshots:
             if row is None:
                 return None
             catalog = self._catalogs.current(environment_id)
-            if catalog is None or row["live_revision"] > catalog.revision:
+            if catalog is None or row.live_revision > catalog.revision:
                 # Whoever wrote this row may have dropped what only an older revision reads.
-                await self._catalogs.refresh(self._pool, environment_id, least=row["live_revision"])
+                await self._catalogs.refresh(self._pool, environment_id, least=row.live_revision)
                 continue
-            if self._heard.get((environment_id, row["id"]), 0) <= row["version"] and epoch == self._epoch:
+            if self._heard.get((environment_id, row.id), 0) <= row.version and epoch == self._epoch:
                 break
         snapshot = _of_row(row, catalog, now)
         snapshot.epoch = epoch
         self._known.keep((environment_id, alias.kind, alias.value), (environment_id, snapshot.profile_id), snapshot)
         return snapshot
 
-    async def _read(self, environment_id: int, alias: Alias) -> Row | None:
+    async def _read(self, environment_id: int, alias: Alias) -> reads.LoadedProfileRow | None:
         async with acquired(self._pool) as connection:
             if alias.kind != "profileId":
                 return await reads.load_by_alias(connection, environment_id, alias.kind, alias.value)

@@ -21,11 +21,10 @@ from tinycdp.engine.flags.document import Flag, read_flag, settled, stages, to_d
 from tinycdp.errors import InvalidInput
 from tinycdp.model import DAY_MS, Instant
 from tinycdp.runtime.definitions.workspace import Named, Workspace
-from tinycdp.runtime.times import iso
 from tinycdp.store import exposures as store
 from tinycdp.store import flags as flag_store
-from tinycdp.store.messages import Row
 from tinycdp.store.pool import Pool, snapshot
+from tinycdp.times import iso
 
 Code = Literal["ONE_VARIANT", "OFF", "KILLED", "NOT_ASKED", "RULES_NOT_REACHED"]
 
@@ -103,7 +102,7 @@ async def stale_flags(pool: Pool, workspace: Workspace, days: int, now: Instant)
         uses = await store.uses_of_flags(connection, catalog.environment_id)
         versions = await store.versions_of_flags(connection, catalog.environment_id, [d.id for d in definitions])
         kills = await flag_store.kills_at(connection, catalog.environment_id, now)
-    killed = {row["definition_id"]: row["killed_at"] for row in kills}
+    killed = {row.definition_id: row.killed_at for row in kills}
     used_by = workspace.used_by()
     found = []
     for definition in definitions:
@@ -112,8 +111,8 @@ async def stale_flags(pool: Pool, workspace: Workspace, days: int, now: Instant)
         facts = _Facts(
             definition,
             workspace.head.flags[definition.key].at(now),
-            list(_forms([row for row in versions if row["definition_id"] == definition.id], now)),
-            {row["rule"]: (row["first_day"], row["last_day"]) for row in uses if row["definition_id"] == definition.id},
+            list(_forms([row for row in versions if row.definition_id == definition.id], now)),
+            {row.rule: (row.first_day, row.last_day) for row in uses if row.definition_id == definition.id},
             used_by[definition.name],
             killed.get(definition.id),
             bool(settled(flag, now).schedule),
@@ -131,13 +130,13 @@ async def stale_flags(pool: Pool, workspace: Workspace, days: int, now: Instant)
     return StaleFlags(found, days, iso(recorded), iso(now))
 
 
-def _forms(versions: Sequence[Row], now: Instant) -> Iterator[tuple[Instant, dict[str, Any]]]:
+def _forms(versions: Sequence[store.FlagVersionRow], now: Instant) -> Iterator[tuple[Instant, dict[str, Any]]]:
     """A flag's documents, stage by stage, each with the instant from which it was so, the newest first."""
     ended = now
     for row in versions:
-        began = row["published_at"]
+        began = row.published_at
         try:
-            forms = list(stages(read_flag(row["document"], "")))
+            forms = list(stages(read_flag(row.document, "")))
         except InvalidInput:
             return  # written by a release whose documents are not read any more: that far back nothing is claimed
         for at, flag in reversed(forms):

@@ -6,12 +6,12 @@ Laws    a catalog is immutable; a new revision is a new one. Compiling happens h
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
-from typing import Any
 
 from tinycdp.engine.catalog import Catalog, Definition, OnTypeMismatch, build_catalog, ignore
 from tinycdp.engine.flags.document import read_flag
+from tinycdp.engine.trail import Killed
 from tinycdp.errors import Unavailable
 from tinycdp.runtime.definitions.kill_switches import in_force
 from tinycdp.store import definitions as store
@@ -27,7 +27,7 @@ class Catalogs:
     def __init__(self, grown: Callable[[], None] = lambda: None, on_type_mismatch: OnTypeMismatch = ignore) -> None:
         self._catalogs: dict[int, Catalog] = {}
         # Beside the catalogs: one that was long in the making must not bring back the kills of its beginning.
-        self.killed: dict[int, dict[int, str]] = {}
+        self.killed: dict[int, dict[int, Killed]] = {}
         self._refreshing: dict[int, asyncio.Lock] = {}
         self._grown = grown
         self._on_type_mismatch = on_type_mismatch
@@ -63,6 +63,11 @@ class Catalogs:
                 self._grown()
         return catalog
 
+    async def current_in(self, connection: Connection, environment_id: int) -> Catalog:
+        """The catalog of the revisions that the connection's transaction sees."""
+        environment = await store.find_environment(connection, environment_id)
+        return await self.at(connection, environment_id, environment.live_revision, environment.head_revision)
+
     async def refresh(self, pool: Pool, environment_id: int, least: int | None = None) -> Catalog:
         """The catalog as the database has it now; where `least` is given, one of that revision or a later one will do:
         of many who miss it at once, one reads it."""
@@ -75,9 +80,7 @@ class Catalogs:
 
     async def _reread(self, pool: Pool, environment_id: int) -> Catalog:
         async with acquired(pool) as connection:
-            environment = await store.find_environment(connection, environment_id)
-            live, head = environment["live_revision"], environment["head_revision"]
-            catalog = await self.at(connection, environment_id, live, head)
+            catalog = await self.current_in(connection, environment_id)
             killed = self.killed[environment_id] = await in_force(connection, environment_id)
             current = self._catalogs.get(environment_id, catalog)
             if current.killed != killed:
@@ -92,7 +95,7 @@ async def load(
     before = await definitions_at(connection, environment_id, live)
     after = await definitions_at(connection, environment_id, head) if head != live else before
     killed = await in_force(connection, environment_id)
-    catalog = await compiled(environment_id, environment["zone"], before, after, live, head, on_type_mismatch)
+    catalog = await compiled(environment_id, environment.zone, before, after, live, head, on_type_mismatch)
     return replace(catalog, killed=killed)
 
 
@@ -123,15 +126,15 @@ async def definitions_at(connection: Connection, environment_id: int, revision: 
     return [read_definition(row) for row in await store.definitions_at(connection, environment_id, revision)]
 
 
-def read_definition(row: Mapping[str, Any]) -> Definition:
-    document = row["document"]
+def read_definition(row: store.DefinitionRow) -> Definition:
+    document = row.document
     return Definition(
-        id=row["definition_id"],
-        version=row["version"],
-        meaning=row["meaning"],
-        kind=row["kind"],
-        key=row["key"],
+        id=row.definition_id,
+        version=row.version,
+        meaning=row.meaning,
+        kind=row.kind,
+        key=row.key,
         expression=document.get("expression", ""),
-        flag=read_flag(document, "") if row["kind"] == "flag" else None,
+        flag=read_flag(document, "") if row.kind == "flag" else None,
         description=document.get("description", ""),
     )

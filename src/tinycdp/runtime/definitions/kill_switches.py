@@ -7,17 +7,16 @@ Errors  NotFound for a flag that does not exist
 Source  docs/decisions/0018-flags-in-full.md
 """
 
-from collections.abc import Mapping
-from typing import Any
-
 import msgspec
 
+from tinycdp.engine.trail import Killed
 from tinycdp.errors import NotFound
 from tinycdp.model import Instant
+from tinycdp.runtime.edits import Edit
 from tinycdp.runtime.notifications import announce_revision
-from tinycdp.runtime.times import iso, iso_or_none
 from tinycdp.store import definitions, flags
 from tinycdp.store.pool import Connection, Pool, acquired, transaction
+from tinycdp.times import iso, iso_or_none
 
 
 class Kill(msgspec.Struct, frozen=True, rename="camel"):
@@ -30,23 +29,26 @@ class Kill(msgspec.Struct, frozen=True, rename="camel"):
     revived_by: str | None = None
 
 
-async def kill(pool: Pool, environment_id: int, key: str, author: str, note: str, now: Instant) -> None:
+async def kill(pool: Pool, environment_id: int, key: str, edit: Edit) -> None:
     """Switch a flag off until it is revived. One that is killed already stays as it is."""
     async with transaction(pool) as connection:
-        await flags.kill_flag(connection, environment_id, await _id(connection, environment_id, key), now, author, note)
+        id = await _id(connection, environment_id, key)
+        await flags.kill_flag(connection, environment_id, id, edit.now, edit.author, edit.note)
         await announce_revision(connection, environment_id)
 
 
-async def revive(pool: Pool, environment_id: int, key: str, author: str, now: Instant) -> None:
+async def revive(pool: Pool, environment_id: int, key: str, edit: Edit) -> None:
     """Let a flag decide again as it is defined. One that is not killed stays as it is."""
     async with transaction(pool) as connection:
-        await flags.revive_flag(connection, environment_id, await _id(connection, environment_id, key), now, author)
+        id = await _id(connection, environment_id, key)
+        await flags.revive_flag(connection, environment_id, id, edit.now, edit.author)
         await announce_revision(connection, environment_id)
 
 
-async def in_force(connection: Connection, environment_id: int, at: Instant | None = None) -> dict[int, str]:
-    """The flags that are killed, by definition id, each with the words that say so; at an instant, or now."""
-    return {row["definition_id"]: _says(row) for row in await flags.kills_at(connection, environment_id, at)}
+async def in_force(connection: Connection, environment_id: int, at: Instant | None = None) -> dict[int, Killed]:
+    """The flags that are killed, by definition id, at an instant, or now."""
+    kills = await flags.kills_at(connection, environment_id, at)
+    return {row.definition_id: Killed(row.killed_by, row.killed_at, row.note) for row in kills}
 
 
 async def history(pool: Pool, environment_id: int, key: str, n: int) -> list[Kill]:
@@ -56,24 +58,20 @@ async def history(pool: Pool, environment_id: int, key: str, n: int) -> list[Kil
         rows = await flags.kills_of_flag(connection, environment_id, id, n)
     return [
         Kill(
-            iso(row["killed_at"]),
-            row["killed_by"],
-            row["note"],
-            iso_or_none(row["revived_at"]),
-            row["revived_by"],
+            iso(row.killed_at),
+            row.killed_by,
+            row.note,
+            iso_or_none(row.revived_at),
+            row.revived_by,
         )
         for row in rows
     ]
 
 
-def _says(row: Mapping[str, Any]) -> str:
-    return f"killed by {row['killed_by']} at {iso(row['killed_at'])}" + (f": {row['note']}" if row["note"] else "")
-
-
 async def _id(connection: Connection, environment_id: int, key: str) -> int:
     environment = await definitions.find_environment(connection, environment_id)
-    for revision in (environment["live_revision"], environment["head_revision"]):
+    for revision in (environment.live_revision, environment.head_revision):
         for row in await definitions.definitions_at(connection, environment_id, revision):
-            if (row["kind"], row["key"]) == ("flag", key):
-                return int(row["definition_id"])
+            if (row.kind, row.key) == ("flag", key):
+                return row.definition_id
     raise NotFound("NOT_FOUND", f"There is no flag {key!r}.")

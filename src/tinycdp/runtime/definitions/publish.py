@@ -39,6 +39,7 @@ from tinycdp.runtime.definitions.change_set import (
     under,
 )
 from tinycdp.runtime.definitions.references import rewritten
+from tinycdp.runtime.edits import Edit
 from tinycdp.runtime.notifications import announce_revision
 from tinycdp.store import definitions as store
 from tinycdp.store.pool import Connection, Pool, acquired, transaction
@@ -76,43 +77,29 @@ async def apply_documents(
     dry: bool = False,
 ) -> Plan:
     """Publish what the files say as one revision. What they do not name stays as it is, or with `prune` is deleted."""
-    return await publish(pool, environment_id, read_documents(documents), author, now, note, prune=prune, dry=dry)
+    edit = Edit(author, now, note, dry_run=dry)
+    return await publish(pool, environment_id, read_documents(documents), edit, prune=prune)
 
 
 async def publish(
     pool: Pool,
     environment_id: int,
     changes: Sequence[Change],
-    author: str,
-    now: Instant,
-    note: str = "",
+    edit: Edit,
     *,
     prune: bool = False,
-    dry: bool = False,
 ) -> Plan:
     """Make the changes one revision. Nothing is saved unless all of it is right.
 
-    prune  delete every definition that the changes do not name
-    dry    save nothing, but refuse what would be refused"""
+    prune  delete every definition that the changes do not name"""
 
     async def moves(connection: Connection, head: Head) -> list[Move]:
-        return await drafted(connection, head, changes, now, prune=prune)
+        return await drafted(connection, head, changes, edit.now, prune=prune)
 
-    return await _publish(pool, environment_id, moves, author, note, now, dry=dry)
+    return await _publish(pool, environment_id, moves, edit)
 
 
-async def rename(
-    pool: Pool,
-    environment_id: int,
-    kind: str,
-    key: str,
-    new: str,
-    author: str,
-    now: Instant,
-    note: str = "",
-    *,
-    expects: int | None = None,
-) -> Plan:
+async def rename(pool: Pool, environment_id: int, kind: str, key: str, new: str, edit: Edit) -> Plan:
     """The definition has another key, and everything that names it names it by that."""
     read_key(kind, new, "$.key")
 
@@ -120,15 +107,14 @@ async def rename(
         definition = head.named(kind, key)
         if new != key and head.find((kind, new)) is not None:
             raise Conflict("KEY_EXISTS", f"There is a {kind} {new!r} already; choose a key that nothing has.")
-        change = Change(kind=kind, key=new, document=keyed(definition, new), expects=expects, was=key)
-        return await drafted(connection, head, [change], now)
+        document = keyed(definition, new)
+        change = Change(kind=kind, key=new, document=document, expects=edit.expected_version, was=key)
+        return await drafted(connection, head, [change], edit.now)
 
-    return await _publish(pool, environment_id, moves, author, note, now)
+    return await _publish(pool, environment_id, moves, edit)
 
 
-async def restore(
-    pool: Pool, environment_id: int, revision: int, author: str, now: Instant, note: str = "", *, dry: bool = False
-) -> Plan:
+async def restore(pool: Pool, environment_id: int, revision: int, edit: Edit) -> Plan:
     """All definitions are as they were at a revision: what was deleted since is back, what is newer is gone."""
 
     async def moves(connection: Connection, head: Head) -> list[Move]:
@@ -145,7 +131,7 @@ async def restore(
             found.append((before, returned(before, definition, rewritten(definition, keys), number, head)))
         return [*found, *((newer, None) for newer in current.values())]
 
-    return await _publish(pool, environment_id, moves, author, note, now, dry=dry)
+    return await _publish(pool, environment_id, moves, edit)
 
 
 async def restore_version(
@@ -154,66 +140,57 @@ async def restore_version(
     kind: str,
     key: str,
     version: int,
-    author: str,
-    now: Instant,
-    note: str = "",
-    *,
-    expects: int | None = None,
-    dry: bool = False,
+    edit: Edit,
 ) -> Plan:
     """One definition says what it said in an older version, of what it named then: by the keys these have now."""
 
     async def moves(connection: Connection, head: Head) -> list[Move]:
         id = await store.find_definition(connection, environment_id, kind, key)
         rows = await store.list_versions(connection, environment_id, id) if id is not None else []
-        row = next((row for row in rows if row["version"] == version), None)
+        row = next((row for row in rows if row.version == version), None)
         if row is None:
             raise NotFound("NOT_FOUND", f"There is no version {version} of a {kind} {key!r}.")
         then = read_definition(row)
         current = {d.id: d for d in head.definitions}
         before = current.get(then.id)
-        check_expected(Change(kind=kind, key=key, document={}, expects=expects), before)
-        beside = await definitions_at(connection, environment_id, row["from_revision"])
+        check_expected(Change(kind=kind, key=key, document={}, expects=edit.expected_version), before)
+        beside = await definitions_at(connection, environment_id, row.from_revision)
         keys = {d.name: current[d.id].key for d in beside if d.id in current}
         # Of a deleted one the last key counts, as of a living one.
-        named = under(rewritten(then, keys), rows[0]["key"])
-        return [(before, returned(before, named, named, rows[0]["version"], head))]
+        named = under(rewritten(then, keys), rows[0].key)
+        return [(before, returned(before, named, named, rows[0].version, head))]
 
-    return await _publish(pool, environment_id, moves, author, note, now, dry=dry)
+    return await _publish(pool, environment_id, moves, edit)
 
 
 async def newest(pool: Pool, environment_id: int) -> list[Definition]:
     """The definitions as they were last saved, live or warming up."""
     async with acquired(pool) as connection:
         environment = await store.find_environment(connection, environment_id)
-        return await definitions_at(connection, environment_id, environment["head_revision"])
+        return await definitions_at(connection, environment_id, environment.head_revision)
 
 
 async def read_head(connection: Connection, environment_id: int) -> Head:
     environment = await store.find_environment(connection, environment_id)
-    live, head = environment["live_revision"], environment["head_revision"]
+    live, head = environment.live_revision, environment.head_revision
     definitions = tuple(await definitions_at(connection, environment_id, head))
     serving = definitions if live == head else tuple(await definitions_at(connection, environment_id, live))
-    return Head(environment_id, environment["zone"], live, head, definitions, serving)
+    return Head(environment_id, environment.zone, live, head, definitions, serving)
 
 
 async def _publish(
     pool: Pool,
     environment_id: int,
     moves_of: Callable[[Connection, Head], Awaitable[Sequence[Move]]],
-    author: str,
-    note: str,
-    now: Instant,
-    *,
-    dry: bool = False,
+    edit: Edit,
 ) -> Plan:
     """Save the moves as one revision. `moves_of` finds them in the newest revision, and finds them anew where somebody
     else published meanwhile: messages are held up only while it is saved, not while it is compiled."""
-    if len(note) > LONGEST_NOTE:
+    if len(edit.note) > LONGEST_NOTE:
         raise InvalidInput("INVALID_REQUEST", f"A note has at most {LONGEST_NOTE:,} characters.")
     for patience in reversed(range(_TRIES + 1)):
         async with transaction(pool) as connection:
-            if not patience and not dry:  # nobody else gets in between this time
+            if not patience and not edit.dry_run:  # nobody else gets in between this time
                 await store.begin_publish(connection, environment_id)
             head = await read_head(connection, environment_id)
             moves = await moves_of(connection, head)
@@ -223,13 +200,13 @@ async def _publish(
             # Compiling is the check: it raises with every diagnostic before anything is written.
             wanted = following(head, moves)
             catalog = await compiled(environment_id, head.zone, head.serving, wanted, head.live, head.revision + 1)
-            if dry:
+            if edit.dry_run:
                 return Plan(steps, head.revision, catalog.must_warm)
             given_up = await _begun(head) if not catalog.must_warm else set()
             await store.begin_publish(connection, environment_id)
             environment = await store.find_environment(connection, environment_id)
-            if (environment["live_revision"], environment["head_revision"]) == (head.live, head.revision):
-                warming = await _save(connection, head, moves, catalog, given_up, author, note, now)
+            if (environment.live_revision, environment.head_revision) == (head.live, head.revision):
+                warming = await _save(connection, head, moves, catalog, given_up, edit)
                 return Plan(steps, head.revision + 1, warming)
     raise AssertionError("the last try holds the lock from the beginning")
 
@@ -248,13 +225,11 @@ async def _save(
     moves: Sequence[Move],
     catalog: Catalog,
     given_up: Collection[int],
-    author: str,
-    note: str,
-    now: Instant,
+    edit: Edit,
 ) -> bool:
     """The next revision is written, and live unless profiles have to be gone through first. Gives whether they have."""
-    environment_id, revision = head.environment_id, head.revision + 1
-    await store.append_revision(connection, environment_id, revision, author, note, now)
+    environment_id, revision, now = head.environment_id, head.revision + 1, edit.now
+    await store.append_revision(connection, environment_id, revision, edit.author, edit.note, now)
     for before, after in moves:
         if before is not after:
             await _save_version(connection, environment_id, revision, before, after, now)

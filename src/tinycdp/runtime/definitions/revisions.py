@@ -17,9 +17,9 @@ from tinycdp.runtime.definitions.catalogs import definitions_at, read_definition
 from tinycdp.runtime.definitions.change_set import Step, document_of, steps_between
 from tinycdp.runtime.definitions.files import difference as text_of
 from tinycdp.runtime.definitions.files import fields_of
-from tinycdp.runtime.times import iso, iso_or_none
 from tinycdp.store import definitions as store
 from tinycdp.store.pool import Connection, Pool, snapshot
+from tinycdp.times import iso, iso_or_none
 
 
 class Version(msgspec.Struct, frozen=True, rename="camel"):
@@ -110,14 +110,14 @@ async def versions(pool: Pool, environment_id: int, kind: str, key: str) -> list
         rows = await store.list_versions(connection, environment_id, id)
     return [
         Version(
-            row["version"],
-            row["key"],
-            row["from_revision"],
-            row["until_revision"],
-            row["author"],
-            row["note"],
-            iso(row["published_at"]),
-            iso_or_none(row["live_at"]),
+            row.version,
+            row.key,
+            row.from_revision,
+            row.until_revision,
+            row.author,
+            row.note,
+            iso(row.published_at),
+            iso_or_none(row.live_at),
             document_of(read_definition(row)),
         )
         for row in rows
@@ -131,9 +131,7 @@ async def revision(pool: Pool, environment_id: int, number: int) -> RevisionDeta
         if row is None:
             raise _unknown(number)
         found = await _differences(connection, environment_id, number - 1, number)
-    return RevisionDetail(
-        number, row["author"], row["note"], iso(row["published_at"]), iso_or_none(row["live_at"]), changes=found
-    )
+    return RevisionDetail(number, row.author, row.note, iso(row.published_at), iso_or_none(row.live_at), changes=found)
 
 
 async def difference(pool: Pool, environment_id: int, since: int, until: int) -> list[Changed]:

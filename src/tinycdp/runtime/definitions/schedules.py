@@ -13,6 +13,7 @@ from tinycdp.errors import Conflict
 from tinycdp.model import Instant
 from tinycdp.runtime.definitions.change_set import Change
 from tinycdp.runtime.definitions.publish import publish
+from tinycdp.runtime.edits import Edit
 from tinycdp.store.pool import Pool
 
 AUTHOR = "schedule"
@@ -33,7 +34,9 @@ async def settle_due(pool: Pool, catalog: Catalog, now: Instant) -> int:
     if not changes:
         return 0
     try:
-        await publish(pool, catalog.environment_id, changes, AUTHOR, now, f"steps that were due: {'; '.join(steps)}")
+        await publish(
+            pool, catalog.environment_id, changes, Edit(AUTHOR, now, f"steps that were due: {'; '.join(steps)}")
+        )
     except Conflict:
         return 0  # somebody saved one of them meanwhile: next time
     return len(changes)

@@ -188,27 +188,25 @@ async def read_workspace(
 ) -> Workspace:
     """The definitions of the head revision, as the database has them now."""
     async with acquired(pool) as connection:
-        environment = await store.find_environment(connection, environment_id)
-        live, head = environment["live_revision"], environment["head_revision"]
-        catalog = await catalogs.at(connection, environment_id, live, head)
+        catalog = await catalogs.current_in(connection, environment_id)
         names = await vocabulary.names(connection, environment_id, now)
         new, backfill = frozenset[Name](), None
         if catalog.next is not None:
-            rows = await store.definitions_at(connection, environment_id, live)
-            new = frozenset(catalog.next.definitions.keys() - {(row["kind"], row["key"]) for row in rows})
-            backfill = await store.find_backfill(connection, environment_id, head)
+            rows = await store.definitions_at(connection, environment_id, catalog.revision)
+            new = frozenset(catalog.next.definitions.keys() - {(row.kind, row.key) for row in rows})
+            backfill = await store.find_backfill(connection, environment_id, catalog.head)
     universe = catalog.next or catalog.live
     progress = progress_of(backfill, now) if backfill is not None else None
     return Workspace(catalog, universe, tuple(names), new, progress, vocabulary.declared(environment_id))
 
 
-def progress_of(backfill: Mapping[str, Any], now: Instant) -> Progress:
+def progress_of(backfill: store.BackfillRow, now: Instant) -> Progress:
     """What a row of backfills says at an instant."""
-    done, total, rate = backfill["done"], backfill["total"], backfill["rate"]
-    if backfill["finished_at"] is not None:
-        seconds = (backfill["finished_at"] - backfill["started_at"]) / 1000
+    done, total, rate = backfill.done, backfill.total, backfill.rate
+    if backfill.finished_at is not None:
+        seconds = (backfill.finished_at - backfill.started_at) / 1000
         return Progress(total, total, round(done / seconds, 1) if seconds > 0 else None, 0.0)
-    if not rate or now - backfill["advanced_at"] > _STALLED_MS:
+    if not rate or backfill.advanced_at is None or now - backfill.advanced_at > _STALLED_MS:
         return Progress(done, total, None, None)
     return Progress(done, total, round(rate, 1), round(max(total - done, 0) / rate, 1))
 

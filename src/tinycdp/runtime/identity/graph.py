@@ -15,10 +15,11 @@ import msgspec
 
 from tinycdp.errors import TooLarge
 from tinycdp.runtime.profiles.views import Identifier, find_row
-from tinycdp.runtime.times import iso, iso_or_none
 from tinycdp.store import identity as store
 from tinycdp.store.messages import Row
 from tinycdp.store.pool import Connection, Pool, snapshot
+from tinycdp.store.reads import LoadedProfileRow
+from tinycdp.times import iso, iso_or_none
 
 #: A picture of more identifiers than this is none.
 MOST_NODES = 2_000
@@ -129,7 +130,7 @@ async def graph(pool: Pool, environment_id: int, name: str) -> Graph:
     """Everything said of a person's identifiers."""
     async with snapshot(pool) as connection:
         person = await find_named(connection, environment_id, name)
-        rows = await store.identifiers_of_profiles(connection, environment_id, [person["id"]])
+        rows = await store.identifiers_of_profiles(connection, environment_id, [person.id])
         if len(rows) > MOST_NODES:
             raise TooLarge(
                 "GRAPH_TOO_LARGE",
@@ -142,15 +143,15 @@ async def graph(pool: Pool, environment_id: int, name: str) -> Graph:
         known = dict(own)
         for row in await store.identifiers_by_id(connection, environment_id, sorted(strangers)):
             known[row["id"]] = row
-        below = await store.merges_below(connection, environment_id, [person["id"]])
-        ids = sorted({person["id"], *(merge["absorbed_id"] for merge in below)})
+        below = await store.merges_below(connection, environment_id, [person.id])
+        ids = sorted({person.id, *(merge["absorbed_id"] for merge in below)})
         made = await store.list_merges(connection, environment_id, ids, _LAST_ID, _MOST_MERGES)
         moved = await _identifiers(connection, environment_id, made)
-        splits = await store.splits_of_profile(connection, environment_id, person["id"])
+        splits = await store.splits_of_profile(connection, environment_id, person.id)
         split_off = await _identifiers(connection, environment_id, splits)
         refused = await store.list_refusals(connection, environment_id, None, sorted(own), _LAST_ID, _MOST_REFUSALS)
     return Graph(
-        profile_id=str(person["id"]),
+        profile_id=str(person.id),
         bucketing_key=person["bucketing_key"],
         nodes=[
             Node(
@@ -182,8 +183,8 @@ async def merges(pool: Pool, environment_id: int, name: str | None, before: int,
         ids = None
         if name is not None:
             person = await find_named(connection, environment_id, name)
-            below = await store.merges_below(connection, environment_id, [person["id"]])
-            ids = sorted({person["id"], *(merge["absorbed_id"] for merge in below)})
+            below = await store.merges_below(connection, environment_id, [person.id])
+            ids = sorted({person.id, *(merge["absorbed_id"] for merge in below)})
         rows = await store.list_merges(connection, environment_id, ids, before, n)
         known = await _identifiers(connection, environment_id, rows)
     return [_merge(row, known) for row in rows]
@@ -197,7 +198,7 @@ async def refusals(
         ids = None
         if name is not None:
             person = await find_named(connection, environment_id, name)
-            rows = await store.identifiers_of_profiles(connection, environment_id, [person["id"]])
+            rows = await store.identifiers_of_profiles(connection, environment_id, [person.id])
             ids = [row["id"] for row in rows]
         found = await store.list_refusals(connection, environment_id, reason, ids, before, n)
     return [_refusal(row) for row in found]
@@ -212,7 +213,7 @@ async def blocked(pool: Pool, environment_id: int, n: int) -> list[Blocked]:
     ]
 
 
-async def find_named(connection: Connection, environment_id: int, name: str) -> Row:
+async def find_named(connection: Connection, environment_id: int, name: str) -> LoadedProfileRow:
     """A person by an identifier, by `kind:value`, or by `profileId:number`."""
     by, colon, id = name.partition(":")
     if colon and by == "profileId":

@@ -16,10 +16,9 @@ import msgspec
 from tinycdp.errors import NotFound
 from tinycdp.model import Instant, Message, Rejection
 from tinycdp.runtime.policies.rejections import storable, whole
-from tinycdp.runtime.times import iso
 from tinycdp.store import limits as store
-from tinycdp.store.messages import Row
 from tinycdp.store.pool import UNSTORABLE, Connection, Pool, acquired, transaction
+from tinycdp.times import iso
 
 #: Letters one replay takes on: a group or two of ordinary ingestion.
 MOST_AT_ONCE = 1_000
@@ -115,9 +114,9 @@ async def page(pool: Pool, environment_id: int, before: int, code: str | None, n
 async def find(pool: Pool, environment_id: int, id: int) -> WholeLetter:
     async with acquired(pool) as connection:
         rows = await store.list_dead_letters(connection, environment_id, id + 1, None, 1)
-    if not rows or rows[0]["id"] != id:
+    if not rows or rows[0].id != id:
         raise _unknown()
-    payload = bytes(rows[0]["payload"]).decode("utf-8", "replace")
+    payload = rows[0].payload.decode("utf-8", "replace")
     return WholeLetter(**msgspec.structs.asdict(_letter(rows[0])), payload=payload)
 
 
@@ -136,19 +135,19 @@ async def replay(
         rows = await store.oldest_dead_letters(connection, environment_id, ids, code, after, MOST_AT_ONCE)
     if ids is not None and not rows:
         raise _unknown()
-    readable = [(row, message) for row in rows if (message := _message(row)) is not None]
+    readable = [(row, message) for row in rows if (message := _message(row.payload)) is not None]
     messages, unwilling = admit(environment_id, [message for _, message in readable])
     receipt = await ingest.accept(environment_id, messages, unwilling)
     async with transaction(pool) as connection:
         # Those that failed again were counted once more as they did.
-        tried = [(row["id"], row["attempts"]) for row, _ in readable]
+        tried = [(row.id, row.attempts) for row, _ in readable]
         await store.settle_dead_letters(connection, environment_id, tried)
     return Replayed(
         receipt.accepted,
         receipt.duplicates,
         len(unwilling) + len(receipt.refused),
         receipt.dead + len(rows) - len(readable),
-        str(rows[-1]["id"]) if len(rows) == MOST_AT_ONCE else None,
+        str(rows[-1].id) if len(rows) == MOST_AT_ONCE else None,
     )
 
 
@@ -158,25 +157,25 @@ async def discard(pool: Pool, environment_id: int, ids: Sequence[int] | None, co
         return await store.discard_dead_letters(connection, environment_id, ids, code)
 
 
-def _letter(row: Row) -> Letter:
-    message = _message(row)
+def _letter(row: store.DeadLetterRow) -> Letter:
+    message = _message(row.payload)
     return Letter(
-        str(row["id"]),
-        row["code"],
-        row["error"],
+        str(row.id),
+        row.code,
+        row.error,
         message.kind if message is not None else None,
         message.name if message is not None else None,
         message.message_id if message is not None else None,
-        row["key_name"],
-        row["attempts"],
-        iso(row["first_failed_at"]),
-        iso(row["last_failed_at"]),
+        row.key_name,
+        row.attempts,
+        iso(row.first_failed_at),
+        iso(row.last_failed_at),
     )
 
 
-def _message(row: Row) -> Message | None:
+def _message(payload: bytes) -> Message | None:
     try:
-        return _decode(bytes(row["payload"]))
+        return _decode(payload)
     except (msgspec.DecodeError, UnicodeDecodeError):
         return None
 

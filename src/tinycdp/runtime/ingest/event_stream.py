@@ -13,7 +13,6 @@ Source  docs/decisions/0023-registry.md; docs/reference/registry.md "Live stream
 
 import asyncio
 import contextlib
-import logging
 import random
 import secrets
 from abc import ABC, abstractmethod
@@ -28,17 +27,15 @@ from tinycdp.engine.catalog import Catalog
 from tinycdp.engine.profile import Profile
 from tinycdp.errors import Unavailable
 from tinycdp.model import Instant, Message, Rejection
+from tinycdp.runtime.background import Loop
 from tinycdp.runtime.clock import Clock
 from tinycdp.runtime.ingest.group_commit import Committed
 from tinycdp.runtime.notifications import announce_reader
 from tinycdp.runtime.policies.rejections import as_sent
 from tinycdp.runtime.profiles.views import evaluate, plain
-from tinycdp.runtime.times import iso
 from tinycdp.store import registry as store
-from tinycdp.store.messages import Row
-from tinycdp.store.pool import RETRY, Pool, acquired
-
-log = logging.getLogger(__name__)
+from tinycdp.store.pool import Pool, acquired
+from tinycdp.times import iso
 
 SHOWN = 50
 TICK_SECONDS = 0.25
@@ -160,7 +157,8 @@ class Live:
         self._work = asyncio.Event()
         self._leaving = False
         self._unread: set[int] = set()
-        self._task: asyncio.Task[None] | None = None
+        self._renew = 0.0
+        self._loop = Loop("live streams", self._turn, TICK_SECONDS)
 
     def listening(self, environment_id: int) -> bool:
         """Whether anybody anywhere listens."""
@@ -257,36 +255,25 @@ class Live:
             reader.end(b"the server stops")
 
     def start(self) -> None:
-        self._task = asyncio.create_task(self._run())
+        self._loop.start()
 
     async def stop(self) -> None:
         self.leave()
-        if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+        await self._loop.stop()
 
     async def _announce(self, readers: Sequence[Reader]) -> None:
         async with acquired(self._pool) as connection:
             for reader in readers:
                 await announce_reader(connection, reader.environment_id, reader.id, _wanted(reader))
 
-    async def _run(self) -> None:
-        renew = 0.0
-        while True:
-            await asyncio.sleep(TICK_SECONDS)
-            try:
-                if not self._leases and not self._readers:
-                    await self._rest()
-                time = asyncio.get_running_loop().time()
-                if time >= renew:
-                    renew = time + RENEW_SECONDS
-                    await self._look_after_readers()
-                await self.tick()
-            except (Unavailable, *RETRY) as trouble:
-                log.debug("live streams wait: %s", trouble)
-            except Exception:
-                log.exception("live streams missed something")
+    async def _turn(self) -> None:
+        if not self._leases and not self._readers:
+            await self._rest()
+        time = asyncio.get_running_loop().time()
+        if time >= self._renew:
+            self._renew = time + RENEW_SECONDS
+            await self._look_after_readers()
+        await self.tick()
 
     async def _rest(self) -> None:
         """Wait until somebody listens; meanwhile, leave nothing behind of what nobody read."""
@@ -330,7 +317,7 @@ class Live:
             readers.setdefault(reader.environment_id, []).append(reader.id)
         if not batches and not readers:
             return
-        rows: list[Row] = []
+        rows: list[store.LiveBatchRow] = []
         async with acquired(self._pool) as connection:
             for environment_id, of_readers in batches.items():
                 self._unread.add(environment_id)
@@ -338,8 +325,8 @@ class Live:
             for environment_id, ids in readers.items():
                 rows += await store.take_live_batches(connection, environment_id, ids)
         for row in rows:
-            if (found := self._readers.get(row["reader"])) is not None:
-                found.tell(_events(row["matched"], row["items"]))
+            if (found := self._readers.get(row.reader)) is not None:
+                found.tell(_events(row.matched, row.items))
 
 
 def _wanted(reader: Reader) -> str:

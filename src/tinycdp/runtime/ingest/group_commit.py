@@ -11,7 +11,6 @@ Source  docs/decisions/0011-group-commit.md, docs/decisions/0026-limits.md
 
 import asyncio
 import logging
-import random
 from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -30,15 +29,12 @@ from tinycdp.runtime.notifications import announce_people, announce_profiles
 from tinycdp.runtime.policies.identifier_rules import DEFAULT, Rules
 from tinycdp.runtime.policies.rejections import Journal
 from tinycdp.runtime.profiles import groups, storage
+from tinycdp.runtime.transactions import commit_with_retry
 from tinycdp.store import identity as identity_store
 from tinycdp.store import messages as store
 from tinycdp.store.pool import BROKEN, RETRY, UNSTORABLE, Connection, Pool, transaction
 
 log = logging.getLogger(__name__)
-
-#: How often a group begins anew because another process crossed it, before its clients are asked to come again.
-TRIES = 8
-
 
 #: What the tracking plan makes of messages: those that stay, and those it refuses.
 Screen = Callable[[int, Sequence[Message]], tuple[Sequence[Message], list[Rejection]]]
@@ -244,16 +240,13 @@ class Ingest:
 
     async def _commit(self, environment_id: int, group: list[_Part]) -> tuple[list[int], int]:
         """How many messages of each part were new, and the version they are in."""
-        for _ in range(TRIES):
-            try:
-                async with transaction(self._pool) as connection:
-                    fresh, committed = await self._apply(connection, environment_id, group)
-            except (resolution.Restart, *RETRY):
-                await asyncio.sleep(random.uniform(0, 0.02))
-                continue
-            self._committed(committed)
-            return fresh, committed.version
-        raise Overloaded("CONTENTION", "Many processes write to the same people at once; try again shortly.")
+        fresh, committed = await commit_with_retry(
+            self._pool,
+            lambda connection: self._apply(connection, environment_id, group),
+            again=(resolution.Restart, *RETRY),
+        )
+        self._committed(committed)
+        return fresh, committed.version
 
     async def _apply(
         self, connection: Connection, environment_id: int, group: list[_Part]

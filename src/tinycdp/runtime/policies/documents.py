@@ -15,15 +15,15 @@ import msgspec
 
 from tinycdp.engine.schema.tracking_plan import Naming
 from tinycdp.errors import Conflict, InvalidInput, NotFound
-from tinycdp.model import Instant
+from tinycdp.runtime.edits import Edit
 from tinycdp.runtime.notifications import announce_policies
 from tinycdp.runtime.policies.enrichment import Choices
 from tinycdp.runtime.policies.identifier_rules import IdentityPolicy
 from tinycdp.runtime.policies.limits import Limits
 from tinycdp.runtime.policies.privacy_rules import PrivacyPolicy
-from tinycdp.runtime.times import iso
 from tinycdp.store import policies as store
 from tinycdp.store.pool import Pool, acquired, transaction
+from tinycdp.times import iso
 
 Policy = TypeVar("Policy", bound=msgspec.Struct)
 
@@ -62,9 +62,9 @@ class Policies:
         async with self._loading, acquired(pool) as connection:
             rows = await store.current_policies(connection)
             self._current = {
-                (row["environment_id"], kind): msgspec.convert(row["document"], kind)
+                (row.environment_id, kind): msgspec.convert(row.document, kind)
                 for row in rows
-                if (kind := KINDS.get(row["name"])) is not None
+                if (kind := KINDS.get(row.name)) is not None
             }
 
 
@@ -74,8 +74,7 @@ async def versions(pool: Pool, environment_id: int, name: str, n: int) -> list[P
     async with acquired(pool) as connection:
         rows = await store.policy_versions(connection, environment_id, name, n)
     found = [
-        PolicyVersion(row["version"], _whole(kind, row["document"]), iso(row["changed_at"]), row["changed_by"])
-        for row in rows
+        PolicyVersion(row.version, _whole(kind, row.document), iso(row.changed_at), row.changed_by) for row in rows
     ]
     return found or [PolicyVersion(0, _whole(kind, {}))]
 
@@ -85,22 +84,21 @@ async def save(
     environment_id: int,
     name: str,
     document: dict[str, Any],
-    author: str,
-    now: Instant,
-    expects: int | None = None,
+    edit: Edit,
 ) -> PolicyVersion:
-    """Make a new version; what the document leaves out has its default. `expects` is the version it shall replace."""
+    """Make a new version; what the document leaves out has its default."""
     kind = _kind(name)
     whole = _whole(kind, document)
     async with transaction(pool) as connection:
         rows = await store.policy_versions(connection, environment_id, name, 1)
-        version = rows[0]["version"] if rows else 0
-        fits = expects is None or expects == version
-        if not fits or not await store.append_policy(connection, environment_id, name, version + 1, whole, now, author):
+        version = rows[0].version if rows else 0
+        fits = edit.expected_version in (None, version)
+        values = (environment_id, name, version + 1, whole, edit.now, edit.author)
+        if not fits or not await store.append_policy(connection, *values):
             message = f"The policy {name!r} is at version {version}: somebody else changed it meanwhile."
             raise Conflict("VERSION_CONFLICT", message, version=version)
         await announce_policies(connection, environment_id)
-    return PolicyVersion(version + 1, whole, iso(now), author)
+    return PolicyVersion(version + 1, whole, iso(edit.now), edit.author)
 
 
 def _kind(name: str) -> type[msgspec.Struct]:

@@ -21,6 +21,7 @@ import msgspec
 
 from tinycdp.errors import InvalidInput, Unavailable
 from tinycdp.model import Alias, AliasKind, Instant, Message, Rejection
+from tinycdp.runtime.edits import Edit
 from tinycdp.runtime.notifications import announce_policies
 from tinycdp.store import privacy as store
 from tinycdp.store.pool import Pool, acquired, transaction
@@ -105,8 +106,8 @@ class Privacy:
             for environment_id, mark in marks.items():
                 if self._marks.get(environment_id) != mark:
                     rows = await store.suppressed(connection, environment_id)
-                    self._suppressed[environment_id] = {row["digest"] for row in rows}
-                    self._kinds[environment_id] = frozenset(row["kind"] for row in rows)
+                    self._suppressed[environment_id] = {row.digest for row in rows}
+                    self._kinds[environment_id] = frozenset(row.kind for row in rows)
             for environment_id in self._marks.keys() - marks.keys():
                 self._suppressed.pop(environment_id, None)
             self._marks = marks
@@ -186,9 +187,7 @@ class Privacy:
         return found
 
 
-async def suppress(
-    pool: Pool, privacy: Privacy, environment_id: int, aliases: Sequence[Alias], author: str, note: str, now: Instant
-) -> int:
+async def suppress(pool: Pool, privacy: Privacy, environment_id: int, aliases: Sequence[Alias], edit: Edit) -> int:
     """From now on messages that name one of these are refused. Gives how many were not listed yet."""
     async with transaction(pool) as connection:
         listed = await store.count_suppressions(connection, environment_id)
@@ -198,7 +197,7 @@ async def suppress(
                 f"{listed:,} identifiers are suppressed; there is room for {MOST_SUPPRESSED:,}.",
             )
         rows = sorted({(privacy.digest(environment_id, alias), alias.kind) for alias in aliases})
-        added = await store.add_suppressions(connection, environment_id, rows, note, now, author)
+        added = await store.add_suppressions(connection, environment_id, rows, edit.note, edit.now, edit.author)
         await announce_policies(connection, environment_id)
     await privacy.load(pool)
     return added
@@ -218,10 +217,7 @@ async def suppressions(pool: Pool, environment_id: int, before: int, n: int) -> 
     """A page of the list, newest first."""
     async with acquired(pool) as connection:
         rows = await store.list_suppressions(connection, environment_id, before, n)
-    return [
-        Suppression(row["digest"].hex(), row["kind"], row["note"], row["created_at"], row["created_by"], row["id"])
-        for row in rows
-    ]
+    return [Suppression(row.digest.hex(), row.kind, row.note, row.created_at, row.created_by, row.id) for row in rows]
 
 
 _SUPPRESSED = Rejection(

@@ -18,9 +18,9 @@ import msgspec
 
 from tinycdp.engine.schema.tracking_plan import TRAITS_OF
 from tinycdp.model import HOUR_MS, Instant, Message, Rejection
-from tinycdp.runtime.times import iso
 from tinycdp.store import limits as store
 from tinycdp.store.pool import Connection, Pool, acquired
+from tinycdp.times import iso
 
 LOGGED_PER_HOUR = 1_000
 MOST_COUNTS = 10_000
@@ -128,15 +128,15 @@ async def page(
         rows = await store.list_rejections(connection, environment_id, before, code, api_key_id, n)
     found = [
         Refusal(
-            str(row["id"]),
-            row["code"],
-            row["message"],
-            row["path"],
-            bytes(row["payload"][:_SHOWN_PAYLOAD]).decode("utf-8", "replace"),
-            row["key_name"],
-            iso(row["received_at"]),
-            row["times"],
-            iso(row["last_received_at"]),
+            str(row.id),
+            row.code,
+            row.message,
+            row.path,
+            bytes(row.payload[:_SHOWN_PAYLOAD]).decode("utf-8", "replace"),
+            row.key_name,
+            iso(row.received_at),
+            row.times,
+            iso(row.last_received_at),
         )
         for row in rows
     ]
@@ -150,12 +150,12 @@ async def counts(pool: Pool, environment_id: int, hours: int, now: Instant) -> l
         rows = await store.rejection_counts(connection, environment_id, since, MOST_COUNTS)
     return [
         HourCount(
-            iso(row["hour"]),
-            row["api_key_id"] or None,
-            row["key_name"],
-            row["code"],
-            row["messages"],
-            row["repeats"],
+            iso(row.hour),
+            row.api_key_id or None,
+            row.key_name,
+            row.code,
+            row.messages,
+            row.repeats,
         )
         for row in rows
     ]

@@ -9,8 +9,6 @@ Errors  NotFound PROFILE_NOT_FOUND, ERASURE_NOT_FOUND · InvalidInput INVALID_BO
 Source  docs/decisions/0024-privacy.md; docs/how-to/privacy.md
 """
 
-import asyncio
-import random
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
@@ -20,10 +18,11 @@ import msgspec
 from tinycdp.engine import outbox
 from tinycdp.engine.catalog import Catalog
 from tinycdp.engine.profile import Profile
-from tinycdp.errors import InvalidInput, NotFound, Overloaded
+from tinycdp.errors import InvalidInput, NotFound
 from tinycdp.model import Alias, AliasKind, Instant
 from tinycdp.runtime.clock import Clock
 from tinycdp.runtime.definitions.catalogs import Catalogs
+from tinycdp.runtime.edits import Edit
 from tinycdp.runtime.identity import graph
 from tinycdp.runtime.identity.resolution import Restart
 from tinycdp.runtime.notifications import announce_profiles
@@ -31,17 +30,16 @@ from tinycdp.runtime.policies.privacy_rules import Privacy, leaves, suppress
 from tinycdp.runtime.profiles import storage
 from tinycdp.runtime.profiles import views as people
 from tinycdp.runtime.profiles.views import Identifier
-from tinycdp.runtime.times import iso
-from tinycdp.store import definitions as definition_store
+from tinycdp.runtime.transactions import commit_with_retry
 from tinycdp.store import exposures as exposure_store
 from tinycdp.store import groups as group_store
 from tinycdp.store import identity as identity_store
 from tinycdp.store import messages, reads
 from tinycdp.store import privacy as store
-from tinycdp.store.messages import Row
-from tinycdp.store.pool import RETRY, Connection, Pool, acquired, snapshot, transaction
+from tinycdp.store.messages import ProfileRow, Row
+from tinycdp.store.pool import RETRY, Connection, Pool, acquired, snapshot
+from tinycdp.times import iso
 
-TRIES = 8
 MOST_ERASED = 1_000
 _EVENTS_AT_ONCE = 500
 _END_OF_TIME: Instant = 253_402_300_799_999
@@ -85,10 +83,6 @@ class Check(msgspec.Struct, frozen=True):
     found: list[Trace]
 
 
-class _Dry(Exception):
-    """Everything was done; nothing is to be kept."""
-
-
 class Erasures:
     """`committed` hears of (environment, version, profiles) before the answer; `flush` writes what this process has
     recorded of people and not written yet."""
@@ -127,39 +121,32 @@ class Erasures:
                 alive, strangers = await _find(connection, environment_id, names)
                 rows = await identity_store.identifiers_of_profiles(connection, environment_id, sorted(alive))
             aliases = [*strangers, *(Alias(row["kind"], row["value"]) for row in rows)]
-            await suppress(self._pool, self._privacy, environment_id, aliases, author, note, self._now())
+            await suppress(self._pool, self._privacy, environment_id, aliases, Edit(author, self._now(), note))
         if self._flush is not None:
             await self._flush()
-        for _ in range(TRIES):
-            try:
-                async with transaction(self._pool) as connection:
-                    receipt, version, ids = await self._erase(connection, environment_id, names, author, note, dry=dry)
-                    await announce_profiles(connection, environment_id, version, ids)
-                    if dry:
-                        raise _Dry
-            except _Dry:
-                return receipt
-            except (Restart, *RETRY):
-                await asyncio.sleep(random.uniform(0, 0.02))
-                continue
+
+        async def work(connection: Connection) -> tuple[Erasure, int, list[int]]:
+            done = await self._erase(connection, environment_id, names, author, note, dry=dry)
+            _, version, ids = done
+            await announce_profiles(connection, environment_id, version, ids)
+            return done
+
+        receipt, version, ids = await commit_with_retry(self._pool, work, again=(Restart, *RETRY), dry_run=dry)
+        if not dry:
             self._committed(environment_id, version, ids)
-            return receipt
-        raise Overloaded("CONTENTION", "Many processes write to the same people at once; try again shortly.")
+        return receipt
 
     async def _erase(
         self, connection: Connection, environment_id: int, names: Sequence[str], author: str, note: str, *, dry: bool
     ) -> tuple[Erasure, int, list[int]]:
         await messages.begin_group(connection, environment_id)
-        environment = await definition_store.find_environment(connection, environment_id)
-        catalog = await self._catalogs.at(
-            connection, environment_id, environment["live_revision"], environment["head_revision"]
-        )
+        catalog = await self._catalogs.current_in(connection, environment_id)
         alive, strangers = await _find(connection, environment_id, names)
         await store.hold_exposures(connection)
         below = await identity_store.merges_below(connection, environment_id, sorted(alive))
         ids = sorted(alive | {merge["absorbed_id"] for merge in below})
         locked = await store.lock_people(connection, environment_id, ids)
-        if {row["id"] for row in locked if row["merged_into"] is None} != alive:
+        if {row.id for row in locked if row.merged_into is None} != alive:
             raise Restart  # somebody merged, parted or erased one of them meanwhile
         # Behind the locks: who was born to them while we waited belongs to them, too.
         if await identity_store.merges_below(connection, environment_id, sorted(alive)) != below:
@@ -189,7 +176,7 @@ async def _find(connection: Connection, environment_id: int, names: Sequence[str
     strangers: list[Alias] = []
     for name in names:
         try:
-            ids.add((await graph.find_named(connection, environment_id, name))["id"])
+            ids.add((await graph.find_named(connection, environment_id, name)).id)
         except NotFound:
             kind, _, value = name.partition(":")
             alias = Alias(kind, value) if kind in people.KINDS and value else Alias(AliasKind.USER, name)
@@ -219,11 +206,11 @@ class _Gone:
         self.fingerprints = fingerprints
 
 
-def _fingerprints(rows: Sequence[Row], catalog: Catalog) -> set[int]:
+def _fingerprints(rows: Sequence[store.LockedProfileRow], catalog: Catalog) -> set[int]:
     found = {segment.fingerprint for segment in catalog.segments}
     for row in rows:
-        profile = Profile(row["id"], "", 0)
-        profile.decode(row["state"])
+        profile = Profile(row.id, "", 0)
+        profile.decode(row.state)
         found |= profile.memberships.keys()
     return found
 
@@ -267,20 +254,20 @@ async def _dead(connection: Connection, environment_id: int, values: Collection[
     return _naming(values, await store.dead_letters_naming(connection, environment_id, _forms(values)))
 
 
-def _naming(values: Collection[str], rows: Iterable[Row]) -> list[int]:
+def _naming(values: Collection[str], rows: Iterable[store.PayloadRow]) -> list[int]:
     """Logged payloads in which one of the identifiers stands as a value, and those whose reason quotes one."""
     quoted = {repr(value[:40]) for value in values}
 
-    def names(row: Row) -> bool:
-        named = leaves(row["payload"])
+    def names(row: store.PayloadRow) -> bool:
+        named = leaves(row.payload)
         return (
             not set(values).isdisjoint(named)
-            or any(text in row["message"] for text in quoted)
+            or any(text in row.message for text in quoted)
             # What cannot be read may have it anywhere: better one refusal too many is gone than one too few.
-            or (not named and any(value in _unescaped(row["payload"]) for value in values))
+            or (not named and any(value in _unescaped(row.payload) for value in values))
         )
 
-    return [row["id"] for row in rows if names(row)]
+    return [row.id for row in rows if names(row)]
 
 
 def _unescaped(payload: bytes) -> str:
@@ -294,23 +281,25 @@ def _forms(values: Iterable[str]) -> list[str]:
     return sorted({form for value in values for form in store.in_json(value)})
 
 
-async def _untell_groups(connection: Connection, environment_id: int, calls: Sequence[Row], now: Instant) -> int:
+async def _untell_groups(
+    connection: Connection, environment_id: int, calls: Sequence[store.GroupCallRow], now: Instant
+) -> int:
     """Groups forget what only these people said of them; what somebody else said before holds again."""
     if not calls:
         return 0
-    keys, said = sorted({call["key"] for call in calls}), {call["message_id"] for call in calls}
+    keys, said = sorted({call.key for call in calls}), {call.message_id for call in calls}
     rows = await group_store.lock_groups(connection, environment_id, keys, now)
-    told = {(row["key"], row["name"]): row for row in await store.group_traits_told(connection, environment_id, keys)}
+    told = {(row.key, row.name): row for row in await store.group_traits_told(connection, environment_id, keys)}
     saved = []
     for row in rows:
-        traits, stamps = dict(row["traits"]), dict(row["stamps"])
-        for name in [name for name, stamp in row["stamps"].items() if stamp[1] in said]:
-            if (other := told.get((row["key"], name))) is not None:
-                traits[name], stamps[name] = other["value"], [other["occurred_at"], other["message_id"]]
+        traits, stamps = dict(row.traits), dict(row.stamps)
+        for name in [name for name, stamp in row.stamps.items() if stamp[1] in said]:
+            if (other := told.get((row.key, name))) is not None:
+                traits[name], stamps[name] = other.value, [other.occurred_at, other.message_id]
             else:
                 del traits[name], stamps[name]
-        if stamps != row["stamps"]:
-            saved.append((row["key"], traits, stamps))
+        if stamps != row.stamps:
+            saved.append((row.key, traits, stamps))
     await group_store.save_groups(connection, environment_id, saved, now)
     await group_store.note_group_changes(connection, environment_id, [key for key, _, _ in saved])
     return len(saved) + await store.erase(connection, "erase_empty_groups", environment_id, keys)
@@ -337,28 +326,28 @@ async def check(pool: Pool, privacy: Privacy, environment_id: int, id: int, iden
     async with acquired(pool) as connection:
         row = await _row(connection, environment_id, id)
         for n, alias in enumerate(aliases):
-            if privacy.digest(environment_id, alias) not in row["digests"]:
+            if privacy.digest(environment_id, alias) not in row.digests:
                 where = f"$.identifiers[{n}]"
                 raise InvalidInput("INVALID_BODY", f"{where}: not of a person of this erasure.", path=where)
         texts = sorted({alias.value for alias in aliases})
-        found = dict(await store.find_traces(connection, environment_id, row["profile_ids"], row["alias_ids"], texts))
+        found = dict(await store.find_traces(connection, environment_id, row.profile_ids, row.alias_ids, texts))
         for table, naming in (("rejected_messages", _refused), ("dead_letters", _dead)):
             if named := len(await naming(connection, environment_id, texts)):
                 found[table] = max(named, found.get(table, 0))
     return Check(not found, [Trace(table, n) for table, n in sorted(found.items())])
 
 
-async def _row(connection: Connection, environment_id: int, id: int) -> Row:
+async def _row(connection: Connection, environment_id: int, id: int) -> store.ErasureRow:
     row = await store.find_erasure(connection, environment_id, min(max(id, 0), _LAST_ID))
     if row is None:
         raise NotFound("ERASURE_NOT_FOUND", f"There is no erasure {id}.")
     return row
 
 
-def _receipt(row: Row) -> Erasure:
+def _receipt(row: store.ErasureRow) -> Erasure:
     return Erasure(
-        str(row["id"]), row["people"], len(row["digests"]), row["counts"], [digest.hex() for digest in row["digests"]],
-        [str(id) for id in row["profile_ids"]], row["note"], iso(row["erased_at"]), row["erased_by"],
+        str(row.id), row.people, len(row.digests), row.counts, [digest.hex() for digest in row.digests],
+        [str(id) for id in row.profile_ids], row.note, iso(row.erased_at), row.erased_by,
     )  # fmt: skip
 
 
@@ -369,19 +358,16 @@ async def held(pool: Pool, catalogs: Catalogs, environment_id: int, name: str, n
     """Everything kept of a person, as the parts of one JSON object. NotFound comes before the first."""
     async with snapshot(pool) as connection:
         row = await graph.find_named(connection, environment_id, name)
-        environment = await definition_store.find_environment(connection, environment_id)
-        catalog = await catalogs.at(
-            connection, environment_id, environment["live_revision"], environment["head_revision"]
-        )
-        id = row["id"]
+        catalog = await catalogs.current_in(connection, environment_id)
+        id = row.id
         units = await exposure_store.units_of_profile(connection, environment_id, id)
         values = [alias.value for alias in people.person_of(row, catalog, now).aliases]
         refused = await _refused(connection, environment_id, values)
         document: dict[str, Any] = {
             "profile": people.person_of(row, catalog, now),
             "group": _group(row),
-            "exposures": _plain(await store.exposures_held(connection, environment_id, units)),
-            "holds": _plain(await store.holds_held(connection, environment_id, units)),
+            "exposures": [_exposure(one) for one in await store.exposures_held(connection, environment_id, units)],
+            "holds": [_held_variant(one) for one in await store.holds_held(connection, environment_id, units)],
             "refusedMessages": [str(id) for id in refused],
         }
     document["graph"] = await graph.graph(pool, environment_id, f"profileId:{id}")
@@ -395,7 +381,7 @@ async def held(pool: Pool, catalogs: Catalogs, environment_id: int, name: str, n
                 rows = await reads.events_of_profile(connection, environment_id, id, (at, last), _EVENTS_AT_ONCE)
             if rows:
                 yield comma + b",".join(_encode(people.event_of(row, id)) for row in rows)
-                at, last, comma = rows[-1]["occurred_at"], rows[-1]["id"], b","
+                at, last, comma = rows[-1].occurred_at, rows[-1].id, b","
             if len(rows) < _EVENTS_AT_ONCE:
                 break
         yield b"]}\n"
@@ -403,17 +389,22 @@ async def held(pool: Pool, catalogs: Catalogs, environment_id: int, name: str, n
     return parts()
 
 
-def _group(row: Row) -> Mapping[str, Any] | None:
+def _group(row: ProfileRow) -> Mapping[str, Any] | None:
     profile = storage.from_row(row)
     return None if profile.group is None else {"id": profile.group[2], "since": iso(profile.group[0])}
 
 
-def _plain(rows: Sequence[Row]) -> list[dict[str, Any]]:
-    """Rows as they leave: names as on the wire, instants in ISO 8601."""
-    names = {"definition_id": None, "first_at": "firstAt", "held_until": "heldUntil"}
-    found = []
-    for row in rows:
-        plain = {names.get(name, name): value for name, value in dict(row).items()}
-        plain.pop(None, None)
-        found.append({n: iso(v) if n in ("firstAt", "heldUntil") else v for n, v in plain.items() if n is not None})
-    return found
+def _exposure(row: store.HeldExposureRow) -> dict[str, Any]:
+    return {
+        "day": row.day,
+        "version": row.version,
+        "variant": row.variant,
+        "rule": row.rule,
+        "unit": row.unit,
+        "firstAt": iso(row.first_at),
+        "flag": row.flag,
+    }
+
+
+def _held_variant(row: store.HeldVariantRow) -> dict[str, Any]:
+    return {"unit": row.unit, "session": row.session, "variant": row.variant, "heldUntil": iso(row.held_until)}

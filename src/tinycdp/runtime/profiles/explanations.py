@@ -23,10 +23,9 @@ from tinycdp.engine.flags.explain import (
     explain_definition,
     explain_flag,
 )
-from tinycdp.model import Instant
 from tinycdp.runtime.decisions.snapshots import Snapshot
 from tinycdp.runtime.profiles.views import plain
-from tinycdp.runtime.times import iso
+from tinycdp.times import iso_or_none
 
 _END_OF_TIME = int(datetime(9999, 12, 31, tzinfo=UTC).timestamp()) * 1000
 
@@ -162,11 +161,12 @@ def explained_flag(catalog: Catalog, key: str, subject: Snapshot) -> FlagExplain
     """A flag of the live revision, which has it, for a subject that is prepared."""
     found = explain_flag(catalog, key, subject)
     flag = found.flag
+    killed = subject.killed.get(catalog.live.flags[key].id)
     return FlagExplained(
         key,
         explanation_text.of_flag(found, catalog.zone),
         flag.enabled,
-        subject.killed.get(catalog.live.flags[key].id),
+        explanation_text.of_cause(killed) if killed is not None else None,
         found.decision.variant,
         found.decision.reason,
         found.unit,
@@ -182,8 +182,8 @@ def explained_flag(catalog: Catalog, key: str, subject: Snapshot) -> FlagExplain
         tuple(_rule(rule, catalog.zone) for rule in found.rules),
         flag.default.serve,
         catalog.revision,
-        _iso(found.decision.until),
-        _iso(found.changes_at),
+        iso_or_none(found.decision.until),
+        iso_or_none(found.changes_at),
     )
 
 
@@ -208,7 +208,7 @@ def _definition(found: Explained, zone: str) -> DefinitionExplained:
         key,
         found.type.value,
         _plain(found.value, found.type),
-        _iso(found.until),
+        iso_or_none(found.until),
         found.warming,
         explanation_text.of_definition(found, zone),
         _node(found.tree, zone),
@@ -224,7 +224,7 @@ def _node(found: Explanation, zone: str) -> Node:
         node.span.end,
         node.type.value,
         _plain(found.value, node.type),
-        _iso(found.until),
+        iso_or_none(found.until),
         found.warming,
         found.decides,
         _window(found.contents) if found.contents is not None else None,
@@ -236,9 +236,9 @@ def _node(found: Explanation, zone: str) -> Node:
 def _window(contents: Contents) -> WindowContents:
     return WindowContents(
         contents.events,
-        _iso(contents.oldest_at),
-        _iso(contents.newest_at),
-        _iso(contents.leaves_at),
+        iso_or_none(contents.oldest_at),
+        iso_or_none(contents.newest_at),
+        iso_or_none(contents.leaves_at),
         contents.exact,
         contents.days,
     )
@@ -272,7 +272,3 @@ def _plain(value: Any, kind: ir.Type) -> Any:
     if kind is ir.Type.DATETIME and value is not None and not -_END_OF_TIME < value < _END_OF_TIME:
         return value
     return plain(value, kind)
-
-
-def _iso(instant: Instant | None) -> str | None:
-    return iso(instant) if instant is not None and instant < _END_OF_TIME else None

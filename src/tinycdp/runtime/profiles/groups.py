@@ -31,7 +31,7 @@ async def take(
         return {}
     keys = sorted({call.group_id for call in calls if call.group_id is not None})
     groups = {
-        row["key"]: Group(row["key"], row["traits"], {n: (at, id) for n, (at, id) in row["stamps"].items()})
+        row.key: Group(row.key, row.traits, {n: (at, id) for n, (at, id) in row.stamps.items()})
         for row in await store.lock_groups(connection, environment_id, keys, now)
     }
     written, changed = set(), set()
@@ -53,7 +53,7 @@ async def traits_at(
     """The traits of groups as messages received by an instant told them."""
     found: dict[str, dict[str, Any]] = {}
     for row in await store.traits_of_groups_at(connection, environment_id, sorted(set(keys)), at):
-        found.setdefault(row["key"], {})[row["name"]] = row["value"]
+        found.setdefault(row.key, {})[row.name] = row.value
     return found
 
 
@@ -63,12 +63,12 @@ async def tell_members(connection: Connection, catalog: Catalog, now: Instant) -
     change = await store.claim_group_change(connection, environment_id)
     if change is None:
         return 0
-    key, after = change["key"], change["at_profile_id"]
+    key, after = change.key, change.at_profile_id
     rows = await store.members_to_change(connection, environment_id, key, after, BATCH)
     members = [storage.from_row(row) for row in rows]
     # Read behind the members' locks: what is read here is no older than what any of them knows.
     current = await store.traits_of_groups(connection, environment_id, [key])
-    traits = current[0]["traits"] if current else {}
+    traits = current[0].traits if current else {}
     transitions: list[recompute.Transition] = []
     changed = [member for member in members if member.group is not None and member.group[2] == key]
     changed = [member for member in changed if member.group_traits != traits]
@@ -79,7 +79,7 @@ async def tell_members(connection: Connection, catalog: Catalog, now: Instant) -
         version = await storage.save(connection, environment_id, now, changed, [written, *transitions])
         await announce_profiles(connection, environment_id, version, [member.id for member in changed])
     if len(rows) < BATCH:
-        await store.finish_group_change(connection, environment_id, key, change["version"])
+        await store.finish_group_change(connection, environment_id, key, change.version)
     else:
-        await store.advance_group_change(connection, environment_id, key, change["version"], members[-1].id)
+        await store.advance_group_change(connection, environment_id, key, change.version, members[-1].id)
     return 1

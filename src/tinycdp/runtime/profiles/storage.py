@@ -22,21 +22,21 @@ from tinycdp.store import messages as store
 from tinycdp.store.pool import Connection
 
 
-def from_row(row: store.Row) -> Profile:
+def from_row(row: store.ProfileRow) -> Profile:
     """The working copy of a stored profile."""
     profile = without_state(row)
-    profile.decode(row["state"])
+    profile.decode(row.state)
     profile.saved_memberships = dict(profile.memberships)
     return profile
 
 
-def without_state(row: store.Row) -> Profile:
+def without_state(row: store.ProfileRow) -> Profile:
     """A stored profile of which only the columns are known."""
-    profile = Profile(row["id"], row["bucketing_key"], row["created_at"])
-    profile.first_seen, profile.last_seen = row["first_seen_at"], row["last_seen_at"]
-    profile.properties = row["properties"]
-    profile.version = row["version"]
-    profile.recompute_at = row["recompute_at"]
+    profile = Profile(row.id, row.bucketing_key, row.created_at)
+    profile.first_seen, profile.last_seen = row.first_seen_at, row.last_seen_at
+    profile.properties = row.properties
+    profile.version = row.version
+    profile.recompute_at = row.recompute_at
     return profile
 
 
@@ -122,12 +122,12 @@ async def rebuild(connection: Connection, catalog: Catalog, rebuilt: Sequence[Pr
     for profile in rebuilt:
         profile.reset(catalog.head)
     for row in await store.events_of_profiles(connection, catalog.environment_id, list(by_id)):
-        recompute.apply_message(by_id[row["profile_id"]], message_from_row(row), catalog, complete=True)
+        recompute.apply_message(by_id[row.profile_id], message_from_row(row), catalog, complete=True)
     grouped = [(profile, profile.group[2]) for profile in rebuilt if profile.group is not None]
     if grouped:
         keys = sorted({key for _, key in grouped})
         found = await group_store.traits_of_groups(connection, catalog.environment_id, keys)
-        traits = {row["key"]: row["traits"] for row in found}
+        traits = {row.key: row.traits for row in found}
         for profile, key in grouped:
             profile.set_group_traits(traits.get(key, {}))
 

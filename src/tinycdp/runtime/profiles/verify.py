@@ -29,12 +29,11 @@ from tinycdp.runtime.definitions.catalogs import Catalogs
 from tinycdp.runtime.notifications import announce_profiles
 from tinycdp.runtime.profiles import storage
 from tinycdp.runtime.profiles.views import plain
-from tinycdp.runtime.times import iso
-from tinycdp.store import definitions as definition_store
 from tinycdp.store import groups, messages
 from tinycdp.store import verify as store
-from tinycdp.store.messages import Row
+from tinycdp.store.messages import ProfileRow
 from tinycdp.store.pool import Connection, Pool, acquired, snapshot, transaction
+from tinycdp.times import iso
 
 log = logging.getLogger(__name__)
 
@@ -222,36 +221,32 @@ class _Check:
             catalog = await self._bind(connection)
             rows = await store.load_profiles(connection, self._environment_id, ids)
             by_fingerprint = {s.fingerprint: s.name for s in catalog.segments if not s.is_next}
-            table: dict[int, set[Name]] = {row["id"]: set() for row in rows}
-            for row in await store.memberships_of_profiles(
+            table: dict[int, set[Name]] = {row.id: set() for row in rows}
+            for member in await store.memberships_of_profiles(
                 connection, self._environment_id, list(by_fingerprint), list(table)
             ):
-                table[row["profile_id"]].add(by_fingerprint[row["fingerprint"]])
+                table[member.profile_id].add(by_fingerprint[member.fingerprint])
             # Another machine's clock may be ahead of ours: no message is to lie in the future.
             at = max(self._now(), await store.newest_event_at(connection, self._environment_id, list(table)) or 0)
             true = await self._told(connection, at, list(table))
-            changing = {
-                row["key"]: row["traits"] for row in await groups.changing_groups(connection, self._environment_id)
-            }
+            changing = {row.key: row.traits for row in await groups.changing_groups(connection, self._environment_id)}
         looked = _Looked()
         for row in rows:
-            told = true[row["id"]]
+            told = true[row.id]
             first = told["profile", "first_seen_at"]
-            if row["first_seen_at"] is not None and (first is None or first > row["first_seen_at"]):
+            if row.first_seen_at is not None and (first is None or first > row.first_seen_at):
                 looked.incomplete += 1
                 continue
             looked.people += 1
             try:
-                looked.differences += self._compare(catalog, row, table[row["id"]], told, changing, at)
+                looked.differences += self._compare(catalog, row, table[row.id], told, changing, at)
             except _UNREADABLE:
-                looked.differences.append(Difference(str(row["id"]), "profile", "state", "unreadable", None))
+                looked.differences.append(Difference(str(row.id), "profile", "state", "unreadable", None))
         return looked
 
     async def _bind(self, connection: Connection) -> Catalog:
         """The catalog that is live in this transaction."""
-        environment = await definition_store.find_environment(connection, self._environment_id)
-        revisions = environment["live_revision"], environment["head_revision"]
-        catalog = await self._catalogs.at(connection, self._environment_id, *revisions)
+        catalog = await self._catalogs.current_in(connection, self._environment_id)
         if catalog is not self.catalog:
             self.catalog = catalog
             nodes = {name: node for name, node in catalog.live.nodes.items() if name not in catalog.warming}
@@ -267,16 +262,16 @@ class _Check:
         """What raw events say of each of these people."""
         told: dict[int, dict[Name, Any]] = {id: {} for id in ids}
         for asked, statement in self._questions:
-            for row in await store.worth(connection, statement, self._environment_id, at, ids):
-                told[row["profile_id"]] |= {
-                    name: read_value(row[f"v{n}"], node.type) for n, (name, node) in enumerate(asked)
+            for id, *values in await store.worth(connection, statement, self._environment_id, at, ids):
+                told[id] |= {
+                    name: read_value(value, node.type) for value, (name, node) in zip(values, asked, strict=True)
                 }
         return told
 
     def _compare(
         self,
         catalog: Catalog,
-        row: Row,
+        row: ProfileRow,
         table: set[Name],
         told: dict[Name, Any],
         changing: Mapping[str, Mapping[str, Any]],
@@ -320,7 +315,7 @@ class _Check:
             rows = [
                 row
                 for row in await messages.lock_profiles(connection, self._environment_id, ids)
-                if row["merged_into"] is None
+                if row.merged_into is None
             ]
             batch, unreadable = _read(rows)
             await self._as_in_the_table(connection, catalog, [*batch, *unreadable])
@@ -343,10 +338,10 @@ class _Check:
             profile.saved_memberships = {}
         fingerprints = [segment.fingerprint for segment in catalog.segments]
         for row in await store.memberships_of_profiles(connection, self._environment_id, fingerprints, list(by_id)):
-            by_id[row["profile_id"]].saved_memberships[row["fingerprint"]] = row["entered_at"]
+            by_id[row.profile_id].saved_memberships[row.fingerprint] = row.entered_at
 
 
-def _read(rows: Iterable[Row]) -> tuple[list[Profile], list[Profile]]:
+def _read(rows: Iterable[ProfileRow]) -> tuple[list[Profile], list[Profile]]:
     """The profiles of these rows, and apart from them those whose state cannot be read, without it."""
     readable, unreadable = [], []
     for row in rows:

@@ -23,15 +23,14 @@ from tinycdp.engine import recompute
 from tinycdp.engine.catalog import Catalog, Name
 from tinycdp.engine.profile import Profile
 from tinycdp.errors import InvalidInput, NotFound
-from tinycdp.model import NEVER, AliasKind, Instant, Warned
+from tinycdp.model import AliasKind, Instant, Warned
 from tinycdp.runtime.decisions.decide import prepare
 from tinycdp.runtime.decisions.snapshots import snapshot_of
 from tinycdp.runtime.definitions.catalogs import Catalogs
 from tinycdp.runtime.profiles import storage as profiles
-from tinycdp.runtime.times import iso, iso_or_none
-from tinycdp.store import definitions as definition_store
 from tinycdp.store import messages, reads
 from tinycdp.store.pool import Connection, Pool, acquired, snapshot
+from tinycdp.times import iso, iso_or_none
 
 #: In which order a bare identifier is tried.
 KINDS = (AliasKind.USER, AliasKind.ANONYMOUS, AliasKind.DEVICE, AliasKind.EXTERNAL)
@@ -143,14 +142,11 @@ async def find_person(
     """Everything known of a person; `by` is a kind of identifier, or profileId, and None tries them in turn."""
     async with snapshot(pool) as connection:
         row = await find_row(connection, environment_id, id, by)
-        environment = await definition_store.find_environment(connection, environment_id)
-        catalog = await catalogs.at(
-            connection, environment_id, environment["live_revision"], environment["head_revision"]
-        )
+        catalog = await catalogs.current_in(connection, environment_id)
     return person_of(row, catalog, now)
 
 
-def person_of(row: messages.Row, catalog: Catalog, now: Instant) -> Person:
+def person_of(row: reads.LoadedProfileRow, catalog: Catalog, now: Instant) -> Person:
     """The page of a profile's row, with its aliases."""
     profile = profiles.from_row(row)
     # What the clock did since the row was written, at the instants it did it; nothing of this is saved.
@@ -160,15 +156,15 @@ def person_of(row: messages.Row, catalog: Catalog, now: Instant) -> Person:
     return Person(
         id=str(profile.id),
         bucketing_key=profile.bucketing_key,
-        aliases=_identifiers(row["aliases"]),
+        aliases=_identifiers(row.aliases),
         properties=profile.properties,
         traits={
             key: TraitValue(plain(value, live.nodes["trait", key].type), live.nodes["trait", key].type.value,
-                            _until(until), ("trait", key) in catalog.warming)
+                            iso_or_none(until), ("trait", key) in catalog.warming)
             for (kind, key), (value, until) in values.items() if kind == "trait"
         },
         segments=[
-            Membership(key, iso_or_none(profile.memberships.get(live.fingerprints["segment", key])), _until(until))
+            Membership(key, iso_or_none(profile.memberships.get(live.fingerprints["segment", key])), iso_or_none(until))
             for (kind, key), (value, until) in values.items() if kind == "segment" and value is True
         ],
         first_seen=iso_or_none(profile.first_seen),
@@ -218,17 +214,17 @@ async def transitions_of(pool: Pool, catalog: Catalog, profile_id: int, n: int) 
     async with acquired(pool) as connection:
         rows = await reads.transitions_of_profile(connection, catalog.environment_id, profile_id, n)
     # A segment that is gone goes by the key it had last.
-    return [Transition(keys.get(row["segment_id"], row["last_key"]), row["entered"], iso(row["at"])) for row in rows]
+    return [Transition(keys.get(row.segment_id, row.last_key), row.entered, iso(row.at)) for row in rows]
 
 
 async def journey(pool: Pool, environment_id: int, id: str, by: str | None, cursor: str | None, n: int) -> Journey:
     """A person's messages by when they happened."""
     at, event_id = _numbers(cursor, 2) if cursor else (_END_OF_TIME, _LAST_ID)
     async with snapshot(pool) as connection:
-        profile_id = (await find_row(connection, environment_id, id, by))["id"]
+        profile_id = (await find_row(connection, environment_id, id, by)).id
         rows = await reads.events_of_profile(connection, environment_id, profile_id, (at, event_id), n)
     last = rows[-1] if len(rows) == n else None
-    following = _cursor(last["occurred_at"], last["id"]) if last is not None else None
+    following = _cursor(last.occurred_at, last.id) if last is not None else None
     return Journey([event_of(row, profile_id) for row in rows], following)
 
 
@@ -244,10 +240,10 @@ async def recent(pool: Pool, environment_id: int, name: str | None, cursor: str 
         rows = await reads.recent_events(connection, environment_id, before, floor, name, n)
     following = None
     if len(rows) == n:
-        following = _cursor(rows[-1]["id"])
+        following = _cursor(rows[-1].id)
     elif floor > 1:
         following = _cursor(floor)
-    return Journey([event_of(row, row["profile_id"]) for row in rows], following)
+    return Journey([event_of(row, row.profile_id) for row in rows], following)
 
 
 async def search(pool: Pool, environment_id: int, prefix: str, after: str | None, n: int) -> Search:
@@ -255,9 +251,9 @@ async def search(pool: Pool, environment_id: int, prefix: str, after: str | None
     value, kind = _texts(after) if after else ("", "")
     async with acquired(pool) as connection:
         rows = await reads.search_by_identifier(connection, environment_id, prefix, (value, kind), n)
-    following = _encode([rows[-1]["value"], rows[-1]["kind"]]) if len(rows) == n else None
+    following = _encode([rows[-1].value, rows[-1].kind]) if len(rows) == n else None
     # Someone with two identifiers that fit is shown once.
-    return Search(list({row["id"]: summary_of(row) for row in rows}.values()), following)
+    return Search(list({row.id: summary_of(row) for row in rows}.values()), following)
 
 
 async def search_property(pool: Pool, environment_id: int, name: str, value: Any, after: str | None, n: int) -> Search:
@@ -265,10 +261,10 @@ async def search_property(pool: Pool, environment_id: int, name: str, value: Any
     (after_id,) = _numbers(after, 1) if after else (0,)
     async with acquired(pool) as connection:
         rows = await reads.search_by_property(connection, environment_id, {name: value}, after_id, n)
-    return Search([summary_of(row) for row in rows], _cursor(rows[-1]["id"]) if len(rows) == n else None)
+    return Search([summary_of(row) for row in rows], _cursor(rows[-1].id) if len(rows) == n else None)
 
 
-async def find_row(connection: Connection, environment_id: int, id: str, by: str | None) -> messages.Row:
+async def find_row(connection: Connection, environment_id: int, id: str, by: str | None) -> reads.LoadedProfileRow:
     """The row of a person with their aliases; raises NotFound."""
     if by == "profileId":
         row = None
@@ -301,40 +297,36 @@ def _candidates(id: str, by: str | None) -> Iterator[tuple[str, str]]:
             yield id[:place], id[place + 1 :]
 
 
-def event_of(row: messages.Row, profile_id: int) -> Event:
+def event_of(row: reads.EventRow, profile_id: int) -> Event:
     """A stored message as it is shown."""
     return Event(
-        id=str(row["id"]),
-        type=row["kind"],
-        event=row["name"],
-        message_id=row["message_id"],
-        timestamp=iso(row["occurred_at"]),
-        received_at=iso(row["received_at"]),
-        properties=row["properties"],
-        context=row["context"],
-        target=row["target"],
-        future=row["clamped"],
-        by=Identifier(row["alias_kind"], row["alias_value"]),
+        id=str(row.id),
+        type=row.kind,
+        event=row.name,
+        message_id=row.message_id,
+        timestamp=iso(row.occurred_at),
+        received_at=iso(row.received_at),
+        properties=row.properties,
+        context=row.context,
+        target=row.target,
+        future=row.clamped,
+        by=Identifier(row.alias_kind, row.alias_value),
         profile_id=str(profile_id),
-        warnings=msgspec.convert(row["warnings"] or (), list[Warned]),
+        warnings=msgspec.convert(row.warnings or (), list[Warned]),
     )
 
 
-def summary_of(row: messages.Row) -> PersonSummary:
+def summary_of(row: reads.SummaryRow) -> PersonSummary:
     """A row of a list of people, with the identifiers of each."""
     return PersonSummary(
-        str(row["id"]), _identifiers(row["aliases"]), row["properties"], iso_or_none(row["first_seen_at"]),
-        iso_or_none(row["last_seen_at"]),
+        str(row.id), _identifiers(row.aliases), row.properties, iso_or_none(row.first_seen_at),
+        iso_or_none(row.last_seen_at),
     )  # fmt: skip
 
 
 def _identifiers(aliases: list[str]) -> list[Identifier]:
     pairs = (alias.partition(" ") for alias in aliases)
     return [Identifier(kind, value) for kind, _, value in pairs]
-
-
-def _until(instant: Instant) -> str | None:
-    return iso(instant) if instant < NEVER else None
 
 
 # Cursors: a JSON list nobody needs to look into.

@@ -56,8 +56,8 @@ async def _look(pool: Pool, environment_id: int) -> Seen:
         # The registry knows rare events as well, and counts them all; raw events know the last seconds.
         by_event = observed_types(await registry.registry_types_seen(connection, environment_id))
     for row in events:
-        by_event.setdefault(row["event"], {}).setdefault(row["name"], _type(row["kinds"]))
-    return Seen({row["name"]: _type(row["kinds"]) for row in profiles}, by_event)
+        by_event.setdefault(row.event, {}).setdefault(row.name, _type(row.kinds))
+    return Seen({row.name: _type(row.kinds) for row in profiles}, by_event)
 
 
 def _type(kinds: Iterable[str]) -> Type:

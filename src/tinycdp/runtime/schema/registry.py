@@ -11,7 +11,6 @@ Source  docs/decisions/0023-registry.md
 """
 
 import asyncio
-import contextlib
 import logging
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
@@ -21,12 +20,11 @@ from typing import Any, NamedTuple
 import msgspec
 
 from tinycdp.engine.schema.inference import Known, MessageShapes, Span
-from tinycdp.errors import Unavailable
 from tinycdp.model import DAY_MS, HOUR_MS, MINUTE_MS, Instant, Message, Warned
+from tinycdp.runtime.background import PASSING, BufferedWriter
 from tinycdp.runtime.clock import Clock
 from tinycdp.store import registry as store
-from tinycdp.store.messages import Row
-from tinycdp.store.pool import RETRY, Connection, Pool, acquired, transaction
+from tinycdp.store.pool import Connection, Pool, acquired, transaction
 
 log = logging.getLogger(__name__)
 
@@ -37,17 +35,17 @@ KEEP_DAYS, KEEP_HOURS = 400, 30 * 24
 _COUNT_SECONDS = 0.25
 #: Messages counted before anything else of the process has its turn: half a millisecond.
 _AT_ONCE = 500
-_DRAIN_SECONDS = 5.0
 _KNOWN_MS = 300_000
 _READ_AT_ONCE = 5_000
 #: Rows of one statement: some milliseconds of this process's time.
 _ROWS_AT_ONCE = 1_000
 
 
-class Registry:
+class Registry(BufferedWriter):
     """The observations of one process. `counts` is told how many messages were counted, and how many not."""
 
     def __init__(self, pool: Pool, now: Clock, counts: Counter[str]) -> None:
+        super().__init__("observations", _COUNT_SECONDS)
         self._pool = pool
         self._now = now
         self.counts = counts
@@ -57,7 +55,7 @@ class Registry:
         self._unwritten: deque[tuple[int, MessageShapes]] = deque()
         self._known: dict[int, tuple[int, Known]] = {}
         self._flushing = asyncio.Lock()
-        self._task: asyncio.Task[None] | None = None
+        self._due = 0.0
 
     def committed(self, environment_id: int, messages: Sequence[Message]) -> None:
         """Note messages that were stored for the first time."""
@@ -70,21 +68,6 @@ class Registry:
     def refused(self, environment_id: int, message: Message, warned: Warned) -> None:
         """Note a message that the tracking plan refused."""
         self._of(environment_id).count_rejected(message, warned.code, warned.path)
-
-    def start(self) -> None:
-        self._task = asyncio.create_task(self._run())
-
-    async def stop(self) -> None:
-        """Write what waits, for some seconds, and nothing from then on."""
-        if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
-        try:
-            async with asyncio.timeout(_DRAIN_SECONDS):
-                await self.flush()
-        except (TimeoutError, Unavailable, *RETRY) as trouble:
-            log.warning("what was observed of the last events is lost: %s", trouble)
 
     async def flush(self) -> None:
         """Everything committed until now stands in the registry."""
@@ -102,7 +85,7 @@ class Registry:
                     rows = await asyncio.to_thread(_rows, observed, await self._names(environment_id))
                     async with transaction(self._pool) as connection:
                         await _write(connection, environment_id, rows)
-                except (Unavailable, *RETRY):
+                except PASSING:
                     raise
                 except Exception:
                     # It would fail the next time as well, and everything behind it would wait for ever.
@@ -110,25 +93,19 @@ class Registry:
                     self.counts["flushes_lost"] += 1
                 self._unwritten.popleft()
 
-    async def _run(self) -> None:
-        failing, clock = False, asyncio.get_running_loop().time
-        due = clock() + PAUSE_SECONDS
-        while True:
-            await asyncio.sleep(_COUNT_SECONDS)
-            began = clock()
-            try:
-                if began < due:
-                    async with self._flushing:
-                        await self._count()
-                    continue
-                await self.flush()
-                failing = False
-            except (Unavailable, *RETRY) as trouble:
-                if not failing:
-                    log.warning("observations wait to be written: %s", trouble)
-                failing = True
+    async def tick(self) -> None:
+        """Count what came, and write it when it is time."""
+        clock = asyncio.get_running_loop().time
+        began = clock()
+        if began < self._due:
+            async with self._flushing:
+                await self._count()
+            return
+        try:
+            await self.flush()
+        finally:
             # With very many names a flush takes long: it is to take a tenth of the time at most.
-            due = clock() + max(PAUSE_SECONDS, 10 * (clock() - began))
+            self._due = clock() + max(PAUSE_SECONDS, 10 * (clock() - began))
 
     async def _count(self) -> None:
         while self._queue:
@@ -158,7 +135,7 @@ class Registry:
 async def _known(connection: Connection, environment_id: int) -> Known:
     names = await store.known_names(connection, environment_id)
     sdks = await store.known_sdks(connection, environment_id)
-    return Known(names, [(row["library"], row["version"], row["platform"]) for row in sdks])
+    return Known(names, [(row.library, row.version, row.platform) for row in sdks])
 
 
 class _Rows(NamedTuple):
@@ -207,7 +184,7 @@ async def rebuild(pool: Pool, environment_id: int, told: Callable[[int], None] =
                 observed.count_message(_message(row))
             await _write(connection, environment_id, await asyncio.to_thread(_rows, observed, known))
             observed = MessageShapes()
-            last, done = rows[-1]["id"], done + len(rows)
+            last, done = rows[-1].id, done + len(rows)
             told(done)
     return done
 
@@ -219,15 +196,15 @@ async def prune(connection: Connection, environment_id: int, now: Instant) -> No
     await store.prune_live_batches(connection, environment_id, now - MINUTE_MS)
 
 
-def _message(row: Row) -> Message:
+def _message(row: store.StoredEventRow) -> Message:
     return Message(
-        kind=row["kind"],
+        kind=row.kind,
         message_id="",
         aliases=(),
-        occurred_at=row["received_at"],
-        received_at=row["received_at"],
-        name=row["name"],
-        properties=row["properties"],
-        context=row["context"],
-        warnings=msgspec.convert(row["warnings"] or (), tuple[Warned, ...]),
+        occurred_at=row.received_at,
+        received_at=row.received_at,
+        name=row.name,
+        properties=row.properties,
+        context=row.context,
+        warnings=msgspec.convert(row.warnings or (), tuple[Warned, ...]),
     )

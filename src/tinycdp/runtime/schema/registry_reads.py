@@ -25,10 +25,9 @@ from tinycdp.errors import NotFound
 from tinycdp.model import DAY_MS, HOUR_MS, Instant
 from tinycdp.runtime.definitions.workspace import Declared, Workspace
 from tinycdp.runtime.schema.tracking_plan import PlanEntry, versions
-from tinycdp.runtime.times import iso
 from tinycdp.store import registry as store
-from tinycdp.store.messages import Row
 from tinycdp.store.pool import Pool, snapshot
+from tinycdp.times import iso
 
 TIMELINE_DAYS = 90
 HOURS = 48
@@ -185,10 +184,10 @@ async def events(pool: Pool, plan: Plan, environment_id: int, now: Instant) -> E
     today = _day(now)
     async with snapshot(pool) as connection:
         rows = await store.registry_events(connection, environment_id, today - timedelta(LATELY_DAYS - 1), today)
-    found = [_event(row["event"], row, plan.entries.get(row["event"]), now) for row in rows if row["event"] != OTHER]
+    found = [_event(row.event, row, plan.entries.get(row.event), now) for row in rows if row.event != OTHER]
     seen = {row.name for row in found}
     found += [_event(name, None, entry, now) for name, entry in plan.entries.items() if name not in seen]
-    return Events(found, sum(row["n"] for row in rows if row["event"] == OTHER))
+    return Events(found, sum(row.n for row in rows if row.event == OTHER))
 
 
 async def event(pool: Pool, plan: Plan, environment_id: int, name: str, now: Instant) -> EventPage:
@@ -204,25 +203,32 @@ async def event(pool: Pool, plan: Plan, environment_id: int, name: str, now: Ins
         kind = _KINDS_OF.get(name)
         newest = await store.newest_properties(connection, environment_id, kind, "" if kind else name, _REACH, _NEWEST)
     entry = plan.entries.get(name)
-    whole = next((row for row in types if row["property"] == ""), None)
+    whole = next((row for row in types if row.property == ""), None)
     if whole is None and entry is None:
         raise NotFound("NOT_FOUND", f"No event {name!r} came yet, and the tracking plan has none.")
-    volume = {row["day"]: row["n"] for row in days if row["property"] == ""}
-    numbers = {"n": 0, **(dict(whole) if whole is not None else {})}
-    numbers["today"] = volume.get(now // DAY_MS, 0)
-    numbers["lately"] = sum(n for day, n in volume.items() if day > now // DAY_MS - LATELY_DAYS)
+    volume = {row.day: row.n for row in days if row.property == ""}
     properties = _properties(types, days, entry, newest, whole, now)
-    numbers["properties"] = sum(row.last_seen is not None for row in properties)
+    numbers = None
+    if whole is not None:
+        numbers = store.EventNumbersRow(
+            event=name,
+            n=whole.n,
+            first_at=whole.first_at,
+            last_at=whole.last_at,
+            properties=sum(row.last_seen is not None for row in properties),
+            lately=sum(n for day, n in volume.items() if day > now // DAY_MS - LATELY_DAYS),
+            today=volume.get(now // DAY_MS, 0),
+        )
     written = (await versions(pool, environment_id, name, 1)) if entry is not None else []
     return EventPage(
-        event=_event(name, numbers if whole is not None else None, entry, now),
-        hours=[Volume(iso(row["hour"]), row["n"]) for row in hours],
+        event=_event(name, numbers, entry, now),
+        hours=[Volume(iso(row.hour), row.n) for row in hours],
         days=[Volume(_iso_day(day), n) for day, n in sorted(volume.items())],
         properties=properties,
         sdks=[_sdk(row) for row in sdks],
         plan=written[0] if written else None,
         violations=[_violation(row) for row in wrong],
-        overflow=sum(row["n"] for row in types if row["property"] == OTHER),
+        overflow=sum(row.n for row in types if row.property == OTHER),
     )
 
 
@@ -238,13 +244,11 @@ async def property_of(
     async with snapshot(pool) as connection:
         days = await store.registry_days_of(connection, environment_id, name, first)
         sdks = await store.registry_sdks_of(connection, environment_id, name, property, first)
-    own = [row for row in days if row["property"] == property]
+    own = [row for row in days if row.property == property]
     totals: dict[int, int] = defaultdict(int)
     for row in own:
-        totals[row["day"]] += row["n"]
-    listed = [
-        DayOfType(_iso_day(row["day"]), row["type"], row["n"], round(row["n"] / totals[row["day"]], 4)) for row in own
-    ]
+        totals[row.day] += row.n
+    listed = [DayOfType(_iso_day(row.day), row.type, row.n, round(row.n / totals[row.day], 4)) for row in own]
     return PropertyPage(name, found, listed, [_sdk(row) for row in sdks])
 
 
@@ -254,11 +258,11 @@ async def sdks(pool: Pool, environment_id: int) -> Sdks:
         rows = await store.known_sdks(connection, environment_id)
     return Sdks(
         [
-            SdkRow(r["library"], r["version"], r["platform"], r["n"], iso(r["first_at"]), iso(r["last_at"]))
+            SdkRow(r.library, r.version, r.platform, r.n, iso(r.first_at), iso(r.last_at))
             for r in rows
-            if r["library"] != OTHER
+            if r.library != OTHER
         ],
-        sum(row["n"] for row in rows if row["library"] == OTHER),
+        sum(row.n for row in rows if row.library == OTHER),
     )
 
 
@@ -270,12 +274,12 @@ async def violations(pool: Pool, environment_id: int, name: str | None, days: in
     return Violations([_violation(row) for row in rows])
 
 
-def observed_types(rows: Iterable[Row]) -> dict[str, dict[str, Type]]:
+def observed_types(rows: Iterable[store.EventPropertyTypeRow]) -> dict[str, dict[str, Type]]:
     """The types of properties by event, the most frequent property first; of more than one type is of no declared."""
     counts: dict[str, dict[str, dict[str, int]]] = {}
     for row in rows:
-        if row["property"] != OTHER and row["event"] != OTHER:
-            counts.setdefault(row["event"], {}).setdefault(row["property"], {})[row["type"]] = row["n"]
+        if OTHER not in (row.property, row.event):
+            counts.setdefault(row.event, {}).setdefault(row.property, {})[row.type] = row.n
     return {event: {name: _only(kinds) for name, kinds in properties.items()} for event, properties in counts.items()}
 
 
@@ -308,8 +312,8 @@ def _only(kinds: Mapping[str, int]) -> Type:
     return _TYPES.get(next(iter(found)), Type.DYN) if len(found) == 1 else Type.DYN
 
 
-def _event(name: str, row: Mapping[str, Any] | None, entry: Entry | None, now: Instant) -> EventRow:
-    state: EventState = "planned" if row is None else "silent" if now - row["last_at"] > _GONE_MS else "active"
+def _event(name: str, row: store.EventNumbersRow | None, entry: Entry | None, now: Instant) -> EventRow:
+    state: EventState = "planned" if row is None else "silent" if now - row.last_at > _GONE_MS else "active"
     if entry is not None and entry.status != "active":
         state = entry.status
     return EventRow(
@@ -319,48 +323,48 @@ def _event(name: str, row: Mapping[str, Any] | None, entry: Entry | None, now: I
         description=entry.description if entry is not None else "",
         owner=entry.owner if entry is not None else "",
         visible=entry.visible if entry is not None else True,
-        first_seen=iso(row["first_at"]) if row is not None else None,
-        last_seen=iso(row["last_at"]) if row is not None else None,
-        total=row["n"] if row is not None else 0,
-        today=int(row["today"]) if row is not None else 0,
-        lately=int(row["lately"]) if row is not None else 0,
-        properties=row["properties"] if row is not None else 0,
+        first_seen=iso(row.first_at) if row is not None else None,
+        last_seen=iso(row.last_at) if row is not None else None,
+        total=row.n if row is not None else 0,
+        today=row.today if row is not None else 0,
+        lately=row.lately if row is not None else 0,
+        properties=row.properties if row is not None else 0,
     )
 
 
 def _properties(
-    types: Sequence[Row],
-    days: Sequence[Row],
+    types: Sequence[store.PropertyTypeRow],
+    days: Sequence[store.DayRow],
     entry: Entry | None,
     newest: Sequence[Mapping[str, Any]],
-    whole: Row | None,
+    whole: store.PropertyTypeRow | None,
     now: Instant,
 ) -> list[PropertyRow]:
     """The properties of an event, the most frequent of the last days first."""
     today = now // DAY_MS
     by_day: dict[str, list[tuple[int, str, int]]] = defaultdict(list)
-    for row in days:
-        by_day[row["property"]].append((row["day"], row["type"], row["n"]))
+    for day in days:
+        by_day[day.property].append((day.day, day.type, day.n))
     lately = {name: sum(n for day, _, n in own if day > today - LATELY_DAYS) for name, own in by_day.items()}
     declared = entry.properties if entry is not None else {}
-    own_types: dict[str, list[Row]] = defaultdict(list)
+    own_types: dict[str, list[store.PropertyTypeRow]] = defaultdict(list)
     for row in types:
-        if row["property"] not in {"", OTHER}:
-            own_types[row["property"]].append(row)
+        if row.property not in {"", OTHER}:
+            own_types[row.property].append(row)
     found = []
     for name, own in own_types.items():
-        last = max(row["last_at"] for row in own)
-        state, why = state_of(by_day[name], today, last, whole["last_at"] if whole is not None else last)
+        last = max(row.last_at for row in own)
+        state, why = state_of(by_day[name], today, last, whole.last_at if whole is not None else last)
         all_lately = lately.get("", 0)
         found.append(
             PropertyRow(
                 name=name,
-                type=main_type({row["type"]: row["n"] for row in own}),
-                types=[Typed(row["type"], row["n"], iso(row["first_at"]), iso(row["last_at"])) for row in own],
+                type=main_type({row.type: row.n for row in own}),
+                types=[Typed(row.type, row.n, iso(row.first_at), iso(row.last_at)) for row in own],
                 state=state,
                 why=why,
                 share=round(min(lately.get(name, 0) / all_lately, 1), 4) if all_lately else None,
-                first_seen=iso(min(row["first_at"] for row in own)),
+                first_seen=iso(min(row.first_at for row in own)),
                 last_seen=iso(last),
                 example=_example(newest, name),
                 declared=declared.get(name),
@@ -390,20 +394,20 @@ def _example(newest: Iterable[Mapping[str, Any]], name: str) -> Any:
     return None
 
 
-def _sdk(row: Row) -> Sdk:
-    return Sdk(row["sdk"], row["type"] or None, row["n"], _iso_day(row["first_day"]), _iso_day(row["last_day"]))
+def _sdk(row: store.SdkDaysRow) -> Sdk:
+    return Sdk(row.sdk, row.type or None, row.n, _iso_day(row.first_day), _iso_day(row.last_day))
 
 
-def _violation(row: Row) -> Violation:
+def _violation(row: store.ViolationRow) -> Violation:
     return Violation(
-        row["event"],
-        _iso_day(row["day"]),
-        row["code"],
-        row["path"],
-        row["refused"],
-        row["n"],
-        iso(row["first_at"]),
-        iso(row["last_at"]),
+        row.event,
+        _iso_day(row.day),
+        row.code,
+        row.path,
+        row.refused,
+        row.n,
+        iso(row.first_at),
+        iso(row.last_at),
     )
 
 

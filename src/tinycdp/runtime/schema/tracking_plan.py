@@ -17,14 +17,14 @@ import msgspec
 
 from tinycdp.engine.schema.tracking_plan import MOST_PROPERTIES, TRAITS_OF, Entry, Naming, Plan, kind_of
 from tinycdp.errors import Conflict, InvalidInput, NotFound
-from tinycdp.model import Instant, Message, Rejection, Warned
+from tinycdp.model import Message, Rejection, Warned
+from tinycdp.runtime.edits import Edit
 from tinycdp.runtime.notifications import announce_policies
 from tinycdp.runtime.policies.documents import Policies
 from tinycdp.runtime.policies.rejections import refusal_of
-from tinycdp.runtime.times import iso
 from tinycdp.store import registry as store
-from tinycdp.store.messages import Row
 from tinycdp.store.pool import Pool, acquired, transaction
+from tinycdp.times import iso
 
 LONGEST_NAME = 200
 MOST_ENTRIES = 2_000
@@ -68,7 +68,7 @@ class Plans:
         async with self._loading, acquired(pool) as connection:
             entries: dict[int, dict[str, Entry]] = {}
             for row in await store.current_plan_entries(connection):
-                entries.setdefault(row["environment_id"], {})[row["event"]] = _read(row["document"])
+                entries.setdefault(row.environment_id, {})[row.event] = _read(row.document)
             self._entries, self._plans = entries, {}
 
     def of(self, environment_id: int) -> Plan:
@@ -103,7 +103,7 @@ async def entries(pool: Pool, environment_id: int) -> list[PlanEntry]:
     """The whole plan, by event."""
     async with acquired(pool) as connection:
         rows = await store.current_plan_entries(connection, environment_id)
-    return [_entry(row["event"], row) for row in rows]
+    return [_entry(row.event, row) for row in rows]
 
 
 async def versions(pool: Pool, environment_id: int, event: str, n: int) -> list[PlanEntry]:
@@ -117,37 +117,34 @@ async def save(
     environment_id: int,
     event: str,
     document: Mapping[str, Any] | None,
-    author: str,
-    now: Instant,
-    expects: int | None = None,
+    edit: Edit,
 ) -> PlanEntry:
-    """Make a new version of an entry, or without a document remove it. `expects` is the version it shall replace, 0 for
-    none."""
+    """Make a new version of an entry, or without a document remove it."""
     if document is not None:
         _check_name(event)
     entry = checked(document) if document is not None else None
     async with transaction(pool) as connection:
         rows = await store.plan_entry_versions(connection, environment_id, event, 1)
-        version = rows[0]["version"] if rows else 0
-        gone = not rows or rows[0]["document"] is None
+        version = rows[0].version if rows else 0
+        gone = not rows or rows[0].document is None
         if entry is None and gone:
             raise NotFound("NOT_FOUND", f"The tracking plan has no event {event!r}.")
         if gone and len(await store.current_plan_entries(connection, environment_id)) >= MOST_ENTRIES:
             raise InvalidInput("INVALID_PLAN", f"A tracking plan has at most {MOST_ENTRIES} events.")
-        fits = expects is None or expects == (0 if gone else version)
+        fits = edit.expected_version in (None, 0 if gone else version)
         whole = msgspec.to_builtins(entry, builtin_types=(Decimal,)) if entry is not None else None
-        values = (environment_id, event, version + 1, whole, now, author)
+        values = (environment_id, event, version + 1, whole, edit.now, edit.author)
         if not fits or not await store.append_plan_entry(connection, *values):
             message = f"The plan's {event!r} is at version {version}: somebody else changed it meanwhile."
             raise Conflict("VERSION_CONFLICT", message, version=version)
         await announce_policies(connection, environment_id)
-    return PlanEntry(event, version + 1, entry, iso(now), author)
+    return PlanEntry(event, version + 1, entry, iso(edit.now), edit.author)
 
 
-def unsaved(event: str, entry: Entry, author: str, now: Instant) -> PlanEntry:
+def unsaved(event: str, entry: Entry, edit: Edit) -> PlanEntry:
     """An entry that is only tried."""
     _check_name(event)
-    return PlanEntry(event, 0, entry, iso(now), author)
+    return PlanEntry(event, 0, entry, iso(edit.now), edit.author)
 
 
 def checked(document: Mapping[str, Any]) -> Entry:
@@ -194,12 +191,12 @@ def _read(document: Mapping[str, Any]) -> Entry:
     return msgspec.convert(document, Entry)
 
 
-def _entry(event: str, row: Row) -> PlanEntry:
-    document = row["document"]
+def _entry(event: str, row: store.PlanEntryRow | store.PlanVersionRow) -> PlanEntry:
+    document = row.document
     return PlanEntry(
         event,
-        row["version"],
+        row.version,
         _read(document) if document is not None else None,
-        iso(row["changed_at"]),
-        row["changed_by"],
+        iso(row.changed_at),
+        row.changed_by,
     )

@@ -28,10 +28,9 @@ from tinycdp.runtime.definitions.references import closure, references_of
 from tinycdp.runtime.identity.resolution import key_of
 from tinycdp.runtime.profiles import groups
 from tinycdp.runtime.profiles.storage import message_from_row
-from tinycdp.runtime.times import iso
 from tinycdp.store import definitions, past
-from tinycdp.store.messages import Row
 from tinycdp.store.pool import Connection, Pool, snapshot
+from tinycdp.times import iso
 
 #: Compiled catalogs of the past that are kept: one replays many decisions of the same day.
 _CATALOGS = 8
@@ -74,7 +73,7 @@ class Past:
             if found is None:
                 return View(catalog, stranger(catalog, alias, at), None, None)
             id, aliases = found
-            messages = await past.messages_until(connection, environment_id, [a["id"] for a in aliases], at, None)
+            messages = await past.messages_until(connection, environment_id, [a.id for a in aliases], at, None)
             oldest = await past.oldest_arrival(connection, environment_id)
             # In a thread: some people have sent a hundred thousand messages, and decisions go on meanwhile.
             profile = await asyncio.to_thread(_remembered, catalog, id, aliases, messages)
@@ -93,7 +92,7 @@ class Past:
             environment = await definitions.find_environment(connection, environment_id)
             before = await definitions_at(connection, environment_id, live)
             after = await definitions_at(connection, environment_id, head) if head != live else before
-            catalog = await compiled(environment_id, environment["zone"], before, after, live, head)
+            catalog = await compiled(environment_id, environment.zone, before, after, live, head)
             self._catalogs[environment_id, live, head] = catalog
         return replace(catalog, killed=await kill_switches.in_force(connection, environment_id, at))
 
@@ -103,25 +102,27 @@ async def people_as_of(
 ) -> dict[int, Snapshot]:
     """These profiles with the identifiers they have now, as of an instant; nobody where they sent too many messages."""
     environment_id = catalog.environment_id
-    aliases: dict[int, list[Row]] = {}
+    aliases: dict[int, list[past.OwnedIdentifierRow]] = {}
     for row in await past.aliases_of(connection, environment_id, ids):
-        aliases.setdefault(row["profile_id"], []).append(row)
-    all_ids = [row["id"] for rows in aliases.values() for row in rows]
-    messages: dict[int, list[Row]] = {}
+        aliases.setdefault(row.profile_id, []).append(row)
+    all_ids = [row.id for rows in aliases.values() for row in rows]
+    messages: dict[int, list[past.PastMessageRow]] = {}
     found = await past.messages_until(connection, environment_id, all_ids, at, most_messages + 1)
     if len(found) > most_messages:
         return {}
     for message in found:
-        messages.setdefault(message["alias_id"], []).append(message)
+        messages.setdefault(message.alias_id, []).append(message)
     people = {}
     for id, rows in aliases.items():
-        own = [message for row in rows for message in messages.get(row["id"], ())]
+        own = [message for row in rows for message in messages.get(row.id, ())]
         people[id] = _remembered(catalog, id, rows, own)
     await _regroup(connection, environment_id, people.values(), at)
     return {id: snapshot_of(profile, catalog, _names(aliases[id]), at) for id, profile in people.items()}
 
 
-def _remembered(catalog: Catalog, id: int, aliases: Sequence[Row], messages: Iterable[Row]) -> Profile:
+def _remembered(
+    catalog: Catalog, id: int, aliases: Sequence[past.OwnedIdentifierRow], messages: Iterable[past.PastMessageRow]
+) -> Profile:
     """Whoever has these identifiers, as these messages tell of them."""
     profile = Profile(id, *key_of(aliases), warmed=catalog.head)
     for message in messages:
@@ -138,13 +139,13 @@ async def _regroup(connection: Connection, environment_id: int, profiles: Iterab
             profile.set_group_traits(traits.get(key, {}))
 
 
-def _names(aliases: Iterable[Row]) -> list[str]:
-    return [f"{alias['kind']} {alias['value']}" for alias in aliases]
+def _names(aliases: Iterable[past.OwnedIdentifierRow]) -> list[str]:
+    return [f"{alias.kind} {alias.value}" for alias in aliases]
 
 
 async def _person(
     connection: Connection, environment_id: int, alias: Alias, at: Instant
-) -> tuple[int, list[Row]] | None:
+) -> tuple[int, list[past.OwnedIdentifierRow]] | None:
     """The profile an identifier led to at an instant, and the identifiers it had; None where nobody had it yet."""
     if alias.kind == "profileId":
         if not (alias.value.isascii() and alias.value.isdecimal() and len(alias.value) <= _LONGEST_ID):
@@ -153,28 +154,28 @@ async def _person(
         homes, rows = await _homes(connection, environment_id, target, at)
     else:
         row = await past.find_alias(connection, environment_id, alias.kind, alias.value)
-        if row is None or row["created_at"] > at:
+        if row is None or row.created_at > at:
             return None
-        homes, rows = await _homes(connection, environment_id, row["profile_id"], at)
-        target = homes[row["id"]]
-    own = [other for other in rows if homes[other["id"]] == target and other["created_at"] <= at]
+        homes, rows = await _homes(connection, environment_id, row.profile_id, at)
+        target = homes[row.id]
+    own = [other for other in rows if homes[other.id] == target and other.created_at <= at]
     return (target, own) if own else None
 
 
 async def _homes(
     connection: Connection, environment_id: int, start: int, at: Instant
-) -> tuple[Mapping[int, int], list[Row]]:
+) -> tuple[Mapping[int, int], list[past.OwnedIdentifierRow]]:
     """Whose each identifier was, of all that changed hands with this profile since; and these identifiers."""
     reached: set[int] = set()
     grown = {start}
     while grown != reached:
         reached = grown
         moves = await past.moves_since(connection, environment_id, sorted(reached), at)
-        grown = reached | {id for move in moves for id in (move["from_id"], move["to_id"])}
+        grown = reached | {id for move in moves for id in (move.from_id, move.to_id)}
     rows = await past.aliases_of(connection, environment_id, sorted(reached))
-    homes = {row["id"]: row["profile_id"] for row in rows}
+    homes = {row.id: row.profile_id for row in rows}
     for move in moves:
-        homes.update(dict.fromkeys(move["alias_ids"], move["from_id"]))
+        homes.update(dict.fromkeys(move.alias_ids, move.from_id))
     return homes, rows
 
 

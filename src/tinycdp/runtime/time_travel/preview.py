@@ -24,6 +24,8 @@ from tinycdp.engine.catalog import Catalog, Definition, Name
 from tinycdp.engine.flags import explanation_text
 from tinycdp.engine.flags.decide import decide
 from tinycdp.engine.flags.explain import explain_definition
+from tinycdp.engine.flags.explanation_text import of_trail
+from tinycdp.engine.trail import Killed
 from tinycdp.engine.two_version import Columns
 from tinycdp.errors import InvalidInput, NotFound, Overloaded
 from tinycdp.model import Instant
@@ -38,10 +40,10 @@ from tinycdp.runtime.definitions.revisions import Changed, changed
 from tinycdp.runtime.definitions.workspace import Cost, Vocabulary, Workspace
 from tinycdp.runtime.profiles.views import Identifier, plain
 from tinycdp.runtime.time_travel.as_of import people_as_of
-from tinycdp.runtime.times import iso
 from tinycdp.store import past as past_store
 from tinycdp.store import preview as store
 from tinycdp.store.pool import Connection, Pool, snapshot
+from tinycdp.times import iso
 
 #: How many profiles are looked at unless more are asked for.
 SAMPLE = 10_000
@@ -294,7 +296,7 @@ class _Tally:
             else:
                 self._traits.append(_Trait(old, new, self._columns, after, before, question.examples))
 
-    async def count(self, connection: Connection, ids: Sequence[int], killed: Mapping[int, str]) -> None:
+    async def count(self, connection: Connection, ids: Sequence[int], killed: Mapping[int, Killed]) -> None:
         environment_id, at = self._after.environment_id, self._at
         if not (self._segments or self._traits or self._flags):
             return
@@ -310,11 +312,11 @@ class _Tally:
             units: dict[int, _Unit] = {}
             if self._flags:
                 for row in await store.units_of(connection, environment_id, batch):
-                    units[row["id"]] = (row["bucketing_key"], (f"profileId {row['id']}", *row["aliases"]))
+                    units[row.id] = (row.bucketing_key, (f"profileId {row.id}", *row.aliases))
             # In a thread: decisions go on meanwhile.
             await asyncio.to_thread(self._take, rows, units, killed)
 
-    def _take(self, rows: Iterable[tuple[Any, ...]], units: Mapping[int, _Unit], killed: Mapping[int, str]) -> None:
+    def _take(self, rows: Iterable[tuple[Any, ...]], units: Mapping[int, _Unit], killed: Mapping[int, Killed]) -> None:
         columns, context = self._columns, self._question.context
         for id, *values in rows:
             columns.load_row(values)
@@ -338,7 +340,7 @@ class _Tally:
         ids = sorted({int(example.profile_id) for example in everybody})
         environment_id = self._after.environment_id
         aliases = {
-            row["id"]: [Identifier(*alias.split(" ", 1)) for alias in row["aliases"][:_SHOWN_ALIASES]]
+            row.id: [Identifier(*alias.split(" ", 1)) for alias in row.aliases[:_SHOWN_ALIASES]]
             for row in await store.units_of(connection, environment_id, ids)
         }
         for example in everybody:
@@ -474,7 +476,7 @@ class _Flag:
             turn = self._turns[was, is_now] = Turn(was, is_now, 0, None, [])
         turn.profiles += 1
         if was != is_now and len(turn.examples) < self._most:
-            why = "; ".join(decisions[1].reasons) if decisions[1] is not None else None
+            why = "; ".join(of_trail(decisions[1].trail)) if decisions[1] is not None else None
             turn.examples.append(Example(str(id), [], why))
 
     def shown(self) -> list[Example]:

@@ -31,10 +31,9 @@ from tinycdp.runtime.decisions.exposure_stats import Exposure
 from tinycdp.runtime.definitions.catalogs import Catalogs
 from tinycdp.runtime.profiles import storage
 from tinycdp.runtime.profiles.views import evaluate, plain
-from tinycdp.runtime.times import iso
-from tinycdp.store import definitions as definition_store
 from tinycdp.store import messages, reads
 from tinycdp.store.pool import Connection, Pool, connect, frozen, reaching, snapshot
+from tinycdp.times import iso_or_none
 
 Form = Literal["csv", "jsonl"]
 
@@ -118,7 +117,7 @@ class Members(Export):
         if as_csv := wanted.form == "csv":
             yield line([*COLUMNS, *self._columns, *wanted.traits])
 
-        def write(row: messages.Row) -> bytes:
+        def write(row: reads.MemberProfileRow) -> bytes:
             return line(self._cells(row)) if as_csv else self._json_line(row)
 
         fingerprint = catalog.live.fingerprints["segment", wanted.segment]
@@ -129,13 +128,13 @@ class Members(Export):
                 self.people += len(rows)
                 yield b"".join(map(write, rows))
 
-    def _cells(self, row: messages.Row) -> list[Any]:
-        properties, traits = row["properties"], self._traits(row)
+    def _cells(self, row: reads.MemberProfileRow) -> list[Any]:
+        properties, traits = row.properties, self._traits(row)
         return [*_leading(row), *map(properties.get, self._columns), *map(traits.get, self._wanted.traits)]
 
-    def _json_line(self, row: messages.Row) -> bytes:
+    def _json_line(self, row: reads.MemberProfileRow) -> bytes:
         names = ("profileId", "userId", "anonymousId", "enteredAt", "firstSeen", "lastSeen")
-        properties = row["properties"]
+        properties = row.properties
         line = dict(zip(names, _leading(row), strict=True)) | {
             "properties": {name: properties[name] for name in self._columns if name in properties}
             if self._wanted.columns is not None
@@ -145,7 +144,7 @@ class Members(Export):
             line["traits"] = self._traits(row)
         return _encode(line) + b"\n"
 
-    def _traits(self, row: messages.Row) -> dict[str, Any]:
+    def _traits(self, row: reads.MemberProfileRow) -> dict[str, Any]:
         if not self._wanted.traits:
             return {}
         values = evaluate(
@@ -230,8 +229,7 @@ async def open_export(
     connection: Connection, catalogs: Catalogs, environment_id: int, wanted: Wanted, now: Instant
 ) -> Members:
     """The export of what the connection's transaction sees."""
-    environment = await definition_store.find_environment(connection, environment_id)
-    catalog = await catalogs.at(connection, environment_id, environment["live_revision"], environment["head_revision"])
+    catalog = await catalogs.current_in(connection, environment_id)
     name = ("segment", wanted.segment)
     if name not in catalog.live.definitions:
         raise NotFound("NOT_FOUND", f"There is no segment {wanted.segment!r}.")
@@ -272,12 +270,11 @@ def named(text: str) -> list[str]:
     return [name for part in text.split(",") if (name := part.strip())]
 
 
-def _leading(row: messages.Row) -> Iterator[str | None]:
-    yield str(row["id"])
-    yield row["user_id"]
-    yield row["anonymous_id"]
-    for name in ("entered_at", "first_seen_at", "last_seen_at"):
-        yield iso(row[name]) if row[name] is not None else None
+def _leading(row: reads.MemberProfileRow) -> Iterator[str | None]:
+    yield str(row.id)
+    yield row.user_id
+    yield row.anonymous_id
+    yield from map(iso_or_none, (row.entered_at, row.first_seen_at, row.last_seen_at))
 
 
 def _csv_lines(*, raw: bool) -> Callable[[Iterable[Any]], bytes]:

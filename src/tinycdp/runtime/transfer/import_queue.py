@@ -19,13 +19,15 @@ import os
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
 import msgspec
 
-from tinycdp.errors import Conflict, InvalidInput, NotFound, Overloaded, Retryable, TinyCDPError, Unavailable
+from tinycdp.errors import Conflict, InvalidInput, NotFound, Overloaded, Retryable, TinyCDPError
 from tinycdp.model import DAY_MS, Instant
+from tinycdp.runtime.background import Loop
 from tinycdp.runtime.clock import Clock
 from tinycdp.runtime.ingest.group_commit import Ingest
 from tinycdp.runtime.ingest.pipeline import Door
@@ -81,15 +83,18 @@ class Uploads:
         self._pace = Pace(others)
         self.folder = folder
         self._running: dict[asyncio.Task[Progress], _Run] = {}
-        self._looking: asyncio.Task[None] | None = None
+        self._loop: Loop | None = None
 
     def start(self, parse: Parse) -> None:
         """Go on with what nobody is at, from now on."""
-        self._looking = asyncio.create_task(self._look_on(parse))
+        self._loop = Loop("imports", partial(self.tick, parse), _LOOK_SECONDS)
+        self._loop.start()
 
     async def stop(self) -> None:
         """Let go of what is running: the next process goes on with it."""
-        tasks = [task for task in (self._looking, *self._running) if task is not None]
+        if self._loop is not None:
+            await self._loop.stop()
+        tasks = list(self._running)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -173,19 +178,9 @@ class Uploads:
 
     # A file that was begun goes on
 
-    async def _look_on(self, parse: Parse) -> None:
-        while True:
-            self._pace.alone()  # asked now and then, it knows when an import begins
-            try:
-                await self.look(parse)
-            except (Unavailable, *RETRY):
-                pass  # and when it is back, this goes on
-            except Exception:
-                log.exception("imports that were interrupted could not be looked for")
-            await asyncio.sleep(_LOOK_SECONDS)
-
-    async def look(self, parse: Parse) -> None:
-        """Go on with what an earlier process began, as far as there is room."""
+    async def tick(self, parse: Parse) -> None:
+        """Go on with imports that were interrupted, as many as have room."""
+        self._pace.alone()  # asked now and then, it knows when an import begins
         for path, ticket in await asyncio.to_thread(_tickets, self.folder, self._now()):
             if len(self._running) >= AT_ONCE:
                 return
@@ -202,7 +197,7 @@ class Uploads:
         """Whether it waits to be gone on with; Conflict where somebody is at it. What is settled goes."""
         async with acquired(self._pool) as connection, held(connection, ticket.environment_id, ticket.id):
             row = await store.find_import(connection, ticket.environment_id, ticket.id)
-            if row is not None and row["finished_at"] is None and row["error"] is None:
+            if row is not None and row.finished_at is None and row.error is None:
                 return True
             # In another database it may be known.
             if row is not None or (run.ticket is not None and _forgotten(run.ticket, self._now())):

@@ -37,10 +37,9 @@ from tinycdp.model import Instant, Message, Rejection
 from tinycdp.runtime.clock import Clock
 from tinycdp.runtime.ingest.group_commit import Ingest, Receipt
 from tinycdp.runtime.ingest.pipeline import Client, Door
-from tinycdp.runtime.times import iso
 from tinycdp.store import imports as store
-from tinycdp.store.messages import Row
 from tinycdp.store.pool import RETRY, Connection, Pool, acquired, reaching
+from tinycdp.times import iso
 
 Form = Literal["jsonl", "csv", "parquet"]
 
@@ -233,11 +232,11 @@ class Importer:
             else:
                 raise _unknown(id)
             begun(id)
-            if row["finished_at"] is not None or row["error"] is not None:
+            if row.finished_at is not None or row.error is not None:
                 return progress_of(row, running=False)
             try:
                 with reaching():
-                    await self._go_through(lock, environment_id, id, source, row["done"], told, api_key_id)
+                    await self._go_through(lock, environment_id, id, source, row.done, told, api_key_id)
             except Stopped:
                 stopped = await store.find_import(lock, environment_id, id)
                 assert stopped is not None
@@ -252,7 +251,9 @@ class Importer:
                 raise
             return progress_of(await store.finish_import(lock, environment_id, id, self._now(), None), running=False)
 
-    async def _begin(self, lock: Connection, environment_id: int, id: str, source: Source, author: str) -> Row:
+    async def _begin(
+        self, lock: Connection, environment_id: int, id: str, source: Source, author: str
+    ) -> store.ImportRow:
         mapping = msgspec.to_builtins(source.mapping)
         name = source.name or source.path.name
         return await store.begin_import(lock, environment_id, id, name, source.form, mapping, author, self._now())
@@ -287,7 +288,7 @@ class Importer:
             row = await store.advance_import(
                 lock, environment_id, id, done, share, taken.accepted, taken.duplicates, len(taken.refused), self._now()
             )
-            if row["error"] is not None:
+            if row.error is not None:
                 raise Stopped
             rate = (done - before) / max(time.monotonic() - began, 1e-3)
             told(progress_of(row, running=True, rate=rate), taken.refused)
@@ -336,16 +337,16 @@ class _Taken:
     refused: Sequence[tuple[int, Rejection]]
 
 
-def progress_of(row: Row, *, running: bool, rate: float | None = None) -> Progress:
+def progress_of(row: store.ImportRow, *, running: bool, rate: float | None = None) -> Progress:
     status: Literal["running", "interrupted", "failed", "done"] = "running" if running else "interrupted"
-    if row["finished_at"] is not None:
+    if row.finished_at is not None:
         status = "done"
-    elif row["error"] is not None:
+    elif row.error is not None:
         status = "failed"
     return Progress(
-        row["id"], row["name"], row["form"], status, row["done"], row["share"], row["accepted"], row["duplicates"],
-        row["rejected"], row["author"], iso(row["started_at"]), iso(row["advanced_at"]),
-        iso(row["finished_at"]) if row["finished_at"] is not None else None, row["error"], rate,
+        row.id, row.name, row.form, status, row.done, row.share, row.accepted, row.duplicates,
+        row.rejected, row.author, iso(row.started_at), iso(row.advanced_at),
+        iso(row.finished_at) if row.finished_at is not None else None, row.error, rate,
     )  # fmt: skip
 
 
@@ -354,7 +355,7 @@ async def find(pool: Pool, environment_id: int, id: str) -> Progress:
         row = await store.find_import(connection, environment_id, id)
         if row is None:
             raise _unknown(id)
-        return progress_of(row, running=await _runs(connection, environment_id, row["id"]))
+        return progress_of(row, running=await _runs(connection, environment_id, row.id))
 
 
 def _unknown(id: str) -> NotFound:
@@ -365,7 +366,7 @@ async def listed(pool: Pool, environment_id: int, n: int) -> list[Progress]:
     """The newest imports."""
     async with acquired(pool) as connection:
         rows = await store.list_imports(connection, environment_id, n)
-        return [progress_of(row, running=await _runs(connection, environment_id, row["id"])) for row in rows]
+        return [progress_of(row, running=await _runs(connection, environment_id, row.id)) for row in rows]
 
 
 async def stop(pool: Pool, environment_id: int, id: str, why: str, now: Instant) -> Progress:

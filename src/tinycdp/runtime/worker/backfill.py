@@ -131,15 +131,15 @@ class WarmUp:
         """Do one batch, or the swap after the last; 0 where nothing warms up or another process is at it."""
         async with acquired(self._pool) as connection:
             environment = await definition_store.find_environment(connection, environment_id)
-            if environment["live_revision"] == environment["head_revision"]:
+            if environment.live_revision == environment.head_revision:
                 self._paces.pop(environment_id, None)
                 return 0
             # Held by the connection, not a transaction; given back with it, or by Postgres when this process is gone.
             if not await store.try_warm_up(connection, environment_id):
                 return 0
             pace = self._paces.get(environment_id)
-            if pace is None or pace.revision != environment["head_revision"]:
-                pace = self._paces[environment_id] = _Pace(environment["head_revision"])
+            if pace is None or pace.revision != environment.head_revision:
+                pace = self._paces[environment_id] = _Pace(environment.head_revision)
             rest = await self._do_batch(connection, environment_id, pace)
             if rest is None:
                 await self._go_live(connection, environment_id, pace.revision)
@@ -151,15 +151,15 @@ class WarmUp:
         """Gives how long to rest after it; None where no profile was left."""
         start = time.perf_counter()
         environment = await definition_store.find_environment(connection, environment_id)
-        live, head = environment["live_revision"], environment["head_revision"]
+        live, head = environment.live_revision, environment.head_revision
         if head != pace.revision or live == head:
             return 0.0  # published anew or made live since a moment ago
         catalog = await self._catalogs.at(connection, environment_id, live, head)
         backfill = await definition_store.find_backfill(connection, environment_id, head)
         assert backfill is not None
         batch, pace.ahead = pace.ahead, None
-        if batch is None or batch.catalog is not catalog or batch.after != backfill["at_profile_id"]:
-            batch = await self._read_next(connection, catalog, backfill["at_profile_id"], backfill, pace.size)
+        if batch is None or batch.catalog is not catalog or batch.after != backfill.at_profile_id:
+            batch = await self._read_next(connection, catalog, backfill.at_profile_id, backfill, pace.size)
         if not batch.profiles:
             return None
         completing = self._complete(batch)
@@ -178,11 +178,11 @@ class WarmUp:
         return 0.0 if pace.alone else min(busy * (100 / self._share - 1), _LONGEST_REST_SECONDS)
 
     async def _read_next(
-        self, connection: Connection, catalog: Catalog, after: int, backfill: store.Row, size: int
+        self, connection: Connection, catalog: Catalog, after: int, backfill: definition_store.BackfillRow, size: int
     ) -> _Batch:
         async with frozen(connection):
             rows = await store.profiles_to_warm(
-                connection, catalog.environment_id, after, backfill["last_profile_id"], size
+                connection, catalog.environment_id, after, backfill.last_profile_id, size
             )
             return await _read(connection, catalog, rows, after, self._now())
 
@@ -214,7 +214,7 @@ class WarmUp:
             if not await self._begin_write(connection, batch.catalog):
                 return False
             rows = await store.lock_profiles(connection, batch.catalog.environment_id, ids)
-            mine = [row for row in rows if row["merged_into"] is None]
+            mine = [row for row in rows if row.merged_into is None]
             late = await _read(connection, batch.catalog, mine, batch.after, self._now())
             completed = await self._complete(late)
             version = await self._save(connection, late, completed, {profile.id for profile in late.profiles})
@@ -228,7 +228,7 @@ class WarmUp:
         await store.write_behind(connection)
         await store.begin_group(connection, catalog.environment_id)
         environment = await definition_store.find_environment(connection, catalog.environment_id)
-        return (environment["live_revision"], environment["head_revision"]) == (catalog.revision, catalog.head)
+        return (environment.live_revision, environment.head_revision) == (catalog.revision, catalog.head)
 
     async def _save(self, connection: Connection, batch: _Batch, completed: _Completed, claimed: set[int]) -> int:
         transitions = [t for t in completed.transitions if t.profile_id in claimed]
@@ -263,15 +263,15 @@ class WarmUp:
         async with connection.transaction():
             await definition_store.begin_publish(connection, environment_id)
             environment = await definition_store.find_environment(connection, environment_id)
-            if environment["head_revision"] != head or environment["live_revision"] == head:
+            if environment.head_revision != head or environment.live_revision == head:
                 return  # another publish came in between: its own warm-up goes on
-            catalog = await self._catalogs.at(connection, environment_id, environment["live_revision"], head)
+            catalog = await self._catalogs.at(connection, environment_id, environment.live_revision, head)
             await publish.finish_warming(connection, catalog, self._now())
             log.info("revision %d of environment %d is live", head, environment_id)
 
 
 async def _read(
-    connection: Connection, catalog: Catalog, rows: Sequence[store.Row], after: int, now: Instant
+    connection: Connection, catalog: Catalog, rows: Sequence[store.ProfileRow], after: int, now: Instant
 ) -> _Batch:
     """The profiles of these rows with all that has to be read for them, as of one instant."""
     batch = [profiles.from_row(row) for row in rows]
@@ -311,10 +311,10 @@ async def wait_until_live(
     while True:
         async with acquired(pool) as connection:
             environment = await definition_store.find_environment(connection, environment_id)
-            backfill = await definition_store.find_backfill(connection, environment_id, environment["head_revision"])
+            backfill = await definition_store.find_backfill(connection, environment_id, environment.head_revision)
         if backfill is not None:
             report(progress_of(backfill, now()))
-        if environment["live_revision"] >= revision:
+        if environment.live_revision >= revision:
             return
         if not await warm_up.step(environment_id):
             await asyncio.sleep(_POLL_SECONDS)

@@ -9,7 +9,6 @@ Errors  none leave it: a loop that fails logs, waits and goes on
 """
 
 import asyncio
-import contextlib
 import logging
 import signal
 from collections.abc import Awaitable, Callable
@@ -18,9 +17,9 @@ from datetime import date, timedelta
 from tinycdp.engine import recompute
 from tinycdp.engine.catalog import Catalog
 from tinycdp.engine.profile import Profile
-from tinycdp.errors import Unavailable
 from tinycdp.model import DAY_MS, HOUR_MS, Instant
 from tinycdp.runtime import clock, outbox
+from tinycdp.runtime.background import PASSING, Loop
 from tinycdp.runtime.clock import Clock
 from tinycdp.runtime.definitions import schedules
 from tinycdp.runtime.definitions.catalogs import Catalogs
@@ -34,7 +33,7 @@ from tinycdp.store import exposures, reads
 from tinycdp.store import flags as flag_store
 from tinycdp.store import limits as limits_store
 from tinycdp.store import messages as store
-from tinycdp.store.pool import RETRY, Connection, Pool, acquired, open_pool, transaction
+from tinycdp.store.pool import Connection, Pool, acquired, open_pool, transaction
 
 log = logging.getLogger(__name__)
 
@@ -84,40 +83,30 @@ class Worker:
         self._keep_outbox_ms = outbox_days * DAY_MS
 
     async def run(self, stop: asyncio.Event) -> None:
-        await asyncio.gather(
-            self._repeat(stop, self.wake_due, TICK_SECONDS),
-            self._repeat(stop, self.warm_up, TICK_SECONDS),
-            self._repeat(stop, self.tell_members, TICK_SECONDS),
-            self._repeat(stop, self.settle_schedules, _SCHEDULES_SECONDS),
-            self._repeat(stop, self.tidy_outbox, _OUTBOX_SECONDS),
-            self._repeat(stop, self.keep_house, _HOUSE_SECONDS),
-        )
-
-    async def _repeat(self, stop: asyncio.Event, work: Callable[[], Awaitable[int]], pause_seconds: float) -> None:
-        """Do the work again and again, without a pause while there is any."""
-        while not stop.is_set():
-            pause = pause_seconds
-            try:
-                if await work():
-                    pause = 0.0
-            except (Unavailable, *RETRY) as trouble:
-                log.warning("%s will be tried again: %s", work.__name__, trouble)
-                pause = _FAILED_PAUSE_SECONDS
-            except Exception:
-                log.exception("%s failed and will be tried again", work.__name__)
-                pause = _FAILED_PAUSE_SECONDS
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(stop.wait(), pause)
+        loops = [
+            _loop(self.wake_due, TICK_SECONDS),
+            _loop(self.warm_up, TICK_SECONDS),
+            _loop(self.tell_members, TICK_SECONDS),
+            _loop(self.settle_schedules, _SCHEDULES_SECONDS),
+            _loop(self.tidy_outbox, _OUTBOX_SECONDS),
+            _loop(self.keep_house, _HOUSE_SECONDS),
+        ]
+        async with asyncio.TaskGroup() as running:
+            for loop in loops:
+                running.create_task(loop.run())
+            await stop.wait()
+            for loop in loops:
+                loop.finish()
 
     async def _everywhere(self, work: Callable[[int], Awaitable[int]]) -> int:
         """Do the work for each environment; trouble in one is raised only after all had their turn."""
         async with acquired(self._pool) as connection:
-            environments = [row["id"] for row in await definition_store.list_environments(connection)]
+            environments = [row.id for row in await definition_store.list_environments(connection)]
         done, failed = 0, []
         for environment_id in environments:
             try:
                 done += await work(environment_id)
-            except (Unavailable, *RETRY):
+            except PASSING:
                 raise
             except Exception as trouble:
                 failed.append(trouble)
@@ -128,10 +117,7 @@ class Worker:
     async def _begin(self, connection: Connection, environment_id: int) -> Catalog:
         """Hold off publishes for this transaction; the catalog it runs under."""
         await store.begin_group(connection, environment_id)
-        environment = await definition_store.find_environment(connection, environment_id)
-        return await self._catalogs.at(
-            connection, environment_id, environment["live_revision"], environment["head_revision"]
-        )
+        return await self._catalogs.current_in(connection, environment_id)
 
     # Windows slide
 
@@ -152,8 +138,8 @@ class Worker:
                     transitions += recompute.advance(profile, catalog, now)
                 except Exception:
                     # One that cannot be read must not stand at the head of the queue for ever.
-                    log.exception("profile %d could not be brought up to date; tried again in an hour", row["id"])
-                    await store.postpone_profile(connection, environment_id, row["id"], now + HOUR_MS)
+                    log.exception("profile %d could not be brought up to date; tried again in an hour", row.id)
+                    await store.postpone_profile(connection, environment_id, row.id, now + HOUR_MS)
                 else:
                     due.append(profile)
             if due:
@@ -228,3 +214,12 @@ class Worker:
             await registry.prune(connection, environment_id, now)
             pruned = await exposures.prune_exposures(connection, environment_id, oldest_exposure, PRUNE_BATCH)
         return int(pruned == PRUNE_BATCH)
+
+
+def _loop(work: Callable[[], Awaitable[int]], pause: float) -> Loop:
+    """The work again and again, without a pause while there is any."""
+
+    async def turn() -> float | None:
+        return 0.0 if await work() else None
+
+    return Loop(work.__name__, turn, pause, failed=_FAILED_PAUSE_SECONDS)

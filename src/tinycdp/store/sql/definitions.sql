@@ -129,7 +129,7 @@ DELETE FROM memberships WHERE environment_id = $1 AND fingerprint = ANY ($2);
 
 -- name: find_environment_named
 -- args: key text
-SELECT id, key, zone, live_revision, head_revision FROM environments WHERE key = $1 ORDER BY id LIMIT 1;
+SELECT id FROM environments WHERE key = $1 ORDER BY id LIMIT 1;
 
 -- name: list_revisions
 -- args: environment_id, before_revision, n

@@ -186,8 +186,8 @@ SELECT nextval('versions') FROM fence;
 -- Every message of some profiles, for a rebuild. In no order: state does not depend on any.
 -- args: environment_id integer, profile_ids bigint[]
 -- index: aliases_of_profile, events_of_alias
-SELECT a.profile_id, e.kind, e.name, e.message_id, e.occurred_at, e.received_at, e.target, e.properties,
-       coalesce(e.context -> 'active' = 'false', false) AS inactive
+SELECT e.kind, e.name, e.message_id, e.occurred_at, e.received_at, e.target, e.properties,
+       coalesce(e.context -> 'active' = 'false', false) AS inactive, a.profile_id
 FROM aliases a
 JOIN events e ON e.environment_id = a.environment_id AND e.alias_id = a.id
 WHERE a.environment_id = $1 AND a.profile_id = ANY ($2);

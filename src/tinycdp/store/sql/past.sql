@@ -1,7 +1,7 @@
 -- name: find_alias
 -- args: environment_id, kind text, value text
 -- index: aliases_pkey
-SELECT id, profile_id, created_at FROM aliases WHERE environment_id = $1 AND kind = $2 AND value = $3;
+SELECT id, kind, value, profile_id, created_at FROM aliases WHERE environment_id = $1 AND kind = $2 AND value = $3;
 
 -- name: survivor_at
 -- Which profile an id led to at an instant: through the merges that had happened and were not undone.
@@ -37,8 +37,8 @@ WHERE environment_id = $1 AND profile_id = ANY ($2) ORDER BY id;
 -- What had arrived by an instant under these identifiers. In no order: state does not depend on any.
 -- args: environment_id, alias_ids bigint[], at timestamptz, n (NULL for all)
 -- index: events_of_alias
-SELECT e.alias_id, e.kind, e.name, e.message_id, e.occurred_at, e.received_at, e.target, e.properties,
-       coalesce(e.context -> 'active' = 'false', false) AS inactive
+SELECT e.kind, e.name, e.message_id, e.occurred_at, e.received_at, e.target, e.properties,
+       coalesce(e.context -> 'active' = 'false', false) AS inactive, e.alias_id
 FROM events e
 WHERE e.environment_id = $1 AND e.alias_id = ANY ($2) AND e.received_at <= $3 LIMIT $4;
 

@@ -233,11 +233,11 @@ WHERE environment_id = $1 AND profile_id = ANY ($2) AND fingerprint = ANY ($3);
 -- name: exposures_held
 -- args: environment_id, units text[]
 -- index: exposures_of_unit
-SELECT e.definition_id, e.day::text AS day, e.version, e.variant, e.rule, e.unit, e.first_at,
+SELECT e.day::text AS day, e.version, e.variant, e.rule, e.unit, e.first_at,
        (SELECT key FROM definition_versions v WHERE v.environment_id = $1 AND v.definition_id = e.definition_id
         ORDER BY v.version DESC LIMIT 1) AS flag
 FROM exposures e WHERE e.environment_id = $1 AND e.unit = ANY ($2) ORDER BY e.first_at;
 
 -- name: holds_held
 -- args: environment_id, units text[]
-SELECT definition_id, unit, session, variant, held_until FROM flag_holds WHERE environment_id = $1 AND unit = ANY ($2);
+SELECT unit, session, variant, held_until FROM flag_holds WHERE environment_id = $1 AND unit = ANY ($2);

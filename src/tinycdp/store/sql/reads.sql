@@ -59,9 +59,10 @@ SELECT coalesce(max(id), 0) FROM events WHERE environment_id = $1;
 -- bounds are spelt out because a planner that does not know the beginning cannot turn LIKE into them.
 -- args: environment_id, first text, last text (both inclusive), after_value text, after_kind text, n
 -- index: aliases_values, profiles_pkey
-SELECT f.kind, f.value, p.id, p.first_seen_at, p.last_seen_at, p.properties,
+SELECT p.id, p.properties, p.first_seen_at, p.last_seen_at,
        ARRAY(SELECT a.kind || ' ' || a.value FROM aliases a
-             WHERE a.environment_id = $1 AND a.profile_id = p.id ORDER BY a.id LIMIT 20) AS aliases
+             WHERE a.environment_id = $1 AND a.profile_id = p.id ORDER BY a.id LIMIT 20) AS aliases,
+       f.kind, f.value
 FROM aliases f JOIN profiles p ON p.environment_id = $1 AND p.id = f.profile_id
 WHERE f.environment_id = $1 AND f.value ~>=~ $2 AND f.value ~<=~ $3
   AND f.value ~>=~ $4 AND (f.value ~>~ $4 OR f.kind ~>~ $5)
@@ -77,7 +78,7 @@ WITH found AS MATERIALIZED (
 ), page AS (
     SELECT id FROM found WHERE id > $3 ORDER BY id LIMIT $4
 )
-SELECT p.id, p.first_seen_at, p.last_seen_at, p.properties,
+SELECT p.id, p.properties, p.first_seen_at, p.last_seen_at,
        ARRAY(SELECT a.kind || ' ' || a.value FROM aliases a
              WHERE a.environment_id = $1 AND a.profile_id = p.id ORDER BY a.id LIMIT 20) AS aliases
 FROM page JOIN profiles p ON p.environment_id = $1 AND p.id = page.id
@@ -103,8 +104,9 @@ WHERE environment_id = $1 AND fingerprint = ANY ($2) GROUP BY fingerprint;
 -- first of its kind. State is big, and read only where traits are wanted.
 -- args: environment_id, fingerprint bigint, with_state boolean
 -- index: memberships_pkey, profiles_pkey, aliases_of_profile
-SELECT p.id, p.bucketing_key, p.created_at, p.properties, p.first_seen_at, p.last_seen_at, p.version, p.recompute_at,
-       CASE WHEN $3 THEN p.state ELSE ''::bytea END AS state, m.entered_at, i.user_id, i.anonymous_id
+SELECT p.id, p.bucketing_key, p.created_at, p.first_seen_at, p.last_seen_at, p.properties,
+       CASE WHEN $3 THEN p.state ELSE ''::bytea END AS state, p.version, p.recompute_at, p.merged_into,
+       m.entered_at, i.user_id, i.anonymous_id
 FROM memberships m
 JOIN profiles p ON p.environment_id = $1 AND p.id = m.profile_id
 CROSS JOIN LATERAL (
@@ -129,9 +131,10 @@ LIMIT $3;
 -- name: members_page
 -- args: environment_id, fingerprint bigint, after_id bigint, n
 -- index: memberships_pkey, profiles_pkey
-SELECT p.id, p.properties, p.first_seen_at, p.last_seen_at, m.entered_at,
+SELECT p.id, p.properties, p.first_seen_at, p.last_seen_at,
        ARRAY(SELECT a.kind || ' ' || a.value FROM aliases a
-             WHERE a.environment_id = $1 AND a.profile_id = p.id ORDER BY a.id LIMIT 20) AS aliases
+             WHERE a.environment_id = $1 AND a.profile_id = p.id ORDER BY a.id LIMIT 20) AS aliases,
+       m.entered_at
 FROM memberships m JOIN profiles p ON p.environment_id = $1 AND p.id = m.profile_id
 WHERE m.environment_id = $1 AND m.fingerprint = $2 AND m.profile_id > $3
 ORDER BY m.profile_id

@@ -94,7 +94,7 @@ DELETE FROM plan_violations WHERE environment_id = $1 AND day < $2;
 SELECT t.event, t.n, t.first_at, t.last_at,
        (SELECT count(DISTINCT p.property) FROM registry_types p
         WHERE p.environment_id = $1 AND p.event = t.event AND p.property <> '') AS properties,
-       coalesce(d.lately, 0) AS lately, coalesce(d.today, 0) AS today
+       coalesce(d.lately, 0)::bigint AS lately, coalesce(d.today, 0)::bigint AS today
 FROM registry_types t
 LEFT JOIN LATERAL (
     SELECT sum(n) AS lately, sum(n) FILTER (WHERE day = $3) AS today FROM registry_days

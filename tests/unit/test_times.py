@@ -3,7 +3,7 @@
 import pytest
 
 from tinycdp.model import NEVER
-from tinycdp.runtime.times import iso
+from tinycdp.times import iso, iso_or_none
 
 
 @pytest.mark.parametrize(
@@ -19,3 +19,9 @@ from tinycdp.runtime.times import iso
 )
 def test_every_instant_has_a_text(instant: int, text: str) -> None:
     assert iso(instant) == text
+
+
+def test_never_and_absent_have_no_text() -> None:
+    assert iso_or_none(None) is None
+    assert iso_or_none(NEVER) is None
+    assert iso_or_none(0) == iso(0)

@@ -1,0 +1,35 @@
+"""The base of typed rows: a statement's columns, by name and type.
+
+Shape   class KeyRow(Row): a frozen dataclass with the statement's columns as its fields, in their order;
+        from_row, maybe, every: make them of what the driver returns. Statements with the same columns share a class
+Laws    the class a function returns has the columns of the statement it is named after:
+        tests/integration/store/test_rows.py asks Postgres
+Units   a frozen row of ten columns takes 1.5 µs to make, one that is not frozen 0.4 µs: those that ingestion and
+        rebuilds read by the thousand are not
+"""
+
+from collections.abc import Iterable
+from typing import Any, Self
+
+
+class Row:
+    """What one row holds. A subclass is a dataclass with slots."""
+
+    __slots__ = ()
+
+    @classmethod
+    def from_row(cls, record: Iterable[Any]) -> Self:
+        return cls(*record)
+
+    @classmethod
+    def maybe(cls, record: Iterable[Any] | None) -> Self | None:
+        """None if there is no such row."""
+        return cls(*record) if record is not None else None
+
+    @classmethod
+    def every(cls, records: Iterable[Iterable[Any]]) -> list[Self]:
+        return [cls(*record) for record in records]
+
+    def __getitem__(self, name: str) -> Any:
+        """A column by its name, for code that takes rows of the driver as well."""
+        return getattr(self, name)
