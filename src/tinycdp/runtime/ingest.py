@@ -275,7 +275,7 @@ class Ingest:
             keys += [part.request.api_key_id] * counts[-1]
         rejections = [(rejection, part.request.api_key_id) for part in group for rejection in part.rejections]
         rules = self._rules(environment_id)
-        people = identity.People(connection, environment_id, catalog, self._clock(), rules)
+        people = identity.IdentityTransaction(connection, environment_id, catalog, self._clock(), rules)
         ignored = Counter(alias for message in messages for alias in message.ignored)
         blocked = [(alias.kind, alias.value, n) for alias, n in ignored.items()]
         await identity_store.count_blocked(connection, environment_id, blocked, people.now)
@@ -300,11 +300,11 @@ class Ingest:
         )
         touched = {id: profile for id, profile in people.profiles.items() if id not in people.merged}
         await announce_profiles(connection, environment_id, version, [*touched, *people.merged])
-        await announce_people(connection, environment_id, people.born)
+        await announce_people(connection, environment_id, people.created_users)
         await self._journal.write(connection, environment_id, rejections, people.now)
 
         def owner(message: Message) -> int:
-            return people.aliases[message.aliases[0]].profile_id
+            return people.identifiers[message.aliases[0]].profile_id
 
         return counts, Committed(
             environment_id, version, touched, people.merged, messages, keys, owner, transitions, rejections
@@ -333,11 +333,11 @@ def _halves(parts: list[_Part]) -> list[list[_Part]]:
 
 
 def _apply_to_profiles(
-    people: identity.People, messages: list[Message], groups: Mapping[str, Mapping[str, Any]]
+    people: identity.IdentityTransaction, messages: list[Message], groups: Mapping[str, Mapping[str, Any]]
 ) -> list[recompute.Transition]:
     by_profile: dict[int, list[Message]] = {}
     for message in messages:
-        by_profile.setdefault(people.aliases[message.aliases[0]].profile_id, []).append(message)
+        by_profile.setdefault(people.identifiers[message.aliases[0]].profile_id, []).append(message)
     transitions: list[recompute.Transition] = []
     for profile_id, own in by_profile.items():
         transitions += recompute.apply(people.profiles[profile_id], own, people.catalog, people.now, groups)
@@ -351,10 +351,10 @@ def _digest(message_id: str) -> bytes:
     return blake2b(message_id.encode("utf-8", "surrogatepass"), digest_size=16).digest()
 
 
-def _event_row(environment_id: int, people: identity.People, message: Message) -> tuple[object, ...]:
+def _event_row(environment_id: int, people: identity.IdentityTransaction, message: Message) -> tuple[object, ...]:
     return (
         environment_id,
-        people.aliases[message.aliases[0]].id,
+        people.identifiers[message.aliases[0]].id,
         message.kind,
         message.name,
         message.message_id,

@@ -18,12 +18,12 @@ from cachetools import LRUCache
 from tinycdp.dsl import ir
 from tinycdp.engine import recompute
 from tinycdp.engine.catalog import Catalog, Name, Universe
+from tinycdp.engine.identity.identifiers import IdentifierRow, bucketing_key
 from tinycdp.engine.profile import Profile
 from tinycdp.errors import NotFound
 from tinycdp.model import DAY_MS, NEVER, Alias, Instant
 from tinycdp.runtime import groups, switches
 from tinycdp.runtime.catalogs import compiled, definitions_at
-from tinycdp.runtime.identity import key_of
 from tinycdp.runtime.profiles import message_from_row
 from tinycdp.runtime.references import closure, references_of
 from tinycdp.runtime.snapshots import Snapshot, snapshot_of, stranger
@@ -122,7 +122,8 @@ async def people_as_of(
 
 def _remembered(catalog: Catalog, id: int, aliases: Sequence[Row], messages: Iterable[Row]) -> Profile:
     """Whoever has these identifiers, as these messages tell of them."""
-    profile = Profile(id, *key_of(aliases), warmed=catalog.head)
+    rows = [IdentifierRow(row["id"], Alias(row["kind"], row["value"]), id, row["created_at"]) for row in aliases]
+    profile = Profile(id, *bucketing_key(rows), warmed=catalog.head)
     for message in messages:
         recompute.take(profile, message_from_row(message), catalog, complete=True)
     return profile
