@@ -158,12 +158,12 @@ class Memory:
             links={pair: None if link.apart else link.rank for pair, link in self.links.items() if pair in pairs},
         )
         if eager:
-            facts = self._load(facts, Missing(set(self.keys) - new, set(self.rows)))
+            facts = self._load(facts, Missing(set(self.keys) - new, set(self.rows), 0))
         self.loads = 0
         while isinstance(plan := plan_resolution(evidence, facts, self.rules, self.now), Missing):
             assert plan.members.isdisjoint({*facts.members, *new}), "asked twice"
             assert plan.joins.isdisjoint(facts.joins_known), "asked twice"
-            assert plan.members or plan.joins
+            assert plan.members or plan.joins or plan.ids
             facts = self._load(facts, plan)
             self.loads += 1
         self._first_keys(new)
@@ -180,6 +180,7 @@ class Memory:
             members={**facts.members, **{id: self.members(id) for id in missing.members}},
             joins=[*facts.joins, *joins],
             joins_known=facts.joins_known | missing.joins,
+            spare_ids=[*facts.spare_ids, *(next(self._profile_ids) for _ in range(missing.ids))],
         )
 
     def _first_keys(self, new: Set[int]) -> None:

@@ -466,14 +466,10 @@ def assert_path(memory: Memory, way: Sequence[Alias]) -> None:
 
 
 def check_merges(memory: Memory) -> None:
-    """Merges in force lead from profiles that are gone to one that lives."""
-    into = {m.record.absorbed_id: m.record.survivor_id for m in memory.merges.values() if not m.undone}
-    assert not into.keys() & memory.keys.keys()
-    for id in into:
-        last = id
-        while last in into:
-            last = into[last]
-        assert last in memory.keys
+    """No profile that lives was absorbed by a merge in force, and none was absorbed twice."""
+    absorbed = Counter(merge.record.absorbed_id for merge in memory.merges.values() if not merge.undone)
+    assert not absorbed.keys() & memory.keys.keys()
+    assert all(n == 1 for n in absorbed.values())
 
 
 def opened(id: str, *aliases: Alias) -> Message:

@@ -201,11 +201,13 @@ async def _load(tx: IdentityTransaction, facts: Facts, missing: Missing) -> Fact
     if missing.joins:
         said = await links.links_of_identifiers(tx.connection, tx.environment_id, sorted(missing.joins))
     joins = [(row["alias_id"], row["owner_id"]) for row in said if row["is_join"] and row["apart_at"] is None]
+    spare_ids = await store.next_profile_ids(tx.connection, missing.ids)
     return dataclasses.replace(
         facts,
         members={**facts.members, **members},
         joins=[*facts.joins, *joins],
         joins_known=facts.joins_known | missing.joins,
+        spare_ids=[*facts.spare_ids, *spare_ids],
     )
 
 
@@ -245,6 +247,9 @@ async def _merge(tx: IdentityTransaction, merge: Merge) -> None:
 
 async def _move(tx: IdentityTransaction, move: Move) -> None:
     await store.move_aliases(tx.connection, tx.environment_id, move.moved, move.target_id, tx.now)
+    if move.target_id not in tx.profiles:
+        tx.new.add(move.target_id)
+        tx.profiles[move.target_id] = Profile(move.target_id, "", tx.now)  # the plan has its key
     both = [tx.profiles[move.source_id], tx.profiles[move.target_id]]
     await profiles.rebuild(tx.connection, tx.catalog, both)
     tx.review.update(profile.id for profile in both)

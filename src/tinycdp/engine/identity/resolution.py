@@ -5,7 +5,8 @@ Shape   plan_resolution(evidence, facts, …) → Plan, or Missing: load that, a
 Laws    which profile an identifier belongs to is a function of the set of messages, never of their order:
         · a first claim merges the profile of the identifier into its owner's
         · a claim that loses is recorded; so that the winner can be taken back, and the loser hold again
-        · a better claim that comes late moves the identifier, and what it owns, to its rightful owner
+        · a better claim that comes late moves the identifier, and what it owns, to its rightful owner; to a new profile
+          with this owner, if only the identifier connected it with the others
         · of two profiles that merge the older survives, and keeps its bucketing key
         What was taken back counts again only if an alias call, or an admin, says it anew
 Errors  MergeRejected if an admin's merge exceeds a limit
@@ -67,7 +68,7 @@ class Merge(NamedTuple):
 
 
 class Move(NamedTuple):
-    """Some identifiers of one profile are another's: both have to be rebuilt from raw events."""
+    """Some identifiers of one profile are another's: both have to be rebuilt from raw events. The target may be new."""
 
     source_id: int
     target_id: int
@@ -95,7 +96,8 @@ class Facts:
     joined      stored profiles in which an identifier was created just now
     links       pair → its best rank; None if the pair is kept apart. Only of pairs that the messages name
     members     profile → all its identifiers
-    joins       what alias calls and admins joined, of the identifiers in `joins_known`"""
+    joins       what alias calls and admins joined, of the identifiers in `joins_known`
+    spare_ids   of profiles that do not exist yet"""
 
     rows: Mapping[Alias, IdentifierRow]
     created_at: Mapping[int, Instant]
@@ -106,14 +108,17 @@ class Facts:
     members: Mapping[int, Sequence[IdentifierRow]] = field(default_factory=dict)
     joins: Collection[tuple[int, int]] = ()
     joins_known: Set[int] = frozenset()
+    spare_ids: Sequence[int] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Missing:
-    """What to load before the plan can be made: the members of profiles, the joins of identifiers."""
+    """What to load before the plan can be made: the members of profiles, the joins of identifiers, and so many ids of
+    new profiles."""
 
     members: Set[int]
     joins: Set[int]
+    ids: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,6 +219,8 @@ class _Draft:
         self._links = dict(facts.links)
         self._missing_members: set[int] = set()
         self._missing_joins: set[int] = set()
+        self._missing_ids = 0
+        self._spare_ids = list(facts.spare_ids)
         self._steps: list[Merge | Move] = []
         self._absorbed: set[int] = set()
         self._changed: set[int] = set()
@@ -265,9 +272,10 @@ class _Draft:
 
     def _claim_better(self, claim: Claim, row: IdentifierRow, owner: IdentifierRow) -> None:
         """The claim beats the one that holds: the identifier, and all that it owns, belongs to this owner."""
-        if row.profile_id != owner.profile_id:
-            if reason := self._move(row, owner, claim.rank[2]):
-                return self._reject(row, owner, claim, reason)
+        moves = row.profile_id != owner.profile_id
+        if moves and (reason := self._move(row, owner, claim.rank[2])):
+            return self._reject(row, owner, claim, reason)
+        if moves or self._leave(row, owner):
             self._rejected.add(RejectedClaim(row.id, owner.id, _holder(row), claim.rank[2], "CLAIMED"))
         return self._set_owner(row, owner, claim.rank)
 
@@ -316,11 +324,43 @@ class _Draft:
             coming = [{self._rows[id].identifier.kind: (1, 1)} for id in moved]
             if reason := exceeded(self._rules, [self._count(target), *coming]):
                 return reason
+        self._reassign(moved, source, target)
+        return None
+
+    def _leave(self, row: IdentifierRow, owner: IdentifierRow) -> bool:
+        """The new owner is in the same profile as the old one. If only the identifier connects the two, as it may where
+        it owns the new owner in turn, both leave for a new profile. Returns whether they do."""
+        if self._first_owner(_holder(row), row) == self._first_owner(owner.id, row):
+            return False
+        source = row.profile_id
+        if not self._have_members(source) or not self._have_joins(self._members[source]):
+            return False
+        moved = self._connected(row, self._members[source])
+        if owner.id not in moved or len(moved) == len(self._members[source]):
+            return False
+        if not self._spare_ids:
+            self._missing_ids += 1
+            return False
+        target = self._spare_ids.pop()
+        self._members[target] = set()
+        self._created_at[target] = min(self._rows[id].created_at for id in moved)
+        self._reassign(moved, source, target)
+        return True
+
+    def _first_owner(self, id: int, without: IdentifierRow) -> int:
+        """The end of the chain of owners that begins with an identifier and does not lead through another; as far as
+        rows are known."""
+        seen = {without.id}
+        while id not in seen and (row := self._rows.get(id)) and row.owner_id and row.owner_id not in seen:
+            seen.add(id)
+            id = row.owner_id
+        return id
+
+    def _reassign(self, moved: Set[int], source: int, target: int) -> None:
         self._steps.append(Move(source, target, sorted(moved)))
         self._rekeyed |= {source, target}
-        self._members[source] = members - moved
+        self._members[source] = self._members[source] - moved
         self._assign(moved, target)
-        return None
 
     def _connected(self, row: IdentifierRow, members: Set[int]) -> Set[int]:
         """The members that stay with an identifier when it is no longer claimed by its owner."""
@@ -402,8 +442,9 @@ class _Draft:
     def finish(self) -> Plan | Missing:
         """The plan, or what is missing for it."""
         rekeyed = sorted(self._rekeyed - self._absorbed)
-        if not self._have_members(*rekeyed) or self._missing_members or self._missing_joins:
-            return Missing(self._missing_members, self._missing_joins)
+        self._have_members(*rekeyed)
+        if self._missing_members or self._missing_joins or self._missing_ids:
+            return Missing(self._missing_members, self._missing_joins, self._missing_ids)
         return Plan(
             steps=self._steps,
             changed=[self._rows[id] for id in sorted(self._changed)],
