@@ -6,6 +6,16 @@ Laws    the plan is engine.identity.unmerge's; here is only what is read, locked
         Everything happens in the caller's transaction, under the locks of all profiles that may change
 Errors  identity.Restart if another process changed them meanwhile · StillConnected if other links connect the sides
 Source  docs/decisions/0021-undo.md
+
+Merge 21 made profile 1 of u1 (profile 1) and a1 (profile 2). It is undone, and u2 (profile 3) has the next best claim
+on a1; engine.identity.unmerge tells this story in full:
+
+    load     profile 1 with its links; a1 falls to u2, so profile 3 too; merge 21
+    lock     profiles 1, 2 and 3, and load again
+    plan     groups {u1}: profile 1, and {u2, a1}: profile 3
+    save     u1–a1 is kept apart; u2 claims a1, which moves to profile 3; merge 21 is undone, and journaled again with
+             profile 3 as its survivor
+    replay   profile 1 from u1's messages; profile 3 from u2's, joined by a1's when u2's claim was first heard
 """
 
 import asyncio

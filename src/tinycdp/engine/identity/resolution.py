@@ -184,12 +184,12 @@ def plan_merge(
     first, *others = sorted(facts.members, key=lambda id: (id != survivor_id, min(map(age_of, facts.members[id]))))
     for other in others:
         cause = Cause("manual", speakers[other], speakers[first], "", author, note)
-        if reason := draft.merge(first, other, cause, survivor_id):
+        if reason := draft.merge(draft.profile_of(speakers[first]), other, cause, survivor_id):
             raise MergeRejected(reason)
         draft.record_link((speakers[other], speakers[first], True), by_admin(now))
     plan = draft.finish()
     assert isinstance(plan, Plan), "the facts name all members"
-    return plan, first
+    return plan, draft.profile_of(speakers[first])
 
 
 def by_admin(now: Instant) -> Rank:
@@ -407,6 +407,10 @@ class _Draft:
         self._rejected.add(RejectedClaim(row.id, _holder(row), owner.id, claim.rank[2], reason))
 
     # Facts
+
+    def profile_of(self, identifier_id: int) -> int:
+        """The profile an identifier has after the steps so far."""
+        return self._rows[identifier_id].profile_id
 
     def _named(self, identifier: Alias) -> IdentifierRow:
         return self._rows[self._facts.rows[identifier].id]
