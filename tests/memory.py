@@ -147,10 +147,11 @@ class Memory:
     def plan(self, evidence: Evidence, joining: dict[Alias, int], new: Set[int], *, eager: bool = False) -> Plan:
         """The plan, by what it asks for; or, eagerly, by all there is."""
         named = self.named(evidence)
-        pairs = links_to_load(evidence, named)
         claimed = with_claims(joining, evidence, named)
+        named |= {row.identifier: row for row in claimed}
+        pairs = links_to_load(evidence, named)
         facts = Facts(
-            rows=named | {row.identifier: row for row in claimed},
+            rows=named,
             created_at={row.profile_id: self.keys[row.profile_id][1] for row in named.values()},
             claimed=claimed,
             new=new,

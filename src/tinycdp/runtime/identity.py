@@ -170,9 +170,9 @@ async def _plan(tx: IdentityTransaction, evidence: Evidence, joining: Collection
     """The plan; what it needs to know is loaded when it asks."""
     if not evidence.claims and not evidence.joins:
         return Plan()
-    pairs = sorted(links_to_load(evidence, tx.identifiers))
     claimed = with_claims(joining, evidence, tx.identifiers)
     tx.identifiers |= {row.identifier: row for row in claimed}
+    pairs = sorted(links_to_load(evidence, tx.identifiers))
     facts = Facts(
         rows=tx.identifiers,
         created_at={id: profile.created_at for id, profile in tx.profiles.items()},

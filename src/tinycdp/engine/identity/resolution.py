@@ -180,6 +180,7 @@ def plan_merge(
 
     survivor_id  None: the profile with the oldest identifier"""
     draft = _Draft(facts, rules, now)
+    draft.know_members()
     speakers = {id: min(rows, key=lambda row: strongest_first(row, rules)).id for id, rows in facts.members.items()}
     first, *others = sorted(facts.members, key=lambda id: (id != survivor_id, min(map(age_of, facts.members[id]))))
     for other in others:
@@ -330,10 +331,12 @@ class _Draft:
     def _leave(self, row: IdentifierRow, owner: IdentifierRow) -> bool:
         """The new owner is in the same profile as the old one. If only the identifier connects the two, as it may where
         it owns the new owner in turn, both leave for a new profile. Returns whether they do."""
-        if self._first_owner(_holder(row), row) == self._first_owner(owner.id, row):
-            return False
         source = row.profile_id
-        if not self._have_members(source) or not self._have_joins(self._members[source]):
+        if self._have_common_owner(row, owner):
+            return False
+        if not self._have_members(source) or self._have_common_owner(row, owner):  # asked again: all rows are known now
+            return False
+        if not self._have_joins(self._members[source]):
             return False
         moved = self._connected(row, self._members[source])
         if owner.id not in moved or len(moved) == len(self._members[source]):
@@ -346,6 +349,10 @@ class _Draft:
         self._created_at[target] = min(self._rows[id].created_at for id in moved)
         self._reassign(moved, source, target)
         return True
+
+    def _have_common_owner(self, row: IdentifierRow, owner: IdentifierRow) -> bool:
+        """Whether the old and the new owner of an identifier have one first owner, without the identifier itself."""
+        return self._first_owner(_holder(row), row) == self._first_owner(owner.id, row)
 
     def _first_owner(self, id: int, without: IdentifierRow) -> int:
         """The end of the chain of owners that begins with an identifier and does not lead through another; as far as
@@ -407,6 +414,10 @@ class _Draft:
         self._rejected.add(RejectedClaim(row.id, _holder(row), owner.id, claim.rank[2], reason))
 
     # Facts
+
+    def know_members(self) -> None:
+        """Take in the members of all profiles that the facts name."""
+        self._have_members(*self._facts.members)
 
     def profile_of(self, identifier_id: int) -> int:
         """The profile an identifier has after the steps so far."""
