@@ -10,7 +10,7 @@ from typing import Any
 from tinycdp.engine import outbox as changes
 from tinycdp.model import Instant
 from tinycdp.runtime.definitions.catalogs import Catalogs
-from tinycdp.runtime.outbox import Consumer, Row
+from tinycdp.runtime.outbox import CommittedChanges, Consumer
 from tinycdp.store.pool import Connection, Pool, transaction
 
 
@@ -40,7 +40,7 @@ class Replay:
                     await self.apply(connection, row)
                 await consumer.acknowledge(connection, batch, now)
 
-    async def apply(self, connection: Connection, row: Row) -> None:
+    async def apply(self, connection: Connection, row: CommittedChanges) -> None:
         assert not self.positions or row.position > self.positions[-1], "in order, and once"
         self.positions.append(row.position)
         for change in row.changes:

@@ -9,6 +9,8 @@ import pytest
 import serving
 from serving import new_environment, waiting_for_a_lock
 from tinycdp.model import Alias, AliasKind, Message
+from tinycdp.runtime.ingest.group_commit import Ingest
+from tinycdp.runtime.policies.identifier_rules import IdentityPolicy, Kind, Rules
 from tinycdp.runtime.service import Service
 
 NOW = 1_790_000_000_000
@@ -99,6 +101,35 @@ async def test_a_better_claim_by_the_same_person_is_no_quarrel(services: list[Se
         "SELECT owner.value FROM aliases JOIN aliases owner ON owner.id = aliases.owner_id WHERE aliases.value = 'tab'"
     )
     assert owner == "ann@old", "the earlier claim holds"
+
+
+async def test_a_better_claim_by_what_an_identifier_owns_takes_both_to_a_new_profile(
+    services: list[Service], environment: int
+) -> None:
+    """Only the device connected the user `a1` with the browser a1, which claims the device after all."""
+    [service, _] = services
+    kinds = (AliasKind.ANONYMOUS, AliasKind.USER, AliasKind.DEVICE)
+    rules = Rules(IdentityPolicy(kinds=tuple(Kind(kind=kind) for kind in kinds)))
+    ingest = Ingest(
+        service.pool, service.catalogs, service.now, lambda done: None, batch=9, queue=9, rules=lambda _: rules
+    )
+    joined = Message(
+        kind="alias", message_id="m1", aliases=(Alias(AliasKind.DEVICE, "d1"),), occurred_at=NOW - 9, received_at=NOW,
+        previous="a1",
+    )  # fmt: skip
+    await ingest.accept(environment, [joined])
+    await ingest.accept(environment, [message("m2", -5, anonymousId="a1", deviceId="d1")])
+    rows = await service.pool.fetch(
+        "SELECT p.bucketing_key, p.first_seen_at, p.merged_into, array_agg(a.kind ORDER BY a.kind) AS kinds"
+        " FROM profiles p JOIN aliases a ON a.environment_id = $1 AND a.profile_id = p.id GROUP BY p.id, 1, 2, 3"
+        " ORDER BY kinds",
+        environment,
+    )
+    assert [tuple(row) for row in rows] == [
+        ("a1", NOW - 9, None, ["anonymousId", "deviceId"]),
+        ("a1", None, None, ["userId"]),
+    ]
+    assert await service.pool.fetchval("SELECT count(*) FROM profiles") == 2
 
 
 async def test_many_merges_at_once_on_two_processes(services: list[Service], environment: int) -> None:

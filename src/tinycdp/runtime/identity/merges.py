@@ -1,9 +1,9 @@
-"""People made one, or several again, by an admin.
+"""Profiles merged, unmerged and split by an admin.
 
-Shape   Merges.merge(names) joins people for good · undo(id) takes a merge back · split(person, identifiers) parts one.
-        Each with `dry` does everything and keeps nothing, so that what it says is what would happen
-Laws    one transaction each: a crash leaves either world. After an undo everything is as if the two people had never
-        been said to be one; it stays so, until an alias call or an admin says it anew
+Shape   Merges.merge(names) merges profiles · undo(id) undoes a merge · split(name, identifiers) makes identifiers a
+        profile of their own. Each with `dry` does everything and rolls back, so that its answer is what would happen
+Laws    one transaction each: a crash leaves all of it or nothing. After an undo everything is as if the two profiles
+        had never been said to be one; they stay apart until an alias call or an admin joins them again
 Errors  NotFound PROFILE_NOT_FOUND, MERGE_NOT_FOUND, IDENTIFIER_NOT_FOUND · Conflict SAME_PERSON, MERGE_REFUSED,
         MERGE_UNDONE, STILL_JOINED, NOTHING_LEFT · Overloaded CONTENTION
 Source  docs/decisions/0021-undo.md, docs/reference/identity.md
@@ -19,6 +19,9 @@ import msgspec
 
 from tinycdp.engine import recompute
 from tinycdp.engine.catalog import Catalog
+from tinycdp.engine.identity.identifiers import IdentifierRow
+from tinycdp.engine.identity.resolution import Facts, MergeRejected, plan_merge
+from tinycdp.engine.identity.unmerge import Cut, StillConnected, owned_by
 from tinycdp.engine.profile import Profile
 from tinycdp.errors import Conflict, InvalidInput, NotFound, Overloaded
 from tinycdp.model import Alias
@@ -26,7 +29,7 @@ from tinycdp.runtime.clock import Clock
 from tinycdp.runtime.definitions.catalogs import Catalogs
 from tinycdp.runtime.identity import resolution, unmerge
 from tinycdp.runtime.identity.graph import find_named
-from tinycdp.runtime.identity.resolution import Cause, People, Restart
+from tinycdp.runtime.identity.resolution import IdentityTransaction, Restart, identifier_row
 from tinycdp.runtime.notifications import announce_profiles
 from tinycdp.runtime.policies.identifier_rules import Rules
 from tinycdp.runtime.profiles import storage
@@ -38,7 +41,7 @@ from tinycdp.store import messages
 from tinycdp.store.messages import Row
 from tinycdp.store.pool import RETRY, Connection, Pool, transaction
 
-#: How often it begins anew because somebody else changed these people meanwhile.
+#: How often a change is tried again because another process changed the same profiles.
 TRIES = 8
 MOST_MERGED = 20
 T = TypeVar("T")
@@ -135,8 +138,8 @@ class Merges:
         if not 2 <= len(names) <= MOST_MERGED:
             raise InvalidInput("INVALID_BODY", f"$.profiles: name 2 to {MOST_MERGED} people.", path="$.profiles")
 
-        async def work(people: People) -> _Done[Merged]:
-            return await _merge(people, names, survivor, author, note, dry=dry)
+        async def work(tx: IdentityTransaction) -> _Done[Merged]:
+            return await _merge(tx, names, survivor, author, note, dry=dry)
 
         return await self._do(environment_id, work, dry=dry)
 
@@ -145,8 +148,8 @@ class Merges:
     ) -> Parted:
         """The two people of this merge are two again."""
 
-        async def work(people: People) -> _Done[Parted]:
-            return await _undo(people, merge_id, author, note, dry=dry)
+        async def work(tx: IdentityTransaction) -> _Done[Parted]:
+            return await _undo(tx, merge_id, author, note, dry=dry)
 
         return await self._do(environment_id, work, dry=dry)
 
@@ -162,12 +165,14 @@ class Merges:
     ) -> Parted:
         """These identifiers of a person, and what they own, are a person of their own."""
 
-        async def work(people: People) -> _Done[Parted]:
-            return await _split(people, name, identifiers, author, note, dry=dry)
+        async def work(tx: IdentityTransaction) -> _Done[Parted]:
+            return await _split(tx, name, identifiers, author, note, dry=dry)
 
         return await self._do(environment_id, work, dry=dry)
 
-    async def _do(self, environment_id: int, work: Callable[[People], Awaitable["_Done[T]"]], *, dry: bool) -> T:
+    async def _do(
+        self, environment_id: int, work: Callable[[IdentityTransaction], Awaitable["_Done[T]"]], *, dry: bool
+    ) -> T:
         for _ in range(TRIES):
             try:
                 async with transaction(self._pool) as connection:
@@ -184,13 +189,13 @@ class Merges:
             return done.answer
         raise Overloaded("CONTENTION", "Many processes write to the same people at once; try again shortly.")
 
-    async def _begin(self, connection: Connection, environment_id: int) -> People:
+    async def _begin(self, connection: Connection, environment_id: int) -> IdentityTransaction:
         await messages.begin_group(connection, environment_id)
         environment = await definition_store.find_environment(connection, environment_id)
         catalog = await self._catalogs.at(
             connection, environment_id, environment["live_revision"], environment["head_revision"]
         )
-        return People(connection, environment_id, catalog, self._now(), self._rules(environment_id))
+        return IdentityTransaction(connection, environment_id, catalog, self._now(), self._rules(environment_id))
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,58 +206,49 @@ class _Done(Generic[T]):
 
 
 async def _merge(
-    people: People, names: Sequence[str], survivor: str | None, author: str, note: str, *, dry: bool
+    tx: IdentityTransaction, names: Sequence[str], survivor: str | None, author: str, note: str, *, dry: bool
 ) -> _Done[Merged]:
-    connection, environment_id, catalog = people.connection, people.environment_id, people.catalog
-    ids = [(await find_named(people.connection, people.environment_id, name))["id"] for name in names]
+    ids = [(await find_named(tx.connection, tx.environment_id, name))["id"] for name in names]
     if len(set(ids)) == 1:
         raise Conflict("SAME_PERSON", "All of these are one person already.")
-    survivor_id = (
-        (await find_named(people.connection, people.environment_id, survivor))["id"] if survivor is not None else None
-    )
+    survivor_id = (await find_named(tx.connection, tx.environment_id, survivor))["id"] if survivor is not None else None
     if survivor_id is not None and survivor_id not in ids:
         raise InvalidInput("INVALID_BODY", "$.survivor: one of those in $.profiles.", path="$.survivor")
-    rows = await _lock(people, sorted(set(ids)))
+    rows = await _lock(tx, sorted(set(ids)))
     passed = [
-        transition
-        for profile in people.profiles.values()
-        for transition in recompute.advance(profile, catalog, people.now)
+        transition for profile in tx.profiles.values() for transition in recompute.advance(profile, tx.catalog, tx.now)
     ]
-    before = [_standing(profile, rows[id], catalog) for id, profile in people.profiles.items()]
-    conflicts = _conflicts(people.profiles.values())
-    speaks = {id: min(own, key=lambda row: unmerge.speaking_order(people, row))["id"] for id, own in rows.items()}
-    first, *others = sorted(people.profiles, key=lambda id: (id != survivor_id, resolution.age_of(_first(rows[id]))))
-    for other in others:
-        cause = Cause("manual", speaks[other], speaks[first], "", author, note)
-        if reason := await resolution.merge(people, first, other, cause, survivor_id):
-            raise Conflict(
-                "MERGE_REFUSED",
-                f"They would have more identifiers of one kind than the environment's policy allows ({reason}).",
-                reason=reason,
-            )
-        people.say((speaks[other], speaks[first], True), resolution.by_hand(people.now))
-    await resolution.rekey(people)
-    await resolution.flush(people)
-    profile = people.profiles[first]
-    happened = [*passed, *people.changes, *recompute.review_all(profile, catalog, people.now)]
+    before = [_standing(profile, rows[id], tx.catalog) for id, profile in tx.profiles.items()]
+    conflicts = _conflicts(tx.profiles.values())
+    facts = Facts(rows={}, created_at={id: profile.created_at for id, profile in tx.profiles.items()}, members=rows)
+    try:
+        plan, kept = plan_merge(facts, survivor_id, author, note, tx.rules, tx.now)
+    except MergeRejected as rejected:
+        raise Conflict(
+            "MERGE_REFUSED",
+            f"They would have more identifiers of one kind than the environment's policy allows ({rejected.reason}).",
+            reason=rejected.reason,
+        ) from None
+    await resolution.apply(tx, plan)
+    profile = tx.profiles[kept]
+    happened = [*passed, *tx.changes, *recompute.review_all(profile, tx.catalog, tx.now)]
     version = await storage.save(
-        connection, environment_id, people.now, people.profiles.values(), happened, merged=people.merged
+        tx.connection, tx.environment_id, tx.now, tx.profiles.values(), happened, merged=tx.merged
     )
     answer = Merged(
-        survivor=str(first),
-        merges=[] if dry else [str(id) for id in people.journal],
-        moved=[_identifier(row) for other in others for row in rows[other]],
+        survivor=str(kept),
+        merges=[] if dry else [str(id) for id in tx.merges],
+        moved=[_identifier(row) for absorbed_id in tx.merged for row in rows[absorbed_id]],
         conflicts=conflicts,
         before=before,
-        after=_standing(profile, [row for own in rows.values() for row in own], catalog),
+        after=_standing(profile, [row for own in rows.values() for row in own], tx.catalog),
         dry=dry,
     )
-    return _Done(answer, version, [first, *others])
+    return _Done(answer, version, [kept, *tx.merged])
 
 
-async def _undo(people: People, merge_id: int, author: str, note: str, *, dry: bool) -> _Done[Parted]:
-    connection, environment_id = people.connection, people.environment_id
-    merge = await store.find_merge(connection, environment_id, merge_id)
+async def _undo(tx: IdentityTransaction, merge_id: int, author: str, note: str, *, dry: bool) -> _Done[Parted]:
+    merge = await store.find_merge(tx.connection, tx.environment_id, merge_id)
     if merge is None:
         raise NotFound("MERGE_NOT_FOUND", f"There is no merge {merge_id}.")
     if merge["undone_at"] is not None:
@@ -261,56 +257,53 @@ async def _undo(people: People, merge_id: int, author: str, note: str, *, dry: b
             f"This merge was undone by {merge['undone_by']} at {iso(merge['undone_at'])}. To make them one again, merge"
             " them by hand.",
         )
-    absorbed = set(merge["alias_ids"])
-    pair: tuple[int, int] | None = (merge["link_alias_id"], merge["link_owner_id"])
-    others = set(merge["survivor_alias_ids"])
-    if merge["link_alias_id"] is None:  # journaled before merges could be undone: by what there is now
-        homes = {row["profile_id"] for row in await store.identifiers_by_id(connection, environment_id, [*absorbed])}
-        rows = await store.identifiers_of_profiles(connection, environment_id, sorted(homes))
-        absorbed |= _owned(rows, absorbed)
-        others = {row["id"] for row in rows} - absorbed
-        if not others:
-            raise Conflict("NOTHING_LEFT", "Nobody is left to part these identifiers from.")
-        pair = None
-    parted = await _cut(people, absorbed, others, pair=pair, undone=merge, together=False, author=author, note=note)
-    await store.undo_merge(connection, environment_id, [merge_id], people.now, author, note)
-    return _Done(_parted(parted, people.catalog, dry=dry), parted.version, parted.touched)
+    unmerged = await _unmerge(tx, await _cut_of(tx, merge), undone=merge, author=author, note=note)
+    await store.undo_merge(tx.connection, tx.environment_id, [merge_id], tx.now, author, note)
+    return _Done(_parted(unmerged, tx.catalog, dry=dry), unmerged.version, unmerged.touched)
+
+
+async def _cut_of(tx: IdentityTransaction, merge: Row) -> Cut:
+    """What undoing a merge withdraws: everything between what the absorbed profile had and what the survivor had."""
+    absorbed = frozenset(merge["alias_ids"])
+    if merge["link_alias_id"] is not None:
+        pair = merge["link_alias_id"], merge["link_owner_id"]
+        return Cut(absorbed, frozenset(merge["survivor_alias_ids"]), pair, merge["id"])
+    # Journaled before merges could be undone: by what there is now.
+    named = await store.identifiers_by_id(tx.connection, tx.environment_id, sorted(absorbed))
+    rows = await _identifiers(tx, sorted({row["profile_id"] for row in named}))
+    side = owned_by(absorbed, rows)
+    others = {row.id for row in rows} - side
+    if not others:
+        raise Conflict("NOTHING_LEFT", "Nobody is left to part these identifiers from.")
+    return Cut(frozenset(side), frozenset(others), None, merge["id"])
 
 
 async def _split(
-    people: People, name: str, identifiers: Sequence[Alias], author: str, note: str, *, dry: bool
+    tx: IdentityTransaction, name: str, identifiers: Sequence[Alias], author: str, note: str, *, dry: bool
 ) -> _Done[Parted]:
-    profile_id = (await find_named(people.connection, people.environment_id, name))["id"]
-    rows = await store.identifiers_of_profiles(people.connection, people.environment_id, [profile_id])
-    by_alias = {Alias(row["kind"], row["value"]): row["id"] for row in rows}
-    if missing := next((alias for alias in identifiers if alias not in by_alias), None):
+    profile_id = (await find_named(tx.connection, tx.environment_id, name))["id"]
+    rows = await _identifiers(tx, [profile_id])
+    ids = {row.identifier: row.id for row in rows}
+    if missing := next((identifier for identifier in identifiers if identifier not in ids), None):
         message = f"This person has no {missing.kind} {missing.value[:100]!r}."
         raise NotFound("IDENTIFIER_NOT_FOUND", message)
-    side = {by_alias[alias] for alias in identifiers}
-    side |= _owned(rows, side)
-    others = {row["id"] for row in rows} - side
+    side = owned_by({ids[identifier] for identifier in identifiers}, rows)
+    others = set(ids.values()) - side
     if not others or not side:
         raise Conflict("NOTHING_LEFT", "A split needs identifiers on both sides; these, with what they own, are all.")
-    parted = await _cut(people, side, others, pair=None, undone=None, together=True, author=author, note=note)
-    await store.append_split(
-        people.connection, people.environment_id, profile_id, sorted(side), author, note, people.now
-    )
-    return _Done(_parted(parted, people.catalog, dry=dry), parted.version, parted.touched)
+    cut = Cut(frozenset(side), frozenset(others), together=True)
+    unmerged = await _unmerge(tx, cut, undone=None, author=author, note=note)
+    await store.append_split(tx.connection, tx.environment_id, profile_id, sorted(side), author, note, tx.now)
+    return _Done(_parted(unmerged, tx.catalog, dry=dry), unmerged.version, unmerged.touched)
 
 
-def _owned(rows: Iterable[Row], ids: set[int]) -> set[int]:
-    """These identifiers, what they claim, and what that claims in turn."""
-    found = set(ids)
-    while more := {row["id"] for row in rows if row["owner_id"] in found} - found:
-        found |= more
-    return found
-
-
-async def _cut(people: People, *sides: set[int], **how: Any) -> unmerge.Parted:
+async def _unmerge(
+    tx: IdentityTransaction, cut: Cut, *, undone: Row | None, author: str, note: str
+) -> unmerge.Unmerged:
     try:
-        return await unmerge.cut(people, *sides, **how)
-    except unmerge.Held as held:
-        path = [f"{alias.kind} {alias.value}" for alias in held.path]
+        return await unmerge.unmerge(tx, cut, undone=undone, author=author, note=note)
+    except StillConnected as connected:
+        path = [f"{identifier.kind} {identifier.value}" for identifier in connected.path]
         raise Conflict(
             "STILL_JOINED",
             f"Without this they are one person still, by way of {', '.join(path)}: undo or split that as well.",
@@ -318,34 +311,34 @@ async def _cut(people: People, *sides: set[int], **how: Any) -> unmerge.Parted:
         ) from None
 
 
-async def _lock(people: People, ids: Sequence[int]) -> dict[int, list[Row]]:
-    """These profiles, locked and in memory; gives the identifiers of each."""
-    connection, environment_id = people.connection, people.environment_id
-    for row in await messages.lock_profiles(connection, environment_id, ids):
+async def _lock(tx: IdentityTransaction, ids: Sequence[int]) -> dict[int, list[IdentifierRow]]:
+    """Lock and load these profiles; returns the identifiers of each."""
+    for row in await messages.lock_profiles(tx.connection, tx.environment_id, ids):
         if row["merged_into"] is not None:
             raise Restart
-        people.profiles[row["id"]] = storage.from_row(row)
-    found: dict[int, list[Row]] = {id: [] for id in ids}
-    for row in await store.identifiers_of_profiles(connection, environment_id, ids):
-        found[row["profile_id"]].append(row)
+        tx.profiles[row["id"]] = storage.from_row(row)
+    found: dict[int, list[IdentifierRow]] = {id: [] for id in ids}
+    for identifier in await _identifiers(tx, ids):
+        found[identifier.profile_id].append(identifier)
     if not all(found.values()):
         raise Restart
     return found
 
 
-def _first(rows: Iterable[Row]) -> Row:
-    return min(rows, key=resolution.age_of)
+async def _identifiers(tx: IdentityTransaction, profile_ids: Sequence[int]) -> list[IdentifierRow]:
+    rows = await store.identifiers_of_profiles(tx.connection, tx.environment_id, profile_ids)
+    return [identifier_row(row) for row in rows]
 
 
-def _identifier(row: Row) -> Identifier:
-    return Identifier(row["kind"], row["value"])
+def _identifier(row: IdentifierRow) -> Identifier:
+    return Identifier(row.identifier.kind, row.identifier.value)
 
 
-def _standing(profile: Profile, rows: Iterable[Row], catalog: Catalog) -> Standing:
+def _standing(profile: Profile, rows: Iterable[IdentifierRow], catalog: Catalog) -> Standing:
     return Standing(
         str(profile.id),
         profile.bucketing_key,
-        [_identifier(row) for row in sorted(rows, key=lambda row: int(row["id"]))],
+        [_identifier(row) for row in sorted(rows, key=lambda row: row.id)],
         dict(profile.properties),
         [
             Entry(segment.name[1], iso(profile.memberships[segment.fingerprint]))
@@ -372,10 +365,10 @@ def _conflicts(people: Iterable[Profile]) -> list[PropertyConflict]:
     ]
 
 
-def _parted(parted: unmerge.Parted, catalog: Catalog, *, dry: bool) -> Parted:
+def _parted(unmerged: unmerge.Unmerged, catalog: Catalog, *, dry: bool) -> Parted:
     return Parted(
-        [Pair(_identifier(one), _identifier(other)) for one, other in parted.apart],
-        [_standing(*person, catalog) for person in parted.before],
-        [_standing(*person, catalog) for person in parted.after],
+        [Pair(_identifier(one), _identifier(other)) for one, other in unmerged.apart],
+        [_standing(*profile, catalog) for profile in unmerged.before],
+        [_standing(*profile, catalog) for profile in unmerged.after],
         dry,
     )

@@ -271,7 +271,7 @@ class Ingest:
             keys += [part.request.api_key_id] * counts[-1]
         rejections = [(rejection, part.request.api_key_id) for part in group for rejection in part.rejections]
         rules = self._rules(environment_id)
-        people = resolution.People(connection, environment_id, catalog, self._clock(), rules)
+        people = resolution.IdentityTransaction(connection, environment_id, catalog, self._clock(), rules)
         ignored = Counter(alias for message in messages for alias in message.ignored)
         blocked = [(alias.kind, alias.value, n) for alias, n in ignored.items()]
         await identity_store.count_blocked(connection, environment_id, blocked, people.now)
@@ -298,7 +298,7 @@ class Ingest:
         )
         touched = {id: profile for id, profile in people.profiles.items() if id not in people.merged}
         await announce_profiles(connection, environment_id, version, [*touched, *people.merged])
-        await announce_people(connection, environment_id, people.born)
+        await announce_people(connection, environment_id, people.created_users)
         await self._journal.write(connection, environment_id, rejections, people.now)
 
         def owner(message: Message) -> int:
@@ -331,7 +331,7 @@ def _halves(parts: list[_Part]) -> list[list[_Part]]:
 
 
 def _apply_to_profiles(
-    people: resolution.People, messages: list[Message], groups: Mapping[str, Mapping[str, Any]]
+    people: resolution.IdentityTransaction, messages: list[Message], groups: Mapping[str, Mapping[str, Any]]
 ) -> list[recompute.Transition]:
     by_profile: dict[int, list[Message]] = {}
     for message in messages:
@@ -346,7 +346,9 @@ def _apply_to_profiles(
     return transitions
 
 
-def _changes(people: resolution.People, messages: Sequence[Message], event_ids: list[int]) -> list[outbox.Change]:
+def _changes(
+    people: resolution.IdentityTransaction, messages: Sequence[Message], event_ids: list[int]
+) -> list[outbox.Change]:
     """What the outbox is told besides transitions: who became whom, then the messages."""
     owners = [_owner(people, message) for message in messages]
     received = [message.received_at for message in messages]
@@ -355,19 +357,21 @@ def _changes(people: resolution.People, messages: Sequence[Message], event_ids: 
     return [*people.changes, stored, *([outbox.Written(named_only)] if named_only else ())]
 
 
-def _owner(people: resolution.People, message: Message) -> int:
-    return people.aliases[message.aliases[0]].profile_id
+def _owner(people: resolution.IdentityTransaction, message: Message) -> int:
+    return people.identifiers[message.aliases[0]].profile_id
 
 
 def _digest(message_id: str) -> bytes:
     return blake2b(message_id.encode("utf-8", "surrogatepass"), digest_size=16).digest()
 
 
-def _event_row(environment_id: int, id: int, people: resolution.People, message: Message) -> tuple[object, ...]:
+def _event_row(
+    environment_id: int, id: int, people: resolution.IdentityTransaction, message: Message
+) -> tuple[object, ...]:
     return (
         environment_id,
         id,
-        people.aliases[message.aliases[0]].id,
+        people.identifiers[message.aliases[0]].id,
         message.kind,
         message.name,
         message.message_id,

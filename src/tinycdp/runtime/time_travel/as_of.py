@@ -18,6 +18,7 @@ from cachetools import LRUCache
 from tinycdp.dsl import ir
 from tinycdp.engine import recompute
 from tinycdp.engine.catalog import Catalog, Name, Universe
+from tinycdp.engine.identity.identifiers import IdentifierRow, bucketing_key
 from tinycdp.engine.profile import Profile
 from tinycdp.errors import NotFound
 from tinycdp.model import DAY_MS, NEVER, Alias, Instant
@@ -25,7 +26,6 @@ from tinycdp.runtime.decisions.snapshots import Snapshot, snapshot_of, stranger
 from tinycdp.runtime.definitions import kill_switches
 from tinycdp.runtime.definitions.catalogs import compiled, definitions_at
 from tinycdp.runtime.definitions.references import closure, references_of
-from tinycdp.runtime.identity.resolution import key_of
 from tinycdp.runtime.profiles import groups
 from tinycdp.runtime.profiles.storage import message_from_row
 from tinycdp.store import definitions, past
@@ -124,7 +124,8 @@ def _remembered(
     catalog: Catalog, id: int, aliases: Sequence[past.OwnedIdentifierRow], messages: Iterable[past.PastMessageRow]
 ) -> Profile:
     """Whoever has these identifiers, as these messages tell of them."""
-    profile = Profile(id, *key_of(aliases), warmed=catalog.head)
+    rows = [IdentifierRow(row["id"], Alias(row["kind"], row["value"]), id, row["created_at"]) for row in aliases]
+    profile = Profile(id, *bucketing_key(rows), warmed=catalog.head)
     for message in messages:
         recompute.apply_message(profile, message_from_row(message), catalog, complete=True)
     return profile

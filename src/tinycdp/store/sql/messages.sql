@@ -23,7 +23,7 @@ FROM environments WHERE id = $1;
 -- name: resolve_aliases
 -- args: environment_id integer, kinds text[], values text[]
 -- index: aliases_pkey
-SELECT a.kind, a.value, a.id, a.profile_id, a.owner_id, a.claim_strength, a.claimed_at, a.claimed_by
+SELECT a.kind, a.value, a.id, a.profile_id, a.owner_id, a.claim_strength, a.claimed_at, a.claimed_by, a.created_at
 FROM unnest($2::text[], $3::text[]) AS wanted (kind, value)
 JOIN aliases a ON a.environment_id = $1 AND a.kind = wanted.kind AND a.value = wanted.value;
 

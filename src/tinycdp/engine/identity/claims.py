@@ -1,0 +1,130 @@
+"""What messages say of identifiers: which one claims which, and which known users are joined.
+
+Shape   evidence_of(messages, rules) → Evidence: claims and joins, and the owner each identifier gets if nothing else
+        is known of it
+Laws    a message belongs to the strongest identifier it carries; that one claims the weaker ones beside it.
+        Of several claims on one identifier the one by the strongest kind wins, then the earliest by (instant, message
+        id). Only an alias call joins two user ids. One without a user id lets the previous id, as a user's, claim
+        what it carries
+Source  docs/decisions/0010-claims.md
+
+Four messages about one browser `a1` and one tablet `d1`:
+
+    message  at  carries    says                    rank
+    m1       1   a1         nothing
+    m2       5   u1 a1      u1 claims a1            (0, 5, m2)
+    m3       3   u2 a1 d1   u2 claims a1            (0, 3, m3)
+                            u2 claims d1            (0, 3, m3)
+    m4       9   a1 d1      a1 claims d1            (2, 9, m4)
+
+u2 wins a1: both claims are by a user id, and 3 is before 5. u2 wins d1: a user id (0) is stronger than an anonymous id
+(2). So `winners` is {a1: u2, d1: u2}, whichever order the four arrive in.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from tinycdp.engine.identity.identifiers import Rank
+from tinycdp.engine.identity.limits import Rules
+from tinycdp.model import Alias, AliasKind, Instant, Message
+
+
+class Claim(NamedTuple):
+    """One message says that an identifier belongs to a stronger one beside it. explicit: an alias call says so"""
+
+    rank: Rank
+    identifier: Alias
+    owner: Alias
+    explicit: bool
+
+
+class Join(NamedTuple):
+    """An alias call says that two user ids are one profile's."""
+
+    known: Alias
+    by: Alias
+    at: Instant
+    message_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What some messages say.
+
+    identifiers  all that they name, sorted
+    claims       the ones that win before the ones they beat
+    winners      identifier → the claim that wins, of those that the rules allow
+    owners       identifier → the one it follows if neither is stored yet; without cycles"""
+
+    identifiers: Sequence[Alias]
+    claims: Sequence[Claim]
+    joins: Sequence[Join]
+    winners: Mapping[Alias, Claim]
+    owners: Mapping[Alias, Alias]
+
+
+def evidence_of(messages: Sequence[Message], rules: Rules) -> Evidence:
+    """Everything the messages say of identifiers."""
+    claims, joins = _claims(messages, rules), _joins(messages)
+    named = {identifier for message in messages for identifier in message.aliases}
+    named.update(join.known for join in joins)
+    for claim in claims:
+        named |= {claim.identifier, claim.owner}
+    winners = claim_winners(claims, rules)
+    return Evidence(sorted(named), claims, joins, winners, _owners(winners, joins, rules))
+
+
+def claim_winners(claims: Iterable[Claim], rules: Rules) -> dict[Alias, Claim]:
+    """For each identifier the claim that wins. The claims come the best first."""
+    winners: dict[Alias, Claim] = {}
+    for claim in claims:
+        if is_allowed(claim, rules):
+            winners.setdefault(claim.identifier, claim)
+    return winners
+
+
+def is_allowed(claim: Claim, rules: Rules) -> bool:
+    """Whether the rules allow the claim. Of two user ids neither claims the other: only an alias call joins them."""
+    both_users = claim.owner.kind == claim.identifier.kind == AliasKind.USER
+    return not both_users and rules.may_claim(claim.owner, claim.identifier)
+
+
+def _claims(messages: Iterable[Message], rules: Rules) -> list[Claim]:
+    found = []
+    for message in messages:
+        owner = message.aliases[0]
+        pairs = [(weaker, owner) for weaker in message.aliases[1:]]
+        if message.previous is not None:
+            # An alias call does not say whether it names an anonymous id or a user id. It is taken as both.
+            pairs.append((Alias(AliasKind.ANONYMOUS, message.previous), owner))
+            if owner.kind != AliasKind.USER:
+                pairs.append((owner, Alias(AliasKind.USER, message.previous)))
+        for identifier, by in pairs:
+            rank = (rules.strength(by.kind), message.occurred_at, message.message_id)
+            found.append(Claim(rank, identifier, by, message.previous is not None))
+    return sorted(found)
+
+
+def _joins(messages: Iterable[Message]) -> list[Join]:
+    return [
+        Join(Alias(AliasKind.USER, message.previous), message.aliases[0], message.occurred_at, message.message_id)
+        for message in messages
+        if message.previous is not None and message.aliases[0].kind == AliasKind.USER
+    ]
+
+
+def _owners(winners: Mapping[Alias, Claim], joins: Iterable[Join], rules: Rules) -> dict[Alias, Alias]:
+    pairs = [(claim.identifier, claim.owner) for claim in winners.values()]
+    pairs += [(join.known, join.by) for join in joins if rules.may_claim(join.by, join.known)]
+    owners: dict[Alias, Alias] = {}
+    for identifier, owner in pairs:
+        if identifier not in owners and _last(owners, owner) != identifier:
+            owners[identifier] = owner
+    return owners
+
+
+def _last(owners: Mapping[Alias, Alias], identifier: Alias) -> Alias:
+    while identifier in owners:
+        identifier = owners[identifier]
+    return identifier
