@@ -2,7 +2,7 @@
 
 Shape   Message (what a client sent, in one canonical form) · Alias kinds and their strength
 Units   instants are integer milliseconds UTC; names ending in `_ms` are durations in milliseconds
-Laws    a Message is the same value whichever vendor's payload it came from; nothing behind api/wire knows a vendor
+Laws    a Message is the same value whichever vendor's payload it came from; nothing behind api/ingest knows a vendor
 """
 
 from decimal import Decimal

@@ -17,7 +17,7 @@ import pytest
 from application import KEYS, Application, running
 from serving import eventually, until
 from tinycdp.__main__ import main
-from tinycdp.api.wire.history import PARSE
+from tinycdp.api.ingest.adapters.history import PARSE
 from tinycdp.errors import InvalidInput
 from tinycdp.runtime.imports import FileMapping, Importer, Progress, Source, form_of
 from tinycdp.store.pool import connect

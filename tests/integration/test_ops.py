@@ -15,8 +15,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from application import Application, running
 from serving import eventually
-from tinycdp.api.app import GUARDED, OPEN
-from tinycdp.api.openapi import scope_of
+from tinycdp.api.http.openapi import scope_of
+from tinycdp.api.routes import GUARDED, OPEN
 from tinycdp.model import Alias, Message
 
 #: Calls that say all in their address.

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 
 import serving
 from serving import ManualClock, new_environment
-from tinycdp.api.wire.history import PARSE
-from tinycdp.api.wire.segment import parse_batch
+from tinycdp.api.ingest.adapters.history import PARSE
+from tinycdp.api.ingest.adapters.segment import parse_batch
 from tinycdp.model import DAY_MS, Alias
 from tinycdp.runtime.door import Client
 from tinycdp.runtime.imports import Importer, Source

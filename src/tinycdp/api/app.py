@@ -1,7 +1,7 @@
 """The HTTP service: every route on one page, and what surrounds them.
 
 Shape   create_app() is what the server runs: an ASGI application that takes the fast lane where it can
-Laws    routes translate; they decide nothing. All errors leave through problems.HANDLERS
+Laws    routes translate; they decide nothing. All errors leave through HANDLERS
 """
 
 import gc
@@ -16,70 +16,17 @@ from litestar.di import Provide
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, Receive, Scope, Send
 
-from tinycdp.api import (
-    addresses,
-    admin,
-    auth,
-    decide,
-    definitions,
-    explain,
-    export,
-    exposures,
-    groups,
-    identity,
-    imports,
-    language,
-    lifecycle,
-    limits,
-    live,
-    ofrep,
-    ops,
-    people,
-    policies,
-    posthog,
-    preview,
-    privacy,
-    problems,
-    reference,
-    registry,
-    replay,
-    sources,
-    switches,
-    tracking,
-)
-from tinycdp.api.wire.body import BODY_LIMIT
-from tinycdp.api.wire.history import PARSE
+from tinycdp.api.decisions import ofrep
+from tinycdp.api.decisions import routes as decide
+from tinycdp.api.http import addresses, auth
+from tinycdp.api.http.bodies import BODY_LIMIT
+from tinycdp.api.http.errors import HANDLERS
+from tinycdp.api.ingest.adapters.history import PARSE
+from tinycdp.api.operations.routes import count_request
+from tinycdp.api.routes import GUARDED, OPEN
 from tinycdp.runtime.processes import also_on_stop
 from tinycdp.runtime.service import Service
 from tinycdp.settings import Settings, load
-
-#: These need no key, or, as tracking does, find it by themselves: it may stand in the body.
-OPEN = [*tracking.ROUTES, *sources.ROUTES, *posthog.ROUTES, *ofrep.OPEN_ROUTES, *ops.ROUTES, *reference.ROUTES]
-
-#: These say by `opt={"scope": …}` which scope they need.
-GUARDED = [
-    *decide.ROUTES,
-    *replay.ROUTES,
-    *ofrep.ROUTES,
-    *people.ROUTES,
-    *identity.ROUTES,
-    *groups.ROUTES,
-    *definitions.ROUTES,
-    *lifecycle.ROUTES,
-    *preview.ROUTES,
-    *switches.ROUTES,
-    *policies.ROUTES,
-    *privacy.ROUTES,
-    *registry.ROUTES,
-    *live.ROUTES,
-    *exposures.ROUTES,
-    *language.ROUTES,
-    *explain.ROUTES,
-    *export.ROUTES,
-    *imports.ROUTES,
-    *admin.ROUTES,
-    *limits.ROUTES,
-]
 
 _CORS = CORSConfig(
     allow_origins=["*"],
@@ -148,11 +95,11 @@ def create_litestar(settings: Settings) -> Litestar:
         lifespan=[serving],
         request_class=addresses.NamedRequest,
         dependencies={"key": Provide(auth.provide_key, sync_to_thread=False)},
-        exception_handlers=problems.HANDLERS,
+        exception_handlers=HANDLERS,
         cors_config=_CORS,
         request_max_body_size=BODY_LIMIT,
         # The document and its page are our own (reference.py): Litestar's pages load their scripts from elsewhere.
         openapi_config=None,
-        before_send=[ops.count_request],
+        before_send=[count_request],
         logging_config=None,
     )

@@ -73,7 +73,7 @@ def run_import(arguments: argparse.Namespace, settings: Settings) -> int:
 
     import msgspec
 
-    from tinycdp.api.wire.history import PARSE, check_mapping
+    from tinycdp.api.ingest.adapters.history import PARSE, check_mapping
     from tinycdp.runtime.imports import FileMapping, Importer, Source, Told, form_of
     from tinycdp.runtime.keys import environment_named
     from tinycdp.runtime.postgres import reachable

@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from tinycdp.api.wire.seeds import parse_collect, parse_pulse
+from tinycdp.api.ingest.adapters.seeds import parse_collect, parse_pulse
 from tinycdp.model import Alias
 
 NOW = 1_780_000_000_000
