@@ -107,7 +107,7 @@ async def _measure(call: Call, name: str, seed: int) -> float:
 async def _application(dsn: str, folder: Path) -> AsyncIterator[Call]:
     """The application that a worker of the HTTP server runs, with definitions and people."""
     from loadtests import workload
-    from tinycdp.api.app import create_app
+    from tinycdp.app import create_app
     from tinycdp.runtime import clock
     from tinycdp.runtime.definitions import apply_documents
     from tinycdp.runtime.startup import prepare

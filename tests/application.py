@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 from litestar import Litestar
 
-from tinycdp.api.app import create_litestar
+from tinycdp.app import create_litestar
 from tinycdp.runtime import clock
 from tinycdp.runtime.catalogs import Catalogs
 from tinycdp.runtime.keys import create_key, environment_named

@@ -27,7 +27,7 @@ from test_ofrep import Reader
 
 from application import KEYS, Application, running
 from serving import eventually, served
-from tinycdp.api.app import fast_lanes
+from tinycdp.app import fast_lanes
 from tinycdp.runtime import tickets
 from tinycdp.runtime.keys import SCOPES, Keyring, digest, environment_named
 from tinycdp.runtime.times import iso

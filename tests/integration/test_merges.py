@@ -133,7 +133,7 @@ async def test_a_body_out_of_bounds_is_refused_by_its_place(
 async def test_a_body_with_a_field_that_is_none_is_told_which_there_are(app: Application) -> None:
     answer = await app.admin.post("/v1/admin/profiles/merge", json={"identifiers": ["a", "b"]})
     assert answer.status_code == 400
-    assert answer.json()["message"].endswith("unknown field `identifiers`; it takes profiles, survivor, note, dry.")
+    assert answer.json()["message"].endswith("unknown field `identifiers`. Valid are: profiles, survivor, note, dry.")
 
 
 async def test_the_survivor_may_be_chosen_and_the_oldest_bucket_stays(app: Application) -> None:

@@ -53,7 +53,7 @@ async def test_old_news_does_not_bring_an_old_row_back(
         row = await read(*arguments)
         monkeypatch.setattr(reads, "load_by_alias", read)
         await service.ingest.accept(shop, [opened("m2", ADA)])
-        service.profiles_changed(shop, first.version, [id])
+        service.mirror.profiles_changed(shop, first.version, [id])
         return row
 
     monkeypatch.setattr(reads, "load_by_alias", overtaken)
@@ -65,9 +65,9 @@ async def test_a_database_set_back_is_believed(services: list[Service], shop: in
     service = services[0]
     await service.ingest.accept(shop, [opened("m1", ADA)])
     [id] = await service.pool.fetchrow("SELECT id FROM profiles")
-    service.profiles_changed(shop, 1_000_000, [id])
-    service.lost()
-    service.found()
+    service.mirror.profiles_changed(shop, 1_000_000, [id])
+    service.mirror.lost()
+    service.mirror.found()
     assert await holds_for(service, shop, "opened", ADA)
 
 
@@ -91,7 +91,7 @@ async def test_with_the_database_away_an_alias_that_moved_is_not_decided_as_its_
     assert await holds_for(service, shop, "opened", TAB)
     await service.ingest.accept(shop, [opened("m2", BOB, TAB, ago=5, name="other")])  # earlier, so the tab is Bob's
     assert await holds_for(service, shop, "opened", ADA)
-    service.lost()
+    service.mirror.lost()
     assert await holds_for(service, shop, "opened", ADA), "known, and not moved"
     with pytest.raises(Unavailable):
         await holds_for(service, shop, "opened", TAB)
@@ -110,10 +110,10 @@ async def test_what_was_read_before_a_revision_went_live_is_read_again(services:
         pass
     await service.catalogs.refresh(service.pool, shop)
     assert service.snapshots.find(shop, ADA.kind, ADA.value) is None
-    service.lost()
+    service.mirror.lost()
     with pytest.raises(Unavailable):  # what is known would answer for somebody who never did anything
         await holds_for(service, shop, "often", ADA)
-    service.found()
+    service.mirror.found()
     assert await holds_for(service, shop, "often", ADA)
 
 

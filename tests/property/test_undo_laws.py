@@ -116,7 +116,9 @@ class World:
             service.pool,
             service.catalogs,
             self.clock,
-            lambda done: service.profiles_changed(done.environment_id, done.version, [*done.touched, *done.merged]),
+            lambda done: service.mirror.profiles_changed(
+                done.environment_id, done.version, [*done.touched, *done.merged]
+            ),
             batch=1_000,
             queue=10_000,
             rules=lambda _: self.never,

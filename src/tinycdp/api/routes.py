@@ -1,6 +1,7 @@
 """Every route on one page.
 
-Laws    a route in OPEN needs no key, or finds it by itself; one in GUARDED says which scope its key needs
+Laws    a route in GUARDED or FOREIGN_GUARDED says by `scope=` which scope its key needs
+        only FOREIGN and FOREIGN_GUARDED take unknown fields and parameters
 """
 
 from tinycdp.api.access import routes as access
@@ -21,11 +22,19 @@ from tinycdp.api.schema import event_stream
 from tinycdp.api.schema import routes as schema
 from tinycdp.api.transfer import exports, imports
 
-OPEN = [
+#: Endpoints of other products' clients, which send fields and parameters that we have no use for. They find the key by
+#: themselves: it may stand in the body.
+FOREIGN = [
     *ingest.ROUTES,
     *sdk_settings.ROUTES,
     *posthog.ROUTES,
     *ofrep.OPEN_ROUTES,
+]
+
+#: OpenFeature's protocol: its providers may send what later versions of it define.
+FOREIGN_GUARDED = ofrep.ROUTES
+
+OPEN = [
     *operations.ROUTES,
     *reference.ROUTES,
 ]
@@ -33,7 +42,6 @@ OPEN = [
 GUARDED = [
     *decisions.ROUTES,
     *replay.ROUTES,
-    *ofrep.ROUTES,
     *profiles.ROUTES,
     *identity.ROUTES,
     *groups.ROUTES,

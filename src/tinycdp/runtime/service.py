@@ -5,15 +5,10 @@ Shape   Service: pool, catalogs, keyring, snapshots, ingest, decisions, exposure
 Laws    start returns only when no news can be missed; stop drains what was accepted
 """
 
-import asyncio
-import contextlib
 import logging
-from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING
 
 from tinycdp.engine.catalog import Catalog
-from tinycdp.errors import Unavailable
-from tinycdp.model import Alias
 from tinycdp.runtime import clock
 from tinycdp.runtime.catalogs import Catalogs
 from tinycdp.runtime.clock import Clock
@@ -32,7 +27,7 @@ from tinycdp.runtime.limits import Limiter
 from tinycdp.runtime.live import Live
 from tinycdp.runtime.merges import Merges
 from tinycdp.runtime.metrics import Metrics
-from tinycdp.runtime.news import Listener
+from tinycdp.runtime.mirror import Mirror
 from tinycdp.runtime.observations import declared
 from tinycdp.runtime.past import Past
 from tinycdp.runtime.policies import Policies
@@ -46,8 +41,7 @@ from tinycdp.runtime.tracking_plan import Plans
 from tinycdp.runtime.uploads import Uploads
 from tinycdp.runtime.workspace import Vocabulary
 from tinycdp.settings import Settings
-from tinycdp.store import definitions as store
-from tinycdp.store.pool import Pool, acquired, open_pool
+from tinycdp.store.pool import Pool, open_pool
 
 if TYPE_CHECKING:
     from tinycdp.runtime.shared_limits import Shared
@@ -61,6 +55,7 @@ class Service:
     """Everything a request handler needs. `now` is the process's clock."""
 
     def __init__(self, settings: Settings, pool: Pool, now: Clock = clock.now) -> None:
+        assert settings.database_url is not None
         self.settings = settings
         self.pool = pool
         self.now = now
@@ -80,6 +75,19 @@ class Service:
         self.registry = Registry(pool, now, self.metrics.observed)
         self.plans = Plans(self.policies, self.registry)
         self.live = Live(pool, now, self.catalogs.current, lambda key: self.keyring.by_id(key) is not None)
+        self.mirror = Mirror(
+            settings.database_url,
+            pool,
+            now,
+            catalogs=self.catalogs,
+            snapshots=self.snapshots,
+            keyring=self.keyring,
+            policies=self.policies,
+            privacy=self.privacy,
+            plans=self.plans,
+            pushes=self.pushes,
+            live=self.live,
+        )
         self.vocabulary = Vocabulary(lambda environment_id: declared(self.plans.of(environment_id)))
         self.sightings = Sightings()
         self.room = Room()
@@ -96,25 +104,28 @@ class Service:
             rules=self.identity_rules,
             plan=self.plans.screen,
         )
-        self.merges = Merges(pool, self.catalogs, self.identity_rules, now, self.profiles_changed)
-        self.erasures = Erasures(pool, self.catalogs, self.privacy, now, self.exposures.flush, self.profiles_changed)
-        assert settings.database_url is not None
+        self.merges = Merges(pool, self.catalogs, self.identity_rules, now, self.mirror.profiles_changed)
+        self.erasures = Erasures(
+            pool,
+            self.catalogs,
+            self.privacy,
+            now,
+            self.exposures.flush,
+            self.mirror.profiles_changed,
+        )
         self.exports = Exports(settings.database_url, self.catalogs)
         self.imports = Uploads(
             pool, self.ingest, self.door, now, settings.data_dir / "imports", lambda: self.metrics.asked
         )
         self.past = Past(pool)
         self.previews = Previews(pool, self.vocabulary)
-        self._listener = Listener(settings.database_url, self)
-        self._refreshing: set[asyncio.Task[None]] = set()
 
     @classmethod
     async def start(cls, settings: Settings, now: Clock = clock.now) -> "Service":
         """A service that hears news, with every environment's catalog and every key in memory."""
         assert settings.database_url is not None
         service = cls(settings, await open_pool(settings.database_url, settings.database_pool), now)
-        await service._listener.start()
-        await service._load_everything()
+        await service.mirror.start()
         service.exposures.start()
         service.registry.start()
         service.live.start()
@@ -134,9 +145,7 @@ class Service:
         await self.ingest.drain()
         await self.exposures.stop()
         await self.registry.stop()
-        await self._listener.stop()
-        for task in list(self._refreshing):
-            task.cancel()
+        await self.mirror.stop()
         if self.shared is not None:
             await self.shared.close()
         await self.pool.close()
@@ -149,89 +158,15 @@ class Service:
         """What identifiers may do in an environment."""
         return rules_of(self.policies.of(environment_id, IdentityPolicy))
 
-    async def reread(self, environment_id: int, alias: Alias | None) -> None:
-        """Know the definitions, and the person, as Postgres has them now; what was known, where it is away."""
-        with contextlib.suppress(Unavailable):
-            await self.catalogs.refresh(self.pool, environment_id)
-            if alias is not None:
-                await self.snapshots.load(environment_id, alias, self.now())
-
     @property
     def database_is_away(self) -> bool:
         return self.snapshots.away
 
     def _committed(self, committed: Committed) -> None:
         ids = [*committed.touched, *committed.merged]
-        self.profiles_changed(committed.environment_id, committed.version, ids)
+        self.mirror.profiles_changed(committed.environment_id, committed.version, ids)
         self.registry.committed(committed.environment_id, committed.messages)
         self.live.committed(committed)
-
-    async def _load_everything(self) -> None:
-        await self._load_keys()
-        async with acquired(self.pool) as connection:
-            environments = [row["id"] for row in await store.list_environments(connection)]
-        for environment_id in environments:
-            await self._load_catalog(environment_id)
-
-    async def _load_catalog(self, environment_id: int) -> None:
-        await self.catalogs.refresh(self.pool, environment_id)
-        self.pushes.published(environment_id)
-
-    async def _load_keys(self) -> None:
-        await self.keyring.load()
-        await self.load_policies()
-        self.pushes.keys_changed()
-
-    async def load_policies(self) -> None:
-        """Go by the policies and the tracking plans as the database has them now."""
-        await self.policies.load(self.pool)
-        await self.privacy.load(self.pool)
-        await self.plans.load(self.pool)
-
-    # What the listener hears
-
-    def profiles_changed(self, environment_id: int, version: int, profile_ids: Sequence[int]) -> None:
-        self.snapshots.changed(environment_id, version, profile_ids)
-        self.pushes.profiles_changed(environment_id, version, profile_ids)
-
-    def people_born(self, environment_id: int, names: Sequence[str]) -> None:
-        self.pushes.people_born(environment_id, names)
-
-    def revision_changed(self, environment_id: int) -> None:
-        self._refresh(lambda: self._load_catalog(environment_id))
-
-    def keys_changed(self) -> None:
-        self._refresh(self._load_keys)
-
-    def policies_changed(self) -> None:
-        self._refresh(self.load_policies)
-
-    def reader_heard(self, environment_id: int, reader: str, wanted: str) -> None:
-        self.live.heard(environment_id, reader, wanted)
-
-    def lost(self) -> None:
-        self.snapshots.lost()
-
-    def found(self) -> None:
-        self.snapshots.found()
-        self.pushes.found()
-        self._refresh(self._load_everything)
-
-    def _refresh(self, load: Callable[[], Awaitable[object]]) -> None:
-        task = asyncio.create_task(self._until_done(load))
-        self._refreshing.add(task)
-        task.add_done_callback(self._refreshing.discard)
-
-    async def _until_done(self, load: Callable[[], Awaitable[object]]) -> None:
-        while True:
-            try:
-                await load()
-                return
-            except Unavailable:
-                await asyncio.sleep(_REFRESH_PAUSE_SECONDS)
-            except Exception:
-                log.exception("definitions or keys could not be loaded; the ones in memory go on serving")
-                return
 
 
 def _shared(redis_url: str) -> "Shared":

@@ -13,6 +13,7 @@ from litestar.params import FromPath
 
 from tinycdp.api.http.auth import Bearer
 from tinycdp.api.http.exchange import answer, read_as, read_json
+from tinycdp.api.http.openapi import takes
 from tinycdp.errors import Conflict, InvalidInput, NotFound
 from tinycdp.model import MINUTE_MS
 from tinycdp.runtime.keys import NewKey, create_key, list_keys, revoke_key
@@ -87,7 +88,8 @@ class Figures(msgspec.Struct, rename="camel"):
     operation_id="listKeys",
     summary="The environment's keys, revoked ones too",
     tags=["Operation"],
-    opt={"scope": "admin", "answer": Keys},
+    scope="admin",
+    answer=Keys,
 )
 async def list_all_keys(request: Request[Any, Any, Any], key: Bearer) -> Response[bytes]:
     service: Service = request.app.state.service
@@ -114,7 +116,10 @@ async def list_all_keys(request: Request[Any, Any, Any], key: Bearer) -> Respons
     operation_id="createKey",
     summary="A new key; its text is in this answer and nowhere else",
     tags=["Operation"],
-    opt={"scope": "admin", "body": KeyBody, "answer": NewKey, "example": {"name": "shop", "scopes": ["write"]}},
+    scope="admin",
+    dependencies=takes(KeyBody),
+    answer=NewKey,
+    example={"name": "shop", "scopes": ["write"]},
 )
 async def create_new_key(request: Request[Any, Any, Any], key: Bearer) -> Response[bytes]:
     service: Service = request.app.state.service
@@ -132,7 +137,7 @@ async def create_new_key(request: Request[Any, Any, Any], key: Bearer) -> Respon
     operation_id="revokeKey",
     summary="End a key's validity",
     tags=["Operation"],
-    opt={"scope": "admin"},
+    scope="admin",
 )
 async def revoke_one_key(request: Request[Any, Any, Any], key: Bearer, id: FromPath[int]) -> None:
     """Every process stops taking it within moments; this one at once."""
@@ -150,7 +155,8 @@ async def revoke_one_key(request: Request[Any, Any, Any], key: Bearer, id: FromP
     operation_id="getMetrics",
     summary="The environment in figures",
     tags=["Operation"],
-    opt={"scope": "admin", "answer": Figures},
+    scope="admin",
+    answer=Figures,
 )
 async def get_metrics(request: Request[Any, Any, Any], key: Bearer) -> Response[bytes]:
     service: Service = request.app.state.service

@@ -50,7 +50,8 @@ class Explained(msgspec.Struct, rename="camel"):
     operation_id="explain",
     summary="Why one person has a trait's value, is in a segment, or gets a variant",
     tags=["Definitions"],
-    opt={"scope": "admin", "answer": Explained},
+    scope="admin",
+    answer=Explained,
     guards=[readable],
 )
 async def explain(

@@ -34,7 +34,8 @@ Last = Annotated[date | None, QueryParameter(name="to", description="last day in
     operation_id="countExposures",
     summary="Who got what of a flag, per day, and whether its splits were given out as they say",
     tags=["Exposures"],
-    opt={"scope": "admin", "answer": FlagExposures},
+    scope="admin",
+    answer=FlagExposures,
     guards=[readable],
 )
 async def count_exposures(
@@ -54,7 +55,8 @@ async def count_exposures(
     operation_id="listExposures",
     summary="Exposures one by one: of a flag, a unit or a person, the newest day first",
     tags=["Exposures"],
-    opt={"scope": "admin", "answer": ExposurePage},
+    scope="admin",
+    answer=ExposurePage,
     guards=[readable],
 )
 async def list_exposures(
@@ -101,7 +103,8 @@ async def list_exposures(
     operation_id="listStaleFlags",
     summary="Flags that have done their work, with reasons and what to do",
     tags=["Exposures"],
-    opt={"scope": "admin", "answer": StaleFlags},
+    scope="admin",
+    answer=StaleFlags,
 )
 async def list_stale_flags(
     request: Request[Any, Any, Any],

@@ -24,6 +24,7 @@ from tinycdp.api.http import errors as problems
 from tinycdp.api.http.auth import Bearer, allow
 from tinycdp.api.http.bodies import BodyFault, clean, decode, number, read_body
 from tinycdp.api.http.exchange import answer, encode, route_of
+from tinycdp.api.http.openapi import takes
 from tinycdp.api.http.sse import MEDIA_TYPE, Outlet, streaming
 from tinycdp.engine.catalog import Catalog
 from tinycdp.engine.decide import Decision
@@ -161,12 +162,10 @@ def _session(context: Mapping[str, Any]) -> str | None:
     summary="One flag by the OpenFeature Remote Evaluation Protocol",
     tags=["Decisions"],
     exception_handlers=_HANDLERS,
-    opt={
-        "scope": "decide",
-        "body": Evaluation,
-        "answer": Evaluated,
-        "example": {"context": {"targetingKey": "ada", "platform": "ios"}},
-    },
+    scope="decide",
+    dependencies=takes(Evaluation),
+    answer=Evaluated,
+    example={"context": {"targetingKey": "ada", "platform": "ios"}},
 )
 async def evaluate(
     request: Request[Any, Any, Any], key: Bearer, flag: FromPath[str], exposure: Exposed = True
@@ -191,7 +190,7 @@ async def evaluate(
     return answer(_evaluated(catalog, decision, subject, stale))
 
 
-@post(PREFIX + "{flag:str}/{rest:path}", include_in_schema=False, exception_handlers=_HANDLERS, opt={"scope": "decide"})
+@post(PREFIX + "{flag:str}/{rest:path}", include_in_schema=False, exception_handlers=_HANDLERS, scope="decide")
 async def evaluate_nothing(flag: FromPath[str], rest: FromPath[str]) -> Response[bytes]:
     """Some providers do not escape a flag's key. No flag has a slash in its."""
     key = _flag_of(flag + str(rest))
@@ -273,13 +272,11 @@ def _again(message: Any, receive: Receive) -> Receive:
     summary="All flags by the OpenFeature Remote Evaluation Protocol, with an ETag",
     tags=["Decisions"],
     exception_handlers=_HANDLERS,
-    opt={
-        "scope": "decide",
-        "body": Evaluation,
-        "answer": BulkEvaluation,
-        "also": {304: "answers and stream are those of the ETag in If-None-Match"},
-        "example": {"context": {"targetingKey": "ada", "platform": "ios"}},
-    },
+    scope="decide",
+    dependencies=takes(Evaluation),
+    answer=BulkEvaluation,
+    also={304: "answers and stream are those of the ETag in If-None-Match"},
+    example={"context": {"targetingKey": "ada", "platform": "ios"}},
 )
 async def evaluate_all(
     request: Request[Any, Any, Any],
@@ -301,7 +298,7 @@ async def evaluate_all(
     found = await _all(service, key, context)
     if etag is not None and etag != found.etag:
         # Another process told of it, and its news has not come here yet: what Postgres has is at least as new.
-        await service.reread(key.environment_id, _alias(context))
+        await service.mirror.reread(key.environment_id, _alias(context))
         found = await _all(service, key, context)
     for decision in found.decisions:
         service.metrics.decisions[decision.reason] += 1
@@ -370,7 +367,8 @@ def _matches(if_none_match: str, etag: str) -> bool:
     operation_id="streamEvaluations",
     summary="Server-sent events: when the answers of a bulk evaluation change",
     tags=["Decisions"],
-    opt={"media": (MEDIA_TYPE,), "also": {403: "the address has expired, or is not ours"}},
+    media=(MEDIA_TYPE,),
+    also={403: "the address has expired, or is not ours"},
 )
 async def stream(
     request: Request[Any, Any, Any],

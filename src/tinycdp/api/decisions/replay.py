@@ -15,6 +15,7 @@ from litestar import Request, Response, post
 from tinycdp.api.decisions.routes import PERSON, Answer, answer_of
 from tinycdp.api.http.auth import Bearer
 from tinycdp.api.http.exchange import answer, read_as, read_json
+from tinycdp.api.http.openapi import takes
 from tinycdp.dsl.scalars import parse_instant
 from tinycdp.errors import InvalidInput, NotFound
 from tinycdp.model import Alias, Instant
@@ -62,12 +63,10 @@ class Replay(msgspec.Struct, rename="camel"):
     operation_id="replayDecision",
     summary="What was decided for a person at a past instant, and why",
     tags=["Decisions"],
-    opt={
-        "scope": "admin",
-        "body": ReplayBody,
-        "answer": Replay,
-        "example": {"userId": "ada", "flags": ["premium"], "at": "2026-01-01T09:00:00Z"},
-    },
+    scope="admin",
+    dependencies=takes(ReplayBody),
+    answer=Replay,
+    example={"userId": "ada", "flags": ["premium"], "at": "2026-01-01T09:00:00Z"},
 )
 async def replay(request: Request[Any, Any, Any], key: Bearer) -> Response[bytes]:
     service: Service = request.app.state.service

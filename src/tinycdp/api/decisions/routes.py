@@ -17,6 +17,7 @@ from litestar.types import Scope
 
 from tinycdp.api.http.auth import Bearer, allow, text_of_header
 from tinycdp.api.http.exchange import read_as, read_json, readable
+from tinycdp.api.http.openapi import takes
 from tinycdp.engine.catalog import Catalog
 from tinycdp.engine.decide import Decision
 from tinycdp.errors import InvalidInput, NotFound, TinyCDPError
@@ -113,7 +114,8 @@ def answer_of(catalog: Catalog, decision: Decision, subject: Snapshot, user_id: 
     summary="One flag's answer for one person",
     tags=["Decisions"],
     guards=[readable],
-    opt={"scope": "decide", "answer": Answer},
+    scope="decide",
+    answer=Answer,
 )
 async def decide(
     request: Request[Any, Any, Any],
@@ -156,12 +158,10 @@ async def decide(
     operation_id="decideMany",
     summary="Several or all flags' answers for one person, with context",
     tags=["Decisions"],
-    opt={
-        "scope": "decide",
-        "body": Question,
-        "answer": Answers,
-        "example": {"userId": "ada", "flags": ["premium"], "context": {"platform": "ios"}},
-    },
+    scope="decide",
+    dependencies=takes(Question),
+    answer=Answers,
+    example={"userId": "ada", "flags": ["premium"], "context": {"platform": "ios"}},
 )
 async def decide_many(request: Request[Any, Any, Any], key: Bearer) -> Response[bytes]:
     question = read_as(await read_json(request), Question)

@@ -16,6 +16,7 @@ from litestar.handlers import HTTPRouteHandler
 from tinycdp.api.definitions.routes import workspace_of
 from tinycdp.api.http.auth import Bearer
 from tinycdp.api.http.exchange import answer, read_as, read_json
+from tinycdp.api.http.openapi import takes
 from tinycdp.dsl import complete as completing
 from tinycdp.dsl import hover as hovering
 from tinycdp.dsl.check import Scope
@@ -134,7 +135,10 @@ def _checking(path: str, operation_id: str, summary: str, tag: str) -> HTTPRoute
         operation_id=operation_id,
         summary=summary,
         tags=[tag],
-        opt={"scope": "admin", "body": Draft, "answer": Meaning, "example": _EXAMPLE},
+        scope="admin",
+        dependencies=takes(Draft),
+        answer=Meaning,
+        example=_EXAMPLE,
     )
     async def handler(request: Request[Any, Any, Any], key: Bearer) -> Response[bytes]:
         """Answers 200 for an expression with errors too: `valid` is false, and `diagnostics` say why, with fixes."""
@@ -162,12 +166,10 @@ validate = _checking("/v1/admin/validate", "validate", "The same, under the name
     operation_id="completeSource",
     summary="What could stand at a place of a source",
     tags=["Editing"],
-    opt={
-        "scope": "admin",
-        "body": Place,
-        "answer": Proposals,
-        "example": {"source": "events.pur", "position": 10, "kind": "segment"},
-    },
+    scope="admin",
+    dependencies=takes(Place),
+    answer=Proposals,
+    example={"source": "events.pur", "position": 10, "kind": "segment"},
 )
 async def complete_source(request: Request[Any, Any, Any], key: Bearer) -> Response[bytes]:
     """Knows the environment: its definitions, the events that arrived lately, and the properties these had."""
@@ -183,7 +185,10 @@ async def complete_source(request: Request[Any, Any, Any], key: Bearer) -> Respo
     operation_id="formatSource",
     summary="A source as it is written in one way only",
     tags=["Editing"],
-    opt={"scope": "admin", "body": Source, "answer": Formatted, "example": {"source": "a and(b>1)"}},
+    scope="admin",
+    dependencies=takes(Source),
+    answer=Formatted,
+    example={"source": "a and(b>1)"},
 )
 async def format_source(request: Request[Any, Any, Any], key: Bearer) -> Response[bytes]:
     """Comments are kept, in front. A long source gets a line for each term of its outermost `&&` or `||`."""
@@ -200,12 +205,10 @@ async def format_source(request: Request[Any, Any, Any], key: Bearer) -> Respons
     operation_id="hoverSource",
     summary="What stands at a place of a source",
     tags=["Editing"],
-    opt={
-        "scope": "admin",
-        "body": Place,
-        "answer": Explanation,
-        "example": {"source": "events.purchase.count_30d > 2", "position": 18, "kind": "segment"},
-    },
+    scope="admin",
+    dependencies=takes(Place),
+    answer=Explanation,
+    example={"source": "events.purchase.count_30d > 2", "position": 18, "kind": "segment"},
 )
 async def hover_source(request: Request[Any, Any, Any], key: Bearer) -> Response[bytes]:
     place = read_as(await read_json(request), Place)
@@ -222,12 +225,10 @@ async def hover_source(request: Request[Any, Any, Any], key: Bearer) -> Response
     operation_id="explainSource",
     summary="An expression or a flag in plain English",
     tags=["Editing"],
-    opt={
-        "scope": "admin",
-        "body": Draft,
-        "answer": InWords,
-        "example": {"kind": "segment", "expression": "events.purchase.count_30d >= 1 && last_seen_days_ago < 1"},
-    },
+    scope="admin",
+    dependencies=takes(Draft),
+    answer=InWords,
+    example={"kind": "segment", "expression": "events.purchase.count_30d >= 1 && last_seen_days_ago < 1"},
 )
 async def explain_source(request: Request[Any, Any, Any], key: Bearer) -> Response[bytes]:
     """Takes what `check` takes. With errors in the expression `text` is null, and `diagnostics` say why."""

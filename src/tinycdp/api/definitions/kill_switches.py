@@ -14,6 +14,7 @@ from litestar.params import FromPath
 
 from tinycdp.api.http.auth import Bearer
 from tinycdp.api.http.exchange import Limit, answer, read_as, read_json, readable
+from tinycdp.api.http.openapi import takes
 from tinycdp.runtime import switches
 from tinycdp.runtime.keys import Key
 from tinycdp.runtime.service import Service
@@ -40,7 +41,10 @@ class Kills(msgspec.Struct):
     operation_id="killFlag",
     summary="Serve a flag's off variant to everyone, from now on",
     tags=["Definitions"],
-    opt={"scope": "admin", "body": Note, "answer": Kills, "example": {"note": "checkout fails for everyone"}},
+    scope="admin",
+    dependencies=takes(Note),
+    answer=Kills,
+    example={"note": "checkout fails for everyone"},
     guards=[readable],
 )
 async def kill(request: Request[Any, Any, Any], key: Bearer, name: FromPath[str]) -> Response[bytes]:
@@ -57,7 +61,8 @@ async def kill(request: Request[Any, Any, Any], key: Bearer, name: FromPath[str]
     operation_id="reviveFlag",
     summary="Let a killed flag decide again",
     tags=["Definitions"],
-    opt={"scope": "admin", "answer": Kills},
+    scope="admin",
+    answer=Kills,
     guards=[readable],
 )
 async def revive(request: Request[Any, Any, Any], key: Bearer, name: FromPath[str]) -> Response[bytes]:
@@ -71,7 +76,8 @@ async def revive(request: Request[Any, Any, Any], key: Bearer, name: FromPath[st
     operation_id="listKills",
     summary="Who switched a flag off and on again, newest first",
     tags=["Definitions"],
-    opt={"scope": "admin", "answer": Kills},
+    scope="admin",
+    answer=Kills,
     guards=[readable],
 )
 async def list_kills(

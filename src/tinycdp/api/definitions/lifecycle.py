@@ -17,6 +17,7 @@ from litestar.params import FromPath, QueryParameter
 from tinycdp.api.definitions.routes import KINDS, workspace_of
 from tinycdp.api.http.auth import Bearer
 from tinycdp.api.http.exchange import IfMatch, Limit, answer, read_as, read_json, readable, version_of
+from tinycdp.api.http.openapi import takes
 from tinycdp.errors import InvalidInput, NotFound
 from tinycdp.runtime import definitions, history
 from tinycdp.runtime.changes import Change, read_change
@@ -109,17 +110,15 @@ class Differences(msgspec.Struct, rename={"since": "from", "until": "to"}):
     operation_id="publish",
     summary="Several definitions as one revision, all or nothing",
     tags=["Definitions"],
-    opt={
-        "scope": "admin",
-        "body": PublishBody,
-        "answer": Published,
-        "example": {
-            "note": "regulars buy three times",
-            "changes": [
-                {"kind": "trait", "key": "orders_90d", "document": {"expression": "events.purchase.count_90d"}},
-                {"kind": "segment", "key": "regulars", "document": {"rule": "orders_90d >= 3"}},
-            ],
-        },
+    scope="admin",
+    dependencies=takes(PublishBody),
+    answer=Published,
+    example={
+        "note": "regulars buy three times",
+        "changes": [
+            {"kind": "trait", "key": "orders_90d", "document": {"expression": "events.purchase.count_90d"}},
+            {"kind": "segment", "key": "regulars", "document": {"rule": "orders_90d >= 3"}},
+        ],
     },
 )
 async def publish(request: Request[Any, Any, Any], key: Bearer) -> Response[bytes]:
@@ -175,7 +174,8 @@ def _routes(kind: Kind) -> list[HTTPRouteHandler]:
         operation_id=f"list{noun}Versions",
         summary=f"Every version of a {kind}, newest first",
         tags=tags,
-        opt={"scope": "admin", "answer": Versions},
+        scope="admin",
+        answer=Versions,
         guards=[readable],
     )
     async def list_versions(request: Request[Any, Any, Any], key: Bearer, name: FromPath[str]) -> Response[bytes]:
@@ -188,7 +188,8 @@ def _routes(kind: Kind) -> list[HTTPRouteHandler]:
         operation_id=f"get{noun}Impact",
         summary=f"What depends on a {kind}, and what it depends on",
         tags=tags,
-        opt={"scope": "admin", "answer": Impact},
+        scope="admin",
+        answer=Impact,
         guards=[readable],
     )
     async def impact(request: Request[Any, Any, Any], key: Bearer, name: FromPath[str]) -> Response[bytes]:
@@ -203,7 +204,10 @@ def _routes(kind: Kind) -> list[HTTPRouteHandler]:
         operation_id=f"rename{noun}",
         summary=f"Another key for a {kind}, wherever it is named: nobody moves",
         tags=tags,
-        opt={"scope": "admin", "body": RenameBody, "answer": Published, "example": {"key": "loyal"}},
+        scope="admin",
+        dependencies=takes(RenameBody),
+        answer=Published,
+        example={"key": "loyal"},
         guards=[readable],
     )
     async def rename(
@@ -230,7 +234,10 @@ def _routes(kind: Kind) -> list[HTTPRouteHandler]:
         operation_id=f"restore{noun}",
         summary=f"A {kind} as it was in an older version",
         tags=tags,
-        opt={"scope": "admin", "body": RestoreBody, "answer": Published, "example": {"note": "as it was"}},
+        scope="admin",
+        dependencies=takes(RestoreBody),
+        answer=Published,
+        example={"note": "as it was"},
         guards=[readable],
     )
     async def restore_version(
@@ -265,7 +272,8 @@ def _routes(kind: Kind) -> list[HTTPRouteHandler]:
     operation_id="listRevisions",
     summary="Who published what when, newest first",
     tags=["Definitions"],
-    opt={"scope": "admin", "answer": Revisions},
+    scope="admin",
+    answer=Revisions,
 )
 async def list_revisions(
     request: Request[Any, Any, Any],
@@ -294,7 +302,8 @@ async def list_revisions(
     operation_id="getRevision",
     summary="One revision, with what it changed",
     tags=["Definitions"],
-    opt={"scope": "admin", "answer": RevisionDetail},
+    scope="admin",
+    answer=RevisionDetail,
 )
 async def get_revision(request: Request[Any, Any, Any], key: Bearer, revision: FromPath[int]) -> Response[bytes]:
     service: Service = request.app.state.service
@@ -307,7 +316,10 @@ async def get_revision(request: Request[Any, Any, Any], key: Bearer, revision: F
     operation_id="restoreRevision",
     summary="All definitions as they were at a revision, as a new one",
     tags=["Definitions"],
-    opt={"scope": "admin", "body": RestoreBody, "answer": Published, "example": {"dry": True}},
+    scope="admin",
+    dependencies=takes(RestoreBody),
+    answer=Published,
+    example={"dry": True},
 )
 async def restore_revision(request: Request[Any, Any, Any], key: Bearer, revision: FromPath[int]) -> Response[bytes]:
     """What was deleted since returns under its id and salt, what is newer goes."""
@@ -324,7 +336,8 @@ async def restore_revision(request: Request[Any, Any, Any], key: Bearer, revisio
     operation_id="diffRevisions",
     summary="How two revisions differ",
     tags=["Definitions"],
-    opt={"scope": "admin", "answer": Differences},
+    scope="admin",
+    answer=Differences,
 )
 async def diff(
     request: Request[Any, Any, Any],

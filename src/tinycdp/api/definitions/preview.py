@@ -15,6 +15,7 @@ from tinycdp.api.decisions.replay import instant_of
 from tinycdp.api.definitions.lifecycle import ChangeBody, read_changes
 from tinycdp.api.http.auth import Bearer
 from tinycdp.api.http.exchange import answer, read_as, read_json
+from tinycdp.api.http.openapi import takes
 from tinycdp.errors import InvalidInput
 from tinycdp.runtime.preview import MOST_EXAMPLES, SAMPLE, Preview, Question
 from tinycdp.runtime.service import Service
@@ -42,14 +43,12 @@ class PreviewBody(msgspec.Struct, kw_only=True, omit_defaults=True):
     operation_id="preview",
     summary="Who would enter, leave and be served otherwise, if changes were published",
     tags=["Definitions"],
-    opt={
-        "scope": "admin",
-        "body": PreviewBody,
-        "answer": Preview,
-        "example": {
-            "changes": [{"kind": "segment", "key": "regulars", "document": {"rule": "orders_90d >= 5"}}],
-            "examples": 3,
-        },
+    scope="admin",
+    dependencies=takes(PreviewBody),
+    answer=Preview,
+    example={
+        "changes": [{"kind": "segment", "key": "regulars", "document": {"rule": "orders_90d >= 5"}}],
+        "examples": 3,
     },
 )
 async def preview(request: Request[Any, Any, Any], key: Bearer) -> Response[bytes]:

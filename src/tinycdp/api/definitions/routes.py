@@ -16,6 +16,7 @@ from litestar.params import FromPath, QueryParameter
 
 from tinycdp.api.http.auth import Bearer
 from tinycdp.api.http.exchange import AfterProfile, IfMatch, Limit, answer, etag, read_json, readable, version_of
+from tinycdp.api.http.openapi import takes
 from tinycdp.engine.catalog import Definition, InvalidDefinitions
 from tinycdp.errors import InvalidInput, NotFound
 from tinycdp.model import Instant
@@ -237,7 +238,8 @@ def _routes(kind: Kind) -> list[HTTPRouteHandler]:
         operation_id=f"list{noun}s",
         summary=f"All {kind}s",
         tags=tags,
-        opt={"scope": "admin", "answer": many},
+        scope="admin",
+        answer=many,
         guards=[readable],
     )
     async def list_all(request: Request[Any, Any, Any], key: Bearer) -> Response[bytes]:
@@ -251,7 +253,8 @@ def _routes(kind: Kind) -> list[HTTPRouteHandler]:
         operation_id=f"get{noun}",
         summary=f"One {kind}, with what it means and costs",
         tags=tags,
-        opt={"scope": "admin", "answer": one},
+        scope="admin",
+        answer=one,
         guards=[readable],
     )
     async def get_one(request: Request[Any, Any, Any], key: Bearer, name: FromPath[str]) -> Response[bytes]:
@@ -267,7 +270,10 @@ def _routes(kind: Kind) -> list[HTTPRouteHandler]:
         operation_id=f"create{noun}",
         summary=f"A new {kind}",
         tags=tags,
-        opt={"scope": "admin", "body": body, "answer": one, "example": _EXAMPLES[kind]},
+        scope="admin",
+        dependencies=takes(body),
+        answer=one,
+        example=_EXAMPLES[kind],
         guards=[readable],
     )
     async def create(request: Request[Any, Any, Any], key: Bearer, note: SaveNote = "") -> Response[bytes]:
@@ -279,13 +285,11 @@ def _routes(kind: Kind) -> list[HTTPRouteHandler]:
         operation_id=f"put{noun}",
         summary=f"A {kind} as it shall be, new or not",
         tags=tags,
-        opt={
-            "scope": "admin",
-            "body": body,
-            "answer": one,
-            "example": {name: value for name, value in _EXAMPLES[kind].items() if name != "key"},
-            "also": {201: "it was created"},
-        },
+        scope="admin",
+        dependencies=takes(body),
+        answer=one,
+        example={name: value for name, value in _EXAMPLES[kind].items() if name != "key"},
+        also={201: "it was created"},
         guards=[readable],
     )
     async def replace(
@@ -304,7 +308,8 @@ def _routes(kind: Kind) -> list[HTTPRouteHandler]:
         operation_id=f"delete{noun}",
         summary=f"Delete a {kind} that nothing refers to",
         tags=tags,
-        opt={"scope": "admin", "answer": Deleted},
+        scope="admin",
+        answer=Deleted,
         guards=[readable],
     )
     async def remove(
@@ -323,7 +328,8 @@ def _routes(kind: Kind) -> list[HTTPRouteHandler]:
     operation_id="listMembers",
     summary="A segment's members, page by page",
     tags=["Definitions"],
-    opt={"scope": "admin", "answer": Members},
+    scope="admin",
+    answer=Members,
     guards=[readable],
 )
 async def list_members(
@@ -354,7 +360,8 @@ async def list_members(
     operation_id="listBackfills",
     summary="The newest warm-ups, and how far they are",
     tags=["Definitions"],
-    opt={"scope": "admin", "answer": Backfills},
+    scope="admin",
+    answer=Backfills,
 )
 async def list_backfills(request: Request[Any, Any, Any], key: Bearer, limit: Limit = 20) -> Response[bytes]:
     service: Service = request.app.state.service

@@ -16,6 +16,7 @@ from litestar.di import NamedDependency
 from litestar.handlers import BaseRouteHandler
 
 from tinycdp.errors import Forbidden, Unauthenticated
+from tinycdp.runtime.actor import Actor, actor_of
 from tinycdp.runtime.keys import Key, Keyring
 
 #: The key the guard let in, as a route asks for it: `key: Bearer`.
@@ -84,8 +85,13 @@ async def guard(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRou
     """Let a request through to a route with `opt={"scope": …}` only with a key that has it."""
     scope = handler.opt.get("scope")
     if scope is not None:
-        service = connection.app.state.service
-        connection.state.key = recognise(service.keyring, presented(connection), scope)
+        keyring: Keyring = connection.app.state.parts.keyring
+        connection.state.key = recognise(keyring, presented(connection), scope)
+
+
+def provide_actor(request: Request[Any, Any, Any]) -> Actor:
+    """Who uses the key that the guard let in."""
+    return actor_of(request.state.key)
 
 
 def provide_key(request: Request[Any, Any, Any]) -> Key:

@@ -9,11 +9,12 @@ Source  docs/reference/errors.md
 import logging
 from typing import Any
 
-from litestar import Request, Response
+from litestar import Request
 from litestar.exceptions import HTTPException
 from litestar.types import ExceptionHandlersMap
 
-from tinycdp.api.http.exchange import route_of
+from tinycdp.api.http.params import route_of
+from tinycdp.api.http.responses import ExactResponse
 from tinycdp.errors import Retryable, TinyCDPError
 
 log = logging.getLogger(__name__)
@@ -25,11 +26,11 @@ def body_of(code: str, message: str, **details: Any) -> dict[str, Any]:
     return {"success": False, "code": code, "message": message, "error": message, **details}
 
 
-def _known(request: Request[Any, Any, Any], trouble: TinyCDPError) -> Response[dict[str, Any]]:
+def _known(request: Request[Any, Any, Any], trouble: TinyCDPError) -> ExactResponse[dict[str, Any]]:
     headers = {"Retry-After": str(trouble.retry_after_seconds)} if isinstance(trouble, Retryable) else {}
     if trouble.status == 401:
         headers["WWW-Authenticate"] = 'Basic realm="TinyCDP"'
-    return Response(
+    return ExactResponse(
         body_of(trouble.code, trouble.message, **trouble.details),
         status_code=trouble.status,
         headers=headers,
@@ -37,7 +38,7 @@ def _known(request: Request[Any, Any, Any], trouble: TinyCDPError) -> Response[d
     )
 
 
-def _http(request: Request[Any, Any, Any], trouble: HTTPException) -> Response[dict[str, Any]]:
+def _http(request: Request[Any, Any, Any], trouble: HTTPException) -> ExactResponse[dict[str, Any]]:
     code = _HTTP_CODES.get(trouble.status_code, "INVALID_REQUEST")
     message = trouble.detail
     if trouble.status_code == 404:
@@ -45,15 +46,15 @@ def _http(request: Request[Any, Any, Any], trouble: HTTPException) -> Response[d
     elif trouble.status_code == 400 and isinstance(trouble.extra, list) and trouble.extra:
         # Litestar says of a query parameter that cannot be read: [{"key", "message", "source"}]
         message = "; ".join(f"{found.get('key')}: {found.get('message')}" for found in trouble.extra)
-    return Response(
+    return ExactResponse(
         body_of(code, message), status_code=trouble.status_code, headers=trouble.headers, media_type="application/json"
     )
 
 
-def _unforeseen(request: Request[Any, Any, Any], trouble: Exception) -> Response[dict[str, Any]]:
+def _unforeseen(request: Request[Any, Any, Any], trouble: Exception) -> ExactResponse[dict[str, Any]]:
     log.exception("%s %s failed", request.method, route_of(request.scope), exc_info=trouble)
     message = "Something went wrong here, not in your request. It is logged."
-    return Response(body_of("INTERNAL", message), status_code=500, media_type="application/json")
+    return ExactResponse(body_of("INTERNAL", message), status_code=500, media_type="application/json")
 
 
 HANDLERS: ExceptionHandlersMap = {

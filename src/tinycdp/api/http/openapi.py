@@ -1,35 +1,57 @@
-"""The HTTP interface as OpenAPI 3.1, made from the routes themselves.
+"""The OpenAPI document: the framework's own, with what only this application knows.
 
-Shape   describe(routes) -> the document, plain data
-Laws    every route is in it: its parameters from the handler's signature; its body, answer and scope from `opt`
-        ("body": a struct, "answer": a struct, "media": types of what is no JSON, "also": {status: meaning})
+Shape   document(app) → the document, made when it is first asked for
+        Schemas teaches the framework about structs and their docstrings; Documented(…) shows a plain object as a
+        struct; takes(…) documents a body that its handler reads by itself
+Laws    every route is in it. A handler's signature, docstring and keywords are the only source: `scope="admin"`,
+        `example={…}`, `media=(…)` for what is no JSON, `also={status: meaning}`
 """
 
 import inspect
 import re
-from collections.abc import Iterable, Mapping
-from typing import Any, Literal, get_args
+from collections.abc import Iterator
+from typing import Any
 
 import msgspec
+from litestar import Litestar
+from litestar.config.app import AppConfig
+from litestar.di import Provide
 from litestar.handlers import HTTPRouteHandler
-from litestar.params import HeaderParameter, ParameterKwarg
-from litestar.routes import BaseRoute, HTTPRoute
+from litestar.openapi import OpenAPIConfig
+from litestar.openapi.datastructures import ResponseSpec
+from litestar.openapi.spec import (
+    Components,
+    License,
+    OpenAPI,
+    OpenAPIHeader,
+    OpenAPIMediaType,
+    OpenAPIResponse,
+    OpenAPIType,
+    Operation,
+    Reference,
+    Schema,
+    SecurityScheme,
+    Tag,
+)
+from litestar.params import JSONBody
+from litestar.plugins import OpenAPISchemaPlugin
+from litestar.routes import HTTPRoute
+from litestar.types import Empty
+from litestar.types.internal_types import PathParameterDefinition
 from litestar.typing import FieldDefinition
 
 from tinycdp import __version__
 
-#: What the router or a guard gives, and no client sends.
-_GIVEN = {"request", "key"}
-_METHODS = ("get", "post", "put", "patch", "delete")
+_DESCRIBED = "described_body"
+_METHODS = ("get", "put", "post", "patch", "delete")
 #: In a struct's docstring, a line that explains a field, or several.
 _FIELD = re.compile(r"\s*([a-z_]+(?:, [a-z_]+)*)  +(\S.*)")
 _SNAKE = re.compile(r"\b[a-z]+(?:_[a-z]+)+\b")
 _CAPITAL = re.compile(r"[A-Z]")
-_REF = "#/components/schemas/{name}"
 _INTRODUCTION = """\
 TinyCDP takes events about people and answers, at once and exactly, who they are, which segments they are in and what \
 to show them. Times are ISO 8601 in UTC, numbers are exact, names are camelCase. Every error is a JSON object with a \
-stable `code`, and a `message` that says what to do."""
+stable `code`, and a `message` that says what to do. Unknown fields and parameters are errors."""
 
 _TAGS = {
     "Tracking": "Events in. An answer of 200 means stored and applied: the next decision knows it.",
@@ -41,17 +63,11 @@ _TAGS = {
     "Editing": "The language for editors: check, complete, format, hover. Nothing is saved.",
     "Export": "A segment as a file of any size.",
     "Operation": "Keys, figures, health.",
+    "Identity": "",
+    "Import": "",
+    "Policies": "",
+    "Privacy": "",
 }
-
-
-class Problem(msgspec.Struct):
-    """What every error looks like. Some have more fields, such as `diagnostics`, `usedBy` or `path`."""
-
-    success: Literal[False]
-    code: str
-    message: str
-    error: str
-
 
 _PROBLEMS = {
     "400": ("BadRequest", "The request is wrong; `message` says where, and what to do."),
@@ -65,51 +81,82 @@ _PROBLEMS = {
 }
 
 
-def describe(routes: Iterable[BaseRoute]) -> dict[str, Any]:
-    """The OpenAPI document of the routes."""
-    listed = [
-        (route, handler)
-        for route in routes
-        if isinstance(route, HTTPRoute)
-        for handler in route.route_handlers
-        if handler.include_in_schema is not False and not handler.http_methods <= {"OPTIONS", "HEAD"}
-    ]
-    structs = sorted({found for _, handler in listed for found in _structs(handler)} | {Problem}, key=str)
-    # All at once, so that two structs of one name get two names.
-    references, components = msgspec.json.schema_components(structs, ref_template=_REF)
-    schemas = dict(zip(structs, references, strict=True))
-    for struct, reference in schemas.items():
-        told = [inspect.cleandoc(base.__dict__.get("__doc__") or "") for base in _lineage(struct)]
-        components[reference["$ref"].rsplit("/", 1)[1]]["description"] = "\n\n".join(filter(None, told))
-    paths: dict[str, dict[str, Any]] = {}
-    for route, handler in listed:
-        for method in sorted(handler.http_methods - {"HEAD", "OPTIONS"}):
-            paths.setdefault(route.path_format, {})[method.lower()] = _operation(route, handler, schemas)
-    for path, methods in paths.items():
-        paths[path] = {method: methods[method] for method in _METHODS if method in methods}
-    tags = {tag for _, handler in listed for tag in handler.tags or ()}
-    return {
-        "openapi": "3.1.0",
-        "info": {
-            "title": "TinyCDP",
-            "version": __version__,
-            "description": _INTRODUCTION,
-            "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
-        },
-        "servers": [{"url": "/"}],
-        "tags": [{"name": tag, "description": text} for tag, text in _TAGS.items() if tag in tags]
-        + [{"name": tag} for tag in sorted(tags - _TAGS.keys())],
-        "paths": paths,
-        "components": {
-            "schemas": {name: _explained(schema) for name, schema in sorted(components.items())},
-            "responses": {name: _problem(status, text) for status, (name, text) in _PROBLEMS.items()},
-            "securitySchemes": {
-                "bearer": {"type": "http", "scheme": "bearer", "description": "An API key."},
-                "basic": {"type": "http", "scheme": "basic", "description": "The key as user name, no password."},
-                "header": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
-            },
-        },
-    }
+class Documented:
+    """In `Annotated[dict[str, Any], Documented(FlagBody)]`: a plain object here, and this struct in the document."""
+
+    def __init__(self, kind: Any) -> None:
+        self.kind = kind
+
+
+def takes(kind: Any) -> dict[str, Provide]:
+    """Dependencies of a handler that reads its body by itself: they document the body, and are never called."""
+
+    def described(data: JSONBody[kind]) -> None:
+        pass
+
+    return {_DESCRIBED: Provide(described, sync_to_thread=False)}
+
+
+class Schemas(OpenAPISchemaPlugin):
+    """Structs as msgspec reads and writes them, with the words of their docstrings at their fields."""
+
+    @staticmethod
+    def is_plugin_supported_type(value: Any) -> bool:
+        return inspect.isclass(value) and issubclass(value, msgspec.Struct)
+
+    def is_plugin_supported_field(self, field_definition: FieldDefinition) -> bool:
+        return _documented(field_definition) is not None or self.is_plugin_supported_type(field_definition.annotation)
+
+    @staticmethod
+    def is_undefined_sentinel(value: Any) -> bool:
+        return value is msgspec.UNSET or value is msgspec.UnsetType
+
+    def to_openapi_schema(self, field_definition: FieldDefinition, schema_creator: Any) -> Any:
+        if (shown := _documented(field_definition)) is not None:
+            return schema_creator.for_field_definition(FieldDefinition.from_annotation(shown.kind))
+        struct = field_definition.annotation
+        hints = field_definition.get_type_hints(include_extras=True, resolve_generics=True)
+        information: Any = msgspec.inspect.type_info(struct)
+        fields = {
+            field.encode_name: FieldDefinition.from_annotation(
+                hints[field.name], name=field.encode_name, default=_default(field)
+            )
+            for field in information.fields
+        }
+        required = [field.encode_name for field in information.fields if field.required]
+        schema = schema_creator.create_component_schema(field_definition, required=required, property_fields=fields)
+        _constrain(schema, information.fields)
+        _explain(schema, struct)
+        return schema
+
+
+def document(app: Litestar) -> dict[str, Any]:
+    """The OpenAPI document of an application, as plain data."""
+    # The framework gets its settings only now, so that it makes no routes of its own, and costs nothing at the start.
+    app.plugins.get("OpenAPIPlugin").on_app_init(AppConfig(openapi_config=_config()))
+    for _, handler, _ in _handlers(app):
+        if (kind := handler.opt.get("answer")) is not None:
+            handler.responses = {handler.status_code: ResponseSpec(kind, generate_examples=False, description="Done.")}
+    found: OpenAPI = app.openapi_schema
+    used: set[str] = set()
+    for route, handler, method in _handlers(app):
+        assert found.paths is not None
+        operation = getattr(found.paths[route.path_format], method)
+        _complete(operation, route.path_parameters, handler)
+        used.update(operation.tags or ())
+    assert isinstance(found.components, Components) and found.components.schemas is not None
+    found.components.schemas = dict(sorted({**found.components.schemas, "Problem": _PROBLEM}.items()))
+    found.tags = [Tag(name, text or None) for name, text in _TAGS.items() if name in used]
+    plain = found.to_schema()
+    for route, handler, method in _handlers(app):
+        if (scope := scope_of(handler)) is not None:
+            plain["paths"][route.path_format][method]["x-scope"] = scope
+    return plain
+
+
+def reads_body(handler: HTTPRouteHandler) -> bool:
+    """Whether a route has a body to document."""
+    return "data" in handler.parsed_fn_signature.parameters or _DESCRIBED in handler.resolve_dependencies()
 
 
 def scope_of(handler: HTTPRouteHandler) -> str | None:
@@ -118,145 +165,172 @@ def scope_of(handler: HTTPRouteHandler) -> str | None:
     return "write" if scope is None and "Tracking" in (handler.tags or ()) else scope
 
 
-def _structs(handler: HTTPRouteHandler) -> list[Any]:
-    found = [handler.opt.get("body"), handler.opt.get("answer"), handler.parsed_return_field.annotation]
-    return [one for one in found if inspect.isclass(one) and issubclass(one, msgspec.Struct)]
+def operation_id(handler: HTTPRouteHandler, method: Any, path: Any) -> str:
+    """A route's function is named as its operation id: list_keys, listKeys."""
+    first, *rest = handler.handler_name.split("_")
+    return first + "".join(word.capitalize() for word in rest)
 
 
-def _lineage(struct: type[msgspec.Struct]) -> list[type]:
-    """The struct and those it inherits fields from."""
-    return [base for base in struct.__mro__ if issubclass(base, msgspec.Struct) and base is not msgspec.Struct]
+def _config() -> OpenAPIConfig:
+    return OpenAPIConfig(
+        title="TinyCDP",
+        version=__version__,
+        description=_INTRODUCTION,
+        license=License("Apache-2.0", identifier="Apache-2.0"),
+        operation_id_creator=operation_id,
+        use_handler_docstrings=True,
+        components=Components(
+            responses={name: _problem(status, text) for status, (name, text) in _PROBLEMS.items()},
+            security_schemes={
+                "bearer": SecurityScheme("http", scheme="bearer", description="An API key."),
+                "basic": SecurityScheme("http", scheme="basic", description="The key as user name, no password."),
+                "header": SecurityScheme("apiKey", security_scheme_in="header", name="X-API-Key"),
+            },
+        ),
+    )
 
 
-def _operation(route: HTTPRoute, handler: HTTPRouteHandler, schemas: Mapping[Any, Any]) -> dict[str, Any]:
-    scope, opt = scope_of(handler), handler.opt
-    body = opt.get("body")
-    found: dict[str, Any] = {
-        "operationId": handler.operation_id or handler.handler_name,
-        "summary": handler.summary or "",
-        "tags": list(handler.tags or ()),
-        "parameters": _parameters(route, handler),
-        "responses": _responses(route, handler, schemas, body is not None),
-        "security": [{"bearer": []}, {"basic": []}, {"header": []}] if scope else [],
-    }
-    words = [inspect.cleandoc(handler.fn.__doc__ or "")]
-    if scope:
-        words.append(f"Needs a key with the scope `{scope}`.")
-        found["x-scope"] = scope
-    if text := "\n\n".join(filter(None, words)):
-        found["description"] = text
-    if body is not None:
-        content: dict[str, Any] = {"schema": schemas.get(body, {})}
-        if (example := opt.get("example")) is not None:
-            content["example"] = example
-        found["requestBody"] = {"required": True, "content": {"application/json": content}}
-    return found
+def _handlers(app: Litestar) -> Iterator[tuple[HTTPRoute, HTTPRouteHandler, str]]:
+    for route in app.routes:
+        if isinstance(route, HTTPRoute):
+            for handler in route.route_handlers:
+                if handler.resolve_include_in_schema():
+                    for method in _METHODS:
+                        if method.upper() in handler.http_methods:
+                            yield route, handler, method
 
 
-def _parameters(route: HTTPRoute, handler: HTTPRouteHandler) -> list[dict[str, Any]]:
-    found = []
-    for name, field in handler.parsed_fn_signature.parameters.items():
-        if name in _GIVEN:
+def _documented(field: FieldDefinition) -> Documented | None:
+    return next((one for one in field.metadata if isinstance(one, Documented)), None)
+
+
+def _default(field: Any) -> Any:
+    if field.default_factory in (list, dict, tuple):
+        return field.default_factory()
+    plain = isinstance(field.default, str | int | float | bool) and field.default != ""
+    return field.default if plain else Empty
+
+
+_BOUNDS = {"ge": "minimum", "gt": "exclusive_minimum", "le": "maximum", "lt": "exclusive_maximum", "pattern": "pattern"}
+
+
+def _constrain(schema: Schema, fields: Any) -> None:
+    """Add what msgspec checks beside the types."""
+    for field in fields:
+        shown = (schema.properties or {})[field.encode_name]
+        if not isinstance(shown, Schema):
             continue
-        kwarg = field.kwarg_definition if isinstance(field.kwarg_definition, ParameterKwarg) else ParameterKwarg()
-        where, sent = "query", kwarg.name or name
-        if name in route.path_parameters:
-            where = "path"
-        elif isinstance(kwarg, HeaderParameter):
-            where = "header"
-        required = where == "path" or not field.has_default
-        entry: dict[str, Any] = {"name": sent, "in": where, "required": required, "schema": _value(field, kwarg)}
-        if kwarg.description:
-            entry["description"] = kwarg.description
-        found.append(entry)
-    declared = {entry["name"] for entry in found}
-    return [
-        {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
-        for name in route.path_parameters
-        if name not in declared
-    ] + found
+        for name, meant in _BOUNDS.items():
+            if (bound := getattr(field.type, name, None)) is not None:
+                setattr(shown, meant, bound)
+        what = "items" if shown.type == OpenAPIType.ARRAY else "length"
+        for side in ("min", "max"):
+            if (bound := getattr(field.type, f"{side}_length", None)) is not None:
+                setattr(shown, f"{side}_{what}", bound)
 
 
-def _value(field: FieldDefinition, kwarg: ParameterKwarg) -> dict[str, Any]:
-    kinds = [kind for kind in (get_args(field.annotation) or (field.annotation,)) if kind is not type(None)]
-    name = {int: "integer", bool: "boolean", float: "number"}.get(kinds[0], "string")
-    found: dict[str, Any] = {"type": name}
-    if kwarg.ge is not None:
-        found["minimum"] = kwarg.ge
-    if kwarg.le is not None:
-        found["maximum"] = kwarg.le
-    if field.has_default and field.default not in (None, ""):
-        found["default"] = field.default
-    return found
-
-
-def _responses(
-    route: HTTPRoute, handler: HTTPRouteHandler, schemas: Mapping[Any, Any], has_body: bool
-) -> dict[str, Any]:
-    opt, scope = handler.opt, scope_of(handler)
-    returned = handler.parsed_return_field.annotation
-    kind = opt.get("answer")
-    if kind is None and inspect.isclass(returned) and issubclass(returned, msgspec.Struct):
-        kind = returned
-    content: dict[str, Any] = {}
-    if kind is not None:
-        content["application/json"] = {"schema": schemas.get(kind, {})}
-    for media in opt.get("media", ()):
-        content[media.split(";")[0]] = {"schema": {"type": "string"}}
-    done: dict[str, Any] = {"description": "Done."} | ({"content": content} if content else {})
-    found = {str(handler.status_code): done}
-    for status, meaning in opt.get("also", {}).items():
-        found[str(status)] = done | {"description": meaning[0].upper() + meaning[1:] + "."}
-    wrong = {"400"}
-    if scope:
-        wrong |= {"401", "403", "503"}
-    if route.path_parameters or "flag" in handler.parsed_fn_signature.parameters:
-        wrong.add("404")
-    if has_body:
-        wrong.add("413")
-    if handler.tags and ("Tracking" in handler.tags or "Export" in handler.tags):
-        wrong.add("429")
-    if "Definitions" in (handler.tags or ()) and handler.http_methods & {"POST", "PUT", "DELETE"}:
-        wrong.add("409")
-    if "media" in opt or handler.opt.get("answer") is not None:
-        wrong.add("503")
-    for status in sorted(wrong):
-        found[status] = {"$ref": f"#/components/responses/{_PROBLEMS[status][0]}"}
-    return found
-
-
-def _explained(schema: dict[str, Any]) -> dict[str, Any]:
-    """The schema with what its docstring says of a field, a line that begins `name  text`, put at that field."""
-    fields: dict[str, dict[str, Any]] = schema.get("properties", {})
-    snake = {_CAPITAL.sub(lambda found: "_" + found[0].lower(), name): name for name in fields}
-    told: dict[str, list[str]] = {}
+def _explain(schema: Schema, struct: type[msgspec.Struct]) -> None:
+    """Put what the docstrings say of a field, on a line that begins `name  text`, at that field."""
+    properties = schema.properties or {}
+    snake = {_CAPITAL.sub(lambda found: "_" + found[0].lower(), name): name for name in properties}
+    by_field: dict[str, list[str]] = {}
     rest: list[str] = []
     here = rest
-    for line in schema.get("description", "").splitlines():
+    for line in "\n\n".join(filter(None, _docstrings(struct))).splitlines():
         words = line.strip()
         if (found := _FIELD.match(line)) and set(found[1].split(", ")) <= snake.keys():
-            here, words = told.setdefault(found[1], []), found[2]
+            here, words = by_field.setdefault(found[1], []), found[2]
         elif not words:
             here = rest
         here.append(_SNAKE.sub(lambda name: snake.get(name[0], name[0]), words))
-    explained = dict(fields)
-    for names, lines in told.items():
+    for names, lines in by_field.items():
         for name in names.split(", "):
-            explained[snake[name]] = {**fields[snake[name]], "description": " ".join(lines)}
-    changed = schema | ({"properties": explained} if fields else {})
-    changed.pop("description", None)
-    if text := "\n".join(rest).strip():
-        changed["description"] = text
-    return changed
+            shown = properties[snake[name]]
+            if isinstance(shown, Reference):
+                shown = properties[snake[name]] = Schema(all_of=[shown])
+            shown.description = " ".join(lines)
+    schema.description = "\n".join(rest).strip() or None
 
 
-def _problem(status: str, text: str) -> dict[str, Any]:
-    found: dict[str, Any] = {
-        "description": text,
-        "content": {"application/json": {"schema": {"$ref": _REF.format(name="Problem")}}},
-    }
+def _docstrings(struct: type[msgspec.Struct]) -> Iterator[str]:
+    """Of the struct and of those it inherits fields from."""
+    for base in struct.__mro__:
+        if issubclass(base, msgspec.Struct) and base is not msgspec.Struct:
+            yield inspect.cleandoc(base.__dict__.get("__doc__") or "")
+
+
+def _complete(
+    operation: Operation, path_parameters: dict[str, PathParameterDefinition], handler: HTTPRouteHandler
+) -> None:
+    """Add scope, key, example and errors to an operation."""
+    scope, opt = scope_of(handler), handler.opt
+    words = [operation.description or ""]
+    operation.parameters = operation.parameters or []
+    operation.security = [{"bearer": []}, {"basic": []}, {"header": []}] if scope else []
+    if scope:
+        words.append(f"Needs a key with the scope `{scope}`.")
+    operation.description = "\n\n".join(filter(None, words)) or None
+    body = operation.request_body
+    if body is not None and not isinstance(body, Reference):
+        field = handler.parsed_fn_signature.parameters.get("data")
+        body.required = field is None or not field.has_default
+        if (example := opt.get("example")) is not None:
+            body.content["application/json"].example = example
+    responses = operation.responses or {}
+    done = responses[str(handler.status_code)]
+    if isinstance(done, OpenAPIResponse):
+        done.description = "Done."
+        if media := opt.get("media"):
+            done.content = {one.split(";")[0]: OpenAPIMediaType(Schema(type=OpenAPIType.STRING)) for one in media}
+        done.headers = done.headers or None
+        for status, meaning in opt.get("also", {}).items():
+            content = None if status >= 300 else done.content
+            responses[str(status)] = OpenAPIResponse(meaning[0].upper() + meaning[1:] + ".", content=content)
+    for status in _errors(path_parameters, handler, has_body=body is not None):
+        responses.setdefault(status, Reference(f"#/components/responses/{_PROBLEMS[status][0]}"))
+    responses["400"] = Reference("#/components/responses/BadRequest")
+    operation.responses = dict(sorted(responses.items()))
+
+
+def _errors(
+    path_parameters: dict[str, PathParameterDefinition], handler: HTTPRouteHandler, *, has_body: bool
+) -> Iterator[str]:
+    """The statuses, beside 400, with which a route may fail."""
+    tags = set(handler.tags or ())
+    if scope_of(handler):
+        yield from ("401", "403", "503")
+    if path_parameters or "flag" in handler.parsed_fn_signature.parameters:
+        yield "404"
+    if has_body:
+        yield "413"
+    if tags & {"Tracking", "Export"}:
+        yield "429"
+    if "Definitions" in tags and handler.http_methods & {"POST", "PUT", "DELETE"}:
+        yield "409"
+    if "Operation" in tags:
+        yield "503"
+
+
+def _problem(status: str, text: str) -> OpenAPIResponse:
+    headers: dict[str, Any] = {}
     if status in {"429", "503"}:
-        found["headers"] = {"Retry-After": {"schema": {"type": "integer"}, "description": "seconds"}}
+        headers["Retry-After"] = OpenAPIHeader(Schema(type=OpenAPIType.INTEGER), description="seconds")
     if status == "401":
-        found["headers"] = {"WWW-Authenticate": {"schema": {"type": "string"}}}
-    return found
+        headers["WWW-Authenticate"] = OpenAPIHeader(Schema(type=OpenAPIType.STRING))
+    content = {"application/json": OpenAPIMediaType(Reference("#/components/schemas/Problem"))}
+    return OpenAPIResponse(text, headers=headers or None, content=content)
+
+
+_TEXT = Schema(type=OpenAPIType.STRING)
+_PROBLEM = Schema(
+    type=OpenAPIType.OBJECT,
+    title="Problem",
+    description="What every error looks like. Some have more fields, such as `diagnostics`, `usedBy` or `path`.",
+    properties={
+        "success": Schema(type=OpenAPIType.BOOLEAN, const=False),
+        "code": _TEXT,
+        "message": _TEXT,
+        "error": _TEXT,
+    },
+    required=["success", "code", "message", "error"],
+)

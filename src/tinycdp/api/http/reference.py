@@ -16,7 +16,7 @@ from typing import Any
 
 from litestar import Litestar, MediaType, Request, Response, get
 
-from tinycdp.api.http.openapi import describe
+from tinycdp.api.http.openapi import document
 
 _DEEPEST = 4
 
@@ -37,7 +37,7 @@ async def docs(request: Request[Any, Any, Any]) -> Response[bytes]:
 
 @lru_cache(1)
 def _document(app: Litestar) -> bytes:
-    return json.dumps(describe(app.routes), ensure_ascii=False, indent=1).encode()
+    return json.dumps(document(app), ensure_ascii=False, indent=1).encode()
 
 
 @lru_cache(1)
@@ -115,7 +115,7 @@ def _operation(document: dict[str, Any], method: str, path: str, operation: dict
 
 def _parameter(entry: dict[str, Any]) -> str:
     schema = entry["schema"]
-    bounds = [schema["type"]]
+    bounds = [_kind(schema)]
     if "minimum" in schema or "maximum" in schema:
         bounds.append(f"{schema.get('minimum', '')} to {schema.get('maximum', '')}")
     if "default" in schema:
@@ -125,6 +125,12 @@ def _parameter(entry: dict[str, Any]) -> str:
         f"<tr><td><code>{escape(entry['name'])}</code></td><td>{entry['in']}, {need}</td>"
         f"<td>{escape(', '.join(bounds))}</td><td>{_prose(entry.get('description', ''))}</td></tr>"
     )
+
+
+def _kind(schema: dict[str, Any]) -> str:
+    """A parameter's type; one that may be left out is not null for that."""
+    kinds = [one for one in schema.get("oneOf", [schema]) if one.get("type") != "null"]
+    return _type({}, kinds[0], 0, ())
 
 
 def _curl(method: str, path: str, operation: dict[str, Any]) -> str:
@@ -162,8 +168,8 @@ def _type(document: dict[str, Any], schema: dict[str, Any], depth: int, inside: 
         if name in inside or depth > _DEEPEST:
             return name
         return _type(document, document["components"]["schemas"][name], depth, (*inside, name))
-    if "anyOf" in schema:
-        return " | ".join(_type(document, one, depth, inside) for one in schema["anyOf"])
+    if choices := schema.get("oneOf", schema.get("allOf")):
+        return " | ".join(_type(document, one, depth, inside) for one in choices)
     if "enum" in schema:
         return " | ".join(json.dumps(value) for value in schema["enum"])
     if "const" in schema:
@@ -183,11 +189,15 @@ def _type(document: dict[str, Any], schema: dict[str, Any], depth: int, inside: 
         case "object":
             inner = schema.get("additionalProperties")
             return f"{{[name]: {_type(document, inner, depth, inside)}}}" if isinstance(inner, dict) else "{…}"
+        case "array" if "prefixItems" in schema:
+            return f"[{', '.join(_type(document, one, depth, inside) for one in schema['prefixItems'])}]"
         case "array":
             items = schema.get("items")
             return f"[{_type(document, items, depth, inside)}, …]" if isinstance(items, dict) and items else "[…]"
         case str(name):
             return name
+        case list(names):
+            return " | ".join(names)
         case _:
             return "any"
 

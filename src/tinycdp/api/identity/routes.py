@@ -16,6 +16,7 @@ from litestar.params import FromPath, QueryParameter
 
 from tinycdp.api.http.auth import Bearer
 from tinycdp.api.http.exchange import LAST_ID, Before, Limit, Note, answer, read_as, read_json, readable
+from tinycdp.api.http.openapi import takes
 from tinycdp.model import Alias
 from tinycdp.runtime import graphs
 from tinycdp.runtime.graphs import Blocked, Graph, Merge, Refusal
@@ -82,12 +83,10 @@ class BlockedValues(msgspec.Struct):
     operation_id="mergeProfiles",
     summary="Several people are one",
     tags=_TAGS,
-    opt={
-        "scope": "admin",
-        "body": MergeBody,
-        "answer": Merged,
-        "example": {"profiles": ["ada", "userId:ada@old"], "note": "she wrote to support", "dry": True},
-    },
+    scope="admin",
+    dependencies=takes(MergeBody),
+    answer=Merged,
+    example={"profiles": ["ada", "userId:ada@old"], "note": "she wrote to support", "dry": True},
 )
 async def merge_profiles(request: Request[Any, Any, Any], key: Bearer) -> Response[bytes]:
     service: Service = request.app.state.service
@@ -104,12 +103,10 @@ async def merge_profiles(request: Request[Any, Any, Any], key: Bearer) -> Respon
     operation_id="splitProfile",
     summary="Some of a person's identifiers are a person of their own",
     tags=_TAGS,
-    opt={
-        "scope": "admin",
-        "body": SplitBody,
-        "answer": Parted,
-        "example": {"identifiers": [{"kind": "anonymousId", "value": "browser-7"}], "dry": True},
-    },
+    scope="admin",
+    dependencies=takes(SplitBody),
+    answer=Parted,
+    example={"identifiers": [{"kind": "anonymousId", "value": "browser-7"}], "dry": True},
     guards=[readable],
 )
 async def split_profile(request: Request[Any, Any, Any], key: Bearer, id: FromPath[str]) -> Response[bytes]:
@@ -125,7 +122,8 @@ async def split_profile(request: Request[Any, Any, Any], key: Bearer, id: FromPa
     operation_id="getGraph",
     summary="A person's identifiers, and everything that was said of them",
     tags=_TAGS,
-    opt={"scope": "admin", "answer": Graph},
+    scope="admin",
+    answer=Graph,
     guards=[readable],
 )
 async def get_graph(request: Request[Any, Any, Any], key: Bearer, id: FromPath[str]) -> Response[bytes]:
@@ -139,7 +137,8 @@ async def get_graph(request: Request[Any, Any, Any], key: Bearer, id: FromPath[s
     operation_id="listMerges",
     summary="Who became one person when, and why",
     tags=_TAGS,
-    opt={"scope": "admin", "answer": Merges},
+    scope="admin",
+    answer=Merges,
     guards=[readable],
 )
 async def list_merges(
@@ -160,7 +159,10 @@ async def list_merges(
     operation_id="undoMerge",
     summary="Two people again, as if they had never been merged",
     tags=_TAGS,
-    opt={"scope": "admin", "body": UndoBody, "answer": Parted, "example": {"note": "two colleagues", "dry": True}},
+    scope="admin",
+    dependencies=takes(UndoBody),
+    answer=Parted,
+    example={"note": "two colleagues", "dry": True},
 )
 async def undo_merge(request: Request[Any, Any, Any], key: Bearer, id: FromPath[int]) -> Response[bytes]:
     service: Service = request.app.state.service
@@ -175,7 +177,8 @@ async def undo_merge(request: Request[Any, Any, Any], key: Bearer, id: FromPath[
     operation_id="listIdentityRefusals",
     summary="Identifiers that were not joined, and why",
     tags=_TAGS,
-    opt={"scope": "admin", "answer": Refusals},
+    scope="admin",
+    answer=Refusals,
     guards=[readable],
 )
 async def list_refusals(
@@ -200,7 +203,8 @@ async def list_refusals(
     operation_id="listBlockedIdentifiers",
     summary="Identifiers that say nothing, and how often they came beside others",
     tags=_TAGS,
-    opt={"scope": "admin", "answer": BlockedValues},
+    scope="admin",
+    answer=BlockedValues,
 )
 async def list_blocked(request: Request[Any, Any, Any], key: Bearer, limit: Limit = 50) -> Response[bytes]:
     service: Service = request.app.state.service

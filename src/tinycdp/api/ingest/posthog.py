@@ -23,6 +23,7 @@ from litestar.response.base import ASGIResponse
 from tinycdp.api.http import auth
 from tinycdp.api.http.bodies import read_body, unwrap
 from tinycdp.api.http.exchange import answer, encode
+from tinycdp.api.http.openapi import takes
 from tinycdp.api.ingest.adapters.canonical import Refused, identifier, readable_instant
 from tinycdp.api.ingest.adapters.posthog import Question, key_in, parse_capture, parse_question
 from tinycdp.api.ingest.routes import accept
@@ -118,11 +119,9 @@ def _shown(catalog: Catalog, said: Mapping[str, Any], now: Instant) -> tuple[str
     operation_id="posthogBatch",
     summary="PostHog's events",
     tags=["Tracking"],
-    opt={
-        "body": Capture,
-        "answer": Captured,
-        "example": {"batch": [{"event": "app_open", "distinct_id": "ada", "uuid": "e-1"}]},
-    },
+    dependencies=takes(Capture),
+    answer=Captured,
+    example={"batch": [{"event": "app_open", "distinct_id": "ada", "uuid": "e-1"}]},
 )
 async def batch(request: Request[Any, Any, Any]) -> ASGIResponse:
     return await _captured(request, _TAKEN)
@@ -197,12 +196,10 @@ class FlagAnswers(
     operation_id="posthogFlags",
     summary="Flags as PostHog's SDKs ask for them",
     tags=["Decisions"],
-    opt={
-        "scope": "decide",
-        "body": Asked,
-        "answer": FlagAnswers,
-        "example": {"distinct_id": "ada", "person_properties": {"plan": "pro"}},
-    },
+    scope="decide",
+    dependencies=takes(Asked),
+    answer=FlagAnswers,
+    example={"distinct_id": "ada", "person_properties": {"plan": "pro"}},
 )
 async def flags(request: Request[Any, Any, Any]) -> Response[bytes]:
     """The key may stand in the body. With `?v=1` the answer has PostHog's older form."""

@@ -13,6 +13,7 @@ from litestar.params import FromPath, QueryParameter
 
 from tinycdp.api.http.auth import Bearer
 from tinycdp.api.http.exchange import LAST_ID, Before, Limit, answer, read_as, read_json, readable
+from tinycdp.api.http.openapi import takes
 from tinycdp.errors import InvalidInput, NotFound
 from tinycdp.runtime import deadletters, rejections
 from tinycdp.runtime.deadletters import Letters, Replayed, WholeLetter
@@ -48,7 +49,8 @@ class Discarded(msgspec.Struct):
     operation_id="listRejections",
     summary="Messages that were refused, newest first, and why",
     tags=["Operation"],
-    opt={"scope": "admin", "answer": Refusals},
+    scope="admin",
+    answer=Refusals,
     guards=[readable],
 )
 async def list_rejections(
@@ -71,7 +73,8 @@ async def list_rejections(
     operation_id="countRejections",
     summary="How many messages were refused, by hour, key and code",
     tags=["Operation"],
-    opt={"scope": "admin", "answer": Counts},
+    scope="admin",
+    answer=Counts,
 )
 async def count_rejections(
     request: Request[Any, Any, Any],
@@ -88,7 +91,8 @@ async def count_rejections(
     operation_id="listDeadLetters",
     summary="Messages that were taken and could not be stored, newest first",
     tags=["Operation"],
-    opt={"scope": "admin", "answer": Letters},
+    scope="admin",
+    answer=Letters,
     guards=[readable],
 )
 async def list_dead_letters(
@@ -107,7 +111,8 @@ async def list_dead_letters(
     operation_id="getDeadLetter",
     summary="One of them, with the message",
     tags=["Operation"],
-    opt={"scope": "admin", "answer": WholeLetter},
+    scope="admin",
+    answer=WholeLetter,
 )
 async def get_dead_letter(request: Request[Any, Any, Any], key: Bearer, id: FromPath[int]) -> Response[bytes]:
     service: Service = request.app.state.service
@@ -120,7 +125,10 @@ async def get_dead_letter(request: Request[Any, Any, Any], key: Bearer, id: From
     operation_id="replayDeadLetters",
     summary="Try to store them again, by the ordinary path",
     tags=["Operation"],
-    opt={"scope": "admin", "body": Choice, "answer": Replayed, "example": {"code": "INTERNAL"}},
+    scope="admin",
+    dependencies=takes(Choice),
+    answer=Replayed,
+    example={"code": "INTERNAL"},
 )
 async def replay_dead_letters(request: Request[Any, Any, Any], key: Bearer) -> Response[bytes]:
     """Oldest first, 1,000 at once; without `ids` and `code` all of them. Repeating is harmless: an id counts once."""
@@ -138,7 +146,10 @@ async def replay_dead_letters(request: Request[Any, Any, Any], key: Bearer) -> R
     operation_id="discardDeadLetters",
     summary="Throw them away: those of `ids`, or all of `code`",
     tags=["Operation"],
-    opt={"scope": "admin", "body": Choice, "answer": Discarded, "example": {"code": "UNSTORABLE"}},
+    scope="admin",
+    dependencies=takes(Choice),
+    answer=Discarded,
+    example={"code": "UNSTORABLE"},
 )
 async def discard_dead_letters(request: Request[Any, Any, Any], key: Bearer) -> Response[bytes]:
     service: Service = request.app.state.service
@@ -155,7 +166,7 @@ async def discard_dead_letters(request: Request[Any, Any, Any], key: Bearer) -> 
     operation_id="discardDeadLetter",
     summary="Throw one away",
     tags=["Operation"],
-    opt={"scope": "admin"},
+    scope="admin",
 )
 async def discard_dead_letter(request: Request[Any, Any, Any], key: Bearer, id: FromPath[int]) -> None:
     service: Service = request.app.state.service

@@ -17,6 +17,7 @@ from litestar.response.base import ASGIResponse
 
 from tinycdp.api.http import auth
 from tinycdp.api.http.exchange import encode
+from tinycdp.api.http.openapi import takes
 from tinycdp.api.ingest.adapters.canonical import Parsed
 from tinycdp.api.ingest.adapters.seeds import parse_collect, parse_pulse
 from tinycdp.api.ingest.adapters.segment import parse_batch, parse_single, write_key_of
@@ -200,7 +201,9 @@ def _single(kind: MessageKind, summary: str) -> HTTPRouteHandler:
         operation_id=kind,
         summary=summary,
         tags=["Tracking"],
-        opt={"body": EventBody, "answer": Accepted, "example": _EXAMPLES[kind]},
+        dependencies=takes(EventBody),
+        answer=Accepted,
+        example=_EXAMPLES[kind],
     )
     async def handler(request: Request[Any, Any, Any]) -> ASGIResponse:
         return await answered(request, partial(parse_single, kind))
@@ -230,15 +233,13 @@ async def self_metrics() -> ASGIResponse:
     operation_id="batch",
     summary="Many messages of any kind",
     tags=["Tracking"],
-    opt={
-        "body": BatchBody,
-        "answer": Accepted,
-        "example": {
-            "batch": [
-                {"type": "identify", "userId": "ada", "traits": {"plan": "pro"}},
-                {"type": "track", "userId": "ada", "event": "app_open", "messageId": "m-1"},
-            ]
-        },
+    dependencies=takes(BatchBody),
+    answer=Accepted,
+    example={
+        "batch": [
+            {"type": "identify", "userId": "ada", "traits": {"plan": "pro"}},
+            {"type": "track", "userId": "ada", "event": "app_open", "messageId": "m-1"},
+        ]
     },
 )
 async def batch(request: Request[Any, Any, Any]) -> ASGIResponse:
@@ -253,13 +254,21 @@ class Pulse(msgspec.Struct, rename="camel"):
     duplicates: int
 
 
+class CollectedUser(msgspec.Struct, frozen=True, omit_defaults=True):
+    """RadixInsight's identifiers."""
+
+    user_id: str = ""
+    anonymous_id: str = ""
+    session_id: str = ""
+
+
 class CollectedEvent(msgspec.Struct, omit_defaults=True):
-    """RadixInsight's event: `user` holds user_id, anonymous_id and session_id."""
+    """RadixInsight's event."""
 
     event_name: str
     event_id: str = ""
     timestamp: str = ""
-    user: dict[str, str] = {}
+    user: CollectedUser = CollectedUser()
     context: dict[str, Any] = {}
     properties: dict[str, Any] = {}
 
@@ -270,11 +279,9 @@ class CollectedEvent(msgspec.Struct, omit_defaults=True):
     operation_id="collect",
     summary="RadixInsight's events",
     tags=["Tracking"],
-    opt={
-        "body": list[CollectedEvent],
-        "answer": Accepted,
-        "example": [{"event_id": "e-1", "event_name": "app_open", "user": {"user_id": "ada"}}],
-    },
+    dependencies=takes(list[CollectedEvent]),
+    answer=Accepted,
+    example=[{"event_id": "e-1", "event_name": "app_open", "user": {"user_id": "ada"}}],
 )
 async def collect(request: Request[Any, Any, Any]) -> ASGIResponse:
     return await answered(request, parse_collect, 202)
@@ -286,7 +293,8 @@ async def collect(request: Request[Any, Any, Any]) -> ASGIResponse:
     operation_id="pulse",
     summary="PulseBoard's events",
     tags=["Tracking"],
-    opt={"body": EventBody, "example": {"userId": "ada", "event": "app_open", "idempotencyKey": "e-1"}},
+    dependencies=takes(EventBody),
+    example={"userId": "ada", "event": "app_open", "idempotencyKey": "e-1"},
 )
 async def pulse(request: Request[Any, Any, Any]) -> Pulse:
     taken = await accept(request, parse_pulse)

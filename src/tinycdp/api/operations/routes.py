@@ -40,7 +40,7 @@ class Readiness(msgspec.Struct):
     operation_id="health",
     summary="Whether the process lives",
     tags=["Operation"],
-    opt={"answer": Health},
+    answer=Health,
 )
 async def health() -> Response[bytes]:
     return answer(Health())
@@ -51,7 +51,7 @@ async def health() -> Response[bytes]:
     operation_id="readiness",
     summary="Whether it can do everything: definitions loaded, database there",
     tags=["Operation"],
-    opt={"answer": Readiness},
+    answer=Readiness,
 )
 async def readiness(request: Request[Any, Any, Any]) -> Response[bytes]:
     service: Service = request.app.state.service
@@ -70,7 +70,7 @@ async def readiness(request: Request[Any, Any, Any]) -> Response[bytes]:
     operation_id="metrics",
     summary="Counters for Prometheus",
     tags=["Operation"],
-    opt={"media": (CONTENT_TYPE,)},
+    media=(CONTENT_TYPE,),
 )
 async def metrics(request: Request[Any, Any, Any]) -> Response[bytes]:
     service: Service = request.app.state.service

@@ -14,6 +14,7 @@ from litestar.params import FromPath
 
 from tinycdp.api.http.auth import Bearer
 from tinycdp.api.http.exchange import IfMatch, Limit, answer, etag, read_json, readable, version_of
+from tinycdp.api.http.openapi import takes
 from tinycdp.runtime import policies
 from tinycdp.runtime.policies import PolicyVersion
 from tinycdp.runtime.service import Service
@@ -33,7 +34,8 @@ class Versions(msgspec.Struct):
     operation_id="getPolicy",
     summary="A policy as it is in force",
     tags=["Policies"],
-    opt={"scope": "admin", "answer": PolicyVersion},
+    scope="admin",
+    answer=PolicyVersion,
     guards=[readable],
 )
 async def get_policy(request: Request[Any, Any, Any], key: Bearer, name: FromPath[str]) -> Response[bytes]:
@@ -47,7 +49,10 @@ async def get_policy(request: Request[Any, Any, Any], key: Bearer, name: FromPat
     operation_id="putPolicy",
     summary="A policy as it shall be from now on",
     tags=["Policies"],
-    opt={"scope": "admin", "body": dict[str, Any], "answer": PolicyVersion, "example": {}},
+    scope="admin",
+    dependencies=takes(dict[str, Any]),
+    answer=PolicyVersion,
+    example={},
     guards=[readable],
 )
 async def put_policy(
@@ -57,7 +62,7 @@ async def put_policy(
     document, expects = await read_json(request), version_of(if_match)
     found = await policies.save(service.pool, key.environment_id, name, document, key.name, service.now(), expects)
     # The process that was asked goes by it at once; the others hear of it.
-    await service.load_policies()
+    await service.mirror.load_policies()
     return answer(found, headers=etag(found.version))
 
 
@@ -66,7 +71,8 @@ async def put_policy(
     operation_id="listPolicyVersions",
     summary="Who changed a policy when, newest first",
     tags=["Policies"],
-    opt={"scope": "admin", "answer": Versions},
+    scope="admin",
+    answer=Versions,
     guards=[readable],
 )
 async def list_versions(

@@ -17,6 +17,7 @@ from litestar.response.streaming import ASGIStreamingResponse
 
 from tinycdp.api.http.auth import Bearer
 from tinycdp.api.http.exchange import LAST_ID, Before, Limit, Note, answer, read_as, read_json, readable
+from tinycdp.api.http.openapi import takes
 from tinycdp.model import Alias
 from tinycdp.runtime import erasure, privacy
 from tinycdp.runtime.erasure import Check, Erasure
@@ -90,7 +91,8 @@ class Suppressions(msgspec.Struct):
     operation_id="eraseProfile",
     summary="A person was never here",
     tags=_TAGS,
-    opt={"scope": "admin", "answer": Erasure},
+    scope="admin",
+    answer=Erasure,
     guards=[readable],
 )
 async def erase_profile(
@@ -110,12 +112,10 @@ async def erase_profile(
     operation_id="eraseProfiles",
     summary="Several people were never here",
     tags=_TAGS,
-    opt={
-        "scope": "admin",
-        "body": ErasureBody,
-        "answer": Erasure,
-        "example": {"profiles": ["nobody-yet"], "note": "ticket 4711", "dry": True},
-    },
+    scope="admin",
+    dependencies=takes(ErasureBody),
+    answer=Erasure,
+    example={"profiles": ["nobody-yet"], "note": "ticket 4711", "dry": True},
 )
 async def erase_profiles(request: Request[Any, Any, Any], key: Bearer) -> Response[bytes]:
     service: Service = request.app.state.service
@@ -131,7 +131,8 @@ async def erase_profiles(request: Request[Any, Any, Any], key: Bearer) -> Respon
     operation_id="listErasures",
     summary="Receipts of erasures, newest first",
     tags=_TAGS,
-    opt={"scope": "admin", "answer": Erasures},
+    scope="admin",
+    answer=Erasures,
 )
 async def list_erasures(
     request: Request[Any, Any, Any], key: Bearer, before: Before = LAST_ID, limit: Limit = 50
@@ -146,7 +147,8 @@ async def list_erasures(
     operation_id="getErasure",
     summary="The receipt of an erasure",
     tags=_TAGS,
-    opt={"scope": "admin", "answer": Erasure},
+    scope="admin",
+    answer=Erasure,
 )
 async def get_erasure(request: Request[Any, Any, Any], key: Bearer, id: FromPath[int]) -> Response[bytes]:
     service: Service = request.app.state.service
@@ -159,12 +161,10 @@ async def get_erasure(request: Request[Any, Any, Any], key: Bearer, id: FromPath
     operation_id="checkErasure",
     summary="Look into every table for what should be gone",
     tags=_TAGS,
-    opt={
-        "scope": "admin",
-        "body": CheckBody,
-        "answer": Check,
-        "example": {"identifiers": [{"kind": "userId", "value": "ada"}]},
-    },
+    scope="admin",
+    dependencies=takes(CheckBody),
+    answer=Check,
+    example={"identifiers": [{"kind": "userId", "value": "ada"}]},
 )
 async def check_erasure(request: Request[Any, Any, Any], key: Bearer, id: FromPath[int]) -> Response[bytes]:
     """Reads every table from end to end: minutes, where there is much."""
@@ -179,7 +179,8 @@ async def check_erasure(request: Request[Any, Any, Any], key: Bearer, id: FromPa
     operation_id="exportProfile",
     summary="Everything that is known of a person",
     tags=_TAGS,
-    opt={"scope": "admin", "media": ("application/json",)},
+    scope="admin",
+    media=("application/json",),
     guards=[readable],
 )
 async def export_profile(request: Request[Any, Any, Any], key: Bearer, id: FromPath[str]) -> ASGIStreamingResponse:
@@ -196,12 +197,10 @@ async def export_profile(request: Request[Any, Any, Any], key: Bearer, id: FromP
     operation_id="suppress",
     summary="Refuse messages that name these identifiers",
     tags=_TAGS,
-    opt={
-        "scope": "admin",
-        "body": SuppressionBody,
-        "answer": Changed,
-        "example": {"identifiers": [{"kind": "userId", "value": "ada"}], "note": "objected"},
-    },
+    scope="admin",
+    dependencies=takes(SuppressionBody),
+    answer=Changed,
+    example={"identifiers": [{"kind": "userId", "value": "ada"}], "note": "objected"},
 )
 async def suppress(request: Request[Any, Any, Any], key: Bearer) -> Response[bytes]:
     service: Service = request.app.state.service
@@ -218,12 +217,10 @@ async def suppress(request: Request[Any, Any, Any], key: Bearer) -> Response[byt
     operation_id="release",
     summary="Take messages that name these identifiers again",
     tags=_TAGS,
-    opt={
-        "scope": "admin",
-        "body": SuppressionBody,
-        "answer": Changed,
-        "example": {"identifiers": [{"kind": "userId", "value": "ada"}]},
-    },
+    scope="admin",
+    dependencies=takes(SuppressionBody),
+    answer=Changed,
+    example={"identifiers": [{"kind": "userId", "value": "ada"}]},
 )
 async def release(request: Request[Any, Any, Any], key: Bearer) -> Response[bytes]:
     service: Service = request.app.state.service
@@ -236,7 +233,8 @@ async def release(request: Request[Any, Any, Any], key: Bearer) -> Response[byte
     operation_id="listSuppressions",
     summary="How many identifiers are refused, since when and why",
     tags=_TAGS,
-    opt={"scope": "admin", "answer": Suppressions},
+    scope="admin",
+    answer=Suppressions,
 )
 async def list_suppressions(
     request: Request[Any, Any, Any], key: Bearer, before: Before = LAST_ID, limit: Limit = 50

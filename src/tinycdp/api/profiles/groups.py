@@ -51,7 +51,8 @@ class GroupMembers(msgspec.Struct):
     operation_id="listGroups",
     summary="Groups with their traits, page by page",
     tags=["People"],
-    opt={"scope": "admin", "answer": Groups},
+    scope="admin",
+    answer=Groups,
     guards=[readable],
 )
 async def list_groups(
@@ -72,7 +73,8 @@ async def list_groups(
     operation_id="getGroup",
     summary="One group, with its number of members",
     tags=["People"],
-    opt={"scope": "admin", "answer": Group},
+    scope="admin",
+    answer=Group,
     guards=[readable],
 )
 async def get_group(request: Request[Any, Any, Any], key: Bearer, name: FromPath[str]) -> Response[bytes]:
@@ -91,7 +93,8 @@ async def get_group(request: Request[Any, Any, Any], key: Bearer, name: FromPath
     operation_id="listGroupMembers",
     summary="The people of a group, page by page",
     tags=["People"],
-    opt={"scope": "admin", "answer": GroupMembers},
+    scope="admin",
+    answer=GroupMembers,
     guards=[readable],
 )
 async def list_group_members(

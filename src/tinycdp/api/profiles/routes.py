@@ -42,7 +42,8 @@ class WholePerson(msgspec.Struct, rename="camel"):
     operation_id="getProfile",
     summary="One person: properties, traits and segments at this instant",
     tags=["People"],
-    opt={"scope": "read", "answer": Person},
+    scope="read",
+    answer=Person,
     guards=[readable],
 )
 async def get_profile(
@@ -56,7 +57,8 @@ async def get_profile(
     operation_id="getUser",
     summary="One person, with recent events and transitions",
     tags=["People"],
-    opt={"scope": "admin", "answer": WholePerson},
+    scope="admin",
+    answer=WholePerson,
     guards=[readable],
 )
 async def get_user(request: Request[Any, Any, Any], key: Bearer, id: FromPath[str], by: By = None) -> Response[bytes]:
@@ -112,7 +114,8 @@ def _searching(path: str, operation_id: str, summary: str, scope: str) -> HTTPRo
         operation_id=operation_id,
         summary=summary,
         tags=["People"],
-        opt={"scope": scope, "answer": Search},
+        scope=scope,
+        answer=Search,
         guards=[readable],
     )
     async def handler(
@@ -140,7 +143,8 @@ search_users = _searching("/v1/admin/users/search", "searchUsers", "The same, un
     operation_id="getJourney",
     summary="One person's events, newest first",
     tags=["People"],
-    opt={"scope": "read", "answer": Journey},
+    scope="read",
+    answer=Journey,
     guards=[readable],
 )
 async def get_journey(
@@ -160,7 +164,8 @@ async def get_journey(
     operation_id="listRecentEvents",
     summary="The newest events of all people, by arrival",
     tags=["People"],
-    opt={"scope": "read", "answer": Journey},
+    scope="read",
+    answer=Journey,
     guards=[readable],
 )
 async def list_recent_events(

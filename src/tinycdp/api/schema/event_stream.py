@@ -32,7 +32,8 @@ Kind = Literal["track", "page", "screen", "identify", "group", "alias"]
     operation_id="streamEvents",
     summary="Server-sent events: messages as they arrive, with their warnings and what they changed",
     tags=["Registry"],
-    opt={"scope": "read", "media": (MEDIA_TYPE,)},
+    scope="read",
+    media=(MEDIA_TYPE,),
     guards=[readable],
 )
 async def stream_events(

@@ -16,6 +16,7 @@ from litestar.params import FromPath, QueryParameter
 from tinycdp.api.definitions.routes import workspace_of
 from tinycdp.api.http.auth import Bearer
 from tinycdp.api.http.exchange import IfMatch, Limit, answer, etag, read_json, readable, version_of
+from tinycdp.api.http.openapi import takes
 from tinycdp.engine.plan import Entry
 from tinycdp.errors import NotFound
 from tinycdp.runtime import observations, tracking_plan
@@ -58,7 +59,8 @@ class Saved(msgspec.Struct, frozen=True, rename="camel"):
     operation_id="listEvents",
     summary="Every event that came or is planned, the busiest first",
     tags=["Registry"],
-    opt={"scope": "read", "answer": Events},
+    scope="read",
+    answer=Events,
 )
 async def list_events(request: Request[Any, Any, Any], key: Bearer) -> Response[bytes]:
     service: Service = request.app.state.service
@@ -72,7 +74,8 @@ async def list_events(request: Request[Any, Any, Any], key: Bearer) -> Response[
     operation_id="getEvent",
     summary="An event: its volume, its properties with their types and states, by which SDKs, against its plan",
     tags=["Registry"],
-    opt={"scope": "read", "answer": EventPage},
+    scope="read",
+    answer=EventPage,
     guards=[readable],
 )
 async def get_event(request: Request[Any, Any, Any], key: Bearer, name: FromPath[str]) -> Response[bytes]:
@@ -87,7 +90,8 @@ async def get_event(request: Request[Any, Any, Any], key: Bearer, name: FromPath
     operation_id="getProperty",
     summary="A property of an event: which types came when, and by which SDK",
     tags=["Registry"],
-    opt={"scope": "read", "answer": PropertyPage},
+    scope="read",
+    answer=PropertyPage,
     guards=[readable],
 )
 async def get_property(
@@ -105,7 +109,8 @@ async def get_property(
     operation_id="listSdks",
     summary="By which libraries, versions and platforms messages came",
     tags=["Registry"],
-    opt={"scope": "read", "answer": Sdks},
+    scope="read",
+    answer=Sdks,
 )
 async def list_sdks(request: Request[Any, Any, Any], key: Bearer) -> Response[bytes]:
     service: Service = request.app.state.service
@@ -118,7 +123,8 @@ async def list_sdks(request: Request[Any, Any, Any], key: Bearer) -> Response[by
     operation_id="listViolations",
     summary="What the tracking plan did not expect, per event, kind and day",
     tags=["Registry"],
-    opt={"scope": "read", "answer": Violations},
+    scope="read",
+    answer=Violations,
     guards=[readable],
 )
 async def list_violations(
@@ -139,7 +145,8 @@ async def list_violations(
     operation_id="getPlan",
     summary="The tracking plan: what is expected of each event",
     tags=["Registry"],
-    opt={"scope": "read", "answer": WholePlan},
+    scope="read",
+    answer=WholePlan,
 )
 async def get_plan(request: Request[Any, Any, Any], key: Bearer) -> Response[bytes]:
     service: Service = request.app.state.service
@@ -151,7 +158,10 @@ async def get_plan(request: Request[Any, Any, Any], key: Bearer) -> Response[byt
     operation_id="putPlanEntry",
     summary="What is expected of an event from now on",
     tags=["Registry"],
-    opt={"scope": "admin", "body": Entry, "answer": Saved, "example": _EXAMPLE},
+    scope="admin",
+    dependencies=takes(Entry),
+    answer=Saved,
+    example=_EXAMPLE,
     guards=[readable],
 )
 async def put_entry(
@@ -171,7 +181,7 @@ async def put_entry(
     else:
         found = await tracking_plan.save(service.pool, environment_id, name, document, key.name, now, expects)
         # The process that was asked goes by it at once; the others hear of it.
-        await service.load_policies()
+        await service.mirror.load_policies()
     workspace = await workspace_of(service, key)
     breaks = broken_by(workspace, service.plans.of(environment_id), name, entry)
     return answer(Saved(found, breaks), headers=etag(found.version))
@@ -183,7 +193,8 @@ async def put_entry(
     operation_id="deletePlanEntry",
     summary="Expect nothing of an event any more; its versions are kept",
     tags=["Registry"],
-    opt={"scope": "admin", "answer": PlanEntry},
+    scope="admin",
+    answer=PlanEntry,
     guards=[readable],
 )
 async def delete_entry(
@@ -193,7 +204,7 @@ async def delete_entry(
     expects = version_of(if_match)
     now, environment_id = service.now(), key.environment_id
     found = await tracking_plan.save(service.pool, environment_id, name, None, key.name, now, expects)
-    await service.load_policies()
+    await service.mirror.load_policies()
     return answer(found)
 
 
@@ -202,7 +213,8 @@ async def delete_entry(
     operation_id="listPlanVersions",
     summary="Who changed the plan of an event when, newest first",
     tags=["Registry"],
-    opt={"scope": "read", "answer": EntryVersions},
+    scope="read",
+    answer=EntryVersions,
     guards=[readable],
 )
 async def list_versions(

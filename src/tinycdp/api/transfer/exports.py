@@ -44,7 +44,8 @@ class _File(ASGIStreamingResponse):
     operation_id="exportSegment",
     summary="Everyone in a segment, as CSV or JSON lines",
     tags=["Export"],
-    opt={"scope": "read", "media": tuple(_MEDIA.values())},
+    scope="read",
+    media=tuple(_MEDIA.values()),
     guards=[readable],
 )
 async def export_segment(
@@ -75,7 +76,8 @@ async def export_segment(
     operation_id="exportExposures",
     summary="Everything a flag gave to anybody, as CSV or JSON lines",
     tags=["Export"],
-    opt={"scope": "admin", "media": tuple(_MEDIA.values())},
+    scope="admin",
+    media=tuple(_MEDIA.values()),
     guards=[readable],
 )
 async def export_exposures(

@@ -39,7 +39,8 @@ class Imports(msgspec.Struct):
     operation_id="startImport",
     summary="Import a file of history",
     tags=_TAGS,
-    opt={"scope": "admin", "answer": Progress},
+    scope="admin",
+    answer=Progress,
     guards=[readable],
     request_max_body_size=MOST_UPLOADED,
 )
@@ -73,7 +74,8 @@ async def start_import(
     operation_id="listImports",
     summary="The newest imports, and how far they are",
     tags=_TAGS,
-    opt={"scope": "admin", "answer": Imports},
+    scope="admin",
+    answer=Imports,
 )
 async def list_imports(request: Request[Any, Any, Any], key: Bearer, limit: Limit = 50) -> Response[bytes]:
     service: Service = request.app.state.service
@@ -85,7 +87,8 @@ async def list_imports(request: Request[Any, Any, Any], key: Bearer, limit: Limi
     operation_id="getImport",
     summary="How far an import is",
     tags=_TAGS,
-    opt={"scope": "admin", "answer": Progress},
+    scope="admin",
+    answer=Progress,
     guards=[readable],
 )
 async def get_import(request: Request[Any, Any, Any], key: Bearer, id: FromPath[str]) -> Response[bytes]:
@@ -99,7 +102,8 @@ async def get_import(request: Request[Any, Any, Any], key: Bearer, id: FromPath[
     operation_id="stopImport",
     summary="Stop an import",
     tags=_TAGS,
-    opt={"scope": "admin", "answer": Progress},
+    scope="admin",
+    answer=Progress,
     guards=[readable],
 )
 async def stop_import(request: Request[Any, Any, Any], key: Bearer, id: FromPath[str]) -> Response[bytes]:

@@ -1,0 +1,99 @@
+"""The HTTP application: every route with what surrounds it.
+
+Shape   litestar(lifespan, part) → the routes; part(name) gives the part that a handler's parameter names
+Laws    routes translate; they decide nothing. All errors leave through errors.HANDLERS
+"""
+
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from typing import Any
+
+from litestar import Litestar, Router
+from litestar.config.cors import CORSConfig
+from litestar.di import Provide
+
+from tinycdp.api.http import auth
+from tinycdp.api.http.bodies import BODY_LIMIT
+from tinycdp.api.http.errors import HANDLERS
+from tinycdp.api.http.openapi import Schemas
+from tinycdp.api.http.params import check_address
+from tinycdp.api.http.requests import ExactRequest, kept
+from tinycdp.api.http.responses import ExactResponse
+from tinycdp.api.operations.routes import count_request
+from tinycdp.api.routes import FOREIGN, FOREIGN_GUARDED, GUARDED, OPEN
+
+#: The parts that handlers may ask for, by the names of their parameters.
+PARTS = (
+    "catalogs",
+    "decisions",
+    "door",
+    "erasures",
+    "exports",
+    "exposures",
+    "holds",
+    "imports",
+    "ingest",
+    "keyring",
+    "live",
+    "merges",
+    "metrics",
+    "mirror",
+    "now",
+    "past",
+    "plans",
+    "policies",
+    "pool",
+    "previews",
+    "privacy",
+    "pushes",
+    "registry",
+    "sightings",
+    "snapshots",
+    "vocabulary",
+)
+
+_CORS = CORSConfig(
+    allow_origins=["*"],
+    expose_headers=["ETag", "Retry-After", "X-As-Of", "Content-Disposition"],
+    max_age=86_400,
+)
+
+
+class _Application(Litestar):
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        await super().__call__(kept(scope), receive, send)
+
+
+def litestar(lifespan: Callable[[Litestar], AbstractAsyncContextManager[None]], part: Callable[[str], Any]) -> Litestar:
+    """The routes, for as long as the lifespan keeps their parts."""
+    return _Application(
+        [
+            Router("/", route_handlers=FOREIGN),
+            Router("/", route_handlers=FOREIGN_GUARDED, guards=[auth.guard]),
+            Router("/", route_handlers=OPEN, guards=[check_address]),
+            Router("/", route_handlers=GUARDED, guards=[auth.guard, check_address]),
+        ],
+        lifespan=[lifespan],
+        request_class=ExactRequest,
+        response_class=ExactResponse,
+        plugins=[Schemas()],
+        dependencies={
+            "actor": Provide(auth.provide_actor, sync_to_thread=False),
+            "key": Provide(auth.provide_key, sync_to_thread=False),
+            **{name: Provide(_provider(part, name), sync_to_thread=False) for name in PARTS},
+        },
+        exception_handlers=HANDLERS,
+        cors_config=_CORS,
+        request_max_body_size=BODY_LIMIT,
+        # openapi.py makes the document when it is asked for; the framework's pages load their scripts from elsewhere.
+        openapi_config=None,
+        before_send=[count_request],
+        logging_config=None,
+    )
+
+
+def _provider(part: Callable[[str], Any], name: str) -> Callable[[], Any]:
+    def provide() -> Any:
+        return part(name)
+
+    return provide

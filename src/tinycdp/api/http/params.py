@@ -1,0 +1,94 @@
+"""Parameters that many routes share, and what holds for all of them.
+
+Shape   Limit, Before, AfterProfile are of pages; IfMatch, DryRun, Author's Note of changes
+        check_address is a guard: no U+0000, and only parameters that the route declares
+Errors  400 INVALID_REQUEST · UNKNOWN_PARAMETER, which lists the valid ones, the nearest first
+"""
+
+import re
+from collections.abc import Iterable
+from functools import lru_cache
+from typing import Annotated, Any
+from urllib.parse import unquote
+
+import msgspec
+from litestar.connection import ASGIConnection
+from litestar.enums import ParamType
+from litestar.handlers import BaseRouteHandler
+from litestar.params import HeaderParameter, ParameterKwarg, QueryParameter
+from litestar.types import Scope
+
+from tinycdp.dsl.suggest import nearest
+from tinycdp.errors import InvalidInput
+from tinycdp.runtime.definitions import LONGEST_NOTE
+
+MOST_ON_A_PAGE = 200
+#: Larger than any id, and a number that Postgres can hold.
+LAST_ID = 2**62
+
+Limit = Annotated[int, QueryParameter(ge=1, le=MOST_ON_A_PAGE, description="most entries on a page")]
+Before = Annotated[int, QueryParameter(ge=0, le=LAST_ID, description="older than this one: `next` of the page before")]
+AfterProfile = Annotated[int, QueryParameter(ge=0, le=LAST_ID, description="the last profile id of the page before")]
+DryRun = Annotated[bool, QueryParameter(name="dryRun", description="save nothing; say what would happen")]
+IfMatch = Annotated[
+    str | None, HeaderParameter(name="If-Match", description="the version to be replaced, as ETag gave it")
+]
+Note = Annotated[str, msgspec.Meta(max_length=LONGEST_NOTE)]
+
+#: A client that cannot set headers puts its key here, on any route.
+KEY_PARAMETER = "writeKey"
+
+#: What Litestar writes behind a path parameter's name.
+_TYPES = re.compile(r":\w+\}")
+
+
+def version_of(if_match: str | None) -> int | None:
+    """The version to be replaced; None for any."""
+    if if_match is None or if_match.strip() == "*":
+        return None
+    text = if_match.strip().removeprefix("W/").strip('"')
+    if not text.isdecimal() or len(text) > 9:
+        raise InvalidInput("INVALID_REQUEST", 'If-Match: send the ETag that came with it, such as "3".')
+    return int(text)
+
+
+def route_of(scope: Scope) -> str:
+    """The route that was requested, as it is declared; "unknown" if there is none. Metrics and logs name routes by it:
+    addresses come from clients, are without number, and may hold a key or an identifier."""
+    handler = scope.get("route_handler")
+    return _TYPES.sub("}", min(handler.paths)) if handler is not None else "unknown"
+
+
+def check_address(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
+    """Refuse U+0000, which no stored text contains, and parameters that the route does not declare."""
+    query: bytes = connection.scope["query_string"]
+    if "\0" in connection.scope["path"] or "\0" in unquote(query.decode("latin-1")):
+        raise InvalidInput("INVALID_REQUEST", "The address holds U+0000.")
+    if not query or "OPTIONS" in getattr(handler, "http_methods", ()):
+        return
+    declared = declared_parameters(handler)
+    for name in connection.query_params:
+        if name not in declared and name != KEY_PARAMETER:
+            raise InvalidInput(
+                "UNKNOWN_PARAMETER", f"Unknown parameter {name!r}. {valid_instead(name, declared)}", name=name
+            )
+
+
+@lru_cache(None)
+def declared_parameters(handler: BaseRouteHandler) -> tuple[str, ...]:
+    """The query parameters of a route, in the order of its signature."""
+    kwargs = ((name, field.kwarg_definition) for name, field in handler.parsed_fn_signature.parameters.items())
+    return tuple(
+        kwarg.name or name
+        for name, kwarg in kwargs
+        if isinstance(kwarg, ParameterKwarg) and kwarg.param_type == ParamType.QUERY
+    )
+
+
+def valid_instead(name: str, valid: Iterable[str]) -> str:
+    """A sentence that lists the valid names, the nearest one first."""
+    names = list(valid)
+    near = nearest(name, names)
+    if near is not None:
+        names = [near, *(other for other in names if other != near)]
+    return f"Valid are: {', '.join(names)}." if names else "There are none here."
