@@ -13,9 +13,9 @@ from litestar.enums import ScopeType
 from litestar.types import ASGIApp, Receive, Scope, Send
 
 from tinycdp.api.application import litestar
-from tinycdp.api.decisions import ofrep
 from tinycdp.api.decisions import routes as decisions
 from tinycdp.api.ingest.adapters.history import PARSE
+from tinycdp.api.ofrep import routes as ofrep
 from tinycdp.runtime.processes import also_on_stop
 from tinycdp.runtime.service import Service
 from tinycdp.settings import Settings, load

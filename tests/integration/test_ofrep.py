@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from application import Application, running
-from tinycdp.api.decisions import ofrep
+from tinycdp.api.ofrep import routes as ofrep
 from tinycdp.errors import Forbidden, Overloaded
 from tinycdp.runtime import tickets
 from tinycdp.runtime.definitions import apply_documents

@@ -7,12 +7,15 @@ Laws    a route in GUARDED or FOREIGN_GUARDED says by `scope=` which scope its k
 from tinycdp.api.access import routes as access
 from tinycdp.api.decisions import explain, exposures, ofrep, replay
 from tinycdp.api.decisions import routes as decisions
-from tinycdp.api.definitions import editor, kill_switches, lifecycle, preview
+from tinycdp.api.definitions import kill_switches, lifecycle, preview
 from tinycdp.api.definitions import routes as definitions
+from tinycdp.api.editor import routes as editor
+from tinycdp.api.exposures import routes as exposures
 from tinycdp.api.http import reference
 from tinycdp.api.identity import routes as identity
 from tinycdp.api.ingest import posthog, rejections, sdk_settings
 from tinycdp.api.ingest import routes as ingest
+from tinycdp.api.ofrep import routes as ofrep
 from tinycdp.api.operations import routes as operations
 from tinycdp.api.policies import routes as policies
 from tinycdp.api.privacy import routes as privacy

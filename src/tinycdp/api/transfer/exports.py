@@ -12,7 +12,7 @@ from litestar.params import PathParameter, QueryParameter
 from litestar.response.streaming import ASGIStreamingResponse
 from litestar.types import Receive, Scope, Send
 
-from tinycdp.api.decisions.exposures import First, Last, days_between
+from tinycdp.api.exposures.routes import First, Last, days_between
 from tinycdp.api.http.auth import Bearer
 from tinycdp.api.http.exchange import readable
 from tinycdp.errors import NotFound
