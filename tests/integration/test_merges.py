@@ -80,11 +80,11 @@ async def test_a_merge_by_hand_is_shown_before_it_is_made(app: Application) -> N
     await app.write.post("/v1/identify", json={"userId": "ann@old", "traits": {"plan": "pro", "age": 40}})
     await app.track({"userId": "ann@old", "event": "buy"})
     body = {"profiles": ["ann", "userId:ann@old"], "note": "she wrote to us"}
-    shown = await post(app, "/v1/admin/profiles/merge", **body, dry=True)
+    shown = await post(app, "/v1/admin/profiles/merge", **body, dryRun=True)
     assert (await person(app, "ann"))["aliases"] == [{"kind": "userId", "value": "ann"}], "a dry run keeps nothing"
     assert shown["merges"] == []
     done = await post(app, "/v1/admin/profiles/merge", **body)
-    assert {**shown, "merges": done["merges"], "dry": False} == done, "what is shown is what happens"
+    assert {**shown, "merges": done["merges"], "dryRun": False} == done, "what is shown is what happens"
     assert done["survivor"] == (await person(app, "ann"))["id"] == (await person(app, "ann@old"))["id"]
     assert done["moved"] == [{"kind": "userId", "value": "ann@old"}]
     [conflict] = done["conflicts"]
@@ -133,7 +133,9 @@ async def test_a_body_out_of_bounds_is_refused_by_its_place(
 async def test_a_body_with_a_field_that_is_none_is_told_which_there_are(app: Application) -> None:
     answer = await app.admin.post("/v1/admin/profiles/merge", json={"identifiers": ["a", "b"]})
     assert answer.status_code == 400
-    assert answer.json()["message"].endswith("unknown field `identifiers`. Valid are: profiles, survivor, note, dry.")
+    assert answer.json()["message"].endswith(
+        "unknown field `identifiers`. Valid are: profiles, survivor, note, dryRun."
+    )
 
 
 async def test_the_survivor_may_be_chosen_and_the_oldest_bucket_stays(app: Application) -> None:
@@ -214,7 +216,7 @@ async def test_a_split_takes_along_what_an_identifier_owns(app: Application) -> 
     await app.track({"anonymousId": "tab", "deviceId": "ipad", "event": "buy"})
     await app.track({"userId": "kim", "anonymousId": "tab", "event": "open"})
     body = {"identifiers": [{"kind": "anonymousId", "value": "tab"}]}
-    shown = await post(app, "/v1/admin/profiles/kim/split", **body, dry=True)
+    shown = await post(app, "/v1/admin/profiles/kim/split", **body, dryRun=True)
     done = await post(app, "/v1/admin/profiles/kim/split", **body, note="a loan")
     assert shown["keptApart"] == done["keptApart"]
     values = {frozenset(alias["value"] for alias in standing["identifiers"]) for standing in done["after"]}

@@ -12,6 +12,8 @@ from litestar import Litestar, Router
 from litestar.config.cors import CORSConfig
 from litestar.di import Provide
 
+from tinycdp.api.definitions.editing import provide_editing
+from tinycdp.api.definitions.workspaces import provide_workspace
 from tinycdp.api.http import auth
 from tinycdp.api.http.bodies import BODY_LIMIT
 from tinycdp.api.http.errors import HANDLERS
@@ -79,6 +81,8 @@ def litestar(lifespan: Callable[[Litestar], AbstractAsyncContextManager[None]], 
         plugins=[Schemas()],
         dependencies={
             "actor": Provide(auth.provide_actor, sync_to_thread=False),
+            "editing": Provide(provide_editing, sync_to_thread=False),
+            "workspace": Provide(provide_workspace),
             "key": Provide(auth.provide_key, sync_to_thread=False),
             **{name: Provide(_provider(part, name), sync_to_thread=False) for name in PARTS},
         },

@@ -5,7 +5,7 @@ Laws    a route in GUARDED or FOREIGN_GUARDED says by `scope=` which scope its k
 """
 
 from tinycdp.api.access import routes as access
-from tinycdp.api.decisions import explain, exposures, ofrep, replay
+from tinycdp.api.decisions import explain, replay
 from tinycdp.api.decisions import routes as decisions
 from tinycdp.api.definitions import kill_switches, lifecycle, preview
 from tinycdp.api.definitions import routes as definitions

@@ -19,7 +19,7 @@ def add_to(commands: "Commands") -> None:
     forget.add_argument("people", nargs="+", metavar="PERSON", help="an identifier, kind:value, or profileId:number")
     forget.add_argument("--suppress", action="store_true", help="refuse messages of their identifiers, too")
     forget.add_argument("--note", default="", help="why, without personal data: it is kept")
-    forget.add_argument("--dry", action="store_true", help="keep nothing; say what would go")
+    forget.add_argument("--dry-run", action="store_true", help="keep nothing; say what would go")
 
     suppress = command(commands, "suppress", run_suppress, "refuse messages that name an identifier", SCOPED)
     suppress.add_argument("identifiers", nargs="+", metavar="KIND:VALUE", help="as in userId:ada")
@@ -43,7 +43,7 @@ def run_forget(arguments: argparse.Namespace, settings: Settings) -> int:
             "command line",
             arguments.note,
             refuse=arguments.suppress,
-            dry=arguments.dry,
+            dry=arguments.dry_run,
         )
 
     print(msgspec.json.format(msgspec.json.encode(on_database(settings, forget))).decode())

@@ -72,7 +72,7 @@ class PropertyConflict(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class Merged(msgspec.Struct, frozen=True, rename="camel"):
-    """What a merge by hand did, or with `dry` would do. merges: their ids, to undo them by; empty for a dry one"""
+    """What a merge by hand did, or with `dryRun` would do. merges: their ids, to undo them by; empty for a dry one"""
 
     survivor: str
     merges: list[str]
@@ -80,7 +80,7 @@ class Merged(msgspec.Struct, frozen=True, rename="camel"):
     conflicts: list[PropertyConflict]
     before: list[Standing]
     after: Standing
-    dry: bool
+    dry: bool = msgspec.field(name="dryRun")
 
 
 class Pair(msgspec.Struct, frozen=True):
@@ -91,12 +91,12 @@ class Pair(msgspec.Struct, frozen=True):
 
 
 class Parted(msgspec.Struct, frozen=True, rename="camel"):
-    """What an undo or a split did, or with `dry` would do. before and after: everyone whose identifiers changed"""
+    """What an undo or a split did, or with `dryRun` would do. before and after: everyone whose identifiers changed"""
 
     kept_apart: list[Pair]
     before: list[Standing]
     after: list[Standing]
-    dry: bool
+    dry: bool = msgspec.field(name="dryRun")
 
 
 class _Dry(Exception):

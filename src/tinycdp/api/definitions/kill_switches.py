@@ -1,96 +1,84 @@
 """Kill switches: a flag off for everyone, at once.
 
-Shape   POST …/kill and …/revive act, GET …/kills tells who did what when
+Shape   POST …/kill and …/revive act, GET …/kills lists them with their authors
 Laws    asking again changes nothing: the first to act is named
 Errors  404 NOT_FOUND
 Source  docs/reference/admin.md "Kill switch"
 """
 
-from typing import Any
+from litestar import get, post
+from litestar.params import FromPath, JSONBody
 
-import msgspec
-from litestar import Request, Response, get, post
-from litestar.params import FromPath
-
-from tinycdp.api.http.auth import Bearer
-from tinycdp.api.http.exchange import Limit, answer, read_as, read_json, readable
-from tinycdp.api.http.openapi import takes
+from tinycdp.api.definitions.schemas import KillBody, Kills
+from tinycdp.api.http.params import Limit
+from tinycdp.api.http.parts import Injected
 from tinycdp.runtime import switches
-from tinycdp.runtime.keys import Key
-from tinycdp.runtime.service import Service
-from tinycdp.runtime.switches import Kill
-
-
-class Note(msgspec.Struct, forbid_unknown_fields=True):
-    """Why; it is shown in every decision the kill makes."""
-
-    note: str = ""
-
-
-class Kills(msgspec.Struct):
-    """Newest first. killed  whether the flag is off by the newest of them"""
-
-    key: str
-    killed: bool
-    kills: list[Kill]
+from tinycdp.runtime.actor import Actor
+from tinycdp.runtime.catalogs import Catalogs
+from tinycdp.runtime.clock import Clock
+from tinycdp.store.pool import Pool
 
 
 @post(
     "/v1/admin/flags/{name:str}/kill",
     status_code=200,
-    operation_id="killFlag",
     summary="Serve a flag's off variant to everyone, from now on",
     tags=["Definitions"],
     scope="admin",
-    dependencies=takes(Note),
-    answer=Kills,
     example={"note": "checkout fails for everyone"},
-    guards=[readable],
 )
-async def kill(request: Request[Any, Any, Any], key: Bearer, name: FromPath[str]) -> Response[bytes]:
+async def kill_flag(
+    actor: Injected[Actor],
+    pool: Injected[Pool],
+    catalogs: Injected[Catalogs],
+    now: Injected[Clock],
+    name: FromPath[str],
+    data: JSONBody[KillBody] = KillBody(),
+) -> Kills:
     """Waits for no warm-up, and no publish undoes it."""
-    service: Service = request.app.state.service
-    note = read_as(await read_json(request), Note).note if await request.body() else ""
-    await switches.kill(service.pool, key.environment_id, name, key.name, note, service.now())
-    return await _kills(service, key, name)
+    await switches.kill(pool, actor.environment_id, name, actor.name, data.note, now())
+    return await _kills(actor, pool, catalogs, name)
 
 
 @post(
     "/v1/admin/flags/{name:str}/revive",
     status_code=200,
-    operation_id="reviveFlag",
     summary="Let a killed flag decide again",
     tags=["Definitions"],
     scope="admin",
-    answer=Kills,
-    guards=[readable],
 )
-async def revive(request: Request[Any, Any, Any], key: Bearer, name: FromPath[str]) -> Response[bytes]:
-    service: Service = request.app.state.service
-    await switches.revive(service.pool, key.environment_id, name, key.name, service.now())
-    return await _kills(service, key, name)
+async def revive_flag(
+    actor: Injected[Actor],
+    pool: Injected[Pool],
+    catalogs: Injected[Catalogs],
+    now: Injected[Clock],
+    name: FromPath[str],
+) -> Kills:
+    await switches.revive(pool, actor.environment_id, name, actor.name, now())
+    return await _kills(actor, pool, catalogs, name)
 
 
 @get(
     "/v1/admin/flags/{name:str}/kills",
-    operation_id="listKills",
     summary="Who switched a flag off and on again, newest first",
     tags=["Definitions"],
     scope="admin",
-    answer=Kills,
-    guards=[readable],
 )
 async def list_kills(
-    request: Request[Any, Any, Any], key: Bearer, name: FromPath[str], limit: Limit = 50
-) -> Response[bytes]:
-    return await _kills(request.app.state.service, key, name, limit)
+    actor: Injected[Actor],
+    pool: Injected[Pool],
+    catalogs: Injected[Catalogs],
+    name: FromPath[str],
+    limit: Limit = 50,
+) -> Kills:
+    return await _kills(actor, pool, catalogs, name, limit)
 
 
-async def _kills(service: Service, key: Key, name: str, limit: int = 50) -> Response[bytes]:
-    # The process that was asked decides by it at once; the others hear of it.
-    await service.catalogs.refresh(service.pool, key.environment_id)
-    found = await switches.history(service.pool, key.environment_id, name, limit)
-    return answer(Kills(name, bool(found) and found[0].revived_at is None, found))
+async def _kills(actor: Actor, pool: Pool, catalogs: Catalogs, name: str, limit: int = 50) -> Kills:
+    # The process that was asked decides by it at once; the others are notified.
+    await catalogs.refresh(pool, actor.environment_id)
+    found = await switches.history(pool, actor.environment_id, name, limit)
+    return Kills(name, bool(found) and found[0].revived_at is None, found)
 
 
-ROUTES = [kill, revive, list_kills]
+ROUTES = [kill_flag, revive_flag, list_kills]

@@ -6,68 +6,47 @@ Errors  400 with every diagnostic, PREVIEW_TOO_LONG · 404 EVENTS_DROPPED · 429
 Source  docs/reference/admin.md "Preview"
 """
 
-from typing import Any, Literal
+from litestar import post
+from litestar.params import JSONBody
 
-import msgspec
-from litestar import Request, Response, post
-
-from tinycdp.api.decisions.replay import instant_of
-from tinycdp.api.definitions.lifecycle import ChangeBody, read_changes
-from tinycdp.api.http.auth import Bearer
-from tinycdp.api.http.exchange import answer, read_as, read_json
-from tinycdp.api.http.openapi import takes
+from tinycdp.api.definitions.lifecycle import read_changes
+from tinycdp.api.definitions.schemas import PreviewBody
+from tinycdp.api.http.params import past_instant
+from tinycdp.api.http.parts import Injected
 from tinycdp.errors import InvalidInput
-from tinycdp.runtime.preview import MOST_EXAMPLES, SAMPLE, Preview, Question
-from tinycdp.runtime.service import Service
-
-
-class PreviewBody(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """changes  as /v1/admin/publish takes them
-    prune     delete every definition that is not named
-    at        a past instant, ISO 8601 with a zone; now if left out
-    sample    how many profiles to look at, or "all"
-    context   what `context.…` in flags' rules reads
-    examples  at most so many people of each kind"""
-
-    changes: list[ChangeBody]
-    prune: bool = False
-    at: str | None = None
-    sample: int | Literal["all"] = SAMPLE
-    context: dict[str, Any] = {}
-    examples: int = 20
+from tinycdp.runtime.actor import Actor
+from tinycdp.runtime.clock import Clock
+from tinycdp.runtime.preview import MOST_EXAMPLES, Preview, Previews, Question
 
 
 @post(
     "/v1/admin/preview",
     status_code=200,
-    operation_id="preview",
     summary="Who would enter, leave and be served otherwise, if changes were published",
     tags=["Definitions"],
     scope="admin",
-    dependencies=takes(PreviewBody),
-    answer=Preview,
     example={
         "changes": [{"kind": "segment", "key": "regulars", "document": {"rule": "orders_90d >= 5"}}],
         "examples": 3,
     },
 )
-async def preview(request: Request[Any, Any, Any], key: Bearer) -> Response[bytes]:
-    service: Service = request.app.state.service
-    body = read_as(await read_json(request), PreviewBody)
-    if not 0 <= body.examples <= MOST_EXAMPLES:
+async def preview(
+    actor: Injected[Actor], previews: Injected[Previews], now: Injected[Clock], data: JSONBody[PreviewBody]
+) -> Preview:
+    if not 0 <= data.examples <= MOST_EXAMPLES:
         raise InvalidInput("INVALID_REQUEST", f"$.examples: 0 to {MOST_EXAMPLES}.", path="$.examples")
-    if body.sample != "all" and not 1 <= body.sample < 2**31:
+    if data.sample != "all" and not 1 <= data.sample < 2**31:
         raise InvalidInput("INVALID_REQUEST", '$.sample: a number of profiles, or "all".', path="$.sample")
-    now = service.now()
+    instant = now()
     question = Question(
-        read_changes(body.changes),
-        body.prune,
-        instant_of(body.at, now, "$.at") if body.at is not None else None,
-        None if body.sample == "all" else body.sample,
-        body.context,
-        body.examples,
+        read_changes(data.changes),
+        data.prune,
+        past_instant(data.at, instant, "$.at") if data.at is not None else None,
+        None if data.sample == "all" else data.sample,
+        data.context,
+        data.examples,
     )
-    return answer(await service.previews.of(key.environment_id, question, now))
+    return await previews.of(actor.environment_id, question, instant)
 
 
 ROUTES = [preview]

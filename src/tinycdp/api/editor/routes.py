@@ -13,9 +13,8 @@ import msgspec
 from litestar import Request, Response, post
 from litestar.handlers import HTTPRouteHandler
 
-from tinycdp.api.definitions.routes import workspace_of
 from tinycdp.api.http.auth import Bearer
-from tinycdp.api.http.exchange import answer, read_as, read_json
+from tinycdp.api.http.exchange import answer, read_as, read_json, workspace_of
 from tinycdp.api.http.openapi import takes
 from tinycdp.dsl import complete as completing
 from tinycdp.dsl import hover as hovering

@@ -11,9 +11,8 @@ from typing import Annotated, Any
 from litestar import Request, Response, get
 from litestar.params import FromPath, QueryParameter
 
-from tinycdp.api.definitions.routes import workspace_of
 from tinycdp.api.http.auth import Bearer
-from tinycdp.api.http.exchange import Limit, answer, readable
+from tinycdp.api.http.exchange import Limit, answer, readable, workspace_of
 from tinycdp.errors import InvalidInput
 from tinycdp.runtime import experiments, people
 from tinycdp.runtime.experiments import ExposurePage, FlagExposures

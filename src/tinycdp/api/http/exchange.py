@@ -7,6 +7,7 @@ from litestar import Request, Response
 from tinycdp.api.http.params import LAST_ID, AfterProfile, Before, IfMatch, Limit, Note, route_of, version_of
 from tinycdp.api.http.requests import read_as, read_object
 from tinycdp.api.http.responses import encode, etag
+from tinycdp.runtime.workspace import read_workspace
 
 __all__ = [
     "LAST_ID",
@@ -23,6 +24,7 @@ __all__ = [
     "readable",
     "route_of",
     "version_of",
+    "workspace_of",
 ]
 
 
@@ -37,3 +39,7 @@ def answer(value: Any, status: int = 200, headers: dict[str, str] | None = None)
 
 def readable(connection: Any, handler: Any) -> None:
     """Checked for every route now."""
+
+
+async def workspace_of(service: Any, key: Any) -> Any:
+    return await read_workspace(service.pool, service.catalogs, service.vocabulary, key.environment_id, service.now())

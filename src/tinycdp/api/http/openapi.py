@@ -81,11 +81,19 @@ _PROBLEMS = {
 }
 
 
+_SHOWN: dict[tuple[type[msgspec.Struct], str], Any] = {}
+
+
 class Documented:
     """In `Annotated[dict[str, Any], Documented(FlagBody)]`: a plain object here, and this struct in the document."""
 
     def __init__(self, kind: Any) -> None:
         self.kind = kind
+
+
+def shows(struct: type[msgspec.Struct], **fields: Any) -> None:
+    """Show fields of a struct in the document as these types: of one that is defined where it cannot know them."""
+    _SHOWN.update({(struct, name): kind for name, kind in fields.items()})
 
 
 def takes(kind: Any) -> dict[str, Provide]:
@@ -119,7 +127,7 @@ class Schemas(OpenAPISchemaPlugin):
         information: Any = msgspec.inspect.type_info(struct)
         fields = {
             field.encode_name: FieldDefinition.from_annotation(
-                hints[field.name], name=field.encode_name, default=_default(field)
+                _shown(struct, field.name, hints[field.name]), name=field.encode_name, default=_default(field)
             )
             for field in information.fields
         }
@@ -145,6 +153,9 @@ def document(app: Litestar) -> dict[str, Any]:
         _complete(operation, route.path_parameters, handler)
         used.update(operation.tags or ())
     assert isinstance(found.components, Components) and found.components.schemas is not None
+    for schema in found.components.schemas.values():
+        if isinstance(schema.default, msgspec.Struct):
+            schema.default = None  # what a handler does without a body
     found.components.schemas = dict(sorted({**found.components.schemas, "Problem": _PROBLEM}.items()))
     found.tags = [Tag(name, text or None) for name, text in _TAGS.items() if name in used]
     plain = found.to_schema()
@@ -202,6 +213,11 @@ def _handlers(app: Litestar) -> Iterator[tuple[HTTPRoute, HTTPRouteHandler, str]
 
 def _documented(field: FieldDefinition) -> Documented | None:
     return next((one for one in field.metadata if isinstance(one, Documented)), None)
+
+
+def _shown(struct: type[msgspec.Struct], name: str, hint: Any) -> Any:
+    """The type that a field, its own or an inherited one, is shown as."""
+    return next((_SHOWN[base, name] for base in struct.__mro__ if (base, name) in _SHOWN), hint)
 
 
 def _default(field: Any) -> Any:

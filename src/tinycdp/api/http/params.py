@@ -18,9 +18,12 @@ from litestar.handlers import BaseRouteHandler
 from litestar.params import HeaderParameter, ParameterKwarg, QueryParameter
 from litestar.types import Scope
 
+from tinycdp.dsl.scalars import parse_instant
 from tinycdp.dsl.suggest import nearest
 from tinycdp.errors import InvalidInput
+from tinycdp.model import Instant
 from tinycdp.runtime.definitions import LONGEST_NOTE
+from tinycdp.runtime.times import iso
 
 MOST_ON_A_PAGE = 200
 #: Larger than any id, and a number that Postgres can hold.
@@ -33,6 +36,7 @@ DryRun = Annotated[bool, QueryParameter(name="dryRun", description="save nothing
 IfMatch = Annotated[
     str | None, HeaderParameter(name="If-Match", description="the version to be replaced, as ETag gave it")
 ]
+SaveNote = Annotated[str, QueryParameter(max_length=LONGEST_NOTE, description="why, for the history")]
 Note = Annotated[str, msgspec.Meta(max_length=LONGEST_NOTE)]
 
 #: A client that cannot set headers puts its key here, on any route.
@@ -50,6 +54,17 @@ def version_of(if_match: str | None) -> int | None:
     if not text.isdecimal() or len(text) > 9:
         raise InvalidInput("INVALID_REQUEST", 'If-Match: send the ETag that came with it, such as "3".')
     return int(text)
+
+
+def past_instant(text: str, now: Instant, path: str) -> Instant:
+    """The past instant that a body names at this path."""
+    at = parse_instant(text)
+    if at is None:
+        message = f"{path}: {text!r} is no instant with a zone, as 2026-12-01T09:00:00Z is."
+        raise InvalidInput("INVALID_REQUEST", message, path=path)
+    if at > now:
+        raise InvalidInput("INVALID_REQUEST", f"{path}: {iso(at)} lies in the future; now is {iso(now)}.", path=path)
+    return at
 
 
 def route_of(scope: Scope) -> str:

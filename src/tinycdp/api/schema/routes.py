@@ -13,9 +13,8 @@ import msgspec
 from litestar import Request, Response, delete, get, put
 from litestar.params import FromPath, QueryParameter
 
-from tinycdp.api.definitions.routes import workspace_of
 from tinycdp.api.http.auth import Bearer
-from tinycdp.api.http.exchange import IfMatch, Limit, answer, etag, read_json, readable, version_of
+from tinycdp.api.http.exchange import IfMatch, Limit, answer, etag, read_json, readable, version_of, workspace_of
 from tinycdp.api.http.openapi import takes
 from tinycdp.engine.plan import Entry
 from tinycdp.errors import NotFound
