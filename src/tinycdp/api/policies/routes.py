@@ -1,85 +1,57 @@
 """Policies: what an environment does with what it is sent.
 
 Shape   GET and PUT of one policy, GET of its versions
-Laws    what a PUT leaves out has its default; If-Match names the version that shall be replaced
+Laws    what a PUT leaves out has its default; If-Match names the version to be replaced
 Errors  400 INVALID_POLICY · 404 NOT_FOUND · 409 VERSION_CONFLICT
 Source  docs/reference/policies.md
 """
 
-from typing import Any
+from litestar import get, put
+from litestar.params import FromPath, JSONBody
 
-import msgspec
-from litestar import Request, Response, get, put
-from litestar.params import FromPath
-
-from tinycdp.api.http.auth import Bearer
-from tinycdp.api.http.exchange import IfMatch, Limit, answer, etag, read_json, readable, version_of
-from tinycdp.api.http.openapi import takes
+from tinycdp.api.http.params import IfMatch, Limit, version_of
+from tinycdp.api.http.parts import Injected
+from tinycdp.api.http.responses import ExactResponse, etag
+from tinycdp.api.policies.schemas import PolicyDocument, PolicyVersions
 from tinycdp.runtime import policies
+from tinycdp.runtime.actor import Actor
+from tinycdp.runtime.clock import Clock
+from tinycdp.runtime.mirror import Mirror
 from tinycdp.runtime.policies import PolicyVersion
-from tinycdp.runtime.service import Service
+from tinycdp.store.pool import Pool
 
 PATH = "/v1/admin/policies/{name:str}"
+_TAGS = ["Policies"]
 
 
-class Versions(msgspec.Struct):
-    """Newest first."""
-
-    name: str
-    versions: list[PolicyVersion]
-
-
-@get(
-    PATH,
-    operation_id="getPolicy",
-    summary="A policy as it is in force",
-    tags=["Policies"],
-    scope="admin",
-    answer=PolicyVersion,
-    guards=[readable],
-)
-async def get_policy(request: Request[Any, Any, Any], key: Bearer, name: FromPath[str]) -> Response[bytes]:
-    service: Service = request.app.state.service
-    found = (await policies.versions(service.pool, key.environment_id, name, 1))[0]
-    return answer(found, headers=etag(found.version))
+@get(PATH, summary="A policy as it is in force", tags=_TAGS, scope="admin")
+async def get_policy(actor: Injected[Actor], pool: Injected[Pool], name: FromPath[str]) -> ExactResponse[PolicyVersion]:
+    found = (await policies.versions(pool, actor.environment_id, name, 1))[0]
+    return ExactResponse(found, headers=etag(found.version))
 
 
-@put(
-    PATH,
-    operation_id="putPolicy",
-    summary="A policy as it shall be from now on",
-    tags=["Policies"],
-    scope="admin",
-    dependencies=takes(dict[str, Any]),
-    answer=PolicyVersion,
-    example={},
-    guards=[readable],
-)
+@put(PATH, summary="Replace a policy, from now on", tags=_TAGS, scope="admin", example={})
 async def put_policy(
-    request: Request[Any, Any, Any], key: Bearer, name: FromPath[str], if_match: IfMatch = None
-) -> Response[bytes]:
-    service: Service = request.app.state.service
-    document, expects = await read_json(request), version_of(if_match)
-    found = await policies.save(service.pool, key.environment_id, name, document, key.name, service.now(), expects)
-    # The process that was asked goes by it at once; the others hear of it.
-    await service.mirror.load_policies()
-    return answer(found, headers=etag(found.version))
+    actor: Injected[Actor],
+    pool: Injected[Pool],
+    mirror: Injected[Mirror],
+    now: Injected[Clock],
+    name: FromPath[str],
+    data: JSONBody[PolicyDocument],
+    if_match: IfMatch = None,
+) -> ExactResponse[PolicyVersion]:
+    expects = version_of(if_match)
+    found = await policies.save(pool, actor.environment_id, name, data, actor.name, now(), expects)
+    # The process that was asked goes by it at once; the others are notified.
+    await mirror.load_policies()
+    return ExactResponse(found, headers=etag(found.version))
 
 
-@get(
-    f"{PATH}/versions",
-    operation_id="listPolicyVersions",
-    summary="Who changed a policy when, newest first",
-    tags=["Policies"],
-    scope="admin",
-    answer=Versions,
-    guards=[readable],
-)
-async def list_versions(
-    request: Request[Any, Any, Any], key: Bearer, name: FromPath[str], limit: Limit = 50
-) -> Response[bytes]:
-    service: Service = request.app.state.service
-    return answer(Versions(name, await policies.versions(service.pool, key.environment_id, name, limit)))
+@get(f"{PATH}/versions", summary="Who changed a policy when, newest first", tags=_TAGS, scope="admin")
+async def list_policy_versions(
+    actor: Injected[Actor], pool: Injected[Pool], name: FromPath[str], limit: Limit = 50
+) -> PolicyVersions:
+    return PolicyVersions(name, await policies.versions(pool, actor.environment_id, name, limit))
 
 
-ROUTES = [get_policy, put_policy, list_versions]
+ROUTES = [get_policy, put_policy, list_policy_versions]

@@ -1,192 +1,118 @@
-"""People who are forgotten, suppressed, or ask what is known of them.
+"""Profiles that are forgotten or suppressed, and everything that is known of one.
 
 Shape   DELETE …/profiles/{id} and POST …/erasures erase; GET …/erasures are receipts, POST …/erasures/{id}/check looks
         for what is left; POST and DELETE …/suppressions; GET …/profiles/{id}/export is all that is known
-Laws    with `dry` nothing is kept, and the answer is what would happen. Identifiers travel in bodies where they can,
+Laws    with `dryRun` nothing is kept, and the answer is what would happen. Identifiers travel in bodies where they can,
         since addresses end up in logs
 Errors  404 PROFILE_NOT_FOUND, ERASURE_NOT_FOUND · 400 INVALID_BODY, TOO_MANY_SUPPRESSIONS · 429 CONTENTION
 Source  docs/reference/privacy.md
 """
 
-from typing import Annotated, Any
+from typing import Annotated
 
-import msgspec
-from litestar import Request, Response, delete, get, post
-from litestar.params import FromPath, QueryParameter
+from litestar import delete, get, post
+from litestar.params import FromPath, JSONBody, QueryParameter
 from litestar.response.streaming import ASGIStreamingResponse
 
-from tinycdp.api.http.auth import Bearer
-from tinycdp.api.http.exchange import LAST_ID, Before, Limit, Note, answer, read_as, read_json, readable
-from tinycdp.api.http.openapi import takes
+from tinycdp.api.http.params import LAST_ID, Before, DryRun, Limit
+from tinycdp.api.http.parts import Injected
+from tinycdp.api.privacy.schemas import (
+    CheckBody,
+    ErasureBody,
+    Erasures,
+    Suppressed,
+    SuppressionBody,
+    SuppressionChange,
+    Suppressions,
+)
 from tinycdp.model import Alias
-from tinycdp.runtime import erasure, privacy
+from tinycdp.runtime import erasure
+from tinycdp.runtime import privacy as lists
+from tinycdp.runtime.actor import Actor
+from tinycdp.runtime.catalogs import Catalogs
+from tinycdp.runtime.clock import Clock
 from tinycdp.runtime.erasure import Check, Erasure
-from tinycdp.runtime.people import Identifier
-from tinycdp.runtime.service import Service
+from tinycdp.runtime.erasure import Erasures as Eraser
+from tinycdp.runtime.privacy import Privacy
 from tinycdp.runtime.times import iso
+from tinycdp.store.pool import Pool
 
 _TAGS = ["Privacy"]
 
 
-class ErasureBody(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
-    """profiles  1 to 1,000 people, each by an identifier, as `kind:value`, or as `profileId:number`
-    note      why, for whoever reads the receipt; without personal data
-    suppress  refuse messages of these identifiers from now on, too
-    dry       keep nothing; say what would go"""
-
-    profiles: list[str]
-    note: Note = ""
-    suppress: bool = False
-    dry: bool = False
-
-
-class SuppressionBody(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
-    """identifiers  whose messages are refused
-    note         why, for whoever reads the list"""
-
-    identifiers: Annotated[list[Identifier], msgspec.Meta(min_length=1, max_length=10_000)]
-    note: Note = ""
-
-
-class CheckBody(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
-    """identifiers  of the erased people, to be looked for as well; they are not kept"""
-
-    identifiers: list[Identifier] = []
-
-
-class Changed(msgspec.Struct):
-    """How many identifiers were added to the list, or taken from it."""
-
-    changed: int
-
-
-class Erasures(msgspec.Struct):
-    """Newest first."""
-
-    erasures: list[Erasure]
-    next: str | None
-
-
-class Suppressed(msgspec.Struct, rename="camel"):
-    """digest  the keyed hash of an identifier, which is not kept itself"""
-
-    id: str
-    digest: str
-    kind: str
-    note: str
-    created_at: str
-    created_by: str
-
-
-class Suppressions(msgspec.Struct):
-    """Newest first."""
-
-    suppressions: list[Suppressed]
-    next: str | None
-
-
-@delete(
-    "/v1/admin/profiles/{id:str}",
-    status_code=200,
-    operation_id="eraseProfile",
-    summary="A person was never here",
-    tags=_TAGS,
-    scope="admin",
-    answer=Erasure,
-    guards=[readable],
-)
+@delete("/v1/admin/profiles/{id:str}", status_code=200, summary="Erase a profile", tags=_TAGS, scope="admin")
 async def erase_profile(
-    request: Request[Any, Any, Any],
-    key: Bearer,
+    actor: Injected[Actor],
+    erasures: Injected[Eraser],
     id: FromPath[str],
-    dry: Annotated[bool, QueryParameter(description="keep nothing; say what would go")] = False,
+    dry_run: DryRun = False,
     suppress: Annotated[bool, QueryParameter(description="refuse messages of these identifiers, too")] = False,
-) -> Response[bytes]:
-    service: Service = request.app.state.service
-    return answer(await service.erasures.erase(key.environment_id, [id], key.name, refuse=suppress, dry=dry))
+) -> Erasure:
+    return await erasures.erase(actor.environment_id, [id], actor.name, refuse=suppress, dry=dry_run)
 
 
 @post(
     "/v1/admin/erasures",
     status_code=200,
-    operation_id="eraseProfiles",
-    summary="Several people were never here",
+    summary="Erase several profiles",
     tags=_TAGS,
     scope="admin",
-    dependencies=takes(ErasureBody),
-    answer=Erasure,
-    example={"profiles": ["nobody-yet"], "note": "ticket 4711", "dry": True},
+    example={"profiles": ["nobody-yet"], "note": "ticket 4711", "dryRun": True},
 )
-async def erase_profiles(request: Request[Any, Any, Any], key: Bearer) -> Response[bytes]:
-    service: Service = request.app.state.service
-    body = read_as(await read_json(request), ErasureBody)
-    receipt = await service.erasures.erase(
-        key.environment_id, body.profiles, key.name, body.note, refuse=body.suppress, dry=body.dry
+async def erase_profiles(actor: Injected[Actor], erasures: Injected[Eraser], data: JSONBody[ErasureBody]) -> Erasure:
+    return await erasures.erase(
+        actor.environment_id, data.profiles, actor.name, data.note, refuse=data.suppress, dry=data.dry_run
     )
-    return answer(receipt)
 
 
-@get(
-    "/v1/admin/erasures",
-    operation_id="listErasures",
-    summary="Receipts of erasures, newest first",
-    tags=_TAGS,
-    scope="admin",
-    answer=Erasures,
-)
+@get("/v1/admin/erasures", summary="Receipts of erasures, newest first", tags=_TAGS, scope="admin")
 async def list_erasures(
-    request: Request[Any, Any, Any], key: Bearer, before: Before = LAST_ID, limit: Limit = 50
-) -> Response[bytes]:
-    service: Service = request.app.state.service
-    found = await erasure.listed(service.pool, key.environment_id, before, limit)
-    return answer(Erasures(found, found[-1].id if len(found) == limit else None))
+    actor: Injected[Actor], pool: Injected[Pool], before: Before = LAST_ID, limit: Limit = 50
+) -> Erasures:
+    found = await erasure.listed(pool, actor.environment_id, before, limit)
+    return Erasures(found, found[-1].id if len(found) == limit else None)
 
 
-@get(
-    "/v1/admin/erasures/{id:int}",
-    operation_id="getErasure",
-    summary="The receipt of an erasure",
-    tags=_TAGS,
-    scope="admin",
-    answer=Erasure,
-)
-async def get_erasure(request: Request[Any, Any, Any], key: Bearer, id: FromPath[int]) -> Response[bytes]:
-    service: Service = request.app.state.service
-    return answer(await erasure.find(service.pool, key.environment_id, id))
+@get("/v1/admin/erasures/{id:int}", summary="The receipt of an erasure", tags=_TAGS, scope="admin")
+async def get_erasure(actor: Injected[Actor], pool: Injected[Pool], id: FromPath[int]) -> Erasure:
+    return await erasure.find(pool, actor.environment_id, id)
 
 
 @post(
     "/v1/admin/erasures/{id:int}/check",
     status_code=200,
-    operation_id="checkErasure",
     summary="Look into every table for what should be gone",
     tags=_TAGS,
     scope="admin",
-    dependencies=takes(CheckBody),
-    answer=Check,
     example={"identifiers": [{"kind": "userId", "value": "ada"}]},
 )
-async def check_erasure(request: Request[Any, Any, Any], key: Bearer, id: FromPath[int]) -> Response[bytes]:
-    """Reads every table from end to end: minutes, where there is much."""
-    service: Service = request.app.state.service
-    body = read_as(await read_json(request, optional=True), CheckBody)
-    found = await erasure.check(service.pool, service.privacy, key.environment_id, id, body.identifiers)
-    return answer(found)
+async def check_erasure(
+    actor: Injected[Actor],
+    pool: Injected[Pool],
+    privacy: Injected[Privacy],
+    id: FromPath[int],
+    data: JSONBody[CheckBody] = CheckBody(),
+) -> Check:
+    """Reads every table from end to end: minutes, if there is much."""
+    return await erasure.check(pool, privacy, actor.environment_id, id, data.identifiers)
 
 
 @get(
     "/v1/admin/profiles/{id:str}/export",
-    operation_id="exportProfile",
-    summary="Everything that is known of a person",
+    summary="Everything that is known of a profile",
     tags=_TAGS,
     scope="admin",
     media=("application/json",),
-    guards=[readable],
 )
-async def export_profile(request: Request[Any, Any, Any], key: Bearer, id: FromPath[str]) -> ASGIStreamingResponse:
+async def export_profile(
+    actor: Injected[Actor],
+    pool: Injected[Pool],
+    catalogs: Injected[Catalogs],
+    now: Injected[Clock],
+    id: FromPath[str],
+) -> ASGIStreamingResponse:
     """Streamed; the raw events come last, however many they are."""
-    service: Service = request.app.state.service
-    parts = await erasure.held(service.pool, service.catalogs, key.environment_id, id, service.now())
+    parts = await erasure.held(pool, catalogs, actor.environment_id, id, now())
     headers = {"Content-Disposition": 'attachment; filename="person.json"', "Cache-Control": "no-store"}
     return ASGIStreamingResponse(iterator=parts, media_type="application/json", headers=headers)
 
@@ -194,55 +120,50 @@ async def export_profile(request: Request[Any, Any, Any], key: Bearer, id: FromP
 @post(
     "/v1/admin/suppressions",
     status_code=200,
-    operation_id="suppress",
     summary="Refuse messages that name these identifiers",
     tags=_TAGS,
     scope="admin",
-    dependencies=takes(SuppressionBody),
-    answer=Changed,
     example={"identifiers": [{"kind": "userId", "value": "ada"}], "note": "objected"},
 )
-async def suppress(request: Request[Any, Any, Any], key: Bearer) -> Response[bytes]:
-    service: Service = request.app.state.service
-    body = read_as(await read_json(request), SuppressionBody)
-    n = await privacy.suppress(
-        service.pool, service.privacy, key.environment_id, _aliases(body), key.name, body.note, service.now()
+async def suppress(
+    actor: Injected[Actor],
+    pool: Injected[Pool],
+    privacy: Injected[Privacy],
+    now: Injected[Clock],
+    data: JSONBody[SuppressionBody],
+) -> SuppressionChange:
+    aliases = _aliases(data)
+    return SuppressionChange(
+        await lists.suppress(pool, privacy, actor.environment_id, aliases, actor.name, data.note, now())
     )
-    return answer(Changed(n))
 
 
 @delete(
     "/v1/admin/suppressions",
     status_code=200,
-    operation_id="release",
     summary="Take messages that name these identifiers again",
     tags=_TAGS,
     scope="admin",
-    dependencies=takes(SuppressionBody),
-    answer=Changed,
     example={"identifiers": [{"kind": "userId", "value": "ada"}]},
 )
-async def release(request: Request[Any, Any, Any], key: Bearer) -> Response[bytes]:
-    service: Service = request.app.state.service
-    body = read_as(await read_json(request), SuppressionBody)
-    return answer(Changed(await privacy.release(service.pool, service.privacy, key.environment_id, _aliases(body))))
+async def release(
+    actor: Injected[Actor], pool: Injected[Pool], privacy: Injected[Privacy], data: JSONBody[SuppressionBody]
+) -> SuppressionChange:
+    return SuppressionChange(await lists.release(pool, privacy, actor.environment_id, _aliases(data)))
 
 
 @get(
     "/v1/admin/suppressions",
-    operation_id="listSuppressions",
     summary="How many identifiers are refused, since when and why",
     tags=_TAGS,
     scope="admin",
-    answer=Suppressions,
 )
 async def list_suppressions(
-    request: Request[Any, Any, Any], key: Bearer, before: Before = LAST_ID, limit: Limit = 50
-) -> Response[bytes]:
-    service: Service = request.app.state.service
-    rows = await privacy.suppressions(service.pool, key.environment_id, before, limit)
+    actor: Injected[Actor], pool: Injected[Pool], before: Before = LAST_ID, limit: Limit = 50
+) -> Suppressions:
+    rows = await lists.suppressions(pool, actor.environment_id, before, limit)
     found = [Suppressed(str(r.id), r.digest, r.kind, r.note, iso(r.created_at), r.created_by) for r in rows]
-    return answer(Suppressions(found, found[-1].id if len(found) == limit else None))
+    return Suppressions(found, found[-1].id if len(found) == limit else None)
 
 
 def _aliases(body: SuppressionBody) -> list[Alias]:
