@@ -12,11 +12,10 @@ from typing import Any
 import httpx
 from litestar import Litestar
 
-from tinycdp.app import create_litestar
+from tinycdp.app import Parts, create_litestar
 from tinycdp.runtime import clock
 from tinycdp.runtime.catalogs import Catalogs
 from tinycdp.runtime.keys import create_key, environment_named
-from tinycdp.runtime.service import Service
 from tinycdp.runtime.startup import prepare
 from tinycdp.runtime.worker import Worker
 from tinycdp.settings import Settings
@@ -28,7 +27,7 @@ KEYS = {scope: f"{scope}-key-of-the-tests" for scope in ("write", "read", "admin
 class Application:
     """admin, read, write send the key of that scope, nobody sends none, stranger is an admin of environment dev."""
 
-    service: Service
+    service: Parts
     litestar: Litestar
     admin: httpx.AsyncClient
     read: httpx.AsyncClient
@@ -76,7 +75,7 @@ async def running(dsn: str) -> AsyncIterator[Application]:
         )
 
     async with _alive(litestar):
-        service: Service = litestar.state.service
+        service: Parts = litestar.state.parts
         dev = await environment_named(service.pool, "dev")
         foreign = await create_key(service.pool, dev, ["admin"], "stranger", clock.now())
         await service.keyring.load()

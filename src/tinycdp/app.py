@@ -1,40 +1,253 @@
-"""The composition root: settings → parts → application.
+"""The composition root: settings → parts → application. Nothing else puts parts together.
 
-Shape   create_app() is what the server runs: an ASGI application that takes the fast lanes where it can
+Shape   create_app() is what the server runs: the routes, behind the lanes that answer from memory
+        open_parts(settings) → Parts, also for an import from the command line
+        work(settings) is the background worker · open_erasures(pool) serves `tinycdp forget`
+Laws    parts start in the order in which they need each other, and stop the other way round: what was accepted is
+        answered first, the database is let go last
+        the HTTP application is loaded only where it is served: commands and the worker start without it
 """
 
+import asyncio
 import gc
 import os
+import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
-from litestar import Litestar
-from litestar.enums import ScopeType
-from litestar.types import ASGIApp, Receive, Scope, Send
-
-from tinycdp.api.application import litestar
-from tinycdp.api.decisions import routes as decisions
-from tinycdp.api.ingest.adapters.history import PARSE
-from tinycdp.api.ofrep import routes as ofrep
+from tinycdp.runtime import clock
+from tinycdp.runtime.catalogs import Catalogs
+from tinycdp.runtime.clock import Clock
+from tinycdp.runtime.decisions import Decisions
+from tinycdp.runtime.door import Door
+from tinycdp.runtime.enrichment import Enricher
+from tinycdp.runtime.erasure import Erasures
+from tinycdp.runtime.export import Exports
+from tinycdp.runtime.exposures import Exposures
+from tinycdp.runtime.holds import Holds
+from tinycdp.runtime.identity_rules import IdentityPolicy, Rules, rules_of
+from tinycdp.runtime.ingest import Committed, Ingest
+from tinycdp.runtime.keys import Keyring
+from tinycdp.runtime.language import Sightings
+from tinycdp.runtime.limits import Limiter
+from tinycdp.runtime.live import Live
+from tinycdp.runtime.merges import Merges
+from tinycdp.runtime.metrics import Metrics
+from tinycdp.runtime.mirror import Mirror
+from tinycdp.runtime.observations import declared
+from tinycdp.runtime.past import Past
+from tinycdp.runtime.policies import Policies
+from tinycdp.runtime.preview import Previews
+from tinycdp.runtime.privacy import Privacy
 from tinycdp.runtime.processes import also_on_stop
-from tinycdp.runtime.service import Service
+from tinycdp.runtime.pushes import Pushes
+from tinycdp.runtime.registry import Registry
+from tinycdp.runtime.room import Room
+from tinycdp.runtime.snapshots import Snapshots
+from tinycdp.runtime.tracking_plan import Plans
+from tinycdp.runtime.uploads import Uploads
+from tinycdp.runtime.worker import Worker
+from tinycdp.runtime.workspace import Vocabulary
 from tinycdp.settings import Settings, load
+from tinycdp.store.pool import Pool, open_pool
 
-_FAST_HEADERS = [(b"content-type", b"application/json"), (b"access-control-allow-origin", b"*")]
+if TYPE_CHECKING:
+    from litestar import Litestar
+    from litestar.types import ASGIApp
+
+    from tinycdp.runtime.shared_limits import Shared
+
+_WORKER_CONNECTIONS = 4
 
 
-def create_app(settings: Settings | None = None) -> ASGIApp:
+@dataclass
+class Parts:
+    """What one HTTP process works with. A handler names the parts it needs, and `now` is the process's clock."""
+
+    settings: Settings
+    pool: Pool
+    now: Clock
+    metrics: Metrics
+    catalogs: Catalogs
+    snapshots: Snapshots
+    keyring: Keyring
+    policies: Policies
+    privacy: Privacy
+    decisions: Decisions
+    holds: Holds
+    pushes: Pushes
+    exposures: Exposures
+    registry: Registry
+    plans: Plans
+    live: Live
+    mirror: Mirror
+    vocabulary: Vocabulary
+    sightings: Sightings
+    room: Room
+    shared: "Shared | None"
+    limiter: Limiter
+    door: Door
+    ingest: Ingest
+    merges: Merges
+    erasures: Erasures
+    exports: Exports
+    imports: Uploads
+    past: Past
+    previews: Previews
+
+    async def start(self) -> None:
+        """Follow the database, then start what writes behind the answers."""
+        await self.mirror.start()
+        self.exposures.start()
+        self.registry.start()
+        self.live.start()
+        self.pushes.start()
+
+    def leave(self) -> None:
+        """End the streams, which would never end by themselves, and open no more."""
+        self.pushes.leave()
+        self.live.leave()
+
+    async def stop(self) -> None:
+        """Answer what was accepted, then let go of the database."""
+        await self.pushes.stop()
+        await self.live.stop()
+        await self.imports.stop()
+        await self.ingest.drain()
+        await self.exposures.stop()
+        await self.registry.stop()
+        await self.mirror.stop()
+        if self.shared is not None:
+            await self.shared.close()
+        await self.pool.close()
+
+
+async def open_parts(settings: Settings, now: Clock = clock.now) -> Parts:
+    """Started parts, with every environment's catalog and every key in memory."""
+    assert settings.database_url is not None
+    parts = _assemble(settings, await open_pool(settings.database_url, settings.database_pool), now)
+    await parts.start()
+    return parts
+
+
+def _assemble(settings: Settings, pool: Pool, now: Clock) -> Parts:
+    """The parts, each made from those above it."""
+    dsn, size = settings.database_url, settings.snapshot_cache_size
+    assert dsn is not None
+    metrics = Metrics()
+    # These two know each other.
+    catalogs = Catalogs(lambda: snapshots.outgrown(), metrics.mismatched)  # noqa: PLW0108
+    snapshots = Snapshots(pool, size, catalogs)
+    keyring = Keyring(pool)
+    policies = Policies()
+    privacy = Privacy()
+    decisions = Decisions(catalogs, snapshots)
+    exposures = Exposures(pool, metrics.exposures)
+    registry = Registry(pool, now, metrics.observed)
+    plans = Plans(policies, registry)
+    shared = _shared(settings.redis_url) if settings.redis_url else None
+    limiter = Limiter(settings.workers, shared)
+    door = Door(policies, catalogs, Enricher(settings.geoip_file), limiter, privacy)
+    vocabulary = Vocabulary(lambda environment_id: declared(plans.of(environment_id)))
+
+    def is_usable(key_id: int) -> bool:
+        return keyring.by_id(key_id) is not None
+
+    pushes = Pushes(decisions, catalogs.serving, is_usable, now, settings.stream_limit)
+    live = Live(pool, now, catalogs.current, is_usable)
+    mirror = Mirror(
+        dsn,
+        pool,
+        now,
+        catalogs=catalogs,
+        snapshots=snapshots,
+        keyring=keyring,
+        policies=policies,
+        privacy=privacy,
+        plans=plans,
+        pushes=pushes,
+        live=live,
+    )
+
+    def identity_rules(environment_id: int) -> Rules:
+        return rules_of(policies.of(environment_id, IdentityPolicy))
+
+    def committed(group: Committed) -> None:
+        mirror.profiles_changed(group.environment_id, group.version, [*group.touched, *group.merged])
+        registry.committed(group.environment_id, group.messages)
+        live.committed(group)
+
+    ingest = Ingest(
+        pool,
+        catalogs,
+        now,
+        committed,
+        batch=settings.ingest_batch,
+        queue=settings.ingest_queue,
+        rules=identity_rules,
+        plan=plans.screen,
+    )
+    return Parts(
+        settings=settings,
+        pool=pool,
+        now=now,
+        metrics=metrics,
+        catalogs=catalogs,
+        snapshots=snapshots,
+        keyring=keyring,
+        policies=policies,
+        privacy=privacy,
+        decisions=decisions,
+        holds=Holds(pool, size),
+        pushes=pushes,
+        exposures=exposures,
+        registry=registry,
+        plans=plans,
+        live=live,
+        mirror=mirror,
+        vocabulary=vocabulary,
+        sightings=Sightings(),
+        room=Room(),
+        shared=shared,
+        limiter=limiter,
+        door=door,
+        ingest=ingest,
+        merges=Merges(pool, catalogs, identity_rules, now, mirror.profiles_changed),
+        erasures=Erasures(pool, catalogs, privacy, now, exposures.flush, mirror.profiles_changed),
+        exports=Exports(dsn, catalogs),
+        imports=Uploads(pool, ingest, door, now, settings.data_dir / "imports", lambda: metrics.asked),
+        past=Past(pool),
+        previews=Previews(pool, vocabulary),
+    )
+
+
+def _shared(redis_url: str) -> "Shared":
+    from tinycdp.runtime.shared_limits import Shared  # noqa: PLC0415 - Redis' client is slow to load, and few have one
+
+    return Shared(redis_url)
+
+
+# The HTTP process
+
+
+def create_app(settings: Settings | None = None) -> "ASGIApp":
     """The application, by default for the settings of the environment."""
+    from tinycdp.api.application import fast_lanes  # noqa: PLC0415 - only where HTTP is served
+
     chosen = settings if settings is not None else load(os.environ)
     return fast_lanes(create_litestar(chosen))
 
 
-def create_litestar(settings: Settings) -> Litestar:
+def create_litestar(settings: Settings) -> "Litestar":
     """The routes with their parts, which live as long as the application."""
+    from tinycdp.api.application import litestar  # noqa: PLC0415 - only where HTTP is served
+    from tinycdp.api.ingest.adapters.history import PARSE  # noqa: PLC0415
 
     @asynccontextmanager
-    async def serving(app: Litestar) -> AsyncIterator[None]:
-        parts = app.state.parts = app.state.service = await Service.start(settings)
+    async def serving(app: Any) -> AsyncIterator[None]:
+        parts = app.state.parts = app.state.service = await open_parts(settings)
         parts.imports.start(PARSE)
         also_on_stop(parts.leave)
         _collect_seldom()
@@ -43,29 +256,7 @@ def create_litestar(settings: Settings) -> Litestar:
         finally:
             await parts.stop()
 
-    application = litestar(serving, lambda name: getattr(application.state.parts, name))
-    return application
-
-
-def fast_lanes(application: Litestar) -> ASGIApp:
-    """The routes, behind the lanes that answer from memory."""
-    state = application.state
-
-    async def serve(scope: Scope, receive: Receive, send: Send) -> None:
-        body = None
-        if scope["type"] == ScopeType.HTTP:
-            if scope["method"] == "GET" and scope["path"] == "/v1/decide":
-                body = decisions.fast_lane(state.parts, scope)
-            elif scope["method"] == "POST" and scope["path"].startswith(ofrep.PREFIX):
-                body, receive = await ofrep.fast_lane(state.parts, scope, receive)
-        if body is not None:
-            headers = [*_FAST_HEADERS, (b"content-length", b"%d" % len(body))]
-            await send({"type": "http.response.start", "status": 200, "headers": headers})
-            await send({"type": "http.response.body", "body": body, "more_body": False})
-            return
-        await application(scope, receive, send)
-
-    return serve
+    return litestar(serving)
 
 
 def _collect_seldom() -> None:
@@ -74,3 +265,31 @@ def _collect_seldom() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 100)
+
+
+# The worker
+
+
+async def work(settings: Settings, now: Clock = clock.now) -> None:
+    """Work until SIGTERM or SIGINT; a batch under way is finished first."""
+    assert settings.database_url is not None
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    async with await open_pool(settings.database_url, _WORKER_CONNECTIONS) as pool:
+        await Worker(pool, Catalogs(), now, settings.warm_up_share, settings.exposure_days).run(stop)
+
+
+# The command line
+
+
+async def open_erasures(pool: Pool, now: Clock = clock.now) -> Erasures:
+    """What erases profiles, for one command."""
+    return Erasures(pool, Catalogs(), await open_privacy(pool), now)
+
+
+async def open_privacy(pool: Pool) -> Privacy:
+    """The suppressions of every environment, for one command."""
+    privacy = Privacy()
+    await privacy.load(pool)
+    return privacy

@@ -27,7 +27,7 @@ from test_ofrep import Reader
 
 from application import KEYS, Application, running
 from serving import eventually, served
-from tinycdp.app import fast_lanes
+from tinycdp.api.application import fast_lanes
 from tinycdp.runtime import tickets
 from tinycdp.runtime.keys import SCOPES, Keyring, digest, environment_named
 from tinycdp.runtime.times import iso
@@ -781,7 +781,7 @@ async def test_an_address_with_a_key_is_neither_logged_nor_told_when_things_go_w
     def broken(environment_id: int) -> None:
         raise RuntimeError("a fault of ours")
 
-    monkeypatch.setattr(app.service, "catalog", broken)
+    monkeypatch.setattr(app.service.catalogs, "serving", broken)
     caplog.set_level(logging.WARNING, "httpx")
     key = KEYS["write"]
     for path, status in {

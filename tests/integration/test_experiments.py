@@ -9,12 +9,12 @@ import pytest
 
 from application import Application, running
 from serving import ManualClock, new_environment, services
+from tinycdp.app import Parts
 from tinycdp.model import DAY_MS, Alias, AliasKind, Message
 from tinycdp.runtime import clock, switches
 from tinycdp.runtime.decisions import decide_one
 from tinycdp.runtime.definitions import apply_documents
 from tinycdp.runtime.experiments import FlagExposures, counts, day_of, lately
-from tinycdp.runtime.service import Service
 from tinycdp.runtime.snapshots import stranger
 from tinycdp.runtime.staleness import StaleFlags, stale_flags
 from tinycdp.runtime.workspace import read_workspace
@@ -41,7 +41,7 @@ test_flag.__test__ = False  # type: ignore[attr-defined]
 class Shop:
     """An environment with a clock of its own, whose people are strangers: deciding for them asks Postgres nothing."""
 
-    def __init__(self, service: Service, environment_id: int, now: ManualClock) -> None:
+    def __init__(self, service: Parts, environment_id: int, now: ManualClock) -> None:
         self.service, self.id, self.now = service, environment_id, now
 
     async def publish(self, *flags: dict[str, Any], **others: Any) -> None:
@@ -50,7 +50,7 @@ class Shop:
         await self.service.catalogs.refresh(self.service.pool, self.id)
 
     def ask(self, users: Iterable[str], *, keep: Callable[[str], bool] = lambda variant: True, **context: Any) -> None:
-        catalog = self.service.catalog(self.id)
+        catalog = self.service.catalogs.serving(self.id)
         for user in users:
             subject = stranger(catalog, Alias(AliasKind.USER, user), self.now())
             decision = decide_one(catalog, "test", subject, self.now(), context)
@@ -373,7 +373,7 @@ async def test_nothing_is_said_of_a_time_before_exposures_were_recorded(shop: Sh
 async def test_being_asked_counts_without_an_exposure(shop: Shop) -> None:
     shop.now.now += 40 * DAY_MS
     assert await shop.reasons() == {"test": ["NOT_ASKED"]}
-    catalog = shop.service.catalog(shop.id)
+    catalog = shop.service.catalogs.serving(shop.id)
     nobody = stranger(catalog, None, shop.now())
     decision = decide_one(catalog, "test", nobody, shop.now())
     shop.service.exposures.record(catalog, decision, nobody, shop.now())

@@ -561,7 +561,7 @@ async def test_a_reader_who_reads_nothing_is_cut_off(app: Application) -> None:
     async with listening(app, answer) as reader:
         reader.may_read.clear()
         (stream,) = app.service.pushes.watches
-        answers = evaluations(app.service.catalog(app.environment_id), [])
+        answers = evaluations(app.service.catalogs.serving(app.environment_id), [])
         for n in range(20):
             stream.tell(answers, n)
             await asyncio.sleep(0)

@@ -8,6 +8,7 @@ import pytest
 
 from application import Application, running
 from serving import ManualClock, eventually, new_environment, services
+from tinycdp.app import Parts
 from tinycdp.errors import InvalidInput, Overloaded
 from tinycdp.model import HOUR_MS, Alias, AliasKind, Message
 from tinycdp.runtime import preview as previews
@@ -16,7 +17,6 @@ from tinycdp.runtime.changes import read_documents
 from tinycdp.runtime.decisions import decide_one
 from tinycdp.runtime.definitions import publish
 from tinycdp.runtime.preview import Question
-from tinycdp.runtime.service import Service
 from tinycdp.runtime.times import iso
 from tinycdp.runtime.worker import Worker
 
@@ -305,7 +305,7 @@ async def test_a_preview_of_the_past_agrees_with_replays_of_it(dsn: str) -> None
             assert before == variants
 
 
-async def serving(service: Service, id: int) -> None:
+async def serving(service: Parts, id: int) -> None:
     worker = Worker(service.pool, Catalogs(), service.now)
     while await worker.warm_up():
         pass
@@ -314,9 +314,9 @@ async def serving(service: Service, id: int) -> None:
     await service.catalogs.refresh(service.pool, id)
 
 
-async def actual(service: Service, id: int) -> tuple[Mapping[str, set[int]], Mapping[int, Mapping[str, str]]]:
+async def actual(service: Parts, id: int) -> tuple[Mapping[str, set[int]], Mapping[int, Mapping[str, str]]]:
     """Who is in which segment, and who is served which variant, by the engine's own state."""
-    catalog, now = service.catalog(id), service.now()
+    catalog, now = service.catalogs.serving(id), service.now()
     names = {fingerprint: name[1] for name, fingerprint in catalog.live.fingerprints.items()}
     members: dict[str, set[int]] = {name[1]: set() for name in catalog.live.definitions if name[0] == "segment"}
     variants: dict[int, dict[str, str]] = {}

@@ -11,6 +11,7 @@ import pytest
 from application import Application, running
 from serving import ManualClock, eventually, new_environment, services
 from tinycdp.api.decisions.routes import Answer, answer_of
+from tinycdp.app import Parts
 from tinycdp.errors import NotFound, TinyCDPError
 from tinycdp.model import DAY_MS, HOUR_MS, MINUTE_MS, Alias, AliasKind, Message
 from tinycdp.runtime import switches
@@ -18,7 +19,6 @@ from tinycdp.runtime.catalogs import Catalogs
 from tinycdp.runtime.changes import Change
 from tinycdp.runtime.decisions import decide_one
 from tinycdp.runtime.definitions import publish, rename
-from tinycdp.runtime.service import Service
 from tinycdp.runtime.times import iso
 from tinycdp.runtime.worker import Worker
 from tinycdp.store.messages import move_aliases
@@ -63,7 +63,7 @@ EDITS = [
 class World:
     """One environment in which things happen at random, and every decision is written down."""
 
-    def __init__(self, service: Service, environment_id: int, clock: ManualClock, seed: int) -> None:
+    def __init__(self, service: Parts, environment_id: int, clock: ManualClock, seed: int) -> None:
         self.service, self.id, self.clock = service, environment_id, clock
         self.random = random.Random(seed)
         self.worker = Worker(service.pool, Catalogs(), clock)

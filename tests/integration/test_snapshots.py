@@ -8,11 +8,11 @@ import pytest
 
 import serving
 from serving import eventually, holds_for, new_environment
+from tinycdp.app import Parts
 from tinycdp.errors import Unavailable
 from tinycdp.model import Alias, AliasKind, Message
 from tinycdp.runtime.catalogs import Catalogs
 from tinycdp.runtime.definitions import apply_documents
-from tinycdp.runtime.service import Service
 from tinycdp.runtime.worker import Worker
 from tinycdp.store import reads
 
@@ -23,13 +23,13 @@ TAB = Alias(AliasKind.ANONYMOUS, "tab")
 
 
 @pytest.fixture
-async def services(dsn: str) -> AsyncIterator[list[Service]]:
+async def services(dsn: str) -> AsyncIterator[list[Parts]]:
     async with serving.services(dsn, 2, lambda: NOW) as started:
         yield started
 
 
 @pytest.fixture
-async def shop(services: list[Service]) -> int:
+async def shop(services: list[Parts]) -> int:
     environment = await new_environment(services[0].pool, "shop", COUNTING, NOW)
     for service in services:
         await service.catalogs.refresh(service.pool, environment)
@@ -41,7 +41,7 @@ def opened(id: str, *aliases: Alias, ago: int = 0, name: str = "open") -> Messag
 
 
 async def test_old_news_does_not_bring_an_old_row_back(
-    services: list[Service], shop: int, monkeypatch: pytest.MonkeyPatch
+    services: list[Parts], shop: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A row read before our own commit is not kept, even where older news of another process comes by after it."""
     service = services[0]
@@ -60,7 +60,7 @@ async def test_old_news_does_not_bring_an_old_row_back(
     assert await holds_for(service, shop, "opened", ADA)
 
 
-async def test_a_database_set_back_is_believed(services: list[Service], shop: int) -> None:
+async def test_a_database_set_back_is_believed(services: list[Parts], shop: int) -> None:
     """After a restore from a backup, versions are lower than those heard of before: reading must not wait for them."""
     service = services[0]
     await service.ingest.accept(shop, [opened("m1", ADA)])
@@ -71,10 +71,10 @@ async def test_a_database_set_back_is_believed(services: list[Service], shop: in
     assert await holds_for(service, shop, "opened", ADA)
 
 
-async def test_a_repeated_message_answers_with_a_version_that_includes_it(services: list[Service], shop: int) -> None:
+async def test_a_repeated_message_answers_with_a_version_that_includes_it(services: list[Parts], shop: int) -> None:
     """The first answer was lost on its way: the second must do as well for reading one's write elsewhere."""
     here, deaf = services
-    deaf.profiles_changed = lambda *news: None  # type: ignore[method-assign]
+    deaf.mirror.profiles_changed = lambda *news: None  # type: ignore[method-assign]
     await here.ingest.accept(shop, [opened("m0", ADA, name="other")])
     assert not await holds_for(deaf, shop, "opened", ADA)
     await here.ingest.accept(shop, [opened("m1", ADA)])
@@ -84,7 +84,7 @@ async def test_a_repeated_message_answers_with_a_version_that_includes_it(servic
 
 
 async def test_with_the_database_away_an_alias_that_moved_is_not_decided_as_its_former_owner(
-    services: list[Service], shop: int
+    services: list[Parts], shop: int
 ) -> None:
     service = services[0]
     await service.ingest.accept(shop, [opened("m1", ADA, TAB, ago=1)])
@@ -97,7 +97,7 @@ async def test_with_the_database_away_an_alias_that_moved_is_not_decided_as_its_
         await holds_for(service, shop, "opened", TAB)
 
 
-async def test_what_was_read_before_a_revision_went_live_is_read_again(services: list[Service], shop: int) -> None:
+async def test_what_was_read_before_a_revision_went_live_is_read_again(services: list[Parts], shop: int) -> None:
     """The catalog of a new revision may come by another way than the news of the profiles that warmed up for it."""
     service = services[0]
     await service.ingest.accept(shop, [opened("m1", ADA)])
@@ -117,17 +117,17 @@ async def test_what_was_read_before_a_revision_went_live_is_read_again(services:
     assert await holds_for(service, shop, "often", ADA)
 
 
-async def test_an_identifier_that_moved_unheard_follows_its_new_person(services: list[Service], shop: int) -> None:
+async def test_an_identifier_that_moved_unheard_follows_its_new_person(services: list[Parts], shop: int) -> None:
     """What is kept under an identifier answers for whoever it is now, also where the news of the move was lost."""
     here, there = services
     await there.ingest.accept(shop, [opened("m1", BOB, TAB, ago=1_000, name="other")])
     assert not await holds_for(here, shop, "opened", TAB)
     here.snapshots.lost()
-    heard, missed = here.profiles_changed, asyncio.Event()
-    here.profiles_changed = lambda *news: missed.set()  # type: ignore[method-assign]
+    heard, missed = here.mirror.profiles_changed, asyncio.Event()
+    here.mirror.profiles_changed = lambda *news: missed.set()  # type: ignore[method-assign]
     await there.ingest.accept(shop, [opened("m2", ADA, TAB, ago=2_000, name="other")])  # an earlier claim: it moves
     await asyncio.wait_for(missed.wait(), 10)
-    here.profiles_changed = heard  # type: ignore[method-assign]
+    here.mirror.profiles_changed = heard  # type: ignore[method-assign]
     here.snapshots.found()
     assert not await holds_for(here, shop, "opened", TAB)
     await there.ingest.accept(shop, [opened("m3", ADA)])

@@ -1,6 +1,6 @@
 """The HTTP application: every route with what surrounds it.
 
-Shape   litestar(lifespan, part) → the routes; part(name) gives the part that a handler's parameter names
+Shape   litestar(lifespan) → the routes; fast_lanes(litestar) → the same, behind what answers from memory
 Laws    routes translate; they decide nothing. All errors leave through errors.HANDLERS
 """
 
@@ -11,7 +11,10 @@ from typing import Any
 from litestar import Litestar, Router
 from litestar.config.cors import CORSConfig
 from litestar.di import Provide
+from litestar.enums import ScopeType
+from litestar.types import ASGIApp, Receive, Scope, Send
 
+from tinycdp.api.decisions import routes as decisions
 from tinycdp.api.definitions.editing import provide_editing
 from tinycdp.api.definitions.workspaces import provide_workspace
 from tinycdp.api.http import auth
@@ -21,6 +24,7 @@ from tinycdp.api.http.openapi import Schemas
 from tinycdp.api.http.params import check_address
 from tinycdp.api.http.requests import ExactRequest, kept
 from tinycdp.api.http.responses import ExactResponse
+from tinycdp.api.ofrep import routes as ofrep
 from tinycdp.api.operations.routes import count_request
 from tinycdp.api.routes import FOREIGN, FOREIGN_GUARDED, GUARDED, OPEN
 
@@ -61,14 +65,21 @@ _CORS = CORSConfig(
 )
 
 
+_FAST_HEADERS = [(b"content-type", b"application/json"), (b"access-control-allow-origin", b"*")]
+
+
 class _Application(Litestar):
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         await super().__call__(kept(scope), receive, send)
 
 
-def litestar(lifespan: Callable[[Litestar], AbstractAsyncContextManager[None]], part: Callable[[str], Any]) -> Litestar:
-    """The routes, for as long as the lifespan keeps their parts."""
-    return _Application(
+def litestar(lifespan: Callable[[Litestar], AbstractAsyncContextManager[None]]) -> Litestar:
+    """The routes, for as long as the lifespan keeps their parts in `state.parts`."""
+
+    def provider(name: str) -> Callable[[], Any]:
+        return lambda: getattr(application.state.parts, name)
+
+    application = _Application(
         [
             Router("/", route_handlers=FOREIGN),
             Router("/", route_handlers=FOREIGN_GUARDED, guards=[auth.guard]),
@@ -84,7 +95,7 @@ def litestar(lifespan: Callable[[Litestar], AbstractAsyncContextManager[None]], 
             "editing": Provide(provide_editing, sync_to_thread=False),
             "workspace": Provide(provide_workspace),
             "key": Provide(auth.provide_key, sync_to_thread=False),
-            **{name: Provide(_provider(part, name), sync_to_thread=False) for name in PARTS},
+            **{name: Provide(provider(name), sync_to_thread=False) for name in PARTS},
         },
         exception_handlers=HANDLERS,
         cors_config=_CORS,
@@ -94,10 +105,25 @@ def litestar(lifespan: Callable[[Litestar], AbstractAsyncContextManager[None]], 
         before_send=[count_request],
         logging_config=None,
     )
+    return application
 
 
-def _provider(part: Callable[[str], Any], name: str) -> Callable[[], Any]:
-    def provide() -> Any:
-        return part(name)
+def fast_lanes(application: Litestar) -> ASGIApp:
+    """The routes, behind the lanes that answer from memory."""
+    state = application.state
 
-    return provide
+    async def serve(scope: Scope, receive: Receive, send: Send) -> None:
+        body = None
+        if scope["type"] == ScopeType.HTTP:
+            if scope["method"] == "GET" and scope["path"] == "/v1/decide":
+                body = decisions.fast_lane(state.parts, scope)
+            elif scope["method"] == "POST" and scope["path"].startswith(ofrep.PREFIX):
+                body, receive = await ofrep.fast_lane(state.parts, scope, receive)
+        if body is not None:
+            headers = [*_FAST_HEADERS, (b"content-length", b"%d" % len(body))]
+            await send({"type": "http.response.start", "status": 200, "headers": headers})
+            await send({"type": "http.response.body", "body": body, "more_body": False})
+            return
+        await application(scope, receive, send)
+
+    return serve

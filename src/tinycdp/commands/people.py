@@ -30,14 +30,11 @@ def add_to(commands: "Commands") -> None:
 def run_forget(arguments: argparse.Namespace, settings: Settings) -> int:
     import msgspec
 
-    from tinycdp.runtime.catalogs import Catalogs
-    from tinycdp.runtime.erasure import Erasures
-    from tinycdp.runtime.privacy import Privacy
+    from tinycdp.app import open_erasures
 
     async def forget(pool: "Pool", environment: int) -> "Erasure":
-        privacy = Privacy()
-        await privacy.load(pool)
-        return await Erasures(pool, Catalogs(), privacy, clock.now).erase(
+        erasures = await open_erasures(pool)
+        return await erasures.erase(
             environment,
             arguments.people,
             "command line",
@@ -51,6 +48,7 @@ def run_forget(arguments: argparse.Namespace, settings: Settings) -> int:
 
 
 def run_suppress(arguments: argparse.Namespace, settings: Settings) -> int:
+    from tinycdp.app import open_privacy
     from tinycdp.model import Alias
     from tinycdp.runtime import privacy as lists
 
@@ -62,8 +60,7 @@ def run_suppress(arguments: argparse.Namespace, settings: Settings) -> int:
         aliases.append(Alias(kind, value))
 
     async def change(pool: "Pool", environment: int) -> int:
-        privacy = lists.Privacy()
-        await privacy.load(pool)
+        privacy = await open_privacy(pool)
         if arguments.remove:
             return await lists.release(pool, privacy, environment, aliases)
         return await lists.suppress(pool, privacy, environment, aliases, "command line", arguments.note, clock.now())

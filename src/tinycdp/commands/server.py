@@ -42,11 +42,11 @@ def run_serve(arguments: argparse.Namespace, settings: Settings) -> int:
 def run_work(arguments: argparse.Namespace, settings: Settings) -> int:
     import asyncio
 
+    from tinycdp.app import work
     from tinycdp.runtime.postgres import reachable
-    from tinycdp.runtime.worker import run
 
     with reachable(settings) as reached:
-        asyncio.run(run(reached))
+        asyncio.run(work(reached))
     return 0
 
 

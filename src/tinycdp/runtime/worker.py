@@ -1,6 +1,6 @@
 """What happens with nobody sending anything: windows slide, revisions warm up, months turn.
 
-Shape   run(settings) until it is told to stop; five loops, each in small transactions of its own, so that live work
+Shape   Worker(…).run(stop); five loops, each in small transactions of its own, so that live work
         is never held up: wake_due, warm_up, tell_members, settle_schedules, keep_house
 Laws    any number of workers may run: due profiles are claimed with SKIP LOCKED, a warm-up under an advisory lock.
         A decision never waits for a worker: reads re-check the clock themselves
@@ -11,7 +11,6 @@ Errors  none leave it: a loop that fails logs, waits and goes on
 import asyncio
 import contextlib
 import logging
-import signal
 from collections.abc import Awaitable, Callable
 
 from tinycdp.engine import recompute
@@ -19,18 +18,17 @@ from tinycdp.engine.catalog import Catalog
 from tinycdp.engine.profile import Profile
 from tinycdp.errors import Unavailable
 from tinycdp.model import DAY_MS, HOUR_MS, Instant
-from tinycdp.runtime import clock, groups, profiles, registry, schedules
+from tinycdp.runtime import groups, profiles, registry, schedules
 from tinycdp.runtime.catalogs import Catalogs
 from tinycdp.runtime.clock import Clock
 from tinycdp.runtime.news import announce_profiles
 from tinycdp.runtime.warming import WarmUp
-from tinycdp.settings import Settings
 from tinycdp.store import definitions as definition_store
 from tinycdp.store import exposures, reads
 from tinycdp.store import flags as flag_store
 from tinycdp.store import limits as limits_store
 from tinycdp.store import messages as store
-from tinycdp.store.pool import RETRY, Connection, Pool, acquired, open_pool, transaction
+from tinycdp.store.pool import RETRY, Connection, Pool, acquired, transaction
 
 log = logging.getLogger(__name__)
 
@@ -45,16 +43,6 @@ _HOUSE_SECONDS = 3600.0
 _SCHEDULES_SECONDS = 5.0
 _MONTHS_AHEAD = 2
 _FAILED_PAUSE_SECONDS = 1.0
-
-
-async def run(settings: Settings, now: Clock = clock.now) -> None:
-    """Work until SIGTERM or SIGINT; a batch under way is finished first."""
-    assert settings.database_url is not None
-    stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    async with await open_pool(settings.database_url, 4) as pool:
-        await Worker(pool, Catalogs(), now, settings.warm_up_share, settings.exposure_days).run(stop)
 
 
 class Worker:

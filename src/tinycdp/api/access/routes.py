@@ -188,7 +188,7 @@ async def get_metrics(request: Request[Any, Any, Any], key: Bearer) -> Response[
             lag_ms=max(now - due, 0) if due is not None else 0,
             ingest_queue=service.ingest.waiting,
             cached_profiles=len(service.snapshots),
-            database_away=service.database_is_away,
+            database_away=service.snapshots.away,
             revision=live,
             head_revision=head,
             backfill=progress_of(backfill, now) if backfill is not None else None,

@@ -216,7 +216,7 @@ def fast_lane(service: Service, scope: Scope) -> bytes | None:
     """The body of the answer to a GET /v1/decide that memory can give, None for whatever needs the ordinary route:
     a person not in memory, an odd query, a key that is wrong, a database that is away."""
     key = key_of(service, scope["headers"])
-    if key is None or not key.may("decide") or service.database_is_away:
+    if key is None or not key.may("decide") or service.snapshots.away:
         return None
     user_id, flag = _user_and_flag(scope["query_string"])
     if not user_id or not flag:
@@ -225,7 +225,7 @@ def fast_lane(service: Service, scope: Scope) -> bytes | None:
     if subject is None:
         return None
     try:
-        catalog = service.catalog(key.environment_id)
+        catalog = service.catalogs.serving(key.environment_id)
         now = service.now()
         decision = decide_one(catalog, flag, subject, now)
     except TinyCDPError:

@@ -337,7 +337,7 @@ def _remote_config(catalog: Catalog, token: str) -> dict[str, Any]:
 def _config_for(request: Request[Any, Any, Any], token: str) -> dict[str, Any]:
     service: Service = request.app.state.service
     key = auth.recognise(service.keyring, token, "write")
-    return _remote_config(service.catalog(key.environment_id), token)
+    return _remote_config(service.catalogs.serving(key.environment_id), token)
 
 
 @get("/array/{token:str}/config", tags=["Tracking"], include_in_schema=False)

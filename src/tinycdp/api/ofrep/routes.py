@@ -220,7 +220,7 @@ async def fast_lane(service: Service, scope: Scope, receive: Receive) -> tuple[b
     """The body of the answer for one flag, where memory can give it, and None for whatever needs the ordinary route,
     which then receives the request by what stands beside it."""
     key = key_of(service, scope["headers"])
-    if key is None or not key.may("decide") or service.database_is_away or scope.get("query_string"):
+    if key is None or not key.may("decide") or service.snapshots.away or scope.get("query_string"):
         return None, receive
     message = await receive()
     return _at_once(service, key, scope, message), _again(message, receive)
@@ -233,7 +233,7 @@ def _at_once(service: Service, key: Key, scope: Scope, message: Any) -> bytes | 
     try:
         context = _read(body)
         alias = _alias(context)
-        catalog, now = service.catalog(key.environment_id), service.now()
+        catalog, now = service.catalogs.serving(key.environment_id), service.now()
         subject = (
             stranger(catalog, None, now)
             if alias is None

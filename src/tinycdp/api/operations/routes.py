@@ -55,7 +55,7 @@ async def health() -> Response[bytes]:
 )
 async def readiness(request: Request[Any, Any, Any]) -> Response[bytes]:
     service: Service = request.app.state.service
-    if service.database_is_away:
+    if service.snapshots.away:
         raise Unavailable("DATABASE_AWAY", "The database cannot be reached; try again shortly.", ready=False)
     try:
         async with asyncio.timeout(_PATIENCE_SECONDS), acquired(service.pool) as connection:
@@ -78,7 +78,7 @@ async def metrics(request: Request[Any, Any, Any]) -> Response[bytes]:
         ("tinycdp_ingest_waiting", "Messages waiting to be stored.", service.ingest.waiting),
         ("tinycdp_exposures_waiting", "Exposures waiting to be stored.", service.exposures.waiting),
         ("tinycdp_cached_profiles", "Profiles in memory.", len(service.snapshots)),
-        ("tinycdp_database_away", "1 while the database cannot be reached.", float(service.database_is_away)),
+        ("tinycdp_database_away", "1 while the database cannot be reached.", float(service.snapshots.away)),
         ("tinycdp_streams", "Event streams held open.", len(service.pushes)),
         ("tinycdp_streams_told", "Events sent over them since the process began.", service.pushes.told),
         ("tinycdp_exports_running", "Exports being streamed.", service.exports.running),

@@ -65,7 +65,7 @@ async def get_user(request: Request[Any, Any, Any], key: Bearer, id: FromPath[st
     service: Service = request.app.state.service
     person = await _person(service, key, id, by)
     events = await people.recent_of(service.pool, key.environment_id, int(person.id), _EVENTS_ON_THE_PAGE)
-    catalog = service.catalog(key.environment_id)
+    catalog = service.catalogs.serving(key.environment_id)
     transitions = await people.transitions_of(service.pool, catalog, int(person.id), _TRANSITIONS_ON_THE_PAGE)
     return answer(WholePerson(person, events, transitions))
 
