@@ -17,6 +17,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from tinycdp.api.decisions.answers import Desk
 from tinycdp.runtime import clock
 from tinycdp.runtime.catalogs import Catalogs
 from tinycdp.runtime.clock import Clock
@@ -77,8 +78,9 @@ class Parts:
     privacy: Privacy
     decisions: Decisions
     holds: Holds
-    pushes: Pushes
     exposures: Exposures
+    desk: Desk
+    pushes: Pushes
     registry: Registry
     plans: Plans
     live: Live
@@ -144,6 +146,7 @@ def _assemble(settings: Settings, pool: Pool, now: Clock) -> Parts:
     policies = Policies()
     privacy = Privacy()
     decisions = Decisions(catalogs, snapshots)
+    holds = Holds(pool, size)
     exposures = Exposures(pool, metrics.exposures)
     registry = Registry(pool, now, metrics.observed)
     plans = Plans(policies, registry)
@@ -200,9 +203,10 @@ def _assemble(settings: Settings, pool: Pool, now: Clock) -> Parts:
         policies=policies,
         privacy=privacy,
         decisions=decisions,
-        holds=Holds(pool, size),
-        pushes=pushes,
+        holds=holds,
         exposures=exposures,
+        desk=Desk(decisions, holds, exposures, metrics),
+        pushes=pushes,
         registry=registry,
         plans=plans,
         live=live,

@@ -10,7 +10,8 @@ import pytest
 
 from application import Application, running
 from serving import ManualClock, eventually, new_environment, services
-from tinycdp.api.decisions.routes import Answer, answer_of
+from tinycdp.api.decisions.answers import answer_of
+from tinycdp.api.decisions.schemas import Answer
 from tinycdp.app import Parts
 from tinycdp.errors import NotFound, TinyCDPError
 from tinycdp.model import DAY_MS, HOUR_MS, MINUTE_MS, Alias, AliasKind, Message

@@ -14,7 +14,7 @@ from litestar.di import Provide
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, Receive, Scope, Send
 
-from tinycdp.api.decisions import routes as decisions
+from tinycdp.api.decisions.fast_lane import fast_lane
 from tinycdp.api.definitions.editing import provide_editing
 from tinycdp.api.definitions.workspaces import provide_workspace
 from tinycdp.api.http import auth
@@ -32,6 +32,7 @@ from tinycdp.api.routes import FOREIGN, FOREIGN_GUARDED, GUARDED, OPEN
 PARTS = (
     "catalogs",
     "decisions",
+    "desk",
     "door",
     "erasures",
     "exports",
@@ -116,7 +117,7 @@ def fast_lanes(application: Litestar) -> ASGIApp:
         body = None
         if scope["type"] == ScopeType.HTTP:
             if scope["method"] == "GET" and scope["path"] == "/v1/decide":
-                body = decisions.fast_lane(state.parts, scope)
+                body = fast_lane(state.parts, scope)
             elif scope["method"] == "POST" and scope["path"].startswith(ofrep.PREFIX):
                 body, receive = await ofrep.fast_lane(state.parts, scope, receive)
         if body is not None:

@@ -8,58 +8,36 @@ Source  docs/reference/admin.md
 
 from typing import Annotated, Any
 
-import msgspec
-from litestar import Request, Response, get
+from litestar import get
 from litestar.params import QueryParameter
 
-from tinycdp.api.decisions.routes import Question, whom
-from tinycdp.api.http.auth import Bearer
+from tinycdp.api.decisions.answers import Desk
+from tinycdp.api.decisions.schemas import Explained, Question
 from tinycdp.api.http.bodies import decode_json
-from tinycdp.api.http.exchange import answer, readable
+from tinycdp.api.http.parts import Injected
 from tinycdp.errors import InvalidInput, NotFound
+from tinycdp.runtime.actor import Actor
+from tinycdp.runtime.clock import Clock
 from tinycdp.runtime.decisions import prepare
-from tinycdp.runtime.explanations import DefinitionExplained, FlagExplained, explained_definition, explained_flag
-from tinycdp.runtime.service import Service
+from tinycdp.runtime.explanations import explained_definition, explained_flag
 from tinycdp.runtime.times import iso
 
-Key = Annotated[str | None, QueryParameter(description="its key")]
-
-
-class Explained(msgspec.Struct, rename="camel"):
-    """One definition explained for one person; of `definition` and `flag` the one that was asked for is there.
-
-    sentence    why, for a person, with times in `zone`
-    definition  a trait's value or a segment's membership
-    flag        its rules, those that were not reached too
-    stale       the database is away, and this is what was last known
-    version     of the person's profile, 0 for someone never seen"""
-
-    sentence: str
-    definition: DefinitionExplained | None
-    flag: FlagExplained | None
-    profile_id: str | None
-    version: int
-    revision: int
-    stale: bool
-    zone: str
-    as_of: str
+DefinitionKey = Annotated[str | None, QueryParameter(description="its key")]
 
 
 @get(
     "/v1/admin/explain",
-    operation_id="explain",
     summary="Why one person has a trait's value, is in a segment, or gets a variant",
     tags=["Definitions"],
     scope="admin",
-    answer=Explained,
-    guards=[readable],
 )
 async def explain(
-    request: Request[Any, Any, Any],
-    key: Bearer,
-    trait: Key = None,
-    segment: Key = None,
-    flag: Key = None,
+    actor: Injected[Actor],
+    desk: Injected[Desk],
+    now: Injected[Clock],
+    trait: DefinitionKey = None,
+    segment: DefinitionKey = None,
+    flag: DefinitionKey = None,
     user_id: Annotated[str | None, QueryParameter(name="userId")] = None,
     profile_id: Annotated[str | None, QueryParameter(name="profileId")] = None,
     anonymous_id: Annotated[str | None, QueryParameter(name="anonymousId")] = None,
@@ -67,37 +45,34 @@ async def explain(
     external_id: Annotated[str | None, QueryParameter(name="externalId")] = None,
     context: Annotated[str, QueryParameter(description="what `context.…` in a flag's rules reads, as JSON")] = "{}",
     min_version: Annotated[int, QueryParameter(name="minVersion")] = 0,
-) -> Response[bytes]:
+) -> Explained:
     """The live revision counts. Name one definition, and the person as for a decision."""
-    service: Service = request.app.state.service
     named = [(kind, k) for kind, k in (("trait", trait), ("segment", segment), ("flag", flag)) if k is not None]
     if len(named) != 1:
         raise InvalidInput("INVALID_REQUEST", "Name one of `trait`, `segment` and `flag`.")
     [name] = named
     read = _context(context)
     question = Question(user_id, profile_id, anonymous_id, device_id, external_id, None, read, min_version)
-    catalog, subject, stale = await whom(service, key, question)
+    catalog, subject, stale = await desk.known(actor.environment_id, question, now())
     if name not in catalog.live.definitions:
         raise NotFound("FLAG_NOT_FOUND" if flag is not None else "NOT_FOUND", f"There is no {name[0]} {name[1]!r}.")
-    now = service.now()
+    instant = now()
     # Nothing is awaited from here on: the subject is shared with every other request about this person.
-    prepare(catalog, subject, now, read)
+    prepare(catalog, subject, instant, read)
     by_rule = explained_flag(catalog, name[1], subject) if name[0] == "flag" else None
     by_part = explained_definition(catalog, name, subject) if by_rule is None else None
     found = by_rule or by_part
     assert found is not None
-    return answer(
-        Explained(
-            found.sentence,
-            by_part,
-            by_rule,
-            str(subject.profile_id) if subject.profile_id else None,
-            subject.version,
-            catalog.revision,
-            stale,
-            catalog.zone,
-            iso(now),
-        )
+    return Explained(
+        found.sentence,
+        by_part,
+        by_rule,
+        str(subject.profile_id) if subject.profile_id else None,
+        subject.version,
+        catalog.revision,
+        stale,
+        catalog.zone,
+        iso(instant),
     )
 
 

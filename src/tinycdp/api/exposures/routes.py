@@ -6,18 +6,23 @@ Source  docs/reference/exposures.md
 """
 
 from datetime import date, timedelta
-from typing import Annotated, Any
+from typing import Annotated
 
-from litestar import Request, Response, get
+from litestar import get
 from litestar.params import FromPath, QueryParameter
 
-from tinycdp.api.http.auth import Bearer
-from tinycdp.api.http.exchange import Limit, answer, readable, workspace_of
+from tinycdp.api.definitions.editing import Editing
+from tinycdp.api.http.params import Limit
+from tinycdp.api.http.parts import Injected
 from tinycdp.errors import InvalidInput
 from tinycdp.runtime import experiments, people
+from tinycdp.runtime.actor import Actor
+from tinycdp.runtime.catalogs import Catalogs
+from tinycdp.runtime.clock import Clock
 from tinycdp.runtime.experiments import ExposurePage, FlagExposures
-from tinycdp.runtime.service import Service
+from tinycdp.runtime.exposures import Exposures
 from tinycdp.runtime.staleness import StaleFlags, stale_flags
+from tinycdp.store.pool import Pool
 
 _DEFAULT_DAYS = 30
 
@@ -30,37 +35,39 @@ Last = Annotated[date | None, QueryParameter(name="to", description="last day in
 
 @get(
     "/v1/admin/flags/{name:str}/exposures",
-    operation_id="countExposures",
     summary="Who got what of a flag, per day, and whether its splits were given out as they say",
     tags=["Exposures"],
     scope="admin",
-    answer=FlagExposures,
-    guards=[readable],
 )
 async def count_exposures(
-    request: Request[Any, Any, Any], key: Bearer, name: FromPath[str], first: First = None, last: Last = None
-) -> Response[bytes]:
+    actor: Injected[Actor],
+    pool: Injected[Pool],
+    catalogs: Injected[Catalogs],
+    exposures: Injected[Exposures],
+    now: Injected[Clock],
+    name: FromPath[str],
+    first: First = None,
+    last: Last = None,
+) -> FlagExposures:
     """Counts are of distinct units: somebody who was asked about every day counts once in `variants`."""
-    service: Service = request.app.state.service
-    now = service.now()
-    await service.exposures.flush()
-    since, until = days_between(first, last, experiments.day_of(now))
-    found = await experiments.counts(service.pool, service.catalogs, key.environment_id, name, since, until, now)
-    return answer(found)
+    instant = now()
+    await exposures.flush()
+    since, until = days_between(first, last, experiments.day_of(instant))
+    return await experiments.counts(pool, catalogs, actor.environment_id, name, since, until, instant)
 
 
 @get(
     "/v1/admin/exposures",
-    operation_id="listExposures",
     summary="Exposures one by one: of a flag, a unit or a person, the newest day first",
     tags=["Exposures"],
     scope="admin",
-    answer=ExposurePage,
-    guards=[readable],
 )
 async def list_exposures(
-    request: Request[Any, Any, Any],
-    key: Bearer,
+    actor: Injected[Actor],
+    pool: Injected[Pool],
+    catalogs: Injected[Catalogs],
+    exposures: Injected[Exposures],
+    now: Injected[Clock],
     flag: Annotated[str | None, QueryParameter(description="a flag's key")] = None,
     variant: Annotated[str | None, QueryParameter(description="only this variant")] = None,
     unit: Annotated[str | None, QueryParameter(description="a bucketing key")] = None,
@@ -69,22 +76,21 @@ async def list_exposures(
     last: Last = None,
     after: Annotated[str | None, QueryParameter(description="`next` of the page before")] = None,
     limit: Limit = 50,
-) -> Response[bytes]:
+) -> ExposurePage:
     """Name at least one of `flag`, `unit` and `person`."""
-    service: Service = request.app.state.service
-    now = service.now()
+    instant = now()
     if flag is None and unit is None and person is None:
         raise InvalidInput("INVALID_REQUEST", "Name a `flag`, a `unit` or a `person`.")
-    await service.exposures.flush()
+    await exposures.flush()
     profile_id = None
     if person is not None:
-        found = await people.find_person(service.pool, service.catalogs, key.environment_id, person, None, now)
+        found = await people.find_person(pool, catalogs, actor.environment_id, person, None, instant)
         profile_id = int(found.id)
-    since, until = days_between(first, last, experiments.day_of(now))
-    page = await experiments.page(
-        service.pool,
-        service.catalogs,
-        key.environment_id,
+    since, until = days_between(first, last, experiments.day_of(instant))
+    return await experiments.page(
+        pool,
+        catalogs,
+        actor.environment_id,
         since,
         until,
         limit,
@@ -94,27 +100,24 @@ async def list_exposures(
         profile_id=profile_id,
         after=after,
     )
-    return answer(page)
 
 
 @get(
     "/v1/admin/stale-flags",
-    operation_id="listStaleFlags",
     summary="Flags that have done their work, with reasons and what to do",
     tags=["Exposures"],
     scope="admin",
-    answer=StaleFlags,
 )
 async def list_stale_flags(
-    request: Request[Any, Any, Any],
-    key: Bearer,
+    pool: Injected[Pool],
+    exposures: Injected[Exposures],
+    editing: Injected[Editing],
+    now: Injected[Clock],
     days: Annotated[int, QueryParameter(ge=1, le=3650, description="how long something has to have been so")] = 30,
-) -> Response[bytes]:
-    service: Service = request.app.state.service
-    now = service.now()
-    await service.exposures.flush()
-    workspace = await workspace_of(service, key)
-    return answer(await stale_flags(service.pool, workspace, days, now))
+) -> StaleFlags:
+    instant = now()
+    await exposures.flush()
+    return await stale_flags(pool, await editing.workspace(), days, instant)
 
 
 def days_between(first: date | None, last: date | None, today: date) -> tuple[date, date]:

@@ -74,10 +74,10 @@ def recognise(keyring: Keyring, text: str | None, scope: str) -> Key:
     return key
 
 
-def allow(key: Key, scope: str) -> None:
-    """Nothing, for a key that has the scope."""
-    if not key.may(scope):
-        has = ", ".join(sorted(key.scopes))
+def allow(actor: Actor | Key, scope: str) -> None:
+    """Raises Forbidden unless the scope is granted."""
+    if not actor.may(scope):
+        has = ", ".join(sorted(actor.scopes))
         raise Forbidden("MISSING_SCOPE", f"This needs a key with the scope {scope!r}; this one has {has}.")
 
 

@@ -19,7 +19,8 @@ from litestar.exceptions import HTTPException
 from litestar.params import FromPath, FromQuery, HeaderParameter, QueryParameter
 from litestar.types import Receive, Scope, Send
 
-from tinycdp.api.decisions.routes import Exposed, key_of
+from tinycdp.api.decisions.fast_lane import Memory, key_of
+from tinycdp.api.decisions.routes import Exposed
 from tinycdp.api.http import errors as problems
 from tinycdp.api.http.auth import Bearer, allow
 from tinycdp.api.http.bodies import BodyFault, clean, decode, number, read_body
@@ -216,7 +217,7 @@ def _evaluated(catalog: Catalog, decision: Decision, subject: Snapshot, stale: b
     return Evaluated(decision.flag, decision.value, decision.variant, reason, metadata)
 
 
-async def fast_lane(service: Service, scope: Scope, receive: Receive) -> tuple[bytes | None, Receive]:
+async def fast_lane(service: Memory, scope: Scope, receive: Receive) -> tuple[bytes | None, Receive]:
     """The body of the answer for one flag, where memory can give it, and None for whatever needs the ordinary route,
     which then receives the request by what stands beside it."""
     key = key_of(service, scope["headers"])
@@ -226,7 +227,7 @@ async def fast_lane(service: Service, scope: Scope, receive: Receive) -> tuple[b
     return _at_once(service, key, scope, message), _again(message, receive)
 
 
-def _at_once(service: Service, key: Key, scope: Scope, message: Any) -> bytes | None:
+def _at_once(service: Memory, key: Key, scope: Scope, message: Any) -> bytes | None:
     body = message.get("body", b"")
     if message.get("more_body") and (b"content-length", b"%d" % len(body)) not in scope["headers"]:
         return None
