@@ -133,6 +133,7 @@ class Schemas(OpenAPISchemaPlugin):
         }
         required = [field.encode_name for field in information.fields if field.required]
         schema = schema_creator.create_component_schema(field_definition, required=required, property_fields=fields)
+        schema.properties = {name: _only_choice(shown) for name, shown in schema.properties.items()}
         _constrain(schema, information.fields)
         _explain(schema, struct)
         return schema
@@ -225,6 +226,13 @@ def _default(field: Any) -> Any:
         return field.default_factory()
     plain = isinstance(field.default, str | int | float | bool) and field.default != ""
     return field.default if plain else Empty
+
+
+def _only_choice(shown: Schema | Reference) -> Schema | Reference:
+    """What a field is when it is there: of a union with UNSET, the one type that is left."""
+    if isinstance(shown, Schema) and shown.one_of and len(shown.one_of) == 1:
+        return shown.one_of[0]
+    return shown
 
 
 _BOUNDS = {"ge": "minimum", "gt": "exclusive_minimum", "le": "maximum", "lt": "exclusive_maximum", "pattern": "pattern"}

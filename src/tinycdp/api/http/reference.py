@@ -12,6 +12,7 @@ from functools import lru_cache
 from hashlib import sha256
 from html import escape
 from textwrap import wrap
+from threading import Lock
 from typing import Any
 
 from litestar import Litestar, MediaType, Request, Response, get
@@ -19,15 +20,17 @@ from litestar import Litestar, MediaType, Request, Response, get
 from tinycdp.api.http.openapi import document
 
 _DEEPEST = 4
+_making = Lock()
 
 
-@get("/openapi.json", include_in_schema=False)
-async def openapi_json(request: Request[Any, Any, Any]) -> Response[bytes]:
+# Both in a thread: making the document takes a third of a second, once, and no decision waits for it.
+@get("/openapi.json", include_in_schema=False, sync_to_thread=True)
+def openapi_json(request: Request[Any, Any, Any]) -> Response[bytes]:
     return Response(_document(request.app), media_type="application/json")
 
 
-@get("/docs", include_in_schema=False)
-async def docs(request: Request[Any, Any, Any]) -> Response[bytes]:
+@get("/docs", include_in_schema=False, sync_to_thread=True)
+def docs(request: Request[Any, Any, Any]) -> Response[bytes]:
     digest = base64.b64encode(sha256(_STYLE.encode()).digest()).decode()
     policy = f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; frame-ancestors 'none'"
     return Response(
@@ -35,8 +38,13 @@ async def docs(request: Request[Any, Any, Any]) -> Response[bytes]:
     )
 
 
-@lru_cache(1)
 def _document(app: Litestar) -> bytes:
+    with _making:
+        return _made(app)
+
+
+@lru_cache(1)
+def _made(app: Litestar) -> bytes:
     return json.dumps(document(app), ensure_ascii=False, indent=1).encode()
 
 
