@@ -13,9 +13,10 @@ from tinycdp.api.editor import routes as editor
 from tinycdp.api.exposures import routes as exposures
 from tinycdp.api.http import reference
 from tinycdp.api.identity import routes as identity
-from tinycdp.api.ingest import posthog, rejections, sdk_settings
+from tinycdp.api.ingest import dead_letters, posthog, rejections, sdk_settings
 from tinycdp.api.ingest import routes as ingest
 from tinycdp.api.ofrep import routes as ofrep
+from tinycdp.api.operations import figures
 from tinycdp.api.operations import routes as operations
 from tinycdp.api.policies import routes as policies
 from tinycdp.api.privacy import routes as privacy
@@ -62,5 +63,7 @@ GUARDED = [
     *exports.ROUTES,
     *imports.ROUTES,
     *access.ROUTES,
+    *figures.ROUTES,
     *rejections.ROUTES,
+    *dead_letters.ROUTES,
 ]

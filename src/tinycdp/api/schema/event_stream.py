@@ -6,18 +6,17 @@ Errors  400 INVALID_REQUEST · 503 TOO_MANY_STREAMS
 Source  docs/reference/registry.md "Live stream"
 """
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from litestar import Request, Response, get
+from litestar import Response, get
 from litestar.params import QueryParameter
 from litestar.types import Receive, Scope, Send
 
-from tinycdp.api.http.auth import Bearer
-from tinycdp.api.http.exchange import readable
+from tinycdp.api.http.parts import Injected
 from tinycdp.api.http.sse import MEDIA_TYPE, Outlet, streaming
 from tinycdp.errors import InvalidInput
-from tinycdp.runtime.live import Filter, Reader
-from tinycdp.runtime.service import Service
+from tinycdp.runtime.actor import Actor
+from tinycdp.runtime.live import Filter, Live, Reader
 
 #: Bytes that may wait for a reader, some seconds of the busiest stream.
 MOST_WAITING = 8_000_000
@@ -29,16 +28,14 @@ Kind = Literal["track", "page", "screen", "identify", "group", "alias"]
 
 @get(
     "/v1/events/live",
-    operation_id="streamEvents",
     summary="Server-sent events: messages as they arrive, with their warnings and what they changed",
     tags=["Registry"],
     scope="read",
     media=(MEDIA_TYPE,),
-    guards=[readable],
 )
 async def stream_events(
-    request: Request[Any, Any, Any],
-    key: Bearer,
+    actor: Injected[Actor],
+    live: Injected[Live],
     event: Annotated[str | None, QueryParameter(description="only of this name")] = None,
     user_id: Annotated[str | None, QueryParameter(name="userId", description="only by this identifier")] = None,
     kind: Annotated[Kind | None, QueryParameter(description="only calls of this kind")] = None,
@@ -51,23 +48,22 @@ async def stream_events(
     for name, text in (("event", event), ("userId", user_id)):
         if text is not None and len(text) > _LONGEST:
             raise InvalidInput("INVALID_REQUEST", f"{name}: at most {_LONGEST} characters.")
-    service: Service = request.app.state.service
-    stream = _Stream(service, key.environment_id, key.id, Filter(event, user_id, kind, by_key, status))
-    await service.live.open(stream)
+    stream = _Stream(live, actor.environment_id, actor.key_id, Filter(event, user_id, kind, by_key, status))
+    await live.open(stream)
     return streaming(stream)
 
 
 class _Stream(Reader):
-    def __init__(self, service: Service, environment_id: int, key_id: int, wanted: Filter) -> None:
+    def __init__(self, live: Live, environment_id: int, key_id: int, wanted: Filter) -> None:
         super().__init__(environment_id, key_id, wanted)
-        self._service = service
+        self._live = live
         self._outlet = Outlet(MOST_WAITING)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
             await self._outlet.serve(receive, send, _RETRY_MS)
         finally:
-            await self._service.live.close(self)
+            await self._live.close(self)
 
     def tell(self, text: bytes) -> None:
         self._outlet.write(text)

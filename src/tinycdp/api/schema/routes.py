@@ -7,21 +7,25 @@ Errors  400 INVALID_PLAN · 404 NOT_FOUND · 409 VERSION_CONFLICT
 Source  docs/reference/registry.md
 """
 
-from typing import Annotated, Any
+from typing import Annotated
 
-import msgspec
-from litestar import Request, Response, delete, get, put
-from litestar.params import FromPath, QueryParameter
+from litestar import delete, get, put
+from litestar.params import FromPath, JSONBody, QueryParameter
 
-from tinycdp.api.http.auth import Bearer
-from tinycdp.api.http.exchange import IfMatch, Limit, answer, etag, read_json, readable, version_of, workspace_of
-from tinycdp.api.http.openapi import takes
-from tinycdp.engine.plan import Entry
+from tinycdp.api.definitions.editing import Editing
+from tinycdp.api.http.params import DryRun, IfMatch, Limit, version_of
+from tinycdp.api.http.parts import Injected
+from tinycdp.api.http.responses import ExactResponse, etag
+from tinycdp.api.schema.schemas import EntryDocument, PlanVersions, Saved, WholePlan
 from tinycdp.errors import NotFound
 from tinycdp.runtime import observations, tracking_plan
-from tinycdp.runtime.observations import Broken, EventPage, Events, PropertyPage, Sdks, Violations, broken_by
-from tinycdp.runtime.service import Service
-from tinycdp.runtime.tracking_plan import PlanEntry
+from tinycdp.runtime.actor import Actor
+from tinycdp.runtime.clock import Clock
+from tinycdp.runtime.mirror import Mirror
+from tinycdp.runtime.observations import EventPage, Events, PropertyPage, Sdks, Violations, broken_by
+from tinycdp.runtime.registry import Registry
+from tinycdp.runtime.tracking_plan import PlanEntry, Plans
+from tinycdp.store.pool import Pool
 
 EVENTS = "/v1/registry/events"
 PLAN = "/v1/registry/plan"
@@ -33,197 +37,176 @@ _EXAMPLE = {
 }
 
 
-class WholePlan(msgspec.Struct, frozen=True):
-    """By event."""
-
-    entries: list[PlanEntry]
-
-
-class EntryVersions(msgspec.Struct, frozen=True):
-    """Newest first; `entry` is null where it was removed."""
-
-    event: str
-    versions: list[PlanEntry]
-
-
-class Saved(msgspec.Struct, frozen=True, rename="camel"):
-    """The entry as it is in force, and the definitions whose expressions contradict the types it declares."""
-
-    saved: PlanEntry
-    breaks: list[Broken]
-
-
 @get(
     EVENTS,
-    operation_id="listEvents",
     summary="Every event that came or is planned, the busiest first",
     tags=["Registry"],
     scope="read",
-    answer=Events,
 )
-async def list_events(request: Request[Any, Any, Any], key: Bearer) -> Response[bytes]:
-    service: Service = request.app.state.service
-    await service.registry.flush()
-    plan = service.plans.of(key.environment_id)
-    return answer(await observations.events(service.pool, plan, key.environment_id, service.now()))
+async def list_events(
+    actor: Injected[Actor],
+    pool: Injected[Pool],
+    registry: Injected[Registry],
+    plans: Injected[Plans],
+    now: Injected[Clock],
+) -> Events:
+    await registry.flush()
+    plan = plans.of(actor.environment_id)
+    return await observations.events(pool, plan, actor.environment_id, now())
 
 
 @get(
     f"{EVENTS}/{{name:str}}",
-    operation_id="getEvent",
     summary="An event: its volume, its properties with their types and states, by which SDKs, against its plan",
     tags=["Registry"],
     scope="read",
-    answer=EventPage,
-    guards=[readable],
 )
-async def get_event(request: Request[Any, Any, Any], key: Bearer, name: FromPath[str]) -> Response[bytes]:
-    service: Service = request.app.state.service
-    await service.registry.flush()
-    plan = service.plans.of(key.environment_id)
-    return answer(await observations.event(service.pool, plan, key.environment_id, name, service.now()))
+async def get_event(
+    actor: Injected[Actor],
+    pool: Injected[Pool],
+    registry: Injected[Registry],
+    plans: Injected[Plans],
+    now: Injected[Clock],
+    name: FromPath[str],
+) -> EventPage:
+    await registry.flush()
+    plan = plans.of(actor.environment_id)
+    return await observations.event(pool, plan, actor.environment_id, name, now())
 
 
 @get(
     f"{EVENTS}/{{name:str}}/properties/{{property_name:str}}",
-    operation_id="getProperty",
     summary="A property of an event: which types came when, and by which SDK",
     tags=["Registry"],
     scope="read",
-    answer=PropertyPage,
-    guards=[readable],
 )
 async def get_property(
-    request: Request[Any, Any, Any], key: Bearer, name: FromPath[str], property_name: FromPath[str]
-) -> Response[bytes]:
-    service: Service = request.app.state.service
-    await service.registry.flush()
-    environment_id, plan = key.environment_id, service.plans.of(key.environment_id)
-    found = await observations.property_of(service.pool, plan, environment_id, name, property_name, service.now())
-    return answer(found)
+    actor: Injected[Actor],
+    pool: Injected[Pool],
+    registry: Injected[Registry],
+    plans: Injected[Plans],
+    now: Injected[Clock],
+    name: FromPath[str],
+    property_name: FromPath[str],
+) -> PropertyPage:
+    await registry.flush()
+    environment_id, plan = actor.environment_id, plans.of(actor.environment_id)
+    found = await observations.property_of(pool, plan, environment_id, name, property_name, now())
+    return found
 
 
 @get(
     "/v1/registry/sdks",
-    operation_id="listSdks",
     summary="By which libraries, versions and platforms messages came",
     tags=["Registry"],
     scope="read",
-    answer=Sdks,
 )
-async def list_sdks(request: Request[Any, Any, Any], key: Bearer) -> Response[bytes]:
-    service: Service = request.app.state.service
-    await service.registry.flush()
-    return answer(await observations.sdks(service.pool, key.environment_id))
+async def list_sdks(
+    actor: Injected[Actor],
+    pool: Injected[Pool],
+    registry: Injected[Registry],
+) -> Sdks:
+    await registry.flush()
+    return await observations.sdks(pool, actor.environment_id)
 
 
 @get(
     "/v1/registry/violations",
-    operation_id="listViolations",
     summary="What the tracking plan did not expect, per event, kind and day",
     tags=["Registry"],
     scope="read",
-    answer=Violations,
-    guards=[readable],
 )
 async def list_violations(
-    request: Request[Any, Any, Any],
-    key: Bearer,
+    actor: Injected[Actor],
+    pool: Injected[Pool],
+    registry: Injected[Registry],
+    now: Injected[Clock],
     event: Annotated[str | None, QueryParameter(description="only of this event")] = None,
     days: Annotated[int, QueryParameter(ge=1, le=400, description="so many days back, with today")] = 7,
     limit: Limit = 50,
-) -> Response[bytes]:
-    service: Service = request.app.state.service
-    await service.registry.flush()
-    now = service.now()
-    return answer(await observations.violations(service.pool, key.environment_id, event, days, now, limit))
+) -> Violations:
+    await registry.flush()
+    return await observations.violations(pool, actor.environment_id, event, days, now(), limit)
 
 
 @get(
     PLAN,
-    operation_id="getPlan",
     summary="The tracking plan: what is expected of each event",
     tags=["Registry"],
     scope="read",
-    answer=WholePlan,
 )
-async def get_plan(request: Request[Any, Any, Any], key: Bearer) -> Response[bytes]:
-    service: Service = request.app.state.service
-    return answer(WholePlan(await tracking_plan.entries(service.pool, key.environment_id)))
+async def get_plan(
+    actor: Injected[Actor],
+    pool: Injected[Pool],
+) -> WholePlan:
+    return WholePlan(await tracking_plan.entries(pool, actor.environment_id))
 
 
 @put(
     f"{PLAN}/{{name:str}}",
-    operation_id="putPlanEntry",
     summary="What is expected of an event from now on",
     tags=["Registry"],
     scope="admin",
-    dependencies=takes(Entry),
-    answer=Saved,
     example=_EXAMPLE,
-    guards=[readable],
 )
-async def put_entry(
-    request: Request[Any, Any, Any],
-    key: Bearer,
+async def put_plan_entry(
+    editing: Injected[Editing],
+    plans: Injected[Plans],
+    mirror: Injected[Mirror],
     name: FromPath[str],
+    data: JSONBody[EntryDocument],
     if_match: IfMatch = None,
-    dry: Annotated[bool, QueryParameter(description="only say what it would break; version 0 is none")] = False,
-) -> Response[bytes]:
-    """Types count for new messages from now on: what is stored stays as it is."""
-    service: Service = request.app.state.service
-    document, expects = await read_json(request), version_of(if_match)
-    environment_id, now = key.environment_id, service.now()
-    entry = tracking_plan.checked(document)
-    if dry:
-        found = tracking_plan.unsaved(name, entry, key.name, now)
+    dry_run: DryRun = False,
+) -> ExactResponse[Saved]:
+    """Types count for new messages from now on: what is stored stays as it is. A dry run only says what it would break,
+    as version 0."""
+    expects = version_of(if_match)
+    actor, instant = editing.actor, editing.now()
+    entry = tracking_plan.checked(data)
+    if dry_run:
+        found = tracking_plan.unsaved(name, entry, actor.name, instant)
     else:
-        found = await tracking_plan.save(service.pool, environment_id, name, document, key.name, now, expects)
-        # The process that was asked goes by it at once; the others hear of it.
-        await service.mirror.load_policies()
-    workspace = await workspace_of(service, key)
-    breaks = broken_by(workspace, service.plans.of(environment_id), name, entry)
-    return answer(Saved(found, breaks), headers=etag(found.version))
+        found = await tracking_plan.save(editing.pool, actor.environment_id, name, data, actor.name, instant, expects)
+        # The process that was asked goes by it at once; the others are notified.
+        await mirror.load_policies()
+    breaks = broken_by(await editing.workspace(), plans.of(actor.environment_id), name, entry)
+    return ExactResponse(Saved(found, breaks), headers=etag(found.version))
 
 
 @delete(
     f"{PLAN}/{{name:str}}",
     status_code=200,
-    operation_id="deletePlanEntry",
     summary="Expect nothing of an event any more; its versions are kept",
     tags=["Registry"],
     scope="admin",
-    answer=PlanEntry,
-    guards=[readable],
 )
-async def delete_entry(
-    request: Request[Any, Any, Any], key: Bearer, name: FromPath[str], if_match: IfMatch = None
-) -> Response[bytes]:
-    service: Service = request.app.state.service
+async def delete_plan_entry(
+    actor: Injected[Actor],
+    pool: Injected[Pool],
+    mirror: Injected[Mirror],
+    now: Injected[Clock],
+    name: FromPath[str],
+    if_match: IfMatch = None,
+) -> PlanEntry:
     expects = version_of(if_match)
-    now, environment_id = service.now(), key.environment_id
-    found = await tracking_plan.save(service.pool, environment_id, name, None, key.name, now, expects)
-    await service.mirror.load_policies()
-    return answer(found)
+    found = await tracking_plan.save(pool, actor.environment_id, name, None, actor.name, now(), expects)
+    await mirror.load_policies()
+    return found
 
 
 @get(
     f"{PLAN}/{{name:str}}/versions",
-    operation_id="listPlanVersions",
     summary="Who changed the plan of an event when, newest first",
     tags=["Registry"],
     scope="read",
-    answer=EntryVersions,
-    guards=[readable],
 )
-async def list_versions(
-    request: Request[Any, Any, Any], key: Bearer, name: FromPath[str], limit: Limit = 50
-) -> Response[bytes]:
-    service: Service = request.app.state.service
-    found = await tracking_plan.versions(service.pool, key.environment_id, name, limit)
+async def list_plan_versions(
+    actor: Injected[Actor], pool: Injected[Pool], name: FromPath[str], limit: Limit = 50
+) -> PlanVersions:
+    found = await tracking_plan.versions(pool, actor.environment_id, name, limit)
     if not found:
         raise NotFound("NOT_FOUND", f"The tracking plan never had an event {name!r}.")
-    return answer(EntryVersions(name, found))
+    return PlanVersions(name, found)
 
 
 ROUTES = [
@@ -233,7 +216,7 @@ ROUTES = [
     list_sdks,
     list_violations,
     get_plan,
-    put_entry,
-    delete_entry,
-    list_versions,
+    put_plan_entry,
+    delete_plan_entry,
+    list_plan_versions,
 ]

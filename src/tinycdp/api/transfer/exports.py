@@ -5,21 +5,22 @@ Laws    streamed: no cap, no memory that grows. A failure in the middle breaks t
 Source  docs/reference/admin.md "Export"; docs/reference/exposures.md "As a file"
 """
 
-from typing import Annotated, Any, get_args
+from typing import Annotated, get_args
 
-from litestar import Request, get
+from litestar import get
 from litestar.params import PathParameter, QueryParameter
 from litestar.response.streaming import ASGIStreamingResponse
 from litestar.types import Receive, Scope, Send
 
 from tinycdp.api.exposures.routes import First, Last, days_between
-from tinycdp.api.http.auth import Bearer
-from tinycdp.api.http.exchange import readable
+from tinycdp.api.http.parts import Injected
 from tinycdp.errors import NotFound
+from tinycdp.model import Instant
+from tinycdp.runtime.actor import Actor
+from tinycdp.runtime.clock import Clock
 from tinycdp.runtime.experiments import day_of
-from tinycdp.runtime.export import Export, Form, Wanted, WantedExposures, named
-from tinycdp.runtime.keys import Key
-from tinycdp.runtime.service import Service
+from tinycdp.runtime.export import Export, Exports, Form, Wanted, WantedExposures, named
+from tinycdp.runtime.exposures import Exposures
 from tinycdp.runtime.times import iso
 
 _MEDIA: dict[Form, str] = {"csv": "text/csv", "jsonl": "application/jsonl"}
@@ -41,16 +42,15 @@ class _File(ASGIStreamingResponse):
 
 @get(
     "/v1/export/segment/{file:str}",
-    operation_id="exportSegment",
     summary="Everyone in a segment, as CSV or JSON lines",
     tags=["Export"],
     scope="read",
     media=tuple(_MEDIA.values()),
-    guards=[readable],
 )
 async def export_segment(
-    request: Request[Any, Any, Any],
-    key: Bearer,
+    actor: Injected[Actor],
+    exports: Injected[Exports],
+    now: Injected[Clock],
     file: Annotated[str, PathParameter(description="the segment's key and .csv or .jsonl")],
     columns: Annotated[
         str | None, QueryParameter(description="properties, separated by commas; all of them where it is left out")
@@ -59,7 +59,6 @@ async def export_segment(
     raw: Annotated[bool, QueryParameter(description="leave formulas as they are")] = False,
 ) -> _File:
     """All rows are of one instant; `X-As-Of` says which."""
-    service: Service = request.app.state.service
     segment, form = _name_and_form(file)
     wanted = Wanted(
         segment=segment,
@@ -68,21 +67,21 @@ async def export_segment(
         traits=named(traits),
         raw=raw,
     )
-    return await _file(service, key, wanted)
+    return await _file(actor, exports, now(), wanted)
 
 
 @get(
     "/v1/export/exposures/{file:str}",
-    operation_id="exportExposures",
     summary="Everything a flag gave to anybody, as CSV or JSON lines",
     tags=["Export"],
     scope="admin",
     media=tuple(_MEDIA.values()),
-    guards=[readable],
 )
 async def export_exposures(
-    request: Request[Any, Any, Any],
-    key: Bearer,
+    actor: Injected[Actor],
+    exports: Injected[Exports],
+    exposures: Injected[Exposures],
+    now: Injected[Clock],
     file: Annotated[str, PathParameter(description="the flag's key and .csv or .jsonl")],
     variant: Annotated[str | None, QueryParameter(description="only this variant")] = None,
     first: First = None,
@@ -90,11 +89,12 @@ async def export_exposures(
     raw: Annotated[bool, QueryParameter(description="leave formulas as they are")] = False,
 ) -> _File:
     """The newest day first."""
-    service: Service = request.app.state.service
     flag, form = _name_and_form(file)
-    days = days_between(first, last, day_of(service.now()))
-    await service.exposures.flush()
-    return await _file(service, key, WantedExposures(flag=flag, days=days, form=form, variant=variant, raw=raw))
+    days = days_between(first, last, day_of(now()))
+    await exposures.flush()
+    return await _file(
+        actor, exports, now(), WantedExposures(flag=flag, days=days, form=form, variant=variant, raw=raw)
+    )
 
 
 def _name_and_form(file: str) -> tuple[str, Form]:
@@ -105,8 +105,8 @@ def _name_and_form(file: str) -> tuple[str, Form]:
     return name, form
 
 
-async def _file(service: Service, key: Key, wanted: Wanted | WantedExposures) -> _File:
-    export = await service.exports.open(key.environment_id, wanted, service.now())
+async def _file(actor: Actor, exports: Exports, now: Instant, wanted: Wanted | WantedExposures) -> _File:
+    export = await exports.open(actor.environment_id, wanted, now)
     headers = {
         "Content-Disposition": f'attachment; filename="{export.name}"',
         "X-As-Of": iso(export.as_of),

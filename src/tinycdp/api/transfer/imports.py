@@ -9,107 +9,92 @@ Source  docs/reference/imports.md
 """
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import msgspec
-from litestar import Request, Response, delete, get, post
+from litestar import delete, get, post
 from litestar.params import FromPath, QueryParameter
 
-from tinycdp.api.http.auth import Bearer
-from tinycdp.api.http.exchange import Limit, answer, readable
+from tinycdp.api.http.params import Limit
+from tinycdp.api.http.parts import Injected
+from tinycdp.api.http.requests import ExactRequest
 from tinycdp.api.ingest.adapters.history import PARSE, check_mapping
+from tinycdp.api.transfer.schemas import Imports
 from tinycdp.errors import InvalidInput
-from tinycdp.runtime import imports
+from tinycdp.runtime import imports as history
+from tinycdp.runtime.actor import Actor
+from tinycdp.runtime.clock import Clock
 from tinycdp.runtime.imports import FileMapping, Progress, Source
-from tinycdp.runtime.service import Service
-from tinycdp.runtime.uploads import MOST_UPLOADED
+from tinycdp.runtime.uploads import MOST_UPLOADED, Uploads
+from tinycdp.store.pool import Pool
 
 _TAGS = ["Import"]
-
-
-class Imports(msgspec.Struct):
-    """Newest first."""
-
-    imports: list[Progress]
 
 
 @post(
     "/v1/admin/imports",
     status_code=202,
-    operation_id="startImport",
     summary="Import a file of history",
     tags=_TAGS,
     scope="admin",
-    answer=Progress,
-    guards=[readable],
     request_max_body_size=MOST_UPLOADED,
 )
 async def start_import(
-    request: Request[Any, Any, Any],
-    key: Bearer,
+    request: ExactRequest,
+    actor: Injected[Actor],
+    imports: Injected[Uploads],
     name: Annotated[str, QueryParameter(description="the file's name, whose ending tells its form")],
     form: Annotated[str | None, QueryParameter(name="format", description="jsonl, csv or parquet")] = None,
     mapping: Annotated[str | None, QueryParameter(description="of columns, as JSON: columns, fixed, text")] = None,
     stored: Annotated[bool, QueryParameter(description="it stands in the server's folder of imports")] = False,
-) -> Response[bytes]:
+) -> Progress:
     """The body is the file. Some rows may be refused: the log of rejections says which and why."""
-    service: Service = request.app.state.service
-    read_as = imports.form_of(Path(name), form)
+    read_as = history.form_of(Path(name), form)
     wanted = FileMapping()
     if mapping is not None:
         try:
             wanted = check_mapping(msgspec.json.decode(mapping, type=FileMapping))
         except msgspec.DecodeError as wrong:
             raise InvalidInput("INVALID_MAPPING", f"The mapping cannot be read: {wrong}.") from None
-    uploads = service.imports
-    uploads.check_room()
-    path = uploads.standing(name) if stored else await uploads.receive(name, request.stream())
+    imports.check_room()
+    path = imports.standing(name) if stored else await imports.receive(name, request.stream())
     source = Source(path, read_as, wanted, name)
-    progress = await uploads.begin(key.environment_id, source, key.name, PARSE, key.id, keep=stored)
-    return answer(progress, 202)
+    progress = await imports.begin(actor.environment_id, source, actor.name, PARSE, actor.key_id, keep=stored)
+    return progress
 
 
 @get(
     "/v1/admin/imports",
-    operation_id="listImports",
     summary="The newest imports, and how far they are",
     tags=_TAGS,
     scope="admin",
-    answer=Imports,
 )
-async def list_imports(request: Request[Any, Any, Any], key: Bearer, limit: Limit = 50) -> Response[bytes]:
-    service: Service = request.app.state.service
-    return answer(Imports(await service.imports.listed(key.environment_id, limit)))
+async def list_imports(actor: Injected[Actor], imports: Injected[Uploads], limit: Limit = 50) -> Imports:
+    return Imports(await imports.listed(actor.environment_id, limit))
 
 
 @get(
     "/v1/admin/imports/{id:str}",
-    operation_id="getImport",
     summary="How far an import is",
     tags=_TAGS,
     scope="admin",
-    answer=Progress,
-    guards=[readable],
 )
-async def get_import(request: Request[Any, Any, Any], key: Bearer, id: FromPath[str]) -> Response[bytes]:
-    service: Service = request.app.state.service
-    return answer(await service.imports.find(key.environment_id, id))
+async def get_import(actor: Injected[Actor], imports: Injected[Uploads], id: FromPath[str]) -> Progress:
+    return await imports.find(actor.environment_id, id)
 
 
 @delete(
     "/v1/admin/imports/{id:str}",
     status_code=200,
-    operation_id="stopImport",
     summary="Stop an import",
     tags=_TAGS,
     scope="admin",
-    answer=Progress,
-    guards=[readable],
 )
-async def stop_import(request: Request[Any, Any, Any], key: Bearer, id: FromPath[str]) -> Response[bytes]:
+async def stop_import(
+    actor: Injected[Actor], pool: Injected[Pool], now: Injected[Clock], id: FromPath[str]
+) -> Progress:
     """What is stored stays. The same file, sent again, goes on."""
-    service: Service = request.app.state.service
-    return answer(await imports.stop(service.pool, key.environment_id, id, f"Stopped by {key.name}.", service.now()))
+    return await history.stop(pool, actor.environment_id, id, f"Stopped by {actor.name}.", now())
 
 
 ROUTES = [start_import, list_imports, get_import, stop_import]

@@ -1,0 +1,122 @@
+"""Messages that were taken and could not be stored: looked at, replayed and discarded.
+
+Errors  404 NOT_FOUND for a dead letter that is not there · 400 INVALID_BODY
+Source  docs/reference/admin.md; docs/guide/operating.md "Dead letters"
+"""
+
+from litestar import delete, get, post
+from litestar.params import FromPath, JSONBody
+
+from tinycdp.api.http.params import LAST_ID, Before, Limit
+from tinycdp.api.http.parts import Injected
+from tinycdp.api.ingest.rejections import Code
+from tinycdp.api.ingest.schemas import Choice, Discarded
+from tinycdp.errors import InvalidInput, NotFound
+from tinycdp.runtime import deadletters
+from tinycdp.runtime.actor import Actor
+from tinycdp.runtime.deadletters import Letters, Replayed, WholeLetter
+from tinycdp.runtime.door import Door
+from tinycdp.runtime.ingest import Ingest
+from tinycdp.store.pool import Pool
+
+
+@get(
+    "/v1/admin/dead-letters",
+    summary="Messages that were taken and could not be stored, newest first",
+    tags=["Operation"],
+    scope="admin",
+)
+async def list_dead_letters(
+    actor: Injected[Actor],
+    pool: Injected[Pool],
+    code: Code = None,
+    before: Before = LAST_ID,
+    limit: Limit = 50,
+) -> Letters:
+    return await deadletters.page(pool, actor.environment_id, before, code, limit)
+
+
+@get(
+    "/v1/admin/dead-letters/{id:int}",
+    summary="One of them, with the message",
+    tags=["Operation"],
+    scope="admin",
+)
+async def get_dead_letter(actor: Injected[Actor], pool: Injected[Pool], id: FromPath[int]) -> WholeLetter:
+    return await deadletters.find(pool, actor.environment_id, _storable(id))
+
+
+@post(
+    "/v1/admin/dead-letters/replay",
+    status_code=200,
+    summary="Try to store them again, by the ordinary path",
+    tags=["Operation"],
+    scope="admin",
+    example={"code": "INTERNAL"},
+)
+async def replay_dead_letters(
+    actor: Injected[Actor],
+    pool: Injected[Pool],
+    ingest: Injected[Ingest],
+    door: Injected[Door],
+    data: JSONBody[Choice],
+) -> Replayed:
+    """Oldest first, 1,000 at once; without `ids` and `code` all of them. Repeating is harmless: an id counts once."""
+    (after,) = _ids([data.after])
+    ids = _ids(data.ids) if data.ids is not None else None
+    how = (pool, ingest, door.admit)
+    return await deadletters.replay(*how, actor.environment_id, ids, data.code, after)
+
+
+@post(
+    "/v1/admin/dead-letters/discard",
+    status_code=200,
+    summary="Throw them away: those of `ids`, or all of `code`",
+    tags=["Operation"],
+    scope="admin",
+    example={"code": "UNSTORABLE"},
+)
+async def discard_dead_letters(
+    actor: Injected[Actor],
+    pool: Injected[Pool],
+    data: JSONBody[Choice],
+) -> Discarded:
+    if data.ids is None and data.code is None:
+        raise InvalidInput("INVALID_BODY", "Say which: `ids`, or a `code`.")
+    ids = _ids(data.ids) if data.ids is not None else None
+    return Discarded(await deadletters.discard(pool, actor.environment_id, ids, data.code))
+
+
+@delete(
+    "/v1/admin/dead-letters/{id:int}",
+    status_code=204,
+    summary="Throw one away",
+    tags=["Operation"],
+    scope="admin",
+)
+async def discard_dead_letter(actor: Injected[Actor], pool: Injected[Pool], id: FromPath[int]) -> None:
+    if not await deadletters.discard(pool, actor.environment_id, [_storable(id)], None):
+        raise NotFound("NOT_FOUND", "There is no such dead letter: it was stored or discarded.")
+
+
+def _ids(texts: list[str]) -> list[int]:
+    if len(texts) > deadletters.MOST_AT_ONCE:
+        raise InvalidInput("INVALID_BODY", f"$.ids: at most {deadletters.MOST_AT_ONCE:,} at once.", path="$.ids")
+    if not all(text.isascii() and text.isdigit() and len(text) < 19 for text in texts):
+        raise InvalidInput("INVALID_BODY", "Ids are what the list gives: digits in a text.")
+    return [int(text) for text in texts]
+
+
+def _storable(id: int) -> int:
+    if not 0 < id < LAST_ID:
+        raise NotFound("NOT_FOUND", "There is no such dead letter: it was stored or discarded.")
+    return id
+
+
+ROUTES = [
+    list_dead_letters,
+    get_dead_letter,
+    replay_dead_letters,
+    discard_dead_letters,
+    discard_dead_letter,
+]
