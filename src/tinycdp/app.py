@@ -251,7 +251,7 @@ def create_litestar(settings: Settings) -> "Litestar":
 
     @asynccontextmanager
     async def serving(app: Any) -> AsyncIterator[None]:
-        parts = app.state.parts = app.state.service = await open_parts(settings)
+        parts = app.state.parts = await open_parts(settings)
         parts.imports.start(PARSE)
         also_on_stop(parts.leave)
         _collect_seldom()

@@ -95,7 +95,6 @@ def litestar(lifespan: Callable[[Litestar], AbstractAsyncContextManager[None]]) 
             "actor": Provide(auth.provide_actor, sync_to_thread=False),
             "editing": Provide(provide_editing, sync_to_thread=False),
             "workspace": Provide(provide_workspace),
-            "key": Provide(auth.provide_key, sync_to_thread=False),
             **{name: Provide(provider(name), sync_to_thread=False) for name in PARTS},
         },
         exception_handlers=HANDLERS,

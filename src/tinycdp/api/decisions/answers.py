@@ -45,13 +45,28 @@ class Desk:
                 errors[name] = missing.message
                 continue
             explanation = explained_flag(catalog, name, subject) if question.explain else msgspec.UNSET
-            decision = await self._holds.keep(catalog, decision, subject, question.session_id, instant)
-            self._metrics.decisions[decision.reason] += 1
+            exposed = None if question.explain else question.exposure
+            decision = await self.keep(catalog, decision, subject, question.session_id, instant, exposed=exposed)
             found[name] = answer_of(catalog, decision, subject, question.user_id, stale)
             found[name].explanation = explanation
-            if not question.explain:
-                self._exposures.record(catalog, decision, subject, instant, exposed=question.exposure)
         return Answers(found, errors, catalog.revision)
+
+    async def keep(
+        self,
+        catalog: Catalog,
+        decision: Decision,
+        subject: Snapshot,
+        session_id: str | None,
+        now: Instant,
+        *,
+        exposed: bool | None,
+    ) -> Decision:
+        """The decision, or the one that its session holds; counted, and recorded unless `exposed` is None."""
+        decision = await self._holds.keep(catalog, decision, subject, session_id, now)
+        self._metrics.decisions[decision.reason] += 1
+        if exposed is not None:
+            self._exposures.record(catalog, decision, subject, now, exposed=exposed)
+        return decision
 
     async def known(self, environment_id: int, question: Question, now: Instant) -> Known:
         """The profile that the question names."""

@@ -1,7 +1,7 @@
 """Who is asking: the API key of a request, wherever a client puts it.
 
 Shape   presented(request) finds the key, recognise(…) the right to use it; a route says which scope it needs
-        with `opt={"scope": …}`
+        with `scope="admin"`
 Laws    the first form that is present counts, so that a masked key in a body never beats the header
 Errors  Unauthenticated INVALID_KEY · Forbidden MISSING_SCOPE
 """
@@ -12,15 +12,11 @@ from typing import Any
 
 from litestar import Request
 from litestar.connection import ASGIConnection
-from litestar.di import NamedDependency
 from litestar.handlers import BaseRouteHandler
 
 from tinycdp.errors import Forbidden, Unauthenticated
 from tinycdp.runtime.actor import Actor, actor_of
 from tinycdp.runtime.keys import Key, Keyring
-
-#: The key the guard let in, as a route asks for it: `key: Bearer`.
-Bearer = NamedDependency[Key]
 
 _FORMS = "send it as `Authorization: Bearer <key>`, as `X-API-Key`, or as the user name of Basic"
 
@@ -82,7 +78,7 @@ def allow(actor: Actor | Key, scope: str) -> None:
 
 
 async def guard(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
-    """Let a request through to a route with `opt={"scope": …}` only with a key that has it."""
+    """Let a request through to a route with `scope="admin"` only with a key that has it."""
     scope = handler.opt.get("scope")
     if scope is not None:
         keyring: Keyring = connection.app.state.parts.keyring
@@ -92,9 +88,3 @@ async def guard(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRou
 def provide_actor(request: Request[Any, Any, Any]) -> Actor:
     """Who uses the key that the guard let in."""
     return actor_of(request.state.key)
-
-
-def provide_key(request: Request[Any, Any, Any]) -> Key:
-    """The key the guard let in."""
-    key: Key = request.state.key
-    return key

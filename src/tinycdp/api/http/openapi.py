@@ -331,7 +331,7 @@ def _errors(
         yield "429"
     if "Definitions" in tags and handler.http_methods & {"POST", "PUT", "DELETE"}:
         yield "409"
-    if "Operation" in tags:
+    if "Operation" in tags or "media" in handler.opt:
         yield "503"
 
 

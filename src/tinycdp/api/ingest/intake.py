@@ -8,24 +8,33 @@ Source  docs/reference/tracking.md
 """
 
 import asyncio
-from typing import Any
+from typing import Any, Protocol
 
 from litestar import Request
 from litestar.exceptions import InternalServerException
 
 from tinycdp.api.http.bodies import read_body
 from tinycdp.errors import InvalidInput, TooSlow
+from tinycdp.runtime.ingest import Ingest
 from tinycdp.runtime.room import Holding
-from tinycdp.runtime.service import Service
+from tinycdp.runtime.room import Room as MemoryRoom
 
 SECONDS = 30.0
 
 
-async def inflated(request: Request[Any, Any, Any], held: Holding) -> bytes:
+class Room(Protocol):
+    """The parts that limit what is read."""
+
+    @property
+    def ingest(self) -> Ingest: ...
+    @property
+    def room(self) -> MemoryRoom: ...
+
+
+async def inflated(request: Request[Any, Any, Any], parts: Room, held: Holding) -> bytes:
     """The body as its sender wrote it."""
-    service: Service = request.app.state.service
-    service.ingest.check_queue()
-    service.room.check(request.content_length or 0)
+    parts.ingest.check_queue()
+    parts.room.check(request.content_length or 0)
     raw = await _read(request, held)
     body = read_body(raw, request.headers.get("content-encoding"))
     held.add(max(len(body) - len(raw), 0))

@@ -20,50 +20,39 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath
 from litestar.response.base import ASGIResponse
 
+from tinycdp.api.decisions.answers import Desk
 from tinycdp.api.http import auth
 from tinycdp.api.http.bodies import read_body, unwrap
-from tinycdp.api.http.exchange import answer, encode
 from tinycdp.api.http.openapi import takes
+from tinycdp.api.http.parts import Injected
+from tinycdp.api.http.requests import ExactRequest
+from tinycdp.api.http.responses import ExactResponse, encode
 from tinycdp.api.ingest.adapters.canonical import Refused, identifier, readable_instant
 from tinycdp.api.ingest.adapters.posthog import Question, key_in, parse_capture, parse_question
-from tinycdp.api.ingest.routes import accept
+from tinycdp.api.ingest.routes import Intake, accept
+from tinycdp.api.ingest.schemas import (
+    Capture,
+    Captured,
+    FlagAnswer,
+    FlagAnswers,
+    FlagMetadata,
+    FlagReason,
+    FlagsRequest,
+)
 from tinycdp.api.ingest.sdk_settings import BRIEFLY
 from tinycdp.engine.catalog import Catalog
 from tinycdp.engine.decide import Decision
 from tinycdp.errors import InvalidInput, Unauthenticated
 from tinycdp.model import Alias, AliasKind, Instant, Message
-from tinycdp.runtime.decisions import Known, decide_one
-from tinycdp.runtime.keys import Key
-from tinycdp.runtime.service import Service
+from tinycdp.runtime.catalogs import Catalogs
+from tinycdp.runtime.clock import Clock
+from tinycdp.runtime.decisions import Decisions, Known, decide_one
+from tinycdp.runtime.keys import Key, Keyring
 
 _COMPRESSIONS = ("gzip", "gzip-js", "base64")
 
 #: The event by which SDKs tell that somebody was shown a flag.
 _CALLED = "$feature_flag_called"
-
-
-class Captured(msgspec.Struct):
-    """1 for taken; events that were refused are in the log of rejected events."""
-
-    status: int = 1
-
-
-class CapturedEvent(msgspec.Struct, omit_defaults=True):
-    """PostHog's event. `$set` is what becomes known of the person."""
-
-    event: str
-    distinct_id: str
-    uuid: str = ""
-    timestamp: str = ""
-    properties: dict[str, Any] = {}
-
-
-class Capture(msgspec.Struct, omit_defaults=True):
-    """`api_key` is a write key, where no header brings one."""
-
-    batch: list[CapturedEvent]
-    api_key: str = ""
-    sent_at: str = ""
 
 
 _TAKEN = encode(Captured())
@@ -82,14 +71,14 @@ def _instant_in_query(request: Request[Any, Any, Any]) -> Instant | None:
     return readable_instant(int(text) if text.isascii() and text.isdigit() and len(text) < 16 else text)
 
 
-def _tell_exposures(service: Service, environment_id: int, messages: Sequence[Message]) -> None:
+def _tell_exposures(parts: Intake, environment_id: int, messages: Sequence[Message]) -> None:
     """Count the flags that these events say somebody was shown."""
-    catalog, now = service.catalogs.current(environment_id), service.now()
+    catalog, now = parts.catalogs.current(environment_id), parts.now()
     for message in messages:
         if message.name == _CALLED and catalog is not None:
             shown = _shown(catalog, message.properties, now)
             if shown is not None:
-                service.exposures.tell(catalog, *shown, message.aliases[0], message.occurred_at, now)
+                parts.exposures.tell(catalog, *shown, message.aliases[0], message.occurred_at, now)
 
 
 def _shown(catalog: Catalog, said: Mapping[str, Any], now: Instant) -> tuple[str, str, str | None] | None:
@@ -116,14 +105,13 @@ def _shown(catalog: Catalog, said: Mapping[str, Any], now: Instant) -> tuple[str
 @post(
     "/batch",
     status_code=200,
-    operation_id="posthogBatch",
     summary="PostHog's events",
     tags=["Tracking"],
     dependencies=takes(Capture),
     answer=Captured,
     example={"batch": [{"event": "app_open", "distinct_id": "ada", "uuid": "e-1"}]},
 )
-async def batch(request: Request[Any, Any, Any]) -> ASGIResponse:
+async def posthog_batch(request: Request[Any, Any, Any]) -> ASGIResponse:
     return await _captured(request, _TAKEN)
 
 
@@ -137,107 +125,71 @@ def _also(path: str, body: bytes) -> HTTPRouteHandler:
     return handler
 
 
-class Asked(msgspec.Struct, omit_defaults=True):
-    """What rules read of it as `context.…`: person_properties themselves, `groups`, and group_properties as
-    `groupProperties`. `api_key` is a key with the scopes to decide, where no header brings one. With a session, flags
-    with `hold` keep its variants."""
-
-    distinct_id: str
-    api_key: str = ""
-    person_properties: dict[str, Any] = {}
-    groups: dict[str, str] = {}
-    group_properties: dict[str, Any] = {}
-    flag_keys_to_evaluate: list[str] = []
-    session_id: str = msgspec.field(default="", name="$session_id")
-
-
-class Reason(msgspec.Struct):
-    """condition_index is the rule's place in the flag, null where none decided."""
-
-    code: str
-    condition_index: int | None
-    description: str
-
-
-class Metadata(msgspec.Struct):
-    """id is the place of the rule that decided, from 1 on, and 0 where none did; version is the flag's: the event by
-    which a client tells what it has shown brings both back. payload is the value as JSON text, where it is more than on
-    or off."""
-
-    id: int
-    version: int
-    payload: str | None
-    description: str | None
-
-
-class FlagAnswer(msgspec.Struct):
-    """variant is null for flags that are simply on or off, and for those that are off."""
-
-    key: str
-    enabled: bool
-    variant: str | None
-    reason: Reason
-    metadata: Metadata
-
-
-class FlagAnswers(
-    msgspec.Struct,
-    rename={"errors": "errorsWhileComputingFlags", "request_id": "requestId", "evaluated_at": "evaluatedAt"},
-):
-    flags: dict[str, FlagAnswer]
-    errors: bool
-    request_id: str
-    evaluated_at: Instant
-
-
 @post(
     "/flags",
     status_code=200,
-    operation_id="posthogFlags",
     summary="Flags as PostHog's SDKs ask for them",
     tags=["Decisions"],
     scope="decide",
-    dependencies=takes(Asked),
+    dependencies=takes(FlagsRequest),
     answer=FlagAnswers,
     example={"distinct_id": "ada", "person_properties": {"plan": "pro"}},
 )
-async def flags(request: Request[Any, Any, Any]) -> Response[bytes]:
+async def posthog_flags(
+    request: ExactRequest,
+    keyring: Injected[Keyring],
+    decisions: Injected[Decisions],
+    desk: Injected[Desk],
+    now: Injected[Clock],
+) -> ExactResponse[Any]:
     """The key may stand in the body. With `?v=1` the answer has PostHog's older form."""
-    return await _flags(request, older=request.query_params.get("v") == "1")
+    return await _flags(request, keyring, decisions, desk, now, older=request.query_params.get("v") == "1")
 
 
 @post("/decide", status_code=200, tags=["Decisions"], include_in_schema=False)
-async def flags_of_elder_clients(request: Request[Any, Any, Any]) -> Response[bytes]:
+async def flags_of_older_clients(
+    request: ExactRequest,
+    keyring: Injected[Keyring],
+    decisions: Injected[Decisions],
+    desk: Injected[Desk],
+    now: Injected[Clock],
+) -> ExactResponse[Any]:
     """The same, under the name it had, in the form of its time: the first one only lists what is on."""
     version = request.query_params.get("v", "1")
-    return await _flags(request, older=version != "4", listed=version == "1")
+    return await _flags(request, keyring, decisions, desk, now, older=version != "4", listed=version == "1")
 
 
-async def _flags(request: Request[Any, Any, Any], *, older: bool, listed: bool = False) -> Response[bytes]:
-    service: Service = request.app.state.service
+async def _flags(
+    request: ExactRequest,
+    keyring: Keyring,
+    decisions: Decisions,
+    desk: Desk,
+    now: Clock,
+    *,
+    older: bool,
+    listed: bool = False,
+) -> ExactResponse[Any]:
     body = unwrap(read_body(await request.body(), request.headers.get("content-encoding")))
     text = auth.in_headers(request) or key_in(body) or request.query_params.get("token")
-    key = auth.recognise(service.keyring, text, "decide")
+    key = auth.recognise(keyring, text, "decide")
     question = parse_question(body)
-    catalog, subject, _ = await _known(service, key, question)
-    now, context = service.now(), question.context()
+    catalog, subject, _ = await _known(decisions, key, question, now)
+    instant, context = now(), question.context()
     wanted = question.wanted()
     found = {}
     for name in catalog.live.flags if wanted is None else wanted & catalog.live.flags.keys():
-        decision = decide_one(catalog, name, subject, now, context)
-        decision = await service.holds.keep(catalog, decision, subject, question.session(), now)
-        service.metrics.decisions[decision.reason] += 1
+        decision = decide_one(catalog, name, subject, instant, context)
         # These SDKs fetch all flags in advance, and tell by an event of their own which one was looked at.
-        service.exposures.record(catalog, decision, subject, now, exposed=False)
-        found[name] = _answer(catalog, decision, now)
-    answers = FlagAnswers(found, False, str(uuid4()), now)
+        decision = await desk.keep(catalog, decision, subject, question.session(), instant, exposed=False)
+        found[name] = _answer(catalog, decision, instant)
+    answers = FlagAnswers(found, False, str(uuid4()), instant)
     extra = _remote_config(catalog, text or "") if request.query_params.get("config") == "true" else {}
     if older:
-        return answer({**extra, **_in_older_form(answers, listed)})
-    return answer({**extra, **msgspec.structs.asdict(answers)} if extra else answers)
+        return ExactResponse({**extra, **_in_older_form(answers, listed)})
+    return ExactResponse({**extra, **msgspec.structs.asdict(answers)} if extra else answers)
 
 
-async def _known(service: Service, key: Key, question: Question) -> Known:
+async def _known(decisions: Decisions, key: Key, question: Question, now: Clock) -> Known:
     """Whom to decide for: who is known by the id as a user's, as an anonymous one, or by the one before it; else a
     stranger, who buckets by it."""
     try:
@@ -255,7 +207,7 @@ async def _known(service: Service, key: Key, question: Question) -> Known:
         Alias(AliasKind.ANONYMOUS, unit),
         *((Alias(AliasKind.ANONYMOUS, before),) if before else ()),
     ):
-        known = await service.decisions.known(key.environment_id, alias, service.now())
+        known = await decisions.known(key.environment_id, alias, now())
         if known.subject.profile_id:
             return known
         stranger = stranger or known
@@ -272,8 +224,8 @@ def _answer(catalog: Catalog, decision: Decision, now: Instant) -> FlagAnswer:
         decision.flag,
         on,
         decision.variant if on and not plain else None,
-        Reason(_reason(decision, on), index, "; ".join(decision.reasons)),
-        Metadata(
+        FlagReason(_reason(decision, on), index, "; ".join(decision.reasons)),
+        FlagMetadata(
             0 if index is None else index + 1,
             catalog.live.definitions["flag", decision.flag].version,
             encode(decision.value).decode() if on and not plain else None,
@@ -334,22 +286,25 @@ def _remote_config(catalog: Catalog, token: str) -> dict[str, Any]:
     }
 
 
-def _config_for(request: Request[Any, Any, Any], token: str) -> dict[str, Any]:
-    service: Service = request.app.state.service
-    key = auth.recognise(service.keyring, token, "write")
-    return _remote_config(service.catalogs.serving(key.environment_id), token)
+def _config_for(keyring: Keyring, catalogs: Catalogs, token: str) -> dict[str, Any]:
+    key = auth.recognise(keyring, token, "write")
+    return _remote_config(catalogs.serving(key.environment_id), token)
 
 
 @get("/array/{token:str}/config", tags=["Tracking"], include_in_schema=False)
-async def config(request: Request[Any, Any, Any], token: FromPath[str]) -> Response[bytes]:
+async def config(
+    keyring: Injected[Keyring], catalogs: Injected[Catalogs], token: FromPath[str]
+) -> ExactResponse[dict[str, Any]]:
     """The key stands in the address."""
-    return answer(_config_for(request, token), headers=BRIEFLY)
+    return ExactResponse(_config_for(keyring, catalogs, token), headers=BRIEFLY)
 
 
 @get("/array/{token:str}/config.js", tags=["Tracking"], include_in_schema=False)
-async def config_script(request: Request[Any, Any, Any], token: FromPath[str]) -> Response[str]:
+async def config_script(
+    keyring: Injected[Keyring], catalogs: Injected[Catalogs], token: FromPath[str]
+) -> Response[str]:
     """The same as a script, for pages that load PostHog by its snippet."""
-    found = encode(_config_for(request, token)).decode()
+    found = encode(_config_for(keyring, catalogs, token)).decode()
     name = encode(token).decode()
     script = (
         "(function(){window._POSTHOG_REMOTE_CONFIG=window._POSTHOG_REMOTE_CONFIG||{};"
@@ -359,11 +314,11 @@ async def config_script(request: Request[Any, Any, Any], token: FromPath[str]) -
 
 
 ROUTES = [
-    batch,
+    posthog_batch,
     *(_also(path, _TAKEN) for path in ("/e", "/i/v0/e", "/capture")),
     _also("/i/v1/analytics/events", b'{"results":{}}'),
-    flags,
-    flags_of_elder_clients,
+    posthog_flags,
+    flags_of_older_clients,
     *(_refusing(path) for path in ("/flags/definitions", "/api/feature_flag/local_evaluation")),
     config,
     config_script,

@@ -8,7 +8,7 @@ Source  docs/reference/tracking.md
 
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
-from typing import Any, Literal
+from typing import Any, Protocol
 
 import msgspec
 from litestar import Request, post
@@ -16,17 +16,34 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.response.base import ASGIResponse
 
 from tinycdp.api.http import auth
-from tinycdp.api.http.exchange import encode
 from tinycdp.api.http.openapi import takes
+from tinycdp.api.http.responses import encode
 from tinycdp.api.ingest.adapters.canonical import Parsed
 from tinycdp.api.ingest.adapters.seeds import parse_collect, parse_pulse
 from tinycdp.api.ingest.adapters.segment import parse_batch, parse_single, write_key_of
 from tinycdp.api.ingest.intake import inflated
+from tinycdp.api.ingest.schemas import (
+    Accepted,
+    BatchBody,
+    CollectedEvent,
+    EventBody,
+    Pulse,
+    RefusedEvent,
+)
 from tinycdp.errors import InvalidInput
 from tinycdp.model import Instant, Message, MessageKind, Rejection
-from tinycdp.runtime.door import Client, address_of
-from tinycdp.runtime.limits import Limits
-from tinycdp.runtime.service import Service
+from tinycdp.runtime.catalogs import Catalogs
+from tinycdp.runtime.clock import Clock
+from tinycdp.runtime.door import Client, Door, address_of
+from tinycdp.runtime.exposures import Exposures
+from tinycdp.runtime.ingest import Ingest
+from tinycdp.runtime.keys import Keyring
+from tinycdp.runtime.limits import Limiter, Limits
+from tinycdp.runtime.live import Live
+from tinycdp.runtime.metrics import Metrics
+from tinycdp.runtime.policies import Policies
+from tinycdp.runtime.room import Room
+from tinycdp.settings import Settings
 
 Parse = Callable[[bytes, Instant], Parsed]
 
@@ -50,65 +67,33 @@ _EXAMPLES: dict[MessageKind, dict[str, Any]] = {
 }
 
 
-class EventBody(msgspec.Struct, rename="camel", omit_defaults=True):
-    """One event, or send a list of them. At least one of the four identifiers; the rest by the kind of call.
+class Intake(Protocol):
+    """The parts that a tracking request goes through."""
 
-    event        of a track call, the event's name
-    properties   of a track, page or screen call
-    traits       of an identify or group call
-    message_id   makes a retry harmless: an id counts once"""
-
-    user_id: str = ""
-    anonymous_id: str = ""
-    device_id: str = ""
-    external_id: str = ""
-    event: str = ""
-    properties: dict[str, Any] = {}
-    traits: dict[str, Any] = {}
-    group_id: str = ""
-    previous_id: str = ""
-    timestamp: str = ""
-    sent_at: str = ""
-    message_id: str = ""
-    context: dict[str, Any] = {}
-
-
-class BatchEvent(EventBody, kw_only=True):
-    """An event that says its kind."""
-
-    type: MessageKind
-
-
-class BatchBody(msgspec.Struct, rename="camel", omit_defaults=True):
-    """Up to 10,000 events; sent_at and context are those of every event that brings none of its own."""
-
-    batch: list[BatchEvent]
-    sent_at: str = ""
-    context: dict[str, Any] = {}
-
-
-class Refused(msgspec.Struct, rename="camel"):
-    """One event of a batch that was not taken: `path` points into the request."""
-
-    code: str
-    message: str
-    path: str
-
-
-class Accepted(msgspec.Struct, rename="camel", omit_defaults=True):
-    """`version`: give it to decide as `minVersion` to be sure that it sees these events.
-
-    sampled        how many were left out because only a share of their event is kept
-    dead_lettered  how many could not be stored and are kept aside, to be looked at and tried again
-    rejected       the first 20 that were not taken"""
-
-    success: bool
-    accepted: int
-    duplicates: int
-    version: int
-    sampled: int = 0
-    dead_lettered: int = 0
-    rejected: Sequence[Refused] = ()
+    @property
+    def catalogs(self) -> Catalogs: ...
+    @property
+    def door(self) -> Door: ...
+    @property
+    def exposures(self) -> Exposures: ...
+    @property
+    def ingest(self) -> Ingest: ...
+    @property
+    def keyring(self) -> Keyring: ...
+    @property
+    def limiter(self) -> Limiter: ...
+    @property
+    def live(self) -> Live: ...
+    @property
+    def metrics(self) -> Metrics: ...
+    @property
+    def now(self) -> Clock: ...
+    @property
+    def policies(self) -> Policies: ...
+    @property
+    def room(self) -> Room: ...
+    @property
+    def settings(self) -> Settings: ...
 
 
 async def answered(request: Request[Any, Any, Any], parse: Parse, status: int = 200) -> ASGIResponse:
@@ -122,38 +107,39 @@ async def accept(
     *,
     key_in: Callable[[bytes], str | None] = write_key_of,
     open_up: Callable[[bytes], bytes] | None = None,
-    then: Callable[[Service, int, Sequence[Message]], None] | None = None,
+    then: Callable[["Intake", int, Sequence[Message]], None] | None = None,
 ) -> Accepted:
     """Read, parse and commit one tracking request.
 
     key_in   finds a key in the body, where no header brings one
     open_up  finds the JSON in an inflated body that is more than JSON
     then     is told the environment and what was let in, once that is committed"""
-    service: Service = request.app.state.service
-    received_at = service.now()
-    with service.room.holding() as held:
-        body = await inflated(request, held)
+    # By hand, as the body: this is the busiest path of all.
+    parts: Intake = request.app.state.parts
+    received_at = parts.now()
+    with parts.room.holding() as held:
+        body = await inflated(request, parts, held)
         if open_up is not None:
             body = open_up(body)
-        key = auth.recognise(service.keyring, auth.in_headers(request) or key_in(body) or _in_query(request), "write")
-        limits = service.policies.of(key.environment_id, Limits)
-        await service.limiter.request(limits, key.id, received_at)
+        key = auth.recognise(parts.keyring, auth.in_headers(request) or key_in(body) or _in_query(request), "write")
+        limits = parts.policies.of(key.environment_id, Limits)
+        await parts.limiter.request(limits, key.id, received_at)
         parsed = parse(body, received_at)
         if parsed.rejections:
             parsed.rejections = _without_keys(parsed.rejections, (key_in(body), auth.in_headers(request)))
         sent = len(parsed.messages) + len(parsed.rejections)
-        async with await service.limiter.admit(limits, key.environment_id, key.id, sent, received_at) as charge:
-            passed = service.door.pass_through(key.environment_id, parsed.messages, _client(request, service), charge)
-            rejections = [*service.door.logged(key.environment_id, parsed.rejections), *passed.rejections]
-            came = service.door.shown(key.environment_id, parsed.messages)
-            with service.metrics.ingest_seconds.time(), service.live.arriving(key.environment_id, came):
-                receipt = await service.ingest.accept(key.environment_id, passed.messages, rejections, key.id)
+        async with await parts.limiter.admit(limits, key.environment_id, key.id, sent, received_at) as charge:
+            passed = parts.door.pass_through(key.environment_id, parsed.messages, _client(request, parts), charge)
+            rejections = [*parts.door.logged(key.environment_id, parsed.rejections), *passed.rejections]
+            came = parts.door.shown(key.environment_id, parsed.messages)
+            with parts.metrics.ingest_seconds.time(), parts.live.arriving(key.environment_id, came):
+                receipt = await parts.ingest.accept(key.environment_id, passed.messages, rejections, key.id)
     if then is not None:
-        then(service, key.environment_id, passed.messages)
+        then(parts, key.environment_id, passed.messages)
     rejections += receipt.refused
-    service.metrics.stored(receipt.accepted, receipt.duplicates, [r.code for r in rejections])
-    service.metrics.messages["sampled"] += passed.sampled
-    service.metrics.messages["dead"] += receipt.dead
+    parts.metrics.stored(receipt.accepted, receipt.duplicates, [r.code for r in rejections])
+    parts.metrics.messages["sampled"] += passed.sampled
+    parts.metrics.messages["dead"] += receipt.dead
     if parsed.single and rejections:
         first = rejections[0]
         raise InvalidInput(first.code, f"{first.path}: {first.message}", path=first.path)
@@ -168,10 +154,10 @@ async def accept(
     )
 
 
-def _client(request: Request[Any, Any, Any], service: Service) -> Client:
+def _client(request: Request[Any, Any, Any], parts: Intake) -> Client:
     peer = request.scope["client"]
     forwarded = request.headers.get("x-forwarded-for", "")
-    address = address_of(peer[0] if peer is not None else "", forwarded, service.settings.trusted_proxies)
+    address = address_of(peer[0] if peer is not None else "", forwarded, parts.settings.trusted_proxies)
     return Client(address, "origin" in request.headers)
 
 
@@ -179,8 +165,8 @@ def _in_query(request: Request[Any, Any, Any]) -> str | None:
     return request.query_params.get("writeKey") or request.query_params.get("token")
 
 
-def _refused(rejection: Rejection) -> Refused:
-    return Refused(rejection.code, rejection.message, rejection.path)
+def _refused(rejection: Rejection) -> RefusedEvent:
+    return RefusedEvent(rejection.code, rejection.message, rejection.path)
 
 
 def _without_keys(rejections: list[Rejection], keys: Iterable[str | None]) -> list[Rejection]:
@@ -244,33 +230,6 @@ async def self_metrics() -> ASGIResponse:
 )
 async def batch(request: Request[Any, Any, Any]) -> ASGIResponse:
     return await answered(request, parse_batch)
-
-
-class Pulse(msgspec.Struct, rename="camel"):
-    """status is "accepted", or "duplicate" where every event was known already."""
-
-    status: Literal["accepted", "duplicate"]
-    accepted: int
-    duplicates: int
-
-
-class CollectedUser(msgspec.Struct, frozen=True, omit_defaults=True):
-    """RadixInsight's identifiers."""
-
-    user_id: str = ""
-    anonymous_id: str = ""
-    session_id: str = ""
-
-
-class CollectedEvent(msgspec.Struct, omit_defaults=True):
-    """RadixInsight's event."""
-
-    event_name: str
-    event_id: str = ""
-    timestamp: str = ""
-    user: CollectedUser = CollectedUser()
-    context: dict[str, Any] = {}
-    properties: dict[str, Any] = {}
 
 
 @post(

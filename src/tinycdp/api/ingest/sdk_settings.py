@@ -8,12 +8,14 @@ Source  docs/reference/tracking.md "What browsers fetch first"
 
 from typing import Any
 
-from litestar import Request, Response, get
+from litestar import get
 from litestar.params import FromPath
 
 from tinycdp.api.http import auth
-from tinycdp.api.http.exchange import answer
-from tinycdp.runtime.service import Service
+from tinycdp.api.http.parts import Injected
+from tinycdp.api.http.requests import ExactRequest
+from tinycdp.api.http.responses import ExactResponse
+from tinycdp.runtime.keys import Keyring
 from tinycdp.runtime.times import iso
 
 #: The answer names the host it was asked at, so no shared cache may give it to somebody who asked at another.
@@ -21,10 +23,11 @@ BRIEFLY = {"Cache-Control": "private, max-age=60"}
 
 
 @get("/v1/projects/{write_key:str}/settings", tags=["Tracking"], include_in_schema=False)
-async def settings(request: Request[Any, Any, Any], write_key: FromPath[str]) -> Response[bytes]:
+async def settings(
+    request: ExactRequest, keyring: Injected[Keyring], write_key: FromPath[str]
+) -> ExactResponse[dict[str, Any]]:
     """analytics-next's. The key stands in the address. Events then go to the host the settings were fetched from."""
-    service: Service = request.app.state.service
-    auth.recognise(service.keyring, write_key, "write")
+    auth.recognise(keyring, write_key, "write")
     # More than this one integration would make the client fetch others from Segment's own network.
     destination = {"apiKey": write_key, "apiHost": f"{_host(request)}/v1", "protocol": _scheme(request)}
     found = {
@@ -33,15 +36,14 @@ async def settings(request: Request[Any, Any, Any], write_key: FromPath[str]) ->
         "metrics": {"sampleRate": 0},
         "remotePlugins": [],
     }
-    return answer(found, headers=BRIEFLY)
+    return ExactResponse(found, headers=BRIEFLY)
 
 
 @get("/sourceConfig", tags=["Tracking"], include_in_schema=False)
-async def source_config(request: Request[Any, Any, Any]) -> Response[bytes]:
+async def source_config(request: ExactRequest, keyring: Injected[Keyring]) -> ExactResponse[dict[str, Any]]:
     """RudderStack's. The key is the user name of Basic, or the parameter `writeKey`."""
-    service: Service = request.app.state.service
     text = auth.presented(request)
-    key = auth.recognise(service.keyring, text, "write")
+    key = auth.recognise(keyring, text, "write")
     nothing = {"enabled": False}
     source: dict[str, Any] = {
         "id": str(key.id),
@@ -55,14 +57,14 @@ async def source_config(request: Request[Any, Any, Any]) -> Response[bytes]:
         "config": {"statsCollection": {"errors": nothing, "metrics": nothing}},
         "updatedAt": iso(0),
     }
-    return answer({"source": source, "updatedAt": iso(0)}, headers=BRIEFLY)
+    return ExactResponse({"source": source, "updatedAt": iso(0)}, headers=BRIEFLY)
 
 
-def _host(request: Request[Any, Any, Any]) -> str:
+def _host(request: ExactRequest) -> str:
     return request.headers.get("host") or request.url.netloc
 
 
-def _scheme(request: Request[Any, Any, Any]) -> str:
+def _scheme(request: ExactRequest) -> str:
     """How the client came, also where a proxy ends TLS in front of us."""
     forwarded = request.headers.get("x-forwarded-proto", "").partition(",")[0].strip().lower()
     return forwarded if forwarded in {"http", "https"} else request.url.scheme

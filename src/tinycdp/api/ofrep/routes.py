@@ -15,24 +15,32 @@ from typing import Annotated, Any
 
 import msgspec
 from litestar import Request, Response, get, post
+from litestar.di import Provide
 from litestar.exceptions import HTTPException
 from litestar.params import FromPath, FromQuery, HeaderParameter, QueryParameter
 from litestar.types import Receive, Scope, Send
 
+from tinycdp.api.decisions.answers import Desk
 from tinycdp.api.decisions.fast_lane import Memory, key_of
 from tinycdp.api.decisions.routes import Exposed
 from tinycdp.api.http import errors as problems
-from tinycdp.api.http.auth import Bearer, allow
+from tinycdp.api.http.auth import allow
 from tinycdp.api.http.bodies import BodyFault, clean, decode, number, read_body
-from tinycdp.api.http.exchange import answer, encode, route_of
 from tinycdp.api.http.openapi import takes
+from tinycdp.api.http.params import route_of
+from tinycdp.api.http.parts import Injected
+from tinycdp.api.http.requests import ExactRequest
+from tinycdp.api.http.responses import ExactResponse, encode
 from tinycdp.api.http.sse import MEDIA_TYPE, Outlet, streaming
+from tinycdp.api.ofrep.schemas import BulkEvaluation, Evaluation, EventStream
 from tinycdp.engine.catalog import Catalog
 from tinycdp.engine.decide import Decision
 from tinycdp.errors import InvalidInput, NotFound, Retryable, TinyCDPError
 from tinycdp.model import NEVER, Alias, AliasKind, Instant
 from tinycdp.runtime import tickets
-from tinycdp.runtime.decisions import decide_one
+from tinycdp.runtime.actor import Actor
+from tinycdp.runtime.clock import Clock
+from tinycdp.runtime.decisions import Decisions, decide_one
 from tinycdp.runtime.evaluations import (
     UNIT_MISSING,
     Evaluated,
@@ -41,9 +49,12 @@ from tinycdp.runtime.evaluations import (
     evaluations,
     metadata_of,
 )
-from tinycdp.runtime.keys import Key
-from tinycdp.runtime.pushes import Watch
-from tinycdp.runtime.service import Service
+from tinycdp.runtime.exposures import Exposures
+from tinycdp.runtime.holds import Holds
+from tinycdp.runtime.keys import Key, Keyring
+from tinycdp.runtime.metrics import Metrics
+from tinycdp.runtime.mirror import Mirror
+from tinycdp.runtime.pushes import Pushes, Watch
 from tinycdp.runtime.snapshots import Snapshot, stranger
 from tinycdp.runtime.tickets import Ticket
 from tinycdp.runtime.times import iso
@@ -60,30 +71,7 @@ _MOST_WAITING = 1_200
 _ETAGS = re.compile(r'(?:W/)?("[^"]*")|\*')
 
 
-class Evaluation(msgspec.Struct):
-    """`context.targetingKey` is the user id; what else stands in `context` is what rules read."""
-
-    context: dict[str, Any] = {}
-
-
 _decoder = msgspec.json.Decoder(Evaluation, float_hook=number)
-
-
-class EventStream(msgspec.Struct, rename="camel"):
-    """Where a client hears that its answers changed. `endpoint.requestUri` is relative to this server."""
-
-    type: str
-    endpoint: dict[str, str]
-    inactivity_delay_sec: int
-
-
-class BulkEvaluation(msgspec.Struct, rename="camel"):
-    """`flags` has an entry for each flag; one that could not be evaluated has errorCode and errorDetails instead of a
-    value. `metadata` tells the revision of the definitions. `eventStreams` is missing where there is none."""
-
-    flags: list[Evaluated]
-    metadata: dict[str, Any]
-    event_streams: list[EventStream] | msgspec.UnsetType = msgspec.UNSET
 
 
 class BadContext(Exception):
@@ -95,7 +83,7 @@ class BadContext(Exception):
         self.details = details
 
 
-def _refused(request: Request[Any, Any, Any], trouble: Exception) -> Response[bytes]:
+def _refused(request: Request[Any, Any, Any], trouble: Exception) -> ExactResponse[Any]:
     """Any failure as OpenFeature's providers read it, beside what every error of ours says."""
     status, headers = 500, {}
     code, message = "INTERNAL", "Something went wrong here, not in your request. It is logged."
@@ -110,15 +98,15 @@ def _refused(request: Request[Any, Any, Any], trouble: Exception) -> Response[by
     body = problems.body_of(code, message, errorCode="GENERAL", errorDetails=message)
     if "flag" in request.path_params:
         body["key"] = _flag_of(request.path_params["flag"])
-    return answer(body, status, headers)
+    return ExactResponse(body, status_code=status, headers=headers)
 
 
 _HANDLERS: Any = {TinyCDPError: _refused, HTTPException: _refused, Exception: _refused}
 
 
-def _failure(key: str | None, status: int, code: str, details: str) -> Response[bytes]:
+def _failure(key: str | None, status: int, code: str, details: str) -> ExactResponse[Any]:
     named = {"key": key} if key is not None else {}
-    return answer({**named, "errorCode": code, "errorDetails": details}, status)
+    return ExactResponse({**named, "errorCode": code, "errorDetails": details}, status_code=status)
 
 
 async def _context(request: Request[Any, Any, Any]) -> dict[str, Any]:
@@ -159,7 +147,6 @@ def _session(context: Mapping[str, Any]) -> str | None:
 @post(
     PREFIX + "{flag:str}",
     status_code=200,
-    operation_id="evaluateFlag",
     summary="One flag by the OpenFeature Remote Evaluation Protocol",
     tags=["Decisions"],
     exception_handlers=_HANDLERS,
@@ -168,31 +155,34 @@ def _session(context: Mapping[str, Any]) -> str | None:
     answer=Evaluated,
     example={"context": {"targetingKey": "ada", "platform": "ios"}},
 )
-async def evaluate(
-    request: Request[Any, Any, Any], key: Bearer, flag: FromPath[str], exposure: Exposed = True
-) -> Response[bytes]:
+async def evaluate_flag(
+    request: ExactRequest,
+    actor: Injected[Actor],
+    decisions: Injected[Decisions],
+    desk: Injected[Desk],
+    now: Injected[Clock],
+    flag: FromPath[str],
+    exposure: Exposed = True,
+) -> ExactResponse[Any]:
     """`context.targetingKey` is the user id; what else stands in `context` is what rules read."""
-    service: Service = request.app.state.service
     try:
         context = await _context(request)
     except BadContext as wrong:
         return _failure(flag, 400, wrong.code, wrong.details)
-    catalog, subject, stale = await service.decisions.known(key.environment_id, _alias(context), service.now())
-    now = service.now()
+    catalog, subject, stale = await decisions.known(actor.environment_id, _alias(context), now())
+    instant = now()
     try:
-        decision = decide_one(catalog, flag, subject, now, context)
+        decision = decide_one(catalog, flag, subject, instant, context)
     except NotFound as missing:
         return _failure(flag, 404, "FLAG_NOT_FOUND", missing.message)
-    decision = await service.holds.keep(catalog, decision, subject, _session(context), now)
-    service.metrics.decisions[decision.reason] += 1
-    service.exposures.record(catalog, decision, subject, now, exposed=exposure)
+    decision = await desk.keep(catalog, decision, subject, _session(context), instant, exposed=exposure)
     if decision.unit_missing:
         return _failure(flag, 400, "TARGETING_KEY_MISSING", UNIT_MISSING)
-    return answer(_evaluated(catalog, decision, subject, stale))
+    return ExactResponse(_evaluated(catalog, decision, subject, stale))
 
 
 @post(PREFIX + "{flag:str}/{rest:path}", include_in_schema=False, exception_handlers=_HANDLERS, scope="decide")
-async def evaluate_nothing(flag: FromPath[str], rest: FromPath[str]) -> Response[bytes]:
+async def evaluate_nothing(flag: FromPath[str], rest: FromPath[str]) -> ExactResponse[Any]:
     """Some providers do not escape a flag's key. No flag has a slash in its."""
     key = _flag_of(flag + str(rest))
     return _failure(key, 404, "FLAG_NOT_FOUND", f"There is no flag {key!r}.")
@@ -217,28 +207,28 @@ def _evaluated(catalog: Catalog, decision: Decision, subject: Snapshot, stale: b
     return Evaluated(decision.flag, decision.value, decision.variant, reason, metadata)
 
 
-async def fast_lane(service: Memory, scope: Scope, receive: Receive) -> tuple[bytes | None, Receive]:
+async def fast_lane(memory: Memory, scope: Scope, receive: Receive) -> tuple[bytes | None, Receive]:
     """The body of the answer for one flag, where memory can give it, and None for whatever needs the ordinary route,
     which then receives the request by what stands beside it."""
-    key = key_of(service, scope["headers"])
-    if key is None or not key.may("decide") or service.snapshots.away or scope.get("query_string"):
+    key = key_of(memory, scope["headers"])
+    if key is None or not key.may("decide") or memory.snapshots.away or scope.get("query_string"):
         return None, receive
     message = await receive()
-    return _at_once(service, key, scope, message), _again(message, receive)
+    return _at_once(memory, key, scope, message), _again(message, receive)
 
 
-def _at_once(service: Memory, key: Key, scope: Scope, message: Any) -> bytes | None:
+def _at_once(memory: Memory, key: Key, scope: Scope, message: Any) -> bytes | None:
     body = message.get("body", b"")
     if message.get("more_body") and (b"content-length", b"%d" % len(body)) not in scope["headers"]:
         return None
     try:
         context = _read(body)
         alias = _alias(context)
-        catalog, now = service.catalogs.serving(key.environment_id), service.now()
+        catalog, now = memory.catalogs.serving(key.environment_id), memory.now()
         subject = (
             stranger(catalog, None, now)
             if alias is None
-            else service.snapshots.find(key.environment_id, alias.kind, alias.value)
+            else memory.snapshots.find(key.environment_id, alias.kind, alias.value)
         )
         if subject is None or "sessionId" in context:
             return None
@@ -247,9 +237,9 @@ def _at_once(service: Memory, key: Key, scope: Scope, message: Any) -> bytes | N
         return None
     if decision.unit_missing:
         return None
-    service.metrics.requests["POST", PREFIX + "{flag}", "200"] += 1
-    service.metrics.decisions[decision.reason] += 1
-    service.exposures.record(catalog, decision, subject, now)
+    memory.metrics.requests["POST", PREFIX + "{flag}", "200"] += 1
+    memory.metrics.decisions[decision.reason] += 1
+    memory.exposures.record(catalog, decision, subject, now)
     return encode(_evaluated(catalog, decision, subject, False))
 
 
@@ -264,55 +254,6 @@ def _again(message: Any, receive: Receive) -> Receive:
 
 
 # All flags
-
-
-@post(
-    PREFIX.rstrip("/"),
-    status_code=200,
-    operation_id="evaluateFlags",
-    summary="All flags by the OpenFeature Remote Evaluation Protocol, with an ETag",
-    tags=["Decisions"],
-    exception_handlers=_HANDLERS,
-    scope="decide",
-    dependencies=takes(Evaluation),
-    answer=BulkEvaluation,
-    also={304: "answers and stream are those of the ETag in If-None-Match"},
-    example={"context": {"targetingKey": "ada", "platform": "ios"}},
-)
-async def evaluate_all(
-    request: Request[Any, Any, Any],
-    key: Bearer,
-    if_none_match: Annotated[str | None, HeaderParameter(name="If-None-Match")] = None,
-    etag: Annotated[
-        str | None,
-        QueryParameter(
-            name="flagConfigEtag", description="the ETag a stream told of: answered from what is at least as new"
-        ),
-    ] = None,
-    exposure: Exposed = True,
-) -> Response[bytes]:
-    service: Service = request.app.state.service
-    try:
-        context = await _context(request)
-    except BadContext as wrong:
-        return _failure(None, 400, wrong.code, wrong.details)
-    found = await _all(service, key, context)
-    if etag is not None and etag != found.etag:
-        # Another process told of it, and its news has not come here yet: what Postgres has is at least as new.
-        await service.mirror.reread(key.environment_id, _alias(context))
-        found = await _all(service, key, context)
-    for decision in found.decisions:
-        service.metrics.decisions[decision.reason] += 1
-        service.exposures.record(found.catalog, decision, found.subject, found.now, exposed=exposure)
-    headers = {"ETag": found.etag, "Cache-Control": "no-cache"}
-    if if_none_match is not None and _matches(if_none_match, found.etag):
-        return Response(b"", status_code=304, headers=headers)
-    flags: Any = msgspec.Raw(found.answers.flags)
-    body = BulkEvaluation(flags, {"revision": found.catalog.revision})
-    if found.ticket is not None:
-        uri = f"{STREAM}?token={tickets.issue(service.keyring, found.ticket)}"
-        body.event_streams = [EventStream("sse", {"requestUri": uri}, INACTIVITY_SECONDS)]
-    return answer(body, 200, headers)
 
 
 class _All(msgspec.Struct):
@@ -330,23 +271,91 @@ class _All(msgspec.Struct):
         return etag_of(self.answers, self.ticket)
 
 
-async def _all(service: Service, key: Key, context: dict[str, Any]) -> _All:
-    catalog, subject, stale = await service.decisions.known(key.environment_id, _alias(context), service.now())
-    now = service.now()
-    decisions = decide_all(catalog, subject, now, context)
-    answers = evaluations(catalog, decisions)
-    ticket = None
-    if not service.pushes.full and tickets.fits(context):
-        # The stream watches what the definitions say: that a session holds a variant is no news.
-        ticket = Ticket(key.id, tickets.window_of(now), context, answers.mark)
-    session = _session(context)
-    if session is not None:
-        decisions = [await service.holds.keep(catalog, decision, subject, session, now) for decision in decisions]
-    if stale:
-        decisions = [msgspec.structs.replace(decision, reason="STALE") for decision in decisions]
-    if session is not None or stale:
+class Bulk:
+    """Evaluates all flags."""
+
+    def __init__(self, decisions: Decisions, holds: Holds, pushes: Pushes, now: Clock) -> None:
+        self._decisions = decisions
+        self._holds = holds
+        self._pushes = pushes
+        self._now = now
+
+    async def evaluate(self, actor: Actor, context: dict[str, Any]) -> _All:
+        """Every flag, for the unit in the context."""
+        catalog, subject, stale = await self._decisions.known(actor.environment_id, _alias(context), self._now())
+        now = self._now()
+        decisions = decide_all(catalog, subject, now, context)
         answers = evaluations(catalog, decisions)
-    return _All(catalog, subject, now, decisions, answers, ticket)
+        ticket = None
+        if not self._pushes.full and tickets.fits(context):
+            # The stream watches what the definitions say: that a session holds a variant is no news.
+            ticket = Ticket(actor.key_id, tickets.window_of(now), context, answers.mark)
+        session = _session(context)
+        if session is not None:
+            decisions = [await self._holds.keep(catalog, decision, subject, session, now) for decision in decisions]
+        if stale:
+            decisions = [msgspec.structs.replace(decision, reason="STALE") for decision in decisions]
+        if session is not None or stale:
+            answers = evaluations(catalog, decisions)
+        return _All(catalog, subject, now, decisions, answers, ticket)
+
+
+def provide_bulk(
+    decisions: Injected[Decisions], holds: Injected[Holds], pushes: Injected[Pushes], now: Injected[Clock]
+) -> Bulk:
+    return Bulk(decisions, holds, pushes, now)
+
+
+@post(
+    PREFIX.rstrip("/"),
+    status_code=200,
+    summary="All flags by the OpenFeature Remote Evaluation Protocol, with an ETag",
+    tags=["Decisions"],
+    exception_handlers=_HANDLERS,
+    scope="decide",
+    dependencies=takes(Evaluation) | {"bulk": Provide(provide_bulk, sync_to_thread=False)},
+    answer=BulkEvaluation,
+    also={304: "answers and stream are those of the ETag in If-None-Match"},
+    example={"context": {"targetingKey": "ada", "platform": "ios"}},
+)
+async def evaluate_flags(
+    request: ExactRequest,
+    actor: Injected[Actor],
+    bulk: Injected[Bulk],
+    mirror: Injected[Mirror],
+    keyring: Injected[Keyring],
+    metrics: Injected[Metrics],
+    exposures: Injected[Exposures],
+    if_none_match: Annotated[str | None, HeaderParameter(name="If-None-Match")] = None,
+    etag: Annotated[
+        str | None,
+        QueryParameter(
+            name="flagConfigEtag", description="the ETag a stream told of: answered from what is at least as new"
+        ),
+    ] = None,
+    exposure: Exposed = True,
+) -> ExactResponse[Any]:
+    try:
+        context = await _context(request)
+    except BadContext as wrong:
+        return _failure(None, 400, wrong.code, wrong.details)
+    found = await bulk.evaluate(actor, context)
+    if etag is not None and etag != found.etag:
+        # Another process told of it, and its news has not come here yet: what Postgres has is at least as new.
+        await mirror.reread(actor.environment_id, _alias(context))
+        found = await bulk.evaluate(actor, context)
+    for decision in found.decisions:
+        metrics.decisions[decision.reason] += 1
+        exposures.record(found.catalog, decision, found.subject, found.now, exposed=exposure)
+    headers = {"ETag": found.etag, "Cache-Control": "no-cache"}
+    if if_none_match is not None and _matches(if_none_match, found.etag):
+        return ExactResponse(b"", status_code=304, headers=headers)
+    flags: Any = msgspec.Raw(found.answers.flags)
+    body = BulkEvaluation(flags, {"revision": found.catalog.revision})
+    if found.ticket is not None:
+        uri = f"{STREAM}?token={tickets.issue(keyring, found.ticket)}"
+        body.event_streams = [EventStream("sse", {"requestUri": uri}, INACTIVITY_SECONDS)]
+    return ExactResponse(body, headers=headers)
 
 
 def etag_of(answers: Evaluations, ticket: Ticket | None) -> str:
@@ -365,41 +374,41 @@ def _matches(if_none_match: str, etag: str) -> bool:
 
 @get(
     STREAM,
-    operation_id="streamEvaluations",
     summary="Server-sent events: when the answers of a bulk evaluation change",
     tags=["Decisions"],
     media=(MEDIA_TYPE,),
     also={403: "the address has expired, or is not ours"},
 )
-async def stream(
-    request: Request[Any, Any, Any],
+async def stream_evaluations(
+    keyring: Injected[Keyring],
+    pushes: Injected[Pushes],
+    now: Injected[Clock],
     token: FromQuery[str],
     last_event_id: Annotated[str | None, HeaderParameter(name="Last-Event-ID")] = None,
 ) -> Response[bytes]:
     """The address comes with the bulk answer, under `eventStreams`."""
-    service: Service = request.app.state.service
-    ticket, key = tickets.redeem(service.keyring, token, service.now())
+    ticket, key = tickets.redeem(keyring, token, now())
     allow(key, "decide")  # whoever has a key can sign with it, also one that may only write
-    return streaming(_Stream(service, ticket, key, last_event_id))
+    return streaming(_Stream(pushes, ticket, key, last_event_id))
 
 
 class _Stream(Watch):
-    __slots__ = ("_outlet", "_service", "_ticket")
+    __slots__ = ("_outlet", "_pushes", "_ticket")
 
-    def __init__(self, service: Service, ticket: Ticket, key: Key, last_event_id: str | None) -> None:
+    def __init__(self, pushes: Pushes, ticket: Ticket, key: Key, last_event_id: str | None) -> None:
         known = _mark_of(last_event_id) if last_event_id else ticket.mark
         super().__init__(key.id, key.environment_id, ticket.context, _alias(ticket.context), known)
-        self._service = service
+        self._pushes = pushes
         self._ticket = ticket
         self._outlet = Outlet(_MOST_WAITING)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        self._service.pushes.open(self)
+        self._pushes.open(self)
         try:
             # Whoever is cut off together comes back apart.
             await self._outlet.serve(receive, send, 1_000 + hash(self._ticket.scope) % 3_000)
         finally:
-            self._service.pushes.close(self)
+            self._pushes.close(self)
 
     def tell(self, answers: Evaluations, now: Instant) -> None:
         ticket = msgspec.structs.replace(self._ticket, window=tickets.window_of(now))
@@ -419,6 +428,6 @@ def _mark_of(event_id: str) -> int:
     return int(event_id[-12:]) if event_id.isdecimal() and event_id.isascii() else -1
 
 
-#: `stream` finds its key by the ticket in the address.
-OPEN_ROUTES = [stream]
-ROUTES = [evaluate, evaluate_nothing, evaluate_all]
+#: `stream_evaluations` finds its key by the ticket in the address.
+OPEN_ROUTES = [stream_evaluations]
+ROUTES = [evaluate_flag, evaluate_nothing, evaluate_flags]
