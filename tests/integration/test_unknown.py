@@ -27,7 +27,7 @@ async def app(dsn: str) -> AsyncIterator[Application]:
 def calls() -> Iterator[tuple[HTTPRouteHandler, str, str]]:
     """Every route that is our own, with its method and an address."""
     for handler in (*OPEN, *GUARDED):
-        path = re.sub(r"\{\w+:int\}", "1", re.sub(r"\{\w+:\w+\}", "enrichment", min(handler.paths)))
+        path = re.sub(r"\{\w+:str\}", "enrichment", re.sub(r"\{\w+:int\}", "1", min(handler.paths)))
         for method in sorted(handler.http_methods - {"HEAD", "OPTIONS"}):
             yield handler, method, path
 

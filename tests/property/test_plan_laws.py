@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tinycdp.api.http.bodies import decode_json
-from tinycdp.api.http.exchange import encode
+from tinycdp.api.http.responses import encode
 from tinycdp.engine.observed import Known, Observed
 from tinycdp.engine.plan import Entry, Naming, Plan
 from tinycdp.errors import InvalidInput

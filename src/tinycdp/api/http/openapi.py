@@ -168,7 +168,7 @@ def document(app: Litestar) -> dict[str, Any]:
 
 def reads_body(handler: HTTPRouteHandler) -> bool:
     """Whether a route has a body to document."""
-    return "data" in handler.parsed_fn_signature.parameters or _DESCRIBED in handler.resolve_dependencies()
+    return "data" in handler.parsed_fn_signature.parameters or _DESCRIBED in (handler.dependencies or {})
 
 
 def scope_of(handler: HTTPRouteHandler) -> str | None:

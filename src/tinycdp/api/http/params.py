@@ -92,10 +92,12 @@ def check_address(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseR
 @lru_cache(None)
 def declared_parameters(handler: BaseRouteHandler) -> tuple[str, ...]:
     """The query parameters of a route, in the order of its signature."""
-    kwargs = ((name, field.kwarg_definition) for name, field in handler.parsed_fn_signature.parameters.items())
+    injected = handler.resolve_dependencies()
+    fields = ((n, field) for n, field in handler.parsed_fn_signature.parameters.items() if n not in injected)
+    kwargs = ((n, field.kwarg_definition) for n, field in fields)
     return tuple(
-        kwarg.name or name
-        for name, kwarg in kwargs
+        kwarg.name or n
+        for n, kwarg in kwargs
         if isinstance(kwarg, ParameterKwarg) and kwarg.param_type == ParamType.QUERY
     )
 

@@ -216,7 +216,6 @@ async def self_metrics() -> ASGIResponse:
 @post(
     "/v1/batch",
     status_code=200,
-    operation_id="batch",
     summary="Many messages of any kind",
     tags=["Tracking"],
     dependencies=takes(BatchBody),
@@ -235,7 +234,6 @@ async def batch(request: Request[Any, Any, Any]) -> ASGIResponse:
 @post(
     "/collect",
     status_code=202,
-    operation_id="collect",
     summary="RadixInsight's events",
     tags=["Tracking"],
     dependencies=takes(list[CollectedEvent]),
@@ -249,7 +247,6 @@ async def collect(request: Request[Any, Any, Any]) -> ASGIResponse:
 @post(
     "/api/events",
     status_code=200,
-    operation_id="pulse",
     summary="PulseBoard's events",
     tags=["Tracking"],
     dependencies=takes(EventBody),
