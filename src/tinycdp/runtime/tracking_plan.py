@@ -10,6 +10,7 @@ Source  docs/reference/registry.md
 import asyncio
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Protocol
 
@@ -36,7 +37,8 @@ _MEASURED = {"string", "list", None}
 _KIND_OF_DECLARED = {"integer": "number", "datetime": "string"}
 
 
-class PlanEntry(msgspec.Struct, frozen=True, rename="camel"):
+@dataclass(frozen=True, slots=True)
+class PlanEntry:
     """One event of the plan. version counts its changes; entry is null where it was removed."""
 
     event: str

@@ -1,6 +1,7 @@
 """Answers, with every digit of their numbers.
 
 Shape   a handler returns a struct, or ExactResponse[…] if it sets a status or headers
+        as_schema(found, Schema) makes the struct of what runtime returns
 """
 
 from typing import Any, TypeVar
@@ -24,6 +25,11 @@ class ExactResponse(Response[T]):
         if type(content) is str and not media_type.startswith("application/json"):
             return content.encode()
         return encode(content) if content is not None else b""
+
+
+def as_schema(found: Any, schema: type[T]) -> T:
+    """What runtime returned, as it goes on the wire: the same fields by name, nested ones too."""
+    return msgspec.convert(found, schema, from_attributes=True)
 
 
 def etag(version: int) -> dict[str, str]:

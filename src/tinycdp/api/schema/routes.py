@@ -15,16 +15,28 @@ from litestar.params import FromPath, JSONBody, QueryParameter
 from tinycdp.api.definitions.editing import Editing
 from tinycdp.api.http.params import DryRun, IfMatch, Limit, version_of
 from tinycdp.api.http.parts import Injected
-from tinycdp.api.http.responses import ExactResponse, etag
-from tinycdp.api.schema.schemas import EntryDocument, PlanVersions, Saved, WholePlan
+from tinycdp.api.http.responses import ExactResponse, as_schema, etag
+from tinycdp.api.schema.schemas import (
+    Broken,
+    EntryDocument,
+    EventPage,
+    Events,
+    PlanEntry,
+    PlanVersions,
+    PropertyPage,
+    Saved,
+    Sdks,
+    Violation,
+    Violations,
+    WholePlan,
+)
 from tinycdp.errors import NotFound
 from tinycdp.runtime import observations, tracking_plan
 from tinycdp.runtime.actor import Actor
 from tinycdp.runtime.clock import Clock
 from tinycdp.runtime.mirror import Mirror
-from tinycdp.runtime.observations import EventPage, Events, PropertyPage, Sdks, Violations, broken_by
 from tinycdp.runtime.registry import Registry
-from tinycdp.runtime.tracking_plan import PlanEntry, Plans
+from tinycdp.runtime.tracking_plan import Plans
 from tinycdp.store.pool import Pool
 
 EVENTS = "/v1/registry/events"
@@ -52,7 +64,7 @@ async def list_events(
 ) -> Events:
     await registry.flush()
     plan = plans.of(actor.environment_id)
-    return await observations.events(pool, plan, actor.environment_id, now())
+    return as_schema(await observations.events(pool, plan, actor.environment_id, now()), Events)
 
 
 @get(
@@ -71,7 +83,7 @@ async def get_event(
 ) -> EventPage:
     await registry.flush()
     plan = plans.of(actor.environment_id)
-    return await observations.event(pool, plan, actor.environment_id, name, now())
+    return as_schema(await observations.event(pool, plan, actor.environment_id, name, now()), EventPage)
 
 
 @get(
@@ -92,7 +104,7 @@ async def get_property(
     await registry.flush()
     environment_id, plan = actor.environment_id, plans.of(actor.environment_id)
     found = await observations.property_of(pool, plan, environment_id, name, property_name, now())
-    return found
+    return as_schema(found, PropertyPage)
 
 
 @get(
@@ -107,7 +119,7 @@ async def list_sdks(
     registry: Injected[Registry],
 ) -> Sdks:
     await registry.flush()
-    return await observations.sdks(pool, actor.environment_id)
+    return as_schema(await observations.sdks(pool, actor.environment_id), Sdks)
 
 
 @get(
@@ -126,7 +138,8 @@ async def list_violations(
     limit: Limit = 50,
 ) -> Violations:
     await registry.flush()
-    return await observations.violations(pool, actor.environment_id, event, days, now(), limit)
+    found = await observations.violations(pool, actor.environment_id, event, days, now(), limit)
+    return Violations(as_schema(found, list[Violation]))
 
 
 @get(
@@ -139,7 +152,7 @@ async def get_plan(
     actor: Injected[Actor],
     pool: Injected[Pool],
 ) -> WholePlan:
-    return WholePlan(await tracking_plan.entries(pool, actor.environment_id))
+    return WholePlan(as_schema(await tracking_plan.entries(pool, actor.environment_id), list[PlanEntry]))
 
 
 @put(
@@ -169,8 +182,9 @@ async def put_plan_entry(
         found = await tracking_plan.save(editing.pool, actor.environment_id, name, data, actor.name, instant, expects)
         # The process that was asked goes by it at once; the others are notified.
         await mirror.load_policies()
-    breaks = broken_by(await editing.workspace(), plans.of(actor.environment_id), name, entry)
-    return ExactResponse(Saved(found, breaks), headers=etag(found.version))
+    breaks = observations.broken_by(await editing.workspace(), plans.of(actor.environment_id), name, entry)
+    saved = Saved(as_schema(found, PlanEntry), as_schema(breaks, list[Broken]))
+    return ExactResponse(saved, headers=etag(found.version))
 
 
 @delete(
@@ -191,7 +205,7 @@ async def delete_plan_entry(
     expects = version_of(if_match)
     found = await tracking_plan.save(pool, actor.environment_id, name, None, actor.name, now(), expects)
     await mirror.load_policies()
-    return found
+    return as_schema(found, PlanEntry)
 
 
 @get(
@@ -206,7 +220,7 @@ async def list_plan_versions(
     found = await tracking_plan.versions(pool, actor.environment_id, name, limit)
     if not found:
         raise NotFound("NOT_FOUND", f"The tracking plan never had an event {name!r}.")
-    return PlanVersions(name, found)
+    return PlanVersions(name, as_schema(found, list[PlanEntry]))
 
 
 ROUTES = [
