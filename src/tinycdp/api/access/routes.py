@@ -7,13 +7,14 @@ Source  docs/reference/admin.md, docs/reference/authentication.md
 from litestar import delete, get, post
 from litestar.params import FromPath, JSONBody
 
-from tinycdp.api.access.schemas import KeyBody, Keys, ListedKey
+from tinycdp.api.access.schemas import KeyBody, Keys, ListedKey, NewKey
 from tinycdp.api.http.parts import Injected
+from tinycdp.api.http.responses import as_schema
 from tinycdp.errors import Conflict, InvalidInput, NotFound
 from tinycdp.runtime import keys
 from tinycdp.runtime.actor import Actor
 from tinycdp.runtime.clock import Clock
-from tinycdp.runtime.keys import Keyring, NewKey
+from tinycdp.runtime.keys import Keyring
 from tinycdp.runtime.times import iso, iso_or_none
 from tinycdp.store.pool import Pool
 
@@ -65,7 +66,7 @@ async def create_key(
         raise InvalidInput("INVALID_BODY", f"$.name: 1 to {_NAME_LIMIT} characters.", path="$.name")
     made = await keys.create_key(pool, actor.environment_id, data.scopes, data.name, now())
     await keyring.load()
-    return made
+    return as_schema(made, NewKey)
 
 
 @delete(

@@ -10,6 +10,16 @@ class KeyBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     scopes: list[str]
 
 
+class NewKey(msgspec.Struct, frozen=True):
+    """`key` is the only time its text is shown."""
+
+    id: int
+    key: str
+    prefix: str
+    name: str
+    scopes: tuple[str, ...]
+
+
 class ListedKey(msgspec.Struct, rename="camel"):
     """A key without its text: `prefix` is how it begins."""
 
