@@ -9,12 +9,12 @@ from litestar.params import FromPath, JSONBody
 
 from tinycdp.api.http.params import LAST_ID, Before, Limit
 from tinycdp.api.http.parts import Injected
+from tinycdp.api.http.responses import as_schema
 from tinycdp.api.ingest.rejections import Code
-from tinycdp.api.ingest.schemas import Choice, Discarded
+from tinycdp.api.ingest.schemas import Choice, Discarded, Letters, Replayed, WholeLetter
 from tinycdp.errors import InvalidInput, NotFound
 from tinycdp.runtime import deadletters
 from tinycdp.runtime.actor import Actor
-from tinycdp.runtime.deadletters import Letters, Replayed, WholeLetter
 from tinycdp.runtime.door import Door
 from tinycdp.runtime.ingest import Ingest
 from tinycdp.store.pool import Pool
@@ -33,7 +33,7 @@ async def list_dead_letters(
     before: Before = LAST_ID,
     limit: Limit = 50,
 ) -> Letters:
-    return await deadletters.page(pool, actor.environment_id, before, code, limit)
+    return as_schema(await deadletters.page(pool, actor.environment_id, before, code, limit), Letters)
 
 
 @get(
@@ -43,7 +43,7 @@ async def list_dead_letters(
     scope="admin",
 )
 async def get_dead_letter(actor: Injected[Actor], pool: Injected[Pool], id: FromPath[int]) -> WholeLetter:
-    return await deadletters.find(pool, actor.environment_id, _storable(id))
+    return as_schema(await deadletters.find(pool, actor.environment_id, _storable(id)), WholeLetter)
 
 
 @post(
@@ -65,7 +65,7 @@ async def replay_dead_letters(
     (after,) = _ids([data.after])
     ids = _ids(data.ids) if data.ids is not None else None
     how = (pool, ingest, door.admit)
-    return await deadletters.replay(*how, actor.environment_id, ids, data.code, after)
+    return as_schema(await deadletters.replay(*how, actor.environment_id, ids, data.code, after), Replayed)
 
 
 @post(

@@ -10,11 +10,11 @@ from litestar.params import QueryParameter
 
 from tinycdp.api.http.params import LAST_ID, Before, Limit
 from tinycdp.api.http.parts import Injected
-from tinycdp.api.ingest.schemas import Counts
+from tinycdp.api.http.responses import as_schema
+from tinycdp.api.ingest.schemas import Counts, HourCount, Rejections
 from tinycdp.runtime import rejections
 from tinycdp.runtime.actor import Actor
 from tinycdp.runtime.clock import Clock
-from tinycdp.runtime.rejections import Refusals
 from tinycdp.store.pool import Pool
 
 _LARGEST_KEY = 2**31 - 1
@@ -38,9 +38,10 @@ async def list_rejections(
     ] = None,
     before: Before = LAST_ID,
     limit: Limit = 50,
-) -> Refusals:
+) -> Rejections:
     """They are kept for 30 days, each once: a message that is sent again is counted."""
-    return await rejections.page(pool, actor.environment_id, before, code, key_id, limit)
+    found = await rejections.page(pool, actor.environment_id, before, code, key_id, limit)
+    return as_schema(found, Rejections)
 
 
 @get(
@@ -56,7 +57,8 @@ async def count_rejections(
     hours: Annotated[int, QueryParameter(ge=1, le=_MOST_HOURS, description="so many, back from now")] = 24,
 ) -> Counts:
     """They are kept for 400 days."""
-    return Counts(await rejections.counts(pool, actor.environment_id, hours, now()))
+    found = await rejections.counts(pool, actor.environment_id, hours, now())
+    return Counts(as_schema(found, list[HourCount]))
 
 
 ROUTES = [list_rejections, count_rejections]

@@ -6,13 +6,89 @@ from typing import Any, Literal
 import msgspec
 
 from tinycdp.model import Instant, MessageKind
-from tinycdp.runtime.rejections import HourCount
+
+
+class LoggedRejection(msgspec.Struct, rename="camel"):
+    """A message that was not taken. path points into what the client sent; payload is its beginning.
+
+    times  how often it came, retries included; last_received_at: when it came last"""
+
+    id: str
+    code: str
+    message: str
+    path: str
+    payload: str
+    key: str | None
+    received_at: str
+    times: int
+    last_received_at: str
+
+
+class Rejections(msgspec.Struct):
+    """Newest first."""
+
+    rejections: list[LoggedRejection]
+    next: str | None
+
+
+class HourCount(msgspec.Struct, rename="camel"):
+    """messages: different ones. repeats: those that had come before, as retries bring them."""
+
+    hour: str
+    key_id: int | None
+    key: str | None
+    code: str
+    messages: int
+    repeats: int
 
 
 class Counts(msgspec.Struct):
     """Newest hour first, at most 10,000 lines."""
 
     counts: list[HourCount]
+
+
+# Dead letters
+
+
+class Letter(msgspec.Struct, rename="camel"):
+    """code: UNSTORABLE where the database refused it, INTERNAL for an internal error. event, type and message_id are
+    null where the payload cannot be read."""
+
+    id: str
+    code: str
+    error: str
+    type: str | None
+    event: str | None
+    message_id: str | None
+    key: str | None
+    attempts: int
+    first_failed_at: str
+    last_failed_at: str
+
+
+class WholeLetter(Letter, kw_only=True):
+    """payload is the message in the form it would be stored in, as JSON text."""
+
+    payload: str
+
+
+class Letters(msgspec.Struct, rename="camel"):
+    """Newest first."""
+
+    dead_letters: list[Letter]
+    next: str | None
+
+
+class Replayed(msgspec.Struct, rename="camel"):
+    """stored: now for the first time. duplicates: had been stored meanwhile. refused: by a rule, and in the log of
+    rejections. failed: are letters still. next: replay on from here, null where these were the last."""
+
+    stored: int
+    duplicates: int
+    refused: int
+    failed: int
+    next: str | None
 
 
 class Choice(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
