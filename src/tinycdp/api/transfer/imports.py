@@ -18,13 +18,14 @@ from litestar.params import FromPath, QueryParameter
 from tinycdp.api.http.params import Limit
 from tinycdp.api.http.parts import Injected
 from tinycdp.api.http.requests import ExactRequest
+from tinycdp.api.http.responses import as_schema
 from tinycdp.api.ingest.adapters.history import PARSE, check_mapping
-from tinycdp.api.transfer.schemas import Imports
+from tinycdp.api.transfer.schemas import ImportProgress, Imports
 from tinycdp.errors import InvalidInput
 from tinycdp.runtime import imports as history
 from tinycdp.runtime.actor import Actor
 from tinycdp.runtime.clock import Clock
-from tinycdp.runtime.imports import FileMapping, Progress, Source
+from tinycdp.runtime.imports import FileMapping, Source
 from tinycdp.runtime.uploads import MOST_UPLOADED, Uploads
 from tinycdp.store.pool import Pool
 
@@ -47,7 +48,7 @@ async def start_import(
     form: Annotated[str | None, QueryParameter(name="format", description="jsonl, csv or parquet")] = None,
     mapping: Annotated[str | None, QueryParameter(description="of columns, as JSON: columns, fixed, text")] = None,
     stored: Annotated[bool, QueryParameter(description="it stands in the server's folder of imports")] = False,
-) -> Progress:
+) -> ImportProgress:
     """The body is the file. Some rows may be refused: the log of rejections says which and why."""
     read_as = history.form_of(Path(name), form)
     wanted = FileMapping()
@@ -60,7 +61,7 @@ async def start_import(
     path = imports.standing(name) if stored else await imports.receive(name, request.stream())
     source = Source(path, read_as, wanted, name)
     progress = await imports.begin(actor.environment_id, source, actor.name, PARSE, actor.key_id, keep=stored)
-    return progress
+    return as_schema(progress, ImportProgress)
 
 
 @get(
@@ -70,7 +71,7 @@ async def start_import(
     scope="admin",
 )
 async def list_imports(actor: Injected[Actor], imports: Injected[Uploads], limit: Limit = 50) -> Imports:
-    return Imports(await imports.listed(actor.environment_id, limit))
+    return Imports(as_schema(await imports.listed(actor.environment_id, limit), list[ImportProgress]))
 
 
 @get(
@@ -79,8 +80,8 @@ async def list_imports(actor: Injected[Actor], imports: Injected[Uploads], limit
     tags=_TAGS,
     scope="admin",
 )
-async def get_import(actor: Injected[Actor], imports: Injected[Uploads], id: FromPath[str]) -> Progress:
-    return await imports.find(actor.environment_id, id)
+async def get_import(actor: Injected[Actor], imports: Injected[Uploads], id: FromPath[str]) -> ImportProgress:
+    return as_schema(await imports.find(actor.environment_id, id), ImportProgress)
 
 
 @delete(
@@ -92,9 +93,10 @@ async def get_import(actor: Injected[Actor], imports: Injected[Uploads], id: Fro
 )
 async def stop_import(
     actor: Injected[Actor], pool: Injected[Pool], now: Injected[Clock], id: FromPath[str]
-) -> Progress:
+) -> ImportProgress:
     """What is stored stays. The same file, sent again, goes on."""
-    return await history.stop(pool, actor.environment_id, id, f"Stopped by {actor.name}.", now())
+    stopped = await history.stop(pool, actor.environment_id, id, f"Stopped by {actor.name}.", now())
+    return as_schema(stopped, ImportProgress)
 
 
 ROUTES = [start_import, list_imports, get_import, stop_import]
