@@ -25,6 +25,7 @@ from tinycdp.api.editor.schemas import (
     Told,
 )
 from tinycdp.api.http.parts import Injected
+from tinycdp.api.http.responses import as_schema
 from tinycdp.dsl import complete as completing
 from tinycdp.dsl import hover as hovering
 from tinycdp.dsl.diagnostics import SourceError
@@ -96,8 +97,7 @@ async def complete_source(
     """Knows the environment: its definitions, the events that arrived lately, and the properties these had."""
     seen = await sightings.seen(pool, actor.environment_id, now())
     scope = language.surroundings(workspace, data.kind, data.key, seen)
-    found = completing.complete(data.source, data.position, scope)
-    return Proposals(found.start, found.end, found.items)
+    return as_schema(completing.complete(data.source, data.position, scope), Proposals)
 
 
 @post(

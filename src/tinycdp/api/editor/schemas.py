@@ -3,7 +3,6 @@
 import msgspec
 
 from tinycdp.api.definitions.schemas import Diagnostics, FlagDocument
-from tinycdp.dsl import complete as completing
 from tinycdp.runtime.workspace import Cost, Kind
 
 
@@ -29,12 +28,25 @@ class Source(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     source: str
 
 
+class Proposal(msgspec.Struct):
+    """An `insert` that ends in a dot or a bracket wants more: ask again after it.
+
+    kind   trait, segment, flag, event, property, aggregate, function, name, window, operator or keyword
+    score  from 0 to 1, greater is better"""
+
+    label: str
+    insert: str
+    kind: str
+    detail: str
+    score: float
+
+
 class Proposals(msgspec.Struct, rename={"start": "from", "end": "to"}):
     """Best first, at most 50; each replaces the characters from `from` up to `to`."""
 
     start: int
     end: int
-    items: tuple[completing.Proposal, ...]
+    items: tuple[Proposal, ...]
 
 
 class Formatted(msgspec.Struct):
