@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tinycdp.api.decisions.answers import Desk
+from tinycdp.api.ofrep.bulk import Bulk
 from tinycdp.runtime import clock
 from tinycdp.runtime.catalogs import Catalogs
 from tinycdp.runtime.clock import Clock
@@ -85,6 +86,7 @@ class Parts:
     plans: Plans
     live: Live
     mirror: Mirror
+    bulk: Bulk
     vocabulary: Vocabulary
     sightings: Sightings
     room: Room
@@ -211,6 +213,15 @@ def _assemble(settings: Settings, pool: Pool, now: Clock) -> Parts:
         plans=plans,
         live=live,
         mirror=mirror,
+        bulk=Bulk(
+            decisions=decisions,
+            holds=holds,
+            exposures=exposures,
+            metrics=metrics,
+            pushes=pushes,
+            mirror=mirror,
+            keyring=keyring,
+        ),
         vocabulary=vocabulary,
         sightings=Sightings(),
         room=Room(),
