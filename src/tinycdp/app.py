@@ -50,7 +50,6 @@ from tinycdp.runtime.room import Room
 from tinycdp.runtime.snapshots import Snapshots
 from tinycdp.runtime.tracking_plan import Plans
 from tinycdp.runtime.uploads import Uploads
-from tinycdp.runtime.worker import Worker
 from tinycdp.runtime.workspace import Vocabulary
 from tinycdp.settings import Settings, load
 from tinycdp.store.pool import Pool, open_pool
@@ -287,6 +286,8 @@ def _collect_seldom() -> None:
 
 async def work(settings: Settings, now: Clock = clock.now) -> None:
     """Work until SIGTERM or SIGINT; a batch under way is finished first."""
+    from tinycdp.runtime.worker import Worker  # noqa: PLC0415 - the HTTP process does without
+
     assert settings.database_url is not None
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
