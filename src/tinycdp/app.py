@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tinycdp.api.decisions.answers import Desk
+from tinycdp.api.ofrep.bulk import Bulk
 from tinycdp.runtime import clock
 from tinycdp.runtime.catalogs import Catalogs
 from tinycdp.runtime.clock import Clock
@@ -49,7 +50,6 @@ from tinycdp.runtime.room import Room
 from tinycdp.runtime.snapshots import Snapshots
 from tinycdp.runtime.tracking_plan import Plans
 from tinycdp.runtime.uploads import Uploads
-from tinycdp.runtime.worker import Worker
 from tinycdp.runtime.workspace import Vocabulary
 from tinycdp.settings import Settings, load
 from tinycdp.store.pool import Pool, open_pool
@@ -85,6 +85,7 @@ class Parts:
     plans: Plans
     live: Live
     mirror: Mirror
+    bulk: Bulk
     vocabulary: Vocabulary
     sightings: Sightings
     room: Room
@@ -211,6 +212,15 @@ def _assemble(settings: Settings, pool: Pool, now: Clock) -> Parts:
         plans=plans,
         live=live,
         mirror=mirror,
+        bulk=Bulk(
+            decisions=decisions,
+            holds=holds,
+            exposures=exposures,
+            metrics=metrics,
+            pushes=pushes,
+            mirror=mirror,
+            keyring=keyring,
+        ),
         vocabulary=vocabulary,
         sightings=Sightings(),
         room=Room(),
@@ -276,6 +286,8 @@ def _collect_seldom() -> None:
 
 async def work(settings: Settings, now: Clock = clock.now) -> None:
     """Work until SIGTERM or SIGINT; a batch under way is finished first."""
+    from tinycdp.runtime.worker import Worker  # noqa: PLC0415 - the HTTP process does without
+
     assert settings.database_url is not None
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -10,8 +10,11 @@ from typing import Any
 
 from litestar import Litestar, Router
 from litestar.config.cors import CORSConfig
+from litestar.connection import ASGIConnection
 from litestar.di import Provide
 from litestar.enums import ScopeType
+from litestar.handlers import BaseRouteHandler
+from litestar.routes import HTTPRoute
 from litestar.types import ASGIApp, Receive, Scope, Send
 
 from tinycdp.api.decisions.fast_lane import fast_lane
@@ -30,6 +33,7 @@ from tinycdp.api.routes import FOREIGN, FOREIGN_GUARDED, GUARDED, OPEN
 
 #: The parts that handlers may ask for, by the names of their parameters.
 PARTS = (
+    "bulk",
     "catalogs",
     "decisions",
     "desk",
@@ -37,7 +41,6 @@ PARTS = (
     "erasures",
     "exports",
     "exposures",
-    "holds",
     "imports",
     "ingest",
     "keyring",
@@ -48,7 +51,6 @@ PARTS = (
     "now",
     "past",
     "plans",
-    "policies",
     "pool",
     "previews",
     "privacy",
@@ -59,6 +61,8 @@ PARTS = (
     "vocabulary",
 )
 
+Connection = ASGIConnection[Any, Any, Any, Any]
+
 _CORS = CORSConfig(
     allow_origins=["*"],
     expose_headers=["ETag", "Retry-After", "X-As-Of", "Content-Disposition"],
@@ -67,6 +71,22 @@ _CORS = CORSConfig(
 
 
 _FAST_HEADERS = [(b"content-type", b"application/json"), (b"access-control-allow-origin", b"*")]
+
+
+# One guard for each kind of route, and none of them plain functions, which the framework would call in a thread.
+
+
+async def _admit(connection: Connection, handler: BaseRouteHandler) -> None:
+    auth.admit(connection, handler)
+
+
+async def _check(connection: Connection, handler: BaseRouteHandler) -> None:
+    check_address(connection, handler)
+
+
+async def _admit_and_check(connection: Connection, handler: BaseRouteHandler) -> None:
+    auth.admit(connection, handler)
+    check_address(connection, handler)
 
 
 class _Application(Litestar):
@@ -83,9 +103,9 @@ def litestar(lifespan: Callable[[Litestar], AbstractAsyncContextManager[None]]) 
     application = _Application(
         [
             Router("/", route_handlers=FOREIGN),
-            Router("/", route_handlers=FOREIGN_GUARDED, guards=[auth.guard]),
-            Router("/", route_handlers=OPEN, guards=[check_address]),
-            Router("/", route_handlers=GUARDED, guards=[auth.guard, check_address]),
+            Router("/", route_handlers=FOREIGN_GUARDED, guards=[_admit]),
+            Router("/", route_handlers=OPEN, guards=[_check]),
+            Router("/", route_handlers=GUARDED, guards=[_admit_and_check]),
         ],
         lifespan=[lifespan],
         request_class=ExactRequest,
@@ -105,7 +125,16 @@ def litestar(lifespan: Callable[[Litestar], AbstractAsyncContextManager[None]]) 
         before_send=[count_request],
         logging_config=None,
     )
+    _provide_one_after_another(application)
     return application
+
+
+def _provide_one_after_another(application: Litestar) -> None:
+    """Providers here answer at once: a task for each, as the framework makes them, would cost more than a decision."""
+    for route in application.routes:
+        if isinstance(route, HTTPRoute):
+            for _, model in route.route_handler_map.values():
+                model.dependency_batches = [{one} for batch in model.dependency_batches for one in batch]
 
 
 def fast_lanes(application: Litestar) -> ASGIApp:

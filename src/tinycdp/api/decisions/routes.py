@@ -18,7 +18,7 @@ from tinycdp.errors import NotFound
 from tinycdp.runtime.actor import Actor
 from tinycdp.runtime.clock import Clock
 
-#: False if nobody is shown the answer.
+#: False if the answer is not shown to anyone.
 Exposed = Annotated[bool, QueryParameter(description="record that the person was given this variant")]
 
 

@@ -77,7 +77,7 @@ def allow(actor: Actor | Key, scope: str) -> None:
         raise Forbidden("MISSING_SCOPE", f"This needs a key with the scope {scope!r}; this one has {has}.")
 
 
-async def guard(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
+def admit(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
     """Let a request through to a route with `scope="admin"` only with a key that has it."""
     scope = handler.opt.get("scope")
     if scope is not None:

@@ -10,6 +10,8 @@ Laws    every route is in it. A handler's signature, docstring and keywords are 
 import inspect
 import re
 from collections.abc import Iterator
+from dataclasses import is_dataclass
+from decimal import Decimal
 from typing import Any
 
 import msgspec
@@ -81,7 +83,7 @@ _PROBLEMS = {
 }
 
 
-_SHOWN: dict[tuple[type[msgspec.Struct], str], Any] = {}
+_SHOWN: dict[tuple[type, str], Any] = {}
 
 
 class Documented:
@@ -106,11 +108,12 @@ def takes(kind: Any) -> dict[str, Provide]:
 
 
 class Schemas(OpenAPISchemaPlugin):
-    """Structs as msgspec reads and writes them, with the words of their docstrings at their fields."""
+    """Structs as msgspec reads and writes them, with the words of their docstrings at their fields; decimals are
+    numbers."""
 
     @staticmethod
     def is_plugin_supported_type(value: Any) -> bool:
-        return inspect.isclass(value) and issubclass(value, msgspec.Struct)
+        return inspect.isclass(value) and (issubclass(value, msgspec.Struct | Decimal) or is_dataclass(value))
 
     def is_plugin_supported_field(self, field_definition: FieldDefinition) -> bool:
         return _documented(field_definition) is not None or self.is_plugin_supported_type(field_definition.annotation)
@@ -123,6 +126,8 @@ class Schemas(OpenAPISchemaPlugin):
         if (shown := _documented(field_definition)) is not None:
             return schema_creator.for_field_definition(FieldDefinition.from_annotation(shown.kind))
         struct = field_definition.annotation
+        if struct is Decimal:
+            return Schema(type=OpenAPIType.NUMBER)
         hints = field_definition.get_type_hints(include_extras=True, resolve_generics=True)
         information: Any = msgspec.inspect.type_info(struct)
         fields = {
@@ -216,7 +221,7 @@ def _documented(field: FieldDefinition) -> Documented | None:
     return next((one for one in field.metadata if isinstance(one, Documented)), None)
 
 
-def _shown(struct: type[msgspec.Struct], name: str, hint: Any) -> Any:
+def _shown(struct: type, name: str, hint: Any) -> Any:
     """The type that a field, its own or an inherited one, is shown as."""
     return next((_SHOWN[base, name] for base in struct.__mro__ if (base, name) in _SHOWN), hint)
 
@@ -253,7 +258,7 @@ def _constrain(schema: Schema, fields: Any) -> None:
                 setattr(shown, f"{side}_{what}", bound)
 
 
-def _explain(schema: Schema, struct: type[msgspec.Struct]) -> None:
+def _explain(schema: Schema, struct: type) -> None:
     """Put what the docstrings say of a field, on a line that begins `name  text`, at that field."""
     properties = schema.properties or {}
     snake = {_CAPITAL.sub(lambda found: "_" + found[0].lower(), name): name for name in properties}
@@ -276,11 +281,13 @@ def _explain(schema: Schema, struct: type[msgspec.Struct]) -> None:
     schema.description = "\n".join(rest).strip() or None
 
 
-def _docstrings(struct: type[msgspec.Struct]) -> Iterator[str]:
+def _docstrings(struct: type) -> Iterator[str]:
     """Of the struct and of those it inherits fields from."""
     for base in struct.__mro__:
-        if issubclass(base, msgspec.Struct) and base is not msgspec.Struct:
-            yield inspect.cleandoc(base.__dict__.get("__doc__") or "")
+        words = base.__dict__.get("__doc__") or ""
+        # A dataclass without words has its signature for them.
+        if base not in (msgspec.Struct, object) and not words.startswith(f"{base.__name__}("):
+            yield inspect.cleandoc(words)
 
 
 def _complete(

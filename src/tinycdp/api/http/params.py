@@ -1,13 +1,12 @@
 """Parameters that many routes share, and what holds for all of them.
 
 Shape   Limit, Before, AfterProfile are of pages; IfMatch, DryRun, Author's Note of changes
-        check_address is a guard: no U+0000, and only parameters that the route declares
+        check_address is for guards: no U+0000, and only parameters that the route declares
 Errors  400 INVALID_REQUEST · UNKNOWN_PARAMETER, which lists the valid ones, the nearest first
 """
 
 import re
 from collections.abc import Iterable
-from functools import lru_cache
 from typing import Annotated, Any
 from urllib.parse import unquote
 
@@ -41,6 +40,8 @@ Note = Annotated[str, msgspec.Meta(max_length=LONGEST_NOTE)]
 
 #: A client that cannot set headers puts its key here, on any route.
 KEY_PARAMETER = "writeKey"
+
+_declared: dict[Any, tuple[str, ...]] = {}
 
 #: What Litestar writes behind a path parameter's name.
 _TYPES = re.compile(r":\w+\}")
@@ -89,17 +90,20 @@ def check_address(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseR
             )
 
 
-@lru_cache(None)
 def declared_parameters(handler: BaseRouteHandler) -> tuple[str, ...]:
     """The query parameters of a route, in the order of its signature."""
+    # By its function: guards get a copy of the handler with each request.
+    if (known := _declared.get(handler.fn)) is not None:
+        return known
     injected = handler.resolve_dependencies()
     fields = ((n, field) for n, field in handler.parsed_fn_signature.parameters.items() if n not in injected)
     kwargs = ((n, field.kwarg_definition) for n, field in fields)
-    return tuple(
+    _declared[handler.fn] = found = tuple(
         kwarg.name or n
         for n, kwarg in kwargs
         if isinstance(kwarg, ParameterKwarg) and kwarg.param_type == ParamType.QUERY
     )
+    return found
 
 
 def valid_instead(name: str, valid: Iterable[str]) -> str:

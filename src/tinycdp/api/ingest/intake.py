@@ -16,22 +16,21 @@ from litestar.exceptions import InternalServerException
 from tinycdp.api.http.bodies import read_body
 from tinycdp.errors import InvalidInput, TooSlow
 from tinycdp.runtime.ingest import Ingest
-from tinycdp.runtime.room import Holding
-from tinycdp.runtime.room import Room as MemoryRoom
+from tinycdp.runtime.room import Holding, Room
 
 SECONDS = 30.0
 
 
-class Room(Protocol):
+class Admission(Protocol):
     """The parts that limit what is read."""
 
     @property
     def ingest(self) -> Ingest: ...
     @property
-    def room(self) -> MemoryRoom: ...
+    def room(self) -> Room: ...
 
 
-async def inflated(request: Request[Any, Any, Any], parts: Room, held: Holding) -> bytes:
+async def inflated(request: Request[Any, Any, Any], parts: Admission, held: Holding) -> bytes:
     """The body as its sender wrote it."""
     parts.ingest.check_queue()
     parts.room.check(request.content_length or 0)

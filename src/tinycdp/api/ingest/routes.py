@@ -19,7 +19,8 @@ from tinycdp.api.http import auth
 from tinycdp.api.http.openapi import takes
 from tinycdp.api.http.responses import encode
 from tinycdp.api.ingest.adapters.canonical import Parsed
-from tinycdp.api.ingest.adapters.seeds import parse_collect, parse_pulse
+from tinycdp.api.ingest.adapters.pulseboard import parse_pulse
+from tinycdp.api.ingest.adapters.radixinsight import parse_collect
 from tinycdp.api.ingest.adapters.segment import parse_batch, parse_single, write_key_of
 from tinycdp.api.ingest.intake import inflated
 from tinycdp.api.ingest.schemas import (

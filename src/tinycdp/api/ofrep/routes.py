@@ -9,13 +9,10 @@ Source  docs/reference/ofrep.md; docs/decisions/0019-pushes.md
 """
 
 import re
-from collections.abc import Mapping
-from hashlib import blake2b
 from typing import Annotated, Any
 
 import msgspec
 from litestar import Request, Response, get, post
-from litestar.di import Provide
 from litestar.exceptions import HTTPException
 from litestar.params import FromPath, FromQuery, HeaderParameter, QueryParameter
 from litestar.types import Receive, Scope, Send
@@ -32,11 +29,12 @@ from tinycdp.api.http.parts import Injected
 from tinycdp.api.http.requests import ExactRequest
 from tinycdp.api.http.responses import ExactResponse, encode
 from tinycdp.api.http.sse import MEDIA_TYPE, Outlet, streaming
+from tinycdp.api.ofrep.bulk import Bulk, alias_of, etag_of, session_of
 from tinycdp.api.ofrep.schemas import BulkEvaluation, Evaluation, EventStream
 from tinycdp.engine.catalog import Catalog
 from tinycdp.engine.decide import Decision
 from tinycdp.errors import InvalidInput, NotFound, Retryable, TinyCDPError
-from tinycdp.model import NEVER, Alias, AliasKind, Instant
+from tinycdp.model import NEVER, Instant
 from tinycdp.runtime import tickets
 from tinycdp.runtime.actor import Actor
 from tinycdp.runtime.clock import Clock
@@ -45,15 +43,9 @@ from tinycdp.runtime.evaluations import (
     UNIT_MISSING,
     Evaluated,
     Evaluations,
-    decide_all,
-    evaluations,
     metadata_of,
 )
-from tinycdp.runtime.exposures import Exposures
-from tinycdp.runtime.holds import Holds
 from tinycdp.runtime.keys import Key, Keyring
-from tinycdp.runtime.metrics import Metrics
-from tinycdp.runtime.mirror import Mirror
 from tinycdp.runtime.pushes import Pushes, Watch
 from tinycdp.runtime.snapshots import Snapshot, stranger
 from tinycdp.runtime.tickets import Ticket
@@ -131,16 +123,6 @@ def _read(raw: bytes) -> dict[str, Any]:
     return context
 
 
-def _alias(context: Mapping[str, Any]) -> Alias | None:
-    unit = context.get("targetingKey")
-    return Alias(AliasKind.USER, unit) if unit else None
-
-
-def _session(context: Mapping[str, Any]) -> str | None:
-    session = context.get("sessionId")
-    return session if isinstance(session, str) else None
-
-
 # One flag
 
 
@@ -169,13 +151,13 @@ async def evaluate_flag(
         context = await _context(request)
     except BadContext as wrong:
         return _failure(flag, 400, wrong.code, wrong.details)
-    catalog, subject, stale = await decisions.known(actor.environment_id, _alias(context), now())
+    catalog, subject, stale = await decisions.known(actor.environment_id, alias_of(context), now())
     instant = now()
     try:
         decision = decide_one(catalog, flag, subject, instant, context)
     except NotFound as missing:
         return _failure(flag, 404, "FLAG_NOT_FOUND", missing.message)
-    decision = await desk.keep(catalog, decision, subject, _session(context), instant, exposed=exposure)
+    decision = await desk.keep(catalog, decision, subject, session_of(context), instant, exposed=exposure)
     if decision.unit_missing:
         return _failure(flag, 400, "TARGETING_KEY_MISSING", UNIT_MISSING)
     return ExactResponse(_evaluated(catalog, decision, subject, stale))
@@ -223,7 +205,7 @@ def _at_once(memory: Memory, key: Key, scope: Scope, message: Any) -> bytes | No
         return None
     try:
         context = _read(body)
-        alias = _alias(context)
+        alias = alias_of(context)
         catalog, now = memory.catalogs.serving(key.environment_id), memory.now()
         subject = (
             stranger(catalog, None, now)
@@ -256,56 +238,6 @@ def _again(message: Any, receive: Receive) -> Receive:
 # All flags
 
 
-class _All(msgspec.Struct):
-    """Everything a bulk answer is made of; `ticket` is None where no stream can be had."""
-
-    catalog: Catalog
-    subject: Snapshot
-    now: Instant
-    decisions: list[Decision]
-    answers: Evaluations
-    ticket: Ticket | None
-
-    @property
-    def etag(self) -> str:
-        return etag_of(self.answers, self.ticket)
-
-
-class Bulk:
-    """Evaluates all flags."""
-
-    def __init__(self, decisions: Decisions, holds: Holds, pushes: Pushes, now: Clock) -> None:
-        self._decisions = decisions
-        self._holds = holds
-        self._pushes = pushes
-        self._now = now
-
-    async def evaluate(self, actor: Actor, context: dict[str, Any]) -> _All:
-        """Every flag, for the unit in the context."""
-        catalog, subject, stale = await self._decisions.known(actor.environment_id, _alias(context), self._now())
-        now = self._now()
-        decisions = decide_all(catalog, subject, now, context)
-        answers = evaluations(catalog, decisions)
-        ticket = None
-        if not self._pushes.full and tickets.fits(context):
-            # The stream watches what the definitions say: that a session holds a variant is no news.
-            ticket = Ticket(actor.key_id, tickets.window_of(now), context, answers.mark)
-        session = _session(context)
-        if session is not None:
-            decisions = [await self._holds.keep(catalog, decision, subject, session, now) for decision in decisions]
-        if stale:
-            decisions = [msgspec.structs.replace(decision, reason="STALE") for decision in decisions]
-        if session is not None or stale:
-            answers = evaluations(catalog, decisions)
-        return _All(catalog, subject, now, decisions, answers, ticket)
-
-
-def provide_bulk(
-    decisions: Injected[Decisions], holds: Injected[Holds], pushes: Injected[Pushes], now: Injected[Clock]
-) -> Bulk:
-    return Bulk(decisions, holds, pushes, now)
-
-
 @post(
     PREFIX.rstrip("/"),
     status_code=200,
@@ -313,7 +245,7 @@ def provide_bulk(
     tags=["Decisions"],
     exception_handlers=_HANDLERS,
     scope="decide",
-    dependencies=takes(Evaluation) | {"bulk": Provide(provide_bulk, sync_to_thread=False)},
+    dependencies=takes(Evaluation),
     answer=BulkEvaluation,
     also={304: "answers and stream are those of the ETag in If-None-Match"},
     example={"context": {"targetingKey": "ada", "platform": "ios"}},
@@ -322,10 +254,7 @@ async def evaluate_flags(
     request: ExactRequest,
     actor: Injected[Actor],
     bulk: Injected[Bulk],
-    mirror: Injected[Mirror],
-    keyring: Injected[Keyring],
-    metrics: Injected[Metrics],
-    exposures: Injected[Exposures],
+    now: Injected[Clock],
     if_none_match: Annotated[str | None, HeaderParameter(name="If-None-Match")] = None,
     etag: Annotated[
         str | None,
@@ -339,29 +268,17 @@ async def evaluate_flags(
         context = await _context(request)
     except BadContext as wrong:
         return _failure(None, 400, wrong.code, wrong.details)
-    found = await bulk.evaluate(actor, context)
-    if etag is not None and etag != found.etag:
-        # Another process told of it, and its news has not come here yet: what Postgres has is at least as new.
-        await mirror.reread(actor.environment_id, _alias(context))
-        found = await bulk.evaluate(actor, context)
-    for decision in found.decisions:
-        metrics.decisions[decision.reason] += 1
-        exposures.record(found.catalog, decision, found.subject, found.now, exposed=exposure)
+    found = await bulk.evaluate(actor, context, now, etag)
+    bulk.record(found, exposed=exposure)
     headers = {"ETag": found.etag, "Cache-Control": "no-cache"}
     if if_none_match is not None and _matches(if_none_match, found.etag):
         return ExactResponse(b"", status_code=304, headers=headers)
     flags: Any = msgspec.Raw(found.answers.flags)
     body = BulkEvaluation(flags, {"revision": found.catalog.revision})
     if found.ticket is not None:
-        uri = f"{STREAM}?token={tickets.issue(keyring, found.ticket)}"
+        uri = f"{STREAM}?token={bulk.token(found.ticket)}"
         body.event_streams = [EventStream("sse", {"requestUri": uri}, INACTIVITY_SECONDS)]
     return ExactResponse(body, headers=headers)
-
-
-def etag_of(answers: Evaluations, ticket: Ticket | None) -> str:
-    """For these answers together with this stream."""
-    scope = ticket.scope if ticket is not None else b""
-    return f'"{blake2b(answers.digest + scope, digest_size=12).hexdigest()}"'
 
 
 def _matches(if_none_match: str, etag: str) -> bool:
@@ -397,7 +314,7 @@ class _Stream(Watch):
 
     def __init__(self, pushes: Pushes, ticket: Ticket, key: Key, last_event_id: str | None) -> None:
         known = _mark_of(last_event_id) if last_event_id else ticket.mark
-        super().__init__(key.id, key.environment_id, ticket.context, _alias(ticket.context), known)
+        super().__init__(key.id, key.environment_id, ticket.context, alias_of(ticket.context), known)
         self._pushes = pushes
         self._ticket = ticket
         self._outlet = Outlet(_MOST_WAITING)

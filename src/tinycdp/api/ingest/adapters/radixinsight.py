@@ -1,9 +1,5 @@
-"""The protocols of the systems TinyCDP grew out of, so that their clients keep working.
+"""RadixInsight's POST /collect: [{event_id, event_name, timestamp, user{...}, context, properties}].
 
-Shape   parse_collect  RadixInsight's POST /collect: [{event_id, event_name, timestamp, user{...}, context, properties}]
-        parse_pulse    PulseBoard's POST /api/events: {event, userId, properties, timestamp, idempotencyKey}
-        The original TinyCDP's {userId, event, ts, props} and the {event, distinct_id, properties, context, timestamp}
-        of the universal data engine need no adapter: segment.parse_single reads both.
 Errors  as in segment
 Source  docs/reference/tracking.md "Other protocols"
 """
@@ -14,7 +10,6 @@ import msgspec
 
 from tinycdp.api.http.bodies import number
 from tinycdp.api.ingest.adapters.canonical import (
-    EVENT,
     Event,
     Parsed,
     Reject,
@@ -29,11 +24,6 @@ from tinycdp.model import Instant, MessageKind
 def parse_collect(body: bytes, received_at: Instant) -> Parsed:
     """RadixInsight's events. The key, not `project_id`, says where they belong."""
     return read_one_or_many(body, _read_collected, received_at, _COLLECTED_PATHS)
-
-
-def parse_pulse(body: bytes, received_at: Instant) -> Parsed:
-    """PulseBoard's events: track calls whose `idempotencyKey` is the message id."""
-    return read_one_or_many(body, _read_pulse, received_at)
 
 
 class _Collected(msgspec.Struct, gc=False):
@@ -83,10 +73,3 @@ def _read_collected(raw: bytes) -> tuple[MessageKind, Event]:
     if absent(event.user_id):
         event.user_id = user_id
     return "identify", event
-
-
-def _read_pulse(raw: bytes) -> tuple[MessageKind, Event]:
-    event = decode_event(EVENT, raw)
-    if absent(event.event):
-        event.event = event.name
-    return "track", event
