@@ -16,6 +16,7 @@ from typing import Any, Protocol
 
 import msgspec
 
+from tinycdp.dsl.fields import in_words
 from tinycdp.engine.plan import MOST_PROPERTIES, TRAITS_OF, Entry, Naming, Plan, kind_of
 from tinycdp.errors import Conflict, InvalidInput, NotFound
 from tinycdp.model import Instant, Message, Rejection, Warned
@@ -157,7 +158,8 @@ def checked(document: Mapping[str, Any]) -> Entry:
     try:
         entry = _read(document)
     except msgspec.ValidationError as wrong:
-        raise InvalidInput("INVALID_PLAN", f"The entry cannot be read: {wrong}.") from None
+        path, fault = in_words(wrong, Entry)
+        raise InvalidInput("INVALID_PLAN", f"The entry cannot be read: {path}: {fault}", path=path) from None
     if len(entry.properties) > MOST_PROPERTIES:
         raise InvalidInput("INVALID_PLAN", f"$.properties: at most {MOST_PROPERTIES} can be declared.")
     for name, rule in entry.properties.items():

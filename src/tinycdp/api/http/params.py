@@ -6,7 +6,6 @@ Errors  400 INVALID_REQUEST · UNKNOWN_PARAMETER, which lists the valid ones, th
 """
 
 import re
-from collections.abc import Iterable
 from typing import Annotated, Any
 from urllib.parse import unquote
 
@@ -17,8 +16,8 @@ from litestar.handlers import BaseRouteHandler
 from litestar.params import HeaderParameter, ParameterKwarg, QueryParameter
 from litestar.types import Scope
 
+from tinycdp.dsl.fields import valid_instead
 from tinycdp.dsl.scalars import parse_instant
-from tinycdp.dsl.suggest import nearest
 from tinycdp.errors import InvalidInput
 from tinycdp.model import Instant
 from tinycdp.runtime.definitions import LONGEST_NOTE
@@ -104,12 +103,3 @@ def declared_parameters(handler: BaseRouteHandler) -> tuple[str, ...]:
         if isinstance(kwarg, ParameterKwarg) and kwarg.param_type == ParamType.QUERY
     )
     return found
-
-
-def valid_instead(name: str, valid: Iterable[str]) -> str:
-    """A sentence that lists the valid names, the nearest one first."""
-    names = list(valid)
-    near = nearest(name, names)
-    if near is not None:
-        names = [near, *(other for other in names if other != near)]
-    return f"Valid are: {', '.join(names)}." if names else "There are none here."

@@ -9,23 +9,18 @@ Errors  InvalidInput INVALID_JSON, naming the byte · INVALID_BODY, naming the f
 Source  ASGI's `path` is decoded, so that "a%2Fb" and "a/b" are one there; `raw_path` is not
 """
 
-import re
 from typing import Any, TypeVar
 from urllib.parse import unquote
 
 import msgspec
 from litestar import Request
 from litestar.types import Scope
-from msgspec import inspect
 
 from tinycdp.api.http.bodies import BodyFault, decode_json, read_body
-from tinycdp.api.http.params import valid_instead
+from tinycdp.dsl.fields import in_words
 from tinycdp.errors import InvalidInput
 
 T = TypeVar("T")
-
-_UNKNOWN = re.compile(r"Object contains unknown field `(.+)`")
-_STEP = re.compile(r"\.([^.\[]+)|\[[^\]]*\]")
 
 
 class ExactRequest(Request[Any, Any, Any]):
@@ -76,11 +71,8 @@ def read_as(document: dict[str, Any], kind: type[T]) -> T:
     try:
         return msgspec.convert(document, kind)
     except msgspec.ValidationError as wrong:
-        what, _, where = str(wrong).partition(" - at ")
-        path = where.strip("`") or "$"
-        if unknown := _UNKNOWN.fullmatch(what):
-            what = f"unknown field `{unknown[1]}`. {valid_instead(unknown[1], _fields_at(kind, path))}"
-        raise InvalidInput(BodyFault.INVALID_BODY, f"{path}: {what.rstrip('.')}.", path=path) from None
+        path, what = in_words(wrong, kind)
+        raise InvalidInput(BodyFault.INVALID_BODY, f"{path}: {what}", path=path) from None
 
 
 def kept(scope: Scope) -> Scope:
@@ -95,30 +87,3 @@ def _raw(scope: Scope) -> str | None:
     """The raw address, if it holds an encoded slash."""
     raw: bytes = scope.get("raw_path") or b""
     return raw.decode("latin-1") if b"%2f" in raw.lower() else None
-
-
-def _fields_at(kind: Any, path: str) -> list[str]:
-    """The fields that an object at this path may have."""
-    found = inspect.type_info(kind)
-    for step in _STEP.finditer(path):
-        found = _within(_object(found), step[1])
-    struct = _object(found)
-    return [field.encode_name for field in struct.fields] if isinstance(struct, inspect.StructType) else []
-
-
-def _object(found: inspect.Type) -> inspect.Type:
-    """Of a union, what an object or a list can be."""
-    if isinstance(found, inspect.UnionType):
-        nested = (inspect.StructType, inspect.ListType, inspect.VarTupleType, inspect.DictType)
-        return next((one for one in found.types if isinstance(one, nested)), found)
-    return found
-
-
-def _within(found: inspect.Type, name: str | None) -> inspect.Type:
-    if isinstance(found, inspect.StructType):
-        return next((field.type for field in found.fields if field.encode_name == name), inspect.AnyType())
-    if isinstance(found, inspect.DictType):
-        return found.value_type
-    if isinstance(found, inspect.ListType | inspect.VarTupleType):
-        return found.item_type
-    return inspect.AnyType()
