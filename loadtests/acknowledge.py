@@ -107,7 +107,7 @@ async def _measure(call: Call, name: str, seed: int) -> float:
 async def _application(dsn: str, folder: Path) -> AsyncIterator[Call]:
     """The application as an HTTP worker runs it, with definitions and people."""
     from loadtests import workload
-    from tinycdp.api.app import create_app
+    from tinycdp.app import create_app
     from tinycdp.runtime import clock
     from tinycdp.runtime.definitions.publish import apply_documents
     from tinycdp.server.bootstrap import prepare

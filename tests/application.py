@@ -13,12 +13,11 @@ from typing import Any
 import httpx
 from litestar import Litestar
 
-from tinycdp.api.app import create_litestar
+from tinycdp.app import Parts, create_litestar
 from tinycdp.runtime import clock
 from tinycdp.runtime.access.keys import create_key, environment_named
 from tinycdp.runtime.clock import Clock
 from tinycdp.runtime.definitions.catalogs import Catalogs
-from tinycdp.runtime.service import Service
 from tinycdp.runtime.worker.loops import Worker
 from tinycdp.server.bootstrap import prepare
 from tinycdp.settings import Settings
@@ -33,7 +32,7 @@ _IDLE: list[Litestar] = []
 class Application:
     """admin, read, write send the key of that scope, nobody sends none, stranger is an admin of environment dev."""
 
-    service: Service
+    service: Parts
     litestar: Litestar
     admin: httpx.AsyncClient
     read: httpx.AsyncClient
@@ -84,7 +83,7 @@ async def running(dsn: str, now: Clock = clock.now, **settings: Any) -> AsyncIte
         )
 
     async with _alive(litestar):
-        service: Service = litestar.state.service
+        service: Parts = litestar.state.parts
         dev = await environment_named(service.pool, "dev")
         foreign = await create_key(service.pool, dev, ["admin"], "stranger", clock.now())
         await service.keyring.load()
@@ -96,7 +95,7 @@ async def running(dsn: str, now: Clock = clock.now, **settings: Any) -> AsyncIte
             client(foreign.key),
             await environment_named(service.pool, "prod"),
         )
-    del litestar.state["service"]
+    del litestar.state["parts"]
     _IDLE.append(litestar)
 
 

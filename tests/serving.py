@@ -22,12 +22,12 @@ from typing import Any, TypeVar
 
 import httpx
 
+from tinycdp.app import Parts, open_parts
 from tinycdp.model import Alias, Instant
 from tinycdp.runtime.access.keys import environment_named
 from tinycdp.runtime.clock import Clock
 from tinycdp.runtime.decisions.decide import decide_one
 from tinycdp.runtime.definitions.publish import apply_documents
-from tinycdp.runtime.service import Service
 from tinycdp.settings import Settings
 from tinycdp.store import definitions as tenancy
 from tinycdp.store.pool import Pool, open_pool
@@ -188,9 +188,9 @@ class ManualClock:
 
 
 @contextlib.asynccontextmanager
-async def services(dsn: str, n: int, now: Clock, **settings: Any) -> AsyncIterator[list[Service]]:
+async def services(dsn: str, n: int, now: Clock, **settings: Any) -> AsyncIterator[list[Parts]]:
     """So many processes' worth of service on one database, in this process."""
-    started = [await Service.start(Settings(database_url=dsn, **settings), now) for _ in range(n)]
+    started = [await open_parts(Settings(database_url=dsn, **settings), now) for _ in range(n)]
     try:
         yield started
     finally:
@@ -198,7 +198,7 @@ async def services(dsn: str, n: int, now: Clock, **settings: Any) -> AsyncIterat
             await service.stop()
 
 
-async def holds_for(service: Service, environment_id: int, flag: str, alias: Alias, min_version: int = 0) -> bool:
+async def holds_for(service: Parts, environment_id: int, flag: str, alias: Alias, min_version: int = 0) -> bool:
     """Whether a boolean flag is on for a person, asked of the service as a request handler does."""
     catalog, subject, _ = await service.decisions.known(environment_id, alias, service.now(), min_version)
     return decide_one(catalog, flag, subject, service.now()).value is True

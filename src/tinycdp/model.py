@@ -2,7 +2,7 @@
 
 Shape   Message (what a client sent, in one canonical form) · kinds of Alias and their strength
 Units   instants are integer milliseconds UTC; names ending in `_ms` are durations in milliseconds
-Laws    a Message is the same value whichever vendor's payload it came from; only api/wire knows vendors
+Laws    a Message is the same value whichever vendor's payload it came from; nothing behind api/ingest knows a vendor
 """
 
 from decimal import Decimal

@@ -21,10 +21,10 @@ import serving
 from laws import examples
 from oracle import Oracle
 from serving import new_environment
+from tinycdp.app import Parts
 from tinycdp.dsl.check.workspace import Source, check_workspace
 from tinycdp.model import DAY_MS, MINUTE_MS, STRENGTH, Alias, AliasKind, Message
 from tinycdp.runtime.decisions.decide import prepare
-from tinycdp.runtime.service import Service
 
 NOW = 1_790_000_000_000
 TRAITS = {
@@ -141,7 +141,7 @@ def expected(sent: Sequence[Message]) -> dict[Person, Any]:
     return found
 
 
-async def people_in(service: Service, environment_id: int) -> dict[Person, Any]:
+async def people_in(service: Parts, environment_id: int) -> dict[Person, Any]:
     """What the server knows of everyone: state and decisions by its snapshots, memberships by their table."""
     catalog = await service.catalogs.refresh(service.pool, environment_id)
     segments = {segment.fingerprint: segment.name[1] for segment in catalog.segments}
@@ -180,13 +180,13 @@ def plain(value: Any) -> Any:
 
 
 @pytest.fixture
-async def services(dsn: str) -> AsyncIterator[list[Service]]:
+async def services(dsn: str) -> AsyncIterator[list[Parts]]:
     """Two processes' worth of service on one database."""
     async with serving.services(dsn, 2, lambda: NOW) as started:
         yield started
 
 
-async def fresh_environment(service: Service) -> int:
+async def fresh_environment(service: Parts) -> int:
     document = {
         "traits": [{"key": k, "expression": e} for k, e in TRAITS.items()],
         "segments": [{"key": k, "rule": e} for k, e in SEGMENTS.items()],
@@ -205,7 +205,7 @@ def cut(sent: list[Message], data: st.DataObject) -> list[list[Message]]:
 @law
 @given(sent=messages(), data=st.data())
 async def test_order_grouping_and_repetition_do_not_matter(
-    services: list[Service], sent: list[Message], data: st.DataObject
+    services: list[Parts], sent: list[Message], data: st.DataObject
 ) -> None:
     environment_id = await fresh_environment(services[0])
     receipts = [await services[0].ingest.accept(environment_id, request) for request in cut(sent, data)]
@@ -216,7 +216,7 @@ async def test_order_grouping_and_repetition_do_not_matter(
 @law
 @given(sent=messages(), data=st.data())
 async def test_two_processes_at_once_make_the_same_people(
-    services: list[Service], sent: list[Message], data: st.DataObject
+    services: list[Parts], sent: list[Message], data: st.DataObject
 ) -> None:
     environment_id = await fresh_environment(services[0])
     requests = cut(sent, data)

@@ -16,11 +16,11 @@ from hypothesis import strategies as st
 import serving
 from laws import examples
 from serving import ManualClock, new_environment
-from tinycdp.api.wire.history import PARSE
-from tinycdp.api.wire.segment import parse_batch
+from tinycdp.api.ingest.adapters.history import PARSE
+from tinycdp.api.ingest.adapters.segment import parse_batch
+from tinycdp.app import Parts
 from tinycdp.model import DAY_MS, Alias
 from tinycdp.runtime.ingest.pipeline import Client
-from tinycdp.runtime.service import Service
 from tinycdp.runtime.transfer.imports import Importer, Source
 
 NOW = 1_790_000_000_000
@@ -35,7 +35,7 @@ _numbers = itertools.count(1)
 
 
 @pytest.fixture
-async def service(dsn: str) -> AsyncIterator[Service]:
+async def service(dsn: str) -> AsyncIterator[Parts]:
     async with serving.services(dsn, 1, ManualClock(NOW)) as [started]:
         yield started
 
@@ -62,13 +62,13 @@ def events(draw: st.DrawFn) -> dict[str, Any]:
     return event
 
 
-async def live(service: Service, environment_id: int, sent: list[dict[str, Any]]) -> None:
+async def live(service: Parts, environment_id: int, sent: list[dict[str, Any]]) -> None:
     parsed = parse_batch(json.dumps({"batch": sent}).encode(), NOW)
     passed = service.door.pass_through(environment_id, parsed.messages, Client())
     await service.ingest.accept(environment_id, passed.messages, parsed.rejections)
 
 
-async def seen(service: Service, environment_id: int) -> dict[Any, Any]:
+async def seen(service: Parts, environment_id: int) -> dict[Any, Any]:
     await service.catalogs.refresh(service.pool, environment_id)
     rows = await service.pool.fetch(
         "SELECT profile_id, array_agg(kind || ' ' || value ORDER BY kind, value) AS aliases FROM aliases"
@@ -95,7 +95,7 @@ async def seen(service: Service, environment_id: int) -> dict[Any, Any]:
 @examples(30, deep=300)
 @given(history=st.lists(events(), min_size=1, max_size=14), data=st.data())
 async def test_a_file_is_what_was_sent(
-    service: Service, tmp_path: Path, history: list[dict[str, Any]], data: st.DataObject
+    service: Parts, tmp_path: Path, history: list[dict[str, Any]], data: st.DataObject
 ) -> None:
     one, other = [await new_environment(service.pool, f"w{next(_numbers)}", DOCUMENT, NOW - DAY_MS) for _ in range(2)]
     named = [{**event, "messageId": f"m{n}"} for n, event in enumerate(history)]

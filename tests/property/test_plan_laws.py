@@ -7,8 +7,8 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tinycdp.api.exchange import encode
-from tinycdp.api.wire.body import decode_json
+from tinycdp.api.http.bodies import decode_json
+from tinycdp.api.http.responses import encode
 from tinycdp.engine.schema.inference import Known, MessageShapes
 from tinycdp.engine.schema.tracking_plan import Entry, Naming, Plan
 from tinycdp.errors import InvalidInput

@@ -17,10 +17,10 @@ from hypothesis import strategies as st
 import serving
 from laws import examples
 from serving import ManualClock, new_environment
+from tinycdp.app import Parts
 from tinycdp.model import DAY_MS, MINUTE_MS, STRENGTH, Alias, AliasKind, Message
 from tinycdp.runtime.definitions.catalogs import Catalogs
 from tinycdp.runtime.policies.privacy_rules import Privacy, PrivacyPolicy, Rule
-from tinycdp.runtime.service import Service
 from tinycdp.runtime.worker.loops import Worker
 from tinycdp.store.privacy import find_traces
 
@@ -38,7 +38,7 @@ _numbers = itertools.count(1)
 
 
 @pytest.fixture
-async def service(dsn: str) -> AsyncIterator[Service]:
+async def service(dsn: str) -> AsyncIterator[Parts]:
     async with serving.services(dsn, 1, ManualClock(NOW)) as [started]:
         yield started
 
@@ -74,7 +74,7 @@ def messages(draw: st.DrawFn) -> list[Message]:
     return found
 
 
-async def play(service: Service, sent: Sequence[Message]) -> int:
+async def play(service: Parts, sent: Sequence[Message]) -> int:
     environment_id = await new_environment(service.pool, f"w{next(_numbers)}", DOCUMENT, NOW - DAY_MS)
     await service.privacy.load(service.pool)
     for message in sent:
@@ -82,13 +82,13 @@ async def play(service: Service, sent: Sequence[Message]) -> int:
     return environment_id
 
 
-async def tell(service: Service, environment_id: int) -> None:
+async def tell(service: Parts, environment_id: int) -> None:
     worker = Worker(service.pool, Catalogs(), service.now)
     while await worker.tell_members_in(environment_id):
         pass
 
 
-async def seen(service: Service, environment_id: int) -> dict[str, Any]:
+async def seen(service: Parts, environment_id: int) -> dict[str, Any]:
     """Everything there is of an environment, without the numbers that differ from one to the next."""
     pool = service.pool
     catalog = await service.catalogs.refresh(pool, environment_id)
@@ -123,7 +123,7 @@ async def seen(service: Service, environment_id: int) -> dict[str, Any]:
 
 @law
 @given(history=messages())
-async def test_whoever_was_erased_was_never_there(service: Service, history: list[Message]) -> None:
+async def test_whoever_was_erased_was_never_there(service: Parts, history: list[Message]) -> None:
     one = await play(service, history)
     mine = await service.pool.fetch(
         "SELECT DISTINCT profile_id FROM aliases WHERE environment_id = $1 AND value LIKE 'mine%'", one

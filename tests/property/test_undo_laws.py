@@ -22,6 +22,7 @@ from hypothesis import strategies as st
 import serving
 from laws import examples
 from serving import ManualClock, new_environment
+from tinycdp.app import Parts
 from tinycdp.errors import Conflict
 from tinycdp.model import DAY_MS, MINUTE_MS, STRENGTH, Alias, AliasKind, Message
 from tinycdp.runtime.decisions.decide import decide_one
@@ -29,7 +30,6 @@ from tinycdp.runtime.definitions.catalogs import Catalogs
 from tinycdp.runtime.identity.merges import Parted
 from tinycdp.runtime.ingest.group_commit import Ingest
 from tinycdp.runtime.policies.identifier_rules import IdentityPolicy, Rules
-from tinycdp.runtime.service import Service
 from tinycdp.runtime.worker.loops import Worker
 
 NOW = 1_790_000_000_000
@@ -97,7 +97,7 @@ class Never(Rules):
 class World:
     """One environment, in which a history is played. is_over: what was taken back has been"""
 
-    service: Service
+    service: Parts
     clock: ManualClock
     worker: Worker
     id: int
@@ -110,7 +110,9 @@ class World:
             service.pool,
             service.catalogs,
             self.clock,
-            lambda done: service.profiles_changed(done.environment_id, done.version, [*done.touched, *done.merged]),
+            lambda done: service.mirror.profiles_changed(
+                done.environment_id, done.version, [*done.touched, *done.merged]
+            ),
             batch=1_000,
             queue=10_000,
             rules=lambda _: self.never,
@@ -173,12 +175,12 @@ def names_of(catalog: Any) -> list[tuple[str, str]]:
 
 
 @pytest.fixture
-async def service(dsn: str) -> AsyncIterator[Service]:
+async def service(dsn: str) -> AsyncIterator[Parts]:
     async with serving.services(dsn, 1, ManualClock(NOW)) as [started]:
         yield started
 
 
-async def new_world(service: Service) -> World:
+async def new_world(service: Parts) -> World:
     clock = service.now
     assert isinstance(clock, ManualClock)
     clock.now = NOW
@@ -253,7 +255,7 @@ async def play(world: World, history: Sequence[tuple[int, list[Message]]]) -> No
 @law
 @given(before=requests("b", 6), after=requests("c", 4), last=requests("d", 2), data=st.data())
 async def test_a_merge_undone_was_never_made(
-    service: Service, before: History, after: History, last: History, data: st.DataObject
+    service: Parts, before: History, after: History, last: History, data: st.DataObject
 ) -> None:
     one = await new_world(service)
     await play(one, before)
@@ -270,7 +272,7 @@ async def test_a_merge_undone_was_never_made(
 @law
 @given(before=requests("b", 5), after=requests("c", 4), last=requests("d", 2), data=st.data())
 async def test_a_merge_by_hand_undone_was_never_made(
-    service: Service, before: History, after: History, last: History, data: st.DataObject
+    service: Parts, before: History, after: History, last: History, data: st.DataObject
 ) -> None:
     one = await new_world(service)
     await play(one, before)
@@ -293,7 +295,7 @@ async def test_a_merge_by_hand_undone_was_never_made(
 @law
 @given(before=requests("b", 7), last=requests("d", 3), data=st.data())
 async def test_what_was_split_off_was_never_joined(
-    service: Service, before: History, last: History, data: st.DataObject
+    service: Parts, before: History, last: History, data: st.DataObject
 ) -> None:
     one = await new_world(service)
     await play(one, before)
@@ -310,7 +312,7 @@ async def test_what_was_split_off_was_never_joined(
 @law
 @given(before=requests("b", 7), middle=requests("c", 2), last=requests("d", 2), data=st.data())
 async def test_two_of_a_chain_undone_in_any_order(
-    service: Service, before: History, middle: History, last: History, data: st.DataObject
+    service: Parts, before: History, middle: History, last: History, data: st.DataObject
 ) -> None:
     one = await new_world(service)
     await play(one, before)
@@ -346,7 +348,7 @@ FALLEN: History = [
 @settings(law, max_examples=1)
 @given(history=st.just(FALLEN))
 async def test_an_identifier_that_falls_to_somebody_new_was_theirs_since_it_was_said(
-    service: Service, history: History
+    service: Parts, history: History
 ) -> None:
     """Not since the merge that was taken back: one event of each would then have been two of one person."""
     one = await new_world(service)
@@ -387,7 +389,7 @@ def pairs_of(parted: Parted) -> set[Two]:
 
 
 async def compare(
-    service: Service, one: World, before: Sequence[tuple[int, list[Message]]], last: History, apart: set[Two]
+    service: Parts, one: World, before: Sequence[tuple[int, list[Message]]], last: History, apart: set[Two]
 ) -> None:
     """World one, in which these pairs were parted just now, is the world in which they never met, now and later."""
     note(f"apart: {sorted(sorted(f'{a.kind} {a.value}' for a in pair) for pair in apart)}")

@@ -17,11 +17,11 @@ from laws import examples
 from serving import ManualClock, new_environment
 from strategies.histories import instants
 from strategies.oddities import PLACE, definitions, people
+from tinycdp.app import Parts
 from tinycdp.model import Alias, AliasKind, Message
 from tinycdp.runtime.definitions.catalogs import Catalogs
 from tinycdp.runtime.definitions.publish import apply_documents
 from tinycdp.runtime.profiles.verify import verify
-from tinycdp.runtime.service import Service
 from tinycdp.runtime.worker.loops import Worker
 
 law = examples(12, deep=300)
@@ -30,7 +30,7 @@ CLOCK = ManualClock(0)
 
 
 @pytest.fixture
-async def service(dsn: str) -> AsyncIterator[Service]:
+async def service(dsn: str) -> AsyncIterator[Parts]:
     async with serving.services(dsn, 1, CLOCK) as [started]:
         yield started
 
@@ -38,7 +38,7 @@ async def service(dsn: str) -> AsyncIterator[Service]:
 @law
 @given(place=PLACE, sources=definitions(), data=st.data())
 async def test_what_is_kept_is_what_raw_events_say(
-    service: Service, place: tuple[str, tuple[str, ...]], sources: list[tuple[str, str, str]], data: st.DataObject
+    service: Parts, place: tuple[str, tuple[str, ...]], sources: list[tuple[str, str, str]], data: st.DataObject
 ) -> None:
     sources, _ = sound(sources)
     crowd = [data.draw(people(place)) for _ in range(data.draw(st.integers(1, 3)))]

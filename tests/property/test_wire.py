@@ -10,11 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from laws import examples
-from tinycdp.api.wire.body import read_body, unwrap
-from tinycdp.api.wire.canonical import EARLIEST, Parsed, Refused, Reject, identifier
-from tinycdp.api.wire.posthog import key_in, parse_capture, parse_question
-from tinycdp.api.wire.seeds import parse_collect, parse_pulse
-from tinycdp.api.wire.segment import KINDS, parse_batch, parse_single, write_key_of
+from tinycdp.api.http.bodies import read_body, unwrap
+from tinycdp.api.ingest.adapters.canonical import EARLIEST, Parsed, Refused, Reject, identifier
+from tinycdp.api.ingest.adapters.posthog import key_in, parse_capture, parse_question
+from tinycdp.api.ingest.adapters.pulseboard import parse_pulse
+from tinycdp.api.ingest.adapters.radixinsight import parse_collect
+from tinycdp.api.ingest.adapters.segment import KINDS, parse_batch, parse_single, write_key_of
 from tinycdp.errors import InvalidInput
 from tinycdp.model import STRENGTH
 

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from tinycdp import resources
-from tinycdp.api.wire.segment import parse_batch
+from tinycdp.api.ingest.adapters.segment import parse_batch
 from tinycdp.dsl.ir import Type
 from tinycdp.dsl.values.numbers import number
 from tinycdp.engine import recompute

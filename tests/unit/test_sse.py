@@ -3,7 +3,7 @@
 import asyncio
 from typing import Any
 
-from tinycdp.api.sse import Outlet
+from tinycdp.api.http.sse import Outlet
 
 OPENED = b"retry: 2000\n\n"
 

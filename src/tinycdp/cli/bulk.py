@@ -73,9 +73,9 @@ def run_import(arguments: argparse.Namespace, settings: Settings) -> int:
 
     import msgspec
 
-    from tinycdp.api.wire.history import PARSE, check_mapping
+    from tinycdp.api.ingest.adapters.history import PARSE, check_mapping
+    from tinycdp.app import open_parts
     from tinycdp.runtime.access.keys import environment_named
-    from tinycdp.runtime.service import Service
     from tinycdp.runtime.transfer.imports import FileMapping, Importer, Source, Told, form_of
     from tinycdp.server.embedded_postgres import reachable
 
@@ -89,13 +89,13 @@ def run_import(arguments: argparse.Namespace, settings: Settings) -> int:
     gc.set_threshold(50_000, 20, 100)
 
     async def run(reached: Settings, told: Told) -> "list[Progress]":
-        service = await Service.start(msgspec.structs.replace(reached, ingest_batch=4_000))
+        parts = await open_parts(msgspec.structs.replace(reached, ingest_batch=4_000))
         try:
-            environment = await environment_named(service.pool, settings.environment)
-            importer = Importer(service.pool, service.ingest, service.door, clock.now, PARSE)
+            environment = await environment_named(parts.pool, settings.environment)
+            importer = Importer(parts.pool, parts.ingest, parts.door, clock.now, PARSE)
             return [await importer.run(environment, source, "command line", told) for source in sources]
         finally:
-            await service.stop()
+            await parts.stop()
 
     with contextlib.ExitStack() as stack:
         reached = stack.enter_context(reachable(settings))

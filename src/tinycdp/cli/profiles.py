@@ -20,7 +20,7 @@ def add_to(commands: "Commands") -> None:
     forget.add_argument("people", nargs="+", metavar="PERSON", help="an identifier, kind:value, or profileId:number")
     forget.add_argument("--suppress", action="store_true", help="refuse messages of their identifiers, too")
     forget.add_argument("--note", default="", help="why, without personal data: it is kept")
-    forget.add_argument("--dry", action="store_true", help="keep nothing; say what would go")
+    forget.add_argument("--dry-run", action="store_true", help="keep nothing; say what would go")
 
     suppress = command(commands, "suppress", run_suppress, "refuse messages that name an identifier", SCOPED)
     suppress.add_argument("identifiers", nargs="+", metavar="KIND:VALUE", help="as in userId:ada")
@@ -31,20 +31,17 @@ def add_to(commands: "Commands") -> None:
 def run_forget(arguments: argparse.Namespace, settings: Settings) -> int:
     import msgspec
 
-    from tinycdp.runtime.definitions.catalogs import Catalogs
-    from tinycdp.runtime.policies.privacy_rules import Privacy
-    from tinycdp.runtime.privacy.erasure import Erasures
+    from tinycdp.app import open_erasures
 
     async def forget(pool: "Pool", environment: int) -> "Erasure":
-        privacy = Privacy()
-        await privacy.load(pool)
-        return await Erasures(pool, Catalogs(), privacy, clock.now).erase(
+        erasures = await open_erasures(pool)
+        return await erasures.erase(
             environment,
             arguments.people,
             "command line",
             arguments.note,
             refuse=arguments.suppress,
-            dry=arguments.dry,
+            dry=arguments.dry_run,
         )
 
     print(msgspec.json.format(msgspec.json.encode(on_database(settings, forget))).decode())
@@ -52,6 +49,7 @@ def run_forget(arguments: argparse.Namespace, settings: Settings) -> int:
 
 
 def run_suppress(arguments: argparse.Namespace, settings: Settings) -> int:
+    from tinycdp.app import open_privacy
     from tinycdp.model import Alias
     from tinycdp.runtime.policies import privacy_rules as lists
 
@@ -63,8 +61,7 @@ def run_suppress(arguments: argparse.Namespace, settings: Settings) -> int:
         aliases.append(Alias(kind, value))
 
     async def change(pool: "Pool", environment: int) -> int:
-        privacy = lists.Privacy()
-        await privacy.load(pool)
+        privacy = await open_privacy(pool)
         if arguments.remove:
             return await lists.release(pool, privacy, environment, aliases)
         return await lists.suppress(

@@ -42,11 +42,11 @@ def run_serve(arguments: argparse.Namespace, settings: Settings) -> int:
 def run_work(arguments: argparse.Namespace, settings: Settings) -> int:
     import asyncio
 
-    from tinycdp.runtime.worker.loops import run
+    from tinycdp.app import work
     from tinycdp.server.embedded_postgres import reachable
 
     with reachable(settings) as reached:
-        asyncio.run(run(reached))
+        asyncio.run(work(reached))
     return 0
 
 

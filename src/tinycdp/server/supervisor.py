@@ -2,7 +2,7 @@
 
 Shape   serve --role all   this process: Postgres, and as children the two commands that run apart on many machines:
                            `serve --role api` (the HTTP server) and `work` (the background worker)
-        serve --role api   this process: granian and its workers on tinycdp.api.app:create_app
+        serve --role api   this process: granian and its workers on tinycdp.app:create_app
 Laws    stopping is HTTP first (requests in flight finish), then the worker, then Postgres: nothing accepted is lost
         what dies is started again; what dies young five times in a row ends the command with status 1
         whatever is killed, no process stays: each child dies with its parent
@@ -249,7 +249,7 @@ def _serve_http(settings: Settings) -> None:
     allow_files(_BACKLOG + _CONCURRENT_REQUESTS + settings.stream_limit)
     quiet = LogLevels.warning if settings.log_level == "info" else LogLevels(settings.log_level)
     Granian(
-        "tinycdp.api.app:create_app",
+        "tinycdp.app:create_app",
         interface=Interfaces.ASGI,
         loop=Loops.uvloop,
         address=settings.host,

@@ -276,3 +276,19 @@ async def test_figures_tell_what_is_there(app: Application) -> None:
     assert (refused["code"], refused["key"]) == ("INVALID_EVENT_NAME", "bootstrap write")
     assert '"ada"' in refused["payload"]
     assert (await app.stranger.get("/v1/admin/metrics")).json()["events"]["value"] == 0
+
+
+async def test_numbers_come_back_with_every_digit(app: Application) -> None:
+    exact = "0.1234567890123456789012"
+    variants = f'{{"on": {exact}, "off": 12345678901234567890123456789}}'
+    document = f'{{"type": "float", "variants": {variants}, "offVariant": "off", "default": {{"serve": "on"}}}}'
+    for answer in (
+        await app.admin.put("/v1/admin/flags/exact", content=document),
+        await app.admin.get("/v1/admin/flags/exact"),
+    ):
+        assert answer.status_code in {200, 201}, answer.text
+        assert exact in answer.text
+        assert "12345678901234567890123456789" in answer.text
+    await app.warm()
+    decided = await app.read.get("/v1/decide?flag=exact&userId=ada")
+    assert f'"value":{exact}' in decided.text

@@ -9,6 +9,7 @@ import pytest
 
 from application import Application, running
 from serving import ManualClock, new_environment, services
+from tinycdp.app import Parts
 from tinycdp.model import DAY_MS, Alias, AliasKind, Message
 from tinycdp.runtime import clock
 from tinycdp.runtime.decisions.decide import decide_one
@@ -19,7 +20,6 @@ from tinycdp.runtime.definitions import kill_switches
 from tinycdp.runtime.definitions.publish import apply_documents
 from tinycdp.runtime.definitions.workspace import read_workspace
 from tinycdp.runtime.edits import Edit
-from tinycdp.runtime.service import Service
 from tinycdp.store import exposures as store
 from tinycdp.store.pool import Pool
 
@@ -43,7 +43,7 @@ test_flag.__test__ = False  # type: ignore[attr-defined]
 class Shop:
     """An environment with a clock of its own, whose people are strangers: deciding for them asks Postgres nothing."""
 
-    def __init__(self, service: Service, environment_id: int, now: ManualClock) -> None:
+    def __init__(self, service: Parts, environment_id: int, now: ManualClock) -> None:
         self.service, self.id, self.now = service, environment_id, now
 
     async def publish(self, *flags: dict[str, Any], **others: Any) -> None:
@@ -52,7 +52,7 @@ class Shop:
         await self.service.catalogs.refresh(self.service.pool, self.id)
 
     def ask(self, users: Iterable[str], *, keep: Callable[[str], bool] = lambda variant: True, **context: Any) -> None:
-        catalog = self.service.catalog(self.id)
+        catalog = self.service.catalogs.serving(self.id)
         for user in users:
             subject = stranger(catalog, Alias(AliasKind.USER, user), self.now())
             decision = decide_one(catalog, "test", subject, self.now(), context)
@@ -375,7 +375,7 @@ async def test_nothing_is_said_of_a_time_before_exposures_were_recorded(shop: Sh
 async def test_being_asked_counts_without_an_exposure(shop: Shop) -> None:
     shop.now.now += 40 * DAY_MS
     assert await shop.reasons() == {"test": ["NOT_ASKED"]}
-    catalog = shop.service.catalog(shop.id)
+    catalog = shop.service.catalogs.serving(shop.id)
     nobody = stranger(catalog, None, shop.now())
     decision = decide_one(catalog, "test", nobody, shop.now())
     shop.service.exposures.record(catalog, decision, nobody, shop.now())

@@ -12,6 +12,7 @@ import pytest
 
 from application import Application, running
 from serving import ManualClock, define, eventually, new_environment, served, services
+from tinycdp.app import Parts
 from tinycdp.errors import Unavailable
 from tinycdp.model import DAY_MS, Alias, AliasKind, Message
 from tinycdp.runtime import clock
@@ -19,7 +20,6 @@ from tinycdp.runtime.decisions.decide import decide_one
 from tinycdp.runtime.decisions.exposures import BATCH, Exposures
 from tinycdp.runtime.definitions.catalogs import Catalogs
 from tinycdp.runtime.definitions.publish import apply_documents
-from tinycdp.runtime.service import Service
 from tinycdp.runtime.worker.loops import Worker
 from tinycdp.store import exposures as store
 from tinycdp.store.pool import Pool, transaction
@@ -55,7 +55,7 @@ async def rows(pool: Pool) -> list[tuple[Any, ...]]:
 
 
 async def answered(
-    service: Service, environment: int, flag: str, users: Sequence[str], *, exposed: bool = True
+    service: Parts, environment: int, flag: str, users: Sequence[str], *, exposed: bool = True
 ) -> list[str]:
     """Decide as a request handler does; the variants."""
     found = []
@@ -186,7 +186,7 @@ async def test_with_the_database_away_decisions_go_on_and_exposures_wait(
         await maintenance.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1", name)
 
         async def noticed() -> bool:
-            return service.database_is_away
+            return service.snapshots.away
 
         await eventually(noticed)
         await answered(service, shop, "test", ["ada", "bob"])

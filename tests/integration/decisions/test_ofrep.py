@@ -11,7 +11,7 @@ import pytest
 
 from application import Application, running
 from streams import Reader
-from tinycdp.api import ofrep
+from tinycdp.api.ofrep import routes as ofrep
 from tinycdp.errors import Forbidden, Overloaded
 from tinycdp.runtime.access import stream_tokens
 from tinycdp.runtime.decisions.change_streams import QUIET_SECONDS
@@ -259,7 +259,7 @@ async def test_a_browser_may_read_the_etag(app: Application) -> None:
 async def test_with_the_database_away_known_people_are_answered(app: Application) -> None:
     await app.track({"userId": "ada", "event": "open"})
     fresh = await all_flags(app, {"targetingKey": "ada"})
-    app.service.lost()
+    app.service.mirror.lost()
     known = await all_flags(app, {"targetingKey": "ada"})
     assert {entry["reason"] for entry in known.json()["flags"]} == {"STALE"}
     assert by_key(known)["opened"]["value"] is True and known.headers["etag"] != fresh.headers["etag"]
@@ -268,7 +268,7 @@ async def test_with_the_database_away_known_people_are_answered(app: Application
         assert (unknown.status_code, unknown.json()["errorCode"]) == (503, "GENERAL")
         assert int(unknown.headers["retry-after"]) > 0 and unknown.json()["errorDetails"]
         assert unknown.json().get("key") == ("opened" if path != ALL else None)
-    app.service.found()
+    app.service.mirror.found()
     assert (await all_flags(app, {"targetingKey": "ada"})).headers["etag"] == fresh.headers["etag"]
 
 
@@ -501,7 +501,7 @@ async def test_a_reader_who_reads_nothing_is_cut_off(app: Application) -> None:
     async with listening(app, answer) as reader:
         reader.may_read.clear()
         (stream,) = app.service.pushes.watches
-        answers = evaluations(app.service.catalog(app.environment_id), [])
+        answers = evaluations(app.service.catalogs.serving(app.environment_id), [])
         for n in range(20):
             stream.tell(answers, n)
             await asyncio.sleep(0)
@@ -541,7 +541,7 @@ async def test_an_answer_is_as_new_as_the_push_that_asked_for_it(
     before = await all_flags(app, {"targetingKey": "ada"})
     await app.track({"userId": "ada", "event": "other"})
     await all_flags(app, {"targetingKey": "ada"})
-    monkeypatch.setattr(app.service, "profiles_changed", lambda *news: None)  # news is still on its way
+    monkeypatch.setattr(app.service.mirror, "profiles_changed", lambda *news: None)  # news is still on its way
     await other.track({"userId": "ada", "event": "open"})
     etag = (await all_flags(other, {"targetingKey": "ada"})).headers["etag"]
     body = {"context": {"targetingKey": "ada"}}
@@ -558,8 +558,8 @@ async def test_what_nobody_heard_of_is_told_once_news_come_again(
 ) -> None:
     async with listening(app, await all_flags(app, {"targetingKey": "ada"})) as reader:
         with monkeypatch.context() as deaf:
-            deaf.setattr(app.service, "profiles_changed", lambda *news: None)
-            deaf.setattr(app.service, "people_born", lambda *news: None)
+            deaf.setattr(app.service.mirror, "profiles_changed", lambda *news: None)
+            deaf.setattr(app.service.mirror, "people_born", lambda *news: None)
             await other.track({"userId": "ada", "event": "open"})
             async with app.service.pool.acquire() as connection:
                 await connection.execute("SELECT pg_sleep(0.2)")  # by now it would have heard

@@ -153,7 +153,7 @@ async def test_whom_nothing_is_kept_of_is_not_counted(app: Application) -> None:
 
 async def test_what_is_told_waits_in_the_same_bounded_place(app: Application) -> None:
     environment = app.environment_id
-    catalog, now = app.service.catalog(environment), app.service.now()
+    catalog, now = app.service.catalogs.serving(environment), app.service.now()
     small = Exposures(app.service.pool, app.service.metrics.exposures, waiting=1)
     for person in ("ada", "bob", "ada"):
         small.tell(catalog, "test", "a", "half", Alias("userId", person), now, now)

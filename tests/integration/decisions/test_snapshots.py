@@ -8,11 +8,11 @@ import pytest
 
 import serving
 from serving import PATIENCE_SECONDS, eventually, holds_for, new_environment
+from tinycdp.app import Parts
 from tinycdp.errors import Unavailable
 from tinycdp.model import Alias, AliasKind, Message
 from tinycdp.runtime.definitions.catalogs import Catalogs
 from tinycdp.runtime.definitions.publish import apply_documents
-from tinycdp.runtime.service import Service
 from tinycdp.runtime.worker.loops import Worker
 from tinycdp.store import reads
 
@@ -23,13 +23,13 @@ TAB = Alias(AliasKind.ANONYMOUS, "tab")
 
 
 @pytest.fixture
-async def services(dsn: str) -> AsyncIterator[list[Service]]:
+async def services(dsn: str) -> AsyncIterator[list[Parts]]:
     async with serving.services(dsn, 2, lambda: NOW) as started:
         yield started
 
 
 @pytest.fixture
-async def shop(services: list[Service]) -> int:
+async def shop(services: list[Parts]) -> int:
     environment = await new_environment(services[0].pool, "shop", COUNTING, NOW)
     for service in services:
         await service.catalogs.refresh(service.pool, environment)
@@ -41,7 +41,7 @@ def opened(id: str, *aliases: Alias, ago: int = 0, name: str = "open") -> Messag
 
 
 async def test_old_news_does_not_bring_an_old_row_back(
-    services: list[Service], shop: int, monkeypatch: pytest.MonkeyPatch
+    services: list[Parts], shop: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A row read before our own commit is not kept, even where older news of another process comes by after it."""
     service = services[0]
@@ -53,42 +53,42 @@ async def test_old_news_does_not_bring_an_old_row_back(
         row = await read(*arguments)
         monkeypatch.setattr(reads, "load_by_alias", read)
         await service.ingest.accept(shop, [opened("m2", ADA)])
-        service.profiles_changed(shop, first.version, [id])
+        service.mirror.profiles_changed(shop, first.version, [id])
         return row
 
     monkeypatch.setattr(reads, "load_by_alias", overtaken)
     assert await holds_for(service, shop, "opened", ADA)
 
 
-async def test_news_of_another_environment_drops_nothing(services: list[Service], shop: int) -> None:
+async def test_news_of_another_environment_drops_nothing(services: list[Parts], shop: int) -> None:
     """Versions are compared inside of an environment only: elsewhere they may be any number."""
     service = services[0]
     version = (await service.ingest.accept(shop, [opened("m1", ADA)])).version
     assert await holds_for(service, shop, "opened", ADA)
     [id] = await service.pool.fetchrow("SELECT id FROM profiles")
     kept = service.decisions.at_hand(shop, ADA, 0)
-    service.profiles_changed(shop + 1, version + 1_000_000, [id])
+    service.mirror.profiles_changed(shop + 1, version + 1_000_000, [id])
     assert kept is not None
     assert service.decisions.at_hand(shop, ADA, version) is kept
-    service.profiles_changed(shop, version + 1, [id])
+    service.mirror.profiles_changed(shop, version + 1, [id])
     assert service.decisions.at_hand(shop, ADA, 0) is None
 
 
-async def test_a_database_set_back_is_believed(services: list[Service], shop: int) -> None:
+async def test_a_database_set_back_is_believed(services: list[Parts], shop: int) -> None:
     """After a restore from a backup, versions are lower than those heard of before: reading must not wait for them."""
     service = services[0]
     await service.ingest.accept(shop, [opened("m1", ADA)])
     [id] = await service.pool.fetchrow("SELECT id FROM profiles")
-    service.profiles_changed(shop, 1_000_000, [id])
-    service.lost()
-    service.found()
+    service.mirror.profiles_changed(shop, 1_000_000, [id])
+    service.mirror.lost()
+    service.mirror.found()
     assert await holds_for(service, shop, "opened", ADA)
 
 
-async def test_a_repeated_message_answers_with_a_version_that_includes_it(services: list[Service], shop: int) -> None:
+async def test_a_repeated_message_answers_with_a_version_that_includes_it(services: list[Parts], shop: int) -> None:
     """The first answer was lost on its way: the second must do as well for reading one's write elsewhere."""
     here, deaf = services
-    deaf.profiles_changed = lambda *news: None  # type: ignore[method-assign]
+    deaf.mirror.profiles_changed = lambda *news: None  # type: ignore[method-assign]
     await here.ingest.accept(shop, [opened("m0", ADA, name="other")])
     assert not await holds_for(deaf, shop, "opened", ADA)
     await here.ingest.accept(shop, [opened("m1", ADA)])
@@ -98,20 +98,20 @@ async def test_a_repeated_message_answers_with_a_version_that_includes_it(servic
 
 
 async def test_with_the_database_away_an_alias_that_moved_is_not_decided_as_its_former_owner(
-    services: list[Service], shop: int
+    services: list[Parts], shop: int
 ) -> None:
     service = services[0]
     await service.ingest.accept(shop, [opened("m1", ADA, TAB, ago=1)])
     assert await holds_for(service, shop, "opened", TAB)
     await service.ingest.accept(shop, [opened("m2", BOB, TAB, ago=5, name="other")])  # earlier, so the tab is Bob's
     assert await holds_for(service, shop, "opened", ADA)
-    service.lost()
+    service.mirror.lost()
     assert await holds_for(service, shop, "opened", ADA), "known, and not moved"
     with pytest.raises(Unavailable):
         await holds_for(service, shop, "opened", TAB)
 
 
-async def test_what_was_read_before_a_revision_went_live_is_read_again(services: list[Service], shop: int) -> None:
+async def test_what_was_read_before_a_revision_went_live_is_read_again(services: list[Parts], shop: int) -> None:
     """The catalog of a new revision may come by another way than the news of the profiles that warmed up for it."""
     service = services[0]
     await service.ingest.accept(shop, [opened("m1", ADA)])
@@ -124,24 +124,24 @@ async def test_what_was_read_before_a_revision_went_live_is_read_again(services:
         pass
     await service.catalogs.refresh(service.pool, shop)
     assert service.snapshots.find(shop, ADA.kind, ADA.value) is None
-    service.lost()
+    service.mirror.lost()
     with pytest.raises(Unavailable):  # what is known would answer for somebody who never did anything
         await holds_for(service, shop, "often", ADA)
-    service.found()
+    service.mirror.found()
     assert await holds_for(service, shop, "often", ADA)
 
 
-async def test_an_identifier_that_moved_unheard_follows_its_new_person(services: list[Service], shop: int) -> None:
+async def test_an_identifier_that_moved_unheard_follows_its_new_person(services: list[Parts], shop: int) -> None:
     """What is kept under an identifier answers for whoever it is now, also where the news of the move was lost."""
     here, there = services
     await there.ingest.accept(shop, [opened("m1", BOB, TAB, ago=1_000, name="other")])
     assert not await holds_for(here, shop, "opened", TAB)
     here.snapshots.lost()
-    heard, missed = here.profiles_changed, asyncio.Event()
-    here.profiles_changed = lambda *news: missed.set()  # type: ignore[method-assign]
+    heard, missed = here.mirror.profiles_changed, asyncio.Event()
+    here.mirror.profiles_changed = lambda *news: missed.set()  # type: ignore[method-assign]
     await there.ingest.accept(shop, [opened("m2", ADA, TAB, ago=2_000, name="other")])  # an earlier claim: it moves
     await asyncio.wait_for(missed.wait(), PATIENCE_SECONDS)
-    here.profiles_changed = heard  # type: ignore[method-assign]
+    here.mirror.profiles_changed = heard  # type: ignore[method-assign]
     here.snapshots.found()
     assert not await holds_for(here, shop, "opened", TAB)
     await there.ingest.accept(shop, [opened("m3", ADA)])

@@ -113,7 +113,7 @@ async def test_a_version_is_waited_for_by_nobody(dsn: str) -> None:
     async with serving.services(dsn, 2, clock.now) as [here, deaf]:
         environment = await new_environment(here.pool, "e", COUNTING, now)
         await deaf.catalogs.refresh(deaf.pool, environment)
-        deaf.profiles_changed = lambda *news: None  # type: ignore[method-assign]
+        deaf.mirror.profiles_changed = lambda *news: None  # type: ignore[method-assign]
         ada = Alias(AliasKind.USER, "ada")
 
         def message(id: str, name: str) -> Message:
@@ -138,7 +138,7 @@ async def test_a_person_of_a_newer_revision_is_decided_by_it(dsn: str, monkeypat
     async with serving.services(dsn, 2, clock.now) as [here, deaf]:
         environment = await new_environment(here.pool, "e", COUNTING, now)
         await deaf.catalogs.refresh(deaf.pool, environment)
-        deaf.revision_changed = lambda *news: None  # type: ignore[method-assign]
+        deaf.mirror.revision_changed = lambda *news: None  # type: ignore[method-assign]
         ada, bob = Alias(AliasKind.USER, "ada"), Alias(AliasKind.USER, "bob")
 
         def message(id: str, alias: Alias) -> Message:
@@ -173,7 +173,7 @@ async def test_a_person_of_a_newer_revision_is_decided_by_it(dsn: str, monkeypat
         assert all(found)
         assert len(reads) == 1, "of many who miss the revision at once, one reads it"
         assert await holds_for(deaf, environment, "opened", bob), "whom it knew before, it knows by the same revision"
-        assert deaf.catalog(environment).revision == here.catalog(environment).revision
+        assert deaf.catalogs.serving(environment).revision == here.catalogs.serving(environment).revision
 
 
 async def test_one_decision_of_two_processes(pair: tuple[Server, Server], dsn: str) -> None:

@@ -66,7 +66,7 @@ async def shop(app: Application) -> Application:
 
 
 async def test_several_definitions_are_one_revision_or_none(app: Application) -> None:
-    dry = await publish(app, *BUYERS, dry=True)
+    dry = await publish(app, *BUYERS, dryRun=True)
     assert (dry["revision"], [change["action"] for change in dry["changes"]]) == (0, ["create"] * 4)
     assert (await ok(app, "GET", "traits")) == {"traits": [], "revision": 0}
     made = await publish(app, *BUYERS, note="the first")
@@ -232,8 +232,8 @@ async def test_a_restored_revision_has_its_definitions_ids_and_salts(shop: Appli
     await publish(app, ("segment", "loyal", {"rule": "orders >= 1"}))
     assert await members(app, "loyal") == ["ada", "bob"]
 
-    dry = await ok(app, "POST", "revisions/1/restore", {"dry": True})
-    assert (dry["revision"], dry["dry"]) == (4, True)
+    dry = await ok(app, "POST", "revisions/1/restore", {"dryRun": True})
+    assert (dry["revision"], dry["dryRun"]) == (4, True)
     made = await ok(app, "POST", "revisions/1/restore", {"note": "back"})
     assert [(c["action"], c["kind"], c["key"], c["was"]) for c in made["changes"]] == (
         [(c["action"], c["kind"], c["key"], c["was"]) for c in dry["changes"]]
@@ -352,8 +352,8 @@ async def test_what_only_asks_waits_for_nobody(shop: Application) -> None:
         await begin_group(connection, app.environment_id)  # as a group of messages does that takes its time
         change = {"kind": "trait", "key": "orders", "document": {"expression": "events.purchase.count_30d"}}
         async with asyncio.timeout(PATIENCE_SECONDS):
-            dry = await ok(app, "POST", "publish", {"changes": [change], "dry": True})
-            assert (await ok(app, "POST", "revisions/1/restore", {"dry": True}))["changes"] == []
+            dry = await ok(app, "POST", "publish", {"changes": [change], "dryRun": True})
+            assert (await ok(app, "POST", "revisions/1/restore", {"dryRun": True}))["changes"] == []
         assert [found["action"] for found in dry["changes"]] == ["update"]
 
 

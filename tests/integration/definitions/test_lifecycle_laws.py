@@ -9,6 +9,7 @@ from collections.abc import Mapping
 import pytest
 
 from serving import ManualClock, new_environment, services
+from tinycdp.app import Parts
 from tinycdp.errors import TinyCDPError
 from tinycdp.model import Alias, AliasKind, Message
 from tinycdp.runtime.decisions.decide import prepare
@@ -16,7 +17,6 @@ from tinycdp.runtime.definitions.catalogs import Catalogs
 from tinycdp.runtime.definitions.change_set import Change
 from tinycdp.runtime.definitions.publish import publish, rename, restore, restore_version
 from tinycdp.runtime.edits import Edit
-from tinycdp.runtime.service import Service
 from tinycdp.runtime.worker.loops import Worker
 
 NOW = 1_790_000_000_000
@@ -37,7 +37,7 @@ TEXTS = {
 
 
 class Life:
-    def __init__(self, service: Service, id: int, clock: ManualClock, seed: int) -> None:
+    def __init__(self, service: Parts, id: int, clock: ManualClock, seed: int) -> None:
         self.service, self.id, self.clock = service, id, clock
         self.random = random.Random(seed)
         self.worker = Worker(service.pool, Catalogs(), clock)
@@ -72,7 +72,7 @@ class Life:
         await self.service.ingest.accept(self.id, [message])
 
     def keys(self, kind: str) -> list[str]:
-        catalog = self.service.catalog(self.id)
+        catalog = self.service.catalogs.serving(self.id)
         universe = catalog.next or catalog.live
         # Never none: what names a key that is gone is refused, which is a step too.
         return sorted(key for of, key in universe.definitions if of == kind) or ["gone"]
@@ -91,7 +91,7 @@ class Life:
         """Two traits exchange their names, as two files may say; what names them is rewritten."""
         keys = self.keys("trait")
         one, other = self.random.sample(keys if len(keys) > 1 else ["a", "b"], 2)
-        catalog = self.service.catalog(self.id)
+        catalog = self.service.catalogs.serving(self.id)
         definitions = (catalog.next or catalog.live).definitions
         if not {("trait", one), ("trait", other)} <= definitions.keys():
             return
@@ -118,7 +118,7 @@ class Life:
         await publish(self.service.pool, self.id, [change], Edit("test", self.clock.now))
 
     async def restore(self) -> None:
-        revision = self.random.randint(1, self.service.catalog(self.id).head)
+        revision = self.random.randint(1, self.service.catalogs.serving(self.id).head)
         await restore(self.service.pool, self.id, revision, Edit("test", self.clock.now))
 
     async def restore_one(self) -> None:
@@ -136,7 +136,7 @@ class Life:
 
     async def stored(self) -> tuple[Mapping[str, set[int]], set[tuple[int, int]], list[int]]:
         """(members by segment, who is in by the last transition as (segment id, profile), everybody)"""
-        catalog = self.service.catalog(self.id)
+        catalog = self.service.catalogs.serving(self.id)
         async with self.service.pool.acquire() as connection:
             rows = await connection.fetch(
                 "SELECT fingerprint, profile_id FROM memberships WHERE environment_id = $1", self.id
@@ -156,7 +156,7 @@ class Life:
 
     async def check(self) -> None:
         await self.settle()
-        catalog, now = self.service.catalog(self.id), self.clock.now
+        catalog, now = self.service.catalogs.serving(self.id), self.clock.now
         assert catalog.next is None
         stored, entered, people = await self.stored()
         for id in people:

@@ -8,23 +8,23 @@ import pytest
 
 import serving
 from serving import new_environment, waiting_for_a_lock
+from tinycdp.app import Parts
 from tinycdp.model import Alias, AliasKind, Message
 from tinycdp.runtime.ingest.group_commit import Ingest
 from tinycdp.runtime.policies.identifier_rules import IdentityPolicy, Kind, Rules
-from tinycdp.runtime.service import Service
 
 NOW = 1_790_000_000_000
 
 
 @pytest.fixture
-async def services(dsn: str) -> AsyncIterator[list[Service]]:
+async def services(dsn: str) -> AsyncIterator[list[Parts]]:
     """Two processes' worth of service on one database."""
     async with serving.services(dsn, 2, lambda: NOW) as started:
         yield started
 
 
 @pytest.fixture
-async def environment(services: list[Service]) -> int:
+async def environment(services: list[Parts]) -> int:
     return await new_environment(services[0].pool, "e", {}, NOW)
 
 
@@ -33,14 +33,14 @@ def message(id: str, at: int, **named: str) -> Message:
     return Message(kind="track", message_id=id, aliases=aliases, occurred_at=NOW + at, received_at=NOW, name="open")
 
 
-async def profile_of(service: Service, environment: int, value: str) -> int:
+async def profile_of(service: Parts, environment: int, value: str) -> int:
     return await service.pool.fetchval(
         "SELECT profile_id FROM aliases WHERE environment_id = $1 AND value = $2", environment, value
     )
 
 
 async def test_two_claims_on_one_stranger_at_once_join_no_two_people(
-    services: list[Service], environment: int, dsn: str
+    services: list[Parts], environment: int, dsn: str
 ) -> None:
     await services[0].ingest.accept(environment, [message("m0", -9, anonymousId="tab")])
     holder = await asyncpg.connect(dsn)
@@ -63,7 +63,7 @@ async def test_two_claims_on_one_stranger_at_once_join_no_two_people(
 
 
 async def test_an_event_follows_its_device_when_that_moves_meanwhile(
-    services: list[Service], environment: int, dsn: str
+    services: list[Parts], environment: int, dsn: str
 ) -> None:
     await services[0].ingest.accept(environment, [message("m1", -1, userId="ann", anonymousId="tab")])
     await services[0].ingest.accept(environment, [message("m2", -1, userId="bob")])
@@ -85,7 +85,7 @@ async def test_an_event_follows_its_device_when_that_moves_meanwhile(
     assert seen[ann] == NOW - 1, "the event of a device that is no longer hers counts for her"
 
 
-async def test_a_better_claim_by_the_same_person_is_no_quarrel(services: list[Service], environment: int) -> None:
+async def test_a_better_claim_by_the_same_person_is_no_quarrel(services: list[Parts], environment: int) -> None:
     """Two logins of one person and a browser: that the earlier login claims it, too, beats nobody."""
     [service, _] = services
     joined = Message(
@@ -104,7 +104,7 @@ async def test_a_better_claim_by_the_same_person_is_no_quarrel(services: list[Se
 
 
 async def test_a_better_claim_by_what_an_identifier_owns_takes_both_to_a_new_profile(
-    services: list[Service], environment: int
+    services: list[Parts], environment: int
 ) -> None:
     """Only the device connected the user `a1` with the browser a1, which claims the device after all."""
     [service, _] = services
@@ -132,7 +132,7 @@ async def test_a_better_claim_by_what_an_identifier_owns_takes_both_to_a_new_pro
     assert await service.pool.fetchval("SELECT count(*) FROM profiles") == 2
 
 
-async def test_many_merges_at_once_on_two_processes(services: list[Service], environment: int) -> None:
+async def test_many_merges_at_once_on_two_processes(services: list[Parts], environment: int) -> None:
     """Forty devices and five people in every combination, all at once: groups cross, wait, begin anew, and each
     message counts once."""
     sent = [

@@ -11,10 +11,11 @@ import pytest
 import serving
 from application import Application, running
 from serving import ManualClock, eventually, holds_for, new_environment
+from tinycdp.app import Parts
 from tinycdp.errors import Conflict, Overloaded, Unavailable
 from tinycdp.model import DAY_MS, MINUTE_MS, Alias, AliasKind, Message
 from tinycdp.runtime.identity.merges import Merges
-from tinycdp.runtime.service import Service
+from tinycdp.runtime.policies.identifier_rules import IdentityPolicy, rules_of
 from tinycdp.store.pool import Pool
 
 NOW = 1_790_000_000_000
@@ -40,14 +41,14 @@ def clock() -> ManualClock:
 
 
 @pytest.fixture
-async def services(dsn: str, clock: ManualClock) -> AsyncIterator[list[Service]]:
+async def services(dsn: str, clock: ManualClock) -> AsyncIterator[list[Parts]]:
     """Two processes' worth of service on one database."""
     async with serving.services(dsn, 2, clock) as started:
         yield started
 
 
 @pytest.fixture
-async def environment(services: list[Service]) -> int:
+async def environment(services: list[Parts]) -> int:
     id = await new_environment(services[0].pool, "e", DOCUMENT, NOW - DAY_MS)
     for service in services:
         await service.catalogs.refresh(service.pool, id)
@@ -80,11 +81,11 @@ async def test_a_merge_by_hand_is_shown_before_it_is_made(app: Application) -> N
     await app.write.post("/v1/identify", json={"userId": "ann@old", "traits": {"plan": "pro", "age": 40}})
     await app.track({"userId": "ann@old", "event": "buy"})
     body = {"profiles": ["ann", "userId:ann@old"], "note": "she wrote to us"}
-    shown = await post(app, "/v1/admin/profiles/merge", **body, dry=True)
+    shown = await post(app, "/v1/admin/profiles/merge", **body, dryRun=True)
     assert (await person(app, "ann"))["aliases"] == [{"kind": "userId", "value": "ann"}], "a dry run keeps nothing"
     assert shown["merges"] == []
     done = await post(app, "/v1/admin/profiles/merge", **body)
-    assert {**shown, "merges": done["merges"], "dry": False} == done, "what is shown is what happens"
+    assert {**shown, "merges": done["merges"], "dryRun": False} == done, "what is shown is what happens"
     assert done["survivor"] == (await person(app, "ann"))["id"] == (await person(app, "ann@old"))["id"]
     assert done["moved"] == [{"kind": "userId", "value": "ann@old"}]
     [conflict] = done["conflicts"]
@@ -133,7 +134,9 @@ async def test_a_body_out_of_bounds_is_refused_by_its_place(
 async def test_a_body_with_a_field_that_is_none_is_told_which_there_are(app: Application) -> None:
     answer = await app.admin.post("/v1/admin/profiles/merge", json={"identifiers": ["a", "b"]})
     assert answer.status_code == 400
-    assert answer.json()["message"].endswith("unknown field `identifiers`; it takes profiles, survivor, note, dry.")
+    assert answer.json()["message"].endswith(
+        "unknown field `identifiers`. Valid are: profiles, survivor, note, dryRun."
+    )
 
 
 async def test_the_survivor_may_be_chosen_and_the_oldest_bucket_stays(app: Application) -> None:
@@ -214,7 +217,7 @@ async def test_a_split_takes_along_what_an_identifier_owns(app: Application) -> 
     await app.track({"anonymousId": "tab", "deviceId": "ipad", "event": "buy"})
     await app.track({"userId": "kim", "anonymousId": "tab", "event": "open"})
     body = {"identifiers": [{"kind": "anonymousId", "value": "tab"}]}
-    shown = await post(app, "/v1/admin/profiles/kim/split", **body, dry=True)
+    shown = await post(app, "/v1/admin/profiles/kim/split", **body, dryRun=True)
     done = await post(app, "/v1/admin/profiles/kim/split", **body, note="a loan")
     assert shown["keptApart"] == done["keptApart"]
     values = {frozenset(alias["value"] for alias in standing["identifiers"]) for standing in done["after"]}
@@ -341,7 +344,7 @@ async def test_blocked_values_are_left_out_and_counted(app: Application) -> None
 
 
 async def test_every_process_decides_by_an_undo_at_once(
-    services: list[Service], environment: int, clock: ManualClock
+    services: list[Parts], environment: int, clock: ManualClock
 ) -> None:
     here, there = services
     await here.ingest.accept(environment, [message("m1", "buy", NOW, anonymousId="tab")])
@@ -373,7 +376,7 @@ async def test_every_process_decides_by_an_undo_at_once(
     assert {tuple(row) for row in entered} == {("tab", NOW), ("kim", NOW)}, "as it was before the merge"
 
 
-async def test_the_past_stays_what_it_was(services: list[Service], environment: int, clock: ManualClock) -> None:
+async def test_the_past_stays_what_it_was(services: list[Parts], environment: int, clock: ManualClock) -> None:
     here = services[0]
     kim, tab = Alias(USER, "kim"), Alias(ANONYMOUS, "tab")
     seen = {}
@@ -397,7 +400,7 @@ async def test_the_past_stays_what_it_was(services: list[Service], environment: 
     assert len({seen[at][kim] == seen[at][tab] for at in seen}) == 2
 
 
-async def test_a_crash_amid_an_undo_leaves_them_merged(services: list[Service], environment: int, dsn: str) -> None:
+async def test_a_crash_amid_an_undo_leaves_them_merged(services: list[Parts], environment: int, dsn: str) -> None:
     """Whatever statement the connection dies at, the database is as it was before, or as it is after."""
     here = services[0]
     await here.ingest.accept(environment, [message("m1", "buy", NOW, anonymousId="tab", deviceId="ipad")])
@@ -414,7 +417,9 @@ async def test_a_crash_amid_an_undo_leaves_them_merged(services: list[Service], 
     statements = 0
     while True:
         pool = MortalPool(here.pool, statements)
-        merges = Merges(pool, here.catalogs, here.identity_rules, here.now, here.profiles_changed)  # type: ignore[arg-type]
+        merges = Merges(
+            pool, here.catalogs, lambda _: rules_of(IdentityPolicy()), here.now, here.mirror.profiles_changed
+        )  # type: ignore[arg-type]
         try:
             await merges.undo(environment, merge_id, "ann")
         except (Unavailable, ConnectionError):
@@ -460,7 +465,7 @@ class _Mortal:
         return run
 
 
-async def test_events_and_undos_at_once(services: list[Service], environment: int) -> None:
+async def test_events_and_undos_at_once(services: list[Parts], environment: int) -> None:
     """Two processes send and undo what they can: everyone ends where their identifiers' claims leave them."""
     here, there = services
     sent = [
@@ -472,13 +477,13 @@ async def test_events_and_undos_at_once(services: list[Service], environment: in
     alone = [message(f"d{device}", "open", NOW - 9, deviceId=f"d{device}") for device in range(4)]
     await here.ingest.accept(environment, alone)
 
-    async def send(service: Service, messages: list[Message]) -> None:
+    async def send(service: Parts, messages: list[Message]) -> None:
         for one in messages:
             await service.ingest.accept(environment, [one])
 
     sending = asyncio.gather(send(here, sent[::2]), send(there, sent[1::2]))
 
-    async def undo_all(service: Service) -> None:
+    async def undo_all(service: Parts) -> None:
         while not sending.done():
             for row in await service.pool.fetch("SELECT id FROM merges WHERE undone_at IS NULL"):
                 with contextlib.suppress(Conflict, Overloaded):

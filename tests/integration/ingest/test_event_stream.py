@@ -144,7 +144,7 @@ async def test_under_load_a_sample_is_shown_and_says_so(app: Application, monkey
 async def test_a_reader_that_does_not_read_is_dropped_and_holds_up_nobody(
     app: Application, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tinycdp.api.live.MOST_WAITING", 20_000)
+    monkeypatch.setattr("tinycdp.api.schema.event_stream.MOST_WAITING", 20_000)
     async with watching(app) as slow, watching(app) as quick:
         slow.may_read.clear()
         for n in range(20):

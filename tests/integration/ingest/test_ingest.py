@@ -9,12 +9,12 @@ import pytest
 
 import serving
 from serving import new_environment, waiting_for_a_lock
+from tinycdp.app import Parts
 from tinycdp.errors import Overloaded, Unavailable
 from tinycdp.model import Alias, AliasKind, Message
 from tinycdp.runtime.definitions.catalogs import Catalogs
 from tinycdp.runtime.definitions.publish import apply_documents
 from tinycdp.runtime.ingest.group_commit import Receipt
-from tinycdp.runtime.service import Service
 from tinycdp.runtime.worker.loops import Worker
 
 NOW = 1_790_000_000_000
@@ -26,13 +26,13 @@ SHOP = {
 
 
 @pytest.fixture
-async def service(dsn: str) -> AsyncIterator[Service]:
+async def service(dsn: str) -> AsyncIterator[Parts]:
     async with serving.services(dsn, 1, lambda: NOW) as [started]:
         yield started
 
 
 @pytest.fixture
-async def shop(service: Service) -> int:
+async def shop(service: Parts) -> int:
     return await new_environment(service.pool, "shop", SHOP, NOW)
 
 
@@ -61,7 +61,7 @@ async def contents(connection: asyncpg.Connection) -> dict[str, int]:
     return {table: await connection.fetchval(f"SELECT count(*) FROM {table}") for table in TABLES}
 
 
-async def test_an_answer_means_that_all_of_it_is_there(service: Service, shop: int, beside: asyncpg.Connection) -> None:
+async def test_an_answer_means_that_all_of_it_is_there(service: Parts, shop: int, beside: asyncpg.Connection) -> None:
     receipt = await service.ingest.accept(shop, [order("m1"), order("m2"), order("m3", "bob")])
     assert receipt.accepted == 3
     assert await contents(beside) == {
@@ -76,7 +76,7 @@ async def test_an_answer_means_that_all_of_it_is_there(service: Service, shop: i
 
 @pytest.mark.parametrize("table", ["events", "profiles", "transitions", "memberships"])
 async def test_what_fails_on_the_way_leaves_nothing(
-    service: Service, shop: int, beside: asyncpg.Connection, table: str
+    service: Parts, shop: int, beside: asyncpg.Connection, table: str
 ) -> None:
     await beside.execute(
         "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'disk on fire'; END $$"
@@ -90,7 +90,7 @@ async def test_what_fails_on_the_way_leaves_nothing(
     assert (await service.ingest.accept(shop, [order("m1")])).accepted == 1, "the same message may come again"
 
 
-async def test_a_commit_that_fails_leaves_nothing(service: Service, shop: int, beside: asyncpg.Connection) -> None:
+async def test_a_commit_that_fails_leaves_nothing(service: Parts, shop: int, beside: asyncpg.Connection) -> None:
     await beside.execute(
         "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'at the last moment'; END $$"
     )
@@ -105,7 +105,7 @@ async def test_a_commit_that_fails_leaves_nothing(service: Service, shop: int, b
 
 
 async def in_one_group(
-    service: Service, shop: int, beside: asyncpg.Connection, requests: list[list[Message]]
+    service: Parts, shop: int, beside: asyncpg.Connection, requests: list[list[Message]]
 ) -> list[Receipt | BaseException]:
     """The answers of requests that share one transaction: they gather while the one before waits for a lock."""
     async with beside.transaction():
@@ -131,7 +131,7 @@ async def in_one_group(
     ids=["nul in id", "nul in property", "surrogate in property", "surrogate in id", "surrogate as id", "unforeseen"],
 )
 async def test_what_cannot_be_stored_is_kept_aside_and_harms_nothing_beside_it(
-    service: Service, shop: int, beside: asyncpg.Connection, poison: Message
+    service: Parts, shop: int, beside: asyncpg.Connection, poison: Message
 ) -> None:
     requests = [[order("g1")], [order("g2"), poison, order("g3")], [order("g4")]]
     answers = await in_one_group(service, shop, beside, requests)
@@ -146,7 +146,7 @@ async def test_what_cannot_be_stored_is_kept_aside_and_harms_nothing_beside_it(
     assert await beside.fetch("SELECT code, attempts FROM dead_letters") == [(code, 2)], "one letter, not two"
 
 
-async def test_a_broken_database_is_no_messages_fault(service: Service, shop: int, beside: asyncpg.Connection) -> None:
+async def test_a_broken_database_is_no_messages_fault(service: Parts, shop: int, beside: asyncpg.Connection) -> None:
     await beside.execute("ALTER TABLE events RENAME TO mislaid")
     with pytest.raises(Unavailable):
         await service.ingest.accept(shop, [order("m1"), order("m2")])
@@ -156,7 +156,7 @@ async def test_a_broken_database_is_no_messages_fault(service: Service, shop: in
 
 
 async def test_a_letter_that_cannot_be_kept_is_not_acknowledged(
-    service: Service, shop: int, beside: asyncpg.Connection
+    service: Parts, shop: int, beside: asyncpg.Connection
 ) -> None:
     await beside.execute("ALTER TABLE dead_letters RENAME TO mislaid")
     with pytest.raises(Unavailable):
@@ -167,7 +167,7 @@ async def test_a_letter_that_cannot_be_kept_is_not_acknowledged(
 
 
 async def test_a_group_is_one_transaction_and_counts_each_id_once(
-    service: Service, shop: int, beside: asyncpg.Connection
+    service: Parts, shop: int, beside: asyncpg.Connection
 ) -> None:
     requests = [[order("m1"), order("m2"), order("m1")], [order("m2"), order("m3")], [order("m1")]]
     answers = await in_one_group(service, shop, beside, requests)
@@ -191,7 +191,7 @@ async def test_a_full_queue_says_when_to_come_again(dsn: str, beside: asyncpg.Co
         assert (await service.ingest.accept(shop, [order("m4")])).accepted == 1
 
 
-async def test_publishing_races_with_ingesting(service: Service, shop: int, beside: asyncpg.Connection) -> None:
+async def test_publishing_races_with_ingesting(service: Parts, shop: int, beside: asyncpg.Connection) -> None:
     """Events stream in while thresholds change, one revision after the other: in the end every membership is what the
     last revision says, whichever revision an event arrived under."""
     people = [f"u{n}" for n in range(12)]

@@ -12,7 +12,7 @@ import pytest
 
 from application import Application, running
 from serving import eventually
-from tinycdp.api import intake
+from tinycdp.api.ingest import intake
 from tinycdp.errors import Overloaded
 from tinycdp.runtime.memory_budget import Room
 

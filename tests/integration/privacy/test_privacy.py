@@ -84,8 +84,8 @@ async def test_an_erased_person_is_nowhere_and_a_stranger_at_once(app: Applicati
     assert held <= (await traces(app, "ada", SECRET)).keys()
     before = (await app.admin.get("/v1/admin/users/bob")).json()
 
-    dry = (await app.admin.delete("/v1/admin/profiles/ada?dry=true")).json()
-    assert (dry["id"], dry["people"], dry["identifiers"], dry["dry"]) == (None, 1, 4, True)
+    dry = (await app.admin.delete("/v1/admin/profiles/ada?dryRun=true")).json()
+    assert (dry["id"], dry["people"], dry["identifiers"], dry["dryRun"]) == (None, 1, 4, True)
     assert await allowed(app, userId="ada")
 
     receipt = (await app.admin.delete("/v1/admin/profiles/ada")).json()
@@ -146,7 +146,7 @@ async def test_somebody_without_a_profile_is_erased_too(app: Application, name: 
     assert (await app.read.post("/v1/decide", json=asked)).status_code == 200
     await send(app, {"type": "track", "userId": "eve-77", "event": ""}, {"type": "nonsense", "userId": "bob"})
     url = f"/v1/admin/profiles/{name}"
-    dry = (await app.admin.delete(f"{url}?dry=true")).json()
+    dry = (await app.admin.delete(f"{url}?dryRun=true")).json()
     receipt = (await app.admin.delete(f"{url}?suppress=true")).json()
     assert receipt["counts"] == dry["counts"]
     assert {table: n for table, n in receipt["counts"].items() if n} == {

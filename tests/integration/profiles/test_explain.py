@@ -7,7 +7,7 @@ import pytest
 
 from application import KEYS, Application, running
 from builders import iso
-from tinycdp.api.decide import fast_lane
+from tinycdp.api.decisions.fast_lane import fast_lane
 from tinycdp.model import DAY_MS, HOUR_MS
 
 

@@ -11,6 +11,7 @@ import pytest
 
 import serving
 from serving import ManualClock, new_environment
+from tinycdp.app import Parts
 from tinycdp.cli.doctor import run_doctor
 from tinycdp.cli.main import build_parser
 from tinycdp.model import DAY_MS, HOUR_MS, MINUTE_MS, Alias, AliasKind, Instant, Message
@@ -19,7 +20,6 @@ from tinycdp.runtime.definitions.catalogs import Catalogs
 from tinycdp.runtime.definitions.publish import apply_documents
 from tinycdp.runtime.profiles import storage
 from tinycdp.runtime.profiles.verify import Difference, Report, told, verify
-from tinycdp.runtime.service import Service
 from tinycdp.runtime.worker.loops import Worker
 from tinycdp.server.bootstrap import prepare
 from tinycdp.settings import Settings
@@ -48,13 +48,13 @@ def now() -> ManualClock:
 
 
 @pytest.fixture
-async def service(dsn: str, now: ManualClock) -> AsyncIterator[Service]:
+async def service(dsn: str, now: ManualClock) -> AsyncIterator[Parts]:
     async with serving.services(dsn, 1, now) as [started]:
         yield started
 
 
 @pytest.fixture
-async def shop(service: Service) -> int:
+async def shop(service: Parts) -> int:
     """An environment with three buyers, one of whom is two devices' owner."""
     environment_id = await new_environment(service.pool, "shop", SHOP, START)
     await service.catalogs.refresh(service.pool, environment_id)
@@ -99,7 +99,7 @@ def message(
     )
 
 
-async def person(service: Service, environment_id: int, who: str) -> int:
+async def person(service: Parts, environment_id: int, who: str) -> int:
     query = "SELECT profile_id FROM aliases WHERE environment_id = $1 AND value = $2"
     return int(await service.pool.fetchval(query, environment_id, who))
 
@@ -108,7 +108,7 @@ def found(report: Report) -> set[tuple[str, str, str]]:
     return {(d.profile, d.kind, d.key) for d in report.listed}
 
 
-async def test_what_is_right_raises_no_alarm(service: Service, shop: int, now: ManualClock) -> None:
+async def test_what_is_right_raises_no_alarm(service: Parts, shop: int, now: ManualClock) -> None:
     report = await verify(service.pool, shop, now, sample=None)
     assert (report.differences, report.listed, report.incomplete) == (0, [], 0)
     assert (report.people, report.of, report.traits, report.segments) == (3, 3, 5, 3)
@@ -116,7 +116,7 @@ async def test_what_is_right_raises_no_alarm(service: Service, shop: int, now: M
     assert told(report).endswith("no differences")
 
 
-async def test_a_wake_up_that_is_due_is_no_difference(service: Service, shop: int, now: ManualClock) -> None:
+async def test_a_wake_up_that_is_due_is_no_difference(service: Parts, shop: int, now: ManualClock) -> None:
     """Nobody woke them: the table still says that they are active. A read would not."""
     for later in (1, HOUR_MS - 1, HOUR_MS, 31 * DAY_MS, 400 * DAY_MS):
         now.now = START + later
@@ -125,7 +125,7 @@ async def test_a_wake_up_that_is_due_is_no_difference(service: Service, shop: in
     assert found(await verify(service.pool, shop, now, sample=None)) == set()
 
 
-async def test_a_clock_that_lags_behind_another_machines_is_no_difference(service: Service, shop: int) -> None:
+async def test_a_clock_that_lags_behind_another_machines_is_no_difference(service: Parts, shop: int) -> None:
     ahead = bought("e1", "bob", 1, START + 5_000)
     await service.ingest.accept(
         shop, [ahead, msgspec.structs.replace(ahead, message_id="e2", context={"active": False}, active=False)]
@@ -133,14 +133,14 @@ async def test_a_clock_that_lags_behind_another_machines_is_no_difference(servic
     assert found(await verify(service.pool, shop, ManualClock(START - 5_000), sample=None)) == set()
 
 
-async def test_a_sample_looks_at_so_many(service: Service, shop: int, now: ManualClock) -> None:
+async def test_a_sample_looks_at_so_many(service: Parts, shop: int, now: ManualClock) -> None:
     report = await verify(service.pool, shop, now, sample=2)
     assert (report.people, report.of) == (2, 3)
 
 
-async def test_damage_of_every_kind_is_found_and_repaired(service: Service, shop: int, now: ManualClock) -> None:
+async def test_damage_of_every_kind_is_found_and_repaired(service: Parts, shop: int, now: ManualClock) -> None:
     ada, bob, cy = [await person(service, shop, who) for who in ("ada", "bob", "cy")]
-    catalog = service.catalog(shop)
+    catalog = service.catalogs.serving(shop)
     prints = {s.name[1]: s.fingerprint for s in catalog.segments}
     async with service.pool.acquire() as connection:
         # Ada has the state of someone who bought for one; Bob is in a segment by the table only; Cy's wake-up is lost.
@@ -186,7 +186,7 @@ async def test_damage_of_every_kind_is_found_and_repaired(service: Service, shop
 
 
 @pytest.mark.parametrize("part", ["the whole", "an aggregate"])
-async def test_a_state_that_cannot_be_read_is_rebuilt(service: Service, shop: int, now: ManualClock, part: str) -> None:
+async def test_a_state_that_cannot_be_read_is_rebuilt(service: Parts, shop: int, now: ManualClock, part: str) -> None:
     ada = await person(service, shop, "ada")
     state = b"\x00\xff\x00"
     if part == "an aggregate":
@@ -205,7 +205,7 @@ async def test_a_state_that_cannot_be_read_is_rebuilt(service: Service, shop: in
     assert await service.pool.fetch(since, shop, ada) == before
 
 
-async def test_a_rebuild_reads_context_as_its_arrival_did(service: Service, shop: int, now: ManualClock) -> None:
+async def test_a_rebuild_reads_context_as_its_arrival_did(service: Parts, shop: int, now: ManualClock) -> None:
     """Only `false` says that somebody was not active; what merely looks like it does not."""
     later = [
         msgspec.structs.replace(
@@ -221,7 +221,7 @@ async def test_a_rebuild_reads_context_as_its_arrival_did(service: Service, shop
 
 
 async def test_whose_events_are_gone_is_neither_judged_nor_repaired(
-    service: Service, shop: int, now: ManualClock
+    service: Parts, shop: int, now: ManualClock
 ) -> None:
     """Rebuilding from what is left would forget what is true."""
     await service.pool.execute("DELETE FROM events WHERE environment_id = $1 AND message_id = 'b39'", shop)
@@ -232,7 +232,7 @@ async def test_whose_events_are_gone_is_neither_judged_nor_repaired(
     assert (await verify(service.pool, shop, now, sample=None)).incomplete == 2
 
 
-async def test_more_people_than_one_statement_takes(service: Service, shop: int, now: ManualClock) -> None:
+async def test_more_people_than_one_statement_takes(service: Parts, shop: int, now: ManualClock) -> None:
     await service.ingest.accept(shop, [bought(f"e{n}", f"e{n}", 1, START) for n in range(700)])
     seen: list[tuple[int, int]] = []
     report = await verify(service.pool, shop, now, sample=None, progress=lambda done, total: seen.append((done, total)))
@@ -249,7 +249,7 @@ async def test_live_traffic_raises_no_alarm(dsn: str) -> None:
         stop = asyncio.Event()
         sent = 0
 
-        async def send(service: Service, name: str) -> None:
+        async def send(service: Parts, name: str) -> None:
             nonlocal sent
             for n in itertools.count():
                 if stop.is_set():
@@ -265,7 +265,7 @@ async def test_live_traffic_raises_no_alarm(dsn: str) -> None:
                 await service.ingest.accept(environment_id, [msgspec.structs.replace(m, received_at=at) for m in batch])
                 sent += len(batch)
 
-        async def work(service: Service) -> None:
+        async def work(service: Parts) -> None:
             worker = Worker(service.pool, Catalogs(), clock.now)
             for n in itertools.count():
                 if stop.is_set():
@@ -294,7 +294,7 @@ async def test_live_traffic_raises_no_alarm(dsn: str) -> None:
 
 
 async def test_a_sample_of_several_batches_is_looked_at_whole(
-    service: Service, shop: int, monkeypatch: pytest.MonkeyPatch
+    service: Parts, shop: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("tinycdp.runtime.profiles.verify.BATCH", 2)
     for sample in (3, None):

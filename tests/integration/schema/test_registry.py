@@ -318,7 +318,7 @@ async def test_a_plan_says_which_definitions_contradict_it_and_editors_do(app: A
     await app.define("trait", key="big", expression='events.purchase.where(amount == "5").count(30d)')
     await app.define("trait", key="fine", expression="events.purchase.sum(amount, 30d)")
     entry = {"properties": {"amount": {"type": "number"}}}
-    tried = (await app.admin.put(f"{PLAN}/purchase", json=entry, params={"dry": True})).json()
+    tried = (await app.admin.put(f"{PLAN}/purchase", json=entry, params={"dryRun": True})).json()
     assert [(one["kind"], one["key"]) for one in tried["breaks"]] == [("trait", "big")]
     assert tried["saved"]["version"] == 0 and (await app.read.get(PLAN)).json()["entries"] == []
     assert (await plan(app, "purchase", **entry))["breaks"] == tried["breaks"]

@@ -15,6 +15,7 @@ import serving
 from application import running
 from following import Replay
 from serving import ManualClock, new_environment, waiting_for_a_lock
+from tinycdp.app import Parts
 from tinycdp.engine import outbox as changes
 from tinycdp.errors import Conflict, NotFound
 from tinycdp.model import DAY_MS, HOUR_MS, MINUTE_MS, STRENGTH, Alias, AliasKind, Message
@@ -23,7 +24,6 @@ from tinycdp.runtime.definitions.catalogs import Catalogs
 from tinycdp.runtime.definitions.publish import apply_documents
 from tinycdp.runtime.outbox import Bell, Consumer, Lapsed, NoSuchConsumer, Overtaken
 from tinycdp.runtime.profiles import storage
-from tinycdp.runtime.service import Service
 from tinycdp.runtime.worker.loops import Worker
 from tinycdp.store import messages as message_store
 from tinycdp.store import outbox as store
@@ -49,14 +49,14 @@ def clock() -> ManualClock:
 
 
 @pytest.fixture
-async def services(dsn: str, clock: ManualClock) -> AsyncIterator[list[Service]]:
+async def services(dsn: str, clock: ManualClock) -> AsyncIterator[list[Parts]]:
     """Two processes' worth of service on one database."""
     async with serving.services(dsn, 2, clock) as started:
         yield started
 
 
 @pytest.fixture
-async def shop(services: list[Service]) -> int:
+async def shop(services: list[Parts]) -> int:
     id = await new_environment(services[0].pool, "shop", SHOP, START - DAY_MS)
     for service in services:
         await service.catalogs.refresh(service.pool, id)
@@ -65,7 +65,7 @@ async def shop(services: list[Service]) -> int:
 
 
 @pytest.fixture
-async def consumer(services: list[Service], shop: int) -> Consumer:
+async def consumer(services: list[Parts], shop: int) -> Consumer:
     await outbox.register(services[0].pool, shop, "test", START)
     return Consumer(services[0].pool, shop, "test")
 
@@ -106,7 +106,7 @@ class Writer:
 
 
 async def test_a_later_commit_with_an_earlier_position_is_not_passed_by(
-    services: list[Service], shop: int, consumer: Consumer, monkeypatch: pytest.MonkeyPatch
+    services: list[Parts], shop: int, consumer: Consumer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(outbox, "_PATIENCE_SECONDS", 0.05)
     slow, quick = [Writer(services[0].pool, shop) for _ in range(2)]
@@ -122,7 +122,7 @@ async def test_a_later_commit_with_an_earlier_position_is_not_passed_by(
 
 
 async def test_a_position_that_is_rolled_back_holds_nobody_up(
-    services: list[Service], shop: int, consumer: Consumer
+    services: list[Parts], shop: int, consumer: Consumer
 ) -> None:
     undone, done = [Writer(services[0].pool, shop) for _ in range(2)]
     await undone.write()
@@ -134,9 +134,7 @@ async def test_a_position_that_is_rolled_back_holds_nobody_up(
     assert [row.position for row in (await reading).rows] == [position], "the read waited, and then had it"
 
 
-async def test_who_has_drawn_no_position_holds_nobody_up(
-    services: list[Service], shop: int, consumer: Consumer
-) -> None:
+async def test_who_has_drawn_no_position_holds_nobody_up(services: list[Parts], shop: int, consumer: Consumer) -> None:
     """A transaction that writes for hours, also one that holds off publishes, or one of another environment."""
     other = Writer(services[0].pool, await new_environment(services[0].pool, "other", {}, START))
     await other.write()
@@ -150,7 +148,7 @@ async def test_who_has_drawn_no_position_holds_nobody_up(
 
 @pytest.mark.parametrize("count", [60, pytest.param(1_500, marks=pytest.mark.slow)])
 async def test_every_row_comes_once_whatever_the_order_of_commits(
-    dsn: str, services: list[Service], shop: int, consumer: Consumer, count: int
+    dsn: str, services: list[Parts], shop: int, consumer: Consumer, count: int
 ) -> None:
     """Six writers write, dawdle, and commit or not; a consumer reads all the while."""
     dice = random.Random(7)
@@ -187,11 +185,11 @@ async def test_every_row_comes_once_whatever_the_order_of_commits(
 
 
 async def test_two_processes_that_cross_over_one_profile_are_told_in_order(
-    services: list[Service], shop: int, consumer: Consumer
+    services: list[Parts], shop: int, consumer: Consumer
 ) -> None:
     """Whoever waited for the lock comes later, though its transaction began first."""
 
-    async def send(service: Service, prefix: str) -> None:
+    async def send(service: Parts, prefix: str) -> None:
         for n in range(25):
             sent = [message(f"{prefix}{n}-{i}", f"u{i}", ("buy", "open")[n % 2]) for i in range(4)]
             await service.ingest.accept(shop, sent)
@@ -206,7 +204,7 @@ async def test_two_processes_that_cross_over_one_profile_are_told_in_order(
 # Registering
 
 
-async def test_without_a_consumer_no_row_is_written(services: list[Service], shop: int) -> None:
+async def test_without_a_consumer_no_row_is_written(services: list[Parts], shop: int) -> None:
     await services[0].ingest.accept(shop, [message("m1", "ada"), message("m2", "bob")])
     await services[0].merges.merge(shop, ["ada", "bob"], "me")
     await services[0].erasures.erase(shop, ["ada"], "me")
@@ -214,7 +212,7 @@ async def test_without_a_consumer_no_row_is_written(services: list[Service], sho
 
 
 async def test_who_registers_now_has_all_that_commits_later_and_nothing_else(
-    dsn: str, services: list[Service], shop: int
+    dsn: str, services: list[Parts], shop: int
 ) -> None:
     """Registering waits for a group in flight, which is before; one that begins meanwhile waits, and is after."""
     pool = services[0].pool
@@ -237,7 +235,7 @@ async def test_who_registers_now_has_all_that_commits_later_and_nothing_else(
 
 
 async def test_registering_again_changes_nothing_and_the_oldest_row_is_a_start(
-    services: list[Service], shop: int, consumer: Consumer
+    services: list[Parts], shop: int, consumer: Consumer
 ) -> None:
     await services[0].ingest.accept(shop, [message("m1", "ada")])
     await outbox.register(services[0].pool, shop, "test", START)
@@ -256,7 +254,7 @@ async def test_registering_again_changes_nothing_and_the_oldest_row_is_a_start(
 
 
 async def test_of_two_processes_with_one_batch_one_acknowledges_it(
-    services: list[Service], shop: int, consumer: Consumer
+    services: list[Parts], shop: int, consumer: Consumer
 ) -> None:
     await services[0].ingest.accept(shop, [message("m1", "ada")])
     other = Consumer(services[1].pool, shop, "test")
@@ -270,7 +268,7 @@ async def test_of_two_processes_with_one_batch_one_acknowledges_it(
     assert not await other.read()
 
 
-async def test_a_claimed_batch_comes_again_as_it_was(services: list[Service], shop: int, consumer: Consumer) -> None:
+async def test_a_claimed_batch_comes_again_as_it_was(services: list[Parts], shop: int, consumer: Consumer) -> None:
     for n in range(3):
         await services[0].ingest.accept(shop, [message(f"m{n}", "ada")])
     batch = await consumer.read(2)
@@ -285,7 +283,7 @@ async def test_a_claimed_batch_comes_again_as_it_was(services: list[Service], sh
     assert len((await Consumer(services[1].pool, shop, "test").read()).rows) == 2
 
 
-async def test_what_is_rolled_back_is_not_acknowledged(services: list[Service], shop: int, consumer: Consumer) -> None:
+async def test_what_is_rolled_back_is_not_acknowledged(services: list[Parts], shop: int, consumer: Consumer) -> None:
     await services[0].ingest.accept(shop, [message("m1", "ada")])
     batch = await consumer.read()
     with pytest.raises(ZeroDivisionError):
@@ -298,7 +296,7 @@ async def test_what_is_rolled_back_is_not_acknowledged(services: list[Service], 
 # The truth
 
 
-async def test_each_cause_is_told(services: list[Service], shop: int, consumer: Consumer, clock: ManualClock) -> None:
+async def test_each_cause_is_told(services: list[Parts], shop: int, consumer: Consumer, clock: ManualClock) -> None:
     service, pool = services[0], services[0].pool
     worker = Worker(pool, Catalogs(), clock)
     segments = {
@@ -355,7 +353,7 @@ async def test_each_cause_is_told(services: list[Service], shop: int, consumer: 
 class Life:
     """Whatever can happen in an environment, at random."""
 
-    def __init__(self, services: list[Service], shop: int, clock: ManualClock, seed: int) -> None:
+    def __init__(self, services: list[Parts], shop: int, clock: ManualClock, seed: int) -> None:
         self.services, self.shop, self.clock = services, shop, clock
         self.dice = random.Random(seed)
         self.worker = Worker(services[0].pool, Catalogs(), clock)
@@ -367,7 +365,7 @@ class Life:
         rare = [self.work, self.join, self.part, self.split, self.edit, self.erase]
         await self.dice.choice([self.send] * 8 + [self.pass_time] * 3 + rare)(service)
 
-    async def send(self, service: Service) -> None:
+    async def send(self, service: Parts) -> None:
         await asyncio.gather(*(one.ingest.accept(self.shop, self.batch()) for one in (service, *self.services)))
 
     def batch(self) -> list[Message]:
@@ -390,35 +388,35 @@ class Life:
         sent = message(f"m{self.sent}", "", name, at, aliases=tuple(named), kind=kind, **more)
         return Message(**{f: getattr(sent, f) for f in sent.__struct_fields__} | {"received_at": self.clock.now})
 
-    async def pass_time(self, _: Service) -> None:
+    async def pass_time(self, _: Parts) -> None:
         self.clock.now += self.dice.choice([1, MINUTE_MS, HOUR_MS, 3 * DAY_MS])
         await self.worker.wake_due()
 
-    async def work(self, _: Service) -> None:
+    async def work(self, _: Parts) -> None:
         while await self.worker.tell_members():
             pass
 
-    async def join(self, service: Service) -> None:
+    async def join(self, service: Parts) -> None:
         await self._try(service.merges.merge(self.shop, self._users(2), "me"))
 
-    async def part(self, service: Service) -> None:
+    async def part(self, service: Parts) -> None:
         merges = await service.pool.fetch(
             "SELECT id FROM merges WHERE environment_id = $1 AND undone_at IS NULL ORDER BY id", self.shop
         )
         if merges:
             await self._try(service.merges.undo(self.shop, self.dice.choice(merges)["id"], "me"))
 
-    async def split(self, service: Service) -> None:
+    async def split(self, service: Parts) -> None:
         rows = await service.pool.fetch("SELECT kind, value FROM aliases WHERE environment_id = $1", self.shop)
         if rows:
             one = self.dice.choice(rows)
             name = f"{one['kind']}:{one['value']}"
             await self._try(service.merges.split(self.shop, name, [Alias(one["kind"], one["value"])], "me"))
 
-    async def erase(self, service: Service) -> None:
+    async def erase(self, service: Parts) -> None:
         await self._try(service.erasures.erase(self.shop, self._users(1), "me"))
 
-    async def edit(self, service: Service) -> None:
+    async def edit(self, service: Parts) -> None:
         self.revisions += 1
         rules = [f"events.buy.count() >= {self.revisions % 3}", "events.open.exists(2h)", 'profile.plan == "free"']
         document = {"segments": [{"key": self.dice.choice(["busy", "new"]), "rule": self.dice.choice(rules)}]}
@@ -442,7 +440,7 @@ class Life:
     [(1, 24), (2, 24), (3, 24), *(pytest.param(n, 200, marks=pytest.mark.slow) for n in range(4, 24))],
 )
 async def test_what_is_told_is_what_the_tables_have(
-    services: list[Service], shop: int, consumer: Consumer, clock: ManualClock, seed: int, steps: int
+    services: list[Parts], shop: int, consumer: Consumer, clock: ManualClock, seed: int, steps: int
 ) -> None:
     """Two processes, people who merge and part, windows that slide, edits and erasures: replayed from the outbox."""
     life, replay = Life(services, shop, clock, seed), Replay(shop)
@@ -456,7 +454,7 @@ async def test_what_is_told_is_what_the_tables_have(
 
 
 async def test_who_reads_late_has_the_same(
-    services: list[Service], shop: int, consumer: Consumer, clock: ManualClock
+    services: list[Parts], shop: int, consumer: Consumer, clock: ManualClock
 ) -> None:
     """A consumer that was away for the whole life: what is gone meanwhile is skipped, the rest is as it is."""
     life, replay = Life(services, shop, clock, 5), Replay(shop)
@@ -474,7 +472,7 @@ async def rows_in(pool: Pool, slot: int) -> int:
     return int(await pool.fetchval(f"SELECT count(*) FROM outbox_{slot}"))
 
 
-async def in_slot(service: Service, shop: int, slot: int, *ids: str) -> None:
+async def in_slot(service: Parts, shop: int, slot: int, *ids: str) -> None:
     """These messages, each a row, written while it is this partition's turn."""
     await service.pool.execute("SELECT setval('versions', $1)", slot * store.PER_SLOT + 10)
     for id in ids:
@@ -482,7 +480,7 @@ async def in_slot(service: Service, shop: int, slot: int, *ids: str) -> None:
 
 
 async def test_a_partition_that_all_have_read_is_emptied_and_no_other(
-    services: list[Service], shop: int, consumer: Consumer
+    services: list[Parts], shop: int, consumer: Consumer
 ) -> None:
     pool = services[0].pool
     await outbox.register(pool, shop, "slow", START)
@@ -505,7 +503,7 @@ async def test_a_partition_that_all_have_read_is_emptied_and_no_other(
 
 
 async def test_a_partition_in_use_is_left_for_another_time(
-    services: list[Service], shop: int, consumer: Consumer
+    services: list[Parts], shop: int, consumer: Consumer
 ) -> None:
     pool = services[0].pool
     await in_slot(services[0], shop, 1, "m1")
@@ -519,7 +517,7 @@ async def test_a_partition_in_use_is_left_for_another_time(
     assert await outbox.tidy(services[1].pool, START, DAY_MS) == 1
 
 
-async def test_a_consumer_that_is_too_far_behind_lapses(services: list[Service], shop: int, consumer: Consumer) -> None:
+async def test_a_consumer_that_is_too_far_behind_lapses(services: list[Parts], shop: int, consumer: Consumer) -> None:
     pool = services[0].pool
     await in_slot(services[0], shop, 1, "m1")
     read = await consumer.read()
@@ -558,7 +556,7 @@ async def test_the_metrics_tell_how_far_behind_each_consumer_is(dsn: str) -> Non
 
 
 async def test_the_bell_rings_for_what_another_process_committed(
-    services: list[Service], shop: int, consumer: Consumer
+    services: list[Parts], shop: int, consumer: Consumer
 ) -> None:
     waiting = asyncio.create_task(services[0].outbox.wait(shop, 30))
     await asyncio.sleep(0)

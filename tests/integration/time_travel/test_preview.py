@@ -8,6 +8,7 @@ import pytest
 
 from application import Application, running
 from serving import ManualClock, eventually, new_environment, services
+from tinycdp.app import Parts
 from tinycdp.errors import InvalidInput, Overloaded
 from tinycdp.model import HOUR_MS, Alias, AliasKind, Message
 from tinycdp.runtime.decisions.decide import decide_one
@@ -15,7 +16,6 @@ from tinycdp.runtime.definitions.catalogs import Catalogs
 from tinycdp.runtime.definitions.change_set import read_documents
 from tinycdp.runtime.definitions.publish import publish
 from tinycdp.runtime.edits import Edit
-from tinycdp.runtime.service import Service
 from tinycdp.runtime.time_travel import preview as previews
 from tinycdp.runtime.time_travel.preview import Question
 from tinycdp.runtime.worker.loops import Worker
@@ -306,7 +306,7 @@ async def test_a_preview_of_the_past_agrees_with_replays_of_it(dsn: str) -> None
             assert before == variants
 
 
-async def serving(service: Service, id: int) -> None:
+async def serving(service: Parts, id: int) -> None:
     worker = Worker(service.pool, Catalogs(), service.now)
     while await worker.warm_up():
         pass
@@ -315,9 +315,9 @@ async def serving(service: Service, id: int) -> None:
     await service.catalogs.refresh(service.pool, id)
 
 
-async def actual(service: Service, id: int) -> tuple[Mapping[str, set[int]], Mapping[int, Mapping[str, str]]]:
+async def actual(service: Parts, id: int) -> tuple[Mapping[str, set[int]], Mapping[int, Mapping[str, str]]]:
     """Who is in which segment, and who is served which variant, by the engine's own state."""
-    catalog, now = service.catalog(id), service.now()
+    catalog, now = service.catalogs.serving(id), service.now()
     names = {fingerprint: name[1] for name, fingerprint in catalog.live.fingerprints.items()}
     members: dict[str, set[int]] = {name[1]: set() for name in catalog.live.definitions if name[0] == "segment"}
     variants: dict[int, dict[str, str]] = {}

@@ -10,7 +10,9 @@ import pytest
 
 from application import Application, running
 from serving import ManualClock, eventually, new_environment, services
-from tinycdp.api.decide import Answer, answer_of
+from tinycdp.api.decisions.answers import answer_of
+from tinycdp.api.decisions.schemas import Answer
+from tinycdp.app import Parts
 from tinycdp.errors import NotFound, TinyCDPError
 from tinycdp.model import DAY_MS, HOUR_MS, MINUTE_MS, Alias, AliasKind, Message
 from tinycdp.runtime.decisions.decide import decide_one
@@ -19,7 +21,6 @@ from tinycdp.runtime.definitions.catalogs import Catalogs
 from tinycdp.runtime.definitions.change_set import Change
 from tinycdp.runtime.definitions.publish import publish, rename
 from tinycdp.runtime.edits import Edit
-from tinycdp.runtime.service import Service
 from tinycdp.runtime.worker.loops import Worker
 from tinycdp.store.messages import move_aliases
 from tinycdp.times import iso
@@ -64,7 +65,7 @@ EDITS = [
 class World:
     """One environment in which things happen at random, and every decision is written down."""
 
-    def __init__(self, service: Service, environment_id: int, clock: ManualClock, seed: int) -> None:
+    def __init__(self, service: Parts, environment_id: int, clock: ManualClock, seed: int) -> None:
         self.service, self.id, self.clock = service, environment_id, clock
         self.random = random.Random(seed)
         self.worker = Worker(service.pool, Catalogs(), clock)

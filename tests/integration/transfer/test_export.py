@@ -43,7 +43,7 @@ async def read(app: Application, path: str) -> list[dict[str, str]]:
 
 async def populate(app: Application, n: int) -> None:
     """Put n people into the segment `all`, by SQL: a million through the door would take a while."""
-    fingerprint = app.service.catalog(app.environment_id).live.fingerprints["segment", "all"]
+    fingerprint = app.service.catalogs.serving(app.environment_id).live.fingerprints["segment", "all"]
     async with app.service.pool.acquire() as connection:
         await connection.execute(
             f"""

@@ -17,7 +17,7 @@ import pytest
 
 from application import Application, running
 from serving import ADMIN_KEY, Server, bearer, eventually, served, services, until
-from tinycdp.api.wire.history import PARSE
+from tinycdp.api.ingest.adapters.history import PARSE
 from tinycdp.model import DAY_MS
 from tinycdp.runtime import clock
 from tinycdp.runtime.access.keys import environment_named
@@ -385,7 +385,7 @@ async def test_it_gives_way_while_others_are_served(app: Application, monkeypatc
         sizes.append(len(rows))
         return PARSE.call(rows, *rest)
 
-    monkeypatch.setattr("tinycdp.api.imports.PARSE", imports.Parse(watched, PARSE.check_columns))
+    monkeypatch.setattr("tinycdp.api.transfer.imports.PARSE", imports.Parse(watched, PARSE.check_columns))
     monkeypatch.setattr(imports, "QUIET_SECONDS", 1e9)
     id = (await sent(app, "x.jsonl", lines(20_000))).json()["id"]
     await eventually(lambda: _true(sum(sizes) > 1_000))

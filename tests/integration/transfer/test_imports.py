@@ -16,7 +16,7 @@ import pytest
 
 from application import KEYS, Application, running
 from serving import PATIENCE_SECONDS, eventually, until
-from tinycdp.api.wire.history import PARSE
+from tinycdp.api.ingest.adapters.history import PARSE
 from tinycdp.cli.main import main
 from tinycdp.errors import InvalidInput
 from tinycdp.runtime.transfer.imports import FileMapping, Importer, Progress, Source, form_of

@@ -14,6 +14,7 @@ import pytest
 import serving
 from oracle import Oracle
 from serving import ManualClock, holds_for, new_environment
+from tinycdp.app import Parts
 from tinycdp.dsl.check.workspace import Source, check_workspace
 from tinycdp.engine import recompute
 from tinycdp.engine.trail import RuleUnknown
@@ -22,7 +23,6 @@ from tinycdp.runtime.decisions.decide import decide_one, prepare
 from tinycdp.runtime.definitions.catalogs import Catalogs
 from tinycdp.runtime.definitions.publish import apply_documents
 from tinycdp.runtime.definitions.workspace import Progress, progress_of
-from tinycdp.runtime.service import Service
 from tinycdp.runtime.worker import backfill
 from tinycdp.runtime.worker.backfill import WarmUp
 from tinycdp.runtime.worker.loops import Worker
@@ -55,21 +55,21 @@ def now() -> ManualClock:
 
 
 @pytest.fixture
-async def service(dsn: str, now: ManualClock, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Service]:
+async def service(dsn: str, now: ManualClock, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Parts]:
     monkeypatch.setattr(backfill, "BATCH", (5, 5))  # so that few profiles are many batches
     async with serving.services(dsn, 1, now) as [started]:
         yield started
 
 
 @pytest.fixture
-async def shop(service: Service) -> int:
+async def shop(service: Parts) -> int:
     return await new_environment(service.pool, "shop", OLD, START)
 
 
 class Sender:
     """Sends random messages of a few people, and remembers them all."""
 
-    def __init__(self, service: Service, environment_id: int, seed: int) -> None:
+    def __init__(self, service: Parts, environment_id: int, seed: int) -> None:
         self._service, self._environment_id = service, environment_id
         self._random = random.Random(seed)
         self.sent: list[Message] = []
@@ -96,7 +96,7 @@ class Sender:
         )
 
 
-async def assert_right(service: Service, environment_id: int, sent: list[Message], now: Instant) -> None:
+async def assert_right(service: Parts, environment_id: int, sent: list[Message], now: Instant) -> None:
     """Every person's traits and memberships are what their raw messages say."""
     catalog = await service.catalogs.refresh(service.pool, environment_id)
     sources = [Source("trait", d["key"], d["expression"]) for d in NEW["traits"]]
@@ -124,18 +124,16 @@ async def assert_right(service: Service, environment_id: int, sent: list[Message
     assert {m["fingerprint"] for m in members} <= live, "rows of an older meaning stayed"
 
 
-async def warm(service: Service, worker: Worker) -> None:
+async def warm(service: Parts, worker: Worker) -> None:
     while await worker.warm_up():
         pass
 
 
-async def catch_up(service: Service, environment_id: int) -> None:
+async def catch_up(service: Parts, environment_id: int) -> None:
     await service.catalogs.refresh(service.pool, environment_id)
 
 
-async def test_unknown_until_all_are_done_then_right_for_everyone(
-    service: Service, shop: int, now: ManualClock
-) -> None:
+async def test_unknown_until_all_are_done_then_right_for_everyone(service: Parts, shop: int, now: ManualClock) -> None:
     sender = Sender(service, shop, 1)
     await sender.send(120, 12)
     plan = await apply_documents(service.pool, shop, [NEW], "test", START)
@@ -163,7 +161,7 @@ async def test_unknown_until_all_are_done_then_right_for_everyone(
     await assert_right(service, shop, sender.sent, START)
 
 
-async def test_profiles_created_merged_and_changed_meanwhile(service: Service, shop: int, now: ManualClock) -> None:
+async def test_profiles_created_merged_and_changed_meanwhile(service: Parts, shop: int, now: ManualClock) -> None:
     """After each batch of the backfill more arrives: old people, new people, and people who turn out to be one."""
     sender = Sender(service, shop, 2)
     await sender.send(150, 15)
@@ -175,7 +173,7 @@ async def test_profiles_created_merged_and_changed_meanwhile(service: Service, s
 
 
 @pytest.mark.parametrize("seed", range(3))
-async def test_ingesting_at_once_with_the_backfill(service: Service, shop: int, now: ManualClock, seed: int) -> None:
+async def test_ingesting_at_once_with_the_backfill(service: Parts, shop: int, now: ManualClock, seed: int) -> None:
     sender = Sender(service, shop, seed)
     await sender.send(200, 30)
 
@@ -191,7 +189,7 @@ async def test_ingesting_at_once_with_the_backfill(service: Service, shop: int, 
     await assert_right(service, shop, sender.sent, START)
 
 
-async def test_one_who_is_complete_absorbs_one_who_is_not(service: Service, shop: int, now: ManualClock) -> None:
+async def test_one_who_is_complete_absorbs_one_who_is_not(service: Parts, shop: int, now: ManualClock) -> None:
     """Ann was rebuilt from raw events, so that the backfill passes her by; then she turns out to be someone whose
     events nothing was kept of."""
 
@@ -213,7 +211,7 @@ async def test_one_who_is_complete_absorbs_one_who_is_not(service: Service, shop
     await assert_right(service, shop, before + after, START)
 
 
-async def test_a_further_publish_while_warming(service: Service, shop: int, now: ManualClock) -> None:
+async def test_a_further_publish_while_warming(service: Parts, shop: int, now: ManualClock) -> None:
     sender = Sender(service, shop, 3)
     await sender.send(150, 15)
     await apply_documents(service.pool, shop, [{"traits": NEW["traits"]}], "test", START)
@@ -223,11 +221,11 @@ async def test_a_further_publish_while_warming(service: Service, shop: int, now:
     await sender.send(20, 25, merging=True)
     await warm(service, worker)
     await catch_up(service, shop)
-    assert service.catalog(shop).revision == plan.revision
+    assert service.catalogs.serving(shop).revision == plan.revision
     await assert_right(service, shop, sender.sent, START)
 
 
-async def test_time_passes_while_warming(service: Service, shop: int, now: ManualClock) -> None:
+async def test_time_passes_while_warming(service: Parts, shop: int, now: ManualClock) -> None:
     """Windows slide in both meanings at once, and the swap finds both up to date."""
     sender = Sender(service, shop, 4)
     await sender.send(150, 15)
@@ -243,7 +241,7 @@ async def test_time_passes_while_warming(service: Service, shop: int, now: Manua
     await assert_right(service, shop, sender.sent, now.now)
 
 
-async def test_a_definition_that_comes_back(service: Service, shop: int, now: ManualClock) -> None:
+async def test_a_definition_that_comes_back(service: Parts, shop: int, now: ManualClock) -> None:
     """What was kept of it is not taken for complete: while it was gone, nothing was added."""
     sender = Sender(service, shop, 5)
     spent = {"traits": NEW["traits"][:1]}
@@ -257,7 +255,7 @@ async def test_a_definition_that_comes_back(service: Service, shop: int, now: Ma
 
 
 async def test_messages_do_not_wait_for_a_batch(
-    service: Service, shop: int, now: ManualClock, monkeypatch: pytest.MonkeyPatch
+    service: Parts, shop: int, now: ManualClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """While a batch is computed its people are written to, and nobody else computes it; what is out of date by then is
     done again."""
@@ -284,7 +282,7 @@ async def test_messages_do_not_wait_for_a_batch(
     await assert_right(service, shop, sender.sent, START)
 
 
-async def test_ended_at_any_instant_it_goes_on_where_it_was(service: Service, shop: int, now: ManualClock) -> None:
+async def test_ended_at_any_instant_it_goes_on_where_it_was(service: Parts, shop: int, now: ManualClock) -> None:
     sender = Sender(service, shop, 7)
     await sender.send(150, 15)
     await apply_documents(service.pool, shop, [NEW], "test", START)
@@ -305,7 +303,7 @@ async def test_ended_at_any_instant_it_goes_on_where_it_was(service: Service, sh
 
 
 async def test_it_rests_while_others_work(
-    service: Service, shop: int, now: ManualClock, monkeypatch: pytest.MonkeyPatch
+    service: Parts, shop: int, now: ManualClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sender = Sender(service, shop, 8)
     await sender.send(120, 40)
@@ -329,7 +327,7 @@ async def test_it_rests_while_others_work(
     assert len(rests) == 2, "alone again"
 
 
-async def test_its_progress(service: Service, shop: int, now: ManualClock) -> None:
+async def test_its_progress(service: Parts, shop: int, now: ManualClock) -> None:
     """In profiles, with the rate of the last seconds; none where nobody goes on, and at last that of the whole."""
     sender = Sender(service, shop, 9)
     await sender.send(120, 10)

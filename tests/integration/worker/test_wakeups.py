@@ -9,10 +9,10 @@ import pytest
 
 import serving
 from serving import ManualClock, define, eventually, holds_for, new_environment, served
+from tinycdp.app import Parts
 from tinycdp.model import HOUR_MS, MINUTE_MS, Alias, AliasKind, Instant, Message
 from tinycdp.runtime import clock
 from tinycdp.runtime.definitions.catalogs import Catalogs
-from tinycdp.runtime.service import Service
 from tinycdp.runtime.worker.loops import Worker
 from tinycdp.server.bootstrap import prepare
 from tinycdp.settings import Settings
@@ -41,13 +41,13 @@ def now() -> ManualClock:
 
 
 @pytest.fixture
-async def service(dsn: str, now: ManualClock) -> AsyncIterator[Service]:
+async def service(dsn: str, now: ManualClock) -> AsyncIterator[Parts]:
     async with serving.services(dsn, 1, now) as [started]:
         yield started
 
 
 @pytest.fixture
-async def shop(service: Service) -> int:
+async def shop(service: Parts) -> int:
     return await new_environment(service.pool, "shop", SHOP, START)
 
 
@@ -55,7 +55,7 @@ def opened(id: str, at: Instant, alias: Alias = ADA) -> Message:
     return Message(kind="track", message_id=id, aliases=(alias,), occurred_at=at, received_at=at, name="open")
 
 
-async def transitions(service: Service, segment: str) -> list[tuple[bool, Instant]]:
+async def transitions(service: Parts, segment: str) -> list[tuple[bool, Instant]]:
     async with service.pool.acquire() as connection:
         rows = await connection.fetch(
             "SELECT t.entered, t.at FROM transitions t JOIN definition_versions v ON v.definition_id = t.segment_id"
@@ -65,7 +65,7 @@ async def transitions(service: Service, segment: str) -> list[tuple[bool, Instan
     return [(row["entered"], row["at"]) for row in rows]
 
 
-async def test_a_window_slides_past_to_the_millisecond(service: Service, shop: int, now: ManualClock) -> None:
+async def test_a_window_slides_past_to_the_millisecond(service: Parts, shop: int, now: ManualClock) -> None:
     worker = Worker(service.pool, Catalogs(), now)
     await service.ingest.accept(shop, [opened("m1", START - 10 * MINUTE_MS), opened("m2", START)])
     leaves, quiet = START + 50 * MINUTE_MS, START + 30 * MINUTE_MS
@@ -90,9 +90,7 @@ async def test_a_window_slides_past_to_the_millisecond(service: Service, shop: i
     assert await worker.wake_due() == 0, "nobody is looked at twice"
 
 
-async def test_an_event_before_the_worker_finds_the_same_instants(
-    service: Service, shop: int, now: ManualClock
-) -> None:
+async def test_an_event_before_the_worker_finds_the_same_instants(service: Parts, shop: int, now: ManualClock) -> None:
     await service.ingest.accept(shop, [opened("m1", START), opened("m2", START)])
     now.now = START + 3 * HOUR_MS
     await service.ingest.accept(shop, [opened("m3", now.now)])
@@ -100,7 +98,7 @@ async def test_an_event_before_the_worker_finds_the_same_instants(
     assert await transitions(service, "gone_quiet") == [(True, START + 30 * MINUTE_MS), (False, now.now)]
 
 
-async def test_an_absorbed_profile_never_wakes_again(service: Service, shop: int, now: ManualClock) -> None:
+async def test_an_absorbed_profile_never_wakes_again(service: Parts, shop: int, now: ManualClock) -> None:
     """The absorbed one had a wake-up of its own: it must not come back to life in a segment, nor out of the merge."""
     tab = Alias(AliasKind.ANONYMOUS, "tab")
     await service.ingest.accept(shop, [opened("m1", START)])
@@ -120,7 +118,7 @@ async def test_an_absorbed_profile_never_wakes_again(service: Service, shop: int
     assert len(members) == 1
 
 
-async def test_many_due_at_once_are_claimed_once_by_two_workers(service: Service, shop: int, now: ManualClock) -> None:
+async def test_many_due_at_once_are_claimed_once_by_two_workers(service: Parts, shop: int, now: ManualClock) -> None:
     people = [Alias(AliasKind.USER, f"u{n}") for n in range(450)]
     await service.ingest.accept(shop, [opened(f"m{n}", START, alias) for n, alias in enumerate(people)])
     now.now = START + MINUTE_MS
@@ -136,9 +134,7 @@ async def test_many_due_at_once_are_claimed_once_by_two_workers(service: Service
     assert await transitions(service, "active_now") == [(True, START)] * 450 + [(False, now.now)] * 450
 
 
-async def test_trouble_in_one_environment_does_not_stop_the_others(
-    service: Service, shop: int, now: ManualClock
-) -> None:
+async def test_trouble_in_one_environment_does_not_stop_the_others(service: Parts, shop: int, now: ManualClock) -> None:
     other = await new_environment(service.pool, "other", SHOP, START)
     for environment in (shop, other):
         await service.ingest.accept(environment, [opened(f"m{environment}", START)])
@@ -176,9 +172,7 @@ async def test_a_served_window_slides_within_a_second(dsn: str, tmp_path: Path) 
         assert recorded_at >= leaves
 
 
-async def test_a_profile_that_cannot_be_read_keeps_nobody_waiting(
-    service: Service, shop: int, now: ManualClock
-) -> None:
+async def test_a_profile_that_cannot_be_read_keeps_nobody_waiting(service: Parts, shop: int, now: ManualClock) -> None:
     """It is put off and named in the log; those behind it leave on time."""
     bob = Alias(AliasKind.USER, "bob")
     await service.ingest.accept(shop, [opened("m1", START - 1), opened("m2", START), opened("m3", START, bob)])

@@ -7,7 +7,7 @@ from decimal import Decimal
 
 import pytest
 
-from tinycdp.api.wire.body import BODY_LIMIT, decode_json, read_body
+from tinycdp.api.http.bodies import BODY_LIMIT, decode_json, read_body
 from tinycdp.errors import InvalidInput, TooLarge
 
 TEXT = b'{"batch":[]}'

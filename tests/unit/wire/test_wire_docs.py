@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from tinycdp.api.wire.body import BODY_LIMIT, BodyFault
-from tinycdp.api.wire.canonical import BLOCKED, EVENT_LIMIT, EVENTS_LIMIT, Event, Reject
+from tinycdp.api.http.bodies import BODY_LIMIT, BodyFault
+from tinycdp.api.ingest.adapters.canonical import BLOCKED, EVENT_LIMIT, EVENTS_LIMIT, Event, Reject
 
 TEXT = (Path(__file__).parents[3] / "docs" / "reference" / "tracking.md").read_text()
 

@@ -8,8 +8,8 @@ from urllib.parse import quote_plus
 
 import pytest
 
-from tinycdp.api.wire.body import unwrap
-from tinycdp.api.wire.posthog import key_in, parse_capture, parse_question
+from tinycdp.api.http.bodies import unwrap
+from tinycdp.api.ingest.adapters.posthog import key_in, parse_capture, parse_question
 from tinycdp.errors import InvalidInput
 from tinycdp.model import Alias, Message
 

@@ -3,7 +3,8 @@
 import json
 from typing import Any
 
-from tinycdp.api.wire.seeds import parse_collect, parse_pulse
+from tinycdp.api.ingest.adapters.pulseboard import parse_pulse
+from tinycdp.api.ingest.adapters.radixinsight import parse_collect
 from tinycdp.model import Alias
 
 NOW = 1_780_000_000_000

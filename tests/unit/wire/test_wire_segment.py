@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from tinycdp.api.wire.canonical import BLOCKED, EARLIEST, EVENT_LIMIT, EVENTS_LIMIT, Parsed
-from tinycdp.api.wire.segment import KINDS, parse_batch, parse_single, write_key_of
+from tinycdp.api.ingest.adapters.canonical import BLOCKED, EARLIEST, EVENT_LIMIT, EVENTS_LIMIT, Parsed
+from tinycdp.api.ingest.adapters.segment import KINDS, parse_batch, parse_single, write_key_of
 from tinycdp.errors import InvalidInput, TooLarge
 from tinycdp.model import Alias, Message, MessageKind, Rejection
 

@@ -17,6 +17,7 @@ from typing import Any, Literal, NoReturn
 
 import msgspec
 
+from tinycdp.dsl.fields import in_words
 from tinycdp.dsl.values.scalars import parse_duration, parse_instant
 from tinycdp.engine.flags.bucketing import BUCKETS
 from tinycdp.errors import InvalidInput
@@ -216,7 +217,8 @@ def _read(document: dict[str, Any], salt: str) -> Flag:
     try:
         flag = msgspec.convert(whole, Flag, strict=True)
     except msgspec.ValidationError as error:
-        raise InvalidInput("INVALID_FLAG", f"The flag cannot be read: {error}.") from None
+        path, fault = in_words(error, Flag)
+        raise InvalidInput("INVALID_FLAG", f"The flag cannot be read: {path}: {fault}", path=path) from None
     _check(flag)
     return _typed(flag)
 

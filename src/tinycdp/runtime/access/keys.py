@@ -9,6 +9,7 @@ Errors  InvalidInput for an unknown scope · NotFound for a key that is not ther
 import asyncio
 import secrets
 from collections.abc import Sequence
+from dataclasses import dataclass
 from hashlib import sha256
 
 import msgspec
@@ -39,7 +40,8 @@ class Key(msgspec.Struct, frozen=True):
         return scope in self.scopes or "admin" in self.scopes or (scope == "decide" and "read" in self.scopes)
 
 
-class NewKey(msgspec.Struct, frozen=True, rename="camel"):
+@dataclass(frozen=True, slots=True)
+class NewKey:
     """`key` is the only time its text is shown."""
 
     id: int
@@ -49,7 +51,8 @@ class NewKey(msgspec.Struct, frozen=True, rename="camel"):
     scopes: tuple[str, ...]
 
 
-class KeyRow(msgspec.Struct, frozen=True, rename="camel"):
+@dataclass(frozen=True, slots=True)
+class KeyRow:
     id: int
     name: str
     prefix: str

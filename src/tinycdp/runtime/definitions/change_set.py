@@ -22,6 +22,7 @@ import msgspec
 
 from tinycdp.dsl.diagnostics import SourceError
 from tinycdp.dsl.editor.rename import needs_qualifier
+from tinycdp.dsl.fields import valid_instead
 from tinycdp.dsl.parser import parse
 from tinycdp.engine.catalog import Definition, Name
 from tinycdp.engine.flags.document import Flag, read_flag, settled, to_document
@@ -140,7 +141,8 @@ def read_change(kind: str, document: Any, path: str = "$") -> Change:
         read_flag(dict(document), "")
         return Change(kind=kind, key=key, document=dict(document))
     if unknown := sorted(document.keys() - _FIELDS):
-        raise InvalidInput("INVALID_DOCUMENT", f"{path}.{unknown[0]}: a {kind} has no such field.", path=path)
+        message = f"{path}.{unknown[0]}: a {kind} has no such field. {valid_instead(unknown[0], sorted(_FIELDS))}"
+        raise InvalidInput("INVALID_DOCUMENT", message, path=path)
     text = document.get("expression", document.get("rule"))
     if not isinstance(text, str):
         field = "expression" if kind == "trait" else "rule"

@@ -34,12 +34,12 @@ from tinycdp.runtime.notifications import announce_profiles
 from tinycdp.runtime.policies.identifier_rules import Rules
 from tinycdp.runtime.profiles import storage
 from tinycdp.runtime.profiles.views import Identifier
-from tinycdp.runtime.times import iso
 from tinycdp.store import definitions as definition_store
 from tinycdp.store import identity as store
 from tinycdp.store import messages
 from tinycdp.store.messages import Row
 from tinycdp.store.pool import RETRY, Connection, Pool, transaction
+from tinycdp.times import iso
 
 #: How often a change is tried again because another process changed the same profiles.
 TRIES = 8
@@ -76,7 +76,7 @@ class PropertyConflict(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class Merged(msgspec.Struct, frozen=True, rename="camel"):
-    """What a merge by hand did, or with `dry` would do. merges: their ids, to undo them by; empty for a dry one"""
+    """What a merge by hand did, or with `dryRun` would do. merges: their ids, to undo them by; empty for a dry one"""
 
     survivor: str
     merges: list[str]
@@ -84,7 +84,7 @@ class Merged(msgspec.Struct, frozen=True, rename="camel"):
     conflicts: list[PropertyConflict]
     before: list[Standing]
     after: Standing
-    dry: bool
+    dry: bool = msgspec.field(name="dryRun")
 
 
 class Pair(msgspec.Struct, frozen=True):
@@ -95,12 +95,12 @@ class Pair(msgspec.Struct, frozen=True):
 
 
 class Parted(msgspec.Struct, frozen=True, rename="camel"):
-    """What an undo or a split did, or with `dry` would do. before and after: everyone whose identifiers changed"""
+    """What an undo or a split did, or with `dryRun` would do. before and after: everyone whose identifiers changed"""
 
     kept_apart: list[Pair]
     before: list[Standing]
     after: list[Standing]
-    dry: bool
+    dry: bool = msgspec.field(name="dryRun")
 
 
 class _Dry(Exception):

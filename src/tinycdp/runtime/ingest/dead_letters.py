@@ -8,6 +8,7 @@ Source  docs/decisions/0026-limits.md; docs/how-to/operate.md "Dead letters"
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
 from decimal import Decimal
 from typing import Protocol
 
@@ -27,7 +28,8 @@ _LONGEST_ERROR = 1_000
 _decode = msgspec.json.Decoder(Message, float_hook=Decimal).decode
 
 
-class Letter(msgspec.Struct, rename="camel"):
+@dataclass(frozen=True, slots=True)
+class Letter:
     """code: UNSTORABLE where the database refused it, INTERNAL for a fault of ours. event, type and message_id are null
     where the payload cannot be read."""
 
@@ -43,20 +45,22 @@ class Letter(msgspec.Struct, rename="camel"):
     last_failed_at: str
 
 
-class WholeLetter(Letter, kw_only=True):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WholeLetter(Letter):
     """payload is the message in the form it would be stored in, as JSON text."""
 
     payload: str
 
 
-class Letters(msgspec.Struct, rename="camel"):
+@dataclass(frozen=True, slots=True)
+class Letters:
     dead_letters: list[Letter]
     next: str | None
 
 
-class Replayed(msgspec.Struct, rename="camel"):
-    """stored: now for the first time. duplicates: had been stored meanwhile. refused: by a rule, and in the log of
-    rejections. failed: are letters still. next: replay on from here, null where these were the last."""
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """What became of letters that were tried again. next: the last of them, if there may be more."""
 
     stored: int
     duplicates: int
@@ -117,7 +121,7 @@ async def find(pool: Pool, environment_id: int, id: int) -> WholeLetter:
     if not rows or rows[0].id != id:
         raise _unknown()
     payload = rows[0].payload.decode("utf-8", "replace")
-    return WholeLetter(**msgspec.structs.asdict(_letter(rows[0])), payload=payload)
+    return WholeLetter(**asdict(_letter(rows[0])), payload=payload)
 
 
 async def replay(

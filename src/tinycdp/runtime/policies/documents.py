@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from tinycdp.dsl.fields import in_words
 from tinycdp.engine.schema.tracking_plan import Naming
 from tinycdp.errors import Conflict, InvalidInput, NotFound
 from tinycdp.runtime.edits import Edit
@@ -112,6 +113,7 @@ def _whole(kind: type[msgspec.Struct], document: Mapping[str, Any]) -> dict[str,
     try:
         policy = msgspec.convert(document, kind)
     except msgspec.ValidationError as wrong:
-        raise InvalidInput("INVALID_POLICY", f"The policy cannot be read: {wrong}.") from None
+        path, fault = in_words(wrong, kind)
+        raise InvalidInput("INVALID_POLICY", f"The policy cannot be read: {path}: {fault}", path=path) from None
     whole: dict[str, Any] = msgspec.to_builtins(policy)
     return whole

@@ -11,6 +11,7 @@ Source  docs/decisions/0026-limits.md
 import json
 from collections import Counter
 from collections.abc import Iterable
+from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any
 
@@ -32,10 +33,9 @@ _SHOWN_PAYLOAD = 4_096
 _encode = msgspec.json.Encoder(decimal_format="number").encode
 
 
-class Refusal(msgspec.Struct, rename="camel"):
-    """A message that was not taken. path points into what the client sent; payload is its beginning.
-
-    times  how often it came, retries included; last_received_at: when it came last"""
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A message that was not taken, as the log has it."""
 
     id: str
     code: str
@@ -48,12 +48,14 @@ class Refusal(msgspec.Struct, rename="camel"):
     last_received_at: str
 
 
-class Refusals(msgspec.Struct):
+@dataclass(frozen=True, slots=True)
+class Refusals:
     rejections: list[Refusal]
     next: str | None
 
 
-class HourCount(msgspec.Struct, rename="camel"):
+@dataclass(frozen=True, slots=True)
+class HourCount:
     """messages: different ones. repeats: those that had come before, as retries bring them."""
 
     hour: str

@@ -66,7 +66,7 @@ class Erasure(msgspec.Struct, frozen=True, rename="camel"):
     note: str
     erased_at: str
     erased_by: str
-    dry: bool = False
+    dry: bool = msgspec.field(default=False, name="dryRun")
 
 
 class Trace(msgspec.Struct, frozen=True):

@@ -11,10 +11,9 @@ Source  docs/reference/registry.md
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any, Literal
-
-import msgspec
 
 from tinycdp.dsl.check.workspace import check_workspace
 from tinycdp.dsl.ir import Type
@@ -42,11 +41,9 @@ _TYPES = {"string": Type.STRING, "number": Type.NUMBER, "boolean": Type.BOOL, "l
 EventState = Literal["active", "silent", "planned", "experimental", "deprecated", "blocked"]
 
 
-class EventRow(msgspec.Struct, frozen=True, rename="camel"):
-    """One event. state: of its plan, where it has one; else `silent` after 30 days without it, and `active`. `planned`:
-    it is in the plan and never came.
-
-    total  ever, `lately` in the last seven days with this one"""
+@dataclass(frozen=True, slots=True)
+class EventRow:
+    """One event, with its state and how often it came. lately: in the last LATELY_DAYS."""
 
     name: str
     state: EventState
@@ -62,20 +59,23 @@ class EventRow(msgspec.Struct, frozen=True, rename="camel"):
     properties: int
 
 
-class Events(msgspec.Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Events:
     """The busiest of the last days first. overflow: messages of events that found no room."""
 
     events: list[EventRow]
     overflow: int
 
 
-class Volume(msgspec.Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Volume:
     at: str
     n: int
 
 
-class Sdk(msgspec.Struct, frozen=True, rename="camel"):
-    """An SDK and how much came by it; days are the first and last of the timeline. type: of a property."""
+@dataclass(frozen=True, slots=True)
+class Sdk:
+    """An SDK and how much came by it. type: of a property."""
 
     sdk: str
     type: str | None
@@ -84,7 +84,8 @@ class Sdk(msgspec.Struct, frozen=True, rename="camel"):
     last_day: str
 
 
-class Typed(msgspec.Struct, frozen=True, rename="camel"):
+@dataclass(frozen=True, slots=True)
+class Typed:
     """One type that values of a property had."""
 
     type: str
@@ -93,13 +94,9 @@ class Typed(msgspec.Struct, frozen=True, rename="camel"):
     last_seen: str
 
 
-class PropertyRow(msgspec.Struct, frozen=True, rename="camel"):
-    """One property of an event.
-
-    type    of most values; `types` are all, by how many values came
-    share   of the event's messages of the last seven days that had it; null where there were none
-    state   by the rules of the registry, `why` says it in words. `planned`: declared, and never came
-    example from a raw event of now, null where the newest have none"""
+@dataclass(frozen=True, slots=True)
+class PropertyRow:
+    """One property of an event: the types of its values, its state, and what the plan declares."""
 
     name: str
     type: str | None
@@ -113,7 +110,8 @@ class PropertyRow(msgspec.Struct, frozen=True, rename="camel"):
     declared: Property | None
 
 
-class Violation(msgspec.Struct, frozen=True, rename="camel"):
+@dataclass(frozen=True, slots=True)
+class Violation:
     """What the plan did not expect, per day. refused: of messages that were refused for it."""
 
     event: str
@@ -126,13 +124,8 @@ class Violation(msgspec.Struct, frozen=True, rename="camel"):
     last_at: str
 
 
-class Violations(msgspec.Struct, frozen=True):
-    """The newest day first, on it the most frequent."""
-
-    violations: list[Violation]
-
-
-class EventPage(msgspec.Struct, frozen=True, rename="camel"):
+@dataclass(frozen=True, slots=True)
+class EventPage:
     """Everything known of an event. overflow: values of properties that found no room."""
 
     event: EventRow
@@ -145,7 +138,8 @@ class EventPage(msgspec.Struct, frozen=True, rename="camel"):
     overflow: int
 
 
-class DayOfType(msgspec.Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class DayOfType:
     """share: of the day's values."""
 
     day: str
@@ -154,7 +148,8 @@ class DayOfType(msgspec.Struct, frozen=True):
     share: float
 
 
-class PropertyPage(msgspec.Struct, frozen=True, rename="camel"):
+@dataclass(frozen=True, slots=True)
+class PropertyPage:
     """A property's history: which types came on which day, and by which SDK."""
 
     event: str
@@ -163,7 +158,8 @@ class PropertyPage(msgspec.Struct, frozen=True, rename="camel"):
     sdks: list[Sdk]
 
 
-class SdkRow(msgspec.Struct, frozen=True, rename="camel"):
+@dataclass(frozen=True, slots=True)
+class SdkRow:
     library: str
     version: str
     platform: str
@@ -172,7 +168,8 @@ class SdkRow(msgspec.Struct, frozen=True, rename="camel"):
     last_seen: str
 
 
-class Sdks(msgspec.Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Sdks:
     """The most frequent first. overflow: messages of SDKs that found no room."""
 
     sdks: list[SdkRow]
@@ -266,12 +263,14 @@ async def sdks(pool: Pool, environment_id: int) -> Sdks:
     )
 
 
-async def violations(pool: Pool, environment_id: int, name: str | None, days: int, now: Instant, n: int) -> Violations:
-    """What the plan did not expect, of an event or of all."""
+async def violations(
+    pool: Pool, environment_id: int, name: str | None, days: int, now: Instant, n: int
+) -> list[Violation]:
+    """What the plan did not expect, of an event or of all: newest day first, on it the most frequent."""
     async with snapshot(pool) as connection:
         first = _day(now) - timedelta(days - 1)
         rows = await store.plan_violations_since(connection, environment_id, name, first, n)
-    return Violations([_violation(row) for row in rows])
+    return [_violation(row) for row in rows]
 
 
 def observed_types(rows: Iterable[store.EventPropertyTypeRow]) -> dict[str, dict[str, Type]]:
@@ -290,7 +289,8 @@ def declared(plan: Plan) -> Declared:
     return Declared(profile, typed)
 
 
-class Broken(msgspec.Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Broken:
     """A definition that contradicts the plan: where it compares what is declared with something else."""
 
     kind: str

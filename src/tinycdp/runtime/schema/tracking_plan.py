@@ -10,11 +10,13 @@ Source  docs/reference/registry.md
 import asyncio
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Protocol
 
 import msgspec
 
+from tinycdp.dsl.fields import in_words
 from tinycdp.engine.schema.tracking_plan import MOST_PROPERTIES, TRAITS_OF, Entry, Naming, Plan, kind_of
 from tinycdp.errors import Conflict, InvalidInput, NotFound
 from tinycdp.model import Message, Rejection, Warned
@@ -36,7 +38,8 @@ _MEASURED = {"string", "list", None}
 _KIND_OF_DECLARED = {"integer": "number", "datetime": "string"}
 
 
-class PlanEntry(msgspec.Struct, frozen=True, rename="camel"):
+@dataclass(frozen=True, slots=True)
+class PlanEntry:
     """One event of the plan. version counts its changes; entry is null where it was removed."""
 
     event: str
@@ -152,7 +155,8 @@ def checked(document: Mapping[str, Any]) -> Entry:
     try:
         entry = _read(document)
     except msgspec.ValidationError as wrong:
-        raise InvalidInput("INVALID_PLAN", f"The entry cannot be read: {wrong}.") from None
+        path, fault = in_words(wrong, Entry)
+        raise InvalidInput("INVALID_PLAN", f"The entry cannot be read: {path}: {fault}", path=path) from None
     if len(entry.properties) > MOST_PROPERTIES:
         raise InvalidInput("INVALID_PLAN", f"$.properties: at most {MOST_PROPERTIES} can be declared.")
     for name, rule in entry.properties.items():

@@ -18,7 +18,7 @@ import logging
 import os
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import IO, Any
@@ -232,7 +232,7 @@ class Uploads:
     def _with_rate(self, environment_id: int, progress: Progress) -> Progress:
         for run in self._running.values():
             if run.latest is not None and (run.environment_id, run.latest.id) == (environment_id, progress.id):
-                return msgspec.structs.replace(progress, rate=run.latest.rate)
+                return replace(progress, rate=run.latest.rate)
         return progress
 
 

@@ -108,12 +108,9 @@ class Parse:
     check_columns: Callable[[Sequence[str], FileMapping], None]
 
 
-class Progress(msgspec.Struct, frozen=True, rename="camel"):
-    """How far an import is. share: of the file that was read, 0 to 1.
-
-    status    interrupted: it goes on where a server has the file, or once it is begun again; failed: as `error` says
-    rejected  rows that were refused: the log of refusals says why
-    rate      rows a second since it last began; null where it does not run here"""
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far an import is. share: of the file that was read. rate: rows a second, None unless it runs here."""
 
     id: str
     name: str

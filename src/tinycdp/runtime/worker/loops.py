@@ -1,7 +1,7 @@
 """What happens with nobody sending anything: windows slide, revisions warm up, months turn.
 
-Shape   run(settings) until it is told to stop; six loops, each in small transactions of its own, so that live work
-        is never held up: wake_due, warm_up, tell_members, settle_schedules, tidy_outbox, keep_house
+Shape   Worker(…).run(stop); six loops, each in small transactions of its own, so that live work is never held up:
+        wake_due, warm_up, tell_members, settle_schedules, tidy_outbox, keep_house
 Laws    any number of workers may run: due profiles are claimed with SKIP LOCKED, a warm-up under an advisory lock.
         A decision never waits for a worker: reads re-check the clock themselves
 Units   pauses in seconds; batches in profiles
@@ -10,7 +10,6 @@ Errors  none leave it: a loop that fails logs, waits and goes on
 
 import asyncio
 import logging
-import signal
 from collections.abc import Awaitable, Callable
 from datetime import date, timedelta
 
@@ -18,7 +17,7 @@ from tinycdp.engine import recompute
 from tinycdp.engine.catalog import Catalog
 from tinycdp.engine.profile import Profile
 from tinycdp.model import DAY_MS, HOUR_MS, Instant
-from tinycdp.runtime import clock, outbox
+from tinycdp.runtime import outbox
 from tinycdp.runtime.background import PASSING, Loop
 from tinycdp.runtime.clock import Clock
 from tinycdp.runtime.definitions import schedules
@@ -27,13 +26,12 @@ from tinycdp.runtime.notifications import announce_profiles
 from tinycdp.runtime.profiles import groups, storage
 from tinycdp.runtime.schema import registry
 from tinycdp.runtime.worker.backfill import WarmUp
-from tinycdp.settings import Settings
 from tinycdp.store import definitions as definition_store
 from tinycdp.store import exposures, reads
 from tinycdp.store import flags as flag_store
 from tinycdp.store import limits as limits_store
 from tinycdp.store import messages as store
-from tinycdp.store.pool import Connection, Pool, acquired, open_pool, transaction
+from tinycdp.store.pool import Connection, Pool, acquired, transaction
 
 log = logging.getLogger(__name__)
 
@@ -49,19 +47,6 @@ _SCHEDULES_SECONDS = 5.0
 _OUTBOX_SECONDS = 5.0
 _MONTHS_AHEAD = 2
 _FAILED_PAUSE_SECONDS = 1.0
-
-
-async def run(settings: Settings, now: Clock = clock.now) -> None:
-    """Work until SIGTERM or SIGINT; a batch under way is finished first."""
-    assert settings.database_url is not None
-    stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    async with await open_pool(settings.database_url, 4) as pool:
-        worker = Worker(
-            pool, Catalogs(), now, settings.warm_up_share, settings.exposure_days, outbox_days=settings.outbox_days
-        )
-        await worker.run(stop)
 
 
 class Worker:

@@ -1,0 +1,91 @@
+"""API keys: listed, made, revoked.
+
+Laws    a key's text is shown once. No actor revokes the key they use, so that an environment always has an admin key
+Source  docs/reference/authentication.md
+"""
+
+from litestar import delete, get, post
+from litestar.params import FromPath, JSONBody
+
+from tinycdp.api.access.schemas import KeyBody, Keys, ListedKey, NewKey
+from tinycdp.api.http.parts import Injected
+from tinycdp.api.http.responses import as_schema
+from tinycdp.errors import Conflict, InvalidInput, NotFound
+from tinycdp.runtime.access import keys
+from tinycdp.runtime.access.actor import Actor
+from tinycdp.runtime.access.keys import Keyring
+from tinycdp.runtime.clock import Clock
+from tinycdp.store.pool import Pool
+from tinycdp.times import iso, iso_or_none
+
+_LARGEST_ID = 2**31 - 1
+_NAME_LIMIT = 100
+
+
+@get(
+    "/v1/admin/keys",
+    summary="The environment's keys, revoked ones too",
+    tags=["Operation"],
+    scope="admin",
+)
+async def list_keys(
+    actor: Injected[Actor],
+    pool: Injected[Pool],
+) -> Keys:
+    rows = await keys.list_keys(pool, actor.environment_id)
+    return Keys(
+        [
+            ListedKey(
+                row.id,
+                row.name,
+                row.prefix,
+                row.scopes,
+                iso(row.created_at),
+                iso_or_none(row.revoked_at),
+            )
+            for row in rows
+        ]
+    )
+
+
+@post(
+    "/v1/admin/keys",
+    summary="A new key; its text is in this answer and nowhere else",
+    tags=["Operation"],
+    scope="admin",
+    example={"name": "shop", "scopes": ["write"]},
+)
+async def create_key(
+    actor: Injected[Actor],
+    pool: Injected[Pool],
+    keyring: Injected[Keyring],
+    now: Injected[Clock],
+    data: JSONBody[KeyBody],
+) -> NewKey:
+    if not 0 < len(data.name.strip()) <= _NAME_LIMIT:
+        raise InvalidInput("INVALID_BODY", f"$.name: 1 to {_NAME_LIMIT} characters.", path="$.name")
+    made = await keys.create_key(pool, actor.environment_id, data.scopes, data.name, now())
+    await keyring.load()
+    return as_schema(made, NewKey)
+
+
+@delete(
+    "/v1/admin/keys/{id:int}",
+    status_code=204,
+    summary="End a key's validity",
+    tags=["Operation"],
+    scope="admin",
+)
+async def revoke_key(
+    actor: Injected[Actor], pool: Injected[Pool], keyring: Injected[Keyring], now: Injected[Clock], id: FromPath[int]
+) -> None:
+    """Every process stops taking it within moments; this one at once."""
+    if id == actor.key_id:
+        raise Conflict("OWN_KEY", "This is the key you ask with; revoke it with another admin key.")
+    if not 0 < id <= _LARGEST_ID:
+        raise NotFound("NOT_FOUND", "There is no such key, or it is revoked already.")
+    await keys.revoke_key(pool, actor.environment_id, id, now())
+    await keyring.load()
+
+
+ROUTES = [list_keys, create_key, revoke_key]

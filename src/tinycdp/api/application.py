@@ -1,0 +1,158 @@
+"""The HTTP application: every route with what surrounds it.
+
+Shape   litestar(lifespan) → the routes; fast_lanes(litestar) → the same, behind what answers from memory
+Laws    routes translate; they decide nothing. All errors leave through errors.HANDLERS
+"""
+
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from typing import Any
+
+from litestar import Litestar, Router
+from litestar.config.cors import CORSConfig
+from litestar.connection import ASGIConnection
+from litestar.di import Provide
+from litestar.enums import ScopeType
+from litestar.handlers import BaseRouteHandler
+from litestar.routes import HTTPRoute
+from litestar.types import ASGIApp, Receive, Scope, Send
+
+from tinycdp.api.decisions.fast_lane import fast_lane
+from tinycdp.api.definitions.editing import provide_editing
+from tinycdp.api.definitions.workspaces import provide_workspace
+from tinycdp.api.http import auth
+from tinycdp.api.http.bodies import BODY_LIMIT
+from tinycdp.api.http.errors import HANDLERS
+from tinycdp.api.http.openapi import Schemas
+from tinycdp.api.http.params import check_address
+from tinycdp.api.http.requests import ExactRequest, kept
+from tinycdp.api.http.responses import ExactResponse
+from tinycdp.api.ofrep import routes as ofrep
+from tinycdp.api.operations.routes import count_request
+from tinycdp.api.routes import FOREIGN, FOREIGN_GUARDED, GUARDED, OPEN
+
+#: The parts that handlers may ask for, by the names of their parameters.
+PARTS = (
+    "bulk",
+    "catalogs",
+    "decisions",
+    "desk",
+    "door",
+    "erasures",
+    "exports",
+    "exposures",
+    "imports",
+    "ingest",
+    "keyring",
+    "live",
+    "merges",
+    "metrics",
+    "mirror",
+    "now",
+    "past",
+    "plans",
+    "pool",
+    "previews",
+    "privacy",
+    "pushes",
+    "registry",
+    "sightings",
+    "snapshots",
+    "vocabulary",
+)
+
+Connection = ASGIConnection[Any, Any, Any, Any]
+
+_CORS = CORSConfig(
+    allow_origins=["*"],
+    expose_headers=["ETag", "Retry-After", "X-As-Of", "Content-Disposition"],
+    max_age=86_400,
+)
+
+
+_FAST_HEADERS = [(b"content-type", b"application/json"), (b"access-control-allow-origin", b"*")]
+
+
+# One guard for each kind of route, and none of them plain functions, which the framework would call in a thread.
+
+
+async def _admit(connection: Connection, handler: BaseRouteHandler) -> None:
+    auth.admit(connection, handler)
+
+
+async def _check(connection: Connection, handler: BaseRouteHandler) -> None:
+    check_address(connection, handler)
+
+
+async def _admit_and_check(connection: Connection, handler: BaseRouteHandler) -> None:
+    auth.admit(connection, handler)
+    check_address(connection, handler)
+
+
+class _Application(Litestar):
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        await super().__call__(kept(scope), receive, send)
+
+
+def litestar(lifespan: Callable[[Litestar], AbstractAsyncContextManager[None]]) -> Litestar:
+    """The routes, for as long as the lifespan keeps their parts in `state.parts`."""
+
+    def provider(name: str) -> Callable[[], Any]:
+        return lambda: getattr(application.state.parts, name)
+
+    application = _Application(
+        [
+            Router("/", route_handlers=FOREIGN),
+            Router("/", route_handlers=FOREIGN_GUARDED, guards=[_admit]),
+            Router("/", route_handlers=OPEN, guards=[_check]),
+            Router("/", route_handlers=GUARDED, guards=[_admit_and_check]),
+        ],
+        lifespan=[lifespan],
+        request_class=ExactRequest,
+        response_class=ExactResponse,
+        plugins=[Schemas()],
+        dependencies={
+            "actor": Provide(auth.provide_actor, sync_to_thread=False),
+            "editing": Provide(provide_editing, sync_to_thread=False),
+            "workspace": Provide(provide_workspace),
+            **{name: Provide(provider(name), sync_to_thread=False) for name in PARTS},
+        },
+        exception_handlers=HANDLERS,
+        cors_config=_CORS,
+        request_max_body_size=BODY_LIMIT,
+        # openapi.py makes the document when it is asked for; the framework's pages load their scripts from elsewhere.
+        openapi_config=None,
+        before_send=[count_request],
+        logging_config=None,
+    )
+    _provide_one_after_another(application)
+    return application
+
+
+def _provide_one_after_another(application: Litestar) -> None:
+    """Providers here answer at once: a task for each, as the framework makes them, would cost more than a decision."""
+    for route in application.routes:
+        if isinstance(route, HTTPRoute):
+            for _, model in route.route_handler_map.values():
+                model.dependency_batches = [{one} for batch in model.dependency_batches for one in batch]
+
+
+def fast_lanes(application: Litestar) -> ASGIApp:
+    """The routes, behind the lanes that answer from memory."""
+    state = application.state
+
+    async def serve(scope: Scope, receive: Receive, send: Send) -> None:
+        body = None
+        if scope["type"] == ScopeType.HTTP:
+            if scope["method"] == "GET" and scope["path"] == "/v1/decide":
+                body = fast_lane(state.parts, scope)
+            elif scope["method"] == "POST" and scope["path"].startswith(ofrep.PREFIX):
+                body, receive = await ofrep.fast_lane(state.parts, scope, receive)
+        if body is not None:
+            headers = [*_FAST_HEADERS, (b"content-length", b"%d" % len(body))]
+            await send({"type": "http.response.start", "status": 200, "headers": headers})
+            await send({"type": "http.response.body", "body": body, "more_body": False})
+            return
+        await application(scope, receive, send)
+
+    return serve

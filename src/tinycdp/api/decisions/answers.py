@@ -1,0 +1,109 @@
+"""Decisions as answers.
+
+Shape   Desk is a part of the process: it answers a question about one profile · answer_of(…) one decision
+Laws    all ways to ask end here: the same answer, and the same exposure recorded
+"""
+
+import msgspec
+
+from tinycdp.api.decisions.schemas import Answer, Answers, Question, ReplayBody
+from tinycdp.engine.catalog import Catalog
+from tinycdp.engine.flags.decide import Decision
+from tinycdp.engine.flags.explanation_text import of_trail
+from tinycdp.engine.trail import DecisionReason
+from tinycdp.errors import InvalidInput, NotFound
+from tinycdp.model import Alias, Instant
+from tinycdp.runtime.clock import Clock
+from tinycdp.runtime.decisions.decide import Decisions, Known, decide_one
+from tinycdp.runtime.decisions.exposures import Exposures
+from tinycdp.runtime.decisions.session_variants import Holds
+from tinycdp.runtime.decisions.snapshots import Snapshot
+from tinycdp.runtime.metrics import Metrics
+from tinycdp.runtime.profiles.explanations import explained_flag
+from tinycdp.times import iso_or_none
+
+#: How a request names a profile; the first that is present counts.
+PERSON = ("userId", "profileId", "anonymousId", "deviceId", "externalId")
+
+
+class Desk:
+    """Answers questions, and records what was answered."""
+
+    def __init__(self, decisions: Decisions, holds: Holds, exposures: Exposures, metrics: Metrics) -> None:
+        self._decisions = decisions
+        self._holds = holds
+        self._exposures = exposures
+        self._metrics = metrics
+
+    async def answer(self, environment_id: int, question: Question, now: Clock) -> Answers:
+        """The flags that a question asks for."""
+        catalog, subject, stale = await self.known(environment_id, question, now())
+        instant = now()
+        found, errors = dict[str, Answer](), dict[str, str]()
+        for name in question.flags if question.flags is not None else catalog.live.flags:
+            try:
+                decision = decide_one(catalog, name, subject, instant, question.context)
+            except NotFound as missing:
+                errors[name] = missing.message
+                continue
+            explanation = explained_flag(catalog, name, subject) if question.explain else msgspec.UNSET
+            exposed = None if question.explain else question.exposure
+            decision = await self.keep(catalog, decision, subject, question.session_id, instant, exposed=exposed)
+            found[name] = answer_of(catalog, decision, subject, question.user_id, stale)
+            found[name].explanation = explanation
+        return Answers(found, errors, catalog.revision)
+
+    async def keep(
+        self,
+        catalog: Catalog,
+        decision: Decision,
+        subject: Snapshot,
+        session_id: str | None,
+        now: Instant,
+        *,
+        exposed: bool | None,
+    ) -> Decision:
+        """The decision, or the one that its session holds; counted, and recorded unless `exposed` is None."""
+        decision = await self._holds.keep(catalog, decision, subject, session_id, now)
+        self._metrics.decisions[decision.reason] += 1
+        if exposed is not None:
+            self._exposures.record(catalog, decision, subject, now, exposed=exposed)
+        return decision
+
+    async def known(self, environment_id: int, question: Question, now: Instant) -> Known:
+        """The profile that the question names."""
+        alias = named(question)
+        if alias is None:
+            raise InvalidInput("PERSON_MISSING", f"Name a person with one of {', '.join(PERSON)}.")
+        return await self._decisions.known(environment_id, alias, now, question.min_version)
+
+
+def named(question: Question | ReplayBody) -> Alias | None:
+    """The identifier that counts; None if there is none."""
+    given = (
+        question.user_id,
+        question.profile_id,
+        question.anonymous_id,
+        question.device_id,
+        question.external_id,
+    )
+    return next((Alias(kind, value) for kind, value in zip(PERSON, given, strict=True) if value), None)
+
+
+def answer_of(catalog: Catalog, decision: Decision, subject: Snapshot, user_id: str | None, stale: bool) -> Answer:
+    flag = catalog.live.flags[decision.flag].at(subject.now).flag
+    profile_id = subject.profile_id
+    reasons = of_trail(decision.trail)
+    return Answer(
+        decision.flag,
+        decision.value is True if flag.type == "boolean" else decision.variant != flag.off_variant,
+        decision.variant,
+        decision.value,
+        DecisionReason.STALE if stale else decision.reason,
+        (*reasons, "the database is away: this is what was last known") if stale else reasons,
+        user_id,
+        str(profile_id) if profile_id else None,
+        catalog.revision,
+        subject.version,
+        iso_or_none(decision.until),
+    )

@@ -1,0 +1,92 @@
+"""Why somebody has a trait's value, is in a segment, or gets a variant.
+
+Shape   GET /v1/admin/explain for one definition and one person. GET /v1/decide?explain=true has the same for a flag
+Laws    what is explained is what a decision at this instant would see, of someone never seen too
+Errors  404 NOT_FOUND, FLAG_NOT_FOUND · 400 INVALID_REQUEST
+Source  docs/reference/profiles.md
+"""
+
+from typing import Annotated, Any
+
+from litestar import get
+from litestar.params import QueryParameter
+
+from tinycdp.api.decisions.answers import Desk
+from tinycdp.api.decisions.schemas import Explained, Question
+from tinycdp.api.http.bodies import decode_json
+from tinycdp.api.http.parts import Injected
+from tinycdp.errors import InvalidInput, NotFound
+from tinycdp.runtime.access.actor import Actor
+from tinycdp.runtime.clock import Clock
+from tinycdp.runtime.decisions.decide import prepare
+from tinycdp.runtime.profiles.explanations import (
+    explained_definition,
+    explained_flag,
+)
+from tinycdp.times import iso
+
+DefinitionKey = Annotated[str | None, QueryParameter(description="its key")]
+
+
+@get(
+    "/v1/admin/explain",
+    summary="Why one person has a trait's value, is in a segment, or gets a variant",
+    tags=["Definitions"],
+    scope="admin",
+)
+async def explain(
+    actor: Injected[Actor],
+    desk: Injected[Desk],
+    now: Injected[Clock],
+    trait: DefinitionKey = None,
+    segment: DefinitionKey = None,
+    flag: DefinitionKey = None,
+    user_id: Annotated[str | None, QueryParameter(name="userId")] = None,
+    profile_id: Annotated[str | None, QueryParameter(name="profileId")] = None,
+    anonymous_id: Annotated[str | None, QueryParameter(name="anonymousId")] = None,
+    device_id: Annotated[str | None, QueryParameter(name="deviceId")] = None,
+    external_id: Annotated[str | None, QueryParameter(name="externalId")] = None,
+    context: Annotated[str, QueryParameter(description="what `context.…` in a flag's rules reads, as JSON")] = "{}",
+    min_version: Annotated[int, QueryParameter(name="minVersion")] = 0,
+) -> Explained:
+    """The live revision counts. Name one definition, and the person as for a decision."""
+    named = [(kind, k) for kind, k in (("trait", trait), ("segment", segment), ("flag", flag)) if k is not None]
+    if len(named) != 1:
+        raise InvalidInput("INVALID_REQUEST", "Name one of `trait`, `segment` and `flag`.")
+    [name] = named
+    read = _context(context)
+    question = Question(user_id, profile_id, anonymous_id, device_id, external_id, None, read, min_version)
+    catalog, subject, stale = await desk.known(actor.environment_id, question, now())
+    if name not in catalog.live.definitions:
+        raise NotFound("FLAG_NOT_FOUND" if flag is not None else "NOT_FOUND", f"There is no {name[0]} {name[1]!r}.")
+    instant = now()
+    # Nothing is awaited from here on: the subject is shared with every other request about this person.
+    prepare(catalog, subject, instant, read)
+    by_rule = explained_flag(catalog, name[1], subject) if name[0] == "flag" else None
+    by_part = explained_definition(catalog, name, subject) if by_rule is None else None
+    found = by_rule or by_part
+    assert found is not None
+    return Explained(
+        found.sentence,
+        by_part,
+        by_rule,
+        str(subject.profile_id) if subject.profile_id else None,
+        subject.version,
+        catalog.revision,
+        stale,
+        catalog.zone,
+        iso(instant),
+    )
+
+
+def _context(text: str) -> dict[str, Any]:
+    try:
+        found = decode_json(text.encode())
+    except InvalidInput as wrong:
+        raise InvalidInput("INVALID_REQUEST", f"`context` is a JSON object: {wrong.message}") from None
+    if type(found) is not dict:
+        raise InvalidInput("INVALID_REQUEST", "`context` is a JSON object.")
+    return found
+
+
+ROUTES = [explain]

@@ -1,0 +1,82 @@
+"""Decisions out.
+
+Shape   GET /v1/decide for one flag, POST /v1/decide for several; fast_lane.py answers the former from memory
+Laws    the same answer whichever way is taken: both end in decide_one and answer_of, and record the same exposure
+Source  docs/reference/decide.md
+"""
+
+from typing import Annotated
+
+from litestar import get, post
+from litestar.params import FromQuery, JSONBody, QueryParameter
+
+from tinycdp.api.decisions.answers import Desk
+from tinycdp.api.decisions.schemas import Answer, Answers, Question
+from tinycdp.api.http.auth import allow
+from tinycdp.api.http.parts import Injected
+from tinycdp.errors import NotFound
+from tinycdp.runtime.access.actor import Actor
+from tinycdp.runtime.clock import Clock
+
+#: False if the answer is not shown to anyone.
+Exposed = Annotated[bool, QueryParameter(description="record that the person was given this variant")]
+
+
+@get("/v1/decide", summary="One flag's answer for one person", tags=["Decisions"], scope="decide")
+async def decide(
+    actor: Injected[Actor],
+    desk: Injected[Desk],
+    now: Injected[Clock],
+    flag: FromQuery[str],
+    user_id: Annotated[str | None, QueryParameter(name="userId")] = None,
+    profile_id: Annotated[str | None, QueryParameter(name="profileId")] = None,
+    anonymous_id: Annotated[str | None, QueryParameter(name="anonymousId")] = None,
+    device_id: Annotated[str | None, QueryParameter(name="deviceId")] = None,
+    external_id: Annotated[str | None, QueryParameter(name="externalId")] = None,
+    min_version: Annotated[int, QueryParameter(name="minVersion")] = 0,
+    session_id: Annotated[
+        str | None, QueryParameter(name="sessionId", description="keeps the variants of flags with `hold`")
+    ] = None,
+    explain: Annotated[bool, QueryParameter(description="add the `explanation`; records no exposure")] = False,
+    exposure: Exposed = True,
+) -> Answer:
+    question = Question(
+        user_id,
+        profile_id,
+        anonymous_id,
+        device_id,
+        external_id,
+        [flag],
+        {},
+        min_version,
+        session_id,
+        explain,
+        exposure,
+    )
+    answers = await _answer(actor, desk, question, now)
+    if flag in answers.errors:
+        raise NotFound("FLAG_NOT_FOUND", answers.errors[flag])
+    return answers.flags[flag]
+
+
+@post(
+    "/v1/decide",
+    status_code=200,
+    summary="Several or all flags' answers for one person, with context",
+    tags=["Decisions"],
+    scope="decide",
+    example={"userId": "ada", "flags": ["premium"], "context": {"platform": "ios"}},
+)
+async def decide_many(
+    actor: Injected[Actor], desk: Injected[Desk], now: Injected[Clock], data: JSONBody[Question]
+) -> Answers:
+    return await _answer(actor, desk, data, now)
+
+
+async def _answer(actor: Actor, desk: Desk, question: Question, now: Clock) -> Answers:
+    if question.explain:
+        allow(actor, "read")  # it shows what is known of the person
+    return await desk.answer(actor.environment_id, question, now)
+
+
+ROUTES = [decide, decide_many]

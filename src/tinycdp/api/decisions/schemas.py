@@ -1,0 +1,105 @@
+"""What clients and server exchange about decisions."""
+
+from typing import Any
+
+import msgspec
+
+from tinycdp.runtime.profiles.explanations import DefinitionExplained, FlagExplained
+
+
+class Answer(msgspec.Struct, rename="camel"):
+    """A flag's answer for one person.
+
+    allow        whether the flag is on: the value of a boolean flag, for others whether it is not the off variant
+    reason       OpenFeature's word; `reasons` tells the path in sentences
+    valid_until  the first instant at which the answer may change with nobody sending anything, null for never
+    version      of the person's profile, 0 for someone never seen
+    explanation  only where it was asked for: every rule, with what each part of its condition is worth"""
+
+    flag: str
+    allow: bool
+    variant: str
+    value: Any
+    reason: str
+    reasons: tuple[str, ...]
+    user_id: str | None
+    profile_id: str | None
+    revision: int
+    version: int
+    valid_until: str | None
+    explanation: FlagExplained | msgspec.UnsetType = msgspec.UNSET
+
+
+class Question(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
+    """`flags` left out asks for all of them. `context` is what `context.…` in a rule reads. `sessionId` keeps the
+    variants of flags with `hold` as they are while the session lasts; `explain` adds the explanations. `exposure` false
+    records nobody as having been given these variants."""
+
+    user_id: str | None = None
+    profile_id: str | None = None
+    anonymous_id: str | None = None
+    device_id: str | None = None
+    external_id: str | None = None
+    flags: list[str] | None = None
+    context: dict[str, Any] = {}
+    min_version: int = 0
+    session_id: str | None = None
+    explain: bool = False
+    exposure: bool = True
+
+
+class Answers(msgspec.Struct, rename="camel"):
+    """`errors` names the flags that were asked for and do not exist."""
+
+    flags: dict[str, Answer]
+    errors: dict[str, str]
+    revision: int
+
+
+class ReplayBody(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
+    """at  ISO 8601 with a zone, and not in the future
+    flags     left out, all there were
+    context   what `context.…` in a rule read
+    revision  by the definitions of this one, instead of those that served then"""
+
+    at: str
+    user_id: str | None = None
+    profile_id: str | None = None
+    anonymous_id: str | None = None
+    device_id: str | None = None
+    external_id: str | None = None
+    flags: list[str] | None = None
+    context: dict[str, Any] = {}
+    revision: int | None = None
+
+
+class Replay(msgspec.Struct, rename="camel"):
+    """Answers as they were at `as_of`; their `version` is 0, because a profile's versions are not kept.
+
+    errors    the flags that were asked for and did not exist
+    revision  that decided"""
+
+    flags: dict[str, Answer]
+    errors: dict[str, str]
+    revision: int
+    as_of: str
+
+
+class Explained(msgspec.Struct, rename="camel"):
+    """One definition explained for one person; of `definition` and `flag` the one that was asked for is there.
+
+    sentence    why, for a person, with times in `zone`
+    definition  a trait's value or a segment's membership
+    flag        its rules, those that were not reached too
+    stale       the database is away, and this is what was last known
+    version     of the person's profile, 0 for someone never seen"""
+
+    sentence: str
+    definition: DefinitionExplained | None
+    flag: FlagExplained | None
+    profile_id: str | None
+    version: int
+    revision: int
+    stale: bool
+    zone: str
+    as_of: str

@@ -1,0 +1,121 @@
+"""Definitions, saved and described for one actor.
+
+Shape   a handler asks for `editing: Injected[Editing]`
+Laws    a save is all or nothing, and its answer is what GET answers next
+"""
+
+from typing import Any
+
+from tinycdp.api.definitions.schemas import Described, Flag, Segment, Trait
+from tinycdp.api.definitions.workspaces import provide_workspace
+from tinycdp.api.http.parts import Injected
+from tinycdp.engine.catalog import Definition, InvalidDefinitions
+from tinycdp.errors import InvalidInput, NotFound
+from tinycdp.model import Instant
+from tinycdp.runtime.access.actor import Actor
+from tinycdp.runtime.clock import Clock
+from tinycdp.runtime.definitions import workspace as workspaces
+from tinycdp.runtime.definitions.catalogs import Catalogs
+from tinycdp.runtime.definitions.change_set import Change, document_of
+from tinycdp.runtime.definitions.publish import Plan, publish
+from tinycdp.runtime.definitions.workspace import Kind, Named, Vocabulary, Workspace
+from tinycdp.runtime.edits import Edit
+from tinycdp.runtime.transfer.export import memberships_as_of
+from tinycdp.store import reads
+from tinycdp.store.pool import Pool, snapshot
+from tinycdp.times import iso
+
+
+class Editing:
+    """What one request does to definitions."""
+
+    def __init__(self, actor: Actor, pool: Pool, catalogs: Catalogs, vocabulary: Vocabulary, now: Clock) -> None:
+        self.actor = actor
+        self.pool = pool
+        self.catalogs = catalogs
+        self.now = now
+        self._vocabulary = vocabulary
+
+    async def workspace(self) -> Workspace:
+        """The definitions as they are now."""
+        return await provide_workspace(self.actor, self.pool, self.catalogs, self._vocabulary, self.now)
+
+    async def save(self, change: Change, note: str) -> Plan:
+        """Publish one change. The process decides by it at once; the others are notified."""
+        try:
+            plan = await publish(
+                self.pool, self.actor.environment_id, [change], Edit(self.actor.name, self.now(), note)
+            )
+        except InvalidDefinitions as wrong:
+            # The diagnostics of what was sent stand alone, beside those of others that it would break.
+            own = [d for found in wrong.details["definitions"] if _is(found, change) for d in found["diagnostics"]]
+            raise InvalidInput(wrong.code, wrong.message, diagnostics=own, **wrong.details) from None
+        await self.refresh()
+        return plan
+
+    async def refresh(self) -> None:
+        """Decide by the newest definitions from now on."""
+        await self.catalogs.refresh(self.pool, self.actor.environment_id)
+
+    async def find(self, kind: Kind, name: str) -> Described:
+        """One definition, with what it means and costs."""
+        workspace = await self.workspace()
+        definition = workspace.find((kind, name))
+        if definition is None:
+            raise NotFound("NOT_FOUND", f"There is no {kind} {name!r}.")
+        (found,) = await self.describe(workspace, [definition])
+        meaning = workspaces.understand_definition(workspace, definition)
+        found.diagnostics, found.cost = meaning.diagnostics, meaning.cost
+        return found
+
+    async def describe(self, workspace: Workspace, definitions: list[Definition]) -> list[Described]:
+        """Definitions as lists show them."""
+        used_by = workspace.used_by()
+        live, warming = workspace.catalog.live, workspace.catalog.warming
+        counted: dict[int, int] = {}
+        as_of: Instant = self.now()
+        wanted = [live.fingerprints[d.name] for d in definitions if d.kind == "segment" and d.name not in warming]
+        if wanted:
+            async with snapshot(self.pool) as connection:
+                as_of = await memberships_as_of(connection, workspace.catalog.environment_id, as_of)
+                counted = await reads.count_members(connection, workspace.catalog.environment_id, wanted)
+        found: list[Described] = []
+        for definition in definitions:
+            name = definition.name
+            is_warming = workspace.is_warming(name)
+            common: dict[str, Any] = {
+                "key": definition.key,
+                "version": definition.version,
+                "status": "warming" if is_warming else "live",
+                "type": workspaces.type_of(workspace, definition).value,
+                "used_by": [Named(*other) for other in used_by[name]],
+                "progress": workspace.progress if is_warming else None,
+            }
+            if definition.flag is not None:
+                flag = definition.flag
+                document = document_of(definition)
+                found.append(Flag(**common, description=flag.description, enabled=flag.enabled, document=document))
+                continue
+            text = definition.expression
+            common |= {"description": definition.description, "canonical": workspaces.canonical(text)}
+            if definition.kind == "trait":
+                found.append(Trait(**common, expression=text, nullable=workspace.head.nodes[name].nullable))
+            else:
+                members = None if name in warming else counted.get(live.fingerprints[name], 0)
+                found.append(Segment(**common, rule=text, members=members, as_of=iso(as_of)))
+        return found
+
+
+def provide_editing(
+    actor: Injected[Actor],
+    pool: Injected[Pool],
+    catalogs: Injected[Catalogs],
+    vocabulary: Injected[Vocabulary],
+    now: Injected[Clock],
+) -> Editing:
+    """For the actor of a request."""
+    return Editing(actor, pool, catalogs, vocabulary, now)
+
+
+def _is(found: dict[str, Any], change: Change) -> bool:
+    return (found["kind"], found["key"]) == (change.kind, change.key)

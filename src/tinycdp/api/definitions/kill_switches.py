@@ -1,0 +1,85 @@
+"""Kill switches: a flag off for everyone, at once.
+
+Shape   POST …/kill and …/revive act, GET …/kills lists them with their authors
+Laws    asking again changes nothing: the first to act is named
+Errors  404 NOT_FOUND
+Source  docs/reference/definitions.md "Kill switch"
+"""
+
+from litestar import get, post
+from litestar.params import FromPath, JSONBody
+
+from tinycdp.api.definitions.schemas import KillBody, Kills
+from tinycdp.api.http.params import Limit
+from tinycdp.api.http.parts import Injected
+from tinycdp.runtime.access.actor import Actor
+from tinycdp.runtime.clock import Clock
+from tinycdp.runtime.definitions import kill_switches
+from tinycdp.runtime.definitions.catalogs import Catalogs
+from tinycdp.runtime.edits import Edit
+from tinycdp.store.pool import Pool
+
+
+@post(
+    "/v1/admin/flags/{name:str}/kill",
+    status_code=200,
+    summary="Serve a flag's off variant to everyone, from now on",
+    tags=["Definitions"],
+    scope="admin",
+    example={"note": "checkout fails for everyone"},
+)
+async def kill_flag(
+    actor: Injected[Actor],
+    pool: Injected[Pool],
+    catalogs: Injected[Catalogs],
+    now: Injected[Clock],
+    name: FromPath[str],
+    data: JSONBody[KillBody] = KillBody(),
+) -> Kills:
+    """Waits for no warm-up, and no publish undoes it."""
+    await kill_switches.kill(pool, actor.environment_id, name, Edit(actor.name, now(), data.note))
+    return await _kills(actor, pool, catalogs, name)
+
+
+@post(
+    "/v1/admin/flags/{name:str}/revive",
+    status_code=200,
+    summary="Let a killed flag decide again",
+    tags=["Definitions"],
+    scope="admin",
+)
+async def revive_flag(
+    actor: Injected[Actor],
+    pool: Injected[Pool],
+    catalogs: Injected[Catalogs],
+    now: Injected[Clock],
+    name: FromPath[str],
+) -> Kills:
+    await kill_switches.revive(pool, actor.environment_id, name, Edit(actor.name, now()))
+    return await _kills(actor, pool, catalogs, name)
+
+
+@get(
+    "/v1/admin/flags/{name:str}/kills",
+    summary="Who switched a flag off and on again, newest first",
+    tags=["Definitions"],
+    scope="admin",
+)
+async def list_kills(
+    actor: Injected[Actor],
+    pool: Injected[Pool],
+    catalogs: Injected[Catalogs],
+    name: FromPath[str],
+    limit: Limit = 50,
+) -> Kills:
+    return await _kills(actor, pool, catalogs, name, limit)
+
+
+async def _kills(actor: Actor, pool: Pool, catalogs: Catalogs, name: str, limit: int = 50) -> Kills:
+    # The process that was asked decides by it at once; the others are notified.
+    await catalogs.refresh(pool, actor.environment_id)
+    found = await kill_switches.history(pool, actor.environment_id, name, limit)
+    return Kills(name, bool(found) and found[0].revived_at is None, found)
+
+
+ROUTES = [kill_flag, revive_flag, list_kills]

@@ -1,0 +1,270 @@
+"""What happens to definitions over time: published together, renamed, compared, brought back.
+
+Shape   POST /v1/admin/publish; for each kind versions, impact, rename and restore; revisions with their differences
+Laws    each change is one atomic revision, with its author and a note. With `dryRun` nothing is saved, and what would
+        be refused is refused
+Errors  400 with every diagnostic · 404 NOT_FOUND, REVISION_NOT_FOUND · 409 KEY_EXISTS, VERSION_CONFLICT, REFERENCED
+Source  docs/reference/definitions.md "History"
+"""
+
+from typing import Annotated
+
+import msgspec
+from litestar import get, post
+from litestar.handlers import HTTPRouteHandler
+from litestar.params import FromPath, JSONBody, QueryParameter
+
+from tinycdp.api.definitions.editing import Editing
+from tinycdp.api.definitions.routes import KINDS
+from tinycdp.api.definitions.schemas import (
+    ChangeBody,
+    DefinitionVersions,
+    Differences,
+    PublishBody,
+    Published,
+    RenameBody,
+    RestoreBody,
+    Revisions,
+)
+from tinycdp.api.http.params import IfMatch, Limit, version_of
+from tinycdp.api.http.parts import Injected
+from tinycdp.errors import InvalidInput, NotFound
+from tinycdp.runtime.access.actor import Actor
+from tinycdp.runtime.definitions import publish as definitions
+from tinycdp.runtime.definitions import revisions
+from tinycdp.runtime.definitions.change_set import Change, read_change
+from tinycdp.runtime.definitions.publish import Plan
+from tinycdp.runtime.definitions.revisions import Revision, RevisionDetail
+from tinycdp.runtime.definitions.workspace import Impact, Kind, Workspace, impact_of
+from tinycdp.runtime.edits import Edit
+from tinycdp.store import definitions as store
+from tinycdp.store.pool import Pool, acquired
+from tinycdp.times import iso, iso_or_none
+
+_LATEST = 2**31 - 1
+MOST_CHANGES = 1_000
+
+
+@post(
+    "/v1/admin/publish",
+    status_code=200,
+    summary="Several definitions as one revision, all or nothing",
+    tags=["Definitions"],
+    scope="admin",
+    example={
+        "note": "regulars buy three times",
+        "changes": [
+            {"kind": "trait", "key": "orders_90d", "document": {"expression": "events.purchase.count_90d"}},
+            {"kind": "segment", "key": "regulars", "document": {"rule": "orders_90d >= 3"}},
+        ],
+    },
+)
+async def publish(editing: Injected[Editing], data: JSONBody[PublishBody]) -> Published:
+    plan = await definitions.publish(
+        editing.pool,
+        editing.actor.environment_id,
+        read_changes(data.changes),
+        Edit(editing.actor.name, editing.now(), data.note, dry_run=data.dry_run),
+        prune=data.prune,
+    )
+    return await _published(editing, plan, dry_run=data.dry_run)
+
+
+def read_changes(bodies: list[ChangeBody]) -> list[Change]:
+    """The changes a body asks for, checked in form."""
+    if len(bodies) > MOST_CHANGES:
+        raise InvalidInput("INVALID_REQUEST", f"$.changes: at most {MOST_CHANGES:,} at once.", path="$.changes")
+    found: dict[tuple[str, str], Change] = {}
+    for n, body in enumerate(bodies):
+        path = f"$.changes[{n}]"
+        if body.kind not in KINDS:
+            raise InvalidInput("INVALID_REQUEST", f"{path}.kind: expected one of {', '.join(KINDS)}.", path=path)
+        if (body.kind, body.key) in found:
+            raise InvalidInput("INVALID_REQUEST", f"{path}: the {body.kind} {body.key!r} stands twice.", path=path)
+        change = Change(kind=body.kind, key=body.key, document=None)
+        if body.document is not None:
+            document = {"key": body.key, **body.document}
+            if document["key"] != body.key:
+                message = f"{path}.document.key: the change is of {body.key!r}."
+                raise InvalidInput("KEY_MISMATCH", message, path=f"{path}.document.key")
+            change = read_change(body.kind, document, f"{path}.document")
+        found[body.kind, body.key] = msgspec.structs.replace(change, expects=body.expects, was=body.was)
+    return list(found.values())
+
+
+async def _published(editing: Editing, plan: Plan, *, dry_run: bool) -> Published:
+    if not dry_run:
+        await editing.refresh()
+    return Published([revisions.changed(step) for step in plan.changed], plan.revision, plan.warming, dry_run)
+
+
+def _routes(kind: Kind) -> list[HTTPRouteHandler]:
+    path, noun, tags = f"/v1/admin/{kind}s/{{name:str}}", kind.capitalize(), ["Definitions"]
+
+    @get(
+        f"{path}/versions",
+        operation_id=f"list{noun}Versions",
+        summary=f"Every version of a {kind}, newest first",
+        tags=tags,
+        scope="admin",
+    )
+    async def list_versions(actor: Injected[Actor], pool: Injected[Pool], name: FromPath[str]) -> DefinitionVersions:
+        """Of a deleted one too, and by a key it had before."""
+        return DefinitionVersions(await revisions.versions(pool, actor.environment_id, kind, name))
+
+    @get(
+        f"{path}/impact",
+        operation_id=f"get{noun}Impact",
+        summary=f"What depends on a {kind}, and what it depends on",
+        tags=tags,
+        scope="admin",
+    )
+    async def get_impact(workspace: Injected[Workspace], name: FromPath[str]) -> Impact:
+        if workspace.find((kind, name)) is None:
+            raise NotFound("NOT_FOUND", f"There is no {kind} {name!r}.")
+        return impact_of(workspace, (kind, name))
+
+    @post(
+        f"{path}/rename",
+        status_code=200,
+        operation_id=f"rename{noun}",
+        summary=f"Another key for a {kind}, wherever it is named: nobody moves",
+        tags=tags,
+        scope="admin",
+        example={"key": "loyal"},
+    )
+    async def rename(
+        editing: Injected[Editing], name: FromPath[str], data: JSONBody[RenameBody], if_match: IfMatch = None
+    ) -> Published:
+        plan = await definitions.rename(
+            editing.pool,
+            editing.actor.environment_id,
+            kind,
+            name,
+            data.key,
+            Edit(editing.actor.name, editing.now(), data.note, expected_version=version_of(if_match)),
+        )
+        return await _published(editing, plan, dry_run=False)
+
+    @post(
+        f"{path}/versions/{{version:int}}/restore",
+        status_code=200,
+        operation_id=f"restore{noun}",
+        summary=f"A {kind} as it was in an older version",
+        tags=tags,
+        scope="admin",
+        example={"note": "as it was"},
+    )
+    async def restore_version(
+        editing: Injected[Editing],
+        name: FromPath[str],
+        version: FromPath[int],
+        if_match: IfMatch = None,
+        data: JSONBody[RestoreBody] = RestoreBody(),
+    ) -> Published:
+        """What it names goes by the keys of today. A deleted one returns under its id, with its salt."""
+        plan = await definitions.restore_version(
+            editing.pool,
+            editing.actor.environment_id,
+            kind,
+            name,
+            _number(version),
+            Edit(
+                editing.actor.name,
+                editing.now(),
+                data.note,
+                expected_version=version_of(if_match),
+                dry_run=data.dry_run,
+            ),
+        )
+        return await _published(editing, plan, dry_run=data.dry_run)
+
+    return [list_versions, get_impact, rename, restore_version]
+
+
+@get(
+    "/v1/admin/revisions",
+    summary="Who published what when, newest first",
+    tags=["Definitions"],
+    scope="admin",
+)
+async def list_revisions(
+    actor: Injected[Actor],
+    pool: Injected[Pool],
+    before: Annotated[int, QueryParameter(ge=0, le=_LATEST, description="older than this revision")] = _LATEST,
+    limit: Limit = 50,
+) -> Revisions:
+    async with acquired(pool) as connection:
+        rows = await store.list_revisions(connection, actor.environment_id, before, limit)
+    found = [
+        Revision(
+            row.revision,
+            row.author,
+            row.note,
+            iso(row.published_at),
+            iso_or_none(row.live_at),
+        )
+        for row in rows
+    ]
+    return Revisions(found, found[-1].revision if len(rows) == limit else None)
+
+
+@get(
+    "/v1/admin/revisions/{revision:int}",
+    summary="One revision, with what it changed",
+    tags=["Definitions"],
+    scope="admin",
+)
+async def get_revision(actor: Injected[Actor], pool: Injected[Pool], revision: FromPath[int]) -> RevisionDetail:
+    return await revisions.revision(pool, actor.environment_id, _number(revision))
+
+
+@post(
+    "/v1/admin/revisions/{revision:int}/restore",
+    status_code=200,
+    summary="All definitions as they were at a revision, as a new one",
+    tags=["Definitions"],
+    scope="admin",
+    example={"dryRun": True},
+)
+async def restore_revision(
+    editing: Injected[Editing], revision: FromPath[int], data: JSONBody[RestoreBody] = RestoreBody()
+) -> Published:
+    """What was deleted since returns under its id and salt, what is newer goes."""
+    plan = await definitions.restore(
+        editing.pool,
+        editing.actor.environment_id,
+        _number(revision),
+        Edit(editing.actor.name, editing.now(), data.note, dry_run=data.dry_run),
+    )
+    return await _published(editing, plan, dry_run=data.dry_run)
+
+
+@get(
+    "/v1/admin/diff",
+    summary="How two revisions differ",
+    tags=["Definitions"],
+    scope="admin",
+)
+async def diff_revisions(
+    actor: Injected[Actor],
+    pool: Injected[Pool],
+    since: Annotated[int, QueryParameter(name="from", ge=0, le=_LATEST, description="0 is before all definitions")],
+    until: Annotated[int, QueryParameter(name="to", ge=0, le=_LATEST)],
+) -> Differences:
+    return Differences(since, until, await revisions.difference(pool, actor.environment_id, since, until))
+
+
+def _number(number: int) -> int:
+    """What a column of numbers can hold; beyond it there is nothing."""
+    return min(max(number, -1), _LATEST)
+
+
+ROUTES = [
+    publish,
+    *(route for kind in KINDS for route in _routes(kind)),
+    list_revisions,
+    get_revision,
+    restore_revision,
+    diff_revisions,
+]

@@ -1,0 +1,52 @@
+"""What a change would do, before it is made.
+
+Shape   POST /v1/admin/preview takes changes as /v1/admin/publish does
+Laws    nothing is saved. A change with an error is refused as a publish of it would be; warnings come along
+Errors  400 with every diagnostic, PREVIEW_TOO_LONG · 404 EVENTS_DROPPED · 429 PREVIEWS_BUSY
+Source  docs/reference/definitions.md "Preview"
+"""
+
+from litestar import post
+from litestar.params import JSONBody
+
+from tinycdp.api.definitions.lifecycle import read_changes
+from tinycdp.api.definitions.schemas import PreviewBody
+from tinycdp.api.http.params import past_instant
+from tinycdp.api.http.parts import Injected
+from tinycdp.errors import InvalidInput
+from tinycdp.runtime.access.actor import Actor
+from tinycdp.runtime.clock import Clock
+from tinycdp.runtime.time_travel.preview import MOST_EXAMPLES, Preview, Previews, Question
+
+
+@post(
+    "/v1/admin/preview",
+    status_code=200,
+    summary="Who would enter, leave and be served otherwise, if changes were published",
+    tags=["Definitions"],
+    scope="admin",
+    example={
+        "changes": [{"kind": "segment", "key": "regulars", "document": {"rule": "orders_90d >= 5"}}],
+        "examples": 3,
+    },
+)
+async def preview(
+    actor: Injected[Actor], previews: Injected[Previews], now: Injected[Clock], data: JSONBody[PreviewBody]
+) -> Preview:
+    if not 0 <= data.examples <= MOST_EXAMPLES:
+        raise InvalidInput("INVALID_REQUEST", f"$.examples: 0 to {MOST_EXAMPLES}.", path="$.examples")
+    if data.sample != "all" and not 1 <= data.sample < 2**31:
+        raise InvalidInput("INVALID_REQUEST", '$.sample: a number of profiles, or "all".', path="$.sample")
+    instant = now()
+    question = Question(
+        read_changes(data.changes),
+        data.prune,
+        past_instant(data.at, instant, "$.at") if data.at is not None else None,
+        None if data.sample == "all" else data.sample,
+        data.context,
+        data.examples,
+    )
+    return await previews.of(actor.environment_id, question, instant)
+
+
+ROUTES = [preview]

@@ -1,0 +1,204 @@
+"""Traits, segments and flags, one by one.
+
+Shape   the same five routes for each kind; lifecycle.py has what happens to them over time
+Laws    a save is all or nothing, and its answer is what GET answers next. PUT and DELETE take If-Match with the version
+        to be replaced. What is saved with warnings is saved
+Errors  400 with every diagnostic · 404 NOT_FOUND · 409 KEY_EXISTS, VERSION_CONFLICT, REFERENCED
+Source  docs/reference/definitions.md
+"""
+
+from typing import Any
+
+import msgspec
+from litestar import delete, get, post, put
+from litestar.handlers import HTTPRouteHandler
+from litestar.params import FromPath, JSONBody
+
+from tinycdp.api.definitions.editing import Editing
+from tinycdp.api.definitions.schemas import (
+    Backfill,
+    Backfills,
+    Deleted,
+    ExpressionDocument,
+    Flag,
+    FlagDocument,
+    Flags,
+    Member,
+    Members,
+    Segment,
+    Segments,
+    Trait,
+    Traits,
+)
+from tinycdp.api.http.params import AfterProfile, IfMatch, Limit, SaveNote, version_of
+from tinycdp.api.http.parts import Injected
+from tinycdp.api.http.responses import ExactResponse, etag
+from tinycdp.errors import InvalidInput, NotFound
+from tinycdp.runtime.access.actor import Actor
+from tinycdp.runtime.clock import Clock
+from tinycdp.runtime.decisions.exposure_stats import lately
+from tinycdp.runtime.decisions.exposures import Exposures
+from tinycdp.runtime.definitions import workspace as workspaces
+from tinycdp.runtime.definitions.catalogs import Catalogs
+from tinycdp.runtime.definitions.change_set import Change, read_change
+from tinycdp.runtime.definitions.workspace import Kind
+from tinycdp.runtime.profiles.views import summary_of
+from tinycdp.runtime.transfer.export import memberships_as_of
+from tinycdp.store import definitions as store
+from tinycdp.store import reads
+from tinycdp.store.pool import Pool, acquired, snapshot
+from tinycdp.times import iso, iso_or_none
+
+KINDS: tuple[Kind, ...] = ("trait", "segment", "flag")
+
+_EXAMPLES: dict[Kind, dict[str, Any]] = {
+    "trait": {"key": "orders_90d", "expression": "events.purchase.count_90d"},
+    "segment": {"key": "regulars", "rule": "orders_90d >= 3"},
+    "flag": {"key": "thanks", "rule": 'segment("regulars")'},
+}
+
+
+def _routes(kind: Kind, one: Any, many: Any, document: Any) -> list[HTTPRouteHandler]:
+    """The routes of a kind: the structs of one and of many, and the document that is saved."""
+    path, noun, tags = f"/v1/admin/{kind}s", kind.capitalize(), ["Definitions"]
+    example = _EXAMPLES[kind]
+
+    @get(path, operation_id=f"list{noun}s", summary=f"All {kind}s", tags=tags, scope="admin")
+    async def list_definitions(editing: Injected[Editing]) -> many:
+        workspace = await editing.workspace()
+        described = await editing.describe(workspace, workspace.of_kind(kind))
+        return many(described, workspace.catalog.head)
+
+    @get(
+        f"{path}/{{name:str}}",
+        operation_id=f"get{noun}",
+        summary=f"One {kind}, with what it means and costs",
+        tags=tags,
+        scope="admin",
+    )
+    async def get_definition(
+        editing: Injected[Editing], exposures: Injected[Exposures], name: FromPath[str]
+    ) -> ExactResponse[one]:
+        found = await editing.find(kind, name)
+        if isinstance(found, Flag):
+            await exposures.flush()
+            environment_id = editing.actor.environment_id
+            found.exposures = await lately(editing.pool, editing.catalogs, environment_id, name, editing.now())
+        return ExactResponse(found, headers=etag(found.version))
+
+    @post(path, operation_id=f"create{noun}", summary=f"A new {kind}", tags=tags, scope="admin", example=example)
+    async def create_definition(
+        editing: Injected[Editing], data: JSONBody[document], note: SaveNote = ""
+    ) -> ExactResponse[one]:
+        change = read_change(kind, data)
+        return await _save(editing, kind, msgspec.structs.replace(change, expects=0), note)
+
+    @put(
+        f"{path}/{{name:str}}",
+        operation_id=f"put{noun}",
+        summary=f"Create a {kind}, or replace it",
+        tags=tags,
+        scope="admin",
+        example={name: value for name, value in example.items() if name != "key"},
+        also={201: "it was created"},
+    )
+    async def put_definition(
+        editing: Injected[Editing],
+        name: FromPath[str],
+        data: JSONBody[document],
+        if_match: IfMatch = None,
+        note: SaveNote = "",
+    ) -> ExactResponse[one]:
+        if data.setdefault("key", name) != name:
+            message = f"$.key: the address says {name!r}. POST {path}/{name}/rename gives it another key."
+            raise InvalidInput("KEY_MISMATCH", message, path="$.key")
+        change = read_change(kind, data)
+        return await _save(editing, kind, msgspec.structs.replace(change, expects=version_of(if_match)), note)
+
+    @delete(
+        f"{path}/{{name:str}}",
+        status_code=200,
+        operation_id=f"delete{noun}",
+        summary=f"Delete a {kind} that nothing refers to",
+        tags=tags,
+        scope="admin",
+    )
+    async def delete_definition(
+        editing: Injected[Editing], name: FromPath[str], if_match: IfMatch = None, note: SaveNote = ""
+    ) -> Deleted:
+        plan = await editing.save(Change(kind=kind, key=name, document=None, expects=version_of(if_match)), note)
+        return Deleted(name, plan.revision, plan.warming)
+
+    return [list_definitions, get_definition, create_definition, put_definition, delete_definition]
+
+
+@get(
+    "/v1/admin/segments/{name:str}/members",
+    summary="A segment's members, page by page",
+    tags=["Definitions"],
+    scope="admin",
+)
+async def list_members(
+    actor: Injected[Actor],
+    pool: Injected[Pool],
+    catalogs: Injected[Catalogs],
+    now: Injected[Clock],
+    name: FromPath[str],
+    after: AfterProfile = 0,
+    limit: Limit = 50,
+) -> Members:
+    instant = now()
+    async with snapshot(pool) as connection:
+        environment = await store.find_environment(connection, actor.environment_id)
+        catalog = await catalogs.at(
+            connection, actor.environment_id, environment.live_revision, environment.head_revision
+        )
+        fingerprint = catalog.live.fingerprints.get(("segment", name))
+        if fingerprint is None:
+            raise NotFound("NOT_FOUND", f"There is no segment {name!r}.")
+        as_of = await memberships_as_of(connection, actor.environment_id, instant)
+        rows = await reads.members_page(connection, actor.environment_id, fingerprint, after, limit)
+    members = [Member(**msgspec.structs.asdict(summary_of(row)), entered_at=iso(row.entered_at)) for row in rows]
+    return Members(members, members[-1].id if len(rows) == limit else None, iso(as_of))
+
+
+@get(
+    "/v1/admin/backfills",
+    summary="The newest warm-ups, and how far they are",
+    tags=["Definitions"],
+    scope="admin",
+)
+async def list_backfills(
+    actor: Injected[Actor], pool: Injected[Pool], now: Injected[Clock], limit: Limit = 20
+) -> Backfills:
+    async with acquired(pool) as connection:
+        rows = await store.list_backfills(connection, actor.environment_id, limit)
+    instant = now()
+    return Backfills(
+        [
+            Backfill(
+                row.revision,
+                iso(row.started_at),
+                iso_or_none(row.finished_at),
+                workspaces.progress_of(row, instant),
+            )
+            for row in rows
+        ]
+    )
+
+
+async def _save(editing: Editing, kind: Kind, change: Change, note: str) -> ExactResponse[Any]:
+    plan = await editing.save(change, note)
+    found = await editing.find(kind, change.key)
+    found.revision, found.warming = plan.revision, plan.warming
+    status = 201 if plan.steps[0].action == "create" else 200
+    return ExactResponse(found, status_code=status, headers=etag(found.version))
+
+
+ROUTES = [
+    *_routes("trait", Trait, Traits, ExpressionDocument),
+    *_routes("segment", Segment, Segments, ExpressionDocument),
+    *_routes("flag", Flag, Flags, FlagDocument),
+    list_members,
+    list_backfills,
+]

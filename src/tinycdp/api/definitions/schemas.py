@@ -1,0 +1,347 @@
+"""What clients and server exchange about traits, segments and flags."""
+
+from typing import Annotated, Any, Literal
+
+import msgspec
+
+from tinycdp.api.http.openapi import Documented, shows
+from tinycdp.runtime.decisions.exposure_stats import Lately
+from tinycdp.runtime.definitions.kill_switches import Kill
+from tinycdp.runtime.definitions.revisions import Changed, Revision, Version
+from tinycdp.runtime.definitions.workspace import Cost, Meaning, Named, Progress
+from tinycdp.runtime.profiles.views import Identifier, PersonSummary
+from tinycdp.runtime.time_travel.preview import SAMPLE, Draft
+
+
+class ExpressionBody(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """A trait or a segment. The expression may stand under either name; the address of a PUT has the key already."""
+
+    key: str = ""
+    expression: str = ""
+    rule: str = ""
+    description: str = ""
+
+
+class ExclusionBody(msgspec.Struct, rename={"since": "from"}):
+    """A rule's share of an exclusion group, in per cent: rules of one group never share anyone."""
+
+    group: str
+    since: float
+    to: float
+
+
+class RuleBody(msgspec.Struct, rename="camel", kw_only=True, omit_defaults=True):
+    """Where `when` is true, serves one variant or splits over several in hundred-thousandths that sum to 100000.
+    rollout is the percentage of people who are let in, exposure of those who take part in an experiment, both with up
+    to three decimals."""
+
+    when: str
+    id: str = ""
+    serve: str = ""
+    split: dict[str, int] = {}
+    rollout: float = 100
+    exposure: float = 100
+    exclusion: ExclusionBody | None = None
+
+
+class OverrideBody(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """Serves a variant to one person, named by any identifier or by one of a kind, or to a segment, before any rule."""
+
+    serve: str
+    profile: str = ""
+    alias: Identifier | None = None
+    segment: str = ""
+
+
+class PrerequisiteBody(msgspec.Struct):
+    """Another flag that has to serve one of these variants; else this flag serves its off variant."""
+
+    flag: str
+    variants: list[str]
+
+
+class StepBody(msgspec.Struct):
+    """From an instant on, what stands at these JSON pointers; a rule goes by its place or its id."""
+
+    at: str
+    set: dict[str, Any]
+
+
+class DefaultBody(msgspec.Struct):
+    serve: str
+
+
+class FlagBody(msgspec.Struct, rename="camel", kw_only=True, omit_defaults=True):
+    """A flag. `{"key", "rule"}` is short for a boolean flag that is on where the rule is true.
+
+    holdouts  boolean flags: for whom one of them is true, no rule of this one counts
+    schema    JSON Schema that every variant's value meets
+    hold      how long a silent session keeps the variant it was given, as `30m`
+    archived  takes no part in anything, and is kept
+    metadata  flat, comes back over OFREP"""
+
+    key: str = ""
+    rule: str = ""
+    type: str = "boolean"
+    variants: dict[str, Any] = {}
+    off_variant: str = ""
+    default: DefaultBody | None = None
+    enabled: bool = True
+    prerequisites: list[PrerequisiteBody] = []
+    holdouts: list[str] = []
+    overrides: list[OverrideBody] = []
+    rules: list[RuleBody] = []
+    schedule: list[StepBody] = []
+    schema: dict[str, Any] = {}
+    hold: str = ""
+    archived: bool = False
+    metadata: dict[str, Any] = {}
+    description: str = ""
+    salt: str = ""
+
+
+#: A flag's document, as a plain object: flags.py reads it, and names what is wrong.
+FlagDocument = Annotated[dict[str, Any], Documented(FlagBody)]
+#: A trait's or a segment's.
+ExpressionDocument = Annotated[dict[str, Any], Documented(ExpressionBody)]
+#: What PUT takes for a kind.
+Document = Annotated[dict[str, Any], Documented(ExpressionBody | FlagBody)]
+
+
+class Span(msgspec.Struct):
+    """Characters of the source from `start` to before `end`; `line` and `col` count from 1."""
+
+    start: int
+    end: int
+    line: int
+    col: int
+
+
+class TextEdit(msgspec.Struct):
+    """Put `text` in place of the characters from `start` to before `end`."""
+
+    start: int
+    end: int
+    text: str
+
+
+class Fix(msgspec.Struct):
+    """One remedy: all its edits, at once, give a source without the diagnostic."""
+
+    title: str
+    edits: list[TextEdit]
+
+
+class Diagnostic(msgspec.Struct, omit_defaults=True):
+    """What is wrong with an expression, or may be.
+
+    path  where in a flag the expression stands"""
+
+    code: str
+    severity: Literal["error", "warning"]
+    span: Span
+    message: str
+    fixes: list[Fix]
+    path: str | msgspec.UnsetType = msgspec.UNSET
+
+
+Diagnostics = Annotated[list[dict[str, Any]], Documented(list[Diagnostic])]
+
+shows(Meaning, diagnostics=list[Diagnostic])
+shows(Draft, diagnostics=list[Diagnostic])
+shows(Version, document=Document)
+shows(Changed, before=Document | None, after=Document | None)
+
+
+class Described(msgspec.Struct, kw_only=True, rename="camel", omit_defaults=True):
+    """status  "live", or "warming" until what was last saved serves
+    type  of its values: bool, number, string, datetime, duration, version, list or dyn
+    used_by  the definitions that name it
+    progress  of the warm-up, while there is one
+    diagnostics  warnings: code, severity, span, message, fixes; in answers about one definition
+    cost  an estimate, in answers about one definition
+    revision, warming  after a save: its revision, and whether that warms up"""
+
+    key: str
+    description: str
+    version: int
+    status: str
+    type: str
+    used_by: list[Named]
+    progress: Progress | None = None
+    diagnostics: Diagnostics | msgspec.UnsetType = msgspec.UNSET
+    cost: Cost | msgspec.UnsetType = msgspec.UNSET
+    revision: int | msgspec.UnsetType = msgspec.UNSET
+    warming: bool | msgspec.UnsetType = msgspec.UNSET
+
+
+class Trait(Described, kw_only=True):
+    expression: str
+    canonical: str
+    nullable: bool
+
+
+class Segment(Described, kw_only=True):
+    """members  as of as_of; null until the segment first goes live"""
+
+    rule: str
+    canonical: str
+    members: int | None
+    as_of: str
+
+
+class Flag(Described, kw_only=True):
+    """document  the whole flag, sugar expanded: what PUT takes
+    exposures  who got what lately, in answers to GET of one flag; null where counting them takes too long"""
+
+    enabled: bool
+    document: FlagDocument
+    exposures: Lately | msgspec.UnsetType | None = msgspec.UNSET
+
+
+class Traits(msgspec.Struct):
+    traits: list[Trait]
+    revision: int
+
+
+class Segments(msgspec.Struct):
+    segments: list[Segment]
+    revision: int
+
+
+class Flags(msgspec.Struct):
+    flags: list[Flag]
+    revision: int
+
+
+class Deleted(msgspec.Struct):
+    key: str
+    revision: int
+    warming: bool
+
+
+class Backfill(msgspec.Struct, rename="camel"):
+    revision: int
+    started_at: str
+    finished_at: str | None
+    progress: Progress
+
+
+class Backfills(msgspec.Struct):
+    backfills: list[Backfill]
+
+
+class Member(PersonSummary, frozen=True, rename="camel"):
+    entered_at: str
+
+
+class Members(msgspec.Struct, rename="camel"):
+    """In the order of profile ids. `next` is what `after` takes for the following page."""
+
+    members: list[Member]
+    next: str | None
+    as_of: str
+
+
+class ChangeBody(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """One definition as it shall be.
+
+    document  what PUT takes for this kind; null deletes it
+    expects   the version it shall replace, 0 for none; left out for whichever there is
+    was       the key it had: it is renamed, unless that has happened already"""
+
+    kind: str
+    key: str
+    document: Document | None
+    expects: int | None = None
+    was: str | None = None
+
+
+class PublishBody(
+    msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True, forbid_unknown_fields=True
+):
+    """note     why, for the history
+    dry_run  save nothing; say what would happen
+    prune    delete every definition that is not named"""
+
+    changes: list[ChangeBody]
+    note: str = ""
+    dry_run: bool = False
+    prune: bool = False
+
+
+class RestoreBody(
+    msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True, forbid_unknown_fields=True
+):
+    """note     why, for the history
+    dry_run  save nothing; say what would happen"""
+
+    note: str = ""
+    dry_run: bool = False
+
+
+class RenameBody(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """key   what it shall be called
+    note  why, for the history"""
+
+    key: str
+    note: str = ""
+
+
+class Published(msgspec.Struct, rename="camel"):
+    """What a publish changed, or with `dryRun` would change.
+
+    revision  the newest one now; unchanged where nothing changed
+    warming   profiles have to be gone through before it serves"""
+
+    changes: list[Changed]
+    revision: int
+    warming: bool
+    dry_run: bool
+
+
+class DefinitionVersions(msgspec.Struct):
+    """Newest first."""
+
+    versions: list[Version]
+
+
+class Revisions(msgspec.Struct):
+    revisions: list[Revision]
+    next: int | None
+
+
+class Differences(msgspec.Struct, rename={"since": "from", "until": "to"}):
+    since: int
+    until: int
+    changes: list[Changed]
+
+
+class KillBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Why; it is shown in every decision the kill makes."""
+
+    note: str = ""
+
+
+class Kills(msgspec.Struct):
+    """Newest first. killed  whether the flag is off by the newest of them"""
+
+    key: str
+    killed: bool
+    kills: list[Kill]
+
+
+class PreviewBody(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """changes  as /v1/admin/publish takes them
+    prune     delete every definition that is not named
+    at        a past instant, ISO 8601 with a zone; now if left out
+    sample    how many profiles to look at, or "all"
+    context   what `context.…` in flags' rules reads
+    examples  at most so many people of each kind"""
+
+    changes: list[ChangeBody]
+    prune: bool = False
+    at: str | None = None
+    sample: int | Literal["all"] = SAMPLE
+    context: dict[str, Any] = {}
+    examples: int = 20

@@ -1,0 +1,19 @@
+"""An environment's definitions, checked together: what handlers ask for as `workspace: Injected[Workspace]`."""
+
+from tinycdp.api.http.parts import Injected
+from tinycdp.runtime.access.actor import Actor
+from tinycdp.runtime.clock import Clock
+from tinycdp.runtime.definitions.catalogs import Catalogs
+from tinycdp.runtime.definitions.workspace import Vocabulary, Workspace, read_workspace
+from tinycdp.store.pool import Pool
+
+
+async def provide_workspace(
+    actor: Injected[Actor],
+    pool: Injected[Pool],
+    catalogs: Injected[Catalogs],
+    vocabulary: Injected[Vocabulary],
+    now: Injected[Clock],
+) -> Workspace:
+    """The actor's environment as it is when the request arrives."""
+    return await read_workspace(pool, catalogs, vocabulary, actor.environment_id, now())

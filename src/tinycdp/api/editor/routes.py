@@ -1,0 +1,197 @@
+"""The language, served to editors: check, complete, format, hover and explain.
+
+Shape   five routes under /v1/dsl, and /v1/admin/validate, which is `check` under the name it had before
+Units   positions in characters (code points) of the source, half-open
+Laws    an answer is 200 whatever is wrong with the source: it is being written. Nothing is saved
+Source  docs/reference/language-services.md
+"""
+
+from collections.abc import Iterable
+from typing import TypeVar
+
+from litestar import post
+from litestar.params import JSONBody
+
+from tinycdp.api.editor.schemas import (
+    DraftBody,
+    Explanation,
+    Formatted,
+    InWords,
+    NamedDefinition,
+    Place,
+    Proposals,
+    Read,
+    Source,
+    Told,
+)
+from tinycdp.api.http.parts import Injected
+from tinycdp.api.http.responses import as_schema
+from tinycdp.dsl.diagnostics import SourceError
+from tinycdp.dsl.editor import complete as completing
+from tinycdp.dsl.editor import hover as hovering
+from tinycdp.dsl.editor.describe import Sentence
+from tinycdp.dsl.editor.format import lay_out
+from tinycdp.engine.flags.document import Flag, read_flag
+from tinycdp.errors import InvalidInput
+from tinycdp.runtime.access.actor import Actor
+from tinycdp.runtime.clock import Clock
+from tinycdp.runtime.definitions import workspace as workspaces
+from tinycdp.runtime.definitions.workspace import Meaning, Workspace
+from tinycdp.runtime.schema import editor
+from tinycdp.runtime.schema.editor import Sightings
+from tinycdp.store.pool import Pool
+
+T = TypeVar("T")
+_EXAMPLE = {"kind": "segment", "expression": "orders_90d = 3"}
+
+
+@post(
+    "/v1/dsl/check",
+    status_code=200,
+    summary="What an expression or a flag would mean, with errors and fixes",
+    tags=["Editing"],
+    scope="admin",
+    example=_EXAMPLE,
+)
+async def check_source(workspace: Injected[Workspace], data: JSONBody[DraftBody]) -> Meaning:
+    """Answers 200 for an expression with errors too: `valid` is false, and `diagnostics` say why, with fixes."""
+    return _check(workspace, data)
+
+
+@post(
+    "/v1/admin/validate",
+    status_code=200,
+    summary="The same, under the name it had before",
+    tags=["Definitions"],
+    scope="admin",
+    example=_EXAMPLE,
+)
+async def validate(workspace: Injected[Workspace], data: JSONBody[DraftBody]) -> Meaning:
+    """Answers 200 for an expression with errors too: `valid` is false, and `diagnostics` say why, with fixes."""
+    return _check(workspace, data)
+
+
+def _check(workspace: Workspace, draft: DraftBody) -> Meaning:
+    source = _source(draft)
+    if isinstance(source, Flag):
+        return workspaces.understand_flag(workspace, source)
+    return workspaces.understand(workspace, draft.kind, draft.key, source)
+
+
+@post(
+    "/v1/dsl/complete",
+    status_code=200,
+    summary="What could stand at a place of a source",
+    tags=["Editing"],
+    scope="admin",
+    example={"source": "events.pur", "position": 10, "kind": "segment"},
+)
+async def complete_source(
+    actor: Injected[Actor],
+    pool: Injected[Pool],
+    sightings: Injected[Sightings],
+    workspace: Injected[Workspace],
+    now: Injected[Clock],
+    data: JSONBody[Place],
+) -> Proposals:
+    """Knows the environment: its definitions, the events that arrived lately, and the properties these had."""
+    seen = await sightings.seen(pool, actor.environment_id, now())
+    scope = editor.surroundings(workspace, data.kind, data.key, seen)
+    return as_schema(completing.complete(data.source, data.position, scope), Proposals)
+
+
+@post(
+    "/v1/dsl/format",
+    status_code=200,
+    summary="A source as it is written in one way only",
+    tags=["Editing"],
+    scope="admin",
+    example={"source": "a and(b>1)"},
+)
+async def format_source(
+    data: JSONBody[Source],
+) -> Formatted:
+    """Comments are kept, in front. A long source gets a line for each term of its outermost `&&` or `||`."""
+    try:
+        return Formatted(lay_out(data.source), [])
+    except SourceError as wrong:
+        return Formatted(None, wrong.details["diagnostics"])
+
+
+@post(
+    "/v1/dsl/hover",
+    status_code=200,
+    summary="What stands at a place of a source",
+    tags=["Editing"],
+    scope="admin",
+    example={"source": "events.purchase.count_30d > 2", "position": 18, "kind": "segment"},
+)
+async def hover_source(
+    actor: Injected[Actor],
+    pool: Injected[Pool],
+    sightings: Injected[Sightings],
+    workspace: Injected[Workspace],
+    now: Injected[Clock],
+    data: JSONBody[Place],
+) -> Explanation:
+    seen = await sightings.seen(pool, actor.environment_id, now())
+    scope = editor.surroundings(workspace, data.kind, data.key, seen)
+    found = hovering.hover(data.source, data.position, scope, editor.describe(workspace))
+    if found is None:
+        return Explanation(data.position, data.position, None, None)
+    return Explanation(found.start, found.end, found.markdown, found.type.value if found.type else None)
+
+
+@post(
+    "/v1/dsl/explain",
+    status_code=200,
+    summary="An expression or a flag in plain English",
+    tags=["Editing"],
+    scope="admin",
+    example={"kind": "segment", "expression": "events.purchase.count_30d >= 1 && last_seen_days_ago < 1"},
+)
+async def explain_source(
+    workspace: Injected[Workspace],
+    data: JSONBody[DraftBody],
+) -> InWords:
+    """Takes what `check` takes. With errors in the expression `text` is null, and `diagnostics` say why."""
+    meaning, told = editor.in_words(workspace, data.kind, data.key, _source(data))
+    whole = meaning.valid and bool(told)
+    return InWords(
+        valid=meaning.valid,
+        text="\n".join(telling.tree.text for _, telling in told) if whole else None,
+        tree=[_told(telling.tree, path) for path, telling in told],
+        reads=Read(
+            events=_once(name for _, telling in told for name in telling.events),
+            properties=_once(name for _, telling in told for name in telling.properties),
+            group=_once(name for _, telling in told for name in telling.group),
+            context=_once(name for _, telling in told for name in telling.context),
+            definitions=[NamedDefinition(*name) for name in _once(name for _, t in told for name in t.definitions)],
+        ),
+        changes=_once(text for _, telling in told for text in telling.changes),
+        unknown=_once(text for _, telling in told for text in telling.unknown),
+        cost=meaning.cost,
+        diagnostics=meaning.diagnostics,
+    )
+
+
+def _told(sentence: Sentence, path: str | None = None) -> Told:
+    return Told(sentence.span.start, sentence.span.end, sentence.text, [_told(part) for part in sentence.parts], path)
+
+
+def _once(names: Iterable[T]) -> list[T]:
+    return list(dict.fromkeys(names))
+
+
+def _source(draft: DraftBody) -> str | Flag:
+    """The expression of a draft, or its flag. Raises InvalidInput for neither, and for both."""
+    if (draft.expression is None) == (draft.flag is None) or (draft.flag is not None) > (draft.kind == "flag"):
+        message = "Send an `expression`, or for the kind flag a whole `flag`."
+        raise InvalidInput("INVALID_BODY", message)
+    if draft.flag is not None:
+        return read_flag({"key": draft.key or "flag", **draft.flag}, "")
+    assert draft.expression is not None
+    return draft.expression
+
+
+ROUTES = [check_source, complete_source, explain_source, format_source, hover_source, validate]

@@ -1,0 +1,1 @@
+"""Which profile was given which variant, and which flags have done their work."""

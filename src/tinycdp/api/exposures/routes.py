@@ -1,0 +1,133 @@
+"""Who was given what: counts, checks and lists of exposures, and the flags that nobody needs.
+
+Laws    what this process answered before the request is counted; what others answered, within a second
+Errors  404 NOT_FOUND, PROFILE_NOT_FOUND · 400 INVALID_REQUEST, INVALID_CURSOR
+Source  docs/reference/exposures.md
+"""
+
+from datetime import date, timedelta
+from typing import Annotated
+
+from litestar import get
+from litestar.params import FromPath, QueryParameter
+
+from tinycdp.api.definitions.editing import Editing
+from tinycdp.api.http.params import Limit
+from tinycdp.api.http.parts import Injected
+from tinycdp.errors import InvalidInput
+from tinycdp.runtime.access.actor import Actor
+from tinycdp.runtime.clock import Clock
+from tinycdp.runtime.decisions import exposure_stats
+from tinycdp.runtime.decisions.exposure_stats import ExposurePage, FlagExposures
+from tinycdp.runtime.decisions.exposures import Exposures
+from tinycdp.runtime.decisions.stale_flags import StaleFlags, stale_flags
+from tinycdp.runtime.definitions.catalogs import Catalogs
+from tinycdp.runtime.profiles import views
+from tinycdp.store.pool import Pool
+
+_DEFAULT_DAYS = 30
+
+First = Annotated[
+    date | None,
+    QueryParameter(name="from", description="first day in UTC, as 2026-11-01; 30 days with `to` if left out"),
+]
+Last = Annotated[date | None, QueryParameter(name="to", description="last day in UTC; today where it is left out")]
+
+
+@get(
+    "/v1/admin/flags/{name:str}/exposures",
+    summary="Who got what of a flag, per day, and whether its splits were given out as they say",
+    tags=["Exposures"],
+    scope="admin",
+)
+async def count_exposures(
+    actor: Injected[Actor],
+    pool: Injected[Pool],
+    catalogs: Injected[Catalogs],
+    exposures: Injected[Exposures],
+    now: Injected[Clock],
+    name: FromPath[str],
+    first: First = None,
+    last: Last = None,
+) -> FlagExposures:
+    """Counts are of distinct units: somebody who was asked about every day counts once in `variants`."""
+    instant = now()
+    await exposures.flush()
+    since, until = days_between(first, last, exposure_stats.day_of(instant))
+    return await exposure_stats.counts(pool, catalogs, actor.environment_id, name, since, until, instant)
+
+
+@get(
+    "/v1/admin/exposures",
+    summary="Exposures one by one: of a flag, a unit or a person, the newest day first",
+    tags=["Exposures"],
+    scope="admin",
+)
+async def list_exposures(
+    actor: Injected[Actor],
+    pool: Injected[Pool],
+    catalogs: Injected[Catalogs],
+    exposures: Injected[Exposures],
+    now: Injected[Clock],
+    flag: Annotated[str | None, QueryParameter(description="a flag's key")] = None,
+    variant: Annotated[str | None, QueryParameter(description="only this variant")] = None,
+    unit: Annotated[str | None, QueryParameter(description="a bucketing key")] = None,
+    person: Annotated[str | None, QueryParameter(description="any identifier; merged people are one")] = None,
+    first: First = None,
+    last: Last = None,
+    after: Annotated[str | None, QueryParameter(description="`next` of the page before")] = None,
+    limit: Limit = 50,
+) -> ExposurePage:
+    """Name at least one of `flag`, `unit` and `person`."""
+    instant = now()
+    if flag is None and unit is None and person is None:
+        raise InvalidInput("INVALID_REQUEST", "Name a `flag`, a `unit` or a `person`.")
+    await exposures.flush()
+    profile_id = None
+    if person is not None:
+        found = await views.find_person(pool, catalogs, actor.environment_id, person, None, instant)
+        profile_id = int(found.id)
+    since, until = days_between(first, last, exposure_stats.day_of(instant))
+    return await exposure_stats.page(
+        pool,
+        catalogs,
+        actor.environment_id,
+        since,
+        until,
+        limit,
+        flag=flag,
+        variant=variant,
+        unit=unit,
+        profile_id=profile_id,
+        after=after,
+    )
+
+
+@get(
+    "/v1/admin/stale-flags",
+    summary="Flags that have done their work, with reasons and what to do",
+    tags=["Exposures"],
+    scope="admin",
+)
+async def list_stale_flags(
+    pool: Injected[Pool],
+    exposures: Injected[Exposures],
+    editing: Injected[Editing],
+    now: Injected[Clock],
+    days: Annotated[int, QueryParameter(ge=1, le=3650, description="how long something has to have been so")] = 30,
+) -> StaleFlags:
+    instant = now()
+    await exposures.flush()
+    return await stale_flags(pool, await editing.workspace(), days, instant)
+
+
+def days_between(first: date | None, last: date | None, today: date) -> tuple[date, date]:
+    """The days from the first to the last, both included."""
+    until = last if last is not None else today
+    since = first if first is not None else until - min(timedelta(_DEFAULT_DAYS - 1), until - date.min)
+    if since > until:
+        raise InvalidInput("INVALID_REQUEST", f"from: {since} is after {until}, the last day.")
+    return since, until
+
+
+ROUTES = [count_exposures, list_exposures, list_stale_flags]

@@ -1,0 +1,1 @@
+"""What every route shares: keys, bodies, answers, parameters, errors, streams, and the OpenAPI document."""

@@ -1,0 +1,90 @@
+"""Who is asking: the API key of a request, wherever a client puts it.
+
+Shape   presented(request) finds the key, recognise(…) the right to use it; a route says which scope it needs
+        with `scope="admin"`
+Laws    the first form that is present counts, so that a masked key in a body never beats the header
+Errors  Unauthenticated INVALID_KEY · Forbidden MISSING_SCOPE
+"""
+
+import base64
+import binascii
+from typing import Any
+
+from litestar import Request
+from litestar.connection import ASGIConnection
+from litestar.handlers import BaseRouteHandler
+
+from tinycdp.errors import Forbidden, Unauthenticated
+from tinycdp.runtime.access.actor import Actor, actor_of
+from tinycdp.runtime.access.keys import Key, Keyring
+
+_FORMS = "send it as `Authorization: Bearer <key>`, as `X-API-Key`, or as the user name of Basic"
+
+
+def text_of_header(authorization: str) -> str:
+    """The key in an Authorization header: Bearer, or Basic with the key as user name."""
+    scheme, _, value = authorization.partition(" ")
+    match scheme.lower():
+        case "bearer":
+            return value.strip()
+        case "basic":
+            try:
+                # Some clients leave the padding out; more of it than needed does no harm.
+                name = base64.b64decode(value.strip() + "==", validate=False).decode()
+            except (binascii.Error, ValueError):
+                return ""
+            return name.partition(":")[0]
+        case _:
+            return ""
+
+
+def presented(connection: ASGIConnection[Any, Any, Any, Any]) -> str | None:
+    """The key a request's headers or query bring, None for none."""
+    text = in_headers(connection)
+    return text if text is not None else connection.query_params.get("writeKey")
+
+
+def in_headers(connection: ASGIConnection[Any, Any, Any, Any]) -> str | None:
+    """The key a request's headers bring, None for none."""
+    headers = connection.headers
+    if (authorization := headers.get("authorization")) is not None:
+        return text_of_header(authorization)
+    for name in ("x-api-key", "x-write-key"):
+        if (text := headers.get(name)) is not None:
+            return text
+    return None
+
+
+def recognise(keyring: Keyring, text: str | None, scope: str) -> Key:
+    """The key with this text, which has the scope."""
+    if not text:
+        raise Unauthenticated("MISSING_KEY", f"This needs an API key: {_FORMS}.")
+    key = keyring.find(text)
+    if key is None and ":" in text:
+        # Jitsu's clients take no key without a colon: an id before it, or a secret after it, is ours to ignore.
+        key = next(filter(None, map(keyring.find, reversed(text.split(":", 1)))), None)
+    if key is None:
+        # RudderStack's SDKs for phones give up, and tell their developer why, where they read "invalid write key".
+        raise Unauthenticated("INVALID_KEY", f"Invalid {scope} key: there is no such API key, or it was revoked.")
+    allow(key, scope)
+    return key
+
+
+def allow(actor: Actor | Key, scope: str) -> None:
+    """Raises Forbidden unless the scope is granted."""
+    if not actor.may(scope):
+        has = ", ".join(sorted(actor.scopes))
+        raise Forbidden("MISSING_SCOPE", f"This needs a key with the scope {scope!r}; this one has {has}.")
+
+
+def admit(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
+    """Let a request through to a route with `scope="admin"` only with a key that has it."""
+    scope = handler.opt.get("scope")
+    if scope is not None:
+        keyring: Keyring = connection.app.state.parts.keyring
+        connection.state.key = recognise(keyring, presented(connection), scope)
+
+
+def provide_actor(request: Request[Any, Any, Any]) -> Actor:
+    """Who uses the key that the guard let in."""
+    return actor_of(request.state.key)

@@ -1,0 +1,1 @@
+"""Which identifiers are one profile: merges, splits, and the refusals."""

@@ -1,0 +1,564 @@
+"""The rules every protocol shares: one lenient event in, one canonical Message or a reason out.
+
+Shape   Event (what a client may send, every field optional) + Envelope -> to_message -> Message | Refused
+        read_events runs that over a list and keeps the good ones
+Units   instants in milliseconds UTC; sizes in bytes of JSON text
+Laws    null, "" and absent are the same; a refused event never takes its neighbours with it
+        rejections come in the order of the events; paths are JSONPaths into the body as it was sent
+        identifier(identifier(x)) == identifier(x)
+        occurred_at <= received_at, and EARLIEST <= occurred_at
+Errors  one event's trouble is a Rejection with a code of `Reject`, never a raise; TooLarge for too many events
+Source  docs/reference/tracking.md
+"""
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any, TypeVar
+from uuid import uuid4
+
+import msgspec
+
+from tinycdp.api.http.bodies import NUMBER_LIMIT, BodyFault, clean, decode, number
+from tinycdp.errors import TooLarge
+from tinycdp.model import STRENGTH, Alias, AliasKind, Instant, Message, MessageKind, Rejection
+
+T = TypeVar("T", bound=msgspec.Struct)
+
+EVENT_LIMIT = 32 * 1024
+EVENTS_LIMIT = 10_000
+NAME_LIMIT = 200
+KEY_LIMIT = 200
+PROPERTIES_LIMIT = 1_000
+DEPTH_LIMIT = 20
+ID_LIMIT = 256
+IDS_LIMIT = 20
+MESSAGE_ID_LIMIT = 100
+
+#: 2000-01-01. Zero values of other languages (year 1, 1970) lie before it and are never meant.
+EARLIEST: Instant = 946_684_800_000
+
+#: Numbers below this are seconds since 1970, others milliseconds: 1e11 s is the year 5138, 1e11 ms is 1973.
+_SECONDS_BELOW = 100_000_000_000
+
+#: What clients send when they have no identifier. Taken at its word, each would merge strangers into one person.
+BLOCKED = frozenset(
+    {
+        "", "null", "(null)", "undefined", "none", "nil", "<nil>", "nan", "anonymous", "unknown", "true", "false",
+        "-1", "[object object]",
+    }
+)  # fmt: skip
+
+
+_NIL_UUID = "00000000-0000-0000-0000-000000000000"
+
+
+class Reject(StrEnum):
+    """Why one event was refused."""
+
+    EVENT_TOO_LARGE = "EVENT_TOO_LARGE"
+    INVALID_EVENT = "INVALID_EVENT"
+    INVALID_JSON = "INVALID_JSON"
+    NUMBER_OUT_OF_RANGE = "NUMBER_OUT_OF_RANGE"
+    TOO_DEEP = "TOO_DEEP"
+    UNKNOWN_TYPE = "UNKNOWN_TYPE"
+    MISSING_IDENTIFIER = "MISSING_IDENTIFIER"
+    BLOCKED_IDENTIFIER = "BLOCKED_IDENTIFIER"
+    INVALID_IDENTIFIER = "INVALID_IDENTIFIER"
+    INVALID_MESSAGE_ID = "INVALID_MESSAGE_ID"
+    INVALID_EVENT_NAME = "INVALID_EVENT_NAME"
+    INVALID_TIMESTAMP = "INVALID_TIMESTAMP"
+    TIMESTAMP_OUT_OF_RANGE = "TIMESTAMP_OUT_OF_RANGE"
+    INVALID_PROPERTIES = "INVALID_PROPERTIES"
+    INVALID_CONTEXT = "INVALID_CONTEXT"
+    MISSING_GROUP_ID = "MISSING_GROUP_ID"
+    MISSING_PREVIOUS_ID = "MISSING_PREVIOUS_ID"
+
+
+class Refused(Exception):
+    """One event cannot be taken. `path` is relative to the event and begins with a dot, or is empty."""
+
+    def __init__(self, code: Reject, path: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+        self.path = path
+        self.message = message
+
+
+class Event(msgspec.Struct, rename="camel", gc=False):
+    """An event in Segment's shape, with the short names of our own API. Unknown fields are ignored."""
+
+    type: Any = None
+    message_id: Any = None
+    user_id: Any = None
+    external_id: Any = None
+    anonymous_id: Any = None
+    device_id: Any = None
+    distinct_id: Any = msgspec.field(default=None, name="distinct_id")
+    event: Any = None
+    name: Any = None
+    category: Any = None
+    properties: Any = None
+    props: Any = None
+    traits: Any = None
+    group_id: Any = None
+    previous_id: Any = None
+    original_timestamp: Any = None
+    timestamp: Any = None
+    ts: Any = None
+    sent_at: Any = None
+    context: Any = None
+    integrations: Any = None
+    idempotency_key: Any = None
+
+
+class Envelope(msgspec.Struct, frozen=True):
+    """What the body around the events says about all of them."""
+
+    sent_at: Instant | None = None
+    context: dict[str, Any] = {}
+    integrations: dict[str, Any] = {}
+
+
+class Parsed(msgspec.Struct):
+    """What one body held. `single` is true where it was one event, whose refusal is the caller's answer."""
+
+    messages: list[Message]
+    rejections: list[Rejection]
+    single: bool = False
+
+
+#: An event's kind and fields; a list of them where one foreign event says several things.
+Read = tuple[MessageKind, Event] | list[tuple[MessageKind, Event]]
+
+#: One event's text as what it says; raises Refused.
+Reader = Callable[[bytes], Read]
+
+EVENT = msgspec.json.Decoder(Event, float_hook=number)
+LIST = msgspec.json.Decoder(list[msgspec.Raw])
+NO_ENVELOPE = Envelope()
+NO_PATHS: Mapping[str, str] = {}
+
+
+def read_events(
+    raws: list[msgspec.Raw],
+    read: Reader,
+    root: str,
+    envelope: Envelope,
+    received_at: Instant,
+    *,
+    paths: Mapping[str, str] = NO_PATHS,
+) -> Parsed:
+    """The messages in the raw events, and why the others were refused.
+
+    root   the JSONPath of the list: "$" or "$.batch"
+    paths  what a protocol calls the fields of Event, where it differs: {".userId": ".user.user_id"}
+    """
+    if len(raws) > EVENTS_LIMIT:
+        raise TooLarge(
+            BodyFault.TOO_MANY_EVENTS,
+            f"The body holds {len(raws)} events; {EVENTS_LIMIT} are taken at once.",
+            limit=EVENTS_LIMIT,
+        )
+    parsed = Parsed([], [])
+    for index, part in enumerate(raws):
+        raw = bytes(part)
+        try:
+            _take(parsed, read(raw), envelope, received_at)
+        except Refused as refused:
+            parsed.rejections.append(_rejection(refused, f"{root}[{index}]", raw, paths))
+    return parsed
+
+
+def read_one_or_many(
+    body: bytes,
+    read: Reader,
+    received_at: Instant,
+    paths: Mapping[str, str] = NO_PATHS,
+    envelope: Envelope = NO_ENVELOPE,
+) -> Parsed:
+    """A body that is one event, or a bare list of events."""
+    body = clean(body)
+    if is_list(body):
+        return read_events(decode(LIST, body), read, "$", envelope, received_at, paths=paths)
+    raw = bytes(decode(_ANYTHING, body))
+    parsed = Parsed([], [], single=True)
+    try:
+        _take(parsed, read(raw), envelope, received_at)
+    except Refused as refused:
+        parsed.rejections.append(_rejection(refused, "$", raw, paths))
+    return parsed
+
+
+def _take(parsed: Parsed, found: Read, envelope: Envelope, received_at: Instant) -> None:
+    if isinstance(found, tuple):
+        kind, event = found
+        parsed.messages.append(to_message(kind, event, envelope, received_at))
+    else:
+        # All of it or nothing.
+        parsed.messages += [to_message(kind, event, envelope, received_at) for kind, event in found]
+
+
+def is_list(body: bytes) -> bool:
+    return _OPENS_LIST.match(body) is not None
+
+
+def key(value: Any) -> str | None:
+    """A write key in a body, None where there is none."""
+    return value if isinstance(value, str) and value else None
+
+
+def _rejection(refused: Refused, at: str, raw: bytes, paths: Mapping[str, str]) -> Rejection:
+    field, bracket, within = refused.path.partition("[")
+    path = at + paths.get(field, field) + bracket + within
+    return Rejection(code=refused.code, message=refused.message, path=path, payload=raw[:EVENT_LIMIT])
+
+
+def decode_event(decoder: "msgspec.json.Decoder[T]", raw: bytes) -> T:
+    """One event's text as the decoder's struct, its size and depth bounded."""
+    if len(raw) > EVENT_LIMIT:
+        raise Refused(Reject.EVENT_TOO_LARGE, "", f"The event has {len(raw)} bytes; {EVENT_LIMIT} are taken.")
+    try:
+        event = decoder.decode(raw)
+    except msgspec.ValidationError as error:
+        if raw.lstrip()[:1] == b"{":
+            raise Refused(Reject.NUMBER_OUT_OF_RANGE, "", f"{error}: below 1e29 can be held exactly.") from None
+        raise Refused(Reject.INVALID_EVENT, "", "An event is a JSON object.") from None
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise Refused(Reject.INVALID_JSON, "", f"The event is not JSON: {error}.") from None
+    # As many brackets as levels at least, so counting them (also those in strings) settles almost every event.
+    if raw.count(b"{") + raw.count(b"[") > DEPTH_LIMIT:
+        for part in msgspec.structs.astuple(event):
+            if _deeper_than(part, DEPTH_LIMIT - 1):
+                raise Refused(Reject.TOO_DEEP, "", f"The event is nested deeper than {DEPTH_LIMIT} levels.")
+    return event
+
+
+def to_message(kind: MessageKind, event: Event, envelope: Envelope, received_at: Instant) -> Message:
+    """The event as the one form everything behind this package knows; raises Refused."""
+    context = mapping(event.context, ".context", Reject.INVALID_CONTEXT)
+    if envelope.context:
+        context = {**envelope.context, **context}
+    aliases = _aliases(event, context)
+    message_id = _message_id(event)
+    name, properties = _content(kind, event, context)
+    if event.integrations or envelope.integrations:
+        context = _with_integrations(context, event, envelope)
+
+    original_at = _original_at(event)
+    # Some clients leave their own placeholder in the events of a batch: what cannot be read says nothing.
+    sent_at = readable_instant(event.sent_at)
+    if sent_at is None:
+        sent_at = envelope.sent_at
+    if original_at is None:
+        occurred_at = received_at
+    elif sent_at is None:
+        occurred_at = original_at
+    else:
+        # The client's clock may be wrong by years, but by as much when it sent as when it happened.
+        occurred_at = received_at - (sent_at - original_at)
+    future = occurred_at > received_at
+    if future:
+        occurred_at = received_at
+    elif occurred_at < EARLIEST:
+        raise Refused(Reject.TIMESTAMP_OUT_OF_RANGE, ".timestamp", "The event lies before the year 2000.")
+
+    if kind == "group":
+        group_id = identifier(event.group_id, ".groupId")
+        if group_id is None:
+            raise Refused(Reject.MISSING_GROUP_ID, ".groupId", "A group call needs a groupId.")
+    else:
+        group_id = identifier(context.get("groupId"), ".context.groupId")
+    return Message(
+        kind=kind,
+        message_id=message_id,
+        aliases=aliases,
+        occurred_at=occurred_at,
+        received_at=received_at,
+        original_at=original_at,
+        sent_at=sent_at,
+        name=name,
+        properties=properties,
+        context=context,
+        previous=_previous(event, aliases) if kind == "alias" else None,
+        group_id=group_id,
+        ignored=_ignored(event, aliases, context),
+        active=context.get("active") is not False,
+        future=future,
+    )
+
+
+def absent(value: Any) -> bool:
+    """SDKs send null or "" where they have nothing."""
+    return value is None or value == ""
+
+
+def identifier(value: Any, path: str) -> str | None:
+    """An identifier as text, None where it is absent or blocked; raises Refused where it can be no identifier.
+
+    Text stays as it is: " u1" is not "u1". Numbers lose a zero fraction: 7.0 is "7", as JavaScript prints it.
+    """
+    if value is None:
+        return None
+    if type(value) is not str:
+        value = _number_as_text(value, path)
+    if len(value) > ID_LIMIT:
+        raise Refused(Reject.INVALID_IDENTIFIER, path, f"An identifier has at most {ID_LIMIT} characters.")
+    return None if _is_blocked(value) else value
+
+
+def instant(value: Any, path: str) -> Instant | None:
+    """ISO 8601 text (UTC where it names no zone) or a number since 1970, seconds or milliseconds by its size."""
+    if absent(value):
+        return None
+    at = readable_instant(value)
+    if at is None:
+        raise Refused(
+            Reject.INVALID_TIMESTAMP,
+            path,
+            "Not an instant: send ISO 8601 such as 2026-01-31T12:00:00.000Z, or seconds or milliseconds since 1970.",
+        )
+    return at
+
+
+def readable_instant(value: Any) -> Instant | None:
+    """The instant, or None where there is none to be read."""
+    if type(value) is str:
+        try:
+            moment = datetime.fromisoformat(value)
+        except ValueError:
+            return None
+        if moment.tzinfo is None:
+            moment = moment.replace(tzinfo=UTC)
+        at = (moment - _EPOCH) // _MILLISECOND
+    elif type(value) is int or type(value) is Decimal:
+        at = int(value * 1_000 if -_SECONDS_BELOW < value < _SECONDS_BELOW else value)
+    else:
+        return None
+    return at if _FIRST_MS <= at <= _LAST_MS else None
+
+
+def mapping(value: Any, path: str, code: Reject) -> dict[str, Any]:
+    """The object, {} where it is absent. PHP's empty array is an empty object there."""
+    if type(value) is dict:
+        return value
+    if absent(value) or value == []:
+        return {}
+    raise Refused(code, path, f"{path[1:]} must be an object.")
+
+
+def _is_blocked(value: str) -> bool:
+    text = value.strip()
+    # The first test is for "0", "0000-0000" and the nil UUID.
+    return not text.strip("0-") or text.lower() in BLOCKED
+
+
+def _aliases(event: Event, context: dict[str, Any]) -> tuple[Alias, ...]:
+    user_id = identifier(event.distinct_id if absent(event.user_id) else event.user_id, ".userId")
+    anonymous_id = identifier(event.anonymous_id, ".anonymousId")
+    if event.external_id is None and event.device_id is None and "externalIds" not in context:
+        # The two that nearly every event carries, without the work the others need.
+        if user_id is not None:
+            user = Alias(_USER, user_id)
+            return (user,) if anonymous_id is None else (user, Alias(_ANONYMOUS, anonymous_id))
+        if anonymous_id is not None:
+            return (Alias(_ANONYMOUS, anonymous_id),)
+
+    found = [
+        Alias(kind, value)
+        for kind, value in (
+            (_USER, user_id),
+            (_EXTERNAL, identifier(event.external_id, ".externalId")),
+            (_ANONYMOUS, anonymous_id),
+            (_DEVICE, identifier(event.device_id, ".deviceId")),
+        )
+        if value is not None
+    ]
+    found.extend(_external_ids(context.get("externalIds")))
+    if found:
+        # The sort is stable: kinds that clients invent stay in the order they were sent.
+        return tuple(sorted(dict.fromkeys(found), key=_strength))
+    for path, value in (
+        (".userId", event.user_id),
+        (".userId", event.distinct_id),
+        (".externalId", event.external_id),
+        (".anonymousId", event.anonymous_id),
+        (".deviceId", event.device_id),
+    ):
+        if not absent(value):
+            raise Refused(
+                Reject.BLOCKED_IDENTIFIER, path, f"{str(value)[:40]!r} identifies nobody, and no other id does."
+            )
+    raise Refused(Reject.MISSING_IDENTIFIER, "", "Send at least one of userId, externalId, anonymousId and deviceId.")
+
+
+def _ignored(event: Event, aliases: tuple[Alias, ...], context: dict[str, Any]) -> tuple[Alias, ...]:
+    """The identifiers that came beside these and identify nobody."""
+    entries = context.get("externalIds")
+    user_id = event.distinct_id if absent(event.user_id) else event.user_id
+    sent = (user_id, event.external_id, event.anonymous_id, event.device_id)
+    if not entries and len(aliases) == len(sent) - sent.count(None):
+        return ()
+    others = ((entry.get("type"), entry.get("id")) for entry in entries or () if entry.get("collection") in _PEOPLE)
+    return tuple(
+        Alias(kind, str(value))
+        for kind, value in (*zip((_USER, _EXTERNAL, _ANONYMOUS, _DEVICE), sent, strict=True), *others)
+        if type(kind) is str and not absent(value) and _is_blocked(str(value))
+    )
+
+
+def _strength(alias: Alias) -> int:
+    return STRENGTH.get(alias.kind, len(STRENGTH))
+
+
+def _external_ids(entries: Any) -> Iterable[Alias]:
+    """Segment's context.externalIds: [{id, type, collection, encoding}]. Only people's are taken."""
+    if absent(entries):
+        return
+    path = ".context.externalIds"
+    if type(entries) is not list or len(entries) > IDS_LIMIT:
+        raise Refused(Reject.INVALID_IDENTIFIER, path, f"externalIds is a list of at most {IDS_LIMIT} entries.")
+    for index, entry in enumerate(entries):
+        at = f"{path}[{index}]"
+        kind = entry.get("type") if type(entry) is dict else None
+        if type(kind) is not str or not _KIND.fullmatch(kind):
+            raise Refused(
+                Reject.INVALID_IDENTIFIER, at, 'An entry is {"id", "type"}; a type is up to 64 of A-Z a-z 0-9 _ . : -.'
+            )
+        if entry.get("collection") not in _PEOPLE:
+            continue
+        value = identifier(entry.get("id"), at + ".id")
+        if value is not None:
+            yield Alias(kind, value)
+
+
+def _previous(event: Event, aliases: tuple[Alias, ...]) -> str | None:
+    previous = identifier(event.previous_id, ".previousId")
+    if previous is None:
+        raise Refused(Reject.MISSING_PREVIOUS_ID, ".previousId", "An alias call needs a previousId.")
+    # analytics-next turns alias("u2", "u1") after identify("u1") into u1 = u1, which joins nothing.
+    return None if previous == aliases[0].value else previous
+
+
+def _message_id(event: Event) -> str:
+    value = event.idempotency_key if absent(event.message_id) else event.message_id
+    if value is None:
+        value = ""
+    message_id = value if type(value) is str else _number_as_text(value, ".messageId", Reject.INVALID_MESSAGE_ID)
+    # An id that counts from "0" is an id; the words a client writes for nothing, and the nil UUID, are none.
+    if message_id.strip().lower() in BLOCKED or message_id == _NIL_UUID:
+        # Fresh, not a hash of the content: two equal clicks are two clicks. Nor may every event whose client wrote
+        # "undefined" be a duplicate of the first.
+        return str(uuid4())
+    if len(message_id) > MESSAGE_ID_LIMIT:
+        raise Refused(
+            Reject.INVALID_MESSAGE_ID, ".messageId", f"A messageId has at most {MESSAGE_ID_LIMIT} characters."
+        )
+    return message_id
+
+
+def _content(kind: MessageKind, event: Event, context: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    """The event's name and properties, or "" and the traits."""
+    if kind == "track":
+        name = event.event
+        if type(name) is not str or not name.strip() or len(name) > NAME_LIMIT:
+            raise Refused(
+                Reject.INVALID_EVENT_NAME,
+                ".event",
+                f"A track call needs an event name of 1 to {NAME_LIMIT} characters.",
+            )
+        return name, _properties(event)
+    if kind in {"page", "screen"}:
+        properties = _properties(event)
+        for key, value in (("name", event.name), ("category", event.category)):
+            if not absent(value):
+                properties = {**properties, key: value}
+        return kind, properties
+    if kind == "alias":
+        return "", {}
+    traits = mapping(event.traits, ".traits", Reject.INVALID_PROPERTIES)
+    if kind == "identify" and context.get("traits"):
+        # RudderStack's only place for them. On any other call these are old values repeated, and are not read.
+        own = mapping(context["traits"], ".context.traits", Reject.INVALID_PROPERTIES)
+        traits = {**own, **traits}
+    _check_properties(traits, ".traits")
+    return "", traits
+
+
+def _properties(event: Event) -> dict[str, Any]:
+    value, path = (event.props, ".props") if absent(event.properties) else (event.properties, ".properties")
+    properties = mapping(value, path, Reject.INVALID_PROPERTIES)
+    _check_properties(properties, path)
+    return properties
+
+
+def _check_properties(properties: dict[str, Any], path: str) -> None:
+    """Refuses what the language could not name or hold. Non-integers were checked as they were decoded."""
+    if len(properties) > PROPERTIES_LIMIT:
+        raise Refused(Reject.INVALID_PROPERTIES, path, f"At most {PROPERTIES_LIMIT} properties are taken.")
+    for name, value in properties.items():
+        if len(name) > KEY_LIMIT:
+            raise Refused(
+                Reject.INVALID_PROPERTIES, path, f"The key {name[:40]!r}… is longer than {KEY_LIMIT} characters."
+            )
+        kind = type(value)
+        if kind is int:
+            if not -NUMBER_LIMIT < value < NUMBER_LIMIT:
+                raise Refused(
+                    Reject.NUMBER_OUT_OF_RANGE, f"{path}[{name!r}]", "Numbers below 1e29 can be held exactly."
+                )
+        elif kind is dict:
+            _check_properties(value, f"{path}[{name!r}]")
+        elif kind is list:
+            for index, item in enumerate(value):
+                _check_properties({"": item}, f"{path}[{name!r}][{index}]")
+
+
+def _deeper_than(value: Any, room: int) -> bool:
+    if type(value) is dict:
+        return room == 0 or any(_deeper_than(part, room - 1) for part in value.values())
+    if type(value) is list:
+        return room == 0 or any(_deeper_than(part, room - 1) for part in value)
+    return False
+
+
+def _original_at(event: Event) -> Instant | None:
+    if event.original_timestamp is not None:
+        at = instant(event.original_timestamp, ".originalTimestamp")
+        if at is not None:
+            return at
+    at = instant(event.timestamp, ".timestamp")
+    return instant(event.ts, ".ts") if at is None else at
+
+
+def _with_integrations(context: dict[str, Any], event: Event, envelope: Envelope) -> dict[str, Any]:
+    """Where a client wants an event to go is kept beside its context, for destinations to honour."""
+    own = event.integrations if type(event.integrations) is dict else {}
+    merged = {**envelope.integrations, **own}
+    return {**context, "integrations": merged} if merged else context
+
+
+def _number_as_text(value: Any, path: str, code: Reject = Reject.INVALID_IDENTIFIER) -> str:
+    if type(value) is int and -NUMBER_LIMIT < value < NUMBER_LIMIT:
+        return str(value)
+    if type(value) is Decimal:
+        text = format(value, "f")
+        return text.rstrip("0").rstrip(".") if "." in text else text
+    raise Refused(code, path, f"{path[1:]} must be a string or a number.")
+
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND = timedelta(milliseconds=1)
+_FIRST_MS, _LAST_MS = -62_135_596_800_000, 253_402_300_799_999  # the years 1 to 9999
+_ANYTHING = msgspec.json.Decoder(msgspec.Raw)
+_OPENS_LIST = re.compile(rb"[ \t\r\n]*\[")
+_KIND = re.compile(r"[A-Za-z][A-Za-z0-9_.:-]{0,63}")
+#: The collections of context.externalIds whose ids are people's.
+_PEOPLE = (None, "", "users")
+
+# Plain strings: an enum member is slower to hash and to encode, and a Message goes through both.
+_USER, _EXTERNAL, _ANONYMOUS, _DEVICE = (
+    kind.value for kind in (AliasKind.USER, AliasKind.EXTERNAL, AliasKind.ANONYMOUS, AliasKind.DEVICE)
+)

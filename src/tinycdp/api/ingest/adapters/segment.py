@@ -1,0 +1,103 @@
+"""Segment's protocol, as Segment's, RudderStack's and hand-written clients speak it.
+
+Shape   parse_batch  POST /v1/batch, /v1/b, /v1/import, /beacon/v1/batch: {"batch": [...], "sentAt", ...} or a bare list
+        parse_single POST /v1/{track,identify,page,screen,group,alias}: one event, or a list of events of that kind
+Laws    the envelope's own `timestamp` is when rudder-node sent it, and is never copied onto an event
+Errors  InvalidInput and TooLarge for a body that cannot be read at all; else each event's own Rejection
+Source  docs/reference/tracking.md; Segment's HTTP Tracking API
+"""
+
+from typing import Any
+
+import msgspec
+
+from tinycdp.api.http.bodies import BodyFault, clean, decode, number
+from tinycdp.api.ingest.adapters.canonical import (
+    EVENT,
+    LIST,
+    NO_ENVELOPE,
+    Envelope,
+    Event,
+    Parsed,
+    Refused,
+    Reject,
+    absent,
+    decode_event,
+    is_list,
+    key,
+    read_events,
+    read_one_or_many,
+    readable_instant,
+)
+from tinycdp.errors import InvalidInput, TinyCDPError
+from tinycdp.model import Instant, MessageKind
+
+KINDS: dict[str, MessageKind] = {
+    "track": "track",
+    "page": "page",
+    "screen": "screen",
+    "identify": "identify",
+    "group": "group",
+    "alias": "alias",
+}
+
+
+def parse_batch(body: bytes, received_at: Instant) -> Parsed:
+    """The events of a batch, each of the kind its `type` says."""
+    body = clean(body)
+    if is_list(body):
+        return read_events(decode(LIST, body), read_typed, "$", NO_ENVELOPE, received_at)
+    batch = decode(_BATCH, body)
+    if batch.batch is None:
+        raise InvalidInput(BodyFault.INVALID_BODY, "$.batch must be a list of events.", path="$.batch")
+    # An odd envelope is read as far as it can be: a refusal would lose every event in it.
+    envelope = Envelope(
+        sent_at=readable_instant(batch.sent_at),
+        context=batch.context if isinstance(batch.context, dict) else {},
+        integrations=batch.integrations if isinstance(batch.integrations, dict) else {},
+    )
+    return read_events(batch.batch, read_typed, "$.batch", envelope, received_at)
+
+
+def parse_single(kind: MessageKind, body: bytes, received_at: Instant) -> Parsed:
+    """One event of the kind its address says, or a list of them."""
+    return read_one_or_many(body, lambda raw: (kind, decode_event(EVENT, raw)), received_at)
+
+
+def write_key_of(body: bytes) -> str | None:
+    """The `writeKey` in the body, for clients that send it in no header. None too where the body cannot be read."""
+    try:
+        return key(decode(_KEYED, clean(body)).write_key)
+    except TinyCDPError:
+        return None
+
+
+def read_typed(raw: bytes) -> tuple[MessageKind, Event]:
+    """An event that says its kind; raises Refused."""
+    event = decode_event(EVENT, raw)
+    name = event.type
+    if absent(name):
+        # A bare list of our own short form says what it is by what it carries.
+        if event.event is not None:
+            return "track", event
+        if event.traits is not None:
+            return ("identify" if absent(event.group_id) else "group"), event
+    kind = KINDS.get(name) if isinstance(name, str) else None
+    if kind is None:
+        raise Refused(Reject.UNKNOWN_TYPE, ".type", f"type must be one of {', '.join(KINDS)}.")
+    return kind, event
+
+
+class _Batch(msgspec.Struct, rename="camel"):
+    batch: list[msgspec.Raw] | None = None
+    sent_at: Any = None
+    context: Any = None
+    integrations: Any = None
+
+
+class _Keyed(msgspec.Struct, rename="camel"):
+    write_key: Any = None
+
+
+_BATCH = msgspec.json.Decoder(_Batch, float_hook=number)
+_KEYED = msgspec.json.Decoder(_Keyed, float_hook=number)

@@ -1,0 +1,122 @@
+"""Messages that were taken and could not be stored: looked at, replayed and discarded.
+
+Errors  404 NOT_FOUND for a dead letter that is not there · 400 INVALID_BODY
+Source  docs/reference/rejections.md
+"""
+
+from litestar import delete, get, post
+from litestar.params import FromPath, JSONBody
+
+from tinycdp.api.http.params import LAST_ID, Before, Limit
+from tinycdp.api.http.parts import Injected
+from tinycdp.api.http.responses import as_schema
+from tinycdp.api.ingest.rejections import Code
+from tinycdp.api.ingest.schemas import Choice, Discarded, Letters, Replayed, WholeLetter
+from tinycdp.errors import InvalidInput, NotFound
+from tinycdp.runtime.access.actor import Actor
+from tinycdp.runtime.ingest import dead_letters
+from tinycdp.runtime.ingest.group_commit import Ingest
+from tinycdp.runtime.ingest.pipeline import Door
+from tinycdp.store.pool import Pool
+
+
+@get(
+    "/v1/admin/dead-letters",
+    summary="Messages that were taken and could not be stored, newest first",
+    tags=["Operation"],
+    scope="admin",
+)
+async def list_dead_letters(
+    actor: Injected[Actor],
+    pool: Injected[Pool],
+    code: Code = None,
+    before: Before = LAST_ID,
+    limit: Limit = 50,
+) -> Letters:
+    return as_schema(await dead_letters.page(pool, actor.environment_id, before, code, limit), Letters)
+
+
+@get(
+    "/v1/admin/dead-letters/{id:int}",
+    summary="One of them, with the message",
+    tags=["Operation"],
+    scope="admin",
+)
+async def get_dead_letter(actor: Injected[Actor], pool: Injected[Pool], id: FromPath[int]) -> WholeLetter:
+    return as_schema(await dead_letters.find(pool, actor.environment_id, _storable(id)), WholeLetter)
+
+
+@post(
+    "/v1/admin/dead-letters/replay",
+    status_code=200,
+    summary="Try to store them again, by the ordinary path",
+    tags=["Operation"],
+    scope="admin",
+    example={"code": "INTERNAL"},
+)
+async def replay_dead_letters(
+    actor: Injected[Actor],
+    pool: Injected[Pool],
+    ingest: Injected[Ingest],
+    door: Injected[Door],
+    data: JSONBody[Choice],
+) -> Replayed:
+    """Oldest first, 1,000 at once; without `ids` and `code` all of them. Repeating is harmless: an id counts once."""
+    (after,) = _ids([data.after])
+    ids = _ids(data.ids) if data.ids is not None else None
+    how = (pool, ingest, door.admit)
+    return as_schema(await dead_letters.replay(*how, actor.environment_id, ids, data.code, after), Replayed)
+
+
+@post(
+    "/v1/admin/dead-letters/discard",
+    status_code=200,
+    summary="Throw them away: those of `ids`, or all of `code`",
+    tags=["Operation"],
+    scope="admin",
+    example={"code": "UNSTORABLE"},
+)
+async def discard_dead_letters(
+    actor: Injected[Actor],
+    pool: Injected[Pool],
+    data: JSONBody[Choice],
+) -> Discarded:
+    if data.ids is None and data.code is None:
+        raise InvalidInput("INVALID_BODY", "Say which: `ids`, or a `code`.")
+    ids = _ids(data.ids) if data.ids is not None else None
+    return Discarded(await dead_letters.discard(pool, actor.environment_id, ids, data.code))
+
+
+@delete(
+    "/v1/admin/dead-letters/{id:int}",
+    status_code=204,
+    summary="Throw one away",
+    tags=["Operation"],
+    scope="admin",
+)
+async def discard_dead_letter(actor: Injected[Actor], pool: Injected[Pool], id: FromPath[int]) -> None:
+    if not await dead_letters.discard(pool, actor.environment_id, [_storable(id)], None):
+        raise NotFound("NOT_FOUND", "There is no such dead letter: it was stored or discarded.")
+
+
+def _ids(texts: list[str]) -> list[int]:
+    if len(texts) > dead_letters.MOST_AT_ONCE:
+        raise InvalidInput("INVALID_BODY", f"$.ids: at most {dead_letters.MOST_AT_ONCE:,} at once.", path="$.ids")
+    if not all(text.isascii() and text.isdigit() and len(text) < 19 for text in texts):
+        raise InvalidInput("INVALID_BODY", "Ids are what the list gives: digits in a text.")
+    return [int(text) for text in texts]
+
+
+def _storable(id: int) -> int:
+    if not 0 < id < LAST_ID:
+        raise NotFound("NOT_FOUND", "There is no such dead letter: it was stored or discarded.")
+    return id
+
+
+ROUTES = [
+    list_dead_letters,
+    get_dead_letter,
+    replay_dead_letters,
+    discard_dead_letters,
+    discard_dead_letter,
+]

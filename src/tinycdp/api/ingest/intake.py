@@ -1,0 +1,54 @@
+"""A tracking request's body, read as it comes and within the room there is.
+
+Laws    nothing is read of a request that will be refused. A client that sends slowly holds no more than it has sent,
+        and not for ever
+Units   SECONDS is the longest a body may take to arrive
+Errors  413 BODY_TOO_LARGE · 429 INGEST_QUEUE_FULL · 408 BODY_TOO_SLOW, which makes clients try again · 400 BODY_CUT_OFF
+Source  docs/reference/tracking.md
+"""
+
+import asyncio
+from typing import Any, Protocol
+
+from litestar import Request
+from litestar.exceptions import InternalServerException
+
+from tinycdp.api.http.bodies import read_body
+from tinycdp.errors import InvalidInput, TooSlow
+from tinycdp.runtime.ingest.group_commit import Ingest
+from tinycdp.runtime.memory_budget import Holding, Room
+
+SECONDS = 30.0
+
+
+class Admission(Protocol):
+    """The parts that limit what is read."""
+
+    @property
+    def ingest(self) -> Ingest: ...
+    @property
+    def room(self) -> Room: ...
+
+
+async def inflated(request: Request[Any, Any, Any], parts: Admission, held: Holding) -> bytes:
+    """The body as its sender wrote it."""
+    parts.ingest.check_queue()
+    parts.room.check(request.content_length or 0)
+    raw = await _read(request, held)
+    body = read_body(raw, request.headers.get("content-encoding"))
+    held.add(max(len(body) - len(raw), 0))
+    return body
+
+
+async def _read(request: Request[Any, Any, Any], held: Holding) -> bytes:
+    parts = []
+    try:
+        async with asyncio.timeout(SECONDS):
+            async for part in request.stream():
+                held.add(len(part))
+                parts.append(part)
+    except TimeoutError:
+        raise TooSlow("BODY_TOO_SLOW", f"The body did not arrive within {SECONDS:.0f} seconds.") from None
+    except InternalServerException:
+        raise InvalidInput("BODY_CUT_OFF", "The connection ended before the body did.") from None
+    return b"".join(parts)

@@ -1,0 +1,327 @@
+"""PostHog's endpoints: events in, flags out, and what its browser SDK fetches first.
+
+Shape   POST /batch /e /i/v0/e /capture   events
+        POST /flags /decide               flags, from the same engine as /v1/decide
+        GET  /array/{token}/config[.js]   what posthog-js asks for before anything else
+Laws    never `quotaLimited`: a client would drop every flag it knows. Rules are evaluated here and only here: an SDK
+        that asks for them is refused, and falls back to asking for answers. SDKs fetch all flags in advance; who was
+        shown one they tell by the event $feature_flag_called, with what the answer's metadata said
+Source  docs/reference/sdks.md "PostHog"; docs/decisions/0020-foreign-protocols.md
+"""
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any
+from uuid import uuid4
+
+import msgspec
+from litestar import Request, Response, get, post
+from litestar.handlers import HTTPRouteHandler
+from litestar.params import FromPath
+from litestar.response.base import ASGIResponse
+
+from tinycdp.api.decisions.answers import Desk
+from tinycdp.api.http import auth
+from tinycdp.api.http.bodies import read_body, unwrap
+from tinycdp.api.http.openapi import takes
+from tinycdp.api.http.parts import Injected
+from tinycdp.api.http.requests import ExactRequest
+from tinycdp.api.http.responses import ExactResponse, encode
+from tinycdp.api.ingest.adapters.canonical import Refused, identifier, readable_instant
+from tinycdp.api.ingest.adapters.posthog import Question, key_in, parse_capture, parse_question
+from tinycdp.api.ingest.routes import Intake, accept
+from tinycdp.api.ingest.schemas import (
+    Capture,
+    Captured,
+    FlagAnswer,
+    FlagAnswers,
+    FlagMetadata,
+    FlagReason,
+    FlagsRequest,
+)
+from tinycdp.api.ingest.sdk_settings import BRIEFLY
+from tinycdp.engine.catalog import Catalog
+from tinycdp.engine.flags.decide import Decision
+from tinycdp.engine.flags.explanation_text import of_trail
+from tinycdp.engine.trail import DecisionReason
+from tinycdp.errors import InvalidInput, Unauthenticated
+from tinycdp.model import Alias, AliasKind, Instant, Message
+from tinycdp.runtime.access.keys import Key, Keyring
+from tinycdp.runtime.clock import Clock
+from tinycdp.runtime.decisions.decide import Decisions, Known, decide_one
+from tinycdp.runtime.definitions.catalogs import Catalogs
+
+_COMPRESSIONS = ("gzip", "gzip-js", "base64")
+
+#: The event by which SDKs tell that somebody was shown a flag.
+_CALLED = "$feature_flag_called"
+
+
+_TAKEN = encode(Captured())
+
+
+async def _captured(request: Request[Any, Any, Any], body: bytes) -> ASGIResponse:
+    sent_at = _instant_in_query(request)
+    parse = partial(parse_capture, sent_at=sent_at)
+    await accept(request, parse, key_in=key_in, open_up=unwrap, then=_tell_exposures)
+    return ASGIResponse(body=body, media_type="application/json")
+
+
+def _instant_in_query(request: Request[Any, Any, Any]) -> Instant | None:
+    """When a browser sent it, which it says in the address: the body may be compressed long before."""
+    text = request.query_params.get("sent_at") or request.query_params.get("_") or ""
+    return readable_instant(int(text) if text.isascii() and text.isdigit() and len(text) < 16 else text)
+
+
+def _tell_exposures(parts: Intake, environment_id: int, messages: Sequence[Message]) -> None:
+    """Count the flags that these events say somebody was shown."""
+    catalog, now = parts.catalogs.current(environment_id), parts.now()
+    for message in messages:
+        if message.name == _CALLED and catalog is not None:
+            shown = _shown(catalog, message.properties, now)
+            if shown is not None:
+                parts.exposures.tell(catalog, *shown, message.aliases[0], message.occurred_at, now)
+
+
+def _shown(catalog: Catalog, said: Mapping[str, Any], now: Instant) -> tuple[str, str, str | None] | None:
+    """Flag, variant and, if the flag is still what it was, the rule that gave it. None for what no flag gives."""
+    key, response = said.get("$feature_flag"), said.get("$feature_flag_response")
+    program = catalog.live.flags.get(key) if type(key) is str else None
+    if program is None:
+        return None
+    flag = program.at(now).flag
+    if flag.type == "boolean":
+        variant = next((name for name, value in flag.variants.items() if value is response), None)
+    elif response is False:
+        variant = flag.off_variant
+    else:
+        variant = response if type(response) is str and response in flag.variants else None
+    if variant is None:
+        return None
+    index, version = said.get("$feature_flag_id"), catalog.live.definitions["flag", flag.key].version
+    if said.get("$feature_flag_version") == version and isinstance(index, int) and 0 < index <= len(flag.rules):
+        return flag.key, variant, flag.rules[index - 1].id
+    return flag.key, variant, None
+
+
+@post(
+    "/batch",
+    status_code=200,
+    summary="PostHog's events",
+    tags=["Tracking"],
+    dependencies=takes(Capture),
+    answer=Captured,
+    example={"batch": [{"event": "app_open", "distinct_id": "ada", "uuid": "e-1"}]},
+)
+async def posthog_batch(request: Request[Any, Any, Any]) -> ASGIResponse:
+    return await _captured(request, _TAKEN)
+
+
+def _also(path: str, body: bytes) -> HTTPRouteHandler:
+    """Another path by which some SDK sends the same; one description in the reference is enough."""
+
+    @post(path, status_code=200, tags=["Tracking"], include_in_schema=False)
+    async def handler(request: Request[Any, Any, Any]) -> ASGIResponse:
+        return await _captured(request, body)
+
+    return handler
+
+
+@post(
+    "/flags",
+    status_code=200,
+    summary="Flags as PostHog's SDKs ask for them",
+    tags=["Decisions"],
+    scope="decide",
+    dependencies=takes(FlagsRequest),
+    answer=FlagAnswers,
+    example={"distinct_id": "ada", "person_properties": {"plan": "pro"}},
+)
+async def posthog_flags(
+    request: ExactRequest,
+    keyring: Injected[Keyring],
+    decisions: Injected[Decisions],
+    desk: Injected[Desk],
+    now: Injected[Clock],
+) -> ExactResponse[Any]:
+    """The key may stand in the body. With `?v=1` the answer has PostHog's older form."""
+    return await _flags(request, keyring, decisions, desk, now, older=request.query_params.get("v") == "1")
+
+
+@post("/decide", status_code=200, tags=["Decisions"], include_in_schema=False)
+async def flags_of_older_clients(
+    request: ExactRequest,
+    keyring: Injected[Keyring],
+    decisions: Injected[Decisions],
+    desk: Injected[Desk],
+    now: Injected[Clock],
+) -> ExactResponse[Any]:
+    """The same, under the name it had, in the form of its time: the first one only lists what is on."""
+    version = request.query_params.get("v", "1")
+    return await _flags(request, keyring, decisions, desk, now, older=version != "4", listed=version == "1")
+
+
+async def _flags(
+    request: ExactRequest,
+    keyring: Keyring,
+    decisions: Decisions,
+    desk: Desk,
+    now: Clock,
+    *,
+    older: bool,
+    listed: bool = False,
+) -> ExactResponse[Any]:
+    body = unwrap(read_body(await request.body(), request.headers.get("content-encoding")))
+    text = auth.in_headers(request) or key_in(body) or request.query_params.get("token")
+    key = auth.recognise(keyring, text, "decide")
+    question = parse_question(body)
+    catalog, subject, _ = await _known(decisions, key, question, now)
+    instant, context = now(), question.context()
+    wanted = question.wanted()
+    found = {}
+    for name in catalog.live.flags if wanted is None else wanted & catalog.live.flags.keys():
+        decision = decide_one(catalog, name, subject, instant, context)
+        # These SDKs fetch all flags in advance, and tell by an event of their own which one was looked at.
+        decision = await desk.keep(catalog, decision, subject, question.session(), instant, exposed=False)
+        found[name] = _answer(catalog, decision, instant)
+    answers = FlagAnswers(found, False, str(uuid4()), instant)
+    extra = _remote_config(catalog, text or "") if request.query_params.get("config") == "true" else {}
+    if older:
+        return ExactResponse({**extra, **_in_older_form(answers, listed)})
+    return ExactResponse({**extra, **msgspec.structs.asdict(answers)} if extra else answers)
+
+
+async def _known(decisions: Decisions, key: Key, question: Question, now: Clock) -> Known:
+    """Whom to decide for: who is known by the id as a user's, as an anonymous one, or by the one before it; else a
+    stranger, who buckets by it."""
+    try:
+        unit, before = (
+            identifier(question.distinct_id, ".distinct_id"),
+            identifier(question.anon_distinct_id, "['$anon_distinct_id']"),
+        )
+    except Refused as refused:
+        raise InvalidInput(refused.code, f"${refused.path}: {refused.message}", path=f"${refused.path}") from None
+    if unit is None:
+        raise InvalidInput("PERSON_MISSING", "$.distinct_id: name a person.", path="$.distinct_id")
+    stranger = None
+    for alias in (
+        Alias(AliasKind.USER, unit),
+        Alias(AliasKind.ANONYMOUS, unit),
+        *((Alias(AliasKind.ANONYMOUS, before),) if before else ()),
+    ):
+        known = await decisions.known(key.environment_id, alias, now())
+        if known.subject.profile_id:
+            return known
+        stranger = stranger or known
+    assert stranger is not None
+    return stranger
+
+
+def _answer(catalog: Catalog, decision: Decision, now: Instant) -> FlagAnswer:
+    flag = catalog.live.flags[decision.flag].at(now).flag
+    on = decision.value is True if flag.type == "boolean" else decision.variant != flag.off_variant
+    plain = flag.type == "boolean"
+    index = next((n for n, rule in enumerate(flag.rules) if rule.id == decision.rule), None)
+    return FlagAnswer(
+        decision.flag,
+        on,
+        decision.variant if on and not plain else None,
+        FlagReason(_reason(decision, on), index, "; ".join(of_trail(decision.trail))),
+        FlagMetadata(
+            0 if index is None else index + 1,
+            catalog.live.definitions["flag", decision.flag].version,
+            encode(decision.value).decode() if on and not plain else None,
+            flag.description or None,
+        ),
+    )
+
+
+def _reason(decision: Decision, on: bool) -> str:
+    """PostHog's word: clients show it, and ask whether it is a match."""
+    if decision.reason is DecisionReason.DISABLED:
+        return "disabled"
+    return "condition_match" if decision.rule is not None or on else "no_condition_match"
+
+
+def _in_older_form(answers: FlagAnswers, listed: bool) -> dict[str, Any]:
+    found = answers.flags.values()
+    flags = {one.key: one.variant or one.enabled for one in found}
+    return {
+        "featureFlags": [key for key, on in flags.items() if on] if listed else flags,
+        "featureFlagPayloads": {one.key: one.metadata.payload for one in found if one.metadata.payload is not None},
+        "errorsWhileComputingFlags": answers.errors,
+        "requestId": answers.request_id,
+    }
+
+
+async def refuse_local_evaluation() -> None:
+    message = "Flags are decided here, not in an SDK: leave the personal API key out, and it asks for answers."
+    raise Unauthenticated("NO_LOCAL_EVALUATION", message, detail=message)
+
+
+def _refusing(path: str) -> HTTPRouteHandler:
+    return get(path, tags=["Decisions"], include_in_schema=False)(refuse_local_evaluation)
+
+
+def _remote_config(catalog: Catalog, token: str) -> dict[str, Any]:
+    """Everything that would make posthog-js load further scripts or send recordings is off."""
+    return {
+        "token": token,
+        "supportedCompression": _COMPRESSIONS,
+        "hasFeatureFlags": bool(catalog.live.flags),
+        "analytics": {"endpoint": "/i/v0/e/"},
+        "elementsChainAsString": True,
+        "defaultIdentifiedOnly": True,
+        "autocapture_opt_out": False,
+        "autocaptureExceptions": False,
+        "captureDeadClicks": False,
+        "capturePerformance": False,
+        "errorTracking": {"autocaptureExceptions": False},
+        "heatmaps": False,
+        "isAuthenticated": False,
+        "logs": {"captureConsoleLogs": False},
+        "productTours": False,
+        "sessionRecording": False,
+        "siteApps": [],
+        "surveys": False,
+        "toolbarParams": {},
+    }
+
+
+def _config_for(keyring: Keyring, catalogs: Catalogs, token: str) -> dict[str, Any]:
+    key = auth.recognise(keyring, token, "write")
+    return _remote_config(catalogs.serving(key.environment_id), token)
+
+
+@get("/array/{token:str}/config", tags=["Tracking"], include_in_schema=False)
+async def config(
+    keyring: Injected[Keyring], catalogs: Injected[Catalogs], token: FromPath[str]
+) -> ExactResponse[dict[str, Any]]:
+    """The key stands in the address."""
+    return ExactResponse(_config_for(keyring, catalogs, token), headers=BRIEFLY)
+
+
+@get("/array/{token:str}/config.js", tags=["Tracking"], include_in_schema=False)
+async def config_script(
+    keyring: Injected[Keyring], catalogs: Injected[Catalogs], token: FromPath[str]
+) -> Response[str]:
+    """The same as a script, for pages that load PostHog by its snippet."""
+    found = encode(_config_for(keyring, catalogs, token)).decode()
+    name = encode(token).decode()
+    script = (
+        "(function(){window._POSTHOG_REMOTE_CONFIG=window._POSTHOG_REMOTE_CONFIG||{};"
+        f"window._POSTHOG_REMOTE_CONFIG[{name}]={{config:{found},siteApps:[]}};}})();"
+    )
+    return Response(script, media_type="application/javascript", headers=BRIEFLY)
+
+
+ROUTES = [
+    posthog_batch,
+    *(_also(path, _TAKEN) for path in ("/e", "/i/v0/e", "/capture")),
+    _also("/i/v1/analytics/events", b'{"results":{}}'),
+    posthog_flags,
+    flags_of_older_clients,
+    *(_refusing(path) for path in ("/flags/definitions", "/api/feature_flag/local_evaluation")),
+    config,
+    config_script,
+]

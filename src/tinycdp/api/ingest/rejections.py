@@ -1,0 +1,64 @@
+"""Messages that were refused: the log, and its counts.
+
+Source  docs/reference/rejections.md
+"""
+
+from typing import Annotated
+
+from litestar import get
+from litestar.params import QueryParameter
+
+from tinycdp.api.http.params import LAST_ID, Before, Limit
+from tinycdp.api.http.parts import Injected
+from tinycdp.api.http.responses import as_schema
+from tinycdp.api.ingest.schemas import Counts, HourCount, Rejections
+from tinycdp.runtime.access.actor import Actor
+from tinycdp.runtime.clock import Clock
+from tinycdp.runtime.policies import rejections
+from tinycdp.store.pool import Pool
+
+_LARGEST_KEY = 2**31 - 1
+_MOST_HOURS = 400 * 24
+
+Code = Annotated[str | None, QueryParameter(description="only those with this code")]
+
+
+@get(
+    "/v1/admin/rejections",
+    summary="Messages that were refused, newest first, and why",
+    tags=["Operation"],
+    scope="admin",
+)
+async def list_rejections(
+    actor: Injected[Actor],
+    pool: Injected[Pool],
+    code: Code = None,
+    key_id: Annotated[
+        int | None, QueryParameter(name="keyId", ge=1, le=_LARGEST_KEY, description="only of this key")
+    ] = None,
+    before: Before = LAST_ID,
+    limit: Limit = 50,
+) -> Rejections:
+    """They are kept for 30 days, each once: a message that is sent again is counted."""
+    found = await rejections.page(pool, actor.environment_id, before, code, key_id, limit)
+    return as_schema(found, Rejections)
+
+
+@get(
+    "/v1/admin/rejections/counts",
+    summary="How many messages were refused, by hour, key and code",
+    tags=["Operation"],
+    scope="admin",
+)
+async def count_rejections(
+    actor: Injected[Actor],
+    pool: Injected[Pool],
+    now: Injected[Clock],
+    hours: Annotated[int, QueryParameter(ge=1, le=_MOST_HOURS, description="so many, back from now")] = 24,
+) -> Counts:
+    """They are kept for 400 days."""
+    found = await rejections.counts(pool, actor.environment_id, hours, now())
+    return Counts(as_schema(found, list[HourCount]))
+
+
+ROUTES = [list_rejections, count_rejections]

@@ -1,0 +1,272 @@
+"""Events in: the endpoints of Segment, RudderStack, Jitsu and the seeds. PostHog's are in posthog.py.
+
+Shape   accept(request, parse) takes one tracking request whoever speaks; a route says how its protocol is read
+Laws    success is exactly 200, and only once everything is committed. A bad event in a batch is kept aside with its
+        reason and harms no other; a bad single call is a 400
+Source  docs/reference/tracking.md
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from typing import Any, Protocol
+
+import msgspec
+from litestar import Request, post
+from litestar.handlers import HTTPRouteHandler
+from litestar.response.base import ASGIResponse
+
+from tinycdp.api.http import auth
+from tinycdp.api.http.openapi import takes
+from tinycdp.api.http.responses import encode
+from tinycdp.api.ingest.adapters.canonical import Parsed
+from tinycdp.api.ingest.adapters.pulseboard import parse_pulse
+from tinycdp.api.ingest.adapters.radixinsight import parse_collect
+from tinycdp.api.ingest.adapters.segment import parse_batch, parse_single, write_key_of
+from tinycdp.api.ingest.intake import inflated
+from tinycdp.api.ingest.schemas import (
+    Accepted,
+    BatchBody,
+    CollectedEvent,
+    EventBody,
+    Pulse,
+    RefusedEvent,
+)
+from tinycdp.errors import InvalidInput
+from tinycdp.model import Instant, Message, MessageKind, Rejection
+from tinycdp.runtime.access.keys import Keyring
+from tinycdp.runtime.clock import Clock
+from tinycdp.runtime.decisions.exposures import Exposures
+from tinycdp.runtime.definitions.catalogs import Catalogs
+from tinycdp.runtime.ingest.event_stream import Live
+from tinycdp.runtime.ingest.group_commit import Ingest
+from tinycdp.runtime.ingest.pipeline import Client, Door, address_of
+from tinycdp.runtime.memory_budget import Room
+from tinycdp.runtime.metrics import Metrics
+from tinycdp.runtime.policies.documents import Policies
+from tinycdp.runtime.policies.limits import Limiter, Limits
+from tinycdp.settings import Settings
+
+Parse = Callable[[bytes, Instant], Parsed]
+
+_KINDS: dict[MessageKind, str] = {
+    "track": "Something a person did",
+    "identify": "Who a person is, and their traits",
+    "page": "A web page that was viewed",
+    "screen": "An app's screen that was viewed",
+    "group": "The account a person belongs to",
+    "alias": "Two identifiers that are the same person",
+}
+
+
+_EXAMPLES: dict[MessageKind, dict[str, Any]] = {
+    "track": {"userId": "ada", "event": "purchase", "properties": {"amount": 19.99}, "messageId": "m-1"},
+    "identify": {"userId": "ada", "anonymousId": "a-1", "traits": {"plan": "pro", "country": "DE"}},
+    "page": {"userId": "ada", "properties": {"path": "/pricing"}},
+    "screen": {"userId": "ada", "properties": {"name": "Cart"}},
+    "group": {"userId": "ada", "groupId": "acme", "traits": {"seats": 12}},
+    "alias": {"userId": "ada", "previousId": "a-1"},
+}
+
+
+class Intake(Protocol):
+    """The parts that a tracking request goes through."""
+
+    @property
+    def catalogs(self) -> Catalogs: ...
+    @property
+    def door(self) -> Door: ...
+    @property
+    def exposures(self) -> Exposures: ...
+    @property
+    def ingest(self) -> Ingest: ...
+    @property
+    def keyring(self) -> Keyring: ...
+    @property
+    def limiter(self) -> Limiter: ...
+    @property
+    def live(self) -> Live: ...
+    @property
+    def metrics(self) -> Metrics: ...
+    @property
+    def now(self) -> Clock: ...
+    @property
+    def policies(self) -> Policies: ...
+    @property
+    def room(self) -> Room: ...
+    @property
+    def settings(self) -> Settings: ...
+
+
+async def answered(request: Request[Any, Any, Any], parse: Parse, status: int = 200) -> ASGIResponse:
+    """Take one tracking request, and say what became of it: bytes, because this is the busiest answer of all."""
+    return ASGIResponse(body=encode(await accept(request, parse)), status_code=status, media_type="application/json")
+
+
+async def accept(
+    request: Request[Any, Any, Any],
+    parse: Parse,
+    *,
+    key_in: Callable[[bytes], str | None] = write_key_of,
+    open_up: Callable[[bytes], bytes] | None = None,
+    then: Callable[["Intake", int, Sequence[Message]], None] | None = None,
+) -> Accepted:
+    """Read, parse and commit one tracking request.
+
+    key_in   finds a key in the body, where no header brings one
+    open_up  finds the JSON in an inflated body that is more than JSON
+    then     is told the environment and what was let in, once that is committed"""
+    # By hand, as the body: this is the busiest path of all.
+    parts: Intake = request.app.state.parts
+    received_at = parts.now()
+    with parts.room.holding() as held:
+        body = await inflated(request, parts, held)
+        if open_up is not None:
+            body = open_up(body)
+        key = auth.recognise(parts.keyring, auth.in_headers(request) or key_in(body) or _in_query(request), "write")
+        limits = parts.policies.of(key.environment_id, Limits)
+        await parts.limiter.request(limits, key.id, received_at)
+        parsed = parse(body, received_at)
+        if parsed.rejections:
+            parsed.rejections = _without_keys(parsed.rejections, (key_in(body), auth.in_headers(request)))
+        sent = len(parsed.messages) + len(parsed.rejections)
+        async with await parts.limiter.admit(limits, key.environment_id, key.id, sent, received_at) as charge:
+            passed = parts.door.pass_through(key.environment_id, parsed.messages, _client(request, parts), charge)
+            rejections = [*parts.door.logged(key.environment_id, parsed.rejections), *passed.rejections]
+            came = parts.door.shown(key.environment_id, parsed.messages)
+            with parts.metrics.ingest_seconds.time(), parts.live.arriving(key.environment_id, came):
+                receipt = await parts.ingest.accept(key.environment_id, passed.messages, rejections, key.id)
+    if then is not None:
+        then(parts, key.environment_id, passed.messages)
+    rejections += receipt.refused
+    parts.metrics.stored(receipt.accepted, receipt.duplicates, [r.code for r in rejections])
+    parts.metrics.messages["sampled"] += passed.sampled
+    parts.metrics.messages["dead"] += receipt.dead
+    if parsed.single and rejections:
+        first = rejections[0]
+        raise InvalidInput(first.code, f"{first.path}: {first.message}", path=first.path)
+    return Accepted(
+        True,
+        receipt.accepted,
+        receipt.duplicates,
+        receipt.version,
+        sampled=passed.sampled,
+        dead_lettered=receipt.dead,
+        rejected=[_refused(r) for r in rejections[:20]],
+    )
+
+
+def _client(request: Request[Any, Any, Any], parts: Intake) -> Client:
+    peer = request.scope["client"]
+    forwarded = request.headers.get("x-forwarded-for", "")
+    address = address_of(peer[0] if peer is not None else "", forwarded, parts.settings.trusted_proxies)
+    return Client(address, "origin" in request.headers)
+
+
+def _in_query(request: Request[Any, Any, Any]) -> str | None:
+    return request.query_params.get("writeKey") or request.query_params.get("token")
+
+
+def _refused(rejection: Rejection) -> RefusedEvent:
+    return RefusedEvent(rejection.code, rejection.message, rejection.path)
+
+
+def _without_keys(rejections: list[Rejection], keys: Iterable[str | None]) -> list[Rejection]:
+    """The refusals as they may be logged: whoever reads them is not to learn the key that stood in the body."""
+    for text in filter(None, keys):
+        hidden = encode(text)
+        rejections = [
+            msgspec.structs.replace(rejection, payload=rejection.payload.replace(hidden, b'"***"'))
+            for rejection in rejections
+        ]
+    return rejections
+
+
+def _single(kind: MessageKind, summary: str) -> HTTPRouteHandler:
+    @post(
+        f"/v1/{kind}",
+        status_code=200,
+        operation_id=kind,
+        summary=summary,
+        tags=["Tracking"],
+        dependencies=takes(EventBody),
+        answer=Accepted,
+        example=_EXAMPLES[kind],
+    )
+    async def handler(request: Request[Any, Any, Any]) -> ASGIResponse:
+        return await answered(request, partial(parse_single, kind))
+
+    return handler
+
+
+def _also(path: str, parse: Parse) -> HTTPRouteHandler:
+    """Another path by which some client calls the same; one description in the reference is enough."""
+
+    @post(path, status_code=200, tags=["Tracking"], include_in_schema=False)
+    async def handler(request: Request[Any, Any, Any]) -> ASGIResponse:
+        return await answered(request, parse)
+
+    return handler
+
+
+@post("/v1/m", status_code=200, include_in_schema=False)
+async def self_metrics() -> ASGIResponse:
+    """analytics-next reports here how it fares itself. Nobody asked; an error would only make it try again."""
+    return ASGIResponse(body=b'{"success":true}', media_type="application/json")
+
+
+@post(
+    "/v1/batch",
+    status_code=200,
+    summary="Many messages of any kind",
+    tags=["Tracking"],
+    dependencies=takes(BatchBody),
+    answer=Accepted,
+    example={
+        "batch": [
+            {"type": "identify", "userId": "ada", "traits": {"plan": "pro"}},
+            {"type": "track", "userId": "ada", "event": "app_open", "messageId": "m-1"},
+        ]
+    },
+)
+async def batch(request: Request[Any, Any, Any]) -> ASGIResponse:
+    return await answered(request, parse_batch)
+
+
+@post(
+    "/collect",
+    status_code=202,
+    summary="RadixInsight's events",
+    tags=["Tracking"],
+    dependencies=takes(list[CollectedEvent]),
+    answer=Accepted,
+    example=[{"event_id": "e-1", "event_name": "app_open", "user": {"user_id": "ada"}}],
+)
+async def collect(request: Request[Any, Any, Any]) -> ASGIResponse:
+    return await answered(request, parse_collect, 202)
+
+
+@post(
+    "/api/events",
+    status_code=200,
+    summary="PulseBoard's events",
+    tags=["Tracking"],
+    dependencies=takes(EventBody),
+    example={"userId": "ada", "event": "app_open", "idempotencyKey": "e-1"},
+)
+async def pulse(request: Request[Any, Any, Any]) -> Pulse:
+    taken = await accept(request, parse_pulse)
+    known = taken.duplicates > 0 and taken.accepted == 0
+    return Pulse("duplicate" if known else "accepted", taken.accepted, taken.duplicates)
+
+
+ROUTES = [
+    *(_single(kind, summary) for kind, summary in _KINDS.items()),
+    *(_also(f"/v1/{kind[0]}", partial(parse_single, kind)) for kind in _KINDS),
+    *(_also(path, parse_batch) for path in ("/v1/b", "/v1/import", "/beacon/v1/batch")),
+    *(_also(f"/api/s/{way}{kind}", partial(parse_single, kind)) for kind in _KINDS for way in ("", "s2s/")),
+    *(_also(f"/api/s/{way}batch", parse_batch) for way in ("", "s2s/")),
+    batch,
+    self_metrics,
+    collect,
+    pulse,
+]

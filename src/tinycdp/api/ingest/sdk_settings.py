@@ -1,0 +1,73 @@
+"""What browsers' SDKs fetch before they send anything: the settings of the source they belong to.
+
+Shape   GET /v1/projects/{writeKey}/settings for analytics-next · GET /sourceConfig for RudderStack's
+Laws    every key of an environment gets the same answer: there is nothing to configure, but a client that gets no
+        answer never sends an event
+Source  docs/reference/sdks.md "What browsers fetch first"
+"""
+
+from typing import Any
+
+from litestar import get
+from litestar.params import FromPath
+
+from tinycdp.api.http import auth
+from tinycdp.api.http.parts import Injected
+from tinycdp.api.http.requests import ExactRequest
+from tinycdp.api.http.responses import ExactResponse
+from tinycdp.runtime.access.keys import Keyring
+from tinycdp.times import iso
+
+#: The answer names the host it was asked at, so no shared cache may give it to somebody who asked at another.
+BRIEFLY = {"Cache-Control": "private, max-age=60"}
+
+
+@get("/v1/projects/{write_key:str}/settings", tags=["Tracking"], include_in_schema=False)
+async def settings(
+    request: ExactRequest, keyring: Injected[Keyring], write_key: FromPath[str]
+) -> ExactResponse[dict[str, Any]]:
+    """analytics-next's. The key stands in the address. Events then go to the host the settings were fetched from."""
+    auth.recognise(keyring, write_key, "write")
+    # More than this one integration would make the client fetch others from Segment's own network.
+    destination = {"apiKey": write_key, "apiHost": f"{_host(request)}/v1", "protocol": _scheme(request)}
+    found = {
+        "integrations": {"Segment.io": destination},
+        "plan": {},
+        "metrics": {"sampleRate": 0},
+        "remotePlugins": [],
+    }
+    return ExactResponse(found, headers=BRIEFLY)
+
+
+@get("/sourceConfig", tags=["Tracking"], include_in_schema=False)
+async def source_config(request: ExactRequest, keyring: Injected[Keyring]) -> ExactResponse[dict[str, Any]]:
+    """RudderStack's. The key is the user name of Basic, or the parameter `writeKey`."""
+    text = auth.presented(request)
+    key = auth.recognise(keyring, text, "write")
+    nothing = {"enabled": False}
+    source: dict[str, Any] = {
+        "id": str(key.id),
+        "name": key.name,
+        "writeKey": text,
+        "enabled": True,
+        "workspaceId": str(key.environment_id),
+        "connections": [],
+        "destinations": [],
+        "dataplanes": {},
+        "config": {"statsCollection": {"errors": nothing, "metrics": nothing}},
+        "updatedAt": iso(0),
+    }
+    return ExactResponse({"source": source, "updatedAt": iso(0)}, headers=BRIEFLY)
+
+
+def _host(request: ExactRequest) -> str:
+    return request.headers.get("host") or request.url.netloc
+
+
+def _scheme(request: ExactRequest) -> str:
+    """How the client came, also where a proxy ends TLS in front of us."""
+    forwarded = request.headers.get("x-forwarded-proto", "").partition(",")[0].strip().lower()
+    return forwarded if forwarded in {"http", "https"} else request.url.scheme
+
+
+ROUTES = [settings, source_config]

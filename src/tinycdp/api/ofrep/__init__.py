@@ -1,0 +1,1 @@
+"""Decisions by the OpenFeature Remote Evaluation Protocol."""

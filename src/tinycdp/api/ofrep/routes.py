@@ -1,0 +1,347 @@
+"""Decisions by the OpenFeature Remote Evaluation Protocol 0.3.
+
+Shape   POST /ofrep/v1/evaluate/flags/{key} for one flag, POST /ofrep/v1/evaluate/flags for all, with an ETag, and
+        GET /ofrep/v1/stream for news of the latter. `fast_lane` answers for one flag whatever memory knows
+Laws    the same answers as /v1/decide: all end in decide_one. An ETag stands for answers and stream: whoever has both
+        already needs nothing. Errors have errorCode and errorDetails, and none of them is a 429, which would make
+        providers refuse to evaluate anything
+Source  docs/reference/ofrep.md; docs/decisions/0019-pushes.md
+"""
+
+import re
+from typing import Annotated, Any
+
+import msgspec
+from litestar import Request, Response, get, post
+from litestar.exceptions import HTTPException
+from litestar.params import FromPath, FromQuery, HeaderParameter, QueryParameter
+from litestar.types import Receive, Scope, Send
+
+from tinycdp.api.decisions.answers import Desk
+from tinycdp.api.decisions.fast_lane import Memory, key_of
+from tinycdp.api.decisions.routes import Exposed
+from tinycdp.api.http import errors as problems
+from tinycdp.api.http.auth import allow
+from tinycdp.api.http.bodies import BodyFault, clean, decode, number, read_body
+from tinycdp.api.http.openapi import takes
+from tinycdp.api.http.params import route_of
+from tinycdp.api.http.parts import Injected
+from tinycdp.api.http.requests import ExactRequest
+from tinycdp.api.http.responses import ExactResponse, encode
+from tinycdp.api.http.sse import MEDIA_TYPE, Outlet, streaming
+from tinycdp.api.ofrep.bulk import Bulk, alias_of, etag_of, session_of
+from tinycdp.api.ofrep.schemas import BulkEvaluation, Evaluation, EventStream
+from tinycdp.engine.catalog import Catalog
+from tinycdp.engine.flags.decide import Decision
+from tinycdp.engine.flags.explanation_text import of_trail
+from tinycdp.engine.trail import DecisionReason
+from tinycdp.errors import InvalidInput, NotFound, Retryable, TinyCDPError
+from tinycdp.model import NEVER, Instant
+from tinycdp.runtime.access import stream_tokens
+from tinycdp.runtime.access.actor import Actor
+from tinycdp.runtime.access.keys import Key, Keyring
+from tinycdp.runtime.access.stream_tokens import Ticket
+from tinycdp.runtime.clock import Clock
+from tinycdp.runtime.decisions.change_streams import Pushes, Watch
+from tinycdp.runtime.decisions.decide import Decisions, decide_one
+from tinycdp.runtime.decisions.evaluations import UNIT_MISSING, Evaluated, Evaluations, metadata_of
+from tinycdp.runtime.decisions.snapshots import Snapshot, stranger
+from tinycdp.times import iso
+
+PREFIX = "/ofrep/v1/evaluate/flags/"
+STREAM = "/ofrep/v1/stream"
+
+#: How long a page that nobody looks at keeps its stream.
+INACTIVITY_SECONDS = 120
+
+#: Bytes that may wait for one client: some eight pieces of news.
+_MOST_WAITING = 1_200
+
+_ETAGS = re.compile(r'(?:W/)?("[^"]*")|\*')
+
+
+_decoder = msgspec.json.Decoder(Evaluation, float_hook=number)
+
+
+class BadContext(Exception):
+    """A request that names nobody we could evaluate for: OpenFeature's word for it, and what is wrong."""
+
+    def __init__(self, code: str, details: str) -> None:
+        super().__init__(details)
+        self.code = code
+        self.details = details
+
+
+def _refused(request: Request[Any, Any, Any], trouble: Exception) -> ExactResponse[Any]:
+    """Any failure as OpenFeature's providers read it, beside what every error of ours says."""
+    status, headers = 500, {}
+    code, message = "INTERNAL", "Something went wrong here, not in your request. It is logged."
+    if isinstance(trouble, TinyCDPError):
+        status, code, message = trouble.status, trouble.code, trouble.message
+        if isinstance(trouble, Retryable):
+            status, headers = 503, {"Retry-After": str(trouble.retry_after_seconds)}
+    elif isinstance(trouble, HTTPException):
+        status, code, message = trouble.status_code, "INVALID_REQUEST", trouble.detail
+    else:
+        problems.log.exception("%s %s failed", request.method, route_of(request.scope), exc_info=trouble)
+    body = problems.body_of(code, message, errorCode="GENERAL", errorDetails=message)
+    if "flag" in request.path_params:
+        body["key"] = _flag_of(request.path_params["flag"])
+    return ExactResponse(body, status_code=status, headers=headers)
+
+
+_HANDLERS: Any = {TinyCDPError: _refused, HTTPException: _refused, Exception: _refused}
+
+
+def _failure(key: str | None, status: int, code: str, details: str) -> ExactResponse[Any]:
+    named = {"key": key} if key is not None else {}
+    return ExactResponse({**named, "errorCode": code, "errorDetails": details}, status_code=status)
+
+
+async def _context(request: Request[Any, Any, Any]) -> dict[str, Any]:
+    """The context of the request's body; raises BadContext."""
+    try:
+        return _read(read_body(await request.body(), request.headers.get("content-encoding")))
+    except InvalidInput as wrong:
+        if wrong.status != 400:
+            raise
+        raise BadContext("PARSE_ERROR", wrong.message) from None
+
+
+def _read(raw: bytes) -> dict[str, Any]:
+    try:
+        context = decode(_decoder, clean(raw)).context if raw.strip() else {}
+    except InvalidInput as wrong:
+        parsed = wrong.code in {BodyFault.INVALID_BODY, BodyFault.NUMBER_OUT_OF_RANGE}
+        raise BadContext("INVALID_CONTEXT" if parsed else "PARSE_ERROR", wrong.message) from None
+    unit = context.get("targetingKey")
+    if unit is not None and not isinstance(unit, str):
+        raise BadContext("INVALID_CONTEXT", "$.context.targetingKey: expected a string.")
+    return context
+
+
+# One flag
+
+
+@post(
+    PREFIX + "{flag:str}",
+    status_code=200,
+    summary="One flag by the OpenFeature Remote Evaluation Protocol",
+    tags=["Decisions"],
+    exception_handlers=_HANDLERS,
+    scope="decide",
+    dependencies=takes(Evaluation),
+    answer=Evaluated,
+    example={"context": {"targetingKey": "ada", "platform": "ios"}},
+)
+async def evaluate_flag(
+    request: ExactRequest,
+    actor: Injected[Actor],
+    decisions: Injected[Decisions],
+    desk: Injected[Desk],
+    now: Injected[Clock],
+    flag: FromPath[str],
+    exposure: Exposed = True,
+) -> ExactResponse[Any]:
+    """`context.targetingKey` is the user id; what else stands in `context` is what rules read."""
+    try:
+        context = await _context(request)
+    except BadContext as wrong:
+        return _failure(flag, 400, wrong.code, wrong.details)
+    catalog, subject, stale = await decisions.known(actor.environment_id, alias_of(context), now())
+    instant = now()
+    try:
+        decision = decide_one(catalog, flag, subject, instant, context)
+    except NotFound as missing:
+        return _failure(flag, 404, "FLAG_NOT_FOUND", missing.message)
+    decision = await desk.keep(catalog, decision, subject, session_of(context), instant, exposed=exposure)
+    if decision.unit_missing:
+        return _failure(flag, 400, "TARGETING_KEY_MISSING", UNIT_MISSING)
+    return ExactResponse(_evaluated(catalog, decision, subject, stale))
+
+
+@post(PREFIX + "{flag:str}/{rest:path}", include_in_schema=False, exception_handlers=_HANDLERS, scope="decide")
+async def evaluate_nothing(flag: FromPath[str], rest: FromPath[str]) -> ExactResponse[Any]:
+    """Some providers do not escape a flag's key. No flag has a slash in its."""
+    key = _flag_of(flag + str(rest))
+    return _failure(key, 404, "FLAG_NOT_FOUND", f"There is no flag {key!r}.")
+
+
+def _flag_of(path: str) -> str:
+    return path.lstrip("/")
+
+
+def _evaluated(catalog: Catalog, decision: Decision, subject: Snapshot, stale: bool) -> Evaluated:
+    metadata: dict[str, Any] = {
+        **metadata_of(catalog, decision.flag),
+        "revision": catalog.revision,
+        "version": subject.version,
+        "reasons": "; ".join(of_trail(decision.trail)),
+    }
+    if decision.rule is not None:
+        metadata["rule"] = decision.rule
+    if decision.until < NEVER:
+        metadata["validUntil"] = iso(decision.until)
+    reason = DecisionReason.STALE if stale else decision.reason
+    return Evaluated(decision.flag, decision.value, decision.variant, reason, metadata)
+
+
+async def fast_lane(memory: Memory, scope: Scope, receive: Receive) -> tuple[bytes | None, Receive]:
+    """The body of the answer for one flag, where memory can give it, and None for whatever needs the ordinary route,
+    which then receives the request by what stands beside it."""
+    key = key_of(memory, scope["headers"])
+    if key is None or not key.may("decide") or memory.snapshots.away or scope.get("query_string"):
+        return None, receive
+    message = await receive()
+    return _at_once(memory, key, scope, message), _again(message, receive)
+
+
+def _at_once(memory: Memory, key: Key, scope: Scope, message: Any) -> bytes | None:
+    body = message.get("body", b"")
+    if message.get("more_body") and (b"content-length", b"%d" % len(body)) not in scope["headers"]:
+        return None
+    try:
+        context = _read(body)
+        alias = alias_of(context)
+        catalog, now = memory.catalogs.serving(key.environment_id), memory.now()
+        subject = (
+            stranger(catalog, None, now)
+            if alias is None
+            else memory.snapshots.find(key.environment_id, alias.kind, alias.value)
+        )
+        if subject is None or "sessionId" in context:
+            return None
+        decision = decide_one(catalog, scope["path"].removeprefix(PREFIX), subject, now, context)
+    except (BadContext, TinyCDPError):
+        return None
+    if decision.unit_missing:
+        return None
+    memory.metrics.requests["POST", PREFIX + "{flag}", "200"] += 1
+    memory.metrics.decisions[decision.reason] += 1
+    memory.exposures.record(catalog, decision, subject, now)
+    return encode(_evaluated(catalog, decision, subject, False))
+
+
+def _again(message: Any, receive: Receive) -> Receive:
+    """What receives this message first, and then what else comes."""
+    messages = [message]
+
+    async def replayed() -> Any:
+        return messages.pop() if messages else await receive()
+
+    return replayed
+
+
+# All flags
+
+
+@post(
+    PREFIX.rstrip("/"),
+    status_code=200,
+    summary="All flags by the OpenFeature Remote Evaluation Protocol, with an ETag",
+    tags=["Decisions"],
+    exception_handlers=_HANDLERS,
+    scope="decide",
+    dependencies=takes(Evaluation),
+    answer=BulkEvaluation,
+    also={304: "answers and stream are those of the ETag in If-None-Match"},
+    example={"context": {"targetingKey": "ada", "platform": "ios"}},
+)
+async def evaluate_flags(
+    request: ExactRequest,
+    actor: Injected[Actor],
+    bulk: Injected[Bulk],
+    now: Injected[Clock],
+    if_none_match: Annotated[str | None, HeaderParameter(name="If-None-Match")] = None,
+    etag: Annotated[
+        str | None,
+        QueryParameter(
+            name="flagConfigEtag", description="the ETag a stream told of: answered from what is at least as new"
+        ),
+    ] = None,
+    exposure: Exposed = True,
+) -> ExactResponse[Any]:
+    try:
+        context = await _context(request)
+    except BadContext as wrong:
+        return _failure(None, 400, wrong.code, wrong.details)
+    found = await bulk.evaluate(actor, context, now, etag)
+    bulk.record(found, exposed=exposure)
+    headers = {"ETag": found.etag, "Cache-Control": "no-cache"}
+    if if_none_match is not None and _matches(if_none_match, found.etag):
+        return ExactResponse(b"", status_code=304, headers=headers)
+    flags: Any = msgspec.Raw(found.answers.flags)
+    body = BulkEvaluation(flags, {"revision": found.catalog.revision})
+    if found.ticket is not None:
+        uri = f"{STREAM}?token={bulk.token(found.ticket)}"
+        body.event_streams = [EventStream("sse", {"requestUri": uri}, INACTIVITY_SECONDS)]
+    return ExactResponse(body, headers=headers)
+
+
+def _matches(if_none_match: str, etag: str) -> bool:
+    """Whether a list of ETags, weak or not, or `*` names this one."""
+    return any(found[0] == "*" or found[1] == etag for found in _ETAGS.finditer(if_none_match))
+
+
+# News of all flags
+
+
+@get(
+    STREAM,
+    summary="Server-sent events: when the answers of a bulk evaluation change",
+    tags=["Decisions"],
+    media=(MEDIA_TYPE,),
+    also={403: "the address has expired, or is not ours"},
+)
+async def stream_evaluations(
+    keyring: Injected[Keyring],
+    pushes: Injected[Pushes],
+    now: Injected[Clock],
+    token: FromQuery[str],
+    last_event_id: Annotated[str | None, HeaderParameter(name="Last-Event-ID")] = None,
+) -> Response[bytes]:
+    """The address comes with the bulk answer, under `eventStreams`."""
+    ticket, key = stream_tokens.redeem(keyring, token, now())
+    allow(key, "decide")  # whoever has a key can sign with it, also one that may only write
+    return streaming(_Stream(pushes, ticket, key, last_event_id))
+
+
+class _Stream(Watch):
+    __slots__ = ("_outlet", "_pushes", "_ticket")
+
+    def __init__(self, pushes: Pushes, ticket: Ticket, key: Key, last_event_id: str | None) -> None:
+        known = _mark_of(last_event_id) if last_event_id else ticket.mark
+        super().__init__(key.id, key.environment_id, ticket.context, alias_of(ticket.context), known)
+        self._pushes = pushes
+        self._ticket = ticket
+        self._outlet = Outlet(_MOST_WAITING)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self._pushes.open(self)
+        try:
+            # Whoever is cut off together comes back apart.
+            await self._outlet.serve(receive, send, 1_000 + hash(self._ticket.scope) % 3_000)
+        finally:
+            self._pushes.close(self)
+
+    def tell(self, answers: Evaluations, now: Instant) -> None:
+        ticket = msgspec.structs.replace(self._ticket, window=stream_tokens.window_of(now))
+        data = encode({"type": "refetchEvaluation", "etag": etag_of(answers, ticket), "lastModified": now // 1000})
+        self._outlet.write(b"id: %d%012d\ndata: %b\n\n" % (now, answers.mark, data))
+
+    def keep_alive(self) -> None:
+        if self._outlet.idle:
+            self._outlet.write(b":\n\n")
+
+    def end(self) -> None:
+        self._outlet.end()
+
+
+def _mark_of(event_id: str) -> int:
+    """What the reader of an event knows: the last twelve digits of its id. -1 for what is no id of ours."""
+    return int(event_id[-12:]) if event_id.isdecimal() and event_id.isascii() else -1
+
+
+#: `stream_evaluations` finds its key by the ticket in the address.
+OPEN_ROUTES = [stream_evaluations]
+ROUTES = [evaluate_flag, evaluate_nothing, evaluate_flags]

@@ -1,0 +1,71 @@
+"""One environment at a glance."""
+
+from litestar import get
+
+from tinycdp.api.http.parts import Injected
+from tinycdp.api.operations.schemas import Figure, Figures
+from tinycdp.model import MINUTE_MS
+from tinycdp.runtime.access.actor import Actor
+from tinycdp.runtime.clock import Clock
+from tinycdp.runtime.decisions.snapshots import Snapshots
+from tinycdp.runtime.definitions.workspace import progress_of
+from tinycdp.runtime.ingest.group_commit import Ingest
+from tinycdp.store import definitions as definition_store
+from tinycdp.store import reads
+from tinycdp.store.pool import Pool, snapshot
+from tinycdp.times import iso
+
+#: Of how many of the newest refusals the figures tell the codes.
+_NEWEST_REJECTIONS = 10_000
+
+
+@get(
+    "/v1/admin/metrics",
+    summary="The environment in figures",
+    tags=["Operation"],
+    scope="admin",
+)
+async def get_metrics(
+    actor: Injected[Actor],
+    pool: Injected[Pool],
+    ingest: Injected[Ingest],
+    snapshots: Injected[Snapshots],
+    now: Injected[Clock],
+) -> Figures:
+    environment_id, instant = actor.environment_id, now()
+    async with snapshot(pool) as connection:
+        environment = await definition_store.find_environment(connection, environment_id)
+        live, head = environment.live_revision, environment.head_revision
+        backfill = None
+        if live != head:
+            backfill = await definition_store.find_backfill(connection, environment_id, head)
+        row = await reads.figures(connection, environment_id, instant, instant - MINUTE_MS)
+        profiles = Figure(*await reads.count(connection, "profiles", environment_id))
+        events = Figure(*await reads.count(connection, "events", environment_id))
+        memberships = Figure(*await reads.count(connection, "memberships", environment_id))
+        rejected = await reads.rejections_by_code(connection, environment_id, _NEWEST_REJECTIONS)
+    # A full minute, or less where the newest messages alone reach less far back.
+    oldest = row.lately_oldest
+    span_ms = MINUTE_MS if row.lately < reads.LATELY or oldest is None else max(instant - oldest, 1)
+    due = row.next_due_at
+    return Figures(
+        profiles=profiles,
+        events=events,
+        memberships=memberships,
+        events_per_second=round(row.lately * 1000 / span_ms, 3),
+        rejected=rejected,
+        merges=row.merges,
+        refused_claims=row.refused_claims,
+        overdue_wakeups=row.overdue,
+        lag_ms=max(instant - due, 0) if due is not None else 0,
+        ingest_queue=ingest.waiting,
+        cached_profiles=len(snapshots),
+        database_away=snapshots.away,
+        revision=live,
+        head_revision=head,
+        backfill=progress_of(backfill, instant) if backfill is not None else None,
+        as_of=iso(instant),
+    )
+
+
+ROUTES = [get_metrics]

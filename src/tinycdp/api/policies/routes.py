@@ -1,0 +1,60 @@
+"""Policies: what an environment does with what it is sent.
+
+Shape   GET and PUT of one policy, GET of its versions
+Laws    what a PUT leaves out has its default; If-Match names the version to be replaced
+Errors  400 INVALID_POLICY · 404 NOT_FOUND · 409 VERSION_CONFLICT
+Source  docs/reference/policies.md
+"""
+
+from litestar import get, put
+from litestar.params import FromPath, JSONBody
+
+from tinycdp.api.http.params import IfMatch, Limit, version_of
+from tinycdp.api.http.parts import Injected
+from tinycdp.api.http.responses import ExactResponse, etag
+from tinycdp.api.policies.schemas import PolicyDocument, PolicyVersions
+from tinycdp.runtime.access.actor import Actor
+from tinycdp.runtime.clock import Clock
+from tinycdp.runtime.edits import Edit
+from tinycdp.runtime.mirror import Mirror
+from tinycdp.runtime.policies import documents
+from tinycdp.runtime.policies.documents import PolicyVersion
+from tinycdp.store.pool import Pool
+
+PATH = "/v1/admin/policies/{name:str}"
+_TAGS = ["Policies"]
+
+
+@get(PATH, summary="A policy as it is in force", tags=_TAGS, scope="admin")
+async def get_policy(actor: Injected[Actor], pool: Injected[Pool], name: FromPath[str]) -> ExactResponse[PolicyVersion]:
+    found = (await documents.versions(pool, actor.environment_id, name, 1))[0]
+    return ExactResponse(found, headers=etag(found.version))
+
+
+@put(PATH, summary="Replace a policy, from now on", tags=_TAGS, scope="admin", example={})
+async def put_policy(
+    actor: Injected[Actor],
+    pool: Injected[Pool],
+    mirror: Injected[Mirror],
+    now: Injected[Clock],
+    name: FromPath[str],
+    data: JSONBody[PolicyDocument],
+    if_match: IfMatch = None,
+) -> ExactResponse[PolicyVersion]:
+    expects = version_of(if_match)
+    found = await documents.save(
+        pool, actor.environment_id, name, data, Edit(actor.name, now(), expected_version=expects)
+    )
+    # The process that was asked goes by it at once; the others are notified.
+    await mirror.load_policies()
+    return ExactResponse(found, headers=etag(found.version))
+
+
+@get(f"{PATH}/versions", summary="Who changed a policy when, newest first", tags=_TAGS, scope="admin")
+async def list_policy_versions(
+    actor: Injected[Actor], pool: Injected[Pool], name: FromPath[str], limit: Limit = 50
+) -> PolicyVersions:
+    return PolicyVersions(name, await documents.versions(pool, actor.environment_id, name, limit))
+
+
+ROUTES = [get_policy, put_policy, list_policy_versions]

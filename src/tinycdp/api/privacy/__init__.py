@@ -1,0 +1,1 @@
+"""Erasure, suppression, and everything that is known of one profile."""

@@ -1,0 +1,82 @@
+"""Groups of people and their traits.
+
+Shape   all groups page by page, one with its number of members, its members page by page
+Errors  404 NOT_FOUND
+Source  docs/reference/profiles.md "Groups"
+"""
+
+from typing import Annotated
+
+from litestar import get
+from litestar.params import FromPath, QueryParameter
+
+from tinycdp.api.http.params import AfterProfile, Limit
+from tinycdp.api.http.parts import Injected
+from tinycdp.api.profiles.schemas import Group, GroupMembers, Groups
+from tinycdp.errors import NotFound
+from tinycdp.runtime.access.actor import Actor
+from tinycdp.runtime.profiles.views import summary_of
+from tinycdp.store import groups as store
+from tinycdp.store.messages import Row
+from tinycdp.store.pool import Pool, acquired
+from tinycdp.times import iso
+
+
+@get(
+    "/v1/admin/groups",
+    summary="Groups with their traits, page by page",
+    tags=["People"],
+    scope="admin",
+)
+async def list_groups(
+    actor: Injected[Actor],
+    pool: Injected[Pool],
+    after: Annotated[str, QueryParameter(description="the last key of the page before")] = "",
+    limit: Limit = 50,
+) -> Groups:
+    async with acquired(pool) as connection:
+        rows = await store.list_groups(connection, actor.environment_id, after, limit)
+    found = [_group(row) for row in rows]
+    return Groups(found, found[-1].key if len(rows) == limit else None)
+
+
+@get(
+    "/v1/admin/groups/{name:str}",
+    summary="One group, with its number of members",
+    tags=["People"],
+    scope="admin",
+)
+async def get_group(actor: Injected[Actor], pool: Injected[Pool], name: FromPath[str]) -> Group:
+    async with acquired(pool) as connection:
+        row = await store.find_group(connection, actor.environment_id, name)
+    if row is None:
+        raise NotFound("NOT_FOUND", f"There is no group {name!r}.")
+    found = _group(row)
+    found.members = row.members
+    return found
+
+
+@get(
+    "/v1/admin/groups/{name:str}/members",
+    summary="The people of a group, page by page",
+    tags=["People"],
+    scope="admin",
+)
+async def list_group_members(
+    actor: Injected[Actor],
+    pool: Injected[Pool],
+    name: FromPath[str],
+    after: AfterProfile = 0,
+    limit: Limit = 50,
+) -> GroupMembers:
+    async with acquired(pool) as connection:
+        rows = await store.members_of_group(connection, actor.environment_id, name, after, limit)
+    members = [summary_of(row) for row in rows]
+    return GroupMembers(members, members[-1].id if len(rows) == limit else None)
+
+
+def _group(row: Row) -> Group:
+    return Group(row.key, row.traits, iso(row.created_at), iso(row.changed_at))
+
+
+ROUTES = [list_groups, get_group, list_group_members]

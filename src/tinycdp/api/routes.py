@@ -1,0 +1,69 @@
+"""Every route on one page.
+
+Laws    a route in GUARDED or FOREIGN_GUARDED says by `scope=` which scope its key needs
+        only FOREIGN and FOREIGN_GUARDED take unknown fields and parameters
+"""
+
+from tinycdp.api.access import routes as access
+from tinycdp.api.decisions import explain, replay
+from tinycdp.api.decisions import routes as decisions
+from tinycdp.api.definitions import kill_switches, lifecycle, preview
+from tinycdp.api.definitions import routes as definitions
+from tinycdp.api.editor import routes as editor
+from tinycdp.api.exposures import routes as exposures
+from tinycdp.api.http import reference
+from tinycdp.api.identity import routes as identity
+from tinycdp.api.ingest import dead_letters, posthog, rejections, sdk_settings
+from tinycdp.api.ingest import routes as ingest
+from tinycdp.api.ofrep import routes as ofrep
+from tinycdp.api.operations import figures
+from tinycdp.api.operations import routes as operations
+from tinycdp.api.policies import routes as policies
+from tinycdp.api.privacy import routes as privacy
+from tinycdp.api.profiles import groups
+from tinycdp.api.profiles import routes as profiles
+from tinycdp.api.schema import event_stream
+from tinycdp.api.schema import routes as schema
+from tinycdp.api.transfer import exports, imports
+
+#: Endpoints of other products' clients, which send fields and parameters that we have no use for. They find the key by
+#: themselves: it may stand in the body.
+FOREIGN = [
+    *ingest.ROUTES,
+    *sdk_settings.ROUTES,
+    *posthog.ROUTES,
+    *ofrep.OPEN_ROUTES,
+]
+
+#: OpenFeature's protocol: its providers may send what later versions of it define.
+FOREIGN_GUARDED = ofrep.ROUTES
+
+OPEN = [
+    *operations.ROUTES,
+    *reference.ROUTES,
+]
+
+GUARDED = [
+    *decisions.ROUTES,
+    *replay.ROUTES,
+    *profiles.ROUTES,
+    *identity.ROUTES,
+    *groups.ROUTES,
+    *definitions.ROUTES,
+    *lifecycle.ROUTES,
+    *preview.ROUTES,
+    *kill_switches.ROUTES,
+    *policies.ROUTES,
+    *privacy.ROUTES,
+    *schema.ROUTES,
+    *event_stream.ROUTES,
+    *exposures.ROUTES,
+    *editor.ROUTES,
+    *explain.ROUTES,
+    *exports.ROUTES,
+    *imports.ROUTES,
+    *access.ROUTES,
+    *figures.ROUTES,
+    *rejections.ROUTES,
+    *dead_letters.ROUTES,
+]

@@ -1,0 +1,1 @@
+"""Which events and properties arrive, which are planned, and the stream of them."""

@@ -1,0 +1,75 @@
+"""The live stream: messages as they arrive, as server-sent events.
+
+Shape   GET /v1/events/live; each message is one event, `sample` says of how many those that follow are shown
+Laws    a reader that does not keep up is told so and dropped: nobody waits for it
+Errors  400 INVALID_REQUEST · 503 TOO_MANY_STREAMS
+Source  docs/reference/registry.md "Live stream"
+"""
+
+from typing import Annotated, Literal
+
+from litestar import Response, get
+from litestar.params import QueryParameter
+from litestar.types import Receive, Scope, Send
+
+from tinycdp.api.http.parts import Injected
+from tinycdp.api.http.sse import MEDIA_TYPE, Outlet, streaming
+from tinycdp.errors import InvalidInput
+from tinycdp.runtime.access.actor import Actor
+from tinycdp.runtime.ingest.event_stream import Filter, Live, Reader
+
+#: Bytes that may wait for a reader, some seconds of the busiest stream.
+MOST_WAITING = 8_000_000
+_RETRY_MS = 2_000
+_LONGEST = 256
+
+Kind = Literal["track", "page", "screen", "identify", "group", "alias"]
+
+
+@get(
+    "/v1/events/live",
+    summary="Server-sent events: messages as they arrive, with their warnings and what they changed",
+    tags=["Registry"],
+    scope="read",
+    media=(MEDIA_TYPE,),
+)
+async def stream_events(
+    actor: Injected[Actor],
+    live: Injected[Live],
+    event: Annotated[str | None, QueryParameter(description="only of this name")] = None,
+    user_id: Annotated[str | None, QueryParameter(name="userId", description="only by this identifier")] = None,
+    kind: Annotated[Kind | None, QueryParameter(description="only calls of this kind")] = None,
+    by_key: Annotated[int | None, QueryParameter(name="key", description="only by the API key of this id")] = None,
+    status: Annotated[
+        Literal["accepted", "warned", "rejected"] | None, QueryParameter(description="only of this status")
+    ] = None,
+) -> Response[bytes]:
+    """All filters hold together. Under load a sample is shown, and `event: sample` says of how many."""
+    for name, text in (("event", event), ("userId", user_id)):
+        if text is not None and len(text) > _LONGEST:
+            raise InvalidInput("INVALID_REQUEST", f"{name}: at most {_LONGEST} characters.")
+    stream = _Stream(live, actor.environment_id, actor.key_id, Filter(event, user_id, kind, by_key, status))
+    await live.open(stream)
+    return streaming(stream)
+
+
+class _Stream(Reader):
+    def __init__(self, live: Live, environment_id: int, key_id: int, wanted: Filter) -> None:
+        super().__init__(environment_id, key_id, wanted)
+        self._live = live
+        self._outlet = Outlet(MOST_WAITING)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await self._outlet.serve(receive, send, _RETRY_MS)
+        finally:
+            await self._live.close(self)
+
+    def tell(self, text: bytes) -> None:
+        self._outlet.write(text)
+
+    def end(self, why: bytes) -> None:
+        self._outlet.end(b": " + why + b"\n\n")
+
+
+ROUTES = [stream_events]

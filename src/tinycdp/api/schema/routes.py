@@ -1,0 +1,241 @@
+"""The registry of events and properties, and the tracking plan.
+
+Shape   GET of what was observed, GET, PUT and DELETE of what is planned
+Laws    what this process stored before the request is in the answer; what others stored, within seconds.
+        If-Match names the version of an entry that shall be replaced
+Errors  400 INVALID_PLAN · 404 NOT_FOUND · 409 VERSION_CONFLICT
+Source  docs/reference/registry.md
+"""
+
+from typing import Annotated
+
+from litestar import delete, get, put
+from litestar.params import FromPath, JSONBody, QueryParameter
+
+from tinycdp.api.definitions.editing import Editing
+from tinycdp.api.http.params import DryRun, IfMatch, Limit, version_of
+from tinycdp.api.http.parts import Injected
+from tinycdp.api.http.responses import ExactResponse, as_schema, etag
+from tinycdp.api.schema.schemas import (
+    Broken,
+    EntryDocument,
+    EventPage,
+    Events,
+    PlanEntry,
+    PlanVersions,
+    PropertyPage,
+    Saved,
+    Sdks,
+    Violation,
+    Violations,
+    WholePlan,
+)
+from tinycdp.errors import NotFound
+from tinycdp.runtime.access.actor import Actor
+from tinycdp.runtime.clock import Clock
+from tinycdp.runtime.edits import Edit
+from tinycdp.runtime.mirror import Mirror
+from tinycdp.runtime.schema import registry_reads, tracking_plan
+from tinycdp.runtime.schema.registry import Registry
+from tinycdp.runtime.schema.tracking_plan import Plans
+from tinycdp.store.pool import Pool
+
+EVENTS = "/v1/registry/events"
+PLAN = "/v1/registry/plan"
+
+_EXAMPLE = {
+    "description": "Somebody paid.",
+    "owner": "checkout",
+    "properties": {"amount": {"type": "number", "required": True, "minimum": 0}, "currency": {"type": "string"}},
+}
+
+
+@get(
+    EVENTS,
+    summary="Every event that came or is planned, the busiest first",
+    tags=["Registry"],
+    scope="read",
+)
+async def list_events(
+    actor: Injected[Actor],
+    pool: Injected[Pool],
+    registry: Injected[Registry],
+    plans: Injected[Plans],
+    now: Injected[Clock],
+) -> Events:
+    await registry.flush()
+    plan = plans.of(actor.environment_id)
+    return as_schema(await registry_reads.events(pool, plan, actor.environment_id, now()), Events)
+
+
+@get(
+    f"{EVENTS}/{{name:str}}",
+    summary="An event: its volume, its properties with their types and states, by which SDKs, against its plan",
+    tags=["Registry"],
+    scope="read",
+)
+async def get_event(
+    actor: Injected[Actor],
+    pool: Injected[Pool],
+    registry: Injected[Registry],
+    plans: Injected[Plans],
+    now: Injected[Clock],
+    name: FromPath[str],
+) -> EventPage:
+    await registry.flush()
+    plan = plans.of(actor.environment_id)
+    return as_schema(await registry_reads.event(pool, plan, actor.environment_id, name, now()), EventPage)
+
+
+@get(
+    f"{EVENTS}/{{name:str}}/properties/{{property_name:str}}",
+    summary="A property of an event: which types came when, and by which SDK",
+    tags=["Registry"],
+    scope="read",
+)
+async def get_property(
+    actor: Injected[Actor],
+    pool: Injected[Pool],
+    registry: Injected[Registry],
+    plans: Injected[Plans],
+    now: Injected[Clock],
+    name: FromPath[str],
+    property_name: FromPath[str],
+) -> PropertyPage:
+    await registry.flush()
+    environment_id, plan = actor.environment_id, plans.of(actor.environment_id)
+    found = await registry_reads.property_of(pool, plan, environment_id, name, property_name, now())
+    return as_schema(found, PropertyPage)
+
+
+@get(
+    "/v1/registry/sdks",
+    summary="By which libraries, versions and platforms messages came",
+    tags=["Registry"],
+    scope="read",
+)
+async def list_sdks(
+    actor: Injected[Actor],
+    pool: Injected[Pool],
+    registry: Injected[Registry],
+) -> Sdks:
+    await registry.flush()
+    return as_schema(await registry_reads.sdks(pool, actor.environment_id), Sdks)
+
+
+@get(
+    "/v1/registry/violations",
+    summary="What the tracking plan did not expect, per event, kind and day",
+    tags=["Registry"],
+    scope="read",
+)
+async def list_violations(
+    actor: Injected[Actor],
+    pool: Injected[Pool],
+    registry: Injected[Registry],
+    now: Injected[Clock],
+    event: Annotated[str | None, QueryParameter(description="only of this event")] = None,
+    days: Annotated[int, QueryParameter(ge=1, le=400, description="so many days back, with today")] = 7,
+    limit: Limit = 50,
+) -> Violations:
+    await registry.flush()
+    found = await registry_reads.violations(pool, actor.environment_id, event, days, now(), limit)
+    return Violations(as_schema(found, list[Violation]))
+
+
+@get(
+    PLAN,
+    summary="The tracking plan: what is expected of each event",
+    tags=["Registry"],
+    scope="read",
+)
+async def get_plan(
+    actor: Injected[Actor],
+    pool: Injected[Pool],
+) -> WholePlan:
+    return WholePlan(as_schema(await tracking_plan.entries(pool, actor.environment_id), list[PlanEntry]))
+
+
+@put(
+    f"{PLAN}/{{name:str}}",
+    summary="What is expected of an event from now on",
+    tags=["Registry"],
+    scope="admin",
+    example=_EXAMPLE,
+)
+async def put_plan_entry(
+    editing: Injected[Editing],
+    plans: Injected[Plans],
+    mirror: Injected[Mirror],
+    name: FromPath[str],
+    data: JSONBody[EntryDocument],
+    if_match: IfMatch = None,
+    dry_run: DryRun = False,
+) -> ExactResponse[Saved]:
+    """Types count for new messages from now on: what is stored stays as it is. A dry run only says what it would break,
+    as version 0."""
+    expects = version_of(if_match)
+    actor, instant = editing.actor, editing.now()
+    entry = tracking_plan.checked(data)
+    if dry_run:
+        found = tracking_plan.unsaved(name, entry, Edit(actor.name, instant))
+    else:
+        found = await tracking_plan.save(
+            editing.pool, actor.environment_id, name, data, Edit(actor.name, instant, expected_version=expects)
+        )
+        # The process that was asked goes by it at once; the others are notified.
+        await mirror.load_policies()
+    breaks = registry_reads.broken_by(await editing.workspace(), plans.of(actor.environment_id), name, entry)
+    saved = Saved(as_schema(found, PlanEntry), as_schema(breaks, list[Broken]))
+    return ExactResponse(saved, headers=etag(found.version))
+
+
+@delete(
+    f"{PLAN}/{{name:str}}",
+    status_code=200,
+    summary="Expect nothing of an event any more; its versions are kept",
+    tags=["Registry"],
+    scope="admin",
+)
+async def delete_plan_entry(
+    actor: Injected[Actor],
+    pool: Injected[Pool],
+    mirror: Injected[Mirror],
+    now: Injected[Clock],
+    name: FromPath[str],
+    if_match: IfMatch = None,
+) -> PlanEntry:
+    expects = version_of(if_match)
+    found = await tracking_plan.save(
+        pool, actor.environment_id, name, None, Edit(actor.name, now(), expected_version=expects)
+    )
+    await mirror.load_policies()
+    return as_schema(found, PlanEntry)
+
+
+@get(
+    f"{PLAN}/{{name:str}}/versions",
+    summary="Who changed the plan of an event when, newest first",
+    tags=["Registry"],
+    scope="read",
+)
+async def list_plan_versions(
+    actor: Injected[Actor], pool: Injected[Pool], name: FromPath[str], limit: Limit = 50
+) -> PlanVersions:
+    found = await tracking_plan.versions(pool, actor.environment_id, name, limit)
+    if not found:
+        raise NotFound("NOT_FOUND", f"The tracking plan never had an event {name!r}.")
+    return PlanVersions(name, as_schema(found, list[PlanEntry]))
+
+
+ROUTES = [
+    list_events,
+    get_event,
+    get_property,
+    list_sdks,
+    list_violations,
+    get_plan,
+    put_plan_entry,
+    delete_plan_entry,
+    list_plan_versions,
+]

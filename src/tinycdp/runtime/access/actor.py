@@ -1,0 +1,27 @@
+"""Who asks: an API key today, a member of a team later.
+
+Shape   actor_of(key) → Actor: a name for the history, an environment, scopes
+Laws    a handler never sees the key itself
+"""
+
+import msgspec
+
+from tinycdp.runtime.access.keys import Key
+
+
+class Actor(msgspec.Struct, frozen=True):
+    """key_id  the key that was used, so that a stream can end when it is revoked"""
+
+    name: str
+    environment_id: int
+    scopes: frozenset[str]
+    key_id: int
+
+    def may(self, scope: str) -> bool:
+        """Whether the scope is granted, by itself or by a wider one."""
+        return scope in self.scopes or "admin" in self.scopes or (scope == "decide" and "read" in self.scopes)
+
+
+def actor_of(key: Key) -> Actor:
+    """The actor that uses this key."""
+    return Actor(key.name, key.environment_id, key.scopes, key.id)

@@ -1,0 +1,153 @@
+"""What a process keeps in memory of the database, and how it stays current.
+
+Shape   Mirror is what a Listener notifies: it passes profile changes on, and reloads definitions, keys and policies
+Laws    start() returns only when no notification can be missed. Failed reloads are repeated while the database is away
+Errors  none leave a notification: what cannot be loaded is logged, and what is in memory goes on serving
+"""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+
+from tinycdp.errors import Unavailable
+from tinycdp.model import Alias
+from tinycdp.runtime.access.keys import Keyring
+from tinycdp.runtime.clock import Clock
+from tinycdp.runtime.decisions.change_streams import Pushes
+from tinycdp.runtime.decisions.snapshots import Snapshots
+from tinycdp.runtime.definitions.catalogs import Catalogs
+from tinycdp.runtime.ingest.event_stream import Live
+from tinycdp.runtime.notifications import Listener
+from tinycdp.runtime.outbox import Bell
+from tinycdp.runtime.policies.documents import Policies
+from tinycdp.runtime.policies.privacy_rules import Privacy
+from tinycdp.runtime.schema.tracking_plan import Plans
+from tinycdp.store import definitions as store
+from tinycdp.store.pool import Pool, acquired
+
+log = logging.getLogger(__name__)
+
+_RETRY_SECONDS = 0.5
+
+
+class Mirror:
+    """One process's copy of definitions, keys, policies and profiles."""
+
+    def __init__(
+        self,
+        dsn: str,
+        pool: Pool,
+        now: Clock,
+        *,
+        catalogs: Catalogs,
+        snapshots: Snapshots,
+        keyring: Keyring,
+        policies: Policies,
+        privacy: Privacy,
+        plans: Plans,
+        pushes: Pushes,
+        live: Live,
+        outbox: Bell,
+    ) -> None:
+        self._pool = pool
+        self._now = now
+        self._catalogs = catalogs
+        self._snapshots = snapshots
+        self._keyring = keyring
+        self._policies = policies
+        self._privacy = privacy
+        self._plans = plans
+        self._pushes = pushes
+        self._live = live
+        self._outbox = outbox
+        self._listener = Listener(dsn, self)
+        self._reloads: set[asyncio.Task[None]] = set()
+
+    async def start(self) -> None:
+        """Listen, then load every environment's definitions, every key and every policy."""
+        await self._listener.start()
+        await self._load_everything()
+
+    async def stop(self) -> None:
+        """Stop listening and reloading."""
+        await self._listener.stop()
+        for task in list(self._reloads):
+            task.cancel()
+
+    async def load_policies(self) -> None:
+        """Load policies, suppressions and tracking plans as the database has them now."""
+        await self._policies.load(self._pool)
+        await self._privacy.load(self._pool)
+        await self._plans.load(self._pool)
+
+    async def reread(self, environment_id: int, alias: Alias | None) -> None:
+        """Load the definitions, and the profile, from Postgres; keep what is known if it is away."""
+        with contextlib.suppress(Unavailable):
+            await self._catalogs.refresh(self._pool, environment_id)
+            if alias is not None:
+                await self._snapshots.load(environment_id, alias, self._now())
+
+    async def _load_everything(self) -> None:
+        await self._load_keys()
+        async with acquired(self._pool) as connection:
+            environments = [row.id for row in await store.list_environments(connection)]
+        for environment_id in environments:
+            await self._load_catalog(environment_id)
+
+    async def _load_catalog(self, environment_id: int) -> None:
+        await self._catalogs.refresh(self._pool, environment_id)
+        self._pushes.published(environment_id)
+
+    async def _load_keys(self) -> None:
+        await self._keyring.load()
+        await self.load_policies()
+        self._pushes.keys_changed()
+
+    # Notifications
+
+    def profiles_changed(self, environment_id: int, version: int, profile_ids: Sequence[int]) -> None:
+        self._snapshots.changed(environment_id, version, profile_ids)
+        self._outbox.ring(environment_id)
+        self._pushes.profiles_changed(environment_id, version, profile_ids)
+
+    def people_born(self, environment_id: int, names: Sequence[str]) -> None:
+        self._pushes.people_born(environment_id, names)
+
+    def revision_changed(self, environment_id: int) -> None:
+        self._outbox.ring(environment_id)
+        self._reload(lambda: self._load_catalog(environment_id))
+
+    def keys_changed(self) -> None:
+        self._reload(self._load_keys)
+
+    def policies_changed(self, environment_id: int) -> None:
+        self._reload(self.load_policies)
+
+    def reader_heard(self, environment_id: int, reader: str, wanted: str) -> None:
+        self._live.heard(environment_id, reader, wanted)
+
+    def lost(self) -> None:
+        self._snapshots.lost()
+
+    def found(self) -> None:
+        self._snapshots.found()
+        self._outbox.ring_all()
+        self._pushes.found()
+        self._reload(self._load_everything)
+
+    def _reload(self, load: Callable[[], Awaitable[object]]) -> None:
+        task = asyncio.create_task(self._until_done(load))
+        self._reloads.add(task)
+        task.add_done_callback(self._reloads.discard)
+
+    async def _until_done(self, load: Callable[[], Awaitable[object]]) -> None:
+        while True:
+            try:
+                await load()
+                return
+            except Unavailable:
+                await asyncio.sleep(_RETRY_SECONDS)
+            except Exception:
+                log.exception("definitions or keys could not be loaded; the ones in memory go on serving")
+                return
