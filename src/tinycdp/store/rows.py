@@ -29,7 +29,3 @@ class Row:
     @classmethod
     def every(cls, records: Iterable[Iterable[Any]]) -> list[Self]:
         return [cls(*record) for record in records]
-
-    def __getitem__(self, name: str) -> Any:
-        """A column by its name, for code that takes rows of the driver as well."""
-        return getattr(self, name)

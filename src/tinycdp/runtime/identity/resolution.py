@@ -83,11 +83,13 @@ async def resolve(tx: IdentityTransaction, messages: Sequence[Message]) -> None:
     await apply(tx, await _plan(tx, evidence, joining))
 
 
-def identifier_row(row: store.Row) -> IdentifierRow:
+def identifier_row(row: store.StoredIdentifierRow) -> IdentifierRow:
     """A row of the table as the engine takes it."""
-    rank = (row["claim_strength"], row["claimed_at"], row["claimed_by"]) if row["owner_id"] is not None else None
-    identifier = Alias(row["kind"], row["value"])
-    return IdentifierRow(row["id"], identifier, row["profile_id"], row["created_at"], row["owner_id"], rank)
+    rank = None
+    if row.claim_strength is not None and row.claimed_at is not None and row.claimed_by is not None:
+        rank = row.claim_strength, row.claimed_at, row.claimed_by
+    identifier = Alias(row.kind, row.value)
+    return IdentifierRow(row.id, identifier, row.profile_id, row.created_at, row.owner_id, rank)
 
 
 # Load
@@ -135,7 +137,7 @@ async def _create(tx: IdentityTransaction, identifiers: Iterable[tuple[Alias, in
     """The rows created; those that another process created first are left out."""
     wanted = [(identifier.kind, identifier.value, profile_id) for identifier, profile_id in identifiers]
     found = await store.create_aliases(tx.connection, tx.environment_id, wanted, tx.now)
-    rows = [IdentifierRow(row["id"], Alias(row["kind"], row["value"]), row["profile_id"], tx.now) for row in found]
+    rows = [IdentifierRow(row.id, Alias(row.kind, row.value), row.profile_id, tx.now) for row in found]
     tx.identifiers |= {row.identifier: row for row in rows}
     tx.created_users += [row.identifier.value for row in rows if row.identifier.kind == AliasKind.USER]
     return rows
@@ -145,9 +147,9 @@ async def _lock(tx: IdentityTransaction, stored: Iterable[Alias]) -> None:
     """Lock and load the profiles of all identifiers."""
     ids = sorted({row.profile_id for row in tx.identifiers.values()} - tx.new)
     for row in await store.lock_profiles(tx.connection, tx.environment_id, ids):
-        if row["merged_into"] is not None:
+        if row.merged_into is not None:
             raise Restart
-        tx.profiles[row["id"]] = storage.from_row(row)
+        tx.profiles[row.id] = storage.from_row(row)
     if not tx.profiles.keys() >= set(ids):
         raise Restart
     # The process that held the locks may have claimed or moved an identifier since it was read.
@@ -169,7 +171,7 @@ async def _counts(tx: IdentityTransaction, profile_ids: Collection[int]) -> dict
     kinds = [(kind, new_since(limit, tx.now)) for kind, limit in tx.rules.limited.items()]
     found: dict[int, dict[str, tuple[int, int]]] = {id: {} for id in profile_ids}
     for row in await links.count_identifiers(tx.connection, tx.environment_id, list(profile_ids), kinds):
-        found[row["profile_id"]][row["kind"]] = (row["n"], row["recent"])
+        found[row.profile_id][row.kind] = (row.n, row.recent)
     return dict(found)
 
 
@@ -187,8 +189,8 @@ async def _plan(tx: IdentityTransaction, evidence: Evidence, joining: Collection
         new=tx.new,
         joined={tx.identifiers[identifier].profile_id for identifier in joining} - tx.new,
         links={
-            (row["alias_id"], row["owner_id"], row["is_join"]): (row["strength"], row["said_at"], row["said_by"])
-            if row["apart_at"] is None
+            (row.alias_id, row.owner_id, row.is_join): (row.strength, row.said_at, row.said_by)
+            if row.apart_at is None
             else None
             for row in await links.find_links(tx.connection, tx.environment_id, pairs)
         },
@@ -203,11 +205,11 @@ async def _load(tx: IdentityTransaction, facts: Facts, missing: Missing) -> Fact
     members: dict[int, list[IdentifierRow]] = {id: [] for id in missing.members}
     if members:
         for row in await links.identifiers_of_profiles(tx.connection, tx.environment_id, sorted(members)):
-            members[row["profile_id"]].append(identifier_row(row))
-    said: list[store.Row] = []
+            members[row.profile_id].append(identifier_row(row))
+    said: list[links.LinkRow] = []
     if missing.joins:
         said = await links.links_of_identifiers(tx.connection, tx.environment_id, sorted(missing.joins))
-    joins = [(row["alias_id"], row["owner_id"]) for row in said if row["is_join"] and row["apart_at"] is None]
+    joins = [(row.alias_id, row.owner_id) for row in said if row.is_join and row.apart_at is None]
     spare_ids = await store.next_profile_ids(tx.connection, missing.ids)
     return dataclasses.replace(
         facts,

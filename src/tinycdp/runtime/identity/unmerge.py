@@ -46,7 +46,6 @@ from tinycdp.runtime.profiles import storage
 from tinycdp.store import groups as group_store
 from tinycdp.store import identity as store
 from tinycdp.store import messages
-from tinycdp.store.messages import Row
 
 #: The most merges of two profiles that are read to find one that was undone.
 _MOST_MERGES = 1_000
@@ -80,8 +79,8 @@ class _Stored:
     """What the database has. profiles: locked, by id; merges: those of the graph, as rows"""
 
     graph: IdentityGraph
-    profiles: Mapping[int, Row]
-    merges: Mapping[int, Row]
+    profiles: Mapping[int, messages.ProfileRow]
+    merges: Mapping[int, store.JournaledMergeRow]
 
     def living(self, profile_id: int) -> Profile:
         """A fresh copy of a stored profile."""
@@ -90,65 +89,67 @@ class _Stored:
     def memberships(self, profile_id: int) -> Mapping[int, Instant]:
         """The segments a profile was last in: for an absorbed one, when it was absorbed."""
         for merge in reversed(list(self.merges.values())):
-            if merge["absorbed_id"] == profile_id:
-                return _memberships(merge["absorbed_state"])
-        return _memberships(self.profiles[profile_id]["state"]) if profile_id in self.profiles else {}
+            if merge.absorbed_id == profile_id:
+                return _memberships(merge.absorbed_state)
+        return _memberships(self.profiles[profile_id].state) if profile_id in self.profiles else {}
 
 
-async def unmerge(tx: IdentityTransaction, cut: Cut, *, undone: Row | None, author: str, note: str) -> Unmerged:
-    """Withdraw everything said between the two sides. undone: the merge that is undone, None for a split"""
+async def unmerge(
+    tx: IdentityTransaction, cut: Cut, *, undone: store.JournaledMergeRow | None, author: str, note: str
+) -> Unmerged:
+    """Withdraw every link between the two sides. undone: the merge that is undone, None for a split"""
     graph, _ = await _load(tx, cut)
     locked = await messages.lock_profiles(tx.connection, tx.environment_id, sorted(graph.profile_ids))
     expected = graph.profile_ids
     graph, merges = await _load(tx, cut)  # again: the process that held the locks may have changed it
     if not graph.profile_ids <= expected:
         raise Restart
-    stored = _Stored(graph, {row["id"]: row for row in locked}, merges)
+    stored = _Stored(graph, {row.id: row for row in locked}, merges)
     plan = plan_unmerge(graph, cut, tx.rules, tx.now)
     profile_ids = await _save_identifiers(tx, plan)
     await _save_merges(tx, plan, stored, author, note)
     absorbed = await _absorb(tx, plan, stored)
     before_merge = undone if undone is not None and await _is_conclusive(tx, undone) else None
     replayed = await _replay(tx, plan, stored, profile_ids, before_merge)
-    undone_ids = {*plan.undone, *((undone["id"],) if undone is not None else ())}
+    undone_ids = {*plan.undone, *((undone.id,) if undone is not None else ())}
     return await _save_profiles(tx, plan, stored, replayed, absorbed, sorted(undone_ids))
 
 
 # Load
 
 
-async def _load(tx: IdentityTransaction, cut: Cut) -> tuple[IdentityGraph, dict[int, Row]]:
+async def _load(tx: IdentityTransaction, cut: Cut) -> tuple[IdentityGraph, dict[int, store.JournaledMergeRow]]:
     """Everything the unmerge may concern; also the merges as rows, by id."""
     connection, environment_id = tx.connection, tx.environment_id
     named = await store.identifiers_by_id(connection, environment_id, sorted(cut.one_side | cut.other_side))
-    profile_ids = {row["profile_id"] for row in named}
+    profile_ids = {row.profile_id for row in named}
     while True:
         found = await store.identifiers_of_profiles(connection, environment_id, sorted(profile_ids))
-        rows = {row["id"]: identifier_row(row) for row in found}
+        rows = {row.id: identifier_row(row) for row in found}
         said = await store.links_of_identifiers(connection, environment_id, sorted(rows))
         links = sorted(map(_link, filter(_is_in_force, said)), key=lambda link: (*link.edge, link.is_join))
         graph = IdentityGraph(rows, links)
         outside = owners_to_load(graph, cut)
         if not outside:
             merges = await store.merges_below(connection, environment_id, sorted(profile_ids))
-            return IdentityGraph(rows, links, list(map(_merge_record, merges))), {row["id"]: row for row in merges}
+            return IdentityGraph(rows, links, list(map(_merge_record, merges))), {row.id: row for row in merges}
         owners = await store.identifiers_by_id(connection, environment_id, sorted(outside))
-        profile_ids |= {row["profile_id"] for row in owners}
+        profile_ids |= {row.profile_id for row in owners}
 
 
-def _is_in_force(row: Row) -> bool:
-    return row["apart_at"] is None
+def _is_in_force(row: store.LinkRow) -> bool:
+    return row.apart_at is None
 
 
-def _link(row: Row) -> Link:
-    rank = row["strength"], row["said_at"], row["said_by"]
-    return Link(row["alias_id"], row["owner_id"], row["is_join"], rank, row["linked_at"])
+def _link(row: store.LinkRow) -> Link:
+    rank = row.strength, row.said_at, row.said_by
+    return Link(row.alias_id, row.owner_id, row.is_join, rank, row.linked_at)
 
 
-def _merge_record(row: Row) -> MergeRecord:
-    link = frozenset(id for id in (row["link_alias_id"], row["link_owner_id"]) if id is not None)
-    moved = frozenset(row["alias_ids"])
-    return MergeRecord(row["id"], row["survivor_id"], row["absorbed_id"], moved, link, row["merged_at"])
+def _merge_record(row: store.JournaledMergeRow) -> MergeRecord:
+    link = frozenset(id for id in (row.link_alias_id, row.link_owner_id) if id is not None)
+    moved = frozenset(row.alias_ids)
+    return MergeRecord(row.id, row.survivor_id, row.absorbed_id, moved, link, row.merged_at)
 
 
 # Save who has which identifier
@@ -178,9 +179,9 @@ async def _save_merges(tx: IdentityTransaction, plan: UnmergePlan, stored: _Stor
     for continued in plan.continued:
         merge = stored.merges[continued.merge_id]
         merge_id = await store.append_merge(
-            connection, environment_id, continued.survivor_id, continued.absorbed_id, merge["message_id"], now,
-            merge["alias_ids"], merge["survivor"], merge["survivor_state"], merge["absorbed"], merge["absorbed_state"],
-            "undo", merge["link_alias_id"], merge["link_owner_id"], continued.kept, author, note,
+            connection, environment_id, continued.survivor_id, continued.absorbed_id, merge.message_id, now,
+            merge.alias_ids, merge.survivor, merge.survivor_state, merge.absorbed, merge.absorbed_state,
+            "undo", merge.link_alias_id, merge.link_owner_id, continued.kept, author, note,
         )  # fmt: skip
         tx.changes.append(outbox.Merged(merge_id, continued.survivor_id, continued.absorbed_id, "undo"))
     await store.undo_merge(connection, environment_id, plan.undone, now, author, note)
@@ -221,7 +222,7 @@ async def _replay(
     plan: UnmergePlan,
     stored: _Stored,
     profile_ids: Sequence[int],
-    before_merge: Row | None,
+    before_merge: store.JournaledMergeRow | None,
 ) -> _Replayed:
     graph, changed = stored.graph, []
     for group, profile_id in zip(plan.groups, profile_ids, strict=True):
@@ -239,7 +240,7 @@ async def _replay(
         profile.bucketing_key, profile.created_at = group.key
         profile.properties_changed = profile.group_changed = True
         if profile_id in stored.profiles:
-            profile.saved_memberships = dict(_memberships(stored.profiles[profile_id]["state"]))
+            profile.saved_memberships = dict(_memberships(stored.profiles[profile_id].state))
         _date_memberships(profile, tx.catalog, since, before_merge)
         transitions += _transitions(profile, stored.memberships(profile_id), tx.catalog, tx.now)
         found.append(ProfileIdentifiers(profile, [graph.rows[id] for id in sorted(group.identifiers)]))
@@ -253,8 +254,8 @@ async def _histories(tx: IdentityTransaction, branches: Sequence[Branch], graph:
     async for rows in store.messages_of_identifiers(tx.connection, tx.environment_id, ids):
         for row in rows:
             # No message arrived before its identifier was created.
-            arrived = max(row["received_at"], graph.rows[row["alias_id"]].created_at)
-            arrivals[row["alias_id"]].append((arrived, storage.message_from_row(row)))
+            arrived = max(row.received_at, graph.rows[row.alias_id].created_at)
+            arrivals[row.alias_id].append((arrived, storage.message_from_row(row)))
 
     def history(branch: Branch) -> ProfileHistory:
         own = [arrival for id in branch.identifiers for arrival in arrivals[id]]
@@ -275,7 +276,7 @@ async def _group_traits(
     if not keys:
         return {}
     rows = await group_store.lock_groups(tx.connection, tx.environment_id, sorted(keys), tx.now)
-    return {row["key"]: row["traits"] for row in rows}
+    return {row.key: row.traits for row in rows}
 
 
 def _memberships(state: bytes) -> Mapping[int, Instant]:
@@ -284,24 +285,26 @@ def _memberships(state: bytes) -> Mapping[int, Instant]:
     return profile.memberships
 
 
-async def _is_conclusive(tx: IdentityTransaction, merge: Row) -> bool:
+async def _is_conclusive(tx: IdentityTransaction, merge: store.JournaledMergeRow) -> bool:
     """Whether a merge has both profiles as they would have been: no other merge of them was undone since."""
-    ids = [merge["survivor_id"], merge["absorbed_id"]]
-    others = await store.list_merges(tx.connection, tx.environment_id, ids, merge["id"], _MOST_MERGES)
-    return len(others) < _MOST_MERGES and all(other["undone_at"] is None for other in others)
+    ids = [merge.survivor_id, merge.absorbed_id]
+    others = await store.list_merges(tx.connection, tx.environment_id, ids, merge.id, _MOST_MERGES)
+    return len(others) < _MOST_MERGES and all(other.undone_at is None for other in others)
 
 
-def _date_memberships(profile: Profile, catalog: Catalog, since: Mapping[int, Instant], undone: Row | None) -> None:
+def _date_memberships(
+    profile: Profile, catalog: Catalog, since: Mapping[int, Instant], undone: store.JournaledMergeRow | None
+) -> None:
     """No membership begins before its segment was defined. One that the profile had when it was merged began when it
     had begun then."""
     segments = {segment.fingerprint: segment.id for segment in catalog.segments}
     before: Mapping[int, Instant] = {}
-    if undone is not None and profile.id == undone["survivor_id"]:
-        before = _memberships(undone["survivor_state"])
-    elif undone is not None and profile.id == undone["absorbed_id"]:
-        before = _memberships(undone["absorbed_state"])
+    if undone is not None and profile.id == undone.survivor_id:
+        before = _memberships(undone.survivor_state)
+    elif undone is not None and profile.id == undone.absorbed_id:
+        before = _memberships(undone.absorbed_state)
     for fingerprint, entered_at in profile.memberships.items():
-        if undone is not None and fingerprint in before and entered_at <= undone["merged_at"]:
+        if undone is not None and fingerprint in before and entered_at <= undone.merged_at:
             profile.memberships[fingerprint] = before[fingerprint]
         else:
             profile.memberships[fingerprint] = max(entered_at, since.get(segments[fingerprint], entered_at))

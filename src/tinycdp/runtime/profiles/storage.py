@@ -188,16 +188,16 @@ def unready(catalog: Catalog) -> list[str]:
     return [key for key, kept in catalog.kept.items() if any((key, hop) not in complete for hop in (0, *kept.hops))]
 
 
-def message_from_row(row: store.Row) -> Message:
+def message_from_row(row: store.MessageRow) -> Message:
     """A stored message as the engine takes it; what only the identity rules need is left out."""
     return Message(
-        kind=row["kind"],
-        message_id=row["message_id"],
+        kind=row.kind,
+        message_id=row.message_id,
         aliases=(),
-        occurred_at=row["occurred_at"],
-        received_at=row["received_at"],
-        name=row["name"],
-        properties=row["properties"],
-        group_id=row["target"] if row["kind"] == "group" else None,
-        active=not row["inactive"],
+        occurred_at=row.occurred_at,
+        received_at=row.received_at,
+        name=row.name,
+        properties=row.properties,
+        group_id=row.target if row.kind == "group" else None,
+        active=not row.inactive,
     )

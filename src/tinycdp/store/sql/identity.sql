@@ -23,7 +23,7 @@ GROUP BY a.profile_id, a.kind;
 -- What is known of these pairs.
 -- args: environment_id, alias_ids bigint[], owner_ids bigint[], is_joins boolean[]
 -- index: identity_links_pkey
-SELECT l.alias_id, l.owner_id, l.is_join, l.strength, l.said_at, l.said_by, l.apart_at
+SELECT l.alias_id, l.owner_id, l.is_join, l.strength, l.said_at, l.said_by, l.linked_at, l.apart_at
 FROM unnest($2::bigint[], $3::bigint[], $4::boolean[]) AS wanted (alias_id, owner_id, is_join)
 JOIN identity_links l ON l.environment_id = $1 AND l.alias_id = wanted.alias_id AND l.owner_id = wanted.owner_id
                      AND l.is_join = wanted.is_join;
@@ -57,8 +57,8 @@ FROM identity_links WHERE environment_id = $1 AND owner_id = ANY ($2);
 -- Every message that came by these identifiers, in no order; read through a cursor.
 -- args: environment_id, alias_ids bigint[]
 -- index: events_of_alias
-SELECT e.alias_id, e.kind, e.name, e.message_id, e.occurred_at, e.received_at, e.target, e.properties,
-       coalesce(e.context ->> 'active' = 'false', false) AS inactive
+SELECT e.kind, e.name, e.message_id, e.occurred_at, e.received_at, e.target, e.properties,
+       coalesce(e.context ->> 'active' = 'false', false) AS inactive, e.alias_id
 FROM events e WHERE e.environment_id = $1 AND e.alias_id = ANY ($2);
 
 -- name: part_links
@@ -103,7 +103,9 @@ RETURNING id;
 -- name: find_merge
 -- args: environment_id, id
 -- locks: the row, FOR UPDATE: two who undo it at once take turns
-SELECT * FROM merges WHERE environment_id = $1 AND id = $2 FOR UPDATE;
+SELECT id, survivor_id, absorbed_id, message_id, merged_at, alias_ids, cause, link_alias_id, link_owner_id, author, note,
+       undone_at, undone_by, undo_note, survivor_alias_ids, survivor, survivor_state, absorbed, absorbed_state
+FROM merges WHERE environment_id = $1 AND id = $2 FOR UPDATE;
 
 -- name: undo_merge
 -- args: environment_id, ids bigint[], now, author, note
@@ -121,7 +123,10 @@ WITH RECURSIVE below AS (
     SELECT m.id, m.absorbed_id FROM below b
     JOIN merges m ON m.environment_id = $1 AND m.survivor_id = b.absorbed_id AND m.undone_at IS NULL
 )
-SELECT m.* FROM below b JOIN merges m ON m.environment_id = $1 AND m.id = b.id ORDER BY m.id;
+SELECT m.id, m.survivor_id, m.absorbed_id, m.message_id, m.merged_at, m.alias_ids, m.cause, m.link_alias_id,
+       m.link_owner_id, m.author, m.note, m.undone_at, m.undone_by, m.undo_note, m.survivor_alias_ids, m.survivor,
+       m.survivor_state, m.absorbed, m.absorbed_state
+FROM below b JOIN merges m ON m.environment_id = $1 AND m.id = b.id ORDER BY m.id;
 
 -- name: list_merges
 -- Newest first; of one profile those that made it, and those it went into.
