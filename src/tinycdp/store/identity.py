@@ -140,7 +140,7 @@ async def identifiers_by_id(
 async def count_identifiers(
     connection: Connection, environment_id: int, profile_ids: Sequence[int], kinds: Sequence[tuple[str, int]]
 ) -> list[IdentifierCountRow]:
-    """`kinds` are (kind, since which instant its identifiers are recent)."""
+    """`kinds` are (kind, the instant since which an identifier is recent)."""
     return IdentifierCountRow.every(
         await connection.fetch(_SQL["count_identifiers"], environment_id, profile_ids, *_columns(kinds))
     )
@@ -168,7 +168,7 @@ async def links_of_identifiers(connection: Connection, environment_id: int, ids:
 async def messages_of_identifiers(
     connection: Connection, environment_id: int, ids: Sequence[int]
 ) -> AsyncIterator[list[IdentifierMessageRow]]:
-    """A few at a time, so that nothing else in the process waits long while they are decoded; in a transaction."""
+    """In small batches, because decoding blocks the process; call it in a transaction."""
     cursor = await connection.cursor(_SQL["messages_of_identifiers"], environment_id, ids)
     while rows := await cursor.fetch(1_000, timeout=60):
         yield IdentifierMessageRow.every(rows)
@@ -191,7 +191,7 @@ async def rekey_profiles(connection: Connection, environment_id: int, rows: Sequ
 
 
 async def redirect_profiles(connection: Connection, environment_id: int, rows: Sequence[tuple[int, int]]) -> None:
-    """`rows` are (id, the profile it leads to)."""
+    """`rows` are (id, its survivor)."""
     if rows:
         await connection.execute(_SQL["redirect_profiles"], environment_id, *_columns(rows))
 

@@ -254,7 +254,7 @@ class FlagExplanation(msgspec.Struct, frozen=True, rename="camel"):
     """A flag's answer, rule by rule.
 
     enabled     after the due steps of its schedule
-    killed      who switched it off nevertheless, and when
+    killed      by whom it was switched off, and when
     unit        what rollouts and splits hash; null if the request names no unit
     overrides   of the flag; they are checked before the rules
     default     the variant if no rule serves one
@@ -277,3 +277,39 @@ class FlagExplanation(msgspec.Struct, frozen=True, rename="camel"):
     revision: int
     until: str | None
     changes_at: str | None
+
+
+class Difference(msgspec.Struct, frozen=True):
+    """A stored value that differs from the raw events.
+
+    kind  trait, segment, membership (the table of members) or profile (first and last seen, or an unreadable state)
+    kept  as stored
+    true  by the raw events"""
+
+    profile: str
+    kind: str
+    key: str
+    kept: Any
+    true: Any
+
+
+class VerificationReport(msgspec.Struct, frozen=True, rename="camel"):
+    """The result of `doctor --verify`.
+
+    people            how many profiles were verified; of: how many exist
+    incomplete        further profiles whose first message is no longer stored; they cannot be verified
+    differences       how many; listed: the first of them
+    different_people  how many profiles differ
+    repaired          how many were rebuilt; the differences are those that are left"""
+
+    revision: int
+    as_of: str
+    of: int
+    traits: int
+    segments: int
+    people: int
+    incomplete: int
+    differences: int
+    different_people: int
+    repaired: int
+    listed: list[Difference]

@@ -258,7 +258,7 @@ async def _cut_of(tx: IdentityTransaction, merge: store.JournaledMergeRow) -> Cu
     if merge.link_alias_id is not None and merge.link_owner_id is not None:
         pair = merge.link_alias_id, merge.link_owner_id
         return Cut(absorbed, frozenset(merge.survivor_alias_ids), pair, merge.id)
-    # Old rows have no pair: the present identifiers tell the sides.
+    # Old rows have no pair: the present identifiers give the sides.
     named = await store.identifiers_by_id(tx.connection, tx.environment_id, sorted(absorbed))
     rows = await _identifiers(tx, sorted({row.profile_id for row in named}))
     side = owned_by(absorbed, rows)

@@ -1,9 +1,8 @@
-"""Which profile each message of a group belongs to: rows are loaded, the engine plans, and the plan is saved.
+"""Finds the profile of each message of a group: loads rows, lets the engine plan, and saves the plan.
 
-Shape   resolve(tx, messages) gives every identifier of the messages its row, applies what they claim and join, and
-        leaves the profiles concerned locked and loaded in `tx` · apply(tx, plan) is the only place that stores merges
-        and moves of messages and admins
-Laws    the rules are engine.identity's; here is only when to read, to lock and to write.
+Shape   resolve(tx, messages) finds or creates the row of every identifier, applies claims and joins, and leaves the
+        profiles locked and loaded in `tx` · apply(tx, plan) is the only function that stores merges and moves
+Laws    engine.identity has the rules; this module only decides when to read, lock and write.
         Everything happens in the caller's transaction. What is read before the locks is compared under them
 Errors  Restart if another process changed what was read; begin the transaction again
 Source  docs/decisions/0010-claims.md, docs/decisions/0021-undo.md
@@ -45,12 +44,12 @@ class Restart(Exception):
 class IdentityTransaction:
     """The identifiers and profiles that one transaction reads and changes.
 
-    identifiers    those that its messages name
+    identifiers    of its messages
     merged         absorbed profile → survivor
     new            profiles without a row yet
     review         profiles in which every segment has to be reviewed
     created_users  user ids that were created
-    merges         the merges made, by their ids
+    merges         ids of the merges made
     changes        merges and moves, for the outbox"""
 
     connection: Connection
@@ -68,13 +67,13 @@ class IdentityTransaction:
     changes: list[outbox.Change] = field(default_factory=list)
 
     async def move(self, identifier_ids: Sequence[int], profile_id: int) -> None:
-        """Give these identifiers, whichever profiles had them, to this profile in the database."""
+        """Move these identifiers from their profiles to this one in the database."""
         moves = await store.move_aliases(self.connection, self.environment_id, identifier_ids, profile_id, self.now)
         self.changes += [outbox.Moved(from_id, profile_id, ids) for from_id, ids in moves]
 
 
 async def resolve(tx: IdentityTransaction, messages: Sequence[Message]) -> None:
-    """Give every identifier of the messages its row and its profile."""
+    """Find or create the row and the profile of every identifier of the messages."""
     evidence = evidence_of(messages, tx.rules)
     stored, joining = await _find_or_create(tx, evidence)
     await _lock(tx, stored)
@@ -84,7 +83,7 @@ async def resolve(tx: IdentityTransaction, messages: Sequence[Message]) -> None:
 
 
 def identifier_row(row: store.StoredIdentifierRow) -> IdentifierRow:
-    """A row of the table as the engine takes it."""
+    """A stored identifier for the engine."""
     rank = None
     if row.claim_strength is not None and row.claimed_at is not None and row.claimed_by is not None:
         rank = row.claim_strength, row.claimed_at, row.claimed_by
@@ -96,7 +95,7 @@ def identifier_row(row: store.StoredIdentifierRow) -> IdentifierRow:
 
 
 async def _find_or_create(tx: IdentityTransaction, evidence: Evidence) -> tuple[list[Alias], Collection[Alias]]:
-    """Every identifier has a row. Returns those that had one before, and those created in an owner's profile."""
+    """Make sure every identifier has a row. Returns those that had one, and those created in an owner's profile."""
     stored: list[Alias] = []
     while missing := [identifier for identifier in evidence.identifiers if identifier not in tx.identifiers]:
         found = await store.resolve_aliases(tx.connection, tx.environment_id, [(i.kind, i.value) for i in missing])
@@ -160,7 +159,7 @@ async def _lock(tx: IdentityTransaction, stored: Iterable[Alias]) -> None:
 
 
 async def _is_crowded(tx: IdentityTransaction, joining: Iterable[Alias]) -> bool:
-    """Whether a profile has too many of a kind that was created in it."""
+    """Whether a profile with new identifiers now has too many of a limited kind."""
     joined = {(tx.identifiers[one].profile_id, one.kind) for one in joining if one.kind in tx.rules.limited}
     counts = await _counts(tx, {id for id, _ in joined}) if joined else {}
     return any(is_crowded(tx.rules, kind, counts[id]) for id, kind in joined)
@@ -176,7 +175,7 @@ async def _counts(tx: IdentityTransaction, profile_ids: Collection[int]) -> dict
 
 
 async def _plan(tx: IdentityTransaction, evidence: Evidence, joining: Collection[Alias]) -> Plan:
-    """The plan; what it needs to know is loaded when it asks."""
+    """The plan; missing facts are loaded when the engine asks for them."""
     if not evidence.claims and not evidence.joins:
         return Plan()
     claimed = with_claims(joining, evidence, tx.identifiers)
@@ -201,7 +200,7 @@ async def _plan(tx: IdentityTransaction, evidence: Evidence, joining: Collection
 
 
 async def _load(tx: IdentityTransaction, facts: Facts, missing: Missing) -> Facts:
-    """The facts, with what a plan lacked."""
+    """The facts, with those that were missing."""
     members: dict[int, list[IdentifierRow]] = {id: [] for id in missing.members}
     if members:
         for row in await links.identifiers_of_profiles(tx.connection, tx.environment_id, sorted(members)):
@@ -224,7 +223,7 @@ async def _load(tx: IdentityTransaction, facts: Facts, missing: Missing) -> Fact
 
 
 async def apply(tx: IdentityTransaction, plan: Plan) -> None:
-    """Do what a plan says, in the database and in memory."""
+    """Carry out a plan, in the database and in memory."""
     for step in plan.steps:
         if isinstance(step, Merge):
             await _merge(tx, step)
@@ -266,7 +265,7 @@ async def _move(tx: IdentityTransaction, move: Move) -> None:
 
 
 async def _save(tx: IdentityTransaction, plan: Plan) -> None:
-    """Everything of a plan but its steps."""
+    """Save everything of a plan but its steps."""
     claims = [(row.id, row.owner_id, *row.rank) for row in plan.claims if row.owner_id is not None and row.rank]
     await store.save_claims(tx.connection, tx.environment_id, claims)
     said = sorted((*pair, *rank) for pair, rank in plan.links.items())

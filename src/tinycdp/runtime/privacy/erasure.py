@@ -201,25 +201,25 @@ class Erasures:
         locked = await store.lock_erased_profiles(connection, environment_id, ids)
         if {row.id for row in locked if row.merged_into is None} != alive:
             raise Restart  # another process merged, unmerged or erased one of them
-        # Under the locks: another process may have merged more profiles into these meanwhile.
+        # Under the locks: another process may have merged more profiles into these.
         if await identity_store.merges_below(connection, environment_id, sorted(alive)) != below:
             raise Restart
         rows = await identity_store.identifiers_of_profiles(connection, environment_id, sorted(alive))
         units: set[str] = set()
         for id in alive:
             units.update(await exposure_store.units_of_profile(connection, environment_id, id))
-        gone = _Gone(ids, rows, unknown, units, sorted(_fingerprints(locked, catalog)))
-        counts = await _remove(connection, environment_id, gone, self._now())
+        target = _Target(ids, rows, unknown, units, sorted(_fingerprints(locked, catalog)))
+        counts = await _remove(connection, environment_id, target, self._now())
         now = self._now()
-        digests = sorted(self._privacy.digest(environment_id, alias) for alias in gone.aliases)
+        digests = sorted(self._privacy.digest(environment_id, alias) for alias in target.aliases)
         number = await store.append_erasure(
-            connection, environment_id, gone.people, ids, gone.alias_ids, digests, counts, note, now, author
+            connection, environment_id, target.people, ids, target.alias_ids, digests, counts, note, now, author
         )
         receipt = Erasure(
-            None if dry_run else str(number), gone.people, len(gone.aliases), counts,
+            None if dry_run else str(number), target.people, len(target.aliases), counts,
             [digest.hex() for digest in digests], [str(id) for id in ids], note, iso(now), author, dry_run,
         )  # fmt: skip
-        erased = outbox.Erased(number, ids, gone.alias_ids)
+        erased = outbox.Erased(number, ids, target.alias_ids)
         return receipt, await storage.save(connection, environment_id, now, (), [erased]), ids
 
 
@@ -240,7 +240,7 @@ async def _find(connection: Connection, environment_id: int, names: Sequence[str
     return ids, unknown
 
 
-class _Gone:
+class _Target:
     """What an erasure deletes.
 
     unknown       identifiers without a profile
@@ -273,34 +273,34 @@ def _fingerprints(rows: Sequence[store.LockedProfileRow], catalog: Catalog) -> s
     return found
 
 
-async def _remove(connection: Connection, environment_id: int, gone: _Gone, now: Instant) -> dict[str, int]:
+async def _remove(connection: Connection, environment_id: int, target: _Target, now: Instant) -> dict[str, int]:
     """Delete everything about these profiles, the profiles last. Returns the deleted rows by table."""
-    calls = await store.group_calls_of(connection, environment_id, gone.alias_ids)
-    blanked = await store.erase(connection, "forget_previous", environment_id, gone.alias_ids, gone.values)
+    calls = await store.group_calls_of(connection, environment_id, target.alias_ids)
+    blanked = await store.erase(connection, "forget_previous", environment_id, target.alias_ids, target.values)
     counts = {}
     for table, *values in (
-        ("events", gone.alias_ids),
-        ("memberships", gone.ids, gone.fingerprints),
-        ("transitions", gone.ids),
-        ("exposures", gone.units),
-        ("flag_holds", gone.units),
-        ("identity_links", gone.alias_ids),
-        ("refused_claims", gone.alias_ids),
-        ("alias_moves", gone.ids, gone.alias_ids),
-        ("splits", gone.ids, gone.alias_ids),
-        ("merges", gone.ids, gone.alias_ids),
-        ("rejected_messages", await _rejected(connection, environment_id, gone.values)),
-        ("dead_letters", await _dead_letters(connection, environment_id, gone.values)),
-        ("aliases", gone.ids),
-        ("profiles", gone.ids),
+        ("events", target.alias_ids),
+        ("memberships", target.ids, target.fingerprints),
+        ("transitions", target.ids),
+        ("exposures", target.units),
+        ("flag_holds", target.units),
+        ("identity_links", target.alias_ids),
+        ("refused_claims", target.alias_ids),
+        ("alias_moves", target.ids, target.alias_ids),
+        ("splits", target.ids, target.alias_ids),
+        ("merges", target.ids, target.alias_ids),
+        ("rejected_messages", await _rejected(connection, environment_id, target.values)),
+        ("dead_letters", await _dead_letters(connection, environment_id, target.values)),
+        ("aliases", target.ids),
+        ("profiles", target.ids),
     ):
         counts[table] = await store.erase(connection, f"erase_{table}", environment_id, *values)
-    blanked += await store.erase(connection, "blank_merges", environment_id, gone.alias_ids)
-    blanked += await store.erase(connection, "drop_claims_of", environment_id, gone.alias_ids)
+    blanked += await store.erase(connection, "blank_merges", environment_id, target.alias_ids)
+    blanked += await store.erase(connection, "drop_claims_of", environment_id, target.alias_ids)
     blanked += await _withdraw_group_traits(connection, environment_id, calls, now)
     counts["blanked"] = blanked
     # Not counted: they expire in a moment.
-    await store.erase(connection, "erase_live_batches", environment_id, _forms(gone.values))
+    await store.erase(connection, "erase_live_batches", environment_id, _forms(target.values))
     return counts
 
 

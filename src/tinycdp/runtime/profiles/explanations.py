@@ -130,7 +130,7 @@ class PrerequisiteExplanation:
 class FlagExplanation:
     """A flag's answer, rule by rule.
 
-    enabled     after the due steps of its schedule; killed: who switched it off nevertheless, and when
+    enabled     after the due steps of its schedule; killed: by whom it was switched off, and when
     unit        what rollouts and splits hash; None if the request names no unit
     overrides   of the flag; they are checked before the rules
     default     the variant if no rule serves one
