@@ -27,7 +27,7 @@ from tinycdp.errors import Conflict
 from tinycdp.model import DAY_MS, MINUTE_MS, STRENGTH, Alias, AliasKind, Message
 from tinycdp.runtime.decisions.decide import decide_one
 from tinycdp.runtime.definitions.catalogs import Catalogs
-from tinycdp.runtime.identity.merges import Parted
+from tinycdp.runtime.identity.merges import UnmergeResult
 from tinycdp.runtime.ingest.group_commit import Ingest
 from tinycdp.runtime.policies.identifier_rules import IdentityPolicy, Rules
 from tinycdp.runtime.worker.loops import Worker
@@ -364,7 +364,7 @@ async def undone(world: World, merge_id: int) -> set[Two] | None:
     row = await world.service.pool.fetchrow("SELECT * FROM merges WHERE id = $1", merge_id)
     before = await world.people()
     try:
-        dry = await world.merges.undo(world.id, merge_id, "ann", dry=True)
+        dry = await world.merges.undo(world.id, merge_id, "ann", dry_run=True)
         assert await world.people() == before, "a dry run changes nothing"
         parted = await world.merges.undo(world.id, merge_id, "ann")
     except Conflict as conflict:
@@ -381,7 +381,7 @@ async def undone(world: World, merge_id: int) -> set[Two] | None:
     return pairs_of(parted)
 
 
-def pairs_of(parted: Parted) -> set[Two]:
+def pairs_of(parted: UnmergeResult) -> set[Two]:
     return {
         frozenset((Alias(pair.one.kind, pair.one.value), Alias(pair.other.kind, pair.other.value)))
         for pair in parted.kept_apart

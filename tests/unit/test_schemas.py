@@ -15,18 +15,26 @@ from litestar.handlers import HTTPRouteHandler
 from tinycdp.api.access import routes as access
 from tinycdp.api.http.openapi import Documented
 from tinycdp.api.http.responses import as_schema, encode
+from tinycdp.api.identity import routes as identity
 from tinycdp.api.ingest import dead_letters, posthog, rejections, sdk_settings
 from tinycdp.api.ingest import routes as ingest
+from tinycdp.api.privacy import routes as privacy
+from tinycdp.api.profiles import groups
+from tinycdp.api.profiles import routes as profiles
 from tinycdp.api.schema import event_stream
 from tinycdp.api.schema import routes as schema
 from tinycdp.api.transfer import exports, imports
 from tinycdp.engine.schema.tracking_plan import Entry, Property
+from tinycdp.model import Warned
 
-MODULES = (access, ingest, posthog, sdk_settings, rejections, dead_letters, schema, event_stream, exports, imports)
+MODULES = (
+    *(access, identity, ingest, posthog, sdk_settings, rejections, dead_letters),
+    *(privacy, profiles, groups, schema, event_stream, exports, imports),
+)
 ROUTES: list[HTTPRouteHandler] = [handler for module in MODULES for handler in module.ROUTES]
 
-#: Documents that people write: the engine reads them as they are.
-DOCUMENTS = {Entry, Property}
+#: Documents that the engine reads and the database stores unchanged.
+DOCUMENTS = {Entry, Property, Warned}
 
 
 @pytest.mark.parametrize("handler", ROUTES, ids=lambda handler: min(handler.paths))

@@ -47,8 +47,8 @@ def _examine(arguments: argparse.Namespace, settings: Settings) -> int:
 
 
 def _verify(arguments: argparse.Namespace, settings: Settings) -> int:
-    import msgspec
-
+    from tinycdp.api.http.responses import as_schema, encode
+    from tinycdp.api.profiles.schemas import VerificationReport
     from tinycdp.runtime.profiles import verify
 
     sample = None if arguments.all else verify.SAMPLE if arguments.sample is None else arguments.sample
@@ -62,9 +62,12 @@ def _verify(arguments: argparse.Namespace, settings: Settings) -> int:
             clock.now,
             sample=sample,
             repair=arguments.repair,
-            progress=lambda done, total: show_progress(f"verified {done:,} of {total:,} people"),
+            progress=lambda done, total: show_progress(f"verified {done:,} of {total:,} profiles"),
         ),
     )
     end_progress()
-    print(msgspec.json.encode(report).decode() if arguments.json else verify.told(report))
+    if arguments.json:
+        print(encode(as_schema(report, VerificationReport)).decode())
+    else:
+        print(verify.as_text(report))
     return 1 if report.differences else 0

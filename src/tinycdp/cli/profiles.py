@@ -31,6 +31,8 @@ def add_to(commands: "Commands") -> None:
 def run_forget(arguments: argparse.Namespace, settings: Settings) -> int:
     import msgspec
 
+    from tinycdp.api.http.responses import as_schema, encode
+    from tinycdp.api.privacy import schemas
     from tinycdp.app import open_erasures
 
     async def forget(pool: "Pool", environment: int) -> "Erasure":
@@ -41,10 +43,11 @@ def run_forget(arguments: argparse.Namespace, settings: Settings) -> int:
             "command line",
             arguments.note,
             refuse=arguments.suppress,
-            dry=arguments.dry_run,
+            dry_run=arguments.dry_run,
         )
 
-    print(msgspec.json.format(msgspec.json.encode(on_database(settings, forget))).decode())
+    receipt = as_schema(on_database(settings, forget), schemas.Erasure)
+    print(msgspec.json.format(encode(receipt)).decode())
     return 0
 
 

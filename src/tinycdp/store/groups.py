@@ -15,7 +15,7 @@ _SQL = load("groups")
 
 @dataclass(frozen=True, slots=True)
 class LockedGroupRow(Row):
-    """A group to change; stamps say which message set each trait."""
+    """A locked group. stamps: the message that set each trait"""
 
     key: str
     traits: dict[str, Any]
@@ -41,7 +41,7 @@ class GroupTraitRow(Row):
 
 @dataclass(frozen=True, slots=True)
 class GroupChangeRow(Row):
-    """A change of a group's traits, and the last member that has it."""
+    """A change of a group's traits. at_profile_id: the last member that has it"""
 
     key: str
     version: int
@@ -68,7 +68,7 @@ class CountedGroupRow(GroupRow):
 async def lock_groups(
     connection: Connection, environment_id: int, keys: Sequence[str], now: int
 ) -> list[LockedGroupRow]:
-    """The groups, made where they are new, in order of key; nobody else changes them before this transaction ends."""
+    """The groups, created if new, in order of key, and locked until the transaction ends."""
     await connection.execute(_SQL["add_groups"], environment_id, keys, now)
     return LockedGroupRow.every(await connection.fetch(_SQL["lock_groups"], environment_id, keys))
 

@@ -1,40 +1,156 @@
-"""Statements about who is who: identifiers, what was said of them, merges, refusals.
+"""Statements about identity: identifiers, the links between them, merges, splits and rejected claims.
 
 Shape   one function per statement of sql/identity.sql
 """
 
 from collections.abc import AsyncIterator, Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from tinycdp.store.messages import Row
+from tinycdp.store.messages import MessageRow, StoredIdentifierRow
 from tinycdp.store.pool import Connection
+from tinycdp.store.rows import Row
 from tinycdp.store.statements import load
 
 _SQL = load("identity")
+
+
+@dataclass(frozen=True, slots=True)
+class IdentifierCountRow(Row):
+    """How many identifiers of a kind a profile has, and how many of them are recent."""
+
+    profile_id: int
+    kind: str
+    n: int
+    recent: int
+
+
+@dataclass(slots=True)
+class LinkRow(Row):
+    """A claim or a join of two identifiers, with its best rank; not frozen, because ingestion reads many."""
+
+    alias_id: int
+    owner_id: int
+    is_join: bool
+    strength: int
+    said_at: int
+    said_by: str
+    linked_at: int
+    apart_at: int | None
+
+
+@dataclass(slots=True)
+class IdentifierMessageRow(MessageRow):
+    """A message with the identifier it came by."""
+
+    alias_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class MergeRow(Row):
+    """A merge. link_alias_id and link_owner_id: the pair that caused it, None in old rows"""
+
+    id: int
+    survivor_id: int
+    absorbed_id: int
+    message_id: str
+    merged_at: int
+    alias_ids: list[int]
+    cause: str
+    link_alias_id: int | None
+    link_owner_id: int | None
+    author: str | None
+    note: str
+    undone_at: int | None
+    undone_by: str | None
+    undo_note: str
+
+
+@dataclass(frozen=True, slots=True)
+class JournaledMergeRow(MergeRow):
+    """A merge with what is needed to undo it: both profiles as they were."""
+
+    survivor_alias_ids: list[int]
+    survivor: dict[str, Any]
+    survivor_state: bytes
+    absorbed: dict[str, Any]
+    absorbed_state: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class SplitRow(Row):
+    """A split of a profile."""
+
+    id: int
+    alias_ids: list[int]
+    author: str
+    note: str
+    split_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class RejectedClaimRow(Row):
+    """A claim that was rejected, with the three identifiers that it concerns."""
+
+    id: int
+    reason: str
+    message_id: str
+    refused_at: int
+    alias_id: int
+    kept_owner_id: int
+    other_owner_id: int
+    kind: str
+    value: str
+    profile_id: int
+    kept_kind: str
+    kept_value: str
+    kept_profile_id: int
+    other_kind: str
+    other_value: str
+    other_profile_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class BlockedIdentifierRow(Row):
+    """A blocked value, and how many messages carried it."""
+
+    kind: str
+    value: str
+    messages: int
+    first_at: int
+    last_at: int
 
 
 def _columns(rows: Sequence[Sequence[Any]]) -> Iterable[list[Any]]:
     return map(list, zip(*rows, strict=True))
 
 
-async def identifiers_of_profiles(connection: Connection, environment_id: int, ids: Sequence[int]) -> list[Row]:
-    return await connection.fetch(_SQL["identifiers_of_profiles"], environment_id, ids)
+async def identifiers_of_profiles(
+    connection: Connection, environment_id: int, ids: Sequence[int]
+) -> list[StoredIdentifierRow]:
+    return StoredIdentifierRow.every(await connection.fetch(_SQL["identifiers_of_profiles"], environment_id, ids))
 
 
-async def identifiers_by_id(connection: Connection, environment_id: int, ids: Sequence[int]) -> list[Row]:
-    return await connection.fetch(_SQL["identifiers_by_id"], environment_id, ids)
+async def identifiers_by_id(
+    connection: Connection, environment_id: int, ids: Sequence[int]
+) -> list[StoredIdentifierRow]:
+    return StoredIdentifierRow.every(await connection.fetch(_SQL["identifiers_by_id"], environment_id, ids))
 
 
 async def count_identifiers(
     connection: Connection, environment_id: int, profile_ids: Sequence[int], kinds: Sequence[tuple[str, int]]
-) -> list[Row]:
-    """`kinds` are (kind, since which instant its identifiers are recent)."""
-    return await connection.fetch(_SQL["count_identifiers"], environment_id, profile_ids, *_columns(kinds))
+) -> list[IdentifierCountRow]:
+    """`kinds` are (kind, the instant since which an identifier is recent)."""
+    return IdentifierCountRow.every(
+        await connection.fetch(_SQL["count_identifiers"], environment_id, profile_ids, *_columns(kinds))
+    )
 
 
-async def find_links(connection: Connection, environment_id: int, pairs: Sequence[tuple[int, int, bool]]) -> list[Row]:
+async def find_links(
+    connection: Connection, environment_id: int, pairs: Sequence[tuple[int, int, bool]]
+) -> list[LinkRow]:
     """`pairs` are (alias id, owner's id, whether it is a join)."""
-    return await connection.fetch(_SQL["find_links"], environment_id, *_columns(pairs)) if pairs else []
+    return LinkRow.every(await connection.fetch(_SQL["find_links"], environment_id, *_columns(pairs))) if pairs else []
 
 
 async def save_links(
@@ -45,17 +161,17 @@ async def save_links(
         await connection.execute(_SQL["save_links"], environment_id, *_columns(rows), now)
 
 
-async def links_of_identifiers(connection: Connection, environment_id: int, ids: Sequence[int]) -> list[Row]:
-    return await connection.fetch(_SQL["links_of_identifiers"], environment_id, ids)
+async def links_of_identifiers(connection: Connection, environment_id: int, ids: Sequence[int]) -> list[LinkRow]:
+    return LinkRow.every(await connection.fetch(_SQL["links_of_identifiers"], environment_id, ids))
 
 
 async def messages_of_identifiers(
     connection: Connection, environment_id: int, ids: Sequence[int]
-) -> AsyncIterator[list[Row]]:
-    """A few at a time, so that nothing else in the process waits long while they are decoded; in a transaction."""
+) -> AsyncIterator[list[IdentifierMessageRow]]:
+    """In small batches, because decoding blocks the process; call it in a transaction."""
     cursor = await connection.cursor(_SQL["messages_of_identifiers"], environment_id, ids)
     while rows := await cursor.fetch(1_000, timeout=60):
-        yield rows
+        yield IdentifierMessageRow.every(rows)
 
 
 async def part_links(connection: Connection, environment_id: int, pairs: Sequence[tuple[int, int]], now: int) -> None:
@@ -75,7 +191,7 @@ async def rekey_profiles(connection: Connection, environment_id: int, rows: Sequ
 
 
 async def redirect_profiles(connection: Connection, environment_id: int, rows: Sequence[tuple[int, int]]) -> None:
-    """`rows` are (id, the profile it leads to)."""
+    """`rows` are (id, its survivor)."""
     if rows:
         await connection.execute(_SQL["redirect_profiles"], environment_id, *_columns(rows))
 
@@ -84,8 +200,8 @@ async def append_merge(connection: Connection, *values: Any) -> int:
     return await connection.fetchval(_SQL["append_merge"], *values)
 
 
-async def find_merge(connection: Connection, environment_id: int, id: int) -> Row | None:
-    return await connection.fetchrow(_SQL["find_merge"], environment_id, id)
+async def find_merge(connection: Connection, environment_id: int, id: int) -> JournaledMergeRow | None:
+    return JournaledMergeRow.maybe(await connection.fetchrow(_SQL["find_merge"], environment_id, id))
 
 
 async def undo_merge(
@@ -94,14 +210,16 @@ async def undo_merge(
     await connection.execute(_SQL["undo_merge"], environment_id, ids, now, author, note)
 
 
-async def merges_below(connection: Connection, environment_id: int, survivor_ids: Sequence[int]) -> list[Row]:
-    return await connection.fetch(_SQL["merges_below"], environment_id, survivor_ids)
+async def merges_below(
+    connection: Connection, environment_id: int, survivor_ids: Sequence[int]
+) -> list[JournaledMergeRow]:
+    return JournaledMergeRow.every(await connection.fetch(_SQL["merges_below"], environment_id, survivor_ids))
 
 
 async def list_merges(
     connection: Connection, environment_id: int, profile_ids: Sequence[int] | None, before_id: int, n: int
-) -> list[Row]:
-    return await connection.fetch(_SQL["list_merges"], environment_id, profile_ids, before_id, n)
+) -> list[MergeRow]:
+    return MergeRow.every(await connection.fetch(_SQL["list_merges"], environment_id, profile_ids, before_id, n))
 
 
 async def append_split(
@@ -116,8 +234,8 @@ async def append_split(
     return await connection.fetchval(_SQL["append_split"], environment_id, profile_id, alias_ids, author, note, now)
 
 
-async def splits_of_profile(connection: Connection, environment_id: int, profile_id: int) -> list[Row]:
-    return await connection.fetch(_SQL["splits_of_profile"], environment_id, profile_id)
+async def splits_of_profile(connection: Connection, environment_id: int, profile_id: int) -> list[SplitRow]:
+    return SplitRow.every(await connection.fetch(_SQL["splits_of_profile"], environment_id, profile_id))
 
 
 async def refuse_claims(
@@ -135,8 +253,10 @@ async def list_refusals(
     alias_ids: Sequence[int] | None,
     before_id: int,
     n: int,
-) -> list[Row]:
-    return await connection.fetch(_SQL["list_refusals"], environment_id, reason, alias_ids, before_id, n)
+) -> list[RejectedClaimRow]:
+    return RejectedClaimRow.every(
+        await connection.fetch(_SQL["list_refusals"], environment_id, reason, alias_ids, before_id, n)
+    )
 
 
 async def count_blocked(
@@ -147,8 +267,8 @@ async def count_blocked(
         await connection.execute(_SQL["count_blocked"], environment_id, *_columns(rows), now)
 
 
-async def list_blocked(connection: Connection, environment_id: int, n: int) -> list[Row]:
-    return await connection.fetch(_SQL["list_blocked"], environment_id, n)
+async def list_blocked(connection: Connection, environment_id: int, n: int) -> list[BlockedIdentifierRow]:
+    return BlockedIdentifierRow.every(await connection.fetch(_SQL["list_blocked"], environment_id, n))
 
 
 async def segments_since(connection: Connection, environment_id: int) -> dict[int, int]:

@@ -9,14 +9,11 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeAlias
 
 from tinycdp.model import MessageKind
-from tinycdp.store import rows
 from tinycdp.store.pool import Connection
+from tinycdp.store.rows import Row
 from tinycdp.store.statements import load
 
 _SQL = load("messages")
-
-#: A row about identifiers, by column name.
-Row: TypeAlias = Any
 
 #: (profile id, name, instants, message ids, properties as the text of a JSON list): unpacked as it comes, because a
 #: backfill reads some of them for every profile. Without ids or properties the column is None.
@@ -24,7 +21,7 @@ HistoryRow: TypeAlias = tuple[int, str, list[int], list[str] | None, str | None]
 
 
 @dataclass(slots=True)
-class ProfileRow(rows.Row):
+class ProfileRow(Row):
     """A stored profile; not frozen, because a group of messages reads one for each of its profiles."""
 
     id: int
@@ -40,7 +37,7 @@ class ProfileRow(rows.Row):
 
 
 @dataclass(slots=True)
-class MessageRow(rows.Row):
+class MessageRow(Row):
     """A stored message, as far as the engine needs it; not frozen, because a rebuild reads all of a profile's."""
 
     kind: MessageKind
@@ -58,6 +55,27 @@ class ProfileMessageRow(MessageRow):
     """A message with the profile it belongs to."""
 
     profile_id: int
+
+
+@dataclass(slots=True)
+class CreatedIdentifierRow(Row):
+    """An identifier that was created."""
+
+    kind: str
+    value: str
+    id: int
+    profile_id: int
+
+
+@dataclass(slots=True)
+class StoredIdentifierRow(CreatedIdentifierRow):
+    """An identifier with the claim that holds; the columns of the claim are None if no identifier claims it."""
+
+    owner_id: int | None
+    claim_strength: int | None
+    claimed_at: int | None
+    claimed_by: str | None
+    created_at: int
 
 
 class Claimed(NamedTuple):
@@ -84,9 +102,12 @@ async def claim_message_ids(connection: Connection, environment_id: int, digests
     return Claimed(live, head, set(unseen), event_ids, followed)
 
 
-async def resolve_aliases(connection: Connection, environment_id: int, aliases: Sequence[tuple[str, str]]) -> list[Row]:
+async def resolve_aliases(
+    connection: Connection, environment_id: int, aliases: Sequence[tuple[str, str]]
+) -> list[StoredIdentifierRow]:
     kinds, values = [kind for kind, _ in aliases], [value for _, value in aliases]
-    return await connection.fetch(_SQL["resolve_aliases"], environment_id, kinds, values)
+    rows = await connection.fetch(_SQL["resolve_aliases"], environment_id, kinds, values)
+    return StoredIdentifierRow.every(rows)
 
 
 async def aliases_changed(
@@ -104,10 +125,11 @@ async def next_profile_ids(connection: Connection, n: int) -> list[int]:
 
 async def create_aliases(
     connection: Connection, environment_id: int, rows: Sequence[tuple[str, str, int]], now: int
-) -> list[Row]:
-    """`rows` are (kind, value, profile id). Gives those that were created."""
-    kinds, values, profile_ids = map(list, zip(*rows, strict=True))
-    return await connection.fetch(_SQL["create_aliases"], environment_id, kinds, values, profile_ids, now)
+) -> list[CreatedIdentifierRow]:
+    """`rows` are (kind, value, profile id). Returns those that were created."""
+    columns = map(list, zip(*rows, strict=True))
+    created = await connection.fetch(_SQL["create_aliases"], environment_id, *columns, now)
+    return CreatedIdentifierRow.every(created)
 
 
 async def save_claims(

@@ -1,6 +1,6 @@
 """Statements about secrets, suppressed identifiers and erasures.
 
-Shape   one function per statement of sql/privacy.sql; find_traces asks every table there is
+Shape   one function per statement of sql/privacy.sql; find_traces searches every table
 """
 
 import re
@@ -14,8 +14,8 @@ from tinycdp.store.statements import load
 
 _SQL = load("privacy")
 
-#: Receipts and the list hold ids and digests on purpose; so does the outbox, whose consumers have to forget them too.
-_UNASKED = frozenset({"erasures", "suppressions", "outbox"})
+#: Tables that have ids and digests on purpose. Consumers of the outbox have to erase the profiles too.
+_EXEMPT = frozenset({"erasures", "suppressions", "outbox"})
 _PROFILE_COLUMNS = frozenset({"profile_id", "survivor_id", "absorbed_id", "from_id", "to_id", "merged_into"})
 _ALIAS_COLUMNS = frozenset(
     {"alias_id", "owner_id", "kept_owner_id", "other_owner_id", "link_alias_id", "link_owner_id"}
@@ -32,7 +32,7 @@ class SuppressedRow(Row):
 
 @dataclass(frozen=True, slots=True)
 class SuppressionRow(Row):
-    """A suppressed identifier, with who suppressed it and why."""
+    """A suppressed identifier, with the author and the reason."""
 
     id: int
     digest: bytes
@@ -69,7 +69,7 @@ class GroupCallRow(Row):
 
 
 @dataclass(frozen=True, slots=True)
-class ToldTraitRow(Row):
+class StoredTraitRow(Row):
     """A trait of a group, and the message that set it last."""
 
     key: str
@@ -105,7 +105,7 @@ class HeldMembershipRow(Row):
 
 @dataclass(frozen=True, slots=True)
 class HeldExposureRow(Row):
-    """An exposure, for its person."""
+    """An exposure of a profile."""
 
     day: str
     version: int
@@ -118,7 +118,7 @@ class HeldExposureRow(Row):
 
 @dataclass(frozen=True, slots=True)
 class HeldVariantRow(Row):
-    """A variant that a session holds."""
+    """A variant that a session keeps."""
 
     unit: str
     session: str
@@ -131,7 +131,7 @@ async def secrets(connection: Connection) -> dict[int, bytes]:
 
 
 async def suppression_marks(connection: Connection) -> dict[int, tuple[int, int]]:
-    """By environment (how many, the newest's id)."""
+    """By environment: (how many, the id of the newest)."""
     rows = await connection.fetch(_SQL["suppression_marks"])
     return {row["environment_id"]: (row["n"], row["newest"]) for row in rows}
 
@@ -147,7 +147,7 @@ async def count_suppressions(connection: Connection, environment_id: int) -> int
 async def add_suppressions(
     connection: Connection, environment_id: int, rows: Sequence[tuple[bytes, str]], note: str, now: int, author: str
 ) -> int:
-    """`rows` are (digest, kind). Gives how many are new."""
+    """`rows` are (digest, kind). Returns how many are new."""
     digests, kinds = [digest for digest, _ in rows], [kind for _, kind in rows]
     return await connection.fetchval(_SQL["add_suppressions"], environment_id, digests, kinds, note, now, author)
 
@@ -160,8 +160,10 @@ async def list_suppressions(connection: Connection, environment_id: int, before:
     return SuppressionRow.every(await connection.fetch(_SQL["list_suppressions"], environment_id, before, n))
 
 
-async def lock_people(connection: Connection, environment_id: int, ids: Sequence[int]) -> list[LockedProfileRow]:
-    return LockedProfileRow.every(await connection.fetch(_SQL["lock_people"], environment_id, ids))
+async def lock_erased_profiles(
+    connection: Connection, environment_id: int, ids: Sequence[int]
+) -> list[LockedProfileRow]:
+    return LockedProfileRow.every(await connection.fetch(_SQL["lock_erased_profiles"], environment_id, ids))
 
 
 async def hold_exposures(connection: Connection) -> None:
@@ -169,12 +171,12 @@ async def hold_exposures(connection: Connection) -> None:
 
 
 async def is_unit(connection: Connection, environment_id: int, texts: Sequence[str]) -> bool:
-    """Whether anybody was decided for by one of these."""
+    """Whether one of these is the unit of an exposure or of a session variant."""
     return await connection.fetchval(_SQL["is_unit"], environment_id, texts)
 
 
 async def erase(connection: Connection, statement: str, environment_id: int, *values: Sequence[Any]) -> int:
-    """Run one of the statements that erase or blank rows; gives how many they were."""
+    """Run a statement that deletes or blanks rows; returns the number of rows."""
     status: str = await connection.execute(_SQL[statement], environment_id, *values)
     return int(status.rpartition(" ")[2])
 
@@ -191,8 +193,8 @@ async def group_calls_of(connection: Connection, environment_id: int, alias_ids:
     return GroupCallRow.every(await connection.fetch(_SQL["group_calls_of"], environment_id, alias_ids))
 
 
-async def group_traits_told(connection: Connection, environment_id: int, keys: Sequence[str]) -> list[ToldTraitRow]:
-    return ToldTraitRow.every(await connection.fetch(_SQL["group_traits_told"], environment_id, keys))
+async def stored_group_traits(connection: Connection, environment_id: int, keys: Sequence[str]) -> list[StoredTraitRow]:
+    return StoredTraitRow.every(await connection.fetch(_SQL["stored_group_traits"], environment_id, keys))
 
 
 async def append_erasure(connection: Connection, environment_id: int, *values: Any) -> int:
@@ -230,20 +232,21 @@ async def find_traces(
     alias_ids: Sequence[int],
     texts: Sequence[str],
 ) -> Mapping[str, int]:
-    """How many rows of each table mention one of these; tables without are left out. Texts count as whole words, also
-    inside of documents and encoded state. Reads every table from end to end."""
+    """How many rows of each table mention one of these; only tables with such rows.
+
+    Texts count as whole words, also inside documents and encoded state. Reads every table completely."""
     tables: dict[str, list[tuple[str, str]]] = {}
     for row in await connection.fetch(_SQL["columns"]):
-        if row["table"] not in _UNASKED:
+        if row["table"] not in _EXEMPT:
             tables.setdefault(row["table"], []).append((row["column"], row["type"]))
     forms = sorted({form for text in texts for form in in_json(text)})
     word = "(^|[^[:alnum:]_])(" + "|".join(map(re.escape, forms)) + ")($|[^[:alnum:]_])" if forms else "$x"
     found = {}
     for table, columns in tables.items():
-        asked = " OR ".join(filter(None, (_mentions(table, column, type) for column, type in columns)))
-        # Every statement uses every parameter, so that Postgres can tell their types.
+        condition = " OR ".join(filter(None, (_mentions(table, column, type) for column, type in columns)))
+        # Every statement uses every parameter, so that Postgres can infer the types.
         statement = (
-            f'SELECT count(*) FROM "{table}" WHERE environment_id = $1 AND ({asked or "false"}'
+            f'SELECT count(*) FROM "{table}" WHERE environment_id = $1 AND ({condition or "false"}'
             " OR cardinality($2::bigint[]) < 0 OR cardinality($3::bigint[]) < 0 OR cardinality($4::text[]) < 0"
             " OR $5::text = '')"
         )
@@ -254,7 +257,7 @@ async def find_traces(
 
 
 def in_json(text: str) -> set[str]:
-    """A text as it may stand inside of a JSON string: as it is, with its escapes, and all in ASCII."""
+    """The forms of a text inside a JSON string: unchanged, with escapes, and in ASCII only."""
     escaped = text.replace("\\", "\\\\").replace('"', '\\"')
     ascii_only = "".join(
         c if ord(c) < 128 else "".join(f"\\u{int.from_bytes(u, 'big'):04x}" for u in _units(c)) for c in escaped
@@ -279,7 +282,7 @@ def _mentions(table: str, column: str, type: str) -> str:
         case "text" | "json" | "jsonb" | "text[]":
             return f"{name}::text ~ $5"
         case "bytea":
-            # Too short a text is found by chance among bytes.
+            # A short text would be found in bytes by chance.
             return (
                 "EXISTS (SELECT 1 FROM unnest($4::text[]) AS t (text)"
                 f" WHERE octet_length(t.text) > 4 AND position(convert_to(t.text, 'UTF8') IN {name}) > 0)"

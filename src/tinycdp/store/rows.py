@@ -2,10 +2,10 @@
 
 Shape   class KeyRow(Row): a frozen dataclass with the statement's columns as its fields, in their order;
         from_row, maybe, every: make them of what the driver returns. Statements with the same columns share a class
-Laws    the class a function returns has the columns of the statement it is named after:
+Laws    the class that a function returns has the columns of the function's statement:
         tests/integration/store/test_rows.py asks Postgres
-Units   a frozen row of ten columns takes 1.5 µs to make, one that is not frozen 0.4 µs: those that ingestion and
-        rebuilds read by the thousand are not
+Units   a frozen row of ten columns takes 1.5 µs to create, a mutable one 0.4 µs: rows that ingestion and rebuilds
+        read by the thousand are mutable
 """
 
 from collections.abc import Iterable
@@ -13,7 +13,7 @@ from typing import Any, Self
 
 
 class Row:
-    """What one row holds. A subclass is a dataclass with slots."""
+    """A row. A subclass is a dataclass with slots."""
 
     __slots__ = ()
 
@@ -23,13 +23,9 @@ class Row:
 
     @classmethod
     def maybe(cls, record: Iterable[Any] | None) -> Self | None:
-        """None if there is no such row."""
+        """The row, or None if absent."""
         return cls(*record) if record is not None else None
 
     @classmethod
     def every(cls, records: Iterable[Iterable[Any]]) -> list[Self]:
         return [cls(*record) for record in records]
-
-    def __getitem__(self, name: str) -> Any:
-        """A column by its name, for code that takes rows of the driver as well."""
-        return getattr(self, name)

@@ -1,7 +1,7 @@
-"""Statements that read profiles as they are kept, and what raw events say of them instead.
+"""Statements that read profiles as they are stored, and their values by raw events.
 
-Shape   one function per statement of sql/verify.sql, and worth(), which runs a statement of the SQL oracle
-Laws    nothing here locks a row, so all of it may run beside live traffic
+Shape   one function per statement of sql/verify.sql, and evaluate(), which runs a statement of dsl.sql
+Laws    no statement locks a row, so all may run beside live traffic
 """
 
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ from tinycdp.store.statements import load
 
 _SQL = load("verify")
 
-#: Of every message in the database, whatever the clock of the process that took it said.
+#: Includes every message in the database, even if the clock of another process was ahead.
 _END_OF_TIME = 253_402_300_799_999
 
 
@@ -56,12 +56,12 @@ async def memberships_of_profiles(
     )
 
 
-async def worth(
+async def evaluate(
     connection: Connection, statement: str, environment_id: int, at: int, ids: Sequence[int]
 ) -> list[tuple[Any, ...]]:
     """Rows of (profile id, v0, v1, …) of a statement of dsl.sql for these profiles, from all stored messages.
 
-    Inside a transaction, whose settings it changes: compiling such a statement takes longer than running it, and a plan
-    made for any profiles is a bad one for few."""
+    Call it in a transaction; it changes the transaction's settings: JIT compilation of such a statement takes longer
+    than running it, and a generic plan is slow for a few profiles."""
     await connection.execute("SET LOCAL jit = off; SET LOCAL plan_cache_mode = force_custom_plan")
     return [tuple(row) for row in await connection.fetch(statement, environment_id, at, _END_OF_TIME, ids)]

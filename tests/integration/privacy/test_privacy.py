@@ -448,7 +448,7 @@ async def test_a_person_gets_everything(app: Application) -> None:
     many = [{"type": "track", "userId": "ada", "event": "view", "properties": {"n": n}} for n in range(700)]
     await send(app, *many)
     answer = await app.admin.get("/v1/admin/profiles/ada/export")
-    assert answer.headers["content-disposition"] == 'attachment; filename="person.json"'
+    assert answer.headers["content-disposition"] == 'attachment; filename="profile.json"'
     found = answer.json()
     assert len(found["events"]) == 705
     assert found["profile"]["properties"] == {"mail": SECRET}

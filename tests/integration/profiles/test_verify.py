@@ -19,7 +19,7 @@ from tinycdp.runtime import clock
 from tinycdp.runtime.definitions.catalogs import Catalogs
 from tinycdp.runtime.definitions.publish import apply_documents
 from tinycdp.runtime.profiles import storage
-from tinycdp.runtime.profiles.verify import Difference, Report, told, verify
+from tinycdp.runtime.profiles.verify import Difference, Report, as_text, verify
 from tinycdp.runtime.worker.loops import Worker
 from tinycdp.server.bootstrap import prepare
 from tinycdp.settings import Settings
@@ -112,8 +112,8 @@ async def test_what_is_right_raises_no_alarm(service: Parts, shop: int, now: Man
     report = await verify(service.pool, shop, now, sample=None)
     assert (report.differences, report.listed, report.incomplete) == (0, [], 0)
     assert (report.people, report.of, report.traits, report.segments) == (3, 3, 5, 3)
-    assert "verified 3 of 3 people" in told(report)
-    assert told(report).endswith("no differences")
+    assert "verified 3 of 3 profiles" in as_text(report)
+    assert as_text(report).endswith("no differences")
 
 
 async def test_a_wake_up_that_is_due_is_no_difference(service: Parts, shop: int, now: ManualClock) -> None:
@@ -168,7 +168,7 @@ async def test_damage_of_every_kind_is_found_and_repaired(service: Parts, shop: 
     }
     assert Difference(str(ada), "trait", "spend", 5, sum(range(1, 31))) in report.listed
     assert report.different_people == 3
-    assert f'profile {cy}  trait plan: kept "free", by raw events "pro"' in told(report)
+    assert f'profile {cy}  trait plan: kept "free", by raw events "pro"' in as_text(report)
 
     heard: list[int] = []
     service.snapshots.changed = lambda environment_id, version, ids: heard.extend(ids)  # type: ignore[method-assign]
@@ -199,7 +199,7 @@ async def test_a_state_that_cannot_be_read_is_rebuilt(service: Parts, shop: int,
 
     report = await verify(service.pool, shop, now, sample=None)
     assert found(report) == {(str(ada), "profile", "state")}
-    assert f'profile {ada}  profile state: kept "unreadable", by raw events null' in told(report)
+    assert f'profile {ada}  profile state: kept "unreadable", by raw events null' in as_text(report)
     repaired = await verify(service.pool, shop, now, sample=None, repair=True)
     assert (repaired.repaired, repaired.differences) == (1, 0)
     assert await service.pool.fetch(since, shop, ada) == before
@@ -227,7 +227,7 @@ async def test_whose_events_are_gone_is_neither_judged_nor_repaired(
     await service.pool.execute("DELETE FROM events WHERE environment_id = $1 AND message_id = 'b39'", shop)
     report = await verify(service.pool, shop, now, sample=None, repair=True)
     assert (report.people, report.incomplete, report.differences, report.repaired) == (2, 1, 0, 0)
-    assert "1 more cannot be verified" in told(report)
+    assert "1 more cannot be verified" in as_text(report)
     await service.pool.execute("DELETE FROM events WHERE environment_id = $1 AND message_id = 'c1'", shop)
     assert (await verify(service.pool, shop, now, sample=None)).incomplete == 2
 

@@ -29,10 +29,6 @@ OTHERWISE = {
     ("messages", "try_warm_up"),  # the first column only; the second sets a lock timeout
     ("privacy", "columns"),  # read by find_traces, which builds statements of it
 }
-#: Statements about identifiers, whose rows are still the driver's.
-UNTYPED = {("messages", "resolve_aliases"), ("messages", "create_aliases")} | {
-    (topic, name) for topic, name in STATEMENTS if topic == "identity"
-}
 _SCALARS = {
     **dict.fromkeys(("int2", "int4", "int8", "timestamptz"), int),
     **dict.fromkeys(("text", "name"), str),
@@ -54,8 +50,6 @@ async def test_signature_is_what_the_statement_gives(scratch: Connection, topic:
     if len(columns) == 1 and (said is bool or _fits(said, columns[0][1])):
         return
     one = _one(said)
-    if one is Any and (topic, name) in UNTYPED:
-        return
     assert one is not Any and one is not Row, f"{name} does not say what its rows are"
     if isinstance(one, type) and issubclass(one, Row):
         assert [field.name for field in fields(one)] == [column for column, _ in columns]

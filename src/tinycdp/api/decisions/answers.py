@@ -7,6 +7,8 @@ Laws    all ways to ask end here: the same answer, and the same exposure recorde
 import msgspec
 
 from tinycdp.api.decisions.schemas import Answer, Answers, Question, ReplayBody
+from tinycdp.api.http.responses import as_schema
+from tinycdp.api.profiles.schemas import FlagExplanation
 from tinycdp.engine.catalog import Catalog
 from tinycdp.engine.flags.decide import Decision
 from tinycdp.engine.flags.explanation_text import of_trail
@@ -46,7 +48,9 @@ class Desk:
             except NotFound as missing:
                 errors[name] = missing.message
                 continue
-            explanation = explained_flag(catalog, name, subject) if question.explain else msgspec.UNSET
+            explanation: FlagExplanation | msgspec.UnsetType = msgspec.UNSET
+            if question.explain:
+                explanation = as_schema(explained_flag(catalog, name, subject), FlagExplanation)
             exposed = None if question.explain else question.exposure
             decision = await self.keep(catalog, decision, subject, question.session_id, instant, exposed=exposed)
             found[name] = answer_of(catalog, decision, subject, question.user_id, stale)

@@ -15,6 +15,8 @@ from tinycdp.api.decisions.answers import Desk
 from tinycdp.api.decisions.schemas import Explained, Question
 from tinycdp.api.http.bodies import decode_json
 from tinycdp.api.http.parts import Injected
+from tinycdp.api.http.responses import as_schema
+from tinycdp.api.profiles.schemas import DefinitionExplanation, FlagExplanation
 from tinycdp.errors import InvalidInput, NotFound
 from tinycdp.runtime.access.actor import Actor
 from tinycdp.runtime.clock import Clock
@@ -68,8 +70,8 @@ async def explain(
     assert found is not None
     return Explained(
         found.sentence,
-        by_part,
-        by_rule,
+        as_schema(by_part, DefinitionExplanation) if by_part is not None else None,
+        as_schema(by_rule, FlagExplanation) if by_rule is not None else None,
         str(subject.profile_id) if subject.profile_id else None,
         subject.version,
         catalog.revision,

@@ -14,6 +14,8 @@ from tinycdp.api.decisions.answers import PERSON, answer_of, named
 from tinycdp.api.decisions.schemas import Answer, Replay, ReplayBody
 from tinycdp.api.http.params import past_instant
 from tinycdp.api.http.parts import Injected
+from tinycdp.api.http.responses import as_schema
+from tinycdp.api.profiles.schemas import FlagExplanation
 from tinycdp.errors import InvalidInput, NotFound
 from tinycdp.runtime.access.actor import Actor
 from tinycdp.runtime.clock import Clock
@@ -53,7 +55,7 @@ async def replay_decision(
             continue
         decision = decide_one(catalog, name, view.subject, at, data.context)
         found[name] = answer_of(catalog, decision, view.subject, data.user_id, False)
-        found[name].explanation = explained_flag(catalog, name, view.subject)
+        found[name].explanation = as_schema(explained_flag(catalog, name, view.subject), FlagExplanation)
     return Replay(found, errors, catalog.revision, iso(at))
 
 

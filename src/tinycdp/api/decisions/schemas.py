@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 
-from tinycdp.runtime.profiles.explanations import DefinitionExplained, FlagExplained
+from tinycdp.api.profiles.schemas import DefinitionExplanation, FlagExplanation
 
 
 class Answer(msgspec.Struct, rename="camel"):
@@ -27,7 +27,7 @@ class Answer(msgspec.Struct, rename="camel"):
     revision: int
     version: int
     valid_until: str | None
-    explanation: FlagExplained | msgspec.UnsetType = msgspec.UNSET
+    explanation: FlagExplanation | msgspec.UnsetType = msgspec.UNSET
 
 
 class Question(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
@@ -95,8 +95,8 @@ class Explained(msgspec.Struct, rename="camel"):
     version     of the person's profile, 0 for someone never seen"""
 
     sentence: str
-    definition: DefinitionExplained | None
-    flag: FlagExplained | None
+    definition: DefinitionExplanation | None
+    flag: FlagExplanation | None
     profile_id: str | None
     version: int
     revision: int

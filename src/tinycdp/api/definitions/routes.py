@@ -32,7 +32,8 @@ from tinycdp.api.definitions.schemas import (
 )
 from tinycdp.api.http.params import AfterProfile, IfMatch, Limit, SaveNote, version_of
 from tinycdp.api.http.parts import Injected
-from tinycdp.api.http.responses import ExactResponse, etag
+from tinycdp.api.http.responses import ExactResponse, as_schema, etag
+from tinycdp.api.profiles.schemas import ProfileSummary
 from tinycdp.errors import InvalidInput, NotFound
 from tinycdp.runtime.access.actor import Actor
 from tinycdp.runtime.clock import Clock
@@ -158,7 +159,11 @@ async def list_members(
             raise NotFound("NOT_FOUND", f"There is no segment {name!r}.")
         as_of = await memberships_as_of(connection, actor.environment_id, instant)
         rows = await reads.members_page(connection, actor.environment_id, fingerprint, after, limit)
-    members = [Member(**msgspec.structs.asdict(summary_of(row)), entered_at=iso(row.entered_at)) for row in rows]
+    summaries = as_schema([summary_of(row) for row in rows], list[ProfileSummary])
+    members = [
+        Member(**msgspec.structs.asdict(summary), entered_at=iso(row.entered_at))
+        for summary, row in zip(summaries, rows, strict=True)
+    ]
     return Members(members, members[-1].id if len(rows) == limit else None, iso(as_of))
 
 

@@ -5,11 +5,11 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from tinycdp.api.http.openapi import Documented, shows
+from tinycdp.api.profiles.schemas import Identifier, ProfileSummary
 from tinycdp.runtime.decisions.exposure_stats import Lately
 from tinycdp.runtime.definitions.kill_switches import Kill
 from tinycdp.runtime.definitions.revisions import Changed, Revision, Version
 from tinycdp.runtime.definitions.workspace import Cost, Meaning, Named, Progress
-from tinycdp.runtime.profiles.views import Identifier, PersonSummary
 from tinycdp.runtime.time_travel.preview import SAMPLE, Draft
 
 
@@ -231,7 +231,7 @@ class Backfills(msgspec.Struct):
     backfills: list[Backfill]
 
 
-class Member(PersonSummary, frozen=True, rename="camel"):
+class Member(ProfileSummary, frozen=True, rename="camel"):
     entered_at: str
 
 

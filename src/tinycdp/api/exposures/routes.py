@@ -85,7 +85,7 @@ async def list_exposures(
     await exposures.flush()
     profile_id = None
     if person is not None:
-        found = await views.find_person(pool, catalogs, actor.environment_id, person, None, instant)
+        found = await views.find_profile(pool, catalogs, actor.environment_id, person, None, instant)
         profile_id = int(found.id)
     since, until = days_between(first, last, exposure_stats.day_of(instant))
     return await exposure_stats.page(

@@ -1,1 +1,1 @@
-"""Which identifiers are one profile: merges, splits, and the refusals."""
+"""Routes of identity: merges, splits and rejected claims."""

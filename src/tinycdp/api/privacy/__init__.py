@@ -1,1 +1,1 @@
-"""Erasure, suppression, and everything that is known of one profile."""
+"""Routes that erase, suppress and export profiles."""

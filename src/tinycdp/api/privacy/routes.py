@@ -1,13 +1,14 @@
-"""Profiles that are forgotten or suppressed, and everything that is known of one.
+"""Routes of privacy: erase, suppress and export profiles.
 
-Shape   DELETE …/profiles/{id} and POST …/erasures erase; GET …/erasures are receipts, POST …/erasures/{id}/check looks
-        for what is left; POST and DELETE …/suppressions; GET …/profiles/{id}/export is all that is known
-Laws    with `dryRun` nothing is kept, and the answer is what would happen. Identifiers travel in bodies where they can,
-        since addresses end up in logs
+Shape   DELETE …/profiles/{id} and POST …/erasures erase; GET …/erasures lists receipts, POST …/erasures/{id}/check
+        searches for what is left; POST and DELETE …/suppressions; GET …/profiles/{id}/export
+Laws    with `dryRun` nothing changes, and the answer is what would happen. Identifiers are sent in bodies where
+        possible, because addresses end up in logs
 Errors  404 PROFILE_NOT_FOUND, ERASURE_NOT_FOUND · 400 INVALID_BODY, TOO_MANY_SUPPRESSIONS · 429 CONTENTION
 Source  docs/reference/privacy.md
 """
 
+from collections.abc import AsyncIterator
 from typing import Annotated
 
 from litestar import delete, get, post
@@ -16,15 +17,20 @@ from litestar.response.streaming import ASGIStreamingResponse
 
 from tinycdp.api.http.params import LAST_ID, Before, DryRun, Limit
 from tinycdp.api.http.parts import Injected
+from tinycdp.api.http.responses import as_schema, encode
 from tinycdp.api.privacy.schemas import (
     CheckBody,
+    Erasure,
     ErasureBody,
+    ErasureCheck,
     Erasures,
-    Suppressed,
+    ProfileExport,
+    SuppressedIdentifier,
     SuppressionBody,
     SuppressionChange,
     Suppressions,
 )
+from tinycdp.api.profiles.schemas import Event
 from tinycdp.model import Alias
 from tinycdp.runtime.access.actor import Actor
 from tinycdp.runtime.clock import Clock
@@ -33,8 +39,8 @@ from tinycdp.runtime.edits import Edit
 from tinycdp.runtime.policies import privacy_rules as lists
 from tinycdp.runtime.policies.privacy_rules import Privacy
 from tinycdp.runtime.privacy import erasure
-from tinycdp.runtime.privacy.erasure import Check, Erasure
 from tinycdp.runtime.privacy.erasure import Erasures as Eraser
+from tinycdp.runtime.profiles import views
 from tinycdp.store.pool import Pool
 from tinycdp.times import iso
 
@@ -47,9 +53,12 @@ async def erase_profile(
     erasures: Injected[Eraser],
     id: FromPath[str],
     dry_run: DryRun = False,
-    suppress: Annotated[bool, QueryParameter(description="refuse messages of these identifiers, too")] = False,
+    suppress: Annotated[
+        bool, QueryParameter(description="also reject messages with these identifiers from now on")
+    ] = False,
 ) -> Erasure:
-    return await erasures.erase(actor.environment_id, [id], actor.name, refuse=suppress, dry=dry_run)
+    found = await erasures.erase(actor.environment_id, [id], actor.name, refuse=suppress, dry_run=dry_run)
+    return as_schema(found, Erasure)
 
 
 @post(
@@ -58,31 +67,32 @@ async def erase_profile(
     summary="Erase several profiles",
     tags=_TAGS,
     scope="admin",
-    example={"profiles": ["nobody-yet"], "note": "ticket 4711", "dryRun": True},
+    example={"profiles": ["unknown-id"], "note": "ticket 4711", "dryRun": True},
 )
 async def erase_profiles(actor: Injected[Actor], erasures: Injected[Eraser], data: JSONBody[ErasureBody]) -> Erasure:
-    return await erasures.erase(
-        actor.environment_id, data.profiles, actor.name, data.note, refuse=data.suppress, dry=data.dry_run
+    found = await erasures.erase(
+        actor.environment_id, data.profiles, actor.name, data.note, refuse=data.suppress, dry_run=data.dry_run
     )
+    return as_schema(found, Erasure)
 
 
-@get("/v1/admin/erasures", summary="Receipts of erasures, newest first", tags=_TAGS, scope="admin")
+@get("/v1/admin/erasures", summary="List receipts of erasures, newest first", tags=_TAGS, scope="admin")
 async def list_erasures(
     actor: Injected[Actor], pool: Injected[Pool], before: Before = LAST_ID, limit: Limit = 50
 ) -> Erasures:
-    found = await erasure.listed(pool, actor.environment_id, before, limit)
-    return Erasures(found, found[-1].id if len(found) == limit else None)
+    found = await erasure.list_erasures(pool, actor.environment_id, before, limit)
+    return Erasures(as_schema(found, list[Erasure]), found[-1].id if len(found) == limit else None)
 
 
 @get("/v1/admin/erasures/{id:int}", summary="The receipt of an erasure", tags=_TAGS, scope="admin")
 async def get_erasure(actor: Injected[Actor], pool: Injected[Pool], id: FromPath[int]) -> Erasure:
-    return await erasure.find(pool, actor.environment_id, id)
+    return as_schema(await erasure.find(pool, actor.environment_id, id), Erasure)
 
 
 @post(
     "/v1/admin/erasures/{id:int}/check",
     status_code=200,
-    summary="Look into every table for what should be gone",
+    summary="Search every table for what should be gone",
     tags=_TAGS,
     scope="admin",
     example={"identifiers": [{"kind": "userId", "value": "ada"}]},
@@ -93,14 +103,15 @@ async def check_erasure(
     privacy: Injected[Privacy],
     id: FromPath[int],
     data: JSONBody[CheckBody] = CheckBody(),
-) -> Check:
-    """Reads every table from end to end: minutes, if there is much."""
-    return await erasure.check(pool, privacy, actor.environment_id, id, data.identifiers)
+) -> ErasureCheck:
+    """Reads every table completely: this takes minutes on a large database."""
+    aliases = [Alias(identifier.kind, identifier.value) for identifier in data.identifiers]
+    return as_schema(await erasure.check(pool, privacy, actor.environment_id, id, aliases), ErasureCheck)
 
 
 @get(
     "/v1/admin/profiles/{id:str}/export",
-    summary="Everything that is known of a profile",
+    summary="Export everything stored about a profile",
     tags=_TAGS,
     scope="admin",
     media=("application/json",),
@@ -112,16 +123,27 @@ async def export_profile(
     now: Injected[Clock],
     id: FromPath[str],
 ) -> ASGIStreamingResponse:
-    """Streamed; the raw events come last, however many they are."""
-    parts = await erasure.held(pool, catalogs, actor.environment_id, id, now())
-    headers = {"Content-Disposition": 'attachment; filename="person.json"', "Cache-Control": "no-store"}
+    """Streamed; all raw events follow at the end."""
+    found, events = await erasure.export(pool, catalogs, actor.environment_id, id, now())
+    parts = _parts(as_schema(found, ProfileExport), events)
+    headers = {"Content-Disposition": 'attachment; filename="profile.json"', "Cache-Control": "no-store"}
     return ASGIStreamingResponse(iterator=parts, media_type="application/json", headers=headers)
+
+
+async def _parts(document: ProfileExport, events: AsyncIterator[list[views.Event]]) -> AsyncIterator[bytes]:
+    """One JSON object: the document, with its events as they are read."""
+    yield encode(document)[:-1] + b',"events":['
+    comma = b""
+    async for batch in events:
+        yield comma + b",".join(map(encode, as_schema(batch, list[Event])))
+        comma = b","
+    yield b"]}\n"
 
 
 @post(
     "/v1/admin/suppressions",
     status_code=200,
-    summary="Refuse messages that name these identifiers",
+    summary="Reject messages with these identifiers from now on",
     tags=_TAGS,
     scope="admin",
     example={"identifiers": [{"kind": "userId", "value": "ada"}], "note": "objected"},
@@ -142,7 +164,7 @@ async def suppress(
 @delete(
     "/v1/admin/suppressions",
     status_code=200,
-    summary="Take messages that name these identifiers again",
+    summary="Accept messages with these identifiers again",
     tags=_TAGS,
     scope="admin",
     example={"identifiers": [{"kind": "userId", "value": "ada"}]},
@@ -155,7 +177,7 @@ async def release(
 
 @get(
     "/v1/admin/suppressions",
-    summary="How many identifiers are refused, since when and why",
+    summary="List suppressed identifiers, with dates and reasons",
     tags=_TAGS,
     scope="admin",
 )
@@ -163,7 +185,7 @@ async def list_suppressions(
     actor: Injected[Actor], pool: Injected[Pool], before: Before = LAST_ID, limit: Limit = 50
 ) -> Suppressions:
     rows = await lists.suppressions(pool, actor.environment_id, before, limit)
-    found = [Suppressed(str(r.id), r.digest, r.kind, r.note, iso(r.created_at), r.created_by) for r in rows]
+    found = [SuppressedIdentifier(str(r.id), r.digest, r.kind, r.note, iso(r.created_at), r.created_by) for r in rows]
     return Suppressions(found, found[-1].id if len(found) == limit else None)
 
 

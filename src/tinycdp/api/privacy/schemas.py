@@ -1,19 +1,21 @@
-"""What clients and server exchange about erasure and suppression."""
+"""What clients and server exchange about erasure, export and suppression."""
 
 from typing import Annotated
 
 import msgspec
 
 from tinycdp.api.http.params import Note
-from tinycdp.runtime.privacy.erasure import Erasure
-from tinycdp.runtime.profiles.views import Identifier
+from tinycdp.api.identity.schemas import IdentityGraph
+from tinycdp.api.profiles.schemas import Identifier, Profile, Transition
 
 
 class ErasureBody(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True, omit_defaults=True):
-    """profiles  1 to 1,000 people, each by an identifier, as `kind:value`, or as `profileId:number`
-    note      why, for the receipt; without personal data
-    suppress  refuse messages of these identifiers from now on, too
-    dry_run   keep nothing; say what would go"""
+    """Profiles to erase.
+
+    profiles  1 to 1,000, each by an identifier, as `kind:value`, or as `profileId:number`
+    note      the reason, for the receipt; without personal data
+    suppress  also reject messages with these identifiers from now on
+    dry_run   change nothing; answer what would be erased"""
 
     profiles: list[str]
     note: Note = ""
@@ -22,23 +24,45 @@ class ErasureBody(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fi
 
 
 class SuppressionBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """identifiers  whose messages are refused
-    note         why, for the list"""
+    """Identifiers to suppress, or to release.
+
+    note  the reason, for the list"""
 
     identifiers: Annotated[list[Identifier], msgspec.Meta(min_length=1, max_length=10_000)]
     note: Note = ""
 
 
 class CheckBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """identifiers  of the erased people, to be looked for as well; they are not kept"""
+    """Identifiers of the erased profiles to search for, too; they are not stored."""
 
     identifiers: list[Identifier] = []
 
 
 class SuppressionChange(msgspec.Struct):
-    """How many identifiers were added to the list, or taken from it."""
+    """How many identifiers were added to the list, or removed from it."""
 
     changed: int
+
+
+class Erasure(msgspec.Struct, frozen=True, rename="camel"):
+    """A receipt.
+
+    id           null for a dry run
+    people       how many profiles and unknown identifiers were erased
+    counts       deleted rows, by table; `blanked` are rows of other profiles without what mentioned these
+    digests      keyed hashes of the identifiers: a check verifies identifiers against them
+    profile_ids  the erased profiles; the ids are never used again"""
+
+    id: str | None
+    people: int
+    identifiers: int
+    counts: dict[str, int]
+    digests: list[str]
+    profile_ids: list[str]
+    note: str
+    erased_at: str
+    erased_by: str
+    dry_run: bool = False
 
 
 class Erasures(msgspec.Struct):
@@ -48,8 +72,24 @@ class Erasures(msgspec.Struct):
     next: str | None
 
 
-class Suppressed(msgspec.Struct, rename="camel"):
-    """digest  the keyed hash of an identifier, which is not kept itself"""
+class ErasureTrace(msgspec.Struct, frozen=True):
+    """The rows of a table that still mention the erased profiles."""
+
+    table: str
+    rows: int
+
+
+class ErasureCheck(msgspec.Struct, frozen=True):
+    """The result of searching every table."""
+
+    clean: bool
+    found: list[ErasureTrace]
+
+
+class SuppressedIdentifier(msgspec.Struct, rename="camel"):
+    """A suppressed identifier.
+
+    digest  its keyed hash; the identifier itself is not stored"""
 
     id: str
     digest: str
@@ -62,5 +102,45 @@ class Suppressed(msgspec.Struct, rename="camel"):
 class Suppressions(msgspec.Struct):
     """Newest first."""
 
-    suppressions: list[Suppressed]
+    suppressions: list[SuppressedIdentifier]
     next: str | None
+
+
+class ProfileGroup(msgspec.Struct, frozen=True):
+    """The group a profile belongs to."""
+
+    id: str
+    since: str
+
+
+class ExportedExposure(msgspec.Struct, frozen=True, rename="camel"):
+    """An exposure of a profile."""
+
+    day: str
+    version: int
+    variant: str
+    rule: str
+    unit: str
+    first_at: str
+    flag: str
+
+
+class ExportedVariant(msgspec.Struct, frozen=True, rename="camel"):
+    """A variant that a session of a profile keeps."""
+
+    unit: str
+    session: str
+    variant: str
+    held_until: str
+
+
+class ProfileExport(msgspec.Struct, frozen=True, rename="camel"):
+    """Everything stored about a profile; `events` follows, all of them, newest first."""
+
+    profile: Profile
+    group: ProfileGroup | None
+    exposures: list[ExportedExposure]
+    holds: list[ExportedVariant]
+    refused_messages: list[str]
+    graph: IdentityGraph
+    transitions: list[Transition]

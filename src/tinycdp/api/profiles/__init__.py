@@ -1,1 +1,1 @@
-"""Profiles, their events and their groups, looked at."""
+"""Routes that read profiles, their events and their groups."""

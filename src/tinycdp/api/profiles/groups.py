@@ -1,6 +1,6 @@
-"""Groups of people and their traits.
+"""Routes that read groups, their traits and their members.
 
-Shape   all groups page by page, one with its number of members, its members page by page
+Shape   a page of groups; one group with its number of members; a page of its members
 Errors  404 NOT_FOUND
 Source  docs/reference/profiles.md "Groups"
 """
@@ -12,12 +12,12 @@ from litestar.params import FromPath, QueryParameter
 
 from tinycdp.api.http.params import AfterProfile, Limit
 from tinycdp.api.http.parts import Injected
-from tinycdp.api.profiles.schemas import Group, GroupMembers, Groups
+from tinycdp.api.http.responses import as_schema
+from tinycdp.api.profiles.schemas import Group, GroupMembers, Groups, ProfileSummary
 from tinycdp.errors import NotFound
 from tinycdp.runtime.access.actor import Actor
 from tinycdp.runtime.profiles.views import summary_of
 from tinycdp.store import groups as store
-from tinycdp.store.messages import Row
 from tinycdp.store.pool import Pool, acquired
 from tinycdp.times import iso
 
@@ -58,7 +58,7 @@ async def get_group(actor: Injected[Actor], pool: Injected[Pool], name: FromPath
 
 @get(
     "/v1/admin/groups/{name:str}/members",
-    summary="The people of a group, page by page",
+    summary="The members of a group, page by page",
     tags=["People"],
     scope="admin",
 )
@@ -71,11 +71,11 @@ async def list_group_members(
 ) -> GroupMembers:
     async with acquired(pool) as connection:
         rows = await store.members_of_group(connection, actor.environment_id, name, after, limit)
-    members = [summary_of(row) for row in rows]
+    members = as_schema([summary_of(row) for row in rows], list[ProfileSummary])
     return GroupMembers(members, members[-1].id if len(rows) == limit else None)
 
 
-def _group(row: Row) -> Group:
+def _group(row: store.GroupRow) -> Group:
     return Group(row.key, row.traits, iso(row.created_at), iso(row.changed_at))
 
 

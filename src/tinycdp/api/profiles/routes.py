@@ -1,6 +1,6 @@
-"""Profiles and their events, looked at.
+"""Routes that read profiles and their events.
 
-Shape   a page for every read key, a longer one for admins; searches, journeys, the newest events
+Shape   one profile, briefly for read keys and in full for admins; searches, journeys, the newest events
 Laws    a bare id is tried as userId, anonymousId, deviceId and externalId, then as `kind:value`; `by` names one kind
 Errors  404 PROFILE_NOT_FOUND · 400 INVALID_CURSOR
 Source  docs/reference/profiles.md
@@ -14,13 +14,13 @@ from litestar.params import FromPath, QueryParameter
 from tinycdp.api.http.bodies import decode_json
 from tinycdp.api.http.params import Limit
 from tinycdp.api.http.parts import Injected
-from tinycdp.api.profiles.schemas import WholePerson
+from tinycdp.api.http.responses import as_schema
+from tinycdp.api.profiles.schemas import Event, Journey, Profile, ProfilePage, Search, Transition
 from tinycdp.errors import InvalidInput
 from tinycdp.runtime.access.actor import Actor
 from tinycdp.runtime.clock import Clock
 from tinycdp.runtime.definitions.catalogs import Catalogs
 from tinycdp.runtime.profiles import views
-from tinycdp.runtime.profiles.views import Journey, Person, Search
 from tinycdp.store.pool import Pool
 
 _EVENTS_ON_THE_PAGE = 50
@@ -28,16 +28,16 @@ _TRANSITIONS_ON_THE_PAGE = 100
 
 By = Annotated[str | None, QueryParameter(description="kind of the id: userId, anonymousId, profileId, …")]
 Cursor = Annotated[str | None, QueryParameter(description="`next` of the page before")]
-Prefix = Annotated[str | None, QueryParameter(description="the beginning of any identifier")]
+Prefix = Annotated[str | None, QueryParameter(description="the start of an identifier")]
 PropertyName = Annotated[str | None, QueryParameter(name="property", description="the name of a property")]
 PropertyValue = Annotated[
-    str | None, QueryParameter(description='its exact value, as JSON where it is JSON: 3 is a number, "3" a text')
+    str | None, QueryParameter(description='the exact value, as JSON if it is valid JSON: 3 is a number, "3" a text')
 ]
 
 
 @get(
     "/v1/profiles/{id:str}",
-    summary="One person: properties, traits and segments at this instant",
+    summary="One profile: its properties, traits and segments now",
     tags=["People"],
     scope="read",
 )
@@ -48,13 +48,13 @@ async def get_profile(
     now: Injected[Clock],
     id: FromPath[str],
     by: By = None,
-) -> Person:
-    return await views.find_person(pool, catalogs, actor.environment_id, id, by, now())
+) -> Profile:
+    return as_schema(await views.find_profile(pool, catalogs, actor.environment_id, id, by, now()), Profile)
 
 
 @get(
     "/v1/admin/users/{id:str}",
-    summary="One person, with recent events and transitions",
+    summary="One profile, with recent events and transitions",
     tags=["People"],
     scope="admin",
 )
@@ -65,17 +65,19 @@ async def get_user(
     now: Injected[Clock],
     id: FromPath[str],
     by: By = None,
-) -> WholePerson:
-    person = await views.find_person(pool, catalogs, actor.environment_id, id, by, now())
-    events = await views.recent_of(pool, actor.environment_id, int(person.id), _EVENTS_ON_THE_PAGE)
+) -> ProfilePage:
+    profile = await views.find_profile(pool, catalogs, actor.environment_id, id, by, now())
+    events = await views.recent_events_of(pool, actor.environment_id, int(profile.id), _EVENTS_ON_THE_PAGE)
     catalog = catalogs.serving(actor.environment_id)
-    transitions = await views.transitions_of(pool, catalog, int(person.id), _TRANSITIONS_ON_THE_PAGE)
-    return WholePerson(person, events, transitions)
+    transitions = await views.transitions_of(pool, catalog, int(profile.id), _TRANSITIONS_ON_THE_PAGE)
+    return ProfilePage(
+        as_schema(profile, Profile), as_schema(events, list[Event]), as_schema(transitions, list[Transition])
+    )
 
 
 @get(
     "/v1/profiles/search",
-    summary="People by the beginning of an identifier, or by a property",
+    summary="Find profiles by the start of an identifier, or by a property",
     tags=["People"],
     scope="read",
 )
@@ -93,7 +95,7 @@ async def search_profiles(
 
 @get(
     "/v1/admin/users/search",
-    summary="The same, under the admin's roof",
+    summary="Find profiles, with an admin key",
     tags=["People"],
     scope="admin",
 )
@@ -121,14 +123,15 @@ async def _search(
     if (q is None) == (property_name is None) or (property_name is None) != (value is None):
         raise InvalidInput("INVALID_REQUEST", "Search with `q`, or with `property` and `value`.")
     if q is not None:
-        return await views.search(pool, actor.environment_id, q, after, limit)
+        return as_schema(await views.search(pool, actor.environment_id, q, after, limit), Search)
     assert property_name is not None and value is not None
     wanted = _json_value(value)
-    return await views.search_property(pool, actor.environment_id, property_name, wanted, after, limit)
+    found = await views.search_property(pool, actor.environment_id, property_name, wanted, after, limit)
+    return as_schema(found, Search)
 
 
 def _json_value(text: str) -> Any:
-    """What a query parameter means: the JSON value it spells, else the text itself."""
+    """The value of a query parameter: as JSON if it is valid JSON, else the text itself."""
     try:
         return decode_json(text.encode())
     except InvalidInput:
@@ -137,7 +140,7 @@ def _json_value(text: str) -> Any:
 
 @get(
     "/v1/journeys/{id:str}",
-    summary="One person's events, newest first",
+    summary="The events of one profile, newest first",
     tags=["People"],
     scope="read",
 )
@@ -149,12 +152,12 @@ async def get_journey(
     cursor: Cursor = None,
     limit: Limit = 50,
 ) -> Journey:
-    return await views.journey(pool, actor.environment_id, id, by, cursor, limit)
+    return as_schema(await views.journey(pool, actor.environment_id, id, by, cursor, limit), Journey)
 
 
 @get(
     "/v1/events/recent",
-    summary="The newest events of all people, by arrival",
+    summary="The newest events of all profiles, by arrival",
     tags=["People"],
     scope="read",
 )
@@ -165,8 +168,9 @@ async def list_recent_events(
     cursor: Cursor = None,
     limit: Limit = 50,
 ) -> Journey:
-    """With `event`, one page looks back at most 200,000 events: it may be short, or empty, and still have a `next`."""
-    return await views.recent(pool, actor.environment_id, event, cursor, limit)
+    """With `event`, a page reads at most 200,000 events: it may be short, or empty, and still have a `next`."""
+    found = await views.recent_events(pool, actor.environment_id, event, cursor, limit)
+    return as_schema(found, Journey)
 
 
 ROUTES = [search_profiles, get_profile, search_users, get_user, get_journey, list_recent_events]

@@ -1,22 +1,135 @@
-"""What clients and server exchange about profiles and groups."""
+"""What clients and server exchange about profiles, their events and groups, and explanations."""
 
 from typing import Any
 
 import msgspec
 
-from tinycdp.runtime.profiles.views import Event, Person, PersonSummary, Transition
+from tinycdp.engine.flags.document import Override
+from tinycdp.model import Warned
 
 
-class WholePerson(msgspec.Struct, rename="camel"):
-    """A person with what they did lately, and the segments they entered and left."""
+class Identifier(msgspec.Struct, frozen=True):
+    """An identifier, such as userId ada."""
 
-    profile: Person
+    kind: str
+    value: str
+
+
+class TraitValue(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
+    """A trait's value.
+
+    value  null if unknown; with `warming`, because it is still being computed
+    until  the first instant at which it may change without a message, null for never"""
+
+    value: Any
+    type: str
+    until: str | None
+    warming: bool = False
+
+
+class Membership(msgspec.Struct, frozen=True):
+    """A segment the profile is in.
+
+    since  when the profile entered
+    until  the first instant at which it may leave without a message, null for never"""
+
+    key: str
+    since: str | None
+    until: str | None
+
+
+class Transition(msgspec.Struct, frozen=True):
+    """An entry into a segment, or an exit.
+
+    segment  its key; the last one if the segment was deleted"""
+
+    segment: str | None
+    entered: bool
+    at: str
+
+
+class Event(msgspec.Struct, frozen=True, rename="camel"):
+    """A stored message.
+
+    target    the group of a group call, the previous id of an alias call
+    future    its instant was after its arrival, and was set to the arrival
+    by        the identifier that links it to its profile
+    warnings  how it differs from the tracking plan"""
+
+    id: str
+    type: str
+    event: str
+    message_id: str
+    timestamp: str
+    received_at: str
+    properties: dict[str, Any]
+    context: dict[str, Any]
+    target: str | None
+    future: bool
+    by: Identifier
+    profile_id: str
+    warnings: list[Warned]
+
+
+class Profile(msgspec.Struct, frozen=True, rename="camel"):
+    """A profile as of an instant.
+
+    version   of the profile
+    revision  of the definitions"""
+
+    id: str
+    bucketing_key: str
+    aliases: list[Identifier]
+    properties: dict[str, Any]
+    traits: dict[str, TraitValue]
+    segments: list[Membership]
+    first_seen: str | None
+    last_seen: str | None
+    version: int
+    revision: int
+    as_of: str
+
+
+class ProfileSummary(msgspec.Struct, frozen=True, rename="camel"):
+    """A profile as lists show it."""
+
+    id: str
+    aliases: list[Identifier]
+    properties: dict[str, Any]
+    first_seen: str | None
+    last_seen: str | None
+
+
+class ProfilePage(msgspec.Struct, rename="camel"):
+    """A profile with its recent events, and the segments it entered and left."""
+
+    profile: Profile
     recent_events: list[Event]
     transitions: list[Transition]
 
 
+class Journey(msgspec.Struct, frozen=True):
+    """A page of events, newest first.
+
+    next  the cursor of the following page, null after the last"""
+
+    events: list[Event]
+    next: str | None
+
+
+class Search(msgspec.Struct, frozen=True):
+    """A page of profiles.
+
+    next  what `after` takes for the following page, null after the last"""
+
+    profiles: list[ProfileSummary]
+    next: str | None
+
+
 class Group(msgspec.Struct, rename="camel", omit_defaults=True):
-    """members  how many people belong to it; in answers about one group"""
+    """A group.
+
+    members  how many profiles belong to it; only in the answer for one group"""
 
     key: str
     traits: dict[str, Any]
@@ -26,14 +139,177 @@ class Group(msgspec.Struct, rename="camel", omit_defaults=True):
 
 
 class Groups(msgspec.Struct):
-    """In the order of their keys. `next` is what `after` takes for the following page."""
+    """A page of groups, in the order of their keys.
+
+    next  what `after` takes for the following page"""
 
     groups: list[Group]
     next: str | None
 
 
 class GroupMembers(msgspec.Struct):
-    """In the order of profile ids. `next` is what `after` takes for the following page."""
+    """A page of members, in the order of profile ids.
 
-    members: list[PersonSummary]
+    next  what `after` takes for the following page"""
+
+    members: list[ProfileSummary]
     next: str | None
+
+
+class WindowContents(msgspec.Struct, frozen=True, rename="camel"):
+    """The events of a profile that a window counts.
+
+    events     how many; null if the state does not have the number, as for distinct values
+    oldest_at  the oldest; if not `exact`, the start of its tile
+    leaves_at  when the first event leaves the window, null for never
+    exact      false if old events are kept in tiles, which leave a little late and all at once
+    days       for unique_days and streak_days: the local dates that count"""
+
+    events: int | None
+    oldest_at: str | None
+    newest_at: str | None
+    leaves_at: str | None
+    exact: bool
+    days: tuple[str, ...]
+
+
+class ExpressionNode(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
+    """A part of an expression, with its present value.
+
+    text     its source, the characters start to end (half-open) of the definition
+    value    null if unknown; with `warming`, because it is still being computed
+    until    the first instant at which the value may change without a message, null for never
+    decides  for an operand of `&&`, `||`, `??` and `if`: whether it decides the result
+    window   for an aggregate: what it counts
+    inside   for a reference: the trait or segment, at the first place that reads it
+    parts    its operands"""
+
+    kind: str
+    text: str
+    start: int
+    end: int
+    type: str
+    value: Any
+    until: str | None
+    warming: bool = False
+    decides: bool | None = None
+    window: WindowContents | None = None
+    inside: "DefinitionExplanation | None" = None
+    parts: tuple["ExpressionNode", ...] = ()
+
+
+class DefinitionExplanation(msgspec.Struct, frozen=True, rename="camel"):
+    """A trait's value or a segment's membership, with the reason.
+
+    tree  its expression, part by part"""
+
+    kind: str
+    key: str
+    type: str
+    value: Any
+    until: str | None
+    warming: bool
+    sentence: str
+    tree: ExpressionNode
+
+
+class RolloutPosition(msgspec.Struct, frozen=True, rename={"since": "from"}, omit_defaults=True):
+    """The bucket of the unit, of 100,000; [from, below) is admitted.
+
+    variant  what the unit gets in a split"""
+
+    bucket: int
+    since: int = 0
+    below: int | None = None
+    variant: str | None = None
+
+
+class RuleExplanation(msgspec.Struct, frozen=True, rename="camel"):
+    """A rule of a flag.
+
+    outcome  served; false or unknown: its condition; outside: its rollout, exposure or exclusion group does not admit
+             the unit; no unit: nothing to bucket; not reached: an earlier rule or check answered
+    rollout, exposure, exclusion, split  the bucket of the unit; null without one or if the rule has no such part"""
+
+    id: str
+    outcome: str
+    sentence: str
+    rollout: RolloutPosition | None
+    exposure: RolloutPosition | None
+    exclusion: RolloutPosition | None
+    split: RolloutPosition | None
+    condition: ExpressionNode
+
+
+class PrerequisiteExplanation(msgspec.Struct, frozen=True):
+    """A flag that must serve one of `needs`, and what it serves. A holdout that serves true excludes the profile."""
+
+    flag: str
+    serves: str
+    needs: tuple[str, ...]
+    met: bool
+
+
+class FlagExplanation(msgspec.Struct, frozen=True, rename="camel"):
+    """A flag's answer, rule by rule.
+
+    enabled     after the due steps of its schedule
+    killed      by whom it was switched off, and when
+    unit        what rollouts and splits hash; null if the request names no unit
+    overrides   of the flag; they are checked before the rules
+    default     the variant if no rule serves one
+    revision    of the definitions
+    until       the first instant at which the answer may change without a message, null for never
+    changes_at  when the next step of the schedule is due"""
+
+    flag: str
+    sentence: str
+    enabled: bool
+    killed: str | None
+    variant: str
+    reason: str
+    unit: str | None
+    prerequisites: tuple[PrerequisiteExplanation, ...]
+    holdouts: tuple[PrerequisiteExplanation, ...]
+    overrides: tuple[Override, ...]
+    rules: tuple[RuleExplanation, ...]
+    default: str
+    revision: int
+    until: str | None
+    changes_at: str | None
+
+
+class Difference(msgspec.Struct, frozen=True):
+    """A stored value that differs from the raw events.
+
+    kind  trait, segment, membership (the table of members) or profile (first and last seen, or an unreadable state)
+    kept  as stored
+    true  by the raw events"""
+
+    profile: str
+    kind: str
+    key: str
+    kept: Any
+    true: Any
+
+
+class VerificationReport(msgspec.Struct, frozen=True, rename="camel"):
+    """The result of `doctor --verify`.
+
+    people            how many profiles were verified; of: how many exist
+    incomplete        further profiles whose first message is no longer stored; they cannot be verified
+    differences       how many; listed: the first of them
+    different_people  how many profiles differ
+    repaired          how many were rebuilt; the differences are those that are left"""
+
+    revision: int
+    as_of: str
+    of: int
+    traits: int
+    segments: int
+    people: int
+    incomplete: int
+    differences: int
+    different_people: int
+    repaired: int
+    listed: list[Difference]

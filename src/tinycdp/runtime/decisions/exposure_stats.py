@@ -194,13 +194,13 @@ async def counts(
                     days,
                 )
                 checks.append(_check(sample, found))
-    units = totals[0]["all_units"] if totals else 0
+    units = totals[0].all_units if totals else 0
     return FlagExposures(
         flag=key,
         first=first.isoformat(),
         last=last.isoformat(),
         units=units,
-        crossovers=totals[0]["all_crossed"] if totals else 0,
+        crossovers=totals[0].all_crossed if totals else 0,
         variants=[Share(row.variant, row.units, round(row.units / units, 6)) for row in totals],
         days=[DayCount(r.day.isoformat(), r.variant, r.rule or None, r.units) for r in rows],
         sample_ratio=checks,

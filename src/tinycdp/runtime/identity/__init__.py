@@ -1,1 +1,1 @@
-"""Which profile an identifier belongs to: claims, merges and their undoing."""
+"""Which profile an identifier belongs to: claims, merges and unmerges."""

@@ -1,9 +1,8 @@
-"""Which profile each message of a group belongs to: rows are loaded, the engine plans, and the plan is saved.
+"""Finds the profile of each message of a group: loads rows, lets the engine plan, and saves the plan.
 
-Shape   resolve(tx, messages) gives every identifier of the messages its row, applies what they claim and join, and
-        leaves the profiles concerned locked and loaded in `tx` · apply(tx, plan) is the only place that stores merges
-        and moves of messages and admins
-Laws    the rules are engine.identity's; here is only when to read, to lock and to write.
+Shape   resolve(tx, messages) finds or creates the row of every identifier, applies claims and joins, and leaves the
+        profiles locked and loaded in `tx` · apply(tx, plan) is the only function that stores merges and moves
+Laws    engine.identity has the rules; this module only decides when to read, lock and write.
         Everything happens in the caller's transaction. What is read before the locks is compared under them
 Errors  Restart if another process changed what was read; begin the transaction again
 Source  docs/decisions/0010-claims.md, docs/decisions/0021-undo.md
@@ -45,12 +44,12 @@ class Restart(Exception):
 class IdentityTransaction:
     """The identifiers and profiles that one transaction reads and changes.
 
-    identifiers    those that its messages name
+    identifiers    of its messages
     merged         absorbed profile → survivor
     new            profiles without a row yet
     review         profiles in which every segment has to be reviewed
     created_users  user ids that were created
-    merges         the merges made, by their ids
+    merges         ids of the merges made
     changes        merges and moves, for the outbox"""
 
     connection: Connection
@@ -68,13 +67,13 @@ class IdentityTransaction:
     changes: list[outbox.Change] = field(default_factory=list)
 
     async def move(self, identifier_ids: Sequence[int], profile_id: int) -> None:
-        """Give these identifiers, whichever profiles had them, to this profile in the database."""
+        """Move these identifiers from their profiles to this one in the database."""
         moves = await store.move_aliases(self.connection, self.environment_id, identifier_ids, profile_id, self.now)
         self.changes += [outbox.Moved(from_id, profile_id, ids) for from_id, ids in moves]
 
 
 async def resolve(tx: IdentityTransaction, messages: Sequence[Message]) -> None:
-    """Give every identifier of the messages its row and its profile."""
+    """Find or create the row and the profile of every identifier of the messages."""
     evidence = evidence_of(messages, tx.rules)
     stored, joining = await _find_or_create(tx, evidence)
     await _lock(tx, stored)
@@ -83,18 +82,20 @@ async def resolve(tx: IdentityTransaction, messages: Sequence[Message]) -> None:
     await apply(tx, await _plan(tx, evidence, joining))
 
 
-def identifier_row(row: store.Row) -> IdentifierRow:
-    """A row of the table as the engine takes it."""
-    rank = (row["claim_strength"], row["claimed_at"], row["claimed_by"]) if row["owner_id"] is not None else None
-    identifier = Alias(row["kind"], row["value"])
-    return IdentifierRow(row["id"], identifier, row["profile_id"], row["created_at"], row["owner_id"], rank)
+def identifier_row(row: store.StoredIdentifierRow) -> IdentifierRow:
+    """A stored identifier for the engine."""
+    rank = None
+    if row.claim_strength is not None and row.claimed_at is not None and row.claimed_by is not None:
+        rank = row.claim_strength, row.claimed_at, row.claimed_by
+    identifier = Alias(row.kind, row.value)
+    return IdentifierRow(row.id, identifier, row.profile_id, row.created_at, row.owner_id, rank)
 
 
 # Load
 
 
 async def _find_or_create(tx: IdentityTransaction, evidence: Evidence) -> tuple[list[Alias], Collection[Alias]]:
-    """Every identifier has a row. Returns those that had one before, and those created in an owner's profile."""
+    """Make sure every identifier has a row. Returns those that had one, and those created in an owner's profile."""
     stored: list[Alias] = []
     while missing := [identifier for identifier in evidence.identifiers if identifier not in tx.identifiers]:
         found = await store.resolve_aliases(tx.connection, tx.environment_id, [(i.kind, i.value) for i in missing])
@@ -135,7 +136,7 @@ async def _create(tx: IdentityTransaction, identifiers: Iterable[tuple[Alias, in
     """The rows created; those that another process created first are left out."""
     wanted = [(identifier.kind, identifier.value, profile_id) for identifier, profile_id in identifiers]
     found = await store.create_aliases(tx.connection, tx.environment_id, wanted, tx.now)
-    rows = [IdentifierRow(row["id"], Alias(row["kind"], row["value"]), row["profile_id"], tx.now) for row in found]
+    rows = [IdentifierRow(row.id, Alias(row.kind, row.value), row.profile_id, tx.now) for row in found]
     tx.identifiers |= {row.identifier: row for row in rows}
     tx.created_users += [row.identifier.value for row in rows if row.identifier.kind == AliasKind.USER]
     return rows
@@ -145,9 +146,9 @@ async def _lock(tx: IdentityTransaction, stored: Iterable[Alias]) -> None:
     """Lock and load the profiles of all identifiers."""
     ids = sorted({row.profile_id for row in tx.identifiers.values()} - tx.new)
     for row in await store.lock_profiles(tx.connection, tx.environment_id, ids):
-        if row["merged_into"] is not None:
+        if row.merged_into is not None:
             raise Restart
-        tx.profiles[row["id"]] = storage.from_row(row)
+        tx.profiles[row.id] = storage.from_row(row)
     if not tx.profiles.keys() >= set(ids):
         raise Restart
     # The process that held the locks may have claimed or moved an identifier since it was read.
@@ -158,7 +159,7 @@ async def _lock(tx: IdentityTransaction, stored: Iterable[Alias]) -> None:
 
 
 async def _is_crowded(tx: IdentityTransaction, joining: Iterable[Alias]) -> bool:
-    """Whether a profile has too many of a kind that was created in it."""
+    """Whether a profile with new identifiers now has too many of a limited kind."""
     joined = {(tx.identifiers[one].profile_id, one.kind) for one in joining if one.kind in tx.rules.limited}
     counts = await _counts(tx, {id for id, _ in joined}) if joined else {}
     return any(is_crowded(tx.rules, kind, counts[id]) for id, kind in joined)
@@ -169,12 +170,12 @@ async def _counts(tx: IdentityTransaction, profile_ids: Collection[int]) -> dict
     kinds = [(kind, new_since(limit, tx.now)) for kind, limit in tx.rules.limited.items()]
     found: dict[int, dict[str, tuple[int, int]]] = {id: {} for id in profile_ids}
     for row in await links.count_identifiers(tx.connection, tx.environment_id, list(profile_ids), kinds):
-        found[row["profile_id"]][row["kind"]] = (row["n"], row["recent"])
+        found[row.profile_id][row.kind] = (row.n, row.recent)
     return dict(found)
 
 
 async def _plan(tx: IdentityTransaction, evidence: Evidence, joining: Collection[Alias]) -> Plan:
-    """The plan; what it needs to know is loaded when it asks."""
+    """The plan; missing facts are loaded when the engine asks for them."""
     if not evidence.claims and not evidence.joins:
         return Plan()
     claimed = with_claims(joining, evidence, tx.identifiers)
@@ -187,8 +188,8 @@ async def _plan(tx: IdentityTransaction, evidence: Evidence, joining: Collection
         new=tx.new,
         joined={tx.identifiers[identifier].profile_id for identifier in joining} - tx.new,
         links={
-            (row["alias_id"], row["owner_id"], row["is_join"]): (row["strength"], row["said_at"], row["said_by"])
-            if row["apart_at"] is None
+            (row.alias_id, row.owner_id, row.is_join): (row.strength, row.said_at, row.said_by)
+            if row.apart_at is None
             else None
             for row in await links.find_links(tx.connection, tx.environment_id, pairs)
         },
@@ -199,15 +200,15 @@ async def _plan(tx: IdentityTransaction, evidence: Evidence, joining: Collection
 
 
 async def _load(tx: IdentityTransaction, facts: Facts, missing: Missing) -> Facts:
-    """The facts, with what a plan lacked."""
+    """The facts, with those that were missing."""
     members: dict[int, list[IdentifierRow]] = {id: [] for id in missing.members}
     if members:
         for row in await links.identifiers_of_profiles(tx.connection, tx.environment_id, sorted(members)):
-            members[row["profile_id"]].append(identifier_row(row))
-    said: list[store.Row] = []
+            members[row.profile_id].append(identifier_row(row))
+    said: list[links.LinkRow] = []
     if missing.joins:
         said = await links.links_of_identifiers(tx.connection, tx.environment_id, sorted(missing.joins))
-    joins = [(row["alias_id"], row["owner_id"]) for row in said if row["is_join"] and row["apart_at"] is None]
+    joins = [(row.alias_id, row.owner_id) for row in said if row.is_join and row.apart_at is None]
     spare_ids = await store.next_profile_ids(tx.connection, missing.ids)
     return dataclasses.replace(
         facts,
@@ -222,7 +223,7 @@ async def _load(tx: IdentityTransaction, facts: Facts, missing: Missing) -> Fact
 
 
 async def apply(tx: IdentityTransaction, plan: Plan) -> None:
-    """Do what a plan says, in the database and in memory."""
+    """Carry out a plan, in the database and in memory."""
     for step in plan.steps:
         if isinstance(step, Merge):
             await _merge(tx, step)
@@ -264,7 +265,7 @@ async def _move(tx: IdentityTransaction, move: Move) -> None:
 
 
 async def _save(tx: IdentityTransaction, plan: Plan) -> None:
-    """Everything of a plan but its steps."""
+    """Save everything of a plan but its steps."""
     claims = [(row.id, row.owner_id, *row.rank) for row in plan.claims if row.owner_id is not None and row.rank]
     await store.save_claims(tx.connection, tx.environment_id, claims)
     said = sorted((*pair, *rank) for pair, rank in plan.links.items())

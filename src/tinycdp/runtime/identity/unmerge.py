@@ -1,21 +1,21 @@
-"""Unmerge profiles: links are withdrawn, and every profile concerned is as if they had never been said.
+"""Unmerges profiles: withdraws links, and makes every profile as if the links had never existed.
 
 Shape   unmerge(tx, cut, …) → Unmerged: load the graph, lock its profiles, load it again, plan, save which profile has
         which identifier, replay the histories, save the profiles
-Laws    the plan is engine.identity.unmerge's; here is only what is read, locked, replayed and written.
+Laws    engine.identity.unmerge plans; this module only reads, locks, replays and writes.
         Everything happens in the caller's transaction, under the locks of all profiles that may change
-Errors  identity.Restart if another process changed them meanwhile · StillConnected if other links connect the sides
+Errors  identity.Restart if another process changed the profiles · StillConnected if other links connect the sides
 Source  docs/decisions/0021-undo.md
 
 Merge 21 made profile 1 of u1 (profile 1) and a1 (profile 2). It is undone, and u2 (profile 3) has the next best claim
-on a1; engine.identity.unmerge tells this story in full:
+on a1; engine.identity.unmerge has the full example:
 
     load     profile 1 with its links; a1 falls to u2, so profile 3 too; merge 21
     lock     profiles 1, 2 and 3, and load again
     plan     groups {u1}: profile 1, and {u2, a1}: profile 3
     save     u1–a1 is kept apart; u2 claims a1, which moves to profile 3; merge 21 is undone, and journaled again with
              profile 3 as its survivor
-    replay   profile 1 from u1's messages; profile 3 from u2's, joined by a1's when u2's claim was first heard
+    replay   profile 1 from u1's messages; profile 3 from u2's, joined by a1's when u2's claim was first stored
 """
 
 import asyncio
@@ -46,7 +46,6 @@ from tinycdp.runtime.profiles import storage
 from tinycdp.store import groups as group_store
 from tinycdp.store import identity as store
 from tinycdp.store import messages
-from tinycdp.store.messages import Row
 
 #: The most merges of two profiles that are read to find one that was undone.
 _MOST_MERGES = 1_000
@@ -77,81 +76,83 @@ class Unmerged:
 
 @dataclass(frozen=True, slots=True)
 class _Stored:
-    """What the database has. profiles: locked, by id; merges: those of the graph, as rows"""
+    """The stored data. profiles: locked, by id; merges: of the graph, as rows"""
 
     graph: IdentityGraph
-    profiles: Mapping[int, Row]
-    merges: Mapping[int, Row]
+    profiles: Mapping[int, messages.ProfileRow]
+    merges: Mapping[int, store.JournaledMergeRow]
 
-    def living(self, profile_id: int) -> Profile:
+    def copy(self, profile_id: int) -> Profile:
         """A fresh copy of a stored profile."""
         return storage.from_row(self.profiles[profile_id])
 
     def memberships(self, profile_id: int) -> Mapping[int, Instant]:
-        """The segments a profile was last in: for an absorbed one, when it was absorbed."""
+        """The last segments of a profile; of an absorbed one, those at the time of the merge."""
         for merge in reversed(list(self.merges.values())):
-            if merge["absorbed_id"] == profile_id:
-                return _memberships(merge["absorbed_state"])
-        return _memberships(self.profiles[profile_id]["state"]) if profile_id in self.profiles else {}
+            if merge.absorbed_id == profile_id:
+                return _memberships(merge.absorbed_state)
+        return _memberships(self.profiles[profile_id].state) if profile_id in self.profiles else {}
 
 
-async def unmerge(tx: IdentityTransaction, cut: Cut, *, undone: Row | None, author: str, note: str) -> Unmerged:
-    """Withdraw everything said between the two sides. undone: the merge that is undone, None for a split"""
+async def unmerge(
+    tx: IdentityTransaction, cut: Cut, *, undone: store.JournaledMergeRow | None, author: str, note: str
+) -> Unmerged:
+    """Withdraw every link between the two sides. undone: the merge that is undone, None for a split"""
     graph, _ = await _load(tx, cut)
     locked = await messages.lock_profiles(tx.connection, tx.environment_id, sorted(graph.profile_ids))
     expected = graph.profile_ids
-    graph, merges = await _load(tx, cut)  # again: the process that held the locks may have changed it
+    graph, merges = await _load(tx, cut)  # again, because another process may have changed it before the locks
     if not graph.profile_ids <= expected:
         raise Restart
-    stored = _Stored(graph, {row["id"]: row for row in locked}, merges)
+    stored = _Stored(graph, {row.id: row for row in locked}, merges)
     plan = plan_unmerge(graph, cut, tx.rules, tx.now)
     profile_ids = await _save_identifiers(tx, plan)
     await _save_merges(tx, plan, stored, author, note)
     absorbed = await _absorb(tx, plan, stored)
     before_merge = undone if undone is not None and await _is_conclusive(tx, undone) else None
     replayed = await _replay(tx, plan, stored, profile_ids, before_merge)
-    undone_ids = {*plan.undone, *((undone["id"],) if undone is not None else ())}
+    undone_ids = {*plan.undone, *((undone.id,) if undone is not None else ())}
     return await _save_profiles(tx, plan, stored, replayed, absorbed, sorted(undone_ids))
 
 
 # Load
 
 
-async def _load(tx: IdentityTransaction, cut: Cut) -> tuple[IdentityGraph, dict[int, Row]]:
-    """Everything the unmerge may concern; also the merges as rows, by id."""
+async def _load(tx: IdentityTransaction, cut: Cut) -> tuple[IdentityGraph, dict[int, store.JournaledMergeRow]]:
+    """Everything that the unmerge may change; also the merges as rows, by id."""
     connection, environment_id = tx.connection, tx.environment_id
     named = await store.identifiers_by_id(connection, environment_id, sorted(cut.one_side | cut.other_side))
-    profile_ids = {row["profile_id"] for row in named}
+    profile_ids = {row.profile_id for row in named}
     while True:
         found = await store.identifiers_of_profiles(connection, environment_id, sorted(profile_ids))
-        rows = {row["id"]: identifier_row(row) for row in found}
+        rows = {row.id: identifier_row(row) for row in found}
         said = await store.links_of_identifiers(connection, environment_id, sorted(rows))
         links = sorted(map(_link, filter(_is_in_force, said)), key=lambda link: (*link.edge, link.is_join))
         graph = IdentityGraph(rows, links)
         outside = owners_to_load(graph, cut)
         if not outside:
             merges = await store.merges_below(connection, environment_id, sorted(profile_ids))
-            return IdentityGraph(rows, links, list(map(_merge_record, merges))), {row["id"]: row for row in merges}
+            return IdentityGraph(rows, links, list(map(_merge_record, merges))), {row.id: row for row in merges}
         owners = await store.identifiers_by_id(connection, environment_id, sorted(outside))
-        profile_ids |= {row["profile_id"] for row in owners}
+        profile_ids |= {row.profile_id for row in owners}
 
 
-def _is_in_force(row: Row) -> bool:
-    return row["apart_at"] is None
+def _is_in_force(row: store.LinkRow) -> bool:
+    return row.apart_at is None
 
 
-def _link(row: Row) -> Link:
-    rank = row["strength"], row["said_at"], row["said_by"]
-    return Link(row["alias_id"], row["owner_id"], row["is_join"], rank, row["linked_at"])
+def _link(row: store.LinkRow) -> Link:
+    rank = row.strength, row.said_at, row.said_by
+    return Link(row.alias_id, row.owner_id, row.is_join, rank, row.linked_at)
 
 
-def _merge_record(row: Row) -> MergeRecord:
-    link = frozenset(id for id in (row["link_alias_id"], row["link_owner_id"]) if id is not None)
-    moved = frozenset(row["alias_ids"])
-    return MergeRecord(row["id"], row["survivor_id"], row["absorbed_id"], moved, link, row["merged_at"])
+def _merge_record(row: store.JournaledMergeRow) -> MergeRecord:
+    link = frozenset(id for id in (row.link_alias_id, row.link_owner_id) if id is not None)
+    moved = frozenset(row.alias_ids)
+    return MergeRecord(row.id, row.survivor_id, row.absorbed_id, moved, link, row.merged_at)
 
 
-# Save who has which identifier
+# Save identifiers and merges
 
 
 async def _save_identifiers(tx: IdentityTransaction, plan: UnmergePlan) -> list[int]:
@@ -172,15 +173,16 @@ async def _save_identifiers(tx: IdentityTransaction, plan: UnmergePlan) -> list[
 
 
 async def _save_merges(tx: IdentityTransaction, plan: UnmergePlan, stored: _Stored, author: str, note: str) -> None:
-    """Only merges of profiles that are still one stay in force. The others are undone; one whose absorbed profile is
-    part of another survivor is written again, for that one."""
+    """Undo the merges of profiles that are no longer one.
+
+    If an absorbed profile is now part of another survivor, its merge is journaled again for that one."""
     connection, environment_id, now = tx.connection, tx.environment_id, tx.now
     for continued in plan.continued:
         merge = stored.merges[continued.merge_id]
         merge_id = await store.append_merge(
-            connection, environment_id, continued.survivor_id, continued.absorbed_id, merge["message_id"], now,
-            merge["alias_ids"], merge["survivor"], merge["survivor_state"], merge["absorbed"], merge["absorbed_state"],
-            "undo", merge["link_alias_id"], merge["link_owner_id"], continued.kept, author, note,
+            connection, environment_id, continued.survivor_id, continued.absorbed_id, merge.message_id, now,
+            merge.alias_ids, merge.survivor, merge.survivor_state, merge.absorbed, merge.absorbed_state,
+            "undo", merge.link_alias_id, merge.link_owner_id, continued.kept, author, note,
         )  # fmt: skip
         tx.changes.append(outbox.Merged(merge_id, continued.survivor_id, continued.absorbed_id, "undo"))
     await store.undo_merge(connection, environment_id, plan.undone, now, author, note)
@@ -189,10 +191,10 @@ async def _save_merges(tx: IdentityTransaction, plan: UnmergePlan, stored: _Stor
 
 
 async def _absorb(tx: IdentityTransaction, plan: UnmergePlan, stored: _Stored) -> list[tuple[Profile, int]]:
-    """Journal the merges by claims that hold only now. Returns the absorbed profiles with their survivors."""
+    """Journal the merges by claims that hold now. Returns the absorbed profiles with their survivors."""
     found = []
     for merge in plan.merged:
-        survivor, absorbed = stored.living(merge.survivor_id), stored.living(merge.absorbed_id)
+        survivor, absorbed = stored.copy(merge.survivor_id), stored.copy(merge.absorbed_id)
         link = merge.link
         merge_id = await store.append_merge(
             tx.connection, tx.environment_id, survivor.id, absorbed.id, link.rank[2], tx.now, merge.moved,
@@ -210,7 +212,7 @@ async def _absorb(tx: IdentityTransaction, plan: UnmergePlan, stored: _Stored) -
 
 @dataclass(frozen=True, slots=True)
 class _Replayed:
-    """profiles: those whose identifiers changed, made anew; transitions: the segments that differ from before"""
+    """Replayed profiles. transitions: the segments that differ from before"""
 
     profiles: Sequence[ProfileIdentifiers]
     transitions: Sequence[Transition]
@@ -221,7 +223,7 @@ async def _replay(
     plan: UnmergePlan,
     stored: _Stored,
     profile_ids: Sequence[int],
-    before_merge: Row | None,
+    before_merge: store.JournaledMergeRow | None,
 ) -> _Replayed:
     graph, changed = stored.graph, []
     for group, profile_id in zip(plan.groups, profile_ids, strict=True):
@@ -239,7 +241,7 @@ async def _replay(
         profile.bucketing_key, profile.created_at = group.key
         profile.properties_changed = profile.group_changed = True
         if profile_id in stored.profiles:
-            profile.saved_memberships = dict(_memberships(stored.profiles[profile_id]["state"]))
+            profile.saved_memberships = dict(_memberships(stored.profiles[profile_id].state))
         _date_memberships(profile, tx.catalog, since, before_merge)
         transitions += _transitions(profile, stored.memberships(profile_id), tx.catalog, tx.now)
         found.append(ProfileIdentifiers(profile, [graph.rows[id] for id in sorted(group.identifiers)]))
@@ -253,8 +255,8 @@ async def _histories(tx: IdentityTransaction, branches: Sequence[Branch], graph:
     async for rows in store.messages_of_identifiers(tx.connection, tx.environment_id, ids):
         for row in rows:
             # No message arrived before its identifier was created.
-            arrived = max(row["received_at"], graph.rows[row["alias_id"]].created_at)
-            arrivals[row["alias_id"]].append((arrived, storage.message_from_row(row)))
+            arrived = max(row.received_at, graph.rows[row.alias_id].created_at)
+            arrivals[row.alias_id].append((arrived, storage.message_from_row(row)))
 
     def history(branch: Branch) -> ProfileHistory:
         own = [arrival for id in branch.identifiers for arrival in arrivals[id]]
@@ -266,7 +268,7 @@ async def _histories(tx: IdentityTransaction, branches: Sequence[Branch], graph:
 async def _group_traits(
     tx: IdentityTransaction, histories: Iterable[ProfileHistory]
 ) -> Mapping[str, Mapping[str, Any]]:
-    """The traits of all groups that a message names, locked until the members are saved."""
+    """The traits of all groups that the messages name, locked until the members are saved."""
     waiting, keys = list(histories), set[str]()
     while waiting:
         history = waiting.pop()
@@ -275,7 +277,7 @@ async def _group_traits(
     if not keys:
         return {}
     rows = await group_store.lock_groups(tx.connection, tx.environment_id, sorted(keys), tx.now)
-    return {row["key"]: row["traits"] for row in rows}
+    return {row.key: row.traits for row in rows}
 
 
 def _memberships(state: bytes) -> Mapping[int, Instant]:
@@ -284,24 +286,27 @@ def _memberships(state: bytes) -> Mapping[int, Instant]:
     return profile.memberships
 
 
-async def _is_conclusive(tx: IdentityTransaction, merge: Row) -> bool:
-    """Whether a merge has both profiles as they would have been: no other merge of them was undone since."""
-    ids = [merge["survivor_id"], merge["absorbed_id"]]
-    others = await store.list_merges(tx.connection, tx.environment_id, ids, merge["id"], _MOST_MERGES)
-    return len(others) < _MOST_MERGES and all(other["undone_at"] is None for other in others)
+async def _is_conclusive(tx: IdentityTransaction, merge: store.JournaledMergeRow) -> bool:
+    """Whether the journal of a merge is still valid: no other merge of its profiles was undone since."""
+    ids = [merge.survivor_id, merge.absorbed_id]
+    others = await store.list_merges(tx.connection, tx.environment_id, ids, merge.id, _MOST_MERGES)
+    return len(others) < _MOST_MERGES and all(other.undone_at is None for other in others)
 
 
-def _date_memberships(profile: Profile, catalog: Catalog, since: Mapping[int, Instant], undone: Row | None) -> None:
-    """No membership begins before its segment was defined. One that the profile had when it was merged began when it
-    had begun then."""
+def _date_memberships(
+    profile: Profile, catalog: Catalog, since: Mapping[int, Instant], undone: store.JournaledMergeRow | None
+) -> None:
+    """Set when each membership began: not before its segment was defined.
+
+    A membership that the profile had at the merge keeps its start."""
     segments = {segment.fingerprint: segment.id for segment in catalog.segments}
     before: Mapping[int, Instant] = {}
-    if undone is not None and profile.id == undone["survivor_id"]:
-        before = _memberships(undone["survivor_state"])
-    elif undone is not None and profile.id == undone["absorbed_id"]:
-        before = _memberships(undone["absorbed_state"])
+    if undone is not None and profile.id == undone.survivor_id:
+        before = _memberships(undone.survivor_state)
+    elif undone is not None and profile.id == undone.absorbed_id:
+        before = _memberships(undone.absorbed_state)
     for fingerprint, entered_at in profile.memberships.items():
-        if undone is not None and fingerprint in before and entered_at <= undone["merged_at"]:
+        if undone is not None and fingerprint in before and entered_at <= undone.merged_at:
             profile.memberships[fingerprint] = before[fingerprint]
         else:
             profile.memberships[fingerprint] = max(entered_at, since.get(segments[fingerprint], entered_at))
@@ -319,7 +324,7 @@ def _transitions(profile: Profile, before: Mapping[int, Instant], catalog: Catal
 
 
 def _segments(profile: Profile, catalog: Catalog) -> list[int]:
-    """The ids of the live segments that a profile is in."""
+    """Ids of the live segments that a profile is in."""
     return [one.id for one in catalog.segments if not one.is_next and one.fingerprint in profile.memberships]
 
 
@@ -349,9 +354,7 @@ async def _save_profiles(
     keys = [(p.id, p.bucketing_key, p.created_at) for p, _ in after if p.id in stored.profiles]
     await store.rekey_profiles(tx.connection, tx.environment_id, keys)
     before_ids = sorted({row.profile_id for _, identifiers in after for row in identifiers})
-    before = [
-        ProfileIdentifiers(stored.living(id), [graph.rows[own] for own in graph.members(id)]) for id in before_ids
-    ]
-    # What only an admin joined is withdrawn, but not kept apart: no message says it.
+    before = [ProfileIdentifiers(stored.copy(id), [graph.rows[own] for own in graph.members(id)]) for id in before_ids]
+    # A join by an admin is withdrawn, but not kept apart: no message repeats it.
     apart = [(graph.rows[link.identifier_id], graph.rows[link.owner_id]) for link in plan.withdrawn if link.by_message]
     return Unmerged(before, after, apart, version, sorted({*before_ids, *(profile.id for profile in changed)}))

@@ -283,7 +283,7 @@ class Ingest:
         await resolution.resolve(people, messages)
         events = zip(messages, claimed.event_ids, strict=True)
         await store.append_events(connection, [_event_row(environment_id, id, people, one) for one, id in events])
-        traits = await groups.take(connection, environment_id, messages, people.now)
+        traits = await groups.apply_calls(connection, environment_id, messages, people.now)
         transitions = _apply_to_profiles(people, messages, traits)
         stored = [profile for id, profile in people.profiles.items() if id not in people.new]
         version = await storage.save(

@@ -1,1 +1,1 @@
-"""Erasure, and access to what is known of a profile."""
+"""Erasure of profiles, and the export of everything stored about one."""

@@ -1,19 +1,17 @@
-"""People who are forgotten, and people who ask what is known of them.
+"""Erasure of profiles, and the export of everything stored about one.
 
-Shape   Erasures.erase(…) removes people and leaves a receipt; check(…) looks for what should be gone in every table;
-        held(…) is everything there is of a person, as parts of one JSON document
-Laws    afterwards everybody else is as if these had never sent anything, and a message of theirs that is sent again is
-        known for a repetition. A message under way goes before, and is erased, or after, and is a stranger's. A receipt
-        holds no personal data
+Shape   Erasures.erase(…) deletes profiles and returns a receipt; check(…) searches every table for what should be gone;
+        export(…) returns everything stored about a profile
+Laws    afterwards all other profiles are as if the erased ones had never sent a message; an erased message that is sent
+        again is a duplicate. A message in progress is either stored before the erasure, and erased, or stored after it,
+        for a new profile. A receipt has no personal data
 Errors  NotFound PROFILE_NOT_FOUND, ERASURE_NOT_FOUND · InvalidInput INVALID_BODY · Overloaded CONTENTION
 Source  docs/decisions/0024-privacy.md; docs/how-to/privacy.md
 """
 
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Mapping, Sequence
-from typing import Any
-
-import msgspec
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass
 
 from tinycdp.engine import outbox
 from tinycdp.engine.catalog import Catalog
@@ -24,19 +22,19 @@ from tinycdp.runtime.clock import Clock
 from tinycdp.runtime.definitions.catalogs import Catalogs
 from tinycdp.runtime.edits import Edit
 from tinycdp.runtime.identity import graph
+from tinycdp.runtime.identity.graph import Graph
 from tinycdp.runtime.identity.resolution import Restart
 from tinycdp.runtime.notifications import announce_profiles
 from tinycdp.runtime.policies.privacy_rules import Privacy, leaves, suppress
-from tinycdp.runtime.profiles import storage
-from tinycdp.runtime.profiles import views as people
-from tinycdp.runtime.profiles.views import Identifier
+from tinycdp.runtime.profiles import storage, views
+from tinycdp.runtime.profiles.views import Event, ProfileView, Transition
 from tinycdp.runtime.transactions import commit_with_retry
 from tinycdp.store import exposures as exposure_store
 from tinycdp.store import groups as group_store
 from tinycdp.store import identity as identity_store
 from tinycdp.store import messages, reads
 from tinycdp.store import privacy as store
-from tinycdp.store.messages import ProfileRow, Row
+from tinycdp.store.messages import ProfileRow, StoredIdentifierRow
 from tinycdp.store.pool import RETRY, Connection, Pool, acquired, snapshot
 from tinycdp.times import iso
 
@@ -47,15 +45,15 @@ _LAST_ID = 2**62
 
 _ESCAPE = re.compile(r'\\(?:u([0-9a-fA-F]{4})|["\\/])')
 
-_encode = msgspec.json.Encoder(decimal_format="number").encode
 
+@dataclass(frozen=True, slots=True)
+class Erasure:
+    """A receipt. id is None for a dry run.
 
-class Erasure(msgspec.Struct, frozen=True, rename="camel"):
-    """A receipt. id is null for a dry run.
-
-    counts       rows that went, by table; `blanked` are rows of others that lost what they said of these people
-    digests      keyed hashes of the identifiers: with an identifier, `check` finds its own again
-    profile_ids  what they were called here; nothing has these ids any more"""
+    people       how many profiles and unknown identifiers were erased
+    counts       deleted rows, by table; `blanked` are rows of other profiles without what mentioned these
+    digests      keyed hashes of the identifiers: `check` verifies identifiers against them
+    profile_ids  the erased profiles; the ids are never used again"""
 
     id: str | None
     people: int
@@ -66,26 +64,74 @@ class Erasure(msgspec.Struct, frozen=True, rename="camel"):
     note: str
     erased_at: str
     erased_by: str
-    dry: bool = msgspec.field(default=False, name="dryRun")
+    dry_run: bool = False
 
 
-class Trace(msgspec.Struct, frozen=True):
-    """So many rows of a table that still mention them."""
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """The rows of a table that still mention the erased profiles."""
 
     table: str
     rows: int
 
 
-class Check(msgspec.Struct, frozen=True):
-    """What a look into every table found."""
+@dataclass(frozen=True, slots=True)
+class Check:
+    """The result of searching every table."""
 
     clean: bool
     found: list[Trace]
 
 
+@dataclass(frozen=True, slots=True)
+class ProfileGroup:
+    """The group a profile belongs to."""
+
+    id: str
+    since: str
+
+
+@dataclass(frozen=True, slots=True)
+class ExportedExposure:
+    """An exposure of a profile."""
+
+    day: str
+    version: int
+    variant: str
+    rule: str
+    unit: str
+    first_at: str
+    flag: str
+
+
+@dataclass(frozen=True, slots=True)
+class ExportedVariant:
+    """A variant that a session of a profile keeps."""
+
+    unit: str
+    session: str
+    variant: str
+    held_until: str
+
+
+@dataclass(frozen=True, slots=True)
+class ProfileExport:
+    """Everything stored about a profile but its events."""
+
+    profile: ProfileView
+    group: ProfileGroup | None
+    exposures: list[ExportedExposure]
+    holds: list[ExportedVariant]
+    refused_messages: list[str]
+    graph: Graph
+    transitions: list[Transition]
+
+
 class Erasures:
-    """`committed` hears of (environment, version, profiles) before the answer; `flush` writes what this process has
-    recorded of people and not written yet."""
+    """Erases profiles.
+
+    flush      writes the records of this process that are not written yet
+    committed  is called with (environment, version, profiles) before the result"""
 
     def __init__(
         self,
@@ -111,98 +157,110 @@ class Erasures:
         note: str = "",
         *,
         refuse: bool = False,
-        dry: bool = False,
+        dry_run: bool = False,
     ) -> Erasure:
-        """These people, and everyone merged into them, were never here. `refuse` suppresses their identifiers first."""
+        """Erase these profiles, with those merged into them. refuse: suppress their identifiers first"""
         if not 0 < len(names) <= MOST_ERASED:
-            raise InvalidInput("INVALID_BODY", f"$.profiles: name 1 to {MOST_ERASED:,} people.", path="$.profiles")
-        if refuse and not dry:
+            raise InvalidInput("INVALID_BODY", f"$.profiles: name 1 to {MOST_ERASED:,} profiles.", path="$.profiles")
+        if refuse and not dry_run:
             async with acquired(self._pool) as connection:
-                alive, strangers = await _find(connection, environment_id, names)
+                alive, unknown = await _find(connection, environment_id, names)
                 rows = await identity_store.identifiers_of_profiles(connection, environment_id, sorted(alive))
-            aliases = [*strangers, *(Alias(row["kind"], row["value"]) for row in rows)]
+            aliases = [*unknown, *(Alias(row.kind, row.value) for row in rows)]
             await suppress(self._pool, self._privacy, environment_id, aliases, Edit(author, self._now(), note))
         if self._flush is not None:
             await self._flush()
 
         async def work(connection: Connection) -> tuple[Erasure, int, list[int]]:
-            done = await self._erase(connection, environment_id, names, author, note, dry=dry)
+            done = await self._erase(connection, environment_id, names, author, note, dry_run=dry_run)
             _, version, ids = done
             await announce_profiles(connection, environment_id, version, ids)
             return done
 
-        receipt, version, ids = await commit_with_retry(self._pool, work, again=(Restart, *RETRY), dry_run=dry)
-        if not dry:
+        receipt, version, ids = await commit_with_retry(self._pool, work, again=(Restart, *RETRY), dry_run=dry_run)
+        if not dry_run:
             self._committed(environment_id, version, ids)
         return receipt
 
     async def _erase(
-        self, connection: Connection, environment_id: int, names: Sequence[str], author: str, note: str, *, dry: bool
+        self,
+        connection: Connection,
+        environment_id: int,
+        names: Sequence[str],
+        author: str,
+        note: str,
+        *,
+        dry_run: bool,
     ) -> tuple[Erasure, int, list[int]]:
         await messages.begin_group(connection, environment_id)
         catalog = await self._catalogs.current_in(connection, environment_id)
-        alive, strangers = await _find(connection, environment_id, names)
+        alive, unknown = await _find(connection, environment_id, names)
         await store.hold_exposures(connection)
         below = await identity_store.merges_below(connection, environment_id, sorted(alive))
-        ids = sorted(alive | {merge["absorbed_id"] for merge in below})
-        locked = await store.lock_people(connection, environment_id, ids)
+        ids = sorted(alive | {merge.absorbed_id for merge in below})
+        locked = await store.lock_erased_profiles(connection, environment_id, ids)
         if {row.id for row in locked if row.merged_into is None} != alive:
-            raise Restart  # somebody merged, parted or erased one of them meanwhile
-        # Behind the locks: who was born to them while we waited belongs to them, too.
+            raise Restart  # another process merged, unmerged or erased one of them
+        # Under the locks: another process may have merged more profiles into these.
         if await identity_store.merges_below(connection, environment_id, sorted(alive)) != below:
             raise Restart
         rows = await identity_store.identifiers_of_profiles(connection, environment_id, sorted(alive))
         units: set[str] = set()
         for id in alive:
             units.update(await exposure_store.units_of_profile(connection, environment_id, id))
-        gone = _Gone(ids, rows, strangers, units, sorted(_fingerprints(locked, catalog)))
-        counts = await _remove(connection, environment_id, gone, self._now())
+        target = _Target(ids, rows, unknown, units, sorted(_fingerprints(locked, catalog)))
+        counts = await _remove(connection, environment_id, target, self._now())
         now = self._now()
-        digests = sorted(self._privacy.digest(environment_id, alias) for alias in gone.aliases)
+        digests = sorted(self._privacy.digest(environment_id, alias) for alias in target.aliases)
         number = await store.append_erasure(
-            connection, environment_id, gone.people, ids, gone.alias_ids, digests, counts, note, now, author
+            connection, environment_id, target.people, ids, target.alias_ids, digests, counts, note, now, author
         )
         receipt = Erasure(
-            None if dry else str(number), gone.people, len(gone.aliases), counts, [digest.hex() for digest in digests],
-            [str(id) for id in ids], note, iso(now), author, dry,
+            None if dry_run else str(number), target.people, len(target.aliases), counts,
+            [digest.hex() for digest in digests], [str(id) for id in ids], note, iso(now), author, dry_run,
         )  # fmt: skip
-        erased = outbox.Erased(number, ids, gone.alias_ids)
+        erased = outbox.Erased(number, ids, target.alias_ids)
         return receipt, await storage.save(connection, environment_id, now, (), [erased]), ids
 
 
 async def _find(connection: Connection, environment_id: int, names: Sequence[str]) -> tuple[set[int], list[Alias]]:
-    """The profiles of these people; of those who have none, but were decided for or refused, how they are called."""
+    """The profiles with these names, and the names without a profile that decisions or rejections have."""
     ids: set[int] = set()
-    strangers: list[Alias] = []
+    unknown: list[Alias] = []
     for name in names:
         try:
-            ids.add((await graph.find_named(connection, environment_id, name)).id)
+            ids.add((await graph.find_profile(connection, environment_id, name)).id)
         except NotFound:
             kind, _, value = name.partition(":")
-            alias = Alias(kind, value) if kind in people.KINDS and value else Alias(AliasKind.USER, name)
-            traces = (store.is_unit, _refused, _dead)
+            alias = Alias(kind, value) if kind in views.KINDS and value else Alias(AliasKind.USER, name)
+            traces = (store.is_unit, _rejected, _dead_letters)
             if not any([await trace(connection, environment_id, [alias.value]) for trace in traces]):
                 raise
-            strangers.append(alias)
-    return ids, strangers
+            unknown.append(alias)
+    return ids, unknown
 
 
-class _Gone:
-    """Whom an erasure is about.
+class _Target:
+    """What an erasure deletes.
 
-    strangers     those without a profile
-    units         what exposures and holds know them by
-    fingerprints  of segments that they may be in"""
+    unknown       identifiers without a profile
+    units         the units of their exposures and session variants
+    fingerprints  of the segments that the profiles may be in"""
 
     def __init__(
-        self, ids: list[int], rows: Sequence[Row], strangers: list[Alias], units: set[str], fingerprints: list[int]
+        self,
+        ids: list[int],
+        rows: Sequence[StoredIdentifierRow],
+        unknown: list[Alias],
+        units: set[str],
+        fingerprints: list[int],
     ) -> None:
         self.ids = ids
-        self.people = len({row["profile_id"] for row in rows}) + len(strangers)
-        self.alias_ids = sorted(row["id"] for row in rows)
-        self.aliases = [*strangers, *(Alias(row["kind"], row["value"]) for row in rows)]
+        self.people = len({row.profile_id for row in rows}) + len(unknown)
+        self.alias_ids = sorted(row.id for row in rows)
+        self.aliases = [*unknown, *(Alias(row.kind, row.value) for row in rows)]
         self.values = sorted({alias.value for alias in self.aliases})
-        self.units = sorted(units.union(alias.value for alias in strangers))
+        self.units = sorted(units.union(alias.value for alias in unknown))
         self.fingerprints = fingerprints
 
 
@@ -215,47 +273,47 @@ def _fingerprints(rows: Sequence[store.LockedProfileRow], catalog: Catalog) -> s
     return found
 
 
-async def _remove(connection: Connection, environment_id: int, gone: _Gone, now: Instant) -> dict[str, int]:
-    """Everything of these people, the people last. Gives how many rows went, by table."""
-    calls = await store.group_calls_of(connection, environment_id, gone.alias_ids)
-    blanked = await store.erase(connection, "forget_previous", environment_id, gone.alias_ids, gone.values)
+async def _remove(connection: Connection, environment_id: int, target: _Target, now: Instant) -> dict[str, int]:
+    """Delete everything about these profiles, the profiles last. Returns the deleted rows by table."""
+    calls = await store.group_calls_of(connection, environment_id, target.alias_ids)
+    blanked = await store.erase(connection, "forget_previous", environment_id, target.alias_ids, target.values)
     counts = {}
     for table, *values in (
-        ("events", gone.alias_ids),
-        ("memberships", gone.ids, gone.fingerprints),
-        ("transitions", gone.ids),
-        ("exposures", gone.units),
-        ("flag_holds", gone.units),
-        ("identity_links", gone.alias_ids),
-        ("refused_claims", gone.alias_ids),
-        ("alias_moves", gone.ids, gone.alias_ids),
-        ("splits", gone.ids, gone.alias_ids),
-        ("merges", gone.ids, gone.alias_ids),
-        ("rejected_messages", await _refused(connection, environment_id, gone.values)),
-        ("dead_letters", await _dead(connection, environment_id, gone.values)),
-        ("aliases", gone.ids),
-        ("profiles", gone.ids),
+        ("events", target.alias_ids),
+        ("memberships", target.ids, target.fingerprints),
+        ("transitions", target.ids),
+        ("exposures", target.units),
+        ("flag_holds", target.units),
+        ("identity_links", target.alias_ids),
+        ("refused_claims", target.alias_ids),
+        ("alias_moves", target.ids, target.alias_ids),
+        ("splits", target.ids, target.alias_ids),
+        ("merges", target.ids, target.alias_ids),
+        ("rejected_messages", await _rejected(connection, environment_id, target.values)),
+        ("dead_letters", await _dead_letters(connection, environment_id, target.values)),
+        ("aliases", target.ids),
+        ("profiles", target.ids),
     ):
         counts[table] = await store.erase(connection, f"erase_{table}", environment_id, *values)
-    blanked += await store.erase(connection, "blank_merges", environment_id, gone.alias_ids)
-    blanked += await store.erase(connection, "drop_claims_of", environment_id, gone.alias_ids)
-    blanked += await _untell_groups(connection, environment_id, calls, now)
+    blanked += await store.erase(connection, "blank_merges", environment_id, target.alias_ids)
+    blanked += await store.erase(connection, "drop_claims_of", environment_id, target.alias_ids)
+    blanked += await _withdraw_group_traits(connection, environment_id, calls, now)
     counts["blanked"] = blanked
-    # Not counted: a moment later they are gone by themselves.
-    await store.erase(connection, "erase_live_batches", environment_id, _forms(gone.values))
+    # Not counted: they expire in a moment.
+    await store.erase(connection, "erase_live_batches", environment_id, _forms(target.values))
     return counts
 
 
-async def _refused(connection: Connection, environment_id: int, values: Collection[str]) -> list[int]:
+async def _rejected(connection: Connection, environment_id: int, values: Collection[str]) -> list[int]:
     return _naming(values, await store.rejections_naming(connection, environment_id, _forms(values)))
 
 
-async def _dead(connection: Connection, environment_id: int, values: Collection[str]) -> list[int]:
+async def _dead_letters(connection: Connection, environment_id: int, values: Collection[str]) -> list[int]:
     return _naming(values, await store.dead_letters_naming(connection, environment_id, _forms(values)))
 
 
 def _naming(values: Collection[str], rows: Iterable[store.PayloadRow]) -> list[int]:
-    """Logged payloads in which one of the identifiers stands as a value, and those whose reason quotes one."""
+    """The logged payloads that have one of the identifiers as a value, and those whose message quotes one."""
     quoted = {repr(value[:40]) for value in values}
 
     def names(row: store.PayloadRow) -> bool:
@@ -263,7 +321,7 @@ def _naming(values: Collection[str], rows: Iterable[store.PayloadRow]) -> list[i
         return (
             not set(values).isdisjoint(named)
             or any(text in row.message for text in quoted)
-            # What cannot be read may have it anywhere: better one refusal too many is gone than one too few.
+            # Invalid JSON may have it anywhere: rather delete one payload too many than one too few.
             or (not named and any(value in _unescaped(row.payload) for value in values))
         )
 
@@ -271,7 +329,7 @@ def _naming(values: Collection[str], rows: Iterable[store.PayloadRow]) -> list[i
 
 
 def _unescaped(payload: bytes) -> str:
-    """The text of what is no JSON, or only the beginning of some, as though it were a string of it."""
+    """The text of invalid or truncated JSON, with its escapes resolved."""
     text = payload.decode("utf-8", "replace")
     text = _ESCAPE.sub(lambda escape: chr(int(escape[1], 16)) if escape[1] else escape[0][1], text)
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
@@ -281,20 +339,21 @@ def _forms(values: Iterable[str]) -> list[str]:
     return sorted({form for value in values for form in store.in_json(value)})
 
 
-async def _untell_groups(
+async def _withdraw_group_traits(
     connection: Connection, environment_id: int, calls: Sequence[store.GroupCallRow], now: Instant
 ) -> int:
-    """Groups forget what only these people said of them; what somebody else said before holds again."""
+    """Withdraw the group traits that erased messages set; the latest value of another message holds again."""
     if not calls:
         return 0
-    keys, said = sorted({call.key for call in calls}), {call.message_id for call in calls}
+    keys, erased = sorted({call.key for call in calls}), {call.message_id for call in calls}
     rows = await group_store.lock_groups(connection, environment_id, keys, now)
-    told = {(row.key, row.name): row for row in await store.group_traits_told(connection, environment_id, keys)}
+    remaining = await store.stored_group_traits(connection, environment_id, keys)
+    others = {(row.key, row.name): row for row in remaining}
     saved = []
     for row in rows:
         traits, stamps = dict(row.traits), dict(row.stamps)
-        for name in [name for name, stamp in row.stamps.items() if stamp[1] in said]:
-            if (other := told.get((row.key, name))) is not None:
+        for name in [name for name, stamp in row.stamps.items() if stamp[1] in erased]:
+            if (other := others.get((row.key, name))) is not None:
                 traits[name], stamps[name] = other.value, [other.occurred_at, other.message_id]
             else:
                 del traits[name], stamps[name]
@@ -309,29 +368,30 @@ async def _untell_groups(
 
 
 async def find(pool: Pool, environment_id: int, id: int) -> Erasure:
+    """A receipt."""
     async with acquired(pool) as connection:
         return _receipt(await _row(connection, environment_id, id))
 
 
-async def listed(pool: Pool, environment_id: int, before: int, n: int) -> list[Erasure]:
+async def list_erasures(pool: Pool, environment_id: int, before: int, n: int) -> list[Erasure]:
     """A page of receipts, newest first."""
     async with acquired(pool) as connection:
         return [_receipt(row) for row in await store.list_erasures(connection, environment_id, before, n)]
 
 
-async def check(pool: Pool, privacy: Privacy, environment_id: int, id: int, identifiers: Sequence[Identifier]) -> Check:
-    """Look for the erased people in every table: by what they were called here, and by their identifiers, which only
-    the caller has still. They have to be of this erasure."""
-    aliases = [Alias(identifier.kind, identifier.value) for identifier in identifiers]
+async def check(pool: Pool, privacy: Privacy, environment_id: int, id: int, aliases: Sequence[Alias]) -> Check:
+    """Search every table for the erased profiles, by their ids and by these identifiers of them.
+
+    Only the caller still has the identifiers; they are verified against the receipt."""
     async with acquired(pool) as connection:
         row = await _row(connection, environment_id, id)
         for n, alias in enumerate(aliases):
             if privacy.digest(environment_id, alias) not in row.digests:
                 where = f"$.identifiers[{n}]"
-                raise InvalidInput("INVALID_BODY", f"{where}: not of a person of this erasure.", path=where)
+                raise InvalidInput("INVALID_BODY", f"{where}: this erasure did not erase this identifier.", path=where)
         texts = sorted({alias.value for alias in aliases})
         found = dict(await store.find_traces(connection, environment_id, row.profile_ids, row.alias_ids, texts))
-        for table, naming in (("rejected_messages", _refused), ("dead_letters", _dead)):
+        for table, naming in (("rejected_messages", _rejected), ("dead_letters", _dead_letters)):
             if named := len(await naming(connection, environment_id, texts)):
                 found[table] = max(named, found.get(table, 0))
     return Check(not found, [Trace(table, n) for table, n in sorted(found.items())])
@@ -351,60 +411,50 @@ def _receipt(row: store.ErasureRow) -> Erasure:
     )  # fmt: skip
 
 
-# What is known of a person
+# Export
 
 
-async def held(pool: Pool, catalogs: Catalogs, environment_id: int, name: str, now: Instant) -> AsyncIterator[bytes]:
-    """Everything kept of a person, as the parts of one JSON object. NotFound comes before the first."""
+async def export(
+    pool: Pool, catalogs: Catalogs, environment_id: int, name: str, now: Instant
+) -> tuple[ProfileExport, AsyncIterator[list[Event]]]:
+    """Everything stored about a profile; its events follow in batches, newest first."""
     async with snapshot(pool) as connection:
-        row = await graph.find_named(connection, environment_id, name)
+        row = await graph.find_profile(connection, environment_id, name)
         catalog = await catalogs.current_in(connection, environment_id)
-        id = row.id
-        units = await exposure_store.units_of_profile(connection, environment_id, id)
-        values = [alias.value for alias in people.person_of(row, catalog, now).aliases]
-        refused = await _refused(connection, environment_id, values)
-        document: dict[str, Any] = {
-            "profile": people.person_of(row, catalog, now),
-            "group": _group(row),
-            "exposures": [_exposure(one) for one in await store.exposures_held(connection, environment_id, units)],
-            "holds": [_held_variant(one) for one in await store.holds_held(connection, environment_id, units)],
-            "refusedMessages": [str(id) for id in refused],
-        }
-    document["graph"] = await graph.graph(pool, environment_id, f"profileId:{id}")
-    document["transitions"] = await people.transitions_of(pool, catalog, id, _LAST_ID)
-
-    async def parts() -> AsyncIterator[bytes]:
-        yield _encode(document)[:-1] + b',"events":['
-        at, last, comma = _END_OF_TIME, _LAST_ID, b""
-        while True:
-            async with acquired(pool) as connection:
-                rows = await reads.events_of_profile(connection, environment_id, id, (at, last), _EVENTS_AT_ONCE)
-            if rows:
-                yield comma + b",".join(_encode(people.event_of(row, id)) for row in rows)
-                at, last, comma = rows[-1].occurred_at, rows[-1].id, b","
-            if len(rows) < _EVENTS_AT_ONCE:
-                break
-        yield b"]}\n"
-
-    return parts()
+        units = await exposure_store.units_of_profile(connection, environment_id, row.id)
+        group = _group(row)
+        profile = views.view_of(row, catalog, now)
+        values = [identifier.value for identifier in profile.aliases]
+        refused = await _rejected(connection, environment_id, values)
+        exposures = await store.exposures_held(connection, environment_id, units)
+        variants = await store.holds_held(connection, environment_id, units)
+    document = ProfileExport(
+        profile=profile,
+        group=group,
+        exposures=[
+            ExportedExposure(one.day, one.version, one.variant, one.rule, one.unit, iso(one.first_at), one.flag)
+            for one in exposures
+        ],
+        holds=[ExportedVariant(one.unit, one.session, one.variant, iso(one.held_until)) for one in variants],
+        refused_messages=[str(id) for id in refused],
+        graph=await graph.find_graph(pool, environment_id, f"profileId:{row.id}"),
+        transitions=await views.transitions_of(pool, catalog, row.id, _LAST_ID),
+    )
+    return document, _events(pool, environment_id, row.id)
 
 
-def _group(row: ProfileRow) -> Mapping[str, Any] | None:
-    profile = storage.from_row(row)
-    return None if profile.group is None else {"id": profile.group[2], "since": iso(profile.group[0])}
+async def _events(pool: Pool, environment_id: int, profile_id: int) -> AsyncIterator[list[Event]]:
+    at, last = _END_OF_TIME, _LAST_ID
+    while True:
+        async with acquired(pool) as connection:
+            rows = await reads.events_of_profile(connection, environment_id, profile_id, (at, last), _EVENTS_AT_ONCE)
+        if rows:
+            yield [views.event_of(row, profile_id) for row in rows]
+            at, last = rows[-1].occurred_at, rows[-1].id
+        if len(rows) < _EVENTS_AT_ONCE:
+            return
 
 
-def _exposure(row: store.HeldExposureRow) -> dict[str, Any]:
-    return {
-        "day": row.day,
-        "version": row.version,
-        "variant": row.variant,
-        "rule": row.rule,
-        "unit": row.unit,
-        "firstAt": iso(row.first_at),
-        "flag": row.flag,
-    }
-
-
-def _held_variant(row: store.HeldVariantRow) -> dict[str, Any]:
-    return {"unit": row.unit, "session": row.session, "variant": row.variant, "heldUntil": iso(row.held_until)}
+def _group(row: ProfileRow) -> ProfileGroup | None:
+    group = storage.from_row(row).group
+    return ProfileGroup(group[2], iso(group[0])) if group is not None else None

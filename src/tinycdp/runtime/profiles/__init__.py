@@ -1,1 +1,1 @@
-"""Profiles between rows and the engine, and as people look at them."""
+"""Profiles: stored rows to engine state, views, explanations, groups and verification."""

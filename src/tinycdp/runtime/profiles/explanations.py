@@ -1,15 +1,15 @@
-"""Explanations as they leave: with plain values and instants as text.
+"""Explanations of definitions and flags, with values as JSON and instants as text.
 
-Shape   explained_definition(…) -> DefinitionExplained, explained_flag(…) -> FlagExplained; both hold trees of Node
-Units   instants leave as ISO 8601 in UTC, durations in milliseconds; sentences tell times in the workspace's zone
-Laws    values are those a decision for the same subject at the same instant sees: prepare() comes first
+Shape   explained_definition(…) -> DefinitionExplanation, explained_flag(…) -> FlagExplanation; both have a tree of
+        ExpressionNode
+Units   instants are ISO 8601 in UTC, durations are milliseconds; sentences have times in the workspace's zone
+Laws    values are those of a decision for the same profile at the same instant: call prepare() first
 Source  docs/reference/decide.md "Explanations"
 """
 
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
-
-import msgspec
 
 from tinycdp.dsl import ir
 from tinycdp.engine.catalog import Catalog, Name
@@ -30,15 +30,15 @@ from tinycdp.times import iso_or_none
 _END_OF_TIME = int(datetime(9999, 12, 31, tzinfo=UTC).timestamp()) * 1000
 
 
-class WindowContents(msgspec.Struct, frozen=True, rename="camel"):
-    """What a window holds of a person's events.
+@dataclass(frozen=True, slots=True)
+class WindowContents:
+    """The events of a profile that a window counts.
 
-    events     how many; null where the state does not tell, as for different values
-    oldest_at  the oldest of them; where `exact` is false, the beginning of the tile that holds it
-    leaves_at  when the first of them leaves, null where none ever does
-    exact      false where older events are kept in tiles, which leave a little late and all at once
-    days       of unique_days and streak_days: the local dates that count
-    """
+    events     how many; None if the state does not have the number, as for distinct values
+    oldest_at  the oldest; if not `exact`, the start of its tile
+    leaves_at  when the first event leaves the window, None for never
+    exact      False if old events are kept in tiles, which leave a little late and all at once
+    days       for unique_days and streak_days: the local dates that count"""
 
     events: int | None
     oldest_at: str | None
@@ -48,17 +48,17 @@ class WindowContents(msgspec.Struct, frozen=True, rename="camel"):
     days: tuple[str, ...]
 
 
-class Node(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
-    """One part of an expression, with what it is worth now.
+@dataclass(frozen=True, slots=True)
+class ExpressionNode:
+    """A part of an expression, with its present value.
 
-    text     as it is written, at the characters start to end (half-open) of its definition
-    value    null where it is unknown; with `warming`, because it is still being computed
-    until    the first instant at which the value may be another with nobody sending anything, null for never
-    decides  of an operand of `&&`, `||`, `??` and `if`: whether the outcome is what it is because of this one
-    window   of an aggregate: what it counts
-    inside   of a reference: the trait or segment it reads, at the first place that reads it
-    parts    its operands
-    """
+    text     its source, the characters start to end (half-open) of the definition
+    value    None if unknown; with `warming`, because it is still being computed
+    until    the first instant at which the value may change without a message, None for never
+    decides  for an operand of `&&`, `||`, `??` and `if`: whether it decides the result
+    window   for an aggregate: what it counts
+    inside   for a reference: the trait or segment, at the first place that reads it
+    parts    its operands"""
 
     kind: str
     text: str
@@ -70,12 +70,13 @@ class Node(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
     warming: bool = False
     decides: bool | None = None
     window: WindowContents | None = None
-    inside: "DefinitionExplained | None" = None
-    parts: tuple["Node", ...] = ()
+    inside: "DefinitionExplanation | None" = None
+    parts: tuple["ExpressionNode", ...] = ()
 
 
-class DefinitionExplained(msgspec.Struct, frozen=True, rename="camel"):
-    """A trait's value or a segment's membership, why it is so, and until when. tree: its expression, part by part."""
+@dataclass(frozen=True, slots=True)
+class DefinitionExplanation:
+    """A trait's value or a segment's membership, with the reason. tree: its expression, part by part"""
 
     kind: str
     key: str
@@ -84,11 +85,12 @@ class DefinitionExplained(msgspec.Struct, frozen=True, rename="camel"):
     until: str | None
     warming: bool
     sentence: str
-    tree: Node
+    tree: ExpressionNode
 
 
-class Bucketed(msgspec.Struct, frozen=True, rename={"since": "from"}, omit_defaults=True):
-    """Where the unit falls, of 100,000: who lies in [from, below) is admitted. variant: what it gets in a split."""
+@dataclass(frozen=True, slots=True)
+class RolloutPosition:
+    """The bucket of the unit, of 100,000; [since, below) is admitted. variant: what it gets in a split"""
 
     bucket: int
     since: int = 0
@@ -96,26 +98,27 @@ class Bucketed(msgspec.Struct, frozen=True, rename={"since": "from"}, omit_defau
     variant: str | None = None
 
 
-class RuleExplained(msgspec.Struct, frozen=True, rename="camel"):
-    """One rule of a flag.
+@dataclass(frozen=True, slots=True)
+class RuleExplanation:
+    """A rule of a flag.
 
-    outcome  served; its condition is false or unknown; outside: its rollout, exposure or exclusion group does not admit
-             the unit; no unit: there is nothing to bucket; not reached: something before it answered
-    rollout, exposure, exclusion, split  where the unit falls, null where the rule has none or there is no unit
-    """
+    outcome  served; false or unknown: its condition; outside: its rollout, exposure or exclusion group does not admit
+             the unit; no unit: nothing to bucket; not reached: an earlier rule or check answered
+    rollout, exposure, exclusion, split  the bucket of the unit; None without one or if the rule has no such part"""
 
     id: str
     outcome: str
     sentence: str
-    rollout: Bucketed | None
-    exposure: Bucketed | None
-    exclusion: Bucketed | None
-    split: Bucketed | None
-    condition: Node
+    rollout: RolloutPosition | None
+    exposure: RolloutPosition | None
+    exclusion: RolloutPosition | None
+    split: RolloutPosition | None
+    condition: ExpressionNode
 
 
-class PrerequisiteExplained(msgspec.Struct, frozen=True):
-    """A flag that has to serve one of `needs`, and what it serves. A holdout holds out where it serves its true one."""
+@dataclass(frozen=True, slots=True)
+class PrerequisiteExplanation:
+    """A flag that must serve one of `needs`, and what it serves. A holdout that serves true excludes the profile."""
 
     flag: str
     serves: str
@@ -123,17 +126,17 @@ class PrerequisiteExplained(msgspec.Struct, frozen=True):
     met: bool
 
 
-class FlagExplained(msgspec.Struct, frozen=True, rename="camel"):
+@dataclass(frozen=True, slots=True)
+class FlagExplanation:
     """A flag's answer, rule by rule.
 
-    enabled    as the due steps of its schedule left it; killed says who switched it off all the same, and when
-    unit       what rollouts and splits hash, null where the request named nobody
-    overrides  those of the flag, before any rule
-    default    the variant served where no rule does
-    revision   of the definitions
-    until      the first instant at which the answer may be another with nobody sending anything, null for never
-    changes_at when the next step of the schedule is due
-    """
+    enabled     after the due steps of its schedule; killed: by whom it was switched off, and when
+    unit        what rollouts and splits hash; None if the request names no unit
+    overrides   of the flag; they are checked before the rules
+    default     the variant if no rule serves one
+    revision    of the definitions
+    until       the first instant at which the answer may change without a message, None for never
+    changes_at  when the next step of the schedule is due"""
 
     flag: str
     sentence: str
@@ -142,27 +145,27 @@ class FlagExplained(msgspec.Struct, frozen=True, rename="camel"):
     variant: str
     reason: str
     unit: str | None
-    prerequisites: tuple[PrerequisiteExplained, ...]
-    holdouts: tuple[PrerequisiteExplained, ...]
+    prerequisites: tuple[PrerequisiteExplanation, ...]
+    holdouts: tuple[PrerequisiteExplanation, ...]
     overrides: tuple[Override, ...]
-    rules: tuple[RuleExplained, ...]
+    rules: tuple[RuleExplanation, ...]
     default: str
     revision: int
     until: str | None
     changes_at: str | None
 
 
-def explained_definition(catalog: Catalog, name: Name, subject: Snapshot) -> DefinitionExplained:
-    """A trait or segment of the live revision, which has it, for a subject that is prepared."""
+def explained_definition(catalog: Catalog, name: Name, subject: Snapshot) -> DefinitionExplanation:
+    """Explain a trait or segment of the live revision for a prepared profile."""
     return _definition(explain_definition(catalog, name, subject), catalog.zone)
 
 
-def explained_flag(catalog: Catalog, key: str, subject: Snapshot) -> FlagExplained:
-    """A flag of the live revision, which has it, for a subject that is prepared."""
+def explained_flag(catalog: Catalog, key: str, subject: Snapshot) -> FlagExplanation:
+    """Explain a flag of the live revision for a prepared profile."""
     found = explain_flag(catalog, key, subject)
     flag = found.flag
     killed = subject.killed.get(catalog.live.flags[key].id)
-    return FlagExplained(
+    return FlagExplanation(
         key,
         explanation_text.of_flag(found, catalog.zone),
         flag.enabled,
@@ -171,11 +174,11 @@ def explained_flag(catalog: Catalog, key: str, subject: Snapshot) -> FlagExplain
         found.decision.reason,
         found.unit,
         tuple(
-            PrerequisiteExplained(required.flag, required.variant, tuple(sorted(may)), required.variant in may)
+            PrerequisiteExplanation(required.flag, required.variant, tuple(sorted(may)), required.variant in may)
             for required, may in found.prerequisites
         ),
         tuple(
-            PrerequisiteExplained(held.flag, held.variant, ("false",), held.value is not True)
+            PrerequisiteExplanation(held.flag, held.variant, ("false",), held.value is not True)
             for held in found.holdouts
         ),
         flag.overrides,
@@ -187,23 +190,23 @@ def explained_flag(catalog: Catalog, key: str, subject: Snapshot) -> FlagExplain
     )
 
 
-def _rule(rule: ExplainedRule, zone: str) -> RuleExplained:
-    admissions = {a.gate.purpose: Bucketed(a.bucket, a.gate.since, a.gate.to) for a in rule.admissions}
-    return RuleExplained(
+def _rule(rule: ExplainedRule, zone: str) -> RuleExplanation:
+    admissions = {a.gate.purpose: RolloutPosition(a.bucket, a.gate.since, a.gate.to) for a in rule.admissions}
+    return RuleExplanation(
         rule.rule.id,
         rule.outcome,
         explanation_text.of_rule(rule, zone),
         admissions.get("rollout"),
         admissions.get("exposure"),
         admissions.get("exclusion"),
-        Bucketed(rule.split_bucket, variant=rule.arm) if rule.split_bucket is not None else None,
+        RolloutPosition(rule.split_bucket, variant=rule.arm) if rule.split_bucket is not None else None,
         _node(rule.tree, zone),
     )
 
 
-def _definition(found: Explained, zone: str) -> DefinitionExplained:
+def _definition(found: Explained, zone: str) -> DefinitionExplanation:
     kind, key = found.name
-    return DefinitionExplained(
+    return DefinitionExplanation(
         kind,
         key,
         found.type.value,
@@ -215,9 +218,9 @@ def _definition(found: Explained, zone: str) -> DefinitionExplained:
     )
 
 
-def _node(found: Explanation, zone: str) -> Node:
+def _node(found: Explanation, zone: str) -> ExpressionNode:
     node = found.node
-    return Node(
+    return ExpressionNode(
         _KINDS[type(node)],
         found.text,
         node.span.start,
@@ -268,7 +271,7 @@ _KINDS: dict[type[ir.Node], str] = {
 
 
 def _plain(value: Any, kind: ir.Type) -> Any:
-    """As people.plain; an instant no calendar has is milliseconds."""
+    """As views.plain; an instant outside the calendar is milliseconds."""
     if kind is ir.Type.DATETIME and value is not None and not -_END_OF_TIME < value < _END_OF_TIME:
         return value
     return plain(value, kind)

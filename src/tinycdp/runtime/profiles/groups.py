@@ -1,9 +1,9 @@
-"""Groups and their traits, which every member carries a copy of.
+"""Groups and their traits; every member has a copy of the traits.
 
-Shape   apply_call(…) adds what a transaction's group calls said; tell_members(…) is the worker's part: one batch of one
+Shape   apply_calls(…) applies the group calls of a transaction; update_members(…) is for the worker: one batch of one
         group's members
-Laws    once no change is noted, each member's copy is the group's traits. Whoever joins locks the group's row, so that
-        no change passes a member by
+Laws    when no change is queued, each member's copy equals the group's traits. A transaction that adds a member locks
+        the group's row, so that every change reaches every member
 Source  docs/decisions/0027-groups.md
 """
 
@@ -22,10 +22,10 @@ from tinycdp.store.pool import Connection
 BATCH = 200
 
 
-async def take(
+async def apply_calls(
     connection: Connection, environment_id: int, messages: Iterable[Message], now: Instant
 ) -> dict[str, Mapping[str, Any]]:
-    """Add what the group calls among the messages say. Gives the traits, as they are now, of every group they name."""
+    """Apply the group calls among the messages. Returns the present traits of every group they name."""
     calls = [m for m in messages if m.kind == "group" and m.group_id is not None]
     if not calls:
         return {}
@@ -50,15 +50,15 @@ async def take(
 async def traits_at(
     connection: Connection, environment_id: int, keys: Iterable[str], at: Instant
 ) -> dict[str, dict[str, Any]]:
-    """The traits of groups as messages received by an instant told them."""
+    """The traits of groups as messages received by an instant set them."""
     found: dict[str, dict[str, Any]] = {}
     for row in await store.traits_of_groups_at(connection, environment_id, sorted(set(keys)), at):
         found.setdefault(row.key, {})[row.name] = row.value
     return found
 
 
-async def tell_members(connection: Connection, catalog: Catalog, now: Instant) -> int:
-    """One batch of one group whose traits changed. Gives 0 where there is none."""
+async def update_members(connection: Connection, catalog: Catalog, now: Instant) -> int:
+    """Update a batch of members of a group whose traits changed. Returns 0 if there is no such group, else 1."""
     environment_id = catalog.environment_id
     change = await store.claim_group_change(connection, environment_id)
     if change is None:
@@ -66,7 +66,7 @@ async def tell_members(connection: Connection, catalog: Catalog, now: Instant) -
     key, after = change.key, change.at_profile_id
     rows = await store.members_to_change(connection, environment_id, key, after, BATCH)
     members = [storage.from_row(row) for row in rows]
-    # Read behind the members' locks: what is read here is no older than what any of them knows.
+    # Read under the members' locks, so that the traits are not older than those of any member.
     current = await store.traits_of_groups(connection, environment_id, [key])
     traits = current[0].traits if current else {}
     transitions: list[recompute.Transition] = []

@@ -1,7 +1,7 @@
 """Profiles between their rows and the engine.
 
-Shape   from_row, save: a row in, a row out · rebuild, recall: the state as raw events tell it, all of it or some
-Laws    both leave what taking all of a profile's messages, in any order, would
+Shape   from_row, save: read and write rows · rebuild, recall: recompute state from raw events, all of it or a part
+Laws    both give the state that applying all of a profile's messages, in any order, gives
 """
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -31,7 +31,7 @@ def from_row(row: store.ProfileRow) -> Profile:
 
 
 def without_state(row: store.ProfileRow) -> Profile:
-    """A stored profile of which only the columns are known."""
+    """A stored profile without its state."""
     profile = Profile(row.id, row.bucketing_key, row.created_at)
     profile.first_seen, profile.last_seen = row.first_seen_at, row.last_seen_at
     profile.properties = row.properties
@@ -41,7 +41,7 @@ def without_state(row: store.ProfileRow) -> Profile:
 
 
 def summary(profile: Profile) -> dict[str, Any]:
-    """The parts of a profile that are not in its state, for the merge journal."""
+    """What the state of a profile does not contain, for the merge journal."""
     return {
         "bucketingKey": profile.bucketing_key,
         "createdAt": profile.created_at,
@@ -63,12 +63,12 @@ async def save(
     encoded: Mapping[int, bytes] = MappingProxyType({}),
     followed: bool = True,
 ) -> int:
-    """Write profiles, memberships and transitions, and what happened into the outbox; the version of it all.
+    """Save profiles, memberships and transitions, and write the changes to the outbox. Returns the new version.
 
     happened  in the order in which it took effect
     merged    absorbed profile → survivor
-    encoded   states that were encoded ahead, before the rows were locked
-    followed  False where the environment's outbox is known to have no consumer"""
+    encoded   states that were encoded before the rows were locked
+    followed  False if the environment's outbox has no consumer"""
     changed, new = list(changed), list(new)
     version = await store.save_profiles(
         connection,
@@ -106,7 +106,7 @@ async def save(
         left += [(fp, p.id) for fp in p.saved_memberships if fp not in p.memberships]
     await store.enter_segments(connection, environment_id, entered)
     await store.leave_segments(connection, environment_id, left)
-    # What happens in a revision that still warms up becomes history only when it goes live.
+    # Transitions of a revision that is warming up become history only when it goes live.
     settled = [
         (t.segment_id, t.profile_id, t.entered, t.at)
         for t in happened
@@ -117,7 +117,7 @@ async def save(
 
 
 async def rebuild(connection: Connection, catalog: Catalog, rebuilt: Sequence[Profile]) -> None:
-    """Make everything messages told of these profiles what the stored ones tell."""
+    """Recompute these profiles from their stored messages."""
     by_id = {profile.id: profile for profile in rebuilt}
     for profile in rebuilt:
         profile.reset(catalog.head)
@@ -135,8 +135,10 @@ async def rebuild(connection: Connection, catalog: Catalog, rebuilt: Sequence[Pr
 async def recall(
     connection: Connection, catalog: Catalog, wanting: Sequence[tuple[Profile, Collection[str]]]
 ) -> Callable[[], int]:
-    """Read what the stored events tell of some aggregates of some profiles, named by their keys. The function returned
-    gives it to the profiles, and how many events that were: it takes most of the time and may run anywhere."""
+    """Read the events that some aggregates of some profiles need; the aggregates are named by their keys.
+
+    The returned function recomputes the aggregates and returns the number of events. It takes most of the time, and may
+    run in any thread."""
     recalls = {
         key: Rebuilder(catalog.kept[key], catalog.calendar) for key in {key for _, keys in wanting for key in keys}
     }
@@ -150,7 +152,7 @@ async def recall(
         with_properties=bool(asked.properties),
     )
 
-    def give() -> int:
+    def apply() -> int:
         decode = _properties_decoder(asked.properties)
         pasts: dict[int, list[PastEvents]] = {}
         for id, name, instants, ids, properties in rows:
@@ -161,19 +163,19 @@ async def recall(
                 recalls[key].rebuild(profile, pasts.get(profile.id, ()))
         return sum(len(past.instants) for found in pasts.values() for past in found)
 
-    return give
+    return apply
 
 
 @lru_cache(maxsize=64)
 def _properties_decoder(names: frozenset[str]) -> Callable[[str], list[dict[str, Any]]]:
-    """Reads a list of objects and skips all but these names: most of what events carry is of no interest here."""
+    """Decodes a list of objects, and skips all properties but these."""
     wanted = TypedDict("wanted", dict.fromkeys(names, Any), total=False)  # type: ignore[misc]
     decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(list[wanted], float_hook=Decimal)
     return decoder.decode
 
 
 def lacking(profile: Profile, catalog: Catalog, keys: Iterable[str]) -> tuple[str, ...]:
-    """Those of these aggregates of which the profile's state is not what the catalog asks for: raw events can tell."""
+    """Those of these aggregates whose state lacks what the catalog needs; raw events have it."""
     found = []
     for key in keys:
         kept, state = catalog.kept[key], profile.state(key)
@@ -183,21 +185,21 @@ def lacking(profile: Profile, catalog: Catalog, keys: Iterable[str]) -> tuple[st
 
 
 def unready(catalog: Catalog) -> list[str]:
-    """The aggregates that some profile's state may lack; the others serve already, and stay encoded."""
+    """The aggregates that the state of some profile may lack; the others are complete, and stay encoded."""
     complete = catalog.complete
     return [key for key, kept in catalog.kept.items() if any((key, hop) not in complete for hop in (0, *kept.hops))]
 
 
-def message_from_row(row: store.Row) -> Message:
-    """A stored message as the engine takes it; what only the identity rules need is left out."""
+def message_from_row(row: store.MessageRow) -> Message:
+    """A stored message for the engine, without what only the identity rules need."""
     return Message(
-        kind=row["kind"],
-        message_id=row["message_id"],
+        kind=row.kind,
+        message_id=row.message_id,
         aliases=(),
-        occurred_at=row["occurred_at"],
-        received_at=row["received_at"],
-        name=row["name"],
-        properties=row["properties"],
-        group_id=row["target"] if row["kind"] == "group" else None,
-        active=not row["inactive"],
+        occurred_at=row.occurred_at,
+        received_at=row.received_at,
+        name=row.name,
+        properties=row.properties,
+        group_id=row.target if row.kind == "group" else None,
+        active=not row.inactive,
     )

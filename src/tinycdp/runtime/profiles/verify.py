@@ -1,10 +1,10 @@
-"""What is kept of people, held against what their raw events say by SQL; and mended where it differs.
+"""Compares stored profiles with their raw events, as SQL reads them, and repairs differences.
 
-Shape   verify(pool, environment, …) → Report; with `repair`, the people who differ are rebuilt and looked at again
-Laws    every batch of people is read in one snapshot and asked about one instant, so live traffic raises no alarm, nor
-        does a wake-up that is due or a group's change that members have not heard of: both happen to the copy that is
-        compared. Only repair writes
-        Someone whose first message is no longer stored cannot be verified, and is never repaired: it would forget
+Shape   verify(pool, environment, …) → Report; with `repair`, profiles that differ are rebuilt and compared again
+Laws    a batch of profiles is read in one snapshot and compared at one instant, so live traffic causes no differences.
+        Due wake-ups and changes of groups that members do not have yet are applied to the compared copy. Only repair
+        writes. A profile whose first message is no longer stored cannot be verified; it is never repaired, because that
+        would lose data
 Units   instants in milliseconds; values as JSON has them
 Source  docs/decisions/0014-sql-oracle.md, docs/how-to/operate.md "Is it right?"
 """
@@ -37,12 +37,12 @@ from tinycdp.times import iso
 
 log = logging.getLogger(__name__)
 
-#: How many people are looked at unless the caller says otherwise.
+#: The default number of profiles.
 SAMPLE = 1_000
 BATCH = 500
 _REPAIR_BATCH = 100
 _LISTED = 20
-#: So many definitions are asked of one statement, which then stays small enough to plan in a moment.
+#: The most definitions per statement, so that Postgres plans it quickly.
 _COLUMNS = 40
 
 _SEEN: tuple[tuple[Name, ir.Node], ...] = (
@@ -50,7 +50,7 @@ _SEEN: tuple[tuple[Name, ir.Node], ...] = (
     (("profile", "last_seen_at"), ir.Seen(Type.DATETIME, "last")),
 )
 
-#: What reading a damaged state, or a damaged part of one, ends in.
+#: The errors of reading a damaged state.
 _UNREADABLE = (msgspec.MsgspecError, LookupError, TypeError, ValueError)
 
 _TYPES = {"profile": Type.DATETIME, "segment": Type.BOOL, "membership": Type.BOOL}
@@ -58,9 +58,11 @@ _TYPES = {"profile": Type.DATETIME, "segment": Type.BOOL, "membership": Type.BOO
 Progress = Callable[[int, int], None]
 
 
-class Difference(msgspec.Struct, frozen=True):
-    """kind: trait, segment, membership (the table of members) or profile (when it was seen, or its state where that
-    cannot be read). true: by raw events."""
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """A stored value that differs from the raw events. kept: as stored; true: by the raw events
+
+    kind  trait, segment, membership (the table of members) or profile (first and last seen, or an unreadable state)"""
 
     profile: str
     kind: str
@@ -69,26 +71,27 @@ class Difference(msgspec.Struct, frozen=True):
     true: Any
 
 
-class Report(msgspec.Struct, rename="camel"):
-    """What was looked at and what was found.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """The result of a verification.
 
-    people       how many were verified; `of` how many there are
-    incomplete   further ones, whose first message is no longer stored: nothing can be said of them
-    differences  how many; `listed` holds the first of them, `different_people` counts whom they are about
-    repaired     how many were rebuilt; what differs even then is what is reported
-    """
+    people            how many profiles were verified; of: how many exist
+    incomplete        further profiles whose first message is no longer stored; they cannot be verified
+    differences       how many; listed: the first of them
+    different_people  how many profiles differ
+    repaired          how many were rebuilt; the differences are those that are left"""
 
     revision: int
     as_of: str
     of: int
-    traits: int = 0
-    segments: int = 0
-    people: int = 0
-    incomplete: int = 0
-    differences: int = 0
-    different_people: int = 0
-    repaired: int = 0
-    listed: list[Difference] = []
+    traits: int
+    segments: int
+    people: int
+    incomplete: int
+    differences: int
+    different_people: int
+    repaired: int
+    listed: list[Difference]
 
 
 async def verify(
@@ -100,7 +103,7 @@ async def verify(
     repair: bool = False,
     progress: Progress = lambda done, total: None,
 ) -> Report:
-    """Every trait and segment of so many people, chosen anew each time, or of all (sample None)."""
+    """Verify every trait and segment of `sample` random profiles; None for all."""
     check = _Check(pool, environment_id, now)
     async with acquired(pool) as connection:
         total = await store.count_profiles(connection, environment_id)
@@ -109,7 +112,7 @@ async def verify(
     findings = _Findings()
     done = 0
     async for ids in _batches(pool, environment_id, chosen):
-        findings.add(await check.look(ids))
+        findings.add(await check.compare(ids))
         done += len(ids)
         progress(min(done, expected), expected)
     wrong = findings.different
@@ -117,9 +120,9 @@ async def verify(
     if repair and wrong:
         for start in range(0, len(wrong), _REPAIR_BATCH):
             repaired += await check.repair(wrong[start : start + _REPAIR_BATCH])
-        findings.forget_differences()
+        findings.clear_differences()
         for start in range(0, len(wrong), BATCH):
-            findings.add(await check.look(wrong[start : start + BATCH]), again=True)
+            findings.add(await check.compare(wrong[start : start + BATCH]), again=True)
     catalog = check.catalog or await Catalogs().refresh(pool, environment_id)
     kinds = [kind for kind, _ in catalog.live.nodes.keys() - catalog.warming]
     return Report(
@@ -128,7 +131,7 @@ async def verify(
         of=total,
         traits=kinds.count("trait"),
         segments=kinds.count("segment"),
-        people=findings.people,
+        people=findings.verified,
         incomplete=findings.incomplete,
         differences=findings.differences,
         different_people=len(findings.different),
@@ -137,19 +140,19 @@ async def verify(
     )
 
 
-def told(report: Report) -> str:
-    """The report as people read it."""
+def as_text(report: Report) -> str:
+    """The report for the command line."""
     lines = [
-        f"verified {report.people:,} of {report.of:,} people at revision {report.revision}: "
+        f"verified {report.people:,} of {report.of:,} profiles at revision {report.revision}: "
         f"{report.traits} traits, {report.segments} segments, as of {report.as_of}"
     ]
     if report.incomplete:
         lines.append(f"{report.incomplete:,} more cannot be verified: their first message is no longer stored")
     if report.repaired:
-        lines.append(f"rebuilt {report.repaired:,} people from their raw events, and looked at them again")
+        lines.append(f"rebuilt {report.repaired:,} profiles from their raw events, and compared them again")
     if not report.differences:
         return "\n".join([*lines, "no differences"])
-    lines.append(f"{report.differences:,} differences, of {report.different_people:,} people:")
+    lines.append(f"{report.differences:,} differences, in {report.different_people:,} profiles:")
     for found in report.listed:
         kept, true = (msgspec.json.encode(value).decode() for value in (found.kept, found.true))
         lines.append(f"  profile {found.profile}  {found.kind} {found.key}: kept {kept}, by raw events {true}")
@@ -174,38 +177,41 @@ async def _batches(pool: Pool, environment_id: int, chosen: Sequence[int] | None
 
 
 @dataclass
-class _Looked:
-    """What one batch came to."""
+class _BatchResult:
+    """The result of one batch."""
 
-    people: int = 0
+    verified: int = 0
     incomplete: int = 0
     differences: list[Difference] = field(default_factory=list)
 
 
 @dataclass
 class _Findings:
-    """`different` are profile ids in the order they were found; `listed` is bounded, they are not: repair needs all."""
+    """The results of all batches.
 
-    people: int = 0
+    different  ids of profiles, in the order they were found; all of them, because repair needs them
+    listed     the first differences"""
+
+    verified: int = 0
     incomplete: int = 0
     differences: int = 0
     different: list[int] = field(default_factory=list)
     listed: list[Difference] = field(default_factory=list)
 
-    def add(self, looked: _Looked, *, again: bool = False) -> None:
+    def add(self, result: _BatchResult, *, again: bool = False) -> None:
         if not again:
-            self.people += looked.people
-            self.incomplete += looked.incomplete
-        self.differences += len(looked.differences)
-        self.listed += looked.differences[: _LISTED - len(self.listed)]
-        self.different += dict.fromkeys(int(found.profile) for found in looked.differences)
+            self.verified += result.verified
+            self.incomplete += result.incomplete
+        self.differences += len(result.differences)
+        self.listed += result.differences[: _LISTED - len(self.listed)]
+        self.different += dict.fromkeys(int(found.profile) for found in result.differences)
 
-    def forget_differences(self) -> None:
+    def clear_differences(self) -> None:
         self.differences, self.different, self.listed = 0, [], []
 
 
 class _Check:
-    """The statements of one catalog, made once. `catalog` is the one of the last batch."""
+    """The statements of a catalog, built once. catalog: of the last batch"""
 
     def __init__(self, pool: Pool, environment_id: int, now: Clock) -> None:
         self._pool = pool
@@ -215,8 +221,8 @@ class _Check:
         self._questions: list[tuple[Sequence[tuple[Name, ir.Node]], str]] = []
         self.catalog: Catalog | None = None
 
-    async def look(self, ids: Sequence[int]) -> _Looked:
-        """Compare these people as one snapshot of the database has them."""
+    async def compare(self, ids: Sequence[int]) -> _BatchResult:
+        """Compare these profiles in one snapshot of the database."""
         async with snapshot(self._pool) as connection:
             catalog = await self._bind(connection)
             rows = await store.load_profiles(connection, self._environment_id, ids)
@@ -226,31 +232,31 @@ class _Check:
                 connection, self._environment_id, list(by_fingerprint), list(table)
             ):
                 table[member.profile_id].add(by_fingerprint[member.fingerprint])
-            # Another machine's clock may be ahead of ours: no message is to lie in the future.
+            # The clock of another machine may be ahead: no message may be in the future.
             at = max(self._now(), await store.newest_event_at(connection, self._environment_id, list(table)) or 0)
-            true = await self._told(connection, at, list(table))
+            true = await self._by_raw_events(connection, at, list(table))
             changing = {row.key: row.traits for row in await groups.changing_groups(connection, self._environment_id)}
-        looked = _Looked()
+        result = _BatchResult()
         for row in rows:
-            told = true[row.id]
-            first = told["profile", "first_seen_at"]
+            values = true[row.id]
+            first = values["profile", "first_seen_at"]
             if row.first_seen_at is not None and (first is None or first > row.first_seen_at):
-                looked.incomplete += 1
+                result.incomplete += 1
                 continue
-            looked.people += 1
+            result.verified += 1
             try:
-                looked.differences += self._compare(catalog, row, table[row.id], told, changing, at)
+                result.differences += self._compare(catalog, row, table[row.id], values, changing, at)
             except _UNREADABLE:
-                looked.differences.append(Difference(str(row.id), "profile", "state", "unreadable", None))
-        return looked
+                result.differences.append(Difference(str(row.id), "profile", "state", "unreadable", None))
+        return result
 
     async def _bind(self, connection: Connection) -> Catalog:
-        """The catalog that is live in this transaction."""
+        """The live catalog of this transaction; builds its statements if it is new."""
         catalog = await self._catalogs.current_in(connection, self._environment_id)
         if catalog is not self.catalog:
             self.catalog = catalog
             nodes = {name: node for name, node in catalog.live.nodes.items() if name not in catalog.warming}
-            # By reference: a segment is then what its members are, and never unknown.
+            # By reference, because then a segment is true or false, never unknown.
             asked = [*_SEEN, *((name, ir.Reference(node.type, *name)) for name, node in nodes.items())]
             chunks = [asked[start : start + _COLUMNS] for start in range(0, len(asked), _COLUMNS)]
             self._questions = [
@@ -258,22 +264,24 @@ class _Check:
             ]
         return catalog
 
-    async def _told(self, connection: Connection, at: Instant, ids: Sequence[int]) -> dict[int, dict[Name, Any]]:
-        """What raw events say of each of these people."""
-        told: dict[int, dict[Name, Any]] = {id: {} for id in ids}
+    async def _by_raw_events(
+        self, connection: Connection, at: Instant, ids: Sequence[int]
+    ) -> dict[int, dict[Name, Any]]:
+        """The values of each of these profiles by its raw events."""
+        found: dict[int, dict[Name, Any]] = {id: {} for id in ids}
         for asked, statement in self._questions:
-            for id, *values in await store.worth(connection, statement, self._environment_id, at, ids):
-                told[id] |= {
+            for id, *values in await store.evaluate(connection, statement, self._environment_id, at, ids):
+                found[id] |= {
                     name: read_value(value, node.type) for value, (name, node) in zip(values, asked, strict=True)
                 }
-        return told
+        return found
 
     def _compare(
         self,
         catalog: Catalog,
         row: ProfileRow,
         table: set[Name],
-        told: dict[Name, Any],
+        values: dict[Name, Any],
         changing: Mapping[str, Mapping[str, Any]],
         at: Instant,
     ) -> list[Difference]:
@@ -292,7 +300,7 @@ class _Check:
                 type_ = catalog.live.nodes[name].type if kind == "trait" else _TYPES[kind]
                 found.append(Difference(str(profile.id), kind, name[1], plain(kept, type_), plain(true, type_)))
 
-        for name, true in told.items():
+        for name, true in values.items():
             kind, key = name
             if kind == "profile":
                 note(kind, name, seen[key], true)
@@ -300,7 +308,7 @@ class _Check:
             value = activation.result(name, at)[0]
             note(kind, name, value, true)
             if kind == "segment":
-                # Someone whose wake-up is due is in the table as before it; the copy that is compared has woken up.
+                # If a wake-up is due, the table is as before it, but the compared copy has applied it.
                 member, was_member = fingerprints[name] in profile.memberships, fingerprints[name] in saved
                 note("membership", name, member, true)
                 if member is true:
@@ -308,7 +316,7 @@ class _Check:
         return found
 
     async def repair(self, ids: Sequence[int]) -> int:
-        """Rebuild these people from raw events, tell of what changes, and give how many they were."""
+        """Rebuild these profiles from raw events and announce the changes. Returns how many were rebuilt."""
         async with transaction(self._pool) as connection:
             await messages.begin_group(connection, self._environment_id)
             catalog = await self._bind(connection)
@@ -318,7 +326,7 @@ class _Check:
                 if row.merged_into is None
             ]
             batch, unreadable = _read(rows)
-            await self._as_in_the_table(connection, catalog, [*batch, *unreadable])
+            await self._load_saved_memberships(connection, catalog, [*batch, *unreadable])
             for profile in unreadable:
                 profile.memberships = dict(profile.saved_memberships)
                 profile.group_changed = True
@@ -328,11 +336,11 @@ class _Check:
             transitions = [t for profile in batch for t in recompute.review_all(profile, catalog, now, "repair")]
             version = await storage.save(connection, self._environment_id, now, batch, transitions)
             await announce_profiles(connection, self._environment_id, version, [profile.id for profile in batch])
-        log.warning("rebuilt %d people of environment %d from raw events", len(batch), self._environment_id)
+        log.warning("rebuilt %d profiles of environment %d from raw events", len(batch), self._environment_id)
         return len(batch)
 
-    async def _as_in_the_table(self, connection: Connection, catalog: Catalog, batch: Sequence[Profile]) -> None:
-        """What will be written is the difference to the rows there are, not to those there should be."""
+    async def _load_saved_memberships(self, connection: Connection, catalog: Catalog, batch: Sequence[Profile]) -> None:
+        """Set saved memberships to those of the table, so that saving writes what differs from it."""
         by_id = {profile.id: profile for profile in batch}
         for profile in batch:
             profile.saved_memberships = {}
@@ -342,7 +350,7 @@ class _Check:
 
 
 def _read(rows: Iterable[ProfileRow]) -> tuple[list[Profile], list[Profile]]:
-    """The profiles of these rows, and apart from them those whose state cannot be read, without it."""
+    """The profiles of these rows, and those with an unreadable state, without their state."""
     readable, unreadable = [], []
     for row in rows:
         try:
@@ -353,7 +361,7 @@ def _read(rows: Iterable[ProfileRow]) -> tuple[list[Profile], list[Profile]]:
 
 
 def _equal(one: Any, other: Any) -> bool:
-    """Whether two values of the language are one: 1 and 1.0 are, 1 and true are not."""
+    """Whether two values of the language are equal: 1 and 1.0 are, 1 and true are not."""
     match one, other:
         case (bool(), _) | (_, bool()):
             return one is other

@@ -1,10 +1,10 @@
-"""People as they are looked at: one page, a history, a search.
+"""Views of profiles: one profile, its events, a search.
 
-Shape   find_person(…) is everything known of one person at one instant; journey(…), recent(…) and search(…) are pages
-Units   instants leave as ISO 8601 in UTC, durations in milliseconds
-Laws    values are what a decision at the same instant would see: computed from the state, never read from a table that
-        may lag. `since` of a segment is the true instant of entry, by the clock too
-        a page holds what one snapshot of the database says; cursors are opaque, and stay good while events arrive
+Shape   find_profile(…) returns a profile as of an instant; journey(…), recent_events(…) and search(…) return pages
+Units   instants are ISO 8601 in UTC, durations are milliseconds
+Laws    values are those of a decision at the same instant: computed from the state, never read from a table that may
+        lag. `since` of a segment is the true instant of entry, also if the profile entered by the clock
+        a page is read from one snapshot of the database; cursors are opaque, and stay valid while events arrive
 Errors  NotFound PROFILE_NOT_FOUND · InvalidInput INVALID_CURSOR
 Source  docs/reference/profiles.md
 """
@@ -12,6 +12,7 @@ Source  docs/reference/profiles.md
 import base64
 import binascii
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -32,10 +33,10 @@ from tinycdp.store import messages, reads
 from tinycdp.store.pool import Connection, Pool, acquired, snapshot
 from tinycdp.times import iso, iso_or_none
 
-#: In which order a bare identifier is tried.
+#: The order in which a bare identifier is tried.
 KINDS = (AliasKind.USER, AliasKind.ANONYMOUS, AliasKind.DEVICE, AliasKind.EXTERNAL)
 
-#: How far back one page of recent events looks for a rare name.
+#: The most events that one page of recent events reads to find a rare name.
 REACH = 200_000
 _LONGEST_KIND = 64
 
@@ -44,44 +45,53 @@ _END_OF_TIME: Instant = 253_402_300_799_999
 _LAST_ID = 2**62
 
 
-class Identifier(msgspec.Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Identifier:
+    """An identifier, such as userId ada."""
+
     kind: str
     value: str
 
 
-class TraitValue(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
-    """value  null where it is unknown; with `warming`, because it is still being computed
-    until  the first instant at which it may change with nobody sending anything, null for never
-    """
+@dataclass(frozen=True, slots=True)
+class TraitValue:
+    """A trait's value.
+
+    value    None if unknown; with `warming`, because it is still being computed
+    until    the first instant at which it may change without a message, None for never"""
 
     value: Any
     type: str
     until: str | None
-    warming: bool = False
+    warming: bool
 
 
-class Membership(msgspec.Struct, frozen=True):
-    """since is when the person entered, until the first instant at which they may leave by themselves."""
+@dataclass(frozen=True, slots=True)
+class Membership:
+    """A segment the profile is in, since when, and the first instant at which it may leave without a message."""
 
     key: str
     since: str | None
     until: str | None
 
 
-class Transition(msgspec.Struct, frozen=True):
-    """segment is null where the segment was deleted since."""
+@dataclass(frozen=True, slots=True)
+class Transition:
+    """An entry into a segment, or an exit. segment: its last key"""
 
     segment: str | None
     entered: bool
     at: str
 
 
-class Event(msgspec.Struct, frozen=True, rename="camel"):
-    """One message as it was taken. future: its instant lay after its arrival, and was set to it. warnings: what the
-    tracking plan did not expect.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """A stored message.
 
-    target  of a group call the group, of an alias call the previous id
-    by      the identifier it belongs to its person by"""
+    target    the group of a group call, the previous id of an alias call
+    future    its instant was after its arrival, and was set to the arrival
+    by        the identifier that links it to its profile
+    warnings  how it differs from the tracking plan"""
 
     id: str
     type: str
@@ -98,8 +108,9 @@ class Event(msgspec.Struct, frozen=True, rename="camel"):
     warnings: list[Warned]
 
 
-class Person(msgspec.Struct, frozen=True, rename="camel"):
-    """Everything known of one person as of one instant. version: of the profile; revision: of the definitions."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProfileView:
+    """A profile as of an instant. version: of the profile; revision: of the definitions"""
 
     id: str
     bucketing_key: str
@@ -114,8 +125,9 @@ class Person(msgspec.Struct, frozen=True, rename="camel"):
     as_of: str
 
 
-class PersonSummary(msgspec.Struct, frozen=True, rename="camel"):
-    """A person as lists show them."""
+@dataclass(frozen=True, slots=True)
+class ProfileSummary:
+    """A profile as lists show it."""
 
     id: str
     aliases: list[Identifier]
@@ -124,36 +136,40 @@ class PersonSummary(msgspec.Struct, frozen=True, rename="camel"):
     last_seen: str | None
 
 
-class Journey(msgspec.Struct, frozen=True):
-    """Newest first. `next` is the cursor of the following page, null after the last."""
+@dataclass(frozen=True, slots=True)
+class Journey:
+    """A page of events, newest first. next: the cursor of the following page, None after the last"""
 
     events: list[Event]
     next: str | None
 
 
-class Search(msgspec.Struct, frozen=True):
-    profiles: list[PersonSummary]
+@dataclass(frozen=True, slots=True)
+class Search:
+    """A page of profiles."""
+
+    profiles: list[ProfileSummary]
     next: str | None
 
 
-async def find_person(
+async def find_profile(
     pool: Pool, catalogs: Catalogs, environment_id: int, id: str, by: str | None, now: Instant
-) -> Person:
-    """Everything known of a person; `by` is a kind of identifier, or profileId, and None tries them in turn."""
+) -> ProfileView:
+    """A profile as of now. by: a kind of identifier, or profileId; None tries them in turn"""
     async with snapshot(pool) as connection:
         row = await find_row(connection, environment_id, id, by)
         catalog = await catalogs.current_in(connection, environment_id)
-    return person_of(row, catalog, now)
+    return view_of(row, catalog, now)
 
 
-def person_of(row: reads.LoadedProfileRow, catalog: Catalog, now: Instant) -> Person:
-    """The page of a profile's row, with its aliases."""
+def view_of(row: reads.LoadedProfileRow, catalog: Catalog, now: Instant) -> ProfileView:
+    """The view of a stored profile."""
     profile = profiles.from_row(row)
-    # What the clock did since the row was written, at the instants it did it; nothing of this is saved.
+    # Apply what the clock changed since the row was written. Nothing of this is saved.
     recompute.advance(profile, catalog, now)
     values = evaluate(profile, catalog, now)
     live = catalog.live
-    return Person(
+    return ProfileView(
         id=str(profile.id),
         bucketing_key=profile.bucketing_key,
         aliases=_identifiers(row.aliases),
@@ -178,7 +194,7 @@ def person_of(row: reads.LoadedProfileRow, catalog: Catalog, now: Instant) -> Pe
 def evaluate(
     profile: Profile, catalog: Catalog, now: Instant, names: Iterable[Name] | None = None
 ) -> dict[Name, tuple[Any, Instant]]:
-    """Traits and segments of the live revision, all of them unless named: value at `now`, and until when it holds."""
+    """Values of live traits and segments, all unless named: the value at `now`, and until when it holds."""
     subject = snapshot_of(profile, catalog, (), now)
     prepare(catalog, subject, now)
     if names is None:
@@ -187,7 +203,7 @@ def evaluate(
 
 
 def plain(value: Any, kind: Type) -> Any:
-    """A value of the language as JSON has it: a datetime in ISO 8601, a duration in milliseconds, a version as text."""
+    """A value of the language as JSON: a datetime in ISO 8601, a duration in milliseconds, a version as text."""
     if value is None:
         return None
     match kind:
@@ -201,24 +217,24 @@ def plain(value: Any, kind: Type) -> Any:
             return value
 
 
-async def recent_of(pool: Pool, environment_id: int, profile_id: int, n: int) -> list[Event]:
-    """A person's newest messages."""
+async def recent_events_of(pool: Pool, environment_id: int, profile_id: int, n: int) -> list[Event]:
+    """The newest events of a profile."""
     async with acquired(pool) as connection:
         rows = await reads.events_of_profile(connection, environment_id, profile_id, (_END_OF_TIME, _LAST_ID), n)
     return [event_of(row, profile_id) for row in rows]
 
 
 async def transitions_of(pool: Pool, catalog: Catalog, profile_id: int, n: int) -> list[Transition]:
-    """The segments a person entered and left, newest first."""
+    """The segments that a profile entered and left, newest first."""
     keys = {d.id: key for (kind, key), d in catalog.live.definitions.items() if kind == "segment"}
     async with acquired(pool) as connection:
         rows = await reads.transitions_of_profile(connection, catalog.environment_id, profile_id, n)
-    # A segment that is gone goes by the key it had last.
+    # A deleted segment is shown by its last key.
     return [Transition(keys.get(row.segment_id, row.last_key), row.entered, iso(row.at)) for row in rows]
 
 
 async def journey(pool: Pool, environment_id: int, id: str, by: str | None, cursor: str | None, n: int) -> Journey:
-    """A person's messages by when they happened."""
+    """A page of a profile's events, by the instant they happened."""
     at, event_id = _numbers(cursor, 2) if cursor else (_END_OF_TIME, _LAST_ID)
     async with snapshot(pool) as connection:
         profile_id = (await find_row(connection, environment_id, id, by)).id
@@ -228,9 +244,10 @@ async def journey(pool: Pool, environment_id: int, id: str, by: str | None, curs
     return Journey([event_of(row, profile_id) for row in rows], following)
 
 
-async def recent(pool: Pool, environment_id: int, name: str | None, cursor: str | None, n: int) -> Journey:
-    """The environment's messages by when they arrived. With a name, a page looks back a bounded way: it may hold fewer
-    than n, even none, and still have a next one."""
+async def recent_events(pool: Pool, environment_id: int, name: str | None, cursor: str | None, n: int) -> Journey:
+    """A page of the environment's events, by the instant they arrived.
+
+    With a name, a page reads a bounded number of events: it may return fewer than n, even 0, and still have a next."""
     async with acquired(pool) as connection:
         if cursor:
             (before,) = _numbers(cursor, 1)
@@ -247,17 +264,17 @@ async def recent(pool: Pool, environment_id: int, name: str | None, cursor: str 
 
 
 async def search(pool: Pool, environment_id: int, prefix: str, after: str | None, n: int) -> Search:
-    """People one of whose identifiers begins with the prefix, in the order of identifiers."""
+    """Profiles with an identifier that begins with the prefix, in the order of identifiers."""
     value, kind = _texts(after) if after else ("", "")
     async with acquired(pool) as connection:
         rows = await reads.search_by_identifier(connection, environment_id, prefix, (value, kind), n)
     following = _encode([rows[-1].value, rows[-1].kind]) if len(rows) == n else None
-    # Someone with two identifiers that fit is shown once.
+    # A profile with two matching identifiers is shown once.
     return Search(list({row.id: summary_of(row) for row in rows}.values()), following)
 
 
 async def search_property(pool: Pool, environment_id: int, name: str, value: Any, after: str | None, n: int) -> Search:
-    """People with exactly this value of a property, oldest first."""
+    """Profiles with exactly this value of a property, oldest first."""
     (after_id,) = _numbers(after, 1) if after else (0,)
     async with acquired(pool) as connection:
         rows = await reads.search_by_property(connection, environment_id, {name: value}, after_id, n)
@@ -265,7 +282,7 @@ async def search_property(pool: Pool, environment_id: int, name: str, value: Any
 
 
 async def find_row(connection: Connection, environment_id: int, id: str, by: str | None) -> reads.LoadedProfileRow:
-    """The row of a person with their aliases; raises NotFound."""
+    """A stored profile with its identifiers; raises NotFound."""
     if by == "profileId":
         row = None
         if id.isdecimal() and len(id) < 19:
@@ -274,20 +291,19 @@ async def find_row(connection: Connection, environment_id: int, id: str, by: str
         row = None
         wanted = list(_candidates(id, by))
         known = {
-            (found["kind"], found["value"])
-            for found in await messages.resolve_aliases(connection, environment_id, wanted)
+            (found.kind, found.value) for found in await messages.resolve_aliases(connection, environment_id, wanted)
         }
         first = next((candidate for candidate in wanted if candidate in known), None)
         if first is not None:
             row = await reads.load_by_alias(connection, environment_id, *first)
     if row is None:
-        how = f" by {by}" if by is not None else ""
-        raise NotFound("PROFILE_NOT_FOUND", f"Nobody is known{how} as {id[:100]!r}.")
+        wanted_by = by if by is not None else "identifier"
+        raise NotFound("PROFILE_NOT_FOUND", f"No profile has the {wanted_by} {id[:100]!r}.")
     return row
 
 
 def _candidates(id: str, by: str | None) -> Iterator[tuple[str, str]]:
-    """(kind, value) in the order they are tried: any kind there is, then `kind:value`. A kind may have colons."""
+    """(kind, value) in the order they are tried: the known kinds, then `kind:value`. A kind may contain colons."""
     if by is not None:
         yield by, id
         return
@@ -298,7 +314,7 @@ def _candidates(id: str, by: str | None) -> Iterator[tuple[str, str]]:
 
 
 def event_of(row: reads.EventRow, profile_id: int) -> Event:
-    """A stored message as it is shown."""
+    """A stored message as an event."""
     return Event(
         id=str(row.id),
         type=row.kind,
@@ -316,9 +332,9 @@ def event_of(row: reads.EventRow, profile_id: int) -> Event:
     )
 
 
-def summary_of(row: reads.SummaryRow) -> PersonSummary:
-    """A row of a list of people, with the identifiers of each."""
-    return PersonSummary(
+def summary_of(row: reads.SummaryRow) -> ProfileSummary:
+    """A row of a list as a profile."""
+    return ProfileSummary(
         str(row.id), _identifiers(row.aliases), row.properties, iso_or_none(row.first_seen_at),
         iso_or_none(row.last_seen_at),
     )  # fmt: skip
@@ -329,7 +345,7 @@ def _identifiers(aliases: list[str]) -> list[Identifier]:
     return [Identifier(kind, value) for kind, _, value in pairs]
 
 
-# Cursors: a JSON list nobody needs to look into.
+# Cursors: an opaque JSON list
 
 
 def _cursor(*numbers: int) -> str:
@@ -351,18 +367,18 @@ def _decode(cursor: str) -> list[Any]:
 def _numbers(cursor: str, n: int) -> tuple[int, ...]:
     parts = _decode(cursor)
     if len(parts) != n or not all(type(part) is int and 0 <= part <= _LAST_ID for part in parts):
-        raise _foreign()
+        raise _invalid()
     if n == 2 and parts[0] > _END_OF_TIME:
-        raise _foreign()
+        raise _invalid()
     return tuple(parts)
 
 
 def _texts(cursor: str) -> tuple[str, str]:
     parts = _decode(cursor)
     if len(parts) != 2 or not all(type(part) is str for part in parts):
-        raise _foreign()
+        raise _invalid()
     return parts[0], parts[1]
 
 
-def _foreign() -> InvalidInput:
-    return InvalidInput("INVALID_CURSOR", "This cursor is none of ours; begin without one.")
+def _invalid() -> InvalidInput:
+    return InvalidInput("INVALID_CURSOR", "The cursor is invalid. Use `next` of a page, or start without one.")

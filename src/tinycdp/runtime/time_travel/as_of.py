@@ -124,7 +124,7 @@ def _remembered(
     catalog: Catalog, id: int, aliases: Sequence[past.OwnedIdentifierRow], messages: Iterable[past.PastMessageRow]
 ) -> Profile:
     """Whoever has these identifiers, as these messages tell of them."""
-    rows = [IdentifierRow(row["id"], Alias(row["kind"], row["value"]), id, row["created_at"]) for row in aliases]
+    rows = [IdentifierRow(row.id, Alias(row.kind, row.value), id, row.created_at) for row in aliases]
     profile = Profile(id, *bucketing_key(rows), warmed=catalog.head)
     for message in messages:
         recompute.apply_message(profile, message_from_row(message), catalog, complete=True)

@@ -157,7 +157,7 @@ class Worker:
     async def tell_members_in(self, environment_id: int) -> int:
         async with transaction(self._pool) as connection:
             catalog = await self._begin(connection, environment_id)
-            return await groups.tell_members(connection, catalog, self._now())
+            return await groups.update_members(connection, catalog, self._now())
 
     # Steps of flags' schedules are due
 

@@ -5,8 +5,8 @@ SELECT $1, key, '{}', '{}', $3, $3 FROM unnest($2::text[]) AS key
 ON CONFLICT DO NOTHING;
 
 -- name: lock_groups
--- In order of key, so that two transactions that share groups cannot block each other. Held until whoever joins is saved:
--- a change of traits that comes meanwhile waits, and then finds the new member.
+-- In order of key, so that two transactions with the same groups cannot deadlock. Locked until new members are saved: a
+-- concurrent change of traits waits, and then finds them.
 -- args: environment_id integer, keys text[]
 -- index: groups_pkey
 -- locks: these rows, FOR NO KEY UPDATE
@@ -20,7 +20,7 @@ FROM unnest($2::text[], $3::jsonb[], $4::jsonb[]) AS s (key, traits, stamps)
 WHERE g.environment_id = $1 AND g.key = s.key;
 
 -- name: note_group_changes
--- Tells the worker whose members have to hear of it, from the first one on.
+-- Queues the groups for the worker, which updates their members from the first one on.
 -- args: environment_id integer, keys text[]
 INSERT INTO group_changes (environment_id, key) SELECT $1, key FROM unnest($2::text[]) AS key ORDER BY key
 ON CONFLICT (environment_id, key) DO UPDATE SET at_profile_id = 0, version = EXCLUDED.version;
@@ -31,7 +31,7 @@ ON CONFLICT (environment_id, key) DO UPDATE SET at_profile_id = 0, version = EXC
 SELECT key, traits FROM groups WHERE environment_id = $1 AND key = ANY ($2);
 
 -- name: traits_of_groups_at
--- As they were told by messages received by an instant.
+-- As messages received by an instant set them.
 -- args: environment_id integer, keys text[], at timestamptz
 -- index: events_of_group
 SELECT DISTINCT ON (e.target, t.name) e.target AS key, t.name, t.value
@@ -46,7 +46,8 @@ UPDATE profiles p SET group_key = j.key FROM unnest($2::bigint[], $3::text[]) AS
 WHERE p.environment_id = $1 AND p.id = j.id;
 
 -- name: claim_group_change
--- The oldest change, where no other process is at one. The row itself is not locked: whoever notes a change holds members.
+-- The oldest change, unless another process works on one. The row is not locked: a transaction that notes a change has
+-- locked members.
 -- args: environment_id integer
 -- locks: advisory (76, environment), exclusive
 SELECT c.key, c.version, c.at_profile_id
@@ -55,7 +56,7 @@ FROM (SELECT pg_try_advisory_xact_lock(76, $1) AS mine) l, LATERAL (
 ) c;
 
 -- name: changing_groups
--- Groups of which not every member has the present traits yet.
+-- Groups with members that do not have the present traits yet.
 -- args: environment_id integer
 SELECT g.key, g.traits FROM group_changes c JOIN groups g ON g.environment_id = c.environment_id AND g.key = c.key
 WHERE c.environment_id = $1;
@@ -73,7 +74,7 @@ LIMIT $4
 FOR NO KEY UPDATE;
 
 -- name: advance_group_change
--- Nothing where the traits changed again meanwhile.
+-- Changes nothing if the traits changed again.
 -- args: environment_id integer, key text, version bigint, at_profile_id bigint
 UPDATE group_changes SET at_profile_id = $4 WHERE environment_id = $1 AND key = $2 AND version = $3;
 

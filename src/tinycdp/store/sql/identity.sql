@@ -11,7 +11,7 @@ SELECT kind, value, id, profile_id, owner_id, claim_strength, claimed_at, claime
 FROM aliases WHERE environment_id = $1 AND id = ANY ($2) ORDER BY id;
 
 -- name: count_identifiers
--- How many identifiers of some kinds profiles have, and how many of these were first seen since an instant.
+-- How many identifiers of these kinds the profiles have, and how many of them were first seen after an instant.
 -- args: environment_id, profile_ids bigint[], kinds text[], sinces timestamptz[]
 -- index: aliases_of_profile
 SELECT a.profile_id, a.kind, count(*) AS n, count(*) FILTER (WHERE a.created_at > k.since) AS recent
@@ -20,16 +20,16 @@ JOIN aliases a ON a.environment_id = $1 AND a.profile_id = ANY ($2) AND a.kind =
 GROUP BY a.profile_id, a.kind;
 
 -- name: find_links
--- What is known of these pairs.
+-- The links of these pairs.
 -- args: environment_id, alias_ids bigint[], owner_ids bigint[], is_joins boolean[]
 -- index: identity_links_pkey
-SELECT l.alias_id, l.owner_id, l.is_join, l.strength, l.said_at, l.said_by, l.apart_at
+SELECT l.alias_id, l.owner_id, l.is_join, l.strength, l.said_at, l.said_by, l.linked_at, l.apart_at
 FROM unnest($2::bigint[], $3::bigint[], $4::boolean[]) AS wanted (alias_id, owner_id, is_join)
 JOIN identity_links l ON l.environment_id = $1 AND l.alias_id = wanted.alias_id AND l.owner_id = wanted.owner_id
                      AND l.is_join = wanted.is_join;
 
 -- name: save_links
--- A pair keeps its best rank. One that was kept apart is only ever sent here to be joined again, by its new rank.
+-- A pair keeps its best rank. A pair that was kept apart is joined again, with the new rank.
 -- args: environment_id, alias_ids bigint[], owner_ids bigint[], is_joins boolean[], strengths smallint[],
 --       said_ats timestamptz[], said_bys text[], now timestamptz
 -- index: identity_links_pkey
@@ -44,7 +44,7 @@ WHERE l.apart_at IS NOT NULL
    OR (excluded.strength, excluded.said_at, excluded.said_by) < (l.strength, l.said_at, l.said_by);
 
 -- name: links_of_identifiers
--- Everything said of these identifiers, on either side, also what was withdrawn since.
+-- All links of these identifiers, on either side, with those that were withdrawn.
 -- args: environment_id, alias_ids bigint[]
 -- index: identity_links_pkey, identity_links_of_owner
 SELECT alias_id, owner_id, is_join, strength, said_at, said_by, linked_at, apart_at
@@ -54,15 +54,15 @@ SELECT alias_id, owner_id, is_join, strength, said_at, said_by, linked_at, apart
 FROM identity_links WHERE environment_id = $1 AND owner_id = ANY ($2);
 
 -- name: messages_of_identifiers
--- Every message that came by these identifiers, in no order; read through a cursor.
+-- Every message with one of these identifiers, in no order; read through a cursor.
 -- args: environment_id, alias_ids bigint[]
 -- index: events_of_alias
-SELECT e.alias_id, e.kind, e.name, e.message_id, e.occurred_at, e.received_at, e.target, e.properties,
-       coalesce(e.context ->> 'active' = 'false', false) AS inactive
+SELECT e.kind, e.name, e.message_id, e.occurred_at, e.received_at, e.target, e.properties,
+       coalesce(e.context ->> 'active' = 'false', false) AS inactive, e.alias_id
 FROM events e WHERE e.environment_id = $1 AND e.alias_id = ANY ($2);
 
 -- name: part_links
--- These pairs are kept apart from now on.
+-- Keep these pairs apart from now on.
 -- args: environment_id, alias_ids bigint[], owner_ids bigint[], now timestamptz
 -- index: identity_links_pkey
 UPDATE identity_links l SET apart_at = $4
@@ -70,7 +70,7 @@ FROM unnest($2::bigint[], $3::bigint[]) AS gone (alias_id, owner_id)
 WHERE l.environment_id = $1 AND l.alias_id = gone.alias_id AND l.owner_id = gone.owner_id AND l.apart_at IS NULL;
 
 -- name: drop_claims
--- Identifiers that nobody claims any more.
+-- Identifiers without an owner from now on.
 -- args: environment_id, ids bigint[]
 -- index: aliases_environment_id_id_key
 UPDATE aliases SET owner_id = NULL, claim_strength = NULL, claimed_at = NULL, claimed_by = NULL
@@ -84,7 +84,7 @@ FROM unnest($2::bigint[], $3::text[], $4::timestamptz[]) AS n (id, bucketing_key
 WHERE p.environment_id = $1 AND p.id = n.id;
 
 -- name: redirect_profiles
--- Absorbed profiles that lead elsewhere from now on.
+-- Absorbed profiles with another survivor from now on.
 -- args: environment_id, ids bigint[], merged_intos bigint[]
 -- index: profiles_pkey
 UPDATE profiles p SET merged_into = n.merged_into
@@ -102,8 +102,10 @@ RETURNING id;
 
 -- name: find_merge
 -- args: environment_id, id
--- locks: the row, FOR UPDATE: two who undo it at once take turns
-SELECT * FROM merges WHERE environment_id = $1 AND id = $2 FOR UPDATE;
+-- locks: the row, FOR UPDATE: concurrent undoes run one after the other
+SELECT id, survivor_id, absorbed_id, message_id, merged_at, alias_ids, cause, link_alias_id, link_owner_id, author, note,
+       undone_at, undone_by, undo_note, survivor_alias_ids, survivor, survivor_state, absorbed, absorbed_state
+FROM merges WHERE environment_id = $1 AND id = $2 FOR UPDATE;
 
 -- name: undo_merge
 -- args: environment_id, ids bigint[], now, author, note
@@ -111,7 +113,7 @@ SELECT * FROM merges WHERE environment_id = $1 AND id = $2 FOR UPDATE;
 UPDATE merges SET undone_at = $3, undone_by = $4, undo_note = $5 WHERE environment_id = $1 AND id = ANY ($2);
 
 -- name: merges_below
--- The merges in force by which these profiles came to be what they are, from the survivors down.
+-- The merges in force of these profiles, and of the profiles absorbed into them.
 -- args: environment_id, survivor_ids bigint[]
 -- index: merges_of_survivor
 WITH RECURSIVE below AS (
@@ -121,10 +123,13 @@ WITH RECURSIVE below AS (
     SELECT m.id, m.absorbed_id FROM below b
     JOIN merges m ON m.environment_id = $1 AND m.survivor_id = b.absorbed_id AND m.undone_at IS NULL
 )
-SELECT m.* FROM below b JOIN merges m ON m.environment_id = $1 AND m.id = b.id ORDER BY m.id;
+SELECT m.id, m.survivor_id, m.absorbed_id, m.message_id, m.merged_at, m.alias_ids, m.cause, m.link_alias_id,
+       m.link_owner_id, m.author, m.note, m.undone_at, m.undone_by, m.undo_note, m.survivor_alias_ids, m.survivor,
+       m.survivor_state, m.absorbed, m.absorbed_state
+FROM below b JOIN merges m ON m.environment_id = $1 AND m.id = b.id ORDER BY m.id;
 
 -- name: list_merges
--- Newest first; of one profile those that made it, and those it went into.
+-- Newest first; with profile ids, the merges that they survived or that absorbed them.
 -- args: environment_id, profile_ids bigint[] (NULL for all), before_id, n
 -- index: merges_pkey, merges_of_survivor, merges_of_absorbed
 SELECT id, survivor_id, absorbed_id, message_id, merged_at, alias_ids, cause, link_alias_id, link_owner_id, author, note,
@@ -145,7 +150,7 @@ RETURNING id;
 SELECT id, alias_ids, author, note, split_at FROM splits WHERE environment_id = $1 AND profile_id = $2 ORDER BY id;
 
 -- name: refuse_claims
--- Once for each pair and reason.
+-- One row per pair and reason.
 -- args: environment_id, alias_ids bigint[], kept_owner_ids bigint[], other_owner_ids bigint[], message_ids text[],
 --       reasons text[], now timestamptz
 -- index: refused_claims_once
@@ -154,7 +159,7 @@ SELECT $1, n.*, $7 FROM unnest($2::bigint[], $3::bigint[], $4::bigint[], $5::tex
 ON CONFLICT DO NOTHING;
 
 -- name: list_refusals
--- Newest first, with the identifiers they are about.
+-- Newest first, with the identifiers.
 -- args: environment_id, reason text (NULL for all), alias_ids bigint[] (NULL for all), before_id, n
 SELECT r.id, r.reason, r.message_id, r.refused_at, r.alias_id, r.kept_owner_id, r.other_owner_id,
        a.kind, a.value, a.profile_id, k.kind AS kept_kind, k.value AS kept_value, k.profile_id AS kept_profile_id,
@@ -168,7 +173,7 @@ WHERE r.environment_id = $1 AND r.id < $4 AND ($2::text IS NULL OR r.reason = $2
 ORDER BY r.id DESC LIMIT $5;
 
 -- name: count_blocked
--- Sorted, so that two groups with the same values wait for each other in one order.
+-- Sorted, so that two concurrent groups of messages cannot deadlock.
 -- args: environment_id, kinds text[], values text[], counts bigint[], now timestamptz
 INSERT INTO blocked_identifiers AS b (environment_id, kind, value, messages, first_at, last_at)
 SELECT $1, n.*, $5, $5 FROM unnest($2::text[], $3::text[], $4::bigint[]) AS n (kind, value, messages)
@@ -183,7 +188,7 @@ SELECT kind, value, messages, first_at, last_at FROM blocked_identifiers
 WHERE environment_id = $1 ORDER BY messages DESC, kind, value LIMIT $2;
 
 -- name: segments_since
--- Since when each segment means what it means: nobody was in it before.
+-- When the present meaning of each segment was published: its first possible member is not older.
 -- args: environment_id
 SELECT DISTINCT ON (v.definition_id) v.definition_id, r.published_at
 FROM definition_versions v

@@ -2,7 +2,7 @@
 SELECT id, secret FROM environments;
 
 -- name: suppression_marks
--- Whether a list is another one than it was: ids only grow, and what goes lessens the count.
+-- Changes whenever the list changes: an addition raises the newest id, a removal lowers the count.
 -- index: suppressions_in_order
 SELECT environment_id, count(*) AS n, max(id) AS newest FROM suppressions GROUP BY environment_id;
 
@@ -38,20 +38,20 @@ SELECT count(*) FROM gone;
 SELECT id, digest, kind, note, created_at, created_by FROM suppressions
 WHERE environment_id = $1 AND id < $2 ORDER BY id DESC LIMIT $3;
 
--- name: lock_people
--- FOR UPDATE: whoever works on one of them waits, and finds nobody.
+-- name: lock_erased_profiles
+-- FOR UPDATE: another transaction that uses one of them waits, and then finds no row.
 -- args: environment_id, ids bigint[]
 -- index: profiles_pkey
 -- locks: these rows, in order of id
 SELECT id, merged_into, state FROM profiles WHERE environment_id = $1 AND id = ANY ($2) ORDER BY id FOR UPDATE;
 
 -- name: hold_exposures
--- What a process recorded of a person before is written before, or not at all: record_exposures takes this lock shared.
+-- Exposures recorded before are written before, or never: record_exposures takes this lock shared.
 -- locks: advisory (77, 0), exclusive
 SELECT pg_advisory_xact_lock(77, 0);
 
 -- name: is_unit
--- Somebody who never sent anything may have been decided for.
+-- Decisions may exist for an identifier that never sent a message.
 -- args: environment_id, units text[]
 -- index: exposures_of_unit, flag_holds_pkey
 SELECT EXISTS (SELECT 1 FROM exposures WHERE environment_id = $1 AND unit = ANY ($2))
@@ -63,8 +63,8 @@ SELECT EXISTS (SELECT 1 FROM exposures WHERE environment_id = $1 AND unit = ANY 
 DELETE FROM events WHERE environment_id = $1 AND alias_id = ANY ($2);
 
 -- name: forget_previous
--- Alias calls of others that named this person, and were refused or taken back: they lose the name.
--- args: environment_id, alias_ids bigint[] of the person, values text[] of the person
+-- Alias calls of other profiles that named this one, and were rejected or withdrawn: they lose the name.
+-- args: environment_id, alias_ids bigint[] and values text[] of the profile
 -- index: identity_links_of_owner, events_of_alias
 UPDATE events SET target = NULL
 WHERE environment_id = $1 AND kind = 'alias' AND target = ANY ($3) AND alias_id = ANY (ARRAY(
@@ -119,8 +119,8 @@ WHERE environment_id = $1 AND (survivor_id = ANY ($2) OR absorbed_id = ANY ($2) 
                                OR link_owner_id = ANY ($3));
 
 -- name: blank_merges
--- Merges of others, made while this person was part of one of them: the copies go, so that the merge can still be undone,
--- since that goes by raw events.
+-- Merges of other profiles that once included this one: the copies of state are deleted. Such a merge can still be
+-- undone, because that reads raw events.
 -- args: environment_id, alias_ids bigint[]
 UPDATE merges SET survivor = '{}', survivor_state = '', absorbed = '{}', absorbed_state = '',
     alias_ids = ARRAY(SELECT unnest(alias_ids) EXCEPT SELECT unnest($2::bigint[]) ORDER BY 1),
@@ -143,8 +143,8 @@ DELETE FROM aliases WHERE environment_id = $1 AND profile_id = ANY ($2);
 DELETE FROM profiles WHERE environment_id = $1 AND id = ANY ($2);
 
 -- name: rejections_naming
--- Candidates: whoever reads them decides. Texts as they may stand in JSON, and all where a text may stand in other
--- escapes, \u or \/, as PHP writes them.
+-- Candidates: the caller decides. They have one of the texts as JSON may write it, or other escapes, \u or \/, as PHP
+-- writes them, which may hide one.
 -- args: environment_id, texts text[]
 SELECT r.id, r.payload, r.message FROM rejected_messages r
 WHERE r.environment_id = $1 AND EXISTS (
@@ -153,7 +153,7 @@ WHERE r.environment_id = $1 AND EXISTS (
        OR position('\x5c75'::bytea IN r.payload) > 0 OR position('\x5c2f'::bytea IN r.payload) > 0);
 
 -- name: dead_letters_naming
--- The same of messages that were taken and could not be stored.
+-- The same for messages that were accepted but could not be stored.
 -- args: environment_id, texts text[]
 SELECT d.id, d.payload, d.error AS message FROM dead_letters d
 WHERE d.environment_id = $1 AND EXISTS (
@@ -162,7 +162,7 @@ WHERE d.environment_id = $1 AND EXISTS (
        OR position('\x5c75'::bytea IN d.payload) > 0 OR position('\x5c2f'::bytea IN d.payload) > 0);
 
 -- name: erase_live_batches
--- What was on its way to readers of the live stream, a quarter of a second's worth; of readers that are gone, more.
+-- Batches for readers of the live stream: a quarter of a second of messages, more if a reader is gone.
 -- args: environment_id, texts text[] as they stand in JSON
 DELETE FROM live_batches b WHERE b.environment_id = $1 AND EXISTS (
     SELECT 1 FROM unnest($2::text[]) AS n (text) WHERE position(convert_to(n.text, 'UTF8') IN b.items) > 0);
@@ -183,8 +183,8 @@ DELETE FROM rejected_messages WHERE environment_id = $1 AND id = ANY ($2);
 SELECT target AS key, message_id FROM events
 WHERE environment_id = $1 AND alias_id = ANY ($2) AND kind = 'group' AND target IS NOT NULL;
 
--- name: group_traits_told
--- What the stored group calls say of some groups' traits: of each the latest, with its stamp.
+-- name: stored_group_traits
+-- The traits of groups that stored group calls set: the latest value of each, with its stamp.
 -- args: environment_id, keys text[]
 -- index: events_of_group
 SELECT DISTINCT ON (e.target, t.name) e.target AS key, t.name, t.value, e.occurred_at, e.message_id
@@ -193,7 +193,7 @@ WHERE e.environment_id = $1 AND e.kind = 'group' AND e.target = ANY ($2)
 ORDER BY e.target, t.name, e.occurred_at DESC, e.message_id COLLATE "C" DESC;
 
 -- name: erase_empty_groups
--- Groups that nobody else ever named.
+-- Groups that no other message names.
 -- args: environment_id, keys text[]
 -- index: groups_pkey, profiles_of_group, events_of_group
 DELETE FROM groups g
@@ -208,14 +208,16 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) RETURNING id;
 
 -- name: find_erasure
 -- args: environment_id, id
-SELECT * FROM erasures WHERE environment_id = $1 AND id = $2;
+SELECT environment_id, id, people, profile_ids, alias_ids, digests, counts, note, erased_at, erased_by
+FROM erasures WHERE environment_id = $1 AND id = $2;
 
 -- name: list_erasures
 -- args: environment_id, before_id, n
-SELECT * FROM erasures WHERE environment_id = $1 AND id < $2 ORDER BY id DESC LIMIT $3;
+SELECT environment_id, id, people, profile_ids, alias_ids, digests, counts, note, erased_at, erased_by
+FROM erasures WHERE environment_id = $1 AND id < $2 ORDER BY id DESC LIMIT $3;
 
 -- name: columns
--- Every column of every table that holds something of environments; partitions are part of their table.
+-- Every column of every table with environments; partitions are part of their table.
 SELECT c.relname AS table, a.attname AS column, format_type(a.atttypid, NULL) AS type
 FROM pg_class c
 JOIN pg_namespace n ON n.oid = c.relnamespace AND n.nspname = 'public'

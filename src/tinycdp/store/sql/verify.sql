@@ -4,7 +4,7 @@
 SELECT count(*) FROM profiles WHERE environment_id = $1 AND merged_into IS NULL;
 
 -- name: sample_profiles
--- Some profiles, others for every seed.
+-- Random profiles; another seed gives others.
 -- args: environment_id integer, n integer, seed bigint
 -- index: profiles_pkey
 SELECT id FROM profiles
@@ -21,7 +21,7 @@ ORDER BY id
 LIMIT $3;
 
 -- name: load_profiles
--- Those that nobody absorbed meanwhile.
+-- Without those absorbed since their ids were read.
 -- args: environment_id integer, ids bigint[]
 -- index: profiles_pkey
 SELECT id, bucketing_key, created_at, first_seen_at, last_seen_at, properties, state, version, recompute_at, merged_into
@@ -30,7 +30,7 @@ WHERE environment_id = $1 AND id = ANY ($2) AND merged_into IS NULL
 ORDER BY id;
 
 -- name: newest_event_at
--- When the newest message of these profiles happened: one look into the index for each identifier.
+-- The instant of the newest message of these profiles: one index lookup per identifier.
 -- args: environment_id integer, profile_ids bigint[]
 -- index: aliases_of_profile, events_of_alias
 SELECT max(newest.occurred_at)
@@ -40,7 +40,7 @@ CROSS JOIN LATERAL (SELECT max(e.occurred_at) AS occurred_at FROM events e
 WHERE a.environment_id = $1 AND a.profile_id = ANY ($2);
 
 -- name: memberships_of_profiles
--- By the table's only index, which begins with the segment.
+-- Uses the table's only index, which begins with the segment.
 -- args: environment_id integer, fingerprints bigint[], profile_ids bigint[]
 -- index: memberships_pkey
 SELECT fingerprint, profile_id, entered_at FROM memberships
