@@ -33,7 +33,7 @@ from tinycdp.runtime.identity.merges import Merges
 from tinycdp.runtime.ingest.event_stream import Live
 from tinycdp.runtime.ingest.group_commit import Committed, Ingest
 from tinycdp.runtime.ingest.pipeline import Door
-from tinycdp.runtime.memory_budget import Room
+from tinycdp.runtime.memory_budget import MemoryBudget
 from tinycdp.runtime.metrics import Metrics
 from tinycdp.runtime.mirror import Mirror
 from tinycdp.runtime.outbox import Bell
@@ -51,7 +51,7 @@ from tinycdp.runtime.schema.tracking_plan import Plans
 from tinycdp.runtime.time_travel.as_of import Past
 from tinycdp.runtime.time_travel.preview import Previews
 from tinycdp.runtime.transfer.export import Exports
-from tinycdp.runtime.transfer.import_queue import Uploads
+from tinycdp.runtime.transfer.import_queue import ImportQueue
 from tinycdp.settings import Settings, load
 from tinycdp.store.pool import Pool, open_pool
 
@@ -90,7 +90,7 @@ class Parts:
     bulk: Bulk
     vocabulary: Vocabulary
     sightings: Sightings
-    room: Room
+    memory_budget: MemoryBudget
     shared: "Shared | None"
     limiter: Limiter
     door: Door
@@ -98,7 +98,7 @@ class Parts:
     merges: Merges
     erasures: Erasures
     exports: Exports
-    imports: Uploads
+    imports: ImportQueue
     past: Past
     previews: Previews
 
@@ -228,7 +228,7 @@ def _assemble(settings: Settings, pool: Pool, now: Clock) -> Parts:
         ),
         vocabulary=vocabulary,
         sightings=Sightings(),
-        room=Room(),
+        memory_budget=MemoryBudget(),
         shared=shared,
         limiter=limiter,
         door=door,
@@ -236,7 +236,7 @@ def _assemble(settings: Settings, pool: Pool, now: Clock) -> Parts:
         merges=Merges(pool, catalogs, identity_rules, now, mirror.profiles_changed),
         erasures=Erasures(pool, catalogs, privacy, now, exposures.flush, mirror.profiles_changed),
         exports=Exports(dsn, catalogs),
-        imports=Uploads(pool, ingest, door, now, settings.data_dir / "imports", lambda: metrics.asked),
+        imports=ImportQueue(pool, ingest, door, now, settings.data_dir / "imports", lambda: metrics.asked),
         past=Past(pool),
         previews=Previews(pool, vocabulary),
     )
