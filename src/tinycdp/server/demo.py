@@ -1,7 +1,7 @@
 """The example workspace for `serve --demo`: keys, definitions and a shop's events, added once.
 
-Shape   data_dir/demo.json, readable by its owner only, holds the keys and whether the rest was done: the database stores
-        only hashes of keys, and a second run prints the same keys
+Shape   data_dir/demo.json, readable by its owner only, holds the keys and whether the rest was done: the database
+        stores only hashes of keys, and a second run prints the same keys
 Laws    events are generated from the instant in the file, and their message ids are deterministic: repeating an
         interrupted seeding adds nothing twice
 """
