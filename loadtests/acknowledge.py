@@ -189,7 +189,9 @@ async def _serve(dsn: str, folder: Path, *, consumer: bool) -> None:
 
 
 class _Tree:
-    """A process that runs one tree's code by the tree's own copy of this file: modules move between commits."""
+    """A process that runs one tree's code by the tree's own copy of this file.
+
+    Modules move between commits."""
 
     def __init__(self, root: Path, *options: str) -> None:
         environ = dict(os.environ) | {"PYTHONPATH": str(root / "src")}

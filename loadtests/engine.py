@@ -303,7 +303,9 @@ def _serve() -> None:
 
 
 class _Tree:
-    """A process that runs one tree's code by the tree's own copy of this file: modules move between commits."""
+    """A process that runs one tree's code by the tree's own copy of this file.
+
+    Modules move between commits."""
 
     def __init__(self, root: Path) -> None:
         environ = dict(os.environ) | {"PYTHONPATH": str(root / "src")}

@@ -66,7 +66,9 @@ _WORKER_CONNECTIONS = 4
 
 @dataclass
 class Parts:
-    """The parts of one HTTP process. A handler names the parts it needs; `now` is the process's clock."""
+    """The parts of one HTTP process.
+
+    A handler names the parts it needs; `now` is the process's clock."""
 
     settings: Settings
     pool: Pool

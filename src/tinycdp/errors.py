@@ -59,7 +59,9 @@ class TooSlow(TinyCDPError):
 
 
 class Retryable(TinyCDPError):
-    """An error of a request that may succeed later. retry_after_seconds: whole, as clients expect."""
+    """An error of a request that may succeed later.
+
+    `retry_after_seconds` is a whole number, as clients expect."""
 
     def __init__(self, code: str, message: str, *, retry_after_seconds: int = 1, **details: Any) -> None:
         super().__init__(code, message, **details)

@@ -130,7 +130,9 @@ def litestar(lifespan: Callable[[Litestar], AbstractAsyncContextManager[None]]) 
 
 
 def _provide_one_after_another(application: Litestar) -> None:
-    """Run providers one after another: they return at once, and the framework's task for each costs more."""
+    """Run providers one after another.
+
+    They return at once, and the framework's task for each costs more."""
     for route in application.routes:
         if isinstance(route, HTTPRoute):
             for _, model in route.route_handler_map.values():

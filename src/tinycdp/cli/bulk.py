@@ -1,4 +1,4 @@
-"""`export segment`, `registry rebuild` and `import`: commands that process many profiles or events."""
+"""`export segment`, `registry rebuild` and `import`: many profiles or events."""
 
 import argparse
 import contextlib

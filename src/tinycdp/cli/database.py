@@ -15,7 +15,7 @@ _CONNECTIONS = 2
 
 
 def on_database(settings: Settings, use: "Callable[[Pool, int], Awaitable[_Answer]]") -> _Answer:
-    """Run `use(pool, environment id)` on the database and environment of these settings, and return its result."""
+    """Run `use(pool, environment id)` with these settings, and return its result."""
     import asyncio
 
     from tinycdp.runtime.access.keys import environment_named

@@ -51,7 +51,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """The parser of the whole command line; each sub-parser sets `command` to the function that runs it."""
+    """The parser of the whole command line.
+
+    Each sub-parser sets `command` to the function that runs it."""
     parser = argparse.ArgumentParser(prog="tinycdp", description="Real-time traits, segments and decisions.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for group in _GROUPS:

@@ -1,4 +1,4 @@
-"""`serve`, `work`, `migrate` and `seed`: the processes of an installation, its schema and example data."""
+"""`serve`, `work`, `migrate` and `seed`: processes, schema and example data."""
 
 import argparse
 from typing import TYPE_CHECKING

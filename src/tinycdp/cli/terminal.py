@@ -30,7 +30,9 @@ def end_progress() -> None:
 
 @contextlib.contextmanager
 def output(path: Path | None) -> Iterator[BinaryIO]:
-    """Standard output, or a file that appears when it is complete: a failure leaves an existing file unchanged."""
+    """Standard output, or a file that appears when it is complete.
+
+    A failure leaves an existing file unchanged."""
     if path is None:
         yield sys.stdout.buffer
         sys.stdout.buffer.flush()

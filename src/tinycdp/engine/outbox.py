@@ -1,4 +1,4 @@
-"""The changes of one transaction: the contract of all consumers of the outbox (analytics, delivery, alerts).
+"""The changes of one transaction: the contract of all consumers of the outbox.
 
 Shape   a row of the outbox is a JSON list of changes, in the order in which they took effect. changes_of(…) makes it,
         any JSON encoder of msgspec encodes it, and decode(…) reads it
@@ -69,7 +69,9 @@ class Crossing(NamedTuple):
 
 
 class Transitions(msgspec.Struct, frozen=True, tag_field="kind", tag="transitions"):
-    """Profiles that entered or left segments, as in the table `transitions`. Those of one profile are in order."""
+    """Profiles that entered or left segments, as in the table `transitions`.
+
+    Those of one profile are in order."""
 
     rows: list[Crossing]
 
@@ -107,7 +109,9 @@ class Merged(msgspec.Struct, frozen=True, tag_field="kind", tag="merged"):
 
 
 class Unmerged(msgspec.Struct, frozen=True, tag_field="kind", tag="unmerged"):
-    """Merges were undone, or a profile was split. The `moved` beside it says which identifiers moved.
+    """Merges were undone, or a profile was split.
+
+    The `moved` beside it says which identifiers moved.
 
     merges    ids in `merges` of those undone; empty for a split of identifiers that no merge added
     profiles  (profile id, ids of its segments) of each profile that was rebuilt, after this transaction"""

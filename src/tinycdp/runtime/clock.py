@@ -12,5 +12,7 @@ Clock = Callable[[], Instant]
 
 
 def now() -> Instant:
-    """The current instant. Not monotonic: the clock may be set back, so nothing may rely on its order."""
+    """The current instant.
+
+    Not monotonic: the clock may be set back, so nothing may rely on its order."""
     return time.time_ns() // 1_000_000

@@ -1,4 +1,6 @@
-"""Notifications between processes through Postgres, of changed profiles, definitions, keys and policies.
+"""Notifications of changes between processes, through Postgres.
+
+They are of profiles, definitions, keys, policies and readers of the live stream.
 
 Shape   announce_* notify in the transaction that made the change; a Listener receives it after the commit, on its own
         connection, and calls its Subscriber
@@ -51,7 +53,9 @@ async def announce_new_profiles(connection: Connection, environment_id: int, use
 
 
 def digest_of(user_id: str) -> str:
-    """A hash of a user id in eleven characters: the id itself may be long, and hold any character."""
+    """A hash of a user id in eleven characters.
+
+    The id itself may be long, and hold any character."""
     digest = blake2b(user_id.encode("utf-8", "surrogatepass"), digest_size=8).digest()
     return urlsafe_b64encode(digest).rstrip(b"=").decode()
 
@@ -72,7 +76,7 @@ async def announce_policies(connection: Connection, environment_id: int) -> None
 
 
 async def announce_reader(connection: Connection, environment_id: int, reader: str, filter_text: str) -> None:
-    """Notify that a client reads the live stream through this filter, or with "-" that it stopped.
+    """Notify that a client reads the live stream with this filter, or "-": that it stopped.
 
     Repeat it while the client reads: other processes forget a reader that is not repeated."""
     await store.announce(connection, f"live {environment_id} {reader} {filter_text}")

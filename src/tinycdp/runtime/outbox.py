@@ -121,7 +121,9 @@ class Consumer:
         self._complete = 0
 
     async def read(self, most: int = ROWS) -> Batch:
-        """The next rows after the acknowledged ones, or the claimed batch again. Does not move the cursor."""
+        """The next rows after the acknowledged ones, or the claimed batch again.
+
+        Does not move the cursor."""
         async with acquired(self._pool) as connection:
             cursor = await store.find_cursor(connection, self.environment_id, self.name)
             if cursor is None:
@@ -146,7 +148,9 @@ class Consumer:
         return Batch(self.environment_id, self.name, after, last, rows)
 
     async def claim(self, batch: Batch) -> None:
-        """Make every process read this batch until it is acknowledged, for effects outside of Postgres."""
+        """Make every process read this batch until it is acknowledged.
+
+        For effects outside of Postgres."""
         async with acquired(self._pool) as connection:
             if not await store.claim_batch(connection, self.environment_id, self.name, batch.after, batch.last):
                 raise Overtaken(batch.key)
@@ -158,7 +162,7 @@ class Consumer:
 
 
 async def _complete(connection: Connection, environment_id: int, after: int) -> int:
-    """A position up to which no row can be committed any more; `after` if it cannot be determined yet.
+    """A position up to which no row can be committed any more; `after` if unknown yet.
 
     A transaction with a position up to `last` drew it behind the fence, so it is among the writers, or ended before
     they were listed. Transactions that start later draw later positions."""
@@ -192,7 +196,9 @@ class Bell:
             event.set()
 
     async def wait(self, environment_id: int, seconds: float) -> None:
-        """Wait for a ring since the last wait, but at most this long, because a notification may be lost."""
+        """Wait for a ring since the last wait, but at most this long.
+
+        A notification may be lost."""
         event = self._events[environment_id]
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(event.wait(), seconds)
@@ -229,9 +235,9 @@ async def lags(connection: Connection, now: Instant) -> list[Lag]:
 
 
 async def tidy(pool: Pool, now: Instant, keep_ms: int) -> int:
-    """Drop rows that every consumer has read, and consumers that are further behind than rows are kept.
+    """Drop rows that every consumer has read, and consumers that are too far behind.
 
-    Returns the number of partitions emptied."""
+    Rows are kept for `keep_ms` for a consumer that is behind. Returns the number of partitions emptied."""
     async with transaction(pool) as connection:
         for row in await store.lapse_cursors(connection, now, now - keep_ms):
             log.error("consumer %s of environment %d lapsed: register it again", row.consumer, row.environment_id)

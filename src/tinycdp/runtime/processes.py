@@ -74,7 +74,9 @@ def spawn(
 
 
 def die_with_parent(death_signal: signal.Signals, parent: int) -> None:
-    """Let the kernel send this process `death_signal` when `parent` dies, or kill it now if it has died already."""
+    """Let the kernel send this process `death_signal` when `parent` dies.
+
+    If it has died already, this process is killed now."""
     if _libc is None:
         return
     _libc.prctl(_PR_SET_PDEATHSIG, int(death_signal), 0, 0, 0)
@@ -83,7 +85,9 @@ def die_with_parent(death_signal: signal.Signals, parent: int) -> None:
 
 
 def unprivileged_user() -> pwd.struct_passwd:
-    """An account other than root, preferably `postgres`. Raises LookupError if there is no other."""
+    """An account other than root, preferably `postgres`.
+
+    Raises LookupError if there is no other."""
     accounts = {account.pw_name: account for account in pwd.getpwall() if account.pw_uid != 0}
     for name in ("postgres", "nobody", "daemon"):
         if name in accounts:
@@ -135,9 +139,9 @@ def also_on_stop(callback: Callable[[], None]) -> None:
 
 
 def allow_files(n: int) -> None:
-    """Raise the limit of open files of this process and its children to n, or as near as the system allows.
+    """Raise the limit of open files to n, or as near to it as the system allows.
 
-    Each connection is an open file, and the usual limit is 1,024."""
+    It applies to this process and its children. Each connection is an open file, and the usual limit is 1,024."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if hard != resource.RLIM_INFINITY:
         n = min(n, hard)

@@ -31,7 +31,9 @@ async def commit_with_retry(
     again: tuple[type[Exception], ...] = RETRY,
     dry_run: bool = False,
 ) -> T:
-    """Do the work in a transaction and commit it, or roll it back with `dry_run`; repeat it on errors in `again`."""
+    """Do the work in a transaction and commit it, or roll it back with `dry_run`.
+
+    Repeat it on errors in `again`."""
     for _ in range(TRIES):
         try:
             async with transaction(pool) as connection:

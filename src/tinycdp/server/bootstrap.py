@@ -12,7 +12,9 @@ log = logging.getLogger(__name__)
 
 
 async def prepare(settings: Settings, now: Instant) -> list[str]:
-    """Migrate the schema, and create the first keys of an empty database; returns the migrations applied.
+    """Migrate the schema, and create the first keys of an empty database.
+
+    Returns the migrations applied.
 
     Safe to run twice."""
     assert settings.database_url

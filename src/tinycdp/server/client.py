@@ -1,4 +1,4 @@
-"""A minimal client of the public API that sends events to a running server, for `tinycdp seed`."""
+"""A minimal client of the public API, which sends the events of `tinycdp seed`."""
 
 import http.client
 import itertools

@@ -1,4 +1,4 @@
-"""The example workspace for `serve --demo`: keys, definitions and a shop's events, added once.
+"""The example workspace of `serve --demo`: keys, definitions and events, added once.
 
 Shape   data_dir/demo.json, readable by its owner only, holds the keys and whether the rest was done: the database
         stores only hashes of keys, and a second run prints the same keys

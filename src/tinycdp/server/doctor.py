@@ -1,4 +1,6 @@
-"""The checks of `tinycdp doctor`: each finding says what was found and, if it is wrong, what to do."""
+"""The checks of `tinycdp doctor`.
+
+Each finding says what was found and, if it is wrong, what to do."""
 
 import asyncio
 import os

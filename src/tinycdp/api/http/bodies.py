@@ -75,7 +75,7 @@ def read_body(raw: bytes, content_encoding: str | None, limit: int = BODY_LIMIT)
 
 
 def unwrap(body: bytes, limit: int = BODY_LIMIT) -> bytes:
-    """The JSON in a body that may be a form with a field `data`, and base64, and gzip inside of that.
+    """The JSON in a body that may be a form with a field `data`, base64, or gzip in base64.
 
     Browsers send such forms without a preflight request, for which a page that is being closed has no time.
     """
@@ -124,7 +124,9 @@ def decode(decoder: "msgspec.json.Decoder[T]", raw: bytes) -> T:
 
 
 def number(text: str) -> Decimal:
-    """The exact value of a JSON number with a point or an exponent; ValueError if it is out of range."""
+    """The exact value of a JSON number with a point or an exponent.
+
+    Raises ValueError if it is out of range."""
     try:
         value = Decimal(text)
     except InvalidOperation:  # an exponent that Decimal cannot represent

@@ -87,7 +87,9 @@ _SHOWN: dict[tuple[type, str], Any] = {}
 
 
 class Documented:
-    """A marker: in `Annotated[dict[str, Any], Documented(FlagBody)]` the document shows the struct."""
+    """A marker of a plain object that the document shows as a struct.
+
+    Example: `Annotated[dict[str, Any], Documented(FlagBody)]`"""
 
     def __init__(self, kind: Any) -> None:
         self.kind = kind
@@ -99,7 +101,9 @@ def shows(struct: type[msgspec.Struct], **fields: Any) -> None:
 
 
 def takes(kind: Any) -> dict[str, Provide]:
-    """Dependencies that document the body of a handler that reads it itself; they are never called."""
+    """Dependencies that document the body of a handler that reads it itself.
+
+    They are never called."""
 
     def described(data: JSONBody[kind]) -> None:
         pass
@@ -108,7 +112,9 @@ def takes(kind: Any) -> dict[str, Provide]:
 
 
 class Schemas(OpenAPISchemaPlugin):
-    """Structs as msgspec encodes them, with descriptions of fields from their docstrings; decimals are numbers."""
+    """Structs as msgspec encodes them, with descriptions of fields from their docstrings.
+
+    Decimals are numbers."""
 
     @staticmethod
     def is_plugin_supported_type(value: Any) -> bool:
@@ -176,7 +182,9 @@ def reads_body(handler: HTTPRouteHandler) -> bool:
 
 
 def scope_of(handler: HTTPRouteHandler) -> str | None:
-    """The scope a route needs. Tracking routes check it without the guard: the key may be in the body."""
+    """The scope a route needs.
+
+    Tracking routes check it without the guard: the key may be in the body."""
     scope: str | None = handler.opt.get("scope")
     return "write" if scope is None and "Tracking" in (handler.tags or ()) else scope
 

@@ -76,7 +76,7 @@ def route_of(scope: Scope) -> str:
 
 
 def check_address(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
-    """Reject U+0000, which no stored text contains, and parameters that the route does not declare."""
+    """Reject U+0000 in the address, and parameters that the route does not declare."""
     query: bytes = connection.scope["query_string"]
     if "\0" in connection.scope["path"] or "\0" in unquote(query.decode("latin-1")):
         raise InvalidInput("INVALID_REQUEST", "The address contains U+0000; remove it.")

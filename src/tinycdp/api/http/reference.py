@@ -1,4 +1,4 @@
-"""The reference of the HTTP interface: /openapi.json, and the same document as a page at /docs.
+"""The HTTP reference: /openapi.json, and the same document as a page at /docs.
 
 Shape   page(document) -> HTML
 Laws    the page has no scripts and loads nothing from other hosts: it works offline, and its Content-Security-Policy

@@ -24,7 +24,9 @@ _TOO_SLOW = b": too slow: the client reads less than is sent\n\n"
 
 
 class Outlet:
-    """The buffer of one client. `serve` waits until it disconnects; short tasks send what is written."""
+    """The buffer of one client.
+
+    `serve` waits until it disconnects; short tasks send what is written."""
 
     __slots__ = ("_ended", "_most", "_send", "_sending", "_size", "_waiting")
 

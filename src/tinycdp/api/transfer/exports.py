@@ -27,7 +27,9 @@ _MEDIA: dict[Form, str] = {"csv": "text/csv", "jsonl": "application/jsonl"}
 
 
 class _File(ASGIStreamingResponse):
-    """An export as a response; closed when it is sent, when its client disconnects, and when anything fails."""
+    """An export as a response.
+
+    It is closed when it is sent, when its client disconnects, and when anything fails."""
 
     def __init__(self, export: Export, media_type: str, headers: dict[str, str]) -> None:
         super().__init__(iterator=export.parts(), media_type=media_type, headers=headers)

@@ -1,4 +1,4 @@
-"""Routes that import files of history, sent in the request or stored in the server's import folder.
+"""Routes that import files of history, sent by a client or stored on the server.
 
 Shape   POST starts an import, and answers once the first part is done; GET returns its progress; DELETE stops it
 Laws    a started import is resumed after a restart. A file that is sent again continues where it stopped, and adds

@@ -54,7 +54,10 @@ _encode = msgspec.json.Encoder(decimal_format="number").encode
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SegmentRequest:
-    """A request for a segment's members. columns: property names, None for all. raw: do not escape formulas."""
+    """A request for a segment's members.
+
+    columns  names of properties, None for all
+    raw      do not escape formulas"""
 
     segment: str
     form: Form = "csv"
@@ -65,7 +68,9 @@ class SegmentRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExposuresRequest:
-    """A request for a flag's exposures. days: the first and the last (UTC); variant: only this one."""
+    """A request for a flag's exposures.
+
+    days: the first and the last (UTC); variant: only this one."""
 
     flag: str
     days: tuple[date, date]

@@ -1,4 +1,4 @@
-"""Files of history: their format, identity and columns, and their rows as JSON lines, CSV or Parquet.
+"""Reading of history files: JSON lines, CSV and Parquet.
 
 Shape   Source describes a file; identity_of, columns_of and parts read it. Parse makes messages of rows
 Units   rows are counted from 1; in JSON lines and CSV a row's number is its line, where each row is one line
@@ -39,7 +39,9 @@ _encode = msgspec.json.Encoder(decimal_format="number", order="deterministic").e
 
 
 class FileMapping(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True, omit_defaults=True):
-    """How the columns of a table are read. Unmapped columns become properties, or traits of an identify.
+    """How the columns of a table are read.
+
+    Unmapped columns become properties, or traits of an identify.
 
     columns  field of an event, or properties.NAME, traits.NAME, context.NAME → column
     fixed    the same field → its value in every row
@@ -133,7 +135,9 @@ def columns_of(source: Source) -> list[str]:
 
 
 async def parts(source: Source, done: int, size: Callable[[], int]) -> AsyncIterator[tuple[list[Numbered], float]]:
-    """Yield the rows after the first `done`, `size()` at a time, each time with the share of the file read so far."""
+    """Yield the rows after the first `done`, `size()` at a time.
+
+    Each part comes with the share of the file read so far."""
     with _opened(source.path) as file:
         rows, share = await asyncio.to_thread(_rows, file, source)
         rest = islice(rows, done, None)
@@ -208,7 +212,9 @@ def _rows(file: IO[bytes], source: Source) -> tuple[Iterator[Numbered], Callable
 
 
 def _json_lines(file: IO[bytes], name: str) -> Iterator[Numbered]:
-    """Lines that are not blank. A line over 4 MiB is read in pieces, which are then refused: they are not JSON."""
+    """Lines that are not blank.
+
+    A line over 4 MiB is read in pieces, which are then refused: they are not JSON."""
     number = 0
     with _inflating(name):
         while line := file.readline(_LONGEST_LINE):
@@ -236,7 +242,9 @@ def _csv_rows(file: IO[bytes], name: str) -> Iterator[Numbered]:
 
 
 class _Decoded:
-    """The lines of a file as texts. broken: whether a line was not UTF-8 since this was last reset."""
+    """The lines of a file as texts.
+
+    broken: whether a line was not UTF-8 since this was last reset."""
 
     def __init__(self, file: IO[bytes]) -> None:
         self._file = file
@@ -291,7 +299,9 @@ def _parquet_rows(table: Any, name: str) -> tuple[Iterator[Numbered], Callable[[
 
 
 def _row_values(batch: Any) -> Iterator[Mapping[str, Any] | Unread]:
-    """The rows of a batch. A row with a value that Python cannot hold, such as the year 10000, is Unread."""
+    """The rows of a batch.
+
+    A row with a value that Python cannot hold, such as the year 10000, is Unread."""
     from pyarrow import timestamp  # noqa: PLC0415
 
     columns = {

@@ -1,7 +1,7 @@
-"""Imports in a server, of files that clients send or that are in its folder already; each runs in its own task.
+"""Imports in a server, of files that clients send or that are in its folder already.
 
-Shape   receive(…) writes a file, begin(…) starts its import and returns the first progress; start(…) resumes
-        interrupted imports from now on
+Shape   receive(…) writes a file, begin(…) starts its import in a task of its own and returns the first progress;
+        start(…) resumes interrupted imports from now on
 Laws    a started import is always resumed until it is done, stopped or its file is found to be damaged: after a kill,
         after a restart, and after the database was away. Any process of this machine may resume it, one at a time.
         A ticket beside the file holds what that needs; it is written once the database knows the import.
@@ -48,7 +48,9 @@ _FILE, _TICKET = ".upload", ".ticket"
 
 
 class Ticket(msgspec.Struct, frozen=True):
-    """What an import needs to be resumed. file: its name in the folder; keep: do not delete it when done."""
+    """What an import needs to be resumed.
+
+    file: its name in the folder; keep: do not delete it when done."""
 
     environment_id: int
     id: str
@@ -244,7 +246,9 @@ class ImportQueue:
 
 
 def _sync(file: IO[bytes]) -> None:
-    """Flush a file to disk, so that a power failure cannot leave half a file that looks complete."""
+    """Flush a file to disk.
+
+    Otherwise a power failure could leave half a file that looks complete."""
     file.flush()
     os.fsync(file.fileno())
 
@@ -260,7 +264,9 @@ def _write(folder: Path, ticket: Ticket) -> Path:
 
 
 def _tickets(folder: Path, now: Instant) -> list[tuple[Path, Ticket]]:
-    """The tickets in the folder, oldest first. Deletes uploads without a ticket once they are abandoned."""
+    """The tickets in the folder, oldest first.
+
+    Deletes uploads without a ticket once they are abandoned."""
     found: list[tuple[float, Path, Ticket]] = []
     for path in folder.glob(f"*{_TICKET}"):
         with contextlib.suppress(FileNotFoundError):

@@ -49,7 +49,10 @@ _TRIES = 120
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """The progress of an import. share: of the file read so far. rate: rows per second, None unless it runs here."""
+    """The progress of an import.
+
+    share  of the file read so far
+    rate   rows per second, None unless it runs here"""
 
     id: str
     name: str
@@ -112,7 +115,7 @@ class Pace:
         return _IN_FLIGHT_IN_SERVER if self.is_idle() else 1
 
     async def pause(self, started: float) -> None:
-        """Pause in proportion to the duration of the part that started then, unless the process is idle."""
+        """Pause unless the process is idle, in proportion to the part that started then."""
         if not self.is_idle():
             await asyncio.sleep(min(_PAUSE_FACTOR * (time.monotonic() - started), _LONGEST_PAUSE_SECONDS))
 

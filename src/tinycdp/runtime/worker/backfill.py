@@ -1,4 +1,6 @@
-"""Backfills: every profile gets the state and memberships of a new revision, from raw events where needed.
+"""Backfills: profiles get the state and memberships of a new revision.
+
+They are computed from raw events where needed.
 
 Shape   WarmUp.step(environment) does one batch, and makes the revision live after the last; wait_until_live takes part
         until a revision is live. A batch is read and computed without a lock. Profiles that did not change meanwhile
@@ -80,13 +82,15 @@ class _Pace:
         self.since = now
 
     def wrote(self, version: int, n: int, seconds: float, *, unchanged: bool) -> None:
-        """Record a write of n profiles under their locks. unchanged: none had changed since it was read."""
+        """Record a write of n profiles under their locks.
+
+        unchanged: none had changed since it was read."""
         self.is_idle = unchanged and self.version in (None, version - 1)
         self.version = version
         self.write_seconds = max(seconds / max(n, 1), 1e-6)
 
     def adapt(self, n: int, seconds: float) -> None:
-        """Grow the batch size after a quick batch and shrink it after a slow one, by at most a factor of 2."""
+        """Grow the batch size after a quick batch and shrink it after a slow one, at most by 2."""
         batch_seconds, write_seconds = _IDLE if self.is_idle else _BUSY
         wanted = min(n * batch_seconds / seconds, write_seconds / self.write_seconds)
         smallest, largest = BATCH
@@ -212,7 +216,9 @@ class WarmUp:
     async def _write_locked(
         self, connection: Connection, pace: _Pace, batch: _Batch, ids: list[int], events: int, last: bool
     ) -> bool:
-        """Compute and save a few profiles of the batch again, under their locks; False after a publish."""
+        """Compute and save a few profiles of the batch again, under their locks.
+
+        Returns False after a publish."""
         start = time.perf_counter()
         async with connection.transaction():
             if not await self._begin_write(connection, batch.catalog):
@@ -228,7 +234,9 @@ class WarmUp:
         return True
 
     async def _begin_write(self, connection: Connection, catalog: Catalog) -> bool:
-        """Block publishes until the end of the transaction; False if one happened since the catalog was read."""
+        """Block publishes until the end of the transaction.
+
+        Returns False if one happened since the catalog was read."""
         await store.write_behind(connection)
         await store.begin_group(connection, catalog.environment_id)
         environment = await definition_store.find_environment(connection, catalog.environment_id)
@@ -277,7 +285,7 @@ class WarmUp:
 async def _read(
     connection: Connection, catalog: Catalog, rows: Sequence[store.ProfileRow], after: int, now: Instant
 ) -> _Batch:
-    """The profiles of these rows with everything that has to be read for them, as of one instant."""
+    """The profiles of these rows, with everything else to be read for them."""
     batch = [profiles.from_row(row) for row in rows]
     unready = profiles.unready(catalog)
     lacking = [(profile, keys) for profile in batch if (keys := profiles.lacking(profile, catalog, unready))]
@@ -299,7 +307,9 @@ async def _read(
 
 
 def _lower_priority() -> None:
-    """Whatever else wants the processor comes first. Only on Linux can a thread have a priority of its own."""
+    """Give this thread a low priority.
+
+    Only on Linux can a thread have its own priority."""
     if sys.platform == "linux":
         with contextlib.suppress(OSError):
             os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICE)

@@ -182,7 +182,7 @@ class Worker:
     # Maintenance
 
     async def tidy_outbox(self) -> int:
-        """Drop rows that every consumer of the outbox has read, and consumers that are too far behind."""
+        """Drop outbox rows that every consumer has read, and consumers too far behind."""
         await outbox.tidy(self._pool, self._now(), self._keep_outbox_ms)
         return 0
 
