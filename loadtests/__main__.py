@@ -24,14 +24,14 @@ from tinycdp.runtime.definitions.publish import apply_documents
 from tinycdp.server.embedded_postgres import EmbeddedPostgres
 from tinycdp.store.pool import open_pool
 
-PEOPLE = 10_000
+PROFILES = 10_000
 _ROWS_PER_COPY = 100
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m loadtests", description=__doc__)
     parser.add_argument("--seconds", type=float, default=6.0, help="length of each measurement")
-    parser.add_argument("--people", type=int, default=PEOPLE)
+    parser.add_argument("--profiles", type=int, default=PROFILES)
     arguments = parser.parse_args()
     commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
     print(
@@ -39,12 +39,12 @@ def main() -> None:
     )
     with tempfile.TemporaryDirectory() as folder, EmbeddedPostgres(Path(folder) / "pg") as postgres:
         servers.pin(1)
-        uvloop.run(_measure(arguments.seconds, arguments.people, Path(folder), postgres.dsn))
+        uvloop.run(_measure(arguments.seconds, arguments.profiles, Path(folder), postgres.dsn))
     with tempfile.TemporaryDirectory() as folder:
-        backfill.run(Path(folder), 5 * arguments.people, 100 * arguments.people, arguments.seconds)
+        backfill.run(Path(folder), 5 * arguments.profiles, 100 * arguments.profiles, arguments.seconds)
 
 
-async def _measure(seconds: float, people: int, folder: Path, dsn: str) -> None:
+async def _measure(seconds: float, profiles: int, folder: Path, dsn: str) -> None:
     now = clock.now()
     copy = await _copy_yardstick(dsn, seconds)
     _line("bare COPY, batches of 100, one connection", f"{copy:>9,.0f} rows/s")
@@ -55,21 +55,21 @@ async def _measure(seconds: float, people: int, folder: Path, dsn: str) -> None:
             await bare.measure(f"bare ASGI answer, {connections} connections", loop)
     with servers.ours(folder, dsn) as server:
         await _define(server)
-        for body in workload.identifies(server.write, people):
+        for body in workload.identifies(server.write, profiles):
             await closed_loop(server.port, iter([body]), 1, 0.001, warm_up=0.0)
         meter = _Meter(server.pid)
-        ready = list(itertools.islice(workload.batches(server.write, 100, people, now, 1, "batch"), 2500))
+        ready = list(itertools.islice(workload.batches(server.write, 100, profiles, now, 1, "batch"), 2500))
         name = "ingest, batches of 100, 32 connections"
         ingest = await meter.measure(name, closed_loop(server.port, iter(ready), 32, seconds), per_answer=100)
         _line("", f"{ingest.per_second * 100:>9,.0f} events/s, {ingest.per_second * 100 / copy:.2f} of COPY")
-        ready = list(itertools.islice(workload.singles(server.write, people, now, 2, "single"), 60_000))
+        ready = list(itertools.islice(workload.singles(server.write, profiles, now, 2, "single"), 60_000))
         for connections in (64, 1):
             part = itertools.islice(ready, 50_000) if connections > 1 else iter(ready[50_000:])
             loop = closed_loop(server.port, part, connections, seconds)
             await meter.measure(f"ingest, single events, {connections} connections", loop)
-        await closed_loop(server.port, (_ask(server.read, n) for n in range(people)), 16, 60.0, warm_up=0.0)
+        await closed_loop(server.port, (_ask(server.read, n) for n in range(profiles)), 16, 60.0, warm_up=0.0)
         for connections in (1, 16, 64):
-            loop = closed_loop(server.port, workload.decisions(server.read, people, 3), connections, seconds)
+            loop = closed_loop(server.port, workload.decisions(server.read, profiles, 3), connections, seconds)
             name = f"decide, warm, {connections} connections"
             warm = await meter.measure(name, loop)
             if (plain := bare.outcomes.get(connections)) is not None:
@@ -78,17 +78,17 @@ async def _measure(seconds: float, people: int, folder: Path, dsn: str) -> None:
                 _line("", f"{share:>9.2f} of bare ASGI by rate, {bare_cost / cost:.2f} by processor time")
         for connections in (1, 16):
             loop = closed_loop(
-                server.port, (_evaluate(server.read, n % people) for n in itertools.count()), connections, seconds
+                server.port, (_evaluate(server.read, n % profiles) for n in itertools.count()), connections, seconds
             )
             await meter.measure(f"OFREP, one flag, warm, {connections} connections", loop)
-        mixed = open_loop(server.port, workload.batches(server.write, 30, people, now, 4, "mixed"), 100, seconds)
-        beside = open_loop(server.port, workload.decisions(server.read, people, 5), 1000, seconds, connections=16)
+        mixed = open_loop(server.port, workload.batches(server.write, 30, profiles, now, 4, "mixed"), 100, seconds)
+        beside = open_loop(server.port, workload.decisions(server.read, profiles, 5), 1000, seconds, connections=16)
         for name, outcome in zip(_MIXED, await asyncio.gather(mixed, beside), strict=True):
             _report(name, outcome)
     with servers.ours(folder, dsn) as server:
-        asked = iter([_ask(server.read, n) for n in range(people)])
+        asked = iter([_ask(server.read, n) for n in range(profiles)])
         loop = closed_loop(server.port, asked, 16, 60.0, warm_up=0.0)
-        await _Meter(server.pid).measure("decide, cold (each person once), 16 connections", loop)
+        await _Meter(server.pid).measure("decide, cold (each profile once), 16 connections", loop)
 
 
 _BARE_REQUEST = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"

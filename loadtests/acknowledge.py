@@ -28,7 +28,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.append(str(ROOT))  # the two processes run this file by its path
 
-PEOPLE = 10_000
+PROFILES = 10_000
 _PARTS = 5
 _KEYS = {scope: f"bench-{scope}-0123456789" for scope in ("write", "read")}
 
@@ -54,7 +54,7 @@ def _bodies(size: int, seed: int, prefix: str, *, browser: bool) -> Iterator[byt
     """Requests with `size` events each, or single events without a batch."""
     from loadtests import workload
 
-    events = workload.events(PEOPLE, int(time.time() * 1000), seed, f"{prefix} {seed}")
+    events = workload.events(PROFILES, int(time.time() * 1000), seed, f"{prefix} {seed}")
     for start in itertools.count(step=size):
         part = list(itertools.islice(events, size))
         for n, event in enumerate(part if browser else ()):
@@ -69,19 +69,19 @@ INGEST = {
     "single events, 64 at once": (1, False, 64, 1_000),
     "single events, one after another": (1, False, 1, 200),
 }
-DECIDE = "decisions, warm, random people"
+DECIDE = "decisions, warm, random profiles"
 
 
 async def _measure(call: Call, name: str, seed: int) -> float:
     """The best of several parts."""
     best = float("inf")
     if name == DECIDE:
-        asked = [(f"userId=user-{n}&flag=flag_7".encode(), b"") for n in range(PEOPLE)]
+        asked = [(f"userId=user-{n}&flag=flag_7".encode(), b"") for n in range(PROFILES)]
         random.Random(seed).shuffle(asked)
         for query, body in asked:
             await call("GET", "/v1/decide", query, body)
-        for start in range(0, PEOPLE, PEOPLE // _PARTS):
-            part = asked[start : start + PEOPLE // _PARTS]
+        for start in range(0, PROFILES, PROFILES // _PARTS):
+            part = asked[start : start + PROFILES // _PARTS]
             before = time.process_time()
             for query, body in part:
                 await call("GET", "/v1/decide", query, body)
@@ -105,7 +105,7 @@ async def _measure(call: Call, name: str, seed: int) -> float:
 
 @asynccontextmanager
 async def _application(dsn: str, folder: Path) -> AsyncIterator[Call]:
-    """The application as an HTTP worker runs it, with definitions and people."""
+    """The application as an HTTP worker runs it, with definitions and profiles."""
     from loadtests import workload
     from tinycdp.app import create_app
     from tinycdp.runtime import clock
@@ -128,15 +128,15 @@ async def _application(dsn: str, folder: Path) -> AsyncIterator[Call]:
         await ended.wait()
         return {"type": "lifespan.shutdown"}
 
-    async def told(message: dict[str, Any]) -> None:
+    async def send(message: dict[str, Any]) -> None:
         assert "failed" not in message["type"], message
         started.set()
 
     scope = {"type": "lifespan", "asgi": {"version": "3.0"}, "state": {}}
-    life = asyncio.create_task(application(scope, next_phase, told))
+    life = asyncio.create_task(application(scope, next_phase, send))
     await started.wait()
     call = _caller(application)
-    for request in workload.identifies(_KEYS["write"], PEOPLE):
+    for request in workload.identifies(_KEYS["write"], PROFILES):
         await call("POST", "/v1/batch", b"", request.partition(b"\r\n\r\n")[2])
     yield call
     ended.set()
@@ -189,7 +189,9 @@ async def _serve(dsn: str, folder: Path, *, consumer: bool) -> None:
 
 
 class _Tree:
-    """A process that runs one tree's code by the tree's own copy of this file: modules move between commits."""
+    """A process that runs one tree's code by the tree's own copy of this file.
+
+    Modules move between commits."""
 
     def __init__(self, root: Path, *options: str) -> None:
         environ = dict(os.environ) | {"PYTHONPATH": str(root / "src")}

@@ -61,7 +61,7 @@ ANOTHER: Mapping[str, Any] = {
     "segments": [{"key": "gardeners", "rule": 'events.product_viewed.where(category == "garden").count_90d >= 2'}],
 }
 
-_PEOPLE = """
+_PROFILES = """
 WITH new AS (
     INSERT INTO profiles (environment_id, id, bucketing_key, created_at, first_seen_at, last_seen_at, properties, state,
                           version)
@@ -87,26 +87,26 @@ FROM own, generate_series(1, $2::int) AS n,
 """
 
 
-async def write_history(pool: Pool, environment_id: int, people: int, events: int, now: int) -> None:
-    """Write `people` profiles with a history up to a moment ago.
+async def write_history(pool: Pool, environment_id: int, profiles: int, events: int, now: int) -> None:
+    """Write `profiles` profiles with a history up to a moment ago.
 
     It looks as if it had arrived as it happened."""
     since, until, prefix = now - DAYS * DAY_MS, now - 1000, "user-"
     async with pool.acquire() as connection:
         await reads.create_partitions(connection, since, DAYS // 30 + 2)
-        await connection.execute(_PEOPLE, environment_id, people, prefix, since, until, timeout=600)
+        await connection.execute(_PROFILES, environment_id, profiles, prefix, since, until, timeout=600)
         await connection.execute("ANALYZE aliases")
         await connection.execute(_EVENTS, environment_id, events, prefix, since, until, timeout=600)
         await connection.execute("VACUUM ANALYZE events")
         await connection.execute("VACUUM ANALYZE profiles")
 
 
-async def measure_speed(dsn: str, people: int, events: int) -> None:
+async def measure_speed(dsn: str, profiles: int, events: int) -> None:
     """Events a second of a backfill with no other load."""
     await prepare(Settings(database_url=dsn), clock.now())
     async with await open_pool(dsn, 4) as pool:
         environment_id = await environment_named(pool, "prod")
-        await write_history(pool, environment_id, people, events, clock.now())
+        await write_history(pool, environment_id, profiles, events, clock.now())
         for name, document, names in PUBLISHES:
             read = await pool.fetchval("SELECT count(*) FROM events WHERE name = ANY ($1)", list(names))
             await apply_documents(pool, environment_id, [document], "benchmark", clock.now())
@@ -117,12 +117,12 @@ async def measure_speed(dsn: str, people: int, events: int) -> None:
             seconds, used = time.perf_counter() - start, servers.cpu_seconds(os.getpid()) - used
             line(
                 f"backfill: {name}",
-                f"{read / seconds:>9,.0f} events/s  {people / seconds:>8,.0f} people/s  {seconds:6.2f} s"
+                f"{read / seconds:>9,.0f} events/s  {profiles / seconds:>8,.0f} profiles/s  {seconds:6.2f} s"
                 f"  {used / read * 1e6:5.1f} µs of processor an event",
             )
 
 
-async def measure_beside(server: servers.Ours, people: int, seconds: float, load: float = 1.0) -> None:
+async def measure_beside(server: servers.Ours, profiles: int, seconds: float, load: float = 1.0) -> None:
     """Live traffic before a backfill, during it, and right after its swap.
 
     It runs on the existing history."""
@@ -130,29 +130,29 @@ async def measure_beside(server: servers.Ours, people: int, seconds: float, load
         environment_id = await environment_named(pool, "prod")
         await apply_documents(pool, environment_id, [workload.DEFINITIONS], "benchmark", clock.now())
         await _until_live(pool)
-        await ask_all_profiles(server, people)
-        before = await traffic(server, people, seconds, load, "before")
+        await ask_all_profiles(server, profiles)
+        before = await traffic(server, profiles, seconds, load, "before")
         await apply_documents(pool, environment_id, [ANOTHER], "benchmark", clock.now())
-        beside = await traffic(server, people, seconds, load, "beside")
+        beside = await traffic(server, profiles, seconds, load, "beside")
         left = await _left(pool)
         alone = await _until_live(pool)
-        swapped = await traffic(server, people, seconds, load, "swapped")
-        await ask_all_profiles(server, people)
-        after = await traffic(server, people, seconds, load, "after")
+        swapped = await traffic(server, profiles, seconds, load, "swapped")
+        await ask_all_profiles(server, profiles)
+        after = await traffic(server, profiles, seconds, load, "after")
     for name, *outcomes in zip(traffic_names(load), before, after, beside, swapped, strict=True):
         for share in (0.5, 0.99):
             one, other, busy, swap = (outcome.percentile(share) for outcome in outcomes)
             quiet = (one + other) / 2
             text = f"p{share * 100:.0f} {quiet:7.2f} ms, during a backfill {busy:7.2f} ms: {busy / quiet:5.2f} times"
             line(name if share == 0.5 else "", f"{text}; after the swap {swap:7.2f} ms")
-    done = people - left
+    done = profiles - left
     rate = f"{done / seconds:,.0f} a second" if left else "all"
-    line("", f"{done:,} of {people:,} people were backfilled meanwhile ({rate}), the rest in {alone:.1f} s")
+    line("", f"{done:,} of {profiles:,} profiles were backfilled meanwhile ({rate}), the rest in {alone:.1f} s")
 
 
-async def ask_all_profiles(server: servers.Ours, people: int) -> None:
+async def ask_all_profiles(server: servers.Ours, profiles: int) -> None:
     """Decide for every profile, so that all are in memory, as they would be after a while."""
-    asked = (workload.request("GET", f"/v1/decide?userId=user-{n}&flag=flag_7", server.read) for n in range(people))
+    asked = (workload.request("GET", f"/v1/decide?userId=user-{n}&flag=flag_7", server.read) for n in range(profiles))
     await closed_loop(server.port, asked, 16, 120.0, warm_up=0.0)
 
 
@@ -161,10 +161,10 @@ def traffic_names(load: float) -> tuple[str, str]:
     return f"ingest, {events:,.0f} events/s in batches of 30", f"decide, {decisions:,.0f}/s on 16 connections"
 
 
-async def traffic(server: servers.Ours, people: int, seconds: float, load: float, name: str) -> list[Outcome]:
+async def traffic(server: servers.Ours, profiles: int, seconds: float, load: float, name: str) -> list[Outcome]:
     now = clock.now()
-    ingest = open_loop(server.port, workload.batches(server.write, 30, people, now, 4, name), 100 * load, seconds)
-    decide = open_loop(server.port, workload.decisions(server.read, people, 5), 1000 * load, seconds, connections=16)
+    ingest = open_loop(server.port, workload.batches(server.write, 30, profiles, now, 4, name), 100 * load, seconds)
+    decide = open_loop(server.port, workload.decisions(server.read, profiles, 5), 1000 * load, seconds, connections=16)
     return await asyncio.gather(ingest, decide)
 
 
@@ -188,7 +188,7 @@ def line(name: str, text: str) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m loadtests.backfill", description=__doc__)
-    parser.add_argument("--people", type=int, default=50_000)
+    parser.add_argument("--profiles", type=int, default=50_000)
     parser.add_argument("--events", type=int, default=1_000_000)
     parser.add_argument("--seconds", type=float, default=10.0, help="length of each measurement of live traffic")
     parser.add_argument(
@@ -197,26 +197,26 @@ def main() -> None:
     parser.add_argument("--only", choices=("speed", "beside"))
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        run(Path(folder), arguments.people, arguments.events, arguments.seconds, arguments.load, arguments.only)
+        run(Path(folder), arguments.profiles, arguments.events, arguments.seconds, arguments.load, arguments.only)
 
 
-def run(folder: Path, people: int, events: int, seconds: float, load: float = 1.0, only: str | None = None) -> None:
+def run(folder: Path, profiles: int, events: int, seconds: float, load: float = 1.0, only: str | None = None) -> None:
     """Run both measurements, or one, on a Postgres of their own in the folder."""
     with EmbeddedPostgres(folder / "pg") as postgres:
         if only != "beside":
-            uvloop.run(measure_speed(postgres.dsn, people, events))
+            uvloop.run(measure_speed(postgres.dsn, profiles, events))
         else:
-            uvloop.run(_write(postgres.dsn, people, events))
+            uvloop.run(_write(postgres.dsn, profiles, events))
         if only != "speed":
             servers.pin(1)
             with servers.ours(folder, postgres.dsn) as server:
-                uvloop.run(measure_beside(server, people, seconds, load))
+                uvloop.run(measure_beside(server, profiles, seconds, load))
 
 
-async def _write(dsn: str, people: int, events: int) -> None:
+async def _write(dsn: str, profiles: int, events: int) -> None:
     await prepare(Settings(database_url=dsn), clock.now())
     async with await open_pool(dsn, 1) as pool:
-        await write_history(pool, await environment_named(pool, "prod"), people, events, clock.now())
+        await write_history(pool, await environment_named(pool, "prod"), profiles, events, clock.now())
 
 
 if __name__ == "__main__":

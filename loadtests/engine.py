@@ -97,22 +97,22 @@ def build_catalog_of_200() -> Timed:
 def evaluate_remembered() -> Timed:
     """A segment evaluated again at the same instant, as by the second flag of a request."""
     catalog = _catalog(_definitions(5, 3, 1))
-    activation = catalog.activation(catalog.live, _person(catalog, 300), NOW)
+    activation = catalog.activation(catalog.live, _profile(catalog, 300), NOW)
     return lambda: activation.result(("segment", "s0"), NOW)
 
 
 def evaluate_anew() -> Timed:
     """The same for a profile without results yet, or after a new message."""
     catalog = _catalog(_definitions(5, 3, 1))
-    person = _person(catalog, 300)
-    return lambda: catalog.activation(catalog.live, person, NOW).result(("segment", "s0"), NOW)
+    profile = _profile(catalog, 300)
+    return lambda: catalog.activation(catalog.live, profile, NOW).result(("segment", "s0"), NOW)
 
 
 def evaluate_typical_condition() -> Timed:
     """One condition, in an activation without earlier results."""
     catalog = _catalog([_definition(0, "segment", "typical", TYPICAL)])
-    person = _person(catalog, 300)
-    return lambda: catalog.activation(catalog.live, person, NOW).result(("segment", "typical"), NOW)
+    profile = _profile(catalog, 300)
+    return lambda: catalog.activation(catalog.live, profile, NOW).result(("segment", "typical"), NOW)
 
 
 def event_for_5_traits_and_3_segments() -> Timed:
@@ -136,14 +136,14 @@ def decide_warm() -> Timed:
     from tinycdp.engine.flags.decide import Subject, decide
 
     catalog = _catalog(_definitions(5, 3, 20))
-    person = _person(catalog, 300)
+    profile = _profile(catalog, 300)
     subject = Subject(
         NOW,
         calendar=catalog.calendar,
-        properties=person.properties,
-        state=person.state,
-        first_seen=person.first_seen,
-        last_seen=person.last_seen,
+        properties=profile.properties,
+        state=profile.state,
+        first_seen=profile.first_seen,
+        last_seen=profile.last_seen,
         evaluators=catalog.live.evaluators,
     )
     subject.unit, subject.names = "u-1", ()
@@ -157,10 +157,10 @@ def save_and_read_a_profile() -> Timed:
     from tinycdp.engine.profile import Profile
 
     catalog = _catalog(_definitions(5, 3, 0))
-    person = _person(catalog, 300)
+    profile = _profile(catalog, 300)
 
     def again() -> None:
-        blob = person.encode()
+        blob = profile.encode()
         Profile(1, "u-1", NOW).decode(blob)
 
     return again
@@ -223,21 +223,21 @@ def _catalog(definitions: list[Any]) -> Any:
     return build_catalog(0, "Europe/Berlin", definitions, definitions, live_revision=1, head_revision=1)
 
 
-def _person(catalog: Any, events: int) -> Any:
+def _profile(catalog: Any, events: int) -> Any:
     """A profile with `events` events over the last sixty days."""
     from tinycdp.engine import recompute
     from tinycdp.engine.profile import Profile
 
-    person = Profile(1, "u-1", NOW - 60 * _DAY_MS, warmed=1)
-    person.set_property("country", "DE", (0, ""))
-    person.set_property("plan", "free", (0, ""))
+    profile = Profile(1, "u-1", NOW - 60 * _DAY_MS, warmed=1)
+    profile.set_property("country", "DE", (0, ""))
+    profile.set_property("plan", "free", (0, ""))
     for n in range(events):
         at = NOW - 60 * _DAY_MS + n * (60 * _DAY_MS // events)
         name = ("purchase", "app_open", *(f"e{m}" for m in range(10)))[n % 12]
-        recompute.apply(person, [_message(n, name, at)], catalog, at)
-    recompute.advance(person, catalog, NOW)
-    person.version = 1
-    return person
+        recompute.apply(profile, [_message(n, name, at)], catalog, at)
+    recompute.advance(profile, catalog, NOW)
+    profile.version = 1
+    return profile
 
 
 def _message(n: int, name: str, at: int) -> Any:
@@ -261,14 +261,14 @@ def _applying(definitions: list[Any], name: str = "e0", every_ms: int = 600_000)
     from tinycdp.engine import recompute
 
     catalog = _catalog(definitions)
-    person = _person(catalog, 300)
+    profile = _profile(catalog, 300)
     n = 0
 
     def apply() -> None:
         nonlocal n
         n += 1
         at = NOW + n * every_ms
-        recompute.apply(person, [_message(n, name, at)], catalog, at)
+        recompute.apply(profile, [_message(n, name, at)], catalog, at)
 
     return apply
 
@@ -303,7 +303,9 @@ def _serve() -> None:
 
 
 class _Tree:
-    """A process that runs one tree's code by the tree's own copy of this file: modules move between commits."""
+    """A process that runs one tree's code by the tree's own copy of this file.
+
+    Modules move between commits."""
 
     def __init__(self, root: Path) -> None:
         environ = dict(os.environ) | {"PYTHONPATH": str(root / "src")}

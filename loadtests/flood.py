@@ -47,7 +47,7 @@ def main() -> None:
 
 
 def _events(n: int, size: int, seed: int) -> bytes:
-    """A batch with distinct people and message ids."""
+    """A batch with distinct profiles and message ids."""
     events = [
         {
             "type": "track",
@@ -121,9 +121,9 @@ async def _flood(kind: str, connections: int, seconds: float, server: servers.Ou
     async with await open_pool(server.dsn, 1) as pool:
         stored = await pool.fetchval("SELECT count(*) FROM events")
     assert stored >= accepted, (stored, accepted)
-    told = ", ".join(f"{n} × {status or 'cut off'}" for status, n in sorted(statuses.items()))
+    text = ", ".join(f"{n} × {status or 'cut off'}" for status, n in sorted(statuses.items()))
     print(
-        f"{kind:<14} {connections} connections, {took:.0f} s: {told or 'no answer'}; {accepted / took:,.0f} events/s;"
+        f"{kind:<14} {connections} connections, {took:.0f} s: {text or 'no answer'}; {accepted / took:,.0f} events/s;"
         f" memory {before / 1024:.0f} MB + {grown:.0f} MB; a health check takes up to {probe:.2f} s",
         flush=True,
     )

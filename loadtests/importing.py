@@ -2,9 +2,9 @@
 
 It also measures live traffic during an import.
 
-The ways take turns, so that other load on the machine affects all alike: N events in batches of 100 over HTTP, as many
-in a file sent to the server, as many in a file read by the command. Then live traffic without an import and during one,
-in turns too. All events belong to the same people, who already exist."""
+The three ways take turns, so that other load on the machine affects all of them: N events in batches of 100 over HTTP,
+N in a file sent to the server, N in a file read by the command. Then live traffic without an import and during one, in
+turns, too. All events belong to the same profiles, which exist already."""
 
 import argparse
 import asyncio
@@ -45,7 +45,7 @@ _LIVE, _SENT, _READ = (
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m loadtests.importing", description=__doc__)
-    parser.add_argument("--people", type=int, default=10_000)
+    parser.add_argument("--profiles", type=int, default=10_000)
     parser.add_argument("--events", type=int, default=100_000, help="events per round and way")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=10.0, help="length of each measurement of live traffic")
@@ -63,7 +63,7 @@ def main() -> None:
 async def _measure(server: servers.Ours, folder: Path, arguments: argparse.Namespace) -> None:
     async with await open_pool(server.dsn, 2) as pool:
         await apply_documents(pool, 1, [workload.DEFINITIONS], "benchmark", clock.now())
-    for body in workload.identifies(server.write, arguments.people):
+    for body in workload.identifies(server.write, arguments.profiles):
         await closed_loop(server.port, iter([body]), 1, 0.001, warm_up=0.0)
     if arguments.only != "beside":
         await _speed(server, folder, arguments)
@@ -72,18 +72,18 @@ async def _measure(server: servers.Ours, folder: Path, arguments: argparse.Names
 
 
 async def _speed(server: servers.Ours, folder: Path, arguments: argparse.Namespace) -> None:
-    people, now = arguments.people, clock.now()
+    profiles, now = arguments.profiles, clock.now()
     spent: dict[str, list[tuple[float, float]]] = defaultdict(list)
     for n in range(arguments.rounds):
-        bodies = list(_bodies(server, people, arguments.events, now, n))
+        bodies = list(_bodies(server, profiles, arguments.events, now, n))
         with _spending(spent[_LIVE], server.pid):
             outcome = await closed_loop(server.port, iter(bodies), _CONNECTIONS, 3600.0, warm_up=0.0)
         assert not outcome.failures, outcome.statuses
-        path = _file(folder, people, arguments.events, now, n, "sent")
+        path = _file(folder, profiles, arguments.events, now, n, "sent")
         await asyncio.sleep(_QUIET_SECONDS)
         with _spending(spent[_SENT], server.pid):
             await _until(server, await _send(server, path), "done")
-        path = _file(folder, people, arguments.events, now, n, "read")
+        path = _file(folder, profiles, arguments.events, now, n, "read")
         with _spending(spent[_READ], None):
             await asyncio.to_thread(_command, server, path)
     rates = {}
@@ -96,16 +96,16 @@ async def _speed(server: servers.Ours, folder: Path, arguments: argparse.Namespa
 
 
 async def _beside(server: servers.Ours, folder: Path, arguments: argparse.Namespace) -> None:
-    people, seconds, load = arguments.people, arguments.seconds, arguments.load
-    await ask_all_profiles(server, people)
+    profiles, seconds, load = arguments.profiles, arguments.seconds, arguments.load
+    await ask_all_profiles(server, profiles)
     quiet: list[list[Outcome]] = []
     busy: list[list[Outcome]] = []
     imported = 0
     for n in range(arguments.rounds):
-        quiet.append(await traffic(server, people, seconds, load, f"quiet-{n}"))
-        id = await _send(server, _file(folder, people, int(10_000 * seconds), clock.now(), n, "beside"))
+        quiet.append(await traffic(server, profiles, seconds, load, f"quiet-{n}"))
+        id = await _send(server, _file(folder, profiles, int(10_000 * seconds), clock.now(), n, "beside"))
         start = (await _progress(server, id))["rows"]
-        busy.append(await traffic(server, people, seconds, load, f"beside-{n}"))
+        busy.append(await traffic(server, profiles, seconds, load, f"beside-{n}"))
         progress = await _progress(server, id)
         assert progress["status"] == "running", "the file was too short"
         imported += progress["rows"] - start
@@ -141,20 +141,20 @@ def _spending(spent: list[tuple[float, float]], pid: int | None) -> Iterator[Non
     spent.append((time.perf_counter() - start, used() - before))
 
 
-def _events(people: int, n: int, now: int, seed: int, prefix: str) -> Iterator[dict[str, Any]]:
-    return itertools.islice(workload.events(people, now, seed, f"{prefix}-{seed}"), n)
+def _events(profiles: int, n: int, now: int, seed: int, prefix: str) -> Iterator[dict[str, Any]]:
+    return itertools.islice(workload.events(profiles, now, seed, f"{prefix}-{seed}"), n)
 
 
-def _bodies(server: servers.Ours, people: int, n: int, now: int, seed: int) -> Iterator[bytes]:
-    events = _events(people, n, now, seed, "live")
+def _bodies(server: servers.Ours, profiles: int, n: int, now: int, seed: int) -> Iterator[bytes]:
+    events = _events(profiles, n, now, seed, "live")
     while batch := list(itertools.islice(events, _BATCH)):
         yield workload.request("POST", "/v1/batch", server.write, msgspec.json.encode({"batch": batch}))
 
 
-def _file(folder: Path, people: int, n: int, now: int, seed: int, prefix: str) -> Path:
+def _file(folder: Path, profiles: int, n: int, now: int, seed: int, prefix: str) -> Path:
     path = folder / f"{prefix}-{seed}.jsonl"
     with path.open("wb") as file:
-        for event in _events(people, n, now, seed, prefix):
+        for event in _events(profiles, n, now, seed, prefix):
             file.write(msgspec.json.encode(event) + b"\n")
     return path
 

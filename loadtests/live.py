@@ -22,8 +22,8 @@ from tinycdp.runtime.definitions.publish import apply_documents
 from tinycdp.server.embedded_postgres import EmbeddedPostgres
 from tinycdp.store.pool import open_pool
 
-PEOPLE = 5_000
-_READERS = {"no reader": None, "one reader of one person": "?userId=user-7", "one reader of everything": ""}
+PROFILES = 5_000
+_READERS = {"no reader": None, "one reader of one profile": "?userId=user-7", "one reader of everything": ""}
 
 
 def main() -> None:
@@ -43,12 +43,12 @@ async def _measure(seconds: float, rounds: int, only_ingest: bool, folder: Path,
     with servers.ours(folder, dsn) as server:
         async with await open_pool(server.dsn, 2) as pool:
             await apply_documents(pool, 1, [workload.DEFINITIONS], "benchmark", clock.now())
-        for body in workload.identifies(server.write, PEOPLE):
+        for body in workload.identifies(server.write, PROFILES):
             await closed_loop(server.port, iter([body]), 1, 0.001, warm_up=0.0)
         cases = {"no reader": None} if only_ingest else _READERS
         found: dict[str, list[tuple[float, float]]] = {name: [] for name in cases}
         for n, (name, query) in itertools.product(range(rounds), cases.items()):
-            requests = workload.batches(server.write, 100, PEOPLE, now, n, f"{n}-{name}")
+            requests = workload.batches(server.write, 100, PROFILES, now, n, f"{n}-{name}")
             ready = list(itertools.islice(requests, int(350 * seconds)))
             reader = asyncio.create_task(_read(server, query)) if query is not None else None
             await asyncio.sleep(0.5)

@@ -95,7 +95,7 @@ async def _compare(rows: list[tuple[str, date, Decimal]], folder: Path, dsn: str
         if outcome.failures:
             print(f"rejected: {outcome.statuses}")
             return False
-        return await _hold_against_sql(server, purchases)
+        return await _compare_with_sql(server, purchases)
 
 
 def _instant(day: date) -> int:
@@ -124,7 +124,7 @@ def _batches(purchases: list[tuple[str, int, Decimal]]) -> Iterator[bytes]:
         yield encode({"batch": events[start : start + _BATCH]})
 
 
-async def _hold_against_sql(server: servers.Ours, purchases: list[tuple[str, int, Decimal]]) -> bool:
+async def _compare_with_sql(server: servers.Ours, purchases: list[tuple[str, int, Decimal]]) -> bool:
     connection = await asyncpg.connect(server.dsn)
     try:
         await connection.execute("CREATE TEMPORARY TABLE purchases (customer text, at bigint, amount numeric)")

@@ -2,8 +2,8 @@
 
     python -m loadtests.streams --streams 5000
 
-Each stream belongs to another person. An identify call changes one person's flag. The latency of a push is the time
-from the call's answer, which confirms the commit, to the event on that person's stream. A message that arrives before
+Each stream belongs to another profile. An identify call changes one profile's flag. The latency of a push is the time
+from the call's answer, which confirms the commit, to the event on that profile's stream. A message that arrives before
 the answer counts as 0."""
 
 import argparse
@@ -64,8 +64,8 @@ class _Stream(asyncio.Protocol):
             assert data.startswith(b"HTTP/1.1 200"), data[:200]
             self.opened.set_result(None)
         self.beats += data.count(b"\n:\n")
-        if (told := data.count(b"refetchEvaluation")) > 0:
-            self.messages += told
+        if (received := data.count(b"refetchEvaluation")) > 0:
+            self.messages += received
             self.last = time.perf_counter()
 
 
@@ -86,15 +86,15 @@ async def _measure(n: int, seconds: float, folder: Path, dsn: str) -> None:
         side = [{"key": "side", "rule": 'profile.side == "b"'}]
         await _define(dsn, _FLAGS + side)
         pid = http_process(server.pid)
-        teller = await _connected(_Http(), server.port)
+        client = await _connected(_Http(), server.port)
         for first in range(0, n, 100):
             batch = [
                 {"type": "identify", "userId": f"user-{m}", "traits": {"side": "a"}} for m in range(first, first + 100)
             ]
-            status, answer = await teller.ask(_post("/v1/batch", server.write, {"batch": batch}))
+            status, answer = await client.ask(_post("/v1/batch", server.write, {"batch": batch}))
             assert status == 200, answer
-        for person in range(n):  # everyone's state is in memory before memory is measured
-            await teller.ask(request("GET", f"/v1/decide?userId=user-{person}&flag=side", server.read))
+        for profile in range(n):  # all profiles are in memory before memory is measured
+            await client.ask(request("GET", f"/v1/decide?userId=user-{profile}&flag=side", server.read))
         await asyncio.sleep(2)
         before = _resident(pid)
         started = time.perf_counter()
@@ -111,12 +111,12 @@ async def _measure(n: int, seconds: float, folder: Path, dsn: str) -> None:
         beats = sum(stream.beats for stream in streams) - beats
         _line("idle: processor, heartbeats", f"{used:.1%} of a core, {beats / seconds / n * 15:.2f} each in 15 s")
 
-        tellers = [await _connected(_Http(), server.port) for _ in range(4)]  # the server closes idle ones after 30 s
-        people = random.Random(1).sample(range(n), min(n, 1_000))
+        clients = [await _connected(_Http(), server.port) for _ in range(4)]  # the server closes idle ones after 30 s
+        profiles = random.Random(1).sample(range(n), min(n, 1_000))
         _latencies(
-            "a push after an identify, one after the other", await _turn(tellers[:1], server, streams, people, "b")
+            "a push after an identify, one after the other", await _turn(clients[:1], server, streams, profiles, "b")
         )
-        _latencies("the same, four at once", await _turn(tellers, server, streams, people, "a"))
+        _latencies("the same, four at once", await _turn(clients, server, streams, profiles, "a"))
 
         had = [stream.messages for stream in streams]
         started = time.perf_counter()
@@ -124,24 +124,24 @@ async def _measure(n: int, seconds: float, folder: Path, dsn: str) -> None:
         while any(stream.messages == earlier for stream, earlier in zip(streams, had, strict=True)):  # noqa: ASYNC110
             await asyncio.sleep(0.02)
         last = max(stream.last for stream in streams)
-        _line(f"a publish that changes all {n:,} people's answers", f"all notified after {last - started:.2f} s")
+        _line(f"a publish that changes all {n:,} profiles' answers", f"all notified after {last - started:.2f} s")
 
 
 async def _turn(
-    tellers: list[_Http], server: servers.Ours, streams: list[_Stream], people: list[int], side: str
+    clients: list[_Http], server: servers.Ours, streams: list[_Stream], profiles: list[int], side: str
 ) -> list[float]:
-    """Change each person's flag and wait for the push.
+    """Change each profile's flag and wait for the push.
 
     Returns milliseconds from the answer to the message."""
-    left, found = list(people), list[float]()
+    left, found = list(profiles), list[float]()
 
-    async def work(teller: _Http) -> None:
+    async def work(client: _Http) -> None:
         while left:
-            person = left.pop()
-            stream = streams[person]
+            profile = left.pop()
+            stream = streams[profile]
             had = stream.messages
-            body = {"userId": f"user-{person}", "traits": {"side": side}}
-            status, answer = await teller.ask(_post("/v1/identify", server.write, body))
+            body = {"userId": f"user-{profile}", "traits": {"side": side}}
+            status, answer = await client.ask(_post("/v1/identify", server.write, body))
             answered = time.perf_counter()
             assert status == 200, answer
             while stream.messages == had:
@@ -149,7 +149,7 @@ async def _turn(
                 assert time.perf_counter() < answered + 10, "no message arrived"
             found.append(max(0.0, stream.last - answered) * 1000)
 
-    await asyncio.gather(*map(work, tellers))
+    await asyncio.gather(*map(work, clients))
     return found
 
 
@@ -160,12 +160,12 @@ async def _open(n: int, server: servers.Ours) -> list[_Stream]:
     async def work() -> None:
         http = await _connected(_Http(), server.port)
         while left:
-            person = left.pop()
-            status, body = await http.ask(_post(_ALL, server.read, {"context": {"targetingKey": f"user-{person}"}}))
+            profile = left.pop()
+            status, body = await http.ask(_post(_ALL, server.read, {"context": {"targetingKey": f"user-{profile}"}}))
             assert status == 200, body
             uri = json.loads(body)["eventStreams"][0]["endpoint"]["requestUri"]
             transport, stream = await asyncio.get_running_loop().create_connection(_Stream, "127.0.0.1", server.port)
-            streams[person] = stream
+            streams[profile] = stream
             transport.write(f"GET {uri} HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\n\r\n".encode())
             await stream.opened
 

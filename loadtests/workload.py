@@ -1,4 +1,4 @@
-"""The content of the load: definitions, people and events, all deterministic."""
+"""The content of the load: definitions, profiles and events, all deterministic."""
 
 import itertools
 import random
@@ -39,15 +39,15 @@ _NAMES = ("app_open", "product_viewed", "product_viewed", "purchase")
 _CATEGORIES = ("books", "music", "garden", "games")
 
 
-def events(people: int, now: int, seed: int, prefix: str) -> Iterator[dict[str, Any]]:
-    """Yield events of the last thirty days by random people, endlessly."""
+def events(profiles: int, now: int, seed: int, prefix: str) -> Iterator[dict[str, Any]]:
+    """Yield events of the last thirty days by random profiles, endlessly."""
     draw = random.Random(seed)
     for n in itertools.count():
         at = now - int(draw.random() * 30 * 86_400_000)
         yield {
             "type": "track",
             "messageId": f"{prefix}-{n}",
-            "userId": f"user-{draw.randrange(people)}",
+            "userId": f"user-{draw.randrange(profiles)}",
             "event": draw.choice(_NAMES),
             "timestamp": _iso(at),
             "properties": {"amount": draw.randrange(100, 9000) / 100, "category": draw.choice(_CATEGORIES)},
@@ -60,23 +60,23 @@ def _iso(at: int) -> str:
     return datetime.fromtimestamp(at / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def batches(key: str, size: int, people: int, now: int, seed: int, prefix: str) -> Iterator[bytes]:
+def batches(key: str, size: int, profiles: int, now: int, seed: int, prefix: str) -> Iterator[bytes]:
     """POST /v1/batch requests with `size` events each."""
-    stream = events(people, now, seed, prefix)
+    stream = events(profiles, now, seed, prefix)
     while True:
         body = msgspec.json.encode({"batch": list(itertools.islice(stream, size))})
         yield request("POST", "/v1/batch", key, body)
 
 
-def singles(key: str, people: int, now: int, seed: int, prefix: str) -> Iterator[bytes]:
+def singles(key: str, profiles: int, now: int, seed: int, prefix: str) -> Iterator[bytes]:
     """POST /v1/track requests with one event each."""
-    for event in events(people, now, seed, prefix):
+    for event in events(profiles, now, seed, prefix):
         yield request("POST", "/v1/track", key, msgspec.json.encode(event))
 
 
-def identifies(key: str, people: int, size: int = 500) -> Iterator[bytes]:
-    """POST /v1/batch requests that identify everyone, a third of them with a plan."""
-    for start in range(0, people, size):
+def identifies(key: str, profiles: int, size: int = 500) -> Iterator[bytes]:
+    """POST /v1/batch requests that identify all profiles, a third with a plan."""
+    for start in range(0, profiles, size):
         batch = [
             {
                 "type": "identify",
@@ -84,14 +84,14 @@ def identifies(key: str, people: int, size: int = 500) -> Iterator[bytes]:
                 "userId": f"user-{n}",
                 "traits": {"plan": "pro" if n % 3 == 0 else "free"},
             }
-            for n in range(start, min(start + size, people))
+            for n in range(start, min(start + size, profiles))
         ]
         yield request("POST", "/v1/batch", key, msgspec.json.encode({"batch": batch}))
 
 
-def decisions(key: str, people: int, seed: int, first: int = 0) -> Iterator[bytes]:
-    """GET /v1/decide requests for one flag and random people."""
+def decisions(key: str, profiles: int, seed: int, first: int = 0) -> Iterator[bytes]:
+    """GET /v1/decide requests for one flag and random profiles."""
     draw = random.Random(seed)
-    ready = [request("GET", f"/v1/decide?userId=user-{first + n}&flag=flag_7", key) for n in range(people)]
+    ready = [request("GET", f"/v1/decide?userId=user-{first + n}&flag=flag_7", key) for n in range(profiles)]
     while True:
         yield draw.choice(ready)

@@ -1,11 +1,11 @@
-"""The composition root: settings → parts → application. Nothing else puts parts together.
+"""The composition root: settings → parts → application. No other module constructs parts.
 
 Shape   create_app() is what the server runs: the routes, behind the lanes that answer from memory
-        open_parts(settings) → Parts, also for an import from the command line
-        work(settings) is the background worker · open_erasures(pool) serves `tinycdp forget`
-Laws    parts start in the order in which they need each other, and stop the other way round: what was accepted is
-        answered first, the database is let go last
-        the HTTP application is loaded only where it is served: commands and the worker start without it
+        open_parts(settings) → Parts, also for `tinycdp import`
+        work(settings) is the background worker · open_erasures(pool) is for `tinycdp forget`
+Laws    parts start in the order of their dependencies and stop in reverse: accepted requests are answered first, the
+        database pool is closed last.
+        The HTTP application is imported only by the HTTP process: commands and the worker start without it
 """
 
 import asyncio
@@ -33,7 +33,7 @@ from tinycdp.runtime.identity.merges import Merges
 from tinycdp.runtime.ingest.event_stream import Live
 from tinycdp.runtime.ingest.group_commit import Committed, Ingest
 from tinycdp.runtime.ingest.pipeline import Door
-from tinycdp.runtime.memory_budget import Room
+from tinycdp.runtime.memory_budget import MemoryBudget
 from tinycdp.runtime.metrics import Metrics
 from tinycdp.runtime.mirror import Mirror
 from tinycdp.runtime.outbox import Bell
@@ -51,7 +51,7 @@ from tinycdp.runtime.schema.tracking_plan import Plans
 from tinycdp.runtime.time_travel.as_of import Past
 from tinycdp.runtime.time_travel.preview import Previews
 from tinycdp.runtime.transfer.export import Exports
-from tinycdp.runtime.transfer.import_queue import Uploads
+from tinycdp.runtime.transfer.import_queue import ImportQueue
 from tinycdp.settings import Settings, load
 from tinycdp.store.pool import Pool, open_pool
 
@@ -66,7 +66,9 @@ _WORKER_CONNECTIONS = 4
 
 @dataclass
 class Parts:
-    """What one HTTP process works with. A handler names the parts it needs, and `now` is the process's clock."""
+    """The parts of one HTTP process.
+
+    A handler names the parts it needs; `now` is the process's clock."""
 
     settings: Settings
     pool: Pool
@@ -90,7 +92,7 @@ class Parts:
     bulk: Bulk
     vocabulary: Vocabulary
     sightings: Sightings
-    room: Room
+    memory_budget: MemoryBudget
     shared: "Shared | None"
     limiter: Limiter
     door: Door
@@ -98,12 +100,12 @@ class Parts:
     merges: Merges
     erasures: Erasures
     exports: Exports
-    imports: Uploads
+    imports: ImportQueue
     past: Past
     previews: Previews
 
     async def start(self) -> None:
-        """Follow the database, then start what writes behind the answers."""
+        """Listen for changes in the database, then start the background writers."""
         await self.mirror.start()
         self.exposures.start()
         self.registry.start()
@@ -111,12 +113,12 @@ class Parts:
         self.pushes.start()
 
     def leave(self) -> None:
-        """End the streams, which would never end by themselves, and open no more."""
+        """End all event streams, which never end by themselves, and open no new ones."""
         self.pushes.leave()
         self.live.leave()
 
     async def stop(self) -> None:
-        """Answer what was accepted, then let go of the database."""
+        """Answer accepted requests, then close the database pool."""
         await self.pushes.stop()
         await self.live.stop()
         await self.imports.stop()
@@ -130,7 +132,7 @@ class Parts:
 
 
 async def open_parts(settings: Settings, now: Clock = clock.now) -> Parts:
-    """Started parts, with every environment's catalog and every key in memory."""
+    """Construct and start all parts, with every environment's catalog and every key in memory."""
     assert settings.database_url is not None
     parts = _assemble(settings, await open_pool(settings.database_url, settings.database_pool), now)
     await parts.start()
@@ -138,11 +140,11 @@ async def open_parts(settings: Settings, now: Clock = clock.now) -> Parts:
 
 
 def _assemble(settings: Settings, pool: Pool, now: Clock) -> Parts:
-    """The parts, each made from those above it."""
+    """Construct the parts, each from those before it."""
     dsn, size = settings.database_url, settings.snapshot_cache_size
     assert dsn is not None
     metrics = Metrics()
-    # These two know each other.
+    # These two refer to each other.
     catalogs = Catalogs(lambda: snapshots.outgrown(), metrics.mismatched)  # noqa: PLW0108
     snapshots = Snapshots(pool, size, catalogs)
     keyring = Keyring(pool)
@@ -228,7 +230,7 @@ def _assemble(settings: Settings, pool: Pool, now: Clock) -> Parts:
         ),
         vocabulary=vocabulary,
         sightings=Sightings(),
-        room=Room(),
+        memory_budget=MemoryBudget(),
         shared=shared,
         limiter=limiter,
         door=door,
@@ -236,14 +238,14 @@ def _assemble(settings: Settings, pool: Pool, now: Clock) -> Parts:
         merges=Merges(pool, catalogs, identity_rules, now, mirror.profiles_changed),
         erasures=Erasures(pool, catalogs, privacy, now, exposures.flush, mirror.profiles_changed),
         exports=Exports(dsn, catalogs),
-        imports=Uploads(pool, ingest, door, now, settings.data_dir / "imports", lambda: metrics.asked),
+        imports=ImportQueue(pool, ingest, door, now, settings.data_dir / "imports", lambda: metrics.asked),
         past=Past(pool),
         previews=Previews(pool, vocabulary),
     )
 
 
 def _shared(redis_url: str) -> "Shared":
-    from tinycdp.runtime.policies.redis_limits import Shared  # noqa: PLC0415 - Redis' client is slow to load, and few have one
+    from tinycdp.runtime.policies.redis_limits import Shared  # noqa: PLC0415 - slow to import, and optional
 
     return Shared(redis_url)
 
@@ -264,7 +266,7 @@ def create_app(settings: Settings | None = None) -> "ASGIApp":
 def create_litestar(settings: Settings, now: Clock = clock.now) -> "Litestar":
     """The routes with their parts, which start and stop with the application.
 
-    They are made for `state.settings` and by the clock `state.now`, as these are when the application starts."""
+    The parts use `state.settings` and the clock `state.now` as they are when the application starts."""
     from tinycdp.api.application import litestar  # noqa: PLC0415 - only where HTTP is served
     from tinycdp.api.ingest.adapters.history import PARSE  # noqa: PLC0415
 
@@ -284,11 +286,11 @@ def create_litestar(settings: Settings, now: Clock = clock.now) -> "Litestar":
 
 
 def _collect_seldom() -> None:
-    """Look for garbage cycles seldom: there are hardly any here, and walking a full cache of snapshots to find none
-    would hold up every decision.
+    """Make garbage collection rare.
 
-    This is a setting of the whole process, and what is frozen is never freed: only a process that serves one
-    application until it ends may do it."""
+    There are hardly any cycles, and walking a full cache of snapshots delays decisions.
+    It applies to the whole process, and frozen objects are never freed, so only a process that serves one application
+    until it ends may call it."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 100)
@@ -298,8 +300,8 @@ def _collect_seldom() -> None:
 
 
 async def work(settings: Settings, now: Clock = clock.now) -> None:
-    """Work until SIGTERM or SIGINT; a batch under way is finished first."""
-    from tinycdp.runtime.worker.loops import Worker  # noqa: PLC0415 - the HTTP process does without
+    """Run the background worker until SIGTERM or SIGINT; the current batch is finished first."""
+    from tinycdp.runtime.worker.loops import Worker  # noqa: PLC0415 - not needed by the HTTP process
 
     assert settings.database_url is not None
     stop = asyncio.Event()
@@ -316,12 +318,12 @@ async def work(settings: Settings, now: Clock = clock.now) -> None:
 
 
 async def open_erasures(pool: Pool, now: Clock = clock.now) -> Erasures:
-    """What erases profiles, for one command."""
+    """The eraser of profiles, for one command."""
     return Erasures(pool, Catalogs(), await open_privacy(pool), now)
 
 
 async def open_privacy(pool: Pool) -> Privacy:
-    """The suppressions of every environment, for one command."""
+    """The suppressed identifiers of every environment, for one command."""
     privacy = Privacy()
     await privacy.load(pool)
     return privacy

@@ -1,4 +1,4 @@
-"""All errors, as values that a caller can act on.
+"""All errors, by what a caller can do about them.
 
 Shape   TinyCDPError
         ├── InvalidInput        the input is wrong (HTTP 400)
@@ -6,7 +6,7 @@ Shape   TinyCDPError
         ├── Unauthenticated     no such key (401)
         ├── Forbidden           the key lacks the scope (403)
         ├── NotFound            the named thing does not exist (404)
-        ├── Conflict            the change would break something that refers to the thing (409)
+        ├── Conflict            the change conflicts with the current state (409)
         ├── TooSlow             the body took too long to arrive (408)
         ├── Overloaded          a bounded queue is full (429)
         └── Unavailable         Postgres cannot be reached (503)
@@ -19,9 +19,7 @@ from typing import Any, ClassVar
 
 
 class TinyCDPError(Exception):
-    """A failure with a stable `code`.
-
-    `details` are added to the answer, beside code and message."""
+    """An error with a stable `code`. details: added to the answer, beside code and message."""
 
     status: ClassVar[int] = 500
 
@@ -61,7 +59,7 @@ class TooSlow(TinyCDPError):
 
 
 class Retryable(TinyCDPError):
-    """The same request may succeed later.
+    """An error of a request that may succeed later.
 
     `retry_after_seconds` is a whole number, as clients expect."""
 

@@ -1,8 +1,8 @@
-"""The values that every layer shares, as frozen types.
+"""The values that all layers share, as frozen types.
 
-Shape   Message (what a client sent, in one canonical form) · kinds of Alias and their strength
+Shape   Message (a client's message in canonical form) · kinds of Alias and their strength
 Units   instants are integer milliseconds UTC; names ending in `_ms` are durations in milliseconds
-Laws    a Message is the same value whichever vendor's payload it came from; nothing behind api/ingest knows a vendor
+Laws    a Message does not depend on the vendor whose payload it came from; only api/ingest knows vendors
 """
 
 from decimal import Decimal
@@ -17,7 +17,7 @@ Instant = int
 # versions are comparable tuples; the static type tells which.
 Value = bool | int | Decimal | str | tuple[Any, ...] | None
 
-#: An instant later than any clock: it means that nothing changes.
+#: An instant later than any clock, for "no change is due".
 NEVER: Instant = 2**62
 
 SECOND_MS = 1_000
@@ -67,8 +67,8 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
     occurred_at  when it happened by the server's clock: corrected for skew, never after received_at
     name         the event's name; "page" and "screen" for those calls; "" for identify, group and alias
     properties   of the event; the traits for identify and group
-    previous     alias calls only: the identifier that belongs to the same person as aliases[0]
-    ignored      identifiers that were sent with it but are known not to identify anyone
+    previous     alias calls only: the identifier that belongs to the same profile as aliases[0]
+    ignored      identifiers that were sent with it but are known to identify no profile
     active       False if context.active is false: such a message does not move last_seen
     future       True if the client's instant was after received_at, and was set to it
     warnings     mismatches with the tracking plan

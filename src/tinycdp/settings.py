@@ -35,6 +35,8 @@ def _default_workers() -> int:
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """All settings of an operator; each field has its description."""
+
     database_url: Annotated[str | None, Meta(description="Postgres 15 or newer; without it, an embedded one")] = None
     redis_url: Annotated[str | None, Meta(description="Redis 7 or newer; one count of limits for all processes")] = None
     host: Annotated[str, Meta(description="address the HTTP server listens on")] = "127.0.0.1"

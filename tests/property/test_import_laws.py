@@ -21,7 +21,8 @@ from tinycdp.api.ingest.adapters.segment import parse_batch
 from tinycdp.app import Parts
 from tinycdp.model import DAY_MS, Alias
 from tinycdp.runtime.ingest.pipeline import Client
-from tinycdp.runtime.transfer.imports import Importer, Source
+from tinycdp.runtime.transfer.import_files import Source
+from tinycdp.runtime.transfer.imports import Importer
 
 NOW = 1_790_000_000_000
 DOCUMENT = {

@@ -84,7 +84,7 @@ async def play(service: Parts, sent: Sequence[Message]) -> int:
 
 async def tell(service: Parts, environment_id: int) -> None:
     worker = Worker(service.pool, Catalogs(), service.now)
-    while await worker.tell_members_in(environment_id):
+    while await worker.update_group_members_in(environment_id):
         pass
 
 

@@ -128,7 +128,7 @@ class World:
 
     async def people(self) -> dict[Person, Any]:
         """Everything that can be seen of everyone, once all members of a group know its traits."""
-        while await self.worker.tell_members_in(self.id):
+        while await self.worker.update_group_members_in(self.id):
             pass
         pool = self.service.pool
         catalog = await self.service.catalogs.refresh(pool, self.id)

@@ -48,7 +48,7 @@ def test_check_shows_every_problem_with_its_place(tmp_path: Path, capsys: pytest
     [
         ("a.yaml", "traits: 3", "lists of mappings"),
         ("a.yaml", "traits: [a]", "lists of mappings"),
-        ("a.yaml", "traits: [{key: a}]", "lacks 'expression'"),
+        ("a.yaml", "traits: [{key: a}]", "has no 'expression'"),
         ("a.yaml", "- a", "is a mapping"),
         ("a.yaml", "a: [", "expected"),
         ("a.json", "{", "a.json"),
@@ -101,9 +101,9 @@ def test_a_wrong_option_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> 
 @pytest.mark.parametrize(
     ("argv", "complaint"),
     [
-        (["doctor", "--all"], "go with --verify"),
-        (["doctor", "--repair"], "go with --verify"),
-        (["doctor", "--verify", "--sample", "0"], "--sample is at least 1"),
+        (["doctor", "--all"], "need --verify"),
+        (["doctor", "--repair"], "need --verify"),
+        (["doctor", "--verify", "--sample", "0"], "--sample 0 is too small"),
         (["suppress", "ada"], "'ada' is not KIND:VALUE"),
     ],
 )
@@ -149,14 +149,14 @@ def test_a_folder_without_definitions_is_no_plan_to_delete_everything(
     assert "FILE_UNREADABLE" in capsys.readouterr().err
 
 
-def test_a_warm_up_shows_a_bar_to_whoever_looks(
+def test_a_backfill_shows_a_bar_on_a_terminal(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     show_warm_up(Progress(500, 1000, 250.0, 2.0))
     assert capsys.readouterr().err == ""
     monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
     show_warm_up(Progress(500, 1000, 250.0, 2.0))
-    bar = "warming up [###############               ] 500 of 1,000 profiles"
+    bar = "backfilling [###############               ] 500 of 1,000 profiles"
     assert capsys.readouterr().err.strip() == f"{bar}, 250 a second, 2 s left"
     show_warm_up(Progress(500, 1000, None, None))
     assert capsys.readouterr().err.strip() == bar

@@ -47,7 +47,7 @@ def catalog() -> Catalog:
 
 def messages(person: str, now: Instant, people: int = 0) -> list[Message]:
     """The person's messages in order of arrival, as the server would read them."""
-    batch = [event for event in generate(now, people=people) if event["messageId"].startswith(f"shop-{person}-")]
+    batch = [event for event in generate(now, visitors=people) if event["messageId"].startswith(f"shop-{person}-")]
     parsed = parse_batch(json.dumps({"batch": batch}).encode(), now)
     assert parsed.rejections == []
     return parsed.messages
@@ -150,20 +150,20 @@ def test_linus_leaves_his_cart_behind_to_the_second(catalog: Catalog) -> None:
 
 
 def test_the_same_arguments_give_the_same_events() -> None:
-    assert list(generate(NOW, people=30)) == list(generate(NOW, people=30))
-    assert list(generate(NOW, people=30)) != list(generate(NOW, people=30, seed=2))
+    assert list(generate(NOW, visitors=30)) == list(generate(NOW, visitors=30))
+    assert list(generate(NOW, visitors=30)) != list(generate(NOW, visitors=30, seed=2))
 
 
 @pytest.mark.parametrize("later", [1, HOUR_MS, DAY_MS, 3 * DAY_MS + 12_345_678, 400 * DAY_MS])
 def test_seeding_again_adds_nothing(later: int) -> None:
-    first = [event["messageId"] for event in generate(NOW, people=60)]
+    first = [event["messageId"] for event in generate(NOW, visitors=60)]
     assert len(set(first)) == len(first)
-    assert {event["messageId"] for event in generate(NOW + later, people=60)} == set(first)
+    assert {event["messageId"] for event in generate(NOW + later, visitors=60)} == set(first)
 
 
 @pytest.mark.parametrize(("people", "days"), [(0, 60), (3, 1), (60, 60), (40, 200)])
 def test_every_event_is_accepted_and_lies_in_the_past(people: int, days: int) -> None:
-    events = list(generate(NOW, people=people, days=days))
+    events = list(generate(NOW, visitors=people, days=days))
     parsed = parse_batch(json.dumps(events[:10_000]).encode(), NOW)
     assert parsed.rejections == []
     assert not any(message.future for message in parsed.messages)

@@ -1,7 +1,7 @@
-"""The HTTP application: every route with what surrounds it.
+"""The HTTP application: all routes, their guards, dependencies and error handlers.
 
-Shape   litestar(lifespan) → the routes; fast_lanes(litestar) → the same, behind what answers from memory
-Laws    routes translate; they decide nothing. All errors leave through errors.HANDLERS
+Shape   litestar(lifespan) → the routes; fast_lanes(litestar) → the routes behind the lanes that answer from memory
+Laws    routes translate; they decide nothing. All errors are answered by errors.HANDLERS
 """
 
 from collections.abc import Callable
@@ -25,13 +25,13 @@ from tinycdp.api.http.bodies import BODY_LIMIT
 from tinycdp.api.http.errors import HANDLERS
 from tinycdp.api.http.openapi import Schemas
 from tinycdp.api.http.params import check_address
-from tinycdp.api.http.requests import ExactRequest, kept
+from tinycdp.api.http.requests import ExactRequest, with_encoded_slashes
 from tinycdp.api.http.responses import ExactResponse
 from tinycdp.api.ofrep import routes as ofrep
 from tinycdp.api.operations.routes import count_request
 from tinycdp.api.routes import FOREIGN, FOREIGN_GUARDED, GUARDED, OPEN
 
-#: The parts that handlers may ask for, by the names of their parameters.
+#: The parts that handlers may use, by the names of their parameters.
 PARTS = (
     "bulk",
     "catalogs",
@@ -73,7 +73,7 @@ _CORS = CORSConfig(
 _FAST_HEADERS = [(b"content-type", b"application/json"), (b"access-control-allow-origin", b"*")]
 
 
-# One guard for each kind of route, and none of them plain functions, which the framework would call in a thread.
+# One guard for each kind of route. They are coroutines, because the framework calls plain functions in a thread.
 
 
 async def _admit(connection: Connection, handler: BaseRouteHandler) -> None:
@@ -91,11 +91,11 @@ async def _admit_and_check(connection: Connection, handler: BaseRouteHandler) ->
 
 class _Application(Litestar):
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        await super().__call__(kept(scope), receive, send)
+        await super().__call__(with_encoded_slashes(scope), receive, send)
 
 
 def litestar(lifespan: Callable[[Litestar], AbstractAsyncContextManager[None]]) -> Litestar:
-    """The routes, for as long as the lifespan keeps their parts in `state.parts`."""
+    """The application; its lifespan keeps the parts of its handlers in `state.parts`."""
 
     def provider(name: str) -> Callable[[], Any]:
         return lambda: getattr(application.state.parts, name)
@@ -120,7 +120,7 @@ def litestar(lifespan: Callable[[Litestar], AbstractAsyncContextManager[None]]) 
         exception_handlers=HANDLERS,
         cors_config=_CORS,
         request_max_body_size=BODY_LIMIT,
-        # openapi.py makes the document when it is asked for; the framework's pages load their scripts from elsewhere.
+        # openapi.py makes the document on request; the framework's own pages load scripts from other hosts.
         openapi_config=None,
         before_send=[count_request],
         logging_config=None,
@@ -130,7 +130,9 @@ def litestar(lifespan: Callable[[Litestar], AbstractAsyncContextManager[None]]) 
 
 
 def _provide_one_after_another(application: Litestar) -> None:
-    """Providers here answer at once: a task for each, as the framework makes them, would cost more than a decision."""
+    """Run providers one after another.
+
+    They return at once, and the framework's task for each costs more."""
     for route in application.routes:
         if isinstance(route, HTTPRoute):
             for _, model in route.route_handler_map.values():

@@ -1,7 +1,7 @@
-"""Every route on one page.
+"""All routes, in four lists by what their requests need.
 
-Laws    a route in GUARDED or FOREIGN_GUARDED says by `scope=` which scope its key needs
-        only FOREIGN and FOREIGN_GUARDED take unknown fields and parameters
+Laws    a route in GUARDED or FOREIGN_GUARDED names the scope that its key needs in `scope=`.
+        Only FOREIGN and FOREIGN_GUARDED accept unknown fields and parameters
 """
 
 from tinycdp.api.access import routes as access
@@ -26,8 +26,8 @@ from tinycdp.api.schema import event_stream
 from tinycdp.api.schema import routes as schema
 from tinycdp.api.transfer import exports, imports
 
-#: Endpoints of other products' clients, which send fields and parameters that we have no use for. They find the key by
-#: themselves: it may stand in the body.
+#: Endpoints for clients of other products, which send fields and parameters that TinyCDP does not use. They look for
+#: the key themselves: it may be in the body.
 FOREIGN = [
     *ingest.ROUTES,
     *sdk_settings.ROUTES,
@@ -35,7 +35,7 @@ FOREIGN = [
     *ofrep.OPEN_ROUTES,
 ]
 
-#: OpenFeature's protocol: its providers may send what later versions of it define.
+#: OpenFeature's protocol: its providers may send fields that later versions of it define.
 FOREIGN_GUARDED = ofrep.ROUTES
 
 OPEN = [

@@ -1,4 +1,4 @@
-"""`export segment`, `registry rebuild` and `import`: commands that go through very many people or events."""
+"""`export segment`, `registry rebuild` and `import`: many profiles or events."""
 
 import argparse
 import contextlib
@@ -20,43 +20,43 @@ if TYPE_CHECKING:
 
 
 def add_to(commands: "Commands") -> None:
-    exports = group(commands, "export", "write who is in a segment to a file", metavar="WHAT")
-    segment = command(exports, "segment", run_export_segment, "everyone in a segment, as of one instant", SCOPED)
+    exports = group(commands, "export", "export data to a file", metavar="WHAT")
+    segment = command(exports, "segment", run_export_segment, "export all members of a segment", SCOPED)
     segment.add_argument("key", help="the segment's key")
-    segment.add_argument("--output", type=Path, metavar="FILE", help="CSV, or JSON lines for a name in .jsonl")
-    segment.add_argument("--columns", metavar="NAMES", help="properties, separated by commas; all by default")
-    segment.add_argument("--traits", metavar="NAMES", default="", help="traits, separated by commas")
-    segment.add_argument("--raw", action="store_true", help="leave texts that spreadsheets run as formulas")
+    segment.add_argument("--output", type=Path, metavar="FILE", help="CSV, or JSON lines if it ends in .jsonl")
+    segment.add_argument("--columns", metavar="NAMES", help="properties, separated by commas; default: all")
+    segment.add_argument("--traits", metavar="NAMES", default="", help="traits, separated by commas; default: none")
+    segment.add_argument("--raw", action="store_true", help="do not escape texts that spreadsheets run as formulas")
 
-    registry = group(commands, "registry", "count anew what events and properties came")
-    command(registry, "rebuild", run_registry_rebuild, "make the registry anew from raw events", SCOPED)
+    registry = group(commands, "registry", "maintain the registry of events and properties")
+    command(registry, "rebuild", run_registry_rebuild, "rebuild the registry from raw events", SCOPED)
 
-    importing = command(commands, "import", run_import, "read history from files, as if it were sent live", SCOPED)
+    importing = command(commands, "import", run_import, "import history from files, as if it were sent live", SCOPED)
     importing.add_argument("files", nargs="+", type=Path, metavar="FILE", help="JSON lines, CSV or Parquet; also .gz")
-    importing.add_argument("--format", choices=("jsonl", "csv", "parquet"), help="where the name does not tell")
-    importing.add_argument("--map", action="append", default=[], metavar="FIELD=COLUMN", help="userId=customer_no")
-    importing.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE", help="event=purchase")
-    importing.add_argument("--text", action="append", default=[], metavar="COLUMN", help="its numbers are texts")
-    importing.add_argument("--report", type=Path, metavar="FILE", help="add what is refused to it, as JSON lines")
+    importing.add_argument("--format", choices=("jsonl", "csv", "parquet"), help="default: by the file's ending")
+    importing.add_argument("--map", action="append", default=[], metavar="FIELD=COLUMN", help="as userId=customer_no")
+    importing.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE", help="as event=purchase")
+    importing.add_argument("--text", action="append", default=[], metavar="COLUMN", help="keep its numbers as texts")
+    importing.add_argument("--report", type=Path, metavar="FILE", help="append rejected rows to it, as JSON lines")
 
 
 def run_export_segment(arguments: argparse.Namespace, settings: Settings) -> int:
-    from tinycdp.runtime.transfer.export import Wanted, named, write_segment
+    from tinycdp.runtime.transfer.export import SegmentRequest, split_names, write_segment
     from tinycdp.times import iso
 
     path: Path | None = arguments.output
-    wanted = Wanted(
+    wanted = SegmentRequest(
         segment=arguments.key,
         form="jsonl" if path is not None and path.suffix == ".jsonl" else "csv",
-        columns=named(arguments.columns) if arguments.columns is not None else None,
-        traits=named(arguments.traits),
+        columns=split_names(arguments.columns) if arguments.columns is not None else None,
+        traits=split_names(arguments.traits),
         raw=arguments.raw,
     )
     with output(path) as file:
         export = on_database(
             settings, lambda pool, environment: write_segment(pool, environment, wanted, file.write, clock.now())
         )
-    print(f"{export.people} people as of {iso(export.as_of)}", file=sys.stderr)
+    print(f"{export.profiles} profiles as of {iso(export.as_of)}", file=sys.stderr)
     return 0
 
 
@@ -76,7 +76,8 @@ def run_import(arguments: argparse.Namespace, settings: Settings) -> int:
     from tinycdp.api.ingest.adapters.history import PARSE, check_mapping
     from tinycdp.app import open_parts
     from tinycdp.runtime.access.keys import environment_named
-    from tinycdp.runtime.transfer.imports import FileMapping, Importer, Source, Told, form_of
+    from tinycdp.runtime.transfer.import_files import FileMapping, Source, form_of
+    from tinycdp.runtime.transfer.imports import Importer, OnProgress
     from tinycdp.server.embedded_postgres import reachable
 
     mapping = check_mapping(
@@ -84,16 +85,16 @@ def run_import(arguments: argparse.Namespace, settings: Settings) -> int:
     )
     sources = [Source(path, form_of(path, arguments.format), mapping) for path in arguments.files]
 
-    # There are hardly any garbage cycles here; looking for them takes a third of the time.
+    # An import makes hardly any garbage cycles; looking for them takes a third of the time.
     gc.freeze()
     gc.set_threshold(50_000, 20, 100)
 
-    async def run(reached: Settings, told: Told) -> "list[Progress]":
+    async def run(reached: Settings, on_progress: OnProgress) -> "list[Progress]":
         parts = await open_parts(msgspec.structs.replace(reached, ingest_batch=4_000))
         try:
             environment = await environment_named(parts.pool, settings.environment)
             importer = Importer(parts.pool, parts.ingest, parts.door, clock.now, PARSE)
-            return [await importer.run(environment, source, "command line", told) for source in sources]
+            return [await importer.run(environment, source, "command line", on_progress) for source in sources]
         finally:
             await parts.stop()
 
@@ -106,23 +107,28 @@ def run_import(arguments: argparse.Namespace, settings: Settings) -> int:
             except OSError as refused:
                 raise unwritable(arguments.report, refused) from refused
 
-        def told(progress: "Progress", refused: Sequence[tuple[int, Any]]) -> None:
+        def on_progress(progress: "Progress", rejected: Sequence[tuple[int, Any]]) -> None:
             show_progress(
                 f"{progress.name} {bar(progress.share)} {progress.share:.0%}, {progress.rows:,} rows,"
                 f" {progress.rate or 0:,.0f} a second"
             )
             if report is None:
                 return
-            for line, r in refused:
-                entry = {"file": progress.name, "line": line or None, "code": r.code, "message": r.message}
+            for line, rejection in rejected:
+                entry = {
+                    "file": progress.name,
+                    "line": line or None,
+                    "code": rejection.code,
+                    "message": rejection.message,
+                }
                 report.write(msgspec.json.encode(entry) + b"\n")
 
-        done = asyncio.run(run(reached, told))
+        done = asyncio.run(run(reached, on_progress))
     end_progress()
     for progress in done:
         print(
             f"{progress.name}: {progress.rows:,} rows, {progress.accepted:,} stored,"
-            f" {progress.duplicates:,} known before, {progress.rejected:,} refused"
+            f" {progress.duplicates:,} duplicates, {progress.rejected:,} rejected"
         )
         if progress.error is not None:
             print(f"{progress.name}: {progress.error}", file=sys.stderr)
@@ -134,6 +140,8 @@ def _pairs(option: str, texts: Sequence[str]) -> dict[str, str]:
     for text in texts:
         field, equals, value = text.partition("=")
         if not field or not equals:
-            raise InvalidInput("INVALID_MAPPING", f"{option} {text!r}: write FIELD=… as in userId=customer_no")
+            raise InvalidInput(
+                "INVALID_MAPPING", f"{option} {text!r} has no field; write FIELD=…, for example userId=customer_no."
+            )
         found[field] = value
     return found

@@ -1,4 +1,4 @@
-"""The database and the environment that a command acts on."""
+"""Access to the database and environment of a command."""
 
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, TypeVar
@@ -10,12 +10,12 @@ if TYPE_CHECKING:
 
 _Answer = TypeVar("_Answer")
 
-# The connections of one command: one to work with, one for what runs beside it.
+# Connections of one command: one for its work, one for what runs beside it.
 _CONNECTIONS = 2
 
 
 def on_database(settings: Settings, use: "Callable[[Pool, int], Awaitable[_Answer]]") -> _Answer:
-    """The answer of `use(pool, environment id)`, awaited, on the database and environment of these settings."""
+    """Run `use(pool, environment id)` with these settings, and return its result."""
     import asyncio
 
     from tinycdp.runtime.access.keys import environment_named

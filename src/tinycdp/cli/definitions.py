@@ -1,4 +1,4 @@
-"""`plan`, `apply` and `pull`: an environment's definitions, kept in files."""
+"""`plan`, `apply` and `pull`: definitions in files."""
 
 import argparse
 import sys
@@ -20,14 +20,14 @@ if TYPE_CHECKING:
 def add_to(commands: "Commands") -> None:
     files = argparse.ArgumentParser(add_help=False, parents=[SCOPED])
     files.add_argument("files", nargs="+", type=Path, metavar="FILE", help="definitions, JSON or YAML, or a folder")
-    files.add_argument("--prune", action="store_true", help="delete the definitions that the files do not name")
-    plan = command(commands, "plan", run_plan, "say what `apply` would change; status 2 if anything", files)
-    plan.add_argument("--preview", action="store_true", help="say how many people it would move, too")
-    apply = command(commands, "apply", run_apply, "publish the definitions of the files as one revision", files)
-    apply.add_argument("--wait", action="store_true", help="return only when they are live")
-    apply.add_argument("--note", default="", metavar="TEXT", help="why, for whoever reads the history")
+    files.add_argument("--prune", action="store_true", help="delete definitions that are not in the files")
+    plan = command(commands, "plan", run_plan, "show what `apply` would change; exit status 2 if anything", files)
+    plan.add_argument("--preview", action="store_true", help="also show how many profiles it would affect")
+    apply = command(commands, "apply", run_apply, "publish definitions from files as one revision", files)
+    apply.add_argument("--wait", action="store_true", help="wait until the revision is live")
+    apply.add_argument("--note", default="", metavar="TEXT", help="the reason, shown in the history")
     pull = command(commands, "pull", run_pull, "write the environment's definitions to files", SCOPED)
-    pull.add_argument("folder", type=Path, metavar="DIR", help="gets traits.yaml, segments.yaml and flags.yaml")
+    pull.add_argument("folder", type=Path, metavar="DIR", help="folder for traits.yaml, segments.yaml, flags.yaml")
 
 
 def run_plan(arguments: argparse.Namespace, settings: Settings) -> int:
@@ -38,14 +38,14 @@ def run_plan(arguments: argparse.Namespace, settings: Settings) -> int:
     if all(step.action == "keep" for step in plan.steps):
         return 0
     if plan.warming:
-        print("profiles have to be gone through before these serve; what is live serves until then")
+        print("these definitions backfill before they serve; the live revision serves until then")
     if arguments.preview:
         print(_preview(arguments, settings))
     return 2
 
 
 def _preview(arguments: argparse.Namespace, settings: Settings) -> str:
-    """How many people the files of the command line would move."""
+    """How many profiles the files of the command line would affect."""
     from tinycdp.runtime.definitions.change_set import read_documents
     from tinycdp.runtime.definitions.workspace import Vocabulary
     from tinycdp.runtime.time_travel.preview import Previews, Question, listed
@@ -63,7 +63,10 @@ def run_apply(arguments: argparse.Namespace, settings: Settings) -> int:
     plan = _publish(arguments, settings, arguments.note)
     print(plan)
     if plan.warming and not arguments.wait:
-        print(f"revision {plan.revision} is warming up; what is live serves until then (--wait waits)", file=sys.stderr)
+        print(
+            f"revision {plan.revision} backfills; the live revision serves until then (use --wait to wait)",
+            file=sys.stderr,
+        )
     if arguments.wait:
         on_database(
             settings,
@@ -77,8 +80,9 @@ def run_apply(arguments: argparse.Namespace, settings: Settings) -> int:
 
 
 def show_warm_up(progress: "Progress") -> None:
+    """Show the progress of a backfill on a terminal."""
     done, total = progress.done, progress.total
-    text = f"warming up {bar(done / max(total, 1))} {done:,} of {total:,} profiles"
+    text = f"backfilling {bar(done / max(total, 1))} {done:,} of {total:,} profiles"
     if done < total and progress.rate_per_second is not None and progress.seconds_left is not None:
         text += f", {progress.rate_per_second:,.0f} a second, {progress.seconds_left:,.0f} s left"
     show_progress(text)
@@ -105,7 +109,7 @@ def run_pull(arguments: argparse.Namespace, settings: Settings) -> int:
 
 
 def _publish(arguments: argparse.Namespace, settings: Settings, note: str = "", *, dry: bool = False) -> "Plan":
-    """What the files of the command line say, published."""
+    """Publish the files of the command line, or with `dry` only plan it."""
     from tinycdp.runtime.definitions.publish import apply_documents
 
     documents = _documents(arguments)

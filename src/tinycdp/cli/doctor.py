@@ -1,4 +1,4 @@
-"""`doctor`: what is wrong with an installation, or with what it knows of people."""
+"""`doctor`: checks an installation, or its profiles."""
 
 import argparse
 from typing import TYPE_CHECKING
@@ -14,14 +14,12 @@ if TYPE_CHECKING:
 
 
 def add_to(commands: "Commands") -> None:
-    doctor = command(
-        commands, "doctor", run_doctor, "check this installation, or what it knows of people, for faults", SCOPED
-    )
-    doctor.add_argument("--verify", action="store_true", help="hold traits and segments against the raw events")
-    whom = doctor.add_mutually_exclusive_group()
-    whom.add_argument("--sample", type=int, metavar="N", help="so many people, others each time; 1000 by default")
-    whom.add_argument("--all", action="store_true", help="everybody")
-    doctor.add_argument("--repair", action="store_true", help="rebuild from raw events whoever differs")
+    doctor = command(commands, "doctor", run_doctor, "check this installation, or verify its profiles", SCOPED)
+    doctor.add_argument("--verify", action="store_true", help="compare traits and segments with the raw events")
+    which = doctor.add_mutually_exclusive_group()
+    which.add_argument("--sample", type=int, metavar="N", help="verify N random profiles; default: 1000")
+    which.add_argument("--all", action="store_true", help="verify all profiles")
+    doctor.add_argument("--repair", action="store_true", help="rebuild profiles that differ from raw events")
     doctor.add_argument("--json", action="store_true", help="print the report as JSON")
 
 
@@ -29,7 +27,7 @@ def run_doctor(arguments: argparse.Namespace, settings: Settings) -> int:
     if arguments.verify:
         return _verify(arguments, settings)
     if arguments.sample is not None or arguments.all or arguments.repair:
-        raise Misuse("OPTION_MISPLACED", "--sample, --all and --repair go with --verify")
+        raise Misuse("OPTION_MISPLACED", "--sample, --all and --repair need --verify; add it.")
     return _examine(arguments, settings)
 
 
@@ -53,7 +51,7 @@ def _verify(arguments: argparse.Namespace, settings: Settings) -> int:
 
     sample = None if arguments.all else verify.SAMPLE if arguments.sample is None else arguments.sample
     if sample is not None and sample < 1:
-        raise Misuse("OPTION_MISPLACED", "--sample is at least 1")
+        raise Misuse("OPTION_MISPLACED", f"--sample {sample} is too small; use 1 or more.")
     report = on_database(
         settings,
         lambda pool, environment: verify.verify(

@@ -1,4 +1,4 @@
-"""`key create`, `key list` and `key revoke`: the keys of one environment."""
+"""`key create`, `key list` and `key revoke`: the API keys of an environment."""
 
 import argparse
 import sys
@@ -12,30 +12,30 @@ from tinycdp.settings import Settings
 if TYPE_CHECKING:
     from tinycdp.cli.options import Commands
 
-# What the command line calls a scope set; finer scopes are named in full.
+# The scope sets shown in the help; finer scopes may be given, too.
 _SCOPES = ("admin", "write", "decide", "read")
 
 
 def add_to(commands: "Commands") -> None:
     keys = group(commands, "key", "create, list and revoke API keys")
-    create = command(keys, "create", run_create, "make a key and print it, once", SCOPED)
+    create = command(keys, "create", run_create, "create a key and print it once", SCOPED)
     create.add_argument(
         "--scope", action="append", required=True, metavar="SCOPE", help=", ".join(_SCOPES) + " or finer"
     )
     create.add_argument("--name", default="command line", help="what the key is for")
-    command(keys, "list", run_list, "print the environment's keys, without their secret", SCOPED)
-    revoke = command(keys, "revoke", run_revoke, "end a key's validity", SCOPED)
-    revoke.add_argument("prefix", help="the key's readable beginning, as `key list` prints it")
+    command(keys, "list", run_list, "print the environment's keys, without their secrets", SCOPED)
+    revoke = command(keys, "revoke", run_revoke, "revoke a key", SCOPED)
+    revoke.add_argument("prefix", help="the key's prefix, as `key list` prints it")
 
 
 def run_create(arguments: argparse.Namespace, settings: Settings) -> int:
     from tinycdp.runtime.access.keys import create_key
 
-    made = on_database(
+    created = on_database(
         settings, lambda pool, environment: create_key(pool, environment, arguments.scope, arguments.name, clock.now())
     )
-    print(made.key)
-    print("Keep it now: only its hash is stored.", file=sys.stderr)
+    print(created.key)
+    print("Copy the key now: only its hash is stored.", file=sys.stderr)
     return 0
 
 

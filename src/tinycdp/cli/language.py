@@ -1,4 +1,4 @@
-"""`check` and `eval`: the language, without a database."""
+"""`check` and `eval`: the expression language, without a database."""
 
 import argparse
 import json
@@ -20,8 +20,8 @@ def add_to(commands: "Commands") -> None:
     check = command(commands, "check", run_check, "check definitions without a database")
     check.add_argument("files", nargs="+", type=Path, metavar="FILE", help="definitions, JSON or YAML, or a folder")
 
-    evaluate = command(commands, "eval", run_eval, "evaluate cases: one JSON document in, one out, per line")
-    evaluate.add_argument("files", nargs="*", type=Path, metavar="FILE", help="JSON lines; standard input by default")
+    evaluate = command(commands, "eval", run_eval, "evaluate test cases in JSON lines")
+    evaluate.add_argument("files", nargs="*", type=Path, metavar="FILE", help="JSON lines; default: standard input")
 
 
 def run_check(arguments: argparse.Namespace, settings: Settings) -> int:
@@ -43,7 +43,7 @@ def run_check(arguments: argparse.Namespace, settings: Settings) -> int:
 
 
 def _definitions(path: Path) -> "Iterator[Definition]":
-    """The definitions of a file, in its order, as they would be after `apply`."""
+    """The definitions of a file, in order, as they would be after `apply`."""
     from tinycdp.engine.catalog import Definition
     from tinycdp.engine.flags.document import read_flag
     from tinycdp.runtime.definitions.files import read_documents
@@ -57,9 +57,9 @@ def _definitions(path: Path) -> "Iterator[Definition]":
                 flag = read_flag({name: found[name] for name in found if name != "was"}, found["key"])
                 yield Definition(id=0, version=0, kind="flag", key=found["key"], flag=flag)
         except KeyError as missing:
-            raise InvalidInput("FILE_MALFORMED", f"{path}: a definition lacks {missing}") from missing
+            raise InvalidInput("FILE_MALFORMED", f"{path}: a definition has no {missing}.") from missing
         except (TypeError, AttributeError) as wrong:
-            message = f"{path}: traits, segments and flags are lists of mappings"
+            message = f"{path}: traits, segments and flags must be lists of mappings."
             raise InvalidInput("FILE_MALFORMED", message) from wrong
 
 

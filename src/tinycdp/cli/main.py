@@ -1,8 +1,8 @@
 """The command line: `tinycdp COMMAND`.
 
 Shape   every command reads settings from the environment; options override them
-Errors  status 0 done · 1 it failed, and stderr says why and what to do · 2 the command line or a setting is wrong, or
-        `plan` found something to change
+Errors  exit status 0: done · 1: failed, stderr says why and what to do · 2: the command line or a setting is wrong, or
+        `plan` found changes
 Source  docs/reference/cli.md documents every command; a test holds the two together
 """
 
@@ -25,14 +25,14 @@ _OPTIONS = ("host", "port", "workers", "data_dir", "environment")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command and answer its exit status."""
+    """Run one command and return its exit status."""
     arguments = build_parser().parse_args(argv)
     signal.signal(signal.SIGTERM, _exit_cleanly)
     try:
         settings = settings_module.load(os.environ)
         settings = settings_module.override(settings, **{name: getattr(arguments, name, None) for name in _OPTIONS})
     except InvalidInput as wrong:
-        return _complain(wrong, status=2)
+        return _report(wrong, status=2)
     logging.basicConfig(
         level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s %(message)s", stream=sys.stderr
     )
@@ -40,10 +40,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return run(arguments, settings)
     except Misuse as wrong:
-        return _complain(wrong, status=2)
+        return _report(wrong, status=2)
     except TinyCDPError as failure:
-        return _complain(failure, status=1)
-    except BrokenPipeError:  # the reader of our output has seen enough, as in `tinycdp eval … | head`
+        return _report(failure, status=1)
+    except BrokenPipeError:  # the reader of the output has ended, as in `tinycdp eval … | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except KeyboardInterrupt:
@@ -51,7 +51,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """The parser of the whole command line; each sub-parser's `command` is the function that runs it."""
+    """The parser of the whole command line.
+
+    Each sub-parser sets `command` to the function that runs it."""
     parser = argparse.ArgumentParser(prog="tinycdp", description="Real-time traits, segments and decisions.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for group in _GROUPS:
@@ -59,13 +61,13 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _complain(failure: TinyCDPError, status: int) -> int:
+def _report(failure: TinyCDPError, status: int) -> int:
     print(f"tinycdp: {failure.message} [{failure.code}]", file=sys.stderr)
     return status
 
 
 def _exit_cleanly(number: int, frame: object) -> None:
-    # So that `with` blocks end: an embedded Postgres of this command stops by itself, not by the kernel's hand.
+    # Lets `with` blocks end, so that an embedded Postgres of this command stops in order.
     raise SystemExit(128 + number)
 
 

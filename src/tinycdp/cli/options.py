@@ -1,4 +1,4 @@
-"""What the commands' parsers share: how one is added, and the options that several have."""
+"""What the parsers of commands share: adding one, and common options."""
 
 import argparse
 from collections.abc import Callable
@@ -10,30 +10,30 @@ from tinycdp.settings import Settings
 if TYPE_CHECKING:
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]
 
-#: Runs one command and answers its exit status.
+#: Runs one command and returns its exit status.
 Run = Callable[[argparse.Namespace, Settings], int]
 
-#: Of every command that may use the embedded Postgres.
+#: Options of every command that may use the embedded Postgres.
 DATA = argparse.ArgumentParser(add_help=False)
 DATA.add_argument("--data-dir", metavar="DIR", help="folder of the embedded Postgres (TINYCDP_DATA_DIR)")
-#: Of every command that acts on one environment.
+#: Options of every command that acts on one environment.
 SCOPED = argparse.ArgumentParser(add_help=False, parents=[DATA])
 SCOPED.add_argument("--environment", metavar="KEY", help="environment to act on (TINYCDP_ENVIRONMENT)")
 
 
 class Misuse(InvalidInput):
-    """The command line is wrong in a way that its parser cannot see: exit status 2."""
+    """A wrong command line that the parser cannot detect: exit status 2."""
 
 
 def command(
     commands: "Commands", name: str, run: Run, text: str, parent: argparse.ArgumentParser | None = None
 ) -> argparse.ArgumentParser:
-    """The parser of one more command, which `run` runs."""
+    """Add a command that calls `run`, and return its parser."""
     parser = commands.add_parser(name, help=text, description=text, parents=[parent] if parent else [])
     parser.set_defaults(command=run)
     return parser
 
 
 def group(commands: "Commands", name: str, text: str, metavar: str = "ACTION") -> "Commands":
-    """Commands under one name, as in `tinycdp key create`."""
+    """Add a group of commands under one name, as in `tinycdp key create`."""
     return commands.add_parser(name, help=text, description=text).add_subparsers(required=True, metavar=metavar)

@@ -1,4 +1,4 @@
-"""`forget` and `suppress`: people who are to be known no longer."""
+"""`forget` and `suppress`: erase profiles, and reject their identifiers."""
 
 import argparse
 from typing import TYPE_CHECKING
@@ -16,16 +16,16 @@ if TYPE_CHECKING:
 
 
 def add_to(commands: "Commands") -> None:
-    forget = command(commands, "forget", run_forget, "erase people, and print the receipt", SCOPED)
-    forget.add_argument("people", nargs="+", metavar="PERSON", help="an identifier, kind:value, or profileId:number")
-    forget.add_argument("--suppress", action="store_true", help="refuse messages of their identifiers, too")
-    forget.add_argument("--note", default="", help="why, without personal data: it is kept")
-    forget.add_argument("--dry-run", action="store_true", help="keep nothing; say what would go")
+    forget = command(commands, "forget", run_forget, "erase profiles, and print the receipt", SCOPED)
+    forget.add_argument("profiles", nargs="+", metavar="PROFILE", help="kind:value of an identifier, or profileId:N")
+    forget.add_argument("--suppress", action="store_true", help="also reject messages of their identifiers from now on")
+    forget.add_argument("--note", default="", help="the reason, stored in the receipt; no personal data")
+    forget.add_argument("--dry-run", action="store_true", help="erase nothing; print what would be erased")
 
-    suppress = command(commands, "suppress", run_suppress, "refuse messages that name an identifier", SCOPED)
-    suppress.add_argument("identifiers", nargs="+", metavar="KIND:VALUE", help="as in userId:ada")
-    suppress.add_argument("--note", default="", help="why")
-    suppress.add_argument("--remove", action="store_true", help="take them again")
+    suppress = command(commands, "suppress", run_suppress, "reject messages that name an identifier", SCOPED)
+    suppress.add_argument("identifiers", nargs="+", metavar="KIND:VALUE", help="as userId:ada")
+    suppress.add_argument("--note", default="", help="the reason, stored with them")
+    suppress.add_argument("--remove", action="store_true", help="accept messages that name them again")
 
 
 def run_forget(arguments: argparse.Namespace, settings: Settings) -> int:
@@ -39,7 +39,7 @@ def run_forget(arguments: argparse.Namespace, settings: Settings) -> int:
         erasures = await open_erasures(pool)
         return await erasures.erase(
             environment,
-            arguments.people,
+            arguments.profiles,
             "command line",
             arguments.note,
             refuse=arguments.suppress,
@@ -60,7 +60,7 @@ def run_suppress(arguments: argparse.Namespace, settings: Settings) -> int:
     for text in arguments.identifiers:
         kind, _, value = text.partition(":")
         if not kind or not value:
-            raise Misuse("INVALID_BODY", f"{text!r} is not KIND:VALUE, as in userId:ada")
+            raise Misuse("INVALID_BODY", f"{text!r} is not KIND:VALUE; write for example userId:ada.")
         aliases.append(Alias(kind, value))
 
     async def change(pool: "Pool", environment: int) -> int:
@@ -72,5 +72,5 @@ def run_suppress(arguments: argparse.Namespace, settings: Settings) -> int:
         )
 
     n = on_database(settings, change)
-    print(f"{n} of {len(aliases)} {'taken from' if arguments.remove else 'added to'} the list")
+    print(f"{n} of {len(aliases)} {'removed from' if arguments.remove else 'added to'} the list")
     return 0

@@ -1,4 +1,4 @@
-"""`serve`, `work`, `migrate` and `seed`: the processes of an installation, and what fills it."""
+"""`serve`, `work`, `migrate` and `seed`: processes, schema and example data."""
 
 import argparse
 from typing import TYPE_CHECKING
@@ -10,7 +10,7 @@ from tinycdp.settings import Settings
 if TYPE_CHECKING:
     from tinycdp.cli.options import Commands
 
-# Events in one request of `seed`: well under the limits of one batch.
+# Events in one request of `seed`, far below the limits of one batch.
 _SEED_BATCH = 200
 
 
@@ -25,12 +25,12 @@ def add_to(commands: "Commands") -> None:
     serve.add_argument("--demo", action="store_true", help="fill an empty database with the example shop")
 
     command(commands, "work", run_work, "run the background worker", DATA)
-    command(commands, "migrate", run_migrate, "bring the database's schema up to date, and make the first keys", DATA)
+    command(commands, "migrate", run_migrate, "bring the database schema up to date, and create the first keys", DATA)
 
     seed = command(commands, "seed", run_seed, "send the example shop's events to a running server")
-    seed.add_argument("--url", help="the server's address; without it, the one of these settings")
+    seed.add_argument("--url", help="the server's address; default: the host and port of the settings")
     seed.add_argument("--key", help="a write key (TINYCDP_BOOTSTRAP_WRITE_KEY)")
-    seed.add_argument("--until", type=int, metavar="MS", help="instant of the last event, in ms UTC; now by default")
+    seed.add_argument("--until", type=int, metavar="MS", help="instant of the last event, in ms UTC; default: now")
 
 
 def run_serve(arguments: argparse.Namespace, settings: Settings) -> int:
@@ -70,7 +70,7 @@ def run_seed(arguments: argparse.Namespace, settings: Settings) -> int:
 
     key = arguments.key or settings.bootstrap_write_key
     if not key:
-        raise InvalidInput("KEY_MISSING", "a write key is needed: give --key or set TINYCDP_BOOTSTRAP_WRITE_KEY")
+        raise InvalidInput("KEY_MISSING", "`seed` needs a write key; give --key or set TINYCDP_BOOTSTRAP_WRITE_KEY.")
     events = generate(clock.now() if arguments.until is None else arguments.until)
     sent = send_batches(arguments.url or settings.url, key, events, size=_SEED_BATCH)
     print(f"sent {sent} events")

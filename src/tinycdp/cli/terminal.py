@@ -1,4 +1,4 @@
-"""What commands read from and write to where they were called: progress on a terminal, files, standard streams."""
+"""Terminal progress, files and standard streams of commands."""
 
 import contextlib
 import sys
@@ -17,20 +17,22 @@ def bar(share: float) -> str:
 
 
 def show_progress(text: str) -> None:
-    """`text` stands in the place of the one before, where somebody is looking."""
+    """Replace the progress line on standard error, if that is a terminal."""
     if sys.stderr.isatty():
         print(f"\r{text:110}", end="", file=sys.stderr, flush=True)
 
 
 def end_progress() -> None:
-    """What is written next has a line of its own."""
+    """End the progress line."""
     if sys.stderr.isatty():
         print(file=sys.stderr)
 
 
 @contextlib.contextmanager
 def output(path: Path | None) -> Iterator[BinaryIO]:
-    """Standard output, or a file that is there once it is whole: a failure leaves the one before as it was."""
+    """Standard output, or a file that appears when it is complete.
+
+    A failure leaves an existing file unchanged."""
     if path is None:
         yield sys.stdout.buffer
         sys.stdout.buffer.flush()
@@ -47,11 +49,12 @@ def output(path: Path | None) -> Iterator[BinaryIO]:
 
 
 def unwritable(path: Path, refused: OSError) -> InvalidInput:
+    """The error for a path that cannot be written."""
     return InvalidInput("FILE_UNWRITABLE", f"{path}: {refused.strerror}")
 
 
 def lines(files: Iterable[Path]) -> Iterator[str]:
-    """Non-empty lines of the files, or of standard input where none is given."""
+    """Non-empty lines of the files, or of standard input if none is given."""
     if not files:
         yield from (line for line in sys.stdin if line.strip())
     for path in files:

@@ -1,12 +1,12 @@
-"""What one transaction changed: the contract of everything that follows the outbox (analytics, delivery, alerts).
+"""The changes of one transaction: the contract of all consumers of the outbox.
 
-Shape   a row of the outbox is a JSON list of changes, in the order in which they took effect. changes_of(…) makes one
-        from what happened, encoded by any JSON encoder of msgspec; decode(…) reads it
+Shape   a row of the outbox is a JSON list of changes, in the order in which they took effect. changes_of(…) makes it,
+        any JSON encoder of msgspec encodes it, and decode(…) reads it
 Units   ids are those of the tables; instants are integer milliseconds
-Laws    a row holds ids and instants only, never what a person said: a consumer reads that from the tables. A row that
-        is gone by then was erased since, or its partition was dropped: skip it.
+Laws    a row holds only ids and instants, no personal data: a consumer reads that from the tables. An id that is no
+        longer in its table was erased, or its partition was dropped: skip it.
         Applied in order from the beginning, the changes give the profile of every identifier and event, and the
-        segments of every profile. A consumer ignores fields it does not know and refuses kinds it does not know
+        segments of every profile. A consumer ignores unknown fields and rejects unknown kinds
 Source  docs/decisions/0029-outbox.md; docs/architecture.md "The outbox"
 """
 
@@ -37,11 +37,11 @@ __all__ = [
 
 
 class Events(msgspec.Struct, frozen=True, tag_field="kind", tag="events"):
-    """Messages that are stored now, of whatever kind.
+    """Stored messages of any kind.
 
-    ids       runs (first, last) of ids in `events`, both inclusive; inside a run no id belongs to anything else
-    profiles  the profile of each message, in the order of ids, as it is after this transaction
-    received  the earliest and the latest `received_at`: they say which partitions of `events` to look into"""
+    ids       runs (first, last) of ids in `events`, both inclusive; a run holds no other ids
+    profiles  the profile of each message, in the order of ids, after this transaction
+    received  the earliest and the latest `received_at`: they bound the partitions of `events` to read"""
 
     ids: list[tuple[int, int]]
     profiles: list[int]
@@ -56,9 +56,9 @@ class Events(msgspec.Struct, frozen=True, tag_field="kind", tag="events"):
 class Crossing(NamedTuple):
     """One profile entered or left one segment.
 
-    at     when the truth changed, which for the clock is earlier than the transaction
+    at     when membership changed; for the clock, earlier than the transaction
     cause  event: a message of the profile · clock: time passed · group: the traits of its group changed ·
-           merge: identifiers became its own or another's · unmerge: a merge was taken back, or a profile was split ·
+           merge: it gained or lost identifiers · unmerge: a merge was undone, or a profile was split ·
            edit: another definition of the segment went live · repair: `doctor --verify --repair` rebuilt it"""
 
     profile_id: int
@@ -69,14 +69,17 @@ class Crossing(NamedTuple):
 
 
 class Transitions(msgspec.Struct, frozen=True, tag_field="kind", tag="transitions"):
-    """Profiles that entered or left segments, as in the table `transitions`. Those of one profile are in order."""
+    """Profiles that entered or left segments, as in the table `transitions`.
+
+    Those of one profile are in order."""
 
     rows: list[Crossing]
 
 
 class Moved(msgspec.Struct, frozen=True, tag_field="kind", tag="moved"):
-    """Identifiers, with all their events, that belong to another profile from now on: by a merge, an unmerge, or a
-    stronger claim that came late.
+    """Identifiers that moved to another profile, with all their events.
+
+    The reason is a merge, an unmerge, or a stronger claim that arrived late.
 
     identifiers  their ids in `aliases`, which are also the `alias_id` of their events"""
 
@@ -85,17 +88,19 @@ class Moved(msgspec.Struct, frozen=True, tag_field="kind", tag="moved"):
     identifiers: list[int]
 
 
-#: What made two profiles one: the identifiers of a message, an alias call, an admin, or an undo that left this much.
+#: Why two profiles were merged: identifiers of one message, an alias call, an admin, or what is left after an undo.
 MergeCause: TypeAlias = Literal["claim", "alias", "manual", "undo"]
 
 
 class Merged(msgspec.Struct, frozen=True, tag_field="kind", tag="merged"):
-    """Two profiles are one. The survivor is in every segment that either was in, without a transition; the absorbed
-    profile is in none and has no identifiers.
+    """Two profiles were merged.
+
+    The survivor is in every segment that either was in, without a transition. The absorbed profile is in no segment and
+    has no identifiers.
 
     id     of the row in `merges`
     cause  claim, alias, manual or undo, as in that row. undo: the absorbed profile now leads to another survivor,
-           because the merge it was absorbed by was taken back"""
+           because the merge that had absorbed it was undone"""
 
     id: int
     survivor_id: int
@@ -104,20 +109,22 @@ class Merged(msgspec.Struct, frozen=True, tag_field="kind", tag="merged"):
 
 
 class Unmerged(msgspec.Struct, frozen=True, tag_field="kind", tag="unmerged"):
-    """Merges were taken back, or a profile was split. Which identifiers moved is in the `moved` beside it.
+    """Merges were undone, or a profile was split.
 
-    merges    ids in `merges` of those undone; none for a split of identifiers that no merge brought
-    profiles  (profile id, ids of its segments) of each profile made anew, as it is after this transaction"""
+    The `moved` beside it says which identifiers moved.
+
+    merges    ids in `merges` of those undone; empty for a split of identifiers that no merge added
+    profiles  (profile id, ids of its segments) of each profile that was rebuilt, after this transaction"""
 
     merges: list[int]
     profiles: list[tuple[int, list[int]]]
 
 
 class Erased(msgspec.Struct, frozen=True, tag_field="kind", tag="erased"):
-    """Profiles that were never here: forget them, their identifiers and the events of these, in every copy.
+    """Profiles were erased: delete them, their identifiers and events from every copy.
 
     erasure_id   of the receipt in `erasures`
-    profiles     with all that were merged into them
+    profiles     including all that were merged into them
     identifiers  their ids in `aliases`, which are also the `alias_id` of their events"""
 
     erasure_id: int
@@ -126,20 +133,22 @@ class Erased(msgspec.Struct, frozen=True, tag_field="kind", tag="erased"):
 
 
 class Written(msgspec.Struct, frozen=True, tag_field="kind", tag="written"):
-    """Profiles that changed without a message of their own: made by an alias call that named them, or members of a
-    group whose traits changed. Profiles that only time changed are not among them."""
+    """Profiles that changed without a message of their own.
+
+    They were created by an alias call that named them, or their group's traits changed. Changes by time alone are not
+    included."""
 
     profiles: list[int]
 
 
 Change: TypeAlias = Events | Transitions | Moved | Merged | Unmerged | Erased | Written
 
-#: The JSON text of a row, read.
+#: Decodes the JSON text of a row.
 decode = msgspec.json.Decoder(list[Change]).decode
 
 
 def changes_of(happened: Iterable[Change | Transition]) -> list[Change]:
-    """What happened, as a row has it. Transitions of a revision that is not live yet are left out."""
+    """The changes for a row, without transitions of a revision that is not live yet."""
     found: list[Change] = []
     rows: list[Crossing] | None = None
     for one in happened:
@@ -155,7 +164,7 @@ def changes_of(happened: Iterable[Change | Transition]) -> list[Change]:
 
 
 def runs(ids: Sequence[int]) -> list[tuple[int, int]]:
-    """Ascending ids as runs (first, last) without a gap."""
+    """Runs (first, last) of consecutive ids; `ids` must be ascending."""
     if ids and ids[-1] - ids[0] == len(ids) - 1:
         return [(ids[0], ids[-1])]
     found: list[tuple[int, int]] = []

@@ -1,10 +1,10 @@
-"""Work that a process does beside its requests: again and again, until it is stopped.
+"""Work that a process repeats beside its requests, until it is stopped.
 
-Shape   Loop(name, work, pause) · start() and stop(), or run() and finish() · wake() cuts the pause short.
-        BufferedWriter: what waits in memory and is written by its flush(), which stop() tries once more
+Shape   Loop(name, work, pause) · start() and stop(), or run() and finish() · wake() ends the pause.
+        BufferedWriter: buffers in memory, and writes with flush(), which stop() calls once more
 Units   seconds of the event loop's clock
-Laws    nothing the work raises ends a loop. A database that is away, or a transaction that was crossed, is told once
-        until the work succeeds again; anything else is logged with its place in the code
+Laws    no exception of the work ends a loop. A database that is away, or a conflict with another transaction, is logged
+        once until the work succeeds again; any other exception is logged with its traceback
 """
 
 import asyncio
@@ -18,15 +18,15 @@ from tinycdp.store.pool import RETRY
 
 log = logging.getLogger(__name__)
 
-#: Trouble that passes by itself.
+#: Errors that pass by themselves.
 PASSING = (Unavailable, *RETRY)
 
 
 class Loop:
     """One piece of work, repeated.
 
-    work    says by what it returns how many seconds to wait; None for `pause`
-    failed  seconds to wait after it failed; None for `pause`"""
+    work    returns how many seconds to wait before the next run; None for `pause`
+    failed  seconds to wait after a failure; None for `pause`"""
 
     def __init__(
         self,
@@ -45,11 +45,11 @@ class Loop:
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        """Do the work from now on."""
+        """Start to repeat the work."""
         self._task = asyncio.create_task(self.run())
 
     async def stop(self) -> None:
-        """Do it no more; what is under way is cancelled."""
+        """Stop, and cancel the run in progress."""
         if self._task is not None:
             self._task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -57,29 +57,29 @@ class Loop:
             self._task = None
 
     def wake(self) -> None:
-        """Do the work now, or again when it is under way."""
+        """Run the work now, or once more if it is running."""
         self._woken.set()
 
     def finish(self) -> None:
-        """End run() when the work under way is done."""
+        """Let run() return when the current run is done."""
         self._finishing = True
         self._woken.set()
 
     async def run(self) -> None:
-        """Do the work again and again."""
-        waiting = False
+        """Repeat the work until finish()."""
+        failing = False
         while not self._finishing:
             self._woken.clear()
             try:
-                asked = await self._work()
-                pause = asked if asked is not None else self._pause
-                waiting = False
-            except PASSING as trouble:
-                if not waiting:
-                    log.warning("%s: will be tried again: %s", self._name, trouble)
-                waiting, pause = True, self._failed
+                seconds = await self._work()
+                pause = seconds if seconds is not None else self._pause
+                failing = False
+            except PASSING as failure:
+                if not failing:
+                    log.warning("%s: failed, will try again: %s", self._name, failure)
+                failing, pause = True, self._failed
             except Exception:
-                log.exception("%s: failed, will be tried again", self._name)
+                log.exception("%s: failed, will try again", self._name)
                 pause = self._failed
             await self._rest(pause)
 
@@ -93,7 +93,7 @@ class Loop:
 
 
 class BufferedWriter(ABC):
-    """What waits in memory to be written, and is, every few seconds and at the end."""
+    """A buffer in memory that is written every few seconds, and when it is stopped."""
 
     #: How long the last flush may take.
     DRAIN_SECONDS = 5.0
@@ -104,22 +104,22 @@ class BufferedWriter(ABC):
 
     @abstractmethod
     async def flush(self) -> None:
-        """Write everything that waits; raises Unavailable, and keeps it, when the database is away."""
+        """Write the whole buffer; if the database is away, keep it and raise Unavailable."""
 
     async def tick(self) -> float | None:
-        """What the loop does at every turn."""
+        """Run once by the loop; returns the seconds until the next run, None for the usual pause."""
         await self.flush()
         return None
 
     def start(self) -> None:
-        """Write from now on what waits."""
+        """Start to write regularly."""
         self.loop.start()
 
     async def stop(self) -> None:
-        """Write what waits, for some seconds, and nothing from then on."""
+        """Stop, after a last flush of at most DRAIN_SECONDS."""
         await self.loop.stop()
         try:
             async with asyncio.timeout(self.DRAIN_SECONDS):
                 await self.flush()
-        except (TimeoutError, *PASSING) as trouble:
-            log.warning("%s: what was not written is lost: %s", self._name, trouble)
+        except (TimeoutError, *PASSING) as failure:
+            log.warning("%s: the rest of the buffer is lost: %s", self._name, failure)

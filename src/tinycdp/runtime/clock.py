@@ -1,4 +1,4 @@
-"""The one place that reads the clock; everything else is given `now`.
+"""The only module that reads the clock; everything else takes `now` as a parameter.
 
 Units   integer milliseconds since 1970-01-01T00:00:00Z
 """
@@ -12,5 +12,7 @@ Clock = Callable[[], Instant]
 
 
 def now() -> Instant:
-    """This instant. Not monotonic: the machine's clock may be set back, so order never rests on it."""
+    """The current instant.
+
+    Not monotonic: the clock may be set back, so nothing may rely on its order."""
     return time.time_ns() // 1_000_000

@@ -1,4 +1,4 @@
-"""Who changes what an environment is, when, and on which terms."""
+"""The author, time and conditions of a change to an environment."""
 
 from dataclasses import dataclass
 
@@ -7,10 +7,12 @@ from tinycdp.model import Instant
 
 @dataclass(frozen=True, slots=True)
 class Edit:
-    """One change by hand of definitions, policies, the tracking plan, kill switches or the list of suppressed.
+    """One manual change of what an environment is.
 
-    dry_run           refuse what would be refused, and keep nothing
-    expected_version  of what is to be replaced: another one is a conflict. None: any; 0: there is none yet"""
+    It may be a change of definitions, policies, the tracking plan, kill switches or suppressed identifiers.
+
+    dry_run           check everything, but change nothing
+    expected_version  the version to replace; any other is a conflict. None: no check; 0: it must not exist yet"""
 
     author: str
     now: Instant

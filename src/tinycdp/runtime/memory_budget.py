@@ -1,8 +1,9 @@
-"""The bytes of request bodies that one process holds at a time, from their arrival to the answer.
+"""A limit on the bytes of request bodies that one process holds at a time.
 
-Shape   with room.holding() as held: held.add(n), for each n bytes that come; all of it is free again at the end
-Units   bytes as read; what is parsed of them takes several times as much
-Laws    what is held never exceeds `most`; one request alone, however large it may be, always finds room
+Shape   with budget.reserve() as reservation: reservation.add(n) for each n bytes that arrive; all are released at the
+        end, when the request is answered
+Units   bytes as read; parsed, they take several times as much
+Laws    the total never exceeds `most`; a single request, however large, is always admitted
 Errors  Overloaded INGEST_QUEUE_FULL
 Source  docs/decisions/0026-limits.md
 """
@@ -15,27 +16,30 @@ from tinycdp.errors import Overloaded
 MOST = 32 * 1024 * 1024
 
 
-class Room:
+class MemoryBudget:
+    """The bytes that all requests of a process may hold together. used: what they hold now."""
+
     def __init__(self, most: int = MOST) -> None:
         self.most = most
-        self.held = 0
+        self.used = 0
 
-    def holding(self) -> "Holding":
-        return Holding(self)
+    def reserve(self) -> "Reservation":
+        """A reservation for one request, empty at first."""
+        return Reservation(self)
 
     def check(self, n: int) -> None:
-        """Refuse a request that is about to send n bytes, where they have no room."""
-        if self.held and self.held + n > self.most:
+        """Raise Overloaded if n more bytes would exceed the budget."""
+        if self.used and self.used + n > self.most:
             raise Overloaded("INGEST_QUEUE_FULL", "Too much is waiting to be stored; try again shortly.")
 
 
-class Holding:
-    """What one request holds."""
+class Reservation:
+    """The bytes that one request holds, until the end of its `with` block."""
 
-    __slots__ = ("_n", "_room")
+    __slots__ = ("_budget", "_n")
 
-    def __init__(self, room: Room) -> None:
-        self._room = room
+    def __init__(self, budget: MemoryBudget) -> None:
+        self._budget = budget
         self._n = 0
 
     def __enter__(self) -> Self:
@@ -44,10 +48,11 @@ class Holding:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._room.held -= self._n
+        self._budget.used -= self._n
 
     def add(self, n: int) -> None:
-        if self._room.held > self._n:  # somebody else is there, too
-            self._room.check(n)
+        """Reserve n more bytes; raises Overloaded if they exceed the budget."""
+        if self._budget.used > self._n:  # other requests hold bytes, too
+            self._budget.check(n)
         self._n += n
-        self._room.held += n
+        self._budget.used += n

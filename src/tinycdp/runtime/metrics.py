@@ -1,10 +1,10 @@
-"""What one process counts about itself, for Prometheus.
+"""Counters of one process, for Prometheus.
 
 Shape   Metrics: plain dictionaries that the hot paths add to, a histogram of waits for a commit, and gauges that are
-        asked when somebody looks; `text()` is the exposition
-Units   seconds, as Prometheus has it
-Laws    counting on the decision's fast lane is one addition. Every series says which process it is of, because several
-        share a port and a scrape reaches one of them
+        read at a scrape; `text()` is the exposition
+Units   seconds, as is usual in Prometheus
+Laws    counting on the fast lane of decisions is one addition. Every series has a label with the process id, because
+        several processes share a port and a scrape reaches one of them
 Source  docs/reference/operations.md lists the series
 """
 
@@ -21,13 +21,16 @@ __all__ = ["CONTENT_TYPE", "Metrics"]
 
 _BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 
-#: name, what it means, its value now: one, or one for each set of labels
+#: name, help text, current value: one, or one for each set of labels
 Gauge = tuple[str, str, float]
 LabelledGauge = tuple[str, str, tuple[str, ...], Mapping[tuple[str, ...], float]]
 
 
 class Metrics:
-    """requests  by (method, route, status); fast: decisions of the fast lane, which are requests too, by reason
+    """The counters of one process.
+
+    requests    by (method, route, status)
+    fast        decisions of the fast lane, by reason; they are requests, too
     mismatches  by (definition, field)"""
 
     def __init__(self) -> None:
@@ -49,21 +52,21 @@ class Metrics:
 
     @property
     def asked(self) -> int:
-        """How many decisions and messages this process was asked for."""
+        """How many decisions and messages this process has received."""
         return self.fast.total() + self.decisions.total() + self.messages.total()
 
-    def stored(self, accepted: int, duplicates: int, refused: Iterable[str]) -> None:
-        """Count one tracking request; `refused` are the codes of its rejections."""
+    def stored(self, accepted: int, duplicates: int, rejected: Iterable[str]) -> None:
+        """Count one tracking request; `rejected` are the codes of its rejections."""
         self.messages["accepted"] += accepted
         self.messages["duplicate"] += duplicates
-        self.rejections.update(refused)
+        self.rejections.update(rejected)
 
     def mismatched(self, definition: str, field: str) -> None:
-        """Count one value of another type than an expression needs."""
+        """Count one value whose type an expression cannot use."""
         self.mismatches[definition, field] += 1
 
     def text(self, gauges: Iterable[Gauge] = (), labelled: Iterable[LabelledGauge] = ()) -> bytes:
-        """Everything in Prometheus' text format."""
+        """All series in Prometheus' text format."""
         families = [*(_gauge(*gauge) for gauge in gauges), *(_labelled(*gauge) for gauge in labelled)]
         found = [*self._counters(), *self._registry.collect(), *families]
         return generate_latest(_Labelled(lambda: found))
@@ -74,18 +77,23 @@ class Metrics:
         yield _counter("tinycdp_http_requests", "Requests answered.", ("method", "route", "status"), requests.items())
         decisions = self.decisions + self.fast
         yield _counter("tinycdp_decisions", "Flags decided.", ("reason",), _single(decisions))
-        yield _counter("tinycdp_messages", "Messages stored, or known already.", ("outcome",), _single(self.messages))
-        yield _counter("tinycdp_rejections", "Messages refused.", ("code",), _single(self.rejections))
-        text = "Messages counted for the registry, or left out under load; flushes given up."
+        yield _counter(
+            "tinycdp_messages",
+            "Messages by outcome.",
+            ("outcome",),
+            _single(self.messages),
+        )
+        yield _counter("tinycdp_rejections", "Messages rejected.", ("code",), _single(self.rejections))
+        text = "Messages counted for the registry, or skipped under load; failed flushes."
         yield _counter("tinycdp_observed", text, ("outcome",), _single(self.observed))
-        text = "Values of another type than a definition needs, each time one was read: they are unknown."
+        text = "Values read as unknown because their type does not fit the definition."
         mismatches = self.mismatches.copy()
         yield _counter("tinycdp_type_mismatches", text, ("definition", "field"), mismatches.items())
-        yield _counter("tinycdp_exposures", "Exposures stored, or lost.", ("outcome",), _single(self.exposures))
+        yield _counter("tinycdp_exposures", "Exposures stored, or dropped.", ("outcome",), _single(self.exposures))
 
 
 class _Labelled:
-    """Metrics with this process's id on every sample, as generate_latest wants to collect them."""
+    """A collector for generate_latest that adds this process's id to every sample."""
 
     def __init__(self, metrics: Callable[[], list[Metric]]) -> None:
         self._metrics = metrics
@@ -96,7 +104,7 @@ class _Labelled:
             metric.samples = [
                 sample._replace(labels={**sample.labels, "process": process})
                 for sample in metric.samples
-                if not sample.name.endswith("_created")  # when the process began, told once for every series
+                if not sample.name.endswith("_created")  # the process's start time, repeated for every series
             ]
             yield metric
 

@@ -1,8 +1,8 @@
-"""What a process keeps in memory of the database, and how it stays current.
+"""The copy of definitions, keys, policies and profiles in a process's memory.
 
-Shape   Mirror is what a Listener notifies: it passes profile changes on, and reloads definitions, keys and policies
+Shape   Mirror subscribes to a Listener: it passes profile changes on, and reloads definitions, keys and policies
 Laws    start() returns only when no notification can be missed. Failed reloads are repeated while the database is away
-Errors  none leave a notification: what cannot be loaded is logged, and what is in memory goes on serving
+Errors  none: what cannot be loaded is logged, and the copy in memory stays in use
 """
 
 import asyncio
@@ -65,7 +65,7 @@ class Mirror:
         self._reloads: set[asyncio.Task[None]] = set()
 
     async def start(self) -> None:
-        """Listen, then load every environment's definitions, every key and every policy."""
+        """Listen, then load the definitions of every environment, all keys and all policies."""
         await self._listener.start()
         await self._load_everything()
 
@@ -76,13 +76,13 @@ class Mirror:
             task.cancel()
 
     async def load_policies(self) -> None:
-        """Load policies, suppressions and tracking plans as the database has them now."""
+        """Load policies, suppressed identifiers and tracking plans from Postgres."""
         await self._policies.load(self._pool)
         await self._privacy.load(self._pool)
         await self._plans.load(self._pool)
 
     async def reread(self, environment_id: int, alias: Alias | None) -> None:
-        """Load the definitions, and the profile, from Postgres; keep what is known if it is away."""
+        """Load the definitions, and the profile, from Postgres; keep those in memory if it is away."""
         with contextlib.suppress(Unavailable):
             await self._catalogs.refresh(self._pool, environment_id)
             if alias is not None:
@@ -111,8 +111,8 @@ class Mirror:
         self._outbox.ring(environment_id)
         self._pushes.profiles_changed(environment_id, version, profile_ids)
 
-    def people_born(self, environment_id: int, names: Sequence[str]) -> None:
-        self._pushes.people_born(environment_id, names)
+    def profiles_created(self, environment_id: int, digests: Sequence[str]) -> None:
+        self._pushes.profiles_created(environment_id, digests)
 
     def revision_changed(self, environment_id: int) -> None:
         self._outbox.ring(environment_id)
@@ -124,24 +124,24 @@ class Mirror:
     def policies_changed(self, environment_id: int) -> None:
         self._reload(self.load_policies)
 
-    def reader_heard(self, environment_id: int, reader: str, wanted: str) -> None:
-        self._live.heard(environment_id, reader, wanted)
+    def stream_read(self, environment_id: int, reader: str, filter_text: str) -> None:
+        self._live.heard(environment_id, reader, filter_text)
 
-    def lost(self) -> None:
-        self._snapshots.lost()
+    def disconnected(self) -> None:
+        self._snapshots.disconnected()
 
-    def found(self) -> None:
-        self._snapshots.found()
+    def reconnected(self) -> None:
+        self._snapshots.reconnected()
         self._outbox.ring_all()
-        self._pushes.found()
+        self._pushes.reconnected()
         self._reload(self._load_everything)
 
     def _reload(self, load: Callable[[], Awaitable[object]]) -> None:
-        task = asyncio.create_task(self._until_done(load))
+        task = asyncio.create_task(self._load_with_retry(load))
         self._reloads.add(task)
         task.add_done_callback(self._reloads.discard)
 
-    async def _until_done(self, load: Callable[[], Awaitable[object]]) -> None:
+    async def _load_with_retry(self, load: Callable[[], Awaitable[object]]) -> None:
         while True:
             try:
                 await load()
@@ -149,5 +149,5 @@ class Mirror:
             except Unavailable:
                 await asyncio.sleep(_RETRY_SECONDS)
             except Exception:
-                log.exception("definitions or keys could not be loaded; the ones in memory go on serving")
+                log.exception("definitions or keys could not be loaded; those in memory stay in use")
                 return

@@ -1,11 +1,13 @@
-"""What one process tells the others through Postgres: profiles changed, people are new, a revision was published, keys
-and policies changed.
+"""Notifications of changes between processes, through Postgres.
 
-Shape   announce_* speak inside the transaction that made the change; a Listener hears it once that is committed, on a
-        connection of its own
-Laws    a lost connection may have lost news: `lost` is called at once, and `found` when it listens again
-        every notice but `keys` names its environment: processes that served some of them only could listen to those
-Units   a notification holds at most 8,000 bytes, so that many ids go out as several
+They are of profiles, definitions, keys, policies and readers of the live stream.
+
+Shape   announce_* notify in the transaction that made the change; a Listener receives it after the commit, on its own
+        connection, and calls its Subscriber
+Laws    a lost connection may have missed notifications: `disconnected` is called at once, and `reconnected` when the
+        Listener listens again.
+        Every notification but `keys` names its environment
+Units   a notification holds at most 8,000 bytes, so many ids go out in several
 """
 
 import asyncio
@@ -24,16 +26,16 @@ log = logging.getLogger(__name__)
 
 CHANNEL = "tinycdp"
 _IDS_PER_NOTICE = 380
-_NAMES_PER_NOTICE = 600
+_DIGESTS_PER_NOTICE = 600
 _PAUSE_SECONDS = 0.25
-#: How often a quiet connection is asked whether it still lives: a server that vanished says nothing.
+#: How often a quiet connection is tested: a server that vanished does not close it.
 _PING_SECONDS = 5.0
 
 
 async def announce_profiles(
     connection: Connection, environment_id: int, version: int, profile_ids: Sequence[int]
 ) -> None:
-    """Say that these profiles have a new version."""
+    """Notify that these profiles have a new version."""
     notices = []
     for start in range(0, len(profile_ids), _IDS_PER_NOTICE):
         ids = ",".join(map(str, profile_ids[start : start + _IDS_PER_NOTICE]))
@@ -41,70 +43,75 @@ async def announce_profiles(
     await store.announce(connection, *notices)
 
 
-async def announce_people(connection: Connection, environment_id: int, user_ids: Sequence[str]) -> None:
-    """Say that these user ids, which nobody had before, are somebody's."""
+async def announce_new_profiles(connection: Connection, environment_id: int, user_ids: Sequence[str]) -> None:
+    """Notify that these user ids, which belonged to no profile before, now have one."""
     notices = []
-    for start in range(0, len(user_ids), _NAMES_PER_NOTICE):
-        names = ",".join(map(name_of, user_ids[start : start + _NAMES_PER_NOTICE]))
-        notices.append(f"people {environment_id} {names}")
+    for start in range(0, len(user_ids), _DIGESTS_PER_NOTICE):
+        digests = ",".join(map(digest_of, user_ids[start : start + _DIGESTS_PER_NOTICE]))
+        notices.append(f"created {environment_id} {digests}")
     await store.announce(connection, *notices)
 
 
-def name_of(user_id: str) -> str:
-    """Eleven characters for a user id, which may be long, and hold anything."""
+def digest_of(user_id: str) -> str:
+    """A hash of a user id in eleven characters.
+
+    The id itself may be long, and hold any character."""
     digest = blake2b(user_id.encode("utf-8", "surrogatepass"), digest_size=8).digest()
     return urlsafe_b64encode(digest).rstrip(b"=").decode()
 
 
 async def announce_revision(connection: Connection, environment_id: int) -> None:
-    """Say that the environment's definitions changed."""
+    """Notify that the environment's definitions changed."""
     await store.announce(connection, f"revision {environment_id}")
 
 
 async def announce_keys(connection: Connection) -> None:
-    """Say that API keys were made or revoked."""
+    """Notify that API keys were created or revoked."""
     await store.announce(connection, "keys")
 
 
 async def announce_policies(connection: Connection, environment_id: int) -> None:
-    """Say that the environment's policies changed."""
+    """Notify that the environment's policies changed."""
     await store.announce(connection, f"policies {environment_id}")
 
 
-async def announce_reader(connection: Connection, environment_id: int, reader: str, wanted: str) -> None:
-    """Say that a live stream is read, and what of; "-" that it no longer is. To be said again and again."""
-    await store.announce(connection, f"live {environment_id} {reader} {wanted}")
+async def announce_reader(connection: Connection, environment_id: int, reader: str, filter_text: str) -> None:
+    """Notify that a client reads the live stream with this filter, or "-": that it stopped.
+
+    Repeat it while the client reads: other processes forget a reader that is not repeated."""
+    await store.announce(connection, f"live {environment_id} {reader} {filter_text}")
 
 
-class Ears(Protocol):
-    """Who a Listener tells. None of these may block."""
+class Subscriber(Protocol):
+    """The methods that a Listener calls. None of them may block."""
 
     def profiles_changed(self, environment_id: int, version: int, profile_ids: Sequence[int]) -> None: ...
-    def people_born(self, environment_id: int, names: Sequence[str]) -> None: ...
+    def profiles_created(self, environment_id: int, digests: Sequence[str]) -> None: ...
     def revision_changed(self, environment_id: int) -> None: ...
     def keys_changed(self) -> None: ...
     def policies_changed(self, environment_id: int) -> None: ...
-    def reader_heard(self, environment_id: int, reader: str, wanted: str) -> None: ...
-    def lost(self) -> None: ...
-    def found(self) -> None: ...
+    def stream_read(self, environment_id: int, reader: str, filter_text: str) -> None: ...
+    def disconnected(self) -> None: ...
+    def reconnected(self) -> None: ...
 
 
 class Listener:
-    """Keeps listening until stopped; reconnects on its own."""
+    """Listens until it is stopped; reconnects by itself."""
 
-    def __init__(self, dsn: str, ears: Ears) -> None:
+    def __init__(self, dsn: str, subscriber: Subscriber) -> None:
         self._dsn = dsn
-        self._ears = ears
+        self._subscriber = subscriber
         self._ended = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._listening = asyncio.Event()
 
     async def start(self) -> None:
-        """Begin, and return once news can no longer be missed."""
+        """Start, and return once no notification can be missed."""
         self._task = asyncio.create_task(self._run())
         await self._listening.wait()
 
     async def stop(self) -> None:
+        """Stop listening, and close the connection."""
         if self._task is not None:
             self._task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -114,45 +121,45 @@ class Listener:
         while True:
             try:
                 connection = await connect(self._dsn)
-            except Exception as trouble:  # a password that changes, a server that starts: to be tried until it works
-                if not isinstance(trouble, Unavailable):
-                    log.warning("listening cannot begin: %s", trouble)
+            except Exception as failure:  # a changed password, a server that starts: try until it works
+                if not isinstance(failure, Unavailable):
+                    log.warning("cannot listen for notifications, will try again: %s", failure)
                 await asyncio.sleep(_PAUSE_SECONDS)
                 continue
             self._ended.clear()
             connection.add_termination_listener(lambda _: self._ended.set())
             try:
-                await connection.add_listener(CHANNEL, self._hear)
+                await connection.add_listener(CHANNEL, self._dispatch)
                 self._listening.set()
-                self._ears.found()
-                await self._until_lost(connection)
-            except Exception as trouble:  # whatever ends a connection, the answer is a new one
-                log.warning("listening ended: %s", trouble)
+                self._subscriber.reconnected()
+                await self._until_closed(connection)
+            except Exception as failure:  # whatever ends a connection, open a new one
+                log.warning("lost the connection for notifications: %s", failure)
             finally:
-                self._ears.lost()
+                self._subscriber.disconnected()
                 connection.terminate()
             await asyncio.sleep(_PAUSE_SECONDS)
 
-    async def _until_lost(self, connection: Any) -> None:
+    async def _until_closed(self, connection: Any) -> None:
         while not self._ended.is_set():
             try:
                 await asyncio.wait_for(self._ended.wait(), _PING_SECONDS)
             except TimeoutError:
                 await connection.execute("SELECT 1", timeout=_PING_SECONDS)
 
-    def _hear(self, connection: Any, pid: int, channel: str, payload: str) -> None:
+    def _dispatch(self, connection: Any, pid: int, channel: str, payload: str) -> None:
         match payload.split(" "):
             case ["profiles", environment_id, version, ids]:
-                self._ears.profiles_changed(int(environment_id), int(version), [*map(int, ids.split(","))])
-            case ["people", environment_id, names]:
-                self._ears.people_born(int(environment_id), names.split(","))
+                self._subscriber.profiles_changed(int(environment_id), int(version), [*map(int, ids.split(","))])
+            case ["created", environment_id, digests]:
+                self._subscriber.profiles_created(int(environment_id), digests.split(","))
             case ["revision", environment_id]:
-                self._ears.revision_changed(int(environment_id))
+                self._subscriber.revision_changed(int(environment_id))
             case ["keys"]:
-                self._ears.keys_changed()
+                self._subscriber.keys_changed()
             case ["policies", environment_id]:
-                self._ears.policies_changed(int(environment_id))
-            case ["live", environment_id, reader, wanted]:
-                self._ears.reader_heard(int(environment_id), reader, wanted)
+                self._subscriber.policies_changed(int(environment_id))
+            case ["live", environment_id, reader, filter_text]:
+                self._subscriber.stream_read(int(environment_id), reader, filter_text)
             case _:
-                log.warning("news nobody understands: %.100s", payload)
+                log.warning("unknown notification, ignored: %.100s", payload)

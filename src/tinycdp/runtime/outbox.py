@@ -1,15 +1,16 @@
-"""The outbox, for those who follow it: every committed change of an environment, once, in order.
+"""Consumers of the outbox: every committed change of an environment, once, in order.
 
-Shape   register(pool, environment, name, …) begins; Consumer.read() gives the next Batch; acknowledge(connection,
-        batch) moves the cursor, in the transaction of whatever the consumer writes. Effects elsewhere: claim(batch)
-        first, so that after a crash the very same batch comes again, under the same key. Bell says when to look.
-        lags(…) is for the metrics, tidy(…) the worker's part
-Laws    complete: a batch ends where no transaction can commit a row any more, so a cursor passes nothing by.
-        in order: of two transactions that touched one profile, the first comes first.
+Shape   register(pool, environment, name, …) adds a consumer; Consumer.read() returns its next Batch;
+        acknowledge(connection, batch) moves its cursor, in the same transaction as what the consumer writes. For
+        effects outside of Postgres, claim(batch) first: after a crash the same batch is read again, with the same key.
+        Bell wakes consumers. lags(…) is for the metrics, tidy(…) for the worker
+Laws    complete: a batch ends where no transaction can commit a row any more, so a cursor skips nothing.
+        in order: of two transactions that changed one profile, the first comes first.
         once: acknowledge moves the cursor from where the batch began, or raises. Any number of processes may run one
-        consumer; of two with the same batch one acknowledges it
-Units   positions are versions: who acknowledged position p has everything up to the version p of a tracking answer
-Errors  NoSuchConsumer · Lapsed: it fell behind for longer than rows are kept, and has to begin anew ·
+        consumer; of two with the same batch, one acknowledges it
+Units   positions are versions: a consumer that acknowledged position p has every change up to version p of a tracking
+        answer
+Errors  NoSuchConsumer · Lapsed: it fell behind for longer than rows are kept, and has to register again ·
         Overtaken: another process moved the cursor, so this transaction has to be rolled back
 Source  docs/decisions/0029-outbox.md; engine/outbox.py says what a change holds
 """
@@ -31,15 +32,15 @@ from tinycdp.store.pool import BUSY, Connection, Pool, acquired, transaction
 log = logging.getLogger(__name__)
 
 ROWS = 500
-#: Beyond so many, unread rows are not counted.
+#: Unread rows are counted up to this many.
 MOST_COUNTED = 100_000
 #: How long a read waits for transactions that are about to commit, and how often it looks.
 _PATIENCE_SECONDS = 1.0
-_LOOK_SECONDS = 0.002
+_POLL_SECONDS = 0.002
 
 
 class NoSuchConsumer(Exception):
-    """Nothing is registered by this name in this environment."""
+    """No consumer of this name is registered in this environment."""
 
 
 class Lapsed(Exception):
@@ -54,8 +55,8 @@ class Overtaken(Exception):
 class CommittedChanges:
     """What one transaction changed.
 
-    position  stable for ever, and unique in its environment
-    at        the transaction's own instant: it may be a little earlier than that of a row before it"""
+    position  never changes, and is unique in its environment
+    at        when the transaction ran; it may be a little earlier than that of the row before it"""
 
     position: int
     at: Instant
@@ -64,9 +65,9 @@ class CommittedChanges:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Rows in order, everything in (after, last]. It is falsy if there are none.
+    """All rows with a position in (after, last], in order. Falsy if empty.
 
-    last  nothing at or below it will ever come again; it may lie beyond the last row"""
+    last  no row at or below it can still be committed; it may be greater than the last row's position"""
 
     environment_id: int
     consumer: str
@@ -79,18 +80,18 @@ class Batch:
 
     @property
     def key(self) -> str:
-        """Names this batch, the same after every crash if it was claimed: a token for receivers that deduplicate."""
+        """An idempotency key for receivers; a claimed batch has the same key after a crash."""
         return f"{self.consumer}:{self.environment_id}:{self.after}-{self.last}"
 
 
 async def register(
     pool: Pool, environment_id: int, name: str, now: Instant, *, start: Literal["now", "oldest"] = "now"
 ) -> int:
-    """Follow the outbox under this name; nothing if that was done before. Gives the position it stands at.
+    """Register a consumer, unless it is registered already, and return its position.
 
-    start  now: with the first transaction after this one · oldest: with the oldest row that is kept for others
+    start  now: begin with the first transaction after this one · oldest: with the oldest row that is still kept
 
-    It waits for the transactions in flight, as a publish does: each of those is before, and the next one is after."""
+    Waits for the transactions in flight, as a publish does: each of them is before, and the next one is after."""
     async with transaction(pool) as connection:
         await definition_store.begin_publish(connection, environment_id)
         await store.hold_consumers(connection)
@@ -105,7 +106,7 @@ async def register(
 
 
 async def unregister(pool: Pool, environment_id: int, name: str) -> None:
-    """Follow no more; rows that only this consumer had not read are dropped."""
+    """Remove a consumer. Rows that only it had not read are dropped."""
     async with acquired(pool) as connection:
         await store.drop_cursor(connection, environment_id, name)
 
@@ -120,7 +121,9 @@ class Consumer:
         self._complete = 0
 
     async def read(self, most: int = ROWS) -> Batch:
-        """The next rows after those acknowledged; the claimed ones again if a batch is claimed. It moves nothing."""
+        """The next rows after the acknowledged ones, or the claimed batch again.
+
+        Does not move the cursor."""
         async with acquired(self._pool) as connection:
             cursor = await store.find_cursor(connection, self.environment_id, self.name)
             if cursor is None:
@@ -133,9 +136,9 @@ class Consumer:
                     after, claimed, await store.read_outbox(connection, self.environment_id, after, claimed)
                 )
             found: list[store.OutboxRow] = []
-            if known := self._complete > after:  # what an earlier batch had no room for
+            if remaining := self._complete > after:  # rows that an earlier batch had no room for
                 found = await store.read_outbox(connection, self.environment_id, after, self._complete, most)
-            if not known or not found:
+            if not remaining or not found:
                 self._complete = await _complete(connection, self.environment_id, after)
                 found = await store.read_outbox(connection, self.environment_id, after, self._complete, most)
         return self._batch(after, self._complete if len(found) < most else found[-1].position, found)
@@ -145,51 +148,57 @@ class Consumer:
         return Batch(self.environment_id, self.name, after, last, rows)
 
     async def claim(self, batch: Batch) -> None:
-        """Until it is acknowledged, this very batch is what every process reads. For effects outside of Postgres."""
+        """Make every process read this batch until it is acknowledged.
+
+        For effects outside of Postgres."""
         async with acquired(self._pool) as connection:
             if not await store.claim_batch(connection, self.environment_id, self.name, batch.after, batch.last):
                 raise Overtaken(batch.key)
 
     async def acknowledge(self, connection: Connection, batch: Batch, now: Instant) -> None:
-        """The batch is done, if the transaction of this connection commits."""
+        """Mark the batch as done in this connection's transaction."""
         if not await store.acknowledge_batch(connection, self.environment_id, self.name, batch.after, batch.last, now):
             raise Overtaken(batch.key)
 
 
 async def _complete(connection: Connection, environment_id: int, after: int) -> int:
-    """A position up to which nothing can be committed any more. `after` if one cannot be told yet.
+    """A position up to which no row can be committed any more; `after` if unknown yet.
 
-    Whoever holds a position up to `last` drew it behind the fence, so he is among the writers, or was over before they
-    were listed. Those who come later draw later positions."""
+    A transaction with a position up to `last` drew it behind the fence, so it is among the writers, or ended before
+    they were listed. Transactions that start later draw later positions."""
     last = await store.last_position(connection)
     if last <= after:
         return after
-    waited_for = await store.writers(connection, environment_id)
+    writers = await store.writers(connection, environment_id)
     deadline = asyncio.get_running_loop().time() + _PATIENCE_SECONDS
-    while waited_for:
+    while writers:
         if asyncio.get_running_loop().time() > deadline:
             return after
-        await asyncio.sleep(_LOOK_SECONDS)
-        waited_for &= await store.writers(connection, environment_id)
+        await asyncio.sleep(_POLL_SECONDS)
+        writers &= await store.writers(connection, environment_id)
     return last
 
 
 class Bell:
-    """Wakes the consumers of this process: something was committed, here or, as the news say, elsewhere."""
+    """Wakes the consumers of this process after a commit, here or in another process."""
 
     def __init__(self) -> None:
         self._events: defaultdict[int, asyncio.Event] = defaultdict(asyncio.Event)
 
     def ring(self, environment_id: int) -> None:
+        """Wake the consumers of one environment."""
         if (event := self._events.get(environment_id)) is not None:
             event.set()
 
     def ring_all(self) -> None:
+        """Wake all consumers."""
         for event in self._events.values():
             event.set()
 
     async def wait(self, environment_id: int, seconds: float) -> None:
-        """Until it rings, or rang since the last time; for so many seconds at most, since news may be lost."""
+        """Wait for a ring since the last wait, but at most this long.
+
+        A notification may be lost."""
         event = self._events[environment_id]
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(event.wait(), seconds)
@@ -212,6 +221,7 @@ class Lag:
 
 
 async def lags(connection: Connection, now: Instant) -> list[Lag]:
+    """How far behind every consumer is."""
     return [
         Lag(
             row.environment,
@@ -225,16 +235,17 @@ async def lags(connection: Connection, now: Instant) -> list[Lag]:
 
 
 async def tidy(pool: Pool, now: Instant, keep_ms: int) -> int:
-    """Give up consumers that are further behind than rows are kept, and empty the partitions that all others have read.
-    Gives how many."""
+    """Drop rows that every consumer has read, and consumers that are too far behind.
+
+    Rows are kept for `keep_ms` for a consumer that is behind. Returns the number of partitions emptied."""
     async with transaction(pool) as connection:
         for row in await store.lapse_cursors(connection, now, now - keep_ms):
-            log.error("consumer %s of environment %d lapsed: it has to begin anew", row.consumer, row.environment_id)
+            log.error("consumer %s of environment %d lapsed: register it again", row.consumer, row.environment_id)
     emptied = 0
     for slot in range(store.SLOTS):
         async with acquired(pool) as connection:
             drained = await store.is_drained(connection, slot)
-            # New rows go here: emptying it would hold them up.
+            # New rows go into the current one: emptying it would block them.
             current = await store.last_position(connection) // store.PER_SLOT % store.SLOTS
         if drained and slot != current:
             with contextlib.suppress(*BUSY):
@@ -246,7 +257,7 @@ async def _empty(pool: Pool, slot: int) -> bool:
     async with transaction(pool) as connection:
         await store.hold_consumers(connection)
         await store.hold_slot(connection, slot)
-        # Once more, now that no transaction is about to commit a row there and no consumer about to begin.
+        # Check again, now that the locks keep out writers of this partition and new consumers.
         if not await store.is_drained(connection, slot):
             return False
         await store.truncate_slot(connection, slot)

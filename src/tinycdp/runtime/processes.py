@@ -1,9 +1,10 @@
-"""Child processes that end with this one, whichever way it ends.
+"""Child processes that end with this one, however it ends.
 
-Shape   spawn() starts one; Identity says who it is when this process is root. also_on_stop() hears of this one's end
-Laws    on Linux the kernel signals a child the moment the thread that started it dies, so children are started by the
-        main thread; elsewhere a child outlives a parent that is killed with SIGKILL
-        each child leads its own session: Ctrl-C in a terminal reaches only this process, which then stops them in order
+Shape   spawn() starts a child; Identity is its account when this process is root. also_on_stop() adds a callback to the
+        stop signals of this process
+Laws    on Linux the kernel signals a child when the thread that started it dies, so only the main thread starts
+        children; elsewhere a child outlives a parent that is killed with SIGKILL.
+        Each child leads its own session: Ctrl-C in a terminal reaches only this process, which stops them in order
 """
 
 import asyncio
@@ -29,10 +30,10 @@ _libc = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
 
 
 class Identity(msgspec.Struct, frozen=True):
-    """Who a child is, where root must not be root.
+    """The account of a child that must not run as root.
 
-    mapped  True: a user namespace in which root's id reads as `uid`; files stay root's and need no chown
-            False: the child really becomes `uid`
+    mapped  True: a user namespace maps root's id to `uid`; files stay root's and need no chown
+            False: the child runs as `uid`
     """
 
     uid: int
@@ -50,10 +51,12 @@ def spawn(
     output: IO[bytes] | int | None = None,
     pass_fds: Sequence[int] = (),
 ) -> subprocess.Popen[bytes]:
-    """Start a child that receives `death_signal` when this process dies; `source` is what
-    it reads, `output` takes both of its streams.
+    """Start a child that receives `death_signal` when this process dies.
 
-    Raises OSError or subprocess.SubprocessError where the child cannot take the identity or run the program."""
+    source  its standard input
+    output  its standard output and error
+
+    Raises OSError or subprocess.SubprocessError if the child cannot take the identity or run the program."""
     real = identity if identity and not identity.mapped else None
     return subprocess.Popen(
         argv,
@@ -71,7 +74,9 @@ def spawn(
 
 
 def die_with_parent(death_signal: signal.Signals, parent: int) -> None:
-    """From now on the kernel sends `death_signal` when the process `parent` dies; at once if it already has."""
+    """Let the kernel send this process `death_signal` when `parent` dies.
+
+    If it has died already, this process is killed now."""
     if _libc is None:
         return
     _libc.prctl(_PR_SET_PDEATHSIG, int(death_signal), 0, 0, 0)
@@ -80,7 +85,9 @@ def die_with_parent(death_signal: signal.Signals, parent: int) -> None:
 
 
 def unprivileged_user() -> pwd.struct_passwd:
-    """An existing account that is not root, the least surprising first; LookupError where there is none."""
+    """An account other than root, preferably `postgres`.
+
+    Raises LookupError if there is no other."""
     accounts = {account.pw_name: account for account in pwd.getpwall() if account.pw_uid != 0}
     for name in ("postgres", "nobody", "daemon"):
         if name in accounts:
@@ -96,7 +103,7 @@ def _before_exec(death_signal: signal.Signals, identity: Identity | None) -> Cal
     def prepare() -> None:
         if identity and identity.mapped:
             _enter_user_namespace(identity)
-        # After the change of identity, which clears it.
+        # Last, because a change of identity clears the death signal.
         die_with_parent(death_signal, parent)
 
     return prepare
@@ -106,17 +113,17 @@ def _enter_user_namespace(identity: Identity) -> None:
     outer_uid, outer_gid = os.geteuid(), os.getegid()
     if _libc is None or _libc.unshare(_CLONE_NEWUSER) != 0:
         raise PermissionError("user namespaces are not allowed here")
-    # The kernel lets an unprivileged writer map only itself, and groups only once setgroups is given up.
+    # The kernel lets an unprivileged process map only itself, and groups only after it denies setgroups.
     Path("/proc/self/setgroups").write_text("deny")
     Path("/proc/self/uid_map").write_text(f"{identity.uid} {outer_uid} 1")
     Path("/proc/self/gid_map").write_text(f"{identity.gid} {outer_gid} 1")
 
 
 def also_on_stop(callback: Callable[[], None]) -> None:
-    """From now on the running loop calls this too when the process is told to stop.
+    """Call this too when the running loop's server receives a signal to stop.
 
-    A server that waits for its requests to finish tells nobody that it does, and an event stream never finishes. Where
-    no server on this loop listens for the signals, nothing is done."""
+    A server waits for its requests to finish and has no hook for it, and an event stream never finishes by itself. Does
+    nothing if no server on this loop handles the signals."""
     loop = asyncio.get_running_loop()
     servers: dict[int, Any] = {}
 
@@ -132,8 +139,9 @@ def also_on_stop(callback: Callable[[], None]) -> None:
 
 
 def allow_files(n: int) -> None:
-    """This process and its children may have so many files open, as far as the system lets them: each connection is
-    one, and the usual limit of 1,024 is of another time."""
+    """Raise the limit of open files to n, or as near to it as the system allows.
+
+    It applies to this process and its children. Each connection is an open file, and the usual limit is 1,024."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if hard != resource.RLIM_INFINITY:
         n = min(n, hard)

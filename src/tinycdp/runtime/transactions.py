@@ -1,8 +1,8 @@
-"""Work that is begun anew when another transaction crosses it.
+"""Transactions that are repeated when they conflict with another one.
 
-Shape   commit_with_retry(pool, work, again=…) -> what the work gave, committed
-Laws    the work runs once for each try, from its beginning: what it leaves in memory must not count until this returns
-Errors  Overloaded CONTENTION after TRIES tries; whatever else the work raises, at once
+Shape   commit_with_retry(pool, work, again=…) returns the result of the work, committed
+Laws    each try runs the whole work again: changes that it makes in memory must not count until this returns
+Errors  Overloaded CONTENTION after TRIES tries; any other exception of the work at once
 """
 
 import asyncio
@@ -16,7 +16,7 @@ from tinycdp.store.pool import RETRY, Connection, Pool, transaction
 T = TypeVar("T")
 
 TRIES = 8
-#: The longest wait between two tries. It is random, so that two that met do not meet again.
+#: The longest wait between two tries. It is random, so that the same two transactions do not conflict again.
 _SPREAD_SECONDS = 0.02
 
 
@@ -31,7 +31,9 @@ async def commit_with_retry(
     again: tuple[type[Exception], ...] = RETRY,
     dry_run: bool = False,
 ) -> T:
-    """Do the work in a transaction and commit it; with `dry_run`, roll it back. Errors in `again` begin it anew."""
+    """Do the work in a transaction and commit it, or roll it back with `dry_run`.
+
+    Repeat it on errors in `again`."""
     for _ in range(TRIES):
         try:
             async with transaction(pool) as connection:
@@ -44,4 +46,4 @@ async def commit_with_retry(
             await asyncio.sleep(random.uniform(0, _SPREAD_SECONDS))
         else:
             return done
-    raise Overloaded("CONTENTION", "Many processes write to the same people at once; try again shortly.")
+    raise Overloaded("CONTENTION", "Many requests change the same profiles at once; try again shortly.")

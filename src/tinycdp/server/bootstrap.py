@@ -1,4 +1,4 @@
-"""What must be true of a database before anything serves from it."""
+"""Preparation of a database before any process serves from it."""
 
 import logging
 
@@ -12,7 +12,11 @@ log = logging.getLogger(__name__)
 
 
 async def prepare(settings: Settings, now: Instant) -> list[str]:
-    """The schema is current and an empty database has its first keys; the migrations applied. Safe to run twice."""
+    """Migrate the schema, and create the first keys of an empty database.
+
+    Returns the migrations applied.
+
+    Safe to run twice."""
     assert settings.database_url
     applied = await migrate(settings.database_url, now)
     for name in applied:

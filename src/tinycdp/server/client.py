@@ -1,4 +1,4 @@
-"""A minimal sender of events to a running server, for `seed`: the same door every client uses."""
+"""A minimal client of the public API, which sends the events of `tinycdp seed`."""
 
 import http.client
 import itertools
@@ -15,9 +15,9 @@ _ATTEMPTS = 5
 
 
 def send_batches(url: str, key: str, events: Iterable[dict[str, Any]], *, size: int) -> int:
-    """All events were accepted, in order, `size` to a request; their number.
+    """Send all events in order, `size` per request, and return their number.
 
-    A full queue or an unreachable database is waited out; Unavailable when it lasts, or when a batch is refused."""
+    Retries while the queue is full or the database away. Raises Unavailable if that lasts, or a batch is rejected."""
     address = urlsplit(url)
     secure = address.scheme == "https"
     kind = http.client.HTTPSConnection if secure else http.client.HTTPConnection
@@ -42,11 +42,11 @@ def _send(connection: http.client.HTTPConnection, key: str, body: bytes) -> None
             text = answer.read().decode(errors="replace")
         except (OSError, http.client.HTTPException) as failure:
             connection.close()
-            problem = f"the server at {connection.host}:{connection.port} does not answer: {failure}"
+            problem = f"The server at {connection.host}:{connection.port} does not answer: {failure}"
         else:
             if answer.status == 200:
                 return
-            problem = f"the server answered {answer.status}: {text[:300]}"
+            problem = f"The server answered {answer.status}: {text[:300]}"
             if answer.status not in (429, 503):
                 break
         time.sleep(0.2 * 2**attempt)

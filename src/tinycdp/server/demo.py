@@ -1,9 +1,9 @@
-"""The example workspace for `serve --demo`: keys, definitions and a shop's events, put in once.
+"""The example workspace of `serve --demo`: keys, definitions and events, added once.
 
-Shape   data_dir/demo.json remembers the keys and whether the rest was done, readable by its owner only: the database
-        keeps keys as hashes, and a second run prints the same ones
-Laws    events are generated from the instant in the file, and their message ids are deterministic: an interrupted
-        seeding that is run again adds nothing twice
+Shape   data_dir/demo.json, readable by its owner only, holds the keys and whether the rest was done: the database
+        stores only hashes of keys, and a second run prints the same keys
+Laws    events are generated from the instant in the file, and their message ids are deterministic: repeating an
+        interrupted seeding adds nothing twice
 """
 
 import os
@@ -18,6 +18,8 @@ from tinycdp.settings import Settings
 
 
 class Demo(msgspec.Struct, frozen=True, kw_only=True):
+    """The content of demo.json. done: the events are in the database."""
+
     admin_key: str
     write_key: str
     read_key: str
@@ -26,7 +28,7 @@ class Demo(msgspec.Struct, frozen=True, kw_only=True):
 
     @classmethod
     def of(cls, data_dir: Path, now: Instant) -> "Demo":
-        """The folder's demo, with new keys where it has none yet."""
+        """The demo of a data folder, created with new keys if absent."""
         path = _path(data_dir)
         if path.exists():
             return msgspec.json.decode(path.read_bytes(), type=cls)
@@ -40,7 +42,7 @@ class Demo(msgspec.Struct, frozen=True, kw_only=True):
         return demo
 
     def with_keys(self, settings: Settings) -> Settings:
-        """Settings whose bootstrap keys are the demo's, those already set aside."""
+        """Settings with the demo's bootstrap keys, except those that are set already."""
         return msgspec.structs.replace(
             settings,
             bootstrap_admin_key=settings.bootstrap_admin_key or self.admin_key,
@@ -49,17 +51,19 @@ class Demo(msgspec.Struct, frozen=True, kw_only=True):
         )
 
     def finish(self, data_dir: Path) -> None:
-        """The workspace is in the database: the next run only serves."""
+        """Record that the workspace is in the database, so that the next run only serves."""
         msgspec.structs.replace(self, done=True)._save(data_dir)
 
     def apply_arguments(self) -> list[str]:
+        """The command line that publishes the example definitions."""
         return ["apply", *map(str, sorted((resources.folder("dsl") / "examples").glob("*.yaml")))]
 
     def seed_arguments(self, settings: Settings) -> list[str]:
+        """The command line that sends the example events."""
         return ["seed", "--url", settings.url, "--until", str(self.seeded_at)]
 
     def banner(self, settings: Settings) -> str:
-        """The address, the keys and three commands to try."""
+        """The text to print: the address, the keys and three commands to try."""
         url, read, write = settings.url, settings.bootstrap_read_key, settings.bootstrap_write_key
         return f"""
 TinyCDP serves {url}

@@ -1,4 +1,6 @@
-"""What `tinycdp doctor` looks at: each finding says what was seen and, where it is wrong, what to do."""
+"""The checks of `tinycdp doctor`.
+
+Each finding says what was found and, if it is wrong, what to do."""
 
 import asyncio
 import os
@@ -22,13 +24,17 @@ _LEAST_FREE_BYTES = 2_000_000_000
 
 
 class Finding(msgspec.Struct, frozen=True):
+    """The result of one check."""
+
     verdict: Literal["ok", "warn", "FAIL"]
     subject: str
     detail: str
 
 
 def examine(settings: Settings) -> list[Finding]:
-    """Every check, in the order a start would meet them. Starts an embedded Postgres only where one already exists."""
+    """Run every check, in the order in which a start would fail.
+
+    Starts an embedded Postgres only if its data folder exists."""
     found = [_platform()]
     if settings.database_url is None:
         found += [_data_folder(settings), _binaries(settings), _account()]
@@ -78,12 +84,11 @@ def _account() -> Finding:
             output=subprocess.DEVNULL,
         )
         probe.wait()
-    except LookupError as none:
-        return Finding("FAIL", "account", f"{none}; Postgres refuses to run as root: add a user, or set DATABASE_URL")
+    except LookupError as missing:
+        detail = f"{missing}; Postgres refuses to run as root: add a user, or set DATABASE_URL"
+        return Finding("FAIL", "account", detail)
     except (OSError, subprocess.SubprocessError):
-        detail = (
-            f"root, without user namespaces: Postgres runs as {account.pw_name} and its files become that account's"
-        )
+        detail = f"root, without user namespaces: Postgres runs as {account.pw_name}, which will own its files"
         return Finding("warn", "account", detail)
     return Finding("ok", "account", f"root; Postgres runs in a user namespace as {account.pw_name}")
 

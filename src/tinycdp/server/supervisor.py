@@ -1,11 +1,12 @@
-"""Everything on one machine from one command, stopped in order.
+"""The processes of one machine, started by one command and stopped in order.
 
 Shape   serve --role all   this process: Postgres, and as children the two commands that run apart on many machines:
                            `serve --role api` (the HTTP server) and `work` (the background worker)
         serve --role api   this process: granian and its workers on tinycdp.app:create_app
-Laws    stopping is HTTP first (requests in flight finish), then the worker, then Postgres: nothing accepted is lost
-        what dies is started again; what dies young five times in a row ends the command with status 1
-        whatever is killed, no process stays: each child dies with its parent
+Laws    HTTP stops first (requests in flight finish), then the worker, then Postgres: nothing accepted is lost.
+        A process that dies is restarted; one that dies five times in a row soon after its start ends the command with
+        status 1.
+        Whatever is killed, no process is left: each child dies with its parent
 Source  docs/decisions/0003-granian.md
 """
 
@@ -43,8 +44,8 @@ Role = Literal["all", "api"]
 _YOUNG_SECONDS = 5.0
 _YOUNG_DEATHS = 5
 LONGEST_BACKOFF_SECONDS = 5.0
-# Connections the kernel holds while a worker is busy, and requests one worker runs at a time before it lets them wait
-# there. Above the ingest queue's batch size, so that the queue's own limit (429) is met first.
+# Connections that the kernel queues while a worker is busy, and requests that one worker runs at once before the rest
+# wait in that queue. Above the ingest queue's batch size, so that the ingest queue's own limit (429) is reached first.
 _BACKLOG = 2048
 _CONCURRENT_REQUESTS = 1024
 
@@ -52,7 +53,9 @@ log = logging.getLogger(__name__)
 
 
 def serve(settings: Settings, role: Role = "all", *, demo: bool = False) -> int:
-    """Serve until told to stop; the exit status. `demo` fills an empty database with the example workspace."""
+    """Serve until a signal to stop, and return the exit status.
+
+    demo: fill an empty database with the example."""
     if role == "api":
         with reachable(settings) as reached:
             _serve_http(reached)
@@ -71,7 +74,7 @@ def serve(settings: Settings, role: Role = "all", *, demo: bool = False) -> int:
 
 
 def command(*arguments: str) -> list[str]:
-    """The argv of one of our own sub-commands, run by this interpreter."""
+    """The argv of a `tinycdp` command, run by this interpreter."""
     return [sys.executable, "-P", "-m", "tinycdp", *arguments]
 
 
@@ -87,7 +90,7 @@ def child_environment(settings: Settings) -> dict[str, str]:
 
 
 class Signals:
-    """Signals as something to wait for: a stop request, or the end of a child, ends the wait at once."""
+    """Waits for signals: a request to stop, or the end of a child, ends the wait at once."""
 
     def __init__(self) -> None:
         self.stop_requests = 0
@@ -109,6 +112,7 @@ class Signals:
         os.close(self._writer)
 
     def wait(self, seconds: float) -> None:
+        """Wait for a signal, at most this long."""
         if select.select([self._reader], [], [], seconds)[0]:
             os.read(self._reader, 512)
 
@@ -117,7 +121,7 @@ class Signals:
 
 
 class Child:
-    """One of our own commands as a child process, started again when it ends."""
+    """A `tinycdp` command as a child process, restarted when it ends."""
 
     def __init__(self, name: str, arguments: Sequence[str], settings: Settings) -> None:
         self.name = name
@@ -129,13 +133,16 @@ class Child:
         self.start()
 
     def start(self) -> None:
+        """Start the process."""
         self._process = spawn(
             command(*self._arguments), death_signal=signal.SIGKILL, env=self._environment, output=None
         )
         self._started = time.monotonic()
 
     def tend(self) -> None:
-        """Start it again if it ended, later each time; Unavailable when it never lives long."""
+        """Restart it if it ended, after a longer pause each time.
+
+        Raises Unavailable if it always ends soon."""
         if self._process is None:
             if time.monotonic() >= self._restart_at:
                 self.start()
@@ -144,15 +151,13 @@ class Child:
             young = time.monotonic() - self._started < _YOUNG_SECONDS
             self._young_deaths = self._young_deaths + 1 if young else 1
             if self._young_deaths >= _YOUNG_DEATHS:
-                raise Unavailable(
-                    "CHILD_FAILED", f"the {self.name} ended {_YOUNG_DEATHS} times; its log above says why"
-                )
+                raise Unavailable("CHILD_FAILED", f"The {self.name} ended {_YOUNG_DEATHS} times; see its log above.")
             delay = min(0.1 * 4 ** (self._young_deaths - 1), LONGEST_BACKOFF_SECONDS)
             self._restart_at = time.monotonic() + delay
-            log.warning("the %s ended with status %s; starting it again in %.1f s", self.name, status, delay)
+            log.warning("the %s ended with status %s; restarting it in %.1f s", self.name, status, delay)
 
     def wait(self, signals: Signals) -> int:
-        """Its exit status; told to stop meanwhile, it is killed."""
+        """Wait for its end and return its exit status; kill it on a request to stop."""
         while self._process and self._process.poll() is None:
             signals.wait(0.5)
             if signals.stop_requests:
@@ -160,7 +165,7 @@ class Child:
         return self._process.returncode if self._process else 1
 
     def stop(self, signals: Signals, seconds: float) -> None:
-        """It has ended: by itself within the time, or killed. A second request to stop does not wait."""
+        """Terminate it, and kill it after this time, or at a second request to stop."""
         if self._process is None or self._process.poll() is not None:
             return
         patience, deadline = signals.stop_requests, time.monotonic() + seconds
@@ -168,13 +173,13 @@ class Child:
         while self._process.poll() is None:
             signals.wait(0.2)
             if time.monotonic() > deadline or signals.stop_requests > max(patience, 1):
-                log.warning("the %s did not stop in time", self.name)
+                log.warning("the %s did not stop in time and is killed", self.name)
                 self._kill()
 
     def _kill(self) -> None:
         if self._process:
             with contextlib.suppress(ProcessLookupError):
-                os.killpg(self._process.pid, signal.SIGKILL)  # it leads its own group: granian's workers go with it
+                os.killpg(self._process.pid, signal.SIGKILL)  # the whole group: granian's workers, too
             self._process.wait()
 
 
@@ -182,7 +187,7 @@ def _supervise(settings: Settings, server: EmbeddedPostgres | None, demo: Demo |
     children: list[Child] = []
     try:
         if demo and not demo.done and Child("demo", demo.apply_arguments(), settings).wait(signals) != 0:
-            raise Unavailable("DEMO_FAILED", "the example definitions could not be applied; the log above says why")
+            raise Unavailable("DEMO_FAILED", "The example definitions could not be applied; see the log above.")
         api = Child("HTTP server", ("serve", "--role", "api"), settings)
         children += [api, Child("worker", ("work",), settings)]
         announced = False
@@ -218,7 +223,7 @@ def _tend(server: EmbeddedPostgres | None) -> None:
 
 
 def _answers(settings: Settings) -> bool:
-    """Whether the HTTP server is up: any answer but a failure will do."""
+    """Whether the HTTP server is up: it answers with a status below 500."""
     connection = http.client.HTTPConnection(settings.local_host, settings.port, timeout=1)
     try:
         connection.request("GET", "/readyz")
@@ -230,7 +235,7 @@ def _answers(settings: Settings) -> bool:
 
 
 def _refuse_taken_port(settings: Settings) -> None:
-    # granian shares a port with whoever else allows it, so a second server would silently take half the requests.
+    # granian shares its port with other processes that allow it: a second server would silently get half the requests.
     try:
         family, *_, address = socket.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM)[0]
         with socket.socket(family, socket.SOCK_STREAM) as probe:
@@ -239,12 +244,12 @@ def _refuse_taken_port(settings: Settings) -> None:
             probe.listen()
     except OSError as refused:
         where = f"{settings.host}:{settings.port}"
-        message = f"cannot listen on {where}: {refused.strerror}; choose another TINYCDP_PORT or TINYCDP_HOST"
+        message = f"Cannot listen on {where}: {refused.strerror}. Choose another TINYCDP_PORT or TINYCDP_HOST."
         raise Unavailable("PORT_TAKEN", message) from refused
 
 
 def _serve_http(settings: Settings) -> None:
-    # The application factory reads its settings from the environment, in each of granian's forked workers.
+    # In each of granian's workers the application factory reads its settings from the environment.
     os.environ.update(to_environ(settings))
     allow_files(_BACKLOG + _CONCURRENT_REQUESTS + settings.stream_limit)
     quiet = LogLevels.warning if settings.log_level == "info" else LogLevels(settings.log_level)
@@ -256,7 +261,7 @@ def _serve_http(settings: Settings) -> None:
         port=settings.port,
         workers=settings.workers,
         backlog=_BACKLOG,
-        backpressure=_CONCURRENT_REQUESTS + settings.stream_limit,  # a stream is a request that goes on
+        backpressure=_CONCURRENT_REQUESTS + settings.stream_limit,  # each open stream is a request
         log_level=quiet,
         log_access=False,
         websockets=False,
@@ -267,14 +272,14 @@ def _serve_http(settings: Settings) -> None:
 
 
 class _Loader(msgspec.Struct, frozen=True):
-    """Runs in each granian worker before anything else: makes it die with granian, then builds the application."""
+    """Runs first in each granian worker: makes it die with granian, then builds the application."""
 
     parent: int
 
     def __call__(self, target: str) -> Any:
         die_with_parent(signal.SIGKILL, self.parent)
         module, _, factory = target.partition(":")
-        gc.disable()  # what is loaded here stays: looking for garbage among it takes a tenth of the time
+        gc.disable()  # loaded modules stay in memory: looking for garbage among them takes a tenth of the time
         try:
             return getattr(importlib.import_module(module), factory)()
         finally:

@@ -1,4 +1,4 @@
-"""Statements about imports of files."""
+"""Statements on the table of imports."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -12,7 +12,7 @@ _SQL = load("imports")
 
 @dataclass(frozen=True, slots=True)
 class ImportRow(Row):
-    """An import; done in rows of its file, share from 0 to 1."""
+    """An import. done: rows of its file; share: of the file, 0 to 1."""
 
     environment_id: int
     id: str
@@ -36,7 +36,9 @@ async def begin_import(connection: Connection, environment_id: int, *values: Any
 
 
 async def try_import(connection: Connection, environment_id: int, id: str) -> bool:
-    """Whether this connection may run the import, until it ends it or is closed."""
+    """Take the import's lock for this connection, until end_import or close.
+
+    Returns False if another connection has it."""
     connection.linger()
     return await connection.fetchval(_SQL["try_import"], environment_id, id)
 

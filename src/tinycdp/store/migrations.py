@@ -1,8 +1,8 @@
 """Forward-only schema changes: plain SQL files, numbered, each in one transaction.
 
-Shape   migrate(dsn, now) applies what is missing, in order, and gives the names; table `migrations` remembers
-Laws    two starters at once apply each file once: an advisory lock makes one wait
-Errors  a file that changed after it was applied, or a newer database than this code, is refused by name
+Shape   migrate(dsn, now) applies the missing files in order and returns their names; table `migrations` records them
+Laws    two processes at once apply each file once: an advisory lock makes one wait
+Errors  Conflict MIGRATION_CHANGED for a file that changed after it was applied · DATABASE_NEWER for an unknown one
 """
 
 from hashlib import sha256
@@ -17,7 +17,7 @@ _LOCK = 7_164_301
 
 
 async def migrate(dsn: str, now: int) -> list[str]:
-    """Bring the schema up to date. Gives the names of the files that were applied."""
+    """Bring the schema up to date; returns the names of the files applied."""
     connection = await connect(dsn)
     try:
         await connection.execute(f"SELECT pg_advisory_lock({_LOCK})")
@@ -34,7 +34,7 @@ async def _apply_missing(connection: asyncpg.Connection, now: int) -> list[str]:
     done = dict(await connection.fetch("SELECT name, digest FROM migrations"))
     known = dict(migration_files())
     if unknown := sorted(done.keys() - known.keys()):
-        raise Conflict("DATABASE_NEWER", f"The database has migrations this release does not know: {unknown[0]}.")
+        raise Conflict("DATABASE_NEWER", f"This release does not know migration {unknown[0]}; install a newer one.")
     applied = []
     for name, text in sorted(known.items()):
         digest = sha256(text.encode()).hexdigest()

@@ -1,8 +1,8 @@
-"""Connections to Postgres, with our types.
+"""Connections to Postgres, with codecs for our types.
 
-Shape   open_pool(dsn, size) · transaction(pool) · snapshot(pool) · reaching(): turns a lost server into Unavailable
+Shape   open_pool(dsn, size) · transaction(pool) · snapshot(pool) · reaching(): raises Unavailable if the server is away
 Units   timestamptz ↔ integer milliseconds; json and jsonb ↔ plain values with exact numbers (int, Decimal)
-Errors  Unavailable (503, Retry-After 1) when the server cannot be reached or ends the connection
+Errors  Unavailable (503, Retry-After 1) if the server cannot be reached or ends the connection
 """
 
 from collections.abc import AsyncIterator
@@ -33,12 +33,12 @@ _GONE = (
     asyncpg.CrashShutdownError,
     asyncpg.CannotConnectNowError,
     asyncpg.TooManyConnectionsError,
-    asyncpg.InternalClientError,  # what a query meets between the server's farewell and the end of the connection
-    asyncpg.ObjectNotInPrerequisiteStateError,  # the database takes no connections: it is being copied or moved
+    asyncpg.InternalClientError,  # a query while the server is closing the connection
+    asyncpg.ObjectNotInPrerequisiteStateError,  # the database accepts no connections: it is being copied or moved
 )
 
 
-async def _teach_types(connection: asyncpg.Connection) -> None:
+async def _set_codecs(connection: asyncpg.Connection) -> None:
     await connection.set_type_codec(
         "jsonb",
         schema="pg_catalog",
@@ -63,17 +63,20 @@ async def _teach_types(connection: asyncpg.Connection) -> None:
 
 
 class _Connection(asyncpg.Connection):  # type: ignore[misc]
-    """Goes back to its pool without another word to Postgres, unless something was left on it."""
+    """A connection that returns to its pool without a reset query, unless it needs one."""
 
     _lingers = False
 
     def linger(self) -> None:
-        """To be said before a lock is taken, or a setting changed, that outlives its transaction: whoever has the
-        connection next is not to find it."""
+        """Mark the connection for a reset when it returns to its pool.
+
+        Call it before taking a lock or changing a setting that outlives its transaction."""
         self._lingers = True
 
     def get_reset_query(self) -> str:
-        """What asyncpg runs when the connection goes back; by itself it would at every use."""
+        """The query that asyncpg runs when the connection returns to its pool.
+
+        By default it has one at every use."""
         if not self._lingers:
             return ""
         self._lingers = False
@@ -82,14 +85,16 @@ class _Connection(asyncpg.Connection):  # type: ignore[misc]
 
 
 async def open_pool(dsn: str, size: int) -> Pool:
-    """A pool of at most `size` connections; raises Unavailable where there is no server."""
+    """Open a pool of at most `size` connections.
+
+    Raises Unavailable if the server cannot be reached."""
     with reaching():
         return await asyncpg.create_pool(
             dsn,
             min_size=1,
             max_size=size,
             connection_class=_Connection,
-            init=_teach_types,
+            init=_set_codecs,
             timeout=5,
             command_timeout=60,
             server_settings={"application_name": "tinycdp", "timezone": "UTC"},
@@ -97,17 +102,17 @@ async def open_pool(dsn: str, size: int) -> Pool:
 
 
 async def connect(dsn: str) -> asyncpg.Connection:
-    """One connection of its own, for listening and for migrations."""
+    """Open a connection outside of any pool, for listening, exports and migrations."""
     with reaching():
         connection = await asyncpg.connect(
             dsn, timeout=5, connection_class=_Connection, server_settings={"application_name": "tinycdp"}
         )
-        await _teach_types(connection)
+        await _set_codecs(connection)
         return connection
 
 
 class reaching:
-    """A context in which a server that is away becomes Unavailable."""
+    """A context that raises Unavailable if the server is away."""
 
     def __enter__(self) -> None:
         return None
@@ -119,7 +124,7 @@ class reaching:
 
 @asynccontextmanager
 async def transaction(pool: Pool) -> AsyncIterator[Connection]:
-    """A connection inside a transaction: committed where the block ends, rolled back where it raises."""
+    """A connection in a transaction: committed when the block ends, rolled back if it raises."""
     with reaching():
         async with pool.acquire(timeout=5) as connection, connection.transaction():
             yield connection
@@ -134,7 +139,7 @@ async def snapshot(pool: Pool) -> AsyncIterator[Connection]:
 
 
 def frozen(connection: Connection) -> Any:
-    """The same on a connection one has."""
+    """A read-only transaction on this connection, in which every statement sees one instant."""
     return connection.transaction(isolation="repeatable_read", readonly=True)
 
 
@@ -146,14 +151,14 @@ async def acquired(pool: Pool) -> AsyncIterator[Connection]:
             yield connection
 
 
-#: Two transactions crossed each other; the same work, begun anew, will pass.
+#: A conflict between two transactions; repeating the work will succeed.
 RETRY = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError)
 
-#: A lock did not come in the time given to it.
+#: A lock was not available within its timeout.
 BUSY = (asyncpg.LockNotAvailableError,)
 
-#: The server refuses a value, or it is no text: trying again cannot help. `store` names it so that runtime need not
-#: know asyncpg.
+#: The server rejects a value, or it is not valid text: retrying cannot help. Named here so that runtime does not import
+#: asyncpg.
 UNSTORABLE = (
     asyncpg.DataError,
     asyncpg.IntegrityConstraintViolationError,
@@ -161,5 +166,5 @@ UNSTORABLE = (
     UnicodeEncodeError,
 )
 
-#: Whatever else the server refuses is no message's fault: a full disk, a replica, a table that is missing.
+#: Any other error of the server is not caused by a message: a full disk, a replica, a missing table.
 BROKEN = (asyncpg.PostgresError,)

@@ -1,7 +1,7 @@
 """The named statements of store/sql/*.sql.
 
 Shape   load("profiles") -> {"lock_profiles": "SELECT …", …}; a statement begins at a line `-- name: lock_profiles`
-Errors  KeyError at import for a statement that does not exist
+Errors  KeyError at import if a statement does not exist
 """
 
 import re

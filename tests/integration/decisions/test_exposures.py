@@ -269,7 +269,7 @@ async def test_the_worker_forgets_old_exposures_flag_by_flag(dsn: str, shop: int
             await answered(service, shop, "paid", ["ada"])
             now.now += DAY_MS
         await service.exposures.flush()
-        await Worker(service.pool, Catalogs(), now, exposure_days=4).keep_house()
+        await Worker(service.pool, Catalogs(), now, exposure_days=4).maintain()
         found = await service.pool.fetch(
             "SELECT min(first_at), count(*) FROM exposures GROUP BY definition_id ORDER BY 2"
         )

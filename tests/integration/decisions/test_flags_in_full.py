@@ -91,8 +91,8 @@ async def test_a_step_acts_at_its_instant_and_becomes_a_revision_that_changes_no
     assert (due["allow"], due["reason"], due["revision"]) == (False, "DISABLED", before["revision"])
 
     worker = Worker(app.service.pool, Catalogs(), clock)
-    assert await worker.settle_schedules() == 1
-    assert await worker.settle_schedules() == 0
+    assert await worker.apply_schedules() == 1
+    assert await worker.apply_schedules() == 0
     await app.service.catalogs.refresh(app.service.pool, app.environment_id)
     after = await decided(app)
     assert (after["allow"], after["revision"]) == (False, before["revision"] + 1)
@@ -283,7 +283,7 @@ async def test_a_file_keeps_steps_that_were_carried_out(app: Application, clock:
     }
     await app.define("flag", **document)
     clock.ahead = at - clock()
-    assert await Worker(app.service.pool, Catalogs(), clock).settle_schedules() == 1
+    assert await Worker(app.service.pool, Catalogs(), clock).apply_schedules() == 1
 
     change = {"kind": "flag", "key": "beta", "document": document}
     answer = (await app.admin.post("/v1/admin/publish", json={"changes": [change]})).json()

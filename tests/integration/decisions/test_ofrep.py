@@ -259,7 +259,7 @@ async def test_a_browser_may_read_the_etag(app: Application) -> None:
 async def test_with_the_database_away_known_people_are_answered(app: Application) -> None:
     await app.track({"userId": "ada", "event": "open"})
     fresh = await all_flags(app, {"targetingKey": "ada"})
-    app.service.mirror.lost()
+    app.service.mirror.disconnected()
     known = await all_flags(app, {"targetingKey": "ada"})
     assert {entry["reason"] for entry in known.json()["flags"]} == {"STALE"}
     assert by_key(known)["opened"]["value"] is True and known.headers["etag"] != fresh.headers["etag"]
@@ -268,7 +268,7 @@ async def test_with_the_database_away_known_people_are_answered(app: Application
         assert (unknown.status_code, unknown.json()["errorCode"]) == (503, "GENERAL")
         assert int(unknown.headers["retry-after"]) > 0 and unknown.json()["errorDetails"]
         assert unknown.json().get("key") == ("opened" if path != ALL else None)
-    app.service.mirror.found()
+    app.service.mirror.reconnected()
     assert (await all_flags(app, {"targetingKey": "ada"})).headers["etag"] == fresh.headers["etag"]
 
 
@@ -559,7 +559,7 @@ async def test_what_nobody_heard_of_is_told_once_news_come_again(
     async with listening(app, await all_flags(app, {"targetingKey": "ada"})) as reader:
         with monkeypatch.context() as deaf:
             deaf.setattr(app.service.mirror, "profiles_changed", lambda *news: None)
-            deaf.setattr(app.service.mirror, "people_born", lambda *news: None)
+            deaf.setattr(app.service.mirror, "profiles_created", lambda *news: None)
             await other.track({"userId": "ada", "event": "open"})
             async with app.service.pool.acquire() as connection:
                 await connection.execute("SELECT pg_sleep(0.2)")  # by now it would have heard

@@ -80,8 +80,8 @@ async def test_a_database_set_back_is_believed(services: list[Parts], shop: int)
     await service.ingest.accept(shop, [opened("m1", ADA)])
     [id] = await service.pool.fetchrow("SELECT id FROM profiles")
     service.mirror.profiles_changed(shop, 1_000_000, [id])
-    service.mirror.lost()
-    service.mirror.found()
+    service.mirror.disconnected()
+    service.mirror.reconnected()
     assert await holds_for(service, shop, "opened", ADA)
 
 
@@ -105,7 +105,7 @@ async def test_with_the_database_away_an_alias_that_moved_is_not_decided_as_its_
     assert await holds_for(service, shop, "opened", TAB)
     await service.ingest.accept(shop, [opened("m2", BOB, TAB, ago=5, name="other")])  # earlier, so the tab is Bob's
     assert await holds_for(service, shop, "opened", ADA)
-    service.mirror.lost()
+    service.mirror.disconnected()
     assert await holds_for(service, shop, "opened", ADA), "known, and not moved"
     with pytest.raises(Unavailable):
         await holds_for(service, shop, "opened", TAB)
@@ -124,10 +124,10 @@ async def test_what_was_read_before_a_revision_went_live_is_read_again(services:
         pass
     await service.catalogs.refresh(service.pool, shop)
     assert service.snapshots.find(shop, ADA.kind, ADA.value) is None
-    service.mirror.lost()
+    service.mirror.disconnected()
     with pytest.raises(Unavailable):  # what is known would answer for somebody who never did anything
         await holds_for(service, shop, "often", ADA)
-    service.mirror.found()
+    service.mirror.reconnected()
     assert await holds_for(service, shop, "often", ADA)
 
 
@@ -136,13 +136,13 @@ async def test_an_identifier_that_moved_unheard_follows_its_new_person(services:
     here, there = services
     await there.ingest.accept(shop, [opened("m1", BOB, TAB, ago=1_000, name="other")])
     assert not await holds_for(here, shop, "opened", TAB)
-    here.snapshots.lost()
+    here.snapshots.disconnected()
     heard, missed = here.mirror.profiles_changed, asyncio.Event()
     here.mirror.profiles_changed = lambda *news: missed.set()  # type: ignore[method-assign]
     await there.ingest.accept(shop, [opened("m2", ADA, TAB, ago=2_000, name="other")])  # an earlier claim: it moves
     await asyncio.wait_for(missed.wait(), PATIENCE_SECONDS)
     here.mirror.profiles_changed = heard  # type: ignore[method-assign]
-    here.snapshots.found()
+    here.snapshots.reconnected()
     assert not await holds_for(here, shop, "opened", TAB)
     await there.ingest.accept(shop, [opened("m3", ADA)])
     await eventually(lambda: holds_for(here, shop, "opened", TAB))

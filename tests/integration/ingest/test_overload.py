@@ -14,7 +14,7 @@ from application import Application, running
 from serving import eventually
 from tinycdp.api.ingest import intake
 from tinycdp.errors import Overloaded
-from tinycdp.runtime.memory_budget import Room
+from tinycdp.runtime.memory_budget import MemoryBudget
 
 
 @pytest.fixture
@@ -24,24 +24,24 @@ async def app(dsn: str) -> AsyncIterator[Application]:
 
 
 def test_room_is_never_exceeded_and_one_alone_always_finds_it() -> None:
-    room = Room(most=100)
-    with room.holding() as one:
+    budget = MemoryBudget(most=100)
+    with budget.reserve() as one:
         one.add(300)
-        room_of_another = room.holding()
-        with pytest.raises(Overloaded), room_of_another as another:
+        reservation_of_another = budget.reserve()
+        with pytest.raises(Overloaded), reservation_of_another as another:
             another.add(1)
-        assert room.held == 300
+        assert budget.used == 300
         one.add(50)
-    assert room.held == 0
-    with room.holding() as one, room.holding() as another:
+    assert budget.used == 0
+    with budget.reserve() as one, budget.reserve() as another:
         one.add(40)
         another.add(60)
         with pytest.raises(Overloaded):
             another.add(1)
         with pytest.raises(Overloaded):
-            room.check(1)
-    assert room.held == 0
-    room.check(10_000)
+            budget.check(1)
+    assert budget.used == 0
+    budget.check(10_000)
 
 
 def batch(n: int, size: int = 10) -> bytes:
@@ -62,13 +62,13 @@ class Slow(httpx.AsyncByteStream):
 
 
 async def test_slow_clients_hold_what_they_sent_and_the_room_is_for_everybody(app: Application) -> None:
-    room = app.service.room
-    room.most = 100_000
+    budget = app.service.memory_budget
+    budget.most = 100_000
     slow = [Slow(batch(100, 500), 30_000) for _ in range(3)]
     sending = [asyncio.create_task(app.write.post("/v1/batch", content=one)) for one in slow]
 
     async def arrived() -> bool:
-        return room.held == 90_000
+        return budget.used == 90_000
 
     await eventually(arrived)
     refused = await app.write.post("/v1/batch", content=batch(100, 500))
@@ -84,14 +84,14 @@ async def test_slow_clients_hold_what_they_sent_and_the_room_is_for_everybody(ap
         one.go.set()
     answers = [answer.status_code for answer in await asyncio.gather(*sending)]
     assert 200 in answers and set(answers) <= {200, 429}
-    assert room.held == 0
+    assert budget.used == 0
 
 
 async def test_a_body_that_does_not_come_is_given_up(app: Application, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(intake, "SECONDS", 0.05)
     late = await app.write.post("/v1/batch", content=Slow(batch(10), 100))
     assert (late.status_code, late.json()["code"]) == (408, "BODY_TOO_SLOW")
-    assert app.service.room.held == 0
+    assert app.service.memory_budget.used == 0
 
 
 async def test_nothing_is_read_where_nothing_can_be_stored(app: Application) -> None:

@@ -334,7 +334,7 @@ async def test_what_was_not_stored_is_forgotten_in_time(app: Application) -> Non
     began = clock.now()
 
     async def left(days: int) -> list[int]:
-        await Worker(app.service.pool, Catalogs(), lambda: began + days * DAY_MS).keep_house()
+        await Worker(app.service.pool, Catalogs(), lambda: began + days * DAY_MS).maintain()
         tables = ("rejected_messages", "dead_letters", "rejection_counts")
         return [await app.service.pool.fetchval(f"SELECT count(*) FROM {table}") for table in tables]
 

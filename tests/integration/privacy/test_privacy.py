@@ -96,7 +96,7 @@ async def test_an_erased_person_is_nowhere_and_a_stranger_at_once(app: Applicati
     assert not await allowed(app, anonymousId="browser-of-ada")
     assert (await app.admin.get("/v1/profiles/ada")).status_code == 404
     worker = Worker(app.service.pool, Catalogs(), app.service.now)
-    while await worker.tell_members():  # that their group has another CTO, or none
+    while await worker.update_group_members():  # that their group has another CTO, or none
         pass
     assert await traces(app, "ada", "ada-old", "browser-of-ada", SECRET, "engine-77", "Charles") == {}
     assert SECRET not in json.dumps(receipt)

@@ -40,7 +40,7 @@ async def members(app: Application) -> set[str]:
 async def tell(app: Application) -> int:
     worker = Worker(app.service.pool, Catalogs(), app.service.now)
     batches = 0
-    while await worker.tell_members():
+    while await worker.update_group_members():
         batches += 1
     return batches
 
@@ -148,7 +148,7 @@ async def test_many_members_are_told_in_batches_and_a_change_on_the_way_is_not_l
     await tell(app)
     worker = Worker(app.service.pool, Catalogs(), app.service.now)
     await join(app, "u-0", "acme", tier="gold")
-    assert await worker.tell_members() == 1
+    assert await worker.update_group_members() == 1
     await join(app, "u-0", "acme", tier="silver")
     await join(app, "u-1", "acme", tier="gold")
     assert await tell(app) >= 3
@@ -193,7 +193,7 @@ async def test_whatever_the_order_everybody_ends_where_the_messages_say(app: App
 
     async def work() -> None:
         for _ in range(40):
-            await worker.tell_members()
+            await worker.update_group_members()
             await asyncio.sleep(0.005)
 
     await asyncio.gather(*(send(calls[n::4]) for n in range(4)), work())

@@ -155,7 +155,7 @@ async def test_a_short_socket_folder_of_someone_else_is_refused(tmp_path: Path) 
     elsewhere.mkdir()
     server.socket_dir.symlink_to(elsewhere)
     try:
-        with pytest.raises(Unavailable, match="belongs to someone else"), server:
+        with pytest.raises(Unavailable, match="belongs to another user"), server:
             pass
     finally:
         server.socket_dir.unlink()

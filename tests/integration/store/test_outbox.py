@@ -345,7 +345,7 @@ async def test_each_cause_is_told(services: list[Parts], shop: int, consumer: Co
     group = message("m4", "bob", "", clock.now, kind="group", group_id="acme", properties={"tier": "gold"})
     await service.ingest.accept(shop, [group])
     assert await told() == [("gold", True, clock.now, "event")]
-    while await worker.tell_members():
+    while await worker.update_group_members():
         pass
     assert await told() == [("gold", True, clock.now, "group")]
 
@@ -393,7 +393,7 @@ class Life:
         await self.worker.wake_due()
 
     async def work(self, _: Parts) -> None:
-        while await self.worker.tell_members():
+        while await self.worker.update_group_members():
             pass
 
     async def join(self, service: Parts) -> None:

@@ -99,7 +99,7 @@ class World:
         )  # fmt: skip
         if message.previous != aliases[0].value:
             await self.service.ingest.accept(self.id, [message])
-        while await self.worker.tell_members():  # whoever has not heard yet decides by what they knew
+        while await self.worker.update_group_members():  # whoever has not heard yet decides by what they knew
             pass
 
     async def edit(self) -> None:

@@ -22,7 +22,7 @@ from tinycdp.errors import Unavailable
 from tinycdp.model import HOUR_MS
 from tinycdp.runtime.decisions.exposure_stats import day_of
 from tinycdp.runtime.definitions.catalogs import Catalogs
-from tinycdp.runtime.transfer.export import AT_ONCE, COLUMNS, Wanted, WantedExposures
+from tinycdp.runtime.transfer.export import AT_ONCE, COLUMNS, ExposuresRequest, SegmentRequest
 from tinycdp.runtime.worker.loops import Worker
 from tinycdp.store.pool import connect
 
@@ -139,7 +139,7 @@ async def test_nothing_in_the_file_runs_in_a_spreadsheet_unless_asked(app: Appli
 async def test_all_rows_are_of_the_instant_at_which_it_began(app: Application) -> None:
     await app.define("segment", key="all", rule=EVERYONE)
     await populate(app, 5_000)
-    export = await app.service.exports.open(app.environment_id, Wanted(segment="all"), app.service.now())
+    export = await app.service.exports.open(app.environment_id, SegmentRequest(segment="all"), app.service.now())
     parts = export.parts()
     received = await anext(parts) + await anext(parts)
     async with app.service.pool.acquire() as connection:
@@ -150,7 +150,7 @@ async def test_all_rows_are_of_the_instant_at_which_it_began(app: Application) -
     received += b"".join([part async for part in parts])
     rows = list(csv.DictReader(io.StringIO(received.decode(), newline="")))
     assert [row["profile_id"] for row in rows] == [str(1_000_000 + n) for n in range(5_000)]
-    assert export.people == 5_000
+    assert export.profiles == 5_000
     export.close()
     assert await read(app, "all.csv") == []
 
@@ -158,7 +158,7 @@ async def test_all_rows_are_of_the_instant_at_which_it_began(app: Application) -
 async def test_a_large_file_is_never_in_memory(app: Application) -> None:
     await app.define("segment", key="all", rule=EVERYONE)
     await populate(app, 20_000)
-    export = await app.service.exports.open(app.environment_id, Wanted(segment="all"), app.service.now())
+    export = await app.service.exports.open(app.environment_id, SegmentRequest(segment="all"), app.service.now())
     tracemalloc.start()
     try:
         size = 0
@@ -212,7 +212,7 @@ async def test_a_reader_who_goes_away_frees_the_connection(app: Application, dsn
 async def test_exports_at_once_are_bounded_and_what_fails_leaves_nothing_open(app: Application) -> None:
     await app.define("segment", key="all", rule=EVERYONE)
     opened = [
-        await app.service.exports.open(app.environment_id, Wanted(segment="all"), app.service.now())
+        await app.service.exports.open(app.environment_id, SegmentRequest(segment="all"), app.service.now())
         for _ in range(AT_ONCE)
     ]
     refused = await app.read.get("/v1/export/segment/all.csv")
@@ -266,7 +266,7 @@ async def test_as_of_is_no_later_than_what_the_clock_has_yet_to_do(app: Applicat
 async def test_a_database_that_goes_away_in_the_middle_breaks_the_file_off(app: Application) -> None:
     await app.define("segment", key="all", rule=EVERYONE)
     await populate(app, 5_000)
-    export = await app.service.exports.open(app.environment_id, Wanted(segment="all"), app.service.now())
+    export = await app.service.exports.open(app.environment_id, SegmentRequest(segment="all"), app.service.now())
     parts = export.parts()
     await anext(parts)
     async with app.service.pool.acquire() as connection:
@@ -334,7 +334,7 @@ async def test_exposures_that_come_meanwhile_are_in_the_next_file(app: Applicati
             """
         )
     today = app.service.now()
-    wanted = WantedExposures(flag="test", days=(day_of(today), day_of(today)))
+    wanted = ExposuresRequest(flag="test", days=(day_of(today), day_of(today)))
     export = await app.service.exports.open(app.environment_id, wanted, today)
     parts = export.parts()
     size = len(await anext(parts)) + len(await anext(parts))
@@ -387,7 +387,7 @@ async def test_the_command_line_writes_the_same_file(app: Application, dsn: str,
 
     status, said, complained = await export("all")
     assert (status, said) == (0, served)
-    assert complained.startswith(b"1 people as of 20")
+    assert complained.startswith(b"1 profiles as of 20")
     assert (await export("all", "--output", "all.jsonl"))[0] == 0
     assert json.loads((tmp_path / "all.jsonl").read_text())["userId"] == "ada"
     status, _, complained = await export("nobody", "--output", "all.jsonl")

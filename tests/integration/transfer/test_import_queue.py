@@ -22,8 +22,9 @@ from tinycdp.model import DAY_MS
 from tinycdp.runtime import clock
 from tinycdp.runtime.access.keys import environment_named
 from tinycdp.runtime.transfer import imports
+from tinycdp.runtime.transfer.import_files import FileMapping, Parse, Source, identity_of, parts
 from tinycdp.runtime.transfer.import_queue import AT_ONCE, Ticket
-from tinycdp.runtime.transfer.imports import GENTLE_PART, PART, FileMapping, Source, identity_of
+from tinycdp.runtime.transfer.imports import GENTLE_PART, PART
 from tinycdp.server.bootstrap import prepare
 from tinycdp.settings import Settings
 from tinycdp.store import imports as store
@@ -104,7 +105,7 @@ def test_a_file_that_is_gone_is_missed(tmp_path: Path) -> None:
     with served(tmp_path) as server:
         id = begun.json()["id"]
         until(lambda: _progress(server, id)["status"] == "failed")
-        assert _progress(server, id)["error"] == "Its file is gone from the server: send it again."
+        assert _progress(server, id)["error"] == "The file is no longer on the server; send it again."
         assert not os.listdir(tmp_path / "data" / "imports")
         again = server.http.post("/v1/admin/imports?name=x.jsonl", content=lines(30_000), headers=bearer(ADMIN_KEY))
         assert (again.json()["id"], again.json()["status"]) == (id, "running")
@@ -270,17 +271,17 @@ PACKED = gzip.compress(ORDERS)
 @pytest.mark.parametrize(
     ("name", "content", "mapping", "code", "says"),
     [
-        ("x.csv.gz", PACKED[:-2_000], None, "FILE_MALFORMED", "the gzip is broken"),
-        ("x.jsonl.gz", gzip.compress(lines(2_000))[:-9], None, "FILE_MALFORMED", "the gzip is broken"),
-        ("x.csv.gz", PACKED[:5_000] + bytes(50) + PACKED[5_050:], None, "FILE_MALFORMED", "the gzip is broken"),
+        ("x.csv.gz", PACKED[:-2_000], None, "FILE_MALFORMED", "the gzip data is damaged"),
+        ("x.jsonl.gz", gzip.compress(lines(2_000))[:-9], None, "FILE_MALFORMED", "the gzip data is damaged"),
+        ("x.csv.gz", PACKED[:5_000] + bytes(50) + PACKED[5_050:], None, "FILE_MALFORMED", "the gzip data is damaged"),
         ("x.csv", ORDERS.decode().encode("utf-16"), None, "FILE_MALFORMED", "UTF-16"),
-        ("x.csv", b"", None, "FILE_MALFORMED", "no names of columns"),
+        ("x.csv", b"", None, "FILE_MALFORMED", "no column names"),
         ("x.csv", b"who,event\nu,a\n", None, "INVALID_MAPPING", "there are who, event"),
         ("x.csv", b"who;event\nu;a\n", None, "INVALID_MAPPING", "there are who;event"),
         ("x.csv", ORDERS, {"columns": {"userId": "usr_id"}}, "INVALID_MAPPING", "no column 'usr_id'"),
         ("x.csv", ORDERS, {"text": ["zip"]}, "INVALID_MAPPING", "no column 'zip'"),
         ("x.jsonl", lines(3), {"fixed": {"event": "order"}}, "INVALID_MAPPING", "JSON lines"),
-        ("x.parquet", b"PAR1" + bytes(100), None, "FILE_MALFORMED", "no whole Parquet"),
+        ("x.parquet", b"PAR1" + bytes(100), None, "FILE_MALFORMED", "not a complete Parquet"),
     ],
 )
 async def test_what_is_wrong_with_a_file_is_found_before_anything_is_stored(
@@ -363,7 +364,7 @@ async def test_the_share_is_that_of_what_was_read(form: str, tmp_path: Path) -> 
         case _:
             path.write_bytes(parquet({"user_id": [f"u-{k}" for k in range(n)], "note": list(range(n))}))
     read, rows = [], 0
-    async for part, share in imports.parts(Source(path, form), 0, lambda: PART):  # type: ignore[arg-type]
+    async for part, share in parts(Source(path, form), 0, lambda: PART):  # type: ignore[arg-type]
         rows += len(part)
         read.append(abs(share - rows / n))
     assert (rows, len(read)) == (n, n // PART)
@@ -373,7 +374,7 @@ async def test_the_share_is_that_of_what_was_read(form: str, tmp_path: Path) -> 
 async def test_long_rows_come_in_short_parts(tmp_path: Path) -> None:
     path = tmp_path / "x.jsonl"
     path.write_bytes(b"".join(b'{"x": "' + b"x" * 1_000_000 + b'"}\n' for _ in range(12)))
-    sizes = [len(part) async for part, _ in imports.parts(Source(path, "jsonl"), 0, lambda: PART)]
+    sizes = [len(part) async for part, _ in parts(Source(path, "jsonl"), 0, lambda: PART)]
     assert sizes == [5, 5, 2]
 
 
@@ -385,7 +386,7 @@ async def test_it_gives_way_while_others_are_served(app: Application, monkeypatc
         sizes.append(len(rows))
         return PARSE.call(rows, *rest)
 
-    monkeypatch.setattr("tinycdp.api.transfer.imports.PARSE", imports.Parse(watched, PARSE.check_columns))
+    monkeypatch.setattr("tinycdp.api.transfer.imports.PARSE", Parse(watched, PARSE.check_columns))
     monkeypatch.setattr(imports, "QUIET_SECONDS", 1e9)
     id = (await sent(app, "x.jsonl", lines(20_000))).json()["id"]
     await eventually(lambda: _true(sum(sizes) > 1_000))
@@ -399,15 +400,15 @@ def test_others_are_heard(monkeypatch: pytest.MonkeyPatch) -> None:
     now, asked = 100.0, 7
     monkeypatch.setattr(imports, "time", type("Clock", (), {"monotonic": staticmethod(lambda: now)}))
     pace = imports.Pace(lambda: asked)
-    assert (pace.alone(), pace.size(), pace.ahead) == (False, GENTLE_PART, 1)
+    assert (pace.is_idle(), pace.size(), pace.in_flight) == (False, GENTLE_PART, 1)
     now += imports.QUIET_SECONDS
-    assert (pace.alone(), pace.size()) == (True, PART)
+    assert (pace.is_idle(), pace.size()) == (True, PART)
     asked += 1
-    assert (pace.alone(), pace.size(), pace.ahead) == (False, GENTLE_PART, 1)
+    assert (pace.is_idle(), pace.size(), pace.in_flight) == (False, GENTLE_PART, 1)
     now += imports.QUIET_SECONDS / 2
-    assert not pace.alone()
+    assert not pace.is_idle()
     now += imports.QUIET_SECONDS / 2
-    assert pace.alone()
+    assert pace.is_idle()
 
 
 async def test_what_is_asked_of_a_process(app: Application) -> None:

@@ -19,7 +19,8 @@ from serving import PATIENCE_SECONDS, eventually, until
 from tinycdp.api.ingest.adapters.history import PARSE
 from tinycdp.cli.main import main
 from tinycdp.errors import InvalidInput
-from tinycdp.runtime.transfer.imports import FileMapping, Importer, Progress, Source, form_of
+from tinycdp.runtime.transfer.import_files import FileMapping, Source, form_of
+from tinycdp.runtime.transfer.imports import Importer, Progress
 from tinycdp.store.pool import connect
 
 
@@ -241,7 +242,7 @@ async def test_the_command(
     monkeypatch.setenv("TINYCDP_BOOTSTRAP_ADMIN_KEY", KEYS["admin"])
     argv = ["import", str(path), "--map", "userId=who", "--report", str(report)]
     assert await asyncio.to_thread(_command, argv) == 0
-    assert "x.csv: 2 rows, 1 stored, 0 known before, 1 refused" in capsys.readouterr().out
+    assert "x.csv: 2 rows, 1 stored, 0 duplicates, 1 rejected" in capsys.readouterr().out
     assert [json.loads(line)["line"] for line in report.read_text().splitlines()] == [3]
     assert await asyncio.to_thread(_command, ["suppress", "userId:u-2", "--environment", "prod"]) == 0
     assert await asyncio.to_thread(_command, ["forget", "u-1", "--note", "test"]) == 0

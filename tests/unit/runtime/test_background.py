@@ -97,7 +97,7 @@ async def test_trouble_that_passes_is_told_once(caplog: pytest.LogCaptureFixture
         loop.start()
         await work.reached(4)
         await loop.stop()
-    assert [record.getMessage() for record in caplog.records] == ["the test: will be tried again: away"]
+    assert [record.getMessage() for record in caplog.records] == ["the test: failed, will try again: away"]
 
 
 async def test_finishing_lets_the_work_end() -> None:
@@ -147,7 +147,7 @@ async def test_a_writer_can_be_made_to_tick() -> None:
 async def test_a_writer_whose_database_is_away_stops_all_the_same(caplog: pytest.LogCaptureFixture) -> None:
     writer = Writer(Unavailable("DATABASE_AWAY", "away"))
     await writer.stop()
-    assert "what was not written is lost: away" in caplog.text
+    assert "the rest of the buffer is lost: away" in caplog.text
 
 
 async def test_a_writer_whose_last_flush_takes_too_long_stops_all_the_same(
@@ -160,4 +160,4 @@ async def test_a_writer_whose_last_flush_takes_too_long_stops_all_the_same(
             await asyncio.Event().wait()
 
     await Slow().stop()
-    assert "what was not written is lost" in caplog.text
+    assert "the rest of the buffer is lost" in caplog.text

@@ -1,1 +1,1 @@
-"""What every route shares: keys, bodies, answers, parameters, errors, streams, and the OpenAPI document."""
+"""Shared by all routes: keys, bodies, parameters, errors, streams, OpenAPI."""

@@ -1,8 +1,8 @@
-"""Who is asking: the API key of a request, wherever a client puts it.
+"""Authentication: the API key of a request, wherever the client puts it.
 
-Shape   presented(request) finds the key, recognise(…) the right to use it; a route says which scope it needs
-        with `scope="admin"`
-Laws    the first form that is present counts, so that a masked key in a body never beats the header
+Shape   presented(request) finds the key, recognise(…) checks it; a route names the scope it needs with
+        `scope="admin"`
+Laws    the first form that is present counts, so that a masked key in a body never overrides the header
 Errors  Unauthenticated INVALID_KEY · Forbidden MISSING_SCOPE
 """
 
@@ -29,7 +29,7 @@ def text_of_header(authorization: str) -> str:
             return value.strip()
         case "basic":
             try:
-                # Some clients leave the padding out; more of it than needed does no harm.
+                # Some clients omit the padding; more than needed does no harm.
                 name = base64.b64decode(value.strip() + "==", validate=False).decode()
             except (binascii.Error, ValueError):
                 return ""
@@ -39,13 +39,13 @@ def text_of_header(authorization: str) -> str:
 
 
 def presented(connection: ASGIConnection[Any, Any, Any, Any]) -> str | None:
-    """The key a request's headers or query bring, None for none."""
+    """The key in a request's headers or query, None if absent."""
     text = in_headers(connection)
     return text if text is not None else connection.query_params.get("writeKey")
 
 
 def in_headers(connection: ASGIConnection[Any, Any, Any, Any]) -> str | None:
-    """The key a request's headers bring, None for none."""
+    """The key in a request's headers, None if absent."""
     headers = connection.headers
     if (authorization := headers.get("authorization")) is not None:
         return text_of_header(authorization)
@@ -56,15 +56,17 @@ def in_headers(connection: ASGIConnection[Any, Any, Any, Any]) -> str | None:
 
 
 def recognise(keyring: Keyring, text: str | None, scope: str) -> Key:
-    """The key with this text, which has the scope."""
+    """The key with this text.
+
+    Raises Unauthenticated if unknown, Forbidden if it lacks the scope."""
     if not text:
         raise Unauthenticated("MISSING_KEY", f"This needs an API key: {_FORMS}.")
     key = keyring.find(text)
     if key is None and ":" in text:
-        # Jitsu's clients take no key without a colon: an id before it, or a secret after it, is ours to ignore.
+        # Jitsu's clients only accept keys with a colon: the key is on one side of it, and the other side is ignored.
         key = next(filter(None, map(keyring.find, reversed(text.split(":", 1)))), None)
     if key is None:
-        # RudderStack's SDKs for phones give up, and tell their developer why, where they read "invalid write key".
+        # RudderStack's mobile SDKs stop and report the reason when they read "invalid write key".
         raise Unauthenticated("INVALID_KEY", f"Invalid {scope} key: there is no such API key, or it was revoked.")
     allow(key, scope)
     return key
@@ -78,7 +80,9 @@ def allow(actor: Actor | Key, scope: str) -> None:
 
 
 def admit(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
-    """Let a request through to a route with `scope="admin"` only with a key that has it."""
+    """Guard of a route with `scope="admin"`.
+
+    Raises unless the request has a key with that scope."""
     scope = handler.opt.get("scope")
     if scope is not None:
         keyring: Keyring = connection.app.state.parts.keyring
@@ -86,5 +90,5 @@ def admit(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHand
 
 
 def provide_actor(request: Request[Any, Any, Any]) -> Actor:
-    """Who uses the key that the guard let in."""
+    """The actor of the key that the guard admitted."""
     return actor_of(request.state.key)

@@ -1,11 +1,11 @@
-"""From the bytes of a request to JSON: inflated, bounded and made storable.
+"""From the bytes of a request to JSON: decompressed, bounded and storable.
 
-Shape   read_body (inflate) -> clean (make storable) -> decode_json, or a decoder of an adapter through `decode`
-        unwrap, between the first two, for the protocol that hides JSON in forms and base64
+Shape   read_body (decompress) -> clean (make storable) -> decode_json, or `decode` with an adapter's decoder.
+        unwrap, between the first two, is for a protocol that wraps JSON in forms and base64
 Units   limits in bytes
-Laws    memory is bounded by `limit`, whatever the compressed body claims to hold
-        numbers are exact: integers stay int, everything else is a Decimal
-        what decodes can be stored in Postgres: no U+0000, no half surrogate pair, no number it cannot hold
+Laws    memory is bounded by `limit`, whatever the compressed body claims to hold.
+        Numbers are exact: integers stay int, everything else is a Decimal.
+        What decodes can be stored in Postgres: no U+0000, no half surrogate pair, no number it cannot hold
 Errors  InvalidInput with a code of `BodyFault`; TooLarge for BODY_TOO_LARGE
 Source  docs/reference/tracking.md "Bodies"
 """
@@ -27,11 +27,11 @@ T = TypeVar("T")
 
 BODY_LIMIT = 4 * 1024 * 1024
 
-#: The language holds 38 digits, 9 of them fractional: magnitudes from here on have no value in it.
+#: The expression language has 38 digits, 9 of them fractional: it cannot hold numbers from here on.
 NUMBER_LIMIT_EXPONENT = 29
 NUMBER_LIMIT = 10**NUMBER_LIMIT_EXPONENT
 
-# A double's smallest magnitude is 5e-324; anything under this is zero to every client that computes in doubles.
+# The smallest double is 5e-324; smaller numbers are zero to every client that computes with doubles.
 _SMALLEST_EXPONENT = -400
 _NUMBER_MAX_CHARACTERS = 1_000
 
@@ -41,7 +41,7 @@ _UTF8_BOM = b"\xef\xbb\xbf"
 
 
 class BodyFault(StrEnum):
-    """Why a whole body was refused."""
+    """Why a whole body was rejected."""
 
     INVALID_GZIP = "INVALID_GZIP"
     INVALID_BASE64 = "INVALID_BASE64"
@@ -55,9 +55,9 @@ class BodyFault(StrEnum):
 
 
 def read_body(raw: bytes, content_encoding: str | None, limit: int = BODY_LIMIT) -> bytes:
-    """The body as its sender wrote it, inflated where it is gzip by header or by its first two bytes.
+    """The body, decompressed if it is gzip by its header or its first two bytes, or deflate.
 
-    Browsers' SDKs send gzip as text/plain without a header, and no JSON text begins with those two bytes.
+    SDKs for browsers send gzip as text/plain without a header, and no JSON text begins with those two bytes.
     """
     if len(raw) > limit:
         raise _too_large(limit)
@@ -69,22 +69,22 @@ def read_body(raw: bytes, content_encoding: str | None, limit: int = BODY_LIMIT)
     if encoding not in {"", "identity"}:
         raise InvalidInput(
             BodyFault.UNSUPPORTED_ENCODING,
-            f"Content-Encoding {encoding[:40]!r} is not read here: send gzip, deflate or nothing.",
+            f"Content-Encoding {encoding[:40]!r} is not supported; send gzip, deflate or none.",
         )
     return raw
 
 
 def unwrap(body: bytes, limit: int = BODY_LIMIT) -> bytes:
-    """The JSON in a body that may be a form with a field `data`, and base64, and gzip under that.
+    """The JSON in a body that may be a form with a field `data`, base64, or gzip in base64.
 
-    Browsers send such forms without asking the server first, which a page that is being left has no time for.
+    Browsers send such forms without a preflight request, for which a page that is being closed has no time.
     """
     text = body.strip()
     if text.startswith(b"data="):
         text = unquote_to_bytes(text[len(b"data=") :].partition(b"&")[0].replace(b"+", b" ")).strip()
     if text[:1] in {b"{", b"["} or text.startswith(_UTF8_BOM):
         return text
-    # Base64 has no spaces: a "+" was not escaped. Padding is often lost on the way, and some write its urlsafe letters.
+    # Base64 has no spaces: a "+" was not escaped. Padding is often lost, and some clients use the URL-safe alphabet.
     text = text.translate(_BASE64).rstrip(b"=")
     try:
         raw = base64.b64decode(text + b"=" * (-len(text) % 4), validate=True)
@@ -94,14 +94,14 @@ def unwrap(body: bytes, limit: int = BODY_LIMIT) -> bytes:
 
 
 def decode_json(raw: bytes) -> Any:
-    """The value of a JSON text, numbers exact."""
+    """The value of a JSON text, with exact numbers."""
     return decode(_JSON, clean(raw))
 
 
 def clean(raw: bytes) -> bytes:
-    """The same JSON text without a byte order mark, and with U+FFFD for every escaped U+0000.
+    """The JSON text without a byte order mark, and with U+FFFD for every escaped U+0000.
 
-    Postgres stores no U+0000. Replacing it keeps the event; refusing it would lose one for a stray byte.
+    Postgres cannot store U+0000. Replacing it keeps the event; rejecting it would lose the event for a stray byte.
     """
     if raw.startswith(_UTF8_BOM):
         raw = raw[len(_UTF8_BOM) :]
@@ -109,12 +109,12 @@ def clean(raw: bytes) -> bytes:
 
 
 def decode(decoder: "msgspec.json.Decoder[T]", raw: bytes) -> T:
-    """What the decoder reads in a clean text, or InvalidInput naming the place."""
+    """Decode a clean text; raises InvalidInput with the place of an error."""
     try:
         return _decode(decoder, raw)
     except msgspec.DecodeError:
-        # Browsers cut strings in the middle of an emoji and then send half a surrogate pair, which is not Unicode.
-        # The replacement is as long as what it replaces, so offsets stay true.
+        # Browsers cut strings in the middle of an emoji, which leaves half a surrogate pair: not valid Unicode.
+        # The replacement has the same length, so offsets stay correct.
         replaced = _replace_unstorable(raw)
     try:
         return _decode(decoder, replaced)
@@ -124,10 +124,12 @@ def decode(decoder: "msgspec.json.Decoder[T]", raw: bytes) -> T:
 
 
 def number(text: str) -> Decimal:
-    """The exact value of a JSON number with a point or an exponent; ValueError where it cannot be held."""
+    """The exact value of a JSON number with a point or an exponent.
+
+    Raises ValueError if it is out of range."""
     try:
         value = Decimal(text)
-    except InvalidOperation:  # an exponent beyond what decimal itself can represent
+    except InvalidOperation:  # an exponent that Decimal cannot represent
         value = Decimal("-Infinity") if "e-" not in text.lower() else Decimal(0)
     if not value:
         return Decimal(0)
@@ -142,10 +144,10 @@ _JSON: "msgspec.json.Decoder[Any]" = msgspec.json.Decoder(float_hook=number)
 def _inflate(raw: bytes, limit: int, wbits: int) -> bytes:
     inflater = zlib.decompressobj(wbits=wbits)
     try:
-        # One byte beyond the limit is enough to know; the rest of a bomb is never inflated.
+        # One byte beyond the limit is enough to know; the rest of a zip bomb is never decompressed.
         body = inflater.decompress(raw, limit + 1)
     except zlib.error as error:
-        raise InvalidInput(BodyFault.INVALID_GZIP, f"The body cannot be inflated: {error}.") from None
+        raise InvalidInput(BodyFault.INVALID_GZIP, f"The body cannot be decompressed: {error}.") from None
     if len(body) > limit:
         raise _too_large(limit)
     if not inflater.eof:
@@ -157,7 +159,7 @@ def _inflate(raw: bytes, limit: int, wbits: int) -> bytes:
 
 def _too_large(limit: int) -> TooLarge:
     return TooLarge(
-        BodyFault.BODY_TOO_LARGE, f"The body is larger than {limit} bytes: send smaller batches.", limit=limit
+        BodyFault.BODY_TOO_LARGE, f"The body is larger than {limit} bytes; send smaller batches.", limit=limit
     )
 
 
@@ -194,8 +196,8 @@ def _malformed(raw: bytes, offset: int, reason: str) -> InvalidInput:
     )
 
 
-# An odd run of backslashes before the "u" makes an escape; an even one is text. Possessive, so that a flood of
-# backslashes costs one pass; whole pairs are matched too, so that neither half of one is taken for a lone half.
+# An odd run of backslashes before the "u" is an escape; an even one is text. Possessive, so that many backslashes cost
+# one pass. Complete pairs are matched, too, so that neither half of one is mistaken for a lone half.
 _ESCAPE = re.compile(
     rb"(?<!\\)((?:\\\\)*+)"
     rb"(?:(\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2})"

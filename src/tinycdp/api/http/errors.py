@@ -1,8 +1,8 @@
-"""Every error as one JSON shape, with a stable code.
+"""Errors as one JSON shape, with a stable code.
 
-Shape   {"success": false, "code", "message", "error", …details}; `code` and `message` are what tracking clients index
-Laws    a client's mistake is never a 5xx, and no answer shows a stack trace. What can be tried again says when
-        (Retry-After, whole seconds). Neither answers nor logs repeat an address: a key may stand in it
+Shape   {"success": false, "code", "message", "error", …details}; tracking clients read `code` and `message`
+Laws    a client's mistake is never a 5xx, and no answer shows a stack trace. An error that may pass has a Retry-After
+        header, in whole seconds. Neither answers nor logs repeat an address: it may contain a key
 Source  docs/reference/errors.md
 """
 
@@ -23,42 +23,43 @@ _HTTP_CODES = {404: "ROUTE_NOT_FOUND", 405: "METHOD_NOT_ALLOWED", 413: "BODY_TOO
 
 
 def body_of(code: str, message: str, **details: Any) -> dict[str, Any]:
+    """The body of an error."""
     return {"success": False, "code": code, "message": message, "error": message, **details}
 
 
-def _known(request: Request[Any, Any, Any], trouble: TinyCDPError) -> ExactResponse[dict[str, Any]]:
-    headers = {"Retry-After": str(trouble.retry_after_seconds)} if isinstance(trouble, Retryable) else {}
-    if trouble.status == 401:
+def _known(request: Request[Any, Any, Any], error: TinyCDPError) -> ExactResponse[dict[str, Any]]:
+    headers = {"Retry-After": str(error.retry_after_seconds)} if isinstance(error, Retryable) else {}
+    if error.status == 401:
         headers["WWW-Authenticate"] = 'Basic realm="TinyCDP"'
     return ExactResponse(
-        body_of(trouble.code, trouble.message, **trouble.details),
-        status_code=trouble.status,
+        body_of(error.code, error.message, **error.details),
+        status_code=error.status,
         headers=headers,
         media_type="application/json",
     )
 
 
-def _http(request: Request[Any, Any, Any], trouble: HTTPException) -> ExactResponse[dict[str, Any]]:
-    code = _HTTP_CODES.get(trouble.status_code, "INVALID_REQUEST")
-    message = trouble.detail
-    if trouble.status_code == 404:
-        message = "There is nothing at this address; /openapi.json lists what there is."
-    elif trouble.status_code == 400 and isinstance(trouble.extra, list) and trouble.extra:
-        # Litestar says of a query parameter that cannot be read: [{"key", "message", "source"}]
-        message = "; ".join(f"{found.get('key')}: {found.get('message')}" for found in trouble.extra)
+def _http(request: Request[Any, Any, Any], error: HTTPException) -> ExactResponse[dict[str, Any]]:
+    code = _HTTP_CODES.get(error.status_code, "INVALID_REQUEST")
+    message = error.detail
+    if error.status_code == 404:
+        message = "No route has this address; /openapi.json lists all routes."
+    elif error.status_code == 400 and isinstance(error.extra, list) and error.extra:
+        # Litestar describes invalid query parameters as [{"key", "message", "source"}]
+        message = "; ".join(f"{found.get('key')}: {found.get('message')}" for found in error.extra)
     return ExactResponse(
-        body_of(code, message), status_code=trouble.status_code, headers=trouble.headers, media_type="application/json"
+        body_of(code, message), status_code=error.status_code, headers=error.headers, media_type="application/json"
     )
 
 
-def _unforeseen(request: Request[Any, Any, Any], trouble: Exception) -> ExactResponse[dict[str, Any]]:
-    log.exception("%s %s failed", request.method, route_of(request.scope), exc_info=trouble)
-    message = "Something went wrong here, not in your request. It is logged."
+def _unexpected(request: Request[Any, Any, Any], error: Exception) -> ExactResponse[dict[str, Any]]:
+    log.exception("%s %s failed", request.method, route_of(request.scope), exc_info=error)
+    message = "An internal error, not caused by your request. The server's log has the details."
     return ExactResponse(body_of("INTERNAL", message), status_code=500, media_type="application/json")
 
 
 HANDLERS: ExceptionHandlersMap = {
     TinyCDPError: _known,
     HTTPException: _http,
-    Exception: _unforeseen,
+    Exception: _unexpected,
 }

@@ -1,10 +1,10 @@
-"""The OpenAPI document: the framework's own, with what only this application knows.
+"""The OpenAPI document: the framework's, with additions of this application.
 
-Shape   document(app) → the document, made when it is first asked for
-        Schemas teaches the framework about structs and their docstrings; Documented(…) shows a plain object as a
-        struct; takes(…) documents a body that its handler reads by itself
+Shape   document(app) → the document, made on the first request.
+        Schemas shows the framework structs and their docstrings; Documented(…) shows a plain object as a struct;
+        takes(…) documents a body that its handler reads itself
 Laws    every route is in it. A handler's signature, docstring and keywords are the only source: `scope="admin"`,
-        `example={…}`, `media=(…)` for what is no JSON, `also={status: meaning}`
+        `example={…}`, `media=(…)` for answers that are not JSON, `also={status: meaning}`
 """
 
 import inspect
@@ -46,25 +46,25 @@ from tinycdp import __version__
 
 _DESCRIBED = "described_body"
 _METHODS = ("get", "put", "post", "patch", "delete")
-#: In a struct's docstring, a line that explains a field, or several.
+#: A line in a struct's docstring that describes one or several fields.
 _FIELD = re.compile(r"\s*([a-z_]+(?:, [a-z_]+)*)  +(\S.*)")
 _SNAKE = re.compile(r"\b[a-z]+(?:_[a-z]+)+\b")
 _CAPITAL = re.compile(r"[A-Z]")
 _INTRODUCTION = """\
-TinyCDP takes events about people and answers, at once and exactly, who they are, which segments they are in and what \
-to show them. Times are ISO 8601 in UTC, numbers are exact, names are camelCase. Every error is a JSON object with a \
-stable `code`, and a `message` that says what to do. Unknown fields and parameters are errors."""
+TinyCDP takes events about people. It answers at once, and exactly, what is known of a profile, which segments it is \
+in and which variants it gets. Times are ISO 8601 in UTC, numbers are exact, names are camelCase. Every error is a \
+JSON object with a stable `code`, and a `message` that says what to do. Unknown fields and parameters are errors."""
 
 _TAGS = {
-    "Tracking": "Events in. An answer of 200 means stored and applied: the next decision knows it.",
-    "Decisions": "Flags out: one answer, with its reasons, and until when it holds.",
-    "People": "Everything known of a person, at this instant.",
-    "Definitions": "Traits, segments and flags: written, checked, published.",
-    "Exposures": "Who was given which variant of a flag, and which flags nobody needs any more.",
-    "Registry": "Which events and properties come, of which types; what is expected of them; and all of it live.",
-    "Editing": "The language for editors: check, complete, format, hover. Nothing is saved.",
-    "Export": "A segment as a file of any size.",
-    "Operation": "Keys, figures, health.",
+    "Tracking": "Send events. An answer of 200 means stored and applied: the next decision uses them.",
+    "Decisions": "Evaluate flags: a value, its reasons, and until when it is valid.",
+    "People": "Profiles: their properties, traits, segments and events, as of this instant.",
+    "Definitions": "Write, check and publish traits, segments and flags.",
+    "Exposures": "Which variants were given to which profiles, and which flags are no longer needed.",
+    "Registry": "The events and properties received, their types, the tracking plan, and a live stream of events.",
+    "Editing": "The expression language for editors: check, complete, format, hover. Nothing is saved.",
+    "Export": "Segments and exposures as files of any size.",
+    "Operation": "Keys, metrics, health.",
     "Identity": "",
     "Import": "",
     "Policies": "",
@@ -73,13 +73,13 @@ _TAGS = {
 
 _PROBLEMS = {
     "400": ("BadRequest", "The request is wrong; `message` says where, and what to do."),
-    "401": ("Unauthenticated", "There is no key, or no such key."),
+    "401": ("Unauthenticated", "The key is missing or unknown."),
     "403": ("Forbidden", "The key lacks the scope."),
-    "404": ("NotFound", "The thing that was named does not exist."),
-    "409": ("Conflict", "The change contradicts what is there."),
-    "413": ("TooLarge", "The body is larger than 4 MB, or holds too many events."),
-    "429": ("Overloaded", "Too much is waiting; come again after `Retry-After` seconds."),
-    "503": ("Unavailable", "The database cannot be reached; come again after `Retry-After` seconds."),
+    "404": ("NotFound", "The requested resource does not exist."),
+    "409": ("Conflict", "The change conflicts with the current state."),
+    "413": ("TooLarge", "The body is larger than 4 MB, or has too many events."),
+    "429": ("Overloaded", "Too many requests are waiting; retry after `Retry-After` seconds."),
+    "503": ("Unavailable", "The database cannot be reached; retry after `Retry-After` seconds."),
 }
 
 
@@ -87,19 +87,23 @@ _SHOWN: dict[tuple[type, str], Any] = {}
 
 
 class Documented:
-    """In `Annotated[dict[str, Any], Documented(FlagBody)]`: a plain object here, and this struct in the document."""
+    """A marker of a plain object that the document shows as a struct.
+
+    Example: `Annotated[dict[str, Any], Documented(FlagBody)]`"""
 
     def __init__(self, kind: Any) -> None:
         self.kind = kind
 
 
 def shows(struct: type[msgspec.Struct], **fields: Any) -> None:
-    """Show fields of a struct in the document as these types: of one that is defined where it cannot know them."""
+    """Show fields of a struct as these types in the document, if its module cannot import them."""
     _SHOWN.update({(struct, name): kind for name, kind in fields.items()})
 
 
 def takes(kind: Any) -> dict[str, Provide]:
-    """Dependencies of a handler that reads its body by itself: they document the body, and are never called."""
+    """Dependencies that document the body of a handler that reads it itself.
+
+    They are never called."""
 
     def described(data: JSONBody[kind]) -> None:
         pass
@@ -108,8 +112,9 @@ def takes(kind: Any) -> dict[str, Provide]:
 
 
 class Schemas(OpenAPISchemaPlugin):
-    """Structs as msgspec reads and writes them, with the words of their docstrings at their fields; decimals are
-    numbers."""
+    """Structs as msgspec encodes them, with descriptions of fields from their docstrings.
+
+    Decimals are numbers."""
 
     @staticmethod
     def is_plugin_supported_type(value: Any) -> bool:
@@ -146,7 +151,7 @@ class Schemas(OpenAPISchemaPlugin):
 
 def document(app: Litestar) -> dict[str, Any]:
     """The OpenAPI document of an application, as plain data."""
-    # The framework gets its settings only now, so that it makes no routes of its own, and costs nothing at the start.
+    # The framework is configured only now, so that it adds no routes of its own and does not slow down the start.
     app.plugins.get("OpenAPIPlugin").on_app_init(AppConfig(openapi_config=_config()))
     for _, handler, _ in _handlers(app):
         if (kind := handler.opt.get("answer")) is not None:
@@ -161,7 +166,7 @@ def document(app: Litestar) -> dict[str, Any]:
     assert isinstance(found.components, Components) and found.components.schemas is not None
     for schema in found.components.schemas.values():
         if isinstance(schema.default, msgspec.Struct):
-            schema.default = None  # what a handler does without a body
+            schema.default = None  # the default body of a handler
     found.components.schemas = dict(sorted({**found.components.schemas, "Problem": _PROBLEM}.items()))
     found.tags = [Tag(name, text or None) for name, text in _TAGS.items() if name in used]
     plain = found.to_schema()
@@ -177,13 +182,15 @@ def reads_body(handler: HTTPRouteHandler) -> bool:
 
 
 def scope_of(handler: HTTPRouteHandler) -> str | None:
-    """The scope a route asks for. Tracking routes look for the key in the body too, and so do without the guard."""
+    """The scope a route needs.
+
+    Tracking routes check it without the guard: the key may be in the body."""
     scope: str | None = handler.opt.get("scope")
     return "write" if scope is None and "Tracking" in (handler.tags or ()) else scope
 
 
 def operation_id(handler: HTTPRouteHandler, method: Any, path: Any) -> str:
-    """A route's function is named as its operation id: list_keys, listKeys."""
+    """The operation id of a route, from its function's name: list_keys becomes listKeys."""
     first, *rest = handler.handler_name.split("_")
     return first + "".join(word.capitalize() for word in rest)
 
@@ -222,7 +229,7 @@ def _documented(field: FieldDefinition) -> Documented | None:
 
 
 def _shown(struct: type, name: str, hint: Any) -> Any:
-    """The type that a field, its own or an inherited one, is shown as."""
+    """The type as which a field, inherited or not, is shown."""
     return next((_SHOWN[base, name] for base in struct.__mro__ if (base, name) in _SHOWN), hint)
 
 
@@ -234,7 +241,7 @@ def _default(field: Any) -> Any:
 
 
 def _only_choice(shown: Schema | Reference) -> Schema | Reference:
-    """What a field is when it is there: of a union with UNSET, the one type that is left."""
+    """The type of a field when present: the only member that a union with UNSET has left."""
     if isinstance(shown, Schema) and shown.one_of and len(shown.one_of) == 1:
         return shown.one_of[0]
     return shown
@@ -244,7 +251,7 @@ _BOUNDS = {"ge": "minimum", "gt": "exclusive_minimum", "le": "maximum", "lt": "e
 
 
 def _constrain(schema: Schema, fields: Any) -> None:
-    """Add what msgspec checks beside the types."""
+    """Add the bounds that msgspec checks."""
     for field in fields:
         shown = (schema.properties or {})[field.encode_name]
         if not isinstance(shown, Schema):
@@ -259,7 +266,7 @@ def _constrain(schema: Schema, fields: Any) -> None:
 
 
 def _explain(schema: Schema, struct: type) -> None:
-    """Put what the docstrings say of a field, on a line that begins `name  text`, at that field."""
+    """Move lines `name  text` of the docstrings to the descriptions of their fields."""
     properties = schema.properties or {}
     snake = {_CAPITAL.sub(lambda found: "_" + found[0].lower(), name): name for name in properties}
     by_field: dict[str, list[str]] = {}
@@ -282,10 +289,10 @@ def _explain(schema: Schema, struct: type) -> None:
 
 
 def _docstrings(struct: type) -> Iterator[str]:
-    """Of the struct and of those it inherits fields from."""
+    """The docstrings of a struct and of its bases."""
     for base in struct.__mro__:
         words = base.__dict__.get("__doc__") or ""
-        # A dataclass without words has its signature for them.
+        # A dataclass without a docstring has its signature instead.
         if base not in (msgspec.Struct, object) and not words.startswith(f"{base.__name__}("):
             yield inspect.cleandoc(words)
 
@@ -326,7 +333,7 @@ def _complete(
 def _errors(
     path_parameters: dict[str, PathParameterDefinition], handler: HTTPRouteHandler, *, has_body: bool
 ) -> Iterator[str]:
-    """The statuses, beside 400, with which a route may fail."""
+    """The error statuses of a route besides 400."""
     tags = set(handler.tags or ())
     if scope_of(handler):
         yield from ("401", "403", "503")
@@ -356,7 +363,7 @@ _TEXT = Schema(type=OpenAPIType.STRING)
 _PROBLEM = Schema(
     type=OpenAPIType.OBJECT,
     title="Problem",
-    description="What every error looks like. Some have more fields, such as `diagnostics`, `usedBy` or `path`.",
+    description="The body of every error. Some have more fields, such as `diagnostics`, `usedBy` or `path`.",
     properties={
         "success": Schema(type=OpenAPIType.BOOLEAN, const=False),
         "code": _TEXT,

@@ -1,8 +1,8 @@
-"""Parameters that many routes share, and what holds for all of them.
+"""Parameters that many routes share, and checks of all parameters.
 
-Shape   Limit, Before, AfterProfile are of pages; IfMatch, DryRun, Author's Note of changes
+Shape   Limit, Before, AfterProfile are for pages; IfMatch, DryRun, Note for changes
         check_address is for guards: no U+0000, and only parameters that the route declares
-Errors  400 INVALID_REQUEST · UNKNOWN_PARAMETER, which lists the valid ones, the nearest first
+Errors  400 INVALID_REQUEST · UNKNOWN_PARAMETER, which lists the valid parameters, the nearest first
 """
 
 import re
@@ -24,61 +24,62 @@ from tinycdp.runtime.definitions.publish import LONGEST_NOTE
 from tinycdp.times import iso
 
 MOST_ON_A_PAGE = 200
-#: Larger than any id, and a number that Postgres can hold.
+#: Larger than any id, but within Postgres' bigint.
 LAST_ID = 2**62
 
 Limit = Annotated[int, QueryParameter(ge=1, le=MOST_ON_A_PAGE, description="most entries on a page")]
-Before = Annotated[int, QueryParameter(ge=0, le=LAST_ID, description="older than this one: `next` of the page before")]
-AfterProfile = Annotated[int, QueryParameter(ge=0, le=LAST_ID, description="the last profile id of the page before")]
-DryRun = Annotated[bool, QueryParameter(name="dryRun", description="save nothing; say what would happen")]
-IfMatch = Annotated[
-    str | None, HeaderParameter(name="If-Match", description="the version to be replaced, as ETag gave it")
+Before = Annotated[
+    int, QueryParameter(ge=0, le=LAST_ID, description="entries older than this: `next` of the last page")
 ]
-SaveNote = Annotated[str, QueryParameter(max_length=LONGEST_NOTE, description="why, for the history")]
+AfterProfile = Annotated[int, QueryParameter(ge=0, le=LAST_ID, description="the last profile id of the previous page")]
+DryRun = Annotated[bool, QueryParameter(name="dryRun", description="save nothing; return what would happen")]
+IfMatch = Annotated[str | None, HeaderParameter(name="If-Match", description="the version to replace, from its ETag")]
+SaveNote = Annotated[str, QueryParameter(max_length=LONGEST_NOTE, description="the reason, shown in the history")]
 Note = Annotated[str, msgspec.Meta(max_length=LONGEST_NOTE)]
 
-#: A client that cannot set headers puts its key here, on any route.
+#: Clients that cannot set headers send their key in this parameter, on any route.
 KEY_PARAMETER = "writeKey"
 
 _declared: dict[Any, tuple[str, ...]] = {}
 
-#: What Litestar writes behind a path parameter's name.
+#: Litestar's type suffix of a path parameter's name.
 _TYPES = re.compile(r":\w+\}")
 
 
 def version_of(if_match: str | None) -> int | None:
-    """The version to be replaced; None for any."""
+    """The version to replace, None for any."""
     if if_match is None or if_match.strip() == "*":
         return None
     text = if_match.strip().removeprefix("W/").strip('"')
     if not text.isdecimal() or len(text) > 9:
-        raise InvalidInput("INVALID_REQUEST", 'If-Match: send the ETag that came with it, such as "3".')
+        raise InvalidInput("INVALID_REQUEST", 'If-Match is not an ETag; send the one that came with it, such as "3".')
     return int(text)
 
 
 def past_instant(text: str, now: Instant, path: str) -> Instant:
-    """The past instant that a body names at this path."""
+    """The past instant that a body has at this path."""
     at = parse_instant(text)
     if at is None:
-        message = f"{path}: {text!r} is no instant with a zone, as 2026-12-01T09:00:00Z is."
+        message = f"{path}: {text!r} is not an instant with a zone, such as 2026-12-01T09:00:00Z."
         raise InvalidInput("INVALID_REQUEST", message, path=path)
     if at > now:
-        raise InvalidInput("INVALID_REQUEST", f"{path}: {iso(at)} lies in the future; now is {iso(now)}.", path=path)
+        raise InvalidInput("INVALID_REQUEST", f"{path}: {iso(at)} is in the future; now is {iso(now)}.", path=path)
     return at
 
 
 def route_of(scope: Scope) -> str:
-    """The route that was requested, as it is declared; "unknown" if there is none. Metrics and logs name routes by it:
-    addresses come from clients, are without number, and may hold a key or an identifier."""
+    """The declared path of the requested route, "unknown" if none matches.
+
+    Metrics and logs use it, because addresses are unbounded and may contain a key or an identifier."""
     handler = scope.get("route_handler")
     return _TYPES.sub("}", min(handler.paths)) if handler is not None else "unknown"
 
 
 def check_address(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
-    """Refuse U+0000, which no stored text contains, and parameters that the route does not declare."""
+    """Reject U+0000 in the address, and parameters that the route does not declare."""
     query: bytes = connection.scope["query_string"]
     if "\0" in connection.scope["path"] or "\0" in unquote(query.decode("latin-1")):
-        raise InvalidInput("INVALID_REQUEST", "The address holds U+0000.")
+        raise InvalidInput("INVALID_REQUEST", "The address contains U+0000; remove it.")
     if not query or "OPTIONS" in getattr(handler, "http_methods", ()):
         return
     declared = declared_parameters(handler)
@@ -91,7 +92,7 @@ def check_address(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseR
 
 def declared_parameters(handler: BaseRouteHandler) -> tuple[str, ...]:
     """The query parameters of a route, in the order of its signature."""
-    # By its function: guards get a copy of the handler with each request.
+    # Cached by function: guards get a copy of the handler with each request.
     if (known := _declared.get(handler.fn)) is not None:
         return known
     injected = handler.resolve_dependencies()

@@ -1,4 +1,4 @@
-"""How a handler gets the parts it works with: as parameters, by name.
+"""Parts of the process as parameters of handlers, by name.
 
 Shape   pool: Injected[Pool], now: Injected[Clock], actor: Injected[Actor]
 Source  app.py makes the parts; application.py provides one for each name in `PARTS`
@@ -10,5 +10,5 @@ from litestar.di import NamedDependency
 
 T = TypeVar("T")
 
-#: A part of the process, provided by the name of the parameter.
+#: A part of the process, provided by the parameter's name.
 Injected: TypeAlias = NamedDependency[T]

@@ -1,8 +1,8 @@
-"""The HTTP interface as people read it: /openapi.json, and the same document as one page at /docs.
+"""The HTTP reference: /openapi.json, and the same document as a page at /docs.
 
 Shape   page(document) -> HTML
-Laws    the page is made here, from the document, without scripts and without anything from elsewhere: it works offline,
-        and its Content-Security-Policy allows its own style and nothing more
+Laws    the page has no scripts and loads nothing from other hosts: it works offline, and its Content-Security-Policy
+        allows only its own style
 """
 
 import base64
@@ -20,10 +20,10 @@ from litestar import Litestar, MediaType, Request, Response, get
 from tinycdp.api.http.openapi import document
 
 _DEEPEST = 4
-_making = Lock()
+_lock = Lock()
 
 
-# Both in a thread: making the document takes a third of a second, once, and no decision waits for it.
+# Both run in a thread: making the document takes a third of a second, once, and no decision waits for it.
 @get("/openapi.json", include_in_schema=False, sync_to_thread=True)
 def openapi_json(request: Request[Any, Any, Any]) -> Response[bytes]:
     return Response(_document(request.app), media_type="application/json")
@@ -39,7 +39,7 @@ def docs(request: Request[Any, Any, Any]) -> Response[bytes]:
 
 
 def _document(app: Litestar) -> bytes:
-    with _making:
+    with _lock:
         return _made(app)
 
 
@@ -136,7 +136,7 @@ def _parameter(entry: dict[str, Any]) -> str:
 
 
 def _kind(schema: dict[str, Any]) -> str:
-    """A parameter's type; one that may be left out is not null for that."""
+    """The type of a parameter; an optional one is not shown as nullable."""
     kinds = [one for one in schema.get("oneOf", [schema]) if one.get("type") != "null"]
     return _type({}, kinds[0], 0, ())
 
@@ -162,15 +162,15 @@ def _curl(method: str, path: str, operation: dict[str, Any]) -> str:
 def _shape(document: dict[str, Any], title: str, schema: dict[str, Any]) -> str:
     named = schema.get("$ref", "").rsplit("/", 1)[-1]
     words = document["components"]["schemas"].get(named, {}).get("description", "")
-    told = f"<p>{_prose(words)}</p>" if words else ""
+    description = f"<p>{_prose(words)}</p>" if words else ""
     return (
-        f"<details open><summary>{escape(title)}</summary>{told}"
+        f"<details open><summary>{escape(title)}</summary>{description}"
         f"<pre><code>{escape(_type(document, schema, 0, ()))}</code></pre></details>"
     )
 
 
 def _type(document: dict[str, Any], schema: dict[str, Any], depth: int, inside: tuple[str, ...]) -> str:
-    """A schema as one would write its JSON, with types for values."""
+    """A schema in the form of its JSON, with types as values."""
     if "$ref" in schema:
         name: str = schema["$ref"].rsplit("/", 1)[1]
         if name in inside or depth > _DEEPEST:
@@ -214,7 +214,7 @@ def _keys(document: dict[str, Any]) -> str:
     schemes = document["components"]["securitySchemes"].values()
     names = [s["name"] if s["type"] == "apiKey" else f"Authorization: {s['scheme'].title()}" for s in schemes]
     ways = [f"<code>{escape(name)}</code>" for name in names]
-    return f"<p>A key goes in {' or '.join(ways)}. What each route needs stands beside it.</p>"
+    return f"<p>A key goes in {' or '.join(ways)}. The scope that a route needs is beside it.</p>"
 
 
 def _errors(document: dict[str, Any]) -> str:

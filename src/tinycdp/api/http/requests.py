@@ -1,12 +1,12 @@
-"""Requests whose numbers are exact and whose addresses hold any name.
+"""Requests with exact numbers, and with any text in the parts of their path.
 
-Shape   ExactRequest.json() gives a handler's `data`, as the type the handler declares
-        kept(scope) goes to the router, so that an encoded slash is part of a name
-Laws    numbers are exact. No text reaches Postgres that it cannot store. An unknown field is an error
-        whatever text is percent-encoded whole between two slashes of an address arrives as it was. The router sees an
-        encoded slash as "%2F", so that it is none to it; handlers get what the raw address says
-Errors  InvalidInput INVALID_JSON, naming the byte · INVALID_BODY, naming the field · TooLarge BODY_TOO_LARGE
-Source  ASGI's `path` is decoded, so that "a%2Fb" and "a/b" are one there; `raw_path` is not
+Shape   ExactRequest.json() returns a handler's `data`, as the type that the handler declares
+        with_encoded_slashes(scope) goes to the router, so that an encoded slash is part of a name
+Laws    numbers are exact. No text reaches Postgres that it cannot store. An unknown field is an error.
+        Any text that is percent-encoded between two slashes of a path arrives unchanged. The router sees an encoded
+        slash as "%2F", so it does not split there; handlers get the decoded text of the raw path
+Errors  InvalidInput INVALID_JSON, with the byte · INVALID_BODY, with the field · TooLarge BODY_TOO_LARGE
+Source  ASGI's `path` is decoded, so "a%2Fb" and "a/b" are equal in it; `raw_path` is not
 """
 
 from typing import Any, TypeVar
@@ -24,10 +24,10 @@ T = TypeVar("T")
 
 
 class ExactRequest(Request[Any, Any, Any]):
-    """A request that parses decimals, checks its body strictly, and keeps the names in its address."""
+    """A request with exact decimals, a strictly checked body, and unchanged names in its path."""
 
     async def body(self) -> bytes:
-        """The raw body. An empty one is no JSON, unless the handler can do without."""
+        """The raw body; raises InvalidInput if it is empty and the handler needs one."""
         raw = await super().body()
         if not raw and (data := self._data) is not None and not data.has_default:
             decode_json(raw)
@@ -41,7 +41,7 @@ class ExactRequest(Request[Any, Any, Any]):
 
     @property
     def path_params(self) -> dict[str, Any]:
-        """The parameters in the address, as the client named them."""
+        """The parameters in the path, decoded."""
         found: dict[str, Any] = self.scope["path_params"]
         raw = _raw(self.scope)
         if raw is None or not found:
@@ -62,12 +62,12 @@ def read_object(raw: bytes, content_encoding: str | None) -> dict[str, Any]:
     """The JSON object of a body."""
     found = decode_json(read_body(raw, content_encoding))
     if type(found) is not dict:
-        raise InvalidInput(BodyFault.INVALID_BODY, "The body is a JSON object.")
+        raise InvalidInput(BodyFault.INVALID_BODY, "The body must be a JSON object.")
     return found
 
 
 def read_as(document: dict[str, Any], kind: type[T]) -> T:
-    """The document as a struct."""
+    """The document as a struct; raises InvalidInput with the field that is wrong."""
     try:
         return msgspec.convert(document, kind)
     except msgspec.ValidationError as wrong:
@@ -75,8 +75,8 @@ def read_as(document: dict[str, Any], kind: type[T]) -> T:
         raise InvalidInput(BodyFault.INVALID_BODY, f"{path}: {what}", path=path) from None
 
 
-def kept(scope: Scope) -> Scope:
-    """The scope, in whose path encoded slashes are none."""
+def with_encoded_slashes(scope: Scope) -> Scope:
+    """The scope with "%2F" for each encoded slash in its path."""
     raw = _raw(scope)
     if raw is None:
         return scope
@@ -84,6 +84,6 @@ def kept(scope: Scope) -> Scope:
 
 
 def _raw(scope: Scope) -> str | None:
-    """The raw address, if it holds an encoded slash."""
+    """The raw path if it contains an encoded slash, else None."""
     raw: bytes = scope.get("raw_path") or b""
     return raw.decode("latin-1") if b"%2f" in raw.lower() else None

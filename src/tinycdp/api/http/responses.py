@@ -1,7 +1,7 @@
-"""Answers, with every digit of their numbers.
+"""Responses with exact numbers.
 
 Shape   a handler returns a struct, or ExactResponse[…] if it sets a status or headers
-        as_schema(found, Schema) makes the struct of what runtime returns
+        as_schema(found, Schema) converts a result of runtime to its wire struct
 """
 
 from typing import Any, TypeVar
@@ -28,10 +28,10 @@ class ExactResponse(Response[T]):
 
 
 def as_schema(found: Any, schema: type[T]) -> T:
-    """What runtime returned, as it goes on the wire: the same fields by name, nested ones too."""
+    """Convert a result of runtime to its wire struct, field by field by name, nested ones too."""
     return msgspec.convert(found, schema, from_attributes=True)
 
 
 def etag(version: int) -> dict[str, str]:
-    """The header that names the version of what is answered."""
+    """The ETag header for a version."""
     return {"ETag": f'"{version}"'}

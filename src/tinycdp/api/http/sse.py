@@ -1,9 +1,9 @@
-"""Server-sent events: one connection, which others write to.
+"""Server-sent events: a connection to one client, to which other tasks write.
 
-Shape   Outlet takes text with write(…) and end(…), and serve(…) sends it until the client goes;
-        streaming(…) answers a request by an ASGI application, such as one around an Outlet
-Units   texts are whole events of the stream, with their empty line
-Laws    whoever writes never waits. A client that does not read is cut off once more than `most` bytes wait for it
+Shape   Outlet takes text with write(…) and end(…); serve(…) sends it until the client disconnects.
+        streaming(…) answers a request with an ASGI application, such as one around an Outlet
+Units   texts are complete events of the stream, with their empty line
+Laws    a write never waits. A client that does not read is disconnected once more than `most` bytes wait for it
 """
 
 import asyncio
@@ -20,11 +20,13 @@ _HEADERS = [
     (b"cache-control", b"no-store"),
     (b"x-accel-buffering", b"no"),
 ]
-_TOO_SLOW = b": too slow: what comes is more than was read\n\n"
+_TOO_SLOW = b": too slow: the client reads less than is sent\n\n"
 
 
 class Outlet:
-    """What waits for one client. The task in `serve` waits for it to go; what is written is sent by short tasks."""
+    """The buffer of one client.
+
+    `serve` waits until it disconnects; short tasks send what is written."""
 
     __slots__ = ("_ended", "_most", "_send", "_sending", "_size", "_waiting")
 
@@ -38,11 +40,11 @@ class Outlet:
 
     @property
     def idle(self) -> bool:
-        """Nothing waits to be sent."""
+        """Whether nothing waits to be sent."""
         return not self._waiting
 
     async def serve(self, receive: Receive, send: Send, retry_ms: int) -> None:
-        """Send what is written until the client has gone, which shall come again after `retry_ms`."""
+        """Send what is written until the client disconnects. retry_ms: after which it reconnects."""
         await send({"type": "http.response.start", "status": 200, "headers": _HEADERS})
         await send(_chunk(b"retry: %d\n\n" % retry_ms))
         self._send = send
@@ -74,7 +76,7 @@ class Outlet:
             self._sending = asyncio.create_task(self._deliver(self._send))
 
     async def _deliver(self, send: Send) -> None:
-        with contextlib.suppress(OSError):  # whoever has gone is found out by `receive`
+        with contextlib.suppress(OSError):  # `receive` notices that the client disconnected
             while self._waiting:
                 text = b"".join(self._waiting)
                 self._waiting, self._size = [], 0
@@ -88,7 +90,7 @@ def _chunk(body: bytes, *, more: bool = True) -> HTTPResponseBodyEvent:
 
 
 def streaming(application: ASGIApp) -> Response[bytes]:
-    """The answer that this application gives."""
+    """A response that this ASGI application sends."""
     return _Streaming(application)
 
 

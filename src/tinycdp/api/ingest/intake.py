@@ -16,7 +16,7 @@ from litestar.exceptions import InternalServerException
 from tinycdp.api.http.bodies import read_body
 from tinycdp.errors import InvalidInput, TooSlow
 from tinycdp.runtime.ingest.group_commit import Ingest
-from tinycdp.runtime.memory_budget import Holding, Room
+from tinycdp.runtime.memory_budget import MemoryBudget, Reservation
 
 SECONDS = 30.0
 
@@ -27,25 +27,25 @@ class Admission(Protocol):
     @property
     def ingest(self) -> Ingest: ...
     @property
-    def room(self) -> Room: ...
+    def memory_budget(self) -> MemoryBudget: ...
 
 
-async def inflated(request: Request[Any, Any, Any], parts: Admission, held: Holding) -> bytes:
+async def inflated(request: Request[Any, Any, Any], parts: Admission, reservation: Reservation) -> bytes:
     """The body as its sender wrote it."""
     parts.ingest.check_queue()
-    parts.room.check(request.content_length or 0)
-    raw = await _read(request, held)
+    parts.memory_budget.check(request.content_length or 0)
+    raw = await _read(request, reservation)
     body = read_body(raw, request.headers.get("content-encoding"))
-    held.add(max(len(body) - len(raw), 0))
+    reservation.add(max(len(body) - len(raw), 0))
     return body
 
 
-async def _read(request: Request[Any, Any, Any], held: Holding) -> bytes:
+async def _read(request: Request[Any, Any, Any], reservation: Reservation) -> bytes:
     parts = []
     try:
         async with asyncio.timeout(SECONDS):
             async for part in request.stream():
-                held.add(len(part))
+                reservation.add(len(part))
                 parts.append(part)
     except TimeoutError:
         raise TooSlow("BODY_TOO_SLOW", f"The body did not arrive within {SECONDS:.0f} seconds.") from None

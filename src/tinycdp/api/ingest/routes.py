@@ -40,7 +40,7 @@ from tinycdp.runtime.definitions.catalogs import Catalogs
 from tinycdp.runtime.ingest.event_stream import Live
 from tinycdp.runtime.ingest.group_commit import Ingest
 from tinycdp.runtime.ingest.pipeline import Client, Door, address_of
-from tinycdp.runtime.memory_budget import Room
+from tinycdp.runtime.memory_budget import MemoryBudget
 from tinycdp.runtime.metrics import Metrics
 from tinycdp.runtime.policies.documents import Policies
 from tinycdp.runtime.policies.limits import Limiter, Limits
@@ -92,7 +92,7 @@ class Intake(Protocol):
     @property
     def policies(self) -> Policies: ...
     @property
-    def room(self) -> Room: ...
+    def memory_budget(self) -> MemoryBudget: ...
     @property
     def settings(self) -> Settings: ...
 
@@ -118,8 +118,8 @@ async def accept(
     # By hand, as the body: this is the busiest path of all.
     parts: Intake = request.app.state.parts
     received_at = parts.now()
-    with parts.room.holding() as held:
-        body = await inflated(request, parts, held)
+    with parts.memory_budget.reserve() as reservation:
+        body = await inflated(request, parts, reservation)
         if open_up is not None:
             body = open_up(body)
         key = auth.recognise(parts.keyring, auth.in_headers(request) or key_in(body) or _in_query(request), "write")

@@ -1,4 +1,4 @@
-"""One environment at a glance."""
+"""The route of an environment's key figures."""
 
 from litestar import get
 
@@ -15,13 +15,13 @@ from tinycdp.store import reads
 from tinycdp.store.pool import Pool, snapshot
 from tinycdp.times import iso
 
-#: Of how many of the newest refusals the figures tell the codes.
+#: Rejections are counted by code among this many of the newest.
 _NEWEST_REJECTIONS = 10_000
 
 
 @get(
     "/v1/admin/metrics",
-    summary="The environment in figures",
+    summary="Key figures of the environment",
     tags=["Operation"],
     scope="admin",
 )
@@ -44,7 +44,7 @@ async def get_metrics(
         events = Figure(*await reads.count(connection, "events", environment_id))
         memberships = Figure(*await reads.count(connection, "memberships", environment_id))
         rejected = await reads.rejections_by_code(connection, environment_id, _NEWEST_REJECTIONS)
-    # A full minute, or less where the newest messages alone reach less far back.
+    # A full minute, or the time since the oldest of the newest messages if there are too many to count.
     oldest = row.lately_oldest
     span_ms = MINUTE_MS if row.lately < reads.LATELY or oldest is None else max(instant - oldest, 1)
     due = row.next_due_at

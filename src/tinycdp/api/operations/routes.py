@@ -1,8 +1,8 @@
-"""For machines that watch this one: is it alive, is it ready, what does it count.
+"""Routes for monitoring: health, readiness, metrics.
 
-Shape   /healthz · /readyz · /metrics, none of which needs a key; count_request is the application's hook before sending
-Laws    alive while the process can answer at all; ready while it can do everything, the database included. A process
-        that is not ready still decides for the people it knows
+Shape   /healthz · /readyz · /metrics, without a key; count_request is the application's hook before a response is sent
+Laws    a process is healthy while it answers; it is ready while it can do everything, the database included. A process
+        that is not ready still decides for the profiles in its memory
 Source  docs/reference/operations.md
 """
 
@@ -34,7 +34,7 @@ _PATIENCE_SECONDS = 2.0
 
 @get(
     "/healthz",
-    summary="Whether the process lives",
+    summary="Whether the process is running",
     tags=["Operation"],
 )
 async def health() -> Health:
@@ -43,7 +43,7 @@ async def health() -> Health:
 
 @get(
     "/readyz",
-    summary="Whether it can do everything: definitions loaded, database there",
+    summary="Whether the process is ready: definitions loaded, database reachable",
     tags=["Operation"],
 )
 async def readiness(pool: Injected[Pool], snapshots: Injected[Snapshots], catalogs: Injected[Catalogs]) -> Readiness:
@@ -79,9 +79,9 @@ async def metrics(
         ("tinycdp_exposures_waiting", "Exposures waiting to be stored.", exposures.waiting),
         ("tinycdp_cached_profiles", "Profiles in memory.", len(snapshots)),
         ("tinycdp_database_away", "1 while the database cannot be reached.", float(snapshots.away)),
-        ("tinycdp_streams", "Event streams held open.", len(pushes)),
-        ("tinycdp_streams_told", "Events sent over them since the process began.", pushes.told),
-        ("tinycdp_exports_running", "Exports being streamed.", exports.running),
+        ("tinycdp_streams", "Open event streams.", len(pushes)),
+        ("tinycdp_streams_told", "Events sent over them since the process started.", pushes.told),
+        ("tinycdp_exports_running", "Exports in progress.", exports.running),
     ]
     gauges += await _lag(pool, catalogs, now())
     return Response(metrics.text(gauges, await _outbox(pool, now())), media_type=CONTENT_TYPE)
@@ -95,7 +95,7 @@ async def _lag(pool: Pool, catalogs: Catalogs, now: Instant) -> list[Gauge]:
     except (TimeoutError, Unavailable):
         return []
     late = max((now - at for at in due if at is not None), default=0)
-    return [("tinycdp_wakeup_lag_seconds", "How long the most overdue wake-up waits.", max(late, 0) / 1000)]
+    return [("tinycdp_wakeup_lag_seconds", "How long the most overdue wake-up has waited.", max(late, 0) / 1000)]
 
 
 async def _outbox(pool: Pool, now: Instant) -> list[LabelledGauge]:
@@ -115,13 +115,13 @@ async def _outbox(pool: Pool, now: Instant) -> list[LabelledGauge]:
         ),
         (
             "tinycdp_outbox_lag_seconds",
-            "How old the oldest of them is.",
+            "Age of the oldest of these changes.",
             labels,
             {names: lag.seconds for names, lag in found.items()},
         ),
         (
             "tinycdp_outbox_lapsed",
-            "1 for a consumer that fell too far behind and has to start again.",
+            "1 for a consumer that fell too far behind and has to register again.",
             labels,
             {names: float(lag.lapsed) for names, lag in found.items()},
         ),
@@ -129,7 +129,7 @@ async def _outbox(pool: Pool, now: Instant) -> list[LabelledGauge]:
 
 
 async def count_request(message: Message, scope: Scope) -> None:
-    """Count an answer by its route, as it goes out."""
+    """Count a response by its route, before it is sent."""
     if message["type"] == "http.response.start" and scope["type"] == ScopeType.HTTP:
         app: Litestar = scope["litestar_app"]
         app.state.parts.metrics.requests[scope["method"], route_of(scope), str(message["status"])] += 1

@@ -1,4 +1,4 @@
-"""What clients and server exchange about an installation."""
+"""Wire structs of health, readiness and key figures."""
 
 import msgspec
 
@@ -10,23 +10,23 @@ class Health(msgspec.Struct):
 
 
 class Readiness(msgspec.Struct):
-    """environments: how many this process serves."""
+    """Whether the process is ready. environments: how many it serves."""
 
     ready: bool
     environments: int
 
 
 class Figure(msgspec.Struct):
-    """exact is false where counting would be slow and the database's own estimate stands instead."""
+    """A count. exact: false if counting would be slow, and it is the database's own estimate."""
 
     value: int
     exact: bool
 
 
 class Figures(msgspec.Struct, rename="camel"):
-    """One environment at a glance. rejected is by code, among the newest 10,000 refusals.
+    """Key figures of an environment. rejected is by code, among the newest 10,000 rejections.
 
-    lag_ms  how long the most overdue wake-up has been waiting; 0 is none
+    lag_ms  how long the most overdue wake-up has been waiting; 0 if none is overdue
     ingest_queue, cached_profiles, database_away  of the process that answers"""
 
     profiles: Figure

@@ -1,1 +1,1 @@
-"""Files in and out: imports of history, exports of segments."""
+"""Imports of history, and exports of segments and exposures, as files."""

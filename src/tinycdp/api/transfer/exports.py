@@ -1,7 +1,7 @@
-"""A segment, or a flag's exposures, as a file.
+"""Routes that export a segment, or a flag's exposures, as a file.
 
-Laws    streamed: no cap, no memory that grows. A failure in the middle breaks the connection off, so that half a file
-        is never taken for a whole one
+Laws    streamed: no limit on rows, and constant memory. A failure in the middle breaks the connection, so that half a
+        file is never mistaken for a complete one
 Source  docs/reference/export.md; docs/reference/exposures.md "As a file"
 """
 
@@ -20,14 +20,16 @@ from tinycdp.runtime.access.actor import Actor
 from tinycdp.runtime.clock import Clock
 from tinycdp.runtime.decisions.exposure_stats import day_of
 from tinycdp.runtime.decisions.exposures import Exposures
-from tinycdp.runtime.transfer.export import Export, Exports, Form, Wanted, WantedExposures, named
+from tinycdp.runtime.transfer.export import Export, Exports, ExposuresRequest, Form, SegmentRequest, split_names
 from tinycdp.times import iso
 
 _MEDIA: dict[Form, str] = {"csv": "text/csv", "jsonl": "application/jsonl"}
 
 
 class _File(ASGIStreamingResponse):
-    """The export as it comes; closed when it is sent, when its reader goes away, and when anything fails."""
+    """An export as a response.
+
+    It is closed when it is sent, when its client disconnects, and when anything fails."""
 
     def __init__(self, export: Export, media_type: str, headers: dict[str, str]) -> None:
         super().__init__(iterator=export.parts(), media_type=media_type, headers=headers)
@@ -42,7 +44,7 @@ class _File(ASGIStreamingResponse):
 
 @get(
     "/v1/export/segment/{file:str}",
-    summary="Everyone in a segment, as CSV or JSON lines",
+    summary="All members of a segment, as CSV or JSON lines",
     tags=["Export"],
     scope="read",
     media=tuple(_MEDIA.values()),
@@ -52,19 +54,17 @@ async def export_segment(
     exports: Injected[Exports],
     now: Injected[Clock],
     file: Annotated[str, PathParameter(description="the segment's key and .csv or .jsonl")],
-    columns: Annotated[
-        str | None, QueryParameter(description="properties, separated by commas; all of them where it is left out")
-    ] = None,
+    columns: Annotated[str | None, QueryParameter(description="properties, separated by commas; default: all")] = None,
     traits: Annotated[str, QueryParameter(description="traits, separated by commas")] = "",
-    raw: Annotated[bool, QueryParameter(description="leave formulas as they are")] = False,
+    raw: Annotated[bool, QueryParameter(description="do not escape formulas")] = False,
 ) -> _File:
-    """All rows are of one instant; `X-As-Of` says which."""
+    """All rows are true as of one instant, given in `X-As-Of`."""
     segment, form = _name_and_form(file)
-    wanted = Wanted(
+    wanted = SegmentRequest(
         segment=segment,
         form=form,
-        columns=named(columns) if columns is not None else None,
-        traits=named(traits),
+        columns=split_names(columns) if columns is not None else None,
+        traits=split_names(traits),
         raw=raw,
     )
     return await _file(actor, exports, now(), wanted)
@@ -72,7 +72,7 @@ async def export_segment(
 
 @get(
     "/v1/export/exposures/{file:str}",
-    summary="Everything a flag gave to anybody, as CSV or JSON lines",
+    summary="All exposures of a flag, as CSV or JSON lines",
     tags=["Export"],
     scope="admin",
     media=tuple(_MEDIA.values()),
@@ -86,14 +86,14 @@ async def export_exposures(
     variant: Annotated[str | None, QueryParameter(description="only this variant")] = None,
     first: First = None,
     last: Last = None,
-    raw: Annotated[bool, QueryParameter(description="leave formulas as they are")] = False,
+    raw: Annotated[bool, QueryParameter(description="do not escape formulas")] = False,
 ) -> _File:
-    """The newest day first."""
+    """Newest day first."""
     flag, form = _name_and_form(file)
     days = days_between(first, last, day_of(now()))
     await exposures.flush()
     return await _file(
-        actor, exports, now(), WantedExposures(flag=flag, days=days, form=form, variant=variant, raw=raw)
+        actor, exports, now(), ExposuresRequest(flag=flag, days=days, form=form, variant=variant, raw=raw)
     )
 
 
@@ -101,11 +101,11 @@ def _name_and_form(file: str) -> tuple[str, Form]:
     name, _, ending = file.rpartition(".")
     form = next((form for form in get_args(Form) if form == ending), None)
     if form is None:
-        raise NotFound("NOT_FOUND", f"There is nothing called {file!r}; ask for a key with .csv or .jsonl.")
+        raise NotFound("NOT_FOUND", f"There is no export {file!r}; end the key with .csv or .jsonl.")
     return name, form
 
 
-async def _file(actor: Actor, exports: Exports, now: Instant, wanted: Wanted | WantedExposures) -> _File:
+async def _file(actor: Actor, exports: Exports, now: Instant, wanted: SegmentRequest | ExposuresRequest) -> _File:
     export = await exports.open(actor.environment_id, wanted, now)
     headers = {
         "Content-Disposition": f'attachment; filename="{export.name}"',

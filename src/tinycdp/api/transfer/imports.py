@@ -1,8 +1,8 @@
-"""History in files, sent to a server or standing in its folder of imports.
+"""Routes that import files of history, sent by a client or stored on the server.
 
-Shape   POST begins, and answers once the first part is done; GET says how far it is; DELETE ends it
-Laws    what was begun goes on after a restart. The file that is sent again goes on where it was, and adds nothing where
-        it was done
+Shape   POST starts an import, and answers once the first part is done; GET returns its progress; DELETE stops it
+Laws    a started import is resumed after a restart. A file that is sent again continues where it stopped, and adds
+        nothing if it was done
 Errors  400 FILE_MALFORMED, FILE_TOO_LARGE, INVALID_MAPPING, PARQUET_MISSING · 404 IMPORT_NOT_FOUND · 409 IMPORT_RUNNING
         · 429 IMPORTS_BUSY
 Source  docs/reference/imports.md
@@ -25,8 +25,8 @@ from tinycdp.errors import InvalidInput
 from tinycdp.runtime.access.actor import Actor
 from tinycdp.runtime.clock import Clock
 from tinycdp.runtime.transfer import imports as history
-from tinycdp.runtime.transfer.import_queue import MOST_UPLOADED, Uploads
-from tinycdp.runtime.transfer.imports import FileMapping, Source
+from tinycdp.runtime.transfer.import_files import FileMapping, Source, form_of
+from tinycdp.runtime.transfer.import_queue import MOST_UPLOADED, ImportQueue
 from tinycdp.store.pool import Pool
 
 _TAGS = ["Import"]
@@ -43,22 +43,24 @@ _TAGS = ["Import"]
 async def start_import(
     request: ExactRequest,
     actor: Injected[Actor],
-    imports: Injected[Uploads],
-    name: Annotated[str, QueryParameter(description="the file's name, whose ending tells its form")],
+    imports: Injected[ImportQueue],
+    name: Annotated[str, QueryParameter(description="the file's name; its ending gives the format")],
     form: Annotated[str | None, QueryParameter(name="format", description="jsonl, csv or parquet")] = None,
-    mapping: Annotated[str | None, QueryParameter(description="of columns, as JSON: columns, fixed, text")] = None,
-    stored: Annotated[bool, QueryParameter(description="it stands in the server's folder of imports")] = False,
+    mapping: Annotated[
+        str | None, QueryParameter(description="of columns, as JSON with `columns`, `fixed` and `text`")
+    ] = None,
+    stored: Annotated[bool, QueryParameter(description="the file is in the server's import folder already")] = False,
 ) -> ImportProgress:
-    """The body is the file. Some rows may be refused: the log of rejections says which and why."""
-    read_as = history.form_of(Path(name), form)
+    """The body is the file. Rows may be rejected; the rejections list says which and why."""
+    read_as = form_of(Path(name), form)
     wanted = FileMapping()
     if mapping is not None:
         try:
             wanted = check_mapping(msgspec.json.decode(mapping, type=FileMapping))
         except msgspec.DecodeError as wrong:
-            raise InvalidInput("INVALID_MAPPING", f"The mapping cannot be read: {wrong}.") from None
-    imports.check_room()
-    path = imports.standing(name) if stored else await imports.receive(name, request.stream())
+            raise InvalidInput("INVALID_MAPPING", f"`mapping` cannot be read: {wrong}.") from None
+    imports.check_capacity()
+    path = imports.stored_file(name) if stored else await imports.receive(name, request.stream())
     source = Source(path, read_as, wanted, name)
     progress = await imports.begin(actor.environment_id, source, actor.name, PARSE, actor.key_id, keep=stored)
     return as_schema(progress, ImportProgress)
@@ -66,21 +68,21 @@ async def start_import(
 
 @get(
     "/v1/admin/imports",
-    summary="The newest imports, and how far they are",
+    summary="The progress of the newest imports",
     tags=_TAGS,
     scope="admin",
 )
-async def list_imports(actor: Injected[Actor], imports: Injected[Uploads], limit: Limit = 50) -> Imports:
+async def list_imports(actor: Injected[Actor], imports: Injected[ImportQueue], limit: Limit = 50) -> Imports:
     return Imports(as_schema(await imports.listed(actor.environment_id, limit), list[ImportProgress]))
 
 
 @get(
     "/v1/admin/imports/{id:str}",
-    summary="How far an import is",
+    summary="The progress of an import",
     tags=_TAGS,
     scope="admin",
 )
-async def get_import(actor: Injected[Actor], imports: Injected[Uploads], id: FromPath[str]) -> ImportProgress:
+async def get_import(actor: Injected[Actor], imports: Injected[ImportQueue], id: FromPath[str]) -> ImportProgress:
     return as_schema(await imports.find(actor.environment_id, id), ImportProgress)
 
 
@@ -94,7 +96,7 @@ async def get_import(actor: Injected[Actor], imports: Injected[Uploads], id: Fro
 async def stop_import(
     actor: Injected[Actor], pool: Injected[Pool], now: Injected[Clock], id: FromPath[str]
 ) -> ImportProgress:
-    """What is stored stays. The same file, sent again, goes on."""
+    """Stored rows stay. Sending the same file again continues the import."""
     stopped = await history.stop(pool, actor.environment_id, id, f"Stopped by {actor.name}.", now())
     return as_schema(stopped, ImportProgress)
 

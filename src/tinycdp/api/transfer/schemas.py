@@ -1,4 +1,4 @@
-"""What clients and server exchange about imports."""
+"""Wire structs of imports."""
 
 from typing import Literal
 
@@ -6,11 +6,11 @@ import msgspec
 
 
 class ImportProgress(msgspec.Struct, frozen=True, rename="camel"):
-    """How far an import is. share: of the file that was read, 0 to 1.
+    """The progress of an import. share: of the file read so far, 0 to 1.
 
-    status    interrupted: it goes on where a server has the file, or once it is begun again; failed: as `error` says
-    rejected  rows that were refused: the log of refusals says why
-    rate      rows a second since it last began; null where it does not run here"""
+    status    interrupted: resumed by a server that has the file, or when it is sent again; failed: see `error`
+    rejected  rows that were rejected; the rejections list says why
+    rate      rows per second since it last started; null if it does not run in this process"""
 
     id: str
     name: str
@@ -30,6 +30,6 @@ class ImportProgress(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class Imports(msgspec.Struct):
-    """Newest first."""
+    """Imports, newest first."""
 
     imports: list[ImportProgress]

@@ -1,7 +1,8 @@
 """Who is told when their answers change: the open streams of one process.
 
-Shape   open(watch) and close(watch); what happens is told to profiles_changed, people_born, published, keys_changed
-        and found. One task looks again at the watches that any of it concerns, with one heap for the clock
+Shape   open(watch) and close(watch); changes are reported to profiles_changed, profiles_created, published,
+        keys_changed and reconnected. One task looks again at the watches that any of it concerns, with one heap for the
+        clock
 Laws    a watch is told when the answers it may know of differ from those of now, whatever made them differ: an event,
         a merge, a definition, the clock. It is told once, however much happens meanwhile; and a look that found nothing
         new tells nothing
@@ -26,7 +27,7 @@ from tinycdp.runtime.background import Loop
 from tinycdp.runtime.clock import Clock
 from tinycdp.runtime.decisions.decide import Decisions
 from tinycdp.runtime.decisions.evaluations import Evaluations, decide_all, evaluations
-from tinycdp.runtime.notifications import name_of
+from tinycdp.runtime.notifications import digest_of
 
 log = logging.getLogger(__name__)
 
@@ -170,7 +171,7 @@ class Pushes:
                     if watch.version < version:
                         self._mark(watch)
 
-    def people_born(self, environment_id: int, names: Iterable[str]) -> None:
+    def profiles_created(self, environment_id: int, names: Iterable[str]) -> None:
         """User ids of these names belong to somebody since a moment ago."""
         if self._homes:
             for name in names:
@@ -191,7 +192,7 @@ class Pushes:
             if not self._usable(watch.key_id):
                 watch.end()
 
-    def found(self) -> None:
+    def reconnected(self) -> None:
         """Anything may have happened while nobody listened; a database that was restored may count anew."""
         for watch in self.watches:
             watch.version = 0
@@ -298,4 +299,4 @@ class Pushes:
 
 
 def _stranger(watch: Watch) -> _Home | None:
-    return (watch.environment_id, name_of(watch.alias.value)) if watch.alias is not None else None
+    return (watch.environment_id, digest_of(watch.alias.value)) if watch.alias is not None else None

@@ -138,7 +138,7 @@ class Snapshots:
         while len(heard) > self._size:
             heard.popitem(last=False)
 
-    def lost(self) -> None:
+    def disconnected(self) -> None:
         """News may be missed from now on; Postgres may be away."""
         self.away = True
 
@@ -147,7 +147,7 @@ class Snapshots:
         self._epoch += 1
         self._grown = self._epoch
 
-    def found(self) -> None:
+    def reconnected(self) -> None:
         """News arrives again; everything kept so far may have missed some."""
         self.away = False
         self._epoch += 1

@@ -25,7 +25,7 @@ from tinycdp.runtime.clock import Clock
 from tinycdp.runtime.definitions.catalogs import Catalogs
 from tinycdp.runtime.identity import resolution
 from tinycdp.runtime.ingest import dead_letters
-from tinycdp.runtime.notifications import announce_people, announce_profiles
+from tinycdp.runtime.notifications import announce_new_profiles, announce_profiles
 from tinycdp.runtime.policies.identifier_rules import DEFAULT, Rules
 from tinycdp.runtime.policies.rejections import Journal
 from tinycdp.runtime.profiles import groups, storage
@@ -298,7 +298,7 @@ class Ingest:
         )
         touched = {id: profile for id, profile in people.profiles.items() if id not in people.merged}
         await announce_profiles(connection, environment_id, version, [*touched, *people.merged])
-        await announce_people(connection, environment_id, people.created_users)
+        await announce_new_profiles(connection, environment_id, people.created_users)
         await self._journal.write(connection, environment_id, rejections, people.now)
 
         def owner(message: Message) -> int:

@@ -1,11 +1,11 @@
-"""A segment's members, or a flag's exposures, as a file, however many there are.
+"""Exports of a segment's members or a flag's exposures as a file of any size.
 
-Shape   open_export(…) settles who, what and as of when; Export.parts() is the file as it comes from a server-side
-        cursor. Exports bounds how many run in a process; write_segment is for the command line
+Shape   open_export(…) fixes what is exported, and as of when; Export.parts() yields the file from a server-side cursor.
+        Exports bounds how many run in a process; write_segment is for the command line
 Units   at most 200 rows are in memory at a time, whatever the size of the file
-Laws    one snapshot of the database from the first row to the last: nobody stands in the file twice or is missing
-        because they moved meanwhile. The connection is the export's own, so that no export keeps a message waiting; it
-        is closed when the file ends, or its reader goes away
+Laws    one snapshot of the database from the first row to the last: no profile appears twice, or is missing because it
+        moved meanwhile. Each export has its own connection, so that no message waits for it; the connection is closed
+        when the file ends, or its client disconnects.
         CSV is RFC 4180 in UTF-8. A text that a spreadsheet would run as a formula gets an apostrophe in front
 Errors  NotFound for a segment, flag, column or trait that does not exist · Conflict WARMING for a segment that was
         never live · Overloaded EXPORTS_BUSY · InvalidInput TOO_MANY_COLUMNS
@@ -14,6 +14,7 @@ Source  docs/reference/export.md; docs/reference/exposures.md "As a file"
 
 import csv
 import io
+import re
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -37,10 +38,11 @@ from tinycdp.times import iso_or_none
 
 Form = Literal["csv", "jsonl"]
 
-#: Columns every file begins with.
+#: The first columns of every file of members.
 COLUMNS = ("profile_id", "user_id", "anonymous_id", "entered_at", "first_seen", "last_seen")
-EXPOSURE_COLUMNS = Exposure.__struct_fields__
-#: Properties a file may have unless it names them: beyond this nobody wants them all.
+EXPOSURE_COLUMNS = tuple(Exposure.__annotations__)
+_EXPOSURE_NAMES = tuple(re.sub("_(.)", lambda found: found[1].upper(), column) for column in EXPOSURE_COLUMNS)
+#: Most property columns of a CSV file whose request does not name them.
 MOST_COLUMNS = 1_000
 #: Exports of one process at a time. Each holds a connection and a snapshot of the database.
 AT_ONCE = 4
@@ -51,8 +53,11 @@ _encode = msgspec.json.Encoder(decimal_format="number").encode
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
-    """What a file shall hold. columns: names of properties, None for all there are. raw: formulas stay as they are."""
+class SegmentRequest:
+    """A request for a segment's members.
+
+    columns  names of properties, None for all
+    raw      do not escape formulas"""
 
     segment: str
     form: Form = "csv"
@@ -62,8 +67,10 @@ class Wanted:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class WantedExposures:
-    """The same of a flag's exposures. days: the first and the last (UTC); variant: only this one."""
+class ExposuresRequest:
+    """A request for a flag's exposures.
+
+    days: the first and the last (UTC); variant: only this one."""
 
     flag: str
     days: tuple[date, date]
@@ -73,7 +80,7 @@ class WantedExposures:
 
 
 class Export(ABC):
-    """One file in the making: what stands in it is true as of `as_of`."""
+    """One file being written; its rows are true as of `as_of`."""
 
     def __init__(self, name: str, as_of: Instant) -> None:
         self.name = name
@@ -82,23 +89,23 @@ class Export(ABC):
 
     @abstractmethod
     def parts(self) -> AsyncIterator[bytes]:
-        """The file, some 200 rows at a time."""
+        """Yield the file, up to 200 rows at a time."""
 
     def close(self) -> None:
-        """Let go of the connection, wherever the file stands. Closing again does nothing."""
+        """Release the connection, even in the middle of the file. Closing again does nothing."""
         release, self.release = self.release, None
         if release is not None:
             release()
 
 
-class Members(Export):
-    """Everyone in a segment. people counts those written so far."""
+class MembersExport(Export):
+    """The members of a segment. profiles: the number written so far."""
 
     def __init__(
         self,
         connection: Connection,
         catalog: Catalog,
-        wanted: Wanted,
+        wanted: SegmentRequest,
         columns: Sequence[str],
         now: Instant,
         as_of: Instant,
@@ -109,7 +116,7 @@ class Members(Export):
         self._wanted = wanted
         self._columns = columns
         self._now = now
-        self.people = 0
+        self.profiles = 0
 
     async def parts(self) -> AsyncIterator[bytes]:
         wanted, catalog = self._wanted, self._catalog
@@ -125,7 +132,7 @@ class Members(Export):
         members = reads.members(self._connection, catalog.environment_id, fingerprint, with_state=with_state)
         with reaching():
             async for rows in members:
-                self.people += len(rows)
+                self.profiles += len(rows)
                 yield b"".join(map(write, rows))
 
     def _cells(self, row: reads.MemberProfileRow) -> list[Any]:
@@ -154,10 +161,10 @@ class Members(Export):
         return {key: plain(value, nodes["trait", key].type) for (_, key), (value, _) in values.items()}
 
 
-class Exposed(Export):
-    """A flag's exposures, the newest day first."""
+class ExposuresExport(Export):
+    """The exposures of a flag, the newest day first."""
 
-    def __init__(self, wanted: WantedExposures, exposures: AsyncIterator[list[Exposure]], now: Instant) -> None:
+    def __init__(self, wanted: ExposuresRequest, exposures: AsyncIterator[list[Exposure]], now: Instant) -> None:
         super().__init__(f"{wanted.flag}-exposures.{wanted.form}", now)
         self._wanted = wanted
         self._exposures = exposures
@@ -168,7 +175,8 @@ class Exposed(Export):
             yield line(EXPOSURE_COLUMNS)
 
         def write(exposure: Exposure) -> bytes:
-            return line(msgspec.structs.astuple(exposure)) if as_csv else _encode(exposure) + b"\n"
+            cells = [getattr(exposure, column) for column in EXPOSURE_COLUMNS]
+            return line(cells) if as_csv else _encode(dict(zip(_EXPOSURE_NAMES, cells, strict=True))) + b"\n"
 
         with reaching():
             async for exposures in self._exposures:
@@ -176,16 +184,17 @@ class Exposed(Export):
 
 
 class Exports:
-    """The exports of one process; there are never more than AT_ONCE."""
+    """The exports of one process, at most AT_ONCE."""
 
     def __init__(self, dsn: str, catalogs: Catalogs) -> None:
         self._dsn = dsn
         self._catalogs = catalogs
         self.running = 0
 
-    async def open(self, environment_id: int, wanted: Wanted | WantedExposures, now: Instant) -> Export:
-        """An export on a connection of its own, for the caller to close. What can go wrong before the first byte is
-        raised here."""
+    async def open(self, environment_id: int, wanted: SegmentRequest | ExposuresRequest, now: Instant) -> Export:
+        """Open an export on its own connection; the caller closes it.
+
+        Raises every error that can be known before the first byte."""
         if self.running >= AT_ONCE:
             raise Overloaded(
                 "EXPORTS_BUSY", f"{AT_ONCE} exports are running here; try again shortly.", retry_after_seconds=10
@@ -197,7 +206,7 @@ class Exports:
                 connection = await connect(self._dsn)
                 await frozen(connection).start()
                 export: Export
-                if isinstance(wanted, Wanted):
+                if isinstance(wanted, SegmentRequest):
                     export = await open_export(connection, self._catalogs, environment_id, wanted, now)
                 else:
                     export = await _open_exposures(connection, self._catalogs, environment_id, wanted, now)
@@ -210,14 +219,14 @@ class Exports:
     def _release(self, connection: Any) -> None:
         self.running -= 1
         if connection is not None:
-            # There is nothing to commit, and what was not read is not waited for.
+            # Nothing to commit, and unread rows are not waited for.
             connection.terminate()
 
 
 async def write_segment(
-    pool: Pool, environment_id: int, wanted: Wanted, write: Callable[[bytes], object], now: Instant
-) -> Members:
-    """Write the whole file; the export that did it."""
+    pool: Pool, environment_id: int, wanted: SegmentRequest, write: Callable[[bytes], object], now: Instant
+) -> MembersExport:
+    """Write the whole file, and return its export."""
     async with snapshot(pool) as connection:
         export = await open_export(connection, Catalogs(), environment_id, wanted, now)
         async for part in export.parts():
@@ -226,9 +235,9 @@ async def write_segment(
 
 
 async def open_export(
-    connection: Connection, catalogs: Catalogs, environment_id: int, wanted: Wanted, now: Instant
-) -> Members:
-    """The export of what the connection's transaction sees."""
+    connection: Connection, catalogs: Catalogs, environment_id: int, wanted: SegmentRequest, now: Instant
+) -> MembersExport:
+    """Open an export of what the connection's transaction sees."""
     catalog = await catalogs.current_in(connection, environment_id)
     name = ("segment", wanted.segment)
     if name not in catalog.live.definitions:
@@ -244,29 +253,30 @@ async def open_export(
             connection, environment_id, catalog.live.fingerprints[name], MOST_COLUMNS + 1, _PATIENCE_SECONDS
         )
         if len(columns) > MOST_COLUMNS:
-            message = f"These people have more than {MOST_COLUMNS} different properties: choose with `columns`."
+            message = f"The members have more than {MOST_COLUMNS} different properties; choose with `columns`."
             raise InvalidInput("TOO_MANY_COLUMNS", message)
-    return Members(
+    return MembersExport(
         connection, catalog, wanted, columns or (), now, await memberships_as_of(connection, environment_id, now)
     )
 
 
 async def _open_exposures(
-    connection: Connection, catalogs: Catalogs, environment_id: int, wanted: WantedExposures, now: Instant
-) -> Exposed:
+    connection: Connection, catalogs: Catalogs, environment_id: int, wanted: ExposuresRequest, now: Instant
+) -> ExposuresExport:
     found = await exposure_stats.every(connection, catalogs, environment_id, wanted.flag, wanted.variant, wanted.days)
-    return Exposed(wanted, found, now)
+    return ExposuresExport(wanted, found, now)
 
 
 async def memberships_as_of(connection: Connection, environment_id: int, now: Instant) -> Instant:
-    """Until when every change that the clock makes is in the table of memberships: `now`, but for what a worker has
-    yet to do."""
+    """The instant up to which the memberships table includes every change by the clock.
+
+    It is `now`, or earlier while the worker is behind."""
     due = await messages.next_due_at(connection, environment_id)
     return now if due is None or due > now else due
 
 
-def named(text: str) -> list[str]:
-    """The names in a list with commas."""
+def split_names(text: str) -> list[str]:
+    """The names in a comma-separated list."""
     return [name for part in text.split(",") if (name := part.strip())]
 
 
@@ -278,10 +288,10 @@ def _leading(row: reads.MemberProfileRow) -> Iterator[str | None]:
 
 
 def _csv_lines(*, raw: bool) -> Callable[[Iterable[Any]], bytes]:
-    """Writes a row of a file."""
+    """A function that returns one row as CSV."""
     buffer = io.StringIO(newline="")
     writer = csv.writer(buffer, lineterminator="\r\n")
-    guard = _as_is if raw else _harmless
+    guard = _plain_cell if raw else _safe_cell
 
     def line(cells: Iterable[Any]) -> bytes:
         writer.writerow([guard(cell) for cell in cells])
@@ -293,13 +303,13 @@ def _csv_lines(*, raw: bool) -> Callable[[Iterable[Any]], bytes]:
     return line
 
 
-def _harmless(value: Any) -> str:
-    """The cell, with an apostrophe before a text that a spreadsheet would take for a formula. Numbers are none."""
-    text = _as_is(value)
+def _safe_cell(value: Any) -> str:
+    """The cell, with an apostrophe before a text that a spreadsheet would run as a formula."""
+    text = _plain_cell(value)
     return "'" + text if type(value) is str and text.startswith(_FORMULA) else text
 
 
-def _as_is(value: Any) -> str:
+def _plain_cell(value: Any) -> str:
     match value:
         case None:
             return ""

@@ -1,12 +1,12 @@
-"""Files that clients send to a server, or that stand in its folder already: each imported by a task of its own.
+"""Imports in a server, of files that clients send or that are in its folder already.
 
-Shape   receive(…) writes a file, begin(…) imports it and answers how far it is; start(…) goes on, now and from then on,
-        with what nobody is at
-Laws    a file that was begun is gone on with until it is done, stopped or found to be broken: after a kill, after a
-        restart, and after the database was away, by whichever process of this machine has room, and by one at a time.
-        What it needs for that stands in a ticket beside the file, written once the database knows the import.
-        What is done with goes, ticket and file; what no import is known for, a day later
-Units   a file has at most MOST_UPLOADED bytes; a process is at AT_ONCE of them
+Shape   receive(…) writes a file, begin(…) starts its import in a task of its own and returns the first progress;
+        start(…) resumes interrupted imports from now on
+Laws    a started import is always resumed until it is done, stopped or its file is found to be damaged: after a kill,
+        after a restart, and after the database was away. Any process of this machine may resume it, one at a time.
+        A ticket beside the file holds what that needs; it is written once the database knows the import.
+        The ticket and file of a finished import are removed; files without a known import are removed a day later
+Units   a file has at most MOST_UPLOADED bytes; a process runs AT_ONCE imports
 Errors  Overloaded IMPORTS_BUSY · InvalidInput FILE_TOO_LARGE · NotFound IMPORT_NOT_FOUND · what imports.Importer raises
 Source  docs/decisions/0028-uploads.md
 """
@@ -32,7 +32,8 @@ from tinycdp.runtime.clock import Clock
 from tinycdp.runtime.ingest.group_commit import Ingest
 from tinycdp.runtime.ingest.pipeline import Door
 from tinycdp.runtime.transfer import imports
-from tinycdp.runtime.transfer.imports import FileMapping, Form, Importer, Pace, Parse, Progress, Source, held
+from tinycdp.runtime.transfer.import_files import FileMapping, Form, Parse, Source
+from tinycdp.runtime.transfer.imports import Importer, Pace, Progress, locked
 from tinycdp.store import imports as store
 from tinycdp.store.pool import RETRY, Pool, acquired
 
@@ -41,13 +42,15 @@ log = logging.getLogger(__name__)
 #: Imports that one process runs at once.
 AT_ONCE = 2
 MOST_UPLOADED = 8 * 1024**3
-_LOOK_SECONDS = 2.0
-_FORGOTTEN_MS = DAY_MS
+_POLL_SECONDS = 2.0
+_ABANDONED_MS = DAY_MS
 _FILE, _TICKET = ".upload", ".ticket"
 
 
 class Ticket(msgspec.Struct, frozen=True):
-    """How an import is gone on with. file: its name in the folder; keep: it was there before, and stays."""
+    """What an import needs to be resumed.
+
+    file: its name in the folder; keep: do not delete it when done."""
 
     environment_id: int
     id: str
@@ -62,7 +65,7 @@ class Ticket(msgspec.Struct, frozen=True):
 
 @dataclass(slots=True)
 class _Run:
-    """An import that runs here. ticket: where it stands, None before the import is begun."""
+    """An import that runs here. ticket: its path, None until the import has started."""
 
     environment_id: int
     source: Source
@@ -71,27 +74,27 @@ class _Run:
     latest: Progress | None = None
 
 
-class Uploads:
-    """The uploads of one process. others: counts what else is asked of it, as their pace wants it."""
+class ImportQueue:
+    """The imports of one server process. requests: counts its other requests, for Pace."""
 
     def __init__(
-        self, pool: Pool, ingest: Ingest, door: Door, now: Clock, folder: Path, others: Callable[[], int]
+        self, pool: Pool, ingest: Ingest, door: Door, now: Clock, folder: Path, requests: Callable[[], int]
     ) -> None:
         self._pool = pool
         self._parts = (pool, ingest, door, now)
         self._now = now
-        self._pace = Pace(others)
+        self._pace = Pace(requests)
         self.folder = folder
         self._running: dict[asyncio.Task[Progress], _Run] = {}
         self._loop: Loop | None = None
 
     def start(self, parse: Parse) -> None:
-        """Go on with what nobody is at, from now on."""
-        self._loop = Loop("imports", partial(self.tick, parse), _LOOK_SECONDS)
+        """Resume interrupted imports from now on."""
+        self._loop = Loop("imports", partial(self.tick, parse), _POLL_SECONDS)
         self._loop.start()
 
     async def stop(self) -> None:
-        """Let go of what is running: the next process goes on with it."""
+        """Cancel what is running here; another process, or the next one, resumes it."""
         if self._loop is not None:
             await self._loop.stop()
         tasks = list(self._running)
@@ -99,15 +102,15 @@ class Uploads:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    # A file comes
+    # New files
 
-    def check_room(self) -> None:
-        """Refuse what would be refused anyway, before it is read."""
+    def check_capacity(self) -> None:
+        """Raise Overloaded if another import cannot start now, before its file is read."""
         if len(self._running) >= AT_ONCE:
-            raise Overloaded("IMPORTS_BUSY", f"{AT_ONCE} imports are running here.", retry_after_seconds=10)
+            raise Overloaded("IMPORTS_BUSY", f"{AT_ONCE} imports are running here; try later.", retry_after_seconds=10)
 
     async def receive(self, name: str, parts: AsyncIterator[bytes]) -> Path:
-        """Write what a client sends to a file of its own."""
+        """Write what a client sends to a new file, and return its path."""
         await asyncio.to_thread(self.folder.mkdir, 0o700, parents=True, exist_ok=True)
         path = self.folder / (hashlib.sha256(f"{time.monotonic_ns()} {name}".encode()).hexdigest()[:16] + _FILE)
         size = 0
@@ -116,16 +119,18 @@ class Uploads:
                 async for part in parts:
                     size += len(part)
                     if size > MOST_UPLOADED:
-                        raise InvalidInput("FILE_TOO_LARGE", f"A file has at most {MOST_UPLOADED >> 30} GiB.")
+                        raise InvalidInput(
+                            "FILE_TOO_LARGE", f"The file is larger than {MOST_UPLOADED >> 30} GiB; split it."
+                        )
                     await asyncio.to_thread(file.write, part)
-                await asyncio.to_thread(_settle, file)
+                await asyncio.to_thread(_sync, file)
         except BaseException:
             path.unlink(missing_ok=True)
             raise
         return path
 
-    def standing(self, name: str) -> Path:
-        """A file in the folder, by its name."""
+    def stored_file(self, name: str) -> Path:
+        """The path of a file that is in the folder already."""
         path = self.folder / name
         if Path(name).name != name or path.suffix in (_FILE, _TICKET) or not path.is_file():
             raise NotFound("IMPORT_NOT_FOUND", f"There is no file {name[:100]!r} in the server's folder of imports.")
@@ -134,53 +139,54 @@ class Uploads:
     async def begin(
         self, environment_id: int, source: Source, author: str, parse: Parse, api_key_id: int, *, keep: bool
     ) -> Progress:
-        """Begin, and answer how far it is after the first part. The file goes when it is done, unless it is to be
-        kept."""
+        """Start an import, and return its progress after the first part.
+
+        Unless `keep`, the file is deleted when the import is done."""
         run = _Run(environment_id, source, keep)
         try:
-            self.check_room()
+            self.check_capacity()
         except Overloaded:
             _remove(run)
             raise
         first: asyncio.Future[Progress] = asyncio.get_running_loop().create_future()
 
-        def told(progress: Progress, refused: object) -> None:
+        def on_progress(progress: Progress, rejected: object) -> None:
             run.latest = progress
             if not first.done():
                 first.set_result(progress)
 
-        def begun(id: str) -> None:
+        def on_start(id: str) -> None:
             ticket = Ticket(
                 environment_id, id, source.path.name, source.form, source.mapping, source.name, author, api_key_id, keep
             )
             run.ticket = _write(self.folder, ticket)
 
         importer = Importer(*self._parts, parse, pace=self._pace)
-        task = self._spawn(run, importer.run(environment_id, source, author, told, api_key_id, begun))
+        task = self._spawn(run, importer.run(environment_id, source, author, on_progress, api_key_id, on_start))
         await asyncio.wait({task, first}, return_when=asyncio.FIRST_COMPLETED)
         return first.result() if first.done() else task.result()
 
     def _spawn(self, run: _Run, work: Coroutine[Any, Any, Progress]) -> asyncio.Task[Progress]:
         task = asyncio.create_task(work)
         self._running[task] = run
-        task.add_done_callback(self._ended)
+        task.add_done_callback(self._on_end)
         return task
 
-    def _ended(self, task: asyncio.Task[Progress]) -> None:
+    def _on_end(self, task: asyncio.Task[Progress]) -> None:
         run = self._running.pop(task)
         failure = None if task.cancelled() else task.exception()
         if failure is not None:
-            known = isinstance(failure, (TinyCDPError, *RETRY))
-            log.warning("the import of %s ended: %s", run.source.name, failure, exc_info=None if known else failure)
-        left = task.cancelled() or isinstance(failure, (Retryable, Conflict, *RETRY))
-        if not (left and run.ticket):
+            expected = isinstance(failure, (TinyCDPError, *RETRY))
+            log.warning("the import of %s ended: %s", run.source.name, failure, exc_info=None if expected else failure)
+        resumable = task.cancelled() or isinstance(failure, (Retryable, Conflict, *RETRY))
+        if not (resumable and run.ticket):
             _remove(run)
 
-    # A file that was begun goes on
+    # Interrupted imports
 
     async def tick(self, parse: Parse) -> None:
-        """Go on with imports that were interrupted, as many as have room."""
-        self._pace.alone()  # asked now and then, it knows when an import begins
+        """Resume interrupted imports, up to AT_ONCE."""
+        self._pace.is_idle()  # it notices other requests only when called
         for path, ticket in await asyncio.to_thread(_tickets, self.folder, self._now()):
             if len(self._running) >= AT_ONCE:
                 return
@@ -189,43 +195,46 @@ class Uploads:
             source = Source(self.folder / ticket.file, ticket.form, ticket.mapping, ticket.name)
             run = _Run(ticket.environment_id, source, ticket.keep, path)
             with contextlib.suppress(Conflict):
-                if await self._is_left(run, ticket):
-                    log.info("the import of %s goes on", ticket.name)
-                    self._spawn(run, self._go_on(run, ticket, parse))
+                if await self._is_interrupted(run, ticket):
+                    log.info("resuming the import of %s", ticket.name)
+                    self._spawn(run, self._resume(run, ticket, parse))
 
-    async def _is_left(self, run: _Run, ticket: Ticket) -> bool:
-        """Whether it waits to be gone on with; Conflict where somebody is at it. What is settled goes."""
-        async with acquired(self._pool) as connection, held(connection, ticket.environment_id, ticket.id):
+    async def _is_interrupted(self, run: _Run, ticket: Ticket) -> bool:
+        """Whether an import waits to be resumed; raises Conflict if another process runs it.
+
+        Removes the files of an import that is finished."""
+        async with acquired(self._pool) as connection, locked(connection, ticket.environment_id, ticket.id):
             row = await store.find_import(connection, ticket.environment_id, ticket.id)
             if row is not None and row.finished_at is None and row.error is None:
                 return True
-            # In another database it may be known.
-            if row is not None or (run.ticket is not None and _forgotten(run.ticket, self._now())):
+            # An unknown import may be known in another database that shares this folder.
+            if row is not None or (run.ticket is not None and _is_abandoned(run.ticket, self._now())):
                 _remove(run)
             return False
 
-    async def _go_on(self, run: _Run, ticket: Ticket, parse: Parse) -> Progress:
-        def told(progress: Progress, refused: object) -> None:
+    async def _resume(self, run: _Run, ticket: Ticket, parse: Parse) -> Progress:
+        def on_progress(progress: Progress, rejected: object) -> None:
             run.latest = progress
 
         try:
             if not run.source.path.exists():
-                raise InvalidInput("FILE_UNREADABLE", "Its file is gone from the server: send it again.")
+                raise InvalidInput("FILE_UNREADABLE", "The file is no longer on the server; send it again.")
             importer = Importer(*self._parts, parse, pace=self._pace)
             return await importer.run(
-                run.environment_id, run.source, ticket.author, told, ticket.api_key_id, known=ticket.id
+                run.environment_id, run.source, ticket.author, on_progress, ticket.api_key_id, resume=ticket.id
             )
         except InvalidInput as broken:
             await imports.stop(self._pool, run.environment_id, ticket.id, broken.message, self._now())
             raise
 
-    # Questions
+    # Progress
 
     async def find(self, environment_id: int, id: str) -> Progress:
+        """The progress of one import."""
         return self._with_rate(environment_id, await imports.find(self._pool, environment_id, id))
 
     async def listed(self, environment_id: int, n: int) -> list[Progress]:
-        """The newest."""
+        """The progress of the newest imports."""
         found = await imports.listed(self._pool, environment_id, n)
         return [self._with_rate(environment_id, progress) for progress in found]
 
@@ -236,8 +245,10 @@ class Uploads:
         return progress
 
 
-def _settle(file: IO[bytes]) -> None:
-    """All of it is on the disk: a machine that fails must not leave half a file behind that looks whole."""
+def _sync(file: IO[bytes]) -> None:
+    """Flush a file to disk.
+
+    Otherwise a power failure could leave half a file that looks complete."""
     file.flush()
     os.fsync(file.fileno())
 
@@ -247,30 +258,33 @@ def _write(folder: Path, ticket: Ticket) -> Path:
     fresh = path.with_suffix(".new")
     with fresh.open("wb") as file:
         file.write(msgspec.json.encode(ticket))
-        _settle(file)
+        _sync(file)
     fresh.replace(path)
     return path
 
 
 def _tickets(folder: Path, now: Instant) -> list[tuple[Path, Ticket]]:
-    """The tickets in the folder, the oldest first. Files that no ticket names go when nobody can be sending them."""
+    """The tickets in the folder, oldest first.
+
+    Deletes uploads without a ticket once they are abandoned."""
     found: list[tuple[float, Path, Ticket]] = []
     for path in folder.glob(f"*{_TICKET}"):
         with contextlib.suppress(FileNotFoundError):
             try:
                 found.append((path.stat().st_mtime, path, msgspec.json.decode(path.read_bytes(), type=Ticket)))
             except msgspec.DecodeError:
-                log.warning("%s is no ticket of an import", path)
+                log.warning("%s is not a valid import ticket; ignored", path)
     named = {ticket.file for _, _, ticket in found}
     for path in folder.glob(f"*{_FILE}"):
-        if path.name not in named and _forgotten(path, now):
+        if path.name not in named and _is_abandoned(path, now):
             path.unlink(missing_ok=True)
     return [(path, ticket) for _, path, ticket in sorted(found, key=lambda one: one[0])]
 
 
-def _forgotten(path: Path, now: Instant) -> bool:
+def _is_abandoned(path: Path, now: Instant) -> bool:
+    """Whether a file was last written a day ago or earlier."""
     with contextlib.suppress(FileNotFoundError):
-        return now - path.stat().st_mtime * 1000 > _FORGOTTEN_MS
+        return now - path.stat().st_mtime * 1000 > _ABANDONED_MS
     return False
 
 

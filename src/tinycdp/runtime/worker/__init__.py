@@ -1,1 +1,1 @@
-"""What happens without a request: wake-ups, backfills, upkeep."""
+"""Background work: wake-ups by the clock, backfills, maintenance."""

@@ -1,12 +1,14 @@
-"""A revision warms up: every profile gets the state and memberships it asks for, from raw events where it must be.
+"""Backfills: profiles get the state and memberships of a new revision.
 
-Shape   WarmUp.step(environment) does one batch, and makes the revision live after the last; wait_until_live lends a
-        hand until a revision serves. A batch is read and computed without a lock; then those profiles that nobody
-        touched meanwhile are written in one short transaction, and the few others again under their locks
-Units   durations in seconds; batches in profiles; a rate in profiles a second
+They are computed from raw events where needed.
+
+Shape   WarmUp.step(environment) does one batch, and makes the revision live after the last; wait_until_live takes part
+        until a revision is live. A batch is read and computed without a lock. Profiles that did not change meanwhile
+        are then written in one short transaction; the few others are computed again under their locks
+Units   durations in seconds; batches in profiles; a rate in profiles per second
 Laws    any number of processes may run: one at a time works on an environment. What is written is right, whatever was
-        sent, merged or published since it was read. Killed at any instant, it goes on where it was.
-        While there is other work it works for `share` percent of the time and rests for the others; alone it never does
+        sent, merged or published since it was read. Killed at any instant, it resumes where it stopped.
+        Beside other work it uses `share` percent of the time and pauses for the rest; alone it never pauses
 Source  docs/decisions/0009-live-and-next.md, docs/decisions/0016-backfill.md
 """
 
@@ -38,18 +40,18 @@ from tinycdp.store.pool import Connection, Pool, acquired, frozen
 
 log = logging.getLogger(__name__)
 
-#: How many profiles a batch holds at least and at most.
+#: The smallest and the largest batch, in profiles.
 BATCH = (20, 1000)
-#: In between, as many as take so long altogether, and so long to write: meanwhile messages of these people wait.
-_ALONE = (0.1, 0.02)
-_BESIDE = (0.02, 0.004)
+#: Within these bounds, the target seconds for a whole batch and for its write: messages of its profiles wait meanwhile.
+_IDLE = (0.1, 0.02)
+_BUSY = (0.02, 0.004)
 pause = asyncio.sleep
-#: The rate is that of about so many last seconds.
+#: The rate is an average of about this many seconds.
 _RATE_SECONDS = 5.0
-_LONGEST_REST_SECONDS = 2.0
+_LONGEST_PAUSE_SECONDS = 2.0
 _POLL_SECONDS = 0.2
 _NICE = 10
-#: So many profiles are done at once under their locks.
+#: Profiles computed at once under their locks.
 _FEW = 20
 
 Report = Callable[[Progress], None]
@@ -57,37 +59,39 @@ Report = Callable[[Progress], None]
 
 @dataclass(slots=True)
 class _Pace:
-    """How the warm-up of one environment goes, as this process sees it.
+    """The pace of one environment's backfill, as this process measures it.
 
-    version  that of its last write: where the next one's is further on, somebody else wrote in between
-    alone    whether nobody did, as far as is known
-    ahead    the next batch, read while one was computed; only where alone, or it would be out of date soon"""
+    version   of its last write: if the next write's is not the following one, another transaction wrote in between
+    is_idle   whether no other transaction did, as far as is known
+    prefetch  the next batch, read while one was computed; only if idle, or it would soon be out of date"""
 
     revision: int
     size: int = field(default_factory=lambda: BATCH[0])
     version: int | None = None
-    alone: bool = False
-    ahead: "_Batch | None" = None
+    is_idle: bool = False
+    prefetch: "_Batch | None" = None
     write_seconds: float = 1e-6
     rate: float | None = None
     since: float = field(default_factory=time.perf_counter)
 
     def measured(self, n: int, now: float) -> None:
-        """n profiles are done since last time, rests included."""
+        """Update the rate: n profiles were done since the last call, pauses included."""
         seconds = max(now - self.since, 1e-6)
         weight = 1.0 if self.rate is None else 1 - math.exp(-seconds / _RATE_SECONDS)
         self.rate = (self.rate or 0.0) * (1 - weight) + n / seconds * weight
         self.since = now
 
-    def wrote(self, version: int, n: int, seconds: float, *, alone: bool) -> None:
-        """n profiles were written under their locks."""
-        self.alone = alone and self.version in (None, version - 1)
+    def wrote(self, version: int, n: int, seconds: float, *, unchanged: bool) -> None:
+        """Record a write of n profiles under their locks.
+
+        unchanged: none had changed since it was read."""
+        self.is_idle = unchanged and self.version in (None, version - 1)
         self.version = version
         self.write_seconds = max(seconds / max(n, 1), 1e-6)
 
     def adapt(self, n: int, seconds: float) -> None:
-        """Bigger batches where this one was quick, smaller ones where it was slow; never by more than a factor of 2."""
-        batch_seconds, write_seconds = _ALONE if self.alone else _BESIDE
+        """Grow the batch size after a quick batch and shrink it after a slow one, at most by 2."""
+        batch_seconds, write_seconds = _IDLE if self.is_idle else _BUSY
         wanted = min(n * batch_seconds / seconds, write_seconds / self.write_seconds)
         smallest, largest = BATCH
         self.size = int(min(max(wanted, self.size / 2, smallest), self.size * 2, largest))
@@ -95,11 +99,11 @@ class _Pace:
 
 @dataclass(frozen=True, slots=True)
 class _Batch:
-    """Profiles as they were read, brought up to date.
+    """Profiles as they were read.
 
     after     the id it begins after
-    read      (id, version) of each: what must still be so when they are written
-    complete  all that still has to be done, which needs no database"""
+    read      (id, version) of each, which must be unchanged when they are written
+    complete  brings the profiles up to date; needs no database"""
 
     catalog: Catalog
     after: int
@@ -116,7 +120,9 @@ class _Completed:
 
 
 class WarmUp:
-    """share  the percentage of the time it may work while others do, 100 to take no notice of them"""
+    """Backfills all environments, a batch at a time.
+
+    share  percentage of the time it may use beside other work; 100: never pause"""
 
     def __init__(self, pool: Pool, catalogs: Catalogs, now: Clock, share: int) -> None:
         self._pool = pool
@@ -124,47 +130,49 @@ class WarmUp:
         self._now = now
         self._share = share
         self._paces: dict[int, _Pace] = {}
-        # A thread of its own, so that due profiles are woken on time beside it, and one that gives way to others.
-        self._thread = ThreadPoolExecutor(1, "warm-up", initializer=_give_way)
+        # Its own thread, so that due profiles are woken on time beside it, and with a low priority.
+        self._thread = ThreadPoolExecutor(1, "backfill", initializer=_lower_priority)
 
     async def step(self, environment_id: int) -> int:
-        """Do one batch, or the swap after the last; 0 where nothing warms up or another process is at it."""
+        """Do one batch, or make the revision live after the last.
+
+        Returns 0 if no revision backfills, or another process works on it."""
         async with acquired(self._pool) as connection:
             environment = await definition_store.find_environment(connection, environment_id)
             if environment.live_revision == environment.head_revision:
                 self._paces.pop(environment_id, None)
                 return 0
-            # Held by the connection, not a transaction; given back with it, or by Postgres when this process is gone.
+            # The lock belongs to the connection, not to a transaction; Postgres releases it if this process dies.
             if not await store.try_warm_up(connection, environment_id):
                 return 0
             pace = self._paces.get(environment_id)
             if pace is None or pace.revision != environment.head_revision:
                 pace = self._paces[environment_id] = _Pace(environment.head_revision)
-            rest = await self._do_batch(connection, environment_id, pace)
-            if rest is None:
+            seconds = await self._do_batch(connection, environment_id, pace)
+            if seconds is None:
                 await self._go_live(connection, environment_id, pace.revision)
-            elif rest:
-                await pause(rest)
+            elif seconds:
+                await pause(seconds)
         return 1
 
     async def _do_batch(self, connection: Connection, environment_id: int, pace: _Pace) -> float | None:
-        """Gives how long to rest after it; None where no profile was left."""
+        """Do one batch; returns the seconds to pause after it, None if no profile was left."""
         start = time.perf_counter()
         environment = await definition_store.find_environment(connection, environment_id)
         live, head = environment.live_revision, environment.head_revision
         if head != pace.revision or live == head:
-            return 0.0  # published anew or made live since a moment ago
+            return 0.0  # another revision was published, or this one went live, a moment ago
         catalog = await self._catalogs.at(connection, environment_id, live, head)
         backfill = await definition_store.find_backfill(connection, environment_id, head)
         assert backfill is not None
-        batch, pace.ahead = pace.ahead, None
+        batch, pace.prefetch = pace.prefetch, None
         if batch is None or batch.catalog is not catalog or batch.after != backfill.at_profile_id:
             batch = await self._read_next(connection, catalog, backfill.at_profile_id, backfill, pace.size)
         if not batch.profiles:
             return None
         completing = self._complete(batch)
-        if pace.alone:
-            pace.ahead = await self._read_next(connection, catalog, batch.profiles[-1].id, backfill, pace.size)
+        if pace.is_idle:
+            pace.prefetch = await self._read_next(connection, catalog, batch.profiles[-1].id, backfill, pace.size)
         completed = await completing
         missed = await self._write(connection, pace, batch, completed)
         if missed is None:
@@ -175,7 +183,7 @@ class WarmUp:
                 return 0.0
         busy = time.perf_counter() - start
         pace.adapt(len(batch.profiles), busy)
-        return 0.0 if pace.alone else min(busy * (100 / self._share - 1), _LONGEST_REST_SECONDS)
+        return 0.0 if pace.is_idle else min(busy * (100 / self._share - 1), _LONGEST_PAUSE_SECONDS)
 
     async def _read_next(
         self, connection: Connection, catalog: Catalog, after: int, backfill: definition_store.BackfillRow, size: int
@@ -192,7 +200,7 @@ class WarmUp:
     async def _write(
         self, connection: Connection, pace: _Pace, batch: _Batch, completed: _Completed
     ) -> list[int] | None:
-        """Save those that are as they were read. Gives the ids of the others; None after a publish."""
+        """Save the profiles that are unchanged; returns the ids of the others, None after a publish."""
         start = time.perf_counter()
         async with connection.transaction():
             if not await self._begin_write(connection, batch.catalog):
@@ -202,13 +210,15 @@ class WarmUp:
             version = await self._save(connection, batch, completed, claimed)
             if not missed:
                 await self._advance(connection, pace, batch, completed.events)
-        pace.wrote(version, len(claimed), time.perf_counter() - start, alone=not missed)
+        pace.wrote(version, len(claimed), time.perf_counter() - start, unchanged=not missed)
         return missed
 
     async def _write_locked(
         self, connection: Connection, pace: _Pace, batch: _Batch, ids: list[int], events: int, last: bool
     ) -> bool:
-        """Do a few profiles of the batch again, under their locks. False after a publish."""
+        """Compute and save a few profiles of the batch again, under their locks.
+
+        Returns False after a publish."""
         start = time.perf_counter()
         async with connection.transaction():
             if not await self._begin_write(connection, batch.catalog):
@@ -220,11 +230,13 @@ class WarmUp:
             version = await self._save(connection, late, completed, {profile.id for profile in late.profiles})
             if last:
                 await self._advance(connection, pace, batch, events)
-        pace.wrote(version, len(ids), time.perf_counter() - start, alone=False)
+        pace.wrote(version, len(ids), time.perf_counter() - start, unchanged=False)
         return True
 
     async def _begin_write(self, connection: Connection, catalog: Catalog) -> bool:
-        """Begin to write: no publish from here to the end of the transaction, and none since the catalog was read."""
+        """Block publishes until the end of the transaction.
+
+        Returns False if one happened since the catalog was read."""
         await store.write_behind(connection)
         await store.begin_group(connection, catalog.environment_id)
         environment = await definition_store.find_environment(connection, catalog.environment_id)
@@ -240,9 +252,9 @@ class WarmUp:
             transitions,
             encoded=completed.encoded,
         )
-        # What others keep of the rest in memory stays right: nothing changed in what is live.
-        told = sorted({t.profile_id for t in transitions if not t.is_next})
-        await announce_profiles(connection, batch.catalog.environment_id, version, told)
+        # Nothing live changed in the other profiles, so what processes hold of them in memory stays right.
+        changed = sorted({t.profile_id for t in transitions if not t.is_next})
+        await announce_profiles(connection, batch.catalog.environment_id, version, changed)
         return version
 
     async def _advance(self, connection: Connection, pace: _Pace, batch: _Batch, events: int) -> None:
@@ -264,7 +276,7 @@ class WarmUp:
             await definition_store.begin_publish(connection, environment_id)
             environment = await definition_store.find_environment(connection, environment_id)
             if environment.head_revision != head or environment.live_revision == head:
-                return  # another publish came in between: its own warm-up goes on
+                return  # another revision was published in between: its own backfill continues
             catalog = await self._catalogs.at(connection, environment_id, environment.live_revision, head)
             await publish.finish_warming(connection, catalog, self._now())
             log.info("revision %d of environment %d is live", head, environment_id)
@@ -273,7 +285,7 @@ class WarmUp:
 async def _read(
     connection: Connection, catalog: Catalog, rows: Sequence[store.ProfileRow], after: int, now: Instant
 ) -> _Batch:
-    """The profiles of these rows with all that has to be read for them, as of one instant."""
+    """The profiles of these rows, with everything else to be read for them."""
     batch = [profiles.from_row(row) for row in rows]
     unready = profiles.unready(catalog)
     lacking = [(profile, keys) for profile in batch if (keys := profiles.lacking(profile, catalog, unready))]
@@ -294,8 +306,10 @@ async def _read(
     return _Batch(catalog, after, batch, [(profile.id, profile.version) for profile in batch], complete)
 
 
-def _give_way() -> None:
-    """Whatever else wants the processor comes first. Only on Linux can a thread have a priority of its own."""
+def _lower_priority() -> None:
+    """Give this thread a low priority.
+
+    Only on Linux can a thread have its own priority."""
     if sys.platform == "linux":
         with contextlib.suppress(OSError):
             os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICE)
@@ -304,9 +318,9 @@ def _give_way() -> None:
 async def wait_until_live(
     pool: Pool, environment_id: int, revision: int, now: Clock, report: Report, *, share: int
 ) -> None:
-    """The revision, or a later one, is live. It ends whether a worker runs or not: who waits does a worker's part.
+    """Wait until the revision, or a later one, is live.
 
-    `report` is told how far it is, and at last that it is done"""
+    Does a worker's part meanwhile, so it ends even if no worker runs. Calls `report` with the progress."""
     warm_up = WarmUp(pool, Catalogs(), now, share)
     while True:
         async with acquired(pool) as connection:

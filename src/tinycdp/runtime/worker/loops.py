@@ -1,11 +1,11 @@
-"""What happens with nobody sending anything: windows slide, revisions warm up, months turn.
+"""The background worker: sliding windows, backfills, schedules, maintenance.
 
-Shape   Worker(…).run(stop); six loops, each in small transactions of its own, so that live work is never held up:
-        wake_due, warm_up, tell_members, settle_schedules, tidy_outbox, keep_house
-Laws    any number of workers may run: due profiles are claimed with SKIP LOCKED, a warm-up under an advisory lock.
-        A decision never waits for a worker: reads re-check the clock themselves
+Shape   Worker(…).run(stop) runs six loops, each in small transactions so that live work never waits for it:
+        wake_due, warm_up, update_group_members, apply_schedules, tidy_outbox, maintain
+Laws    any number of workers may run: due profiles are claimed with SKIP LOCKED, a backfill under an advisory lock.
+        A decision never waits for a worker: reads check the clock themselves
 Units   pauses in seconds; batches in profiles
-Errors  none leave it: a loop that fails logs, waits and goes on
+Errors  none: a loop that fails logs the error, waits and continues
 """
 
 import asyncio
@@ -37,12 +37,12 @@ log = logging.getLogger(__name__)
 
 DUE_BATCH = 200
 PRUNE_BATCH = 10_000
-#: The longest wait between two looks at the clock: how late a membership's notification may be.
+#: The longest wait between two checks of the clock: how late the notification of a membership may be.
 TICK_SECONDS = 0.2
 _KEEP_REJECTIONS_MS = 30 * DAY_MS
 _KEEP_COUNTS_MS = 400 * DAY_MS
 _KEEP_DEAD_LETTERS_MS = 90 * DAY_MS
-_HOUSE_SECONDS = 3600.0
+_MAINTENANCE_SECONDS = 3600.0
 _SCHEDULES_SECONDS = 5.0
 _OUTBOX_SECONDS = 5.0
 _MONTHS_AHEAD = 2
@@ -50,6 +50,12 @@ _FAILED_PAUSE_SECONDS = 1.0
 
 
 class Worker:
+    """The background worker of one process.
+
+    warm_up_share  percentage of the time that a backfill may use beside other work
+    exposure_days  how long exposures are kept
+    outbox_days    how long rows of the outbox are kept for a consumer that is behind"""
+
     def __init__(
         self,
         pool: Pool,
@@ -68,13 +74,14 @@ class Worker:
         self._keep_outbox_ms = outbox_days * DAY_MS
 
     async def run(self, stop: asyncio.Event) -> None:
+        """Run all loops until `stop` is set."""
         loops = [
             _loop(self.wake_due, TICK_SECONDS),
             _loop(self.warm_up, TICK_SECONDS),
-            _loop(self.tell_members, TICK_SECONDS),
-            _loop(self.settle_schedules, _SCHEDULES_SECONDS),
+            _loop(self.update_group_members, TICK_SECONDS),
+            _loop(self.apply_schedules, _SCHEDULES_SECONDS),
             _loop(self.tidy_outbox, _OUTBOX_SECONDS),
-            _loop(self.keep_house, _HOUSE_SECONDS),
+            _loop(self.maintain, _MAINTENANCE_SECONDS),
         ]
         async with asyncio.TaskGroup() as running:
             for loop in loops:
@@ -84,7 +91,7 @@ class Worker:
                 loop.finish()
 
     async def _everywhere(self, work: Callable[[int], Awaitable[int]]) -> int:
-        """Do the work for each environment; trouble in one is raised only after all had their turn."""
+        """Do the work for each environment; an error in one is raised after all others are done."""
         async with acquired(self._pool) as connection:
             environments = [row.id for row in await definition_store.list_environments(connection)]
         done, failed = 0, []
@@ -93,24 +100,25 @@ class Worker:
                 done += await work(environment_id)
             except PASSING:
                 raise
-            except Exception as trouble:
-                failed.append(trouble)
+            except Exception as failure:
+                failed.append(failure)
         if failed:
             raise ExceptionGroup(f"{len(failed)} of {len(environments)} environments", failed)
         return done
 
     async def _begin(self, connection: Connection, environment_id: int) -> Catalog:
-        """Hold off publishes for this transaction; the catalog it runs under."""
+        """Block publishes for this transaction, and return the catalog it runs under."""
         await store.begin_group(connection, environment_id)
         return await self._catalogs.current_in(connection, environment_id)
 
-    # Windows slide
+    # Sliding windows
 
     async def wake_due(self) -> int:
-        """Bring profiles whose time has come up to date, one batch for each environment. Gives how many there were."""
+        """Bring due profiles up to date, one batch per environment; returns their number."""
         return await self._everywhere(self.wake_due_in)
 
     async def wake_due_in(self, environment_id: int) -> int:
+        """One batch of due profiles of one environment."""
         async with transaction(self._pool) as connection:
             catalog = await self._begin(connection, environment_id)
             now = self._now()
@@ -122,8 +130,8 @@ class Worker:
                     profile = storage.from_row(row)
                     transitions += recompute.advance(profile, catalog, now)
                 except Exception:
-                    # One that cannot be read must not stand at the head of the queue for ever.
-                    log.exception("profile %d could not be brought up to date; tried again in an hour", row.id)
+                    # A profile that cannot be read must not block the head of the queue for ever.
+                    log.exception("profile %d could not be brought up to date; next try in an hour", row.id)
                     await store.postpone_profile(connection, environment_id, row.id, now + HOUR_MS)
                 else:
                     due.append(profile)
@@ -142,48 +150,49 @@ class Worker:
         version = await storage.save(connection, environment_id, now, changed, transitions)
         await announce_profiles(connection, environment_id, version, [profile.id for profile in changed])
 
-    # Revisions warm up
+    # Backfills
 
     async def warm_up(self) -> int:
-        """One batch of every revision that is warming up; makes it live when all profiles are done."""
+        """One batch of every revision that backfills; makes it live when all profiles are done."""
         return await self._everywhere(self._warm_up.step)
 
-    # Traits of groups change
+    # Changed traits of groups
 
-    async def tell_members(self) -> int:
-        """One batch of members of a group whose traits changed, for each environment."""
-        return await self._everywhere(self.tell_members_in)
+    async def update_group_members(self) -> int:
+        """Bring members of a group whose traits changed up to date, one batch per environment."""
+        return await self._everywhere(self.update_group_members_in)
 
-    async def tell_members_in(self, environment_id: int) -> int:
+    async def update_group_members_in(self, environment_id: int) -> int:
+        """One batch of members of a changed group of one environment."""
         async with transaction(self._pool) as connection:
             catalog = await self._begin(connection, environment_id)
             return await groups.update_members(connection, catalog, self._now())
 
-    # Steps of flags' schedules are due
+    # Schedules of flags
 
-    async def settle_schedules(self) -> int:
-        """Write down as revisions what flags already decide by."""
-        return await self._everywhere(self.settle_schedules_in)
+    async def apply_schedules(self) -> int:
+        """Save due steps of flags' schedules as revisions; decisions follow them already."""
+        return await self._everywhere(self.apply_schedules_in)
 
-    async def settle_schedules_in(self, environment_id: int) -> int:
+    async def apply_schedules_in(self, environment_id: int) -> int:
+        """Save the due steps of one environment."""
         catalog = await self._catalogs.refresh(self._pool, environment_id)
         return await schedules.settle_due(self._pool, catalog, self._now())
 
-    # Consumers have read
+    # Maintenance
 
     async def tidy_outbox(self) -> int:
-        """Drop what every consumer of the outbox has read, and consumers that are too far behind."""
+        """Drop outbox rows that every consumer has read, and consumers too far behind."""
         await outbox.tidy(self._pool, self._now(), self._keep_outbox_ms)
         return 0
 
-    # Months turn
+    async def maintain(self) -> int:
+        """Create the partitions of the coming months, and delete expired rows.
 
-    async def keep_house(self) -> int:
-        """Make the partitions of the coming months, and delete what is too old. Gives how many environments may have
-        more of that."""
+        Returns how many environments may have more expired rows."""
         async with transaction(self._pool) as connection:
             for name in await reads.create_partitions(connection, self._now(), _MONTHS_AHEAD):
-                log.info("made partition %s", name)
+                log.info("created partition %s", name)
         return await self._everywhere(self._prune)
 
     async def _prune(self, environment_id: int) -> int:
@@ -202,9 +211,9 @@ class Worker:
 
 
 def _loop(work: Callable[[], Awaitable[int]], pause: float) -> Loop:
-    """The work again and again, without a pause while there is any."""
+    """A loop that repeats the work, without a pause while it finds any."""
 
-    async def turn() -> float | None:
+    async def run_once() -> float | None:
         return 0.0 if await work() else None
 
-    return Loop(work.__name__, turn, pause, failed=_FAILED_PAUSE_SECONDS)
+    return Loop(work.__name__, run_once, pause, failed=_FAILED_PAUSE_SECONDS)

@@ -21,7 +21,7 @@ from tinycdp.api.ingest.adapters.canonical import LIST, NO_ENVELOPE, Refused, ab
 from tinycdp.api.ingest.adapters.segment import read_typed
 from tinycdp.errors import InvalidInput
 from tinycdp.model import Instant, Message, Rejection
-from tinycdp.runtime.transfer.imports import FileMapping, Numbered, Parse, Unread
+from tinycdp.runtime.transfer.import_files import FileMapping, Numbered, Parse, Unread
 
 _PAYLOAD = 32_768
 FIELDS = (
