@@ -37,7 +37,7 @@ PARTS = (
     "catalogs",
     "decisions",
     "desk",
-    "door",
+    "pipeline",
     "erasures",
     "exports",
     "exposures",
@@ -56,7 +56,7 @@ PARTS = (
     "privacy",
     "pushes",
     "registry",
-    "sightings",
+    "seen_properties",
     "snapshots",
     "vocabulary",
 )

@@ -195,12 +195,12 @@ async def lock_registry(connection: Connection, environment_id: int) -> None:
     await connection.execute(_SQL["lock_registry"], environment_id)
 
 
-async def forget_observations(connection: Connection, environment_id: int) -> None:
-    await connection.execute(_SQL["forget_observations"], environment_id)
+async def clear_registry(connection: Connection, environment_id: int) -> None:
+    await connection.execute(_SQL["clear_registry"], environment_id)
 
 
-async def events_to_observe(connection: Connection, environment_id: int, after_id: int, n: int) -> list[StoredEventRow]:
-    return StoredEventRow.every(await connection.fetch(_SQL["events_to_observe"], environment_id, after_id, n))
+async def events_to_count(connection: Connection, environment_id: int, after_id: int, n: int) -> list[StoredEventRow]:
+    return StoredEventRow.every(await connection.fetch(_SQL["events_to_count"], environment_id, after_id, n))
 
 
 async def prune_registry(connection: Connection, environment_id: int, day: date, hour: int) -> None:

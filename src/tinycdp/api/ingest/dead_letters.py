@@ -16,7 +16,7 @@ from tinycdp.errors import InvalidInput, NotFound
 from tinycdp.runtime.access.actor import Actor
 from tinycdp.runtime.ingest import dead_letters
 from tinycdp.runtime.ingest.group_commit import Ingest
-from tinycdp.runtime.ingest.pipeline import Door
+from tinycdp.runtime.ingest.pipeline import Pipeline
 from tinycdp.store.pool import Pool
 
 
@@ -58,13 +58,13 @@ async def replay_dead_letters(
     actor: Injected[Actor],
     pool: Injected[Pool],
     ingest: Injected[Ingest],
-    door: Injected[Door],
+    pipeline: Injected[Pipeline],
     data: JSONBody[Choice],
 ) -> Replayed:
     """Oldest first, 1,000 at once; without `ids` and `code` all of them. Repeating is harmless: an id counts once."""
     (after,) = _ids([data.after])
     ids = _ids(data.ids) if data.ids is not None else None
-    how = (pool, ingest, door.admit)
+    how = (pool, ingest, pipeline.admit)
     return as_schema(await dead_letters.replay(*how, actor.environment_id, ids, data.code, after), Replayed)
 
 

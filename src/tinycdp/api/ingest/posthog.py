@@ -4,7 +4,7 @@ Shape   POST /batch /e /i/v0/e /capture   events
         POST /flags /decide               flags, from the same engine as /v1/decide
         GET  /array/{token}/config[.js]   what posthog-js asks for before anything else
 Laws    never `quotaLimited`: a client would drop every flag it knows. Rules are evaluated here and only here: an SDK
-        that asks for them is refused, and falls back to asking for answers. SDKs fetch all flags in advance; who was
+        that asks for them is rejected, and falls back to asking for answers. SDKs fetch all flags in advance; who was
         shown one they tell by the event $feature_flag_called, with what the answer's metadata said
 Source  docs/reference/sdks.md "PostHog"; docs/decisions/0020-foreign-protocols.md
 """
@@ -27,7 +27,7 @@ from tinycdp.api.http.openapi import takes
 from tinycdp.api.http.parts import Injected
 from tinycdp.api.http.requests import ExactRequest
 from tinycdp.api.http.responses import ExactResponse, encode
-from tinycdp.api.ingest.adapters.canonical import Refused, identifier, readable_instant
+from tinycdp.api.ingest.adapters.canonical import EventRejected, identifier, readable_instant
 from tinycdp.api.ingest.adapters.posthog import Question, key_in, parse_capture, parse_question
 from tinycdp.api.ingest.routes import Intake, accept
 from tinycdp.api.ingest.schemas import (
@@ -63,7 +63,7 @@ _TAKEN = encode(Captured())
 async def _captured(request: Request[Any, Any, Any], body: bytes) -> ASGIResponse:
     sent_at = _instant_in_query(request)
     parse = partial(parse_capture, sent_at=sent_at)
-    await accept(request, parse, key_in=key_in, open_up=unwrap, then=_tell_exposures)
+    await accept(request, parse, key_in=key_in, open_up=unwrap, then=_record_exposures)
     return ASGIResponse(body=body, media_type="application/json")
 
 
@@ -73,7 +73,7 @@ def _instant_in_query(request: Request[Any, Any, Any]) -> Instant | None:
     return readable_instant(int(text) if text.isascii() and text.isdigit() and len(text) < 16 else text)
 
 
-def _tell_exposures(parts: Intake, environment_id: int, messages: Sequence[Message]) -> None:
+def _record_exposures(parts: Intake, environment_id: int, messages: Sequence[Message]) -> None:
     """Count the flags that these events say somebody was shown."""
     catalog, now = parts.catalogs.current(environment_id), parts.now()
     for message in messages:
@@ -199,8 +199,8 @@ async def _known(decisions: Decisions, key: Key, question: Question, now: Clock)
             identifier(question.distinct_id, ".distinct_id"),
             identifier(question.anon_distinct_id, "['$anon_distinct_id']"),
         )
-    except Refused as refused:
-        raise InvalidInput(refused.code, f"${refused.path}: {refused.message}", path=f"${refused.path}") from None
+    except EventRejected as rejected:
+        raise InvalidInput(rejected.code, f"${rejected.path}: {rejected.message}", path=f"${rejected.path}") from None
     if unit is None:
         raise InvalidInput("PERSON_MISSING", "$.distinct_id: name a person.", path="$.distinct_id")
     stranger = None

@@ -29,7 +29,7 @@ from tinycdp.api.ingest.schemas import (
     CollectedEvent,
     EventBody,
     Pulse,
-    RefusedEvent,
+    RejectedEvent,
 )
 from tinycdp.errors import InvalidInput
 from tinycdp.model import Instant, Message, MessageKind, Rejection
@@ -37,9 +37,9 @@ from tinycdp.runtime.access.keys import Keyring
 from tinycdp.runtime.clock import Clock
 from tinycdp.runtime.decisions.exposures import Exposures
 from tinycdp.runtime.definitions.catalogs import Catalogs
-from tinycdp.runtime.ingest.event_stream import Live
+from tinycdp.runtime.ingest.event_stream import EventStreams
 from tinycdp.runtime.ingest.group_commit import Ingest
-from tinycdp.runtime.ingest.pipeline import Client, Door, address_of
+from tinycdp.runtime.ingest.pipeline import Client, Pipeline, address_of
 from tinycdp.runtime.memory_budget import Room
 from tinycdp.runtime.metrics import Metrics
 from tinycdp.runtime.policies.documents import Policies
@@ -74,7 +74,7 @@ class Intake(Protocol):
     @property
     def catalogs(self) -> Catalogs: ...
     @property
-    def door(self) -> Door: ...
+    def pipeline(self) -> Pipeline: ...
     @property
     def exposures(self) -> Exposures: ...
     @property
@@ -84,7 +84,7 @@ class Intake(Protocol):
     @property
     def limiter(self) -> Limiter: ...
     @property
-    def live(self) -> Live: ...
+    def event_streams(self) -> EventStreams: ...
     @property
     def metrics(self) -> Metrics: ...
     @property
@@ -130,16 +130,19 @@ async def accept(
             parsed.rejections = _without_keys(parsed.rejections, (key_in(body), auth.in_headers(request)))
         sent = len(parsed.messages) + len(parsed.rejections)
         async with await parts.limiter.admit(limits, key.environment_id, key.id, sent, received_at) as charge:
-            passed = parts.door.pass_through(key.environment_id, parsed.messages, _client(request, parts), charge)
-            rejections = [*parts.door.logged(key.environment_id, parsed.rejections), *passed.rejections]
-            came = parts.door.shown(key.environment_id, parsed.messages)
-            with parts.metrics.ingest_seconds.time(), parts.live.arriving(key.environment_id, came):
-                receipt = await parts.ingest.accept(key.environment_id, passed.messages, rejections, key.id)
+            processed = parts.pipeline.run(key.environment_id, parsed.messages, _client(request, parts), charge)
+            rejections = [
+                *parts.pipeline.redact_rejections(key.environment_id, parsed.rejections),
+                *processed.rejections,
+            ]
+            visible = parts.pipeline.visible(key.environment_id, parsed.messages)
+            with parts.metrics.ingest_seconds.time(), parts.event_streams.arriving(key.environment_id, visible):
+                receipt = await parts.ingest.accept(key.environment_id, processed.messages, rejections, key.id)
     if then is not None:
-        then(parts, key.environment_id, passed.messages)
-    rejections += receipt.refused
+        then(parts, key.environment_id, processed.messages)
+    rejections += receipt.rejected
     parts.metrics.stored(receipt.accepted, receipt.duplicates, [r.code for r in rejections])
-    parts.metrics.messages["sampled"] += passed.sampled
+    parts.metrics.messages["sampled"] += processed.sampled
     parts.metrics.messages["dead"] += receipt.dead
     if parsed.single and rejections:
         first = rejections[0]
@@ -149,9 +152,9 @@ async def accept(
         receipt.accepted,
         receipt.duplicates,
         receipt.version,
-        sampled=passed.sampled,
+        sampled=processed.sampled,
         dead_lettered=receipt.dead,
-        rejected=[_refused(r) for r in rejections[:20]],
+        rejected=[_rejected(r) for r in rejections[:20]],
     )
 
 
@@ -166,8 +169,8 @@ def _in_query(request: Request[Any, Any, Any]) -> str | None:
     return request.query_params.get("writeKey") or request.query_params.get("token")
 
 
-def _refused(rejection: Rejection) -> RefusedEvent:
-    return RefusedEvent(rejection.code, rejection.message, rejection.path)
+def _rejected(rejection: Rejection) -> RejectedEvent:
+    return RejectedEvent(rejection.code, rejection.message, rejection.path)
 
 
 def _without_keys(rejections: list[Rejection], keys: Iterable[str | None]) -> list[Rejection]:

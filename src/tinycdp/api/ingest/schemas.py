@@ -143,7 +143,7 @@ class BatchBody(msgspec.Struct, rename="camel", omit_defaults=True):
     context: dict[str, Any] = {}
 
 
-class RefusedEvent(msgspec.Struct, rename="camel"):
+class RejectedEvent(msgspec.Struct, rename="camel"):
     """One event of a batch that was not taken: `path` points into the request."""
 
     code: str
@@ -164,7 +164,7 @@ class Accepted(msgspec.Struct, rename="camel", omit_defaults=True):
     version: int
     sampled: int = 0
     dead_lettered: int = 0
-    rejected: Sequence[RefusedEvent] = ()
+    rejected: Sequence[RejectedEvent] = ()
 
 
 class Pulse(msgspec.Struct, rename="camel"):

@@ -1,1 +1,1 @@
-"""What an environment does with the messages it is sent: rules its admins set, and what applies them."""
+"""Policies: limits, sampling, enrichment, privacy rules, identifier rules, and the log of rejections."""

@@ -4,7 +4,7 @@ Shape   committed(…) after each group, on the request's path and without work;
         every few seconds. flush() writes it now, stop() at the end. rebuild(…) makes the registry anew from raw events,
         prune(…) forgets what is long past
 Units   at most WAITING messages wait to be counted, and at most UNWRITTEN flushes to be written
-Laws    ingestion never waits for it and never fails by it. Each message counts once: what is a duplicate is not told.
+Laws    ingestion never waits for it and never fails by it. Each message counts once: what is a duplicate is not on_progress.
         A crash loses what was not written, PAUSE_SECONDS at most; rebuild finds it again
 Errors  none from committed. flush raises Unavailable and keeps its rows
 Source  docs/decisions/0023-registry.md
@@ -42,7 +42,7 @@ _ROWS_AT_ONCE = 1_000
 
 
 class Registry(BufferedWriter):
-    """The observations of one process. `counts` is told how many messages were counted, and how many not."""
+    """The observations of one process. `counts` is on_progress how many messages were counted, and how many not."""
 
     def __init__(self, pool: Pool, now: Clock, counts: Counter[str]) -> None:
         super().__init__("observations", _COUNT_SECONDS)
@@ -65,7 +65,7 @@ class Registry(BufferedWriter):
             self._queue.append((environment_id, messages))
             self._queued += len(messages)
 
-    def refused(self, environment_id: int, message: Message, warned: Warned) -> None:
+    def count_rejected(self, environment_id: int, message: Message, warned: Warned) -> None:
         """Note a message that the tracking plan refused."""
         self._of(environment_id).count_rejected(message, warned.code, warned.path)
 
@@ -171,21 +171,21 @@ async def _write(connection: Connection, environment_id: int, rows: _Rows) -> No
             await add_to(connection, environment_id, table[start : start + _ROWS_AT_ONCE])
 
 
-async def rebuild(pool: Pool, environment_id: int, told: Callable[[int], None] = lambda n: None) -> int:
+async def rebuild(pool: Pool, environment_id: int, on_progress: Callable[[int], None] = lambda n: None) -> int:
     """Make an environment's registry anew from the raw events there are; gives how many. What is observed meanwhile
-    waits; events that arrived in the last seconds may count twice. `told` hears how many are done."""
+    waits; events that arrived in the last seconds may count twice. `on_progress` hears how many are done."""
     done, last, observed = 0, 0, MessageShapes()
     async with transaction(pool) as connection:
         await store.lock_registry(connection, environment_id)
-        await store.forget_observations(connection, environment_id)
+        await store.clear_registry(connection, environment_id)
         known = Known()
-        while rows := await store.events_to_observe(connection, environment_id, last, _READ_AT_ONCE):
+        while rows := await store.events_to_count(connection, environment_id, last, _READ_AT_ONCE):
             for row in rows:
                 observed.count_message(_message(row))
             await _write(connection, environment_id, await asyncio.to_thread(_rows, observed, known))
             observed = MessageShapes()
             last, done = rows[-1].id, done + len(rows)
-            told(done)
+            on_progress(done)
     return done
 
 

@@ -273,7 +273,7 @@ async def violations(
     return [_violation(row) for row in rows]
 
 
-def observed_types(rows: Iterable[store.EventPropertyTypeRow]) -> dict[str, dict[str, Type]]:
+def types_seen(rows: Iterable[store.EventPropertyTypeRow]) -> dict[str, dict[str, Type]]:
     """The types of properties by event, the most frequent property first; of more than one type is of no declared."""
     counts: dict[str, dict[str, dict[str, int]]] = {}
     for row in rows:

@@ -23,7 +23,7 @@ from tinycdp.model import Message, Rejection, Warned
 from tinycdp.runtime.edits import Edit
 from tinycdp.runtime.notifications import announce_policies
 from tinycdp.runtime.policies.documents import Policies
-from tinycdp.runtime.policies.rejections import refusal_of
+from tinycdp.runtime.policies.rejections import rejection_of
 from tinycdp.store import registry as store
 from tinycdp.store.pool import Pool, acquired, transaction
 from tinycdp.times import iso
@@ -49,18 +49,18 @@ class PlanEntry:
     changed_by: str
 
 
-class Refusals(Protocol):
+class RejectionCounter(Protocol):
     """Who hears of messages that the plan refuses."""
 
-    def refused(self, environment_id: int, message: Message, warned: Warned) -> None: ...
+    def count_rejected(self, environment_id: int, message: Message, warned: Warned) -> None: ...
 
 
 class Plans:
     """The plans in force, as this process knows them."""
 
-    def __init__(self, policies: Policies, refusals: Refusals) -> None:
+    def __init__(self, policies: Policies, rejection_counter: RejectionCounter) -> None:
         self._policies = policies
-        self._refusals = refusals
+        self._rejection_counter = rejection_counter
         self._entries: dict[int, dict[str, Entry]] = {}
         self._plans: dict[int, Plan] = {}
         self._loading = asyncio.Lock()
@@ -92,14 +92,14 @@ class Plans:
             if wrong is None:
                 kept.append(fitting)
             else:
-                self._refusals.refused(environment_id, message, wrong)
+                self._rejection_counter.count_rejected(environment_id, message, wrong)
                 rejections.append(_rejection(message, wrong))
         return kept, rejections
 
 
 def _rejection(message: Message, wrong: Warned) -> Rejection:
     code = wrong.code if wrong.code == "EVENT_BLOCKED" else "PLAN_VIOLATION"
-    return refusal_of(message, code, f"{wrong.message} Its messageId is {message.message_id!r}.", wrong.path)
+    return rejection_of(message, code, f"{wrong.message} Its messageId is {message.message_id!r}.", wrong.path)
 
 
 async def entries(pool: Pool, environment_id: int) -> list[PlanEntry]:

@@ -30,7 +30,7 @@ from tinycdp.model import DAY_MS, Instant
 from tinycdp.runtime.background import Loop
 from tinycdp.runtime.clock import Clock
 from tinycdp.runtime.ingest.group_commit import Ingest
-from tinycdp.runtime.ingest.pipeline import Door
+from tinycdp.runtime.ingest.pipeline import Pipeline
 from tinycdp.runtime.transfer import imports
 from tinycdp.runtime.transfer.imports import FileMapping, Form, Importer, Pace, Parse, Progress, Source, held
 from tinycdp.store import imports as store
@@ -75,10 +75,10 @@ class Uploads:
     """The uploads of one process. others: counts what else is asked of it, as their pace wants it."""
 
     def __init__(
-        self, pool: Pool, ingest: Ingest, door: Door, now: Clock, folder: Path, others: Callable[[], int]
+        self, pool: Pool, ingest: Ingest, pipeline: Pipeline, now: Clock, folder: Path, others: Callable[[], int]
     ) -> None:
         self._pool = pool
-        self._parts = (pool, ingest, door, now)
+        self._parts = (pool, ingest, pipeline, now)
         self._now = now
         self._pace = Pace(others)
         self.folder = folder

@@ -63,7 +63,7 @@ WHERE environment_id = $1 ORDER BY n DESC, library, version, platform;
 -- args: environment_id
 SELECT pg_advisory_xact_lock(hashtextextended('registry', $1));
 
--- name: forget_observations
+-- name: clear_registry
 -- What raw events can tell again. What the plan refused they cannot.
 -- args: environment_id
 -- locks: the rows it deletes
@@ -73,7 +73,7 @@ WITH types AS (DELETE FROM registry_types WHERE environment_id = $1),
      sdks AS (DELETE FROM registry_sdks WHERE environment_id = $1)
 DELETE FROM plan_violations WHERE environment_id = $1 AND NOT refused;
 
--- name: events_to_observe
+-- name: events_to_count
 -- Stored messages in the order they were stored, after a position.
 -- args: environment_id, after_id, n
 -- index: events_pkey

@@ -1,13 +1,13 @@
 """The rules every protocol shares: one lenient event in, one canonical Message or a reason out.
 
-Shape   Event (what a client may send, every field optional) + Envelope -> to_message -> Message | Refused
+Shape   Event (what a client may send, every field optional) + Envelope -> to_message -> Message | EventRejected
         read_events runs that over a list and keeps the good ones
 Units   instants in milliseconds UTC; sizes in bytes of JSON text
-Laws    null, "" and absent are the same; a refused event never takes its neighbours with it
+Laws    null, "" and absent are the same; a rejected event never takes its neighbours with it
         rejections come in the order of the events; paths are JSONPaths into the body as it was sent
         identifier(identifier(x)) == identifier(x)
         occurred_at <= received_at, and EARLIEST <= occurred_at
-Errors  one event's trouble is a Rejection with a code of `Reject`, never a raise; TooLarge for too many events
+Errors  one event's trouble is a Rejection with a code of `RejectionCode`, never a raise; TooLarge for too many events
 Source  docs/reference/tracking.md
 """
 
@@ -55,8 +55,8 @@ BLOCKED = frozenset(
 _NIL_UUID = "00000000-0000-0000-0000-000000000000"
 
 
-class Reject(StrEnum):
-    """Why one event was refused."""
+class RejectionCode(StrEnum):
+    """Why one event was rejected."""
 
     EVENT_TOO_LARGE = "EVENT_TOO_LARGE"
     INVALID_EVENT = "INVALID_EVENT"
@@ -77,10 +77,10 @@ class Reject(StrEnum):
     MISSING_PREVIOUS_ID = "MISSING_PREVIOUS_ID"
 
 
-class Refused(Exception):
+class EventRejected(Exception):
     """One event cannot be taken. `path` is relative to the event and begins with a dot, or is empty."""
 
-    def __init__(self, code: Reject, path: str, message: str) -> None:
+    def __init__(self, code: RejectionCode, path: str, message: str) -> None:
         super().__init__(message)
         self.code = code
         self.path = path
@@ -133,7 +133,7 @@ class Parsed(msgspec.Struct):
 #: An event's kind and fields; a list of them where one foreign event says several things.
 Read = tuple[MessageKind, Event] | list[tuple[MessageKind, Event]]
 
-#: One event's text as what it says; raises Refused.
+#: One event's text as what it says; raises EventRejected.
 Reader = Callable[[bytes], Read]
 
 EVENT = msgspec.json.Decoder(Event, float_hook=number)
@@ -151,7 +151,7 @@ def read_events(
     *,
     paths: Mapping[str, str] = NO_PATHS,
 ) -> Parsed:
-    """The messages in the raw events, and why the others were refused.
+    """The messages in the raw events, and why the others were rejected.
 
     root   the JSONPath of the list: "$" or "$.batch"
     paths  what a protocol calls the fields of Event, where it differs: {".userId": ".user.user_id"}
@@ -167,8 +167,8 @@ def read_events(
         raw = bytes(part)
         try:
             _take(parsed, read(raw), envelope, received_at)
-        except Refused as refused:
-            parsed.rejections.append(_rejection(refused, f"{root}[{index}]", raw, paths))
+        except EventRejected as rejected:
+            parsed.rejections.append(_rejection(rejected, f"{root}[{index}]", raw, paths))
     return parsed
 
 
@@ -187,8 +187,8 @@ def read_one_or_many(
     parsed = Parsed([], [], single=True)
     try:
         _take(parsed, read(raw), envelope, received_at)
-    except Refused as refused:
-        parsed.rejections.append(_rejection(refused, "$", raw, paths))
+    except EventRejected as rejected:
+        parsed.rejections.append(_rejection(rejected, "$", raw, paths))
     return parsed
 
 
@@ -210,35 +210,41 @@ def key(value: Any) -> str | None:
     return value if isinstance(value, str) and value else None
 
 
-def _rejection(refused: Refused, at: str, raw: bytes, paths: Mapping[str, str]) -> Rejection:
-    field, bracket, within = refused.path.partition("[")
+def _rejection(rejected: EventRejected, at: str, raw: bytes, paths: Mapping[str, str]) -> Rejection:
+    field, bracket, within = rejected.path.partition("[")
     path = at + paths.get(field, field) + bracket + within
-    return Rejection(code=refused.code, message=refused.message, path=path, payload=raw[:EVENT_LIMIT])
+    return Rejection(code=rejected.code, message=rejected.message, path=path, payload=raw[:EVENT_LIMIT])
 
 
 def decode_event(decoder: "msgspec.json.Decoder[T]", raw: bytes) -> T:
     """One event's text as the decoder's struct, its size and depth bounded."""
     if len(raw) > EVENT_LIMIT:
-        raise Refused(Reject.EVENT_TOO_LARGE, "", f"The event has {len(raw)} bytes; {EVENT_LIMIT} are taken.")
+        raise EventRejected(
+            RejectionCode.EVENT_TOO_LARGE, "", f"The event has {len(raw)} bytes; {EVENT_LIMIT} are taken."
+        )
     try:
         event = decoder.decode(raw)
     except msgspec.ValidationError as error:
         if raw.lstrip()[:1] == b"{":
-            raise Refused(Reject.NUMBER_OUT_OF_RANGE, "", f"{error}: below 1e29 can be held exactly.") from None
-        raise Refused(Reject.INVALID_EVENT, "", "An event is a JSON object.") from None
+            raise EventRejected(
+                RejectionCode.NUMBER_OUT_OF_RANGE, "", f"{error}: below 1e29 can be held exactly."
+            ) from None
+        raise EventRejected(RejectionCode.INVALID_EVENT, "", "An event is a JSON object.") from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise Refused(Reject.INVALID_JSON, "", f"The event is not JSON: {error}.") from None
+        raise EventRejected(RejectionCode.INVALID_JSON, "", f"The event is not JSON: {error}.") from None
     # As many brackets as levels at least, so counting them (also those in strings) settles almost every event.
     if raw.count(b"{") + raw.count(b"[") > DEPTH_LIMIT:
         for part in msgspec.structs.astuple(event):
             if _deeper_than(part, DEPTH_LIMIT - 1):
-                raise Refused(Reject.TOO_DEEP, "", f"The event is nested deeper than {DEPTH_LIMIT} levels.")
+                raise EventRejected(
+                    RejectionCode.TOO_DEEP, "", f"The event is nested deeper than {DEPTH_LIMIT} levels."
+                )
     return event
 
 
 def to_message(kind: MessageKind, event: Event, envelope: Envelope, received_at: Instant) -> Message:
-    """The event as the one form everything behind this package knows; raises Refused."""
-    context = mapping(event.context, ".context", Reject.INVALID_CONTEXT)
+    """The event as the one form everything behind this package knows; raises EventRejected."""
+    context = mapping(event.context, ".context", RejectionCode.INVALID_CONTEXT)
     if envelope.context:
         context = {**envelope.context, **context}
     aliases = _aliases(event, context)
@@ -263,12 +269,12 @@ def to_message(kind: MessageKind, event: Event, envelope: Envelope, received_at:
     if future:
         occurred_at = received_at
     elif occurred_at < EARLIEST:
-        raise Refused(Reject.TIMESTAMP_OUT_OF_RANGE, ".timestamp", "The event lies before the year 2000.")
+        raise EventRejected(RejectionCode.TIMESTAMP_OUT_OF_RANGE, ".timestamp", "The event lies before the year 2000.")
 
     if kind == "group":
         group_id = identifier(event.group_id, ".groupId")
         if group_id is None:
-            raise Refused(Reject.MISSING_GROUP_ID, ".groupId", "A group call needs a groupId.")
+            raise EventRejected(RejectionCode.MISSING_GROUP_ID, ".groupId", "A group call needs a groupId.")
     else:
         group_id = identifier(context.get("groupId"), ".context.groupId")
     return Message(
@@ -296,7 +302,7 @@ def absent(value: Any) -> bool:
 
 
 def identifier(value: Any, path: str) -> str | None:
-    """An identifier as text, None where it is absent or blocked; raises Refused where it can be no identifier.
+    """An identifier as text, None where it is absent or blocked; raises EventRejected where it can be no identifier.
 
     Text stays as it is: " u1" is not "u1". Numbers lose a zero fraction: 7.0 is "7", as JavaScript prints it.
     """
@@ -305,7 +311,7 @@ def identifier(value: Any, path: str) -> str | None:
     if type(value) is not str:
         value = _number_as_text(value, path)
     if len(value) > ID_LIMIT:
-        raise Refused(Reject.INVALID_IDENTIFIER, path, f"An identifier has at most {ID_LIMIT} characters.")
+        raise EventRejected(RejectionCode.INVALID_IDENTIFIER, path, f"An identifier has at most {ID_LIMIT} characters.")
     return None if _is_blocked(value) else value
 
 
@@ -315,8 +321,8 @@ def instant(value: Any, path: str) -> Instant | None:
         return None
     at = readable_instant(value)
     if at is None:
-        raise Refused(
-            Reject.INVALID_TIMESTAMP,
+        raise EventRejected(
+            RejectionCode.INVALID_TIMESTAMP,
             path,
             "Not an instant: send ISO 8601 such as 2026-01-31T12:00:00.000Z, or seconds or milliseconds since 1970.",
         )
@@ -340,13 +346,13 @@ def readable_instant(value: Any) -> Instant | None:
     return at if _FIRST_MS <= at <= _LAST_MS else None
 
 
-def mapping(value: Any, path: str, code: Reject) -> dict[str, Any]:
+def mapping(value: Any, path: str, code: RejectionCode) -> dict[str, Any]:
     """The object, {} where it is absent. PHP's empty array is an empty object there."""
     if type(value) is dict:
         return value
     if absent(value) or value == []:
         return {}
-    raise Refused(code, path, f"{path[1:]} must be an object.")
+    raise EventRejected(code, path, f"{path[1:]} must be an object.")
 
 
 def _is_blocked(value: str) -> bool:
@@ -388,10 +394,12 @@ def _aliases(event: Event, context: dict[str, Any]) -> tuple[Alias, ...]:
         (".deviceId", event.device_id),
     ):
         if not absent(value):
-            raise Refused(
-                Reject.BLOCKED_IDENTIFIER, path, f"{str(value)[:40]!r} identifies nobody, and no other id does."
+            raise EventRejected(
+                RejectionCode.BLOCKED_IDENTIFIER, path, f"{str(value)[:40]!r} identifies nobody, and no other id does."
             )
-    raise Refused(Reject.MISSING_IDENTIFIER, "", "Send at least one of userId, externalId, anonymousId and deviceId.")
+    raise EventRejected(
+        RejectionCode.MISSING_IDENTIFIER, "", "Send at least one of userId, externalId, anonymousId and deviceId."
+    )
 
 
 def _ignored(event: Event, aliases: tuple[Alias, ...], context: dict[str, Any]) -> tuple[Alias, ...]:
@@ -419,13 +427,17 @@ def _external_ids(entries: Any) -> Iterable[Alias]:
         return
     path = ".context.externalIds"
     if type(entries) is not list or len(entries) > IDS_LIMIT:
-        raise Refused(Reject.INVALID_IDENTIFIER, path, f"externalIds is a list of at most {IDS_LIMIT} entries.")
+        raise EventRejected(
+            RejectionCode.INVALID_IDENTIFIER, path, f"externalIds is a list of at most {IDS_LIMIT} entries."
+        )
     for index, entry in enumerate(entries):
         at = f"{path}[{index}]"
         kind = entry.get("type") if type(entry) is dict else None
         if type(kind) is not str or not _KIND.fullmatch(kind):
-            raise Refused(
-                Reject.INVALID_IDENTIFIER, at, 'An entry is {"id", "type"}; a type is up to 64 of A-Z a-z 0-9 _ . : -.'
+            raise EventRejected(
+                RejectionCode.INVALID_IDENTIFIER,
+                at,
+                'An entry is {"id", "type"}; a type is up to 64 of A-Z a-z 0-9 _ . : -.',
             )
         if entry.get("collection") not in _PEOPLE:
             continue
@@ -437,7 +449,7 @@ def _external_ids(entries: Any) -> Iterable[Alias]:
 def _previous(event: Event, aliases: tuple[Alias, ...]) -> str | None:
     previous = identifier(event.previous_id, ".previousId")
     if previous is None:
-        raise Refused(Reject.MISSING_PREVIOUS_ID, ".previousId", "An alias call needs a previousId.")
+        raise EventRejected(RejectionCode.MISSING_PREVIOUS_ID, ".previousId", "An alias call needs a previousId.")
     # analytics-next turns alias("u2", "u1") after identify("u1") into u1 = u1, which joins nothing.
     return None if previous == aliases[0].value else previous
 
@@ -446,15 +458,15 @@ def _message_id(event: Event) -> str:
     value = event.idempotency_key if absent(event.message_id) else event.message_id
     if value is None:
         value = ""
-    message_id = value if type(value) is str else _number_as_text(value, ".messageId", Reject.INVALID_MESSAGE_ID)
+    message_id = value if type(value) is str else _number_as_text(value, ".messageId", RejectionCode.INVALID_MESSAGE_ID)
     # An id that counts from "0" is an id; the words a client writes for nothing, and the nil UUID, are none.
     if message_id.strip().lower() in BLOCKED or message_id == _NIL_UUID:
         # Fresh, not a hash of the content: two equal clicks are two clicks. Nor may every event whose client wrote
         # "undefined" be a duplicate of the first.
         return str(uuid4())
     if len(message_id) > MESSAGE_ID_LIMIT:
-        raise Refused(
-            Reject.INVALID_MESSAGE_ID, ".messageId", f"A messageId has at most {MESSAGE_ID_LIMIT} characters."
+        raise EventRejected(
+            RejectionCode.INVALID_MESSAGE_ID, ".messageId", f"A messageId has at most {MESSAGE_ID_LIMIT} characters."
         )
     return message_id
 
@@ -464,8 +476,8 @@ def _content(kind: MessageKind, event: Event, context: dict[str, Any]) -> tuple[
     if kind == "track":
         name = event.event
         if type(name) is not str or not name.strip() or len(name) > NAME_LIMIT:
-            raise Refused(
-                Reject.INVALID_EVENT_NAME,
+            raise EventRejected(
+                RejectionCode.INVALID_EVENT_NAME,
                 ".event",
                 f"A track call needs an event name of 1 to {NAME_LIMIT} characters.",
             )
@@ -478,10 +490,10 @@ def _content(kind: MessageKind, event: Event, context: dict[str, Any]) -> tuple[
         return kind, properties
     if kind == "alias":
         return "", {}
-    traits = mapping(event.traits, ".traits", Reject.INVALID_PROPERTIES)
+    traits = mapping(event.traits, ".traits", RejectionCode.INVALID_PROPERTIES)
     if kind == "identify" and context.get("traits"):
         # RudderStack's only place for them. On any other call these are old values repeated, and are not read.
-        own = mapping(context["traits"], ".context.traits", Reject.INVALID_PROPERTIES)
+        own = mapping(context["traits"], ".context.traits", RejectionCode.INVALID_PROPERTIES)
         traits = {**own, **traits}
     _check_properties(traits, ".traits")
     return "", traits
@@ -489,7 +501,7 @@ def _content(kind: MessageKind, event: Event, context: dict[str, Any]) -> tuple[
 
 def _properties(event: Event) -> dict[str, Any]:
     value, path = (event.props, ".props") if absent(event.properties) else (event.properties, ".properties")
-    properties = mapping(value, path, Reject.INVALID_PROPERTIES)
+    properties = mapping(value, path, RejectionCode.INVALID_PROPERTIES)
     _check_properties(properties, path)
     return properties
 
@@ -497,17 +509,17 @@ def _properties(event: Event) -> dict[str, Any]:
 def _check_properties(properties: dict[str, Any], path: str) -> None:
     """Refuses what the language could not name or hold. Non-integers were checked as they were decoded."""
     if len(properties) > PROPERTIES_LIMIT:
-        raise Refused(Reject.INVALID_PROPERTIES, path, f"At most {PROPERTIES_LIMIT} properties are taken.")
+        raise EventRejected(RejectionCode.INVALID_PROPERTIES, path, f"At most {PROPERTIES_LIMIT} properties are taken.")
     for name, value in properties.items():
         if len(name) > KEY_LIMIT:
-            raise Refused(
-                Reject.INVALID_PROPERTIES, path, f"The key {name[:40]!r}… is longer than {KEY_LIMIT} characters."
+            raise EventRejected(
+                RejectionCode.INVALID_PROPERTIES, path, f"The key {name[:40]!r}… is longer than {KEY_LIMIT} characters."
             )
         kind = type(value)
         if kind is int:
             if not -NUMBER_LIMIT < value < NUMBER_LIMIT:
-                raise Refused(
-                    Reject.NUMBER_OUT_OF_RANGE, f"{path}[{name!r}]", "Numbers below 1e29 can be held exactly."
+                raise EventRejected(
+                    RejectionCode.NUMBER_OUT_OF_RANGE, f"{path}[{name!r}]", "Numbers below 1e29 can be held exactly."
                 )
         elif kind is dict:
             _check_properties(value, f"{path}[{name!r}]")
@@ -540,13 +552,13 @@ def _with_integrations(context: dict[str, Any], event: Event, envelope: Envelope
     return {**context, "integrations": merged} if merged else context
 
 
-def _number_as_text(value: Any, path: str, code: Reject = Reject.INVALID_IDENTIFIER) -> str:
+def _number_as_text(value: Any, path: str, code: RejectionCode = RejectionCode.INVALID_IDENTIFIER) -> str:
     if type(value) is int and -NUMBER_LIMIT < value < NUMBER_LIMIT:
         return str(value)
     if type(value) is Decimal:
         text = format(value, "f")
         return text.rstrip("0").rstrip(".") if "." in text else text
-    raise Refused(code, path, f"{path[1:]} must be a string or a number.")
+    raise EventRejected(code, path, f"{path[1:]} must be a string or a number.")
 
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

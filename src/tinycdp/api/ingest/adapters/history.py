@@ -17,7 +17,7 @@ from typing import Any
 import msgspec
 
 from tinycdp.api.http.bodies import clean, decode, decode_json
-from tinycdp.api.ingest.adapters.canonical import LIST, NO_ENVELOPE, Refused, absent, to_message
+from tinycdp.api.ingest.adapters.canonical import LIST, NO_ENVELOPE, EventRejected, absent, to_message
 from tinycdp.api.ingest.adapters.segment import read_typed
 from tinycdp.errors import InvalidInput
 from tinycdp.model import Instant, Message, Rejection
@@ -44,7 +44,7 @@ def parse_rows(
 ) -> tuple[list[Message], list[tuple[int, Rejection]]]:
     """The messages of the rows, and why the others are none."""
     messages: list[Message] = []
-    refused: list[tuple[int, Rejection]] = []
+    rejected: list[tuple[int, Rejection]] = []
     for line, row in rows:
         raw = row if isinstance(row, bytes) else b""
         id = f"import-{token}-{line}"
@@ -57,11 +57,11 @@ def parse_rows(
             if not absent(event.timestamp):
                 event.original_timestamp = None
             messages.append(to_message(kind, event, NO_ENVELOPE, received_at))
-        except Refused as wrong:
-            refused.append((line, _rejection(wrong.code, wrong.message, line, wrong.path, raw, id)))
+        except EventRejected as wrong:
+            rejected.append((line, _rejection(wrong.code, wrong.message, line, wrong.path, raw, id)))
         except InvalidInput as wrong:
-            refused.append((line, _rejection(wrong.code, wrong.message, line, "", raw, id)))
-    return messages, refused
+            rejected.append((line, _rejection(wrong.code, wrong.message, line, "", raw, id)))
+    return messages, rejected
 
 
 def check_columns(columns: Sequence[str], mapping: FileMapping) -> None:

@@ -21,10 +21,10 @@ from tinycdp.api.ingest.adapters.canonical import (
     LIST,
     Envelope,
     Event,
+    EventRejected,
     Parsed,
     Read,
-    Refused,
-    Reject,
+    RejectionCode,
     absent,
     decode_event,
     identifier,
@@ -181,7 +181,7 @@ _PAGE = {"$current_url": "url", "$pathname": "path", "$referrer": "referrer", "t
 
 def _read(raw: bytes, received_at: Instant) -> Read:
     sent = decode_event(_SENT, raw)
-    said = mapping(sent.properties, ".properties", Reject.INVALID_PROPERTIES)
+    said = mapping(sent.properties, ".properties", RejectionCode.INVALID_PROPERTIES)
     for name, value in (("$session_id", sent.session_id), ("$window_id", sent.window_id)):
         if not absent(value):
             said = {name: value, **said}
@@ -201,7 +201,7 @@ def _read(raw: bytes, received_at: Instant) -> Read:
             return _alias(event, distinct_id, said)
         case "$groupidentify":
             return _group(event, distinct_id, said)
-    traits = {**_object(said.get("$set")), **mapping(sent.set, "['$set']", Reject.INVALID_PROPERTIES)}
+    traits = {**_object(said.get("$set")), **mapping(sent.set, "['$set']", RejectionCode.INVALID_PROPERTIES)}
     if sent.event == "$identify" or _is_known(distinct_id, said):
         event.user_id = distinct_id
     else:
@@ -244,7 +244,9 @@ def _is_known(distinct_id: Any, said: dict[str, Any]) -> bool:
 def _alias(event: Event, distinct_id: Any, said: dict[str, Any]) -> Read:
     """Two ids of one person. SDKs disagree which of them is the earlier, so either may have been anonymous."""
     if absent(said.get("alias")):
-        raise Refused(Reject.MISSING_PREVIOUS_ID, ".previousId", "This needs an alias beside the distinct_id.")
+        raise EventRejected(
+            RejectionCode.MISSING_PREVIOUS_ID, ".previousId", "This needs an alias beside the distinct_id."
+        )
     event.user_id = event.anonymous_id = said["alias"]
     event.previous_id = distinct_id
     return "alias", event
@@ -255,7 +257,7 @@ def _group(event: Event, distinct_id: Any, said: dict[str, Any]) -> Read:
     type_, name = said.get("$group_type"), said.get("$group_key")
     event.group_id = _group_id(type_, name)
     if event.group_id is None:
-        raise Refused(Reject.MISSING_GROUP_ID, ".groupId", "A group needs a key.")
+        raise EventRejected(RejectionCode.MISSING_GROUP_ID, ".groupId", "A group needs a key.")
     event.traits = _object(said.get("$group_set"))
     if absent(distinct_id) or distinct_id in (f"${type_}_{name}", f"{type_}_{name}"):
         event.context = {**event.context, "externalIds": [{"id": event.group_id, "type": "groupId"}]}

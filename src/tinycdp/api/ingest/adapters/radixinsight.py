@@ -12,7 +12,7 @@ from tinycdp.api.http.bodies import number
 from tinycdp.api.ingest.adapters.canonical import (
     Event,
     Parsed,
-    Reject,
+    RejectionCode,
     absent,
     decode_event,
     mapping,
@@ -51,8 +51,8 @@ _COLLECTED_PATHS = {
 
 def _read_collected(raw: bytes) -> tuple[MessageKind, Event]:
     sent = decode_event(_COLLECTED, raw)
-    user = mapping(sent.user, ".user", Reject.INVALID_IDENTIFIER)
-    context = mapping(sent.context, ".context", Reject.INVALID_CONTEXT)
+    user = mapping(sent.user, ".user", RejectionCode.INVALID_IDENTIFIER)
+    context = mapping(sent.context, ".context", RejectionCode.INVALID_CONTEXT)
     # Its two SDKs differ: one nests the identifiers in `user`, the other leaves them at the root.
     session_id = user.get("session_id", sent.session_id)
     event = Event(
@@ -67,7 +67,7 @@ def _read_collected(raw: bytes) -> tuple[MessageKind, Event]:
         event.properties = sent.properties
         return "track", event
     # Its identify is an event of that name whose properties are the traits, the new user_id among them.
-    traits = dict(mapping(sent.properties, ".properties", Reject.INVALID_PROPERTIES))
+    traits = dict(mapping(sent.properties, ".properties", RejectionCode.INVALID_PROPERTIES))
     user_id = traits.pop("user_id", None)
     event.traits = traits
     if absent(event.user_id):

@@ -18,9 +18,9 @@ from tinycdp.api.ingest.adapters.canonical import (
     NO_ENVELOPE,
     Envelope,
     Event,
+    EventRejected,
     Parsed,
-    Refused,
-    Reject,
+    RejectionCode,
     absent,
     decode_event,
     is_list,
@@ -73,7 +73,7 @@ def write_key_of(body: bytes) -> str | None:
 
 
 def read_typed(raw: bytes) -> tuple[MessageKind, Event]:
-    """An event that says its kind; raises Refused."""
+    """An event that says its kind; raises EventRejected."""
     event = decode_event(EVENT, raw)
     name = event.type
     if absent(name):
@@ -84,7 +84,7 @@ def read_typed(raw: bytes) -> tuple[MessageKind, Event]:
             return ("identify" if absent(event.group_id) else "group"), event
     kind = KINDS.get(name) if isinstance(name, str) else None
     if kind is None:
-        raise Refused(Reject.UNKNOWN_TYPE, ".type", f"type must be one of {', '.join(KINDS)}.")
+        raise EventRejected(RejectionCode.UNKNOWN_TYPE, ".type", f"type must be one of {', '.join(KINDS)}.")
     return kind, event
 
 
