@@ -1,8 +1,8 @@
-"""Events in: the endpoints of Segment, RudderStack, Jitsu and the seeds. PostHog's are in posthog.py.
+"""Tracking endpoints of Segment, RudderStack, Jitsu, RadixInsight and PulseBoard. PostHog's are in posthog.py.
 
-Shape   accept(request, parse) takes one tracking request whoever speaks; a route says how its protocol is read
-Laws    success is exactly 200, and only once everything is committed. A bad event in a batch is kept aside with its
-        reason and harms no other; a bad single call is a 400
+Shape   accept(request, parse) handles a tracking request of any protocol; each route passes its parser
+Laws    The answer is 200 only after everything is committed. An invalid event in a batch is logged as rejected and
+        affects no other; an invalid single call is a 400.
 Source  docs/reference/tracking.md
 """
 
@@ -49,12 +49,12 @@ from tinycdp.settings import Settings
 Parse = Callable[[bytes, Instant], Parsed]
 
 _KINDS: dict[MessageKind, str] = {
-    "track": "Something a person did",
-    "identify": "Who a person is, and their traits",
-    "page": "A web page that was viewed",
-    "screen": "An app's screen that was viewed",
-    "group": "The account a person belongs to",
-    "alias": "Two identifiers that are the same person",
+    "track": "Record an event",
+    "identify": "Set identifiers and traits of a user",
+    "page": "Record a page view",
+    "screen": "Record a screen view of an app",
+    "group": "Set the group of a user, and its traits",
+    "alias": "Join two identifiers of one user",
 }
 
 
@@ -98,7 +98,7 @@ class Intake(Protocol):
 
 
 async def answered(request: Request[Any, Any, Any], parse: Parse, status: int = 200) -> ASGIResponse:
-    """Take one tracking request, and say what became of it: bytes, because this is the busiest answer of all."""
+    """Accept a tracking request; the answer is encoded by hand, because this is the busiest path."""
     return ASGIResponse(body=encode(await accept(request, parse)), status_code=status, media_type="application/json")
 
 
@@ -112,10 +112,10 @@ async def accept(
 ) -> Accepted:
     """Read, parse and commit one tracking request.
 
-    key_in   finds a key in the body, where no header brings one
-    open_up  finds the JSON in an inflated body that is more than JSON
-    then     is told the environment and what was let in, once that is committed"""
-    # By hand, as the body: this is the busiest path of all.
+    key_in   finds a key in the body, if no header has one
+    open_up  unwraps a body that is not plain JSON
+    then     called after the commit with the environment and the messages"""
+    # Without dependency injection, because this is the busiest path.
     parts: Intake = request.app.state.parts
     received_at = parts.now()
     with parts.room.holding() as held:
@@ -174,7 +174,7 @@ def _rejected(rejection: Rejection) -> RejectedEvent:
 
 
 def _without_keys(rejections: list[Rejection], keys: Iterable[str | None]) -> list[Rejection]:
-    """The refusals as they may be logged: whoever reads them is not to learn the key that stood in the body."""
+    """The rejections without the API key that the body may contain."""
     for text in filter(None, keys):
         hidden = encode(text)
         rejections = [
@@ -202,7 +202,7 @@ def _single(kind: MessageKind, summary: str) -> HTTPRouteHandler:
 
 
 def _also(path: str, parse: Parse) -> HTTPRouteHandler:
-    """Another path by which some client calls the same; one description in the reference is enough."""
+    """Another path for the same request; the reference describes only the first."""
 
     @post(path, status_code=200, tags=["Tracking"], include_in_schema=False)
     async def handler(request: Request[Any, Any, Any]) -> ASGIResponse:
@@ -213,7 +213,7 @@ def _also(path: str, parse: Parse) -> HTTPRouteHandler:
 
 @post("/v1/m", status_code=200, include_in_schema=False)
 async def self_metrics() -> ASGIResponse:
-    """analytics-next reports here how it fares itself. Nobody asked; an error would only make it try again."""
+    """Accept and ignore the metrics that analytics-next reports about itself; after an error it would retry."""
     return ASGIResponse(body=b'{"success":true}', media_type="application/json")
 
 

@@ -1,6 +1,6 @@
-"""The live stream: messages as they arrive, as server-sent events.
+"""Route of the live stream: messages as they arrive, as server-sent events.
 
-Shape   GET /v1/events/live; each message is one event, `sample` says of how many those that follow are shown
+Shape   GET /v1/events/live; each message is one event; an event `sample` says how many messages the next ones represent
 Laws    A reader that is too slow is disconnected with a message; no other reader waits for it.
 Errors  400 INVALID_REQUEST · 503 TOO_MANY_STREAMS
 Source  docs/reference/registry.md "Live stream"
@@ -35,7 +35,7 @@ Kind = Literal["track", "page", "screen", "identify", "group", "alias"]
 )
 async def stream_events(
     actor: Injected[Actor],
-    streams: Injected[EventStreams],
+    event_streams: Injected[EventStreams],
     event: Annotated[str | None, QueryParameter(description="only of this name")] = None,
     user_id: Annotated[str | None, QueryParameter(name="userId", description="only by this identifier")] = None,
     kind: Annotated[Kind | None, QueryParameter(description="only calls of this kind")] = None,
@@ -44,16 +44,18 @@ async def stream_events(
         Literal["accepted", "warned", "rejected"] | None, QueryParameter(description="only of this status")
     ] = None,
 ) -> Response[bytes]:
-    """All filters hold together. Under load a sample is shown, and `event: sample` says of how many."""
+    """A message has to match all filters. Under load a sample is sent, and `event: sample` says of how many."""
     for name, text in (("event", event), ("userId", user_id)):
         if text is not None and len(text) > _LONGEST:
             raise InvalidInput("INVALID_REQUEST", f"{name}: at most {_LONGEST} characters.")
-    stream = _Stream(streams, actor.environment_id, actor.key_id, Filter(event, user_id, kind, by_key, status))
-    await streams.open(stream)
+    stream = _Stream(event_streams, actor.environment_id, actor.key_id, Filter(event, user_id, kind, by_key, status))
+    await event_streams.open(stream)
     return streaming(stream)
 
 
 class _Stream(Reader):
+    """One client's stream."""
+
     def __init__(self, event_streams: EventStreams, environment_id: int, key_id: int, wanted: Filter) -> None:
         super().__init__(environment_id, key_id, wanted)
         self._event_streams = event_streams

@@ -1,9 +1,9 @@
-"""What the editor of definitions is helped with: proposals and explanations that know the environment.
+"""Data for the editor of definitions: completions and explanations that know the environment.
 
-Shape   SeenPropertiesCache: the properties seen lately, per environment; editor_scope(workspace, …) → Scope, and describe(…),
-        for dsl.complete and dsl.hover; describe_source(workspace, …) → what it means, and Descriptions in plain English
-Laws    nothing here decides anything: names and types that were seen are hints, and a text is judged without them.
-        What is read to find them is bounded, and at most a minute old
+Shape   SeenPropertiesCache → properties seen recently, by environment · editor_scope(workspace, …) → Scope and
+        describe(…) for dsl.complete and dsl.hover · describe_source(workspace, …) → its meaning in plain English
+Laws    Seen names and types are hints only; checking an expression does not use them.
+        They are read from a bounded number of rows, and are at most a minute old.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -21,7 +21,7 @@ from tinycdp.runtime.schema.registry_reads import types_seen
 from tinycdp.store import reads, registry
 from tinycdp.store.pool import Pool, acquired
 
-#: Of the newest profiles and events so many are looked at, and so many names of properties remembered.
+#: How many of the newest profiles and events are read, and how many property names are kept.
 PROFILES, EVENTS, NAMES = 500, 1_000, 1_000
 
 _TYPES = {"string": Type.STRING, "number": Type.NUMBER, "boolean": Type.BOOL, "array": Type.LIST}
@@ -29,19 +29,20 @@ _TYPES = {"string": Type.STRING, "number": Type.NUMBER, "boolean": Type.BOOL, "a
 
 @dataclass(frozen=True)
 class SeenProperties:
-    """Names of properties with their types, the most frequent first; nested ones joined by dots."""
+    """Names of properties and their types, the most frequent first; nested names are joined by dots."""
 
     profiles: Mapping[str, Type] = field(default_factory=dict)
     events: Mapping[str, Mapping[str, Type]] = field(default_factory=dict)
 
 
 class SeenPropertiesCache:
-    """What was seen, per environment."""
+    """The seen properties of each environment, read at most once a minute."""
 
     def __init__(self) -> None:
         self._by_environment: dict[int, tuple[Instant, SeenProperties]] = {}
 
     async def get(self, pool: Pool, environment_id: int, now: Instant) -> SeenProperties:
+        """The properties seen recently in an environment."""
         known = self._by_environment.get(environment_id)
         if known is None or not known[0] <= now < known[0] + MINUTE_MS:
             known = (now, await _read_seen(pool, environment_id))
@@ -53,7 +54,7 @@ async def _read_seen(pool: Pool, environment_id: int) -> SeenProperties:
     async with acquired(pool) as connection:
         profiles = await reads.property_names_of_profiles(connection, environment_id, PROFILES, NAMES)
         events = await reads.property_names_of_events(connection, environment_id, EVENTS, NAMES)
-        # The registry knows rare events as well, and counts them all; raw events know the last seconds.
+        # The registry has all events, rare ones too; raw events also have the last seconds.
         by_event = types_seen(await registry.registry_types_seen(connection, environment_id))
     for row in events:
         by_event.setdefault(row.event, {}).setdefault(row.name, _type(row.kinds))
@@ -61,16 +62,16 @@ async def _read_seen(pool: Pool, environment_id: int) -> SeenProperties:
 
 
 def _type(kinds: Iterable[str]) -> Type:
-    """The type of values of these kinds: one that is sometimes another is of no declared type."""
+    """The type of values of these kinds; `dyn` if there are several kinds."""
     found = {kind for kind in kinds if kind != "null"}
     return _TYPES.get(found.pop(), Type.DYN) if len(found) == 1 else Type.DYN
 
 
 def editor_scope(workspace: Workspace, kind: Kind, key: str | None, seen: SeenProperties) -> Scope:
-    """The scope of an expression, with the properties that were seen or that definitions name."""
+    """The scope of an expression, with the properties that were seen, planned or used in definitions."""
     used, declared = _event_properties_named(workspace.head), workspace.declared
-    # Where nothing arrived yet no event is known to the checker; an editor still offers those that are planned, and
-    # those of the definitions.
+    # Before the first event the checker knows no event name; the editor still offers those of the tracking plan and of
+    # the definitions.
     names = dict.fromkeys([*workspace.events, *sorted(declared.events), *sorted(used)])
     return replace(
         scope_of(workspace, kind, key),
@@ -83,7 +84,7 @@ def editor_scope(workspace: Workspace, kind: Kind, key: str | None, seen: SeenPr
 
 
 def _with_named(seen: Mapping[str, Type], named: Iterable[str]) -> dict[str, Type]:
-    """What was seen, and after it what is only named."""
+    """Seen properties first, then those that only definitions name."""
     return {**seen, **dict.fromkeys(sorted(set(named) - seen.keys()), Type.DYN)}
 
 
@@ -93,7 +94,7 @@ def _properties_named(universe: Universe) -> Iterator[str]:
 
 
 def _event_properties_named(universe: Universe) -> dict[str, set[str]]:
-    """For each event that definitions count on, the properties they name."""
+    """The properties that definitions use, by event."""
     found: dict[str, set[str]] = {}
     for read in {read for of_one in universe.reads.values() for read in of_one}:
         if read.spec.event is None:
@@ -109,8 +110,9 @@ def _event_properties_named(universe: Universe) -> dict[str, set[str]]:
 def describe_source(
     workspace: Workspace, kind: Kind, key: str | None, source: str | Flag
 ) -> tuple[Meaning, list[tuple[str | None, Description]]]:
-    """What an expression or a flag means, and says in words: of a flag each rule's condition, by its path. What has
-    errors is not told."""
+    """The meaning of an expression or flag, with descriptions in plain English.
+
+    A flag has one description for each rule's condition, with its path. A source with errors has none."""
     if isinstance(source, str):
         meaning, checked = understood(workspace, kind, key, source)
         found: list[tuple[str | None, Checked]] = [(None, checked)]
@@ -121,7 +123,7 @@ def describe_source(
 
 
 def describe(workspace: Workspace) -> dict[Name, str]:
-    """What each definition says about itself, as Markdown."""
+    """The description and expression of each definition, as Markdown."""
     found = {}
     for name, definition in workspace.head.definitions.items():
         if definition.flag is not None:

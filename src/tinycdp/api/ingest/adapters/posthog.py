@@ -1,11 +1,11 @@
-"""PostHog's protocol, as its browser, server and mobile SDKs and hand-written calls speak it.
+"""PostHog's protocol, as its browser, server and mobile SDKs and hand-written calls use it.
 
 Shape   parse_capture  /batch, /e, /i/v0/e, /capture: {"batch": [...], "sent_at"}, one event, or a bare list of events
-        parse_question /flags and its elder /decide: who asks, and what it says of itself
-        key_in         the project key, which PostHog keeps in the body
-Laws    an event says one thing, and with `$set` a second: both, or neither
-        an id is anonymous where its SDK says that nobody has signed in; else it is a user's. What `$identify` names as
-        the anonymous id before is claimed, never joined, so that two people at one browser stay two
+        parse_question /flags and the older /decide: the ids and properties of a request for flags
+        key_in         the project key, which PostHog sends in the body
+Laws    An event becomes one message, and with `$set` a second one: both are stored, or neither.
+        An id is anonymous if the SDK says that no user has signed in; else it is a user id. The previous anonymous id
+        of `$identify` is claimed, not joined, so two users of one browser remain two profiles.
 Errors  as in segment
 Source  docs/reference/sdks.md "PostHog"; docs/decisions/0020-foreign-protocols.md
 """
@@ -40,7 +40,7 @@ from tinycdp.model import Instant, MessageKind
 
 
 def parse_capture(body: bytes, received_at: Instant, sent_at: Instant | None = None) -> Parsed:
-    """The events of one request. `sent_at` is what the address says where the body says nothing."""
+    """The events of a request. `sent_at`: from the URL, used if the body has none."""
 
     def read(raw: bytes) -> Read:
         return _read(raw, received_at)
@@ -57,7 +57,7 @@ def parse_capture(body: bytes, received_at: Instant, sent_at: Instant | None = N
 
 
 def key_in(body: bytes) -> str | None:
-    """The project key: the body's, else its first event's. None too where the body cannot be read."""
+    """The project key of the body, else of its first event; None if absent or the body is invalid."""
     try:
         body = clean(body)
         if is_list(body):
@@ -73,7 +73,7 @@ def key_in(body: bytes) -> str | None:
 
 
 class Question(msgspec.Struct):
-    """Who wants flags. person_properties, groups and group_properties are what rules read as `context.…`."""
+    """A request for flags. Rules read person_properties, groups and group_properties as `context.…`."""
 
     distinct_id: Any = None
     anon_distinct_id: Any = None
@@ -85,23 +85,22 @@ class Question(msgspec.Struct):
     session_id: Any = None
 
     def context(self) -> Mapping[str, Any]:
-        """What the client says of the person, and of the groups by their types."""
-        said, groups, told = _object(self.person_properties), _object(self.groups), _object(self.group_properties)
-        return {**said, "groups": groups, "groupProperties": told} if groups or told else said
+        """The context for rules: person properties, groups and group properties."""
+        own, groups, of_groups = _object(self.person_properties), _object(self.groups), _object(self.group_properties)
+        return {**own, "groups": groups, "groupProperties": of_groups} if groups or of_groups else own
 
     def wanted(self) -> frozenset[str] | None:
-        """The flags it asks for, None for all."""
+        """The requested flags; None for all."""
         asked = [] if self.disable_flags is True else self.flag_keys
         return frozenset(name for name in asked if type(name) is str) if type(asked) is list else None
 
     def session(self) -> str | None:
-        """The session that keeps the variants of flags with `hold`, where one is told."""
-        told = self.session_id or _object(self.person_properties).get("$session_id")
-        return key(told)
+        """The session, for which flags with `hold` keep their variants; None if absent."""
+        return key(self.session_id or _object(self.person_properties).get("$session_id"))
 
 
 def parse_question(body: bytes) -> Question:
-    """What a body asks; an empty one asks nothing in particular."""
+    """The request in a body; an empty body asks for all flags."""
     said = decode(_OBJECT, clean(body)) if body.strip() else {}
     return Question(**{_ASKED[name]: value for name, value in said.items() if name in _ASKED})
 
@@ -120,8 +119,10 @@ class _Keyed(msgspec.Struct):
 
 
 class _Sent(msgspec.Struct, gc=False):
-    """An event. posthog-rs writes `$distinct_id`; messageId and message_id are from before there was a uuid; the second
-    protocol takes session_id and window_id out of the properties."""
+    """An event as it is sent.
+
+    posthog-rs sends `$distinct_id`. Older SDKs send messageId or message_id instead of uuid. Newer ones send session_id
+    and window_id outside the properties."""
 
     event: Any = None
     distinct_id: Any = None
@@ -142,7 +143,7 @@ _KEYED = msgspec.json.Decoder(_Keyed, float_hook=number)
 _SENT = msgspec.json.Decoder(_Sent, float_hook=number)
 _OBJECT = msgspec.json.Decoder(dict[str, Any], float_hook=number)
 
-#: What a question may call its fields. `properties` without a dollar are of the request, not of the person.
+#: The names of the fields of a Question. `properties` without a dollar belongs to the request, not to the user.
 _ASKED = {
     **{name: name for name in Question.__struct_fields__},
     **{f"${name}": name for name in Question.__struct_fields__},
@@ -159,15 +160,15 @@ _PATHS = {
     ".traits": "['$set']",
 }
 
-#: What pages without cookies send for every visitor. It is nobody's: all of them would be one person.
+#: The id that pages without cookies send for every visitor. It is ignored: it would merge all of them.
 _COOKIELESS = "$posthog_cookieless"
 
 _VIEWS: dict[str, MessageKind] = {"$pageview": "page", "$screen": "screen"}
 
-# Said elsewhere in the message, or a secret of the transport. An address is in the context, where policies look for it.
+# Stored elsewhere in the message, or a secret. An IP address goes to the context, where policies apply to it.
 _NOT_PROPERTIES = frozenset({"token", "distinct_id", "$set", "$ip"})
 
-# What the others call the parts of a context, and of a page, beside the names it has here.
+# PostHog's names for the fields of a context and of a page.
 _CONTEXT = {
     "$ip": "ip",
     "$raw_user_agent": "userAgent",
@@ -191,7 +192,7 @@ def _read(raw: bytes, received_at: Instant) -> Read:
         context=_context(said),
     )
     if absent(sent.timestamp) and type(sent.offset) in {int, Decimal}:
-        # How older browsers' SDKs say it: so many milliseconds ago.
+        # Older browser SDKs send the age of an event in milliseconds.
         event.timestamp, event.sent_at = received_at - int(sent.offset), received_at
     distinct_id = _first(sent.distinct_id, sent.own_distinct_id, said.get("distinct_id"))
     if distinct_id == _COOKIELESS:
@@ -220,7 +221,7 @@ def _read(raw: bytes, received_at: Instant) -> Read:
         event.properties |= event.context.get("page", {})
     if not traits:
         return kind, event
-    # An id of its own, which follows from the event's: a retry counts neither twice.
+    # A message id derived from that of the event, so a retry counts neither message twice.
     own = Event(
         message_id=None if absent(event.message_id) else f"{event.message_id}$set",
         user_id=event.user_id,
@@ -234,7 +235,7 @@ def _read(raw: bytes, received_at: Instant) -> Read:
 
 
 def _is_known(distinct_id: Any, said: dict[str, Any]) -> bool:
-    """Whether somebody has signed in where this comes from. Server SDKs do not say, and speak of users."""
+    """Whether the id is that of a signed-in user. Server SDKs do not say, and always send user ids."""
     stated = said.get("$is_identified")
     if type(stated) is bool:
         return stated
@@ -242,7 +243,7 @@ def _is_known(distinct_id: Any, said: dict[str, Any]) -> bool:
 
 
 def _alias(event: Event, distinct_id: Any, said: dict[str, Any]) -> Read:
-    """Two ids of one person. SDKs disagree which of them is the earlier, so either may have been anonymous."""
+    """A join of two ids. SDKs disagree which one is the earlier, so either may have been anonymous."""
     if absent(said.get("alias")):
         raise EventRejected(
             RejectionCode.MISSING_PREVIOUS_ID, ".previousId", "This needs an alias beside the distinct_id."
@@ -253,7 +254,7 @@ def _alias(event: Event, distinct_id: Any, said: dict[str, Any]) -> Read:
 
 
 def _group(event: Event, distinct_id: Any, said: dict[str, Any]) -> Read:
-    """A group's traits. Server SDKs make up a distinct id for the group itself, which is nobody's."""
+    """A group's traits. The distinct id that server SDKs generate for the group is not that of a user."""
     type_, name = said.get("$group_type"), said.get("$group_key")
     event.group_id = _group_id(type_, name)
     if event.group_id is None:
@@ -269,7 +270,7 @@ def _group(event: Event, distinct_id: Any, said: dict[str, Any]) -> Read:
 
 
 def _group_id(type_: Any, name: Any) -> str | None:
-    """A group's id among those of all types: number 5 of the companies is not number 5 of the projects."""
+    """A group's id with its type, since company 5 is not project 5."""
     text = identifier(name, ".groupId") if type(name) in {str, int, Decimal} else None
     return text if text is None or absent(type_) else f"{type_}:{text}"
 
@@ -291,7 +292,7 @@ def _context(said: dict[str, Any]) -> dict[str, Any]:
 
 
 def _first(*values: Any) -> Any:
-    """The first that says something."""
+    """The first value that is not absent."""
     return next((value for value in values if not absent(value)), None)
 
 

@@ -22,7 +22,7 @@ from tinycdp.model import Instant, MessageKind
 
 
 def parse_collect(body: bytes, received_at: Instant) -> Parsed:
-    """RadixInsight's events. The key, not `project_id`, says where they belong."""
+    """RadixInsight's events. The API key determines the environment; `project_id` is ignored."""
     return read_one_or_many(body, _read_collected, received_at, _COLLECTED_PATHS)
 
 
@@ -53,7 +53,7 @@ def _read_collected(raw: bytes) -> tuple[MessageKind, Event]:
     sent = decode_event(_COLLECTED, raw)
     user = mapping(sent.user, ".user", RejectionCode.INVALID_IDENTIFIER)
     context = mapping(sent.context, ".context", RejectionCode.INVALID_CONTEXT)
-    # Its two SDKs differ: one nests the identifiers in `user`, the other leaves them at the root.
+    # One of its SDKs sends the identifiers in `user`, the other at the root.
     session_id = user.get("session_id", sent.session_id)
     event = Event(
         message_id=sent.event_id,
@@ -66,7 +66,7 @@ def _read_collected(raw: bytes) -> tuple[MessageKind, Event]:
         event.event = sent.event_name
         event.properties = sent.properties
         return "track", event
-    # Its identify is an event of that name whose properties are the traits, the new user_id among them.
+    # Its identify is an event of that name; its properties are the traits, and may include a new user_id.
     traits = dict(mapping(sent.properties, ".properties", RejectionCode.INVALID_PROPERTIES))
     user_id = traits.pop("user_id", None)
     event.traits = traits
