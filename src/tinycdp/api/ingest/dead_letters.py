@@ -61,7 +61,9 @@ async def replay_dead_letters(
     pipeline: Injected[Pipeline],
     data: JSONBody[Choice],
 ) -> Replayed:
-    """Oldest first, 1,000 at once; without `ids` and `code` all. Repeating is harmless: a message id counts once."""
+    """Oldest first, 1,000 at once; without `ids` and `code` all.
+
+    Repeating is harmless: a message id counts once."""
     (after,) = _ids([data.after])
     ids = _ids(data.ids) if data.ids is not None else None
     how = (pool, ingest, pipeline.admit)

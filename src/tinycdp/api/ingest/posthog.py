@@ -1,4 +1,4 @@
-"""PostHog's endpoints: events, flags, and the configuration that its browser SDK fetches first.
+"""PostHog's endpoints: events, flags, and the configuration of its browser SDK.
 
 Shape   POST /batch /e /i/v0/e /capture   events
         POST /flags /decide               flags, from the same engine as /v1/decide
@@ -68,7 +68,9 @@ async def _captured(request: Request[Any, Any, Any], body: bytes) -> ASGIRespons
 
 
 def _instant_in_query(request: Request[Any, Any, Any]) -> Instant | None:
-    """When a browser sent the request, from the URL: the body may have been compressed long before."""
+    """When a browser sent the request, from the URL.
+
+    The body may have been compressed long before."""
     text = request.query_params.get("sent_at") or request.query_params.get("_") or ""
     return readable_instant(int(text) if text.isascii() and text.isdigit() and len(text) < 16 else text)
 
@@ -84,7 +86,9 @@ def _record_exposures(parts: Intake, environment_id: int, messages: Sequence[Mes
 
 
 def _shown(catalog: Catalog, said: Mapping[str, Any], now: Instant) -> tuple[str, str, str | None] | None:
-    """Flag, variant and, if the flag has not changed since, the rule; None if no flag has such a variant."""
+    """The reported flag, variant and rule; None if no flag has this variant.
+
+    The rule is None if the flag has changed since."""
     key, response = said.get("$feature_flag"), said.get("$feature_flag_response")
     program = catalog.live.flags.get(key) if type(key) is str else None
     if program is None:
@@ -192,9 +196,10 @@ async def _flags(
 
 
 async def _known(decisions: Decisions, key: Key, question: Question, now: Clock) -> Known:
-    """The profile to decide for: by the id as a user id, as an anonymous id, or by the previous anonymous id.
+    """The profile to decide for, by the first known identifier.
 
-    If none is known, an empty profile that buckets by the id."""
+    These are the id as a user id, the id as an anonymous id, and the previous anonymous id. If none is known, it is an
+    empty profile that buckets by the id."""
     try:
         unit, before = (
             identifier(question.distinct_id, ".distinct_id"),
@@ -266,7 +271,9 @@ def _rejecting(path: str) -> HTTPRouteHandler:
 
 
 def _remote_config(catalog: Catalog, token: str) -> dict[str, Any]:
-    """The configuration of posthog-js. All that would load further scripts or send recordings is off."""
+    """The configuration of posthog-js.
+
+    All that would load further scripts or send recordings is off."""
     return {
         "token": token,
         "supportedCompression": _COMPRESSIONS,

@@ -1,4 +1,4 @@
-"""Tracking endpoints of Segment, RudderStack, Jitsu, RadixInsight and PulseBoard. PostHog's are in posthog.py.
+"""Tracking endpoints of all protocols except PostHog's, which are in posthog.py.
 
 Shape   accept(request, parse) handles a tracking request of any protocol; each route passes its parser
 Laws    The answer is 200 only after everything is committed. An invalid event in a batch is logged as rejected and
@@ -98,7 +98,9 @@ class Intake(Protocol):
 
 
 async def answered(request: Request[Any, Any, Any], parse: Parse, status: int = 200) -> ASGIResponse:
-    """Accept a tracking request; the answer is encoded by hand, because this is the busiest path."""
+    """Accept a tracking request.
+
+    The answer is encoded by hand, because this is the busiest path."""
     return ASGIResponse(body=encode(await accept(request, parse)), status_code=status, media_type="application/json")
 
 
@@ -213,7 +215,9 @@ def _also(path: str, parse: Parse) -> HTTPRouteHandler:
 
 @post("/v1/m", status_code=200, include_in_schema=False)
 async def self_metrics() -> ASGIResponse:
-    """Accept and ignore the metrics that analytics-next reports about itself; after an error it would retry."""
+    """Accept and ignore the metrics that analytics-next reports about itself.
+
+    After an error it would retry."""
     return ASGIResponse(body=b'{"success":true}', media_type="application/json")
 
 

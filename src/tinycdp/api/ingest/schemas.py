@@ -34,7 +34,9 @@ class Rejections(msgspec.Struct):
 
 
 class HourCount(msgspec.Struct, rename="camel"):
-    """Rejections of one code and key in an hour. messages: different ones; repeats: retries of them."""
+    """Rejections of one code and key in an hour.
+
+    messages: different ones; repeats: retries of them."""
 
     hour: str
     key_id: int | None
@@ -254,7 +256,9 @@ class FlagsRequest(msgspec.Struct, omit_defaults=True):
 
 
 class FlagReason(msgspec.Struct):
-    """Why a flag has its value. condition_index: the index of the rule that decided; null if none did."""
+    """Why a flag has its value.
+
+    condition_index: the index of the rule that decided; null if none did."""
 
     code: str
     condition_index: int | None

@@ -26,7 +26,9 @@ BRIEFLY = {"Cache-Control": "private, max-age=60"}
 async def settings(
     request: ExactRequest, keyring: Injected[Keyring], write_key: FromPath[str]
 ) -> ExactResponse[dict[str, Any]]:
-    """Settings of analytics-next, with the key in the path. Events then go to the host of this request."""
+    """Settings of analytics-next, with the key in the path.
+
+    Events then go to the host of this request."""
     auth.recognise(keyring, write_key, "write")
     # More than this one integration would make the client fetch others from Segment's own network.
     destination = {"apiKey": write_key, "apiHost": f"{_host(request)}/v1", "protocol": _scheme(request)}

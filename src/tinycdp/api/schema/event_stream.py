@@ -44,7 +44,9 @@ async def stream_events(
         Literal["accepted", "warned", "rejected"] | None, QueryParameter(description="only of this status")
     ] = None,
 ) -> Response[bytes]:
-    """A message has to match all filters. Under load a sample is sent, and `event: sample` says of how many."""
+    """A message has to match all filters.
+
+    Under load a sample is sent, and `event: sample` says of how many."""
     for name, text in (("event", event), ("userId", user_id)):
         if text is not None and len(text) > _LONGEST:
             raise InvalidInput("INVALID_REQUEST", f"{name}: at most {_LONGEST} characters.")

@@ -79,7 +79,9 @@ class EventRow(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class Events(msgspec.Struct, frozen=True):
-    """All events, the most frequent of the last days first. overflow: messages of events beyond the limit."""
+    """All events, the most frequent of the last days first.
+
+    overflow: messages of events beyond the limit."""
 
     events: list[EventRow]
     overflow: int
@@ -93,7 +95,9 @@ class Volume(msgspec.Struct, frozen=True):
 
 
 class Sdk(msgspec.Struct, frozen=True, rename="camel"):
-    """An SDK and how many values it sent, with its first and last day. type: of a property's values."""
+    """An SDK and how many values it sent, with its first and last day.
+
+    type: of a property's values."""
 
     sdk: str
     type: str | None
@@ -114,10 +118,10 @@ class Typed(msgspec.Struct, frozen=True, rename="camel"):
 class PropertyRow(msgspec.Struct, frozen=True, rename="camel"):
     """One property of an event.
 
-    type    the most frequent type; `types` has all, the most frequent first
-    share   of the event's messages of the last seven days; null if there were none
-    state   by the rules of the registry, explained by `why`; `planned`: declared, and never seen
-    example from one of the newest events, null if none has a value"""
+    type     the most frequent type; `types` has all, the most frequent first
+    share    of the event's messages of the last seven days; null if there were none
+    state    by the rules of the registry, explained by `why`; `planned`: declared, and never seen
+    example  from one of the newest events, null if none has a value"""
 
     name: str
     type: str | None

@@ -10,7 +10,9 @@ from tinycdp.runtime.access.keys import Key
 
 
 class Actor(msgspec.Struct, frozen=True):
-    """The actor of a request. key_id: its API key, so that a stream ends when the key is revoked."""
+    """The actor of a request.
+
+    key_id: its API key, so that a stream ends when the key is revoked."""
 
     name: str
     environment_id: int

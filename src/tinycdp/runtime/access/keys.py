@@ -117,7 +117,7 @@ async def environment_named(pool: Pool, key: str) -> int:
 
 
 async def bootstrap(pool: Pool, settings: Settings, now: Instant) -> None:
-    """Create the organisation, project and environments, and the keys of the settings if there are none."""
+    """Create the tenancy, and the keys of the settings if the environment has none."""
     async with transaction(pool) as connection:
         await environments.create_tenancy(connection, ORGANISATION, PROJECT, ENVIRONMENTS, settings.zone)
     environment_id = await environment_named(pool, settings.environment)
@@ -174,7 +174,9 @@ class Keyring:
         return self._headers.get(header)
 
     def remember(self, header: bytes, key: Key) -> None:
-        """Cache a header. Basic has a password field, so one key may have many headers: the cache is bounded."""
+        """Cache a header.
+
+        Basic has a password field, so one key may have many headers: the cache is bounded."""
         if len(self._headers) >= _MOST_HEADERS:
             self._headers.clear()
         self._headers[header] = key

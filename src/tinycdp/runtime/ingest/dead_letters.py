@@ -56,6 +56,8 @@ class WholeLetter(Letter):
 
 @dataclass(frozen=True, slots=True)
 class Letters:
+    """A page of letters. next: pass it as `before`; None on the last page."""
+
     dead_letters: list[Letter]
     next: str | None
 
@@ -72,6 +74,8 @@ class Replayed:
 
 
 class Receipt(Protocol):
+    """The outcome of storing the messages of a replay."""
+
     @property
     def accepted(self) -> int: ...
     @property

@@ -151,7 +151,9 @@ class _Lease:
 
 
 class EventStreams:
-    """The live streams of one process, and its matches for all readers. `usable` tests an API key."""
+    """The live streams of one process, and its matches for all readers.
+
+    `usable` tests an API key."""
 
     def __init__(
         self, pool: Pool, now: Clock, catalog: Callable[[int], Catalog | None], usable: Callable[[int], bool]
@@ -425,7 +427,7 @@ def _read(rejection: Rejection) -> Any:
 
 
 def _identifiers(payload: dict[str, Any]) -> Iterator[str]:
-    """The values in a rejected payload that may be identifiers: those at its root, and externalIds."""
+    """Values of a rejected payload that may be identifiers: at its root, and externalIds."""
     yield from (str(value) for name, value in payload.items() if name not in _NO_IDENTIFIERS)
     context = payload.get("context")
     entries = context.get("externalIds") if type(context) is dict else None
@@ -449,7 +451,7 @@ def _traits(catalog: Catalog, profile: Profile, message: Message, now: Instant) 
 
 
 def _withholding(received: dict[str, Any], stored: dict[str, Any], message: Message) -> dict[str, Any]:
-    """The message as it arrived, without the values that were not stored: they stay private here too."""
+    """The message as it arrived, without values that privacy rules kept from storage."""
     converted = {warned.path.rpartition(".")[2] for warned in message.warnings if warned.code == "CONVERTED"}
 
     def shown(name: str, value: Any, kept: Any) -> Any:

@@ -57,7 +57,9 @@ class Receipt:
 
 @dataclass(slots=True)
 class _Request:
-    """A request that waits for its commit. parts: those that are not settled; more than one only after a failure."""
+    """A request that waits for its commit.
+
+    parts: those that are not settled; more than one only after a failure."""
 
     messages: Sequence[Message]
     rejections: Sequence[Rejection]
@@ -243,7 +245,9 @@ class Ingest:
             part.request.fail(error)
 
     async def _commit(self, environment_id: int, group: list[_Part]) -> tuple[list[int], int]:
-        """Commit a group with retries. Returns the number of new messages of each part, and the version."""
+        """Commit a group with retries.
+
+        Returns the number of new messages of each part, and the version."""
         fresh, committed = await commit_with_retry(
             self._pool,
             lambda connection: self._apply(connection, environment_id, group),

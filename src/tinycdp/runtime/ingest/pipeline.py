@@ -1,4 +1,4 @@
-"""The ingest pipeline: applies the environment's policies to messages before they are stored.
+"""The ingest pipeline: applies an environment's policies to messages before storage.
 
 Shape   Pipeline.run(environment, messages, client) → Processed: the messages to store, and the rejections
 Laws    The result does not depend on the endpoint.
@@ -25,14 +25,18 @@ _ADDRESS = re.compile(rb'"(\$?ip)"\s*:\s*"[^"]*"?')
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """The client of a request. is_browser: the address is the visitor's own, not that of a server."""
+    """The client of a request.
+
+    is_browser: the address is the visitor's own, not that of a server."""
 
     ip: str = ""
     is_browser: bool = False
 
 
 def address_of(peer: str, forwarded: str, trusted: int) -> str:
-    """The client's address behind `trusted` proxies, each of which appends its peer to X-Forwarded-For."""
+    """The client's address behind `trusted` proxies.
+
+    Each proxy appends the address of its peer to X-Forwarded-For."""
     if not trusted:
         return peer
     hops = [part.strip() for part in forwarded.split(",")] if forwarded else []

@@ -1,1 +1,1 @@
-"""Policies: limits, sampling, enrichment, privacy rules, identifier rules, and the log of rejections."""
+"""Policies: limits, enrichment, privacy and identifier rules, and the log of rejections."""

@@ -74,7 +74,7 @@ class Policies:
 
 
 async def versions(pool: Pool, environment_id: int, name: str, n: int) -> list[PolicyVersion]:
-    """The newest versions of a policy, newest first; the defaults as version 0 if it was never saved."""
+    """The versions of a policy, newest first; the defaults if it was never saved."""
     kind = _kind(name)
     async with acquired(pool) as connection:
         rows = await store.policy_versions(connection, environment_id, name, n)

@@ -94,7 +94,9 @@ class EnrichmentPolicy(msgspec.Struct, frozen=True, rename="camel", forbid_unkno
 
 
 class Enricher:
-    """Adds properties to messages. `geo`: a MaxMind database that replaces the built-in table of countries."""
+    """Adds properties to messages.
+
+    `geo`: a MaxMind database that replaces the built-in table of countries."""
 
     def __init__(self, geo: Path | None = None) -> None:
         self._reader: Reader | None = open_database(geo) if geo is not None else None

@@ -1,4 +1,4 @@
-"""Identifier rules: the strength of kinds, permitted claims, limits per profile, blocked values.
+"""Identifier rules: strength of kinds, permitted claims, limits per profile, blocked values.
 
 Shape   IdentityPolicy is the document that admins write · rules_of(policy) → Rules, for the write path ·
         Rules.screen(messages) removes blocked identifiers
@@ -89,7 +89,9 @@ class Rules:
         return kind is None or kind.claims is None or claimed.kind in kind.claims
 
     def screen(self, messages: Sequence[Message]) -> tuple[Sequence[Message], list[Rejection]]:
-        """Messages without blocked identifiers, strongest first; rejections of messages with no other identifier."""
+        """Remove blocked identifiers and sort the others, strongest first.
+
+        A message that has only blocked identifiers is rejected."""
         if not self._screens:
             return messages, []
         kept, rejected = [], []

@@ -107,7 +107,9 @@ class Meter(Protocol):
     """Keeps the levels of token buckets."""
 
     async def take(self, name: str, rate: Rate, n: int, now: Instant) -> int | None:
-        """Take n tokens. Returns 0 if taken, else the wait in milliseconds; None if unknown. A negative n returns."""
+        """Take n tokens. Returns 0 if taken, else the wait in milliseconds; None if unknown.
+
+        A negative n returns."""
 
 
 class Bucket:
@@ -158,7 +160,9 @@ class LocalMeter:
 
 
 class _ProfileBuckets:
-    """Token buckets of profiles. After a minute without events a bucket is full, and can be forgotten."""
+    """Token buckets of profiles.
+
+    After a minute without events a bucket is full, and can be forgotten."""
 
     def __init__(self, most: int) -> None:
         self._most = most
@@ -182,7 +186,9 @@ class _ProfileBuckets:
 
 @dataclass(slots=True)
 class Charge:
-    """The tokens that a request took; returned if its block ends with an error, because the client sends it again."""
+    """The tokens that a request took.
+
+    They are returned if its block ends with an error, because the client sends the request again."""
 
     environment_id: int
     now: Instant
@@ -249,7 +255,9 @@ class Limiter:
     def apply_limits(
         self, limits: Limits, environment_id: int, messages: Sequence[Message], charge: Charge | None
     ) -> Limited:
-        """Apply sampling and the rate limit of profiles. Without a charge (imports) profiles have no rate limit."""
+        """Apply sampling and the rate limit of profiles.
+
+        Without a charge (imports) profiles have no rate limit."""
         sampled = 0
         if limits.sampling:
             rules = self._sampling(limits, environment_id)
@@ -273,7 +281,7 @@ class Limiter:
         return Limited(taken, rejected, sampled)
 
     def add_sample_factor(self, limits: Limits, environment_id: int, message: Message) -> Message:
-        """Add how many events a sampled one represents, times the factor of a client that sampled before."""
+        """Add how many events a sampled one represents, including sampling by the client."""
         rule = self._sampling(limits, environment_id).get(message.name) if message.name else None
         if rule is None or rule.threshold == BUCKETS:
             return message

@@ -93,7 +93,9 @@ class Suppression:
 
 
 class Privacy:
-    """Secrets and suppressed identifiers, as this process knows them. secrets: by environment, until `load`."""
+    """Secrets and suppressed identifiers, as this process knows them.
+
+    secrets: by environment, until `load`."""
 
     def __init__(self, secrets: Mapping[int, bytes] | None = None) -> None:
         self._secrets = dict(secrets or {})
@@ -157,7 +159,9 @@ class Privacy:
     def redact_rejections(
         self, environment_id: int, policy: PrivacyPolicy, rejections: Sequence[Rejection]
     ) -> Sequence[Rejection]:
-        """The rejections as they may be logged. A payload that cannot be parsed is removed: it may hold anything."""
+        """The rejections as they may be logged.
+
+        A payload that cannot be parsed is removed: it may hold anything."""
         if not policy.rules and not policy.consent and not self._suppressed.get(environment_id):
             return rejections
         return [
@@ -350,7 +354,9 @@ class _Node:
 
 
 class _Redaction:
-    """The compiled rules of a policy, by event. anywhere: all rules, at any depth of any document."""
+    """The compiled rules of a policy, by event.
+
+    anywhere: all rules, at any depth of any document."""
 
     def __init__(self, rules: Sequence[PrivacyRule]) -> None:
         self._rules = rules
@@ -415,7 +421,7 @@ def _hashed(value: Any, secret: bytes) -> Any:
 
 
 def _masked(value: Any) -> Any:
-    """The last four characters of eight or more; of an email address its domain; null for a boolean."""
+    """The domain of an email address, or the last four of at least eight characters."""
     match value:
         case None | bool():
             return None

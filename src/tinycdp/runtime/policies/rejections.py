@@ -50,13 +50,17 @@ class LoggedRejection:
 
 @dataclass(frozen=True, slots=True)
 class RejectionPage:
+    """A page of the log. next: pass it as `before`; None on the last page."""
+
     rejections: list[LoggedRejection]
     next: str | None
 
 
 @dataclass(frozen=True, slots=True)
 class HourCount:
-    """Rejections of one code and key in an hour. messages: different ones; repeats: retries of them."""
+    """Rejections of one code and key in an hour.
+
+    messages: different ones; repeats: retries of them."""
 
     hour: str
     key_id: int | None

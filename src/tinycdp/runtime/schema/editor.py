@@ -1,4 +1,4 @@
-"""Data for the editor of definitions: completions and explanations that know the environment.
+"""Data for the editor of definitions: scopes and explanations that know the environment.
 
 Shape   SeenPropertiesCache → properties seen recently, by environment · editor_scope(workspace, …) → Scope and
         describe(…) for dsl.complete and dsl.hover · describe_source(workspace, …) → its meaning in plain English
@@ -29,7 +29,7 @@ _TYPES = {"string": Type.STRING, "number": Type.NUMBER, "boolean": Type.BOOL, "a
 
 @dataclass(frozen=True)
 class SeenProperties:
-    """Names of properties and their types, the most frequent first; nested names are joined by dots."""
+    """Properties with their types, the most frequent first; nested names are joined by dots."""
 
     profiles: Mapping[str, Type] = field(default_factory=dict)
     events: Mapping[str, Mapping[str, Type]] = field(default_factory=dict)
@@ -68,7 +68,7 @@ def _type(kinds: Iterable[str]) -> Type:
 
 
 def editor_scope(workspace: Workspace, kind: Kind, key: str | None, seen: SeenProperties) -> Scope:
-    """The scope of an expression, with the properties that were seen, planned or used in definitions."""
+    """The scope of an expression, with all properties that are seen, planned or used."""
     used, declared = _event_properties_named(workspace.head), workspace.declared
     # Before the first event the checker knows no event name; the editor still offers those of the tracking plan and of
     # the definitions.

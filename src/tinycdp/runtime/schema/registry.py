@@ -41,7 +41,9 @@ _ROWS_AT_ONCE = 1_000
 
 
 class Registry(BufferedWriter):
-    """The registry writer of one process. `counts` receives how many messages were counted, and how many skipped."""
+    """The registry writer of one process.
+
+    `counts` receives how many messages were counted, and how many skipped."""
 
     def __init__(self, pool: Pool, now: Clock, counts: Counter[str]) -> None:
         super().__init__("registry", _COUNT_SECONDS)

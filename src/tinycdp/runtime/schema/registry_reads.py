@@ -61,7 +61,9 @@ class EventRow:
 
 @dataclass(frozen=True, slots=True)
 class Events:
-    """All events, the most frequent of the last days first. overflow: messages of events beyond the limit."""
+    """All events, the most frequent of the last days first.
+
+    overflow: messages of events beyond the limit."""
 
     events: list[EventRow]
     overflow: int
@@ -278,7 +280,9 @@ async def violations(
 
 
 def types_seen(rows: Iterable[store.EventPropertyTypeRow]) -> dict[str, dict[str, Type]]:
-    """The types of properties by event, the most frequent property first; `dyn` if there are several types."""
+    """The types of properties by event, the most frequent property first.
+
+    A property with several types has the type `dyn`."""
     counts: dict[str, dict[str, dict[str, int]]] = {}
     for row in rows:
         if OTHER not in (row.property, row.event):

@@ -1,4 +1,4 @@
-"""The tracking plan of each environment, in versions; every message is checked against it before storage.
+"""The tracking plan of each environment, in versions, and its check of messages.
 
 Shape   Plans.screen(environment, messages) → (messages, rejections), without I/O · save(…), versions(…) and entries(…)
         edit and read the plan
@@ -66,7 +66,9 @@ class Plans:
         self._loading = asyncio.Lock()
 
     async def load(self, pool: Pool) -> None:
-        """Load the plan of every environment. Load the policies first: a plan includes the naming policy."""
+        """Load the plan of every environment.
+
+        Load the policies first: a plan includes the naming policy."""
         # One at a time: the last read has the newest versions.
         async with self._loading, acquired(pool) as connection:
             entries: dict[int, dict[str, Entry]] = {}
@@ -83,7 +85,7 @@ class Plans:
         return found
 
     def screen(self, environment_id: int, messages: Sequence[Message]) -> tuple[Sequence[Message], list[Rejection]]:
-        """The messages with conversions and warnings of the plan, and rejections of those that it blocks."""
+        """The messages with the plan's conversions and warnings, and rejections of the others."""
         plan = self.of(environment_id)
         if plan.is_empty:
             return messages, []

@@ -1,4 +1,4 @@
-"""The rules that all protocols share: a lenient event becomes a canonical Message or a rejection.
+"""The rules that all protocols share, from a lenient event to a canonical Message.
 
 Shape   Event (what a client may send, every field optional) + Envelope -> to_message -> Message | EventRejected
         read_events runs that over a list and keeps the good ones
@@ -88,7 +88,9 @@ class EventRejected(Exception):
 
 
 class Event(msgspec.Struct, rename="camel", gc=False):
-    """An event in Segment's shape, with the short names of our own API. Unknown fields are ignored."""
+    """An event in Segment's shape, with the short names of our own API.
+
+    Unknown fields are ignored."""
 
     type: Any = None
     message_id: Any = None
@@ -123,7 +125,9 @@ class Envelope(msgspec.Struct, frozen=True):
 
 
 class Parsed(msgspec.Struct):
-    """The content of a body. `single`: it was one event, and its rejection is the answer to the request."""
+    """The content of a body.
+
+    `single`: it was one event, and its rejection is the answer to the request."""
 
     messages: list[Message]
     rejections: list[Rejection]
@@ -317,7 +321,7 @@ def identifier(value: Any, path: str) -> str | None:
 
 
 def instant(value: Any, path: str) -> Instant | None:
-    """The instant of an ISO 8601 text (UTC by default), or of seconds or milliseconds since 1970."""
+    """The instant of an ISO 8601 text (UTC by default) or a number since 1970; None if absent."""
     if absent(value):
         return None
     at = readable_instant(value)
@@ -425,7 +429,9 @@ def _strength(alias: Alias) -> int:
 
 
 def _external_ids(entries: Any) -> Iterable[Alias]:
-    """The identifiers of Segment's context.externalIds, [{id, type, collection, encoding}], for users only."""
+    """The identifiers of users in Segment's context.externalIds.
+
+    It is a list of {id, type, collection, encoding}."""
     if absent(entries):
         return
     path = ".context.externalIds"
@@ -510,7 +516,9 @@ def _properties(event: Event) -> dict[str, Any]:
 
 
 def _check_properties(properties: dict[str, Any], path: str) -> None:
-    """Reject keys and numbers that the language cannot use. Other numbers were checked by the decoder."""
+    """Reject keys and numbers that the language cannot use.
+
+    Other numbers were checked by the decoder."""
     if len(properties) > PROPERTIES_LIMIT:
         raise EventRejected(
             RejectionCode.INVALID_PROPERTIES, path, f"An object has at most {PROPERTIES_LIMIT} properties."

@@ -57,7 +57,7 @@ def parse_capture(body: bytes, received_at: Instant, sent_at: Instant | None = N
 
 
 def key_in(body: bytes) -> str | None:
-    """The project key of the body, else of its first event; None if absent or the body is invalid."""
+    """The project key of the body, else of its first event; None if absent or unreadable."""
     try:
         body = clean(body)
         if is_list(body):
@@ -73,7 +73,9 @@ def key_in(body: bytes) -> str | None:
 
 
 class Question(msgspec.Struct):
-    """A request for flags. Rules read person_properties, groups and group_properties as `context.…`."""
+    """A request for flags.
+
+    Rules read person_properties, groups and group_properties as `context.…`."""
 
     distinct_id: Any = None
     anon_distinct_id: Any = None
@@ -235,7 +237,9 @@ def _read(raw: bytes, received_at: Instant) -> Read:
 
 
 def _is_known(distinct_id: Any, said: dict[str, Any]) -> bool:
-    """Whether the id is that of a signed-in user. Server SDKs do not say, and always send user ids."""
+    """Whether the id is that of a signed-in user.
+
+    Server SDKs do not say, and always send user ids."""
     stated = said.get("$is_identified")
     if type(stated) is bool:
         return stated
@@ -243,7 +247,9 @@ def _is_known(distinct_id: Any, said: dict[str, Any]) -> bool:
 
 
 def _alias(event: Event, distinct_id: Any, said: dict[str, Any]) -> Read:
-    """A join of two ids. SDKs disagree which one is the earlier, so either may have been anonymous."""
+    """A join of two ids.
+
+    SDKs disagree which one is the earlier, so either may have been anonymous."""
     if absent(said.get("alias")):
         raise EventRejected(
             RejectionCode.MISSING_PREVIOUS_ID, ".previousId", "This needs an alias beside the distinct_id."
@@ -254,7 +260,9 @@ def _alias(event: Event, distinct_id: Any, said: dict[str, Any]) -> Read:
 
 
 def _group(event: Event, distinct_id: Any, said: dict[str, Any]) -> Read:
-    """A group's traits. The distinct id that server SDKs generate for the group is not that of a user."""
+    """A group's traits.
+
+    The distinct id that server SDKs generate for the group is not that of a user."""
     type_, name = said.get("$group_type"), said.get("$group_key")
     event.group_id = _group_id(type_, name)
     if event.group_id is None:

@@ -1,5 +1,6 @@
-"""RadixInsight's POST /collect: [{event_id, event_name, timestamp, user{...}, context, properties}].
+"""RadixInsight's POST /collect.
 
+Shape   [{event_id, event_name, timestamp, user{...}, context, properties}]
 Errors  as in segment
 Source  docs/reference/sdks.md "Other protocols"
 """

@@ -1,4 +1,4 @@
-"""Segment's protocol, as the clients of Segment, RudderStack and Jitsu and hand-written calls use it.
+"""Segment's protocol, as Segment, RudderStack, Jitsu and hand-written calls use it.
 
 Shape   parse_batch  POST /v1/batch, /v1/b, /v1/import, /beacon/v1/batch: {"batch": [...], "sentAt", ...} or a bare list
         parse_single POST /v1/{track,identify,page,screen,group,alias}: one event, or a list of events of that kind
@@ -65,7 +65,7 @@ def parse_single(kind: MessageKind, body: bytes, received_at: Instant) -> Parsed
 
 
 def write_key_of(body: bytes) -> str | None:
-    """The `writeKey` in the body, for clients that send no header; None if absent or the body is invalid."""
+    """The `writeKey` in the body; None if absent or unreadable."""
     try:
         return key(decode(_KEYED, clean(body)).write_key)
     except TinyCDPError:
