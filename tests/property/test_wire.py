@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 
 from laws import examples
 from tinycdp.api.http.bodies import read_body, unwrap
-from tinycdp.api.ingest.adapters.canonical import EARLIEST, EventRejected, Parsed, RejectionCode, identifier
+from tinycdp.api.ingest.adapters.canonical import EARLIEST, Parsed, identifier
 from tinycdp.api.ingest.adapters.posthog import key_in, parse_capture, parse_question
 from tinycdp.api.ingest.adapters.pulseboard import parse_pulse
 from tinycdp.api.ingest.adapters.radixinsight import parse_collect
+from tinycdp.api.ingest.adapters.rejection import EventRejected, RejectionCode
 from tinycdp.api.ingest.adapters.segment import KINDS, parse_batch, parse_single, write_key_of
 from tinycdp.errors import InvalidInput
 from tinycdp.model import STRENGTH

@@ -77,7 +77,7 @@ class EventPropertyTypeRow(Row):
 
 @dataclass(frozen=True, slots=True)
 class DayRow(Row):
-    """How many values of a property came on a day."""
+    """The number of a property's values on a day."""
 
     day: int
     property: str
@@ -98,7 +98,7 @@ class SdkDaysRow(Row):
 
 @dataclass(frozen=True, slots=True)
 class HourRow(Row):
-    """How often an event came in an hour."""
+    """The number of an event's messages in an hour."""
 
     hour: int
     n: int

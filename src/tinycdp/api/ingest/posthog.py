@@ -27,8 +27,9 @@ from tinycdp.api.http.openapi import takes
 from tinycdp.api.http.parts import Injected
 from tinycdp.api.http.requests import ExactRequest
 from tinycdp.api.http.responses import ExactResponse, encode
-from tinycdp.api.ingest.adapters.canonical import EventRejected, identifier, readable_instant
+from tinycdp.api.ingest.adapters.canonical import identifier, readable_instant
 from tinycdp.api.ingest.adapters.posthog import Question, key_in, parse_capture, parse_question
+from tinycdp.api.ingest.adapters.rejection import EventRejected
 from tinycdp.api.ingest.routes import Intake, accept
 from tinycdp.api.ingest.schemas import (
     Capture,
@@ -85,11 +86,11 @@ def _record_exposures(parts: Intake, environment_id: int, messages: Sequence[Mes
                 parts.exposures.tell(catalog, *shown, message.aliases[0], message.occurred_at, now)
 
 
-def _shown(catalog: Catalog, said: Mapping[str, Any], now: Instant) -> tuple[str, str, str | None] | None:
+def _shown(catalog: Catalog, properties: Mapping[str, Any], now: Instant) -> tuple[str, str, str | None] | None:
     """The reported flag, variant and rule; None if no flag has this variant.
 
     The rule is None if the flag has changed since."""
-    key, response = said.get("$feature_flag"), said.get("$feature_flag_response")
+    key, response = properties.get("$feature_flag"), properties.get("$feature_flag_response")
     program = catalog.live.flags.get(key) if type(key) is str else None
     if program is None:
         return None
@@ -102,8 +103,8 @@ def _shown(catalog: Catalog, said: Mapping[str, Any], now: Instant) -> tuple[str
         variant = response if type(response) is str and response in flag.variants else None
     if variant is None:
         return None
-    index, version = said.get("$feature_flag_id"), catalog.live.definitions["flag", flag.key].version
-    if said.get("$feature_flag_version") == version and isinstance(index, int) and 0 < index <= len(flag.rules):
+    index, version = properties.get("$feature_flag_id"), catalog.live.definitions["flag", flag.key].version
+    if properties.get("$feature_flag_version") == version and isinstance(index, int) and 0 < index <= len(flag.rules):
         return flag.key, variant, flag.rules[index - 1].id
     return flag.key, variant, None
 

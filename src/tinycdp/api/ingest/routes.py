@@ -261,9 +261,9 @@ async def collect(request: Request[Any, Any, Any]) -> ASGIResponse:
     example={"userId": "ada", "event": "app_open", "idempotencyKey": "e-1"},
 )
 async def pulse(request: Request[Any, Any, Any]) -> Pulse:
-    taken = await accept(request, parse_pulse)
-    known = taken.duplicates > 0 and taken.accepted == 0
-    return Pulse("duplicate" if known else "accepted", taken.accepted, taken.duplicates)
+    outcome = await accept(request, parse_pulse)
+    known = outcome.duplicates > 0 and outcome.accepted == 0
+    return Pulse("duplicate" if known else "accepted", outcome.accepted, outcome.duplicates)
 
 
 ROUTES = [

@@ -242,7 +242,7 @@ class EventStreams:
         if self._leaving or len(self._readers) >= MOST_READERS:
             raise Unavailable(
                 "TOO_MANY_STREAMS",
-                f"This process has {len(self._readers)} open streams, its limit; try again shortly.",
+                "This process opens no more streams; try again shortly.",
                 retry_after_seconds=_RETRY_SECONDS,
             )
         self._readers[reader.id] = reader

@@ -198,19 +198,19 @@ class _Page(NamedTuple):
 
 
 def _page_of(message: Message) -> _Page | None:
-    said = message.context.get("page")
+    page = message.context.get("page")
     own = message.properties
-    if type(said) is not dict:
+    if type(page) is not dict:
         if "url" not in own and "search" not in own and "referrer" not in own:
             return None
-        said = {}
-    return _Page(_text("url", own, said), _text("search", own, said), _text("referrer", own, said))
+        page = {}
+    return _Page(_text("url", own, page), _text("search", own, page), _text("referrer", own, page))
 
 
-def _text(name: str, own: Mapping[str, Any], said: Mapping[str, Any]) -> str:
+def _text(name: str, own: Mapping[str, Any], page: Mapping[str, Any]) -> str:
     value = own.get(name)
     if type(value) is not str or not value:
-        value = said.get(name)
+        value = page.get(name)
     return value[:_LONGEST_URL] if type(value) is str else ""
 
 

@@ -268,7 +268,7 @@ class Limiter:
         return self._limit_profiles(limits.profile_events_per_minute, messages, charge, sampled)
 
     def _limit_profiles(self, per_minute: int, messages: Sequence[Message], charge: Charge, sampled: int) -> Limited:
-        taken: list[Message] = []
+        kept: list[Message] = []
         rejected: list[Rejection] = []
         for message in messages:
             spent = self._profiles.of(charge.environment_id, message.aliases[0], charge.now)
@@ -277,8 +277,8 @@ class Limiter:
                 rejected.append(_too_many(message, per_minute))
             else:
                 charge.profiles.append(spent)
-                taken.append(message)
-        return Limited(taken, rejected, sampled)
+                kept.append(message)
+        return Limited(kept, rejected, sampled)
 
     def add_sample_factor(self, limits: Limits, environment_id: int, message: Message) -> Message:
         """Add how many events a sampled one represents, including sampling by the client."""

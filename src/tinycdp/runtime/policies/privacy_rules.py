@@ -267,11 +267,11 @@ def _is_granted(policy: PrivacyPolicy, event: str | None, context: Mapping[str, 
 
     An unknown event (None) needs the categories of all events."""
     consent = context.get("consent")
-    said = consent.get("categoryPreferences") if type(consent) is dict else None
-    preferences: Mapping[str, Any] = said if type(said) is dict else {}
-    unsaid = policy.unsaid == "granted"
+    stated = consent.get("categoryPreferences") if type(consent) is dict else None
+    preferences: Mapping[str, Any] = stated if type(stated) is dict else {}
+    default = policy.unsaid == "granted"
     return all(
-        preferences[category] is True if category in preferences else unsaid
+        preferences[category] is True if category in preferences else default
         for required in policy.consent
         if event is None or required.event in (_ANY, event)
         for category in required.categories

@@ -132,12 +132,12 @@ async def save(
     async with transaction(pool) as connection:
         rows = await store.plan_entry_versions(connection, environment_id, event, 1)
         version = rows[0].version if rows else 0
-        gone = not rows or rows[0].document is None
-        if entry is None and gone:
+        is_absent = not rows or rows[0].document is None
+        if entry is None and is_absent:
             raise NotFound("NOT_FOUND", f"The tracking plan has no event {event!r}.")
-        if gone and len(await store.current_plan_entries(connection, environment_id)) >= MOST_ENTRIES:
+        if is_absent and len(await store.current_plan_entries(connection, environment_id)) >= MOST_ENTRIES:
             raise InvalidInput("INVALID_PLAN", f"A tracking plan has at most {MOST_ENTRIES} events.")
-        fits = edit.expected_version in (None, 0 if gone else version)
+        fits = edit.expected_version in (None, 0 if is_absent else version)
         whole = msgspec.to_builtins(entry, builtin_types=(Decimal,)) if entry is not None else None
         values = (environment_id, event, version + 1, whole, edit.now, edit.author)
         if not fits or not await store.append_plan_entry(connection, *values):

@@ -1,6 +1,7 @@
 """Adapters: one module per foreign protocol turns request bodies into Messages.
 
 Shape   canonical     the rules all protocols share, and the step to `model.Message`
+        rejection     why an event is rejected
         segment       Segment, RudderStack, Jitsu, hand-written calls; short forms such as {userId, event, ts, props}
         posthog       PostHog, one event of which may become two messages
         radixinsight, pulseboard   their own protocols

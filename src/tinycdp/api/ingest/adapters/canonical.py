@@ -15,13 +15,13 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from enum import StrEnum
 from typing import Any, TypeVar
 from uuid import uuid4
 
 import msgspec
 
 from tinycdp.api.http.bodies import NUMBER_LIMIT, BodyFault, clean, decode, number
+from tinycdp.api.ingest.adapters.rejection import EventRejected, RejectionCode
 from tinycdp.errors import TooLarge
 from tinycdp.model import STRENGTH, Alias, AliasKind, Instant, Message, MessageKind, Rejection
 
@@ -53,38 +53,6 @@ BLOCKED = frozenset(
 
 
 _NIL_UUID = "00000000-0000-0000-0000-000000000000"
-
-
-class RejectionCode(StrEnum):
-    """Why an event was rejected."""
-
-    EVENT_TOO_LARGE = "EVENT_TOO_LARGE"
-    INVALID_EVENT = "INVALID_EVENT"
-    INVALID_JSON = "INVALID_JSON"
-    NUMBER_OUT_OF_RANGE = "NUMBER_OUT_OF_RANGE"
-    TOO_DEEP = "TOO_DEEP"
-    UNKNOWN_TYPE = "UNKNOWN_TYPE"
-    MISSING_IDENTIFIER = "MISSING_IDENTIFIER"
-    BLOCKED_IDENTIFIER = "BLOCKED_IDENTIFIER"
-    INVALID_IDENTIFIER = "INVALID_IDENTIFIER"
-    INVALID_MESSAGE_ID = "INVALID_MESSAGE_ID"
-    INVALID_EVENT_NAME = "INVALID_EVENT_NAME"
-    INVALID_TIMESTAMP = "INVALID_TIMESTAMP"
-    TIMESTAMP_OUT_OF_RANGE = "TIMESTAMP_OUT_OF_RANGE"
-    INVALID_PROPERTIES = "INVALID_PROPERTIES"
-    INVALID_CONTEXT = "INVALID_CONTEXT"
-    MISSING_GROUP_ID = "MISSING_GROUP_ID"
-    MISSING_PREVIOUS_ID = "MISSING_PREVIOUS_ID"
-
-
-class EventRejected(Exception):
-    """An event is invalid. `path` is relative to the event: empty, or beginning with a dot."""
-
-    def __init__(self, code: RejectionCode, path: str, message: str) -> None:
-        super().__init__(message)
-        self.code = code
-        self.path = path
-        self.message = message
 
 
 class Event(msgspec.Struct, rename="camel", gc=False):
@@ -170,7 +138,7 @@ def read_events(
     for index, part in enumerate(raws):
         raw = bytes(part)
         try:
-            _take(parsed, read(raw), envelope, received_at)
+            _add(parsed, read(raw), envelope, received_at)
         except EventRejected as rejected:
             parsed.rejections.append(_rejection(rejected, f"{root}[{index}]", raw, paths))
     return parsed
@@ -190,13 +158,13 @@ def read_one_or_many(
     raw = bytes(decode(_ANYTHING, body))
     parsed = Parsed([], [], single=True)
     try:
-        _take(parsed, read(raw), envelope, received_at)
+        _add(parsed, read(raw), envelope, received_at)
     except EventRejected as rejected:
         parsed.rejections.append(_rejection(rejected, "$", raw, paths))
     return parsed
 
 
-def _take(parsed: Parsed, found: Read, envelope: Envelope, received_at: Instant) -> None:
+def _add(parsed: Parsed, found: Read, envelope: Envelope, received_at: Instant) -> None:
     if isinstance(found, tuple):
         kind, event = found
         parsed.messages.append(to_message(kind, event, envelope, received_at))

@@ -17,7 +17,8 @@ from typing import Any
 import msgspec
 
 from tinycdp.api.http.bodies import clean, decode, decode_json
-from tinycdp.api.ingest.adapters.canonical import LIST, NO_ENVELOPE, EventRejected, absent, to_message
+from tinycdp.api.ingest.adapters.canonical import LIST, NO_ENVELOPE, absent, to_message
+from tinycdp.api.ingest.adapters.rejection import EventRejected
 from tinycdp.api.ingest.adapters.segment import read_typed
 from tinycdp.errors import InvalidInput
 from tinycdp.model import Instant, Message, Rejection
@@ -118,8 +119,8 @@ def _exported(document: dict[str, Any]) -> dict[str, Any]:
         if kind in FIELDS:
             document[kind] = value
         else:
-            around = document.get("context")
-            context = dict(around) if type(around) is dict else {}
+            sent = document.get("context")
+            context = dict(sent) if type(sent) is dict else {}
             document["context"] = context | {"externalIds": [{"type": kind, "id": value, "collection": "users"}]}
     if document["type"] in ("identify", "group"):
         document["traits"] = document.get("properties")

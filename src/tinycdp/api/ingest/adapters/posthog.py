@@ -21,10 +21,8 @@ from tinycdp.api.ingest.adapters.canonical import (
     LIST,
     Envelope,
     Event,
-    EventRejected,
     Parsed,
     Read,
-    RejectionCode,
     absent,
     decode_event,
     identifier,
@@ -35,6 +33,7 @@ from tinycdp.api.ingest.adapters.canonical import (
     read_one_or_many,
     readable_instant,
 )
+from tinycdp.api.ingest.adapters.rejection import EventRejected, RejectionCode
 from tinycdp.errors import TinyCDPError
 from tinycdp.model import Instant, MessageKind
 
@@ -49,8 +48,8 @@ def parse_capture(body: bytes, received_at: Instant, sent_at: Instant | None = N
     if is_list(body):
         return read_one_or_many(body, read, received_at, _PATHS, Envelope(sent_at=sent_at))
     sent = decode(_BODY, body)
-    said = readable_instant(sent.sent_at)
-    envelope = Envelope(sent_at=sent_at if said is None else said)
+    own_sent_at = readable_instant(sent.sent_at)
+    envelope = Envelope(sent_at=sent_at if own_sent_at is None else own_sent_at)
     if sent.batch is None:
         return read_one_or_many(body, read, received_at, _PATHS, envelope)
     return read_events(sent.batch, read, "$.batch", envelope, received_at, paths=_PATHS)
@@ -103,8 +102,8 @@ class Question(msgspec.Struct):
 
 def parse_question(body: bytes) -> Question:
     """The request in a body; an empty body asks for all flags."""
-    said = decode(_OBJECT, clean(body)) if body.strip() else {}
-    return Question(**{_ASKED[name]: value for name, value in said.items() if name in _ASKED})
+    fields = decode(_OBJECT, clean(body)) if body.strip() else {}
+    return Question(**{_ASKED[name]: value for name, value in fields.items() if name in _ASKED})
 
 
 class _Body(msgspec.Struct):
@@ -184,42 +183,42 @@ _PAGE = {"$current_url": "url", "$pathname": "path", "$referrer": "referrer", "t
 
 def _read(raw: bytes, received_at: Instant) -> Read:
     sent = decode_event(_SENT, raw)
-    said = mapping(sent.properties, ".properties", RejectionCode.INVALID_PROPERTIES)
+    properties = mapping(sent.properties, ".properties", RejectionCode.INVALID_PROPERTIES)
     for name, value in (("$session_id", sent.session_id), ("$window_id", sent.window_id)):
         if not absent(value):
-            said = {name: value, **said}
+            properties = {name: value, **properties}
     event = Event(
-        message_id=_first(sent.uuid, said.get("$insert_id"), sent.message_id, sent.ruby_message_id),
+        message_id=_first(sent.uuid, properties.get("$insert_id"), sent.message_id, sent.ruby_message_id),
         timestamp=sent.timestamp,
-        context=_context(said),
+        context=_context(properties),
     )
     if absent(sent.timestamp) and type(sent.offset) in {int, Decimal}:
         # Older browser SDKs send the age of an event in milliseconds.
         event.timestamp, event.sent_at = received_at - int(sent.offset), received_at
-    distinct_id = _first(sent.distinct_id, sent.own_distinct_id, said.get("distinct_id"))
+    distinct_id = _first(sent.distinct_id, sent.own_distinct_id, properties.get("distinct_id"))
     if distinct_id == _COOKIELESS:
         distinct_id = None
     match sent.event:
         case "$create_alias" | "$merge_dangerously":
-            return _alias(event, distinct_id, said)
+            return _alias(event, distinct_id, properties)
         case "$groupidentify":
-            return _group(event, distinct_id, said)
-    traits = {**_object(said.get("$set")), **mapping(sent.set, "['$set']", RejectionCode.INVALID_PROPERTIES)}
-    if sent.event == "$identify" or _is_known(distinct_id, said):
+            return _group(event, distinct_id, properties)
+    traits = {**_object(properties.get("$set")), **mapping(sent.set, "['$set']", RejectionCode.INVALID_PROPERTIES)}
+    if sent.event == "$identify" or _is_known(distinct_id, properties):
         event.user_id = distinct_id
     else:
         event.anonymous_id = distinct_id
     if sent.event in ("$identify", "$set"):
-        if sent.event == "$identify" and said.get("$anon_distinct_id") != distinct_id:
-            event.anonymous_id = said.get("$anon_distinct_id")
+        if sent.event == "$identify" and properties.get("$anon_distinct_id") != distinct_id:
+            event.anonymous_id = properties.get("$anon_distinct_id")
         event.traits = traits
         return "identify", event
-    event.properties = {name: value for name, value in said.items() if name not in _NOT_PROPERTIES}
+    event.properties = {name: value for name, value in properties.items() if name not in _NOT_PROPERTIES}
     kind: MessageKind = _VIEWS.get(sent.event, "track") if type(sent.event) is str else "track"
     if kind == "track":
         event.event = sent.event
     else:
-        event.name = said.get("$screen_name")
+        event.name = properties.get("$screen_name")
         event.properties |= event.context.get("page", {})
     if not traits:
         return kind, event
@@ -236,41 +235,41 @@ def _read(raw: bytes, received_at: Instant) -> Read:
     return [(kind, event), ("identify", own)]
 
 
-def _is_known(distinct_id: Any, said: dict[str, Any]) -> bool:
+def _is_known(distinct_id: Any, properties: dict[str, Any]) -> bool:
     """Whether the id is that of a signed-in user.
 
     Server SDKs do not say, and always send user ids."""
-    stated = said.get("$is_identified")
+    stated = properties.get("$is_identified")
     if type(stated) is bool:
         return stated
-    return absent(distinct_id) or distinct_id != said.get("$device_id")
+    return absent(distinct_id) or distinct_id != properties.get("$device_id")
 
 
-def _alias(event: Event, distinct_id: Any, said: dict[str, Any]) -> Read:
+def _alias(event: Event, distinct_id: Any, properties: dict[str, Any]) -> Read:
     """A join of two ids.
 
     SDKs disagree which one is the earlier, so either may have been anonymous."""
-    if absent(said.get("alias")):
+    if absent(properties.get("alias")):
         raise EventRejected(
             RejectionCode.MISSING_PREVIOUS_ID, ".previousId", "This needs an alias beside the distinct_id."
         )
-    event.user_id = event.anonymous_id = said["alias"]
+    event.user_id = event.anonymous_id = properties["alias"]
     event.previous_id = distinct_id
     return "alias", event
 
 
-def _group(event: Event, distinct_id: Any, said: dict[str, Any]) -> Read:
+def _group(event: Event, distinct_id: Any, properties: dict[str, Any]) -> Read:
     """A group's traits.
 
     The distinct id that server SDKs generate for the group is not that of a user."""
-    type_, name = said.get("$group_type"), said.get("$group_key")
+    type_, name = properties.get("$group_type"), properties.get("$group_key")
     event.group_id = _group_id(type_, name)
     if event.group_id is None:
         raise EventRejected(RejectionCode.MISSING_GROUP_ID, ".groupId", "A group needs a key.")
-    event.traits = _object(said.get("$group_set"))
+    event.traits = _object(properties.get("$group_set"))
     if absent(distinct_id) or distinct_id in (f"${type_}_{name}", f"{type_}_{name}"):
         event.context = {**event.context, "externalIds": [{"id": event.group_id, "type": "groupId"}]}
-    elif _is_known(distinct_id, said):
+    elif _is_known(distinct_id, properties):
         event.user_id = distinct_id
     else:
         event.anonymous_id = distinct_id
@@ -283,17 +282,17 @@ def _group_id(type_: Any, name: Any) -> str | None:
     return text if text is None or absent(type_) else f"{type_}:{text}"
 
 
-def _context(said: dict[str, Any]) -> dict[str, Any]:
+def _context(properties: dict[str, Any]) -> dict[str, Any]:
     found: dict[str, Any] = {}
-    if not absent(library := said.get("$lib")):
-        found["library"] = {"name": library, "version": said.get("$lib_version")}
+    if not absent(library := properties.get("$lib")):
+        found["library"] = {"name": library, "version": properties.get("$lib_version")}
     for theirs, ours in _CONTEXT.items():
-        if not absent(value := said.get(theirs)):
+        if not absent(value := properties.get(theirs)):
             found.setdefault(ours, value)
-    page = {ours: said[theirs] for theirs, ours in _PAGE.items() if not absent(said.get(theirs))}
+    page = {ours: properties[theirs] for theirs, ours in _PAGE.items() if not absent(properties.get(theirs))}
     if page:
         found["page"] = page
-    groups = (_group_id(type_, name) for type_, name in _object(said.get("$groups")).items())
+    groups = (_group_id(type_, name) for type_, name in _object(properties.get("$groups")).items())
     if (group_id := next(filter(None, groups), None)) is not None:
         found["groupId"] = group_id
     return found

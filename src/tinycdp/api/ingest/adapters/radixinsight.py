@@ -10,15 +10,8 @@ from typing import Any
 import msgspec
 
 from tinycdp.api.http.bodies import number
-from tinycdp.api.ingest.adapters.canonical import (
-    Event,
-    Parsed,
-    RejectionCode,
-    absent,
-    decode_event,
-    mapping,
-    read_one_or_many,
-)
+from tinycdp.api.ingest.adapters.canonical import Event, Parsed, absent, decode_event, mapping, read_one_or_many
+from tinycdp.api.ingest.adapters.rejection import RejectionCode
 from tinycdp.model import Instant, MessageKind
 
 

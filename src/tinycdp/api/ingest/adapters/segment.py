@@ -18,9 +18,7 @@ from tinycdp.api.ingest.adapters.canonical import (
     NO_ENVELOPE,
     Envelope,
     Event,
-    EventRejected,
     Parsed,
-    RejectionCode,
     absent,
     decode_event,
     is_list,
@@ -29,6 +27,7 @@ from tinycdp.api.ingest.adapters.canonical import (
     read_one_or_many,
     readable_instant,
 )
+from tinycdp.api.ingest.adapters.rejection import EventRejected, RejectionCode
 from tinycdp.errors import InvalidInput, TinyCDPError
 from tinycdp.model import Instant, MessageKind
 
