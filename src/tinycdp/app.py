@@ -30,9 +30,9 @@ from tinycdp.runtime.decisions.snapshots import Snapshots
 from tinycdp.runtime.definitions.catalogs import Catalogs
 from tinycdp.runtime.definitions.workspace import Vocabulary
 from tinycdp.runtime.identity.merges import Merges
-from tinycdp.runtime.ingest.event_stream import Live
+from tinycdp.runtime.ingest.event_stream import EventStreams
 from tinycdp.runtime.ingest.group_commit import Committed, Ingest
-from tinycdp.runtime.ingest.pipeline import Door
+from tinycdp.runtime.ingest.pipeline import Pipeline
 from tinycdp.runtime.memory_budget import MemoryBudget
 from tinycdp.runtime.metrics import Metrics
 from tinycdp.runtime.mirror import Mirror
@@ -44,7 +44,7 @@ from tinycdp.runtime.policies.limits import Limiter
 from tinycdp.runtime.policies.privacy_rules import Privacy
 from tinycdp.runtime.privacy.erasure import Erasures
 from tinycdp.runtime.processes import also_on_stop
-from tinycdp.runtime.schema.editor import Sightings
+from tinycdp.runtime.schema.editor import SeenPropertiesCache
 from tinycdp.runtime.schema.registry import Registry
 from tinycdp.runtime.schema.registry_reads import declared
 from tinycdp.runtime.schema.tracking_plan import Plans
@@ -59,7 +59,7 @@ if TYPE_CHECKING:
     from litestar import Litestar
     from litestar.types import ASGIApp
 
-    from tinycdp.runtime.policies.redis_limits import Shared
+    from tinycdp.runtime.policies.redis_limits import RedisMeter
 
 _WORKER_CONNECTIONS = 4
 
@@ -86,16 +86,16 @@ class Parts:
     pushes: Pushes
     registry: Registry
     plans: Plans
-    live: Live
+    event_streams: EventStreams
     outbox: Bell
     mirror: Mirror
     bulk: Bulk
     vocabulary: Vocabulary
-    sightings: Sightings
+    seen_properties: SeenPropertiesCache
     memory_budget: MemoryBudget
-    shared: "Shared | None"
+    shared: "RedisMeter | None"
     limiter: Limiter
-    door: Door
+    pipeline: Pipeline
     ingest: Ingest
     merges: Merges
     erasures: Erasures
@@ -109,18 +109,18 @@ class Parts:
         await self.mirror.start()
         self.exposures.start()
         self.registry.start()
-        self.live.start()
+        self.event_streams.start()
         self.pushes.start()
 
     def leave(self) -> None:
         """End all event streams, which never end by themselves, and open no new ones."""
         self.pushes.leave()
-        self.live.leave()
+        self.event_streams.end_all()
 
     async def stop(self) -> None:
         """Answer accepted requests, then close the database pool."""
         await self.pushes.stop()
-        await self.live.stop()
+        await self.event_streams.stop()
         await self.imports.stop()
         await self.ingest.drain()
         await self.exposures.stop()
@@ -157,14 +157,14 @@ def _assemble(settings: Settings, pool: Pool, now: Clock) -> Parts:
     plans = Plans(policies, registry)
     shared = _shared(settings.redis_url) if settings.redis_url else None
     limiter = Limiter(settings.workers, shared)
-    door = Door(policies, catalogs, Enricher(settings.geoip_file), limiter, privacy)
+    pipeline = Pipeline(policies, catalogs, Enricher(settings.geoip_file), limiter, privacy)
     vocabulary = Vocabulary(lambda environment_id: declared(plans.of(environment_id)))
 
     def is_usable(key_id: int) -> bool:
         return keyring.by_id(key_id) is not None
 
     pushes = Pushes(decisions, catalogs.serving, is_usable, now, settings.stream_limit)
-    live = Live(pool, now, catalogs.current, is_usable)
+    event_streams = EventStreams(pool, now, catalogs.current, is_usable)
     outbox = Bell()
     mirror = Mirror(
         dsn,
@@ -178,7 +178,7 @@ def _assemble(settings: Settings, pool: Pool, now: Clock) -> Parts:
         privacy=privacy,
         plans=plans,
         pushes=pushes,
-        live=live,
+        event_streams=event_streams,
     )
 
     def identity_rules(environment_id: int) -> Rules:
@@ -187,7 +187,7 @@ def _assemble(settings: Settings, pool: Pool, now: Clock) -> Parts:
     def committed(group: Committed) -> None:
         mirror.profiles_changed(group.environment_id, group.version, [*group.touched, *group.merged])
         registry.committed(group.environment_id, group.messages)
-        live.committed(group)
+        event_streams.committed(group)
 
     ingest = Ingest(
         pool,
@@ -216,7 +216,7 @@ def _assemble(settings: Settings, pool: Pool, now: Clock) -> Parts:
         pushes=pushes,
         registry=registry,
         plans=plans,
-        live=live,
+        event_streams=event_streams,
         outbox=outbox,
         mirror=mirror,
         bulk=Bulk(
@@ -229,25 +229,25 @@ def _assemble(settings: Settings, pool: Pool, now: Clock) -> Parts:
             keyring=keyring,
         ),
         vocabulary=vocabulary,
-        sightings=Sightings(),
+        seen_properties=SeenPropertiesCache(),
         memory_budget=MemoryBudget(),
         shared=shared,
         limiter=limiter,
-        door=door,
+        pipeline=pipeline,
         ingest=ingest,
         merges=Merges(pool, catalogs, identity_rules, now, mirror.profiles_changed),
         erasures=Erasures(pool, catalogs, privacy, now, exposures.flush, mirror.profiles_changed),
         exports=Exports(dsn, catalogs),
-        imports=ImportQueue(pool, ingest, door, now, settings.data_dir / "imports", lambda: metrics.asked),
+        imports=ImportQueue(pool, ingest, pipeline, now, settings.data_dir / "imports", lambda: metrics.asked),
         past=Past(pool),
         previews=Previews(pool, vocabulary),
     )
 
 
-def _shared(redis_url: str) -> "Shared":
-    from tinycdp.runtime.policies.redis_limits import Shared  # noqa: PLC0415 - slow to import, and optional
+def _shared(redis_url: str) -> "RedisMeter":
+    from tinycdp.runtime.policies.redis_limits import RedisMeter  # noqa: PLC0415 - slow to import, and optional
 
-    return Shared(redis_url)
+    return RedisMeter(redis_url)
 
 
 # The HTTP process

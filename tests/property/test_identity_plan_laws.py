@@ -25,7 +25,7 @@ from tinycdp.engine.identity.identifiers import Rank, bucketing_key
 from tinycdp.engine.identity.resolution import MergeRejected
 from tinycdp.engine.identity.unmerge import StillConnected
 from tinycdp.model import STRENGTH, Alias, AliasKind, Message
-from tinycdp.runtime.policies.identifier_rules import IdentityPolicy, Kind, Rules
+from tinycdp.runtime.policies.identifier_rules import IdentityPolicy, KindPolicy, Rules
 
 VALUES = {
     AliasKind.USER: ("u1", "u2", "u3"),
@@ -152,7 +152,7 @@ def policies(draw: st.DrawFn) -> Rules:
     """Kinds in any order of strength, some of which may claim only some."""
     names = draw(st.permutations(tuple(AliasKind)))
     some = st.none() | st.lists(st.sampled_from(names), unique=True).map(tuple)
-    return Rules(IdentityPolicy(kinds=tuple(Kind(kind=name, claims=draw(some)) for name in names)))
+    return Rules(IdentityPolicy(kinds=tuple(KindPolicy(kind=name, claims=draw(some)) for name in names)))
 
 
 def groups_of(data: st.DataObject, sent: Sequence[Message]) -> list[list[Message]]:
@@ -279,8 +279,8 @@ def test_new_identifiers_and_known_ones_need_no_look_at_other_rows() -> None:
 def test_no_profile_has_more_than_its_limit(
     sent: list[Message], kind: str, most: int, is_new: bool, data: st.DataObject
 ) -> None:
-    limited = Kind(kind=kind, new_limit=most) if is_new else Kind(kind=kind, limit=most)
-    kinds = tuple(limited if name == kind else Kind(kind=name) for name in AliasKind)
+    limited = KindPolicy(kind=kind, new_limit=most) if is_new else KindPolicy(kind=kind, limit=most)
+    kinds = tuple(limited if name == kind else KindPolicy(kind=name) for name in AliasKind)
     memory, free = Memory(Rules(IdentityPolicy(kinds=kinds))), Memory()
     for group in groups_of(data, sent):
         memory.take(group)
@@ -297,7 +297,7 @@ def test_no_profile_has_more_than_its_limit(
 @law
 @given(sent=messages(), blocked=st.sets(st.sampled_from([v for own in VALUES.values() for v in own]), max_size=3))
 def test_blocked_values_are_as_though_never_carried(sent: list[Message], blocked: set[str]) -> None:
-    kinds = tuple(Kind(kind=name, blocked=tuple(sorted(blocked))) for name in AliasKind)
+    kinds = tuple(KindPolicy(kind=name, blocked=tuple(sorted(blocked))) for name in AliasKind)
     memory, without = Memory(Rules(IdentityPolicy(kinds=kinds))), Memory()
     memory.take(sent)
     kept = [
@@ -506,7 +506,7 @@ def test_components_are_what_is_connected(ids: set[int], edges: list[tuple[int, 
 
 
 def test_a_merge_by_hand_that_exceeds_a_limit_is_rejected() -> None:
-    kinds = (Kind(kind=AliasKind.USER, limit=1), Kind(kind=AliasKind.DEVICE))
+    kinds = (KindPolicy(kind=AliasKind.USER, limit=1), KindPolicy(kind=AliasKind.DEVICE))
     memory = Memory(Rules(IdentityPolicy(kinds=kinds)))
     memory.take([opened("m1", Alias(AliasKind.USER, "u1")), opened("m2", Alias(AliasKind.USER, "u2"))])
     with pytest.raises(MergeRejected) as rejected:

@@ -65,7 +65,7 @@ def events(draw: st.DrawFn) -> dict[str, Any]:
 
 async def live(service: Parts, environment_id: int, sent: list[dict[str, Any]]) -> None:
     parsed = parse_batch(json.dumps({"batch": sent}).encode(), NOW)
-    passed = service.door.pass_through(environment_id, parsed.messages, Client())
+    passed = service.pipeline.run(environment_id, parsed.messages, Client())
     await service.ingest.accept(environment_id, passed.messages, parsed.rejections)
 
 
@@ -109,7 +109,7 @@ async def test_a_file_is_what_was_sent(
     rows = [event if data.draw(st.booleans()) else {**event, "sentAt": "2020-01-01T00:00:00Z"} for event in shuffled]
     path.write_text("\n".join(map(json.dumps, rows)))
     await live(service, other, shuffled[:cut])
-    importer = Importer(service.pool, service.ingest, service.door, service.now, PARSE)
+    importer = Importer(service.pool, service.ingest, service.pipeline, service.now, PARSE)
     done = await importer.run(other, Source(path, "jsonl"), "test")
     assert (done.status, done.rows) == ("done", len(rows))
     assert await importer.run(other, Source(path, "jsonl"), "test") == done

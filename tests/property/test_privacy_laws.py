@@ -20,7 +20,7 @@ from serving import ManualClock, new_environment
 from tinycdp.app import Parts
 from tinycdp.model import DAY_MS, MINUTE_MS, STRENGTH, Alias, AliasKind, Message
 from tinycdp.runtime.definitions.catalogs import Catalogs
-from tinycdp.runtime.policies.privacy_rules import Privacy, PrivacyPolicy, Rule
+from tinycdp.runtime.policies.privacy_rules import Privacy, PrivacyPolicy, PrivacyRule
 from tinycdp.runtime.worker.loops import Worker
 from tinycdp.store.privacy import find_traces
 
@@ -174,7 +174,7 @@ def test_a_rule_leaves_no_value_and_touches_no_other(
     properties: dict[str, Any], context: dict[str, Any], action: Any
 ) -> None:
     privacy = Privacy({1: b"secret of the environment"})
-    policy = PrivacyPolicy(rules=(Rule("**.email", action),))
+    policy = PrivacyPolicy(rules=(PrivacyRule("**.email", action),))
     message = Message(
         kind="track",
         message_id="m",
@@ -185,10 +185,10 @@ def test_a_rule_leaves_no_value_and_touches_no_other(
         properties=properties,
         context=context,
     )
-    treated = privacy.treated(1, policy, message)
-    again = privacy.treated(1, policy, message)
-    assert msgspec.json.encode(treated) == msgspec.json.encode(again)
-    for before, after in ((properties, treated.properties), (context, treated.context)):
+    redacted = privacy.redact(1, policy, message)
+    again = privacy.redact(1, policy, message)
+    assert msgspec.json.encode(redacted) == msgspec.json.encode(again)
+    for before, after in ((properties, redacted.properties), (context, redacted.context)):
         assert not hidden(after)
         if "email" not in str(before):
             assert after is before
@@ -246,9 +246,9 @@ def test_paths_lead_where_they_say(paths: list[str], tree: dict[str, Any]) -> No
         name="a",
         properties=tree,
     )
-    treated = privacy.treated(1, PrivacyPolicy(rules=tuple(Rule(path, "drop") for path in paths)), message)
+    redacted = privacy.redact(1, PrivacyPolicy(rules=tuple(PrivacyRule(path, "drop") for path in paths)), message)
     left = tree
     for path in paths:
         place, *steps = path.split(".")
         left = without(("**", *steps) if place == "**" else tuple(steps), left)
-    assert treated.properties == left
+    assert redacted.properties == left

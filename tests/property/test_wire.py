@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 
 from laws import examples
 from tinycdp.api.http.bodies import read_body, unwrap
-from tinycdp.api.ingest.adapters.canonical import EARLIEST, Parsed, Refused, Reject, identifier
+from tinycdp.api.ingest.adapters.canonical import EARLIEST, Parsed, identifier
 from tinycdp.api.ingest.adapters.posthog import key_in, parse_capture, parse_question
 from tinycdp.api.ingest.adapters.pulseboard import parse_pulse
 from tinycdp.api.ingest.adapters.radixinsight import parse_collect
+from tinycdp.api.ingest.adapters.rejection import EventRejected, RejectionCode
 from tinycdp.api.ingest.adapters.segment import KINDS, parse_batch, parse_single, write_key_of
 from tinycdp.errors import InvalidInput
 from tinycdp.model import STRENGTH
@@ -111,7 +112,7 @@ def test_any_body_gives_messages_and_reasons_or_invalid_input(body: bytes) -> No
             assert "\\u0000" not in stored.replace("\\\\", "")
             msgspec.json.encode(message)
         for rejection in parsed.rejections:
-            assert rejection.code in set(Reject)
+            assert rejection.code in set(RejectionCode)
             assert rejection.path.startswith("$")
 
 
@@ -192,7 +193,7 @@ def test_clamping(original: int, sent: int | None) -> None:
     event = {"userId": "u", "event": "e", "timestamp": original, "sentAt": sent}
     parsed = parse_single("track", json.dumps(event).encode(), NOW)
     for rejection in parsed.rejections:
-        assert rejection.code in {Reject.TIMESTAMP_OUT_OF_RANGE, Reject.INVALID_TIMESTAMP}
+        assert rejection.code in {RejectionCode.TIMESTAMP_OUT_OF_RANGE, RejectionCode.INVALID_TIMESTAMP}
     for message in parsed.messages:
         assert message.original_at is not None
         claimed = message.original_at if message.sent_at is None else NOW - (message.sent_at - message.original_at)
@@ -204,7 +205,7 @@ def test_clamping(original: int, sent: int | None) -> None:
 def test_identifiers_are_stable(value: Any) -> None:
     try:
         once = identifier(value, ".userId")
-    except Refused:
+    except EventRejected:
         return
     assert once is None or identifier(once, ".userId") == once
     if type(value) is int:

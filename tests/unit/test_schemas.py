@@ -18,23 +18,33 @@ from tinycdp.api.http.responses import as_schema, encode
 from tinycdp.api.identity import routes as identity
 from tinycdp.api.ingest import dead_letters, posthog, rejections, sdk_settings
 from tinycdp.api.ingest import routes as ingest
+from tinycdp.api.policies import routes as policies
 from tinycdp.api.privacy import routes as privacy
 from tinycdp.api.profiles import groups
 from tinycdp.api.profiles import routes as profiles
 from tinycdp.api.schema import event_stream
 from tinycdp.api.schema import routes as schema
 from tinycdp.api.transfer import exports, imports
-from tinycdp.engine.schema.tracking_plan import Entry, Property
+from tinycdp.engine.schema.tracking_plan import Entry, Naming, Property
 from tinycdp.model import Warned
+from tinycdp.runtime.policies.enrichment import EnrichmentPolicy
+from tinycdp.runtime.policies.identifier_rules import IdentityPolicy, KindPolicy
+from tinycdp.runtime.policies.limits import KeyLimits, Limits, Rate, Sampling
+from tinycdp.runtime.policies.privacy_rules import ConsentRule, PrivacyPolicy, PrivacyRule
 
 MODULES = (
-    *(access, identity, ingest, posthog, sdk_settings, rejections, dead_letters),
+    *(access, identity, ingest, policies, posthog, sdk_settings, rejections, dead_letters),
     *(privacy, profiles, groups, schema, event_stream, exports, imports),
 )
 ROUTES: list[HTTPRouteHandler] = [handler for module in MODULES for handler in module.ROUTES]
 
+#: Documents that are stored as they are sent.
+POLICIES = {
+    *(EnrichmentPolicy, IdentityPolicy, KindPolicy, Limits, KeyLimits, Rate, Sampling),
+    *(Naming, PrivacyPolicy, PrivacyRule, ConsentRule),
+}
 #: Documents that the engine reads and the database stores unchanged.
-DOCUMENTS = {Entry, Property, Warned}
+DOCUMENTS = {Entry, Property, Warned} | POLICIES
 
 
 @pytest.mark.parametrize("handler", ROUTES, ids=lambda handler: min(handler.paths))

@@ -93,7 +93,7 @@ def run_import(arguments: argparse.Namespace, settings: Settings) -> int:
         parts = await open_parts(msgspec.structs.replace(reached, ingest_batch=4_000))
         try:
             environment = await environment_named(parts.pool, settings.environment)
-            importer = Importer(parts.pool, parts.ingest, parts.door, clock.now, PARSE)
+            importer = Importer(parts.pool, parts.ingest, parts.pipeline, clock.now, PARSE)
             return [await importer.run(environment, source, "command line", on_progress) for source in sources]
         finally:
             await parts.stop()

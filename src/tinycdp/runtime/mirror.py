@@ -17,7 +17,7 @@ from tinycdp.runtime.clock import Clock
 from tinycdp.runtime.decisions.change_streams import Pushes
 from tinycdp.runtime.decisions.snapshots import Snapshots
 from tinycdp.runtime.definitions.catalogs import Catalogs
-from tinycdp.runtime.ingest.event_stream import Live
+from tinycdp.runtime.ingest.event_stream import EventStreams
 from tinycdp.runtime.notifications import Listener
 from tinycdp.runtime.outbox import Bell
 from tinycdp.runtime.policies.documents import Policies
@@ -47,7 +47,7 @@ class Mirror:
         privacy: Privacy,
         plans: Plans,
         pushes: Pushes,
-        live: Live,
+        event_streams: EventStreams,
         outbox: Bell,
     ) -> None:
         self._pool = pool
@@ -59,7 +59,7 @@ class Mirror:
         self._privacy = privacy
         self._plans = plans
         self._pushes = pushes
-        self._live = live
+        self._event_streams = event_streams
         self._outbox = outbox
         self._listener = Listener(dsn, self)
         self._reloads: set[asyncio.Task[None]] = set()
@@ -125,7 +125,7 @@ class Mirror:
         self._reload(self.load_policies)
 
     def stream_read(self, environment_id: int, reader: str, filter_text: str) -> None:
-        self._live.heard(environment_id, reader, filter_text)
+        self._event_streams.renew_lease(environment_id, reader, filter_text)
 
     def disconnected(self) -> None:
         self._snapshots.disconnected()

@@ -12,7 +12,7 @@ _SQL = load("keys")
 
 @dataclass(frozen=True, slots=True)
 class KeyRow(Row):
-    """A key as an owner sees it."""
+    """A key in the list, without its hash."""
 
     id: int
     name: str
@@ -42,7 +42,7 @@ async def create_key(
     scopes: Sequence[str],
     now: int,
 ) -> int | None:
-    """The id of the new key, None where this very key exists already."""
+    """Add a key; returns its id, or None if the same key exists already."""
     return await connection.fetchval(_SQL["create_key"], environment_id, name, prefix, digest, scopes, now)
 
 
@@ -55,5 +55,5 @@ async def list_usable_keys(connection: Connection) -> list[UsableKeyRow]:
 
 
 async def revoke_key(connection: Connection, environment_id: int, id: int, now: int) -> bool:
-    """False where there is no such key, or it was revoked before."""
+    """Revoke a key. Returns False if it does not exist or is revoked already."""
     return await connection.fetchval(_SQL["revoke_key"], environment_id, id, now) is not None

@@ -9,8 +9,7 @@ from tinycdp.store.statements import load
 
 _SQL = load("limits")
 
-#: (api key, digest, times, code, message, path, payload, whether it is logged or only counted, whether it was counted
-#: before)
+#: (api key, digest, times, code, message, path, payload, logged or only counted, already counted)
 Arrived = tuple[int | None, bytes, int, str, str, str, bytes, bool, bool]
 
 
@@ -31,7 +30,7 @@ class RejectionRow(Row):
 
 @dataclass(frozen=True, slots=True)
 class RejectionCountRow(Row):
-    """Rejections of one code in an hour, by one key; key 0 is none."""
+    """Rejections of one code and key in an hour; key 0 stands for no key."""
 
     hour: int
     api_key_id: int
@@ -58,7 +57,7 @@ class DeadLetterRow(Row):
 
 @dataclass(frozen=True, slots=True)
 class RetryRow(Row):
-    """What a dead letter's next attempt needs."""
+    """A dead letter to replay."""
 
     id: int
     payload: bytes
@@ -86,7 +85,7 @@ async def rejection_counts(connection: Connection, environment_id: int, since: i
 
 
 async def prune_rejections(connection: Connection, environment_id: int, before: int, counts_before: int) -> None:
-    """Forget rejected messages, and the counts of hours."""
+    """Delete old rejected messages and old hourly counts."""
     await connection.execute(_SQL["prune_rejections"], environment_id, before)
     await connection.execute(_SQL["prune_rejection_counts"], environment_id, counts_before)
 
@@ -122,7 +121,7 @@ async def oldest_dead_letters(
 
 
 async def settle_dead_letters(connection: Connection, environment_id: int, rows: Sequence[tuple[int, int]]) -> None:
-    """`rows` are (id, attempts)."""
+    """Delete the letters that did not fail again. `rows` are (id, attempts)."""
     if rows:
         await connection.execute(_SQL["settle_dead_letters"], environment_id, *map(list, zip(*rows, strict=True)))
 
@@ -130,7 +129,7 @@ async def settle_dead_letters(connection: Connection, environment_id: int, rows:
 async def discard_dead_letters(
     connection: Connection, environment_id: int, ids: Sequence[int] | None, code: str | None
 ) -> int:
-    """How many there were."""
+    """Delete letters; returns their number."""
     return await connection.fetchval(_SQL["discard_dead_letters"], environment_id, ids, code)
 
 

@@ -1,7 +1,7 @@
 """Statements of the write path: message ids, aliases, events, profiles, memberships.
 
-Shape   one function per statement of sql/messages.sql, in the order the group commit runs them
-Units   many rows at a time, as columns: Postgres unnests arrays far faster than it runs statements
+Shape   one function per statement of sql/messages.sql, in the order in which the group commit runs them
+Units   Rows are passed as columns, many at a time: Postgres unnests arrays far faster than it runs statements.
 """
 
 from collections.abc import Sequence
@@ -79,10 +79,11 @@ class StoredIdentifierRow(CreatedIdentifierRow):
 
 
 class Claimed(NamedTuple):
-    """The messages of a group that are new.
+    """The new messages of a group.
 
-    event_ids  one for each, ascending
-    followed   whether the environment's outbox has a consumer"""
+    live, head  the revisions of the environment
+    event_ids   one for each digest, ascending
+    followed    whether the environment's outbox has a consumer"""
 
     live: int
     head: int
@@ -113,7 +114,9 @@ async def resolve_aliases(
 async def aliases_changed(
     connection: Connection, environment_id: int, rows: Sequence[tuple[int, int, int | None, str | None]]
 ) -> bool:
-    """`rows` are (id, profile id, owner's id, claiming message id) as they were read."""
+    """Whether another transaction changed a row.
+
+    `rows` are (id, profile id, owner's id, claiming message id)."""
     if not rows:
         return False
     return await connection.fetchval(_SQL["aliases_changed"], environment_id, *map(list, zip(*rows, strict=True)))
@@ -143,7 +146,7 @@ async def save_claims(
 async def move_aliases(
     connection: Connection, environment_id: int, ids: Sequence[int], profile_id: int, now: int
 ) -> list[tuple[int, list[int]]]:
-    """Gives (the profile they had, ids) of those that moved."""
+    """Move identifiers to a profile. Returns (previous profile, ids) of those that moved."""
     return [tuple(row) for row in await connection.fetch(_SQL["move_aliases"], environment_id, ids, profile_id, now)]
 
 
@@ -164,13 +167,15 @@ async def next_due_at(connection: Connection, environment_id: int) -> int | None
 
 
 async def try_warm_up(connection: Connection, environment_id: int) -> bool:
-    """Whether this connection may warm up the environment, until it goes back to its pool."""
+    """Whether this connection got the warm-up lock, which it holds until it returns to its pool."""
     connection.linger()
     return await connection.fetchval(_SQL["try_warm_up"], environment_id)
 
 
 async def write_behind(connection: Connection) -> None:
-    """The transaction may be lost with the machine; its work would be done again."""
+    """Commit without waiting for the disk.
+
+    If the machine fails, the work of this transaction is repeated."""
     await connection.execute(_SQL["write_behind"])
 
 
@@ -183,7 +188,9 @@ async def profiles_to_warm(
 async def claim_unchanged_profiles(
     connection: Connection, environment_id: int, rows: Sequence[tuple[int, int]]
 ) -> set[int]:
-    """`rows` are (id, version); gives the ids that were locked."""
+    """Lock the profiles that still have these versions.
+
+    `rows` are (id, version); returns the locked ids."""
     ids, versions = map(list, zip(*rows, strict=True))
     claimed = await connection.fetch(_SQL["claim_unchanged_profiles"], environment_id, ids, versions)
     return {row["id"] for row in claimed}
@@ -192,8 +199,9 @@ async def claim_unchanged_profiles(
 async def save_profiles(
     connection: Connection, environment_id: int, rows: Sequence[tuple[Any, ...]], now: int, changes: Sequence[Any]
 ) -> int:
-    """`rows` are (id, first seen, last seen, properties or None, state, recompute at, merged into), `changes` what the
-    outbox is told; the new version."""
+    """Save profiles and write the outbox; returns the new version.
+
+    `rows` are (id, first seen, last seen, properties or None, state, recompute at, merged into)."""
     columns = list(map(list, zip(*rows, strict=True))) if rows else [[] for _ in range(7)]
     return await connection.fetchval(_SQL["save_profiles"], environment_id, *columns, now, changes or None)
 
@@ -205,7 +213,9 @@ async def next_version(connection: Connection, environment_id: int) -> int:
 async def insert_profiles(
     connection: Connection, environment_id: int, version: int, rows: Sequence[tuple[Any, ...]]
 ) -> None:
-    """`rows` are (id, bucketing key, created at, first seen, last seen, properties, state, recompute at)."""
+    """Insert new profiles.
+
+    `rows` are (id, bucketing key, created at, first seen, last seen, properties, state, recompute at)."""
     if rows:
         columns = map(list, zip(*rows, strict=True))
         await connection.execute(_SQL["insert_profiles"], environment_id, version, *columns)
@@ -231,7 +241,7 @@ _EVENT_COLUMNS = [
 
 
 async def append_events(connection: Connection, rows: Sequence[tuple[Any, ...]]) -> None:
-    """Append messages by COPY; the columns are those of the table."""
+    """Append messages by COPY, with the columns of _EVENT_COLUMNS."""
     if rows:
         await connection.copy_records_to_table("events", records=rows, columns=_EVENT_COLUMNS)
 
@@ -275,6 +285,6 @@ async def append_transitions(
 
 
 async def announce(connection: Connection, *payloads: str) -> None:
-    """Tell every process; delivered in this order when the transaction commits."""
+    """Notify every process, in this order, when the transaction commits."""
     if payloads:
         await connection.execute(_SQL["announce"], list(payloads))

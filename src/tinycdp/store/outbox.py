@@ -1,11 +1,11 @@
-"""Statements about the outbox: what transactions changed, and how far its consumers are.
+"""Statements about the outbox: what transactions changed, and the cursors of its consumers.
 
-Shape   one function per statement of sql/outbox.sql. Rows are written by save_profiles (messages.sql), and by
-        settle_transitions (definitions.sql) for an edit
-Laws    a position is drawn from `versions` under the shared lock (79, environment), in the same statement: `writers`
-        therefore names every transaction that may still commit a row at or below `last_position`
-        The order of positions is that of the transactions wherever two of them touch one profile, because both draw
-        theirs behind the profile's lock
+Shape   one function per statement of sql/outbox.sql; save_profiles (messages.sql) writes rows, and settle_transitions
+        (definitions.sql) for an edit
+Laws    A position is drawn from `versions` under the shared lock (79, environment), in the same statement. `writers`
+        therefore returns every transaction that may still commit a row at or below `last_position`.
+        If two transactions change one profile, their positions have the order of their commits, because both are drawn
+        under the profile's lock.
 Source  docs/decisions/0029-outbox.md
 """
 
@@ -17,14 +17,16 @@ from tinycdp.store.statements import load
 
 _SQL = load("outbox")
 
-#: Partitions, and positions until the next one's turn; as in save_profiles and settle_transitions.
+#: The number of partitions, and of positions in each turn; as in save_profiles and settle_transitions.
 SLOTS = 8
 PER_SLOT = 16_384
 
 
 @dataclass(frozen=True, slots=True)
 class CursorRow(Row):
-    """How far a consumer is. claimed: the end of the batch in hand; lapsed_at: when it fell too far behind."""
+    """A consumer's cursor.
+
+    claimed: the end of the claimed batch; lapsed_at: when it fell too far behind."""
 
     position: int
     claimed: int | None
@@ -33,7 +35,7 @@ class CursorRow(Row):
 
 @dataclass(frozen=True, slots=True)
 class OutboxRow(Row):
-    """What one transaction changed; `changes` is JSON as text."""
+    """The changes of one transaction; `changes` is JSON as text."""
 
     position: int
     at: int
@@ -42,7 +44,9 @@ class OutboxRow(Row):
 
 @dataclass(frozen=True, slots=True)
 class LagRow(Row):
-    """How far a consumer is behind. environment: organisation/project/environment; oldest_at: of its unread rows."""
+    """How far a consumer is behind.
+
+    environment: organisation/project/environment; oldest_at: of its unread rows."""
 
     environment: str
     consumer: str
@@ -53,6 +57,8 @@ class LagRow(Row):
 
 @dataclass(frozen=True, slots=True)
 class LapsedRow(Row):
+    """A consumer that lapsed."""
+
     environment_id: int
     consumer: str
 
@@ -76,14 +82,16 @@ async def read_outbox(
 
 
 async def claim_batch(connection: Connection, environment_id: int, consumer: str, after: int, last: int) -> bool:
-    """Whether the cursor was where the batch begins, and no other batch was claimed."""
+    """Claim a batch.
+
+    Returns False if the cursor is not at its beginning, or another batch is claimed."""
     return await connection.fetchval(_SQL["claim_batch"], environment_id, consumer, after, last) is not None
 
 
 async def acknowledge_batch(
     connection: Connection, environment_id: int, consumer: str, after: int, last: int, now: int
 ) -> bool:
-    """The same."""
+    """Move the cursor past a batch. Returns False in the cases of `claim_batch`."""
     found = await connection.fetchval(_SQL["acknowledge_batch"], environment_id, consumer, after, last, now)
     return found is not None
 
@@ -113,7 +121,7 @@ async def lapse_cursors(connection: Connection, now: int, before: int) -> list[L
 
 
 async def is_drained(connection: Connection, slot: int) -> bool:
-    """Whether a slot has rows, and every consumer has had them all."""
+    """Whether a slot has rows, and every consumer has read them all."""
     return await connection.fetchval(
         f"SELECT EXISTS (SELECT 1 FROM outbox_{slot:d}) AND NOT EXISTS (SELECT 1 FROM outbox_{slot:d} o"
         " WHERE EXISTS (SELECT 1 FROM outbox_cursors c WHERE c.environment_id = o.environment_id"
@@ -122,8 +130,9 @@ async def is_drained(connection: Connection, slot: int) -> bool:
 
 
 async def hold_slot(connection: Connection, slot: int) -> None:
-    """Keep readers and writers out of a slot until the transaction ends. A lock that does not come at once is given up:
-    readers would queue behind it."""
+    """Lock a slot against readers and writers until the transaction ends.
+
+    The lock times out after 200 ms, because readers queue behind it."""
     await connection.execute("SET LOCAL lock_timeout = '200ms'")
     await connection.execute(f"LOCK TABLE outbox_{slot:d} IN ACCESS EXCLUSIVE MODE")
 

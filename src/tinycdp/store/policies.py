@@ -47,6 +47,6 @@ async def append_policy(
     now: int,
     author: str,
 ) -> bool:
-    """False where the version exists already."""
+    """Add a version. Returns False if it exists already."""
     made = await connection.fetchval(_SQL["append_policy"], environment_id, name, version, document, now, author)
     return made is not None

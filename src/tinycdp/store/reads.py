@@ -1,4 +1,4 @@
-"""Statements that only read, and the housekeeping of the worker."""
+"""Read-only statements, and the worker's statements about partitions."""
 
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from tinycdp.store.statements import load
 
 _SQL = load("reads")
 
-#: Up to about this many rows are counted one by one.
+#: Up to about this many rows are counted exactly.
 COUNTED_EXACTLY = 200_000
 #: How many of the newest messages `figures` looks at.
 LATELY = 10_000
@@ -20,7 +20,7 @@ LATELY = 10_000
 
 @dataclass(slots=True)
 class LoadedProfileRow(ProfileRow):
-    """A profile with its identifiers as "kind value", and the revision live when it was read."""
+    """A profile with its identifiers as "kind value", and the revision live at the time."""
 
     aliases: list[str]
     live_revision: int
@@ -37,7 +37,7 @@ class MemberProfileRow(ProfileRow):
 
 @dataclass(frozen=True, slots=True)
 class EventRow(Row):
-    """A stored message, and the identifier it came by."""
+    """A stored message with its identifier."""
 
     id: int
     kind: str
@@ -56,7 +56,7 @@ class EventRow(Row):
 
 @dataclass(frozen=True, slots=True)
 class RecentEventRow(EventRow):
-    """The same, with the profile it belongs to."""
+    """A stored message with its identifier and its profile."""
 
     profile_id: int
 
@@ -74,7 +74,7 @@ class SummaryRow(Row):
 
 @dataclass(frozen=True, slots=True)
 class FoundRow(SummaryRow):
-    """The same, with the identifier it was found by."""
+    """A profile in a list, with the identifier that matched the search."""
 
     kind: str
     value: str
@@ -82,14 +82,14 @@ class FoundRow(SummaryRow):
 
 @dataclass(frozen=True, slots=True)
 class MemberRow(SummaryRow):
-    """The same, with the instant it entered the segment."""
+    """A member of a segment in a list, with the instant it entered."""
 
     entered_at: int
 
 
 @dataclass(frozen=True, slots=True)
 class TransitionRow(Row):
-    """A profile entered or left a segment; last_key is the last one the segment had."""
+    """A profile entered or left a segment; last_key is the segment's last key."""
 
     id: int
     segment_id: int
@@ -101,7 +101,7 @@ class TransitionRow(Row):
 
 @dataclass(frozen=True, slots=True)
 class FiguresRow(Row):
-    """An environment in numbers."""
+    """Counts of an environment."""
 
     merges: int
     refused_claims: int
@@ -113,7 +113,7 @@ class FiguresRow(Row):
 
 @dataclass(frozen=True, slots=True)
 class PropertyNameRow(Row):
-    """A property's name, and which kinds of values it has."""
+    """A property's name and the kinds of its values."""
 
     name: str
     kinds: list[str]
@@ -121,7 +121,7 @@ class PropertyNameRow(Row):
 
 @dataclass(frozen=True, slots=True)
 class EventPropertyNameRow(Row):
-    """The same of an event."""
+    """The name of an event's property and the kinds of its values."""
 
     event: str
     name: str
@@ -139,7 +139,7 @@ async def load_by_id(connection: Connection, environment_id: int, id: int) -> Lo
 async def events_of_profile(
     connection: Connection, environment_id: int, profile_id: int, before: tuple[int, int], n: int
 ) -> list[EventRow]:
-    """`before` is (occurred at, event id) of the last one already shown."""
+    """`before` is the (occurred at, event id) of the last event of the previous page."""
     return EventRow.every(await connection.fetch(_SQL["events_of_profile"], environment_id, profile_id, *before, n))
 
 
@@ -158,8 +158,10 @@ async def last_event_id(connection: Connection, environment_id: int) -> int:
 async def search_by_identifier(
     connection: Connection, environment_id: int, prefix: str, after: tuple[str, str], n: int
 ) -> list[FoundRow]:
-    """`after` is (value, kind) of the last identifier already shown, two empty texts for none."""
-    # Nothing that begins with the prefix sorts behind the prefix and the last character there is.
+    """Profiles that have an identifier with the prefix.
+
+    `after` is the (value, kind) of the last identifier of the previous page; two empty texts for the first page."""
+    # U+10FFFF is the last character, so this is the upper bound of all values with the prefix.
     return FoundRow.every(
         await connection.fetch(_SQL["search_by_identifier"], environment_id, prefix, prefix + "\U0010ffff", *after, n)
     )
@@ -184,8 +186,9 @@ async def count_members(connection: Connection, environment_id: int, fingerprint
 async def members(
     connection: Connection, environment_id: int, fingerprint: int, *, with_state: bool
 ) -> AsyncIterator[list[MemberProfileRow]]:
-    """Everyone in a segment, a few at a time, so that nothing else in the process waits long while they are written;
-    inside a transaction, whose snapshot all of them share."""
+    """All members of a segment, 200 at a time, so the event loop is not blocked.
+
+    It runs inside a transaction, so all batches see one snapshot."""
     cursor = await connection.cursor(_SQL["members"], environment_id, fingerprint, with_state)
     while rows := await cursor.fetch(200, timeout=60):
         yield MemberProfileRow.every(rows)
@@ -207,15 +210,16 @@ async def members_page(
 
 
 async def rejections_by_code(connection: Connection, environment_id: int, n: int) -> dict[str, int]:
-    """How many there are of each code among the newest n."""
+    """How many of the newest n rejections have each code."""
     return dict(await connection.fetch(_SQL["rejections_by_code"], environment_id, n))
 
 
 async def count(
     connection: Connection, table: Literal["profiles", "events", "memberships"], environment_id: int
 ) -> tuple[int, bool]:
-    """How many rows of an environment a table holds, and whether that is exact: where they are many, the planner's
-    estimate has to do, because counting reads them all."""
+    """The number of an environment's rows, and whether it is exact.
+
+    Of many rows it is the planner's estimate, because an exact count reads all of them."""
     statement = _SQL[f"rows_of_{table}"].rstrip(";")
     plan = await connection.fetchval(f"EXPLAIN (FORMAT JSON) {statement}", environment_id)
     about = int(plan[0]["Plan"]["Plan Rows"])
@@ -247,9 +251,9 @@ async def property_names_of_events(
 
 
 async def create_partitions(connection: Connection, now: int, months_ahead: int) -> list[str]:
-    """Make the monthly partitions of `events` from this month on. Gives the names of those that were missing.
+    """Create the monthly partitions of `events` from this month on; returns the new names.
 
-    A month whose first events already lie in the default partition stays there: moving rows would hold the table."""
+    A month that already has events in the default partition stays there, because moving rows would lock the table."""
     first = datetime.fromtimestamp(now / 1000, UTC).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
     made = []
     for ahead in range(months_ahead + 1):

@@ -1,6 +1,6 @@
-"""Statements about what was observed, the tracking plan, and what is on its way to live streams.
+"""Statements about the registry, the tracking plan, and the batches of live streams.
 
-Units   days are counted since 1970 where they go in and come out as numbers; first days of a range are dates
+Units   A day is a number of days since 1970; the first day of a range is a date.
 """
 
 from collections.abc import Mapping, Sequence
@@ -67,7 +67,7 @@ class PropertyTypeRow(Row):
 
 @dataclass(frozen=True, slots=True)
 class EventPropertyTypeRow(Row):
-    """The same of any event."""
+    """A type of a property of an event."""
 
     event: str
     property: str
@@ -77,7 +77,7 @@ class EventPropertyTypeRow(Row):
 
 @dataclass(frozen=True, slots=True)
 class DayRow(Row):
-    """How many values of a property came on a day."""
+    """The number of a property's values on a day."""
 
     day: int
     property: str
@@ -87,7 +87,7 @@ class DayRow(Row):
 
 @dataclass(frozen=True, slots=True)
 class SdkDaysRow(Row):
-    """Which SDK sent a property, with which type, and when."""
+    """An SDK that sent a property, with the type and the first and last day."""
 
     sdk: str
     type: str
@@ -98,7 +98,7 @@ class SdkDaysRow(Row):
 
 @dataclass(frozen=True, slots=True)
 class HourRow(Row):
-    """How often an event came in an hour."""
+    """The number of an event's messages in an hour."""
 
     hour: int
     n: int
@@ -106,7 +106,7 @@ class HourRow(Row):
 
 @dataclass(frozen=True, slots=True)
 class ViolationRow(Row):
-    """What did not fit the tracking plan on a day."""
+    """A violation of the tracking plan on a day."""
 
     event: str
     day: int
@@ -120,7 +120,7 @@ class ViolationRow(Row):
 
 @dataclass(frozen=True, slots=True)
 class PlanVersionRow(Row):
-    """A version of an entry of the tracking plan; without a document it was removed."""
+    """A version of an entry of the tracking plan; document is None if it was removed."""
 
     version: int
     document: dict[str, Any] | None
@@ -142,7 +142,7 @@ class PlanEntryRow(Row):
 
 @dataclass(frozen=True, slots=True)
 class LiveBatchRow(Row):
-    """What came for a reader of a live stream."""
+    """A batch of messages for a reader of a live stream."""
 
     reader: str
     at: int
@@ -181,13 +181,13 @@ async def _add(connection: Connection, statement: str, environment_id: int, rows
 
 
 async def known_names(connection: Connection, environment_id: int) -> list[tuple[str, str]]:
-    """(event, property), property "" for the event itself."""
+    """All (event, property); property "" is the event itself."""
     rows = await connection.fetch(_SQL["known_names"], environment_id)
     return [(row["event"], row["property"]) for row in rows]
 
 
 async def known_sdks(connection: Connection, environment_id: int) -> list[SdkRow]:
-    """The most frequent first."""
+    """All SDKs, the most frequent first."""
     return SdkRow.every(await connection.fetch(_SQL["known_sdks"], environment_id))
 
 
@@ -195,12 +195,12 @@ async def lock_registry(connection: Connection, environment_id: int) -> None:
     await connection.execute(_SQL["lock_registry"], environment_id)
 
 
-async def forget_observations(connection: Connection, environment_id: int) -> None:
-    await connection.execute(_SQL["forget_observations"], environment_id)
+async def clear_registry(connection: Connection, environment_id: int) -> None:
+    await connection.execute(_SQL["clear_registry"], environment_id)
 
 
-async def events_to_observe(connection: Connection, environment_id: int, after_id: int, n: int) -> list[StoredEventRow]:
-    return StoredEventRow.every(await connection.fetch(_SQL["events_to_observe"], environment_id, after_id, n))
+async def events_to_count(connection: Connection, environment_id: int, after_id: int, n: int) -> list[StoredEventRow]:
+    return StoredEventRow.every(await connection.fetch(_SQL["events_to_count"], environment_id, after_id, n))
 
 
 async def prune_registry(connection: Connection, environment_id: int, day: date, hour: int) -> None:
@@ -214,7 +214,7 @@ async def registry_events(
 
 
 async def registry_event_names(connection: Connection, environment_id: int, since: int) -> list[str]:
-    """The most frequent first."""
+    """The names of events, the most frequent first."""
     rows = await connection.fetch(_SQL["registry_event_names"], environment_id, since)
     return [row["event"] for row in rows]
 
@@ -244,7 +244,7 @@ async def registry_hours_of(connection: Connection, environment_id: int, event: 
 async def newest_properties(
     connection: Connection, environment_id: int, kind: str | None, name: str, reach: int, n: int
 ) -> list[Mapping[str, Any]]:
-    """Newest first, of the `reach` newest messages."""
+    """The properties of an event's newest messages, among the `reach` newest of all."""
     rows = await connection.fetch(_SQL["newest_properties"], environment_id, kind, name, reach, n)
     return [row["properties"] for row in rows]
 
@@ -256,7 +256,7 @@ async def plan_violations_since(
 
 
 async def current_plan_entries(connection: Connection, environment_id: int | None = None) -> list[PlanEntryRow]:
-    """Of one environment, or of all."""
+    """The entries in force of one environment, or of all."""
     return PlanEntryRow.every(await connection.fetch(_SQL["current_plan_entries"], environment_id))
 
 
@@ -273,7 +273,9 @@ async def append_plan_entry(
     now: int,
     author: str,
 ) -> bool:
-    """False where the version exists already. Without a document the entry is removed."""
+    """Add a version; without a document the entry is removed.
+
+    Returns False if the version exists already."""
     values = (environment_id, event, version, document, now, author)
     return await connection.fetchval(_SQL["append_plan_entry"], *values) is not None
 

@@ -33,7 +33,7 @@ async def heard(app: Application) -> None:
     """Another process knows that somebody listens."""
 
     async def knows() -> bool:
-        return bool(app.service.live.listening(app.environment_id))
+        return bool(app.service.event_streams.has_readers(app.environment_id))
 
     assert await eventually(knows)
 
@@ -83,7 +83,7 @@ async def test_filters_hold_together(app: Application) -> None:
         for query, stream in streams.items():
             (item,) = await stream.messages(1)
             assert item["stored"].get("event") == wanted[query], query
-        await app.service.live.tick()
+        await app.service.event_streams.tick()
         assert nobody.told() == [] and all(len(stream.told()) == 1 for stream in streams.values())
 
 
@@ -101,7 +101,7 @@ async def test_filters_find_what_is_refused_by_whatever_rule(app: Application) -
         codes = [[item["rejection"]["code"] for item in await stream.messages(1)] for stream in (ada, buys, number)]
         assert codes == [["PROFILE_RATE_LIMIT"], ["PROFILE_RATE_LIMIT"], ["INVALID_EVENT_NAME"]]
         assert (await old.messages(1))[0]["stored"]["userId"] == "carl"
-        await app.service.live.tick()
+        await app.service.event_streams.tick()
         assert [len(stream.told()) for stream in (ada, buys, number, old)] == [1, 1, 1, 1]
 
 
@@ -114,7 +114,7 @@ async def test_what_another_process_takes_is_seen(app: Application, other: Appli
     assert (await app.stranger.get("/v1/registry/events")).status_code == 200
 
     async def forgotten() -> bool:
-        return not other.service.live.listening(app.environment_id)
+        return not other.service.event_streams.has_readers(app.environment_id)
 
     assert await eventually(forgotten)
 
@@ -172,7 +172,7 @@ async def test_streams_are_bounded_and_nothing_is_left_of_them(
     monkeypatch.setattr(event_stream, "MOST_READERS", 1)
     async with watching(app), watching(app) as second:
         assert second.status == 503
-    assert not app.service.live.listening(app.environment_id)
+    assert not app.service.event_streams.has_readers(app.environment_id)
     await app.track({"userId": "ada", "event": "open"})
     assert await app.service.pool.fetchval("SELECT count(*) FROM live_batches") == 0
     async with watching(app) as third:
@@ -195,7 +195,7 @@ async def test_what_comes_again_is_not_remembered(app: Application) -> None:
         await app.track(event, {"userId": "ada", "event": "open"})
         items = await stream.messages(3)
         assert all(item["received"]["event"] == "open" for item in items)
-        assert app.service.live.remembered == 0
+        assert app.service.event_streams.remembered == 0
 
 
 async def test_nothing_stays_of_what_nobody_read(app: Application, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from application import Application, running
 from serving import eventually
-from tinycdp.runtime.policies.enrichment import Choices
+from tinycdp.runtime.policies.enrichment import EnrichmentPolicy
 from tinycdp.store import policies as policy_store
 from tinycdp.store.pool import Connection
 
@@ -29,7 +29,7 @@ async def test_a_policy_is_its_defaults_until_somebody_sets_it(app: Application)
     saved = await app.admin.put(PATH, json={"country": False})
     assert (saved.json()["version"], saved.json()["document"]["country"]) == (1, False)
     assert saved.json()["changedBy"] == "bootstrap admin"
-    assert app.service.policies.of(app.environment_id, Choices) == Choices(country=False)
+    assert app.service.policies.of(app.environment_id, EnrichmentPolicy) == EnrichmentPolicy(country=False)
     assert (await app.stranger.get(PATH)).json()["version"] == 0
 
     await app.admin.put(PATH, json={"campaign": False})
@@ -61,7 +61,7 @@ async def test_another_process_hears_of_it(app: Application, dsn: str) -> None:
         await app.admin.put(PATH, json={"country": False})
 
         async def heard() -> bool:
-            return not other.service.policies.of(app.environment_id, Choices).country
+            return not other.service.policies.of(app.environment_id, EnrichmentPolicy).country
 
         assert await eventually(heard)
 
@@ -83,4 +83,4 @@ async def test_a_load_that_was_slow_does_not_bring_back_an_older_policy(
     await slow.wait()
     await app.admin.put(PATH, json={"country": False})
     await older
-    assert not app.service.policies.of(app.environment_id, Choices).country
+    assert not app.service.policies.of(app.environment_id, EnrichmentPolicy).country

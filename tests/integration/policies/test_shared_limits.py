@@ -12,7 +12,7 @@ from serving import eventually, free_port
 from tinycdp.errors import InvalidInput, Overloaded
 from tinycdp.runtime.policies import redis_limits
 from tinycdp.runtime.policies.limits import Limiter, Limits, Rate
-from tinycdp.runtime.policies.redis_limits import Shared
+from tinycdp.runtime.policies.redis_limits import RedisMeter
 
 NOW = 1_750_000_000_000
 needs_redis = pytest.mark.skipif(shutil.which("redis-server") is None, reason="no redis-server here")
@@ -29,11 +29,11 @@ def redis(tmp_path: Path) -> Iterator[tuple[str, "subprocess.Popen[bytes]"]]:
 
 
 @pytest.fixture
-async def meters(redis: tuple[str, "subprocess.Popen[bytes]"]) -> AsyncIterator[list[Shared]]:
-    two = [Shared(redis[0]), Shared(redis[0])]
+async def meters(redis: tuple[str, "subprocess.Popen[bytes]"]) -> AsyncIterator[list[RedisMeter]]:
+    two = [RedisMeter(redis[0]), RedisMeter(redis[0])]
 
     async def answers() -> bool:
-        two[0].forgive()
+        two[0].retry_now()
         return await two[0].take("ready", Rate(1_000), 1, NOW) == 0
 
     await eventually(answers)
@@ -51,7 +51,7 @@ async def taken(limiter: Limiter, limits: Limits, n: int, now: int) -> bool:
 
 
 @needs_redis
-async def test_processes_have_one_count(meters: list[Shared]) -> None:
+async def test_processes_have_one_count(meters: list[RedisMeter]) -> None:
     here, there = (Limiter(2, meter) for meter in meters)
     limits = Limits(events=Rate(10, burst=20))
     assert await taken(here, limits, 20, NOW), "all of it for whoever comes first"
@@ -68,7 +68,7 @@ async def test_processes_have_one_count(meters: list[Shared]) -> None:
 
 
 @needs_redis
-async def test_one_script_or_the_other_the_answers_are_the_same(meters: list[Shared]) -> None:
+async def test_one_script_or_the_other_the_answers_are_the_same(meters: list[RedisMeter]) -> None:
     alone, shared = Limiter(), Limiter(1, meters[0])
     limits, now = Limits(events=Rate(7, burst=31)), NOW
     for step in range(300):
@@ -79,7 +79,7 @@ async def test_one_script_or_the_other_the_answers_are_the_same(meters: list[Sha
 
 @needs_redis
 async def test_without_redis_each_process_has_its_share(
-    meters: list[Shared], redis: tuple[str, "subprocess.Popen[bytes]"]
+    meters: list[RedisMeter], redis: tuple[str, "subprocess.Popen[bytes]"]
 ) -> None:
     limiter, limits = Limiter(2, meters[0]), Limits(events=Rate(10, burst=20))
     assert await taken(limiter, limits, 20, NOW)
@@ -102,7 +102,7 @@ async def test_a_redis_that_never_answers_is_asked_once(monkeypatch: pytest.Monk
 
     server = await asyncio.start_server(silent, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
-    meter = Shared(f"redis://127.0.0.1:{port}/0")
+    meter = RedisMeter(f"redis://127.0.0.1:{port}/0")
     try:
         limiter, limits = Limiter(1, meter), Limits(events=Rate(1_000))
         assert [await taken(limiter, limits, 1, NOW) for _ in range(50)] == [True] * 50
@@ -115,4 +115,4 @@ async def test_a_redis_that_never_answers_is_asked_once(monkeypatch: pytest.Monk
 
 def test_an_address_that_is_none_is_said_at_the_start() -> None:
     with pytest.raises(InvalidInput, match="REDIS_URL"):
-        Shared("nonsense")
+        RedisMeter("nonsense")

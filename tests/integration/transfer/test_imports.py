@@ -33,7 +33,7 @@ async def app(dsn: str, tmp_path: Path) -> AsyncIterator[Application]:
 
 async def imported(app: Application, path: Path, **mapping: Any) -> Progress:
     service = app.service
-    importer = Importer(service.pool, service.ingest, service.door, service.now, PARSE)
+    importer = Importer(service.pool, service.ingest, service.pipeline, service.now, PARSE)
     source = Source(path, form_of(path), FileMapping(**mapping))
     return await importer.run(app.environment_id, source, "test")
 
@@ -161,7 +161,7 @@ async def test_what_was_killed_goes_on(app: Application, tmp_path: Path) -> None
     path.write_text("\n".join(json.dumps({"userId": f"u-{n % 50}", "event": "a"}) for n in range(12_000)))
     seen: list[Progress] = []
     service = app.service
-    importer = Importer(service.pool, service.ingest, service.door, service.now, PARSE)
+    importer = Importer(service.pool, service.ingest, service.pipeline, service.now, PARSE)
     source = Source(path, "jsonl")
 
     async def run() -> Progress:

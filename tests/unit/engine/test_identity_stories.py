@@ -7,7 +7,7 @@ from tinycdp.engine.identity.identifiers import IdentifierRow
 from tinycdp.engine.identity.resolution import Move
 from tinycdp.engine.identity.unmerge import Cut, plan_unmerge
 from tinycdp.model import STRENGTH, Alias, AliasKind, Message
-from tinycdp.runtime.policies.identifier_rules import DEFAULT, IdentityPolicy, Kind, Rules
+from tinycdp.runtime.policies.identifier_rules import DEFAULT, IdentityPolicy, KindPolicy, Rules
 
 U1, U2 = Alias(AliasKind.USER, "u1"), Alias(AliasKind.USER, "u2")
 A1, D1 = Alias(AliasKind.ANONYMOUS, "a1"), Alias(AliasKind.DEVICE, "d1")
@@ -136,7 +136,7 @@ def test_a_better_claim_by_what_an_identifier_owns_takes_both_away() -> None:
     """d1 belongs to the user `a1`, the anonymous a1 to d1. Where anonymous ids are the strongest, a1 then claims d1:
     only d1 connected the user with the rest."""
     kinds = (AliasKind.ANONYMOUS, AliasKind.USER, AliasKind.DEVICE)
-    memory = Memory(Rules(IdentityPolicy(kinds=tuple(Kind(kind=kind) for kind in kinds))))
+    memory = Memory(Rules(IdentityPolicy(kinds=tuple(KindPolicy(kind=kind) for kind in kinds))))
     user = Alias(AliasKind.USER, "a1")
     memory.take([sent("m1", 10, D1, previous="a1")])
     assert memory.profiles() == {frozenset((user, A1, D1))}

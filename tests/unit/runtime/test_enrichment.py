@@ -6,7 +6,7 @@ import pytest
 
 from builders import at, make_message
 from tinycdp.model import Message
-from tinycdp.runtime.policies.enrichment import NAMES, Choices, Enricher, class_of_host
+from tinycdp.runtime.policies.enrichment import NAMES, Enricher, EnrichmentPolicy, class_of_host
 
 IPHONE = (
     "Mozilla/5.0 (iPhone; CPU iPhone OS 17_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) "
@@ -28,13 +28,13 @@ def enricher() -> Enricher:
 
 
 def enriched(
-    enricher: Enricher, *, ip: str = "", choices: Choices | None = None, zone: str = "UTC", **fields: Any
+    enricher: Enricher, *, ip: str = "", choices: EnrichmentPolicy | None = None, zone: str = "UTC", **fields: Any
 ) -> Message:
     context = fields.pop("context", {})
     ts = fields.pop("ts", "2026-03-01T12:00:00Z")
     message = make_message(fields.pop("event", "page"), ts, **fields)
     message = Message(**{name: getattr(message, name) for name in message.__struct_fields__} | {"context": context})
-    return enricher.enrich(message, ip, choices or Choices(local_time=True), zone)
+    return enricher.enrich(message, ip, choices or EnrichmentPolicy(local_time=True), zone)
 
 
 @pytest.mark.parametrize(
@@ -69,7 +69,7 @@ def test_an_address_sent_by_a_server_counts_more_than_its_own(enricher: Enricher
 
 def test_addresses_are_forgotten_unless_they_are_wanted(enricher: Enricher) -> None:
     assert enriched(enricher, ip="8.8.8.8", context={"ip": "91.12.3.4", "a": 1}).context == {"a": 1}
-    kept = enriched(enricher, ip="8.8.8.8", choices=Choices(store_ip=True))
+    kept = enriched(enricher, ip="8.8.8.8", choices=EnrichmentPolicy(store_ip=True))
     assert kept.context == {"ip": "8.8.8.8"}
 
 
@@ -130,7 +130,7 @@ def test_nobody_else_writes_our_names(enricher: Enricher) -> None:
 
 
 def test_each_part_can_be_switched_off(enricher: Enricher) -> None:
-    nothing = Choices(user_agent=False, country=False, campaign=False, referrer=False, local_time=False)
+    nothing = EnrichmentPolicy(user_agent=False, country=False, campaign=False, referrer=False, local_time=False)
     page = {"url": "https://shop.example/?utm_source=a", "referrer": "https://t.co"}
     found = enriched(enricher, ip="8.8.8.8", choices=nothing, context={"userAgent": IPHONE, "page": page})
     assert found.properties == {}
@@ -138,4 +138,4 @@ def test_each_part_can_be_switched_off(enricher: Enricher) -> None:
 
 def test_traits_are_the_clients_own(enricher: Enricher) -> None:
     message = make_message("", at("2026-03-01T12:00:00Z"), kind="identify", properties={"plan": "pro"})
-    assert enricher.enrich(message, "8.8.8.8", Choices(), "UTC").properties == {"plan": "pro"}
+    assert enricher.enrich(message, "8.8.8.8", EnrichmentPolicy(), "UTC").properties == {"plan": "pro"}

@@ -99,14 +99,14 @@ async def test_what_could_not_be_stored_costs_nothing() -> None:
     for _ in range(3):
         with pytest.raises(RuntimeError):
             async with await limiter.admit(limits, 1, 1, 5, NOW) as charge:
-                sifted = limiter.sift(limits, 1, [message(n) for n in range(5)], charge)
-                assert (len(sifted.messages), sifted.rejections) == (5, [])
+                limited = limiter.apply_limits(limits, 1, [message(n) for n in range(5)], charge)
+                assert (len(limited.messages), limited.rejections) == (5, [])
                 raise RuntimeError
     async with await limiter.admit(limits, 1, 1, 5, NOW) as charge:
-        assert len(limiter.sift(limits, 1, [message(n) for n in range(5)], charge).messages) == 5
+        assert len(limiter.apply_limits(limits, 1, [message(n) for n in range(5)], charge).messages) == 5
     assert await wait_of(limiter, limits, 5, NOW) == 5
     charge = await limiter.admit(limits, 1, 9, 1, NOW)
-    assert limiter.sift(limits, 1, [message()], charge).rejections[0].code == "PROFILE_RATE_LIMIT"
+    assert limiter.apply_limits(limits, 1, [message()], charge).rejections[0].code == "PROFILE_RATE_LIMIT"
 
 
 async def test_who_hangs_up_has_paid() -> None:
@@ -120,15 +120,15 @@ async def test_who_hangs_up_has_paid() -> None:
 async def test_a_person_who_sends_too_many_is_refused_the_rest_and_nobody_else() -> None:
     limiter, limits = Limiter(), Limits(profile_events_per_minute=3)
     flood = [message(n) for n in range(5)] + [message(9, person="bob")]
-    sifted = limiter.sift(limits, 1, flood, await limiter.admit(limits, 1, 1, 6, NOW))
-    assert [m.message_id for m in sifted.messages] == ["m0", "m1", "m2", "m9"]
-    assert [r.code for r in sifted.rejections] == ["PROFILE_RATE_LIMIT"] * 2
-    assert msgspec.json.decode(sifted.rejections[0].payload)["messageId"] == "m3"
-    later = limiter.sift(limits, 1, flood, await limiter.admit(limits, 1, 1, 6, NOW + 20_000))
+    limited = limiter.apply_limits(limits, 1, flood, await limiter.admit(limits, 1, 1, 6, NOW))
+    assert [m.message_id for m in limited.messages] == ["m0", "m1", "m2", "m9"]
+    assert [r.code for r in limited.rejections] == ["PROFILE_RATE_LIMIT"] * 2
+    assert msgspec.json.decode(limited.rejections[0].payload)["messageId"] == "m3"
+    later = limiter.apply_limits(limits, 1, flood, await limiter.admit(limits, 1, 1, 6, NOW + 20_000))
     assert [m.message_id for m in later.messages] == ["m0", "m9"]
-    elsewhere = limiter.sift(limits, 2, flood[:5], await limiter.admit(limits, 2, 1, 6, NOW + 20_000))
+    elsewhere = limiter.apply_limits(limits, 2, flood[:5], await limiter.admit(limits, 2, 1, 6, NOW + 20_000))
     assert len(elsewhere.messages) == 3
-    assert limiter.sift(limits, 1, flood, None).messages == flood, "history that is imported"
+    assert limiter.apply_limits(limits, 1, flood, None).messages == flood, "history that is imported"
 
 
 @given(sends=st.lists(st.tuples(st.integers(0, 30_000), st.integers(0, 5)), max_size=60), rate=st.integers(1, 20))
@@ -140,46 +140,46 @@ async def test_a_person_never_has_more_than_a_minutes_worth_and_the_refill(
     for pause, n in sends:
         now += pause
         charge = await limiter.admit(limits, 1, 1, n, now)
-        taken += [now] * len(limiter.sift(limits, 1, [message(i) for i in range(n)], charge).messages)
+        taken += [now] * len(limiter.apply_limits(limits, 1, [message(i) for i in range(n)], charge).messages)
     for index, since in enumerate(taken):
         for count, until in enumerate(taken[index:], 1):
             assert count <= rate + (until - since) * rate / MINUTE
 
 
 async def test_memory_for_people_is_bounded_and_lasts_a_minute() -> None:
-    limiter, limits = Limiter(most_people=50), Limits(profile_events_per_minute=1)
+    limiter, limits = Limiter(most_profiles=50), Limits(profile_events_per_minute=1)
     for n in range(1_000):
         charge = await limiter.admit(limits, 1, 1, 1, NOW)
-        limiter.sift(limits, 1, [message(n, person=f"p{n}")], charge)
-    assert limiter.people_remembered <= 100
+        limiter.apply_limits(limits, 1, [message(n, person=f"p{n}")], charge)
+    assert limiter.profiles_remembered <= 100
     charge = await limiter.admit(limits, 1, 1, 1, NOW + 59_999)
-    assert limiter.sift(limits, 1, [message(person="p999")], charge).rejections, "a minute has not passed"
+    assert limiter.apply_limits(limits, 1, [message(person="p999")], charge).rejections, "a minute has not passed"
 
 
 def test_sampling_keeps_the_same_at_every_try_and_about_the_share() -> None:
     limits = Limits(sampling=(Sampling("tick", 10), Sampling("tock", 25, "message")))
     ticks = [message(n, person=f"p{n}") for n in range(5_000)]
-    kept = Limiter().sift(limits, 1, ticks, None)
-    assert Limiter().sift(limits, 7, ticks, None).messages == kept.messages
+    kept = Limiter().apply_limits(limits, 1, ticks, None)
+    assert Limiter().apply_limits(limits, 7, ticks, None).messages == kept.messages
     assert 400 < len(kept.messages) < 600
     assert kept.sampled == 5_000 - len(kept.messages)
-    more = Limiter().sift(Limits(sampling=(Sampling("tick", 20),)), 1, ticks, None)
+    more = Limiter().apply_limits(Limits(sampling=(Sampling("tick", 20),)), 1, ticks, None)
     assert set(map(id, kept.messages)) < set(map(id, more.messages)), "raising a share removes nobody"
     again = [message(5_000 + n, person=m.aliases[0].value) for n, m in enumerate(kept.messages)]
-    assert Limiter().sift(limits, 1, again, None).sampled == 0, "the same people, whatever they send"
+    assert Limiter().apply_limits(limits, 1, again, None).sampled == 0, "the same people, whatever they send"
 
     tocks = [message(n, "tock") for n in range(4_000)]
-    assert 900 < len(Limiter().sift(limits, 1, tocks, None).messages) < 1_100
+    assert 900 < len(Limiter().apply_limits(limits, 1, tocks, None).messages) < 1_100
     other = [message(n, "other") for n in range(10)]
     who = [msgspec.structs.replace(message(n), kind="identify", name="") for n in range(10)]
-    assert Limiter().sift(limits, 1, [*other, *who], None).messages == [*other, *who]
+    assert Limiter().apply_limits(limits, 1, [*other, *who], None).messages == [*other, *who]
 
 
 def test_a_kept_event_says_how_many_it_stands_for() -> None:
     limits = Limits(sampling=(Sampling("tick", 10), Sampling("tock", 30), Sampling("all", 100)))
 
     def factor(name: str, **properties: Any) -> Any:
-        return Limiter().scaled(limits, 1, message(name=name, properties=properties)).properties.get(FACTOR)
+        return Limiter().add_sample_factor(limits, 1, message(name=name, properties=properties)).properties.get(FACTOR)
 
     assert factor("tick") == 10
     assert factor("tock") == Decimal("3.333333")

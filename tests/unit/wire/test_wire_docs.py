@@ -5,12 +5,13 @@ from pathlib import Path
 import pytest
 
 from tinycdp.api.http.bodies import BODY_LIMIT, BodyFault
-from tinycdp.api.ingest.adapters.canonical import BLOCKED, EVENT_LIMIT, EVENTS_LIMIT, Event, Reject
+from tinycdp.api.ingest.adapters.canonical import BLOCKED, EVENT_LIMIT, EVENTS_LIMIT, Event
+from tinycdp.api.ingest.adapters.rejection import RejectionCode
 
 TEXT = (Path(__file__).parents[3] / "docs" / "reference" / "tracking.md").read_text()
 
 
-@pytest.mark.parametrize("code", sorted({*Reject, *BodyFault}))
+@pytest.mark.parametrize("code", sorted({*RejectionCode, *BodyFault}))
 def test_every_code_is_explained(code: str) -> None:
     assert any(line.startswith("|") and f"`{code}`" in line.split("|")[1] for line in TEXT.splitlines())
 

@@ -1,6 +1,6 @@
-"""API keys: listed, made, revoked.
+"""Routes of API keys: list, create, revoke.
 
-Laws    a key's text is shown once. No actor revokes the key they use, so that an environment always has an admin key
+Laws    A key's text is shown once. An actor cannot revoke the key in use, so an environment always has an admin key.
 Source  docs/reference/authentication.md
 """
 
@@ -24,7 +24,7 @@ _NAME_LIMIT = 100
 
 @get(
     "/v1/admin/keys",
-    summary="The environment's keys, revoked ones too",
+    summary="List the environment's keys, revoked ones too",
     tags=["Operation"],
     scope="admin",
 )
@@ -50,7 +50,7 @@ async def list_keys(
 
 @post(
     "/v1/admin/keys",
-    summary="A new key; its text is in this answer and nowhere else",
+    summary="Create a key; only this answer has its text",
     tags=["Operation"],
     scope="admin",
     example={"name": "shop", "scopes": ["write"]},
@@ -72,18 +72,18 @@ async def create_key(
 @delete(
     "/v1/admin/keys/{id:int}",
     status_code=204,
-    summary="End a key's validity",
+    summary="Revoke a key",
     tags=["Operation"],
     scope="admin",
 )
 async def revoke_key(
     actor: Injected[Actor], pool: Injected[Pool], keyring: Injected[Keyring], now: Injected[Clock], id: FromPath[int]
 ) -> None:
-    """Every process stops taking it within moments; this one at once."""
+    """This process rejects the key at once, other processes within moments."""
     if id == actor.key_id:
-        raise Conflict("OWN_KEY", "This is the key you ask with; revoke it with another admin key.")
+        raise Conflict("OWN_KEY", "This request uses the same key; revoke it with another admin key.")
     if not 0 < id <= _LARGEST_ID:
-        raise NotFound("NOT_FOUND", "There is no such key, or it is revoked already.")
+        raise NotFound("NOT_FOUND", f"No active key {id}: it does not exist, or it is revoked already.")
     await keys.revoke_key(pool, actor.environment_id, id, now())
     await keyring.load()
 

@@ -1,17 +1,17 @@
-"""What clients and server exchange about API keys."""
+"""Wire structs of API keys."""
 
 import msgspec
 
 
 class KeyBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """scopes: one or more of write, read, admin."""
+    """A key to create. scopes: one or more of write, decide, read, admin."""
 
     name: str
     scopes: list[str]
 
 
 class NewKey(msgspec.Struct, frozen=True):
-    """`key` is the only time its text is shown."""
+    """A created key; its text, `key`, is shown only here."""
 
     id: int
     key: str
@@ -21,7 +21,7 @@ class NewKey(msgspec.Struct, frozen=True):
 
 
 class ListedKey(msgspec.Struct, rename="camel"):
-    """A key without its text: `prefix` is how it begins."""
+    """A key without its text, which begins with `prefix`."""
 
     id: int
     name: str
@@ -32,4 +32,6 @@ class ListedKey(msgspec.Struct, rename="camel"):
 
 
 class Keys(msgspec.Struct):
+    """All keys of the environment, oldest first."""
+
     keys: list[ListedKey]

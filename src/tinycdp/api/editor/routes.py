@@ -38,7 +38,7 @@ from tinycdp.runtime.clock import Clock
 from tinycdp.runtime.definitions import workspace as workspaces
 from tinycdp.runtime.definitions.workspace import Meaning, Workspace
 from tinycdp.runtime.schema import editor
-from tinycdp.runtime.schema.editor import Sightings
+from tinycdp.runtime.schema.editor import SeenPropertiesCache
 from tinycdp.store.pool import Pool
 
 T = TypeVar("T")
@@ -89,14 +89,14 @@ def _check(workspace: Workspace, draft: DraftBody) -> Meaning:
 async def complete_source(
     actor: Injected[Actor],
     pool: Injected[Pool],
-    sightings: Injected[Sightings],
+    seen_properties: Injected[SeenPropertiesCache],
     workspace: Injected[Workspace],
     now: Injected[Clock],
     data: JSONBody[Place],
 ) -> Proposals:
     """Knows the environment: its definitions, the events that arrived lately, and the properties these had."""
-    seen = await sightings.seen(pool, actor.environment_id, now())
-    scope = editor.surroundings(workspace, data.kind, data.key, seen)
+    seen = await seen_properties.get(pool, actor.environment_id, now())
+    scope = editor.editor_scope(workspace, data.kind, data.key, seen)
     return as_schema(completing.complete(data.source, data.position, scope), Proposals)
 
 
@@ -129,13 +129,13 @@ async def format_source(
 async def hover_source(
     actor: Injected[Actor],
     pool: Injected[Pool],
-    sightings: Injected[Sightings],
+    seen_properties: Injected[SeenPropertiesCache],
     workspace: Injected[Workspace],
     now: Injected[Clock],
     data: JSONBody[Place],
 ) -> Explanation:
-    seen = await sightings.seen(pool, actor.environment_id, now())
-    scope = editor.surroundings(workspace, data.kind, data.key, seen)
+    seen = await seen_properties.get(pool, actor.environment_id, now())
+    scope = editor.editor_scope(workspace, data.kind, data.key, seen)
     found = hovering.hover(data.source, data.position, scope, editor.describe(workspace))
     if found is None:
         return Explanation(data.position, data.position, None, None)
@@ -155,7 +155,7 @@ async def explain_source(
     data: JSONBody[DraftBody],
 ) -> InWords:
     """Takes what `check` takes. With errors in the expression `text` is null, and `diagnostics` say why."""
-    meaning, told = editor.in_words(workspace, data.kind, data.key, _source(data))
+    meaning, told = editor.describe_source(workspace, data.kind, data.key, _source(data))
     whole = meaning.valid and bool(told)
     return InWords(
         valid=meaning.valid,

@@ -1,1 +1,1 @@
-"""Events in: tracking endpoints of our own and of other products, and what became of refused messages."""
+"""Tracking endpoints of our own and of other products; rejected messages and dead letters."""

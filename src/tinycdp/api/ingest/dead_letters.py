@@ -1,6 +1,6 @@
-"""Messages that were taken and could not be stored: looked at, replayed and discarded.
+"""Routes of dead letters: messages that were accepted and could not be stored.
 
-Errors  404 NOT_FOUND for a dead letter that is not there · 400 INVALID_BODY
+Errors  404 NOT_FOUND for an unknown dead letter · 400 INVALID_BODY
 Source  docs/reference/rejections.md
 """
 
@@ -16,13 +16,13 @@ from tinycdp.errors import InvalidInput, NotFound
 from tinycdp.runtime.access.actor import Actor
 from tinycdp.runtime.ingest import dead_letters
 from tinycdp.runtime.ingest.group_commit import Ingest
-from tinycdp.runtime.ingest.pipeline import Door
+from tinycdp.runtime.ingest.pipeline import Pipeline
 from tinycdp.store.pool import Pool
 
 
 @get(
     "/v1/admin/dead-letters",
-    summary="Messages that were taken and could not be stored, newest first",
+    summary="Messages that were accepted and could not be stored, newest first",
     tags=["Operation"],
     scope="admin",
 )
@@ -38,7 +38,7 @@ async def list_dead_letters(
 
 @get(
     "/v1/admin/dead-letters/{id:int}",
-    summary="One of them, with the message",
+    summary="A dead letter with its message",
     tags=["Operation"],
     scope="admin",
 )
@@ -49,7 +49,7 @@ async def get_dead_letter(actor: Injected[Actor], pool: Injected[Pool], id: From
 @post(
     "/v1/admin/dead-letters/replay",
     status_code=200,
-    summary="Try to store them again, by the ordinary path",
+    summary="Try to store dead letters again",
     tags=["Operation"],
     scope="admin",
     example={"code": "INTERNAL"},
@@ -58,20 +58,22 @@ async def replay_dead_letters(
     actor: Injected[Actor],
     pool: Injected[Pool],
     ingest: Injected[Ingest],
-    door: Injected[Door],
+    pipeline: Injected[Pipeline],
     data: JSONBody[Choice],
 ) -> Replayed:
-    """Oldest first, 1,000 at once; without `ids` and `code` all of them. Repeating is harmless: an id counts once."""
+    """Oldest first, 1,000 at once; without `ids` and `code` all.
+
+    Repeating is harmless: a message id counts once."""
     (after,) = _ids([data.after])
     ids = _ids(data.ids) if data.ids is not None else None
-    how = (pool, ingest, door.admit)
+    how = (pool, ingest, pipeline.admit)
     return as_schema(await dead_letters.replay(*how, actor.environment_id, ids, data.code, after), Replayed)
 
 
 @post(
     "/v1/admin/dead-letters/discard",
     status_code=200,
-    summary="Throw them away: those of `ids`, or all of `code`",
+    summary="Delete dead letters: those of `ids`, or all with a `code`",
     tags=["Operation"],
     scope="admin",
     example={"code": "UNSTORABLE"},
@@ -82,7 +84,7 @@ async def discard_dead_letters(
     data: JSONBody[Choice],
 ) -> Discarded:
     if data.ids is None and data.code is None:
-        raise InvalidInput("INVALID_BODY", "Say which: `ids`, or a `code`.")
+        raise InvalidInput("INVALID_BODY", "Give `ids` or a `code`.")
     ids = _ids(data.ids) if data.ids is not None else None
     return Discarded(await dead_letters.discard(pool, actor.environment_id, ids, data.code))
 
@@ -90,7 +92,7 @@ async def discard_dead_letters(
 @delete(
     "/v1/admin/dead-letters/{id:int}",
     status_code=204,
-    summary="Throw one away",
+    summary="Delete a dead letter",
     tags=["Operation"],
     scope="admin",
 )
@@ -103,7 +105,7 @@ def _ids(texts: list[str]) -> list[int]:
     if len(texts) > dead_letters.MOST_AT_ONCE:
         raise InvalidInput("INVALID_BODY", f"$.ids: at most {dead_letters.MOST_AT_ONCE:,} at once.", path="$.ids")
     if not all(text.isascii() and text.isdigit() and len(text) < 19 for text in texts):
-        raise InvalidInput("INVALID_BODY", "Ids are what the list gives: digits in a text.")
+        raise InvalidInput("INVALID_BODY", "$.ids: an id is a string of digits, as in the list.")
     return [int(text) for text in texts]
 
 

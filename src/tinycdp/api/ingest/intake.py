@@ -1,9 +1,8 @@
-"""A tracking request's body, read as it comes and within the room there is.
+"""Reads the body of a tracking request, within the memory budget.
 
-Laws    nothing is read of a request that will be refused. A client that sends slowly holds no more than it has sent,
-        and not for ever
-Units   SECONDS is the longest a body may take to arrive
-Errors  413 BODY_TOO_LARGE · 429 INGEST_QUEUE_FULL · 408 BODY_TOO_SLOW, which makes clients try again · 400 BODY_CUT_OFF
+Laws    If the queue or the memory is full, the body is not read. A slow client reserves only the bytes it has sent.
+Units   SECONDS is how long a body may take to arrive.
+Errors  413 BODY_TOO_LARGE · 429 INGEST_QUEUE_FULL · 408 BODY_TOO_SLOW, which clients retry · 400 BODY_CUT_OFF
 Source  docs/reference/tracking.md
 """
 
@@ -22,7 +21,7 @@ SECONDS = 30.0
 
 
 class Admission(Protocol):
-    """The parts that limit what is read."""
+    """The parts that limit what is read: the ingest queue and the memory budget."""
 
     @property
     def ingest(self) -> Ingest: ...
@@ -31,7 +30,7 @@ class Admission(Protocol):
 
 
 async def inflated(request: Request[Any, Any, Any], parts: Admission, reservation: Reservation) -> bytes:
-    """The body as its sender wrote it."""
+    """The decompressed body."""
     parts.ingest.check_queue()
     parts.memory_budget.check(request.content_length or 0)
     raw = await _read(request, reservation)

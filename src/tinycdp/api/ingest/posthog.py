@@ -1,11 +1,11 @@
-"""PostHog's endpoints: events in, flags out, and what its browser SDK fetches first.
+"""PostHog's endpoints: events, flags, and the configuration of its browser SDK.
 
 Shape   POST /batch /e /i/v0/e /capture   events
         POST /flags /decide               flags, from the same engine as /v1/decide
-        GET  /array/{token}/config[.js]   what posthog-js asks for before anything else
-Laws    never `quotaLimited`: a client would drop every flag it knows. Rules are evaluated here and only here: an SDK
-        that asks for them is refused, and falls back to asking for answers. SDKs fetch all flags in advance; who was
-        shown one they tell by the event $feature_flag_called, with what the answer's metadata said
+        GET  /array/{token}/config[.js]   the configuration of posthog-js
+Laws    An answer never has `quotaLimited`: a client would drop all its flags. Rules are evaluated only on the server:
+        an SDK that requests them gets an error, and falls back to requesting answers. SDKs fetch all flags in advance;
+        they report an exposure by the event $feature_flag_called, with the metadata of the answer.
 Source  docs/reference/sdks.md "PostHog"; docs/decisions/0020-foreign-protocols.md
 """
 
@@ -27,8 +27,9 @@ from tinycdp.api.http.openapi import takes
 from tinycdp.api.http.parts import Injected
 from tinycdp.api.http.requests import ExactRequest
 from tinycdp.api.http.responses import ExactResponse, encode
-from tinycdp.api.ingest.adapters.canonical import Refused, identifier, readable_instant
+from tinycdp.api.ingest.adapters.canonical import identifier, readable_instant
 from tinycdp.api.ingest.adapters.posthog import Question, key_in, parse_capture, parse_question
+from tinycdp.api.ingest.adapters.rejection import EventRejected
 from tinycdp.api.ingest.routes import Intake, accept
 from tinycdp.api.ingest.schemas import (
     Capture,
@@ -53,7 +54,7 @@ from tinycdp.runtime.definitions.catalogs import Catalogs
 
 _COMPRESSIONS = ("gzip", "gzip-js", "base64")
 
-#: The event by which SDKs tell that somebody was shown a flag.
+#: The event by which SDKs report an exposure.
 _CALLED = "$feature_flag_called"
 
 
@@ -63,18 +64,20 @@ _TAKEN = encode(Captured())
 async def _captured(request: Request[Any, Any, Any], body: bytes) -> ASGIResponse:
     sent_at = _instant_in_query(request)
     parse = partial(parse_capture, sent_at=sent_at)
-    await accept(request, parse, key_in=key_in, open_up=unwrap, then=_tell_exposures)
+    await accept(request, parse, key_in=key_in, open_up=unwrap, then=_record_exposures)
     return ASGIResponse(body=body, media_type="application/json")
 
 
 def _instant_in_query(request: Request[Any, Any, Any]) -> Instant | None:
-    """When a browser sent it, which it says in the address: the body may be compressed long before."""
+    """When a browser sent the request, from the URL.
+
+    The body may have been compressed long before."""
     text = request.query_params.get("sent_at") or request.query_params.get("_") or ""
     return readable_instant(int(text) if text.isascii() and text.isdigit() and len(text) < 16 else text)
 
 
-def _tell_exposures(parts: Intake, environment_id: int, messages: Sequence[Message]) -> None:
-    """Count the flags that these events say somebody was shown."""
+def _record_exposures(parts: Intake, environment_id: int, messages: Sequence[Message]) -> None:
+    """Record the exposures that these events report."""
     catalog, now = parts.catalogs.current(environment_id), parts.now()
     for message in messages:
         if message.name == _CALLED and catalog is not None:
@@ -83,9 +86,11 @@ def _tell_exposures(parts: Intake, environment_id: int, messages: Sequence[Messa
                 parts.exposures.tell(catalog, *shown, message.aliases[0], message.occurred_at, now)
 
 
-def _shown(catalog: Catalog, said: Mapping[str, Any], now: Instant) -> tuple[str, str, str | None] | None:
-    """Flag, variant and, if the flag is still what it was, the rule that gave it. None for what no flag gives."""
-    key, response = said.get("$feature_flag"), said.get("$feature_flag_response")
+def _shown(catalog: Catalog, properties: Mapping[str, Any], now: Instant) -> tuple[str, str, str | None] | None:
+    """The reported flag, variant and rule; None if no flag has this variant.
+
+    The rule is None if the flag has changed since."""
+    key, response = properties.get("$feature_flag"), properties.get("$feature_flag_response")
     program = catalog.live.flags.get(key) if type(key) is str else None
     if program is None:
         return None
@@ -98,8 +103,8 @@ def _shown(catalog: Catalog, said: Mapping[str, Any], now: Instant) -> tuple[str
         variant = response if type(response) is str and response in flag.variants else None
     if variant is None:
         return None
-    index, version = said.get("$feature_flag_id"), catalog.live.definitions["flag", flag.key].version
-    if said.get("$feature_flag_version") == version and isinstance(index, int) and 0 < index <= len(flag.rules):
+    index, version = properties.get("$feature_flag_id"), catalog.live.definitions["flag", flag.key].version
+    if properties.get("$feature_flag_version") == version and isinstance(index, int) and 0 < index <= len(flag.rules):
         return flag.key, variant, flag.rules[index - 1].id
     return flag.key, variant, None
 
@@ -118,7 +123,7 @@ async def posthog_batch(request: Request[Any, Any, Any]) -> ASGIResponse:
 
 
 def _also(path: str, body: bytes) -> HTTPRouteHandler:
-    """Another path by which some SDK sends the same; one description in the reference is enough."""
+    """Another path for the same request; the reference describes only the first."""
 
     @post(path, status_code=200, tags=["Tracking"], include_in_schema=False)
     async def handler(request: Request[Any, Any, Any]) -> ASGIResponse:
@@ -144,7 +149,7 @@ async def posthog_flags(
     desk: Injected[Desk],
     now: Injected[Clock],
 ) -> ExactResponse[Any]:
-    """The key may stand in the body. With `?v=1` the answer has PostHog's older form."""
+    """The key may be in the body. With `?v=1` the answer has PostHog's older form."""
     return await _flags(request, keyring, decisions, desk, now, older=request.query_params.get("v") == "1")
 
 
@@ -156,7 +161,7 @@ async def flags_of_older_clients(
     desk: Injected[Desk],
     now: Injected[Clock],
 ) -> ExactResponse[Any]:
-    """The same, under the name it had, in the form of its time: the first one only lists what is on."""
+    """Flags by the older path, in the older forms; version 1 only lists the flags that are on."""
     version = request.query_params.get("v", "1")
     return await _flags(request, keyring, decisions, desk, now, older=version != "4", listed=version == "1")
 
@@ -181,7 +186,7 @@ async def _flags(
     found = {}
     for name in catalog.live.flags if wanted is None else wanted & catalog.live.flags.keys():
         decision = decide_one(catalog, name, subject, instant, context)
-        # These SDKs fetch all flags in advance, and tell by an event of their own which one was looked at.
+        # These SDKs fetch all flags in advance, and report exposures by an event.
         decision = await desk.keep(catalog, decision, subject, question.session(), instant, exposed=False)
         found[name] = _answer(catalog, decision, instant)
     answers = FlagAnswers(found, False, str(uuid4()), instant)
@@ -192,18 +197,20 @@ async def _flags(
 
 
 async def _known(decisions: Decisions, key: Key, question: Question, now: Clock) -> Known:
-    """Whom to decide for: who is known by the id as a user's, as an anonymous one, or by the one before it; else a
-    stranger, who buckets by it."""
+    """The profile to decide for, by the first known identifier.
+
+    These are the id as a user id, the id as an anonymous id, and the previous anonymous id. If none is known, it is an
+    empty profile that buckets by the id."""
     try:
         unit, before = (
             identifier(question.distinct_id, ".distinct_id"),
             identifier(question.anon_distinct_id, "['$anon_distinct_id']"),
         )
-    except Refused as refused:
-        raise InvalidInput(refused.code, f"${refused.path}: {refused.message}", path=f"${refused.path}") from None
+    except EventRejected as rejected:
+        raise InvalidInput(rejected.code, f"${rejected.path}: {rejected.message}", path=f"${rejected.path}") from None
     if unit is None:
-        raise InvalidInput("PERSON_MISSING", "$.distinct_id: name a person.", path="$.distinct_id")
-    stranger = None
+        raise InvalidInput("PERSON_MISSING", "$.distinct_id: required.", path="$.distinct_id")
+    unknown = None
     for alias in (
         Alias(AliasKind.USER, unit),
         Alias(AliasKind.ANONYMOUS, unit),
@@ -212,9 +219,9 @@ async def _known(decisions: Decisions, key: Key, question: Question, now: Clock)
         known = await decisions.known(key.environment_id, alias, now())
         if known.subject.profile_id:
             return known
-        stranger = stranger or known
-    assert stranger is not None
-    return stranger
+        unknown = unknown or known
+    assert unknown is not None
+    return unknown
 
 
 def _answer(catalog: Catalog, decision: Decision, now: Instant) -> FlagAnswer:
@@ -237,7 +244,7 @@ def _answer(catalog: Catalog, decision: Decision, now: Instant) -> FlagAnswer:
 
 
 def _reason(decision: Decision, on: bool) -> str:
-    """PostHog's word: clients show it, and ask whether it is a match."""
+    """The reason in PostHog's words, which clients show and compare."""
     if decision.reason is DecisionReason.DISABLED:
         return "disabled"
     return "condition_match" if decision.rule is not None or on else "no_condition_match"
@@ -254,17 +261,20 @@ def _in_older_form(answers: FlagAnswers, listed: bool) -> dict[str, Any]:
     }
 
 
-async def refuse_local_evaluation() -> None:
-    message = "Flags are decided here, not in an SDK: leave the personal API key out, and it asks for answers."
+async def reject_local_evaluation() -> None:
+    """Make the SDK request answers instead of rules."""
+    message = "Local evaluation is not supported. Remove the personal API key, and the SDK requests decisions."
     raise Unauthenticated("NO_LOCAL_EVALUATION", message, detail=message)
 
 
-def _refusing(path: str) -> HTTPRouteHandler:
-    return get(path, tags=["Decisions"], include_in_schema=False)(refuse_local_evaluation)
+def _rejecting(path: str) -> HTTPRouteHandler:
+    return get(path, tags=["Decisions"], include_in_schema=False)(reject_local_evaluation)
 
 
 def _remote_config(catalog: Catalog, token: str) -> dict[str, Any]:
-    """Everything that would make posthog-js load further scripts or send recordings is off."""
+    """The configuration of posthog-js.
+
+    All that would load further scripts or send recordings is off."""
     return {
         "token": token,
         "supportedCompression": _COMPRESSIONS,
@@ -297,7 +307,7 @@ def _config_for(keyring: Keyring, catalogs: Catalogs, token: str) -> dict[str, A
 async def config(
     keyring: Injected[Keyring], catalogs: Injected[Catalogs], token: FromPath[str]
 ) -> ExactResponse[dict[str, Any]]:
-    """The key stands in the address."""
+    """The configuration as JSON, with the key in the path."""
     return ExactResponse(_config_for(keyring, catalogs, token), headers=BRIEFLY)
 
 
@@ -305,7 +315,7 @@ async def config(
 async def config_script(
     keyring: Injected[Keyring], catalogs: Injected[Catalogs], token: FromPath[str]
 ) -> Response[str]:
-    """The same as a script, for pages that load PostHog by its snippet."""
+    """The configuration as a script, for pages that load PostHog by its snippet."""
     found = encode(_config_for(keyring, catalogs, token)).decode()
     name = encode(token).decode()
     script = (
@@ -321,7 +331,7 @@ ROUTES = [
     _also("/i/v1/analytics/events", b'{"results":{}}'),
     posthog_flags,
     flags_of_older_clients,
-    *(_refusing(path) for path in ("/flags/definitions", "/api/feature_flag/local_evaluation")),
+    *(_rejecting(path) for path in ("/flags/definitions", "/api/feature_flag/local_evaluation")),
     config,
     config_script,
 ]

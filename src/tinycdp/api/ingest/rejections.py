@@ -1,4 +1,4 @@
-"""Messages that were refused: the log, and its counts.
+"""Routes of the log of rejected messages, and of its counts.
 
 Source  docs/reference/rejections.md
 """
@@ -25,7 +25,7 @@ Code = Annotated[str | None, QueryParameter(description="only those with this co
 
 @get(
     "/v1/admin/rejections",
-    summary="Messages that were refused, newest first, and why",
+    summary="Rejected messages and why, newest first",
     tags=["Operation"],
     scope="admin",
 )
@@ -39,14 +39,14 @@ async def list_rejections(
     before: Before = LAST_ID,
     limit: Limit = 50,
 ) -> Rejections:
-    """They are kept for 30 days, each once: a message that is sent again is counted."""
+    """Entries are kept for 30 days. A message that is sent again is counted on its entry."""
     found = await rejections.page(pool, actor.environment_id, before, code, key_id, limit)
     return as_schema(found, Rejections)
 
 
 @get(
     "/v1/admin/rejections/counts",
-    summary="How many messages were refused, by hour, key and code",
+    summary="How many messages were rejected, by hour, key and code",
     tags=["Operation"],
     scope="admin",
 )
@@ -54,9 +54,9 @@ async def count_rejections(
     actor: Injected[Actor],
     pool: Injected[Pool],
     now: Injected[Clock],
-    hours: Annotated[int, QueryParameter(ge=1, le=_MOST_HOURS, description="so many, back from now")] = 24,
+    hours: Annotated[int, QueryParameter(ge=1, le=_MOST_HOURS, description="hours back from now")] = 24,
 ) -> Counts:
-    """They are kept for 400 days."""
+    """Counts are kept for 400 days."""
     found = await rejections.counts(pool, actor.environment_id, hours, now())
     return Counts(as_schema(found, list[HourCount]))
 

@@ -1,8 +1,8 @@
-"""Events in: the endpoints of Segment, RudderStack, Jitsu and the seeds. PostHog's are in posthog.py.
+"""Tracking endpoints of all protocols except PostHog's, which are in posthog.py.
 
-Shape   accept(request, parse) takes one tracking request whoever speaks; a route says how its protocol is read
-Laws    success is exactly 200, and only once everything is committed. A bad event in a batch is kept aside with its
-        reason and harms no other; a bad single call is a 400
+Shape   accept(request, parse) handles a tracking request of any protocol; each route passes its parser
+Laws    The answer is 200 only after everything is committed. An invalid event in a batch is logged as rejected and
+        affects no other; an invalid single call is a 400.
 Source  docs/reference/tracking.md
 """
 
@@ -29,7 +29,7 @@ from tinycdp.api.ingest.schemas import (
     CollectedEvent,
     EventBody,
     Pulse,
-    RefusedEvent,
+    RejectedEvent,
 )
 from tinycdp.errors import InvalidInput
 from tinycdp.model import Instant, Message, MessageKind, Rejection
@@ -37,9 +37,9 @@ from tinycdp.runtime.access.keys import Keyring
 from tinycdp.runtime.clock import Clock
 from tinycdp.runtime.decisions.exposures import Exposures
 from tinycdp.runtime.definitions.catalogs import Catalogs
-from tinycdp.runtime.ingest.event_stream import Live
+from tinycdp.runtime.ingest.event_stream import EventStreams
 from tinycdp.runtime.ingest.group_commit import Ingest
-from tinycdp.runtime.ingest.pipeline import Client, Door, address_of
+from tinycdp.runtime.ingest.pipeline import Client, Pipeline, address_of
 from tinycdp.runtime.memory_budget import MemoryBudget
 from tinycdp.runtime.metrics import Metrics
 from tinycdp.runtime.policies.documents import Policies
@@ -49,12 +49,12 @@ from tinycdp.settings import Settings
 Parse = Callable[[bytes, Instant], Parsed]
 
 _KINDS: dict[MessageKind, str] = {
-    "track": "Something a person did",
-    "identify": "Who a person is, and their traits",
-    "page": "A web page that was viewed",
-    "screen": "An app's screen that was viewed",
-    "group": "The account a person belongs to",
-    "alias": "Two identifiers that are the same person",
+    "track": "Record an event",
+    "identify": "Set identifiers and traits of a user",
+    "page": "Record a page view",
+    "screen": "Record a screen view of an app",
+    "group": "Set the group of a user, and its traits",
+    "alias": "Join two identifiers of one user",
 }
 
 
@@ -74,7 +74,7 @@ class Intake(Protocol):
     @property
     def catalogs(self) -> Catalogs: ...
     @property
-    def door(self) -> Door: ...
+    def pipeline(self) -> Pipeline: ...
     @property
     def exposures(self) -> Exposures: ...
     @property
@@ -84,7 +84,7 @@ class Intake(Protocol):
     @property
     def limiter(self) -> Limiter: ...
     @property
-    def live(self) -> Live: ...
+    def event_streams(self) -> EventStreams: ...
     @property
     def metrics(self) -> Metrics: ...
     @property
@@ -98,7 +98,9 @@ class Intake(Protocol):
 
 
 async def answered(request: Request[Any, Any, Any], parse: Parse, status: int = 200) -> ASGIResponse:
-    """Take one tracking request, and say what became of it: bytes, because this is the busiest answer of all."""
+    """Accept a tracking request.
+
+    The answer is encoded by hand, because this is the busiest path."""
     return ASGIResponse(body=encode(await accept(request, parse)), status_code=status, media_type="application/json")
 
 
@@ -112,10 +114,10 @@ async def accept(
 ) -> Accepted:
     """Read, parse and commit one tracking request.
 
-    key_in   finds a key in the body, where no header brings one
-    open_up  finds the JSON in an inflated body that is more than JSON
-    then     is told the environment and what was let in, once that is committed"""
-    # By hand, as the body: this is the busiest path of all.
+    key_in   finds a key in the body, if no header has one
+    open_up  unwraps a body that is not plain JSON
+    then     called after the commit with the environment and the messages"""
+    # Without dependency injection, because this is the busiest path.
     parts: Intake = request.app.state.parts
     received_at = parts.now()
     with parts.memory_budget.reserve() as reservation:
@@ -130,16 +132,19 @@ async def accept(
             parsed.rejections = _without_keys(parsed.rejections, (key_in(body), auth.in_headers(request)))
         sent = len(parsed.messages) + len(parsed.rejections)
         async with await parts.limiter.admit(limits, key.environment_id, key.id, sent, received_at) as charge:
-            passed = parts.door.pass_through(key.environment_id, parsed.messages, _client(request, parts), charge)
-            rejections = [*parts.door.logged(key.environment_id, parsed.rejections), *passed.rejections]
-            came = parts.door.shown(key.environment_id, parsed.messages)
-            with parts.metrics.ingest_seconds.time(), parts.live.arriving(key.environment_id, came):
-                receipt = await parts.ingest.accept(key.environment_id, passed.messages, rejections, key.id)
+            processed = parts.pipeline.run(key.environment_id, parsed.messages, _client(request, parts), charge)
+            rejections = [
+                *parts.pipeline.redact_rejections(key.environment_id, parsed.rejections),
+                *processed.rejections,
+            ]
+            visible = parts.pipeline.visible(key.environment_id, parsed.messages)
+            with parts.metrics.ingest_seconds.time(), parts.event_streams.arriving(key.environment_id, visible):
+                receipt = await parts.ingest.accept(key.environment_id, processed.messages, rejections, key.id)
     if then is not None:
-        then(parts, key.environment_id, passed.messages)
-    rejections += receipt.refused
+        then(parts, key.environment_id, processed.messages)
+    rejections += receipt.rejected
     parts.metrics.stored(receipt.accepted, receipt.duplicates, [r.code for r in rejections])
-    parts.metrics.messages["sampled"] += passed.sampled
+    parts.metrics.messages["sampled"] += processed.sampled
     parts.metrics.messages["dead"] += receipt.dead
     if parsed.single and rejections:
         first = rejections[0]
@@ -149,9 +154,9 @@ async def accept(
         receipt.accepted,
         receipt.duplicates,
         receipt.version,
-        sampled=passed.sampled,
+        sampled=processed.sampled,
         dead_lettered=receipt.dead,
-        rejected=[_refused(r) for r in rejections[:20]],
+        rejected=[_rejected(r) for r in rejections[:20]],
     )
 
 
@@ -166,12 +171,12 @@ def _in_query(request: Request[Any, Any, Any]) -> str | None:
     return request.query_params.get("writeKey") or request.query_params.get("token")
 
 
-def _refused(rejection: Rejection) -> RefusedEvent:
-    return RefusedEvent(rejection.code, rejection.message, rejection.path)
+def _rejected(rejection: Rejection) -> RejectedEvent:
+    return RejectedEvent(rejection.code, rejection.message, rejection.path)
 
 
 def _without_keys(rejections: list[Rejection], keys: Iterable[str | None]) -> list[Rejection]:
-    """The refusals as they may be logged: whoever reads them is not to learn the key that stood in the body."""
+    """The rejections without the API key that the body may contain."""
     for text in filter(None, keys):
         hidden = encode(text)
         rejections = [
@@ -199,7 +204,7 @@ def _single(kind: MessageKind, summary: str) -> HTTPRouteHandler:
 
 
 def _also(path: str, parse: Parse) -> HTTPRouteHandler:
-    """Another path by which some client calls the same; one description in the reference is enough."""
+    """Another path for the same request; the reference describes only the first."""
 
     @post(path, status_code=200, tags=["Tracking"], include_in_schema=False)
     async def handler(request: Request[Any, Any, Any]) -> ASGIResponse:
@@ -210,7 +215,9 @@ def _also(path: str, parse: Parse) -> HTTPRouteHandler:
 
 @post("/v1/m", status_code=200, include_in_schema=False)
 async def self_metrics() -> ASGIResponse:
-    """analytics-next reports here how it fares itself. Nobody asked; an error would only make it try again."""
+    """Accept and ignore the metrics that analytics-next reports about itself.
+
+    After an error it would retry."""
     return ASGIResponse(body=b'{"success":true}', media_type="application/json")
 
 
@@ -254,9 +261,9 @@ async def collect(request: Request[Any, Any, Any]) -> ASGIResponse:
     example={"userId": "ada", "event": "app_open", "idempotencyKey": "e-1"},
 )
 async def pulse(request: Request[Any, Any, Any]) -> Pulse:
-    taken = await accept(request, parse_pulse)
-    known = taken.duplicates > 0 and taken.accepted == 0
-    return Pulse("duplicate" if known else "accepted", taken.accepted, taken.duplicates)
+    outcome = await accept(request, parse_pulse)
+    known = outcome.duplicates > 0 and outcome.accepted == 0
+    return Pulse("duplicate" if known else "accepted", outcome.accepted, outcome.duplicates)
 
 
 ROUTES = [

@@ -1,4 +1,4 @@
-"""What clients and server exchange about events, and what became of refused ones."""
+"""Wire structs of tracking, rejections, dead letters, and PostHog's endpoints."""
 
 from collections.abc import Sequence
 from typing import Any, Literal
@@ -9,9 +9,11 @@ from tinycdp.model import Instant, MessageKind
 
 
 class LoggedRejection(msgspec.Struct, rename="camel"):
-    """A message that was not taken. path points into what the client sent; payload is its beginning.
+    """A rejected message.
 
-    times  how often it came, retries included; last_received_at: when it came last"""
+    path     points into the request
+    payload  the beginning of the message as it was sent
+    times    how often it was received, retries included; last_received_at: when it was received last"""
 
     id: str
     code: str
@@ -32,7 +34,9 @@ class Rejections(msgspec.Struct):
 
 
 class HourCount(msgspec.Struct, rename="camel"):
-    """messages: different ones. repeats: those that had come before, as retries bring them."""
+    """Rejections of one code and key in an hour.
+
+    messages: different ones; repeats: retries of them."""
 
     hour: str
     key_id: int | None
@@ -43,7 +47,7 @@ class HourCount(msgspec.Struct, rename="camel"):
 
 
 class Counts(msgspec.Struct):
-    """Newest hour first, at most 10,000 lines."""
+    """Newest hour first, at most 10,000 entries."""
 
     counts: list[HourCount]
 
@@ -52,8 +56,9 @@ class Counts(msgspec.Struct):
 
 
 class Letter(msgspec.Struct, rename="camel"):
-    """code: UNSTORABLE where the database refused it, INTERNAL for an internal error. event, type and message_id are
-    null where the payload cannot be read."""
+    """A dead letter; event, type and message_id are null if the payload cannot be read.
+
+    code  UNSTORABLE if the database rejected the message, INTERNAL for an internal error"""
 
     id: str
     code: str
@@ -68,7 +73,7 @@ class Letter(msgspec.Struct, rename="camel"):
 
 
 class WholeLetter(Letter, kw_only=True):
-    """payload is the message in the form it would be stored in, as JSON text."""
+    """A dead letter with its message. payload: the message in its stored form, as JSON text."""
 
     payload: str
 
@@ -81,8 +86,13 @@ class Letters(msgspec.Struct, rename="camel"):
 
 
 class Replayed(msgspec.Struct, rename="camel"):
-    """stored: now for the first time. duplicates: had been stored meanwhile. refused: by a rule, and in the log of
-    rejections. failed: are letters still. next: replay on from here, null where these were the last."""
+    """The outcome of a replay.
+
+    stored      now, for the first time
+    duplicates  stored meanwhile
+    refused     rejected by a rule, and in the log of rejections
+    failed      dead letters still
+    next        pass it as `after` to continue; null if these were the last"""
 
     stored: int
     duplicates: int
@@ -92,7 +102,11 @@ class Replayed(msgspec.Struct, rename="camel"):
 
 
 class Choice(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """ids: these letters, at most 1,000. code: all with this code. after: as `next` of the answer before."""
+    """The letters to replay or discard.
+
+    ids    these letters, at most 1,000
+    code   all with this code
+    after  `next` of the previous answer"""
 
     ids: list[str] | None = None
     code: str | None = None
@@ -100,6 +114,8 @@ class Choice(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Discarded(msgspec.Struct):
+    """How many letters were deleted."""
+
     discarded: int
 
 
@@ -107,12 +123,12 @@ class Discarded(msgspec.Struct):
 
 
 class EventBody(msgspec.Struct, rename="camel", omit_defaults=True):
-    """One event, or send a list of them. At least one of the four identifiers; the rest by the kind of call.
+    """One event, with at least one of the four identifiers. A list of events is accepted too.
 
     event        of a track call, the event's name
     properties   of a track, page or screen call
     traits       of an identify or group call
-    message_id   makes a retry harmless: an id counts once"""
+    message_id   counts once, so a retry is harmless"""
 
     user_id: str = ""
     anonymous_id: str = ""
@@ -130,21 +146,21 @@ class EventBody(msgspec.Struct, rename="camel", omit_defaults=True):
 
 
 class BatchEvent(EventBody, kw_only=True):
-    """An event that says its kind."""
+    """An event with its kind."""
 
     type: MessageKind
 
 
 class BatchBody(msgspec.Struct, rename="camel", omit_defaults=True):
-    """Up to 10,000 events; sent_at and context are those of every event that brings none of its own."""
+    """Up to 10,000 events. sent_at and context apply to events that have none of their own."""
 
     batch: list[BatchEvent]
     sent_at: str = ""
     context: dict[str, Any] = {}
 
 
-class RefusedEvent(msgspec.Struct, rename="camel"):
-    """One event of a batch that was not taken: `path` points into the request."""
+class RejectedEvent(msgspec.Struct, rename="camel"):
+    """One rejected event of a batch; `path` points into the request."""
 
     code: str
     message: str
@@ -152,11 +168,12 @@ class RefusedEvent(msgspec.Struct, rename="camel"):
 
 
 class Accepted(msgspec.Struct, rename="camel", omit_defaults=True):
-    """`version`: give it to decide as `minVersion` to be sure that it sees these events.
+    """The answer to a tracking request.
 
-    sampled        how many were left out because only a share of their event is kept
-    dead_lettered  how many could not be stored and are kept aside, to be looked at and tried again
-    rejected       the first 20 that were not taken"""
+    version        pass it to decide as `minVersion` to include these events
+    sampled        how many were dropped by sampling
+    dead_lettered  how many could not be stored and became dead letters
+    rejected       the first 20 rejected events"""
 
     success: bool
     accepted: int
@@ -164,11 +181,11 @@ class Accepted(msgspec.Struct, rename="camel", omit_defaults=True):
     version: int
     sampled: int = 0
     dead_lettered: int = 0
-    rejected: Sequence[RefusedEvent] = ()
+    rejected: Sequence[RejectedEvent] = ()
 
 
 class Pulse(msgspec.Struct, rename="camel"):
-    """status is "accepted", or "duplicate" where every event was known already."""
+    """PulseBoard's answer. status is "accepted", or "duplicate" if all events are duplicates."""
 
     status: Literal["accepted", "duplicate"]
     accepted: int
@@ -198,13 +215,13 @@ class CollectedEvent(msgspec.Struct, omit_defaults=True):
 
 
 class Captured(msgspec.Struct):
-    """1 for taken; events that were refused are in the log of rejected events."""
+    """PostHog's answer. status is always 1; rejected events are in the log of rejections."""
 
     status: int = 1
 
 
 class CapturedEvent(msgspec.Struct, omit_defaults=True):
-    """PostHog's event. `$set` is what becomes known of the person."""
+    """PostHog's event. `$set` in its properties sets traits of the profile."""
 
     event: str
     distinct_id: str
@@ -214,7 +231,7 @@ class CapturedEvent(msgspec.Struct, omit_defaults=True):
 
 
 class Capture(msgspec.Struct, omit_defaults=True):
-    """`api_key` is a write key, where no header brings one."""
+    """PostHog's batch. `api_key` is a write key, if no header has one."""
 
     batch: list[CapturedEvent]
     api_key: str = ""
@@ -222,9 +239,12 @@ class Capture(msgspec.Struct, omit_defaults=True):
 
 
 class FlagsRequest(msgspec.Struct, omit_defaults=True):
-    """What rules read of it as `context.…`: person_properties themselves, `groups`, and group_properties as
-    `groupProperties`. `api_key` is a key with the scopes to decide, where no header brings one. With a session, flags
-    with `hold` keep its variants."""
+    """PostHog's request for flags. With a session, flags with `hold` keep its variants.
+
+    api_key            a key with the scope decide, if no header has one
+    person_properties  rules read them as `context.…`
+    groups             rules read them as `context.groups`
+    group_properties   rules read them as `context.groupProperties`"""
 
     distinct_id: str
     api_key: str = ""
@@ -236,7 +256,9 @@ class FlagsRequest(msgspec.Struct, omit_defaults=True):
 
 
 class FlagReason(msgspec.Struct):
-    """condition_index is the rule's place in the flag, null where none decided."""
+    """Why a flag has its value.
+
+    condition_index: the index of the rule that decided; null if none did."""
 
     code: str
     condition_index: int | None
@@ -244,9 +266,11 @@ class FlagReason(msgspec.Struct):
 
 
 class FlagMetadata(msgspec.Struct):
-    """id is the place of the rule that decided, from 1 on, and 0 where none did; version is the flag's: the event by
-    which a client tells what it has shown brings both back. payload is the value as JSON text, where it is more than on
-    or off."""
+    """Metadata of an answer; the event that reports an exposure repeats id and version.
+
+    id       the position of the rule that decided, from 1; 0 if none did
+    version  that of the flag
+    payload  the value as JSON text, if it is more than on or off"""
 
     id: int
     version: int
@@ -255,7 +279,7 @@ class FlagMetadata(msgspec.Struct):
 
 
 class FlagAnswer(msgspec.Struct):
-    """variant is null for flags that are simply on or off, and for those that are off."""
+    """A flag's answer. variant is null for boolean flags, and for flags that are off."""
 
     key: str
     enabled: bool
@@ -268,6 +292,8 @@ class FlagAnswers(
     msgspec.Struct,
     rename={"errors": "errorsWhileComputingFlags", "request_id": "requestId", "evaluated_at": "evaluatedAt"},
 ):
+    """PostHog's answer about flags."""
+
     flags: dict[str, FlagAnswer]
     errors: bool
     request_id: str

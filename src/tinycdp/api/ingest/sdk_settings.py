@@ -1,8 +1,8 @@
-"""What browsers' SDKs fetch before they send anything: the settings of the source they belong to.
+"""Settings that browser SDKs fetch before they send an event.
 
-Shape   GET /v1/projects/{writeKey}/settings for analytics-next · GET /sourceConfig for RudderStack's
-Laws    every key of an environment gets the same answer: there is nothing to configure, but a client that gets no
-        answer never sends an event
+Shape   GET /v1/projects/{writeKey}/settings for analytics-next · GET /sourceConfig for RudderStack
+Laws    Every key of an environment gets the same answer, since nothing is configurable. Without an answer these SDKs
+        never send an event.
 Source  docs/reference/sdks.md "What browsers fetch first"
 """
 
@@ -18,7 +18,7 @@ from tinycdp.api.http.responses import ExactResponse
 from tinycdp.runtime.access.keys import Keyring
 from tinycdp.times import iso
 
-#: The answer names the host it was asked at, so no shared cache may give it to somebody who asked at another.
+#: The answer contains the host of the request, so shared caches must not store it.
 BRIEFLY = {"Cache-Control": "private, max-age=60"}
 
 
@@ -26,7 +26,9 @@ BRIEFLY = {"Cache-Control": "private, max-age=60"}
 async def settings(
     request: ExactRequest, keyring: Injected[Keyring], write_key: FromPath[str]
 ) -> ExactResponse[dict[str, Any]]:
-    """analytics-next's. The key stands in the address. Events then go to the host the settings were fetched from."""
+    """Settings of analytics-next, with the key in the path.
+
+    Events then go to the host of this request."""
     auth.recognise(keyring, write_key, "write")
     # More than this one integration would make the client fetch others from Segment's own network.
     destination = {"apiKey": write_key, "apiHost": f"{_host(request)}/v1", "protocol": _scheme(request)}
@@ -41,7 +43,7 @@ async def settings(
 
 @get("/sourceConfig", tags=["Tracking"], include_in_schema=False)
 async def source_config(request: ExactRequest, keyring: Injected[Keyring]) -> ExactResponse[dict[str, Any]]:
-    """RudderStack's. The key is the user name of Basic, or the parameter `writeKey`."""
+    """Settings of RudderStack. The key is the user name of Basic, or the parameter `writeKey`."""
     text = auth.presented(request)
     key = auth.recognise(keyring, text, "write")
     nothing = {"enabled": False}
@@ -65,7 +67,7 @@ def _host(request: ExactRequest) -> str:
 
 
 def _scheme(request: ExactRequest) -> str:
-    """How the client came, also where a proxy ends TLS in front of us."""
+    """The scheme that the client used, also behind a proxy that ends TLS."""
     forwarded = request.headers.get("x-forwarded-proto", "").partition(",")[0].strip().lower()
     return forwarded if forwarded in {"http", "https"} else request.url.scheme
 

@@ -17,7 +17,7 @@ from tinycdp.model import Alias, AliasKind, Instant
 from tinycdp.runtime.access import stream_tokens
 from tinycdp.runtime.access.actor import Actor
 from tinycdp.runtime.access.keys import Keyring
-from tinycdp.runtime.access.stream_tokens import Ticket
+from tinycdp.runtime.access.stream_tokens import StreamToken
 from tinycdp.runtime.clock import Clock
 from tinycdp.runtime.decisions.change_streams import Pushes
 from tinycdp.runtime.decisions.decide import Decisions
@@ -38,7 +38,7 @@ class AllFlags:
     now: Instant
     decisions: list[Decision]
     answers: Evaluations
-    ticket: Ticket | None
+    ticket: StreamToken | None
 
     @property
     def etag(self) -> str:
@@ -82,7 +82,7 @@ class Bulk:
             self._metrics.decisions[decision.reason] += 1
             self._exposures.record(found.catalog, decision, found.subject, found.now, exposed=exposed)
 
-    def token(self, ticket: Ticket) -> str:
+    def token(self, ticket: StreamToken) -> str:
         """The ticket as it stands in the address of a stream."""
         return stream_tokens.issue(self._keyring, ticket)
 
@@ -94,7 +94,7 @@ class Bulk:
         ticket = None
         if not self._pushes.full and stream_tokens.fits(context):
             # The stream watches what the definitions say: that a session holds a variant is no news.
-            ticket = Ticket(actor.key_id, stream_tokens.window_of(instant), context, answers.mark)
+            ticket = StreamToken(actor.key_id, stream_tokens.window_of(instant), context, answers.mark)
         session = session_of(context)
         if session is not None:
             decisions = [await self._holds.keep(catalog, decision, subject, session, instant) for decision in decisions]
@@ -115,7 +115,7 @@ def session_of(context: Mapping[str, Any]) -> str | None:
     return session if isinstance(session, str) else None
 
 
-def etag_of(answers: Evaluations, ticket: Ticket | None) -> str:
+def etag_of(answers: Evaluations, ticket: StreamToken | None) -> str:
     """For these answers together with this stream."""
     scope = ticket.scope if ticket is not None else b""
     return f'"{blake2b(answers.digest + scope, digest_size=12).hexdigest()}"'

@@ -40,7 +40,7 @@ from tinycdp.model import NEVER, Instant
 from tinycdp.runtime.access import stream_tokens
 from tinycdp.runtime.access.actor import Actor
 from tinycdp.runtime.access.keys import Key, Keyring
-from tinycdp.runtime.access.stream_tokens import Ticket
+from tinycdp.runtime.access.stream_tokens import StreamToken
 from tinycdp.runtime.clock import Clock
 from tinycdp.runtime.decisions.change_streams import Pushes, Watch
 from tinycdp.runtime.decisions.decide import Decisions, decide_one
@@ -309,7 +309,7 @@ async def stream_evaluations(
 class _Stream(Watch):
     __slots__ = ("_outlet", "_pushes", "_ticket")
 
-    def __init__(self, pushes: Pushes, ticket: Ticket, key: Key, last_event_id: str | None) -> None:
+    def __init__(self, pushes: Pushes, ticket: StreamToken, key: Key, last_event_id: str | None) -> None:
         known = _mark_of(last_event_id) if last_event_id else ticket.mark
         super().__init__(key.id, key.environment_id, ticket.context, alias_of(ticket.context), known)
         self._pushes = pushes

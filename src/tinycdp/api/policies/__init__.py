@@ -1,1 +1,1 @@
-"""What an environment does with what it is sent."""
+"""Policies over HTTP."""

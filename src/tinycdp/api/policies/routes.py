@@ -1,7 +1,7 @@
-"""Policies: what an environment does with what it is sent.
+"""Routes of policies: how an environment handles the messages it receives.
 
-Shape   GET and PUT of one policy, GET of its versions
-Laws    what a PUT leaves out has its default; If-Match names the version to be replaced
+Shape   GET and PUT of one policy · GET of its versions
+Laws    A field that a PUT leaves out gets its default. If-Match names the version to replace.
 Errors  400 INVALID_POLICY · 404 NOT_FOUND · 409 VERSION_CONFLICT
 Source  docs/reference/policies.md
 """
@@ -11,27 +11,26 @@ from litestar.params import FromPath, JSONBody
 
 from tinycdp.api.http.params import IfMatch, Limit, version_of
 from tinycdp.api.http.parts import Injected
-from tinycdp.api.http.responses import ExactResponse, etag
-from tinycdp.api.policies.schemas import PolicyDocument, PolicyVersions
+from tinycdp.api.http.responses import ExactResponse, as_schema, etag
+from tinycdp.api.policies.schemas import PolicyDocument, PolicyVersion, PolicyVersions
 from tinycdp.runtime.access.actor import Actor
 from tinycdp.runtime.clock import Clock
 from tinycdp.runtime.edits import Edit
 from tinycdp.runtime.mirror import Mirror
 from tinycdp.runtime.policies import documents
-from tinycdp.runtime.policies.documents import PolicyVersion
 from tinycdp.store.pool import Pool
 
 PATH = "/v1/admin/policies/{name:str}"
 _TAGS = ["Policies"]
 
 
-@get(PATH, summary="A policy as it is in force", tags=_TAGS, scope="admin")
+@get(PATH, summary="The policy in force", tags=_TAGS, scope="admin")
 async def get_policy(actor: Injected[Actor], pool: Injected[Pool], name: FromPath[str]) -> ExactResponse[PolicyVersion]:
     found = (await documents.versions(pool, actor.environment_id, name, 1))[0]
-    return ExactResponse(found, headers=etag(found.version))
+    return ExactResponse(as_schema(found, PolicyVersion), headers=etag(found.version))
 
 
-@put(PATH, summary="Replace a policy, from now on", tags=_TAGS, scope="admin", example={})
+@put(PATH, summary="Replace a policy; it applies to later messages", tags=_TAGS, scope="admin", example={})
 async def put_policy(
     actor: Injected[Actor],
     pool: Injected[Pool],
@@ -45,16 +44,17 @@ async def put_policy(
     found = await documents.save(
         pool, actor.environment_id, name, data, Edit(actor.name, now(), expected_version=expects)
     )
-    # The process that was asked goes by it at once; the others are notified.
+    # This process applies it at once; the others are notified.
     await mirror.load_policies()
-    return ExactResponse(found, headers=etag(found.version))
+    return ExactResponse(as_schema(found, PolicyVersion), headers=etag(found.version))
 
 
-@get(f"{PATH}/versions", summary="Who changed a policy when, newest first", tags=_TAGS, scope="admin")
+@get(f"{PATH}/versions", summary="The versions of a policy and their authors, newest first", tags=_TAGS, scope="admin")
 async def list_policy_versions(
     actor: Injected[Actor], pool: Injected[Pool], name: FromPath[str], limit: Limit = 50
 ) -> PolicyVersions:
-    return PolicyVersions(name, await documents.versions(pool, actor.environment_id, name, limit))
+    found = await documents.versions(pool, actor.environment_id, name, limit)
+    return PolicyVersions(name, as_schema(found, list[PolicyVersion]))
 
 
 ROUTES = [get_policy, put_policy, list_policy_versions]

@@ -1,21 +1,29 @@
-"""What clients and server exchange about policies."""
+"""Wire structs of policies."""
 
 from typing import Annotated, Any
 
 import msgspec
 
-from tinycdp.api.http.openapi import Documented, shows
+from tinycdp.api.http.openapi import Documented
 from tinycdp.engine.schema.tracking_plan import Naming
-from tinycdp.runtime.policies.documents import PolicyVersion
-from tinycdp.runtime.policies.enrichment import Choices
+from tinycdp.runtime.policies.enrichment import EnrichmentPolicy
 from tinycdp.runtime.policies.identifier_rules import IdentityPolicy
 from tinycdp.runtime.policies.limits import Limits
 from tinycdp.runtime.policies.privacy_rules import PrivacyPolicy
 
-#: What PUT takes: of the kind that the address names. policies.py reads it, and names what is wrong.
-PolicyDocument = Annotated[dict[str, Any], Documented(Choices | IdentityPolicy | Limits | Naming | PrivacyPolicy)]
+#: The document of the policy that the address names. runtime/policies/documents.py reads it and reports errors.
+PolicyDocument = Annotated[
+    dict[str, Any], Documented(EnrichmentPolicy | IdentityPolicy | Limits | Naming | PrivacyPolicy)
+]
 
-shows(PolicyVersion, document=PolicyDocument)
+
+class PolicyVersion(msgspec.Struct, frozen=True, rename="camel"):
+    """One version of a policy, with all defaults written out. Version 0 is the defaults."""
+
+    version: int
+    document: PolicyDocument
+    changed_at: str | None = None
+    changed_by: str | None = None
 
 
 class PolicyVersions(msgspec.Struct):

@@ -1,1 +1,1 @@
-"""Which events and properties arrive, which are planned, and the stream of them."""
+"""The registry, the tracking plan and the live stream over HTTP."""

@@ -1,7 +1,7 @@
-"""The live stream: messages as they arrive, as server-sent events.
+"""Route of the live stream: messages as they arrive, as server-sent events.
 
-Shape   GET /v1/events/live; each message is one event, `sample` says of how many those that follow are shown
-Laws    a reader that does not keep up is told so and dropped: nobody waits for it
+Shape   GET /v1/events/live; each message is one event; an event `sample` says how many messages the next ones represent
+Laws    A reader that is too slow is disconnected with a message; no other reader waits for it.
 Errors  400 INVALID_REQUEST · 503 TOO_MANY_STREAMS
 Source  docs/reference/registry.md "Live stream"
 """
@@ -16,9 +16,9 @@ from tinycdp.api.http.parts import Injected
 from tinycdp.api.http.sse import MEDIA_TYPE, Outlet, streaming
 from tinycdp.errors import InvalidInput
 from tinycdp.runtime.access.actor import Actor
-from tinycdp.runtime.ingest.event_stream import Filter, Live, Reader
+from tinycdp.runtime.ingest.event_stream import EventStreams, Filter, Reader
 
-#: Bytes that may wait for a reader, some seconds of the busiest stream.
+#: Bytes that may wait for a reader: some seconds of the busiest stream.
 MOST_WAITING = 8_000_000
 _RETRY_MS = 2_000
 _LONGEST = 256
@@ -35,7 +35,7 @@ Kind = Literal["track", "page", "screen", "identify", "group", "alias"]
 )
 async def stream_events(
     actor: Injected[Actor],
-    live: Injected[Live],
+    event_streams: Injected[EventStreams],
     event: Annotated[str | None, QueryParameter(description="only of this name")] = None,
     user_id: Annotated[str | None, QueryParameter(name="userId", description="only by this identifier")] = None,
     kind: Annotated[Kind | None, QueryParameter(description="only calls of this kind")] = None,
@@ -44,28 +44,32 @@ async def stream_events(
         Literal["accepted", "warned", "rejected"] | None, QueryParameter(description="only of this status")
     ] = None,
 ) -> Response[bytes]:
-    """All filters hold together. Under load a sample is shown, and `event: sample` says of how many."""
+    """A message has to match all filters.
+
+    Under load a sample is sent, and `event: sample` says of how many."""
     for name, text in (("event", event), ("userId", user_id)):
         if text is not None and len(text) > _LONGEST:
             raise InvalidInput("INVALID_REQUEST", f"{name}: at most {_LONGEST} characters.")
-    stream = _Stream(live, actor.environment_id, actor.key_id, Filter(event, user_id, kind, by_key, status))
-    await live.open(stream)
+    stream = _Stream(event_streams, actor.environment_id, actor.key_id, Filter(event, user_id, kind, by_key, status))
+    await event_streams.open(stream)
     return streaming(stream)
 
 
 class _Stream(Reader):
-    def __init__(self, live: Live, environment_id: int, key_id: int, wanted: Filter) -> None:
+    """One client's stream."""
+
+    def __init__(self, event_streams: EventStreams, environment_id: int, key_id: int, wanted: Filter) -> None:
         super().__init__(environment_id, key_id, wanted)
-        self._live = live
+        self._event_streams = event_streams
         self._outlet = Outlet(MOST_WAITING)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
             await self._outlet.serve(receive, send, _RETRY_MS)
         finally:
-            await self._live.close(self)
+            await self._event_streams.close(self)
 
-    def tell(self, text: bytes) -> None:
+    def send(self, text: bytes) -> None:
         self._outlet.write(text)
 
     def end(self, why: bytes) -> None:

@@ -1,8 +1,8 @@
-"""The registry of events and properties, and the tracking plan.
+"""Routes of the registry of events and properties, and of the tracking plan.
 
-Shape   GET of what was observed, GET, PUT and DELETE of what is planned
-Laws    what this process stored before the request is in the answer; what others stored, within seconds.
-        If-Match names the version of an entry that shall be replaced
+Shape   GET for the registry · GET, PUT and DELETE for the plan
+Laws    The answer includes messages that this process stored before the request; those of other processes follow
+        within seconds. If-Match names the version of an entry to replace.
 Errors  400 INVALID_PLAN · 404 NOT_FOUND · 409 VERSION_CONFLICT
 Source  docs/reference/registry.md
 """
@@ -44,7 +44,7 @@ EVENTS = "/v1/registry/events"
 PLAN = "/v1/registry/plan"
 
 _EXAMPLE = {
-    "description": "Somebody paid.",
+    "description": "A customer paid.",
     "owner": "checkout",
     "properties": {"amount": {"type": "number", "required": True, "minimum": 0}, "currency": {"type": "string"}},
 }
@@ -52,7 +52,7 @@ _EXAMPLE = {
 
 @get(
     EVENTS,
-    summary="Every event that came or is planned, the busiest first",
+    summary="Every event that was seen or is planned, the most frequent first",
     tags=["Registry"],
     scope="read",
 )
@@ -70,7 +70,7 @@ async def list_events(
 
 @get(
     f"{EVENTS}/{{name:str}}",
-    summary="An event: its volume, its properties with their types and states, by which SDKs, against its plan",
+    summary="An event: its volume, properties with types and states, SDKs, and plan",
     tags=["Registry"],
     scope="read",
 )
@@ -89,7 +89,7 @@ async def get_event(
 
 @get(
     f"{EVENTS}/{{name:str}}/properties/{{property_name:str}}",
-    summary="A property of an event: which types came when, and by which SDK",
+    summary="A property of an event: its types by day and SDK",
     tags=["Registry"],
     scope="read",
 )
@@ -110,7 +110,7 @@ async def get_property(
 
 @get(
     "/v1/registry/sdks",
-    summary="By which libraries, versions and platforms messages came",
+    summary="Libraries, versions and platforms that sent messages",
     tags=["Registry"],
     scope="read",
 )
@@ -125,7 +125,7 @@ async def list_sdks(
 
 @get(
     "/v1/registry/violations",
-    summary="What the tracking plan did not expect, per event, kind and day",
+    summary="Violations of the tracking plan, by event, kind and day",
     tags=["Registry"],
     scope="read",
 )
@@ -135,7 +135,7 @@ async def list_violations(
     registry: Injected[Registry],
     now: Injected[Clock],
     event: Annotated[str | None, QueryParameter(description="only of this event")] = None,
-    days: Annotated[int, QueryParameter(ge=1, le=400, description="so many days back, with today")] = 7,
+    days: Annotated[int, QueryParameter(ge=1, le=400, description="days back, today included")] = 7,
     limit: Limit = 50,
 ) -> Violations:
     await registry.flush()
@@ -145,7 +145,7 @@ async def list_violations(
 
 @get(
     PLAN,
-    summary="The tracking plan: what is expected of each event",
+    summary="The tracking plan: the expected properties of each event",
     tags=["Registry"],
     scope="read",
 )
@@ -158,7 +158,7 @@ async def get_plan(
 
 @put(
     f"{PLAN}/{{name:str}}",
-    summary="What is expected of an event from now on",
+    summary="Set the plan of an event",
     tags=["Registry"],
     scope="admin",
     example=_EXAMPLE,
@@ -172,8 +172,9 @@ async def put_plan_entry(
     if_match: IfMatch = None,
     dry_run: DryRun = False,
 ) -> ExactResponse[Saved]:
-    """Types count for new messages from now on: what is stored stays as it is. A dry run only says what it would break,
-    as version 0."""
+    """Types apply to later messages; stored messages do not change.
+
+    A dry run answers with version 0 and the definitions that would break."""
     expects = version_of(if_match)
     actor, instant = editing.actor, editing.now()
     entry = tracking_plan.checked(data)
@@ -183,7 +184,7 @@ async def put_plan_entry(
         found = await tracking_plan.save(
             editing.pool, actor.environment_id, name, data, Edit(actor.name, instant, expected_version=expects)
         )
-        # The process that was asked goes by it at once; the others are notified.
+        # This process applies it at once; the others are notified.
         await mirror.load_policies()
     breaks = registry_reads.broken_by(await editing.workspace(), plans.of(actor.environment_id), name, entry)
     saved = Saved(as_schema(found, PlanEntry), as_schema(breaks, list[Broken]))
@@ -193,7 +194,7 @@ async def put_plan_entry(
 @delete(
     f"{PLAN}/{{name:str}}",
     status_code=200,
-    summary="Expect nothing of an event any more; its versions are kept",
+    summary="Remove an event from the plan; its versions are kept",
     tags=["Registry"],
     scope="admin",
 )
@@ -215,7 +216,7 @@ async def delete_plan_entry(
 
 @get(
     f"{PLAN}/{{name:str}}/versions",
-    summary="Who changed the plan of an event when, newest first",
+    summary="The versions of an event's plan and their authors, newest first",
     tags=["Registry"],
     scope="read",
 )

@@ -1,4 +1,4 @@
-"""What clients and server exchange about the registry and the tracking plan."""
+"""Wire structs of the registry and the tracking plan."""
 
 from typing import Annotated, Any, Literal
 
@@ -9,7 +9,7 @@ from tinycdp.engine.schema.inference import State
 from tinycdp.engine.schema.tracking_plan import Entry, Property
 from tinycdp.runtime.schema.registry_reads import EventState
 
-#: What PUT takes: tracking_plan.py reads it, and names what is wrong.
+#: The body of PUT. runtime/schema/tracking_plan.py reads it and reports errors.
 EntryDocument = Annotated[dict[str, Any], Documented(Entry)]
 
 
@@ -17,7 +17,7 @@ EntryDocument = Annotated[dict[str, Any], Documented(Entry)]
 
 
 class PlanEntry(msgspec.Struct, frozen=True, rename="camel"):
-    """One event of the plan. version counts its changes; entry is null where it was removed."""
+    """One event of the plan. version counts its changes; entry is null if it was removed."""
 
     event: str
     version: int
@@ -27,20 +27,20 @@ class PlanEntry(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class WholePlan(msgspec.Struct, frozen=True):
-    """By event."""
+    """All entries in force, by event."""
 
     entries: list[PlanEntry]
 
 
 class PlanVersions(msgspec.Struct, frozen=True):
-    """Newest first; `entry` is null where it was removed."""
+    """Newest first; `entry` is null if it was removed."""
 
     event: str
     versions: list[PlanEntry]
 
 
 class Broken(msgspec.Struct, frozen=True):
-    """A definition that contradicts the plan: where it compares what is declared with something else."""
+    """A definition that contradicts the plan: its expression uses a property as another type."""
 
     kind: str
     key: str
@@ -49,7 +49,7 @@ class Broken(msgspec.Struct, frozen=True):
 
 
 class Saved(msgspec.Struct, frozen=True, rename="camel"):
-    """The entry as it is in force, and the definitions whose expressions contradict the types it declares."""
+    """The entry in force, and the definitions whose expressions contradict its types."""
 
     saved: PlanEntry
     breaks: list[Broken]
@@ -59,10 +59,10 @@ class Saved(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class EventRow(msgspec.Struct, frozen=True, rename="camel"):
-    """One event. state: of its plan, where it has one; else `silent` after 30 days without it, and `active`. `planned`:
-    it is in the plan and never came.
+    """One event.
 
-    total  ever, `lately` in the last seven days with this one"""
+    state   that of its plan, if not active; else `planned` if never seen, `silent` after 30 days without it, `active`
+    total   messages ever; `lately` in the last seven days, today included"""
 
     name: str
     state: EventState
@@ -79,19 +79,25 @@ class EventRow(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class Events(msgspec.Struct, frozen=True):
-    """The busiest of the last days first. overflow: messages of events that found no room."""
+    """All events, the most frequent of the last days first.
+
+    overflow: messages of events beyond the limit."""
 
     events: list[EventRow]
     overflow: int
 
 
 class Volume(msgspec.Struct, frozen=True):
+    """The number of messages of an hour or a day."""
+
     at: str
     n: int
 
 
 class Sdk(msgspec.Struct, frozen=True, rename="camel"):
-    """An SDK and how much came by it; days are the first and last of the timeline. type: of a property."""
+    """An SDK and how many values it sent, with its first and last day.
+
+    type: of a property's values."""
 
     sdk: str
     type: str | None
@@ -101,7 +107,7 @@ class Sdk(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class Typed(msgspec.Struct, frozen=True, rename="camel"):
-    """One type that values of a property had."""
+    """One type of a property's values."""
 
     type: str
     n: int
@@ -112,10 +118,10 @@ class Typed(msgspec.Struct, frozen=True, rename="camel"):
 class PropertyRow(msgspec.Struct, frozen=True, rename="camel"):
     """One property of an event.
 
-    type    of most values; `types` are all, by how many values came
-    share   of the event's messages of the last seven days that had it; null where there were none
-    state   by the rules of the registry, `why` says it in words. `planned`: declared, and never came
-    example from a raw event of now, null where the newest have none"""
+    type     the most frequent type; `types` has all, the most frequent first
+    share    of the event's messages of the last seven days; null if there were none
+    state    by the rules of the registry, explained by `why`; `planned`: declared, and never seen
+    example  from one of the newest events, null if none has a value"""
 
     name: str
     type: str | None
@@ -130,7 +136,7 @@ class PropertyRow(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class Violation(msgspec.Struct, frozen=True, rename="camel"):
-    """What the plan did not expect, per day. refused: of messages that were refused for it."""
+    """A violation of the plan, per day. refused: whether the messages were rejected for it."""
 
     event: str
     day: str
@@ -143,13 +149,13 @@ class Violation(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class Violations(msgspec.Struct, frozen=True):
-    """The newest day first, on it the most frequent."""
+    """The newest day first, then the most frequent."""
 
     violations: list[Violation]
 
 
 class EventPage(msgspec.Struct, frozen=True, rename="camel"):
-    """Everything known of an event. overflow: values of properties that found no room."""
+    """An event in detail. overflow: values of properties beyond the limit."""
 
     event: EventRow
     hours: list[Volume]
@@ -162,7 +168,7 @@ class EventPage(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class DayOfType(msgspec.Struct, frozen=True):
-    """share: of the day's values."""
+    """The values of one type on a day. share: of all values of that day."""
 
     day: str
     type: str
@@ -171,7 +177,7 @@ class DayOfType(msgspec.Struct, frozen=True):
 
 
 class PropertyPage(msgspec.Struct, frozen=True, rename="camel"):
-    """A property's history: which types came on which day, and by which SDK."""
+    """A property's history: its types by day and SDK."""
 
     event: str
     property: PropertyRow
@@ -180,6 +186,8 @@ class PropertyPage(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class SdkRow(msgspec.Struct, frozen=True, rename="camel"):
+    """An SDK and its volume."""
+
     library: str
     version: str
     platform: str
@@ -189,7 +197,7 @@ class SdkRow(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class Sdks(msgspec.Struct, frozen=True):
-    """The most frequent first. overflow: messages of SDKs that found no room."""
+    """All SDKs, the most frequent first. overflow: messages of SDKs beyond the limit."""
 
     sdks: list[SdkRow]
     overflow: int

@@ -1,1 +1,1 @@
-"""API keys and the tokens of streams: who asks, and what they may do."""
+"""API keys, stream tokens, and the actor of a request."""

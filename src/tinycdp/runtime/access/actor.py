@@ -1,7 +1,7 @@
-"""Who asks: an API key today, a member of a team later.
+"""The actor of a request: an API key today, a member of a team later.
 
 Shape   actor_of(key) → Actor: a name for the history, an environment, scopes
-Laws    a handler never sees the key itself
+Laws    A handler never sees the key itself.
 """
 
 import msgspec
@@ -10,7 +10,9 @@ from tinycdp.runtime.access.keys import Key
 
 
 class Actor(msgspec.Struct, frozen=True):
-    """key_id  the key that was used, so that a stream can end when it is revoked"""
+    """The actor of a request.
+
+    key_id: its API key, so that a stream ends when the key is revoked."""
 
     name: str
     environment_id: int
@@ -18,7 +20,7 @@ class Actor(msgspec.Struct, frozen=True):
     key_id: int
 
     def may(self, scope: str) -> bool:
-        """Whether the scope is granted, by itself or by a wider one."""
+        """Whether the actor has the scope, or a wider one."""
         return scope in self.scopes or "admin" in self.scopes or (scope == "decide" and "read" in self.scopes)
 
 

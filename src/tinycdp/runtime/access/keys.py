@@ -1,9 +1,9 @@
-"""API keys: made, listed, revoked, recognised.
+"""API keys: create, list, revoke, recognise.
 
-Shape   a key belongs to one environment and has scopes: write (send events), decide (ask for flags), read (decide, and
-        read everything of everybody), admin (all of it)
-Laws    only a hash is stored; the text is shown once, when it is made
-Errors  InvalidInput for an unknown scope · NotFound for a key that is not there
+Shape   A key belongs to one environment and has scopes: write (send events), decide (evaluate flags), read (decide, and
+        read all profiles), admin (everything).
+Laws    Only a hash is stored; the text is shown once, when the key is created.
+Errors  InvalidInput for an unknown scope · NotFound for an unknown key
 """
 
 import asyncio
@@ -29,7 +29,7 @@ _MOST_HEADERS = 10_000
 
 
 class Key(msgspec.Struct, frozen=True):
-    """A recognised key: what its bearer may do, and where."""
+    """A recognised key: its environment and scopes."""
 
     id: int
     environment_id: int
@@ -37,12 +37,13 @@ class Key(msgspec.Struct, frozen=True):
     scopes: frozenset[str]
 
     def may(self, scope: str) -> bool:
+        """Whether the key has the scope, or a wider one."""
         return scope in self.scopes or "admin" in self.scopes or (scope == "decide" and "read" in self.scopes)
 
 
 @dataclass(frozen=True, slots=True)
 class NewKey:
-    """`key` is the only time its text is shown."""
+    """A created key; its text, `key`, is shown only here."""
 
     id: int
     key: str
@@ -53,6 +54,8 @@ class NewKey:
 
 @dataclass(frozen=True, slots=True)
 class KeyRow:
+    """A key in the list."""
+
     id: int
     name: str
     prefix: str
@@ -62,11 +65,12 @@ class KeyRow:
 
 
 def digest(key: str) -> bytes:
+    """The hash of a key's text."""
     return sha256(key.encode("utf-8", "surrogatepass")).digest()
 
 
 async def create_key(pool: Pool, environment_id: int, scopes: Sequence[str], name: str, now: Instant) -> NewKey:
-    """A new random key."""
+    """Create a random key."""
     return await _store_key(pool, environment_id, f"tcdp_{secrets.token_urlsafe(24)}", scopes, name, now)
 
 
@@ -83,36 +87,37 @@ async def _store_key(
 
 
 async def list_keys(pool: Pool, environment_id: int) -> list[KeyRow]:
+    """All keys of an environment, revoked ones too."""
     async with acquired(pool) as connection:
         rows = await store.list_keys(connection, environment_id)
     return [KeyRow(row.id, row.name, row.prefix, tuple(row.scopes), row.created_at, row.revoked_at) for row in rows]
 
 
 async def revoke_key(pool: Pool, environment_id: int, which: int | str, now: Instant) -> None:
-    """End a key's validity, named by its id or its prefix; every process stops taking it."""
+    """Revoke a key, given by id or prefix; every process stops accepting it."""
     if isinstance(which, str):
         named = [key for key in await list_keys(pool, environment_id) if key.prefix == which and not key.revoked_at]
         if len(named) > 1:
-            raise InvalidInput("AMBIGUOUS_PREFIX", f"{len(named)} keys begin with {which!r}; revoke by id.")
+            raise InvalidInput("AMBIGUOUS_PREFIX", f"{len(named)} keys begin with {which!r}; give the id of one.")
         which = named[0].id if named else 0
     async with transaction(pool) as connection:
         if not await store.revoke_key(connection, environment_id, which, now):
-            raise NotFound("NOT_FOUND", "There is no such key, or it is revoked already.")
+            raise NotFound("NOT_FOUND", f"No active key {which!r}: it does not exist, or it is revoked already.")
         await announce_keys(connection)
 
 
 async def environment_named(pool: Pool, key: str) -> int:
-    """The id of an environment; NotFound where the database has none of that name."""
+    """The id of an environment. Raises NotFound if the database has no environment of that name."""
     async with acquired(pool) as connection:
         id = await environments.find_environment_named(connection, key)
     if id is None:
-        message = f"This database has no environment {key!r}. Is it the one you mean, and was it migrated?"
+        message = f"This database has no environment {key!r}. Check TINYCDP_ENVIRONMENT and DATABASE_URL."
         raise NotFound("ENVIRONMENT_UNKNOWN", message)
     return id
 
 
 async def bootstrap(pool: Pool, settings: Settings, now: Instant) -> None:
-    """An organisation, a project and its environments exist, and an empty database has the keys of the settings."""
+    """Create the tenancy, and the keys of the settings if the environment has none."""
     async with transaction(pool) as connection:
         await environments.create_tenancy(connection, ORGANISATION, PROJECT, ENVIRONMENTS, settings.zone)
     environment_id = await environment_named(pool, settings.environment)
@@ -131,7 +136,7 @@ async def bootstrap(pool: Pool, settings: Settings, now: Instant) -> None:
 
 
 class Keyring:
-    """Every usable key, held in memory: recognising one is a look-up, and works with Postgres away."""
+    """All usable keys, in memory: recognising one is a look-up and needs no database."""
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
@@ -142,7 +147,8 @@ class Keyring:
         self._loading = asyncio.Lock()
 
     async def load(self) -> None:
-        # One at a time: what is read last is the newest, and a key that was revoked does not come back.
+        """Load the usable keys of all environments."""
+        # One at a time: the last read is the newest, so a revoked key does not come back.
         async with self._loading, acquired(self._pool) as connection:
             rows = await store.list_usable_keys(connection)
             self._keys = {
@@ -153,22 +159,24 @@ class Keyring:
             self._headers = {}
 
     def by_id(self, id: int) -> tuple[Key, bytes] | None:
-        """A usable key, with the hash that is kept of it."""
+        """A usable key and its stored hash."""
         return self._by_id.get(id)
 
     def find(self, text: str) -> Key | None:
-        """The key with this text. Hashing is remembered for keys that exist, so that memory stays bounded by them."""
+        """The key with this text. Only texts of existing keys are cached, so memory is bounded."""
         key = self._recognised.get(text)
         if key is None and (key := self._keys.get(digest(text))) is not None:
             self._recognised[text] = key
         return key
 
     def remembered(self, header: bytes) -> Key | None:
-        """The key that a header with these very bytes was last found to bring."""
+        """The key of an Authorization header with exactly these bytes, if cached."""
         return self._headers.get(header)
 
     def remember(self, header: bytes, key: Key) -> None:
-        """Know these bytes again. Basic has room for a password, so one key may come in many forms: bounded."""
+        """Cache a header.
+
+        Basic has a password field, so one key may have many headers: the cache is bounded."""
         if len(self._headers) >= _MOST_HEADERS:
             self._headers.clear()
         self._headers[header] = key

@@ -1,9 +1,9 @@
-"""Messages that were taken and could not be stored: kept, looked at, tried again, thrown away.
+"""Dead letters: messages that were accepted and could not be stored.
 
-Shape   bury(…) keeps one, page(…) and find(…) look, replay(…) sends them through the ordinary path, discard(…)
-Laws    a message is a letter once, however often it fails. A replay that is interrupted is begun again without harm: a
-        message id counts once. A letter goes only when its message is stored, refused by a rule, or discarded
-Errors  NotFound for a letter that is not there
+Shape   keep(…) stores one · page(…) and find(…) read · replay(…) tries again · discard(…) deletes
+Laws    A message has one letter, however often it fails. An interrupted replay can be repeated: a message id counts
+        once. A letter is deleted only when its message is stored, rejected or discarded.
+Errors  NotFound for an unknown letter
 Source  docs/decisions/0026-limits.md; docs/how-to/operate.md "Dead letters"
 """
 
@@ -21,7 +21,7 @@ from tinycdp.store import limits as store
 from tinycdp.store.pool import UNSTORABLE, Connection, Pool, acquired, transaction
 from tinycdp.times import iso
 
-#: Letters one replay takes on: a group or two of ordinary ingestion.
+#: Letters of one replay: a group or two of ordinary ingestion.
 MOST_AT_ONCE = 1_000
 _LONGEST_ERROR = 1_000
 
@@ -30,8 +30,10 @@ _decode = msgspec.json.Decoder(Message, float_hook=Decimal).decode
 
 @dataclass(frozen=True, slots=True)
 class Letter:
-    """code: UNSTORABLE where the database refused it, INTERNAL for a fault of ours. event, type and message_id are null
-    where the payload cannot be read."""
+    """A dead letter.
+
+    code  UNSTORABLE if the database rejected the message, INTERNAL for an internal error
+    type, event, message_id  null if the payload cannot be read"""
 
     id: str
     code: str
@@ -47,20 +49,22 @@ class Letter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WholeLetter(Letter):
-    """payload is the message in the form it would be stored in, as JSON text."""
+    """A dead letter with its payload: the message in its stored form, as JSON text."""
 
     payload: str
 
 
 @dataclass(frozen=True, slots=True)
 class Letters:
+    """A page of letters. next: pass it as `before`; None on the last page."""
+
     dead_letters: list[Letter]
     next: str | None
 
 
 @dataclass(frozen=True, slots=True)
 class Replayed:
-    """What became of letters that were tried again. next: the last of them, if there may be more."""
+    """The outcome of a replay. next: the id of the last letter, if there may be more."""
 
     stored: int
     duplicates: int
@@ -70,6 +74,8 @@ class Replayed:
 
 
 class Receipt(Protocol):
+    """The outcome of storing the messages of a replay."""
+
     @property
     def accepted(self) -> int: ...
     @property
@@ -77,22 +83,22 @@ class Receipt(Protocol):
     @property
     def dead(self) -> int: ...
     @property
-    def refused(self) -> Sequence[object]: ...
+    def rejected(self) -> Sequence[object]: ...
 
 
 class Accepting(Protocol):
-    """The ordinary path: Ingest."""
+    """The ordinary path of messages; `Ingest` implements it."""
 
     async def accept(
         self, environment_id: int, messages: Sequence[Message], rejections: Sequence[Rejection]
     ) -> Receipt: ...
 
 
-#: Which of them people still agree to, and the refusals of the others.
+#: Splits messages into those that privacy rules still allow, and rejections of the others.
 Admit = Callable[[int, Sequence[Message]], tuple[Sequence[Message], list[Rejection]]]
 
 
-async def bury(
+async def keep(
     connection: Connection,
     environment_id: int,
     digest: bytes,
@@ -101,14 +107,14 @@ async def bury(
     fault: Exception,
     now: Instant,
 ) -> None:
-    """Keep a message, with what its storing failed of."""
+    """Store a message with the error that prevented its storage."""
     code = "UNSTORABLE" if isinstance(fault, UNSTORABLE) else "INTERNAL"
     error = storable(f"{type(fault).__name__}: {fault}")[:_LONGEST_ERROR]
     await store.keep_dead_letter(connection, environment_id, digest, api_key_id, code, error, whole(message), now)
 
 
 async def page(pool: Pool, environment_id: int, before: int, code: str | None, n: int) -> Letters:
-    """Newest first."""
+    """A page of letters, newest first."""
     async with acquired(pool) as connection:
         rows = await store.list_dead_letters(connection, environment_id, before, code, n)
     found = [_letter(row) for row in rows]
@@ -116,6 +122,7 @@ async def page(pool: Pool, environment_id: int, before: int, code: str | None, n
 
 
 async def find(pool: Pool, environment_id: int, id: int) -> WholeLetter:
+    """One letter with its message."""
     async with acquired(pool) as connection:
         rows = await store.list_dead_letters(connection, environment_id, id + 1, None, 1)
     if not rows or rows[0].id != id:
@@ -133,30 +140,32 @@ async def replay(
     code: str | None,
     after: int,
 ) -> Replayed:
-    """Try letters again, oldest first: those named, or all of a code, or all. They passed the door when they came; who
-    was suppressed since is refused."""
+    """Try letters again, oldest first.
+
+    The letters are those of `ids`, or all with a code, or all. They went through the pipeline on arrival; only privacy
+    rules are applied again, so that messages of suppressed identifiers are rejected."""
     async with acquired(pool) as connection:
         rows = await store.oldest_dead_letters(connection, environment_id, ids, code, after, MOST_AT_ONCE)
     if ids is not None and not rows:
         raise _unknown()
     readable = [(row, message) for row in rows if (message := _message(row.payload)) is not None]
-    messages, unwilling = admit(environment_id, [message for _, message in readable])
-    receipt = await ingest.accept(environment_id, messages, unwilling)
+    messages, rejected = admit(environment_id, [message for _, message in readable])
+    receipt = await ingest.accept(environment_id, messages, rejected)
     async with transaction(pool) as connection:
-        # Those that failed again were counted once more as they did.
+        # A letter that failed again has a higher count of attempts by now, and stays.
         tried = [(row.id, row.attempts) for row, _ in readable]
         await store.settle_dead_letters(connection, environment_id, tried)
     return Replayed(
         receipt.accepted,
         receipt.duplicates,
-        len(unwilling) + len(receipt.refused),
+        len(rejected) + len(receipt.rejected),
         receipt.dead + len(rows) - len(readable),
         str(rows[-1].id) if len(rows) == MOST_AT_ONCE else None,
     )
 
 
 async def discard(pool: Pool, environment_id: int, ids: Sequence[int] | None, code: str | None) -> int:
-    """Throw letters away: those named, or all of a code. Gives how many."""
+    """Delete letters: those of `ids`, or all with a code. Returns their number."""
     async with transaction(pool) as connection:
         return await store.discard_dead_letters(connection, environment_id, ids, code)
 

@@ -1,12 +1,13 @@
-"""What arrives, as it arrives: live streams of messages, over all processes.
+"""Live streams of messages as they arrive, across all processes.
 
-Shape   open(reader) and close(reader) for each stream; arriving(…) and committed(…) are told of messages, heard(…) of
-        readers anywhere. One task hands on what matched, and fetches what matched elsewhere
-Laws    with nobody listening a message costs one look into an empty dictionary. Ingestion never waits for a reader
-        and never fails by one: what is too much is left out, and the stream says how much
-        A filter is asked where messages are committed, so that a rare one is found in any flood
-Units   each process hands on at most SHOWN messages per reader and TICK_SECONDS, chosen at random from all that
-        matched. A reader counts for LEASE_SECONDS after it was last heard of
+Shape   open(reader) and close(reader) for each stream · arriving(…) and committed(…) receive messages ·
+        renew_lease(…) receives readers of all processes · one task sends matches, and fetches those of other processes
+Laws    Without readers a message costs one look-up in an empty dictionary.
+        Ingestion never waits for a reader and never fails because of one. Under load messages are left out, and the
+        stream reports how many.
+        The committing process applies the filters, so a rare message is found in any amount of traffic.
+Units   Each process sends at most SHOWN messages per reader and TICK_SECONDS: a random sample of those that matched.
+        A lease lasts LEASE_SECONDS.
 Errors  Unavailable TOO_MANY_STREAMS
 Source  docs/decisions/0023-registry.md; docs/reference/registry.md "Live stream"
 """
@@ -40,7 +41,7 @@ from tinycdp.times import iso
 SHOWN = 50
 TICK_SECONDS = 0.25
 LEASE_SECONDS = 10.0
-#: After the last reader has gone: every process has forgotten it by then.
+#: How long after the last reader all leases have ended in every process.
 REST_SECONDS = 12.0
 MOST_READERS = 20
 RENEW_SECONDS = 3.0
@@ -57,10 +58,13 @@ _encode = msgspec.json.Encoder(decimal_format="number").encode
 
 
 class Filter(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Which messages a reader wants; what is None does not matter. person: any identifier. key_id: of the API key."""
+    """Which messages a reader wants. None matches all.
+
+    identifier  any identifier of the profile
+    key_id      the API key that sent the message"""
 
     event: str | None = None
-    person: str | None = None
+    identifier: str | None = None
     kind: str | None = None
     key_id: int | None = None
     status: Status | None = None
@@ -72,28 +76,33 @@ class Filter(msgspec.Struct, frozen=True, omit_defaults=True):
         return (
             (self.event is None or message.name == self.event)
             and (self.kind is None or message.kind == self.kind)
-            and (self.person is None or self.person in (message.previous, *(one.value for one in message.aliases)))
+            and (
+                self.identifier is None
+                or self.identifier == message.previous
+                or any(one.value == self.identifier for one in message.aliases)
+            )
         )
 
     def wants_payload(self, payload: Any) -> bool:
-        """The same of a message that was refused, which may be anything."""
+        """Whether a rejected payload, which may be any JSON, matches."""
         if type(payload) is not dict:
-            return self.event is None and self.kind is None and self.person is None
+            return self.event is None and self.kind is None and self.identifier is None
         event = payload.get("event")
         kind = payload.get("type", "track" if event is not None else None)
         return (
             (self.event is None or self.event == (event or kind))
             and self.kind in {None, kind if type(kind) is str else None}
-            and (self.person is None or self.person in _identifiers(payload))
+            and (self.identifier is None or self.identifier in _identifiers(payload))
         )
 
 
 class Item(msgspec.Struct, rename="camel"):
     """One message of a live stream.
 
-    received  as it came, where that is known; what a privacy rule changed is withheld. `stored`: as it was stored
-    changed   the segments its person entered or left through the group of messages it came in; `traits` are the values,
-              after it, of those that its event counts for"""
+    received  as it arrived, if known; values that a privacy rule changed are withheld
+    stored    as it was stored
+    changed   the segments that its profile entered or left when its group was committed
+    traits    the values, after the commit, of the traits that depend on this message"""
 
     status: Status
     at: str
@@ -108,7 +117,7 @@ class Item(msgspec.Struct, rename="camel"):
 
 
 class Reader(ABC):
-    """One open stream. `tell` gets whole events of the stream and must not block; `end` is the last it hears."""
+    """One open stream. `send` gets complete events and must not block; `end` is the last call."""
 
     def __init__(self, environment_id: int, key_id: int, wanted: Filter) -> None:
         self.id = secrets.token_urlsafe(9)
@@ -117,7 +126,7 @@ class Reader(ABC):
         self.wanted = wanted
 
     @abstractmethod
-    def tell(self, text: bytes) -> None: ...
+    def send(self, text: bytes) -> None: ...
 
     @abstractmethod
     def end(self, why: bytes) -> None: ...
@@ -125,7 +134,7 @@ class Reader(ABC):
 
 @dataclass(slots=True)
 class _Lease:
-    """A reader anywhere, and what matched for it since the last tick."""
+    """A reader in any process, and the messages that matched since the last tick."""
 
     wanted: Filter
     until: float
@@ -133,7 +142,7 @@ class _Lease:
     kept: list[Callable[[], Item]] = field(default_factory=list)
 
     def match(self, item: Callable[[], Item]) -> None:
-        """Keep a fair sample of what matched."""
+        """Add a match to the random sample."""
         self.matched += 1
         if len(self.kept) < SHOWN:
             self.kept.append(item)
@@ -141,8 +150,10 @@ class _Lease:
             self.kept[place] = item
 
 
-class Live:
-    """The live streams of one process, and what it commits for those of all. `usable` says whether a key still is."""
+class EventStreams:
+    """The live streams of one process, and its matches for all readers.
+
+    `usable` tests an API key."""
 
     def __init__(
         self, pool: Pool, now: Clock, catalog: Callable[[int], Catalog | None], usable: Callable[[int], bool]
@@ -160,8 +171,8 @@ class Live:
         self._renew = 0.0
         self._loop = Loop("live streams", self._turn, TICK_SECONDS)
 
-    def listening(self, environment_id: int) -> bool:
-        """Whether anybody anywhere listens."""
+    def has_readers(self, environment_id: int) -> bool:
+        """Whether any process has a reader of this environment."""
         return environment_id in self._leases
 
     # Messages
@@ -172,7 +183,7 @@ class Live:
 
     @contextlib.contextmanager
     def arriving(self, environment_id: int, messages: Iterable[Message]) -> Iterator[None]:
-        """While they are stored, or not, messages are remembered as they came, where somebody wants to see them."""
+        """Remember messages as they arrived, while they are stored, if a reader wants them."""
         filters = [lease.wanted for lease in self._leases.get(environment_id, {}).values()]
         names = []
         if filters:
@@ -189,7 +200,7 @@ class Live:
                 self._received.pop(name, None)
 
     def committed(self, group: Committed) -> None:
-        """Note what a group brought for those who listen."""
+        """Match a committed group against all readers."""
         leases = self._leases.get(group.environment_id)
         if leases is None:
             return
@@ -210,8 +221,8 @@ class Live:
 
     # Readers
 
-    def heard(self, environment_id: int, reader: str, wanted: str) -> None:
-        """Somebody listens, here or elsewhere; nobody does any more where nothing is `wanted`."""
+    def renew_lease(self, environment_id: int, reader: str, wanted: str) -> None:
+        """Register or renew a reader of any process; `wanted` "-" removes it."""
         leases = self._leases.get(environment_id, {})
         if wanted == "-":
             leases.pop(reader, None)
@@ -227,14 +238,16 @@ class Live:
             self._work.set()
 
     async def open(self, reader: Reader) -> None:
-        """Tell it from now on what it wants; returns once every process was told."""
+        """Start a stream; returns when the other processes are notified."""
         if self._leaving or len(self._readers) >= MOST_READERS:
             raise Unavailable(
-                "TOO_MANY_STREAMS", "This process holds all the streams it may.", retry_after_seconds=_RETRY_SECONDS
+                "TOO_MANY_STREAMS",
+                "This process opens no more streams; try again shortly.",
+                retry_after_seconds=_RETRY_SECONDS,
             )
         self._readers[reader.id] = reader
         try:
-            self.heard(reader.environment_id, reader.id, _wanted(reader))
+            self.renew_lease(reader.environment_id, reader.id, _wanted(reader))
             await self._announce([reader])
         except BaseException:
             self._readers.pop(reader.id, None)
@@ -242,14 +255,15 @@ class Live:
         self._work.set()
 
     async def close(self, reader: Reader) -> None:
+        """End a stream."""
         if self._readers.pop(reader.id, None) is not None:
-            self.heard(reader.environment_id, reader.id, "-")
-            with contextlib.suppress(Unavailable):  # the others forget it by themselves
+            self.renew_lease(reader.environment_id, reader.id, "-")
+            with contextlib.suppress(Unavailable):  # in the other processes its lease ends by itself
                 async with acquired(self._pool) as connection:
                     await announce_reader(connection, reader.environment_id, reader.id, "-")
 
-    def leave(self) -> None:
-        """End every stream and open no more: whoever read them is to find another process."""
+    def end_all(self) -> None:
+        """End every stream and open no more; the clients reconnect to another process."""
         self._leaving = True
         for reader in list(self._readers.values()):
             reader.end(b"the server stops")
@@ -258,7 +272,7 @@ class Live:
         self._loop.start()
 
     async def stop(self) -> None:
-        self.leave()
+        self.end_all()
         await self._loop.stop()
 
     async def _announce(self, readers: Sequence[Reader]) -> None:
@@ -272,11 +286,11 @@ class Live:
         time = asyncio.get_running_loop().time()
         if time >= self._renew:
             self._renew = time + RENEW_SECONDS
-            await self._look_after_readers()
+            await self._check_readers()
         await self.tick()
 
     async def _rest(self) -> None:
-        """Wait until somebody listens; meanwhile, leave nothing behind of what nobody read."""
+        """Wait for a reader; meanwhile, delete the batches that were never read."""
         self._work.clear()
         if self._unread:
             try:
@@ -291,20 +305,20 @@ class Live:
                     self._unread.clear()
         await self._work.wait()
 
-    async def _look_after_readers(self) -> None:
+    async def _check_readers(self) -> None:
         for reader in list(self._readers.values()):
             if self._usable(reader.key_id):
-                reader.tell(b":\n\n")
+                reader.send(b":\n\n")
             else:
                 reader.end(b"the key was revoked")
         await self._announce(list(self._readers.values()))
         time = asyncio.get_running_loop().time()
         for environment_id, leases in list(self._leases.items()):
             for reader_id in [id for id, lease in leases.items() if lease.until < time]:
-                self.heard(environment_id, reader_id, "-")
+                self.renew_lease(environment_id, reader_id, "-")
 
     async def tick(self) -> None:
-        """Hand on what matched since the last time, and fetch what did elsewhere."""
+        """Send what matched since the last tick, and fetch the matches of other processes."""
         batches: dict[int, list[tuple[str, int, bytes]]] = {}
         for environment_id, leases in self._leases.items():
             for reader_id, lease in leases.items():
@@ -326,7 +340,7 @@ class Live:
                 rows += await store.take_live_batches(connection, environment_id, ids)
         for row in rows:
             if (found := self._readers.get(row.reader)) is not None:
-                found.tell(_events(row.matched, row.items))
+                found.send(_events(row.matched, row.items))
 
 
 def _wanted(reader: Reader) -> str:
@@ -334,7 +348,7 @@ def _wanted(reader: Reader) -> str:
 
 
 def _encoded(kept: Sequence[Callable[[], Item]]) -> bytes:
-    """The items as JSON, one a line, as many as fit."""
+    """The items as JSON lines, as many as fit into a batch."""
     lines: list[bytes] = []
     size = 0
     for make in kept:
@@ -347,16 +361,16 @@ def _encoded(kept: Sequence[Callable[[], Item]]) -> bytes:
 
 
 def _events(matched: int, items: bytes) -> bytes:
-    """A batch as events of the stream; where it is a sample, what it is a sample of comes first."""
+    """A batch as events of the stream. If it is a sample, an event `sample` comes first."""
     lines = items.split(b"\n") if items else []
-    told = [b"data: " + line + b"\n\n" for line in lines]
+    events = [b"data: " + line + b"\n\n" for line in lines]
     if matched > len(lines):
         sample = {"matched": matched, "shown": len(lines), "factor": round(matched / max(len(lines), 1), 2)}
-        told.insert(0, b"event: sample\ndata: " + _encode(sample) + b"\n\n")
-    return b"".join(told)
+        events.insert(0, b"event: sample\ndata: " + _encode(sample) + b"\n\n")
+    return b"".join(events)
 
 
-# Items. They are made for what is shown only: most of a flood is not.
+# Items are made only for the messages of the sample.
 
 
 def _of_message(
@@ -413,7 +427,7 @@ def _read(rejection: Rejection) -> Any:
 
 
 def _identifiers(payload: dict[str, Any]) -> Iterator[str]:
-    """What may name its person in a message that was refused: identifiers of any kind stand at its root."""
+    """Values of a rejected payload that may be identifiers: at its root, and externalIds."""
     yield from (str(value) for name, value in payload.items() if name not in _NO_IDENTIFIERS)
     context = payload.get("context")
     entries = context.get("externalIds") if type(context) is dict else None
@@ -421,7 +435,7 @@ def _identifiers(payload: dict[str, Any]) -> Iterator[str]:
 
 
 def _traits(catalog: Catalog, profile: Profile, message: Message, now: Instant) -> dict[str, Any]:
-    """The values of the traits that the message counts for."""
+    """The values of the traits that depend on the message."""
     live = catalog.live
     names = [
         name
@@ -437,7 +451,7 @@ def _traits(catalog: Catalog, profile: Profile, message: Message, now: Instant) 
 
 
 def _withholding(received: dict[str, Any], stored: dict[str, Any], message: Message) -> dict[str, Any]:
-    """The message as it came, without the values that were kept from being stored: they must not leave by this door."""
+    """The message as it arrived, without values that privacy rules kept from storage."""
     converted = {warned.path.rpartition(".")[2] for warned in message.warnings if warned.code == "CONVERTED"}
 
     def shown(name: str, value: Any, kept: Any) -> Any:

@@ -1,11 +1,11 @@
-"""Messages in, durable and applied when the answer goes out.
+"""Group commit: messages are durable and applied before the answer.
 
-Shape   accept(environment, messages) joins the group in the making; one transaction commits the whole group
-Laws    answered means committed: events, state, memberships and transitions together, or nothing.
-        A message id counts once per environment, whatever the retries, endpoints, restarts or processes
-Units   a group holds at most `ingest_batch` messages, unless one request alone brings more
-        A message that fails harms no other: its group is halved until it stands alone, and is kept as a dead letter
-Errors  Overloaded when too many messages wait · Unavailable when Postgres is away, or broken
+Shape   accept(environment, messages) adds a request to the next group; one transaction commits the whole group
+Laws    Answered means committed: events, state, memberships and transitions together, or nothing.
+        A message id counts once per environment, across retries, endpoints, restarts and processes.
+        A message that fails affects no other: its group is halved until the message is alone and becomes a dead letter.
+Units   A group has at most `batch` messages, unless one request has more.
+Errors  Overloaded if too many messages wait · Unavailable if Postgres is unreachable or broken
 Source  docs/decisions/0011-group-commit.md, docs/decisions/0026-limits.md
 """
 
@@ -27,7 +27,7 @@ from tinycdp.runtime.identity import resolution
 from tinycdp.runtime.ingest import dead_letters
 from tinycdp.runtime.notifications import announce_new_profiles, announce_profiles
 from tinycdp.runtime.policies.identifier_rules import DEFAULT, Rules
-from tinycdp.runtime.policies.rejections import Journal
+from tinycdp.runtime.policies.rejections import RejectionLog
 from tinycdp.runtime.profiles import groups, storage
 from tinycdp.runtime.transactions import commit_with_retry
 from tinycdp.store import identity as identity_store
@@ -36,32 +36,34 @@ from tinycdp.store.pool import BROKEN, RETRY, UNSTORABLE, Connection, Pool, tran
 
 log = logging.getLogger(__name__)
 
-#: What the tracking plan makes of messages: those that stay, and those it refuses.
+#: Applies the tracking plan: the messages to store, and the rejections.
 Screen = Callable[[int, Sequence[Message]], tuple[Sequence[Message], list[Rejection]]]
 
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """What became of one request.
+    """The outcome of one request.
 
-    version  pass it to decide as `minVersion` to read this write
-    dead     how many were kept as dead letters, because storing them failed
-    refused  messages that name nobody, by the environment's own rules, or that its tracking plan refuses"""
+    version   pass it to decide as `minVersion` to read this write
+    rejected  by the environment's identifier rules or its tracking plan
+    dead      how many became dead letters, because storing them failed"""
 
     version: int
     accepted: int
     duplicates: int
-    refused: Sequence[Rejection] = ()
+    rejected: Sequence[Rejection] = ()
     dead: int = 0
 
 
 @dataclass(slots=True)
 class _Request:
-    """parts: those that are not settled yet; one, unless something in the request fails."""
+    """A request that waits for its commit.
+
+    parts: those that are not settled; more than one only after a failure."""
 
     messages: Sequence[Message]
     rejections: Sequence[Rejection]
-    refused: Sequence[Rejection]
+    rejected: Sequence[Rejection]
     api_key_id: int | None
     answer: asyncio.Future[Receipt]
     parts: int = 1
@@ -72,16 +74,16 @@ class _Request:
     version: int = 0
 
     def settle(self) -> None:
-        """Another part is done."""
+        """Mark one part as done; the last one sends the answer."""
         self.parts -= 1
         if not self.parts and not self.failed and not self.answer.done():
-            self.answer.set_result(Receipt(self.version, self.accepted, self.duplicates, self.refused, self.dead))
+            self.answer.set_result(Receipt(self.version, self.accepted, self.duplicates, self.rejected, self.dead))
 
-    def fail(self, trouble: TinyCDPError) -> None:
-        """Nothing of it is acknowledged, whatever is stored of it already: it will come again."""
+    def fail(self, error: TinyCDPError) -> None:
+        """Answer with the error, even if parts are stored: the client sends the whole request again."""
         self.failed = True
         if not self.answer.done():
-            self.answer.set_exception(trouble)
+            self.answer.set_exception(error)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,9 +97,11 @@ class _Part:
 
 @dataclass(frozen=True, slots=True)
 class Committed:
-    """What a group left behind, for the caches of this process and for those who watch.
+    """What a group changed, for the caches and streams of this process.
 
-    messages  those that were new, each by the API key of `keys`; `owner` says whose profile one of them belongs to"""
+    messages  the new ones
+    keys      the API key of each message
+    owner     returns the profile of a message"""
 
     environment_id: int
     version: int
@@ -111,7 +115,9 @@ class Committed:
 
 
 class Ingest:
-    """The group commit of one process: a lane for each environment. `committed` hears of a group before its answers."""
+    """The group commit of one process, with one queue per environment.
+
+    `committed` is called after each commit, before the answers."""
 
     def __init__(
         self,
@@ -133,7 +139,7 @@ class Ingest:
         self._plan = plan
         self._batch = batch
         self._queue = queue
-        self._journal = Journal()
+        self._rejection_log = RejectionLog()
         self._lanes: dict[int, deque[_Request]] = {}
         self._running: dict[int, asyncio.Task[None]] = {}
         self.waiting = 0
@@ -145,29 +151,29 @@ class Ingest:
         rejections: Sequence[Rejection] = (),
         api_key_id: int | None = None,
     ) -> Receipt:
-        """Commit the messages, together with whatever else is in flight. Rejections are kept for their owner to see."""
-        messages, refused = self._rules(environment_id).screen(messages)
+        """Commit the messages together with other waiting requests, and log the rejections."""
+        messages, rejected = self._rules(environment_id).screen(messages)
         messages, unplanned = self._plan(environment_id, messages)
-        refused += unplanned
-        size = len(messages) + len(rejections) + len(refused)
+        rejected += unplanned
+        size = len(messages) + len(rejections) + len(rejected)
         if self.waiting and self.waiting + size > self._queue:
             raise _full()
         answer: asyncio.Future[Receipt] = asyncio.get_running_loop().create_future()
         self.waiting += size
         self._lanes.setdefault(environment_id, deque()).append(
-            _Request(messages, [*rejections, *refused], refused, api_key_id, answer)
+            _Request(messages, [*rejections, *rejected], rejected, api_key_id, answer)
         )
         if environment_id not in self._running:
             self._running[environment_id] = asyncio.create_task(self._run(environment_id))
         return await answer
 
     def check_queue(self) -> None:
-        """Refuse what would be refused anyway, before it is read."""
+        """Raise Overloaded if the queue is full, before the body is read."""
         if self.waiting and self.waiting >= self._queue:
             raise _full()
 
     async def drain(self) -> None:
-        """Wait until everything accepted is answered."""
+        """Wait until every accepted request is answered."""
         while self._running:
             await asyncio.wait(list(self._running.values()))
 
@@ -189,14 +195,14 @@ class Ingest:
         return group
 
     async def _store(self, environment_id: int, parts: list[_Part]) -> None:
-        """Settle the parts: in one transaction, or, where something in them fails, half by half."""
+        """Commit the parts in one transaction; if that fails, each half by itself."""
         parts = [part for part in parts if not part.request.failed]
         if not parts:
             return
         try:
             fresh, version = await self._commit(environment_id, parts)
-        except TinyCDPError as trouble:
-            self._fail(parts, trouble)
+        except TinyCDPError as error:
+            self._fail(parts, error)
         except Exception as fault:
             if isinstance(fault, BROKEN) and not isinstance(fault, UNSTORABLE):
                 log.exception("the database cannot store a group of messages")
@@ -205,7 +211,7 @@ class Ingest:
                 for half in halves:
                     await self._store(environment_id, half)
             else:
-                await self._bury(environment_id, parts[0], fault)
+                await self._keep_dead_letter(environment_id, parts[0], fault)
         else:
             for part, n in zip(parts, fresh, strict=True):
                 part.request.accepted += n
@@ -213,33 +219,35 @@ class Ingest:
                 part.request.version = version
                 part.request.settle()
 
-    async def _bury(self, environment_id: int, part: _Part, fault: Exception) -> None:
-        """Keep the one message of a part as a dead letter, and go on without it."""
+    async def _keep_dead_letter(self, environment_id: int, part: _Part, fault: Exception) -> None:
+        """Store the one message of a part as a dead letter."""
         request, now = part.request, self._clock()
-        # What the database says may repeat what the message holds; a fault of ours needs its place in the code.
+        # A database error may quote the message, so it is not logged; an internal error is logged with its traceback.
         known = isinstance(fault, UNSTORABLE)
         log.warning("a message became a dead letter: %s", type(fault).__name__, exc_info=None if known else fault)
         try:
             async with transaction(self._pool) as connection:
                 for message in part.messages:
                     digest = _digest(message.message_id)
-                    await dead_letters.bury(connection, environment_id, digest, message, request.api_key_id, fault, now)
-        except TinyCDPError as trouble:
-            request.fail(trouble)
+                    await dead_letters.keep(connection, environment_id, digest, message, request.api_key_id, fault, now)
+        except TinyCDPError as error:
+            request.fail(error)
         except Exception:
-            log.exception("a dead letter could not be kept")
+            log.exception("a dead letter could not be stored")
             request.fail(Unavailable("INTERNAL", "This could not be stored; try again shortly."))
         else:
             request.dead += len(part.messages)
             request.settle()
 
     @staticmethod
-    def _fail(parts: list[_Part], trouble: TinyCDPError) -> None:
+    def _fail(parts: list[_Part], error: TinyCDPError) -> None:
         for part in parts:
-            part.request.fail(trouble)
+            part.request.fail(error)
 
     async def _commit(self, environment_id: int, group: list[_Part]) -> tuple[list[int], int]:
-        """How many messages of each part were new, and the version they are in."""
+        """Commit a group with retries.
+
+        Returns the number of new messages of each part, and the version."""
         fresh, committed = await commit_with_retry(
             self._pool,
             lambda connection: self._apply(connection, environment_id, group),
@@ -251,7 +259,7 @@ class Ingest:
     async def _apply(
         self, connection: Connection, environment_id: int, group: list[_Part]
     ) -> tuple[list[int], Committed]:
-        """The whole transaction. Gives how many messages of each part were new."""
+        """Run the transaction. Returns the number of new messages of each part, and what changed."""
         await store.begin_group(connection, environment_id)
         digests = [[_digest(message.message_id) for message in part.messages] for part in group]
         unique = list({digest for listed in digests for digest in listed})
@@ -271,41 +279,41 @@ class Ingest:
             keys += [part.request.api_key_id] * counts[-1]
         rejections = [(rejection, part.request.api_key_id) for part in group for rejection in part.rejections]
         rules = self._rules(environment_id)
-        people = resolution.IdentityTransaction(connection, environment_id, catalog, self._clock(), rules)
+        identities = resolution.IdentityTransaction(connection, environment_id, catalog, self._clock(), rules)
         ignored = Counter(alias for message in messages for alias in message.ignored)
         blocked = [(alias.kind, alias.value, n) for alias, n in ignored.items()]
-        await identity_store.count_blocked(connection, environment_id, blocked, people.now)
+        await identity_store.count_blocked(connection, environment_id, blocked, identities.now)
         if not messages:
-            # Newer than the commit that took the originals, whose answer may have been lost on its way.
+            # All are duplicates, whose first answer may have been lost: this version is newer than their commit.
             version = await store.next_version(connection, environment_id)
-            await self._journal.write(connection, environment_id, rejections, people.now)
+            await self._rejection_log.write(connection, environment_id, rejections, identities.now)
             return counts, Committed(environment_id, version, {}, {}, rejections=rejections)
-        await resolution.resolve(people, messages)
+        await resolution.resolve(identities, messages)
         events = zip(messages, claimed.event_ids, strict=True)
-        await store.append_events(connection, [_event_row(environment_id, id, people, one) for one, id in events])
-        traits = await groups.apply_calls(connection, environment_id, messages, people.now)
-        transitions = _apply_to_profiles(people, messages, traits)
-        stored = [profile for id, profile in people.profiles.items() if id not in people.new]
+        await store.append_events(connection, [_event_row(environment_id, id, identities, one) for one, id in events])
+        traits = await groups.apply_calls(connection, environment_id, messages, identities.now)
+        transitions = _apply_to_profiles(identities, messages, traits)
+        stored = [profile for id, profile in identities.profiles.items() if id not in identities.new]
         version = await storage.save(
             connection,
             environment_id,
-            people.now,
+            identities.now,
             stored,
-            [*_changes(people, messages, claimed.event_ids), *transitions] if claimed.followed else transitions,
-            new=[people.profiles[id] for id in people.new - people.merged.keys()],
-            merged=people.merged,
+            [*_changes(identities, messages, claimed.event_ids), *transitions] if claimed.followed else transitions,
+            new=[identities.profiles[id] for id in identities.new - identities.merged.keys()],
+            merged=identities.merged,
             followed=claimed.followed,
         )
-        touched = {id: profile for id, profile in people.profiles.items() if id not in people.merged}
-        await announce_profiles(connection, environment_id, version, [*touched, *people.merged])
-        await announce_new_profiles(connection, environment_id, people.created_users)
-        await self._journal.write(connection, environment_id, rejections, people.now)
+        touched = {id: profile for id, profile in identities.profiles.items() if id not in identities.merged}
+        await announce_profiles(connection, environment_id, version, [*touched, *identities.merged])
+        await announce_new_profiles(connection, environment_id, identities.created_users)
+        await self._rejection_log.write(connection, environment_id, rejections, identities.now)
 
         def owner(message: Message) -> int:
-            return _owner(people, message)
+            return _owner(identities, message)
 
         return counts, Committed(
-            environment_id, version, touched, people.merged, messages, keys, owner, transitions, rejections
+            environment_id, version, touched, identities.merged, messages, keys, owner, transitions, rejections
         )
 
 
@@ -314,7 +322,7 @@ def _full() -> Overloaded:
 
 
 def _halves(parts: list[_Part]) -> list[list[_Part]]:
-    """The same in smaller transactions; empty where it is one message, or none."""
+    """The same parts in two smaller transactions; empty if at most one message is left."""
     if len(parts) > 1:
         middle = len(parts) // 2
         return [parts[:middle], parts[middle:]]
@@ -331,34 +339,34 @@ def _halves(parts: list[_Part]) -> list[list[_Part]]:
 
 
 def _apply_to_profiles(
-    people: resolution.IdentityTransaction, messages: list[Message], groups: Mapping[str, Mapping[str, Any]]
+    identities: resolution.IdentityTransaction, messages: list[Message], groups: Mapping[str, Mapping[str, Any]]
 ) -> list[recompute.Transition]:
     by_profile: dict[int, list[Message]] = {}
     for message in messages:
-        by_profile.setdefault(_owner(people, message), []).append(message)
+        by_profile.setdefault(_owner(identities, message), []).append(message)
     transitions: list[recompute.Transition] = []
     for profile_id, own in by_profile.items():
-        transitions += recompute.apply(people.profiles[profile_id], own, people.catalog, people.now, groups)
-    named_only = people.new - by_profile.keys()  # by an alias call, without a message of their own
-    for profile_id in (people.review | named_only) - people.merged.keys():
-        cause: recompute.Cause = "merge" if profile_id in people.review else "event"
-        transitions += recompute.review_all(people.profiles[profile_id], people.catalog, people.now, cause)
+        transitions += recompute.apply(identities.profiles[profile_id], own, identities.catalog, identities.now, groups)
+    named_only = identities.new - by_profile.keys()  # created by an alias call, without a message of its own
+    for profile_id in (identities.review | named_only) - identities.merged.keys():
+        cause: recompute.Cause = "merge" if profile_id in identities.review else "event"
+        transitions += recompute.review_all(identities.profiles[profile_id], identities.catalog, identities.now, cause)
     return transitions
 
 
 def _changes(
-    people: resolution.IdentityTransaction, messages: Sequence[Message], event_ids: list[int]
+    identities: resolution.IdentityTransaction, messages: Sequence[Message], event_ids: list[int]
 ) -> list[outbox.Change]:
-    """What the outbox is told besides transitions: who became whom, then the messages."""
-    owners = [_owner(people, message) for message in messages]
+    """The changes for the outbox besides transitions: identities first, then the messages."""
+    owners = [_owner(identities, message) for message in messages]
     received = [message.received_at for message in messages]
     stored = outbox.Events(outbox.runs(event_ids), owners, (min(received), max(received)))
-    named_only = sorted(people.new.difference(owners, people.merged))
-    return [*people.changes, stored, *([outbox.Written(named_only)] if named_only else ())]
+    named_only = sorted(identities.new.difference(owners, identities.merged))
+    return [*identities.changes, stored, *([outbox.Written(named_only)] if named_only else ())]
 
 
-def _owner(people: resolution.IdentityTransaction, message: Message) -> int:
-    return people.identifiers[message.aliases[0]].profile_id
+def _owner(identities: resolution.IdentityTransaction, message: Message) -> int:
+    return identities.identifiers[message.aliases[0]].profile_id
 
 
 def _digest(message_id: str) -> bytes:
@@ -366,12 +374,12 @@ def _digest(message_id: str) -> bytes:
 
 
 def _event_row(
-    environment_id: int, id: int, people: resolution.IdentityTransaction, message: Message
+    environment_id: int, id: int, identities: resolution.IdentityTransaction, message: Message
 ) -> tuple[object, ...]:
     return (
         environment_id,
         id,
-        people.identifiers[message.aliases[0]].id,
+        identities.identifiers[message.aliases[0]].id,
         message.kind,
         message.name,
         message.message_id,

@@ -1,7 +1,7 @@
-"""What happens to messages between their arrival and their storage, as the environment's policies say.
+"""The ingest pipeline: applies an environment's policies to messages before storage.
 
-Shape   Door.pass_through(environment, messages, client) -> Passed: the messages as they are stored, and what is not
-Laws    the same message passes in the same way by whichever endpoint it comes
+Shape   Pipeline.run(environment, messages, client) → Processed: the messages to store, and the rejections
+Laws    The result does not depend on the endpoint.
 Source  docs/architecture.md
 """
 
@@ -15,28 +15,32 @@ import msgspec
 from tinycdp.model import Message, Rejection
 from tinycdp.runtime.definitions.catalogs import Catalogs
 from tinycdp.runtime.policies.documents import Policies
-from tinycdp.runtime.policies.enrichment import Choices, Enricher
+from tinycdp.runtime.policies.enrichment import Enricher, EnrichmentPolicy
 from tinycdp.runtime.policies.limits import Charge, Limiter, Limits
 from tinycdp.runtime.policies.privacy_rules import Privacy, PrivacyPolicy
 
-#: An address in a payload that was refused and may be cut off anywhere, or no JSON at all.
+#: An IP address in a rejected payload, which may be truncated or invalid JSON.
 _ADDRESS = re.compile(rb'"(\$?ip)"\s*:\s*"[^"]*"?')
 
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """Who sent a request. is_browser: the connection is the visitor's own, not that of a server."""
+    """The client of a request.
+
+    is_browser: the address is the visitor's own, not that of a server."""
 
     ip: str = ""
     is_browser: bool = False
 
 
 def address_of(peer: str, forwarded: str, trusted: int) -> str:
-    """The client's address behind `trusted` proxies: each wrote whom it heard from at the end of X-Forwarded-For."""
+    """The client's address behind `trusted` proxies.
+
+    Each proxy appends the address of its peer to X-Forwarded-For."""
     if not trusted:
         return peer
-    heard = [part.strip() for part in forwarded.split(",")] if forwarded else []
-    found = heard[-trusted] if len(heard) >= trusted else (heard[0] if heard else peer)
+    hops = [part.strip() for part in forwarded.split(",")] if forwarded else []
+    found = hops[-trusted] if len(hops) >= trusted else (hops[0] if hops else peer)
     try:
         return str(ipaddress.ip_address(found))
     except ValueError:
@@ -44,15 +48,17 @@ def address_of(peer: str, forwarded: str, trusted: int) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Passed:
-    """sampled: how many were left out because only a share of their event is kept."""
+class Processed:
+    """The result of the pipeline. sampled: how many messages sampling dropped."""
 
     messages: list[Message]
     rejections: Sequence[Rejection] = ()
     sampled: int = 0
 
 
-class Door:
+class Pipeline:
+    """Consent and suppression, limits and sampling, enrichment, privacy rules: in this order."""
+
     def __init__(
         self, policies: Policies, catalogs: Catalogs, enricher: Enricher, limiter: Limiter, privacy: Privacy
     ) -> None:
@@ -62,49 +68,49 @@ class Door:
         self._enricher = enricher
         self._limiter = limiter
 
-    def pass_through(
+    def run(
         self, environment_id: int, messages: Sequence[Message], client: Client, charge: Charge | None = None
-    ) -> Passed:
-        """What becomes of the messages. `charge` is what their request pays; without one, people have no limit."""
-        choices = self._policies.of(environment_id, Choices)
+    ) -> Processed:
+        """The messages as they are stored. Without a `charge` profiles have no rate limit."""
+        enrichment = self._policies.of(environment_id, EnrichmentPolicy)
         limits = self._policies.of(environment_id, Limits)
         privacy = self._policies.of(environment_id, PrivacyPolicy)
         catalog = self._catalogs.current(environment_id)
         zone = catalog.zone if catalog is not None else "UTC"
-        messages, unwilling = self._privacy.admit(environment_id, privacy, messages)
-        messages, rejections, sampled = self._limiter.sift(limits, environment_id, messages, charge)
+        messages, dropped = self._privacy.admit(environment_id, privacy, messages)
+        messages, rejections, sampled = self._limiter.apply_limits(limits, environment_id, messages, charge)
         enriched = [
             self._enricher.enrich(
                 message,
                 client.ip if client.is_browser or message.context.get("direct") is True else "",
-                choices,
+                enrichment,
                 zone,
             )
             for message in messages
         ]
         if limits.sampling:
-            enriched = [self._limiter.scaled(limits, environment_id, message) for message in enriched]
-        if privacy.rules:  # last: what was added may have been taken from what they hide
-            enriched = [self._privacy.treated(environment_id, privacy, message) for message in enriched]
-        return Passed(enriched, [*unwilling, *self.logged(environment_id, rejections)], sampled)
+            enriched = [self._limiter.add_sample_factor(limits, environment_id, message) for message in enriched]
+        if privacy.rules:  # last: enrichment may have copied a value that a rule hides
+            enriched = [self._privacy.redact(environment_id, privacy, message) for message in enriched]
+        return Processed(enriched, [*dropped, *self.redact_rejections(environment_id, rejections)], sampled)
 
     def admit(self, environment_id: int, messages: Sequence[Message]) -> tuple[Sequence[Message], list[Rejection]]:
-        """The messages that people agree to, and the refusals of the others."""
+        """The messages that consent and suppression allow, and rejections of the others."""
         return self._privacy.admit(environment_id, self._policies.of(environment_id, PrivacyPolicy), messages)
 
-    def shown(self, environment_id: int, messages: Iterable[Message]) -> Iterator[Message]:
-        """Messages as they arrived, for people to look at: without what nobody is to see."""
+    def visible(self, environment_id: int, messages: Iterable[Message]) -> Iterator[Message]:
+        """Messages as they arrived, for display: privacy rules are applied."""
         policy = self._policies.of(environment_id, PrivacyPolicy)
         for message in messages:
             for kept in self.admit(environment_id, [message])[0]:
-                yield self._privacy.treated(environment_id, policy, kept)
+                yield self._privacy.redact(environment_id, policy, kept)
 
-    def logged(self, environment_id: int, rejections: Sequence[Rejection]) -> Sequence[Rejection]:
-        """Refusals as the log may keep them."""
+    def redact_rejections(self, environment_id: int, rejections: Sequence[Rejection]) -> Sequence[Rejection]:
+        """Rejections as the log may store them."""
         if not rejections:
             return rejections
         policy = self._policies.of(environment_id, PrivacyPolicy)
-        rejections = self._privacy.logged(environment_id, policy, rejections)
-        if self._policies.of(environment_id, Choices).store_ip:
+        rejections = self._privacy.redact_rejections(environment_id, policy, rejections)
+        if self._policies.of(environment_id, EnrichmentPolicy).store_ip:
             return rejections
         return [msgspec.structs.replace(one, payload=_ADDRESS.sub(rb'"\1":null', one.payload)) for one in rejections]

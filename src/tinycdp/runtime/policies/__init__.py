@@ -1,1 +1,1 @@
-"""What an environment does with the messages it is sent: rules its admins set, and what applies them."""
+"""Policies: limits, enrichment, privacy and identifier rules, and the log of rejections."""

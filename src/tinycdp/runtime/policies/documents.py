@@ -1,14 +1,15 @@
-"""What an environment does with what it is sent, as its admins set it.
+"""Policies: how an environment handles the messages it receives, in versions.
 
-Shape   Policies.of(environment, kind) is the policy in force, from memory; save(…) makes a new version of one
-Laws    a policy that nobody ever set is its defaults. Versions are kept and never change. Every process hears of a new
-        one
-Errors  NotFound for a name that is none · InvalidInput INVALID_POLICY with the place · Conflict VERSION_CONFLICT
+Shape   Policies.of(environment, kind) returns the policy in force, from memory · save(…) creates a new version
+Laws    A policy that was never saved has its defaults. Versions are kept and never change. Every process is notified
+        of a new version.
+Errors  NotFound for an unknown name · InvalidInput INVALID_POLICY with a path · Conflict VERSION_CONFLICT
 Source  docs/reference/policies.md
 """
 
 import asyncio
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import msgspec
@@ -18,7 +19,7 @@ from tinycdp.engine.schema.tracking_plan import Naming
 from tinycdp.errors import Conflict, InvalidInput, NotFound
 from tinycdp.runtime.edits import Edit
 from tinycdp.runtime.notifications import announce_policies
-from tinycdp.runtime.policies.enrichment import Choices
+from tinycdp.runtime.policies.enrichment import EnrichmentPolicy
 from tinycdp.runtime.policies.identifier_rules import IdentityPolicy
 from tinycdp.runtime.policies.limits import Limits
 from tinycdp.runtime.policies.privacy_rules import PrivacyPolicy
@@ -29,7 +30,7 @@ from tinycdp.times import iso
 Policy = TypeVar("Policy", bound=msgspec.Struct)
 
 KINDS: Mapping[str, type[msgspec.Struct]] = {
-    "enrichment": Choices,
+    "enrichment": EnrichmentPolicy,
     "identity": IdentityPolicy,
     "limits": Limits,
     "naming": Naming,
@@ -37,8 +38,9 @@ KINDS: Mapping[str, type[msgspec.Struct]] = {
 }
 
 
-class PolicyVersion(msgspec.Struct, frozen=True, rename="camel"):
-    """version 0 is the defaults, which nobody set."""
+@dataclass(frozen=True, slots=True)
+class PolicyVersion:
+    """One version of a policy. Version 0 is the defaults."""
 
     version: int
     document: dict[str, Any]
@@ -47,19 +49,21 @@ class PolicyVersion(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class Policies:
+    """The policies in force, as this process knows them."""
+
     def __init__(self) -> None:
         self._current: dict[tuple[int, type[msgspec.Struct]], Any] = {}
         self._loading = asyncio.Lock()
         self._defaults: dict[type[msgspec.Struct], Any] = {kind: kind() for kind in KINDS.values()}
 
     def of(self, environment_id: int, kind: type[Policy]) -> Policy:
-        """The policy in force, as this process knows it."""
+        """The policy in force."""
         found: Policy = self._current.get((environment_id, kind)) or self._defaults[kind]
         return found
 
     async def load(self, pool: Pool) -> None:
-        """Every environment's policies as the database has them now."""
-        # One at a time: what is read last is the newest.
+        """Load the policies of every environment."""
+        # One at a time: the last read has the newest versions.
         async with self._loading, acquired(pool) as connection:
             rows = await store.current_policies(connection)
             self._current = {
@@ -70,7 +74,7 @@ class Policies:
 
 
 async def versions(pool: Pool, environment_id: int, name: str, n: int) -> list[PolicyVersion]:
-    """The newest versions of a policy, the one in force first; the defaults where it was never set."""
+    """The versions of a policy, newest first; the defaults if it was never saved."""
     kind = _kind(name)
     async with acquired(pool) as connection:
         rows = await store.policy_versions(connection, environment_id, name, n)
@@ -87,7 +91,7 @@ async def save(
     document: dict[str, Any],
     edit: Edit,
 ) -> PolicyVersion:
-    """Make a new version; what the document leaves out has its default."""
+    """Create a new version. A field that the document leaves out has its default."""
     kind = _kind(name)
     whole = _whole(kind, document)
     async with transaction(pool) as connection:
@@ -96,7 +100,7 @@ async def save(
         fits = edit.expected_version in (None, version)
         values = (environment_id, name, version + 1, whole, edit.now, edit.author)
         if not fits or not await store.append_policy(connection, *values):
-            message = f"The policy {name!r} is at version {version}: somebody else changed it meanwhile."
+            message = f"The policy {name!r} was changed meanwhile and is at version {version}; read it and try again."
             raise Conflict("VERSION_CONFLICT", message, version=version)
         await announce_policies(connection, environment_id)
     return PolicyVersion(version + 1, whole, iso(edit.now), edit.author)
@@ -104,7 +108,7 @@ async def save(
 
 def _kind(name: str) -> type[msgspec.Struct]:
     if name not in KINDS:
-        raise NotFound("NOT_FOUND", f"There is no policy {name!r}; there are {', '.join(KINDS)}.")
+        raise NotFound("NOT_FOUND", f"Unknown policy {name!r}. Policies are {', '.join(KINDS)}.")
     return KINDS[name]
 
 
@@ -114,6 +118,6 @@ def _whole(kind: type[msgspec.Struct], document: Mapping[str, Any]) -> dict[str,
         policy = msgspec.convert(document, kind)
     except msgspec.ValidationError as wrong:
         path, fault = in_words(wrong, kind)
-        raise InvalidInput("INVALID_POLICY", f"The policy cannot be read: {path}: {fault}", path=path) from None
+        raise InvalidInput("INVALID_POLICY", f"The policy is invalid: {path}: {fault}", path=path) from None
     whole: dict[str, Any] = msgspec.to_builtins(policy)
     return whole

@@ -1,11 +1,11 @@
-"""What the server can tell about an event and the client did not: browser, country, campaign, referrer, local time.
+"""Enrichment: browser, country, campaign, referrer and local time of an event.
 
-Shape   Enricher.enrich(message, ip, choices, zone) -> message; what is added stands among an event's properties under
-        names that begin with an underscore, so that expressions, exports and analytics read it like any other
-Laws    a name with an underscore of NAMES comes from here or from nobody: what a client sends under it is dropped.
-        Only tracks, pages and screens are enriched; what is not known is absent. Equal messages give equal results
-Units   _hour 0 to 23, _weekday 1 (Monday) to 7, in the zone of context.timezone, else of the environment
-Errors  none: what cannot be read adds nothing
+Shape   Enricher.enrich(message, ip, policy, zone) → message; the properties it adds begin with an underscore, and
+        expressions, exports and analytics read them like any other
+Laws    Only this module sets the properties of NAMES: values that a client sends under these names are removed.
+        Only track, page and screen calls are enriched. An unknown value is absent. Equal messages give equal results.
+Units   _hour is 0 to 23, _weekday 1 (Monday) to 7, in the zone of context.timezone, else of the environment.
+Errors  none: an unreadable value adds nothing
 Source  docs/how-to/enrich-events.md; docs/decisions/0022-enrichment.md
 """
 
@@ -39,7 +39,7 @@ _LONGEST_URL = 4_000
 _LONGEST_VALUE = 200
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
-#: Hosts by the class of their visitors; a host belongs to the class of its longest suffix here.
+#: Hosts by class. A host has the class of its longest suffix here.
 _HOSTS = {
     "search": (
         *("bing.com", "duckduckgo.com", "yahoo.com", "yandex.ru", "yandex.com", "baidu.com", "ecosia.org"),
@@ -77,13 +77,13 @@ _HOSTS = {
         "gmx.net",
     ),
 }
-#: It has an address in every country.
+#: Google has a host in every country.
 _GOOGLE = re.compile(r"(?:^|\.)google\.(?:com?\.)?[a-z]{2,3}$")
 _CLASS_OF_HOST = {host: name for name, hosts in _HOSTS.items() for host in hosts}
 
 
-class Choices(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
-    """What is added in an environment. store_ip false: an address is used here and then forgotten."""
+class EnrichmentPolicy(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
+    """What is added to events. store_ip: whether the IP address is stored, or only used here."""
 
     user_agent: bool = True
     country: bool = True
@@ -94,34 +94,36 @@ class Choices(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields
 
 
 class Enricher:
-    """`geo` is a MaxMind database of countries or cities, in place of the table that comes with the program."""
+    """Adds properties to messages.
+
+    `geo`: a MaxMind database that replaces the built-in table of countries."""
 
     def __init__(self, geo: Path | None = None) -> None:
         self._reader: Reader | None = open_database(geo) if geo is not None else None
         self._country = lru_cache(10_000)(self.country)
 
-    def enrich(self, message: Message, ip: str, choices: Choices, zone: str) -> Message:
-        """The message with what is known of it.
+    def enrich(self, message: Message, ip: str, policy: EnrichmentPolicy, zone: str) -> Message:
+        """The message with the properties that the policy asks for.
 
-        ip  of the client, where the connection is the client's own; "" for unknown, and for servers, which send their
-            clients' addresses in the context"""
+        ip  the client's address if the visitor connects directly; "" if unknown, and for servers, which send their
+            visitors' addresses in the context"""
         context, properties = message.context, message.properties
         sent = context.get("ip")
         address = sent if isinstance(sent, str) and sent else ip
         found: dict[str, Any] = {}
         if message.name:
-            if choices.user_agent and type(agent := context.get("userAgent")) is str:
+            if policy.user_agent and type(agent := context.get("userAgent")) is str:
                 found |= _agent(agent[:_LONGEST_AGENT])
-            if choices.country and address and (country := self._country(address)) is not None:
+            if policy.country and address and (country := self._country(address)) is not None:
                 found["_country"] = country
             page = _page_of(message)
-            if choices.campaign and (page is not None or "campaign" in context):
+            if policy.campaign and (page is not None or "campaign" in context):
                 found |= _campaign(context, page)
-            if choices.referrer and page is not None:
+            if policy.referrer and page is not None:
                 found |= _referrer(page)
-            if choices.local_time:
+            if policy.local_time:
                 found |= _local_time(message.occurred_at, context.get("timezone"), zone)
-        if not choices.store_ip:
+        if not policy.store_ip:
             context = {name: value for name, value in context.items() if name != "ip"} if "ip" in context else context
         elif address and not sent:
             context = {**context, "ip": address}
@@ -134,7 +136,7 @@ class Enricher:
         return msgspec.structs.replace(message, properties=properties, context=context)
 
     def country(self, address: str) -> str | None:
-        """The ISO 3166 code of the country an address is used in."""
+        """The ISO 3166 code of an address's country; None if unknown."""
         try:
             ip = ipaddress.ip_address(address)
         except ValueError:
@@ -156,7 +158,7 @@ class Enricher:
 
 @cache
 def _table() -> CountryLookup:
-    """Read when it is first asked: that takes longer than many a start should."""
+    """The built-in table, loaded on first use because loading is slow."""
     return CountryLookup()
 
 
@@ -188,7 +190,7 @@ def _agent(text: str) -> Mapping[str, str]:
 
 
 class _Page(NamedTuple):
-    """Where something happened: of a page call in its own properties, else in context.page."""
+    """The page of an event: from the properties of a page call, else from context.page."""
 
     url: str
     search: str
@@ -196,19 +198,19 @@ class _Page(NamedTuple):
 
 
 def _page_of(message: Message) -> _Page | None:
-    said = message.context.get("page")
+    page = message.context.get("page")
     own = message.properties
-    if type(said) is not dict:
+    if type(page) is not dict:
         if "url" not in own and "search" not in own and "referrer" not in own:
             return None
-        said = {}
-    return _Page(_text("url", own, said), _text("search", own, said), _text("referrer", own, said))
+        page = {}
+    return _Page(_text("url", own, page), _text("search", own, page), _text("referrer", own, page))
 
 
-def _text(name: str, own: Mapping[str, Any], said: Mapping[str, Any]) -> str:
+def _text(name: str, own: Mapping[str, Any], page: Mapping[str, Any]) -> str:
     value = own.get(name)
     if type(value) is not str or not value:
-        value = said.get(name)
+        value = page.get(name)
     return value[:_LONGEST_URL] if type(value) is str else ""
 
 
@@ -218,23 +220,23 @@ def _campaign(context: Mapping[str, Any], page: _Page | None) -> Mapping[str, st
     if type(given) is dict:
         # Segment's libraries call utm_campaign "name".
         found = {"_utm_" + ("campaign" if key == "name" else str(key)): value for key, value in given.items()}
-    if page is not None and "utm" in (page.search or page.url):  # most have none, and reading costs
+    if page is not None and "utm" in (page.search or page.url):  # cheap test: most URLs have no campaign
         found = {**_tags(page.search or _query(page.url)), **found}
     return {k: v[:_LONGEST_VALUE] for k, v in found.items() if k in CAMPAIGN and type(v) is str and v}
 
 
 @lru_cache(2_000)
 def _tags(search: str) -> Mapping[str, str]:
-    """The parameters of an address that campaigns are told apart by, the first of each name."""
+    """The utm_ parameters of a query string, the first of each name."""
     found: dict[str, str] = {}
     for name, value in parse_qsl(search.removeprefix("?")):
         if name.startswith("utm_"):
-            found.setdefault("_" + name, value.replace("\0", "\ufffd"))  # what %00 says, no text in Postgres can
+            found.setdefault("_" + name, value.replace("\0", "\ufffd"))  # %00, which Postgres cannot store
     return found
 
 
 def _query(url: str) -> str:
-    """What stands behind the question mark of an address, "" where there is none or it cannot be read."""
+    """The query string of a URL; "" if it has none or cannot be parsed."""
     try:
         return urlsplit(url).query
     except ValueError:
@@ -242,7 +244,7 @@ def _query(url: str) -> str:
 
 
 def _referrer(page: _Page) -> Mapping[str, str]:
-    """A class for each page: where its visitor came from."""
+    """The class and host of the page that the visitor came from."""
     if not page.referrer:
         return {"_referrer": "direct"} if page.url else {}
     host = _host(page.referrer)
@@ -261,7 +263,7 @@ def _host(url: str) -> str:
 
 @lru_cache(2_000)
 def class_of_host(host: str) -> str:
-    """search, social, assistant, email, or other."""
+    """The class of a host: search, social, assistant, email or other."""
     labels = host.lower().split(".")
     for first in range(len(labels)):
         name = ".".join(labels[first:])

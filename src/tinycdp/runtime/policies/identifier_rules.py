@@ -1,10 +1,10 @@
-"""What an environment lets identifiers do: which kinds are strong, who may claim whom, how many one person may have.
+"""Identifier rules: strength of kinds, permitted claims, limits per profile, blocked values.
 
-Shape   IdentityPolicy is the document admins write; rules_of(policy) → Rules, which the write path asks.
-        Rules.screen(messages) leaves out what identifies nobody
-Units   new_seconds is the span in which at most new_limit identifiers of a kind may be new to one person
-Laws    a policy holds for what comes after it: nobody is taken apart by a new limit, and claims keep their strength.
-        A kind that is not listed is weaker than all that are
+Shape   IdentityPolicy is the document that admins write · rules_of(policy) → Rules, for the write path ·
+        Rules.screen(messages) removes blocked identifiers
+Units   new_seconds is the span in which at most new_limit identifiers of a kind may be new to one profile.
+Laws    A policy applies to later messages: a new limit splits no profile, and existing claims keep their strength.
+        A kind that is not listed is weaker than all listed ones.
 Errors  ValueError for a policy that contradicts itself
 Source  docs/reference/identity.md
 """
@@ -16,7 +16,7 @@ from typing import Annotated
 import msgspec
 
 from tinycdp.model import DAY_MS, SECOND_MS, STRENGTH, Alias, AliasKind, Message, Rejection
-from tinycdp.runtime.policies.rejections import refusal_of
+from tinycdp.runtime.policies.rejections import rejection_of
 
 _MOST_KINDS = 100
 _MOST_BLOCKED = 10_000
@@ -26,13 +26,13 @@ Seconds = Annotated[int, msgspec.Meta(ge=1, le=400 * DAY_MS // SECOND_MS)]
 KindName = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_.:-]{1,64}$")]
 
 
-class Kind(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
+class KindPolicy(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
     """One kind of identifier.
 
-    limit      most of them that one person may have, null for any number
-    new_limit  most of them that may be new to one person within new_seconds, null for any number
-    claims     the kinds it may claim or be joined with, null for all
-    blocked    values that identify nobody, beside those that never do; case and spaces around do not matter"""
+    limit      how many of this kind one profile may have; null for no limit
+    new_limit  how many of this kind may be new to one profile within new_seconds; null for no limit
+    claims     the kinds it may claim or be joined with; null for all
+    blocked    values that are not identifiers, besides the built-in ones; case and outer spaces are ignored"""
 
     kind: KindName
     limit: Count | None = None
@@ -45,61 +45,63 @@ class Kind(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=Tr
 class IdentityPolicy(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
     """The kinds, strongest first."""
 
-    kinds: tuple[Kind, ...] = tuple(Kind(kind) for kind in AliasKind)
+    kinds: tuple[KindPolicy, ...] = tuple(KindPolicy(kind) for kind in AliasKind)
 
     def __post_init__(self) -> None:
         names = [kind.kind for kind in self.kinds]
         if len(names) > _MOST_KINDS:
             raise ValueError(f"at most {_MOST_KINDS} kinds")
         if twice := next((name for name in names if names.count(name) > 1), None):
-            raise ValueError(f"the kind {twice!r} stands twice")
+            raise ValueError(f"the kind {twice!r} is listed twice")
         if "profileId" in names:
-            raise ValueError("profileId is no kind of identifier: it names profiles themselves")
+            raise ValueError("profileId is not a kind of identifier: it is the id of a profile")
         if sum(len(kind.blocked) for kind in self.kinds) > _MOST_BLOCKED:
             raise ValueError(f"at most {_MOST_BLOCKED:,} blocked values")
 
 
 class Rules:
-    """A policy, ready to be asked."""
+    """An identity policy, compiled for the write path."""
 
     def __init__(self, policy: IdentityPolicy) -> None:
-        self.kinds: Mapping[str, Kind] = {kind.kind: kind for kind in policy.kinds}
+        self.kinds: Mapping[str, KindPolicy] = {kind.kind: kind for kind in policy.kinds}
         self._strength = {kind: rank for rank, kind in enumerate(self.kinds)}
         self._blocked = {
             kind.kind: frozenset(value.strip().lower() for value in kind.blocked)
             for kind in policy.kinds
             if kind.blocked
         }
-        self._lawless = all(kind.claims is None for kind in policy.kinds)
+        self._unrestricted = all(kind.claims is None for kind in policy.kinds)
         self._screens = bool(self._blocked) or list(self._strength) != list(STRENGTH)
-        #: The kinds of which one person may have only so many.
-        self.limited: Mapping[str, Kind] = {
+        #: The kinds with a limit per profile.
+        self.limited: Mapping[str, KindPolicy] = {
             kind.kind: kind for kind in policy.kinds if kind.limit is not None or kind.new_limit is not None
         }
 
     def strength(self, kind: str) -> int:
-        """Lower is stronger."""
+        """The rank of a kind: lower is stronger."""
         return self._strength.get(kind, len(self._strength))
 
     def may_claim(self, owner: Alias, claimed: Alias) -> bool:
-        """Whether one identifier may claim another, or be joined with it."""
-        if self._lawless:
+        """Whether one identifier may claim or be joined with another."""
+        if self._unrestricted:
             return True
         kind = self.kinds.get(owner.kind)
         return kind is None or kind.claims is None or claimed.kind in kind.claims
 
     def screen(self, messages: Sequence[Message]) -> tuple[Sequence[Message], list[Rejection]]:
-        """The messages with the identifiers that count, strongest first; those that are left with none are refused."""
+        """Remove blocked identifiers and sort the others, strongest first.
+
+        A message that has only blocked identifiers is rejected."""
         if not self._screens:
             return messages, []
-        kept, refused = [], []
+        kept, rejected = [], []
         for message in messages:
             clean = self._without_blocked(message) if any(map(self._blocks, self._named(message))) else message
             if clean is None:
-                refused.append(_refusal(message))
+                rejected.append(_rejection(message))
             else:
                 kept.append(self._sorted(clean))
-        return kept, refused
+        return kept, rejected
 
     def _blocks(self, alias: Alias) -> bool:
         blocked = self._blocked.get(alias.kind)
@@ -122,19 +124,19 @@ class Rules:
         )
 
     def _sorted(self, message: Message) -> Message:
-        # The sort is stable: kinds that are equally strong stay in the order they were sent.
+        # The sort is stable: unlisted kinds, which are equally strong, keep the order in which they were sent.
         aliases = tuple(sorted(message.aliases, key=lambda alias: self.strength(alias.kind)))
         return message if aliases == message.aliases else msgspec.structs.replace(message, aliases=aliases)
 
 
-def _refusal(message: Message) -> Rejection:
+def _rejection(message: Message) -> Rejection:
     named = " and ".join(f"{alias.kind} {alias.value[:40]!r}" for alias in message.aliases)
-    return refusal_of(message, "BLOCKED_IDENTIFIER", f"{named} identifies nobody here, and no other id does.")
+    return rejection_of(message, "BLOCKED_IDENTIFIER", f"{named}: blocked by the identity policy; send another id.")
 
 
 @lru_cache(maxsize=1_000)
 def rules_of(policy: IdentityPolicy) -> Rules:
-    """The policy's rules, made once."""
+    """The rules of a policy, cached."""
     return Rules(policy)
 
 

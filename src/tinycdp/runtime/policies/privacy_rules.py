@@ -1,18 +1,20 @@
-"""What of a message may be kept: whose messages, with whose consent, and which of their values.
+"""Privacy: suppression, consent, and rules that drop, hash or mask values.
 
-Shape   PrivacyPolicy is what admins write. Privacy.admit(…) refuses messages, treated(…) changes their values,
-        logged(…) does both to what the log of refusals keeps; suppress(…) and release(…) keep the list
-Laws    a value that a rule names is nowhere in the database, the log of refusals included. Of several rules for one
-        value the strongest acts: drop, then hash, then mask. Equal values hash alike in an environment, and nowhere
-        else. Of a suppressed or unwilling person's message nothing is kept but that there was one, and why
-Units   digests are 16 bytes of HMAC-SHA256 under the environment's secret; a hashed value is 32 hexadecimal digits
-Errors  SUPPRESSED and NO_CONSENT are Rejections, without a payload · InvalidInput TOO_MANY_SUPPRESSIONS
+Shape   PrivacyPolicy is the document that admins write · Privacy.admit(…) rejects messages, redact(…) changes values,
+        redact_rejections(…) applies both to the log of rejections · suppress(…) and release(…) edit the list
+Laws    A value that a rule names is nowhere in the database, including the log of rejections.
+        If several rules match a value, the strongest applies: drop, then hash, then mask.
+        Equal values have equal hashes within an environment only.
+        Of a message that is suppressed or lacks consent only its count and its code are stored.
+Units   A digest is 16 bytes of HMAC-SHA256 under the environment's secret. A hashed value is 32 hexadecimal digits.
+Errors  SUPPRESSED and NO_CONSENT are Rejections without a payload · InvalidInput TOO_MANY_SUPPRESSIONS
 Source  docs/decisions/0024-privacy.md; docs/how-to/privacy.md
 """
 
 import asyncio
 import hmac
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from decimal import Decimal
 from functools import lru_cache
 from typing import Annotated, Any, Literal
@@ -26,12 +28,12 @@ from tinycdp.runtime.notifications import announce_policies
 from tinycdp.store import privacy as store
 from tinycdp.store.pool import Pool, acquired, transaction
 
-#: Each costs every process some 100 bytes.
+#: Each takes about 100 bytes in every process.
 MOST_SUPPRESSED = 1_000_000
 _MOST_RULES = 500
 _MOST_KNOWN = 1_000
 _PLACES = ("properties", "traits", "context")
-#: What holds values by their names, whoever's protocol it is.
+#: The objects of all protocols that have values by name.
 _OBJECTS = frozenset((*_PLACES, "props", "$set", "$set_once"))
 _ANY, _DEEP = "*", "**"
 #: Stronger is greater.
@@ -42,11 +44,11 @@ _LONGEST_LEAF = 256
 Text = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
 
 
-class Rule(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
-    """What becomes of a value before it is stored.
+class PrivacyRule(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
+    """An action on a value before it is stored.
 
     path   begins with properties, traits or context, or with * for any of these; then names, joined by dots. * is any
-           name, ** any number of names: `**.email` is every email, wherever it stands
+           name, ** any number of names: `**.email` is every email at any depth
     event  the name of an event, page, screen, $identify or $group; * for all"""
 
     path: Text
@@ -56,28 +58,31 @@ class Rule(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=Tr
     def __post_init__(self) -> None:
         parts = self.path.split(".")
         if parts[0] not in {*_PLACES, _ANY, _DEEP} or len(parts) < 2:
-            raise ValueError("a path is properties, traits, context, * or **, and names after it, joined by dots")
+            raise ValueError(
+                "a path begins with properties, traits, context, * or **, followed by names joined by dots"
+            )
         if not all(parts) or parts[-1] == _DEEP:
             raise ValueError("a path has no empty name and does not end with **")
 
 
-class Required(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
-    """The categories that a person has to have granted for an event to be kept, all of them."""
+class ConsentRule(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
+    """Consent categories that an event needs, all of them."""
 
     categories: Annotated[tuple[Text, ...], msgspec.Meta(min_length=1, max_length=50)]
     event: Text = _ANY
 
 
 class PrivacyPolicy(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
-    """unsaid: what a category counts as that the message says nothing of."""
+    """The privacy policy. unsaid: how a category counts that the message does not mention."""
 
-    rules: Annotated[tuple[Rule, ...], msgspec.Meta(max_length=_MOST_RULES)] = ()
-    consent: Annotated[tuple[Required, ...], msgspec.Meta(max_length=_MOST_RULES)] = ()
+    rules: Annotated[tuple[PrivacyRule, ...], msgspec.Meta(max_length=_MOST_RULES)] = ()
+    consent: Annotated[tuple[ConsentRule, ...], msgspec.Meta(max_length=_MOST_RULES)] = ()
     unsaid: Literal["granted", "refused"] = "granted"
 
 
-class Suppression(msgspec.Struct, frozen=True, rename="camel"):
-    """One identifier whose messages are refused, known only by its digest."""
+@dataclass(frozen=True, slots=True)
+class Suppression:
+    """A suppressed identifier, stored only as its digest."""
 
     digest: str
     kind: str
@@ -88,7 +93,9 @@ class Suppression(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class Privacy:
-    """Secrets and suppressed identifiers, as this process knows them. secrets: of each environment, until `load`."""
+    """Secrets and suppressed identifiers, as this process knows them.
+
+    secrets: by environment, until `load`."""
 
     def __init__(self, secrets: Mapping[int, bytes] | None = None) -> None:
         self._secrets = dict(secrets or {})
@@ -98,8 +105,8 @@ class Privacy:
         self._loading = asyncio.Lock()
 
     async def load(self, pool: Pool) -> None:
-        """What the database has now; lists that did not change are not read again."""
-        # One at a time: what is read last is the newest.
+        """Load secrets and lists; a list that did not change is not read again."""
+        # One at a time: the last read has the newest lists.
         async with self._loading, acquired(pool) as connection:
             self._secrets = dict(await store.secrets(connection))
             marks = await store.suppression_marks(connection)
@@ -113,46 +120,48 @@ class Privacy:
             self._marks = marks
 
     def digest(self, environment_id: int, alias: Alias) -> bytes:
-        """An identifier as it is written down where the identifier itself may not be."""
+        """The digest that stands for an identifier that may not be stored."""
         return _keyed(self._secret(environment_id), f"identifier\0{alias.kind}\0{alias.value}")[:16]
 
     def is_suppressed(self, environment_id: int, alias: Alias) -> bool:
+        """Whether an identifier is on the suppression list."""
         listed = self._suppressed.get(environment_id)
         return bool(listed) and self.digest(environment_id, alias) in listed  # type: ignore[operator]
 
     def admit(
         self, environment_id: int, policy: PrivacyPolicy, messages: Sequence[Message]
     ) -> tuple[Sequence[Message], list[Rejection]]:
-        """The messages that may be kept, and that others may not."""
+        """The messages that suppression and consent allow, and rejections of the others."""
         if not policy.consent and not self._suppressed.get(environment_id):
             return messages, []
-        kept, refused = [], []
+        kept, rejected = [], []
         for message in messages:
             if any(self.is_suppressed(environment_id, alias) for alias in _named(message)):
-                refused.append(_SUPPRESSED)
+                rejected.append(_SUPPRESSED)
             elif not _is_granted(policy, message.name or f"${message.kind}", message.context):
-                refused.append(_NO_CONSENT)
+                rejected.append(_NO_CONSENT)
             else:
                 kept.append(message)
-        return kept, refused
+        return kept, rejected
 
-    def treated(self, environment_id: int, policy: PrivacyPolicy, message: Message) -> Message:
-        """The message with its values as the rules have them."""
-        own, context = _treatment(policy).of(message)
+    def redact(self, environment_id: int, policy: PrivacyPolicy, message: Message) -> Message:
+        """The message with the rules applied to its values."""
+        own, context = _redaction(policy).of(message)
         if own is None and context is None:
             return message
         secret = self._secret(environment_id)
-        properties = own.treat(message.properties, secret) if own is not None else message.properties
-        around = context.treat(message.context, secret) if context is not None else message.context
-        if properties is message.properties and around is message.context:
+        properties = own.redact(message.properties, secret) if own is not None else message.properties
+        outer = context.redact(message.context, secret) if context is not None else message.context
+        if properties is message.properties and outer is message.context:
             return message
-        return msgspec.structs.replace(message, properties=properties, context=around)
+        return msgspec.structs.replace(message, properties=properties, context=outer)
 
-    def logged(
+    def redact_rejections(
         self, environment_id: int, policy: PrivacyPolicy, rejections: Sequence[Rejection]
     ) -> Sequence[Rejection]:
-        """The refusals as they may be written down. Where their payload cannot be read, it is left out: nobody can tell
-        what it holds."""
+        """The rejections as they may be logged.
+
+        A payload that cannot be parsed is removed: it may hold anything."""
         if not policy.rules and not policy.consent and not self._suppressed.get(environment_id):
             return rejections
         return [
@@ -176,19 +185,19 @@ class Privacy:
                     return b""
         if not policy.rules:
             return payload
-        treated = _treatment(policy).anywhere.treat(document, self._secret(environment_id))
-        # Values without names, as of properties that are a text with JSON in it: no rule can tell what they are.
-        return _encode({name: None if name in _OBJECTS and type(v) is not dict else v for name, v in treated.items()})
+        redacted = _redaction(policy).anywhere.redact(document, self._secret(environment_id))
+        # No rule can match values without names, such as properties sent as a text: remove them.
+        return _encode({name: None if name in _OBJECTS and type(v) is not dict else v for name, v in redacted.items()})
 
     def _secret(self, environment_id: int) -> bytes:
         found = self._secrets.get(environment_id)
         if found is None:
-            raise Unavailable("DATABASE_AWAY", "The environment's secret could not be read yet; try again shortly.")
+            raise Unavailable("DATABASE_AWAY", "The environment's secret is not loaded yet; try again shortly.")
         return found
 
 
 async def suppress(pool: Pool, privacy: Privacy, environment_id: int, aliases: Sequence[Alias], edit: Edit) -> int:
-    """From now on messages that name one of these are refused. Gives how many were not listed yet."""
+    """Reject messages that name one of these from now on. Returns how many were not listed yet."""
     async with transaction(pool) as connection:
         listed = await store.count_suppressions(connection, environment_id)
         if listed + len(aliases) > MOST_SUPPRESSED:
@@ -204,13 +213,13 @@ async def suppress(pool: Pool, privacy: Privacy, environment_id: int, aliases: S
 
 
 async def release(pool: Pool, privacy: Privacy, environment_id: int, aliases: Sequence[Alias]) -> int:
-    """Messages that name these are taken again. Gives how many had been listed."""
+    """Accept messages that name these again. Returns how many were listed."""
     async with transaction(pool) as connection:
         digests = sorted({privacy.digest(environment_id, alias) for alias in aliases})
-        gone = await store.remove_suppressions(connection, environment_id, digests)
+        removed = await store.remove_suppressions(connection, environment_id, digests)
         await announce_policies(connection, environment_id)
     await privacy.load(pool)
-    return gone
+    return removed
 
 
 async def suppressions(pool: Pool, environment_id: int, before: int, n: int) -> list[Suppression]:
@@ -222,12 +231,15 @@ async def suppressions(pool: Pool, environment_id: int, before: int, n: int) -> 
 
 _SUPPRESSED = Rejection(
     code="SUPPRESSED",
-    message="Messages of this person are refused, and nothing of them is kept.",
+    message="An identifier of this message is suppressed. Nothing of the message was stored.",
     path="$",
     payload=b"",
 )
 _NO_CONSENT = Rejection(
-    code="NO_CONSENT", message="The person has not granted what this event needs.", path="$", payload=b""
+    code="NO_CONSENT",
+    message="The consent that this event needs was not granted.",
+    path="$",
+    payload=b"",
 )
 
 
@@ -240,7 +252,7 @@ def _named(message: Message) -> Iterator[Alias]:
 
 
 def _event_of(document: Mapping[str, Any]) -> str | None:
-    """The event that a refused payload is about, by the name that policies know it by; None where it does not say."""
+    """The event of a rejected payload, by the name that policies use; None if it does not say."""
     kind, name = document.get("type"), document.get("event")
     match kind:
         case "page" | "screen":
@@ -251,74 +263,78 @@ def _event_of(document: Mapping[str, Any]) -> str | None:
 
 
 def _is_granted(policy: PrivacyPolicy, event: str | None, context: Mapping[str, Any]) -> bool:
-    """Whether every category is granted that the event needs; `context.consent.categoryPreferences` says so. None needs
-    what any event does."""
+    """Whether `context.consent.categoryPreferences` grants every category that the event needs.
+
+    An unknown event (None) needs the categories of all events."""
     consent = context.get("consent")
-    said = consent.get("categoryPreferences") if type(consent) is dict else None
-    preferences: Mapping[str, Any] = said if type(said) is dict else {}
-    unsaid = policy.unsaid == "granted"
+    stated = consent.get("categoryPreferences") if type(consent) is dict else None
+    preferences: Mapping[str, Any] = stated if type(stated) is dict else {}
+    default = policy.unsaid == "granted"
     return all(
-        preferences[category] is True if category in preferences else unsaid
+        preferences[category] is True if category in preferences else default
         for required in policy.consent
         if event is None or required.event in (_ANY, event)
         for category in required.categories
     )
 
 
-# Rules, ready to be applied
+# Compiled rules
 
 _Steps = tuple[str, ...]
 
 
 class _Node:
-    """A place in a document: which rules may still reach what lies below. Steps are worked out once for each name that
-    a rule speaks of, and cost next to nothing for any other: clients make names up.
+    """A place in a document, with the rules that may match below it.
 
-    _deep   the rules that hold at any depth below
-    _named  the rules by the name that they ask for here, "*" for any"""
+    Steps are cached for names in rules only: clients may send any number of other names.
 
-    __slots__ = ("_deep", "_deeper", "_known", "_named", "rules")
+    _anywhere_below  the rules that match at any depth below
+    _named           the rules by the next name of their path; "*" for any"""
+
+    __slots__ = ("_anywhere_below", "_deeper", "_known", "_named", "rules")
 
     def __init__(self, rules: Sequence[tuple[_Steps, int]]) -> None:
         self.rules = rules
-        self._deep = [(steps, strength) for steps, strength in rules if steps[0] == _DEEP]
+        self._anywhere_below = [(steps, strength) for steps, strength in rules if steps[0] == _DEEP]
         self._named: dict[str, list[tuple[_Steps, int]]] = {}
         for steps, strength in rules:
             here = steps[1:] if steps[0] == _DEEP else steps
             self._named.setdefault(here[0], []).append((here, strength))
-        self._deeper = self if len(self._deep) == len(rules) else _Node(self._deep) if self._deep else None
+        below = self._anywhere_below
+        self._deeper = self if len(below) == len(rules) else _Node(below) if below else None
         self._known: dict[str, tuple[_Node | None, int]] = {}
 
-    def treat(self, value: Any, secret: bytes) -> Any:
-        """The value with what lies below it as the rules have it; the same one where they touch nothing."""
+    def redact(self, value: Any, secret: bytes) -> Any:
+        """The value with the rules applied below it; the same object if nothing changes."""
         if type(value) is list:
-            items = [self.treat(item, secret) for item in value]
+            items = [self.redact(item, secret) for item in value]
             return items if any(one is not other for one, other in zip(items, value, strict=True)) else value
         if type(value) is not dict:
             return value
         changed: dict[str, Any] = {}
-        gone: list[str] = []
+        dropped: list[str] = []
         for name, inner in value.items():
             below, action = self.step(name)
-            new = below.treat(inner, secret) if below is not None else inner
+            new = below.redact(inner, secret) if below is not None else inner
             if action == _DROP:
-                gone.append(name)
+                dropped.append(name)
                 continue
             if action >= 0:
                 new = _hashed(new, secret) if action == _HASH else _masked(new)
             if new is not inner:
                 changed[name] = new
-        if not changed and not gone:
+        if not changed and not dropped:
             return value
-        return {name: changed.get(name, inner) for name, inner in value.items() if name not in gone}
+        return {name: changed.get(name, inner) for name, inner in value.items() if name not in dropped}
 
     def step(self, name: str) -> "tuple[_Node | None, int]":
+        """The node below a name, and the action on its value; -1 for none."""
         found = self._known.get(name)
         if found is not None:
             return found
         node: _Node | None = self
         action = -1
-        # {"user.email": …} and {"user": {"email": …}} are the same to a rule.
+        # A rule matches {"user.email": …} as well as {"user": {"email": …}}.
         for part in name.split("."):
             if node is None:
                 break
@@ -334,19 +350,21 @@ class _Node:
             return self._deeper, -1
         action = max((strength for steps, strength in asked if len(steps) == 1), default=-1)
         following = [(steps[1:], strength) for steps, strength in asked if len(steps) > 1]
-        return _Node([*self._deep, *following]) if following else self._deeper, action
+        return _Node([*self._anywhere_below, *following]) if following else self._deeper, action
 
 
-class _Treatment:
-    """A policy's rules by event. anywhere: all of them, whatever the document around a name is called."""
+class _Redaction:
+    """The compiled rules of a policy, by event.
 
-    def __init__(self, rules: Sequence[Rule]) -> None:
+    anywhere: all rules, at any depth of any document."""
+
+    def __init__(self, rules: Sequence[PrivacyRule]) -> None:
         self._rules = rules
         self._known: dict[tuple[str, bool], tuple[_Node | None, _Node | None]] = {}
         self.anywhere = _Node([(_anywhere(_steps_of(rule)), _STRENGTH[rule.action]) for rule in rules])
 
     def of(self, message: Message) -> tuple[_Node | None, _Node | None]:
-        """For the message's properties or traits, and for its context."""
+        """The rules for the message's properties or traits, and for its context."""
         if not self._rules:
             return None, None
         has_traits = message.kind in ("identify", "group")
@@ -359,28 +377,28 @@ class _Treatment:
         return found
 
     def _compile(self, event: str, own: str) -> tuple[_Node | None, _Node | None]:
-        mine: list[tuple[_Steps, int]] = []
-        around: list[tuple[_Steps, int]] = []
+        own_rules: list[tuple[_Steps, int]] = []
+        context_rules: list[tuple[_Steps, int]] = []
         for rule in self._rules:
             if rule.event not in (_ANY, event):
                 continue
             place, steps, strength = rule.path.partition(".")[0], _steps_of(rule), _STRENGTH[rule.action]
             if place in (own, _ANY, _DEEP):
-                mine.append((steps, strength))
+                own_rules.append((steps, strength))
             if place in ("context", _ANY, _DEEP):
-                around.append((steps, strength))
-            if place in ("traits", _ANY):  # clients repeat them
-                around.append((("traits", *steps), strength))
-                if own == "properties":  # PostHog's, on their way to be
-                    mine.append((("$set_once", *steps), strength))
-        if own == "traits" and around:  # what an identify call has in context.traits is among its traits by now
-            below, _ = _Node(around).step("traits")
-            mine += below.rules if below is not None else ()
-        return _Node(mine) if mine else None, _Node(around) if around else None
+                context_rules.append((steps, strength))
+            if place in ("traits", _ANY):  # clients repeat traits in the context
+                context_rules.append((("traits", *steps), strength))
+                if own == "properties":  # PostHog's form of traits in an event
+                    own_rules.append((("$set_once", *steps), strength))
+        if own == "traits" and context_rules:  # the adapter has copied context.traits of an identify call to its traits
+            below, _ = _Node(context_rules).step("traits")
+            own_rules += below.rules if below is not None else ()
+        return _Node(own_rules) if own_rules else None, _Node(context_rules) if context_rules else None
 
 
-def _steps_of(rule: Rule) -> _Steps:
-    """A rule's path without its place, unless that is any depth of any place. ** after ** says nothing more."""
+def _steps_of(rule: PrivacyRule) -> _Steps:
+    """A rule's path without its first part, unless that is **. Repeated ** are merged."""
     parts = rule.path.split(".")
     steps = parts if parts[0] == _DEEP else parts[1:]
     return tuple(step for n, step in enumerate(steps) if step != _DEEP or n == 0 or steps[n - 1] != _DEEP)
@@ -391,8 +409,8 @@ def _anywhere(steps: _Steps) -> _Steps:
 
 
 @lru_cache(maxsize=1_000)
-def _treatment(policy: PrivacyPolicy) -> _Treatment:
-    return _Treatment(policy.rules)
+def _redaction(policy: PrivacyPolicy) -> _Redaction:
+    return _Redaction(policy.rules)
 
 
 def _hashed(value: Any, secret: bytes) -> Any:
@@ -403,7 +421,7 @@ def _hashed(value: Any, secret: bytes) -> Any:
 
 
 def _masked(value: Any) -> Any:
-    """The last four characters of eight or more, and of an address its domain. A boolean tells all or nothing."""
+    """The domain of an email address, or the last four of at least eight characters."""
     match value:
         case None | bool():
             return None
@@ -421,7 +439,7 @@ def _masked(value: Any) -> Any:
 
 
 def _leaves(value: Any) -> Iterator[str]:
-    """Everything in a document that may be an identifier."""
+    """All values in a document that may be identifiers."""
     match value:
         case dict():
             for inner in value.values():
@@ -438,7 +456,7 @@ def _leaves(value: Any) -> Iterator[str]:
 
 
 def leaves(payload: bytes) -> Iterable[str]:
-    """The values of a document's text; nothing where it cannot be read."""
+    """The values of a JSON document that may be identifiers; empty if it cannot be parsed."""
     try:
         return set(_leaves(_decode(payload)))
     except (msgspec.DecodeError, ValueError, RecursionError):

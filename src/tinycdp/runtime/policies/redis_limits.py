@@ -1,10 +1,10 @@
-"""The buckets of keys in Redis, where many processes have one count.
+"""Token buckets of API keys in Redis, shared by all processes.
 
-Shape   Shared(url).take(…) is limits.Meter: one script, one round trip
-Units   levels in thousandths of an event, which come back whole per millisecond
-Laws    Redis that is slow or away is left alone for PAUSE_SECONDS, and each process goes by its own share meanwhile;
-        nothing is refused because of it. What is stored there may be lost at any time: a full bucket is what remains
-Errors  InvalidInput SETTING_INVALID for an address that is none
+Shape   RedisMeter(url).take(…) implements limits.Meter with one script and one round trip
+Units   Levels are thousandths of an event, so a refill per millisecond is a whole number.
+Laws    If Redis is slow or unreachable it is not asked for PAUSE_SECONDS; meanwhile each process applies its own share,
+        and nothing is rejected because of it. Losing the data of Redis only refills the buckets.
+Errors  InvalidInput SETTING_INVALID for an invalid URL
 Source  docs/decisions/0026-limits.md
 """
 
@@ -22,7 +22,7 @@ from tinycdp.runtime.policies.limits import Rate
 log = logging.getLogger(__name__)
 
 PAUSE_SECONDS = 5.0
-#: A request waits no longer than this for Redis.
+#: How long a request waits for Redis.
 PATIENCE_SECONDS = 0.25
 
 # KEYS[1] the bucket; ARGV: events a second, events of a full bucket, events to take (negative: to give back), now in ms
@@ -45,8 +45,8 @@ return 0
 """
 
 
-class Shared:
-    """`prefix` keeps installations apart that share a Redis."""
+class RedisMeter:
+    """A meter in Redis. `prefix` separates installations that share one Redis."""
 
     def __init__(self, url: str, prefix: str = "tinycdp") -> None:
         try:
@@ -58,6 +58,7 @@ class Shared:
         self._away_until = 0.0
 
     async def take(self, name: str, rate: Rate, n: int, now: Instant) -> int | None:
+        """Take n tokens, as `limits.Meter`; None while Redis is unreachable."""
         if time.monotonic() < self._away_until:
             return None
         try:
@@ -65,14 +66,14 @@ class Shared:
                 wait_ms = await self._script(
                     keys=[f"{self._prefix}:limit:{name}"], args=[rate.per_second, rate.most, n, now]
                 )
-        except (RedisError, OSError, TimeoutError) as trouble:
-            log.warning("Redis does not answer; each process limits by its own share: %s", type(trouble).__name__)
+        except (RedisError, OSError, TimeoutError) as error:
+            log.warning("Redis does not answer; each process applies its own share: %s", type(error).__name__)
             self._away_until = time.monotonic() + PAUSE_SECONDS
             return None
         return int(wait_ms)
 
-    def forgive(self) -> None:
-        """Ask again at once, where it was away."""
+    def retry_now(self) -> None:
+        """End the pause after a failure."""
         self._away_until = 0.0
 
     async def close(self) -> None:

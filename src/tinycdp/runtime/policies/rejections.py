@@ -1,10 +1,10 @@
-"""The log of what was refused: each message once, with its reason, and counts by key, code and hour.
+"""The log of rejected messages, with counts by key, code and hour.
 
-Shape   Journal.write(…) in the transaction of the group that refused them. page(…) and counts(…) are what is looked at
-Units   an hour is one of UTC, by arrival
-Laws    a retry adds no line: the same message id, or the same payload where it has none, refused for the same reason,
-        of the same key, is counted on the line there is. A flood fills no disk: of each key and code a process logs
-        LOGGED_PER_HOUR lines an hour, and counts the rest
+Shape   RejectionLog.write(…) runs in the transaction of the group · page(…) and counts(…) read
+Units   Hours are UTC, by arrival.
+Laws    A retry adds no entry: the same message id (or the same payload if it has none) with the same code and key
+        is counted on the existing entry. Disk use is bounded: for each key and code a process logs LOGGED_PER_HOUR
+        entries an hour, and only counts the rest.
 Source  docs/decisions/0026-limits.md
 """
 
@@ -34,8 +34,8 @@ _encode = msgspec.json.Encoder(decimal_format="number").encode
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
-    """A message that was not taken, as the log has it."""
+class LoggedRejection:
+    """An entry of the log."""
 
     id: str
     code: str
@@ -49,14 +49,18 @@ class Refusal:
 
 
 @dataclass(frozen=True, slots=True)
-class Refusals:
-    rejections: list[Refusal]
+class RejectionPage:
+    """A page of the log. next: pass it as `before`; None on the last page."""
+
+    rejections: list[LoggedRejection]
     next: str | None
 
 
 @dataclass(frozen=True, slots=True)
 class HourCount:
-    """messages: different ones. repeats: those that had come before, as retries bring them."""
+    """Rejections of one code and key in an hour.
+
+    messages: different ones; repeats: retries of them."""
 
     hour: str
     key_id: int | None
@@ -66,28 +70,29 @@ class HourCount:
     repeats: int
 
 
-class Journal:
-    """One process's writer of the log."""
+class RejectionLog:
+    """The writer of the log in one process."""
 
     def __init__(self, per_hour: int = LOGGED_PER_HOUR) -> None:
         self._per_hour = per_hour
         self._hour: Instant = 0
         self._logged: Counter[tuple[int, int | None, str]] = Counter()
-        # What was only counted, so that a retry is told from something new.
+        # Digests of messages that were only counted, to recognise their retries.
         self._unlogged: set[bytes] = set()
 
     async def write(
         self,
         connection: Connection,
         environment_id: int,
-        refused: Iterable[tuple[Rejection, int | None]],
+        rejected: Iterable[tuple[Rejection, int | None]],
         now: Instant,
     ) -> None:
-        """Log what was refused, as (rejection, key). The last statement of a transaction: it holds lines that others
-        may wait for."""
+        """Log rejections, given as (rejection, key).
+
+        It is the last statement of its transaction, because it locks rows that other groups may wait for."""
         found: dict[bytes, tuple[int | None, Rejection]] = {}
         times: Counter[bytes] = Counter()
-        for rejection, api_key_id in refused:
+        for rejection, api_key_id in rejected:
             digest = _digest(api_key_id, rejection)
             found.setdefault(digest, (api_key_id, rejection))
             times[digest] += 1
@@ -124,12 +129,12 @@ class Journal:
 
 async def page(
     pool: Pool, environment_id: int, before: int, code: str | None, api_key_id: int | None, n: int
-) -> Refusals:
-    """Newest first."""
+) -> RejectionPage:
+    """A page of the log, newest first."""
     async with acquired(pool) as connection:
         rows = await store.list_rejections(connection, environment_id, before, code, api_key_id, n)
     found = [
-        Refusal(
+        LoggedRejection(
             str(row.id),
             row.code,
             row.message,
@@ -142,11 +147,11 @@ async def page(
         )
         for row in rows
     ]
-    return Refusals(found, found[-1].id if len(rows) == n else None)
+    return RejectionPage(found, found[-1].id if len(rows) == n else None)
 
 
 async def counts(pool: Pool, environment_id: int, hours: int, now: Instant) -> list[HourCount]:
-    """Of the last so many hours, the present one included, newest first."""
+    """Counts of the last hours, the current one included, newest first."""
     since = now - now % HOUR_MS - (hours - 1) * HOUR_MS
     async with acquired(pool) as connection:
         rows = await store.rejection_counts(connection, environment_id, since, MOST_COUNTS)
@@ -163,14 +168,14 @@ async def counts(pool: Pool, environment_id: int, hours: int, now: Instant) -> l
     ]
 
 
-def refusal_of(message: Message, code: str, text: str, path: str = "$") -> Rejection:
-    """The refusal of a message that could be read, with what the log keeps of it: cut where it is long."""
+def rejection_of(message: Message, code: str, text: str, path: str = "$") -> Rejection:
+    """The rejection of a message that could be read. Its payload is truncated for the log."""
     payload = _as_json(as_sent(message))[:_PAYLOAD]
     return Rejection(code=code, message=text, path=path, payload=payload, message_id=message.message_id)
 
 
 def as_sent(message: Message) -> dict[str, Any]:
-    """A message in the form that a batch takes."""
+    """A message in the form of a batch's event."""
     whole: dict[str, Any] = {"type": message.kind, "messageId": message.message_id}
     whole |= {alias.kind: alias.value for alias in reversed(message.aliases)}
     if message.kind == "track":
@@ -184,20 +189,20 @@ def as_sent(message: Message) -> dict[str, Any]:
 
 
 def whole(message: Message) -> bytes:
-    """All of a message as JSON, whatever is in it."""
+    """The whole message as JSON, even if it has values that JSON lacks."""
     return _as_json(message)
 
 
 def _as_json(value: Any) -> bytes:
     try:
         return _encode(value)
-    except (TypeError, ValueError):  # half a surrogate pair, or a value that is none of JSON
+    except (TypeError, ValueError):  # half a surrogate pair, or a value that JSON lacks
         plain = msgspec.structs.asdict(value) if isinstance(value, msgspec.Struct) else value
         return json.dumps(plain, default=repr).encode()
 
 
 def storable(text: str) -> str:
-    """The text without what Postgres stores in none."""
+    """The text with U+0000 and lone surrogates replaced, which Postgres cannot store."""
     return text.replace("\0", "\ufffd").encode("utf-8", "replace").decode()
 
 

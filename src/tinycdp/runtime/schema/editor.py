@@ -1,9 +1,9 @@
-"""What the editor of definitions is helped with: proposals and explanations that know the environment.
+"""Data for the editor of definitions: scopes and explanations that know the environment.
 
-Shape   Sightings: the properties seen lately, per environment; surroundings(workspace, …) → Scope, and describe(…),
-        for dsl.complete and dsl.hover; in_words(workspace, …) → what it means, and Descriptions in plain English
-Laws    nothing here decides anything: names and types that were seen are hints, and a text is judged without them.
-        What is read to find them is bounded, and at most a minute old
+Shape   SeenPropertiesCache → properties seen recently, by environment · editor_scope(workspace, …) → Scope and
+        describe(…) for dsl.complete and dsl.hover · describe_source(workspace, …) → its meaning in plain English
+Laws    Seen names and types are hints only; checking an expression does not use them.
+        They are read from a bounded number of rows, and are at most a minute old.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -17,73 +17,74 @@ from tinycdp.engine.catalog import Name, Universe
 from tinycdp.engine.flags.document import Flag
 from tinycdp.model import MINUTE_MS, Instant
 from tinycdp.runtime.definitions.workspace import Kind, Meaning, Workspace, scope_of, understand_flag, understood
-from tinycdp.runtime.schema.registry_reads import observed_types
+from tinycdp.runtime.schema.registry_reads import types_seen
 from tinycdp.store import reads, registry
 from tinycdp.store.pool import Pool, acquired
 
-#: Of the newest profiles and events so many are looked at, and so many names of properties remembered.
+#: How many of the newest profiles and events are read, and how many property names are kept.
 PROFILES, EVENTS, NAMES = 500, 1_000, 1_000
 
 _TYPES = {"string": Type.STRING, "number": Type.NUMBER, "boolean": Type.BOOL, "array": Type.LIST}
 
 
 @dataclass(frozen=True)
-class Seen:
-    """Names of properties with their types, the most frequent first; nested ones joined by dots."""
+class SeenProperties:
+    """Properties with their types, the most frequent first; nested names are joined by dots."""
 
     profiles: Mapping[str, Type] = field(default_factory=dict)
     events: Mapping[str, Mapping[str, Type]] = field(default_factory=dict)
 
 
-class Sightings:
-    """What was seen, per environment."""
+class SeenPropertiesCache:
+    """The seen properties of each environment, read at most once a minute."""
 
     def __init__(self) -> None:
-        self._seen: dict[int, tuple[Instant, Seen]] = {}
+        self._by_environment: dict[int, tuple[Instant, SeenProperties]] = {}
 
-    async def seen(self, pool: Pool, environment_id: int, now: Instant) -> Seen:
-        known = self._seen.get(environment_id)
+    async def get(self, pool: Pool, environment_id: int, now: Instant) -> SeenProperties:
+        """The properties seen recently in an environment."""
+        known = self._by_environment.get(environment_id)
         if known is None or not known[0] <= now < known[0] + MINUTE_MS:
-            known = (now, await _look(pool, environment_id))
-            self._seen[environment_id] = known
+            known = (now, await _read_seen(pool, environment_id))
+            self._by_environment[environment_id] = known
         return known[1]
 
 
-async def _look(pool: Pool, environment_id: int) -> Seen:
+async def _read_seen(pool: Pool, environment_id: int) -> SeenProperties:
     async with acquired(pool) as connection:
         profiles = await reads.property_names_of_profiles(connection, environment_id, PROFILES, NAMES)
         events = await reads.property_names_of_events(connection, environment_id, EVENTS, NAMES)
-        # The registry knows rare events as well, and counts them all; raw events know the last seconds.
-        by_event = observed_types(await registry.registry_types_seen(connection, environment_id))
+        # The registry has all events, rare ones too; raw events also have the last seconds.
+        by_event = types_seen(await registry.registry_types_seen(connection, environment_id))
     for row in events:
         by_event.setdefault(row.event, {}).setdefault(row.name, _type(row.kinds))
-    return Seen({row.name: _type(row.kinds) for row in profiles}, by_event)
+    return SeenProperties({row.name: _type(row.kinds) for row in profiles}, by_event)
 
 
 def _type(kinds: Iterable[str]) -> Type:
-    """The type of values of these kinds: one that is sometimes another is of no declared type."""
+    """The type of values of these kinds; `dyn` if there are several kinds."""
     found = {kind for kind in kinds if kind != "null"}
     return _TYPES.get(found.pop(), Type.DYN) if len(found) == 1 else Type.DYN
 
 
-def surroundings(workspace: Workspace, kind: Kind, key: str | None, seen: Seen) -> Scope:
-    """The scope of an expression, with the properties that were seen or that definitions name."""
+def editor_scope(workspace: Workspace, kind: Kind, key: str | None, seen: SeenProperties) -> Scope:
+    """The scope of an expression, with all properties that are seen, planned or used."""
     used, declared = _event_properties_named(workspace.head), workspace.declared
-    # Where nothing arrived yet no event is known to the checker; an editor still offers those that are planned, and
-    # those of the definitions.
+    # Before the first event the checker knows no event name; the editor still offers those of the tracking plan and of
+    # the definitions.
     names = dict.fromkeys([*workspace.events, *sorted(declared.events), *sorted(used)])
     return replace(
         scope_of(workspace, kind, key),
-        properties={**_with(seen.profiles, _properties_named(workspace.head)), **declared.profile},
+        properties={**_with_named(seen.profiles, _properties_named(workspace.head)), **declared.profile},
         events={
-            name: {**_with(seen.events.get(name, {}), used.get(name, ())), **declared.events.get(name, {})}
+            name: {**_with_named(seen.events.get(name, {}), used.get(name, ())), **declared.events.get(name, {})}
             for name in names
         },
     )
 
 
-def _with(seen: Mapping[str, Type], named: Iterable[str]) -> dict[str, Type]:
-    """What was seen, and after it what is only named."""
+def _with_named(seen: Mapping[str, Type], named: Iterable[str]) -> dict[str, Type]:
+    """Seen properties first, then those that only definitions name."""
     return {**seen, **dict.fromkeys(sorted(set(named) - seen.keys()), Type.DYN)}
 
 
@@ -93,7 +94,7 @@ def _properties_named(universe: Universe) -> Iterator[str]:
 
 
 def _event_properties_named(universe: Universe) -> dict[str, set[str]]:
-    """For each event that definitions count on, the properties they name."""
+    """The properties that definitions use, by event."""
     found: dict[str, set[str]] = {}
     for read in {read for of_one in universe.reads.values() for read in of_one}:
         if read.spec.event is None:
@@ -106,11 +107,12 @@ def _event_properties_named(universe: Universe) -> dict[str, set[str]]:
     return found
 
 
-def in_words(
+def describe_source(
     workspace: Workspace, kind: Kind, key: str | None, source: str | Flag
 ) -> tuple[Meaning, list[tuple[str | None, Description]]]:
-    """What an expression or a flag means, and says in words: of a flag each rule's condition, by its path. What has
-    errors is not told."""
+    """The meaning of an expression or flag, with descriptions in plain English.
+
+    A flag has one description for each rule's condition, with its path. A source with errors has none."""
     if isinstance(source, str):
         meaning, checked = understood(workspace, kind, key, source)
         found: list[tuple[str | None, Checked]] = [(None, checked)]
@@ -121,7 +123,7 @@ def in_words(
 
 
 def describe(workspace: Workspace) -> dict[Name, str]:
-    """What each definition says about itself, as Markdown."""
+    """The description and expression of each definition, as Markdown."""
     found = {}
     for name, definition in workspace.head.definitions.items():
         if definition.flag is not None:

@@ -1,12 +1,11 @@
-"""What one process saw of its messages, on its way into the registry.
+"""The writer of the registry: counts which events and properties arrive.
 
-Shape   committed(…) after each group, on the request's path and without work; a task counts a moment later and writes
-        every few seconds. flush() writes it now, stop() at the end. rebuild(…) makes the registry anew from raw events,
-        prune(…) forgets what is long past
-Units   at most WAITING messages wait to be counted, and at most UNWRITTEN flushes to be written
-Laws    ingestion never waits for it and never fails by it. Each message counts once: what is a duplicate is not told.
-        A crash loses what was not written, PAUSE_SECONDS at most; rebuild finds it again
-Errors  none from committed. flush raises Unavailable and keeps its rows
+Shape   committed(…) queues the messages of a group on the request's path · a task counts them and writes every few
+        seconds · flush() and stop() write at once · rebuild(…) recounts raw events · prune(…) deletes old counts
+Units   At most WAITING messages wait to be counted, and at most UNWRITTEN flushes to be written.
+Laws    Ingestion never waits for the registry and never fails because of it. Each message counts once, because
+        duplicates are not queued. A crash loses at most PAUSE_SECONDS of counts; rebuild restores them.
+Errors  none from committed · flush raises Unavailable and keeps its rows
 Source  docs/decisions/0023-registry.md
 """
 
@@ -33,7 +32,7 @@ UNWRITTEN = 12
 PAUSE_SECONDS = 5.0
 KEEP_DAYS, KEEP_HOURS = 400, 30 * 24
 _COUNT_SECONDS = 0.25
-#: Messages counted before anything else of the process has its turn: half a millisecond.
+#: Messages counted before the event loop runs other tasks: half a millisecond.
 _AT_ONCE = 500
 _KNOWN_MS = 300_000
 _READ_AT_ONCE = 5_000
@@ -42,10 +41,12 @@ _ROWS_AT_ONCE = 1_000
 
 
 class Registry(BufferedWriter):
-    """The observations of one process. `counts` is told how many messages were counted, and how many not."""
+    """The registry writer of one process.
+
+    `counts` receives how many messages were counted, and how many skipped."""
 
     def __init__(self, pool: Pool, now: Clock, counts: Counter[str]) -> None:
-        super().__init__("observations", _COUNT_SECONDS)
+        super().__init__("registry", _COUNT_SECONDS)
         self._pool = pool
         self._now = now
         self.counts = counts
@@ -58,19 +59,19 @@ class Registry(BufferedWriter):
         self._due = 0.0
 
     def committed(self, environment_id: int, messages: Sequence[Message]) -> None:
-        """Note messages that were stored for the first time."""
+        """Queue messages that were stored for the first time."""
         if self._queued + len(messages) > WAITING:
             self.counts["skipped"] += len(messages)
         elif messages:
             self._queue.append((environment_id, messages))
             self._queued += len(messages)
 
-    def refused(self, environment_id: int, message: Message, warned: Warned) -> None:
-        """Note a message that the tracking plan refused."""
+    def count_rejected(self, environment_id: int, message: Message, warned: Warned) -> None:
+        """Count a message that the tracking plan rejected."""
         self._of(environment_id).count_rejected(message, warned.code, warned.path)
 
     async def flush(self) -> None:
-        """Everything committed until now stands in the registry."""
+        """Write the counts of everything committed until now."""
         async with self._flushing:
             await self._count()
             for environment_id in [id for id, observed in self._observed.items() if observed]:
@@ -88,13 +89,13 @@ class Registry(BufferedWriter):
                 except PASSING:
                     raise
                 except Exception:
-                    # It would fail the next time as well, and everything behind it would wait for ever.
-                    log.exception("observations cannot be written")
+                    # It would fail again, and block all later flushes.
+                    log.exception("registry counts cannot be written")
                     self.counts["flushes_lost"] += 1
                 self._unwritten.popleft()
 
     async def tick(self) -> None:
-        """Count what came, and write it when it is time."""
+        """Count the queued messages, and write the counts if due."""
         clock = asyncio.get_running_loop().time
         began = clock()
         if began < self._due:
@@ -104,7 +105,7 @@ class Registry(BufferedWriter):
         try:
             await self.flush()
         finally:
-            # With very many names a flush takes long: it is to take a tenth of the time at most.
+            # With very many names a flush is slow: it may take a tenth of the time at most.
             self._due = clock() + max(PAUSE_SECONDS, 10 * (clock() - began))
 
     async def _count(self) -> None:
@@ -139,7 +140,7 @@ async def _known(connection: Connection, environment_id: int) -> Known:
 
 
 class _Rows(NamedTuple):
-    """What each table gets, in the order of its key."""
+    """The rows for each table, in the order of its key."""
 
     types: list[tuple[Any, ...]]
     days: list[tuple[Any, ...]]
@@ -171,26 +172,27 @@ async def _write(connection: Connection, environment_id: int, rows: _Rows) -> No
             await add_to(connection, environment_id, table[start : start + _ROWS_AT_ONCE])
 
 
-async def rebuild(pool: Pool, environment_id: int, told: Callable[[int], None] = lambda n: None) -> int:
-    """Make an environment's registry anew from the raw events there are; gives how many. What is observed meanwhile
-    waits; events that arrived in the last seconds may count twice. `told` hears how many are done."""
+async def rebuild(pool: Pool, environment_id: int, on_progress: Callable[[int], None] = lambda n: None) -> int:
+    """Recount an environment's registry from its raw events; returns their number.
+
+    Other writes to it wait. Events of the last seconds may count twice. `on_progress` gets the number done so far."""
     done, last, observed = 0, 0, MessageShapes()
     async with transaction(pool) as connection:
         await store.lock_registry(connection, environment_id)
-        await store.forget_observations(connection, environment_id)
+        await store.clear_registry(connection, environment_id)
         known = Known()
-        while rows := await store.events_to_observe(connection, environment_id, last, _READ_AT_ONCE):
+        while rows := await store.events_to_count(connection, environment_id, last, _READ_AT_ONCE):
             for row in rows:
                 observed.count_message(_message(row))
             await _write(connection, environment_id, await asyncio.to_thread(_rows, observed, known))
             observed = MessageShapes()
             last, done = rows[-1].id, done + len(rows)
-            told(done)
+            on_progress(done)
     return done
 
 
 async def prune(connection: Connection, environment_id: int, now: Instant) -> None:
-    """Forget days and hours that are long past, and what was meant for readers of live streams who have gone."""
+    """Delete old days and hours, and the batches of live streams that were not read."""
     oldest = date(1970, 1, 1) + timedelta(days=now // DAY_MS - KEEP_DAYS)
     await store.prune_registry(connection, environment_id, oldest, now - KEEP_HOURS * HOUR_MS)
     await store.prune_live_batches(connection, environment_id, now - MINUTE_MS)

@@ -1,11 +1,11 @@
-"""The registry as people read it: events and properties, what came of them lately, what the plan says of them.
+"""Reads of the registry: events and properties with their volume, types, state and plan.
 
-Shape   events(…), event(…), property_of(…), sdks(…), violations(…) → pages; declared(…) → types for
-        expressions, broken_by(…) → definitions that contradict them
-Units   days are UTC, of arrival; the timeline is TIMELINE_DAYS long, volume per hour HOURS
-Laws    what this process stored before the call is in it where the caller flushed the registry; what others stored,
-        within seconds. Examples come from raw events at the moment of asking: what was deleted is none any more
-Errors  NotFound for an event or property that neither came nor is planned
+Shape   events(…), event(…), property_of(…), sdks(…), violations(…) → pages · declared(…) → types for expressions ·
+        broken_by(…) → definitions that contradict them
+Units   Days are UTC, by arrival. The timeline has TIMELINE_DAYS days, the hourly volume HOURS hours.
+Laws    Messages that this process stored are included if the caller flushed the registry; those of other processes
+        follow within seconds. Examples are read from raw events on each call, so deleted events give no example.
+Errors  NotFound for an event or property that was never seen and is not planned
 Source  docs/reference/registry.md
 """
 
@@ -30,7 +30,7 @@ from tinycdp.times import iso
 
 TIMELINE_DAYS = 90
 HOURS = 48
-#: Raw events looked at for examples, and how many of the event's are.
+#: How many of the newest raw events are searched for examples, and how many of the event's are read.
 _REACH, _NEWEST = 5_000, 50
 _LONGEST_EXAMPLE = 200
 _IDENTIFY = TRAITS_OF["identify"]
@@ -43,7 +43,7 @@ EventState = Literal["active", "silent", "planned", "experimental", "deprecated"
 
 @dataclass(frozen=True, slots=True)
 class EventRow:
-    """One event, with its state and how often it came. lately: in the last LATELY_DAYS."""
+    """One event with its state and volume. lately: in the last LATELY_DAYS days."""
 
     name: str
     state: EventState
@@ -61,7 +61,9 @@ class EventRow:
 
 @dataclass(frozen=True, slots=True)
 class Events:
-    """The busiest of the last days first. overflow: messages of events that found no room."""
+    """All events, the most frequent of the last days first.
+
+    overflow: messages of events beyond the limit."""
 
     events: list[EventRow]
     overflow: int
@@ -69,13 +71,15 @@ class Events:
 
 @dataclass(frozen=True, slots=True)
 class Volume:
+    """The number of messages of an hour or a day."""
+
     at: str
     n: int
 
 
 @dataclass(frozen=True, slots=True)
 class Sdk:
-    """An SDK and how much came by it. type: of a property."""
+    """An SDK, and how many values it sent. type: of a property's values."""
 
     sdk: str
     type: str | None
@@ -86,7 +90,7 @@ class Sdk:
 
 @dataclass(frozen=True, slots=True)
 class Typed:
-    """One type that values of a property had."""
+    """One type of a property's values."""
 
     type: str
     n: int
@@ -112,7 +116,7 @@ class PropertyRow:
 
 @dataclass(frozen=True, slots=True)
 class Violation:
-    """What the plan did not expect, per day. refused: of messages that were refused for it."""
+    """A violation of the plan, per day. refused: whether the messages were rejected for it."""
 
     event: str
     day: str
@@ -126,7 +130,7 @@ class Violation:
 
 @dataclass(frozen=True, slots=True)
 class EventPage:
-    """Everything known of an event. overflow: values of properties that found no room."""
+    """An event in detail. overflow: values of properties beyond the limit."""
 
     event: EventRow
     hours: list[Volume]
@@ -140,7 +144,7 @@ class EventPage:
 
 @dataclass(frozen=True, slots=True)
 class DayOfType:
-    """share: of the day's values."""
+    """The values of one type on a day. share: of all values of that day."""
 
     day: str
     type: str
@@ -150,7 +154,7 @@ class DayOfType:
 
 @dataclass(frozen=True, slots=True)
 class PropertyPage:
-    """A property's history: which types came on which day, and by which SDK."""
+    """A property's history: its types by day and SDK."""
 
     event: str
     property: PropertyRow
@@ -160,6 +164,8 @@ class PropertyPage:
 
 @dataclass(frozen=True, slots=True)
 class SdkRow:
+    """An SDK and its volume."""
+
     library: str
     version: str
     platform: str
@@ -170,14 +176,14 @@ class SdkRow:
 
 @dataclass(frozen=True, slots=True)
 class Sdks:
-    """The most frequent first. overflow: messages of SDKs that found no room."""
+    """All SDKs, the most frequent first. overflow: messages of SDKs beyond the limit."""
 
     sdks: list[SdkRow]
     overflow: int
 
 
 async def events(pool: Pool, plan: Plan, environment_id: int, now: Instant) -> Events:
-    """Every event that came or is planned."""
+    """Every event that was seen or is planned."""
     today = _day(now)
     async with snapshot(pool) as connection:
         rows = await store.registry_events(connection, environment_id, today - timedelta(LATELY_DAYS - 1), today)
@@ -202,7 +208,7 @@ async def event(pool: Pool, plan: Plan, environment_id: int, name: str, now: Ins
     entry = plan.entries.get(name)
     whole = next((row for row in types if row.property == ""), None)
     if whole is None and entry is None:
-        raise NotFound("NOT_FOUND", f"No event {name!r} came yet, and the tracking plan has none.")
+        raise NotFound("NOT_FOUND", f"No event {name!r} was received yet, and the tracking plan has none.")
     volume = {row.day: row.n for row in days if row.property == ""}
     properties = _properties(types, days, entry, newest, whole, now)
     numbers = None
@@ -250,7 +256,7 @@ async def property_of(
 
 
 async def sdks(pool: Pool, environment_id: int) -> Sdks:
-    """By what messages came."""
+    """The SDKs that sent messages."""
     async with snapshot(pool) as connection:
         rows = await store.known_sdks(connection, environment_id)
     return Sdks(
@@ -266,15 +272,17 @@ async def sdks(pool: Pool, environment_id: int) -> Sdks:
 async def violations(
     pool: Pool, environment_id: int, name: str | None, days: int, now: Instant, n: int
 ) -> list[Violation]:
-    """What the plan did not expect, of an event or of all: newest day first, on it the most frequent."""
+    """Violations of the plan, of one event or of all: newest day first, then the most frequent."""
     async with snapshot(pool) as connection:
         first = _day(now) - timedelta(days - 1)
         rows = await store.plan_violations_since(connection, environment_id, name, first, n)
     return [_violation(row) for row in rows]
 
 
-def observed_types(rows: Iterable[store.EventPropertyTypeRow]) -> dict[str, dict[str, Type]]:
-    """The types of properties by event, the most frequent property first; of more than one type is of no declared."""
+def types_seen(rows: Iterable[store.EventPropertyTypeRow]) -> dict[str, dict[str, Type]]:
+    """The types of properties by event, the most frequent property first.
+
+    A property with several types has the type `dyn`."""
     counts: dict[str, dict[str, dict[str, int]]] = {}
     for row in rows:
         if OTHER not in (row.property, row.event):
@@ -283,7 +291,7 @@ def observed_types(rows: Iterable[store.EventPropertyTypeRow]) -> dict[str, dict
 
 
 def declared(plan: Plan) -> Declared:
-    """The types the plan declares, for expressions and editors; of events that are not to be proposed none."""
+    """The types that the plan declares, for expressions and editors; without hidden events."""
     profile = types_of(plan.entries[_IDENTIFY]) if _IDENTIFY in plan.entries else {}
     typed = {name: types_of(entry) for name, entry in plan.entries.items() if name not in _KINDS_OF and entry.visible}
     return Declared(profile, typed)
@@ -291,7 +299,7 @@ def declared(plan: Plan) -> Declared:
 
 @dataclass(frozen=True, slots=True)
 class Broken:
-    """A definition that contradicts the plan: where it compares what is declared with something else."""
+    """A definition that contradicts the plan: its expression uses a property as another type."""
 
     kind: str
     key: str
@@ -300,7 +308,7 @@ class Broken:
 
 
 def broken_by(workspace: Workspace, plan: Plan, name: str, entry: Entry) -> list[Broken]:
-    """The definitions of the head revision that contradict the plan with this entry in it."""
+    """The definitions of the head revision that would contradict the plan with this entry."""
     types = declared(Plan({**plan.entries, name: entry}, plan.naming))
     listed = sources(workspace.head.definitions.values())
     found = check_workspace(listed, properties=types.profile, events=types.events).errors
@@ -372,14 +380,16 @@ def _properties(
         )
     found.sort(key=lambda row: (-lately.get(row.name, 0), row.name))
     return found + [
-        PropertyRow(name, None, [], "planned", "It is declared and never came.", None, None, None, None, rule)
+        PropertyRow(
+            name, None, [], "planned", "Declared in the plan, and never received.", None, None, None, None, rule
+        )
         for name, rule in declared.items()
         if name not in own_types
     ]
 
 
 def _example(newest: Iterable[Mapping[str, Any]], name: str) -> Any:
-    """The newest value there is, cut where it is long; an object has none but those of its parts."""
+    """The newest value of a property, truncated if long; an object has no example of its own."""
     for properties in newest:
         value: Any = properties
         if name in properties:

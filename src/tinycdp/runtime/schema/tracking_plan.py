@@ -1,9 +1,9 @@
-"""The tracking plan of each environment: kept in versions, asked of every message before it is stored.
+"""The tracking plan of each environment, in versions, and its check of messages.
 
-Shape   Plans.screen(environment, messages) -> (messages, rejections), without I/O; save(…), remove(…), versions(…) and
-        entries(…) are the plan as people write it
-Laws    versions never change and are kept; every process hears of a new one. Removing an entry is a version, too
-Errors  InvalidInput INVALID_PLAN with the place · NotFound · Conflict VERSION_CONFLICT
+Shape   Plans.screen(environment, messages) → (messages, rejections), without I/O · save(…), versions(…) and entries(…)
+        edit and read the plan
+Laws    Versions never change and are kept. Removing an entry is a version too. Every process is notified of a change.
+Errors  InvalidInput INVALID_PLAN with a path · NotFound · Conflict VERSION_CONFLICT
 Source  docs/reference/registry.md
 """
 
@@ -23,7 +23,7 @@ from tinycdp.model import Message, Rejection, Warned
 from tinycdp.runtime.edits import Edit
 from tinycdp.runtime.notifications import announce_policies
 from tinycdp.runtime.policies.documents import Policies
-from tinycdp.runtime.policies.rejections import refusal_of
+from tinycdp.runtime.policies.rejections import rejection_of
 from tinycdp.store import registry as store
 from tinycdp.store.pool import Pool, acquired, transaction
 from tinycdp.times import iso
@@ -31,7 +31,7 @@ from tinycdp.times import iso
 LONGEST_NAME = 200
 MOST_ENTRIES = 2_000
 _MOST_VALUES = 200
-#: A property's path: names joined by dots, each of anything but dots.
+#: A property's path: names joined by dots.
 _PATH = re.compile(r"[^.\0]+(?:\.[^.\0]+)*")
 _RANGED = {"number", "integer", None}
 _MEASURED = {"string", "list", None}
@@ -40,7 +40,7 @@ _KIND_OF_DECLARED = {"integer": "number", "datetime": "string"}
 
 @dataclass(frozen=True, slots=True)
 class PlanEntry:
-    """One event of the plan. version counts its changes; entry is null where it was removed."""
+    """One event of the plan. version counts its changes; entry is None if it was removed."""
 
     event: str
     version: int
@@ -49,25 +49,27 @@ class PlanEntry:
     changed_by: str
 
 
-class Refusals(Protocol):
-    """Who hears of messages that the plan refuses."""
+class RejectionCounter(Protocol):
+    """Counts messages that the plan rejects; `Registry` implements it."""
 
-    def refused(self, environment_id: int, message: Message, warned: Warned) -> None: ...
+    def count_rejected(self, environment_id: int, message: Message, warned: Warned) -> None: ...
 
 
 class Plans:
     """The plans in force, as this process knows them."""
 
-    def __init__(self, policies: Policies, refusals: Refusals) -> None:
+    def __init__(self, policies: Policies, rejection_counter: RejectionCounter) -> None:
         self._policies = policies
-        self._refusals = refusals
+        self._rejection_counter = rejection_counter
         self._entries: dict[int, dict[str, Entry]] = {}
         self._plans: dict[int, Plan] = {}
         self._loading = asyncio.Lock()
 
     async def load(self, pool: Pool) -> None:
-        """Every environment's plan as the database has it now; after the policies, one of which it goes by."""
-        # One at a time: what is read last is the newest.
+        """Load the plan of every environment.
+
+        Load the policies first: a plan includes the naming policy."""
+        # One at a time: the last read has the newest versions.
         async with self._loading, acquired(pool) as connection:
             entries: dict[int, dict[str, Entry]] = {}
             for row in await store.current_plan_entries(connection):
@@ -75,6 +77,7 @@ class Plans:
             self._entries, self._plans = entries, {}
 
     def of(self, environment_id: int) -> Plan:
+        """The plan in force."""
         found = self._plans.get(environment_id)
         if found is None:
             naming = self._policies.of(environment_id, Naming)
@@ -82,7 +85,7 @@ class Plans:
         return found
 
     def screen(self, environment_id: int, messages: Sequence[Message]) -> tuple[Sequence[Message], list[Rejection]]:
-        """The messages as the plan has them, with their warnings, without those that it refuses."""
+        """The messages with the plan's conversions and warnings, and rejections of the others."""
         plan = self.of(environment_id)
         if plan.is_empty:
             return messages, []
@@ -92,25 +95,25 @@ class Plans:
             if wrong is None:
                 kept.append(fitting)
             else:
-                self._refusals.refused(environment_id, message, wrong)
+                self._rejection_counter.count_rejected(environment_id, message, wrong)
                 rejections.append(_rejection(message, wrong))
         return kept, rejections
 
 
 def _rejection(message: Message, wrong: Warned) -> Rejection:
     code = wrong.code if wrong.code == "EVENT_BLOCKED" else "PLAN_VIOLATION"
-    return refusal_of(message, code, f"{wrong.message} Its messageId is {message.message_id!r}.", wrong.path)
+    return rejection_of(message, code, f"{wrong.message} Its messageId is {message.message_id!r}.", wrong.path)
 
 
 async def entries(pool: Pool, environment_id: int) -> list[PlanEntry]:
-    """The whole plan, by event."""
+    """The entries in force, by event."""
     async with acquired(pool) as connection:
         rows = await store.current_plan_entries(connection, environment_id)
     return [_entry(row.event, row) for row in rows]
 
 
 async def versions(pool: Pool, environment_id: int, event: str, n: int) -> list[PlanEntry]:
-    """The newest versions of an entry, the newest first; none where the plan never had it."""
+    """The versions of an entry, newest first; empty if the plan never had it."""
     async with acquired(pool) as connection:
         return [_entry(event, row) for row in await store.plan_entry_versions(connection, environment_id, event, n)]
 
@@ -122,64 +125,62 @@ async def save(
     document: Mapping[str, Any] | None,
     edit: Edit,
 ) -> PlanEntry:
-    """Make a new version of an entry, or without a document remove it."""
+    """Create a new version of an entry; without a document, remove the entry."""
     if document is not None:
         _check_name(event)
     entry = checked(document) if document is not None else None
     async with transaction(pool) as connection:
         rows = await store.plan_entry_versions(connection, environment_id, event, 1)
         version = rows[0].version if rows else 0
-        gone = not rows or rows[0].document is None
-        if entry is None and gone:
+        is_absent = not rows or rows[0].document is None
+        if entry is None and is_absent:
             raise NotFound("NOT_FOUND", f"The tracking plan has no event {event!r}.")
-        if gone and len(await store.current_plan_entries(connection, environment_id)) >= MOST_ENTRIES:
+        if is_absent and len(await store.current_plan_entries(connection, environment_id)) >= MOST_ENTRIES:
             raise InvalidInput("INVALID_PLAN", f"A tracking plan has at most {MOST_ENTRIES} events.")
-        fits = edit.expected_version in (None, 0 if gone else version)
+        fits = edit.expected_version in (None, 0 if is_absent else version)
         whole = msgspec.to_builtins(entry, builtin_types=(Decimal,)) if entry is not None else None
         values = (environment_id, event, version + 1, whole, edit.now, edit.author)
         if not fits or not await store.append_plan_entry(connection, *values):
-            message = f"The plan's {event!r} is at version {version}: somebody else changed it meanwhile."
+            message = f"The plan's {event!r} was changed meanwhile and is at version {version}; read it and try again."
             raise Conflict("VERSION_CONFLICT", message, version=version)
         await announce_policies(connection, environment_id)
     return PlanEntry(event, version + 1, entry, iso(edit.now), edit.author)
 
 
 def unsaved(event: str, entry: Entry, edit: Edit) -> PlanEntry:
-    """An entry that is only tried."""
+    """The entry that a dry run would save, as version 0."""
     _check_name(event)
     return PlanEntry(event, 0, entry, iso(edit.now), edit.author)
 
 
 def checked(document: Mapping[str, Any]) -> Entry:
-    """An entry that can be held against messages."""
+    """The document as a valid entry. Raises InvalidInput."""
     try:
         entry = _read(document)
     except msgspec.ValidationError as wrong:
         path, fault = in_words(wrong, Entry)
-        raise InvalidInput("INVALID_PLAN", f"The entry cannot be read: {path}: {fault}", path=path) from None
+        raise InvalidInput("INVALID_PLAN", f"The entry is invalid: {path}: {fault}", path=path) from None
     if len(entry.properties) > MOST_PROPERTIES:
         raise InvalidInput("INVALID_PLAN", f"$.properties: at most {MOST_PROPERTIES} can be declared.")
     for name, rule in entry.properties.items():
         where = f"$.properties.{name}"
         if not _PATH.fullmatch(name) or len(name) > LONGEST_NAME:
-            raise InvalidInput(
-                "INVALID_PLAN", f"{where}: this is no name of a property; nested ones are joined by dots."
-            )
-        # As a text a number would be read, too: "NaN" with which nothing compares, "1e400" that no JSON of ours holds.
+            raise InvalidInput("INVALID_PLAN", f"{where}: not a valid property name; join nested names by single dots.")
+        # Decimal would accept texts such as "NaN" and "1e400".
         if any(type(document["properties"][name].get(bound)) is str for bound in ("minimum", "maximum")):
-            raise InvalidInput("INVALID_PLAN", f"{where}: a bound is a number.")
+            raise InvalidInput("INVALID_PLAN", f"{where}: minimum and maximum are numbers.")
         if (rule.minimum is not None or rule.maximum is not None) and rule.type not in _RANGED:
             raise InvalidInput("INVALID_PLAN", f"{where}: a {rule.type} has no minimum or maximum.")
         if rule.max_length is not None and (rule.type not in _MEASURED or rule.max_length < 0):
-            raise InvalidInput("INVALID_PLAN", f"{where}.maxLength: this is of texts and lists, and not negative.")
+            raise InvalidInput("INVALID_PLAN", f"{where}.maxLength: only for strings and lists, and at least 0.")
         if rule.values is not None:
             kind = _KIND_OF_DECLARED.get(rule.type or "", rule.type)
             if not 0 < len(rule.values) <= _MOST_VALUES:
-                raise InvalidInput("INVALID_PLAN", f"{where}.values: list 1 to {_MOST_VALUES} of them.")
+                raise InvalidInput("INVALID_PLAN", f"{where}.values: list 1 to {_MOST_VALUES} values.")
             if any(kind_of(value) in {"object", "list", "null"} for value in rule.values):
-                raise InvalidInput("INVALID_PLAN", f"{where}.values: texts, numbers and booleans can be listed.")
+                raise InvalidInput("INVALID_PLAN", f"{where}.values: list only strings, numbers and booleans.")
             if kind is not None and any(kind_of(value) != kind for value in rule.values):
-                raise InvalidInput("INVALID_PLAN", f"{where}.values: each has to be a {rule.type}.")
+                raise InvalidInput("INVALID_PLAN", f"{where}.values: each must be a {rule.type}.")
     return entry
 
 
@@ -188,7 +189,7 @@ def _check_name(event: str) -> None:
         raise InvalidInput("INVALID_PLAN", f"An event's name has 1 to {LONGEST_NAME} characters.")
     if event.startswith("$") and event not in TRAITS_OF.values():
         known = " and ".join(TRAITS_OF.values())
-        raise InvalidInput("INVALID_PLAN", f"Of names that begin with $ the plan has {known}.")
+        raise InvalidInput("INVALID_PLAN", f"{event!r}: of names that begin with $ a plan can have only {known}.")
 
 
 def _read(document: Mapping[str, Any]) -> Entry:

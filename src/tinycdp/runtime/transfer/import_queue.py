@@ -30,7 +30,7 @@ from tinycdp.model import DAY_MS, Instant
 from tinycdp.runtime.background import Loop
 from tinycdp.runtime.clock import Clock
 from tinycdp.runtime.ingest.group_commit import Ingest
-from tinycdp.runtime.ingest.pipeline import Door
+from tinycdp.runtime.ingest.pipeline import Pipeline
 from tinycdp.runtime.transfer import imports
 from tinycdp.runtime.transfer.import_files import FileMapping, Form, Parse, Source
 from tinycdp.runtime.transfer.imports import Importer, Pace, Progress, locked
@@ -78,10 +78,10 @@ class ImportQueue:
     """The imports of one server process. requests: counts its other requests, for Pace."""
 
     def __init__(
-        self, pool: Pool, ingest: Ingest, door: Door, now: Clock, folder: Path, requests: Callable[[], int]
+        self, pool: Pool, ingest: Ingest, pipeline: Pipeline, now: Clock, folder: Path, requests: Callable[[], int]
     ) -> None:
         self._pool = pool
-        self._parts = (pool, ingest, door, now)
+        self._parts = (pool, ingest, pipeline, now)
         self._now = now
         self._pace = Pace(requests)
         self.folder = folder

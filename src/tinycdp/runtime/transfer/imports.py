@@ -29,7 +29,7 @@ from tinycdp.errors import Conflict, InvalidInput, NotFound, Retryable, TinyCDPE
 from tinycdp.model import Instant, Message, Rejection
 from tinycdp.runtime.clock import Clock
 from tinycdp.runtime.ingest.group_commit import Ingest, Receipt
-from tinycdp.runtime.ingest.pipeline import Client, Door
+from tinycdp.runtime.ingest.pipeline import Client, Pipeline
 from tinycdp.runtime.transfer.import_files import NO_MAPPING, Numbered, Parse, Source, columns_of, identity_of, parts
 from tinycdp.store import imports as store
 from tinycdp.store.pool import RETRY, Connection, Pool, acquired, reaching
@@ -127,7 +127,7 @@ class Importer:
         self,
         pool: Pool,
         ingest: Ingest,
-        door: Door,
+        pipeline: Pipeline,
         now: Clock,
         parse: Parse,
         *,
@@ -135,7 +135,7 @@ class Importer:
     ) -> None:
         self._pool = pool
         self._ingest = ingest
-        self._door = door
+        self._pipeline = pipeline
         self._now = now
         self._parse = parse
         self._pace = pace or Pace()
@@ -246,10 +246,10 @@ class Importer:
         self, environment_id: int, id: str, source: Source, rows: Sequence[Numbered], api_key_id: int | None
     ) -> "_Stored":
         messages, unread = await asyncio.to_thread(self._parse.call, rows, source.mapping, id, self._now())
-        logged = self._door.logged(environment_id, [rejection for _, rejection in unread])
-        passed = self._door.pass_through(environment_id, messages, Client())
+        logged = self._pipeline.redact_rejections(environment_id, [rejection for _, rejection in unread])
+        passed = self._pipeline.run(environment_id, messages, Client())
         receipt = await self._accept(environment_id, passed.messages, [*logged, *passed.rejections], api_key_id)
-        rejected = [*unread, *((0, rejection) for rejection in (*passed.rejections, *receipt.refused))]
+        rejected = [*unread, *((0, rejection) for rejection in (*passed.rejections, *receipt.rejected))]
         return _Stored(receipt.accepted, receipt.duplicates, rejected)
 
     async def _accept(

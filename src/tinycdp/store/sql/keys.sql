@@ -10,7 +10,7 @@ RETURNING id;
 SELECT id, name, prefix, scopes, created_at, revoked_at FROM api_keys WHERE environment_id = $1 ORDER BY id;
 
 -- name: list_usable_keys
--- All keys of all environments: every process holds them, so that a decision needs no look-up.
+-- All keys of all environments: every process keeps them in memory, so a decision needs no query.
 SELECT environment_id, id, name, digest, scopes FROM api_keys WHERE revoked_at IS NULL;
 
 -- name: revoke_key

@@ -1,7 +1,7 @@
 -- name: log_rejections
--- Each once, however often it comes; the counts tell how often. In order, and last in its transaction: two groups that
--- refuse the same wait for each other briefly and never in a circle. logged false: only counted, unless there is a line
--- already. again: the caller knows that it was counted before.
+-- A message has one row, however often it is received; the counts say how often. Rows are ordered, and this is the last
+-- statement of its transaction, so two groups with the same rejections cannot deadlock. logged false: only count, unless
+-- the row exists already. again: it was counted before.
 -- args: environment_id, now timestamptz, hour timestamptz, api_key_ids integer[], digests bytea[], times integer[],
 --       codes text[], messages text[], paths text[], payloads bytea[], loggeds boolean[], agains boolean[]
 -- index: rejected_messages_once, rejection_counts_pkey
@@ -58,7 +58,7 @@ DELETE FROM rejected_messages WHERE environment_id = $1 AND received_at < $2;
 DELETE FROM rejection_counts WHERE environment_id = $1 AND hour < $2;
 
 -- name: keep_dead_letter
--- A message that comes again and fails again is the same letter, with the newest reason.
+-- A message that fails again keeps its letter, with the newest error.
 -- args: environment_id, digest bytea, api_key_id integer, code text, error text, payload bytea, now timestamptz
 -- index: dead_letters_environment_id_digest_key
 INSERT INTO dead_letters AS d (environment_id, digest, api_key_id, code, error, payload, first_failed_at, last_failed_at)
@@ -78,7 +78,7 @@ WHERE d.environment_id = $1 AND d.id < $2 AND ($3::text IS NULL OR d.code = $3)
 ORDER BY d.id DESC LIMIT $4;
 
 -- name: oldest_dead_letters
--- What a replay takes on: those named, or all of a code, in the order they came.
+-- The letters of a replay: those given, or all of a code, oldest first.
 -- args: environment_id, ids bigint[] (NULL for any), code text (NULL for any), after_id, n
 -- index: dead_letters_pkey
 SELECT id, payload, attempts, api_key_id FROM dead_letters
@@ -86,7 +86,7 @@ WHERE environment_id = $1 AND ($2::bigint[] IS NULL OR id = ANY ($2)) AND ($3::t
 ORDER BY id LIMIT $5;
 
 -- name: settle_dead_letters
--- Gone are those that did not fail again meanwhile.
+-- Deletes the letters that did not fail again meanwhile.
 -- args: environment_id, ids bigint[], attempts integer[]
 -- index: dead_letters_pkey
 DELETE FROM dead_letters d USING unnest($2::bigint[], $3::integer[]) AS s (id, attempts)

@@ -1,5 +1,5 @@
 -- name: begin_group
--- Shared: a publish takes the same lock exclusively, so no group of messages ever straddles a revision.
+-- Shared: a publish takes the same lock exclusively, so a group of messages has one revision.
 -- args: environment_id integer
 -- locks: advisory (74, environment), shared
 SELECT pg_advisory_xact_lock_shared(74, $1);
@@ -28,7 +28,7 @@ FROM unnest($2::text[], $3::text[]) AS wanted (kind, value)
 JOIN aliases a ON a.environment_id = $1 AND a.kind = wanted.kind AND a.value = wanted.value;
 
 -- name: aliases_changed
--- Whether any alias has another profile or claim than it had when it was read: asked under the profiles' locks.
+-- Whether any alias has changed its profile or claim since it was read; runs under the profiles' locks.
 -- args: environment_id integer, ids bigint[], profile_ids bigint[], owner_ids bigint[], claimed_bys text[]
 -- index: aliases_environment_id_id_key
 SELECT EXISTS (
@@ -41,7 +41,7 @@ SELECT EXISTS (
 SELECT array_agg(nextval('profile_ids')) FROM generate_series(1, $1);
 
 -- name: create_aliases
--- Rows that another process created meanwhile are left out of the answer; the caller resolves again.
+-- Rows that another process created meanwhile are not returned; the caller resolves again.
 -- args: environment_id integer, kinds text[], values text[], profile_ids bigint[], now timestamptz
 -- index: aliases_pkey
 INSERT INTO aliases (environment_id, kind, value, profile_id, created_at)
@@ -61,7 +61,7 @@ FROM unnest($2::bigint[], $3::bigint[], $4::smallint[], $5::timestamptz[], $6::t
 WHERE a.environment_id = $1 AND a.id = c.id;
 
 -- name: move_aliases
--- No move without its row in the journal: a past decision is answered by who had which identifier then.
+-- Every move is recorded in alias_moves: past decisions need the profile that an identifier had then.
 -- args: environment_id integer, ids bigint[], profile_id bigint, now timestamptz
 -- index: aliases_environment_id_id_key
 WITH moved AS (
@@ -74,7 +74,7 @@ SELECT $1, from_id, $3, array_agg(id ORDER BY id), $4 FROM moved GROUP BY from_i
 RETURNING from_id, alias_ids;
 
 -- name: lock_profiles
--- In order of id, so that two groups that share profiles cannot block each other.
+-- In order of id, so that two groups that share profiles cannot deadlock.
 -- args: environment_id integer, ids bigint[]
 -- index: profiles_pkey
 -- locks: these rows, FOR NO KEY UPDATE
@@ -85,7 +85,7 @@ ORDER BY id
 FOR NO KEY UPDATE;
 
 -- name: claim_due_profiles
--- The wake-up: profiles whose recompute_at has come, the longest overdue first; those in other hands are skipped.
+-- The wake-up: due profiles, the longest overdue first; profiles that another transaction has locked are skipped.
 -- args: environment_id integer, now timestamptz, n integer
 -- index: profiles_due
 -- locks: these rows, FOR NO KEY UPDATE SKIP LOCKED
@@ -107,19 +107,19 @@ UPDATE profiles SET recompute_at = $3 WHERE environment_id = $1 AND id = $2;
 SELECT min(recompute_at) FROM profiles WHERE environment_id = $1 AND recompute_at IS NOT NULL;
 
 -- name: try_warm_up
--- One process at a time warms up an environment; the others have nothing to do meanwhile. Nothing is compiled for its
--- reads: they look dear enough for it, and are done in less time than that takes. Both end with the connection's turn.
+-- One process at a time warms up an environment. JIT is off: it would take longer than the reads it compiles. Both
+-- settings end when the connection returns to its pool.
 -- args: environment_id integer
 -- locks: advisory (75, environment), exclusive, held by the connection
 SELECT pg_try_advisory_lock(75, $1), set_config('jit', 'off', false);
 
 -- name: write_behind
--- For the rest of the transaction: commit without waiting for the disk, and without making those wait who have to. A
--- machine that fails may undo it whole; what is committed after it is never kept without it.
+-- This transaction commits without waiting for the disk, and does not delay those that wait. A crash of the machine may
+-- undo it as a whole, together with all later commits.
 SET LOCAL synchronous_commit = off;
 
 -- name: profiles_to_warm
--- The next profiles of a backfill, in order of id. Without locks: they are claimed when there is something to write.
+-- The next profiles of a backfill, in order of id, without locks: they are locked when there is something to write.
 -- args: environment_id integer, after_id bigint, last_id bigint, n integer
 -- index: profiles_pkey
 SELECT id, bucketing_key, created_at, first_seen_at, last_seen_at, properties, state, version, recompute_at, merged_into
@@ -129,7 +129,7 @@ ORDER BY id
 LIMIT $4;
 
 -- name: claim_unchanged_profiles
--- Those of which nothing changed since they were read, and that nobody is about to change: whoever holds one has news.
+-- The profiles that are unchanged since they were read, and that no other transaction has locked to change them.
 -- args: environment_id integer, ids bigint[], versions bigint[]
 -- index: profiles_pkey
 -- locks: these rows, FOR NO KEY UPDATE SKIP LOCKED: it never waits, so it cannot be part of a deadlock
@@ -140,10 +140,9 @@ WHERE p.version = seen.version
 FOR NO KEY UPDATE OF p SKIP LOCKED;
 
 -- name: save_profiles
--- One version for the whole group, taken here: after the locks, so that a profile's version only grows. It is also the
--- position of what changed in the outbox, which gets no row where the environment has no consumer: who registers waits
--- for this transaction first. The fence tells readers that a position was taken.
--- properties NULL leaves them as they are.
+-- One version for the whole group, drawn after the locks, so that a profile's version only grows. It is also the position
+-- of the outbox row, which is written only if the environment has a consumer; registering one waits for this transaction.
+-- The fence shows readers of the outbox that a position was drawn. NULL properties are not changed.
 -- args: environment_id integer, ids, firsts, lasts, properties, states, recompute_ats, merged_intos (arrays),
 --       now timestamptz, changes json (NULL for none)
 -- index: profiles_pkey, outbox_cursors_pkey
@@ -159,7 +158,7 @@ saved AS (
         AS s (id, first_seen_at, last_seen_at, properties, state, recompute_at, merged_into)
     WHERE p.environment_id = $1 AND p.id = s.id
 ),
-told AS (
+queued AS (
     INSERT INTO outbox (environment_id, position, slot, at, changes)
     SELECT $1, version, version / 16384 % 8, $9::timestamptz, $10::json FROM v
     WHERE $10::json IS NOT NULL
@@ -183,7 +182,7 @@ WITH fence AS MATERIALIZED (SELECT pg_advisory_xact_lock_shared(79, $1))
 SELECT nextval('versions') FROM fence;
 
 -- name: events_of_profiles
--- Every message of some profiles, for a rebuild. In no order: state does not depend on any.
+-- Every message of some profiles, for a rebuild, in no order: state does not depend on it.
 -- args: environment_id integer, profile_ids bigint[]
 -- index: aliases_of_profile, events_of_alias
 SELECT e.kind, e.name, e.message_id, e.occurred_at, e.received_at, e.target, e.properties,
@@ -193,8 +192,8 @@ JOIN events e ON e.environment_id = a.environment_id AND e.alias_id = a.id
 WHERE a.environment_id = $1 AND a.profile_id = ANY ($2);
 
 -- name: history_of_profiles
--- The events of some profiles, one row for each name of each, as columns: a row for each event would cost several times
--- as much. Properties come as one JSON array, so that the reader can skip what it does not need.
+-- The events of some profiles, aggregated into one row per profile and name: a row per event would be several times as
+-- slow. Properties are one JSON array, so that the reader can skip what it does not need.
 -- args: environment_id integer, profile_ids bigint[], names text[] (NULL for every event), with_ids boolean,
 --       with_properties boolean
 -- index: aliases_of_profile, events_of_alias
@@ -226,6 +225,6 @@ INSERT INTO transitions (environment_id, recorded_at, segment_id, profile_id, en
 SELECT $1, $2, t.* FROM unnest($3::integer[], $4::bigint[], $5::boolean[], $6::timestamptz[]) AS t;
 
 -- name: announce
--- Postgres delivers what one transaction says in the order in which it was said.
+-- Postgres delivers the notifications of one transaction in order.
 -- args: payloads text[]
 SELECT pg_notify('tinycdp', payload) FROM unnest($1::text[]) AS payload;

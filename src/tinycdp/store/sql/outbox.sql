@@ -1,12 +1,12 @@
 -- name: last_position
--- The newest position that was ever drawn, by a transaction that is over or not.
+-- The newest position that was drawn, by a finished or running transaction.
 SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM versions;
 
 -- name: writers
--- The transactions that may have drawn a position and are not over: each takes the lock before it draws, and Postgres lets
--- go of it only after what it did can be seen.
+-- The running transactions that may have drawn a position: each takes the lock before it draws, and Postgres releases the
+-- lock only after the transaction's changes are visible.
 -- args: environment_id integer
--- locks: looks at advisory (79, environment)
+-- locks: none; reads who holds advisory (79, environment)
 SELECT coalesce(array_agg(virtualtransaction), '{}') FROM pg_locks
 WHERE locktype = 'advisory' AND classid = 79 AND objid::bigint = $1::integer AND objsubid = 2 AND granted
   AND database = (SELECT oid FROM pg_database WHERE datname = current_database());
@@ -31,7 +31,7 @@ WHERE environment_id = $1 AND consumer = $2 AND position = $3 AND lapsed_at IS N
 RETURNING true;
 
 -- name: acknowledge_batch
--- Of two processes with the same batch the second waits for the first, and finds the cursor further on.
+-- Of two processes with the same batch the second waits for the first, and then finds that the cursor has moved.
 -- args: environment_id integer, consumer text, after bigint, last bigint, now timestamptz
 -- index: outbox_cursors_pkey
 -- locks: the row
@@ -40,12 +40,13 @@ WHERE environment_id = $1 AND consumer = $2 AND position = $3 AND lapsed_at IS N
 RETURNING true;
 
 -- name: hold_consumers
--- Who registers, and who truncates a slot, take turns: a consumer that starts at the oldest row must find the next ones.
+-- Registering a consumer and truncating a slot exclude each other: a consumer that starts at the oldest row must find all
+-- later ones.
 -- locks: advisory (80, 0), exclusive
 SELECT pg_advisory_xact_lock(80, 0);
 
 -- name: register_cursor
--- Under the environment's exclusive lock, so that every transaction in flight is over and the next ones find the cursor.
+-- Under the environment's exclusive lock: every earlier transaction is finished, and every later one finds the cursor.
 -- args: environment_id integer, consumer text, position bigint, now timestamptz
 -- index: outbox_cursors_pkey
 INSERT INTO outbox_cursors (environment_id, consumer, position, registered_at, moved_at) VALUES ($1, $2, $3, $4, $4)
@@ -62,7 +63,7 @@ SELECT position FROM outbox WHERE environment_id = $1 ORDER BY position LIMIT 1;
 DELETE FROM outbox_cursors WHERE environment_id = $1 AND consumer = $2;
 
 -- name: lags
--- How far behind each consumer is; of its unread rows no more than $1 are counted.
+-- How far behind each consumer is; at most $1 of its unread rows are counted.
 -- args: most bigint
 -- index: outbox_pkey
 SELECT concat_ws('/', o.key, p.key, e.key) AS environment, c.consumer, c.lapsed_at IS NOT NULL AS lapsed,
@@ -77,7 +78,7 @@ JOIN organisations o ON o.id = p.organisation_id
 ORDER BY 1, 2;
 
 -- name: lapse_cursors
--- Consumers whose oldest unread row is from before.
+-- Consumers whose oldest unread row is older than an instant.
 -- args: now timestamptz, before timestamptz
 -- index: outbox_pkey
 UPDATE outbox_cursors c SET lapsed_at = $1

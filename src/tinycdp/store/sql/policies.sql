@@ -11,7 +11,7 @@ SELECT version, document, changed_at, changed_by FROM policies
 WHERE environment_id = $1 AND name = $2 ORDER BY version DESC LIMIT $3;
 
 -- name: append_policy
--- Nothing where the version exists already: somebody else was faster.
+-- Inserts nothing if the version exists already: another process was faster.
 -- args: environment_id, name, version, document json, now, author
 INSERT INTO policies (environment_id, name, version, document, changed_at, changed_by) VALUES ($1, $2, $3, $4, $5, $6)
 ON CONFLICT DO NOTHING

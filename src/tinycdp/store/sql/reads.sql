@@ -1,5 +1,5 @@
 -- name: load_by_alias
--- A profile with all its identifiers, by one of them.
+-- A profile with its identifiers, by one of them.
 -- args: environment_id integer, kind text, value text
 -- index: aliases_pkey, profiles_pkey, aliases_of_profile
 SELECT p.id, p.bucketing_key, p.created_at, p.first_seen_at, p.last_seen_at, p.properties, p.state, p.version,
@@ -11,7 +11,7 @@ FROM aliases f JOIN profiles p ON p.environment_id = $1 AND p.id = f.profile_id
 WHERE f.environment_id = $1 AND f.kind = $2 AND f.value = $3;
 
 -- name: load_by_id
--- The same by the profile's id; an absorbed profile's id leads to its survivor.
+-- A profile with its identifiers, by its id; the id of a merged profile leads to its survivor.
 -- args: environment_id integer, id bigint
 -- index: profiles_pkey, aliases_of_profile
 WITH RECURSIVE chain AS (
@@ -28,7 +28,7 @@ FROM chain c JOIN profiles p ON p.environment_id = $1 AND p.id = c.id
 WHERE c.merged_into IS NULL;
 
 -- name: events_of_profile
--- A person's messages, newest first, older than a position.
+-- A profile's messages, newest first, older than a position.
 -- args: environment_id, profile_id, before_at timestamptz, before_id bigint, n
 -- index: aliases_of_profile, events_of_alias
 SELECT e.id, e.kind, e.name, e.message_id, e.occurred_at, e.received_at, e.clamped, e.target, e.properties, e.context,
@@ -39,7 +39,7 @@ ORDER BY e.occurred_at DESC, e.id DESC
 LIMIT $5;
 
 -- name: recent_events
--- The newest messages of an environment, by arrival. floor_id bounds how far back a rare name is looked for.
+-- The newest messages of an environment, by arrival. floor_id bounds how far back a rare name is searched.
 -- args: environment_id, before_id bigint, floor_id bigint, name text (NULL for all), n
 -- index: events_pkey
 SELECT e.id, e.kind, e.name, e.message_id, e.occurred_at, e.received_at, e.clamped, e.target, e.properties, e.context,
@@ -55,8 +55,8 @@ LIMIT $5;
 SELECT coalesce(max(id), 0) FROM events WHERE environment_id = $1;
 
 -- name: search_by_identifier
--- By the beginning of any identifier, in the order of identifiers: a short beginning is as quick as a long one. The
--- bounds are spelt out because a planner that does not know the beginning cannot turn LIKE into them.
+-- By the prefix of any identifier, in the order of identifiers: a short prefix is as fast as a long one. The bounds are
+-- explicit because the planner cannot turn LIKE with a parameter into them.
 -- args: environment_id, first text, last text (both inclusive), after_value text, after_kind text, n
 -- index: aliases_values, profiles_pkey
 SELECT p.id, p.properties, p.first_seen_at, p.last_seen_at,
@@ -70,7 +70,7 @@ ORDER BY f.value USING ~<~, f.kind USING ~<~
 LIMIT $6;
 
 -- name: search_by_property
--- By one property's exact value. Materialized, so that a rare value is found by its index and not by walking people.
+-- By one property's exact value. Materialized, so that a rare value is found by its index and not by scanning profiles.
 -- args: environment_id, property jsonb, after_id bigint, n
 -- index: profiles_properties, profiles_pkey
 WITH found AS MATERIALIZED (
@@ -100,8 +100,8 @@ SELECT fingerprint, count(*) AS n FROM memberships
 WHERE environment_id = $1 AND fingerprint = ANY ($2) GROUP BY fingerprint;
 
 -- name: members
--- Everyone in a segment, in order of id; read through a cursor, so that there is no cap. Each of the identifiers is the
--- first of its kind. State is big, and read only where traits are wanted.
+-- All members of a segment, in order of id, read through a cursor, so there is no limit. Each identifier is the first of
+-- its kind. State is big, and read only if traits are wanted.
 -- args: environment_id, fingerprint bigint, with_state boolean
 -- index: memberships_pkey, profiles_pkey, aliases_of_profile
 SELECT p.id, p.bucketing_key, p.created_at, p.first_seen_at, p.last_seen_at, p.properties,
@@ -141,14 +141,14 @@ ORDER BY m.profile_id
 LIMIT $4;
 
 -- name: rejections_by_code
--- Among the newest, so that a flood of them costs no more than a trickle.
+-- Among the newest n, so that the cost is bounded.
 -- args: environment_id, n
 SELECT code, count(*) AS n
 FROM (SELECT code FROM rejected_messages WHERE environment_id = $1 ORDER BY id DESC LIMIT $2) AS newest
 GROUP BY code ORDER BY n DESC, code;
 
 -- name: rows_of_profiles
--- These three are counted, or only planned where a count would be slow: reads.count.
+-- For reads.count, which counts these three, or uses the planner's estimate if a count would be slow.
 SELECT 1 FROM profiles WHERE environment_id = $1 AND merged_into IS NULL;
 
 -- name: rows_of_events
@@ -158,7 +158,7 @@ SELECT 1 FROM events WHERE environment_id = $1;
 SELECT 1 FROM memberships WHERE environment_id = $1;
 
 -- name: figures
--- What the first screen shows beside the counts. lately: the newest messages, at most n, since an instant.
+-- Figures of an environment. lately: the newest messages, at most n, since an instant.
 -- args: environment_id, now, lately_since, n
 -- index: profiles_due, events_pkey
 SELECT (SELECT count(*) FROM merges WHERE environment_id = $1 AND undone_at IS NULL) AS merges,
@@ -171,15 +171,15 @@ FROM (SELECT count(*) AS n, min(received_at) AS oldest
       WHERE received_at > $3) AS lately;
 
 -- name: recent_event_names
--- The names among the newest events, the most frequent first: what a typing mistake is held against.
+-- The names of the newest events, the most frequent first, to suggest corrections of misspelt names.
 -- args: environment_id
 -- index: events_pkey
 SELECT name FROM (SELECT name FROM events WHERE environment_id = $1 ORDER BY id DESC LIMIT 10000) AS recent
 WHERE name <> '' GROUP BY name ORDER BY count(*) DESC, name;
 
 -- name: property_names_of_profiles
--- What the newest profiles have, and what kinds of values, the most frequent first; objects one level deep. A name with a
--- dot is left out: joined by dots it could not be told from a path.
+-- The properties of the newest profiles and the kinds of their values, the most frequent first; objects one level deep.
+-- A name with a dot is left out, because it looks like a path.
 -- args: environment_id, profiles looked at, names at most
 -- index: profiles_pkey
 WITH sample AS (
@@ -197,7 +197,7 @@ WITH sample AS (
 SELECT name, array_agg(DISTINCT kind) AS kinds FROM leaves GROUP BY name ORDER BY count(*) DESC, name LIMIT $3;
 
 -- name: property_names_of_events
--- The same of the newest events, for each event.
+-- The properties of the newest events and the kinds of their values, by event.
 -- args: environment_id, events looked at, names at most
 -- index: events_pkey
 WITH sample AS (
@@ -217,6 +217,6 @@ SELECT event, name, array_agg(DISTINCT kind) AS kinds FROM leaves
 GROUP BY event, name ORDER BY count(*) DESC, event, name LIMIT $3;
 
 -- name: default_partition_holds
--- Whether messages of some time, of any environment, lie in the partition for what has none.
+-- Whether the default partition has messages of a span of time, of any environment.
 -- args: first timestamptz, end timestamptz (exclusive)
 SELECT 1 FROM events_default WHERE received_at >= $1 AND received_at < $2 LIMIT 1;

@@ -1,6 +1,5 @@
 -- name: add_types
--- Rows come sorted by their key, so that two processes that meet wait for each other in one order. The same holds for
--- every statement that adds here.
+-- Rows are sorted by key, so that two processes lock them in one order. The same holds for all statements that add here.
 -- args: environment_id, events text[], properties text[], types text[], ns bigint[], firsts timestamptz[],
 --       lasts timestamptz[]
 -- index: registry_types_pkey
@@ -59,12 +58,12 @@ SELECT library, version, platform, n, first_at, last_at FROM registry_sdks
 WHERE environment_id = $1 ORDER BY n DESC, library, version, platform;
 
 -- name: lock_registry
--- Until the transaction ends nobody else adds to the environment's registry, or makes it anew.
+-- Keeps other transactions from writing to the environment's registry until this one ends.
 -- args: environment_id
 SELECT pg_advisory_xact_lock(hashtextextended('registry', $1));
 
--- name: forget_observations
--- What raw events can tell again. What the plan refused they cannot.
+-- name: clear_registry
+-- Deletes what can be recounted from raw events. Violations of rejected messages cannot, and stay.
 -- args: environment_id
 -- locks: the rows it deletes
 WITH types AS (DELETE FROM registry_types WHERE environment_id = $1),
@@ -73,7 +72,7 @@ WITH types AS (DELETE FROM registry_types WHERE environment_id = $1),
      sdks AS (DELETE FROM registry_sdks WHERE environment_id = $1)
 DELETE FROM plan_violations WHERE environment_id = $1 AND NOT refused;
 
--- name: events_to_observe
+-- name: events_to_count
 -- Stored messages in the order they were stored, after a position.
 -- args: environment_id, after_id, n
 -- index: events_pkey
@@ -130,7 +129,7 @@ SELECT day - date '1970-01-01' AS day, property, type, sum(n)::bigint AS n FROM 
 WHERE environment_id = $1 AND event = $2 AND day >= $3 GROUP BY 1, 2, 3 ORDER BY 1, 2, 3;
 
 -- name: registry_sdks_of
--- By which SDK an event, or a property of it by its type, came.
+-- The SDKs that sent an event or one of its properties, by type.
 -- args: environment_id, event, property, first day date
 -- index: registry_days_pkey
 SELECT sdk, type, sum(n)::bigint AS n, min(day) - date '1970-01-01' AS first_day,
@@ -144,8 +143,8 @@ GROUP BY sdk, type ORDER BY n DESC, sdk, type;
 SELECT hour, n FROM registry_hours WHERE environment_id = $1 AND event = $2 AND hour >= $3 ORDER BY hour;
 
 -- name: newest_properties
--- What an event carries, for examples: of the environment's newest messages the newest of this name. Raw events are asked,
--- so that what is deleted there is no example any more.
+-- Properties of an event for examples: its newest messages among the environment's newest. They are read from raw events,
+-- so deleted messages give no example.
 -- args: environment_id, kind text (NULL for any), name, messages looked at, n
 -- index: events_pkey
 SELECT properties FROM (SELECT id, kind, name, properties FROM events WHERE environment_id = $1 ORDER BY id DESC LIMIT $4)
@@ -160,7 +159,7 @@ WHERE environment_id = $1 AND ($2::text IS NULL OR event = $2) AND day >= $3
 ORDER BY plan_violations.day DESC, n DESC, event, code, path, refused LIMIT $4;
 
 -- name: current_plan_entries
--- The newest version of each entry of every environment; those that were removed are left out.
+-- The newest version of each entry of every environment, without removed ones.
 -- index: plan_entries_pkey
 SELECT environment_id, event, version, document, changed_at, changed_by FROM (
     SELECT DISTINCT ON (environment_id, event) environment_id, event, version, document, changed_at, changed_by
@@ -176,7 +175,7 @@ SELECT version, document, changed_at, changed_by FROM plan_entries
 WHERE environment_id = $1 AND event = $2 ORDER BY version DESC LIMIT $3;
 
 -- name: append_plan_entry
--- Nothing where the version exists already: somebody else was faster.
+-- Inserts nothing if the version exists already: another process was faster.
 -- args: environment_id, event, version, document json, now, author
 INSERT INTO plan_entries (environment_id, event, version, document, changed_at, changed_by)
 VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING
@@ -188,7 +187,7 @@ INSERT INTO live_batches (environment_id, at, reader, matched, items)
 SELECT $1, $2, g.* FROM unnest($3::text[], $4::integer[], $5::bytea[]) AS g (reader, matched, items);
 
 -- name: take_live_batches
--- What came for the readers of one process; each batch is given once.
+-- The batches for the readers of one process; each is returned once.
 -- args: environment_id, readers text[]
 -- index: live_batches_pkey
 WITH taken AS (
@@ -198,7 +197,7 @@ WITH taken AS (
 SELECT reader, at, matched, items FROM taken ORDER BY id;
 
 -- name: prune_live_batches
--- What was meant for readers who have gone.
+-- Batches whose readers have gone.
 -- args: environment_id, before
 -- index: live_batches_by_time
 DELETE FROM live_batches WHERE environment_id = $1 AND at < $2;

@@ -1,12 +1,12 @@
-"""What clients of other products send, turned into Messages: one module for each foreign protocol.
+"""Adapters: one module per foreign protocol turns request bodies into Messages.
 
 Shape   canonical     the rules all protocols share, and the step to `model.Message`
-        segment       Segment, RudderStack, Jitsu, hand-written calls; our own short form, and those of the original
-                      TinyCDP, {userId, event, ts, props}, and of the universal data engine
-        posthog       PostHog, whose one event may be two messages
-        radixinsight, pulseboard   the systems TinyCDP grew out of
+        rejection     why an event is rejected
+        segment       Segment, RudderStack, Jitsu, hand-written calls; short forms such as {userId, event, ts, props}
+        posthog       PostHog, one event of which may become two messages
+        radixinsight, pulseboard   their own protocols
         history       rows of imported files
-Laws    pure: bytes and `received_at` in, messages and reasons out; the one thing drawn is a missing message id
-        nothing behind this package knows a vendor; another protocol is another module beside these
+Laws    Adapters are pure: bytes and `received_at` in, messages and rejections out. Only a missing message id is random.
+        No other package knows a vendor; a new protocol is a new module here.
 Source  docs/reference/tracking.md
 """

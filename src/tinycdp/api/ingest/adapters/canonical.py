@@ -1,13 +1,13 @@
-"""The rules every protocol shares: one lenient event in, one canonical Message or a reason out.
+"""The rules that all protocols share, from a lenient event to a canonical Message.
 
-Shape   Event (what a client may send, every field optional) + Envelope -> to_message -> Message | Refused
+Shape   Event (what a client may send, every field optional) + Envelope -> to_message -> Message | EventRejected
         read_events runs that over a list and keeps the good ones
 Units   instants in milliseconds UTC; sizes in bytes of JSON text
-Laws    null, "" and absent are the same; a refused event never takes its neighbours with it
-        rejections come in the order of the events; paths are JSONPaths into the body as it was sent
+Laws    null, "" and absent are the same. A rejected event does not affect its neighbours.
+        Rejections are in the order of the events; paths are JSONPaths into the body as it was sent.
         identifier(identifier(x)) == identifier(x)
         occurred_at <= received_at, and EARLIEST <= occurred_at
-Errors  one event's trouble is a Rejection with a code of `Reject`, never a raise; TooLarge for too many events
+Errors  an invalid event becomes a Rejection with a `RejectionCode`, and never raises · TooLarge for too many events
 Source  docs/reference/tracking.md
 """
 
@@ -15,13 +15,13 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from enum import StrEnum
 from typing import Any, TypeVar
 from uuid import uuid4
 
 import msgspec
 
 from tinycdp.api.http.bodies import NUMBER_LIMIT, BodyFault, clean, decode, number
+from tinycdp.api.ingest.adapters.rejection import EventRejected, RejectionCode
 from tinycdp.errors import TooLarge
 from tinycdp.model import STRENGTH, Alias, AliasKind, Instant, Message, MessageKind, Rejection
 
@@ -37,13 +37,13 @@ ID_LIMIT = 256
 IDS_LIMIT = 20
 MESSAGE_ID_LIMIT = 100
 
-#: 2000-01-01. Zero values of other languages (year 1, 1970) lie before it and are never meant.
+#: 2000-01-01. Zero values of other languages (year 1, 1970) are before it.
 EARLIEST: Instant = 946_684_800_000
 
 #: Numbers below this are seconds since 1970, others milliseconds: 1e11 s is the year 5138, 1e11 ms is 1973.
 _SECONDS_BELOW = 100_000_000_000
 
-#: What clients send when they have no identifier. Taken at its word, each would merge strangers into one person.
+#: What clients send when they have no identifier. As identifiers they would merge unrelated profiles.
 BLOCKED = frozenset(
     {
         "", "null", "(null)", "undefined", "none", "nil", "<nil>", "nan", "anonymous", "unknown", "true", "false",
@@ -55,40 +55,10 @@ BLOCKED = frozenset(
 _NIL_UUID = "00000000-0000-0000-0000-000000000000"
 
 
-class Reject(StrEnum):
-    """Why one event was refused."""
-
-    EVENT_TOO_LARGE = "EVENT_TOO_LARGE"
-    INVALID_EVENT = "INVALID_EVENT"
-    INVALID_JSON = "INVALID_JSON"
-    NUMBER_OUT_OF_RANGE = "NUMBER_OUT_OF_RANGE"
-    TOO_DEEP = "TOO_DEEP"
-    UNKNOWN_TYPE = "UNKNOWN_TYPE"
-    MISSING_IDENTIFIER = "MISSING_IDENTIFIER"
-    BLOCKED_IDENTIFIER = "BLOCKED_IDENTIFIER"
-    INVALID_IDENTIFIER = "INVALID_IDENTIFIER"
-    INVALID_MESSAGE_ID = "INVALID_MESSAGE_ID"
-    INVALID_EVENT_NAME = "INVALID_EVENT_NAME"
-    INVALID_TIMESTAMP = "INVALID_TIMESTAMP"
-    TIMESTAMP_OUT_OF_RANGE = "TIMESTAMP_OUT_OF_RANGE"
-    INVALID_PROPERTIES = "INVALID_PROPERTIES"
-    INVALID_CONTEXT = "INVALID_CONTEXT"
-    MISSING_GROUP_ID = "MISSING_GROUP_ID"
-    MISSING_PREVIOUS_ID = "MISSING_PREVIOUS_ID"
-
-
-class Refused(Exception):
-    """One event cannot be taken. `path` is relative to the event and begins with a dot, or is empty."""
-
-    def __init__(self, code: Reject, path: str, message: str) -> None:
-        super().__init__(message)
-        self.code = code
-        self.path = path
-        self.message = message
-
-
 class Event(msgspec.Struct, rename="camel", gc=False):
-    """An event in Segment's shape, with the short names of our own API. Unknown fields are ignored."""
+    """An event in Segment's shape, with the short names of our own API.
+
+    Unknown fields are ignored."""
 
     type: Any = None
     message_id: Any = None
@@ -115,7 +85,7 @@ class Event(msgspec.Struct, rename="camel", gc=False):
 
 
 class Envelope(msgspec.Struct, frozen=True):
-    """What the body around the events says about all of them."""
+    """Values of the body that apply to all its events."""
 
     sent_at: Instant | None = None
     context: dict[str, Any] = {}
@@ -123,17 +93,19 @@ class Envelope(msgspec.Struct, frozen=True):
 
 
 class Parsed(msgspec.Struct):
-    """What one body held. `single` is true where it was one event, whose refusal is the caller's answer."""
+    """The content of a body.
+
+    `single`: it was one event, and its rejection is the answer to the request."""
 
     messages: list[Message]
     rejections: list[Rejection]
     single: bool = False
 
 
-#: An event's kind and fields; a list of them where one foreign event says several things.
+#: An event's kind and fields; a list if one foreign event becomes several messages.
 Read = tuple[MessageKind, Event] | list[tuple[MessageKind, Event]]
 
-#: One event's text as what it says; raises Refused.
+#: Parses the text of one event; raises EventRejected.
 Reader = Callable[[bytes], Read]
 
 EVENT = msgspec.json.Decoder(Event, float_hook=number)
@@ -151,24 +123,24 @@ def read_events(
     *,
     paths: Mapping[str, str] = NO_PATHS,
 ) -> Parsed:
-    """The messages in the raw events, and why the others were refused.
+    """The messages of raw events, and rejections of the others.
 
     root   the JSONPath of the list: "$" or "$.batch"
-    paths  what a protocol calls the fields of Event, where it differs: {".userId": ".user.user_id"}
+    paths  a protocol's own names for the fields of Event: {".userId": ".user.user_id"}
     """
     if len(raws) > EVENTS_LIMIT:
         raise TooLarge(
             BodyFault.TOO_MANY_EVENTS,
-            f"The body holds {len(raws)} events; {EVENTS_LIMIT} are taken at once.",
+            f"The body has {len(raws)} events; the limit is {EVENTS_LIMIT}.",
             limit=EVENTS_LIMIT,
         )
     parsed = Parsed([], [])
     for index, part in enumerate(raws):
         raw = bytes(part)
         try:
-            _take(parsed, read(raw), envelope, received_at)
-        except Refused as refused:
-            parsed.rejections.append(_rejection(refused, f"{root}[{index}]", raw, paths))
+            _add(parsed, read(raw), envelope, received_at)
+        except EventRejected as rejected:
+            parsed.rejections.append(_rejection(rejected, f"{root}[{index}]", raw, paths))
     return parsed
 
 
@@ -179,66 +151,73 @@ def read_one_or_many(
     paths: Mapping[str, str] = NO_PATHS,
     envelope: Envelope = NO_ENVELOPE,
 ) -> Parsed:
-    """A body that is one event, or a bare list of events."""
+    """The messages of a body that is one event, or a bare list of events."""
     body = clean(body)
     if is_list(body):
         return read_events(decode(LIST, body), read, "$", envelope, received_at, paths=paths)
     raw = bytes(decode(_ANYTHING, body))
     parsed = Parsed([], [], single=True)
     try:
-        _take(parsed, read(raw), envelope, received_at)
-    except Refused as refused:
-        parsed.rejections.append(_rejection(refused, "$", raw, paths))
+        _add(parsed, read(raw), envelope, received_at)
+    except EventRejected as rejected:
+        parsed.rejections.append(_rejection(rejected, "$", raw, paths))
     return parsed
 
 
-def _take(parsed: Parsed, found: Read, envelope: Envelope, received_at: Instant) -> None:
+def _add(parsed: Parsed, found: Read, envelope: Envelope, received_at: Instant) -> None:
     if isinstance(found, tuple):
         kind, event = found
         parsed.messages.append(to_message(kind, event, envelope, received_at))
     else:
-        # All of it or nothing.
+        # All messages of an event, or none.
         parsed.messages += [to_message(kind, event, envelope, received_at) for kind, event in found]
 
 
 def is_list(body: bytes) -> bool:
+    """Whether a body is a JSON list."""
     return _OPENS_LIST.match(body) is not None
 
 
 def key(value: Any) -> str | None:
-    """A write key in a body, None where there is none."""
+    """A write key in a body; None if absent."""
     return value if isinstance(value, str) and value else None
 
 
-def _rejection(refused: Refused, at: str, raw: bytes, paths: Mapping[str, str]) -> Rejection:
-    field, bracket, within = refused.path.partition("[")
+def _rejection(rejected: EventRejected, at: str, raw: bytes, paths: Mapping[str, str]) -> Rejection:
+    field, bracket, within = rejected.path.partition("[")
     path = at + paths.get(field, field) + bracket + within
-    return Rejection(code=refused.code, message=refused.message, path=path, payload=raw[:EVENT_LIMIT])
+    return Rejection(code=rejected.code, message=rejected.message, path=path, payload=raw[:EVENT_LIMIT])
 
 
 def decode_event(decoder: "msgspec.json.Decoder[T]", raw: bytes) -> T:
-    """One event's text as the decoder's struct, its size and depth bounded."""
+    """The text of one event as the decoder's struct, with bounded size and depth."""
     if len(raw) > EVENT_LIMIT:
-        raise Refused(Reject.EVENT_TOO_LARGE, "", f"The event has {len(raw)} bytes; {EVENT_LIMIT} are taken.")
+        raise EventRejected(
+            RejectionCode.EVENT_TOO_LARGE, "", f"The event has {len(raw)} bytes; the limit is {EVENT_LIMIT}."
+        )
     try:
         event = decoder.decode(raw)
     except msgspec.ValidationError as error:
         if raw.lstrip()[:1] == b"{":
-            raise Refused(Reject.NUMBER_OUT_OF_RANGE, "", f"{error}: below 1e29 can be held exactly.") from None
-        raise Refused(Reject.INVALID_EVENT, "", "An event is a JSON object.") from None
+            raise EventRejected(
+                RejectionCode.NUMBER_OUT_OF_RANGE, "", f"{error}: below 1e29 can be held exactly."
+            ) from None
+        raise EventRejected(RejectionCode.INVALID_EVENT, "", "An event is a JSON object.") from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise Refused(Reject.INVALID_JSON, "", f"The event is not JSON: {error}.") from None
-    # As many brackets as levels at least, so counting them (also those in strings) settles almost every event.
+        raise EventRejected(RejectionCode.INVALID_JSON, "", f"The event is not JSON: {error}.") from None
+    # An event has at least as many brackets as levels, so a count, even with those in strings, passes almost all.
     if raw.count(b"{") + raw.count(b"[") > DEPTH_LIMIT:
         for part in msgspec.structs.astuple(event):
             if _deeper_than(part, DEPTH_LIMIT - 1):
-                raise Refused(Reject.TOO_DEEP, "", f"The event is nested deeper than {DEPTH_LIMIT} levels.")
+                raise EventRejected(
+                    RejectionCode.TOO_DEEP, "", f"The event is nested deeper than {DEPTH_LIMIT} levels."
+                )
     return event
 
 
 def to_message(kind: MessageKind, event: Event, envelope: Envelope, received_at: Instant) -> Message:
-    """The event as the one form everything behind this package knows; raises Refused."""
-    context = mapping(event.context, ".context", Reject.INVALID_CONTEXT)
+    """The event as a canonical message. Raises EventRejected."""
+    context = mapping(event.context, ".context", RejectionCode.INVALID_CONTEXT)
     if envelope.context:
         context = {**envelope.context, **context}
     aliases = _aliases(event, context)
@@ -248,7 +227,7 @@ def to_message(kind: MessageKind, event: Event, envelope: Envelope, received_at:
         context = _with_integrations(context, event, envelope)
 
     original_at = _original_at(event)
-    # Some clients leave their own placeholder in the events of a batch: what cannot be read says nothing.
+    # Some clients leave a placeholder in the events of a batch: an unreadable value is ignored.
     sent_at = readable_instant(event.sent_at)
     if sent_at is None:
         sent_at = envelope.sent_at
@@ -257,18 +236,18 @@ def to_message(kind: MessageKind, event: Event, envelope: Envelope, received_at:
     elif sent_at is None:
         occurred_at = original_at
     else:
-        # The client's clock may be wrong by years, but by as much when it sent as when it happened.
+        # The client's clock may be wrong by years, but its error is the same for both instants.
         occurred_at = received_at - (sent_at - original_at)
     future = occurred_at > received_at
     if future:
         occurred_at = received_at
     elif occurred_at < EARLIEST:
-        raise Refused(Reject.TIMESTAMP_OUT_OF_RANGE, ".timestamp", "The event lies before the year 2000.")
+        raise EventRejected(RejectionCode.TIMESTAMP_OUT_OF_RANGE, ".timestamp", "The event is before the year 2000.")
 
     if kind == "group":
         group_id = identifier(event.group_id, ".groupId")
         if group_id is None:
-            raise Refused(Reject.MISSING_GROUP_ID, ".groupId", "A group call needs a groupId.")
+            raise EventRejected(RejectionCode.MISSING_GROUP_ID, ".groupId", "A group call needs a groupId.")
     else:
         group_id = identifier(context.get("groupId"), ".context.groupId")
     return Message(
@@ -291,32 +270,32 @@ def to_message(kind: MessageKind, event: Event, envelope: Envelope, received_at:
 
 
 def absent(value: Any) -> bool:
-    """SDKs send null or "" where they have nothing."""
+    """Whether a value is null or "", which SDKs send instead of nothing."""
     return value is None or value == ""
 
 
 def identifier(value: Any, path: str) -> str | None:
-    """An identifier as text, None where it is absent or blocked; raises Refused where it can be no identifier.
+    """An identifier as text; None if absent or blocked. Raises EventRejected if it is invalid.
 
-    Text stays as it is: " u1" is not "u1". Numbers lose a zero fraction: 7.0 is "7", as JavaScript prints it.
+    Text is not trimmed: " u1" is not "u1". Numbers lose a zero fraction: 7.0 is "7", as JavaScript prints it.
     """
     if value is None:
         return None
     if type(value) is not str:
         value = _number_as_text(value, path)
     if len(value) > ID_LIMIT:
-        raise Refused(Reject.INVALID_IDENTIFIER, path, f"An identifier has at most {ID_LIMIT} characters.")
+        raise EventRejected(RejectionCode.INVALID_IDENTIFIER, path, f"An identifier has at most {ID_LIMIT} characters.")
     return None if _is_blocked(value) else value
 
 
 def instant(value: Any, path: str) -> Instant | None:
-    """ISO 8601 text (UTC where it names no zone) or a number since 1970, seconds or milliseconds by its size."""
+    """The instant of an ISO 8601 text (UTC by default) or a number since 1970; None if absent."""
     if absent(value):
         return None
     at = readable_instant(value)
     if at is None:
-        raise Refused(
-            Reject.INVALID_TIMESTAMP,
+        raise EventRejected(
+            RejectionCode.INVALID_TIMESTAMP,
             path,
             "Not an instant: send ISO 8601 such as 2026-01-31T12:00:00.000Z, or seconds or milliseconds since 1970.",
         )
@@ -324,7 +303,7 @@ def instant(value: Any, path: str) -> Instant | None:
 
 
 def readable_instant(value: Any) -> Instant | None:
-    """The instant, or None where there is none to be read."""
+    """The instant, or None if the value is not one."""
     if type(value) is str:
         try:
             moment = datetime.fromisoformat(value)
@@ -340,18 +319,18 @@ def readable_instant(value: Any) -> Instant | None:
     return at if _FIRST_MS <= at <= _LAST_MS else None
 
 
-def mapping(value: Any, path: str, code: Reject) -> dict[str, Any]:
-    """The object, {} where it is absent. PHP's empty array is an empty object there."""
+def mapping(value: Any, path: str, code: RejectionCode) -> dict[str, Any]:
+    """The object; {} if absent. An empty list, which PHP sends for an empty object, is {} too."""
     if type(value) is dict:
         return value
     if absent(value) or value == []:
         return {}
-    raise Refused(code, path, f"{path[1:]} must be an object.")
+    raise EventRejected(code, path, f"{path[1:]} must be an object.")
 
 
 def _is_blocked(value: str) -> bool:
     text = value.strip()
-    # The first test is for "0", "0000-0000" and the nil UUID.
+    # The first test finds "0", "0000-0000" and the nil UUID.
     return not text.strip("0-") or text.lower() in BLOCKED
 
 
@@ -359,7 +338,7 @@ def _aliases(event: Event, context: dict[str, Any]) -> tuple[Alias, ...]:
     user_id = identifier(event.distinct_id if absent(event.user_id) else event.user_id, ".userId")
     anonymous_id = identifier(event.anonymous_id, ".anonymousId")
     if event.external_id is None and event.device_id is None and "externalIds" not in context:
-        # The two that nearly every event carries, without the work the others need.
+        # Fast path for the two identifiers that nearly every event has.
         if user_id is not None:
             user = Alias(_USER, user_id)
             return (user,) if anonymous_id is None else (user, Alias(_ANONYMOUS, anonymous_id))
@@ -378,7 +357,7 @@ def _aliases(event: Event, context: dict[str, Any]) -> tuple[Alias, ...]:
     ]
     found.extend(_external_ids(context.get("externalIds")))
     if found:
-        # The sort is stable: kinds that clients invent stay in the order they were sent.
+        # The sort is stable: custom kinds keep the order in which they were sent.
         return tuple(sorted(dict.fromkeys(found), key=_strength))
     for path, value in (
         (".userId", event.user_id),
@@ -388,14 +367,18 @@ def _aliases(event: Event, context: dict[str, Any]) -> tuple[Alias, ...]:
         (".deviceId", event.device_id),
     ):
         if not absent(value):
-            raise Refused(
-                Reject.BLOCKED_IDENTIFIER, path, f"{str(value)[:40]!r} identifies nobody, and no other id does."
+            raise EventRejected(
+                RejectionCode.BLOCKED_IDENTIFIER,
+                path,
+                f"{str(value)[:40]!r} is a placeholder, not an identifier; send an id.",
             )
-    raise Refused(Reject.MISSING_IDENTIFIER, "", "Send at least one of userId, externalId, anonymousId and deviceId.")
+    raise EventRejected(
+        RejectionCode.MISSING_IDENTIFIER, "", "Send at least one of userId, externalId, anonymousId and deviceId."
+    )
 
 
 def _ignored(event: Event, aliases: tuple[Alias, ...], context: dict[str, Any]) -> tuple[Alias, ...]:
-    """The identifiers that came beside these and identify nobody."""
+    """The blocked identifiers of an event that has valid ones too."""
     entries = context.get("externalIds")
     user_id = event.distinct_id if absent(event.user_id) else event.user_id
     sent = (user_id, event.external_id, event.anonymous_id, event.device_id)
@@ -414,18 +397,24 @@ def _strength(alias: Alias) -> int:
 
 
 def _external_ids(entries: Any) -> Iterable[Alias]:
-    """Segment's context.externalIds: [{id, type, collection, encoding}]. Only people's are taken."""
+    """The identifiers of users in Segment's context.externalIds.
+
+    It is a list of {id, type, collection, encoding}."""
     if absent(entries):
         return
     path = ".context.externalIds"
     if type(entries) is not list or len(entries) > IDS_LIMIT:
-        raise Refused(Reject.INVALID_IDENTIFIER, path, f"externalIds is a list of at most {IDS_LIMIT} entries.")
+        raise EventRejected(
+            RejectionCode.INVALID_IDENTIFIER, path, f"externalIds is a list of at most {IDS_LIMIT} entries."
+        )
     for index, entry in enumerate(entries):
         at = f"{path}[{index}]"
         kind = entry.get("type") if type(entry) is dict else None
         if type(kind) is not str or not _KIND.fullmatch(kind):
-            raise Refused(
-                Reject.INVALID_IDENTIFIER, at, 'An entry is {"id", "type"}; a type is up to 64 of A-Z a-z 0-9 _ . : -.'
+            raise EventRejected(
+                RejectionCode.INVALID_IDENTIFIER,
+                at,
+                'An entry is {"id", "type"}; a type is up to 64 of A-Z a-z 0-9 _ . : -.',
             )
         if entry.get("collection") not in _PEOPLE:
             continue
@@ -437,7 +426,7 @@ def _external_ids(entries: Any) -> Iterable[Alias]:
 def _previous(event: Event, aliases: tuple[Alias, ...]) -> str | None:
     previous = identifier(event.previous_id, ".previousId")
     if previous is None:
-        raise Refused(Reject.MISSING_PREVIOUS_ID, ".previousId", "An alias call needs a previousId.")
+        raise EventRejected(RejectionCode.MISSING_PREVIOUS_ID, ".previousId", "An alias call needs a previousId.")
     # analytics-next turns alias("u2", "u1") after identify("u1") into u1 = u1, which joins nothing.
     return None if previous == aliases[0].value else previous
 
@@ -446,26 +435,26 @@ def _message_id(event: Event) -> str:
     value = event.idempotency_key if absent(event.message_id) else event.message_id
     if value is None:
         value = ""
-    message_id = value if type(value) is str else _number_as_text(value, ".messageId", Reject.INVALID_MESSAGE_ID)
-    # An id that counts from "0" is an id; the words a client writes for nothing, and the nil UUID, are none.
+    message_id = value if type(value) is str else _number_as_text(value, ".messageId", RejectionCode.INVALID_MESSAGE_ID)
+    # "0" is a valid message id, for clients that count; placeholders and the nil UUID are not.
     if message_id.strip().lower() in BLOCKED or message_id == _NIL_UUID:
-        # Fresh, not a hash of the content: two equal clicks are two clicks. Nor may every event whose client wrote
-        # "undefined" be a duplicate of the first.
+        # A random id, not a hash of the content: two equal clicks are two clicks, and two events with the id
+        # "undefined" are not duplicates.
         return str(uuid4())
     if len(message_id) > MESSAGE_ID_LIMIT:
-        raise Refused(
-            Reject.INVALID_MESSAGE_ID, ".messageId", f"A messageId has at most {MESSAGE_ID_LIMIT} characters."
+        raise EventRejected(
+            RejectionCode.INVALID_MESSAGE_ID, ".messageId", f"A messageId has at most {MESSAGE_ID_LIMIT} characters."
         )
     return message_id
 
 
 def _content(kind: MessageKind, event: Event, context: dict[str, Any]) -> tuple[str, dict[str, Any]]:
-    """The event's name and properties, or "" and the traits."""
+    """The name and properties of an event; for identify and group, "" and the traits."""
     if kind == "track":
         name = event.event
         if type(name) is not str or not name.strip() or len(name) > NAME_LIMIT:
-            raise Refused(
-                Reject.INVALID_EVENT_NAME,
+            raise EventRejected(
+                RejectionCode.INVALID_EVENT_NAME,
                 ".event",
                 f"A track call needs an event name of 1 to {NAME_LIMIT} characters.",
             )
@@ -478,10 +467,10 @@ def _content(kind: MessageKind, event: Event, context: dict[str, Any]) -> tuple[
         return kind, properties
     if kind == "alias":
         return "", {}
-    traits = mapping(event.traits, ".traits", Reject.INVALID_PROPERTIES)
+    traits = mapping(event.traits, ".traits", RejectionCode.INVALID_PROPERTIES)
     if kind == "identify" and context.get("traits"):
-        # RudderStack's only place for them. On any other call these are old values repeated, and are not read.
-        own = mapping(context["traits"], ".context.traits", Reject.INVALID_PROPERTIES)
+        # The only place where RudderStack sends traits. In other calls they repeat old values, and are ignored.
+        own = mapping(context["traits"], ".context.traits", RejectionCode.INVALID_PROPERTIES)
         traits = {**own, **traits}
     _check_properties(traits, ".traits")
     return "", traits
@@ -489,25 +478,29 @@ def _content(kind: MessageKind, event: Event, context: dict[str, Any]) -> tuple[
 
 def _properties(event: Event) -> dict[str, Any]:
     value, path = (event.props, ".props") if absent(event.properties) else (event.properties, ".properties")
-    properties = mapping(value, path, Reject.INVALID_PROPERTIES)
+    properties = mapping(value, path, RejectionCode.INVALID_PROPERTIES)
     _check_properties(properties, path)
     return properties
 
 
 def _check_properties(properties: dict[str, Any], path: str) -> None:
-    """Refuses what the language could not name or hold. Non-integers were checked as they were decoded."""
+    """Reject keys and numbers that the language cannot use.
+
+    Other numbers were checked by the decoder."""
     if len(properties) > PROPERTIES_LIMIT:
-        raise Refused(Reject.INVALID_PROPERTIES, path, f"At most {PROPERTIES_LIMIT} properties are taken.")
+        raise EventRejected(
+            RejectionCode.INVALID_PROPERTIES, path, f"An object has at most {PROPERTIES_LIMIT} properties."
+        )
     for name, value in properties.items():
         if len(name) > KEY_LIMIT:
-            raise Refused(
-                Reject.INVALID_PROPERTIES, path, f"The key {name[:40]!r}… is longer than {KEY_LIMIT} characters."
+            raise EventRejected(
+                RejectionCode.INVALID_PROPERTIES, path, f"The key {name[:40]!r}… is longer than {KEY_LIMIT} characters."
             )
         kind = type(value)
         if kind is int:
             if not -NUMBER_LIMIT < value < NUMBER_LIMIT:
-                raise Refused(
-                    Reject.NUMBER_OUT_OF_RANGE, f"{path}[{name!r}]", "Numbers below 1e29 can be held exactly."
+                raise EventRejected(
+                    RejectionCode.NUMBER_OUT_OF_RANGE, f"{path}[{name!r}]", "Numbers below 1e29 can be held exactly."
                 )
         elif kind is dict:
             _check_properties(value, f"{path}[{name!r}]")
@@ -534,19 +527,19 @@ def _original_at(event: Event) -> Instant | None:
 
 
 def _with_integrations(context: dict[str, Any], event: Event, envelope: Envelope) -> dict[str, Any]:
-    """Where a client wants an event to go is kept beside its context, for destinations to honour."""
+    """The context with the client's choice of integrations, for destinations."""
     own = event.integrations if type(event.integrations) is dict else {}
     merged = {**envelope.integrations, **own}
     return {**context, "integrations": merged} if merged else context
 
 
-def _number_as_text(value: Any, path: str, code: Reject = Reject.INVALID_IDENTIFIER) -> str:
+def _number_as_text(value: Any, path: str, code: RejectionCode = RejectionCode.INVALID_IDENTIFIER) -> str:
     if type(value) is int and -NUMBER_LIMIT < value < NUMBER_LIMIT:
         return str(value)
     if type(value) is Decimal:
         text = format(value, "f")
         return text.rstrip("0").rstrip(".") if "." in text else text
-    raise Refused(code, path, f"{path[1:]} must be a string or a number.")
+    raise EventRejected(code, path, f"{path[1:]} must be a string or a number.")
 
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -555,10 +548,10 @@ _FIRST_MS, _LAST_MS = -62_135_596_800_000, 253_402_300_799_999  # the years 1 to
 _ANYTHING = msgspec.json.Decoder(msgspec.Raw)
 _OPENS_LIST = re.compile(rb"[ \t\r\n]*\[")
 _KIND = re.compile(r"[A-Za-z][A-Za-z0-9_.:-]{0,63}")
-#: The collections of context.externalIds whose ids are people's.
+#: The collections of context.externalIds that hold users.
 _PEOPLE = (None, "", "users")
 
-# Plain strings: an enum member is slower to hash and to encode, and a Message goes through both.
+# Plain strings: an enum member is slower to hash and to encode.
 _USER, _EXTERNAL, _ANONYMOUS, _DEVICE = (
     kind.value for kind in (AliasKind.USER, AliasKind.EXTERNAL, AliasKind.ANONYMOUS, AliasKind.DEVICE)
 )

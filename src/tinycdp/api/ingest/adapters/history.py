@@ -1,9 +1,9 @@
-"""Rows of files as messages: Segment's events, what we export ourselves, and tables.
+"""Rows of imported files as messages: Segment's events, our own exports, and tables.
 
-Shape   parse_rows(rows, mapping, token, received_at) -> (messages, (line, rejection)…)
-Laws    a row is the message that its event sent live would be. When a file was sent says nothing of its events, so that
-        sentAt is not read, and `timestamp`, which is corrected already, counts before originalTimestamp
-        a row without a message id has one of the token and its line
+Shape   parse_rows(rows, mapping, token, received_at) → (messages, (line, rejection)…)
+Laws    A row gives the same message as its event sent live. sentAt is ignored, because the file is sent much later;
+        `timestamp`, which is already corrected, has priority over originalTimestamp.
+        A row without a message id gets one from the token and its line.
 Source  docs/how-to/import-history.md
 """
 
@@ -17,7 +17,8 @@ from typing import Any
 import msgspec
 
 from tinycdp.api.http.bodies import clean, decode, decode_json
-from tinycdp.api.ingest.adapters.canonical import LIST, NO_ENVELOPE, Refused, absent, to_message
+from tinycdp.api.ingest.adapters.canonical import LIST, NO_ENVELOPE, absent, to_message
+from tinycdp.api.ingest.adapters.rejection import EventRejected
 from tinycdp.api.ingest.adapters.segment import read_typed
 from tinycdp.errors import InvalidInput
 from tinycdp.model import Instant, Message, Rejection
@@ -29,11 +30,11 @@ FIELDS = (
     *("groupId", "previousId", "name", "category"),
 )
 _BY_NAME = {field.lower(): field for field in FIELDS}
-#: What says whose a row is.
+#: The fields that identify the profile of a row.
 _WHO = {"userId", "anonymousId", "deviceId", "externalId", "context.externalIds"}
 _SHOWN = 20
 _OPEN = ("properties", "traits", "context")
-#: A JSON number or boolean, to the letter: 007 and +1 are texts.
+#: A JSON number or boolean; 007 and +1 are texts.
 _LITERAL = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?|true|false")
 
 _encode = msgspec.json.Encoder(decimal_format="number").encode
@@ -42,9 +43,9 @@ _encode = msgspec.json.Encoder(decimal_format="number").encode
 def parse_rows(
     rows: Sequence[Numbered], mapping: FileMapping, token: str, received_at: Instant
 ) -> tuple[list[Message], list[tuple[int, Rejection]]]:
-    """The messages of the rows, and why the others are none."""
+    """The messages of the rows, and rejections of the others."""
     messages: list[Message] = []
-    refused: list[tuple[int, Rejection]] = []
+    rejected: list[tuple[int, Rejection]] = []
     for line, row in rows:
         raw = row if isinstance(row, bytes) else b""
         id = f"import-{token}-{line}"
@@ -57,30 +58,30 @@ def parse_rows(
             if not absent(event.timestamp):
                 event.original_timestamp = None
             messages.append(to_message(kind, event, NO_ENVELOPE, received_at))
-        except Refused as wrong:
-            refused.append((line, _rejection(wrong.code, wrong.message, line, wrong.path, raw, id)))
+        except EventRejected as wrong:
+            rejected.append((line, _rejection(wrong.code, wrong.message, line, wrong.path, raw, id)))
         except InvalidInput as wrong:
-            refused.append((line, _rejection(wrong.code, wrong.message, line, "", raw, id)))
-    return messages, refused
+            rejected.append((line, _rejection(wrong.code, wrong.message, line, "", raw, id)))
+    return messages, rejected
 
 
 def check_columns(columns: Sequence[str], mapping: FileMapping) -> None:
-    """Refuse a table that lacks a column it is to be read by, and one of which no row can be anybody's."""
+    """Raise InvalidInput if a table lacks a mapped column, or has no column with an identifier."""
     there = ", ".join(columns[:_SHOWN]) + (", …" if len(columns) > _SHOWN else "")
     for column in (*mapping.columns.values(), *mapping.text):
         if column not in columns:
-            raise InvalidInput("INVALID_MAPPING", f"There is no column {column!r}; there are {there}.")
+            raise InvalidInput("INVALID_MAPPING", f"Unknown column {column!r}. Columns are {there}.")
     targets = {*mapping.columns, *mapping.fixed, *(_guessed(column) for column in columns)}
     if not targets & _WHO:
         fields = ", ".join(sorted(_WHO & set(FIELDS)))
-        raise InvalidInput("INVALID_MAPPING", f"Say which column is one of {fields}; there are {there}.")
+        raise InvalidInput("INVALID_MAPPING", f"Map a column to one of {fields}. Columns are {there}.")
 
 
 PARSE = Parse(parse_rows, check_columns)
 
 
 def _rejection(code: str, message: str, line: int, path: str, raw: bytes, id: str) -> Rejection:
-    # Rows of which nothing is shown are told apart by their line.
+    # Without a payload, the id distinguishes rows in the log.
     return Rejection(
         code=code,
         message=f"line {line}: {message}",
@@ -91,7 +92,7 @@ def _rejection(code: str, message: str, line: int, path: str, raw: bytes, id: st
 
 
 def _cleaned(line: bytes) -> bytes:
-    """The line as a body would hold it, and as an event where it is one of our exports."""
+    """The line as clean JSON; a line of our own exports becomes an event."""
     found = decode(LIST, b"[" + clean(line) + b"]")
     if len(found) != 1:
         raise InvalidInput("INVALID_JSON", "This is more than one JSON value.")
@@ -104,7 +105,7 @@ def _cleaned(line: bytes) -> bytes:
 
 
 def _exported(document: dict[str, Any]) -> dict[str, Any]:
-    """An event of a journey, or a member of a segment, as the event that would make it."""
+    """The event for a row of our exports: an event of a journey, or a member of a segment."""
     if "type" not in document:
         event = {name: document.get(name) for name in ("userId", "anonymousId")}
         return event | {
@@ -118,8 +119,8 @@ def _exported(document: dict[str, Any]) -> dict[str, Any]:
         if kind in FIELDS:
             document[kind] = value
         else:
-            around = document.get("context")
-            context = dict(around) if type(around) is dict else {}
+            sent = document.get("context")
+            context = dict(sent) if type(sent) is dict else {}
             document["context"] = context | {"externalIds": [{"type": kind, "id": value, "collection": "users"}]}
     if document["type"] in ("identify", "group"):
         document["traits"] = document.get("properties")
@@ -129,7 +130,7 @@ def _exported(document: dict[str, Any]) -> dict[str, Any]:
 
 
 def _event_of(cells: Mapping[str, Any] | Unread, mapping: FileMapping) -> dict[str, Any]:
-    """The event that a row of a table says. Cells without a value say nothing."""
+    """The event of a table's row. Empty cells are skipped."""
     if isinstance(cells, Unread):
         raise InvalidInput("INVALID_ROW", cells.why)
     if "" in cells:
@@ -157,7 +158,7 @@ def _event_of(cells: Mapping[str, Any] | Unread, mapping: FileMapping) -> dict[s
 
 
 def _guessed(column: str) -> str | None:
-    """The field that a column is called after: user_id, userId and "User ID" are one."""
+    """The field that a column's name means: user_id, userId and "User ID" are the same."""
     if column.partition(".")[0] in _OPEN and "." in column:
         return column
     return _BY_NAME.get(re.sub(r"[\s_-]", "", column).lower())
@@ -168,7 +169,7 @@ def _put(event: dict[str, Any], target: str, typed: Any, plain: Any) -> None:
     if dot and place in _OPEN:
         event.setdefault(place, {})[name] = typed
     else:
-        # Identifiers are texts, whatever they look like; an instant may be a number.
+        # Identifiers are always texts; an instant may be a number.
         event[target] = typed if target == "timestamp" else plain
 
 
@@ -179,7 +180,7 @@ def _typed(value: Any) -> Any:
 
 
 def _value(cell: Any) -> Any:
-    """A cell of any kind of table as JSON has it, None where it holds nothing."""
+    """A cell as a JSON value; None if empty."""
     match cell:
         case None | str() | bool() | int() | Decimal():
             return cell
@@ -200,12 +201,13 @@ def _value(cell: Any) -> Any:
 
 
 def check_mapping(mapping: FileMapping) -> FileMapping:
-    """The mapping, where every target is something that an event has."""
+    """The mapping. Raises InvalidInput if a target is not a field of an event."""
     for target in (*mapping.columns, *mapping.fixed):
         place, dot, name = target.partition(".")
         if target not in FIELDS and not (dot and place in _OPEN and name):
             known = ", ".join(FIELDS)
             raise InvalidInput(
-                "INVALID_MAPPING", f"{target!r} is none of {known}, and no properties.…, traits.… or context.… either."
+                "INVALID_MAPPING",
+                f"Unknown field {target!r}. Fields are {known}, properties.…, traits.… and context.….",
             )
     return mapping

@@ -1,11 +1,11 @@
-"""PostHog's protocol, as its browser, server and mobile SDKs and hand-written calls speak it.
+"""PostHog's protocol, as its browser, server and mobile SDKs and hand-written calls use it.
 
 Shape   parse_capture  /batch, /e, /i/v0/e, /capture: {"batch": [...], "sent_at"}, one event, or a bare list of events
-        parse_question /flags and its elder /decide: who asks, and what it says of itself
-        key_in         the project key, which PostHog keeps in the body
-Laws    an event says one thing, and with `$set` a second: both, or neither
-        an id is anonymous where its SDK says that nobody has signed in; else it is a user's. What `$identify` names as
-        the anonymous id before is claimed, never joined, so that two people at one browser stay two
+        parse_question /flags and the older /decide: the ids and properties of a request for flags
+        key_in         the project key, which PostHog sends in the body
+Laws    An event becomes one message, and with `$set` a second one: both are stored, or neither.
+        An id is anonymous if the SDK says that no user has signed in; else it is a user id. The previous anonymous id
+        of `$identify` is claimed, not joined, so two users of one browser remain two profiles.
 Errors  as in segment
 Source  docs/reference/sdks.md "PostHog"; docs/decisions/0020-foreign-protocols.md
 """
@@ -23,8 +23,6 @@ from tinycdp.api.ingest.adapters.canonical import (
     Event,
     Parsed,
     Read,
-    Refused,
-    Reject,
     absent,
     decode_event,
     identifier,
@@ -35,12 +33,13 @@ from tinycdp.api.ingest.adapters.canonical import (
     read_one_or_many,
     readable_instant,
 )
+from tinycdp.api.ingest.adapters.rejection import EventRejected, RejectionCode
 from tinycdp.errors import TinyCDPError
 from tinycdp.model import Instant, MessageKind
 
 
 def parse_capture(body: bytes, received_at: Instant, sent_at: Instant | None = None) -> Parsed:
-    """The events of one request. `sent_at` is what the address says where the body says nothing."""
+    """The events of a request. `sent_at`: from the URL, used if the body has none."""
 
     def read(raw: bytes) -> Read:
         return _read(raw, received_at)
@@ -49,15 +48,15 @@ def parse_capture(body: bytes, received_at: Instant, sent_at: Instant | None = N
     if is_list(body):
         return read_one_or_many(body, read, received_at, _PATHS, Envelope(sent_at=sent_at))
     sent = decode(_BODY, body)
-    said = readable_instant(sent.sent_at)
-    envelope = Envelope(sent_at=sent_at if said is None else said)
+    own_sent_at = readable_instant(sent.sent_at)
+    envelope = Envelope(sent_at=sent_at if own_sent_at is None else own_sent_at)
     if sent.batch is None:
         return read_one_or_many(body, read, received_at, _PATHS, envelope)
     return read_events(sent.batch, read, "$.batch", envelope, received_at, paths=_PATHS)
 
 
 def key_in(body: bytes) -> str | None:
-    """The project key: the body's, else its first event's. None too where the body cannot be read."""
+    """The project key of the body, else of its first event; None if absent or unreadable."""
     try:
         body = clean(body)
         if is_list(body):
@@ -73,7 +72,9 @@ def key_in(body: bytes) -> str | None:
 
 
 class Question(msgspec.Struct):
-    """Who wants flags. person_properties, groups and group_properties are what rules read as `context.…`."""
+    """A request for flags.
+
+    Rules read person_properties, groups and group_properties as `context.…`."""
 
     distinct_id: Any = None
     anon_distinct_id: Any = None
@@ -85,25 +86,24 @@ class Question(msgspec.Struct):
     session_id: Any = None
 
     def context(self) -> Mapping[str, Any]:
-        """What the client says of the person, and of the groups by their types."""
-        said, groups, told = _object(self.person_properties), _object(self.groups), _object(self.group_properties)
-        return {**said, "groups": groups, "groupProperties": told} if groups or told else said
+        """The context for rules: person properties, groups and group properties."""
+        own, groups, of_groups = _object(self.person_properties), _object(self.groups), _object(self.group_properties)
+        return {**own, "groups": groups, "groupProperties": of_groups} if groups or of_groups else own
 
     def wanted(self) -> frozenset[str] | None:
-        """The flags it asks for, None for all."""
+        """The requested flags; None for all."""
         asked = [] if self.disable_flags is True else self.flag_keys
         return frozenset(name for name in asked if type(name) is str) if type(asked) is list else None
 
     def session(self) -> str | None:
-        """The session that keeps the variants of flags with `hold`, where one is told."""
-        told = self.session_id or _object(self.person_properties).get("$session_id")
-        return key(told)
+        """The session, for which flags with `hold` keep their variants; None if absent."""
+        return key(self.session_id or _object(self.person_properties).get("$session_id"))
 
 
 def parse_question(body: bytes) -> Question:
-    """What a body asks; an empty one asks nothing in particular."""
-    said = decode(_OBJECT, clean(body)) if body.strip() else {}
-    return Question(**{_ASKED[name]: value for name, value in said.items() if name in _ASKED})
+    """The request in a body; an empty body asks for all flags."""
+    fields = decode(_OBJECT, clean(body)) if body.strip() else {}
+    return Question(**{_ASKED[name]: value for name, value in fields.items() if name in _ASKED})
 
 
 class _Body(msgspec.Struct):
@@ -120,8 +120,10 @@ class _Keyed(msgspec.Struct):
 
 
 class _Sent(msgspec.Struct, gc=False):
-    """An event. posthog-rs writes `$distinct_id`; messageId and message_id are from before there was a uuid; the second
-    protocol takes session_id and window_id out of the properties."""
+    """An event as it is sent.
+
+    posthog-rs sends `$distinct_id`. Older SDKs send messageId or message_id instead of uuid. Newer ones send session_id
+    and window_id outside the properties."""
 
     event: Any = None
     distinct_id: Any = None
@@ -142,7 +144,7 @@ _KEYED = msgspec.json.Decoder(_Keyed, float_hook=number)
 _SENT = msgspec.json.Decoder(_Sent, float_hook=number)
 _OBJECT = msgspec.json.Decoder(dict[str, Any], float_hook=number)
 
-#: What a question may call its fields. `properties` without a dollar are of the request, not of the person.
+#: The names of the fields of a Question. `properties` without a dollar belongs to the request, not to the user.
 _ASKED = {
     **{name: name for name in Question.__struct_fields__},
     **{f"${name}": name for name in Question.__struct_fields__},
@@ -159,15 +161,15 @@ _PATHS = {
     ".traits": "['$set']",
 }
 
-#: What pages without cookies send for every visitor. It is nobody's: all of them would be one person.
+#: The id that pages without cookies send for every visitor. It is ignored: it would merge all of them.
 _COOKIELESS = "$posthog_cookieless"
 
 _VIEWS: dict[str, MessageKind] = {"$pageview": "page", "$screen": "screen"}
 
-# Said elsewhere in the message, or a secret of the transport. An address is in the context, where policies look for it.
+# Stored elsewhere in the message, or a secret. An IP address goes to the context, where policies apply to it.
 _NOT_PROPERTIES = frozenset({"token", "distinct_id", "$set", "$ip"})
 
-# What the others call the parts of a context, and of a page, beside the names it has here.
+# PostHog's names for the fields of a context and of a page.
 _CONTEXT = {
     "$ip": "ip",
     "$raw_user_agent": "userAgent",
@@ -181,46 +183,46 @@ _PAGE = {"$current_url": "url", "$pathname": "path", "$referrer": "referrer", "t
 
 def _read(raw: bytes, received_at: Instant) -> Read:
     sent = decode_event(_SENT, raw)
-    said = mapping(sent.properties, ".properties", Reject.INVALID_PROPERTIES)
+    properties = mapping(sent.properties, ".properties", RejectionCode.INVALID_PROPERTIES)
     for name, value in (("$session_id", sent.session_id), ("$window_id", sent.window_id)):
         if not absent(value):
-            said = {name: value, **said}
+            properties = {name: value, **properties}
     event = Event(
-        message_id=_first(sent.uuid, said.get("$insert_id"), sent.message_id, sent.ruby_message_id),
+        message_id=_first(sent.uuid, properties.get("$insert_id"), sent.message_id, sent.ruby_message_id),
         timestamp=sent.timestamp,
-        context=_context(said),
+        context=_context(properties),
     )
     if absent(sent.timestamp) and type(sent.offset) in {int, Decimal}:
-        # How older browsers' SDKs say it: so many milliseconds ago.
+        # Older browser SDKs send the age of an event in milliseconds.
         event.timestamp, event.sent_at = received_at - int(sent.offset), received_at
-    distinct_id = _first(sent.distinct_id, sent.own_distinct_id, said.get("distinct_id"))
+    distinct_id = _first(sent.distinct_id, sent.own_distinct_id, properties.get("distinct_id"))
     if distinct_id == _COOKIELESS:
         distinct_id = None
     match sent.event:
         case "$create_alias" | "$merge_dangerously":
-            return _alias(event, distinct_id, said)
+            return _alias(event, distinct_id, properties)
         case "$groupidentify":
-            return _group(event, distinct_id, said)
-    traits = {**_object(said.get("$set")), **mapping(sent.set, "['$set']", Reject.INVALID_PROPERTIES)}
-    if sent.event == "$identify" or _is_known(distinct_id, said):
+            return _group(event, distinct_id, properties)
+    traits = {**_object(properties.get("$set")), **mapping(sent.set, "['$set']", RejectionCode.INVALID_PROPERTIES)}
+    if sent.event == "$identify" or _is_known(distinct_id, properties):
         event.user_id = distinct_id
     else:
         event.anonymous_id = distinct_id
     if sent.event in ("$identify", "$set"):
-        if sent.event == "$identify" and said.get("$anon_distinct_id") != distinct_id:
-            event.anonymous_id = said.get("$anon_distinct_id")
+        if sent.event == "$identify" and properties.get("$anon_distinct_id") != distinct_id:
+            event.anonymous_id = properties.get("$anon_distinct_id")
         event.traits = traits
         return "identify", event
-    event.properties = {name: value for name, value in said.items() if name not in _NOT_PROPERTIES}
+    event.properties = {name: value for name, value in properties.items() if name not in _NOT_PROPERTIES}
     kind: MessageKind = _VIEWS.get(sent.event, "track") if type(sent.event) is str else "track"
     if kind == "track":
         event.event = sent.event
     else:
-        event.name = said.get("$screen_name")
+        event.name = properties.get("$screen_name")
         event.properties |= event.context.get("page", {})
     if not traits:
         return kind, event
-    # An id of its own, which follows from the event's: a retry counts neither twice.
+    # A message id derived from that of the event, so a retry counts neither message twice.
     own = Event(
         message_id=None if absent(event.message_id) else f"{event.message_id}$set",
         user_id=event.user_id,
@@ -233,33 +235,41 @@ def _read(raw: bytes, received_at: Instant) -> Read:
     return [(kind, event), ("identify", own)]
 
 
-def _is_known(distinct_id: Any, said: dict[str, Any]) -> bool:
-    """Whether somebody has signed in where this comes from. Server SDKs do not say, and speak of users."""
-    stated = said.get("$is_identified")
+def _is_known(distinct_id: Any, properties: dict[str, Any]) -> bool:
+    """Whether the id is that of a signed-in user.
+
+    Server SDKs do not say, and always send user ids."""
+    stated = properties.get("$is_identified")
     if type(stated) is bool:
         return stated
-    return absent(distinct_id) or distinct_id != said.get("$device_id")
+    return absent(distinct_id) or distinct_id != properties.get("$device_id")
 
 
-def _alias(event: Event, distinct_id: Any, said: dict[str, Any]) -> Read:
-    """Two ids of one person. SDKs disagree which of them is the earlier, so either may have been anonymous."""
-    if absent(said.get("alias")):
-        raise Refused(Reject.MISSING_PREVIOUS_ID, ".previousId", "This needs an alias beside the distinct_id.")
-    event.user_id = event.anonymous_id = said["alias"]
+def _alias(event: Event, distinct_id: Any, properties: dict[str, Any]) -> Read:
+    """A join of two ids.
+
+    SDKs disagree which one is the earlier, so either may have been anonymous."""
+    if absent(properties.get("alias")):
+        raise EventRejected(
+            RejectionCode.MISSING_PREVIOUS_ID, ".previousId", "This needs an alias beside the distinct_id."
+        )
+    event.user_id = event.anonymous_id = properties["alias"]
     event.previous_id = distinct_id
     return "alias", event
 
 
-def _group(event: Event, distinct_id: Any, said: dict[str, Any]) -> Read:
-    """A group's traits. Server SDKs make up a distinct id for the group itself, which is nobody's."""
-    type_, name = said.get("$group_type"), said.get("$group_key")
+def _group(event: Event, distinct_id: Any, properties: dict[str, Any]) -> Read:
+    """A group's traits.
+
+    The distinct id that server SDKs generate for the group is not that of a user."""
+    type_, name = properties.get("$group_type"), properties.get("$group_key")
     event.group_id = _group_id(type_, name)
     if event.group_id is None:
-        raise Refused(Reject.MISSING_GROUP_ID, ".groupId", "A group needs a key.")
-    event.traits = _object(said.get("$group_set"))
+        raise EventRejected(RejectionCode.MISSING_GROUP_ID, ".groupId", "A group needs a key.")
+    event.traits = _object(properties.get("$group_set"))
     if absent(distinct_id) or distinct_id in (f"${type_}_{name}", f"{type_}_{name}"):
         event.context = {**event.context, "externalIds": [{"id": event.group_id, "type": "groupId"}]}
-    elif _is_known(distinct_id, said):
+    elif _is_known(distinct_id, properties):
         event.user_id = distinct_id
     else:
         event.anonymous_id = distinct_id
@@ -267,29 +277,29 @@ def _group(event: Event, distinct_id: Any, said: dict[str, Any]) -> Read:
 
 
 def _group_id(type_: Any, name: Any) -> str | None:
-    """A group's id among those of all types: number 5 of the companies is not number 5 of the projects."""
+    """A group's id with its type, since company 5 is not project 5."""
     text = identifier(name, ".groupId") if type(name) in {str, int, Decimal} else None
     return text if text is None or absent(type_) else f"{type_}:{text}"
 
 
-def _context(said: dict[str, Any]) -> dict[str, Any]:
+def _context(properties: dict[str, Any]) -> dict[str, Any]:
     found: dict[str, Any] = {}
-    if not absent(library := said.get("$lib")):
-        found["library"] = {"name": library, "version": said.get("$lib_version")}
+    if not absent(library := properties.get("$lib")):
+        found["library"] = {"name": library, "version": properties.get("$lib_version")}
     for theirs, ours in _CONTEXT.items():
-        if not absent(value := said.get(theirs)):
+        if not absent(value := properties.get(theirs)):
             found.setdefault(ours, value)
-    page = {ours: said[theirs] for theirs, ours in _PAGE.items() if not absent(said.get(theirs))}
+    page = {ours: properties[theirs] for theirs, ours in _PAGE.items() if not absent(properties.get(theirs))}
     if page:
         found["page"] = page
-    groups = (_group_id(type_, name) for type_, name in _object(said.get("$groups")).items())
+    groups = (_group_id(type_, name) for type_, name in _object(properties.get("$groups")).items())
     if (group_id := next(filter(None, groups), None)) is not None:
         found["groupId"] = group_id
     return found
 
 
 def _first(*values: Any) -> Any:
-    """The first that says something."""
+    """The first value that is not absent."""
     return next((value for value in values if not absent(value)), None)
 
 

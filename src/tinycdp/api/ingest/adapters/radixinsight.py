@@ -1,5 +1,6 @@
-"""RadixInsight's POST /collect: [{event_id, event_name, timestamp, user{...}, context, properties}].
+"""RadixInsight's POST /collect.
 
+Shape   [{event_id, event_name, timestamp, user{...}, context, properties}]
 Errors  as in segment
 Source  docs/reference/sdks.md "Other protocols"
 """
@@ -9,20 +10,13 @@ from typing import Any
 import msgspec
 
 from tinycdp.api.http.bodies import number
-from tinycdp.api.ingest.adapters.canonical import (
-    Event,
-    Parsed,
-    Reject,
-    absent,
-    decode_event,
-    mapping,
-    read_one_or_many,
-)
+from tinycdp.api.ingest.adapters.canonical import Event, Parsed, absent, decode_event, mapping, read_one_or_many
+from tinycdp.api.ingest.adapters.rejection import RejectionCode
 from tinycdp.model import Instant, MessageKind
 
 
 def parse_collect(body: bytes, received_at: Instant) -> Parsed:
-    """RadixInsight's events. The key, not `project_id`, says where they belong."""
+    """RadixInsight's events. The API key determines the environment; `project_id` is ignored."""
     return read_one_or_many(body, _read_collected, received_at, _COLLECTED_PATHS)
 
 
@@ -51,9 +45,9 @@ _COLLECTED_PATHS = {
 
 def _read_collected(raw: bytes) -> tuple[MessageKind, Event]:
     sent = decode_event(_COLLECTED, raw)
-    user = mapping(sent.user, ".user", Reject.INVALID_IDENTIFIER)
-    context = mapping(sent.context, ".context", Reject.INVALID_CONTEXT)
-    # Its two SDKs differ: one nests the identifiers in `user`, the other leaves them at the root.
+    user = mapping(sent.user, ".user", RejectionCode.INVALID_IDENTIFIER)
+    context = mapping(sent.context, ".context", RejectionCode.INVALID_CONTEXT)
+    # One of its SDKs sends the identifiers in `user`, the other at the root.
     session_id = user.get("session_id", sent.session_id)
     event = Event(
         message_id=sent.event_id,
@@ -66,8 +60,8 @@ def _read_collected(raw: bytes) -> tuple[MessageKind, Event]:
         event.event = sent.event_name
         event.properties = sent.properties
         return "track", event
-    # Its identify is an event of that name whose properties are the traits, the new user_id among them.
-    traits = dict(mapping(sent.properties, ".properties", Reject.INVALID_PROPERTIES))
+    # Its identify is an event of that name; its properties are the traits, and may include a new user_id.
+    traits = dict(mapping(sent.properties, ".properties", RejectionCode.INVALID_PROPERTIES))
     user_id = traits.pop("user_id", None)
     event.traits = traits
     if absent(event.user_id):

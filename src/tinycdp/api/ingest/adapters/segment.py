@@ -1,9 +1,9 @@
-"""Segment's protocol, as Segment's, RudderStack's and hand-written clients speak it.
+"""Segment's protocol, as Segment, RudderStack, Jitsu and hand-written calls use it.
 
 Shape   parse_batch  POST /v1/batch, /v1/b, /v1/import, /beacon/v1/batch: {"batch": [...], "sentAt", ...} or a bare list
         parse_single POST /v1/{track,identify,page,screen,group,alias}: one event, or a list of events of that kind
-Laws    the envelope's own `timestamp` is when rudder-node sent it, and is never copied onto an event
-Errors  InvalidInput and TooLarge for a body that cannot be read at all; else each event's own Rejection
+Laws    The `timestamp` of a batch is when rudder-node sent it, and does not apply to its events.
+Errors  InvalidInput and TooLarge for a body that cannot be parsed · a Rejection for each invalid event
 Source  docs/reference/tracking.md; Segment's HTTP Tracking API
 """
 
@@ -19,8 +19,6 @@ from tinycdp.api.ingest.adapters.canonical import (
     Envelope,
     Event,
     Parsed,
-    Refused,
-    Reject,
     absent,
     decode_event,
     is_list,
@@ -29,6 +27,7 @@ from tinycdp.api.ingest.adapters.canonical import (
     read_one_or_many,
     readable_instant,
 )
+from tinycdp.api.ingest.adapters.rejection import EventRejected, RejectionCode
 from tinycdp.errors import InvalidInput, TinyCDPError
 from tinycdp.model import Instant, MessageKind
 
@@ -43,14 +42,14 @@ KINDS: dict[str, MessageKind] = {
 
 
 def parse_batch(body: bytes, received_at: Instant) -> Parsed:
-    """The events of a batch, each of the kind its `type` says."""
+    """The events of a batch, with the kinds of their `type`."""
     body = clean(body)
     if is_list(body):
         return read_events(decode(LIST, body), read_typed, "$", NO_ENVELOPE, received_at)
     batch = decode(_BATCH, body)
     if batch.batch is None:
         raise InvalidInput(BodyFault.INVALID_BODY, "$.batch must be a list of events.", path="$.batch")
-    # An odd envelope is read as far as it can be: a refusal would lose every event in it.
+    # Invalid fields beside the batch are ignored: an error would lose all its events.
     envelope = Envelope(
         sent_at=readable_instant(batch.sent_at),
         context=batch.context if isinstance(batch.context, dict) else {},
@@ -60,12 +59,12 @@ def parse_batch(body: bytes, received_at: Instant) -> Parsed:
 
 
 def parse_single(kind: MessageKind, body: bytes, received_at: Instant) -> Parsed:
-    """One event of the kind its address says, or a list of them."""
+    """One event, or a list of events, of the kind in the path."""
     return read_one_or_many(body, lambda raw: (kind, decode_event(EVENT, raw)), received_at)
 
 
 def write_key_of(body: bytes) -> str | None:
-    """The `writeKey` in the body, for clients that send it in no header. None too where the body cannot be read."""
+    """The `writeKey` in the body; None if absent or unreadable."""
     try:
         return key(decode(_KEYED, clean(body)).write_key)
     except TinyCDPError:
@@ -73,18 +72,18 @@ def write_key_of(body: bytes) -> str | None:
 
 
 def read_typed(raw: bytes) -> tuple[MessageKind, Event]:
-    """An event that says its kind; raises Refused."""
+    """An event with the kind of its `type`. Raises EventRejected."""
     event = decode_event(EVENT, raw)
     name = event.type
     if absent(name):
-        # A bare list of our own short form says what it is by what it carries.
+        # In the short form the kind follows from the fields.
         if event.event is not None:
             return "track", event
         if event.traits is not None:
             return ("identify" if absent(event.group_id) else "group"), event
     kind = KINDS.get(name) if isinstance(name, str) else None
     if kind is None:
-        raise Refused(Reject.UNKNOWN_TYPE, ".type", f"type must be one of {', '.join(KINDS)}.")
+        raise EventRejected(RejectionCode.UNKNOWN_TYPE, ".type", f"type must be one of {', '.join(KINDS)}.")
     return kind, event
 
 
