@@ -9,8 +9,7 @@ import msgspec
 from tinycdp.api.decisions.schemas import Answer, Answers, Question, ReplayBody
 from tinycdp.engine.catalog import Catalog
 from tinycdp.engine.flags.decide import Decision
-from tinycdp.engine.flags.explanation_text import of_trail
-from tinycdp.engine.trail import DecisionReason
+from tinycdp.engine.flags.trail import DecisionReason, texts_of
 from tinycdp.errors import InvalidInput, NotFound
 from tinycdp.model import Alias, Instant
 from tinycdp.runtime.clock import Clock
@@ -93,7 +92,7 @@ def named(question: Question | ReplayBody) -> Alias | None:
 def answer_of(catalog: Catalog, decision: Decision, subject: Snapshot, user_id: str | None, stale: bool) -> Answer:
     flag = catalog.live.flags[decision.flag].at(subject.now).flag
     profile_id = subject.profile_id
-    reasons = of_trail(decision.trail)
+    reasons = texts_of(decision.trail)
     return Answer(
         decision.flag,
         decision.value is True if flag.type == "boolean" else decision.variant != flag.off_variant,

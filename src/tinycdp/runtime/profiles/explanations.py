@@ -166,7 +166,7 @@ def explained_flag(catalog: Catalog, key: str, subject: Snapshot) -> FlagExplain
         key,
         explanation_text.of_flag(found, catalog.zone),
         flag.enabled,
-        explanation_text.of_cause(killed) if killed is not None else None,
+        killed.text if killed is not None else None,
         found.decision.variant,
         found.decision.reason,
         found.unit,
