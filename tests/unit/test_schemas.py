@@ -13,20 +13,36 @@ import pytest
 from litestar.handlers import HTTPRouteHandler
 
 from tinycdp.api.access import routes as access
+from tinycdp.api.exposures import routes as exposures
 from tinycdp.api.http.openapi import Documented
 from tinycdp.api.http.responses import as_schema, encode
 from tinycdp.api.ingest import dead_letters, posthog, rejections, sdk_settings
 from tinycdp.api.ingest import routes as ingest
+from tinycdp.api.ofrep import routes as ofrep
 from tinycdp.api.schema import event_stream
 from tinycdp.api.schema import routes as schema
 from tinycdp.api.transfer import exports, imports
 from tinycdp.engine.schema.tracking_plan import Entry, Property
+from tinycdp.runtime.decisions.evaluations import Evaluated
 
-MODULES = (access, ingest, posthog, sdk_settings, rejections, dead_letters, schema, event_stream, exports, imports)
+MODULES = (
+    access,
+    ingest,
+    posthog,
+    sdk_settings,
+    rejections,
+    dead_letters,
+    schema,
+    event_stream,
+    exports,
+    imports,
+    exposures,
+    ofrep,
+)
 ROUTES: list[HTTPRouteHandler] = [handler for module in MODULES for handler in module.ROUTES]
 
-#: Documents that people write: the engine reads them as they are.
-DOCUMENTS = {Entry, Property}
+#: Documents that people write: the engine reads them as they are. Evaluated is encoded where its digest is made.
+DOCUMENTS = {Entry, Property, Evaluated}
 
 
 @pytest.mark.parametrize("handler", ROUTES, ids=lambda handler: min(handler.paths))

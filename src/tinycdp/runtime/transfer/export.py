@@ -14,6 +14,7 @@ Source  docs/reference/export.md; docs/reference/exposures.md "As a file"
 
 import csv
 import io
+import re
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -39,7 +40,8 @@ Form = Literal["csv", "jsonl"]
 
 #: Columns every file begins with.
 COLUMNS = ("profile_id", "user_id", "anonymous_id", "entered_at", "first_seen", "last_seen")
-EXPOSURE_COLUMNS = Exposure.__struct_fields__
+EXPOSURE_COLUMNS = tuple(Exposure.__annotations__)
+_EXPOSURE_NAMES = tuple(re.sub("_(.)", lambda found: found[1].upper(), column) for column in EXPOSURE_COLUMNS)
 #: Properties a file may have unless it names them: beyond this nobody wants them all.
 MOST_COLUMNS = 1_000
 #: Exports of one process at a time. Each holds a connection and a snapshot of the database.
@@ -168,7 +170,8 @@ class Exposed(Export):
             yield line(EXPOSURE_COLUMNS)
 
         def write(exposure: Exposure) -> bytes:
-            return line(msgspec.structs.astuple(exposure)) if as_csv else _encode(exposure) + b"\n"
+            cells = [getattr(exposure, column) for column in EXPOSURE_COLUMNS]
+            return line(cells) if as_csv else _encode(dict(zip(_EXPOSURE_NAMES, cells, strict=True))) + b"\n"
 
         with reaching():
             async for exposures in self._exposures:
