@@ -251,7 +251,7 @@ def test_rules_that_were_not_reached_have_their_trees_too(document: dict[str, An
     found = explain_flag(catalog, "f", subject)
     [rule] = found.rules
     assert (rule.outcome, rule.tree.value) == ("not reached", True)
-    assert explanation_text.of_cause(found.decision.trail[0]) in explanation_text.of_flag(found, "UTC")
+    assert found.decision.trail[0].text in explanation_text.of_flag(found, "UTC")
 
 
 def test_what_warms_up_is_unknown_and_says_so() -> None:

@@ -13,11 +13,13 @@ import pytest
 from litestar.handlers import HTTPRouteHandler
 
 from tinycdp.api.access import routes as access
+from tinycdp.api.exposures import routes as exposures
 from tinycdp.api.http.openapi import Documented
 from tinycdp.api.http.responses import as_schema, encode
 from tinycdp.api.identity import routes as identity
 from tinycdp.api.ingest import dead_letters, posthog, rejections, sdk_settings
 from tinycdp.api.ingest import routes as ingest
+from tinycdp.api.ofrep import routes as ofrep
 from tinycdp.api.policies import routes as policies
 from tinycdp.api.privacy import routes as privacy
 from tinycdp.api.profiles import groups
@@ -27,6 +29,7 @@ from tinycdp.api.schema import routes as schema
 from tinycdp.api.transfer import exports, imports
 from tinycdp.engine.schema.tracking_plan import Entry, Naming, Property
 from tinycdp.model import Warned
+from tinycdp.runtime.decisions.evaluations import Evaluated
 from tinycdp.runtime.policies.enrichment import EnrichmentPolicy
 from tinycdp.runtime.policies.identifier_rules import IdentityPolicy, KindPolicy
 from tinycdp.runtime.policies.limits import KeyLimits, Limits, Rate, Sampling
@@ -34,7 +37,7 @@ from tinycdp.runtime.policies.privacy_rules import ConsentRule, PrivacyPolicy, P
 
 MODULES = (
     *(access, identity, ingest, policies, posthog, sdk_settings, rejections, dead_letters),
-    *(privacy, profiles, groups, schema, event_stream, exports, imports),
+    *(privacy, profiles, groups, schema, event_stream, exports, imports, exposures, ofrep),
 )
 ROUTES: list[HTTPRouteHandler] = [handler for module in MODULES for handler in module.ROUTES]
 
@@ -45,6 +48,8 @@ POLICIES = {
 }
 #: Documents that the engine reads and the database stores unchanged.
 DOCUMENTS = {Entry, Property, Warned} | POLICIES
+#: It is encoded where its digest is made.
+DOCUMENTS |= {Evaluated}
 
 
 @pytest.mark.parametrize("handler", ROUTES, ids=lambda handler: min(handler.paths))

@@ -27,10 +27,9 @@ from tinycdp.engine.catalog import Catalog, Definition, build_catalog, check_all
 from tinycdp.engine.flags.bucketing import bucket
 from tinycdp.engine.flags.decide import Program, Subject, decide
 from tinycdp.engine.flags.document import Identified, read_flag
-from tinycdp.engine.flags.explanation_text import of_trail
+from tinycdp.engine.flags.trail import Killed, texts_of
 from tinycdp.engine.groups import Group
 from tinycdp.engine.profile import Profile
-from tinycdp.engine.trail import Killed
 from tinycdp.errors import InvalidInput, TinyCDPError
 from tinycdp.model import NEVER, Alias, AliasKind, Instant, Message, MessageKind
 from tinycdp.times import iso
@@ -234,7 +233,7 @@ def _decided(case: _Case, catalog: Catalog, program: Program | None, moment: "_M
         "variant": found.variant,
         "reason": found.reason,
         "rule": found.rule,
-        "reasons": list(of_trail(found.trail)),
+        "reasons": list(texts_of(found.trail)),
     }
     return {**moment.answer(value, found.until), "decision": decision}
 

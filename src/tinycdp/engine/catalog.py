@@ -31,8 +31,8 @@ from tinycdp.engine.aggregates.distributions import Uniques, canonical, grade
 from tinycdp.engine.aggregates.event_log import Log
 from tinycdp.engine.flags import decide
 from tinycdp.engine.flags.document import Exclusion, Flag, Rule, stages
+from tinycdp.engine.flags.trail import Killed
 from tinycdp.engine.profile import Profile
-from tinycdp.engine.trail import Killed
 from tinycdp.errors import InvalidInput
 from tinycdp.model import NEVER, Message
 

@@ -18,7 +18,7 @@ from tinycdp.dsl.evaluators import Evaluator, Result
 from tinycdp.dsl.values.calendar import Days
 from tinycdp.engine.catalog import Name, Universe
 from tinycdp.engine.flags.decide import Program, Subject, as_evaluator
-from tinycdp.engine.trail import Killed
+from tinycdp.engine.flags.trail import Killed
 from tinycdp.model import NEVER, Instant
 
 _Row = Sequence[Any]

@@ -13,7 +13,7 @@ from tinycdp.app import Parts
 from tinycdp.model import DAY_MS, Alias, AliasKind, Message
 from tinycdp.runtime import clock
 from tinycdp.runtime.decisions.decide import decide_one
-from tinycdp.runtime.decisions.exposure_stats import FlagExposures, counts, day_of, lately
+from tinycdp.runtime.decisions.exposure_stats import FlagExposures, counts, day_of, recent_exposures
 from tinycdp.runtime.decisions.snapshots import stranger
 from tinycdp.runtime.decisions.stale_flags import StaleFlags, stale_flags
 from tinycdp.runtime.definitions import kill_switches
@@ -218,7 +218,7 @@ async def test_days_are_counted_one_by_one_and_people_once(shop: Shop) -> None:
     assert len({count.day for count in found.days}) == 3
     assert sum(count.units for count in found.days) == 30
     assert (await shop.counts(1)).units == 0
-    week = await lately(shop.service.pool, shop.service.catalogs, shop.id, "test", shop.now())
+    week = await recent_exposures(shop.service.pool, shop.service.catalogs, shop.id, "test", shop.now())
     assert week is not None and (week.today, sum(week.seven_days.values())) == ({}, 10)
 
 

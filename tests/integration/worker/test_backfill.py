@@ -17,7 +17,7 @@ from serving import ManualClock, holds_for, new_environment
 from tinycdp.app import Parts
 from tinycdp.dsl.check.workspace import Source, check_workspace
 from tinycdp.engine import recompute
-from tinycdp.engine.trail import RuleUnknown
+from tinycdp.engine.flags.trail import RuleUnknown
 from tinycdp.model import DAY_MS, HOUR_MS, MINUTE_MS, Alias, AliasKind, Instant, Message
 from tinycdp.runtime.decisions.decide import decide_one, prepare
 from tinycdp.runtime.definitions.catalogs import Catalogs

@@ -5,9 +5,8 @@ from typing import get_args
 import msgspec
 import pytest
 
-from tinycdp.engine import trail
-from tinycdp.engine.flags.explanation_text import of_cause, of_trail
-from tinycdp.engine.trail import Admission, Cause, Gate
+from tinycdp.engine.flags import trail
+from tinycdp.engine.flags.trail import Admission, Cause, Gate, texts_of
 
 RAMP = Gate("rollout", "salt", 0, 20_000)
 GROUP = Gate("exclusion", "home", 50_000, 100_000)
@@ -51,7 +50,7 @@ SAID: list[tuple[Cause, str]] = [
 
 @pytest.mark.parametrize(("cause", "words"), SAID)
 def test_a_step_in_words(cause: Cause, words: str) -> None:
-    assert of_cause(cause) == words
+    assert cause.text == words
 
 
 def test_every_kind_of_step_has_its_words_here() -> None:
@@ -59,7 +58,7 @@ def test_every_kind_of_step_has_its_words_here() -> None:
 
 
 def test_a_trail_is_said_in_order() -> None:
-    assert of_trail([trail.RuleFailed("a", "x"), trail.NoRuleMatched()]) == (
+    assert texts_of([trail.RuleFailed("a", "x"), trail.NoRuleMatched()]) == (
         "rule 'a' did not match: x",
         "no rule matched",
     )

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tinycdp.engine.catalog import Catalog, build_catalog
-from tinycdp.engine.trail import Killed
+from tinycdp.engine.flags.trail import Killed
 from tinycdp.runtime.definitions import catalogs
 from tinycdp.runtime.definitions.catalogs import Catalogs
 

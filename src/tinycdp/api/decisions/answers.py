@@ -11,8 +11,7 @@ from tinycdp.api.http.responses import as_schema
 from tinycdp.api.profiles.schemas import FlagExplanation
 from tinycdp.engine.catalog import Catalog
 from tinycdp.engine.flags.decide import Decision
-from tinycdp.engine.flags.explanation_text import of_trail
-from tinycdp.engine.trail import DecisionReason
+from tinycdp.engine.flags.trail import DecisionReason, texts_of
 from tinycdp.errors import InvalidInput, NotFound
 from tinycdp.model import Alias, Instant
 from tinycdp.runtime.clock import Clock
@@ -97,7 +96,7 @@ def named(question: Question | ReplayBody) -> Alias | None:
 def answer_of(catalog: Catalog, decision: Decision, subject: Snapshot, user_id: str | None, stale: bool) -> Answer:
     flag = catalog.live.flags[decision.flag].at(subject.now).flag
     profile_id = subject.profile_id
-    reasons = of_trail(decision.trail)
+    reasons = texts_of(decision.trail)
     return Answer(
         decision.flag,
         decision.value is True if flag.type == "boolean" else decision.variant != flag.off_variant,

@@ -4,7 +4,7 @@ Laws    the same answer as by the ordinary route: both end in decide_one and ans
         What memory does not know is left to the ordinary route
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Protocol
 from urllib.parse import unquote_plus
 
@@ -22,9 +22,6 @@ from tinycdp.runtime.decisions.exposures import Exposures
 from tinycdp.runtime.decisions.snapshots import Snapshots
 from tinycdp.runtime.definitions.catalogs import Catalogs
 from tinycdp.runtime.metrics import Metrics
-
-#: The first that is present counts, as in `auth.in_headers`.
-_KEY_HEADERS = (b"authorization", b"x-api-key")
 
 
 class Memory(Protocol):
@@ -68,30 +65,30 @@ def fast_lane(memory: Memory, scope: Scope) -> bytes | None:
 
 
 def key_of(memory: Memory, headers: Iterable[tuple[bytes, bytes]]) -> Key | None:
-    """The key in the headers where they bring a usable one."""
-    brought: dict[bytes, bytes] = {}
+    """The key in the headers; None if there is no valid one."""
+    api_key = None
     for name, value in headers:
-        if name in _KEY_HEADERS:
-            brought.setdefault(name, value)
-    for name in _KEY_HEADERS:
-        if name in brought:
-            value = brought[name]
-            known = memory.keyring.remembered(value)
-            if known is None:
-                text = value.decode("latin-1")
-                known = memory.keyring.find(text_of_header(text) if name == b"authorization" else text)
-                if known is not None:
-                    memory.keyring.remember(value, known)
-            return known
-    return None
+        if name == b"authorization":  # counts before the other, as in `auth.in_headers`
+            return memory.keyring.remembered(value) or _read_key(memory.keyring, value, text_of_header)
+        if name == b"x-api-key" and api_key is None:
+            api_key = value
+    return None if api_key is None else memory.keyring.remembered(api_key) or _read_key(memory.keyring, api_key, str)
+
+
+def _read_key(keyring: Keyring, header: bytes, text_of: Callable[[str], str]) -> Key | None:
+    key = keyring.find(text_of(header.decode("latin-1")))
+    if key is not None:
+        keyring.remember(header, key)
+    return key
 
 
 def _user_and_flag(query: bytes) -> tuple[str, str]:
     """The two parameters of the commonest question; empty where there are others."""
     user_id = flag = ""
+    escaped = b"%" in query or b"+" in query
     for part in query.decode("latin-1").split("&"):
         name, _, value = part.partition("=")
-        if "%" in value or "+" in value:
+        if escaped:
             value = unquote_plus(value)
         if name == "userId" and not user_id:
             user_id = value

@@ -30,6 +30,7 @@ from tinycdp.api.definitions.schemas import (
     Trait,
     Traits,
 )
+from tinycdp.api.exposures.schemas import RecentExposures
 from tinycdp.api.http.params import AfterProfile, IfMatch, Limit, SaveNote, version_of
 from tinycdp.api.http.parts import Injected
 from tinycdp.api.http.responses import ExactResponse, as_schema, etag
@@ -37,7 +38,7 @@ from tinycdp.api.profiles.schemas import ProfileSummary
 from tinycdp.errors import InvalidInput, NotFound
 from tinycdp.runtime.access.actor import Actor
 from tinycdp.runtime.clock import Clock
-from tinycdp.runtime.decisions.exposure_stats import lately
+from tinycdp.runtime.decisions.exposure_stats import recent_exposures
 from tinycdp.runtime.decisions.exposures import Exposures
 from tinycdp.runtime.definitions import workspace as workspaces
 from tinycdp.runtime.definitions.catalogs import Catalogs
@@ -84,7 +85,8 @@ def _routes(kind: Kind, one: Any, many: Any, document: Any) -> list[HTTPRouteHan
         if isinstance(found, Flag):
             await exposures.flush()
             environment_id = editing.actor.environment_id
-            found.exposures = await lately(editing.pool, editing.catalogs, environment_id, name, editing.now())
+            recent = await recent_exposures(editing.pool, editing.catalogs, environment_id, name, editing.now())
+            found.exposures = as_schema(recent, RecentExposures) if recent is not None else None
         return ExactResponse(found, headers=etag(found.version))
 
     @post(path, operation_id=f"create{noun}", summary=f"A new {kind}", tags=tags, scope="admin", example=example)

@@ -4,9 +4,9 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
+from tinycdp.api.exposures.schemas import RecentExposures
 from tinycdp.api.http.openapi import Documented, shows
 from tinycdp.api.profiles.schemas import Identifier, ProfileSummary
-from tinycdp.runtime.decisions.exposure_stats import Lately
 from tinycdp.runtime.definitions.kill_switches import Kill
 from tinycdp.runtime.definitions.revisions import Changed, Revision, Version
 from tinycdp.runtime.definitions.workspace import Cost, Meaning, Named, Progress
@@ -196,7 +196,7 @@ class Flag(Described, kw_only=True):
 
     enabled: bool
     document: FlagDocument
-    exposures: Lately | msgspec.UnsetType | None = msgspec.UNSET
+    exposures: RecentExposures | msgspec.UnsetType | None = msgspec.UNSET
 
 
 class Traits(msgspec.Struct):

@@ -12,15 +12,16 @@ from litestar import get
 from litestar.params import FromPath, QueryParameter
 
 from tinycdp.api.definitions.editing import Editing
+from tinycdp.api.exposures.schemas import ExposurePage, FlagExposures, StaleFlags
 from tinycdp.api.http.params import Limit
 from tinycdp.api.http.parts import Injected
+from tinycdp.api.http.responses import as_schema
 from tinycdp.errors import InvalidInput
 from tinycdp.runtime.access.actor import Actor
 from tinycdp.runtime.clock import Clock
 from tinycdp.runtime.decisions import exposure_stats
-from tinycdp.runtime.decisions.exposure_stats import ExposurePage, FlagExposures
 from tinycdp.runtime.decisions.exposures import Exposures
-from tinycdp.runtime.decisions.stale_flags import StaleFlags, stale_flags
+from tinycdp.runtime.decisions.stale_flags import stale_flags
 from tinycdp.runtime.definitions.catalogs import Catalogs
 from tinycdp.runtime.profiles import views
 from tinycdp.store.pool import Pool
@@ -54,7 +55,8 @@ async def count_exposures(
     instant = now()
     await exposures.flush()
     since, until = days_between(first, last, exposure_stats.day_of(instant))
-    return await exposure_stats.counts(pool, catalogs, actor.environment_id, name, since, until, instant)
+    counted = await exposure_stats.counts(pool, catalogs, actor.environment_id, name, since, until, instant)
+    return as_schema(counted, FlagExposures)
 
 
 @get(
@@ -88,7 +90,7 @@ async def list_exposures(
         found = await views.find_profile(pool, catalogs, actor.environment_id, person, None, instant)
         profile_id = int(found.id)
     since, until = days_between(first, last, exposure_stats.day_of(instant))
-    return await exposure_stats.page(
+    page = await exposure_stats.page(
         pool,
         catalogs,
         actor.environment_id,
@@ -101,6 +103,7 @@ async def list_exposures(
         profile_id=profile_id,
         after=after,
     )
+    return as_schema(page, ExposurePage)
 
 
 @get(
@@ -118,7 +121,7 @@ async def list_stale_flags(
 ) -> StaleFlags:
     instant = now()
     await exposures.flush()
-    return await stale_flags(pool, await editing.workspace(), days, instant)
+    return as_schema(await stale_flags(pool, await editing.workspace(), days, instant), StaleFlags)
 
 
 def days_between(first: date | None, last: date | None, today: date) -> tuple[date, date]:

@@ -43,8 +43,7 @@ from tinycdp.api.ingest.schemas import (
 from tinycdp.api.ingest.sdk_settings import BRIEFLY
 from tinycdp.engine.catalog import Catalog
 from tinycdp.engine.flags.decide import Decision
-from tinycdp.engine.flags.explanation_text import of_trail
-from tinycdp.engine.trail import DecisionReason
+from tinycdp.engine.flags.trail import DecisionReason, texts_of
 from tinycdp.errors import InvalidInput, Unauthenticated
 from tinycdp.model import Alias, AliasKind, Instant, Message
 from tinycdp.runtime.access.keys import Key, Keyring
@@ -233,7 +232,7 @@ def _answer(catalog: Catalog, decision: Decision, now: Instant) -> FlagAnswer:
         decision.flag,
         on,
         decision.variant if on and not plain else None,
-        FlagReason(_reason(decision, on), index, "; ".join(of_trail(decision.trail))),
+        FlagReason(_reason(decision, on), index, "; ".join(texts_of(decision.trail))),
         FlagMetadata(
             0 if index is None else index + 1,
             catalog.live.definitions["flag", decision.flag].version,

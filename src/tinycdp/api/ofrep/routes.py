@@ -33,8 +33,7 @@ from tinycdp.api.ofrep.bulk import Bulk, alias_of, etag_of, session_of
 from tinycdp.api.ofrep.schemas import BulkEvaluation, Evaluation, EventStream
 from tinycdp.engine.catalog import Catalog
 from tinycdp.engine.flags.decide import Decision
-from tinycdp.engine.flags.explanation_text import of_trail
-from tinycdp.engine.trail import DecisionReason
+from tinycdp.engine.flags.trail import DecisionReason, texts_of
 from tinycdp.errors import InvalidInput, NotFound, Retryable, TinyCDPError
 from tinycdp.model import NEVER, Instant
 from tinycdp.runtime.access import stream_tokens
@@ -176,7 +175,7 @@ def _evaluated(catalog: Catalog, decision: Decision, subject: Snapshot, stale: b
         **metadata_of(catalog, decision.flag),
         "revision": catalog.revision,
         "version": subject.version,
-        "reasons": "; ".join(of_trail(decision.trail)),
+        "reasons": "; ".join(texts_of(decision.trail)),
     }
     if decision.rule is not None:
         metadata["rule"] = decision.rule

@@ -21,7 +21,7 @@ from tinycdp.dsl.evaluators import Activation, Evaluator, Result
 from tinycdp.dsl.values.numbers import nanos
 from tinycdp.engine.flags.bucketing import bucket, chosen
 from tinycdp.engine.flags.document import Flag, Override, Rule
-from tinycdp.engine.trail import (
+from tinycdp.engine.flags.trail import (
     Admission,
     Cause,
     DecisionReason,
@@ -254,16 +254,16 @@ def _decide(program: Program, subject: Subject, now: Instant) -> Decision:
             unit_missing = True
             passed.append(UnitMissing(rule.id, rule.when))
             continue
-        admissions = []
+        admissions: tuple[Admission, ...] = ()
         for gate in prepared.gates:
             at = bucket(gate.salt, gate.purpose, subject.unit)
             admission = Admission(gate, at)
             if not gate.since <= at < gate.to:
                 passed.append(RolloutMiss(rule.id, rule.when, admission))
                 break
-            admissions.append(admission)
+            admissions = (*admissions, admission)
         else:
-            passed.append(RuleMatched(rule.id, rule.when, tuple(admissions)) if admissions else prepared.matched)
+            passed.append(RuleMatched(rule.id, rule.when, admissions) if admissions else prepared.matched)
             variant = rule.serve
             if variant is None:
                 at = bucket(flag.salt, "split", subject.unit)

@@ -26,7 +26,7 @@ from tinycdp.engine.catalog import Catalog, Name
 from tinycdp.engine.flags.bucketing import bucket, chosen
 from tinycdp.engine.flags.decide import Decision, Subject, decide
 from tinycdp.engine.flags.document import Flag, Rule
-from tinycdp.engine.trail import Admission, DecisionReason
+from tinycdp.engine.flags.trail import Admission, DecisionReason
 from tinycdp.model import NEVER, Instant
 
 Outcome = Literal["served", "false", "unknown", "outside", "no unit", "not reached"]

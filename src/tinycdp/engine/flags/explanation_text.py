@@ -1,16 +1,15 @@
 """Explanations in words: one sentence for a person.
 
-Shape   of_definition(explained, zone), of_flag(explained, zone), of_rule(rule) -> str;
-        of_trail(decision.trail), of_cause(cause): a decision's steps, without explaining it
+Shape   of_definition(explained, zone), of_flag(explained, zone), of_rule(rule) -> str
 Units   instants in the workspace's zone, to the second, never later than they are
 Laws    a sentence names what decides and leaves out what does not; under a negation it says what was needed of the
         thing itself, so that "needs" is always what would have made the whole condition true
 Source  docs/reference/decide.md "Explanations"
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from typing import Any, assert_never
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from tinycdp.dsl import ir
@@ -20,28 +19,8 @@ from tinycdp.dsl.editor.humanize import LONGEST, UNIT_NAMES
 from tinycdp.dsl.ir import Type
 from tinycdp.dsl.values.numbers import SCALE, number
 from tinycdp.dsl.values.scalars import duration_text, version_text
-from tinycdp.engine.flags.bucketing import BUCKETS
 from tinycdp.engine.flags.explain import Explained, ExplainedFlag, ExplainedRule, Explanation
-from tinycdp.engine.trail import (
-    Admission,
-    Cause,
-    FlagOff,
-    HeldOut,
-    Killed,
-    NoRuleMatched,
-    NoRules,
-    Overridden,
-    PrerequisiteFailed,
-    RolloutMiss,
-    RuleFailed,
-    RuleMatched,
-    RuleUnknown,
-    SessionHeld,
-    SplitTo,
-    UnitMissing,
-)
 from tinycdp.model import NEVER, Instant
-from tinycdp.times import iso
 
 #: A sentence gives so many reasons, and says how many more there are.
 MOST_REASONS = 3
@@ -66,9 +45,7 @@ def of_definition(explained: Explained, zone: str) -> str:
 def of_flag(explained: ExplainedFlag, zone: str) -> str:
     """`premium is "on": rule "rule" matched, in power_users, until 2026-12-14 00:00 Europe/Berlin`"""
     decision = explained.decision
-    why = next(
-        (of_rule(rule, zone) for rule in explained.rules if rule.outcome == "served"), of_cause(decision.trail[-1])
-    )
+    why = next((of_rule(rule, zone) for rule in explained.rules if rule.outcome == "served"), decision.trail[-1].text)
     return f"{decision.flag} is {format_string(decision.variant)}: {why}{_until(decision.until, zone)}"
 
 
@@ -79,13 +56,13 @@ def of_rule(explained: ExplainedRule, zone: str) -> str:
     match explained.outcome:
         case "served":
             said = [f"{rule} matched, {because}"]
-            said += [of_admission(admission) for admission in explained.admissions]
+            said += [admission.text for admission in explained.admissions]
             if explained.arm is not None:
                 said.append(f"bucket {explained.split_bucket} of the split is {format_string(explained.arm)}")
             return "; ".join(said)
         case "outside":
             refused = next(a for a in explained.admissions if not a.granted)
-            return f"{rule} matched, {because}; but {of_admission(refused)}"
+            return f"{rule} matched, {because}; but {refused.text}"
         case "no unit":
             return f"{rule} matched, {because}; but there is no one to bucket"
         case "unknown":
@@ -93,67 +70,6 @@ def of_rule(explained: ExplainedRule, zone: str) -> str:
         case "false":
             return f"{rule} did not match, {because}"
     return f"{rule} was not reached"
-
-
-# A decision's steps
-
-
-def of_trail(trail: Iterable[Cause]) -> tuple[str, ...]:
-    """Every step of a decision in words, in order."""
-    return tuple(map(of_cause, trail))
-
-
-def of_cause(cause: Cause) -> str:
-    """One step of a decision: `rule 'ramp' matched: plan == "pro", but bucket 81 is not below 20 of 100000`"""
-    match cause:
-        case RuleMatched():
-            said = f"rule {cause.rule!r} matched: {cause.when}"
-            return "; ".join([said, *map(of_admission, cause.admissions)]) if cause.admissions else said
-        case RuleFailed(rule=rule, when=when):
-            return f"rule {rule!r} did not match: {when}"
-        case RolloutMiss(rule=rule, when=when, admission=admission):
-            return f"rule {rule!r} matched: {when}, but {of_admission(admission)}"
-        case SplitTo(bucket=bucket, variant=variant):
-            return f"split: bucket {bucket} falls to {variant!r}"
-        case NoRuleMatched():
-            return "no rule matched"
-        case NoRules():
-            return "the flag has no rules"
-        case FlagOff():
-            return "the flag is off"
-        case RuleUnknown(rule=rule, when=when, waiting=waiting):
-            return f"rule {rule!r} is unknown: {when}" + (f" ({', '.join(waiting)}: WARMING)" if waiting else "")
-        case UnitMissing(rule=rule, when=when):
-            return f"rule {rule!r} matched: {when}, but there is no one to bucket: name a profile or a targeting key"
-        case PrerequisiteFailed(flag=flag, variant=variant, needs=needs):
-            return f"prerequisite {flag!r} serves {variant!r}, needs {' or '.join(sorted(needs))}"
-        case Overridden(by="segment", value=value):
-            return f"override: in segment {value!r}"
-        case Overridden(kind=kind, value=value):
-            return f"override: for {kind} {value!r}" if kind else f"override: for {value!r}"
-        case HeldOut(flag=flag):
-            return f"held out by {flag!r}"
-        case Killed(by=None):
-            return "killed"
-        case Killed(by=by, at=at, note=note):
-            return f"killed by {by} at {iso(at)}" + (f": {note}" if note else "")
-        case SessionHeld(variant=variant):
-            return f"the session holds {variant!r}, which it was given before"
-    assert_never(cause)
-
-
-def of_admission(admission: Admission) -> str:
-    """Where a unit's bucket falls: `exposure bucket 81 is not below 20 of 100000`"""
-    gate = admission.gate
-    match gate.purpose:
-        case "rollout":
-            whose = "bucket"
-        case "exposure":
-            whose = "exposure bucket"
-        case "exclusion":
-            whose = f"bucket of group {gate.salt!r}"
-    share = f"from {gate.since} to below {gate.to}" if gate.since else f"below {gate.to}"
-    return f"{whose} {admission.bucket} is {'' if admission.granted else 'not '}{share} of {BUCKETS}"
 
 
 # Reasons

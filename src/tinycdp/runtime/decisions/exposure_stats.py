@@ -1,8 +1,8 @@
 """What a flag's exposures say: who got what, and whether a split was given out as its weights say.
 
-Shape   counts(…) is a flag over a range of days, with a sample-ratio check for each split; page(…) lists exposures, and
-        every(…) reads all of a flag; lately(…) is the short form for a flag's own page. ratio(…) and survival(…) are
-        the arithmetic alone
+Shape   counts(…) counts a flag's exposures over a range of days, with a sample-ratio check for each split.
+        page(…) lists exposures, and every(…) streams all exposures of a flag. recent_exposures(…) is the summary on
+        a flag's page. ratio(…) and survival(…) are pure arithmetic
 Units   days in UTC, ranges inclusive; weights in hundred-thousandths; a p-value is a fraction
 Laws    a unit counts once, however often it was asked about. A check counts units under what the split gave them first
         since it last changed, whatever another rule or older weights gave them
@@ -14,6 +14,7 @@ import base64
 import binascii
 import math
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -34,11 +35,12 @@ ALARM_P = 0.001
 LEAST_UNITS = 100
 #: What each variant must expect for the chi-squared distribution to describe its counts.
 LEAST_EXPECTED = 5
-_LATELY_DAYS = 7
-_LATELY_SECONDS = 2.0
+_RECENT_DAYS = 7
+_RECENT_SECONDS = 2.0
 
 
-class Share(msgspec.Struct, frozen=True, rename="camel"):
+@dataclass(frozen=True, slots=True)
+class Share:
     """share  of all units, as a fraction"""
 
     variant: str
@@ -46,8 +48,9 @@ class Share(msgspec.Struct, frozen=True, rename="camel"):
     share: float
 
 
-class DayCount(msgspec.Struct, frozen=True, rename="camel"):
-    """Units that were given a variant on a day. rule  null where none matched"""
+@dataclass(frozen=True, slots=True)
+class DayCount:
+    """The units that were given a variant on a day. `rule` is None if no rule matched."""
 
     day: str
     variant: str
@@ -55,7 +58,8 @@ class DayCount(msgspec.Struct, frozen=True, rename="camel"):
     units: int
 
 
-class Arm(msgspec.Struct, frozen=True, rename="camel"):
+@dataclass(frozen=True, slots=True)
+class Arm:
     """expected  units, by the weight"""
 
     variant: str
@@ -64,11 +68,12 @@ class Arm(msgspec.Struct, frozen=True, rename="camel"):
     expected: float
 
 
-class SampleRatio(msgspec.Struct, frozen=True, rename="camel"):
-    """Whether one rule's split was given out as its weights say.
+@dataclass(frozen=True, slots=True)
+class SampleRatio:
+    """Whether the units of one rule's split match its weights.
 
-    since, version  from when, and from which version of the flag on, units are counted
-    chi_square, p  how far the counts are from the weights, and how likely chance is to go as far; null where there are
+    since, version  units are counted from this instant and this version of the flag
+    chi_square, p  how far the counts are from the weights, and how likely chance is to go as far; None if there are
                    too few units to tell
     mismatch       whether chance is ruled out
     crossovers     units among them that were given another of these variants afterwards"""
@@ -85,15 +90,16 @@ class SampleRatio(msgspec.Struct, frozen=True, rename="camel"):
     sentence: str
 
 
-class FlagExposures(msgspec.Struct, frozen=True, rename="camel"):
+@dataclass(frozen=True, slots=True)
+class FlagExposures:
     """A flag's exposures from a first to a last day.
 
-    units       that were given anything
+    units       that were given any variant
     crossovers  units that were given more than one variant"""
 
     flag: str
-    first: str = msgspec.field(name="from")
-    last: str = msgspec.field(name="to")
+    first: str
+    last: str
     units: int
     crossovers: int
     variants: list[Share]
@@ -102,11 +108,12 @@ class FlagExposures(msgspec.Struct, frozen=True, rename="camel"):
     as_of: str
 
 
-class Exposure(msgspec.Struct, frozen=True, rename="camel"):
+@dataclass(frozen=True, slots=True)
+class Exposure:
     """What one unit was given on one day.
 
-    profile_id  null for someone nothing was ever received of
-    rule        that gave the variant, null for none: an override, the default, a flag that is off
+    profile_id  None if no message of the unit was ever received
+    rule        that gave the variant; None for an override, the default, and a flag that is off
     version     of the flag; revision: of all definitions"""
 
     flag: str
@@ -120,15 +127,17 @@ class Exposure(msgspec.Struct, frozen=True, rename="camel"):
     first_at: str
 
 
-class ExposurePage(msgspec.Struct, frozen=True):
-    """The newest day first. `next` is the cursor of the following page, null after the last."""
+@dataclass(frozen=True, slots=True)
+class ExposurePage:
+    """The newest day first. `next` is the cursor of the following page, None after the last."""
 
     exposures: list[Exposure]
     next: str | None
 
 
-class Lately(msgspec.Struct, frozen=True, rename="camel"):
-    """Units per variant: of this day (UTC), and of the last seven with it."""
+@dataclass(frozen=True, slots=True)
+class RecentExposures:
+    """Units per variant: of this day (UTC), and of the seven days that end with it."""
 
     today: dict[str, int]
     seven_days: dict[str, int]
@@ -255,19 +264,21 @@ async def every(
     return ([_exposure(row) for row in rows] async for rows in found)
 
 
-async def lately(pool: Pool, catalogs: Catalogs, environment_id: int, key: str, now: Instant) -> Lately | None:
+async def recent_exposures(
+    pool: Pool, catalogs: Catalogs, environment_id: int, key: str, now: Instant
+) -> RecentExposures | None:
     """What a flag did this week, None where counting takes longer than one waits for a page."""
     today = day_of(now)
     async with acquired(pool) as connection:
         definition_id = (await _find(connection, catalogs, environment_id, key))[0].id
         try:
             of_day, of_week = [
-                await store.count_exposed(connection, environment_id, definition_id, (first, today), _LATELY_SECONDS)
-                for first in (today, today - timedelta(days=_LATELY_DAYS - 1))
+                await store.count_exposed(connection, environment_id, definition_id, (first, today), _RECENT_SECONDS)
+                for first in (today, today - timedelta(days=_RECENT_DAYS - 1))
             ]
         except TimeoutError:
             return None
-    return Lately(*({row.variant: row.units for row in rows} for rows in (of_day, of_week)))
+    return RecentExposures(*({row.variant: row.units for row in rows} for rows in (of_day, of_week)))
 
 
 def _behind(last: date) -> store.Place:

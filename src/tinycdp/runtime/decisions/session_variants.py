@@ -13,7 +13,7 @@ from cachetools import LRUCache
 
 from tinycdp.engine.catalog import Catalog
 from tinycdp.engine.flags.decide import Decision
-from tinycdp.engine.trail import DecisionReason, SessionHeld
+from tinycdp.engine.flags.trail import DecisionReason, SessionHeld
 from tinycdp.errors import Unavailable
 from tinycdp.model import Instant
 from tinycdp.runtime.decisions.snapshots import Snapshot

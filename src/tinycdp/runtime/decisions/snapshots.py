@@ -13,8 +13,6 @@ Errors  Unavailable when Postgres is away and the profile is not known here
 from collections import OrderedDict
 from collections.abc import Sequence
 
-from cachetools import LRUCache
-
 from tinycdp.engine.catalog import Catalog
 from tinycdp.engine.flags.decide import Subject
 from tinycdp.engine.profile import Profile, StoredProfile
@@ -106,7 +104,7 @@ def stranger(catalog: Catalog, alias: Alias | None, now: Instant) -> Snapshot:
 
 
 class Snapshots:
-    """KeptAggregate by identifier, so that finding one is a single look-up."""
+    """Kept by identifier, so that finding one is a single look-up."""
 
     def __init__(self, pool: Pool, size: int, catalogs: Catalogs) -> None:
         self._pool = pool
@@ -157,11 +155,8 @@ class Snapshots:
 
     def find(self, environment_id: int, kind: str, value: str) -> Snapshot | None:
         """The current snapshot of a person, None where Postgres has to be asked."""
-        try:
-            snapshot = self._known[environment_id, kind, value]
-        except KeyError:
-            return None
-        return snapshot if snapshot.epoch == self._epoch else None
+        snapshot = self._known.get((environment_id, kind, value))
+        return snapshot if snapshot is not None and snapshot.epoch == self._epoch else None
 
     def find_stale(self, environment_id: int, kind: str, value: str) -> Snapshot | None:
         """What was last known of a person, None where the catalog reads more than that."""
@@ -198,28 +193,39 @@ class Snapshots:
             return await reads.load_by_id(connection, environment_id, int(alias.value))
 
 
-class _Known(LRUCache[_Name, Snapshot]):
-    """Snapshots by identifier, with the way back from a profile to the identifiers it is kept by."""
+class _Known:
+    """Snapshots by identifier, with the way back from a profile to the identifiers it is kept by.
+
+    At most `size` are kept; the least recently used leaves first."""
 
     def __init__(self, size: int) -> None:
-        super().__init__(size)
+        self._size = size
+        # Each decision reads it: an LRUCache, which is Python code, would cost as much as the rest of the look-up.
+        self._snapshots: OrderedDict[_Name, Snapshot] = OrderedDict()
         self._names: dict[tuple[int, int], list[_Name]] = {}
 
+    def __len__(self) -> int:
+        return len(self._snapshots)
+
+    def get(self, name: _Name) -> Snapshot | None:
+        """The snapshot kept by this identifier, which thereby becomes the most recently used."""
+        snapshot = self._snapshots.get(name)
+        if snapshot is not None:
+            self._snapshots.move_to_end(name)
+        return snapshot
+
     def keep(self, name: _Name, profile: tuple[int, int], snapshot: Snapshot) -> None:
-        if (before := self.get(name)) is not None:  # of somebody else, perhaps: an identifier may have moved
+        if (before := self._snapshots.pop(name, None)) is not None:  # of another profile, if the identifier moved
             self._unname(name, before)
+        elif len(self._snapshots) >= self._size:
+            self._unname(*self._snapshots.popitem(last=False))
         self._names.setdefault(profile, []).append(name)
-        self[name] = snapshot
+        self._snapshots[name] = snapshot
 
     def forget(self, profile: tuple[int, int], version: int) -> None:
         """Drop what is older than a version."""
-        for name in [name for name in self._names.get(profile, ()) if self[name].version < version]:
-            self._unname(name, self.pop(name))
-
-    def popitem(self) -> tuple[_Name, Snapshot]:
-        name, snapshot = super().popitem()
-        self._unname(name, snapshot)
-        return name, snapshot
+        for name in [name for name in self._names.get(profile, ()) if self._snapshots[name].version < version]:
+            self._unname(name, self._snapshots.pop(name))
 
     def _unname(self, name: _Name, snapshot: Snapshot) -> None:
         profile = (name[0], snapshot.profile_id)

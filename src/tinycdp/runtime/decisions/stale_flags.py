@@ -8,6 +8,7 @@ Source  docs/reference/exposures.md "Stale flags"
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from typing import Any, Literal
 
@@ -34,29 +35,32 @@ _SHOWN = 60
 _encode = msgspec.json.Encoder(decimal_format="number").encode
 
 
-class Reason(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """since  from when on it has been so, as far back as is known
-    rules   that nobody reached
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StaleReason:
+    """since  how long it has been so, as far back as is known
+    rules   that answered no request
     advice  what to do about it"""
 
     code: Code
     since: str
     text: str
     advice: str
-    rules: list[str] = []
+    rules: list[str] = field(default_factory=list)
 
 
-class StaleFlag(msgspec.Struct, frozen=True, rename="camel"):
+@dataclass(frozen=True, slots=True)
+class StaleFlag:
     """used_by     definitions that name the flag: they have to change first
-    last_asked  the last day on which anybody asked for it, null for never"""
+    last_asked  the last day on which a client asked for it, None for never"""
 
     flag: str
-    reasons: list[Reason]
+    reasons: list[StaleReason]
     used_by: list[Named]
     last_asked: str | None
 
 
-class StaleFlags(msgspec.Struct, frozen=True, rename="camel"):
+@dataclass(frozen=True, slots=True)
+class StaleFlags:
     """recorded_since  uses before it are not known"""
 
     flags: list[StaleFlag]
@@ -146,12 +150,12 @@ def _forms(versions: Sequence[store.FlagVersionRow], now: Instant) -> Iterator[t
         ended = began
 
 
-def _reasons(facts: _Facts, recorded: Instant, days: int, now: Instant) -> Iterator[Reason]:
+def _reasons(facts: _Facts, recorded: Instant, days: int, now: Instant) -> Iterator[StaleReason]:
     before = now - days * DAY_MS
     flag, first = facts.program.flag, facts.forms[-1][0]
     yield from _unasked(facts, max(recorded, first), before)
     if facts.killed_at is not None and facts.killed_at <= before:
-        yield Reason(
+        yield StaleReason(
             code="KILLED",
             since=iso(facts.killed_at),
             text=f"it is switched off by a kill, and serves {flag.off_variant!r} to everyone",
@@ -162,7 +166,7 @@ def _reasons(facts: _Facts, recorded: Instant, days: int, now: Instant) -> Itera
     if not flag.enabled:
         since = facts.since(lambda document: document["enabled"])
         if since <= before:
-            yield Reason(
+            yield StaleReason(
                 code="OFF",
                 since=iso(since),
                 text=f"it is disabled, and serves {flag.off_variant!r} to everyone",
@@ -175,7 +179,7 @@ def _reasons(facts: _Facts, recorded: Instant, days: int, now: Instant) -> Itera
     variants = _served(facts.program)
     if len(variants) == 1:
         (variant,) = variants
-        yield Reason(
+        yield StaleReason(
             code="ONE_VARIANT",
             since=iso(since),
             text=f"it serves {variant!r} to everyone",
@@ -190,7 +194,7 @@ def _reasons(facts: _Facts, recorded: Instant, days: int, now: Instant) -> Itera
     unreached = [rule.id for rule in flag.rules if max(reachable, ended.get(rule.id, 0)) <= before]
     if unreached:
         names = ", ".join(map(repr, unreached))
-        yield Reason(
+        yield StaleReason(
             code="RULES_NOT_REACHED",
             since=iso(max(reachable, *(ended.get(id, 0) for id in unreached))),
             text=f"nobody was answered by {'the rule' if len(unreached) == 1 else 'the rules'} {names}",
@@ -199,12 +203,12 @@ def _reasons(facts: _Facts, recorded: Instant, days: int, now: Instant) -> Itera
         )
 
 
-def _unasked(facts: _Facts, known_since: Instant, before: Instant) -> Iterator[Reason]:
+def _unasked(facts: _Facts, known_since: Instant, before: Instant) -> Iterator[StaleReason]:
     """Nobody asks, and no other flag needs it to answer."""
     last = facts.last_asked
     since = known_since if last is None else _midnight(last) + DAY_MS
     if since <= before and not facts.used_by:
-        yield Reason(
+        yield StaleReason(
             code="NOT_ASKED",
             since=iso(since),
             text="nobody has asked for it" if last is None else f"nobody has asked for it since {last.isoformat()}",

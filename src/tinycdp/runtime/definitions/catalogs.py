@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from tinycdp.engine.catalog import Catalog, Definition, OnTypeMismatch, build_catalog, ignore
 from tinycdp.engine.flags.document import read_flag
-from tinycdp.engine.trail import Killed
+from tinycdp.engine.flags.trail import Killed
 from tinycdp.errors import Unavailable
 from tinycdp.runtime.definitions.kill_switches import in_force
 from tinycdp.store import definitions as store

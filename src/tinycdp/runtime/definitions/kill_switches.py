@@ -9,7 +9,7 @@ Source  docs/decisions/0018-flags-in-full.md
 
 import msgspec
 
-from tinycdp.engine.trail import Killed
+from tinycdp.engine.flags.trail import Killed
 from tinycdp.errors import NotFound
 from tinycdp.model import Instant
 from tinycdp.runtime.edits import Edit

@@ -169,7 +169,7 @@ def explained_flag(catalog: Catalog, key: str, subject: Snapshot) -> FlagExplana
         key,
         explanation_text.of_flag(found, catalog.zone),
         flag.enabled,
-        explanation_text.of_cause(killed) if killed is not None else None,
+        killed.text if killed is not None else None,
         found.decision.variant,
         found.decision.reason,
         found.unit,

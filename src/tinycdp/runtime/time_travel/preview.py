@@ -24,8 +24,7 @@ from tinycdp.engine.catalog import Catalog, Definition, Name
 from tinycdp.engine.flags import explanation_text
 from tinycdp.engine.flags.decide import decide
 from tinycdp.engine.flags.explain import explain_definition
-from tinycdp.engine.flags.explanation_text import of_trail
-from tinycdp.engine.trail import Killed
+from tinycdp.engine.flags.trail import Killed, texts_of
 from tinycdp.engine.two_version import Columns
 from tinycdp.errors import InvalidInput, NotFound, Overloaded
 from tinycdp.model import Instant
@@ -476,7 +475,7 @@ class _Flag:
             turn = self._turns[was, is_now] = Turn(was, is_now, 0, None, [])
         turn.profiles += 1
         if was != is_now and len(turn.examples) < self._most:
-            why = "; ".join(of_trail(decisions[1].trail)) if decisions[1] is not None else None
+            why = "; ".join(texts_of(decisions[1].trail)) if decisions[1] is not None else None
             turn.examples.append(Example(str(id), [], why))
 
     def shown(self) -> list[Example]:
