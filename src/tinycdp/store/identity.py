@@ -1,4 +1,4 @@
-"""Statements about identity: identifiers, the links between them, merges, splits and rejected claims.
+"""Statements about identity: identifiers, links, merges, splits and rejected claims.
 
 Shape   one function per statement of sql/identity.sql
 """
@@ -27,7 +27,9 @@ class IdentifierCountRow(Row):
 
 @dataclass(slots=True)
 class LinkRow(Row):
-    """A claim or a join of two identifiers, with its best rank; not frozen, because ingestion reads many."""
+    """A claim or a join of two identifiers, with its best rank.
+
+    Not frozen, because ingestion reads many."""
 
     alias_id: int
     owner_id: int

@@ -59,7 +59,7 @@ async def memberships_of_profiles(
 async def evaluate(
     connection: Connection, statement: str, environment_id: int, at: int, ids: Sequence[int]
 ) -> list[tuple[Any, ...]]:
-    """Rows of (profile id, v0, v1, …) of a statement of dsl.sql for these profiles, from all stored messages.
+    """Run a statement of dsl.sql for these profiles; returns rows of (profile id, v0, v1, …).
 
     Call it in a transaction; it changes the transaction's settings: JIT compilation of such a statement takes longer
     than running it, and a generic plan is slow for a few profiles."""

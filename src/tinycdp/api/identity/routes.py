@@ -1,4 +1,4 @@
-"""Routes of identity: merge, undo and split profiles; list merges, rejected claims and blocked values.
+"""Routes of identity: merges, undoes, splits, rejected claims and blocked values.
 
 Shape   POST …/profiles/merge, …/merges/{id}/undo and …/profiles/{id}/split change profiles; GET lists merges, rejected
         claims and blocked values, and shows a profile's graph

@@ -168,7 +168,9 @@ async def list_recent_events(
     cursor: Cursor = None,
     limit: Limit = 50,
 ) -> Journey:
-    """With `event`, a page reads at most 200,000 events: it may be short, or empty, and still have a `next`."""
+    """The newest events, of all names or one.
+
+    With `event`, a page reads at most 200,000 events: it may be short, or empty, and still have a `next`."""
     found = await views.recent_events(pool, actor.environment_id, event, cursor, limit)
     return as_schema(found, Journey)
 

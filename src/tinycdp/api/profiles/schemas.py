@@ -1,4 +1,4 @@
-"""What clients and server exchange about profiles, their events and groups, and explanations."""
+"""What clients and server exchange about profiles, events, groups and explanations."""
 
 from typing import Any
 
@@ -242,7 +242,9 @@ class RuleExplanation(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class PrerequisiteExplanation(msgspec.Struct, frozen=True):
-    """A flag that must serve one of `needs`, and what it serves. A holdout that serves true excludes the profile."""
+    """A flag that must serve one of `needs`, and what it serves.
+
+    A holdout that serves true excludes the profile."""
 
     flag: str
     serves: str

@@ -58,7 +58,9 @@ class Edge:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Merge:
-    """Two profiles that became one. moved: the identifiers of the absorbed one; by: the pair that caused it"""
+    """Two profiles that became one.
+
+    moved: the identifiers of the absorbed one; by: the pair that caused it"""
 
     id: str
     survivor: str
@@ -88,7 +90,9 @@ class Split:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RejectedClaim:
-    """An identifier that was not joined with `other`. kept: its owner, or the identifier itself if it has none"""
+    """An identifier that was not joined with `other`.
+
+    kept: its owner, or the identifier itself if it has none"""
 
     id: str
     reason: str
@@ -114,7 +118,9 @@ class BlockedValue:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Graph:
-    """A profile with everything that formed it. Merges, splits and rejected claims are newest first."""
+    """A profile with everything that formed it.
+
+    Merges, splits and rejected claims are newest first."""
 
     profile_id: str
     bucketing_key: str
@@ -181,7 +187,7 @@ async def list_merges(pool: Pool, environment_id: int, name: str | None, before:
 async def list_refusals(
     pool: Pool, environment_id: int, reason: str | None, name: str | None, before: int, n: int
 ) -> list[RejectedClaim]:
-    """A page of rejected claims, of all reasons or one, of all profiles or the identifiers of one."""
+    """A page of rejected claims, all or only of one reason or profile."""
     async with snapshot(pool) as connection:
         ids = None
         if name is not None:

@@ -96,7 +96,9 @@ class IdentifierPair:
 
 @dataclass(frozen=True, slots=True)
 class UnmergeResult:
-    """What an undo or a split did, or would do. before, after: the profiles whose identifiers changed"""
+    """What an undo or a split did, or would do.
+
+    before, after: the profiles whose identifiers changed"""
 
     kept_apart: list[IdentifierPair]
     before: list[ProfileState]
@@ -105,7 +107,9 @@ class UnmergeResult:
 
 
 class Merges:
-    """Merges, undoes and splits. `committed` is called with (environment, version, profiles) before the result."""
+    """Merges, undoes and splits.
+
+    `committed` is called with (environment, version, profiles) before the result."""
 
     def __init__(
         self,
@@ -253,7 +257,7 @@ async def _undo(
 
 
 async def _cut_of(tx: IdentityTransaction, merge: store.JournaledMergeRow) -> Cut:
-    """What undoing a merge withdraws: every link between the identifiers of the absorbed profile and the survivor's."""
+    """What undoing a merge withdraws: every link between the absorbed profile and the survivor."""
     absorbed = frozenset(merge.alias_ids)
     if merge.link_alias_id is not None and merge.link_owner_id is not None:
         pair = merge.link_alias_id, merge.link_owner_id

@@ -1,4 +1,4 @@
-"""Finds the profile of each message of a group: loads rows, lets the engine plan, and saves the plan.
+"""Finds the profile of each message of a group: loads rows, plans, and saves the plan.
 
 Shape   resolve(tx, messages) finds or creates the row of every identifier, applies claims and joins, and leaves the
         profiles locked and loaded in `tx` · apply(tx, plan) is the only function that stores merges and moves
@@ -95,7 +95,9 @@ def identifier_row(row: store.StoredIdentifierRow) -> IdentifierRow:
 
 
 async def _find_or_create(tx: IdentityTransaction, evidence: Evidence) -> tuple[list[Alias], Collection[Alias]]:
-    """Make sure every identifier has a row. Returns those that had one, and those created in an owner's profile."""
+    """Make sure every identifier has a row.
+
+    Returns those that had one, and those created in an owner's profile."""
     stored: list[Alias] = []
     while missing := [identifier for identifier in evidence.identifiers if identifier not in tx.identifiers]:
         found = await store.resolve_aliases(tx.connection, tx.environment_id, [(i.kind, i.value) for i in missing])

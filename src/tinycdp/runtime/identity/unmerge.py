@@ -1,4 +1,4 @@
-"""Unmerges profiles: withdraws links, and makes every profile as if the links had never existed.
+"""Unmerges profiles: withdraws links, and replays the profiles without them.
 
 Shape   unmerge(tx, cut, …) → Unmerged: load the graph, lock its profiles, load it again, plan, save which profile has
         which identifier, replay the histories, save the profiles
@@ -97,7 +97,9 @@ class _Stored:
 async def unmerge(
     tx: IdentityTransaction, cut: Cut, *, undone: store.JournaledMergeRow | None, author: str, note: str
 ) -> Unmerged:
-    """Withdraw every link between the two sides. undone: the merge that is undone, None for a split"""
+    """Withdraw every link between the two sides.
+
+    undone: the merge that is undone, None for a split"""
     graph, _ = await _load(tx, cut)
     locked = await messages.lock_profiles(tx.connection, tx.environment_id, sorted(graph.profile_ids))
     expected = graph.profile_ids
@@ -156,7 +158,9 @@ def _merge_record(row: store.JournaledMergeRow) -> MergeRecord:
 
 
 async def _save_identifiers(tx: IdentityTransaction, plan: UnmergePlan) -> list[int]:
-    """Withdraw links, save the claims that hold instead, move identifiers. Returns the profile of each group."""
+    """Withdraw links, save the claims that hold instead, move identifiers.
+
+    Returns the profile of each group."""
     connection, environment_id, now = tx.connection, tx.environment_id, tx.now
     await store.part_links(connection, environment_id, sorted({link.edge for link in plan.withdrawn}), now)
     await store.drop_claims(connection, environment_id, [id for id, claim in plan.owners.items() if claim is None])
@@ -191,7 +195,9 @@ async def _save_merges(tx: IdentityTransaction, plan: UnmergePlan, stored: _Stor
 
 
 async def _absorb(tx: IdentityTransaction, plan: UnmergePlan, stored: _Stored) -> list[tuple[Profile, int]]:
-    """Journal the merges by claims that hold now. Returns the absorbed profiles with their survivors."""
+    """Journal the merges by claims that hold now.
+
+    Returns the absorbed profiles with their survivors."""
     found = []
     for merge in plan.merged:
         survivor, absorbed = stored.copy(merge.survivor_id), stored.copy(merge.absorbed_id)
@@ -287,7 +293,7 @@ def _memberships(state: bytes) -> Mapping[int, Instant]:
 
 
 async def _is_conclusive(tx: IdentityTransaction, merge: store.JournaledMergeRow) -> bool:
-    """Whether the journal of a merge is still valid: no other merge of its profiles was undone since."""
+    """Whether a merge's journal is still valid: no other merge of its profiles was undone."""
     ids = [merge.survivor_id, merge.absorbed_id]
     others = await store.list_merges(tx.connection, tx.environment_id, ids, merge.id, _MOST_MERGES)
     return len(others) < _MOST_MERGES and all(other.undone_at is None for other in others)

@@ -159,7 +159,9 @@ class Erasures:
         refuse: bool = False,
         dry_run: bool = False,
     ) -> Erasure:
-        """Erase these profiles, with those merged into them. refuse: suppress their identifiers first"""
+        """Erase these profiles, with those merged into them.
+
+        refuse: suppress their identifiers first"""
         if not 0 < len(names) <= MOST_ERASED:
             raise InvalidInput("INVALID_BODY", f"$.profiles: name 1 to {MOST_ERASED:,} profiles.", path="$.profiles")
         if refuse and not dry_run:
@@ -224,7 +226,7 @@ class Erasures:
 
 
 async def _find(connection: Connection, environment_id: int, names: Sequence[str]) -> tuple[set[int], list[Alias]]:
-    """The profiles with these names, and the names without a profile that decisions or rejections have."""
+    """The profiles with these names, and the names that only decisions or rejections have."""
     ids: set[int] = set()
     unknown: list[Alias] = []
     for name in names:
@@ -274,7 +276,9 @@ def _fingerprints(rows: Sequence[store.LockedProfileRow], catalog: Catalog) -> s
 
 
 async def _remove(connection: Connection, environment_id: int, target: _Target, now: Instant) -> dict[str, int]:
-    """Delete everything about these profiles, the profiles last. Returns the deleted rows by table."""
+    """Delete everything about these profiles, the profiles last.
+
+    Returns the deleted rows by table."""
     calls = await store.group_calls_of(connection, environment_id, target.alias_ids)
     blanked = await store.erase(connection, "forget_previous", environment_id, target.alias_ids, target.values)
     counts = {}
@@ -313,7 +317,7 @@ async def _dead_letters(connection: Connection, environment_id: int, values: Col
 
 
 def _naming(values: Collection[str], rows: Iterable[store.PayloadRow]) -> list[int]:
-    """The logged payloads that have one of the identifiers as a value, and those whose message quotes one."""
+    """The payloads with one of the identifiers as a value, or whose message quotes one."""
     quoted = {repr(value[:40]) for value in values}
 
     def names(row: store.PayloadRow) -> bool:
@@ -342,7 +346,9 @@ def _forms(values: Iterable[str]) -> list[str]:
 async def _withdraw_group_traits(
     connection: Connection, environment_id: int, calls: Sequence[store.GroupCallRow], now: Instant
 ) -> int:
-    """Withdraw the group traits that erased messages set; the latest value of another message holds again."""
+    """Withdraw the group traits that erased messages set.
+
+    The latest value that another message set holds again."""
     if not calls:
         return 0
     keys, erased = sorted({call.key for call in calls}), {call.message_id for call in calls}

@@ -76,7 +76,9 @@ class ExpressionNode:
 
 @dataclass(frozen=True, slots=True)
 class DefinitionExplanation:
-    """A trait's value or a segment's membership, with the reason. tree: its expression, part by part"""
+    """A trait's value or a segment's membership, with the reason.
+
+    tree: its expression, part by part"""
 
     kind: str
     key: str
@@ -90,7 +92,9 @@ class DefinitionExplanation:
 
 @dataclass(frozen=True, slots=True)
 class RolloutPosition:
-    """The bucket of the unit, of 100,000; [since, below) is admitted. variant: what it gets in a split"""
+    """The bucket of the unit, of 100,000; [since, below) is admitted.
+
+    variant  what the unit gets in a split"""
 
     bucket: int
     since: int = 0
@@ -118,7 +122,9 @@ class RuleExplanation:
 
 @dataclass(frozen=True, slots=True)
 class PrerequisiteExplanation:
-    """A flag that must serve one of `needs`, and what it serves. A holdout that serves true excludes the profile."""
+    """A flag that must serve one of `needs`, and what it serves.
+
+    A holdout that serves true excludes the profile."""
 
     flag: str
     serves: str

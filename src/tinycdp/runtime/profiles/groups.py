@@ -25,7 +25,9 @@ BATCH = 200
 async def apply_calls(
     connection: Connection, environment_id: int, messages: Iterable[Message], now: Instant
 ) -> dict[str, Mapping[str, Any]]:
-    """Apply the group calls among the messages. Returns the present traits of every group they name."""
+    """Apply the group calls among the messages.
+
+    Returns the present traits of every group they name."""
     calls = [m for m in messages if m.kind == "group" and m.group_id is not None]
     if not calls:
         return {}
@@ -58,7 +60,9 @@ async def traits_at(
 
 
 async def update_members(connection: Connection, catalog: Catalog, now: Instant) -> int:
-    """Update a batch of members of a group whose traits changed. Returns 0 if there is no such group, else 1."""
+    """Update a batch of members of a group whose traits changed.
+
+    Returns 0 if there is no such group, else 1."""
     environment_id = catalog.environment_id
     change = await store.claim_group_change(connection, environment_id)
     if change is None:

@@ -63,7 +63,9 @@ async def save(
     encoded: Mapping[int, bytes] = MappingProxyType({}),
     followed: bool = True,
 ) -> int:
-    """Save profiles, memberships and transitions, and write the changes to the outbox. Returns the new version.
+    """Save profiles, memberships and transitions, and write the changes to the outbox.
+
+    Returns the new version.
 
     happened  in the order in which it took effect
     merged    absorbed profile → survivor
@@ -135,7 +137,7 @@ async def rebuild(connection: Connection, catalog: Catalog, rebuilt: Sequence[Pr
 async def recall(
     connection: Connection, catalog: Catalog, wanting: Sequence[tuple[Profile, Collection[str]]]
 ) -> Callable[[], int]:
-    """Read the events that some aggregates of some profiles need; the aggregates are named by their keys.
+    """Read the events that these aggregates, named by their keys, need of these profiles.
 
     The returned function recomputes the aggregates and returns the number of events. It takes most of the time, and may
     run in any thread."""
@@ -185,7 +187,7 @@ def lacking(profile: Profile, catalog: Catalog, keys: Iterable[str]) -> tuple[st
 
 
 def unready(catalog: Catalog) -> list[str]:
-    """The aggregates that the state of some profile may lack; the others are complete, and stay encoded."""
+    """The aggregates that some profile may lack; the others are complete, and stay encoded."""
     complete = catalog.complete
     return [key for key, kept in catalog.kept.items() if any((key, hop) not in complete for hop in (0, *kept.hops))]
 

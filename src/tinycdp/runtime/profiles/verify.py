@@ -1,4 +1,4 @@
-"""Compares stored profiles with their raw events, as SQL reads them, and repairs differences.
+"""Compares stored profiles with their raw events, read by SQL, and repairs differences.
 
 Shape   verify(pool, environment, …) → Report; with `repair`, profiles that differ are rebuilt and compared again
 Laws    a batch of profiles is read in one snapshot and compared at one instant, so live traffic causes no differences.
@@ -316,7 +316,9 @@ class _Check:
         return found
 
     async def repair(self, ids: Sequence[int]) -> int:
-        """Rebuild these profiles from raw events and announce the changes. Returns how many were rebuilt."""
+        """Rebuild these profiles from raw events and announce the changes.
+
+        Returns how many were rebuilt."""
         async with transaction(self._pool) as connection:
             await messages.begin_group(connection, self._environment_id)
             catalog = await self._bind(connection)

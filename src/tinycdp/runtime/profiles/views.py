@@ -68,7 +68,10 @@ class TraitValue:
 
 @dataclass(frozen=True, slots=True)
 class Membership:
-    """A segment the profile is in, since when, and the first instant at which it may leave without a message."""
+    """A segment the profile is in.
+
+    since  when it entered
+    until  the first instant at which it may leave without a message, None for never"""
 
     key: str
     since: str | None
@@ -138,7 +141,9 @@ class ProfileSummary:
 
 @dataclass(frozen=True, slots=True)
 class Journey:
-    """A page of events, newest first. next: the cursor of the following page, None after the last"""
+    """A page of events, newest first.
+
+    next: the cursor of the following page, None after the last"""
 
     events: list[Event]
     next: str | None
@@ -194,7 +199,7 @@ def view_of(row: reads.LoadedProfileRow, catalog: Catalog, now: Instant) -> Prof
 def evaluate(
     profile: Profile, catalog: Catalog, now: Instant, names: Iterable[Name] | None = None
 ) -> dict[Name, tuple[Any, Instant]]:
-    """Values of live traits and segments, all unless named: the value at `now`, and until when it holds."""
+    """Values of live traits and segments, all unless named, and until when they hold."""
     subject = snapshot_of(profile, catalog, (), now)
     prepare(catalog, subject, now)
     if names is None:
@@ -203,7 +208,9 @@ def evaluate(
 
 
 def plain(value: Any, kind: Type) -> Any:
-    """A value of the language as JSON: a datetime in ISO 8601, a duration in milliseconds, a version as text."""
+    """A value of the language as JSON.
+
+    A datetime is ISO 8601, a duration milliseconds, a version text."""
     if value is None:
         return None
     match kind:
@@ -303,7 +310,9 @@ async def find_row(connection: Connection, environment_id: int, id: str, by: str
 
 
 def _candidates(id: str, by: str | None) -> Iterator[tuple[str, str]]:
-    """(kind, value) in the order they are tried: the known kinds, then `kind:value`. A kind may contain colons."""
+    """(kind, value) in the order they are tried: the known kinds, then `kind:value`.
+
+    A kind may contain colons."""
     if by is not None:
         yield by, id
         return
