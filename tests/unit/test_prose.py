@@ -17,14 +17,10 @@ ROOT = Path(__file__).parents[2]
 
 #: What is left, by area: `src/<package>` for code, `docs` for every page. Lower a number, and remove it at 0.
 LEFT: dict[str, int] = {
-    "loadtests": 8,
-    "src": 1,
-    "src/api": 63,
-    "src/cli": 3,
-    "src/dsl": 18,
-    "src/engine": 19,
-    "src/runtime": 151,
-    "src/server": 4,
+    "src/api": 38,
+    "src/dsl": 1,
+    "src/engine": 5,
+    "src/runtime": 98,
     "src/store": 23,
 }
 

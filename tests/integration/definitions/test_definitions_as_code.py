@@ -123,7 +123,7 @@ async def test_apply_says_that_it_warms_and_waits_where_it_is_told_to(
     run, file = prepared, tmp_path / "a.yaml"
     await _somebody(dsn)
     file.write_text("segments: [{key: openers, rule: events.app_open.exists(30d)}]")
-    assert "before these serve" in (await run("plan", file))[1]
+    assert "before they serve" in (await run("plan", file))[1]
     status, _, err = await run("apply", file)
     assert status == 0 and "revision 1 backfills" in err
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)

@@ -25,7 +25,7 @@ CHOSEN = None if (choice := os.environ.get("TEST_POSTGRES", "wheel")) == "system
 OPENER = """
 import sys
 from pathlib import Path
-from tinycdp.runtime.postgres import EmbeddedPostgres
+from tinycdp.server.embedded_postgres import EmbeddedPostgres
 with EmbeddedPostgres(Path(sys.argv[1]), binaries=sys.argv[2] or None) as server:
     print("attached" if server.attached else "owns", flush=True)
     sys.stdin.read()
