@@ -6,9 +6,10 @@ Laws    a save is all or nothing, and its answer is what GET answers next
 
 from typing import Any
 
-from tinycdp.api.definitions.schemas import Described, Flag, Segment, Trait
+from tinycdp.api.definitions.schemas import BackfillProgress, Cost, Described, Flag, NamedDefinition, Segment, Trait
 from tinycdp.api.definitions.workspaces import provide_workspace
 from tinycdp.api.http.parts import Injected
+from tinycdp.api.http.responses import as_schema
 from tinycdp.engine.catalog import Definition, InvalidDefinitions
 from tinycdp.errors import InvalidInput, NotFound
 from tinycdp.model import Instant
@@ -18,7 +19,7 @@ from tinycdp.runtime.definitions import workspace as workspaces
 from tinycdp.runtime.definitions.catalogs import Catalogs
 from tinycdp.runtime.definitions.change_set import Change, document_of
 from tinycdp.runtime.definitions.publish import Plan, publish
-from tinycdp.runtime.definitions.workspace import Kind, Named, Vocabulary, Workspace
+from tinycdp.runtime.definitions.workspace import Kind, Vocabulary, Workspace
 from tinycdp.runtime.edits import Edit
 from tinycdp.runtime.transfer.export import memberships_as_of
 from tinycdp.store import reads
@@ -65,7 +66,7 @@ class Editing:
             raise NotFound("NOT_FOUND", f"There is no {kind} {name!r}.")
         (found,) = await self.describe(workspace, [definition])
         meaning = workspaces.understand_definition(workspace, definition)
-        found.diagnostics, found.cost = meaning.diagnostics, meaning.cost
+        found.diagnostics, found.cost = meaning.diagnostics, as_schema(meaning.cost, Cost)
         return found
 
     async def describe(self, workspace: Workspace, definitions: list[Definition]) -> list[Described]:
@@ -79,6 +80,9 @@ class Editing:
             async with snapshot(self.pool) as connection:
                 as_of = await memberships_as_of(connection, workspace.catalog.environment_id, as_of)
                 counted = await reads.count_members(connection, workspace.catalog.environment_id, wanted)
+        progress = None
+        if workspace.progress is not None:
+            progress = as_schema(workspace.progress, BackfillProgress)
         found: list[Described] = []
         for definition in definitions:
             name = definition.name
@@ -88,8 +92,8 @@ class Editing:
                 "version": definition.version,
                 "status": "warming" if is_warming else "live",
                 "type": workspaces.type_of(workspace, definition).value,
-                "used_by": [Named(*other) for other in used_by[name]],
-                "progress": workspace.progress if is_warming else None,
+                "used_by": [NamedDefinition(*other) for other in used_by[name]],
+                "progress": progress if is_warming else None,
             }
             if definition.flag is not None:
                 flag = definition.flag

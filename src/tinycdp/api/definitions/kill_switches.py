@@ -9,9 +9,10 @@ Source  docs/reference/definitions.md "Kill switch"
 from litestar import get, post
 from litestar.params import FromPath, JSONBody
 
-from tinycdp.api.definitions.schemas import KillBody, Kills
+from tinycdp.api.definitions.schemas import Kill, KillBody, Kills
 from tinycdp.api.http.params import Limit
 from tinycdp.api.http.parts import Injected
+from tinycdp.api.http.responses import as_schema
 from tinycdp.runtime.access.actor import Actor
 from tinycdp.runtime.clock import Clock
 from tinycdp.runtime.definitions import kill_switches
@@ -78,7 +79,7 @@ async def list_kills(
 async def _kills(actor: Actor, pool: Pool, catalogs: Catalogs, name: str, limit: int = 50) -> Kills:
     # The process that was asked decides by it at once; the others are notified.
     await catalogs.refresh(pool, actor.environment_id)
-    found = await kill_switches.history(pool, actor.environment_id, name, limit)
+    found = as_schema(await kill_switches.history(pool, actor.environment_id, name, limit), list[Kill])
     return Kills(name, bool(found) and found[0].revived_at is None, found)
 
 

@@ -18,24 +18,29 @@ from tinycdp.api.definitions.editing import Editing
 from tinycdp.api.definitions.routes import KINDS
 from tinycdp.api.definitions.schemas import (
     ChangeBody,
+    Changed,
     DefinitionVersions,
     Differences,
+    Impact,
     PublishBody,
     Published,
     RenameBody,
     RestoreBody,
+    Revision,
+    RevisionDetail,
     Revisions,
+    Version,
 )
 from tinycdp.api.http.params import IfMatch, Limit, version_of
 from tinycdp.api.http.parts import Injected
+from tinycdp.api.http.responses import as_schema
 from tinycdp.errors import InvalidInput, NotFound
 from tinycdp.runtime.access.actor import Actor
 from tinycdp.runtime.definitions import publish as definitions
 from tinycdp.runtime.definitions import revisions
 from tinycdp.runtime.definitions.change_set import Change, read_change
 from tinycdp.runtime.definitions.publish import Plan
-from tinycdp.runtime.definitions.revisions import Revision, RevisionDetail
-from tinycdp.runtime.definitions.workspace import Impact, Kind, Workspace, impact_of
+from tinycdp.runtime.definitions.workspace import Kind, Workspace, impact_of
 from tinycdp.runtime.edits import Edit
 from tinycdp.store import definitions as store
 from tinycdp.store.pool import Pool, acquired
@@ -95,7 +100,8 @@ def read_changes(bodies: list[ChangeBody]) -> list[Change]:
 async def _published(editing: Editing, plan: Plan, *, dry_run: bool) -> Published:
     if not dry_run:
         await editing.refresh()
-    return Published([revisions.changed(step) for step in plan.changed], plan.revision, plan.warming, dry_run)
+    changes = as_schema([revisions.changed(step) for step in plan.changed], list[Changed])
+    return Published(changes, plan.revision, plan.warming, dry_run)
 
 
 def _routes(kind: Kind) -> list[HTTPRouteHandler]:
@@ -110,7 +116,8 @@ def _routes(kind: Kind) -> list[HTTPRouteHandler]:
     )
     async def list_versions(actor: Injected[Actor], pool: Injected[Pool], name: FromPath[str]) -> DefinitionVersions:
         """Of a deleted one too, and by a key it had before."""
-        return DefinitionVersions(await revisions.versions(pool, actor.environment_id, kind, name))
+        found = await revisions.versions(pool, actor.environment_id, kind, name)
+        return DefinitionVersions(as_schema(found, list[Version]))
 
     @get(
         f"{path}/impact",
@@ -122,7 +129,7 @@ def _routes(kind: Kind) -> list[HTTPRouteHandler]:
     async def get_impact(workspace: Injected[Workspace], name: FromPath[str]) -> Impact:
         if workspace.find((kind, name)) is None:
             raise NotFound("NOT_FOUND", f"There is no {kind} {name!r}.")
-        return impact_of(workspace, (kind, name))
+        return as_schema(impact_of(workspace, (kind, name)), Impact)
 
     @post(
         f"{path}/rename",
@@ -216,7 +223,7 @@ async def list_revisions(
     scope="admin",
 )
 async def get_revision(actor: Injected[Actor], pool: Injected[Pool], revision: FromPath[int]) -> RevisionDetail:
-    return await revisions.revision(pool, actor.environment_id, _number(revision))
+    return as_schema(await revisions.revision(pool, actor.environment_id, _number(revision)), RevisionDetail)
 
 
 @post(
@@ -252,7 +259,8 @@ async def diff_revisions(
     since: Annotated[int, QueryParameter(name="from", ge=0, le=_LATEST, description="0 is before all definitions")],
     until: Annotated[int, QueryParameter(name="to", ge=0, le=_LATEST)],
 ) -> Differences:
-    return Differences(since, until, await revisions.difference(pool, actor.environment_id, since, until))
+    changes = await revisions.difference(pool, actor.environment_id, since, until)
+    return Differences(since, until, as_schema(changes, list[Changed]))
 
 
 def _number(number: int) -> int:

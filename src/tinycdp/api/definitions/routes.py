@@ -17,6 +17,7 @@ from litestar.params import FromPath, JSONBody
 from tinycdp.api.definitions.editing import Editing
 from tinycdp.api.definitions.schemas import (
     Backfill,
+    BackfillProgress,
     Backfills,
     Deleted,
     ExpressionDocument,
@@ -32,7 +33,7 @@ from tinycdp.api.definitions.schemas import (
 )
 from tinycdp.api.http.params import AfterProfile, IfMatch, Limit, SaveNote, version_of
 from tinycdp.api.http.parts import Injected
-from tinycdp.api.http.responses import ExactResponse, etag
+from tinycdp.api.http.responses import ExactResponse, as_schema, etag
 from tinycdp.errors import InvalidInput, NotFound
 from tinycdp.runtime.access.actor import Actor
 from tinycdp.runtime.clock import Clock
@@ -180,7 +181,7 @@ async def list_backfills(
                 row.revision,
                 iso(row.started_at),
                 iso_or_none(row.finished_at),
-                workspaces.progress_of(row, instant),
+                as_schema(workspaces.progress_of(row, instant), BackfillProgress),
             )
             for row in rows
         ]

@@ -4,13 +4,9 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
-from tinycdp.api.http.openapi import Documented, shows
+from tinycdp.api.http.openapi import Documented
 from tinycdp.runtime.decisions.exposure_stats import Lately
-from tinycdp.runtime.definitions.kill_switches import Kill
-from tinycdp.runtime.definitions.revisions import Changed, Revision, Version
-from tinycdp.runtime.definitions.workspace import Cost, Meaning, Named, Progress
 from tinycdp.runtime.profiles.views import Identifier, PersonSummary
-from tinycdp.runtime.time_travel.preview import SAMPLE, Draft
 
 
 class ExpressionBody(msgspec.Struct, kw_only=True, omit_defaults=True):
@@ -147,10 +143,83 @@ class Diagnostic(msgspec.Struct, omit_defaults=True):
 
 Diagnostics = Annotated[list[dict[str, Any]], Documented(list[Diagnostic])]
 
-shows(Meaning, diagnostics=list[Diagnostic])
-shows(Draft, diagnostics=list[Diagnostic])
-shows(Version, document=Document)
-shows(Changed, before=Document | None, after=Document | None)
+
+class BackfillProgress(msgspec.Struct, frozen=True, rename="camel"):
+    """How far a warm-up is, in profiles.
+
+    rate_per_second  of the last seconds, or of the whole run if it is finished; null, like seconds_left, until the
+                     first profiles are done and while no worker advances it
+    """
+
+    done: int
+    total: int
+    rate_per_second: float | None
+    seconds_left: float | None
+
+
+class Cost(msgspec.Struct, frozen=True, rename="camel"):
+    """An estimate for one profile with as many events as are kept.
+
+    state_bytes      of its state
+    wakeups_per_day  how often it is computed again without an event
+    nodes            the size of the expressions
+    """
+
+    state_bytes: int
+    wakeups_per_day: float
+    nodes: int
+
+
+class Meaning(msgspec.Struct, frozen=True, rename="camel"):
+    """What an expression or a flag would mean if it were saved.
+
+    type         bool, number, string, datetime, duration, version, list or dyn; for a flag the type of its values
+    canonical    the canonical text; null for a flag, and for an expression that does not parse
+    diagnostics  errors and warnings; for a flag with the `path` of the expression
+    """
+
+    valid: bool
+    type: str
+    nullable: bool
+    canonical: str | None
+    cost: Cost
+    diagnostics: Diagnostics
+
+
+class NamedDefinition(msgspec.Struct, frozen=True):
+    """The name of a definition."""
+
+    kind: str
+    key: str
+
+
+class EventRead(msgspec.Struct, frozen=True):
+    """An event that is read, with its properties that are read; the event null means every event."""
+
+    event: str | None
+    properties: list[str]
+
+
+class Impact(msgspec.Struct, frozen=True, rename="camel"):
+    """What depends on a definition, and what it depends on.
+
+    used_by     the definitions that name it
+    reaches     these and all that depend on them, the nearest first
+    uses        the definitions it names
+    needs       these and all that they depend on
+    events      the events that it or a definition it needs reads
+    properties  likewise the properties of the profile, by the first name of each path
+    """
+
+    kind: str
+    key: str
+    used_by: list[NamedDefinition]
+    reaches: list[NamedDefinition]
+    uses: list[NamedDefinition]
+    needs: list[NamedDefinition]
+    events: list[EventRead]
+    properties: list[str]
+    revision: int
 
 
 class Described(msgspec.Struct, kw_only=True, rename="camel", omit_defaults=True):
@@ -167,8 +236,8 @@ class Described(msgspec.Struct, kw_only=True, rename="camel", omit_defaults=True
     version: int
     status: str
     type: str
-    used_by: list[Named]
-    progress: Progress | None = None
+    used_by: list[NamedDefinition]
+    progress: BackfillProgress | None = None
     diagnostics: Diagnostics | msgspec.UnsetType = msgspec.UNSET
     cost: Cost | msgspec.UnsetType = msgspec.UNSET
     revision: int | msgspec.UnsetType = msgspec.UNSET
@@ -224,7 +293,7 @@ class Backfill(msgspec.Struct, rename="camel"):
     revision: int
     started_at: str
     finished_at: str | None
-    progress: Progress
+    progress: BackfillProgress
 
 
 class Backfills(msgspec.Struct):
@@ -288,6 +357,37 @@ class RenameBody(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, 
     note: str = ""
 
 
+class Field(msgspec.Struct, frozen=True):
+    """One value that differs. path: a JSON pointer in which rules go by their ids."""
+
+    path: str
+    before: Any
+    after: Any
+
+
+class Changed(msgspec.Struct, frozen=True, rename="camel"):
+    """How one definition differs.
+
+    action         create, update, rename or delete
+    was            its key before, if it was renamed
+    version        of what it became, or of what was deleted
+    same_meaning   only its name, its layout or its description changed: no membership changes because of it
+    before, after  its document; null if absent
+    text           the difference as text: lines with - and +, expressions in canonical form
+    """
+
+    action: str
+    kind: str
+    key: str
+    was: str | None
+    version: int
+    same_meaning: bool
+    fields: list[Field]
+    text: str
+    before: Document | None
+    after: Document | None
+
+
 class Published(msgspec.Struct, rename="camel"):
     """What a publish changed, or with `dryRun` would change.
 
@@ -300,13 +400,53 @@ class Published(msgspec.Struct, rename="camel"):
     dry_run: bool
 
 
+class Version(msgspec.Struct, frozen=True, rename="camel"):
+    """One version of a definition: of the revisions from `revision` to before `until`.
+
+    until     null for the newest version
+    live_at   null while its revision warms up
+    document  a trait's or segment's expression and description, or the whole flag
+    """
+
+    version: int
+    key: str
+    revision: int
+    until: int | None
+    author: str
+    note: str
+    published_at: str
+    live_at: str | None
+    document: Document
+
+
 class DefinitionVersions(msgspec.Struct):
     """Newest first."""
 
     versions: list[Version]
 
 
+class Revision(msgspec.Struct, frozen=True, rename="camel"):
+    """One revision.
+
+    live_at  null while it warms up
+    """
+
+    revision: int
+    author: str
+    note: str
+    published_at: str
+    live_at: str | None
+
+
+class RevisionDetail(Revision, frozen=True):
+    """A revision, and what it changed."""
+
+    changes: list[Changed]
+
+
 class Revisions(msgspec.Struct):
+    """Newest first. `next` is what `before` takes for the following page."""
+
     revisions: list[Revision]
     next: int | None
 
@@ -323,25 +463,25 @@ class KillBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     note: str = ""
 
 
+class Kill(msgspec.Struct, frozen=True, rename="camel"):
+    """One time that a flag was off.
+
+    revived_at, revived_by  null while it still is
+    """
+
+    killed_at: str
+    killed_by: str
+    note: str
+    revived_at: str | None
+    revived_by: str | None
+
+
 class Kills(msgspec.Struct):
-    """Newest first. killed  whether the flag is off by the newest of them"""
+    """Newest first.
+
+    killed  whether the flag is off because of the newest one
+    """
 
     key: str
     killed: bool
     kills: list[Kill]
-
-
-class PreviewBody(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
-    """changes  as /v1/admin/publish takes them
-    prune     delete every definition that is not named
-    at        a past instant, ISO 8601 with a zone; now if left out
-    sample    how many profiles to look at, or "all"
-    context   what `context.…` in flags' rules reads
-    examples  at most so many people of each kind"""
-
-    changes: list[ChangeBody]
-    prune: bool = False
-    at: str | None = None
-    sample: int | Literal["all"] = SAMPLE
-    context: dict[str, Any] = {}
-    examples: int = 20

@@ -12,12 +12,12 @@ from typing import TypeVar
 from litestar import post
 from litestar.params import JSONBody
 
+from tinycdp.api.definitions.schemas import Cost, Meaning, NamedDefinition
 from tinycdp.api.editor.schemas import (
     DraftBody,
     Explanation,
     Formatted,
     InWords,
-    NamedDefinition,
     Place,
     Proposals,
     Read,
@@ -36,7 +36,7 @@ from tinycdp.errors import InvalidInput
 from tinycdp.runtime.access.actor import Actor
 from tinycdp.runtime.clock import Clock
 from tinycdp.runtime.definitions import workspace as workspaces
-from tinycdp.runtime.definitions.workspace import Meaning, Workspace
+from tinycdp.runtime.definitions.workspace import Workspace
 from tinycdp.runtime.schema import editor
 from tinycdp.runtime.schema.editor import Sightings
 from tinycdp.store.pool import Pool
@@ -74,8 +74,8 @@ async def validate(workspace: Injected[Workspace], data: JSONBody[DraftBody]) ->
 def _check(workspace: Workspace, draft: DraftBody) -> Meaning:
     source = _source(draft)
     if isinstance(source, Flag):
-        return workspaces.understand_flag(workspace, source)
-    return workspaces.understand(workspace, draft.kind, draft.key, source)
+        return as_schema(workspaces.understand_flag(workspace, source), Meaning)
+    return as_schema(workspaces.understand(workspace, draft.kind, draft.key, source), Meaning)
 
 
 @post(
@@ -170,7 +170,7 @@ async def explain_source(
         ),
         changes=_once(text for _, telling in told for text in telling.changes),
         unknown=_once(text for _, telling in told for text in telling.unknown),
-        cost=meaning.cost,
+        cost=as_schema(meaning.cost, Cost),
         diagnostics=meaning.diagnostics,
     )
 

@@ -2,8 +2,8 @@
 
 import msgspec
 
-from tinycdp.api.definitions.schemas import Diagnostics, FlagDocument
-from tinycdp.runtime.definitions.workspace import Cost, Kind
+from tinycdp.api.definitions.schemas import Cost, Diagnostics, FlagDocument, NamedDefinition
+from tinycdp.runtime.definitions.workspace import Kind
 
 
 class DraftBody(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
@@ -66,11 +66,6 @@ class Told(msgspec.Struct, rename={"start": "from", "end": "to"}, omit_defaults=
     text: str
     parts: list["Told"] = []
     path: str | None = None
-
-
-class NamedDefinition(msgspec.Struct):
-    kind: str
-    key: str
 
 
 class Read(msgspec.Struct):

@@ -10,13 +10,14 @@ from litestar import post
 from litestar.params import JSONBody
 
 from tinycdp.api.definitions.lifecycle import read_changes
-from tinycdp.api.definitions.schemas import PreviewBody
 from tinycdp.api.http.params import past_instant
 from tinycdp.api.http.parts import Injected
+from tinycdp.api.http.responses import as_schema
+from tinycdp.api.time_travel.schemas import Preview, PreviewBody
 from tinycdp.errors import InvalidInput
 from tinycdp.runtime.access.actor import Actor
 from tinycdp.runtime.clock import Clock
-from tinycdp.runtime.time_travel.preview import MOST_EXAMPLES, Preview, Previews, Question
+from tinycdp.runtime.time_travel.preview import MOST_EXAMPLES, Previews, Question
 
 
 @post(
@@ -46,7 +47,7 @@ async def preview(
         data.context,
         data.examples,
     )
-    return await previews.of(actor.environment_id, question, instant)
+    return as_schema(await previews.of(actor.environment_id, question, instant), Preview)
 
 
 ROUTES = [preview]

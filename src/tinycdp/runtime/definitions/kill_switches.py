@@ -7,7 +7,7 @@ Errors  NotFound for a flag that does not exist
 Source  docs/decisions/0018-flags-in-full.md
 """
 
-import msgspec
+from dataclasses import dataclass
 
 from tinycdp.engine.trail import Killed
 from tinycdp.errors import NotFound
@@ -19,14 +19,15 @@ from tinycdp.store.pool import Connection, Pool, acquired, transaction
 from tinycdp.times import iso, iso_or_none
 
 
-class Kill(msgspec.Struct, frozen=True, rename="camel"):
-    """revived_at  null while it lasts"""
+@dataclass(frozen=True, slots=True)
+class Kill:
+    """One time that a flag was off. revived_at, revived_by: None while it still is."""
 
     killed_at: str
     killed_by: str
     note: str
-    revived_at: str | None = None
-    revived_by: str | None = None
+    revived_at: str | None
+    revived_by: str | None
 
 
 async def kill(pool: Pool, environment_id: int, key: str, edit: Edit) -> None:

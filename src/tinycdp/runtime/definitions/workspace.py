@@ -11,10 +11,9 @@ from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any, Literal
 
-import msgspec
-
 from tinycdp.dsl import ir
 from tinycdp.dsl.check.expressions import Checked, Scope, check
+from tinycdp.dsl.cost import Cost
 from tinycdp.dsl.diagnostics import Diagnostic, SourceError, to_wire
 from tinycdp.dsl.editor.format import format_source
 from tinycdp.dsl.ir import NOWHERE, Type
@@ -36,11 +35,13 @@ _LATELY_MS = 30 * DAY_MS
 _STALLED_MS = 10_000
 
 
-class Progress(msgspec.Struct, frozen=True, rename="camel"):
+@dataclass(frozen=True, slots=True)
+class Progress:
     """How far a warm-up is, in profiles.
 
-    rate_per_second  of the last seconds, of the whole where it is finished; with seconds_left, null until the first are
-                     done and while nobody goes on with it"""
+    rate_per_second  of the last seconds, or of the whole run if it is finished; None, like seconds_left, until the
+                     first profiles are done and while no worker advances it
+    """
 
     done: int
     total: int
@@ -48,20 +49,14 @@ class Progress(msgspec.Struct, frozen=True, rename="camel"):
     seconds_left: float | None
 
 
-class Cost(msgspec.Struct, frozen=True, rename="camel"):
-    """An estimate: bytes per profile with as many events as are kept, and wake-ups per profile and day."""
-
-    state_bytes: int
-    wakeups_per_day: float
-    nodes: int
-
-
-class Meaning(msgspec.Struct, frozen=True, rename="camel"):
+@dataclass(frozen=True, slots=True)
+class Meaning:
     """What an expression or a flag would mean if it were saved.
 
-    type       bool, number, string, datetime, duration, version, list or dyn; for a flag the type of its values
-    canonical  the expression as it is written in one way only, null for a flag and for what cannot be read
-    diagnostics  errors and warnings: code, severity, span, message, fixes; `path` where they stand in a flag"""
+    type         for a flag the type of its values
+    canonical    the canonical text; None for a flag, and for an expression that does not parse
+    diagnostics  errors and warnings, in the form of the wire; with the `path` of the expression in a flag
+    """
 
     valid: bool
     type: str
@@ -133,24 +128,33 @@ class Workspace:
         return found
 
 
-class Named(msgspec.Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Named:
+    """The name of a definition."""
+
     kind: str
     key: str
 
 
-class EventRead(msgspec.Struct, frozen=True):
-    """An event that is counted on, null for every event, and the properties of it that are looked at."""
+@dataclass(frozen=True, slots=True)
+class EventRead:
+    """An event that is read, with its properties that are read; the event None means every event."""
 
     event: str | None
     properties: list[str]
 
 
-class Impact(msgspec.Struct, frozen=True, rename="camel"):
-    """What hangs together with a definition.
+@dataclass(frozen=True, slots=True)
+class Impact:
+    """What depends on a definition, and what it depends on.
 
-    used_by     the definitions that name it; `reaches` those and all that depend on them, the nearest first
-    uses        the definitions it names; `needs` those and all they depend on
-    events      read by it and by what it needs; `properties` likewise of the profile, the first name of each path"""
+    used_by     the definitions that name it
+    reaches     these and all that depend on them, the nearest first
+    uses        the definitions it names
+    needs       these and all that they depend on
+    events      the events that it or a definition it needs reads
+    properties  likewise the properties of the profile, by the first name of each path
+    """
 
     kind: str
     key: str

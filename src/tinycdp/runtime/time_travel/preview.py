@@ -13,11 +13,10 @@ Source  docs/decisions/0017-preview-and-replay.md
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
-import msgspec
-
+from tinycdp.dsl.cost import Cost
 from tinycdp.dsl.ir import Type
 from tinycdp.dsl.sql import Unsupported, read_value, select
 from tinycdp.engine.catalog import Catalog, Definition, Name
@@ -37,7 +36,7 @@ from tinycdp.runtime.definitions.change_set import Change, Head, Move, drafted, 
 from tinycdp.runtime.definitions.publish import read_head
 from tinycdp.runtime.definitions.references import closure, references_of
 from tinycdp.runtime.definitions.revisions import Changed, changed
-from tinycdp.runtime.definitions.workspace import Cost, Vocabulary, Workspace
+from tinycdp.runtime.definitions.workspace import Vocabulary, Workspace
 from tinycdp.runtime.profiles.views import Identifier, plain
 from tinycdp.runtime.time_travel.as_of import people_as_of
 from tinycdp.store import past as past_store
@@ -58,16 +57,20 @@ _EXPLAINED_MESSAGES = 20_000
 _SHOWN_ALIASES = 20
 
 
-class Example(msgspec.Struct, rename="camel"):
-    """Somebody who moves. why: the new definition in words, null where it is gone or would take too long."""
+@dataclass(slots=True)
+class Example:
+    """A profile that moves. why: the new definition in words; None if it is deleted, or would take too long."""
 
     profile_id: str
     aliases: list[Identifier]
     why: str | None = None
 
 
-class SegmentCounts(msgspec.Struct, rename="camel"):
-    """Members before and after, who enters and leaves, and for how many the rule is unknown, which is no membership."""
+@dataclass(slots=True)
+class SegmentCounts:
+    """How many profiles are members before and after, enter, leave, or have an unknown rule.
+
+    A profile whose rule is unknown is no member."""
 
     members_before: int = 0
     members: int = 0
@@ -77,10 +80,15 @@ class SegmentCounts(msgspec.Struct, rename="camel"):
     unknown: int = 0
 
 
-class SegmentPreview(msgspec.Struct, rename="camel"):
-    """estimate  the counts for all profiles, where only some were looked at
-    was  its key before, null where it is new; key is null where it is deleted
-    examples  of who enters, leaves, and is unknown"""
+@dataclass(frozen=True, slots=True)
+class SegmentPreview:
+    """How the members of one segment change.
+
+    key       None if it is deleted
+    was       its key before; None if it is new
+    estimate  the counts for all profiles; None if all of them were counted
+    examples  of profiles that enter, leave, or have an unknown rule
+    """
 
     key: str | None
     was: str | None
@@ -89,8 +97,9 @@ class SegmentPreview(msgspec.Struct, rename="camel"):
     examples: dict[str, list[Example]]
 
 
-class Turn(msgspec.Struct, rename="camel"):
-    """How many get the one variant before and the other after; null where there is no such flag."""
+@dataclass(slots=True)
+class VariantMove:
+    """How many profiles get one variant before and another after; None without such a flag."""
 
     before: str | None
     after: str | None
@@ -99,21 +108,29 @@ class Turn(msgspec.Struct, rename="camel"):
     examples: list[Example]
 
 
-class FlagPreview(msgspec.Struct, rename="camel"):
-    """moves  from which variant to which, most people first; who keeps theirs is among them, without examples"""
+@dataclass(frozen=True, slots=True)
+class FlagPreview:
+    """How the variants of one flag change.
+
+    moves  from variant to variant, the most frequent first; without examples if both are the same
+    """
 
     key: str | None
     was: str | None
-    moves: list[Turn]
+    moves: list[VariantMove]
 
 
+@dataclass(slots=True)
 class ValueExample(Example):
+    """A profile for which a trait's value changes."""
+
     before: Any = None
     after: Any = None
 
 
-class TraitPreview(msgspec.Struct, rename="camel"):
-    """differs  for how many the value is another one"""
+@dataclass(frozen=True, slots=True)
+class TraitPreview:
+    """How the values of one trait change. differs: for how many profiles."""
 
     key: str | None
     was: str | None
@@ -124,7 +141,8 @@ class TraitPreview(msgspec.Struct, rename="camel"):
     examples: list[ValueExample]
 
 
-class Draft(msgspec.Struct, rename="camel"):
+@dataclass(frozen=True, slots=True)
+class Draft:
     """A changed definition on its own: its warnings, and what it costs."""
 
     kind: str
@@ -133,13 +151,17 @@ class Draft(msgspec.Struct, rename="camel"):
     cost: Cost
 
 
-class Preview(msgspec.Struct, rename="camel"):
-    """as_of     the instant it is true for
-    revision  what `before` is
-    looked_at, profiles   how many were looked at, of how many
-    sampled   only some were: the same ones each time
-    warming   to publish this, profiles have to be gone through before it serves
-    segments, flags, traits  those the changes reach, the changed ones and all that depend on them"""
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What a set of changes would do.
+
+    as_of                    the instant it is true for
+    revision                 the one that `before` refers to
+    looked_at                how many profiles were counted, of `profiles`
+    sampled                  only some were counted: the same ones each time
+    warming                  publishing this starts a warm-up
+    segments, flags, traits  the changed definitions, and all that depend on them
+    """
 
     as_of: str
     revision: int
@@ -399,7 +421,7 @@ class _Segment:
     def answer(self, scale: float | None) -> SegmentPreview:
         estimate = None
         if scale is not None:
-            counts = msgspec.structs.asdict(self._counts)
+            counts = asdict(self._counts)
             estimate = SegmentCounts(**{name: round(n * scale) for name, n in counts.items()})
         return SegmentPreview(*_keys(self.old, self.new), self._counts, estimate, self._examples)
 
@@ -463,7 +485,7 @@ class _Flag:
             columns.program(side, d.key) if d is not None and d.key in catalogs[side].live.flags else None
             for side, d in enumerate((old, new))
         ]
-        self._turns: dict[tuple[str | None, str | None], Turn] = {}
+        self._turns: dict[tuple[str | None, str | None], VariantMove] = {}
 
     def take(self, id: int, subjects: Sequence[Any], at: Instant) -> None:
         decisions = [
@@ -473,7 +495,7 @@ class _Flag:
         was, is_now = (decision.variant if decision is not None else None for decision in decisions)
         turn = self._turns.get((was, is_now))
         if turn is None:
-            turn = self._turns[was, is_now] = Turn(was, is_now, 0, None, [])
+            turn = self._turns[was, is_now] = VariantMove(was, is_now, 0, None, [])
         turn.profiles += 1
         if was != is_now and len(turn.examples) < self._most:
             why = "; ".join(of_trail(decisions[1].trail)) if decisions[1] is not None else None
