@@ -58,7 +58,7 @@ PARTS = (
     "registry",
     "sightings",
     "snapshots",
-    "vocabulary",
+    "event_names",
 )
 
 Connection = ASGIConnection[Any, Any, Any, Any]

@@ -1,8 +1,8 @@
 """Traits, segments and flags, one by one.
 
-Shape   the same five routes for each kind; lifecycle.py has what happens to them over time
+Shape   the same five routes for each kind; lifecycle.py has publishing, renaming and history
 Laws    a save is all or nothing, and its answer is what GET answers next. PUT and DELETE take If-Match with the version
-        to be replaced. What is saved with warnings is saved
+        to replace. Warnings do not prevent a save
 Errors  400 with every diagnostic · 404 NOT_FOUND · 409 KEY_EXISTS, VERSION_CONFLICT, REFERENCED
 Source  docs/reference/definitions.md
 """
@@ -60,11 +60,11 @@ _EXAMPLES: dict[Kind, dict[str, Any]] = {
 
 
 def _routes(kind: Kind, one: Any, many: Any, document: Any) -> list[HTTPRouteHandler]:
-    """The routes of a kind: the structs of one and of many, and the document that is saved."""
+    """The routes of a kind, with its structs for one and for many, and the document that is saved."""
     path, noun, tags = f"/v1/admin/{kind}s", kind.capitalize(), ["Definitions"]
     example = _EXAMPLES[kind]
 
-    @get(path, operation_id=f"list{noun}s", summary=f"All {kind}s", tags=tags, scope="admin")
+    @get(path, operation_id=f"list{noun}s", summary=f"List all {kind}s", tags=tags, scope="admin")
     async def list_definitions(editing: Injected[Editing]) -> many:
         workspace = await editing.workspace()
         described = await editing.describe(workspace, workspace.of_kind(kind))
@@ -73,7 +73,7 @@ def _routes(kind: Kind, one: Any, many: Any, document: Any) -> list[HTTPRouteHan
     @get(
         f"{path}/{{name:str}}",
         operation_id=f"get{noun}",
-        summary=f"One {kind}, with what it means and costs",
+        summary=f"Show one {kind}, with its meaning and cost",
         tags=tags,
         scope="admin",
     )
@@ -87,7 +87,7 @@ def _routes(kind: Kind, one: Any, many: Any, document: Any) -> list[HTTPRouteHan
             found.exposures = await lately(editing.pool, editing.catalogs, environment_id, name, editing.now())
         return ExactResponse(found, headers=etag(found.version))
 
-    @post(path, operation_id=f"create{noun}", summary=f"A new {kind}", tags=tags, scope="admin", example=example)
+    @post(path, operation_id=f"create{noun}", summary=f"Create a {kind}", tags=tags, scope="admin", example=example)
     async def create_definition(
         editing: Injected[Editing], data: JSONBody[document], note: SaveNote = ""
     ) -> ExactResponse[one]:
@@ -111,7 +111,7 @@ def _routes(kind: Kind, one: Any, many: Any, document: Any) -> list[HTTPRouteHan
         note: SaveNote = "",
     ) -> ExactResponse[one]:
         if data.setdefault("key", name) != name:
-            message = f"$.key: the address says {name!r}. POST {path}/{name}/rename gives it another key."
+            message = f"$.key: expected {name!r} as in the path. To rename it, POST {path}/{name}/rename."
             raise InvalidInput("KEY_MISMATCH", message, path="$.key")
         change = read_change(kind, data)
         return await _save(editing, kind, msgspec.structs.replace(change, expects=version_of(if_match)), note)
@@ -135,7 +135,7 @@ def _routes(kind: Kind, one: Any, many: Any, document: Any) -> list[HTTPRouteHan
 
 @get(
     "/v1/admin/segments/{name:str}/members",
-    summary="A segment's members, page by page",
+    summary="List the members of a segment, page by page",
     tags=["Definitions"],
     scope="admin",
 )
@@ -165,7 +165,7 @@ async def list_members(
 
 @get(
     "/v1/admin/backfills",
-    summary="The newest warm-ups, and how far they are",
+    summary="List the newest warm-ups with their progress",
     tags=["Definitions"],
     scope="admin",
 )

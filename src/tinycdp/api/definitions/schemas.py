@@ -10,7 +10,7 @@ from tinycdp.runtime.profiles.views import Identifier, PersonSummary
 
 
 class ExpressionBody(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """A trait or a segment. The expression may stand under either name; the address of a PUT has the key already."""
+    """A trait or a segment. `expression` and `rule` are the same field; a PUT has the key in its path."""
 
     key: str = ""
     expression: str = ""
@@ -19,7 +19,7 @@ class ExpressionBody(msgspec.Struct, kw_only=True, omit_defaults=True):
 
 
 class ExclusionBody(msgspec.Struct, rename={"since": "from"}):
-    """A rule's share of an exclusion group, in per cent: rules of one group never share anyone."""
+    """A rule's share of an exclusion group, in per cent: rules of one group never match the same profile."""
 
     group: str
     since: float
@@ -27,9 +27,12 @@ class ExclusionBody(msgspec.Struct, rename={"since": "from"}):
 
 
 class RuleBody(msgspec.Struct, rename="camel", kw_only=True, omit_defaults=True):
-    """Where `when` is true, serves one variant or splits over several in hundred-thousandths that sum to 100000.
-    rollout is the percentage of people who are let in, exposure of those who take part in an experiment, both with up
-    to three decimals."""
+    """If `when` is true, serves one variant, or splits over several.
+
+    split     in hundred-thousandths; they sum to 100000
+    rollout   the percentage of profiles that match, with up to three decimals
+    exposure  the percentage of these that take part in an experiment, with up to three decimals
+    """
 
     when: str
     id: str = ""
@@ -41,7 +44,11 @@ class RuleBody(msgspec.Struct, rename="camel", kw_only=True, omit_defaults=True)
 
 
 class OverrideBody(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """Serves a variant to one person, named by any identifier or by one of a kind, or to a segment, before any rule."""
+    """Serves a variant to one profile or to a segment, before any rule.
+
+    profile  any of its identifiers
+    alias    one of its identifiers, with the kind
+    """
 
     serve: str
     profile: str = ""
@@ -50,14 +57,14 @@ class OverrideBody(msgspec.Struct, kw_only=True, omit_defaults=True):
 
 
 class PrerequisiteBody(msgspec.Struct):
-    """Another flag that has to serve one of these variants; else this flag serves its off variant."""
+    """Another flag that must serve one of these variants; else this flag serves its off variant."""
 
     flag: str
     variants: list[str]
 
 
 class StepBody(msgspec.Struct):
-    """From an instant on, what stands at these JSON pointers; a rule goes by its place or its id."""
+    """From an instant on, the values at these JSON pointers. A rule goes by its index or id."""
 
     at: str
     set: dict[str, Any]
@@ -68,13 +75,14 @@ class DefaultBody(msgspec.Struct):
 
 
 class FlagBody(msgspec.Struct, rename="camel", kw_only=True, omit_defaults=True):
-    """A flag. `{"key", "rule"}` is short for a boolean flag that is on where the rule is true.
+    """A flag. `{"key", "rule"}` is short for a boolean flag that is on if the rule is true.
 
-    holdouts  boolean flags: for whom one of them is true, no rule of this one counts
-    schema    JSON Schema that every variant's value meets
-    hold      how long a silent session keeps the variant it was given, as `30m`
-    archived  takes no part in anything, and is kept
-    metadata  flat, comes back over OFREP"""
+    holdouts  boolean flags: if one of them is true for a profile, no rule of this flag applies
+    schema    a JSON Schema for the values of all variants
+    hold      how long an inactive session keeps its variant, such as `30m`
+    archived  the flag is kept, but never served
+    metadata  flat; returned by OFREP
+    """
 
     key: str = ""
     rule: str = ""
@@ -96,7 +104,7 @@ class FlagBody(msgspec.Struct, rename="camel", kw_only=True, omit_defaults=True)
     salt: str = ""
 
 
-#: A flag's document, as a plain object: flags.py reads it, and names what is wrong.
+#: A flag's document, as a plain object: flags/document.py reads it and reports errors.
 FlagDocument = Annotated[dict[str, Any], Documented(FlagBody)]
 #: A trait's or a segment's.
 ExpressionDocument = Annotated[dict[str, Any], Documented(ExpressionBody)]
@@ -114,7 +122,7 @@ class Span(msgspec.Struct):
 
 
 class TextEdit(msgspec.Struct):
-    """Put `text` in place of the characters from `start` to before `end`."""
+    """Replace the characters from `start` to before `end` by `text`."""
 
     start: int
     end: int
@@ -122,16 +130,17 @@ class TextEdit(msgspec.Struct):
 
 
 class Fix(msgspec.Struct):
-    """One remedy: all its edits, at once, give a source without the diagnostic."""
+    """One quick fix: all its edits together remove the diagnostic."""
 
     title: str
     edits: list[TextEdit]
 
 
 class Diagnostic(msgspec.Struct, omit_defaults=True):
-    """What is wrong with an expression, or may be.
+    """An error or a warning about an expression.
 
-    path  where in a flag the expression stands"""
+    path  of the expression in a flag
+    """
 
     code: str
     severity: Literal["error", "warning"]
@@ -223,13 +232,17 @@ class Impact(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class Described(msgspec.Struct, kw_only=True, rename="camel", omit_defaults=True):
-    """status  "live", or "warming" until what was last saved serves
-    type  of its values: bool, number, string, datetime, duration, version, list or dyn
-    used_by  the definitions that name it
-    progress  of the warm-up, while there is one
-    diagnostics  warnings: code, severity, span, message, fixes; in answers about one definition
-    cost  an estimate, in answers about one definition
-    revision, warming  after a save: its revision, and whether that warms up"""
+    """What traits, segments and flags have in common.
+
+    status       "live", or "warming" until the newest version serves
+    type         of its values: bool, number, string, datetime, duration, version, list or dyn
+    used_by      the definitions that name it
+    progress     of the warm-up; null if there is none
+    diagnostics  warnings; only in answers about one definition
+    cost         an estimate; only in answers about one definition
+    revision     after a save: its revision
+    warming      after a save: whether its revision warms up
+    """
 
     key: str
     description: str
@@ -251,7 +264,10 @@ class Trait(Described, kw_only=True):
 
 
 class Segment(Described, kw_only=True):
-    """members  as of as_of; null until the segment first goes live"""
+    """A segment.
+
+    members  as of as_of; null until the segment first goes live
+    """
 
     rule: str
     canonical: str
@@ -260,8 +276,11 @@ class Segment(Described, kw_only=True):
 
 
 class Flag(Described, kw_only=True):
-    """document  the whole flag, sugar expanded: what PUT takes
-    exposures  who got what lately, in answers to GET of one flag; null where counting them takes too long"""
+    """A flag.
+
+    document   the whole flag without abbreviations, as PUT takes it
+    exposures  profiles per variant lately; only in GET of one flag; null if counting takes too long
+    """
 
     enabled: bool
     document: FlagDocument
@@ -313,11 +332,12 @@ class Members(msgspec.Struct, rename="camel"):
 
 
 class ChangeBody(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
-    """One definition as it shall be.
+    """The wanted state of one definition.
 
-    document  what PUT takes for this kind; null deletes it
-    expects   the version it shall replace, 0 for none; left out for whichever there is
-    was       the key it had: it is renamed, unless that has happened already"""
+    document  as PUT takes it for this kind; null deletes the definition
+    expects   the version to replace, 0 for a new definition; if absent, any version
+    was       the former key: the definition is renamed, unless that was done before
+    """
 
     kind: str
     key: str
@@ -329,9 +349,12 @@ class ChangeBody(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, 
 class PublishBody(
     msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True, forbid_unknown_fields=True
 ):
-    """note     why, for the history
-    dry_run  save nothing; say what would happen
-    prune    delete every definition that is not named"""
+    """Changes to publish as one revision.
+
+    note     the reason, shown in the history
+    dry_run  save nothing, and answer what would happen
+    prune    delete every definition that is not named
+    """
 
     changes: list[ChangeBody]
     note: str = ""
@@ -342,16 +365,22 @@ class PublishBody(
 class RestoreBody(
     msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True, forbid_unknown_fields=True
 ):
-    """note     why, for the history
-    dry_run  save nothing; say what would happen"""
+    """How to restore a revision or a version.
+
+    note     the reason, shown in the history
+    dry_run  save nothing, and answer what would happen
+    """
 
     note: str = ""
     dry_run: bool = False
 
 
 class RenameBody(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
-    """key   what it shall be called
-    note  why, for the history"""
+    """A new key for a definition.
+
+    key   the new key
+    note  the reason, shown in the history
+    """
 
     key: str
     note: str = ""
@@ -391,8 +420,9 @@ class Changed(msgspec.Struct, frozen=True, rename="camel"):
 class Published(msgspec.Struct, rename="camel"):
     """What a publish changed, or with `dryRun` would change.
 
-    revision  the newest one now; unchanged where nothing changed
-    warming   profiles have to be gone through before it serves"""
+    revision  the newest one now; unchanged if nothing changed
+    warming   whether the revision warms up before it serves
+    """
 
     changes: list[Changed]
     revision: int
@@ -458,7 +488,7 @@ class Differences(msgspec.Struct, rename={"since": "from", "until": "to"}):
 
 
 class KillBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Why; it is shown in every decision the kill makes."""
+    """note: the reason, shown in every decision that the kill affects."""
 
     note: str = ""
 

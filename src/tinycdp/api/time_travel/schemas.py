@@ -10,12 +10,15 @@ from tinycdp.runtime.time_travel.preview import SAMPLE
 
 
 class PreviewBody(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
-    """changes  as /v1/admin/publish takes them
+    """Changes to preview.
+
+    changes   as /v1/admin/publish takes them
     prune     delete every definition that is not named
-    at        a past instant, ISO 8601 with a zone; now if left out
-    sample    how many profiles to look at, or "all"
-    context   what `context.…` in flags' rules reads
-    examples  at most so many people of each kind"""
+    at        a past instant, ISO 8601 with a zone; by default now
+    sample    how many profiles to count, or "all"
+    context   the values of `context.…` in flags' rules
+    examples  the most examples of each kind
+    """
 
     changes: list[ChangeBody]
     prune: bool = False

@@ -1,7 +1,7 @@
-"""What definitions were: every version of one, every revision, and how any two revisions differ.
+"""The history of definitions: versions, revisions, and the difference between two revisions.
 
 Shape   versions(…) of one definition, newest first · revision(…) with what it changed · difference(…) of two revisions
-Units   instants leave as ISO 8601 in UTC
+Units   instants are ISO 8601 in UTC
 Laws    a definition is followed by its id: through renames, and through a deletion and its return.
         The text of a change shows expressions in their canonical form
 Errors  NotFound NOT_FOUND, REVISION_NOT_FOUND
@@ -109,11 +109,11 @@ def changed(step: Step) -> Changed:
 
 
 async def versions(pool: Pool, environment_id: int, kind: str, key: str) -> list[Version]:
-    """Every version of the definition that has this key, or else had it last; newest first."""
+    """Every version of the definition that has this key, else of the one that had it last; newest first."""
     async with snapshot(pool) as connection:
         id = await store.find_definition(connection, environment_id, kind, key)
         if id is None:
-            raise NotFound("NOT_FOUND", f"There is no {kind} {key!r}, and never was.")
+            raise NotFound("NOT_FOUND", f"No {kind} has or had the key {key!r}.")
         rows = await store.list_versions(connection, environment_id, id)
     return [
         Version(
@@ -132,7 +132,7 @@ async def versions(pool: Pool, environment_id: int, kind: str, key: str) -> list
 
 
 async def revision(pool: Pool, environment_id: int, number: int) -> RevisionDetail:
-    """One revision, with what it changed of the one before it."""
+    """One revision, with its changes to the one before it."""
     async with snapshot(pool) as connection:
         row = await store.find_revision(connection, environment_id, number)
         if row is None:
@@ -142,7 +142,7 @@ async def revision(pool: Pool, environment_id: int, number: int) -> RevisionDeta
 
 
 async def difference(pool: Pool, environment_id: int, since: int, until: int) -> list[Changed]:
-    """What leads from one revision to another, forwards or back. Revision 0 is before all definitions."""
+    """The changes from one revision to another, forwards or backwards. Revision 0 has no definitions."""
     async with snapshot(pool) as connection:
         for number in (since, until):
             if number and await store.find_revision(connection, environment_id, number) is None:
