@@ -1,4 +1,4 @@
-"""Statements about a past instant: owners of identifiers, messages that had arrived, live revisions."""
+"""Statements about a past instant: identifiers, messages and live revisions."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

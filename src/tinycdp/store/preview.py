@@ -1,4 +1,4 @@
-"""Statements of previews: which profiles are sampled, and the values of compiled expressions for them."""
+"""Statements of previews: samples of profiles, and values of compiled expressions."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -169,7 +169,7 @@ def _routes(kind: Kind) -> list[HTTPRouteHandler]:
         if_match: IfMatch = None,
         data: JSONBody[RestoreBody] = RestoreBody(),
     ) -> Published:
-        """It names other definitions by their current keys. A deleted one returns with its id and salt."""
+        """Other definitions go by their current keys. A deleted one returns with its id and salt."""
         plan = await definitions.restore_version(
             editing.pool,
             editing.actor.environment_id,

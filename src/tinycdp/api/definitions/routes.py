@@ -60,7 +60,7 @@ _EXAMPLES: dict[Kind, dict[str, Any]] = {
 
 
 def _routes(kind: Kind, one: Any, many: Any, document: Any) -> list[HTTPRouteHandler]:
-    """The routes of a kind, with its structs for one and for many, and the document that is saved."""
+    """The routes of a kind: its structs for one and for many, and the document to save."""
     path, noun, tags = f"/v1/admin/{kind}s", kind.capitalize(), ["Definitions"]
     example = _EXAMPLES[kind]
 

@@ -10,7 +10,11 @@ from tinycdp.runtime.profiles.views import Identifier, PersonSummary
 
 
 class ExpressionBody(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """A trait or a segment. `expression` and `rule` are the same field; a PUT has the key in its path."""
+    """A trait or a segment.
+
+    expression, rule  two names for the same field
+    key               may be left out in a PUT, whose path has it
+    """
 
     key: str = ""
     expression: str = ""
@@ -19,7 +23,9 @@ class ExpressionBody(msgspec.Struct, kw_only=True, omit_defaults=True):
 
 
 class ExclusionBody(msgspec.Struct, rename={"since": "from"}):
-    """A rule's share of an exclusion group, in per cent: rules of one group never match the same profile."""
+    """A rule's share of an exclusion group, in per cent.
+
+    Rules of one group never match the same profile."""
 
     group: str
     since: float
@@ -203,7 +209,7 @@ class NamedDefinition(msgspec.Struct, frozen=True):
 
 
 class EventRead(msgspec.Struct, frozen=True):
-    """An event that is read, with its properties that are read; the event null means every event."""
+    """An event and its properties that are read; the event null means every event."""
 
     event: str | None
     properties: list[str]
@@ -488,7 +494,10 @@ class Differences(msgspec.Struct, rename={"since": "from", "until": "to"}):
 
 
 class KillBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """note: the reason, shown in every decision that the kill affects."""
+    """Why a flag is turned off.
+
+    note  the reason, shown in every decision that the kill affects
+    """
 
     note: str = ""
 

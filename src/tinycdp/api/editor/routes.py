@@ -54,7 +54,7 @@ _EXAMPLE = {"kind": "segment", "expression": "orders_90d = 3"}
     example=_EXAMPLE,
 )
 async def check_source(workspace: Injected[Workspace], data: JSONBody[DraftBody]) -> Meaning:
-    """Answers 200 even for errors: `valid` is false, and `diagnostics` have the reasons and fixes."""
+    """Answers 200 even for errors: `valid` is false; `diagnostics` has reasons and fixes."""
     return _check(workspace, data)
 
 
@@ -67,7 +67,7 @@ async def check_source(workspace: Injected[Workspace], data: JSONBody[DraftBody]
     example=_EXAMPLE,
 )
 async def validate(workspace: Injected[Workspace], data: JSONBody[DraftBody]) -> Meaning:
-    """Answers 200 even for errors: `valid` is false, and `diagnostics` have the reasons and fixes."""
+    """Answers 200 even for errors: `valid` is false; `diagnostics` has reasons and fixes."""
     return _check(workspace, data)
 
 
@@ -111,7 +111,9 @@ async def complete_source(
 async def format_source(
     data: JSONBody[Source],
 ) -> Formatted:
-    """Comments move to the front. A long source has one line for each term of its outermost `&&` or `||`."""
+    """Comments move to the front.
+
+    A long source has one line for each term of its outermost `&&` or `||`."""
     try:
         return Formatted(lay_out(data.source), [])
     except SourceError as wrong:
@@ -154,7 +156,9 @@ async def explain_source(
     workspace: Injected[Workspace],
     data: JSONBody[DraftBody],
 ) -> ExplainedSource:
-    """Takes what `check` takes. For a source with errors, `text` is null and `diagnostics` has the reasons."""
+    """Takes what `check` takes.
+
+    For a source with errors, `text` is null and `diagnostics` has the reasons."""
     meaning, told = editor.in_words(workspace, data.kind, data.key, _source(data))
     whole = meaning.valid and bool(told)
     return ExplainedSource(

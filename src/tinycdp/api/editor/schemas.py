@@ -7,7 +7,9 @@ from tinycdp.runtime.definitions.workspace import Kind
 
 
 class DraftBody(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
-    """An `expression`, or a whole `flag`. A `key` makes cycles visible. A flag's expression is a rule's condition."""
+    """An `expression`, or a whole `flag`.
+
+    A `key` makes cycles visible. With the kind flag, an expression is a rule's condition."""
 
     kind: Kind = "segment"
     key: str | None = None

@@ -1,4 +1,4 @@
-"""What the modules that type a tree share: the checking pass as they see it, and broken nodes.
+"""What the modules that type a tree share: the checking pass, and broken nodes.
 
 Shape   Checker: the pass over one tree, which expressions.py implements; broken(span), is_broken(node)
 Laws    a problem is reported once: a broken node fits everywhere

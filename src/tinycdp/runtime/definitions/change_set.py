@@ -72,7 +72,7 @@ class Step(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """The newest revision of an environment, and what serves: the same, or an older one during a warm-up."""
+    """The newest revision of an environment, and the live one, which is older during a warm-up."""
 
     environment_id: int
     zone: str
@@ -102,7 +102,7 @@ def line_of(step: Step) -> str:
 
 
 def read_documents(documents: Iterable[Mapping[str, Any]]) -> list[Change]:
-    """The changes in definition files: mappings with lists under `traits`, `segments` and `flags`."""
+    """The changes in definition files, which have lists under `traits`, `segments` and `flags`."""
     changes = []
     for document in documents:
         if unknown := sorted(document.keys() - {"traits", "segments", "flags"}):
@@ -135,7 +135,9 @@ def read_key(kind: str, key: Any, path: str) -> str:
 
 
 def read_change(kind: str, document: Any, path: str = "$") -> Change:
-    """One definition's document, checked in form; its expressions are checked among all others when published."""
+    """The change of one definition's document, with its form checked.
+
+    Its expressions are checked on publish, among all other definitions."""
     if not isinstance(document, Mapping):
         raise InvalidInput("INVALID_DOCUMENT", f"{path}: a {kind} is an object.", path=path)
     key = read_key(kind, document.get("key"), f"{path}.key")
@@ -156,7 +158,9 @@ def read_change(kind: str, document: Any, path: str = "$") -> Change:
 async def draft_moves(
     connection: Connection, head: Head, changes: Sequence[Change], now: Instant, *, prune: bool = False
 ) -> list[Move]:
-    """What the changes do to each definition: first to those they name, then to those that refer to these."""
+    """What the changes do to each definition.
+
+    The definitions that they name come first, then those that refer to these."""
     known = {d.name: d for d in head.definitions}
     renames = await _renames(connection, head.environment_id, known, changes)
     former = {(kind, new): (kind, old) for (kind, old), new in renames.items()}

@@ -47,7 +47,7 @@ def find_files(paths: Iterable[Path]) -> list[Path]:
 
 
 def read_documents(path: Path) -> list[dict[str, Any]]:
-    """The definition documents of a JSON or YAML file: mappings with `traits`, `segments` and `flags`."""
+    """The definition documents of a JSON or YAML file, with `traits`, `segments` and `flags`."""
     try:
         text = path.read_text(encoding="utf-8")
         # JSON is YAML too, but the JSON reader has better messages for a stray comma or tab.
@@ -68,7 +68,7 @@ def read_documents(path: Path) -> list[dict[str, Any]]:
 
 
 def to_files(definitions: Iterable[Definition]) -> dict[str, str]:
-    """One file for each kind, such as `traits.yaml`, with its definitions in the order of their keys."""
+    """One file for each kind, such as `traits.yaml`, with its definitions ordered by key."""
     by_kind: dict[str, list[Definition]] = {kind: [] for kind in KINDS}
     for definition in sorted(definitions, key=lambda definition: definition.key):
         by_kind[definition.kind].append(definition)
@@ -88,7 +88,7 @@ def entry(kind: str, key: str, document: dict[str, Any]) -> dict[str, Any]:
 
 
 def difference(step: Step, *, canonical: bool = False) -> str:
-    """A unified diff of the definition before and after, without a header; "" if nothing changes.
+    """A unified diff of the definition, without a header; "" if nothing changes.
 
     With `canonical`, a change of layout is left out, unless nothing else changed."""
     before, after = (
@@ -100,7 +100,9 @@ def difference(step: Step, *, canonical: bool = False) -> str:
 
 
 def fields_of(step: Step) -> list[tuple[str, Any, Any]]:
-    """(place, before, after) of each value that differs. A place is a JSON pointer; items with an id go by it."""
+    """(place, before, after) of each value that differs.
+
+    A place is a JSON pointer; items with an id go by it."""
     if step.before is None or step.after is None:
         return []
     return list(_differing("", step.before, step.after))

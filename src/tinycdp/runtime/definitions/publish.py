@@ -144,7 +144,9 @@ async def restore_version(
     version: int,
     edit: Edit,
 ) -> Plan:
-    """Bring one definition back to an older version. It names other definitions by their current keys."""
+    """Bring one definition back to an older version.
+
+    It names other definitions by their current keys."""
 
     async def moves(connection: Connection, head: Head) -> list[Move]:
         id = await store.find_definition(connection, environment_id, kind, key)
@@ -271,7 +273,7 @@ async def _save_version(
 
 
 async def finish_warming(connection: Connection, catalog: Catalog, now: Instant) -> None:
-    """Make the head revision live: its memberships become the segments', in this one transaction.
+    """Make the head revision live, with its memberships, in this one transaction.
 
     The caller holds the exclusive lock of begin_publish, and `catalog` is that of the current revisions."""
     assert catalog.next is not None
@@ -286,9 +288,10 @@ async def finish_warming(connection: Connection, catalog: Catalog, now: Instant)
 async def _swap_memberships(
     connection: Connection, catalog: Catalog, now: Instant, abandoned: Collection[int] = ()
 ) -> None:
-    """Record the transitions of the switch to the next revision, and delete memberships that it does not use.
+    """Record the transitions of the switch to the next revision.
 
-    Every member leaves a deleted segment. `abandoned` are the fingerprints of a cancelled warm-up."""
+    Memberships that the next revision does not use are deleted, and all of a deleted segment. `abandoned` are the
+    fingerprints of a cancelled warm-up."""
     assert catalog.next is not None
     changed: list[tuple[int, int | None, int | None]]
     changed = [(s.id, s.live_fingerprint, s.fingerprint) for s in catalog.segments if s.is_next]

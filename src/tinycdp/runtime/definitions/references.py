@@ -52,7 +52,7 @@ def mentioned(text: str) -> frozenset[Name]:
 
 
 def rewritten(definition: Definition, names: Mapping[Name, str]) -> Definition:
-    """The definition with its references under the new keys in `names`; itself if it has none of them."""
+    """The definition with its references renamed; itself if it has none of `names`."""
     if definition.flag is None:
         text = definition.expression
         if names.keys().isdisjoint(mentioned(text)):

@@ -109,7 +109,7 @@ def changed(step: Step) -> Changed:
 
 
 async def versions(pool: Pool, environment_id: int, kind: str, key: str) -> list[Version]:
-    """Every version of the definition that has this key, else of the one that had it last; newest first."""
+    """Every version of the definition that has this key or had it last; newest first."""
     async with snapshot(pool) as connection:
         id = await store.find_definition(connection, environment_id, kind, key)
         if id is None:
@@ -142,7 +142,7 @@ async def revision(pool: Pool, environment_id: int, number: int) -> RevisionDeta
 
 
 async def difference(pool: Pool, environment_id: int, since: int, until: int) -> list[Changed]:
-    """The changes from one revision to another, forwards or backwards. Revision 0 has no definitions."""
+    """The changes from one revision to another, in either direction. Revision 0 is empty."""
     async with snapshot(pool) as connection:
         for number in (since, until):
             if number and await store.find_revision(connection, environment_id, number) is None:

@@ -69,7 +69,9 @@ class Meaning:
 
 @dataclass(frozen=True)
 class Declared:
-    """Declared types of properties of profiles, and of events by name. Nested names are joined by dots."""
+    """Declared types of properties of profiles, and of events by name.
+
+    Nested names are joined by dots."""
 
     profile: Mapping[str, Type] = field(default_factory=dict)
     events: Mapping[str, Mapping[str, Type]] = field(default_factory=dict)
@@ -143,7 +145,7 @@ class Named:
 
 @dataclass(frozen=True, slots=True)
 class EventRead:
-    """An event that is read, with its properties that are read; the event None means every event."""
+    """An event and its properties that are read; the event None means every event."""
 
     event: str | None
     properties: list[str]
@@ -223,7 +225,7 @@ def progress_of(backfill: store.BackfillRow, now: Instant) -> Progress:
 
 
 def understand(workspace: Workspace, kind: Kind, key: str | None, text: str) -> Meaning:
-    """What an expression means among the definitions of the workspace, under its own key if it has one."""
+    """What an expression means in the workspace, under its own key if it has one."""
     return understand_checked(workspace, kind, key, text)[0]
 
 

@@ -40,7 +40,10 @@ _LONGEST_ID = 18
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """What a decision at an instant saw. since: when the profile was created; None if it was unknown."""
+    """What a decision at an instant saw.
+
+    since  when the profile was created; None if it was unknown
+    """
 
     catalog: Catalog
     subject: Snapshot
@@ -66,7 +69,7 @@ class Past:
         self._catalogs: LRUCache[tuple[int, int, int], Catalog] = LRUCache(_CATALOGS)
 
     async def view(self, environment_id: int, alias: Alias | None, at: Instant, revision: int | None = None) -> View:
-        """What was known at an instant, by the definitions that served then or by those of a revision.
+        """What was known at an instant, by the definitions live then or by those of a revision.
 
         The kind "profileId" names a profile's id. A profile unknown at the time is a stranger, as it was then."""
         async with snapshot(self._pool) as connection:
@@ -151,7 +154,7 @@ def _names(aliases: Iterable[past.OwnedIdentifierRow]) -> list[str]:
 async def _profile_at(
     connection: Connection, environment_id: int, alias: Alias, at: Instant
 ) -> tuple[int, list[past.OwnedIdentifierRow]] | None:
-    """The profile an identifier led to at an instant, and the identifiers it had; None if it led to none."""
+    """The profile of an identifier at an instant, with its identifiers then; None if absent."""
     if alias.kind == "profileId":
         if not (alias.value.isascii() and alias.value.isdecimal() and len(alias.value) <= _LONGEST_ID):
             return None

@@ -59,7 +59,10 @@ _SHOWN_ALIASES = 20
 
 @dataclass(slots=True)
 class Example:
-    """A profile that moves. why: the new definition in words; None if it is deleted, or would take too long."""
+    """A profile that moves.
+
+    why  the new definition in words; None if it is deleted, or would take too long
+    """
 
     profile_id: str
     aliases: list[Identifier]
