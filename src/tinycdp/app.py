@@ -28,7 +28,7 @@ from tinycdp.runtime.decisions.exposures import Exposures
 from tinycdp.runtime.decisions.session_variants import Holds
 from tinycdp.runtime.decisions.snapshots import Snapshots
 from tinycdp.runtime.definitions.catalogs import Catalogs
-from tinycdp.runtime.definitions.workspace import Vocabulary
+from tinycdp.runtime.definitions.workspace import EventNames
 from tinycdp.runtime.identity.merges import Merges
 from tinycdp.runtime.ingest.event_stream import EventStreams
 from tinycdp.runtime.ingest.group_commit import Committed, Ingest
@@ -90,7 +90,7 @@ class Parts:
     outbox: Bell
     mirror: Mirror
     bulk: Bulk
-    vocabulary: Vocabulary
+    event_names: EventNames
     seen_properties: SeenPropertiesCache
     memory_budget: MemoryBudget
     shared: "RedisMeter | None"
@@ -158,7 +158,7 @@ def _assemble(settings: Settings, pool: Pool, now: Clock) -> Parts:
     shared = _shared(settings.redis_url) if settings.redis_url else None
     limiter = Limiter(settings.workers, shared)
     pipeline = Pipeline(policies, catalogs, Enricher(settings.geoip_file), limiter, privacy)
-    vocabulary = Vocabulary(lambda environment_id: declared(plans.of(environment_id)))
+    event_names = EventNames(lambda environment_id: declared(plans.of(environment_id)))
 
     def is_usable(key_id: int) -> bool:
         return keyring.by_id(key_id) is not None
@@ -228,7 +228,7 @@ def _assemble(settings: Settings, pool: Pool, now: Clock) -> Parts:
             mirror=mirror,
             keyring=keyring,
         ),
-        vocabulary=vocabulary,
+        event_names=event_names,
         seen_properties=SeenPropertiesCache(),
         memory_budget=MemoryBudget(),
         shared=shared,
@@ -240,7 +240,7 @@ def _assemble(settings: Settings, pool: Pool, now: Clock) -> Parts:
         exports=Exports(dsn, catalogs),
         imports=ImportQueue(pool, ingest, pipeline, now, settings.data_dir / "imports", lambda: metrics.asked),
         past=Past(pool),
-        previews=Previews(pool, vocabulary),
+        previews=Previews(pool, event_names),
     )
 
 

@@ -14,7 +14,7 @@ from tinycdp.engine.flags.document import read_flag, to_document
 from tinycdp.errors import InvalidInput
 from tinycdp.runtime.definitions.change_set import Step
 from tinycdp.runtime.definitions.change_set import read_documents as changes_of
-from tinycdp.runtime.definitions.files import difference, find_files, listed, read_documents, to_files, to_yaml
+from tinycdp.runtime.definitions.files import difference, find_files, plan_text, read_documents, to_files, to_yaml
 
 LONG = "events.purchase.where(amount > 10).count_30d > 3 && " * 4 + "profile.plan == 'pro'"
 
@@ -89,11 +89,11 @@ def test_a_difference_shows_the_lines_that_change() -> None:
     ]
     gone = Step("delete", "segment", "y", {"expression": "true", "description": ""})
     kept = Step("keep", "trait", "z", before, before)
-    said = listed([step, gone, kept])
+    said = plan_text([step, gone, kept])
     assert said.startswith("~ trait x\n    @@ ")
     assert "- segment y\n" in said and "    -rule: 'true'\n" in said
     assert said.endswith("1 to update, 1 to delete, 1 unchanged")
-    assert listed([kept]) == "nothing to change, 1 unchanged"
+    assert plan_text([kept]) == "nothing to change, 1 unchanged"
 
 
 def test_a_new_flags_salt_is_not_promised() -> None:

@@ -13,6 +13,9 @@ import pytest
 from litestar.handlers import HTTPRouteHandler
 
 from tinycdp.api.access import routes as access
+from tinycdp.api.definitions import kill_switches, lifecycle
+from tinycdp.api.definitions import routes as definitions
+from tinycdp.api.editor import routes as editor
 from tinycdp.api.exposures import routes as exposures
 from tinycdp.api.http.openapi import Documented
 from tinycdp.api.http.responses import as_schema, encode
@@ -26,6 +29,7 @@ from tinycdp.api.profiles import groups
 from tinycdp.api.profiles import routes as profiles
 from tinycdp.api.schema import event_stream
 from tinycdp.api.schema import routes as schema
+from tinycdp.api.time_travel import preview
 from tinycdp.api.transfer import exports, imports
 from tinycdp.engine.schema.tracking_plan import Entry, Naming, Property
 from tinycdp.model import Warned
@@ -35,9 +39,11 @@ from tinycdp.runtime.policies.identifier_rules import IdentityPolicy, KindPolicy
 from tinycdp.runtime.policies.limits import KeyLimits, Limits, Rate, Sampling
 from tinycdp.runtime.policies.privacy_rules import ConsentRule, PrivacyPolicy, PrivacyRule
 
+DEFINITIONS = (definitions, lifecycle, preview, kill_switches, editor)
+INGEST = (ingest, posthog, sdk_settings, rejections, dead_letters)
 MODULES = (
-    *(access, identity, ingest, policies, posthog, sdk_settings, rejections, dead_letters),
-    *(privacy, profiles, groups, schema, event_stream, exports, imports, exposures, ofrep),
+    *(access, identity, policies, privacy, profiles, groups, schema, event_stream, exports, imports, exposures, ofrep),
+    *(*DEFINITIONS, *INGEST),
 )
 ROUTES: list[HTTPRouteHandler] = [handler for module in MODULES for handler in module.ROUTES]
 
@@ -46,10 +52,10 @@ POLICIES = {
     *(EnrichmentPolicy, IdentityPolicy, KindPolicy, Limits, KeyLimits, Rate, Sampling),
     *(Naming, PrivacyPolicy, PrivacyRule, ConsentRule),
 }
-#: Documents that the engine reads and the database stores unchanged.
-DOCUMENTS = {Entry, Property, Warned} | POLICIES
-#: It is encoded where its digest is made.
-DOCUMENTS |= {Evaluated}
+#: Documents that the engine reads and the database stores unchanged; Evaluated is encoded where its digest is made.
+DOCUMENTS = {Entry, Property, Warned, Evaluated} | POLICIES
+#: Where structs of the wire live.
+HOMES = ("tinycdp.api.",)
 
 
 @pytest.mark.parametrize("handler", ROUTES, ids=lambda handler: min(handler.paths))
@@ -57,7 +63,7 @@ def test_answers_and_bodies_are_made_of_the_layer_s_own_structs(handler: HTTPRou
     hints = typing.get_type_hints(handler.fn, include_extras=True)
     exchanged = (hints["return"], hints.get("data"), handler.opt.get("answer"))
     found = {kind for hint in exchanged for kind in kinds_in(hint, set())}
-    assert {kind for kind in found if not kind.__module__.startswith("tinycdp.api.")} <= DOCUMENTS
+    assert {kind for kind in found if not kind.__module__.startswith(HOMES)} <= DOCUMENTS
 
 
 def kinds_in(hint: Any, seen: set[Any]) -> Iterator[type]:

@@ -58,7 +58,7 @@ PARTS = (
     "registry",
     "seen_properties",
     "snapshots",
-    "vocabulary",
+    "event_names",
 )
 
 Connection = ASGIConnection[Any, Any, Any, Any]

@@ -7,7 +7,7 @@ Laws    a route in GUARDED or FOREIGN_GUARDED names the scope that its key needs
 from tinycdp.api.access import routes as access
 from tinycdp.api.decisions import explain, replay
 from tinycdp.api.decisions import routes as decisions
-from tinycdp.api.definitions import kill_switches, lifecycle, preview
+from tinycdp.api.definitions import kill_switches, lifecycle
 from tinycdp.api.definitions import routes as definitions
 from tinycdp.api.editor import routes as editor
 from tinycdp.api.exposures import routes as exposures
@@ -24,6 +24,7 @@ from tinycdp.api.profiles import groups
 from tinycdp.api.profiles import routes as profiles
 from tinycdp.api.schema import event_stream
 from tinycdp.api.schema import routes as schema
+from tinycdp.api.time_travel import preview
 from tinycdp.api.transfer import exports, imports
 
 #: Endpoints for clients of other products, which send fields and parameters that TinyCDP does not use. They look for

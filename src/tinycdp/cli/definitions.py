@@ -31,10 +31,10 @@ def add_to(commands: "Commands") -> None:
 
 
 def run_plan(arguments: argparse.Namespace, settings: Settings) -> int:
-    from tinycdp.runtime.definitions.files import listed
+    from tinycdp.runtime.definitions.files import plan_text
 
     plan = _publish(arguments, settings, dry=True)
-    print(listed(plan.steps))
+    print(plan_text(plan.steps))
     if all(step.action == "keep" for step in plan.steps):
         return 0
     if plan.warming:
@@ -47,14 +47,14 @@ def run_plan(arguments: argparse.Namespace, settings: Settings) -> int:
 def _preview(arguments: argparse.Namespace, settings: Settings) -> str:
     """How many profiles the files of the command line would affect."""
     from tinycdp.runtime.definitions.change_set import read_documents
-    from tinycdp.runtime.definitions.workspace import Vocabulary
-    from tinycdp.runtime.time_travel.preview import Previews, Question, listed
+    from tinycdp.runtime.definitions.workspace import EventNames
+    from tinycdp.runtime.time_travel.preview import PreviewRequest, Previews, preview_text
 
-    question = Question(read_documents(_documents(arguments)), arguments.prune)
+    question = PreviewRequest(read_documents(_documents(arguments)), arguments.prune)
     preview = on_database(
-        settings, lambda pool, environment: Previews(pool, Vocabulary()).of(environment, question, clock.now())
+        settings, lambda pool, environment: Previews(pool, EventNames()).compute(environment, question, clock.now())
     )
-    return listed(preview)
+    return preview_text(preview)
 
 
 def run_apply(arguments: argparse.Namespace, settings: Settings) -> int:

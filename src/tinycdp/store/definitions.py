@@ -1,4 +1,4 @@
-"""Statements about environments, definitions, revisions and their warm-up."""
+"""Statements about environments, definitions, revisions and their backfill."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -52,7 +52,7 @@ class VersionRow(DefinitionRow):
 
 @dataclass(frozen=True, slots=True)
 class BackfillRow(Row):
-    """How far the backfill of a revision is; rate in profiles a second."""
+    """The progress of a revision's backfill. rate: in profiles per second."""
 
     revision: int
     last_profile_id: int
@@ -137,7 +137,7 @@ async def mark_live(connection: Connection, environment_id: int, revision: int, 
 
 
 async def start_backfill(connection: Connection, environment_id: int, revision: int, now: int) -> int:
-    """Gives how many profiles there are to go through."""
+    """Start the backfill of a revision. Returns the number of profiles to compute."""
     return await connection.fetchval(_SQL["start_backfill"], environment_id, revision, now)
 
 
@@ -152,7 +152,9 @@ async def list_backfills(connection: Connection, environment_id: int, n: int) ->
 async def advance_backfill(
     connection: Connection, environment_id: int, revision: int, *, at: int, n: int, events: int, rate: float, now: int
 ) -> None:
-    """n more profiles are done, up to the id `at`, for which so many events were read; rate in profiles a second."""
+    """Record n more profiles as done, up to the id `at`.
+
+    events: how many were read for them; rate: profiles per second."""
     await connection.execute(_SQL["advance_backfill"], environment_id, revision, at, n, events, rate, now)
 
 
@@ -173,8 +175,9 @@ async def sweep_memberships(connection: Connection, environment_id: int, fingerp
 
 
 async def find_environment_named(connection: Connection, key: str) -> int | None:
-    """The id of the environment with this key; the oldest, if several projects have one. None on a database that was
-    never migrated."""
+    """The id of the environment with this key; the oldest, if several projects have one.
+
+    None if absent, or if the database was never migrated."""
     try:
         return await connection.fetchval(_SQL["find_environment_named"], key)
     except asyncpg.UndefinedTableError:
@@ -196,7 +199,7 @@ async def list_versions(connection: Connection, environment_id: int, definition_
 
 
 async def last_versions(connection: Connection, environment_id: int, ids: Sequence[int]) -> dict[int, int]:
-    """The number of the last version of each, by definition id."""
+    """The number of the last version of each definition, by id."""
     return dict(await connection.fetch(_SQL["last_versions"], environment_id, ids))
 
 

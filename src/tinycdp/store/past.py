@@ -1,4 +1,4 @@
-"""Statements about what was: who had which identifier, what had arrived, and what served at an instant."""
+"""Statements about a past instant: identifiers, messages and live revisions."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ _SQL = load("past")
 
 @dataclass(frozen=True, slots=True)
 class OwnedIdentifierRow(Row):
-    """An identifier and whose it is now."""
+    """An identifier and its current owner."""
 
     id: int
     kind: str
@@ -24,7 +24,7 @@ class OwnedIdentifierRow(Row):
 
 @dataclass(frozen=True, slots=True)
 class MoveRow(Row):
-    """Identifiers that went from one profile to another."""
+    """Identifiers that moved from one profile to another."""
 
     from_id: int
     to_id: int
@@ -34,7 +34,7 @@ class MoveRow(Row):
 
 @dataclass(slots=True)
 class PastMessageRow(MessageRow):
-    """A message with the identifier it came by."""
+    """A message with the identifier that it was sent under."""
 
     alias_id: int
 
@@ -44,14 +44,14 @@ async def find_alias(connection: Connection, environment_id: int, kind: str, val
 
 
 async def survivor_at(connection: Connection, environment_id: int, id: int, at: int) -> int:
-    """The profile that an id led to at an instant; itself where nothing had absorbed it by then, or it is nobody's."""
+    """The profile that an id led to at an instant; the id itself if it was not absorbed by then."""
     return await connection.fetchval(_SQL["survivor_at"], environment_id, id, at)
 
 
 async def moves_since(
     connection: Connection, environment_id: int, profile_ids: Sequence[int], at: int
 ) -> list[MoveRow]:
-    """Newest first."""
+    """Moves of identifiers from or to these profiles after an instant, newest first."""
     return MoveRow.every(await connection.fetch(_SQL["moves_since"], environment_id, profile_ids, at))
 
 
@@ -64,7 +64,7 @@ async def aliases_of(
 async def messages_until(
     connection: Connection, environment_id: int, alias_ids: Sequence[int], at: int, n: int | None
 ) -> list[PastMessageRow]:
-    """At most n, None for all."""
+    """At most n messages of these identifiers; None for all."""
     return PastMessageRow.every(await connection.fetch(_SQL["messages_until"], environment_id, alias_ids, at, n))
 
 
@@ -73,6 +73,6 @@ async def oldest_arrival(connection: Connection, environment_id: int) -> int | N
 
 
 async def revisions_at(connection: Connection, environment_id: int, at: int) -> tuple[int, int]:
-    """(live, newest)"""
+    """The live and the newest revision at an instant."""
     row = await connection.fetchrow(_SQL["revisions_at"], environment_id, at)
     return row["live"], row["head"]

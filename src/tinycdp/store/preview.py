@@ -1,4 +1,4 @@
-"""Statements of previews: who is looked at, and what made-up expressions are worth to them."""
+"""Statements of previews: samples of profiles, and values of compiled expressions."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,16 +13,16 @@ _SQL = load("preview")
 
 @dataclass(frozen=True, slots=True)
 class UnitRow(Row):
-    """A profile to show, with its identifiers as "kind value"."""
+    """A profile's bucketing key, and its identifiers as "kind value"."""
 
     id: int
     bucketing_key: str
     aliases: list[str]
 
 
-async def plan_anew(connection: Connection) -> None:
+async def force_custom_plans(connection: Connection) -> None:
     """Plan every statement for its own parameters, until the transaction ends."""
-    await connection.execute(_SQL["plan_anew"])
+    await connection.execute(_SQL["force_custom_plans"])
 
 
 async def count_profiles(connection: Connection, environment_id: int, at: int) -> int:
@@ -30,7 +30,7 @@ async def count_profiles(connection: Connection, environment_id: int, at: int) -
 
 
 async def sample_profiles(connection: Connection, environment_id: int, at: int, n: int | None) -> list[int]:
-    """None for all."""
+    """The ids of n profiles that existed at an instant; None for all of them."""
     return [row["id"] for row in await connection.fetch(_SQL["sample_profiles"], environment_id, at, n)]
 
 
@@ -38,8 +38,10 @@ async def units_of(connection: Connection, environment_id: int, ids: Sequence[in
     return UnitRow.every(await connection.fetch(_SQL["units_of"], environment_id, ids))
 
 
-async def computed(
+async def compute_values(
     connection: Connection, statement: str, environment_id: int, at: int, ids: Sequence[int]
 ) -> list[tuple[Any, ...]]:
-    """Rows of (profile id, v0, v1, …) of a statement that dsl.sql made, of what had arrived by an instant, as of it."""
+    """Rows of (profile id, v0, v1, …) from a statement of dsl.sql, as of an instant.
+
+    Only messages that had arrived by then count."""
     return [tuple(row) for row in await connection.fetch(statement, environment_id, at, at, ids)]

@@ -68,7 +68,7 @@ class Shop:
     async def stale(self, days: int = 30) -> StaleFlags:
         await self.service.exposures.flush()
         service = self.service
-        workspace = await read_workspace(service.pool, service.catalogs, service.vocabulary, self.id, self.now())
+        workspace = await read_workspace(service.pool, service.catalogs, service.event_names, self.id, self.now())
         return await stale_flags(service.pool, workspace, days, self.now())
 
     async def reasons(self, days: int = 30) -> dict[str, list[str]]:

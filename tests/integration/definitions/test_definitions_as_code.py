@@ -158,12 +158,12 @@ async def test_a_rename_in_a_file_is_a_rename_here_once(prepared: Run, tmp_path:
     other.write_text("traits: [{key: opens, expression: '1'}]")
     assert (await run("apply", other))[0] == 0
     assert (await run("plan", file))[0] == 0
-    # A name that somebody else has is no place to go to.
+    # A key that another definition has is not available.
     file.write_text(
         "segments: [{key: opens, was: few, rule: 'true'}]\ntraits: [{key: opens, was: starts, expression: '1'}]"
     )
     status, _, err = await run("plan", file)
-    assert status == 1 and "there is one already" in err
+    assert status == 1 and "that key is in use" in err
 
 
 async def test_a_flag_is_renamed_in_a_file(prepared: Run, tmp_path: Path) -> None:
@@ -203,7 +203,7 @@ async def test_plan_says_how_many_people_would_move(prepared: Run, tmp_path: Pat
     status, out, _ = await run("plan", "--preview", file)
     assert status == 2
     lines = out.splitlines()[-3:]
-    assert lines[0].endswith("1 of 1 profiles looked at")
+    assert lines[0].endswith("1 of 1 profiles sampled")
     assert lines[1] == "segment openers: 0 -> 1 members, +1 -0, 0 unknown"
     assert lines[2] == "flag f: none -> on 1"
     assert (await run("apply", "--wait", file))[0] == 0

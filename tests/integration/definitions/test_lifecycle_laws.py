@@ -163,7 +163,7 @@ class Life:
             alias = Alias("profileId", str(id))
             _, subject, _ = await self.service.decisions.known(self.id, alias, now)
             prepare(catalog, subject, now)
-            raw = (await self.service.past.look(self.id, alias, now)).subject
+            raw = (await self.service.past.view(self.id, alias, now)).subject
             for key, members in stored.items():
                 name = ("segment", key)
                 value = subject.result(name, now)[0]

@@ -382,7 +382,7 @@ async def test_the_past_stays_what_it_was(services: list[Parts], environment: in
     seen = {}
 
     async def look(at: int) -> dict[Alias, tuple[Any, ...]]:
-        views = {alias: (await here.past.look(environment, alias, at)).subject for alias in (kim, tab)}
+        views = {alias: (await here.past.view(environment, alias, at)).subject for alias in (kim, tab)}
         return {alias: (subject.unit, subject.profile_id, subject.last_seen) for alias, subject in views.items()}
 
     await here.ingest.accept(environment, [message("m1", "buy", clock.now, anonymousId="tab")])

@@ -17,7 +17,7 @@ from tinycdp.runtime.definitions.change_set import read_documents
 from tinycdp.runtime.definitions.publish import publish
 from tinycdp.runtime.edits import Edit
 from tinycdp.runtime.time_travel import preview as previews
-from tinycdp.runtime.time_travel.preview import Question
+from tinycdp.runtime.time_travel.preview import PreviewRequest
 from tinycdp.runtime.worker.loops import Worker
 from tinycdp.times import iso
 
@@ -167,13 +167,13 @@ async def test_what_cannot_be_previewed_is_refused(shop: Application, body: Any,
 async def test_previews_are_bounded_in_number_and_time(shop: Application, monkeypatch: pytest.MonkeyPatch) -> None:
     service = shop.service
     monkeypatch.setattr(previews, "SECONDS", 0.0)
-    question = Question(read_documents([{"segments": [{"key": "x", "rule": "orders > 1"}]}]))
+    question = PreviewRequest(read_documents([{"segments": [{"key": "x", "rule": "orders > 1"}]}]))
     with pytest.raises(InvalidInput, match="sample") as raised:
-        await service.previews.of(shop.environment_id, question, service.now())
+        await service.previews.compute(shop.environment_id, question, service.now())
     assert raised.value.code == "PREVIEW_TOO_LONG"
     monkeypatch.setattr(previews, "AT_ONCE", 0)
     with pytest.raises(Overloaded):
-        await service.previews.of(shop.environment_id, question, service.now())
+        await service.previews.compute(shop.environment_id, question, service.now())
 
 
 FIRST = {
@@ -233,8 +233,8 @@ async def test_what_was_foretold_happens(dsn: str) -> None:
             )
             await service.ingest.accept(id, [message])
         await serving(service, id)
-        question = Question(read_documents([SECOND]), sample=None, context=CONTEXT, examples=100)
-        foretold = await service.previews.of(id, question, clock.now)
+        question = PreviewRequest(read_documents([SECOND]), sample=None, context=CONTEXT, examples=100)
+        foretold = await service.previews.compute(id, question, clock.now)
         members, variants = await actual(service, id)
         await publish(service.pool, id, read_documents([SECOND]), Edit("test", clock.now))
         await serving(service, id)
@@ -281,13 +281,13 @@ async def test_a_preview_of_the_past_agrees_with_replays_of_it(dsn: str) -> None
             if n % 50 == 25:
                 instants.append(clock.now + pick.choice((0, 1, 59_999)))
         for at in instants:
-            question = Question(read_documents([SECOND]), at=at, sample=None, context=CONTEXT)
-            found = await service.previews.of(id, question, clock.now)
+            question = PreviewRequest(read_documents([SECOND]), at=at, sample=None, context=CONTEXT)
+            found = await service.previews.compute(id, question, clock.now)
             members: dict[str, int] = {}
             variants: dict[tuple[str, str], int] = {}
             known = 0
             for n in range(20):
-                view = await service.past.look(id, Alias(AliasKind.USER, f"u{n}"), at)
+                view = await service.past.view(id, Alias(AliasKind.USER, f"u{n}"), at)
                 if view.since is None:
                     continue
                 known += 1

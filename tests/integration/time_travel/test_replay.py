@@ -163,7 +163,7 @@ class World:
         return answer_of(catalog, decision, subject, person.value, False)
 
     async def replayed(self, at: int, person: Alias, flag: str) -> Answer:
-        view = await self.service.past.look(self.id, person, at)
+        view = await self.service.past.view(self.id, person, at)
         view.require([("flag", flag)], at)
         decision = decide_one(view.catalog, flag, view.subject, at)
         return answer_of(view.catalog, decision, view.subject, person.value, False)
@@ -292,7 +292,7 @@ async def test_a_merge_that_was_undone_counts_while_it_lasted(dsn: str) -> None:
             await move_aliases(connection, id, merge["alias_ids"], merge["absorbed_id"], clock.now + 5_000)
 
         async def known(alias: Alias, at: int) -> tuple[int, bool]:
-            view = await service.past.look(id, alias, at)
+            view = await service.past.view(id, alias, at)
             return view.subject.profile_id, decide_one(view.catalog, "f", view.subject, at).value
 
         survivor, absorbed = merge["survivor_id"], merge["absorbed_id"]
@@ -302,4 +302,4 @@ async def test_a_merge_that_was_undone_counts_while_it_lasted(dsn: str) -> None:
             assert await known(alias, NOW + 8_500) == (absorbed, False)
         assert (await known(Alias("profileId", str(absorbed)), NOW + 1_500))[0] == 0
         with pytest.raises(NotFound):
-            await service.past.look(id, one, NOW, 99)
+            await service.past.view(id, one, NOW, 99)

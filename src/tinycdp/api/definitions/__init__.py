@@ -1,1 +1,1 @@
-"""Traits, segments and flags: written, previewed, published, switched off, and edited with help."""
+"""Routes for traits, segments and flags: save, publish, history and kill switches."""

@@ -1,4 +1,4 @@
-"""Definitions, saved and described for one actor.
+"""Save and describe definitions for one actor.
 
 Shape   a handler asks for `editing: Injected[Editing]`
 Laws    a save is all or nothing, and its answer is what GET answers next
@@ -6,9 +6,10 @@ Laws    a save is all or nothing, and its answer is what GET answers next
 
 from typing import Any
 
-from tinycdp.api.definitions.schemas import Described, Flag, Segment, Trait
+from tinycdp.api.definitions.schemas import BackfillProgress, Cost, Described, Flag, NamedDefinition, Segment, Trait
 from tinycdp.api.definitions.workspaces import provide_workspace
 from tinycdp.api.http.parts import Injected
+from tinycdp.api.http.responses import as_schema
 from tinycdp.engine.catalog import Definition, InvalidDefinitions
 from tinycdp.errors import InvalidInput, NotFound
 from tinycdp.model import Instant
@@ -18,7 +19,7 @@ from tinycdp.runtime.definitions import workspace as workspaces
 from tinycdp.runtime.definitions.catalogs import Catalogs
 from tinycdp.runtime.definitions.change_set import Change, document_of
 from tinycdp.runtime.definitions.publish import Plan, publish
-from tinycdp.runtime.definitions.workspace import Kind, Named, Vocabulary, Workspace
+from tinycdp.runtime.definitions.workspace import EventNames, Kind, Workspace
 from tinycdp.runtime.edits import Edit
 from tinycdp.runtime.transfer.export import memberships_as_of
 from tinycdp.store import reads
@@ -27,49 +28,49 @@ from tinycdp.times import iso
 
 
 class Editing:
-    """What one request does to definitions."""
+    """Reads and saves the definitions of the actor's environment."""
 
-    def __init__(self, actor: Actor, pool: Pool, catalogs: Catalogs, vocabulary: Vocabulary, now: Clock) -> None:
+    def __init__(self, actor: Actor, pool: Pool, catalogs: Catalogs, event_names: EventNames, now: Clock) -> None:
         self.actor = actor
         self.pool = pool
         self.catalogs = catalogs
         self.now = now
-        self._vocabulary = vocabulary
+        self._event_names = event_names
 
     async def workspace(self) -> Workspace:
         """The definitions as they are now."""
-        return await provide_workspace(self.actor, self.pool, self.catalogs, self._vocabulary, self.now)
+        return await provide_workspace(self.actor, self.pool, self.catalogs, self._event_names, self.now)
 
     async def save(self, change: Change, note: str) -> Plan:
-        """Publish one change. The process decides by it at once; the others are notified."""
+        """Publish one change. This process uses it at once; the others are notified."""
         try:
             plan = await publish(
                 self.pool, self.actor.environment_id, [change], Edit(self.actor.name, self.now(), note)
             )
         except InvalidDefinitions as wrong:
-            # The diagnostics of what was sent stand alone, beside those of others that it would break.
+            # The diagnostics of the sent definition, apart from those of others that it would break.
             own = [d for found in wrong.details["definitions"] if _is(found, change) for d in found["diagnostics"]]
             raise InvalidInput(wrong.code, wrong.message, diagnostics=own, **wrong.details) from None
         await self.refresh()
         return plan
 
     async def refresh(self) -> None:
-        """Decide by the newest definitions from now on."""
+        """Use the newest definitions in this process from now on."""
         await self.catalogs.refresh(self.pool, self.actor.environment_id)
 
     async def find(self, kind: Kind, name: str) -> Described:
-        """One definition, with what it means and costs."""
+        """One definition, with its meaning and cost."""
         workspace = await self.workspace()
         definition = workspace.find((kind, name))
         if definition is None:
             raise NotFound("NOT_FOUND", f"There is no {kind} {name!r}.")
         (found,) = await self.describe(workspace, [definition])
         meaning = workspaces.understand_definition(workspace, definition)
-        found.diagnostics, found.cost = meaning.diagnostics, meaning.cost
+        found.diagnostics, found.cost = meaning.diagnostics, as_schema(meaning.cost, Cost)
         return found
 
     async def describe(self, workspace: Workspace, definitions: list[Definition]) -> list[Described]:
-        """Definitions as lists show them."""
+        """Definitions in the form of lists."""
         used_by = workspace.used_by()
         live, warming = workspace.catalog.live, workspace.catalog.warming
         counted: dict[int, int] = {}
@@ -79,6 +80,9 @@ class Editing:
             async with snapshot(self.pool) as connection:
                 as_of = await memberships_as_of(connection, workspace.catalog.environment_id, as_of)
                 counted = await reads.count_members(connection, workspace.catalog.environment_id, wanted)
+        progress = None
+        if workspace.progress is not None:
+            progress = as_schema(workspace.progress, BackfillProgress)
         found: list[Described] = []
         for definition in definitions:
             name = definition.name
@@ -88,8 +92,8 @@ class Editing:
                 "version": definition.version,
                 "status": "warming" if is_warming else "live",
                 "type": workspaces.type_of(workspace, definition).value,
-                "used_by": [Named(*other) for other in used_by[name]],
-                "progress": workspace.progress if is_warming else None,
+                "used_by": [NamedDefinition(*other) for other in used_by[name]],
+                "progress": progress if is_warming else None,
             }
             if definition.flag is not None:
                 flag = definition.flag
@@ -110,11 +114,11 @@ def provide_editing(
     actor: Injected[Actor],
     pool: Injected[Pool],
     catalogs: Injected[Catalogs],
-    vocabulary: Injected[Vocabulary],
+    event_names: Injected[EventNames],
     now: Injected[Clock],
 ) -> Editing:
-    """For the actor of a request."""
-    return Editing(actor, pool, catalogs, vocabulary, now)
+    """The Editing of a request's actor."""
+    return Editing(actor, pool, catalogs, event_names, now)
 
 
 def _is(found: dict[str, Any], change: Change) -> bool:

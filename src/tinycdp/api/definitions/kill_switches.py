@@ -1,7 +1,7 @@
-"""Kill switches: a flag off for everyone, at once.
+"""Kill switches: turn a flag off at once.
 
-Shape   POST …/kill and …/revive act, GET …/kills lists them with their authors
-Laws    asking again changes nothing: the first to act is named
+Shape   POST …/kill and …/revive act, GET …/kills lists the kills with their authors
+Laws    a repeated request changes nothing: the first author is kept
 Errors  404 NOT_FOUND
 Source  docs/reference/definitions.md "Kill switch"
 """
@@ -9,9 +9,10 @@ Source  docs/reference/definitions.md "Kill switch"
 from litestar import get, post
 from litestar.params import FromPath, JSONBody
 
-from tinycdp.api.definitions.schemas import KillBody, Kills
+from tinycdp.api.definitions.schemas import Kill, KillBody, Kills
 from tinycdp.api.http.params import Limit
 from tinycdp.api.http.parts import Injected
+from tinycdp.api.http.responses import as_schema
 from tinycdp.runtime.access.actor import Actor
 from tinycdp.runtime.clock import Clock
 from tinycdp.runtime.definitions import kill_switches
@@ -23,10 +24,10 @@ from tinycdp.store.pool import Pool
 @post(
     "/v1/admin/flags/{name:str}/kill",
     status_code=200,
-    summary="Serve a flag's off variant to everyone, from now on",
+    summary="Turn a flag off: serve its off variant from now on",
     tags=["Definitions"],
     scope="admin",
-    example={"note": "checkout fails for everyone"},
+    example={"note": "checkout fails"},
 )
 async def kill_flag(
     actor: Injected[Actor],
@@ -36,7 +37,7 @@ async def kill_flag(
     name: FromPath[str],
     data: JSONBody[KillBody] = KillBody(),
 ) -> Kills:
-    """Waits for no warm-up, and no publish undoes it."""
+    """Applies at once, even during a warm-up. No publish undoes it."""
     await kill_switches.kill(pool, actor.environment_id, name, Edit(actor.name, now(), data.note))
     return await _kills(actor, pool, catalogs, name)
 
@@ -44,7 +45,7 @@ async def kill_flag(
 @post(
     "/v1/admin/flags/{name:str}/revive",
     status_code=200,
-    summary="Let a killed flag decide again",
+    summary="Turn a killed flag on again",
     tags=["Definitions"],
     scope="admin",
 )
@@ -61,7 +62,7 @@ async def revive_flag(
 
 @get(
     "/v1/admin/flags/{name:str}/kills",
-    summary="Who switched a flag off and on again, newest first",
+    summary="List the kills of a flag, newest first",
     tags=["Definitions"],
     scope="admin",
 )
@@ -76,9 +77,9 @@ async def list_kills(
 
 
 async def _kills(actor: Actor, pool: Pool, catalogs: Catalogs, name: str, limit: int = 50) -> Kills:
-    # The process that was asked decides by it at once; the others are notified.
+    # This process uses it at once; the others are notified.
     await catalogs.refresh(pool, actor.environment_id)
-    found = await kill_switches.history(pool, actor.environment_id, name, limit)
+    found = as_schema(await kill_switches.history(pool, actor.environment_id, name, limit), list[Kill])
     return Kills(name, bool(found) and found[0].revived_at is None, found)
 
 

@@ -1,8 +1,8 @@
-"""What happens to definitions over time: published together, renamed, compared, brought back.
+"""The lifecycle of definitions: publish together, rename, compare, restore.
 
 Shape   POST /v1/admin/publish; for each kind versions, impact, rename and restore; revisions with their differences
-Laws    each change is one atomic revision, with its author and a note. With `dryRun` nothing is saved, and what would
-        be refused is refused
+Laws    each change is one atomic revision, with its author and a note. With `dryRun` nothing is saved, and the errors
+        are those of a real publish
 Errors  400 with every diagnostic · 404 NOT_FOUND, REVISION_NOT_FOUND · 409 KEY_EXISTS, VERSION_CONFLICT, REFERENCED
 Source  docs/reference/definitions.md "History"
 """
@@ -18,24 +18,29 @@ from tinycdp.api.definitions.editing import Editing
 from tinycdp.api.definitions.routes import KINDS
 from tinycdp.api.definitions.schemas import (
     ChangeBody,
+    Changed,
     DefinitionVersions,
     Differences,
+    Impact,
     PublishBody,
     Published,
     RenameBody,
     RestoreBody,
+    Revision,
+    RevisionDetail,
     Revisions,
+    Version,
 )
 from tinycdp.api.http.params import IfMatch, Limit, version_of
 from tinycdp.api.http.parts import Injected
+from tinycdp.api.http.responses import as_schema
 from tinycdp.errors import InvalidInput, NotFound
 from tinycdp.runtime.access.actor import Actor
 from tinycdp.runtime.definitions import publish as definitions
 from tinycdp.runtime.definitions import revisions
 from tinycdp.runtime.definitions.change_set import Change, read_change
 from tinycdp.runtime.definitions.publish import Plan
-from tinycdp.runtime.definitions.revisions import Revision, RevisionDetail
-from tinycdp.runtime.definitions.workspace import Impact, Kind, Workspace, impact_of
+from tinycdp.runtime.definitions.workspace import Kind, Workspace, impact_of
 from tinycdp.runtime.edits import Edit
 from tinycdp.store import definitions as store
 from tinycdp.store.pool import Pool, acquired
@@ -48,7 +53,7 @@ MOST_CHANGES = 1_000
 @post(
     "/v1/admin/publish",
     status_code=200,
-    summary="Several definitions as one revision, all or nothing",
+    summary="Publish several definitions as one revision, all or nothing",
     tags=["Definitions"],
     scope="admin",
     example={
@@ -71,21 +76,21 @@ async def publish(editing: Injected[Editing], data: JSONBody[PublishBody]) -> Pu
 
 
 def read_changes(bodies: list[ChangeBody]) -> list[Change]:
-    """The changes a body asks for, checked in form."""
+    """The changes of a body, with their form checked."""
     if len(bodies) > MOST_CHANGES:
-        raise InvalidInput("INVALID_REQUEST", f"$.changes: at most {MOST_CHANGES:,} at once.", path="$.changes")
+        raise InvalidInput("INVALID_REQUEST", f"$.changes: at most {MOST_CHANGES:,} in one request.", path="$.changes")
     found: dict[tuple[str, str], Change] = {}
     for n, body in enumerate(bodies):
         path = f"$.changes[{n}]"
         if body.kind not in KINDS:
             raise InvalidInput("INVALID_REQUEST", f"{path}.kind: expected one of {', '.join(KINDS)}.", path=path)
         if (body.kind, body.key) in found:
-            raise InvalidInput("INVALID_REQUEST", f"{path}: the {body.kind} {body.key!r} stands twice.", path=path)
+            raise InvalidInput("INVALID_REQUEST", f"{path}: the {body.kind} {body.key!r} occurs twice.", path=path)
         change = Change(kind=body.kind, key=body.key, document=None)
         if body.document is not None:
             document = {"key": body.key, **body.document}
             if document["key"] != body.key:
-                message = f"{path}.document.key: the change is of {body.key!r}."
+                message = f"{path}.document.key: expected {body.key!r}, the key of the change."
                 raise InvalidInput("KEY_MISMATCH", message, path=f"{path}.document.key")
             change = read_change(body.kind, document, f"{path}.document")
         found[body.kind, body.key] = msgspec.structs.replace(change, expects=body.expects, was=body.was)
@@ -95,7 +100,8 @@ def read_changes(bodies: list[ChangeBody]) -> list[Change]:
 async def _published(editing: Editing, plan: Plan, *, dry_run: bool) -> Published:
     if not dry_run:
         await editing.refresh()
-    return Published([revisions.changed(step) for step in plan.changed], plan.revision, plan.warming, dry_run)
+    changes = as_schema([revisions.changed(step) for step in plan.changed], list[Changed])
+    return Published(changes, plan.revision, plan.warming, dry_run)
 
 
 def _routes(kind: Kind) -> list[HTTPRouteHandler]:
@@ -104,31 +110,32 @@ def _routes(kind: Kind) -> list[HTTPRouteHandler]:
     @get(
         f"{path}/versions",
         operation_id=f"list{noun}Versions",
-        summary=f"Every version of a {kind}, newest first",
+        summary=f"List the versions of a {kind}, newest first",
         tags=tags,
         scope="admin",
     )
     async def list_versions(actor: Injected[Actor], pool: Injected[Pool], name: FromPath[str]) -> DefinitionVersions:
-        """Of a deleted one too, and by a key it had before."""
-        return DefinitionVersions(await revisions.versions(pool, actor.environment_id, kind, name))
+        """Finds deleted definitions too, and former keys."""
+        found = await revisions.versions(pool, actor.environment_id, kind, name)
+        return DefinitionVersions(as_schema(found, list[Version]))
 
     @get(
         f"{path}/impact",
         operation_id=f"get{noun}Impact",
-        summary=f"What depends on a {kind}, and what it depends on",
+        summary=f"Show what depends on a {kind}, and what it depends on",
         tags=tags,
         scope="admin",
     )
     async def get_impact(workspace: Injected[Workspace], name: FromPath[str]) -> Impact:
         if workspace.find((kind, name)) is None:
             raise NotFound("NOT_FOUND", f"There is no {kind} {name!r}.")
-        return impact_of(workspace, (kind, name))
+        return as_schema(impact_of(workspace, (kind, name)), Impact)
 
     @post(
         f"{path}/rename",
         status_code=200,
         operation_id=f"rename{noun}",
-        summary=f"Another key for a {kind}, wherever it is named: nobody moves",
+        summary=f"Rename a {kind}, and rewrite all references to it",
         tags=tags,
         scope="admin",
         example={"key": "loyal"},
@@ -150,7 +157,7 @@ def _routes(kind: Kind) -> list[HTTPRouteHandler]:
         f"{path}/versions/{{version:int}}/restore",
         status_code=200,
         operation_id=f"restore{noun}",
-        summary=f"A {kind} as it was in an older version",
+        summary=f"Restore an older version of a {kind}",
         tags=tags,
         scope="admin",
         example={"note": "as it was"},
@@ -162,7 +169,7 @@ def _routes(kind: Kind) -> list[HTTPRouteHandler]:
         if_match: IfMatch = None,
         data: JSONBody[RestoreBody] = RestoreBody(),
     ) -> Published:
-        """What it names goes by the keys of today. A deleted one returns under its id, with its salt."""
+        """Other definitions go by their current keys. A deleted one returns with its id and salt."""
         plan = await definitions.restore_version(
             editing.pool,
             editing.actor.environment_id,
@@ -184,7 +191,7 @@ def _routes(kind: Kind) -> list[HTTPRouteHandler]:
 
 @get(
     "/v1/admin/revisions",
-    summary="Who published what when, newest first",
+    summary="List the revisions, newest first",
     tags=["Definitions"],
     scope="admin",
 )
@@ -211,18 +218,18 @@ async def list_revisions(
 
 @get(
     "/v1/admin/revisions/{revision:int}",
-    summary="One revision, with what it changed",
+    summary="Show one revision, with its changes",
     tags=["Definitions"],
     scope="admin",
 )
 async def get_revision(actor: Injected[Actor], pool: Injected[Pool], revision: FromPath[int]) -> RevisionDetail:
-    return await revisions.revision(pool, actor.environment_id, _number(revision))
+    return as_schema(await revisions.revision(pool, actor.environment_id, _number(revision)), RevisionDetail)
 
 
 @post(
     "/v1/admin/revisions/{revision:int}/restore",
     status_code=200,
-    summary="All definitions as they were at a revision, as a new one",
+    summary="Restore all definitions of a revision, as a new revision",
     tags=["Definitions"],
     scope="admin",
     example={"dryRun": True},
@@ -230,7 +237,7 @@ async def get_revision(actor: Injected[Actor], pool: Injected[Pool], revision: F
 async def restore_revision(
     editing: Injected[Editing], revision: FromPath[int], data: JSONBody[RestoreBody] = RestoreBody()
 ) -> Published:
-    """What was deleted since returns under its id and salt, what is newer goes."""
+    """Deleted definitions return with their id and salt; newer ones are deleted."""
     plan = await definitions.restore(
         editing.pool,
         editing.actor.environment_id,
@@ -242,7 +249,7 @@ async def restore_revision(
 
 @get(
     "/v1/admin/diff",
-    summary="How two revisions differ",
+    summary="Compare two revisions",
     tags=["Definitions"],
     scope="admin",
 )
@@ -252,11 +259,12 @@ async def diff_revisions(
     since: Annotated[int, QueryParameter(name="from", ge=0, le=_LATEST, description="0 is before all definitions")],
     until: Annotated[int, QueryParameter(name="to", ge=0, le=_LATEST)],
 ) -> Differences:
-    return Differences(since, until, await revisions.difference(pool, actor.environment_id, since, until))
+    changes = await revisions.difference(pool, actor.environment_id, since, until)
+    return Differences(since, until, as_schema(changes, list[Changed]))
 
 
 def _number(number: int) -> int:
-    """What a column of numbers can hold; beyond it there is nothing."""
+    """The number, limited to what a column can hold: there are no revisions beyond."""
     return min(max(number, -1), _LATEST)
 
 

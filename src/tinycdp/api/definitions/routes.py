@@ -1,8 +1,8 @@
 """Traits, segments and flags, one by one.
 
-Shape   the same five routes for each kind; lifecycle.py has what happens to them over time
+Shape   the same five routes for each kind; lifecycle.py has publishing, renaming and history
 Laws    a save is all or nothing, and its answer is what GET answers next. PUT and DELETE take If-Match with the version
-        to be replaced. What is saved with warnings is saved
+        to replace. Warnings do not prevent a save
 Errors  400 with every diagnostic · 404 NOT_FOUND · 409 KEY_EXISTS, VERSION_CONFLICT, REFERENCED
 Source  docs/reference/definitions.md
 """
@@ -17,6 +17,7 @@ from litestar.params import FromPath, JSONBody
 from tinycdp.api.definitions.editing import Editing
 from tinycdp.api.definitions.schemas import (
     Backfill,
+    BackfillProgress,
     Backfills,
     Deleted,
     ExpressionDocument,
@@ -61,11 +62,11 @@ _EXAMPLES: dict[Kind, dict[str, Any]] = {
 
 
 def _routes(kind: Kind, one: Any, many: Any, document: Any) -> list[HTTPRouteHandler]:
-    """The routes of a kind: the structs of one and of many, and the document that is saved."""
+    """The routes of a kind: its structs for one and for many, and the document to save."""
     path, noun, tags = f"/v1/admin/{kind}s", kind.capitalize(), ["Definitions"]
     example = _EXAMPLES[kind]
 
-    @get(path, operation_id=f"list{noun}s", summary=f"All {kind}s", tags=tags, scope="admin")
+    @get(path, operation_id=f"list{noun}s", summary=f"List all {kind}s", tags=tags, scope="admin")
     async def list_definitions(editing: Injected[Editing]) -> many:
         workspace = await editing.workspace()
         described = await editing.describe(workspace, workspace.of_kind(kind))
@@ -74,7 +75,7 @@ def _routes(kind: Kind, one: Any, many: Any, document: Any) -> list[HTTPRouteHan
     @get(
         f"{path}/{{name:str}}",
         operation_id=f"get{noun}",
-        summary=f"One {kind}, with what it means and costs",
+        summary=f"Show one {kind}, with its meaning and cost",
         tags=tags,
         scope="admin",
     )
@@ -89,7 +90,7 @@ def _routes(kind: Kind, one: Any, many: Any, document: Any) -> list[HTTPRouteHan
             found.exposures = as_schema(recent, RecentExposures) if recent is not None else None
         return ExactResponse(found, headers=etag(found.version))
 
-    @post(path, operation_id=f"create{noun}", summary=f"A new {kind}", tags=tags, scope="admin", example=example)
+    @post(path, operation_id=f"create{noun}", summary=f"Create a {kind}", tags=tags, scope="admin", example=example)
     async def create_definition(
         editing: Injected[Editing], data: JSONBody[document], note: SaveNote = ""
     ) -> ExactResponse[one]:
@@ -113,7 +114,7 @@ def _routes(kind: Kind, one: Any, many: Any, document: Any) -> list[HTTPRouteHan
         note: SaveNote = "",
     ) -> ExactResponse[one]:
         if data.setdefault("key", name) != name:
-            message = f"$.key: the address says {name!r}. POST {path}/{name}/rename gives it another key."
+            message = f"$.key: expected {name!r} as in the path. To rename it, POST {path}/{name}/rename."
             raise InvalidInput("KEY_MISMATCH", message, path="$.key")
         change = read_change(kind, data)
         return await _save(editing, kind, msgspec.structs.replace(change, expects=version_of(if_match)), note)
@@ -137,7 +138,7 @@ def _routes(kind: Kind, one: Any, many: Any, document: Any) -> list[HTTPRouteHan
 
 @get(
     "/v1/admin/segments/{name:str}/members",
-    summary="A segment's members, page by page",
+    summary="List the members of a segment, page by page",
     tags=["Definitions"],
     scope="admin",
 )
@@ -171,7 +172,7 @@ async def list_members(
 
 @get(
     "/v1/admin/backfills",
-    summary="The newest warm-ups, and how far they are",
+    summary="List the newest warm-ups with their progress",
     tags=["Definitions"],
     scope="admin",
 )
@@ -187,7 +188,7 @@ async def list_backfills(
                 row.revision,
                 iso(row.started_at),
                 iso_or_none(row.finished_at),
-                workspaces.progress_of(row, instant),
+                as_schema(workspaces.progress_of(row, instant), BackfillProgress),
             )
             for row in rows
         ]

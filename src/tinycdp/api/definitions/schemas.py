@@ -5,16 +5,16 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from tinycdp.api.exposures.schemas import RecentExposures
-from tinycdp.api.http.openapi import Documented, shows
+from tinycdp.api.http.openapi import Documented
 from tinycdp.api.profiles.schemas import Identifier, ProfileSummary
-from tinycdp.runtime.definitions.kill_switches import Kill
-from tinycdp.runtime.definitions.revisions import Changed, Revision, Version
-from tinycdp.runtime.definitions.workspace import Cost, Meaning, Named, Progress
-from tinycdp.runtime.time_travel.preview import SAMPLE, Draft
 
 
 class ExpressionBody(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """A trait or a segment. The expression may stand under either name; the address of a PUT has the key already."""
+    """A trait or a segment.
+
+    expression, rule  two names for the same field
+    key               may be left out in a PUT, whose path has it
+    """
 
     key: str = ""
     expression: str = ""
@@ -23,7 +23,9 @@ class ExpressionBody(msgspec.Struct, kw_only=True, omit_defaults=True):
 
 
 class ExclusionBody(msgspec.Struct, rename={"since": "from"}):
-    """A rule's share of an exclusion group, in per cent: rules of one group never share anyone."""
+    """A rule's share of an exclusion group, in per cent.
+
+    Rules of one group never match the same profile."""
 
     group: str
     since: float
@@ -31,9 +33,12 @@ class ExclusionBody(msgspec.Struct, rename={"since": "from"}):
 
 
 class RuleBody(msgspec.Struct, rename="camel", kw_only=True, omit_defaults=True):
-    """Where `when` is true, serves one variant or splits over several in hundred-thousandths that sum to 100000.
-    rollout is the percentage of people who are let in, exposure of those who take part in an experiment, both with up
-    to three decimals."""
+    """If `when` is true, serves one variant, or splits over several.
+
+    split     in hundred-thousandths; they sum to 100000
+    rollout   the percentage of profiles that match, with up to three decimals
+    exposure  the percentage of these that take part in an experiment, with up to three decimals
+    """
 
     when: str
     id: str = ""
@@ -45,7 +50,11 @@ class RuleBody(msgspec.Struct, rename="camel", kw_only=True, omit_defaults=True)
 
 
 class OverrideBody(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """Serves a variant to one person, named by any identifier or by one of a kind, or to a segment, before any rule."""
+    """Serves a variant to one profile or to a segment, before any rule.
+
+    profile  any of its identifiers
+    alias    one of its identifiers, with the kind
+    """
 
     serve: str
     profile: str = ""
@@ -54,14 +63,14 @@ class OverrideBody(msgspec.Struct, kw_only=True, omit_defaults=True):
 
 
 class PrerequisiteBody(msgspec.Struct):
-    """Another flag that has to serve one of these variants; else this flag serves its off variant."""
+    """Another flag that must serve one of these variants; else this flag serves its off variant."""
 
     flag: str
     variants: list[str]
 
 
 class StepBody(msgspec.Struct):
-    """From an instant on, what stands at these JSON pointers; a rule goes by its place or its id."""
+    """From an instant on, the values at these JSON pointers. A rule goes by its index or id."""
 
     at: str
     set: dict[str, Any]
@@ -72,13 +81,14 @@ class DefaultBody(msgspec.Struct):
 
 
 class FlagBody(msgspec.Struct, rename="camel", kw_only=True, omit_defaults=True):
-    """A flag. `{"key", "rule"}` is short for a boolean flag that is on where the rule is true.
+    """A flag. `{"key", "rule"}` is short for a boolean flag that is on if the rule is true.
 
-    holdouts  boolean flags: for whom one of them is true, no rule of this one counts
-    schema    JSON Schema that every variant's value meets
-    hold      how long a silent session keeps the variant it was given, as `30m`
-    archived  takes no part in anything, and is kept
-    metadata  flat, comes back over OFREP"""
+    holdouts  boolean flags: if one of them is true for a profile, no rule of this flag applies
+    schema    a JSON Schema for the values of all variants
+    hold      how long an inactive session keeps its variant, such as `30m`
+    archived  the flag is kept, but never served
+    metadata  flat; returned by OFREP
+    """
 
     key: str = ""
     rule: str = ""
@@ -100,7 +110,7 @@ class FlagBody(msgspec.Struct, rename="camel", kw_only=True, omit_defaults=True)
     salt: str = ""
 
 
-#: A flag's document, as a plain object: flags.py reads it, and names what is wrong.
+#: A flag's document, as a plain object: flags/document.py reads it and reports errors.
 FlagDocument = Annotated[dict[str, Any], Documented(FlagBody)]
 #: A trait's or a segment's.
 ExpressionDocument = Annotated[dict[str, Any], Documented(ExpressionBody)]
@@ -118,7 +128,7 @@ class Span(msgspec.Struct):
 
 
 class TextEdit(msgspec.Struct):
-    """Put `text` in place of the characters from `start` to before `end`."""
+    """Replace the characters from `start` to before `end` by `text`."""
 
     start: int
     end: int
@@ -126,16 +136,17 @@ class TextEdit(msgspec.Struct):
 
 
 class Fix(msgspec.Struct):
-    """One remedy: all its edits, at once, give a source without the diagnostic."""
+    """One quick fix: all its edits together remove the diagnostic."""
 
     title: str
     edits: list[TextEdit]
 
 
 class Diagnostic(msgspec.Struct, omit_defaults=True):
-    """What is wrong with an expression, or may be.
+    """An error or a warning about an expression.
 
-    path  where in a flag the expression stands"""
+    path  of the expression in a flag
+    """
 
     code: str
     severity: Literal["error", "warning"]
@@ -147,28 +158,105 @@ class Diagnostic(msgspec.Struct, omit_defaults=True):
 
 Diagnostics = Annotated[list[dict[str, Any]], Documented(list[Diagnostic])]
 
-shows(Meaning, diagnostics=list[Diagnostic])
-shows(Draft, diagnostics=list[Diagnostic])
-shows(Version, document=Document)
-shows(Changed, before=Document | None, after=Document | None)
+
+class BackfillProgress(msgspec.Struct, frozen=True, rename="camel"):
+    """How far a warm-up is, in profiles.
+
+    rate_per_second  of the last seconds, or of the whole run if it is finished; null, like seconds_left, until the
+                     first profiles are done and while no worker advances it
+    """
+
+    done: int
+    total: int
+    rate_per_second: float | None
+    seconds_left: float | None
+
+
+class Cost(msgspec.Struct, frozen=True, rename="camel"):
+    """An estimate for one profile with as many events as are kept.
+
+    state_bytes      of its state
+    wakeups_per_day  how often it is computed again without an event
+    nodes            the size of the expressions
+    """
+
+    state_bytes: int
+    wakeups_per_day: float
+    nodes: int
+
+
+class Meaning(msgspec.Struct, frozen=True, rename="camel"):
+    """What an expression or a flag would mean if it were saved.
+
+    type         bool, number, string, datetime, duration, version, list or dyn; for a flag the type of its values
+    canonical    the canonical text; null for a flag, and for an expression that does not parse
+    diagnostics  errors and warnings; for a flag with the `path` of the expression
+    """
+
+    valid: bool
+    type: str
+    nullable: bool
+    canonical: str | None
+    cost: Cost
+    diagnostics: Diagnostics
+
+
+class NamedDefinition(msgspec.Struct, frozen=True):
+    """The name of a definition."""
+
+    kind: str
+    key: str
+
+
+class EventRead(msgspec.Struct, frozen=True):
+    """An event and its properties that are read; the event null means every event."""
+
+    event: str | None
+    properties: list[str]
+
+
+class Impact(msgspec.Struct, frozen=True, rename="camel"):
+    """What depends on a definition, and what it depends on.
+
+    used_by     the definitions that name it
+    reaches     these and all that depend on them, the nearest first
+    uses        the definitions it names
+    needs       these and all that they depend on
+    events      the events that it or a definition it needs reads
+    properties  likewise the properties of the profile, by the first name of each path
+    """
+
+    kind: str
+    key: str
+    used_by: list[NamedDefinition]
+    reaches: list[NamedDefinition]
+    uses: list[NamedDefinition]
+    needs: list[NamedDefinition]
+    events: list[EventRead]
+    properties: list[str]
+    revision: int
 
 
 class Described(msgspec.Struct, kw_only=True, rename="camel", omit_defaults=True):
-    """status  "live", or "warming" until what was last saved serves
-    type  of its values: bool, number, string, datetime, duration, version, list or dyn
-    used_by  the definitions that name it
-    progress  of the warm-up, while there is one
-    diagnostics  warnings: code, severity, span, message, fixes; in answers about one definition
-    cost  an estimate, in answers about one definition
-    revision, warming  after a save: its revision, and whether that warms up"""
+    """What traits, segments and flags have in common.
+
+    status       "live", or "warming" until the newest version serves
+    type         of its values: bool, number, string, datetime, duration, version, list or dyn
+    used_by      the definitions that name it
+    progress     of the warm-up; null if there is none
+    diagnostics  warnings; only in answers about one definition
+    cost         an estimate; only in answers about one definition
+    revision     after a save: its revision
+    warming      after a save: whether its revision warms up
+    """
 
     key: str
     description: str
     version: int
     status: str
     type: str
-    used_by: list[Named]
-    progress: Progress | None = None
+    used_by: list[NamedDefinition]
+    progress: BackfillProgress | None = None
     diagnostics: Diagnostics | msgspec.UnsetType = msgspec.UNSET
     cost: Cost | msgspec.UnsetType = msgspec.UNSET
     revision: int | msgspec.UnsetType = msgspec.UNSET
@@ -182,7 +270,10 @@ class Trait(Described, kw_only=True):
 
 
 class Segment(Described, kw_only=True):
-    """members  as of as_of; null until the segment first goes live"""
+    """A segment.
+
+    members  as of as_of; null until the segment first goes live
+    """
 
     rule: str
     canonical: str
@@ -191,8 +282,11 @@ class Segment(Described, kw_only=True):
 
 
 class Flag(Described, kw_only=True):
-    """document  the whole flag, sugar expanded: what PUT takes
-    exposures  who got what lately, in answers to GET of one flag; null where counting them takes too long"""
+    """A flag.
+
+    document   the whole flag without abbreviations, as PUT takes it
+    exposures  profiles per variant lately; only in GET of one flag; null if counting takes too long
+    """
 
     enabled: bool
     document: FlagDocument
@@ -224,7 +318,7 @@ class Backfill(msgspec.Struct, rename="camel"):
     revision: int
     started_at: str
     finished_at: str | None
-    progress: Progress
+    progress: BackfillProgress
 
 
 class Backfills(msgspec.Struct):
@@ -244,11 +338,12 @@ class Members(msgspec.Struct, rename="camel"):
 
 
 class ChangeBody(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
-    """One definition as it shall be.
+    """The wanted state of one definition.
 
-    document  what PUT takes for this kind; null deletes it
-    expects   the version it shall replace, 0 for none; left out for whichever there is
-    was       the key it had: it is renamed, unless that has happened already"""
+    document  as PUT takes it for this kind; null deletes the definition
+    expects   the version to replace, 0 for a new definition; if absent, any version
+    was       the former key: the definition is renamed, unless that was done before
+    """
 
     kind: str
     key: str
@@ -260,9 +355,12 @@ class ChangeBody(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, 
 class PublishBody(
     msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True, forbid_unknown_fields=True
 ):
-    """note     why, for the history
-    dry_run  save nothing; say what would happen
-    prune    delete every definition that is not named"""
+    """Changes to publish as one revision.
+
+    note     the reason, shown in the history
+    dry_run  save nothing, and answer what would happen
+    prune    delete every definition that is not named
+    """
 
     changes: list[ChangeBody]
     note: str = ""
@@ -273,31 +371,88 @@ class PublishBody(
 class RestoreBody(
     msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True, forbid_unknown_fields=True
 ):
-    """note     why, for the history
-    dry_run  save nothing; say what would happen"""
+    """How to restore a revision or a version.
+
+    note     the reason, shown in the history
+    dry_run  save nothing, and answer what would happen
+    """
 
     note: str = ""
     dry_run: bool = False
 
 
 class RenameBody(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
-    """key   what it shall be called
-    note  why, for the history"""
+    """A new key for a definition.
+
+    key   the new key
+    note  the reason, shown in the history
+    """
 
     key: str
     note: str = ""
 
 
+class Field(msgspec.Struct, frozen=True):
+    """One value that differs. path: a JSON pointer in which rules go by their ids."""
+
+    path: str
+    before: Any
+    after: Any
+
+
+class Changed(msgspec.Struct, frozen=True, rename="camel"):
+    """How one definition differs.
+
+    action         create, update, rename or delete
+    was            its key before, if it was renamed
+    version        of what it became, or of what was deleted
+    same_meaning   only its name, its layout or its description changed: no membership changes because of it
+    before, after  its document; null if absent
+    text           the difference as text: lines with - and +, expressions in canonical form
+    """
+
+    action: str
+    kind: str
+    key: str
+    was: str | None
+    version: int
+    same_meaning: bool
+    fields: list[Field]
+    text: str
+    before: Document | None
+    after: Document | None
+
+
 class Published(msgspec.Struct, rename="camel"):
     """What a publish changed, or with `dryRun` would change.
 
-    revision  the newest one now; unchanged where nothing changed
-    warming   profiles have to be gone through before it serves"""
+    revision  the newest one now; unchanged if nothing changed
+    warming   whether the revision warms up before it serves
+    """
 
     changes: list[Changed]
     revision: int
     warming: bool
     dry_run: bool
+
+
+class Version(msgspec.Struct, frozen=True, rename="camel"):
+    """One version of a definition: of the revisions from `revision` to before `until`.
+
+    until     null for the newest version
+    live_at   null while its revision warms up
+    document  a trait's or segment's expression and description, or the whole flag
+    """
+
+    version: int
+    key: str
+    revision: int
+    until: int | None
+    author: str
+    note: str
+    published_at: str
+    live_at: str | None
+    document: Document
 
 
 class DefinitionVersions(msgspec.Struct):
@@ -306,7 +461,28 @@ class DefinitionVersions(msgspec.Struct):
     versions: list[Version]
 
 
+class Revision(msgspec.Struct, frozen=True, rename="camel"):
+    """One revision.
+
+    live_at  null while it warms up
+    """
+
+    revision: int
+    author: str
+    note: str
+    published_at: str
+    live_at: str | None
+
+
+class RevisionDetail(Revision, frozen=True):
+    """A revision, and what it changed."""
+
+    changes: list[Changed]
+
+
 class Revisions(msgspec.Struct):
+    """Newest first. `next` is what `before` takes for the following page."""
+
     revisions: list[Revision]
     next: int | None
 
@@ -318,30 +494,33 @@ class Differences(msgspec.Struct, rename={"since": "from", "until": "to"}):
 
 
 class KillBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Why; it is shown in every decision the kill makes."""
+    """Why a flag is turned off.
+
+    note  the reason, shown in every decision that the kill affects
+    """
 
     note: str = ""
 
 
+class Kill(msgspec.Struct, frozen=True, rename="camel"):
+    """One time that a flag was off.
+
+    revived_at, revived_by  null while it still is
+    """
+
+    killed_at: str
+    killed_by: str
+    note: str
+    revived_at: str | None
+    revived_by: str | None
+
+
 class Kills(msgspec.Struct):
-    """Newest first. killed  whether the flag is off by the newest of them"""
+    """Newest first.
+
+    killed  whether the flag is off because of the newest one
+    """
 
     key: str
     killed: bool
     kills: list[Kill]
-
-
-class PreviewBody(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
-    """changes  as /v1/admin/publish takes them
-    prune     delete every definition that is not named
-    at        a past instant, ISO 8601 with a zone; now if left out
-    sample    how many profiles to look at, or "all"
-    context   what `context.…` in flags' rules reads
-    examples  at most so many people of each kind"""
-
-    changes: list[ChangeBody]
-    prune: bool = False
-    at: str | None = None
-    sample: int | Literal["all"] = SAMPLE
-    context: dict[str, Any] = {}
-    examples: int = 20

@@ -1,1 +1,1 @@
-"""The language, served to editors."""
+"""Language services for editors."""

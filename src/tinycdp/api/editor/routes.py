@@ -1,8 +1,8 @@
-"""The language, served to editors: check, complete, format, hover and explain.
+"""Language services for editors: check, complete, format, hover and explain.
 
-Shape   five routes under /v1/dsl, and /v1/admin/validate, which is `check` under the name it had before
+Shape   five routes under /v1/dsl, and /v1/admin/validate, the former name of `check`
 Units   positions in characters (code points) of the source, half-open
-Laws    an answer is 200 whatever is wrong with the source: it is being written. Nothing is saved
+Laws    an answer is 200 even for a source with errors, because it is being written. Nothing is saved
 Source  docs/reference/language-services.md
 """
 
@@ -12,17 +12,17 @@ from typing import TypeVar
 from litestar import post
 from litestar.params import JSONBody
 
+from tinycdp.api.definitions.schemas import Cost, Meaning, NamedDefinition
 from tinycdp.api.editor.schemas import (
     DraftBody,
-    Explanation,
+    ExplainedPart,
+    ExplainedSource,
     Formatted,
-    InWords,
-    NamedDefinition,
+    Hover,
     Place,
     Proposals,
-    Read,
     Source,
-    Told,
+    SourceReads,
 )
 from tinycdp.api.http.parts import Injected
 from tinycdp.api.http.responses import as_schema
@@ -36,7 +36,7 @@ from tinycdp.errors import InvalidInput
 from tinycdp.runtime.access.actor import Actor
 from tinycdp.runtime.clock import Clock
 from tinycdp.runtime.definitions import workspace as workspaces
-from tinycdp.runtime.definitions.workspace import Meaning, Workspace
+from tinycdp.runtime.definitions.workspace import Workspace
 from tinycdp.runtime.schema import editor
 from tinycdp.runtime.schema.editor import SeenPropertiesCache
 from tinycdp.store.pool import Pool
@@ -48,40 +48,40 @@ _EXAMPLE = {"kind": "segment", "expression": "orders_90d = 3"}
 @post(
     "/v1/dsl/check",
     status_code=200,
-    summary="What an expression or a flag would mean, with errors and fixes",
+    summary="Check an expression or a flag: meaning, errors and fixes",
     tags=["Editing"],
     scope="admin",
     example=_EXAMPLE,
 )
 async def check_source(workspace: Injected[Workspace], data: JSONBody[DraftBody]) -> Meaning:
-    """Answers 200 for an expression with errors too: `valid` is false, and `diagnostics` say why, with fixes."""
+    """Answers 200 even for errors: `valid` is false; `diagnostics` has reasons and fixes."""
     return _check(workspace, data)
 
 
 @post(
     "/v1/admin/validate",
     status_code=200,
-    summary="The same, under the name it had before",
+    summary="Check an expression or a flag (former name)",
     tags=["Definitions"],
     scope="admin",
     example=_EXAMPLE,
 )
 async def validate(workspace: Injected[Workspace], data: JSONBody[DraftBody]) -> Meaning:
-    """Answers 200 for an expression with errors too: `valid` is false, and `diagnostics` say why, with fixes."""
+    """Answers 200 even for errors: `valid` is false; `diagnostics` has reasons and fixes."""
     return _check(workspace, data)
 
 
 def _check(workspace: Workspace, draft: DraftBody) -> Meaning:
     source = _source(draft)
     if isinstance(source, Flag):
-        return workspaces.understand_flag(workspace, source)
-    return workspaces.understand(workspace, draft.kind, draft.key, source)
+        return as_schema(workspaces.understand_flag(workspace, source), Meaning)
+    return as_schema(workspaces.understand(workspace, draft.kind, draft.key, source), Meaning)
 
 
 @post(
     "/v1/dsl/complete",
     status_code=200,
-    summary="What could stand at a place of a source",
+    summary="Complete a source at a position",
     tags=["Editing"],
     scope="admin",
     example={"source": "events.pur", "position": 10, "kind": "segment"},
@@ -94,7 +94,7 @@ async def complete_source(
     now: Injected[Clock],
     data: JSONBody[Place],
 ) -> Proposals:
-    """Knows the environment: its definitions, the events that arrived lately, and the properties these had."""
+    """Offers the environment's definitions, recent events and their properties."""
     seen = await seen_properties.get(pool, actor.environment_id, now())
     scope = editor.editor_scope(workspace, data.kind, data.key, seen)
     return as_schema(completing.complete(data.source, data.position, scope), Proposals)
@@ -103,7 +103,7 @@ async def complete_source(
 @post(
     "/v1/dsl/format",
     status_code=200,
-    summary="A source as it is written in one way only",
+    summary="Format a source",
     tags=["Editing"],
     scope="admin",
     example={"source": "a and(b>1)"},
@@ -111,7 +111,9 @@ async def complete_source(
 async def format_source(
     data: JSONBody[Source],
 ) -> Formatted:
-    """Comments are kept, in front. A long source gets a line for each term of its outermost `&&` or `||`."""
+    """Comments move to the front.
+
+    A long source has one line for each term of its outermost `&&` or `||`."""
     try:
         return Formatted(lay_out(data.source), [])
     except SourceError as wrong:
@@ -121,7 +123,7 @@ async def format_source(
 @post(
     "/v1/dsl/hover",
     status_code=200,
-    summary="What stands at a place of a source",
+    summary="Explain the name at a position of a source",
     tags=["Editing"],
     scope="admin",
     example={"source": "events.purchase.count_30d > 2", "position": 18, "kind": "segment"},
@@ -133,19 +135,19 @@ async def hover_source(
     workspace: Injected[Workspace],
     now: Injected[Clock],
     data: JSONBody[Place],
-) -> Explanation:
+) -> Hover:
     seen = await seen_properties.get(pool, actor.environment_id, now())
     scope = editor.editor_scope(workspace, data.kind, data.key, seen)
     found = hovering.hover(data.source, data.position, scope, editor.describe(workspace))
     if found is None:
-        return Explanation(data.position, data.position, None, None)
-    return Explanation(found.start, found.end, found.markdown, found.type.value if found.type else None)
+        return Hover(data.position, data.position, None, None)
+    return Hover(found.start, found.end, found.markdown, found.type.value if found.type else None)
 
 
 @post(
     "/v1/dsl/explain",
     status_code=200,
-    summary="An expression or a flag in plain English",
+    summary="Explain an expression or a flag in plain English",
     tags=["Editing"],
     scope="admin",
     example={"kind": "segment", "expression": "events.purchase.count_30d >= 1 && last_seen_days_ago < 1"},
@@ -153,30 +155,34 @@ async def hover_source(
 async def explain_source(
     workspace: Injected[Workspace],
     data: JSONBody[DraftBody],
-) -> InWords:
-    """Takes what `check` takes. With errors in the expression `text` is null, and `diagnostics` say why."""
+) -> ExplainedSource:
+    """Takes what `check` takes.
+
+    For a source with errors, `text` is null and `diagnostics` has the reasons."""
     meaning, told = editor.describe_source(workspace, data.kind, data.key, _source(data))
     whole = meaning.valid and bool(told)
-    return InWords(
+    return ExplainedSource(
         valid=meaning.valid,
-        text="\n".join(telling.tree.text for _, telling in told) if whole else None,
-        tree=[_told(telling.tree, path) for path, telling in told],
-        reads=Read(
-            events=_once(name for _, telling in told for name in telling.events),
-            properties=_once(name for _, telling in told for name in telling.properties),
-            group=_once(name for _, telling in told for name in telling.group),
-            context=_once(name for _, telling in told for name in telling.context),
-            definitions=[NamedDefinition(*name) for name in _once(name for _, t in told for name in t.definitions)],
+        text="\n".join(description.tree.text for _, description in told) if whole else None,
+        tree=[_explained_part(description.tree, path) for path, description in told],
+        reads=SourceReads(
+            events=_once(name for _, description in told for name in description.events),
+            properties=_once(name for _, description in told for name in description.properties),
+            group=_once(name for _, description in told for name in description.group),
+            context=_once(name for _, description in told for name in description.context),
+            definitions=[NamedDefinition(*name) for name in _once(name for _, d in told for name in d.definitions)],
         ),
-        changes=_once(text for _, telling in told for text in telling.changes),
-        unknown=_once(text for _, telling in told for text in telling.unknown),
-        cost=meaning.cost,
+        changes=_once(text for _, description in told for text in description.changes),
+        unknown=_once(text for _, description in told for text in description.unknown),
+        cost=as_schema(meaning.cost, Cost),
         diagnostics=meaning.diagnostics,
     )
 
 
-def _told(sentence: Sentence, path: str | None = None) -> Told:
-    return Told(sentence.span.start, sentence.span.end, sentence.text, [_told(part) for part in sentence.parts], path)
+def _explained_part(sentence: Sentence, path: str | None = None) -> ExplainedPart:
+    return ExplainedPart(
+        sentence.span.start, sentence.span.end, sentence.text, [_explained_part(part) for part in sentence.parts], path
+    )
 
 
 def _once(names: Iterable[T]) -> list[T]:
@@ -184,7 +190,7 @@ def _once(names: Iterable[T]) -> list[T]:
 
 
 def _source(draft: DraftBody) -> str | Flag:
-    """The expression of a draft, or its flag. Raises InvalidInput for neither, and for both."""
+    """The expression of a draft, or its flag. Raises InvalidInput for none or both."""
     if (draft.expression is None) == (draft.flag is None) or (draft.flag is not None) > (draft.kind == "flag"):
         message = "Send an `expression`, or for the kind flag a whole `flag`."
         raise InvalidInput("INVALID_BODY", message)

@@ -2,12 +2,14 @@
 
 import msgspec
 
-from tinycdp.api.definitions.schemas import Diagnostics, FlagDocument
-from tinycdp.runtime.definitions.workspace import Cost, Kind
+from tinycdp.api.definitions.schemas import Cost, Diagnostics, FlagDocument, NamedDefinition
+from tinycdp.runtime.definitions.workspace import Kind
 
 
 class DraftBody(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
-    """An `expression`, or a whole `flag`. With a `key`, cycles show. A flag's expression is a rule's condition."""
+    """An `expression`, or a whole `flag`.
+
+    A `key` makes cycles visible. With the kind flag, an expression is a rule's condition."""
 
     kind: Kind = "segment"
     key: str | None = None
@@ -16,7 +18,7 @@ class DraftBody(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, f
 
 
 class Place(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
-    """A cursor in a source. With a `key`, the definition that is being written is known too."""
+    """A cursor in a source. key: of the definition that is being edited."""
 
     source: str
     position: int
@@ -29,10 +31,11 @@ class Source(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Proposal(msgspec.Struct):
-    """An `insert` that ends in a dot or a bracket wants more: ask again after it.
+    """One completion. If `insert` ends in a dot or a bracket, complete again after it.
 
     kind   trait, segment, flag, event, property, aggregate, function, name, window, operator or keyword
-    score  from 0 to 1, greater is better"""
+    score  from 0 to 1, greater is better
+    """
 
     label: str
     insert: str
@@ -50,32 +53,36 @@ class Proposals(msgspec.Struct, rename={"start": "from", "end": "to"}):
 
 
 class Formatted(msgspec.Struct):
-    """formatted  null for a source that cannot be read; `diagnostics` say why"""
+    """A formatted source.
+
+    formatted  null if the source does not parse; `diagnostics` has the reasons
+    """
 
     formatted: str | None
     diagnostics: Diagnostics
 
 
-class Told(msgspec.Struct, rename={"start": "from", "end": "to"}, omit_defaults=True):
+class ExplainedPart(msgspec.Struct, rename={"start": "from", "end": "to"}, omit_defaults=True):
     """One part of an expression in words, in the order of the source.
 
-    path  of the whole condition of a flag's rule: where in the flag it stands"""
+    path  of a rule's whole condition in its flag
+    """
 
     start: int
     end: int
     text: str
-    parts: list["Told"] = []
+    parts: list["ExplainedPart"] = []
     path: str | None = None
 
 
-class NamedDefinition(msgspec.Struct):
-    kind: str
-    key: str
+class SourceReads(msgspec.Struct):
+    """What an expression or a flag reads.
 
-
-class Read(msgspec.Struct):
-    """What is looked at: names of events (`any` is every event), of properties of the profile, of traits of its group,
-    and of what the context brings."""
+    events      their names; `any` is every event
+    properties  of the profile
+    group       traits of the profile's group
+    context     fields of the request's context
+    """
 
     events: list[str]
     properties: list[str]
@@ -84,27 +91,32 @@ class Read(msgspec.Struct):
     definitions: list[NamedDefinition]
 
 
-class InWords(msgspec.Struct):
-    """text     the whole in a sentence, for a flag one for each rule; null where there are errors
+class ExplainedSource(msgspec.Struct):
+    """An expression or a flag in plain English.
+
+    text     one sentence, for a flag one for each rule; null if there are errors
     tree     the same, part by part; for a flag one tree for each rule
-    changes  what makes it another while nothing arrives
-    unknown  where it may be unknown, and what that leads to
-    cost     as `check` says it"""
+    changes  what can change the value without a new event
+    unknown  which parts may be unknown, and the consequence
+    cost     as in `check`
+    """
 
     valid: bool
     text: str | None
-    tree: list[Told]
-    reads: Read
+    tree: list[ExplainedPart]
+    reads: SourceReads
     changes: list[str]
     unknown: list[str]
     cost: Cost
     diagnostics: Diagnostics
 
 
-class Explanation(msgspec.Struct, rename={"start": "from", "end": "to"}):
-    """What stands there. Where that is nothing known, `markdown` is null.
+class Hover(msgspec.Struct, rename={"start": "from", "end": "to"}):
+    """The explanation of a name.
 
-    type  of its value, null for what has none, such as an event"""
+    markdown  null if the name is unknown
+    type      of its value; null for a name without a value, such as an event
+    """
 
     start: int
     end: int

@@ -2,7 +2,9 @@
 
 from litestar import get
 
+from tinycdp.api.definitions.schemas import BackfillProgress
 from tinycdp.api.http.parts import Injected
+from tinycdp.api.http.responses import as_schema
 from tinycdp.api.operations.schemas import Figure, Figures
 from tinycdp.model import MINUTE_MS
 from tinycdp.runtime.access.actor import Actor
@@ -63,7 +65,7 @@ async def get_metrics(
         database_away=snapshots.away,
         revision=live,
         head_revision=head,
-        backfill=progress_of(backfill, instant) if backfill is not None else None,
+        backfill=as_schema(progress_of(backfill, instant), BackfillProgress) if backfill is not None else None,
         as_of=iso(instant),
     )
 

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from tinycdp.runtime.definitions.workspace import Progress
+from tinycdp.api.definitions.schemas import BackfillProgress
 
 
 class Health(msgspec.Struct):
@@ -43,5 +43,5 @@ class Figures(msgspec.Struct, rename="camel"):
     database_away: bool
     revision: int
     head_revision: int
-    backfill: Progress | None
+    backfill: BackfillProgress | None
     as_of: str

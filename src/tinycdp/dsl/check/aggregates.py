@@ -1,6 +1,6 @@
 """Type-check what follows `events.<event>`: the predicate, the property and the window.
 
-Shape   infer_aggregate(checker, tree) → AggregateRead, or Ago over one; Checker is what it needs of `check`
+Shape   infer_aggregate(checker, tree) → AggregateRead, or Ago over one
 Laws    equal predicates get equal text: the operands of && and || sorted, duplicates dropped
 Errors  none: problems are reported to the checker, and a broken node is returned
 Source  dsl/SPEC.md "Aggregates", "Windows"
@@ -9,13 +9,13 @@ Source  dsl/SPEC.md "Aggregates", "Windows"
 import re
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Protocol
 
 from tinycdp.dsl import ir, parser
+from tinycdp.dsl.check.checker import Checker, broken, is_broken
 from tinycdp.dsl.check.signatures import AGGREGATES, MAX_WINDOW_MS, MIN_WINDOW_MS, SPOKEN, AggregateShape
-from tinycdp.dsl.diagnostics import Edit, Fix, Severity, insert, quote, replacing
+from tinycdp.dsl.diagnostics import Edit, insert, quote, replacing
 from tinycdp.dsl.editor.format import format_expression, format_name
-from tinycdp.dsl.ir import Span, Type
+from tinycdp.dsl.ir import Type
 from tinycdp.dsl.parser import SUGARED
 from tinycdp.dsl.suggest import nearest
 from tinycdp.dsl.values.scalars import duration_text
@@ -23,21 +23,6 @@ from tinycdp.model import DAY_MS
 
 #: `sum_amount_30d` looks natural after `count_30d`, but is an error: a property name may contain underscores.
 _OVERSUGARED = re.compile(rf"({'|'.join(AGGREGATES)})_(\w+?)_([0-9]+[smhdw])")
-
-
-class Checker(Protocol):
-    """The part of the checking pass that typing an aggregate needs."""
-
-    #: the properties of the event whose `where` is being checked; None outside a `where`
-    event: Mapping[str, Type] | None
-    #: known events and their properties
-    events: Mapping[str, Mapping[str, Type]]
-
-    def error(self, code: str, span: Span, message: str, *fixes: Fix, severity: Severity = "error") -> ir.Node: ...
-    def fix(self, *edits: Edit) -> Fix: ...
-    def in_event(self, properties: Mapping[str, Type], expr: parser.Expr) -> ir.Node: ...
-    def only_event_properties(self, span: Span) -> ir.Node: ...
-    def with_type(self, node: ir.Node, type_: Type) -> ir.Node: ...
 
 
 def infer_aggregate(checker: Checker, expr: parser.Aggregate) -> ir.Node:
@@ -203,13 +188,3 @@ def _normal(expr: parser.Expr) -> parser.Expr:
         case parser.Not():
             return replace(expr, operand=_normal(expr.operand))
     return expr
-
-
-def broken(span: Span) -> ir.Node:
-    """A stand-in for a node that has an error. A checked result never contains it."""
-    return ir.Const(Type.DYN, None, span=span, nullable=True)
-
-
-def is_broken(node: ir.Node) -> bool:
-    """Whether the node stands in for one that has an error."""
-    return isinstance(node, ir.Const) and node.value is None

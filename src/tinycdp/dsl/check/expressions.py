@@ -14,19 +14,11 @@ from typing import Literal
 
 from tinycdp.dsl import ir, parser
 from tinycdp.dsl.check import lints
-from tinycdp.dsl.check.aggregates import broken, infer_aggregate, is_broken, unfinished
-from tinycdp.dsl.check.signatures import (
-    AGGREGATES,
-    FUNCTIONS,
-    GENERIC,
-    NULLS,
-    ORDERED,
-    REFERENCES,
-    ROOTS,
-    SEEN,
-    SPOKEN,
-    UNITS_AGO_MS,
-)
+from tinycdp.dsl.check.aggregates import infer_aggregate, unfinished
+from tinycdp.dsl.check.calls import infer_call
+from tinycdp.dsl.check.checker import broken, is_broken
+from tinycdp.dsl.check.operators import infer_arithmetic, infer_coalesce, infer_compare, infer_membership, infer_negate
+from tinycdp.dsl.check.signatures import NULLS, ROOTS, SEEN, SPOKEN, UNITS_AGO_MS
 from tinycdp.dsl.cost import Cost, estimate
 from tinycdp.dsl.diagnostics import (
     Diagnostic,
@@ -41,10 +33,8 @@ from tinycdp.dsl.diagnostics import (
 )
 from tinycdp.dsl.editor.format import format_expression, format_name
 from tinycdp.dsl.ir import Span, Type
-from tinycdp.dsl.quick_fixes import as_versions, conversions
 from tinycdp.dsl.suggest import nearest
 from tinycdp.dsl.tokens import decode
-from tinycdp.dsl.values.scalars import is_date, parse_instant, semver_key
 
 MAX_AGGREGATES = 16
 
@@ -225,11 +215,11 @@ class _Checker:
             case parser.Aggregate():
                 return infer_aggregate(self, expr)
             case parser.Call():
-                return self.call(expr)
+                return infer_call(self, expr)
             case parser.Compare():
-                return self.compare(expr)
+                return infer_compare(self, expr)
             case parser.In():
-                return self.membership(expr)
+                return infer_membership(self, expr)
             case parser.Logic():
                 operands = tuple(self.boolean(operand, "An operand of && or ||") for operand in expr.operands)
                 nullable = any(operand.nullable for operand in operands)
@@ -238,11 +228,11 @@ class _Checker:
                 operand = self.boolean(expr.operand, "The operand of !")
                 return ir.Not(Type.BOOL, operand, span=expr.span, nullable=operand.nullable)
             case parser.Coalesce():
-                return self.coalesce(expr)
+                return infer_coalesce(self, expr)
             case parser.Arith():
-                return self.arithmetic(expr)
+                return infer_arithmetic(self, expr)
             case parser.Negate():
-                return self.negate(expr)
+                return infer_negate(self, expr)
         # Aggregates check their own ranges, and `in` checks its list.
         return self.error("E111", expr.span, "A range can only be the window of an aggregate.")
 
@@ -362,121 +352,7 @@ class _Checker:
         finally:
             self.event = before
 
-    # Functions
-
-    def call(self, expr: parser.Call) -> ir.Node:
-        name, span, arguments = expr.function, expr.span, expr.arguments
-        if name in FUNCTIONS:
-            usage, count = FUNCTIONS[name].usage, len(FUNCTIONS[name].parameters)
-        elif name in GENERIC:
-            usage, count = GENERIC[name]
-        elif name in REFERENCES:
-            return self.error("E406", span, f'{name} takes the key in quotes: {name}("key").')
-        else:
-            return self.unknown_function(expr)
-        if len(arguments) != count:
-            plural = "argument" if count == 1 else "arguments"
-            return self.error("E405", span, f"{name} takes {count} {plural}: {usage}.")
-        match name:
-            case "exists":
-                return ir.Exists(Type.BOOL, self.infer(arguments[0]), span=span)
-            case "if":
-                return self.conditional(expr)
-            case "min2" | "max2" | "between":
-                return self.ordered(expr)
-            case "semver" | "datetime" | "date":
-                return self.scalar(expr)
-        shape = FUNCTIONS[name]
-        nodes = []
-        for argument, wanted in zip(arguments, shape.parameters, strict=True):
-            node = self.with_type(self.infer(argument), wanted)
-            if node.type is not wanted and not is_broken(node):
-                message = f"{usage} takes {SPOKEN[wanted]}; this is {SPOKEN[node.type]}."
-                return self.error("E406", argument.span, message)
-            nodes.append(node)
-        nullable = any(node.nullable for node in nodes)
-        if name in {"ago", "until"}:
-            if self.event is not None:
-                message = "'where' is evaluated once, when the event arrives, so it cannot depend on the current time."
-                return self.error("E502", span, message)
-            return ir.Clock(Type.DURATION, name, nodes[0], span=span, nullable=nullable)
-        return ir.Call(shape.type, name, tuple(nodes), span=span, nullable=nullable)
-
-    def conditional(self, expr: parser.Call) -> ir.Node:
-        condition = self.boolean(expr.arguments[0], "The first argument of if")
-        left, right = self.unify(self.infer(expr.arguments[1]), self.infer(expr.arguments[2]))
-        if left.type is not right.type and not is_broken(left) and not is_broken(right):
-            message = f"Both results of if must have one type; these are {SPOKEN[left.type]} and {SPOKEN[right.type]}."
-            return self.error("E402", expr.span, message)
-        parts = (condition, left, right)
-        return ir.Call(left.type, "if", parts, span=expr.span, nullable=any(part.nullable for part in parts))
-
-    def ordered(self, expr: parser.Call) -> ir.Node:
-        nodes = [self.infer(argument) for argument in expr.arguments]
-        known = next((node.type for node in nodes if node.type is not Type.DYN), Type.NUMBER)
-        nodes = [self.with_type(node, known) for node in nodes]
-        if any(map(is_broken, nodes)):
-            return broken(expr.span)
-        for node in nodes:
-            if node.type is not known:
-                message = f"{expr.function} compares values of the same type; {self.type_conflict(nodes[0], node)}"
-                return self.error("E402", node.span, message)
-        if known not in ORDERED:
-            return self.error("E404" if known is Type.STRING else "E401", expr.span, _no_order(known))
-        type_ = Type.BOOL if expr.function == "between" else known
-        nullable = any(node.nullable for node in nodes)
-        return ir.Call(type_, expr.function, tuple(nodes), span=expr.span, nullable=nullable)
-
-    def scalar(self, expr: parser.Call) -> ir.Node:
-        """Check semver, datetime or date. A literal is parsed here, any other argument at run time."""
-        name, argument, span = expr.function, expr.arguments[0], expr.span
-        shape = FUNCTIONS[name]
-        match argument:
-            case parser.Literal(Type.STRING, str() as text):
-                pass
-            case _ if name == "date":
-                return self.error("E406", argument.span, f"date takes a literal: {shape.usage}.")
-            case _:
-                node = self.with_type(self.infer(argument), Type.STRING)
-                if node.type is not Type.STRING and not is_broken(node):
-                    message = f"{shape.usage} takes a string; this is {SPOKEN[node.type]}."
-                    return self.error("E406", argument.span, message)
-                return ir.Call(shape.type, name, (node,), span=span, nullable=True)
-        if name == "semver" and (version := semver_key(text)) is not None:
-            return ir.Const(Type.VERSION, version, span=span)
-        if name == "datetime" and (instant := parse_instant(text)) is not None:
-            return ir.Const(Type.DATETIME, instant, span=span)
-        if name == "date" and is_date(text):
-            if self.event is not None:
-                message = "'where' is evaluated once for all time zones; give the instant with datetime."
-                return self.error("E502", span, message)
-            return ir.LocalMidnight(Type.DATETIME, text, span=span)
-        fixes = []
-        if name == "datetime" and is_date(text):
-            fixes = [
-                self.fix(Edit(argument.span, f'"{text}T00:00:00Z"')),
-                self.fix(Edit(expr.function_span, "date")),
-            ]
-        elif name == "datetime" and parse_instant(text + "Z") is not None:
-            fixes = [self.fix(Edit(argument.span, f'"{text}Z"'))]
-        return self.error("E409", argument.span, f"This is not {_READS[name]}; write {shape.usage}.", *fixes)
-
-    def unknown_function(self, expr: parser.Call) -> ir.Node:
-        name, span = expr.function, expr.function_span
-        if name in AGGREGATES or name.rpartition("_")[0] in AGGREGATES:
-            message = (
-                f"{quote(name)} is an aggregate; it follows an event: events.purchase.{AGGREGATES['count'].usage}."
-            )
-            return self.error("E305", span, message)
-        if name == "now":
-            return self.error(
-                "E305", span, "There is no now(); use ago(x) for the time since x, until(x) for the time to x."
-            )
-        near = nearest(name, [*FUNCTIONS, *GENERIC, *REFERENCES])
-        fixes = [replacing(span, near)] if near else []
-        return self.error("E305", span, f"Unknown function {quote(name)}.", *fixes)
-
-    # Operators
+    # Types
 
     def boolean(self, expr: parser.Expr, place: str) -> ir.Node:
         node = self.with_type(self.infer(expr), Type.BOOL)
@@ -487,90 +363,6 @@ class _Checker:
             fixes = [self.fix(insert(expr.span.end, " > 0"))]
         message = f"{place} must be a condition; this is {SPOKEN[node.type]}, which is neither true nor false."
         return self.error("E401", expr.span, message, *fixes)
-
-    def compare(self, expr: parser.Compare) -> ir.Node:
-        if null := _against_null(expr):
-            return self.null(expr, null)
-        order = expr.op not in {"==", "!="}
-        left, right = self.unify(self.infer(expr.left), self.infer(expr.right), order=order)
-        if is_broken(left) or is_broken(right):
-            return broken(expr.span)
-        if left.type is not right.type:
-            return self.error(
-                "E402", expr.op_span, self.type_conflict(left, right), *conversions(self.source, expr, left, right)
-            )
-        if left.type is Type.LIST or (order and left.type not in ORDERED):
-            if left.type is Type.STRING:
-                return self.error(
-                    "E404", expr.op_span, _no_order(Type.STRING), *as_versions(self.source, expr, left, right)
-                )
-            return self.error("E401", expr.op_span, _no_order(left.type))
-        nullable = left.nullable or right.nullable
-        return ir.Compare(Type.BOOL, expr.op, left, right, span=expr.span, nullable=nullable)
-
-    def null(self, expr: parser.Compare, value: parser.Expr) -> ir.Node:
-        fixes = []
-        if expr.op in {"==", "!="} and not _against_null(parser.Compare("==", value, value)):
-            asked = f"exists({self.text(value.span)})"
-            fixes = [self.fix(Edit(expr.span, asked if expr.op == "!=" else f"!{asked}"))]
-        null = expr.right if value is expr.left else expr.left
-        message = "There is no null; a missing value is unknown, and exists(x) tests for it."
-        return self.error("E403", null.span, message, *fixes)
-
-    def membership(self, expr: parser.In) -> ir.Node:
-        operand = self.infer(expr.operand)
-        items = expr.options.items
-        if not items:
-            return self.error("E503", expr.options.span, "The list is empty, so this can never be true.")
-        type_ = items[0].type
-        for item in items:
-            if item.type is not type_:
-                message = f"A list has values of one type; this is {SPOKEN[item.type]}, the first is {SPOKEN[type_]}."
-                return self.error("E402", item.span, message)
-        operand = self.with_type(operand, type_)
-        if is_broken(operand):
-            return broken(expr.span)
-        if operand.type is not type_:
-            message = f"{self.shown(operand)} is {SPOKEN[operand.type]}, but each item of the list is {SPOKEN[type_]}."
-            return self.error("E402", expr.options.span, message)
-        options = tuple(dict.fromkeys(item.value for item in items))
-        return ir.In(Type.BOOL, operand, options, expr.negated, span=expr.span, nullable=operand.nullable)
-
-    def coalesce(self, expr: parser.Coalesce) -> ir.Node:
-        left, right = self.unify(self.infer(expr.left), self.infer(expr.right))
-        if is_broken(left) or is_broken(right):
-            return broken(expr.span)
-        if left.type is not right.type:
-            message = f"Both sides of ?? must have the same type; {self.type_conflict(left, right)}"
-            return self.error("E402", expr.right.span, message)
-        return ir.Coalesce(left.type, left, right, span=expr.span, nullable=left.nullable and right.nullable)
-
-    def arithmetic(self, expr: parser.Arith) -> ir.Node:
-        left, right = self.infer(expr.left), self.infer(expr.right)
-        # A value of an undeclared type is taken as a number: no other JSON type can be added.
-        left, right = self.with_type(left, Type.NUMBER), self.with_type(right, Type.NUMBER)
-        if is_broken(left) or is_broken(right):
-            return broken(expr.span)
-        type_ = _ARITHMETIC.get((left.type, expr.op, right.type))
-        if type_ is None:
-            message = f"'{expr.op}' cannot combine {SPOKEN[left.type]} and {SPOKEN[right.type]}."
-            if (left.type, expr.op, right.type) == (Type.DATETIME, "-", Type.DATETIME):
-                message += " Use ago(x) for the time since an instant, until(x) for the time to it."
-            return self.error("E401", expr.op_span, message)
-        # Anything divided by zero is unknown.
-        divides = expr.op == "/" and not (isinstance(right, ir.Const) and right.value)
-        nullable = left.nullable or right.nullable or divides
-        return ir.Arith(type_, expr.op, left, right, span=expr.span, nullable=nullable)
-
-    def negate(self, expr: parser.Negate) -> ir.Node:
-        operand = self.with_type(self.infer(expr.operand), Type.NUMBER)
-        if is_broken(operand):
-            return operand
-        if operand.type not in {Type.NUMBER, Type.DURATION}:
-            return self.error("E401", expr.span, f"'-' takes a number or a duration; this is {SPOKEN[operand.type]}.")
-        return ir.Negate(operand.type, operand, span=expr.span, nullable=operand.nullable)
-
-    # Types
 
     def unify(self, left: ir.Node, right: ir.Node, *, order: bool = False) -> tuple[ir.Node, ir.Node]:
         """Both nodes; an undeclared one gets the other's type.
@@ -610,26 +402,3 @@ class _Checker:
 
     def shown(self, node: ir.Node) -> str:
         return quote(self.text(node.span))
-
-
-_READS = {"semver": "a version", "datetime": "an instant with its zone", "date": "a date"}
-
-_ARITHMETIC: dict[tuple[Type, str, Type], Type] = {
-    **{(Type.NUMBER, op, Type.NUMBER): Type.NUMBER for op in "+-*/"},
-    **{(Type.DURATION, op, Type.DURATION): Type.DURATION for op in "+-"},
-    **{(Type.DATETIME, op, Type.DURATION): Type.DATETIME for op in "+-"},
-}
-
-
-def _no_order(type_: Type) -> str:
-    if type_ is Type.STRING:
-        return 'Strings have no order ("10" would sort below "9").'
-    return "Lists cannot be compared." if type_ is Type.LIST else f"This is {SPOKEN[type_]}, which has no order."
-
-
-def _against_null(expr: parser.Compare) -> parser.Expr | None:
-    """The other side of a comparison with null."""
-    for null, other in ((expr.right, expr.left), (expr.left, expr.right)):
-        if isinstance(null, parser.Name) and null.name in NULLS:
-            return other
-    return None

@@ -1,1 +1,1 @@
-"""Traits, segments and flags: compiled, changed, published, and their history."""
+"""Traits, segments and flags: compile, change and publish them, and read their history."""

@@ -19,17 +19,19 @@ from tinycdp.store.pool import Connection, Pool, acquired
 
 
 class Catalogs:
-    """killed  the flags that are switched off by hand, by environment
-    grown  hears when a new catalog reads state that the one before did not: whatever was read of a profile until
-           then may lack it
-    mismatched  hears where a value is of another type than an expression needs"""
+    """The newest catalog of each environment.
 
-    def __init__(self, grown: Callable[[], None] = lambda: None, on_type_mismatch: OnTypeMismatch = ignore) -> None:
+    killed            the flags that are turned off by hand, by environment
+    on_growth         called if a new catalog reads state that its predecessor did not: cached profiles may lack it
+    on_type_mismatch  called if a value has another type than an expression needs
+    """
+
+    def __init__(self, on_growth: Callable[[], None] = lambda: None, on_type_mismatch: OnTypeMismatch = ignore) -> None:
         self._catalogs: dict[int, Catalog] = {}
-        # Beside the catalogs: one that was long in the making must not bring back the kills of its beginning.
+        # Kept apart: a catalog that took long to compile must not bring back outdated kills.
         self.killed: dict[int, dict[int, Killed]] = {}
         self._refreshing: dict[int, asyncio.Lock] = {}
-        self._grown = grown
+        self._on_growth = on_growth
         self._on_type_mismatch = on_type_mismatch
 
     def __iter__(self) -> Iterator[int]:
@@ -43,24 +45,24 @@ class Catalogs:
         return self._catalogs.get(environment_id)
 
     def serving(self, environment_id: int) -> Catalog:
-        """The newest known, to answer by."""
+        """The newest known catalog. Raises Unavailable if none was read yet."""
         found = self._catalogs.get(environment_id)
         if found is None:
             raise Unavailable("DATABASE_AWAY", "The definitions could not be read yet; try again shortly.")
         return found
 
     async def at(self, connection: Connection, environment_id: int, live: int, head: int) -> Catalog:
-        """The catalog of these revisions, compiled where this process does not hold it yet."""
+        """The catalog of these revisions. It is compiled if this process does not have it yet."""
         known = self._catalogs.get(environment_id)
         if known is not None and known.revision == live and known.head == head:
             return known
         catalog = await load(connection, environment_id, live, head, self._on_type_mismatch)
-        known = self._catalogs.get(environment_id)  # another may have come while this one was made
+        known = self._catalogs.get(environment_id)  # another task may have stored one meanwhile
         catalog = replace(catalog, killed=self.killed.get(environment_id, catalog.killed))
         if known is None or (catalog.head, catalog.revision) >= (known.head, known.revision):
             self._catalogs[environment_id] = catalog
             if known is not None and not catalog.complete <= known.complete:
-                self._grown()
+                self._on_growth()
         return catalog
 
     async def current_in(self, connection: Connection, environment_id: int) -> Catalog:
@@ -69,9 +71,10 @@ class Catalogs:
         return await self.at(connection, environment_id, environment.live_revision, environment.head_revision)
 
     async def refresh(self, pool: Pool, environment_id: int, least: int | None = None) -> Catalog:
-        """The catalog as the database has it now; where `least` is given, one of that revision or a later one will do:
-        of many who miss it at once, one reads it."""
-        # One at a time: what is read last is the newest.
+        """The catalog as it is in the database now.
+
+        With `least`, a known one of this revision or a later one is enough: of many waiting tasks only one reads."""
+        # One at a time, so that the last read is the newest.
         async with self._refreshing.setdefault(environment_id, asyncio.Lock()):
             known = self._catalogs.get(environment_id)
             if least is not None and known is not None and known.revision >= least:
@@ -95,11 +98,11 @@ async def load(
     before = await definitions_at(connection, environment_id, live)
     after = await definitions_at(connection, environment_id, head) if head != live else before
     killed = await in_force(connection, environment_id)
-    catalog = await compiled(environment_id, environment.zone, before, after, live, head, on_type_mismatch)
+    catalog = await compile_catalog(environment_id, environment.zone, before, after, live, head, on_type_mismatch)
     return replace(catalog, killed=killed)
 
 
-async def compiled(
+async def compile_catalog(
     environment_id: int,
     zone: str,
     live: Iterable[Definition],
@@ -108,7 +111,7 @@ async def compiled(
     newest: int,
     on_type_mismatch: OnTypeMismatch = ignore,
 ) -> Catalog:
-    """The catalog, made in a thread: hundreds of definitions take hundreds of milliseconds, and decisions go on."""
+    """Compile a catalog in a thread: hundreds of definitions take hundreds of milliseconds."""
     return await asyncio.to_thread(
         build_catalog,
         environment_id,

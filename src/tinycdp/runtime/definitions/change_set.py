@@ -1,13 +1,13 @@
-"""Changes of definitions, and what they come to: read from documents, worked out against a revision, compared.
+"""Changes of definitions: read from documents, applied to a revision, compared.
 
-Shape   read_documents(…), read_change(…) → Change · drafted(…, head, changes) → the Moves they ask for · returned(…) is
-        an older version as the next one · following(head, moves) → the next revision's definitions ·
+Shape   read_documents(…), read_change(…) → Change · draft_moves(…, head, changes) → Moves · restored_version(…) → an
+        older version as the next one · next_definitions(head, moves) → the definitions of the next revision ·
         steps_of(moves), steps_between(before, after) → Steps: how two sets of definitions differ
-Laws    a document with the same content changes nothing, nor does one whose due steps made what is there.
+Laws    a document with the same content changes nothing, nor does one whose due steps are already saved.
         The salt of a flag is minted once and survives every edit.
-        What says the same words keeps its meaning, whatever its layout, its name and the names of what it refers to.
-        A meaning that was given up is never used again
-Errors  InvalidInput for a document that is none · NotFound · Conflict REFERENCED with the list, KEY_EXISTS,
+        A new layout, a new key, or a new key of a referenced definition does not change the meaning.
+        An abandoned meaning is never used again
+Errors  InvalidInput for an invalid document · NotFound · Conflict REFERENCED with the list, KEY_EXISTS,
         VERSION_CONFLICT
 Source  docs/decisions/0009-live-and-next.md, 0017-preview-and-replay.md
 """
@@ -39,10 +39,11 @@ _FIELDS = {"key", "expression", "rule", "description"}
 
 
 class Change(msgspec.Struct, frozen=True, kw_only=True):
-    """One definition as it shall be; document None deletes it.
+    """The wanted state of one definition. document: None deletes it.
 
-    expects  the version it shall replace, 0 for none; None for whichever there is
-    was      the key it had: it is renamed, unless that has happened already"""
+    expects  the version to replace, 0 for a new definition; None for any version
+    was      the former key: the definition is renamed, unless that was done before
+    """
 
     kind: str
     key: str
@@ -55,8 +56,9 @@ class Step(msgspec.Struct, frozen=True):
     """One line of a plan, or of the difference of two revisions.
 
     was           the key before a rename
-    version       it has afterwards, of what is deleted the last one
-    same_meaning  nobody moves because of this step alone"""
+    version       the version after the step; for a deletion the last one
+    same_meaning  no membership changes because of this step alone
+    """
 
     action: Literal["create", "update", "rename", "delete", "keep"]
     kind: str
@@ -70,7 +72,7 @@ class Step(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """The newest revision of an environment, and what serves: the same, or what did before it warms up."""
+    """The newest revision of an environment, and the live one, which is older during a warm-up."""
 
     environment_id: int
     zone: str
@@ -82,14 +84,14 @@ class Head:
     def find(self, name: Name) -> Definition | None:
         return next((d for d in self.definitions if d.name == name), None)
 
-    def named(self, kind: str, key: str) -> Definition:
+    def require(self, kind: str, key: str) -> Definition:
         definition = self.find((kind, key))
         if definition is None:
             raise NotFound("NOT_FOUND", f"There is no {kind} {key!r}.")
         return definition
 
 
-#: A definition before and after; None before it was made, and after it was deleted. What has no id yet has one below 0.
+#: A definition before and after; None before its creation and after its deletion. A new one has an id below 0.
 Move = tuple[Definition | None, Definition | None]
 
 
@@ -100,7 +102,7 @@ def line_of(step: Step) -> str:
 
 
 def read_documents(documents: Iterable[Mapping[str, Any]]) -> list[Change]:
-    """The changes that definition files ask for: mappings with lists under `traits`, `segments` and `flags`."""
+    """The changes in definition files, which have lists under `traits`, `segments` and `flags`."""
     changes = []
     for document in documents:
         if unknown := sorted(document.keys() - {"traits", "segments", "flags"}):
@@ -117,7 +119,7 @@ def read_documents(documents: Iterable[Mapping[str, Any]]) -> list[Change]:
 
 
 def _read_entry(kind: str, entry: Any, path: str) -> Change:
-    """An entry of a file, which may say `was`: the key it had before."""
+    """An entry of a file, which may have `was`: its former key."""
     if not isinstance(entry, Mapping) or "was" not in entry:
         return read_change(kind, entry, path)
     was = read_key(kind, entry["was"], f"{path}.was")
@@ -133,7 +135,9 @@ def read_key(kind: str, key: Any, path: str) -> str:
 
 
 def read_change(kind: str, document: Any, path: str = "$") -> Change:
-    """One definition's document, checked in form; its expressions are checked among all others when published."""
+    """The change of one definition's document, with its form checked.
+
+    Its expressions are checked on publish, among all other definitions."""
     if not isinstance(document, Mapping):
         raise InvalidInput("INVALID_DOCUMENT", f"{path}: a {kind} is an object.", path=path)
     key = read_key(kind, document.get("key"), f"{path}.key")
@@ -151,10 +155,12 @@ def read_change(kind: str, document: Any, path: str = "$") -> Change:
     return Change(kind=kind, key=key, document=saved)
 
 
-async def drafted(
+async def draft_moves(
     connection: Connection, head: Head, changes: Sequence[Change], now: Instant, *, prune: bool = False
 ) -> list[Move]:
-    """What the changes do to each definition: to those they name, in their order, then to those that name these."""
+    """What the changes do to each definition.
+
+    The definitions that they name come first, then those that refer to these."""
     known = {d.name: d for d in head.definitions}
     renames = await _renames(connection, head.environment_id, known, changes)
     former = {(kind, new): (kind, old) for (kind, old), new in renames.items()}
@@ -195,9 +201,9 @@ async def _renames(
             continue
         if (taken := known.get(new)) is not None:
             if change.was in await store.keys_of(connection, environment_id, taken.id):
-                continue  # a file says for ever what a definition once was
+                continue  # a file may keep `was` after the rename
             if new not in asked:
-                message = f"The {change.kind} {change.was!r} cannot become {change.key!r}: there is one already."
+                message = f"The {change.kind} {change.was!r} cannot become {change.key!r}: that key is in use."
                 raise Conflict("KEY_EXISTS", message)
         if change.kind == "trait" and needs_qualifier(change.key):
             message = f"$.key: in an expression {change.key!r} means something else; choose another key."
@@ -216,20 +222,22 @@ def check_expected(change: Change, definition: Definition | None) -> None:
     if change.expects == 0:
         raise Conflict("KEY_EXISTS", f"There is a {change.kind} {change.key!r} already; PUT replaces it.")
     found = f"is at version {version}" if version else "is gone"
-    message = f"The {change.kind} {change.key!r} {found}, not {change.expects}: somebody else changed it meanwhile."
+    message = (
+        f"The {change.kind} {change.key!r} {found}, not {change.expects}: it was changed meanwhile. Read it again."
+    )
     raise Conflict("VERSION_CONFLICT", message, version=version)
 
 
 def _revised(
     before: Definition | None, change: Change, renames: Mapping[Name, str], placeholder: int, now: Instant
 ) -> Definition:
-    """The next version of a definition, or itself where nothing changes."""
+    """The next version of a definition; itself if nothing changes."""
     assert change.document is not None
     flag = None
     if change.kind == "flag":
         salt = before.flag.salt if before is not None and before.flag is not None else secrets.token_hex(8)
         flag = read_flag(change.document, salt)
-        if before is not None and before.flag is not None and _came_to(flag, before.flag, now):
+        if before is not None and before.flag is not None and _settles_to(flag, before.flag, now):
             flag = before.flag
     expression = "" if flag is not None else change.document["expression"]
     after = Definition(
@@ -243,20 +251,26 @@ def _revised(
     )
     if before is None:
         return after
-    as_it_was = under(rewritten(before, renames), change.key)
-    if before.key == after.key and _text(before) == _text(after) and as_it_was == under(before, change.key):
+    as_it_was = with_key(rewritten(before, renames), change.key)
+    if before.key == after.key and _text(before) == _text(after) and as_it_was == with_key(before, change.key):
         return before
-    same = _text(as_it_was) == _text(after) if flag is not None else _alike(as_it_was.expression, expression)
+    same = _text(as_it_was) == _text(after) if flag is not None else _same_expression(as_it_was.expression, expression)
     return msgspec.structs.replace(after, meaning=before.meaning if same else after.version)
 
 
-def returned(before: Definition | None, then: Definition, named: Definition, number: int, head: Head) -> Definition:
-    """An older version as the next one; `named` is what it says by the keys of today, `number` the last version.
+def restored_version(
+    before: Definition | None, then: Definition, named: Definition, number: int, head: Head
+) -> Definition:
+    """An older version as the next one.
 
-    What still serves keeps its meaning. One that was given up gets a new number even where it says the same: its
-    memberships are gone."""
+    named   the older version with the keys of today
+    number  the last version
+
+    A meaning that still serves is kept. An abandoned one gets a new number even for the same text: its memberships are
+    deleted."""
     same = before is not None and (
-        before.meaning == then.meaning or (before.flag is None and _alike(before.expression, named.expression))
+        before.meaning == then.meaning
+        or (before.flag is None and _same_expression(before.expression, named.expression))
     )
     if before is not None and same and before.key == then.key and _text(before) == _text(then):
         return before
@@ -268,11 +282,11 @@ def returned(before: Definition | None, then: Definition, named: Definition, num
     return msgspec.structs.replace(then, version=number + 1, meaning=meaning)
 
 
-def following(head: Head, moves: Sequence[Move]) -> list[Definition]:
-    """The definitions of the revision after these moves, refused where it could not be one."""
+def next_definitions(head: Head, moves: Sequence[Move]) -> list[Definition]:
+    """The definitions after these moves. Raises Conflict if keys or references would be invalid."""
     replaced = {before.id for before, _ in moves if before is not None}
     wanted = [d for d in head.definitions if d.id not in replaced] + [after for _, after in moves if after is not None]
-    # Old ones by id, as they are read, then new ones in the order of the changes.
+    # Existing definitions by id, then new ones in the order of the changes.
     wanted.sort(key=lambda d: (d.id < 0, abs(d.id)))
     names: set[Name] = set()
     for definition in wanted:
@@ -297,7 +311,7 @@ def _refuse_if_referenced(name: Name, definitions: Iterable[Definition]) -> None
 
 
 def steps_between(before: Iterable[Definition], after: Iterable[Definition]) -> list[Step]:
-    """How two sets of definitions differ, by kind and key; what is in both as it is, is left out."""
+    """How two sets of definitions differ, by kind and key. Unchanged definitions are left out."""
     olds, news = {d.id: d for d in before}, {d.id: d for d in after}
     steps = [step_of(olds.get(id), news.get(id)) for id in olds.keys() | news.keys()]
     return sorted(
@@ -306,7 +320,7 @@ def steps_between(before: Iterable[Definition], after: Iterable[Definition]) -> 
 
 
 def steps_of(moves: Iterable[Move]) -> list[Step]:
-    """What the moves change, in their order."""
+    """The steps of the moves, in their order, without those that change nothing."""
     return [step for step in (step_of(before, after) for before, after in moves) if step.action != "keep"]
 
 
@@ -327,24 +341,24 @@ def step_of(before: Definition | None, after: Definition | None) -> Step:
 
 
 def document_of(definition: Definition) -> dict[str, Any]:
-    """The definition as it is stored."""
+    """The document of a definition, as it is stored."""
     if definition.flag is not None:
         return to_document(definition.flag)
     return {"expression": definition.expression, "description": definition.description}
 
 
-def keyed(definition: Definition, key: str) -> dict[str, Any]:
+def document_with_key(definition: Definition, key: str) -> dict[str, Any]:
     document = document_of(definition)
     return {**document, "key": key} if definition.kind == "flag" else document
 
 
-def under(definition: Definition, key: str) -> Definition:
+def with_key(definition: Definition, key: str) -> Definition:
     flag = msgspec.structs.replace(definition.flag, key=key) if definition.flag is not None else None
     return msgspec.structs.replace(definition, key=key, flag=flag)
 
 
 def _text(definition: Definition) -> bytes:
-    """As text, because the order of a split's variants is part of what it says."""
+    """As text, because the order of a split's variants matters."""
     return msgspec.json.encode(document_of(definition))
 
 
@@ -352,15 +366,16 @@ def _flag_text(flag: Flag) -> bytes:
     return msgspec.json.encode(to_document(flag))
 
 
-def _came_to(flag: Flag, there: Flag, now: Instant) -> bool:
-    """Whether what is there is what the flag's due steps have made of it: a file in a repository still has steps that
-    were written down as revisions meanwhile, and shall not take them back."""
+def _settles_to(flag: Flag, there: Flag, now: Instant) -> bool:
+    """Whether a saved flag is this one with its due steps applied.
+
+    A file in a repository still has steps that were saved as revisions meanwhile; publishing it must not undo them."""
     due = settled(flag, now)
     return due != flag and _flag_text(due) == _flag_text(settled(there, now))
 
 
-def _alike(one: str, other: str) -> bool:
-    """Whether two expressions say the same words: layout and comments move nobody."""
+def _same_expression(one: str, other: str) -> bool:
+    """Whether two expressions differ in layout and comments at most."""
     try:
         return one == other or parse(one) == parse(other)
     except SourceError:

@@ -1,9 +1,10 @@
-"""Definitions as files: what is read from folders, what is written to them, and how two versions differ.
+"""Definitions as files: read them from folders, write them, and compare two versions.
 
-Shape   find_files(paths) → files; read_documents(file) → what it says; to_files(definitions) → {name: text};
-        difference(step) → a unified diff of the definition's YAML, fields_of(step) → each value that differs
-Laws    what to_files wrote and read_documents reads is the same to the last digit: publishing it changes nothing.
-        Files are in the order of their names, definitions in that of their keys
+Shape   find_files(paths) → files · read_documents(file) → documents · to_files(definitions) → {name: text} ·
+        difference(step) → a unified diff of the definition's YAML · fields_of(step) → each value that differs ·
+        plan_text(steps) → a plan as text
+Laws    read_documents reads what to_files wrote with every digit: publishing it changes nothing.
+        Files are ordered by name, definitions by key
 Errors  InvalidInput FILE_UNREADABLE and FILE_MALFORMED, naming the file
 Source  docs/reference/cli.md
 """
@@ -24,13 +25,14 @@ from tinycdp.errors import InvalidInput
 from tinycdp.runtime.definitions.change_set import KINDS, Step, document_of, line_of
 
 _ENDINGS = {".yaml", ".yml", ".json"}
-#: Lines of YAML are about this long; a text that does not fit on one becomes a block.
+#: The longest line of YAML. A longer text becomes a block.
 _WIDTH = 100
 
 
 def find_files(paths: Iterable[Path]) -> list[Path]:
-    """The files, and of a folder all definition files under it. A folder without any is refused: it would ask for the
-    deletion of everything where --prune is given."""
+    """The files, and for a folder all definition files below it.
+
+    A folder without any is an error: with --prune it would delete every definition."""
     found: list[Path] = []
     for path in paths:
         if not path.is_dir():
@@ -45,10 +47,10 @@ def find_files(paths: Iterable[Path]) -> list[Path]:
 
 
 def read_documents(path: Path) -> list[dict[str, Any]]:
-    """The definition documents of a JSON or YAML file: mappings with `traits`, `segments` and `flags`."""
+    """The definition documents of a JSON or YAML file, with `traits`, `segments` and `flags`."""
     try:
         text = path.read_text(encoding="utf-8")
-        # JSON is YAML too, but its own reader refuses a repeated comma or a tab with a better message.
+        # JSON is YAML too, but the JSON reader has better messages for a stray comma or tab.
         found = (
             [json.loads(text, parse_float=Decimal)] if path.suffix == ".json" else list(yaml.load_all(text, _Reader))
         )
@@ -66,7 +68,7 @@ def read_documents(path: Path) -> list[dict[str, Any]]:
 
 
 def to_files(definitions: Iterable[Definition]) -> dict[str, str]:
-    """One file for each kind, `traits.yaml` and so on, with all the definitions in order of their keys."""
+    """One file for each kind, such as `traits.yaml`, with its definitions ordered by key."""
     by_kind: dict[str, list[Definition]] = {kind: [] for kind in KINDS}
     for definition in sorted(definitions, key=lambda definition: definition.key):
         by_kind[definition.kind].append(definition)
@@ -77,7 +79,7 @@ def to_files(definitions: Iterable[Definition]) -> dict[str, str]:
 
 
 def entry(kind: str, key: str, document: dict[str, Any]) -> dict[str, Any]:
-    """A stored document as a file has it."""
+    """A stored document in the form of a file."""
     if kind == "flag":
         return document
     field = "expression" if kind == "trait" else "rule"
@@ -86,8 +88,9 @@ def entry(kind: str, key: str, document: dict[str, Any]) -> dict[str, Any]:
 
 
 def difference(step: Step, *, canonical: bool = False) -> str:
-    """A unified diff of the definition before and after, without a header; "" where nothing changes. Canonical, it
-    shows what expressions say and not how they are laid out, unless that is all there is."""
+    """A unified diff of the definition, without a header; "" if nothing changes.
+
+    With `canonical`, a change of layout is left out, unless nothing else changed."""
     before, after = (
         to_yaml(entry(step.kind, key, _canonical(side) if canonical else side)).splitlines() if side is not None else []
         for key, side in ((step.was or step.key, step.before), (step.key, _without_minted(step)))
@@ -97,7 +100,9 @@ def difference(step: Step, *, canonical: bool = False) -> str:
 
 
 def fields_of(step: Step) -> list[tuple[str, Any, Any]]:
-    """(place, before, after) of each value that differs. A place is a JSON pointer; what has an id goes by it."""
+    """(place, before, after) of each value that differs.
+
+    A place is a JSON pointer; items with an id go by it."""
     if step.before is None or step.after is None:
         return []
     return list(_differing("", step.before, step.after))
@@ -128,7 +133,7 @@ def _parts(value: Any) -> dict[str, Any] | None:
 
 
 def _canonical(document: dict[str, Any]) -> dict[str, Any]:
-    """The document with its expressions as they are written in one way only; schedules stay as they are."""
+    """The document with its expressions in canonical form; schedules stay as they are."""
     found = dict(document)
     if "expression" in found:
         found["expression"] = _laid_out(found["expression"])
@@ -145,23 +150,23 @@ def _laid_out(text: str) -> str:
 
 
 def _without_minted(step: Step) -> dict[str, Any] | None:
-    """What shall be, for a new flag without its salt: the one of a plan is not the one it will get."""
+    """The document after the step; a new flag without its salt, because a publish mints another."""
     if step.action != "create" or step.after is None:
         return step.after
     return {name: value for name, value in step.after.items() if name != "salt"}
 
 
 def to_yaml(value: Any) -> str:
-    """The value as YAML, keys in their order, long texts as blocks."""
+    """The value as YAML: keys in their order, long texts as blocks."""
     return str(yaml.dump(value, Dumper=_Writer, sort_keys=False, allow_unicode=True, width=_WIDTH))
 
 
 class _Reader(yaml.SafeLoader):  # type: ignore[misc]
-    """Numbers with a point are exact, as everywhere else."""
+    """Reads numbers with a point exactly."""
 
 
 class _Writer(yaml.SafeDumper):  # type: ignore[misc]
-    """Lists stand one step in, as people write them, and nothing is abbreviated by an alias."""
+    """Indents lists by one step, and writes no YAML aliases."""
 
     def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:
         super().increase_indent(flow, False)
@@ -193,8 +198,8 @@ _Writer.add_representer(str, _write_text)
 _Writer.add_representer(Decimal, _write_decimal)
 
 
-def listed(steps: Sequence[Step]) -> str:
-    """A plan for people: each change with its difference, and how many there are."""
+def plan_text(steps: Sequence[Step]) -> str:
+    """A plan as text: each change with its difference, and how many there are."""
     changed = [step for step in steps if step.action != "keep"]
     shown = [f"{line_of(step)}\n{_indented(difference(step))}" for step in changed]
     counts = ", ".join(

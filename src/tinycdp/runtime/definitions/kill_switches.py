@@ -1,13 +1,13 @@
-"""Kill switches: a flag off, now, whatever else is going on.
+"""Kill switches: turn a flag off at once.
 
-Shape   kill(…) and revive(…) act for every process; in_force(…) is what a catalog carries; history(…) what happened
-Laws    a kill is outside the revisions: it waits for no warm-up, and no publish undoes it. A killed flag serves its off
-        variant to everyone, before prerequisites, overrides and rules
+Shape   kill(…) and revive(…) act on every process · in_force(…) → the kills for a catalog · history(…) → past kills
+Laws    a kill is no revision: it waits for no warm-up, and no publish undoes it. A killed flag serves its off variant
+        to every profile, before prerequisites, overrides and rules
 Errors  NotFound for a flag that does not exist
 Source  docs/decisions/0018-flags-in-full.md
 """
 
-import msgspec
+from dataclasses import dataclass
 
 from tinycdp.engine.flags.trail import Killed
 from tinycdp.errors import NotFound
@@ -19,18 +19,19 @@ from tinycdp.store.pool import Connection, Pool, acquired, transaction
 from tinycdp.times import iso, iso_or_none
 
 
-class Kill(msgspec.Struct, frozen=True, rename="camel"):
-    """revived_at  null while it lasts"""
+@dataclass(frozen=True, slots=True)
+class Kill:
+    """One time that a flag was off. revived_at, revived_by: None while it still is."""
 
     killed_at: str
     killed_by: str
     note: str
-    revived_at: str | None = None
-    revived_by: str | None = None
+    revived_at: str | None
+    revived_by: str | None
 
 
 async def kill(pool: Pool, environment_id: int, key: str, edit: Edit) -> None:
-    """Switch a flag off until it is revived. One that is killed already stays as it is."""
+    """Turn a flag off until it is revived. A second kill changes nothing."""
     async with transaction(pool) as connection:
         id = await _id(connection, environment_id, key)
         await flags.kill_flag(connection, environment_id, id, edit.now, edit.author, edit.note)
@@ -38,7 +39,7 @@ async def kill(pool: Pool, environment_id: int, key: str, edit: Edit) -> None:
 
 
 async def revive(pool: Pool, environment_id: int, key: str, edit: Edit) -> None:
-    """Let a flag decide again as it is defined. One that is not killed stays as it is."""
+    """Let a flag decide again as it is defined. Does nothing if it is not killed."""
     async with transaction(pool) as connection:
         id = await _id(connection, environment_id, key)
         await flags.revive_flag(connection, environment_id, id, edit.now, edit.author)
@@ -46,13 +47,13 @@ async def revive(pool: Pool, environment_id: int, key: str, edit: Edit) -> None:
 
 
 async def in_force(connection: Connection, environment_id: int, at: Instant | None = None) -> dict[int, Killed]:
-    """The flags that are killed, by definition id, at an instant, or now."""
+    """The killed flags by definition id, at an instant, by default now."""
     kills = await flags.kills_at(connection, environment_id, at)
     return {row.definition_id: Killed(row.killed_by, row.killed_at, row.note) for row in kills}
 
 
 async def history(pool: Pool, environment_id: int, key: str, n: int) -> list[Kill]:
-    """The newest kills of a flag."""
+    """The newest kills of a flag, at most n."""
     async with acquired(pool) as connection:
         id = await _id(connection, environment_id, key)
         rows = await flags.kills_of_flag(connection, environment_id, id, n)

@@ -1,14 +1,14 @@
-"""Definitions, published: a change is one atomic revision that warms up beside the live one.
+"""Publish definitions: a change is one atomic revision that warms up beside the live one.
 
-Shape   publish(pool, environment, changes) saves all changes as one revision, or none; rename, restore and
-        restore_version are publishes that work out their changes by themselves. Dry, each only says what it would do.
+Shape   publish(pool, environment, changes) saves all changes as one revision, or none. rename, restore and
+        restore_version compute their changes and publish them. With dry_run nothing is saved.
         finish_warming makes a warmed revision live
-Laws    a rename keeps id, salt and meaning, and rewrites what names the definition: nobody moves, nothing warms up.
-        What is restored returns under its old id; a rule that was given up before warms up like any change, one that
-        still serves goes on: so a warm-up is called off by restoring the revision before it.
-        While a revision warms up, a further publish joins it: there is one head, and it starts over
-Errors  InvalidDefinitions with every diagnostic and nothing saved · Conflict REFERENCED with the list, KEY_EXISTS,
-        VERSION_CONFLICT · NotFound, of a revision REVISION_NOT_FOUND · InvalidInput for a document that is none
+Laws    a rename keeps id, salt and meaning, and rewrites references: no membership changes, nothing warms up.
+        A restored definition returns under its old id. An abandoned rule warms up like any change; one that still
+        serves is kept: restoring the revision before a warm-up cancels it.
+        A publish during a warm-up joins it: there is one head, and its warm-up starts over
+Errors  InvalidDefinitions with every diagnostic, nothing is saved · Conflict REFERENCED with the list, KEY_EXISTS,
+        VERSION_CONFLICT · NotFound, for a revision REVISION_NOT_FOUND · InvalidInput for an invalid document
 Source  docs/decisions/0009-live-and-next.md, 0017-preview-and-replay.md
 """
 
@@ -20,7 +20,7 @@ import msgspec
 from tinycdp.engine.catalog import Catalog, Definition
 from tinycdp.errors import Conflict, InvalidInput, NotFound
 from tinycdp.model import Instant
-from tinycdp.runtime.definitions.catalogs import compiled, definitions_at, read_definition
+from tinycdp.runtime.definitions.catalogs import compile_catalog, definitions_at, read_definition
 from tinycdp.runtime.definitions.change_set import (
     Change,
     Head,
@@ -28,15 +28,15 @@ from tinycdp.runtime.definitions.change_set import (
     Step,
     check_expected,
     document_of,
-    drafted,
-    following,
-    keyed,
+    document_with_key,
+    draft_moves,
     line_of,
+    next_definitions,
     read_documents,
     read_key,
-    returned,
+    restored_version,
     step_of,
-    under,
+    with_key,
 )
 from tinycdp.runtime.definitions.references import rewritten
 from tinycdp.runtime.edits import Edit
@@ -45,12 +45,12 @@ from tinycdp.store import definitions as store
 from tinycdp.store.pool import Connection, Pool, acquired, transaction
 
 LONGEST_NOTE = 1_000
-#: How often a publish may find that another one was quicker, before it keeps the others out from its beginning.
+#: How often a publish may lose against another one, before it takes the lock at its beginning.
 _TRIES = 3
 
 
 class Plan(msgspec.Struct, frozen=True):
-    """What a publish did, or would do. `warming` where profiles have to be gone through before it serves."""
+    """What a publish did, or would do. warming: whether its revision warms up before it serves."""
 
     steps: tuple[Step, ...]
     revision: int
@@ -76,7 +76,9 @@ async def apply_documents(
     prune: bool = False,
     dry: bool = False,
 ) -> Plan:
-    """Publish what the files say as one revision. What they do not name stays as it is, or with `prune` is deleted."""
+    """Publish definition documents as one revision.
+
+    Definitions that they do not name stay as they are, or with `prune` are deleted."""
     edit = Edit(author, now, note, dry_run=dry)
     return await publish(pool, environment_id, read_documents(documents), edit, prune=prune)
 
@@ -89,33 +91,33 @@ async def publish(
     *,
     prune: bool = False,
 ) -> Plan:
-    """Make the changes one revision. Nothing is saved unless all of it is right.
+    """Save the changes as one revision. Nothing is saved if any of them is invalid.
 
     prune  delete every definition that the changes do not name"""
 
     async def moves(connection: Connection, head: Head) -> list[Move]:
-        return await drafted(connection, head, changes, edit.now, prune=prune)
+        return await draft_moves(connection, head, changes, edit.now, prune=prune)
 
     return await _publish(pool, environment_id, moves, edit)
 
 
 async def rename(pool: Pool, environment_id: int, kind: str, key: str, new: str, edit: Edit) -> Plan:
-    """The definition has another key, and everything that names it names it by that."""
+    """Give a definition another key, and rewrite all references to it."""
     read_key(kind, new, "$.key")
 
     async def moves(connection: Connection, head: Head) -> list[Move]:
-        definition = head.named(kind, key)
+        definition = head.require(kind, key)
         if new != key and head.find((kind, new)) is not None:
-            raise Conflict("KEY_EXISTS", f"There is a {kind} {new!r} already; choose a key that nothing has.")
-        document = keyed(definition, new)
+            raise Conflict("KEY_EXISTS", f"There is a {kind} {new!r} already; choose an unused key.")
+        document = document_with_key(definition, new)
         change = Change(kind=kind, key=new, document=document, expects=edit.expected_version, was=key)
-        return await drafted(connection, head, [change], edit.now)
+        return await draft_moves(connection, head, [change], edit.now)
 
     return await _publish(pool, environment_id, moves, edit)
 
 
 async def restore(pool: Pool, environment_id: int, revision: int, edit: Edit) -> Plan:
-    """All definitions are as they were at a revision: what was deleted since is back, what is newer is gone."""
+    """Bring all definitions back to a revision: deleted ones return, newer ones are deleted."""
 
     async def moves(connection: Connection, head: Head) -> list[Move]:
         if not 0 < revision <= head.revision:
@@ -128,7 +130,7 @@ async def restore(pool: Pool, environment_id: int, revision: int, edit: Edit) ->
         for definition in then:
             before = current.pop(definition.id, None)
             number = before.version if before is not None else last[definition.id]
-            found.append((before, returned(before, definition, rewritten(definition, keys), number, head)))
+            found.append((before, restored_version(before, definition, rewritten(definition, keys), number, head)))
         return [*found, *((newer, None) for newer in current.values())]
 
     return await _publish(pool, environment_id, moves, edit)
@@ -142,7 +144,9 @@ async def restore_version(
     version: int,
     edit: Edit,
 ) -> Plan:
-    """One definition says what it said in an older version, of what it named then: by the keys these have now."""
+    """Bring one definition back to an older version.
+
+    It names other definitions by their current keys."""
 
     async def moves(connection: Connection, head: Head) -> list[Move]:
         id = await store.find_definition(connection, environment_id, kind, key)
@@ -156,15 +160,15 @@ async def restore_version(
         check_expected(Change(kind=kind, key=key, document={}, expects=edit.expected_version), before)
         beside = await definitions_at(connection, environment_id, row.from_revision)
         keys = {d.name: current[d.id].key for d in beside if d.id in current}
-        # Of a deleted one the last key counts, as of a living one.
-        named = under(rewritten(then, keys), rows[0].key)
-        return [(before, returned(before, named, named, rows[0].version, head))]
+        # A deleted definition returns under its last key.
+        named = with_key(rewritten(then, keys), rows[0].key)
+        return [(before, restored_version(before, named, named, rows[0].version, head))]
 
     return await _publish(pool, environment_id, moves, edit)
 
 
 async def newest(pool: Pool, environment_id: int) -> list[Definition]:
-    """The definitions as they were last saved, live or warming up."""
+    """The newest definitions, live or warming up."""
     async with acquired(pool) as connection:
         environment = await store.find_environment(connection, environment_id)
         return await definitions_at(connection, environment_id, environment.head_revision)
@@ -184,38 +188,44 @@ async def _publish(
     moves_of: Callable[[Connection, Head], Awaitable[Sequence[Move]]],
     edit: Edit,
 ) -> Plan:
-    """Save the moves as one revision. `moves_of` finds them in the newest revision, and finds them anew where somebody
-    else published meanwhile: messages are held up only while it is saved, not while it is compiled."""
+    """Save the moves as one revision.
+
+    `moves_of` computes them for the newest revision, and again if another publish came first. So messages wait only
+    while the revision is saved, not while it is compiled."""
     if len(edit.note) > LONGEST_NOTE:
         raise InvalidInput("INVALID_REQUEST", f"A note has at most {LONGEST_NOTE:,} characters.")
     for patience in reversed(range(_TRIES + 1)):
         async with transaction(pool) as connection:
-            if not patience and not edit.dry_run:  # nobody else gets in between this time
+            if not patience and not edit.dry_run:  # the last try keeps other publishes out
                 await store.begin_publish(connection, environment_id)
             head = await read_head(connection, environment_id)
             moves = await moves_of(connection, head)
             steps = tuple(step_of(before, after) for before, after in moves)
             if all(step.action == "keep" for step in steps):
                 return Plan(steps, head.revision)
-            # Compiling is the check: it raises with every diagnostic before anything is written.
-            wanted = following(head, moves)
-            catalog = await compiled(environment_id, head.zone, head.serving, wanted, head.live, head.revision + 1)
+            # Compiling checks everything: it raises with every diagnostic before anything is written.
+            wanted = next_definitions(head, moves)
+            catalog = await compile_catalog(
+                environment_id, head.zone, head.serving, wanted, head.live, head.revision + 1
+            )
             if edit.dry_run:
                 return Plan(steps, head.revision, catalog.must_warm)
-            given_up = await _begun(head) if not catalog.must_warm else set()
+            abandoned = await _begun_fingerprints(head) if not catalog.must_warm else set()
             await store.begin_publish(connection, environment_id)
             environment = await store.find_environment(connection, environment_id)
             if (environment.live_revision, environment.head_revision) == (head.live, head.revision):
-                warming = await _save(connection, head, moves, catalog, given_up, edit)
+                warming = await _save(connection, head, moves, catalog, abandoned, edit)
                 return Plan(steps, head.revision + 1, warming)
     raise AssertionError("the last try holds the lock from the beginning")
 
 
-async def _begun(head: Head) -> set[int]:
-    """The fingerprints that a warm-up under way has begun to fill."""
+async def _begun_fingerprints(head: Head) -> set[int]:
+    """The fingerprints that a running warm-up has begun to fill."""
     if head.live == head.revision:
         return set()
-    catalog = await compiled(head.environment_id, head.zone, head.serving, head.definitions, head.live, head.revision)
+    catalog = await compile_catalog(
+        head.environment_id, head.zone, head.serving, head.definitions, head.live, head.revision
+    )
     return {segment.fingerprint for segment in catalog.segments if segment.is_next}
 
 
@@ -224,10 +234,10 @@ async def _save(
     head: Head,
     moves: Sequence[Move],
     catalog: Catalog,
-    given_up: Collection[int],
+    abandoned: Collection[int],
     edit: Edit,
 ) -> bool:
-    """The next revision is written, and live unless profiles have to be gone through first. Gives whether they have."""
+    """Save the next revision, live unless it must warm up. Returns whether it warms up."""
     environment_id, revision, now = head.environment_id, head.revision + 1, edit.now
     await store.append_revision(connection, environment_id, revision, edit.author, edit.note, now)
     for before, after in moves:
@@ -239,7 +249,7 @@ async def _save(
     await store.set_revisions(connection, environment_id, head.live if warming else revision, revision)
     if not warming:
         await store.mark_live(connection, environment_id, revision, now)
-        await _swap_memberships(connection, catalog, now, given_up)
+        await _swap_memberships(connection, catalog, now, abandoned)
     await announce_revision(connection, environment_id)
     return warming
 
@@ -263,7 +273,7 @@ async def _save_version(
 
 
 async def finish_warming(connection: Connection, catalog: Catalog, now: Instant) -> None:
-    """Make the head revision live: its memberships become the segments', in this one transaction.
+    """Make the head revision live, with its memberships, in this one transaction.
 
     The caller holds the exclusive lock of begin_publish, and `catalog` is that of the current revisions."""
     assert catalog.next is not None
@@ -276,15 +286,17 @@ async def finish_warming(connection: Connection, catalog: Catalog, now: Instant)
 
 
 async def _swap_memberships(
-    connection: Connection, catalog: Catalog, now: Instant, given_up: Collection[int] = ()
+    connection: Connection, catalog: Catalog, now: Instant, abandoned: Collection[int] = ()
 ) -> None:
-    """Who enters and leaves because the next revision serves is history, and what it does not have is gone. Everybody
-    leaves a segment that is deleted. `given_up` was begun by a warm-up that came to nothing."""
+    """Record the transitions of the switch to the next revision.
+
+    Memberships that the next revision does not use are deleted, and all of a deleted segment. `abandoned` are the
+    fingerprints of a cancelled warm-up."""
     assert catalog.next is not None
     changed: list[tuple[int, int | None, int | None]]
     changed = [(s.id, s.live_fingerprint, s.fingerprint) for s in catalog.segments if s.is_next]
     staying = {d.id for d in catalog.next.definitions.values()}
     changed += [(s.id, s.fingerprint, None) for s in catalog.segments if not s.is_next and s.id not in staying]
     await store.settle_transitions(connection, catalog.environment_id, now, changed)
-    dead = {*catalog.live.fingerprints.values(), *given_up} - set(catalog.next.fingerprints.values())
+    dead = {*catalog.live.fingerprints.values(), *abandoned} - set(catalog.next.fingerprints.values())
     await store.sweep_memberships(connection, catalog.environment_id, sorted(dead))

@@ -1,9 +1,9 @@
-"""What definitions name of each other, and the same definitions under other names.
+"""References between definitions, and how to rewrite them.
 
 Shape   references_of(definition) → names · rewritten(definition, names) → definition · closure(names, edges) → names
-Laws    rewriting changes references and nothing else: expressions keep their layout and comments, and what the result
-        means is what the original meant, once the definitions named have their new keys
-Errors  none for a definition that was saved: its expressions parse
+Laws    rewriting changes references and nothing else: expressions keep their layout and comments, and the result
+        means the same as the original, once the named definitions have their new keys
+Errors  none for a saved definition: its expressions parse
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -30,7 +30,7 @@ _PLACES = {
 
 
 def references_of(definition: Definition) -> set[Name]:
-    """The definitions this one names, at any stage of its schedule. An archived flag holds nobody up."""
+    """The definitions this one names, at any stage of its schedule. An archived flag names none."""
     flag = definition.flag
     if flag is None:
         return set(mentioned(definition.expression))
@@ -47,12 +47,12 @@ def references_of(definition: Definition) -> set[Name]:
 
 @lru_cache(4096)
 def mentioned(text: str) -> frozenset[Name]:
-    """The definitions an expression names. Raises SourceError where it does not parse."""
+    """The definitions an expression names. Raises SourceError if it does not parse."""
     return possible_references(parse(text))
 
 
 def rewritten(definition: Definition, names: Mapping[Name, str]) -> Definition:
-    """The definition with every reference under the new key that `names` has for it; itself where there is none."""
+    """The definition with its references renamed; itself if it has none of `names`."""
     if definition.flag is None:
         text = definition.expression
         if names.keys().isdisjoint(mentioned(text)):
@@ -72,10 +72,10 @@ def rewritten(definition: Definition, names: Mapping[Name, str]) -> Definition:
 
 
 def closure(start: Iterable[Node], edges: Mapping[Node, Iterable[Node]]) -> list[Node]:
-    """Everything the edges lead to, the nearest first; without the start itself."""
+    """Every node that the edges reach, the nearest first, without the start."""
     reached = list(dict.fromkeys(start))
     first, seen = len(reached), set(reached)
-    for name in reached:  # grows as it is gone through
+    for name in reached:  # grows during the loop
         for other in edges.get(name, ()):
             if other not in seen:
                 seen.add(other)
@@ -108,6 +108,6 @@ def _walk(value: Any, path: tuple[str, ...], change: _Change) -> Any:
 
 
 def _place(pointer: str) -> tuple[str, ...]:
-    """The place a JSON pointer leads to: what stands in a list goes by its index or its id there."""
+    """The place of a JSON pointer. Items of a list go by their index or id."""
     names = [token.replace("~1", "/").replace("~0", "~") for token in pointer.split("/")[1:]]
     return tuple("*" if n == 1 else name for n, name in enumerate(names))

@@ -1,16 +1,15 @@
-"""What definitions were: every version of one, every revision, and how any two revisions differ.
+"""The history of definitions: versions, revisions, and the difference between two revisions.
 
 Shape   versions(…) of one definition, newest first · revision(…) with what it changed · difference(…) of two revisions
-Units   instants leave as ISO 8601 in UTC
+Units   instants are ISO 8601 in UTC
 Laws    a definition is followed by its id: through renames, and through a deletion and its return.
         The text of a change shows expressions in their canonical form
 Errors  NotFound NOT_FOUND, REVISION_NOT_FOUND
 Source  docs/reference/definitions.md "History"
 """
 
+from dataclasses import dataclass
 from typing import Any
-
-import msgspec
 
 from tinycdp.errors import NotFound
 from tinycdp.runtime.definitions.catalogs import definitions_at, read_definition
@@ -22,11 +21,14 @@ from tinycdp.store.pool import Connection, Pool, snapshot
 from tinycdp.times import iso, iso_or_none
 
 
-class Version(msgspec.Struct, frozen=True, rename="camel"):
-    """One version of a definition: of the revisions from `revision` to before `until`, null for the newest.
+@dataclass(frozen=True, slots=True)
+class Version:
+    """One version of a definition: of the revisions from `revision` to before `until`.
 
-    live_at   null while its revision warms up
-    document  a trait's or segment's expression and description, or the whole flag"""
+    until     None for the newest version
+    live_at   None while its revision warms up
+    document  a trait's or segment's expression and description, or the whole flag
+    """
 
     version: int
     key: str
@@ -39,23 +41,26 @@ class Version(msgspec.Struct, frozen=True, rename="camel"):
     document: dict[str, Any]
 
 
-class Field(msgspec.Struct, frozen=True):
-    """One value that differs: where it stands, as a JSON pointer in which rules go by their ids, and both values."""
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One value that differs. path: a JSON pointer in which rules go by their ids."""
 
     path: str
     before: Any
     after: Any
 
 
-class Changed(msgspec.Struct, frozen=True, rename="camel"):
+@dataclass(frozen=True, slots=True)
+class Changed:
     """How one definition differs.
 
-    action  create, update, rename or delete
-    was     its key before, where it has another now
+    action         create, update, rename or delete
+    was            its key before, if it was renamed
     version        of what it became, or of what was deleted
-    same_meaning   only its name, its layout or its description is another: nobody moves because of it
-    before, after  its document, null where there is none
-    text           the difference for a person: lines with - and +, expressions in canonical form"""
+    same_meaning   only its name, its layout or its description changed: no membership changes because of it
+    before, after  its document; None if absent
+    text           the difference as text: lines with - and +, expressions in canonical form
+    """
 
     action: str
     kind: str
@@ -69,8 +74,9 @@ class Changed(msgspec.Struct, frozen=True, rename="camel"):
     after: dict[str, Any] | None
 
 
-class Revision(msgspec.Struct, frozen=True, rename="camel"):
-    """live_at is null while the revision warms up."""
+@dataclass(frozen=True, slots=True)
+class Revision:
+    """One revision. live_at: None while it warms up."""
 
     revision: int
     author: str
@@ -79,14 +85,15 @@ class Revision(msgspec.Struct, frozen=True, rename="camel"):
     live_at: str | None
 
 
-class RevisionDetail(Revision, frozen=True):
+@dataclass(frozen=True, slots=True)
+class RevisionDetail(Revision):
     """A revision, and what it changed."""
 
     changes: list[Changed]
 
 
 def changed(step: Step) -> Changed:
-    """A step of a plan as it leaves."""
+    """A step of a plan, with each value that differs and the difference as text."""
     return Changed(
         step.action,
         step.kind,
@@ -102,11 +109,11 @@ def changed(step: Step) -> Changed:
 
 
 async def versions(pool: Pool, environment_id: int, kind: str, key: str) -> list[Version]:
-    """Every version of the definition that has this key, or else had it last; newest first."""
+    """Every version of the definition that has this key or had it last; newest first."""
     async with snapshot(pool) as connection:
         id = await store.find_definition(connection, environment_id, kind, key)
         if id is None:
-            raise NotFound("NOT_FOUND", f"There is no {kind} {key!r}, and never was.")
+            raise NotFound("NOT_FOUND", f"No {kind} has or had the key {key!r}.")
         rows = await store.list_versions(connection, environment_id, id)
     return [
         Version(
@@ -125,17 +132,17 @@ async def versions(pool: Pool, environment_id: int, kind: str, key: str) -> list
 
 
 async def revision(pool: Pool, environment_id: int, number: int) -> RevisionDetail:
-    """One revision, with what it changed of the one before it."""
+    """One revision, with its changes to the one before it."""
     async with snapshot(pool) as connection:
         row = await store.find_revision(connection, environment_id, number)
         if row is None:
             raise _unknown(number)
         found = await _differences(connection, environment_id, number - 1, number)
-    return RevisionDetail(number, row.author, row.note, iso(row.published_at), iso_or_none(row.live_at), changes=found)
+    return RevisionDetail(number, row.author, row.note, iso(row.published_at), iso_or_none(row.live_at), found)
 
 
 async def difference(pool: Pool, environment_id: int, since: int, until: int) -> list[Changed]:
-    """What leads from one revision to another, forwards or back. Revision 0 is before all definitions."""
+    """The changes from one revision to another, in either direction. Revision 0 is empty."""
     async with snapshot(pool) as connection:
         for number in (since, until):
             if number and await store.find_revision(connection, environment_id, number) is None:

@@ -1,8 +1,8 @@
-"""Scheduled steps of flags, written down once they are due.
+"""Scheduled steps of flags, saved as a revision once they are due.
 
-Shape   settle_due(pool, environment, now) -> how many flags had due steps
-Laws    a flag decides by its schedule at the very instant, everywhere, with no help from here: a due step becomes a
-        revision afterwards, which changes no answer. It waits while a revision warms up
+Shape   settle_due(pool, catalog, now) → how many flags had due steps
+Laws    decisions read a flag's schedule themselves: a due step applies everywhere at its instant. Saving it as a
+        revision afterwards changes no answer. It waits while a revision warms up
 Source  docs/decisions/0018-flags-in-full.md
 """
 
@@ -20,7 +20,7 @@ AUTHOR = "schedule"
 
 
 async def settle_due(pool: Pool, catalog: Catalog, now: Instant) -> int:
-    """Make one revision of every flag's due steps, where there are any."""
+    """Save the due steps of all flags as one revision, if there are any."""
     if catalog.head != catalog.revision:
         return 0
     changes, steps = [], []
@@ -38,5 +38,5 @@ async def settle_due(pool: Pool, catalog: Catalog, now: Instant) -> int:
             pool, catalog.environment_id, changes, Edit(AUTHOR, now, f"steps that were due: {'; '.join(steps)}")
         )
     except Conflict:
-        return 0  # somebody saved one of them meanwhile: next time
+        return 0  # one of the flags changed meanwhile: try again next time
     return len(changes)

@@ -1,9 +1,10 @@
-"""Definitions as their authors see them: what each one means, costs, uses and is used by, and how far along it is.
+"""Definitions as their authors see them: meaning, cost, dependencies and progress.
 
-Shape   read_workspace(…) is the head revision; understand(…) and understand_flag(…) say of any text or flag what it
-        would mean there, understand_definition(…) of a saved one; impact_of(…) what hangs on it, and it on
-Laws    understanding compiles nothing and costs about a millisecond: it reads what the catalog knows already.
-        A definition is "live" when what was last saved serves, "warming" until then
+Shape   read_workspace(…) → the head revision · understand(…), understand_flag(…) → what an expression or a flag would
+        mean there, understand_definition(…) → the same for a saved definition · impact_of(…) → what depends on it,
+        and what it depends on
+Laws    nothing is compiled here: the catalog has it already, and an answer takes about a millisecond.
+        A definition is "live" if its newest version serves, and "warming" until then
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -11,10 +12,9 @@ from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any, Literal
 
-import msgspec
-
 from tinycdp.dsl import ir
 from tinycdp.dsl.check.expressions import Checked, Scope, check
+from tinycdp.dsl.cost import Cost
 from tinycdp.dsl.diagnostics import Diagnostic, SourceError, to_wire
 from tinycdp.dsl.editor.format import format_source
 from tinycdp.dsl.ir import NOWHERE, Type
@@ -32,15 +32,17 @@ Kind = Literal["trait", "segment", "flag"]
 
 _NAMES_MS = 10_000
 _LATELY_MS = 30 * DAY_MS
-#: A warm-up nobody advanced for so long has no rate: no worker runs, or it waits for another environment.
+#: A warm-up without progress for so long has no rate: no worker runs, or it is busy with another environment.
 _STALLED_MS = 10_000
 
 
-class Progress(msgspec.Struct, frozen=True, rename="camel"):
+@dataclass(frozen=True, slots=True)
+class Progress:
     """How far a warm-up is, in profiles.
 
-    rate_per_second  of the last seconds, of the whole where it is finished; with seconds_left, null until the first are
-                     done and while nobody goes on with it"""
+    rate_per_second  of the last seconds, or of the whole run if it is finished; None, like seconds_left, until the
+                     first profiles are done and while no worker advances it
+    """
 
     done: int
     total: int
@@ -48,20 +50,14 @@ class Progress(msgspec.Struct, frozen=True, rename="camel"):
     seconds_left: float | None
 
 
-class Cost(msgspec.Struct, frozen=True, rename="camel"):
-    """An estimate: bytes per profile with as many events as are kept, and wake-ups per profile and day."""
-
-    state_bytes: int
-    wakeups_per_day: float
-    nodes: int
-
-
-class Meaning(msgspec.Struct, frozen=True, rename="camel"):
+@dataclass(frozen=True, slots=True)
+class Meaning:
     """What an expression or a flag would mean if it were saved.
 
-    type       bool, number, string, datetime, duration, version, list or dyn; for a flag the type of its values
-    canonical  the expression as it is written in one way only, null for a flag and for what cannot be read
-    diagnostics  errors and warnings: code, severity, span, message, fixes; `path` where they stand in a flag"""
+    type         for a flag the type of its values
+    canonical    the canonical text; None for a flag, and for an expression that does not parse
+    diagnostics  errors and warnings, in the form of the wire; with the `path` of the expression in a flag
+    """
 
     valid: bool
     type: str
@@ -73,7 +69,9 @@ class Meaning(msgspec.Struct, frozen=True, rename="camel"):
 
 @dataclass(frozen=True)
 class Declared:
-    """Types of properties, nested ones joined by dots: of profiles, and of events by the event's name."""
+    """Declared types of properties of profiles, and of events by name.
+
+    Nested names are joined by dots."""
 
     profile: Mapping[str, Type] = field(default_factory=dict)
     events: Mapping[str, Mapping[str, Type]] = field(default_factory=dict)
@@ -87,9 +85,12 @@ _NOTHING = Declared()
 
 @dataclass(frozen=True)
 class Workspace:
-    """events    the names of those that arrived lately
-    new       what is not in the live revision
-    declared  the types that the tracking plan gives properties"""
+    """The definitions of an environment's head revision, with what their authors need to know.
+
+    events    the names of recent events
+    new       definitions that are not in the live revision
+    declared  the types that the tracking plan declares
+    """
 
     catalog: Catalog
     head: Universe
@@ -106,7 +107,7 @@ class Workspace:
         return sorted((d for d in self.head.definitions.values() if d.kind == kind), key=lambda d: d.key)
 
     def is_warming(self, name: Name) -> bool:
-        """Whether what was last saved does not serve yet."""
+        """Whether the newest version of a definition does not serve yet."""
         if self.catalog.next is None:
             return False
         live = self.catalog.live
@@ -117,8 +118,9 @@ class Workspace:
         )
 
     def known_events(self, writer: Name | None) -> dict[str, Mapping[str, Type]]:
-        """The names of events that arrived lately, or that another definition than the writer's counts on. None where
-        nothing arrived yet: then no event is called unknown."""
+        """The names of recent events, and of those that definitions other than the writer's read.
+
+        Empty before the first event: then no event is reported as unknown."""
         reads_of_others = (found for name, found in self.head.reads.items() if name != writer)
         used = {read.spec.event for found in reads_of_others for read in found if read.spec.event is not None}
         return {name: {} for name in (*self.events, *used)} if self.events else {}
@@ -133,24 +135,33 @@ class Workspace:
         return found
 
 
-class Named(msgspec.Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Named:
+    """The name of a definition."""
+
     kind: str
     key: str
 
 
-class EventRead(msgspec.Struct, frozen=True):
-    """An event that is counted on, null for every event, and the properties of it that are looked at."""
+@dataclass(frozen=True, slots=True)
+class EventRead:
+    """An event and its properties that are read; the event None means every event."""
 
     event: str | None
     properties: list[str]
 
 
-class Impact(msgspec.Struct, frozen=True, rename="camel"):
-    """What hangs together with a definition.
+@dataclass(frozen=True, slots=True)
+class Impact:
+    """What depends on a definition, and what it depends on.
 
-    used_by     the definitions that name it; `reaches` those and all that depend on them, the nearest first
-    uses        the definitions it names; `needs` those and all they depend on
-    events      read by it and by what it needs; `properties` likewise of the profile, the first name of each path"""
+    used_by     the definitions that name it
+    reaches     these and all that depend on them, the nearest first
+    uses        the definitions it names
+    needs       these and all that they depend on
+    events      the events that it or a definition it needs reads
+    properties  likewise the properties of the profile, by the first name of each path
+    """
 
     kind: str
     key: str
@@ -163,9 +174,11 @@ class Impact(msgspec.Struct, frozen=True, rename="camel"):
     revision: int
 
 
-class Vocabulary:
-    """The names of events that arrived lately, per environment; what a misspelt one is held against. `declared` gives
-    the types of an environment's tracking plan."""
+class EventNames:
+    """The names of recent events, by environment, against which misspelt ones are checked.
+
+    declared  gives the types of an environment's tracking plan
+    """
 
     def __init__(self, declared: Callable[[int], Declared] = lambda environment_id: _NOTHING) -> None:
         self.declared = declared
@@ -176,7 +189,7 @@ class Vocabulary:
         known = self._names.get(environment_id)
         if known is None or not known[0] <= now < known[0] + _NAMES_MS:
             lately = await reads.recent_event_names(connection, environment_id)
-            # The registry knows those, too, that are rare among many, and is some seconds late.
+            # The registry also has rare events, but is some seconds late.
             of_month = await registry.registry_event_names(connection, environment_id, now - _LATELY_MS)
             known = (now, [*dict.fromkeys((*lately, *of_month))])
             self._names[environment_id] = known
@@ -184,12 +197,12 @@ class Vocabulary:
 
 
 async def read_workspace(
-    pool: Pool, catalogs: Catalogs, vocabulary: Vocabulary, environment_id: int, now: Instant
+    pool: Pool, catalogs: Catalogs, event_names: EventNames, environment_id: int, now: Instant
 ) -> Workspace:
-    """The definitions of the head revision, as the database has them now."""
+    """The definitions of the head revision, as they are in the database now."""
     async with acquired(pool) as connection:
         catalog = await catalogs.current_in(connection, environment_id)
-        names = await vocabulary.names(connection, environment_id, now)
+        names = await event_names.names(connection, environment_id, now)
         new, backfill = frozenset[Name](), None
         if catalog.next is not None:
             rows = await store.definitions_at(connection, environment_id, catalog.revision)
@@ -197,11 +210,11 @@ async def read_workspace(
             backfill = await store.find_backfill(connection, environment_id, catalog.head)
     universe = catalog.next or catalog.live
     progress = progress_of(backfill, now) if backfill is not None else None
-    return Workspace(catalog, universe, tuple(names), new, progress, vocabulary.declared(environment_id))
+    return Workspace(catalog, universe, tuple(names), new, progress, event_names.declared(environment_id))
 
 
 def progress_of(backfill: store.BackfillRow, now: Instant) -> Progress:
-    """What a row of backfills says at an instant."""
+    """The progress that a row of backfills shows at an instant."""
     done, total, rate = backfill.done, backfill.total, backfill.rate
     if backfill.finished_at is not None:
         seconds = (backfill.finished_at - backfill.started_at) / 1000
@@ -212,19 +225,19 @@ def progress_of(backfill: store.BackfillRow, now: Instant) -> Progress:
 
 
 def understand(workspace: Workspace, kind: Kind, key: str | None, text: str) -> Meaning:
-    """What an expression means among the definitions of the workspace; under its own key, where it has one."""
-    return understood(workspace, kind, key, text)[0]
+    """What an expression means in the workspace, under its own key if it has one."""
+    return understand_checked(workspace, kind, key, text)[0]
 
 
-def understood(workspace: Workspace, kind: Kind, key: str | None, text: str) -> tuple[Meaning, Checked]:
-    """The same, with what it was read from."""
+def understand_checked(workspace: Workspace, kind: Kind, key: str | None, text: str) -> tuple[Meaning, Checked]:
+    """The same, with the checked expression."""
     checked, cycle = _check(workspace, kind, key, text)
     found = [to_wire(text, d) for d in (*cycle, *checked.diagnostics)]
     return _meaning(checked.type, checked.nullable, checked.canonical or None, [checked], found), checked
 
 
 def understand_flag(workspace: Workspace, flag: Flag) -> Meaning:
-    """What a flag means: its rules' conditions, each with its path."""
+    """What a flag means: the conditions of its rules, each with its path."""
     found: list[dict[str, Any]] = []
     checked = []
     for n, rule in enumerate(flag.rules):
@@ -286,13 +299,13 @@ def type_of(workspace: Workspace, definition: Definition) -> Type:
 
 
 def scope_of(workspace: Workspace, kind: Kind, key: str | None) -> Scope:
-    """What names mean in an expression of this kind, under its own key where it has one."""
+    """What names mean in an expression of this kind, under its own key if it has one."""
     universe = workspace.head
     traits = {k: node.type for (of, k), node in universe.nodes.items() if of == "trait"}
     segments = {k for of, k in universe.definitions if of == "segment"}
     flags = {k: FLAG_TYPES[program.flag.type] for k, program in universe.flags.items()}
     certain = {k for (of, k), node in universe.nodes.items() if of == "trait" and not node.nullable}
-    # What is being written can be named too: a definition that reads itself is a cycle, not an unknown name.
+    # The definition itself is a known name: reading itself is a cycle, not an unknown name.
     if key is not None and kind == "trait":
         traits.setdefault(key, Type.DYN)
     elif key is not None and kind == "segment":
@@ -305,7 +318,7 @@ def scope_of(workspace: Workspace, kind: Kind, key: str | None) -> Scope:
 
 @lru_cache(4096)
 def canonical(text: str) -> str:
-    """An expression as it is written in one way only."""
+    """The canonical text of an expression."""
     return format_source(text)
 
 
@@ -323,8 +336,10 @@ def _check(workspace: Workspace, kind: Kind, key: str | None, text: str) -> tupl
 
 
 def _contradictions(text: str, checked: Checked, scope: Scope, declared: Declared) -> list[Diagnostic]:
-    """Where an expression is right in itself, what the types of the tracking plan say against it. Warnings: a plan may
-    change under a definition, which goes on serving and finds values of other types unknown."""
+    """What contradicts the types of the tracking plan, in an expression that has no other error.
+
+    They are warnings: the plan may change later, and the definition serves anyway.
+    Values of other types are unknown."""
     if not declared or checked.node is None:
         return []
     events: dict[str, Mapping[str, Type]] = {**scope.events, **declared.events}
@@ -333,7 +348,7 @@ def _contradictions(text: str, checked: Checked, scope: Scope, declared: Declare
 
 
 def _way_back(universe: Universe, name: Name, text: str) -> Sequence[Name] | None:
-    """The shortest way from a definition, as `text` has it, through those it reads and back to it."""
+    """The shortest cycle through a definition with this text; None if there is none."""
     try:
         frontier: list[tuple[Name, ...]] = [(name, other) for other in sorted(mentioned(text))]
     except SourceError:

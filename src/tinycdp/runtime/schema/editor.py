@@ -16,7 +16,14 @@ from tinycdp.dsl.ir import Type
 from tinycdp.engine.catalog import Name, Universe
 from tinycdp.engine.flags.document import Flag
 from tinycdp.model import MINUTE_MS, Instant
-from tinycdp.runtime.definitions.workspace import Kind, Meaning, Workspace, scope_of, understand_flag, understood
+from tinycdp.runtime.definitions.workspace import (
+    Kind,
+    Meaning,
+    Workspace,
+    scope_of,
+    understand_checked,
+    understand_flag,
+)
 from tinycdp.runtime.schema.registry_reads import types_seen
 from tinycdp.store import reads, registry
 from tinycdp.store.pool import Pool, acquired
@@ -114,7 +121,7 @@ def describe_source(
 
     A flag has one description for each rule's condition, with its path. A source with errors has none."""
     if isinstance(source, str):
-        meaning, checked = understood(workspace, kind, key, source)
+        meaning, checked = understand_checked(workspace, kind, key, source)
         found: list[tuple[str | None, Checked]] = [(None, checked)]
     else:
         meaning, scope = understand_flag(workspace, source), scope_of(workspace, "flag", source.key)

@@ -1,1 +1,1 @@
-"""The past and the would-be: decisions as of an instant, previews of a change."""
+"""Decisions as of a past instant, and previews of a change."""

@@ -1,11 +1,11 @@
-"""A person and the definitions as of a past instant: what a decision saw then.
+"""A profile and the definitions as of a past instant: what a decision saw then.
 
-Shape   Past.look(environment, alias, at) → View: the catalog that served, and the person as they were known.
-        people_as_of(…) are several people of today at an instant, by any catalog
-Laws    a decision made of a View is the one that was made at its instant, but for messages that were still on their way
-        into the database. Nothing is written, and nothing of the present is read but who has which identifier now:
-        the journal of moves leads back from there, raw messages tell the rest
-Errors  NotFound REVISION_NOT_FOUND; EVENTS_DROPPED where raw messages that count are gone
+Shape   Past.view(environment, alias, at) → View: the catalog that served, and the profile as it was known.
+        profiles_as_of(…) → several profiles of today at an instant, by any catalog
+Laws    a decision made from a View equals the one that was made at its instant, except for messages that had not been
+        committed by then. Nothing is written. Of the present only the owners of identifiers are read: the journal of
+        moves leads back from there, and raw messages give the rest
+Errors  NotFound REVISION_NOT_FOUND · EVENTS_DROPPED if raw messages that the decision needs are deleted
 Source  docs/decisions/0017-preview-and-replay.md
 """
 
@@ -24,7 +24,7 @@ from tinycdp.errors import NotFound
 from tinycdp.model import DAY_MS, NEVER, Alias, Instant
 from tinycdp.runtime.decisions.snapshots import Snapshot, snapshot_of, stranger
 from tinycdp.runtime.definitions import kill_switches
-from tinycdp.runtime.definitions.catalogs import compiled, definitions_at
+from tinycdp.runtime.definitions.catalogs import compile_catalog, definitions_at
 from tinycdp.runtime.definitions.references import closure, references_of
 from tinycdp.runtime.profiles import groups
 from tinycdp.runtime.profiles.storage import message_from_row
@@ -32,15 +32,18 @@ from tinycdp.store import definitions, past
 from tinycdp.store.pool import Connection, Pool, snapshot
 from tinycdp.times import iso
 
-#: Compiled catalogs of the past that are kept: one replays many decisions of the same day.
+#: How many compiled catalogs of the past are kept: replays often ask for many decisions of the same day.
 _CATALOGS = 8
-#: Digits of the greatest id that Postgres can hold, less one.
+#: Every number with this many digits fits Postgres' bigint.
 _LONGEST_ID = 18
 
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """What a decision at an instant was made of. since: when the person was first known, None for a stranger."""
+    """What a decision at an instant saw.
+
+    since  when the profile was created; None if it was unknown
+    """
 
     catalog: Catalog
     subject: Snapshot
@@ -48,35 +51,37 @@ class View:
     _oldest: Instant | None
 
     def require(self, names: Iterable[Name], at: Instant) -> None:
-        """Raise EVENTS_DROPPED where these definitions ask for messages that are not kept any more."""
+        """Raise EVENTS_DROPPED if these definitions need messages that are deleted."""
         oldest = self._oldest if self._oldest is not None else NEVER
         if self.since is None or self.since >= oldest:
             return
-        needed = _reach(self.catalog.live, names, at)
+        needed = _earliest_needed(self.catalog.live, names, at)
         if needed is None or needed < min(oldest, at):
             kept = f"Raw events are kept from {iso(oldest)} on" if oldest < NEVER else "No raw events are kept"
-            raise NotFound("EVENTS_DROPPED", f"{kept}, and this decision looked further back.")
+            raise NotFound("EVENTS_DROPPED", f"{kept}, and this decision needs older ones.")
 
 
 class Past:
+    """Views of past instants, with a cache of compiled catalogs."""
+
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
         self._catalogs: LRUCache[tuple[int, int, int], Catalog] = LRUCache(_CATALOGS)
 
-    async def look(self, environment_id: int, alias: Alias | None, at: Instant, revision: int | None = None) -> View:
-        """What was known at an instant; by the definitions that served then, or by those of a revision.
+    async def view(self, environment_id: int, alias: Alias | None, at: Instant, revision: int | None = None) -> View:
+        """What was known at an instant, by the definitions live then or by those of a revision.
 
-        The kind "profileId" names a profile's id. Someone unknown at the time is a stranger, as they were then."""
+        The kind "profileId" names a profile's id. A profile unknown at the time is a stranger, as it was then."""
         async with snapshot(self._pool) as connection:
             catalog = await self._catalog(connection, environment_id, at, revision)
-            found = await _person(connection, environment_id, alias, at) if alias is not None else None
+            found = await _profile_at(connection, environment_id, alias, at) if alias is not None else None
             if found is None:
                 return View(catalog, stranger(catalog, alias, at), None, None)
             id, aliases = found
             messages = await past.messages_until(connection, environment_id, [a.id for a in aliases], at, None)
             oldest = await past.oldest_arrival(connection, environment_id)
-            # In a thread: some people have sent a hundred thousand messages, and decisions go on meanwhile.
-            profile = await asyncio.to_thread(_remembered, catalog, id, aliases, messages)
+            # In a thread: a profile may have a hundred thousand messages, and decisions must not wait.
+            profile = await asyncio.to_thread(_profile_from, catalog, id, aliases, messages)
             await _regroup(connection, environment_id, [profile], at)
         return View(catalog, snapshot_of(profile, catalog, _names(aliases), at), profile.created_at, oldest)
 
@@ -92,15 +97,17 @@ class Past:
             environment = await definitions.find_environment(connection, environment_id)
             before = await definitions_at(connection, environment_id, live)
             after = await definitions_at(connection, environment_id, head) if head != live else before
-            catalog = await compiled(environment_id, environment.zone, before, after, live, head)
+            catalog = await compile_catalog(environment_id, environment.zone, before, after, live, head)
             self._catalogs[environment_id, live, head] = catalog
         return replace(catalog, killed=await kill_switches.in_force(connection, environment_id, at))
 
 
-async def people_as_of(
+async def profiles_as_of(
     connection: Connection, catalog: Catalog, ids: Sequence[int], at: Instant, most_messages: int
 ) -> dict[int, Snapshot]:
-    """These profiles with the identifiers they have now, as of an instant; nobody where they sent too many messages."""
+    """These profiles, with the identifiers they have now, as of an instant.
+
+    Returns nothing if they have more than `most_messages` messages."""
     environment_id = catalog.environment_id
     aliases: dict[int, list[past.OwnedIdentifierRow]] = {}
     for row in await past.aliases_of(connection, environment_id, ids):
@@ -112,18 +119,18 @@ async def people_as_of(
         return {}
     for message in found:
         messages.setdefault(message.alias_id, []).append(message)
-    people = {}
+    profiles = {}
     for id, rows in aliases.items():
         own = [message for row in rows for message in messages.get(row.id, ())]
-        people[id] = _remembered(catalog, id, rows, own)
-    await _regroup(connection, environment_id, people.values(), at)
-    return {id: snapshot_of(profile, catalog, _names(aliases[id]), at) for id, profile in people.items()}
+        profiles[id] = _profile_from(catalog, id, rows, own)
+    await _regroup(connection, environment_id, profiles.values(), at)
+    return {id: snapshot_of(profile, catalog, _names(aliases[id]), at) for id, profile in profiles.items()}
 
 
-def _remembered(
+def _profile_from(
     catalog: Catalog, id: int, aliases: Sequence[past.OwnedIdentifierRow], messages: Iterable[past.PastMessageRow]
 ) -> Profile:
-    """Whoever has these identifiers, as these messages tell of them."""
+    """The profile with these identifiers, computed from these messages."""
     rows = [IdentifierRow(row.id, Alias(row.kind, row.value), id, row.created_at) for row in aliases]
     profile = Profile(id, *bucketing_key(rows), warmed=catalog.head)
     for message in messages:
@@ -132,7 +139,7 @@ def _remembered(
 
 
 async def _regroup(connection: Connection, environment_id: int, profiles: Iterable[Profile], at: Instant) -> None:
-    """Members have the traits that their groups had at an instant."""
+    """Give members the traits that their groups had at an instant."""
     members = [(profile, profile.group[2]) for profile in profiles if profile.group is not None]
     if members:
         traits = await groups.traits_at(connection, environment_id, (key for _, key in members), at)
@@ -144,44 +151,46 @@ def _names(aliases: Iterable[past.OwnedIdentifierRow]) -> list[str]:
     return [f"{alias.kind} {alias.value}" for alias in aliases]
 
 
-async def _person(
+async def _profile_at(
     connection: Connection, environment_id: int, alias: Alias, at: Instant
 ) -> tuple[int, list[past.OwnedIdentifierRow]] | None:
-    """The profile an identifier led to at an instant, and the identifiers it had; None where nobody had it yet."""
+    """The profile of an identifier at an instant, with its identifiers then; None if absent."""
     if alias.kind == "profileId":
         if not (alias.value.isascii() and alias.value.isdecimal() and len(alias.value) <= _LONGEST_ID):
             return None
         target = await past.survivor_at(connection, environment_id, int(alias.value), at)
-        homes, rows = await _homes(connection, environment_id, target, at)
+        owners, rows = await _owners_at(connection, environment_id, target, at)
     else:
         row = await past.find_alias(connection, environment_id, alias.kind, alias.value)
         if row is None or row.created_at > at:
             return None
-        homes, rows = await _homes(connection, environment_id, row.profile_id, at)
-        target = homes[row.id]
-    own = [other for other in rows if homes[other.id] == target and other.created_at <= at]
+        owners, rows = await _owners_at(connection, environment_id, row.profile_id, at)
+        target = owners[row.id]
+    own = [other for other in rows if owners[other.id] == target and other.created_at <= at]
     return (target, own) if own else None
 
 
-async def _homes(
+async def _owners_at(
     connection: Connection, environment_id: int, start: int, at: Instant
 ) -> tuple[Mapping[int, int], list[past.OwnedIdentifierRow]]:
-    """Whose each identifier was, of all that changed hands with this profile since; and these identifiers."""
+    """The owner of each identifier at an instant, and these identifiers.
+
+    They are those of this profile, and of all profiles that exchanged identifiers with it since."""
     reached: set[int] = set()
-    grown = {start}
-    while grown != reached:
-        reached = grown
+    reached_next = {start}
+    while reached_next != reached:
+        reached = reached_next
         moves = await past.moves_since(connection, environment_id, sorted(reached), at)
-        grown = reached | {id for move in moves for id in (move.from_id, move.to_id)}
+        reached_next = reached | {id for move in moves for id in (move.from_id, move.to_id)}
     rows = await past.aliases_of(connection, environment_id, sorted(reached))
-    homes = {row.id: row.profile_id for row in rows}
+    owners = {row.id: row.profile_id for row in rows}
     for move in moves:
-        homes.update(dict.fromkeys(move.alias_ids, move.from_id))
-    return homes, rows
+        owners.update(dict.fromkeys(move.alias_ids, move.from_id))
+    return owners, rows
 
 
-def _reach(universe: Universe, names: Iterable[Name], at: Instant) -> Instant | None:
-    """The earliest instant whose messages matter to these definitions, None for the beginning."""
+def _earliest_needed(universe: Universe, names: Iterable[Name], at: Instant) -> Instant | None:
+    """The earliest instant whose messages these definitions need; None means the beginning."""
     start = list(names)
     edges = {name: references_of(definition) for name, definition in universe.definitions.items()}
     earliest = at
@@ -190,15 +199,15 @@ def _reach(universe: Universe, names: Iterable[Name], at: Instant) -> Instant | 
         if watch is not None and (watch.seen or watch.properties or watch.group):
             return None
         for read in universe.reads.get(name, ()):
-            needed = _span(read)
+            needed = _lookback(read)
             if needed is None:
                 return None
             earliest = min(earliest, at - needed)
     return earliest
 
 
-def _span(read: ir.AggregateRead) -> int | None:
-    """How far back a read looks, in milliseconds: its window, and the tile its edge may lie in."""
+def _lookback(read: ir.AggregateRead) -> int | None:
+    """How far back a read reaches, in milliseconds: its window, and the tile of its edge."""
     if read.days is not None:
         return (read.days + 1) * DAY_MS
     start = read.window.start_ms

@@ -1,11 +1,11 @@
-"""What a change would do to people, before anybody publishes it.
+"""What a change of definitions would do, before it is published.
 
-Shape   Previews.of(…) → Preview: for every segment, flag and trait that the changes reach, how many people are where
-        before and after, who moves, and why. listed(preview) is a table of it
-Units   counts are of the profiles that were looked at; `estimate` is for all of them. Instants as ISO 8601 in UTC
+Shape   Previews.compute(…) → Preview: for every segment, flag and trait that the changes reach, the numbers of profiles
+        before and after, and examples of those that move, with the reason · preview_text(preview) → a table
+Units   counts are of the sampled profiles; `estimate` is for all profiles. Instants are ISO 8601 in UTC
 Laws    before and after are of one instant and one snapshot of the database, from raw messages by the same statement;
         messages that came after the instant do not count. Nothing is written.
-        People are who they are today: a merge since then is not undone
+        Profiles have the identifiers of today: later merges are not undone
 Errors  what a publish of the changes would raise · NotFound EVENTS_DROPPED · InvalidInput PREVIEW_TOO_LONG ·
         Overloaded PREVIEWS_BUSY
 Source  docs/decisions/0017-preview-and-replay.md
@@ -13,11 +13,10 @@ Source  docs/decisions/0017-preview-and-replay.md
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
-import msgspec
-
+from tinycdp.dsl.cost import Cost
 from tinycdp.dsl.ir import Type
 from tinycdp.dsl.sql import Unsupported, read_value, select
 from tinycdp.engine.catalog import Catalog, Definition, Name
@@ -31,42 +30,49 @@ from tinycdp.model import Instant
 from tinycdp.runtime.decisions.decide import prepare
 from tinycdp.runtime.definitions import kill_switches
 from tinycdp.runtime.definitions import workspace as workspaces
-from tinycdp.runtime.definitions.catalogs import compiled
-from tinycdp.runtime.definitions.change_set import Change, Head, Move, drafted, following, steps_of
+from tinycdp.runtime.definitions.catalogs import compile_catalog
+from tinycdp.runtime.definitions.change_set import Change, Head, Move, draft_moves, next_definitions, steps_of
 from tinycdp.runtime.definitions.publish import read_head
 from tinycdp.runtime.definitions.references import closure, references_of
 from tinycdp.runtime.definitions.revisions import Changed, changed
-from tinycdp.runtime.definitions.workspace import Cost, Vocabulary, Workspace
+from tinycdp.runtime.definitions.workspace import EventNames, Workspace
 from tinycdp.runtime.profiles.views import Identifier, plain
-from tinycdp.runtime.time_travel.as_of import people_as_of
+from tinycdp.runtime.time_travel.as_of import profiles_as_of
 from tinycdp.store import past as past_store
 from tinycdp.store import preview as store
 from tinycdp.store.pool import Connection, Pool, snapshot
 from tinycdp.times import iso
 
-#: How many profiles are looked at unless more are asked for.
+#: How many profiles are sampled by default.
 SAMPLE = 10_000
 MOST_EXAMPLES = 100
 AT_ONCE = 2
-#: The longest a preview takes: a connection of the pool is its own meanwhile.
+#: The longest time for a preview: it keeps a connection of the pool meanwhile.
 SECONDS = 50
-#: Profiles to a statement.
+#: Profiles in one statement.
 _BATCH = 5_000
-#: Reasons in words are computed from messages one by one; beyond so many they are left out.
+#: Reasons are computed from raw messages, one by one. With more messages they are left out.
 _EXPLAINED_MESSAGES = 20_000
 _SHOWN_ALIASES = 20
 
 
-class Example(msgspec.Struct, rename="camel"):
-    """Somebody who moves. why: the new definition in words, null where it is gone or would take too long."""
+@dataclass(slots=True)
+class Example:
+    """A profile that moves.
+
+    why  the new definition in words; None if it is deleted, or would take too long
+    """
 
     profile_id: str
     aliases: list[Identifier]
     why: str | None = None
 
 
-class SegmentCounts(msgspec.Struct, rename="camel"):
-    """Members before and after, who enters and leaves, and for how many the rule is unknown, which is no membership."""
+@dataclass(slots=True)
+class SegmentCounts:
+    """How many profiles are members before and after, enter, leave, or have an unknown rule.
+
+    A profile whose rule is unknown is no member."""
 
     members_before: int = 0
     members: int = 0
@@ -76,10 +82,15 @@ class SegmentCounts(msgspec.Struct, rename="camel"):
     unknown: int = 0
 
 
-class SegmentPreview(msgspec.Struct, rename="camel"):
-    """estimate  the counts for all profiles, where only some were looked at
-    was  its key before, null where it is new; key is null where it is deleted
-    examples  of who enters, leaves, and is unknown"""
+@dataclass(frozen=True, slots=True)
+class SegmentPreview:
+    """How the members of one segment change.
+
+    key       None if it is deleted
+    was       its key before; None if it is new
+    estimate  the counts for all profiles; None if all of them were counted
+    examples  of profiles that enter, leave, or have an unknown rule
+    """
 
     key: str | None
     was: str | None
@@ -88,8 +99,9 @@ class SegmentPreview(msgspec.Struct, rename="camel"):
     examples: dict[str, list[Example]]
 
 
-class Turn(msgspec.Struct, rename="camel"):
-    """How many get the one variant before and the other after; null where there is no such flag."""
+@dataclass(slots=True)
+class VariantMove:
+    """How many profiles get one variant before and another after; None without such a flag."""
 
     before: str | None
     after: str | None
@@ -98,21 +110,29 @@ class Turn(msgspec.Struct, rename="camel"):
     examples: list[Example]
 
 
-class FlagPreview(msgspec.Struct, rename="camel"):
-    """moves  from which variant to which, most people first; who keeps theirs is among them, without examples"""
+@dataclass(frozen=True, slots=True)
+class FlagPreview:
+    """How the variants of one flag change.
+
+    moves  from variant to variant, the most frequent first; without examples if both are the same
+    """
 
     key: str | None
     was: str | None
-    moves: list[Turn]
+    moves: list[VariantMove]
 
 
+@dataclass(slots=True)
 class ValueExample(Example):
+    """A profile for which a trait's value changes."""
+
     before: Any = None
     after: Any = None
 
 
-class TraitPreview(msgspec.Struct, rename="camel"):
-    """differs  for how many the value is another one"""
+@dataclass(frozen=True, slots=True)
+class TraitPreview:
+    """How the values of one trait change. differs: for how many profiles."""
 
     key: str | None
     was: str | None
@@ -123,7 +143,8 @@ class TraitPreview(msgspec.Struct, rename="camel"):
     examples: list[ValueExample]
 
 
-class Draft(msgspec.Struct, rename="camel"):
+@dataclass(frozen=True, slots=True)
+class Draft:
     """A changed definition on its own: its warnings, and what it costs."""
 
     kind: str
@@ -132,13 +153,17 @@ class Draft(msgspec.Struct, rename="camel"):
     cost: Cost
 
 
-class Preview(msgspec.Struct, rename="camel"):
-    """as_of     the instant it is true for
-    revision  what `before` is
-    looked_at, profiles   how many were looked at, of how many
-    sampled   only some were: the same ones each time
-    warming   to publish this, profiles have to be gone through before it serves
-    segments, flags, traits  those the changes reach, the changed ones and all that depend on them"""
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What a set of changes would do.
+
+    as_of                    the instant it is true for
+    revision                 the one that `before` refers to
+    looked_at                how many profiles were counted, of `profiles`
+    sampled                  only some were counted: the same ones each time
+    warming                  publishing this starts a warm-up
+    segments, flags, traits  the changed definitions, and all that depend on them
+    """
 
     as_of: str
     revision: int
@@ -154,10 +179,13 @@ class Preview(msgspec.Struct, rename="camel"):
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
-    """at      None for now
-    sample  how many profiles to look at, None for all
-    examples  at most so many of each kind"""
+class PreviewRequest:
+    """What to preview.
+
+    at        None for now
+    sample    how many profiles to count, None for all
+    examples  the most examples of each kind
+    """
 
     changes: Sequence[Change]
     prune: bool = False
@@ -168,50 +196,51 @@ class Question:
 
 
 class Previews:
-    """The previews of one process; there are never more than AT_ONCE."""
+    """The previews of one process, at most AT_ONCE at a time."""
 
-    def __init__(self, pool: Pool, vocabulary: Vocabulary) -> None:
+    def __init__(self, pool: Pool, event_names: EventNames) -> None:
         self._pool = pool
-        self._vocabulary = vocabulary
+        self._event_names = event_names
         self._running = 0
 
-    async def of(self, environment_id: int, question: Question, now: Instant) -> Preview:
+    async def compute(self, environment_id: int, request: PreviewRequest, now: Instant) -> Preview:
+        """The preview of one request. Raises Overloaded if AT_ONCE others are running."""
         if self._running >= AT_ONCE:
-            message = f"{AT_ONCE} previews are being made here; try again shortly."
+            message = f"{AT_ONCE} previews are running already; try again shortly."
             raise Overloaded("PREVIEWS_BUSY", message, retry_after_seconds=5)
         self._running += 1
         try:
             async with asyncio.timeout(SECONDS):
-                return await self._made(environment_id, question, now)
+                return await self._compute(environment_id, request, now)
         except TimeoutError:
-            message = f"This took longer than {SECONDS} seconds; look at fewer profiles with `sample`."
+            message = f"The preview took longer than {SECONDS} seconds; choose a smaller `sample`."
             raise InvalidInput("PREVIEW_TOO_LONG", message) from None
         except Unsupported as wrong:
             raise InvalidInput("INVALID_REQUEST", f"This cannot be previewed: {wrong}.") from None
         finally:
             self._running -= 1
 
-    async def _made(self, environment_id: int, question: Question, now: Instant) -> Preview:
-        at = question.at if question.at is not None else now
+    async def _compute(self, environment_id: int, request: PreviewRequest, now: Instant) -> Preview:
+        at = request.at if request.at is not None else now
         async with snapshot(self._pool) as connection:
-            await store.plan_anew(connection)
+            await store.force_custom_plans(connection)
             oldest = await past_store.oldest_arrival(connection, environment_id)
-            if question.at is not None and (oldest is None or at < oldest):
-                since = f"from {iso(oldest)} on" if oldest is not None else "of nobody yet"
-                raise NotFound("EVENTS_DROPPED", f"Raw events are kept {since}; choose a later instant.")
+            if request.at is not None and (oldest is None or at < oldest):
+                kept = f"Raw events are kept from {iso(oldest)} on" if oldest is not None else "There are no raw events"
+                raise NotFound("EVENTS_DROPPED", f"{kept}; choose a later instant.")
             head = await read_head(connection, environment_id)
-            moves = await drafted(connection, head, question.changes, now, prune=question.prune)
-            names = await self._vocabulary.names(connection, environment_id, now)
-            wanted = following(head, moves)
+            moves = await draft_moves(connection, head, request.changes, now, prune=request.prune)
+            names = await self._event_names.names(connection, environment_id, now)
+            wanted = next_definitions(head, moves)
             before = await _catalog(head, head.definitions)
             after = await _catalog(head, wanted)
             workspace = Workspace(after, after.live, tuple(names), frozenset(), None)
             profiles = await store.count_profiles(connection, environment_id, at)
-            ids = await store.sample_profiles(connection, environment_id, at, question.sample)
-            tally = _Tally(before, after, at, question)
+            ids = await store.sample_profiles(connection, environment_id, at, request.sample)
+            counters = _Counters(before, after, at, request)
             killed = await kill_switches.in_force(connection, environment_id, at)
-            await tally.count(connection, sorted(ids), killed)
-            await tally.explain(connection)
+            await counters.count(connection, sorted(ids), killed)
+            await counters.explain(connection)
         scale = profiles / len(ids) if 0 < len(ids) < profiles else None
         return Preview(
             as_of=iso(at),
@@ -222,14 +251,14 @@ class Previews:
             warming=_must_warm(head, before, after),
             changes=[changed(step) for step in steps_of(moves)],
             drafts=_drafts(workspace, moves),
-            **tally.answers(scale),
+            **counters.results(scale),
         )
 
 
 async def _catalog(head: Head, definitions: Sequence[Definition]) -> Catalog:
-    """These definitions, all of them serving."""
+    """The catalog of these definitions, all of them live."""
     revision = head.revision
-    return await compiled(head.environment_id, head.zone, definitions, definitions, revision, revision)
+    return await compile_catalog(head.environment_id, head.zone, definitions, definitions, revision, revision)
 
 
 def _must_warm(head: Head, before: Catalog, after: Catalog) -> bool:
@@ -247,8 +276,8 @@ def _drafts(workspace: Workspace, moves: Sequence[Move]) -> list[Draft]:
     return found
 
 
-def _reached(before: Catalog, after: Catalog) -> list[Move]:
-    """Each definition that means something else now, or depends on one that does; as it was and as it shall be."""
+def _affected(before: Catalog, after: Catalog) -> list[Move]:
+    """Each definition whose meaning changes, or that depends on one; before and after."""
     olds = {d.id: d for d in before.live.definitions.values()}
     news = {d.id: d for d in after.live.definitions.values()}
     users: dict[int, list[int]] = {}
@@ -277,23 +306,23 @@ def _name_of(pair: Move) -> Name:
 _Unit = tuple[str, tuple[str, ...]]
 
 
-class _Tally:
-    """Counts, row by row, what changes for whom."""
+class _Counters:
+    """Counts, row by row, what changes for each profile."""
 
-    def __init__(self, before: Catalog, after: Catalog, at: Instant, question: Question) -> None:
-        self._after, self._at, self._question = after, at, question
+    def __init__(self, before: Catalog, after: Catalog, at: Instant, request: PreviewRequest) -> None:
+        self._after, self._at, self._request = after, at, request
         self._columns = Columns(before.live, after.live, at, after.calendar, read_value)
         self._segments: list[_Segment] = []
         self._traits: list[_Trait] = []
         self._flags: list[_Flag] = []
-        for old, new in _reached(before, after):
+        for old, new in _affected(before, after):
             kind, _ = _name_of((old, new))
             if kind == "flag":
-                self._flags.append(_Flag(old, new, self._columns, (before, after), question.examples))
+                self._flags.append(_Flag(old, new, self._columns, (before, after), request.examples))
             elif kind == "segment":
-                self._segments.append(_Segment(old, new, self._columns, question.examples))
+                self._segments.append(_Segment(old, new, self._columns, request.examples))
             else:
-                self._traits.append(_Trait(old, new, self._columns, after, before, question.examples))
+                self._traits.append(_Trait(old, new, self._columns, after, before, request.examples))
 
     async def count(self, connection: Connection, ids: Sequence[int], killed: Mapping[int, Killed]) -> None:
         environment_id, at = self._after.environment_id, self._at
@@ -303,62 +332,64 @@ class _Tally:
             self._columns.nodes,
             resolve=self._columns.resolve,
             zone=self._after.zone,
-            context=self._question.context,
+            context=self._request.context,
         )
         for first in range(0, len(ids), _BATCH):
             batch = ids[first : first + _BATCH]
-            rows = await store.computed(connection, statement, environment_id, at, batch)
+            rows = await store.compute_values(connection, statement, environment_id, at, batch)
             units: dict[int, _Unit] = {}
             if self._flags:
                 for row in await store.units_of(connection, environment_id, batch):
                     units[row.id] = (row.bucketing_key, (f"profileId {row.id}", *row.aliases))
-            # In a thread: decisions go on meanwhile.
-            await asyncio.to_thread(self._take, rows, units, killed)
+            # In a thread, so that decisions do not wait.
+            await asyncio.to_thread(self._add, rows, units, killed)
 
-    def _take(self, rows: Iterable[tuple[Any, ...]], units: Mapping[int, _Unit], killed: Mapping[int, Killed]) -> None:
-        columns, context = self._columns, self._question.context
+    def _add(self, rows: Iterable[tuple[Any, ...]], units: Mapping[int, _Unit], killed: Mapping[int, Killed]) -> None:
+        columns, context = self._columns, self._request.context
         for id, *values in rows:
             columns.load_row(values)
             for segment in self._segments:
-                segment.take(id)
+                segment.add(id)
             for trait in self._traits:
-                trait.take(id)
+                trait.add(id)
             if self._flags and id in units:
                 subjects = [columns.subject(side, *units[id], killed, context) for side in (0, 1)]
                 for flag in self._flags:
-                    flag.take(id, subjects, self._at)
+                    flag.add(id, subjects, self._at)
 
     async def explain(self, connection: Connection) -> None:
-        """Give the examples their identifiers, and those of segments and traits the reason in words."""
+        """Add identifiers to the examples, and to those of segments and traits the reason in words."""
         named: list[tuple[Definition | None, Example]] = []
         for segment in self._segments:
-            named += [(segment.new, example) for example in segment.shown()]
+            named += [(segment.new, example) for example in segment.all_examples()]
         for trait in self._traits:
-            named += [(trait.new, example) for example in trait.shown()]
-        everybody = [example for flag in self._flags for example in flag.shown()] + [example for _, example in named]
-        ids = sorted({int(example.profile_id) for example in everybody})
+            named += [(trait.new, example) for example in trait.all_examples()]
+        examples = [example for flag in self._flags for example in flag.all_examples()] + [
+            example for _, example in named
+        ]
+        ids = sorted({int(example.profile_id) for example in examples})
         environment_id = self._after.environment_id
         aliases = {
             row.id: [Identifier(*alias.split(" ", 1)) for alias in row.aliases[:_SHOWN_ALIASES]]
             for row in await store.units_of(connection, environment_id, ids)
         }
-        for example in everybody:
+        for example in examples:
             example.aliases = aliases.get(int(example.profile_id), [])
         explained = sorted({int(example.profile_id) for new, example in named if new is not None})
-        people = await people_as_of(connection, self._after, explained, self._at, _EXPLAINED_MESSAGES)
+        profiles = await profiles_as_of(connection, self._after, explained, self._at, _EXPLAINED_MESSAGES)
         for new, example in named:
-            subject = people.get(int(example.profile_id))
+            subject = profiles.get(int(example.profile_id))
             if new is not None and subject is not None:
-                prepare(self._after, subject, self._at, self._question.context)
+                prepare(self._after, subject, self._at, self._request.context)
                 example.why = explanation_text.of_definition(
                     explain_definition(self._after, new.name, subject), self._after.zone
                 )
 
-    def answers(self, scale: float | None) -> dict[str, Any]:
+    def results(self, scale: float | None) -> dict[str, Any]:
         return {
-            "segments": [segment.answer(scale) for segment in self._segments],
-            "flags": [flag.answer(scale) for flag in self._flags],
-            "traits": [trait.answer(scale) for trait in self._traits],
+            "segments": [segment.result(scale) for segment in self._segments],
+            "flags": [flag.result(scale) for flag in self._flags],
+            "traits": [trait.result(scale) for trait in self._traits],
         }
 
 
@@ -369,11 +400,11 @@ def _scaled(n: int, scale: float | None) -> int | None:
 class _Segment:
     def __init__(self, old: Definition | None, new: Definition | None, columns: Columns, examples: int) -> None:
         self.old, self.new, self._most = old, new, examples
-        self._before, self._now = _asked(old, 0, columns), _asked(new, 1, columns)
+        self._before, self._now = _reader(old, 0, columns), _reader(new, 1, columns)
         self._counts = SegmentCounts()
         self._examples: dict[str, list[Example]] = {"enters": [], "leaves": [], "unknown": []}
 
-    def take(self, id: int) -> None:
+    def add(self, id: int) -> None:
         counts, was, is_now = self._counts, self._before(), self._now()
         counts.members_before += was is True
         counts.members += is_now is True
@@ -392,13 +423,13 @@ class _Segment:
         if len(self._examples[what]) < self._most:
             self._examples[what].append(Example(str(id), []))
 
-    def shown(self) -> list[Example]:
+    def all_examples(self) -> list[Example]:
         return [example for examples in self._examples.values() for example in examples]
 
-    def answer(self, scale: float | None) -> SegmentPreview:
+    def result(self, scale: float | None) -> SegmentPreview:
         estimate = None
         if scale is not None:
-            counts = msgspec.structs.asdict(self._counts)
+            counts = asdict(self._counts)
             estimate = SegmentCounts(**{name: round(n * scale) for name, n in counts.items()})
         return SegmentPreview(*_keys(self.old, self.new), self._counts, estimate, self._examples)
 
@@ -414,7 +445,7 @@ class _Trait:
         examples: int,
     ) -> None:
         self.old, self.new, self._most = old, new, examples
-        self._before, self._now = _asked(old, 0, columns), _asked(new, 1, columns)
+        self._before, self._now = _reader(old, 0, columns), _reader(new, 1, columns)
         self._types = [
             catalog.live.nodes[d.name].type if d is not None else Type.DYN
             for d, catalog in ((old, before), (new, after))
@@ -422,7 +453,7 @@ class _Trait:
         self._differs = self._unknown_before = self._unknown = 0
         self._examples: list[ValueExample] = []
 
-    def take(self, id: int) -> None:
+    def add(self, id: int) -> None:
         was, is_now = self._before(), self._now()
         self._unknown_before += self.old is not None and was is None
         self._unknown += self.new is not None and is_now is None
@@ -433,10 +464,10 @@ class _Trait:
             values = [plain(value, kind) for value, kind in zip((was, is_now), self._types, strict=True)]
             self._examples.append(ValueExample(str(id), [], None, *values))
 
-    def shown(self) -> list[ValueExample]:
+    def all_examples(self) -> list[ValueExample]:
         return self._examples
 
-    def answer(self, scale: float | None) -> TraitPreview:
+    def result(self, scale: float | None) -> TraitPreview:
         return TraitPreview(
             *_keys(self.old, self.new),
             self._differs,
@@ -457,57 +488,57 @@ class _Flag:
         examples: int,
     ) -> None:
         self.old, self.new, self._most = old, new, examples
-        # An archived flag has no program: it serves nobody.
+        # An archived flag has no program: it is never served.
         self._programs = [
             columns.program(side, d.key) if d is not None and d.key in catalogs[side].live.flags else None
             for side, d in enumerate((old, new))
         ]
-        self._turns: dict[tuple[str | None, str | None], Turn] = {}
+        self._moves: dict[tuple[str | None, str | None], VariantMove] = {}
 
-    def take(self, id: int, subjects: Sequence[Any], at: Instant) -> None:
+    def add(self, id: int, subjects: Sequence[Any], at: Instant) -> None:
         decisions = [
             decide(program, subject, at) if program is not None else None
             for program, subject in zip(self._programs, subjects, strict=True)
         ]
         was, is_now = (decision.variant if decision is not None else None for decision in decisions)
-        turn = self._turns.get((was, is_now))
-        if turn is None:
-            turn = self._turns[was, is_now] = Turn(was, is_now, 0, None, [])
-        turn.profiles += 1
-        if was != is_now and len(turn.examples) < self._most:
+        move = self._moves.get((was, is_now))
+        if move is None:
+            move = self._moves[was, is_now] = VariantMove(was, is_now, 0, None, [])
+        move.profiles += 1
+        if was != is_now and len(move.examples) < self._most:
             why = "; ".join(texts_of(decisions[1].trail)) if decisions[1] is not None else None
-            turn.examples.append(Example(str(id), [], why))
+            move.examples.append(Example(str(id), [], why))
 
-    def shown(self) -> list[Example]:
-        return [example for turn in self._turns.values() for example in turn.examples]
+    def all_examples(self) -> list[Example]:
+        return [example for move in self._moves.values() for example in move.examples]
 
-    def answer(self, scale: float | None) -> FlagPreview:
-        turns = sorted(self._turns.values(), key=lambda turn: -turn.profiles)
-        for turn in turns:
-            turn.estimate = _scaled(turn.profiles, scale)
-        return FlagPreview(*_keys(self.old, self.new), turns)
+    def result(self, scale: float | None) -> FlagPreview:
+        moves = sorted(self._moves.values(), key=lambda move: -move.profiles)
+        for move in moves:
+            move.estimate = _scaled(move.profiles, scale)
+        return FlagPreview(*_keys(self.old, self.new), moves)
 
 
-def _asked(definition: Definition | None, side: int, columns: Columns) -> Callable[[], Any]:
+def _reader(definition: Definition | None, side: int, columns: Columns) -> Callable[[], Any]:
     return columns.request(side, definition.name) if definition is not None else lambda: None
 
 
-def listed(preview: Preview) -> str:
-    """A short table for people; with ~ where only some profiles were looked at and the numbers are for all."""
+def preview_text(preview: Preview) -> str:
+    """A preview as a short table. Estimated numbers have a ~."""
     about = "~" if preview.sampled else ""
-    lines = [f"as of {preview.as_of}, {preview.looked_at:,} of {preview.profiles:,} profiles looked at"]
+    lines = [f"as of {preview.as_of}, {preview.looked_at:,} of {preview.profiles:,} profiles sampled"]
     for segment in preview.segments:
         counts = segment.estimate or segment.counts
         sizes = f"{about}{counts.members_before:,} -> {about}{counts.members:,}"
         moved = f"{about}+{counts.enters:,} {about}-{counts.leaves:,}, {about}{counts.unknown:,} unknown"
         lines.append(f"segment {segment.key or segment.was}: {sizes} members, {moved}")
     for flag in preview.flags:
-        turns = [
-            f"{turn.before or 'none'} -> {turn.after or 'none'} {about}{turn.estimate or turn.profiles:,}"
-            for turn in flag.moves
-            if turn.before != turn.after
+        moves = [
+            f"{move.before or 'none'} -> {move.after or 'none'} {about}{move.estimate or move.profiles:,}"
+            for move in flag.moves
+            if move.before != move.after
         ]
-        lines.append(f"flag {flag.key or flag.was}: {', '.join(turns) or 'nobody is served otherwise'}")
+        lines.append(f"flag {flag.key or flag.was}: {', '.join(moves) or 'no profile gets another variant'}")
     lines += [
         f"trait {trait.key or trait.was}: another value for {about}{trait.estimate or trait.differs:,}"
         for trait in preview.traits

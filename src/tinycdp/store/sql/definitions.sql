@@ -10,7 +10,7 @@ FROM environments e JOIN projects p ON p.id = e.project_id JOIN organisations o 
 ORDER BY e.id;
 
 -- name: create_tenancy
--- An organisation with a project and its environments; nothing where the organisation exists.
+-- An organisation with a project and its environments. Does nothing if the organisation exists.
 -- args: organisation text, project text, environments text[], zone text
 WITH o AS (
     INSERT INTO organisations (key, name) VALUES ($1, $1) ON CONFLICT DO NOTHING RETURNING id
@@ -20,7 +20,7 @@ WITH o AS (
 INSERT INTO environments (project_id, key, zone) SELECT p.id, key, $4 FROM p, unnest($3::text[]) AS key;
 
 -- name: begin_publish
--- Waits for the groups of messages in flight, and keeps new ones out until the revision is committed.
+-- Wait for commits of messages in flight, and block new ones until the revision is committed.
 -- locks: advisory (74, environment), exclusive
 SELECT pg_advisory_xact_lock(74, $1);
 
@@ -58,7 +58,7 @@ UPDATE environments SET live_revision = $2, head_revision = $3 WHERE id = $1;
 UPDATE revisions SET live_at = $3 WHERE environment_id = $1 AND revision <= $2 AND live_at IS NULL;
 
 -- name: start_backfill
--- Called under the exclusive lock: every profile created later is complete from birth.
+-- Needs the exclusive lock of begin_publish: every profile created later is complete from the start.
 -- args: environment_id, revision, now
 INSERT INTO backfills (environment_id, revision, last_profile_id, total, started_at)
 SELECT $1, $2, coalesce(max(id), 0), count(*), $3 FROM profiles WHERE environment_id = $1 AND merged_into IS NULL
@@ -87,8 +87,8 @@ WHERE environment_id = $1 AND revision = $2;
 UPDATE backfills SET finished_at = $3 WHERE environment_id = $1 AND revision = $2;
 
 -- name: settle_transitions
--- Who entered and left each segment by its new meaning, against its old one. Old is NULL for a new segment, new for
--- one that is deleted. The outbox gets them too, a thousand a row, where a consumer follows it.
+-- The transitions of each segment from its old meaning to its new one. Old is NULL for a new segment, new for a
+-- deleted one. They also go to the outbox, a thousand in a row, if it has a consumer.
 -- args: environment_id, now, segment_ids integer[], old_fingerprints bigint[], new_fingerprints bigint[]
 -- index: memberships_pkey, outbox_cursors_pkey
 -- locks: advisory (79, environment), shared, before positions are taken
@@ -122,7 +122,7 @@ INSERT INTO outbox (environment_id, position, slot, at, changes)
 SELECT $1, position, position / 16384 % 8, $2, changes FROM placed;
 
 -- name: sweep_memberships
--- Rows of segments that are gone, or of an older meaning.
+-- Delete memberships of deleted segments and of old meanings.
 -- args: environment_id, fingerprints bigint[]
 -- index: memberships_pkey
 DELETE FROM memberships WHERE environment_id = $1 AND fingerprint = ANY ($2);
@@ -138,7 +138,7 @@ SELECT revision, author, note, published_at, live_at FROM revisions
 WHERE environment_id = $1 AND revision < $2 ORDER BY revision DESC LIMIT $3;
 
 -- name: find_definition
--- The one that has this key, else the one that had it last.
+-- The definition that has this key, else the one that had it last.
 -- args: environment_id, kind text, key text
 SELECT d.id FROM definitions d
 JOIN definition_versions v ON v.environment_id = d.environment_id AND v.definition_id = d.id

@@ -4,7 +4,7 @@
 SELECT id, kind, value, profile_id, created_at FROM aliases WHERE environment_id = $1 AND kind = $2 AND value = $3;
 
 -- name: survivor_at
--- Which profile an id led to at an instant: through the merges that had happened and were not undone.
+-- The profile that an id led to at an instant, through the merges in effect then.
 -- args: environment_id, id bigint, at timestamptz
 -- index: merges_of_absorbed
 WITH RECURSIVE chain AS (
@@ -20,7 +20,7 @@ SELECT id FROM chain c WHERE NOT EXISTS (
 LIMIT 1;
 
 -- name: moves_since
--- How identifiers changed hands after an instant, from or to any of these profiles.
+-- Moves of identifiers after an instant, from or to any of these profiles.
 -- args: environment_id, profile_ids bigint[], at timestamptz
 -- index: alias_moves_from, alias_moves_to
 SELECT from_id, to_id, alias_ids, moved_at AS at FROM alias_moves
@@ -34,7 +34,7 @@ SELECT id, kind, value, profile_id, created_at FROM aliases
 WHERE environment_id = $1 AND profile_id = ANY ($2) ORDER BY id;
 
 -- name: messages_until
--- What had arrived by an instant under these identifiers. In no order: state does not depend on any.
+-- Messages that had arrived by an instant under these identifiers. Unordered: state does not depend on order.
 -- args: environment_id, alias_ids bigint[], at timestamptz, n (NULL for all)
 -- index: events_of_alias
 SELECT e.kind, e.name, e.message_id, e.occurred_at, e.received_at, e.target, e.properties,
@@ -48,7 +48,7 @@ WHERE e.environment_id = $1 AND e.alias_id = ANY ($2) AND e.received_at <= $3 LI
 SELECT received_at FROM events WHERE environment_id = $1 ORDER BY id LIMIT 1;
 
 -- name: revisions_at
--- Which revision served at an instant, and which was the newest; 0 before the first.
+-- The live and the newest revision at an instant; 0 before the first.
 -- args: environment_id, at timestamptz
 SELECT coalesce(max(revision) FILTER (WHERE live_at <= $2), 0) AS live, coalesce(max(revision), 0) AS head
 FROM revisions WHERE environment_id = $1 AND published_at <= $2;

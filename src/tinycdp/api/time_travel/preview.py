@@ -1,7 +1,7 @@
-"""What a change would do, before it is made.
+"""Preview a change of definitions.
 
 Shape   POST /v1/admin/preview takes changes as /v1/admin/publish does
-Laws    nothing is saved. A change with an error is refused as a publish of it would be; warnings come along
+Laws    nothing is saved. A change with an error fails as its publish would; warnings are part of the answer
 Errors  400 with every diagnostic, PREVIEW_TOO_LONG · 404 EVENTS_DROPPED · 429 PREVIEWS_BUSY
 Source  docs/reference/definitions.md "Preview"
 """
@@ -10,19 +10,20 @@ from litestar import post
 from litestar.params import JSONBody
 
 from tinycdp.api.definitions.lifecycle import read_changes
-from tinycdp.api.definitions.schemas import PreviewBody
 from tinycdp.api.http.params import past_instant
 from tinycdp.api.http.parts import Injected
+from tinycdp.api.http.responses import as_schema
+from tinycdp.api.time_travel.schemas import Preview, PreviewBody
 from tinycdp.errors import InvalidInput
 from tinycdp.runtime.access.actor import Actor
 from tinycdp.runtime.clock import Clock
-from tinycdp.runtime.time_travel.preview import MOST_EXAMPLES, Preview, Previews, Question
+from tinycdp.runtime.time_travel.preview import MOST_EXAMPLES, PreviewRequest, Previews
 
 
 @post(
     "/v1/admin/preview",
     status_code=200,
-    summary="Who would enter, leave and be served otherwise, if changes were published",
+    summary="Preview which profiles would enter, leave, or get another variant",
     tags=["Definitions"],
     scope="admin",
     example={
@@ -38,7 +39,7 @@ async def preview(
     if data.sample != "all" and not 1 <= data.sample < 2**31:
         raise InvalidInput("INVALID_REQUEST", '$.sample: a number of profiles, or "all".', path="$.sample")
     instant = now()
-    question = Question(
+    question = PreviewRequest(
         read_changes(data.changes),
         data.prune,
         past_instant(data.at, instant, "$.at") if data.at is not None else None,
@@ -46,7 +47,7 @@ async def preview(
         data.context,
         data.examples,
     )
-    return await previews.of(actor.environment_id, question, instant)
+    return as_schema(await previews.compute(actor.environment_id, question, instant), Preview)
 
 
 ROUTES = [preview]

@@ -1,0 +1,1 @@
+"""What a change of definitions would do, now or at a past instant."""

@@ -1,0 +1,144 @@
+"""What clients and server exchange about previews."""
+
+from typing import Any, Literal
+
+import msgspec
+
+from tinycdp.api.definitions.schemas import ChangeBody, Changed, Cost, Diagnostics
+from tinycdp.runtime.profiles.views import Identifier
+from tinycdp.runtime.time_travel.preview import SAMPLE
+
+
+class PreviewBody(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """Changes to preview.
+
+    changes   as /v1/admin/publish takes them
+    prune     delete every definition that is not named
+    at        a past instant, ISO 8601 with a zone; by default now
+    sample    how many profiles to count, or "all"
+    context   the values of `context.…` in flags' rules
+    examples  the most examples of each kind
+    """
+
+    changes: list[ChangeBody]
+    prune: bool = False
+    at: str | None = None
+    sample: int | Literal["all"] = SAMPLE
+    context: dict[str, Any] = {}
+    examples: int = 20
+
+
+class Example(msgspec.Struct, rename="camel"):
+    """A profile that moves.
+
+    why  the new definition in words; null if it is deleted, or would take too long
+    """
+
+    profile_id: str
+    aliases: list[Identifier]
+    why: str | None = None
+
+
+class ValueExample(Example):
+    """A profile for which a trait's value changes."""
+
+    before: Any = None
+    after: Any = None
+
+
+class SegmentCounts(msgspec.Struct, rename="camel"):
+    """How many profiles are members before and after, enter, leave, or have an unknown rule.
+
+    A profile whose rule is unknown is no member."""
+
+    members_before: int = 0
+    members: int = 0
+    enters: int = 0
+    leaves: int = 0
+    unknown_before: int = 0
+    unknown: int = 0
+
+
+class SegmentPreview(msgspec.Struct, rename="camel"):
+    """How the members of one segment change.
+
+    key       null if it is deleted
+    was       its key before; null if it is new
+    estimate  the counts for all profiles; null if all of them were counted
+    examples  of profiles that enter, leave, or have an unknown rule
+    """
+
+    key: str | None
+    was: str | None
+    counts: SegmentCounts
+    estimate: SegmentCounts | None
+    examples: dict[str, list[Example]]
+
+
+class VariantMove(msgspec.Struct, rename="camel"):
+    """How many profiles get one variant before and another after; null without such a flag."""
+
+    before: str | None
+    after: str | None
+    profiles: int
+    estimate: int | None
+    examples: list[Example]
+
+
+class FlagPreview(msgspec.Struct, rename="camel"):
+    """How the variants of one flag change.
+
+    moves  from variant to variant, the most frequent first; without examples if both are the same
+    """
+
+    key: str | None
+    was: str | None
+    moves: list[VariantMove]
+
+
+class TraitPreview(msgspec.Struct, rename="camel"):
+    """How the values of one trait change.
+
+    differs  for how many profiles
+    """
+
+    key: str | None
+    was: str | None
+    differs: int
+    unknown_before: int
+    unknown: int
+    estimate: int | None
+    examples: list[ValueExample]
+
+
+class Draft(msgspec.Struct, rename="camel"):
+    """A changed definition on its own: its warnings, and what it costs."""
+
+    kind: str
+    key: str
+    diagnostics: Diagnostics
+    cost: Cost
+
+
+class Preview(msgspec.Struct, rename="camel"):
+    """What a set of changes would do.
+
+    as_of      the instant it is true for
+    revision   the one that `before` refers to
+    looked_at  how many profiles were counted, of `profiles`
+    sampled    only some were counted: the same ones each time
+    warming    publishing this starts a warm-up
+    segments, flags, traits  the changed definitions, and all that depend on them
+    """
+
+    as_of: str
+    revision: int
+    looked_at: int
+    profiles: int
+    sampled: bool
+    warming: bool
+    changes: list[Changed]
+    drafts: list[Draft]
+    segments: list[SegmentPreview]
+    flags: list[FlagPreview]
+    traits: list[TraitPreview]
