@@ -31,7 +31,7 @@ def valid_instead(name: str, valid: Iterable[str]) -> str:
     near = nearest(name, names)
     if near is not None:
         names = [near, *(other for other in names if other != near)]
-    return f"Valid are: {', '.join(names)}." if names else "There are none here."
+    return f"Valid are: {', '.join(names)}." if names else "No fields are valid here."
 
 
 def _fields_at(kind: Any, path: str) -> list[str]:

@@ -15,7 +15,7 @@ from tinycdp.store.statements import load
 _SQL = load("exposures")
 
 #: (environment id, definition id, version, stage, variant, unit or None, profile id or None, rule, revision, first at,
-#: kind and value of the identifier whose profile they are of, None and None where unit and profile are told)
+#: kind and value of the identifier whose profile they are of, None and None if unit and profile are given)
 Exposed = tuple[int, int, int, int, str, str | None, int | None, str, int, int, str | None, str | None]
 #: (day, definition id, version, stage, rule, variant, unit) of the last row of a page
 Place = tuple[date, int, int, int, str, str, str]
@@ -88,8 +88,9 @@ class FlagVersionRow(Row):
 
 
 async def record_exposures(connection: Connection, rows: Sequence[Exposed]) -> int:
-    """Gives how many were not known yet. Neither a unit nor an identifier stands for a use without an exposure, and so
-    does an identifier that nobody has."""
+    """Insert the rows; returns how many were new.
+
+    A row without a unit and an identifier is a use without an exposure. So is one whose identifier has no profile."""
     by_environment: dict[int, list[Exposed]] = {}
     for row in rows:
         by_environment.setdefault(row[0], []).append(row)
@@ -194,12 +195,12 @@ async def units_of_profile(connection: Connection, environment_id: int, profile_
 
 
 async def delete_exposures_of_units(connection: Connection, environment_id: int, units: Sequence[str]) -> int:
-    """Gives how many there were."""
+    """Delete the exposures of units; returns how many."""
     return _count(await connection.execute(_SQL["delete_exposures_of_units"], environment_id, units))
 
 
 async def prune_exposures(connection: Connection, environment_id: int, before: date, n: int) -> int:
-    """Delete an environment's exposures before a day, the oldest of each flag first. Gives how many, at most n."""
+    """Delete exposures before a day, the oldest of each flag first; returns how many, at most n."""
     gone = 0
     for flag in await connection.fetch(_SQL["flags_exposed_before"], environment_id, before):
         if gone >= n:

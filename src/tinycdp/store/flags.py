@@ -33,13 +33,13 @@ class PastKillRow(Row):
 async def kill_flag(
     connection: Connection, environment_id: int, definition_id: int, now: int, author: str, note: str
 ) -> bool:
-    """False where it was killed already."""
+    """Kill a flag; False if it was killed already."""
     killed = await connection.fetchval(_SQL["kill_flag"], environment_id, definition_id, now, author, note)
     return killed is not None
 
 
 async def revive_flag(connection: Connection, environment_id: int, definition_id: int, now: int, author: str) -> bool:
-    """False where it was not killed."""
+    """Revive a flag; False if it was not killed."""
     return await connection.fetchval(_SQL["revive_flag"], environment_id, definition_id, now, author) is not None
 
 

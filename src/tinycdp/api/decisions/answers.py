@@ -66,7 +66,7 @@ class Desk:
         *,
         exposed: bool | None,
     ) -> Decision:
-        """The decision, or the one that its session holds; counted, and recorded unless `exposed` is None."""
+        """Count the decision, or the one its session holds; record it unless `exposed` is None."""
         decision = await self._holds.keep(catalog, decision, subject, session_id, now)
         self._metrics.decisions[decision.reason] += 1
         if exposed is not None:
@@ -82,7 +82,7 @@ class Desk:
 
 
 def named(question: Question | ReplayBody) -> Alias | None:
-    """The identifier that counts; None if there is none."""
+    """The first identifier that is present; None if absent."""
     given = (
         question.user_id,
         question.profile_id,

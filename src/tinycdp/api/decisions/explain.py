@@ -1,7 +1,7 @@
-"""Why somebody has a trait's value, is in a segment, or gets a variant.
+"""Why a profile has a trait's value, is in a segment, or gets a variant.
 
 Shape   GET /v1/admin/explain for one definition and one person. GET /v1/decide?explain=true has the same for a flag
-Laws    what is explained is what a decision at this instant would see, of someone never seen too
+Laws    the explanation sees what a decision at this instant would see, also for an unknown profile
 Errors  404 NOT_FOUND, FLAG_NOT_FOUND · 400 INVALID_REQUEST
 Source  docs/reference/profiles.md
 """
@@ -62,7 +62,7 @@ async def explain(
     if name not in catalog.live.definitions:
         raise NotFound("FLAG_NOT_FOUND" if flag is not None else "NOT_FOUND", f"There is no {name[0]} {name[1]!r}.")
     instant = now()
-    # Nothing is awaited from here on: the subject is shared with every other request about this person.
+    # Nothing may be awaited from here on: other requests about this profile share the subject.
     prepare(catalog, subject, instant, read)
     by_rule = explained_flag(catalog, name[1], subject) if name[0] == "flag" else None
     by_part = explained_definition(catalog, name, subject) if by_rule is None else None

@@ -1,7 +1,7 @@
-"""GET /v1/decide, answered from memory: measured, and so by hand.
+"""GET /v1/decide answered from memory, by hand for speed.
 
 Laws    the same answer as by the ordinary route: both end in decide_one and answer_of, and record the same exposure.
-        What memory does not know is left to the ordinary route
+        The ordinary route answers what memory does not know
 """
 
 from collections.abc import Callable, Iterable
@@ -42,8 +42,10 @@ class Memory(Protocol):
 
 
 def fast_lane(memory: Memory, scope: Scope) -> bytes | None:
-    """The body of the answer to a GET /v1/decide that memory can give, None for whatever needs the ordinary route:
-    a person not in memory, an odd query, a key that is wrong, a database that is away."""
+    """The body of the answer to GET /v1/decide from memory; None if the ordinary route has to answer.
+
+    The ordinary route answers for a profile not in memory, other parameters, a wrong key, and while the database is
+    away."""
     key = key_of(memory, scope["headers"])
     if key is None or not key.may("decide") or memory.snapshots.away:
         return None
@@ -83,7 +85,7 @@ def _read_key(keyring: Keyring, header: bytes, text_of: Callable[[str], str]) ->
 
 
 def _user_and_flag(query: bytes) -> tuple[str, str]:
-    """The two parameters of the commonest question; empty where there are others."""
+    """The parameters `userId` and `flag`; empty if there are other parameters."""
     user_id = flag = ""
     escaped = b"%" in query or b"+" in query
     for part in query.decode("latin-1").split("&"):

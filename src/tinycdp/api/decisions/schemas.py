@@ -8,13 +8,13 @@ from tinycdp.api.profiles.schemas import DefinitionExplanation, FlagExplanation
 
 
 class Answer(msgspec.Struct, rename="camel"):
-    """A flag's answer for one person.
+    """A flag's answer for one profile.
 
     allow        whether the flag is on: the value of a boolean flag, for others whether it is not the off variant
-    reason       OpenFeature's word; `reasons` tells the path in sentences
-    valid_until  the first instant at which the answer may change with nobody sending anything, null for never
-    version      of the person's profile, 0 for someone never seen
-    explanation  only where it was asked for: every rule, with what each part of its condition is worth"""
+    reason       OpenFeature's word; `reasons` has a sentence for each step
+    valid_until  the first instant at which the answer may change without a new event, null for never
+    version      of the profile, 0 for an unknown one
+    explanation  only where it was asked for: every rule, with the value of each part of its condition"""
 
     flag: str
     allow: bool
@@ -33,7 +33,7 @@ class Answer(msgspec.Struct, rename="camel"):
 class Question(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
     """`flags` left out asks for all of them. `context` is what `context.…` in a rule reads. `sessionId` keeps the
     variants of flags with `hold` as they are while the session lasts; `explain` adds the explanations. `exposure` false
-    records nobody as having been given these variants."""
+    records no exposures."""
 
     user_id: str | None = None
     profile_id: str | None = None
@@ -86,13 +86,13 @@ class Replay(msgspec.Struct, rename="camel"):
 
 
 class Explained(msgspec.Struct, rename="camel"):
-    """One definition explained for one person; of `definition` and `flag` the one that was asked for is there.
+    """One definition explained for one profile: either `definition` or `flag` is present.
 
-    sentence    why, for a person, with times in `zone`
+    sentence    why, in words, with times in `zone`
     definition  a trait's value or a segment's membership
     flag        its rules, those that were not reached too
     stale       the database is away, and this is what was last known
-    version     of the person's profile, 0 for someone never seen"""
+    version     of the profile, 0 for an unknown one"""
 
     sentence: str
     definition: DefinitionExplanation | None

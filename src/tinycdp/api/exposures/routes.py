@@ -1,6 +1,6 @@
-"""Who was given what: counts, checks and lists of exposures, and the flags that nobody needs.
+"""Counts, checks and lists of exposures, and the stale flags.
 
-Laws    what this process answered before the request is counted; what others answered, within a second
+Laws    answers of this process are counted at once, those of other processes within a second
 Errors  404 NOT_FOUND, PROFILE_NOT_FOUND · 400 INVALID_REQUEST, INVALID_CURSOR
 Source  docs/reference/exposures.md
 """
@@ -30,14 +30,14 @@ _DEFAULT_DAYS = 30
 
 First = Annotated[
     date | None,
-    QueryParameter(name="from", description="first day in UTC, as 2026-11-01; 30 days with `to` if left out"),
+    QueryParameter(name="from", description="first day in UTC, as 2026-11-01; if absent, 29 days before `to`"),
 ]
-Last = Annotated[date | None, QueryParameter(name="to", description="last day in UTC; today where it is left out")]
+Last = Annotated[date | None, QueryParameter(name="to", description="last day in UTC; today if absent")]
 
 
 @get(
     "/v1/admin/flags/{name:str}/exposures",
-    summary="Who got what of a flag, per day, and whether its splits were given out as they say",
+    summary="A flag's exposures per day, and whether its splits match their weights",
     tags=["Exposures"],
     scope="admin",
 )
@@ -51,7 +51,7 @@ async def count_exposures(
     first: First = None,
     last: Last = None,
 ) -> FlagExposures:
-    """Counts are of distinct units: somebody who was asked about every day counts once in `variants`."""
+    """Counts are of distinct units: a unit that was asked about every day counts once in `variants`."""
     instant = now()
     await exposures.flush()
     since, until = days_between(first, last, exposure_stats.day_of(instant))
@@ -61,7 +61,7 @@ async def count_exposures(
 
 @get(
     "/v1/admin/exposures",
-    summary="Exposures one by one: of a flag, a unit or a person, the newest day first",
+    summary="List the exposures of a flag, a unit or a profile, newest day first",
     tags=["Exposures"],
     scope="admin",
 )
@@ -74,10 +74,10 @@ async def list_exposures(
     flag: Annotated[str | None, QueryParameter(description="a flag's key")] = None,
     variant: Annotated[str | None, QueryParameter(description="only this variant")] = None,
     unit: Annotated[str | None, QueryParameter(description="a bucketing key")] = None,
-    person: Annotated[str | None, QueryParameter(description="any identifier; merged people are one")] = None,
+    person: Annotated[str | None, QueryParameter(description="any identifier; merged profiles are one")] = None,
     first: First = None,
     last: Last = None,
-    after: Annotated[str | None, QueryParameter(description="`next` of the page before")] = None,
+    after: Annotated[str | None, QueryParameter(description="`next` of the previous page")] = None,
     limit: Limit = 50,
 ) -> ExposurePage:
     """Name at least one of `flag`, `unit` and `person`."""
@@ -108,7 +108,7 @@ async def list_exposures(
 
 @get(
     "/v1/admin/stale-flags",
-    summary="Flags that have done their work, with reasons and what to do",
+    summary="Stale flags, with reasons and advice",
     tags=["Exposures"],
     scope="admin",
 )
@@ -117,7 +117,7 @@ async def list_stale_flags(
     exposures: Injected[Exposures],
     editing: Injected[Editing],
     now: Injected[Clock],
-    days: Annotated[int, QueryParameter(ge=1, le=3650, description="how long something has to have been so")] = 30,
+    days: Annotated[int, QueryParameter(ge=1, le=3650, description="days after which a reason counts")] = 30,
 ) -> StaleFlags:
     instant = now()
     await exposures.flush()

@@ -31,7 +31,7 @@ from tinycdp.runtime.mirror import Mirror
 
 @dataclass(slots=True)
 class AllFlags:
-    """Everything a bulk answer is made of; `ticket` is None if there is no stream to be had."""
+    """Everything a bulk answer is made of; `ticket` is None if no stream is available."""
 
     catalog: Catalog
     subject: Snapshot
@@ -46,7 +46,7 @@ class AllFlags:
 
 
 class Bulk:
-    """Evaluates all flags, and records what was answered."""
+    """Evaluates all flags, and records the answers."""
 
     def __init__(
         self,
@@ -93,7 +93,7 @@ class Bulk:
         answers = evaluations(catalog, decisions)
         ticket = None
         if not self._pushes.full and stream_tokens.fits(context):
-            # The stream watches what the definitions say: that a session holds a variant is no news.
+            # The stream follows the definitions: a variant that a session holds is not a change.
             ticket = StreamToken(actor.key_id, stream_tokens.window_of(instant), context, answers.mark)
         session = session_of(context)
         if session is not None:

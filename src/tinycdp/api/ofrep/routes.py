@@ -1,9 +1,9 @@
 """Decisions by the OpenFeature Remote Evaluation Protocol 0.3.
 
 Shape   POST /ofrep/v1/evaluate/flags/{key} for one flag, POST /ofrep/v1/evaluate/flags for all, with an ETag, and
-        GET /ofrep/v1/stream for news of the latter. `fast_lane` answers for one flag whatever memory knows
-Laws    the same answers as /v1/decide: all end in decide_one. An ETag stands for answers and stream: whoever has both
-        already needs nothing. Errors have errorCode and errorDetails, and none of them is a 429, which would make
+        GET /ofrep/v1/stream for changes of the latter. `fast_lane` answers for one flag from memory
+Laws    the same answers as /v1/decide: all end in decide_one. An ETag stands for answers and stream: a client that
+        has both gets a 304. Errors have errorCode and errorDetails, and none of them is a 429, which would make
         providers refuse to evaluate anything
 Source  docs/reference/ofrep.md; docs/decisions/0019-pushes.md
 """
@@ -50,10 +50,10 @@ from tinycdp.times import iso
 PREFIX = "/ofrep/v1/evaluate/flags/"
 STREAM = "/ofrep/v1/stream"
 
-#: How long a page that nobody looks at keeps its stream.
+#: How long a hidden page keeps its stream.
 INACTIVITY_SECONDS = 120
 
-#: Bytes that may wait for one client: some eight pieces of news.
+#: Bytes that may wait for one client: some eight events.
 _MOST_WAITING = 1_200
 
 _ETAGS = re.compile(r'(?:W/)?("[^"]*")|\*')
@@ -63,7 +63,7 @@ _decoder = msgspec.json.Decoder(Evaluation, float_hook=number)
 
 
 class BadContext(Exception):
-    """A request that names nobody we could evaluate for: OpenFeature's word for it, and what is wrong."""
+    """A context that cannot be evaluated: OpenFeature's error code, and details."""
 
     def __init__(self, code: str, details: str) -> None:
         super().__init__(details)
@@ -72,7 +72,7 @@ class BadContext(Exception):
 
 
 def _refused(request: Request[Any, Any, Any], trouble: Exception) -> ExactResponse[Any]:
-    """Any failure as OpenFeature's providers read it, beside what every error of ours says."""
+    """Any failure in OpenFeature's form, beside the fields of every other error."""
     status, headers = 500, {}
     code, message = "INTERNAL", "Something went wrong here, not in your request. It is logged."
     if isinstance(trouble, TinyCDPError):
@@ -161,7 +161,7 @@ async def evaluate_flag(
 
 @post(PREFIX + "{flag:str}/{rest:path}", include_in_schema=False, exception_handlers=_HANDLERS, scope="decide")
 async def evaluate_nothing(flag: FromPath[str], rest: FromPath[str]) -> ExactResponse[Any]:
-    """Some providers do not escape a flag's key. No flag has a slash in its."""
+    """Some providers do not escape a flag's key. No key has a slash."""
     key = _flag_of(flag + str(rest))
     return _failure(key, 404, "FLAG_NOT_FOUND", f"There is no flag {key!r}.")
 
@@ -186,8 +186,9 @@ def _evaluated(catalog: Catalog, decision: Decision, subject: Snapshot, stale: b
 
 
 async def fast_lane(memory: Memory, scope: Scope, receive: Receive) -> tuple[bytes | None, Receive]:
-    """The body of the answer for one flag, where memory can give it, and None for whatever needs the ordinary route,
-    which then receives the request by what stands beside it."""
+    """The body of the answer for one flag from memory, and what receives the request again.
+
+    The body is None if the ordinary route has to answer."""
     key = key_of(memory, scope["headers"])
     if key is None or not key.may("decide") or memory.snapshots.away or scope.get("query_string"):
         return None, receive
@@ -222,7 +223,7 @@ def _at_once(memory: Memory, key: Key, scope: Scope, message: Any) -> bytes | No
 
 
 def _again(message: Any, receive: Receive) -> Receive:
-    """What receives this message first, and then what else comes."""
+    """A receive function that repeats this message first."""
     messages = [message]
 
     async def replayed() -> Any:
@@ -255,7 +256,7 @@ async def evaluate_flags(
     etag: Annotated[
         str | None,
         QueryParameter(
-            name="flagConfigEtag", description="the ETag a stream told of: answered from what is at least as new"
+            name="flagConfigEtag", description="the ETag that the stream sent; the answer is at least as new"
         ),
     ] = None,
     exposure: Exposed = True,
@@ -282,7 +283,7 @@ def _matches(if_none_match: str, etag: str) -> bool:
     return any(found[0] == "*" or found[1] == etag for found in _ETAGS.finditer(if_none_match))
 
 
-# News of all flags
+# Changes of all flags
 
 
 @get(
@@ -290,7 +291,7 @@ def _matches(if_none_match: str, etag: str) -> bool:
     summary="Server-sent events: when the answers of a bulk evaluation change",
     tags=["Decisions"],
     media=(MEDIA_TYPE,),
-    also={403: "the address has expired, or is not ours"},
+    also={403: "the address has expired or is invalid"},
 )
 async def stream_evaluations(
     keyring: Injected[Keyring],
@@ -301,7 +302,7 @@ async def stream_evaluations(
 ) -> Response[bytes]:
     """The address comes with the bulk answer, under `eventStreams`."""
     ticket, key = stream_tokens.redeem(keyring, token, now())
-    allow(key, "decide")  # whoever has a key can sign with it, also one that may only write
+    allow(key, "decide")  # any key can sign a token, also one that may only write
     return streaming(_Stream(pushes, ticket, key, last_event_id))
 
 
@@ -318,7 +319,7 @@ class _Stream(Watch):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self._pushes.open(self)
         try:
-            # Whoever is cut off together comes back apart.
+            # Clients that are cut off together reconnect at different times.
             await self._outlet.serve(receive, send, 1_000 + hash(self._ticket.scope) % 3_000)
         finally:
             self._pushes.close(self)
@@ -337,7 +338,7 @@ class _Stream(Watch):
 
 
 def _mark_of(event_id: str) -> int:
-    """What the reader of an event knows: the last twelve digits of its id. -1 for what is no id of ours."""
+    """The mark in the id of an event: its last twelve digits. -1 for an invalid id."""
     return int(event_id[-12:]) if event_id.isdecimal() and event_id.isascii() else -1
 
 

@@ -1,4 +1,4 @@
-"""What OpenFeature's providers and server exchange."""
+"""What clients and server exchange by OFREP."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ class Evaluation(msgspec.Struct):
 
 
 class EventStream(msgspec.Struct, rename="camel"):
-    """Where a client hears that its answers changed. `endpoint.requestUri` is relative to this server."""
+    """Where a client is notified that its answers changed. `endpoint.requestUri` is relative to this server."""
 
     type: str
     endpoint: dict[str, str]
@@ -23,7 +23,7 @@ class EventStream(msgspec.Struct, rename="camel"):
 
 class BulkEvaluation(msgspec.Struct, rename="camel"):
     """`flags` has an entry for each flag; one that could not be evaluated has errorCode and errorDetails instead of a
-    value. `metadata` tells the revision of the definitions. `eventStreams` is missing where there is none."""
+    value. `metadata` has the revision of the definitions. `eventStreams` is absent if no stream is available."""
 
     flags: list[Evaluated]
     metadata: dict[str, Any]

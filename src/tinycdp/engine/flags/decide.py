@@ -1,11 +1,11 @@
-"""A flag's answer for one profile at one instant, with the way to it.
+"""A flag's answer for one profile at one instant, with the steps that led to it.
 
 Shape   decide(program, subject, now) -> Decision, whose trail says why. A Subject is an Activation of one profile.
         A Program is one stage of a flag's schedule, chained to the stage that follows it
 Laws    order: killed or disabled, prerequisites, overrides, holdouts, rules, default. A rule that matches but does not
         admit the unit falls through; a rule whose condition is unknown goes to the next and is named.
         Nothing here is random. `until` is never later than the next step of the schedule
-Errors  none: trouble is a Decision with a reason, never a raise
+Errors  none: a failure is a Decision with a reason
 Source  dsl/SPEC.md "Flags"
 """
 
@@ -47,10 +47,10 @@ _TARGETING_MATCH, _SPLIT = DecisionReason.TARGETING_MATCH, DecisionReason.SPLIT
 
 
 class Subject(Activation):
-    """The frame of one profile, or of someone never seen, whom a flag is decided for.
+    """The profile, known or unknown, that a flag is decided for.
 
-    unit    what rollouts and splits hash; None where the request named nobody
-    names   every identifier of the person as "kind value", the profile's id among them
+    unit    what rollouts and splits hash; None if the request names no profile
+    names   every identifier of the profile as "kind value", the profile's id among them
     killed  flags by definition id that are switched off by hand
     met     while a flag is decided: the answers of those it depends on, by key and instant"""
 
@@ -66,12 +66,12 @@ class Subject(Activation):
         self.met = None
 
     def is_named(self, identifier: str) -> bool:
-        """Whether any identifier of the person, of whichever kind, is this."""
+        """Whether the profile has this identifier, of any kind."""
         return identifier == self.unit or any(name.partition(" ")[2] == identifier for name in self.names)
 
 
 class Decision(msgspec.Struct, frozen=True):
-    """`trail` is the way to the answer, step by step; `until` is when it may change by itself."""
+    """`trail` has the steps that led to the answer; `until` is when it may change by itself."""
 
     flag: str
     value: Any
@@ -85,7 +85,7 @@ class Decision(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class PreparedRule:
-    """A rule with the step and the node of its condition."""
+    """A rule with the evaluator and the node of its condition."""
 
     rule: Rule
     node: ir.Node
@@ -103,7 +103,7 @@ class Program:
 
     id             of the flag's definition
     prerequisites  each with the variants it may serve; `holdouts` hold out where they are true
-    off, fallback  the answers that depend on nobody
+    off, fallback  the answers that depend on no profile
     until, then    when the next step of the schedule is due, and what decides from then on"""
 
     id: int
@@ -135,7 +135,7 @@ def prepare(
 ) -> Program:
     """One stage of a flag's schedule.
 
-    conditions  of the rules: node, step, and the definitions that it waits for because they are not ready yet
+    conditions  of the rules: node, evaluator, and the definitions that it waits for because they are not ready yet
     programs    gives the flags that this one requires"""
     rules = []
     for rule, (node, evaluate, waiting) in zip(flag.rules, conditions, strict=True):
@@ -192,7 +192,7 @@ def decide(program: Program, subject: Subject, now: Instant) -> Decision:
     """The flag's answer for the subject, whose `now` and `context` the caller has set."""
     met = subject.met
     if met is not None:
-        # Flags that share what they depend on would otherwise ask for it once for every way there.
+        # Flags may share prerequisites: decide each of them once.
         name = (program.flag.key, now)
         if name not in met:
             met[name] = _decide(program, subject, now)

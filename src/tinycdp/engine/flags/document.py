@@ -3,7 +3,7 @@
 Shape   Flag with variants, prerequisites, overrides and ordered rules; `{"key", "rule"}` is short for a boolean flag
         with one rule. stages(flag) is the flag as each due step of its schedule leaves it
 Units   percentages with three decimals, split weights in hundred-thousandths that sum to 100,000, instants as ISO 8601
-Laws    the salt is minted once and never derived from the key, so a rename moves nobody.
+Laws    the salt is minted once and never derived from the key, so a rename moves no unit.
         Every stage of a schedule is checked when the flag is saved: no step can fail when its time comes
 Errors  InvalidInput INVALID_FLAG with a JSONPath for a document that contradicts itself
 Source  dsl/SPEC.md "Flags"; docs/decisions/0018-flags-in-full.md
@@ -33,7 +33,7 @@ _JSON_TYPES: dict[str, tuple[type, ...]] = {
 }
 
 MAX_STEPS = 100
-#: How deep a document nests: whoever compares, renames or writes it down goes as deep.
+#: How deep a document may nest: comparing, renaming and formatting it recurse as deep.
 MAX_DEPTH = 64
 #: What no step of a schedule may change: who is who, and the schedule itself.
 _FIXED = ("key", "type", "salt", "unit", "schedule", "archived")
@@ -97,7 +97,7 @@ class Default(_Part, frozen=True):
 
 
 class ScheduleStep(_Part, frozen=True):
-    """What the document says from an instant on: JSON pointers and what shall stand there.
+    """Changes of the document from an instant on: JSON pointers and their values.
 
     In a pointer a rule goes by its place or its id: `/rules/ramp/rollout`."""
 

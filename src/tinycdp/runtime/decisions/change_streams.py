@@ -1,4 +1,4 @@
-"""Who is told when their answers change: the open streams of one process.
+"""The open streams of one process, which are notified when their answers change.
 
 Shape   open(watch) and close(watch); changes are reported to profiles_changed, profiles_created, published,
         keys_changed and reconnected. One task looks again at the watches that any of it concerns, with one heap for the
@@ -44,7 +44,7 @@ class Watch(ABC):
     """A stream's reader: whose answers it reads, in which context, and what it knows of them.
 
     mark     of the answers it has
-    version  of the person's profile when they were last looked at"""
+    version  of the profile when the answers were last computed"""
 
     __slots__ = (
         "alias",
@@ -74,19 +74,19 @@ class Watch(ABC):
 
     @abstractmethod
     def tell(self, answers: Evaluations, now: Instant) -> None:
-        """The answers are others now."""
+        """Send that the answers changed."""
 
     @abstractmethod
     def keep_alive(self) -> None:
-        """Nothing happened for a while."""
+        """Send a heartbeat."""
 
     @abstractmethod
     def end(self) -> None:
-        """Nothing will be told any more."""
+        """Close the stream."""
 
 
 class Pushes:
-    """`usable` says whether a key still is."""
+    """All watches of the process. `usable` says whether a key still is valid."""
 
     def __init__(
         self,
@@ -126,7 +126,7 @@ class Pushes:
 
     @property
     def busy(self) -> bool:
-        """Whether something happened that is not told yet."""
+        """Whether a change has not been sent yet."""
         return bool(self._changed) or self._looking
 
     def start(self) -> None:
@@ -137,16 +137,18 @@ class Pushes:
         await self._loop.stop()
 
     def leave(self) -> None:
-        """End every stream and open no more: whoever read them is to find another process."""
+        """End every stream and open no more: the clients reconnect to another process."""
         self._leaving = True
         for watch in self.watches:
             watch.end()
 
     def open(self, watch: Watch) -> None:
-        """Tell it from now on; at once, where it does not know the answers of now."""
+        """Notify it from now on; at once if it does not have the current answers."""
         if self.full or self._leaving:
             raise Unavailable(
-                "TOO_MANY_STREAMS", "This process holds all the streams it may.", retry_after_seconds=_RETRY_SECONDS
+                "TOO_MANY_STREAMS",
+                "This process has reached its limit of open streams.",
+                retry_after_seconds=_RETRY_SECONDS,
             )
         watch.beat = min(range(BEATS), key=lambda beat: len(self._watches[beat]))
         self._watches[watch.beat][watch] = None
@@ -172,7 +174,7 @@ class Pushes:
                         self._mark(watch)
 
     def profiles_created(self, environment_id: int, names: Iterable[str]) -> None:
-        """User ids of these names belong to somebody since a moment ago."""
+        """User ids of these names have just got a profile."""
         if self._homes:
             for name in names:
                 for watch in self._homes.get((environment_id, name), ()):
@@ -193,7 +195,7 @@ class Pushes:
                 watch.end()
 
     def reconnected(self) -> None:
-        """Anything may have happened while nobody listened; a database that was restored may count anew."""
+        """Check every watch: notifications may be lost, and a restored database may restart its versions."""
         for watch in self.watches:
             watch.version = 0
             self._mark(watch)
@@ -215,7 +217,7 @@ class Pushes:
                 self._mark(watch)
 
     async def tick(self) -> float:
-        """Look at some of what changed. Returns how long nothing is to be done if nothing happens."""
+        """Check some of the changed watches. Returns the seconds until the next tick."""
         now, time = self._now(), asyncio.get_running_loop().time
         while self._timers and self._timers[0][0] <= now:
             due, _, watch = heapq.heappop(self._timers)
@@ -239,7 +241,7 @@ class Pushes:
         return max(seconds, 0.001)
 
     async def _look(self) -> None:
-        """Look at the first few watches; those whose person is not in memory wait for Postgres together."""
+        """Check the first few watches; those with a profile not in memory wait for Postgres together."""
         some = [watch for watch, _ in zip(self._changed, range(_AT_ONCE), strict=False)]
         for watch in some:
             del self._changed[watch]
@@ -259,7 +261,7 @@ class Pushes:
         except Unavailable:
             return  # everything is looked at again when the database is found
         except Exception:
-            log.exception("a stream's answers could not be looked at")
+            log.exception("a stream's answers could not be computed")
             return
         if stale or watch not in self._watches[watch.beat]:
             return
@@ -276,7 +278,7 @@ class Pushes:
             watch.tell(answers, now)
 
     def _move(self, watch: Watch, home: _Home | None) -> None:
-        """Keep the watch where what happens to its person will find it."""
+        """Keep the watch where changes of its profile find it."""
         if watch.home == home:
             return
         if watch.home is not None:

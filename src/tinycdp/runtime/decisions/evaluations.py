@@ -1,4 +1,4 @@
-"""Decisions as the OpenFeature Remote Evaluation Protocol tells them.
+"""Decisions in the form of the OpenFeature Remote Evaluation Protocol.
 
 Shape   evaluation(catalog, decision) is one flag's entry; evaluate_all(…) → Evaluations: every flag's, as JSON, with
         what is needed to know them again
@@ -39,7 +39,7 @@ class Evaluated(msgspec.Struct, rename="camel"):
 class Evaluations(NamedTuple):
     """flags   a JSON array with an entry for each flag
     digest  of that array
-    until   the first instant at which it may change with nobody sending anything"""
+    until   the first instant at which it may change without a new event"""
 
     flags: bytes
     digest: bytes
@@ -47,12 +47,12 @@ class Evaluations(NamedTuple):
 
     @property
     def mark(self) -> int:
-        """The digest as twelve decimal digits, which is how a stream's reader says what it knows."""
+        """The digest as twelve decimal digits, as in the event ids of a stream."""
         return int.from_bytes(self.digest[:8], "big") % 10**12
 
 
 def evaluation(catalog: Catalog, decision: Decision) -> Evaluated:
-    """What one flag's decision looks like."""
+    """One flag's decision as its entry."""
     if decision.unit_missing:
         return Evaluated(decision.flag, error_code="TARGETING_KEY_MISSING", error_details=UNIT_MISSING)
     metadata = dict(metadata_of(catalog, decision.flag))

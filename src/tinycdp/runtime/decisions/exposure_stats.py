@@ -1,4 +1,4 @@
-"""What a flag's exposures say: who got what, and whether a split was given out as its weights say.
+"""Counts of a flag's exposures, and whether its splits match their weights.
 
 Shape   counts(…) counts a flag's exposures over a range of days, with a sample-ratio check for each split.
         page(…) lists exposures, and every(…) streams all exposures of a flag. recent_exposures(…) is the summary on
@@ -30,7 +30,7 @@ from tinycdp.store import exposures as store
 from tinycdp.store.pool import Connection, Pool, acquired, snapshot
 from tinycdp.times import iso
 
-#: Below this nobody is alarmed. A check that is looked at every day must not cry wolf once a month.
+#: A p-value below this raises the alarm. A check that is read every day must not raise it by chance every month.
 ALARM_P = 0.001
 LEAST_UNITS = 100
 #: What each variant must expect for the chi-squared distribution to describe its counts.
@@ -165,8 +165,9 @@ def survival(statistic: float, degrees: int) -> float:
 
 
 def ratio(weights: Mapping[str, int], counted: Mapping[str, int]) -> tuple[float | None, float | None]:
-    """(chi-squared, p) of counts against weights; None where they are too few. A variant of weight 0 expects nobody,
-    and anybody there is proof."""
+    """(chi-squared, p) of counts against weights; None if the counts are too low.
+
+    A variant of weight 0 expects no units, and any unit there is proof."""
     total = sum(counted.values())
     if any(counted.get(variant, 0) for variant, weight in weights.items() if not weight):
         return math.inf, 0.0
@@ -183,7 +184,7 @@ def ratio(weights: Mapping[str, int], counted: Mapping[str, int]) -> tuple[float
 async def counts(
     pool: Pool, catalogs: Catalogs, environment_id: int, key: str, first: date, last: date, now: Instant
 ) -> FlagExposures:
-    """Who got what of a flag from the first to the last day, each included."""
+    """A flag's exposures from the first to the last day, both included."""
     days = (first, last)
     async with snapshot(pool) as connection:
         definition, live = await _find(connection, catalogs, environment_id, key)
@@ -231,7 +232,7 @@ async def page(
     profile_id: int | None = None,
     after: str | None = None,
 ) -> ExposurePage:
-    """Exposures of a flag, of a unit, or of everything a person may have been bucketed by, newest day first."""
+    """Exposures of a flag, of a unit, or of every unit of a profile, newest day first."""
     days = (first, last)
     before = _place(after) if after else _behind(last)
     async with snapshot(pool) as connection:
@@ -345,7 +346,7 @@ def _history(
         try:
             forms = [(n, at, flag) for n, (at, flag) in enumerate(stages(read_flag(row.document, "")))]
         except InvalidInput:
-            return  # an old document that is not read any more: what came before it is another sample
+            return  # a document of an old format: what came before it is another sample
         for n, at, flag in reversed(forms):
             if at is None or at <= ended:
                 yield row.version, n, began if at is None else max(began, at), flag
@@ -353,7 +354,7 @@ def _history(
 
 
 def _meaning(flag: Flag, id: str) -> tuple[str, tuple[tuple[str, int], ...], Any] | None:
-    """What decides who falls to which variant of a split: with anything of it changed, units move."""
+    """What places units in a split: if any of it changes, units move."""
     rule = next((rule for rule in flag.rules if rule.id == id), None)
     return (flag.salt, tuple(rule.split.items()), rule.exposure) if rule is not None and rule.split else None
 
@@ -430,7 +431,7 @@ def _cursor(row: store.ExposureRow) -> str:
 
 
 def _place(cursor: str) -> store.Place:
-    foreign = InvalidInput("INVALID_CURSOR", "This cursor is none of ours; begin without one.")
+    foreign = InvalidInput("INVALID_CURSOR", "This cursor is invalid. Start without one.")
     try:
         text = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
         day, definition_id, version, stage, *texts = msgspec.json.decode(text, type=store.Place)

@@ -1,12 +1,12 @@
-"""Who was given which variant: what decisions leave behind, on its way into Postgres.
+"""The exposures that decisions cause, on their way into Postgres.
 
-Shape   record(…) after each decision, on the request's path and without I/O, and tell(…) where a client says later what
-        it has shown; a task writes once a second what is new. flush() writes it now, stop() at the end
+Shape   record(…) after each decision, on the request's path and without I/O, and tell(…) when a client reports what it
+        showed; a task writes new rows once a second. flush() writes it now, stop() at the end
 Units   a unit counts once per flag, variant, rule and day (UTC) under each version of the flag and stage of its
         schedule. At most WAITING rows wait to be written, and at most REMEMBERED are known to be written
 Laws    a decision never waits for its exposure, and never fails by it. What finds no room is counted and dropped, and
         the person's next decision tries again. With Postgres away rows wait; a crash loses the last second.
-        Whatever memory forgets, Postgres knows: a row that exists already stays as it is
+        What memory forgets, Postgres knows: a row that exists already stays as it is
 Errors  none from record. flush raises Unavailable and keeps its rows
 Source  docs/decisions/0015-exposures.md
 """
@@ -31,7 +31,7 @@ WAITING = 50_000
 REMEMBERED = 500_000
 #: Rows of one statement: a few milliseconds of this process's time.
 BATCH = 1_000
-#: What was shown longer ago than this when a client tells of it is history, and nobody's exposure.
+#: An impression older than this when a client reports it is not recorded.
 TOLD_WITHIN = 7 * DAY_MS
 _PAUSE_SECONDS = 1.0
 #: No identifier of a profile is longer, and a key of Postgres's index holds some 2,700 bytes.
@@ -40,7 +40,7 @@ _LONGEST_NAME = 200
 
 
 class Exposures(BufferedWriter):
-    """The exposures of one process. `counts` is told how many were stored, and how many dropped."""
+    """The exposures of one process. `counts` counts those stored and those dropped."""
 
     def __init__(
         self, pool: Pool, counts: Counter[str], *, waiting: int = WAITING, remembered: int = REMEMBERED
@@ -64,13 +64,14 @@ class Exposures(BufferedWriter):
     def record(
         self, catalog: Catalog, decision: Decision, subject: Snapshot, now: Instant, *, exposed: bool = True
     ) -> None:
-        """Note that the subject was given the decision's variant. Where nobody was named, or the request wants no
-        exposure (`exposed` False), only that the flag was asked for."""
+        """Record that the subject was given the decision's variant.
+
+        If no profile was named, or `exposed` is False, record only that the flag was asked for."""
         definition = catalog.live.definitions["flag", decision.flag]
         program = catalog.live.flags[decision.flag]
         stage = 0 if now < program.until else _stage(program, now)
         unit = subject.unit if exposed else None
-        # The profile, too: after an erasure the same unit is somebody else, whom nothing is recorded of.
+        # The profile, too: after an erasure the same unit is another profile, without exposures.
         whose = (unit, subject.profile_id)
         mark = hash(
             (catalog.environment_id, definition.id, definition.version, stage, decision.variant, decision.rule, whose)
@@ -99,8 +100,9 @@ class Exposures(BufferedWriter):
     def tell(
         self, catalog: Catalog, flag: str, variant: str, rule: str | None, alias: Alias, at: Instant, now: Instant
     ) -> None:
-        """Note that a client says it showed this variant to whom the alias belongs. Their unit is looked up as this is
-        written: it stands in Postgres, and nobody waits for it."""
+        """Record that a client showed this variant to the profile of an identifier.
+
+        The profile's unit is looked up in Postgres when the row is written."""
         if at <= now - TOLD_WITHIN:
             return
         definition = catalog.live.definitions["flag", flag]
@@ -116,7 +118,7 @@ class Exposures(BufferedWriter):
             self._remember(mark)
 
     def _wait(self, row: store.Exposed) -> bool:
-        """Put the row among those that wait, if it can be written and there is room."""
+        """Queue the row if it can be written and there is room; False if not."""
         if len(self._rows) >= self._most_waiting or not _storable(row):
             self.counts["dropped"] += 1
             return False
@@ -131,13 +133,13 @@ class Exposures(BufferedWriter):
         self._young.add(mark)
 
     def _turn(self, now: Instant) -> None:
-        """Another day: everything counts anew."""
+        """Start another day: every unit counts again."""
         self._day_begins = now - now % DAY_MS
         self._day_ends = self._day_begins + DAY_MS
         self._young, self._old = set(), set()
 
     async def flush(self) -> None:
-        """Everything recorded until now is in Postgres."""
+        """Write everything recorded until now."""
         async with self._flushing:
             left = len(self._rows)
             while left > 0:

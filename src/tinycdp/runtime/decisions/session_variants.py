@@ -2,9 +2,9 @@
 
 Shape   Holds.keep(catalog, decision, subject, session, now) -> the decision the session sees
 Laws    all processes agree: the first to ask writes the row, and a row decides. A flag that is off or killed, or that
-        no longer has the variant, is held by nobody. With Postgres away and nothing remembered, nothing is held
-Units   the newest `size` sessions are remembered here, so that most decisions ask nobody; a row is renewed when half of
-        its time is over, so a silence counts as one somewhere between half of `hold` and all of it
+        no longer has the variant, is not held. With Postgres away and nothing remembered, nothing is held
+Units   the newest `size` sessions are remembered here, so that most decisions need no query. A row is renewed when half
+        of its time is over: a session ends after a silence between half of `hold` and all of it
 Source  docs/decisions/0018-flags-in-full.md
 """
 
@@ -26,14 +26,14 @@ LONGEST_SESSION = 256
 class Holds:
     def __init__(self, pool: Pool, size: int) -> None:
         self.pool = pool
-        # Whose it is, the variant, when it runs out, and when the row has to be renewed. Whoever has another profile
+        # The profile, the variant, when it runs out, and when to renew the row. A unit that has another profile
         # than the one that is remembered was born or erased since: the row decides.
         self._known: LRUCache[tuple[int, int, str, str], tuple[int, str, Instant, Instant]] = LRUCache(size)
 
     async def keep(
         self, catalog: Catalog, decision: Decision, subject: Snapshot, session: str | None, now: Instant
     ) -> Decision:
-        """The decision, or what the session was given before."""
+        """The decision, or the variant that the session was given before."""
         program = catalog.live.flags[decision.flag].at(now)
         lasts = program.flag.hold_ms
         if not lasts or not session or subject.unit is None or decision.reason is DecisionReason.DISABLED:

@@ -2,10 +2,10 @@
 
 Shape   find(environment, alias) is a dictionary look-up; load(…) reads Postgres. A Snapshot is a Subject: it carries
         the profile's state, and is recomputed in place when its clock runs out
-Laws    a snapshot older than news about its profile is never served, but where Postgres is away: then it is, marked
-        stale. It has the state that the catalog in memory reads: a row of a revision which is not in memory yet brings
+Laws    a snapshot older than a notification about its profile is served only while Postgres is away, marked stale.
+        It has the state that the catalog in memory reads: a row of a revision which is not in memory yet brings
         that revision with it, and where memory has a newer one the row is read again.
-        Nothing is remembered of people who do not exist
+        Unknown profiles are not remembered
 Units   at most `size` identifiers are kept, each with its person's snapshot; the longest unused leave first
 Errors  Unavailable when Postgres is away and the profile is not known here
 """
@@ -46,7 +46,7 @@ class Snapshot(Subject):
             self.results.clear()
 
     def release(self) -> None:
-        """Let go of what only an evaluation needed: a hundred thousand kept people are to stay small."""
+        """Release what only an evaluation needs: a hundred thousand kept profiles have to stay small."""
         if self.stored is not None:
             self.stored.release()
 
@@ -96,7 +96,7 @@ def _name(snapshot: Snapshot, catalog: Catalog, id: int, version: int, unit: str
 
 
 def stranger(catalog: Catalog, alias: Alias | None, now: Instant) -> Snapshot:
-    """Someone no message was ever received of: no properties, no events. Buckets as they will when they are."""
+    """An unknown profile: no properties, no events. It buckets as it will when it is created."""
     snapshot = snapshot_of(Profile(0, alias.value if alias is not None else "", now), catalog, (), now)
     snapshot.unit = alias.value if alias is not None else None
     snapshot.names = (f"{alias.kind} {alias.value}",) if alias is not None else ()
@@ -121,10 +121,10 @@ class Snapshots:
     def __len__(self) -> int:
         return len(self._known)
 
-    # News
+    # Notifications
 
     def changed(self, environment_id: int, version: int, profile_ids: Sequence[int]) -> None:
-        """These profiles have a newer version: what is kept of them is dropped."""
+        """Drop the kept snapshots of these profiles, which have a newer version."""
         heard = self._heard
         for id in profile_ids:
             name = (environment_id, id)
@@ -137,16 +137,16 @@ class Snapshots:
             heard.popitem(last=False)
 
     def disconnected(self) -> None:
-        """News may be missed from now on; Postgres may be away."""
+        """Notifications may be missed from now on; Postgres may be away."""
         self.away = True
 
     def outgrown(self) -> None:
-        """The catalog reads what nothing kept so far may have."""
+        """Distrust what is kept: the catalog reads state that it may lack."""
         self._epoch += 1
         self._grown = self._epoch
 
     def reconnected(self) -> None:
-        """News arrives again; everything kept so far may have missed some."""
+        """Notifications arrive again; what is kept may have missed some."""
         self.away = False
         self._epoch += 1
         self._heard.clear()  # a database that was restored may never reach those versions
@@ -154,17 +154,17 @@ class Snapshots:
     # Reading
 
     def find(self, environment_id: int, kind: str, value: str) -> Snapshot | None:
-        """The current snapshot of a person, None where Postgres has to be asked."""
+        """The current snapshot of a profile, None if Postgres has to be read."""
         snapshot = self._known.get((environment_id, kind, value))
         return snapshot if snapshot is not None and snapshot.epoch == self._epoch else None
 
     def find_stale(self, environment_id: int, kind: str, value: str) -> Snapshot | None:
-        """What was last known of a person, None where the catalog reads more than that."""
+        """The last known snapshot of a profile, current or not; None if the catalog needs more."""
         snapshot = self._known.get((environment_id, kind, value))
         return snapshot if snapshot is not None and snapshot.epoch >= self._grown else None
 
     async def load(self, environment_id: int, alias: Alias, now: Instant) -> Snapshot | None:
-        """The snapshot as Postgres has it, None for someone never seen. The kind "profileId" names a profile's id."""
+        """Read the snapshot from Postgres; None for an unknown profile. "profileId" names a profile's id."""
         if self.away:
             raise Unavailable("DATABASE_AWAY", "The database cannot be reached, and this person is not known here.")
         while True:
@@ -174,7 +174,7 @@ class Snapshots:
                 return None
             catalog = self._catalogs.current(environment_id)
             if catalog is None or row.live_revision > catalog.revision:
-                # Whoever wrote this row may have dropped what only an older revision reads.
+                # The writer of this row may have dropped what only an older revision reads.
                 await self._catalogs.refresh(self._pool, environment_id, least=row.live_revision)
                 continue
             if self._heard.get((environment_id, row.id), 0) <= row.version and epoch == self._epoch:

@@ -1,4 +1,4 @@
-"""Flags that have done their work: which, why, since when, what still refers to them, and what to do.
+"""Stale flags: why, since when, what still refers to them, and what to do.
 
 Shape   stale_flags(…) -> StaleFlags; a flag is listed with every reason there is
 Units   a reason counts once it has been so for a number of days; days are UTC
@@ -197,21 +197,23 @@ def _reasons(facts: _Facts, recorded: Instant, days: int, now: Instant) -> Itera
         yield StaleReason(
             code="RULES_NOT_REACHED",
             since=iso(max(reachable, *(ended.get(id, 0) for id in unreached))),
-            text=f"nobody was answered by {'the rule' if len(unreached) == 1 else 'the rules'} {names}",
-            advice="Remove what an earlier rule always answers, and what applies to nobody any more.",
+            text=f"{'the rule' if len(unreached) == 1 else 'the rules'} {names} answered no request",
+            advice="Remove what an earlier rule always answers, and what no longer applies to any profile.",
             rules=unreached,
         )
 
 
 def _unasked(facts: _Facts, known_since: Instant, before: Instant) -> Iterator[StaleReason]:
-    """Nobody asks, and no other flag needs it to answer."""
+    """No client asks for the flag, and no other flag depends on it."""
     last = facts.last_asked
     since = known_since if last is None else _midnight(last) + DAY_MS
     if since <= before and not facts.used_by:
         yield StaleReason(
             code="NOT_ASKED",
             since=iso(since),
-            text="nobody has asked for it" if last is None else f"nobody has asked for it since {last.isoformat()}",
+            text="no client has asked for it"
+            if last is None
+            else f"no client has asked for it since {last.isoformat()}",
             advice="Archive it; taking that back brings everyone the variant they had.",
         )
 
@@ -221,7 +223,7 @@ def _deciding(document: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _served(program: Program) -> set[str]:
-    """The variants that the flag may serve to somebody who is named, as far as its document tells."""
+    """The variants that the flag may serve to a named profile, according to its document."""
     flag = program.flag
     found = {override.serve for override in flag.overrides}
     if program.prerequisites:

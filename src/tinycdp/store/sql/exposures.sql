@@ -5,7 +5,7 @@
 SELECT pg_advisory_xact_lock_shared(77, 0);
 
 -- name: units_of_identifiers
--- Whose each identifier is, and what that profile is bucketed by; those that nobody has are left out.
+-- The profile of each identifier, and what it is bucketed by. Identifiers without a profile are left out.
 -- args: environment_id, kinds text[], values text[]
 -- index: aliases_pkey, profiles_pkey
 SELECT a.kind, a.value, p.id, p.bucketing_key
@@ -74,7 +74,7 @@ FROM seen GROUP BY variant ORDER BY variant;
 
 -- name: sample_of_rule
 -- The units that a rule gave something under a version or a later one, per variant that it gave them first; and how many
--- were given another of its variants afterwards, whichever way. No join: on a table that nobody has analysed yet, a join of
+-- were given another of its variants afterwards, whichever way. No join: on a table that was never analysed, a join of
 -- it with itself may take forever.
 -- args: environment_id, definition_id, rule text, since_version integer, since_stage smallint, variants text[], from date,
 --       to date (inclusive)
@@ -127,7 +127,7 @@ LIMIT $14;
 
 -- name: units_of_profile
 -- Everything a person may have been bucketed by: the keys of this profile and of those it absorbed, and each identifier,
--- because somebody not seen yet is bucketed by whatever they are asked for by.
+-- because an unknown profile is bucketed by the identifier of the request.
 -- args: environment_id, profile_id
 -- index: profiles_pkey, merges_of_survivor, aliases_of_profile
 WITH RECURSIVE person AS (
@@ -143,7 +143,7 @@ UNION
 SELECT value FROM aliases WHERE environment_id = $1 AND profile_id = $2;
 
 -- name: delete_exposures_of_units
--- For those who want to be forgotten. A profile's exposures all stand under its units.
+-- For an erasure. A profile's exposures all stand under its units.
 -- args: environment_id, units text[]
 -- index: exposures_of_unit
 DELETE FROM exposures WHERE environment_id = $1 AND unit = ANY ($2);
@@ -174,7 +174,7 @@ WHERE environment_id = $1 AND definition_id = $2
   AND (day, version, stage, rule, variant, unit) < ($3::date, $4::integer, $5::smallint, $6::text, $7::text, $8::text);
 
 -- name: recording_since
--- The instant from which exposures have been recorded here: a flag that nobody asked for before it proves nothing.
+-- The instant from which exposures have been recorded here: a flag without uses before it may have been used.
 SELECT applied_at FROM migrations WHERE name LIKE '0002%';
 
 -- name: uses_of_flags

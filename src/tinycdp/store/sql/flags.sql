@@ -1,5 +1,5 @@
 -- name: kill_flag
--- Nothing where it is killed already: the first to act is named.
+-- Returns no row if it is killed already: the first author stays.
 -- args: environment_id, definition_id, now, author, note
 INSERT INTO flag_kills (environment_id, definition_id, killed_at, killed_by, note) VALUES ($1, $2, $3, $4, $5)
 ON CONFLICT (environment_id, definition_id) WHERE revived_at IS NULL DO NOTHING
