@@ -56,7 +56,7 @@ async def _measure(seconds: float, profiles: int, folder: Path, dsn: str) -> Non
     with servers.ours(folder, dsn) as server:
         await _define(server)
         for body in workload.identifies(server.write, profiles):
-            await closed_loop(server.port, iter([body]), 1, 0.001, warm_up=0.0)
+            await closed_loop(server.port, iter([body]), 1, 0.001, backfill=0.0)
         meter = _Meter(server.pid)
         ready = list(itertools.islice(workload.batches(server.write, 100, profiles, now, 1, "batch"), 2500))
         name = "ingest, batches of 100, 32 connections"
@@ -67,14 +67,14 @@ async def _measure(seconds: float, profiles: int, folder: Path, dsn: str) -> Non
             part = itertools.islice(ready, 50_000) if connections > 1 else iter(ready[50_000:])
             loop = closed_loop(server.port, part, connections, seconds)
             await meter.measure(f"ingest, single events, {connections} connections", loop)
-        await closed_loop(server.port, (_ask(server.read, n) for n in range(profiles)), 16, 60.0, warm_up=0.0)
+        await closed_loop(server.port, (_ask(server.read, n) for n in range(profiles)), 16, 60.0, backfill=0.0)
         for connections in (1, 16, 64):
             loop = closed_loop(server.port, workload.decisions(server.read, profiles, 3), connections, seconds)
             name = f"decide, warm, {connections} connections"
-            warm = await meter.measure(name, loop)
+            backfill = await meter.measure(name, loop)
             if (plain := bare.outcomes.get(connections)) is not None:
                 cost, bare_cost = meter.cost[name], bare.cost[f"bare ASGI answer, {connections} connections"]
-                share = warm.per_second / plain.per_second
+                share = backfill.per_second / plain.per_second
                 _line("", f"{share:>9.2f} of bare ASGI by rate, {bare_cost / cost:.2f} by processor time")
         for connections in (1, 16):
             loop = closed_loop(
@@ -87,7 +87,7 @@ async def _measure(seconds: float, profiles: int, folder: Path, dsn: str) -> Non
             _report(name, outcome)
     with servers.ours(folder, dsn) as server:
         asked = iter([_ask(server.read, n) for n in range(profiles)])
-        loop = closed_loop(server.port, asked, 16, 60.0, warm_up=0.0)
+        loop = closed_loop(server.port, asked, 16, 60.0, backfill=0.0)
         await _Meter(server.pid).measure("decide, cold (each profile once), 16 connections", loop)
 
 
@@ -135,12 +135,12 @@ async def _copy_yardstick(dsn: str, seconds: float) -> float:
     """Rows a second of the same shape as `events`, by COPY in batches of 100, each committed."""
     connection = await asyncpg.connect(dsn)
     await connection.execute(
-        "CREATE TABLE yardstick (environment_id int, id bigint, alias_id bigint, at timestamptz DEFAULT now(),"
+        "CREATE TABLE yardstick (environment_id int, id bigint, identifier_id bigint, at timestamptz DEFAULT now(),"
         " name text, message_id text, properties jsonb, context jsonb)"
     )
-    await connection.execute("CREATE INDEX ON yardstick (environment_id, alias_id)")
+    await connection.execute("CREATE INDEX ON yardstick (environment_id, identifier_id)")
     await connection.execute("CREATE INDEX ON yardstick (environment_id, id)")
-    columns = ["environment_id", "id", "alias_id", "name", "message_id", "properties", "context"]
+    columns = ["environment_id", "id", "identifier_id", "name", "message_id", "properties", "context"]
     rows = [
         (1, n, n, "purchase", f"copy-{n}", '{"amount": 12.5, "category": "books"}', "{}") for n in range(_ROWS_PER_COPY)
     ]

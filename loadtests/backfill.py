@@ -68,13 +68,13 @@ WITH new AS (
     SELECT $1, nextval('profile_ids'), $3 || n, $4, $4, $5,
            jsonb_build_object('plan', CASE WHEN n % 3 = 0 THEN 'pro' ELSE 'free' END), '', nextval('versions')
     FROM generate_series(0, $2::int - 1) AS n RETURNING id, bucketing_key)
-INSERT INTO aliases (environment_id, kind, value, profile_id, created_at)
+INSERT INTO identifiers (environment_id, kind, value, profile_id, created_at)
 SELECT $1, 'userId', bucketing_key, id, $4 FROM new
 """
 _EVENTS = """
-WITH own AS (SELECT array_agg(id) AS ids FROM aliases WHERE environment_id = $1 AND starts_with(value, $3))
-INSERT INTO events (environment_id, alias_id, kind, name, message_id, occurred_at, received_at, clamped, properties,
-                    context)
+WITH own AS (SELECT array_agg(id) AS ids FROM identifiers WHERE environment_id = $1 AND starts_with(value, $3))
+INSERT INTO events (environment_id, identifier_id, kind, name, message_id, occurred_at, received_at, clamped,
+                    properties, context)
 SELECT $1, ids[1 + floor(random() * cardinality(ids))::int], 'track',
        (ARRAY['app_open', 'product_viewed', 'product_viewed', 'purchase'])[1 + floor(random() * 4)::int],
        gen_random_uuid()::text, at - interval '1 second', at, false,
@@ -95,7 +95,7 @@ async def write_history(pool: Pool, environment_id: int, profiles: int, events: 
     async with pool.acquire() as connection:
         await reads.create_partitions(connection, since, DAYS // 30 + 2)
         await connection.execute(_PROFILES, environment_id, profiles, prefix, since, until, timeout=600)
-        await connection.execute("ANALYZE aliases")
+        await connection.execute("ANALYZE identifiers")
         await connection.execute(_EVENTS, environment_id, events, prefix, since, until, timeout=600)
         await connection.execute("VACUUM ANALYZE events")
         await connection.execute("VACUUM ANALYZE profiles")
@@ -112,7 +112,7 @@ async def measure_speed(dsn: str, profiles: int, events: int) -> None:
             await apply_documents(pool, environment_id, [document], "benchmark", clock.now())
             worker = Worker(pool, Catalogs(), clock.now)
             start, used = time.perf_counter(), servers.cpu_seconds(os.getpid())
-            while await worker.warm_up():
+            while await worker.backfill():
                 pass
             seconds, used = time.perf_counter() - start, servers.cpu_seconds(os.getpid()) - used
             line(
@@ -153,7 +153,7 @@ async def measure_beside(server: servers.Ours, profiles: int, seconds: float, lo
 async def ask_all_profiles(server: servers.Ours, profiles: int) -> None:
     """Decide for every profile, so that all are in memory, as they would be after a while."""
     asked = (workload.request("GET", f"/v1/decide?userId=user-{n}&flag=flag_7", server.read) for n in range(profiles))
-    await closed_loop(server.port, asked, 16, 120.0, warm_up=0.0)
+    await closed_loop(server.port, asked, 16, 120.0, backfill=0.0)
 
 
 def traffic_names(load: float) -> tuple[str, str]:

@@ -19,7 +19,7 @@ class Outcome:
     seconds: float = 0.0
     latencies: list[float] = field(default_factory=list)
     statuses: dict[int, int] = field(default_factory=dict)
-    #: requests sent, including those of the warm-up
+    #: requests sent, including those of the backfill
     sent: int = 0
 
     @property
@@ -70,12 +70,12 @@ class _Connection(asyncio.Protocol):
 
 
 async def closed_loop(
-    port: int, requests: Iterator[bytes], connections: int, seconds: float, warm_up: float = 0.5
+    port: int, requests: Iterator[bytes], connections: int, seconds: float, backfill: float = 0.5
 ) -> Outcome:
-    """Keep `connections` requests in flight for `seconds`, after a warm-up that is not counted."""
+    """Keep `connections` requests in flight for `seconds`, after a backfill that is not counted."""
     loop = asyncio.get_running_loop()
     outcome = Outcome()
-    start = time.perf_counter() + warm_up
+    start = time.perf_counter() + backfill
     stop = start + seconds
     open_connections = connections
     done = asyncio.Event()
@@ -100,7 +100,7 @@ async def closed_loop(
         _, connection = await loop.create_connection(lambda: _Connection(answered), "127.0.0.1", port)
         outcome.sent += 1
         connection.send(next(requests), time.perf_counter())
-    await asyncio.wait_for(done.wait(), warm_up + seconds + 30)
+    await asyncio.wait_for(done.wait(), backfill + seconds + 30)
     # A finite workload may end early.
     outcome.seconds = min(stop, time.perf_counter()) - start
     return outcome

@@ -42,7 +42,7 @@ async def _measure(seconds: float, folder: Path, dsn: str) -> None:
             await apply_documents(pool, 1, [_definitions()], "benchmark", clock.now())
         await asyncio.sleep(0.5)
         for body in itertools.islice(workload.batches(server.write, 100, 500, clock.now(), 1, "editor"), 50):
-            await closed_loop(server.port, iter([body]), 1, 0.001, warm_up=0.0)
+            await closed_loop(server.port, iter([body]), 1, 0.001, backfill=0.0)
         for name, path, body in _requests():
             asked = itertools.repeat(request("POST", path, server.admin, msgspec.json.encode(body)))
             before = servers.cpu_seconds(server.pid)

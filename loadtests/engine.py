@@ -124,7 +124,7 @@ def event_for_50_traits_and_50_segments() -> Timed:
 
 
 def event_of_a_busy_profile() -> Timed:
-    """One event a second: more events than are kept one by one fall into one tile."""
+    """One event a second: more events than are kept one by one fall into one bucket."""
     return _applying(_definitions(5, 3, 0), every_ms=1_000)
 
 
@@ -228,7 +228,7 @@ def _profile(catalog: Any, events: int) -> Any:
     from tinycdp.engine import recompute
     from tinycdp.engine.profile import Profile
 
-    profile = Profile(1, "u-1", NOW - 60 * _DAY_MS, warmed=1)
+    profile = Profile(1, "u-1", NOW - 60 * _DAY_MS, backfilled=1)
     profile.set_property("country", "DE", (0, ""))
     profile.set_property("plan", "free", (0, ""))
     for n in range(events):
@@ -241,12 +241,12 @@ def _profile(catalog: Any, events: int) -> Any:
 
 
 def _message(n: int, name: str, at: int) -> Any:
-    from tinycdp.model import Alias, AliasKind, Message
+    from tinycdp.model import Identifier, IdentifierKind, Message
 
     return Message(
         kind="track",
         message_id=f"{name}-0000-4000-8000-{n:012d}",
-        aliases=(Alias(AliasKind.USER, "u-1"),),
+        identifiers=(Identifier(IdentifierKind.USER, "u-1"),),
         occurred_at=at,
         received_at=at,
         name=name,

@@ -64,7 +64,7 @@ async def _measure(server: servers.Ours, folder: Path, arguments: argparse.Names
     async with await open_pool(server.dsn, 2) as pool:
         await apply_documents(pool, 1, [workload.DEFINITIONS], "benchmark", clock.now())
     for body in workload.identifies(server.write, arguments.profiles):
-        await closed_loop(server.port, iter([body]), 1, 0.001, warm_up=0.0)
+        await closed_loop(server.port, iter([body]), 1, 0.001, backfill=0.0)
     if arguments.only != "beside":
         await _speed(server, folder, arguments)
     if arguments.only != "speed":
@@ -77,7 +77,7 @@ async def _speed(server: servers.Ours, folder: Path, arguments: argparse.Namespa
     for n in range(arguments.rounds):
         bodies = list(_bodies(server, profiles, arguments.events, now, n))
         with _spending(spent[_LIVE], server.pid):
-            outcome = await closed_loop(server.port, iter(bodies), _CONNECTIONS, 3600.0, warm_up=0.0)
+            outcome = await closed_loop(server.port, iter(bodies), _CONNECTIONS, 3600.0, backfill=0.0)
         assert not outcome.failures, outcome.statuses
         path = _file(folder, profiles, arguments.events, now, n, "sent")
         await asyncio.sleep(_QUIET_SECONDS)

@@ -44,7 +44,7 @@ async def _measure(seconds: float, rounds: int, only_ingest: bool, folder: Path,
         async with await open_pool(server.dsn, 2) as pool:
             await apply_documents(pool, 1, [workload.DEFINITIONS], "benchmark", clock.now())
         for body in workload.identifies(server.write, PROFILES):
-            await closed_loop(server.port, iter([body]), 1, 0.001, warm_up=0.0)
+            await closed_loop(server.port, iter([body]), 1, 0.001, backfill=0.0)
         cases = {"no reader": None} if only_ingest else _READERS
         found: dict[str, list[tuple[float, float]]] = {name: [] for name in cases}
         for n, (name, query) in itertools.product(range(rounds), cases.items()):

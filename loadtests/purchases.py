@@ -88,7 +88,7 @@ async def _compare(rows: list[tuple[str, date, Decimal]], folder: Path, dsn: str
             await apply_documents(pool, 1, [{"segments": segments}], "benchmark", clock.now())
         bodies = [request("POST", "/v1/batch", server.write, body) for body in _batches(purchases)]
         started = time.perf_counter()
-        outcome = await closed_loop(server.port, iter(bodies), _CONNECTIONS, 600.0, warm_up=0.0)
+        outcome = await closed_loop(server.port, iter(bodies), _CONNECTIONS, 600.0, backfill=0.0)
         seconds = time.perf_counter() - started
         sent = len(purchases) + len(purchases) // 10
         print(f"{len(purchases)} purchases, {sent} messages in {seconds:.1f} s: {sent / seconds:,.0f} a second")

@@ -1,45 +1,5 @@
 -- The schema that the migrations make, for reading and for review. Written by `make schema`, never by hand.
 
-CREATE TABLE public.alias_moves (
-    environment_id integer NOT NULL,
-    id bigint NOT NULL,
-    from_id bigint NOT NULL,
-    to_id bigint NOT NULL,
-    alias_ids bigint[] NOT NULL,
-    moved_at timestamp with time zone NOT NULL
-);
-
-ALTER TABLE public.alias_moves ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
-    SEQUENCE NAME public.alias_moves_id_seq
-    START WITH 1
-    INCREMENT BY 1
-    NO MINVALUE
-    NO MAXVALUE
-    CACHE 1
-);
-
-CREATE TABLE public.aliases (
-    environment_id integer NOT NULL,
-    kind text NOT NULL,
-    value text NOT NULL,
-    id bigint NOT NULL,
-    profile_id bigint NOT NULL,
-    owner_id bigint,
-    claim_strength smallint,
-    claimed_at timestamp with time zone,
-    claimed_by text,
-    created_at timestamp with time zone NOT NULL
-);
-
-ALTER TABLE public.aliases ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
-    SEQUENCE NAME public.aliases_id_seq
-    START WITH 1
-    INCREMENT BY 1
-    NO MINVALUE
-    NO MAXVALUE
-    CACHE 1
-);
-
 CREATE TABLE public.api_keys (
     environment_id integer NOT NULL,
     id integer NOT NULL,
@@ -165,9 +125,9 @@ CREATE SEQUENCE public.erasure_ids
 CREATE TABLE public.erasures (
     environment_id integer NOT NULL,
     id bigint DEFAULT nextval('public.erasure_ids'::regclass) NOT NULL,
-    people integer NOT NULL,
+    profiles integer NOT NULL,
     profile_ids bigint[] NOT NULL,
-    alias_ids bigint[] NOT NULL,
+    identifier_ids bigint[] NOT NULL,
     digests bytea[] NOT NULL,
     counts json NOT NULL,
     note text NOT NULL,
@@ -185,7 +145,7 @@ CREATE SEQUENCE public.event_ids
 CREATE TABLE public.events (
     environment_id integer NOT NULL,
     id bigint DEFAULT nextval('public.event_ids'::regclass) NOT NULL,
-    alias_id bigint NOT NULL,
+    identifier_id bigint NOT NULL,
     kind text NOT NULL,
     name text NOT NULL,
     message_id text NOT NULL,
@@ -204,7 +164,7 @@ PARTITION BY RANGE (received_at);
 CREATE TABLE public.events_default (
     environment_id integer CONSTRAINT events_environment_id_not_null NOT NULL,
     id bigint DEFAULT nextval('public.event_ids'::regclass) CONSTRAINT events_id_not_null NOT NULL,
-    alias_id bigint CONSTRAINT events_alias_id_not_null NOT NULL,
+    identifier_id bigint CONSTRAINT events_identifier_id_not_null NOT NULL,
     kind text CONSTRAINT events_kind_not_null NOT NULL,
     name text CONSTRAINT events_name_not_null NOT NULL,
     message_id text CONSTRAINT events_message_id_not_null NOT NULL,
@@ -231,15 +191,6 @@ CREATE TABLE public.exposures (
     profile_id bigint,
     revision integer NOT NULL,
     first_at timestamp with time zone NOT NULL
-);
-
-CREATE TABLE public.flag_holds (
-    environment_id integer NOT NULL,
-    definition_id integer NOT NULL,
-    unit text NOT NULL,
-    session text NOT NULL,
-    variant text NOT NULL,
-    held_until timestamp with time zone NOT NULL
 );
 
 CREATE TABLE public.flag_kills (
@@ -293,9 +244,49 @@ CREATE TABLE public.groups (
     changed_at timestamp with time zone NOT NULL
 );
 
+CREATE TABLE public.identifier_moves (
+    environment_id integer NOT NULL,
+    id bigint NOT NULL,
+    from_id bigint NOT NULL,
+    to_id bigint NOT NULL,
+    identifier_ids bigint[] NOT NULL,
+    moved_at timestamp with time zone NOT NULL
+);
+
+ALTER TABLE public.identifier_moves ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.identifier_moves_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.identifiers (
+    environment_id integer NOT NULL,
+    kind text NOT NULL,
+    value text NOT NULL,
+    id bigint NOT NULL,
+    profile_id bigint NOT NULL,
+    owner_id bigint,
+    claim_strength smallint,
+    claimed_at timestamp with time zone,
+    claimed_by text,
+    created_at timestamp with time zone NOT NULL
+);
+
+ALTER TABLE public.identifiers ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.identifiers_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
 CREATE TABLE public.identity_links (
     environment_id integer NOT NULL,
-    alias_id bigint NOT NULL,
+    identifier_id bigint NOT NULL,
     owner_id bigint NOT NULL,
     is_join boolean NOT NULL,
     strength smallint NOT NULL,
@@ -357,16 +348,16 @@ CREATE TABLE public.merges (
     absorbed_id bigint NOT NULL,
     message_id text NOT NULL,
     merged_at timestamp with time zone NOT NULL,
-    alias_ids bigint[] NOT NULL,
+    identifier_ids bigint[] NOT NULL,
     survivor jsonb NOT NULL,
     survivor_state bytea NOT NULL,
     absorbed jsonb NOT NULL,
     absorbed_state bytea NOT NULL,
     undone_at timestamp with time zone,
     cause text DEFAULT 'claim'::text NOT NULL,
-    link_alias_id bigint,
+    link_identifier_id bigint,
     link_owner_id bigint,
-    survivor_alias_ids bigint[] DEFAULT '{}'::bigint[] NOT NULL,
+    survivor_identifier_ids bigint[] DEFAULT '{}'::bigint[] NOT NULL,
     author text,
     note text DEFAULT ''::text NOT NULL,
     undone_by text,
@@ -508,7 +499,7 @@ CREATE TABLE public.plan_violations (
     day date NOT NULL,
     code text NOT NULL,
     path text NOT NULL,
-    refused boolean NOT NULL,
+    rejected boolean NOT NULL,
     n bigint NOT NULL,
     first_at timestamp with time zone NOT NULL,
     last_at timestamp with time zone NOT NULL
@@ -562,26 +553,6 @@ ALTER TABLE public.projects ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     CACHE 1
 );
 
-CREATE TABLE public.refused_claims (
-    environment_id integer NOT NULL,
-    id bigint NOT NULL,
-    alias_id bigint NOT NULL,
-    kept_owner_id bigint NOT NULL,
-    other_owner_id bigint NOT NULL,
-    message_id text NOT NULL,
-    refused_at timestamp with time zone NOT NULL,
-    reason text DEFAULT 'CLAIMED'::text NOT NULL
-);
-
-ALTER TABLE public.refused_claims ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
-    SEQUENCE NAME public.refused_claims_id_seq
-    START WITH 1
-    INCREMENT BY 1
-    NO MINVALUE
-    NO MAXVALUE
-    CACHE 1
-);
-
 CREATE TABLE public.registry_days (
     environment_id integer NOT NULL,
     event text NOT NULL,
@@ -622,6 +593,26 @@ CREATE TABLE public.registry_types (
     last_at timestamp with time zone NOT NULL
 )
 WITH (fillfactor='80');
+
+CREATE TABLE public.rejected_claims (
+    environment_id integer NOT NULL,
+    id bigint NOT NULL,
+    identifier_id bigint NOT NULL,
+    kept_owner_id bigint NOT NULL,
+    other_owner_id bigint NOT NULL,
+    message_id text NOT NULL,
+    rejected_at timestamp with time zone NOT NULL,
+    reason text DEFAULT 'CLAIMED'::text NOT NULL
+);
+
+ALTER TABLE public.rejected_claims ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.rejected_claims_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
 
 CREATE TABLE public.rejected_messages (
     environment_id integer NOT NULL,
@@ -664,11 +655,20 @@ CREATE TABLE public.revisions (
     live_at timestamp with time zone
 );
 
+CREATE TABLE public.session_variants (
+    environment_id integer NOT NULL,
+    definition_id integer NOT NULL,
+    unit text NOT NULL,
+    session text NOT NULL,
+    variant text NOT NULL,
+    kept_until timestamp with time zone NOT NULL
+);
+
 CREATE TABLE public.splits (
     environment_id integer NOT NULL,
     id bigint NOT NULL,
     profile_id bigint NOT NULL,
-    alias_ids bigint[] NOT NULL,
+    identifier_ids bigint[] NOT NULL,
     author text NOT NULL,
     note text NOT NULL,
     split_at timestamp with time zone NOT NULL
@@ -737,15 +737,6 @@ ALTER TABLE ONLY public.outbox ATTACH PARTITION public.outbox_6 FOR VALUES IN ('
 
 ALTER TABLE ONLY public.outbox ATTACH PARTITION public.outbox_7 FOR VALUES IN ('7');
 
-ALTER TABLE ONLY public.alias_moves
-    ADD CONSTRAINT alias_moves_pkey PRIMARY KEY (environment_id, id);
-
-ALTER TABLE ONLY public.aliases
-    ADD CONSTRAINT aliases_environment_id_id_key UNIQUE (environment_id, id);
-
-ALTER TABLE ONLY public.aliases
-    ADD CONSTRAINT aliases_pkey PRIMARY KEY (environment_id, kind, value);
-
 ALTER TABLE ONLY public.api_keys
     ADD CONSTRAINT api_keys_digest_key UNIQUE (digest);
 
@@ -788,9 +779,6 @@ ALTER TABLE ONLY public.events_default
 ALTER TABLE ONLY public.exposures
     ADD CONSTRAINT exposures_pkey PRIMARY KEY (environment_id, definition_id, day, version, stage, rule, variant, unit);
 
-ALTER TABLE ONLY public.flag_holds
-    ADD CONSTRAINT flag_holds_pkey PRIMARY KEY (environment_id, definition_id, unit, session);
-
 ALTER TABLE ONLY public.flag_kills
     ADD CONSTRAINT flag_kills_pkey PRIMARY KEY (environment_id, id);
 
@@ -803,8 +791,17 @@ ALTER TABLE ONLY public.group_changes
 ALTER TABLE ONLY public.groups
     ADD CONSTRAINT groups_pkey PRIMARY KEY (environment_id, key);
 
+ALTER TABLE ONLY public.identifier_moves
+    ADD CONSTRAINT identifier_moves_pkey PRIMARY KEY (environment_id, id);
+
+ALTER TABLE ONLY public.identifiers
+    ADD CONSTRAINT identifiers_environment_id_id_key UNIQUE (environment_id, id);
+
+ALTER TABLE ONLY public.identifiers
+    ADD CONSTRAINT identifiers_pkey PRIMARY KEY (environment_id, kind, value);
+
 ALTER TABLE ONLY public.identity_links
-    ADD CONSTRAINT identity_links_pkey PRIMARY KEY (environment_id, alias_id, owner_id, is_join);
+    ADD CONSTRAINT identity_links_pkey PRIMARY KEY (environment_id, identifier_id, owner_id, is_join);
 
 ALTER TABLE ONLY public.imports
     ADD CONSTRAINT imports_pkey PRIMARY KEY (environment_id, id);
@@ -864,7 +861,7 @@ ALTER TABLE ONLY public.plan_entries
     ADD CONSTRAINT plan_entries_pkey PRIMARY KEY (environment_id, event, version);
 
 ALTER TABLE ONLY public.plan_violations
-    ADD CONSTRAINT plan_violations_pkey PRIMARY KEY (environment_id, event, day, code, path, refused);
+    ADD CONSTRAINT plan_violations_pkey PRIMARY KEY (environment_id, event, day, code, path, rejected);
 
 ALTER TABLE ONLY public.policies
     ADD CONSTRAINT policies_pkey PRIMARY KEY (environment_id, name, version);
@@ -878,9 +875,6 @@ ALTER TABLE ONLY public.projects
 ALTER TABLE ONLY public.projects
     ADD CONSTRAINT projects_pkey PRIMARY KEY (id);
 
-ALTER TABLE ONLY public.refused_claims
-    ADD CONSTRAINT refused_claims_pkey PRIMARY KEY (environment_id, id);
-
 ALTER TABLE ONLY public.registry_days
     ADD CONSTRAINT registry_days_pkey PRIMARY KEY (environment_id, event, day, property, type, sdk);
 
@@ -893,6 +887,9 @@ ALTER TABLE ONLY public.registry_sdks
 ALTER TABLE ONLY public.registry_types
     ADD CONSTRAINT registry_types_pkey PRIMARY KEY (environment_id, event, property, type);
 
+ALTER TABLE ONLY public.rejected_claims
+    ADD CONSTRAINT rejected_claims_pkey PRIMARY KEY (environment_id, id);
+
 ALTER TABLE ONLY public.rejected_messages
     ADD CONSTRAINT rejected_messages_pkey PRIMARY KEY (environment_id, id);
 
@@ -901,6 +898,9 @@ ALTER TABLE ONLY public.rejection_counts
 
 ALTER TABLE ONLY public.revisions
     ADD CONSTRAINT revisions_pkey PRIMARY KEY (environment_id, revision);
+
+ALTER TABLE ONLY public.session_variants
+    ADD CONSTRAINT session_variants_pkey PRIMARY KEY (environment_id, definition_id, unit, session);
 
 ALTER TABLE ONLY public.splits
     ADD CONSTRAINT splits_pkey PRIMARY KEY (environment_id, id);
@@ -911,17 +911,9 @@ ALTER TABLE ONLY public.suppressions
 ALTER TABLE ONLY public.transitions
     ADD CONSTRAINT transitions_pkey PRIMARY KEY (environment_id, id);
 
-CREATE INDEX alias_moves_from ON public.alias_moves USING btree (environment_id, from_id);
+CREATE INDEX events_of_identifier ON ONLY public.events USING btree (environment_id, identifier_id, occurred_at);
 
-CREATE INDEX alias_moves_to ON public.alias_moves USING btree (environment_id, to_id);
-
-CREATE INDEX aliases_of_profile ON public.aliases USING btree (environment_id, profile_id);
-
-CREATE INDEX aliases_values ON public.aliases USING btree (environment_id, value text_pattern_ops);
-
-CREATE INDEX events_of_alias ON ONLY public.events USING btree (environment_id, alias_id, occurred_at);
-
-CREATE INDEX events_default_environment_id_alias_id_occurred_at_idx ON public.events_default USING btree (environment_id, alias_id, occurred_at);
+CREATE INDEX events_default_environment_id_identifier_id_occurred_at_idx ON public.events_default USING btree (environment_id, identifier_id, occurred_at);
 
 CREATE INDEX events_of_group ON ONLY public.events USING btree (environment_id, target) WHERE (kind = 'group'::text);
 
@@ -929,7 +921,13 @@ CREATE INDEX events_default_environment_id_target_idx ON public.events_default U
 
 CREATE INDEX exposures_of_unit ON public.exposures USING btree (environment_id, unit, definition_id, day);
 
-CREATE INDEX flag_holds_expired ON public.flag_holds USING btree (environment_id, held_until);
+CREATE INDEX identifier_moves_from ON public.identifier_moves USING btree (environment_id, from_id);
+
+CREATE INDEX identifier_moves_to ON public.identifier_moves USING btree (environment_id, to_id);
+
+CREATE INDEX identifiers_of_profile ON public.identifiers USING btree (environment_id, profile_id);
+
+CREATE INDEX identifiers_values ON public.identifiers USING btree (environment_id, value text_pattern_ops);
 
 CREATE INDEX identity_links_of_owner ON public.identity_links USING btree (environment_id, owner_id);
 
@@ -953,15 +951,17 @@ CREATE INDEX profiles_of_group ON public.profiles USING btree (environment_id, g
 
 CREATE INDEX profiles_properties ON public.profiles USING gin (properties jsonb_path_ops);
 
-CREATE UNIQUE INDEX refused_claims_once ON public.refused_claims USING btree (environment_id, alias_id, kept_owner_id, other_owner_id, reason);
-
 CREATE INDEX registry_days_by_day ON public.registry_days USING btree (environment_id, day);
 
 CREATE INDEX registry_hours_by_hour ON public.registry_hours USING btree (environment_id, hour);
 
+CREATE UNIQUE INDEX rejected_claims_once ON public.rejected_claims USING btree (environment_id, identifier_id, kept_owner_id, other_owner_id, reason);
+
 CREATE INDEX rejected_messages_by_time ON public.rejected_messages USING btree (environment_id, received_at);
 
 CREATE UNIQUE INDEX rejected_messages_once ON public.rejected_messages USING btree (environment_id, digest);
+
+CREATE INDEX session_variants_expired ON public.session_variants USING btree (environment_id, kept_until);
 
 CREATE INDEX splits_of_profile ON public.splits USING btree (environment_id, profile_id);
 
@@ -969,7 +969,7 @@ CREATE INDEX suppressions_in_order ON public.suppressions USING btree (environme
 
 CREATE INDEX transitions_of_profile ON public.transitions USING btree (environment_id, profile_id, id);
 
-ALTER INDEX public.events_of_alias ATTACH PARTITION public.events_default_environment_id_alias_id_occurred_at_idx;
+ALTER INDEX public.events_of_identifier ATTACH PARTITION public.events_default_environment_id_identifier_id_occurred_at_idx;
 
 ALTER INDEX public.events_of_group ATTACH PARTITION public.events_default_environment_id_target_idx;
 

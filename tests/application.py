@@ -49,14 +49,14 @@ class Application:
         """Save a definition and let it go live."""
         answer = await self.admin.post(f"/v1/admin/{kind}s", json=document)
         assert answer.status_code == 201, answer.text
-        await self.warm()
+        await self.backfill()
         found: dict[str, Any] = answer.json()
         return found
 
-    async def warm(self) -> None:
-        """Do what a worker does for a revision that warms up, and know it."""
+    async def backfill(self) -> None:
+        """Do what a worker does for a revision that backfills, and know it."""
         worker = Worker(self.service.pool, Catalogs(), self.service.now)
-        while await worker.warm_up():
+        while await worker.backfill():
             pass
         await self.service.catalogs.refresh(self.service.pool, self.environment_id)
 

@@ -13,7 +13,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from tinycdp.model import Alias, AliasKind, Message
+from tinycdp.model import Identifier, IdentifierKind, Message
 
 VECTORS = Path(__file__).parent.parent / "dsl" / "vectors"
 #: What a case's `given` may hold. A case overrides any part.
@@ -50,7 +50,7 @@ def make_message(
     return Message(
         kind=kind,  # type: ignore[arg-type]
         message_id=id,
-        aliases=(Alias(AliasKind.USER, user),),
+        identifiers=(Identifier(IdentifierKind.USER, user),),
         occurred_at=occurred,
         received_at=occurred if received_at is None else at(received_at),
         name=event,

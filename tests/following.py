@@ -73,17 +73,19 @@ class Replay:
         owners = dict(change.pairs())
         for first, last in change.ids:
             rows = await connection.fetch(
-                "SELECT id, alias_id FROM events WHERE environment_id = $1 AND id BETWEEN $2 AND $3"
+                "SELECT id, identifier_id FROM events WHERE environment_id = $1 AND id BETWEEN $2 AND $3"
                 " AND received_at BETWEEN $4 AND $5",
                 self.environment_id, first, last, *change.received,
             )  # fmt: skip
-            for id, alias_id in rows:
+            for id, identifier_id in rows:
                 assert id not in self.events, "an event comes once"
-                self.events[id] = alias_id
-                self.owners[alias_id] = owners[id]
+                self.events[id] = identifier_id
+                self.owners[identifier_id] = owners[id]
 
     def _forget(self, profiles: set[int], identifiers: set[int]) -> None:
-        self.events = {id: alias_id for id, alias_id in self.events.items() if alias_id not in identifiers}
+        self.events = {
+            id: identifier_id for id, identifier_id in self.events.items() if identifier_id not in identifiers
+        }
         self.entries = [entry for entry in self.entries if entry[0] not in profiles]
         for id in profiles:
             self.members.pop(id, None)
@@ -91,15 +93,15 @@ class Replay:
     async def differences(self, pool: Pool) -> dict[str, Any]:
         """What the tables have otherwise than it was replayed, by table."""
         catalog = await Catalogs().refresh(pool, self.environment_id)
-        segments = {one.fingerprint: one.id for one in catalog.segments if not one.is_next}
+        segments = {one.fingerprint: one.id for one in catalog.segments if not one.is_candidate}
         async with pool.acquire() as connection:
 
             async def rows(query: str) -> list[Any]:
                 return await connection.fetch(query, self.environment_id)
 
             events = await rows(
-                "SELECT e.id, a.profile_id FROM events e JOIN aliases a USING (environment_id)"
-                " WHERE environment_id = $1 AND a.id = e.alias_id"
+                "SELECT e.id, a.profile_id FROM events e JOIN identifiers a USING (environment_id)"
+                " WHERE environment_id = $1 AND a.id = e.identifier_id"
             )
             entries = await rows(
                 "SELECT profile_id, segment_id, entered, at FROM transitions WHERE environment_id = $1 ORDER BY id"
@@ -115,7 +117,10 @@ class Replay:
         # An erasure takes the merges along that any of the identifiers had a part in.
         kept = {id: one for id, one in self.merges.items() if id in undone or not self.erasures}
         pairs = {
-            "events": (dict(map(tuple, events)), {id: self.owners[alias] for id, alias in self.events.items()}),
+            "events": (
+                dict(map(tuple, events)),
+                {id: self.owners[identifier] for id, identifier in self.events.items()},
+            ),
             "transitions": (by_profile(map(tuple, entries)), by_profile(self.entries)),
             "memberships": (dict(members), {id: found for id, found in self.members.items() if found}),
             "merges": (undone, kept),

@@ -38,13 +38,13 @@ from tinycdp.engine.identity.unmerge import (
     owners_to_load,
     plan_unmerge,
 )
-from tinycdp.model import Alias, Instant, Message
+from tinycdp.model import Identifier, Instant, Message
 from tinycdp.runtime.policies.identifier_rules import DEFAULT, Rules
 
 NOW: Instant = 1_790_000_000_000
 
 #: (identifier, its owner, whether it is a join)
-Said = tuple[Alias, Alias, bool]
+Said = tuple[Identifier, Identifier, bool]
 
 
 @dataclass(slots=True)
@@ -79,20 +79,20 @@ class Memory:
 
     # Looking
 
-    def id_of(self, identifier: Alias) -> int:
+    def id_of(self, identifier: Identifier) -> int:
         return next(row.id for row in self.rows.values() if row.identifier == identifier)
 
-    def profile_of(self, identifier: Alias) -> int:
+    def profile_of(self, identifier: Identifier) -> int:
         return self.rows[self.id_of(identifier)].profile_id
 
     def members(self, profile_id: int) -> list[IdentifierRow]:
         return [row for row in self.rows.values() if row.profile_id == profile_id]
 
-    def profiles(self) -> set[frozenset[Alias]]:
+    def profiles(self) -> set[frozenset[Identifier]]:
         """The identifiers of each profile."""
         return {frozenset(row.identifier for row in self.members(id)) for id in self.keys}
 
-    def owners(self) -> dict[Alias, tuple[Alias, Rank]]:
+    def owners(self) -> dict[Identifier, tuple[Identifier, Rank]]:
         """The claim that holds for each identifier."""
         return {
             row.identifier: (self.rows[row.owner_id].identifier, row.rank)
@@ -120,7 +120,7 @@ class Memory:
         self._apply(plan)
         return plan
 
-    def _create(self, evidence: Evidence) -> dict[Alias, int]:
+    def _create(self, evidence: Evidence) -> dict[Identifier, int]:
         while True:
             named = self.named(evidence)
             creation = plan_creation(evidence, named)
@@ -135,16 +135,16 @@ class Memory:
                     self._insert(identifier, profile_id)
                 return creation.joining
 
-    def _insert(self, identifier: Alias, profile_id: int) -> IdentifierRow:
+    def _insert(self, identifier: Identifier, profile_id: int) -> IdentifierRow:
         row = IdentifierRow(len(self.rows) + 1, identifier, profile_id, self.now)
         self.rows[row.id] = row
         return row
 
-    def named(self, evidence: Evidence) -> dict[Alias, IdentifierRow]:
+    def named(self, evidence: Evidence) -> dict[Identifier, IdentifierRow]:
         """The rows of what the messages name."""
         return {row.identifier: row for row in self.rows.values() if row.identifier in evidence.identifiers}
 
-    def plan(self, evidence: Evidence, joining: dict[Alias, int], new: Set[int], *, eager: bool = False) -> Plan:
+    def plan(self, evidence: Evidence, joining: dict[Identifier, int], new: Set[int], *, eager: bool = False) -> Plan:
         """The plan, by what it asks for; or, eagerly, by all there is."""
         named = self.named(evidence)
         claimed = with_claims(joining, evidence, named)
@@ -250,7 +250,7 @@ class Memory:
         merge.undone = True
         return found
 
-    def split(self, identifiers: Sequence[Alias]) -> set[Said]:
+    def split(self, identifiers: Sequence[Identifier]) -> set[Said]:
         """Make identifiers of a profile, with what they own, a profile of their own; what was withdrawn.
 
         Empty if nothing would be left of the profile."""

@@ -27,7 +27,7 @@ NEWEST = 256
 MOST_VALUES = 1_000
 LONGEST_TEXT = 1_024
 SECOND, MINUTE, HOUR, DAY = 1_000, 60_000, 3_600_000, 86_400_000
-HOPS = (DAY, 6 * HOUR, HOUR, 15 * MINUTE, 5 * MINUTE, MINUTE, 10 * SECOND, SECOND)
+BUCKET_WIDTHS = (DAY, 6 * HOUR, HOUR, 15 * MINUTE, 5 * MINUTE, MINUTE, 10 * SECOND, SECOND)
 
 WIDE = Context(prec=200, rounding=ROUND_HALF_UP)
 BILLIONTH = Decimal("0.000000001")
@@ -195,7 +195,7 @@ class Oracle:
                 case ir.AggregateRead():
                     days = max(days, n.days or (2 if n.function == "streak_days" else 0))
                     edges = {n.window.start_ms, n.window.end_ms} - {None, 0}
-                    for edge, width in itertools.product(edges, map(hop, edges)):
+                    for edge, width in itertools.product(edges, map(bucket_width, edges)):
                         for ts, _, _ in self.matching(n.spec, now):
                             found |= {ts + edge, floor(ts, width) + width + edge}
         found |= {instant + offset for instant in instants for offset in offsets}
@@ -221,27 +221,27 @@ def inside_window(rank: int, entry: tuple[int, str, Any], window: ir.Window, now
 
 
 def between_edges(rank: int, entry: tuple[int, str, Any], window: ir.Window, now: int) -> bool:
-    """The range of a least or greatest value, which cannot be had by subtraction: both edges round what is in tiles
+    """The range of a least or greatest value, which cannot be had by subtraction: both edges round what is in buckets
     by the width of the older edge."""
     assert window.start_ms is not None
     edges = [now - window.start_ms, now - window.end_ms]
     if rank < NEWEST:
         return edges[0] < entry[0] <= edges[1]
-    older, newer = (floor(edge, hop(window.start_ms)) for edge in edges)
+    older, newer = (floor(edge, bucket_width(window.start_ms)) for edge in edges)
     return older <= entry[0] < newer
 
 
 def trailing(rank: int, ts: int, window_ms: int | None, now: int) -> bool:
-    """Whether the event with `rank` newer ones is in the window: exact for the newest 256, by tile for the others."""
+    """Whether the event with `rank` newer ones is in the window: exact for the newest 256, by bucket for the others."""
     if window_ms is None:
         return True
     if rank < NEWEST:
         return now - window_ms < ts <= now
-    return floor(now - window_ms, hop(window_ms)) <= ts
+    return floor(now - window_ms, bucket_width(window_ms)) <= ts
 
 
-def hop(window_ms: int) -> int:
-    return next(h for h in HOPS if 60 * h <= window_ms)
+def bucket_width(window_ms: int) -> int:
+    return next(h for h in BUCKET_WIDTHS if 60 * h <= window_ms)
 
 
 def floor(instant: int, width: int) -> int:

@@ -23,7 +23,7 @@ from typing import Any, TypeVar
 import httpx
 
 from tinycdp.app import Parts, open_parts
-from tinycdp.model import Alias, Instant
+from tinycdp.model import Identifier, Instant
 from tinycdp.runtime.access.keys import environment_named
 from tinycdp.runtime.clock import Clock
 from tinycdp.runtime.decisions.decide import decide_one
@@ -198,9 +198,11 @@ async def services(dsn: str, n: int, now: Clock, **settings: Any) -> AsyncIterat
             await service.stop()
 
 
-async def holds_for(service: Parts, environment_id: int, flag: str, alias: Alias, min_version: int = 0) -> bool:
+async def holds_for(
+    service: Parts, environment_id: int, flag: str, identifier: Identifier, min_version: int = 0
+) -> bool:
     """Whether a boolean flag is on for a person, asked of the service as a request handler does."""
-    catalog, subject, _ = await service.decisions.known(environment_id, alias, service.now(), min_version)
+    catalog, subject, _ = await service.decisions.known(environment_id, identifier, service.now(), min_version)
     return decide_one(catalog, flag, subject, service.now()).value is True
 
 

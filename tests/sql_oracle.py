@@ -19,13 +19,13 @@ _FIRST_OF_ALL = -2_208_988_800_000  # 1900: what a person is given before any me
 _ADD_PROFILES = """
 INSERT INTO profiles (environment_id, id, bucketing_key, created_at, properties, state, version)
 SELECT $1, id, '', to_timestamp(0), '{}', '', 0 FROM unnest($2::bigint[]) AS id"""
-_ADD_ALIASES = """
-INSERT INTO aliases (environment_id, kind, value, profile_id, created_at)
+_ADD_IDENTIFIERS = """
+INSERT INTO identifiers (environment_id, kind, value, profile_id, created_at)
 SELECT $1, 'userId', n::text, id, to_timestamp(0) FROM unnest($2::bigint[]) WITH ORDINALITY AS named (id, n)
 RETURNING id, profile_id"""
 
 _COLUMNS = (
-    *("environment_id", "alias_id", "kind", "name", "message_id", "occurred_at", "received_at"),
+    *("environment_id", "identifier_id", "kind", "name", "message_id", "occurred_at", "received_at"),
     *("clamped", "target", "properties", "context"),
 )
 
@@ -43,15 +43,17 @@ class Histories:
         self._profiles: list[tuple[int, int]] = []
         self._messages: list[tuple[int, Message]] = []
 
-    def add(self, messages: Iterable[Message], properties: Mapping[str, Any] | None = None, *, aliases: int = 1) -> int:
+    def add(
+        self, messages: Iterable[Message], properties: Mapping[str, Any] | None = None, *, identifiers: int = 1
+    ) -> int:
         """A person with this history by so many identifiers; of a message that comes twice the first arrival counts."""
         id = next(self._ids)
-        self._profiles.append((id, aliases))
+        self._profiles.append((id, identifiers))
         if properties:
             given = Message(
                 kind="identify",
                 message_id="",
-                aliases=(),
+                identifiers=(),
                 occurred_at=_FIRST_OF_ALL,
                 received_at=_FIRST_OF_ALL,
                 properties=dict(properties),
@@ -66,13 +68,13 @@ class Histories:
 
     async def store(self) -> None:
         await self.connection.execute(_ADD_PROFILES, self.environment_id, [id for id, _ in self._profiles])
-        named = [id for id, aliases in self._profiles for _ in range(aliases)]
-        aliases: dict[int, list[int]] = {}
-        for row in await self.connection.fetch(_ADD_ALIASES, self.environment_id, named):
-            aliases.setdefault(row["profile_id"], []).append(row["id"])
+        named = [id for id, identifiers in self._profiles for _ in range(identifiers)]
+        identifiers: dict[int, list[int]] = {}
+        for row in await self.connection.fetch(_ADD_IDENTIFIERS, self.environment_id, named):
+            identifiers.setdefault(row["profile_id"], []).append(row["id"])
         rows = []
         for n, (id, message) in enumerate(self._messages):
-            own = aliases[id]
+            own = identifiers[id]
             rows.append((self.environment_id, own[n % len(own)], *_event(id, message)))
         await self.connection.copy_records_to_table("events", records=rows, columns=_COLUMNS)
         self._profiles, self._messages = [], []

@@ -25,7 +25,7 @@ from tinycdp.runtime.clock import Clock
 from tinycdp.runtime.decisions.change_streams import Pushes
 from tinycdp.runtime.decisions.decide import Decisions
 from tinycdp.runtime.decisions.exposures import Exposures
-from tinycdp.runtime.decisions.session_variants import Holds
+from tinycdp.runtime.decisions.session_variants import SessionVariants
 from tinycdp.runtime.decisions.snapshots import Snapshots
 from tinycdp.runtime.definitions.catalogs import Catalogs
 from tinycdp.runtime.definitions.workspace import EventNames
@@ -80,7 +80,7 @@ class Parts:
     policies: Policies
     privacy: Privacy
     decisions: Decisions
-    holds: Holds
+    session_variants: SessionVariants
     exposures: Exposures
     desk: Desk
     pushes: Pushes
@@ -151,7 +151,7 @@ def _assemble(settings: Settings, pool: Pool, now: Clock) -> Parts:
     policies = Policies()
     privacy = Privacy()
     decisions = Decisions(catalogs, snapshots)
-    holds = Holds(pool, size)
+    session_variants = SessionVariants(pool, size)
     exposures = Exposures(pool, metrics.exposures)
     registry = Registry(pool, now, metrics.observed)
     plans = Plans(policies, registry)
@@ -210,9 +210,9 @@ def _assemble(settings: Settings, pool: Pool, now: Clock) -> Parts:
         policies=policies,
         privacy=privacy,
         decisions=decisions,
-        holds=holds,
+        session_variants=session_variants,
         exposures=exposures,
-        desk=Desk(decisions, holds, exposures, metrics),
+        desk=Desk(decisions, session_variants, exposures, metrics),
         pushes=pushes,
         registry=registry,
         plans=plans,
@@ -221,7 +221,7 @@ def _assemble(settings: Settings, pool: Pool, now: Clock) -> Parts:
         mirror=mirror,
         bulk=Bulk(
             decisions=decisions,
-            holds=holds,
+            session_variants=session_variants,
             exposures=exposures,
             metrics=metrics,
             pushes=pushes,
@@ -309,7 +309,7 @@ async def work(settings: Settings, now: Clock = clock.now) -> None:
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     async with await open_pool(settings.database_url, _WORKER_CONNECTIONS) as pool:
         worker = Worker(
-            pool, Catalogs(), now, settings.warm_up_share, settings.exposure_days, outbox_days=settings.outbox_days
+            pool, Catalogs(), now, settings.backfill_share, settings.exposure_days, outbox_days=settings.outbox_days
         )
         await worker.run(stop)
 

@@ -28,7 +28,7 @@ DAY_MS = 24 * HOUR_MS
 MessageKind = Literal["track", "page", "screen", "identify", "group", "alias"]
 
 
-class AliasKind(StrEnum):
+class IdentifierKind(StrEnum):
     """The kinds of identifier, strongest first.
 
     A message belongs to the strongest one it carries."""
@@ -40,10 +40,10 @@ class AliasKind(StrEnum):
 
 
 #: Lower is stronger. Kinds invented by clients rank below all of these.
-STRENGTH: dict[str, int] = {kind: rank for rank, kind in enumerate(AliasKind)}
+STRENGTH: dict[str, int] = {kind: rank for rank, kind in enumerate(IdentifierKind)}
 
 
-class Alias(msgspec.Struct, frozen=True, order=True):
+class Identifier(msgspec.Struct, frozen=True, order=True):
     """One identifier of one kind, as sent by a client."""
 
     kind: str
@@ -63,11 +63,11 @@ class Warned(msgspec.Struct, frozen=True):
 class Message(msgspec.Struct, frozen=True, kw_only=True):
     """One accepted tracking call.
 
-    aliases      strongest kind first, at least one
+    identifiers      strongest kind first, at least one
     occurred_at  when it happened by the server's clock: corrected for skew, never after received_at
     name         the event's name; "page" and "screen" for those calls; "" for identify, group and alias
     properties   of the event; the traits for identify and group
-    previous     alias calls only: the identifier that belongs to the same profile as aliases[0]
+    previous     alias calls only: the identifier that belongs to the same profile as identifiers[0]
     ignored      identifiers that were sent with it but are known to identify no profile
     active       False if context.active is false: such a message does not move last_seen
     future       True if the client's instant was after received_at, and was set to it
@@ -76,7 +76,7 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
 
     kind: MessageKind
     message_id: str
-    aliases: tuple[Alias, ...]
+    identifiers: tuple[Identifier, ...]
     occurred_at: Instant
     received_at: Instant
     original_at: Instant | None = None
@@ -86,7 +86,7 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
     context: dict[str, Any] = {}
     previous: str | None = None
     group_id: str | None = None
-    ignored: tuple[Alias, ...] = ()
+    ignored: tuple[Identifier, ...] = ()
     active: bool = True
     future: bool = False
     warnings: tuple[Warned, ...] = ()

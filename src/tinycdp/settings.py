@@ -60,8 +60,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ingest_batch: Annotated[int, Meta(ge=1, le=10_000, description="most messages in one transaction")] = 1_000
     ingest_queue: Annotated[int, Meta(ge=1, description="messages waiting per process before answering 429")] = 10_000
     snapshot_cache_size: Annotated[int, Meta(ge=1, description="profiles kept in memory per process")] = 100_000
-    warm_up_share: Annotated[
-        int, Meta(ge=1, le=100, description="percentage of the time a warm-up works while there is live traffic")
+    backfill_share: Annotated[
+        int, Meta(ge=1, le=100, description="percentage of the time a backfill works while there is live traffic")
     ] = 25
     exposure_days: Annotated[int, Meta(ge=1, le=3_650, description="days that exposures are kept")] = 400
     outbox_days: Annotated[int, Meta(ge=1, le=365, description="days that the outbox waits for a consumer")] = 7

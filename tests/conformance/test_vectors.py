@@ -262,7 +262,7 @@ class Definitions(msgspec.Struct, forbid_unknown_fields=True):
     flags: dict[str, dict[str, Any]] = {}
 
 
-class Identified(msgspec.Struct, forbid_unknown_fields=True):
+class IdentifierRef(msgspec.Struct, forbid_unknown_fields=True):
     kind: str
     value: str
 
@@ -275,7 +275,7 @@ class Given(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     definitions: Definitions | None = None
     context: dict[str, Any] = {}
     unit: str | None = None
-    ids: list[Identified] = []
+    ids: list[IdentifierRef] = []
     killed: list[str] = []
     at: str | int | None = None
     merge: bool = False

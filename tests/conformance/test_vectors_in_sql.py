@@ -58,7 +58,7 @@ WRONG = {
     "255 entries are kept": ("<= 256", "<= 255", "window"),
     "257 entries are kept": ("<= 256", "<= 257", "window"),
     "an event leaves a millisecond late": (r"age < (\d)", r"age <= \1", "window"),
-    "a tile leaves with its beginning": (r"age <= \(SELECT reach", "age < (SELECT reach", "window"),
+    "a bucket leaves with its beginning": (r"age <= \(SELECT reach", "age < (SELECT reach", "window"),
     "ranks count from the oldest": (
         "ORDER BY age, message_id DESC ROWS",
         "ORDER BY age DESC, message_id ROWS",

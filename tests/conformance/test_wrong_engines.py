@@ -161,7 +161,7 @@ def unmet_is_the_default(id: int, flag: Any, *rest: Any) -> Any:
 
 
 def by_value_alone(override: Any, subject: Any) -> bool:
-    return subject.is_named(override.alias.value if override.alias is not None else override.profile)
+    return subject.is_named(override.identifier.value if override.identifier is not None else override.profile)
 
 
 def late_by_one(id: int, flag: Any, conditions: Any, programs: Any, until: int, then: Any) -> Any:
@@ -231,8 +231,8 @@ WRONG: dict[str, Patch] = {
     "late events are forgotten": replacing(counters.Counts, "add", forgets_late_events),
     "255 entries are kept": replacing(event_log, "KEEP", 255),
     "257 entries are kept": replacing(event_log, "KEEP", 257),
-    "tiles are as wide as they can be": replacing(
-        ir, "hop_ms", lambda window: max(h for h in ir.HOPS_MS if h <= window)
+    "buckets are as wide as they can be": replacing(
+        ir, "hop_ms", lambda window: max(h for h in ir.BUCKET_WIDTHS_MS if h <= window)
     ),
     "days are those of UTC": replacing(calendar.Days, "day", lambda self, at: at // DAY_MS + 719_163),
     "midnight is that of UTC": replacing(

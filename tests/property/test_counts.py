@@ -22,17 +22,17 @@ NOW = 1_790_000_000_000
 def test_the_instant_is_that_of_walking(
     window: int, spread: float, ages: list[float], times: int, share: float
 ) -> None:
-    hop = ir.hop_ms(window)
+    bucket_width = ir.bucket_width_ms(window)
     counts = Counts()
-    counts.keep_tiles((hop,))
-    for n, age in enumerate(ages * times):  # more than are kept one by one, and many within one tile
-        counts.add(NOW - int(age * spread * hop) - n, str(n), None)
-    held, _ = counts.count(window, hop, NOW)
+    counts.keep_buckets((bucket_width,))
+    for n, age in enumerate(ages * times):  # more than are kept one by one, and many within one bucket
+        counts.add(NOW - int(age * spread * bucket_width) - n, str(n), None)
+    held, _ = counts.count(window, bucket_width, NOW)
     wanted = max(1, round(held * share))
     if wanted > held:
         return
     at, left = NOW, held
     while left >= wanted:
-        at = counts.count(window, hop, at)[1]
-        left = counts.count(window, hop, at)[0]
-    assert counts.falls_below(wanted, window, hop, NOW) == at
+        at = counts.count(window, bucket_width, at)[1]
+        left = counts.count(window, bucket_width, at)[0]
+    assert counts.falls_below(wanted, window, bucket_width, NOW) == at

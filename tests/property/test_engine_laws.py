@@ -88,7 +88,7 @@ def test_memberships_change_at_the_true_instant(history: History, expression: st
     """Woken only at recompute_at, a segment is entered and left when its truth changes, to the millisecond."""
     definitions = [Definition(id=1, version=1, kind="segment", key="s", expression=expression)]
     catalog = build_catalog(0, history.zone, definitions, definitions, live_revision=1, head_revision=1)
-    profile = Profile(1, "u-1", 0, warmed=1)
+    profile = Profile(1, "u-1", 0, backfilled=1)
     for name, value in history.profile.items():
         profile.set_property(name, value, (-NEVER, ""))
     oracle, node = oracle_of(history, expression)

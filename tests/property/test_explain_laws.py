@@ -83,7 +83,7 @@ def assert_window(part: Explanation, read: ir.AggregateRead, now: int) -> None:
         assert part.until == NEVER
     if window.oldest_at is not None and window.newest_at is not None and read.window.start_ms is not None:
         edge = now - read.window.start_ms
-        oldest = edge if window.exact else edge - ir.hop_ms(read.window.start_ms)
+        oldest = edge if window.exact else edge - ir.bucket_width_ms(read.window.start_ms)
         assert oldest < window.oldest_at
         assert window.oldest_at <= window.newest_at <= now - read.window.end_ms or not window.exact
 
@@ -106,7 +106,7 @@ def catalog_of(history: History, expression: str) -> Catalog:
 
 def replayed(history: History, catalog: Catalog, now: int) -> Profile:
     """The person as of an instant: what has arrived by then, each message once."""
-    profile = Profile(1, "u-1", 0, warmed=1)
+    profile = Profile(1, "u-1", 0, backfilled=1)
     for name, value in history.profile.items():
         profile.set_property(name, value, (-NEVER, ""))
     arrived = {m.message_id: m for m in reversed(history.messages) if m.received_at <= now}

@@ -266,7 +266,7 @@ SAMPLES: list[dict[str, Any]] = [
         "holdouts": ["held"],
         "overrides": [
             {"segment": "vip", "serve": "high"},
-            {"alias": {"kind": "userId", "value": "u-2"}, "serve": "low"},
+            {"identifier": {"kind": "userId", "value": "u-2"}, "serve": "low"},
         ],
         "rules": [
             {"id": "ramp", "when": "spend > 3", "serve": "high", "rollout": 12.5},
@@ -275,7 +275,7 @@ SAMPLES: list[dict[str, Any]] = [
         ],
         "schedule": [{"at": "2026-12-01T00:00:00Z", "set": {"/rules/ramp/rollout": 100, "/enabled": False}}],
         "schema": {"type": "integer", "minimum": 0},
-        "hold": "30m",
+        "stickyFor": "30m",
         "metadata": {"team": "growth", "n": 1},
     },
     {"type": "object", "variants": {"on": {"a": [1, 2.5]}, "off": {}}, "archived": True},

@@ -1,4 +1,4 @@
-"""Taking a history at once leaves what taking its messages one by one does: what a warm-up rests on."""
+"""Taking a history at once leaves what taking its messages one by one does: what a backfill rests on."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -23,7 +23,7 @@ law = examples(150)
 
 @pytest.fixture(params=["as they are", "low"])
 def bounds(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Low bounds, so that few events are folded into tiles and few values are many."""
+    """Low bounds, so that few events are folded into buckets and few values are many."""
     if request.param == "low":
         monkeypatch.setattr(event_log, "KEEP", 3)
         monkeypatch.setattr(distributions, "MOST_VALUES", 2)
@@ -34,10 +34,10 @@ def bounds(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> N
 def test_a_history_taken_at_once(bounds: None, history: History, texts: list[str], data: st.DataObject) -> None:
     catalog = catalog_of(history, texts)
     messages = list({message.message_id: message for message in history.messages}.values())
-    want = Profile(1, "u-1", 0, warmed=1)
+    want = Profile(1, "u-1", 0, backfilled=1)
     for message in data.draw(st.permutations(messages)):
         recompute.apply_message(want, message, catalog, complete=True)
-    found = Profile(1, "u-1", 0, warmed=1)
+    found = Profile(1, "u-1", 0, backfilled=1)
     asked = needs(catalog.kept.values())
     pasts = list(columns(messages, asked.properties))
     assert asked.names is None or all(kept.spec.event in asked.names for kept in catalog.kept.values())
@@ -52,16 +52,16 @@ EVENTS = st.lists(st.tuples(st.integers(0, 40).map(lambda n: n * 9_000), st.inte
 
 
 @law
-@given(first=EVENTS, second=EVENTS, hops=st.sampled_from(((), (10_000,), (1_000, 60_000, 300_000))))
+@given(first=EVENTS, second=EVENTS, bucket_widths=st.sampled_from(((), (10_000,), (1_000, 60_000, 300_000))))
 @pytest.mark.parametrize("kind", [Counts, Numbers, Firsts, Percentiles, Tops, Latest, Uniques])
 def test_extending_is_adding_one_by_one(
-    bounds: None, kind: Any, first: list[tuple[int, int]], second: list[tuple[int, int]], hops: tuple[int, ...]
+    bounds: None, kind: Any, first: list[tuple[int, int]], second: list[tuple[int, int]], bucket_widths: tuple[int, ...]
 ) -> None:
     """Whatever was added before."""
     entries = [(ts, f"m{n:02d}", value) for n, (ts, value) in enumerate((*first, *second))]
     want, found = kind(), kind()
     for state in (want, found):
-        state.keep_tiles(hops)
+        state.keep_buckets(bucket_widths)
         for entry in entries[: len(first)]:
             state.add(*entry)
     for entry in entries[len(first) :]:

@@ -23,7 +23,7 @@ from oracle import Oracle
 from serving import new_environment
 from tinycdp.app import Parts
 from tinycdp.dsl.check.workspace import Source, check_workspace
-from tinycdp.model import DAY_MS, MINUTE_MS, STRENGTH, Alias, AliasKind, Message
+from tinycdp.model import DAY_MS, MINUTE_MS, STRENGTH, Identifier, IdentifierKind, Message
 from tinycdp.runtime.decisions.decide import prepare
 
 NOW = 1_790_000_000_000
@@ -41,10 +41,10 @@ SEGMENTS = {
     "regulars": "opens >= 2 && last_seen_days_ago < 5",
 }
 KNOWN_IDS = {
-    AliasKind.USER: ("u1", "u2", "u3"),
-    AliasKind.EXTERNAL: ("e1", "e2"),
-    AliasKind.ANONYMOUS: ("a1", "a2", "a3"),
-    AliasKind.DEVICE: ("d1", "d2"),
+    IdentifierKind.USER: ("u1", "u2", "u3"),
+    IdentifierKind.EXTERNAL: ("e1", "e2"),
+    IdentifierKind.ANONYMOUS: ("a1", "a2", "a3"),
+    IdentifierKind.DEVICE: ("d1", "d2"),
 }
 Person = frozenset[tuple[str, str]]
 
@@ -62,10 +62,12 @@ def messages(draw: st.DrawFn) -> list[Message]:
 def message(draw: st.DrawFn, id: str) -> Message:
     kind = draw(st.sampled_from(("track", "track", "identify", "alias", "group")))
     carried = draw(st.lists(st.sampled_from(tuple(KNOWN_IDS)), min_size=1, max_size=3, unique=True))
-    aliases = [Alias(k, draw(st.sampled_from(KNOWN_IDS[k]))) for k in sorted(carried, key=STRENGTH.__getitem__)]
+    identifiers = [
+        Identifier(k, draw(st.sampled_from(KNOWN_IDS[k]))) for k in sorted(carried, key=STRENGTH.__getitem__)
+    ]
     previous = None
     if kind == "alias":
-        previous = draw(st.sampled_from(("u1", "u2", "a1", "a2")).filter(lambda value: value != aliases[0].value))
+        previous = draw(st.sampled_from(("u1", "u2", "a1", "a2")).filter(lambda value: value != identifiers[0].value))
     properties: dict[str, Any] = {}
     if kind == "identify":
         properties = draw(st.fixed_dictionaries({}, optional={"plan": st.sampled_from(("pro", "free"))}))
@@ -74,7 +76,7 @@ def message(draw: st.DrawFn, id: str) -> Message:
     return Message(
         kind=kind,
         message_id=id,
-        aliases=tuple(aliases),
+        identifiers=tuple(identifiers),
         occurred_at=NOW - draw(st.sampled_from((MINUTE_MS, 2 * MINUTE_MS, 59 * MINUTE_MS, 2 * DAY_MS, 9 * DAY_MS))),
         received_at=NOW,
         name=draw(st.sampled_from(("open", "buy"))) if kind == "track" else "",
@@ -87,36 +89,39 @@ def message(draw: st.DrawFn, id: str) -> Message:
 def people_by_the_rules(sent: Sequence[Message]) -> dict[Person, list[Message]]:
     """Each person's identifiers and messages: every identifier follows its best claim, an alias call of two known
     people is for ever, and whoever hangs together is one person."""
-    claims: dict[Alias, tuple[tuple[int, int, str], Alias]] = {}
-    joined: list[tuple[Alias, Alias]] = []
-    seen: set[Alias] = set()
+    claims: dict[Identifier, tuple[tuple[int, int, str], Identifier]] = {}
+    joined: list[tuple[Identifier, Identifier]] = []
+    seen: set[Identifier] = set()
 
-    def claim(alias: Alias, owner: Alias, by: Message) -> None:
+    def claim(identifier: Identifier, owner: Identifier, by: Message) -> None:
         rank = (STRENGTH[owner.kind], by.occurred_at, by.message_id)
-        if alias not in claims or rank < claims[alias][0]:
-            claims[alias] = (rank, owner)
+        if identifier not in claims or rank < claims[identifier][0]:
+            claims[identifier] = (rank, owner)
 
     for m in sent:
-        owner = m.aliases[0]
-        seen.update(m.aliases)
-        for weaker in m.aliases[1:]:
+        owner = m.identifiers[0]
+        seen.update(m.identifiers)
+        for weaker in m.identifiers[1:]:
             claim(weaker, owner, m)
         if m.previous is not None:
-            user, anonymous = Alias(AliasKind.USER, m.previous), Alias(AliasKind.ANONYMOUS, m.previous)
+            user, anonymous = (
+                Identifier(IdentifierKind.USER, m.previous),
+                Identifier(IdentifierKind.ANONYMOUS, m.previous),
+            )
             seen |= {user, anonymous}
-            if owner.kind == AliasKind.USER:
+            if owner.kind == IdentifierKind.USER:
                 joined.append((owner, user))
             else:
                 claim(owner, user, m)
             if anonymous != owner:
                 claim(anonymous, owner, m)
-    group = {alias: {alias} for alias in seen}
-    for one, other in [*joined, *((alias, owner) for alias, (_, owner) in claims.items())]:
+    group = {identifier: {identifier} for identifier in seen}
+    for one, other in [*joined, *((identifier, owner) for identifier, (_, owner) in claims.items())]:
         union = group[one] | group[other]
         for member in union:
             group[member] = union
     return {
-        frozenset((a.kind, a.value) for a in people): [m for m in sent if m.aliases[0] in people]
+        frozenset((a.kind, a.value) for a in people): [m for m in sent if m.identifiers[0] in people]
         for people in group.values()
     }
 
@@ -132,7 +137,7 @@ def expected(sent: Sequence[Message]) -> dict[Person, Any]:
         oracle = Oracle(own, definitions={name: node for name, node in nodes.items() if node is not None})
         at = [m.occurred_at for m in own]
         found[person] = {
-            "key": min(person, key=lambda alias: (STRENGTH[AliasKind(alias[0])], *alias))[1],
+            "key": min(person, key=lambda identifier: (STRENGTH[IdentifierKind(identifier[0])], *identifier))[1],
             "properties": oracle.profile(NOW),
             "seen": (min(at, default=None), max(at, default=None)),
             "traits": {k: oracle.value(nodes["trait", k], NOW) for k in TRAITS},  # type: ignore[arg-type]
@@ -146,7 +151,7 @@ async def people_in(service: Parts, environment_id: int) -> dict[Person, Any]:
     catalog = await service.catalogs.refresh(service.pool, environment_id)
     segments = {segment.fingerprint: segment.name[1] for segment in catalog.segments}
     rows = await service.pool.fetch(
-        "SELECT profile_id, array_agg(kind || ' ' || value) AS aliases FROM aliases WHERE environment_id = $1"
+        "SELECT profile_id, array_agg(kind || ' ' || value) AS identifiers FROM identifiers WHERE environment_id = $1"
         " GROUP BY profile_id",
         environment_id,
     )
@@ -154,14 +159,16 @@ async def people_in(service: Parts, environment_id: int) -> dict[Person, Any]:
     assert {row["profile_id"] for row in members} <= {row["profile_id"] for row in rows}, "nobody is in a segment"
     found = {}
     for row in rows:
-        alias = Alias("profileId", str(row["profile_id"]))
-        snapshot = await service.snapshots.load(environment_id, alias, NOW)
+        identifier = Identifier("profileId", str(row["profile_id"]))
+        snapshot = await service.snapshots.load(environment_id, identifier, NOW)
         assert snapshot is not None, row
         prepare(catalog, snapshot, NOW)
         in_table = {segments[m["fingerprint"]] for m in members if m["profile_id"] == row["profile_id"]}
         by_clock = {k for k in SEGMENTS if snapshot.result(("segment", k), NOW)[0] is True}
         assert in_table == by_clock, "the table of members and a fresh look agree"
-        person = frozenset((kind, value) for kind, value in (alias.split(" ") for alias in row["aliases"]))
+        person = frozenset(
+            (kind, value) for kind, value in (identifier.split(" ") for identifier in row["identifiers"])
+        )
         found[person] = {
             "key": snapshot.unit,
             "properties": snapshot.properties,

@@ -24,14 +24,14 @@ from tinycdp.engine.identity.components import components, path
 from tinycdp.engine.identity.identifiers import Rank, bucketing_key
 from tinycdp.engine.identity.resolution import MergeRejected
 from tinycdp.engine.identity.unmerge import StillConnected
-from tinycdp.model import STRENGTH, Alias, AliasKind, Message
+from tinycdp.model import STRENGTH, Identifier, IdentifierKind, Message
 from tinycdp.runtime.policies.identifier_rules import IdentityPolicy, KindPolicy, Rules
 
 VALUES = {
-    AliasKind.USER: ("u1", "u2", "u3"),
-    AliasKind.EXTERNAL: ("e1", "e2"),
-    AliasKind.ANONYMOUS: ("a1", "a2", "a3"),
-    AliasKind.DEVICE: ("d1", "d2"),
+    IdentifierKind.USER: ("u1", "u2", "u3"),
+    IdentifierKind.EXTERNAL: ("e1", "e2"),
+    IdentifierKind.ANONYMOUS: ("a1", "a2", "a3"),
+    IdentifierKind.DEVICE: ("d1", "d2"),
 }
 
 DEEP = os.environ.get("TINYCDP_HYPOTHESIS") == "deep"
@@ -52,8 +52,8 @@ class People:
 
     said  pair → the best rank at which it was said; third: whether it is a join"""
 
-    profiles: set[frozenset[Alias]]
-    owners: dict[Alias, tuple[Alias, Rank]]
+    profiles: set[frozenset[Identifier]]
+    owners: dict[Identifier, tuple[Identifier, Rank]]
     said: dict[Said, Rank]
 
 
@@ -62,28 +62,31 @@ def people_by_the_rules(sent: Iterable[Message], rules: Rules, never: Set[Said] 
 
     never  what was never said, though messages say so"""
     said: dict[Said, Rank] = {}
-    seen: set[Alias] = set()
+    seen: set[Identifier] = set()
 
-    def say(identifier: Alias, owner: Alias, is_join: bool, rank: Rank) -> None:
-        both_users = identifier.kind == owner.kind == AliasKind.USER and not is_join
+    def say(identifier: Identifier, owner: Identifier, is_join: bool, rank: Rank) -> None:
+        both_users = identifier.kind == owner.kind == IdentifierKind.USER and not is_join
         if both_users or not rules.may_claim(owner, identifier) or (identifier, owner, is_join) in never:
             return
         said[identifier, owner, is_join] = min(rank, said.get((identifier, owner, is_join), rank))
 
     for m in sent:
-        by, *weaker = sorted(m.aliases, key=lambda alias: rules.strength(alias.kind))
+        by, *weaker = sorted(m.identifiers, key=lambda identifier: rules.strength(identifier.kind))
         seen |= {by, *weaker}
         for identifier in weaker:
             say(identifier, by, False, (rules.strength(by.kind), m.occurred_at, m.message_id))
         if m.previous is not None:
-            user, anonymous = Alias(AliasKind.USER, m.previous), Alias(AliasKind.ANONYMOUS, m.previous)
+            user, anonymous = (
+                Identifier(IdentifierKind.USER, m.previous),
+                Identifier(IdentifierKind.ANONYMOUS, m.previous),
+            )
             seen |= {user, anonymous}
             say(anonymous, by, False, (rules.strength(by.kind), m.occurred_at, m.message_id))
-            if by.kind == AliasKind.USER:
+            if by.kind == IdentifierKind.USER:
                 say(user, by, True, (0, m.occurred_at, m.message_id))
             else:
-                say(by, user, False, (rules.strength(AliasKind.USER), m.occurred_at, m.message_id))
-    owners: dict[Alias, tuple[Alias, Rank]] = {}
+                say(by, user, False, (rules.strength(IdentifierKind.USER), m.occurred_at, m.message_id))
+    owners: dict[Identifier, tuple[Identifier, Rank]] = {}
     for (identifier, owner, is_join), rank in said.items():
         if not is_join and (identifier not in owners or rank < owners[identifier][1]):
             owners[identifier] = (owner, rank)
@@ -92,7 +95,7 @@ def people_by_the_rules(sent: Iterable[Message], rules: Rules, never: Set[Said] 
     return People(connected(seen, edges), owners, said)
 
 
-def connected(ids: Iterable[Alias], edges: Iterable[tuple[Alias, Alias]]) -> set[frozenset[Alias]]:
+def connected(ids: Iterable[Identifier], edges: Iterable[tuple[Identifier, Identifier]]) -> set[frozenset[Identifier]]:
     """Groups, by spreading until nothing changes."""
     group = {id: frozenset((id,)) for id in ids}
     while joined := next(((one, other) for one, other in edges if group[one] != group[other]), None):
@@ -131,15 +134,15 @@ def messages(draw: st.DrawFn, prefix: str = "m", most: int = 9, *, alias_calls: 
 def message(draw: st.DrawFn, id: str, *, alias_calls: bool) -> Message:
     kind = draw(st.sampled_from(("track", "track", "alias") if alias_calls else ("track",)))
     carried = draw(st.lists(st.sampled_from(tuple(VALUES)), min_size=1, max_size=3, unique=True))
-    aliases = [Alias(k, draw(st.sampled_from(VALUES[k]))) for k in sorted(carried, key=STRENGTH.__getitem__)]
+    identifiers = [Identifier(k, draw(st.sampled_from(VALUES[k]))) for k in sorted(carried, key=STRENGTH.__getitem__)]
     previous = None
     if kind == "alias":
         names = ("u1", "u2", "a1", "a2")
-        previous = draw(st.sampled_from(names).filter(lambda value: value not in {a.value for a in aliases}))
+        previous = draw(st.sampled_from(names).filter(lambda value: value not in {a.value for a in identifiers}))
     return Message(
         kind=kind,
         message_id=id,
-        aliases=tuple(aliases),
+        identifiers=tuple(identifiers),
         occurred_at=NOW - draw(st.integers(0, 3)),
         received_at=NOW,
         name="open" if kind == "track" else "",
@@ -150,7 +153,7 @@ def message(draw: st.DrawFn, id: str, *, alias_calls: bool) -> Message:
 @st.composite
 def policies(draw: st.DrawFn) -> Rules:
     """Kinds in any order of strength, some of which may claim only some."""
-    names = draw(st.permutations(tuple(AliasKind)))
+    names = draw(st.permutations(tuple(IdentifierKind)))
     some = st.none() | st.lists(st.sampled_from(names), unique=True).map(tuple)
     return Rules(IdentityPolicy(kinds=tuple(KindPolicy(kind=name, claims=draw(some)) for name in names)))
 
@@ -172,7 +175,10 @@ def test_order_and_grouping_do_not_matter(sent: list[Message], data: st.DataObje
     for group in groups_of(data, sent):
         memory.take(group)
     check(memory, people_by_the_rules(sent, memory.rules))
-    strongest = {min(own, key=lambda alias: (STRENGTH[alias.kind], *astuple(alias))).value for own in memory.profiles()}
+    strongest = {
+        min(own, key=lambda identifier: (STRENGTH[identifier.kind], *astuple(identifier))).value
+        for own in memory.profiles()
+    }
     assert {key for key, _ in memory.keys.values()} == strongest, "all were seen in one instant"
 
 
@@ -189,7 +195,7 @@ def test_nor_do_they_under_any_policy(sent: list[Message], rules: Rules, data: s
 @given(sent=messages(), data=st.data())
 def test_a_key_is_the_first_identifier_seen_however_profiles_merge(sent: list[Message], data: st.DataObject) -> None:
     memory = Memory()
-    first: dict[Alias, int] = {}
+    first: dict[Identifier, int] = {}
     for group in groups_of(data, sent):
         memory.now += data.draw(st.integers(0, 2))
         for identifier in evidence_of(group, memory.rules).identifiers:
@@ -224,7 +230,7 @@ def test_a_plan_asks_for_all_it_needs(sent: list[Message], more: list[Message], 
     memory = Memory()
     for group in groups_of(data, sent):
         memory.take(group)
-    known = [m for m in more if all(any(row.identifier == a for row in memory.rows.values()) for a in m.aliases)]
+    known = [m for m in more if all(any(row.identifier == a for row in memory.rows.values()) for a in m.identifiers)]
     evidence = evidence_of([m for m in known if m.previous is None], memory.rules)
     assert memory.plan(evidence, {}, set()) == memory.plan(evidence, {}, set(), eager=True)
 
@@ -249,7 +255,11 @@ def test_of_several_claims_the_strongest_then_the_earliest_holds(sent: list[Mess
 def test_new_identifiers_and_known_ones_need_no_look_at_other_rows() -> None:
     """The common calls are planned by what they name: only a merge of stored profiles reads their members."""
     memory = Memory()
-    u1, a1, a2 = Alias(AliasKind.USER, "u1"), Alias(AliasKind.ANONYMOUS, "a1"), Alias(AliasKind.ANONYMOUS, "a2")
+    u1, a1, a2 = (
+        Identifier(IdentifierKind.USER, "u1"),
+        Identifier(IdentifierKind.ANONYMOUS, "a1"),
+        Identifier(IdentifierKind.ANONYMOUS, "a2"),
+    )
     memory.take([opened("m1", a1)])
     assert memory.loads == 0, "a new anonymous profile"
     memory.take([opened("m2", a1)])
@@ -280,7 +290,7 @@ def test_no_profile_has_more_than_its_limit(
     sent: list[Message], kind: str, most: int, is_new: bool, data: st.DataObject
 ) -> None:
     limited = KindPolicy(kind=kind, new_limit=most) if is_new else KindPolicy(kind=kind, limit=most)
-    kinds = tuple(limited if name == kind else KindPolicy(kind=name) for name in AliasKind)
+    kinds = tuple(limited if name == kind else KindPolicy(kind=name) for name in IdentifierKind)
     memory, free = Memory(Rules(IdentityPolicy(kinds=kinds))), Memory()
     for group in groups_of(data, sent):
         memory.take(group)
@@ -297,17 +307,17 @@ def test_no_profile_has_more_than_its_limit(
 @law
 @given(sent=messages(), blocked=st.sets(st.sampled_from([v for own in VALUES.values() for v in own]), max_size=3))
 def test_blocked_values_are_as_though_never_carried(sent: list[Message], blocked: set[str]) -> None:
-    kinds = tuple(KindPolicy(kind=name, blocked=tuple(sorted(blocked))) for name in AliasKind)
+    kinds = tuple(KindPolicy(kind=name, blocked=tuple(sorted(blocked))) for name in IdentifierKind)
     memory, without = Memory(Rules(IdentityPolicy(kinds=kinds))), Memory()
     memory.take(sent)
     kept = [
         msgspec.structs.replace(
             m,
-            aliases=tuple(alias for alias in m.aliases if alias.value not in blocked),
+            identifiers=tuple(identifier for identifier in m.identifiers if identifier.value not in blocked),
             previous=m.previous if m.previous not in blocked else None,
         )
         for m in sent
-        if any(alias.value not in blocked for alias in m.aliases)
+        if any(identifier.value not in blocked for identifier in m.identifiers)
     ]
     without.take(kept)
     assert not {row.identifier.value for row in memory.rows.values()} & blocked
@@ -412,7 +422,7 @@ def test_a_split_separates_and_holds_together(sent: list[Message], data: st.Data
 
 def test_an_alias_call_joins_again_what_was_undone_and_nothing_else_does() -> None:
     memory = Memory()
-    u1, a1 = Alias(AliasKind.USER, "u1"), Alias(AliasKind.ANONYMOUS, "a1")
+    u1, a1 = Identifier(IdentifierKind.USER, "u1"), Identifier(IdentifierKind.ANONYMOUS, "a1")
     memory.take([opened("m1", a1)])
     memory.take([opened("m2", u1, a1)])
     assert memory.undo(1) == {(a1, u1, False)}
@@ -427,7 +437,7 @@ def test_an_alias_call_joins_again_what_was_undone_and_nothing_else_does() -> No
 def strangers() -> tuple[Memory, list[Message]]:
     """Identifiers that were seen alone, so that most of what is said of them later merges profiles."""
     memory = Memory()
-    sent = [opened(f"s{n}", Alias(kind, value)) for n, (kind, value) in enumerate(SEEN)]
+    sent = [opened(f"s{n}", Identifier(kind, value)) for n, (kind, value) in enumerate(SEEN)]
     for one in sent:
         memory.now += 1
         memory.take([one])
@@ -435,11 +445,11 @@ def strangers() -> tuple[Memory, list[Message]]:
 
 
 SEEN = (
-    (AliasKind.ANONYMOUS, "a1"),
-    (AliasKind.USER, "u1"),
-    (AliasKind.DEVICE, "d1"),
-    (AliasKind.ANONYMOUS, "a2"),
-    (AliasKind.EXTERNAL, "e1"),
+    (IdentifierKind.ANONYMOUS, "a1"),
+    (IdentifierKind.USER, "u1"),
+    (IdentifierKind.DEVICE, "d1"),
+    (IdentifierKind.ANONYMOUS, "a2"),
+    (IdentifierKind.EXTERNAL, "e1"),
 )
 
 
@@ -458,7 +468,7 @@ def undone(memory: Memory, merge_id: int) -> set[Said]:
     return never
 
 
-def assert_path(memory: Memory, way: Sequence[Alias]) -> None:
+def assert_path(memory: Memory, way: Sequence[Identifier]) -> None:
     """A path leads from one identifier to another by what was said."""
     said = {frozenset((one, other)) for one, other, _ in memory.said()}
     assert len(way) > 1
@@ -472,12 +482,12 @@ def check_merges(memory: Memory) -> None:
     assert all(n == 1 for n in absorbed.values())
 
 
-def opened(id: str, *aliases: Alias) -> Message:
-    return Message(kind="track", message_id=id, aliases=aliases, occurred_at=NOW, received_at=NOW, name="open")
+def opened(id: str, *identifiers: Identifier) -> Message:
+    return Message(kind="track", message_id=id, identifiers=identifiers, occurred_at=NOW, received_at=NOW, name="open")
 
 
-def astuple(alias: Alias) -> tuple[str, str]:
-    return alias.kind, alias.value
+def astuple(identifier: Identifier) -> tuple[str, str]:
+    return identifier.kind, identifier.value
 
 
 # Components
@@ -506,9 +516,11 @@ def test_components_are_what_is_connected(ids: set[int], edges: list[tuple[int, 
 
 
 def test_a_merge_by_hand_that_exceeds_a_limit_is_rejected() -> None:
-    kinds = (KindPolicy(kind=AliasKind.USER, limit=1), KindPolicy(kind=AliasKind.DEVICE))
+    kinds = (KindPolicy(kind=IdentifierKind.USER, limit=1), KindPolicy(kind=IdentifierKind.DEVICE))
     memory = Memory(Rules(IdentityPolicy(kinds=kinds)))
-    memory.take([opened("m1", Alias(AliasKind.USER, "u1")), opened("m2", Alias(AliasKind.USER, "u2"))])
+    memory.take(
+        [opened("m1", Identifier(IdentifierKind.USER, "u1")), opened("m2", Identifier(IdentifierKind.USER, "u2"))]
+    )
     with pytest.raises(MergeRejected) as rejected:
         memory.merge(sorted(memory.keys))
     assert rejected.value.reason == "LIMIT"

@@ -19,7 +19,7 @@ from serving import ManualClock, new_environment
 from tinycdp.api.ingest.adapters.history import PARSE
 from tinycdp.api.ingest.adapters.segment import parse_batch
 from tinycdp.app import Parts
-from tinycdp.model import DAY_MS, Alias
+from tinycdp.model import DAY_MS, Identifier
 from tinycdp.runtime.ingest.pipeline import Client
 from tinycdp.runtime.transfer.import_files import Source
 from tinycdp.runtime.transfer.imports import Importer
@@ -72,16 +72,16 @@ async def live(service: Parts, environment_id: int, sent: list[dict[str, Any]]) 
 async def seen(service: Parts, environment_id: int) -> dict[Any, Any]:
     await service.catalogs.refresh(service.pool, environment_id)
     rows = await service.pool.fetch(
-        "SELECT profile_id, array_agg(kind || ' ' || value ORDER BY kind, value) AS aliases FROM aliases"
+        "SELECT profile_id, array_agg(kind || ' ' || value ORDER BY kind, value) AS identifiers FROM identifiers"
         " WHERE environment_id = $1 GROUP BY profile_id",
         environment_id,
     )
     found: dict[Any, Any] = {}
     for row in rows:
-        name = Alias("profileId", str(row["profile_id"]))
+        name = Identifier("profileId", str(row["profile_id"]))
         subject = await service.snapshots.load(environment_id, name, NOW)
         assert subject is not None
-        found[tuple(row["aliases"])] = {
+        found[tuple(row["identifiers"])] = {
             "properties": dict(subject.properties),
             "seen": (subject.first_seen, subject.last_seen),
             **{key: subject.result(("trait", key), NOW)[0] for key in ("spent", "last_item")},

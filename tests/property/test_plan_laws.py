@@ -12,7 +12,7 @@ from tinycdp.api.http.responses import encode
 from tinycdp.engine.schema.inference import Known, MessageShapes
 from tinycdp.engine.schema.tracking_plan import Entry, Naming, Plan
 from tinycdp.errors import InvalidInput
-from tinycdp.model import Alias, Message
+from tinycdp.model import Identifier, Message
 from tinycdp.runtime.policies.rejections import as_sent
 from tinycdp.runtime.schema.tracking_plan import checked
 
@@ -62,7 +62,7 @@ def test_a_plan_is_refused_or_can_be_asked_of_anything(document: dict[str, Any],
         message = Message(
             kind="track",
             message_id="m",
-            aliases=(Alias("userId", "ada"),),
+            identifiers=(Identifier("userId", "ada"),),
             occurred_at=0,
             received_at=0,
             name="open",

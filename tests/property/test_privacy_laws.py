@@ -18,7 +18,7 @@ import serving
 from laws import examples
 from serving import ManualClock, new_environment
 from tinycdp.app import Parts
-from tinycdp.model import DAY_MS, MINUTE_MS, STRENGTH, Alias, AliasKind, Message
+from tinycdp.model import DAY_MS, MINUTE_MS, STRENGTH, Identifier, IdentifierKind, Message
 from tinycdp.runtime.definitions.catalogs import Catalogs
 from tinycdp.runtime.policies.privacy_rules import Privacy, PrivacyPolicy, PrivacyRule
 from tinycdp.runtime.worker.loops import Worker
@@ -50,8 +50,10 @@ def messages(draw: st.DrawFn) -> list[Message]:
     for n in range(draw(st.integers(1, 12))):
         circle = draw(st.sampled_from(("mine", "theirs")))
         kind: Any = draw(st.sampled_from(("track", "track", "identify", "group", "alias")))
-        kinds = draw(st.lists(st.sampled_from((AliasKind.USER, AliasKind.ANONYMOUS)), min_size=1, unique=True))
-        aliases = [Alias(k, f"{circle}-{k[0]}{draw(st.integers(1, 2))}") for k in kinds]
+        kinds = draw(
+            st.lists(st.sampled_from((IdentifierKind.USER, IdentifierKind.ANONYMOUS)), min_size=1, unique=True)
+        )
+        identifiers = [Identifier(k, f"{circle}-{k[0]}{draw(st.integers(1, 2))}") for k in kinds]
         properties = draw(
             st.fixed_dictionaries(
                 {"amount": st.integers(1, 9)},
@@ -62,7 +64,7 @@ def messages(draw: st.DrawFn) -> list[Message]:
             Message(
                 kind=kind,
                 message_id=f"m{n}",
-                aliases=tuple(sorted(aliases, key=lambda alias: STRENGTH[alias.kind])),
+                identifiers=tuple(sorted(identifiers, key=lambda identifier: STRENGTH[identifier.kind])),
                 occurred_at=NOW - draw(st.sampled_from((0, MINUTE_MS, 2 * DAY_MS))),
                 received_at=NOW,
                 name="buy" if kind == "track" else "",
@@ -95,17 +97,17 @@ async def seen(service: Parts, environment_id: int) -> dict[str, Any]:
     names = {segment.fingerprint: segment.name[1] for segment in catalog.segments}
     people = {}
     rows = await pool.fetch(
-        "SELECT profile_id, array_agg(kind || ' ' || value ORDER BY kind, value) AS aliases FROM aliases"
+        "SELECT profile_id, array_agg(kind || ' ' || value ORDER BY kind, value) AS identifiers FROM identifiers"
         " WHERE environment_id = $1 GROUP BY profile_id",
         environment_id,
     )
     for row in rows:
         subject = await service.snapshots.load(
-            environment_id, Alias("profileId", str(row["profile_id"])), service.now()
+            environment_id, Identifier("profileId", str(row["profile_id"])), service.now()
         )
         assert subject is not None
         members = await pool.fetch("SELECT * FROM memberships WHERE profile_id = $1", row["profile_id"])
-        people[tuple(row["aliases"])] = {
+        people[tuple(row["identifiers"])] = {
             "properties": dict(subject.properties),
             "group": dict(subject.group),
             "seen": (subject.first_seen, subject.last_seen),
@@ -116,7 +118,7 @@ async def seen(service: Parts, environment_id: int) -> dict[str, Any]:
     groups = await pool.fetch("SELECT key, traits, stamps FROM groups WHERE environment_id = $1", environment_id)
     counts = {
         table: await pool.fetchval(f"SELECT count(*) FROM {table} WHERE environment_id = $1", environment_id)
-        for table in ("events", "profiles", "memberships", "transitions", "identity_links", "refused_claims", "merges")
+        for table in ("events", "profiles", "memberships", "transitions", "identity_links", "rejected_claims", "merges")
     }
     return {"people": people, "groups": {row["key"]: dict(row) for row in groups}, "counts": counts}
 
@@ -126,16 +128,18 @@ async def seen(service: Parts, environment_id: int) -> dict[str, Any]:
 async def test_whoever_was_erased_was_never_there(service: Parts, history: list[Message]) -> None:
     one = await play(service, history)
     mine = await service.pool.fetch(
-        "SELECT DISTINCT profile_id FROM aliases WHERE environment_id = $1 AND value LIKE 'mine%'", one
+        "SELECT DISTINCT profile_id FROM identifiers WHERE environment_id = $1 AND value LIKE 'mine%'", one
     )
-    values = {row["value"] for row in await service.pool.fetch("SELECT value FROM aliases WHERE value LIKE 'mine%'")}
+    values = {
+        row["value"] for row in await service.pool.fetch("SELECT value FROM identifiers WHERE value LIKE 'mine%'")
+    }
     if mine:
         await service.erasures.erase(one, [f"profileId:{row['profile_id']}" for row in mine], "test")
     await tell(service, one)
     async with service.pool.acquire() as connection:
         assert await find_traces(connection, one, [], [], sorted(values)) == {}
 
-    other = await play(service, [message for message in history if message.aliases[0].value.startswith("theirs")])
+    other = await play(service, [message for message in history if message.identifiers[0].value.startswith("theirs")])
     await tell(service, other)
     left, never = await seen(service, one), await seen(service, other)
     if any(message.kind == "group" for message in history):
@@ -178,7 +182,7 @@ def test_a_rule_leaves_no_value_and_touches_no_other(
     message = Message(
         kind="track",
         message_id="m",
-        aliases=(Alias(AliasKind.USER, "u"),),
+        identifiers=(Identifier(IdentifierKind.USER, "u"),),
         occurred_at=NOW,
         received_at=NOW,
         name="a",
@@ -240,7 +244,7 @@ def test_paths_lead_where_they_say(paths: list[str], tree: dict[str, Any]) -> No
     message = Message(
         kind="track",
         message_id="m",
-        aliases=(Alias(AliasKind.USER, "u"),),
+        identifiers=(Identifier(IdentifierKind.USER, "u"),),
         occurred_at=NOW,
         received_at=NOW,
         name="a",

@@ -58,7 +58,7 @@ async def test_engine_and_sql_and_oracle_agree(
     moments = sorted({data.draw(instants(history)) for history in crowd for _ in range(2)})
     split = data.draw(st.booleans())
     histories = Histories(scratch, next(_environments))
-    ids = [histories.add(history.messages, history.profile, aliases=1 + split) for history in crowd]
+    ids = [histories.add(history.messages, history.profile, identifiers=1 + split) for history in crowd]
     transaction = scratch.transaction()
     await transaction.start()
     try:
@@ -115,7 +115,7 @@ def catalog_of(zone: str, sources: Sequence[tuple[str, str, str]]) -> Catalog:
 def replayed(catalog: Catalog, history: History, moments: Sequence[int], *, split: bool) -> Iterator[Profile]:
     """The person as the engine has them at each instant; split over two profiles, they are merged there and then."""
     for at in moments:
-        persons = [Profile(n, "", 0, warmed=1) for n in (1, 2)]
+        persons = [Profile(n, "", 0, backfilled=1) for n in (1, 2)]
         for name, value in history.profile.items():
             persons[0].set_property(name, value, (-NEVER, ""))
         groups: dict[str, Group] = {}

@@ -21,7 +21,7 @@ from tinycdp.engine.aggregates.counters import pack, unpack
 from tinycdp.engine.aggregates.distributions import Percentiles, Tops, Uniques, canonical, grade, graded
 from tinycdp.model import NEVER
 
-KEEP, MOST, WINDOW, HOP = 4, 3, 3_600_000, 60_000
+KEEP, MOST, WINDOW, BUCKET_WIDTH = 4, 3, 3_600_000, 60_000
 VALUES = (1, 2, Decimal("1.0"), Decimal("0.1"), -3, True, False, "1", "a", "b", 10**20)
 law = examples(200)
 
@@ -46,7 +46,7 @@ def state_of(kind: type, added: list[Event], owners: list[int]) -> Any:
     """The events split over two states, each stored and read back between any two events, then merged."""
     split = [kind(), kind()]
     for state in split:
-        state.keep_tiles((HOP,))
+        state.keep_buckets((BUCKET_WIDTH,))
     for n, event in enumerate(added):
         owner = owners[n % len(owners)]
         split[owner].add(*event)
@@ -64,7 +64,11 @@ def inside(added: list[Event], window_ms: int | None, now: int) -> list[Any]:
     if window_ms is None:
         return [value for _, _, value in ranked]
     edge = now - window_ms
-    return [v for n, (ts, _, v) in enumerate(ranked) if (ts > edge if n < KEEP else ts >= edge // HOP * HOP)]
+    return [
+        v
+        for n, (ts, _, v) in enumerate(ranked)
+        if (ts > edge if n < KEEP else ts >= edge // BUCKET_WIDTH * BUCKET_WIDTH)
+    ]
 
 
 def most_frequent(values: list[Any]) -> Any:
@@ -90,7 +94,7 @@ def nearest_rank(values: list[int], quantile: Fraction) -> int | None:
     added=events(),
     owners=st.lists(st.integers(0, 1), min_size=1, max_size=5),
     window_ms=st.sampled_from((WINDOW, WINDOW, None)),
-    later=st.lists(st.integers(0, WINDOW + 2 * HOP), min_size=1, max_size=4).map(sorted),
+    later=st.lists(st.integers(0, WINDOW + 2 * BUCKET_WIDTH), min_size=1, max_size=4).map(sorted),
     quantile=st.sampled_from((Fraction(1, 2), Fraction(1, 1000), Fraction(99, 100))),
 )
 def test_at_their_bounds_they_are_what_the_events_say(
@@ -105,15 +109,15 @@ def test_at_their_bounds_they_are_what_the_events_say(
     tops, uniques = state_of(Tops, added, owners), state_of(Uniques, added, owners)
     percentiles = state_of(Percentiles, numbers, owners)
     assert len(uniques.ts) <= MOST
-    assert all(tally is None or len(tally) <= MOST for tally in (tops.dropped, *tops.tiles[HOP].values()))
+    assert all(tally is None or len(tally) <= MOST for tally in (tops.dropped, *tops.buckets[BUCKET_WIDTH].values()))
     now = max((ts for ts, _, _ in added), default=0)
-    edges = {ts + WINDOW + step for ts, _, _ in added for step in (0, HOP - ts % HOP)}
+    edges = {ts + WINDOW + step for ts, _, _ in added for step in (0, BUCKET_WIDTH - ts % BUCKET_WIDTH)}
     for moment in [now, *(now + step for step in later)]:
         readings = [
-            (tops.top(window_ms, HOP, moment), lambda at: most_frequent(inside(added, window_ms, at))),
-            (uniques.count(window_ms, HOP, moment), lambda at: different(added, window_ms, at)),
+            (tops.top(window_ms, BUCKET_WIDTH, moment), lambda at: most_frequent(inside(added, window_ms, at))),
+            (uniques.count(window_ms, BUCKET_WIDTH, moment), lambda at: different(added, window_ms, at)),
             (
-                percentiles.percentile(window_ms, HOP, quantile, moment),
+                percentiles.percentile(window_ms, BUCKET_WIDTH, quantile, moment),
                 lambda at: nearest_rank(inside(numbers, window_ms, at), quantile),
             ),
         ]
@@ -150,11 +154,11 @@ def test_a_thousand_values_and_one_more() -> None:
     """The bounds as they are: `unique` stays at 1,000, and `top` is unknown until the surplus has left."""
     tops, uniques = Tops(), Uniques()
     for state in (tops, uniques):
-        state.keep_tiles((HOP,))
+        state.keep_buckets((BUCKET_WIDTH,))
         for n in range(1_001):
             state.add(n * 1_000, f"m{n:04d}", n * SCALE)
     now = 1_000_000
-    assert uniques.count(WINDOW, HOP, now)[0] == 1_000
+    assert uniques.count(WINDOW, BUCKET_WIDTH, now)[0] == 1_000
     assert uniques.falls_below(1_000, WINDOW, 0, now) == 1_000 + WINDOW
-    assert tops.top(WINDOW, HOP, now) == (None, HOP + WINDOW)
-    assert tops.top(WINDOW, HOP, HOP + WINDOW)[0] == 60 * SCALE
+    assert tops.top(WINDOW, BUCKET_WIDTH, now) == (None, BUCKET_WIDTH + WINDOW)
+    assert tops.top(WINDOW, BUCKET_WIDTH, BUCKET_WIDTH + WINDOW)[0] == 60 * SCALE

@@ -24,7 +24,7 @@ from laws import examples
 from serving import ManualClock, new_environment
 from tinycdp.app import Parts
 from tinycdp.errors import Conflict
-from tinycdp.model import DAY_MS, MINUTE_MS, STRENGTH, Alias, AliasKind, Message
+from tinycdp.model import DAY_MS, MINUTE_MS, STRENGTH, Identifier, IdentifierKind, Message
 from tinycdp.runtime.decisions.decide import decide_one
 from tinycdp.runtime.definitions.catalogs import Catalogs
 from tinycdp.runtime.identity.merges import UnmergeResult
@@ -60,13 +60,13 @@ DOCUMENT = {
     ],
 }
 KNOWN_IDS = {
-    AliasKind.USER: ("u1", "u2", "u3"),
-    AliasKind.EXTERNAL: ("e1",),
-    AliasKind.ANONYMOUS: ("a1", "a2", "a3"),
-    AliasKind.DEVICE: ("d1", "d2"),
+    IdentifierKind.USER: ("u1", "u2", "u3"),
+    IdentifierKind.EXTERNAL: ("e1",),
+    IdentifierKind.ANONYMOUS: ("a1", "a2", "a3"),
+    IdentifierKind.DEVICE: ("d1", "d2"),
 }
 Person = frozenset[tuple[str, str]]
-Two = frozenset[Alias]
+Two = frozenset[Identifier]
 History = list[tuple[int, list[Message]]]
 
 law = examples(25, deep=400)
@@ -80,17 +80,17 @@ class Never(Rules):
         super().__init__(IdentityPolicy())
         self.pairs: set[Two] = set()
 
-    def may_claim(self, owner: Alias, claimed: Alias) -> bool:
+    def may_claim(self, owner: Identifier, claimed: Identifier) -> bool:
         return frozenset((owner, claimed)) not in self.pairs
 
     def permit(self, request: Sequence[Message]) -> None:
         """What these alias calls say may be said from now on."""
         for m in request:
             if m.previous is not None:
-                owner = m.aliases[0]
-                known = [Alias(kind, m.previous) for kind in (AliasKind.USER, AliasKind.ANONYMOUS)]
-                named = [*known, *m.aliases[1:]]
-                self.pairs -= {frozenset((owner, alias)) for alias in named}
+                owner = m.identifiers[0]
+                known = [Identifier(kind, m.previous) for kind in (IdentifierKind.USER, IdentifierKind.ANONYMOUS)]
+                named = [*known, *m.identifiers[1:]]
+                self.pairs -= {frozenset((owner, identifier)) for identifier in named}
 
 
 @dataclass
@@ -134,7 +134,7 @@ class World:
         catalog = await self.service.catalogs.refresh(pool, self.id)
         names = {segment.fingerprint: segment.name[1] for segment in catalog.segments}
         rows = await pool.fetch(
-            "SELECT a.profile_id, p.created_at, array_agg(a.kind || ' ' || a.value) AS aliases FROM aliases a"
+            "SELECT a.profile_id, p.created_at, array_agg(a.kind || ' ' || a.value) AS identifiers FROM identifiers a"
             " JOIN profiles p ON p.environment_id = a.environment_id AND p.id = a.profile_id"
             " WHERE a.environment_id = $1 GROUP BY 1, 2",
             self.id,
@@ -143,7 +143,7 @@ class World:
         assert {row["profile_id"] for row in members} <= {row["profile_id"] for row in rows}, "nobody is in a segment"
         found = {}
         for row in rows:
-            first = Alias(*row["aliases"][0].split(" "))
+            first = Identifier(*row["identifiers"][0].split(" "))
             snapshot = await self.service.snapshots.load(self.id, first, self.clock.now)
             assert snapshot is not None
             decision = decide_one(catalog, "half", snapshot, self.clock.now)
@@ -154,7 +154,7 @@ class World:
                 key for kind, key in names_of(catalog) if snapshot.result((kind, key), self.clock.now)[0] is True
             }
             assert entered.keys() == by_clock, "the table of members and a fresh look agree"
-            found[frozenset(tuple(alias.split(" ")) for alias in row["aliases"])] = {
+            found[frozenset(tuple(identifier.split(" ")) for identifier in row["identifiers"])] = {
                 "key": snapshot.unit,
                 "created": row["created_at"],
                 "half": decision.variant,
@@ -208,10 +208,12 @@ PAUSES = (0, 1, MINUTE_MS, 40 * MINUTE_MS, 3 * DAY_MS)
 def message(draw: st.DrawFn, id: str) -> Message:
     kind = draw(st.sampled_from(("track", "track", "track", "identify", "alias", "group")))
     carried = draw(st.lists(st.sampled_from(tuple(KNOWN_IDS)), min_size=1, max_size=3, unique=True))
-    aliases = [Alias(k, draw(st.sampled_from(KNOWN_IDS[k]))) for k in sorted(carried, key=STRENGTH.__getitem__)]
+    identifiers = [
+        Identifier(k, draw(st.sampled_from(KNOWN_IDS[k]))) for k in sorted(carried, key=STRENGTH.__getitem__)
+    ]
     previous = None
     if kind == "alias":
-        previous = draw(st.sampled_from(("u1", "u2", "a1")).filter(lambda value: value != aliases[0].value))
+        previous = draw(st.sampled_from(("u1", "u2", "a1")).filter(lambda value: value != identifiers[0].value))
     properties: dict[str, Any] = {}
     if kind == "identify":
         properties = draw(st.fixed_dictionaries({}, optional={"plan": st.sampled_from(("pro", "free"))}))
@@ -222,7 +224,7 @@ def message(draw: st.DrawFn, id: str) -> Message:
     return Message(
         kind=kind,
         message_id=id,
-        aliases=tuple(aliases),
+        identifiers=tuple(identifiers),
         occurred_at=-draw(st.sampled_from((0, 0, MINUTE_MS, 59 * MINUTE_MS, 2 * DAY_MS))),
         received_at=0,
         name=draw(st.sampled_from(("open", "buy"))) if kind == "track" else "",
@@ -277,7 +279,7 @@ async def test_a_merge_by_hand_undone_was_never_made(
     one = await new_world(service)
     await play(one, before)
     people = await service.pool.fetch(
-        "SELECT DISTINCT ON (profile_id) kind || ':' || value AS name FROM aliases WHERE environment_id = $1"
+        "SELECT DISTINCT ON (profile_id) kind || ':' || value AS name FROM identifiers WHERE environment_id = $1"
         " ORDER BY profile_id, id",
         one.id,
     )
@@ -299,10 +301,10 @@ async def test_what_was_split_off_was_never_joined(
 ) -> None:
     one = await new_world(service)
     await play(one, before)
-    rows = await service.pool.fetch("SELECT kind, value FROM aliases WHERE environment_id = $1 ORDER BY id", one.id)
-    alias = data.draw(st.sampled_from([Alias(row["kind"], row["value"]) for row in rows]))
+    rows = await service.pool.fetch("SELECT kind, value FROM identifiers WHERE environment_id = $1 ORDER BY id", one.id)
+    identifier = data.draw(st.sampled_from([Identifier(row["kind"], row["value"]) for row in rows]))
     try:
-        parted = await one.merges.split(one.id, f"{alias.kind}:{alias.value}", [alias], "ann")
+        parted = await one.merges.split(one.id, f"{identifier.kind}:{identifier.value}", [identifier], "ann")
     except Conflict as conflict:
         assert conflict.code in {"NOTHING_LEFT", "STILL_JOINED"}
         return assume(False)
@@ -330,11 +332,15 @@ async def test_two_of_a_chain_undone_in_any_order(
     await compare(service, one, before + middle, last, apart | more)
 
 
-U1, U2, E1 = Alias(AliasKind.USER, "u1"), Alias(AliasKind.USER, "u2"), Alias(AliasKind.EXTERNAL, "e1")
+U1, U2, E1 = (
+    Identifier(IdentifierKind.USER, "u1"),
+    Identifier(IdentifierKind.USER, "u2"),
+    Identifier(IdentifierKind.EXTERNAL, "e1"),
+)
 
 
-def opened(id: str, *aliases: Alias) -> Message:
-    return Message(kind="track", message_id=id, aliases=aliases, occurred_at=0, received_at=0, name="open")
+def opened(id: str, *identifiers: Identifier) -> Message:
+    return Message(kind="track", message_id=id, identifiers=identifiers, occurred_at=0, received_at=0, name="open")
 
 
 FALLEN: History = [
@@ -364,18 +370,18 @@ async def undone(world: World, merge_id: int) -> set[Two] | None:
     row = await world.service.pool.fetchrow("SELECT * FROM merges WHERE id = $1", merge_id)
     before = await world.people()
     try:
-        dry = await world.merges.undo(world.id, merge_id, "ann", dry_run=True)
+        dry_run = await world.merges.undo(world.id, merge_id, "ann", dry_run=True)
         assert await world.people() == before, "a dry run changes nothing"
         parted = await world.merges.undo(world.id, merge_id, "ann")
     except Conflict as conflict:
         assert conflict.code in {"STILL_JOINED", "MERGE_UNDONE"}
         assert await world.people() == before
         return None
-    assert (dry.kept_apart, dry.before) == (parted.kept_apart, parted.before)
+    assert (dry_run.kept_apart, dry_run.before) == (parted.kept_apart, parted.before)
     link = await world.service.pool.fetch(
-        "SELECT profile_id FROM aliases WHERE environment_id = $1 AND id = ANY ($2)",
+        "SELECT profile_id FROM identifiers WHERE environment_id = $1 AND id = ANY ($2)",
         world.id,
-        [row["link_alias_id"], row["link_owner_id"]],
+        [row["link_identifier_id"], row["link_owner_id"]],
     )
     assert link[0] != link[1], "the two are different people"
     return pairs_of(parted)
@@ -383,7 +389,7 @@ async def undone(world: World, merge_id: int) -> set[Two] | None:
 
 def pairs_of(parted: UnmergeResult) -> set[Two]:
     return {
-        frozenset((Alias(pair.one.kind, pair.one.value), Alias(pair.other.kind, pair.other.value)))
+        frozenset((Identifier(pair.one.kind, pair.one.value), Identifier(pair.other.kind, pair.other.value)))
         for pair in parted.kept_apart
     }
 
@@ -410,7 +416,7 @@ async def compare(
 
 
 def spoken(m: Message) -> str:
-    named = " ".join(f"{alias.kind[0]}:{alias.value}" for alias in m.aliases)
+    named = " ".join(f"{identifier.kind[0]}:{identifier.value}" for identifier in m.identifiers)
     more = f" was {m.previous}" if m.previous is not None else ""
     return f"{m.kind} {m.name or m.properties} {named} {m.occurred_at}{more}"
 
@@ -444,7 +450,7 @@ def seen(people: dict[Person, Any], *, exact: bool) -> dict[Person, Any]:
 async def identifiers_changed_hands(world: World) -> bool:
     """Whether a late claim moved somebody's identifier: then they entered segments when that was found out."""
     query = (
-        "SELECT count(*) FROM refused_claims r JOIN aliases a ON a.environment_id = $1 AND a.id = r.alias_id"
+        "SELECT count(*) FROM rejected_claims r JOIN identifiers a ON a.environment_id = $1 AND a.id = r.identifier_id"
         " WHERE r.environment_id = $1 AND r.reason = 'CLAIMED' AND a.owner_id = r.kept_owner_id"
     )
     return bool(await world.service.pool.fetchval(query, world.id))

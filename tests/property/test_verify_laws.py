@@ -18,7 +18,7 @@ from serving import ManualClock, new_environment
 from strategies.histories import instants
 from strategies.oddities import PLACE, definitions, people
 from tinycdp.app import Parts
-from tinycdp.model import Alias, AliasKind, Message
+from tinycdp.model import Identifier, IdentifierKind, Message
 from tinycdp.runtime.definitions.catalogs import Catalogs
 from tinycdp.runtime.definitions.publish import apply_documents
 from tinycdp.runtime.profiles.verify import verify
@@ -57,7 +57,7 @@ async def test_what_is_kept_is_what_raw_events_say(
     async def publish(some: list[tuple[str, str, str]]) -> None:
         if some:
             await apply_documents(service.pool, environment_id, [document(some)], "test", CLOCK.now)
-            while data.draw(st.booleans()) and await worker.warm_up():
+            while data.draw(st.booleans()) and await worker.backfill():
                 pass
 
     async def look() -> None:
@@ -84,20 +84,23 @@ async def test_what_is_kept_is_what_raw_events_say(
         await look()
         if data.draw(st.booleans()):
             await worker.wake_due()
-            await worker.warm_up()
+            await worker.backfill()
             await look()
-    while await worker.warm_up():
+    while await worker.backfill():
         pass
     await look()
 
 
 def sent_by(message: Message, n: int, random: Random) -> Message:
     """The message as person n's, by their user id, a device that others use too, or both."""
-    user, device = Alias(AliasKind.USER, f"u{n}"), Alias(AliasKind.ANONYMOUS, f"d{random.randrange(3)}")
+    user, device = (
+        Identifier(IdentifierKind.USER, f"u{n}"),
+        Identifier(IdentifierKind.ANONYMOUS, f"d{random.randrange(3)}"),
+    )
     return msgspec.structs.replace(
         message,
         message_id=f"{n} {message.message_id}",
-        aliases=random.choice([(user,), (user,), (user, device), (device,)]),
+        identifiers=random.choice([(user,), (user,), (user, device), (device,)]),
         context={} if message.active else {"active": False},
     )
 

@@ -100,15 +100,15 @@ def test_any_body_gives_messages_and_reasons_or_invalid_input(body: bytes) -> No
         for message in parsed.messages:
             assert EARLIEST <= message.occurred_at <= message.received_at == NOW
             assert message.message_id
-            assert message.aliases
-            ranks = [STRENGTH.get(alias.kind, len(STRENGTH)) for alias in message.aliases]
+            assert message.identifiers
+            ranks = [STRENGTH.get(identifier.kind, len(STRENGTH)) for identifier in message.identifiers]
             assert ranks == sorted(ranks)
-            assert len(set(message.aliases)) == len(message.aliases)
+            assert len(set(message.identifiers)) == len(message.identifiers)
             assert (message.previous is None) or message.kind == "alias"
             assert (message.group_id is not None) or message.kind != "group"
             assert bool(message.name) == (message.kind in {"track", "page", "screen"})
             # What is stored is Unicode without U+0000.
-            stored = json.dumps([message.aliases, message.name, message.properties, message.context], default=str)
+            stored = json.dumps([message.identifiers, message.name, message.properties, message.context], default=str)
             assert "\\u0000" not in stored.replace("\\\\", "")
             msgspec.json.encode(message)
         for rejection in parsed.rejections:
@@ -167,7 +167,7 @@ def test_each_of_posthog_s_events_is_messages_or_a_reason(batch: list[Any]) -> N
     assert len(batch) <= len(parsed.messages) + len(parsed.rejections) <= 2 * len(batch)
     for message in parsed.messages:
         assert EARLIEST <= message.occurred_at <= NOW
-        assert message.aliases and (message.previous is None or message.kind == "alias")
+        assert message.identifiers and (message.previous is None or message.kind == "alias")
         msgspec.json.encode(message)
     # Retried, an event with an id gives the same ids.
     again = parse_capture(sent, NOW)

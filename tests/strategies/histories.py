@@ -3,8 +3,8 @@
 Shape   histories() -> History(zone, messages, profile, edges) · expressions() -> source text ·
         instants(history) -> instants worth asking at
 Units   milliseconds UTC
-Laws    instants cluster where implementations go wrong: tile edges, window edges, local midnights on the days the clock
-        changes, each ±1 ms; messages come late, twice, at one instant, and sometimes by the hundred
+Laws    instants cluster where implementations go wrong: bucket edges, window edges, local midnights on the days the
+        clock changes, each ±1 ms; messages come late, twice, at one instant, and sometimes by the hundred
 """
 
 from dataclasses import dataclass

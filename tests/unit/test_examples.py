@@ -54,7 +54,7 @@ def messages(person: str, now: Instant, people: int = 0) -> list[Message]:
 
 
 def profile(person: str, now: Instant, catalog: Catalog) -> Profile:
-    known = Profile(1, person, 0, warmed=1)
+    known = Profile(1, person, 0, backfilled=1)
     recompute.apply(known, messages(person, now), catalog, now)
     return known
 
@@ -203,7 +203,7 @@ def test_every_segment_has_members_and_strangers(catalog: Catalog) -> None:
     for event in generate(NOW):
         diaries.setdefault(event["messageId"].rpartition("-")[0], []).append(event)
     for events in diaries.values():
-        known = Profile(1, "unit", 0, warmed=1)
+        known = Profile(1, "unit", 0, backfilled=1)
         recompute.apply(known, parse_batch(json.dumps(events).encode(), NOW).messages, catalog, NOW)
         counts.update(members(catalog, known))
     assert counts.keys() == {segment.name[1] for segment in catalog.segments}

@@ -130,7 +130,7 @@ def explained(expression: str, messages: int = 0, *, every: int = MINUTE_MS, at:
     """One trait over that many events `a`, the last of them at NOW."""
     definitions = [Definition(id=1, version=1, kind="trait", key="t", expression=expression)]
     catalog = build_catalog(1, "UTC", definitions, definitions, live_revision=1, head_revision=1)
-    person = Profile(1, "u-1", 0, warmed=1)
+    person = Profile(1, "u-1", 0, backfilled=1)
     for n in range(messages):
         message = make_message("a", NOW - (messages - 1 - n) * every, id=f"m{n:04}", properties={"x": n})
         recompute.apply(person, [message], catalog, message.occurred_at)
@@ -146,7 +146,7 @@ def test_an_event_counts_for_exactly_its_window(later: int, events: int) -> None
 
 
 def test_a_crowd_is_tiled_and_says_so() -> None:
-    """300 events a minute apart: 44 are in tiles of five minutes, which serve a window of five hours and more."""
+    """300 events a minute apart: 44 are in buckets of five minutes, which serve a window of five hours and more."""
     tree = explained("events.a.count(5h)", 300).tree
     assert tree.contents is not None and tree.value == 300 * 10**9
     oldest = NOW - 299 * MINUTE_MS
@@ -175,10 +175,10 @@ def test_a_crowd_is_tiled_and_says_so() -> None:
         ("events.b.count(5h)", 0, False),
     ],
 )
-def test_every_kind_of_state_tells_what_it_knows(expression: str, events: int | None, tiled: bool) -> None:
+def test_every_kind_of_state_tells_what_it_knows(expression: str, events: int | None, bucketed: bool) -> None:
     contents = explained(expression, 300).tree.contents
     assert contents is not None
-    assert (contents.events, contents.exact) == (events, not tiled)
+    assert (contents.events, contents.exact) == (events, not bucketed)
 
 
 @pytest.mark.parametrize(
@@ -260,7 +260,7 @@ def test_what_warms_up_is_unknown_and_says_so() -> None:
     flag = read_flag({"key": "f", "rule": "new > 1 && events.a.exists(1h)"}, "salt")
     head = [*live, new, Definition(id=3, version=1, kind="flag", key="f", flag=flag)]
     catalog = build_catalog(1, "UTC", live, head, live_revision=1, head_revision=2)
-    subject = subject_of(Profile(1, "u-1", 0, warmed=1), catalog, NOW)
+    subject = subject_of(Profile(1, "u-1", 0, backfilled=1), catalog, NOW)
     assert explanation_text.of_definition(explain_definition(catalog, ("trait", "new"), subject), "UTC") == (
         "new is unknown: it is still being computed"
     )
@@ -278,7 +278,7 @@ def test_a_long_chain_of_definitions_is_cut_not_overflowed() -> None:
         Definition(id=n + 1, version=1, kind="trait", key=f"t{n}", expression=f"t{n - 1} + 1") for n in range(1, 101)
     ]
     catalog = build_catalog(1, "UTC", chain, chain, live_revision=1, head_revision=1)
-    found = explain_definition(catalog, ("trait", "t100"), subject_of(Profile(1, "u", 0, warmed=1), catalog, NOW))
+    found = explain_definition(catalog, ("trait", "t100"), subject_of(Profile(1, "u", 0, backfilled=1), catalog, NOW))
     assert found.value == 100 * 10**9
     depth, tree = 0, found.tree
     while tree.parts and tree.parts[0].inside is not None:

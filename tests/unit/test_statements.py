@@ -140,19 +140,28 @@ OUTER = """
         ("SELECT id FROM profiles WHERE environment_id = $1 OR id = $2", "profiles is not held"),
         ("SELECT id FROM profiles WHERE environment_id = ANY ($1)", "profiles is not held"),
         ("SELECT id FROM profiles WHERE environment_id > $1", "profiles is not held"),
-        ("SELECT 1 FROM profiles p, aliases a WHERE p.environment_id = $1 AND a.profile_id = p.id", "aliases is not"),
-        ("SELECT 1 FROM profiles p JOIN aliases a ON a.environment_id = p.environment_id", "profiles is not held"),
         (
-            "SELECT 1 FROM profiles p JOIN aliases a USING (environment_id) WHERE p.environment_id = $1",
-            "aliases is not",
+            "SELECT 1 FROM profiles p, identifiers a WHERE p.environment_id = $1 AND a.profile_id = p.id",
+            "identifiers is not",
+        ),
+        ("SELECT 1 FROM profiles p JOIN identifiers a ON a.environment_id = p.environment_id", "profiles is not held"),
+        (
+            "SELECT 1 FROM profiles p JOIN identifiers a USING (environment_id) WHERE p.environment_id = $1",
+            "identifiers is not",
         ),
         ("SELECT id FROM environments e WHERE EXISTS (SELECT 1 FROM profiles p WHERE p.id = e.id)", "profiles is not"),
         ("SELECT (SELECT max(id) FROM profiles) FROM events WHERE environment_id = $1", "profiles is not held"),
         ("WITH p AS (SELECT id FROM profiles) SELECT id FROM p", "profiles is not held"),
-        ("SELECT 1 FROM aliases WHERE environment_id = $1 UNION SELECT 1 FROM aliases", "aliases is not held"),
+        (
+            "SELECT 1 FROM identifiers WHERE environment_id = $1 UNION SELECT 1 FROM identifiers",
+            "identifiers is not held",
+        ),
         ("DELETE FROM events WHERE received_at < $1", "events is not held"),
         ("UPDATE profiles SET version = 1 WHERE id = $1", "profiles is not held"),
-        ("DELETE FROM events e USING aliases a WHERE e.environment_id = $1 AND a.id = e.alias_id", "aliases is not"),
+        (
+            "DELETE FROM events e USING identifiers a WHERE e.environment_id = $1 AND a.id = e.identifier_id",
+            "identifiers is not",
+        ),
         ("INSERT INTO groups (key, environment_id) VALUES ($2, $1)", "not the first column"),
         ("INSERT INTO groups (environment_id, key) VALUES (7, $1)", "inserted into groups is not held"),
         (
@@ -176,9 +185,11 @@ def test_the_rules_notice(sql: str, complaint: str) -> None:
     "sql",
     [
         "SELECT id FROM profiles WHERE id = 2 AND environment_id = $1",
-        "SELECT 1 FROM profiles p JOIN aliases a ON a.environment_id = p.environment_id WHERE p.environment_id = $1",
-        "SELECT 1 FROM aliases a LEFT JOIN profiles p ON p.environment_id = $1 WHERE a.environment_id = $1::integer",
-        "SELECT id FROM profiles p WHERE environment_id = $1 AND EXISTS (SELECT 1 FROM aliases a"
+        "SELECT 1 FROM profiles p JOIN identifiers i ON i.environment_id = p.environment_id"
+        " WHERE p.environment_id = $1",
+        "SELECT 1 FROM identifiers i LEFT JOIN profiles p ON p.environment_id = $1"
+        " WHERE i.environment_id = $1::integer",
+        "SELECT id FROM profiles p WHERE environment_id = $1 AND EXISTS (SELECT 1 FROM identifiers a"
         " WHERE a.environment_id = p.environment_id)",
         "INSERT INTO groups (environment_id, key) SELECT $1, k FROM unnest($2::text[]) AS k",
         "WITH events AS (SELECT 1 AS id) SELECT id FROM events",

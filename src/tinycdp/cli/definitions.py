@@ -33,11 +33,11 @@ def add_to(commands: "Commands") -> None:
 def run_plan(arguments: argparse.Namespace, settings: Settings) -> int:
     from tinycdp.runtime.definitions.files import plan_text
 
-    plan = _publish(arguments, settings, dry=True)
+    plan = _publish(arguments, settings, dry_run=True)
     print(plan_text(plan.steps))
     if all(step.action == "keep" for step in plan.steps):
         return 0
-    if plan.warming:
+    if plan.backfilling:
         print("these definitions backfill before they serve; the live revision serves until then")
     if arguments.preview:
         print(_preview(arguments, settings))
@@ -62,7 +62,7 @@ def run_apply(arguments: argparse.Namespace, settings: Settings) -> int:
 
     plan = _publish(arguments, settings, arguments.note)
     print(plan)
-    if plan.warming and not arguments.wait:
+    if plan.backfilling and not arguments.wait:
         print(
             f"revision {plan.revision} backfills; the live revision serves until then (use --wait to wait)",
             file=sys.stderr,
@@ -71,7 +71,7 @@ def run_apply(arguments: argparse.Namespace, settings: Settings) -> int:
         on_database(
             settings,
             lambda pool, environment: wait_until_live(
-                pool, environment, plan.revision, clock.now, show_warm_up, share=settings.warm_up_share
+                pool, environment, plan.revision, clock.now, show_backfill, share=settings.backfill_share
             ),
         )
         end_progress()
@@ -79,7 +79,7 @@ def run_apply(arguments: argparse.Namespace, settings: Settings) -> int:
     return 0
 
 
-def show_warm_up(progress: "Progress") -> None:
+def show_backfill(progress: "Progress") -> None:
     """Show the progress of a backfill on a terminal."""
     done, total = progress.done, progress.total
     text = f"backfilling {bar(done / max(total, 1))} {done:,} of {total:,} profiles"
@@ -108,7 +108,7 @@ def run_pull(arguments: argparse.Namespace, settings: Settings) -> int:
     return 0
 
 
-def _publish(arguments: argparse.Namespace, settings: Settings, note: str = "", *, dry: bool = False) -> "Plan":
+def _publish(arguments: argparse.Namespace, settings: Settings, note: str = "", *, dry_run: bool = False) -> "Plan":
     """Publish the files of the command line, or with `dry` only plan it."""
     from tinycdp.runtime.definitions.publish import apply_documents
 
@@ -116,7 +116,7 @@ def _publish(arguments: argparse.Namespace, settings: Settings, note: str = "", 
     return on_database(
         settings,
         lambda pool, environment: apply_documents(
-            pool, environment, documents, "command line", clock.now(), note, prune=arguments.prune, dry=dry
+            pool, environment, documents, "command line", clock.now(), note, prune=arguments.prune, dry_run=dry_run
         ),
     )
 

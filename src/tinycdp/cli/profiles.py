@@ -53,24 +53,24 @@ def run_forget(arguments: argparse.Namespace, settings: Settings) -> int:
 
 def run_suppress(arguments: argparse.Namespace, settings: Settings) -> int:
     from tinycdp.app import open_privacy
-    from tinycdp.model import Alias
+    from tinycdp.model import Identifier
     from tinycdp.runtime.policies import privacy_rules as lists
 
-    aliases = []
+    identifiers = []
     for text in arguments.identifiers:
         kind, _, value = text.partition(":")
         if not kind or not value:
             raise Misuse("INVALID_BODY", f"{text!r} is not KIND:VALUE; write for example userId:ada.")
-        aliases.append(Alias(kind, value))
+        identifiers.append(Identifier(kind, value))
 
     async def change(pool: "Pool", environment: int) -> int:
         privacy = await open_privacy(pool)
         if arguments.remove:
-            return await lists.release(pool, privacy, environment, aliases)
+            return await lists.release(pool, privacy, environment, identifiers)
         return await lists.suppress(
-            pool, privacy, environment, aliases, Edit("command line", clock.now(), arguments.note)
+            pool, privacy, environment, identifiers, Edit("command line", clock.now(), arguments.note)
         )
 
     n = on_database(settings, change)
-    print(f"{n} of {len(aliases)} {'removed from' if arguments.remove else 'added to'} the list")
+    print(f"{n} of {len(identifiers)} {'removed from' if arguments.remove else 'added to'} the list")
     return 0

@@ -33,7 +33,7 @@ _MIRRORED = {"==": "==", "!=": "!=", "<": ">", "<=": ">=", ">": "<", ">=": "<="}
 class Compiler:
     """Compiles the definitions of one catalog.
 
-    ready             whether the state of a read is complete; a read that is not ready is unknown (WARMING)
+    ready             whether the state of a read is complete; a read that is not ready is unknown (BACKFILLING)
     resolve           returns the typed node of another definition, so that a comparison can see through a reference
     on_type_mismatch  called with the name of a field, as written, each time its value has another type than the
                       expression needs and therefore counts as unknown"""

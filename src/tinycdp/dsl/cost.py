@@ -15,8 +15,8 @@ from tinycdp.model import DAY_MS
 _KEPT_EVENTS = 256
 #: A kept event is a difference of instants. Aggregates of a value also keep the value and a message id (UUID text).
 _ENTRY_BYTES = {Family.COUNT: 11, Family.NUMBER: 60, Family.FIRST: 64, Family.HISTOGRAM: 50, Family.TOP: 64}
-#: A tile is its start and a summary, such as a histogram of 20 to 30 different numbers, or of half as many texts.
-_TILE_BYTES = {Family.COUNT: 4, Family.NUMBER: 40, Family.FIRST: 70, Family.HISTOGRAM: 120, Family.TOP: 200}
+#: A bucket is its start and a summary, such as a histogram of 20 to 30 different numbers, or of half as many texts.
+_BUCKET_BYTES = {Family.COUNT: 4, Family.NUMBER: 40, Family.FIRST: 70, Family.HISTOGRAM: 120, Family.TOP: 200}
 _FIXED_BYTES = {Family.LAST: 60, Family.DAYS: 52, Family.SPAN: 18, Family.UNIQUE: 14_000}
 #: The summary of all older events. For histograms: 900 different grades, or 1,000 texts.
 _LIFETIME_BYTES = {Family.COUNT: 5, Family.NUMBER: 40, Family.FIRST: 70, Family.HISTOGRAM: 4_000, Family.TOP: 20_000}
@@ -44,17 +44,17 @@ def estimate(node: ir.Node) -> Cost:
 
 
 def _state_bytes(spec: ir.AggregateSpec, reads: list[ir.AggregateRead]) -> int:
-    """Windows share the kept events; windows with one tile width share its tiles."""
+    """Windows share the kept events; windows with one bucket width share its buckets."""
     if spec.family in _FIXED_BYTES:
         return _FIXED_BYTES[spec.family]
     longest: dict[int, int] = {}
     for read in reads:
         for edge in filter(None, (read.window.start_ms, read.window.end_ms)):
-            hop = ir.hop_ms(edge)
-            longest[hop] = max(longest.get(hop, 0), edge)
+            bucket_width = ir.bucket_width_ms(edge)
+            longest[bucket_width] = max(longest.get(bucket_width, 0), edge)
     entries = _KEPT_EVENTS if longest else 0
-    tiles = sum(-(-window // hop) for hop, window in longest.items())
-    return _LIFETIME_BYTES[spec.family] + entries * _ENTRY_BYTES[spec.family] + tiles * _TILE_BYTES[spec.family]
+    buckets = sum(-(-window // bucket_width) for bucket_width, window in longest.items())
+    return _LIFETIME_BYTES[spec.family] + entries * _ENTRY_BYTES[spec.family] + buckets * _BUCKET_BYTES[spec.family]
 
 
 def _wakeups(node: ir.Node, *, compared: bool, against: ir.Node | None = None) -> float:

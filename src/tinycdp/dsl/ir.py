@@ -293,16 +293,16 @@ def depth(node: Node) -> int:
     return levels
 
 
-#: Tile widths. Each divides the next, so that a wider tile is a union of narrower ones.
-HOPS_MS = tuple(s * SECOND_MS for s in (1, 10, 60, 300, 900, 3_600, 21_600, 86_400))
+#: Tile widths. Each divides the next, so that a wider bucket is a union of narrower ones.
+BUCKET_WIDTHS_MS = tuple(s * SECOND_MS for s in (1, 10, 60, 300, 900, 3_600, 21_600, 86_400))
 
 
-def hop_ms(window_ms: int) -> int:
-    """The width of the tiles that serve a window: the largest hop h with 60·h <= window."""
-    return max(h for h in HOPS_MS if 60 * h <= window_ms)
+def bucket_width_ms(window_ms: int) -> int:
+    """The width of the buckets that serve a window: the largest bucket width h with 60·h <= window."""
+    return max(h for h in BUCKET_WIDTHS_MS if 60 * h <= window_ms)
 
 
-def hops_of(read: AggregateRead) -> tuple[int, ...]:
-    """The tile widths that one read needs: none for a lifetime, two for a range."""
+def bucket_widths_of(read: AggregateRead) -> tuple[int, ...]:
+    """The bucket widths that one read needs: none for a lifetime, two for a range."""
     window = read.window
-    return tuple(hop_ms(edge) for edge in (window.start_ms, window.end_ms) if edge)
+    return tuple(bucket_width_ms(edge) for edge in (window.start_ms, window.end_ms) if edge)

@@ -44,7 +44,7 @@ def aggregate(read: ir.AggregateRead, on_type_mismatch: Callable[[], None] = ign
     `on_type_mismatch` is called for each value whose type the aggregate cannot use."""
     key, window = read.spec.key, read.window
     start, end = window.start_ms, window.end_ms
-    hop = ir.hop_ms(start) if start else 0
+    bucket_width = ir.bucket_width_ms(start) if start else 0
     match read.function:
         case "count" | "exists" | "rate" | "unique":
             n = _difference(_count(key, start), _count(key, end)) if end else _count(key, start)
@@ -62,17 +62,21 @@ def aggregate(read: ir.AggregateRead, on_type_mismatch: Callable[[], None] = ign
                 return _numbers(key, start, pick)
             if read.function in {"min", "max"}:
                 assert start is not None
-                return _spread(key, start, end, hop, pick)
+                return _spread(key, start, end, bucket_width, pick)
             return mapped(_difference(_numbers(key, start, _whole), _numbers(key, end, _whole)), pick)
         case "first" | "last":
             return _entry(
-                key, read.function, start, hop, partial(typed, want=read.type, on_type_mismatch=on_type_mismatch)
+                key,
+                read.function,
+                start,
+                bucket_width,
+                partial(typed, want=read.type, on_type_mismatch=on_type_mismatch),
             )
         case "percentile":
             assert read.quantile is not None
-            return _percentile(key, start, hop, Fraction(read.quantile))
+            return _percentile(key, start, bucket_width, Fraction(read.quantile))
         case "top":
-            return _top(key, start, hop, partial(typed, want=read.type, on_type_mismatch=on_type_mismatch))
+            return _top(key, start, bucket_width, partial(typed, want=read.type, on_type_mismatch=on_type_mismatch))
         case "unique_days":
             assert read.days is not None
             return _unique_days(key, read.days)
@@ -85,34 +89,34 @@ def aggregate(read: ir.AggregateRead, on_type_mismatch: Callable[[], None] = ign
 
 
 def _count(key: str, window_ms: int | None) -> Evaluator:
-    hop = ir.hop_ms(window_ms) if window_ms else 0
+    bucket_width = ir.bucket_width_ms(window_ms) if window_ms else 0
 
     def run(activation: Activation, now: Instant) -> Result:
         state = activation.state(key)
-        return (0, NEVER) if state is None else state.count(window_ms, hop, now)
+        return (0, NEVER) if state is None else state.count(window_ms, bucket_width, now)
 
     return run
 
 
 def _numbers(key: str, window_ms: int | None, pick: Callable[[Any], Any]) -> Evaluator:
-    hop = ir.hop_ms(window_ms) if window_ms else 0
+    bucket_width = ir.bucket_width_ms(window_ms) if window_ms else 0
 
     def run(activation: Activation, now: Instant) -> Result:
         state = activation.state(key)
         if state is None:
             return pick((0, 0, 0, 0)), NEVER
-        summary, until = state.summary(window_ms, hop, now)
+        summary, until = state.summary(window_ms, bucket_width, now)
         return pick(summary), until
 
     return run
 
 
-def _spread(key: str, start_ms: int, end_ms: int, hop: int, pick: Callable[[Any], Any]) -> Evaluator:
+def _spread(key: str, start_ms: int, end_ms: int, bucket_width: int, pick: Callable[[Any], Any]) -> Evaluator:
     def run(activation: Activation, now: Instant) -> Result:
         state = activation.state(key)
         if state is None:
             return UNKNOWN
-        summary, until = state.spread(start_ms, end_ms, hop, now)
+        summary, until = state.spread(start_ms, end_ms, bucket_width, now)
         return pick(summary), until
 
     return run
@@ -131,34 +135,34 @@ def _difference(wide: Evaluator, narrow: Evaluator) -> Evaluator:
     return run
 
 
-def _entry(key: str, which: str, window_ms: int | None, hop: int, read: Callable[[Any], Any]) -> Evaluator:
+def _entry(key: str, which: str, window_ms: int | None, bucket_width: int, read: Callable[[Any], Any]) -> Evaluator:
     def run(activation: Activation, now: Instant) -> Result:
         state = activation.state(key)
         if state is None:
             return UNKNOWN
-        found, until = state.last(window_ms, now) if which == "last" else state.first(window_ms, hop, now)
+        found, until = state.last(window_ms, now) if which == "last" else state.first(window_ms, bucket_width, now)
         return (None if found is None else read(found[2])), until
 
     return run
 
 
-def _percentile(key: str, window_ms: int | None, hop: int, quantile: Fraction) -> Evaluator:
+def _percentile(key: str, window_ms: int | None, bucket_width: int, quantile: Fraction) -> Evaluator:
     def run(activation: Activation, now: Instant) -> Result:
         state = activation.state(key)
         if state is None:
             return UNKNOWN
-        value, until = state.percentile(window_ms, hop, quantile, now)
+        value, until = state.percentile(window_ms, bucket_width, quantile, now)
         return (None if value is None else bounded(value)), until
 
     return run
 
 
-def _top(key: str, window_ms: int | None, hop: int, read: Callable[[Any], Any]) -> Evaluator:
+def _top(key: str, window_ms: int | None, bucket_width: int, read: Callable[[Any], Any]) -> Evaluator:
     def run(activation: Activation, now: Instant) -> Result:
         state = activation.state(key)
         if state is None:
             return UNKNOWN
-        value, until = state.top(window_ms, hop, now)
+        value, until = state.top(window_ms, bucket_width, now)
         plain = number(value) if type(value) is int else value[0] if type(value) is tuple else value
         return read(plain), until
 
@@ -249,7 +253,7 @@ def compare_count(read: ir.AggregateRead, test: Test, op: str, constant: Evaluat
     """Compare a windowed count with a constant. Finds the instant of change by look-up."""
     key, window_ms = read.spec.key, read.window.start_ms
     assert window_ms is not None
-    hop = ir.hop_ms(window_ms)
+    bucket_width = ir.bucket_width_ms(window_ms)
     floor_of = _FLOORS.get(op)
 
     def run(activation: Activation, now: Instant) -> Result:
@@ -259,7 +263,7 @@ def compare_count(read: ir.AggregateRead, test: Test, op: str, constant: Evaluat
         state = activation.state(key)
         if state is None:
             return test(0, c), NEVER
-        n, until = state.count(window_ms, hop, now)
+        n, until = state.count(window_ms, bucket_width, now)
         value = test(n * SCALE, c)
         if until >= NEVER:
             return value, NEVER
@@ -268,13 +272,13 @@ def compare_count(read: ir.AggregateRead, test: Test, op: str, constant: Evaluat
             if floor <= 0:
                 return value, NEVER
             if value is above:
-                at = state.falls_below(floor, window_ms, hop, now)
+                at = state.falls_below(floor, window_ms, bucket_width, now)
                 if at is not None:
                     return value, at
             elif not state.ts or state.ts[-1] <= now:
                 return value, NEVER
         for _ in range(LOOK_AHEAD):
-            n, later = state.count(window_ms, hop, until)
+            n, later = state.count(window_ms, bucket_width, until)
             if test(n * SCALE, c) is not value:
                 return value, until
             if later >= NEVER:
@@ -289,7 +293,7 @@ def compare_numbers(read: ir.AggregateRead, test: Test, constant: Evaluator) -> 
     """Compare a sum, avg, min or max with a constant, in one pass over the window."""
     key, window_ms, pick = read.spec.key, read.window.start_ms, _PICKS[read.function]
     assert window_ms is not None
-    hop = ir.hop_ms(window_ms)
+    bucket_width = ir.bucket_width_ms(window_ms)
 
     def run(activation: Activation, now: Instant) -> Result:
         c = constant(activation, now)[0]
@@ -299,7 +303,7 @@ def compare_numbers(read: ir.AggregateRead, test: Test, constant: Evaluator) -> 
         if state is None:
             empty = pick((0, 0, 0, 0))
             return (None if empty is None else test(empty, c)), NEVER
-        trail = state.trail(window_ms, hop, now)
+        trail = state.trail(window_ms, bucket_width, now)
         picked = pick(next(trail)[1])
         value = None if picked is None else test(picked, c)
         for at, summary in trail:

@@ -26,12 +26,12 @@ from tinycdp.engine import recompute
 from tinycdp.engine.catalog import Catalog, Definition, build_catalog, check_all
 from tinycdp.engine.flags.bucketing import bucket
 from tinycdp.engine.flags.decide import Program, Subject, decide
-from tinycdp.engine.flags.document import Identified, read_flag
+from tinycdp.engine.flags.document import IdentifierRef, read_flag
 from tinycdp.engine.flags.trail import Killed, texts_of
 from tinycdp.engine.groups import Group
 from tinycdp.engine.profile import Profile
 from tinycdp.errors import InvalidInput, TinyCDPError
-from tinycdp.model import NEVER, Alias, AliasKind, Instant, Message, MessageKind
+from tinycdp.model import NEVER, Identifier, IdentifierKind, Instant, Message, MessageKind
 from tinycdp.times import iso
 
 #: The key of the case's own expression, beside the definitions it may refer to.
@@ -71,7 +71,7 @@ class _Case(msgspec.Struct, frozen=True):
     definitions: _Definitions = _Definitions()
     context: dict[str, Any] = {}
     unit: str | list[str] | None = None
-    ids: list[Identified] = []
+    ids: list[IdentifierRef] = []
     killed: list[str] = []
     at: str | int | list[str | int] = []
     timeline: list[tuple[str | int, Any]] | None = None
@@ -293,7 +293,7 @@ def _group_traits(groups: dict[str, Group], message: Message) -> dict[str, dict[
 
 
 def _person(case: _Case, unit: str | None, owner: str) -> Profile:
-    profile = Profile(1 if owner == "a" else 2, unit or "", 0, warmed=1)
+    profile = Profile(1 if owner == "a" else 2, unit or "", 0, backfilled=1)
     if owner == "a":
         for name, value in case.profile.items():
             profile.set_property(name, value, _BEGINNING)
@@ -327,7 +327,7 @@ def _messages(event: _Event, index: int) -> Iterator[tuple[str, Message]]:
         message = Message(
             kind=event.type,
             message_id=id if event.repeat.times == 1 else f"{id}-{n:04d}",
-            aliases=(Alias(AliasKind.USER, "case"),),
+            identifiers=(Identifier(IdentifierKind.USER, "case"),),
             occurred_at=min(ts, received),
             received_at=received,
             name=name,

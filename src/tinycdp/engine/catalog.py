@@ -1,8 +1,8 @@
 """All definitions of an environment at a revision, compiled and indexed.
 
 Shape   Catalog: what to keep of each event, which segments to review, and the evaluators that answer for one profile.
-        During a backfill there are two compiled sets: `live` serves, `next` is computed beside it
-Laws    a definition without a live version is unknown (WARMING) until its revision is backfilled; a changed definition
+        During a backfill there are two compiled sets: `live` serves, `candidate` is computed beside it
+Laws    a definition without a live version is unknown (BACKFILLING) until its revision is backfilled; a changed one
         keeps its live version until then. A fingerprint stands for one meaning and is never reused
 Errors  InvalidDefinitions with every diagnostic of every definition
 Source  dsl/SPEC.md "Definitions"; docs/decisions/0009-live-and-next.md
@@ -109,10 +109,10 @@ class KeptAggregate:
 
     spec: ir.AggregateSpec
     key: str
-    hops: tuple[int, ...]
+    bucket_widths: tuple[int, ...]
     matches: Callable[[Mapping[str, Any]], bool] | None
     value_of: Callable[[Mapping[str, Any]], Any] | None
-    warming: bool
+    backfilling: bool
 
     def add_event(self, profile: Profile, message: Message, calendar: Days, complete: bool) -> None:
         """Add one event to the profile's state if it matches."""
@@ -123,13 +123,13 @@ class KeptAggregate:
             return
         state = profile.state(self.key)
         if state is None:
-            if self.warming and not complete:
+            if self.backfilling and not complete:
                 return  # the backfill reads this event with all the others
             state = profile.states[self.key] = empty(self.spec.family)
         match state:
             case Log():
-                if len(state.tiles) != len(self.hops):
-                    state.keep_tiles(self.hops)
+                if len(state.buckets) != len(self.bucket_widths):
+                    state.keep_buckets(self.bucket_widths)
                 state.add(message.occurred_at, message.message_id, value)
             case Latest() | Uniques():
                 state.add(message.occurred_at, message.message_id, value)
@@ -192,19 +192,19 @@ class Dependencies:
 class Segment:
     """A segment with maintained membership.
 
-    is_next  whether it belongs to a backfilling revision; `live_fingerprint` is then that of its live
+    is_candidate  whether it belongs to a backfilling revision; `live_fingerprint` is then that of its live
               meaning, if any"""
 
     name: Name
     id: int
     fingerprint: int
     dependencies: Dependencies
-    is_next: bool = False
+    is_candidate: bool = False
     live_fingerprint: int | None = None
 
 
 @dataclass(frozen=True)
-class Universe:
+class CompiledSet:
     """One consistent compiled set of definitions: every reference resolves inside it.
 
     nodes     of traits and segments; the nodes of a flag's conditions are in its program
@@ -233,13 +233,13 @@ class Catalog:
     zone: str
     revision: int
     head: int
-    live: Universe
-    next: Universe | None
-    warming: frozenset[Name]
+    live: CompiledSet
+    candidate: CompiledSet | None
+    backfilling: frozenset[Name]
     kept: Mapping[str, KeptAggregate]
     segments: tuple[Segment, ...]
     calendar: Days
-    must_warm: bool
+    must_backfill: bool
     complete: frozenset[tuple[str, int]]
     killed: Mapping[int, Killed] = field(default_factory=dict)
     _kept_by_event: dict[str, tuple[KeptAggregate, ...]] = field(default_factory=dict, repr=False)
@@ -278,13 +278,13 @@ class Catalog:
         """The segments that a change of group, or of the group's traits, may affect."""
         return tuple(s for s in self.segments if s.dependencies.group or s.dependencies.seen)
 
-    def universe(self, segment: Segment) -> Universe:
-        if segment.is_next:
-            assert self.next is not None
-            return self.next
+    def compiled_set(self, segment: Segment) -> CompiledSet:
+        if segment.is_candidate:
+            assert self.candidate is not None
+            return self.candidate
         return self.live
 
-    def activation(self, universe: Universe, profile: Profile, now: int) -> Activation:
+    def activation(self, compiled_set: CompiledSet, profile: Profile, now: int) -> Activation:
         """What the set's evaluators need to answer for a profile at an instant."""
         return Activation(
             now,
@@ -293,7 +293,7 @@ class Catalog:
             state=profile.state,
             first_seen=profile.first_seen,
             last_seen=profile.last_seen,
-            evaluators=universe.evaluators,
+            evaluators=compiled_set.evaluators,
             group=profile.group_traits,
         )
 
@@ -325,11 +325,11 @@ def build_catalog(
     calendar = days_in(zone)
     head_by_name = {d.name: d for d in head}
     live_by_name = {d.name: d for d in live}
-    warming_up = head_revision != live_revision
+    backfilling = head_revision != live_revision
     # A renamed flag keeps serving under its live key; under both keys it would answer from two revisions.
     kept = {d.id for d in live_by_name.values() if d.flag is not None}
     added = frozenset(name for name, d in head_by_name.items() if name not in live_by_name and d.id not in kept)
-    new = added if warming_up else frozenset()
+    new = added if backfilling else frozenset()
     served = {**{name: head_by_name[name] for name in new}, **live_by_name}
     try:
         checked = check_all(served.values())
@@ -342,7 +342,7 @@ def build_catalog(
     placeholders = frozenset(name for name in new if name[0] != "flag")
     serving = {read for name, c in checked.items() if name not in new for read in _reads(c)}
     complete = _parts(serving)
-    live_universe = _universe(
+    live_set = _compiled_set(
         zone,
         served,
         checked,
@@ -350,19 +350,19 @@ def build_catalog(
         ready=lambda read: _parts([read]) <= complete,
         on_type_mismatch=on_type_mismatch,
     )
-    next_universe = None
+    candidate_set = None
     reads = {read for c in checked.values() for read in _reads(c)}
-    if warming_up:
+    if backfilling:
         next_checked = check_all(head_by_name.values())
-        next_universe = _universe(zone, head_by_name, next_checked, frozenset(), lambda _: True, on_type_mismatch)
+        candidate_set = _compiled_set(zone, head_by_name, next_checked, frozenset(), lambda _: True, on_type_mismatch)
         reads |= {read for c in next_checked.values() for read in _reads(c)}
-    segments = [_segment(live_universe, name) for name in served if name[0] == "segment" and name not in new]
+    segments = [_segment(live_set, name) for name in served if name[0] == "segment" and name not in new]
     maintained = {segment.fingerprint for segment in segments}
-    if next_universe is not None:
+    if candidate_set is not None:
         fingerprints = {segment.id: segment.fingerprint for segment in segments}
-        coming = [_segment(next_universe, name) for name in head_by_name if name[0] == "segment"]
+        coming = [_segment(candidate_set, name) for name in head_by_name if name[0] == "segment"]
         segments += [
-            replace(segment, is_next=True, live_fingerprint=fingerprints.get(segment.id))
+            replace(segment, is_candidate=True, live_fingerprint=fingerprints.get(segment.id))
             for segment in coming
             if segment.fingerprint not in maintained
         ]
@@ -371,14 +371,14 @@ def build_catalog(
         zone=zone,
         revision=live_revision,
         head=head_revision,
-        live=live_universe,
-        next=next_universe,
-        warming=placeholders,
+        live=live_set,
+        candidate=candidate_set,
+        backfilling=placeholders,
         kept=_kept(reads, complete, on_type_mismatch),
         segments=tuple(segments),
         calendar=calendar,
         complete=frozenset(complete),
-        must_warm=any(segment.is_next for segment in segments) or not _parts(reads) <= complete,
+        must_backfill=any(segment.is_candidate for segment in segments) or not _parts(reads) <= complete,
     )
 
 
@@ -446,8 +446,8 @@ def _required(flags: Mapping[str, Flag], key: str, where: str) -> Flag:
 
 
 def _parts(reads: Iterable[ir.AggregateRead]) -> set[tuple[str, int]]:
-    """The states that the reads need: (aggregate key, tile width), with width 0 for the entries."""
-    return {(read.spec.key, hop) for read in reads for hop in (0, *ir.hops_of(read))}
+    """The states that the reads need: (aggregate key, bucket width), with width 0 for the entries."""
+    return {(read.spec.key, bucket_width) for read in reads for bucket_width in (0, *ir.bucket_widths_of(read))}
 
 
 def _reads(checked: tuple[Checked, ...]) -> list[ir.AggregateRead]:
@@ -458,32 +458,34 @@ def _kept(
     reads: Iterable[ir.AggregateRead], complete: set[tuple[str, int]], on_type_mismatch: OnTypeMismatch
 ) -> dict[str, KeptAggregate]:
     specs: dict[str, ir.AggregateSpec] = {}
-    hops: dict[str, set[int]] = {}
+    bucket_widths: dict[str, set[int]] = {}
     for read in reads:
         specs[read.spec.key] = read.spec
-        hops.setdefault(read.spec.key, set()).update(ir.hops_of(read))
+        bucket_widths.setdefault(read.spec.key, set()).update(ir.bucket_widths_of(read))
     kept = {}
     for key, spec in sorted(specs.items()):
         heard = partial(on_type_mismatch, f"events.{spec.event if spec.event is not None else '*'}")
         matches = predicate(spec.where, heard)
         kept[key] = KeptAggregate(
-            spec, key, tuple(sorted(hops[key])), matches, _value_of(spec, heard), (key, 0) not in complete
+            spec, key, tuple(sorted(bucket_widths[key])), matches, _value_of(spec, heard), (key, 0) not in complete
         )
     return kept
 
 
-def _segment(universe: Universe, name: Name) -> Segment:
-    return Segment(name, universe.definitions[name].id, universe.fingerprints[name], universe.dependencies[name])
+def _segment(compiled_set: CompiledSet, name: Name) -> Segment:
+    return Segment(
+        name, compiled_set.definitions[name].id, compiled_set.fingerprints[name], compiled_set.dependencies[name]
+    )
 
 
-def _universe(
+def _compiled_set(
     zone: str,
     definitions: Mapping[Name, Definition],
     checked: Mapping[Name, tuple[Checked, ...]],
     placeholders: frozenset[Name],
     ready: Callable[[ir.AggregateRead], bool],
     on_type_mismatch: OnTypeMismatch,
-) -> Universe:
+) -> CompiledSet:
     nodes: dict[Name, ir.Node] = {}
     evaluators: dict[Name, Evaluator] = {}
     fingerprints: dict[Name, int] = {}
@@ -510,7 +512,7 @@ def _universe(
             else:
                 evaluate = compiler.compile(parts[0].node)
                 evaluators[name] = membership(evaluate) if name[0] == "segment" else evaluate
-    return Universe(
+    return CompiledSet(
         definitions, nodes, Compiler(ready, resolve), ready, evaluators, fingerprints, reads, dependencies, flags
     )
 

@@ -81,7 +81,7 @@ class Moved(msgspec.Struct, frozen=True, tag_field="kind", tag="moved"):
 
     The reason is a merge, an unmerge, or a stronger claim that arrived late.
 
-    identifiers  their ids in `aliases`, which are also the `alias_id` of their events"""
+    identifiers  their ids in `identifiers`, which are also the `identifier_id` of their events"""
 
     from_id: int
     to_id: int
@@ -125,7 +125,7 @@ class Erased(msgspec.Struct, frozen=True, tag_field="kind", tag="erased"):
 
     erasure_id   of the receipt in `erasures`
     profiles     including all that were merged into them
-    identifiers  their ids in `aliases`, which are also the `alias_id` of their events"""
+    identifiers  their ids in `identifiers`, which are also the `identifier_id` of their events"""
 
     erasure_id: int
     profiles: list[int]
@@ -155,7 +155,7 @@ def changes_of(happened: Iterable[Change | Transition]) -> list[Change]:
         if not isinstance(one, Transition):
             found.append(one)
             rows = None
-        elif not one.is_next:
+        elif not one.is_candidate:
             if rows is None:
                 rows = []
                 found.append(Transitions(rows))

@@ -53,6 +53,7 @@ class Profile:
         "_packed",
         "_packed_stamps",
         "_stamps",
+        "backfilled",
         "bucketing_key",
         "created_at",
         "first_seen",
@@ -67,10 +68,9 @@ class Profile:
         "saved_memberships",
         "states",
         "version",
-        "warmed",
     )
 
-    def __init__(self, id: int, bucketing_key: str, created_at: Instant, *, warmed: int = 0) -> None:
+    def __init__(self, id: int, bucketing_key: str, created_at: Instant, *, backfilled: int = 0) -> None:
         self.id = id
         self.bucketing_key = bucketing_key
         self.created_at = created_at
@@ -88,7 +88,7 @@ class Profile:
         self._group_traits: Mapping[str, Any] | None = {}
         self.recompute_at: Instant | None = None
         self.version = 0
-        self.warmed = warmed
+        self.backfilled = backfilled
         self._packed: dict[str, msgspec.Raw] = {}
         self._packed_stamps = msgspec.Raw()
 
@@ -158,7 +158,7 @@ class Profile:
         self._group_traits = traits
         self._group_json = _encode_traits(traits) if traits else b""
 
-    def reset(self, warmed: int) -> None:
+    def reset(self, backfilled: int) -> None:
         """Drop everything learned from messages.
 
         Keeps the identity, and memberships until they are reviewed."""
@@ -169,7 +169,7 @@ class Profile:
         self.properties, self._stamps, self.states, self._packed = {}, {}, {}, {}
         self.properties_changed = True
         self.recompute_at = None
-        self.warmed = warmed
+        self.backfilled = backfilled
 
     def record_activity(self, at: Instant) -> None:
         """Record that the person was active at an instant."""
@@ -185,11 +185,11 @@ class Profile:
             states[key] = pack(state)
         stamps = self._packed_stamps if self._stamps is None else self._stamps
         group = None if self.group is None else (*self.group, self._group_json)
-        return _encode((_FORMAT, states, stamps, self.memberships, group, self.warmed))
+        return _encode((_FORMAT, states, stamps, self.memberships, group, self.backfilled))
 
     def decode(self, blob: bytes) -> None:
         if blob:
-            _, self._packed, self._packed_stamps, self.memberships, group, self.warmed = _decode(blob)
+            _, self._packed, self._packed_stamps, self.memberships, group, self.backfilled = _decode(blob)
             self._stamps = None
             if group is not None:
                 self.group, self._group_json = group[:3], bytes(group[3]) if len(group) > 3 else b""

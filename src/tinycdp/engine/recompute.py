@@ -27,14 +27,14 @@ Cause: TypeAlias = Literal["event", "clock", "group", "merge", "unmerge", "edit"
 
 
 class Transition(msgspec.Struct, frozen=True):
-    """A profile entered or left a segment. `is_next`: of a revision that is still backfilling."""
+    """A profile entered or left a segment. `is_candidate`: of a revision that is still backfilling."""
 
     profile_id: int
     segment_id: int
     fingerprint: int
     entered: bool
     at: Instant
-    is_next: bool = False
+    is_candidate: bool = False
     cause: Cause = "event"
 
 
@@ -51,7 +51,7 @@ def apply(
 
     groups  the current traits of every group that a message names"""
     transitions = advance(profile, catalog, now)
-    complete = profile.warmed >= catalog.head
+    complete = profile.backfilled >= catalog.head
     affected: dict[int, Segment] = {}
     if not profile.version:  # new profile: segments that no message touches have not been reviewed yet
         affected = {segment.fingerprint: segment for segment in catalog.segments}
@@ -129,7 +129,7 @@ def review_next(profile: Profile, catalog: Catalog, now: Instant) -> list[Transi
     The profile must be complete and advanced to `now`.
 
     Live segments need no review: they are reviewed whenever something can change them."""
-    coming = [segment for segment in catalog.segments if segment.is_next]
+    coming = [segment for segment in catalog.segments if segment.is_candidate]
     transitions = _review(profile, coming, catalog, now, profile.recompute_at, "edit")
     _forget_unmaintained(profile, catalog)
     return transitions
@@ -154,13 +154,13 @@ def _review(
     `otherwise` is when the segments that are not reviewed may change; None for never."""
     transitions = []
     wake = otherwise if otherwise is not None else NEVER
-    complete = profile.warmed >= catalog.head
+    complete = profile.backfilled >= catalog.head
     live = following = None
     for segment in segments:
-        if not segment.is_next:
+        if not segment.is_candidate:
             activation = live = live or catalog.activation(catalog.live, profile, at)
         elif complete:
-            activation = following = following or catalog.activation(catalog.universe(segment), profile, at)
+            activation = following = following or catalog.activation(catalog.compiled_set(segment), profile, at)
         else:
             continue
         value, until = activation.result(segment.name, at)
@@ -176,7 +176,7 @@ def _review(
             )
             profile.memberships[segment.fingerprint] = since
         transitions.append(
-            Transition(profile.id, segment.id, segment.fingerprint, not member, at, segment.is_next, cause)
+            Transition(profile.id, segment.id, segment.fingerprint, not member, at, segment.is_candidate, cause)
         )
     profile.recompute_at = wake if wake < NEVER else None
     return transitions
@@ -190,17 +190,23 @@ def absorb(survivor: Profile, other: Profile, catalog: Catalog) -> list[str]:
     A membership of either profile stays until the caller reviews all segments: a merge alone is not an entry."""
     rebuild = []
     keys = survivor.keys() | other.keys()
-    if other.warmed < catalog.head <= survivor.warmed:
-        keys |= {key for key, kept in catalog.kept.items() if kept.warming}  # the backfill will not visit the other now
+    if other.backfilled < catalog.head <= survivor.backfilled:
+        keys |= {
+            key for key, kept in catalog.kept.items() if kept.backfilling
+        }  # the backfill will not visit the other now
     for key in keys:
         mine, theirs, kept = survivor.state(key), other.state(key), catalog.kept.get(key)
         if kept is None:
             survivor.forget(key)
-        elif theirs is None and (not kept.warming or other.warmed >= catalog.head):
+        elif theirs is None and (not kept.backfilling or other.backfilled >= catalog.head):
             continue
-        elif mine is None and (not kept.warming or survivor.warmed >= catalog.head) and theirs is not None:
+        elif mine is None and (not kept.backfilling or survivor.backfilled >= catalog.head) and theirs is not None:
             survivor.states[key] = theirs
-        elif mine is None or theirs is None or not (mine.keep_tiles(kept.hops) and theirs.keep_tiles(kept.hops)):
+        elif (
+            mine is None
+            or theirs is None
+            or not (mine.keep_buckets(kept.bucket_widths) and theirs.keep_buckets(kept.bucket_widths))
+        ):
             rebuild.append(key)
         else:
             mine.absorb(theirs)  # type: ignore[arg-type]

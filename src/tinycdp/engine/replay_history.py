@@ -47,7 +47,7 @@ def replay_history(history: ProfileHistory, catalog: Catalog, groups: Groups, no
 
 
 def _replay_until(history: ProfileHistory, catalog: Catalog, groups: Groups, end: Instant) -> Profile:
-    profile = Profile(0, "", history.created, warmed=catalog.head)
+    profile = Profile(0, "", history.created, backfilled=catalog.head)
     profile.version = 1  # reviewed from the beginning: messages need not review segments that they cannot affect
     recompute.review_all(profile, catalog, history.created)
     merged, arrivals = _merged(history)

@@ -16,7 +16,7 @@ from tinycdp.dsl import ir
 from tinycdp.dsl.compile import Compiler
 from tinycdp.dsl.evaluators import Evaluator, Result
 from tinycdp.dsl.values.calendar import Days
-from tinycdp.engine.catalog import Name, Universe
+from tinycdp.engine.catalog import CompiledSet, Name
 from tinycdp.engine.flags.decide import Program, Subject, as_evaluator
 from tinycdp.engine.flags.trail import Killed
 from tinycdp.model import NEVER, Instant
@@ -30,10 +30,10 @@ class Columns:
     """`read` converts a column's value, given its node's type, to the engine's form."""
 
     def __init__(
-        self, before: Universe, after: Universe, at: Instant, calendar: Days, read: Callable[[Any, ir.Type], Any]
+        self, before: CompiledSet, after: CompiledSet, at: Instant, calendar: Days, read: Callable[[Any, ir.Type], Any]
     ) -> None:
         self.nodes: list[ir.Node] = []
-        self._universes = (before, after)
+        self._compiled_sets = (before, after)
         self._at, self._calendar, self._read = at, calendar, read
         self._row: _Row = ()
         self._asked: dict[tuple[int, Name], int] = {}
@@ -50,21 +50,21 @@ class Columns:
         Returns a function that reads its value from the row."""
         column = self._asked.get((side, name))
         if column is None:
-            column = self._asked[side, name] = self._column(side, self._universes[side].nodes[name])
+            column = self._asked[side, name] = self._column(side, self._compiled_sets[side].nodes[name])
         return lambda: self._value(column)
 
     def program(self, side: int, key: str) -> Program:
         """The flag's program at the instant, reading from the columns."""
         known = self._programs.get((side, key))
         if known is None:
-            known = self._programs[side, key] = self._made(side, self._universes[side].flags[key].at(self._at))
+            known = self._programs[side, key] = self._made(side, self._compiled_sets[side].flags[key].at(self._at))
         return known
 
     def resolve(self, name: Name) -> ir.Node | None:
         """The node of a definition that the columns refer to."""
         key, _, side = name[1].partition(_OF)
         which = int(side) if side else 1
-        node = self._universes[which].nodes.get((name[0], key))
+        node = self._compiled_sets[which].nodes.get((name[0], key))
         return self._qualified(which, node) if node is not None else None
 
     # Reading a row
@@ -145,7 +145,7 @@ class Columns:
         """The node with each reference marked with its set, if the two sets differ in it."""
         if isinstance(node, ir.Reference):
             name = (node.kind, node.key)
-            before, after = self._universes
+            before, after = self._compiled_sets
             if node.kind == "flag" or before.fingerprints.get(name) == after.fingerprints.get(name):
                 return node
             return replace(node, key=f"{node.key}{_OF}{side}")

@@ -11,7 +11,7 @@ import logging
 from collections.abc import Awaitable, Callable, Sequence
 
 from tinycdp.errors import Unavailable
-from tinycdp.model import Alias
+from tinycdp.model import Identifier
 from tinycdp.runtime.access.keys import Keyring
 from tinycdp.runtime.clock import Clock
 from tinycdp.runtime.decisions.change_streams import Pushes
@@ -81,12 +81,12 @@ class Mirror:
         await self._privacy.load(self._pool)
         await self._plans.load(self._pool)
 
-    async def reread(self, environment_id: int, alias: Alias | None) -> None:
+    async def reread(self, environment_id: int, identifier: Identifier | None) -> None:
         """Load the definitions, and the profile, from Postgres; keep those in memory if it is away."""
         with contextlib.suppress(Unavailable):
             await self._catalogs.refresh(self._pool, environment_id)
-            if alias is not None:
-                await self._snapshots.load(environment_id, alias, self._now())
+            if identifier is not None:
+                await self._snapshots.load(environment_id, identifier, self._now())
 
     async def _load_everything(self) -> None:
         await self._load_keys()

@@ -52,7 +52,7 @@ async def kills_of_flag(connection: Connection, environment_id: int, definition_
     return PastKillRow.every(await connection.fetch(_SQL["kills_of_flag"], environment_id, definition_id, n))
 
 
-async def hold_variant(
+async def keep_session_variant(
     connection: Connection,
     environment_id: int,
     definition_id: int,
@@ -60,13 +60,13 @@ async def hold_variant(
     session: str,
     variant: str,
     now: int,
-    held_until: int,
+    kept_until: int,
 ) -> str:
     """The variant the session holds from now on."""
     return await connection.fetchval(
-        _SQL["hold_variant"], environment_id, definition_id, unit, session, variant, now, held_until
+        _SQL["keep_session_variant"], environment_id, definition_id, unit, session, variant, now, kept_until
     )
 
 
-async def prune_holds(connection: Connection, environment_id: int, before: int) -> None:
-    await connection.execute(_SQL["prune_holds"], environment_id, before)
+async def prune_session_variants(connection: Connection, environment_id: int, before: int) -> None:
+    await connection.execute(_SQL["prune_session_variants"], environment_id, before)

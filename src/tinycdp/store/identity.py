@@ -31,7 +31,7 @@ class LinkRow(Row):
 
     Not frozen, because ingestion reads many."""
 
-    alias_id: int
+    identifier_id: int
     owner_id: int
     is_join: bool
     strength: int
@@ -45,21 +45,21 @@ class LinkRow(Row):
 class IdentifierMessageRow(MessageRow):
     """A message with the identifier it came by."""
 
-    alias_id: int
+    identifier_id: int
 
 
 @dataclass(frozen=True, slots=True)
 class MergeRow(Row):
-    """A merge. link_alias_id and link_owner_id: the pair that caused it, None in old rows"""
+    """A merge. link_identifier_id and link_owner_id: the pair that caused it, None in old rows"""
 
     id: int
     survivor_id: int
     absorbed_id: int
     message_id: str
     merged_at: int
-    alias_ids: list[int]
+    identifier_ids: list[int]
     cause: str
-    link_alias_id: int | None
+    link_identifier_id: int | None
     link_owner_id: int | None
     author: str | None
     note: str
@@ -72,7 +72,7 @@ class MergeRow(Row):
 class JournaledMergeRow(MergeRow):
     """A merge with what is needed to undo it: both profiles as they were."""
 
-    survivor_alias_ids: list[int]
+    survivor_identifier_ids: list[int]
     survivor: dict[str, Any]
     survivor_state: bytes
     absorbed: dict[str, Any]
@@ -84,7 +84,7 @@ class SplitRow(Row):
     """A split of a profile."""
 
     id: int
-    alias_ids: list[int]
+    identifier_ids: list[int]
     author: str
     note: str
     split_at: int
@@ -97,8 +97,8 @@ class RejectedClaimRow(Row):
     id: int
     reason: str
     message_id: str
-    refused_at: int
-    alias_id: int
+    rejected_at: int
+    identifier_id: int
     kept_owner_id: int
     other_owner_id: int
     kind: str
@@ -151,14 +151,14 @@ async def count_identifiers(
 async def find_links(
     connection: Connection, environment_id: int, pairs: Sequence[tuple[int, int, bool]]
 ) -> list[LinkRow]:
-    """`pairs` are (alias id, owner's id, whether it is a join)."""
+    """`pairs` are (identifier id, owner's id, whether it is a join)."""
     return LinkRow.every(await connection.fetch(_SQL["find_links"], environment_id, *_columns(pairs))) if pairs else []
 
 
 async def save_links(
     connection: Connection, environment_id: int, rows: Sequence[tuple[int, int, bool, int, int, str]], now: int
 ) -> None:
-    """`rows` are (alias id, owner's id, whether it is a join, strength, said at, said by)."""
+    """`rows` are (identifier id, owner's id, whether it is a join, strength, said at, said by)."""
     if rows:
         await connection.execute(_SQL["save_links"], environment_id, *_columns(rows), now)
 
@@ -177,7 +177,7 @@ async def messages_of_identifiers(
 
 
 async def part_links(connection: Connection, environment_id: int, pairs: Sequence[tuple[int, int]], now: int) -> None:
-    """`pairs` are (alias id, owner's id)."""
+    """`pairs` are (identifier id, owner's id)."""
     if pairs:
         await connection.execute(_SQL["part_links"], environment_id, *_columns(pairs), now)
 
@@ -228,36 +228,38 @@ async def append_split(
     connection: Connection,
     environment_id: int,
     profile_id: int,
-    alias_ids: Sequence[int],
+    identifier_ids: Sequence[int],
     author: str,
     note: str,
     now: int,
 ) -> int:
-    return await connection.fetchval(_SQL["append_split"], environment_id, profile_id, alias_ids, author, note, now)
+    return await connection.fetchval(
+        _SQL["append_split"], environment_id, profile_id, identifier_ids, author, note, now
+    )
 
 
 async def splits_of_profile(connection: Connection, environment_id: int, profile_id: int) -> list[SplitRow]:
     return SplitRow.every(await connection.fetch(_SQL["splits_of_profile"], environment_id, profile_id))
 
 
-async def refuse_claims(
+async def reject_claims(
     connection: Connection, environment_id: int, rows: Sequence[tuple[int, int, int, str, str]], now: int
 ) -> None:
-    """`rows` are (alias id, kept owner's id, other owner's id, message id, reason)."""
+    """`rows` are (identifier id, kept owner's id, other owner's id, message id, reason)."""
     if rows:
-        await connection.execute(_SQL["refuse_claims"], environment_id, *_columns(rows), now)
+        await connection.execute(_SQL["reject_claims"], environment_id, *_columns(rows), now)
 
 
-async def list_refusals(
+async def list_rejected_claims(
     connection: Connection,
     environment_id: int,
     reason: str | None,
-    alias_ids: Sequence[int] | None,
+    identifier_ids: Sequence[int] | None,
     before_id: int,
     n: int,
 ) -> list[RejectedClaimRow]:
     return RejectedClaimRow.every(
-        await connection.fetch(_SQL["list_refusals"], environment_id, reason, alias_ids, before_id, n)
+        await connection.fetch(_SQL["list_rejected_claims"], environment_id, reason, identifier_ids, before_id, n)
     )
 
 

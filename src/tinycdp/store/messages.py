@@ -1,4 +1,4 @@
-"""Statements of the write path: message ids, aliases, events, profiles, memberships.
+"""Statements of the write path: message ids, identifiers, events, profiles, memberships.
 
 Shape   one function per statement of sql/messages.sql, in the order in which the group commit runs them
 Units   Rows are passed as columns, many at a time: Postgres unnests arrays far faster than it runs statements.
@@ -103,15 +103,15 @@ async def claim_message_ids(connection: Connection, environment_id: int, digests
     return Claimed(live, head, set(unseen), event_ids, followed)
 
 
-async def resolve_aliases(
-    connection: Connection, environment_id: int, aliases: Sequence[tuple[str, str]]
+async def resolve_identifiers(
+    connection: Connection, environment_id: int, identifiers: Sequence[tuple[str, str]]
 ) -> list[StoredIdentifierRow]:
-    kinds, values = [kind for kind, _ in aliases], [value for _, value in aliases]
-    rows = await connection.fetch(_SQL["resolve_aliases"], environment_id, kinds, values)
+    kinds, values = [kind for kind, _ in identifiers], [value for _, value in identifiers]
+    rows = await connection.fetch(_SQL["resolve_identifiers"], environment_id, kinds, values)
     return StoredIdentifierRow.every(rows)
 
 
-async def aliases_changed(
+async def identifiers_changed(
     connection: Connection, environment_id: int, rows: Sequence[tuple[int, int, int | None, str | None]]
 ) -> bool:
     """Whether another transaction changed a row.
@@ -119,35 +119,37 @@ async def aliases_changed(
     `rows` are (id, profile id, owner's id, claiming message id)."""
     if not rows:
         return False
-    return await connection.fetchval(_SQL["aliases_changed"], environment_id, *map(list, zip(*rows, strict=True)))
+    return await connection.fetchval(_SQL["identifiers_changed"], environment_id, *map(list, zip(*rows, strict=True)))
 
 
 async def next_profile_ids(connection: Connection, n: int) -> list[int]:
     return await connection.fetchval(_SQL["next_profile_ids"], n) if n else []
 
 
-async def create_aliases(
+async def create_identifiers(
     connection: Connection, environment_id: int, rows: Sequence[tuple[str, str, int]], now: int
 ) -> list[CreatedIdentifierRow]:
     """`rows` are (kind, value, profile id). Returns those that were created."""
     columns = map(list, zip(*rows, strict=True))
-    created = await connection.fetch(_SQL["create_aliases"], environment_id, *columns, now)
+    created = await connection.fetch(_SQL["create_identifiers"], environment_id, *columns, now)
     return CreatedIdentifierRow.every(created)
 
 
 async def save_claims(
     connection: Connection, environment_id: int, rows: Sequence[tuple[int, int, int, int, str]]
 ) -> None:
-    """`rows` are (alias id, owner's alias id, strength, claimed at, message id)."""
+    """`rows` are (identifier id, owner's identifier id, strength, claimed at, message id)."""
     if rows:
         await connection.execute(_SQL["save_claims"], environment_id, *map(list, zip(*rows, strict=True)))
 
 
-async def move_aliases(
+async def move_identifiers(
     connection: Connection, environment_id: int, ids: Sequence[int], profile_id: int, now: int
 ) -> list[tuple[int, list[int]]]:
     """Move identifiers to a profile. Returns (previous profile, ids) of those that moved."""
-    return [tuple(row) for row in await connection.fetch(_SQL["move_aliases"], environment_id, ids, profile_id, now)]
+    return [
+        tuple(row) for row in await connection.fetch(_SQL["move_identifiers"], environment_id, ids, profile_id, now)
+    ]
 
 
 async def lock_profiles(connection: Connection, environment_id: int, ids: Sequence[int]) -> list[ProfileRow]:
@@ -166,10 +168,10 @@ async def next_due_at(connection: Connection, environment_id: int) -> int | None
     return await connection.fetchval(_SQL["next_due_at"], environment_id)
 
 
-async def try_warm_up(connection: Connection, environment_id: int) -> bool:
-    """Whether this connection got the warm-up lock, which it holds until it returns to its pool."""
+async def try_backfill(connection: Connection, environment_id: int) -> bool:
+    """Whether this connection got the backfill lock, which it holds until it returns to its pool."""
     connection.linger()
-    return await connection.fetchval(_SQL["try_warm_up"], environment_id)
+    return await connection.fetchval(_SQL["try_backfill"], environment_id)
 
 
 async def write_behind(connection: Connection) -> None:
@@ -179,10 +181,10 @@ async def write_behind(connection: Connection) -> None:
     await connection.execute(_SQL["write_behind"])
 
 
-async def profiles_to_warm(
+async def profiles_to_backfill(
     connection: Connection, environment_id: int, after_id: int, last_id: int, n: int
 ) -> list[ProfileRow]:
-    return ProfileRow.every(await connection.fetch(_SQL["profiles_to_warm"], environment_id, after_id, last_id, n))
+    return ProfileRow.every(await connection.fetch(_SQL["profiles_to_backfill"], environment_id, after_id, last_id, n))
 
 
 async def claim_unchanged_profiles(
@@ -224,7 +226,7 @@ async def insert_profiles(
 _EVENT_COLUMNS = [
     "environment_id",
     "id",
-    "alias_id",
+    "identifier_id",
     "kind",
     "name",
     "message_id",

@@ -28,7 +28,7 @@ class MoveRow(Row):
 
     from_id: int
     to_id: int
-    alias_ids: list[int]
+    identifier_ids: list[int]
     at: int
 
 
@@ -36,11 +36,13 @@ class MoveRow(Row):
 class PastMessageRow(MessageRow):
     """A message with the identifier that it was sent under."""
 
-    alias_id: int
+    identifier_id: int
 
 
-async def find_alias(connection: Connection, environment_id: int, kind: str, value: str) -> OwnedIdentifierRow | None:
-    return OwnedIdentifierRow.maybe(await connection.fetchrow(_SQL["find_alias"], environment_id, kind, value))
+async def find_identifier(
+    connection: Connection, environment_id: int, kind: str, value: str
+) -> OwnedIdentifierRow | None:
+    return OwnedIdentifierRow.maybe(await connection.fetchrow(_SQL["find_identifier"], environment_id, kind, value))
 
 
 async def survivor_at(connection: Connection, environment_id: int, id: int, at: int) -> int:
@@ -55,17 +57,17 @@ async def moves_since(
     return MoveRow.every(await connection.fetch(_SQL["moves_since"], environment_id, profile_ids, at))
 
 
-async def aliases_of(
+async def identifiers_of(
     connection: Connection, environment_id: int, profile_ids: Sequence[int]
 ) -> list[OwnedIdentifierRow]:
-    return OwnedIdentifierRow.every(await connection.fetch(_SQL["aliases_of"], environment_id, profile_ids))
+    return OwnedIdentifierRow.every(await connection.fetch(_SQL["identifiers_of"], environment_id, profile_ids))
 
 
 async def messages_until(
-    connection: Connection, environment_id: int, alias_ids: Sequence[int], at: int, n: int | None
+    connection: Connection, environment_id: int, identifier_ids: Sequence[int], at: int, n: int | None
 ) -> list[PastMessageRow]:
     """At most n messages of these identifiers; None for all."""
-    return PastMessageRow.every(await connection.fetch(_SQL["messages_until"], environment_id, alias_ids, at, n))
+    return PastMessageRow.every(await connection.fetch(_SQL["messages_until"], environment_id, identifier_ids, at, n))
 
 
 async def oldest_arrival(connection: Connection, environment_id: int) -> int | None:

@@ -17,7 +17,7 @@ class UnitRow(Row):
 
     id: int
     bucketing_key: str
-    aliases: list[str]
+    identifiers: list[str]
 
 
 async def force_custom_plans(connection: Connection) -> None:

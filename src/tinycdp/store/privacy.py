@@ -17,8 +17,8 @@ _SQL = load("privacy")
 #: Tables that have ids and digests on purpose. Consumers of the outbox have to erase the profiles too.
 _EXEMPT = frozenset({"erasures", "suppressions", "outbox"})
 _PROFILE_COLUMNS = frozenset({"profile_id", "survivor_id", "absorbed_id", "from_id", "to_id", "merged_into"})
-_ALIAS_COLUMNS = frozenset(
-    {"alias_id", "owner_id", "kept_owner_id", "other_owner_id", "link_alias_id", "link_owner_id"}
+_IDENTIFIER_COLUMNS = frozenset(
+    {"identifier_id", "owner_id", "kept_owner_id", "other_owner_id", "link_identifier_id", "link_owner_id"}
 )
 
 
@@ -85,9 +85,9 @@ class ErasureRow(Row):
 
     environment_id: int
     id: int
-    people: int
+    profiles: int
     profile_ids: list[int]
-    alias_ids: list[int]
+    identifier_ids: list[int]
     digests: list[bytes]
     counts: dict[str, int]
     note: str
@@ -117,13 +117,13 @@ class HeldExposureRow(Row):
 
 
 @dataclass(frozen=True, slots=True)
-class HeldVariantRow(Row):
+class SessionVariantRow(Row):
     """A variant that a session keeps."""
 
     unit: str
     session: str
     variant: str
-    held_until: int
+    kept_until: int
 
 
 async def secrets(connection: Connection) -> dict[int, bytes]:
@@ -189,8 +189,10 @@ async def dead_letters_naming(connection: Connection, environment_id: int, texts
     return PayloadRow.every(await connection.fetch(_SQL["dead_letters_naming"], environment_id, texts))
 
 
-async def group_calls_of(connection: Connection, environment_id: int, alias_ids: Sequence[int]) -> list[GroupCallRow]:
-    return GroupCallRow.every(await connection.fetch(_SQL["group_calls_of"], environment_id, alias_ids))
+async def group_calls_of(
+    connection: Connection, environment_id: int, identifier_ids: Sequence[int]
+) -> list[GroupCallRow]:
+    return GroupCallRow.every(await connection.fetch(_SQL["group_calls_of"], environment_id, identifier_ids))
 
 
 async def stored_group_traits(connection: Connection, environment_id: int, keys: Sequence[str]) -> list[StoredTraitRow]:
@@ -221,15 +223,17 @@ async def exposures_held(connection: Connection, environment_id: int, units: Seq
     return HeldExposureRow.every(await connection.fetch(_SQL["exposures_held"], environment_id, units))
 
 
-async def holds_held(connection: Connection, environment_id: int, units: Sequence[str]) -> list[HeldVariantRow]:
-    return HeldVariantRow.every(await connection.fetch(_SQL["holds_held"], environment_id, units))
+async def session_variants_held(
+    connection: Connection, environment_id: int, units: Sequence[str]
+) -> list[SessionVariantRow]:
+    return SessionVariantRow.every(await connection.fetch(_SQL["session_variants_held"], environment_id, units))
 
 
 async def find_traces(
     connection: Connection,
     environment_id: int,
     profile_ids: Sequence[int],
-    alias_ids: Sequence[int],
+    identifier_ids: Sequence[int],
     texts: Sequence[str],
 ) -> Mapping[str, int]:
     """How many rows of each table mention one of these; only tables with such rows.
@@ -250,7 +254,7 @@ async def find_traces(
             " OR cardinality($2::bigint[]) < 0 OR cardinality($3::bigint[]) < 0 OR cardinality($4::text[]) < 0"
             " OR $5::text = '')"
         )
-        n = await connection.fetchval(statement, environment_id, profile_ids, alias_ids, forms, word, timeout=600)
+        n = await connection.fetchval(statement, environment_id, profile_ids, identifier_ids, forms, word, timeout=600)
         if n:
             found[table] = n
     return found
@@ -274,7 +278,7 @@ def _mentions(table: str, column: str, type: str) -> str:
     name = f'"{column}"'
     if column in _PROFILE_COLUMNS or (table, column) == ("profiles", "id"):
         return f"{name} = ANY ($2::bigint[])"
-    if column in _ALIAS_COLUMNS or (table, column) == ("aliases", "id"):
+    if column in _IDENTIFIER_COLUMNS or (table, column) == ("identifiers", "id"):
         return f"{name} = ANY ($3::bigint[])"
     match type:
         case "bigint[]":

@@ -22,7 +22,7 @@ LATELY = 10_000
 class LoadedProfileRow(ProfileRow):
     """A profile with its identifiers as "kind value", and the revision live at the time."""
 
-    aliases: list[str]
+    identifiers: list[str]
     live_revision: int
 
 
@@ -50,8 +50,8 @@ class EventRow(Row):
     properties: dict[str, Any]
     context: dict[str, Any]
     warnings: list[Any] | None
-    alias_kind: str
-    alias_value: str
+    identifier_kind: str
+    identifier_value: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,7 @@ class SummaryRow(Row):
     properties: dict[str, Any]
     first_seen_at: int | None
     last_seen_at: int | None
-    aliases: list[str]
+    identifiers: list[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +104,7 @@ class FiguresRow(Row):
     """Counts of an environment."""
 
     merges: int
-    refused_claims: int
+    rejected_claims: int
     overdue: int
     next_due_at: int | None
     lately: int
@@ -128,8 +128,10 @@ class EventPropertyNameRow(Row):
     kinds: list[str]
 
 
-async def load_by_alias(connection: Connection, environment_id: int, kind: str, value: str) -> LoadedProfileRow | None:
-    return LoadedProfileRow.maybe(await connection.fetchrow(_SQL["load_by_alias"], environment_id, kind, value))
+async def load_by_identifier(
+    connection: Connection, environment_id: int, kind: str, value: str
+) -> LoadedProfileRow | None:
+    return LoadedProfileRow.maybe(await connection.fetchrow(_SQL["load_by_identifier"], environment_id, kind, value))
 
 
 async def load_by_id(connection: Connection, environment_id: int, id: int) -> LoadedProfileRow | None:

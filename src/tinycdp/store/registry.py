@@ -112,7 +112,7 @@ class ViolationRow(Row):
     day: int
     code: str
     path: str
-    refused: bool
+    rejected: bool
     n: int
     first_at: int
     last_at: int
@@ -171,7 +171,7 @@ async def add_sdks(connection: Connection, environment_id: int, rows: Sequence[t
 
 
 async def add_violations(connection: Connection, environment_id: int, rows: Sequence[tuple[Any, ...]]) -> None:
-    """`rows` are (event, day, code, path, refused, n, first at, last at), sorted."""
+    """`rows` are (event, day, code, path, rejected, n, first at, last at), sorted."""
     await _add(connection, "add_violations", environment_id, rows)
 
 

@@ -532,7 +532,7 @@ async def furnish(app: Application) -> dict[str, str]:
         "variants": {MARK: MARK, "off": "no"},
         "offVariant": "off",
         "rules": [{"id": "openers", "when": "segments.openers", "serve": MARK}],
-        "hold": "1h",
+        "stickyFor": "1h",
     }
     await put("admin/flags/on", {**on, **about})
     for key, rule in (("killed", "true"), ("spare", "false")):
@@ -541,7 +541,7 @@ async def furnish(app: Application) -> dict[str, str]:
     await put(f"admin/flags/{MARK}", {"rule": "segments.openers", "prerequisites": [first]})
     await put("admin/traits/opens", {"expression": "events.app_open.count_7d", **about})
     await done(app.admin.post("/v1/admin/flags/killed/kill", json={"note": MARK}))
-    await app.warm()
+    await app.backfill()
     revision = (await done(app.admin.get("/v1/admin/revisions")))["revisions"][0]["revision"]
 
     await done(app.read.post("/v1/decide", json={**ADA, "sessionId": "s-1"}))
@@ -636,10 +636,10 @@ async def settle(world: World) -> str:
     for path, document in (
         ("traits/opens", {"expression": "events.app_open.count_7d"}),
         ("segments/openers", {"rule": "opens > 0"}),
-        ("flags/on", {"rule": "segments.openers", "hold": "1h"}),
+        ("flags/on", {"rule": "segments.openers", "stickyFor": "1h"}),
     ):
         assert (await world.dev.put(f"/v1/admin/{path}", json=document)).status_code in {200, 201}
-    await world.app.warm()
+    await world.app.backfill()
     service = world.app.service
     await service.catalogs.refresh(service.pool, await environment_named(service.pool, "dev"))
     found = await world.dev.get("/v1/admin/segments/openers")

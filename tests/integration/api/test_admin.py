@@ -22,9 +22,9 @@ async def test_a_definition_lives_from_creation_to_deletion(app: Application) ->
     made = await app.admin.post("/v1/admin/traits", json=OPENS)
     assert made.status_code == 201
     body = made.json()
-    assert (body["version"], body["revision"], body["warming"], body["status"]) == (1, 1, True, "warming")
+    assert (body["version"], body["revision"], body["backfilling"], body["status"]) == (1, 1, True, "backfilling")
     assert body["progress"] == {"done": 0, "total": 1, "ratePerSecond": None, "secondsLeft": None}
-    await app.warm()
+    await app.backfill()
 
     found = await app.admin.get("/v1/admin/traits/opens")
     assert found.headers["etag"] == '"1"'
@@ -224,7 +224,7 @@ async def test_a_segment_counts_and_lists_its_members(app: Application) -> None:
     assert (found["members"], found["status"]) == (5, "live")
     first = (await app.admin.get("/v1/admin/segments/openers/members?limit=3")).json()
     rest = (await app.admin.get(f"/v1/admin/segments/openers/members?limit=3&after={first['next']}")).json()
-    people = [alias["value"] for page in (first, rest) for m in page["members"] for alias in m["aliases"]]
+    people = [identifier["value"] for page in (first, rest) for m in page["members"] for identifier in m["identifiers"]]
     assert people == [f"u{n}" for n in range(5)]
     assert rest["next"] is None
     assert (await app.admin.get("/v1/admin/segments/nobody/members")).status_code == 404
@@ -235,8 +235,8 @@ async def test_a_changed_segment_counts_by_its_live_meaning_until_the_new_one_is
     await app.define("segment", key="openers", rule="events.app_open.exists_30d")
     await app.admin.put("/v1/admin/segments/openers", json={"rule": "events.app_open.count_7d > 5"})
     during = (await app.admin.get("/v1/admin/segments/openers")).json()
-    assert (during["status"], during["members"], during["rule"]) == ("warming", 1, "events.app_open.count_7d > 5")
-    await app.warm()
+    assert (during["status"], during["members"], during["rule"]) == ("backfilling", 1, "events.app_open.count_7d > 5")
+    await app.backfill()
     after = (await app.admin.get("/v1/admin/segments/openers")).json()
     assert (after["status"], after["members"]) == ("live", 0)
 
@@ -289,6 +289,6 @@ async def test_numbers_come_back_with_every_digit(app: Application) -> None:
         assert answer.status_code in {200, 201}, answer.text
         assert exact in answer.text
         assert "12345678901234567890123456789" in answer.text
-    await app.warm()
+    await app.backfill()
     decided = await app.read.get("/v1/decide?flag=exact&userId=ada")
     assert f'"value":{exact}' in decided.text

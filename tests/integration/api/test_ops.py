@@ -20,7 +20,7 @@ from application import Application, running
 from serving import eventually
 from tinycdp.api.http.openapi import operation_id, reads_body, scope_of
 from tinycdp.api.routes import GUARDED, OPEN
-from tinycdp.model import Alias, Message
+from tinycdp.model import Identifier, Message
 
 #: Calls that say all in their address.
 #: What has no body, or a file.
@@ -151,7 +151,7 @@ async def test_answers_are_what_the_document_says(app: Application, tmp_path: Pa
     await app.write.post("/v1/batch", json=[{"type": "track"}])
     await app.write.post("/v1/group", json={"userId": "x", "groupId": "x", "traits": {"tier": "gold"}})
     unstorable = Message(
-        kind="track", message_id="x", aliases=(Alias("userId", "x"),), occurred_at=0, received_at=0, name="\0"
+        kind="track", message_id="x", identifiers=(Identifier("userId", "x"),), occurred_at=0, received_at=0, name="\0"
     )
     await app.service.ingest.accept(app.environment_id, [unstorable])
     await app.track({"userId": "gone", "event": "x"})

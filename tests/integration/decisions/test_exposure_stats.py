@@ -10,7 +10,7 @@ import pytest
 from application import Application, running
 from serving import ManualClock, new_environment, services
 from tinycdp.app import Parts
-from tinycdp.model import DAY_MS, Alias, AliasKind, Message
+from tinycdp.model import DAY_MS, Identifier, IdentifierKind, Message
 from tinycdp.runtime import clock
 from tinycdp.runtime.decisions.decide import decide_one
 from tinycdp.runtime.decisions.exposure_stats import FlagExposures, counts, day_of, recent_exposures
@@ -54,7 +54,7 @@ class Shop:
     def ask(self, users: Iterable[str], *, keep: Callable[[str], bool] = lambda variant: True, **context: Any) -> None:
         catalog = self.service.catalogs.serving(self.id)
         for user in users:
-            subject = stranger(catalog, Alias(AliasKind.USER, user), self.now())
+            subject = stranger(catalog, Identifier(IdentifierKind.USER, user), self.now())
             decision = decide_one(catalog, "test", subject, self.now(), context)
             if keep(decision.variant):
                 self.service.exposures.record(catalog, decision, subject, self.now())
@@ -161,9 +161,9 @@ async def test_new_weights_begin_a_new_sample_on_the_very_day(shop: Shop) -> Non
 
 
 async def test_what_is_not_live_yet_deals_nothing(shop: Shop) -> None:
-    """New weights that wait for a segment to warm up are no sample: the live ones are."""
+    """New weights that wait for a segment to backfill are no sample: the live ones are."""
     opened = Message(
-        kind="track", message_id="m1", aliases=(Alias(AliasKind.USER, "ada"),), occurred_at=shop.now(),
+        kind="track", message_id="m1", identifiers=(Identifier(IdentifierKind.USER, "ada"),), occurred_at=shop.now(),
         received_at=shop.now(), name="open",
     )  # fmt: skip
     await shop.service.ingest.accept(shop.id, [opened])

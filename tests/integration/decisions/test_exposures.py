@@ -14,7 +14,7 @@ from application import Application, running
 from serving import ManualClock, define, eventually, new_environment, served, services
 from tinycdp.app import Parts
 from tinycdp.errors import Unavailable
-from tinycdp.model import DAY_MS, Alias, AliasKind, Message
+from tinycdp.model import DAY_MS, Identifier, IdentifierKind, Message
 from tinycdp.runtime import clock
 from tinycdp.runtime.decisions.decide import decide_one
 from tinycdp.runtime.decisions.exposures import BATCH, Exposures
@@ -60,7 +60,9 @@ async def answered(
     """Decide as a request handler does; the variants."""
     found = []
     for user in users:
-        catalog, subject, _ = await service.decisions.known(environment, Alias(AliasKind.USER, user), service.now())
+        catalog, subject, _ = await service.decisions.known(
+            environment, Identifier(IdentifierKind.USER, user), service.now()
+        )
         decision = decide_one(catalog, flag, subject, service.now())
         service.exposures.record(catalog, decision, subject, service.now(), exposed=exposed)
         found.append(decision.variant)
@@ -177,8 +179,10 @@ async def test_with_the_database_away_decisions_go_on_and_exposures_wait(
 ) -> None:
     async with services(dsn, 1, lambda: NOON) as [service]:
         for user in ("ada", "bob"):
-            alias = (Alias(AliasKind.USER, user),)
-            event = Message(kind="track", message_id=user, aliases=alias, occurred_at=NOON, received_at=NOON, name="x")
+            identifier = (Identifier(IdentifierKind.USER, user),)
+            event = Message(
+                kind="track", message_id=user, identifiers=identifier, occurred_at=NOON, received_at=NOON, name="x"
+            )
             await service.ingest.accept(shop, [event])
         await answered(service, shop, "test", ["ada", "bob"], exposed=False)
         name = re.search(r"/(test_\d+)", dsn)[1]  # type: ignore[index]
@@ -211,7 +215,7 @@ async def test_stopping_writes_what_waits(dsn: str, pool: Pool, shop: int) -> No
 @pytest.mark.parametrize("unit", ["nul \0", "half \ud800", "x" * 257])
 async def test_an_id_that_nobody_can_have_keeps_no_other_waiting(dsn: str, unit: str, shop: int) -> None:
     async with services(dsn, 1, lambda: NOON) as [service]:
-        catalog, subject, _ = await service.decisions.known(shop, Alias(AliasKind.USER, "ada"), NOON)
+        catalog, subject, _ = await service.decisions.known(shop, Identifier(IdentifierKind.USER, "ada"), NOON)
         subject.unit = unit
         service.exposures.record(catalog, decide_one(catalog, "test", subject, NOON), subject, NOON)
         longest = "\U0001f600" * 256
@@ -225,17 +229,17 @@ async def test_a_merged_person_stays_one_unit(dsn: str, shop: int) -> None:
     """The older profile's bucketing key survives, and with it what the person was exposed to."""
     now = ManualClock(NOON)
     async with services(dsn, 1, now) as [service]:
-        tab, ada = Alias(AliasKind.ANONYMOUS, "tab"), Alias(AliasKind.USER, "ada")
+        tab, ada = Identifier(IdentifierKind.ANONYMOUS, "tab"), Identifier(IdentifierKind.USER, "ada")
 
-        async def seen(id: str, *aliases: Alias) -> None:
+        async def seen(id: str, *identifiers: Identifier) -> None:
             now.now += 1_000
             message = Message(
-                kind="track", message_id=id, aliases=aliases, occurred_at=now(), received_at=now(), name="open"
+                kind="track", message_id=id, identifiers=identifiers, occurred_at=now(), received_at=now(), name="open"
             )
             await service.ingest.accept(shop, [message])
 
-        async def exposed(alias: Alias) -> str:
-            catalog, subject, _ = await service.decisions.known(shop, alias, now())
+        async def exposed(identifier: Identifier) -> str:
+            catalog, subject, _ = await service.decisions.known(shop, identifier, now())
             decision = decide_one(catalog, "test", subject, now())
             service.exposures.record(catalog, decision, subject, now())
             return decision.variant
@@ -276,8 +280,10 @@ async def test_the_worker_forgets_old_exposures_flag_by_flag(dsn: str, shop: int
         assert [tuple(row) for row in found] == [(NOON - 4 * DAY_MS, 4), (NOON - 4 * DAY_MS, 8)]
 
 
-def exposed(environment: int, definition: int, unit: str | None, at: int, alias: Alias | None = None) -> store.Exposed:
-    named = (alias.kind, alias.value) if alias is not None else (None, None)
+def exposed(
+    environment: int, definition: int, unit: str | None, at: int, identifier: Identifier | None = None
+) -> store.Exposed:
+    named = (identifier.kind, identifier.value) if identifier is not None else (None, None)
     return (environment, definition, 1, 0, "a", unit, None, "half", 1, at, *named)
 
 
@@ -308,12 +314,12 @@ async def test_a_batch_may_be_of_several_environments_and_name_people_by_identif
     dsn: str, pool: Pool, shop: int
 ) -> None:
     other = await new_environment(pool, "other", {"flags": [split()]}, NOON - 10 * DAY_MS)
-    ada = Alias(AliasKind.USER, "ada")
+    ada = Identifier(IdentifierKind.USER, "ada")
     async with services(dsn, 1, lambda: NOON) as [service]:
         for environment in (shop, other):
-            aliases = (Alias(AliasKind.ANONYMOUS, f"tab-{environment}"), ada)
+            identifiers = (Identifier(IdentifierKind.ANONYMOUS, f"tab-{environment}"), ada)
             message = Message(
-                kind="track", message_id="m", aliases=aliases, occurred_at=NOON, received_at=NOON, name="a"
+                kind="track", message_id="m", identifiers=identifiers, occurred_at=NOON, received_at=NOON, name="a"
             )
             await service.ingest.accept(environment, [message])
     definitions = dict(await pool.fetch("SELECT environment_id, min(id) FROM definitions GROUP BY 1"))
@@ -323,7 +329,7 @@ async def test_a_batch_may_be_of_several_environments_and_name_people_by_identif
         for row in (
             exposed(environment, definitions[environment], "given", NOON),
             exposed(environment, definitions[environment], None, NOON, ada),
-            exposed(environment, definitions[environment], None, NOON, Alias(AliasKind.USER, "nobody")),
+            exposed(environment, definitions[environment], None, NOON, Identifier(IdentifierKind.USER, "nobody")),
             exposed(environment, definitions[environment], None, NOON),
         )
     ]

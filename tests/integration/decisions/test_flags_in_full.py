@@ -49,7 +49,7 @@ async def test_a_kill_acts_at_once_while_a_revision_warms_up(app: Application) -
     await app.track({"userId": "ada", "event": "app_open"})
     await app.define("flag", **ON)
     await app.admin.post("/v1/admin/traits", json={"key": "opens", "expression": "events.app_open.count_30d"})
-    assert (await app.admin.get("/v1/admin/traits/opens")).json()["status"] == "warming"
+    assert (await app.admin.get("/v1/admin/traits/opens")).json()["status"] == "backfilling"
 
     assert (await decided(app))["allow"] is True
     killed = (await app.admin.post("/v1/admin/flags/beta/kill", json={"note": "it is on fire"})).json()
@@ -188,7 +188,7 @@ async def test_overrides_by_identifier_follow_a_merge(app: Application) -> None:
         "flag",
         key="beta",
         rules=[],
-        overrides=[{"alias": {"kind": "anonymousId", "value": "a-1"}, "serve": "on"}],
+        overrides=[{"identifier": {"kind": "anonymousId", "value": "a-1"}, "serve": "on"}],
     )
     assert (await decided(app))["variant"] == "off"
     await app.write.post("/v1/identify", json={"userId": "ada", "anonymousId": "a-1", "traits": {}})
@@ -238,7 +238,7 @@ async def test_validating_refuses_what_a_save_refuses(app: Application, more: di
         ({"schedule": [{"at": "tomorrow", "set": {"/enabled": False}}]}, "$.schedule[0].at"),
         ({"schedule": [{"at": "2026-12-01T00:00:00Z", "set": {"/rules/9/serve": "on"}}]}, "$.schedule[0]"),
         ({"schedule": [{"at": "2026-12-01T00:00:00Z", "set": {"/salt": "x"}}]}, "$.schedule[0]"),
-        ({"hold": "30 minutes"}, "$.hold"),
+        ({"stickyFor": "30 minutes"}, "$.hold"),
         ({"holdouts": ["beta"]}, "$.holdouts"),
         ({"metadata": {"owner": {"name": "ada"}}}, "$.metadata.owner"),
         ({"prerequisites": [{"flag": "beta", "variants": ["on"]}]}, "$.prerequisites[0].flag"),
@@ -313,10 +313,10 @@ async def test_a_renamed_flag_answers_by_one_key_at_a_time(app: Application) -> 
         found = [(await app.read.get("/v1/decide", params=params)).json() for params in asked]
         return [answer.get("variant", answer.get("code")) for answer in found]
 
-    assert (await app.admin.get("/v1/admin/segments/openers")).json()["status"] == "warming"
+    assert (await app.admin.get("/v1/admin/segments/openers")).json()["status"] == "backfilling"
     assert await answers() == ["on", "FLAG_NOT_FOUND"]
     worker = Worker(app.service.pool, Catalogs(), app.service.now)
-    while await worker.warm_up():
+    while await worker.backfill():
         pass
     await app.service.catalogs.refresh(app.service.pool, app.environment_id)
     assert await answers() == ["FLAG_NOT_FOUND", "on"]

@@ -55,7 +55,7 @@ async def other(app: Application, dsn: str) -> AsyncIterator[Application]:
 
 async def publish(app: Application) -> None:
     await apply_documents(app.service.pool, app.environment_id, [{"flags": FLAGS}], "test", app.service.now())
-    await app.warm()
+    await app.backfill()
 
 
 async def all_flags(app: Application, context: dict[str, Any], **headers: str) -> httpx.Response:
@@ -354,7 +354,7 @@ async def test_definitions_are_told_to_those_whose_answers_they_change(app: Appl
         document = next(flag for flag in FLAGS if flag["key"] == "beta")
         changed = await app.admin.put("/v1/admin/flags/beta", json={**document, "rule": 'context.platform == "web"'})
         assert changed.status_code == 200, changed.text
-        await app.warm()
+        await app.backfill()
         await here.told(1)
         await there.told(1)
 
@@ -452,7 +452,7 @@ async def test_an_address_is_good_for_its_window_and_the_next(
     assert renewed.json()["flags"] == first.json()["flags"]
     async with listening(app, first) as reader:
         (stream,) = app.service.pushes.watches
-        catalog, subject, _ = await app.service.decisions.known(app.environment_id, stream.alias, now)
+        catalog, subject, _ = await app.service.decisions.known(app.environment_id, stream.identifier, now)
         decisions = decide_all(catalog, subject, now, {"targetingKey": "ada"})
         stream.tell(evaluations(catalog, decisions), now + stream_tokens.WINDOW_MS)
         assert (await reader.told(1))["etag"] == renewed.headers["etag"], "what it tells of is what will be answered"

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from application import KEYS, Application, running
-from tinycdp.model import DAY_MS, MINUTE_MS, Alias
+from tinycdp.model import DAY_MS, MINUTE_MS, Identifier
 from tinycdp.runtime.decisions.exposures import Exposures
 from tinycdp.times import iso
 
@@ -100,7 +100,7 @@ async def test_a_variant_that_an_older_flag_gave_is_of_no_rule(app: Application)
     before = await ask(app, "ada")
     document = {**TEST, "rules": [{"id": "half", "when": "true", "split": {"a": 10_000, "b": 90_000}}]}
     assert (await app.admin.put("/v1/admin/flags/test", json=document)).status_code == 200
-    await app.warm()
+    await app.backfill()
     await capture(app, called("ada", before))
     assert await exposures(app) == [("ada", before["flags"]["test"]["variant"], "")]
 
@@ -156,7 +156,7 @@ async def test_what_is_told_waits_in_the_same_bounded_place(app: Application) ->
     catalog, now = app.service.catalogs.serving(environment), app.service.now()
     small = Exposures(app.service.pool, app.service.metrics.exposures, waiting=1)
     for person in ("ada", "bob", "ada"):
-        small.tell(catalog, "test", "a", "half", Alias("userId", person), now, now)
+        small.tell(catalog, "test", "a", "half", Identifier("userId", person), now, now)
     assert (small.waiting, app.service.metrics.exposures["dropped"]) == (1, 1)
     await small.flush()
     assert await app.service.pool.fetchval("SELECT count(*) FROM exposures") == 0, "nobody has this id"

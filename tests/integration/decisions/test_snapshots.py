@@ -10,7 +10,7 @@ import serving
 from serving import PATIENCE_SECONDS, eventually, holds_for, new_environment
 from tinycdp.app import Parts
 from tinycdp.errors import Unavailable
-from tinycdp.model import Alias, AliasKind, Message
+from tinycdp.model import Identifier, IdentifierKind, Message
 from tinycdp.runtime.definitions.catalogs import Catalogs
 from tinycdp.runtime.definitions.publish import apply_documents
 from tinycdp.runtime.worker.loops import Worker
@@ -18,8 +18,8 @@ from tinycdp.store import reads
 
 NOW = 1_790_000_000_000
 COUNTING = {"flags": [{"key": "opened", "rule": "events.open.exists()"}]}
-ADA, BOB = Alias(AliasKind.USER, "ada"), Alias(AliasKind.USER, "bob")
-TAB = Alias(AliasKind.ANONYMOUS, "tab")
+ADA, BOB = Identifier(IdentifierKind.USER, "ada"), Identifier(IdentifierKind.USER, "bob")
+TAB = Identifier(IdentifierKind.ANONYMOUS, "tab")
 
 
 @pytest.fixture
@@ -36,8 +36,10 @@ async def shop(services: list[Parts]) -> int:
     return environment
 
 
-def opened(id: str, *aliases: Alias, ago: int = 0, name: str = "open") -> Message:
-    return Message(kind="track", message_id=id, aliases=aliases, occurred_at=NOW - ago, received_at=NOW, name=name)
+def opened(id: str, *identifiers: Identifier, ago: int = 0, name: str = "open") -> Message:
+    return Message(
+        kind="track", message_id=id, identifiers=identifiers, occurred_at=NOW - ago, received_at=NOW, name=name
+    )
 
 
 async def test_old_news_does_not_bring_an_old_row_back(
@@ -47,16 +49,16 @@ async def test_old_news_does_not_bring_an_old_row_back(
     service = services[0]
     first = await service.ingest.accept(shop, [opened("m1", ADA, name="other")])
     [id] = await service.pool.fetchrow("SELECT id FROM profiles")
-    read = reads.load_by_alias
+    read = reads.load_by_identifier
 
     async def overtaken(*arguments: Any) -> Any:
         row = await read(*arguments)
-        monkeypatch.setattr(reads, "load_by_alias", read)
+        monkeypatch.setattr(reads, "load_by_identifier", read)
         await service.ingest.accept(shop, [opened("m2", ADA)])
         service.mirror.profiles_changed(shop, first.version, [id])
         return row
 
-    monkeypatch.setattr(reads, "load_by_alias", overtaken)
+    monkeypatch.setattr(reads, "load_by_identifier", overtaken)
     assert await holds_for(service, shop, "opened", ADA)
 
 
@@ -112,7 +114,7 @@ async def test_with_the_database_away_an_alias_that_moved_is_not_decided_as_its_
 
 
 async def test_what_was_read_before_a_revision_went_live_is_read_again(services: list[Parts], shop: int) -> None:
-    """The catalog of a new revision may come by another way than the news of the profiles that warmed up for it."""
+    """The catalog of a new revision may come by another way than the news of the profiles that backfilled for it."""
     service = services[0]
     await service.ingest.accept(shop, [opened("m1", ADA)])
     assert await holds_for(service, shop, "opened", ADA)
@@ -120,7 +122,7 @@ async def test_what_was_read_before_a_revision_went_live_is_read_again(services:
     wider = {"flags": [{"key": "often", "rule": "events.open.count_7d >= 1"}]}
     await apply_documents(service.pool, shop, [wider], "test", NOW)
     worker = Worker(service.pool, Catalogs(), lambda: NOW)
-    while await worker.warm_up():
+    while await worker.backfill():
         pass
     await service.catalogs.refresh(service.pool, shop)
     assert service.snapshots.find(shop, ADA.kind, ADA.value) is None

@@ -25,12 +25,12 @@ from serving import (
     waiting_for_a_lock,
 )
 from tinycdp.engine.catalog import Catalog
-from tinycdp.model import Alias, AliasKind, Message
+from tinycdp.model import Identifier, IdentifierKind, Message
 from tinycdp.runtime import clock
 from tinycdp.runtime.access.keys import create_key, environment_named, revoke_key
 from tinycdp.runtime.decisions.decide import decide_one
 from tinycdp.runtime.definitions.publish import apply_documents
-from tinycdp.runtime.worker.backfill import WarmUp
+from tinycdp.runtime.worker.backfill import Backfiller
 from tinycdp.server.bootstrap import prepare
 from tinycdp.settings import Settings
 from tinycdp.store.pool import open_pool
@@ -114,10 +114,10 @@ async def test_a_version_is_waited_for_by_nobody(dsn: str) -> None:
         environment = await new_environment(here.pool, "e", COUNTING, now)
         await deaf.catalogs.refresh(deaf.pool, environment)
         deaf.mirror.profiles_changed = lambda *news: None  # type: ignore[method-assign]
-        ada = Alias(AliasKind.USER, "ada")
+        ada = Identifier(IdentifierKind.USER, "ada")
 
         def message(id: str, name: str) -> Message:
-            return Message(kind="track", message_id=id, aliases=(ada,), occurred_at=now, received_at=now, name=name)
+            return Message(kind="track", message_id=id, identifiers=(ada,), occurred_at=now, received_at=now, name=name)
 
         await here.ingest.accept(environment, [message("m0", "other")])
         assert not await holds_for(deaf, environment, "opened", ada)
@@ -139,13 +139,13 @@ async def test_a_person_of_a_newer_revision_is_decided_by_it(dsn: str, monkeypat
         environment = await new_environment(here.pool, "e", COUNTING, now)
         await deaf.catalogs.refresh(deaf.pool, environment)
         deaf.mirror.revision_changed = lambda *news: None  # type: ignore[method-assign]
-        ada, bob = Alias(AliasKind.USER, "ada"), Alias(AliasKind.USER, "bob")
+        ada, bob = Identifier(IdentifierKind.USER, "ada"), Identifier(IdentifierKind.USER, "bob")
 
-        def message(id: str, alias: Alias) -> Message:
+        def message(id: str, identifier: Identifier) -> Message:
             return Message(
                 kind="track",
                 message_id=id,
-                aliases=(alias,),
+                identifiers=(identifier,),
                 occurred_at=now,
                 received_at=now,
                 name="open",
@@ -156,11 +156,11 @@ async def test_a_person_of_a_newer_revision_is_decided_by_it(dsn: str, monkeypat
         assert await holds_for(deaf, environment, "opened", bob)
         elsewhere = {"key": "opens", "expression": "events.open.where(device == 'phone').count()"}
         await apply_documents(here.pool, environment, [COUNTING | {"traits": [elsewhere]}], "test", now)
-        warm_up = WarmUp(here.pool, here.catalogs, clock.now, share=100)
-        while await warm_up.step(environment):
+        backfill = Backfiller(here.pool, here.catalogs, clock.now, share=100)
+        while await backfill.step(environment):
             pass
-        others = [Alias(AliasKind.USER, f"u{n}") for n in range(8)]
-        sent = [message("m2", ada), *(message(f"m-{alias.value}", alias) for alias in others)]
+        others = [Identifier(IdentifierKind.USER, f"u{n}") for n in range(8)]
+        sent = [message("m2", ada), *(message(f"m-{identifier.value}", identifier) for identifier in others)]
         await here.ingest.accept(environment, sent)
         reads, read = [], deaf.catalogs.at
 
@@ -169,7 +169,9 @@ async def test_a_person_of_a_newer_revision_is_decided_by_it(dsn: str, monkeypat
             return await read(*asked)
 
         monkeypatch.setattr(deaf.catalogs, "at", counted)
-        found = await asyncio.gather(*(holds_for(deaf, environment, "opened", alias) for alias in (ada, *others)))
+        found = await asyncio.gather(
+            *(holds_for(deaf, environment, "opened", identifier) for identifier in (ada, *others))
+        )
         assert all(found)
         assert len(reads) == 1, "of many who miss the revision at once, one reads it"
         assert await holds_for(deaf, environment, "opened", bob), "whom it knew before, it knows by the same revision"

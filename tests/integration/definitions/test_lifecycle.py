@@ -34,13 +34,13 @@ async def refused(app: Application, method: str, path: str, body: Any = None, **
 async def publish(app: Application, *changes: tuple[str, str, Any], **options: Any) -> Any:
     listed = [{"kind": kind, "key": key, "document": document} for kind, key, document in changes]
     found = await ok(app, "POST", "publish", {"changes": listed, **options})
-    await app.warm()
+    await app.backfill()
     return found
 
 
 async def members(app: Application, segment: str) -> list[str]:
     found = await ok(app, "GET", f"segments/{segment}/members")
-    return [member["aliases"][0]["value"] for member in found["members"]]
+    return [member["identifiers"][0]["value"] for member in found["members"]]
 
 
 async def table(app: Application, sql: str) -> list[Any]:
@@ -66,8 +66,8 @@ async def shop(app: Application) -> Application:
 
 
 async def test_several_definitions_are_one_revision_or_none(app: Application) -> None:
-    dry = await publish(app, *BUYERS, dryRun=True)
-    assert (dry["revision"], [change["action"] for change in dry["changes"]]) == (0, ["create"] * 4)
+    dry_run = await publish(app, *BUYERS, dryRun=True)
+    assert (dry_run["revision"], [change["action"] for change in dry_run["changes"]]) == (0, ["create"] * 4)
     assert (await ok(app, "GET", "traits")) == {"traits": [], "revision": 0}
     made = await publish(app, *BUYERS, note="the first")
     assert (made["revision"], len(made["changes"])) == (1, 4)
@@ -115,13 +115,13 @@ async def test_a_rename_moves_nobody_and_rewrites_what_names_it(shop: Applicatio
         ("update", "flag", "thanks", None, True),
         ("update", "segment", "regulars", None, True),
     ]
-    assert (found["warming"], found["revision"]) == (False, 2)
+    assert (found["backfilling"], found["revision"]) == (False, 2)
     segment = await ok(app, "GET", "segments/regulars")
     assert segment["rule"] == "in_90d >= 2 // often\n  && traits.in_90d < 100"
     assert (segment["status"], segment["members"], segment["version"]) == ("live", 1, 2)
 
-    assert (await ok(app, "POST", "segments/regulars/rename", {"key": "loyal.ones"}))["warming"] is False
-    assert (await ok(app, "POST", "flags/thanks/rename", {"key": "gratitude"}))["warming"] is False
+    assert (await ok(app, "POST", "segments/regulars/rename", {"key": "loyal.ones"}))["backfilling"] is False
+    assert (await ok(app, "POST", "flags/thanks/rename", {"key": "gratitude"}))["backfilling"] is False
     more = (await ok(app, "GET", "flags/more"))["document"]
     assert (more["salt"], more["overrides"], more["rules"][0]["when"]) == (
         salt, [{"serve": "on", "segment": "loyal.ones"}], 'flag("gratitude")',
@@ -148,7 +148,7 @@ async def test_references_keep_their_meaning_whatever_the_order_of_their_names(a
         ("trait", "c", {"expression": "events.y.count_7d"}),
         ("segment", "s", {"rule": "b > c"}),
     )
-    assert (await ok(app, "POST", "traits/b/rename", {"key": "z"}))["warming"] is False
+    assert (await ok(app, "POST", "traits/b/rename", {"key": "z"}))["backfilling"] is False
     assert await members(app, "s") == ["ada"]
     assert (await ok(app, "GET", "segments/s"))["rule"] == "z > c"
 
@@ -164,7 +164,7 @@ async def test_a_name_that_is_taken_or_means_something_else_is_refused(shop: App
     assert await refused(app, "POST", rename, {"key": "x"}, **{"If-Match": '"7"'}) == (409, "VERSION_CONFLICT")
     assert (await ok(app, "POST", rename, {"key": "orders"}))["changes"] == []
     # A keyword is quoted where it is named; a segment may be called like the trait.
-    assert (await ok(app, "POST", rename, {"key": "in"}))["warming"] is False
+    assert (await ok(app, "POST", rename, {"key": "in"}))["backfilling"] is False
     assert (await ok(app, "GET", "segments/regulars"))["rule"].startswith("`in` >= 2 // often")
     await ok(app, "POST", "segments/regulars/rename", {"key": "other"})
 
@@ -174,7 +174,7 @@ async def test_every_version_is_kept_with_who_and_why(shop: Application) -> None
     await app.admin.put(
         "/v1/admin/traits/orders?note=only%20a%20month", json={"expression": "events.purchase.count_30d"}
     )
-    await app.warm()
+    await app.backfill()
     await ok(app, "POST", "traits/orders/rename", {"key": "lately", "note": "names"})
     found = (await ok(app, "GET", "traits/lately/versions"))["versions"]
     assert [(v["version"], v["key"], v["revision"], v["until"], v["note"]) for v in found] == [
@@ -232,19 +232,19 @@ async def test_a_restored_revision_has_its_definitions_ids_and_salts(shop: Appli
     await publish(app, ("segment", "loyal", {"rule": "orders >= 1"}))
     assert await members(app, "loyal") == ["ada", "bob"]
 
-    dry = await ok(app, "POST", "revisions/1/restore", {"dryRun": True})
-    assert (dry["revision"], dry["dryRun"]) == (4, True)
+    dry_run = await ok(app, "POST", "revisions/1/restore", {"dryRun": True})
+    assert (dry_run["revision"], dry_run["dryRun"]) == (4, True)
     made = await ok(app, "POST", "revisions/1/restore", {"note": "back"})
     assert [(c["action"], c["kind"], c["key"], c["was"]) for c in made["changes"]] == (
-        [(c["action"], c["kind"], c["key"], c["was"]) for c in dry["changes"]]
+        [(c["action"], c["kind"], c["key"], c["was"]) for c in dry_run["changes"]]
     )
     assert {(c["action"], c["kind"], c["key"]) for c in made["changes"]} == {
         ("rename", "segment", "regulars"), ("update", "flag", "thanks"), ("create", "flag", "more"),
         ("delete", "trait", "new"),
     }  # fmt: skip
-    assert (made["revision"], made["warming"]) == (5, True)
-    assert (await ok(app, "GET", "segments/regulars"))["status"] == "warming"
-    await app.warm()
+    assert (made["revision"], made["backfilling"]) == (5, True)
+    assert (await ok(app, "GET", "segments/regulars"))["status"] == "backfilling"
+    await app.backfill()
     assert await members(app, "regulars") == ["ada"]
     for kind, before in first.items():
         for old, now in zip(before[kind], (await ok(app, "GET", kind))[kind], strict=True):
@@ -266,7 +266,7 @@ async def test_a_meaning_that_was_given_up_and_returns_starts_afresh(shop: Appli
     assert await table(app, "SELECT * FROM memberships") == []
     restored = await ok(app, "POST", "segments/regulars/versions/1/restore", {})
     assert [(c["action"], c["version"]) for c in restored["changes"]] == [("create", 2)]
-    await app.warm()
+    await app.backfill()
     assert await members(app, "regulars") == ["ada"]
 
 
@@ -275,11 +275,11 @@ async def test_a_warm_up_is_called_off_by_restoring_what_serves(shop: Applicatio
     before = await table(app, "SELECT * FROM memberships")
     changed = {"kind": "segment", "key": "regulars", "document": {"rule": "orders >= 1"}}
     made = await ok(app, "POST", "publish", {"changes": [changed]})
-    assert made["warming"] is True
-    await Worker(app.service.pool, Catalogs(), app.service.now).warm_up()  # a first batch of it
+    assert made["backfilling"] is True
+    await Worker(app.service.pool, Catalogs(), app.service.now).backfill()  # a first batch of it
     assert len(await table(app, "SELECT * FROM memberships")) == 3
     restored = await ok(app, "POST", "revisions/1/restore", {})
-    assert (restored["warming"], restored["revision"]) == (False, 3)
+    assert (restored["backfilling"], restored["revision"]) == (False, 3)
     segment = await ok(app, "GET", "segments/regulars")
     assert (segment["status"], segment["members"]) == ("live", 1)
     assert await table(app, "SELECT * FROM memberships") == before
@@ -300,7 +300,7 @@ async def test_one_definition_returns_by_the_names_of_today(shop: Application) -
     found = await ok(app, "POST", "segments/loyal/versions/1/restore", {"note": "twice"}, **{"If-Match": '"4"'})
     [change] = found["changes"]
     assert (change["action"], change["key"], change["sameMeaning"]) == ("update", "loyal", False)
-    await app.warm()
+    await app.backfill()
     segment = await ok(app, "GET", "segments/loyal")
     assert segment["rule"] == "in_90d >= 2 // often\n  && traits.in_90d < 100"
     assert await members(app, "loyal") == ["ada"]
@@ -352,9 +352,9 @@ async def test_what_only_asks_waits_for_nobody(shop: Application) -> None:
         await begin_group(connection, app.environment_id)  # as a group of messages does that takes its time
         change = {"kind": "trait", "key": "orders", "document": {"expression": "events.purchase.count_30d"}}
         async with asyncio.timeout(PATIENCE_SECONDS):
-            dry = await ok(app, "POST", "publish", {"changes": [change], "dryRun": True})
+            dry_run = await ok(app, "POST", "publish", {"changes": [change], "dryRun": True})
             assert (await ok(app, "POST", "revisions/1/restore", {"dryRun": True}))["changes"] == []
-        assert [found["action"] for found in dry["changes"]] == ["update"]
+        assert [found["action"] for found in dry_run["changes"]] == ["update"]
 
 
 async def test_a_cycle_names_the_way_round(app: Application) -> None:

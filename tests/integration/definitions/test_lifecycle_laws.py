@@ -11,7 +11,7 @@ import pytest
 from serving import ManualClock, new_environment, services
 from tinycdp.app import Parts
 from tinycdp.errors import TinyCDPError
-from tinycdp.model import Alias, AliasKind, Message
+from tinycdp.model import Identifier, IdentifierKind, Message
 from tinycdp.runtime.decisions.decide import prepare
 from tinycdp.runtime.definitions.catalogs import Catalogs
 from tinycdp.runtime.definitions.change_set import Change
@@ -55,7 +55,7 @@ class Life:
         await self.service.catalogs.refresh(self.service.pool, self.id)
         self.clock.now += self.random.choice((1_000, 600_000))
         if self.random.random() < 0.3:
-            await self.worker.warm_up()
+            await self.worker.backfill()
 
     async def send(self) -> None:
         self.sent += 1
@@ -63,7 +63,7 @@ class Life:
         message = Message(
             kind=kind,  # type: ignore[arg-type]
             message_id=f"m{self.sent}",
-            aliases=(Alias(AliasKind.USER, f"u{self.random.randrange(5)}"),),
+            identifiers=(Identifier(IdentifierKind.USER, f"u{self.random.randrange(5)}"),),
             occurred_at=self.clock.now - self.random.choice((0, 1_200_000)),
             received_at=self.clock.now,
             name=self.random.choice("xy") if kind == "track" else "",
@@ -73,9 +73,9 @@ class Life:
 
     def keys(self, kind: str) -> list[str]:
         catalog = self.service.catalogs.serving(self.id)
-        universe = catalog.next or catalog.live
+        compiled_set = catalog.candidate or catalog.live
         # Never none: what names a key that is gone is refused, which is a step too.
-        return sorted(key for of, key in universe.definitions if of == kind) or ["gone"]
+        return sorted(key for of, key in compiled_set.definitions if of == kind) or ["gone"]
 
     async def edit(self) -> None:
         kind = self.random.choice(("trait", "segment"))
@@ -92,7 +92,7 @@ class Life:
         keys = self.keys("trait")
         one, other = self.random.sample(keys if len(keys) > 1 else ["a", "b"], 2)
         catalog = self.service.catalogs.serving(self.id)
-        definitions = (catalog.next or catalog.live).definitions
+        definitions = (catalog.candidate or catalog.live).definitions
         if not {("trait", one), ("trait", other)} <= definitions.keys():
             return
         changes = [
@@ -128,7 +128,7 @@ class Life:
         await restore_version(self.service.pool, self.id, kind, key, version, Edit("test", self.clock.now))
 
     async def settle(self) -> None:
-        while await self.worker.warm_up():
+        while await self.worker.backfill():
             pass
         while await self.worker.wake_due():
             pass
@@ -157,13 +157,13 @@ class Life:
     async def check(self) -> None:
         await self.settle()
         catalog, now = self.service.catalogs.serving(self.id), self.clock.now
-        assert catalog.next is None
+        assert catalog.candidate is None
         stored, entered, people = await self.stored()
         for id in people:
-            alias = Alias("profileId", str(id))
-            _, subject, _ = await self.service.decisions.known(self.id, alias, now)
+            identifier = Identifier("profileId", str(id))
+            _, subject, _ = await self.service.decisions.known(self.id, identifier, now)
             prepare(catalog, subject, now)
-            raw = (await self.service.past.view(self.id, alias, now)).subject
+            raw = (await self.service.past.view(self.id, identifier, now)).subject
             for key, members in stored.items():
                 name = ("segment", key)
                 value = subject.result(name, now)[0]

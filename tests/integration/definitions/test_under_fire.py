@@ -260,12 +260,12 @@ class Fire:
     def told(self) -> dict[str, int]:
         live = {seen.revision for seen in list(self.seen)} & self.books.keys()
         slow = {self.books[revision].slow for revision in live}
-        figures = {"published": len(self.books), "live": len(live), "warmed up": len(slow) - 1}
+        figures = {"published": len(self.books), "live": len(live), "backfilled": len(slow) - 1}
         return figures | {"decisions": len(self.seen), "files": len(self.files)}
 
     def is_hot(self) -> bool:
         told = self.told()
-        return told["live"] > 3 and told["warmed up"] > 0 and told["decisions"] > 1_000 and told["files"] > 10
+        return told["live"] > 3 and told["backfilled"] > 0 and told["decisions"] > 1_000 and told["files"] > 10
 
     # What is asserted
 
@@ -339,7 +339,7 @@ async def test_nothing_is_ever_decided_by_a_mixture(dsn: str, tmp_path: Path) ->
         clock.now(),
     )
     with (
-        served(tmp_path / "a", dsn=dsn, role="all", workers=1, warm_up_share=100) as a,
+        served(tmp_path / "a", dsn=dsn, role="all", workers=1, backfill_share=100) as a,
         served(tmp_path / "b", dsn=dsn, role="api", workers=1) as b,
     ):
         fire = Fire(dsn, [a, b])
@@ -379,7 +379,8 @@ async def assert_at_rest(fire: Fire, dsn: str) -> None:
     connection = await asyncpg.connect(dsn)
     rows = await connection.fetch(
         "SELECT a.value, count(*) AS n, array_agg((e.properties ->> 'weight')::int) AS weights FROM events e "
-        "JOIN aliases a ON a.environment_id = e.environment_id AND a.id = e.alias_id WHERE e.name = 'tick' GROUP BY 1"
+        "JOIN identifiers a ON a.environment_id = e.environment_id AND a.id = e.identifier_id "
+        "WHERE e.name = 'tick' GROUP BY 1"
     )
     await connection.close()
     assert {row["value"]: row["n"] for row in rows} == {PEOPLE[p]: n for p, n in enumerate(fire.acked) if n}

@@ -9,7 +9,7 @@ import pytest
 import serving
 from serving import new_environment, waiting_for_a_lock
 from tinycdp.app import Parts
-from tinycdp.model import Alias, AliasKind, Message
+from tinycdp.model import Identifier, IdentifierKind, Message
 from tinycdp.runtime.ingest.group_commit import Ingest
 from tinycdp.runtime.policies.identifier_rules import IdentityPolicy, KindPolicy, Rules
 
@@ -29,13 +29,15 @@ async def environment(services: list[Parts]) -> int:
 
 
 def message(id: str, at: int, **named: str) -> Message:
-    aliases = tuple(Alias(kind, named[kind]) for kind in AliasKind if kind in named)
-    return Message(kind="track", message_id=id, aliases=aliases, occurred_at=NOW + at, received_at=NOW, name="open")
+    identifiers = tuple(Identifier(kind, named[kind]) for kind in IdentifierKind if kind in named)
+    return Message(
+        kind="track", message_id=id, identifiers=identifiers, occurred_at=NOW + at, received_at=NOW, name="open"
+    )
 
 
 async def profile_of(service: Parts, environment: int, value: str) -> int:
     return await service.pool.fetchval(
-        "SELECT profile_id FROM aliases WHERE environment_id = $1 AND value = $2", environment, value
+        "SELECT profile_id FROM identifiers WHERE environment_id = $1 AND value = $2", environment, value
     )
 
 
@@ -89,16 +91,17 @@ async def test_a_better_claim_by_the_same_person_is_no_quarrel(services: list[Pa
     """Two logins of one person and a browser: that the earlier login claims it, too, beats nobody."""
     [service, _] = services
     joined = Message(
-        kind="alias", message_id="m1", aliases=(Alias(AliasKind.USER, "ann"),), occurred_at=NOW - 9, received_at=NOW,
+        kind="alias", message_id="m1", identifiers=(Identifier(IdentifierKind.USER, "ann"),),
+        occurred_at=NOW - 9, received_at=NOW,
         previous="ann@old",
     )  # fmt: skip
     await service.ingest.accept(environment, [joined])
     await service.ingest.accept(environment, [message("m2", -1, userId="ann", anonymousId="tab")])
     await service.ingest.accept(environment, [message("m3", -5, userId="ann@old", anonymousId="tab")])
     assert len({await profile_of(service, environment, value) for value in ("ann", "ann@old", "tab")}) == 1
-    assert await service.pool.fetchval("SELECT count(*) FROM refused_claims") == 0
+    assert await service.pool.fetchval("SELECT count(*) FROM rejected_claims") == 0
     owner = await service.pool.fetchval(
-        "SELECT owner.value FROM aliases JOIN aliases owner ON owner.id = aliases.owner_id WHERE aliases.value = 'tab'"
+        "SELECT owner.value FROM identifiers i JOIN identifiers owner ON owner.id = i.owner_id WHERE i.value = 'tab'"
     )
     assert owner == "ann@old", "the earlier claim holds"
 
@@ -108,20 +111,21 @@ async def test_a_better_claim_by_what_an_identifier_owns_takes_both_to_a_new_pro
 ) -> None:
     """Only the device connected the user `a1` with the browser a1, which claims the device after all."""
     [service, _] = services
-    kinds = (AliasKind.ANONYMOUS, AliasKind.USER, AliasKind.DEVICE)
+    kinds = (IdentifierKind.ANONYMOUS, IdentifierKind.USER, IdentifierKind.DEVICE)
     rules = Rules(IdentityPolicy(kinds=tuple(KindPolicy(kind=kind) for kind in kinds)))
     ingest = Ingest(
         service.pool, service.catalogs, service.now, lambda done: None, batch=9, queue=9, rules=lambda _: rules
     )
     joined = Message(
-        kind="alias", message_id="m1", aliases=(Alias(AliasKind.DEVICE, "d1"),), occurred_at=NOW - 9, received_at=NOW,
+        kind="alias", message_id="m1", identifiers=(Identifier(IdentifierKind.DEVICE, "d1"),),
+        occurred_at=NOW - 9, received_at=NOW,
         previous="a1",
     )  # fmt: skip
     await ingest.accept(environment, [joined])
     await ingest.accept(environment, [message("m2", -5, anonymousId="a1", deviceId="d1")])
     rows = await service.pool.fetch(
         "SELECT p.bucketing_key, p.first_seen_at, p.merged_into, array_agg(a.kind ORDER BY a.kind) AS kinds"
-        " FROM profiles p JOIN aliases a ON a.environment_id = $1 AND a.profile_id = p.id GROUP BY p.id, 1, 2, 3"
+        " FROM profiles p JOIN identifiers a ON a.environment_id = $1 AND a.profile_id = p.id GROUP BY p.id, 1, 2, 3"
         " ORDER BY kinds",
         environment,
     )

@@ -13,13 +13,13 @@ from application import Application, running
 from serving import ManualClock, eventually, holds_for, new_environment
 from tinycdp.app import Parts
 from tinycdp.errors import Conflict, Overloaded, Unavailable
-from tinycdp.model import DAY_MS, MINUTE_MS, Alias, AliasKind, Message
+from tinycdp.model import DAY_MS, MINUTE_MS, Identifier, IdentifierKind, Message
 from tinycdp.runtime.identity.merges import Merges
 from tinycdp.runtime.policies.identifier_rules import IdentityPolicy, rules_of
 from tinycdp.store.pool import Pool
 
 NOW = 1_790_000_000_000
-USER, ANONYMOUS = AliasKind.USER, AliasKind.ANONYMOUS
+USER, ANONYMOUS = IdentifierKind.USER, IdentifierKind.ANONYMOUS
 DOCUMENT = {
     "segments": [
         {"key": "buyers", "rule": "events.buy.exists(7d)"},
@@ -56,10 +56,10 @@ async def environment(services: list[Parts]) -> int:
 
 
 def message(id: str, name: str, at: int, *, previous: str | None = None, **named: str) -> Message:
-    aliases = tuple(Alias(kind, named[kind]) for kind in AliasKind if kind in named)
+    identifiers = tuple(Identifier(kind, named[kind]) for kind in IdentifierKind if kind in named)
     kind = "alias" if previous is not None else "track"
     return Message(
-        kind=kind, message_id=id, aliases=aliases, occurred_at=at, received_at=at, name=name, previous=previous
+        kind=kind, message_id=id, identifiers=identifiers, occurred_at=at, received_at=at, name=name, previous=previous
     )
 
 
@@ -82,7 +82,7 @@ async def test_a_merge_by_hand_is_shown_before_it_is_made(app: Application) -> N
     await app.track({"userId": "ann@old", "event": "buy"})
     body = {"profiles": ["ann", "userId:ann@old"], "note": "she wrote to us"}
     shown = await post(app, "/v1/admin/profiles/merge", **body, dryRun=True)
-    assert (await person(app, "ann"))["aliases"] == [{"kind": "userId", "value": "ann"}], "a dry run keeps nothing"
+    assert (await person(app, "ann"))["identifiers"] == [{"kind": "userId", "value": "ann"}], "a dry run keeps nothing"
     assert shown["merges"] == []
     done = await post(app, "/v1/admin/profiles/merge", **body)
     assert {**shown, "merges": done["merges"], "dryRun": False} == done, "what is shown is what happens"
@@ -166,7 +166,7 @@ async def test_an_undo_gives_both_people_back_and_is_recorded(app: Application) 
     for id in ("tab", "kim"):
         now = await person(app, id)
         assert (now["id"], now["bucketingKey"]) == (was[id]["id"], was[id]["bucketingKey"])
-        assert now["aliases"] == was[id]["aliases"]
+        assert now["identifiers"] == was[id]["identifiers"]
     assert len((await app.read.get("/v1/journeys/kim")).json()["events"]) == 2, "an event stays with its strongest id"
 
     [listed] = (await app.admin.get("/v1/admin/merges?profile=kim")).json()["merges"]
@@ -191,7 +191,7 @@ async def test_a_merge_of_before_there_was_undo_is_undone_too(app: Application) 
     await app.track({"userId": "kim", "anonymousId": "tab", "event": "open"})
     await app.track({"anonymousId": "tab", "deviceId": "ipad", "event": "open"})
     await app.service.pool.execute(
-        "UPDATE merges SET link_alias_id = NULL, link_owner_id = NULL, survivor_alias_ids = '{}'"
+        "UPDATE merges SET link_identifier_id = NULL, link_owner_id = NULL, survivor_identifier_ids = '{}'"
     )
     [merge] = (await app.admin.get("/v1/admin/merges")).json()["merges"]
     assert merge["by"] == []
@@ -220,7 +220,7 @@ async def test_a_split_takes_along_what_an_identifier_owns(app: Application) -> 
     shown = await post(app, "/v1/admin/profiles/kim/split", **body, dryRun=True)
     done = await post(app, "/v1/admin/profiles/kim/split", **body, note="a loan")
     assert shown["keptApart"] == done["keptApart"]
-    values = {frozenset(alias["value"] for alias in standing["identifiers"]) for standing in done["after"]}
+    values = {frozenset(identifier["value"] for identifier in standing["identifiers"]) for standing in done["after"]}
     assert values == {frozenset({"kim"}), frozenset({"tab", "ipad"})}
     assert (await person(app, "ipad"))["bucketingKey"] == "tab"
     graph = (await app.admin.get("/v1/admin/profiles/kim/graph")).json()
@@ -273,8 +273,8 @@ async def test_a_person_has_no_more_identifiers_than_the_policy_allows(app: Appl
         ("LIMIT", "d2", "lee"),
         ("NEW_LIMIT", "a2", "kim"),
     ]
-    assert len((await person(app, "kim"))["aliases"]) == 3
-    assert (await person(app, "a2"))["aliases"] == [{"kind": "anonymousId", "value": "a2"}]
+    assert len((await person(app, "kim"))["identifiers"]) == 3
+    assert (await person(app, "a2"))["identifiers"] == [{"kind": "anonymousId", "value": "a2"}]
     await app.write.post("/v1/alias", json={"userId": "kim", "previousId": "lee"})
     assert (await person(app, "kim"))["id"] != (await person(app, "lee"))["id"]
     by_hand = await app.admin.post("/v1/admin/profiles/merge", json={"profiles": ["kim", "lee"]})
@@ -289,7 +289,7 @@ async def test_two_user_ids_in_one_message_are_two_people(app: Application, know
     await app.track({"userId": "ann", "event": "open", "messageId": "m-1", "context": external})
     await post(app, "/v1/alias", userId="ann", previousId="ann-before", context=external)
     ann = await person(app, "ann")
-    values = {alias["value"] for alias in ann["aliases"]}
+    values = {identifier["value"] for identifier in ann["identifiers"]}
     assert values == {"ann", "ann@x.example", "ann-before"}
     assert (await person(app, "bob"))["id"] != ann["id"]
     refusals = (await app.admin.get("/v1/admin/identity/refusals")).json()["refusals"]
@@ -352,16 +352,16 @@ async def test_every_process_decides_by_an_undo_at_once(
     clock.now += MINUTE_MS
     await here.ingest.accept(environment, [message("m3", "open", clock.now, userId="kim", anonymousId="tab")])
     for service in services:
-        assert await holds_for(service, environment, "offer", Alias(USER, "kim"))
+        assert await holds_for(service, environment, "offer", Identifier(USER, "kim"))
     clock.now += MINUTE_MS
     merge_id = await here.pool.fetchval("SELECT id FROM merges")
     await here.merges.undo(environment, merge_id, "ann")
     assert here.snapshots.find(environment, USER, "kim") is None, "the fast lane asks anew"
-    assert not await holds_for(here, environment, "offer", Alias(USER, "kim"))
-    assert await holds_for(here, environment, "offer", Alias(ANONYMOUS, "tab"))
+    assert not await holds_for(here, environment, "offer", Identifier(USER, "kim"))
+    assert await holds_for(here, environment, "offer", Identifier(ANONYMOUS, "tab"))
 
     async def heard() -> bool:
-        return not await holds_for(there, environment, "offer", Alias(USER, "kim"))
+        return not await holds_for(there, environment, "offer", Identifier(USER, "kim"))
 
     await eventually(heard)
     rows = await here.pool.fetch(
@@ -378,12 +378,14 @@ async def test_every_process_decides_by_an_undo_at_once(
 
 async def test_the_past_stays_what_it_was(services: list[Parts], environment: int, clock: ManualClock) -> None:
     here = services[0]
-    kim, tab = Alias(USER, "kim"), Alias(ANONYMOUS, "tab")
+    kim, tab = Identifier(USER, "kim"), Identifier(ANONYMOUS, "tab")
     seen = {}
 
-    async def look(at: int) -> dict[Alias, tuple[Any, ...]]:
-        views = {alias: (await here.past.view(environment, alias, at)).subject for alias in (kim, tab)}
-        return {alias: (subject.unit, subject.profile_id, subject.last_seen) for alias, subject in views.items()}
+    async def look(at: int) -> dict[Identifier, tuple[Any, ...]]:
+        views = {identifier: (await here.past.view(environment, identifier, at)).subject for identifier in (kim, tab)}
+        return {
+            identifier: (subject.unit, subject.profile_id, subject.last_seen) for identifier, subject in views.items()
+        }
 
     await here.ingest.accept(environment, [message("m1", "buy", clock.now, anonymousId="tab")])
     clock.now += 1
@@ -408,7 +410,7 @@ async def test_a_crash_amid_an_undo_leaves_them_merged(services: list[Parts], en
     await here.ingest.accept(environment, [message("m3", "open", NOW, userId="kim", anonymousId="tab")])
     merge_id = await here.pool.fetchval("SELECT id FROM merges")
     looking = await asyncpg.connect(dsn)
-    tables = ("aliases", "profiles", "memberships", "transitions", "merges", "identity_links", "alias_moves")
+    tables = ("identifiers", "profiles", "memberships", "transitions", "merges", "identity_links", "identifier_moves")
 
     async def everything() -> list[Any]:
         return [await looking.fetch(f"SELECT * FROM {table} t ORDER BY t::text") for table in tables]
@@ -492,8 +494,8 @@ async def test_events_and_undos_at_once(services: list[Parts], environment: int)
     await asyncio.gather(sending, undo_all(here), undo_all(there))
     assert await here.pool.fetchval("SELECT count(*) FROM events") == len(sent) + len(alone)
     rows = await here.pool.fetch(
-        "SELECT a.value, a.profile_id, o.profile_id AS owners, p.merged_into FROM aliases a"
-        " JOIN profiles p ON p.id = a.profile_id LEFT JOIN aliases o ON o.id = a.owner_id"
+        "SELECT a.value, a.profile_id, o.profile_id AS owners, p.merged_into FROM identifiers a"
+        " JOIN profiles p ON p.id = a.profile_id LEFT JOIN identifiers o ON o.id = a.owner_id"
     )
     assert all(row["merged_into"] is None for row in rows)
     assert all(row["owners"] in (None, row["profile_id"]) for row in rows), "an identifier is where its owner is"

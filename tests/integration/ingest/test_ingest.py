@@ -11,14 +11,14 @@ import serving
 from serving import new_environment, waiting_for_a_lock
 from tinycdp.app import Parts
 from tinycdp.errors import Overloaded, Unavailable
-from tinycdp.model import Alias, AliasKind, Message
+from tinycdp.model import Identifier, IdentifierKind, Message
 from tinycdp.runtime.definitions.catalogs import Catalogs
 from tinycdp.runtime.definitions.publish import apply_documents
 from tinycdp.runtime.ingest.group_commit import Receipt
 from tinycdp.runtime.worker.loops import Worker
 
 NOW = 1_790_000_000_000
-TABLES = ("message_ids", "aliases", "events", "profiles", "memberships", "transitions")
+TABLES = ("message_ids", "identifiers", "events", "profiles", "memberships", "transitions")
 SHOP = {
     "traits": [{"key": "orders", "expression": "events.order.count_7d"}],
     "segments": [{"key": "buyers", "rule": "orders > 0"}],
@@ -45,11 +45,11 @@ async def beside(dsn: str) -> AsyncIterator[asyncpg.Connection]:
 
 
 def order(id: str, user: str = "ada", **properties: Any) -> Message:
-    alias = Alias(AliasKind.USER, user)
+    identifier = Identifier(IdentifierKind.USER, user)
     return Message(
         kind="track",
         message_id=id,
-        aliases=(alias,),
+        identifiers=(identifier,),
         occurred_at=NOW,
         received_at=NOW,
         name="order",
@@ -65,7 +65,7 @@ async def test_an_answer_means_that_all_of_it_is_there(service: Parts, shop: int
     receipt = await service.ingest.accept(shop, [order("m1"), order("m2"), order("m3", "bob")])
     assert receipt.accepted == 3
     assert await contents(beside) == {
-        "message_ids": 3, "aliases": 2, "events": 3, "profiles": 2, "memberships": 2, "transitions": 2,
+        "message_ids": 3, "identifiers": 2, "events": 3, "profiles": 2, "memberships": 2, "transitions": 2,
     }  # fmt: skip
     # One transaction wrote all of it, so that nobody can have seen a part.
     for table in TABLES:
@@ -205,14 +205,14 @@ async def test_publishing_races_with_ingesting(service: Parts, shop: int, beside
         for n in range(1, 7):
             document = {"segments": [{"key": "buyers", "rule": f"orders > {n}"}]}
             await apply_documents(service.pool, shop, [document], "test", NOW)
-            while await worker.warm_up():
+            while await worker.backfill():
                 pass
 
     await asyncio.gather(edit(), *(stream(n) for n in range(4)))
     live, head = await beside.fetchrow("SELECT live_revision, head_revision FROM environments WHERE id = $1", shop)
     assert live == head == 7
     counted = await beside.fetch(
-        "SELECT a.profile_id AS id, count(*) AS n FROM events e JOIN aliases a ON a.id = e.alias_id GROUP BY 1"
+        "SELECT a.profile_id AS id, count(*) AS n FROM events e JOIN identifiers a ON a.id = e.identifier_id GROUP BY 1"
     )
     members = {row["profile_id"] for row in await beside.fetch("SELECT profile_id FROM memberships")}
     assert sum(row["n"] for row in counted) == 80

@@ -262,7 +262,7 @@ async def test_kill_of_a_consumer_of_the_outbox(dsn: str, tmp_path: Path, kills:
 
 def consume(dsn: str, file: Path) -> "subprocess.Popen[bytes]":
     """The consumers' process, which shares nothing with this one."""
-    argv = [sys.executable, str(Path(__file__).parent.parent / "outbox_consumer.py"), dsn, str(file)]
+    argv = [sys.executable, str(Path(__file__).parents[2] / "outbox_consumer.py"), dsn, str(file)]
     return subprocess.Popen(argv)
 
 

@@ -33,7 +33,7 @@ async def publish(app: Application) -> None:
     }.items():
         answer = await app.admin.post("/v1/admin/flags", json={"key": key, "rule": rule})
         assert answer.status_code == 201, answer.text
-    await app.warm()
+    await app.backfill()
 
 
 async def holds(app: Application, flag: str, person: str, by: str = "userId") -> bool:

@@ -80,16 +80,16 @@ async def populate(app: Application) -> None:
 
 async def test_an_erased_person_is_nowhere_and_a_stranger_at_once(app: Application) -> None:
     await populate(app)
-    held = {"aliases", "events", "exposures", "flag_holds", "merges", "profiles"}
+    held = {"identifiers", "events", "exposures", "session_variants", "merges", "profiles"}
     assert held <= (await traces(app, "ada", SECRET)).keys()
     before = (await app.admin.get("/v1/admin/users/bob")).json()
 
-    dry = (await app.admin.delete("/v1/admin/profiles/ada?dryRun=true")).json()
-    assert (dry["id"], dry["people"], dry["identifiers"], dry["dryRun"]) == (None, 1, 4, True)
+    dry_run = (await app.admin.delete("/v1/admin/profiles/ada?dryRun=true")).json()
+    assert (dry_run["id"], dry_run["people"], dry_run["identifiers"], dry_run["dryRun"]) == (None, 1, 4, True)
     assert await allowed(app, userId="ada")
 
     receipt = (await app.admin.delete("/v1/admin/profiles/ada")).json()
-    assert receipt["counts"] == dry["counts"]
+    assert receipt["counts"] == dry_run["counts"]
     assert receipt["counts"]["events"] == 5
     assert receipt["counts"]["rejected_messages"] == 1
     assert not await allowed(app, userId="ada")
@@ -146,12 +146,12 @@ async def test_somebody_without_a_profile_is_erased_too(app: Application, name: 
     assert (await app.read.post("/v1/decide", json=asked)).status_code == 200
     await send(app, {"type": "track", "userId": "eve-77", "event": ""}, {"type": "nonsense", "userId": "bob"})
     url = f"/v1/admin/profiles/{name}"
-    dry = (await app.admin.delete(f"{url}?dryRun=true")).json()
+    dry_run = (await app.admin.delete(f"{url}?dryRun=true")).json()
     receipt = (await app.admin.delete(f"{url}?suppress=true")).json()
-    assert receipt["counts"] == dry["counts"]
+    assert receipt["counts"] == dry_run["counts"]
     assert {table: n for table, n in receipt["counts"].items() if n} == {
         "exposures": 1,
-        "flag_holds": 1,
+        "session_variants": 1,
         "rejected_messages": 1,
     }
     assert (receipt["people"], receipt["identifiers"], receipt["profileIds"]) == (1, 1, [])
@@ -254,8 +254,8 @@ async def test_messages_under_way_go_before_or_after(app: Application) -> None:
     async with app.service.pool.acquire() as connection:
         left = await connection.fetchval("SELECT count(*) FROM events")
         loose = await connection.fetchval(
-            "SELECT count(*) FROM events e WHERE NOT EXISTS (SELECT FROM aliases a JOIN profiles p ON"
-            " p.environment_id = a.environment_id AND p.id = a.profile_id WHERE a.id = e.alias_id)"
+            "SELECT count(*) FROM events e WHERE NOT EXISTS (SELECT FROM identifiers a JOIN profiles p ON"
+            " p.environment_id = a.environment_id AND p.id = a.profile_id WHERE a.id = e.identifier_id)"
         )
     assert (erased + left, loose) == (sent, 0)
 

@@ -95,10 +95,10 @@ async def test_what_warms_up_says_so(app: Application) -> None:
     await app.track({"userId": "ada", "event": "visit"})
     await app.admin.post("/v1/admin/traits", json={"key": "visits", "expression": "events.visit.count_30d"})
     found = (await explained(app, userId="ada", trait="visits"))["definition"]
-    assert (found["value"], found["warming"], found["tree"]["warming"]) == (None, True, True)
-    await app.warm()
+    assert (found["value"], found["backfilling"], found["tree"]["backfilling"]) == (None, True, True)
+    await app.backfill()
     found = (await explained(app, userId="ada", trait="visits"))["definition"]
-    assert (found["value"], found["warming"]) == (1, False)
+    assert (found["value"], found["backfilling"]) == (1, False)
 
 
 @pytest.mark.parametrize(

@@ -34,7 +34,7 @@ async def allowed(app: Application, user: str) -> bool:
 
 async def members(app: Application) -> set[str]:
     found = (await app.admin.get("/v1/admin/segments/gold/members?limit=200")).json()["members"]
-    return {alias["value"] for member in found for alias in member["aliases"]}
+    return {identifier["value"] for member in found for identifier in member["identifiers"]}
 
 
 async def tell(app: Application) -> int:
@@ -69,9 +69,9 @@ async def test_a_change_reaches_the_sender_at_once_and_the_others_by_the_worker(
     found = (await app.admin.get("/v1/admin/groups/acme")).json()
     assert (found["traits"], found["members"]) == ({"tier": "gold"}, 3)
     people = (await app.admin.get("/v1/admin/groups/acme/members?limit=2")).json()
-    assert [alias["value"] for m in people["members"] for alias in m["aliases"]] == ["ada", "bob"]
+    assert [identifier["value"] for m in people["members"] for identifier in m["identifiers"]] == ["ada", "bob"]
     rest = (await app.admin.get(f"/v1/admin/groups/acme/members?after={people['next']}")).json()
-    assert [alias["value"] for m in rest["members"] for alias in m["aliases"]] == ["eve"]
+    assert [identifier["value"] for m in rest["members"] for identifier in m["identifiers"]] == ["eve"]
     listed = (await app.admin.get("/v1/admin/groups")).json()["groups"]
     assert [group["key"] for group in listed] == ["acme", "other"]
     assert (await app.admin.get("/v1/admin/groups/nowhere")).json()["code"] == "NOT_FOUND"

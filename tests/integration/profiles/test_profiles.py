@@ -50,7 +50,7 @@ async def test_a_page_holds_everything_known_of_a_person(app: Application) -> No
     now = app.service.now()
     app.service.now = lambda: now
     found = await page(app, "ada")
-    assert found["aliases"] == [{"kind": "userId", "value": "ada"}, {"kind": "anonymousId", "value": "a-1"}]
+    assert found["identifiers"] == [{"kind": "userId", "value": "ada"}, {"kind": "anonymousId", "value": "a-1"}]
     assert found["properties"] == {"plan": "pro", "app": "v2.10-rc.1"}
     assert (found["asOf"], found["lastSeen"], found["bucketingKey"]) == (iso(now), iso(at + 1), "ada")
     values = {key: trait["value"] for key, trait in found["traits"].items()}
@@ -75,9 +75,9 @@ async def test_a_bare_id_is_the_strongest_identifier_of_that_value(app: Applicat
     await app.track(
         {"deviceId": "same", "event": "x"}, {"anonymousId": "same", "event": "x"}, {"userId": "same", "event": "x"}
     )
-    assert (await page(app, "same"))["aliases"] == [{"kind": "userId", "value": "same"}]
-    assert (await page(app, "same", by="deviceId"))["aliases"] == [{"kind": "deviceId", "value": "same"}]
-    assert (await page(app, "anonymousId:same"))["aliases"] == [{"kind": "anonymousId", "value": "same"}]
+    assert (await page(app, "same"))["identifiers"] == [{"kind": "userId", "value": "same"}]
+    assert (await page(app, "same", by="deviceId"))["identifiers"] == [{"kind": "deviceId", "value": "same"}]
+    assert (await page(app, "anonymousId:same"))["identifiers"] == [{"kind": "anonymousId", "value": "same"}]
 
 
 async def test_the_page_agrees_with_the_flag_at_the_very_millisecond(app: Application) -> None:
@@ -99,9 +99,9 @@ async def test_a_definition_that_warms_up_is_unknown_and_says_so(app: Applicatio
     await app.track({"userId": "ada", "event": "visit"})
     await app.admin.post("/v1/admin/traits", json={"key": "visits", "expression": "events.visit.count_30d"})
     assert (await page(app, "ada"))["traits"]["visits"] == {
-        "value": None, "type": "number", "until": None, "warming": True,
+        "value": None, "type": "number", "until": None, "backfilling": True,
     }  # fmt: skip
-    await app.warm()
+    await app.backfill()
     assert (await page(app, "ada"))["traits"]["visits"]["value"] == 1
 
 
@@ -190,7 +190,9 @@ async def test_people_are_found_by_the_beginning_of_any_identifier(app: Applicat
     assert [len((await search(q))["profiles"]) for q in ("50%_off\\", "50%", "5%", "_0", "Ün", "", "zz")] == [
         1, 1, 0, 0, 1, 7, 0,
     ]  # fmt: skip
-    assert (await app.admin.get("/v1/admin/users/search?q=bert")).json()["profiles"][0]["aliases"][0]["value"] == "bert"
+    assert (await app.admin.get("/v1/admin/users/search?q=bert")).json()["profiles"][0]["identifiers"][0][
+        "value"
+    ] == "bert"
 
 
 async def test_people_are_found_by_the_exact_value_of_a_property(app: Application) -> None:
@@ -199,7 +201,7 @@ async def test_people_are_found_by_the_exact_value_of_a_property(app: Applicatio
 
     async def found(name: str, value: str) -> list[str]:
         answer = await app.read.get("/v1/profiles/search", params={"property": name, "value": value})
-        return [profile["aliases"][0]["value"] for profile in answer.json()["profiles"]]
+        return [profile["identifiers"][0]["value"] for profile in answer.json()["profiles"]]
 
     assert await found("plan", "pro") == ["u0", "u2"]
     assert await found("seats", "3") == ["u2"]
@@ -207,7 +209,7 @@ async def test_people_are_found_by_the_exact_value_of_a_property(app: Applicatio
     assert await found("seats", "1e400") == []
     first = (await app.read.get("/v1/profiles/search?property=plan&value=pro&limit=1")).json()
     second = (await app.read.get(f"/v1/profiles/search?property=plan&value=pro&limit=1&after={first['next']}")).json()
-    assert second["profiles"][0]["aliases"][0]["value"] == "u2"
+    assert second["profiles"][0]["identifiers"][0]["value"] == "u2"
 
 
 @pytest.mark.parametrize(
@@ -240,6 +242,6 @@ async def test_a_kind_of_ones_own_may_have_colons(app: Application, kind: str) -
     context = {"externalIds": [{"type": kind, "id": "urn:7:x"}]}
     await app.track({"userId": "ada", "event": "a", "context": context}, {"userId": "b:urn:7:x", "event": "a"})
     found = (await app.read.get(f"/v1/profiles/{kind}:urn:7:x")).json()
-    assert {"kind": "userId", "value": "ada"} in found["aliases"]
+    assert {"kind": "userId", "value": "ada"} in found["identifiers"]
     graph = await app.admin.get(f"/v1/admin/profiles/{kind}:urn:7:x/graph")
     assert graph.json()["profileId"] == found["id"]

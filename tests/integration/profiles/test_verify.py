@@ -14,7 +14,7 @@ from serving import ManualClock, new_environment
 from tinycdp.app import Parts
 from tinycdp.cli.doctor import run_doctor
 from tinycdp.cli.main import build_parser
-from tinycdp.model import DAY_MS, HOUR_MS, MINUTE_MS, Alias, AliasKind, Instant, Message
+from tinycdp.model import DAY_MS, HOUR_MS, MINUTE_MS, Identifier, IdentifierKind, Instant, Message
 from tinycdp.runtime import clock
 from tinycdp.runtime.definitions.catalogs import Catalogs
 from tinycdp.runtime.definitions.publish import apply_documents
@@ -66,8 +66,15 @@ async def shop(service: Parts) -> int:
             message("d1", "cy", "identify", START - 40 * DAY_MS, {"plan": "free", "app": "1.2.3-rc.1"}),
             message("d2", "cy", "identify", START - 2 * DAY_MS, {"plan": "pro"}),
             bought("d3", "cy", 7, START - HOUR_MS + 1),
-            message("d4", "cy-phone", "track", START - 3 * DAY_MS, {"amount": 1}, kind_of_alias=AliasKind.ANONYMOUS),
-            message("d5", "cy", "identify", START - DAY_MS, {}, also=Alias(AliasKind.ANONYMOUS, "cy-phone")),
+            message(
+                "d4",
+                "cy-phone",
+                "track",
+                START - 3 * DAY_MS,
+                {"amount": 1},
+                kind_of_identifier=IdentifierKind.ANONYMOUS,
+            ),
+            message("d5", "cy", "identify", START - DAY_MS, {}, also=Identifier(IdentifierKind.ANONYMOUS, "cy-phone")),
         ],
     )
     return environment_id
@@ -84,14 +91,14 @@ def message(
     at: Instant,
     properties: dict[str, Any],
     *,
-    kind_of_alias: str = AliasKind.USER,
-    also: Alias | None = None,
+    kind_of_identifier: str = IdentifierKind.USER,
+    also: Identifier | None = None,
 ) -> Message:
-    aliases = (Alias(kind_of_alias, who), *([also] if also is not None else []))
+    identifiers = (Identifier(kind_of_identifier, who), *([also] if also is not None else []))
     return Message(
         kind=kind,
         message_id=id,
-        aliases=aliases,
+        identifiers=identifiers,
         occurred_at=at,
         received_at=max(at, START),
         name="buy" if kind == "track" else "",
@@ -100,7 +107,7 @@ def message(
 
 
 async def person(service: Parts, environment_id: int, who: str) -> int:
-    query = "SELECT profile_id FROM aliases WHERE environment_id = $1 AND value = $2"
+    query = "SELECT profile_id FROM identifiers WHERE environment_id = $1 AND value = $2"
     return int(await service.pool.fetchval(query, environment_id, who))
 
 
@@ -254,11 +261,11 @@ async def test_live_traffic_raises_no_alarm(dsn: str) -> None:
             for n in itertools.count():
                 if stop.is_set():
                     return
-                at, who, device = clock.now(), f"u{n % 40}", Alias(AliasKind.ANONYMOUS, f"a{n % 60}")
+                at, who, device = clock.now(), f"u{n % 40}", Identifier(IdentifierKind.ANONYMOUS, f"a{n % 60}")
                 batch = [
                     bought(f"{name}{n}a", who, n % 7, at - n % 5 * 300),
                     message(
-                        f"{name}{n}b", device.value, "track", at - DAY_MS, {"amount": 1}, kind_of_alias=device.kind
+                        f"{name}{n}b", device.value, "track", at - DAY_MS, {"amount": 1}, kind_of_identifier=device.kind
                     ),
                     message(f"{name}{n}c", who, "identify", at, {"plan": ("pro", "free")[n % 2]}, also=device),
                 ]
@@ -274,7 +281,7 @@ async def test_live_traffic_raises_no_alarm(dsn: str) -> None:
                 if n % 5 == 0:
                     await apply_documents(service.pool, environment_id, [{"segments": [brisk]}], "test", clock.now())
                 await worker.wake_due()
-                await worker.warm_up()
+                await worker.backfill()
 
         async def look() -> None:
             looked = 0

@@ -9,7 +9,7 @@ import pytest
 
 from application import Application, running
 from serving import ManualClock, eventually, new_environment, services
-from tinycdp.model import DAY_MS, Alias, Message
+from tinycdp.model import DAY_MS, Identifier, Message
 from tinycdp.runtime.schema.registry import rebuild
 from tinycdp.runtime.schema.registry_reads import PropertyRow, property_of
 
@@ -91,7 +91,7 @@ async def test_any_name_can_be_asked_for_by_its_address(app: Application, name: 
     versions = (await app.read.get(f"{PLAN}/{encoded}/versions")).json()
     assert (versions["event"], len(versions["versions"])) == (name, 1)
     assert (await app.admin.delete(f"{PLAN}/{encoded}")).status_code == 200
-    assert (await app.read.get(f"/v1/profiles/{encoded}")).json()["aliases"] == [{"kind": "userId", "value": name}]
+    assert (await app.read.get(f"/v1/profiles/{encoded}")).json()["identifiers"] == [{"kind": "userId", "value": name}]
     assert (await app.admin.delete(f"/v1/admin/profiles/{encoded}")).json()["people"] == 1
     nowhere = await app.read.get(f"/v1/nowhere/{encoded}")
     assert (nowhere.status_code, nowhere.json()["code"]) == (404, "ROUTE_NOT_FOUND")
@@ -135,7 +135,7 @@ async def test_a_type_that_changed_is_told_with_its_days_and_its_sdks(dsn: str) 
         return Message(
             kind="track",
             message_id=f"{day} {version}",
-            aliases=(Alias("userId", "ada"),),
+            identifiers=(Identifier("userId", "ada"),),
             occurred_at=at,
             received_at=at,
             name="open",
@@ -193,7 +193,7 @@ async def test_an_event_that_breaks_the_plan_is_taken_and_says_so(app: Applicati
         {"code": "MISSING_PROPERTY", "path": "$.properties.amount", "message": "'amount' is required."}
     ]
     found = (await app.read.get("/v1/registry/violations", params={"event": "purchase"})).json()["violations"]
-    assert {(row["code"], row["path"], row["n"], row["refused"]) for row in found} == {
+    assert {(row["code"], row["path"], row["n"], row["rejected"]) for row in found} == {
         ("CONVERTED", "$.properties.amount", 1, False),
         ("MISSING_PROPERTY", "$.properties.amount", 1, False),
     }
@@ -229,7 +229,7 @@ async def test_an_entry_may_refuse_and_block(app: Application) -> None:
     assert sorted(row["code"] for row in kept) == ["EVENT_BLOCKED", "EVENT_BLOCKED", "PLAN_VIOLATION"]
     payload = next(row["payload"] for row in kept if row["code"] == "PLAN_VIOLATION")
     found = (await app.read.get("/v1/registry/violations")).json()["violations"]
-    assert {(row["event"], row["code"], row["n"], row["refused"]) for row in found} == {
+    assert {(row["event"], row["code"], row["n"], row["rejected"]) for row in found} == {
         ("purchase", "WRONG_TYPE", 1, True),
         ("old", "EVENT_BLOCKED", 2, True),
     }

@@ -15,7 +15,7 @@ LINGERING = re.compile(r"pg_(try_)?advisory_lock|set_config\([^()]*false\)|\A(--
 
 
 class Stopped(Exception):
-    """Whatever ends a warm-up or an import before its time."""
+    """Whatever ends a backfill or an import before its time."""
 
 
 async def test_a_connection_goes_back_without_a_word(dsn: str) -> None:
@@ -36,17 +36,17 @@ async def test_locks_and_settings_do_not_outlive_who_took_them(dsn: str, pool: P
         for _ in range(2):
             try:
                 async with acquired(first) as connection:
-                    assert await messages.try_warm_up(connection, 1)
+                    assert await messages.try_backfill(connection, 1)
                     assert await imports.try_import(connection, 1, "file")
                     async with acquired(pool) as other:
-                        assert not await messages.try_warm_up(other, 1), "it is held"
+                        assert not await messages.try_backfill(other, 1), "it is held"
                         assert not await imports.try_import(other, 1, "file"), "it is held"
                     if stopped:
                         raise Stopped
             except Stopped:
                 assert stopped
             async with acquired(pool) as other:
-                assert await messages.try_warm_up(other, 1)
+                assert await messages.try_backfill(other, 1)
                 assert await imports.try_import(other, 1, "file")
             async with acquired(first) as connection:
                 assert await connection.fetchval("SELECT source FROM pg_settings WHERE name = 'jit'") != "session"
@@ -56,4 +56,4 @@ def test_no_other_statement_leaves_anything_on_its_connection() -> None:
     """Whoever adds one here says `linger()` before it, and takes it into the test above."""
     folder = Path(tinycdp.store.__file__).with_name("sql")
     statements = [one for file in folder.glob("*.sql") for one in load(file.stem).items()]
-    assert {name for name, text in statements if LINGERING.search(text)} == {"try_warm_up", "try_import"}
+    assert {name for name, text in statements if LINGERING.search(text)} == {"try_backfill", "try_import"}

@@ -137,3 +137,55 @@ async def test_keys_are_given_to_a_database_with_data(empty, monkeypatch):
     receipt = (1, [1], [1], [b""], {}, "", now, "t")
     assert await privacy.append_erasure(connection, environment, *receipt) == 1
     await connection.close()
+
+
+async def test_words_change_in_a_database_with_data(empty, monkeypatch):
+    """0015, in place: rows stay, and nothing is named by an old word any more."""
+    every = resources.migration_files()
+    monkeypatch.setattr(migrations, "migration_files", lambda: [file for file in every if file[0] < "0015"])
+    now = clock.now()
+    await migrate(empty, now)
+    connection = await connect(empty)
+    await create_partitions(connection, now, 0)
+    await connection.execute(
+        """
+        INSERT INTO aliases (environment_id, kind, value, profile_id, created_at) VALUES (1, 'userId', 'ada', 7, now());
+        INSERT INTO alias_moves (environment_id, from_id, to_id, alias_ids, moved_at) VALUES (1, 7, 8, '{1}', now());
+        INSERT INTO refused_claims (environment_id, alias_id, kept_owner_id, other_owner_id, message_id, refused_at)
+        VALUES (1, 1, 1, 2, 'm', now());
+        INSERT INTO flag_holds (environment_id, definition_id, unit, session, variant, held_until)
+        VALUES (1, 1, 'ada', 's', 'on', now());
+        INSERT INTO identity_links (environment_id, alias_id, owner_id, is_join, strength, said_at, said_by, linked_at)
+        VALUES (1, 1, 2, false, 0, now(), 'm', now());
+        INSERT INTO splits (environment_id, profile_id, alias_ids, author, note, split_at) VALUES (1, 7, '{1}', '', '', now());
+        INSERT INTO plan_violations (environment_id, event, day, code, path, refused, n, first_at, last_at)
+        VALUES (1, 'open', '2026-01-01', 'MISSING', '$', true, 1, now(), now());
+        INSERT INTO events (environment_id, alias_id, kind, name, message_id, occurred_at, received_at, clamped,
+                            properties, context)
+        VALUES (1, 1, 'track', 'open', 'm', now(), now(), false, '{}', '{}');
+        """
+    )
+    monkeypatch.setattr(migrations, "migration_files", lambda: every)
+    assert await migrate(empty, now) == ["0015_words.sql"]
+    assert await connection.fetchval("SELECT value FROM identifiers WHERE id = 1") == "ada"
+    for table, column, value in (
+        ("identifier_moves", "identifier_ids", [1]),
+        ("rejected_claims", "identifier_id", 1),
+        ("session_variants", "variant", "on"),
+        ("identity_links", "identifier_id", 1),
+        ("splits", "identifier_ids", [1]),
+        ("plan_violations", "rejected", True),
+        ("events", "identifier_id", 1),
+    ):
+        assert await connection.fetchval(f"SELECT {column} FROM {table}") == value, table
+    names = await connection.fetch(
+        """
+        SELECT relname::text AS name FROM pg_class WHERE relnamespace = current_schema()::regnamespace
+        UNION ALL SELECT conname FROM pg_constraint WHERE connamespace = current_schema()::regnamespace
+        UNION ALL SELECT attname FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid
+        WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind IN ('r', 'p')
+        """
+    )
+    old = ("alias", "refused", "flag_holds", "held_until")
+    assert [name for (name,) in names if any(word in name for word in old)] == []
+    await connection.close()

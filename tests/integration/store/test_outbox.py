@@ -18,7 +18,7 @@ from serving import ManualClock, new_environment, waiting_for_a_lock
 from tinycdp.app import Parts
 from tinycdp.engine import outbox as changes
 from tinycdp.errors import Conflict, NotFound
-from tinycdp.model import DAY_MS, HOUR_MS, MINUTE_MS, STRENGTH, Alias, AliasKind, Message
+from tinycdp.model import DAY_MS, HOUR_MS, MINUTE_MS, STRENGTH, Identifier, IdentifierKind, Message
 from tinycdp.runtime import outbox
 from tinycdp.runtime.definitions.catalogs import Catalogs
 from tinycdp.runtime.definitions.publish import apply_documents
@@ -71,9 +71,9 @@ async def consumer(services: list[Parts], shop: int) -> Consumer:
 
 
 def message(id: str, user: str, name: str = "open", at: int = START, **more: Any) -> Message:
-    aliases = more.pop("aliases", (Alias(AliasKind.USER, user),))
+    identifiers = more.pop("identifiers", (Identifier(IdentifierKind.USER, user),))
     kind = more.pop("kind", "track")
-    return Message(kind=kind, message_id=id, aliases=aliases, occurred_at=at, received_at=at, name=name, **more)
+    return Message(kind=kind, message_id=id, identifiers=identifiers, occurred_at=at, received_at=at, name=name, **more)
 
 
 async def kinds(consumer: Consumer) -> list[str]:
@@ -333,7 +333,7 @@ async def test_each_cause_is_told(services: list[Parts], shop: int, consumer: Co
     assert await told() == [("buyers", False, clock.now, "unmerge")]
     edited = SHOP | {"segments": [{"key": "never_bought", "rule": "events.buy.count() == 1"}]}
     await apply_documents(pool, shop, [edited], "test", clock.now)
-    while await worker.warm_up():
+    while await worker.backfill():
         pass
     assert sorted(await told(), key=str) == [
         ("never_bought", False, clock.now, "edit"),
@@ -373,8 +373,8 @@ class Life:
 
     def message(self) -> Message:
         dice, self.sent = self.dice, self.sent + 1
-        kinds = dice.sample([AliasKind.USER, AliasKind.ANONYMOUS, AliasKind.DEVICE], dice.randint(1, 2))
-        named = [Alias(kind, f"{kind[0]}{dice.randint(1, 6)}") for kind in sorted(kinds, key=STRENGTH.__getitem__)]
+        kinds = dice.sample([IdentifierKind.USER, IdentifierKind.ANONYMOUS, IdentifierKind.DEVICE], dice.randint(1, 2))
+        named = [Identifier(kind, f"{kind[0]}{dice.randint(1, 6)}") for kind in sorted(kinds, key=STRENGTH.__getitem__)]
         at = self.clock.now - dice.choice([0, 0, MINUTE_MS, 2 * DAY_MS, 9 * DAY_MS])
         kind = dice.choice(["track"] * 6 + ["identify", "group", "alias"])
         more: dict[str, Any] = {"properties": {"amount": dice.randint(1, 9)}}
@@ -385,7 +385,7 @@ class Life:
         if kind == "alias":
             more = {"previous": dice.choice(["u1", "u2", "a3", f"x{self.sent}"])}
         name = dice.choice(["open", "open", "buy"]) if kind == "track" else ""
-        sent = message(f"m{self.sent}", "", name, at, aliases=tuple(named), kind=kind, **more)
+        sent = message(f"m{self.sent}", "", name, at, identifiers=tuple(named), kind=kind, **more)
         return Message(**{f: getattr(sent, f) for f in sent.__struct_fields__} | {"received_at": self.clock.now})
 
     async def pass_time(self, _: Parts) -> None:
@@ -407,11 +407,11 @@ class Life:
             await self._try(service.merges.undo(self.shop, self.dice.choice(merges)["id"], "me"))
 
     async def split(self, service: Parts) -> None:
-        rows = await service.pool.fetch("SELECT kind, value FROM aliases WHERE environment_id = $1", self.shop)
+        rows = await service.pool.fetch("SELECT kind, value FROM identifiers WHERE environment_id = $1", self.shop)
         if rows:
             one = self.dice.choice(rows)
             name = f"{one['kind']}:{one['value']}"
-            await self._try(service.merges.split(self.shop, name, [Alias(one["kind"], one["value"])], "me"))
+            await self._try(service.merges.split(self.shop, name, [Identifier(one["kind"], one["value"])], "me"))
 
     async def erase(self, service: Parts) -> None:
         await self._try(service.erasures.erase(self.shop, self._users(1), "me"))
@@ -422,7 +422,7 @@ class Life:
         document = {"segments": [{"key": self.dice.choice(["busy", "new"]), "rule": self.dice.choice(rules)}]}
         await apply_documents(service.pool, self.shop, [document], "test", self.clock.now)
         await self.send(service)
-        while await self.worker.warm_up():
+        while await self.worker.backfill():
             pass
 
     def _users(self, n: int) -> list[str]:

@@ -26,7 +26,7 @@ STATEMENTS = [(file.stem, name) for file in sorted(_FOLDER.glob("*.sql")) for na
 #: Statements whose columns leave their function in another form, or that no function is named after.
 OTHERWISE = {
     ("messages", "claim_message_ids"),  # a NamedTuple with sets
-    ("messages", "try_warm_up"),  # the first column only; the second sets a lock timeout
+    ("messages", "try_backfill"),  # the first column only; the second sets a lock timeout
     ("privacy", "columns"),  # read by find_traces, which builds statements of it
 }
 _SCALARS = {

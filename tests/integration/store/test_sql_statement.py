@@ -44,7 +44,7 @@ async def ask(
 
 async def test_everyone_is_answered_for_once_but_who_was_absorbed(scratch: Connection) -> None:
     histories = Histories(scratch, ENVIRONMENT)
-    ada, bob, nobody = histories.add([make_message("a", NOW)], aliases=3), histories.add([]), histories.add([])
+    ada, bob, nobody = histories.add([make_message("a", NOW)], identifiers=3), histories.add([]), histories.add([])
     elsewhere = Histories(scratch, ENVIRONMENT + 1)
     elsewhere.add([make_message("a", NOW)])
     await histories.store()

@@ -10,7 +10,7 @@ from application import Application, running
 from serving import ManualClock, eventually, new_environment, services
 from tinycdp.app import Parts
 from tinycdp.errors import InvalidInput, Overloaded
-from tinycdp.model import HOUR_MS, Alias, AliasKind, Message
+from tinycdp.model import HOUR_MS, Identifier, IdentifierKind, Message
 from tinycdp.runtime.decisions.decide import decide_one
 from tinycdp.runtime.definitions.catalogs import Catalogs
 from tinycdp.runtime.definitions.change_set import read_documents
@@ -70,14 +70,14 @@ async def test_a_change_of_a_trait_reaches_segments_and_flags(shop: Application)
     found = await preview(shop, ("segment", "regulars", {"rule": "orders >= 2 && events.purchse.count() < 9"}))
     assert await everything(shop) == before
     assert (found["revision"], found["lookedAt"], found["profiles"], found["sampled"]) == (5, 3, 3, False)
-    assert found["warming"] is True
+    assert found["backfilling"] is True
     [segment] = found["segments"]
     assert (segment["key"], segment["was"], segment["estimate"]) == ("regulars", "regulars", None)
     assert segment["counts"] == {
         "membersBefore": 1, "members": 2, "enters": 1, "leaves": 0, "unknownBefore": 0, "unknown": 0,
     }  # fmt: skip
     [bob] = segment["examples"]["enters"]
-    assert bob["aliases"] == [{"kind": "userId", "value": "bob"}]
+    assert bob["identifiers"] == [{"kind": "userId", "value": "bob"}]
     assert bob["why"].startswith("in regulars: orders is 2 (needs 2)")
     moves = {flag["key"]: {(m["before"], m["after"]): m["profiles"] for m in flag["moves"]} for flag in found["flags"]}
     assert moves == {
@@ -119,7 +119,7 @@ async def test_deleting_renaming_and_archiving_are_seen_before_they_happen(shop:
     }  # fmt: skip
     change = {"kind": "segment", "key": "loyal", "was": "regulars", "document": {"rule": "orders >= 3"}}
     renamed = (await shop.admin.post("/v1/admin/preview", json={"changes": [change]})).json()
-    assert (renamed["segments"], renamed["warming"]) == ([], False)
+    assert (renamed["segments"], renamed["backfilling"]) == ([], False)
     archived = await preview(shop, ("flag", "more", {"rule": "true", "archived": True}))
     assert {(m["before"], m["after"]) for m in archived["flags"][0]["moves"]} == {("on", None), ("off", None)}
 
@@ -225,7 +225,7 @@ async def test_what_was_foretold_happens(dsn: str) -> None:
             message = Message(
                 kind=kind,  # type: ignore[arg-type]
                 message_id=f"m{n}",
-                aliases=(Alias(AliasKind.USER, user),),
+                identifiers=(Identifier(IdentifierKind.USER, user),),
                 occurred_at=clock.now - pick.choice((0, HOUR_MS)),
                 received_at=clock.now,
                 name="buy" if kind == "track" else "",
@@ -271,7 +271,7 @@ async def test_a_preview_of_the_past_agrees_with_replays_of_it(dsn: str) -> None
             message = Message(
                 kind=kind,  # type: ignore[arg-type]
                 message_id=f"m{n}",
-                aliases=(Alias(AliasKind.USER, f"u{pick.randrange(20)}"),),
+                identifiers=(Identifier(IdentifierKind.USER, f"u{pick.randrange(20)}"),),
                 occurred_at=clock.now - pick.choice((0, HOUR_MS)),
                 received_at=clock.now,
                 name="buy" if kind == "track" else "",
@@ -287,7 +287,7 @@ async def test_a_preview_of_the_past_agrees_with_replays_of_it(dsn: str) -> None
             variants: dict[tuple[str, str], int] = {}
             known = 0
             for n in range(20):
-                view = await service.past.view(id, Alias(AliasKind.USER, f"u{n}"), at)
+                view = await service.past.view(id, Identifier(IdentifierKind.USER, f"u{n}"), at)
                 if view.since is None:
                     continue
                 known += 1
@@ -308,7 +308,7 @@ async def test_a_preview_of_the_past_agrees_with_replays_of_it(dsn: str) -> None
 
 async def serving(service: Parts, id: int) -> None:
     worker = Worker(service.pool, Catalogs(), service.now)
-    while await worker.warm_up():
+    while await worker.backfill():
         pass
     while await worker.wake_due():
         pass
@@ -328,7 +328,7 @@ async def actual(service: Parts, id: int) -> tuple[Mapping[str, set[int]], Mappi
             members[names[row["fingerprint"]]].add(row["profile_id"])
         rows = await connection.fetch("SELECT id FROM profiles WHERE environment_id = $1", id)
     for row in rows:
-        _, subject, _ = await service.decisions.known(id, Alias("profileId", str(row["id"])), now)
+        _, subject, _ = await service.decisions.known(id, Identifier("profileId", str(row["id"])), now)
         variants[row["id"]] = {
             key: decide_one(catalog, key, subject, now, CONTEXT).variant for key in catalog.live.flags
         }

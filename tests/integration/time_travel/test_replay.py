@@ -14,7 +14,7 @@ from tinycdp.api.decisions.answers import answer_of
 from tinycdp.api.decisions.schemas import Answer
 from tinycdp.app import Parts
 from tinycdp.errors import NotFound, TinyCDPError
-from tinycdp.model import DAY_MS, HOUR_MS, MINUTE_MS, Alias, AliasKind, Message
+from tinycdp.model import DAY_MS, HOUR_MS, MINUTE_MS, Identifier, IdentifierKind, Message
 from tinycdp.runtime.decisions.decide import decide_one
 from tinycdp.runtime.definitions import kill_switches
 from tinycdp.runtime.definitions.catalogs import Catalogs
@@ -22,16 +22,16 @@ from tinycdp.runtime.definitions.change_set import Change
 from tinycdp.runtime.definitions.publish import publish, rename
 from tinycdp.runtime.edits import Edit
 from tinycdp.runtime.worker.loops import Worker
-from tinycdp.store.messages import move_aliases
+from tinycdp.store.messages import move_identifiers
 from tinycdp.times import iso
 
 NOW = 1_790_000_000_000
 FLAGS = ("offer", "half", "tiered", "both")
 LATER = iso(NOW + HOUR_MS)
 PEOPLE = [
-    *(Alias(AliasKind.USER, f"u{n}") for n in range(4)),
-    *(Alias(AliasKind.ANONYMOUS, f"a{n}") for n in range(4)),
-    Alias(AliasKind.DEVICE, "d1"),
+    *(Identifier(IdentifierKind.USER, f"u{n}") for n in range(4)),
+    *(Identifier(IdentifierKind.ANONYMOUS, f"a{n}") for n in range(4)),
+    Identifier(IdentifierKind.DEVICE, "d1"),
 ]
 FIRST = {
     "traits": [
@@ -73,7 +73,7 @@ class World:
         # In every other world there are groups, in the others people are parted.
         self.kinds = ("track", "track", "track", "identify", "alias", *(("group",) if seed % 2 else ()))
         self.parting = 0 if seed % 2 else 3
-        self.seen: list[tuple[int, Alias, str, Answer]] = []
+        self.seen: list[tuple[int, Identifier, str, Answer]] = []
         self.names = {name: name for _, name, _ in EDITS}
 
     async def send(self) -> None:
@@ -83,13 +83,13 @@ class World:
             self.random.sample(PEOPLE, self.random.choice((1, 1, 2, 2, 3))),
             key=lambda a: (a.kind != "userId", a.kind != "anonymousId"),
         )
-        aliases = list({alias.kind: alias for alias in carried}.values())
+        identifiers = list({identifier.kind: identifier for identifier in carried}.values())
         self.sent += 1
         late = pick((0, 0, 0, MINUTE_MS, HOUR_MS))
         message = Message(
             kind=kind,
             message_id=f"m{self.sent}",
-            aliases=tuple(aliases),
+            identifiers=tuple(identifiers),
             occurred_at=now - late,
             received_at=now,
             name=pick(("buy", "open")) if kind == "track" else "",
@@ -97,7 +97,7 @@ class World:
             group_id=pick(("g1", "g2")) if kind == "group" else None,
             previous=pick(("u0", "u1", "a2")) if kind == "alias" else None,
         )  # fmt: skip
-        if message.previous != aliases[0].value:
+        if message.previous != identifiers[0].value:
             await self.service.ingest.accept(self.id, [message])
         while await self.worker.update_group_members():  # whoever has not heard yet decides by what they knew
             pass
@@ -140,14 +140,15 @@ class World:
         async with self.service.pool.acquire() as connection:
             self.parted = await connection.fetchval("SELECT count(*) FROM merges WHERE undone_at IS NOT NULL")
 
-    async def warm(self) -> None:
+    async def backfill(self) -> None:
         for _ in range(self.random.choice((1, 3))):  # begun, or through
-            await self.worker.warm_up()
+            await self.worker.backfill()
         await self.worker.wake_due()
 
     async def step(self) -> None:
         act = self.random.choices(
-            (self.send, self.warm, self.edit, self.rename, self.kill, self.part), weights=(12, 5, 2, 1, 1, self.parting)
+            (self.send, self.backfill, self.edit, self.rename, self.kill, self.part),
+            weights=(12, 5, 2, 1, 1, self.parting),
         )[0]  # fmt: skip
         await act()
         await self.service.catalogs.refresh(self.service.pool, self.id)
@@ -157,12 +158,12 @@ class World:
             self.seen += [(self.clock.now, person, flag, await self.decided(person, flag)) for flag in FLAGS]
         self.clock.now += 1
 
-    async def decided(self, person: Alias, flag: str) -> Answer:
+    async def decided(self, person: Identifier, flag: str) -> Answer:
         catalog, subject, _ = await self.service.decisions.known(self.id, person, self.clock.now)
         decision = decide_one(catalog, flag, subject, self.clock.now)
         return answer_of(catalog, decision, subject, person.value, False)
 
-    async def replayed(self, at: int, person: Alias, flag: str) -> Answer:
+    async def replayed(self, at: int, person: Identifier, flag: str) -> Answer:
         view = await self.service.past.view(self.id, person, at)
         view.require([("flag", flag)], at)
         decision = decide_one(view.catalog, flag, view.subject, at)
@@ -171,7 +172,7 @@ class World:
 
 @pytest.mark.parametrize("seed", range(4))
 async def test_every_decision_is_answered_again_as_it_was(dsn: str, seed: int) -> None:
-    """Events on time and late, merges, undone ones and splits, publishes, renames, warm-ups, kills."""
+    """Events on time and late, merges, undone ones and splits, publishes, renames, backfills, kills."""
     clock = ManualClock(NOW)
     async with services(dsn, 1, clock) as [service]:
         world = World(service, await new_environment(service.pool, "replay", FIRST, NOW), clock, seed)
@@ -254,7 +255,7 @@ async def test_what_cannot_be_replayed_is_refused(app: Application) -> None:
     assert await refused() == (200, "")
     # Retention took what the lifetime count needs; the last hour is still there.
     async with app.service.pool.acquire() as connection:
-        await connection.execute("UPDATE aliases SET created_at = created_at - interval '3 days'")
+        await connection.execute("UPDATE identifiers SET created_at = created_at - interval '3 days'")
     assert await refused(flags=["ever"]) == (404, "EVENTS_DROPPED")
     assert await refused(flags=["lately"]) == (404, "EVENTS_DROPPED")
     async with app.service.pool.acquire() as connection:
@@ -274,13 +275,13 @@ async def test_a_merge_that_was_undone_counts_while_it_lasted(dsn: str) -> None:
         id = await new_environment(
             service.pool, "undone", {"flags": [{"key": "f", "rule": "events.buy.count() >= 2"}]}, NOW
         )
-        one, other = Alias(AliasKind.USER, "one"), Alias(AliasKind.ANONYMOUS, "other")
-        for n, aliases in enumerate([(one,), (other,), (one, other)]):
+        one, other = Identifier(IdentifierKind.USER, "one"), Identifier(IdentifierKind.ANONYMOUS, "other")
+        for n, identifiers in enumerate([(one,), (other,), (one, other)]):
             clock.now += 1_000
             message = Message(
                 kind="track",
                 message_id=f"m{n}",
-                aliases=aliases,
+                identifiers=identifiers,
                 occurred_at=clock.now,
                 received_at=clock.now,
                 name="buy",
@@ -289,17 +290,17 @@ async def test_a_merge_that_was_undone_counts_while_it_lasted(dsn: str) -> None:
         async with service.pool.acquire() as connection:
             merge = await connection.fetchrow("SELECT * FROM merges")
             await connection.execute("UPDATE merges SET undone_at = $1", clock.now + 5_000)
-            await move_aliases(connection, id, merge["alias_ids"], merge["absorbed_id"], clock.now + 5_000)
+            await move_identifiers(connection, id, merge["identifier_ids"], merge["absorbed_id"], clock.now + 5_000)
 
-        async def known(alias: Alias, at: int) -> tuple[int, bool]:
-            view = await service.past.view(id, alias, at)
+        async def known(identifier: Identifier, at: int) -> tuple[int, bool]:
+            view = await service.past.view(id, identifier, at)
             return view.subject.profile_id, decide_one(view.catalog, "f", view.subject, at).value
 
         survivor, absorbed = merge["survivor_id"], merge["absorbed_id"]
-        for alias in (other, Alias("profileId", str(absorbed))):
-            assert await known(alias, NOW + 2_500) == (absorbed, False)
-            assert await known(alias, NOW + 3_500) == (survivor, True)
-            assert await known(alias, NOW + 8_500) == (absorbed, False)
-        assert (await known(Alias("profileId", str(absorbed)), NOW + 1_500))[0] == 0
+        for identifier in (other, Identifier("profileId", str(absorbed))):
+            assert await known(identifier, NOW + 2_500) == (absorbed, False)
+            assert await known(identifier, NOW + 3_500) == (survivor, True)
+            assert await known(identifier, NOW + 8_500) == (absorbed, False)
+        assert (await known(Identifier("profileId", str(absorbed)), NOW + 1_500))[0] == 0
         with pytest.raises(NotFound):
             await service.past.view(id, one, NOW, 99)

@@ -113,7 +113,7 @@ async def test_the_file_the_count_the_list_the_page_and_the_flag_agree(app: Appl
     assert [row["user_id"] for row in await read(app, "openers.csv")] == wanted
     assert (await app.admin.get("/v1/admin/segments/openers")).json()["members"] == len(wanted)
     listed = (await app.admin.get("/v1/admin/segments/openers/members")).json()["members"]
-    assert [member["aliases"][0]["value"] for member in listed] == wanted
+    assert [member["identifiers"][0]["value"] for member in listed] == wanted
     for n in range(7):
         person = (await app.read.get(f"/v1/profiles/u{n}")).json()
         decided = (await app.read.get(f"/v1/decide?flag=on&userId=u{n}")).json()["allow"]
@@ -146,7 +146,7 @@ async def test_all_rows_are_of_the_instant_at_which_it_began(app: Application) -
         await connection.execute("DELETE FROM memberships WHERE profile_id > 1002500")
     await app.track({"userId": "newcomer", "event": "x"})
     await app.admin.put("/v1/admin/segments/all", json={"rule": "profile.plan == 1"})
-    await app.warm()
+    await app.backfill()
     received += b"".join([part async for part in parts])
     rows = list(csv.DictReader(io.StringIO(received.decode(), newline="")))
     assert [row["profile_id"] for row in rows] == [str(1_000_000 + n) for n in range(5_000)]
@@ -233,8 +233,8 @@ async def test_a_segment_that_was_never_live_has_no_file_yet(app: Application) -
     await app.track({"userId": "ada", "event": "x"})
     await app.admin.post("/v1/admin/segments", json={"key": "new", "rule": "events.x.count_30d > 0"})
     refused = await app.read.get("/v1/export/segment/new.csv")
-    assert (refused.status_code, refused.json()["code"]) == (409, "WARMING")
-    await app.warm()
+    assert (refused.status_code, refused.json()["code"]) == (409, "BACKFILLING")
+    await app.backfill()
     assert len(await read(app, "new.csv")) == 1
 
 

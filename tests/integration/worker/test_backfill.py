@@ -1,4 +1,4 @@
-"""A new definition warms up beside the live ones: unknown until every profile is done, then right for each of them,
+"""A new definition backfills beside the live ones: unknown until every profile is done, then right for each of them,
 whatever happened meanwhile."""
 
 import asyncio
@@ -18,13 +18,13 @@ from tinycdp.app import Parts
 from tinycdp.dsl.check.workspace import Source, check_workspace
 from tinycdp.engine import recompute
 from tinycdp.engine.flags.trail import RuleUnknown
-from tinycdp.model import DAY_MS, HOUR_MS, MINUTE_MS, Alias, AliasKind, Instant, Message
+from tinycdp.model import DAY_MS, HOUR_MS, MINUTE_MS, Identifier, IdentifierKind, Instant, Message
 from tinycdp.runtime.decisions.decide import decide_one, prepare
 from tinycdp.runtime.definitions.catalogs import Catalogs
 from tinycdp.runtime.definitions.publish import apply_documents
 from tinycdp.runtime.definitions.workspace import Progress, progress_of
-from tinycdp.runtime.worker import backfill
-from tinycdp.runtime.worker.backfill import WarmUp
+from tinycdp.runtime.worker import backfill as backfills
+from tinycdp.runtime.worker.backfill import Backfiller
 from tinycdp.runtime.worker.loops import Worker
 from tinycdp.store import definitions as definition_store
 
@@ -56,7 +56,7 @@ def now() -> ManualClock:
 
 @pytest.fixture
 async def service(dsn: str, now: ManualClock, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Parts]:
-    monkeypatch.setattr(backfill, "BATCH", (5, 5))  # so that few profiles are many batches
+    monkeypatch.setattr(backfills, "BATCH", (5, 5))  # so that few profiles are many batches
     async with serving.services(dsn, 1, now) as [started]:
         yield started
 
@@ -82,13 +82,13 @@ class Sender:
     def _message(self, people: int, merging: bool) -> Message:
         chance = self._random
         person = chance.randrange(people)
-        user, tab = Alias(AliasKind.USER, f"u{person}"), Alias(AliasKind.ANONYMOUS, f"a{person}")
-        aliases = (user, tab) if merging and chance.random() < 0.3 else (chance.choice((user, tab)),)
+        user, tab = Identifier(IdentifierKind.USER, f"u{person}"), Identifier(IdentifierKind.ANONYMOUS, f"a{person}")
+        identifiers = (user, tab) if merging and chance.random() < 0.3 else (chance.choice((user, tab)),)
         at = START - chance.choice((MINUTE_MS, 29 * DAY_MS, 31 * DAY_MS)) - len(self.sent)
         return Message(
             kind="track",
             message_id=f"m{len(self.sent)}-{chance.random()}",
-            aliases=aliases,
+            identifiers=identifiers,
             occurred_at=at,
             received_at=START,
             name=chance.choice(("order", "order", "open")),
@@ -102,13 +102,15 @@ async def assert_right(service: Parts, environment_id: int, sent: list[Message],
     sources = [Source("trait", d["key"], d["expression"]) for d in NEW["traits"]]
     sources += [Source("segment", d["key"], d["rule"]) for d in NEW["segments"]]
     nodes = {name: parts[0].node for name, parts in check_workspace(sources).checked.items()}
-    rows = await service.pool.fetch("SELECT profile_id, array_agg(kind || ' ' || value) AS own FROM aliases GROUP BY 1")
+    rows = await service.pool.fetch(
+        "SELECT profile_id, array_agg(kind || ' ' || value) AS own FROM identifiers GROUP BY 1"
+    )
     members = await service.pool.fetch("SELECT fingerprint, profile_id FROM memberships")
     for row in rows:
-        own = [m for m in sent if f"{m.aliases[0].kind} {m.aliases[0].value}" in row["own"]]
+        own = [m for m in sent if f"{m.identifiers[0].kind} {m.identifiers[0].value}" in row["own"]]
         oracle = Oracle(own, definitions={name: node for name, node in nodes.items() if node is not None})
-        alias = Alias("profileId", str(row["profile_id"]))
-        snapshot = await service.snapshots.load(environment_id, alias, now)
+        identifier = Identifier("profileId", str(row["profile_id"]))
+        snapshot = await service.snapshots.load(environment_id, identifier, now)
         assert snapshot is not None
         prepare(catalog, snapshot, now)
         for (kind, key), node in nodes.items():
@@ -124,8 +126,8 @@ async def assert_right(service: Parts, environment_id: int, sent: list[Message],
     assert {m["fingerprint"] for m in members} <= live, "rows of an older meaning stayed"
 
 
-async def warm(service: Parts, worker: Worker) -> None:
-    while await worker.warm_up():
+async def backfill(service: Parts, worker: Worker) -> None:
+    while await worker.backfill():
         pass
 
 
@@ -137,9 +139,9 @@ async def test_unknown_until_all_are_done_then_right_for_everyone(service: Parts
     sender = Sender(service, shop, 1)
     await sender.send(120, 12)
     plan = await apply_documents(service.pool, shop, [NEW], "test", START)
-    assert plan.warming
+    assert plan.backfilling
     await catch_up(service, shop)
-    ada = Alias(AliasKind.USER, "u1")
+    ada = Identifier(IdentifierKind.USER, "u1")
     worker = Worker(service.pool, Catalogs(), now)
     batches = 0
     while True:
@@ -152,9 +154,9 @@ async def test_unknown_until_all_are_done_then_right_for_everyone(service: Parts
             isinstance(cause, RuleUnknown) and cause.waiting for cause in decision.trail
         ), decision
         assert old == any(
-            m.name == "order" and m.occurred_at > START - 30 * DAY_MS for m in sender.sent if m.aliases[0] == ada
+            m.name == "order" and m.occurred_at > START - 30 * DAY_MS for m in sender.sent if m.identifiers[0] == ada
         ), "a changed segment keeps its old meaning until the swap"
-        assert await worker.warm_up()
+        assert await worker.backfill()
         batches += 1
         await catch_up(service, shop)
     assert batches > 3
@@ -167,7 +169,7 @@ async def test_profiles_created_merged_and_changed_meanwhile(service: Parts, sho
     await sender.send(150, 15)
     await apply_documents(service.pool, shop, [NEW], "test", START)
     worker = Worker(service.pool, Catalogs(), now)
-    while await worker.warm_up():
+    while await worker.backfill():
         await sender.send(7, 25, merging=True)
     await assert_right(service, shop, sender.sent, START)
 
@@ -183,9 +185,9 @@ async def test_ingesting_at_once_with_the_backfill(service: Parts, shop: int, no
 
     await apply_documents(service.pool, shop, [NEW], "test", START)
     workers = [Worker(service.pool, Catalogs(), now) for _ in range(2)]
-    await asyncio.gather(stream(), *(warm(service, worker) for worker in workers))
+    await asyncio.gather(stream(), *(backfill(service, worker) for worker in workers))
     for worker in workers:
-        await warm(service, worker)
+        await backfill(service, worker)
     await assert_right(service, shop, sender.sent, START)
 
 
@@ -193,13 +195,13 @@ async def test_one_who_is_complete_absorbs_one_who_is_not(service: Parts, shop: 
     """Ann was rebuilt from raw events, so that the backfill passes her by; then she turns out to be someone whose
     events nothing was kept of."""
 
-    def sent(id: str, name: str, ago: int, *aliases: Alias) -> Message:
+    def sent(id: str, name: str, ago: int, *identifiers: Identifier) -> Message:
         return Message(
-            kind="track", message_id=id, aliases=aliases, occurred_at=START - ago, received_at=START, name=name
+            kind="track", message_id=id, identifiers=identifiers, occurred_at=START - ago, received_at=START, name=name
         )
 
-    ann, bob = Alias(AliasKind.USER, "ann"), Alias(AliasKind.USER, "bob")
-    shared, own = Alias(AliasKind.ANONYMOUS, "shared"), Alias(AliasKind.ANONYMOUS, "own")
+    ann, bob = Identifier(IdentifierKind.USER, "ann"), Identifier(IdentifierKind.USER, "bob")
+    shared, own = Identifier(IdentifierKind.ANONYMOUS, "shared"), Identifier(IdentifierKind.ANONYMOUS, "own")
     before = [sent("m0", "other", 1, ann), sent("m1", "other", 1, bob, shared), sent("m2", "open", 1, own)]
     after = [sent("m3", "other", 5, ann, shared), sent("m4", "other", 1, ann, own)]
     for message in before:
@@ -207,7 +209,7 @@ async def test_one_who_is_complete_absorbs_one_who_is_not(service: Parts, shop: 
     await apply_documents(service.pool, shop, [NEW], "test", START)
     for message in after:
         await service.ingest.accept(shop, [message])
-    await warm(service, Worker(service.pool, Catalogs(), now))
+    await backfill(service, Worker(service.pool, Catalogs(), now))
     await assert_right(service, shop, before + after, START)
 
 
@@ -216,10 +218,10 @@ async def test_a_further_publish_while_warming(service: Parts, shop: int, now: M
     await sender.send(150, 15)
     await apply_documents(service.pool, shop, [{"traits": NEW["traits"]}], "test", START)
     worker = Worker(service.pool, Catalogs(), now)
-    await worker.warm_up()
+    await worker.backfill()
     plan = await apply_documents(service.pool, shop, [NEW], "test", START)
     await sender.send(20, 25, merging=True)
-    await warm(service, worker)
+    await backfill(service, worker)
     await catch_up(service, shop)
     assert service.catalogs.serving(shop).revision == plan.revision
     await assert_right(service, shop, sender.sent, START)
@@ -231,11 +233,11 @@ async def test_time_passes_while_warming(service: Parts, shop: int, now: ManualC
     await sender.send(150, 15)
     await apply_documents(service.pool, shop, [NEW], "test", START)
     worker = Worker(service.pool, Catalogs(), now)
-    await worker.warm_up()
+    await worker.backfill()
     now.now = START + DAY_MS + HOUR_MS
     while await worker.wake_due():
         pass
-    await warm(service, worker)
+    await backfill(service, worker)
     while await worker.wake_due():
         pass
     await assert_right(service, shop, sender.sent, now.now)
@@ -247,10 +249,10 @@ async def test_a_definition_that_comes_back(service: Parts, shop: int, now: Manu
     spent = {"traits": NEW["traits"][:1]}
     for document in (spent, {}, spent):
         await apply_documents(service.pool, shop, [OLD | document], "test", START, prune=True)
-        await warm(service, Worker(service.pool, Catalogs(), now))
+        await backfill(service, Worker(service.pool, Catalogs(), now))
         await sender.send(60, 12)
     await apply_documents(service.pool, shop, [NEW], "test", START)
-    await warm(service, Worker(service.pool, Catalogs(), now))
+    await backfill(service, Worker(service.pool, Catalogs(), now))
     await assert_right(service, shop, sender.sent, START)
 
 
@@ -271,14 +273,14 @@ async def test_messages_do_not_wait_for_a_batch(
         return review(*arguments)
 
     monkeypatch.setattr(recompute, "review_next", held)
-    step = asyncio.create_task(WarmUp(service.pool, Catalogs(), now, 100).step(shop))
+    step = asyncio.create_task(Backfiller(service.pool, Catalogs(), now, 100).step(shop))
     await serving.eventually(lambda: asyncio.sleep(0, computing.is_set()))
-    assert not await WarmUp(service.pool, Catalogs(), now, 100).step(shop)
+    assert not await Backfiller(service.pool, Catalogs(), now, 100).step(shop)
     await sender.send(30, 6)  # more than one for everybody
     assert not step.done()
     go_on.set()
     assert await step
-    await warm(service, Worker(service.pool, Catalogs(), now))
+    await backfill(service, Worker(service.pool, Catalogs(), now))
     await assert_right(service, shop, sender.sent, START)
 
 
@@ -288,7 +290,7 @@ async def test_ended_at_any_instant_it_goes_on_where_it_was(service: Parts, shop
     await apply_documents(service.pool, shop, [NEW], "test", START)
     progress = [0]
     for turns in range(0, 120, 3):
-        step = asyncio.create_task(WarmUp(service.pool, Catalogs(), now, 100).step(shop))
+        step = asyncio.create_task(Backfiller(service.pool, Catalogs(), now, 100).step(shop))
         for _ in range(turns):
             await asyncio.sleep(0)
         step.cancel()
@@ -296,7 +298,7 @@ async def test_ended_at_any_instant_it_goes_on_where_it_was(service: Parts, shop
             await step
         progress.append(await service.pool.fetchval("SELECT done FROM backfills WHERE revision = 2"))
     assert progress == sorted(progress)
-    await warm(service, Worker(service.pool, Catalogs(), now))
+    await backfill(service, Worker(service.pool, Catalogs(), now))
     total = await service.pool.fetchval("SELECT total FROM backfills WHERE revision = 2 AND done = total")
     assert total, "each was counted once"
     await assert_right(service, shop, sender.sent, START)
@@ -313,17 +315,17 @@ async def test_it_rests_while_others_work(
     async def rest(seconds: float) -> None:
         rests.append(seconds)
 
-    monkeypatch.setattr(backfill, "pause", rest)
-    warm_up = WarmUp(service.pool, Catalogs(), now, 50)
-    await warm_up.step(shop)
-    await warm_up.step(shop)
+    monkeypatch.setattr(backfills, "pause", rest)
+    backfiller = Backfiller(service.pool, Catalogs(), now, 50)
+    await backfiller.step(shop)
+    await backfiller.step(shop)
     assert rests == [], "alone it does not rest"
     for n in range(2):
         await sender.send(1, 40)
-        await warm_up.step(shop)
+        await backfiller.step(shop)
         assert len(rests) == n + 1
     assert all(rests)
-    await warm_up.step(shop)
+    await backfiller.step(shop)
     assert len(rests) == 2, "alone again"
 
 
@@ -342,17 +344,17 @@ async def test_its_progress(service: Parts, shop: int, now: ManualClock) -> None
     people = await service.pool.fetchval("SELECT count(*) FROM profiles")
     assert await progress() == Progress(0, people, None, None)
     worker = Worker(service.pool, Catalogs(), now)
-    await worker.warm_up()
+    await worker.backfill()
     some = await progress()
     assert some.done == 5 and some.rate_per_second and some.seconds_left is not None
     assert some.seconds_left == pytest.approx((people - 5) / some.rate_per_second, abs=0.2)
     now.now += 11_000
     assert await progress() == Progress(5, people, None, None)
-    await WarmUp(service.pool, Catalogs(), now, 100).step(shop)
+    await Backfiller(service.pool, Catalogs(), now, 100).step(shop)
     resumed = await progress()
     assert resumed.done == 10 and resumed.rate_per_second, "the time in between does not count"
     assert resumed.rate_per_second > 5 / 11
     now.now += 9_000
-    await warm(service, worker)
+    await backfill(service, worker)
     assert await progress() == Progress(people, people, round(people / 20, 1), 0.0)
     assert await service.pool.fetchval("SELECT events FROM backfills WHERE revision = 2") > 0

@@ -10,7 +10,7 @@ import pytest
 import serving
 from serving import ManualClock, define, eventually, holds_for, new_environment, served
 from tinycdp.app import Parts
-from tinycdp.model import HOUR_MS, MINUTE_MS, Alias, AliasKind, Instant, Message
+from tinycdp.model import HOUR_MS, MINUTE_MS, Identifier, IdentifierKind, Instant, Message
 from tinycdp.runtime import clock
 from tinycdp.runtime.definitions.catalogs import Catalogs
 from tinycdp.runtime.worker.loops import Worker
@@ -32,7 +32,7 @@ SHOP = {
         {"key": "now", "rule": 'segment("active_now")'},
     ],
 }
-ADA = Alias(AliasKind.USER, "ada")
+ADA = Identifier(IdentifierKind.USER, "ada")
 
 
 @pytest.fixture
@@ -51,8 +51,8 @@ async def shop(service: Parts) -> int:
     return await new_environment(service.pool, "shop", SHOP, START)
 
 
-def opened(id: str, at: Instant, alias: Alias = ADA) -> Message:
-    return Message(kind="track", message_id=id, aliases=(alias,), occurred_at=at, received_at=at, name="open")
+def opened(id: str, at: Instant, identifier: Identifier = ADA) -> Message:
+    return Message(kind="track", message_id=id, identifiers=(identifier,), occurred_at=at, received_at=at, name="open")
 
 
 async def transitions(service: Parts, segment: str) -> list[tuple[bool, Instant]]:
@@ -100,11 +100,11 @@ async def test_an_event_before_the_worker_finds_the_same_instants(service: Parts
 
 async def test_an_absorbed_profile_never_wakes_again(service: Parts, shop: int, now: ManualClock) -> None:
     """The absorbed one had a wake-up of its own: it must not come back to life in a segment, nor out of the merge."""
-    tab = Alias(AliasKind.ANONYMOUS, "tab")
+    tab = Identifier(IdentifierKind.ANONYMOUS, "tab")
     await service.ingest.accept(shop, [opened("m1", START)])
     await service.ingest.accept(shop, [opened("m2", START, tab)])
     both = Message(
-        kind="track", message_id="m3", aliases=(ADA, tab), occurred_at=START, received_at=START, name="login"
+        kind="track", message_id="m3", identifiers=(ADA, tab), occurred_at=START, received_at=START, name="login"
     )
     await service.ingest.accept(shop, [both])
     now.now = START + 2 * HOUR_MS
@@ -119,8 +119,8 @@ async def test_an_absorbed_profile_never_wakes_again(service: Parts, shop: int, 
 
 
 async def test_many_due_at_once_are_claimed_once_by_two_workers(service: Parts, shop: int, now: ManualClock) -> None:
-    people = [Alias(AliasKind.USER, f"u{n}") for n in range(450)]
-    await service.ingest.accept(shop, [opened(f"m{n}", START, alias) for n, alias in enumerate(people)])
+    people = [Identifier(IdentifierKind.USER, f"u{n}") for n in range(450)]
+    await service.ingest.accept(shop, [opened(f"m{n}", START, identifier) for n, identifier in enumerate(people)])
     now.now = START + MINUTE_MS
     workers = [Worker(service.pool, Catalogs(), now) for _ in range(2)]
 
@@ -174,7 +174,7 @@ async def test_a_served_window_slides_within_a_second(dsn: str, tmp_path: Path) 
 
 async def test_a_profile_that_cannot_be_read_keeps_nobody_waiting(service: Parts, shop: int, now: ManualClock) -> None:
     """It is put off and named in the log; those behind it leave on time."""
-    bob = Alias(AliasKind.USER, "bob")
+    bob = Identifier(IdentifierKind.USER, "bob")
     await service.ingest.accept(shop, [opened("m1", START - 1), opened("m2", START), opened("m3", START, bob)])
     async with service.pool.acquire() as connection:
         await connection.execute("UPDATE profiles SET state = '\\xff' WHERE bucketing_key = 'ada'")

@@ -6,19 +6,19 @@ from tinycdp.engine.identity.creation import plan_creation
 from tinycdp.engine.identity.identifiers import IdentifierRow
 from tinycdp.engine.identity.resolution import Move
 from tinycdp.engine.identity.unmerge import Cut, plan_unmerge
-from tinycdp.model import STRENGTH, Alias, AliasKind, Message
+from tinycdp.model import STRENGTH, Identifier, IdentifierKind, Message
 from tinycdp.runtime.policies.identifier_rules import DEFAULT, IdentityPolicy, KindPolicy, Rules
 
-U1, U2 = Alias(AliasKind.USER, "u1"), Alias(AliasKind.USER, "u2")
-A1, D1 = Alias(AliasKind.ANONYMOUS, "a1"), Alias(AliasKind.DEVICE, "d1")
+U1, U2 = Identifier(IdentifierKind.USER, "u1"), Identifier(IdentifierKind.USER, "u2")
+A1, D1 = Identifier(IdentifierKind.ANONYMOUS, "a1"), Identifier(IdentifierKind.DEVICE, "d1")
 
 
-def sent(id: str, at: int, *carried: Alias, previous: str | None = None) -> Message:
+def sent(id: str, at: int, *carried: Identifier, previous: str | None = None) -> Message:
     kind = "track" if previous is None else "alias"
     return Message(
         kind=kind,  # type: ignore[arg-type]
         message_id=id,
-        aliases=tuple(sorted(carried, key=lambda alias: STRENGTH[alias.kind])),
+        identifiers=tuple(sorted(carried, key=lambda identifier: STRENGTH[identifier.kind])),
         occurred_at=at,
         received_at=NOW,
         previous=previous,
@@ -135,9 +135,9 @@ def test_a_history_joins_where_the_profiles_did() -> None:
 def test_a_better_claim_by_what_an_identifier_owns_takes_both_away() -> None:
     """d1 belongs to the user `a1`, the anonymous a1 to d1. Where anonymous ids are the strongest, a1 then claims d1:
     only d1 connected the user with the rest."""
-    kinds = (AliasKind.ANONYMOUS, AliasKind.USER, AliasKind.DEVICE)
+    kinds = (IdentifierKind.ANONYMOUS, IdentifierKind.USER, IdentifierKind.DEVICE)
     memory = Memory(Rules(IdentityPolicy(kinds=tuple(KindPolicy(kind=kind) for kind in kinds))))
-    user = Alias(AliasKind.USER, "a1")
+    user = Identifier(IdentifierKind.USER, "a1")
     memory.take([sent("m1", 10, D1, previous="a1")])
     assert memory.profiles() == {frozenset((user, A1, D1))}
     plan = memory.take([sent("m2", 20, A1, D1)])

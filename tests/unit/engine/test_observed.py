@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from tinycdp.engine.schema.inference import OTHER, Known, MessageShapes, Rows, state_of
 from tinycdp.engine.schema.tracking_plan import kind_of
-from tinycdp.model import DAY_MS, HOUR_MS, Alias, Message, Warned
+from tinycdp.model import DAY_MS, HOUR_MS, Identifier, Message, Warned
 
 _AT = 20_000 * DAY_MS
 
@@ -18,7 +18,7 @@ def message(name: str = "open", at: int = _AT, kind: Any = "track", **properties
     return Message(
         kind=kind,
         message_id="m",
-        aliases=(Alias("userId", "ada"),),
+        identifiers=(Identifier("userId", "ada"),),
         occurred_at=0,
         received_at=at,
         name=name,
@@ -93,7 +93,7 @@ def test_shapes_beyond_the_bound_keep_their_events_volume() -> None:
 def test_odd_contexts_are_no_trouble() -> None:
     for context in ({"library": 5}, {"library": {"name": [], "version": {}}}, {"os": {"name": 1}}, {"platform": []}):
         odd = Message(
-            kind="track", message_id="m", aliases=(), occurred_at=0, received_at=_AT, name="open", context=context
+            kind="track", message_id="m", identifiers=(), occurred_at=0, received_at=_AT, name="open", context=context
         )
         assert set(rows(odd).sdks) == {("", "", "")}
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tinycdp.engine.schema.tracking_plan import MOST_WARNINGS, Entry, Naming, Plan, convert, is_written
-from tinycdp.model import Alias, Message
+from tinycdp.model import Identifier, Message
 
 _ANY = Naming()
 
@@ -18,7 +18,7 @@ def message(properties: dict[str, Any], name: str = "purchase", kind: Any = "tra
     return Message(
         kind=kind,
         message_id="m",
-        aliases=(Alias("userId", "ada"),),
+        identifiers=(Identifier("userId", "ada"),),
         occurred_at=0,
         received_at=0,
         name=name,

@@ -32,7 +32,7 @@ SAID: list[tuple[Cause, str]] = [
     ),
     (trail.RuleFailed("all", "false"), "rule 'all' did not match: false"),
     (trail.RuleUnknown("all", "x"), "rule 'all' is unknown: x"),
-    (trail.RuleUnknown("all", "x", ("trait x", "y")), "rule 'all' is unknown: x (trait x, y: WARMING)"),
+    (trail.RuleUnknown("all", "x", ("trait x", "y")), "rule 'all' is unknown: x (trait x, y: BACKFILLING)"),
     (
         trail.RolloutMiss("all", "true", Admission(Gate("exposure", "salt", 0, 20_000), 20_000)),
         "rule 'all' matched: true, but exposure bucket 20000 is not below 20000 of 100000",
@@ -44,7 +44,7 @@ SAID: list[tuple[Cause, str]] = [
     (trail.SplitTo(7, "b"), "split: bucket 7 falls to 'b'"),
     (trail.NoRuleMatched(), "no rule matched"),
     (trail.NoRules(), "the flag has no rules"),
-    (trail.SessionHeld("b"), "the session holds 'b', which it was given before"),
+    (trail.KeptBySession("b"), "the session holds 'b', which it was given before"),
 ]
 
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tinycdp.errors import Overloaded
-from tinycdp.model import Alias, Message
+from tinycdp.model import Identifier, Message
 from tinycdp.runtime.policies.limits import FACTOR, KeyLimits, Limiter, Limits, Rate, Sampling
 
 NOW = 1_750_000_000_000
@@ -21,7 +21,7 @@ def message(n: int = 0, name: str = "tick", person: str = "ada", **fields: Any) 
     return Message(
         kind="track",
         message_id=f"m{n}",
-        aliases=(Alias("userId", person),),
+        identifiers=(Identifier("userId", person),),
         occurred_at=NOW,
         received_at=NOW,
         name=name,
@@ -165,7 +165,7 @@ def test_sampling_keeps_the_same_at_every_try_and_about_the_share() -> None:
     assert kept.sampled == 5_000 - len(kept.messages)
     more = Limiter().apply_limits(Limits(sampling=(Sampling("tick", 20),)), 1, ticks, None)
     assert set(map(id, kept.messages)) < set(map(id, more.messages)), "raising a share removes nobody"
-    again = [message(5_000 + n, person=m.aliases[0].value) for n, m in enumerate(kept.messages)]
+    again = [message(5_000 + n, person=m.identifiers[0].value) for n, m in enumerate(kept.messages)]
     assert Limiter().apply_limits(limits, 1, again, None).sampled == 0, "the same people, whatever they send"
 
     tocks = [message(n, "tock") for n in range(4_000)]

@@ -11,10 +11,10 @@ import pytest
 from tinycdp.api.http.bodies import unwrap
 from tinycdp.api.ingest.adapters.posthog import key_in, parse_capture, parse_question
 from tinycdp.errors import InvalidInput
-from tinycdp.model import Alias, Message
+from tinycdp.model import Identifier, Message
 
 NOW = 1_780_000_000_000  # 2026-05-28T20:26:40Z
-U1, A1 = Alias("userId", "u1"), Alias("anonymousId", "a1")
+U1, A1 = Identifier("userId", "u1"), Identifier("anonymousId", "a1")
 
 
 def captured(*events: Any, **envelope: Any) -> Any:
@@ -34,7 +34,7 @@ def test_an_event_of_a_server_is_a_track_call_of_a_user() -> None:
         properties={"amount": 19.5, "$lib": "posthog-python", "$lib_version": "7", "$ip": "1.2.3.4", "token": "k"},
     )
     assert (message.kind, message.name, message.message_id) == ("track", "order", "e-1")
-    assert (message.aliases, message.occurred_at) == ((U1,), NOW - 10_000)
+    assert (message.identifiers, message.occurred_at) == ((U1,), NOW - 10_000)
     assert "token" not in message.properties
     assert message.context == {"library": {"name": "posthog-python", "version": "7"}, "ip": "1.2.3.4"}
 
@@ -48,7 +48,7 @@ def test_the_fields_have_other_names_in_some_sdks() -> None:
         "properties": {"$lib": "posthog-rs"},
     }
     (message,) = captured(event).messages
-    assert (message.aliases, message.occurred_at) == ((U1,), NOW - 500)
+    assert (message.identifiers, message.occurred_at) == ((U1,), NOW - 500)
     for name in ("uuid", "messageId", "message_id"):
         assert one(event="e", **{name: "e-1"}).message_id == "e-1", name
     assert one(event="e", uuid="e-1", messageId="e-2").message_id == "e-1"
@@ -76,17 +76,17 @@ def test_an_offset_counts_back_from_arrival_whatever_the_envelope_says() -> None
 @pytest.mark.parametrize(
     ("properties", "alias"),
     [
-        ({}, Alias("userId", "d")),
-        ({"$is_identified": True, "$device_id": "d"}, Alias("userId", "d")),
-        ({"$is_identified": False}, Alias("anonymousId", "d")),
-        ({"$device_id": "d"}, Alias("anonymousId", "d")),
-        ({"$device_id": "other"}, Alias("userId", "d")),
+        ({}, Identifier("userId", "d")),
+        ({"$is_identified": True, "$device_id": "d"}, Identifier("userId", "d")),
+        ({"$is_identified": False}, Identifier("anonymousId", "d")),
+        ({"$device_id": "d"}, Identifier("anonymousId", "d")),
+        ({"$device_id": "other"}, Identifier("userId", "d")),
     ],
 )
-def test_an_id_is_anonymous_where_the_sdk_says_so(properties: dict[str, Any], alias: Alias) -> None:
-    assert one(event="e", distinct_id="d", properties=properties).aliases == (alias,)
-    assert one(event="$set", distinct_id="d", properties=properties).aliases == (alias,)
-    assert one(event="e", distinct_id=None, properties={"distinct_id": "d", **properties}).aliases == (alias,)
+def test_an_id_is_anonymous_where_the_sdk_says_so(properties: dict[str, Any], identifier: Identifier) -> None:
+    assert one(event="e", distinct_id="d", properties=properties).identifiers == (identifier,)
+    assert one(event="$set", distinct_id="d", properties=properties).identifiers == (identifier,)
+    assert one(event="e", distinct_id=None, properties={"distinct_id": "d", **properties}).identifiers == (identifier,)
 
 
 def test_identify_claims_the_anonymous_id_and_sets_traits() -> None:
@@ -95,9 +95,9 @@ def test_identify_claims_the_anonymous_id_and_sets_traits() -> None:
         properties={"$anon_distinct_id": "a1", "$device_id": "a1", "$set": {"plan": "free", "x": 1}},
         **{"$set": {"plan": "pro"}},
     )
-    assert (message.kind, message.aliases, message.previous) == ("identify", (U1, A1), None)
+    assert (message.kind, message.identifiers, message.previous) == ("identify", (U1, A1), None)
     assert message.properties == {"plan": "pro", "x": 1}
-    assert one(event="$identify", properties={"$anon_distinct_id": "u1"}).aliases == (U1,)
+    assert one(event="$identify", properties={"$anon_distinct_id": "u1"}).identifiers == (U1,)
 
 
 def test_what_an_event_sets_is_an_identify_call_beside_it() -> None:
@@ -105,7 +105,7 @@ def test_what_an_event_sets_is_an_identify_call_beside_it() -> None:
     order, identify = captured(event).messages
     assert (order.kind, order.properties, order.message_id) == ("track", {"n": 1}, "e-1")
     assert (identify.kind, identify.properties, identify.message_id) == ("identify", {"plan": "pro"}, "e-1$set")
-    assert identify.occurred_at == order.occurred_at and identify.aliases == order.aliases
+    assert identify.occurred_at == order.occurred_at and identify.identifiers == order.identifiers
 
 
 def test_both_messages_of_an_event_or_neither() -> None:
@@ -154,7 +154,7 @@ def test_what_an_event_says_of_where_it_happened_is_its_context() -> None:
 def test_an_alias_joins_both_ways_round() -> None:
     message = one(event="$create_alias", distinct_id="old", properties={"alias": "new"})
     assert (message.kind, message.previous) == ("alias", "old")
-    assert message.aliases == (Alias("userId", "new"), Alias("anonymousId", "new"))
+    assert message.identifiers == (Identifier("userId", "new"), Identifier("anonymousId", "new"))
     assert one(event="$create_alias", distinct_id="u", properties={"alias": "u"}).previous is None
     (rejection,) = captured({"event": "$create_alias", "distinct_id": "u"}).rejections
     assert (rejection.code, rejection.path) == ("MISSING_PREVIOUS_ID", "$.batch[0].properties.alias")
@@ -165,8 +165,8 @@ def test_a_group_s_traits_are_nobody_s_event() -> None:
     for made_up in ("$company_5", "company_5", None):
         message = one(event="$groupidentify", distinct_id=made_up, properties=said)
         assert (message.kind, message.group_id, message.properties) == ("group", "company:5", {"seats": 3})
-        assert message.aliases == (Alias("groupId", "company:5"),)
-    assert one(event="$groupidentify", properties=said).aliases == (U1,)
+        assert message.identifiers == (Identifier("groupId", "company:5"),)
+    assert one(event="$groupidentify", properties=said).identifiers == (U1,)
     assert one(event="e", properties={"$groups": {"company": 5, "team": {}}}).group_id == "company:5"
 
 
@@ -178,8 +178,8 @@ def test_visitors_without_cookies_are_not_one_person() -> None:
         (rejection,) = captured(event).rejections
         assert (rejection.code, rejection.path) == ("MISSING_IDENTIFIER", "$.batch[0]")
     said = {"$group_type": "company", "$group_key": 5}
-    assert one(event="$groupidentify", distinct_id=cookieless, properties=said).aliases == (
-        Alias("groupId", "company:5"),
+    assert one(event="$groupidentify", distinct_id=cookieless, properties=said).identifiers == (
+        Identifier("groupId", "company:5"),
     )
 
 
@@ -195,7 +195,7 @@ def test_one_event_and_lists_are_bodies_too() -> None:
     event = {"event": "e", "properties": {"distinct_id": "u1", "token": "k"}}
     for body in (event, [event], {"batch": [event]}):
         raw = json.dumps(body).encode()
-        assert [m.aliases for m in parse_capture(raw, NOW).messages] == [(U1,)]
+        assert [m.identifiers for m in parse_capture(raw, NOW).messages] == [(U1,)]
         assert key_in(raw) == "k"
 
 

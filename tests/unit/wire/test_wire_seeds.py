@@ -5,7 +5,7 @@ from typing import Any
 
 from tinycdp.api.ingest.adapters.pulseboard import parse_pulse
 from tinycdp.api.ingest.adapters.radixinsight import parse_collect
-from tinycdp.model import Alias
+from tinycdp.model import Identifier
 
 NOW = 1_780_000_000_000
 
@@ -27,7 +27,7 @@ def test_collected_events_are_track_calls() -> None:
         }
     ).messages
     assert (message.kind, message.name, message.message_id) == ("track", "button_click", "e-1")
-    assert message.aliases == (Alias("userId", "u1"), Alias("anonymousId", "a1"))
+    assert message.identifiers == (Identifier("userId", "u1"), Identifier("anonymousId", "a1"))
     assert message.occurred_at == NOW - 10_000
     assert message.context == {"sessionId": "s1", "locale": "de"}
     assert message.properties == {"button_id": "submit"}
@@ -35,14 +35,14 @@ def test_collected_events_are_track_calls() -> None:
 
 def test_identifiers_may_lie_at_the_root() -> None:
     (message,) = collect({"event_name": "a", "user_id": "u1", "session_id": "s"}).messages
-    assert message.aliases == (Alias("userId", "u1"),)
+    assert message.identifiers == (Identifier("userId", "u1"),)
 
 
 def test_its_identify_is_an_event() -> None:
     event = {"event_name": "identify", "anonymous_id": "a1", "properties": {"user_id": "u1", "role": "x"}}
     (message,) = collect(event).messages
     assert (message.kind, message.name, message.properties) == ("identify", "", {"role": "x"})
-    assert message.aliases == (Alias("userId", "u1"), Alias("anonymousId", "a1"))
+    assert message.identifiers == (Identifier("userId", "u1"), Identifier("anonymousId", "a1"))
 
 
 def test_paths_are_those_of_the_body() -> None:

@@ -8,7 +8,7 @@ import pytest
 from tinycdp.api.ingest.adapters.canonical import BLOCKED, EARLIEST, EVENT_LIMIT, EVENTS_LIMIT, Parsed
 from tinycdp.api.ingest.adapters.segment import KINDS, parse_batch, parse_single, write_key_of
 from tinycdp.errors import InvalidInput, TooLarge
-from tinycdp.model import Alias, Message, MessageKind, Rejection
+from tinycdp.model import Identifier, Message, MessageKind, Rejection
 
 NOW = 1_780_000_000_000  # 2026-05-28T20:26:40Z
 SECOND = 1_000
@@ -55,7 +55,7 @@ def test_a_track_call_becomes_one_message() -> None:
     ) == Message(
         kind="track",
         message_id="m1",
-        aliases=(Alias("userId", "u1"), Alias("anonymousId", "a1")),
+        identifiers=(Identifier("userId", "u1"), Identifier("anonymousId", "a1")),
         occurred_at=NOW - 5 * SECOND,
         received_at=NOW,
         original_at=NOW - 10 * SECOND,
@@ -71,20 +71,24 @@ def test_our_short_form_is_the_same_message() -> None:
     long = taken(event="opened", timestamp="2026-05-28T20:26:30Z", properties={"a": 1}, messageId="m")
     assert short == long
     identified = taken("identify", deviceId="d1", externalId="e1", traits={"plan": "pro"})
-    assert identified.aliases == (Alias("userId", "u1"), Alias("externalId", "e1"), Alias("deviceId", "d1"))
+    assert identified.identifiers == (
+        Identifier("userId", "u1"),
+        Identifier("externalId", "e1"),
+        Identifier("deviceId", "d1"),
+    )
     assert identified.properties == {"plan": "pro"}
 
 
 def test_a_distinct_id_is_a_user_id() -> None:
     parsed = single("track", event="opened", distinct_id="u7")
-    assert parsed.messages[0].aliases == (Alias("userId", "u7"),)
+    assert parsed.messages[0].identifiers == (Identifier("userId", "u7"),)
 
 
 @pytest.mark.parametrize("kind", ["track", "identify"])
 def test_a_bare_list_is_many_events(kind: MessageKind) -> None:
     body = json.dumps([{"userId": "u1", "event": "a"}, 7, {"userId": "u2", "event": "b"}]).encode()
     parsed = parse_single(kind, body, NOW)
-    assert [m.aliases[0].value for m in parsed.messages] == ["u1", "u2"]
+    assert [m.identifiers[0].value for m in parsed.messages] == ["u1", "u2"]
     assert [(r.code, r.path, r.payload) for r in parsed.rejections] == [("INVALID_EVENT", "$[1]", b"7")]
     assert not parsed.single
     assert single(kind, userId="u", event="e").single
@@ -158,7 +162,7 @@ def test_group_calls_carry_a_group_and_its_traits() -> None:
 
 def test_alias_calls_name_the_other_identifier() -> None:
     message = taken("alias", userId="u1", previousId="a1")
-    assert (message.aliases, message.previous) == ((Alias("userId", "u1"),), "a1")
+    assert (message.identifiers, message.previous) == ((Identifier("userId", "u1"),), "a1")
     assert taken("alias", userId="u1", previousId="u1").previous is None
     for previous in (None, "", "undefined"):
         assert (refused("alias", previousId=previous).code, refused("alias").path) == (
@@ -183,7 +187,7 @@ def test_null_and_empty_text_are_absent(nothing: Any) -> None:
         context=nothing, timestamp=nothing, originalTimestamp=nothing, ts=nothing, sentAt=nothing, integrations=nothing,
     )  # fmt: skip
     assert message == Message(
-        kind="track", message_id="m", aliases=(Alias("anonymousId", "a1"),), occurred_at=NOW, received_at=NOW,
+        kind="track", message_id="m", identifiers=(Identifier("anonymousId", "a1"),), occurred_at=NOW, received_at=NOW,
         name="opened",
     )  # fmt: skip
 
@@ -201,7 +205,7 @@ def test_phps_empty_array_is_an_empty_object() -> None:
 )
 def test_numeric_identifiers_are_text(sent: str, text: str) -> None:
     (message,) = parse_single("track", f'{{"event":"e","userId":{sent}}}'.encode(), NOW).messages
-    assert message.aliases == (Alias("userId", text),)
+    assert message.identifiers == (Identifier("userId", text),)
 
 
 @pytest.mark.parametrize("value", [True, False, {"id": 1}, ["u1"], "x" * 257])
@@ -217,7 +221,7 @@ def test_what_can_be_no_identifier_is_refused(value: Any) -> None:
      "00000000-0000-0000-0000-000000000000"],
 )  # fmt: skip
 def test_values_that_identify_nobody_are_absent(value: Any) -> None:
-    assert taken(userId=value, anonymousId="a1").aliases == (Alias("anonymousId", "a1"),)
+    assert taken(userId=value, anonymousId="a1").identifiers == (Identifier("anonymousId", "a1"),)
     rejection = refused(userId=value)
     assert (rejection.code, rejection.path) == ("BLOCKED_IDENTIFIER", "$.userId")
 
@@ -226,14 +230,14 @@ def test_what_came_beside_an_id_and_is_nobody_s_is_remembered() -> None:
     ids = [{"id": "undefined", "type": "email"}, {"id": "5", "type": "crm"}, {"id": None, "type": "phone"}]
     ids.append({"id": "null", "collection": "accounts", "type": "account"})
     message = taken(userId="u1", anonymousId="null", deviceId="", externalId=0, context={"externalIds": ids})
-    assert message.aliases == (Alias("userId", "u1"), Alias("crm", "5"))
+    assert message.identifiers == (Identifier("userId", "u1"), Identifier("crm", "5"))
     assert message.ignored == (
-        Alias("externalId", "0"),
-        Alias("anonymousId", "null"),
-        Alias("email", "undefined"),
+        Identifier("externalId", "0"),
+        Identifier("anonymousId", "null"),
+        Identifier("email", "undefined"),
     )
     assert taken(userId="u1", anonymousId="a1").ignored == ()
-    assert taken(userId=None, distinct_id="none", anonymousId="a1").ignored == (Alias("userId", "none"),)
+    assert taken(userId=None, distinct_id="none", anonymousId="a1").ignored == (Identifier("userId", "none"),)
 
 
 def test_an_event_of_nobody_is_refused() -> None:
@@ -255,13 +259,13 @@ def test_aliases_are_ordered_by_strength_custom_kinds_last() -> None:
             ]
         },
     )
-    assert message.aliases == (
-        Alias("userId", "u1"),
-        Alias("externalId", "e"),
-        Alias("anonymousId", "a"),
-        Alias("deviceId", "d"),
-        Alias("email", "z@example.com"),
-        Alias("crm", "5"),
+    assert message.identifiers == (
+        Identifier("userId", "u1"),
+        Identifier("externalId", "e"),
+        Identifier("anonymousId", "a"),
+        Identifier("deviceId", "d"),
+        Identifier("email", "z@example.com"),
+        Identifier("crm", "5"),
     )
 
 
@@ -413,10 +417,10 @@ def test_odd_properties_are_refused(properties: Any, path: str) -> None:
 
 def test_the_limits_themselves_are_taken() -> None:
     assert taken(event="x" * 200).name == "x" * 200
-    assert taken(userId="x" * 256).aliases == (Alias("userId", "x" * 256),)
+    assert taken(userId="x" * 256).identifiers == (Identifier("userId", "x" * 256),)
     properties = {"k" * 200: 1, **{str(n): n for n in range(999)}}
     assert taken(properties=properties).properties == properties
-    assert len(taken(context={"externalIds": [{"type": "a", "id": str(n + 1)} for n in range(20)]}).aliases) == 21
+    assert len(taken(context={"externalIds": [{"type": "a", "id": str(n + 1)} for n in range(20)]}).identifiers) == 21
 
 
 def test_absent_properties_leave_room_for_props() -> None:

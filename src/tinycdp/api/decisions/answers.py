@@ -13,11 +13,11 @@ from tinycdp.engine.catalog import Catalog
 from tinycdp.engine.flags.decide import Decision
 from tinycdp.engine.flags.trail import DecisionReason, texts_of
 from tinycdp.errors import InvalidInput, NotFound
-from tinycdp.model import Alias, Instant
+from tinycdp.model import Identifier, Instant
 from tinycdp.runtime.clock import Clock
 from tinycdp.runtime.decisions.decide import Decisions, Known, decide_one
 from tinycdp.runtime.decisions.exposures import Exposures
-from tinycdp.runtime.decisions.session_variants import Holds
+from tinycdp.runtime.decisions.session_variants import SessionVariants
 from tinycdp.runtime.decisions.snapshots import Snapshot
 from tinycdp.runtime.metrics import Metrics
 from tinycdp.runtime.profiles.explanations import explained_flag
@@ -30,9 +30,11 @@ PERSON = ("userId", "profileId", "anonymousId", "deviceId", "externalId")
 class Desk:
     """Answers questions, and records what was answered."""
 
-    def __init__(self, decisions: Decisions, holds: Holds, exposures: Exposures, metrics: Metrics) -> None:
+    def __init__(
+        self, decisions: Decisions, session_variants: SessionVariants, exposures: Exposures, metrics: Metrics
+    ) -> None:
         self._decisions = decisions
-        self._holds = holds
+        self._session_variants = session_variants
         self._exposures = exposures
         self._metrics = metrics
 
@@ -67,7 +69,7 @@ class Desk:
         exposed: bool | None,
     ) -> Decision:
         """Count the decision, or the one its session holds; record it unless `exposed` is None."""
-        decision = await self._holds.keep(catalog, decision, subject, session_id, now)
+        decision = await self._session_variants.keep(catalog, decision, subject, session_id, now)
         self._metrics.decisions[decision.reason] += 1
         if exposed is not None:
             self._exposures.record(catalog, decision, subject, now, exposed=exposed)
@@ -75,13 +77,13 @@ class Desk:
 
     async def known(self, environment_id: int, question: Question, now: Instant) -> Known:
         """The profile that the question names."""
-        alias = named(question)
-        if alias is None:
+        identifier = named(question)
+        if identifier is None:
             raise InvalidInput("PERSON_MISSING", f"Name a person with one of {', '.join(PERSON)}.")
-        return await self._decisions.known(environment_id, alias, now, question.min_version)
+        return await self._decisions.known(environment_id, identifier, now, question.min_version)
 
 
-def named(question: Question | ReplayBody) -> Alias | None:
+def named(question: Question | ReplayBody) -> Identifier | None:
     """The first identifier that is present; None if absent."""
     given = (
         question.user_id,
@@ -90,7 +92,7 @@ def named(question: Question | ReplayBody) -> Alias | None:
         question.device_id,
         question.external_id,
     )
-    return next((Alias(kind, value) for kind, value in zip(PERSON, given, strict=True) if value), None)
+    return next((Identifier(kind, value) for kind, value in zip(PERSON, given, strict=True) if value), None)
 
 
 def answer_of(catalog: Catalog, decision: Decision, subject: Snapshot, user_id: str | None, stale: bool) -> Answer:

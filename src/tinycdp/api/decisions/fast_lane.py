@@ -14,7 +14,7 @@ from tinycdp.api.decisions.answers import answer_of
 from tinycdp.api.http.auth import text_of_header
 from tinycdp.api.http.responses import encode
 from tinycdp.errors import TinyCDPError
-from tinycdp.model import AliasKind
+from tinycdp.model import IdentifierKind
 from tinycdp.runtime.access.keys import Key, Keyring
 from tinycdp.runtime.clock import Clock
 from tinycdp.runtime.decisions.decide import decide_one
@@ -52,7 +52,7 @@ def fast_lane(memory: Memory, scope: Scope) -> bytes | None:
     user_id, flag = _user_and_flag(scope["query_string"])
     if not user_id or not flag:
         return None
-    subject = memory.snapshots.find(key.environment_id, AliasKind.USER, user_id)
+    subject = memory.snapshots.find(key.environment_id, IdentifierKind.USER, user_id)
     if subject is None:
         return None
     try:

@@ -40,12 +40,12 @@ async def replay_decision(
     actor: Injected[Actor], past: Injected[Past], now: Injected[Clock], data: JSONBody[ReplayBody]
 ) -> Replay:
     at = past_instant(data.at, now(), "$.at")
-    alias = named(data)
-    if alias is None:
+    identifier = named(data)
+    if identifier is None:
         raise InvalidInput("PERSON_MISSING", f"Name a person with one of {', '.join(PERSON)}.")
     if data.revision is not None and not 0 <= data.revision <= _LAST_REVISION:
         raise NotFound("REVISION_NOT_FOUND", f"There is no revision {data.revision}.")
-    view = await past.view(actor.environment_id, alias, at, data.revision)
+    view = await past.view(actor.environment_id, identifier, at, data.revision)
     catalog, found, errors = view.catalog, dict[str, Answer](), dict[str, str]()
     wanted = data.flags if data.flags is not None else list(catalog.live.flags)
     view.require([("flag", name) for name in wanted if name in catalog.live.flags], at)

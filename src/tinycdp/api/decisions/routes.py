@@ -35,7 +35,7 @@ async def decide(
     external_id: Annotated[str | None, QueryParameter(name="externalId")] = None,
     min_version: Annotated[int, QueryParameter(name="minVersion")] = 0,
     session_id: Annotated[
-        str | None, QueryParameter(name="sessionId", description="keeps the variants of flags with `hold`")
+        str | None, QueryParameter(name="sessionId", description="keeps the variants of flags with `stickyFor`")
     ] = None,
     explain: Annotated[bool, QueryParameter(description="add the `explanation`; records no exposure")] = False,
     exposure: Exposed = True,

@@ -31,9 +31,13 @@ class Answer(msgspec.Struct, rename="camel"):
 
 
 class Question(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
-    """`flags` left out asks for all of them. `context` is what `context.…` in a rule reads. `sessionId` keeps the
-    variants of flags with `hold` as they are while the session lasts; `explain` adds the explanations. `exposure` false
-    records no exposures."""
+    """A question about one profile.
+
+    flags       which to decide; all if left out
+    context     what `context.…` in a rule reads
+    session_id  keeps the variants of flags with `stickyFor` while the session lasts
+    explain     adds the explanations
+    exposure    false records no exposures"""
 
     user_id: str | None = None
     profile_id: str | None = None

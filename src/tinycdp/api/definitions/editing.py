@@ -72,10 +72,10 @@ class Editing:
     async def describe(self, workspace: Workspace, definitions: list[Definition]) -> list[Described]:
         """Definitions in the form of lists."""
         used_by = workspace.used_by()
-        live, warming = workspace.catalog.live, workspace.catalog.warming
+        live, backfilling = workspace.catalog.live, workspace.catalog.backfilling
         counted: dict[int, int] = {}
         as_of: Instant = self.now()
-        wanted = [live.fingerprints[d.name] for d in definitions if d.kind == "segment" and d.name not in warming]
+        wanted = [live.fingerprints[d.name] for d in definitions if d.kind == "segment" and d.name not in backfilling]
         if wanted:
             async with snapshot(self.pool) as connection:
                 as_of = await memberships_as_of(connection, workspace.catalog.environment_id, as_of)
@@ -86,14 +86,14 @@ class Editing:
         found: list[Described] = []
         for definition in definitions:
             name = definition.name
-            is_warming = workspace.is_warming(name)
+            is_backfilling = workspace.is_backfilling(name)
             common: dict[str, Any] = {
                 "key": definition.key,
                 "version": definition.version,
-                "status": "warming" if is_warming else "live",
+                "status": "backfilling" if is_backfilling else "live",
                 "type": workspaces.type_of(workspace, definition).value,
                 "used_by": [NamedDefinition(*other) for other in used_by[name]],
-                "progress": progress if is_warming else None,
+                "progress": progress if is_backfilling else None,
             }
             if definition.flag is not None:
                 flag = definition.flag
@@ -105,7 +105,7 @@ class Editing:
             if definition.kind == "trait":
                 found.append(Trait(**common, expression=text, nullable=workspace.head.nodes[name].nullable))
             else:
-                members = None if name in warming else counted.get(live.fingerprints[name], 0)
+                members = None if name in backfilling else counted.get(live.fingerprints[name], 0)
                 found.append(Segment(**common, rule=text, members=members, as_of=iso(as_of)))
         return found
 

@@ -37,7 +37,7 @@ async def kill_flag(
     name: FromPath[str],
     data: JSONBody[KillBody] = KillBody(),
 ) -> Kills:
-    """Applies at once, even during a warm-up. No publish undoes it."""
+    """Applies at once, even during a backfill. No publish undoes it."""
     await kill_switches.kill(pool, actor.environment_id, name, Edit(actor.name, now(), data.note))
     return await _kills(actor, pool, catalogs, name)
 

@@ -101,7 +101,7 @@ async def _published(editing: Editing, plan: Plan, *, dry_run: bool) -> Publishe
     if not dry_run:
         await editing.refresh()
     changes = as_schema([revisions.changed(step) for step in plan.changed], list[Changed])
-    return Published(changes, plan.revision, plan.warming, dry_run)
+    return Published(changes, plan.revision, plan.backfilling, dry_run)
 
 
 def _routes(kind: Kind) -> list[HTTPRouteHandler]:

@@ -131,7 +131,7 @@ def _routes(kind: Kind, one: Any, many: Any, document: Any) -> list[HTTPRouteHan
         editing: Injected[Editing], name: FromPath[str], if_match: IfMatch = None, note: SaveNote = ""
     ) -> Deleted:
         plan = await editing.save(Change(kind=kind, key=name, document=None, expects=version_of(if_match)), note)
-        return Deleted(name, plan.revision, plan.warming)
+        return Deleted(name, plan.revision, plan.backfilling)
 
     return [list_definitions, get_definition, create_definition, put_definition, delete_definition]
 
@@ -172,7 +172,7 @@ async def list_members(
 
 @get(
     "/v1/admin/backfills",
-    summary="List the newest warm-ups with their progress",
+    summary="List the newest backfills with their progress",
     tags=["Definitions"],
     scope="admin",
 )
@@ -198,7 +198,7 @@ async def list_backfills(
 async def _save(editing: Editing, kind: Kind, change: Change, note: str) -> ExactResponse[Any]:
     plan = await editing.save(change, note)
     found = await editing.find(kind, change.key)
-    found.revision, found.warming = plan.revision, plan.warming
+    found.revision, found.backfilling = plan.revision, plan.backfilling
     status = 201 if plan.steps[0].action == "create" else 200
     return ExactResponse(found, status_code=status, headers=etag(found.version))
 

@@ -6,7 +6,7 @@ import msgspec
 
 from tinycdp.api.exposures.schemas import RecentExposures
 from tinycdp.api.http.openapi import Documented
-from tinycdp.api.profiles.schemas import Identifier, ProfileSummary
+from tinycdp.api.profiles.schemas import IdentifierRef, ProfileSummary
 
 
 class ExpressionBody(msgspec.Struct, kw_only=True, omit_defaults=True):
@@ -58,7 +58,7 @@ class OverrideBody(msgspec.Struct, kw_only=True, omit_defaults=True):
 
     serve: str
     profile: str = ""
-    alias: Identifier | None = None
+    identifier: IdentifierRef | None = None
     segment: str = ""
 
 
@@ -103,7 +103,7 @@ class FlagBody(msgspec.Struct, rename="camel", kw_only=True, omit_defaults=True)
     rules: list[RuleBody] = []
     schedule: list[StepBody] = []
     schema: dict[str, Any] = {}
-    hold: str = ""
+    sticky_for: str = ""
     archived: bool = False
     metadata: dict[str, Any] = {}
     description: str = ""
@@ -160,7 +160,7 @@ Diagnostics = Annotated[list[dict[str, Any]], Documented(list[Diagnostic])]
 
 
 class BackfillProgress(msgspec.Struct, frozen=True, rename="camel"):
-    """How far a warm-up is, in profiles.
+    """How far a backfill is, in profiles.
 
     rate_per_second  of the last seconds, or of the whole run if it is finished; null, like seconds_left, until the
                      first profiles are done and while no worker advances it
@@ -243,11 +243,11 @@ class Described(msgspec.Struct, kw_only=True, rename="camel", omit_defaults=True
     status       "live", or "warming" until the newest version serves
     type         of its values: bool, number, string, datetime, duration, version, list or dyn
     used_by      the definitions that name it
-    progress     of the warm-up; null if there is none
+    progress     of the backfill; null if there is none
     diagnostics  warnings; only in answers about one definition
     cost         an estimate; only in answers about one definition
     revision     after a save: its revision
-    warming      after a save: whether its revision warms up
+    warming      after a save: whether its revision backfills
     """
 
     key: str
@@ -260,7 +260,7 @@ class Described(msgspec.Struct, kw_only=True, rename="camel", omit_defaults=True
     diagnostics: Diagnostics | msgspec.UnsetType = msgspec.UNSET
     cost: Cost | msgspec.UnsetType = msgspec.UNSET
     revision: int | msgspec.UnsetType = msgspec.UNSET
-    warming: bool | msgspec.UnsetType = msgspec.UNSET
+    backfilling: bool | msgspec.UnsetType = msgspec.UNSET
 
 
 class Trait(Described, kw_only=True):
@@ -311,7 +311,7 @@ class Flags(msgspec.Struct):
 class Deleted(msgspec.Struct):
     key: str
     revision: int
-    warming: bool
+    backfilling: bool
 
 
 class Backfill(msgspec.Struct, rename="camel"):
@@ -427,12 +427,12 @@ class Published(msgspec.Struct, rename="camel"):
     """What a publish changed, or with `dryRun` would change.
 
     revision  the newest one now; unchanged if nothing changed
-    warming   whether the revision warms up before it serves
+    warming   whether the revision backfills before it serves
     """
 
     changes: list[Changed]
     revision: int
-    warming: bool
+    backfilling: bool
     dry_run: bool
 
 
@@ -440,7 +440,7 @@ class Version(msgspec.Struct, frozen=True, rename="camel"):
     """One version of a definition: of the revisions from `revision` to before `until`.
 
     until     null for the newest version
-    live_at   null while its revision warms up
+    live_at   null while its revision backfills
     document  a trait's or segment's expression and description, or the whole flag
     """
 
@@ -464,7 +464,7 @@ class DefinitionVersions(msgspec.Struct):
 class Revision(msgspec.Struct, frozen=True, rename="camel"):
     """One revision.
 
-    live_at  null while it warms up
+    live_at  null while it backfills
     """
 
     revision: int

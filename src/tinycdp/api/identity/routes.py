@@ -31,7 +31,7 @@ from tinycdp.api.identity.schemas import (
     UndoBody,
     UnmergeResult,
 )
-from tinycdp.model import Alias
+from tinycdp.model import Identifier
 from tinycdp.runtime.access.actor import Actor
 from tinycdp.runtime.identity import graph
 from tinycdp.runtime.identity.merges import Merges as Merger
@@ -66,7 +66,7 @@ async def merge_profiles(actor: Injected[Actor], merges: Injected[Merger], data:
 async def split_profile(
     actor: Injected[Actor], merges: Injected[Merger], id: FromPath[str], data: JSONBody[SplitBody]
 ) -> UnmergeResult:
-    wanted = [Alias(identifier.kind, identifier.value) for identifier in data.identifiers]
+    wanted = [Identifier(identifier.kind, identifier.value) for identifier in data.identifiers]
     found = await merges.split(actor.environment_id, id, wanted, actor.name, data.note, dry_run=data.dry_run)
     return as_schema(found, UnmergeResult)
 
@@ -130,7 +130,7 @@ async def list_identity_refusals(
     limit: Limit = 50,
 ) -> IdentityRefusals:
     """One entry per pair of identifiers and reason: the first time it happened."""
-    found = await graph.list_refusals(pool, actor.environment_id, reason, profile, before, limit)
+    found = await graph.list_rejected_claims(pool, actor.environment_id, reason, profile, before, limit)
     return IdentityRefusals(as_schema(found, list[RejectedClaim]), found[-1].id if len(found) == limit else None)
 
 

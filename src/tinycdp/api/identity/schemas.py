@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from tinycdp.api.http.params import Note
-from tinycdp.api.profiles.schemas import Identifier
+from tinycdp.api.profiles.schemas import IdentifierRef
 
 #: Why two identifiers were not joined.
 RefusalReason = Literal["CLAIMED", "LIMIT", "NEW_LIMIT", "RULE", "KEPT_APART"]
@@ -42,7 +42,7 @@ class SplitBody(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fiel
     note         the reason, for the history
     dry_run      change nothing; answer what would happen"""
 
-    identifiers: Annotated[list[Identifier], msgspec.Meta(min_length=1, max_length=1_000)]
+    identifiers: Annotated[list[IdentifierRef], msgspec.Meta(min_length=1, max_length=1_000)]
     note: Note = ""
     dry_run: bool = False
 
@@ -59,7 +59,7 @@ class ProfileState(msgspec.Struct, frozen=True, rename="camel"):
 
     id: str
     bucketing_key: str
-    identifiers: list[Identifier]
+    identifiers: list[IdentifierRef]
     properties: dict[str, Any]
     segments: list[SegmentEntry]
 
@@ -83,7 +83,7 @@ class MergeResult(msgspec.Struct, frozen=True, rename="camel"):
 
     survivor: str
     merges: list[str]
-    moved: list[Identifier]
+    moved: list[IdentifierRef]
     conflicts: list[PropertyConflict]
     before: list[ProfileState]
     after: ProfileState
@@ -93,8 +93,8 @@ class MergeResult(msgspec.Struct, frozen=True, rename="camel"):
 class IdentifierPair(msgspec.Struct, frozen=True):
     """Two identifiers that are kept apart until an alias call or an admin joins them again."""
 
-    one: Identifier
-    other: Identifier
+    one: IdentifierRef
+    other: IdentifierRef
 
 
 class UnmergeResult(msgspec.Struct, frozen=True, rename="camel"):
@@ -150,12 +150,12 @@ class Merge(msgspec.Struct, frozen=True, rename="camel"):
     survivor: str
     absorbed: str
     cause: str
-    by: list[Identifier]
+    by: list[IdentifierRef]
     message_id: str | None
     merged_at: str
     author: str | None
     note: str
-    moved: list[Identifier]
+    moved: list[IdentifierRef]
     undone_at: str | None
     undone_by: str | None
     undo_note: str
@@ -165,7 +165,7 @@ class Split(msgspec.Struct, frozen=True, rename="camel"):
     """Identifiers that an admin split off into a profile of their own."""
 
     id: str
-    identifiers: list[Identifier]
+    identifiers: list[IdentifierRef]
     author: str
     note: str
     split_at: str
@@ -179,13 +179,13 @@ class RejectedClaim(msgspec.Struct, frozen=True, rename="camel"):
 
     id: str
     reason: str
-    identifier: Identifier
-    kept: Identifier
-    other: Identifier
+    identifier: IdentifierRef
+    kept: IdentifierRef
+    other: IdentifierRef
     profile_id: str
     other_profile_id: str
     message_id: str
-    refused_at: str
+    rejected_at: str
 
 
 class BlockedValue(msgspec.Struct, frozen=True, rename="camel"):

@@ -45,7 +45,7 @@ from tinycdp.engine.catalog import Catalog
 from tinycdp.engine.flags.decide import Decision
 from tinycdp.engine.flags.trail import DecisionReason, texts_of
 from tinycdp.errors import InvalidInput, Unauthenticated
-from tinycdp.model import Alias, AliasKind, Instant, Message
+from tinycdp.model import Identifier, IdentifierKind, Instant, Message
 from tinycdp.runtime.access.keys import Key, Keyring
 from tinycdp.runtime.clock import Clock
 from tinycdp.runtime.decisions.decide import Decisions, Known, decide_one
@@ -82,7 +82,7 @@ def _record_exposures(parts: Intake, environment_id: int, messages: Sequence[Mes
         if message.name == _CALLED and catalog is not None:
             shown = _shown(catalog, message.properties, now)
             if shown is not None:
-                parts.exposures.tell(catalog, *shown, message.aliases[0], message.occurred_at, now)
+                parts.exposures.tell(catalog, *shown, message.identifiers[0], message.occurred_at, now)
 
 
 def _shown(catalog: Catalog, properties: Mapping[str, Any], now: Instant) -> tuple[str, str, str | None] | None:
@@ -210,12 +210,12 @@ async def _known(decisions: Decisions, key: Key, question: Question, now: Clock)
     if unit is None:
         raise InvalidInput("PERSON_MISSING", "$.distinct_id: required.", path="$.distinct_id")
     unknown = None
-    for alias in (
-        Alias(AliasKind.USER, unit),
-        Alias(AliasKind.ANONYMOUS, unit),
-        *((Alias(AliasKind.ANONYMOUS, before),) if before else ()),
+    for named in (
+        Identifier(IdentifierKind.USER, unit),
+        Identifier(IdentifierKind.ANONYMOUS, unit),
+        *((Identifier(IdentifierKind.ANONYMOUS, before),) if before else ()),
     ):
-        known = await decisions.known(key.environment_id, alias, now())
+        known = await decisions.known(key.environment_id, named, now())
         if known.subject.profile_id:
             return known
         unknown = unknown or known

@@ -239,7 +239,7 @@ class Capture(msgspec.Struct, omit_defaults=True):
 
 
 class FlagsRequest(msgspec.Struct, omit_defaults=True):
-    """PostHog's request for flags. With a session, flags with `hold` keep its variants.
+    """PostHog's request for flags. With a session, flags with `stickyFor` keep its variants.
 
     api_key            a key with the scope decide, if no header has one
     person_properties  rules read them as `context.…`

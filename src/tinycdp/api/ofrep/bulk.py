@@ -13,7 +13,7 @@ import msgspec
 
 from tinycdp.engine.catalog import Catalog
 from tinycdp.engine.flags.decide import Decision
-from tinycdp.model import Alias, AliasKind, Instant
+from tinycdp.model import Identifier, IdentifierKind, Instant
 from tinycdp.runtime.access import stream_tokens
 from tinycdp.runtime.access.actor import Actor
 from tinycdp.runtime.access.keys import Keyring
@@ -23,7 +23,7 @@ from tinycdp.runtime.decisions.change_streams import Pushes
 from tinycdp.runtime.decisions.decide import Decisions
 from tinycdp.runtime.decisions.evaluations import Evaluations, decide_all, evaluations
 from tinycdp.runtime.decisions.exposures import Exposures
-from tinycdp.runtime.decisions.session_variants import Holds
+from tinycdp.runtime.decisions.session_variants import SessionVariants
 from tinycdp.runtime.decisions.snapshots import Snapshot
 from tinycdp.runtime.metrics import Metrics
 from tinycdp.runtime.mirror import Mirror
@@ -52,7 +52,7 @@ class Bulk:
         self,
         *,
         decisions: Decisions,
-        holds: Holds,
+        session_variants: SessionVariants,
         exposures: Exposures,
         metrics: Metrics,
         pushes: Pushes,
@@ -60,7 +60,7 @@ class Bulk:
         keyring: Keyring,
     ) -> None:
         self._decisions = decisions
-        self._holds = holds
+        self._session_variants = session_variants
         self._exposures = exposures
         self._metrics = metrics
         self._pushes = pushes
@@ -72,7 +72,7 @@ class Bulk:
         found = await self._evaluate(actor, context, now)
         if etag is not None and etag != found.etag:
             # Another process notified the client, and this one not yet: what Postgres has is at least as new.
-            await self._mirror.reread(actor.environment_id, alias_of(context))
+            await self._mirror.reread(actor.environment_id, identifier_of(context))
             found = await self._evaluate(actor, context, now)
         return found
 
@@ -87,7 +87,7 @@ class Bulk:
         return stream_tokens.issue(self._keyring, ticket)
 
     async def _evaluate(self, actor: Actor, context: dict[str, Any], now: Clock) -> AllFlags:
-        catalog, subject, stale = await self._decisions.known(actor.environment_id, alias_of(context), now())
+        catalog, subject, stale = await self._decisions.known(actor.environment_id, identifier_of(context), now())
         instant = now()
         decisions = decide_all(catalog, subject, instant, context)
         answers = evaluations(catalog, decisions)
@@ -97,7 +97,10 @@ class Bulk:
             ticket = StreamToken(actor.key_id, stream_tokens.window_of(instant), context, answers.mark)
         session = session_of(context)
         if session is not None:
-            decisions = [await self._holds.keep(catalog, decision, subject, session, instant) for decision in decisions]
+            decisions = [
+                await self._session_variants.keep(catalog, decision, subject, session, instant)
+                for decision in decisions
+            ]
         if stale:
             decisions = [msgspec.structs.replace(decision, reason="STALE") for decision in decisions]
         if session is not None or stale:
@@ -105,9 +108,9 @@ class Bulk:
         return AllFlags(catalog, subject, instant, decisions, answers, ticket)
 
 
-def alias_of(context: Mapping[str, Any]) -> Alias | None:
+def identifier_of(context: Mapping[str, Any]) -> Identifier | None:
     unit = context.get("targetingKey")
-    return Alias(AliasKind.USER, unit) if unit else None
+    return Identifier(IdentifierKind.USER, unit) if unit else None
 
 
 def session_of(context: Mapping[str, Any]) -> str | None:

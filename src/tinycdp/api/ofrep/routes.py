@@ -29,7 +29,7 @@ from tinycdp.api.http.parts import Injected
 from tinycdp.api.http.requests import ExactRequest
 from tinycdp.api.http.responses import ExactResponse, encode
 from tinycdp.api.http.sse import MEDIA_TYPE, Outlet, streaming
-from tinycdp.api.ofrep.bulk import Bulk, alias_of, etag_of, session_of
+from tinycdp.api.ofrep.bulk import Bulk, etag_of, identifier_of, session_of
 from tinycdp.api.ofrep.schemas import BulkEvaluation, Evaluation, EventStream
 from tinycdp.engine.catalog import Catalog
 from tinycdp.engine.flags.decide import Decision
@@ -147,7 +147,7 @@ async def evaluate_flag(
         context = await _context(request)
     except BadContext as wrong:
         return _failure(flag, 400, wrong.code, wrong.details)
-    catalog, subject, stale = await decisions.known(actor.environment_id, alias_of(context), now())
+    catalog, subject, stale = await decisions.known(actor.environment_id, identifier_of(context), now())
     instant = now()
     try:
         decision = decide_one(catalog, flag, subject, instant, context)
@@ -202,12 +202,12 @@ def _at_once(memory: Memory, key: Key, scope: Scope, message: Any) -> bytes | No
         return None
     try:
         context = _read(body)
-        alias = alias_of(context)
+        identifier = identifier_of(context)
         catalog, now = memory.catalogs.serving(key.environment_id), memory.now()
         subject = (
             stranger(catalog, None, now)
-            if alias is None
-            else memory.snapshots.find(key.environment_id, alias.kind, alias.value)
+            if identifier is None
+            else memory.snapshots.find(key.environment_id, identifier.kind, identifier.value)
         )
         if subject is None or "sessionId" in context:
             return None
@@ -311,7 +311,7 @@ class _Stream(Watch):
 
     def __init__(self, pushes: Pushes, ticket: StreamToken, key: Key, last_event_id: str | None) -> None:
         known = _mark_of(last_event_id) if last_event_id else ticket.mark
-        super().__init__(key.id, key.environment_id, ticket.context, alias_of(ticket.context), known)
+        super().__init__(key.id, key.environment_id, ticket.context, identifier_of(ticket.context), known)
         self._pushes = pushes
         self._ticket = ticket
         self._outlet = Outlet(_MOST_WAITING)

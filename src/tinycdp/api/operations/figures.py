@@ -57,7 +57,7 @@ async def get_metrics(
         events_per_second=round(row.lately * 1000 / span_ms, 3),
         rejected=rejected,
         merges=row.merges,
-        refused_claims=row.refused_claims,
+        rejected_claims=row.rejected_claims,
         overdue_wakeups=row.overdue,
         lag_ms=max(instant - due, 0) if due is not None else 0,
         ingest_queue=ingest.waiting,

@@ -35,7 +35,7 @@ class Figures(msgspec.Struct, rename="camel"):
     events_per_second: float
     rejected: dict[str, int]
     merges: int
-    refused_claims: int
+    rejected_claims: int
     overdue_wakeups: int
     lag_ms: int
     ingest_queue: int

@@ -31,7 +31,7 @@ from tinycdp.api.privacy.schemas import (
     Suppressions,
 )
 from tinycdp.api.profiles.schemas import Event
-from tinycdp.model import Alias
+from tinycdp.model import Identifier
 from tinycdp.runtime.access.actor import Actor
 from tinycdp.runtime.clock import Clock
 from tinycdp.runtime.definitions.catalogs import Catalogs
@@ -105,8 +105,8 @@ async def check_erasure(
     data: JSONBody[CheckBody] = CheckBody(),
 ) -> ErasureCheck:
     """Reads every table completely: this takes minutes on a large database."""
-    aliases = [Alias(identifier.kind, identifier.value) for identifier in data.identifiers]
-    return as_schema(await erasure.check(pool, privacy, actor.environment_id, id, aliases), ErasureCheck)
+    identifiers = [Identifier(identifier.kind, identifier.value) for identifier in data.identifiers]
+    return as_schema(await erasure.check(pool, privacy, actor.environment_id, id, identifiers), ErasureCheck)
 
 
 @get(
@@ -155,9 +155,9 @@ async def suppress(
     now: Injected[Clock],
     data: JSONBody[SuppressionBody],
 ) -> SuppressionChange:
-    aliases = _aliases(data)
+    identifiers = _identifiers(data)
     return SuppressionChange(
-        await lists.suppress(pool, privacy, actor.environment_id, aliases, Edit(actor.name, now(), data.note))
+        await lists.suppress(pool, privacy, actor.environment_id, identifiers, Edit(actor.name, now(), data.note))
     )
 
 
@@ -172,7 +172,7 @@ async def suppress(
 async def release(
     actor: Injected[Actor], pool: Injected[Pool], privacy: Injected[Privacy], data: JSONBody[SuppressionBody]
 ) -> SuppressionChange:
-    return SuppressionChange(await lists.release(pool, privacy, actor.environment_id, _aliases(data)))
+    return SuppressionChange(await lists.release(pool, privacy, actor.environment_id, _identifiers(data)))
 
 
 @get(
@@ -189,8 +189,8 @@ async def list_suppressions(
     return Suppressions(found, found[-1].id if len(found) == limit else None)
 
 
-def _aliases(body: SuppressionBody) -> list[Alias]:
-    return [Alias(identifier.kind, identifier.value) for identifier in body.identifiers]
+def _identifiers(body: SuppressionBody) -> list[Identifier]:
+    return [Identifier(identifier.kind, identifier.value) for identifier in body.identifiers]
 
 
 ROUTES = [

@@ -6,7 +6,7 @@ import msgspec
 
 from tinycdp.api.http.params import Note
 from tinycdp.api.identity.schemas import IdentityGraph
-from tinycdp.api.profiles.schemas import Identifier, Profile, Transition
+from tinycdp.api.profiles.schemas import IdentifierRef, Profile, Transition
 
 
 class ErasureBody(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True, omit_defaults=True):
@@ -28,14 +28,14 @@ class SuppressionBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, o
 
     note  the reason, for the list"""
 
-    identifiers: Annotated[list[Identifier], msgspec.Meta(min_length=1, max_length=10_000)]
+    identifiers: Annotated[list[IdentifierRef], msgspec.Meta(min_length=1, max_length=10_000)]
     note: Note = ""
 
 
 class CheckBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """Identifiers of the erased profiles to search for, too; they are not stored."""
 
-    identifiers: list[Identifier] = []
+    identifiers: list[IdentifierRef] = []
 
 
 class SuppressionChange(msgspec.Struct):
@@ -48,13 +48,13 @@ class Erasure(msgspec.Struct, frozen=True, rename="camel"):
     """A receipt.
 
     id           null for a dry run
-    people       how many profiles and unknown identifiers were erased
+    profiles       how many profiles and unknown identifiers were erased
     counts       deleted rows, by table; `blanked` are rows of other profiles without what mentioned these
     digests      keyed hashes of the identifiers: a check verifies identifiers against them
     profile_ids  the erased profiles; the ids are never used again"""
 
     id: str | None
-    people: int
+    profiles: int
     identifiers: int
     counts: dict[str, int]
     digests: list[str]
@@ -131,7 +131,7 @@ class ExportedVariant(msgspec.Struct, frozen=True, rename="camel"):
     unit: str
     session: str
     variant: str
-    held_until: str
+    kept_until: str
 
 
 class ProfileExport(msgspec.Struct, frozen=True, rename="camel"):

@@ -8,7 +8,7 @@ from tinycdp.engine.flags.document import Override
 from tinycdp.model import Warned
 
 
-class Identifier(msgspec.Struct, frozen=True):
+class IdentifierRef(msgspec.Struct, frozen=True):
     """An identifier, such as userId ada."""
 
     kind: str
@@ -24,7 +24,7 @@ class TraitValue(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True
     value: Any
     type: str
     until: str | None
-    warming: bool = False
+    backfilling: bool = False
 
 
 class Membership(msgspec.Struct, frozen=True):
@@ -66,7 +66,7 @@ class Event(msgspec.Struct, frozen=True, rename="camel"):
     context: dict[str, Any]
     target: str | None
     future: bool
-    by: Identifier
+    by: IdentifierRef
     profile_id: str
     warnings: list[Warned]
 
@@ -79,7 +79,7 @@ class Profile(msgspec.Struct, frozen=True, rename="camel"):
 
     id: str
     bucketing_key: str
-    aliases: list[Identifier]
+    identifiers: list[IdentifierRef]
     properties: dict[str, Any]
     traits: dict[str, TraitValue]
     segments: list[Membership]
@@ -94,7 +94,7 @@ class ProfileSummary(msgspec.Struct, frozen=True, rename="camel"):
     """A profile as lists show it."""
 
     id: str
-    aliases: list[Identifier]
+    identifiers: list[IdentifierRef]
     properties: dict[str, Any]
     first_seen: str | None
     last_seen: str | None
@@ -160,9 +160,9 @@ class WindowContents(msgspec.Struct, frozen=True, rename="camel"):
     """The events of a profile that a window counts.
 
     events     how many; null if the state does not have the number, as for distinct values
-    oldest_at  the oldest; if not `exact`, the start of its tile
+    oldest_at  the oldest; if not `exact`, the start of its bucket
     leaves_at  when the first event leaves the window, null for never
-    exact      false if old events are kept in tiles, which leave a little late and all at once
+    exact      false if old events are kept in buckets, which leave a little late and all at once
     days       for unique_days and streak_days: the local dates that count"""
 
     events: int | None
@@ -191,7 +191,7 @@ class ExpressionNode(msgspec.Struct, frozen=True, rename="camel", omit_defaults=
     type: str
     value: Any
     until: str | None
-    warming: bool = False
+    backfilling: bool = False
     decides: bool | None = None
     window: WindowContents | None = None
     inside: "DefinitionExplanation | None" = None
@@ -208,7 +208,7 @@ class DefinitionExplanation(msgspec.Struct, frozen=True, rename="camel"):
     type: str
     value: Any
     until: str | None
-    warming: bool
+    backfilling: bool
     sentence: str
     tree: ExpressionNode
 

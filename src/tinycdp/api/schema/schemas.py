@@ -136,13 +136,13 @@ class PropertyRow(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class Violation(msgspec.Struct, frozen=True, rename="camel"):
-    """A violation of the plan, per day. refused: whether the messages were rejected for it."""
+    """A violation of the plan, per day. rejected: whether the messages were rejected for it."""
 
     event: str
     day: str
     code: str
     path: str
-    refused: bool
+    rejected: bool
     n: int
     first_at: str
     last_at: str

@@ -5,7 +5,7 @@ from typing import Any, Literal
 import msgspec
 
 from tinycdp.api.definitions.schemas import ChangeBody, Changed, Cost, Diagnostics
-from tinycdp.runtime.profiles.views import Identifier
+from tinycdp.api.profiles.schemas import IdentifierRef
 from tinycdp.runtime.time_travel.preview import SAMPLE
 
 
@@ -35,7 +35,7 @@ class Example(msgspec.Struct, rename="camel"):
     """
 
     profile_id: str
-    aliases: list[Identifier]
+    identifiers: list[IdentifierRef]
     why: str | None = None
 
 
@@ -127,7 +127,7 @@ class Preview(msgspec.Struct, rename="camel"):
     revision   the one that `before` refers to
     looked_at  how many profiles were counted, of `profiles`
     sampled    only some were counted: the same ones each time
-    warming    publishing this starts a warm-up
+    warming    publishing this starts a backfill
     segments, flags, traits  the changed definitions, and all that depend on them
     """
 
@@ -136,7 +136,7 @@ class Preview(msgspec.Struct, rename="camel"):
     looked_at: int
     profiles: int
     sampled: bool
-    warming: bool
+    backfilling: bool
     changes: list[Changed]
     drafts: list[Draft]
     segments: list[SegmentPreview]

@@ -4,7 +4,7 @@ Shape   AggregateTables collects what expressions read; each read method returns
         statement() gives the common table expressions that compute these columns, source() the one that has them all
 Units   age: milliseconds from an event to the instant asked about, so 0 is now; rank: 1 is the newest
 Laws    an event counts if it was received by $3 and happened by $2. Rank first, then the edge: SPEC "Windows".
-        Reads only raw events, joined through the profile's current aliases; never its state or its properties
+        Reads only raw events, joined through the profile's current identifiers; never its state or its properties
 Source  dsl/SPEC.md "Aggregates", "Windows"; docs/decisions/0014-sql-oracle.md
 """
 
@@ -121,25 +121,25 @@ class AggregateTables:
         start, end = read.window.start_ms, read.window.end_ms
         if start is None:
             return spec.matched
-        hop = ir.hop_ms(start)
+        bucket_width = ir.bucket_width_ms(start)
         if read.spec.family is Family.UNIQUE:
             return f"{spec.matched} AND age < {start}"
         spec.ranked = True
         if end and read.function in {"min", "max"}:
-            # Extremes cannot be subtracted: both edges are rounded to the tiles of the older edge.
+            # Extremes cannot be subtracted: both edges are rounded to the buckets of the older edge.
             exact = f"age < {start} AND age >= {end}"
-            tiled = f"age <= {self._reach(start, hop)} AND age > {self._reach(end, hop)}"
-            return f"{spec.matched} AND CASE WHEN {spec.rank} <= {_NEWEST} THEN {exact} ELSE {tiled} END"
+            bucketed = f"age <= {self._reach(start, bucket_width)} AND age > {self._reach(end, bucket_width)}"
+            return f"{spec.matched} AND CASE WHEN {spec.rank} <= {_NEWEST} THEN {exact} ELSE {bucketed} END"
         inside = f"{spec.matched} AND {self._trailing(spec, start)}"
         return f"{inside} AND NOT {self._trailing(spec, end)}" if end else inside
 
     def _trailing(self, spec: "_AggregateColumns", window_ms: int) -> str:
-        tiled = f"age <= {self._reach(window_ms, ir.hop_ms(window_ms))}"
-        return f"CASE WHEN {spec.rank} <= {_NEWEST} THEN age < {window_ms} ELSE {tiled} END"
+        bucketed = f"age <= {self._reach(window_ms, ir.bucket_width_ms(window_ms))}"
+        return f"CASE WHEN {spec.rank} <= {_NEWEST} THEN age < {window_ms} ELSE {bucketed} END"
 
-    def _reach(self, window_ms: int, hop: int) -> str:
-        """The age of the beginning of the tile that contains a window's edge."""
-        remainder = f"((at.now - {window_ms}) % {hop} + {hop}) % {hop}"
+    def _reach(self, window_ms: int, bucket_width: int) -> str:
+        """The age of the beginning of the bucket that contains a window's edge."""
+        remainder = f"((at.now - {window_ms}) % {bucket_width} + {bucket_width}) % {bucket_width}"
         name = self._clock.setdefault(f"{window_ms} + {remainder}", f"reach_{len(self._clock)}")
         return f"(SELECT {name} FROM clock)"
 
@@ -229,8 +229,8 @@ class AggregateTables:
     def _joins(self) -> str:
         return (
             "  FROM profiles AS p\n"
-            "  LEFT JOIN aliases AS a ON a.environment_id = $1::integer AND a.profile_id = p.id\n"
-            "  LEFT JOIN events AS e ON e.environment_id = $1::integer AND e.alias_id = a.id\n"
+            "  LEFT JOIN identifiers AS a ON a.environment_id = $1::integer AND a.profile_id = p.id\n"
+            "  LEFT JOIN events AS e ON e.environment_id = $1::integer AND e.identifier_id = a.id\n"
             f"    AND e.received_at <= $3::timestamptz AND e.occurred_at <= $2::timestamptz{self._wanted()}\n"
             f"  WHERE {_PROFILES}"
         )
@@ -290,7 +290,7 @@ class _AggregateColumns:
         if read.days is not None:
             reaches: int | None = (read.days + 2) * DAY_MS
         elif read.window.start_ms is not None:
-            reaches = read.window.start_ms + ir.hop_ms(read.window.start_ms)
+            reaches = read.window.start_ms + ir.bucket_width_ms(read.window.start_ms)
         else:
             reaches = None
         if reaches is None or self.reaches_ms is None:

@@ -91,7 +91,7 @@ class Rebuilder:
         if not found:
             return
         state = profile.states[self.kept.key] = empty(self.kept.spec.family)
-        state.keep_tiles(self.kept.hops)
+        state.keep_buckets(self.kept.bucket_widths)
         match state:
             case DayMap():
                 state.extend({self._calendar.day(entry[0]) for entry in found})

@@ -48,7 +48,7 @@ class DayMap:
             self.bits = (self.bits << (self.base - base)) | (other.bits << (other.base - base))
             self.base = base
 
-    def keep_tiles(self, hops: tuple[int, ...]) -> bool:
+    def keep_buckets(self, bucket_widths: tuple[int, ...]) -> bool:
         return True
 
     def unique_days(self, days: int, calendar: Days, now: Instant) -> tuple[int, Instant]:
@@ -102,5 +102,5 @@ class Extent:
             if ts is not None:
                 self.add_instant(ts)
 
-    def keep_tiles(self, hops: tuple[int, ...]) -> bool:
+    def keep_buckets(self, bucket_widths: tuple[int, ...]) -> bool:
         return True

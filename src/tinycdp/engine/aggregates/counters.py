@@ -2,12 +2,12 @@
 
 Shape   one state per aggregate: Counts (instants); Numbers, Firsts, Percentiles, Tops (instant, message id, value);
         Latest, Uniques, DayMap, Extent. If windows are read, the first five keep their newest KEEP entries one by one;
-        all older ones are folded into tiles, one set for each width the windows need, and into `dropped`, their total
+        all older ones are folded into buckets, one set for each width the windows need, and into `dropped`, their total
         over all time. log.py is the base of these five; tallies.py and days.py hold the states that are not here
 Units   instants and widths in milliseconds; numbers in nanos; a window of length W at `now` is now − W < ts <= now
 Laws    a state is a function of the set of events added: order and grouping never matter, and
         merged(state(a), state(b)) == state(a ∪ b) for disjoint a and b (a message id counts once per environment).
-        An entry leaves a window exactly at ts + W, a tile of width h at start + h + W.
+        An entry leaves a window exactly at ts + W, a bucket of width h at start + h + W.
         Every read returns (value, until): the value is valid for all t in [now, until) if nothing more is added
 Errors  none
 Source  dsl/SPEC.md "Windows" and "State"; docs/decisions/0006-entries-and-tiles.md
@@ -51,7 +51,7 @@ class Counts(Log):
     def _join(self, left: int, right: int) -> int:
         return left + right
 
-    def count(self, window_ms: int | None, hop: int, now: Instant) -> tuple[int, Instant]:
+    def count(self, window_ms: int | None, bucket_width: int, now: Instant) -> tuple[int, Instant]:
         """How many events the trailing window holds. A window_ms of None means all time."""
         if window_ms is None:
             end = self._end(now)
@@ -61,14 +61,14 @@ class Counts(Log):
         if n:
             until = min(until, self.ts[first] + window_ms)
         if self.dropped:
-            starts = self._tiles_in(window_ms, hop, now)
+            starts = self._buckets_in(window_ms, bucket_width, now)
             if starts:
-                tiles = self.tiles[hop]
-                n += sum(tiles[start] for start in starts)
-                until = min(until, starts[0] + hop + window_ms)
+                buckets = self.buckets[bucket_width]
+                n += sum(buckets[start] for start in starts)
+                until = min(until, starts[0] + bucket_width + window_ms)
         return n, until
 
-    def falls_below(self, n: int, window_ms: int, hop: int, now: Instant) -> Instant | None:
+    def falls_below(self, n: int, window_ms: int, bucket_width: int, now: Instant) -> Instant | None:
         """When a trailing window that holds n or more events (n >= 1) will hold fewer.
 
         Returns None if some entries are in the future: a look-up is then not enough, and the caller must walk."""
@@ -77,14 +77,14 @@ class Counts(Log):
             return None
         if n <= end and not self.dropped:
             return self.ts[end - n] + window_ms
-        # Count from what leaves last. A tile is older than every entry, but rounded up: it may outlast some entries.
-        tiles = self.tiles.get(hop, {})
-        starts = self._tiles_in(window_ms, hop, now)
+        # Count from what leaves last. A bucket is older than every entry, but rounded up: it may outlast some entries.
+        buckets = self.buckets.get(bucket_width, {})
+        starts = self._buckets_in(window_ms, bucket_width, now)
         held, leaves = 0, now
         while held < n:
-            if starts and (not end or starts[-1] + hop >= self.ts[end - 1]):
+            if starts and (not end or starts[-1] + bucket_width >= self.ts[end - 1]):
                 start = starts.pop()
-                held, leaves = held + tiles[start], start + hop + window_ms
+                held, leaves = held + buckets[start], start + bucket_width + window_ms
             elif end:
                 end -= 1
                 held, leaves = held + 1, self.ts[end] + window_ms
@@ -116,7 +116,7 @@ class Numbers(ValuedLog):
             return left
         return (left[0] + right[0], left[1] + right[1], min(left[2], right[2]), max(left[3], right[3]))
 
-    def summary(self, window_ms: int | None, hop: int, now: Instant) -> tuple[Summary, Instant]:
+    def summary(self, window_ms: int | None, bucket_width: int, now: Instant) -> tuple[Summary, Instant]:
         """n, sum, min and max of the trailing window. A window_ms of None means all time."""
         if window_ms is None:
             end = self._end(now)
@@ -125,14 +125,14 @@ class Numbers(ValuedLog):
         summary, until = self._summarise(first, end), self._next_arrival(end)
         if first < end:
             until = min(until, self.ts[first] + window_ms)
-        starts = self._tiles_in(window_ms, hop, now)
+        starts = self._buckets_in(window_ms, bucket_width, now)
         if starts:
-            until = min(until, starts[0] + hop + window_ms)
+            until = min(until, starts[0] + bucket_width + window_ms)
             for start in starts:
-                summary = self._join(summary, self.tiles[hop][start])
+                summary = self._join(summary, self.buckets[bucket_width][start])
         return summary, until
 
-    def trail(self, window_ms: int | None, hop: int, now: Instant) -> Iterator[tuple[Instant, Summary]]:
+    def trail(self, window_ms: int | None, bucket_width: int, now: Instant) -> Iterator[tuple[Instant, Summary]]:
         """Yield the summary now, then after each instant at which it changes.
 
         The last one is that of the empty window.
@@ -141,44 +141,46 @@ class Numbers(ValuedLog):
         if window_ms is None or (self.ts and self.ts[-1] > now):
             at = now
             while at < NEVER:
-                summary, until = self.summary(window_ms, hop, at)
+                summary, until = self.summary(window_ms, bucket_width, at)
                 yield at, summary
                 at = until
             return
         first, end = self._span(window_ms, now)
-        starts = self._tiles_in(window_ms, hop, now)
-        # Suffixes: item i is the fold of the newest i entries, or of the newest i tiles.
+        starts = self._buckets_in(window_ms, bucket_width, now)
+        # Suffixes: item i is the fold of the newest i entries, or of the newest i buckets.
         newest = self.values[first:end][::-1]
         sums = list(accumulate(newest, initial=0))
         lows, highs = list(accumulate(newest, min)), list(accumulate(newest, max))
-        folded = list(accumulate((self.tiles[hop][s] for s in reversed(starts)), self._join, initial=NOTHING))
+        folded = list(
+            accumulate((self.buckets[bucket_width][s] for s in reversed(starts)), self._join, initial=NOTHING)
+        )
         leaving = [(ts + window_ms, 1, 0) for ts in self.ts[first:end]]
-        leaving += [(start + hop + window_ms, 0, 1) for start in starts]
+        leaving += [(start + bucket_width + window_ms, 0, 1) for start in starts]
         leaving.sort()
-        at, kept, tiled = now, len(newest), len(starts)
-        for instant, entries, tiles in leaving:
+        at, kept, bucketed = now, len(newest), len(starts)
+        for instant, entries, buckets in leaving:
             if instant != at:
                 own = (kept, sums[kept], lows[kept - 1], highs[kept - 1]) if kept else NOTHING
-                yield at, self._join(folded[tiled], own)
-            at, kept, tiled = instant, kept - entries, tiled - tiles
+                yield at, self._join(folded[bucketed], own)
+            at, kept, bucketed = instant, kept - entries, bucketed - buckets
         yield at, NOTHING
 
     def _summarise(self, first: int, end: int) -> Summary:
         return _summary(self.values[first:end])
 
-    def spread(self, start_ms: int, end_ms: int, hop: int, now: Instant) -> tuple[Summary, Instant]:
+    def spread(self, start_ms: int, end_ms: int, bucket_width: int, now: Instant) -> tuple[Summary, Instant]:
         """n, sum, min and max between two edges.
 
         Extremes need the members themselves, not a difference.
 
-        Both edges round dropped events down to tiles of the older edge's width."""
+        Both edges round dropped events down to buckets of the older edge's width."""
         summary = self._summarise(bisect_right(self.ts, now - start_ms), bisect_right(self.ts, now - end_ms))
         moves = [ts + edge for ts in self.ts for edge in (start_ms, end_ms)]
-        oldest, newest = (now - start_ms) // hop * hop, (now - end_ms) // hop * hop
-        for start, tile in self.tiles.get(hop, {}).items():
-            moves += [start + hop + edge for edge in (start_ms, end_ms)]
+        oldest, newest = (now - start_ms) // bucket_width * bucket_width, (now - end_ms) // bucket_width * bucket_width
+        for start, bucket in self.buckets.get(bucket_width, {}).items():
+            moves += [start + bucket_width + edge for edge in (start_ms, end_ms)]
             if oldest <= start < newest:
-                summary = self._join(summary, tile)
+                summary = self._join(summary, bucket)
         return summary, min((at for at in moves if at > now), default=NEVER)
 
 
@@ -205,13 +207,13 @@ class Firsts(ValuedLog):
             return left or right
         return min(left, right, key=rank)
 
-    def first(self, window_ms: int | None, hop: int, now: Instant) -> tuple[Entry | None, Instant]:
+    def first(self, window_ms: int | None, bucket_width: int, now: Instant) -> tuple[Entry | None, Instant]:
         """The oldest entry of the trailing window; None if the window is empty."""
         if window_ms is None and self.dropped is not None:
             return self.dropped, NEVER
-        starts = self._tiles_in(window_ms, hop, now) if window_ms is not None else []
+        starts = self._buckets_in(window_ms, bucket_width, now) if window_ms is not None else []
         if window_ms is not None and starts:
-            return self.tiles[hop][starts[0]], starts[0] + hop + window_ms
+            return self.buckets[bucket_width][starts[0]], starts[0] + bucket_width + window_ms
         index, end = self._span(window_ms, now) if window_ms is not None else (0, self._end(now))
         if index < end:
             oldest = (self.ts[index], self.ids[index], self.values[index])
@@ -243,7 +245,7 @@ class Latest:
         if other.entry is not None:
             self.add(*other.entry)
 
-    def keep_tiles(self, hops: tuple[int, ...]) -> bool:
+    def keep_buckets(self, bucket_widths: tuple[int, ...]) -> bool:
         return True
 
     def last(self, window_ms: int | None, now: Instant) -> tuple[Entry | None, Instant]:
@@ -282,23 +284,39 @@ def pack(state: State) -> list[Any]:
     deltas = [ts[0], *map(sub, ts[1:], ts)] if ts else []
     if isinstance(state, Uniques):
         return [state.family.value, deltas, b"".join(state.hashes)]
-    tiles: dict[int, Any] = state.reachable()
+    buckets: dict[int, Any] = state.reachable()
     match state:
         case Firsts():
             values = [_pack_value(value) for value in state.values]
             dropped = state.dropped and _pack_entry(state.dropped)
-            tiles = {hop: {start: _pack_entry(entry) for start, entry in kept.items()} for hop, kept in tiles.items()}
-            return [state.family.value, deltas, dropped, tiles, state.ids, values]
+            buckets = {
+                bucket_width: {start: _pack_entry(entry) for start, entry in kept.items()}
+                for bucket_width, kept in buckets.items()
+            }
+            return [state.family.value, deltas, dropped, buckets, state.ids, values]
         case Numbers():
             numbers = [_pack_int(value) for value in state.values]
-            tiles = {hop: {s: [*map(_pack_int, tile)] for s, tile in kept.items()} for hop, kept in tiles.items()}
-            return [state.family.value, deltas, [*map(_pack_int, state.dropped)], tiles, state.ids, numbers]
+            buckets = {
+                bucket_width: {s: [*map(_pack_int, bucket)] for s, bucket in kept.items()}
+                for bucket_width, kept in buckets.items()
+            }
+            return [state.family.value, deltas, [*map(_pack_int, state.dropped)], buckets, state.ids, numbers]
         case Tallies():
             keys: _Keys = list if isinstance(state, Percentiles) else _pack_keys  # grades are stored as they are
-            tiles = {hop: {s: _pack_tally(tally, keys) for s, tally in kept.items()} for hop, kept in tiles.items()}
-            return [state.family.value, deltas, _pack_tally(state.dropped, keys), tiles, state.ids, keys(state.values)]
+            buckets = {
+                bucket_width: {s: _pack_tally(tally, keys) for s, tally in kept.items()}
+                for bucket_width, kept in buckets.items()
+            }
+            return [
+                state.family.value,
+                deltas,
+                _pack_tally(state.dropped, keys),
+                buckets,
+                state.ids,
+                keys(state.values),
+            ]
         case _:
-            return [state.family.value, deltas, state.dropped, tiles]
+            return [state.family.value, deltas, state.dropped, buckets]
 
 
 def unpack(packed: list[Any]) -> State:
@@ -319,22 +337,28 @@ def unpack(packed: list[Any]) -> State:
         state.hashes = [packed[2][i : i + 8] for i in range(0, len(packed[2]), 8)]
         state.latest = dict(zip(state.hashes, state.ts, strict=True))
         return state
-    state.dropped, state.tiles = packed[2], packed[3]
+    state.dropped, state.buckets = packed[2], packed[3]
     match state:
         case Firsts():
             state.ids, state.values = packed[4], [_unpack_value(value) for value in packed[5]]
             state.dropped = packed[2] and _unpack_entry(packed[2])
-            state.tiles = {hop: {s: _unpack_entry(e) for s, e in kept.items()} for hop, kept in packed[3].items()}
+            state.buckets = {
+                bucket_width: {s: _unpack_entry(e) for s, e in kept.items()} for bucket_width, kept in packed[3].items()
+            }
         case Numbers():
             state.ids, state.values = packed[4], [*map(int, packed[5])]
             state.dropped = tuple(map(int, packed[2]))
-            state.tiles = {hop: {s: tuple(map(int, t)) for s, t in kept.items()} for hop, kept in packed[3].items()}
+            state.buckets = {
+                bucket_width: {s: tuple(map(int, t)) for s, t in kept.items()}
+                for bucket_width, kept in packed[3].items()
+            }
         case Tallies():
             keys: _Keys = list if isinstance(state, Percentiles) else _unpack_keys
             state.ids, state.values = packed[4], keys(packed[5])
             state.dropped = _unpack_tally(packed[2], keys)
-            state.tiles = {
-                hop: {s: _unpack_tally(tally, keys) for s, tally in kept.items()} for hop, kept in packed[3].items()
+            state.buckets = {
+                bucket_width: {s: _unpack_tally(tally, keys) for s, tally in kept.items()}
+                for bucket_width, kept in packed[3].items()
             }
     return state
 

@@ -5,7 +5,7 @@ Units   a value is canonical: nanos (int), (True,) or (False,), or text. So 1 an
         three. In Percentiles it is a grade: see `grade`
 Laws    those of windows. Uniques: a value is in W until its latest instant + W. The MOST_VALUES greatest
         (instant, hash) are kept, and only a later event brings a dropped one back, so it too depends only on the set.
-        Tops: unknown if more than MOST_VALUES different values are inside, so a tile stops counting there
+        Tops: unknown if more than MOST_VALUES different values are inside, so a bucket stops counting there
 Errors  none: a value that is not a number, bool or text has no canonical form
 Source  dsl/SPEC.md "Windows" and "State"; docs/decisions/0006-entries-and-tiles.md
 """
@@ -30,7 +30,7 @@ MOST_VALUES = 1_000
 Key = int | str | tuple[bool]
 #: How often each value occurred; None if there were more than MOST_VALUES, so that top() is unknown.
 Tally = dict[Key, int] | None
-#: (window in ms or None for a lifetime, tile width, quantile or None)
+#: (window in ms or None for a lifetime, bucket width, quantile or None)
 _Query = tuple[int | None, int, Fraction | None]
 #: What leaves a window at which instant, in ascending order; the last at NEVER.
 Leaving = list[tuple[Instant, Tally]]
@@ -106,7 +106,7 @@ class Uniques:
         for ts, hash in zip(other.ts, other.hashes, strict=True):
             self._see(ts, hash)
 
-    def keep_tiles(self, hops: tuple[int, ...]) -> bool:
+    def keep_buckets(self, bucket_widths: tuple[int, ...]) -> bool:
         return True
 
     def _see(self, ts: Instant, hash: bytes) -> None:
@@ -127,7 +127,7 @@ class Uniques:
         low = bisect_left(self.ts, ts)
         return bisect_left(self.hashes, hash, low, bisect_right(self.ts, ts, low))
 
-    def count(self, window_ms: int | None, hop: int, now: Instant) -> tuple[int, Instant]:
+    def count(self, window_ms: int | None, bucket_width: int, now: Instant) -> tuple[int, Instant]:
         """How many different values the trailing window holds. A window_ms of None means all time."""
         if window_ms is None:
             return len(self.ts), NEVER
@@ -135,7 +135,7 @@ class Uniques:
         n = len(self.ts) - first
         return n, self.ts[first] + window_ms if n else NEVER
 
-    def falls_below(self, n: int, window_ms: int, hop: int, now: Instant) -> Instant:
+    def falls_below(self, n: int, window_ms: int, bucket_width: int, now: Instant) -> Instant:
         """When a trailing window that holds n or more values (n >= 1) will hold fewer."""
         return self.ts[-n] + window_ms
 
@@ -185,9 +185,9 @@ class Tallies(ValuedLog):
         self._trail = None
         super().extend(entries)
 
-    def keep_tiles(self, hops: tuple[int, ...]) -> bool:
+    def keep_buckets(self, bucket_widths: tuple[int, ...]) -> bool:
         self._trail = None
-        return super().keep_tiles(hops)
+        return super().keep_buckets(bucket_widths)
 
     def absorb(self, other: "Tallies") -> None:
         self._trail = None
@@ -217,14 +217,17 @@ class Tallies(ValuedLog):
         """What the window holds, and the order in which it leaves.
 
         What never leaves has the instant NEVER."""
-        window_ms, hop, _ = asked
+        window_ms, bucket_width, _ = asked
         if window_ms is None:
             first, end = 0, self._end(now)
             leaving: Leaving = [(NEVER, self.dropped)]
         else:
             first, end = self._span(window_ms, now)
-            tiles = self.tiles.get(hop, {})
-            leaving = [(start + hop + window_ms, tiles[start]) for start in self._tiles_in(window_ms, hop, now)]
+            buckets = self.buckets.get(bucket_width, {})
+            leaving = [
+                (start + bucket_width + window_ms, buckets[start])
+                for start in self._buckets_in(window_ms, bucket_width, now)
+            ]
         counts: dict[Key, int] = dict(Counter(self.values[first:end]))
         for _, tally in leaving:
             for value, n in (tally or {}).items():
@@ -263,18 +266,18 @@ class _Trail:
 class Percentiles(Tallies):
     """Numbers by grade.
 
-    Serves percentile. A tile holds at most 900 grades for each decade and sign."""
+    Serves percentile. A bucket holds at most 900 grades for each decade and sign."""
 
     family = Family.HISTOGRAM
     __slots__ = ()
 
     def percentile(
-        self, window_ms: int | None, hop: int, quantile: Fraction, now: Instant
+        self, window_ms: int | None, bucket_width: int, quantile: Fraction, now: Instant
     ) -> tuple[int | None, Instant]:
         """The value of the nearest rank in the trailing window, in nanos.
 
         Returns None if the window is empty."""
-        place, until = self._read((window_ms, hop, quantile), now)
+        place, until = self._read((window_ms, bucket_width, quantile), now)
         return (graded(place) if isinstance(place, int) else None), until
 
     @staticmethod
@@ -308,16 +311,16 @@ class Percentiles(Tallies):
 class Tops(Tallies):
     """Values of any type.
 
-    Serves top. A tile with more than MOST_VALUES different values stores None."""
+    Serves top. A bucket with more than MOST_VALUES different values stores None."""
 
     family = Family.TOP
     __slots__ = ()
 
-    def top(self, window_ms: int | None, hop: int, now: Instant) -> tuple[Key | None, Instant]:
+    def top(self, window_ms: int | None, bucket_width: int, now: Instant) -> tuple[Key | None, Instant]:
         """The most frequent value in the trailing window; of equally frequent ones the first.
 
         Returns None if the window is empty, or holds more than MOST_VALUES different values."""
-        return self._read((window_ms, hop, None), now)
+        return self._read((window_ms, bucket_width, None), now)
 
     def _fold(self, tally: Tally, entry: Entry) -> Tally:
         return None if tally is None else _counted(super()._fold(tally, entry))

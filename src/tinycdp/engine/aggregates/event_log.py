@@ -14,12 +14,12 @@ from itertools import groupby
 from operator import itemgetter
 from typing import Any, ClassVar, Self
 
-from tinycdp.dsl.ir import HOPS_MS, Family
+from tinycdp.dsl.ir import BUCKET_WIDTHS_MS, Family
 from tinycdp.model import DAY_MS, NEVER, Instant
 
 #: How many of the newest events are kept one by one. A window that holds no more than these has an exact edge.
 KEEP = 256
-#: The longest window. A tile is dropped once it is older than the longest window it can serve.
+#: The longest window. A bucket is dropped once it is older than the longest window it can serve.
 LONGEST_MS = 400 * DAY_MS
 
 #: (ts, message id, value)
@@ -28,25 +28,25 @@ Entry = tuple[Instant, str, Any]
 rank = itemgetter(0, 1)
 
 
-def _retention_ms(hop: int) -> int:
-    """How long tiles of one width are useful: until the next width takes over at 60 of its own."""
-    wider = [h for h in HOPS_MS if h > hop]
+def _retention_ms(bucket_width: int) -> int:
+    """How long buckets of one width are useful: until the next width takes over at 60 of its own."""
+    wider = [h for h in BUCKET_WIDTHS_MS if h > bucket_width]
     return min(60 * wider[0], LONGEST_MS) if wider else LONGEST_MS
 
 
-_RETENTION_MS = {hop: _retention_ms(hop) for hop in HOPS_MS}
+_RETENTION_MS = {bucket_width: _retention_ms(bucket_width) for bucket_width in BUCKET_WIDTHS_MS}
 
 
 class Log:
     """The newest events one by one, older ones folded. Each subclass defines its fold."""
 
     family: ClassVar[Family]
-    __slots__ = ("dropped", "tiles", "ts")
+    __slots__ = ("buckets", "dropped", "ts")
 
     def __init__(self) -> None:
         self.ts: list[Instant] = []
         self.dropped: Any = self._empty()
-        self.tiles: dict[int, dict[Instant, Any]] = {}
+        self.buckets: dict[int, dict[Instant, Any]] = {}
 
     def _empty(self) -> Any:
         raise NotImplementedError
@@ -79,13 +79,13 @@ class Log:
         entry = (ts, message_id, value)
         last = not self.ts or ts > self.ts[-1]
         self._insert(len(self.ts) if last else self._position(entry), entry)
-        if len(self.ts) > (KEEP if self.tiles else 0):
+        if len(self.ts) > (KEEP if self.buckets else 0):
             self._drop(self._pop_oldest())
 
     def extend(self, entries: Sequence[Entry]) -> None:
         """Add many events at once. Same result as adding them one by one, for the cost of a sort."""
         ordered = sorted((*self.entries(), *entries), key=rank)
-        older = max(0, len(ordered) - (KEEP if self.tiles else 0))
+        older = max(0, len(ordered) - (KEEP if self.buckets else 0))
         self._replace(ordered[older:])
         if older:
             self._drop_all(ordered[:older])
@@ -93,21 +93,21 @@ class Log:
     def _drop_all(self, entries: list[Entry]) -> None:
         """Fold entries, in ascending order.
 
-        Wider tiles are joined from the narrower ones they consist of."""
+        Wider buckets are joined from the narrower ones they consist of."""
         self.dropped = self._join(self.dropped, self._fold_all(entries))
         narrower: dict[Instant, Any] = {}
-        for hop in sorted(self.tiles):
+        for bucket_width in sorted(self.buckets):
             if narrower:
                 parts = list(narrower.items())
             else:
-                same = groupby(entries, key=lambda entry: entry[0] // hop)
-                parts = [(start * hop, self._fold_all(list(group))) for start, group in same]
-            tiles, narrower = self.tiles[hop], {}
+                same = groupby(entries, key=lambda entry: entry[0] // bucket_width)
+                parts = [(start * bucket_width, self._fold_all(list(group))) for start, group in same]
+            buckets, narrower = self.buckets[bucket_width], {}
             for at, part in parts:
-                start = at // hop * hop
+                start = at // bucket_width * bucket_width
                 narrower[start] = self._join(narrower[start] if start in narrower else self._empty(), part)
             for start, part in narrower.items():
-                tiles[start] = self._join(tiles[start] if start in tiles else self._empty(), part)
+                buckets[start] = self._join(buckets[start] if start in buckets else self._empty(), part)
 
     def _fold_all(self, entries: list[Entry]) -> Any:
         """The fold of many entries."""
@@ -118,24 +118,24 @@ class Log:
 
     def _drop(self, entry: Entry) -> None:
         self.dropped = self._fold(self.dropped, entry)
-        for hop, tiles in self.tiles.items():
-            start = entry[0] // hop * hop
-            tiles[start] = self._fold(tiles[start] if start in tiles else self._empty(), entry)
+        for bucket_width, buckets in self.buckets.items():
+            start = entry[0] // bucket_width * bucket_width
+            buckets[start] = self._fold(buckets[start] if start in buckets else self._empty(), entry)
 
-    def keep_tiles(self, hops: tuple[int, ...]) -> bool:
-        """Keep tiles of exactly these widths from now on.
+    def keep_buckets(self, bucket_widths: tuple[int, ...]) -> bool:
+        """Keep buckets of exactly these widths from now on.
 
         With no widths, no window is read and no entry is kept.
 
-        Returns False if it is too late: events were dropped without these tiles, so only a rebuild can help."""
-        missing = [hop for hop in hops if hop not in self.tiles]
+        Returns False if it is too late: events were dropped without these buckets, so only a rebuild can help."""
+        missing = [bucket_width for bucket_width in bucket_widths if bucket_width not in self.buckets]
         if missing and self.dropped != self._empty():
             return False
-        for hop in missing:
-            self.tiles[hop] = {}
-        for hop in self.tiles.keys() - set(hops):
-            del self.tiles[hop]
-        while self.ts and not self.tiles:
+        for bucket_width in missing:
+            self.buckets[bucket_width] = {}
+        for bucket_width in self.buckets.keys() - set(bucket_widths):
+            del self.buckets[bucket_width]
+        while self.ts and not self.buckets:
             self._drop(self._pop_oldest())
         return True
 
@@ -144,22 +144,26 @@ class Log:
 
         Both must have the same widths."""
         self.dropped = self._join(self.dropped, other.dropped)
-        for hop, tiles in other.tiles.items():
-            mine = self.tiles.setdefault(hop, {})
-            for start, summary in tiles.items():
+        for bucket_width, buckets in other.buckets.items():
+            mine = self.buckets.setdefault(bucket_width, {})
+            for start, summary in buckets.items():
                 mine[start] = self._join(mine[start] if start in mine else self._empty(), summary)
         for entry in other.entries():
             self.add(*entry)
 
     def reachable(self) -> dict[int, dict[Instant, Any]]:
-        """The tiles that a window can still reach.
+        """The buckets that a window can still reach.
 
         They are counted from the newest entry, so that they depend only on the set."""
-        if not self.tiles or self.dropped == self._empty():
-            return {hop: {} for hop in self.tiles}
+        if not self.buckets or self.dropped == self._empty():
+            return {bucket_width: {} for bucket_width in self.buckets}
         return {
-            hop: {start: tile for start, tile in tiles.items() if start + hop + _RETENTION_MS[hop] > self.ts[-1]}
-            for hop, tiles in self.tiles.items()
+            bucket_width: {
+                start: bucket
+                for start, bucket in buckets.items()
+                if start + bucket_width + _RETENTION_MS[bucket_width] > self.ts[-1]
+            }
+            for bucket_width, buckets in self.buckets.items()
         }
 
     # Reading
@@ -181,12 +185,12 @@ class Log:
         NEVER, unless a history is read at a past instant."""
         return self.ts[end] if end < len(self.ts) else NEVER
 
-    def _tiles_in(self, window_ms: int, hop: int, now: Instant) -> list[Instant]:
-        """The starts of the tiles in the trailing window, oldest first."""
+    def _buckets_in(self, window_ms: int, bucket_width: int, now: Instant) -> list[Instant]:
+        """The starts of the buckets in the trailing window, oldest first."""
         if self.dropped == self._empty():
             return []
-        edge = (now - window_ms) // hop * hop
-        return sorted(start for start in self.tiles.get(hop, ()) if start >= edge)
+        edge = (now - window_ms) // bucket_width * bucket_width
+        return sorted(start for start in self.buckets.get(bucket_width, ()) if start >= edge)
 
 
 class ValuedLog(Log):

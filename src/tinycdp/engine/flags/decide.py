@@ -286,16 +286,16 @@ def _decide(program: Program, subject: Subject, now: Instant) -> Decision:
 
 
 def _is_for(override: Override, subject: Subject) -> bool:
-    if override.alias is not None:
-        return f"{override.alias.kind} {override.alias.value}" in subject.names
+    if override.identifier is not None:
+        return f"{override.identifier.kind} {override.identifier.value}" in subject.names
     return override.profile is not None and subject.is_named(override.profile)
 
 
 def _overridden(override: Override) -> Overridden:
     if override.segment is not None:
         return Overridden("segment", override.segment)
-    if override.alias is not None:
-        return Overridden("identifier", override.alias.value, override.alias.kind)
+    if override.identifier is not None:
+        return Overridden("identifier", override.identifier.value, override.identifier.kind)
     assert override.profile is not None
     return Overridden("profile", override.profile)
 

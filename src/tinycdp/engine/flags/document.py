@@ -50,7 +50,7 @@ class Prerequisite(_Part, frozen=True):
     variants: tuple[str, ...]
 
 
-class Identified(_Part, frozen=True):
+class IdentifierRef(_Part, frozen=True):
     """A person by one identifier and its kind."""
 
     kind: str
@@ -63,7 +63,7 @@ class Override(_Part, frozen=True):
 
     serve: str
     profile: str | None = None
-    alias: Identified | None = None
+    identifier: IdentifierRef | None = None
     segment: str | None = None
 
 
@@ -126,7 +126,7 @@ class Flag(_Part, frozen=True):
     rules: tuple[Rule, ...] = ()
     schedule: tuple[ScheduleStep, ...] = ()
     schema: dict[str, Any] | bool | None = None
-    hold: str | None = None
+    sticky_for: str | None = None
     archived: bool = False
     metadata: dict[str, Any] = {}
     description: str = ""
@@ -149,9 +149,9 @@ class Flag(_Part, frozen=True):
         return tuple(dict.fromkeys(found))
 
     @property
-    def hold_ms(self) -> int:
+    def sticky_ms(self) -> int:
         """0 where sessions keep nothing."""
-        return parse_duration(self.hold) or 0 if self.hold is not None else 0
+        return parse_duration(self.sticky_for) or 0 if self.sticky_for is not None else 0
 
 
 def read_flag(document: dict[str, Any], salt: str) -> Flag:
@@ -262,7 +262,7 @@ def _check(flag: Flag) -> None:
         _refuse("$.holdouts", "a flag does not hold out from itself.")
     for n, override in enumerate(flag.overrides):
         known(f"$.overrides[{n}].serve", override.serve)
-        if sum(named is not None for named in (override.profile, override.alias, override.segment)) != 1:
+        if sum(named is not None for named in (override.profile, override.identifier, override.segment)) != 1:
             _refuse(f"$.overrides[{n}]", "name either a `profile`, an `alias` or a `segment`.")
     seen: set[str] = set()
     for n, rule in enumerate(flag.rules):
@@ -300,8 +300,8 @@ def _check(flag: Flag) -> None:
             _refuse(f"$.schedule[{n}].at", f"{step.at!r} is no instant with a zone, as 2026-12-01T09:00:00Z is.")
         if not step.set:
             _refuse(f"$.schedule[{n}].set", "a step sets something.")
-    if flag.hold is not None and not MINUTE_MS <= (parse_duration(flag.hold) or 0) <= DAY_MS:
-        _refuse("$.hold", f"{flag.hold!r} is no duration from 1m to 1d.")
+    if flag.sticky_for is not None and not MINUTE_MS <= (parse_duration(flag.sticky_for) or 0) <= DAY_MS:
+        _refuse("$.hold", f"{flag.sticky_for!r} is no duration from 1m to 1d.")
 
 
 def _check_percentage(path: str, what: str, percent: Decimal | None) -> None:

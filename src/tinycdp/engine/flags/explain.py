@@ -40,9 +40,9 @@ class Contents:
     """What a window holds of a profile's events.
 
     events     how many; None if the state does not tell, as for different values
-    oldest_at  the oldest event; if `exact` is False, the beginning of the tile that contains it
+    oldest_at  the oldest event; if `exact` is False, the beginning of the bucket that contains it
     leaves_at  when the first event leaves the window; None if none ever leaves
-    exact      False if older events are kept in tiles, which leave a little late and all at once
+    exact      False if older events are kept in buckets, which leave a little late and all at once
     days       of unique_days and streak_days: the local dates that count"""
 
     events: int | None = None
@@ -67,7 +67,7 @@ class Explanation:
     text: str
     value: Any
     until: Instant
-    warming: bool = False
+    backfilling: bool = False
     decides: bool | None = None
     contents: Contents | None = None
     inside: "Explained | None" = None
@@ -84,7 +84,7 @@ class Explained:
     type: ir.Type
     value: Any
     until: Instant
-    warming: bool
+    backfilling: bool
     tree: Explanation
 
 
@@ -185,35 +185,35 @@ class _Explainer:
     def __init__(self, activation: Activation, catalog: Catalog) -> None:
         self._frame = activation
         self._catalog = catalog
-        self._universe = catalog.live
+        self._compiled_set = catalog.live
         self._met: set[Name] = set()
 
     def definition(self, name: Name, depth: int = 0) -> Explained:
         self._met.add(name)
-        definition = self._universe.definitions[name]
-        node = self._universe.nodes[name]
+        definition = self._compiled_set.definitions[name]
+        node = self._compiled_set.nodes[name]
         value, until = self._frame.result(name, self._frame.now)
         tree = self.tree(node, definition.expression, depth)
         kind = ir.Type.BOOL if name[0] == "segment" else node.type
-        return Explained(name, kind, value, until, name in self._catalog.warming, tree)
+        return Explained(name, kind, value, until, name in self._catalog.backfilling, tree)
 
     def tree(self, node: ir.Node, source: str, depth: int = 0) -> Explanation:
         activation = self._frame
-        value, until = self._universe.compiler.compile(node)(activation, activation.now)
-        warming, contents, inside = False, None, None
+        value, until = self._compiled_set.compiler.compile(node)(activation, activation.now)
+        backfilling, contents, inside = False, None, None
         match node:
             case ir.AggregateRead():
-                warming = not self._universe.ready(node)
-                contents = None if warming else _contents(node, activation)
+                backfilling = not self._compiled_set.ready(node)
+                contents = None if backfilling else _contents(node, activation)
             case ir.Reference(kind=kind, key=key):
                 name = (kind, key)
-                warming = name in self._catalog.warming
+                backfilling = name in self._catalog.backfilling
                 if kind != "flag" and name not in self._met and depth < DEEPEST:
                     inside = self.definition(name, depth + 1)
         parts = [self.tree(child, source, depth + 1) for child in ir.children(node)]
         text = source[node.span.start : node.span.end]
         return Explanation(
-            node, text, value, until, warming, None, contents, inside, _with_deciding(node, value, parts)
+            node, text, value, until, backfilling, None, contents, inside, _with_deciding(node, value, parts)
         )
 
 
@@ -273,19 +273,25 @@ def _lifetime(state: Log, now: Instant) -> Contents:
 
 
 def _trailing(state: Log, window_ms: int, now: Instant) -> Contents:
-    hop = ir.hop_ms(window_ms)
+    bucket_width = ir.bucket_width_ms(window_ms)
     edge = now - window_ms
     first, end = bisect_right(state.ts, edge), bisect_right(state.ts, now)
-    tiles = {start: tile for start, tile in state.tiles.get(hop, {}).items() if start >= edge // hop * hop}
-    sizes = [_size(state, tile) for tile in tiles.values()]
-    leaving = [start + hop + window_ms for start in tiles] + [ts + window_ms for ts in state.ts[first:end][:1]]
+    buckets = {
+        start: bucket
+        for start, bucket in state.buckets.get(bucket_width, {}).items()
+        if start >= edge // bucket_width * bucket_width
+    }
+    sizes = [_size(state, bucket) for bucket in buckets.values()]
+    leaving = [start + bucket_width + window_ms for start in buckets] + [
+        ts + window_ms for ts in state.ts[first:end][:1]
+    ]
     inside = state.ts[first:end]
     return Contents(
         events=None if None in sizes else len(inside) + sum(filter(None, sizes)),
-        oldest_at=min([*tiles, *inside[:1]], default=None),
-        newest_at=inside[-1] if inside else max(tiles, default=None),
+        oldest_at=min([*buckets, *inside[:1]], default=None),
+        newest_at=inside[-1] if inside else max(buckets, default=None),
         leaves_at=min(leaving, default=None),
-        exact=not tiles,
+        exact=not buckets,
     )
 
 
@@ -302,7 +308,7 @@ def _range(wide: Contents, narrow: Contents, state: Log, window: ir.Window, now:
 
 
 def _size(state: Log, fold: Any) -> int | None:
-    """How many events a tile stands for; None if the tile does not tell."""
+    """How many events a bucket stands for; None if the bucket does not tell."""
     match state:
         case Counts():
             return int(fold)

@@ -34,7 +34,7 @@ _NEEDS_TIME = {**_NEEDS, "<": "before ", "<=": "no later than ", ">": "after ", 
 def of_definition(explained: Explained, zone: str) -> str:
     """`power_user is true: app_open on 6 days (needs 5), until 2026-12-14 00:00 Europe/Berlin`"""
     kind, key = explained.name
-    if explained.warming:
+    if explained.backfilling:
         return f"{key} is unknown: it is still being computed"
     worth = _worth(explained.value, explained.type, zone)
     said = f"{key} is {worth}" if kind == "trait" else f"{'in' if explained.value else 'not in'} {key}"
@@ -137,7 +137,7 @@ def _fact(explained: Explanation, zone: str) -> str:
     """What one part is worth, as a clause."""
     node, value = explained.node, explained.value
     worth = _worth(value, node.type, zone)
-    if explained.warming:
+    if explained.backfilling:
         return f"{explained.text} is still being computed"
     match node:
         case ir.AggregateRead() if value is not None:

@@ -188,7 +188,7 @@ class RuleUnknown(_Cause, frozen=True, dict=True):
 
     @cached_property
     def text(self) -> str:
-        waiting = f" ({', '.join(self.waiting)}: WARMING)" if self.waiting else ""
+        waiting = f" ({', '.join(self.waiting)}: BACKFILLING)" if self.waiting else ""
         return f"rule {self.rule!r} is unknown: {self.when}{waiting}"
 
 
@@ -243,7 +243,7 @@ class NoRules(_Cause, frozen=True):
         return "the flag has no rules"
 
 
-class SessionHeld(_Cause, frozen=True):
+class KeptBySession(_Cause, frozen=True):
     """The session keeps a variant that it was given before."""
 
     variant: str
@@ -267,5 +267,5 @@ Cause = (
     | SplitTo
     | NoRuleMatched
     | NoRules
-    | SessionHeld
+    | KeptBySession
 )

@@ -27,23 +27,23 @@ from typing import NamedTuple
 
 from tinycdp.engine.identity.identifiers import Rank
 from tinycdp.engine.identity.limits import Rules
-from tinycdp.model import Alias, AliasKind, Instant, Message
+from tinycdp.model import Identifier, IdentifierKind, Instant, Message
 
 
 class Claim(NamedTuple):
     """One message says that an identifier belongs to a stronger one beside it. explicit: an alias call says so"""
 
     rank: Rank
-    identifier: Alias
-    owner: Alias
+    identifier: Identifier
+    owner: Identifier
     explicit: bool
 
 
 class Join(NamedTuple):
     """An alias call says that two user ids are one profile's."""
 
-    known: Alias
-    by: Alias
+    known: Identifier
+    by: Identifier
     at: Instant
     message_id: str
 
@@ -57,17 +57,17 @@ class Evidence:
     winners      identifier → the claim that wins, of those that the rules allow
     owners       identifier → the one it follows if neither is stored yet; without cycles"""
 
-    identifiers: Sequence[Alias]
+    identifiers: Sequence[Identifier]
     claims: Sequence[Claim]
     joins: Sequence[Join]
-    winners: Mapping[Alias, Claim]
-    owners: Mapping[Alias, Alias]
+    winners: Mapping[Identifier, Claim]
+    owners: Mapping[Identifier, Identifier]
 
 
 def evidence_of(messages: Sequence[Message], rules: Rules) -> Evidence:
     """Everything the messages say of identifiers."""
     claims, joins = _claims(messages, rules), _joins(messages)
-    named = {identifier for message in messages for identifier in message.aliases}
+    named = {identifier for message in messages for identifier in message.identifiers}
     named.update(join.known for join in joins)
     for claim in claims:
         named |= {claim.identifier, claim.owner}
@@ -75,9 +75,9 @@ def evidence_of(messages: Sequence[Message], rules: Rules) -> Evidence:
     return Evidence(sorted(named), claims, joins, winners, _owners(winners, joins, rules))
 
 
-def claim_winners(claims: Iterable[Claim], rules: Rules) -> dict[Alias, Claim]:
+def claim_winners(claims: Iterable[Claim], rules: Rules) -> dict[Identifier, Claim]:
     """For each identifier the claim that wins. The claims come the best first."""
-    winners: dict[Alias, Claim] = {}
+    winners: dict[Identifier, Claim] = {}
     for claim in claims:
         if is_allowed(claim, rules):
             winners.setdefault(claim.identifier, claim)
@@ -86,20 +86,20 @@ def claim_winners(claims: Iterable[Claim], rules: Rules) -> dict[Alias, Claim]:
 
 def is_allowed(claim: Claim, rules: Rules) -> bool:
     """Whether the rules allow the claim. Of two user ids neither claims the other: only an alias call joins them."""
-    both_users = claim.owner.kind == claim.identifier.kind == AliasKind.USER
+    both_users = claim.owner.kind == claim.identifier.kind == IdentifierKind.USER
     return not both_users and rules.may_claim(claim.owner, claim.identifier)
 
 
 def _claims(messages: Iterable[Message], rules: Rules) -> list[Claim]:
     found = []
     for message in messages:
-        owner = message.aliases[0]
-        pairs = [(weaker, owner) for weaker in message.aliases[1:]]
+        owner = message.identifiers[0]
+        pairs = [(weaker, owner) for weaker in message.identifiers[1:]]
         if message.previous is not None:
             # An alias call does not say whether it names an anonymous id or a user id. It is taken as both.
-            pairs.append((Alias(AliasKind.ANONYMOUS, message.previous), owner))
-            if owner.kind != AliasKind.USER:
-                pairs.append((owner, Alias(AliasKind.USER, message.previous)))
+            pairs.append((Identifier(IdentifierKind.ANONYMOUS, message.previous), owner))
+            if owner.kind != IdentifierKind.USER:
+                pairs.append((owner, Identifier(IdentifierKind.USER, message.previous)))
         for identifier, by in pairs:
             rank = (rules.strength(by.kind), message.occurred_at, message.message_id)
             found.append(Claim(rank, identifier, by, message.previous is not None))
@@ -108,23 +108,28 @@ def _claims(messages: Iterable[Message], rules: Rules) -> list[Claim]:
 
 def _joins(messages: Iterable[Message]) -> list[Join]:
     return [
-        Join(Alias(AliasKind.USER, message.previous), message.aliases[0], message.occurred_at, message.message_id)
+        Join(
+            Identifier(IdentifierKind.USER, message.previous),
+            message.identifiers[0],
+            message.occurred_at,
+            message.message_id,
+        )
         for message in messages
-        if message.previous is not None and message.aliases[0].kind == AliasKind.USER
+        if message.previous is not None and message.identifiers[0].kind == IdentifierKind.USER
     ]
 
 
-def _owners(winners: Mapping[Alias, Claim], joins: Iterable[Join], rules: Rules) -> dict[Alias, Alias]:
+def _owners(winners: Mapping[Identifier, Claim], joins: Iterable[Join], rules: Rules) -> dict[Identifier, Identifier]:
     pairs = [(claim.identifier, claim.owner) for claim in winners.values()]
     pairs += [(join.known, join.by) for join in joins if rules.may_claim(join.by, join.known)]
-    owners: dict[Alias, Alias] = {}
+    owners: dict[Identifier, Identifier] = {}
     for identifier, owner in pairs:
         if identifier not in owners and _last(owners, owner) != identifier:
             owners[identifier] = owner
     return owners
 
 
-def _last(owners: Mapping[Alias, Alias], identifier: Alias) -> Alias:
+def _last(owners: Mapping[Identifier, Identifier], identifier: Identifier) -> Identifier:
     while identifier in owners:
         identifier = owners[identifier]
     return identifier

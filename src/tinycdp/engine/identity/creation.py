@@ -19,9 +19,9 @@ import msgspec
 from tinycdp.engine.identity.claims import Evidence
 from tinycdp.engine.identity.identifiers import IdentifierRow, bucketing_key
 from tinycdp.engine.identity.limits import Counts, Rules, exceeded
-from tinycdp.model import Alias
+from tinycdp.model import Identifier
 
-Rows = Mapping[Alias, IdentifierRow]
+Rows = Mapping[Identifier, IdentifierRow]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +31,8 @@ class Creation:
     starting  identifiers that start a profile each
     joining   identifier → the profile it is created in; empty while others have to be created first"""
 
-    starting: list[Alias] = field(default_factory=list)
-    joining: dict[Alias, int] = field(default_factory=dict)
+    starting: list[Identifier] = field(default_factory=list)
+    joining: dict[Identifier, int] = field(default_factory=dict)
 
 
 def plan_creation(evidence: Evidence, rows: Rows) -> Creation:
@@ -44,7 +44,7 @@ def plan_creation(evidence: Evidence, rows: Rows) -> Creation:
     return Creation([], {identifier: _profile_of(identifier, evidence, rows) for identifier in missing})
 
 
-def without_room(joining: Mapping[Alias, int], counts: Mapping[int, Counts], rules: Rules) -> list[Alias]:
+def without_room(joining: Mapping[Identifier, int], counts: Mapping[int, Counts], rules: Rules) -> list[Identifier]:
     """Those of these identifiers that their profile has enough of, counting the ones before them.
 
     counts  of each profile that one of a limited kind is to join"""
@@ -61,7 +61,7 @@ def without_room(joining: Mapping[Alias, int], counts: Mapping[int, Counts], rul
     return kept_out
 
 
-def with_claims(created: Iterable[Alias], evidence: Evidence, rows: Rows) -> list[IdentifierRow]:
+def with_claims(created: Iterable[Identifier], evidence: Evidence, rows: Rows) -> list[IdentifierRow]:
     """The rows of identifiers that were created in their owner's profile, with the claim that put them there."""
     found = []
     for identifier in created:
@@ -81,7 +81,7 @@ def first_keys(rows: Iterable[IdentifierRow], new: Iterable[int]) -> dict[int, s
     return {id: bucketing_key(own)[0] for id, own in members.items()}
 
 
-def _profile_of(identifier: Alias, evidence: Evidence, rows: Rows) -> int:
+def _profile_of(identifier: Identifier, evidence: Evidence, rows: Rows) -> int:
     owner = evidence.owners[identifier]
     while owner not in rows:
         owner = evidence.owners[owner]

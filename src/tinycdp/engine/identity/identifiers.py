@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 import msgspec
 
-from tinycdp.model import STRENGTH, Alias, Instant
+from tinycdp.model import STRENGTH, Identifier, Instant
 
 _WEAKEST = len(STRENGTH)
 
@@ -25,14 +25,14 @@ class IdentifierRow(msgspec.Struct, frozen=True):
     """A stored identifier, with the claim that holds. owner_id, rank: both None if no identifier claims it."""
 
     id: int
-    identifier: Alias
+    identifier: Identifier
     profile_id: int
     created_at: Instant
     owner_id: int | None = None
     rank: Rank | None = None
 
 
-def age(created_at: Instant, identifier: Alias) -> Age:
+def age(created_at: Instant, identifier: Identifier) -> Age:
     """The place of an identifier among those of its profile, the oldest first."""
     kind = identifier.kind
     return created_at, STRENGTH.get(kind, _WEAKEST), kind, identifier.value

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
 from tinycdp.engine.identity.identifiers import IdentifierRow
-from tinycdp.model import SECOND_MS, Alias, Instant
+from tinycdp.model import SECOND_MS, Identifier, Instant
 
 
 class Limit(Protocol):
@@ -36,7 +36,7 @@ class Rules(Protocol):
     def strength(self, kind: str) -> int:
         """Lower is stronger."""
 
-    def may_claim(self, owner: Alias, claimed: Alias) -> bool:
+    def may_claim(self, owner: Identifier, claimed: Identifier) -> bool:
         """Whether one identifier may claim another, or be joined with it."""
 
 

@@ -35,7 +35,7 @@ from tinycdp.engine.identity.claims import Claim, Evidence, Join, is_allowed
 from tinycdp.engine.identity.components import components
 from tinycdp.engine.identity.identifiers import IdentifierRow, Rank, age_of, bucketing_key
 from tinycdp.engine.identity.limits import Counts, Rules, count, exceeded
-from tinycdp.model import Alias, Instant
+from tinycdp.model import Identifier, Instant
 
 #: (identifier, its owner, whether it is a join), by id
 Pair = tuple[int, int, bool]
@@ -99,7 +99,7 @@ class Facts:
     joins       what alias calls and admins joined, of the identifiers in `joins_known`
     spare_ids   of profiles that do not exist yet"""
 
-    rows: Mapping[Alias, IdentifierRow]
+    rows: Mapping[Identifier, IdentifierRow]
     created_at: Mapping[int, Instant]
     claimed: Sequence[IdentifierRow] = ()
     new: Set[int] = frozenset()
@@ -149,7 +149,7 @@ class MergeRejected(Exception):
         self.reason = reason
 
 
-def links_to_load(evidence: Evidence, rows: Mapping[Alias, IdentifierRow]) -> set[Pair]:
+def links_to_load(evidence: Evidence, rows: Mapping[Identifier, IdentifierRow]) -> set[Pair]:
     """The pairs of which it has to be known whether they were said before. The commonest, an identifier and the owner
     it has, is told by its own row."""
     wanted = set()
@@ -423,7 +423,7 @@ class _Draft:
         """The profile an identifier has after the steps so far."""
         return self._rows[identifier_id].profile_id
 
-    def _named(self, identifier: Alias) -> IdentifierRow:
+    def _named(self, identifier: Identifier) -> IdentifierRow:
         return self._rows[self._facts.rows[identifier].id]
 
     def _have_members(self, *profile_ids: int) -> bool:

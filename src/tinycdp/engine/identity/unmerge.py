@@ -37,7 +37,7 @@ from tinycdp.engine.identity.components import Edge, components, path
 from tinycdp.engine.identity.identifiers import IdentifierRow, Rank, age_of, bucketing_key
 from tinycdp.engine.identity.limits import Rules
 from tinycdp.engine.identity.resolution import Pair, by_admin, strongest_first
-from tinycdp.model import Alias, Instant
+from tinycdp.model import Identifier, Instant
 
 #: The id of a profile that does not exist yet.
 NEW_PROFILE = 0
@@ -194,7 +194,7 @@ class UnmergePlan:
 class StillConnected(Exception):
     """Other links make one profile of the two sides. path: the identifiers that lead from one to the other"""
 
-    def __init__(self, path: Sequence[Alias]) -> None:
+    def __init__(self, path: Sequence[Identifier]) -> None:
         super().__init__()
         self.path = path
 

@@ -49,7 +49,7 @@ class Rows:
     """Rows for the registry's tables.
 
     types: by event, property and type · days: by (event, day, property, type, sdk) · hours: by (event, hour) ·
-    sdks: by (library, version, platform) · violations: by (event, day, code, path, refused)"""
+    sdks: by (library, version, platform) · violations: by (event, day, code, path, rejected)"""
 
     types: dict[Typed, Span] = field(default_factory=dict)
     days: dict[tuple[str, int, str, str, str], int] = field(default_factory=dict)
@@ -99,7 +99,7 @@ class MessageShapes:
         elif at < known.first:
             known.first = at
         for warned in message.warnings:
-            self._note(event, at, warned.code, warned.path, refused=False)
+            self._note(event, at, warned.code, warned.path, rejected=False)
 
     def _begin(self, shape: _Shape, at: Instant) -> Span:
         """Add an entry.
@@ -113,13 +113,13 @@ class MessageShapes:
 
     def count_rejected(self, message: Message, code: str, path: str) -> None:
         """Count a message that the tracking plan rejected."""
-        self._note(event_of(message) or "", message.received_at, code, path, refused=True)
+        self._note(event_of(message) or "", message.received_at, code, path, rejected=True)
 
-    def _note(self, event: str, at: Instant, code: str, path: str, *, refused: bool) -> None:
-        key = (event, at // DAY_MS, code, path[:LONGEST_NAME], refused)
+    def _note(self, event: str, at: Instant, code: str, path: str, *, rejected: bool) -> None:
+        key = (event, at // DAY_MS, code, path[:LONGEST_NAME], rejected)
         known = self._violations.get(key)
         if known is None and len(self._violations) >= self._most:
-            key = (OTHER, at // DAY_MS, code, "$", refused)
+            key = (OTHER, at // DAY_MS, code, "$", rejected)
             known = self._violations.get(key)
         if known is None:
             self._violations[key] = Span(1, at, at)

@@ -22,7 +22,7 @@ from typing import Any
 
 from tinycdp.engine.catalog import Catalog
 from tinycdp.errors import Unavailable
-from tinycdp.model import NEVER, Alias, Instant
+from tinycdp.model import NEVER, Identifier, Instant
 from tinycdp.runtime.background import Loop
 from tinycdp.runtime.clock import Clock
 from tinycdp.runtime.decisions.decide import Decisions
@@ -47,12 +47,12 @@ class Watch(ABC):
     version  of the profile when the answers were last computed"""
 
     __slots__ = (
-        "alias",
         "beat",
         "context",
         "due",
         "environment_id",
         "home",
+        "identifier",
         "key_id",
         "mark",
         "pending",
@@ -60,11 +60,13 @@ class Watch(ABC):
         "version",
     )
 
-    def __init__(self, key_id: int, environment_id: int, context: Mapping[str, Any], alias: Alias | None, mark: int):
+    def __init__(
+        self, key_id: int, environment_id: int, context: Mapping[str, Any], identifier: Identifier | None, mark: int
+    ):
         self.key_id = key_id
         self.environment_id = environment_id
         self.context = context
-        self.alias = alias
+        self.identifier = identifier
         self.mark = mark
         self.version = 0
         self.home: _Home | None = None
@@ -253,11 +255,13 @@ class Pushes:
             await asyncio.gather(*map(self._check, absent))
 
     def _is_at_hand(self, watch: Watch) -> bool:
-        return watch.alias is None or self._decisions.at_hand(watch.environment_id, watch.alias, 0) is not None
+        return (
+            watch.identifier is None or self._decisions.at_hand(watch.environment_id, watch.identifier, 0) is not None
+        )
 
     async def _check(self, watch: Watch) -> None:
         try:
-            catalog, subject, stale = await self._decisions.known(watch.environment_id, watch.alias, self._now())
+            catalog, subject, stale = await self._decisions.known(watch.environment_id, watch.identifier, self._now())
         except Unavailable:
             return  # everything is looked at again when the database is found
         except Exception:
@@ -301,4 +305,4 @@ class Pushes:
 
 
 def _stranger(watch: Watch) -> _Home | None:
-    return (watch.environment_id, digest_of(watch.alias.value)) if watch.alias is not None else None
+    return (watch.environment_id, digest_of(watch.identifier.value)) if watch.identifier is not None else None

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from tinycdp.engine.catalog import Catalog
 from tinycdp.engine.flags.decide import Decision, decide
 from tinycdp.errors import NotFound, Unavailable
-from tinycdp.model import Alias, Instant
+from tinycdp.model import Identifier, Instant
 from tinycdp.runtime.decisions.snapshots import Snapshot, Snapshots, stranger
 from tinycdp.runtime.definitions.catalogs import Catalogs
 
@@ -32,30 +32,32 @@ class Decisions:
         self._catalogs = catalogs
         self._snapshots = snapshots
 
-    def at_hand(self, environment_id: int, alias: Alias, min_version: int) -> Snapshot | None:
+    def at_hand(self, environment_id: int, identifier: Identifier, min_version: int) -> Snapshot | None:
         """The person's snapshot where memory has it, current and new enough."""
-        snapshot = self._snapshots.find(environment_id, alias.kind, alias.value)
+        snapshot = self._snapshots.find(environment_id, identifier.kind, identifier.value)
         return snapshot if snapshot is not None and snapshot.version >= min_version else None
 
-    async def known(self, environment_id: int, alias: Alias | None, now: Instant, min_version: int = 0) -> Known:
+    async def known(
+        self, environment_id: int, identifier: Identifier | None, now: Instant, min_version: int = 0
+    ) -> Known:
         """What is known of a person, with the catalog it fits: both may have become others while one was read."""
         subject, stale = None, False
-        if alias is not None:
-            subject, stale = await self._find(environment_id, alias, now, min_version)
+        if identifier is not None:
+            subject, stale = await self._find(environment_id, identifier, now, min_version)
         catalog = self._catalogs.serving(environment_id)
-        return Known(catalog, subject if subject is not None else stranger(catalog, alias, now), stale)
+        return Known(catalog, subject if subject is not None else stranger(catalog, identifier, now), stale)
 
     async def _find(
-        self, environment_id: int, alias: Alias, now: Instant, min_version: int
+        self, environment_id: int, identifier: Identifier, now: Instant, min_version: int
     ) -> tuple[Snapshot | None, bool]:
         if not self._snapshots.away:
-            if (snapshot := self.at_hand(environment_id, alias, min_version)) is not None:
+            if (snapshot := self.at_hand(environment_id, identifier, min_version)) is not None:
                 return snapshot, False
             try:
-                return await self._snapshots.load(environment_id, alias, now), False
+                return await self._snapshots.load(environment_id, identifier, now), False
             except Unavailable:
                 pass
-        if (snapshot := self._snapshots.find_stale(environment_id, alias.kind, alias.value)) is not None:
+        if (snapshot := self._snapshots.find_stale(environment_id, identifier.kind, identifier.value)) is not None:
             return snapshot, True
         raise Unavailable("DATABASE_AWAY", "The database cannot be reached, and this person is not known here.")
 

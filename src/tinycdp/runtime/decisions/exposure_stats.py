@@ -297,11 +297,11 @@ async def _find(
 ) -> tuple[Definition, Definition | None]:
     """A flag as it was last saved, and as it serves, which may be not yet."""
     catalog = await catalogs.current_in(connection, environment_id)
-    head = (catalog.next or catalog.live).definitions.get(("flag", key))
+    head = (catalog.candidate or catalog.live).definitions.get(("flag", key))
     live = catalog.live.definitions.get(("flag", key))
     if (found := head or live) is None:
         raise NotFound("NOT_FOUND", f"There is no flag {key!r}.")
-    return found, live if live is not None and ("flag", key) not in catalog.warming else None
+    return found, live if live is not None and ("flag", key) not in catalog.backfilling else None
 
 
 # Samples

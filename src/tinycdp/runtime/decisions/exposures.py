@@ -17,7 +17,7 @@ from collections import Counter
 
 from tinycdp.engine.catalog import Catalog
 from tinycdp.engine.flags.decide import Decision, Program
-from tinycdp.model import DAY_MS, Alias, Instant
+from tinycdp.model import DAY_MS, Identifier, Instant
 from tinycdp.runtime.background import PASSING, BufferedWriter
 from tinycdp.runtime.decisions.snapshots import Snapshot
 from tinycdp.store import exposures as store
@@ -98,7 +98,14 @@ class Exposures(BufferedWriter):
             self._remember(mark)
 
     def tell(
-        self, catalog: Catalog, flag: str, variant: str, rule: str | None, alias: Alias, at: Instant, now: Instant
+        self,
+        catalog: Catalog,
+        flag: str,
+        variant: str,
+        rule: str | None,
+        identifier: Identifier,
+        at: Instant,
+        now: Instant,
     ) -> None:
         """Record that a client showed this variant to the profile of an identifier.
 
@@ -108,12 +115,12 @@ class Exposures(BufferedWriter):
         definition = catalog.live.definitions["flag", flag]
         stage = _stage(catalog.live.flags[flag], at)
         name = (catalog.environment_id, definition.id, definition.version, stage)
-        mark = hash((name, variant, rule, alias.kind, alias.value, at // DAY_MS))
+        mark = hash((name, variant, rule, identifier.kind, identifier.value, at // DAY_MS))
         if not self._day_begins <= now < self._day_ends:
             self._turn(now)
         if mark in self._young:
             return
-        row = (*name, variant, None, None, rule or "", catalog.revision, at, alias.kind, alias.value)
+        row = (*name, variant, None, None, rule or "", catalog.revision, at, identifier.kind, identifier.value)
         if mark in self._old or self._wait(row):
             self._remember(mark)
 

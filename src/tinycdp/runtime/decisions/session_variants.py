@@ -1,10 +1,10 @@
-"""Variants that sessions keep: what a flag with `hold` gave first stays until the session has been silent so long.
+"""Variants that sessions keep: what a flag with `stickyFor` gave first stays until the session has been silent so long.
 
 Shape   Holds.keep(catalog, decision, subject, session, now) -> the decision the session sees
 Laws    all processes agree: the first to ask writes the row, and a row decides. A flag that is off or killed, or that
         no longer has the variant, is not held. With Postgres away and nothing remembered, nothing is held
 Units   the newest `size` sessions are remembered here, so that most decisions need no query. A row is renewed when half
-        of its time is over: a session ends after a silence between half of `hold` and all of it
+        of its time is over: a session ends after a silence between half of `stickyFor` and all of it
 Source  docs/decisions/0018-flags-in-full.md
 """
 
@@ -13,7 +13,7 @@ from cachetools import LRUCache
 
 from tinycdp.engine.catalog import Catalog
 from tinycdp.engine.flags.decide import Decision
-from tinycdp.engine.flags.trail import DecisionReason, SessionHeld
+from tinycdp.engine.flags.trail import DecisionReason, KeptBySession
 from tinycdp.errors import Unavailable
 from tinycdp.model import Instant
 from tinycdp.runtime.decisions.snapshots import Snapshot
@@ -23,7 +23,7 @@ from tinycdp.store.pool import Pool, acquired
 LONGEST_SESSION = 256
 
 
-class Holds:
+class SessionVariants:
     def __init__(self, pool: Pool, size: int) -> None:
         self.pool = pool
         # The profile, the variant, when it runs out, and when to renew the row. A unit that has another profile
@@ -35,7 +35,7 @@ class Holds:
     ) -> Decision:
         """The decision, or the variant that the session was given before."""
         program = catalog.live.flags[decision.flag].at(now)
-        lasts = program.flag.hold_ms
+        lasts = program.flag.sticky_ms
         if not lasts or not session or subject.unit is None or decision.reason is DecisionReason.DISABLED:
             return decision
         name = (catalog.environment_id, program.id, subject.unit, session[:LONGEST_SESSION])
@@ -48,7 +48,7 @@ class Holds:
             until = now + lasts
             try:
                 async with acquired(self.pool) as connection:
-                    variant = await store.hold_variant(connection, *name, decision.variant, now, until)
+                    variant = await store.keep_session_variant(connection, *name, decision.variant, now, until)
             except Unavailable:
                 if known is None or now >= known[2]:
                     return decision
@@ -62,7 +62,7 @@ class Holds:
             value=program.flag.variants[variant],
             variant=variant,
             reason=DecisionReason.CACHED,
-            trail=(*decision.trail, SessionHeld(variant)),
+            trail=(*decision.trail, KeptBySession(variant)),
             until=min(decision.until, until),
             rule=None,
         )

@@ -17,7 +17,7 @@ from tinycdp.engine.catalog import Catalog
 from tinycdp.engine.flags.decide import Subject
 from tinycdp.engine.profile import Profile, StoredProfile
 from tinycdp.errors import Unavailable
-from tinycdp.model import Alias, Instant
+from tinycdp.model import Identifier, Instant
 from tinycdp.runtime.definitions.catalogs import Catalogs
 from tinycdp.store import reads
 from tinycdp.store.pool import Pool, acquired
@@ -51,8 +51,8 @@ class Snapshot(Subject):
             self.stored.release()
 
 
-def snapshot_of(profile: Profile, catalog: Catalog, aliases: Sequence[str], now: Instant) -> Snapshot:
-    """A snapshot of a profile; `aliases` are "kind value" pairs."""
+def snapshot_of(profile: Profile, catalog: Catalog, identifiers: Sequence[str], now: Instant) -> Snapshot:
+    """A snapshot of a profile; `identifiers` are "kind value" pairs."""
     snapshot = Snapshot(
         now,
         calendar=catalog.calendar,
@@ -64,7 +64,7 @@ def snapshot_of(profile: Profile, catalog: Catalog, aliases: Sequence[str], now:
         group=profile.group_traits,
     )
     snapshot.stored = None
-    _name(snapshot, catalog, profile.id, profile.version, profile.bucketing_key, aliases)
+    _name(snapshot, catalog, profile.id, profile.version, profile.bucketing_key, identifiers)
     return snapshot
 
 
@@ -82,24 +82,24 @@ def _of_row(row: reads.LoadedProfileRow, catalog: Catalog, now: Instant) -> Snap
         group=stored.group_traits(),
     )
     snapshot.stored = stored
-    _name(snapshot, catalog, row.id, row.version, row.bucketing_key, row.aliases)
+    _name(snapshot, catalog, row.id, row.version, row.bucketing_key, row.identifiers)
     return snapshot
 
 
-def _name(snapshot: Snapshot, catalog: Catalog, id: int, version: int, unit: str, aliases: Sequence[str]) -> None:
+def _name(snapshot: Snapshot, catalog: Catalog, id: int, version: int, unit: str, identifiers: Sequence[str]) -> None:
     snapshot.profile_id = id
     snapshot.version = version
-    snapshot.names = (f"profileId {id}", *aliases)
+    snapshot.names = (f"profileId {id}", *identifiers)
     snapshot.unit = unit
     snapshot.killed = catalog.killed
     snapshot.epoch = 0
 
 
-def stranger(catalog: Catalog, alias: Alias | None, now: Instant) -> Snapshot:
+def stranger(catalog: Catalog, identifier: Identifier | None, now: Instant) -> Snapshot:
     """An unknown profile: no properties, no events. It buckets as it will when it is created."""
-    snapshot = snapshot_of(Profile(0, alias.value if alias is not None else "", now), catalog, (), now)
-    snapshot.unit = alias.value if alias is not None else None
-    snapshot.names = (f"{alias.kind} {alias.value}",) if alias is not None else ()
+    snapshot = snapshot_of(Profile(0, identifier.value if identifier is not None else "", now), catalog, (), now)
+    snapshot.unit = identifier.value if identifier is not None else None
+    snapshot.names = (f"{identifier.kind} {identifier.value}",) if identifier is not None else ()
     return snapshot
 
 
@@ -163,13 +163,13 @@ class Snapshots:
         snapshot = self._known.get((environment_id, kind, value))
         return snapshot if snapshot is not None and snapshot.epoch >= self._grown else None
 
-    async def load(self, environment_id: int, alias: Alias, now: Instant) -> Snapshot | None:
+    async def load(self, environment_id: int, identifier: Identifier, now: Instant) -> Snapshot | None:
         """Read the snapshot from Postgres; None for an unknown profile. "profileId" names a profile's id."""
         if self.away:
             raise Unavailable("DATABASE_AWAY", "The database cannot be reached, and this person is not known here.")
         while True:
             epoch = self._epoch
-            row = await self._read(environment_id, alias)
+            row = await self._read(environment_id, identifier)
             if row is None:
                 return None
             catalog = self._catalogs.current(environment_id)
@@ -181,16 +181,18 @@ class Snapshots:
                 break
         snapshot = _of_row(row, catalog, now)
         snapshot.epoch = epoch
-        self._known.keep((environment_id, alias.kind, alias.value), (environment_id, snapshot.profile_id), snapshot)
+        self._known.keep(
+            (environment_id, identifier.kind, identifier.value), (environment_id, snapshot.profile_id), snapshot
+        )
         return snapshot
 
-    async def _read(self, environment_id: int, alias: Alias) -> reads.LoadedProfileRow | None:
+    async def _read(self, environment_id: int, identifier: Identifier) -> reads.LoadedProfileRow | None:
         async with acquired(self._pool) as connection:
-            if alias.kind != "profileId":
-                return await reads.load_by_alias(connection, environment_id, alias.kind, alias.value)
-            if not (alias.value.isascii() and alias.value.isdecimal()) or len(alias.value) > _LONGEST_ID:
+            if identifier.kind != "profileId":
+                return await reads.load_by_identifier(connection, environment_id, identifier.kind, identifier.value)
+            if not (identifier.value.isascii() and identifier.value.isdecimal()) or len(identifier.value) > _LONGEST_ID:
                 return None
-            return await reads.load_by_id(connection, environment_id, int(alias.value))
+            return await reads.load_by_id(connection, environment_id, int(identifier.value))
 
 
 class _Known:

@@ -30,7 +30,7 @@ from tinycdp.times import iso
 Code = Literal["ONE_VARIANT", "OFF", "KILLED", "NOT_ASKED", "RULES_NOT_REACHED"]
 
 #: What a flag's document says that changes no answer.
-_BESIDE = ("description", "metadata", "schema", "hold")
+_BESIDE = ("description", "metadata", "schema", "stickyFor")
 _SHOWN = 60
 _encode = msgspec.json.Encoder(decimal_format="number").encode
 

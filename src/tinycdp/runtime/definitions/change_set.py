@@ -72,7 +72,7 @@ class Step(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """The newest revision of an environment, and the live one, which is older during a warm-up."""
+    """The newest revision of an environment, and the live one, which is older during a backfill."""
 
     environment_id: int
     zone: str

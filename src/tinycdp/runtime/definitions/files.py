@@ -166,7 +166,7 @@ class _Reader(yaml.SafeLoader):  # type: ignore[misc]
 
 
 class _Writer(yaml.SafeDumper):  # type: ignore[misc]
-    """Indents lists by one step, and writes no YAML aliases."""
+    """Indents lists by one step, and writes no YAML identifiers."""
 
     def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:
         super().increase_indent(flow, False)

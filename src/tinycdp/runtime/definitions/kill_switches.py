@@ -1,7 +1,7 @@
 """Kill switches: turn a flag off at once.
 
 Shape   kill(…) and revive(…) act on every process · in_force(…) → the kills for a catalog · history(…) → past kills
-Laws    a kill is no revision: it waits for no warm-up, and no publish undoes it. A killed flag serves its off variant
+Laws    a kill is no revision: it waits for no backfill, and no publish undoes it. A killed flag serves its off variant
         to every profile, before prerequisites, overrides and rules
 Errors  NotFound for a flag that does not exist
 Source  docs/decisions/0018-flags-in-full.md

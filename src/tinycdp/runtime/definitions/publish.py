@@ -1,12 +1,12 @@
-"""Publish definitions: a change is one atomic revision that warms up beside the live one.
+"""Publish definitions: a change is one atomic revision that backfills beside the live one.
 
 Shape   publish(pool, environment, changes) saves all changes as one revision, or none. rename, restore and
         restore_version compute their changes and publish them. With dry_run nothing is saved.
         finish_warming makes a warmed revision live
-Laws    a rename keeps id, salt and meaning, and rewrites references: no membership changes, nothing warms up.
-        A restored definition returns under its old id. An abandoned rule warms up like any change; one that still
-        serves is kept: restoring the revision before a warm-up cancels it.
-        A publish during a warm-up joins it: there is one head, and its warm-up starts over
+Laws    a rename keeps id, salt and meaning, and rewrites references: no membership changes, nothing backfills.
+        A restored definition returns under its old id. An abandoned rule backfills like any change; one that still
+        serves is kept: restoring the revision before a backfill cancels it.
+        A publish during a backfill joins it: there is one head, and its backfill starts over
 Errors  InvalidDefinitions with every diagnostic, nothing is saved · Conflict REFERENCED with the list, KEY_EXISTS,
         VERSION_CONFLICT · NotFound, for a revision REVISION_NOT_FOUND · InvalidInput for an invalid document
 Source  docs/decisions/0009-live-and-next.md, 0017-preview-and-replay.md
@@ -50,11 +50,11 @@ _TRIES = 3
 
 
 class Plan(msgspec.Struct, frozen=True):
-    """What a publish did, or would do. warming: whether its revision warms up before it serves."""
+    """What a publish did, or would do. warming: whether its revision backfills before it serves."""
 
     steps: tuple[Step, ...]
     revision: int
-    warming: bool = False
+    backfilling: bool = False
 
     @property
     def changed(self) -> tuple[Step, ...]:
@@ -74,12 +74,12 @@ async def apply_documents(
     note: str = "",
     *,
     prune: bool = False,
-    dry: bool = False,
+    dry_run: bool = False,
 ) -> Plan:
     """Publish definition documents as one revision.
 
     Definitions that they do not name stay as they are, or with `prune` are deleted."""
-    edit = Edit(author, now, note, dry_run=dry)
+    edit = Edit(author, now, note, dry_run=dry_run)
     return await publish(pool, environment_id, read_documents(documents), edit, prune=prune)
 
 
@@ -168,7 +168,7 @@ async def restore_version(
 
 
 async def newest(pool: Pool, environment_id: int) -> list[Definition]:
-    """The newest definitions, live or warming up."""
+    """The newest definitions, live or backfilling."""
     async with acquired(pool) as connection:
         environment = await store.find_environment(connection, environment_id)
         return await definitions_at(connection, environment_id, environment.head_revision)
@@ -209,24 +209,24 @@ async def _publish(
                 environment_id, head.zone, head.serving, wanted, head.live, head.revision + 1
             )
             if edit.dry_run:
-                return Plan(steps, head.revision, catalog.must_warm)
-            abandoned = await _begun_fingerprints(head) if not catalog.must_warm else set()
+                return Plan(steps, head.revision, catalog.must_backfill)
+            abandoned = await _begun_fingerprints(head) if not catalog.must_backfill else set()
             await store.begin_publish(connection, environment_id)
             environment = await store.find_environment(connection, environment_id)
             if (environment.live_revision, environment.head_revision) == (head.live, head.revision):
-                warming = await _save(connection, head, moves, catalog, abandoned, edit)
-                return Plan(steps, head.revision + 1, warming)
+                backfilling = await _save(connection, head, moves, catalog, abandoned, edit)
+                return Plan(steps, head.revision + 1, backfilling)
     raise AssertionError("the last try holds the lock from the beginning")
 
 
 async def _begun_fingerprints(head: Head) -> set[int]:
-    """The fingerprints that a running warm-up has begun to fill."""
+    """The fingerprints that a running backfill has begun to fill."""
     if head.live == head.revision:
         return set()
     catalog = await compile_catalog(
         head.environment_id, head.zone, head.serving, head.definitions, head.live, head.revision
     )
-    return {segment.fingerprint for segment in catalog.segments if segment.is_next}
+    return {segment.fingerprint for segment in catalog.segments if segment.is_candidate}
 
 
 async def _save(
@@ -237,21 +237,21 @@ async def _save(
     abandoned: Collection[int],
     edit: Edit,
 ) -> bool:
-    """Save the next revision, live unless it must warm up. Returns whether it warms up."""
+    """Save the next revision, live unless it must backfill. Returns whether it backfills."""
     environment_id, revision, now = head.environment_id, head.revision + 1, edit.now
     await store.append_revision(connection, environment_id, revision, edit.author, edit.note, now)
     for before, after in moves:
         if before is not after:
             await _save_version(connection, environment_id, revision, before, after, now)
-    warming = False
-    if catalog.must_warm:
-        warming = await store.start_backfill(connection, environment_id, revision, now) > 0
-    await store.set_revisions(connection, environment_id, head.live if warming else revision, revision)
-    if not warming:
+    backfilling = False
+    if catalog.must_backfill:
+        backfilling = await store.start_backfill(connection, environment_id, revision, now) > 0
+    await store.set_revisions(connection, environment_id, head.live if backfilling else revision, revision)
+    if not backfilling:
         await store.mark_live(connection, environment_id, revision, now)
         await _swap_memberships(connection, catalog, now, abandoned)
     await announce_revision(connection, environment_id)
-    return warming
+    return backfilling
 
 
 async def _save_version(
@@ -272,11 +272,11 @@ async def _save_version(
     )
 
 
-async def finish_warming(connection: Connection, catalog: Catalog, now: Instant) -> None:
+async def finish_backfilling(connection: Connection, catalog: Catalog, now: Instant) -> None:
     """Make the head revision live, with its memberships, in this one transaction.
 
     The caller holds the exclusive lock of begin_publish, and `catalog` is that of the current revisions."""
-    assert catalog.next is not None
+    assert catalog.candidate is not None
     environment_id, head = catalog.environment_id, catalog.head
     await _swap_memberships(connection, catalog, now)
     await store.set_revisions(connection, environment_id, head, head)
@@ -291,12 +291,12 @@ async def _swap_memberships(
     """Record the transitions of the switch to the next revision.
 
     Memberships that the next revision does not use are deleted, and all of a deleted segment. `abandoned` are the
-    fingerprints of a cancelled warm-up."""
-    assert catalog.next is not None
+    fingerprints of a cancelled backfill."""
+    assert catalog.candidate is not None
     changed: list[tuple[int, int | None, int | None]]
-    changed = [(s.id, s.live_fingerprint, s.fingerprint) for s in catalog.segments if s.is_next]
-    staying = {d.id for d in catalog.next.definitions.values()}
-    changed += [(s.id, s.fingerprint, None) for s in catalog.segments if not s.is_next and s.id not in staying]
+    changed = [(s.id, s.live_fingerprint, s.fingerprint) for s in catalog.segments if s.is_candidate]
+    staying = {d.id for d in catalog.candidate.definitions.values()}
+    changed += [(s.id, s.fingerprint, None) for s in catalog.segments if not s.is_candidate and s.id not in staying]
     await store.settle_transitions(connection, catalog.environment_id, now, changed)
-    dead = {*catalog.live.fingerprints.values(), *abandoned} - set(catalog.next.fingerprints.values())
+    dead = {*catalog.live.fingerprints.values(), *abandoned} - set(catalog.candidate.fingerprints.values())
     await store.sweep_memberships(connection, catalog.environment_id, sorted(dead))

@@ -26,7 +26,7 @@ class Version:
     """One version of a definition: of the revisions from `revision` to before `until`.
 
     until     None for the newest version
-    live_at   None while its revision warms up
+    live_at   None while its revision backfills
     document  a trait's or segment's expression and description, or the whole flag
     """
 
@@ -76,7 +76,7 @@ class Changed:
 
 @dataclass(frozen=True, slots=True)
 class Revision:
-    """One revision. live_at: None while it warms up."""
+    """One revision. live_at: None while it backfills."""
 
     revision: int
     author: str

@@ -2,7 +2,7 @@
 
 Shape   settle_due(pool, catalog, now) → how many flags had due steps
 Laws    decisions read a flag's schedule themselves: a due step applies everywhere at its instant. Saving it as a
-        revision afterwards changes no answer. It waits while a revision warms up
+        revision afterwards changes no answer. It waits while a revision backfills
 Source  docs/decisions/0018-flags-in-full.md
 """
 

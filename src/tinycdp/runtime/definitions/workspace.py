@@ -18,7 +18,7 @@ from tinycdp.dsl.cost import Cost
 from tinycdp.dsl.diagnostics import Diagnostic, SourceError, to_wire
 from tinycdp.dsl.editor.format import format_source
 from tinycdp.dsl.ir import NOWHERE, Type
-from tinycdp.engine.catalog import FLAG_TYPES, Catalog, Definition, Name, Universe, check_flags
+from tinycdp.engine.catalog import FLAG_TYPES, Catalog, CompiledSet, Definition, Name, check_flags
 from tinycdp.engine.flags.document import Flag
 from tinycdp.errors import InvalidInput
 from tinycdp.model import DAY_MS, Instant
@@ -32,13 +32,13 @@ Kind = Literal["trait", "segment", "flag"]
 
 _NAMES_MS = 10_000
 _LATELY_MS = 30 * DAY_MS
-#: A warm-up without progress for so long has no rate: no worker runs, or it is busy with another environment.
+#: A backfill without progress for so long has no rate: no worker runs, or it is busy with another environment.
 _STALLED_MS = 10_000
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a warm-up is, in profiles.
+    """How far a backfill is, in profiles.
 
     rate_per_second  of the last seconds, or of the whole run if it is finished; None, like seconds_left, until the
                      first profiles are done and while no worker advances it
@@ -93,7 +93,7 @@ class Workspace:
     """
 
     catalog: Catalog
-    head: Universe
+    head: CompiledSet
     events: tuple[str, ...]
     new: frozenset[Name]
     progress: Progress | None
@@ -106,9 +106,9 @@ class Workspace:
         """The definitions of a kind, by key."""
         return sorted((d for d in self.head.definitions.values() if d.kind == kind), key=lambda d: d.key)
 
-    def is_warming(self, name: Name) -> bool:
+    def is_backfilling(self, name: Name) -> bool:
         """Whether the newest version of a definition does not serve yet."""
-        if self.catalog.next is None:
+        if self.catalog.candidate is None:
             return False
         live = self.catalog.live
         return (
@@ -204,13 +204,13 @@ async def read_workspace(
         catalog = await catalogs.current_in(connection, environment_id)
         names = await event_names.names(connection, environment_id, now)
         new, backfill = frozenset[Name](), None
-        if catalog.next is not None:
+        if catalog.candidate is not None:
             rows = await store.definitions_at(connection, environment_id, catalog.revision)
-            new = frozenset(catalog.next.definitions.keys() - {(row.kind, row.key) for row in rows})
+            new = frozenset(catalog.candidate.definitions.keys() - {(row.kind, row.key) for row in rows})
             backfill = await store.find_backfill(connection, environment_id, catalog.head)
-    universe = catalog.next or catalog.live
+    compiled_set = catalog.candidate or catalog.live
     progress = progress_of(backfill, now) if backfill is not None else None
-    return Workspace(catalog, universe, tuple(names), new, progress, event_names.declared(environment_id))
+    return Workspace(catalog, compiled_set, tuple(names), new, progress, event_names.declared(environment_id))
 
 
 def progress_of(backfill: store.BackfillRow, now: Instant) -> Progress:
@@ -300,11 +300,11 @@ def type_of(workspace: Workspace, definition: Definition) -> Type:
 
 def scope_of(workspace: Workspace, kind: Kind, key: str | None) -> Scope:
     """What names mean in an expression of this kind, under its own key if it has one."""
-    universe = workspace.head
-    traits = {k: node.type for (of, k), node in universe.nodes.items() if of == "trait"}
-    segments = {k for of, k in universe.definitions if of == "segment"}
-    flags = {k: FLAG_TYPES[program.flag.type] for k, program in universe.flags.items()}
-    certain = {k for (of, k), node in universe.nodes.items() if of == "trait" and not node.nullable}
+    compiled_set = workspace.head
+    traits = {k: node.type for (of, k), node in compiled_set.nodes.items() if of == "trait"}
+    segments = {k for of, k in compiled_set.definitions if of == "segment"}
+    flags = {k: FLAG_TYPES[program.flag.type] for k, program in compiled_set.flags.items()}
+    certain = {k for (of, k), node in compiled_set.nodes.items() if of == "trait" and not node.nullable}
     # The definition itself is a known name: reading itself is a cycle, not an unknown name.
     if key is not None and kind == "trait":
         traits.setdefault(key, Type.DYN)
@@ -323,12 +323,12 @@ def canonical(text: str) -> str:
 
 
 def _check(workspace: Workspace, kind: Kind, key: str | None, text: str) -> tuple[Checked, list[Diagnostic]]:
-    universe = workspace.head
+    compiled_set = workspace.head
     name = (kind, key) if key is not None else None
     scope = scope_of(workspace, kind, key)
     checked = check(text, scope)
     found = _contradictions(text, checked, scope, workspace.declared)
-    way = _way_back(universe, name, text) if name is not None else None
+    way = _way_back(compiled_set, name, text) if name is not None else None
     if way is not None:
         message = f"Definitions form a cycle: {' -> '.join(k for _, k in way)}."
         found.insert(0, Diagnostic("E601", "error", NOWHERE, message))
@@ -347,7 +347,7 @@ def _contradictions(text: str, checked: Checked, scope: Scope, declared: Declare
     return [replace(d, severity="warning", message=f"{d.message} The tracking plan says so.") for d in typed.errors]
 
 
-def _way_back(universe: Universe, name: Name, text: str) -> Sequence[Name] | None:
+def _way_back(compiled_set: CompiledSet, name: Name, text: str) -> Sequence[Name] | None:
     """The shortest cycle through a definition with this text; None if there is none."""
     try:
         frontier: list[tuple[Name, ...]] = [(name, other) for other in sorted(mentioned(text))]
@@ -360,10 +360,10 @@ def _way_back(universe: Universe, name: Name, text: str) -> Sequence[Name] | Non
             last = way[-1]
             if last == name:
                 return way
-            if last in seen or last not in universe.definitions:
+            if last in seen or last not in compiled_set.definitions:
                 continue
             seen.add(last)
-            following += [(*way, other) for other in sorted(references_of(universe.definitions[last]))]
+            following += [(*way, other) for other in sorted(references_of(compiled_set.definitions[last]))]
         frontier = following
     return None
 

@@ -1,7 +1,7 @@
 """Reads of identity: the graph of a profile, merges, rejected claims and blocked values.
 
-Shape   find_graph(profile) → identifiers as nodes, links as edges, and the history; list_merges, list_refusals and
-        list_blocked return pages
+Shape   find_graph(profile) → identifiers as nodes, links as edges, and the history; list_merges, list_rejected_claims
+        and list_blocked return pages
 Laws    a graph is complete: it also has the claims that lost, the pairs that are kept apart and the rejected claims
 Errors  NotFound PROFILE_NOT_FOUND · TooLarge GRAPH_TOO_LARGE
 Source  docs/reference/identity.md
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from tinycdp.errors import TooLarge
-from tinycdp.runtime.profiles.views import Identifier, find_row
+from tinycdp.runtime.profiles.views import IdentifierRef, find_row
 from tinycdp.store import identity as store
 from tinycdp.store.messages import StoredIdentifierRow
 from tinycdp.store.pool import Connection, Pool, snapshot
@@ -66,12 +66,12 @@ class Merge:
     survivor: str
     absorbed: str
     cause: str
-    by: list[Identifier]
+    by: list[IdentifierRef]
     message_id: str | None
     merged_at: str
     author: str | None
     note: str
-    moved: list[Identifier]
+    moved: list[IdentifierRef]
     undone_at: str | None
     undone_by: str | None
     undo_note: str
@@ -82,7 +82,7 @@ class Split:
     """Identifiers that an admin split off into a profile of their own."""
 
     id: str
-    identifiers: list[Identifier]
+    identifiers: list[IdentifierRef]
     author: str
     note: str
     split_at: str
@@ -96,13 +96,13 @@ class RejectedClaim:
 
     id: str
     reason: str
-    identifier: Identifier
-    kept: Identifier
-    other: Identifier
+    identifier: IdentifierRef
+    kept: IdentifierRef
+    other: IdentifierRef
     profile_id: str
     other_profile_id: str
     message_id: str
-    refused_at: str
+    rejected_at: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,14 +144,18 @@ async def find_graph(pool: Pool, environment_id: int, name: str) -> Graph:
             )
         own = {row.id: row for row in rows}
         links = await store.links_of_identifiers(connection, environment_id, sorted(own))
-        outside = {id for link in links for id in (link.alias_id, link.owner_id)} - own.keys()
+        outside = {id for link in links for id in (link.identifier_id, link.owner_id)} - own.keys()
         found = await store.identifiers_by_id(connection, environment_id, sorted(outside))
         known = own | {row.id: row for row in found}
         merges = await _merges_of(connection, environment_id, profile.id)
         moved = await _identifiers_of_merges(connection, environment_id, merges)
         splits = await store.splits_of_profile(connection, environment_id, profile.id)
-        split_off = await _identifiers(connection, environment_id, (id for split in splits for id in split.alias_ids))
-        refused = await store.list_refusals(connection, environment_id, None, sorted(own), _LAST_ID, _MOST_REFUSALS)
+        split_off = await _identifiers(
+            connection, environment_id, (id for split in splits for id in split.identifier_ids)
+        )
+        refused = await store.list_rejected_claims(
+            connection, environment_id, None, sorted(own), _LAST_ID, _MOST_REFUSALS
+        )
     return Graph(
         profile_id=str(profile.id),
         bucketing_key=profile.bucketing_key,
@@ -161,11 +165,11 @@ async def find_graph(pool: Pool, environment_id: int, name: str) -> Graph:
         ],
         edges=[
             _edge(link, known)
-            for link in sorted(links, key=lambda link: (link.linked_at, link.alias_id, link.owner_id))
+            for link in sorted(links, key=lambda link: (link.linked_at, link.identifier_id, link.owner_id))
         ],
         merges=[_merge(row, moved) for row in merges],
         splits=[
-            Split(str(row.id), _named(row.alias_ids, split_off), row.author, row.note, iso(row.split_at))
+            Split(str(row.id), _named(row.identifier_ids, split_off), row.author, row.note, iso(row.split_at))
             for row in reversed(splits)
         ],
         refusals=[_rejected_claim(row) for row in refused],
@@ -184,7 +188,7 @@ async def list_merges(pool: Pool, environment_id: int, name: str | None, before:
     return [_merge(row, known) for row in rows]
 
 
-async def list_refusals(
+async def list_rejected_claims(
     pool: Pool, environment_id: int, reason: str | None, name: str | None, before: int, n: int
 ) -> list[RejectedClaim]:
     """A page of rejected claims, all or only of one reason or profile."""
@@ -193,7 +197,7 @@ async def list_refusals(
         if name is not None:
             profile = await find_profile(connection, environment_id, name)
             ids = [row.id for row in await store.identifiers_of_profiles(connection, environment_id, [profile.id])]
-        found = await store.list_refusals(connection, environment_id, reason, ids, before, n)
+        found = await store.list_rejected_claims(connection, environment_id, reason, ids, before, n)
     return [_rejected_claim(row) for row in found]
 
 
@@ -223,26 +227,26 @@ async def _merges_of(
 
 async def _identifiers_of_merges(
     connection: Connection, environment_id: int, rows: Sequence[store.MergeRow]
-) -> dict[int, Identifier]:
-    ids = {id for row in rows for id in row.alias_ids}
+) -> dict[int, IdentifierRef]:
+    ids = {id for row in rows for id in row.identifier_ids}
     return await _identifiers(connection, environment_id, ids.union(*map(_pair, rows)))
 
 
-async def _identifiers(connection: Connection, environment_id: int, ids: Iterable[int]) -> dict[int, Identifier]:
+async def _identifiers(connection: Connection, environment_id: int, ids: Iterable[int]) -> dict[int, IdentifierRef]:
     found = await store.identifiers_by_id(connection, environment_id, sorted(set(ids)))
-    return {row.id: Identifier(row.kind, row.value) for row in found}
+    return {row.id: IdentifierRef(row.kind, row.value) for row in found}
 
 
-def _named(ids: Iterable[int], known: Mapping[int, Identifier]) -> list[Identifier]:
+def _named(ids: Iterable[int], known: Mapping[int, IdentifierRef]) -> list[IdentifierRef]:
     return [known[id] for id in ids if id in known]
 
 
 def _pair(merge: store.MergeRow) -> list[int]:
     """The identifiers whose link caused a merge; empty for an old row."""
-    return [id for id in (merge.link_alias_id, merge.link_owner_id) if id is not None]
+    return [id for id in (merge.link_identifier_id, merge.link_owner_id) if id is not None]
 
 
-def _merge(row: store.MergeRow, known: Mapping[int, Identifier]) -> Merge:
+def _merge(row: store.MergeRow, known: Mapping[int, IdentifierRef]) -> Merge:
     return Merge(
         id=str(row.id),
         survivor=str(row.survivor_id),
@@ -253,7 +257,7 @@ def _merge(row: store.MergeRow, known: Mapping[int, Identifier]) -> Merge:
         merged_at=iso(row.merged_at),
         author=row.author,
         note=row.note,
-        moved=_named(row.alias_ids, known),
+        moved=_named(row.identifier_ids, known),
         undone_at=iso_or_none(row.undone_at),
         undone_by=row.undone_by,
         undo_note=row.undo_note,
@@ -264,11 +268,11 @@ def _edge(link: store.LinkRow, known: Mapping[int, StoredIdentifierRow]) -> Edge
     state: Literal["holds", "beaten", "apart"] = "holds"
     if link.apart_at is not None:
         state = "apart"
-    elif not link.is_join and known[link.alias_id].owner_id != link.owner_id:
+    elif not link.is_join and known[link.identifier_id].owner_id != link.owner_id:
         state = "beaten"
     return Edge(
         source=str(link.owner_id),
-        target=str(link.alias_id),
+        target=str(link.identifier_id),
         kind="join" if link.is_join else "claim",
         state=state,
         said_at=iso(link.said_at),
@@ -282,11 +286,11 @@ def _rejected_claim(row: store.RejectedClaimRow) -> RejectedClaim:
     return RejectedClaim(
         id=str(row.id),
         reason=row.reason,
-        identifier=Identifier(row.kind, row.value),
-        kept=Identifier(row.kept_kind, row.kept_value),
-        other=Identifier(row.other_kind, row.other_value),
+        identifier=IdentifierRef(row.kind, row.value),
+        kept=IdentifierRef(row.kept_kind, row.kept_value),
+        other=IdentifierRef(row.other_kind, row.other_value),
         profile_id=str(row.profile_id),
         other_profile_id=str(row.other_profile_id),
         message_id=row.message_id,
-        refused_at=iso(row.refused_at),
+        rejected_at=iso(row.rejected_at),
     )

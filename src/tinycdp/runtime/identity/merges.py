@@ -20,7 +20,7 @@ from tinycdp.engine.identity.resolution import Facts, MergeRejected, plan_merge
 from tinycdp.engine.identity.unmerge import Cut, StillConnected, owned_by
 from tinycdp.engine.profile import Profile
 from tinycdp.errors import Conflict, InvalidInput, NotFound
-from tinycdp.model import Alias
+from tinycdp.model import Identifier
 from tinycdp.runtime.clock import Clock
 from tinycdp.runtime.definitions.catalogs import Catalogs
 from tinycdp.runtime.identity import resolution, unmerge
@@ -29,7 +29,7 @@ from tinycdp.runtime.identity.resolution import IdentityTransaction, Restart, id
 from tinycdp.runtime.notifications import announce_profiles
 from tinycdp.runtime.policies.identifier_rules import Rules
 from tinycdp.runtime.profiles import storage
-from tinycdp.runtime.profiles.views import Identifier
+from tinycdp.runtime.profiles.views import IdentifierRef
 from tinycdp.runtime.transactions import commit_with_retry
 from tinycdp.store import identity as store
 from tinycdp.store import messages
@@ -55,7 +55,7 @@ class ProfileState:
 
     id: str
     bucketing_key: str
-    identifiers: list[Identifier]
+    identifiers: list[IdentifierRef]
     properties: dict[str, Any]
     segments: list[SegmentEntry]
 
@@ -79,7 +79,7 @@ class MergeResult:
 
     survivor: str
     merges: list[str]
-    moved: list[Identifier]
+    moved: list[IdentifierRef]
     conflicts: list[PropertyConflict]
     before: list[ProfileState]
     after: ProfileState
@@ -90,8 +90,8 @@ class MergeResult:
 class IdentifierPair:
     """Two identifiers that are kept apart until an alias call or an admin joins them again."""
 
-    one: Identifier
-    other: Identifier
+    one: IdentifierRef
+    other: IdentifierRef
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +158,7 @@ class Merges:
         self,
         environment_id: int,
         name: str,
-        identifiers: Sequence[Alias],
+        identifiers: Sequence[Identifier],
         author: str,
         note: str = "",
         *,
@@ -258,10 +258,10 @@ async def _undo(
 
 async def _cut_of(tx: IdentityTransaction, merge: store.JournaledMergeRow) -> Cut:
     """What undoing a merge withdraws: every link between the absorbed profile and the survivor."""
-    absorbed = frozenset(merge.alias_ids)
-    if merge.link_alias_id is not None and merge.link_owner_id is not None:
-        pair = merge.link_alias_id, merge.link_owner_id
-        return Cut(absorbed, frozenset(merge.survivor_alias_ids), pair, merge.id)
+    absorbed = frozenset(merge.identifier_ids)
+    if merge.link_identifier_id is not None and merge.link_owner_id is not None:
+        pair = merge.link_identifier_id, merge.link_owner_id
+        return Cut(absorbed, frozenset(merge.survivor_identifier_ids), pair, merge.id)
     # Old rows have no pair: the present identifiers give the sides.
     named = await store.identifiers_by_id(tx.connection, tx.environment_id, sorted(absorbed))
     rows = await _identifiers(tx, sorted({row.profile_id for row in named}))
@@ -273,7 +273,7 @@ async def _cut_of(tx: IdentityTransaction, merge: store.JournaledMergeRow) -> Cu
 
 
 async def _split(
-    tx: IdentityTransaction, name: str, identifiers: Sequence[Alias], author: str, note: str, *, dry_run: bool
+    tx: IdentityTransaction, name: str, identifiers: Sequence[Identifier], author: str, note: str, *, dry_run: bool
 ) -> _Done[UnmergeResult]:
     profile_id = (await find_profile(tx.connection, tx.environment_id, name)).id
     rows = await _identifiers(tx, [profile_id])
@@ -326,8 +326,8 @@ async def _identifiers(tx: IdentityTransaction, profile_ids: Sequence[int]) -> l
     return [identifier_row(row) for row in rows]
 
 
-def _identifier(row: IdentifierRow) -> Identifier:
-    return Identifier(row.identifier.kind, row.identifier.value)
+def _identifier(row: IdentifierRow) -> IdentifierRef:
+    return IdentifierRef(row.identifier.kind, row.identifier.value)
 
 
 def _state_of(profile: Profile, rows: Iterable[IdentifierRow], catalog: Catalog) -> ProfileState:
@@ -339,7 +339,7 @@ def _state_of(profile: Profile, rows: Iterable[IdentifierRow], catalog: Catalog)
         [
             SegmentEntry(segment.name[1], iso(profile.memberships[segment.fingerprint]))
             for segment in catalog.segments
-            if not segment.is_next and segment.fingerprint in profile.memberships
+            if not segment.is_candidate and segment.fingerprint in profile.memberships
         ],
     )
 

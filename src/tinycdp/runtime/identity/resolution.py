@@ -28,7 +28,7 @@ from tinycdp.engine.identity.identifiers import IdentifierRow
 from tinycdp.engine.identity.limits import Counts, is_crowded, new_since
 from tinycdp.engine.identity.resolution import Facts, Merge, Missing, Move, Plan, links_to_load, plan_resolution
 from tinycdp.engine.profile import Profile
-from tinycdp.model import Alias, AliasKind, Instant, Message
+from tinycdp.model import Identifier, IdentifierKind, Instant, Message
 from tinycdp.runtime.policies.identifier_rules import DEFAULT, Rules
 from tinycdp.runtime.profiles import storage
 from tinycdp.store import identity as links
@@ -57,7 +57,7 @@ class IdentityTransaction:
     catalog: Catalog
     now: Instant
     rules: Rules = DEFAULT
-    identifiers: dict[Alias, IdentifierRow] = field(default_factory=dict)
+    identifiers: dict[Identifier, IdentifierRow] = field(default_factory=dict)
     profiles: dict[int, Profile] = field(default_factory=dict)
     merged: dict[int, int] = field(default_factory=dict)
     new: set[int] = field(default_factory=set)
@@ -68,7 +68,7 @@ class IdentityTransaction:
 
     async def move(self, identifier_ids: Sequence[int], profile_id: int) -> None:
         """Move these identifiers from their profiles to this one in the database."""
-        moves = await store.move_aliases(self.connection, self.environment_id, identifier_ids, profile_id, self.now)
+        moves = await store.move_identifiers(self.connection, self.environment_id, identifier_ids, profile_id, self.now)
         self.changes += [outbox.Moved(from_id, profile_id, ids) for from_id, ids in moves]
 
 
@@ -87,20 +87,22 @@ def identifier_row(row: store.StoredIdentifierRow) -> IdentifierRow:
     rank = None
     if row.claim_strength is not None and row.claimed_at is not None and row.claimed_by is not None:
         rank = row.claim_strength, row.claimed_at, row.claimed_by
-    identifier = Alias(row.kind, row.value)
+    identifier = Identifier(row.kind, row.value)
     return IdentifierRow(row.id, identifier, row.profile_id, row.created_at, row.owner_id, rank)
 
 
 # Load
 
 
-async def _find_or_create(tx: IdentityTransaction, evidence: Evidence) -> tuple[list[Alias], Collection[Alias]]:
+async def _find_or_create(
+    tx: IdentityTransaction, evidence: Evidence
+) -> tuple[list[Identifier], Collection[Identifier]]:
     """Make sure every identifier has a row.
 
     Returns those that had one, and those created in an owner's profile."""
-    stored: list[Alias] = []
+    stored: list[Identifier] = []
     while missing := [identifier for identifier in evidence.identifiers if identifier not in tx.identifiers]:
-        found = await store.resolve_aliases(tx.connection, tx.environment_id, [(i.kind, i.value) for i in missing])
+        found = await store.resolve_identifiers(tx.connection, tx.environment_id, [(i.kind, i.value) for i in missing])
         rows = [identifier_row(row) for row in found]
         tx.identifiers |= {row.identifier: row for row in rows}
         stored += [row.identifier for row in rows]
@@ -115,36 +117,36 @@ async def _find_or_create(tx: IdentityTransaction, evidence: Evidence) -> tuple[
     return stored, ()
 
 
-async def _without_room(tx: IdentityTransaction, joining: dict[Alias, int]) -> list[Alias]:
+async def _without_room(tx: IdentityTransaction, joining: dict[Identifier, int]) -> list[Identifier]:
     limited = {profile_id for identifier, profile_id in joining.items() if identifier.kind in tx.rules.limited}
     return without_room(joining, await _counts(tx, limited), tx.rules)
 
 
-async def _start_profiles(tx: IdentityTransaction, identifiers: Sequence[Alias]) -> None:
+async def _start_profiles(tx: IdentityTransaction, identifiers: Sequence[Identifier]) -> None:
     ids = await store.next_profile_ids(tx.connection, len(identifiers))
     for row in await _create(tx, zip(identifiers, ids, strict=True)):
         tx.new.add(row.profile_id)
-        tx.profiles[row.profile_id] = Profile(row.profile_id, row.identifier.value, tx.now, warmed=tx.catalog.head)
+        tx.profiles[row.profile_id] = Profile(row.profile_id, row.identifier.value, tx.now, backfilled=tx.catalog.head)
 
 
-async def _join_profiles(tx: IdentityTransaction, joining: dict[Alias, int]) -> None:
+async def _join_profiles(tx: IdentityTransaction, joining: dict[Identifier, int]) -> None:
     if len(await _create(tx, joining.items())) < len(joining):
         raise Restart  # another process created one of them, and the others may belong with it
     for id, key in first_keys(tx.identifiers.values(), tx.new).items():
         tx.profiles[id].bucketing_key = key
 
 
-async def _create(tx: IdentityTransaction, identifiers: Iterable[tuple[Alias, int]]) -> list[IdentifierRow]:
+async def _create(tx: IdentityTransaction, identifiers: Iterable[tuple[Identifier, int]]) -> list[IdentifierRow]:
     """The rows created; those that another process created first are left out."""
     wanted = [(identifier.kind, identifier.value, profile_id) for identifier, profile_id in identifiers]
-    found = await store.create_aliases(tx.connection, tx.environment_id, wanted, tx.now)
-    rows = [IdentifierRow(row.id, Alias(row.kind, row.value), row.profile_id, tx.now) for row in found]
+    found = await store.create_identifiers(tx.connection, tx.environment_id, wanted, tx.now)
+    rows = [IdentifierRow(row.id, Identifier(row.kind, row.value), row.profile_id, tx.now) for row in found]
     tx.identifiers |= {row.identifier: row for row in rows}
-    tx.created_users += [row.identifier.value for row in rows if row.identifier.kind == AliasKind.USER]
+    tx.created_users += [row.identifier.value for row in rows if row.identifier.kind == IdentifierKind.USER]
     return rows
 
 
-async def _lock(tx: IdentityTransaction, stored: Iterable[Alias]) -> None:
+async def _lock(tx: IdentityTransaction, stored: Iterable[Identifier]) -> None:
     """Lock and load the profiles of all identifiers."""
     ids = sorted({row.profile_id for row in tx.identifiers.values()} - tx.new)
     for row in await store.lock_profiles(tx.connection, tx.environment_id, ids):
@@ -156,11 +158,11 @@ async def _lock(tx: IdentityTransaction, stored: Iterable[Alias]) -> None:
     # The process that held the locks may have claimed or moved an identifier since it was read.
     rows = [tx.identifiers[identifier] for identifier in stored]
     seen = [(row.id, row.profile_id, row.owner_id, row.rank[2] if row.rank else None) for row in rows]
-    if await store.aliases_changed(tx.connection, tx.environment_id, seen):
+    if await store.identifiers_changed(tx.connection, tx.environment_id, seen):
         raise Restart
 
 
-async def _is_crowded(tx: IdentityTransaction, joining: Iterable[Alias]) -> bool:
+async def _is_crowded(tx: IdentityTransaction, joining: Iterable[Identifier]) -> bool:
     """Whether a profile with new identifiers now has too many of a limited kind."""
     joined = {(tx.identifiers[one].profile_id, one.kind) for one in joining if one.kind in tx.rules.limited}
     counts = await _counts(tx, {id for id, _ in joined}) if joined else {}
@@ -176,7 +178,7 @@ async def _counts(tx: IdentityTransaction, profile_ids: Collection[int]) -> dict
     return dict(found)
 
 
-async def _plan(tx: IdentityTransaction, evidence: Evidence, joining: Collection[Alias]) -> Plan:
+async def _plan(tx: IdentityTransaction, evidence: Evidence, joining: Collection[Identifier]) -> Plan:
     """The plan; missing facts are loaded when the engine asks for them."""
     if not evidence.claims and not evidence.joins:
         return Plan()
@@ -190,7 +192,7 @@ async def _plan(tx: IdentityTransaction, evidence: Evidence, joining: Collection
         new=tx.new,
         joined={tx.identifiers[identifier].profile_id for identifier in joining} - tx.new,
         links={
-            (row.alias_id, row.owner_id, row.is_join): (row.strength, row.said_at, row.said_by)
+            (row.identifier_id, row.owner_id, row.is_join): (row.strength, row.said_at, row.said_by)
             if row.apart_at is None
             else None
             for row in await links.find_links(tx.connection, tx.environment_id, pairs)
@@ -210,7 +212,7 @@ async def _load(tx: IdentityTransaction, facts: Facts, missing: Missing) -> Fact
     said: list[links.LinkRow] = []
     if missing.joins:
         said = await links.links_of_identifiers(tx.connection, tx.environment_id, sorted(missing.joins))
-    joins = [(row.alias_id, row.owner_id) for row in said if row.is_join and row.apart_at is None]
+    joins = [(row.identifier_id, row.owner_id) for row in said if row.is_join and row.apart_at is None]
     spare_ids = await store.next_profile_ids(tx.connection, missing.ids)
     return dataclasses.replace(
         facts,
@@ -272,7 +274,7 @@ async def _save(tx: IdentityTransaction, plan: Plan) -> None:
     await store.save_claims(tx.connection, tx.environment_id, claims)
     said = sorted((*pair, *rank) for pair, rank in plan.links.items())
     await links.save_links(tx.connection, tx.environment_id, said, tx.now)
-    await links.refuse_claims(tx.connection, tx.environment_id, sorted(plan.rejected), tx.now)
+    await links.reject_claims(tx.connection, tx.environment_id, sorted(plan.rejected), tx.now)
     for id, key in plan.keys.items():
         tx.profiles[id].bucketing_key, tx.profiles[id].created_at = key
     keys = [(id, *key) for id, key in plan.keys.items() if id not in tx.new]

@@ -145,12 +145,12 @@ def _is_in_force(row: store.LinkRow) -> bool:
 
 def _link(row: store.LinkRow) -> Link:
     rank = row.strength, row.said_at, row.said_by
-    return Link(row.alias_id, row.owner_id, row.is_join, rank, row.linked_at)
+    return Link(row.identifier_id, row.owner_id, row.is_join, rank, row.linked_at)
 
 
 def _merge_record(row: store.JournaledMergeRow) -> MergeRecord:
-    link = frozenset(id for id in (row.link_alias_id, row.link_owner_id) if id is not None)
-    moved = frozenset(row.alias_ids)
+    link = frozenset(id for id in (row.link_identifier_id, row.link_owner_id) if id is not None)
+    moved = frozenset(row.identifier_ids)
     return MergeRecord(row.id, row.survivor_id, row.absorbed_id, moved, link, row.merged_at)
 
 
@@ -185,8 +185,8 @@ async def _save_merges(tx: IdentityTransaction, plan: UnmergePlan, stored: _Stor
         merge = stored.merges[continued.merge_id]
         merge_id = await store.append_merge(
             connection, environment_id, continued.survivor_id, continued.absorbed_id, merge.message_id, now,
-            merge.alias_ids, merge.survivor, merge.survivor_state, merge.absorbed, merge.absorbed_state,
-            "undo", merge.link_alias_id, merge.link_owner_id, continued.kept, author, note,
+            merge.identifier_ids, merge.survivor, merge.survivor_state, merge.absorbed, merge.absorbed_state,
+            "undo", merge.link_identifier_id, merge.link_owner_id, continued.kept, author, note,
         )  # fmt: skip
         tx.changes.append(outbox.Merged(merge_id, continued.survivor_id, continued.absorbed_id, "undo"))
     await store.undo_merge(connection, environment_id, plan.undone, now, author, note)
@@ -261,8 +261,8 @@ async def _histories(tx: IdentityTransaction, branches: Sequence[Branch], graph:
     async for rows in store.messages_of_identifiers(tx.connection, tx.environment_id, ids):
         for row in rows:
             # No message arrived before its identifier was created.
-            arrived = max(row.received_at, graph.rows[row.alias_id].created_at)
-            arrivals[row.alias_id].append((arrived, storage.message_from_row(row)))
+            arrived = max(row.received_at, graph.rows[row.identifier_id].created_at)
+            arrivals[row.identifier_id].append((arrived, storage.message_from_row(row)))
 
     def history(branch: Branch) -> ProfileHistory:
         own = [arrival for id in branch.identifiers for arrival in arrivals[id]]
@@ -324,14 +324,14 @@ def _transitions(profile: Profile, before: Mapping[int, Instant], catalog: Catal
         entered = segment.fingerprint in profile.memberships
         if (segment.fingerprint in before) is not entered:
             found.append(
-                Transition(profile.id, segment.id, segment.fingerprint, entered, now, segment.is_next, "unmerge")
+                Transition(profile.id, segment.id, segment.fingerprint, entered, now, segment.is_candidate, "unmerge")
             )
     return found
 
 
 def _segments(profile: Profile, catalog: Catalog) -> list[int]:
     """Ids of the live segments that a profile is in."""
-    return [one.id for one in catalog.segments if not one.is_next and one.fingerprint in profile.memberships]
+    return [one.id for one in catalog.segments if not one.is_candidate and one.fingerprint in profile.memberships]
 
 
 # Save the profiles

@@ -79,7 +79,7 @@ class Filter(msgspec.Struct, frozen=True, omit_defaults=True):
             and (
                 self.identifier is None
                 or self.identifier == message.previous
-                or any(one.value == self.identifier for one in message.aliases)
+                or any(one.value == self.identifier for one in message.identifiers)
             )
         )
 
@@ -394,7 +394,7 @@ def _of_message(
         changed = [
             {"segment": segments.get(t.segment_id), "entered": t.entered, "at": iso(t.at)}
             for t in group.transitions
-            if t.profile_id == profile_id and not t.is_next
+            if t.profile_id == profile_id and not t.is_candidate
         ]
         stored = as_sent(message)
         shown = _withholding(as_sent(received), stored, message) if received is not None else None

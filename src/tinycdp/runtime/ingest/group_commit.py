@@ -280,8 +280,8 @@ class Ingest:
         rejections = [(rejection, part.request.api_key_id) for part in group for rejection in part.rejections]
         rules = self._rules(environment_id)
         identities = resolution.IdentityTransaction(connection, environment_id, catalog, self._clock(), rules)
-        ignored = Counter(alias for message in messages for alias in message.ignored)
-        blocked = [(alias.kind, alias.value, n) for alias, n in ignored.items()]
+        ignored = Counter(identifier for message in messages for identifier in message.ignored)
+        blocked = [(identifier.kind, identifier.value, n) for identifier, n in ignored.items()]
         await identity_store.count_blocked(connection, environment_id, blocked, identities.now)
         if not messages:
             # All are duplicates, whose first answer may have been lost: this version is newer than their commit.
@@ -366,7 +366,7 @@ def _changes(
 
 
 def _owner(identities: resolution.IdentityTransaction, message: Message) -> int:
-    return identities.identifiers[message.aliases[0]].profile_id
+    return identities.identifiers[message.identifiers[0]].profile_id
 
 
 def _digest(message_id: str) -> bytes:
@@ -379,7 +379,7 @@ def _event_row(
     return (
         environment_id,
         id,
-        identities.identifiers[message.aliases[0]].id,
+        identities.identifiers[message.identifiers[0]].id,
         message.kind,
         message.name,
         message.message_id,

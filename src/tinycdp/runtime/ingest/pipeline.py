@@ -39,8 +39,8 @@ def address_of(peer: str, forwarded: str, trusted: int) -> str:
     Each proxy appends the address of its peer to X-Forwarded-For."""
     if not trusted:
         return peer
-    hops = [part.strip() for part in forwarded.split(",")] if forwarded else []
-    found = hops[-trusted] if len(hops) >= trusted else (hops[0] if hops else peer)
+    bucket_widths = [part.strip() for part in forwarded.split(",")] if forwarded else []
+    found = bucket_widths[-trusted] if len(bucket_widths) >= trusted else (bucket_widths[0] if bucket_widths else peer)
     try:
         return str(ipaddress.ip_address(found))
     except ValueError:

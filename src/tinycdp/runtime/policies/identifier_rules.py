@@ -15,7 +15,7 @@ from typing import Annotated
 
 import msgspec
 
-from tinycdp.model import DAY_MS, SECOND_MS, STRENGTH, Alias, AliasKind, Message, Rejection
+from tinycdp.model import DAY_MS, SECOND_MS, STRENGTH, Identifier, IdentifierKind, Message, Rejection
 from tinycdp.runtime.policies.rejections import rejection_of
 
 _MOST_KINDS = 100
@@ -45,7 +45,7 @@ class KindPolicy(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fie
 class IdentityPolicy(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
     """The kinds, strongest first."""
 
-    kinds: tuple[KindPolicy, ...] = tuple(KindPolicy(kind) for kind in AliasKind)
+    kinds: tuple[KindPolicy, ...] = tuple(KindPolicy(kind) for kind in IdentifierKind)
 
     def __post_init__(self) -> None:
         names = [kind.kind for kind in self.kinds]
@@ -81,7 +81,7 @@ class Rules:
         """The rank of a kind: lower is stronger."""
         return self._strength.get(kind, len(self._strength))
 
-    def may_claim(self, owner: Alias, claimed: Alias) -> bool:
+    def may_claim(self, owner: Identifier, claimed: Identifier) -> bool:
         """Whether one identifier may claim or be joined with another."""
         if self._unrestricted:
             return True
@@ -103,34 +103,39 @@ class Rules:
                 kept.append(self._sorted(clean))
         return kept, rejected
 
-    def _blocks(self, alias: Alias) -> bool:
-        blocked = self._blocked.get(alias.kind)
-        return blocked is not None and alias.value.strip().lower() in blocked
+    def _blocks(self, identifier: Identifier) -> bool:
+        blocked = self._blocked.get(identifier.kind)
+        return blocked is not None and identifier.value.strip().lower() in blocked
 
     @staticmethod
-    def _named(message: Message) -> Iterable[Alias]:
+    def _named(message: Message) -> Iterable[Identifier]:
         if message.previous is None:
-            return message.aliases
-        return (*message.aliases, *(Alias(kind, message.previous) for kind in (AliasKind.USER, AliasKind.ANONYMOUS)))
+            return message.identifiers
+        return (
+            *message.identifiers,
+            *(Identifier(kind, message.previous) for kind in (IdentifierKind.USER, IdentifierKind.ANONYMOUS)),
+        )
 
     def _without_blocked(self, message: Message) -> Message | None:
-        aliases = tuple(alias for alias in message.aliases if not self._blocks(alias))
-        if not aliases:
+        identifiers = tuple(identifier for identifier in message.identifiers if not self._blocks(identifier))
+        if not identifiers:
             return None
-        ignored = tuple(alias for alias in self._named(message) if self._blocks(alias))
-        previous = None if len(ignored) > len(message.aliases) - len(aliases) else message.previous
+        ignored = tuple(identifier for identifier in self._named(message) if self._blocks(identifier))
+        previous = None if len(ignored) > len(message.identifiers) - len(identifiers) else message.previous
         return msgspec.structs.replace(
-            message, aliases=aliases, previous=previous, ignored=(*message.ignored, *ignored)
+            message, identifiers=identifiers, previous=previous, ignored=(*message.ignored, *ignored)
         )
 
     def _sorted(self, message: Message) -> Message:
         # The sort is stable: unlisted kinds, which are equally strong, keep the order in which they were sent.
-        aliases = tuple(sorted(message.aliases, key=lambda alias: self.strength(alias.kind)))
-        return message if aliases == message.aliases else msgspec.structs.replace(message, aliases=aliases)
+        identifiers = tuple(sorted(message.identifiers, key=lambda identifier: self.strength(identifier.kind)))
+        return (
+            message if identifiers == message.identifiers else msgspec.structs.replace(message, identifiers=identifiers)
+        )
 
 
 def _rejection(message: Message) -> Rejection:
-    named = " and ".join(f"{alias.kind} {alias.value[:40]!r}" for alias in message.aliases)
+    named = " and ".join(f"{identifier.kind} {identifier.value[:40]!r}" for identifier in message.identifiers)
     return rejection_of(message, "BLOCKED_IDENTIFIER", f"{named}: blocked by the identity policy; send another id.")
 
 

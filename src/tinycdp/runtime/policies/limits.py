@@ -22,7 +22,7 @@ import msgspec
 
 from tinycdp.engine.flags.bucketing import BUCKETS, bucket
 from tinycdp.errors import Overloaded
-from tinycdp.model import MINUTE_MS, SECOND_MS, Alias, Instant, Message, Rejection
+from tinycdp.model import MINUTE_MS, SECOND_MS, Identifier, Instant, Message, Rejection
 from tinycdp.runtime.policies.rejections import rejection_of
 
 log = logging.getLogger(__name__)
@@ -166,11 +166,11 @@ class _ProfileBuckets:
 
     def __init__(self, most: int) -> None:
         self._most = most
-        self._young: dict[tuple[int, Alias], Bucket] = {}
-        self._old: dict[tuple[int, Alias], Bucket] = {}
+        self._young: dict[tuple[int, Identifier], Bucket] = {}
+        self._old: dict[tuple[int, Identifier], Bucket] = {}
         self._turned_at: Instant = 0
 
-    def of(self, environment_id: int, identifier: Alias, now: Instant) -> Bucket:
+    def of(self, environment_id: int, identifier: Identifier, now: Instant) -> Bucket:
         if now - self._turned_at >= MINUTE_MS or len(self._young) >= self._most:
             self._old = self._young if now - self._turned_at < 2 * MINUTE_MS else {}
             self._young, self._turned_at = {}, now
@@ -271,7 +271,7 @@ class Limiter:
         kept: list[Message] = []
         rejected: list[Rejection] = []
         for message in messages:
-            spent = self._profiles.of(charge.environment_id, message.aliases[0], charge.now)
+            spent = self._profiles.of(charge.environment_id, message.identifiers[0], charge.now)
             # A bucket refills in a minute: an event costs MINUTE_MS units, and per_minute units return a millisecond.
             if spent.take(1, charge.now, price=MINUTE_MS, refill=per_minute, size=per_minute * MINUTE_MS):
                 rejected.append(_too_many(message, per_minute))
@@ -311,12 +311,12 @@ def _is_kept(message: Message, rules: Mapping[str, Sampling]) -> bool:
     if rule.by == "message":
         unit = message.message_id
     else:
-        first = message.aliases[0]
+        first = message.identifiers[0]
         unit = f"{first.kind} {first.value}"
     return bucket("sampling", rule.by, unit) < rule.threshold
 
 
 def _too_many(message: Message, per_minute: int) -> Rejection:
-    first = message.aliases[0]
+    first = message.identifiers[0]
     text = f"{first.kind} {first.value[:40]!r} sent more than {per_minute:,} events in a minute, its limit."
     return rejection_of(message, "PROFILE_RATE_LIMIT", text)

@@ -22,7 +22,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from tinycdp.errors import InvalidInput, Unavailable
-from tinycdp.model import Alias, AliasKind, Instant, Message, Rejection
+from tinycdp.model import Identifier, IdentifierKind, Instant, Message, Rejection
 from tinycdp.runtime.edits import Edit
 from tinycdp.runtime.notifications import announce_policies
 from tinycdp.store import privacy as store
@@ -119,14 +119,14 @@ class Privacy:
                 self._suppressed.pop(environment_id, None)
             self._marks = marks
 
-    def digest(self, environment_id: int, alias: Alias) -> bytes:
+    def digest(self, environment_id: int, identifier: Identifier) -> bytes:
         """The digest that stands for an identifier that may not be stored."""
-        return _keyed(self._secret(environment_id), f"identifier\0{alias.kind}\0{alias.value}")[:16]
+        return _keyed(self._secret(environment_id), f"identifier\0{identifier.kind}\0{identifier.value}")[:16]
 
-    def is_suppressed(self, environment_id: int, alias: Alias) -> bool:
+    def is_suppressed(self, environment_id: int, identifier: Identifier) -> bool:
         """Whether an identifier is on the suppression list."""
         listed = self._suppressed.get(environment_id)
-        return bool(listed) and self.digest(environment_id, alias) in listed  # type: ignore[operator]
+        return bool(listed) and self.digest(environment_id, identifier) in listed  # type: ignore[operator]
 
     def admit(
         self, environment_id: int, policy: PrivacyPolicy, messages: Sequence[Message]
@@ -136,7 +136,7 @@ class Privacy:
             return messages, []
         kept, rejected = [], []
         for message in messages:
-            if any(self.is_suppressed(environment_id, alias) for alias in _named(message)):
+            if any(self.is_suppressed(environment_id, identifier) for identifier in _named(message)):
                 rejected.append(_SUPPRESSED)
             elif not _is_granted(policy, message.name or f"${message.kind}", message.context):
                 rejected.append(_NO_CONSENT)
@@ -181,7 +181,9 @@ class Privacy:
             return b""
         if self._suppressed.get(environment_id):
             for text in set(_leaves(document)):
-                if any(self.is_suppressed(environment_id, Alias(kind, text)) for kind in self._kinds[environment_id]):
+                if any(
+                    self.is_suppressed(environment_id, Identifier(kind, text)) for kind in self._kinds[environment_id]
+                ):
                     return b""
         if not policy.rules:
             return payload
@@ -196,26 +198,28 @@ class Privacy:
         return found
 
 
-async def suppress(pool: Pool, privacy: Privacy, environment_id: int, aliases: Sequence[Alias], edit: Edit) -> int:
+async def suppress(
+    pool: Pool, privacy: Privacy, environment_id: int, identifiers: Sequence[Identifier], edit: Edit
+) -> int:
     """Reject messages that name one of these from now on. Returns how many were not listed yet."""
     async with transaction(pool) as connection:
         listed = await store.count_suppressions(connection, environment_id)
-        if listed + len(aliases) > MOST_SUPPRESSED:
+        if listed + len(identifiers) > MOST_SUPPRESSED:
             raise InvalidInput(
                 "TOO_MANY_SUPPRESSIONS",
                 f"{listed:,} identifiers are suppressed; there is room for {MOST_SUPPRESSED:,}.",
             )
-        rows = sorted({(privacy.digest(environment_id, alias), alias.kind) for alias in aliases})
+        rows = sorted({(privacy.digest(environment_id, identifier), identifier.kind) for identifier in identifiers})
         added = await store.add_suppressions(connection, environment_id, rows, edit.note, edit.now, edit.author)
         await announce_policies(connection, environment_id)
     await privacy.load(pool)
     return added
 
 
-async def release(pool: Pool, privacy: Privacy, environment_id: int, aliases: Sequence[Alias]) -> int:
+async def release(pool: Pool, privacy: Privacy, environment_id: int, identifiers: Sequence[Identifier]) -> int:
     """Accept messages that name these again. Returns how many were listed."""
     async with transaction(pool) as connection:
-        digests = sorted({privacy.digest(environment_id, alias) for alias in aliases})
+        digests = sorted({privacy.digest(environment_id, identifier) for identifier in identifiers})
         removed = await store.remove_suppressions(connection, environment_id, digests)
         await announce_policies(connection, environment_id)
     await privacy.load(pool)
@@ -243,12 +247,12 @@ _NO_CONSENT = Rejection(
 )
 
 
-def _named(message: Message) -> Iterator[Alias]:
-    yield from message.aliases
+def _named(message: Message) -> Iterator[Identifier]:
+    yield from message.identifiers
     yield from message.ignored
     if message.previous is not None:
-        yield Alias(AliasKind.USER, message.previous)
-        yield Alias(AliasKind.ANONYMOUS, message.previous)
+        yield Identifier(IdentifierKind.USER, message.previous)
+        yield Identifier(IdentifierKind.ANONYMOUS, message.previous)
 
 
 def _event_of(document: Mapping[str, Any]) -> str | None:

@@ -177,7 +177,7 @@ def rejection_of(message: Message, code: str, text: str, path: str = "$") -> Rej
 def as_sent(message: Message) -> dict[str, Any]:
     """A message in the form of a batch's event."""
     whole: dict[str, Any] = {"type": message.kind, "messageId": message.message_id}
-    whole |= {alias.kind: alias.value for alias in reversed(message.aliases)}
+    whole |= {identifier.kind: identifier.value for identifier in reversed(message.identifiers)}
     if message.kind == "track":
         whole["event"] = message.name
     whole["traits" if message.kind in TRAITS_OF else "properties"] = message.properties

@@ -17,7 +17,7 @@ from tinycdp.engine import outbox
 from tinycdp.engine.catalog import Catalog
 from tinycdp.engine.profile import Profile
 from tinycdp.errors import InvalidInput, NotFound
-from tinycdp.model import Alias, AliasKind, Instant
+from tinycdp.model import Identifier, IdentifierKind, Instant
 from tinycdp.runtime.clock import Clock
 from tinycdp.runtime.definitions.catalogs import Catalogs
 from tinycdp.runtime.edits import Edit
@@ -50,13 +50,13 @@ _ESCAPE = re.compile(r'\\(?:u([0-9a-fA-F]{4})|["\\/])')
 class Erasure:
     """A receipt. id is None for a dry run.
 
-    people       how many profiles and unknown identifiers were erased
+    profiles       how many profiles and unknown identifiers were erased
     counts       deleted rows, by table; `blanked` are rows of other profiles without what mentioned these
     digests      keyed hashes of the identifiers: `check` verifies identifiers against them
     profile_ids  the erased profiles; the ids are never used again"""
 
     id: str | None
-    people: int
+    profiles: int
     identifiers: int
     counts: dict[str, int]
     digests: list[str]
@@ -111,7 +111,7 @@ class ExportedVariant:
     unit: str
     session: str
     variant: str
-    held_until: str
+    kept_until: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,8 +168,8 @@ class Erasures:
             async with acquired(self._pool) as connection:
                 alive, unknown = await _find(connection, environment_id, names)
                 rows = await identity_store.identifiers_of_profiles(connection, environment_id, sorted(alive))
-            aliases = [*unknown, *(Alias(row.kind, row.value) for row in rows)]
-            await suppress(self._pool, self._privacy, environment_id, aliases, Edit(author, self._now(), note))
+            identifiers = [*unknown, *(Identifier(row.kind, row.value) for row in rows)]
+            await suppress(self._pool, self._privacy, environment_id, identifiers, Edit(author, self._now(), note))
         if self._flush is not None:
             await self._flush()
 
@@ -213,32 +213,34 @@ class Erasures:
         target = _Target(ids, rows, unknown, units, sorted(_fingerprints(locked, catalog)))
         counts = await _remove(connection, environment_id, target, self._now())
         now = self._now()
-        digests = sorted(self._privacy.digest(environment_id, alias) for alias in target.aliases)
+        digests = sorted(self._privacy.digest(environment_id, identifier) for identifier in target.identifiers)
         number = await store.append_erasure(
-            connection, environment_id, target.people, ids, target.alias_ids, digests, counts, note, now, author
+            connection, environment_id, target.profiles, ids, target.identifier_ids, digests, counts, note, now, author
         )
         receipt = Erasure(
-            None if dry_run else str(number), target.people, len(target.aliases), counts,
+            None if dry_run else str(number), target.profiles, len(target.identifiers), counts,
             [digest.hex() for digest in digests], [str(id) for id in ids], note, iso(now), author, dry_run,
         )  # fmt: skip
-        erased = outbox.Erased(number, ids, target.alias_ids)
+        erased = outbox.Erased(number, ids, target.identifier_ids)
         return receipt, await storage.save(connection, environment_id, now, (), [erased]), ids
 
 
-async def _find(connection: Connection, environment_id: int, names: Sequence[str]) -> tuple[set[int], list[Alias]]:
+async def _find(connection: Connection, environment_id: int, names: Sequence[str]) -> tuple[set[int], list[Identifier]]:
     """The profiles with these names, and the names that only decisions or rejections have."""
     ids: set[int] = set()
-    unknown: list[Alias] = []
+    unknown: list[Identifier] = []
     for name in names:
         try:
             ids.add((await graph.find_profile(connection, environment_id, name)).id)
         except NotFound:
             kind, _, value = name.partition(":")
-            alias = Alias(kind, value) if kind in views.KINDS and value else Alias(AliasKind.USER, name)
+            identifier = (
+                Identifier(kind, value) if kind in views.KINDS and value else Identifier(IdentifierKind.USER, name)
+            )
             traces = (store.is_unit, _rejected, _dead_letters)
-            if not any([await trace(connection, environment_id, [alias.value]) for trace in traces]):
+            if not any([await trace(connection, environment_id, [identifier.value]) for trace in traces]):
                 raise
-            unknown.append(alias)
+            unknown.append(identifier)
     return ids, unknown
 
 
@@ -253,16 +255,16 @@ class _Target:
         self,
         ids: list[int],
         rows: Sequence[StoredIdentifierRow],
-        unknown: list[Alias],
+        unknown: list[Identifier],
         units: set[str],
         fingerprints: list[int],
     ) -> None:
         self.ids = ids
-        self.people = len({row.profile_id for row in rows}) + len(unknown)
-        self.alias_ids = sorted(row.id for row in rows)
-        self.aliases = [*unknown, *(Alias(row.kind, row.value) for row in rows)]
-        self.values = sorted({alias.value for alias in self.aliases})
-        self.units = sorted(units.union(alias.value for alias in unknown))
+        self.profiles = len({row.profile_id for row in rows}) + len(unknown)
+        self.identifier_ids = sorted(row.id for row in rows)
+        self.identifiers = [*unknown, *(Identifier(row.kind, row.value) for row in rows)]
+        self.values = sorted({identifier.value for identifier in self.identifiers})
+        self.units = sorted(units.union(identifier.value for identifier in unknown))
         self.fingerprints = fingerprints
 
 
@@ -279,28 +281,28 @@ async def _remove(connection: Connection, environment_id: int, target: _Target, 
     """Delete everything about these profiles, the profiles last.
 
     Returns the deleted rows by table."""
-    calls = await store.group_calls_of(connection, environment_id, target.alias_ids)
-    blanked = await store.erase(connection, "forget_previous", environment_id, target.alias_ids, target.values)
+    calls = await store.group_calls_of(connection, environment_id, target.identifier_ids)
+    blanked = await store.erase(connection, "forget_previous", environment_id, target.identifier_ids, target.values)
     counts = {}
     for table, *values in (
-        ("events", target.alias_ids),
+        ("events", target.identifier_ids),
         ("memberships", target.ids, target.fingerprints),
         ("transitions", target.ids),
         ("exposures", target.units),
-        ("flag_holds", target.units),
-        ("identity_links", target.alias_ids),
-        ("refused_claims", target.alias_ids),
-        ("alias_moves", target.ids, target.alias_ids),
-        ("splits", target.ids, target.alias_ids),
-        ("merges", target.ids, target.alias_ids),
+        ("session_variants", target.units),
+        ("identity_links", target.identifier_ids),
+        ("rejected_claims", target.identifier_ids),
+        ("identifier_moves", target.ids, target.identifier_ids),
+        ("splits", target.ids, target.identifier_ids),
+        ("merges", target.ids, target.identifier_ids),
         ("rejected_messages", await _rejected(connection, environment_id, target.values)),
         ("dead_letters", await _dead_letters(connection, environment_id, target.values)),
-        ("aliases", target.ids),
+        ("identifiers", target.ids),
         ("profiles", target.ids),
     ):
         counts[table] = await store.erase(connection, f"erase_{table}", environment_id, *values)
-    blanked += await store.erase(connection, "blank_merges", environment_id, target.alias_ids)
-    blanked += await store.erase(connection, "drop_claims_of", environment_id, target.alias_ids)
+    blanked += await store.erase(connection, "blank_merges", environment_id, target.identifier_ids)
+    blanked += await store.erase(connection, "drop_claims_of", environment_id, target.identifier_ids)
     blanked += await _withdraw_group_traits(connection, environment_id, calls, now)
     counts["blanked"] = blanked
     # Not counted: they expire in a moment.
@@ -385,18 +387,18 @@ async def list_erasures(pool: Pool, environment_id: int, before: int, n: int) ->
         return [_receipt(row) for row in await store.list_erasures(connection, environment_id, before, n)]
 
 
-async def check(pool: Pool, privacy: Privacy, environment_id: int, id: int, aliases: Sequence[Alias]) -> Check:
+async def check(pool: Pool, privacy: Privacy, environment_id: int, id: int, identifiers: Sequence[Identifier]) -> Check:
     """Search every table for the erased profiles, by their ids and by these identifiers of them.
 
     Only the caller still has the identifiers; they are verified against the receipt."""
     async with acquired(pool) as connection:
         row = await _row(connection, environment_id, id)
-        for n, alias in enumerate(aliases):
-            if privacy.digest(environment_id, alias) not in row.digests:
+        for n, identifier in enumerate(identifiers):
+            if privacy.digest(environment_id, identifier) not in row.digests:
                 where = f"$.identifiers[{n}]"
                 raise InvalidInput("INVALID_BODY", f"{where}: this erasure did not erase this identifier.", path=where)
-        texts = sorted({alias.value for alias in aliases})
-        found = dict(await store.find_traces(connection, environment_id, row.profile_ids, row.alias_ids, texts))
+        texts = sorted({identifier.value for identifier in identifiers})
+        found = dict(await store.find_traces(connection, environment_id, row.profile_ids, row.identifier_ids, texts))
         for table, naming in (("rejected_messages", _rejected), ("dead_letters", _dead_letters)):
             if named := len(await naming(connection, environment_id, texts)):
                 found[table] = max(named, found.get(table, 0))
@@ -412,7 +414,7 @@ async def _row(connection: Connection, environment_id: int, id: int) -> store.Er
 
 def _receipt(row: store.ErasureRow) -> Erasure:
     return Erasure(
-        str(row.id), row.people, len(row.digests), row.counts, [digest.hex() for digest in row.digests],
+        str(row.id), row.profiles, len(row.digests), row.counts, [digest.hex() for digest in row.digests],
         [str(id) for id in row.profile_ids], row.note, iso(row.erased_at), row.erased_by,
     )  # fmt: skip
 
@@ -430,10 +432,10 @@ async def export(
         units = await exposure_store.units_of_profile(connection, environment_id, row.id)
         group = _group(row)
         profile = views.view_of(row, catalog, now)
-        values = [identifier.value for identifier in profile.aliases]
+        values = [identifier.value for identifier in profile.identifiers]
         refused = await _rejected(connection, environment_id, values)
         exposures = await store.exposures_held(connection, environment_id, units)
-        variants = await store.holds_held(connection, environment_id, units)
+        variants = await store.session_variants_held(connection, environment_id, units)
     document = ProfileExport(
         profile=profile,
         group=group,
@@ -441,7 +443,7 @@ async def export(
             ExportedExposure(one.day, one.version, one.variant, one.rule, one.unit, iso(one.first_at), one.flag)
             for one in exposures
         ],
-        holds=[ExportedVariant(one.unit, one.session, one.variant, iso(one.held_until)) for one in variants],
+        holds=[ExportedVariant(one.unit, one.session, one.variant, iso(one.kept_until)) for one in variants],
         refused_messages=[str(id) for id in refused],
         graph=await graph.find_graph(pool, environment_id, f"profileId:{row.id}"),
         transitions=await views.transitions_of(pool, catalog, row.id, _LAST_ID),

@@ -35,9 +35,9 @@ class WindowContents:
     """The events of a profile that a window counts.
 
     events     how many; None if the state does not have the number, as for distinct values
-    oldest_at  the oldest; if not `exact`, the start of its tile
+    oldest_at  the oldest; if not `exact`, the start of its bucket
     leaves_at  when the first event leaves the window, None for never
-    exact      False if old events are kept in tiles, which leave a little late and all at once
+    exact      False if old events are kept in buckets, which leave a little late and all at once
     days       for unique_days and streak_days: the local dates that count"""
 
     events: int | None
@@ -67,7 +67,7 @@ class ExpressionNode:
     type: str
     value: Any
     until: str | None
-    warming: bool = False
+    backfilling: bool = False
     decides: bool | None = None
     window: WindowContents | None = None
     inside: "DefinitionExplanation | None" = None
@@ -85,7 +85,7 @@ class DefinitionExplanation:
     type: str
     value: Any
     until: str | None
-    warming: bool
+    backfilling: bool
     sentence: str
     tree: ExpressionNode
 
@@ -218,7 +218,7 @@ def _definition(found: Explained, zone: str) -> DefinitionExplanation:
         found.type.value,
         _plain(found.value, found.type),
         iso_or_none(found.until),
-        found.warming,
+        found.backfilling,
         explanation_text.of_definition(found, zone),
         _node(found.tree, zone),
     )
@@ -234,7 +234,7 @@ def _node(found: Explanation, zone: str) -> ExpressionNode:
         node.type.value,
         _plain(found.value, node.type),
         iso_or_none(found.until),
-        found.warming,
+        found.backfilling,
         found.decides,
         _window(found.contents) if found.contents is not None else None,
         _definition(found.inside, zone) if found.inside is not None else None,

@@ -108,11 +108,11 @@ async def save(
         left += [(fp, p.id) for fp in p.saved_memberships if fp not in p.memberships]
     await store.enter_segments(connection, environment_id, entered)
     await store.leave_segments(connection, environment_id, left)
-    # Transitions of a revision that is warming up become history only when it goes live.
+    # Transitions of a revision that is backfilling become history only when it goes live.
     settled = [
         (t.segment_id, t.profile_id, t.entered, t.at)
         for t in happened
-        if isinstance(t, recompute.Transition) and not t.is_next
+        if isinstance(t, recompute.Transition) and not t.is_candidate
     ]
     await store.append_transitions(connection, environment_id, now, settled)
     return version
@@ -181,7 +181,11 @@ def lacking(profile: Profile, catalog: Catalog, keys: Iterable[str]) -> tuple[st
     found = []
     for key in keys:
         kept, state = catalog.kept[key], profile.state(key)
-        if not state.keep_tiles(kept.hops) if state is not None else kept.warming and profile.warmed < catalog.head:
+        if (
+            not state.keep_buckets(kept.bucket_widths)
+            if state is not None
+            else kept.backfilling and profile.backfilled < catalog.head
+        ):
             found.append(key)
     return tuple(found)
 
@@ -189,7 +193,11 @@ def lacking(profile: Profile, catalog: Catalog, keys: Iterable[str]) -> tuple[st
 def unready(catalog: Catalog) -> list[str]:
     """The aggregates that some profile may lack; the others are complete, and stay encoded."""
     complete = catalog.complete
-    return [key for key, kept in catalog.kept.items() if any((key, hop) not in complete for hop in (0, *kept.hops))]
+    return [
+        key
+        for key, kept in catalog.kept.items()
+        if any((key, bucket_width) not in complete for bucket_width in (0, *kept.bucket_widths))
+    ]
 
 
 def message_from_row(row: store.MessageRow) -> Message:
@@ -197,7 +205,7 @@ def message_from_row(row: store.MessageRow) -> Message:
     return Message(
         kind=row.kind,
         message_id=row.message_id,
-        aliases=(),
+        identifiers=(),
         occurred_at=row.occurred_at,
         received_at=row.received_at,
         name=row.name,

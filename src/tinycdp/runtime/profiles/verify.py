@@ -124,7 +124,7 @@ async def verify(
         for start in range(0, len(wrong), BATCH):
             findings.add(await check.compare(wrong[start : start + BATCH]), again=True)
     catalog = check.catalog or await Catalogs().refresh(pool, environment_id)
-    kinds = [kind for kind, _ in catalog.live.nodes.keys() - catalog.warming]
+    kinds = [kind for kind, _ in catalog.live.nodes.keys() - catalog.backfilling]
     return Report(
         revision=catalog.revision,
         as_of=iso(now()),
@@ -226,7 +226,7 @@ class _Check:
         async with snapshot(self._pool) as connection:
             catalog = await self._bind(connection)
             rows = await store.load_profiles(connection, self._environment_id, ids)
-            by_fingerprint = {s.fingerprint: s.name for s in catalog.segments if not s.is_next}
+            by_fingerprint = {s.fingerprint: s.name for s in catalog.segments if not s.is_candidate}
             table: dict[int, set[Name]] = {row.id: set() for row in rows}
             for member in await store.memberships_of_profiles(
                 connection, self._environment_id, list(by_fingerprint), list(table)
@@ -255,7 +255,7 @@ class _Check:
         catalog = await self._catalogs.current_in(connection, self._environment_id)
         if catalog is not self.catalog:
             self.catalog = catalog
-            nodes = {name: node for name, node in catalog.live.nodes.items() if name not in catalog.warming}
+            nodes = {name: node for name, node in catalog.live.nodes.items() if name not in catalog.backfilling}
             # By reference, because then a segment is true or false, never unknown.
             asked = [*_SEEN, *((name, ir.Reference(node.type, *name)) for name, node in nodes.items())]
             chunks = [asked[start : start + _COLUMNS] for start in range(0, len(asked), _COLUMNS)]
@@ -286,7 +286,7 @@ class _Check:
         at: Instant,
     ) -> list[Difference]:
         profile = storage.from_row(row)
-        fingerprints = {segment.name: segment.fingerprint for segment in catalog.segments if not segment.is_next}
+        fingerprints = {segment.name: segment.fingerprint for segment in catalog.segments if not segment.is_candidate}
         saved = profile.saved_memberships
         recompute.advance(profile, catalog, at)
         if profile.group is not None and profile.group[2] in changing:

@@ -24,7 +24,7 @@ from tinycdp.engine import recompute
 from tinycdp.engine.catalog import Catalog, Name
 from tinycdp.engine.profile import Profile
 from tinycdp.errors import InvalidInput, NotFound
-from tinycdp.model import AliasKind, Instant, Warned
+from tinycdp.model import IdentifierKind, Instant, Warned
 from tinycdp.runtime.decisions.decide import prepare
 from tinycdp.runtime.decisions.snapshots import snapshot_of
 from tinycdp.runtime.definitions.catalogs import Catalogs
@@ -34,7 +34,7 @@ from tinycdp.store.pool import Connection, Pool, acquired, snapshot
 from tinycdp.times import iso, iso_or_none
 
 #: The order in which a bare identifier is tried.
-KINDS = (AliasKind.USER, AliasKind.ANONYMOUS, AliasKind.DEVICE, AliasKind.EXTERNAL)
+KINDS = (IdentifierKind.USER, IdentifierKind.ANONYMOUS, IdentifierKind.DEVICE, IdentifierKind.EXTERNAL)
 
 #: The most events that one page of recent events reads to find a rare name.
 REACH = 200_000
@@ -46,7 +46,7 @@ _LAST_ID = 2**62
 
 
 @dataclass(frozen=True, slots=True)
-class Identifier:
+class IdentifierRef:
     """An identifier, such as userId ada."""
 
     kind: str
@@ -63,7 +63,7 @@ class TraitValue:
     value: Any
     type: str
     until: str | None
-    warming: bool
+    backfilling: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +106,7 @@ class Event:
     context: dict[str, Any]
     target: str | None
     future: bool
-    by: Identifier
+    by: IdentifierRef
     profile_id: str
     warnings: list[Warned]
 
@@ -117,7 +117,7 @@ class ProfileView:
 
     id: str
     bucketing_key: str
-    aliases: list[Identifier]
+    identifiers: list[IdentifierRef]
     properties: dict[str, Any]
     traits: dict[str, TraitValue]
     segments: list[Membership]
@@ -133,7 +133,7 @@ class ProfileSummary:
     """A profile as lists show it."""
 
     id: str
-    aliases: list[Identifier]
+    identifiers: list[IdentifierRef]
     properties: dict[str, Any]
     first_seen: str | None
     last_seen: str | None
@@ -177,11 +177,11 @@ def view_of(row: reads.LoadedProfileRow, catalog: Catalog, now: Instant) -> Prof
     return ProfileView(
         id=str(profile.id),
         bucketing_key=profile.bucketing_key,
-        aliases=_identifiers(row.aliases),
+        identifiers=_identifiers(row.identifiers),
         properties=profile.properties,
         traits={
             key: TraitValue(plain(value, live.nodes["trait", key].type), live.nodes["trait", key].type.value,
-                            iso_or_none(until), ("trait", key) in catalog.warming)
+                            iso_or_none(until), ("trait", key) in catalog.backfilling)
             for (kind, key), (value, until) in values.items() if kind == "trait"
         },
         segments=[
@@ -298,11 +298,12 @@ async def find_row(connection: Connection, environment_id: int, id: str, by: str
         row = None
         wanted = list(_candidates(id, by))
         known = {
-            (found.kind, found.value) for found in await messages.resolve_aliases(connection, environment_id, wanted)
+            (found.kind, found.value)
+            for found in await messages.resolve_identifiers(connection, environment_id, wanted)
         }
         first = next((candidate for candidate in wanted if candidate in known), None)
         if first is not None:
-            row = await reads.load_by_alias(connection, environment_id, *first)
+            row = await reads.load_by_identifier(connection, environment_id, *first)
     if row is None:
         wanted_by = by if by is not None else "identifier"
         raise NotFound("PROFILE_NOT_FOUND", f"No profile has the {wanted_by} {id[:100]!r}.")
@@ -335,7 +336,7 @@ def event_of(row: reads.EventRow, profile_id: int) -> Event:
         context=row.context,
         target=row.target,
         future=row.clamped,
-        by=Identifier(row.alias_kind, row.alias_value),
+        by=IdentifierRef(row.identifier_kind, row.identifier_value),
         profile_id=str(profile_id),
         warnings=msgspec.convert(row.warnings or (), list[Warned]),
     )
@@ -344,14 +345,14 @@ def event_of(row: reads.EventRow, profile_id: int) -> Event:
 def summary_of(row: reads.SummaryRow) -> ProfileSummary:
     """A row of a list as a profile."""
     return ProfileSummary(
-        str(row.id), _identifiers(row.aliases), row.properties, iso_or_none(row.first_seen_at),
+        str(row.id), _identifiers(row.identifiers), row.properties, iso_or_none(row.first_seen_at),
         iso_or_none(row.last_seen_at),
     )  # fmt: skip
 
 
-def _identifiers(aliases: list[str]) -> list[Identifier]:
-    pairs = (alias.partition(" ") for alias in aliases)
-    return [Identifier(kind, value) for kind, _, value in pairs]
+def _identifiers(identifiers: list[str]) -> list[IdentifierRef]:
+    pairs = (identifier.partition(" ") for identifier in identifiers)
+    return [IdentifierRef(kind, value) for kind, _, value in pairs]
 
 
 # Cursors: an opaque JSON list

@@ -13,7 +13,7 @@ from tinycdp.dsl import ir
 from tinycdp.dsl.check.expressions import Checked, Scope, check
 from tinycdp.dsl.editor.describe import Description, describe_expression
 from tinycdp.dsl.ir import Type
-from tinycdp.engine.catalog import Name, Universe
+from tinycdp.engine.catalog import CompiledSet, Name
 from tinycdp.engine.flags.document import Flag
 from tinycdp.model import MINUTE_MS, Instant
 from tinycdp.runtime.definitions.workspace import (
@@ -95,15 +95,15 @@ def _with_named(seen: Mapping[str, Type], named: Iterable[str]) -> dict[str, Typ
     return {**seen, **dict.fromkeys(sorted(set(named) - seen.keys()), Type.DYN)}
 
 
-def _properties_named(universe: Universe) -> Iterator[str]:
-    for node in universe.nodes.values():
+def _properties_named(compiled_set: CompiledSet) -> Iterator[str]:
+    for node in compiled_set.nodes.values():
         yield from (".".join(found.path) for found in ir.walk(node) if isinstance(found, ir.Property))
 
 
-def _event_properties_named(universe: Universe) -> dict[str, set[str]]:
+def _event_properties_named(compiled_set: CompiledSet) -> dict[str, set[str]]:
     """The properties that definitions use, by event."""
     found: dict[str, set[str]] = {}
-    for read in {read for of_one in universe.reads.values() for read in of_one}:
+    for read in {read for of_one in compiled_set.reads.values() for read in of_one}:
         if read.spec.event is None:
             continue
         names = found.setdefault(read.spec.event, set())

@@ -202,7 +202,7 @@ def _message(row: store.StoredEventRow) -> Message:
     return Message(
         kind=row.kind,
         message_id="",
-        aliases=(),
+        identifiers=(),
         occurred_at=row.received_at,
         received_at=row.received_at,
         name=row.name,

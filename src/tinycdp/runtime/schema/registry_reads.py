@@ -116,13 +116,13 @@ class PropertyRow:
 
 @dataclass(frozen=True, slots=True)
 class Violation:
-    """A violation of the plan, per day. refused: whether the messages were rejected for it."""
+    """A violation of the plan, per day. rejected: whether the messages were rejected for it."""
 
     event: str
     day: str
     code: str
     path: str
-    refused: bool
+    rejected: bool
     n: int
     first_at: str
     last_at: str
@@ -414,7 +414,7 @@ def _violation(row: store.ViolationRow) -> Violation:
         _iso_day(row.day),
         row.code,
         row.path,
-        row.refused,
+        row.rejected,
         row.n,
         iso(row.first_at),
         iso(row.last_at),

@@ -17,11 +17,11 @@ from cachetools import LRUCache
 
 from tinycdp.dsl import ir
 from tinycdp.engine import recompute
-from tinycdp.engine.catalog import Catalog, Name, Universe
+from tinycdp.engine.catalog import Catalog, CompiledSet, Name
 from tinycdp.engine.identity.identifiers import IdentifierRow, bucketing_key
 from tinycdp.engine.profile import Profile
 from tinycdp.errors import NotFound
-from tinycdp.model import DAY_MS, NEVER, Alias, Instant
+from tinycdp.model import DAY_MS, NEVER, Identifier, Instant
 from tinycdp.runtime.decisions.snapshots import Snapshot, snapshot_of, stranger
 from tinycdp.runtime.definitions import kill_switches
 from tinycdp.runtime.definitions.catalogs import compile_catalog, definitions_at
@@ -68,22 +68,24 @@ class Past:
         self._pool = pool
         self._catalogs: LRUCache[tuple[int, int, int], Catalog] = LRUCache(_CATALOGS)
 
-    async def view(self, environment_id: int, alias: Alias | None, at: Instant, revision: int | None = None) -> View:
+    async def view(
+        self, environment_id: int, identifier: Identifier | None, at: Instant, revision: int | None = None
+    ) -> View:
         """What was known at an instant, by the definitions live then or by those of a revision.
 
         The kind "profileId" names a profile's id. A profile unknown at the time is a stranger, as it was then."""
         async with snapshot(self._pool) as connection:
             catalog = await self._catalog(connection, environment_id, at, revision)
-            found = await _profile_at(connection, environment_id, alias, at) if alias is not None else None
+            found = await _profile_at(connection, environment_id, identifier, at) if identifier is not None else None
             if found is None:
-                return View(catalog, stranger(catalog, alias, at), None, None)
-            id, aliases = found
-            messages = await past.messages_until(connection, environment_id, [a.id for a in aliases], at, None)
+                return View(catalog, stranger(catalog, identifier, at), None, None)
+            id, identifiers = found
+            messages = await past.messages_until(connection, environment_id, [a.id for a in identifiers], at, None)
             oldest = await past.oldest_arrival(connection, environment_id)
             # In a thread: a profile may have a hundred thousand messages, and decisions must not wait.
-            profile = await asyncio.to_thread(_profile_from, catalog, id, aliases, messages)
+            profile = await asyncio.to_thread(_profile_from, catalog, id, identifiers, messages)
             await _regroup(connection, environment_id, [profile], at)
-        return View(catalog, snapshot_of(profile, catalog, _names(aliases), at), profile.created_at, oldest)
+        return View(catalog, snapshot_of(profile, catalog, _names(identifiers), at), profile.created_at, oldest)
 
     async def _catalog(self, connection: Connection, environment_id: int, at: Instant, revision: int | None) -> Catalog:
         if revision is None:
@@ -109,30 +111,30 @@ async def profiles_as_of(
 
     Returns nothing if they have more than `most_messages` messages."""
     environment_id = catalog.environment_id
-    aliases: dict[int, list[past.OwnedIdentifierRow]] = {}
-    for row in await past.aliases_of(connection, environment_id, ids):
-        aliases.setdefault(row.profile_id, []).append(row)
-    all_ids = [row.id for rows in aliases.values() for row in rows]
+    identifiers: dict[int, list[past.OwnedIdentifierRow]] = {}
+    for row in await past.identifiers_of(connection, environment_id, ids):
+        identifiers.setdefault(row.profile_id, []).append(row)
+    all_ids = [row.id for rows in identifiers.values() for row in rows]
     messages: dict[int, list[past.PastMessageRow]] = {}
     found = await past.messages_until(connection, environment_id, all_ids, at, most_messages + 1)
     if len(found) > most_messages:
         return {}
     for message in found:
-        messages.setdefault(message.alias_id, []).append(message)
+        messages.setdefault(message.identifier_id, []).append(message)
     profiles = {}
-    for id, rows in aliases.items():
+    for id, rows in identifiers.items():
         own = [message for row in rows for message in messages.get(row.id, ())]
         profiles[id] = _profile_from(catalog, id, rows, own)
     await _regroup(connection, environment_id, profiles.values(), at)
-    return {id: snapshot_of(profile, catalog, _names(aliases[id]), at) for id, profile in profiles.items()}
+    return {id: snapshot_of(profile, catalog, _names(identifiers[id]), at) for id, profile in profiles.items()}
 
 
 def _profile_from(
-    catalog: Catalog, id: int, aliases: Sequence[past.OwnedIdentifierRow], messages: Iterable[past.PastMessageRow]
+    catalog: Catalog, id: int, identifiers: Sequence[past.OwnedIdentifierRow], messages: Iterable[past.PastMessageRow]
 ) -> Profile:
     """The profile with these identifiers, computed from these messages."""
-    rows = [IdentifierRow(row.id, Alias(row.kind, row.value), id, row.created_at) for row in aliases]
-    profile = Profile(id, *bucketing_key(rows), warmed=catalog.head)
+    rows = [IdentifierRow(row.id, Identifier(row.kind, row.value), id, row.created_at) for row in identifiers]
+    profile = Profile(id, *bucketing_key(rows), backfilled=catalog.head)
     for message in messages:
         recompute.apply_message(profile, message_from_row(message), catalog, complete=True)
     return profile
@@ -147,21 +149,21 @@ async def _regroup(connection: Connection, environment_id: int, profiles: Iterab
             profile.set_group_traits(traits.get(key, {}))
 
 
-def _names(aliases: Iterable[past.OwnedIdentifierRow]) -> list[str]:
-    return [f"{alias.kind} {alias.value}" for alias in aliases]
+def _names(identifiers: Iterable[past.OwnedIdentifierRow]) -> list[str]:
+    return [f"{identifier.kind} {identifier.value}" for identifier in identifiers]
 
 
 async def _profile_at(
-    connection: Connection, environment_id: int, alias: Alias, at: Instant
+    connection: Connection, environment_id: int, identifier: Identifier, at: Instant
 ) -> tuple[int, list[past.OwnedIdentifierRow]] | None:
     """The profile of an identifier at an instant, with its identifiers then; None if absent."""
-    if alias.kind == "profileId":
-        if not (alias.value.isascii() and alias.value.isdecimal() and len(alias.value) <= _LONGEST_ID):
+    if identifier.kind == "profileId":
+        if not (identifier.value.isascii() and identifier.value.isdecimal() and len(identifier.value) <= _LONGEST_ID):
             return None
-        target = await past.survivor_at(connection, environment_id, int(alias.value), at)
+        target = await past.survivor_at(connection, environment_id, int(identifier.value), at)
         owners, rows = await _owners_at(connection, environment_id, target, at)
     else:
-        row = await past.find_alias(connection, environment_id, alias.kind, alias.value)
+        row = await past.find_identifier(connection, environment_id, identifier.kind, identifier.value)
         if row is None or row.created_at > at:
             return None
         owners, rows = await _owners_at(connection, environment_id, row.profile_id, at)
@@ -182,23 +184,23 @@ async def _owners_at(
         reached = reached_next
         moves = await past.moves_since(connection, environment_id, sorted(reached), at)
         reached_next = reached | {id for move in moves for id in (move.from_id, move.to_id)}
-    rows = await past.aliases_of(connection, environment_id, sorted(reached))
+    rows = await past.identifiers_of(connection, environment_id, sorted(reached))
     owners = {row.id: row.profile_id for row in rows}
     for move in moves:
-        owners.update(dict.fromkeys(move.alias_ids, move.from_id))
+        owners.update(dict.fromkeys(move.identifier_ids, move.from_id))
     return owners, rows
 
 
-def _earliest_needed(universe: Universe, names: Iterable[Name], at: Instant) -> Instant | None:
+def _earliest_needed(compiled_set: CompiledSet, names: Iterable[Name], at: Instant) -> Instant | None:
     """The earliest instant whose messages these definitions need; None means the beginning."""
     start = list(names)
-    edges = {name: references_of(definition) for name, definition in universe.definitions.items()}
+    edges = {name: references_of(definition) for name, definition in compiled_set.definitions.items()}
     earliest = at
     for name in (*start, *closure(start, edges)):
-        watch = universe.dependencies.get(name)
+        watch = compiled_set.dependencies.get(name)
         if watch is not None and (watch.seen or watch.properties or watch.group):
             return None
-        for read in universe.reads.get(name, ()):
+        for read in compiled_set.reads.get(name, ()):
             needed = _lookback(read)
             if needed is None:
                 return None
@@ -207,8 +209,8 @@ def _earliest_needed(universe: Universe, names: Iterable[Name], at: Instant) -> 
 
 
 def _lookback(read: ir.AggregateRead) -> int | None:
-    """How far back a read reaches, in milliseconds: its window, and the tile of its edge."""
+    """How far back a read reaches, in milliseconds: its window, and the bucket of its edge."""
     if read.days is not None:
         return (read.days + 1) * DAY_MS
     start = read.window.start_ms
-    return start + ir.hop_ms(start) if start is not None else None
+    return start + ir.bucket_width_ms(start) if start is not None else None

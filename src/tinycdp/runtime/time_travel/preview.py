@@ -36,7 +36,7 @@ from tinycdp.runtime.definitions.publish import read_head
 from tinycdp.runtime.definitions.references import closure, references_of
 from tinycdp.runtime.definitions.revisions import Changed, changed
 from tinycdp.runtime.definitions.workspace import EventNames, Workspace
-from tinycdp.runtime.profiles.views import Identifier, plain
+from tinycdp.runtime.profiles.views import IdentifierRef, plain
 from tinycdp.runtime.time_travel.as_of import profiles_as_of
 from tinycdp.store import past as past_store
 from tinycdp.store import preview as store
@@ -53,7 +53,7 @@ SECONDS = 50
 _BATCH = 5_000
 #: Reasons are computed from raw messages, one by one. With more messages they are left out.
 _EXPLAINED_MESSAGES = 20_000
-_SHOWN_ALIASES = 20
+_SHOWN_IDENTIFIERS = 20
 
 
 @dataclass(slots=True)
@@ -64,7 +64,7 @@ class Example:
     """
 
     profile_id: str
-    aliases: list[Identifier]
+    identifiers: list[IdentifierRef]
     why: str | None = None
 
 
@@ -161,7 +161,7 @@ class Preview:
     revision                 the one that `before` refers to
     looked_at                how many profiles were counted, of `profiles`
     sampled                  only some were counted: the same ones each time
-    warming                  publishing this starts a warm-up
+    warming                  publishing this starts a backfill
     segments, flags, traits  the changed definitions, and all that depend on them
     """
 
@@ -170,7 +170,7 @@ class Preview:
     looked_at: int
     profiles: int
     sampled: bool
-    warming: bool
+    backfilling: bool
     changes: list[Changed]
     drafts: list[Draft]
     segments: list[SegmentPreview]
@@ -248,7 +248,7 @@ class Previews:
             looked_at=len(ids),
             profiles=profiles,
             sampled=len(ids) < profiles,
-            warming=_must_warm(head, before, after),
+            backfilling=_must_backfill(head, before, after),
             changes=[changed(step) for step in steps_of(moves)],
             drafts=_drafts(workspace, moves),
             **counters.results(scale),
@@ -261,7 +261,7 @@ async def _catalog(head: Head, definitions: Sequence[Definition]) -> Catalog:
     return await compile_catalog(head.environment_id, head.zone, definitions, definitions, revision, revision)
 
 
-def _must_warm(head: Head, before: Catalog, after: Catalog) -> bool:
+def _must_backfill(head: Head, before: Catalog, after: Catalog) -> bool:
     kept = {segment.fingerprint for segment in before.segments}
     new = any(segment.fingerprint not in kept for segment in after.segments)
     return head.live != head.revision or new or not after.complete <= before.complete
@@ -340,7 +340,7 @@ class _Counters:
             units: dict[int, _Unit] = {}
             if self._flags:
                 for row in await store.units_of(connection, environment_id, batch):
-                    units[row.id] = (row.bucketing_key, (f"profileId {row.id}", *row.aliases))
+                    units[row.id] = (row.bucketing_key, (f"profileId {row.id}", *row.identifiers))
             # In a thread, so that decisions do not wait.
             await asyncio.to_thread(self._add, rows, units, killed)
 
@@ -369,12 +369,12 @@ class _Counters:
         ]
         ids = sorted({int(example.profile_id) for example in examples})
         environment_id = self._after.environment_id
-        aliases = {
-            row.id: [Identifier(*alias.split(" ", 1)) for alias in row.aliases[:_SHOWN_ALIASES]]
+        identifiers = {
+            row.id: [IdentifierRef(*identifier.split(" ", 1)) for identifier in row.identifiers[:_SHOWN_IDENTIFIERS]]
             for row in await store.units_of(connection, environment_id, ids)
         }
         for example in examples:
-            example.aliases = aliases.get(int(example.profile_id), [])
+            example.identifiers = identifiers.get(int(example.profile_id), [])
         explained = sorted({int(example.profile_id) for new, example in named if new is not None})
         profiles = await profiles_as_of(connection, self._after, explained, self._at, _EXPLAINED_MESSAGES)
         for new, example in named:

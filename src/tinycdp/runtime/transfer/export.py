@@ -7,7 +7,7 @@ Laws    one snapshot of the database from the first row to the last: no profile 
         moved meanwhile. Each export has its own connection, so that no message waits for it; the connection is closed
         when the file ends, or its client disconnects.
         CSV is RFC 4180 in UTF-8. A text that a spreadsheet would run as a formula gets an apostrophe in front
-Errors  NotFound for a segment, flag, column or trait that does not exist · Conflict WARMING for a segment that was
+Errors  NotFound for a segment, flag, column or trait that does not exist · Conflict BACKFILLING for a segment that was
         never live · Overloaded EXPORTS_BUSY · InvalidInput TOO_MANY_COLUMNS
 Source  docs/reference/export.md; docs/reference/exposures.md "As a file"
 """
@@ -242,8 +242,10 @@ async def open_export(
     name = ("segment", wanted.segment)
     if name not in catalog.live.definitions:
         raise NotFound("NOT_FOUND", f"There is no segment {wanted.segment!r}.")
-    if name in catalog.warming:
-        raise Conflict("WARMING", f"The segment {wanted.segment!r} is still being computed; try again when it is live.")
+    if name in catalog.backfilling:
+        raise Conflict(
+            "BACKFILLING", f"The segment {wanted.segment!r} is still being computed; try again when it is live."
+        )
     for key in wanted.traits:
         if ("trait", key) not in catalog.live.definitions:
             raise NotFound("NOT_FOUND", f"There is no trait {key!r}.")

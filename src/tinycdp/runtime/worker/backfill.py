@@ -119,7 +119,7 @@ class _Completed:
     events: int
 
 
-class WarmUp:
+class Backfiller:
     """Backfills all environments, a batch at a time.
 
     share  percentage of the time it may use beside other work; 100: never pause"""
@@ -143,7 +143,7 @@ class WarmUp:
                 self._paces.pop(environment_id, None)
                 return 0
             # The lock belongs to the connection, not to a transaction; Postgres releases it if this process dies.
-            if not await store.try_warm_up(connection, environment_id):
+            if not await store.try_backfill(connection, environment_id):
                 return 0
             pace = self._paces.get(environment_id)
             if pace is None or pace.revision != environment.head_revision:
@@ -189,7 +189,7 @@ class WarmUp:
         self, connection: Connection, catalog: Catalog, after: int, backfill: definition_store.BackfillRow, size: int
     ) -> _Batch:
         async with frozen(connection):
-            rows = await store.profiles_to_warm(
+            rows = await store.profiles_to_backfill(
                 connection, catalog.environment_id, after, backfill.last_profile_id, size
             )
             return await _read(connection, catalog, rows, after, self._now())
@@ -253,7 +253,7 @@ class WarmUp:
             encoded=completed.encoded,
         )
         # Nothing live changed in the other profiles, so what processes hold of them in memory stays right.
-        changed = sorted({t.profile_id for t in transitions if not t.is_next})
+        changed = sorted({t.profile_id for t in transitions if not t.is_candidate})
         await announce_profiles(connection, batch.catalog.environment_id, version, changed)
         return version
 
@@ -278,7 +278,7 @@ class WarmUp:
             if environment.head_revision != head or environment.live_revision == head:
                 return  # another revision was published in between: its own backfill continues
             catalog = await self._catalogs.at(connection, environment_id, environment.live_revision, head)
-            await publish.finish_warming(connection, catalog, self._now())
+            await publish.finish_backfilling(connection, catalog, self._now())
             log.info("revision %d of environment %d is live", head, environment_id)
 
 
@@ -299,7 +299,7 @@ async def _read(
                 profile.forget(key)
         events = give()
         for profile in batch:
-            profile.warmed = catalog.head
+            profile.backfilled = catalog.head
             transitions += recompute.review_next(profile, catalog, now)
         return _Completed(transitions, {profile.id: profile.encode() for profile in batch}, events)
 
@@ -321,7 +321,7 @@ async def wait_until_live(
     """Wait until the revision, or a later one, is live.
 
     Does a worker's part meanwhile, so it ends even if no worker runs. Calls `report` with the progress."""
-    warm_up = WarmUp(pool, Catalogs(), now, share)
+    backfiller = Backfiller(pool, Catalogs(), now, share)
     while True:
         async with acquired(pool) as connection:
             environment = await definition_store.find_environment(connection, environment_id)
@@ -330,5 +330,5 @@ async def wait_until_live(
             report(progress_of(backfill, now()))
         if environment.live_revision >= revision:
             return
-        if not await warm_up.step(environment_id):
+        if not await backfiller.step(environment_id):
             await asyncio.sleep(_POLL_SECONDS)

@@ -25,7 +25,7 @@ from tinycdp.runtime.definitions.catalogs import Catalogs
 from tinycdp.runtime.notifications import announce_profiles
 from tinycdp.runtime.profiles import groups, storage
 from tinycdp.runtime.schema import registry
-from tinycdp.runtime.worker.backfill import WarmUp
+from tinycdp.runtime.worker.backfill import Backfiller
 from tinycdp.store import definitions as definition_store
 from tinycdp.store import exposures, reads
 from tinycdp.store import flags as flag_store
@@ -52,7 +52,7 @@ _FAILED_PAUSE_SECONDS = 1.0
 class Worker:
     """The background worker of one process.
 
-    warm_up_share  percentage of the time that a backfill may use beside other work
+    backfill_share  percentage of the time that a backfill may use beside other work
     exposure_days  how long exposures are kept
     outbox_days    how long rows of the outbox are kept for a consumer that is behind"""
 
@@ -61,7 +61,7 @@ class Worker:
         pool: Pool,
         catalogs: Catalogs,
         now: Clock,
-        warm_up_share: int = 100,
+        backfill_share: int = 100,
         exposure_days: int = 400,
         *,
         outbox_days: int = 7,
@@ -69,7 +69,7 @@ class Worker:
         self._pool = pool
         self._catalogs = catalogs
         self._now = now
-        self._warm_up = WarmUp(pool, catalogs, now, warm_up_share)
+        self._backfill = Backfiller(pool, catalogs, now, backfill_share)
         self._keep_exposures_ms = exposure_days * DAY_MS
         self._keep_outbox_ms = outbox_days * DAY_MS
 
@@ -77,7 +77,7 @@ class Worker:
         """Run all loops until `stop` is set."""
         loops = [
             _loop(self.wake_due, TICK_SECONDS),
-            _loop(self.warm_up, TICK_SECONDS),
+            _loop(self.backfill, TICK_SECONDS),
             _loop(self.update_group_members, TICK_SECONDS),
             _loop(self.apply_schedules, _SCHEDULES_SECONDS),
             _loop(self.tidy_outbox, _OUTBOX_SECONDS),
@@ -152,9 +152,9 @@ class Worker:
 
     # Backfills
 
-    async def warm_up(self) -> int:
+    async def backfill(self) -> int:
         """One batch of every revision that backfills; makes it live when all profiles are done."""
-        return await self._everywhere(self._warm_up.step)
+        return await self._everywhere(self._backfill.step)
 
     # Changed traits of groups
 
@@ -204,7 +204,7 @@ class Worker:
                 connection, environment_id, now - _KEEP_REJECTIONS_MS, now - _KEEP_COUNTS_MS
             )
             await limits_store.prune_dead_letters(connection, environment_id, now - _KEEP_DEAD_LETTERS_MS, PRUNE_BATCH)
-            await flag_store.prune_holds(connection, environment_id, now)
+            await flag_store.prune_session_variants(connection, environment_id, now)
             await registry.prune(connection, environment_id, now)
             pruned = await exposures.prune_exposures(connection, environment_id, oldest_exposure, PRUNE_BATCH)
         return int(pruned == PRUNE_BATCH)

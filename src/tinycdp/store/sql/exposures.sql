@@ -7,10 +7,10 @@ SELECT pg_advisory_xact_lock_shared(77, 0);
 -- name: units_of_identifiers
 -- The profile of each identifier, and what it is bucketed by. Identifiers without a profile are left out.
 -- args: environment_id, kinds text[], values text[]
--- index: aliases_pkey, profiles_pkey
+-- index: identifiers_pkey, profiles_pkey
 SELECT a.kind, a.value, p.id, p.bucketing_key
 FROM unnest($2::text[], $3::text[]) AS wanted (kind, value)
-JOIN aliases a ON a.environment_id = $1 AND a.kind = wanted.kind AND a.value = wanted.value
+JOIN identifiers a ON a.environment_id = $1 AND a.kind = wanted.kind AND a.value = wanted.value
 JOIN profiles p ON p.environment_id = $1 AND p.id = a.profile_id;
 
 -- name: record_exposures
@@ -129,7 +129,7 @@ LIMIT $14;
 -- Everything a person may have been bucketed by: the keys of this profile and of those it absorbed, and each identifier,
 -- because an unknown profile is bucketed by the identifier of the request.
 -- args: environment_id, profile_id
--- index: profiles_pkey, merges_of_survivor, aliases_of_profile
+-- index: profiles_pkey, merges_of_survivor, identifiers_of_profile
 WITH RECURSIVE person AS (
     SELECT id, bucketing_key FROM profiles WHERE environment_id = $1 AND id = $2
     UNION
@@ -140,7 +140,7 @@ WITH RECURSIVE person AS (
 )
 SELECT bucketing_key AS unit FROM person
 UNION
-SELECT value FROM aliases WHERE environment_id = $1 AND profile_id = $2;
+SELECT value FROM identifiers WHERE environment_id = $1 AND profile_id = $2;
 
 -- name: delete_exposures_of_units
 -- For an erasure. A profile's exposures all stand under its units.

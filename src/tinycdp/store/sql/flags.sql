@@ -25,18 +25,18 @@ WHERE environment_id = $1
 SELECT killed_at, killed_by, note, revived_at, revived_by FROM flag_kills
 WHERE environment_id = $1 AND definition_id = $2 ORDER BY id DESC LIMIT $3;
 
--- name: hold_variant
+-- name: keep_session_variant
 -- Gives what the session holds: what it held already, unless that has run out, else the variant it comes with.
--- args: environment_id, definition_id, unit, session, variant, now timestamptz, held_until
+-- args: environment_id, definition_id, unit, session, variant, now timestamptz, kept_until
 -- locks: one row
-INSERT INTO flag_holds AS h (environment_id, definition_id, unit, session, variant, held_until)
+INSERT INTO session_variants AS h (environment_id, definition_id, unit, session, variant, kept_until)
 VALUES ($1, $2, $3, $4, $5, $7)
 ON CONFLICT (environment_id, definition_id, unit, session) DO UPDATE
-SET variant = CASE WHEN h.held_until <= $6::timestamptz THEN EXCLUDED.variant ELSE h.variant END,
-    held_until = EXCLUDED.held_until
+SET variant = CASE WHEN h.kept_until <= $6::timestamptz THEN EXCLUDED.variant ELSE h.variant END,
+    kept_until = EXCLUDED.kept_until
 RETURNING variant;
 
--- name: prune_holds
+-- name: prune_session_variants
 -- args: environment_id, before timestamptz
--- index: flag_holds_expired
-DELETE FROM flag_holds WHERE environment_id = $1 AND held_until < $2;
+-- index: session_variants_expired
+DELETE FROM session_variants WHERE environment_id = $1 AND kept_until < $2;

@@ -97,10 +97,10 @@ FROM groups g WHERE g.environment_id = $1 AND g.key = $2;
 
 -- name: members_of_group
 -- args: environment_id integer, key text, after_id bigint, n integer
--- index: profiles_of_group, aliases_of_profile
+-- index: profiles_of_group, identifiers_of_profile
 SELECT p.id, p.properties, p.first_seen_at, p.last_seen_at,
-       array(SELECT a.kind || ' ' || a.value FROM aliases a
-             WHERE a.environment_id = $1 AND a.profile_id = p.id ORDER BY a.id LIMIT 20) AS aliases
+       array(SELECT a.kind || ' ' || a.value FROM identifiers a
+             WHERE a.environment_id = $1 AND a.profile_id = p.id ORDER BY a.id LIMIT 20) AS identifiers
 FROM profiles p
 WHERE p.environment_id = $1 AND p.group_key = $2 AND p.id > $3 AND p.merged_into IS NULL
 ORDER BY p.id

@@ -20,31 +20,31 @@ SELECT live_revision, head_revision, ARRAY(SELECT digest FROM fresh) AS digests,
        EXISTS (SELECT 1 FROM outbox_cursors c WHERE c.environment_id = $1 AND c.lapsed_at IS NULL) AS followed
 FROM environments WHERE id = $1;
 
--- name: resolve_aliases
+-- name: resolve_identifiers
 -- args: environment_id integer, kinds text[], values text[]
--- index: aliases_pkey
+-- index: identifiers_pkey
 SELECT a.kind, a.value, a.id, a.profile_id, a.owner_id, a.claim_strength, a.claimed_at, a.claimed_by, a.created_at
 FROM unnest($2::text[], $3::text[]) AS wanted (kind, value)
-JOIN aliases a ON a.environment_id = $1 AND a.kind = wanted.kind AND a.value = wanted.value;
+JOIN identifiers a ON a.environment_id = $1 AND a.kind = wanted.kind AND a.value = wanted.value;
 
--- name: aliases_changed
+-- name: identifiers_changed
 -- Whether any alias has changed its profile or claim since it was read; runs under the profiles' locks.
 -- args: environment_id integer, ids bigint[], profile_ids bigint[], owner_ids bigint[], claimed_bys text[]
--- index: aliases_environment_id_id_key
+-- index: identifiers_environment_id_id_key
 SELECT EXISTS (
     SELECT 1 FROM unnest($2::bigint[], $3::bigint[], $4::bigint[], $5::text[]) AS seen (id, profile_id, owner_id, claimed_by)
-    JOIN aliases a ON a.environment_id = $1 AND a.id = seen.id
+    JOIN identifiers a ON a.environment_id = $1 AND a.id = seen.id
     WHERE (a.profile_id, a.owner_id, a.claimed_by) IS DISTINCT FROM (seen.profile_id, seen.owner_id, seen.claimed_by));
 
 -- name: next_profile_ids
 -- args: n integer
 SELECT array_agg(nextval('profile_ids')) FROM generate_series(1, $1);
 
--- name: create_aliases
+-- name: create_identifiers
 -- Rows that another process created meanwhile are not returned; the caller resolves again.
 -- args: environment_id integer, kinds text[], values text[], profile_ids bigint[], now timestamptz
--- index: aliases_pkey
-INSERT INTO aliases (environment_id, kind, value, profile_id, created_at)
+-- index: identifiers_pkey
+INSERT INTO identifiers (environment_id, kind, value, profile_id, created_at)
 SELECT $1, kind, value, profile_id, $5
 FROM unnest($2::text[], $3::text[], $4::bigint[]) AS new (kind, value, profile_id)
 ORDER BY kind, value
@@ -53,25 +53,25 @@ RETURNING kind, value, id, profile_id;
 
 -- name: save_claims
 -- args: environment_id integer, ids bigint[], owner_ids bigint[], strengths smallint[], ats timestamptz[], bys text[]
--- index: aliases_environment_id_id_key
-UPDATE aliases a
+-- index: identifiers_environment_id_id_key
+UPDATE identifiers a
 SET owner_id = c.owner_id, claim_strength = c.strength, claimed_at = c.at, claimed_by = c.by
 FROM unnest($2::bigint[], $3::bigint[], $4::smallint[], $5::timestamptz[], $6::text[])
     AS c (id, owner_id, strength, at, by)
 WHERE a.environment_id = $1 AND a.id = c.id;
 
--- name: move_aliases
--- Every move is recorded in alias_moves: past decisions need the profile that an identifier had then.
+-- name: move_identifiers
+-- Every move is recorded in identifier_moves: past decisions need the profile that an identifier had then.
 -- args: environment_id integer, ids bigint[], profile_id bigint, now timestamptz
--- index: aliases_environment_id_id_key
+-- index: identifiers_environment_id_id_key
 WITH moved AS (
-    UPDATE aliases a SET profile_id = $3 FROM aliases was
+    UPDATE identifiers a SET profile_id = $3 FROM identifiers was
     WHERE a.environment_id = $1 AND a.id = ANY ($2) AND was.environment_id = $1 AND was.id = a.id AND was.profile_id <> $3
     RETURNING a.id, was.profile_id AS from_id
 )
-INSERT INTO alias_moves (environment_id, from_id, to_id, alias_ids, moved_at)
+INSERT INTO identifier_moves (environment_id, from_id, to_id, identifier_ids, moved_at)
 SELECT $1, from_id, $3, array_agg(id ORDER BY id), $4 FROM moved GROUP BY from_id
-RETURNING from_id, alias_ids;
+RETURNING from_id, identifier_ids;
 
 -- name: lock_profiles
 -- In order of id, so that two groups that share profiles cannot deadlock.
@@ -106,8 +106,8 @@ UPDATE profiles SET recompute_at = $3 WHERE environment_id = $1 AND id = $2;
 -- index: profiles_due
 SELECT min(recompute_at) FROM profiles WHERE environment_id = $1 AND recompute_at IS NOT NULL;
 
--- name: try_warm_up
--- One process at a time warms up an environment. JIT is off: it would take longer than the reads it compiles. Both
+-- name: try_backfill
+-- One process at a time backfills an environment. JIT is off: it would take longer than the reads it compiles. Both
 -- settings end when the connection returns to its pool.
 -- args: environment_id integer
 -- locks: advisory (75, environment), exclusive, held by the connection
@@ -118,7 +118,7 @@ SELECT pg_try_advisory_lock(75, $1), set_config('jit', 'off', false);
 -- undo it as a whole, together with all later commits.
 SET LOCAL synchronous_commit = off;
 
--- name: profiles_to_warm
+-- name: profiles_to_backfill
 -- The next profiles of a backfill, in order of id, without locks: they are locked when there is something to write.
 -- args: environment_id integer, after_id bigint, last_id bigint, n integer
 -- index: profiles_pkey
@@ -184,11 +184,11 @@ SELECT nextval('versions') FROM fence;
 -- name: events_of_profiles
 -- Every message of some profiles, for a rebuild, in no order: state does not depend on it.
 -- args: environment_id integer, profile_ids bigint[]
--- index: aliases_of_profile, events_of_alias
+-- index: identifiers_of_profile, events_of_identifier
 SELECT e.kind, e.name, e.message_id, e.occurred_at, e.received_at, e.target, e.properties,
        coalesce(e.context -> 'active' = 'false', false) AS inactive, a.profile_id
-FROM aliases a
-JOIN events e ON e.environment_id = a.environment_id AND e.alias_id = a.id
+FROM identifiers a
+JOIN events e ON e.environment_id = a.environment_id AND e.identifier_id = a.id
 WHERE a.environment_id = $1 AND a.profile_id = ANY ($2);
 
 -- name: history_of_profiles
@@ -196,12 +196,12 @@ WHERE a.environment_id = $1 AND a.profile_id = ANY ($2);
 -- slow. Properties are one JSON array, so that the reader can skip what it does not need.
 -- args: environment_id integer, profile_ids bigint[], names text[] (NULL for every event), with_ids boolean,
 --       with_properties boolean
--- index: aliases_of_profile, events_of_alias
+-- index: identifiers_of_profile, events_of_identifier
 SELECT a.profile_id, e.name, array_agg((date_part('epoch', e.occurred_at) * 1000)::bigint) AS instants,
        array_agg(e.message_id) FILTER (WHERE $4) AS ids,
        '[' || string_agg(e.properties::text, ',') FILTER (WHERE $5) || ']' AS properties
-FROM aliases a
-JOIN events e ON e.environment_id = a.environment_id AND e.alias_id = a.id
+FROM identifiers a
+JOIN events e ON e.environment_id = a.environment_id AND e.identifier_id = a.id
 WHERE a.environment_id = $1 AND a.profile_id = ANY ($2) AND e.name <> '' AND ($3::text[] IS NULL OR e.name = ANY ($3))
 GROUP BY a.profile_id, e.name;
 

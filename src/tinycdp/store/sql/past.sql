@@ -1,7 +1,7 @@
--- name: find_alias
+-- name: find_identifier
 -- args: environment_id, kind text, value text
--- index: aliases_pkey
-SELECT id, kind, value, profile_id, created_at FROM aliases WHERE environment_id = $1 AND kind = $2 AND value = $3;
+-- index: identifiers_pkey
+SELECT id, kind, value, profile_id, created_at FROM identifiers WHERE environment_id = $1 AND kind = $2 AND value = $3;
 
 -- name: survivor_at
 -- The profile that an id led to at an instant, through the merges in effect then.
@@ -22,25 +22,25 @@ LIMIT 1;
 -- name: moves_since
 -- Moves of identifiers after an instant, from or to any of these profiles.
 -- args: environment_id, profile_ids bigint[], at timestamptz
--- index: alias_moves_from, alias_moves_to
-SELECT from_id, to_id, alias_ids, moved_at AS at FROM alias_moves
+-- index: identifier_moves_from, identifier_moves_to
+SELECT from_id, to_id, identifier_ids, moved_at AS at FROM identifier_moves
 WHERE environment_id = $1 AND (from_id = ANY ($2) OR to_id = ANY ($2)) AND moved_at > $3
 ORDER BY id DESC;
 
--- name: aliases_of
+-- name: identifiers_of
 -- args: environment_id, profile_ids bigint[]
--- index: aliases_of_profile
-SELECT id, kind, value, profile_id, created_at FROM aliases
+-- index: identifiers_of_profile
+SELECT id, kind, value, profile_id, created_at FROM identifiers
 WHERE environment_id = $1 AND profile_id = ANY ($2) ORDER BY id;
 
 -- name: messages_until
 -- Messages that had arrived by an instant under these identifiers. Unordered: state does not depend on order.
--- args: environment_id, alias_ids bigint[], at timestamptz, n (NULL for all)
--- index: events_of_alias
+-- args: environment_id, identifier_ids bigint[], at timestamptz, n (NULL for all)
+-- index: events_of_identifier
 SELECT e.kind, e.name, e.message_id, e.occurred_at, e.received_at, e.target, e.properties,
-       coalesce(e.context -> 'active' = 'false', false) AS inactive, e.alias_id
+       coalesce(e.context -> 'active' = 'false', false) AS inactive, e.identifier_id
 FROM events e
-WHERE e.environment_id = $1 AND e.alias_id = ANY ($2) AND e.received_at <= $3 LIMIT $4;
+WHERE e.environment_id = $1 AND e.identifier_id = ANY ($2) AND e.received_at <= $3 LIMIT $4;
 
 -- name: oldest_arrival
 -- args: environment_id

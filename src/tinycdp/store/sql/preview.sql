@@ -19,8 +19,8 @@ ORDER BY ((id & 1073741823) * 2654435761) & 4294967295, id LIMIT $3;
 -- name: units_of
 -- What decides a flag besides its conditions: the bucketing key and the identifiers.
 -- args: environment_id, ids bigint[]
--- index: profiles_pkey, aliases_of_profile
+-- index: profiles_pkey, identifiers_of_profile
 SELECT p.id, p.bucketing_key,
-       ARRAY(SELECT a.kind || ' ' || a.value FROM aliases a
-             WHERE a.environment_id = $1 AND a.profile_id = p.id ORDER BY a.id LIMIT 1000) AS aliases
+       ARRAY(SELECT a.kind || ' ' || a.value FROM identifiers a
+             WHERE a.environment_id = $1 AND a.profile_id = p.id ORDER BY a.id LIMIT 1000) AS identifiers
 FROM profiles p WHERE p.environment_id = $1 AND p.id = ANY ($2);

@@ -53,26 +53,26 @@ SELECT pg_advisory_xact_lock(77, 0);
 -- name: is_unit
 -- Decisions may exist for an identifier that never sent a message.
 -- args: environment_id, units text[]
--- index: exposures_of_unit, flag_holds_pkey
+-- index: exposures_of_unit, session_variants_pkey
 SELECT EXISTS (SELECT 1 FROM exposures WHERE environment_id = $1 AND unit = ANY ($2))
-    OR EXISTS (SELECT 1 FROM flag_holds WHERE environment_id = $1 AND unit = ANY ($2));
+    OR EXISTS (SELECT 1 FROM session_variants WHERE environment_id = $1 AND unit = ANY ($2));
 
 -- name: erase_events
--- args: environment_id, alias_ids bigint[]
--- index: events_of_alias
-DELETE FROM events WHERE environment_id = $1 AND alias_id = ANY ($2);
+-- args: environment_id, identifier_ids bigint[]
+-- index: events_of_identifier
+DELETE FROM events WHERE environment_id = $1 AND identifier_id = ANY ($2);
 
 -- name: forget_previous
 -- Alias calls of other profiles that named this one, and were rejected or withdrawn: they lose the name.
--- args: environment_id, alias_ids bigint[] and values text[] of the profile
--- index: identity_links_of_owner, events_of_alias
+-- args: environment_id, identifier_ids bigint[] and values text[] of the profile
+-- index: identity_links_of_owner, events_of_identifier
 UPDATE events SET target = NULL
-WHERE environment_id = $1 AND kind = 'alias' AND target = ANY ($3) AND alias_id = ANY (ARRAY(
-    SELECT unnest(ARRAY[alias_id, owner_id]) FROM identity_links
-    WHERE environment_id = $1 AND (alias_id = ANY ($2) OR owner_id = ANY ($2))
+WHERE environment_id = $1 AND kind = 'alias' AND target = ANY ($3) AND identifier_id = ANY (ARRAY(
+    SELECT unnest(ARRAY[identifier_id, owner_id]) FROM identity_links
+    WHERE environment_id = $1 AND (identifier_id = ANY ($2) OR owner_id = ANY ($2))
     UNION
-    SELECT unnest(ARRAY[alias_id, kept_owner_id, other_owner_id]) FROM refused_claims
-    WHERE environment_id = $1 AND (alias_id = ANY ($2) OR kept_owner_id = ANY ($2) OR other_owner_id = ANY ($2))));
+    SELECT unnest(ARRAY[identifier_id, kept_owner_id, other_owner_id]) FROM rejected_claims
+    WHERE environment_id = $1 AND (identifier_id = ANY ($2) OR kept_owner_id = ANY ($2) OR other_owner_id = ANY ($2))));
 
 -- name: erase_memberships
 -- args: environment_id, profile_ids bigint[], fingerprints bigint[]
@@ -91,51 +91,51 @@ DELETE FROM exposures WHERE environment_id = $1 AND unit = ANY ($2);
 
 -- name: erase_flag_holds
 -- args: environment_id, units text[]
-DELETE FROM flag_holds WHERE environment_id = $1 AND unit = ANY ($2);
+DELETE FROM session_variants WHERE environment_id = $1 AND unit = ANY ($2);
 
 -- name: erase_identity_links
--- args: environment_id, alias_ids bigint[]
+-- args: environment_id, identifier_ids bigint[]
 -- index: identity_links_pkey, identity_links_of_owner
-DELETE FROM identity_links WHERE environment_id = $1 AND (alias_id = ANY ($2) OR owner_id = ANY ($2));
+DELETE FROM identity_links WHERE environment_id = $1 AND (identifier_id = ANY ($2) OR owner_id = ANY ($2));
 
 -- name: erase_refused_claims
--- args: environment_id, alias_ids bigint[]
-DELETE FROM refused_claims
-WHERE environment_id = $1 AND (alias_id = ANY ($2) OR kept_owner_id = ANY ($2) OR other_owner_id = ANY ($2));
+-- args: environment_id, identifier_ids bigint[]
+DELETE FROM rejected_claims
+WHERE environment_id = $1 AND (identifier_id = ANY ($2) OR kept_owner_id = ANY ($2) OR other_owner_id = ANY ($2));
 
 -- name: erase_alias_moves
--- args: environment_id, profile_ids bigint[], alias_ids bigint[]
-DELETE FROM alias_moves
-WHERE environment_id = $1 AND (alias_ids && $3 OR from_id = ANY ($2) OR to_id = ANY ($2));
+-- args: environment_id, profile_ids bigint[], identifier_ids bigint[]
+DELETE FROM identifier_moves
+WHERE environment_id = $1 AND (identifier_ids && $3 OR from_id = ANY ($2) OR to_id = ANY ($2));
 
 -- name: erase_splits
--- args: environment_id, profile_ids bigint[], alias_ids bigint[]
-DELETE FROM splits WHERE environment_id = $1 AND (profile_id = ANY ($2) OR alias_ids && $3);
+-- args: environment_id, profile_ids bigint[], identifier_ids bigint[]
+DELETE FROM splits WHERE environment_id = $1 AND (profile_id = ANY ($2) OR identifier_ids && $3);
 
 -- name: erase_merges
--- args: environment_id, profile_ids bigint[], alias_ids bigint[]
+-- args: environment_id, profile_ids bigint[], identifier_ids bigint[]
 DELETE FROM merges
-WHERE environment_id = $1 AND (survivor_id = ANY ($2) OR absorbed_id = ANY ($2) OR link_alias_id = ANY ($3)
+WHERE environment_id = $1 AND (survivor_id = ANY ($2) OR absorbed_id = ANY ($2) OR link_identifier_id = ANY ($3)
                                OR link_owner_id = ANY ($3));
 
 -- name: blank_merges
 -- Merges of other profiles that once included this one: the copies of state are deleted. Such a merge can still be
 -- undone, because that reads raw events.
--- args: environment_id, alias_ids bigint[]
+-- args: environment_id, identifier_ids bigint[]
 UPDATE merges SET survivor = '{}', survivor_state = '', absorbed = '{}', absorbed_state = '',
-    alias_ids = ARRAY(SELECT unnest(alias_ids) EXCEPT SELECT unnest($2::bigint[]) ORDER BY 1),
-    survivor_alias_ids = ARRAY(SELECT unnest(survivor_alias_ids) EXCEPT SELECT unnest($2::bigint[]) ORDER BY 1)
-WHERE environment_id = $1 AND (alias_ids && $2 OR survivor_alias_ids && $2);
+    identifier_ids = ARRAY(SELECT unnest(identifier_ids) EXCEPT SELECT unnest($2::bigint[]) ORDER BY 1),
+    survivor_identifier_ids = ARRAY(SELECT unnest(survivor_identifier_ids) EXCEPT SELECT unnest($2::bigint[]) ORDER BY 1)
+WHERE environment_id = $1 AND (identifier_ids && $2 OR survivor_identifier_ids && $2);
 
 -- name: drop_claims_of
 -- args: environment_id, owner_ids bigint[]
-UPDATE aliases SET owner_id = NULL, claim_strength = NULL, claimed_at = NULL, claimed_by = NULL
+UPDATE identifiers SET owner_id = NULL, claim_strength = NULL, claimed_at = NULL, claimed_by = NULL
 WHERE environment_id = $1 AND owner_id = ANY ($2);
 
--- name: erase_aliases
+-- name: erase_identifiers
 -- args: environment_id, profile_ids bigint[]
--- index: aliases_of_profile
-DELETE FROM aliases WHERE environment_id = $1 AND profile_id = ANY ($2);
+-- index: identifiers_of_profile
+DELETE FROM identifiers WHERE environment_id = $1 AND profile_id = ANY ($2);
 
 -- name: erase_profiles
 -- args: environment_id, profile_ids bigint[]
@@ -178,10 +178,10 @@ DELETE FROM dead_letters WHERE environment_id = $1 AND id = ANY ($2);
 DELETE FROM rejected_messages WHERE environment_id = $1 AND id = ANY ($2);
 
 -- name: group_calls_of
--- args: environment_id, alias_ids bigint[]
--- index: events_of_alias
+-- args: environment_id, identifier_ids bigint[]
+-- index: events_of_identifier
 SELECT target AS key, message_id FROM events
-WHERE environment_id = $1 AND alias_id = ANY ($2) AND kind = 'group' AND target IS NOT NULL;
+WHERE environment_id = $1 AND identifier_id = ANY ($2) AND kind = 'group' AND target IS NOT NULL;
 
 -- name: stored_group_traits
 -- The traits of groups that stored group calls set: the latest value of each, with its stamp.
@@ -202,18 +202,18 @@ WHERE g.environment_id = $1 AND g.key = ANY ($2) AND g.traits = '{}'
   AND NOT EXISTS (SELECT 1 FROM events e WHERE e.environment_id = $1 AND e.kind = 'group' AND e.target = g.key);
 
 -- name: append_erasure
--- args: environment_id, people, profile_ids bigint[], alias_ids bigint[], digests bytea[], counts json, note, now, author
-INSERT INTO erasures (environment_id, people, profile_ids, alias_ids, digests, counts, note, erased_at, erased_by)
+-- args: environment_id, profiles, profile_ids bigint[], identifier_ids bigint[], digests bytea[], counts json, note, now, author
+INSERT INTO erasures (environment_id, profiles, profile_ids, identifier_ids, digests, counts, note, erased_at, erased_by)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) RETURNING id;
 
 -- name: find_erasure
 -- args: environment_id, id
-SELECT environment_id, id, people, profile_ids, alias_ids, digests, counts, note, erased_at, erased_by
+SELECT environment_id, id, profiles, profile_ids, identifier_ids, digests, counts, note, erased_at, erased_by
 FROM erasures WHERE environment_id = $1 AND id = $2;
 
 -- name: list_erasures
 -- args: environment_id, before_id, n
-SELECT environment_id, id, people, profile_ids, alias_ids, digests, counts, note, erased_at, erased_by
+SELECT environment_id, id, profiles, profile_ids, identifier_ids, digests, counts, note, erased_at, erased_by
 FROM erasures WHERE environment_id = $1 AND id < $2 ORDER BY id DESC LIMIT $3;
 
 -- name: columns
@@ -240,6 +240,6 @@ SELECT e.day::text AS day, e.version, e.variant, e.rule, e.unit, e.first_at,
         ORDER BY v.version DESC LIMIT 1) AS flag
 FROM exposures e WHERE e.environment_id = $1 AND e.unit = ANY ($2) ORDER BY e.first_at;
 
--- name: holds_held
+-- name: session_variants_held
 -- args: environment_id, units text[]
-SELECT unit, session, variant, held_until FROM flag_holds WHERE environment_id = $1 AND unit = ANY ($2);
+SELECT unit, session, variant, kept_until FROM session_variants WHERE environment_id = $1 AND unit = ANY ($2);

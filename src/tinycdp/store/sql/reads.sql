@@ -1,19 +1,19 @@
--- name: load_by_alias
+-- name: load_by_identifier
 -- A profile with its identifiers, by one of them.
 -- args: environment_id integer, kind text, value text
--- index: aliases_pkey, profiles_pkey, aliases_of_profile
+-- index: identifiers_pkey, profiles_pkey, identifiers_of_profile
 SELECT p.id, p.bucketing_key, p.created_at, p.first_seen_at, p.last_seen_at, p.properties, p.state, p.version,
        p.recompute_at, p.merged_into,
-       ARRAY(SELECT a.kind || ' ' || a.value FROM aliases a
-             WHERE a.environment_id = $1 AND a.profile_id = p.id ORDER BY a.id LIMIT 1000) AS aliases,
+       ARRAY(SELECT a.kind || ' ' || a.value FROM identifiers a
+             WHERE a.environment_id = $1 AND a.profile_id = p.id ORDER BY a.id LIMIT 1000) AS identifiers,
        (SELECT live_revision FROM environments WHERE id = $1) AS live_revision
-FROM aliases f JOIN profiles p ON p.environment_id = $1 AND p.id = f.profile_id
+FROM identifiers f JOIN profiles p ON p.environment_id = $1 AND p.id = f.profile_id
 WHERE f.environment_id = $1 AND f.kind = $2 AND f.value = $3;
 
 -- name: load_by_id
 -- A profile with its identifiers, by its id; the id of a merged profile leads to its survivor.
 -- args: environment_id integer, id bigint
--- index: profiles_pkey, aliases_of_profile
+-- index: profiles_pkey, identifiers_of_profile
 WITH RECURSIVE chain AS (
     SELECT id, merged_into FROM profiles WHERE environment_id = $1 AND id = $2
     UNION ALL
@@ -21,8 +21,8 @@ WITH RECURSIVE chain AS (
 )
 SELECT p.id, p.bucketing_key, p.created_at, p.first_seen_at, p.last_seen_at, p.properties, p.state, p.version,
        p.recompute_at, p.merged_into,
-       ARRAY(SELECT a.kind || ' ' || a.value FROM aliases a
-             WHERE a.environment_id = $1 AND a.profile_id = p.id ORDER BY a.id LIMIT 1000) AS aliases,
+       ARRAY(SELECT a.kind || ' ' || a.value FROM identifiers a
+             WHERE a.environment_id = $1 AND a.profile_id = p.id ORDER BY a.id LIMIT 1000) AS identifiers,
        (SELECT live_revision FROM environments WHERE id = $1) AS live_revision
 FROM chain c JOIN profiles p ON p.environment_id = $1 AND p.id = c.id
 WHERE c.merged_into IS NULL;
@@ -30,10 +30,10 @@ WHERE c.merged_into IS NULL;
 -- name: events_of_profile
 -- A profile's messages, newest first, older than a position.
 -- args: environment_id, profile_id, before_at timestamptz, before_id bigint, n
--- index: aliases_of_profile, events_of_alias
+-- index: identifiers_of_profile, events_of_identifier
 SELECT e.id, e.kind, e.name, e.message_id, e.occurred_at, e.received_at, e.clamped, e.target, e.properties, e.context,
-       e.warnings, a.kind AS alias_kind, a.value AS alias_value
-FROM aliases a JOIN events e ON e.environment_id = a.environment_id AND e.alias_id = a.id
+       e.warnings, a.kind AS identifier_kind, a.value AS identifier_value
+FROM identifiers a JOIN events e ON e.environment_id = a.environment_id AND e.identifier_id = a.id
 WHERE a.environment_id = $1 AND a.profile_id = $2 AND (e.occurred_at, e.id) < ($3, $4)
 ORDER BY e.occurred_at DESC, e.id DESC
 LIMIT $5;
@@ -43,8 +43,8 @@ LIMIT $5;
 -- args: environment_id, before_id bigint, floor_id bigint, name text (NULL for all), n
 -- index: events_pkey
 SELECT e.id, e.kind, e.name, e.message_id, e.occurred_at, e.received_at, e.clamped, e.target, e.properties, e.context,
-       e.warnings, a.kind AS alias_kind, a.value AS alias_value, a.profile_id
-FROM events e JOIN aliases a ON a.environment_id = e.environment_id AND a.id = e.alias_id
+       e.warnings, a.kind AS identifier_kind, a.value AS identifier_value, a.profile_id
+FROM events e JOIN identifiers a ON a.environment_id = e.environment_id AND a.id = e.identifier_id
 WHERE e.environment_id = $1 AND e.id < $2 AND e.id >= $3 AND ($4::text IS NULL OR e.name = $4)
 ORDER BY e.id DESC
 LIMIT $5;
@@ -58,12 +58,12 @@ SELECT coalesce(max(id), 0) FROM events WHERE environment_id = $1;
 -- By the prefix of any identifier, in the order of identifiers: a short prefix is as fast as a long one. The bounds are
 -- explicit because the planner cannot turn LIKE with a parameter into them.
 -- args: environment_id, first text, last text (both inclusive), after_value text, after_kind text, n
--- index: aliases_values, profiles_pkey
+-- index: identifiers_values, profiles_pkey
 SELECT p.id, p.properties, p.first_seen_at, p.last_seen_at,
-       ARRAY(SELECT a.kind || ' ' || a.value FROM aliases a
-             WHERE a.environment_id = $1 AND a.profile_id = p.id ORDER BY a.id LIMIT 20) AS aliases,
+       ARRAY(SELECT a.kind || ' ' || a.value FROM identifiers a
+             WHERE a.environment_id = $1 AND a.profile_id = p.id ORDER BY a.id LIMIT 20) AS identifiers,
        f.kind, f.value
-FROM aliases f JOIN profiles p ON p.environment_id = $1 AND p.id = f.profile_id
+FROM identifiers f JOIN profiles p ON p.environment_id = $1 AND p.id = f.profile_id
 WHERE f.environment_id = $1 AND f.value ~>=~ $2 AND f.value ~<=~ $3
   AND f.value ~>=~ $4 AND (f.value ~>~ $4 OR f.kind ~>~ $5)
 ORDER BY f.value USING ~<~, f.kind USING ~<~
@@ -79,8 +79,8 @@ WITH found AS MATERIALIZED (
     SELECT id FROM found WHERE id > $3 ORDER BY id LIMIT $4
 )
 SELECT p.id, p.properties, p.first_seen_at, p.last_seen_at,
-       ARRAY(SELECT a.kind || ' ' || a.value FROM aliases a
-             WHERE a.environment_id = $1 AND a.profile_id = p.id ORDER BY a.id LIMIT 20) AS aliases
+       ARRAY(SELECT a.kind || ' ' || a.value FROM identifiers a
+             WHERE a.environment_id = $1 AND a.profile_id = p.id ORDER BY a.id LIMIT 20) AS identifiers
 FROM page JOIN profiles p ON p.environment_id = $1 AND p.id = page.id
 ORDER BY p.id;
 
@@ -103,7 +103,7 @@ WHERE environment_id = $1 AND fingerprint = ANY ($2) GROUP BY fingerprint;
 -- All members of a segment, in order of id, read through a cursor, so there is no limit. Each identifier is the first of
 -- its kind. State is big, and read only if traits are wanted.
 -- args: environment_id, fingerprint bigint, with_state boolean
--- index: memberships_pkey, profiles_pkey, aliases_of_profile
+-- index: memberships_pkey, profiles_pkey, identifiers_of_profile
 SELECT p.id, p.bucketing_key, p.created_at, p.first_seen_at, p.last_seen_at, p.properties,
        CASE WHEN $3 THEN p.state ELSE ''::bytea END AS state, p.version, p.recompute_at, p.merged_into,
        m.entered_at, i.user_id, i.anonymous_id
@@ -112,7 +112,7 @@ JOIN profiles p ON p.environment_id = $1 AND p.id = m.profile_id
 CROSS JOIN LATERAL (
     SELECT (array_agg(a.value ORDER BY a.id) FILTER (WHERE a.kind = 'userId'))[1] AS user_id,
            (array_agg(a.value ORDER BY a.id) FILTER (WHERE a.kind = 'anonymousId'))[1] AS anonymous_id
-    FROM aliases a WHERE a.environment_id = $1 AND a.profile_id = p.id
+    FROM identifiers a WHERE a.environment_id = $1 AND a.profile_id = p.id
 ) AS i
 WHERE m.environment_id = $1 AND m.fingerprint = $2
 ORDER BY m.profile_id;
@@ -132,8 +132,8 @@ LIMIT $3;
 -- args: environment_id, fingerprint bigint, after_id bigint, n
 -- index: memberships_pkey, profiles_pkey
 SELECT p.id, p.properties, p.first_seen_at, p.last_seen_at,
-       ARRAY(SELECT a.kind || ' ' || a.value FROM aliases a
-             WHERE a.environment_id = $1 AND a.profile_id = p.id ORDER BY a.id LIMIT 20) AS aliases,
+       ARRAY(SELECT a.kind || ' ' || a.value FROM identifiers a
+             WHERE a.environment_id = $1 AND a.profile_id = p.id ORDER BY a.id LIMIT 20) AS identifiers,
        m.entered_at
 FROM memberships m JOIN profiles p ON p.environment_id = $1 AND p.id = m.profile_id
 WHERE m.environment_id = $1 AND m.fingerprint = $2 AND m.profile_id > $3
@@ -162,7 +162,7 @@ SELECT 1 FROM memberships WHERE environment_id = $1;
 -- args: environment_id, now, lately_since, n
 -- index: profiles_due, events_pkey
 SELECT (SELECT count(*) FROM merges WHERE environment_id = $1 AND undone_at IS NULL) AS merges,
-       (SELECT count(*) FROM refused_claims WHERE environment_id = $1) AS refused_claims,
+       (SELECT count(*) FROM rejected_claims WHERE environment_id = $1) AS rejected_claims,
        (SELECT count(*) FROM profiles WHERE environment_id = $1 AND recompute_at <= $2) AS overdue,
        (SELECT min(recompute_at) FROM profiles WHERE environment_id = $1 AND recompute_at IS NOT NULL) AS next_due_at,
        lately.n AS lately, lately.oldest AS lately_oldest

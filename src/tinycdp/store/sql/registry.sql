@@ -36,14 +36,14 @@ ON CONFLICT (environment_id, library, version, platform) DO UPDATE SET n = known
     first_at = least(known.first_at, excluded.first_at), last_at = greatest(known.last_at, excluded.last_at);
 
 -- name: add_violations
--- args: environment_id, events text[], days integer[] (since 1970), codes text[], paths text[], refused boolean[],
+-- args: environment_id, events text[], days integer[] (since 1970), codes text[], paths text[], rejected boolean[],
 --       ns bigint[], firsts timestamptz[], lasts timestamptz[]
 -- index: plan_violations_pkey
-INSERT INTO plan_violations AS known (environment_id, event, day, code, path, refused, n, first_at, last_at)
-SELECT $1, g.event, date '1970-01-01' + g.day, g.code, g.path, g.refused, g.n, g.first_at, g.last_at
+INSERT INTO plan_violations AS known (environment_id, event, day, code, path, rejected, n, first_at, last_at)
+SELECT $1, g.event, date '1970-01-01' + g.day, g.code, g.path, g.rejected, g.n, g.first_at, g.last_at
 FROM unnest($2::text[], $3::integer[], $4::text[], $5::text[], $6::boolean[], $7::bigint[], $8::timestamptz[],
-            $9::timestamptz[]) AS g (event, day, code, path, refused, n, first_at, last_at)
-ON CONFLICT (environment_id, event, day, code, path, refused) DO UPDATE SET n = known.n + excluded.n,
+            $9::timestamptz[]) AS g (event, day, code, path, rejected, n, first_at, last_at)
+ON CONFLICT (environment_id, event, day, code, path, rejected) DO UPDATE SET n = known.n + excluded.n,
     first_at = least(known.first_at, excluded.first_at), last_at = greatest(known.last_at, excluded.last_at);
 
 -- name: known_names
@@ -70,7 +70,7 @@ WITH types AS (DELETE FROM registry_types WHERE environment_id = $1),
      days AS (DELETE FROM registry_days WHERE environment_id = $1),
      hours AS (DELETE FROM registry_hours WHERE environment_id = $1),
      sdks AS (DELETE FROM registry_sdks WHERE environment_id = $1)
-DELETE FROM plan_violations WHERE environment_id = $1 AND NOT refused;
+DELETE FROM plan_violations WHERE environment_id = $1 AND NOT rejected;
 
 -- name: events_to_count
 -- Stored messages in the order they were stored, after a position.
@@ -154,9 +154,9 @@ WHERE name = $3 AND ($2::text IS NULL OR kind = $2) ORDER BY id DESC LIMIT $5;
 -- name: plan_violations_since
 -- args: environment_id, event text (NULL for all), first day date, n
 -- index: plan_violations_pkey
-SELECT event, day - date '1970-01-01' AS day, code, path, refused, n, first_at, last_at FROM plan_violations
+SELECT event, day - date '1970-01-01' AS day, code, path, rejected, n, first_at, last_at FROM plan_violations
 WHERE environment_id = $1 AND ($2::text IS NULL OR event = $2) AND day >= $3
-ORDER BY plan_violations.day DESC, n DESC, event, code, path, refused LIMIT $4;
+ORDER BY plan_violations.day DESC, n DESC, event, code, path, rejected LIMIT $4;
 
 -- name: current_plan_entries
 -- The newest version of each entry of every environment, without removed ones.

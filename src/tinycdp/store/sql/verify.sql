@@ -32,11 +32,11 @@ ORDER BY id;
 -- name: newest_event_at
 -- The instant of the newest message of these profiles: one index lookup per identifier.
 -- args: environment_id integer, profile_ids bigint[]
--- index: aliases_of_profile, events_of_alias
+-- index: identifiers_of_profile, events_of_identifier
 SELECT max(newest.occurred_at)
-FROM aliases a
+FROM identifiers a
 CROSS JOIN LATERAL (SELECT max(e.occurred_at) AS occurred_at FROM events e
-                    WHERE e.environment_id = $1 AND e.alias_id = a.id) AS newest
+                    WHERE e.environment_id = $1 AND e.identifier_id = a.id) AS newest
 WHERE a.environment_id = $1 AND a.profile_id = ANY ($2);
 
 -- name: memberships_of_profiles

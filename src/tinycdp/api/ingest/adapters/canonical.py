@@ -23,7 +23,7 @@ import msgspec
 from tinycdp.api.http.bodies import NUMBER_LIMIT, BodyFault, clean, decode, number
 from tinycdp.api.ingest.adapters.rejection import EventRejected, RejectionCode
 from tinycdp.errors import TooLarge
-from tinycdp.model import STRENGTH, Alias, AliasKind, Instant, Message, MessageKind, Rejection
+from tinycdp.model import STRENGTH, Identifier, IdentifierKind, Instant, Message, MessageKind, Rejection
 
 T = TypeVar("T", bound=msgspec.Struct)
 
@@ -220,7 +220,7 @@ def to_message(kind: MessageKind, event: Event, envelope: Envelope, received_at:
     context = mapping(event.context, ".context", RejectionCode.INVALID_CONTEXT)
     if envelope.context:
         context = {**envelope.context, **context}
-    aliases = _aliases(event, context)
+    identifiers = _identifiers(event, context)
     message_id = _message_id(event)
     name, properties = _content(kind, event, context)
     if event.integrations or envelope.integrations:
@@ -253,7 +253,7 @@ def to_message(kind: MessageKind, event: Event, envelope: Envelope, received_at:
     return Message(
         kind=kind,
         message_id=message_id,
-        aliases=aliases,
+        identifiers=identifiers,
         occurred_at=occurred_at,
         received_at=received_at,
         original_at=original_at,
@@ -261,9 +261,9 @@ def to_message(kind: MessageKind, event: Event, envelope: Envelope, received_at:
         name=name,
         properties=properties,
         context=context,
-        previous=_previous(event, aliases) if kind == "alias" else None,
+        previous=_previous(event, identifiers) if kind == "alias" else None,
         group_id=group_id,
-        ignored=_ignored(event, aliases, context),
+        ignored=_ignored(event, identifiers, context),
         active=context.get("active") is not False,
         future=future,
     )
@@ -334,19 +334,19 @@ def _is_blocked(value: str) -> bool:
     return not text.strip("0-") or text.lower() in BLOCKED
 
 
-def _aliases(event: Event, context: dict[str, Any]) -> tuple[Alias, ...]:
+def _identifiers(event: Event, context: dict[str, Any]) -> tuple[Identifier, ...]:
     user_id = identifier(event.distinct_id if absent(event.user_id) else event.user_id, ".userId")
     anonymous_id = identifier(event.anonymous_id, ".anonymousId")
     if event.external_id is None and event.device_id is None and "externalIds" not in context:
         # Fast path for the two identifiers that nearly every event has.
         if user_id is not None:
-            user = Alias(_USER, user_id)
-            return (user,) if anonymous_id is None else (user, Alias(_ANONYMOUS, anonymous_id))
+            user = Identifier(_USER, user_id)
+            return (user,) if anonymous_id is None else (user, Identifier(_ANONYMOUS, anonymous_id))
         if anonymous_id is not None:
-            return (Alias(_ANONYMOUS, anonymous_id),)
+            return (Identifier(_ANONYMOUS, anonymous_id),)
 
     found = [
-        Alias(kind, value)
+        Identifier(kind, value)
         for kind, value in (
             (_USER, user_id),
             (_EXTERNAL, identifier(event.external_id, ".externalId")),
@@ -377,26 +377,26 @@ def _aliases(event: Event, context: dict[str, Any]) -> tuple[Alias, ...]:
     )
 
 
-def _ignored(event: Event, aliases: tuple[Alias, ...], context: dict[str, Any]) -> tuple[Alias, ...]:
+def _ignored(event: Event, identifiers: tuple[Identifier, ...], context: dict[str, Any]) -> tuple[Identifier, ...]:
     """The blocked identifiers of an event that has valid ones too."""
     entries = context.get("externalIds")
     user_id = event.distinct_id if absent(event.user_id) else event.user_id
     sent = (user_id, event.external_id, event.anonymous_id, event.device_id)
-    if not entries and len(aliases) == len(sent) - sent.count(None):
+    if not entries and len(identifiers) == len(sent) - sent.count(None):
         return ()
     others = ((entry.get("type"), entry.get("id")) for entry in entries or () if entry.get("collection") in _PEOPLE)
     return tuple(
-        Alias(kind, str(value))
+        Identifier(kind, str(value))
         for kind, value in (*zip((_USER, _EXTERNAL, _ANONYMOUS, _DEVICE), sent, strict=True), *others)
         if type(kind) is str and not absent(value) and _is_blocked(str(value))
     )
 
 
-def _strength(alias: Alias) -> int:
-    return STRENGTH.get(alias.kind, len(STRENGTH))
+def _strength(identifier: Identifier) -> int:
+    return STRENGTH.get(identifier.kind, len(STRENGTH))
 
 
-def _external_ids(entries: Any) -> Iterable[Alias]:
+def _external_ids(entries: Any) -> Iterable[Identifier]:
     """The identifiers of users in Segment's context.externalIds.
 
     It is a list of {id, type, collection, encoding}."""
@@ -420,15 +420,15 @@ def _external_ids(entries: Any) -> Iterable[Alias]:
             continue
         value = identifier(entry.get("id"), at + ".id")
         if value is not None:
-            yield Alias(kind, value)
+            yield Identifier(kind, value)
 
 
-def _previous(event: Event, aliases: tuple[Alias, ...]) -> str | None:
+def _previous(event: Event, identifiers: tuple[Identifier, ...]) -> str | None:
     previous = identifier(event.previous_id, ".previousId")
     if previous is None:
         raise EventRejected(RejectionCode.MISSING_PREVIOUS_ID, ".previousId", "An alias call needs a previousId.")
     # analytics-next turns alias("u2", "u1") after identify("u1") into u1 = u1, which joins nothing.
-    return None if previous == aliases[0].value else previous
+    return None if previous == identifiers[0].value else previous
 
 
 def _message_id(event: Event) -> str:
@@ -553,5 +553,6 @@ _PEOPLE = (None, "", "users")
 
 # Plain strings: an enum member is slower to hash and to encode.
 _USER, _EXTERNAL, _ANONYMOUS, _DEVICE = (
-    kind.value for kind in (AliasKind.USER, AliasKind.EXTERNAL, AliasKind.ANONYMOUS, AliasKind.DEVICE)
+    kind.value
+    for kind in (IdentifierKind.USER, IdentifierKind.EXTERNAL, IdentifierKind.ANONYMOUS, IdentifierKind.DEVICE)
 )

@@ -96,7 +96,7 @@ class Question(msgspec.Struct):
         return frozenset(name for name in asked if type(name) is str) if type(asked) is list else None
 
     def session(self) -> str | None:
-        """The session, for which flags with `hold` keep their variants; None if absent."""
+        """The session, for which flags with `stickyFor` keep their variants; None if absent."""
         return key(self.session_id or _object(self.person_properties).get("$session_id"))
 
 
@@ -200,7 +200,7 @@ def _read(raw: bytes, received_at: Instant) -> Read:
         distinct_id = None
     match sent.event:
         case "$create_alias" | "$merge_dangerously":
-            return _alias(event, distinct_id, properties)
+            return _identifier(event, distinct_id, properties)
         case "$groupidentify":
             return _group(event, distinct_id, properties)
     traits = {**_object(properties.get("$set")), **mapping(sent.set, "['$set']", RejectionCode.INVALID_PROPERTIES)}
@@ -245,13 +245,13 @@ def _is_known(distinct_id: Any, properties: dict[str, Any]) -> bool:
     return absent(distinct_id) or distinct_id != properties.get("$device_id")
 
 
-def _alias(event: Event, distinct_id: Any, properties: dict[str, Any]) -> Read:
+def _identifier(event: Event, distinct_id: Any, properties: dict[str, Any]) -> Read:
     """A join of two ids.
 
     SDKs disagree which one is the earlier, so either may have been anonymous."""
     if absent(properties.get("alias")):
         raise EventRejected(
-            RejectionCode.MISSING_PREVIOUS_ID, ".previousId", "This needs an alias beside the distinct_id."
+            RejectionCode.MISSING_PREVIOUS_ID, ".previousId", "This needs an identifier beside the distinct_id."
         )
     event.user_id = event.anonymous_id = properties["alias"]
     event.previous_id = distinct_id
