@@ -22,7 +22,7 @@ from loadtests.driver import Outcome, closed_loop, open_loop
 from tinycdp.runtime import clock
 from tinycdp.runtime.definitions.publish import apply_documents
 from tinycdp.server.embedded_postgres import EmbeddedPostgres
-from tinycdp.store.pool import open_pool
+from tinycdp.store.database.pool import open_pool
 
 PROFILES = 10_000
 _ROWS_PER_COPY = 100

@@ -112,7 +112,7 @@ async def _application(dsn: str, folder: Path) -> AsyncIterator[Call]:
     from tinycdp.runtime.definitions.publish import apply_documents
     from tinycdp.server.bootstrap import prepare
     from tinycdp.settings import load
-    from tinycdp.store.pool import open_pool
+    from tinycdp.store.database.pool import open_pool
 
     keys = {f"TINYCDP_BOOTSTRAP_{scope.upper()}_KEY": key for scope, key in _KEYS.items()}
     settings = load({"DATABASE_URL": dsn, "TINYCDP_DATA_DIR": str(folder), "TINYCDP_LOG_LEVEL": "warning", **keys})
@@ -171,7 +171,7 @@ def _caller(application: Any) -> Call:
 async def _follow(dsn: str) -> None:
     """Register a consumer of the outbox, so that its rows are written."""
     from tinycdp.runtime import clock, outbox
-    from tinycdp.store.pool import open_pool
+    from tinycdp.store.database.pool import open_pool
 
     async with await open_pool(dsn, 1) as pool:
         await outbox.register(pool, 1, "benchmark", clock.now())

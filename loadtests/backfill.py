@@ -27,7 +27,7 @@ from tinycdp.server.bootstrap import prepare
 from tinycdp.server.embedded_postgres import EmbeddedPostgres
 from tinycdp.settings import Settings
 from tinycdp.store import reads
-from tinycdp.store.pool import Pool, open_pool
+from tinycdp.store.database.pool import Pool, open_pool
 
 DAYS = 180
 #: What is published, in order, and the events that must be read for it.

@@ -20,7 +20,7 @@ from loadtests.engine import LONGEST, TYPICAL
 from tinycdp.runtime import clock
 from tinycdp.runtime.definitions.publish import apply_documents
 from tinycdp.server.embedded_postgres import EmbeddedPostgres
-from tinycdp.store.pool import open_pool
+from tinycdp.store.database.pool import open_pool
 
 PROMISED_MS = 20.0
 #: The largest number of tokens that fits.

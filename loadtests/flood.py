@@ -26,7 +26,7 @@ from loadtests import servers
 from loadtests.driver import request
 from loadtests.streams import http_process
 from tinycdp.server.embedded_postgres import EmbeddedPostgres
-from tinycdp.store.pool import open_pool
+from tinycdp.store.database.pool import open_pool
 
 
 def main() -> None:

@@ -20,7 +20,7 @@ from loadtests.driver import closed_loop
 from tinycdp.runtime import clock
 from tinycdp.runtime.definitions.publish import apply_documents
 from tinycdp.server.embedded_postgres import EmbeddedPostgres
-from tinycdp.store.pool import open_pool
+from tinycdp.store.database.pool import open_pool
 
 PROFILES = 5_000
 _READERS = {"no reader": None, "one reader of one profile": "?userId=user-7", "one reader of everything": ""}

@@ -28,7 +28,7 @@ from loadtests.driver import closed_loop, request
 from tinycdp.runtime import clock
 from tinycdp.runtime.definitions.publish import apply_documents
 from tinycdp.server.embedded_postgres import EmbeddedPostgres
-from tinycdp.store.pool import open_pool
+from tinycdp.store.database.pool import open_pool
 
 #: segment → (its rule, the same question for a table purchases(customer, at, amount), with $1 for now)
 QUESTIONS = {

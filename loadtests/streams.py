@@ -23,7 +23,7 @@ from loadtests.driver import request
 from tinycdp.runtime import clock
 from tinycdp.runtime.definitions.publish import apply_documents
 from tinycdp.server.embedded_postgres import EmbeddedPostgres
-from tinycdp.store.pool import open_pool
+from tinycdp.store.database.pool import open_pool
 
 _ALL = "/ofrep/v1/evaluate/flags"
 _FLAGS = [{"key": f"flag_{n}", "rule": f'profile.plan == "plan_{n}"'} for n in range(19)]

@@ -21,8 +21,8 @@ from hypothesis import settings
 from laws import DEEP, PROFILE
 from tinycdp.runtime import clock
 from tinycdp.server.embedded_postgres import EmbeddedPostgres
-from tinycdp.store.migrations import migrate
-from tinycdp.store.pool import Connection, Pool, connect, open_pool
+from tinycdp.store.database.migrations import migrate
+from tinycdp.store.database.pool import Connection, Pool, connect, open_pool
 
 #: The most worker processes of a parallel run that are started without being asked for: each has a Postgres.
 MOST_WORKERS = 8

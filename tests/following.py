@@ -11,7 +11,7 @@ from tinycdp.engine import outbox as changes
 from tinycdp.model import Instant
 from tinycdp.runtime.definitions.catalogs import Catalogs
 from tinycdp.runtime.outbox import CommittedChanges, Consumer
-from tinycdp.store.pool import Connection, Pool, transaction
+from tinycdp.store.database.pool import Connection, Pool, transaction
 
 
 class Replay:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from tinycdp.runtime import clock
 from tinycdp.runtime.outbox import Batch, Consumer
-from tinycdp.store.pool import Pool, open_pool, transaction
+from tinycdp.store.database.pool import Pool, open_pool, transaction
 
 ENVIRONMENT = 1
 ROWS = 20

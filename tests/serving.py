@@ -30,7 +30,7 @@ from tinycdp.runtime.decisions.decide import decide_one
 from tinycdp.runtime.definitions.publish import apply_documents
 from tinycdp.settings import Settings
 from tinycdp.store import definitions as tenancy
-from tinycdp.store.pool import Pool, open_pool
+from tinycdp.store.database.pool import Pool, open_pool
 
 WRITE_KEY, READ_KEY, ADMIN_KEY = "write-key-of-the-tests", "read-key-of-the-tests", "admin-key-of-the-tests"
 KEYS = {

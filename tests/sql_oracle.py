@@ -12,7 +12,7 @@ from typing import Any
 from tinycdp.dsl import ir
 from tinycdp.dsl.sql import read_value, select
 from tinycdp.model import Message
-from tinycdp.store.pool import Connection
+from tinycdp.store.database.pool import Connection
 
 _FIRST_OF_ALL = -2_208_988_800_000  # 1900: what a person is given before any message
 

@@ -53,7 +53,7 @@ from tinycdp.runtime.time_travel.preview import Previews
 from tinycdp.runtime.transfer.export import Exports
 from tinycdp.runtime.transfer.import_queue import ImportQueue
 from tinycdp.settings import Settings, load
-from tinycdp.store.pool import Pool, open_pool
+from tinycdp.store.database.pool import Pool, open_pool
 
 if TYPE_CHECKING:
     from litestar import Litestar

@@ -14,7 +14,7 @@ from builders import Vector, messages_of
 from sql_oracle import Histories
 from tinycdp.dsl import ir
 from tinycdp.dsl.values.numbers import number
-from tinycdp.store.pool import Connection
+from tinycdp.store.database.pool import Connection
 
 _environments = itertools.count(1_000)
 

@@ -148,7 +148,7 @@ def without(**nothing: Any) -> Any:
 
 def gates_of_the_flag(flag: Any, rule: Any) -> Any:
     """An exclusion group dealt by each flag's own salt."""
-    return [dataclasses.replace(gate, salt=flag.salt) for gate in decide_gates(flag, rule)]
+    return [msgspec.structs.replace(gate, salt=flag.salt) for gate in decide_gates(flag, rule)]
 
 
 def first_gate(flag: Any, rule: Any) -> Any:
@@ -232,7 +232,7 @@ WRONG: dict[str, Patch] = {
     "255 entries are kept": replacing(event_log, "KEEP", 255),
     "257 entries are kept": replacing(event_log, "KEEP", 257),
     "buckets are as wide as they can be": replacing(
-        ir, "hop_ms", lambda window: max(h for h in ir.BUCKET_WIDTHS_MS if h <= window)
+        ir, "bucket_width_ms", lambda window: max(h for h in ir.BUCKET_WIDTHS_MS if h <= window)
     ),
     "days are those of UTC": replacing(calendar.Days, "day", lambda self, at: at // DAY_MS + 719_163),
     "midnight is that of UTC": replacing(

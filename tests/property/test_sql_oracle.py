@@ -29,7 +29,7 @@ from tinycdp.engine.catalog import Catalog, Definition, Name, build_catalog
 from tinycdp.engine.groups import Group
 from tinycdp.engine.profile import Profile
 from tinycdp.model import NEVER, Message
-from tinycdp.store.pool import Connection
+from tinycdp.store.database.pool import Connection
 
 law = examples(25, deep=1_500)
 _environments = itertools.count(1)

@@ -162,7 +162,7 @@ def test_a_crowd_is_tiled_and_says_so() -> None:
 
 
 @pytest.mark.parametrize(
-    ("expression", "events", "tiled"),
+    ("expression", "events", "bucketed"),
     [
         ("events.a.sum(x, 5h)", 300, True),
         ("events.a.sum(x)", 300, False),

@@ -12,7 +12,7 @@ from planner_rules import complaints
 from tinycdp.dsl.check.workspace import Source, check_workspace
 from tinycdp.dsl.sql import select
 from tinycdp.store import messages
-from tinycdp.store.statements import load
+from tinycdp.store.database.statements import load
 
 PACKAGE = Path(tinycdp.__file__).parent
 NAMED = {

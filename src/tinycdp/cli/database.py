@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, TypeVar
 from tinycdp.settings import Settings
 
 if TYPE_CHECKING:
-    from tinycdp.store.pool import Pool
+    from tinycdp.store.database.pool import Pool
 
 _Answer = TypeVar("_Answer")
 
@@ -20,7 +20,7 @@ def on_database(settings: Settings, use: "Callable[[Pool, int], Awaitable[_Answe
 
     from tinycdp.runtime.access.keys import environment_named
     from tinycdp.server.embedded_postgres import reachable
-    from tinycdp.store.pool import open_pool
+    from tinycdp.store.database.pool import open_pool
 
     async def run(dsn: str) -> _Answer:
         async with await open_pool(dsn, _CONNECTIONS) as pool:

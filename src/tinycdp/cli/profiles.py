@@ -12,7 +12,7 @@ from tinycdp.settings import Settings
 if TYPE_CHECKING:
     from tinycdp.cli.options import Commands
     from tinycdp.runtime.privacy.erasure import Erasure
-    from tinycdp.store.pool import Pool
+    from tinycdp.store.database.pool import Pool
 
 
 def add_to(commands: "Commands") -> None:

@@ -14,7 +14,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable
 
 from tinycdp.errors import Unavailable
-from tinycdp.store.pool import RETRY
+from tinycdp.store.database.pool import RETRY
 
 log = logging.getLogger(__name__)
 

@@ -24,7 +24,7 @@ from tinycdp.runtime.policies.documents import Policies
 from tinycdp.runtime.policies.privacy_rules import Privacy
 from tinycdp.runtime.schema.tracking_plan import Plans
 from tinycdp.store import definitions as store
-from tinycdp.store.pool import Pool, acquired
+from tinycdp.store.database.pool import Pool, acquired
 
 log = logging.getLogger(__name__)
 

@@ -20,7 +20,7 @@ from typing import Any, Protocol
 
 from tinycdp.errors import Unavailable
 from tinycdp.store import messages as store
-from tinycdp.store.pool import Connection, connect
+from tinycdp.store.database.pool import Connection, connect
 
 log = logging.getLogger(__name__)
 

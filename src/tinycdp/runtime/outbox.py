@@ -27,7 +27,7 @@ from tinycdp.engine.outbox import Change, decode
 from tinycdp.model import Instant
 from tinycdp.store import definitions as definition_store
 from tinycdp.store import outbox as store
-from tinycdp.store.pool import BUSY, Connection, Pool, acquired, transaction
+from tinycdp.store.database.pool import BUSY, Connection, Pool, acquired, transaction
 
 log = logging.getLogger(__name__)
 

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from tinycdp.errors import Overloaded
-from tinycdp.store.pool import RETRY, Connection, Pool, transaction
+from tinycdp.store.database.pool import RETRY, Connection, Pool, transaction
 
 T = TypeVar("T")
 

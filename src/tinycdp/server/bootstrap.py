@@ -5,8 +5,8 @@ import logging
 from tinycdp.model import Instant
 from tinycdp.runtime.access.keys import bootstrap
 from tinycdp.settings import Settings
-from tinycdp.store.migrations import migrate
-from tinycdp.store.pool import open_pool
+from tinycdp.store.database.migrations import migrate
+from tinycdp.store.database.pool import open_pool
 
 log = logging.getLogger(__name__)
 

@@ -18,7 +18,7 @@ from tinycdp.errors import TinyCDPError
 from tinycdp.runtime.processes import Identity, spawn, unprivileged_user
 from tinycdp.server.embedded_postgres import OLDEST_MAJOR, find_binaries, reachable
 from tinycdp.settings import Settings
-from tinycdp.store.pool import connect
+from tinycdp.store.database.pool import connect
 
 _LEAST_FREE_BYTES = 2_000_000_000
 

@@ -6,9 +6,9 @@ from typing import Any
 
 import asyncpg
 
-from tinycdp.store.pool import Connection
-from tinycdp.store.rows import Row
-from tinycdp.store.statements import load
+from tinycdp.store.database.pool import Connection
+from tinycdp.store.database.rows import Row
+from tinycdp.store.database.statements import load
 
 _SQL = load("definitions")
 

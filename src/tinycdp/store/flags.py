@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
-from tinycdp.store.pool import Connection
-from tinycdp.store.rows import Row
-from tinycdp.store.statements import load
+from tinycdp.store.database.pool import Connection
+from tinycdp.store.database.rows import Row
+from tinycdp.store.database.statements import load
 
 _SQL = load("flags")
 

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from tinycdp.store.database.pool import Connection
+from tinycdp.store.database.rows import Row
+from tinycdp.store.database.statements import load
 from tinycdp.store.messages import ProfileRow
-from tinycdp.store.pool import Connection
 from tinycdp.store.reads import SummaryRow
-from tinycdp.store.rows import Row
-from tinycdp.store.statements import load
 
 _SQL = load("groups")
 

@@ -11,9 +11,9 @@ Source  docs/decisions/0029-outbox.md
 
 from dataclasses import dataclass
 
-from tinycdp.store.pool import Connection
-from tinycdp.store.rows import Row
-from tinycdp.store.statements import load
+from tinycdp.store.database.pool import Connection
+from tinycdp.store.database.rows import Row
+from tinycdp.store.database.statements import load
 
 _SQL = load("outbox")
 

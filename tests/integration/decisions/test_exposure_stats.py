@@ -21,7 +21,7 @@ from tinycdp.runtime.definitions.publish import apply_documents
 from tinycdp.runtime.definitions.workspace import read_workspace
 from tinycdp.runtime.edits import Edit
 from tinycdp.store import exposures as store
-from tinycdp.store.pool import Pool
+from tinycdp.store.database.pool import Pool
 
 HALVES = {"a": 50_000, "b": 50_000}
 

@@ -22,7 +22,7 @@ from tinycdp.runtime.definitions.catalogs import Catalogs
 from tinycdp.runtime.definitions.publish import apply_documents
 from tinycdp.runtime.worker.loops import Worker
 from tinycdp.store import exposures as store
-from tinycdp.store.pool import Pool, transaction
+from tinycdp.store.database.pool import Pool, transaction
 
 NOW = 1_790_000_000_000
 NOON = NOW - NOW % DAY_MS + DAY_MS // 2

@@ -33,7 +33,7 @@ from tinycdp.runtime.definitions.publish import apply_documents
 from tinycdp.runtime.worker.backfill import Backfiller
 from tinycdp.server.bootstrap import prepare
 from tinycdp.settings import Settings
-from tinycdp.store.pool import open_pool
+from tinycdp.store.database.pool import open_pool
 
 COUNTING = {
     "traits": [{"key": "opens", "expression": "events.open.count()"}],

@@ -10,8 +10,8 @@ from application import Application, running
 from serving import PATIENCE_SECONDS
 from tinycdp.runtime.definitions.catalogs import Catalogs
 from tinycdp.runtime.worker.loops import Worker
+from tinycdp.store.database.pool import transaction
 from tinycdp.store.messages import begin_group
-from tinycdp.store.pool import transaction
 
 
 @pytest.fixture

@@ -26,7 +26,7 @@ from tinycdp.runtime.access.keys import environment_named
 from tinycdp.runtime.definitions.publish import apply_documents
 from tinycdp.server.bootstrap import prepare
 from tinycdp.settings import Settings
-from tinycdp.store.pool import Pool, open_pool
+from tinycdp.store.database.pool import Pool, open_pool
 
 SECONDS = 60.0 if DEEP else 8.0
 LONGEST_SECONDS = 1_000.0

@@ -16,7 +16,7 @@ from tinycdp.errors import Conflict, Overloaded, Unavailable
 from tinycdp.model import DAY_MS, MINUTE_MS, Identifier, IdentifierKind, Message
 from tinycdp.runtime.identity.merges import Merges
 from tinycdp.runtime.policies.identifier_rules import IdentityPolicy, rules_of
-from tinycdp.store.pool import Pool
+from tinycdp.store.database.pool import Pool
 
 NOW = 1_790_000_000_000
 USER, ANONYMOUS = IdentifierKind.USER, IdentifierKind.ANONYMOUS

@@ -32,7 +32,7 @@ from tinycdp.runtime import clock, outbox
 from tinycdp.server.bootstrap import prepare
 from tinycdp.server.embedded_postgres import EmbeddedPostgres
 from tinycdp.settings import Settings
-from tinycdp.store.pool import open_pool
+from tinycdp.store.database.pool import open_pool
 
 COUNTING = {
     "traits": [{"key": "opens", "expression": "events.open.count()"}],

@@ -10,7 +10,7 @@ from application import Application, running
 from serving import eventually
 from tinycdp.runtime.policies.enrichment import EnrichmentPolicy
 from tinycdp.store import policies as policy_store
-from tinycdp.store.pool import Connection
+from tinycdp.store.database.pool import Connection
 
 PATH = "/v1/admin/policies/enrichment"
 

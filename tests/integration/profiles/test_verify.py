@@ -23,7 +23,7 @@ from tinycdp.runtime.profiles.verify import Difference, Report, as_text, verify
 from tinycdp.runtime.worker.loops import Worker
 from tinycdp.server.bootstrap import prepare
 from tinycdp.settings import Settings
-from tinycdp.store import verify as store
+from tinycdp.store.history import verify as store
 
 START = 1_790_000_000_000
 SHOP = {

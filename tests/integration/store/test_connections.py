@@ -7,8 +7,8 @@ import pytest
 
 import tinycdp.store
 from tinycdp.store import imports, messages
-from tinycdp.store.pool import Pool, acquired, open_pool, transaction
-from tinycdp.store.statements import load
+from tinycdp.store.database.pool import Pool, acquired, open_pool, transaction
+from tinycdp.store.database.statements import load
 
 #: A lock or a setting of the session, not of the transaction.
 LINGERING = re.compile(r"pg_(try_)?advisory_lock|set_config\([^()]*false\)|\A(--.*\n)*(SET (?!LOCAL)|LISTEN)")

@@ -3,7 +3,7 @@
 from typing import Any
 
 from planner_rules import SHARED, distributed
-from tinycdp.store.pool import Connection
+from tinycdp.store.database.pool import Connection
 
 #: Indexes that cannot begin with the environment, and why.
 NOT_BY_ENVIRONMENT = {

@@ -15,9 +15,10 @@ from tinycdp import resources
 from tinycdp.errors import Conflict
 from tinycdp.runtime import clock
 from tinycdp.server.embedded_postgres import find_binaries
-from tinycdp.store import migrations, privacy
-from tinycdp.store.migrations import migrate
-from tinycdp.store.pool import connect
+from tinycdp.store import privacy
+from tinycdp.store.database import migrations
+from tinycdp.store.database.migrations import migrate
+from tinycdp.store.database.pool import connect
 from tinycdp.store.reads import create_partitions
 
 SCHEMA = resources.folder("migrations") / "schema.sql"
@@ -157,7 +158,8 @@ async def test_words_change_in_a_database_with_data(empty, monkeypatch):
         VALUES (1, 1, 'ada', 's', 'on', now());
         INSERT INTO identity_links (environment_id, alias_id, owner_id, is_join, strength, said_at, said_by, linked_at)
         VALUES (1, 1, 2, false, 0, now(), 'm', now());
-        INSERT INTO splits (environment_id, profile_id, alias_ids, author, note, split_at) VALUES (1, 7, '{1}', '', '', now());
+        INSERT INTO splits (environment_id, profile_id, alias_ids, author, note, split_at)
+        VALUES (1, 7, '{1}', '', '', now());
         INSERT INTO plan_violations (environment_id, event, day, code, path, refused, n, first_at, last_at)
         VALUES (1, 'open', '2026-01-01', 'MISSING', '$', true, 1, now(), now());
         INSERT INTO events (environment_id, alias_id, kind, name, message_id, occurred_at, received_at, clamped,

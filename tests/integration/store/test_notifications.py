@@ -8,7 +8,7 @@ from typing import Any
 from serving import PATIENCE_SECONDS
 from tinycdp.runtime import notifications
 from tinycdp.runtime.notifications import Listener, announce_keys, announce_new_profiles, announce_profiles, digest_of
-from tinycdp.store.pool import Pool, transaction
+from tinycdp.store.database.pool import Pool, transaction
 
 
 class Recorder:

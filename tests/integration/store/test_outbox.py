@@ -27,8 +27,8 @@ from tinycdp.runtime.profiles import storage
 from tinycdp.runtime.worker.loops import Worker
 from tinycdp.store import messages as message_store
 from tinycdp.store import outbox as store
-from tinycdp.store.pool import Pool, open_pool, transaction
-from tinycdp.store.statements import load
+from tinycdp.store.database.pool import Pool, open_pool, transaction
+from tinycdp.store.database.statements import load
 
 START = 1_790_000_000_000
 SHOP: dict[str, Any] = {
@@ -115,7 +115,7 @@ async def test_a_later_commit_with_an_earlier_position_is_not_passed_by(
     await quick.commit()
     async with services[0].pool.acquire() as connection:
         seen = await store.read_outbox(connection, shop, 0, second)
-    assert [row["position"] for row in seen] == [second], "it is there, and who polls by number would take it"
+    assert [row.position for row in seen] == [second], "it is there, and who polls by number would take it"
     assert not await consumer.read()
     await slow.commit()
     assert [row.position for row in (await consumer.read()).rows] == [first, second]

@@ -16,9 +16,9 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 import pytest
 
 import tinycdp.store
-from tinycdp.store.pool import Connection
-from tinycdp.store.rows import Row
-from tinycdp.store.statements import load
+from tinycdp.store.database.pool import Connection
+from tinycdp.store.database.rows import Row
+from tinycdp.store.database.statements import load
 
 _FOLDER = Path(tinycdp.store.__file__).parent / "sql"
 STATEMENTS = [(file.stem, name) for file in sorted(_FOLDER.glob("*.sql")) for name in load(file.stem)]
@@ -44,7 +44,7 @@ def test_there_are_statements() -> None:
 async def test_signature_is_what_the_statement_gives(scratch: Connection, topic: str, name: str) -> None:
     statement = await scratch.prepare(load(topic)[name])
     columns = [(column.name, _python(column.type.name)) for column in statement.get_attributes()]
-    said = _said(import_module(f"tinycdp.store.{topic}"), name)
+    said = _said(_module(topic), name)
     if said is NoneType or (topic, name) in OTHERWISE or {given for _, given in columns} <= {NoneType}:
         return
     if len(columns) == 1 and (said is bool or _fits(said, columns[0][1])):
@@ -60,6 +60,12 @@ async def test_signature_is_what_the_statement_gives(scratch: Connection, topic:
     assert len(types) == len(columns)
     for declared, (column, given) in zip(types, columns, strict=True):
         assert _fits(declared, given), f"{column} is {given}, not {declared}"
+
+
+def _module(topic: str) -> ModuleType:
+    """The module of a file of statements."""
+    package = "tinycdp.store.history" if topic in {"past", "preview", "verify"} else "tinycdp.store"
+    return import_module(f"{package}.{topic}")
 
 
 def _said(module: ModuleType, name: str) -> Any:

@@ -11,7 +11,7 @@ from tinycdp.dsl import ir
 from tinycdp.dsl.check.workspace import FlagSource, Source, check_workspace
 from tinycdp.dsl.sql import Unsupported, read_value, select
 from tinycdp.model import DAY_MS
-from tinycdp.store.pool import Connection
+from tinycdp.store.database.pool import Connection
 
 NOW = 1_790_000_000_000
 ENVIRONMENT = 7

@@ -5,7 +5,7 @@ import pytest
 
 from tinycdp.errors import Overloaded
 from tinycdp.runtime.transactions import TRIES, commit_with_retry
-from tinycdp.store.pool import RETRY, Connection, Pool
+from tinycdp.store.database.pool import RETRY, Connection, Pool
 
 
 class Crossed(Exception):

@@ -24,7 +24,7 @@ from tinycdp.runtime.decisions.exposure_stats import day_of
 from tinycdp.runtime.definitions.catalogs import Catalogs
 from tinycdp.runtime.transfer.export import AT_ONCE, COLUMNS, ExposuresRequest, SegmentRequest
 from tinycdp.runtime.worker.loops import Worker
-from tinycdp.store.pool import connect
+from tinycdp.store.database.pool import connect
 
 EVERYONE = "!exists(profile.nobody)"
 

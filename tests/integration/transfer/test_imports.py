@@ -21,7 +21,7 @@ from tinycdp.cli.main import main
 from tinycdp.errors import InvalidInput
 from tinycdp.runtime.transfer.import_files import FileMapping, Source, form_of
 from tinycdp.runtime.transfer.imports import Importer, Progress
-from tinycdp.store.pool import connect
+from tinycdp.store.database.pool import connect
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from tinycdp.runtime.definitions.catalogs import Catalogs
 from tinycdp.runtime.worker.loops import Worker
 from tinycdp.server.bootstrap import prepare
 from tinycdp.settings import Settings
-from tinycdp.store.pool import open_pool
+from tinycdp.store.database.pool import open_pool
 from tinycdp.times import iso
 
 START = 1_790_000_000_000

@@ -74,7 +74,7 @@ def test_an_offset_counts_back_from_arrival_whatever_the_envelope_says() -> None
 
 
 @pytest.mark.parametrize(
-    ("properties", "alias"),
+    ("properties", "identifier"),
     [
         ({}, Identifier("userId", "d")),
         ({"$is_identified": True, "$device_id": "d"}, Identifier("userId", "d")),

@@ -15,7 +15,7 @@ from tinycdp.runtime.access import keys
 from tinycdp.runtime.access.actor import Actor
 from tinycdp.runtime.access.keys import Keyring
 from tinycdp.runtime.clock import Clock
-from tinycdp.store.pool import Pool
+from tinycdp.store.database.pool import Pool
 from tinycdp.times import iso, iso_or_none
 
 _LARGEST_ID = 2**31 - 1

@@ -1,1 +1,1 @@
-"""Decisions out: flags for one profile, replayed, explained, by OFREP, and who was exposed to what."""
+"""Decisions over HTTP: the flags of one profile, replayed and explained."""

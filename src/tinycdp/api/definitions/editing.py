@@ -23,7 +23,7 @@ from tinycdp.runtime.definitions.workspace import EventNames, Kind, Workspace
 from tinycdp.runtime.edits import Edit
 from tinycdp.runtime.transfer.export import memberships_as_of
 from tinycdp.store import reads
-from tinycdp.store.pool import Pool, snapshot
+from tinycdp.store.database.pool import Pool, snapshot
 from tinycdp.times import iso
 
 

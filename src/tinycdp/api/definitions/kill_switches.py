@@ -18,7 +18,7 @@ from tinycdp.runtime.clock import Clock
 from tinycdp.runtime.definitions import kill_switches
 from tinycdp.runtime.definitions.catalogs import Catalogs
 from tinycdp.runtime.edits import Edit
-from tinycdp.store.pool import Pool
+from tinycdp.store.database.pool import Pool
 
 
 @post(

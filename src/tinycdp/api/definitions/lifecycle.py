@@ -43,7 +43,7 @@ from tinycdp.runtime.definitions.publish import Plan
 from tinycdp.runtime.definitions.workspace import Kind, Workspace, impact_of
 from tinycdp.runtime.edits import Edit
 from tinycdp.store import definitions as store
-from tinycdp.store.pool import Pool, acquired
+from tinycdp.store.database.pool import Pool, acquired
 from tinycdp.times import iso, iso_or_none
 
 _LATEST = 2**31 - 1

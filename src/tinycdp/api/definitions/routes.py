@@ -49,7 +49,7 @@ from tinycdp.runtime.profiles.views import summary_of
 from tinycdp.runtime.transfer.export import memberships_as_of
 from tinycdp.store import definitions as store
 from tinycdp.store import reads
-from tinycdp.store.pool import Pool, acquired, snapshot
+from tinycdp.store.database.pool import Pool, acquired, snapshot
 from tinycdp.times import iso, iso_or_none
 
 KINDS: tuple[Kind, ...] = ("trait", "segment", "flag")

@@ -243,7 +243,7 @@ class Described(msgspec.Struct, kw_only=True, rename="camel", omit_defaults=True
     status       "live", or "warming" until the newest version serves
     type         of its values: bool, number, string, datetime, duration, version, list or dyn
     used_by      the definitions that name it
-    progress     of the backfill; null if there is none
+    progress     of the backfill; null if absent
     diagnostics  warnings; only in answers about one definition
     cost         an estimate; only in answers about one definition
     revision     after a save: its revision

@@ -5,7 +5,7 @@ from tinycdp.runtime.access.actor import Actor
 from tinycdp.runtime.clock import Clock
 from tinycdp.runtime.definitions.catalogs import Catalogs
 from tinycdp.runtime.definitions.workspace import EventNames, Workspace, read_workspace
-from tinycdp.store.pool import Pool
+from tinycdp.store.database.pool import Pool
 
 
 async def provide_workspace(

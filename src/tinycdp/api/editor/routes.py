@@ -39,7 +39,7 @@ from tinycdp.runtime.definitions import workspace as workspaces
 from tinycdp.runtime.definitions.workspace import Workspace
 from tinycdp.runtime.schema import editor
 from tinycdp.runtime.schema.editor import SeenPropertiesCache
-from tinycdp.store.pool import Pool
+from tinycdp.store.database.pool import Pool
 
 T = TypeVar("T")
 _EXAMPLE = {"kind": "segment", "expression": "orders_90d = 3"}

@@ -24,7 +24,7 @@ from tinycdp.runtime.decisions.exposures import Exposures
 from tinycdp.runtime.decisions.stale_flags import stale_flags
 from tinycdp.runtime.definitions.catalogs import Catalogs
 from tinycdp.runtime.profiles import views
-from tinycdp.store.pool import Pool
+from tinycdp.store.database.pool import Pool
 
 _DEFAULT_DAYS = 30
 

@@ -35,7 +35,7 @@ from tinycdp.model import Identifier
 from tinycdp.runtime.access.actor import Actor
 from tinycdp.runtime.identity import graph
 from tinycdp.runtime.identity.merges import Merges as Merger
-from tinycdp.store.pool import Pool
+from tinycdp.store.database.pool import Pool
 
 _TAGS = ["Identity"]
 

@@ -17,7 +17,7 @@ from tinycdp.runtime.access.actor import Actor
 from tinycdp.runtime.ingest import dead_letters
 from tinycdp.runtime.ingest.group_commit import Ingest
 from tinycdp.runtime.ingest.pipeline import Pipeline
-from tinycdp.store.pool import Pool
+from tinycdp.store.database.pool import Pool
 
 
 @get(

@@ -15,7 +15,7 @@ from tinycdp.api.ingest.schemas import Counts, HourCount, Rejections
 from tinycdp.runtime.access.actor import Actor
 from tinycdp.runtime.clock import Clock
 from tinycdp.runtime.policies import rejections
-from tinycdp.store.pool import Pool
+from tinycdp.store.database.pool import Pool
 
 _LARGEST_KEY = 2**31 - 1
 _MOST_HOURS = 400 * 24

@@ -14,7 +14,7 @@ from tinycdp.runtime.definitions.workspace import progress_of
 from tinycdp.runtime.ingest.group_commit import Ingest
 from tinycdp.store import definitions as definition_store
 from tinycdp.store import reads
-from tinycdp.store.pool import Pool, snapshot
+from tinycdp.store.database.pool import Pool, snapshot
 from tinycdp.times import iso
 
 #: Rejections are counted by code among this many of the newest.

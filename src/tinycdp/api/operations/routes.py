@@ -27,7 +27,7 @@ from tinycdp.runtime.metrics import CONTENT_TYPE, Gauge, LabelledGauge, Metrics
 from tinycdp.runtime.outbox import lags
 from tinycdp.runtime.transfer.export import Exports
 from tinycdp.store import messages as store
-from tinycdp.store.pool import Pool, acquired
+from tinycdp.store.database.pool import Pool, acquired
 
 _PATIENCE_SECONDS = 2.0
 

@@ -18,7 +18,7 @@ from tinycdp.runtime.clock import Clock
 from tinycdp.runtime.edits import Edit
 from tinycdp.runtime.mirror import Mirror
 from tinycdp.runtime.policies import documents
-from tinycdp.store.pool import Pool
+from tinycdp.store.database.pool import Pool
 
 PATH = "/v1/admin/policies/{name:str}"
 _TAGS = ["Policies"]

@@ -41,7 +41,7 @@ from tinycdp.runtime.policies.privacy_rules import Privacy
 from tinycdp.runtime.privacy import erasure
 from tinycdp.runtime.privacy.erasure import Erasures as Eraser
 from tinycdp.runtime.profiles import views
-from tinycdp.store.pool import Pool
+from tinycdp.store.database.pool import Pool
 from tinycdp.times import iso
 
 _TAGS = ["Privacy"]

@@ -18,7 +18,7 @@ from tinycdp.errors import NotFound
 from tinycdp.runtime.access.actor import Actor
 from tinycdp.runtime.profiles.views import summary_of
 from tinycdp.store import groups as store
-from tinycdp.store.pool import Pool, acquired
+from tinycdp.store.database.pool import Pool, acquired
 from tinycdp.times import iso
 
 

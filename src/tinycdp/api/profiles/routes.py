@@ -21,7 +21,7 @@ from tinycdp.runtime.access.actor import Actor
 from tinycdp.runtime.clock import Clock
 from tinycdp.runtime.definitions.catalogs import Catalogs
 from tinycdp.runtime.profiles import views
-from tinycdp.store.pool import Pool
+from tinycdp.store.database.pool import Pool
 
 _EVENTS_ON_THE_PAGE = 50
 _TRANSITIONS_ON_THE_PAGE = 100

@@ -38,7 +38,7 @@ from tinycdp.runtime.mirror import Mirror
 from tinycdp.runtime.schema import registry_reads, tracking_plan
 from tinycdp.runtime.schema.registry import Registry
 from tinycdp.runtime.schema.tracking_plan import Plans
-from tinycdp.store.pool import Pool
+from tinycdp.store.database.pool import Pool
 
 EVENTS = "/v1/registry/events"
 PLAN = "/v1/registry/plan"

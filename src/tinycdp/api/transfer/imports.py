@@ -27,7 +27,7 @@ from tinycdp.runtime.clock import Clock
 from tinycdp.runtime.transfer import imports as history
 from tinycdp.runtime.transfer.import_files import FileMapping, Source, form_of
 from tinycdp.runtime.transfer.import_queue import MOST_UPLOADED, ImportQueue
-from tinycdp.store.pool import Pool
+from tinycdp.store.database.pool import Pool
 
 _TAGS = ["Import"]
 

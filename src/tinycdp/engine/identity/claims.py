@@ -1,4 +1,4 @@
-"""What messages say of identifiers: which one claims which, and which known users are joined.
+"""Evidence in messages: which identifier claims which, and which known users are joined.
 
 Shape   evidence_of(messages, rules) → Evidence: claims and joins, and the owner each identifier gets if nothing else
         is known of it

@@ -1,4 +1,4 @@
-"""Which rows new identifiers get: a profile of their own, or a place in the profile of their owner.
+"""Rows for new identifiers: in a profile of their own, or in the profile of their owner.
 
 Shape   plan_creation(evidence, rows) → Creation, again and again until every identifier has a row ·
         without_room(…) → those that a limit keeps out · with_claims(…) → the claims they are created with

@@ -1,4 +1,4 @@
-"""What a group of messages, or an admin, changes about who is who: the plan, before anything is written.
+"""The plan of what messages, or an admin, change about identity, before anything is written.
 
 Shape   plan_resolution(evidence, facts, …) → Plan, or Missing: load that, add it to the facts and plan again.
         plan_merge(…) → the Plan of an admin's merge

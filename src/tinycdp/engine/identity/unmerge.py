@@ -1,4 +1,4 @@
-"""The plan of an unmerge: which profiles there are once links between two sets of identifiers are withdrawn.
+"""The plan of an unmerge: the profiles that remain once two sides are taken apart.
 
 Shape   owners_to_load(graph, cut) → ids to add to the graph first · plan_unmerge(graph, cut, …) → UnmergePlan
 Laws    which identifiers make one profile afterwards is what the claims and joins that are left make of them, as though

@@ -20,7 +20,7 @@ from tinycdp.runtime.notifications import announce_keys
 from tinycdp.settings import Settings
 from tinycdp.store import definitions as environments
 from tinycdp.store import keys as store
-from tinycdp.store.pool import Pool, acquired, transaction
+from tinycdp.store.database.pool import Pool, acquired, transaction
 
 SCOPES = ("write", "decide", "read", "admin")
 ORGANISATION, PROJECT, ENVIRONMENTS = "default", "default", ("prod", "dev")

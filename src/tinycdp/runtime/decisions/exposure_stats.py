@@ -27,7 +27,7 @@ from tinycdp.errors import InvalidInput, NotFound
 from tinycdp.model import Instant
 from tinycdp.runtime.definitions.catalogs import Catalogs
 from tinycdp.store import exposures as store
-from tinycdp.store.pool import Connection, Pool, acquired, snapshot
+from tinycdp.store.database.pool import Connection, Pool, acquired, snapshot
 from tinycdp.times import iso
 
 #: A p-value below this raises the alarm. A check that is read every day must not raise it by chance every month.

@@ -21,7 +21,7 @@ from tinycdp.model import DAY_MS, Identifier, Instant
 from tinycdp.runtime.background import PASSING, BufferedWriter
 from tinycdp.runtime.decisions.snapshots import Snapshot
 from tinycdp.store import exposures as store
-from tinycdp.store.pool import Pool, acquired
+from tinycdp.store.database.pool import Pool, acquired
 
 log = logging.getLogger(__name__)
 

@@ -1,6 +1,6 @@
-"""Variants that sessions keep: what a flag with `stickyFor` gave first stays until the session has been silent so long.
+"""Sticky variants: a session keeps what a flag with `stickyFor` served first.
 
-Shape   Holds.keep(catalog, decision, subject, session, now) -> the decision the session sees
+Shape   SessionVariants.keep(catalog, decision, subject, session, now) -> the decision the session sees
 Laws    all processes agree: the first to ask writes the row, and a row decides. A flag that is off or killed, or that
         no longer has the variant, is not held. With Postgres away and nothing remembered, nothing is held
 Units   the newest `size` sessions are remembered here, so that most decisions need no query. A row is renewed when half
@@ -18,7 +18,7 @@ from tinycdp.errors import Unavailable
 from tinycdp.model import Instant
 from tinycdp.runtime.decisions.snapshots import Snapshot
 from tinycdp.store import flags as store
-from tinycdp.store.pool import Pool, acquired
+from tinycdp.store.database.pool import Pool, acquired
 
 LONGEST_SESSION = 256
 

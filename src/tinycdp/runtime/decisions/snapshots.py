@@ -20,7 +20,7 @@ from tinycdp.errors import Unavailable
 from tinycdp.model import Identifier, Instant
 from tinycdp.runtime.definitions.catalogs import Catalogs
 from tinycdp.store import reads
-from tinycdp.store.pool import Pool, acquired
+from tinycdp.store.database.pool import Pool, acquired
 
 _Name = tuple[int, str, str]  # (environment id, alias kind, alias value)
 

@@ -24,7 +24,7 @@ from tinycdp.model import DAY_MS, Instant
 from tinycdp.runtime.definitions.workspace import Named, Workspace
 from tinycdp.store import exposures as store
 from tinycdp.store import flags as flag_store
-from tinycdp.store.pool import Pool, snapshot
+from tinycdp.store.database.pool import Pool, snapshot
 from tinycdp.times import iso
 
 Code = Literal["ONE_VARIANT", "OFF", "KILLED", "NOT_ASKED", "RULES_NOT_REACHED"]

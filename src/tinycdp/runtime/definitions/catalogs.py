@@ -15,7 +15,7 @@ from tinycdp.engine.flags.trail import Killed
 from tinycdp.errors import Unavailable
 from tinycdp.runtime.definitions.kill_switches import in_force
 from tinycdp.store import definitions as store
-from tinycdp.store.pool import Connection, Pool, acquired
+from tinycdp.store.database.pool import Connection, Pool, acquired
 
 
 class Catalogs:

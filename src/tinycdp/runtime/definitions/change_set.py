@@ -30,7 +30,7 @@ from tinycdp.errors import Conflict, InvalidInput, NotFound
 from tinycdp.model import Instant
 from tinycdp.runtime.definitions.references import references_of, rewritten
 from tinycdp.store import definitions as store
-from tinycdp.store.pool import Connection
+from tinycdp.store.database.pool import Connection
 
 KINDS = ("trait", "segment", "flag")
 _KEY = {"trait": re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}"), "segment": re.compile(r"[A-Za-z0-9._~:-]{1,64}")}

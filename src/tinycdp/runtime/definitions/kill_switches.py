@@ -15,7 +15,7 @@ from tinycdp.model import Instant
 from tinycdp.runtime.edits import Edit
 from tinycdp.runtime.notifications import announce_revision
 from tinycdp.store import definitions, flags
-from tinycdp.store.pool import Connection, Pool, acquired, transaction
+from tinycdp.store.database.pool import Connection, Pool, acquired, transaction
 from tinycdp.times import iso, iso_or_none
 
 

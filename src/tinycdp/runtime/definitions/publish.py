@@ -42,7 +42,7 @@ from tinycdp.runtime.definitions.references import rewritten
 from tinycdp.runtime.edits import Edit
 from tinycdp.runtime.notifications import announce_revision
 from tinycdp.store import definitions as store
-from tinycdp.store.pool import Connection, Pool, acquired, transaction
+from tinycdp.store.database.pool import Connection, Pool, acquired, transaction
 
 LONGEST_NOTE = 1_000
 #: How often a publish may lose against another one, before it takes the lock at its beginning.

@@ -17,7 +17,7 @@ from tinycdp.runtime.definitions.change_set import Step, document_of, steps_betw
 from tinycdp.runtime.definitions.files import difference as text_of
 from tinycdp.runtime.definitions.files import fields_of
 from tinycdp.store import definitions as store
-from tinycdp.store.pool import Connection, Pool, snapshot
+from tinycdp.store.database.pool import Connection, Pool, snapshot
 from tinycdp.times import iso, iso_or_none
 
 

@@ -14,7 +14,7 @@ from tinycdp.model import Instant
 from tinycdp.runtime.definitions.change_set import Change
 from tinycdp.runtime.definitions.publish import publish
 from tinycdp.runtime.edits import Edit
-from tinycdp.store.pool import Pool
+from tinycdp.store.database.pool import Pool
 
 AUTHOR = "schedule"
 

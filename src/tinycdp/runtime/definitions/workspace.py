@@ -26,7 +26,7 @@ from tinycdp.runtime.definitions.catalogs import Catalogs
 from tinycdp.runtime.definitions.references import closure, mentioned, references_of
 from tinycdp.store import definitions as store
 from tinycdp.store import reads, registry
-from tinycdp.store.pool import Connection, Pool, acquired
+from tinycdp.store.database.pool import Connection, Pool, acquired
 
 Kind = Literal["trait", "segment", "flag"]
 
@@ -348,7 +348,7 @@ def _contradictions(text: str, checked: Checked, scope: Scope, declared: Declare
 
 
 def _way_back(compiled_set: CompiledSet, name: Name, text: str) -> Sequence[Name] | None:
-    """The shortest cycle through a definition with this text; None if there is none."""
+    """The shortest cycle through a definition with this text; None if it is in no cycle."""
     try:
         frontier: list[tuple[Name, ...]] = [(name, other) for other in sorted(mentioned(text))]
     except SourceError:

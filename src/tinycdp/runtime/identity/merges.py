@@ -33,7 +33,7 @@ from tinycdp.runtime.profiles.views import IdentifierRef
 from tinycdp.runtime.transactions import commit_with_retry
 from tinycdp.store import identity as store
 from tinycdp.store import messages
-from tinycdp.store.pool import RETRY, Connection, Pool
+from tinycdp.store.database.pool import RETRY, Connection, Pool
 from tinycdp.times import iso
 
 #: The most profiles that one request merges.

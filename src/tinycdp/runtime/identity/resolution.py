@@ -33,7 +33,7 @@ from tinycdp.runtime.policies.identifier_rules import DEFAULT, Rules
 from tinycdp.runtime.profiles import storage
 from tinycdp.store import identity as links
 from tinycdp.store import messages as store
-from tinycdp.store.pool import Connection
+from tinycdp.store.database.pool import Connection
 
 
 class Restart(Exception):

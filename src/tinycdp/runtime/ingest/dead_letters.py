@@ -18,7 +18,7 @@ from tinycdp.errors import NotFound
 from tinycdp.model import Instant, Message, Rejection
 from tinycdp.runtime.policies.rejections import storable, whole
 from tinycdp.store import limits as store
-from tinycdp.store.pool import UNSTORABLE, Connection, Pool, acquired, transaction
+from tinycdp.store.database.pool import UNSTORABLE, Connection, Pool, acquired, transaction
 from tinycdp.times import iso
 
 #: Letters of one replay: a group or two of ordinary ingestion.

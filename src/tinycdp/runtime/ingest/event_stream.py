@@ -35,7 +35,7 @@ from tinycdp.runtime.notifications import announce_reader
 from tinycdp.runtime.policies.rejections import as_sent
 from tinycdp.runtime.profiles.views import evaluate, plain
 from tinycdp.store import registry as store
-from tinycdp.store.pool import Pool, acquired
+from tinycdp.store.database.pool import Pool, acquired
 from tinycdp.times import iso
 
 SHOWN = 50

@@ -32,7 +32,7 @@ from tinycdp.runtime.profiles import groups, storage
 from tinycdp.runtime.transactions import commit_with_retry
 from tinycdp.store import identity as identity_store
 from tinycdp.store import messages as store
-from tinycdp.store.pool import BROKEN, RETRY, UNSTORABLE, Connection, Pool, transaction
+from tinycdp.store.database.pool import BROKEN, RETRY, UNSTORABLE, Connection, Pool, transaction
 
 log = logging.getLogger(__name__)
 

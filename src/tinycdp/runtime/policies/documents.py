@@ -24,7 +24,7 @@ from tinycdp.runtime.policies.identifier_rules import IdentityPolicy
 from tinycdp.runtime.policies.limits import Limits
 from tinycdp.runtime.policies.privacy_rules import PrivacyPolicy
 from tinycdp.store import policies as store
-from tinycdp.store.pool import Pool, acquired, transaction
+from tinycdp.store.database.pool import Pool, acquired, transaction
 from tinycdp.times import iso
 
 Policy = TypeVar("Policy", bound=msgspec.Struct)

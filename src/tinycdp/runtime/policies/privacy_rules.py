@@ -26,7 +26,7 @@ from tinycdp.model import Identifier, IdentifierKind, Instant, Message, Rejectio
 from tinycdp.runtime.edits import Edit
 from tinycdp.runtime.notifications import announce_policies
 from tinycdp.store import privacy as store
-from tinycdp.store.pool import Pool, acquired, transaction
+from tinycdp.store.database.pool import Pool, acquired, transaction
 
 #: Each takes about 100 bytes in every process.
 MOST_SUPPRESSED = 1_000_000

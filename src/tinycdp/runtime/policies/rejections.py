@@ -20,7 +20,7 @@ import msgspec
 from tinycdp.engine.schema.tracking_plan import TRAITS_OF
 from tinycdp.model import HOUR_MS, Instant, Message, Rejection
 from tinycdp.store import limits as store
-from tinycdp.store.pool import Connection, Pool, acquired
+from tinycdp.store.database.pool import Connection, Pool, acquired
 from tinycdp.times import iso
 
 LOGGED_PER_HOUR = 1_000

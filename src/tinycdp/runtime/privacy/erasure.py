@@ -34,8 +34,8 @@ from tinycdp.store import groups as group_store
 from tinycdp.store import identity as identity_store
 from tinycdp.store import messages, reads
 from tinycdp.store import privacy as store
+from tinycdp.store.database.pool import RETRY, Connection, Pool, acquired, snapshot
 from tinycdp.store.messages import ProfileRow, StoredIdentifierRow
-from tinycdp.store.pool import RETRY, Connection, Pool, acquired, snapshot
 from tinycdp.times import iso
 
 MOST_ERASED = 1_000

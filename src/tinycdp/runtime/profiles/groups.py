@@ -17,7 +17,7 @@ from tinycdp.model import Instant, Message
 from tinycdp.runtime.notifications import announce_profiles
 from tinycdp.runtime.profiles import storage
 from tinycdp.store import groups as store
-from tinycdp.store.pool import Connection
+from tinycdp.store.database.pool import Connection
 
 BATCH = 200
 

@@ -19,7 +19,7 @@ from tinycdp.engine.profile import Profile
 from tinycdp.model import Instant, Message
 from tinycdp.store import groups as group_store
 from tinycdp.store import messages as store
-from tinycdp.store.pool import Connection
+from tinycdp.store.database.pool import Connection
 
 
 def from_row(row: store.ProfileRow) -> Profile:

@@ -30,9 +30,9 @@ from tinycdp.runtime.notifications import announce_profiles
 from tinycdp.runtime.profiles import storage
 from tinycdp.runtime.profiles.views import plain
 from tinycdp.store import groups, messages
-from tinycdp.store import verify as store
+from tinycdp.store.database.pool import Connection, Pool, acquired, snapshot, transaction
+from tinycdp.store.history import verify as store
 from tinycdp.store.messages import ProfileRow
-from tinycdp.store.pool import Connection, Pool, acquired, snapshot, transaction
 from tinycdp.times import iso
 
 log = logging.getLogger(__name__)

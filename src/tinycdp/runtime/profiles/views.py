@@ -30,7 +30,7 @@ from tinycdp.runtime.decisions.snapshots import snapshot_of
 from tinycdp.runtime.definitions.catalogs import Catalogs
 from tinycdp.runtime.profiles import storage as profiles
 from tinycdp.store import messages, reads
-from tinycdp.store.pool import Connection, Pool, acquired, snapshot
+from tinycdp.store.database.pool import Connection, Pool, acquired, snapshot
 from tinycdp.times import iso, iso_or_none
 
 #: The order in which a bare identifier is tried.

@@ -26,7 +26,7 @@ from tinycdp.runtime.definitions.workspace import (
 )
 from tinycdp.runtime.schema.registry_reads import types_seen
 from tinycdp.store import reads, registry
-from tinycdp.store.pool import Pool, acquired
+from tinycdp.store.database.pool import Pool, acquired
 
 #: How many of the newest profiles and events are read, and how many property names are kept.
 PROFILES, EVENTS, NAMES = 500, 1_000, 1_000

@@ -23,7 +23,7 @@ from tinycdp.model import DAY_MS, HOUR_MS, MINUTE_MS, Instant, Message, Warned
 from tinycdp.runtime.background import PASSING, BufferedWriter
 from tinycdp.runtime.clock import Clock
 from tinycdp.store import registry as store
-from tinycdp.store.pool import Connection, Pool, acquired, transaction
+from tinycdp.store.database.pool import Connection, Pool, acquired, transaction
 
 log = logging.getLogger(__name__)
 

@@ -25,7 +25,7 @@ from tinycdp.model import DAY_MS, HOUR_MS, Instant
 from tinycdp.runtime.definitions.workspace import Declared, Workspace
 from tinycdp.runtime.schema.tracking_plan import PlanEntry, versions
 from tinycdp.store import registry as store
-from tinycdp.store.pool import Pool, snapshot
+from tinycdp.store.database.pool import Pool, snapshot
 from tinycdp.times import iso
 
 TIMELINE_DAYS = 90

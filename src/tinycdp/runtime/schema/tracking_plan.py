@@ -25,7 +25,7 @@ from tinycdp.runtime.notifications import announce_policies
 from tinycdp.runtime.policies.documents import Policies
 from tinycdp.runtime.policies.rejections import rejection_of
 from tinycdp.store import registry as store
-from tinycdp.store.pool import Pool, acquired, transaction
+from tinycdp.store.database.pool import Pool, acquired, transaction
 from tinycdp.times import iso
 
 LONGEST_NAME = 200

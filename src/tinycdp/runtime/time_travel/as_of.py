@@ -28,8 +28,9 @@ from tinycdp.runtime.definitions.catalogs import compile_catalog, definitions_at
 from tinycdp.runtime.definitions.references import closure, references_of
 from tinycdp.runtime.profiles import groups
 from tinycdp.runtime.profiles.storage import message_from_row
-from tinycdp.store import definitions, past
-from tinycdp.store.pool import Connection, Pool, snapshot
+from tinycdp.store import definitions
+from tinycdp.store.database.pool import Connection, Pool, snapshot
+from tinycdp.store.history import past
 from tinycdp.times import iso
 
 #: How many compiled catalogs of the past are kept: replays often ask for many decisions of the same day.

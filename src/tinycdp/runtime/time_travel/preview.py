@@ -38,9 +38,9 @@ from tinycdp.runtime.definitions.revisions import Changed, changed
 from tinycdp.runtime.definitions.workspace import EventNames, Workspace
 from tinycdp.runtime.profiles.views import IdentifierRef, plain
 from tinycdp.runtime.time_travel.as_of import profiles_as_of
-from tinycdp.store import past as past_store
-from tinycdp.store import preview as store
-from tinycdp.store.pool import Connection, Pool, snapshot
+from tinycdp.store.database.pool import Connection, Pool, snapshot
+from tinycdp.store.history import past as past_store
+from tinycdp.store.history import preview as store
 from tinycdp.times import iso
 
 #: How many profiles are sampled by default.

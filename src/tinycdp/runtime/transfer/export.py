@@ -33,7 +33,7 @@ from tinycdp.runtime.definitions.catalogs import Catalogs
 from tinycdp.runtime.profiles import storage
 from tinycdp.runtime.profiles.views import evaluate, plain
 from tinycdp.store import messages, reads
-from tinycdp.store.pool import Connection, Pool, connect, frozen, reaching, snapshot
+from tinycdp.store.database.pool import Connection, Pool, connect, frozen, reaching, snapshot
 from tinycdp.times import iso_or_none
 
 Form = Literal["csv", "jsonl"]

@@ -35,7 +35,7 @@ from tinycdp.runtime.transfer import imports
 from tinycdp.runtime.transfer.import_files import FileMapping, Form, Parse, Source
 from tinycdp.runtime.transfer.imports import Importer, Pace, Progress, locked
 from tinycdp.store import imports as store
-from tinycdp.store.pool import RETRY, Pool, acquired
+from tinycdp.store.database.pool import RETRY, Pool, acquired
 
 log = logging.getLogger(__name__)
 

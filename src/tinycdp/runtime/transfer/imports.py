@@ -32,7 +32,7 @@ from tinycdp.runtime.ingest.group_commit import Ingest, Receipt
 from tinycdp.runtime.ingest.pipeline import Client, Pipeline
 from tinycdp.runtime.transfer.import_files import NO_MAPPING, Numbered, Parse, Source, columns_of, identity_of, parts
 from tinycdp.store import imports as store
-from tinycdp.store.pool import RETRY, Connection, Pool, acquired, reaching
+from tinycdp.store.database.pool import RETRY, Connection, Pool, acquired, reaching
 from tinycdp.times import iso
 
 #: Rows in one part: while the process is idle, and beside other requests. Long rows make a part smaller.

@@ -36,7 +36,7 @@ from tinycdp.runtime.notifications import announce_profiles
 from tinycdp.runtime.profiles import storage as profiles
 from tinycdp.store import definitions as definition_store
 from tinycdp.store import messages as store
-from tinycdp.store.pool import Connection, Pool, acquired, frozen
+from tinycdp.store.database.pool import Connection, Pool, acquired, frozen
 
 log = logging.getLogger(__name__)
 

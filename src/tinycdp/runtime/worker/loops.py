@@ -31,7 +31,7 @@ from tinycdp.store import exposures, reads
 from tinycdp.store import flags as flag_store
 from tinycdp.store import limits as limits_store
 from tinycdp.store import messages as store
-from tinycdp.store.pool import Connection, Pool, acquired, transaction
+from tinycdp.store.database.pool import Connection, Pool, acquired, transaction
 
 log = logging.getLogger(__name__)
 

@@ -28,7 +28,7 @@ FROM unnest($2::text[], $3::text[]) AS wanted (kind, value)
 JOIN identifiers a ON a.environment_id = $1 AND a.kind = wanted.kind AND a.value = wanted.value;
 
 -- name: identifiers_changed
--- Whether any alias has changed its profile or claim since it was read; runs under the profiles' locks.
+-- Whether any identifier has changed its profile or claim since it was read; runs under the profiles' locks.
 -- args: environment_id integer, ids bigint[], profile_ids bigint[], owner_ids bigint[], claimed_bys text[]
 -- index: identifiers_environment_id_id_key
 SELECT EXISTS (

@@ -89,7 +89,7 @@ DELETE FROM transitions WHERE environment_id = $1 AND profile_id = ANY ($2);
 -- index: exposures_of_unit
 DELETE FROM exposures WHERE environment_id = $1 AND unit = ANY ($2);
 
--- name: erase_flag_holds
+-- name: erase_session_variants
 -- args: environment_id, units text[]
 DELETE FROM session_variants WHERE environment_id = $1 AND unit = ANY ($2);
 
@@ -98,12 +98,12 @@ DELETE FROM session_variants WHERE environment_id = $1 AND unit = ANY ($2);
 -- index: identity_links_pkey, identity_links_of_owner
 DELETE FROM identity_links WHERE environment_id = $1 AND (identifier_id = ANY ($2) OR owner_id = ANY ($2));
 
--- name: erase_refused_claims
+-- name: erase_rejected_claims
 -- args: environment_id, identifier_ids bigint[]
 DELETE FROM rejected_claims
 WHERE environment_id = $1 AND (identifier_id = ANY ($2) OR kept_owner_id = ANY ($2) OR other_owner_id = ANY ($2));
 
--- name: erase_alias_moves
+-- name: erase_identifier_moves
 -- args: environment_id, profile_ids bigint[], identifier_ids bigint[]
 DELETE FROM identifier_moves
 WHERE environment_id = $1 AND (identifier_ids && $3 OR from_id = ANY ($2) OR to_id = ANY ($2));

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tinycdp.store.pool import Connection
-from tinycdp.store.rows import Row
-from tinycdp.store.statements import load
+from tinycdp.store.database.pool import Connection
+from tinycdp.store.database.rows import Row
+from tinycdp.store.database.statements import load
 
 _SQL = load("preview")
 

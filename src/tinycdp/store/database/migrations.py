@@ -11,7 +11,7 @@ import asyncpg
 
 from tinycdp.errors import Conflict
 from tinycdp.resources import migration_files
-from tinycdp.store.pool import connect
+from tinycdp.store.database.pool import connect
 
 _LOCK = 7_164_301
 

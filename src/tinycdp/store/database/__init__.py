@@ -1,0 +1,1 @@
+"""The database itself: connections, migrations, and how statements and rows are read."""

@@ -1,0 +1,1 @@
+"""Statements over raw events: past instants, previews of a change, verification."""
