@@ -129,6 +129,13 @@ def test_the_index_has_them_in_their_order() -> None:
     assert [(int(n), int(file)) for n, file in listed] == [(n, n) for n in range(1, len(DECISIONS) + 1)]
 
 
+def test_the_modules_of_the_walk_exist() -> None:
+    text = (DOCS / "architecture.md").read_text()
+    named = re.findall(r"`((?:api|runtime|engine|store|dsl|server|products|cli)/[\w/]+\.py)`", text)
+    assert named
+    assert [module for module in named if not (ROOT / "src" / "tinycdp" / module).exists()] == []
+
+
 def test_the_architecture_names_every_table() -> None:
     schema = (ROOT / "migrations/schema.sql").read_text()
     tables = set(re.findall(r"^CREATE TABLE public\.(\w+)", schema, re.MULTILINE))
