@@ -26,7 +26,7 @@ from tinycdp.runtime.worker.loops import Worker
 from tinycdp.server.bootstrap import prepare
 from tinycdp.server.embedded_postgres import EmbeddedPostgres
 from tinycdp.settings import Settings
-from tinycdp.store import reads
+from tinycdp.store.database import partitions as partition_store
 from tinycdp.store.database.pool import Pool, open_pool
 
 DAYS = 180
@@ -93,7 +93,7 @@ async def write_history(pool: Pool, environment_id: int, profiles: int, events: 
     It looks as if it had arrived as it happened."""
     since, until, prefix = now - DAYS * DAY_MS, now - 1000, "user-"
     async with pool.acquire() as connection:
-        await reads.create_partitions(connection, since, DAYS // 30 + 2)
+        await partition_store.create_partitions(connection, since, DAYS // 30 + 2)
         await connection.execute(_PROFILES, environment_id, profiles, prefix, since, until, timeout=600)
         await connection.execute("ANALYZE identifiers")
         await connection.execute(_EVENTS, environment_id, events, prefix, since, until, timeout=600)

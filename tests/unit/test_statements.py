@@ -11,7 +11,7 @@ import tinycdp.store
 from planner_rules import complaints
 from tinycdp.dsl.check.workspace import Source, check_workspace
 from tinycdp.dsl.sql import select
-from tinycdp.store import messages
+from tinycdp.store import events as event_store
 from tinycdp.store.database.statements import load
 
 PACKAGE = Path(tinycdp.__file__).parent
@@ -26,7 +26,7 @@ EVERYWHERE = {
     "policies.current_policies": "a process loads the policies of all environments, at its start and when they change",
     "privacy.suppression_marks": "the same of suppressed identifiers",
     "registry.current_plan_entries": "the same of tracking plans",
-    "reads.default_partition_holds": "a partition holds a month of all environments",
+    "partitions.default_partition_holds": "a partition holds a month of all environments",
     "outbox.lags": "a process reports the consumers of all environments",
     "outbox.lapse_cursors": "the worker tidies the outbox of all environments",
 }
@@ -122,9 +122,9 @@ def test_the_statement_of_an_expression_stays_on_one_shard() -> None:
 
 
 def test_copied_rows_begin_with_the_environment() -> None:
-    assert messages._EVENT_COLUMNS[0] == "environment_id"
+    assert event_store._EVENT_COLUMNS[0] == "environment_id"
     copies = [file.name for file in PACKAGE.rglob("*.py") if "copy_records_to_table(" in file.read_text()]
-    assert copies == ["messages.py"]
+    assert copies == ["events.py"]
 
 
 OUTER = """

@@ -19,7 +19,7 @@ from hashlib import blake2b
 from typing import Any, Protocol
 
 from tinycdp.errors import Unavailable
-from tinycdp.store import messages as store
+from tinycdp.store.database import notifications as notification_store
 from tinycdp.store.database.pool import Connection, connect
 
 log = logging.getLogger(__name__)
@@ -40,7 +40,7 @@ async def announce_profiles(
     for start in range(0, len(profile_ids), _IDS_PER_NOTICE):
         ids = ",".join(map(str, profile_ids[start : start + _IDS_PER_NOTICE]))
         notices.append(f"profiles {environment_id} {version} {ids}")
-    await store.announce(connection, *notices)
+    await notification_store.announce(connection, *notices)
 
 
 async def announce_new_profiles(connection: Connection, environment_id: int, user_ids: Sequence[str]) -> None:
@@ -49,7 +49,7 @@ async def announce_new_profiles(connection: Connection, environment_id: int, use
     for start in range(0, len(user_ids), _DIGESTS_PER_NOTICE):
         digests = ",".join(map(digest_of, user_ids[start : start + _DIGESTS_PER_NOTICE]))
         notices.append(f"created {environment_id} {digests}")
-    await store.announce(connection, *notices)
+    await notification_store.announce(connection, *notices)
 
 
 def digest_of(user_id: str) -> str:
@@ -62,24 +62,24 @@ def digest_of(user_id: str) -> str:
 
 async def announce_revision(connection: Connection, environment_id: int) -> None:
     """Notify that the environment's definitions changed."""
-    await store.announce(connection, f"revision {environment_id}")
+    await notification_store.announce(connection, f"revision {environment_id}")
 
 
 async def announce_keys(connection: Connection) -> None:
     """Notify that API keys were created or revoked."""
-    await store.announce(connection, "keys")
+    await notification_store.announce(connection, "keys")
 
 
 async def announce_policies(connection: Connection, environment_id: int) -> None:
     """Notify that the environment's policies changed."""
-    await store.announce(connection, f"policies {environment_id}")
+    await notification_store.announce(connection, f"policies {environment_id}")
 
 
 async def announce_reader(connection: Connection, environment_id: int, reader: str, filter_text: str) -> None:
     """Notify that a client reads the live stream with this filter, or "-": that it stopped.
 
     Repeat it while the client reads: other processes forget a reader that is not repeated."""
-    await store.announce(connection, f"live {environment_id} {reader} {filter_text}")
+    await notification_store.announce(connection, f"live {environment_id} {reader} {filter_text}")
 
 
 class Subscriber(Protocol):

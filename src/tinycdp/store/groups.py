@@ -7,8 +7,7 @@ from typing import Any
 from tinycdp.store.database.pool import Connection
 from tinycdp.store.database.rows import Row
 from tinycdp.store.database.statements import load
-from tinycdp.store.messages import ProfileRow
-from tinycdp.store.reads import SummaryRow
+from tinycdp.store.profiles import ProfileRow, SummaryRow
 
 _SQL = load("groups")
 

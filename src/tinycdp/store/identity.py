@@ -10,7 +10,8 @@ from typing import Any
 from tinycdp.store.database.pool import Connection
 from tinycdp.store.database.rows import Row
 from tinycdp.store.database.statements import load
-from tinycdp.store.messages import MessageRow, StoredIdentifierRow
+from tinycdp.store.events import MessageRow
+from tinycdp.store.identifiers import StoredIdentifierRow
 
 _SQL = load("identity")
 

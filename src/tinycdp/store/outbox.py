@@ -1,6 +1,6 @@
 """Statements about the outbox: what transactions changed, and the cursors of its consumers.
 
-Shape   one function per statement of sql/outbox.sql; save_profiles (messages.sql) writes rows, and settle_transitions
+Shape   one function per statement of sql/outbox.sql; save_profiles (profiles.sql) writes rows, and settle_transitions
         (definitions.sql) for an edit
 Laws    A position is drawn from `versions` under the shared lock (79, environment), in the same statement. `writers`
         therefore returns every transaction that may still commit a row at or below `last_position`.

@@ -14,7 +14,7 @@ from tinycdp.model import Identifier, IdentifierKind, Message
 from tinycdp.runtime.definitions.catalogs import Catalogs
 from tinycdp.runtime.definitions.publish import apply_documents
 from tinycdp.runtime.worker.loops import Worker
-from tinycdp.store import reads
+from tinycdp.store import profiles as profile_store
 
 NOW = 1_790_000_000_000
 COUNTING = {"flags": [{"key": "opened", "rule": "events.open.exists()"}]}
@@ -49,16 +49,16 @@ async def test_old_news_does_not_bring_an_old_row_back(
     service = services[0]
     first = await service.ingest.accept(shop, [opened("m1", ADA, name="other")])
     [id] = await service.pool.fetchrow("SELECT id FROM profiles")
-    read = reads.load_by_identifier
+    read = profile_store.load_by_identifier
 
     async def overtaken(*arguments: Any) -> Any:
         row = await read(*arguments)
-        monkeypatch.setattr(reads, "load_by_identifier", read)
+        monkeypatch.setattr(profile_store, "load_by_identifier", read)
         await service.ingest.accept(shop, [opened("m2", ADA)])
         service.mirror.profiles_changed(shop, first.version, [id])
         return row
 
-    monkeypatch.setattr(reads, "load_by_identifier", overtaken)
+    monkeypatch.setattr(profile_store, "load_by_identifier", overtaken)
     assert await holds_for(service, shop, "opened", ADA)
 
 

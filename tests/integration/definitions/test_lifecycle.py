@@ -11,7 +11,7 @@ from serving import PATIENCE_SECONDS
 from tinycdp.runtime.definitions.catalogs import Catalogs
 from tinycdp.runtime.worker.loops import Worker
 from tinycdp.store.database.pool import transaction
-from tinycdp.store.messages import begin_group
+from tinycdp.store.events import begin_group
 
 
 @pytest.fixture

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 import tinycdp.store
-from tinycdp.store import imports, messages
+from tinycdp.store import imports
+from tinycdp.store import profiles as profile_store
 from tinycdp.store.database.pool import Pool, acquired, open_pool, transaction
 from tinycdp.store.database.statements import load
 
@@ -36,17 +37,17 @@ async def test_locks_and_settings_do_not_outlive_who_took_them(dsn: str, pool: P
         for _ in range(2):
             try:
                 async with acquired(first) as connection:
-                    assert await messages.try_backfill(connection, 1)
+                    assert await profile_store.try_backfill(connection, 1)
                     assert await imports.try_import(connection, 1, "file")
                     async with acquired(pool) as other:
-                        assert not await messages.try_backfill(other, 1), "it is held"
+                        assert not await profile_store.try_backfill(other, 1), "it is held"
                         assert not await imports.try_import(other, 1, "file"), "it is held"
                     if stopped:
                         raise Stopped
             except Stopped:
                 assert stopped
             async with acquired(pool) as other:
-                assert await messages.try_backfill(other, 1)
+                assert await profile_store.try_backfill(other, 1)
                 assert await imports.try_import(other, 1, "file")
             async with acquired(first) as connection:
                 assert await connection.fetchval("SELECT source FROM pg_settings WHERE name = 'jit'") != "session"

@@ -18,8 +18,8 @@ from tinycdp.server.embedded_postgres import find_binaries
 from tinycdp.store import privacy
 from tinycdp.store.database import migrations
 from tinycdp.store.database.migrations import migrate
+from tinycdp.store.database.partitions import create_partitions
 from tinycdp.store.database.pool import connect
-from tinycdp.store.reads import create_partitions
 
 SCHEMA = resources.folder("migrations") / "schema.sql"
 _HEAD = (

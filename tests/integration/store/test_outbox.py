@@ -25,7 +25,7 @@ from tinycdp.runtime.definitions.publish import apply_documents
 from tinycdp.runtime.outbox import Bell, Consumer, Lapsed, NoSuchConsumer, Overtaken
 from tinycdp.runtime.profiles import storage
 from tinycdp.runtime.worker.loops import Worker
-from tinycdp.store import messages as message_store
+from tinycdp.store import events as event_store
 from tinycdp.store import outbox as store
 from tinycdp.store.database.pool import Pool, open_pool, transaction
 from tinycdp.store.database.statements import load
@@ -89,7 +89,7 @@ class Writer:
 
     async def write(self) -> int:
         connection = await self._transaction.__aenter__()
-        await message_store.begin_group(connection, self._environment_id)
+        await event_store.begin_group(connection, self._environment_id)
         return await storage.save(connection, self._environment_id, START, (), [changes.Written([1])])
 
     async def commit(self) -> None:
@@ -139,7 +139,7 @@ async def test_who_has_drawn_no_position_holds_nobody_up(services: list[Parts], 
     other = Writer(services[0].pool, await new_environment(services[0].pool, "other", {}, START))
     await other.write()
     async with transaction(services[0].pool) as long:
-        await message_store.begin_group(long, shop)
+        await event_store.begin_group(long, shop)
         await long.execute("UPDATE environments SET zone = zone WHERE id = $1", shop)
         await services[1].ingest.accept(shop, [message("m1", "ada")])
         assert len((await consumer.read()).rows) == 1
@@ -586,6 +586,6 @@ def test_every_statement_that_draws_a_position_is_behind_the_fence() -> None:
 
 
 def test_every_statement_that_writes_rows_has_the_slots_of_the_worker() -> None:
-    writing = [text for topic in ("messages", "definitions") for text in load(topic).values() if "INTO outbox" in text]
+    writing = [text for topic in ("profiles", "definitions") for text in load(topic).values() if "INTO outbox" in text]
     assert len(writing) == 2
     assert all(f"/ {store.PER_SLOT} % {store.SLOTS}" in text for text in writing)

@@ -25,8 +25,8 @@ STATEMENTS = [(file.stem, name) for file in sorted(_FOLDER.glob("*.sql")) for na
 
 #: Statements whose columns leave their function in another form, or that no function is named after.
 OTHERWISE = {
-    ("messages", "claim_message_ids"),  # a NamedTuple with sets
-    ("messages", "try_backfill"),  # the first column only; the second sets a lock timeout
+    ("events", "claim_message_ids"),  # a NamedTuple with sets
+    ("profiles", "try_backfill"),  # the first column only; the second sets a lock timeout
     ("privacy", "columns"),  # read by find_traces, which builds statements of it
 }
 _SCALARS = {
@@ -62,10 +62,16 @@ async def test_signature_is_what_the_statement_gives(scratch: Connection, topic:
         assert _fits(declared, given), f"{column} is {given}, not {declared}"
 
 
+#: Topics whose module stands in a package of the store.
+PACKAGES = {
+    **dict.fromkeys(("past", "preview", "verify"), "tinycdp.store.history"),
+    **dict.fromkeys(("figures", "notifications", "partitions"), "tinycdp.store.database"),
+}
+
+
 def _module(topic: str) -> ModuleType:
     """The module of a file of statements."""
-    package = "tinycdp.store.history" if topic in {"past", "preview", "verify"} else "tinycdp.store"
-    return import_module(f"{package}.{topic}")
+    return import_module(f"{PACKAGES.get(topic, 'tinycdp.store')}.{topic}")
 
 
 def _said(module: ModuleType, name: str) -> Any:

@@ -22,7 +22,7 @@ from tinycdp.runtime.definitions.change_set import Change
 from tinycdp.runtime.definitions.publish import publish, rename
 from tinycdp.runtime.edits import Edit
 from tinycdp.runtime.worker.loops import Worker
-from tinycdp.store.messages import move_identifiers
+from tinycdp.store.identifiers import move_identifiers
 from tinycdp.times import iso
 
 NOW = 1_790_000_000_000

@@ -22,7 +22,7 @@ from tinycdp.runtime.definitions.publish import Plan, publish
 from tinycdp.runtime.definitions.workspace import EventNames, Kind, Workspace
 from tinycdp.runtime.edits import Edit
 from tinycdp.runtime.transfer.export import memberships_as_of
-from tinycdp.store import reads
+from tinycdp.store import memberships as membership_store
 from tinycdp.store.database.pool import Pool, snapshot
 from tinycdp.times import iso
 
@@ -79,7 +79,7 @@ class Editing:
         if wanted:
             async with snapshot(self.pool) as connection:
                 as_of = await memberships_as_of(connection, workspace.catalog.environment_id, as_of)
-                counted = await reads.count_members(connection, workspace.catalog.environment_id, wanted)
+                counted = await membership_store.count_members(connection, workspace.catalog.environment_id, wanted)
         progress = None
         if workspace.progress is not None:
             progress = as_schema(workspace.progress, BackfillProgress)

@@ -48,7 +48,7 @@ from tinycdp.runtime.definitions.workspace import Kind
 from tinycdp.runtime.profiles.views import summary_of
 from tinycdp.runtime.transfer.export import memberships_as_of
 from tinycdp.store import definitions as store
-from tinycdp.store import reads
+from tinycdp.store import memberships as membership_store
 from tinycdp.store.database.pool import Pool, acquired, snapshot
 from tinycdp.times import iso, iso_or_none
 
@@ -161,7 +161,7 @@ async def list_members(
         if fingerprint is None:
             raise NotFound("NOT_FOUND", f"There is no segment {name!r}.")
         as_of = await memberships_as_of(connection, actor.environment_id, instant)
-        rows = await reads.members_page(connection, actor.environment_id, fingerprint, after, limit)
+        rows = await membership_store.members_page(connection, actor.environment_id, fingerprint, after, limit)
     summaries = as_schema([summary_of(row) for row in rows], list[ProfileSummary])
     members = [
         Member(**msgspec.structs.asdict(summary), entered_at=iso(row.entered_at))

@@ -13,7 +13,7 @@ from tinycdp.runtime.decisions.snapshots import Snapshots
 from tinycdp.runtime.definitions.workspace import progress_of
 from tinycdp.runtime.ingest.group_commit import Ingest
 from tinycdp.store import definitions as definition_store
-from tinycdp.store import reads
+from tinycdp.store.database import figures as figure_store
 from tinycdp.store.database.pool import Pool, snapshot
 from tinycdp.times import iso
 
@@ -41,14 +41,14 @@ async def get_metrics(
         backfill = None
         if live != head:
             backfill = await definition_store.find_backfill(connection, environment_id, head)
-        row = await reads.figures(connection, environment_id, instant, instant - MINUTE_MS)
-        profiles = Figure(*await reads.count(connection, "profiles", environment_id))
-        events = Figure(*await reads.count(connection, "events", environment_id))
-        memberships = Figure(*await reads.count(connection, "memberships", environment_id))
-        rejected = await reads.rejections_by_code(connection, environment_id, _NEWEST_REJECTIONS)
+        row = await figure_store.figures(connection, environment_id, instant, instant - MINUTE_MS)
+        profiles = Figure(*await figure_store.count(connection, "profiles", environment_id))
+        events = Figure(*await figure_store.count(connection, "events", environment_id))
+        memberships = Figure(*await figure_store.count(connection, "memberships", environment_id))
+        rejected = await figure_store.rejections_by_code(connection, environment_id, _NEWEST_REJECTIONS)
     # A full minute, or the time since the oldest of the newest messages if there are too many to count.
     oldest = row.lately_oldest
-    span_ms = MINUTE_MS if row.lately < reads.LATELY or oldest is None else max(instant - oldest, 1)
+    span_ms = MINUTE_MS if row.lately < figure_store.LATELY or oldest is None else max(instant - oldest, 1)
     due = row.next_due_at
     return Figures(
         profiles=profiles,

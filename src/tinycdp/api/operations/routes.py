@@ -26,7 +26,7 @@ from tinycdp.runtime.ingest.group_commit import Ingest
 from tinycdp.runtime.metrics import CONTENT_TYPE, Gauge, LabelledGauge, Metrics
 from tinycdp.runtime.outbox import lags
 from tinycdp.runtime.transfer.export import Exports
-from tinycdp.store import messages as store
+from tinycdp.store import profiles as profile_store
 from tinycdp.store.database.pool import Pool, acquired
 
 _PATIENCE_SECONDS = 2.0
@@ -91,7 +91,7 @@ async def _lag(pool: Pool, catalogs: Catalogs, now: Instant) -> list[Gauge]:
     """How far behind the clock the workers are; empty if the database does not answer."""
     try:
         async with asyncio.timeout(_PATIENCE_SECONDS), acquired(pool) as connection:
-            due = [await store.next_due_at(connection, environment) for environment in catalogs]
+            due = [await profile_store.next_due_at(connection, environment) for environment in catalogs]
     except (TimeoutError, Unavailable):
         return []
     late = max((now - at for at in due if at is not None), default=0)

@@ -19,7 +19,7 @@ from tinycdp.engine.profile import Profile, StoredProfile
 from tinycdp.errors import Unavailable
 from tinycdp.model import Identifier, Instant
 from tinycdp.runtime.definitions.catalogs import Catalogs
-from tinycdp.store import reads
+from tinycdp.store import profiles as profile_store
 from tinycdp.store.database.pool import Pool, acquired
 
 _Name = tuple[int, str, str]  # (environment id, alias kind, alias value)
@@ -68,7 +68,7 @@ def snapshot_of(profile: Profile, catalog: Catalog, identifiers: Sequence[str], 
     return snapshot
 
 
-def _of_row(row: reads.LoadedProfileRow, catalog: Catalog, now: Instant) -> Snapshot:
+def _of_row(row: profile_store.LoadedProfileRow, catalog: Catalog, now: Instant) -> Snapshot:
     """The same of a stored profile, whose state stays encoded."""
     stored = StoredProfile(row.state)
     snapshot = Snapshot(
@@ -186,13 +186,15 @@ class Snapshots:
         )
         return snapshot
 
-    async def _read(self, environment_id: int, identifier: Identifier) -> reads.LoadedProfileRow | None:
+    async def _read(self, environment_id: int, identifier: Identifier) -> profile_store.LoadedProfileRow | None:
         async with acquired(self._pool) as connection:
             if identifier.kind != "profileId":
-                return await reads.load_by_identifier(connection, environment_id, identifier.kind, identifier.value)
+                return await profile_store.load_by_identifier(
+                    connection, environment_id, identifier.kind, identifier.value
+                )
             if not (identifier.value.isascii() and identifier.value.isdecimal()) or len(identifier.value) > _LONGEST_ID:
                 return None
-            return await reads.load_by_id(connection, environment_id, int(identifier.value))
+            return await profile_store.load_by_id(connection, environment_id, int(identifier.value))
 
 
 class _Known:

@@ -25,7 +25,8 @@ from tinycdp.model import DAY_MS, Instant
 from tinycdp.runtime.definitions.catalogs import Catalogs
 from tinycdp.runtime.definitions.references import closure, mentioned, references_of
 from tinycdp.store import definitions as store
-from tinycdp.store import reads, registry
+from tinycdp.store import events as event_store
+from tinycdp.store import registry
 from tinycdp.store.database.pool import Connection, Pool, acquired
 
 Kind = Literal["trait", "segment", "flag"]
@@ -188,7 +189,7 @@ class EventNames:
         """At most ten seconds old."""
         known = self._names.get(environment_id)
         if known is None or not known[0] <= now < known[0] + _NAMES_MS:
-            lately = await reads.recent_event_names(connection, environment_id)
+            lately = await event_store.recent_event_names(connection, environment_id)
             # The registry also has rare events, but is some seconds late.
             of_month = await registry.registry_event_names(connection, environment_id, now - _LATELY_MS)
             known = (now, [*dict.fromkeys((*lately, *of_month))])

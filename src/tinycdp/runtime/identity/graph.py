@@ -15,8 +15,8 @@ from tinycdp.errors import TooLarge
 from tinycdp.runtime.profiles.views import IdentifierRef, find_row
 from tinycdp.store import identity as store
 from tinycdp.store.database.pool import Connection, Pool, snapshot
-from tinycdp.store.messages import StoredIdentifierRow
-from tinycdp.store.reads import LoadedProfileRow
+from tinycdp.store.identifiers import StoredIdentifierRow
+from tinycdp.store.profiles import LoadedProfileRow
 from tinycdp.times import iso, iso_or_none
 
 #: The most identifiers that a graph shows.

@@ -31,8 +31,9 @@ from tinycdp.runtime.policies.identifier_rules import Rules
 from tinycdp.runtime.profiles import storage
 from tinycdp.runtime.profiles.views import IdentifierRef
 from tinycdp.runtime.transactions import commit_with_retry
+from tinycdp.store import events as event_store
 from tinycdp.store import identity as store
-from tinycdp.store import messages
+from tinycdp.store import profiles as profile_store
 from tinycdp.store.database.pool import RETRY, Connection, Pool
 from tinycdp.times import iso
 
@@ -185,7 +186,7 @@ class Merges:
         return done.result
 
     async def _begin(self, connection: Connection, environment_id: int) -> IdentityTransaction:
-        await messages.begin_group(connection, environment_id)
+        await event_store.begin_group(connection, environment_id)
         catalog = await self._catalogs.current_in(connection, environment_id)
         return IdentityTransaction(connection, environment_id, catalog, self._now(), self._rules(environment_id))
 
@@ -309,7 +310,7 @@ async def _unmerge(
 
 async def _lock(tx: IdentityTransaction, ids: Sequence[int]) -> dict[int, list[IdentifierRow]]:
     """Lock and load these profiles; returns the identifiers of each."""
-    for row in await messages.lock_profiles(tx.connection, tx.environment_id, ids):
+    for row in await profile_store.lock_profiles(tx.connection, tx.environment_id, ids):
         if row.merged_into is not None:
             raise Restart
         tx.profiles[row.id] = storage.from_row(row)

@@ -31,8 +31,9 @@ from tinycdp.engine.profile import Profile
 from tinycdp.model import Identifier, IdentifierKind, Instant, Message
 from tinycdp.runtime.policies.identifier_rules import DEFAULT, Rules
 from tinycdp.runtime.profiles import storage
+from tinycdp.store import identifiers as identifier_store
 from tinycdp.store import identity as links
-from tinycdp.store import messages as store
+from tinycdp.store import profiles as profile_store
 from tinycdp.store.database.pool import Connection
 
 
@@ -68,7 +69,9 @@ class IdentityTransaction:
 
     async def move(self, identifier_ids: Sequence[int], profile_id: int) -> None:
         """Move these identifiers from their profiles to this one in the database."""
-        moves = await store.move_identifiers(self.connection, self.environment_id, identifier_ids, profile_id, self.now)
+        moves = await identifier_store.move_identifiers(
+            self.connection, self.environment_id, identifier_ids, profile_id, self.now
+        )
         self.changes += [outbox.Moved(from_id, profile_id, ids) for from_id, ids in moves]
 
 
@@ -82,7 +85,7 @@ async def resolve(tx: IdentityTransaction, messages: Sequence[Message]) -> None:
     await apply(tx, await _plan(tx, evidence, joining))
 
 
-def identifier_row(row: store.StoredIdentifierRow) -> IdentifierRow:
+def identifier_row(row: identifier_store.StoredIdentifierRow) -> IdentifierRow:
     """A stored identifier for the engine."""
     rank = None
     if row.claim_strength is not None and row.claimed_at is not None and row.claimed_by is not None:
@@ -102,7 +105,9 @@ async def _find_or_create(
     Returns those that had one, and those created in an owner's profile."""
     stored: list[Identifier] = []
     while missing := [identifier for identifier in evidence.identifiers if identifier not in tx.identifiers]:
-        found = await store.resolve_identifiers(tx.connection, tx.environment_id, [(i.kind, i.value) for i in missing])
+        found = await identifier_store.resolve_identifiers(
+            tx.connection, tx.environment_id, [(i.kind, i.value) for i in missing]
+        )
         rows = [identifier_row(row) for row in found]
         tx.identifiers |= {row.identifier: row for row in rows}
         stored += [row.identifier for row in rows]
@@ -123,7 +128,7 @@ async def _without_room(tx: IdentityTransaction, joining: dict[Identifier, int])
 
 
 async def _start_profiles(tx: IdentityTransaction, identifiers: Sequence[Identifier]) -> None:
-    ids = await store.next_profile_ids(tx.connection, len(identifiers))
+    ids = await profile_store.next_profile_ids(tx.connection, len(identifiers))
     for row in await _create(tx, zip(identifiers, ids, strict=True)):
         tx.new.add(row.profile_id)
         tx.profiles[row.profile_id] = Profile(row.profile_id, row.identifier.value, tx.now, backfilled=tx.catalog.head)
@@ -139,7 +144,7 @@ async def _join_profiles(tx: IdentityTransaction, joining: dict[Identifier, int]
 async def _create(tx: IdentityTransaction, identifiers: Iterable[tuple[Identifier, int]]) -> list[IdentifierRow]:
     """The rows created; those that another process created first are left out."""
     wanted = [(identifier.kind, identifier.value, profile_id) for identifier, profile_id in identifiers]
-    found = await store.create_identifiers(tx.connection, tx.environment_id, wanted, tx.now)
+    found = await identifier_store.create_identifiers(tx.connection, tx.environment_id, wanted, tx.now)
     rows = [IdentifierRow(row.id, Identifier(row.kind, row.value), row.profile_id, tx.now) for row in found]
     tx.identifiers |= {row.identifier: row for row in rows}
     tx.created_users += [row.identifier.value for row in rows if row.identifier.kind == IdentifierKind.USER]
@@ -149,7 +154,7 @@ async def _create(tx: IdentityTransaction, identifiers: Iterable[tuple[Identifie
 async def _lock(tx: IdentityTransaction, stored: Iterable[Identifier]) -> None:
     """Lock and load the profiles of all identifiers."""
     ids = sorted({row.profile_id for row in tx.identifiers.values()} - tx.new)
-    for row in await store.lock_profiles(tx.connection, tx.environment_id, ids):
+    for row in await profile_store.lock_profiles(tx.connection, tx.environment_id, ids):
         if row.merged_into is not None:
             raise Restart
         tx.profiles[row.id] = storage.from_row(row)
@@ -158,7 +163,7 @@ async def _lock(tx: IdentityTransaction, stored: Iterable[Identifier]) -> None:
     # The process that held the locks may have claimed or moved an identifier since it was read.
     rows = [tx.identifiers[identifier] for identifier in stored]
     seen = [(row.id, row.profile_id, row.owner_id, row.rank[2] if row.rank else None) for row in rows]
-    if await store.identifiers_changed(tx.connection, tx.environment_id, seen):
+    if await identifier_store.identifiers_changed(tx.connection, tx.environment_id, seen):
         raise Restart
 
 
@@ -213,7 +218,7 @@ async def _load(tx: IdentityTransaction, facts: Facts, missing: Missing) -> Fact
     if missing.joins:
         said = await links.links_of_identifiers(tx.connection, tx.environment_id, sorted(missing.joins))
     joins = [(row.identifier_id, row.owner_id) for row in said if row.is_join and row.apart_at is None]
-    spare_ids = await store.next_profile_ids(tx.connection, missing.ids)
+    spare_ids = await profile_store.next_profile_ids(tx.connection, missing.ids)
     return dataclasses.replace(
         facts,
         members={**facts.members, **members},
@@ -271,7 +276,7 @@ async def _move(tx: IdentityTransaction, move: Move) -> None:
 async def _save(tx: IdentityTransaction, plan: Plan) -> None:
     """Save everything of a plan but its steps."""
     claims = [(row.id, row.owner_id, *row.rank) for row in plan.claims if row.owner_id is not None and row.rank]
-    await store.save_claims(tx.connection, tx.environment_id, claims)
+    await identifier_store.save_claims(tx.connection, tx.environment_id, claims)
     said = sorted((*pair, *rank) for pair, rank in plan.links.items())
     await links.save_links(tx.connection, tx.environment_id, said, tx.now)
     await links.reject_claims(tx.connection, tx.environment_id, sorted(plan.rejected), tx.now)

@@ -44,8 +44,9 @@ from tinycdp.model import Instant, Message
 from tinycdp.runtime.identity.resolution import IdentityTransaction, Restart, identifier_row
 from tinycdp.runtime.profiles import storage
 from tinycdp.store import groups as group_store
+from tinycdp.store import identifiers as identifier_store
 from tinycdp.store import identity as store
-from tinycdp.store import messages
+from tinycdp.store import profiles as profile_store
 
 #: The most merges of two profiles that are read to find one that was undone.
 _MOST_MERGES = 1_000
@@ -79,7 +80,7 @@ class _Stored:
     """The stored data. profiles: locked, by id; merges: of the graph, as rows"""
 
     graph: IdentityGraph
-    profiles: Mapping[int, messages.ProfileRow]
+    profiles: Mapping[int, profile_store.ProfileRow]
     merges: Mapping[int, store.JournaledMergeRow]
 
     def copy(self, profile_id: int) -> Profile:
@@ -101,7 +102,7 @@ async def unmerge(
 
     undone: the merge that is undone, None for a split"""
     graph, _ = await _load(tx, cut)
-    locked = await messages.lock_profiles(tx.connection, tx.environment_id, sorted(graph.profile_ids))
+    locked = await profile_store.lock_profiles(tx.connection, tx.environment_id, sorted(graph.profile_ids))
     expected = graph.profile_ids
     graph, merges = await _load(tx, cut)  # again, because another process may have changed it before the locks
     if not graph.profile_ids <= expected:
@@ -165,10 +166,10 @@ async def _save_identifiers(tx: IdentityTransaction, plan: UnmergePlan) -> list[
     await store.part_links(connection, environment_id, sorted({link.edge for link in plan.withdrawn}), now)
     await store.drop_claims(connection, environment_id, [id for id, claim in plan.owners.items() if claim is None])
     claims = [(id, claim.owner_id, *claim.rank) for id, claim in plan.owners.items() if claim is not None]
-    await messages.save_claims(connection, environment_id, claims)
+    await identifier_store.save_claims(connection, environment_id, claims)
     await store.save_links(connection, environment_id, [(*pair, *rank) for pair, rank in plan.joins], now)
     n = sum(group.profile_id == NEW_PROFILE for group in plan.groups)
-    new_ids = iter(await messages.next_profile_ids(connection, n))
+    new_ids = iter(await profile_store.next_profile_ids(connection, n))
     profile_ids = [group.profile_id if group.profile_id != NEW_PROFILE else next(new_ids) for group in plan.groups]
     for group, profile_id in zip(plan.groups, profile_ids, strict=True):
         if group.moved:

@@ -30,8 +30,9 @@ from tinycdp.runtime.policies.identifier_rules import DEFAULT, Rules
 from tinycdp.runtime.policies.rejections import RejectionLog
 from tinycdp.runtime.profiles import groups, storage
 from tinycdp.runtime.transactions import commit_with_retry
+from tinycdp.store import events as event_store
 from tinycdp.store import identity as identity_store
-from tinycdp.store import messages as store
+from tinycdp.store import profiles as profile_store
 from tinycdp.store.database.pool import BROKEN, RETRY, UNSTORABLE, Connection, Pool, transaction
 
 log = logging.getLogger(__name__)
@@ -260,10 +261,10 @@ class Ingest:
         self, connection: Connection, environment_id: int, group: list[_Part]
     ) -> tuple[list[int], Committed]:
         """Run the transaction. Returns the number of new messages of each part, and what changed."""
-        await store.begin_group(connection, environment_id)
+        await event_store.begin_group(connection, environment_id)
         digests = [[_digest(message.message_id) for message in part.messages] for part in group]
         unique = list({digest for listed in digests for digest in listed})
-        claimed = await store.claim_message_ids(connection, environment_id, unique)
+        claimed = await event_store.claim_message_ids(connection, environment_id, unique)
         unseen = claimed.digests
         catalog = await self._catalogs.at(connection, environment_id, claimed.live, claimed.head)
         messages: list[Message] = []
@@ -285,12 +286,14 @@ class Ingest:
         await identity_store.count_blocked(connection, environment_id, blocked, identities.now)
         if not messages:
             # All are duplicates, whose first answer may have been lost: this version is newer than their commit.
-            version = await store.next_version(connection, environment_id)
+            version = await profile_store.next_version(connection, environment_id)
             await self._rejection_log.write(connection, environment_id, rejections, identities.now)
             return counts, Committed(environment_id, version, {}, {}, rejections=rejections)
         await resolution.resolve(identities, messages)
         events = zip(messages, claimed.event_ids, strict=True)
-        await store.append_events(connection, [_event_row(environment_id, id, identities, one) for one, id in events])
+        await event_store.append_events(
+            connection, [_event_row(environment_id, id, identities, one) for one, id in events]
+        )
         traits = await groups.apply_calls(connection, environment_id, messages, identities.now)
         transitions = _apply_to_profiles(identities, messages, traits)
         stored = [profile for id, profile in identities.profiles.items() if id not in identities.new]

@@ -29,13 +29,14 @@ from tinycdp.runtime.policies.privacy_rules import Privacy, leaves, suppress
 from tinycdp.runtime.profiles import storage, views
 from tinycdp.runtime.profiles.views import Event, ProfileView, Transition
 from tinycdp.runtime.transactions import commit_with_retry
+from tinycdp.store import events as event_store
 from tinycdp.store import exposures as exposure_store
 from tinycdp.store import groups as group_store
 from tinycdp.store import identity as identity_store
-from tinycdp.store import messages, reads
 from tinycdp.store import privacy as store
 from tinycdp.store.database.pool import RETRY, Connection, Pool, acquired, snapshot
-from tinycdp.store.messages import ProfileRow, StoredIdentifierRow
+from tinycdp.store.identifiers import StoredIdentifierRow
+from tinycdp.store.profiles import ProfileRow
 from tinycdp.times import iso
 
 MOST_ERASED = 1_000
@@ -194,7 +195,7 @@ class Erasures:
         *,
         dry_run: bool,
     ) -> tuple[Erasure, int, list[int]]:
-        await messages.begin_group(connection, environment_id)
+        await event_store.begin_group(connection, environment_id)
         catalog = await self._catalogs.current_in(connection, environment_id)
         alive, unknown = await _find(connection, environment_id, names)
         await store.hold_exposures(connection)
@@ -455,7 +456,9 @@ async def _events(pool: Pool, environment_id: int, profile_id: int) -> AsyncIter
     at, last = _END_OF_TIME, _LAST_ID
     while True:
         async with acquired(pool) as connection:
-            rows = await reads.events_of_profile(connection, environment_id, profile_id, (at, last), _EVENTS_AT_ONCE)
+            rows = await event_store.events_of_profile(
+                connection, environment_id, profile_id, (at, last), _EVENTS_AT_ONCE
+            )
         if rows:
             yield [views.event_of(row, profile_id) for row in rows]
             at, last = rows[-1].occurred_at, rows[-1].id

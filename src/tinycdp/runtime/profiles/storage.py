@@ -17,12 +17,14 @@ from tinycdp.engine.aggregates.bulk import PastEvents, Rebuilder, needs
 from tinycdp.engine.catalog import Catalog
 from tinycdp.engine.profile import Profile
 from tinycdp.model import Instant, Message
+from tinycdp.store import events as event_store
 from tinycdp.store import groups as group_store
-from tinycdp.store import messages as store
+from tinycdp.store import memberships as membership_store
+from tinycdp.store import profiles as profile_store
 from tinycdp.store.database.pool import Connection
 
 
-def from_row(row: store.ProfileRow) -> Profile:
+def from_row(row: profile_store.ProfileRow) -> Profile:
     """The working copy of a stored profile."""
     profile = without_state(row)
     profile.decode(row.state)
@@ -30,7 +32,7 @@ def from_row(row: store.ProfileRow) -> Profile:
     return profile
 
 
-def without_state(row: store.ProfileRow) -> Profile:
+def without_state(row: profile_store.ProfileRow) -> Profile:
     """A stored profile without its state."""
     profile = Profile(row.id, row.bucketing_key, row.created_at)
     profile.first_seen, profile.last_seen = row.first_seen_at, row.last_seen_at
@@ -72,7 +74,7 @@ async def save(
     encoded   states that were encoded before the rows were locked
     followed  False if the environment's outbox has no consumer"""
     changed, new = list(changed), list(new)
-    version = await store.save_profiles(
+    version = await profile_store.save_profiles(
         connection,
         environment_id,
         [
@@ -90,7 +92,7 @@ async def save(
         now,
         outbox.changes_of(happened) if followed else (),
     )
-    await store.insert_profiles(
+    await profile_store.insert_profiles(
         connection,
         environment_id,
         version,
@@ -106,15 +108,15 @@ async def save(
         p.version = version
         entered += [(fp, p.id, at) for fp, at in p.memberships.items() if p.saved_memberships.get(fp) != at]
         left += [(fp, p.id) for fp in p.saved_memberships if fp not in p.memberships]
-    await store.enter_segments(connection, environment_id, entered)
-    await store.leave_segments(connection, environment_id, left)
+    await membership_store.enter_segments(connection, environment_id, entered)
+    await membership_store.leave_segments(connection, environment_id, left)
     # Transitions of a revision that is backfilling become history only when it goes live.
     settled = [
         (t.segment_id, t.profile_id, t.entered, t.at)
         for t in happened
         if isinstance(t, recompute.Transition) and not t.is_candidate
     ]
-    await store.append_transitions(connection, environment_id, now, settled)
+    await membership_store.append_transitions(connection, environment_id, now, settled)
     return version
 
 
@@ -123,7 +125,7 @@ async def rebuild(connection: Connection, catalog: Catalog, rebuilt: Sequence[Pr
     by_id = {profile.id: profile for profile in rebuilt}
     for profile in rebuilt:
         profile.reset(catalog.head)
-    for row in await store.events_of_profiles(connection, catalog.environment_id, list(by_id)):
+    for row in await event_store.events_of_profiles(connection, catalog.environment_id, list(by_id)):
         recompute.apply_message(by_id[row.profile_id], message_from_row(row), catalog, complete=True)
     grouped = [(profile, profile.group[2]) for profile in rebuilt if profile.group is not None]
     if grouped:
@@ -145,7 +147,7 @@ async def recall(
         key: Rebuilder(catalog.kept[key], catalog.calendar) for key in {key for _, keys in wanting for key in keys}
     }
     asked = needs(one.kept for one in recalls.values())
-    rows = await store.history_of_profiles(
+    rows = await event_store.history_of_profiles(
         connection,
         catalog.environment_id,
         [profile.id for profile, _ in wanting],
@@ -200,7 +202,7 @@ def unready(catalog: Catalog) -> list[str]:
     ]
 
 
-def message_from_row(row: store.MessageRow) -> Message:
+def message_from_row(row: event_store.MessageRow) -> Message:
     """A stored message for the engine, without what only the identity rules need."""
     return Message(
         kind=row.kind,

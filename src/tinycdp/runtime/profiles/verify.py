@@ -29,10 +29,12 @@ from tinycdp.runtime.definitions.catalogs import Catalogs
 from tinycdp.runtime.notifications import announce_profiles
 from tinycdp.runtime.profiles import storage
 from tinycdp.runtime.profiles.views import plain
-from tinycdp.store import groups, messages
+from tinycdp.store import events as event_store
+from tinycdp.store import groups
+from tinycdp.store import profiles as profile_store
 from tinycdp.store.database.pool import Connection, Pool, acquired, snapshot, transaction
 from tinycdp.store.history import verify as store
-from tinycdp.store.messages import ProfileRow
+from tinycdp.store.profiles import ProfileRow
 from tinycdp.times import iso
 
 log = logging.getLogger(__name__)
@@ -320,11 +322,11 @@ class _Check:
 
         Returns how many were rebuilt."""
         async with transaction(self._pool) as connection:
-            await messages.begin_group(connection, self._environment_id)
+            await event_store.begin_group(connection, self._environment_id)
             catalog = await self._bind(connection)
             rows = [
                 row
-                for row in await messages.lock_profiles(connection, self._environment_id, ids)
+                for row in await profile_store.lock_profiles(connection, self._environment_id, ids)
                 if row.merged_into is None
             ]
             batch, unreadable = _read(rows)

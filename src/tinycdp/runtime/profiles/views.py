@@ -29,7 +29,10 @@ from tinycdp.runtime.decisions.decide import prepare
 from tinycdp.runtime.decisions.snapshots import snapshot_of
 from tinycdp.runtime.definitions.catalogs import Catalogs
 from tinycdp.runtime.profiles import storage as profiles
-from tinycdp.store import messages, reads
+from tinycdp.store import events as event_store
+from tinycdp.store import identifiers as identifier_store
+from tinycdp.store import memberships as membership_store
+from tinycdp.store import profiles as profile_store
 from tinycdp.store.database.pool import Connection, Pool, acquired, snapshot
 from tinycdp.times import iso, iso_or_none
 
@@ -167,7 +170,7 @@ async def find_profile(
     return view_of(row, catalog, now)
 
 
-def view_of(row: reads.LoadedProfileRow, catalog: Catalog, now: Instant) -> ProfileView:
+def view_of(row: profile_store.LoadedProfileRow, catalog: Catalog, now: Instant) -> ProfileView:
     """The view of a stored profile."""
     profile = profiles.from_row(row)
     # Apply what the clock changed since the row was written. Nothing of this is saved.
@@ -227,7 +230,7 @@ def plain(value: Any, kind: Type) -> Any:
 async def recent_events_of(pool: Pool, environment_id: int, profile_id: int, n: int) -> list[Event]:
     """The newest events of a profile."""
     async with acquired(pool) as connection:
-        rows = await reads.events_of_profile(connection, environment_id, profile_id, (_END_OF_TIME, _LAST_ID), n)
+        rows = await event_store.events_of_profile(connection, environment_id, profile_id, (_END_OF_TIME, _LAST_ID), n)
     return [event_of(row, profile_id) for row in rows]
 
 
@@ -235,7 +238,7 @@ async def transitions_of(pool: Pool, catalog: Catalog, profile_id: int, n: int) 
     """The segments that a profile entered and left, newest first."""
     keys = {d.id: key for (kind, key), d in catalog.live.definitions.items() if kind == "segment"}
     async with acquired(pool) as connection:
-        rows = await reads.transitions_of_profile(connection, catalog.environment_id, profile_id, n)
+        rows = await membership_store.transitions_of_profile(connection, catalog.environment_id, profile_id, n)
     # A deleted segment is shown by its last key.
     return [Transition(keys.get(row.segment_id, row.last_key), row.entered, iso(row.at)) for row in rows]
 
@@ -245,7 +248,7 @@ async def journey(pool: Pool, environment_id: int, id: str, by: str | None, curs
     at, event_id = _numbers(cursor, 2) if cursor else (_END_OF_TIME, _LAST_ID)
     async with snapshot(pool) as connection:
         profile_id = (await find_row(connection, environment_id, id, by)).id
-        rows = await reads.events_of_profile(connection, environment_id, profile_id, (at, event_id), n)
+        rows = await event_store.events_of_profile(connection, environment_id, profile_id, (at, event_id), n)
     last = rows[-1] if len(rows) == n else None
     following = _cursor(last.occurred_at, last.id) if last is not None else None
     return Journey([event_of(row, profile_id) for row in rows], following)
@@ -259,9 +262,9 @@ async def recent_events(pool: Pool, environment_id: int, name: str | None, curso
         if cursor:
             (before,) = _numbers(cursor, 1)
         else:
-            before = await reads.last_event_id(connection, environment_id) + 1
+            before = await event_store.last_event_id(connection, environment_id) + 1
         floor = before - REACH if name is not None else 0
-        rows = await reads.recent_events(connection, environment_id, before, floor, name, n)
+        rows = await event_store.recent_events(connection, environment_id, before, floor, name, n)
     following = None
     if len(rows) == n:
         following = _cursor(rows[-1].id)
@@ -274,7 +277,7 @@ async def search(pool: Pool, environment_id: int, prefix: str, after: str | None
     """Profiles with an identifier that begins with the prefix, in the order of identifiers."""
     value, kind = _texts(after) if after else ("", "")
     async with acquired(pool) as connection:
-        rows = await reads.search_by_identifier(connection, environment_id, prefix, (value, kind), n)
+        rows = await profile_store.search_by_identifier(connection, environment_id, prefix, (value, kind), n)
     following = _encode([rows[-1].value, rows[-1].kind]) if len(rows) == n else None
     # A profile with two matching identifiers is shown once.
     return Search(list({row.id: summary_of(row) for row in rows}.values()), following)
@@ -284,26 +287,28 @@ async def search_property(pool: Pool, environment_id: int, name: str, value: Any
     """Profiles with exactly this value of a property, oldest first."""
     (after_id,) = _numbers(after, 1) if after else (0,)
     async with acquired(pool) as connection:
-        rows = await reads.search_by_property(connection, environment_id, {name: value}, after_id, n)
+        rows = await profile_store.search_by_property(connection, environment_id, {name: value}, after_id, n)
     return Search([summary_of(row) for row in rows], _cursor(rows[-1].id) if len(rows) == n else None)
 
 
-async def find_row(connection: Connection, environment_id: int, id: str, by: str | None) -> reads.LoadedProfileRow:
+async def find_row(
+    connection: Connection, environment_id: int, id: str, by: str | None
+) -> profile_store.LoadedProfileRow:
     """A stored profile with its identifiers; raises NotFound."""
     if by == "profileId":
         row = None
         if id.isdecimal() and len(id) < 19:
-            row = await reads.load_by_id(connection, environment_id, int(id))
+            row = await profile_store.load_by_id(connection, environment_id, int(id))
     else:
         row = None
         wanted = list(_candidates(id, by))
         known = {
             (found.kind, found.value)
-            for found in await messages.resolve_identifiers(connection, environment_id, wanted)
+            for found in await identifier_store.resolve_identifiers(connection, environment_id, wanted)
         }
         first = next((candidate for candidate in wanted if candidate in known), None)
         if first is not None:
-            row = await reads.load_by_identifier(connection, environment_id, *first)
+            row = await profile_store.load_by_identifier(connection, environment_id, *first)
     if row is None:
         wanted_by = by if by is not None else "identifier"
         raise NotFound("PROFILE_NOT_FOUND", f"No profile has the {wanted_by} {id[:100]!r}.")
@@ -323,7 +328,7 @@ def _candidates(id: str, by: str | None) -> Iterator[tuple[str, str]]:
             yield id[:place], id[place + 1 :]
 
 
-def event_of(row: reads.EventRow, profile_id: int) -> Event:
+def event_of(row: event_store.EventRow, profile_id: int) -> Event:
     """A stored message as an event."""
     return Event(
         id=str(row.id),
@@ -342,7 +347,7 @@ def event_of(row: reads.EventRow, profile_id: int) -> Event:
     )
 
 
-def summary_of(row: reads.SummaryRow) -> ProfileSummary:
+def summary_of(row: profile_store.SummaryRow) -> ProfileSummary:
     """A row of a list as a profile."""
     return ProfileSummary(
         str(row.id), _identifiers(row.identifiers), row.properties, iso_or_none(row.first_seen_at),

@@ -25,7 +25,9 @@ from tinycdp.runtime.definitions.workspace import (
     understand_flag,
 )
 from tinycdp.runtime.schema.registry_reads import types_seen
-from tinycdp.store import reads, registry
+from tinycdp.store import events as event_store
+from tinycdp.store import profiles as profile_store
+from tinycdp.store import registry
 from tinycdp.store.database.pool import Pool, acquired
 
 #: How many of the newest profiles and events are read, and how many property names are kept.
@@ -59,8 +61,8 @@ class SeenPropertiesCache:
 
 async def _read_seen(pool: Pool, environment_id: int) -> SeenProperties:
     async with acquired(pool) as connection:
-        profiles = await reads.property_names_of_profiles(connection, environment_id, PROFILES, NAMES)
-        events = await reads.property_names_of_events(connection, environment_id, EVENTS, NAMES)
+        profiles = await profile_store.property_names_of_profiles(connection, environment_id, PROFILES, NAMES)
+        events = await event_store.property_names_of_events(connection, environment_id, EVENTS, NAMES)
         # The registry has all events, rare ones too; raw events also have the last seconds.
         by_event = types_seen(await registry.registry_types_seen(connection, environment_id))
     for row in events:

@@ -32,7 +32,8 @@ from tinycdp.runtime.decisions.exposure_stats import Exposure
 from tinycdp.runtime.definitions.catalogs import Catalogs
 from tinycdp.runtime.profiles import storage
 from tinycdp.runtime.profiles.views import evaluate, plain
-from tinycdp.store import messages, reads
+from tinycdp.store import memberships as membership_store
+from tinycdp.store import profiles as profile_store
 from tinycdp.store.database.pool import Connection, Pool, connect, frozen, reaching, snapshot
 from tinycdp.times import iso_or_none
 
@@ -124,22 +125,22 @@ class MembersExport(Export):
         if as_csv := wanted.form == "csv":
             yield line([*COLUMNS, *self._columns, *wanted.traits])
 
-        def write(row: reads.MemberProfileRow) -> bytes:
+        def write(row: membership_store.MemberProfileRow) -> bytes:
             return line(self._cells(row)) if as_csv else self._json_line(row)
 
         fingerprint = catalog.live.fingerprints["segment", wanted.segment]
         with_state = bool(wanted.traits)
-        members = reads.members(self._connection, catalog.environment_id, fingerprint, with_state=with_state)
+        members = membership_store.members(self._connection, catalog.environment_id, fingerprint, with_state=with_state)
         with reaching():
             async for rows in members:
                 self.profiles += len(rows)
                 yield b"".join(map(write, rows))
 
-    def _cells(self, row: reads.MemberProfileRow) -> list[Any]:
+    def _cells(self, row: membership_store.MemberProfileRow) -> list[Any]:
         properties, traits = row.properties, self._traits(row)
         return [*_leading(row), *map(properties.get, self._columns), *map(traits.get, self._wanted.traits)]
 
-    def _json_line(self, row: reads.MemberProfileRow) -> bytes:
+    def _json_line(self, row: membership_store.MemberProfileRow) -> bytes:
         names = ("profileId", "userId", "anonymousId", "enteredAt", "firstSeen", "lastSeen")
         properties = row.properties
         line = dict(zip(names, _leading(row), strict=True)) | {
@@ -151,7 +152,7 @@ class MembersExport(Export):
             line["traits"] = self._traits(row)
         return _encode(line) + b"\n"
 
-    def _traits(self, row: reads.MemberProfileRow) -> dict[str, Any]:
+    def _traits(self, row: membership_store.MemberProfileRow) -> dict[str, Any]:
         if not self._wanted.traits:
             return {}
         values = evaluate(
@@ -251,7 +252,7 @@ async def open_export(
             raise NotFound("NOT_FOUND", f"There is no trait {key!r}.")
     columns = wanted.columns
     if columns is None and wanted.form == "csv":
-        columns = await reads.property_names_of_members(
+        columns = await membership_store.property_names_of_members(
             connection, environment_id, catalog.live.fingerprints[name], MOST_COLUMNS + 1, _PATIENCE_SECONDS
         )
         if len(columns) > MOST_COLUMNS:
@@ -273,7 +274,7 @@ async def memberships_as_of(connection: Connection, environment_id: int, now: In
     """The instant up to which the memberships table includes every change by the clock.
 
     It is `now`, or earlier while the worker is behind."""
-    due = await messages.next_due_at(connection, environment_id)
+    due = await profile_store.next_due_at(connection, environment_id)
     return now if due is None or due > now else due
 
 
@@ -282,7 +283,7 @@ def split_names(text: str) -> list[str]:
     return [name for part in text.split(",") if (name := part.strip())]
 
 
-def _leading(row: reads.MemberProfileRow) -> Iterator[str | None]:
+def _leading(row: membership_store.MemberProfileRow) -> Iterator[str | None]:
     yield str(row.id)
     yield row.user_id
     yield row.anonymous_id

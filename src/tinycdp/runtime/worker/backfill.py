@@ -35,7 +35,8 @@ from tinycdp.runtime.definitions.workspace import Progress, progress_of
 from tinycdp.runtime.notifications import announce_profiles
 from tinycdp.runtime.profiles import storage as profiles
 from tinycdp.store import definitions as definition_store
-from tinycdp.store import messages as store
+from tinycdp.store import events as event_store
+from tinycdp.store import profiles as profile_store
 from tinycdp.store.database.pool import Connection, Pool, acquired, frozen
 
 log = logging.getLogger(__name__)
@@ -143,7 +144,7 @@ class Backfiller:
                 self._paces.pop(environment_id, None)
                 return 0
             # The lock belongs to the connection, not to a transaction; Postgres releases it if this process dies.
-            if not await store.try_backfill(connection, environment_id):
+            if not await profile_store.try_backfill(connection, environment_id):
                 return 0
             pace = self._paces.get(environment_id)
             if pace is None or pace.revision != environment.head_revision:
@@ -189,7 +190,7 @@ class Backfiller:
         self, connection: Connection, catalog: Catalog, after: int, backfill: definition_store.BackfillRow, size: int
     ) -> _Batch:
         async with frozen(connection):
-            rows = await store.profiles_to_backfill(
+            rows = await profile_store.profiles_to_backfill(
                 connection, catalog.environment_id, after, backfill.last_profile_id, size
             )
             return await _read(connection, catalog, rows, after, self._now())
@@ -205,7 +206,7 @@ class Backfiller:
         async with connection.transaction():
             if not await self._begin_write(connection, batch.catalog):
                 return None
-            claimed = await store.claim_unchanged_profiles(connection, batch.catalog.environment_id, batch.read)
+            claimed = await profile_store.claim_unchanged_profiles(connection, batch.catalog.environment_id, batch.read)
             missed = [profile.id for profile in batch.profiles if profile.id not in claimed]
             version = await self._save(connection, batch, completed, claimed)
             if not missed:
@@ -223,7 +224,7 @@ class Backfiller:
         async with connection.transaction():
             if not await self._begin_write(connection, batch.catalog):
                 return False
-            rows = await store.lock_profiles(connection, batch.catalog.environment_id, ids)
+            rows = await profile_store.lock_profiles(connection, batch.catalog.environment_id, ids)
             mine = [row for row in rows if row.merged_into is None]
             late = await _read(connection, batch.catalog, mine, batch.after, self._now())
             completed = await self._complete(late)
@@ -237,8 +238,8 @@ class Backfiller:
         """Block publishes until the end of the transaction.
 
         Returns False if one happened since the catalog was read."""
-        await store.write_behind(connection)
-        await store.begin_group(connection, catalog.environment_id)
+        await profile_store.write_behind(connection)
+        await event_store.begin_group(connection, catalog.environment_id)
         environment = await definition_store.find_environment(connection, catalog.environment_id)
         return (environment.live_revision, environment.head_revision) == (catalog.revision, catalog.head)
 
@@ -283,7 +284,7 @@ class Backfiller:
 
 
 async def _read(
-    connection: Connection, catalog: Catalog, rows: Sequence[store.ProfileRow], after: int, now: Instant
+    connection: Connection, catalog: Catalog, rows: Sequence[profile_store.ProfileRow], after: int, now: Instant
 ) -> _Batch:
     """The profiles of these rows, with everything else to be read for them."""
     batch = [profiles.from_row(row) for row in rows]

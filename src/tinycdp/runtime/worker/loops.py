@@ -27,10 +27,12 @@ from tinycdp.runtime.profiles import groups, storage
 from tinycdp.runtime.schema import registry
 from tinycdp.runtime.worker.backfill import Backfiller
 from tinycdp.store import definitions as definition_store
-from tinycdp.store import exposures, reads
+from tinycdp.store import events as event_store
+from tinycdp.store import exposures
 from tinycdp.store import flags as flag_store
 from tinycdp.store import limits as limits_store
-from tinycdp.store import messages as store
+from tinycdp.store import profiles as profile_store
+from tinycdp.store.database import partitions as partition_store
 from tinycdp.store.database.pool import Connection, Pool, acquired, transaction
 
 log = logging.getLogger(__name__)
@@ -108,7 +110,7 @@ class Worker:
 
     async def _begin(self, connection: Connection, environment_id: int) -> Catalog:
         """Block publishes for this transaction, and return the catalog it runs under."""
-        await store.begin_group(connection, environment_id)
+        await event_store.begin_group(connection, environment_id)
         return await self._catalogs.current_in(connection, environment_id)
 
     # Sliding windows
@@ -122,7 +124,7 @@ class Worker:
         async with transaction(self._pool) as connection:
             catalog = await self._begin(connection, environment_id)
             now = self._now()
-            rows = await store.claim_due_profiles(connection, environment_id, now, DUE_BATCH)
+            rows = await profile_store.claim_due_profiles(connection, environment_id, now, DUE_BATCH)
             due: list[Profile] = []
             transitions: list[recompute.Transition] = []
             for row in rows:
@@ -132,7 +134,7 @@ class Worker:
                 except Exception:
                     # A profile that cannot be read must not block the head of the queue for ever.
                     log.exception("profile %d could not be brought up to date; next try in an hour", row.id)
-                    await store.postpone_profile(connection, environment_id, row.id, now + HOUR_MS)
+                    await profile_store.postpone_profile(connection, environment_id, row.id, now + HOUR_MS)
                 else:
                     due.append(profile)
             if due:
@@ -191,7 +193,7 @@ class Worker:
 
         Returns how many environments may have more expired rows."""
         async with transaction(self._pool) as connection:
-            for name in await reads.create_partitions(connection, self._now(), _MONTHS_AHEAD):
+            for name in await partition_store.create_partitions(connection, self._now(), _MONTHS_AHEAD):
                 log.info("created partition %s", name)
         return await self._everywhere(self._prune)
 

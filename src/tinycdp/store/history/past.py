@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from tinycdp.store.database.pool import Connection
 from tinycdp.store.database.rows import Row
 from tinycdp.store.database.statements import load
-from tinycdp.store.messages import MessageRow
+from tinycdp.store.events import MessageRow
 
 _SQL = load("past")
 

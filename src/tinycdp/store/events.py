@@ -1,0 +1,172 @@
+"""Statements about messages: their ids, their rows, and reads of them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple, TypeAlias
+
+from tinycdp.model import MessageKind
+from tinycdp.store.database.pool import Connection
+from tinycdp.store.database.rows import Row
+from tinycdp.store.database.statements import load
+
+_SQL = load("events")
+
+
+#: (profile id, name, instants, message ids, properties as the text of a JSON list): unpacked as it comes, because a
+#: backfill reads some of them for every profile. Without ids or properties the column is None.
+HistoryRow: TypeAlias = tuple[int, str, list[int], list[str] | None, str | None]
+
+
+@dataclass(slots=True)
+class MessageRow(Row):
+    """A stored message, as far as the engine needs it; not frozen, because a rebuild reads all of a profile's."""
+
+    kind: MessageKind
+    name: str
+    message_id: str
+    occurred_at: int
+    received_at: int
+    target: str | None
+    properties: dict[str, Any]
+    inactive: bool
+
+
+@dataclass(slots=True)
+class ProfileMessageRow(MessageRow):
+    """A message with the profile it belongs to."""
+
+    profile_id: int
+
+
+class Claimed(NamedTuple):
+    """The new messages of a group.
+
+    live, head  the revisions of the environment
+    event_ids   one for each digest, ascending
+    followed    whether the environment's outbox has a consumer"""
+
+    live: int
+    head: int
+    digests: set[bytes]
+    event_ids: list[int]
+    followed: bool
+
+
+async def begin_group(connection: Connection, environment_id: int) -> None:
+    await connection.execute(_SQL["begin_group"].replace("$1", str(int(environment_id))))
+
+
+async def claim_message_ids(connection: Connection, environment_id: int, digests: Sequence[bytes]) -> Claimed:
+    live, head, unseen, event_ids, followed = await connection.fetchrow(
+        _SQL["claim_message_ids"], environment_id, digests
+    )
+    return Claimed(live, head, set(unseen), event_ids, followed)
+
+
+_EVENT_COLUMNS = [
+    "environment_id",
+    "id",
+    "identifier_id",
+    "kind",
+    "name",
+    "message_id",
+    "occurred_at",
+    "received_at",
+    "original_at",
+    "sent_at",
+    "clamped",
+    "target",
+    "properties",
+    "context",
+    "warnings",
+]
+
+
+async def append_events(connection: Connection, rows: Sequence[tuple[Any, ...]]) -> None:
+    """Append messages by COPY, with the columns of _EVENT_COLUMNS."""
+    if rows:
+        await connection.copy_records_to_table("events", records=rows, columns=_EVENT_COLUMNS)
+
+
+async def events_of_profiles(
+    connection: Connection, environment_id: int, ids: Sequence[int]
+) -> list[ProfileMessageRow]:
+    return ProfileMessageRow.every(await connection.fetch(_SQL["events_of_profiles"], environment_id, ids))
+
+
+async def history_of_profiles(
+    connection: Connection,
+    environment_id: int,
+    ids: Sequence[int],
+    names: Sequence[str] | None,
+    *,
+    with_ids: bool,
+    with_properties: bool,
+) -> list[HistoryRow]:
+    return await connection.fetch(_SQL["history_of_profiles"], environment_id, ids, names, with_ids, with_properties)
+
+
+@dataclass(frozen=True, slots=True)
+class EventRow(Row):
+    """A stored message with its identifier."""
+
+    id: int
+    kind: str
+    name: str
+    message_id: str
+    occurred_at: int
+    received_at: int
+    clamped: bool
+    target: str | None
+    properties: dict[str, Any]
+    context: dict[str, Any]
+    warnings: list[Any] | None
+    identifier_kind: str
+    identifier_value: str
+
+
+@dataclass(frozen=True, slots=True)
+class RecentEventRow(EventRow):
+    """A stored message with its identifier and its profile."""
+
+    profile_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class EventPropertyNameRow(Row):
+    """The name of an event's property and the kinds of its values."""
+
+    event: str
+    name: str
+    kinds: list[str]
+
+
+async def events_of_profile(
+    connection: Connection, environment_id: int, profile_id: int, before: tuple[int, int], n: int
+) -> list[EventRow]:
+    """`before` is the (occurred at, event id) of the last event of the previous page."""
+    return EventRow.every(await connection.fetch(_SQL["events_of_profile"], environment_id, profile_id, *before, n))
+
+
+async def recent_events(
+    connection: Connection, environment_id: int, before_id: int, floor_id: int, name: str | None, n: int
+) -> list[RecentEventRow]:
+    return RecentEventRow.every(
+        await connection.fetch(_SQL["recent_events"], environment_id, before_id, floor_id, name, n)
+    )
+
+
+async def last_event_id(connection: Connection, environment_id: int) -> int:
+    return await connection.fetchval(_SQL["last_event_id"], environment_id)
+
+
+async def recent_event_names(connection: Connection, environment_id: int) -> list[str]:
+    return [row["name"] for row in await connection.fetch(_SQL["recent_event_names"], environment_id)]
+
+
+async def property_names_of_events(
+    connection: Connection, environment_id: int, sample: int, n: int
+) -> list[EventPropertyNameRow]:
+    return EventPropertyNameRow.every(
+        await connection.fetch(_SQL["property_names_of_events"], environment_id, sample, n)
+    )

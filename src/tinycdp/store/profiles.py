@@ -1,0 +1,171 @@
+"""Statements about profiles: locks, saves, wake-ups, backfills, reads and searches."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from tinycdp.store.database.pool import Connection
+from tinycdp.store.database.rows import Row
+from tinycdp.store.database.statements import load
+
+_SQL = load("profiles")
+
+
+@dataclass(slots=True)
+class ProfileRow(Row):
+    """A stored profile; not frozen, because a group of messages reads one for each of its profiles."""
+
+    id: int
+    bucketing_key: str
+    created_at: int
+    first_seen_at: int | None
+    last_seen_at: int | None
+    properties: dict[str, Any]
+    state: bytes
+    version: int
+    recompute_at: int | None
+    merged_into: int | None
+
+
+async def next_profile_ids(connection: Connection, n: int) -> list[int]:
+    return await connection.fetchval(_SQL["next_profile_ids"], n) if n else []
+
+
+async def lock_profiles(connection: Connection, environment_id: int, ids: Sequence[int]) -> list[ProfileRow]:
+    return ProfileRow.every(await connection.fetch(_SQL["lock_profiles"], environment_id, ids))
+
+
+async def claim_due_profiles(connection: Connection, environment_id: int, now: int, n: int) -> list[ProfileRow]:
+    return ProfileRow.every(await connection.fetch(_SQL["claim_due_profiles"], environment_id, now, n))
+
+
+async def postpone_profile(connection: Connection, environment_id: int, id: int, recompute_at: int) -> None:
+    await connection.execute(_SQL["postpone_profile"], environment_id, id, recompute_at)
+
+
+async def next_due_at(connection: Connection, environment_id: int) -> int | None:
+    return await connection.fetchval(_SQL["next_due_at"], environment_id)
+
+
+async def try_backfill(connection: Connection, environment_id: int) -> bool:
+    """Whether this connection got the backfill lock, which it holds until it returns to its pool."""
+    connection.linger()
+    return await connection.fetchval(_SQL["try_backfill"], environment_id)
+
+
+async def write_behind(connection: Connection) -> None:
+    """Commit without waiting for the disk.
+
+    If the machine fails, the work of this transaction is repeated."""
+    await connection.execute(_SQL["write_behind"])
+
+
+async def profiles_to_backfill(
+    connection: Connection, environment_id: int, after_id: int, last_id: int, n: int
+) -> list[ProfileRow]:
+    return ProfileRow.every(await connection.fetch(_SQL["profiles_to_backfill"], environment_id, after_id, last_id, n))
+
+
+async def claim_unchanged_profiles(
+    connection: Connection, environment_id: int, rows: Sequence[tuple[int, int]]
+) -> set[int]:
+    """Lock the profiles that still have these versions.
+
+    `rows` are (id, version); returns the locked ids."""
+    ids, versions = map(list, zip(*rows, strict=True))
+    claimed = await connection.fetch(_SQL["claim_unchanged_profiles"], environment_id, ids, versions)
+    return {row["id"] for row in claimed}
+
+
+async def save_profiles(
+    connection: Connection, environment_id: int, rows: Sequence[tuple[Any, ...]], now: int, changes: Sequence[Any]
+) -> int:
+    """Save profiles and write the outbox; returns the new version.
+
+    `rows` are (id, first seen, last seen, properties or None, state, recompute at, merged into)."""
+    columns = list(map(list, zip(*rows, strict=True))) if rows else [[] for _ in range(7)]
+    return await connection.fetchval(_SQL["save_profiles"], environment_id, *columns, now, changes or None)
+
+
+async def next_version(connection: Connection, environment_id: int) -> int:
+    return await connection.fetchval(_SQL["next_version"], environment_id)
+
+
+async def insert_profiles(
+    connection: Connection, environment_id: int, version: int, rows: Sequence[tuple[Any, ...]]
+) -> None:
+    """Insert new profiles.
+
+    `rows` are (id, bucketing key, created at, first seen, last seen, properties, state, recompute at)."""
+    if rows:
+        columns = map(list, zip(*rows, strict=True))
+        await connection.execute(_SQL["insert_profiles"], environment_id, version, *columns)
+
+
+@dataclass(slots=True)
+class LoadedProfileRow(ProfileRow):
+    """A profile with its identifiers as "kind value", and the revision live at the time."""
+
+    identifiers: list[str]
+    live_revision: int
+
+
+@dataclass(frozen=True, slots=True)
+class SummaryRow(Row):
+    """A profile in a list, with its identifiers as "kind value"."""
+
+    id: int
+    properties: dict[str, Any]
+    first_seen_at: int | None
+    last_seen_at: int | None
+    identifiers: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class FoundRow(SummaryRow):
+    """A profile in a list, with the identifier that matched the search."""
+
+    kind: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class PropertyNameRow(Row):
+    """A property's name and the kinds of its values."""
+
+    name: str
+    kinds: list[str]
+
+
+async def load_by_identifier(
+    connection: Connection, environment_id: int, kind: str, value: str
+) -> LoadedProfileRow | None:
+    return LoadedProfileRow.maybe(await connection.fetchrow(_SQL["load_by_identifier"], environment_id, kind, value))
+
+
+async def load_by_id(connection: Connection, environment_id: int, id: int) -> LoadedProfileRow | None:
+    return LoadedProfileRow.maybe(await connection.fetchrow(_SQL["load_by_id"], environment_id, id))
+
+
+async def search_by_identifier(
+    connection: Connection, environment_id: int, prefix: str, after: tuple[str, str], n: int
+) -> list[FoundRow]:
+    """Profiles that have an identifier with the prefix.
+
+    `after` is the (value, kind) of the last identifier of the previous page; two empty texts for the first page."""
+    # U+10FFFF is the last character, so this is the upper bound of all values with the prefix.
+    return FoundRow.every(
+        await connection.fetch(_SQL["search_by_identifier"], environment_id, prefix, prefix + "\U0010ffff", *after, n)
+    )
+
+
+async def search_by_property(
+    connection: Connection, environment_id: int, having: dict[str, Any], after_id: int, n: int
+) -> list[SummaryRow]:
+    return SummaryRow.every(await connection.fetch(_SQL["search_by_property"], environment_id, having, after_id, n))
+
+
+async def property_names_of_profiles(
+    connection: Connection, environment_id: int, sample: int, n: int
+) -> list[PropertyNameRow]:
+    return PropertyNameRow.every(await connection.fetch(_SQL["property_names_of_profiles"], environment_id, sample, n))

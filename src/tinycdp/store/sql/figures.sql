@@ -1,0 +1,29 @@
+-- name: rejections_by_code
+-- Among the newest n, so that the cost is bounded.
+-- args: environment_id, n
+SELECT code, count(*) AS n
+FROM (SELECT code FROM rejected_messages WHERE environment_id = $1 ORDER BY id DESC LIMIT $2) AS newest
+GROUP BY code ORDER BY n DESC, code;
+
+-- name: rows_of_profiles
+-- For reads.count, which counts these three, or uses the planner's estimate if a count would be slow.
+SELECT 1 FROM profiles WHERE environment_id = $1 AND merged_into IS NULL;
+
+-- name: rows_of_events
+SELECT 1 FROM events WHERE environment_id = $1;
+
+-- name: rows_of_memberships
+SELECT 1 FROM memberships WHERE environment_id = $1;
+
+-- name: figures
+-- Figures of an environment. lately: the newest messages, at most n, since an instant.
+-- args: environment_id, now, lately_since, n
+-- index: profiles_due, events_pkey
+SELECT (SELECT count(*) FROM merges WHERE environment_id = $1 AND undone_at IS NULL) AS merges,
+       (SELECT count(*) FROM rejected_claims WHERE environment_id = $1) AS rejected_claims,
+       (SELECT count(*) FROM profiles WHERE environment_id = $1 AND recompute_at <= $2) AS overdue,
+       (SELECT min(recompute_at) FROM profiles WHERE environment_id = $1 AND recompute_at IS NOT NULL) AS next_due_at,
+       lately.n AS lately, lately.oldest AS lately_oldest
+FROM (SELECT count(*) AS n, min(received_at) AS oldest
+      FROM (SELECT received_at FROM events WHERE environment_id = $1 ORDER BY id DESC LIMIT $4) AS newest
+      WHERE received_at > $3) AS lately;

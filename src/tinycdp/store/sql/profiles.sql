@@ -1,0 +1,189 @@
+-- name: next_profile_ids
+-- args: n integer
+SELECT array_agg(nextval('profile_ids')) FROM generate_series(1, $1);
+
+-- name: lock_profiles
+-- In order of id, so that two groups that share profiles cannot deadlock.
+-- args: environment_id integer, ids bigint[]
+-- index: profiles_pkey
+-- locks: these rows, FOR NO KEY UPDATE
+SELECT id, bucketing_key, created_at, first_seen_at, last_seen_at, properties, state, version, recompute_at, merged_into
+FROM profiles
+WHERE environment_id = $1 AND id = ANY ($2)
+ORDER BY id
+FOR NO KEY UPDATE;
+
+-- name: claim_due_profiles
+-- The wake-up: due profiles, the longest overdue first; profiles that another transaction has locked are skipped.
+-- args: environment_id integer, now timestamptz, n integer
+-- index: profiles_due
+-- locks: these rows, FOR NO KEY UPDATE SKIP LOCKED
+SELECT id, bucketing_key, created_at, first_seen_at, last_seen_at, properties, state, version, recompute_at, merged_into
+FROM profiles
+WHERE environment_id = $1 AND recompute_at <= $2
+ORDER BY recompute_at
+LIMIT $3
+FOR NO KEY UPDATE SKIP LOCKED;
+
+-- name: postpone_profile
+-- args: environment_id integer, id bigint, recompute_at timestamptz
+-- index: profiles_pkey
+UPDATE profiles SET recompute_at = $3 WHERE environment_id = $1 AND id = $2;
+
+-- name: next_due_at
+-- args: environment_id integer
+-- index: profiles_due
+SELECT min(recompute_at) FROM profiles WHERE environment_id = $1 AND recompute_at IS NOT NULL;
+
+-- name: try_backfill
+-- One process at a time backfills an environment. JIT is off: it would take longer than the reads it compiles. Both
+-- settings end when the connection returns to its pool.
+-- args: environment_id integer
+-- locks: advisory (75, environment), exclusive, held by the connection
+SELECT pg_try_advisory_lock(75, $1), set_config('jit', 'off', false);
+
+-- name: write_behind
+-- This transaction commits without waiting for the disk, and does not delay those that wait. A crash of the machine may
+-- undo it as a whole, together with all later commits.
+SET LOCAL synchronous_commit = off;
+
+-- name: profiles_to_backfill
+-- The next profiles of a backfill, in order of id, without locks: they are locked when there is something to write.
+-- args: environment_id integer, after_id bigint, last_id bigint, n integer
+-- index: profiles_pkey
+SELECT id, bucketing_key, created_at, first_seen_at, last_seen_at, properties, state, version, recompute_at, merged_into
+FROM profiles
+WHERE environment_id = $1 AND id > $2 AND id <= $3 AND merged_into IS NULL
+ORDER BY id
+LIMIT $4;
+
+-- name: claim_unchanged_profiles
+-- The profiles that are unchanged since they were read, and that no other transaction has locked to change them.
+-- args: environment_id integer, ids bigint[], versions bigint[]
+-- index: profiles_pkey
+-- locks: these rows, FOR NO KEY UPDATE SKIP LOCKED: it never waits, so it cannot be part of a deadlock
+SELECT p.id
+FROM unnest($2::bigint[], $3::bigint[]) AS seen (id, version)
+JOIN profiles p ON p.environment_id = $1 AND p.id = seen.id
+WHERE p.version = seen.version
+FOR NO KEY UPDATE OF p SKIP LOCKED;
+
+-- name: save_profiles
+-- One version for the whole group, drawn after the locks, so that a profile's version only grows. It is also the position
+-- of the outbox row, which is written only if the environment has a consumer; registering one waits for this transaction.
+-- The fence shows readers of the outbox that a position was drawn. NULL properties are not changed.
+-- args: environment_id integer, ids, firsts, lasts, properties, states, recompute_ats, merged_intos (arrays),
+--       now timestamptz, changes json (NULL for none)
+-- index: profiles_pkey, outbox_cursors_pkey
+-- locks: advisory (79, environment), shared, before the version is taken
+WITH fence AS MATERIALIZED (SELECT pg_advisory_xact_lock_shared(79, $1)),
+v AS MATERIALIZED (SELECT nextval('versions') AS version FROM fence),
+saved AS (
+    UPDATE profiles p
+    SET first_seen_at = s.first_seen_at, last_seen_at = s.last_seen_at,
+        properties = coalesce(s.properties, p.properties), state = s.state, version = (SELECT version FROM v),
+        recompute_at = s.recompute_at, merged_into = s.merged_into
+    FROM unnest($2::bigint[], $3::timestamptz[], $4::timestamptz[], $5::jsonb[], $6::bytea[], $7::timestamptz[], $8::bigint[])
+        AS s (id, first_seen_at, last_seen_at, properties, state, recompute_at, merged_into)
+    WHERE p.environment_id = $1 AND p.id = s.id
+),
+queued AS (
+    INSERT INTO outbox (environment_id, position, slot, at, changes)
+    SELECT $1, version, version / 16384 % 8, $9::timestamptz, $10::json FROM v
+    WHERE $10::json IS NOT NULL
+      AND EXISTS (SELECT 1 FROM outbox_cursors c WHERE c.environment_id = $1 AND c.lapsed_at IS NULL)
+)
+SELECT version FROM v;
+
+-- name: insert_profiles
+-- args: environment_id integer, version bigint, ids, bucketing_keys, created_ats, firsts, lasts, properties, states,
+--       recompute_ats (arrays)
+INSERT INTO profiles (environment_id, version, id, bucketing_key, created_at, first_seen_at, last_seen_at, properties,
+                      state, recompute_at)
+SELECT $1, $2, n.*
+FROM unnest($3::bigint[], $4::text[], $5::timestamptz[], $6::timestamptz[], $7::timestamptz[], $8::jsonb[], $9::bytea[],
+            $10::timestamptz[]) AS n;
+
+-- name: next_version
+-- args: environment_id integer
+-- locks: advisory (79, environment), shared, before the version is taken
+WITH fence AS MATERIALIZED (SELECT pg_advisory_xact_lock_shared(79, $1))
+SELECT nextval('versions') FROM fence;
+
+-- name: load_by_identifier
+-- A profile with its identifiers, by one of them.
+-- args: environment_id integer, kind text, value text
+-- index: identifiers_pkey, profiles_pkey, identifiers_of_profile
+SELECT p.id, p.bucketing_key, p.created_at, p.first_seen_at, p.last_seen_at, p.properties, p.state, p.version,
+       p.recompute_at, p.merged_into,
+       ARRAY(SELECT a.kind || ' ' || a.value FROM identifiers a
+             WHERE a.environment_id = $1 AND a.profile_id = p.id ORDER BY a.id LIMIT 1000) AS identifiers,
+       (SELECT live_revision FROM environments WHERE id = $1) AS live_revision
+FROM identifiers f JOIN profiles p ON p.environment_id = $1 AND p.id = f.profile_id
+WHERE f.environment_id = $1 AND f.kind = $2 AND f.value = $3;
+
+-- name: load_by_id
+-- A profile with its identifiers, by its id; the id of a merged profile leads to its survivor.
+-- args: environment_id integer, id bigint
+-- index: profiles_pkey, identifiers_of_profile
+WITH RECURSIVE chain AS (
+    SELECT id, merged_into FROM profiles WHERE environment_id = $1 AND id = $2
+    UNION ALL
+    SELECT p.id, p.merged_into FROM chain c JOIN profiles p ON p.environment_id = $1 AND p.id = c.merged_into
+)
+SELECT p.id, p.bucketing_key, p.created_at, p.first_seen_at, p.last_seen_at, p.properties, p.state, p.version,
+       p.recompute_at, p.merged_into,
+       ARRAY(SELECT a.kind || ' ' || a.value FROM identifiers a
+             WHERE a.environment_id = $1 AND a.profile_id = p.id ORDER BY a.id LIMIT 1000) AS identifiers,
+       (SELECT live_revision FROM environments WHERE id = $1) AS live_revision
+FROM chain c JOIN profiles p ON p.environment_id = $1 AND p.id = c.id
+WHERE c.merged_into IS NULL;
+
+-- name: search_by_identifier
+-- By the prefix of any identifier, in the order of identifiers: a short prefix is as fast as a long one. The bounds are
+-- explicit because the planner cannot turn LIKE with a parameter into them.
+-- args: environment_id, first text, last text (both inclusive), after_value text, after_kind text, n
+-- index: identifiers_values, profiles_pkey
+SELECT p.id, p.properties, p.first_seen_at, p.last_seen_at,
+       ARRAY(SELECT a.kind || ' ' || a.value FROM identifiers a
+             WHERE a.environment_id = $1 AND a.profile_id = p.id ORDER BY a.id LIMIT 20) AS identifiers,
+       f.kind, f.value
+FROM identifiers f JOIN profiles p ON p.environment_id = $1 AND p.id = f.profile_id
+WHERE f.environment_id = $1 AND f.value ~>=~ $2 AND f.value ~<=~ $3
+  AND f.value ~>=~ $4 AND (f.value ~>~ $4 OR f.kind ~>~ $5)
+ORDER BY f.value USING ~<~, f.kind USING ~<~
+LIMIT $6;
+
+-- name: search_by_property
+-- By one property's exact value. Materialized, so that a rare value is found by its index and not by scanning profiles.
+-- args: environment_id, property jsonb, after_id bigint, n
+-- index: profiles_properties, profiles_pkey
+WITH found AS MATERIALIZED (
+    SELECT id FROM profiles WHERE environment_id = $1 AND merged_into IS NULL AND properties @> $2
+), page AS (
+    SELECT id FROM found WHERE id > $3 ORDER BY id LIMIT $4
+)
+SELECT p.id, p.properties, p.first_seen_at, p.last_seen_at,
+       ARRAY(SELECT a.kind || ' ' || a.value FROM identifiers a
+             WHERE a.environment_id = $1 AND a.profile_id = p.id ORDER BY a.id LIMIT 20) AS identifiers
+FROM page JOIN profiles p ON p.environment_id = $1 AND p.id = page.id
+ORDER BY p.id;
+
+-- name: property_names_of_profiles
+-- The properties of the newest profiles and the kinds of their values, the most frequent first; objects one level deep.
+-- A name with a dot is left out, because it looks like a path.
+-- args: environment_id, profiles looked at, names at most
+-- index: profiles_pkey
+WITH sample AS (
+    SELECT properties FROM profiles WHERE environment_id = $1 AND merged_into IS NULL ORDER BY id DESC LIMIT $2
+), members AS (
+    SELECT m.key, m.value, jsonb_typeof(m.value) AS kind FROM sample s CROSS JOIN LATERAL jsonb_each(s.properties) AS m
+    WHERE strpos(m.key, '.') = 0
+), leaves AS (
+    SELECT key AS name, kind FROM members WHERE kind NOT IN ('object', 'null')
+    UNION ALL
+    SELECT m.key || '.' || inner_member.key, jsonb_typeof(inner_member.value) FROM members m
+    CROSS JOIN LATERAL jsonb_each(CASE m.kind WHEN 'object' THEN m.value ELSE '{}' END) AS inner_member
+    WHERE strpos(inner_member.key, '.') = 0
+)
+SELECT name, array_agg(DISTINCT kind) AS kinds FROM leaves GROUP BY name ORDER BY count(*) DESC, name LIMIT $3;
