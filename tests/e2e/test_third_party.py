@@ -262,7 +262,7 @@ def test_posthog_s_node_client(
         node.ask("call", method="capture", distinctId=ada, **order)
         node.ask("call", method="identify", distinctId=ada, properties={"plan": "pro"})
         node.ask("call", method="capture", distinctId=f"tab-{ada}", event="$pageview")
-        node.ask("call", method="alias", distinctId=ada, identifier=f"tab-{ada}")
+        node.ask("call", method="alias", distinctId=ada, alias=f"tab-{ada}")
         node.ask("call", method="groupIdentify", groupType="company", groupKey="acme", properties={"seats": 3})
         node.ask("close")
         node.ask("open", key=project_key, host=lossy.url)

@@ -104,7 +104,7 @@ async def test_a_step_acts_at_its_instant_and_becomes_a_revision_that_changes_no
 
 async def test_a_session_keeps_its_variant_until_it_is_silent(app: Application, clock: Clock) -> None:
     await app.track({"userId": "ada", "event": "signup"})
-    await app.define("flag", key="beta", rule="!events.purchase.exists()", hold="30m")
+    await app.define("flag", key="beta", rule="!events.purchase.exists()", stickyFor="30m")
     assert (await decided(app, sessionId="s-1"))["variant"] == "on"
     await app.track({"userId": "ada", "event": "purchase"})
 
@@ -126,11 +126,11 @@ async def test_a_hold_outlives_the_database_as_long_as_it_lasts(
     app: Application, clock: Clock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await app.track({"userId": "ada", "event": "signup"})
-    await app.define("flag", key="beta", rule="!events.purchase.exists()", hold="30m")
+    await app.define("flag", key="beta", rule="!events.purchase.exists()", stickyFor="30m")
     assert (await decided(app, sessionId="s-1"))["variant"] == "on"
     await app.track({"userId": "ada", "event": "purchase"})
     nowhere = await asyncpg.create_pool(f"postgresql://nobody@/none?host={tmp_path}", min_size=0)
-    monkeypatch.setattr(app.service.holds, "pool", nowhere)
+    monkeypatch.setattr(app.service.session_variants, "pool", nowhere)
     clock.ahead += 29 * MINUTE_MS
     assert (await decided(app, sessionId="s-1"))["reason"] == "CACHED"
     clock.ahead += 2 * MINUTE_MS
@@ -140,7 +140,7 @@ async def test_a_hold_outlives_the_database_as_long_as_it_lasts(
 
 async def test_a_kill_ends_every_hold_and_another_process_knows_the_session(app: Application, dsn: str) -> None:
     await app.track({"userId": "ada", "event": "signup"})
-    await app.define("flag", key="beta", rule="!events.purchase.exists()", hold="30m")
+    await app.define("flag", key="beta", rule="!events.purchase.exists()", stickyFor="30m")
     assert (await decided(app, sessionId="s-1"))["variant"] == "on"
     await app.track({"userId": "ada", "event": "purchase"})
     async with running(dsn) as other:
@@ -255,7 +255,7 @@ async def test_what_is_wrong_with_a_flag_is_said_with_its_place(
 
 @pytest.mark.parametrize("parameter", ["userId", "sessionId", "flag"])
 async def test_an_address_that_holds_what_no_text_may_is_refused(app: Application, parameter: str) -> None:
-    await app.define("flag", key="beta", rule="true", hold="30m")
+    await app.define("flag", key="beta", rule="true", stickyFor="30m")
     asked = {"userId": "ada", "flag": "beta", "sessionId": "s-1", parameter: "a\0b"}
     answer = await app.read.get("/v1/decide", params=asked)
     assert (answer.status_code, answer.json()["code"]) == (400, "INVALID_REQUEST")

@@ -166,7 +166,7 @@ async def test_what_is_told_waits_in_the_same_bounded_place(app: Application) ->
 
 
 async def test_a_session_keeps_its_variant_for_posthog_s_clients_too(app: Application) -> None:
-    await app.define("flag", key="beta", rule="!events.purchase.exists()", hold="30m")
+    await app.define("flag", key="beta", rule="!events.purchase.exists()", stickyFor="30m")
     await app.track({"userId": "ada", "event": "signup"})
 
     async def on(**session: Any) -> bool:

@@ -213,7 +213,7 @@ async def test_nothing_stays_of_what_nobody_read(app: Application, monkeypatch: 
 
 
 def test_a_served_stream_tells_over_http_and_does_not_hold_up_the_end(dsn: str, tmp_path: Path) -> None:
-    with served(tmp_path, dsn=dsn, workers=2, drain_seconds=600) as server:
+    with served(tmp_path, dsn=dsn, workers=2, drain_seconds=60) as server:
         with server.http.stream("GET", PATH, params={"event": "open"}, headers=bearer(READ_KEY)) as answer:
             assert answer.headers["content-type"].startswith("text/event-stream")
             lines = answer.iter_lines()

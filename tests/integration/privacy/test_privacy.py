@@ -59,7 +59,7 @@ async def populate(app: Application) -> None:
         offVariant="off",
         default={"serve": "off"},
         rules=[{"id": "buyers", "when": "segments.buyers", "serve": "on"}],
-        hold="1h",
+        stickyFor="1h",
     )
     await send(
         app,
@@ -85,7 +85,7 @@ async def test_an_erased_person_is_nowhere_and_a_stranger_at_once(app: Applicati
     before = (await app.admin.get("/v1/admin/users/bob")).json()
 
     dry_run = (await app.admin.delete("/v1/admin/profiles/ada?dryRun=true")).json()
-    assert (dry_run["id"], dry_run["people"], dry_run["identifiers"], dry_run["dryRun"]) == (None, 1, 4, True)
+    assert (dry_run["id"], dry_run["profiles"], dry_run["identifiers"], dry_run["dryRun"]) == (None, 1, 4, True)
     assert await allowed(app, userId="ada")
 
     receipt = (await app.admin.delete("/v1/admin/profiles/ada")).json()
@@ -154,7 +154,7 @@ async def test_somebody_without_a_profile_is_erased_too(app: Application, name: 
         "session_variants": 1,
         "rejected_messages": 1,
     }
-    assert (receipt["people"], receipt["identifiers"], receipt["profileIds"]) == (1, 1, [])
+    assert (receipt["profiles"], receipt["identifiers"], receipt["profileIds"]) == (1, 1, [])
     assert await traces(app, "eve-77") == {}
     check = f"/v1/admin/erasures/{receipt['id']}/check"
     identifiers = [{"kind": "userId", "value": "eve-77"}]
@@ -219,7 +219,7 @@ async def test_several_at_once_and_nobody(app: Application) -> None:
     await app.track(*({"userId": f"u-{n}", "event": "a"} for n in range(5)))
     body = {"profiles": ["u-1", "u-2", "u-1", "u-3"], "note": "ticket 7"}
     receipt = (await app.admin.post("/v1/admin/erasures", json=body)).json()
-    assert (receipt["people"], receipt["identifiers"], receipt["note"]) == (3, 3, "ticket 7")
+    assert (receipt["profiles"], receipt["identifiers"], receipt["note"]) == (3, 3, "ticket 7")
     left = [(await app.admin.get(f"/v1/profiles/u-{n}")).status_code for n in range(5)]
     assert left == [200, 404, 404, 404, 200]
     assert (await app.admin.delete("/v1/admin/profiles/u-1")).json()["code"] == "PROFILE_NOT_FOUND"

@@ -92,7 +92,7 @@ async def test_any_name_can_be_asked_for_by_its_address(app: Application, name: 
     assert (versions["event"], len(versions["versions"])) == (name, 1)
     assert (await app.admin.delete(f"{PLAN}/{encoded}")).status_code == 200
     assert (await app.read.get(f"/v1/profiles/{encoded}")).json()["identifiers"] == [{"kind": "userId", "value": name}]
-    assert (await app.admin.delete(f"/v1/admin/profiles/{encoded}")).json()["people"] == 1
+    assert (await app.admin.delete(f"/v1/admin/profiles/{encoded}")).json()["profiles"] == 1
     nowhere = await app.read.get(f"/v1/nowhere/{encoded}")
     assert (nowhere.status_code, nowhere.json()["code"]) == (404, "ROUTE_NOT_FOUND")
     zero = await app.read.get(f"{EVENTS}/{encoded}%2F%00")

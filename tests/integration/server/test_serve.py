@@ -103,7 +103,7 @@ def test_whatever_is_killed_comes_back(running: Served, victim: str) -> None:
 def test_a_taken_port_is_refused_in_words(running: Served, tmp_path: Path) -> None:
     second = Served(tmp_path / "other", running.port)
     assert second.process.wait(PATIENCE_SECONDS) == 1
-    assert "choose another TINYCDP_PORT" in second.log.read_text()
+    assert "Choose another TINYCDP_PORT" in second.log.read_text()
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])

@@ -246,7 +246,7 @@ async def test_the_command(
     assert [json.loads(line)["line"] for line in report.read_text().splitlines()] == [3]
     assert await asyncio.to_thread(_command, ["suppress", "userId:u-2", "--environment", "prod"]) == 0
     assert await asyncio.to_thread(_command, ["forget", "u-1", "--note", "test"]) == 0
-    assert '"people": 1' in capsys.readouterr().out
+    assert '"profiles": 1' in capsys.readouterr().out
     assert (await app.admin.get("/v1/profiles/u-1")).status_code == 404
 
 
