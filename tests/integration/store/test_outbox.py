@@ -579,7 +579,7 @@ def test_every_statement_that_draws_a_position_is_behind_the_fence() -> None:
         for name, text in load(file.stem).items()
         if "nextval('versions')" in text
     }
-    assert drawing.keys() == {"messages.save_profiles", "messages.next_version", "definitions.settle_transitions"}
+    assert drawing.keys() == {"profiles.save_profiles", "profiles.next_version", "definitions.settle_transitions"}
     for name, text in drawing.items():
         fence, draw = text.index("pg_advisory_xact_lock_shared(79, $1)"), text.index("nextval('versions')")
         assert (fence < draw) and re.search(r"FROM fence\b", text), name
