@@ -69,7 +69,8 @@ INGEST = {
     "single events, 64 at once": (1, False, 64, 1_000),
     "single events, one after another": (1, False, 1, 200),
 }
-DECIDE = "decisions, warm, random profiles"
+#: Names are what two commits agree on: keep them.
+DECIDE = "decisions, warm, of random people"
 
 
 async def _measure(call: Call, name: str, seed: int) -> float:
