@@ -4,6 +4,7 @@ Source  CONTRIBUTING.md, docs/architecture.md
 """
 
 import ast
+import re
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -68,3 +69,20 @@ def test_wire_structs_stand_in_schemas() -> None:
     """Core modules speak in their own types; what clients see is declared where it leaves."""
     found = {_named(path) for path in MODULES if path.name != "schemas.py" and list(_wire_structs(TREES[path]))}
     assert found == ELSEWHERE.keys()
+
+
+def _documented_fields(docstring: str) -> Iterator[str]:
+    """The names in a list of fields: lines of a name, or several, two spaces, and what it is."""
+    for line in docstring.splitlines()[1:]:
+        if found := re.match(r"^([a-z_]+(?:, [a-z_]+)*)  +\S", line):
+            yield from found[1].split(", ")
+
+
+@pytest.mark.parametrize("path", MODULES, ids=_named)
+def test_a_documented_field_exists(path: Path) -> None:
+    """The OpenAPI document takes a field's description from here: under another name it would be lost."""
+    for node in ast.walk(TREES[path]):
+        if isinstance(node, ast.ClassDef):
+            fields = {n.target.id for n in node.body if isinstance(n, ast.AnnAssign) and isinstance(n.target, ast.Name)}
+            if len(fields) > 1:
+                assert set(_documented_fields(ast.get_docstring(node) or "")) <= fields, node.name

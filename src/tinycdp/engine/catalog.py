@@ -105,7 +105,7 @@ class KeptAggregate:
 
     matches   whether an event's properties satisfy its `where`; None matches all
     value_of  the value of one event's properties for the aggregate, or None; itself None if no properties are needed
-    warming   whether profiles older than the backfilling revision may have incomplete state"""
+    backfilling   whether profiles older than the backfilling revision may have incomplete state"""
 
     spec: ir.AggregateSpec
     key: str
@@ -225,8 +225,8 @@ class CompiledSet:
 class Catalog:
     """The definitions of one environment, ready to serve.
 
-    warming    definitions that are unknown until the head revision is backfilled
-    must_warm  whether state or memberships of any profile must be computed before the head revision can serve
+    backfilling    definitions that are unknown until the head revision is backfilled
+    must_backfill  whether state or memberships of any profile must be computed before the head revision can serve
     killed     flags switched off by a kill switch, whatever the revision: definition id → the reason to show"""
 
     environment_id: int

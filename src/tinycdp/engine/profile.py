@@ -39,7 +39,7 @@ Stamp = tuple[Instant, str]
 class Profile:
     """A profile's working copy.
 
-    warmed        every aggregate's state is known to be complete up to this revision
+    backfilled        every aggregate's state is known to be complete up to this revision
     recompute_at  the first instant at which a membership may change with time alone; None for never
     saved_memberships, properties_changed   the state of the row, so that only differences are written
     group         (instant, message id, group id) of the latest group call

@@ -53,7 +53,7 @@ class OverrideBody(msgspec.Struct, kw_only=True, omit_defaults=True):
     """Serves a variant to one profile or to a segment, before any rule.
 
     profile  any of its identifiers
-    alias    one of its identifiers, with the kind
+    identifier  one of its identifiers, with the kind
     """
 
     serve: str
@@ -85,7 +85,7 @@ class FlagBody(msgspec.Struct, rename="camel", kw_only=True, omit_defaults=True)
 
     holdouts  boolean flags: if one of them is true for a profile, no rule of this flag applies
     schema    a JSON Schema for the values of all variants
-    hold      how long an inactive session keeps its variant, such as `30m`
+    sticky_for  how long an inactive session keeps its variant, such as `30m`
     archived  the flag is kept, but never served
     metadata  flat; returned by OFREP
     """
@@ -240,14 +240,14 @@ class Impact(msgspec.Struct, frozen=True, rename="camel"):
 class Described(msgspec.Struct, kw_only=True, rename="camel", omit_defaults=True):
     """What traits, segments and flags have in common.
 
-    status       "live", or "warming" until the newest version serves
+    status       "live", or "backfilling" until the newest version serves
     type         of its values: bool, number, string, datetime, duration, version, list or dyn
     used_by      the definitions that name it
     progress     of the backfill; null if absent
     diagnostics  warnings; only in answers about one definition
     cost         an estimate; only in answers about one definition
     revision     after a save: its revision
-    warming      after a save: whether its revision backfills
+    backfilling      after a save: whether its revision backfills
     """
 
     key: str
@@ -427,7 +427,7 @@ class Published(msgspec.Struct, rename="camel"):
     """What a publish changed, or with `dryRun` would change.
 
     revision  the newest one now; unchanged if nothing changed
-    warming   whether the revision backfills before it serves
+    backfilling   whether the revision backfills before it serves
     """
 
     changes: list[Changed]

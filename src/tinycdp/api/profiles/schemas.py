@@ -18,7 +18,7 @@ class IdentifierRef(msgspec.Struct, frozen=True):
 class TraitValue(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
     """A trait's value.
 
-    value  null if unknown; with `warming`, because it is still being computed
+    value  null if unknown; with `backfilling`, because it is still being computed
     until  the first instant at which it may change without a message, null for never"""
 
     value: Any
@@ -177,7 +177,7 @@ class ExpressionNode(msgspec.Struct, frozen=True, rename="camel", omit_defaults=
     """A part of an expression, with its present value.
 
     text     its source, the characters start to end (half-open) of the definition
-    value    null if unknown; with `warming`, because it is still being computed
+    value    null if unknown; with `backfilling`, because it is still being computed
     until    the first instant at which the value may change without a message, null for never
     decides  for an operand of `&&`, `||`, `??` and `if`: whether it decides the result
     window   for an aggregate: what it counts

@@ -127,7 +127,7 @@ class Preview(msgspec.Struct, rename="camel"):
     revision   the one that `before` refers to
     looked_at  how many profiles were counted, of `profiles`
     sampled    only some were counted: the same ones each time
-    warming    publishing this starts a backfill
+    backfilling    publishing this starts a backfill
     segments, flags, traits  the changed definitions, and all that depend on them
     """
 

@@ -108,7 +108,7 @@ class ScheduleStep(_Part, frozen=True):
 class Flag(_Part, frozen=True):
     """holdouts  boolean flags: for whom one of them is true, no rule of this one counts
     schema     JSON Schema (draft 2020-12) that every variant's value meets
-    hold       how long after its last decision a session keeps the variant it was given, as a duration
+    sticky_for  how long after its last decision a session keeps the variant it was given, as a duration
     archived   takes no part in anything, and is kept
     metadata   flat, comes back over OFREP"""
 

@@ -59,7 +59,7 @@ class Explanation:
 
     text     the source text of this part
     until    the first instant at which the value may change with nothing arriving
-    warming  the value is unknown because it is still being computed
+    backfilling  the value is unknown because it is still being computed
     decides  for an operand of `&&`, `||`, `??` or `if`: whether the result is what it is because of this operand
     inside   for a reference: the definition it reads, unless it is explained elsewhere in the tree"""
 

@@ -2,7 +2,7 @@
 
 Shape   publish(pool, environment, changes) saves all changes as one revision, or none. rename, restore and
         restore_version compute their changes and publish them. With dry_run nothing is saved.
-        finish_warming makes a warmed revision live
+        finish_backfilling makes a backfilled revision live
 Laws    a rename keeps id, salt and meaning, and rewrites references: no membership changes, nothing backfills.
         A restored definition returns under its old id. An abandoned rule backfills like any change; one that still
         serves is kept: restoring the revision before a backfill cancels it.
@@ -50,7 +50,7 @@ _TRIES = 3
 
 
 class Plan(msgspec.Struct, frozen=True):
-    """What a publish did, or would do. warming: whether its revision backfills before it serves."""
+    """What a publish did, or would do. backfilling: whether its revision backfills before it serves."""
 
     steps: tuple[Step, ...]
     revision: int

@@ -4,7 +4,7 @@ Shape   read_workspace(…) → the head revision · understand(…), understand
         mean there, understand_definition(…) → the same for a saved definition · impact_of(…) → what depends on it,
         and what it depends on
 Laws    nothing is compiled here: the catalog has it already, and an answer takes about a millisecond.
-        A definition is "live" if its newest version serves, and "warming" until then
+        A definition is "live" if its newest version serves, and "backfilling" until then
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence

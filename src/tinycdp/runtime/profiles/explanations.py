@@ -53,7 +53,7 @@ class ExpressionNode:
     """A part of an expression, with its present value.
 
     text     its source, the characters start to end (half-open) of the definition
-    value    None if unknown; with `warming`, because it is still being computed
+    value    None if unknown; with `backfilling`, because it is still being computed
     until    the first instant at which the value may change without a message, None for never
     decides  for an operand of `&&`, `||`, `??` and `if`: whether it decides the result
     window   for an aggregate: what it counts

@@ -60,7 +60,7 @@ class IdentifierRef:
 class TraitValue:
     """A trait's value.
 
-    value    None if unknown; with `warming`, because it is still being computed
+    value    None if unknown; with `backfilling`, because it is still being computed
     until    the first instant at which it may change without a message, None for never"""
 
     value: Any

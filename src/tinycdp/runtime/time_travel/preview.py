@@ -161,7 +161,7 @@ class Preview:
     revision                 the one that `before` refers to
     looked_at                how many profiles were counted, of `profiles`
     sampled                  only some were counted: the same ones each time
-    warming                  publishing this starts a backfill
+    backfilling                  publishing this starts a backfill
     segments, flags, traits  the changed definitions, and all that depend on them
     """
 

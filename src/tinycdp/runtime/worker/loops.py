@@ -1,7 +1,7 @@
 """The background worker: sliding windows, backfills, schedules, maintenance.
 
 Shape   Worker(…).run(stop) runs six loops, each in small transactions so that live work never waits for it:
-        wake_due, warm_up, update_group_members, apply_schedules, tidy_outbox, maintain
+        wake_due, backfill, update_group_members, apply_schedules, tidy_outbox, maintain
 Laws    any number of workers may run: due profiles are claimed with SKIP LOCKED, a backfill under an advisory lock.
         A decision never waits for a worker: reads check the clock themselves
 Units   pauses in seconds; batches in profiles
