@@ -109,7 +109,7 @@ def run_pull(arguments: argparse.Namespace, settings: Settings) -> int:
 
 
 def _publish(arguments: argparse.Namespace, settings: Settings, note: str = "", *, dry_run: bool = False) -> "Plan":
-    """Publish the files of the command line, or with `dry` only plan it."""
+    """Publish the files of the command line, or with `dry_run` only plan it."""
     from tinycdp.runtime.definitions.publish import apply_documents
 
     documents = _documents(arguments)

@@ -238,7 +238,7 @@ async def test_validating_refuses_what_a_save_refuses(app: Application, more: di
         ({"schedule": [{"at": "tomorrow", "set": {"/enabled": False}}]}, "$.schedule[0].at"),
         ({"schedule": [{"at": "2026-12-01T00:00:00Z", "set": {"/rules/9/serve": "on"}}]}, "$.schedule[0]"),
         ({"schedule": [{"at": "2026-12-01T00:00:00Z", "set": {"/salt": "x"}}]}, "$.schedule[0]"),
-        ({"stickyFor": "30 minutes"}, "$.hold"),
+        ({"stickyFor": "30 minutes"}, "$.stickyFor"),
         ({"holdouts": ["beta"]}, "$.holdouts"),
         ({"metadata": {"owner": {"name": "ada"}}}, "$.metadata.owner"),
         ({"prerequisites": [{"flag": "beta", "variants": ["on"]}]}, "$.prerequisites[0].flag"),

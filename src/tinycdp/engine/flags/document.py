@@ -263,7 +263,7 @@ def _check(flag: Flag) -> None:
     for n, override in enumerate(flag.overrides):
         known(f"$.overrides[{n}].serve", override.serve)
         if sum(named is not None for named in (override.profile, override.identifier, override.segment)) != 1:
-            _refuse(f"$.overrides[{n}]", "name either a `profile`, an `alias` or a `segment`.")
+            _refuse(f"$.overrides[{n}]", "name either a `profile`, an `identifier` or a `segment`.")
     seen: set[str] = set()
     for n, rule in enumerate(flag.rules):
         path = f"$.rules[{n}]"
@@ -301,7 +301,7 @@ def _check(flag: Flag) -> None:
         if not step.set:
             _refuse(f"$.schedule[{n}].set", "a step sets something.")
     if flag.sticky_for is not None and not MINUTE_MS <= (parse_duration(flag.sticky_for) or 0) <= DAY_MS:
-        _refuse("$.hold", f"{flag.sticky_for!r} is no duration from 1m to 1d.")
+        _refuse("$.stickyFor", f"{flag.sticky_for!r} is not a duration from 1m to 1d.")
 
 
 def _check_percentage(path: str, what: str, percent: Decimal | None) -> None:
