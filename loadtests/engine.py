@@ -133,11 +133,11 @@ def event_without_an_aggregate() -> Timed:
 
 
 def decide_warm() -> Timed:
-    from tinycdp.engine.flags.decide import Subject, decide
+    from tinycdp.engine.flags.decide import FlagActivation, decide
 
     catalog = _catalog(_definitions(5, 3, 20))
     profile = _profile(catalog, 300)
-    subject = Subject(
+    activation = FlagActivation(
         NOW,
         calendar=catalog.calendar,
         properties=profile.properties,
@@ -146,11 +146,11 @@ def decide_warm() -> Timed:
         last_seen=profile.last_seen,
         evaluators=catalog.live.evaluators,
     )
-    subject.unit, subject.names = "u-1", ()
+    activation.unit, activation.names = "u-1", ()
     with contextlib.suppress(AttributeError):  # commits without kill switches
-        subject.killed = {}
+        activation.killed = {}
     program = catalog.live.flags["f7"]
-    return lambda: decide(program, subject, NOW)
+    return lambda: decide(program, activation, NOW)
 
 
 def save_and_read_a_profile() -> Timed:

@@ -202,8 +202,8 @@ async def holds_for(
     service: Parts, environment_id: int, flag: str, identifier: Identifier, min_version: int = 0
 ) -> bool:
     """Whether a boolean flag is on for a person, asked of the service as a request handler does."""
-    catalog, subject, _ = await service.decisions.known(environment_id, identifier, service.now(), min_version)
-    return decide_one(catalog, flag, subject, service.now()).value is True
+    catalog, snapshot, _ = await service.profile_loader.load(environment_id, identifier, service.now(), min_version)
+    return decide_one(catalog, flag, snapshot, service.now()).value is True
 
 
 async def waiting_for_a_lock(connection: Any, n: int) -> None:

@@ -17,13 +17,13 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from tinycdp.api.decisions.answers import Desk
+from tinycdp.api.decisions.answers import DecisionService
 from tinycdp.api.ofrep.bulk import Bulk
 from tinycdp.runtime import clock
 from tinycdp.runtime.access.keys import Keyring
 from tinycdp.runtime.clock import Clock
-from tinycdp.runtime.decisions.change_streams import Pushes
-from tinycdp.runtime.decisions.decide import Decisions
+from tinycdp.runtime.decisions.change_streams import ChangeStreams
+from tinycdp.runtime.decisions.decide import ProfileLoader
 from tinycdp.runtime.decisions.exposures import Exposures
 from tinycdp.runtime.decisions.session_variants import SessionVariants
 from tinycdp.runtime.decisions.snapshots import Snapshots
@@ -79,11 +79,11 @@ class Parts:
     keyring: Keyring
     policies: Policies
     privacy: Privacy
-    decisions: Decisions
+    profile_loader: ProfileLoader
     session_variants: SessionVariants
     exposures: Exposures
-    desk: Desk
-    pushes: Pushes
+    decision_service: DecisionService
+    change_streams: ChangeStreams
     registry: Registry
     plans: Plans
     event_streams: EventStreams
@@ -110,16 +110,16 @@ class Parts:
         self.exposures.start()
         self.registry.start()
         self.event_streams.start()
-        self.pushes.start()
+        self.change_streams.start()
 
     def leave(self) -> None:
         """End all event streams, which never end by themselves, and open no new ones."""
-        self.pushes.leave()
+        self.change_streams.leave()
         self.event_streams.end_all()
 
     async def stop(self) -> None:
         """Answer accepted requests, then close the database pool."""
-        await self.pushes.stop()
+        await self.change_streams.stop()
         await self.event_streams.stop()
         await self.imports.stop()
         await self.ingest.drain()
@@ -150,7 +150,7 @@ def _assemble(settings: Settings, pool: Pool, now: Clock) -> Parts:
     keyring = Keyring(pool)
     policies = Policies()
     privacy = Privacy()
-    decisions = Decisions(catalogs, snapshots)
+    profile_loader = ProfileLoader(catalogs, snapshots)
     session_variants = SessionVariants(pool, size)
     exposures = Exposures(pool, metrics.exposures)
     registry = Registry(pool, now, metrics.observed)
@@ -163,7 +163,7 @@ def _assemble(settings: Settings, pool: Pool, now: Clock) -> Parts:
     def is_usable(key_id: int) -> bool:
         return keyring.by_id(key_id) is not None
 
-    pushes = Pushes(decisions, catalogs.serving, is_usable, now, settings.stream_limit)
+    change_streams = ChangeStreams(profile_loader, catalogs.serving, is_usable, now, settings.stream_limit)
     event_streams = EventStreams(pool, now, catalogs.current, is_usable)
     outbox = Bell()
     mirror = Mirror(
@@ -177,7 +177,7 @@ def _assemble(settings: Settings, pool: Pool, now: Clock) -> Parts:
         policies=policies,
         privacy=privacy,
         plans=plans,
-        pushes=pushes,
+        change_streams=change_streams,
         event_streams=event_streams,
     )
 
@@ -209,22 +209,22 @@ def _assemble(settings: Settings, pool: Pool, now: Clock) -> Parts:
         keyring=keyring,
         policies=policies,
         privacy=privacy,
-        decisions=decisions,
+        profile_loader=profile_loader,
         session_variants=session_variants,
         exposures=exposures,
-        desk=Desk(decisions, session_variants, exposures, metrics),
-        pushes=pushes,
+        decision_service=DecisionService(profile_loader, session_variants, exposures, metrics),
+        change_streams=change_streams,
         registry=registry,
         plans=plans,
         event_streams=event_streams,
         outbox=outbox,
         mirror=mirror,
         bulk=Bulk(
-            decisions=decisions,
+            profile_loader=profile_loader,
             session_variants=session_variants,
             exposures=exposures,
             metrics=metrics,
-            pushes=pushes,
+            change_streams=change_streams,
             mirror=mirror,
             keyring=keyring,
         ),

@@ -160,8 +160,8 @@ def unmet_is_the_default(id: int, flag: Any, *rest: Any) -> Any:
     return dataclasses.replace(program, off=program.fallback) if flag.enabled else program
 
 
-def by_value_alone(override: Any, subject: Any) -> bool:
-    return subject.is_named(override.identifier.value if override.identifier is not None else override.profile)
+def by_value_alone(override: Any, activation: Any) -> bool:
+    return activation.is_named(override.identifier.value if override.identifier is not None else override.profile)
 
 
 def late_by_one(id: int, flag: Any, conditions: Any, programs: Any, until: int, then: Any) -> Any:

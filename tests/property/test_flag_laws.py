@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from builders import iso
 from tinycdp.engine.catalog import Catalog, Definition, build_catalog
-from tinycdp.engine.flags.decide import Decision, Subject, decide
+from tinycdp.engine.flags.decide import Decision, FlagActivation, decide
 from tinycdp.engine.flags.document import Flag, read_flag, settled, stages, to_document
 from tinycdp.engine.profile import Profile
 from tinycdp.model import HOUR_MS, NEVER
@@ -78,7 +78,7 @@ def decided(
     catalog: Catalog, key: str, unit: str | None, now: int, properties: dict[str, Any] | None = None
 ) -> Decision:
     profile = Profile(1, unit or "", 0)
-    subject = Subject(
+    activation = FlagActivation(
         now,
         calendar=catalog.calendar,
         properties=properties or {},
@@ -87,8 +87,8 @@ def decided(
         last_seen=None,
         evaluators=catalog.live.evaluators,
     )
-    subject.unit, subject.names, subject.killed = unit, (), {}
-    return decide(catalog.live.flags[key], subject, now)
+    activation.unit, activation.names, activation.killed = unit, (), {}
+    return decide(catalog.live.flags[key], activation, now)
 
 
 @given(flag=flags, now=instants, unit=st.sampled_from(UNITS), plan=st.sampled_from(["pro", "free"]))

@@ -79,13 +79,13 @@ async def seen(service: Parts, environment_id: int) -> dict[Any, Any]:
     found: dict[Any, Any] = {}
     for row in rows:
         name = Identifier("profileId", str(row["profile_id"]))
-        subject = await service.snapshots.load(environment_id, name, NOW)
-        assert subject is not None
+        snapshot = await service.snapshots.load(environment_id, name, NOW)
+        assert snapshot is not None
         found[tuple(row["identifiers"])] = {
-            "properties": dict(subject.properties),
-            "seen": (subject.first_seen, subject.last_seen),
-            **{key: subject.result(("trait", key), NOW)[0] for key in ("spent", "last_item")},
-            **{key: subject.result(("segment", key), NOW)[0] for key in ("buyers", "pros")},
+            "properties": dict(snapshot.properties),
+            "seen": (snapshot.first_seen, snapshot.last_seen),
+            **{key: snapshot.result(("trait", key), NOW)[0] for key in ("spent", "last_item")},
+            **{key: snapshot.result(("segment", key), NOW)[0] for key in ("buyers", "pros")},
         }
     found["events"] = await service.pool.fetchval(
         "SELECT count(*) FROM events WHERE environment_id = $1", environment_id

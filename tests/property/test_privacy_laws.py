@@ -84,7 +84,7 @@ async def play(service: Parts, sent: Sequence[Message]) -> int:
     return environment_id
 
 
-async def tell(service: Parts, environment_id: int) -> None:
+async def send_everything(service: Parts, environment_id: int) -> None:
     worker = Worker(service.pool, Catalogs(), service.now)
     while await worker.update_group_members_in(environment_id):
         pass
@@ -102,17 +102,17 @@ async def seen(service: Parts, environment_id: int) -> dict[str, Any]:
         environment_id,
     )
     for row in rows:
-        subject = await service.snapshots.load(
+        snapshot = await service.snapshots.load(
             environment_id, Identifier("profileId", str(row["profile_id"])), service.now()
         )
-        assert subject is not None
+        assert snapshot is not None
         members = await pool.fetch("SELECT * FROM memberships WHERE profile_id = $1", row["profile_id"])
         people[tuple(row["identifiers"])] = {
-            "properties": dict(subject.properties),
-            "group": dict(subject.group),
-            "seen": (subject.first_seen, subject.last_seen),
-            "key": subject.unit,
-            "spent": subject.result(("trait", "spent"), service.now())[0],
+            "properties": dict(snapshot.properties),
+            "group": dict(snapshot.group),
+            "seen": (snapshot.first_seen, snapshot.last_seen),
+            "key": snapshot.unit,
+            "spent": snapshot.result(("trait", "spent"), service.now())[0],
             "segments": {names[m["fingerprint"]]: m["entered_at"] for m in members},
         }
     groups = await pool.fetch("SELECT key, traits, stamps FROM groups WHERE environment_id = $1", environment_id)
@@ -135,12 +135,12 @@ async def test_whoever_was_erased_was_never_there(service: Parts, history: list[
     }
     if mine:
         await service.erasures.erase(one, [f"profileId:{row['profile_id']}" for row in mine], "test")
-    await tell(service, one)
+    await send_everything(service, one)
     async with service.pool.acquire() as connection:
         assert await find_traces(connection, one, [], [], sorted(values)) == {}
 
     other = await play(service, [message for message in history if message.identifiers[0].value.startswith("theirs")])
-    await tell(service, other)
+    await send_everything(service, other)
     left, never = await seen(service, one), await seen(service, other)
     if any(message.kind == "group" for message in history):
         # Others did enter and leave by what was said of their group then: their past stays as it was.

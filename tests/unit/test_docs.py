@@ -75,7 +75,7 @@ def test_a_decision_has_its_five_parts(page: Path) -> None:
     text = page.read_text()
     assert text.startswith(f"# {int(page.name[:4])}. ")
     parts = re.findall(r"^(Status|## [A-Z].*?)(?:: .+)?$", text, re.MULTILINE)
-    required = ["Status", "## Context", "## Options refused", "## Choice", "## Consequences"]
+    required = ["Status", "## Context", "## Alternatives considered", "## Choice", "## Consequences"]
     assert [part for part in parts if part in required] == required
 
 

@@ -16,7 +16,7 @@ from tinycdp.dsl.ir import Type
 from tinycdp.dsl.values.numbers import number
 from tinycdp.engine import recompute
 from tinycdp.engine.catalog import Catalog, Definition, build_catalog
-from tinycdp.engine.flags.decide import Decision, Subject, decide
+from tinycdp.engine.flags.decide import Decision, FlagActivation, decide
 from tinycdp.engine.flags.document import read_flag
 from tinycdp.engine.profile import Profile
 from tinycdp.model import DAY_MS, HOUR_MS, MINUTE_MS, Instant, Message
@@ -60,7 +60,7 @@ def profile(person: str, now: Instant, catalog: Catalog) -> Profile:
 
 
 def decision(catalog: Catalog, person: Profile, flag: str, now: Instant, context: dict[str, Any]) -> Decision:
-    subject = Subject(
+    activation = FlagActivation(
         now,
         calendar=catalog.calendar,
         properties=person.properties,
@@ -70,8 +70,8 @@ def decision(catalog: Catalog, person: Profile, flag: str, now: Instant, context
         evaluators=catalog.live.evaluators,
         context=context,
     )
-    subject.unit, subject.names, subject.killed = person.bucketing_key, (), {}
-    return decide(catalog.live.flags[flag], subject, now)
+    activation.unit, activation.names, activation.killed = person.bucketing_key, (), {}
+    return decide(catalog.live.flags[flag], activation, now)
 
 
 # dsl/examples/README.md, column by column

@@ -10,7 +10,7 @@ from builders import make_message
 from tinycdp.engine import recompute
 from tinycdp.engine.catalog import Catalog, Definition, build_catalog
 from tinycdp.engine.flags import explanation_text
-from tinycdp.engine.flags.decide import Subject, decide
+from tinycdp.engine.flags.decide import FlagActivation, decide
 from tinycdp.engine.flags.document import read_flag
 from tinycdp.engine.flags.explain import DEEPEST, Explained, Explanation, explain_definition, explain_flag
 from tinycdp.engine.profile import Profile
@@ -60,8 +60,8 @@ def shop() -> Catalog:
     return build_catalog(1, ZONE, found, found, live_revision=1, head_revision=1)
 
 
-def subject_of(person: Profile, catalog: Catalog, now: int, context: Mapping[str, Any] = WEB) -> Subject:
-    subject = Subject(
+def activation_of(person: Profile, catalog: Catalog, now: int, context: Mapping[str, Any] = WEB) -> FlagActivation:
+    activation = FlagActivation(
         now,
         calendar=catalog.calendar,
         properties=person.properties,
@@ -71,20 +71,20 @@ def subject_of(person: Profile, catalog: Catalog, now: int, context: Mapping[str
         evaluators=catalog.live.evaluators,
         context=context,
     )
-    subject.unit, subject.names, subject.killed = person.bucketing_key or None, (), {}
-    return subject
+    activation.unit, activation.names, activation.killed = person.bucketing_key or None, (), {}
+    return activation
 
 
 @pytest.mark.parametrize(("person", "key"), DEFINITIONS)
 def test_a_sentence_says_why_and_until_when(shop: Catalog, person: str, key: str) -> None:
     name = next(name for name in shop.live.nodes if name[1] == key)
-    found = explain_definition(shop, name, subject_of(profile(person, NOW, shop), shop, NOW))
+    found = explain_definition(shop, name, activation_of(profile(person, NOW, shop), shop, NOW))
     assert explanation_text.of_definition(found, ZONE) == DEFINITIONS[person, key]
 
 
 @pytest.mark.parametrize(("person", "key"), FLAGS)
 def test_a_flag_says_which_rule_and_why(shop: Catalog, person: str, key: str) -> None:
-    found = explain_flag(shop, key, subject_of(profile(person, NOW, shop), shop, NOW))
+    found = explain_flag(shop, key, activation_of(profile(person, NOW, shop), shop, NOW))
     assert explanation_text.of_flag(found, ZONE) == FLAGS[person, key]
 
 
@@ -92,8 +92,8 @@ def test_a_flag_says_which_rule_and_why(shop: Catalog, person: str, key: str) ->
 def test_what_is_explained_is_what_is_decided(shop: Catalog, person: str) -> None:
     known = profile(person, NOW, shop)
     for key, program in shop.live.flags.items():
-        found = explain_flag(shop, key, subject_of(known, shop, NOW))
-        assert found.decision == decide(program, subject_of(known, shop, NOW), NOW)
+        found = explain_flag(shop, key, activation_of(known, shop, NOW))
+        assert found.decision == decide(program, activation_of(known, shop, NOW), NOW)
         served = [rule.rule.id for rule in found.rules if rule.outcome == "served"]
         assert served == ([found.decision.rule] if found.decision.rule is not None else [])
         assert all((rule.tree.value is True) for rule in found.rules if rule.outcome in {"served", "outside"})
@@ -101,7 +101,7 @@ def test_what_is_explained_is_what_is_decided(shop: Catalog, person: str) -> Non
 
 def test_a_reference_is_explained_once_with_its_windows(shop: Catalog) -> None:
     linus = profile("linus", NOW, shop)
-    found = explain_flag(shop, "cart_reminder", subject_of(linus, shop, NOW))
+    found = explain_flag(shop, "cart_reminder", activation_of(linus, shop, NOW))
     first, second = (rule.tree.parts[0] for rule in found.rules)
     assert first.inside is not None and second.inside is None
     assert (first.inside.name, first.inside.value) == (("segment", "abandoned_carts"), True)
@@ -117,7 +117,7 @@ def test_a_reference_is_explained_once_with_its_windows(shop: Catalog) -> None:
 
 def test_days_are_listed_in_the_workspace_zone(shop: Catalog) -> None:
     linus = profile("linus", NOW, shop)
-    found = explain_definition(shop, ("trait", "power_user"), subject_of(linus, shop, NOW))
+    found = explain_definition(shop, ("trait", "power_user"), activation_of(linus, shop, NOW))
     contents = found.tree.parts[0].contents
     assert contents is not None
     assert contents.days == ("2026-05-26", "2026-05-27", "2026-05-28")
@@ -134,7 +134,7 @@ def explained(expression: str, messages: int = 0, *, every: int = MINUTE_MS, at:
     for n in range(messages):
         message = make_message("a", NOW - (messages - 1 - n) * every, id=f"m{n:04}", properties={"x": n})
         recompute.apply(person, [message], catalog, message.occurred_at)
-    return explain_definition(catalog, ("trait", "t"), subject_of(person, catalog, NOW if at is None else at))
+    return explain_definition(catalog, ("trait", "t"), activation_of(person, catalog, NOW if at is None else at))
 
 
 @pytest.mark.parametrize(("later", "events"), [(-1, 3), (0, 2)])
@@ -230,13 +230,13 @@ def test_a_moment_beyond_the_calendar_is_told() -> None:
 
 def test_a_rollout_shows_the_bucket_against_its_threshold(shop: Catalog) -> None:
     linus = profile("linus", NOW, shop)
-    found = explain_flag(shop, "new_checkout", subject_of(linus, shop, NOW))
+    found = explain_flag(shop, "new_checkout", activation_of(linus, shop, NOW))
     spenders, ramp = found.rules
     assert (spenders.outcome, spenders.admissions) == ("false", ())
     assert ramp.outcome == "outside"
     assert [(a.bucket, a.gate.to, a.granted) for a in ramp.admissions] == [(56477, 20000, False)]
     assert explanation_text.of_rule(ramp, ZONE).endswith("but bucket 56477 is not below 20000 of 100000")
-    nobody = subject_of(linus, shop, NOW)
+    nobody = activation_of(linus, shop, NOW)
     nobody.unit = None
     assert [rule.outcome for rule in explain_flag(shop, "new_checkout", nobody).rules] == ["false", "no unit"]
 
@@ -246,9 +246,9 @@ def test_rules_that_were_not_reached_have_their_trees_too(document: dict[str, An
     flag = read_flag({"key": "f", "rule": "events.cart.exists(3d)", **document}, "salt")
     definitions = [Definition(id=1, version=1, kind="flag", key="f", flag=flag)]
     catalog = build_catalog(1, "UTC", definitions, definitions, live_revision=1, head_revision=1)
-    subject = subject_of(profile("linus", NOW, catalog), catalog, NOW)
-    subject.names = ("userId linus",)
-    found = explain_flag(catalog, "f", subject)
+    activation = activation_of(profile("linus", NOW, catalog), catalog, NOW)
+    activation.names = ("userId linus",)
+    found = explain_flag(catalog, "f", activation)
     [rule] = found.rules
     assert (rule.outcome, rule.tree.value) == ("not reached", True)
     assert found.decision.trail[0].text in explanation_text.of_flag(found, "UTC")
@@ -260,11 +260,11 @@ def test_what_warms_up_is_unknown_and_says_so() -> None:
     flag = read_flag({"key": "f", "rule": "new > 1 && events.a.exists(1h)"}, "salt")
     head = [*live, new, Definition(id=3, version=1, kind="flag", key="f", flag=flag)]
     catalog = build_catalog(1, "UTC", live, head, live_revision=1, head_revision=2)
-    subject = subject_of(Profile(1, "u-1", 0, backfilled=1), catalog, NOW)
-    assert explanation_text.of_definition(explain_definition(catalog, ("trait", "new"), subject), "UTC") == (
+    activation = activation_of(Profile(1, "u-1", 0, backfilled=1), catalog, NOW)
+    assert explanation_text.of_definition(explain_definition(catalog, ("trait", "new"), activation), "UTC") == (
         "new is unknown: it is still being computed"
     )
-    [rule] = explain_flag(catalog, "f", subject).rules
+    [rule] = explain_flag(catalog, "f", activation).rules
     assert rule.outcome == "unknown"
     assert explanation_text.of_rule(rule, "UTC") == (
         'rule "rule" is unknown, new is still being computed (needs more than 1) and '
@@ -278,7 +278,9 @@ def test_a_long_chain_of_definitions_is_cut_not_overflowed() -> None:
         Definition(id=n + 1, version=1, kind="trait", key=f"t{n}", expression=f"t{n - 1} + 1") for n in range(1, 101)
     ]
     catalog = build_catalog(1, "UTC", chain, chain, live_revision=1, head_revision=1)
-    found = explain_definition(catalog, ("trait", "t100"), subject_of(Profile(1, "u", 0, backfilled=1), catalog, NOW))
+    found = explain_definition(
+        catalog, ("trait", "t100"), activation_of(Profile(1, "u", 0, backfilled=1), catalog, NOW)
+    )
     assert found.value == 100 * 10**9
     depth, tree = 0, found.tree
     while tree.parts and tree.parts[0].inside is not None:

@@ -2,7 +2,7 @@
 
 Shape   Compiler.compile(node) -> evaluator; predicate(node) -> test of an event's properties
 Laws    an evaluator parses nothing and looks nothing up by text when it runs
-Source  docs/decisions/0007-steps-not-trees.md
+Source  docs/decisions/0007-evaluators-not-trees.md
 """
 
 import operator

@@ -6,7 +6,7 @@ Units   numbers in nanos, instants and durations in milliseconds, None for unkno
 Laws    now < until; for all t in [now, until): value(t) == value(now). `until` may be early, never late.
         If a truth value is settled, its `until` is when the truth itself changes, not when something inside it does
 Errors  none: a value of the wrong type is unknown, and `on_type_mismatch` is called
-Source  dsl/SPEC.md "Truth" and "valid_until"; docs/decisions/0007-steps-not-trees.md
+Source  dsl/SPEC.md "Truth" and "valid_until"; docs/decisions/0007-evaluators-not-trees.md
 """
 
 from collections.abc import Callable, Mapping

@@ -25,7 +25,7 @@ from tinycdp.dsl.values.scalars import parse_instant, version_text
 from tinycdp.engine import recompute
 from tinycdp.engine.catalog import Catalog, Definition, build_catalog, check_all
 from tinycdp.engine.flags.bucketing import bucket
-from tinycdp.engine.flags.decide import Program, Subject, decide
+from tinycdp.engine.flags.decide import FlagActivation, Program, decide
 from tinycdp.engine.flags.document import IdentifierRef, read_flag
 from tinycdp.engine.flags.trail import Killed, texts_of
 from tinycdp.engine.groups import Group
@@ -213,7 +213,7 @@ def _decided(case: _Case, catalog: Catalog, program: Program | None, moment: "_M
     if program is None:
         return {**moment.answer(None, NEVER), "decision": {"reason": "ERROR", "error": "FLAG_NOT_FOUND"}}
     profile = moment.profile
-    subject = Subject(
+    activation = FlagActivation(
         moment.now,
         calendar=catalog.calendar,
         properties=profile.properties,
@@ -223,10 +223,10 @@ def _decided(case: _Case, catalog: Catalog, program: Program | None, moment: "_M
         evaluators=catalog.live.evaluators,
         context=case.context,
     )
-    subject.unit = profile.bucketing_key or None
-    subject.names = tuple(f"{id.kind} {id.value}" for id in case.ids)
-    subject.killed = {catalog.live.flags[key].id: Killed() for key in case.killed}
-    found = decide(program, subject, moment.now)
+    activation.unit = profile.bucketing_key or None
+    activation.names = tuple(f"{id.kind} {id.value}" for id in case.ids)
+    activation.killed = {catalog.live.flags[key].id: Killed() for key in case.killed}
+    found = decide(program, activation, moment.now)
     value = _plain(found.value)
     decision = {
         "value": value,

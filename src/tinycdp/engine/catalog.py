@@ -5,7 +5,7 @@ Shape   Catalog: what to keep of each event, which segments to review, and the e
 Laws    a definition without a live version is unknown (BACKFILLING) until its revision is backfilled; a changed one
         keeps its live version until then. A fingerprint stands for one meaning and is never reused
 Errors  InvalidDefinitions with every diagnostic of every definition
-Source  dsl/SPEC.md "Definitions"; docs/decisions/0009-live-and-next.md
+Source  dsl/SPEC.md "Definitions"; docs/decisions/0009-live-and-candidate.md
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set

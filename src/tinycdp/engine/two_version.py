@@ -1,7 +1,7 @@
 """Compare two compiled sets of definitions by columns of values, one row per profile.
 
 Shape   Columns(before, after, at) collects what must be computed, as `nodes` with `resolve` for dsl.sql. For each row:
-        call load_row(row), then read value(…) and evaluate flag programs on a subject(…)
+        call load_row(row), then read value(…) and evaluate flag programs on an activation(…)
 Laws    a definition with the same meaning in both sets is computed once. For flags only the conditions are columns;
         prerequisites, overrides, holdouts, gates and splits are evaluated by decide
 Errors  none
@@ -17,7 +17,7 @@ from tinycdp.dsl.compile import Compiler
 from tinycdp.dsl.evaluators import Evaluator, Result
 from tinycdp.dsl.values.calendar import Days
 from tinycdp.engine.catalog import CompiledSet, Name
-from tinycdp.engine.flags.decide import Program, Subject, as_evaluator
+from tinycdp.engine.flags.decide import FlagActivation, Program, as_evaluator
 from tinycdp.engine.flags.trail import Killed
 from tinycdp.model import NEVER, Instant
 
@@ -73,11 +73,11 @@ class Columns:
         """Load a row: from now on the columns have its values, in the order of `nodes`."""
         self._row = row
 
-    def subject(
+    def activation(
         self, side: int, unit: str, names: tuple[str, ...], killed: Mapping[int, Killed], context: Mapping[str, Any]
-    ) -> Subject:
-        """The row's profile as a subject for flag programs of this side."""
-        subject = Subject(
+    ) -> FlagActivation:
+        """The row's profile as an activation for flag programs of this side."""
+        activation = FlagActivation(
             self._at,
             calendar=self._calendar,
             properties={},
@@ -87,8 +87,8 @@ class Columns:
             evaluators=self._evaluators[side],
             context=context,
         )
-        subject.unit, subject.names, subject.killed = unit, names, killed
-        return subject
+        activation.unit, activation.names, activation.killed = unit, names, killed
+        return activation
 
     def _value(self, column: int) -> Any:
         found = self._row[column]

@@ -14,7 +14,7 @@ from tinycdp.errors import Unavailable
 from tinycdp.model import Identifier
 from tinycdp.runtime.access.keys import Keyring
 from tinycdp.runtime.clock import Clock
-from tinycdp.runtime.decisions.change_streams import Pushes
+from tinycdp.runtime.decisions.change_streams import ChangeStreams
 from tinycdp.runtime.decisions.snapshots import Snapshots
 from tinycdp.runtime.definitions.catalogs import Catalogs
 from tinycdp.runtime.ingest.event_stream import EventStreams
@@ -46,7 +46,7 @@ class Mirror:
         policies: Policies,
         privacy: Privacy,
         plans: Plans,
-        pushes: Pushes,
+        change_streams: ChangeStreams,
         event_streams: EventStreams,
         outbox: Bell,
     ) -> None:
@@ -58,7 +58,7 @@ class Mirror:
         self._policies = policies
         self._privacy = privacy
         self._plans = plans
-        self._pushes = pushes
+        self._change_streams = change_streams
         self._event_streams = event_streams
         self._outbox = outbox
         self._listener = Listener(dsn, self)
@@ -97,22 +97,22 @@ class Mirror:
 
     async def _load_catalog(self, environment_id: int) -> None:
         await self._catalogs.refresh(self._pool, environment_id)
-        self._pushes.published(environment_id)
+        self._change_streams.published(environment_id)
 
     async def _load_keys(self) -> None:
         await self._keyring.load()
         await self.load_policies()
-        self._pushes.keys_changed()
+        self._change_streams.keys_changed()
 
     # Notifications
 
     def profiles_changed(self, environment_id: int, version: int, profile_ids: Sequence[int]) -> None:
         self._snapshots.changed(environment_id, version, profile_ids)
         self._outbox.ring(environment_id)
-        self._pushes.profiles_changed(environment_id, version, profile_ids)
+        self._change_streams.profiles_changed(environment_id, version, profile_ids)
 
     def profiles_created(self, environment_id: int, digests: Sequence[str]) -> None:
-        self._pushes.profiles_created(environment_id, digests)
+        self._change_streams.profiles_created(environment_id, digests)
 
     def revision_changed(self, environment_id: int) -> None:
         self._outbox.ring(environment_id)
@@ -133,7 +133,7 @@ class Mirror:
     def reconnected(self) -> None:
         self._snapshots.reconnected()
         self._outbox.ring_all()
-        self._pushes.reconnected()
+        self._change_streams.reconnected()
         self._reload(self._load_everything)
 
     def _reload(self, load: Callable[[], Awaitable[object]]) -> None:

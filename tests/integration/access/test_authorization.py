@@ -709,12 +709,12 @@ async def test_a_flags_stream_tells_only_of_its_own_environment(app: Application
             await reader.leave()
 
 
-async def test_a_ticket_opens_nothing_but_for_the_key_that_got_it(app: Application) -> None:
+async def test_a_stream_token_opens_nothing_but_for_the_key_that_got_it(app: Application) -> None:
     dev, end = await a_key(app.stranger, *SCOPES), await a_key(app.admin, "decide")
     async with client(app, KEYS["read"]) as prods, client(app, dev["key"]) as devs, client(app, end["key"]) as ends:
         ours, theirs, ended = [(await stream_of(http)).partition(".") for http in (prods, devs, ends)]
     assert (await app.admin.delete(f"/v1/admin/keys/{end['id']}")).status_code == 204
-    ticket, _ = stream_tokens.redeem(app.service.keyring, "".join(ours).partition("=")[2], app.service.now())
+    stream_token, _ = stream_tokens.redeem(app.service.keyring, "".join(ours).partition("=")[2], app.service.now())
     page = app.service.keyring.find(KEYS["write"])
     assert page is not None
 
@@ -722,12 +722,13 @@ async def test_a_ticket_opens_nothing_but_for_the_key_that_got_it(app: Applicati
         """What can be signed by whoever has the key."""
         signing = Keyring(app.service.pool)
         signing.by_id = lambda id: (page, digest(key))  # type: ignore[method-assign]
-        return f"/ofrep/v1/stream?token={stream_tokens.issue(signing, msgspec.structs.replace(ticket, key_id=key_id))}"
+        forged_token = msgspec.structs.replace(stream_token, key_id=key_id)
+        return f"/ofrep/v1/stream?token={stream_tokens.issue(signing, forged_token)}"
 
     for url, code in (
-        (f"{ours[0]}.{theirs[2]}", "INVALID_TICKET"),
-        (forged(ticket.key_id, dev["key"]), "INVALID_TICKET"),
-        ("".join(ended), "INVALID_TICKET"),
+        (f"{ours[0]}.{theirs[2]}", "INVALID_STREAM_TOKEN"),
+        (forged(stream_token.key_id, dev["key"]), "INVALID_STREAM_TOKEN"),
+        ("".join(ended), "INVALID_STREAM_TOKEN"),
         (forged(page.id, KEYS["write"]), "MISSING_SCOPE"),
     ):
         async with asyncio.timeout(PATIENCE_SECONDS):  # an open stream would not end

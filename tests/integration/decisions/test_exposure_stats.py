@@ -14,7 +14,7 @@ from tinycdp.model import DAY_MS, Identifier, IdentifierKind, Message
 from tinycdp.runtime import clock
 from tinycdp.runtime.decisions.decide import decide_one
 from tinycdp.runtime.decisions.exposure_stats import FlagExposures, counts, day_of, recent_exposures
-from tinycdp.runtime.decisions.snapshots import stranger
+from tinycdp.runtime.decisions.snapshots import unknown_profile
 from tinycdp.runtime.decisions.stale_flags import StaleFlags, stale_flags
 from tinycdp.runtime.definitions import kill_switches
 from tinycdp.runtime.definitions.publish import apply_documents
@@ -54,10 +54,10 @@ class Shop:
     def ask(self, users: Iterable[str], *, keep: Callable[[str], bool] = lambda variant: True, **context: Any) -> None:
         catalog = self.service.catalogs.serving(self.id)
         for user in users:
-            subject = stranger(catalog, Identifier(IdentifierKind.USER, user), self.now())
-            decision = decide_one(catalog, "test", subject, self.now(), context)
+            snapshot = unknown_profile(catalog, Identifier(IdentifierKind.USER, user), self.now())
+            decision = decide_one(catalog, "test", snapshot, self.now(), context)
             if keep(decision.variant):
-                self.service.exposures.record(catalog, decision, subject, self.now())
+                self.service.exposures.record(catalog, decision, snapshot, self.now())
 
     async def counts(self, days: int = 30) -> FlagExposures:
         await self.service.exposures.flush()
@@ -376,7 +376,7 @@ async def test_being_asked_counts_without_an_exposure(shop: Shop) -> None:
     shop.now.now += 40 * DAY_MS
     assert await shop.reasons() == {"test": ["NOT_ASKED"]}
     catalog = shop.service.catalogs.serving(shop.id)
-    nobody = stranger(catalog, None, shop.now())
+    nobody = unknown_profile(catalog, None, shop.now())
     decision = decide_one(catalog, "test", nobody, shop.now())
     shop.service.exposures.record(catalog, decision, nobody, shop.now())
     assert await shop.reasons() == {}

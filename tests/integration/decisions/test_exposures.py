@@ -60,11 +60,11 @@ async def answered(
     """Decide as a request handler does; the variants."""
     found = []
     for user in users:
-        catalog, subject, _ = await service.decisions.known(
+        catalog, snapshot, _ = await service.profile_loader.load(
             environment, Identifier(IdentifierKind.USER, user), service.now()
         )
-        decision = decide_one(catalog, flag, subject, service.now())
-        service.exposures.record(catalog, decision, subject, service.now(), exposed=exposed)
+        decision = decide_one(catalog, flag, snapshot, service.now())
+        service.exposures.record(catalog, decision, snapshot, service.now(), exposed=exposed)
         found.append(decision.variant)
     return found
 
@@ -215,9 +215,9 @@ async def test_stopping_writes_what_waits(dsn: str, pool: Pool, shop: int) -> No
 @pytest.mark.parametrize("unit", ["nul \0", "half \ud800", "x" * 257])
 async def test_an_id_that_nobody_can_have_keeps_no_other_waiting(dsn: str, unit: str, shop: int) -> None:
     async with services(dsn, 1, lambda: NOON) as [service]:
-        catalog, subject, _ = await service.decisions.known(shop, Identifier(IdentifierKind.USER, "ada"), NOON)
-        subject.unit = unit
-        service.exposures.record(catalog, decide_one(catalog, "test", subject, NOON), subject, NOON)
+        catalog, snapshot, _ = await service.profile_loader.load(shop, Identifier(IdentifierKind.USER, "ada"), NOON)
+        snapshot.unit = unit
+        service.exposures.record(catalog, decide_one(catalog, "test", snapshot, NOON), snapshot, NOON)
         longest = "\U0001f600" * 256
         await answered(service, shop, "test", [longest])
         await service.exposures.flush()
@@ -239,9 +239,9 @@ async def test_a_merged_person_stays_one_unit(dsn: str, shop: int) -> None:
             await service.ingest.accept(shop, [message])
 
         async def exposed(identifier: Identifier) -> str:
-            catalog, subject, _ = await service.decisions.known(shop, identifier, now())
-            decision = decide_one(catalog, "test", subject, now())
-            service.exposures.record(catalog, decision, subject, now())
+            catalog, snapshot, _ = await service.profile_loader.load(shop, identifier, now())
+            decision = decide_one(catalog, "test", snapshot, now())
+            service.exposures.record(catalog, decision, snapshot, now())
             return decision.variant
 
         await seen("m1", tab)

@@ -279,7 +279,7 @@ async def test_whatever_happens_is_no_429_and_has_the_words_providers_read(
     async def fails(*given: Any) -> Any:
         raise trouble
 
-    monkeypatch.setattr(app.service.decisions, "known", fails)
+    monkeypatch.setattr(app.service.profile_loader, "load", fails)
     for path in (ONE + "opened", ALL):
         answer = await app.read.post(path, json={"context": {"targetingKey": "ada"}})
         assert (answer.status_code, answer.json()["errorCode"]) == (status, "GENERAL")
@@ -303,7 +303,7 @@ async def listening(
 
 async def quiet(app: Application) -> None:
     """Everything that was to be looked at was looked at."""
-    while app.service.pushes.busy:  # noqa: ASYNC110 - it has no end of its own
+    while app.service.change_streams.busy:  # noqa: ASYNC110 - it has no end of its own
         await asyncio.sleep(0.01)
 
 
@@ -419,7 +419,7 @@ async def test_a_revoked_key_ends_its_streams(app: Application) -> None:
         assert not other.ended
     uri = answer.json()["eventStreams"][0]["endpoint"]["requestUri"]
     refused = await app.nobody.get(uri)
-    assert refused.status_code == 403 and refused.json()["code"] == "INVALID_TICKET"
+    assert refused.status_code == 403 and refused.json()["code"] == "INVALID_STREAM_TOKEN"
 
 
 async def test_a_stream_needs_an_address_of_ours(app: Application) -> None:
@@ -451,10 +451,10 @@ async def test_an_address_is_good_for_its_window_and_the_next(
     assert renewed.status_code == 200, "else a client would stay with an address that expires"
     assert renewed.json()["flags"] == first.json()["flags"]
     async with listening(app, first) as reader:
-        (stream,) = app.service.pushes.watches
-        catalog, subject, _ = await app.service.decisions.known(app.environment_id, stream.identifier, now)
-        decisions = decide_all(catalog, subject, now, {"targetingKey": "ada"})
-        stream.tell(evaluations(catalog, decisions), now + stream_tokens.WINDOW_MS)
+        (stream,) = app.service.change_streams.streams
+        catalog, snapshot, _ = await app.service.profile_loader.load(app.environment_id, stream.identifier, now)
+        decisions = decide_all(catalog, snapshot, now, {"targetingKey": "ada"})
+        stream.send_change(evaluations(catalog, decisions), now + stream_tokens.WINDOW_MS)
         assert (await reader.told(1))["etag"] == renewed.headers["etag"], "what it tells of is what will be answered"
 
 
@@ -473,13 +473,13 @@ async def only_one_stream(app: Application) -> None:
         assert (refused.status_code, refused.json()["code"]) == (503, "TOO_MANY_STREAMS")
         assert int(refused.headers["retry-after"]) > 0
     assert "eventStreams" in (await all_flags(app, {"targetingKey": "ada"})).json(), "whoever leaves makes room"
-    assert len(app.service.pushes) == 0
+    assert len(app.service.change_streams) == 0
 
 
 async def test_a_process_that_leaves_sends_its_readers_elsewhere(app: Application) -> None:
     answer = await all_flags(app, {"targetingKey": "ada"})
     async with listening(app, answer) as reader:
-        app.service.pushes.leave()
+        app.service.change_streams.leave()
         await reader.until(lambda reader: reader.ended)
     uri = answer.json()["eventStreams"][0]["endpoint"]["requestUri"]
     assert (await app.nobody.get(uri)).status_code == 503
@@ -500,10 +500,10 @@ async def test_a_reader_who_reads_nothing_is_cut_off(app: Application) -> None:
     answer = await all_flags(app, {"targetingKey": "ada"})
     async with listening(app, answer) as reader:
         reader.may_read.clear()
-        (stream,) = app.service.pushes.watches
+        (stream,) = app.service.change_streams.streams
         answers = evaluations(app.service.catalogs.serving(app.environment_id), [])
         for n in range(20):
-            stream.tell(answers, n)
+            stream.send_change(answers, n)
             await asyncio.sleep(0)
         reader.may_read.set()
         await reader.until(lambda reader: reader.ended)

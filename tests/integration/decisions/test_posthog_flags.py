@@ -156,7 +156,7 @@ async def test_what_is_told_waits_in_the_same_bounded_place(app: Application) ->
     catalog, now = app.service.catalogs.serving(environment), app.service.now()
     small = Exposures(app.service.pool, app.service.metrics.exposures, waiting=1)
     for person in ("ada", "bob", "ada"):
-        small.tell(catalog, "test", "a", "half", Identifier("userId", person), now, now)
+        small.record_reported(catalog, "test", "a", "half", Identifier("userId", person), now, now)
     assert (small.waiting, app.service.metrics.exposures["dropped"]) == (1, 1)
     await small.flush()
     assert await app.service.pool.fetchval("SELECT count(*) FROM exposures") == 0, "nobody has this id"

@@ -68,12 +68,12 @@ async def test_news_of_another_environment_drops_nothing(services: list[Parts], 
     version = (await service.ingest.accept(shop, [opened("m1", ADA)])).version
     assert await holds_for(service, shop, "opened", ADA)
     [id] = await service.pool.fetchrow("SELECT id FROM profiles")
-    kept = service.decisions.at_hand(shop, ADA, 0)
+    kept = service.profile_loader.cached(shop, ADA, 0)
     service.mirror.profiles_changed(shop + 1, version + 1_000_000, [id])
     assert kept is not None
-    assert service.decisions.at_hand(shop, ADA, version) is kept
+    assert service.profile_loader.cached(shop, ADA, version) is kept
     service.mirror.profiles_changed(shop, version + 1, [id])
-    assert service.decisions.at_hand(shop, ADA, 0) is None
+    assert service.profile_loader.cached(shop, ADA, 0) is None
 
 
 async def test_a_database_set_back_is_believed(services: list[Parts], shop: int) -> None:

@@ -127,8 +127,8 @@ async def test_a_version_is_waited_for_by_nobody(dsn: str) -> None:
         assert await holds_for(deaf, environment, "opened", ada, min_version=receipt.version)
         again = await here.ingest.accept(environment, [message("m1", "open")])
         assert again.duplicates == 1
-        catalog, subject, stale = await deaf.decisions.known(environment, ada, now, again.version)
-        assert decide_one(catalog, "opened", subject, now).value and not stale
+        catalog, snapshot, stale = await deaf.profile_loader.load(environment, ada, now, again.version)
+        assert decide_one(catalog, "opened", snapshot, now).value and not stale
 
 
 async def test_a_person_of_a_newer_revision_is_decided_by_it(dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -161,12 +161,12 @@ class Life:
         stored, entered, people = await self.stored()
         for id in people:
             identifier = Identifier("profileId", str(id))
-            _, subject, _ = await self.service.decisions.known(self.id, identifier, now)
-            prepare(catalog, subject, now)
-            raw = (await self.service.past.view(self.id, identifier, now)).subject
+            _, snapshot, _ = await self.service.profile_loader.load(self.id, identifier, now)
+            prepare(catalog, snapshot, now)
+            raw = (await self.service.past.view(self.id, identifier, now)).snapshot
             for key, members in stored.items():
                 name = ("segment", key)
-                value = subject.result(name, now)[0]
+                value = snapshot.result(name, now)[0]
                 assert value == raw.result(name, now)[0], (id, key)
                 assert (id in members) is (value is True), (id, key)
                 assert ((catalog.live.definitions[name].id, id) in entered) is (value is True), (id, key)

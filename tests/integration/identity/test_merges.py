@@ -382,9 +382,10 @@ async def test_the_past_stays_what_it_was(services: list[Parts], environment: in
     seen = {}
 
     async def look(at: int) -> dict[Identifier, tuple[Any, ...]]:
-        views = {identifier: (await here.past.view(environment, identifier, at)).subject for identifier in (kim, tab)}
+        views = {identifier: (await here.past.view(environment, identifier, at)).snapshot for identifier in (kim, tab)}
         return {
-            identifier: (subject.unit, subject.profile_id, subject.last_seen) for identifier, subject in views.items()
+            identifier: (snapshot.unit, snapshot.profile_id, snapshot.last_seen)
+            for identifier, snapshot in views.items()
         }
 
     await here.ingest.accept(environment, [message("m1", "buy", clock.now, anonymousId="tab")])

@@ -292,10 +292,10 @@ async def test_a_preview_of_the_past_agrees_with_replays_of_it(dsn: str) -> None
                     continue
                 known += 1
                 for key in view.catalog.live.flags:
-                    turn = (key, decide_one(view.catalog, key, view.subject, at, CONTEXT).variant)
+                    turn = (key, decide_one(view.catalog, key, view.snapshot, at, CONTEXT).variant)
                     variants[turn] = variants.get(turn, 0) + 1
                 for key in ("buyers", "lazy"):
-                    members[key] = members.get(key, 0) + (view.subject.result(("segment", key), at)[0] is True)
+                    members[key] = members.get(key, 0) + (view.snapshot.result(("segment", key), at)[0] is True)
             assert found.profiles == known
             assert {s.was: s.counts.members_before for s in found.segments if s.was} == members
             before: dict[tuple[str, str], int] = {}
@@ -328,8 +328,8 @@ async def actual(service: Parts, id: int) -> tuple[Mapping[str, set[int]], Mappi
             members[names[row["fingerprint"]]].add(row["profile_id"])
         rows = await connection.fetch("SELECT id FROM profiles WHERE environment_id = $1", id)
     for row in rows:
-        _, subject, _ = await service.decisions.known(id, Identifier("profileId", str(row["id"])), now)
+        _, snapshot, _ = await service.profile_loader.load(id, Identifier("profileId", str(row["id"])), now)
         variants[row["id"]] = {
-            key: decide_one(catalog, key, subject, now, CONTEXT).variant for key in catalog.live.flags
+            key: decide_one(catalog, key, snapshot, now, CONTEXT).variant for key in catalog.live.flags
         }
     return members, variants

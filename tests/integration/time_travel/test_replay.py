@@ -159,15 +159,15 @@ class World:
         self.clock.now += 1
 
     async def decided(self, person: Identifier, flag: str) -> Answer:
-        catalog, subject, _ = await self.service.decisions.known(self.id, person, self.clock.now)
-        decision = decide_one(catalog, flag, subject, self.clock.now)
-        return answer_of(catalog, decision, subject, person.value, False)
+        catalog, snapshot, _ = await self.service.profile_loader.load(self.id, person, self.clock.now)
+        decision = decide_one(catalog, flag, snapshot, self.clock.now)
+        return answer_of(catalog, decision, snapshot, person.value, False)
 
     async def replayed(self, at: int, person: Identifier, flag: str) -> Answer:
         view = await self.service.past.view(self.id, person, at)
         view.require([("flag", flag)], at)
-        decision = decide_one(view.catalog, flag, view.subject, at)
-        return answer_of(view.catalog, decision, view.subject, person.value, False)
+        decision = decide_one(view.catalog, flag, view.snapshot, at)
+        return answer_of(view.catalog, decision, view.snapshot, person.value, False)
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -294,7 +294,7 @@ async def test_a_merge_that_was_undone_counts_while_it_lasted(dsn: str) -> None:
 
         async def known(identifier: Identifier, at: int) -> tuple[int, bool]:
             view = await service.past.view(id, identifier, at)
-            return view.subject.profile_id, decide_one(view.catalog, "f", view.subject, at).value
+            return view.snapshot.profile_id, decide_one(view.catalog, "f", view.snapshot, at).value
 
         survivor, absorbed = merge["survivor_id"], merge["absorbed_id"]
         for identifier in (other, Identifier("profileId", str(absorbed))):

@@ -145,8 +145,8 @@ async def test_unknown_until_all_are_done_then_right_for_everyone(service: Parts
     worker = Worker(service.pool, Catalogs(), now)
     batches = 0
     while True:
-        catalog, subject, _ = await service.decisions.known(shop, ada, START)
-        decision = decide_one(catalog, "gift", subject, START)
+        catalog, snapshot, _ = await service.profile_loader.load(shop, ada, START)
+        decision = decide_one(catalog, "gift", snapshot, START)
         old = await holds_for(service, shop, "offer", ada)
         if catalog.revision == plan.revision:
             break

@@ -7,7 +7,7 @@ import pytest
 
 from tinycdp.dsl.check.workspace import MAX_LEVELS
 from tinycdp.engine.catalog import Catalog, Definition, build_catalog
-from tinycdp.engine.flags.decide import Decision, Subject, decide
+from tinycdp.engine.flags.decide import Decision, FlagActivation, decide
 from tinycdp.engine.flags.document import read_flag
 from tinycdp.engine.profile import Profile
 from tinycdp.errors import InvalidInput
@@ -36,7 +36,7 @@ def catalog_of(documents: list[dict[str, Any]]) -> Catalog:
 
 def decided(catalog: Catalog, key: str, context: dict[str, Any] | None = None) -> Decision:
     profile = Profile(1, "ada", 0)
-    subject = Subject(
+    activation = FlagActivation(
         NOW,
         calendar=catalog.calendar,
         properties={},
@@ -46,8 +46,8 @@ def decided(catalog: Catalog, key: str, context: dict[str, Any] | None = None) -
         evaluators=catalog.live.evaluators,
         context=context,
     )
-    subject.unit, subject.names, subject.killed = "ada", (), {}
-    return decide(catalog.live.flags[key], subject, NOW)
+    activation.unit, activation.names, activation.killed = "ada", (), {}
+    return decide(catalog.live.flags[key], activation, NOW)
 
 
 @pytest.mark.parametrize(

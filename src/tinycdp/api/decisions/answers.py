@@ -1,6 +1,6 @@
 """Decisions as answers.
 
-Shape   Desk is a part of the process: it answers a question about one profile · answer_of(…) one decision
+Shape   DecisionService is a part of the process: it answers a question about one profile · answer_of(…) one decision
 Laws    all ways to ask end here: the same answer, and the same exposure recorded
 """
 
@@ -15,7 +15,7 @@ from tinycdp.engine.flags.trail import DecisionReason, texts_of
 from tinycdp.errors import InvalidInput, NotFound
 from tinycdp.model import Identifier, Instant
 from tinycdp.runtime.clock import Clock
-from tinycdp.runtime.decisions.decide import Decisions, Known, decide_one
+from tinycdp.runtime.decisions.decide import LoadedProfile, ProfileLoader, decide_one
 from tinycdp.runtime.decisions.exposures import Exposures
 from tinycdp.runtime.decisions.session_variants import SessionVariants
 from tinycdp.runtime.decisions.snapshots import Snapshot
@@ -24,37 +24,37 @@ from tinycdp.runtime.profiles.explanations import explained_flag
 from tinycdp.times import iso_or_none
 
 #: How a request names a profile; the first that is present counts.
-PERSON = ("userId", "profileId", "anonymousId", "deviceId", "externalId")
+IDENTIFIER_FIELDS = ("userId", "profileId", "anonymousId", "deviceId", "externalId")
 
 
-class Desk:
+class DecisionService:
     """Answers questions, and records what was answered."""
 
     def __init__(
-        self, decisions: Decisions, session_variants: SessionVariants, exposures: Exposures, metrics: Metrics
+        self, profile_loader: ProfileLoader, session_variants: SessionVariants, exposures: Exposures, metrics: Metrics
     ) -> None:
-        self._decisions = decisions
+        self._profile_loader = profile_loader
         self._session_variants = session_variants
         self._exposures = exposures
         self._metrics = metrics
 
     async def answer(self, environment_id: int, question: Question, now: Clock) -> Answers:
         """The flags that a question asks for."""
-        catalog, subject, stale = await self.known(environment_id, question, now())
+        catalog, snapshot, stale = await self.load(environment_id, question, now())
         instant = now()
         found, errors = dict[str, Answer](), dict[str, str]()
         for name in question.flags if question.flags is not None else catalog.live.flags:
             try:
-                decision = decide_one(catalog, name, subject, instant, question.context)
+                decision = decide_one(catalog, name, snapshot, instant, question.context)
             except NotFound as missing:
                 errors[name] = missing.message
                 continue
             explanation: FlagExplanation | msgspec.UnsetType = msgspec.UNSET
             if question.explain:
-                explanation = as_schema(explained_flag(catalog, name, subject), FlagExplanation)
+                explanation = as_schema(explained_flag(catalog, name, snapshot), FlagExplanation)
             exposed = None if question.explain else question.exposure
-            decision = await self.keep(catalog, decision, subject, question.session_id, instant, exposed=exposed)
-            found[name] = answer_of(catalog, decision, subject, question.user_id, stale)
+            decision = await self.keep(catalog, decision, snapshot, question.session_id, instant, exposed=exposed)
+            found[name] = answer_of(catalog, decision, snapshot, question.user_id, stale)
             found[name].explanation = explanation
         return Answers(found, errors, catalog.revision)
 
@@ -62,28 +62,28 @@ class Desk:
         self,
         catalog: Catalog,
         decision: Decision,
-        subject: Snapshot,
+        snapshot: Snapshot,
         session_id: str | None,
         now: Instant,
         *,
         exposed: bool | None,
     ) -> Decision:
         """Count the decision, or the one its session holds; record it unless `exposed` is None."""
-        decision = await self._session_variants.keep(catalog, decision, subject, session_id, now)
+        decision = await self._session_variants.keep(catalog, decision, snapshot, session_id, now)
         self._metrics.decisions[decision.reason] += 1
         if exposed is not None:
-            self._exposures.record(catalog, decision, subject, now, exposed=exposed)
+            self._exposures.record(catalog, decision, snapshot, now, exposed=exposed)
         return decision
 
-    async def known(self, environment_id: int, question: Question, now: Instant) -> Known:
+    async def load(self, environment_id: int, question: Question, now: Instant) -> LoadedProfile:
         """The profile that the question names."""
-        identifier = named(question)
+        identifier = identifier_of(question)
         if identifier is None:
-            raise InvalidInput("PERSON_MISSING", f"Name a person with one of {', '.join(PERSON)}.")
-        return await self._decisions.known(environment_id, identifier, now, question.min_version)
+            raise InvalidInput("PERSON_MISSING", f"Name a profile with one of {', '.join(IDENTIFIER_FIELDS)}.")
+        return await self._profile_loader.load(environment_id, identifier, now, question.min_version)
 
 
-def named(question: Question | ReplayBody) -> Identifier | None:
+def identifier_of(question: Question | ReplayBody) -> Identifier | None:
     """The first identifier that is present; None if absent."""
     given = (
         question.user_id,
@@ -92,12 +92,12 @@ def named(question: Question | ReplayBody) -> Identifier | None:
         question.device_id,
         question.external_id,
     )
-    return next((Identifier(kind, value) for kind, value in zip(PERSON, given, strict=True) if value), None)
+    return next((Identifier(kind, value) for kind, value in zip(IDENTIFIER_FIELDS, given, strict=True) if value), None)
 
 
-def answer_of(catalog: Catalog, decision: Decision, subject: Snapshot, user_id: str | None, stale: bool) -> Answer:
-    flag = catalog.live.flags[decision.flag].at(subject.now).flag
-    profile_id = subject.profile_id
+def answer_of(catalog: Catalog, decision: Decision, snapshot: Snapshot, user_id: str | None, stale: bool) -> Answer:
+    flag = catalog.live.flags[decision.flag].at(snapshot.now).flag
+    profile_id = snapshot.profile_id
     reasons = texts_of(decision.trail)
     return Answer(
         decision.flag,
@@ -109,6 +109,6 @@ def answer_of(catalog: Catalog, decision: Decision, subject: Snapshot, user_id: 
         user_id,
         str(profile_id) if profile_id else None,
         catalog.revision,
-        subject.version,
+        snapshot.version,
         iso_or_none(decision.until),
     )

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 from litestar import get
 from litestar.params import QueryParameter
 
-from tinycdp.api.decisions.answers import Desk
+from tinycdp.api.decisions.answers import DecisionService
 from tinycdp.api.decisions.schemas import Explained, Question
 from tinycdp.api.http.bodies import decode_json
 from tinycdp.api.http.parts import Injected
@@ -38,7 +38,7 @@ DefinitionKey = Annotated[str | None, QueryParameter(description="its key")]
 )
 async def explain(
     actor: Injected[Actor],
-    desk: Injected[Desk],
+    decision_service: Injected[DecisionService],
     now: Injected[Clock],
     trait: DefinitionKey = None,
     segment: DefinitionKey = None,
@@ -58,22 +58,22 @@ async def explain(
     [name] = named
     read = _context(context)
     question = Question(user_id, profile_id, anonymous_id, device_id, external_id, None, read, min_version)
-    catalog, subject, stale = await desk.known(actor.environment_id, question, now())
+    catalog, snapshot, stale = await decision_service.load(actor.environment_id, question, now())
     if name not in catalog.live.definitions:
         raise NotFound("FLAG_NOT_FOUND" if flag is not None else "NOT_FOUND", f"There is no {name[0]} {name[1]!r}.")
     instant = now()
-    # Nothing may be awaited from here on: other requests about this profile share the subject.
-    prepare(catalog, subject, instant, read)
-    by_rule = explained_flag(catalog, name[1], subject) if name[0] == "flag" else None
-    by_part = explained_definition(catalog, name, subject) if by_rule is None else None
+    # Nothing may be awaited from here on: other requests about this profile share the snapshot.
+    prepare(catalog, snapshot, instant, read)
+    by_rule = explained_flag(catalog, name[1], snapshot) if name[0] == "flag" else None
+    by_part = explained_definition(catalog, name, snapshot) if by_rule is None else None
     found = by_rule or by_part
     assert found is not None
     return Explained(
         found.sentence,
         as_schema(by_part, DefinitionExplanation) if by_part is not None else None,
         as_schema(by_rule, FlagExplanation) if by_rule is not None else None,
-        str(subject.profile_id) if subject.profile_id else None,
-        subject.version,
+        str(snapshot.profile_id) if snapshot.profile_id else None,
+        snapshot.version,
         catalog.revision,
         stale,
         catalog.zone,

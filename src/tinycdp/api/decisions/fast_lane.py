@@ -52,18 +52,18 @@ def fast_lane(memory: Memory, scope: Scope) -> bytes | None:
     user_id, flag = _user_and_flag(scope["query_string"])
     if not user_id or not flag:
         return None
-    subject = memory.snapshots.find(key.environment_id, IdentifierKind.USER, user_id)
-    if subject is None:
+    snapshot = memory.snapshots.find(key.environment_id, IdentifierKind.USER, user_id)
+    if snapshot is None:
         return None
     try:
         catalog = memory.catalogs.serving(key.environment_id)
         now = memory.now()
-        decision = decide_one(catalog, flag, subject, now)
+        decision = decide_one(catalog, flag, snapshot, now)
     except TinyCDPError:
         return None
     memory.metrics.fast[decision.reason] += 1
-    memory.exposures.record(catalog, decision, subject, now)
-    return encode(answer_of(catalog, decision, subject, user_id, False))
+    memory.exposures.record(catalog, decision, snapshot, now)
+    return encode(answer_of(catalog, decision, snapshot, user_id, False))
 
 
 def key_of(memory: Memory, headers: Iterable[tuple[bytes, bytes]]) -> Key | None:

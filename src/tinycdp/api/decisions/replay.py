@@ -10,7 +10,7 @@ Source  docs/reference/decide.md "Replay"
 from litestar import post
 from litestar.params import JSONBody
 
-from tinycdp.api.decisions.answers import PERSON, answer_of, named
+from tinycdp.api.decisions.answers import IDENTIFIER_FIELDS, answer_of, identifier_of
 from tinycdp.api.decisions.schemas import Answer, Replay, ReplayBody
 from tinycdp.api.http.params import past_instant
 from tinycdp.api.http.parts import Injected
@@ -40,9 +40,9 @@ async def replay_decision(
     actor: Injected[Actor], past: Injected[Past], now: Injected[Clock], data: JSONBody[ReplayBody]
 ) -> Replay:
     at = past_instant(data.at, now(), "$.at")
-    identifier = named(data)
+    identifier = identifier_of(data)
     if identifier is None:
-        raise InvalidInput("PERSON_MISSING", f"Name a person with one of {', '.join(PERSON)}.")
+        raise InvalidInput("PERSON_MISSING", f"Name a profile with one of {', '.join(IDENTIFIER_FIELDS)}.")
     if data.revision is not None and not 0 <= data.revision <= _LAST_REVISION:
         raise NotFound("REVISION_NOT_FOUND", f"There is no revision {data.revision}.")
     view = await past.view(actor.environment_id, identifier, at, data.revision)
@@ -53,9 +53,9 @@ async def replay_decision(
         if name not in catalog.live.flags:
             errors[name] = f"There was no flag {name!r} at revision {catalog.revision}."
             continue
-        decision = decide_one(catalog, name, view.subject, at, data.context)
-        found[name] = answer_of(catalog, decision, view.subject, data.user_id, False)
-        found[name].explanation = as_schema(explained_flag(catalog, name, view.subject), FlagExplanation)
+        decision = decide_one(catalog, name, view.snapshot, at, data.context)
+        found[name] = answer_of(catalog, decision, view.snapshot, data.user_id, False)
+        found[name].explanation = as_schema(explained_flag(catalog, name, view.snapshot), FlagExplanation)
     return Replay(found, errors, catalog.revision, iso(at))
 
 

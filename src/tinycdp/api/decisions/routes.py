@@ -10,7 +10,7 @@ from typing import Annotated
 from litestar import get, post
 from litestar.params import FromQuery, JSONBody, QueryParameter
 
-from tinycdp.api.decisions.answers import Desk
+from tinycdp.api.decisions.answers import DecisionService
 from tinycdp.api.decisions.schemas import Answer, Answers, Question
 from tinycdp.api.http.auth import allow
 from tinycdp.api.http.parts import Injected
@@ -25,7 +25,7 @@ Exposed = Annotated[bool, QueryParameter(description="record that the person was
 @get("/v1/decide", summary="One flag's answer for one person", tags=["Decisions"], scope="decide")
 async def decide(
     actor: Injected[Actor],
-    desk: Injected[Desk],
+    decision_service: Injected[DecisionService],
     now: Injected[Clock],
     flag: FromQuery[str],
     user_id: Annotated[str | None, QueryParameter(name="userId")] = None,
@@ -53,7 +53,7 @@ async def decide(
         explain,
         exposure,
     )
-    answers = await _answer(actor, desk, question, now)
+    answers = await _answer(actor, decision_service, question, now)
     if flag in answers.errors:
         raise NotFound("FLAG_NOT_FOUND", answers.errors[flag])
     return answers.flags[flag]
@@ -68,15 +68,15 @@ async def decide(
     example={"userId": "ada", "flags": ["premium"], "context": {"platform": "ios"}},
 )
 async def decide_many(
-    actor: Injected[Actor], desk: Injected[Desk], now: Injected[Clock], data: JSONBody[Question]
+    actor: Injected[Actor], decision_service: Injected[DecisionService], now: Injected[Clock], data: JSONBody[Question]
 ) -> Answers:
-    return await _answer(actor, desk, data, now)
+    return await _answer(actor, decision_service, data, now)
 
 
-async def _answer(actor: Actor, desk: Desk, question: Question, now: Clock) -> Answers:
+async def _answer(actor: Actor, decision_service: DecisionService, question: Question, now: Clock) -> Answers:
     if question.explain:
         allow(actor, "read")  # it shows what is known of the person
-    return await desk.answer(actor.environment_id, question, now)
+    return await decision_service.answer(actor.environment_id, question, now)
 
 
 ROUTES = [decide, decide_many]

@@ -20,7 +20,7 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath
 from litestar.response.base import ASGIResponse
 
-from tinycdp.api.decisions.answers import Desk
+from tinycdp.api.decisions.answers import DecisionService
 from tinycdp.api.http import auth
 from tinycdp.api.http.bodies import read_body, unwrap
 from tinycdp.api.http.openapi import takes
@@ -48,7 +48,7 @@ from tinycdp.errors import InvalidInput, Unauthenticated
 from tinycdp.model import Identifier, IdentifierKind, Instant, Message
 from tinycdp.runtime.access.keys import Key, Keyring
 from tinycdp.runtime.clock import Clock
-from tinycdp.runtime.decisions.decide import Decisions, Known, decide_one
+from tinycdp.runtime.decisions.decide import LoadedProfile, ProfileLoader, decide_one
 from tinycdp.runtime.definitions.catalogs import Catalogs
 
 _COMPRESSIONS = ("gzip", "gzip-js", "base64")
@@ -82,7 +82,7 @@ def _record_exposures(parts: Intake, environment_id: int, messages: Sequence[Mes
         if message.name == _CALLED and catalog is not None:
             shown = _shown(catalog, message.properties, now)
             if shown is not None:
-                parts.exposures.tell(catalog, *shown, message.identifiers[0], message.occurred_at, now)
+                parts.exposures.record_reported(catalog, *shown, message.identifiers[0], message.occurred_at, now)
 
 
 def _shown(catalog: Catalog, properties: Mapping[str, Any], now: Instant) -> tuple[str, str, str | None] | None:
@@ -144,32 +144,36 @@ def _also(path: str, body: bytes) -> HTTPRouteHandler:
 async def posthog_flags(
     request: ExactRequest,
     keyring: Injected[Keyring],
-    decisions: Injected[Decisions],
-    desk: Injected[Desk],
+    profile_loader: Injected[ProfileLoader],
+    decision_service: Injected[DecisionService],
     now: Injected[Clock],
 ) -> ExactResponse[Any]:
     """The key may be in the body. With `?v=1` the answer has PostHog's older form."""
-    return await _flags(request, keyring, decisions, desk, now, older=request.query_params.get("v") == "1")
+    return await _flags(
+        request, keyring, profile_loader, decision_service, now, older=request.query_params.get("v") == "1"
+    )
 
 
 @post("/decide", status_code=200, tags=["Decisions"], include_in_schema=False)
 async def flags_of_older_clients(
     request: ExactRequest,
     keyring: Injected[Keyring],
-    decisions: Injected[Decisions],
-    desk: Injected[Desk],
+    profile_loader: Injected[ProfileLoader],
+    decision_service: Injected[DecisionService],
     now: Injected[Clock],
 ) -> ExactResponse[Any]:
     """Flags by the older path, in the older forms; version 1 only lists the flags that are on."""
     version = request.query_params.get("v", "1")
-    return await _flags(request, keyring, decisions, desk, now, older=version != "4", listed=version == "1")
+    return await _flags(
+        request, keyring, profile_loader, decision_service, now, older=version != "4", listed=version == "1"
+    )
 
 
 async def _flags(
     request: ExactRequest,
     keyring: Keyring,
-    decisions: Decisions,
-    desk: Desk,
+    profile_loader: ProfileLoader,
+    decision_service: DecisionService,
     now: Clock,
     *,
     older: bool,
@@ -179,14 +183,14 @@ async def _flags(
     text = auth.in_headers(request) or key_in(body) or request.query_params.get("token")
     key = auth.recognise(keyring, text, "decide")
     question = parse_question(body)
-    catalog, subject, _ = await _known(decisions, key, question, now)
+    catalog, snapshot, _ = await _known(profile_loader, key, question, now)
     instant, context = now(), question.context()
     wanted = question.wanted()
     found = {}
     for name in catalog.live.flags if wanted is None else wanted & catalog.live.flags.keys():
-        decision = decide_one(catalog, name, subject, instant, context)
+        decision = decide_one(catalog, name, snapshot, instant, context)
         # These SDKs fetch all flags in advance, and report exposures by an event.
-        decision = await desk.keep(catalog, decision, subject, question.session(), instant, exposed=False)
+        decision = await decision_service.keep(catalog, decision, snapshot, question.session(), instant, exposed=False)
         found[name] = _answer(catalog, decision, instant)
     answers = FlagAnswers(found, False, str(uuid4()), instant)
     extra = _remote_config(catalog, text or "") if request.query_params.get("config") == "true" else {}
@@ -195,7 +199,7 @@ async def _flags(
     return ExactResponse({**extra, **msgspec.structs.asdict(answers)} if extra else answers)
 
 
-async def _known(decisions: Decisions, key: Key, question: Question, now: Clock) -> Known:
+async def _known(profile_loader: ProfileLoader, key: Key, question: Question, now: Clock) -> LoadedProfile:
     """The profile to decide for, by the first known identifier.
 
     These are the id as a user id, the id as an anonymous id, and the previous anonymous id. If none is known, it is an
@@ -215,8 +219,8 @@ async def _known(decisions: Decisions, key: Key, question: Question, now: Clock)
         Identifier(IdentifierKind.ANONYMOUS, unit),
         *((Identifier(IdentifierKind.ANONYMOUS, before),) if before else ()),
     ):
-        known = await decisions.known(key.environment_id, named, now())
-        if known.subject.profile_id:
+        known = await profile_loader.load(key.environment_id, named, now())
+        if known.snapshot.profile_id:
             return known
         unknown = unknown or known
     assert unknown is not None

@@ -19,8 +19,8 @@ from tinycdp.runtime.access.actor import Actor
 from tinycdp.runtime.access.keys import Keyring
 from tinycdp.runtime.access.stream_tokens import StreamToken
 from tinycdp.runtime.clock import Clock
-from tinycdp.runtime.decisions.change_streams import Pushes
-from tinycdp.runtime.decisions.decide import Decisions
+from tinycdp.runtime.decisions.change_streams import ChangeStreams
+from tinycdp.runtime.decisions.decide import ProfileLoader
 from tinycdp.runtime.decisions.evaluations import Evaluations, decide_all, evaluations
 from tinycdp.runtime.decisions.exposures import Exposures
 from tinycdp.runtime.decisions.session_variants import SessionVariants
@@ -31,18 +31,18 @@ from tinycdp.runtime.mirror import Mirror
 
 @dataclass(slots=True)
 class AllFlags:
-    """Everything a bulk answer is made of; `ticket` is None if no stream is available."""
+    """Everything a bulk answer is made of; `stream_token` is None if no stream is available."""
 
     catalog: Catalog
-    subject: Snapshot
+    snapshot: Snapshot
     now: Instant
     decisions: list[Decision]
     answers: Evaluations
-    ticket: StreamToken | None
+    stream_token: StreamToken | None
 
     @property
     def etag(self) -> str:
-        return etag_of(self.answers, self.ticket)
+        return etag_of(self.answers, self.stream_token)
 
 
 class Bulk:
@@ -51,19 +51,19 @@ class Bulk:
     def __init__(
         self,
         *,
-        decisions: Decisions,
+        profile_loader: ProfileLoader,
         session_variants: SessionVariants,
         exposures: Exposures,
         metrics: Metrics,
-        pushes: Pushes,
+        change_streams: ChangeStreams,
         mirror: Mirror,
         keyring: Keyring,
     ) -> None:
-        self._decisions = decisions
+        self._profile_loader = profile_loader
         self._session_variants = session_variants
         self._exposures = exposures
         self._metrics = metrics
-        self._pushes = pushes
+        self._change_streams = change_streams
         self._mirror = mirror
         self._keyring = keyring
 
@@ -80,32 +80,32 @@ class Bulk:
         """Count the decisions, and record the exposures."""
         for decision in found.decisions:
             self._metrics.decisions[decision.reason] += 1
-            self._exposures.record(found.catalog, decision, found.subject, found.now, exposed=exposed)
+            self._exposures.record(found.catalog, decision, found.snapshot, found.now, exposed=exposed)
 
-    def token(self, ticket: StreamToken) -> str:
-        """The ticket as it stands in the address of a stream."""
-        return stream_tokens.issue(self._keyring, ticket)
+    def sign(self, stream_token: StreamToken) -> str:
+        """The token's text, as in the address of a stream."""
+        return stream_tokens.issue(self._keyring, stream_token)
 
     async def _evaluate(self, actor: Actor, context: dict[str, Any], now: Clock) -> AllFlags:
-        catalog, subject, stale = await self._decisions.known(actor.environment_id, identifier_of(context), now())
+        catalog, snapshot, stale = await self._profile_loader.load(actor.environment_id, identifier_of(context), now())
         instant = now()
-        decisions = decide_all(catalog, subject, instant, context)
+        decisions = decide_all(catalog, snapshot, instant, context)
         answers = evaluations(catalog, decisions)
-        ticket = None
-        if not self._pushes.full and stream_tokens.fits(context):
+        stream_token = None
+        if not self._change_streams.full and stream_tokens.fits(context):
             # The stream follows the definitions: a variant that a session holds is not a change.
-            ticket = StreamToken(actor.key_id, stream_tokens.window_of(instant), context, answers.mark)
+            stream_token = StreamToken(actor.key_id, stream_tokens.window_of(instant), context, answers.mark)
         session = session_of(context)
         if session is not None:
             decisions = [
-                await self._session_variants.keep(catalog, decision, subject, session, instant)
+                await self._session_variants.keep(catalog, decision, snapshot, session, instant)
                 for decision in decisions
             ]
         if stale:
             decisions = [msgspec.structs.replace(decision, reason="STALE") for decision in decisions]
         if session is not None or stale:
             answers = evaluations(catalog, decisions)
-        return AllFlags(catalog, subject, instant, decisions, answers, ticket)
+        return AllFlags(catalog, snapshot, instant, decisions, answers, stream_token)
 
 
 def identifier_of(context: Mapping[str, Any]) -> Identifier | None:
@@ -118,7 +118,7 @@ def session_of(context: Mapping[str, Any]) -> str | None:
     return session if isinstance(session, str) else None
 
 
-def etag_of(answers: Evaluations, ticket: StreamToken | None) -> str:
+def etag_of(answers: Evaluations, stream_token: StreamToken | None) -> str:
     """For these answers together with this stream."""
-    scope = ticket.scope if ticket is not None else b""
+    scope = stream_token.scope if stream_token is not None else b""
     return f'"{blake2b(answers.digest + scope, digest_size=12).hexdigest()}"'

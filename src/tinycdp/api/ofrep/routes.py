@@ -5,7 +5,7 @@ Shape   POST /ofrep/v1/evaluate/flags/{key} for one flag, POST /ofrep/v1/evaluat
 Laws    the same answers as /v1/decide: all end in decide_one. An ETag stands for answers and stream: a client that
         has both gets a 304. Errors have errorCode and errorDetails, and none of them is a 429, which would make
         providers refuse to evaluate anything
-Source  docs/reference/ofrep.md; docs/decisions/0019-pushes.md
+Source  docs/reference/ofrep.md; docs/decisions/0019-change-streams.md
 """
 
 import re
@@ -17,7 +17,7 @@ from litestar.exceptions import HTTPException
 from litestar.params import FromPath, FromQuery, HeaderParameter, QueryParameter
 from litestar.types import Receive, Scope, Send
 
-from tinycdp.api.decisions.answers import Desk
+from tinycdp.api.decisions.answers import DecisionService
 from tinycdp.api.decisions.fast_lane import Memory, key_of
 from tinycdp.api.decisions.routes import Exposed
 from tinycdp.api.http import errors as problems
@@ -41,10 +41,10 @@ from tinycdp.runtime.access.actor import Actor
 from tinycdp.runtime.access.keys import Key, Keyring
 from tinycdp.runtime.access.stream_tokens import StreamToken
 from tinycdp.runtime.clock import Clock
-from tinycdp.runtime.decisions.change_streams import Pushes, Watch
-from tinycdp.runtime.decisions.decide import Decisions, decide_one
+from tinycdp.runtime.decisions.change_streams import ChangeStream, ChangeStreams
+from tinycdp.runtime.decisions.decide import ProfileLoader, decide_one
 from tinycdp.runtime.decisions.evaluations import UNIT_MISSING, Evaluated, Evaluations, metadata_of
-from tinycdp.runtime.decisions.snapshots import Snapshot, stranger
+from tinycdp.runtime.decisions.snapshots import Snapshot, unknown_profile
 from tinycdp.times import iso
 
 PREFIX = "/ofrep/v1/evaluate/flags/"
@@ -136,8 +136,8 @@ def _read(raw: bytes) -> dict[str, Any]:
 async def evaluate_flag(
     request: ExactRequest,
     actor: Injected[Actor],
-    decisions: Injected[Decisions],
-    desk: Injected[Desk],
+    profile_loader: Injected[ProfileLoader],
+    decision_service: Injected[DecisionService],
     now: Injected[Clock],
     flag: FromPath[str],
     exposure: Exposed = True,
@@ -147,16 +147,16 @@ async def evaluate_flag(
         context = await _context(request)
     except BadContext as wrong:
         return _failure(flag, 400, wrong.code, wrong.details)
-    catalog, subject, stale = await decisions.known(actor.environment_id, identifier_of(context), now())
+    catalog, snapshot, stale = await profile_loader.load(actor.environment_id, identifier_of(context), now())
     instant = now()
     try:
-        decision = decide_one(catalog, flag, subject, instant, context)
+        decision = decide_one(catalog, flag, snapshot, instant, context)
     except NotFound as missing:
         return _failure(flag, 404, "FLAG_NOT_FOUND", missing.message)
-    decision = await desk.keep(catalog, decision, subject, session_of(context), instant, exposed=exposure)
+    decision = await decision_service.keep(catalog, decision, snapshot, session_of(context), instant, exposed=exposure)
     if decision.unit_missing:
         return _failure(flag, 400, "TARGETING_KEY_MISSING", UNIT_MISSING)
-    return ExactResponse(_evaluated(catalog, decision, subject, stale))
+    return ExactResponse(_evaluated(catalog, decision, snapshot, stale))
 
 
 @post(PREFIX + "{flag:str}/{rest:path}", include_in_schema=False, exception_handlers=_HANDLERS, scope="decide")
@@ -170,11 +170,11 @@ def _flag_of(path: str) -> str:
     return path.lstrip("/")
 
 
-def _evaluated(catalog: Catalog, decision: Decision, subject: Snapshot, stale: bool) -> Evaluated:
+def _evaluated(catalog: Catalog, decision: Decision, snapshot: Snapshot, stale: bool) -> Evaluated:
     metadata: dict[str, Any] = {
         **metadata_of(catalog, decision.flag),
         "revision": catalog.revision,
-        "version": subject.version,
+        "version": snapshot.version,
         "reasons": "; ".join(texts_of(decision.trail)),
     }
     if decision.rule is not None:
@@ -204,22 +204,22 @@ def _at_once(memory: Memory, key: Key, scope: Scope, message: Any) -> bytes | No
         context = _read(body)
         identifier = identifier_of(context)
         catalog, now = memory.catalogs.serving(key.environment_id), memory.now()
-        subject = (
-            stranger(catalog, None, now)
+        snapshot = (
+            unknown_profile(catalog, None, now)
             if identifier is None
             else memory.snapshots.find(key.environment_id, identifier.kind, identifier.value)
         )
-        if subject is None or "sessionId" in context:
+        if snapshot is None or "sessionId" in context:
             return None
-        decision = decide_one(catalog, scope["path"].removeprefix(PREFIX), subject, now, context)
+        decision = decide_one(catalog, scope["path"].removeprefix(PREFIX), snapshot, now, context)
     except (BadContext, TinyCDPError):
         return None
     if decision.unit_missing:
         return None
     memory.metrics.requests["POST", PREFIX + "{flag}", "200"] += 1
     memory.metrics.decisions[decision.reason] += 1
-    memory.exposures.record(catalog, decision, subject, now)
-    return encode(_evaluated(catalog, decision, subject, False))
+    memory.exposures.record(catalog, decision, snapshot, now)
+    return encode(_evaluated(catalog, decision, snapshot, False))
 
 
 def _again(message: Any, receive: Receive) -> Receive:
@@ -272,8 +272,8 @@ async def evaluate_flags(
         return ExactResponse(b"", status_code=304, headers=headers)
     flags: Any = msgspec.Raw(found.answers.flags)
     body = BulkEvaluation(flags, {"revision": found.catalog.revision})
-    if found.ticket is not None:
-        uri = f"{STREAM}?token={bulk.token(found.ticket)}"
+    if found.stream_token is not None:
+        uri = f"{STREAM}?token={bulk.sign(found.stream_token)}"
         body.event_streams = [EventStream("sse", {"requestUri": uri}, INACTIVITY_SECONDS)]
     return ExactResponse(body, headers=headers)
 
@@ -295,38 +295,42 @@ def _matches(if_none_match: str, etag: str) -> bool:
 )
 async def stream_evaluations(
     keyring: Injected[Keyring],
-    pushes: Injected[Pushes],
+    change_streams: Injected[ChangeStreams],
     now: Injected[Clock],
     token: FromQuery[str],
     last_event_id: Annotated[str | None, HeaderParameter(name="Last-Event-ID")] = None,
 ) -> Response[bytes]:
     """The address comes with the bulk answer, under `eventStreams`."""
-    ticket, key = stream_tokens.redeem(keyring, token, now())
+    stream_token, key = stream_tokens.redeem(keyring, token, now())
     allow(key, "decide")  # any key can sign a token, also one that may only write
-    return streaming(_Stream(pushes, ticket, key, last_event_id))
+    return streaming(_Stream(change_streams, stream_token, key, last_event_id))
 
 
-class _Stream(Watch):
-    __slots__ = ("_outlet", "_pushes", "_ticket")
+class _Stream(ChangeStream):
+    __slots__ = ("_change_streams", "_outlet", "_stream_token")
 
-    def __init__(self, pushes: Pushes, ticket: StreamToken, key: Key, last_event_id: str | None) -> None:
-        known = _mark_of(last_event_id) if last_event_id else ticket.mark
-        super().__init__(key.id, key.environment_id, ticket.context, identifier_of(ticket.context), known)
-        self._pushes = pushes
-        self._ticket = ticket
+    def __init__(
+        self, change_streams: ChangeStreams, stream_token: StreamToken, key: Key, last_event_id: str | None
+    ) -> None:
+        known = _mark_of(last_event_id) if last_event_id else stream_token.mark
+        super().__init__(key.id, key.environment_id, stream_token.context, identifier_of(stream_token.context), known)
+        self._change_streams = change_streams
+        self._stream_token = stream_token
         self._outlet = Outlet(_MOST_WAITING)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        self._pushes.open(self)
+        self._change_streams.open(self)
         try:
             # Clients that are cut off together reconnect at different times.
-            await self._outlet.serve(receive, send, 1_000 + hash(self._ticket.scope) % 3_000)
+            await self._outlet.serve(receive, send, 1_000 + hash(self._stream_token.scope) % 3_000)
         finally:
-            self._pushes.close(self)
+            self._change_streams.close(self)
 
-    def tell(self, answers: Evaluations, now: Instant) -> None:
-        ticket = msgspec.structs.replace(self._ticket, window=stream_tokens.window_of(now))
-        data = encode({"type": "refetchEvaluation", "etag": etag_of(answers, ticket), "lastModified": now // 1000})
+    def send_change(self, answers: Evaluations, now: Instant) -> None:
+        stream_token = msgspec.structs.replace(self._stream_token, window=stream_tokens.window_of(now))
+        data = encode(
+            {"type": "refetchEvaluation", "etag": etag_of(answers, stream_token), "lastModified": now // 1000}
+        )
         self._outlet.write(b"id: %d%012d\ndata: %b\n\n" % (now, answers.mark, data))
 
     def keep_alive(self) -> None:
@@ -342,6 +346,6 @@ def _mark_of(event_id: str) -> int:
     return int(event_id[-12:]) if event_id.isdecimal() and event_id.isascii() else -1
 
 
-#: `stream_evaluations` finds its key by the ticket in the address.
+#: `stream_evaluations` finds its key by the token in the address.
 OPEN_ROUTES = [stream_evaluations]
 ROUTES = [evaluate_flag, evaluate_nothing, evaluate_flags]

@@ -18,7 +18,7 @@ from tinycdp.api.operations.schemas import Health, Readiness
 from tinycdp.errors import Unavailable
 from tinycdp.model import Instant
 from tinycdp.runtime.clock import Clock
-from tinycdp.runtime.decisions.change_streams import Pushes
+from tinycdp.runtime.decisions.change_streams import ChangeStreams
 from tinycdp.runtime.decisions.exposures import Exposures
 from tinycdp.runtime.decisions.snapshots import Snapshots
 from tinycdp.runtime.definitions.catalogs import Catalogs
@@ -69,7 +69,7 @@ async def metrics(
     snapshots: Injected[Snapshots],
     ingest: Injected[Ingest],
     exposures: Injected[Exposures],
-    pushes: Injected[Pushes],
+    change_streams: Injected[ChangeStreams],
     exports: Injected[Exports],
     metrics: Injected[Metrics],
     now: Injected[Clock],
@@ -79,8 +79,12 @@ async def metrics(
         ("tinycdp_exposures_waiting", "Exposures waiting to be stored.", exposures.waiting),
         ("tinycdp_cached_profiles", "Profiles in memory.", len(snapshots)),
         ("tinycdp_database_away", "1 while the database cannot be reached.", float(snapshots.away)),
-        ("tinycdp_streams", "Open event streams.", len(pushes)),
-        ("tinycdp_streams_told", "Events sent over them since the process started.", pushes.told),
+        ("tinycdp_streams", "Open event streams.", len(change_streams)),
+        (
+            "tinycdp_stream_changes_sent",
+            "Changes sent over them since the process started.",
+            change_streams.changes_sent,
+        ),
         ("tinycdp_exports_running", "Exports in progress.", exports.running),
     ]
     gauges += await _lag(pool, catalogs, now())

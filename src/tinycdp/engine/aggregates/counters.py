@@ -10,7 +10,7 @@ Laws    a state is a function of the set of events added: order and grouping nev
         An entry leaves a window exactly at ts + W, a bucket of width h at start + h + W.
         Every read returns (value, until): the value is valid for all t in [now, until) if nothing more is added
 Errors  none
-Source  dsl/SPEC.md "Windows" and "State"; docs/decisions/0006-entries-and-tiles.md
+Source  dsl/SPEC.md "Windows" and "State"; docs/decisions/0006-entries-and-buckets.md
 """
 
 from bisect import bisect_right

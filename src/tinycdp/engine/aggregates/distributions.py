@@ -7,7 +7,7 @@ Laws    those of windows. Uniques: a value is in W until its latest instant + W.
         (instant, hash) are kept, and only a later event brings a dropped one back, so it too depends only on the set.
         Tops: unknown if more than MOST_VALUES different values are inside, so a bucket stops counting there
 Errors  none: a value that is not a number, bool or text has no canonical form
-Source  dsl/SPEC.md "Windows" and "State"; docs/decisions/0006-entries-and-tiles.md
+Source  dsl/SPEC.md "Windows" and "State"; docs/decisions/0006-entries-and-buckets.md
 """
 
 from bisect import bisect_left, bisect_right

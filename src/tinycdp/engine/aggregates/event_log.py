@@ -5,7 +5,7 @@ Units   instants and widths in milliseconds; a window of length W at `now` is no
 Laws    the kept entries are chosen by rank, (instant, message id), never by arrival; folds join in any order.
         A fold may be changed in place, so it must not be shared
 Errors  none
-Source  dsl/SPEC.md "Windows" and "State"; docs/decisions/0006-entries-and-tiles.md
+Source  dsl/SPEC.md "Windows" and "State"; docs/decisions/0006-entries-and-buckets.md
 """
 
 from bisect import bisect_left, bisect_right

@@ -1,6 +1,6 @@
 """A flag's answer for one profile at one instant, with the steps that led to it.
 
-Shape   decide(program, subject, now) -> Decision, whose trail says why. A Subject is an Activation of one profile.
+Shape   decide(program, activation, now) -> Decision, whose trail says why. A FlagActivation is that of one profile.
         A Program is one stage of a flag's schedule, chained to the stage that follows it
 Laws    order: killed or disabled, prerequisites, overrides, holdouts, rules, default. A rule that matches but does not
         admit the unit falls through; a rule whose condition is unknown goes to the next and is named.
@@ -46,24 +46,24 @@ from tinycdp.model import NEVER, Instant
 _TARGETING_MATCH, _SPLIT = DecisionReason.TARGETING_MATCH, DecisionReason.SPLIT
 
 
-class Subject(Activation):
+class FlagActivation(Activation):
     """The profile, known or unknown, that a flag is decided for.
 
     unit    what rollouts and splits hash; None if the request names no profile
     names   every identifier of the profile as "kind value", the profile's id among them
     killed  flags by definition id that are switched off by hand
-    met     while a flag is decided: the answers of those it depends on, by key and instant"""
+    prerequisite_results  while a flag is decided: the answers of those it depends on, by key and instant"""
 
-    __slots__ = ("killed", "met", "names", "unit")
+    __slots__ = ("killed", "names", "prerequisite_results", "unit")
 
     unit: str | None
     names: tuple[str, ...]
     killed: Mapping[int, Killed]
-    met: dict[tuple[str, Instant], "Decision"] | None
+    prerequisite_results: dict[tuple[str, Instant], "Decision"] | None
 
     def __init__(self, now: Instant, **known: Any) -> None:
         super().__init__(now, **known)
-        self.met = None
+        self.prerequisite_results = None
 
     def is_named(self, identifier: str) -> bool:
         """Whether the profile has this identifier, of any kind."""
@@ -188,49 +188,49 @@ def _buckets(percent: Decimal) -> int:
     return int(percent * 1000)
 
 
-def decide(program: Program, subject: Subject, now: Instant) -> Decision:
-    """The flag's answer for the subject, whose `now` and `context` the caller has set."""
-    met = subject.met
-    if met is not None:
+def decide(program: Program, activation: FlagActivation, now: Instant) -> Decision:
+    """The flag's answer for the activation, whose `now` and `context` the caller has set."""
+    results = activation.prerequisite_results
+    if results is not None:
         # Flags may share prerequisites: decide each of them once.
         name = (program.flag.key, now)
-        if name not in met:
-            met[name] = _decide(program, subject, now)
-        return met[name]
-    subject.met = {}
+        if name not in results:
+            results[name] = _decide(program, activation, now)
+        return results[name]
+    activation.prerequisite_results = {}
     try:
-        return _decide(program, subject, now)
+        return _decide(program, activation, now)
     finally:
-        subject.met = None
+        activation.prerequisite_results = None
 
 
-def _decide(program: Program, subject: Subject, now: Instant) -> Decision:
+def _decide(program: Program, activation: FlagActivation, now: Instant) -> Decision:
     if program.until <= now:
         program = program.at(now)
     flag = program.flag
-    if program.id in subject.killed:
-        return msgspec.structs.replace(program.off, trail=(subject.killed[program.id],), until=NEVER)
+    if program.id in activation.killed:
+        return msgspec.structs.replace(program.off, trail=(activation.killed[program.id],), until=NEVER)
     if not flag.enabled:
         return program.off
     until = program.until
     for required, variants in program.prerequisites:
-        found = decide(required, subject, now)
+        found = decide(required, activation, now)
         until = min(until, found.until)
         if found.variant not in variants:
             why = PrerequisiteFailed(found.flag, found.variant, variants)
             return msgspec.structs.replace(program.off, trail=(why,), until=until)
     for override in flag.overrides:
         if override.segment is not None:
-            member, holds = subject.result(program.override_segments[override.segment], now)
+            member, holds = activation.result(program.override_segments[override.segment], now)
             until = min(until, holds)
             if member is not True:
                 continue
-        elif not _is_for(override, subject):
+        elif not _is_for(override, activation):
             continue
         serve = override.serve
         return Decision(flag.key, flag.variants[serve], serve, _TARGETING_MATCH, (_overridden(override),), until)
     for holdout in program.holdouts:
-        found = decide(holdout, subject, now)
+        found = decide(holdout, activation, now)
         until = min(until, found.until)
         if found.value is True:
             return msgspec.structs.replace(
@@ -239,7 +239,7 @@ def _decide(program: Program, subject: Subject, now: Instant) -> Decision:
     passed: list[Cause] = []
     unit_missing = False
     for prepared in program.rules:
-        truth, holds = prepared.evaluate(subject, now)
+        truth, holds = prepared.evaluate(activation, now)
         until = min(until, holds)
         if truth is not True:
             passed.append(prepared.failed if truth is False else prepared.unknown)
@@ -250,13 +250,13 @@ def _decide(program: Program, subject: Subject, now: Instant) -> Decision:
             return Decision(
                 flag.key, flag.variants[rule.serve], rule.serve, _TARGETING_MATCH, tuple(passed), until, rule.id
             )
-        if subject.unit is None:
+        if activation.unit is None:
             unit_missing = True
             passed.append(UnitMissing(rule.id, rule.when))
             continue
         admissions: tuple[Admission, ...] = ()
         for gate in prepared.gates:
-            at = bucket(gate.salt, gate.purpose, subject.unit)
+            at = bucket(gate.salt, gate.purpose, activation.unit)
             admission = Admission(gate, at)
             if not gate.since <= at < gate.to:
                 passed.append(RolloutMiss(rule.id, rule.when, admission))
@@ -266,7 +266,7 @@ def _decide(program: Program, subject: Subject, now: Instant) -> Decision:
             passed.append(RuleMatched(rule.id, rule.when, admissions) if admissions else prepared.matched)
             variant = rule.serve
             if variant is None:
-                at = bucket(flag.salt, "split", subject.unit)
+                at = bucket(flag.salt, "split", activation.unit)
                 variant = prepared.arms[chosen([weight for _, weight in prepared.arms], at)][0]
                 passed.append(SplitTo(at, variant))
             return Decision(flag.key, flag.variants[variant], variant, _SPLIT, tuple(passed), until, rule.id)
@@ -285,10 +285,10 @@ def _decide(program: Program, subject: Subject, now: Instant) -> Decision:
     )
 
 
-def _is_for(override: Override, subject: Subject) -> bool:
+def _is_for(override: Override, activation: FlagActivation) -> bool:
     if override.identifier is not None:
-        return f"{override.identifier.kind} {override.identifier.value}" in subject.names
-    return override.profile is not None and subject.is_named(override.profile)
+        return f"{override.identifier.kind} {override.identifier.value}" in activation.names
+    return override.profile is not None and activation.is_named(override.profile)
 
 
 def _overridden(override: Override) -> Overridden:
@@ -305,7 +305,7 @@ def as_evaluator(program: Program) -> Evaluator:
     numeric = program.flag.type in {"integer", "float"}
 
     def evaluate(activation: Activation, now: Instant) -> Result:
-        assert isinstance(activation, Subject)
+        assert isinstance(activation, FlagActivation)
         decision = decide(program, activation, now)
         return (nanos(decision.value) if numeric else decision.value), decision.until
 

@@ -24,7 +24,7 @@ from tinycdp.engine.aggregates.distributions import Tallies, Uniques
 from tinycdp.engine.aggregates.event_log import Log
 from tinycdp.engine.catalog import Catalog, Name
 from tinycdp.engine.flags.bucketing import bucket, chosen
-from tinycdp.engine.flags.decide import Decision, Subject, decide
+from tinycdp.engine.flags.decide import Decision, FlagActivation, decide
 from tinycdp.engine.flags.document import Flag, Rule
 from tinycdp.engine.flags.trail import Admission, DecisionReason
 from tinycdp.model import NEVER, Instant
@@ -135,13 +135,15 @@ def explain_definition(catalog: Catalog, name: Name, activation: Activation) -> 
     return _Explainer(activation, catalog).definition(name)
 
 
-def explain_flag(catalog: Catalog, key: str, subject: Subject) -> ExplainedFlag:
+def explain_flag(catalog: Catalog, key: str, activation: FlagActivation) -> ExplainedFlag:
     """Explain a flag of the live revision, including rules that were not reached. It must exist."""
-    program = catalog.live.flags[key].at(subject.now)
-    flag, unit = program.flag, subject.unit
-    decision = decide(program, subject, subject.now)
-    prerequisites = tuple((decide(required, subject, subject.now), may) for required, may in program.prerequisites)
-    holdouts = tuple(decide(holdout, subject, subject.now) for holdout in program.holdouts)
+    program = catalog.live.flags[key].at(activation.now)
+    flag, unit = program.flag, activation.unit
+    decision = decide(program, activation, activation.now)
+    prerequisites = tuple(
+        (decide(required, activation, activation.now), may) for required, may in program.prerequisites
+    )
+    holdouts = tuple(decide(holdout, activation, activation.now) for holdout in program.holdouts)
     ids = [rule.id for rule in flag.rules]
     # Rules were tried up to the one that served; none were tried if an earlier check answered.
     if decision.rule is not None:
@@ -151,14 +153,14 @@ def explain_flag(catalog: Catalog, key: str, subject: Subject) -> ExplainedFlag:
             held.value is True for held in holdouts
         )
         tried = len(ids) if by_default else 0
-    explainer = _Explainer(subject, catalog)
+    explainer = _Explainer(activation, catalog)
     rules = []
     for n, prepared in enumerate(program.rules):
         rule = prepared.rule
         tree = explainer.tree(prepared.node, rule.when)
         outcome: Outcome = "not reached"
         if n < tried:
-            outcome = _outcome(tree, subject, served=rule.id == decision.rule)
+            outcome = _outcome(tree, activation, served=rule.id == decision.rule)
         admissions: tuple[Admission, ...] = ()
         split = arm = None
         if unit is not None:
@@ -171,12 +173,12 @@ def explain_flag(catalog: Catalog, key: str, subject: Subject) -> ExplainedFlag:
     return ExplainedFlag(flag, decision, unit, prerequisites, holdouts, tuple(rules), changes_at)
 
 
-def _outcome(tree: Explanation, subject: Subject, *, served: bool) -> Outcome:
+def _outcome(tree: Explanation, activation: FlagActivation, *, served: bool) -> Outcome:
     if served:
         return "served"
     if tree.value is not True:
         return "unknown" if tree.value is None else "false"
-    return "no unit" if subject.unit is None else "outside"
+    return "no unit" if activation.unit is None else "outside"
 
 
 class _Explainer:

@@ -5,8 +5,8 @@ Units   A window is six hours. A token is valid in the window it was issued in a
 Laws    A token opens only the stream of one context, and nothing once its key is revoked.
         It is signed with the stored hash of the key, so every process can verify it and nothing else is stored.
         The same question in the same window gets the same token, except for `mark`.
-Errors  Forbidden INVALID_TICKET
-Source  docs/decisions/0019-pushes.md
+Errors  Forbidden INVALID_STREAM_TOKEN
+Source  docs/decisions/0019-change-streams.md
 """
 
 import base64
@@ -93,4 +93,4 @@ def _bytes(text: str) -> bytes:
 
 
 def _invalid() -> Forbidden:
-    return Forbidden("INVALID_TICKET", "The stream URL is invalid or has expired; evaluate the flags again.")
+    return Forbidden("INVALID_STREAM_TOKEN", "The stream URL is invalid or has expired; evaluate the flags again.")

@@ -1,15 +1,14 @@
 """The open streams of one process, which are notified when their answers change.
 
-Shape   open(watch) and close(watch); changes are reported to profiles_changed, profiles_created, published,
-        keys_changed and reconnected. One task looks again at the watches that any of it concerns, with one heap for the
-        clock
-Laws    a watch is told when the answers it may know of differ from those of now, whatever made them differ: an event,
-        a merge, a definition, the clock. It is told once, however much happens meanwhile; and a look that found nothing
-        new tells nothing
-Units   a watch that was just told waits QUIET_SECONDS for the next time: readers put off reading while they are told.
-        One in BEATS of all watches gets a heartbeat each second
+Shape   open(stream) and close(stream); changes are reported to profiles_changed, profiles_created, published,
+        keys_changed and reconnected. One task checks the streams that a change concerns, with one heap for the clock
+Laws    a stream sends a change when the answers its client may have differ from those of now, for whatever reason: an
+        event, a merge, a definition, the clock. Changes that come together are sent once. A check that finds the same
+        answers sends nothing
+Units   a stream that just sent a change waits QUIET_SECONDS before the next: clients fetch after a silence.
+        One in BEATS of all streams gets a heartbeat each second
 Errors  Unavailable TOO_MANY_STREAMS
-Source  docs/decisions/0019-pushes.md
+Source  docs/decisions/0019-change-streams.md
 """
 
 import asyncio
@@ -25,7 +24,7 @@ from tinycdp.errors import Unavailable
 from tinycdp.model import NEVER, Identifier, Instant
 from tinycdp.runtime.background import Loop
 from tinycdp.runtime.clock import Clock
-from tinycdp.runtime.decisions.decide import Decisions
+from tinycdp.runtime.decisions.decide import ProfileLoader
 from tinycdp.runtime.decisions.evaluations import Evaluations, decide_all, evaluations
 from tinycdp.runtime.notifications import digest_of
 
@@ -33,17 +32,17 @@ log = logging.getLogger(__name__)
 
 BEATS = 15
 QUIET_SECONDS = 0.25
-#: Watches looked at before anything else of the process has its turn; they may hold so many connections to Postgres.
+#: Streams checked before other tasks of the process run; at most as many connections to Postgres are held.
 _AT_ONCE = 4
 _RETRY_SECONDS = 5
 
-_Home = tuple[int, int | str]  # environment id; a profile's id, or the news' name of someone never seen
+_ProfileKey = tuple[int, int | str]  # environment id; a profile's id, or the digest of an unknown user id
 
 
-class Watch(ABC):
-    """A stream's reader: whose answers it reads, in which context, and what it knows of them.
+class ChangeStream(ABC):
+    """One open stream: the profile and the context of its answers, and which answers its client has.
 
-    mark     of the answers it has
+    mark     of the answers that the client has
     version  of the profile when the answers were last computed"""
 
     __slots__ = (
@@ -51,11 +50,11 @@ class Watch(ABC):
         "context",
         "due",
         "environment_id",
-        "home",
         "identifier",
         "key_id",
         "mark",
         "pending",
+        "profile_key",
         "quiet",
         "version",
     )
@@ -69,13 +68,13 @@ class Watch(ABC):
         self.identifier = identifier
         self.mark = mark
         self.version = 0
-        self.home: _Home | None = None
+        self.profile_key: _ProfileKey | None = None
         self.due: Instant = NEVER
         self.beat = 0
         self.quiet = self.pending = False
 
     @abstractmethod
-    def tell(self, answers: Evaluations, now: Instant) -> None:
+    def send_change(self, answers: Evaluations, now: Instant) -> None:
         """Send that the answers changed."""
 
     @abstractmethod
@@ -87,40 +86,40 @@ class Watch(ABC):
         """Close the stream."""
 
 
-class Pushes:
-    """All watches of the process. `usable` says whether a key still is valid."""
+class ChangeStreams:
+    """All streams of the process. `usable` says whether a key still is valid."""
 
     def __init__(
         self,
-        decisions: Decisions,
+        profile_loader: ProfileLoader,
         catalog: Callable[[int], Catalog],
         usable: Callable[[int], bool],
         now: Clock,
         limit: int,
     ) -> None:
-        self._decisions = decisions
+        self._profile_loader = profile_loader
         self._catalog = catalog
         self._usable = usable
         self._now = now
         self._limit = limit
-        self._watches: tuple[dict[Watch, None], ...] = tuple({} for _ in range(BEATS))
+        self._streams: tuple[dict[ChangeStream, None], ...] = tuple({} for _ in range(BEATS))
         self._open = 0
-        self._homes: dict[_Home, list[Watch]] = {}
-        self._changed: dict[Watch, None] = {}
-        self._timers: list[tuple[Instant, int, Watch]] = []
+        self._by_profile: dict[_ProfileKey, list[ChangeStream]] = {}
+        self._changed: dict[ChangeStream, None] = {}
+        self._timers: list[tuple[Instant, int, ChangeStream]] = []
         self._order = count()
         self._published: dict[int, Catalog] = {}
         self._loop = Loop("streams", self.tick, QUIET_SECONDS)
         self._beat, self._next_beat = 0, 0.0
-        self._leaving = self._looking = False
-        self.told = 0
+        self._leaving = self._checking = False
+        self.changes_sent = 0
 
     def __len__(self) -> int:
         return self._open
 
     @property
-    def watches(self) -> Sequence[Watch]:
-        return [watch for beat in self._watches for watch in beat]
+    def streams(self) -> Sequence[ChangeStream]:
+        return [stream for beat in self._streams for stream in beat]
 
     @property
     def full(self) -> bool:
@@ -129,7 +128,7 @@ class Pushes:
     @property
     def busy(self) -> bool:
         """Whether a change has not been sent yet."""
-        return bool(self._changed) or self._looking
+        return bool(self._changed) or self._checking
 
     def start(self) -> None:
         self._loop.start()
@@ -141,168 +140,171 @@ class Pushes:
     def leave(self) -> None:
         """End every stream and open no more: the clients reconnect to another process."""
         self._leaving = True
-        for watch in self.watches:
-            watch.end()
+        for stream in self.streams:
+            stream.end()
 
-    def open(self, watch: Watch) -> None:
-        """Notify it from now on; at once if it does not have the current answers."""
+    def open(self, stream: ChangeStream) -> None:
+        """Send changes from now on; at once if the client does not have the current answers."""
         if self.full or self._leaving:
             raise Unavailable(
                 "TOO_MANY_STREAMS",
                 "This process has reached its limit of open streams.",
                 retry_after_seconds=_RETRY_SECONDS,
             )
-        watch.beat = min(range(BEATS), key=lambda beat: len(self._watches[beat]))
-        self._watches[watch.beat][watch] = None
+        stream.beat = min(range(BEATS), key=lambda beat: len(self._streams[beat]))
+        self._streams[stream.beat][stream] = None
         self._open += 1
-        self._move(watch, _stranger(watch))
-        self._mark(watch)
+        self._index(stream, _unseen(stream))
+        self._mark(stream)
 
-    def close(self, watch: Watch) -> None:
-        if watch in self._watches[watch.beat]:
-            del self._watches[watch.beat][watch]
+    def close(self, stream: ChangeStream) -> None:
+        if stream in self._streams[stream.beat]:
+            del self._streams[stream.beat][stream]
             self._open -= 1
-            self._move(watch, None)
-            self._changed.pop(watch, None)
-            watch.due = NEVER
+            self._index(stream, None)
+            self._changed.pop(stream, None)
+            stream.due = NEVER
 
     # What happens
 
     def profiles_changed(self, environment_id: int, version: int, profile_ids: Iterable[int]) -> None:
-        if self._homes:
+        if self._by_profile:
             for id in profile_ids:
-                for watch in self._homes.get((environment_id, id), ()):
-                    if watch.version < version:
-                        self._mark(watch)
+                for stream in self._by_profile.get((environment_id, id), ()):
+                    if stream.version < version:
+                        self._mark(stream)
 
     def profiles_created(self, environment_id: int, names: Iterable[str]) -> None:
         """User ids of these names have just got a profile."""
-        if self._homes:
+        if self._by_profile:
             for name in names:
-                for watch in self._homes.get((environment_id, name), ()):
-                    self._mark(watch)
+                for stream in self._by_profile.get((environment_id, name), ()):
+                    self._mark(stream)
 
     def published(self, environment_id: int) -> None:
         """The environment may have another catalog."""
         catalog = self._catalog(environment_id)
         if self._published.get(environment_id) is not catalog:
             self._published[environment_id] = catalog
-            for watch in self.watches:
-                if watch.environment_id == environment_id:
-                    self._mark(watch)
+            for stream in self.streams:
+                if stream.environment_id == environment_id:
+                    self._mark(stream)
 
     def keys_changed(self) -> None:
-        for watch in self.watches:
-            if not self._usable(watch.key_id):
-                watch.end()
+        for stream in self.streams:
+            if not self._usable(stream.key_id):
+                stream.end()
 
     def reconnected(self) -> None:
-        """Check every watch: notifications may be lost, and a restored database may restart its versions."""
-        for watch in self.watches:
-            watch.version = 0
-            self._mark(watch)
+        """Check every stream: notifications may be lost, and a restored database may restart its versions."""
+        for stream in self.streams:
+            stream.version = 0
+            self._mark(stream)
 
-    # Looking again
+    # Checking
 
-    def _mark(self, watch: Watch) -> None:
-        if watch.quiet:
-            watch.pending = True
+    def _mark(self, stream: ChangeStream) -> None:
+        if stream.quiet:
+            stream.pending = True
         else:
-            self._changed[watch] = None
+            self._changed[stream] = None
             self._loop.wake()
 
-    def _calm(self, watch: Watch) -> None:
-        watch.quiet = False
-        if watch.pending:
-            watch.pending = False
-            if watch in self._watches[watch.beat]:
-                self._mark(watch)
+    def _end_quiet(self, stream: ChangeStream) -> None:
+        stream.quiet = False
+        if stream.pending:
+            stream.pending = False
+            if stream in self._streams[stream.beat]:
+                self._mark(stream)
 
     async def tick(self) -> float:
-        """Check some of the changed watches. Returns the seconds until the next tick."""
+        """Check some of the changed streams. Returns the seconds until the next tick."""
         now, time = self._now(), asyncio.get_running_loop().time
         while self._timers and self._timers[0][0] <= now:
-            due, _, watch = heapq.heappop(self._timers)
-            if watch.due == due:
-                watch.due = NEVER
-                self._mark(watch)
+            due, _, stream = heapq.heappop(self._timers)
+            if stream.due == due:
+                stream.due = NEVER
+                self._mark(stream)
         if time() >= self._next_beat:
             self._beat, self._next_beat = (self._beat + 1) % BEATS, max(self._next_beat + 1, time())
-            for watch in list(self._watches[self._beat]):
-                watch.keep_alive()
+            for stream in list(self._streams[self._beat]):
+                stream.keep_alive()
         if self._changed:
-            self._looking = True
+            self._checking = True
             try:
-                await self._look()
+                await self._check_some()
             finally:
-                self._looking = False
+                self._checking = False
             return 0.0
         seconds = self._next_beat - time()
         if self._timers:
             seconds = min(seconds, (self._timers[0][0] - now) / 1000)
         return max(seconds, 0.001)
 
-    async def _look(self) -> None:
-        """Check the first few watches; those with a profile not in memory wait for Postgres together."""
-        some = [watch for watch, _ in zip(self._changed, range(_AT_ONCE), strict=False)]
-        for watch in some:
-            del self._changed[watch]
-        absent = [watch for watch in some if not self._is_at_hand(watch)]
-        for watch in some:
-            if watch not in absent:
-                await self._check(watch)
+    async def _check_some(self) -> None:
+        """Check the first few streams; those with a profile not in memory wait for Postgres together."""
+        some = [stream for stream, _ in zip(self._changed, range(_AT_ONCE), strict=False)]
+        for stream in some:
+            del self._changed[stream]
+        absent = [stream for stream in some if not self._is_cached(stream)]
+        for stream in some:
+            if stream not in absent:
+                await self._check(stream)
         if absent:
             await asyncio.gather(*map(self._check, absent))
 
-    def _is_at_hand(self, watch: Watch) -> bool:
+    def _is_cached(self, stream: ChangeStream) -> bool:
         return (
-            watch.identifier is None or self._decisions.at_hand(watch.environment_id, watch.identifier, 0) is not None
+            stream.identifier is None
+            or self._profile_loader.cached(stream.environment_id, stream.identifier, 0) is not None
         )
 
-    async def _check(self, watch: Watch) -> None:
+    async def _check(self, stream: ChangeStream) -> None:
         try:
-            catalog, subject, stale = await self._decisions.known(watch.environment_id, watch.identifier, self._now())
+            catalog, snapshot, stale = await self._profile_loader.load(
+                stream.environment_id, stream.identifier, self._now()
+            )
         except Unavailable:
-            return  # everything is looked at again when the database is found
+            return  # all streams are checked again when the database is back
         except Exception:
             log.exception("a stream's answers could not be computed")
             return
-        if stale or watch not in self._watches[watch.beat]:
+        if stale or stream not in self._streams[stream.beat]:
             return
         now = self._now()
-        answers = evaluations(catalog, decide_all(catalog, subject, now, watch.context))
-        watch.version = subject.version
-        self._move(watch, (watch.environment_id, subject.profile_id) if subject.profile_id else _stranger(watch))
-        self._time(watch, answers.until)
-        if answers.mark != watch.mark:
-            watch.mark = answers.mark
-            watch.quiet = True
-            asyncio.get_running_loop().call_later(QUIET_SECONDS, self._calm, watch)
-            self.told += 1
-            watch.tell(answers, now)
+        answers = evaluations(catalog, decide_all(catalog, snapshot, now, stream.context))
+        stream.version = snapshot.version
+        self._index(stream, (stream.environment_id, snapshot.profile_id) if snapshot.profile_id else _unseen(stream))
+        self._schedule(stream, answers.until)
+        if answers.mark != stream.mark:
+            stream.mark = answers.mark
+            stream.quiet = True
+            asyncio.get_running_loop().call_later(QUIET_SECONDS, self._end_quiet, stream)
+            self.changes_sent += 1
+            stream.send_change(answers, now)
 
-    def _move(self, watch: Watch, home: _Home | None) -> None:
-        """Keep the watch where changes of its profile find it."""
-        if watch.home == home:
+    def _index(self, stream: ChangeStream, profile_key: _ProfileKey | None) -> None:
+        """List the stream under its profile, where changes of the profile find it."""
+        if stream.profile_key == profile_key:
             return
-        if watch.home is not None:
-            listed = self._homes[watch.home]
-            listed.remove(watch)
+        if stream.profile_key is not None:
+            listed = self._by_profile[stream.profile_key]
+            listed.remove(stream)
             if not listed:
-                del self._homes[watch.home]
-        watch.home = home
-        if home is not None:
-            self._homes.setdefault(home, []).append(watch)
+                del self._by_profile[stream.profile_key]
+        stream.profile_key = profile_key
+        if profile_key is not None:
+            self._by_profile.setdefault(profile_key, []).append(stream)
 
-    def _time(self, watch: Watch, due: Instant) -> None:
-        if watch.due != due:
-            watch.due = due
+    def _schedule(self, stream: ChangeStream, due: Instant) -> None:
+        if stream.due != due:
+            stream.due = due
             if due != NEVER:
-                heapq.heappush(self._timers, (due, next(self._order), watch))
+                heapq.heappush(self._timers, (due, next(self._order), stream))
                 if len(self._timers) > 2 * self._open + 64:  # most of them are of the past
                     self._timers = [timer for timer in self._timers if timer[2].due == timer[0]]
                     heapq.heapify(self._timers)
 
 
-def _stranger(watch: Watch) -> _Home | None:
-    return (watch.environment_id, digest_of(watch.identifier.value)) if watch.identifier is not None else None
+def _unseen(stream: ChangeStream) -> _ProfileKey | None:
+    return (stream.environment_id, digest_of(stream.identifier.value)) if stream.identifier is not None else None

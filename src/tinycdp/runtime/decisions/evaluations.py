@@ -66,9 +66,9 @@ def metadata_of(catalog: Catalog, flag: str) -> Mapping[str, Any]:
     return catalog.live.flags[flag].flag.metadata
 
 
-def decide_all(catalog: Catalog, subject: Snapshot, now: Instant, context: Mapping[str, Any]) -> list[Decision]:
+def decide_all(catalog: Catalog, snapshot: Snapshot, now: Instant, context: Mapping[str, Any]) -> list[Decision]:
     """Every flag's decision, by key."""
-    return [decide_one(catalog, key, subject, now, context) for key in sorted(catalog.live.flags)]
+    return [decide_one(catalog, key, snapshot, now, context) for key in sorted(catalog.live.flags)]
 
 
 def evaluations(catalog: Catalog, decisions: Sequence[Decision]) -> Evaluations:

@@ -1,11 +1,11 @@
 """The exposures that decisions cause, on their way into Postgres.
 
-Shape   record(…) after each decision, on the request's path and without I/O, and tell(…) when a client reports what it
-        showed; a task writes new rows once a second. flush() writes it now, stop() at the end
+Shape   record(…) after each decision, on the request's path and without I/O; record_reported(…) when a client reports
+        what it showed. A task writes new rows once a second; flush() writes them at once, stop() at the end
 Units   a unit counts once per flag, variant, rule and day (UTC) under each version of the flag and stage of its
         schedule. At most WAITING rows wait to be written, and at most REMEMBERED are known to be written
 Laws    a decision never waits for its exposure, and never fails by it. What finds no room is counted and dropped, and
-        the person's next decision tries again. With Postgres away rows wait; a crash loses the last second.
+        the profile's next decision tries again. With Postgres away rows wait; a crash loses the last second.
         What memory forgets, Postgres knows: a row that exists already stays as it is
 Errors  none from record. flush raises Unavailable and keeps its rows
 Source  docs/decisions/0015-exposures.md
@@ -32,7 +32,7 @@ REMEMBERED = 500_000
 #: Rows of one statement: a few milliseconds of this process's time.
 BATCH = 1_000
 #: An impression older than this when a client reports it is not recorded.
-TOLD_WITHIN = 7 * DAY_MS
+REPORTED_WITHIN = 7 * DAY_MS
 _PAUSE_SECONDS = 1.0
 #: No identifier of a profile is longer, and a key of Postgres's index holds some 2,700 bytes.
 _LONGEST_UNIT = 256
@@ -62,17 +62,17 @@ class Exposures(BufferedWriter):
         return len(self._rows)
 
     def record(
-        self, catalog: Catalog, decision: Decision, subject: Snapshot, now: Instant, *, exposed: bool = True
+        self, catalog: Catalog, decision: Decision, snapshot: Snapshot, now: Instant, *, exposed: bool = True
     ) -> None:
-        """Record that the subject was given the decision's variant.
+        """Record that the profile was given the decision's variant.
 
         If no profile was named, or `exposed` is False, record only that the flag was asked for."""
         definition = catalog.live.definitions["flag", decision.flag]
         program = catalog.live.flags[decision.flag]
         stage = 0 if now < program.until else _stage(program, now)
-        unit = subject.unit if exposed else None
+        unit = snapshot.unit if exposed else None
         # The profile, too: after an erasure the same unit is another profile, without exposures.
-        whose = (unit, subject.profile_id)
+        whose = (unit, snapshot.profile_id)
         mark = hash(
             (catalog.environment_id, definition.id, definition.version, stage, decision.variant, decision.rule, whose)
         )
@@ -87,7 +87,7 @@ class Exposures(BufferedWriter):
             stage,
             decision.variant,
             unit,
-            subject.profile_id or None,
+            snapshot.profile_id or None,
             decision.rule or "",
             catalog.revision,
             now,
@@ -97,7 +97,7 @@ class Exposures(BufferedWriter):
         if mark in self._old or self._wait(row):
             self._remember(mark)
 
-    def tell(
+    def record_reported(
         self,
         catalog: Catalog,
         flag: str,
@@ -110,7 +110,7 @@ class Exposures(BufferedWriter):
         """Record that a client showed this variant to the profile of an identifier.
 
         The profile's unit is looked up in Postgres when the row is written."""
-        if at <= now - TOLD_WITHIN:
+        if at <= now - REPORTED_WITHIN:
             return
         definition = catalog.live.definitions["flag", flag]
         stage = _stage(catalog.live.flags[flag], at)

@@ -1,6 +1,6 @@
 """Sticky variants: a session keeps what a flag with `stickyFor` served first.
 
-Shape   SessionVariants.keep(catalog, decision, subject, session, now) -> the decision the session sees
+Shape   SessionVariants.keep(catalog, decision, snapshot, session, now) -> the decision the session sees
 Laws    all processes agree: the first to ask writes the row, and a row decides. A flag that is off or killed, or that
         no longer has the variant, is not held. With Postgres away and nothing remembered, nothing is held
 Units   the newest `size` sessions are remembered here, so that most decisions need no query. A row is renewed when half
@@ -31,16 +31,16 @@ class SessionVariants:
         self._known: LRUCache[tuple[int, int, str, str], tuple[int, str, Instant, Instant]] = LRUCache(size)
 
     async def keep(
-        self, catalog: Catalog, decision: Decision, subject: Snapshot, session: str | None, now: Instant
+        self, catalog: Catalog, decision: Decision, snapshot: Snapshot, session: str | None, now: Instant
     ) -> Decision:
         """The decision, or the variant that the session was given before."""
         program = catalog.live.flags[decision.flag].at(now)
         lasts = program.flag.sticky_ms
-        if not lasts or not session or subject.unit is None or decision.reason is DecisionReason.DISABLED:
+        if not lasts or not session or snapshot.unit is None or decision.reason is DecisionReason.DISABLED:
             return decision
-        name = (catalog.environment_id, program.id, subject.unit, session[:LONGEST_SESSION])
+        name = (catalog.environment_id, program.id, snapshot.unit, session[:LONGEST_SESSION])
         known = self._known.get(name)
-        if known is not None and known[0] != subject.profile_id:
+        if known is not None and known[0] != snapshot.profile_id:
             known = None
         if known is not None and now < known[3]:
             _, variant, until, _ = known
@@ -54,7 +54,7 @@ class SessionVariants:
                     return decision
                 _, variant, until, _ = known
             else:
-                self._known[name] = (subject.profile_id, variant, until, now + lasts // 2)
+                self._known[name] = (snapshot.profile_id, variant, until, now + lasts // 2)
         if variant == decision.variant or variant not in program.flag.variants:
             return decision
         return msgspec.structs.replace(

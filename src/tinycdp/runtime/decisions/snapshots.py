@@ -1,12 +1,12 @@
 """Profiles kept in memory, so that a decision needs no I/O.
 
-Shape   find(environment, alias) is a dictionary look-up; load(…) reads Postgres. A Snapshot is a Subject: it carries
-        the profile's state, and is recomputed in place when its clock runs out
+Shape   find(environment, identifier) is a dictionary look-up; load(…) reads Postgres. A Snapshot is a FlagActivation
+        with the profile's state, and is recomputed in place when its results expire
 Laws    a snapshot older than a notification about its profile is served only while Postgres is away, marked stale.
         It has the state that the catalog in memory reads: a row of a revision which is not in memory yet brings
         that revision with it, and where memory has a newer one the row is read again.
         Unknown profiles are not remembered
-Units   at most `size` identifiers are kept, each with its person's snapshot; the longest unused leave first
+Units   at most `size` identifiers are kept, each with its profile's snapshot; the longest unused leave first
 Errors  Unavailable when Postgres is away and the profile is not known here
 """
 
@@ -14,7 +14,7 @@ from collections import OrderedDict
 from collections.abc import Sequence
 
 from tinycdp.engine.catalog import Catalog
-from tinycdp.engine.flags.decide import Subject
+from tinycdp.engine.flags.decide import FlagActivation
 from tinycdp.engine.profile import Profile, StoredProfile
 from tinycdp.errors import Unavailable
 from tinycdp.model import Identifier, Instant
@@ -22,13 +22,13 @@ from tinycdp.runtime.definitions.catalogs import Catalogs
 from tinycdp.store import profiles as profile_store
 from tinycdp.store.database.pool import Pool, acquired
 
-_Name = tuple[int, str, str]  # (environment id, alias kind, alias value)
+_Name = tuple[int, str, str]  # (environment id, identifier kind, identifier value)
 
 #: Digits of the greatest id that Postgres can hold, less one.
 _LONGEST_ID = 18
 
 
-class Snapshot(Subject):
+class Snapshot(FlagActivation):
     """One profile at one version; `epoch` is when it was last known to be current."""
 
     __slots__ = ("epoch", "profile_id", "stored", "version")
@@ -95,7 +95,7 @@ def _name(snapshot: Snapshot, catalog: Catalog, id: int, version: int, unit: str
     snapshot.epoch = 0
 
 
-def stranger(catalog: Catalog, identifier: Identifier | None, now: Instant) -> Snapshot:
+def unknown_profile(catalog: Catalog, identifier: Identifier | None, now: Instant) -> Snapshot:
     """An unknown profile: no properties, no events. It buckets as it will when it is created."""
     snapshot = snapshot_of(Profile(0, identifier.value if identifier is not None else "", now), catalog, (), now)
     snapshot.unit = identifier.value if identifier is not None else None
@@ -109,32 +109,32 @@ class Snapshots:
     def __init__(self, pool: Pool, size: int, catalogs: Catalogs) -> None:
         self._pool = pool
         self._catalogs = catalogs
-        self._known = _Known(size)
-        # The newest version heard of, so that a row read before the news is not kept after it: of the `size` profiles
-        # with the latest news. It is written for every profile of every commit, where an LRUCache costs several times
+        self._cache = _Cache(size)
+        # The newest version announced, so that an older row that was read before is not kept: of the `size` profiles
+        # announced last. It is written for every profile of every commit, where an LRUCache costs several times
         # as much.
-        self._heard: OrderedDict[tuple[int, int], int] = OrderedDict()
+        self._latest: OrderedDict[tuple[int, int], int] = OrderedDict()
         self._size = size
         self._epoch = self._grown = 1
         self.away = True
 
     def __len__(self) -> int:
-        return len(self._known)
+        return len(self._cache)
 
     # Notifications
 
     def changed(self, environment_id: int, version: int, profile_ids: Sequence[int]) -> None:
         """Drop the kept snapshots of these profiles, which have a newer version."""
-        heard = self._heard
+        latest = self._latest
         for id in profile_ids:
             name = (environment_id, id)
-            # Our own commits are heard of twice, and before the news of what came before them.
-            if heard.get(name, 0) < version:
-                heard[name] = version
-                heard.move_to_end(name)
-                self._known.forget(name, version)
-        while len(heard) > self._size:
-            heard.popitem(last=False)
+            # Our own commits are announced twice, and before the notifications of what came before them.
+            if latest.get(name, 0) < version:
+                latest[name] = version
+                latest.move_to_end(name)
+                self._cache.forget(name, version)
+        while len(latest) > self._size:
+            latest.popitem(last=False)
 
     def disconnected(self) -> None:
         """Notifications may be missed from now on; Postgres may be away."""
@@ -149,24 +149,24 @@ class Snapshots:
         """Notifications arrive again; what is kept may have missed some."""
         self.away = False
         self._epoch += 1
-        self._heard.clear()  # a database that was restored may never reach those versions
+        self._latest.clear()  # a database that was restored may never reach those versions
 
     # Reading
 
     def find(self, environment_id: int, kind: str, value: str) -> Snapshot | None:
         """The current snapshot of a profile, None if Postgres has to be read."""
-        snapshot = self._known.get((environment_id, kind, value))
+        snapshot = self._cache.get((environment_id, kind, value))
         return snapshot if snapshot is not None and snapshot.epoch == self._epoch else None
 
     def find_stale(self, environment_id: int, kind: str, value: str) -> Snapshot | None:
         """The last known snapshot of a profile, current or not; None if the catalog needs more."""
-        snapshot = self._known.get((environment_id, kind, value))
+        snapshot = self._cache.get((environment_id, kind, value))
         return snapshot if snapshot is not None and snapshot.epoch >= self._grown else None
 
     async def load(self, environment_id: int, identifier: Identifier, now: Instant) -> Snapshot | None:
         """Read the snapshot from Postgres; None for an unknown profile. "profileId" names a profile's id."""
         if self.away:
-            raise Unavailable("DATABASE_AWAY", "The database cannot be reached, and this person is not known here.")
+            raise Unavailable("DATABASE_AWAY", "The database cannot be reached, and this profile is not in memory.")
         while True:
             epoch = self._epoch
             row = await self._read(environment_id, identifier)
@@ -177,11 +177,11 @@ class Snapshots:
                 # The writer of this row may have dropped what only an older revision reads.
                 await self._catalogs.refresh(self._pool, environment_id, least=row.live_revision)
                 continue
-            if self._heard.get((environment_id, row.id), 0) <= row.version and epoch == self._epoch:
+            if self._latest.get((environment_id, row.id), 0) <= row.version and epoch == self._epoch:
                 break
         snapshot = _of_row(row, catalog, now)
         snapshot.epoch = epoch
-        self._known.keep(
+        self._cache.keep(
             (environment_id, identifier.kind, identifier.value), (environment_id, snapshot.profile_id), snapshot
         )
         return snapshot
@@ -197,7 +197,7 @@ class Snapshots:
             return await profile_store.load_by_id(connection, environment_id, int(identifier.value))
 
 
-class _Known:
+class _Cache:
     """Snapshots by identifier, with the way back from a profile to the identifiers it is kept by.
 
     At most `size` are kept; the least recently used leaves first."""

@@ -9,7 +9,7 @@ Laws    a document with the same content changes nothing, nor does one whose due
         An abandoned meaning is never used again
 Errors  InvalidInput for an invalid document · NotFound · Conflict REFERENCED with the list, KEY_EXISTS,
         VERSION_CONFLICT
-Source  docs/decisions/0009-live-and-next.md, 0017-preview-and-replay.md
+Source  docs/decisions/0009-live-and-candidate.md, 0017-preview-and-replay.md
 """
 
 import re

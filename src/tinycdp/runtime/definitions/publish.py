@@ -9,7 +9,7 @@ Laws    a rename keeps id, salt and meaning, and rewrites references: no members
         A publish during a backfill joins it: there is one head, and its backfill starts over
 Errors  InvalidDefinitions with every diagnostic, nothing is saved · Conflict REFERENCED with the list, KEY_EXISTS,
         VERSION_CONFLICT · NotFound, for a revision REVISION_NOT_FOUND · InvalidInput for an invalid document
-Source  docs/decisions/0009-live-and-next.md, 0017-preview-and-replay.md
+Source  docs/decisions/0009-live-and-candidate.md, 0017-preview-and-replay.md
 """
 
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence

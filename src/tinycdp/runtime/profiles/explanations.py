@@ -161,16 +161,16 @@ class FlagExplanation:
     changes_at: str | None
 
 
-def explained_definition(catalog: Catalog, name: Name, subject: Snapshot) -> DefinitionExplanation:
+def explained_definition(catalog: Catalog, name: Name, snapshot: Snapshot) -> DefinitionExplanation:
     """Explain a trait or segment of the live revision for a prepared profile."""
-    return _definition(explain_definition(catalog, name, subject), catalog.zone)
+    return _definition(explain_definition(catalog, name, snapshot), catalog.zone)
 
 
-def explained_flag(catalog: Catalog, key: str, subject: Snapshot) -> FlagExplanation:
+def explained_flag(catalog: Catalog, key: str, snapshot: Snapshot) -> FlagExplanation:
     """Explain a flag of the live revision for a prepared profile."""
-    found = explain_flag(catalog, key, subject)
+    found = explain_flag(catalog, key, snapshot)
     flag = found.flag
-    killed = subject.killed.get(catalog.live.flags[key].id)
+    killed = snapshot.killed.get(catalog.live.flags[key].id)
     return FlagExplanation(
         key,
         explanation_text.of_flag(found, catalog.zone),

@@ -203,11 +203,11 @@ def evaluate(
     profile: Profile, catalog: Catalog, now: Instant, names: Iterable[Name] | None = None
 ) -> dict[Name, tuple[Any, Instant]]:
     """Values of live traits and segments, all unless named, and until when they hold."""
-    subject = snapshot_of(profile, catalog, (), now)
-    prepare(catalog, subject, now)
+    activation = snapshot_of(profile, catalog, (), now)
+    prepare(catalog, activation, now)
     if names is None:
         names = sorted(name for name in catalog.live.evaluators if name[0] != "flag")
-    return {name: subject.result(name, now) for name in names}
+    return {name: activation.result(name, now) for name in names}
 
 
 def plain(value: Any, kind: Type) -> Any:

@@ -22,7 +22,7 @@ from tinycdp.engine.identity.identifiers import IdentifierRow, bucketing_key
 from tinycdp.engine.profile import Profile
 from tinycdp.errors import NotFound
 from tinycdp.model import DAY_MS, NEVER, Identifier, Instant
-from tinycdp.runtime.decisions.snapshots import Snapshot, snapshot_of, stranger
+from tinycdp.runtime.decisions.snapshots import Snapshot, snapshot_of, unknown_profile
 from tinycdp.runtime.definitions import kill_switches
 from tinycdp.runtime.definitions.catalogs import compile_catalog, definitions_at
 from tinycdp.runtime.definitions.references import closure, references_of
@@ -47,7 +47,7 @@ class View:
     """
 
     catalog: Catalog
-    subject: Snapshot
+    snapshot: Snapshot
     since: Instant | None
     _oldest: Instant | None
 
@@ -74,12 +74,12 @@ class Past:
     ) -> View:
         """What was known at an instant, by the definitions live then or by those of a revision.
 
-        The kind "profileId" names a profile's id. A profile unknown at the time is a stranger, as it was then."""
+        The kind "profileId" names a profile's id. A profile unknown at the time has no events."""
         async with snapshot(self._pool) as connection:
             catalog = await self._catalog(connection, environment_id, at, revision)
             found = await _profile_at(connection, environment_id, identifier, at) if identifier is not None else None
             if found is None:
-                return View(catalog, stranger(catalog, identifier, at), None, None)
+                return View(catalog, unknown_profile(catalog, identifier, at), None, None)
             id, identifiers = found
             messages = await past.messages_until(connection, environment_id, [a.id for a in identifiers], at, None)
             oldest = await past.oldest_arrival(connection, environment_id)

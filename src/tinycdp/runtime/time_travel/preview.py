@@ -353,9 +353,9 @@ class _Counters:
             for trait in self._traits:
                 trait.add(id)
             if self._flags and id in units:
-                subjects = [columns.subject(side, *units[id], killed, context) for side in (0, 1)]
+                activations = [columns.activation(side, *units[id], killed, context) for side in (0, 1)]
                 for flag in self._flags:
-                    flag.add(id, subjects, self._at)
+                    flag.add(id, activations, self._at)
 
     async def explain(self, connection: Connection) -> None:
         """Add identifiers to the examples, and to those of segments and traits the reason in words."""
@@ -378,11 +378,11 @@ class _Counters:
         explained = sorted({int(example.profile_id) for new, example in named if new is not None})
         profiles = await profiles_as_of(connection, self._after, explained, self._at, _EXPLAINED_MESSAGES)
         for new, example in named:
-            subject = profiles.get(int(example.profile_id))
-            if new is not None and subject is not None:
-                prepare(self._after, subject, self._at, self._request.context)
+            activation = profiles.get(int(example.profile_id))
+            if new is not None and activation is not None:
+                prepare(self._after, activation, self._at, self._request.context)
                 example.why = explanation_text.of_definition(
-                    explain_definition(self._after, new.name, subject), self._after.zone
+                    explain_definition(self._after, new.name, activation), self._after.zone
                 )
 
     def results(self, scale: float | None) -> dict[str, Any]:
@@ -495,10 +495,10 @@ class _Flag:
         ]
         self._moves: dict[tuple[str | None, str | None], VariantMove] = {}
 
-    def add(self, id: int, subjects: Sequence[Any], at: Instant) -> None:
+    def add(self, id: int, activations: Sequence[Any], at: Instant) -> None:
         decisions = [
-            decide(program, subject, at) if program is not None else None
-            for program, subject in zip(self._programs, subjects, strict=True)
+            decide(program, activation, at) if program is not None else None
+            for program, activation in zip(self._programs, activations, strict=True)
         ]
         was, is_now = (decision.variant if decision is not None else None for decision in decisions)
         move = self._moves.get((was, is_now))

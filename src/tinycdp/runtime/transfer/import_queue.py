@@ -8,7 +8,7 @@ Laws    a started import is always resumed until it is done, stopped or its file
         The ticket and file of a finished import are removed; files without a known import are removed a day later
 Units   a file has at most MOST_UPLOADED bytes; a process runs AT_ONCE imports
 Errors  Overloaded IMPORTS_BUSY · InvalidInput FILE_TOO_LARGE · NotFound IMPORT_NOT_FOUND · what imports.Importer raises
-Source  docs/decisions/0028-uploads.md
+Source  docs/decisions/0028-import-queue.md
 """
 
 import asyncio

@@ -12,7 +12,7 @@ Laws    the result equals that of sending the rows live, in any order and mixtur
 Units   rows are counted from 1; in JSON lines and CSV a row's number is its line, where each row is one line
 Errors  InvalidInput FILE_UNREADABLE, FILE_MALFORMED, INVALID_MAPPING, PARQUET_MISSING · Conflict IMPORT_RUNNING
         · NotFound IMPORT_NOT_FOUND
-Source  docs/decisions/0025-import.md, docs/decisions/0028-uploads.md; docs/how-to/import-history.md
+Source  docs/decisions/0025-import.md, docs/decisions/0028-import-queue.md; docs/how-to/import-history.md
 """
 
 import asyncio

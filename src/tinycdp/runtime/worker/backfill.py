@@ -9,7 +9,7 @@ Units   durations in seconds; batches in profiles; a rate in profiles per second
 Laws    any number of processes may run: one at a time works on an environment. What is written is right, whatever was
         sent, merged or published since it was read. Killed at any instant, it resumes where it stopped.
         Beside other work it uses `share` percent of the time and pauses for the rest; alone it never pauses
-Source  docs/decisions/0009-live-and-next.md, docs/decisions/0016-backfill.md
+Source  docs/decisions/0009-live-and-candidate.md, docs/decisions/0016-backfill.md
 """
 
 import asyncio
