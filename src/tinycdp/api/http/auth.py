@@ -86,9 +86,9 @@ def admit(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHand
     scope = handler.opt.get("scope")
     if scope is not None:
         keyring: Keyring = connection.app.state.parts.keyring
-        connection.state.key = recognise(keyring, presented(connection), scope)
+        connection.scope["auth"] = recognise(keyring, presented(connection), scope)
 
 
 def provide_actor(request: Request[Any, Any, Any]) -> Actor:
     """The actor of the key that the guard admitted."""
-    return actor_of(request.state.key)
+    return actor_of(request.auth)
