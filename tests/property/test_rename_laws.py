@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from strategies.expressions import trees
-from tinycdp.dsl import parser, tokens
+from tinycdp.dsl import ast, parser, tokens
 from tinycdp.dsl.check.expressions import possible_references
 from tinycdp.dsl.check.signatures import SEEN
 from tinycdp.dsl.diagnostics import SourceError
@@ -22,22 +22,22 @@ _wide = st.text("ab._~:-0", min_size=1, max_size=6)
 def with_names(expr: Any, names: dict[tuple[str, str], str]) -> Any:
     """The tree that the renamed source should have."""
     match expr:
-        case parser.Aggregate():
+        case ast.Aggregate():
             return expr
-        case parser.Name(name) if name not in SEEN:
+        case ast.Name(name) if name not in SEEN:
             return replace(expr, name=names.get(("trait", name), name))
-        case parser.Ref(kind, key):
+        case ast.Ref(kind, key):
             return replace(expr, key=names.get((kind, key), key))
         case tuple():
             return tuple(with_names(part, names) for part in expr)
         case _ if is_dataclass(expr):
             changed = {f.name: with_names(getattr(expr, f.name), names) for f in fields(expr) if f.name != "span"}
-            return replace(expr, **{k: v for k, v in changed.items() if isinstance(v, parser.Expr | tuple)})  # type: ignore[type-var]
+            return replace(expr, **{k: v for k, v in changed.items() if isinstance(v, ast.Expr | tuple)})  # type: ignore[type-var]
     return expr
 
 
 @given(trees(), st.data())
-def test_every_reference_has_its_new_key_and_nothing_else_changed(tree: parser.Expr, data: st.DataObject) -> None:
+def test_every_reference_has_its_new_key_and_nothing_else_changed(tree: ast.Expr, data: st.DataObject) -> None:
     source = format_expression(tree)
     known = sorted(possible_references(parser.parse(source)))
     chosen = data.draw(st.lists(st.sampled_from(known), unique=True)) if known else []

@@ -5,11 +5,12 @@ from hypothesis import strategies as st
 
 from laws import examples
 from strategies.expressions import conditions, soups, trees
+from tinycdp.dsl.ast import Expr
 from tinycdp.dsl.check.expressions import Scope, check
 from tinycdp.dsl.diagnostics import CODES, SourceError, apply, render, to_wire
 from tinycdp.dsl.editor.format import format_expression, format_source
 from tinycdp.dsl.ir import Type
-from tinycdp.dsl.parser import Expr, parse
+from tinycdp.dsl.parser import parse
 
 SCOPE = Scope(
     kind="segment",

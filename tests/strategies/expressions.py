@@ -7,7 +7,7 @@ from decimal import Decimal
 
 from hypothesis import strategies as st
 
-from tinycdp.dsl import parser, tokens
+from tinycdp.dsl import ast, tokens
 from tinycdp.dsl.ir import Type
 
 WORDS = "a b profile events any purchase count_7d where segments whales x or and not in true false null if"
@@ -28,71 +28,71 @@ numbers = st.one_of(
     st.integers(-(10**29) + 1, 10**29 - 1),
     st.decimals(-(10**6), 10**6, places=3).filter(lambda d: d != int(d)).map(lambda d: d.normalize() + Decimal(0)),
 )
-durations = _windows.map(lambda ms: parser.Literal(Type.DURATION, ms))
+durations = _windows.map(lambda ms: ast.Literal(Type.DURATION, ms))
 literals = st.one_of(
-    st.booleans().map(lambda value: parser.Literal(Type.BOOL, value)),
-    numbers.map(lambda value: parser.Literal(Type.NUMBER, value)),
-    _text.map(lambda value: parser.Literal(Type.STRING, value)),
+    st.booleans().map(lambda value: ast.Literal(Type.BOOL, value)),
+    numbers.map(lambda value: ast.Literal(Type.NUMBER, value)),
+    _text.map(lambda value: ast.Literal(Type.STRING, value)),
     durations,
 )
-lists = st.lists(literals, max_size=4).map(lambda items: parser.ListLiteral(tuple(items)))
-ranges = st.builds(parser.Range, _windows, _windows)
+lists = st.lists(literals, max_size=4).map(lambda items: ast.ListLiteral(tuple(items)))
+ranges = st.builds(ast.Range, _windows, _windows)
 
 _references = st.one_of(
-    st.builds(parser.Ref, st.sampled_from(["trait", "segment", "flag"]), st.one_of(names, _text)),
+    st.builds(ast.Ref, st.sampled_from(["trait", "segment", "flag"]), st.one_of(names, _text)),
     st.lists(names, min_size=2, max_size=4)
     .filter(lambda parts: parts[0] not in {"events", "traits", "segments"})
-    .map(lambda parts: parser.Path(tuple(parts))),
-    st.builds(parser.Path, st.tuples(st.just("profile"), names)),
+    .map(lambda parts: ast.Path(tuple(parts))),
+    st.builds(ast.Path, st.tuples(st.just("profile"), names)),
 )
 _functions = st.one_of(names, st.sampled_from(["count", "sum", "last", "unique_days", "exists", "last_at", "p95"]))
 
 
-def _flat(op: str, parts: list[parser.Expr]) -> parser.Expr:
-    found: list[parser.Expr] = []
+def _flat(op: str, parts: list[ast.Expr]) -> ast.Expr:
+    found: list[ast.Expr] = []
     for part in parts:
-        found.extend(part.operands if isinstance(part, parser.Logic) and part.op == op else [part])
-    return parser.Logic(op, tuple(found))
+        found.extend(part.operands if isinstance(part, ast.Logic) and part.op == op else [part])
+    return ast.Logic(op, tuple(found))
 
 
-def _sign(operand: parser.Expr) -> parser.Expr:
-    if isinstance(operand, parser.Literal) and operand.type is Type.NUMBER:
-        return parser.Literal(Type.NUMBER, -operand.value)  # type: ignore[operator]
-    return parser.Negate(operand)
+def _sign(operand: ast.Expr) -> ast.Expr:
+    if isinstance(operand, ast.Literal) and operand.type is Type.NUMBER:
+        return ast.Literal(Type.NUMBER, -operand.value)  # type: ignore[operator]
+    return ast.Negate(operand)
 
 
-def _compound(inner: st.SearchStrategy[parser.Expr]) -> st.SearchStrategy[parser.Expr]:
+def _compound(inner: st.SearchStrategy[ast.Expr]) -> st.SearchStrategy[ast.Expr]:
     arguments = st.lists(st.one_of(inner, ranges, durations), max_size=3).map(tuple)
-    events = st.builds(parser.Events, st.one_of(st.none(), names), st.one_of(st.none(), inner))
+    events = st.builds(ast.Events, st.one_of(st.none(), names), st.one_of(st.none(), inner))
     return st.one_of(
         st.builds(_flat, st.sampled_from(["and", "or"]), st.lists(inner, min_size=2, max_size=3)),
-        st.builds(parser.Not, inner),
+        st.builds(ast.Not, inner),
         st.builds(_sign, inner),
-        st.builds(parser.Compare, st.sampled_from(["==", "!=", "<", "<=", ">", ">="]), inner, inner),
-        st.builds(parser.In, inner, lists, st.booleans()),
-        st.builds(parser.Arith, st.sampled_from("+-*/"), inner, inner),
-        st.builds(parser.Coalesce, inner, inner),
-        st.builds(parser.Call, st.sampled_from(["exists", "if", "f", "lower", "or", "a b"]), arguments),
+        st.builds(ast.Compare, st.sampled_from(["==", "!=", "<", "<=", ">", ">="]), inner, inner),
+        st.builds(ast.In, inner, lists, st.booleans()),
+        st.builds(ast.Arith, st.sampled_from("+-*/"), inner, inner),
+        st.builds(ast.Coalesce, inner, inner),
+        st.builds(ast.Call, st.sampled_from(["exists", "if", "f", "lower", "or", "a b"]), arguments),
         events,
-        st.builds(parser.Aggregate, events, _functions, arguments),
+        st.builds(ast.Aggregate, events, _functions, arguments),
     )
 
 
-def _fits(tree: parser.Expr) -> bool:
+def _fits(tree: ast.Expr) -> bool:
     """Whether a source of it would pass the limits, roughly: what is larger is another test's matter."""
     nodes, stack = 0, [(tree, 1)]
     while stack:
         expr, depth = stack.pop()
         nodes += 1
-        if nodes > 60 or depth > tokens.MAX_DEPTH or (isinstance(expr, parser.Events) and expr.where and nodes > 30):
+        if nodes > 60 or depth > tokens.MAX_DEPTH or (isinstance(expr, ast.Events) and expr.where and nodes > 30):
             return False
-        stack.extend((part, depth + 1) for part in parser.operands(expr))
+        stack.extend((part, depth + 1) for part in ast.operands(expr))
     return True
 
 
-def trees() -> st.SearchStrategy[parser.Expr]:
+def trees() -> st.SearchStrategy[ast.Expr]:
     """Any tree the parser builds of some source."""
-    leaves = st.one_of(literals, names.map(parser.Name), _references)
+    leaves = st.one_of(literals, names.map(ast.Name), _references)
     return st.recursive(leaves, _compound, max_leaves=12).filter(_fits)
 
 

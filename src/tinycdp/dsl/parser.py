@@ -1,8 +1,7 @@
-"""Parse text to a syntax tree: the untyped form of an expression.
+"""Parse text to a syntax tree.
 
-Shape   Expr and its kinds; parse(source) → Expr
-Laws    sources with the same meaning give equal trees: sugar, quotes, redundant parentheses and spellings of operators
-        are normalised, and spans do not count in ==. parse(format_expression(tree)) == tree
+Shape   parse(source) → the tree of ast.py
+Laws    sources with the same meaning give equal trees. parse(format_expression(tree)) == tree
         The tree is built during the parse, on the parser's own stack, so no input can exhaust Python's.
 Errors  SourceError with E1xx, E2xx or E7xx; no other exception for any str or bytes
 Source  dsl/grammar.lark; dsl/SPEC.md "Grammar", "Names"
@@ -10,7 +9,7 @@ Source  dsl/grammar.lark; dsl/SPEC.md "Grammar", "Names"
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from decimal import Decimal
 from functools import lru_cache
 from typing import Any
@@ -19,8 +18,29 @@ from lark import Lark, Token
 from lark.exceptions import UnexpectedToken
 
 from tinycdp.dsl import syntax_hints, tokens
+from tinycdp.dsl.ast import (
+    SUGARED,
+    Aggregate,
+    Arith,
+    Call,
+    Coalesce,
+    Compare,
+    Events,
+    Expr,
+    In,
+    ListLiteral,
+    Literal,
+    Logic,
+    Name,
+    Negate,
+    Not,
+    Path,
+    Range,
+    Ref,
+    operands,
+)
 from tinycdp.dsl.diagnostics import Diagnostic, Edit, SourceError, insert, rewrite
-from tinycdp.dsl.ir import NOWHERE, Span, Type
+from tinycdp.dsl.ir import Span, Type
 from tinycdp.dsl.tokens import MAX_DEPTH, MAX_NODES, span_of
 from tinycdp.dsl.values.scalars import UNITS_MS
 
@@ -29,143 +49,12 @@ MAX_WHERE_TERMS = 8
 MAX_DIGITS = 38
 MAX_FRACTION = 9
 
-#: Aggregates that take no property. Their window may be part of the name: `count_30d`.
-SUGARED = ("count", "exists", "rate", "unique_days")
 _SUGAR = re.compile(rf"({'|'.join(SUGARED)})_([0-9]+[smhdw])")
 _ESCAPE = re.compile(r"\\(u[0-9A-Fa-f]{4}|.)", re.DOTALL)
 _ESCAPES = {"n": "\n", "t": "\t", "r": "\r", '"': '"', "'": "'", "\\": "\\"}
 #: `segment("x")` and `segments.x` are the same reference.
 _CALLED = {"trait": "trait", "segment": "segment", "flag": "flag"}
 _ROOTS = {"traits": "trait", "segments": "segment"}
-
-
-@dataclass(frozen=True, slots=True)
-class Expr:
-    span: Span = field(default=NOWHERE, compare=False, kw_only=True)
-
-
-@dataclass(frozen=True, slots=True)
-class Literal(Expr):
-    """A value as written.
-
-    A number is an int if whole, otherwise a Decimal; a duration is in milliseconds."""
-
-    type: Type
-    value: bool | int | Decimal | str
-
-
-@dataclass(frozen=True, slots=True)
-class ListLiteral(Expr):
-    items: tuple[Literal, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Name(Expr):
-    """A single name.
-
-    It is a trait, a built-in such as `last_seen_days_ago`, or in `where` an event property."""
-
-    name: str
-
-
-@dataclass(frozen=True, slots=True)
-class Path(Expr):
-    """Two or more names joined by dots: `profile.address.city`."""
-
-    names: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Ref(Expr):
-    """`traits.x`, `segment("x")`, `flag("x")`: kind is "trait", "segment" or "flag"."""
-
-    kind: str
-    key: str
-
-
-@dataclass(frozen=True, slots=True)
-class Events(Expr):
-    """`events.purchase` or `events.purchase.where(…)`, before its aggregate.
-
-    An event of None means every event."""
-
-    event: str | None
-    where: Expr | None = None
-    event_span: Span = field(default=NOWHERE, compare=False, kw_only=True)
-
-
-@dataclass(frozen=True, slots=True)
-class Range(Expr):
-    """`90d..30d`, as an argument."""
-
-    start_ms: int
-    end_ms: int
-
-
-@dataclass(frozen=True, slots=True)
-class Aggregate(Expr):
-    """`events.purchase.sum(amount, 30d)`: the events, the function and its arguments.
-
-    Sugar is expanded: `count_30d` is `count` with one argument."""
-
-    events: Events
-    function: str
-    arguments: tuple[Expr, ...] = ()
-    function_span: Span = field(default=NOWHERE, compare=False, kw_only=True)
-
-
-@dataclass(frozen=True, slots=True)
-class Call(Expr):
-    function: str
-    arguments: tuple[Expr, ...]
-    function_span: Span = field(default=NOWHERE, compare=False, kw_only=True)
-
-
-@dataclass(frozen=True, slots=True)
-class Compare(Expr):
-    op: str
-    left: Expr
-    right: Expr
-    op_span: Span = field(default=NOWHERE, compare=False, kw_only=True)
-
-
-@dataclass(frozen=True, slots=True)
-class In(Expr):
-    operand: Expr
-    options: ListLiteral
-    negated: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Logic(Expr):
-    """`&&` and `||`, flattened: op is "and" or "or"."""
-
-    op: str
-    operands: tuple[Expr, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Not(Expr):
-    operand: Expr
-
-
-@dataclass(frozen=True, slots=True)
-class Coalesce(Expr):
-    left: Expr
-    right: Expr
-
-
-@dataclass(frozen=True, slots=True)
-class Arith(Expr):
-    op: str
-    left: Expr
-    right: Expr
-    op_span: Span = field(default=NOWHERE, compare=False, kw_only=True)
-
-
-@dataclass(frozen=True, slots=True)
-class Negate(Expr):
-    operand: Expr
 
 
 def parse(source: str | bytes) -> Expr:
@@ -184,27 +73,6 @@ def parse(source: str | bytes) -> Expr:
     if problem_found := _measure(tree):
         raise SourceError(text, [problem_found])
     return tree
-
-
-def operands(expr: Expr) -> tuple[Expr, ...]:
-    """The direct parts of a tree, in source order. A list literal is one part."""
-    match expr:
-        case Compare() | Coalesce() | Arith():
-            return (expr.left, expr.right)
-        case Logic():
-            return expr.operands
-        case Not() | Negate():
-            return (expr.operand,)
-        case In():
-            return (expr.operand, expr.options)
-        case Call():
-            return expr.arguments
-        case Aggregate():
-            return (expr.events, *expr.arguments)
-        case Events(where=Expr() as where):
-            return (where,)
-        case _:
-            return ()
 
 
 def _measure(tree: Expr) -> Diagnostic | None:

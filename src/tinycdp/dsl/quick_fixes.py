@@ -6,13 +6,13 @@ Shape   as_versions, conversions: (source, comparison, its typed sides) → fixe
 import re
 from dataclasses import replace
 
-from tinycdp.dsl import ir, parser
+from tinycdp.dsl import ast, ir
 from tinycdp.dsl.diagnostics import Edit, Fix, insert, rewrite
 from tinycdp.dsl.ir import Type
 from tinycdp.dsl.values.scalars import is_date, parse_instant, semver_key
 
 
-def as_versions(source: str, expr: parser.Compare, left: ir.Node, right: ir.Node) -> list[Fix]:
+def as_versions(source: str, expr: ast.Compare, left: ir.Node, right: ir.Node) -> list[Fix]:
     """Wrap text that looks like a version in semver()."""
     if not any(isinstance(n, ir.Const) and semver_key(str(n.value)) for n in (left, right)):
         return []
@@ -26,7 +26,7 @@ def as_versions(source: str, expr: parser.Compare, left: ir.Node, right: ir.Node
     return [rewrite(source, *edits)]
 
 
-def conversions(source: str, expr: parser.Compare, left: ir.Node, right: ir.Node) -> list[Fix]:
+def conversions(source: str, expr: ast.Compare, left: ir.Node, right: ir.Node) -> list[Fix]:
     """Convert one side to the type of the other, if the fix is obvious."""
     sides = ((expr.left, left, right), (expr.right, right, left))
     for operand, node, other in sides:

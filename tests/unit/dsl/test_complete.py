@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from strategies.expressions import trees
+from tinycdp.dsl.ast import Expr
 from tinycdp.dsl.check.expressions import Scope, check
 from tinycdp.dsl.check.signatures import AGGREGATES, FUNCTIONS, GENERIC, REFERENCES, ROOTS, SEEN
 from tinycdp.dsl.editor import function_docs
@@ -12,7 +13,6 @@ from tinycdp.dsl.editor.complete import Completion, complete
 from tinycdp.dsl.editor.format import format_expression, format_source, lay_out
 from tinycdp.dsl.editor.hover import Hover, hover
 from tinycdp.dsl.ir import Type
-from tinycdp.dsl.parser import Expr
 
 NAMES = {
     "traits": {"orders_90d": Type.NUMBER, "power_user": Type.BOOL, "favourite": Type.STRING},

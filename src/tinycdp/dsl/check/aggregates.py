@@ -10,13 +10,13 @@ import re
 from collections.abc import Mapping
 from dataclasses import replace
 
-from tinycdp.dsl import ir, parser
+from tinycdp.dsl import ast, ir
+from tinycdp.dsl.ast import SUGARED
 from tinycdp.dsl.check.checker import Checker, broken, is_broken
 from tinycdp.dsl.check.signatures import AGGREGATES, MAX_WINDOW_MS, MIN_WINDOW_MS, SPOKEN, AggregateShape
 from tinycdp.dsl.diagnostics import Edit, insert, quote, replacing
 from tinycdp.dsl.editor.format import format_expression, format_name
 from tinycdp.dsl.ir import Type
-from tinycdp.dsl.parser import SUGARED
 from tinycdp.dsl.suggest import nearest
 from tinycdp.dsl.values.scalars import duration_text
 from tinycdp.model import DAY_MS
@@ -25,7 +25,7 @@ from tinycdp.model import DAY_MS
 _OVERSUGARED = re.compile(rf"({'|'.join(AGGREGATES)})_(\w+?)_([0-9]+[smhdw])")
 
 
-def infer_aggregate(checker: Checker, expr: parser.Aggregate) -> ir.Node:
+def infer_aggregate(checker: Checker, expr: ast.Aggregate) -> ir.Node:
     """Type-check one aggregate. Returns the node that reads it."""
     if checker.event is not None:
         return checker.only_event_properties(expr.span)
@@ -38,7 +38,7 @@ def infer_aggregate(checker: Checker, expr: parser.Aggregate) -> ir.Node:
     path: tuple[str, ...] = ()
     type_ = shape.type
     if shape.takes:
-        if not arguments or not isinstance(arguments[0], parser.Name | parser.Path):
+        if not arguments or not isinstance(arguments[0], ast.Name | ast.Path):
             at = arguments[0].span if arguments else expr.function_span
             message = f"Name a property of the event first: {shape.usage}."
             return checker.error("E406" if arguments else "E405", at, message)
@@ -54,7 +54,7 @@ def infer_aggregate(checker: Checker, expr: parser.Aggregate) -> ir.Node:
     quantile = shape.quantile
     if shape.function == "percentile" and quantile is None:
         match arguments[:1]:
-            case [parser.Literal(Type.NUMBER, value)] if 0 < value < 1:  # type: ignore[operator]
+            case [ast.Literal(Type.NUMBER, value)] if 0 < value < 1:  # type: ignore[operator]
                 quantile = format_expression(arguments.pop(0))
             case given:
                 at = given[0].span if given else expr.function_span
@@ -81,13 +81,13 @@ def infer_aggregate(checker: Checker, expr: parser.Aggregate) -> ir.Node:
     return ir.Ago(Type.NUMBER, read, shape.unit_ms, span=expr.span, nullable=True)
 
 
-def unfinished(checker: Checker, expr: parser.Events) -> ir.Node:
+def unfinished(checker: Checker, expr: ast.Events) -> ir.Node:
     """Report an event that has no aggregate after it."""
     message = "An aggregate must follow the event, such as .count_30d or .last_at."
     return checker.error("E306", expr.span, message, checker.fix(insert(expr.span.end, ".count")))
 
 
-def _known_event(checker: Checker, events: parser.Events) -> Mapping[str, Type]:
+def _known_event(checker: Checker, events: ast.Events) -> Mapping[str, Type]:
     """Return the event's known properties; warn if events are known and this one is not."""
     event, known = events.event, checker.events
     if event is None or not known or event in known or event in {"page", "screen"}:
@@ -98,18 +98,18 @@ def _known_event(checker: Checker, events: parser.Events) -> Mapping[str, Type]:
     return {}
 
 
-def _where(checker: Checker, expr: parser.Expr, properties: Mapping[str, Type]) -> tuple[ir.Node, parser.Expr] | None:
+def _where(checker: Checker, expr: ast.Expr, properties: Mapping[str, Type]) -> tuple[ir.Node, ast.Expr] | None:
     """The predicate and its normalised tree; None if it is `true`, which keeps every event."""
     tree = _normal(expr)
     node = checker.with_type(checker.in_event(properties, tree), Type.BOOL)
     if node.type is not Type.BOOL and not is_broken(node):
         checker.error("E401", expr.span, f"'where' takes a condition; this is {SPOKEN[node.type]}.")
-    always = isinstance(tree, parser.Literal) and tree.value is True
+    always = isinstance(tree, ast.Literal) and tree.value is True
     return None if always else (node, tree)
 
 
 def _window(
-    checker: Checker, expr: parser.Aggregate, shape: AggregateShape, arguments: list[parser.Expr]
+    checker: Checker, expr: ast.Aggregate, shape: AggregateShape, arguments: list[ast.Expr]
 ) -> ir.Window | None:
     """The window that the remaining arguments give; None after an error."""
     limit = 0 if shape.window == "none" else 1
@@ -124,9 +124,9 @@ def _window(
         return ir.LIFETIME
     argument = arguments[0]
     match argument:
-        case parser.Literal(Type.DURATION, int() as start):
+        case ast.Literal(Type.DURATION, int() as start):
             window = ir.Window(start)
-        case parser.Range(start, end):
+        case ast.Range(start, end):
             window = ir.Window(start, end)
         case _:
             checker.error("E406", argument.span, f"A window is a duration, such as 30d: {shape.usage}.")
@@ -136,11 +136,11 @@ def _window(
             checker.error("E504", argument.span, "The window must be a whole number of days, from 1d to 400d.")
             return None
         return window
-    edges = (start,) if isinstance(argument, parser.Literal) else (window.end_ms, start)
+    edges = (start,) if isinstance(argument, ast.Literal) else (window.end_ms, start)
     if not all(MIN_WINDOW_MS <= edge <= MAX_WINDOW_MS for edge in edges):
         checker.error("E504", argument.span, "A window must be 1 minute to 400 days long; omit it to cover all time.")
         return None
-    if isinstance(argument, parser.Range):
+    if isinstance(argument, ast.Range):
         if start <= window.end_ms:
             text = f"{duration_text(window.end_ms)}..{duration_text(start)}"
             fixes = [checker.fix(Edit(argument.span, text))] if start < window.end_ms else []
@@ -152,7 +152,7 @@ def _window(
     return window
 
 
-def _unknown(checker: Checker, expr: parser.Aggregate) -> ir.Node:
+def _unknown(checker: Checker, expr: ast.Aggregate) -> ir.Node:
     name, span = expr.function, expr.function_span
     if match := _OVERSUGARED.fullmatch(name):
         call = f"{match[1]}({match[2]}, {match[3]})"
@@ -176,15 +176,15 @@ def _unknown(checker: Checker, expr: parser.Aggregate) -> ir.Node:
     return checker.error("E306", span, message)
 
 
-def _normal(expr: parser.Expr) -> parser.Expr:
+def _normal(expr: ast.Expr) -> ast.Expr:
     """The predicate with the operands of && and || sorted and deduplicated.
 
     Predicates that differ only in order then have the same text."""
     match expr:
-        case parser.Logic():
+        case ast.Logic():
             unique = {format_expression(operand): operand for operand in map(_normal, expr.operands)}
             operands = tuple(unique[text] for text in sorted(unique))
             return operands[0] if len(operands) == 1 else replace(expr, operands=operands)
-        case parser.Not():
+        case ast.Not():
             return replace(expr, operand=_normal(expr.operand))
     return expr

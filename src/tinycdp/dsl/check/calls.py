@@ -5,7 +5,7 @@ Errors  none: problems are reported to the checker, and a broken node is returne
 Source  dsl/SPEC.md "Functions"
 """
 
-from tinycdp.dsl import ir, parser
+from tinycdp.dsl import ast, ir
 from tinycdp.dsl.check.checker import Checker, broken, is_broken, no_order
 from tinycdp.dsl.check.signatures import AGGREGATES, FUNCTIONS, GENERIC, ORDERED, REFERENCES, SPOKEN
 from tinycdp.dsl.diagnostics import Edit, quote, replacing
@@ -16,7 +16,7 @@ from tinycdp.dsl.values.scalars import is_date, parse_instant, semver_key
 _READS = {"semver": "a version", "datetime": "an instant with its zone", "date": "a date"}
 
 
-def infer_call(checker: Checker, expr: parser.Call) -> ir.Node:
+def infer_call(checker: Checker, expr: ast.Call) -> ir.Node:
     """One call: its arguments have the types that the function takes."""
     name, span, arguments = expr.function, expr.span, expr.arguments
     if name in FUNCTIONS:
@@ -56,7 +56,7 @@ def infer_call(checker: Checker, expr: parser.Call) -> ir.Node:
     return ir.Call(shape.type, name, tuple(nodes), span=span, nullable=nullable)
 
 
-def _conditional(checker: Checker, expr: parser.Call) -> ir.Node:
+def _conditional(checker: Checker, expr: ast.Call) -> ir.Node:
     condition = checker.boolean(expr.arguments[0], "The first argument of if")
     left, right = checker.unify(checker.infer(expr.arguments[1]), checker.infer(expr.arguments[2]))
     if left.type is not right.type and not is_broken(left) and not is_broken(right):
@@ -66,7 +66,7 @@ def _conditional(checker: Checker, expr: parser.Call) -> ir.Node:
     return ir.Call(left.type, "if", parts, span=expr.span, nullable=any(part.nullable for part in parts))
 
 
-def _ordered(checker: Checker, expr: parser.Call) -> ir.Node:
+def _ordered(checker: Checker, expr: ast.Call) -> ir.Node:
     nodes = [checker.infer(argument) for argument in expr.arguments]
     known = next((node.type for node in nodes if node.type is not Type.DYN), Type.NUMBER)
     nodes = [checker.with_type(node, known) for node in nodes]
@@ -83,12 +83,12 @@ def _ordered(checker: Checker, expr: parser.Call) -> ir.Node:
     return ir.Call(type_, expr.function, tuple(nodes), span=expr.span, nullable=nullable)
 
 
-def _scalar(checker: Checker, expr: parser.Call) -> ir.Node:
+def _scalar(checker: Checker, expr: ast.Call) -> ir.Node:
     """Check semver, datetime or date. A literal is parsed here, any other argument at run time."""
     name, argument, span = expr.function, expr.arguments[0], expr.span
     shape = FUNCTIONS[name]
     match argument:
-        case parser.Literal(Type.STRING, str() as text):
+        case ast.Literal(Type.STRING, str() as text):
             pass
         case _ if name == "date":
             return checker.error("E406", argument.span, f"date takes a literal: {shape.usage}.")
@@ -118,7 +118,7 @@ def _scalar(checker: Checker, expr: parser.Call) -> ir.Node:
     return checker.error("E409", argument.span, f"This is not {_READS[name]}; write {shape.usage}.", *fixes)
 
 
-def _unknown_function(checker: Checker, expr: parser.Call) -> ir.Node:
+def _unknown_function(checker: Checker, expr: ast.Call) -> ir.Node:
     name, span = expr.function, expr.function_span
     if name in AGGREGATES or name.rpartition("_")[0] in AGGREGATES:
         message = f"{quote(name)} is an aggregate; it follows an event: events.purchase.{AGGREGATES['count'].usage}."

@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from tinycdp.dsl import ir, parser
+from tinycdp.dsl import ast, ir, parser
 from tinycdp.dsl.check import lints
 from tinycdp.dsl.check.aggregates import infer_aggregate, unfinished
 from tinycdp.dsl.check.calls import infer_call
@@ -89,7 +89,7 @@ class Checked:
 
 
 def check(
-    source: str | bytes | parser.Expr, scope: Scope, parse: Callable[[str | bytes], parser.Expr] = parser.parse
+    source: str | bytes | ast.Expr, scope: Scope, parse: Callable[[str | bytes], ast.Expr] = parser.parse
 ) -> Checked:
     """Check a source: infer its types and resolve its names in the scope.
 
@@ -97,7 +97,7 @@ def check(
 
     A tree is checked as its canonical text; spans in its diagnostics refer to that text. `parse` may be a cache.
     """
-    if isinstance(source, parser.Expr):
+    if isinstance(source, ast.Expr):
         source = format_expression(source)
     try:
         tree = parse(source)
@@ -130,7 +130,7 @@ def check(
     )
 
 
-def possible_references(tree: parser.Expr) -> frozenset[tuple[str, str]]:
+def possible_references(tree: ast.Expr) -> frozenset[tuple[str, str]]:
     """The definitions that a tree may refer to, before its types are known.
 
     They form the workspace's graph."""
@@ -138,15 +138,15 @@ def possible_references(tree: parser.Expr) -> frozenset[tuple[str, str]]:
     stack = [tree]
     while stack:
         match stack.pop():
-            case parser.Name(name) if name not in SEEN:
+            case ast.Name(name) if name not in SEEN:
                 found.add(("trait", name))
-            case parser.Ref(kind, key):
+            case ast.Ref(kind, key):
                 found.add((kind, key))
-            case parser.Aggregate():
+            case ast.Aggregate():
                 # Its names are properties of the event.
                 pass
             case other:
-                stack.extend(parser.operands(other))
+                stack.extend(ast.operands(other))
     return frozenset(found)
 
 
@@ -184,13 +184,13 @@ class _Checker:
     def fix(self, *edits: Edit) -> Fix:
         return rewrite(self.source, *edits)
 
-    def root(self, tree: parser.Expr) -> ir.Node:
+    def root(self, tree: ast.Expr) -> ir.Node:
         node = self.infer(tree)
         if self.scope.kind == "trait" or node.type is Type.BOOL or is_broken(node):
             return node
         what = "A segment's rule" if self.scope.kind == "segment" else "A flag's condition"
         message = f"{what} must be true or false; this is {SPOKEN[node.type]}."
-        loose = isinstance(tree, parser.Coalesce | parser.Arith | parser.Negate)
+        loose = isinstance(tree, ast.Coalesce | ast.Arith | ast.Negate)
         opened, closed = ("(", ")") if loose and not self.text(tree.span).startswith("(") else ("", "")
         test = {Type.DYN: " == true", Type.NUMBER: " > 0"}.get(node.type)
         fixes = []
@@ -200,45 +200,45 @@ class _Checker:
             fixes = [self.fix(insert(tree.span.start, "exists("), insert(tree.span.end, ")"))]
         return self.error("E407", tree.span, message, *fixes)
 
-    def infer(self, expr: parser.Expr) -> ir.Node:
+    def infer(self, expr: ast.Expr) -> ir.Node:
         match expr:
-            case parser.Literal():
+            case ast.Literal():
                 return ir.Const(expr.type, expr.value, span=expr.span)
-            case parser.Name():
+            case ast.Name():
                 return self.name(expr)
-            case parser.Path():
+            case ast.Path():
                 return self.path(expr)
-            case parser.Ref():
+            case ast.Ref():
                 return self.reference(expr)
-            case parser.Events():
+            case ast.Events():
                 return unfinished(self, expr)
-            case parser.Aggregate():
+            case ast.Aggregate():
                 return infer_aggregate(self, expr)
-            case parser.Call():
+            case ast.Call():
                 return infer_call(self, expr)
-            case parser.Compare():
+            case ast.Compare():
                 return infer_compare(self, expr)
-            case parser.In():
+            case ast.In():
                 return infer_membership(self, expr)
-            case parser.Logic():
+            case ast.Logic():
                 operands = tuple(self.boolean(operand, "An operand of && or ||") for operand in expr.operands)
                 nullable = any(operand.nullable for operand in operands)
                 return ir.Logic(Type.BOOL, expr.op, operands, span=expr.span, nullable=nullable)
-            case parser.Not():
+            case ast.Not():
                 operand = self.boolean(expr.operand, "The operand of !")
                 return ir.Not(Type.BOOL, operand, span=expr.span, nullable=operand.nullable)
-            case parser.Coalesce():
+            case ast.Coalesce():
                 return infer_coalesce(self, expr)
-            case parser.Arith():
+            case ast.Arith():
                 return infer_arithmetic(self, expr)
-            case parser.Negate():
+            case ast.Negate():
                 return infer_negate(self, expr)
         # Aggregates check their own ranges, and `in` checks its list.
         return self.error("E111", expr.span, "A range can only be the window of an aggregate.")
 
     # Names
 
-    def name(self, expr: parser.Name) -> ir.Node:
+    def name(self, expr: ast.Name) -> ir.Node:
         name, span = expr.name, expr.span
         if name in NULLS:
             return self.error(
@@ -271,7 +271,7 @@ class _Checker:
         nullable = key not in self.scope.certain
         return ir.Reference(self.scope.traits[key], "trait", key, span=span, nullable=nullable)
 
-    def path(self, expr: parser.Path) -> ir.Node:
+    def path(self, expr: ast.Path) -> ir.Node:
         root, *rest = expr.names
         span, path = expr.span, tuple(rest)
         if self.event is not None:
@@ -304,7 +304,7 @@ class _Checker:
         message = f"Unknown name {quote(root)}; a path starts with one of {', '.join(ROOTS[:5])}."
         return self.error("E302", span, message, *fixes)
 
-    def reference(self, expr: parser.Ref) -> ir.Node:
+    def reference(self, expr: ast.Ref) -> ir.Node:
         kind, key, span = expr.kind, expr.key, expr.span
         if self.event is not None:
             return self.only_event_properties(span)
@@ -317,7 +317,7 @@ class _Checker:
         }[kind]
         if key not in known:
             near = nearest(key, known)
-            fixes = [replacing(span, near, format_expression(parser.Ref(kind, near)))] if near else []
+            fixes = [replacing(span, near, format_expression(ast.Ref(kind, near)))] if near else []
             code = {"trait": "E302", "segment": "E303", "flag": "E304"}[kind]
             return self.error(code, span, f"Unknown {kind} {quote(key)}.", *fixes)
         if kind == "trait":
@@ -344,7 +344,7 @@ class _Checker:
         message = "'where' can only read the event's own properties: it is evaluated once, when the event arrives."
         return self.error("E502", span, message)
 
-    def in_event(self, properties: Mapping[str, Type], expr: parser.Expr) -> ir.Node:
+    def in_event(self, properties: Mapping[str, Type], expr: ast.Expr) -> ir.Node:
         """Check an expression whose names are properties of the event."""
         before, self.event = self.event, properties
         try:
@@ -354,12 +354,12 @@ class _Checker:
 
     # Types
 
-    def boolean(self, expr: parser.Expr, place: str) -> ir.Node:
+    def boolean(self, expr: ast.Expr, place: str) -> ir.Node:
         node = self.with_type(self.infer(expr), Type.BOOL)
         if node.type is Type.BOOL or is_broken(node):
             return node
         fixes = []
-        if node.type is Type.NUMBER and not isinstance(expr, parser.Arith | parser.Coalesce):
+        if node.type is Type.NUMBER and not isinstance(expr, ast.Arith | ast.Coalesce):
             fixes = [self.fix(insert(expr.span.end, " > 0"))]
         message = f"{place} must be a condition; this is {SPOKEN[node.type]}, which is neither true nor false."
         return self.error("E401", expr.span, message, *fixes)

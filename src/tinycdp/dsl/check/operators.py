@@ -5,7 +5,7 @@ Errors  none: problems are reported to the checker, and a broken node is returne
 Source  dsl/SPEC.md "Types", "Truth"
 """
 
-from tinycdp.dsl import ir, parser
+from tinycdp.dsl import ast, ir
 from tinycdp.dsl.check.checker import Checker, broken, is_broken, no_order
 from tinycdp.dsl.check.signatures import NULLS, ORDERED, SPOKEN
 from tinycdp.dsl.diagnostics import Edit
@@ -19,7 +19,7 @@ _ARITHMETIC: dict[tuple[Type, str, Type], Type] = {
 }
 
 
-def infer_compare(checker: Checker, expr: parser.Compare) -> ir.Node:
+def infer_compare(checker: Checker, expr: ast.Compare) -> ir.Node:
     """A comparison: `==`, `!=` or an order."""
     if null := _against_null(expr):
         return _compare_with_null(checker, expr, null)
@@ -41,7 +41,7 @@ def infer_compare(checker: Checker, expr: parser.Compare) -> ir.Node:
     return ir.Compare(Type.BOOL, expr.op, left, right, span=expr.span, nullable=nullable)
 
 
-def infer_membership(checker: Checker, expr: parser.In) -> ir.Node:
+def infer_membership(checker: Checker, expr: ast.In) -> ir.Node:
     """`in` and `not in`, with a list of literals."""
     operand = checker.infer(expr.operand)
     items = expr.options.items
@@ -62,7 +62,7 @@ def infer_membership(checker: Checker, expr: parser.In) -> ir.Node:
     return ir.In(Type.BOOL, operand, options, expr.negated, span=expr.span, nullable=operand.nullable)
 
 
-def infer_coalesce(checker: Checker, expr: parser.Coalesce) -> ir.Node:
+def infer_coalesce(checker: Checker, expr: ast.Coalesce) -> ir.Node:
     """`a ?? b`: both sides have one type."""
     left, right = checker.unify(checker.infer(expr.left), checker.infer(expr.right))
     if is_broken(left) or is_broken(right):
@@ -73,7 +73,7 @@ def infer_coalesce(checker: Checker, expr: parser.Coalesce) -> ir.Node:
     return ir.Coalesce(left.type, left, right, span=expr.span, nullable=left.nullable and right.nullable)
 
 
-def infer_arithmetic(checker: Checker, expr: parser.Arith) -> ir.Node:
+def infer_arithmetic(checker: Checker, expr: ast.Arith) -> ir.Node:
     """`+`, `-`, `*` or `/`, of numbers, durations and instants."""
     left, right = checker.infer(expr.left), checker.infer(expr.right)
     # A value of an undeclared type is taken as a number: no other JSON type can be added.
@@ -92,7 +92,7 @@ def infer_arithmetic(checker: Checker, expr: parser.Arith) -> ir.Node:
     return ir.Arith(type_, expr.op, left, right, span=expr.span, nullable=nullable)
 
 
-def infer_negate(checker: Checker, expr: parser.Negate) -> ir.Node:
+def infer_negate(checker: Checker, expr: ast.Negate) -> ir.Node:
     """A minus in front of a number or a duration."""
     operand = checker.with_type(checker.infer(expr.operand), Type.NUMBER)
     if is_broken(operand):
@@ -102,9 +102,9 @@ def infer_negate(checker: Checker, expr: parser.Negate) -> ir.Node:
     return ir.Negate(operand.type, operand, span=expr.span, nullable=operand.nullable)
 
 
-def _compare_with_null(checker: Checker, expr: parser.Compare, value: parser.Expr) -> ir.Node:
+def _compare_with_null(checker: Checker, expr: ast.Compare, value: ast.Expr) -> ir.Node:
     fixes = []
-    if expr.op in {"==", "!="} and not _against_null(parser.Compare("==", value, value)):
+    if expr.op in {"==", "!="} and not _against_null(ast.Compare("==", value, value)):
         asked = f"exists({checker.text(value.span)})"
         fixes = [checker.fix(Edit(expr.span, asked if expr.op == "!=" else f"!{asked}"))]
     null = expr.right if value is expr.left else expr.left
@@ -112,9 +112,9 @@ def _compare_with_null(checker: Checker, expr: parser.Compare, value: parser.Exp
     return checker.error("E403", null.span, message, *fixes)
 
 
-def _against_null(expr: parser.Compare) -> parser.Expr | None:
+def _against_null(expr: ast.Compare) -> ast.Expr | None:
     """The other side of a comparison with null."""
     for null, other in ((expr.right, expr.left), (expr.left, expr.right)):
-        if isinstance(null, parser.Name) and null.name in NULLS:
+        if isinstance(null, ast.Name) and null.name in NULLS:
             return other
     return None

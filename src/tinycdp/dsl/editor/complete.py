@@ -15,13 +15,13 @@ from lark import Token
 from rapidfuzz import fuzz, process
 from rapidfuzz.distance import JaroWinkler
 
+from tinycdp.dsl.ast import SUGARED
 from tinycdp.dsl.check.expressions import Scope, check
 from tinycdp.dsl.check.signatures import AGGREGATES, FUNCTIONS, GENERIC, REFERENCES, ROOTS, SEEN, AggregateShape
 from tinycdp.dsl.editor import function_docs
 from tinycdp.dsl.editor.cursor_context import Bracket, chain_at, open_brackets, opener, split
 from tinycdp.dsl.editor.format import format_name, format_string
 from tinycdp.dsl.ir import Type
-from tinycdp.dsl.parser import SUGARED
 from tinycdp.dsl.tokens import CLOSERS, MAX_BYTES, OPENERS, reserved
 from tinycdp.dsl.values.scalars import UNITS_MS, duration_text
 

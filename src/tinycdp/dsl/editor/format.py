@@ -11,8 +11,7 @@ from decimal import Decimal
 from itertools import pairwise
 
 from tinycdp.dsl import tokens
-from tinycdp.dsl.ir import Type
-from tinycdp.dsl.parser import (
+from tinycdp.dsl.ast import (
     SUGARED,
     Aggregate,
     Arith,
@@ -31,8 +30,9 @@ from tinycdp.dsl.parser import (
     Path,
     Range,
     Ref,
-    parse,
 )
+from tinycdp.dsl.ir import Type
+from tinycdp.dsl.parser import parse
 from tinycdp.dsl.values.scalars import duration_text
 
 _PLAIN = re.compile(rf"[A-Za-z_][A-Za-z0-9_]{{0,{tokens.MAX_NAME - 1}}}")

@@ -11,13 +11,13 @@ from dataclasses import dataclass, replace
 
 from lark import Token
 
+from tinycdp.dsl.ast import SUGARED
 from tinycdp.dsl.check.expressions import Scope, check
 from tinycdp.dsl.check.signatures import AGGREGATES, FUNCTIONS, GENERIC, REFERENCES, SEEN
 from tinycdp.dsl.editor import function_docs
 from tinycdp.dsl.editor.complete import window_in_words
 from tinycdp.dsl.editor.cursor_context import Bracket, Chain, chain_at, closer, open_brackets
 from tinycdp.dsl.ir import Span, Type
-from tinycdp.dsl.parser import SUGARED
 from tinycdp.dsl.tokens import MAX_BYTES, scan
 
 

@@ -9,7 +9,7 @@ Errors  SourceError if the source does not parse
 
 from collections.abc import Mapping
 
-from tinycdp.dsl import parser, tokens
+from tinycdp.dsl import ast, parser, tokens
 from tinycdp.dsl.check.signatures import NULLS, ROOTS, SEEN
 from tinycdp.dsl.editor.format import format_name
 from tinycdp.dsl.ir import Span
@@ -30,14 +30,14 @@ def renamed(source: str, names: Mapping[tuple[str, str], str]) -> str:
     stack = [parser.parse(source)]
     while stack:
         match stack.pop():
-            case parser.Name(name, span=span) if name not in SEEN and ("trait", name) in names:
+            case ast.Name(name, span=span) if name not in SEEN and ("trait", name) in names:
                 found.append((span, names["trait", name]))
-            case parser.Ref(kind, key, span=span) if (kind, key) in names:
+            case ast.Ref(kind, key, span=span) if (kind, key) in names:
                 found.append((span, names[kind, key]))
-            case parser.Aggregate():
+            case ast.Aggregate():
                 pass
             case other:
-                stack.extend(parser.operands(other))
+                stack.extend(ast.operands(other))
     # From the end, so that earlier positions stay valid.
     for span, key in sorted(found, key=lambda place: place[0].start, reverse=True):
         source = _put(source, span, key)
