@@ -17,7 +17,7 @@ from builders import VECTORS
 from tinycdp.dsl import compile, evaluators, ir, window_ops
 from tinycdp.dsl.values import calendar, numbers
 from tinycdp.engine import case_runner, catalog, profile
-from tinycdp.engine.aggregates import counters, event_log
+from tinycdp.engine.aggregates import calendar_days, counters, event_log
 from tinycdp.engine.flags import bucketing, decide
 from tinycdp.model import DAY_MS, NEVER
 
@@ -211,7 +211,7 @@ decide_prepare, decide_gates = decide.prepare, decide._gates
 steps_connective = evaluators.connective
 compile_equal = compile._equal
 log_span, log_add = counters.Counts._span, counters.Counts.add
-day_streak = counters.DayMap.streak_days
+day_streak = calendar_days.DayMap.streak_days
 bucketing_bucket = bucketing.bucket
 
 WRONG: dict[str, Patch] = {
@@ -240,7 +240,7 @@ WRONG: dict[str, Patch] = {
         "first_instant",
         lambda self, day: int(datetime.fromordinal(day).replace(tzinfo=UTC).timestamp() * 1000),
     ),
-    "a streak ends at midnight": replacing(counters.DayMap, "streak_days", streak_of_yesterday),
+    "a streak ends at midnight": replacing(calendar_days.DayMap, "streak_days", streak_of_yesterday),
     "a property is what came last": replacing(profile.Profile, "set_property", last_arrival_wins),
     "halves are rounded to even": replacing(window_ops, "rounded", half_to_even),
     "numbers have six digits behind the point": everywhere((evaluators, catalog), "nanos", six_digits),

@@ -17,7 +17,7 @@ from laws import examples
 from oracle import three_digits
 from tinycdp.dsl.values.numbers import SCALE
 from tinycdp.engine.aggregates import distributions, event_log
-from tinycdp.engine.aggregates.counters import pack, unpack
+from tinycdp.engine.aggregates.codec import pack, unpack
 from tinycdp.engine.aggregates.distributions import Percentiles, Tops, Uniques, canonical, grade, graded
 from tinycdp.model import NEVER
 

@@ -26,7 +26,8 @@ from tinycdp.dsl.evaluators import Activation, Evaluator, coerce, lookup
 from tinycdp.dsl.values.calendar import Days, days_in
 from tinycdp.dsl.values.numbers import nanos
 from tinycdp.engine.aggregates.calendar_days import DayMap, Extent
-from tinycdp.engine.aggregates.counters import Latest, empty
+from tinycdp.engine.aggregates.codec import empty
+from tinycdp.engine.aggregates.counters import Latest
 from tinycdp.engine.aggregates.distributions import Uniques, canonical, grade
 from tinycdp.engine.aggregates.event_log import Log
 from tinycdp.engine.flags import decide

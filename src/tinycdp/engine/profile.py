@@ -15,7 +15,7 @@ from typing import Any
 
 import msgspec
 
-from tinycdp.engine.aggregates.counters import State, pack, unpack
+from tinycdp.engine.aggregates.codec import State, pack, unpack
 from tinycdp.model import Instant
 
 _FORMAT = 1

@@ -15,7 +15,7 @@ from tinycdp.dsl import ir
 from tinycdp.dsl.ir import Family
 from tinycdp.dsl.values.calendar import Days
 from tinycdp.engine.aggregates.calendar_days import DayMap, Extent
-from tinycdp.engine.aggregates.counters import empty
+from tinycdp.engine.aggregates.codec import empty
 from tinycdp.engine.aggregates.event_log import Entry, rank
 from tinycdp.engine.catalog import KeptAggregate
 from tinycdp.engine.profile import Profile
