@@ -12,25 +12,10 @@ import msgspec
 import pytest
 from litestar.handlers import HTTPRouteHandler
 
-from tinycdp.api.access import routes as access
-from tinycdp.api.definitions import kill_switches, lifecycle
-from tinycdp.api.definitions import routes as definitions
-from tinycdp.api.editor import routes as editor
-from tinycdp.api.exposures import routes as exposures
+from tinycdp.api import routes
 from tinycdp.api.http.openapi import Documented
 from tinycdp.api.http.responses import as_schema, encode
-from tinycdp.api.identity import routes as identity
-from tinycdp.api.ingest import dead_letters, posthog, rejections, sdk_settings
-from tinycdp.api.ingest import routes as ingest
-from tinycdp.api.ofrep import routes as ofrep
-from tinycdp.api.policies import routes as policies
-from tinycdp.api.privacy import routes as privacy
-from tinycdp.api.profiles import groups
-from tinycdp.api.profiles import routes as profiles
-from tinycdp.api.schema import event_stream
-from tinycdp.api.schema import routes as schema
-from tinycdp.api.time_travel import preview
-from tinycdp.api.transfer import exports, imports
+from tinycdp.engine.flags.document import IdentifierRef, Override
 from tinycdp.engine.schema.tracking_plan import Entry, Naming, Property
 from tinycdp.model import Warned
 from tinycdp.runtime.decisions.evaluations import Evaluated
@@ -39,13 +24,7 @@ from tinycdp.runtime.policies.identifier_rules import IdentityPolicy, KindPolicy
 from tinycdp.runtime.policies.limits import KeyLimits, Limits, Rate, Sampling
 from tinycdp.runtime.policies.privacy_rules import ConsentRule, PrivacyPolicy, PrivacyRule
 
-DEFINITIONS = (definitions, lifecycle, preview, kill_switches, editor)
-INGEST = (ingest, posthog, sdk_settings, rejections, dead_letters)
-MODULES = (
-    *(access, identity, policies, privacy, profiles, groups, schema, event_stream, exports, imports, exposures, ofrep),
-    *(*DEFINITIONS, *INGEST),
-)
-ROUTES: list[HTTPRouteHandler] = [handler for module in MODULES for handler in module.ROUTES]
+ROUTES: list[HTTPRouteHandler] = [*routes.FOREIGN, *routes.FOREIGN_GUARDED, *routes.OPEN, *routes.GUARDED]
 
 #: Documents that are stored as they are sent.
 POLICIES = {
@@ -53,7 +32,7 @@ POLICIES = {
     *(Naming, PrivacyPolicy, PrivacyRule, ConsentRule),
 }
 #: Documents that the engine reads and the database stores unchanged; Evaluated is encoded where its digest is made.
-DOCUMENTS = {Entry, Property, Warned, Evaluated} | POLICIES
+DOCUMENTS = {Entry, Property, Override, IdentifierRef, Warned, Evaluated} | POLICIES
 #: Where structs of the wire live.
 HOMES = ("tinycdp.api.",)
 
