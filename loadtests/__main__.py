@@ -21,6 +21,8 @@ from loadtests import backfill, servers, workload
 from loadtests.driver import Outcome, closed_loop, open_loop
 from tinycdp.runtime import clock
 from tinycdp.runtime.definitions.publish import apply_documents
+from tinycdp.runtime.edits import Edit
+from tinycdp.runtime.environment import Environment
 from tinycdp.server.embedded_postgres import EmbeddedPostgres
 from tinycdp.store.database.pool import open_pool
 
@@ -127,7 +129,7 @@ def _evaluate(key: str, n: int) -> bytes:
 
 async def _define(server: servers.Ours) -> None:
     async with await open_pool(server.dsn, 2) as pool:
-        await apply_documents(pool, 1, [workload.DEFINITIONS], "benchmark", clock.now())
+        await apply_documents(Environment(1, pool, clock.now), [workload.DEFINITIONS], Edit("benchmark", clock.now()))
     await asyncio.sleep(0.3)
 
 

@@ -111,6 +111,8 @@ async def _application(dsn: str, folder: Path) -> AsyncIterator[Call]:
     from tinycdp.app import create_app
     from tinycdp.runtime import clock
     from tinycdp.runtime.definitions.publish import apply_documents
+    from tinycdp.runtime.edits import Edit
+    from tinycdp.runtime.environment import Environment
     from tinycdp.server.bootstrap import prepare
     from tinycdp.settings import load
     from tinycdp.store.database.pool import open_pool
@@ -119,7 +121,7 @@ async def _application(dsn: str, folder: Path) -> AsyncIterator[Call]:
     settings = load({"DATABASE_URL": dsn, "TINYCDP_DATA_DIR": str(folder), "TINYCDP_LOG_LEVEL": "warning", **keys})
     await prepare(settings, clock.now())
     async with await open_pool(dsn, 2) as pool:
-        await apply_documents(pool, 1, [workload.DEFINITIONS], "benchmark", clock.now())
+        await apply_documents(Environment(1, pool, clock.now), [workload.DEFINITIONS], Edit("benchmark", clock.now()))
     application: Any = create_app(settings)
     started, ended = asyncio.Event(), asyncio.Event()
 
@@ -172,10 +174,11 @@ def _caller(application: Any) -> Call:
 async def _follow(dsn: str) -> None:
     """Register a consumer of the outbox, so that its rows are written."""
     from tinycdp.runtime import clock, outbox
+    from tinycdp.runtime.environment import Environment
     from tinycdp.store.database.pool import open_pool
 
     async with await open_pool(dsn, 1) as pool:
-        await outbox.register(pool, 1, "benchmark", clock.now())
+        await outbox.register(Environment(1, pool, clock.now), "benchmark")
 
 
 async def _serve(dsn: str, folder: Path, *, consumer: bool) -> None:

@@ -22,6 +22,8 @@ from tinycdp.runtime import clock
 from tinycdp.runtime.access.keys import environment_named
 from tinycdp.runtime.definitions.catalogs import Catalogs
 from tinycdp.runtime.definitions.publish import apply_documents
+from tinycdp.runtime.edits import Edit
+from tinycdp.runtime.environment import Environment
 from tinycdp.runtime.worker.loops import Worker
 from tinycdp.server.bootstrap import prepare
 from tinycdp.server.embedded_postgres import EmbeddedPostgres
@@ -109,7 +111,9 @@ async def measure_speed(dsn: str, profiles: int, events: int) -> None:
         await write_history(pool, environment_id, profiles, events, clock.now())
         for name, document, names in PUBLISHES:
             read = await pool.fetchval("SELECT count(*) FROM events WHERE name = ANY ($1)", list(names))
-            await apply_documents(pool, environment_id, [document], "benchmark", clock.now())
+            await apply_documents(
+                Environment(environment_id, pool, clock.now), [document], Edit("benchmark", clock.now())
+            )
             worker = Worker(pool, Catalogs(), clock.now)
             start, used = time.perf_counter(), servers.cpu_seconds(os.getpid())
             while await worker.backfill():
@@ -128,11 +132,13 @@ async def measure_beside(server: servers.Ours, profiles: int, seconds: float, lo
     It runs on the existing history."""
     async with await open_pool(server.dsn, 2) as pool:
         environment_id = await environment_named(pool, "prod")
-        await apply_documents(pool, environment_id, [workload.DEFINITIONS], "benchmark", clock.now())
+        await apply_documents(
+            Environment(environment_id, pool, clock.now), [workload.DEFINITIONS], Edit("benchmark", clock.now())
+        )
         await _until_live(pool)
         await ask_all_profiles(server, profiles)
         before = await traffic(server, profiles, seconds, load, "before")
-        await apply_documents(pool, environment_id, [ANOTHER], "benchmark", clock.now())
+        await apply_documents(Environment(environment_id, pool, clock.now), [ANOTHER], Edit("benchmark", clock.now()))
         beside = await traffic(server, profiles, seconds, load, "beside")
         left = await _left(pool)
         alone = await _until_live(pool)

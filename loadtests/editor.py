@@ -19,6 +19,8 @@ from loadtests.driver import closed_loop, request
 from loadtests.engine import LONGEST, TYPICAL
 from tinycdp.runtime import clock
 from tinycdp.runtime.definitions.publish import apply_documents
+from tinycdp.runtime.edits import Edit
+from tinycdp.runtime.environment import Environment
 from tinycdp.server.embedded_postgres import EmbeddedPostgres
 from tinycdp.store.database.pool import open_pool
 
@@ -39,7 +41,7 @@ def main() -> None:
 async def _measure(seconds: float, folder: Path, dsn: str) -> None:
     with servers.ours(folder, dsn) as server:
         async with await open_pool(dsn, 2) as pool:
-            await apply_documents(pool, 1, [_definitions()], "benchmark", clock.now())
+            await apply_documents(Environment(1, pool, clock.now), [_definitions()], Edit("benchmark", clock.now()))
         await asyncio.sleep(0.5)
         for body in itertools.islice(workload.batches(server.write, 100, 500, clock.now(), 1, "editor"), 50):
             await closed_loop(server.port, iter([body]), 1, 0.001, backfill=0.0)

@@ -29,6 +29,8 @@ from loadtests.backfill import ask_all_profiles, line, traffic, traffic_names
 from loadtests.driver import Outcome, closed_loop
 from tinycdp.runtime import clock
 from tinycdp.runtime.definitions.publish import apply_documents
+from tinycdp.runtime.edits import Edit
+from tinycdp.runtime.environment import Environment
 from tinycdp.server.embedded_postgres import EmbeddedPostgres
 from tinycdp.store.database.pool import open_pool
 
@@ -62,7 +64,7 @@ def main() -> None:
 
 async def _measure(server: servers.Ours, folder: Path, arguments: argparse.Namespace) -> None:
     async with await open_pool(server.dsn, 2) as pool:
-        await apply_documents(pool, 1, [workload.DEFINITIONS], "benchmark", clock.now())
+        await apply_documents(Environment(1, pool, clock.now), [workload.DEFINITIONS], Edit("benchmark", clock.now()))
     for body in workload.identifies(server.write, arguments.profiles):
         await closed_loop(server.port, iter([body]), 1, 0.001, backfill=0.0)
     if arguments.only != "beside":

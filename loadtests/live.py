@@ -19,6 +19,8 @@ from loadtests import servers, workload
 from loadtests.driver import closed_loop
 from tinycdp.runtime import clock
 from tinycdp.runtime.definitions.publish import apply_documents
+from tinycdp.runtime.edits import Edit
+from tinycdp.runtime.environment import Environment
 from tinycdp.server.embedded_postgres import EmbeddedPostgres
 from tinycdp.store.database.pool import open_pool
 
@@ -42,7 +44,9 @@ async def _measure(seconds: float, rounds: int, only_ingest: bool, folder: Path,
     now = clock.now()
     with servers.ours(folder, dsn) as server:
         async with await open_pool(server.dsn, 2) as pool:
-            await apply_documents(pool, 1, [workload.DEFINITIONS], "benchmark", clock.now())
+            await apply_documents(
+                Environment(1, pool, clock.now), [workload.DEFINITIONS], Edit("benchmark", clock.now())
+            )
         for body in workload.identifies(server.write, PROFILES):
             await closed_loop(server.port, iter([body]), 1, 0.001, backfill=0.0)
         cases = {"no reader": None} if only_ingest else _READERS

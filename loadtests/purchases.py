@@ -27,6 +27,8 @@ from loadtests import servers
 from loadtests.driver import closed_loop, request
 from tinycdp.runtime import clock
 from tinycdp.runtime.definitions.publish import apply_documents
+from tinycdp.runtime.edits import Edit
+from tinycdp.runtime.environment import Environment
 from tinycdp.server.embedded_postgres import EmbeddedPostgres
 from tinycdp.store.database.pool import open_pool
 
@@ -85,7 +87,9 @@ async def _compare(rows: list[tuple[str, date, Decimal]], folder: Path, dsn: str
     with servers.ours(folder, dsn, core=None) as server:
         async with await open_pool(dsn, 2) as pool:
             segments = [{"key": key, "rule": rule} for key, (rule, _) in QUESTIONS.items()]
-            await apply_documents(pool, 1, [{"segments": segments}], "benchmark", clock.now())
+            await apply_documents(
+                Environment(1, pool, clock.now), [{"segments": segments}], Edit("benchmark", clock.now())
+            )
         bodies = [request("POST", "/v1/batch", server.write, body) for body in _batches(purchases)]
         started = time.perf_counter()
         outcome = await closed_loop(server.port, iter(bodies), _CONNECTIONS, 600.0, backfill=0.0)

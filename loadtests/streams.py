@@ -22,6 +22,8 @@ from loadtests import servers
 from loadtests.driver import request
 from tinycdp.runtime import clock
 from tinycdp.runtime.definitions.publish import apply_documents
+from tinycdp.runtime.edits import Edit
+from tinycdp.runtime.environment import Environment
 from tinycdp.server.embedded_postgres import EmbeddedPostgres
 from tinycdp.store.database.pool import open_pool
 
@@ -180,7 +182,7 @@ async def _connected(http: _Http, port: int) -> _Http:
 
 async def _define(dsn: str, flags: list[dict[str, str]]) -> None:
     async with await open_pool(dsn, 2) as pool:
-        await apply_documents(pool, 1, [{"flags": flags}], "benchmark", clock.now())
+        await apply_documents(Environment(1, pool, clock.now), [{"flags": flags}], Edit("benchmark", clock.now()))
 
 
 def _post(path: str, key: str, body: object) -> bytes:

@@ -18,6 +18,7 @@ from tinycdp.runtime import clock
 from tinycdp.runtime.access.keys import create_key, environment_named
 from tinycdp.runtime.clock import Clock
 from tinycdp.runtime.definitions.catalogs import Catalogs
+from tinycdp.runtime.environment import Environment
 from tinycdp.runtime.worker.loops import Worker
 from tinycdp.server.bootstrap import prepare
 from tinycdp.settings import Settings
@@ -85,7 +86,7 @@ async def running(dsn: str, now: Clock = clock.now, **settings: Any) -> AsyncIte
     async with _alive(litestar):
         service: Parts = litestar.state.parts
         dev = await environment_named(service.pool, "dev")
-        foreign = await create_key(service.pool, dev, ["admin"], "stranger", clock.now())
+        foreign = await create_key(Environment(dev, service.pool, clock.now), ["admin"], "stranger")
         await service.keyring.load()
         yield Application(
             service,

@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 
 from tinycdp.runtime import clock
+from tinycdp.runtime.environment import Environment
 from tinycdp.runtime.outbox import Batch, Consumer
 from tinycdp.store.database.pool import Pool, open_pool, transaction
 
@@ -38,7 +39,7 @@ async def into_the_file(pool: Pool, consumer: Consumer, batch: Batch, path: Path
 
 async def main(dsn: str, path: Path) -> None:
     async with await open_pool(dsn, 2) as pool:
-        table, file = [Consumer(pool, ENVIRONMENT, name) for name in ("table", "file")]
+        table, file = [Consumer(Environment(ENVIRONMENT, pool, clock.now), name) for name in ("table", "file")]
         while True:
             one, other = await table.read(ROWS), await file.read(ROWS)
             if one:

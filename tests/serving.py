@@ -28,6 +28,8 @@ from tinycdp.runtime.access.keys import environment_named
 from tinycdp.runtime.clock import Clock
 from tinycdp.runtime.decisions.decide import decide_one
 from tinycdp.runtime.definitions.publish import apply_documents
+from tinycdp.runtime.edits import Edit
+from tinycdp.runtime.environment import Environment
 from tinycdp.settings import Settings
 from tinycdp.store import definitions as tenancy
 from tinycdp.store.database.pool import Pool, open_pool
@@ -222,7 +224,7 @@ async def new_environment(pool: Pool, name: str, document: Mapping[str, Any], no
         await tenancy.create_tenancy(connection, name, "p", [name], "UTC")
         id = await tenancy.find_environment_named(connection, name)
     assert id is not None
-    await apply_documents(pool, id, [document], "test", now)
+    await apply_documents(Environment(id, pool, lambda: now), [document], Edit("test", now))
     return id
 
 
@@ -230,4 +232,4 @@ async def define(dsn: str, document: Mapping[str, Any], now: Instant, environmen
     """Publish definitions in a database that a server serves."""
     async with await open_pool(dsn, 1) as pool:
         id = await environment_named(pool, environment)
-        await apply_documents(pool, id, [document], "test", now)
+        await apply_documents(Environment(id, pool, lambda: now), [document], Edit("test", now))

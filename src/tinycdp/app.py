@@ -29,6 +29,7 @@ from tinycdp.runtime.decisions.session_variants import SessionVariants
 from tinycdp.runtime.decisions.snapshots import Snapshots
 from tinycdp.runtime.definitions.catalogs import Catalogs
 from tinycdp.runtime.definitions.workspace import EventNames
+from tinycdp.runtime.environment import Environment
 from tinycdp.runtime.identity.merges import Merges
 from tinycdp.runtime.ingest.event_stream import EventStreams
 from tinycdp.runtime.ingest.group_commit import Committed, Ingest
@@ -103,6 +104,10 @@ class Parts:
     imports: ImportQueue
     past: Past
     previews: Previews
+
+    def environment(self, id: int) -> Environment:
+        """An environment, as this process serves it."""
+        return Environment(id, self.pool, self.now)
 
     async def start(self) -> None:
         """Listen for changes in the database, then start the background writers."""

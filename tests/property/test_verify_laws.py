@@ -21,6 +21,8 @@ from tinycdp.app import Parts
 from tinycdp.model import Identifier, IdentifierKind, Message
 from tinycdp.runtime.definitions.catalogs import Catalogs
 from tinycdp.runtime.definitions.publish import apply_documents
+from tinycdp.runtime.edits import Edit
+from tinycdp.runtime.environment import Environment
 from tinycdp.runtime.profiles.verify import verify
 from tinycdp.runtime.worker.loops import Worker
 
@@ -56,12 +58,12 @@ async def test_what_is_kept_is_what_raw_events_say(
 
     async def publish(some: list[tuple[str, str, str]]) -> None:
         if some:
-            await apply_documents(service.pool, environment_id, [document(some)], "test", CLOCK.now)
+            await apply_documents(service.environment(environment_id), [document(some)], Edit("test", CLOCK.now))
             while data.draw(st.booleans()) and await worker.backfill():
                 pass
 
     async def look() -> None:
-        report = await verify(service.pool, environment_id, CLOCK, sample=None)
+        report = await verify(Environment(environment_id, service.pool, CLOCK), sample=None)
         note(f"at {CLOCK.now}")
         assert (report.listed, report.incomplete) == ([], 0)
 

@@ -5,7 +5,7 @@ Shape   routes.py, or a module for each part of a capability, and schemas.py; ht
 
             @post("/v1/admin/keys", summary="…", tags=["Operation"], scope="admin", example={"name": "shop"})
             async def create_key(
-                actor: Injected[Actor], pool: Injected[Pool], now: Injected[Clock], data: JSONBody[KeyBody]
+                actor: Injected[Actor], environment: Injected[Environment], data: JSONBody[KeyBody]
             ) -> NewKey: ...
 
         ExactResponse[NewKey] adds a status or headers; JSONBody[KeyBody] = KeyBody() is an optional body

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
-from litestar import Litestar, Router
+from litestar import Litestar, Request, Router
 from litestar.config.cors import CORSConfig
 from litestar.connection import ASGIConnection
 from litestar.di import Provide
@@ -30,6 +30,7 @@ from tinycdp.api.http.responses import ExactResponse
 from tinycdp.api.ofrep import routes as ofrep
 from tinycdp.api.operations.routes import count_request
 from tinycdp.api.routes import FOREIGN, FOREIGN_GUARDED, GUARDED, OPEN
+from tinycdp.runtime.environment import Environment
 
 #: The parts that handlers may use, by the names of their parameters.
 PARTS = (
@@ -100,6 +101,10 @@ def litestar(lifespan: Callable[[Litestar], AbstractAsyncContextManager[None]]) 
     def provider(name: str) -> Callable[[], Any]:
         return lambda: getattr(application.state.parts, name)
 
+    def environment_of_key(request: Request[Any, Any, Any]) -> Environment:
+        found: Environment = application.state.parts.environment(request.state.key.environment_id)
+        return found
+
     application = _Application(
         [
             Router("/", route_handlers=FOREIGN),
@@ -113,6 +118,7 @@ def litestar(lifespan: Callable[[Litestar], AbstractAsyncContextManager[None]]) 
         plugins=[Schemas()],
         dependencies={
             "actor": Provide(auth.provide_actor, sync_to_thread=False),
+            "environment": Provide(environment_of_key, sync_to_thread=False),
             "editing": Provide(provide_editing, sync_to_thread=False),
             "workspace": Provide(provide_workspace),
             **{name: Provide(provider(name), sync_to_thread=False) for name in PARTS},

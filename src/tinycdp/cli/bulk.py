@@ -54,7 +54,8 @@ def run_export_segment(arguments: argparse.Namespace, settings: Settings) -> int
     )
     with output(path) as file:
         export = on_database(
-            settings, lambda pool, environment: write_segment(pool, environment, wanted, file.write, clock.now())
+            settings,
+            lambda environment: write_segment(environment, wanted, file.write),
         )
     print(f"{export.profiles} profiles as of {iso(export.as_of)}", file=sys.stderr)
     return 0

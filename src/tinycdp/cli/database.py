@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, TypeVar
 from tinycdp.settings import Settings
 
 if TYPE_CHECKING:
-    from tinycdp.store.database.pool import Pool
+    from tinycdp.runtime.environment import Environment
 
 _Answer = TypeVar("_Answer")
 
@@ -14,17 +14,19 @@ _Answer = TypeVar("_Answer")
 _CONNECTIONS = 2
 
 
-def on_database(settings: Settings, use: "Callable[[Pool, int], Awaitable[_Answer]]") -> _Answer:
-    """Run `use(pool, environment id)` with these settings, and return its result."""
+def on_database(settings: Settings, use: "Callable[[Environment], Awaitable[_Answer]]") -> _Answer:
+    """Run `use(environment)` on the environment of these settings, and return its result."""
     import asyncio
 
+    from tinycdp.runtime import clock
     from tinycdp.runtime.access.keys import environment_named
+    from tinycdp.runtime.environment import Environment
     from tinycdp.server.embedded_postgres import reachable
     from tinycdp.store.database.pool import open_pool
 
     async def run(dsn: str) -> _Answer:
         async with await open_pool(dsn, _CONNECTIONS) as pool:
-            return await use(pool, await environment_named(pool, settings.environment))
+            return await use(Environment(await environment_named(pool, settings.environment), pool, clock.now))
 
     with reachable(settings) as reached:
         assert reached.database_url

@@ -52,7 +52,10 @@ def _preview(arguments: argparse.Namespace, settings: Settings) -> str:
 
     question = PreviewRequest(read_documents(_documents(arguments)), arguments.prune)
     preview = on_database(
-        settings, lambda pool, environment: Previews(pool, EventNames()).compute(environment, question, clock.now())
+        settings,
+        lambda environment: Previews(environment.pool, EventNames()).compute(
+            environment.id, question, environment.now()
+        ),
     )
     return preview_text(preview)
 
@@ -70,8 +73,8 @@ def run_apply(arguments: argparse.Namespace, settings: Settings) -> int:
     if arguments.wait:
         on_database(
             settings,
-            lambda pool, environment: wait_until_live(
-                pool, environment, plan.revision, clock.now, show_backfill, share=settings.backfill_share
+            lambda environment: wait_until_live(
+                environment, plan.revision, show_backfill, share=settings.backfill_share
             ),
         )
         end_progress()
@@ -111,12 +114,16 @@ def run_pull(arguments: argparse.Namespace, settings: Settings) -> int:
 def _publish(arguments: argparse.Namespace, settings: Settings, note: str = "", *, dry_run: bool = False) -> "Plan":
     """Publish the files of the command line, or with `dry_run` only plan it."""
     from tinycdp.runtime.definitions.publish import apply_documents
+    from tinycdp.runtime.edits import Edit
 
     documents = _documents(arguments)
     return on_database(
         settings,
-        lambda pool, environment: apply_documents(
-            pool, environment, documents, "command line", clock.now(), note, prune=arguments.prune, dry_run=dry_run
+        lambda environment: apply_documents(
+            environment,
+            documents,
+            Edit("command line", clock.now(), note, dry_run=dry_run),
+            prune=arguments.prune,
         ),
     )
 

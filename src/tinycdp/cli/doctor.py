@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 from tinycdp.cli.database import on_database
 from tinycdp.cli.options import SCOPED, Misuse, command
 from tinycdp.cli.terminal import end_progress, show_progress
-from tinycdp.runtime import clock
 from tinycdp.settings import Settings
 
 if TYPE_CHECKING:
@@ -54,10 +53,8 @@ def _verify(arguments: argparse.Namespace, settings: Settings) -> int:
         raise Misuse("OPTION_MISPLACED", f"--sample {sample} is too small; use 1 or more.")
     report = on_database(
         settings,
-        lambda pool, environment: verify.verify(
-            pool,
+        lambda environment: verify.verify(
             environment,
-            clock.now,
             sample=sample,
             repair=arguments.repair,
             progress=lambda done, total: show_progress(f"verified {done:,} of {total:,} profiles"),

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from tinycdp.cli.database import on_database
 from tinycdp.cli.options import SCOPED, command, group
-from tinycdp.runtime import clock
 from tinycdp.settings import Settings
 
 if TYPE_CHECKING:
@@ -32,7 +31,8 @@ def run_create(arguments: argparse.Namespace, settings: Settings) -> int:
     from tinycdp.runtime.access.keys import create_key
 
     created = on_database(
-        settings, lambda pool, environment: create_key(pool, environment, arguments.scope, arguments.name, clock.now())
+        settings,
+        lambda environment: create_key(environment, arguments.scope, arguments.name),
     )
     print(created.key)
     print("Copy the key now: only its hash is stored.", file=sys.stderr)
@@ -51,6 +51,6 @@ def run_list(arguments: argparse.Namespace, settings: Settings) -> int:
 def run_revoke(arguments: argparse.Namespace, settings: Settings) -> int:
     from tinycdp.runtime.access.keys import revoke_key
 
-    on_database(settings, lambda pool, environment: revoke_key(pool, environment, arguments.prefix, clock.now()))
+    on_database(settings, lambda environment: revoke_key(environment, arguments.prefix))
     print(f"revoked {arguments.prefix}")
     return 0

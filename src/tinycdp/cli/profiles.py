@@ -11,8 +11,8 @@ from tinycdp.settings import Settings
 
 if TYPE_CHECKING:
     from tinycdp.cli.options import Commands
+    from tinycdp.runtime.environment import Environment
     from tinycdp.runtime.privacy.erasure import Erasure
-    from tinycdp.store.database.pool import Pool
 
 
 def add_to(commands: "Commands") -> None:
@@ -35,10 +35,10 @@ def run_forget(arguments: argparse.Namespace, settings: Settings) -> int:
     from tinycdp.api.privacy import schemas
     from tinycdp.app import open_erasures
 
-    async def forget(pool: "Pool", environment: int) -> "Erasure":
-        erasures = await open_erasures(pool)
+    async def forget(environment: "Environment") -> "Erasure":
+        erasures = await open_erasures(environment.pool)
         return await erasures.erase(
-            environment,
+            environment.id,
             arguments.profiles,
             "command line",
             arguments.note,
@@ -63,12 +63,15 @@ def run_suppress(arguments: argparse.Namespace, settings: Settings) -> int:
             raise Misuse("INVALID_BODY", f"{text!r} is not KIND:VALUE; write for example userId:ada.")
         identifiers.append(Identifier(kind, value))
 
-    async def change(pool: "Pool", environment: int) -> int:
-        privacy = await open_privacy(pool)
+    async def change(environment: "Environment") -> int:
+        privacy = await open_privacy(environment.pool)
         if arguments.remove:
-            return await lists.release(pool, privacy, environment, identifiers)
+            return await lists.release(environment, privacy, identifiers)
         return await lists.suppress(
-            pool, privacy, environment, identifiers, Edit("command line", clock.now(), arguments.note)
+            environment,
+            privacy,
+            identifiers,
+            Edit("command line", clock.now(), arguments.note),
         )
 
     n = on_database(settings, change)

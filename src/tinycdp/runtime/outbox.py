@@ -1,6 +1,6 @@
 """Consumers of the outbox: every committed change of an environment, once, in order.
 
-Shape   register(pool, environment, name, …) adds a consumer; Consumer.read() returns its next Batch;
+Shape   register(environment, name, …) adds a consumer; Consumer.read() returns its next Batch;
         acknowledge(connection, batch) moves its cursor, in the same transaction as what the consumer writes. For
         effects outside of Postgres, claim(batch) first: after a crash the same batch is read again, with the same key.
         Bell wakes consumers. lags(…) is for the metrics, tidy(…) for the worker
@@ -25,6 +25,7 @@ from typing import Literal
 
 from tinycdp.engine.outbox import Change, decode
 from tinycdp.model import Instant
+from tinycdp.runtime.environment import Environment
 from tinycdp.store import definitions as definition_store
 from tinycdp.store import outbox as store
 from tinycdp.store.database.pool import BUSY, Connection, Pool, acquired, transaction
@@ -84,39 +85,37 @@ class Batch:
         return f"{self.consumer}:{self.environment_id}:{self.after}-{self.last}"
 
 
-async def register(
-    pool: Pool, environment_id: int, name: str, now: Instant, *, start: Literal["now", "oldest"] = "now"
-) -> int:
+async def register(environment: Environment, name: str, *, start: Literal["now", "oldest"] = "now") -> int:
     """Register a consumer, unless it is registered already, and return its position.
 
     start  now: begin with the first transaction after this one · oldest: with the oldest row that is still kept
 
     Waits for the transactions in flight, as a publish does: each of them is before, and the next one is after."""
-    async with transaction(pool) as connection:
-        await definition_store.begin_publish(connection, environment_id)
+    async with transaction(environment.pool) as connection:
+        await definition_store.begin_publish(connection, environment.id)
         await store.hold_consumers(connection)
-        cursor = await store.find_cursor(connection, environment_id, name)
+        cursor = await store.find_cursor(connection, environment.id, name)
         if cursor is not None:
             return int(cursor.position)
         position = await store.last_position(connection)
-        if start == "oldest" and (oldest := await store.oldest_position(connection, environment_id)) is not None:
+        if start == "oldest" and (oldest := await store.oldest_position(connection, environment.id)) is not None:
             position = oldest - 1
-        await store.register_cursor(connection, environment_id, name, position, now)
+        await store.register_cursor(connection, environment.id, name, position, environment.now())
         return position
 
 
-async def unregister(pool: Pool, environment_id: int, name: str) -> None:
+async def unregister(environment: Environment, name: str) -> None:
     """Remove a consumer. Rows that only it had not read are dropped."""
-    async with acquired(pool) as connection:
-        await store.drop_cursor(connection, environment_id, name)
+    async with acquired(environment.pool) as connection:
+        await store.drop_cursor(connection, environment.id, name)
 
 
 class Consumer:
     """A registered consumer, in one process."""
 
-    def __init__(self, pool: Pool, environment_id: int, name: str) -> None:
-        self._pool = pool
-        self.environment_id = environment_id
+    def __init__(self, environment: Environment, name: str) -> None:
+        self._pool = environment.pool
+        self.environment_id = environment.id
         self.name = name
         self._complete = 0
 

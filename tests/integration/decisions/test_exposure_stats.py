@@ -20,6 +20,7 @@ from tinycdp.runtime.definitions import kill_switches
 from tinycdp.runtime.definitions.publish import apply_documents
 from tinycdp.runtime.definitions.workspace import read_workspace
 from tinycdp.runtime.edits import Edit
+from tinycdp.runtime.environment import Environment
 from tinycdp.store import exposures as store
 from tinycdp.store.database.pool import Pool
 
@@ -48,7 +49,7 @@ class Shop:
 
     async def publish(self, *flags: dict[str, Any], **others: Any) -> None:
         documents = [{"flags": list(flags), **others}]
-        await apply_documents(self.service.pool, self.id, documents, "test", self.now())
+        await apply_documents(self.service.environment(self.id), documents, Edit("test", self.now()))
         await self.service.catalogs.refresh(self.service.pool, self.id)
 
     def ask(self, users: Iterable[str], *, keep: Callable[[str], bool] = lambda variant: True, **context: Any) -> None:
@@ -63,12 +64,12 @@ class Shop:
         await self.service.exposures.flush()
         today = day_of(self.now())
         first = today - timedelta(days - 1)
-        return await counts(self.service.pool, self.service.catalogs, self.id, "test", first, today, self.now())
+        return await counts(self.service.environment(self.id), self.service.catalogs, "test", first, today, self.now())
 
     async def stale(self, days: int = 30) -> StaleFlags:
         await self.service.exposures.flush()
         service = self.service
-        workspace = await read_workspace(service.pool, service.catalogs, service.event_names, self.id, self.now())
+        workspace = await read_workspace(service.environment(self.id), service.catalogs, service.event_names)
         return await stale_flags(service.pool, workspace, days, self.now())
 
     async def reasons(self, days: int = 30) -> dict[str, list[str]]:
@@ -218,7 +219,7 @@ async def test_days_are_counted_one_by_one_and_people_once(shop: Shop) -> None:
     assert len({count.day for count in found.days}) == 3
     assert sum(count.units for count in found.days) == 30
     assert (await shop.counts(1)).units == 0
-    week = await recent_exposures(shop.service.pool, shop.service.catalogs, shop.id, "test", shop.now())
+    week = await recent_exposures(Environment(shop.id, shop.service.pool, shop.now), shop.service.catalogs, "test")
     assert week is not None and (week.today, sum(week.seven_days.values())) == ({}, 10)
 
 
@@ -341,7 +342,7 @@ async def test_flags_that_have_done_their_work(shop: Shop) -> None:
         {"key": "done", "rule": "true", "archived": True},
         {"key": "soon", "rules": [on], "schedule": [{"at": "2030-01-01T00:00:00Z", "set": {"/enabled": False}}]},
     )
-    await kill_switches.kill(shop.service.pool, shop.id, "killed", Edit("test", shop.now()))
+    await kill_switches.kill(shop.service.environment(shop.id), "killed", Edit("test", shop.now()))
     assert await shop.reasons() == {}, "nothing is old yet"
     shop.now.now += 29 * DAY_MS
     assert await shop.reasons() == {}

@@ -20,6 +20,7 @@ from tinycdp.runtime.decisions.decide import decide_one
 from tinycdp.runtime.decisions.exposures import BATCH, Exposures
 from tinycdp.runtime.definitions.catalogs import Catalogs
 from tinycdp.runtime.definitions.publish import apply_documents
+from tinycdp.runtime.edits import Edit
 from tinycdp.runtime.worker.loops import Worker
 from tinycdp.store import exposures as store
 from tinycdp.store.database.pool import Pool, transaction
@@ -257,7 +258,9 @@ async def test_a_new_version_begins_a_new_sample(dsn: str, shop: int) -> None:
     async with services(dsn, 1, lambda: NOON) as [service]:
         users = [f"user-{n}" for n in range(40)]
         await answered(service, shop, "test", users)
-        await apply_documents(service.pool, shop, [{"flags": [split(weights={"a": 90_000, "b": 10_000})]}], "t", NOON)
+        await apply_documents(
+            service.environment(shop), [{"flags": [split(weights={"a": 90_000, "b": 10_000})]}], Edit("t", NOON)
+        )
         await service.catalogs.refresh(service.pool, shop)
         await answered(service, shop, "test", users)
         await service.exposures.flush()

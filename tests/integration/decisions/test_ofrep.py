@@ -17,6 +17,7 @@ from tinycdp.runtime.access import stream_tokens
 from tinycdp.runtime.decisions.change_streams import QUIET_SECONDS
 from tinycdp.runtime.decisions.evaluations import decide_all, evaluations
 from tinycdp.runtime.definitions.publish import apply_documents
+from tinycdp.runtime.edits import Edit
 from tinycdp.times import iso
 
 ONE = "/ofrep/v1/evaluate/flags/"
@@ -54,7 +55,9 @@ async def other(app: Application, dsn: str) -> AsyncIterator[Application]:
 
 
 async def publish(app: Application) -> None:
-    await apply_documents(app.service.pool, app.environment_id, [{"flags": FLAGS}], "test", app.service.now())
+    await apply_documents(
+        app.service.environment(app.environment_id), [{"flags": FLAGS}], Edit("test", app.service.now())
+    )
     await app.backfill()
 
 

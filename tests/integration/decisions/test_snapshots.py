@@ -13,6 +13,7 @@ from tinycdp.errors import Unavailable
 from tinycdp.model import Identifier, IdentifierKind, Message
 from tinycdp.runtime.definitions.catalogs import Catalogs
 from tinycdp.runtime.definitions.publish import apply_documents
+from tinycdp.runtime.edits import Edit
 from tinycdp.runtime.worker.loops import Worker
 from tinycdp.store import profiles as profile_store
 
@@ -120,7 +121,7 @@ async def test_what_was_read_before_a_revision_went_live_is_read_again(services:
     assert await holds_for(service, shop, "opened", ADA)
     assert service.snapshots.find(shop, ADA.kind, ADA.value) is not None
     wider = {"flags": [{"key": "often", "rule": "events.open.count_7d >= 1"}]}
-    await apply_documents(service.pool, shop, [wider], "test", NOW)
+    await apply_documents(service.environment(shop), [wider], Edit("test", NOW))
     worker = Worker(service.pool, Catalogs(), lambda: NOW)
     while await worker.backfill():
         pass

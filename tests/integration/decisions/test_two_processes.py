@@ -30,6 +30,8 @@ from tinycdp.runtime import clock
 from tinycdp.runtime.access.keys import create_key, environment_named, revoke_key
 from tinycdp.runtime.decisions.decide import decide_one
 from tinycdp.runtime.definitions.publish import apply_documents
+from tinycdp.runtime.edits import Edit
+from tinycdp.runtime.environment import Environment
 from tinycdp.runtime.worker.backfill import Backfiller
 from tinycdp.server.bootstrap import prepare
 from tinycdp.settings import Settings
@@ -155,7 +157,7 @@ async def test_a_person_of_a_newer_revision_is_decided_by_it(dsn: str, monkeypat
         await here.ingest.accept(environment, [message("m0", ada), message("m1", bob)])
         assert await holds_for(deaf, environment, "opened", bob)
         elsewhere = {"key": "opens", "expression": "events.open.where(device == 'phone').count()"}
-        await apply_documents(here.pool, environment, [COUNTING | {"traits": [elsewhere]}], "test", now)
+        await apply_documents(here.environment(environment), [COUNTING | {"traits": [elsewhere]}], Edit("test", now))
         backfill = Backfiller(here.pool, here.catalogs, clock.now, share=100)
         while await backfill.step(environment):
             pass
@@ -205,7 +207,7 @@ async def test_a_key_opens_one_environment_and_nothing_of_another(pair: tuple[Se
     here, there = pair
     async with await open_pool(dsn, 1) as pool:
         dev = await environment_named(pool, "dev")
-        made = await create_key(pool, dev, ["read", "write"], "dev", clock.now())
+        made = await create_key(Environment(dev, pool, clock.now), ["read", "write"], "dev")
     for server in pair:
         until(lambda server=server: server.decide("opened", "ada", key=made.key).status_code != 401)
     assert there.decide("opened", "ada", key=made.key).status_code == 404, "prod's flags are not dev's"
@@ -222,7 +224,7 @@ async def test_a_key_opens_one_environment_and_nothing_of_another(pair: tuple[Se
     assert here.holds("counted", "ada", n=1)
     # A revoked key ends on every process.
     async with await open_pool(dsn, 1) as pool:
-        await revoke_key(pool, dev, made.id, clock.now())
+        await revoke_key(Environment(dev, pool, clock.now), made.id)
     for server in pair:
         until(lambda server=server: server.track(opened("m3"), key=made.key).status_code == 401)
 

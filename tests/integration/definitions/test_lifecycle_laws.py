@@ -85,7 +85,7 @@ class Life:
         one, other = self.random.choices(self.keys("trait"), k=2)
         text = self.random.choice(TEXTS[kind]).format(one=one, other=other)
         change = Change(kind=kind, key=key, document={"expression": text, "description": ""})
-        await publish(self.service.pool, self.id, [change], Edit("test", self.clock.now))
+        await publish(self.service.environment(self.id), [change], Edit("test", self.clock.now))
 
     async def swap(self) -> None:
         """Two traits exchange their names, as two files may say; what names them is rewritten."""
@@ -104,28 +104,28 @@ class Life:
             )
             for old, new in ((one, other), (other, one))
         ]
-        await publish(self.service.pool, self.id, changes, Edit("test", self.clock.now))
+        await publish(self.service.environment(self.id), changes, Edit("test", self.clock.now))
 
     async def rename(self) -> None:
         kind = self.random.choice(("trait", "segment"))
         self.made += 1
         key = self.random.choice(self.keys(kind))
-        await rename(self.service.pool, self.id, kind, key, f"n{self.made}", Edit("test", self.clock.now))
+        await rename(self.service.environment(self.id), kind, key, f"n{self.made}", Edit("test", self.clock.now))
 
     async def delete(self) -> None:
         kind = self.random.choice(("trait", "segment"))
         change = Change(kind=kind, key=self.random.choice(self.keys(kind)), document=None)
-        await publish(self.service.pool, self.id, [change], Edit("test", self.clock.now))
+        await publish(self.service.environment(self.id), [change], Edit("test", self.clock.now))
 
     async def restore(self) -> None:
         revision = self.random.randint(1, self.service.catalogs.serving(self.id).head)
-        await restore(self.service.pool, self.id, revision, Edit("test", self.clock.now))
+        await restore(self.service.environment(self.id), revision, Edit("test", self.clock.now))
 
     async def restore_one(self) -> None:
         kind = self.random.choice(("trait", "segment"))
         key = self.random.choice([*self.keys(kind), "a", "b", "s", "t"])
         version = self.random.randint(1, 4)
-        await restore_version(self.service.pool, self.id, kind, key, version, Edit("test", self.clock.now))
+        await restore_version(self.service.environment(self.id), kind, key, version, Edit("test", self.clock.now))
 
     async def settle(self) -> None:
         while await self.worker.backfill():

@@ -24,6 +24,8 @@ from serving import ADMIN_KEY, READ_KEY, WRITE_KEY, Server, bearer, served, unti
 from tinycdp.runtime import clock
 from tinycdp.runtime.access.keys import environment_named
 from tinycdp.runtime.definitions.publish import apply_documents
+from tinycdp.runtime.edits import Edit
+from tinycdp.runtime.environment import Environment
 from tinycdp.server.bootstrap import prepare
 from tinycdp.settings import Settings
 from tinycdp.store.database.pool import Pool, open_pool
@@ -157,7 +159,9 @@ class Fire:
 
     async def save(self, pool: Pool) -> None:
         id = await environment_named(pool, "prod")
-        plan = await apply_documents(pool, id, [self.book.document()], "test", clock.now())
+        plan = await apply_documents(
+            Environment(id, pool, clock.now), [self.book.document()], Edit("test", clock.now())
+        )
         self.published = plan.revision
         self.books[plan.revision] = self.book
 

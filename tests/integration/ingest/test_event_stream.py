@@ -161,7 +161,7 @@ async def test_a_revoked_key_ends_its_streams(app: Application, monkeypatch: pyt
     async with watching(app) as stream:
         keys = (await app.admin.get("/v1/admin/keys")).json()["keys"]
         prefix = next(key["prefix"] for key in keys if key["scopes"] == ["read"])
-        await revoke_key(app.service.pool, app.environment_id, prefix, app.service.now())
+        await revoke_key(app.service.environment(app.environment_id), prefix)
         await stream.until(lambda stream: stream.ended)
         assert b": the key was revoked" in stream.body
 

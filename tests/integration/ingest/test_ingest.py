@@ -14,6 +14,7 @@ from tinycdp.errors import Overloaded, Unavailable
 from tinycdp.model import Identifier, IdentifierKind, Message
 from tinycdp.runtime.definitions.catalogs import Catalogs
 from tinycdp.runtime.definitions.publish import apply_documents
+from tinycdp.runtime.edits import Edit
 from tinycdp.runtime.ingest.group_commit import Receipt
 from tinycdp.runtime.worker.loops import Worker
 
@@ -204,7 +205,7 @@ async def test_publishing_races_with_ingesting(service: Parts, shop: int, beside
     async def edit() -> None:
         for n in range(1, 7):
             document = {"segments": [{"key": "buyers", "rule": f"orders > {n}"}]}
-            await apply_documents(service.pool, shop, [document], "test", NOW)
+            await apply_documents(service.environment(shop), [document], Edit("test", NOW))
             while await worker.backfill():
                 pass
 

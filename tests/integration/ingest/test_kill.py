@@ -29,6 +29,7 @@ from serving import (
 )
 from tinycdp.engine.outbox import Events, decode
 from tinycdp.runtime import clock, outbox
+from tinycdp.runtime.environment import Environment
 from tinycdp.server.bootstrap import prepare
 from tinycdp.server.embedded_postgres import EmbeddedPostgres
 from tinycdp.settings import Settings
@@ -214,7 +215,7 @@ async def test_kill_of_a_consumer_of_the_outbox(dsn: str, tmp_path: Path, kills:
         async with await open_pool(dsn, 2) as pool:
             await pool.execute("CREATE TABLE consumed (position bigint PRIMARY KEY)")
             for name in ("table", "file"):
-                await outbox.register(pool, 1, name, clock.now())
+                await outbox.register(Environment(1, pool, clock.now), name)
             streams = [Stream(server, prefix) for server, prefix in ((a, "a"), (b, "b"))]
             for stream in streams:
                 stream.start()

@@ -99,7 +99,7 @@ async def test_verifying_takes_a_change_on_its_way_for_no_fault(app: Application
     await join(app, "ada", "acme", tier="gold")
 
     async def differences() -> int:
-        report = await verify(app.service.pool, app.environment_id, app.service.now, sample=None)
+        report = await verify(app.service.environment(app.environment_id), sample=None)
         return report.differences
 
     assert await differences() == 0

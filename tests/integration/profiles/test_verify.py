@@ -18,6 +18,8 @@ from tinycdp.model import DAY_MS, HOUR_MS, MINUTE_MS, Identifier, IdentifierKind
 from tinycdp.runtime import clock
 from tinycdp.runtime.definitions.catalogs import Catalogs
 from tinycdp.runtime.definitions.publish import apply_documents
+from tinycdp.runtime.edits import Edit
+from tinycdp.runtime.environment import Environment
 from tinycdp.runtime.profiles import storage
 from tinycdp.runtime.profiles.verify import Difference, Report, as_text, verify
 from tinycdp.runtime.worker.loops import Worker
@@ -116,7 +118,7 @@ def found(report: Report) -> set[tuple[str, str, str]]:
 
 
 async def test_what_is_right_raises_no_alarm(service: Parts, shop: int, now: ManualClock) -> None:
-    report = await verify(service.pool, shop, now, sample=None)
+    report = await verify(Environment(shop, service.pool, now), sample=None)
     assert (report.differences, report.listed, report.incomplete) == (0, [], 0)
     assert (report.people, report.of, report.traits, report.segments) == (3, 3, 5, 3)
     assert "verified 3 of 3 profiles" in as_text(report)
@@ -127,9 +129,9 @@ async def test_a_wake_up_that_is_due_is_no_difference(service: Parts, shop: int,
     """Nobody woke them: the table still says that they are active. A read would not."""
     for later in (1, HOUR_MS - 1, HOUR_MS, 31 * DAY_MS, 400 * DAY_MS):
         now.now = START + later
-        assert found(await verify(service.pool, shop, now, sample=None)) == set()
+        assert found(await verify(Environment(shop, service.pool, now), sample=None)) == set()
     await Worker(service.pool, service.catalogs, now).wake_due()
-    assert found(await verify(service.pool, shop, now, sample=None)) == set()
+    assert found(await verify(Environment(shop, service.pool, now), sample=None)) == set()
 
 
 async def test_a_clock_that_lags_behind_another_machines_is_no_difference(service: Parts, shop: int) -> None:
@@ -137,11 +139,11 @@ async def test_a_clock_that_lags_behind_another_machines_is_no_difference(servic
     await service.ingest.accept(
         shop, [ahead, msgspec.structs.replace(ahead, message_id="e2", context={"active": False}, active=False)]
     )
-    assert found(await verify(service.pool, shop, ManualClock(START - 5_000), sample=None)) == set()
+    assert found(await verify(Environment(shop, service.pool, ManualClock(START - 5_000)), sample=None)) == set()
 
 
 async def test_a_sample_looks_at_so_many(service: Parts, shop: int, now: ManualClock) -> None:
-    report = await verify(service.pool, shop, now, sample=2)
+    report = await verify(Environment(shop, service.pool, now), sample=2)
     assert (report.people, report.of) == (2, 3)
 
 
@@ -164,7 +166,7 @@ async def test_damage_of_every_kind_is_found_and_repaired(service: Parts, shop: 
             " WHERE environment_id = $1 AND id = $2", shop, cy,
         )  # fmt: skip
     now.now = START + HOUR_MS + 1
-    report = await verify(service.pool, shop, now, sample=None)
+    report = await verify(Environment(shop, service.pool, now), sample=None)
     assert found(report) == {
         (str(ada), "trait", "spend"),
         (str(ada), "trait", "last_buy"),
@@ -179,9 +181,9 @@ async def test_damage_of_every_kind_is_found_and_repaired(service: Parts, shop: 
 
     heard: list[int] = []
     service.snapshots.changed = lambda environment_id, version, ids: heard.extend(ids)  # type: ignore[method-assign]
-    repaired = await verify(service.pool, shop, now, sample=None, repair=True)
+    repaired = await verify(Environment(shop, service.pool, now), sample=None, repair=True)
     assert (repaired.repaired, repaired.differences, repaired.listed) == (3, 0, [])
-    assert found(await verify(service.pool, shop, now, sample=None)) == set()
+    assert found(await verify(Environment(shop, service.pool, now), sample=None)) == set()
     left = await service.pool.fetch("SELECT * FROM transitions WHERE environment_id = $1 AND at = $2", shop, now.now)
     segments = {d.id: d.key for d in catalog.live.definitions.values()}
     assert (cy, "active", False) in {(t["profile_id"], segments[t["segment_id"]], t["entered"]) for t in left}
@@ -204,10 +206,10 @@ async def test_a_state_that_cannot_be_read_is_rebuilt(service: Parts, shop: int,
     before = await service.pool.fetch(since, shop, ada)
     await service.pool.execute("UPDATE profiles SET state = $3 WHERE environment_id = $1 AND id = $2", shop, ada, state)
 
-    report = await verify(service.pool, shop, now, sample=None)
+    report = await verify(Environment(shop, service.pool, now), sample=None)
     assert found(report) == {(str(ada), "profile", "state")}
     assert f'profile {ada}  profile state: kept "unreadable", by raw events null' in as_text(report)
-    repaired = await verify(service.pool, shop, now, sample=None, repair=True)
+    repaired = await verify(Environment(shop, service.pool, now), sample=None, repair=True)
     assert (repaired.repaired, repaired.differences) == (1, 0)
     assert await service.pool.fetch(since, shop, ada) == before
 
@@ -221,9 +223,9 @@ async def test_a_rebuild_reads_context_as_its_arrival_did(service: Parts, shop: 
         for n, active in enumerate((True, None, 0, False, "false"), start=1)
     ]
     await service.ingest.accept(shop, later)
-    assert found(await verify(service.pool, shop, now, sample=None)) == set()
+    assert found(await verify(Environment(shop, service.pool, now), sample=None)) == set()
     await service.pool.execute("UPDATE profiles SET last_seen_at = to_timestamp(1) WHERE environment_id = $1", shop)
-    report = await verify(service.pool, shop, now, sample=None, repair=True)
+    report = await verify(Environment(shop, service.pool, now), sample=None, repair=True)
     assert (report.repaired, report.listed) == (3, [])
 
 
@@ -232,17 +234,19 @@ async def test_whose_events_are_gone_is_neither_judged_nor_repaired(
 ) -> None:
     """Rebuilding from what is left would forget what is true."""
     await service.pool.execute("DELETE FROM events WHERE environment_id = $1 AND message_id = 'b39'", shop)
-    report = await verify(service.pool, shop, now, sample=None, repair=True)
+    report = await verify(Environment(shop, service.pool, now), sample=None, repair=True)
     assert (report.people, report.incomplete, report.differences, report.repaired) == (2, 1, 0, 0)
     assert "1 more cannot be verified" in as_text(report)
     await service.pool.execute("DELETE FROM events WHERE environment_id = $1 AND message_id = 'c1'", shop)
-    assert (await verify(service.pool, shop, now, sample=None)).incomplete == 2
+    assert (await verify(Environment(shop, service.pool, now), sample=None)).incomplete == 2
 
 
 async def test_more_people_than_one_statement_takes(service: Parts, shop: int, now: ManualClock) -> None:
     await service.ingest.accept(shop, [bought(f"e{n}", f"e{n}", 1, START) for n in range(700)])
     seen: list[tuple[int, int]] = []
-    report = await verify(service.pool, shop, now, sample=None, progress=lambda done, total: seen.append((done, total)))
+    report = await verify(
+        Environment(shop, service.pool, now), sample=None, progress=lambda done, total: seen.append((done, total))
+    )
     assert (report.people, report.differences) == (703, 0)
     assert seen == [(500, 703), (703, 703)]
 
@@ -279,14 +283,16 @@ async def test_live_traffic_raises_no_alarm(dsn: str) -> None:
                     return
                 brisk = {"key": "brisk", "rule": f"events.buy.count(1m) > {n % 9}"}
                 if n % 5 == 0:
-                    await apply_documents(service.pool, environment_id, [{"segments": [brisk]}], "test", clock.now())
+                    await apply_documents(
+                        service.environment(environment_id), [{"segments": [brisk]}], Edit("test", clock.now())
+                    )
                 await worker.wake_due()
                 await worker.backfill()
 
         async def look() -> None:
             looked = 0
             while looked < 12 or sent < 1_000:
-                report = await verify(services[1].pool, environment_id, clock.now, sample=None)
+                report = await verify(Environment(environment_id, services[1].pool, clock.now), sample=None)
                 assert (report.listed, report.incomplete) == ([], 0)
                 looked += 1
             stop.set()
@@ -296,7 +302,7 @@ async def test_live_traffic_raises_no_alarm(dsn: str) -> None:
                 tasks.create_task(send(service, name))
             tasks.create_task(work(services[0]))
             tasks.create_task(look())
-        report = await verify(services[0].pool, environment_id, clock.now, sample=None)
+        report = await verify(Environment(environment_id, services[0].pool, clock.now), sample=None)
         assert (report.listed, report.people) == ([], report.of)
 
 
@@ -305,7 +311,7 @@ async def test_a_sample_of_several_batches_is_looked_at_whole(
 ) -> None:
     monkeypatch.setattr("tinycdp.runtime.profiles.verify.BATCH", 2)
     for sample in (3, None):
-        report = await verify(service.pool, shop, service.now, sample=sample)
+        report = await verify(service.environment(shop), sample=sample)
         assert (report.people, report.of, report.differences) == (3, 3, 0)
 
 

@@ -10,6 +10,7 @@ import pytest
 from application import Application, running
 from serving import ManualClock, eventually, new_environment, services
 from tinycdp.model import DAY_MS, Identifier, Message
+from tinycdp.runtime.environment import Environment
 from tinycdp.runtime.schema.registry import rebuild
 from tinycdp.runtime.schema.registry_reads import PropertyRow, property_of
 
@@ -110,7 +111,7 @@ async def test_two_processes_add_up_and_a_rebuild_finds_the_same(app: Applicatio
     found = {row["name"]: row["total"] for row in listed["events"]}
     assert found == {"open": 6, "$identify": 1}
     before = await page(app, "open")
-    assert await rebuild(app.service.pool, app.environment_id) == 7
+    assert await rebuild(app.service.environment(app.environment_id)) == 7
     assert (await app.read.get(EVENTS)).json() == listed
     assert await page(app, "open") == before
 
@@ -154,7 +155,7 @@ async def test_a_type_that_changed_is_told_with_its_days_and_its_sdks(dsn: str) 
 
         async def state(day: int, name: str = "amount") -> PropertyRow:
             now.now = start + day * DAY_MS
-            return (await property_of(service.pool, plan, shop, "open", name, now())).property
+            return (await property_of(Environment(shop, service.pool, now), plan, "open", name)).property
 
         assert (await state(30)).state == "unstable", "both releases are in use"
         changed = await state(59)
@@ -163,7 +164,7 @@ async def test_a_type_that_changed_is_told_with_its_days_and_its_sdks(dsn: str) 
             ("string", 35, "2024-10-29"),
             ("number", 30, "2024-10-04"),
         ]
-        page = await property_of(service.pool, plan, shop, "open", "amount", now())
+        page = await property_of(Environment(shop, service.pool, now), plan, "open", "amount")
         assert [(sdk.sdk, sdk.type, sdk.n) for sdk in page.sdks] == [
             ("app 2.0", "string", 35),
             ("app 1.0", "number", 30),

@@ -22,6 +22,7 @@ from tinycdp.model import DAY_MS, HOUR_MS, MINUTE_MS, STRENGTH, Identifier, Iden
 from tinycdp.runtime import outbox
 from tinycdp.runtime.definitions.catalogs import Catalogs
 from tinycdp.runtime.definitions.publish import apply_documents
+from tinycdp.runtime.edits import Edit
 from tinycdp.runtime.outbox import Bell, Consumer, Lapsed, NoSuchConsumer, Overtaken
 from tinycdp.runtime.profiles import storage
 from tinycdp.runtime.worker.loops import Worker
@@ -66,8 +67,8 @@ async def shop(services: list[Parts]) -> int:
 
 @pytest.fixture
 async def consumer(services: list[Parts], shop: int) -> Consumer:
-    await outbox.register(services[0].pool, shop, "test", START)
-    return Consumer(services[0].pool, shop, "test")
+    await outbox.register(services[0].environment(shop), "test")
+    return Consumer(services[0].environment(shop), "test")
 
 
 def message(id: str, user: str, name: str = "open", at: int = START, **more: Any) -> Message:
@@ -215,7 +216,6 @@ async def test_who_registers_now_has_all_that_commits_later_and_nothing_else(
     dsn: str, services: list[Parts], shop: int
 ) -> None:
     """Registering waits for a group in flight, which is before; one that begins meanwhile waits, and is after."""
-    pool = services[0].pool
     async with await open_pool(dsn, 1) as beside, beside.acquire() as holder:
         held = holder.transaction()
         await held.start()
@@ -223,14 +223,14 @@ async def test_who_registers_now_has_all_that_commits_later_and_nothing_else(
         await holder.execute("SELECT FROM profiles FOR UPDATE")
         before = asyncio.create_task(services[0].ingest.accept(shop, [message("m1", "ada")]))
         await waiting_for_a_lock(holder, 1)
-        registering = asyncio.create_task(outbox.register(pool, shop, "late", START))
+        registering = asyncio.create_task(outbox.register(services[0].environment(shop), "late"))
         await waiting_for_a_lock(holder, 2)
         after = asyncio.create_task(services[1].ingest.accept(shop, [message("m2", "bob")]))
         await waiting_for_a_lock(holder, 3)
         await held.rollback()
     position, first, second = await registering, await before, await after
     assert first.version <= position < second.version
-    [row] = (await Consumer(pool, shop, "late").read()).rows
+    [row] = (await Consumer(services[0].environment(shop), "late").read()).rows
     assert row.position == second.version, "a position is the version of the answer"
 
 
@@ -238,14 +238,14 @@ async def test_registering_again_changes_nothing_and_the_oldest_row_is_a_start(
     services: list[Parts], shop: int, consumer: Consumer
 ) -> None:
     await services[0].ingest.accept(shop, [message("m1", "ada")])
-    await outbox.register(services[0].pool, shop, "test", START)
+    await outbox.register(services[0].environment(shop), "test")
     assert await kinds(consumer) == ["Events", "Transitions"]
-    await outbox.register(services[0].pool, shop, "early", START, start="oldest")
-    await outbox.register(services[0].pool, shop, "late", START)
-    early, late = [Consumer(services[0].pool, shop, name) for name in ("early", "late")]
+    await outbox.register(services[0].environment(shop), "early", start="oldest")
+    await outbox.register(services[0].environment(shop), "late")
+    early, late = [Consumer(services[0].environment(shop), name) for name in ("early", "late")]
     assert await kinds(early) == ["Events", "Transitions"]
     assert not await late.read()
-    await outbox.unregister(services[0].pool, shop, "late")
+    await outbox.unregister(services[0].environment(shop), "late")
     with pytest.raises(NoSuchConsumer):
         await late.read()
 
@@ -257,7 +257,7 @@ async def test_of_two_processes_with_one_batch_one_acknowledges_it(
     services: list[Parts], shop: int, consumer: Consumer
 ) -> None:
     await services[0].ingest.accept(shop, [message("m1", "ada")])
-    other = Consumer(services[1].pool, shop, "test")
+    other = Consumer(services[1].environment(shop), "test")
     mine, theirs = await consumer.read(), await other.read()
     assert mine == theirs
     async with transaction(services[0].pool) as connection:
@@ -274,13 +274,13 @@ async def test_a_claimed_batch_comes_again_as_it_was(services: list[Parts], shop
     batch = await consumer.read(2)
     await consumer.claim(batch)
     await services[0].ingest.accept(shop, [message("m3", "ada")])
-    again = await Consumer(services[1].pool, shop, "test").read(100)
+    again = await Consumer(services[1].environment(shop), "test").read(100)
     assert (again, again.key) == (batch, batch.key)
     with pytest.raises(Overtaken):
         await consumer.claim(outbox.Batch(shop, "test", batch.after, batch.last + 1, ()))
     async with transaction(services[0].pool) as connection:
         await consumer.acknowledge(connection, again, START)
-    assert len((await Consumer(services[1].pool, shop, "test").read()).rows) == 2
+    assert len((await Consumer(services[1].environment(shop), "test").read()).rows) == 2
 
 
 async def test_what_is_rolled_back_is_not_acknowledged(services: list[Parts], shop: int, consumer: Consumer) -> None:
@@ -332,7 +332,7 @@ async def test_each_cause_is_told(services: list[Parts], shop: int, consumer: Co
     await service.merges.undo(shop, int(merged.merges[0]), "me")
     assert await told() == [("buyers", False, clock.now, "unmerge")]
     edited = SHOP | {"segments": [{"key": "never_bought", "rule": "events.buy.count() == 1"}]}
-    await apply_documents(pool, shop, [edited], "test", clock.now)
+    await apply_documents(services[0].environment(shop), [edited], Edit("test", clock.now))
     while await worker.backfill():
         pass
     assert sorted(await told(), key=str) == [
@@ -420,7 +420,7 @@ class Life:
         self.revisions += 1
         rules = [f"events.buy.count() >= {self.revisions % 3}", "events.open.exists(2h)", 'profile.plan == "free"']
         document = {"segments": [{"key": self.dice.choice(["busy", "new"]), "rule": self.dice.choice(rules)}]}
-        await apply_documents(service.pool, self.shop, [document], "test", self.clock.now)
+        await apply_documents(service.environment(self.shop), [document], Edit("test", self.clock.now))
         await self.send(service)
         while await self.worker.backfill():
             pass
@@ -483,11 +483,11 @@ async def test_a_partition_that_all_have_read_is_emptied_and_no_other(
     services: list[Parts], shop: int, consumer: Consumer
 ) -> None:
     pool = services[0].pool
-    await outbox.register(pool, shop, "slow", START)
+    await outbox.register(services[0].environment(shop), "slow")
     await in_slot(services[0], shop, 1, "m1", "m2")
     await in_slot(services[0], shop, 2, "m3")
     await in_slot(services[0], shop, 3, "m4")
-    slow = Consumer(pool, shop, "slow")
+    slow = Consumer(services[0].environment(shop), "slow")
     for one, most in ((consumer, 4), (slow, 1)):
         batch = await one.read(most)
         async with transaction(pool) as connection:
@@ -533,8 +533,8 @@ async def test_a_consumer_that_is_too_far_behind_lapses(services: list[Parts], s
     assert (lag.consumer, lag.lapsed) == ("test", True)
     await services[0].ingest.accept(shop, [message("m3", "ada")])
     assert await rows_in(pool, 2) == 1, "nothing is kept for it any more"
-    await outbox.unregister(pool, shop, "test")
-    await outbox.register(pool, shop, "test", START)
+    await outbox.unregister(services[0].environment(shop), "test")
+    await outbox.register(services[0].environment(shop), "test")
     assert not await consumer.read()
 
 
@@ -543,7 +543,7 @@ async def test_a_consumer_that_is_too_far_behind_lapses(services: list[Parts], s
 
 async def test_the_metrics_tell_how_far_behind_each_consumer_is(dsn: str) -> None:
     async with running(dsn) as app:
-        await outbox.register(app.service.pool, app.environment_id, "feed", app.service.now())
+        await outbox.register(app.service.environment(app.environment_id), "feed")
         for n in range(3):
             await app.track({"event": "open", "userId": f"u{n}"})
         text = (await app.nobody.get("/metrics")).text

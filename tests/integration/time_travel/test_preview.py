@@ -236,7 +236,7 @@ async def test_what_was_foretold_happens(dsn: str) -> None:
         question = PreviewRequest(read_documents([SECOND]), sample=None, context=CONTEXT, examples=100)
         foretold = await service.previews.compute(id, question, clock.now)
         members, variants = await actual(service, id)
-        await publish(service.pool, id, read_documents([SECOND]), Edit("test", clock.now))
+        await publish(service.environment(id), read_documents([SECOND]), Edit("test", clock.now))
         await serving(service, id)
         members_then, variants_then = await actual(service, id)
 

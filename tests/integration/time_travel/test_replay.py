@@ -109,19 +109,21 @@ class World:
             text = text.replace(name, self.names[name])
         field = {"expression": text, "description": ""}
         change = Change(kind=kind, key=self.names[key], document=field)
-        await publish(self.service.pool, self.id, [change], Edit("test", self.clock.now))
+        await publish(self.service.environment(self.id), [change], Edit("test", self.clock.now))
 
     async def rename(self) -> None:
         kind, key, _ = self.random.choice(EDITS)
         new = f"{key}_{self.sent}_"
-        await rename(self.service.pool, self.id, kind, self.names[key], new, Edit("test", self.clock.now))
+        await rename(self.service.environment(self.id), kind, self.names[key], new, Edit("test", self.clock.now))
         self.names[key] = new
 
     async def kill(self) -> None:
         if self.random.random() < 0.5:
-            await kill_switches.kill(self.service.pool, self.id, "half", Edit("test", self.clock.now, "too much"))
+            await kill_switches.kill(
+                self.service.environment(self.id), "half", Edit("test", self.clock.now, "too much")
+            )
         else:
-            await kill_switches.revive(self.service.pool, self.id, "half", Edit("test", self.clock.now))
+            await kill_switches.revive(self.service.environment(self.id), "half", Edit("test", self.clock.now))
 
     async def part(self) -> None:
         """What admins do about people."""

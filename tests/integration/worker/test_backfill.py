@@ -23,6 +23,7 @@ from tinycdp.runtime.decisions.decide import decide_one, prepare
 from tinycdp.runtime.definitions.catalogs import Catalogs
 from tinycdp.runtime.definitions.publish import apply_documents
 from tinycdp.runtime.definitions.workspace import Progress, progress_of
+from tinycdp.runtime.edits import Edit
 from tinycdp.runtime.worker import backfill as backfills
 from tinycdp.runtime.worker.backfill import Backfiller
 from tinycdp.runtime.worker.loops import Worker
@@ -138,7 +139,7 @@ async def catch_up(service: Parts, environment_id: int) -> None:
 async def test_unknown_until_all_are_done_then_right_for_everyone(service: Parts, shop: int, now: ManualClock) -> None:
     sender = Sender(service, shop, 1)
     await sender.send(120, 12)
-    plan = await apply_documents(service.pool, shop, [NEW], "test", START)
+    plan = await apply_documents(service.environment(shop), [NEW], Edit("test", START))
     assert plan.backfilling
     await catch_up(service, shop)
     ada = Identifier(IdentifierKind.USER, "u1")
@@ -167,7 +168,7 @@ async def test_profiles_created_merged_and_changed_meanwhile(service: Parts, sho
     """After each batch of the backfill more arrives: old people, new people, and people who turn out to be one."""
     sender = Sender(service, shop, 2)
     await sender.send(150, 15)
-    await apply_documents(service.pool, shop, [NEW], "test", START)
+    await apply_documents(service.environment(shop), [NEW], Edit("test", START))
     worker = Worker(service.pool, Catalogs(), now)
     while await worker.backfill():
         await sender.send(7, 25, merging=True)
@@ -183,7 +184,7 @@ async def test_ingesting_at_once_with_the_backfill(service: Parts, shop: int, no
         for _ in range(25):
             await sender.send(6, 40, merging=True)
 
-    await apply_documents(service.pool, shop, [NEW], "test", START)
+    await apply_documents(service.environment(shop), [NEW], Edit("test", START))
     workers = [Worker(service.pool, Catalogs(), now) for _ in range(2)]
     await asyncio.gather(stream(), *(backfill(service, worker) for worker in workers))
     for worker in workers:
@@ -206,7 +207,7 @@ async def test_one_who_is_complete_absorbs_one_who_is_not(service: Parts, shop: 
     after = [sent("m3", "other", 5, ann, shared), sent("m4", "other", 1, ann, own)]
     for message in before:
         await service.ingest.accept(shop, [message])
-    await apply_documents(service.pool, shop, [NEW], "test", START)
+    await apply_documents(service.environment(shop), [NEW], Edit("test", START))
     for message in after:
         await service.ingest.accept(shop, [message])
     await backfill(service, Worker(service.pool, Catalogs(), now))
@@ -216,10 +217,10 @@ async def test_one_who_is_complete_absorbs_one_who_is_not(service: Parts, shop: 
 async def test_a_further_publish_while_warming(service: Parts, shop: int, now: ManualClock) -> None:
     sender = Sender(service, shop, 3)
     await sender.send(150, 15)
-    await apply_documents(service.pool, shop, [{"traits": NEW["traits"]}], "test", START)
+    await apply_documents(service.environment(shop), [{"traits": NEW["traits"]}], Edit("test", START))
     worker = Worker(service.pool, Catalogs(), now)
     await worker.backfill()
-    plan = await apply_documents(service.pool, shop, [NEW], "test", START)
+    plan = await apply_documents(service.environment(shop), [NEW], Edit("test", START))
     await sender.send(20, 25, merging=True)
     await backfill(service, worker)
     await catch_up(service, shop)
@@ -231,7 +232,7 @@ async def test_time_passes_while_warming(service: Parts, shop: int, now: ManualC
     """Windows slide in both meanings at once, and the swap finds both up to date."""
     sender = Sender(service, shop, 4)
     await sender.send(150, 15)
-    await apply_documents(service.pool, shop, [NEW], "test", START)
+    await apply_documents(service.environment(shop), [NEW], Edit("test", START))
     worker = Worker(service.pool, Catalogs(), now)
     await worker.backfill()
     now.now = START + DAY_MS + HOUR_MS
@@ -248,10 +249,10 @@ async def test_a_definition_that_comes_back(service: Parts, shop: int, now: Manu
     sender = Sender(service, shop, 5)
     spent = {"traits": NEW["traits"][:1]}
     for document in (spent, {}, spent):
-        await apply_documents(service.pool, shop, [OLD | document], "test", START, prune=True)
+        await apply_documents(service.environment(shop), [OLD | document], Edit("test", START), prune=True)
         await backfill(service, Worker(service.pool, Catalogs(), now))
         await sender.send(60, 12)
-    await apply_documents(service.pool, shop, [NEW], "test", START)
+    await apply_documents(service.environment(shop), [NEW], Edit("test", START))
     await backfill(service, Worker(service.pool, Catalogs(), now))
     await assert_right(service, shop, sender.sent, START)
 
@@ -263,7 +264,7 @@ async def test_messages_do_not_wait_for_a_batch(
     done again."""
     sender = Sender(service, shop, 6)
     await sender.send(60, 6)
-    await apply_documents(service.pool, shop, [NEW], "test", START)
+    await apply_documents(service.environment(shop), [NEW], Edit("test", START))
     computing, go_on = threading.Event(), threading.Event()
     review = recompute.review_next
 
@@ -287,7 +288,7 @@ async def test_messages_do_not_wait_for_a_batch(
 async def test_ended_at_any_instant_it_goes_on_where_it_was(service: Parts, shop: int, now: ManualClock) -> None:
     sender = Sender(service, shop, 7)
     await sender.send(150, 15)
-    await apply_documents(service.pool, shop, [NEW], "test", START)
+    await apply_documents(service.environment(shop), [NEW], Edit("test", START))
     progress = [0]
     for turns in range(0, 120, 3):
         step = asyncio.create_task(Backfiller(service.pool, Catalogs(), now, 100).step(shop))
@@ -309,7 +310,7 @@ async def test_it_rests_while_others_work(
 ) -> None:
     sender = Sender(service, shop, 8)
     await sender.send(120, 40)
-    await apply_documents(service.pool, shop, [NEW], "test", START)
+    await apply_documents(service.environment(shop), [NEW], Edit("test", START))
     rests: list[float] = []
 
     async def rest(seconds: float) -> None:
@@ -333,7 +334,7 @@ async def test_its_progress(service: Parts, shop: int, now: ManualClock) -> None
     """In profiles, with the rate of the last seconds; none where nobody goes on, and at last that of the whole."""
     sender = Sender(service, shop, 9)
     await sender.send(120, 10)
-    await apply_documents(service.pool, shop, [NEW], "test", START)
+    await apply_documents(service.environment(shop), [NEW], Edit("test", START))
 
     async def progress() -> Progress:
         async with service.pool.acquire() as connection:

@@ -14,8 +14,7 @@ from tinycdp.errors import Conflict, InvalidInput, NotFound
 from tinycdp.runtime.access import keys
 from tinycdp.runtime.access.actor import Actor
 from tinycdp.runtime.access.keys import Keyring
-from tinycdp.runtime.clock import Clock
-from tinycdp.store.database.pool import Pool
+from tinycdp.runtime.environment import Environment
 from tinycdp.times import iso, iso_or_none
 
 _LARGEST_ID = 2**31 - 1
@@ -28,11 +27,8 @@ _NAME_LIMIT = 100
     tags=["Operation"],
     scope="admin",
 )
-async def list_keys(
-    actor: Injected[Actor],
-    pool: Injected[Pool],
-) -> Keys:
-    rows = await keys.list_keys(pool, actor.environment_id)
+async def list_keys(environment: Injected[Environment]) -> Keys:
+    rows = await keys.list_keys(environment)
     return Keys(
         [
             ListedKey(
@@ -55,16 +51,10 @@ async def list_keys(
     scope="admin",
     example={"name": "shop", "scopes": ["write"]},
 )
-async def create_key(
-    actor: Injected[Actor],
-    pool: Injected[Pool],
-    keyring: Injected[Keyring],
-    now: Injected[Clock],
-    data: JSONBody[KeyBody],
-) -> NewKey:
+async def create_key(environment: Injected[Environment], keyring: Injected[Keyring], data: JSONBody[KeyBody]) -> NewKey:
     if not 0 < len(data.name.strip()) <= _NAME_LIMIT:
         raise InvalidInput("INVALID_BODY", f"$.name: 1 to {_NAME_LIMIT} characters.", path="$.name")
-    made = await keys.create_key(pool, actor.environment_id, data.scopes, data.name, now())
+    made = await keys.create_key(environment, data.scopes, data.name)
     await keyring.load()
     return as_schema(made, NewKey)
 
@@ -77,14 +67,14 @@ async def create_key(
     scope="admin",
 )
 async def revoke_key(
-    actor: Injected[Actor], pool: Injected[Pool], keyring: Injected[Keyring], now: Injected[Clock], id: FromPath[int]
+    actor: Injected[Actor], environment: Injected[Environment], keyring: Injected[Keyring], id: FromPath[int]
 ) -> None:
     """This process rejects the key at once, other processes within moments."""
     if id == actor.key_id:
         raise Conflict("OWN_KEY", "This request uses the same key; revoke it with another admin key.")
     if not 0 < id <= _LARGEST_ID:
         raise NotFound("NOT_FOUND", f"No active key {id}: it does not exist, or it is revoked already.")
-    await keys.revoke_key(pool, actor.environment_id, id, now())
+    await keys.revoke_key(environment, id)
     await keyring.load()
 
 

@@ -14,39 +14,36 @@ from tinycdp.engine.catalog import Definition, InvalidDefinitions
 from tinycdp.errors import InvalidInput, NotFound
 from tinycdp.model import Instant
 from tinycdp.runtime.access.actor import Actor
-from tinycdp.runtime.clock import Clock
 from tinycdp.runtime.definitions import workspace as workspaces
 from tinycdp.runtime.definitions.catalogs import Catalogs
 from tinycdp.runtime.definitions.change_set import Change, document_of
 from tinycdp.runtime.definitions.publish import Plan, publish
 from tinycdp.runtime.definitions.workspace import EventNames, Kind, Workspace
 from tinycdp.runtime.edits import Edit
+from tinycdp.runtime.environment import Environment
 from tinycdp.runtime.transfer.export import memberships_as_of
 from tinycdp.store import memberships as membership_store
-from tinycdp.store.database.pool import Pool, snapshot
+from tinycdp.store.database.pool import snapshot
 from tinycdp.times import iso
 
 
 class Editing:
     """Reads and saves the definitions of the actor's environment."""
 
-    def __init__(self, actor: Actor, pool: Pool, catalogs: Catalogs, event_names: EventNames, now: Clock) -> None:
+    def __init__(self, actor: Actor, environment: Environment, catalogs: Catalogs, event_names: EventNames) -> None:
         self.actor = actor
-        self.pool = pool
+        self.environment = environment
         self.catalogs = catalogs
-        self.now = now
         self._event_names = event_names
 
     async def workspace(self) -> Workspace:
         """The definitions as they are now."""
-        return await provide_workspace(self.actor, self.pool, self.catalogs, self._event_names, self.now)
+        return await provide_workspace(self.environment, self.catalogs, self._event_names)
 
     async def save(self, change: Change, note: str) -> Plan:
         """Publish one change. This process uses it at once; the others are notified."""
         try:
-            plan = await publish(
-                self.pool, self.actor.environment_id, [change], Edit(self.actor.name, self.now(), note)
-            )
+            plan = await publish(self.environment, [change], Edit(self.actor.name, self.environment.now(), note))
         except InvalidDefinitions as wrong:
             # The diagnostics of the sent definition, apart from those of others that it would break.
             own = [d for found in wrong.details["definitions"] if _is(found, change) for d in found["diagnostics"]]
@@ -56,7 +53,7 @@ class Editing:
 
     async def refresh(self) -> None:
         """Use the newest definitions in this process from now on."""
-        await self.catalogs.refresh(self.pool, self.actor.environment_id)
+        await self.catalogs.refresh(self.environment.pool, self.environment.id)
 
     async def find(self, kind: Kind, name: str) -> Described:
         """One definition, with its meaning and cost."""
@@ -74,10 +71,10 @@ class Editing:
         used_by = workspace.used_by()
         live, backfilling = workspace.catalog.live, workspace.catalog.backfilling
         counted: dict[int, int] = {}
-        as_of: Instant = self.now()
+        as_of: Instant = self.environment.now()
         wanted = [live.fingerprints[d.name] for d in definitions if d.kind == "segment" and d.name not in backfilling]
         if wanted:
-            async with snapshot(self.pool) as connection:
+            async with snapshot(self.environment.pool) as connection:
                 as_of = await memberships_as_of(connection, workspace.catalog.environment_id, as_of)
                 counted = await membership_store.count_members(connection, workspace.catalog.environment_id, wanted)
         progress = None
@@ -112,13 +109,12 @@ class Editing:
 
 def provide_editing(
     actor: Injected[Actor],
-    pool: Injected[Pool],
+    environment: Injected[Environment],
     catalogs: Injected[Catalogs],
     event_names: Injected[EventNames],
-    now: Injected[Clock],
 ) -> Editing:
     """The Editing of a request's actor."""
-    return Editing(actor, pool, catalogs, event_names, now)
+    return Editing(actor, environment, catalogs, event_names)
 
 
 def _is(found: dict[str, Any], change: Change) -> bool:

@@ -14,11 +14,10 @@ from tinycdp.api.http.params import Limit
 from tinycdp.api.http.parts import Injected
 from tinycdp.api.http.responses import as_schema
 from tinycdp.runtime.access.actor import Actor
-from tinycdp.runtime.clock import Clock
 from tinycdp.runtime.definitions import kill_switches
 from tinycdp.runtime.definitions.catalogs import Catalogs
 from tinycdp.runtime.edits import Edit
-from tinycdp.store.database.pool import Pool
+from tinycdp.runtime.environment import Environment
 
 
 @post(
@@ -31,15 +30,14 @@ from tinycdp.store.database.pool import Pool
 )
 async def kill_flag(
     actor: Injected[Actor],
-    pool: Injected[Pool],
+    environment: Injected[Environment],
     catalogs: Injected[Catalogs],
-    now: Injected[Clock],
     name: FromPath[str],
     data: JSONBody[KillBody] = KillBody(),
 ) -> Kills:
     """Applies at once, even during a backfill. No publish undoes it."""
-    await kill_switches.kill(pool, actor.environment_id, name, Edit(actor.name, now(), data.note))
-    return await _kills(actor, pool, catalogs, name)
+    await kill_switches.kill(environment, name, Edit(actor.name, environment.now(), data.note))
+    return await _kills(environment, catalogs, name)
 
 
 @post(
@@ -50,14 +48,10 @@ async def kill_flag(
     scope="admin",
 )
 async def revive_flag(
-    actor: Injected[Actor],
-    pool: Injected[Pool],
-    catalogs: Injected[Catalogs],
-    now: Injected[Clock],
-    name: FromPath[str],
+    actor: Injected[Actor], environment: Injected[Environment], catalogs: Injected[Catalogs], name: FromPath[str]
 ) -> Kills:
-    await kill_switches.revive(pool, actor.environment_id, name, Edit(actor.name, now()))
-    return await _kills(actor, pool, catalogs, name)
+    await kill_switches.revive(environment, name, Edit(actor.name, environment.now()))
+    return await _kills(environment, catalogs, name)
 
 
 @get(
@@ -68,18 +62,18 @@ async def revive_flag(
 )
 async def list_kills(
     actor: Injected[Actor],
-    pool: Injected[Pool],
+    environment: Injected[Environment],
     catalogs: Injected[Catalogs],
     name: FromPath[str],
     limit: Limit = 50,
 ) -> Kills:
-    return await _kills(actor, pool, catalogs, name, limit)
+    return await _kills(environment, catalogs, name, limit)
 
 
-async def _kills(actor: Actor, pool: Pool, catalogs: Catalogs, name: str, limit: int = 50) -> Kills:
+async def _kills(environment: Environment, catalogs: Catalogs, name: str, limit: int = 50) -> Kills:
     # This process uses it at once; the others are notified.
-    await catalogs.refresh(pool, actor.environment_id)
-    found = as_schema(await kill_switches.history(pool, actor.environment_id, name, limit), list[Kill])
+    await catalogs.refresh(environment.pool, environment.id)
+    found = as_schema(await kill_switches.history(environment, name, limit), list[Kill])
     return Kills(name, bool(found) and found[0].revived_at is None, found)
 
 

@@ -35,15 +35,15 @@ from tinycdp.api.http.params import IfMatch, Limit, version_of
 from tinycdp.api.http.parts import Injected
 from tinycdp.api.http.responses import as_schema
 from tinycdp.errors import InvalidInput, NotFound
-from tinycdp.runtime.access.actor import Actor
 from tinycdp.runtime.definitions import publish as definitions
 from tinycdp.runtime.definitions import revisions
 from tinycdp.runtime.definitions.change_set import Change, read_change
 from tinycdp.runtime.definitions.publish import Plan
 from tinycdp.runtime.definitions.workspace import Kind, Workspace, impact_of
 from tinycdp.runtime.edits import Edit
+from tinycdp.runtime.environment import Environment
 from tinycdp.store import definitions as store
-from tinycdp.store.database.pool import Pool, acquired
+from tinycdp.store.database.pool import acquired
 from tinycdp.times import iso, iso_or_none
 
 _LATEST = 2**31 - 1
@@ -66,10 +66,9 @@ MOST_CHANGES = 1_000
 )
 async def publish(editing: Injected[Editing], data: JSONBody[PublishBody]) -> Published:
     plan = await definitions.publish(
-        editing.pool,
-        editing.actor.environment_id,
+        editing.environment,
         read_changes(data.changes),
-        Edit(editing.actor.name, editing.now(), data.note, dry_run=data.dry_run),
+        Edit(editing.actor.name, editing.environment.now(), data.note, dry_run=data.dry_run),
         prune=data.prune,
     )
     return await _published(editing, plan, dry_run=data.dry_run)
@@ -114,9 +113,9 @@ def _routes(kind: Kind) -> list[HTTPRouteHandler]:
         tags=tags,
         scope="admin",
     )
-    async def list_versions(actor: Injected[Actor], pool: Injected[Pool], name: FromPath[str]) -> DefinitionVersions:
+    async def list_versions(environment: Injected[Environment], name: FromPath[str]) -> DefinitionVersions:
         """Finds deleted definitions too, and former keys."""
-        found = await revisions.versions(pool, actor.environment_id, kind, name)
+        found = await revisions.versions(environment, kind, name)
         return DefinitionVersions(as_schema(found, list[Version]))
 
     @get(
@@ -144,12 +143,11 @@ def _routes(kind: Kind) -> list[HTTPRouteHandler]:
         editing: Injected[Editing], name: FromPath[str], data: JSONBody[RenameBody], if_match: IfMatch = None
     ) -> Published:
         plan = await definitions.rename(
-            editing.pool,
-            editing.actor.environment_id,
+            editing.environment,
             kind,
             name,
             data.key,
-            Edit(editing.actor.name, editing.now(), data.note, expected_version=version_of(if_match)),
+            Edit(editing.actor.name, editing.environment.now(), data.note, expected_version=version_of(if_match)),
         )
         return await _published(editing, plan, dry_run=False)
 
@@ -171,14 +169,13 @@ def _routes(kind: Kind) -> list[HTTPRouteHandler]:
     ) -> Published:
         """Other definitions go by their current keys. A deleted one returns with its id and salt."""
         plan = await definitions.restore_version(
-            editing.pool,
-            editing.actor.environment_id,
+            editing.environment,
             kind,
             name,
             _number(version),
             Edit(
                 editing.actor.name,
-                editing.now(),
+                editing.environment.now(),
                 data.note,
                 expected_version=version_of(if_match),
                 dry_run=data.dry_run,
@@ -196,13 +193,12 @@ def _routes(kind: Kind) -> list[HTTPRouteHandler]:
     scope="admin",
 )
 async def list_revisions(
-    actor: Injected[Actor],
-    pool: Injected[Pool],
+    environment: Injected[Environment],
     before: Annotated[int, QueryParameter(ge=0, le=_LATEST, description="older than this revision")] = _LATEST,
     limit: Limit = 50,
 ) -> Revisions:
-    async with acquired(pool) as connection:
-        rows = await store.list_revisions(connection, actor.environment_id, before, limit)
+    async with acquired(environment.pool) as connection:
+        rows = await store.list_revisions(connection, environment.id, before, limit)
     found = [
         Revision(
             row.revision,
@@ -222,8 +218,8 @@ async def list_revisions(
     tags=["Definitions"],
     scope="admin",
 )
-async def get_revision(actor: Injected[Actor], pool: Injected[Pool], revision: FromPath[int]) -> RevisionDetail:
-    return as_schema(await revisions.revision(pool, actor.environment_id, _number(revision)), RevisionDetail)
+async def get_revision(environment: Injected[Environment], revision: FromPath[int]) -> RevisionDetail:
+    return as_schema(await revisions.revision(environment, _number(revision)), RevisionDetail)
 
 
 @post(
@@ -239,10 +235,9 @@ async def restore_revision(
 ) -> Published:
     """Deleted definitions return with their id and salt; newer ones are deleted."""
     plan = await definitions.restore(
-        editing.pool,
-        editing.actor.environment_id,
+        editing.environment,
         _number(revision),
-        Edit(editing.actor.name, editing.now(), data.note, dry_run=data.dry_run),
+        Edit(editing.actor.name, editing.environment.now(), data.note, dry_run=data.dry_run),
     )
     return await _published(editing, plan, dry_run=data.dry_run)
 
@@ -254,12 +249,11 @@ async def restore_revision(
     scope="admin",
 )
 async def diff_revisions(
-    actor: Injected[Actor],
-    pool: Injected[Pool],
+    environment: Injected[Environment],
     since: Annotated[int, QueryParameter(name="from", ge=0, le=_LATEST, description="0 is before all definitions")],
     until: Annotated[int, QueryParameter(name="to", ge=0, le=_LATEST)],
 ) -> Differences:
-    changes = await revisions.difference(pool, actor.environment_id, since, until)
+    changes = await revisions.difference(environment, since, until)
     return Differences(since, until, as_schema(changes, list[Changed]))
 
 

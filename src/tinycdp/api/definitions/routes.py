@@ -37,19 +37,18 @@ from tinycdp.api.http.parts import Injected
 from tinycdp.api.http.responses import ExactResponse, as_schema, etag
 from tinycdp.api.profiles.schemas import ProfileSummary
 from tinycdp.errors import InvalidInput, NotFound
-from tinycdp.runtime.access.actor import Actor
-from tinycdp.runtime.clock import Clock
 from tinycdp.runtime.decisions.exposure_stats import recent_exposures
 from tinycdp.runtime.decisions.exposures import Exposures
 from tinycdp.runtime.definitions import workspace as workspaces
 from tinycdp.runtime.definitions.catalogs import Catalogs
 from tinycdp.runtime.definitions.change_set import Change, read_change
 from tinycdp.runtime.definitions.workspace import Kind
+from tinycdp.runtime.environment import Environment
 from tinycdp.runtime.profiles.views import summary_of
 from tinycdp.runtime.transfer.export import memberships_as_of
 from tinycdp.store import definitions as store
 from tinycdp.store import memberships as membership_store
-from tinycdp.store.database.pool import Pool, acquired, snapshot
+from tinycdp.store.database.pool import acquired, snapshot
 from tinycdp.times import iso, iso_or_none
 
 KINDS: tuple[Kind, ...] = ("trait", "segment", "flag")
@@ -85,8 +84,7 @@ def _routes(kind: Kind, one: Any, many: Any, document: Any) -> list[HTTPRouteHan
         found = await editing.find(kind, name)
         if isinstance(found, Flag):
             await exposures.flush()
-            environment_id = editing.actor.environment_id
-            recent = await recent_exposures(editing.pool, editing.catalogs, environment_id, name, editing.now())
+            recent = await recent_exposures(editing.environment, editing.catalogs, name)
             found.exposures = as_schema(recent, RecentExposures) if recent is not None else None
         return ExactResponse(found, headers=etag(found.version))
 
@@ -143,25 +141,20 @@ def _routes(kind: Kind, one: Any, many: Any, document: Any) -> list[HTTPRouteHan
     scope="admin",
 )
 async def list_members(
-    actor: Injected[Actor],
-    pool: Injected[Pool],
+    environment: Injected[Environment],
     catalogs: Injected[Catalogs],
-    now: Injected[Clock],
     name: FromPath[str],
     after: AfterProfile = 0,
     limit: Limit = 50,
 ) -> Members:
-    instant = now()
-    async with snapshot(pool) as connection:
-        environment = await store.find_environment(connection, actor.environment_id)
-        catalog = await catalogs.at(
-            connection, actor.environment_id, environment.live_revision, environment.head_revision
-        )
+    instant = environment.now()
+    async with snapshot(environment.pool) as connection:
+        catalog = await catalogs.current_in(connection, environment.id)
         fingerprint = catalog.live.fingerprints.get(("segment", name))
         if fingerprint is None:
             raise NotFound("NOT_FOUND", f"There is no segment {name!r}.")
-        as_of = await memberships_as_of(connection, actor.environment_id, instant)
-        rows = await membership_store.members_page(connection, actor.environment_id, fingerprint, after, limit)
+        as_of = await memberships_as_of(connection, environment.id, instant)
+        rows = await membership_store.members_page(connection, environment.id, fingerprint, after, limit)
     summaries = as_schema([summary_of(row) for row in rows], list[ProfileSummary])
     members = [
         Member(**msgspec.structs.asdict(summary), entered_at=iso(row.entered_at))
@@ -176,12 +169,10 @@ async def list_members(
     tags=["Definitions"],
     scope="admin",
 )
-async def list_backfills(
-    actor: Injected[Actor], pool: Injected[Pool], now: Injected[Clock], limit: Limit = 20
-) -> Backfills:
-    async with acquired(pool) as connection:
-        rows = await store.list_backfills(connection, actor.environment_id, limit)
-    instant = now()
+async def list_backfills(environment: Injected[Environment], limit: Limit = 20) -> Backfills:
+    async with acquired(environment.pool) as connection:
+        rows = await store.list_backfills(connection, environment.id, limit)
+    instant = environment.now()
     return Backfills(
         [
             Backfill(

@@ -33,13 +33,11 @@ from tinycdp.dsl.editor.describe import Sentence
 from tinycdp.dsl.editor.format import lay_out
 from tinycdp.engine.flags.document import Flag, read_flag
 from tinycdp.errors import InvalidInput
-from tinycdp.runtime.access.actor import Actor
-from tinycdp.runtime.clock import Clock
 from tinycdp.runtime.definitions import workspace as workspaces
 from tinycdp.runtime.definitions.workspace import Workspace
+from tinycdp.runtime.environment import Environment
 from tinycdp.runtime.schema import editor
 from tinycdp.runtime.schema.editor import SeenPropertiesCache
-from tinycdp.store.database.pool import Pool
 
 T = TypeVar("T")
 _EXAMPLE = {"kind": "segment", "expression": "orders_90d = 3"}
@@ -87,15 +85,13 @@ def _check(workspace: Workspace, draft: DraftBody) -> Meaning:
     example={"source": "events.pur", "position": 10, "kind": "segment"},
 )
 async def complete_source(
-    actor: Injected[Actor],
-    pool: Injected[Pool],
+    environment: Injected[Environment],
     seen_properties: Injected[SeenPropertiesCache],
     workspace: Injected[Workspace],
-    now: Injected[Clock],
     data: JSONBody[Place],
 ) -> Proposals:
     """Offers the environment's definitions, recent events and their properties."""
-    seen = await seen_properties.get(pool, actor.environment_id, now())
+    seen = await seen_properties.get(environment)
     scope = editor.editor_scope(workspace, data.kind, data.key, seen)
     return as_schema(completing.complete(data.source, data.position, scope), Proposals)
 
@@ -129,14 +125,12 @@ async def format_source(
     example={"source": "events.purchase.count_30d > 2", "position": 18, "kind": "segment"},
 )
 async def hover_source(
-    actor: Injected[Actor],
-    pool: Injected[Pool],
+    environment: Injected[Environment],
     seen_properties: Injected[SeenPropertiesCache],
     workspace: Injected[Workspace],
-    now: Injected[Clock],
     data: JSONBody[Place],
 ) -> Hover:
-    seen = await seen_properties.get(pool, actor.environment_id, now())
+    seen = await seen_properties.get(environment)
     scope = editor.editor_scope(workspace, data.kind, data.key, seen)
     found = hovering.hover(data.source, data.position, scope, editor.describe(workspace))
     if found is None:

@@ -17,12 +17,12 @@ from tinycdp.api.http.params import Limit
 from tinycdp.api.http.parts import Injected
 from tinycdp.api.http.responses import as_schema
 from tinycdp.errors import InvalidInput
-from tinycdp.runtime.access.actor import Actor
 from tinycdp.runtime.clock import Clock
 from tinycdp.runtime.decisions import exposure_stats
 from tinycdp.runtime.decisions.exposures import Exposures
 from tinycdp.runtime.decisions.stale_flags import stale_flags
 from tinycdp.runtime.definitions.catalogs import Catalogs
+from tinycdp.runtime.environment import Environment
 from tinycdp.runtime.profiles import views
 from tinycdp.store.database.pool import Pool
 
@@ -42,20 +42,18 @@ Last = Annotated[date | None, QueryParameter(name="to", description="last day in
     scope="admin",
 )
 async def count_exposures(
-    actor: Injected[Actor],
-    pool: Injected[Pool],
+    environment: Injected[Environment],
     catalogs: Injected[Catalogs],
     exposures: Injected[Exposures],
-    now: Injected[Clock],
     name: FromPath[str],
     first: First = None,
     last: Last = None,
 ) -> FlagExposures:
     """Counts are of distinct units: a unit that was asked about every day counts once in `variants`."""
-    instant = now()
+    instant = environment.now()
     await exposures.flush()
     since, until = days_between(first, last, exposure_stats.day_of(instant))
-    counted = await exposure_stats.counts(pool, catalogs, actor.environment_id, name, since, until, instant)
+    counted = await exposure_stats.counts(environment, catalogs, name, since, until, instant)
     return as_schema(counted, FlagExposures)
 
 
@@ -66,11 +64,9 @@ async def count_exposures(
     scope="admin",
 )
 async def list_exposures(
-    actor: Injected[Actor],
-    pool: Injected[Pool],
+    environment: Injected[Environment],
     catalogs: Injected[Catalogs],
     exposures: Injected[Exposures],
-    now: Injected[Clock],
     flag: Annotated[str | None, QueryParameter(description="a flag's key")] = None,
     variant: Annotated[str | None, QueryParameter(description="only this variant")] = None,
     unit: Annotated[str | None, QueryParameter(description="a bucketing key")] = None,
@@ -81,19 +77,18 @@ async def list_exposures(
     limit: Limit = 50,
 ) -> ExposurePage:
     """Name at least one of `flag`, `unit` and `person`."""
-    instant = now()
+    instant = environment.now()
     if flag is None and unit is None and person is None:
         raise InvalidInput("INVALID_REQUEST", "Name a `flag`, a `unit` or a `person`.")
     await exposures.flush()
     profile_id = None
     if person is not None:
-        found = await views.find_profile(pool, catalogs, actor.environment_id, person, None, instant)
+        found = await views.find_profile(environment, catalogs, person, None)
         profile_id = int(found.id)
     since, until = days_between(first, last, exposure_stats.day_of(instant))
     page = await exposure_stats.page(
-        pool,
+        environment,
         catalogs,
-        actor.environment_id,
         since,
         until,
         limit,

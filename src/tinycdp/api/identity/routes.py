@@ -33,9 +33,9 @@ from tinycdp.api.identity.schemas import (
 )
 from tinycdp.model import Identifier
 from tinycdp.runtime.access.actor import Actor
+from tinycdp.runtime.environment import Environment
 from tinycdp.runtime.identity import graph
 from tinycdp.runtime.identity.merges import Merges as Merger
-from tinycdp.store.database.pool import Pool
 
 _TAGS = ["Identity"]
 
@@ -77,9 +77,9 @@ async def split_profile(
     tags=_TAGS,
     scope="admin",
 )
-async def get_graph(actor: Injected[Actor], pool: Injected[Pool], id: FromPath[str]) -> IdentityGraph:
+async def get_graph(environment: Injected[Environment], id: FromPath[str]) -> IdentityGraph:
     """Nodes and edges, with merges, splits and rejected claims."""
-    return as_schema(await graph.find_graph(pool, actor.environment_id, id), IdentityGraph)
+    return as_schema(await graph.find_graph(environment, id), IdentityGraph)
 
 
 @get(
@@ -89,13 +89,12 @@ async def get_graph(actor: Injected[Actor], pool: Injected[Pool], id: FromPath[s
     scope="admin",
 )
 async def list_merges(
-    actor: Injected[Actor],
-    pool: Injected[Pool],
+    environment: Injected[Environment],
     profile: Annotated[str | None, QueryParameter(description="only of this profile")] = None,
     before: Before = LAST_ID,
     limit: Limit = 50,
 ) -> Merges:
-    found = await graph.list_merges(pool, actor.environment_id, profile, before, limit)
+    found = await graph.list_merges(environment, profile, before, limit)
     return Merges(as_schema(found, list[Merge]), found[-1].id if len(found) == limit else None)
 
 
@@ -122,15 +121,14 @@ async def undo_merge(
     scope="admin",
 )
 async def list_identity_refusals(
-    actor: Injected[Actor],
-    pool: Injected[Pool],
+    environment: Injected[Environment],
     reason: Annotated[RefusalReason | None, QueryParameter(description="only with this reason")] = None,
     profile: Annotated[str | None, QueryParameter(description="only of this profile's identifiers")] = None,
     before: Before = LAST_ID,
     limit: Limit = 50,
 ) -> IdentityRefusals:
     """One entry per pair of identifiers and reason: the first time it happened."""
-    found = await graph.list_rejected_claims(pool, actor.environment_id, reason, profile, before, limit)
+    found = await graph.list_rejected_claims(environment, reason, profile, before, limit)
     return IdentityRefusals(as_schema(found, list[RejectedClaim]), found[-1].id if len(found) == limit else None)
 
 
@@ -140,8 +138,8 @@ async def list_identity_refusals(
     tags=_TAGS,
     scope="admin",
 )
-async def list_blocked_identifiers(actor: Injected[Actor], pool: Injected[Pool], limit: Limit = 50) -> BlockedValues:
-    found = await graph.list_blocked(pool, actor.environment_id, limit)
+async def list_blocked_identifiers(environment: Injected[Environment], limit: Limit = 50) -> BlockedValues:
+    found = await graph.list_blocked(environment, limit)
     return BlockedValues(as_schema(found, list[BlockedValue]))
 
 

@@ -13,11 +13,10 @@ from tinycdp.api.http.responses import as_schema
 from tinycdp.api.ingest.rejections import Code
 from tinycdp.api.ingest.schemas import Choice, Discarded, Letters, Replayed, WholeLetter
 from tinycdp.errors import InvalidInput, NotFound
-from tinycdp.runtime.access.actor import Actor
+from tinycdp.runtime.environment import Environment
 from tinycdp.runtime.ingest import dead_letters
 from tinycdp.runtime.ingest.group_commit import Ingest
 from tinycdp.runtime.ingest.pipeline import Pipeline
-from tinycdp.store.database.pool import Pool
 
 
 @get(
@@ -27,13 +26,9 @@ from tinycdp.store.database.pool import Pool
     scope="admin",
 )
 async def list_dead_letters(
-    actor: Injected[Actor],
-    pool: Injected[Pool],
-    code: Code = None,
-    before: Before = LAST_ID,
-    limit: Limit = 50,
+    environment: Injected[Environment], code: Code = None, before: Before = LAST_ID, limit: Limit = 50
 ) -> Letters:
-    return as_schema(await dead_letters.page(pool, actor.environment_id, before, code, limit), Letters)
+    return as_schema(await dead_letters.page(environment, before, code, limit), Letters)
 
 
 @get(
@@ -42,8 +37,8 @@ async def list_dead_letters(
     tags=["Operation"],
     scope="admin",
 )
-async def get_dead_letter(actor: Injected[Actor], pool: Injected[Pool], id: FromPath[int]) -> WholeLetter:
-    return as_schema(await dead_letters.find(pool, actor.environment_id, _storable(id)), WholeLetter)
+async def get_dead_letter(environment: Injected[Environment], id: FromPath[int]) -> WholeLetter:
+    return as_schema(await dead_letters.find(environment, _storable(id)), WholeLetter)
 
 
 @post(
@@ -55,19 +50,15 @@ async def get_dead_letter(actor: Injected[Actor], pool: Injected[Pool], id: From
     example={"code": "INTERNAL"},
 )
 async def replay_dead_letters(
-    actor: Injected[Actor],
-    pool: Injected[Pool],
-    ingest: Injected[Ingest],
-    pipeline: Injected[Pipeline],
-    data: JSONBody[Choice],
+    environment: Injected[Environment], ingest: Injected[Ingest], pipeline: Injected[Pipeline], data: JSONBody[Choice]
 ) -> Replayed:
     """Oldest first, 1,000 at once; without `ids` and `code` all.
 
     Repeating is harmless: a message id counts once."""
     (after,) = _ids([data.after])
     ids = _ids(data.ids) if data.ids is not None else None
-    how = (pool, ingest, pipeline.admit)
-    return as_schema(await dead_letters.replay(*how, actor.environment_id, ids, data.code, after), Replayed)
+    found = await dead_letters.replay(environment, ingest, pipeline.admit, ids, data.code, after)
+    return as_schema(found, Replayed)
 
 
 @post(
@@ -78,15 +69,11 @@ async def replay_dead_letters(
     scope="admin",
     example={"code": "UNSTORABLE"},
 )
-async def discard_dead_letters(
-    actor: Injected[Actor],
-    pool: Injected[Pool],
-    data: JSONBody[Choice],
-) -> Discarded:
+async def discard_dead_letters(environment: Injected[Environment], data: JSONBody[Choice]) -> Discarded:
     if data.ids is None and data.code is None:
         raise InvalidInput("INVALID_BODY", "Give `ids` or a `code`.")
     ids = _ids(data.ids) if data.ids is not None else None
-    return Discarded(await dead_letters.discard(pool, actor.environment_id, ids, data.code))
+    return Discarded(await dead_letters.discard(environment, ids, data.code))
 
 
 @delete(
@@ -96,8 +83,8 @@ async def discard_dead_letters(
     tags=["Operation"],
     scope="admin",
 )
-async def discard_dead_letter(actor: Injected[Actor], pool: Injected[Pool], id: FromPath[int]) -> None:
-    if not await dead_letters.discard(pool, actor.environment_id, [_storable(id)], None):
+async def discard_dead_letter(environment: Injected[Environment], id: FromPath[int]) -> None:
+    if not await dead_letters.discard(environment, [_storable(id)], None):
         raise NotFound("NOT_FOUND", "There is no such dead letter: it was stored or discarded.")
 
 

@@ -12,10 +12,8 @@ from tinycdp.api.http.params import LAST_ID, Before, Limit
 from tinycdp.api.http.parts import Injected
 from tinycdp.api.http.responses import as_schema
 from tinycdp.api.ingest.schemas import Counts, HourCount, Rejections
-from tinycdp.runtime.access.actor import Actor
-from tinycdp.runtime.clock import Clock
+from tinycdp.runtime.environment import Environment
 from tinycdp.runtime.policies import rejections
-from tinycdp.store.database.pool import Pool
 
 _LARGEST_KEY = 2**31 - 1
 _MOST_HOURS = 400 * 24
@@ -30,8 +28,7 @@ Code = Annotated[str | None, QueryParameter(description="only those with this co
     scope="admin",
 )
 async def list_rejections(
-    actor: Injected[Actor],
-    pool: Injected[Pool],
+    environment: Injected[Environment],
     code: Code = None,
     key_id: Annotated[
         int | None, QueryParameter(name="keyId", ge=1, le=_LARGEST_KEY, description="only of this key")
@@ -40,7 +37,7 @@ async def list_rejections(
     limit: Limit = 50,
 ) -> Rejections:
     """Entries are kept for 30 days. A message that is sent again is counted on its entry."""
-    found = await rejections.page(pool, actor.environment_id, before, code, key_id, limit)
+    found = await rejections.page(environment, before, code, key_id, limit)
     return as_schema(found, Rejections)
 
 
@@ -51,13 +48,11 @@ async def list_rejections(
     scope="admin",
 )
 async def count_rejections(
-    actor: Injected[Actor],
-    pool: Injected[Pool],
-    now: Injected[Clock],
+    environment: Injected[Environment],
     hours: Annotated[int, QueryParameter(ge=1, le=_MOST_HOURS, description="hours back from now")] = 24,
 ) -> Counts:
     """Counts are kept for 400 days."""
-    found = await rejections.counts(pool, actor.environment_id, hours, now())
+    found = await rejections.counts(environment, hours)
     return Counts(as_schema(found, list[HourCount]))
 
 

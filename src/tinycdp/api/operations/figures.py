@@ -7,14 +7,13 @@ from tinycdp.api.http.parts import Injected
 from tinycdp.api.http.responses import as_schema
 from tinycdp.api.operations.schemas import Figure, Figures
 from tinycdp.model import MINUTE_MS
-from tinycdp.runtime.access.actor import Actor
-from tinycdp.runtime.clock import Clock
 from tinycdp.runtime.decisions.snapshots import Snapshots
 from tinycdp.runtime.definitions.workspace import progress_of
+from tinycdp.runtime.environment import Environment
 from tinycdp.runtime.ingest.group_commit import Ingest
 from tinycdp.store import definitions as definition_store
 from tinycdp.store.database import figures as figure_store
-from tinycdp.store.database.pool import Pool, snapshot
+from tinycdp.store.database.pool import snapshot
 from tinycdp.times import iso
 
 #: Rejections are counted by code among this many of the newest.
@@ -28,24 +27,22 @@ _NEWEST_REJECTIONS = 10_000
     scope="admin",
 )
 async def get_metrics(
-    actor: Injected[Actor],
-    pool: Injected[Pool],
+    environment: Injected[Environment],
     ingest: Injected[Ingest],
     snapshots: Injected[Snapshots],
-    now: Injected[Clock],
 ) -> Figures:
-    environment_id, instant = actor.environment_id, now()
-    async with snapshot(pool) as connection:
-        environment = await definition_store.find_environment(connection, environment_id)
-        live, head = environment.live_revision, environment.head_revision
+    instant = environment.now()
+    async with snapshot(environment.pool) as connection:
+        revisions = await definition_store.find_environment(connection, environment.id)
+        live, head = revisions.live_revision, revisions.head_revision
         backfill = None
         if live != head:
-            backfill = await definition_store.find_backfill(connection, environment_id, head)
-        row = await figure_store.figures(connection, environment_id, instant, instant - MINUTE_MS)
-        profiles = Figure(*await figure_store.count(connection, "profiles", environment_id))
-        events = Figure(*await figure_store.count(connection, "events", environment_id))
-        memberships = Figure(*await figure_store.count(connection, "memberships", environment_id))
-        rejected = await figure_store.rejections_by_code(connection, environment_id, _NEWEST_REJECTIONS)
+            backfill = await definition_store.find_backfill(connection, environment.id, head)
+        row = await figure_store.figures(connection, environment.id, instant, instant - MINUTE_MS)
+        profiles = Figure(*await figure_store.count(connection, "profiles", environment.id))
+        events = Figure(*await figure_store.count(connection, "events", environment.id))
+        memberships = Figure(*await figure_store.count(connection, "memberships", environment.id))
+        rejected = await figure_store.rejections_by_code(connection, environment.id, _NEWEST_REJECTIONS)
     # A full minute, or the time since the oldest of the newest messages if there are too many to count.
     oldest = row.lately_oldest
     span_ms = MINUTE_MS if row.lately < figure_store.LATELY or oldest is None else max(instant - oldest, 1)

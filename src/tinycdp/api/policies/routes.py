@@ -14,36 +14,32 @@ from tinycdp.api.http.parts import Injected
 from tinycdp.api.http.responses import ExactResponse, as_schema, etag
 from tinycdp.api.policies.schemas import PolicyDocument, PolicyVersion, PolicyVersions
 from tinycdp.runtime.access.actor import Actor
-from tinycdp.runtime.clock import Clock
 from tinycdp.runtime.edits import Edit
+from tinycdp.runtime.environment import Environment
 from tinycdp.runtime.mirror import Mirror
 from tinycdp.runtime.policies import documents
-from tinycdp.store.database.pool import Pool
 
 PATH = "/v1/admin/policies/{name:str}"
 _TAGS = ["Policies"]
 
 
 @get(PATH, summary="The policy in force", tags=_TAGS, scope="admin")
-async def get_policy(actor: Injected[Actor], pool: Injected[Pool], name: FromPath[str]) -> ExactResponse[PolicyVersion]:
-    found = (await documents.versions(pool, actor.environment_id, name, 1))[0]
+async def get_policy(environment: Injected[Environment], name: FromPath[str]) -> ExactResponse[PolicyVersion]:
+    found = (await documents.versions(environment, name, 1))[0]
     return ExactResponse(as_schema(found, PolicyVersion), headers=etag(found.version))
 
 
 @put(PATH, summary="Replace a policy; it applies to later messages", tags=_TAGS, scope="admin", example={})
 async def put_policy(
     actor: Injected[Actor],
-    pool: Injected[Pool],
+    environment: Injected[Environment],
     mirror: Injected[Mirror],
-    now: Injected[Clock],
     name: FromPath[str],
     data: JSONBody[PolicyDocument],
     if_match: IfMatch = None,
 ) -> ExactResponse[PolicyVersion]:
     expects = version_of(if_match)
-    found = await documents.save(
-        pool, actor.environment_id, name, data, Edit(actor.name, now(), expected_version=expects)
-    )
+    found = await documents.save(environment, name, data, Edit(actor.name, environment.now(), expected_version=expects))
     # This process applies it at once; the others are notified.
     await mirror.load_policies()
     return ExactResponse(as_schema(found, PolicyVersion), headers=etag(found.version))
@@ -51,9 +47,9 @@ async def put_policy(
 
 @get(f"{PATH}/versions", summary="The versions of a policy and their authors, newest first", tags=_TAGS, scope="admin")
 async def list_policy_versions(
-    actor: Injected[Actor], pool: Injected[Pool], name: FromPath[str], limit: Limit = 50
+    environment: Injected[Environment], name: FromPath[str], limit: Limit = 50
 ) -> PolicyVersions:
-    found = await documents.versions(pool, actor.environment_id, name, limit)
+    found = await documents.versions(environment, name, limit)
     return PolicyVersions(name, as_schema(found, list[PolicyVersion]))
 
 

@@ -33,15 +33,14 @@ from tinycdp.api.privacy.schemas import (
 from tinycdp.api.profiles.schemas import Event
 from tinycdp.model import Identifier
 from tinycdp.runtime.access.actor import Actor
-from tinycdp.runtime.clock import Clock
 from tinycdp.runtime.definitions.catalogs import Catalogs
 from tinycdp.runtime.edits import Edit
+from tinycdp.runtime.environment import Environment
 from tinycdp.runtime.policies import privacy_rules as lists
 from tinycdp.runtime.policies.privacy_rules import Privacy
 from tinycdp.runtime.privacy import erasure
 from tinycdp.runtime.privacy.erasure import Erasures as Eraser
 from tinycdp.runtime.profiles import views
-from tinycdp.store.database.pool import Pool
 from tinycdp.times import iso
 
 _TAGS = ["Privacy"]
@@ -77,16 +76,14 @@ async def erase_profiles(actor: Injected[Actor], erasures: Injected[Eraser], dat
 
 
 @get("/v1/admin/erasures", summary="List receipts of erasures, newest first", tags=_TAGS, scope="admin")
-async def list_erasures(
-    actor: Injected[Actor], pool: Injected[Pool], before: Before = LAST_ID, limit: Limit = 50
-) -> Erasures:
-    found = await erasure.list_erasures(pool, actor.environment_id, before, limit)
+async def list_erasures(environment: Injected[Environment], before: Before = LAST_ID, limit: Limit = 50) -> Erasures:
+    found = await erasure.list_erasures(environment, before, limit)
     return Erasures(as_schema(found, list[Erasure]), found[-1].id if len(found) == limit else None)
 
 
 @get("/v1/admin/erasures/{id:int}", summary="The receipt of an erasure", tags=_TAGS, scope="admin")
-async def get_erasure(actor: Injected[Actor], pool: Injected[Pool], id: FromPath[int]) -> Erasure:
-    return as_schema(await erasure.find(pool, actor.environment_id, id), Erasure)
+async def get_erasure(environment: Injected[Environment], id: FromPath[int]) -> Erasure:
+    return as_schema(await erasure.find(environment, id), Erasure)
 
 
 @post(
@@ -98,15 +95,14 @@ async def get_erasure(actor: Injected[Actor], pool: Injected[Pool], id: FromPath
     example={"identifiers": [{"kind": "userId", "value": "ada"}]},
 )
 async def check_erasure(
-    actor: Injected[Actor],
-    pool: Injected[Pool],
+    environment: Injected[Environment],
     privacy: Injected[Privacy],
     id: FromPath[int],
     data: JSONBody[CheckBody] = CheckBody(),
 ) -> ErasureCheck:
     """Reads every table completely: this takes minutes on a large database."""
     identifiers = [Identifier(identifier.kind, identifier.value) for identifier in data.identifiers]
-    return as_schema(await erasure.check(pool, privacy, actor.environment_id, id, identifiers), ErasureCheck)
+    return as_schema(await erasure.check(environment, privacy, id, identifiers), ErasureCheck)
 
 
 @get(
@@ -117,14 +113,10 @@ async def check_erasure(
     media=("application/json",),
 )
 async def export_profile(
-    actor: Injected[Actor],
-    pool: Injected[Pool],
-    catalogs: Injected[Catalogs],
-    now: Injected[Clock],
-    id: FromPath[str],
+    environment: Injected[Environment], catalogs: Injected[Catalogs], id: FromPath[str]
 ) -> ASGIStreamingResponse:
     """Streamed; all raw events follow at the end."""
-    found, events = await erasure.export(pool, catalogs, actor.environment_id, id, now())
+    found, events = await erasure.export(environment, catalogs, id)
     parts = _parts(as_schema(found, ProfileExport), events)
     headers = {"Content-Disposition": 'attachment; filename="profile.json"', "Cache-Control": "no-store"}
     return ASGIStreamingResponse(iterator=parts, media_type="application/json", headers=headers)
@@ -150,14 +142,13 @@ async def _parts(document: ProfileExport, events: AsyncIterator[list[views.Event
 )
 async def suppress(
     actor: Injected[Actor],
-    pool: Injected[Pool],
+    environment: Injected[Environment],
     privacy: Injected[Privacy],
-    now: Injected[Clock],
     data: JSONBody[SuppressionBody],
 ) -> SuppressionChange:
     identifiers = _identifiers(data)
     return SuppressionChange(
-        await lists.suppress(pool, privacy, actor.environment_id, identifiers, Edit(actor.name, now(), data.note))
+        await lists.suppress(environment, privacy, identifiers, Edit(actor.name, environment.now(), data.note))
     )
 
 
@@ -170,9 +161,9 @@ async def suppress(
     example={"identifiers": [{"kind": "userId", "value": "ada"}]},
 )
 async def release(
-    actor: Injected[Actor], pool: Injected[Pool], privacy: Injected[Privacy], data: JSONBody[SuppressionBody]
+    environment: Injected[Environment], privacy: Injected[Privacy], data: JSONBody[SuppressionBody]
 ) -> SuppressionChange:
-    return SuppressionChange(await lists.release(pool, privacy, actor.environment_id, _identifiers(data)))
+    return SuppressionChange(await lists.release(environment, privacy, _identifiers(data)))
 
 
 @get(
@@ -182,9 +173,9 @@ async def release(
     scope="admin",
 )
 async def list_suppressions(
-    actor: Injected[Actor], pool: Injected[Pool], before: Before = LAST_ID, limit: Limit = 50
+    environment: Injected[Environment], before: Before = LAST_ID, limit: Limit = 50
 ) -> Suppressions:
-    rows = await lists.suppressions(pool, actor.environment_id, before, limit)
+    rows = await lists.suppressions(environment, before, limit)
     found = [SuppressedIdentifier(str(r.id), r.digest, r.kind, r.note, iso(r.created_at), r.created_by) for r in rows]
     return Suppressions(found, found[-1].id if len(found) == limit else None)
 

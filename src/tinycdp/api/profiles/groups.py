@@ -15,10 +15,10 @@ from tinycdp.api.http.parts import Injected
 from tinycdp.api.http.responses import as_schema
 from tinycdp.api.profiles.schemas import Group, GroupMembers, Groups, ProfileSummary
 from tinycdp.errors import NotFound
-from tinycdp.runtime.access.actor import Actor
+from tinycdp.runtime.environment import Environment
 from tinycdp.runtime.profiles.views import summary_of
 from tinycdp.store import groups as store
-from tinycdp.store.database.pool import Pool, acquired
+from tinycdp.store.database.pool import acquired
 from tinycdp.times import iso
 
 
@@ -29,13 +29,12 @@ from tinycdp.times import iso
     scope="admin",
 )
 async def list_groups(
-    actor: Injected[Actor],
-    pool: Injected[Pool],
+    environment: Injected[Environment],
     after: Annotated[str, QueryParameter(description="the last key of the page before")] = "",
     limit: Limit = 50,
 ) -> Groups:
-    async with acquired(pool) as connection:
-        rows = await store.list_groups(connection, actor.environment_id, after, limit)
+    async with acquired(environment.pool) as connection:
+        rows = await store.list_groups(connection, environment.id, after, limit)
     found = [_group(row) for row in rows]
     return Groups(found, found[-1].key if len(rows) == limit else None)
 
@@ -46,9 +45,9 @@ async def list_groups(
     tags=["People"],
     scope="admin",
 )
-async def get_group(actor: Injected[Actor], pool: Injected[Pool], name: FromPath[str]) -> Group:
-    async with acquired(pool) as connection:
-        row = await store.find_group(connection, actor.environment_id, name)
+async def get_group(environment: Injected[Environment], name: FromPath[str]) -> Group:
+    async with acquired(environment.pool) as connection:
+        row = await store.find_group(connection, environment.id, name)
     if row is None:
         raise NotFound("NOT_FOUND", f"There is no group {name!r}.")
     found = _group(row)
@@ -63,14 +62,10 @@ async def get_group(actor: Injected[Actor], pool: Injected[Pool], name: FromPath
     scope="admin",
 )
 async def list_group_members(
-    actor: Injected[Actor],
-    pool: Injected[Pool],
-    name: FromPath[str],
-    after: AfterProfile = 0,
-    limit: Limit = 50,
+    environment: Injected[Environment], name: FromPath[str], after: AfterProfile = 0, limit: Limit = 50
 ) -> GroupMembers:
-    async with acquired(pool) as connection:
-        rows = await store.members_of_group(connection, actor.environment_id, name, after, limit)
+    async with acquired(environment.pool) as connection:
+        rows = await store.members_of_group(connection, environment.id, name, after, limit)
     members = as_schema([summary_of(row) for row in rows], list[ProfileSummary])
     return GroupMembers(members, members[-1].id if len(rows) == limit else None)
 

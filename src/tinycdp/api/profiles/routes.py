@@ -18,10 +18,9 @@ from tinycdp.api.http.responses import as_schema
 from tinycdp.api.profiles.schemas import Event, Journey, Profile, ProfilePage, Search, Transition
 from tinycdp.errors import InvalidInput
 from tinycdp.runtime.access.actor import Actor
-from tinycdp.runtime.clock import Clock
 from tinycdp.runtime.definitions.catalogs import Catalogs
+from tinycdp.runtime.environment import Environment
 from tinycdp.runtime.profiles import views
-from tinycdp.store.database.pool import Pool
 
 _EVENTS_ON_THE_PAGE = 50
 _TRANSITIONS_ON_THE_PAGE = 100
@@ -42,14 +41,9 @@ PropertyValue = Annotated[
     scope="read",
 )
 async def get_profile(
-    actor: Injected[Actor],
-    pool: Injected[Pool],
-    catalogs: Injected[Catalogs],
-    now: Injected[Clock],
-    id: FromPath[str],
-    by: By = None,
+    environment: Injected[Environment], catalogs: Injected[Catalogs], id: FromPath[str], by: By = None
 ) -> Profile:
-    return as_schema(await views.find_profile(pool, catalogs, actor.environment_id, id, by, now()), Profile)
+    return as_schema(await views.find_profile(environment, catalogs, id, by), Profile)
 
 
 @get(
@@ -59,17 +53,12 @@ async def get_profile(
     scope="admin",
 )
 async def get_user(
-    actor: Injected[Actor],
-    pool: Injected[Pool],
-    catalogs: Injected[Catalogs],
-    now: Injected[Clock],
-    id: FromPath[str],
-    by: By = None,
+    environment: Injected[Environment], catalogs: Injected[Catalogs], id: FromPath[str], by: By = None
 ) -> ProfilePage:
-    profile = await views.find_profile(pool, catalogs, actor.environment_id, id, by, now())
-    events = await views.recent_events_of(pool, actor.environment_id, int(profile.id), _EVENTS_ON_THE_PAGE)
-    catalog = catalogs.serving(actor.environment_id)
-    transitions = await views.transitions_of(pool, catalog, int(profile.id), _TRANSITIONS_ON_THE_PAGE)
+    profile = await views.find_profile(environment, catalogs, id, by)
+    events = await views.recent_events_of(environment, int(profile.id), _EVENTS_ON_THE_PAGE)
+    catalog = catalogs.serving(environment.id)
+    transitions = await views.transitions_of(environment.pool, catalog, int(profile.id), _TRANSITIONS_ON_THE_PAGE)
     return ProfilePage(
         as_schema(profile, Profile), as_schema(events, list[Event]), as_schema(transitions, list[Transition])
     )
@@ -83,14 +72,14 @@ async def get_user(
 )
 async def search_profiles(
     actor: Injected[Actor],
-    pool: Injected[Pool],
+    environment: Injected[Environment],
     q: Prefix = None,
     property_name: PropertyName = None,
     value: PropertyValue = None,
     after: Cursor = None,
     limit: Limit = 50,
 ) -> Search:
-    return await _search(actor, pool, q, property_name, value, after, limit)
+    return await _search(environment, q, property_name, value, after, limit)
 
 
 @get(
@@ -101,32 +90,26 @@ async def search_profiles(
 )
 async def search_users(
     actor: Injected[Actor],
-    pool: Injected[Pool],
+    environment: Injected[Environment],
     q: Prefix = None,
     property_name: PropertyName = None,
     value: PropertyValue = None,
     after: Cursor = None,
     limit: Limit = 50,
 ) -> Search:
-    return await _search(actor, pool, q, property_name, value, after, limit)
+    return await _search(environment, q, property_name, value, after, limit)
 
 
 async def _search(
-    actor: Actor,
-    pool: Pool,
-    q: str | None,
-    property_name: str | None,
-    value: str | None,
-    after: str | None,
-    limit: int,
+    environment: Environment, q: str | None, property_name: str | None, value: str | None, after: str | None, limit: int
 ) -> Search:
     if (q is None) == (property_name is None) or (property_name is None) != (value is None):
         raise InvalidInput("INVALID_REQUEST", "Search with `q`, or with `property` and `value`.")
     if q is not None:
-        return as_schema(await views.search(pool, actor.environment_id, q, after, limit), Search)
+        return as_schema(await views.search(environment, q, after, limit), Search)
     assert property_name is not None and value is not None
     wanted = _json_value(value)
-    found = await views.search_property(pool, actor.environment_id, property_name, wanted, after, limit)
+    found = await views.search_property(environment, property_name, wanted, after, limit)
     return as_schema(found, Search)
 
 
@@ -145,14 +128,9 @@ def _json_value(text: str) -> Any:
     scope="read",
 )
 async def get_journey(
-    actor: Injected[Actor],
-    pool: Injected[Pool],
-    id: FromPath[str],
-    by: By = None,
-    cursor: Cursor = None,
-    limit: Limit = 50,
+    environment: Injected[Environment], id: FromPath[str], by: By = None, cursor: Cursor = None, limit: Limit = 50
 ) -> Journey:
-    return as_schema(await views.journey(pool, actor.environment_id, id, by, cursor, limit), Journey)
+    return as_schema(await views.journey(environment, id, by, cursor, limit), Journey)
 
 
 @get(
@@ -162,8 +140,7 @@ async def get_journey(
     scope="read",
 )
 async def list_recent_events(
-    actor: Injected[Actor],
-    pool: Injected[Pool],
+    environment: Injected[Environment],
     event: Annotated[str | None, QueryParameter(description="only events of this name")] = None,
     cursor: Cursor = None,
     limit: Limit = 50,
@@ -171,7 +148,7 @@ async def list_recent_events(
     """The newest events, of all names or one.
 
     With `event`, a page reads at most 200,000 events: it may be short, or empty, and still have a `next`."""
-    found = await views.recent_events(pool, actor.environment_id, event, cursor, limit)
+    found = await views.recent_events(environment, event, cursor, limit)
     return as_schema(found, Journey)
 
 

@@ -32,13 +32,12 @@ from tinycdp.api.schema.schemas import (
 )
 from tinycdp.errors import NotFound
 from tinycdp.runtime.access.actor import Actor
-from tinycdp.runtime.clock import Clock
 from tinycdp.runtime.edits import Edit
+from tinycdp.runtime.environment import Environment
 from tinycdp.runtime.mirror import Mirror
 from tinycdp.runtime.schema import registry_reads, tracking_plan
 from tinycdp.runtime.schema.registry import Registry
 from tinycdp.runtime.schema.tracking_plan import Plans
-from tinycdp.store.database.pool import Pool
 
 EVENTS = "/v1/registry/events"
 PLAN = "/v1/registry/plan"
@@ -57,15 +56,11 @@ _EXAMPLE = {
     scope="read",
 )
 async def list_events(
-    actor: Injected[Actor],
-    pool: Injected[Pool],
-    registry: Injected[Registry],
-    plans: Injected[Plans],
-    now: Injected[Clock],
+    environment: Injected[Environment], registry: Injected[Registry], plans: Injected[Plans]
 ) -> Events:
     await registry.flush()
-    plan = plans.of(actor.environment_id)
-    return as_schema(await registry_reads.events(pool, plan, actor.environment_id, now()), Events)
+    plan = plans.of(environment.id)
+    return as_schema(await registry_reads.events(environment, plan), Events)
 
 
 @get(
@@ -75,16 +70,11 @@ async def list_events(
     scope="read",
 )
 async def get_event(
-    actor: Injected[Actor],
-    pool: Injected[Pool],
-    registry: Injected[Registry],
-    plans: Injected[Plans],
-    now: Injected[Clock],
-    name: FromPath[str],
+    environment: Injected[Environment], registry: Injected[Registry], plans: Injected[Plans], name: FromPath[str]
 ) -> EventPage:
     await registry.flush()
-    plan = plans.of(actor.environment_id)
-    return as_schema(await registry_reads.event(pool, plan, actor.environment_id, name, now()), EventPage)
+    plan = plans.of(environment.id)
+    return as_schema(await registry_reads.event(environment, plan, name), EventPage)
 
 
 @get(
@@ -94,18 +84,15 @@ async def get_event(
     scope="read",
 )
 async def get_property(
-    actor: Injected[Actor],
-    pool: Injected[Pool],
+    environment: Injected[Environment],
     registry: Injected[Registry],
     plans: Injected[Plans],
-    now: Injected[Clock],
     name: FromPath[str],
     property_name: FromPath[str],
 ) -> PropertyPage:
     await registry.flush()
-    environment_id, plan = actor.environment_id, plans.of(actor.environment_id)
-    found = await registry_reads.property_of(pool, plan, environment_id, name, property_name, now())
-    return as_schema(found, PropertyPage)
+    plan = plans.of(environment.id)
+    return as_schema(await registry_reads.property_of(environment, plan, name, property_name), PropertyPage)
 
 
 @get(
@@ -114,13 +101,9 @@ async def get_property(
     tags=["Registry"],
     scope="read",
 )
-async def list_sdks(
-    actor: Injected[Actor],
-    pool: Injected[Pool],
-    registry: Injected[Registry],
-) -> Sdks:
+async def list_sdks(environment: Injected[Environment], registry: Injected[Registry]) -> Sdks:
     await registry.flush()
-    return as_schema(await registry_reads.sdks(pool, actor.environment_id), Sdks)
+    return as_schema(await registry_reads.sdks(environment), Sdks)
 
 
 @get(
@@ -130,16 +113,14 @@ async def list_sdks(
     scope="read",
 )
 async def list_violations(
-    actor: Injected[Actor],
-    pool: Injected[Pool],
+    environment: Injected[Environment],
     registry: Injected[Registry],
-    now: Injected[Clock],
     event: Annotated[str | None, QueryParameter(description="only of this event")] = None,
     days: Annotated[int, QueryParameter(ge=1, le=400, description="days back, today included")] = 7,
     limit: Limit = 50,
 ) -> Violations:
     await registry.flush()
-    found = await registry_reads.violations(pool, actor.environment_id, event, days, now(), limit)
+    found = await registry_reads.violations(environment, event, days, limit)
     return Violations(as_schema(found, list[Violation]))
 
 
@@ -149,11 +130,8 @@ async def list_violations(
     tags=["Registry"],
     scope="read",
 )
-async def get_plan(
-    actor: Injected[Actor],
-    pool: Injected[Pool],
-) -> WholePlan:
-    return WholePlan(as_schema(await tracking_plan.entries(pool, actor.environment_id), list[PlanEntry]))
+async def get_plan(environment: Injected[Environment]) -> WholePlan:
+    return WholePlan(as_schema(await tracking_plan.entries(environment), list[PlanEntry]))
 
 
 @put(
@@ -176,13 +154,13 @@ async def put_plan_entry(
 
     A dry run answers with version 0 and the definitions that would break."""
     expects = version_of(if_match)
-    actor, instant = editing.actor, editing.now()
+    actor, instant = editing.actor, editing.environment.now()
     entry = tracking_plan.checked(data)
     if dry_run:
         found = tracking_plan.unsaved(name, entry, Edit(actor.name, instant))
     else:
         found = await tracking_plan.save(
-            editing.pool, actor.environment_id, name, data, Edit(actor.name, instant, expected_version=expects)
+            editing.environment, name, data, Edit(actor.name, instant, expected_version=expects)
         )
         # This process applies it at once; the others are notified.
         await mirror.load_policies()
@@ -200,15 +178,14 @@ async def put_plan_entry(
 )
 async def delete_plan_entry(
     actor: Injected[Actor],
-    pool: Injected[Pool],
+    environment: Injected[Environment],
     mirror: Injected[Mirror],
-    now: Injected[Clock],
     name: FromPath[str],
     if_match: IfMatch = None,
 ) -> PlanEntry:
     expects = version_of(if_match)
     found = await tracking_plan.save(
-        pool, actor.environment_id, name, None, Edit(actor.name, now(), expected_version=expects)
+        environment, name, None, Edit(actor.name, environment.now(), expected_version=expects)
     )
     await mirror.load_policies()
     return as_schema(found, PlanEntry)
@@ -221,9 +198,9 @@ async def delete_plan_entry(
     scope="read",
 )
 async def list_plan_versions(
-    actor: Injected[Actor], pool: Injected[Pool], name: FromPath[str], limit: Limit = 50
+    environment: Injected[Environment], name: FromPath[str], limit: Limit = 50
 ) -> PlanVersions:
-    found = await tracking_plan.versions(pool, actor.environment_id, name, limit)
+    found = await tracking_plan.versions(environment, name, limit)
     if not found:
         raise NotFound("NOT_FOUND", f"The tracking plan never had an event {name!r}.")
     return PlanVersions(name, as_schema(found, list[PlanEntry]))

@@ -23,11 +23,10 @@ from tinycdp.api.ingest.adapters.history import PARSE, check_mapping
 from tinycdp.api.transfer.schemas import ImportProgress, Imports
 from tinycdp.errors import InvalidInput
 from tinycdp.runtime.access.actor import Actor
-from tinycdp.runtime.clock import Clock
+from tinycdp.runtime.environment import Environment
 from tinycdp.runtime.transfer import imports as history
 from tinycdp.runtime.transfer.import_files import FileMapping, Source, form_of
 from tinycdp.runtime.transfer.import_queue import MOST_UPLOADED, ImportQueue
-from tinycdp.store.database.pool import Pool
 
 _TAGS = ["Import"]
 
@@ -93,11 +92,9 @@ async def get_import(actor: Injected[Actor], imports: Injected[ImportQueue], id:
     tags=_TAGS,
     scope="admin",
 )
-async def stop_import(
-    actor: Injected[Actor], pool: Injected[Pool], now: Injected[Clock], id: FromPath[str]
-) -> ImportProgress:
+async def stop_import(actor: Injected[Actor], environment: Injected[Environment], id: FromPath[str]) -> ImportProgress:
     """Stored rows stay. Sending the same file again continues the import."""
-    stopped = await history.stop(pool, actor.environment_id, id, f"Stopped by {actor.name}.", now())
+    stopped = await history.stop(environment, id, f"Stopped by {actor.name}.")
     return as_schema(stopped, ImportProgress)
 
 

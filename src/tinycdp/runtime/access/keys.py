@@ -16,6 +16,7 @@ import msgspec
 
 from tinycdp.errors import InvalidInput, NotFound
 from tinycdp.model import Instant
+from tinycdp.runtime.environment import Environment
 from tinycdp.runtime.notifications import announce_keys
 from tinycdp.settings import Settings
 from tinycdp.store import definitions as environments
@@ -69,39 +70,39 @@ def digest(key: str) -> bytes:
     return sha256(key.encode("utf-8", "surrogatepass")).digest()
 
 
-async def create_key(pool: Pool, environment_id: int, scopes: Sequence[str], name: str, now: Instant) -> NewKey:
+async def create_key(environment: Environment, scopes: Sequence[str], name: str) -> NewKey:
     """Create a random key."""
-    return await _store_key(pool, environment_id, f"tcdp_{secrets.token_urlsafe(24)}", scopes, name, now)
+    return await _store_key(environment, f"tcdp_{secrets.token_urlsafe(24)}", scopes, name)
 
 
-async def _store_key(
-    pool: Pool, environment_id: int, text: str, scopes: Sequence[str], name: str, now: Instant
-) -> NewKey:
+async def _store_key(environment: Environment, text: str, scopes: Sequence[str], name: str) -> NewKey:
     if not scopes or not set(scopes) <= set(SCOPES):
         raise InvalidInput("INVALID_SCOPE", f"$.scopes: one or more of {', '.join(SCOPES)}.", path="$.scopes")
     prefix = text[:_PREFIX_LENGTH]
-    async with transaction(pool) as connection:
-        id = await store.create_key(connection, environment_id, name, prefix, digest(text), sorted(set(scopes)), now)
+    async with transaction(environment.pool) as connection:
+        id = await store.create_key(
+            connection, environment.id, name, prefix, digest(text), sorted(set(scopes)), environment.now()
+        )
         await announce_keys(connection)
     return NewKey(id or 0, text, prefix, name, tuple(sorted(set(scopes))))
 
 
-async def list_keys(pool: Pool, environment_id: int) -> list[KeyRow]:
+async def list_keys(environment: Environment) -> list[KeyRow]:
     """All keys of an environment, revoked ones too."""
-    async with acquired(pool) as connection:
-        rows = await store.list_keys(connection, environment_id)
+    async with acquired(environment.pool) as connection:
+        rows = await store.list_keys(connection, environment.id)
     return [KeyRow(row.id, row.name, row.prefix, tuple(row.scopes), row.created_at, row.revoked_at) for row in rows]
 
 
-async def revoke_key(pool: Pool, environment_id: int, which: int | str, now: Instant) -> None:
+async def revoke_key(environment: Environment, which: int | str) -> None:
     """Revoke a key, given by id or prefix; every process stops accepting it."""
     if isinstance(which, str):
-        named = [key for key in await list_keys(pool, environment_id) if key.prefix == which and not key.revoked_at]
+        named = [key for key in await list_keys(environment) if key.prefix == which and not key.revoked_at]
         if len(named) > 1:
             raise InvalidInput("AMBIGUOUS_PREFIX", f"{len(named)} keys begin with {which!r}; give the id of one.")
         which = named[0].id if named else 0
-    async with transaction(pool) as connection:
-        if not await store.revoke_key(connection, environment_id, which, now):
+    async with transaction(environment.pool) as connection:
+        if not await store.revoke_key(connection, environment.id, which, environment.now()):
             raise NotFound("NOT_FOUND", f"No active key {which!r}: it does not exist, or it is revoked already.")
         await announce_keys(connection)
 
@@ -120,10 +121,8 @@ async def bootstrap(pool: Pool, settings: Settings, now: Instant) -> None:
     """Create the tenancy, and the keys of the settings if the environment has none."""
     async with transaction(pool) as connection:
         await environments.create_tenancy(connection, ORGANISATION, PROJECT, ENVIRONMENTS, settings.zone)
-    environment_id = await environment_named(pool, settings.environment)
-    async with acquired(pool) as connection:
-        known = await store.list_keys(connection, environment_id)
-    if known:
+    environment = Environment(await environment_named(pool, settings.environment), pool, lambda: now)
+    if await list_keys(environment):
         return
     texts = {
         "admin": settings.bootstrap_admin_key,
@@ -132,7 +131,7 @@ async def bootstrap(pool: Pool, settings: Settings, now: Instant) -> None:
     }
     for scope, text in texts.items():
         if text:
-            await _store_key(pool, environment_id, text, [scope], f"bootstrap {scope}", now)
+            await _store_key(environment, text, [scope], f"bootstrap {scope}")
 
 
 class Keyring:

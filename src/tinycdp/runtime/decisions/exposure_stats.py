@@ -26,8 +26,9 @@ from tinycdp.engine.flags.document import Flag, read_flag, stages
 from tinycdp.errors import InvalidInput, NotFound
 from tinycdp.model import Instant
 from tinycdp.runtime.definitions.catalogs import Catalogs
+from tinycdp.runtime.environment import Environment
 from tinycdp.store import exposures as store
-from tinycdp.store.database.pool import Connection, Pool, acquired, snapshot
+from tinycdp.store.database.pool import Connection, acquired, snapshot
 from tinycdp.times import iso
 
 #: A p-value below this raises the alarm. A check that is read every day must not raise it by chance every month.
@@ -182,21 +183,21 @@ def ratio(weights: Mapping[str, int], counted: Mapping[str, int]) -> tuple[float
 
 
 async def counts(
-    pool: Pool, catalogs: Catalogs, environment_id: int, key: str, first: date, last: date, now: Instant
+    environment: Environment, catalogs: Catalogs, key: str, first: date, last: date, now: Instant
 ) -> FlagExposures:
     """A flag's exposures from the first to the last day, both included."""
     days = (first, last)
-    async with snapshot(pool) as connection:
-        definition, live = await _find(connection, catalogs, environment_id, key)
-        rows = await store.count_exposures(connection, environment_id, definition.id, days)
-        totals = await store.count_exposed(connection, environment_id, definition.id, days)
+    async with snapshot(environment.pool) as connection:
+        definition, live = await _find(connection, catalogs, environment.id, key)
+        rows = await store.count_exposures(connection, environment.id, definition.id, days)
+        totals = await store.count_exposed(connection, environment.id, definition.id, days)
         checks = []
         if live is not None:
-            versions = await store.versions_of_flags(connection, environment_id, [live.id])
+            versions = await store.versions_of_flags(connection, environment.id, [live.id])
             for sample in _samples(live, versions, now):
                 found = await store.sample_of_rule(
                     connection,
-                    environment_id,
+                    environment.id,
                     live.id,
                     sample.rule,
                     (sample.version, sample.stage),
@@ -219,9 +220,8 @@ async def counts(
 
 
 async def page(
-    pool: Pool,
+    environment: Environment,
     catalogs: Catalogs,
-    environment_id: int,
     first: date,
     last: date,
     n: int,
@@ -235,18 +235,18 @@ async def page(
     """Exposures of a flag, of a unit, or of every unit of a profile, newest day first."""
     days = (first, last)
     before = _place(after) if after else _behind(last)
-    async with snapshot(pool) as connection:
-        definition = (await _find(connection, catalogs, environment_id, flag))[0] if flag is not None else None
+    async with snapshot(environment.pool) as connection:
+        definition = (await _find(connection, catalogs, environment.id, flag))[0] if flag is not None else None
         id = definition.id if definition is not None else None
         if unit is None and profile_id is None:
             assert id is not None
-            rows = await store.exposures_of_flag(connection, environment_id, id, variant, days, before, n)
+            rows = await store.exposures_of_flag(connection, environment.id, id, variant, days, before, n)
         else:
             units = [unit] if unit is not None else []
             if profile_id is not None:
-                theirs = await store.units_of_profile(connection, environment_id, profile_id)
+                theirs = await store.units_of_profile(connection, environment.id, profile_id)
                 units = theirs if unit is None else [u for u in units if u in theirs]
-            rows = await store.exposures_of_units(connection, environment_id, units, id, variant, days, before, n)
+            rows = await store.exposures_of_units(connection, environment.id, units, id, variant, days, before, n)
     following = _cursor(rows[-1]) if len(rows) == n else None
     return ExposurePage([_exposure(row) for row in rows], following)
 
@@ -265,16 +265,14 @@ async def every(
     return ([_exposure(row) for row in rows] async for rows in found)
 
 
-async def recent_exposures(
-    pool: Pool, catalogs: Catalogs, environment_id: int, key: str, now: Instant
-) -> RecentExposures | None:
+async def recent_exposures(environment: Environment, catalogs: Catalogs, key: str) -> RecentExposures | None:
     """What a flag did this week, None where counting takes longer than one waits for a page."""
-    today = day_of(now)
-    async with acquired(pool) as connection:
-        definition_id = (await _find(connection, catalogs, environment_id, key))[0].id
+    today = day_of(environment.now())
+    async with acquired(environment.pool) as connection:
+        definition_id = (await _find(connection, catalogs, environment.id, key))[0].id
         try:
             of_day, of_week = [
-                await store.count_exposed(connection, environment_id, definition_id, (first, today), _RECENT_SECONDS)
+                await store.count_exposed(connection, environment.id, definition_id, (first, today), _RECENT_SECONDS)
                 for first in (today, today - timedelta(days=_RECENT_DAYS - 1))
             ]
         except TimeoutError:

@@ -13,9 +13,10 @@ from tinycdp.engine.flags.trail import Killed
 from tinycdp.errors import NotFound
 from tinycdp.model import Instant
 from tinycdp.runtime.edits import Edit
+from tinycdp.runtime.environment import Environment
 from tinycdp.runtime.notifications import announce_revision
 from tinycdp.store import definitions, flags
-from tinycdp.store.database.pool import Connection, Pool, acquired, transaction
+from tinycdp.store.database.pool import Connection, acquired, transaction
 from tinycdp.times import iso, iso_or_none
 
 
@@ -30,20 +31,20 @@ class Kill:
     revived_by: str | None
 
 
-async def kill(pool: Pool, environment_id: int, key: str, edit: Edit) -> None:
+async def kill(environment: Environment, key: str, edit: Edit) -> None:
     """Turn a flag off until it is revived. A second kill changes nothing."""
-    async with transaction(pool) as connection:
-        id = await _id(connection, environment_id, key)
-        await flags.kill_flag(connection, environment_id, id, edit.now, edit.author, edit.note)
-        await announce_revision(connection, environment_id)
+    async with transaction(environment.pool) as connection:
+        id = await _id(connection, environment.id, key)
+        await flags.kill_flag(connection, environment.id, id, edit.now, edit.author, edit.note)
+        await announce_revision(connection, environment.id)
 
 
-async def revive(pool: Pool, environment_id: int, key: str, edit: Edit) -> None:
+async def revive(environment: Environment, key: str, edit: Edit) -> None:
     """Let a flag decide again as it is defined. Does nothing if it is not killed."""
-    async with transaction(pool) as connection:
-        id = await _id(connection, environment_id, key)
-        await flags.revive_flag(connection, environment_id, id, edit.now, edit.author)
-        await announce_revision(connection, environment_id)
+    async with transaction(environment.pool) as connection:
+        id = await _id(connection, environment.id, key)
+        await flags.revive_flag(connection, environment.id, id, edit.now, edit.author)
+        await announce_revision(connection, environment.id)
 
 
 async def in_force(connection: Connection, environment_id: int, at: Instant | None = None) -> dict[int, Killed]:
@@ -52,11 +53,11 @@ async def in_force(connection: Connection, environment_id: int, at: Instant | No
     return {row.definition_id: Killed(row.killed_by, row.killed_at, row.note) for row in kills}
 
 
-async def history(pool: Pool, environment_id: int, key: str, n: int) -> list[Kill]:
+async def history(environment: Environment, key: str, n: int) -> list[Kill]:
     """The newest kills of a flag, at most n."""
-    async with acquired(pool) as connection:
-        id = await _id(connection, environment_id, key)
-        rows = await flags.kills_of_flag(connection, environment_id, id, n)
+    async with acquired(environment.pool) as connection:
+        id = await _id(connection, environment.id, key)
+        rows = await flags.kills_of_flag(connection, environment.id, id, n)
     return [
         Kill(
             iso(row.killed_at),

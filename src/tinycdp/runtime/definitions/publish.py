@@ -1,6 +1,6 @@
 """Publish definitions: a change is one atomic revision that backfills beside the live one.
 
-Shape   publish(pool, environment, changes) saves all changes as one revision, or none. rename, restore and
+Shape   publish(environment, changes, edit) saves all changes as one revision, or none. rename, restore and
         restore_version compute their changes and publish them. With dry_run nothing is saved.
         finish_backfilling makes a backfilled revision live
 Laws    a rename keeps id, salt and meaning, and rewrites references: no membership changes, nothing backfills.
@@ -40,9 +40,10 @@ from tinycdp.runtime.definitions.change_set import (
 )
 from tinycdp.runtime.definitions.references import rewritten
 from tinycdp.runtime.edits import Edit
+from tinycdp.runtime.environment import Environment
 from tinycdp.runtime.notifications import announce_revision
 from tinycdp.store import definitions as store
-from tinycdp.store.database.pool import Connection, Pool, acquired, transaction
+from tinycdp.store.database.pool import Connection, acquired, transaction
 
 LONGEST_NOTE = 1_000
 #: How often a publish may lose against another one, before it takes the lock at its beginning.
@@ -66,31 +67,19 @@ class Plan(msgspec.Struct, frozen=True):
 
 
 async def apply_documents(
-    pool: Pool,
-    environment_id: int,
+    environment: Environment,
     documents: Iterable[Mapping[str, Any]],
-    author: str,
-    now: Instant,
-    note: str = "",
-    *,
-    prune: bool = False,
-    dry_run: bool = False,
-) -> Plan:
-    """Publish definition documents as one revision.
-
-    Definitions that they do not name stay as they are, or with `prune` are deleted."""
-    edit = Edit(author, now, note, dry_run=dry_run)
-    return await publish(pool, environment_id, read_documents(documents), edit, prune=prune)
-
-
-async def publish(
-    pool: Pool,
-    environment_id: int,
-    changes: Sequence[Change],
     edit: Edit,
     *,
     prune: bool = False,
 ) -> Plan:
+    """Publish definition documents as one revision.
+
+    Definitions that they do not name stay as they are, or with `prune` are deleted."""
+    return await publish(environment, read_documents(documents), edit, prune=prune)
+
+
+async def publish(environment: Environment, changes: Sequence[Change], edit: Edit, *, prune: bool = False) -> Plan:
     """Save the changes as one revision. Nothing is saved if any of them is invalid.
 
     prune  delete every definition that the changes do not name"""
@@ -98,10 +87,10 @@ async def publish(
     async def moves(connection: Connection, head: Head) -> list[Move]:
         return await draft_moves(connection, head, changes, edit.now, prune=prune)
 
-    return await _publish(pool, environment_id, moves, edit)
+    return await _publish(environment, moves, edit)
 
 
-async def rename(pool: Pool, environment_id: int, kind: str, key: str, new: str, edit: Edit) -> Plan:
+async def rename(environment: Environment, kind: str, key: str, new: str, edit: Edit) -> Plan:
     """Give a definition another key, and rewrite all references to it."""
     read_key(kind, new, "$.key")
 
@@ -113,19 +102,19 @@ async def rename(pool: Pool, environment_id: int, kind: str, key: str, new: str,
         change = Change(kind=kind, key=new, document=document, expects=edit.expected_version, was=key)
         return await draft_moves(connection, head, [change], edit.now)
 
-    return await _publish(pool, environment_id, moves, edit)
+    return await _publish(environment, moves, edit)
 
 
-async def restore(pool: Pool, environment_id: int, revision: int, edit: Edit) -> Plan:
+async def restore(environment: Environment, revision: int, edit: Edit) -> Plan:
     """Bring all definitions back to a revision: deleted ones return, newer ones are deleted."""
 
     async def moves(connection: Connection, head: Head) -> list[Move]:
         if not 0 < revision <= head.revision:
             raise NotFound("REVISION_NOT_FOUND", f"There is no revision {revision}; the newest is {head.revision}.")
-        then = await definitions_at(connection, environment_id, revision)
+        then = await definitions_at(connection, environment.id, revision)
         current = {d.id: d for d in head.definitions}
         keys = {d.name: current[d.id].key for d in then if d.id in current}
-        last = await store.last_versions(connection, environment_id, [d.id for d in then if d.id not in current])
+        last = await store.last_versions(connection, environment.id, [d.id for d in then if d.id not in current])
         found: list[Move] = []
         for definition in then:
             before = current.pop(definition.id, None)
@@ -133,24 +122,17 @@ async def restore(pool: Pool, environment_id: int, revision: int, edit: Edit) ->
             found.append((before, restored_version(before, definition, rewritten(definition, keys), number, head)))
         return [*found, *((newer, None) for newer in current.values())]
 
-    return await _publish(pool, environment_id, moves, edit)
+    return await _publish(environment, moves, edit)
 
 
-async def restore_version(
-    pool: Pool,
-    environment_id: int,
-    kind: str,
-    key: str,
-    version: int,
-    edit: Edit,
-) -> Plan:
+async def restore_version(environment: Environment, kind: str, key: str, version: int, edit: Edit) -> Plan:
     """Bring one definition back to an older version.
 
     It names other definitions by their current keys."""
 
     async def moves(connection: Connection, head: Head) -> list[Move]:
-        id = await store.find_definition(connection, environment_id, kind, key)
-        rows = await store.list_versions(connection, environment_id, id) if id is not None else []
+        id = await store.find_definition(connection, environment.id, kind, key)
+        rows = await store.list_versions(connection, environment.id, id) if id is not None else []
         row = next((row for row in rows if row.version == version), None)
         if row is None:
             raise NotFound("NOT_FOUND", f"There is no version {version} of a {kind} {key!r}.")
@@ -158,20 +140,20 @@ async def restore_version(
         current = {d.id: d for d in head.definitions}
         before = current.get(then.id)
         check_expected(Change(kind=kind, key=key, document={}, expects=edit.expected_version), before)
-        beside = await definitions_at(connection, environment_id, row.from_revision)
+        beside = await definitions_at(connection, environment.id, row.from_revision)
         keys = {d.name: current[d.id].key for d in beside if d.id in current}
         # A deleted definition returns under its last key.
         named = with_key(rewritten(then, keys), rows[0].key)
         return [(before, restored_version(before, named, named, rows[0].version, head))]
 
-    return await _publish(pool, environment_id, moves, edit)
+    return await _publish(environment, moves, edit)
 
 
-async def newest(pool: Pool, environment_id: int) -> list[Definition]:
+async def newest(environment: Environment) -> list[Definition]:
     """The newest definitions, live or backfilling."""
-    async with acquired(pool) as connection:
-        environment = await store.find_environment(connection, environment_id)
-        return await definitions_at(connection, environment_id, environment.head_revision)
+    async with acquired(environment.pool) as connection:
+        row = await store.find_environment(connection, environment.id)
+        return await definitions_at(connection, environment.id, row.head_revision)
 
 
 async def read_head(connection: Connection, environment_id: int) -> Head:
@@ -183,10 +165,7 @@ async def read_head(connection: Connection, environment_id: int) -> Head:
 
 
 async def _publish(
-    pool: Pool,
-    environment_id: int,
-    moves_of: Callable[[Connection, Head], Awaitable[Sequence[Move]]],
-    edit: Edit,
+    environment: Environment, moves_of: Callable[[Connection, Head], Awaitable[Sequence[Move]]], edit: Edit
 ) -> Plan:
     """Save the moves as one revision.
 
@@ -195,10 +174,10 @@ async def _publish(
     if len(edit.note) > LONGEST_NOTE:
         raise InvalidInput("INVALID_REQUEST", f"A note has at most {LONGEST_NOTE:,} characters.")
     for patience in reversed(range(_TRIES + 1)):
-        async with transaction(pool) as connection:
+        async with transaction(environment.pool) as connection:
             if not patience and not edit.dry_run:  # the last try keeps other publishes out
-                await store.begin_publish(connection, environment_id)
-            head = await read_head(connection, environment_id)
+                await store.begin_publish(connection, environment.id)
+            head = await read_head(connection, environment.id)
             moves = await moves_of(connection, head)
             steps = tuple(step_of(before, after) for before, after in moves)
             if all(step.action == "keep" for step in steps):
@@ -206,14 +185,14 @@ async def _publish(
             # Compiling checks everything: it raises with every diagnostic before anything is written.
             wanted = next_definitions(head, moves)
             catalog = await compile_catalog(
-                environment_id, head.zone, head.serving, wanted, head.live, head.revision + 1
+                environment.id, head.zone, head.serving, wanted, head.live, head.revision + 1
             )
             if edit.dry_run:
                 return Plan(steps, head.revision, catalog.must_backfill)
             abandoned = await _begun_fingerprints(head) if not catalog.must_backfill else set()
-            await store.begin_publish(connection, environment_id)
-            environment = await store.find_environment(connection, environment_id)
-            if (environment.live_revision, environment.head_revision) == (head.live, head.revision):
+            await store.begin_publish(connection, environment.id)
+            row = await store.find_environment(connection, environment.id)
+            if (row.live_revision, row.head_revision) == (head.live, head.revision):
                 backfilling = await _save(connection, head, moves, catalog, abandoned, edit)
                 return Plan(steps, head.revision + 1, backfilling)
     raise AssertionError("the last try holds the lock from the beginning")

@@ -16,8 +16,9 @@ from tinycdp.runtime.definitions.catalogs import definitions_at, read_definition
 from tinycdp.runtime.definitions.change_set import Step, document_of, steps_between
 from tinycdp.runtime.definitions.files import difference as text_of
 from tinycdp.runtime.definitions.files import fields_of
+from tinycdp.runtime.environment import Environment
 from tinycdp.store import definitions as store
-from tinycdp.store.database.pool import Connection, Pool, snapshot
+from tinycdp.store.database.pool import Connection, snapshot
 from tinycdp.times import iso, iso_or_none
 
 
@@ -108,13 +109,13 @@ def changed(step: Step) -> Changed:
     )
 
 
-async def versions(pool: Pool, environment_id: int, kind: str, key: str) -> list[Version]:
+async def versions(environment: Environment, kind: str, key: str) -> list[Version]:
     """Every version of the definition that has this key or had it last; newest first."""
-    async with snapshot(pool) as connection:
-        id = await store.find_definition(connection, environment_id, kind, key)
+    async with snapshot(environment.pool) as connection:
+        id = await store.find_definition(connection, environment.id, kind, key)
         if id is None:
             raise NotFound("NOT_FOUND", f"No {kind} has or had the key {key!r}.")
-        rows = await store.list_versions(connection, environment_id, id)
+        rows = await store.list_versions(connection, environment.id, id)
     return [
         Version(
             row.version,
@@ -131,23 +132,23 @@ async def versions(pool: Pool, environment_id: int, kind: str, key: str) -> list
     ]
 
 
-async def revision(pool: Pool, environment_id: int, number: int) -> RevisionDetail:
+async def revision(environment: Environment, number: int) -> RevisionDetail:
     """One revision, with its changes to the one before it."""
-    async with snapshot(pool) as connection:
-        row = await store.find_revision(connection, environment_id, number)
+    async with snapshot(environment.pool) as connection:
+        row = await store.find_revision(connection, environment.id, number)
         if row is None:
             raise _unknown(number)
-        found = await _differences(connection, environment_id, number - 1, number)
+        found = await _differences(connection, environment.id, number - 1, number)
     return RevisionDetail(number, row.author, row.note, iso(row.published_at), iso_or_none(row.live_at), found)
 
 
-async def difference(pool: Pool, environment_id: int, since: int, until: int) -> list[Changed]:
+async def difference(environment: Environment, since: int, until: int) -> list[Changed]:
     """The changes from one revision to another, in either direction. Revision 0 is empty."""
-    async with snapshot(pool) as connection:
+    async with snapshot(environment.pool) as connection:
         for number in (since, until):
-            if number and await store.find_revision(connection, environment_id, number) is None:
+            if number and await store.find_revision(connection, environment.id, number) is None:
                 raise _unknown(number)
-        return await _differences(connection, environment_id, since, until)
+        return await _differences(connection, environment.id, since, until)
 
 
 async def _differences(connection: Connection, environment_id: int, since: int, until: int) -> list[Changed]:

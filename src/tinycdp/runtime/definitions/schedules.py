@@ -1,6 +1,6 @@
 """Scheduled steps of flags, saved as a revision once they are due.
 
-Shape   settle_due(pool, catalog, now) → how many flags had due steps
+Shape   settle_due(environment, catalog) → how many flags had due steps
 Laws    decisions read a flag's schedule themselves: a due step applies everywhere at its instant. Saving it as a
         revision afterwards changes no answer. It waits while a revision backfills
 Source  docs/decisions/0018-flags-in-full.md
@@ -10,19 +10,19 @@ from tinycdp.dsl.values.scalars import parse_instant
 from tinycdp.engine.catalog import Catalog
 from tinycdp.engine.flags.document import settled, to_document
 from tinycdp.errors import Conflict
-from tinycdp.model import Instant
 from tinycdp.runtime.definitions.change_set import Change
 from tinycdp.runtime.definitions.publish import publish
 from tinycdp.runtime.edits import Edit
-from tinycdp.store.database.pool import Pool
+from tinycdp.runtime.environment import Environment
 
 AUTHOR = "schedule"
 
 
-async def settle_due(pool: Pool, catalog: Catalog, now: Instant) -> int:
+async def settle_due(environment: Environment, catalog: Catalog) -> int:
     """Save the due steps of all flags as one revision, if there are any."""
     if catalog.head != catalog.revision:
         return 0
+    now = environment.now()
     changes, steps = [], []
     for definition in catalog.live.definitions.values():
         flag = definition.flag
@@ -35,7 +35,9 @@ async def settle_due(pool: Pool, catalog: Catalog, now: Instant) -> int:
         return 0
     try:
         await publish(
-            pool, catalog.environment_id, changes, Edit(AUTHOR, now, f"steps that were due: {'; '.join(steps)}")
+            environment,
+            changes,
+            Edit(AUTHOR, now, f"steps that were due: {'; '.join(steps)}"),
         )
     except Conflict:
         return 0  # one of the flags changed meanwhile: try again next time

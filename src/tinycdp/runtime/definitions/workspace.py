@@ -24,10 +24,11 @@ from tinycdp.errors import InvalidInput
 from tinycdp.model import DAY_MS, Instant
 from tinycdp.runtime.definitions.catalogs import Catalogs
 from tinycdp.runtime.definitions.references import closure, mentioned, references_of
+from tinycdp.runtime.environment import Environment
 from tinycdp.store import definitions as store
 from tinycdp.store import events as event_store
 from tinycdp.store import registry
-from tinycdp.store.database.pool import Connection, Pool, acquired
+from tinycdp.store.database.pool import Connection, acquired
 
 Kind = Literal["trait", "segment", "flag"]
 
@@ -197,21 +198,20 @@ class EventNames:
         return known[1]
 
 
-async def read_workspace(
-    pool: Pool, catalogs: Catalogs, event_names: EventNames, environment_id: int, now: Instant
-) -> Workspace:
+async def read_workspace(environment: Environment, catalogs: Catalogs, event_names: EventNames) -> Workspace:
     """The definitions of the head revision, as they are in the database now."""
-    async with acquired(pool) as connection:
-        catalog = await catalogs.current_in(connection, environment_id)
-        names = await event_names.names(connection, environment_id, now)
+    now = environment.now()
+    async with acquired(environment.pool) as connection:
+        catalog = await catalogs.current_in(connection, environment.id)
+        names = await event_names.names(connection, environment.id, now)
         new, backfill = frozenset[Name](), None
         if catalog.candidate is not None:
-            rows = await store.definitions_at(connection, environment_id, catalog.revision)
+            rows = await store.definitions_at(connection, environment.id, catalog.revision)
             new = frozenset(catalog.candidate.definitions.keys() - {(row.kind, row.key) for row in rows})
-            backfill = await store.find_backfill(connection, environment_id, catalog.head)
+            backfill = await store.find_backfill(connection, environment.id, catalog.head)
     compiled_set = catalog.candidate or catalog.live
     progress = progress_of(backfill, now) if backfill is not None else None
-    return Workspace(catalog, compiled_set, tuple(names), new, progress, event_names.declared(environment_id))
+    return Workspace(catalog, compiled_set, tuple(names), new, progress, event_names.declared(environment.id))
 
 
 def progress_of(backfill: store.BackfillRow, now: Instant) -> Progress:

@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 from tinycdp.errors import TooLarge
+from tinycdp.runtime.environment import Environment
 from tinycdp.runtime.profiles.views import IdentifierRef, find_row
 from tinycdp.store import identity as store
-from tinycdp.store.database.pool import Connection, Pool, snapshot
+from tinycdp.store.database.pool import Connection, snapshot
 from tinycdp.store.identifiers import StoredIdentifierRow
 from tinycdp.store.profiles import LoadedProfileRow
 from tinycdp.times import iso, iso_or_none
@@ -131,11 +132,11 @@ class Graph:
     refusals: list[RejectedClaim]
 
 
-async def find_graph(pool: Pool, environment_id: int, name: str) -> Graph:
+async def find_graph(environment: Environment, name: str) -> Graph:
     """The graph of a profile."""
-    async with snapshot(pool) as connection:
-        profile = await find_profile(connection, environment_id, name)
-        rows = await store.identifiers_of_profiles(connection, environment_id, [profile.id])
+    async with snapshot(environment.pool) as connection:
+        profile = await find_profile(connection, environment.id, name)
+        rows = await store.identifiers_of_profiles(connection, environment.id, [profile.id])
         if len(rows) > MOST_NODES:
             raise TooLarge(
                 "GRAPH_TOO_LARGE",
@@ -143,18 +144,18 @@ async def find_graph(pool: Pool, environment_id: int, name: str) -> Graph:
                 limit=MOST_NODES,
             )
         own = {row.id: row for row in rows}
-        links = await store.links_of_identifiers(connection, environment_id, sorted(own))
+        links = await store.links_of_identifiers(connection, environment.id, sorted(own))
         outside = {id for link in links for id in (link.identifier_id, link.owner_id)} - own.keys()
-        found = await store.identifiers_by_id(connection, environment_id, sorted(outside))
+        found = await store.identifiers_by_id(connection, environment.id, sorted(outside))
         known = own | {row.id: row for row in found}
-        merges = await _merges_of(connection, environment_id, profile.id)
-        moved = await _identifiers_of_merges(connection, environment_id, merges)
-        splits = await store.splits_of_profile(connection, environment_id, profile.id)
+        merges = await _merges_of(connection, environment.id, profile.id)
+        moved = await _identifiers_of_merges(connection, environment.id, merges)
+        splits = await store.splits_of_profile(connection, environment.id, profile.id)
         split_off = await _identifiers(
-            connection, environment_id, (id for split in splits for id in split.identifier_ids)
+            connection, environment.id, (id for split in splits for id in split.identifier_ids)
         )
         refused = await store.list_rejected_claims(
-            connection, environment_id, None, sorted(own), _LAST_ID, _MOST_REFUSALS
+            connection, environment.id, None, sorted(own), _LAST_ID, _MOST_REFUSALS
         )
     return Graph(
         profile_id=str(profile.id),
@@ -176,35 +177,35 @@ async def find_graph(pool: Pool, environment_id: int, name: str) -> Graph:
     )
 
 
-async def list_merges(pool: Pool, environment_id: int, name: str | None, before: int, n: int) -> list[Merge]:
+async def list_merges(environment: Environment, name: str | None, before: int, n: int) -> list[Merge]:
     """A page of merges, of all profiles or of one."""
-    async with snapshot(pool) as connection:
+    async with snapshot(environment.pool) as connection:
         if name is None:
-            rows = await store.list_merges(connection, environment_id, None, before, n)
+            rows = await store.list_merges(connection, environment.id, None, before, n)
         else:
-            profile = await find_profile(connection, environment_id, name)
-            rows = await _merges_of(connection, environment_id, profile.id, before, n)
-        known = await _identifiers_of_merges(connection, environment_id, rows)
+            profile = await find_profile(connection, environment.id, name)
+            rows = await _merges_of(connection, environment.id, profile.id, before, n)
+        known = await _identifiers_of_merges(connection, environment.id, rows)
     return [_merge(row, known) for row in rows]
 
 
 async def list_rejected_claims(
-    pool: Pool, environment_id: int, reason: str | None, name: str | None, before: int, n: int
+    environment: Environment, reason: str | None, name: str | None, before: int, n: int
 ) -> list[RejectedClaim]:
     """A page of rejected claims, all or only of one reason or profile."""
-    async with snapshot(pool) as connection:
+    async with snapshot(environment.pool) as connection:
         ids = None
         if name is not None:
-            profile = await find_profile(connection, environment_id, name)
-            ids = [row.id for row in await store.identifiers_of_profiles(connection, environment_id, [profile.id])]
-        found = await store.list_rejected_claims(connection, environment_id, reason, ids, before, n)
+            profile = await find_profile(connection, environment.id, name)
+            ids = [row.id for row in await store.identifiers_of_profiles(connection, environment.id, [profile.id])]
+        found = await store.list_rejected_claims(connection, environment.id, reason, ids, before, n)
     return [_rejected_claim(row) for row in found]
 
 
-async def list_blocked(pool: Pool, environment_id: int, n: int) -> list[BlockedValue]:
+async def list_blocked(environment: Environment, n: int) -> list[BlockedValue]:
     """The blocked values, the most frequent first."""
-    async with snapshot(pool) as connection:
-        rows = await store.list_blocked(connection, environment_id, n)
+    async with snapshot(environment.pool) as connection:
+        rows = await store.list_blocked(connection, environment.id, n)
     return [BlockedValue(row.kind, row.value, row.messages, iso(row.first_at), iso(row.last_at)) for row in rows]
 
 

@@ -16,9 +16,10 @@ import msgspec
 
 from tinycdp.errors import NotFound
 from tinycdp.model import Instant, Message, Rejection
+from tinycdp.runtime.environment import Environment
 from tinycdp.runtime.policies.rejections import storable, whole
 from tinycdp.store import limits as store
-from tinycdp.store.database.pool import UNSTORABLE, Connection, Pool, acquired, transaction
+from tinycdp.store.database.pool import UNSTORABLE, Connection, acquired, transaction
 from tinycdp.times import iso
 
 #: Letters of one replay: a group or two of ordinary ingestion.
@@ -113,18 +114,18 @@ async def keep(
     await store.keep_dead_letter(connection, environment_id, digest, api_key_id, code, error, whole(message), now)
 
 
-async def page(pool: Pool, environment_id: int, before: int, code: str | None, n: int) -> Letters:
+async def page(environment: Environment, before: int, code: str | None, n: int) -> Letters:
     """A page of letters, newest first."""
-    async with acquired(pool) as connection:
-        rows = await store.list_dead_letters(connection, environment_id, before, code, n)
+    async with acquired(environment.pool) as connection:
+        rows = await store.list_dead_letters(connection, environment.id, before, code, n)
     found = [_letter(row) for row in rows]
     return Letters(found, found[-1].id if len(rows) == n else None)
 
 
-async def find(pool: Pool, environment_id: int, id: int) -> WholeLetter:
+async def find(environment: Environment, id: int) -> WholeLetter:
     """One letter with its message."""
-    async with acquired(pool) as connection:
-        rows = await store.list_dead_letters(connection, environment_id, id + 1, None, 1)
+    async with acquired(environment.pool) as connection:
+        rows = await store.list_dead_letters(connection, environment.id, id + 1, None, 1)
     if not rows or rows[0].id != id:
         raise _unknown()
     payload = rows[0].payload.decode("utf-8", "replace")
@@ -132,29 +133,23 @@ async def find(pool: Pool, environment_id: int, id: int) -> WholeLetter:
 
 
 async def replay(
-    pool: Pool,
-    ingest: Accepting,
-    admit: Admit,
-    environment_id: int,
-    ids: Sequence[int] | None,
-    code: str | None,
-    after: int,
+    environment: Environment, ingest: Accepting, admit: Admit, ids: Sequence[int] | None, code: str | None, after: int
 ) -> Replayed:
     """Try letters again, oldest first.
 
     The letters are those of `ids`, or all with a code, or all. They went through the pipeline on arrival; only privacy
     rules are applied again, so that messages of suppressed identifiers are rejected."""
-    async with acquired(pool) as connection:
-        rows = await store.oldest_dead_letters(connection, environment_id, ids, code, after, MOST_AT_ONCE)
+    async with acquired(environment.pool) as connection:
+        rows = await store.oldest_dead_letters(connection, environment.id, ids, code, after, MOST_AT_ONCE)
     if ids is not None and not rows:
         raise _unknown()
     readable = [(row, message) for row in rows if (message := _message(row.payload)) is not None]
-    messages, rejected = admit(environment_id, [message for _, message in readable])
-    receipt = await ingest.accept(environment_id, messages, rejected)
-    async with transaction(pool) as connection:
+    messages, rejected = admit(environment.id, [message for _, message in readable])
+    receipt = await ingest.accept(environment.id, messages, rejected)
+    async with transaction(environment.pool) as connection:
         # A letter that failed again has a higher count of attempts by now, and stays.
         tried = [(row.id, row.attempts) for row, _ in readable]
-        await store.settle_dead_letters(connection, environment_id, tried)
+        await store.settle_dead_letters(connection, environment.id, tried)
     return Replayed(
         receipt.accepted,
         receipt.duplicates,
@@ -164,10 +159,10 @@ async def replay(
     )
 
 
-async def discard(pool: Pool, environment_id: int, ids: Sequence[int] | None, code: str | None) -> int:
+async def discard(environment: Environment, ids: Sequence[int] | None, code: str | None) -> int:
     """Delete letters: those of `ids`, or all with a code. Returns their number."""
-    async with transaction(pool) as connection:
-        return await store.discard_dead_letters(connection, environment_id, ids, code)
+    async with transaction(environment.pool) as connection:
+        return await store.discard_dead_letters(connection, environment.id, ids, code)
 
 
 def _letter(row: store.DeadLetterRow) -> Letter:

@@ -18,6 +18,7 @@ from tinycdp.dsl.fields import in_words
 from tinycdp.engine.schema.tracking_plan import Naming
 from tinycdp.errors import Conflict, InvalidInput, NotFound
 from tinycdp.runtime.edits import Edit
+from tinycdp.runtime.environment import Environment
 from tinycdp.runtime.notifications import announce_policies
 from tinycdp.runtime.policies.enrichment import EnrichmentPolicy
 from tinycdp.runtime.policies.identifier_rules import IdentityPolicy
@@ -73,36 +74,30 @@ class Policies:
             }
 
 
-async def versions(pool: Pool, environment_id: int, name: str, n: int) -> list[PolicyVersion]:
+async def versions(environment: Environment, name: str, n: int) -> list[PolicyVersion]:
     """The versions of a policy, newest first; the defaults if it was never saved."""
     kind = _kind(name)
-    async with acquired(pool) as connection:
-        rows = await store.policy_versions(connection, environment_id, name, n)
+    async with acquired(environment.pool) as connection:
+        rows = await store.policy_versions(connection, environment.id, name, n)
     found = [
         PolicyVersion(row.version, _whole(kind, row.document), iso(row.changed_at), row.changed_by) for row in rows
     ]
     return found or [PolicyVersion(0, _whole(kind, {}))]
 
 
-async def save(
-    pool: Pool,
-    environment_id: int,
-    name: str,
-    document: dict[str, Any],
-    edit: Edit,
-) -> PolicyVersion:
+async def save(environment: Environment, name: str, document: dict[str, Any], edit: Edit) -> PolicyVersion:
     """Create a new version. A field that the document leaves out has its default."""
     kind = _kind(name)
     whole = _whole(kind, document)
-    async with transaction(pool) as connection:
-        rows = await store.policy_versions(connection, environment_id, name, 1)
+    async with transaction(environment.pool) as connection:
+        rows = await store.policy_versions(connection, environment.id, name, 1)
         version = rows[0].version if rows else 0
         fits = edit.expected_version in (None, version)
-        values = (environment_id, name, version + 1, whole, edit.now, edit.author)
+        values = (environment.id, name, version + 1, whole, edit.now, edit.author)
         if not fits or not await store.append_policy(connection, *values):
             message = f"The policy {name!r} was changed meanwhile and is at version {version}; read it and try again."
             raise Conflict("VERSION_CONFLICT", message, version=version)
-        await announce_policies(connection, environment_id)
+        await announce_policies(connection, environment.id)
     return PolicyVersion(version + 1, whole, iso(edit.now), edit.author)
 
 

@@ -24,6 +24,7 @@ import msgspec
 from tinycdp.errors import InvalidInput, Unavailable
 from tinycdp.model import Identifier, IdentifierKind, Instant, Message, Rejection
 from tinycdp.runtime.edits import Edit
+from tinycdp.runtime.environment import Environment
 from tinycdp.runtime.notifications import announce_policies
 from tinycdp.store import privacy as store
 from tinycdp.store.database.pool import Pool, acquired, transaction
@@ -198,38 +199,36 @@ class Privacy:
         return found
 
 
-async def suppress(
-    pool: Pool, privacy: Privacy, environment_id: int, identifiers: Sequence[Identifier], edit: Edit
-) -> int:
+async def suppress(environment: Environment, privacy: Privacy, identifiers: Sequence[Identifier], edit: Edit) -> int:
     """Reject messages that name one of these from now on. Returns how many were not listed yet."""
-    async with transaction(pool) as connection:
-        listed = await store.count_suppressions(connection, environment_id)
+    async with transaction(environment.pool) as connection:
+        listed = await store.count_suppressions(connection, environment.id)
         if listed + len(identifiers) > MOST_SUPPRESSED:
             raise InvalidInput(
                 "TOO_MANY_SUPPRESSIONS",
                 f"{listed:,} identifiers are suppressed; there is room for {MOST_SUPPRESSED:,}.",
             )
-        rows = sorted({(privacy.digest(environment_id, identifier), identifier.kind) for identifier in identifiers})
-        added = await store.add_suppressions(connection, environment_id, rows, edit.note, edit.now, edit.author)
-        await announce_policies(connection, environment_id)
-    await privacy.load(pool)
+        rows = sorted({(privacy.digest(environment.id, identifier), identifier.kind) for identifier in identifiers})
+        added = await store.add_suppressions(connection, environment.id, rows, edit.note, edit.now, edit.author)
+        await announce_policies(connection, environment.id)
+    await privacy.load(environment.pool)
     return added
 
 
-async def release(pool: Pool, privacy: Privacy, environment_id: int, identifiers: Sequence[Identifier]) -> int:
+async def release(environment: Environment, privacy: Privacy, identifiers: Sequence[Identifier]) -> int:
     """Accept messages that name these again. Returns how many were listed."""
-    async with transaction(pool) as connection:
-        digests = sorted({privacy.digest(environment_id, identifier) for identifier in identifiers})
-        removed = await store.remove_suppressions(connection, environment_id, digests)
-        await announce_policies(connection, environment_id)
-    await privacy.load(pool)
+    async with transaction(environment.pool) as connection:
+        digests = sorted({privacy.digest(environment.id, identifier) for identifier in identifiers})
+        removed = await store.remove_suppressions(connection, environment.id, digests)
+        await announce_policies(connection, environment.id)
+    await privacy.load(environment.pool)
     return removed
 
 
-async def suppressions(pool: Pool, environment_id: int, before: int, n: int) -> list[Suppression]:
+async def suppressions(environment: Environment, before: int, n: int) -> list[Suppression]:
     """A page of the list, newest first."""
-    async with acquired(pool) as connection:
-        rows = await store.list_suppressions(connection, environment_id, before, n)
+    async with acquired(environment.pool) as connection:
+        rows = await store.list_suppressions(connection, environment.id, before, n)
     return [Suppression(row.digest.hex(), row.kind, row.note, row.created_at, row.created_by, row.id) for row in rows]
 
 

@@ -19,8 +19,9 @@ import msgspec
 
 from tinycdp.engine.schema.tracking_plan import TRAITS_OF
 from tinycdp.model import HOUR_MS, Instant, Message, Rejection
+from tinycdp.runtime.environment import Environment
 from tinycdp.store import limits as store
-from tinycdp.store.database.pool import Connection, Pool, acquired
+from tinycdp.store.database.pool import Connection, acquired
 from tinycdp.times import iso
 
 LOGGED_PER_HOUR = 1_000
@@ -128,11 +129,11 @@ class RejectionLog:
 
 
 async def page(
-    pool: Pool, environment_id: int, before: int, code: str | None, api_key_id: int | None, n: int
+    environment: Environment, before: int, code: str | None, api_key_id: int | None, n: int
 ) -> RejectionPage:
     """A page of the log, newest first."""
-    async with acquired(pool) as connection:
-        rows = await store.list_rejections(connection, environment_id, before, code, api_key_id, n)
+    async with acquired(environment.pool) as connection:
+        rows = await store.list_rejections(connection, environment.id, before, code, api_key_id, n)
     found = [
         LoggedRejection(
             str(row.id),
@@ -150,11 +151,12 @@ async def page(
     return RejectionPage(found, found[-1].id if len(rows) == n else None)
 
 
-async def counts(pool: Pool, environment_id: int, hours: int, now: Instant) -> list[HourCount]:
+async def counts(environment: Environment, hours: int) -> list[HourCount]:
     """Counts of the last hours, the current one included, newest first."""
+    now = environment.now()
     since = now - now % HOUR_MS - (hours - 1) * HOUR_MS
-    async with acquired(pool) as connection:
-        rows = await store.rejection_counts(connection, environment_id, since, MOST_COUNTS)
+    async with acquired(environment.pool) as connection:
+        rows = await store.rejection_counts(connection, environment.id, since, MOST_COUNTS)
     return [
         HourCount(
             iso(row.hour),

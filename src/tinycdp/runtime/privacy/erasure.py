@@ -21,6 +21,7 @@ from tinycdp.model import Identifier, IdentifierKind, Instant
 from tinycdp.runtime.clock import Clock
 from tinycdp.runtime.definitions.catalogs import Catalogs
 from tinycdp.runtime.edits import Edit
+from tinycdp.runtime.environment import Environment
 from tinycdp.runtime.identity import graph
 from tinycdp.runtime.identity.graph import Graph
 from tinycdp.runtime.identity.resolution import Restart
@@ -170,7 +171,12 @@ class Erasures:
                 alive, unknown = await _find(connection, environment_id, names)
                 rows = await identity_store.identifiers_of_profiles(connection, environment_id, sorted(alive))
             identifiers = [*unknown, *(Identifier(row.kind, row.value) for row in rows)]
-            await suppress(self._pool, self._privacy, environment_id, identifiers, Edit(author, self._now(), note))
+            await suppress(
+                Environment(environment_id, self._pool, self._now),
+                self._privacy,
+                identifiers,
+                Edit(author, self._now(), note),
+            )
         if self._flush is not None:
             await self._flush()
 
@@ -376,32 +382,32 @@ async def _withdraw_group_traits(
 # Receipts
 
 
-async def find(pool: Pool, environment_id: int, id: int) -> Erasure:
+async def find(environment: Environment, id: int) -> Erasure:
     """A receipt."""
-    async with acquired(pool) as connection:
-        return _receipt(await _row(connection, environment_id, id))
+    async with acquired(environment.pool) as connection:
+        return _receipt(await _row(connection, environment.id, id))
 
 
-async def list_erasures(pool: Pool, environment_id: int, before: int, n: int) -> list[Erasure]:
+async def list_erasures(environment: Environment, before: int, n: int) -> list[Erasure]:
     """A page of receipts, newest first."""
-    async with acquired(pool) as connection:
-        return [_receipt(row) for row in await store.list_erasures(connection, environment_id, before, n)]
+    async with acquired(environment.pool) as connection:
+        return [_receipt(row) for row in await store.list_erasures(connection, environment.id, before, n)]
 
 
-async def check(pool: Pool, privacy: Privacy, environment_id: int, id: int, identifiers: Sequence[Identifier]) -> Check:
+async def check(environment: Environment, privacy: Privacy, id: int, identifiers: Sequence[Identifier]) -> Check:
     """Search every table for the erased profiles, by their ids and by these identifiers of them.
 
     Only the caller still has the identifiers; they are verified against the receipt."""
-    async with acquired(pool) as connection:
-        row = await _row(connection, environment_id, id)
+    async with acquired(environment.pool) as connection:
+        row = await _row(connection, environment.id, id)
         for n, identifier in enumerate(identifiers):
-            if privacy.digest(environment_id, identifier) not in row.digests:
+            if privacy.digest(environment.id, identifier) not in row.digests:
                 where = f"$.identifiers[{n}]"
                 raise InvalidInput("INVALID_BODY", f"{where}: this erasure did not erase this identifier.", path=where)
         texts = sorted({identifier.value for identifier in identifiers})
-        found = dict(await store.find_traces(connection, environment_id, row.profile_ids, row.identifier_ids, texts))
+        found = dict(await store.find_traces(connection, environment.id, row.profile_ids, row.identifier_ids, texts))
         for table, naming in (("rejected_messages", _rejected), ("dead_letters", _dead_letters)):
-            if named := len(await naming(connection, environment_id, texts)):
+            if named := len(await naming(connection, environment.id, texts)):
                 found[table] = max(named, found.get(table, 0))
     return Check(not found, [Trace(table, n) for table, n in sorted(found.items())])
 
@@ -424,19 +430,19 @@ def _receipt(row: store.ErasureRow) -> Erasure:
 
 
 async def export(
-    pool: Pool, catalogs: Catalogs, environment_id: int, name: str, now: Instant
+    environment: Environment, catalogs: Catalogs, name: str
 ) -> tuple[ProfileExport, AsyncIterator[list[Event]]]:
     """Everything stored about a profile; its events follow in batches, newest first."""
-    async with snapshot(pool) as connection:
-        row = await graph.find_profile(connection, environment_id, name)
-        catalog = await catalogs.current_in(connection, environment_id)
-        units = await exposure_store.units_of_profile(connection, environment_id, row.id)
+    async with snapshot(environment.pool) as connection:
+        row = await graph.find_profile(connection, environment.id, name)
+        catalog = await catalogs.current_in(connection, environment.id)
+        units = await exposure_store.units_of_profile(connection, environment.id, row.id)
         group = _group(row)
-        profile = views.view_of(row, catalog, now)
+        profile = views.view_of(row, catalog, environment.now())
         values = [identifier.value for identifier in profile.identifiers]
-        refused = await _rejected(connection, environment_id, values)
-        exposures = await store.exposures_held(connection, environment_id, units)
-        variants = await store.session_variants_held(connection, environment_id, units)
+        refused = await _rejected(connection, environment.id, values)
+        exposures = await store.exposures_held(connection, environment.id, units)
+        variants = await store.session_variants_held(connection, environment.id, units)
     document = ProfileExport(
         profile=profile,
         group=group,
@@ -446,18 +452,18 @@ async def export(
         ],
         holds=[ExportedVariant(one.unit, one.session, one.variant, iso(one.kept_until)) for one in variants],
         refused_messages=[str(id) for id in refused],
-        graph=await graph.find_graph(pool, environment_id, f"profileId:{row.id}"),
-        transitions=await views.transitions_of(pool, catalog, row.id, _LAST_ID),
+        graph=await graph.find_graph(environment, f"profileId:{row.id}"),
+        transitions=await views.transitions_of(environment.pool, catalog, row.id, _LAST_ID),
     )
-    return document, _events(pool, environment_id, row.id)
+    return document, _events(environment, row.id)
 
 
-async def _events(pool: Pool, environment_id: int, profile_id: int) -> AsyncIterator[list[Event]]:
+async def _events(environment: Environment, profile_id: int) -> AsyncIterator[list[Event]]:
     at, last = _END_OF_TIME, _LAST_ID
     while True:
-        async with acquired(pool) as connection:
+        async with acquired(environment.pool) as connection:
             rows = await event_store.events_of_profile(
-                connection, environment_id, profile_id, (at, last), _EVENTS_AT_ONCE
+                connection, environment.id, profile_id, (at, last), _EVENTS_AT_ONCE
             )
         if rows:
             yield [views.event_of(row, profile_id) for row in rows]

@@ -1,6 +1,6 @@
 """Compares stored profiles with their raw events, read by SQL, and repairs differences.
 
-Shape   verify(pool, environment, …) → Report; with `repair`, profiles that differ are rebuilt and compared again
+Shape   verify(environment, …) → Report; with `repair`, profiles that differ are rebuilt and compared again
 Laws    a batch of profiles is read in one snapshot and compared at one instant, so live traffic causes no differences.
         Due wake-ups and changes of groups that members do not have yet are applied to the compared copy. Only repair
         writes. A profile whose first message is no longer stored cannot be verified; it is never repaired, because that
@@ -24,15 +24,15 @@ from tinycdp.engine import recompute
 from tinycdp.engine.catalog import Catalog, Name
 from tinycdp.engine.profile import Profile
 from tinycdp.model import Instant
-from tinycdp.runtime.clock import Clock
 from tinycdp.runtime.definitions.catalogs import Catalogs
+from tinycdp.runtime.environment import Environment
 from tinycdp.runtime.notifications import announce_profiles
 from tinycdp.runtime.profiles import storage
 from tinycdp.runtime.profiles.views import plain
 from tinycdp.store import events as event_store
 from tinycdp.store import groups
 from tinycdp.store import profiles as profile_store
-from tinycdp.store.database.pool import Connection, Pool, acquired, snapshot, transaction
+from tinycdp.store.database.pool import Connection, acquired, snapshot, transaction
 from tinycdp.store.history import verify as store
 from tinycdp.store.profiles import ProfileRow
 from tinycdp.times import iso
@@ -97,23 +97,23 @@ class Report:
 
 
 async def verify(
-    pool: Pool,
-    environment_id: int,
-    now: Clock,
+    environment: Environment,
     *,
     sample: int | None = SAMPLE,
     repair: bool = False,
     progress: Progress = lambda done, total: None,
 ) -> Report:
     """Verify every trait and segment of `sample` random profiles; None for all."""
-    check = _Check(pool, environment_id, now)
-    async with acquired(pool) as connection:
-        total = await store.count_profiles(connection, environment_id)
-        chosen = None if sample is None else await store.sample_profiles(connection, environment_id, sample, now())
+    check = _Check(environment)
+    async with acquired(environment.pool) as connection:
+        total = await store.count_profiles(connection, environment.id)
+        chosen = None
+        if sample is not None:
+            chosen = await store.sample_profiles(connection, environment.id, sample, environment.now())
     expected = total if chosen is None else len(chosen)
     findings = _Findings()
     done = 0
-    async for ids in _batches(pool, environment_id, chosen):
+    async for ids in _batches(environment, chosen):
         findings.add(await check.compare(ids))
         done += len(ids)
         progress(min(done, expected), expected)
@@ -125,11 +125,11 @@ async def verify(
         findings.clear_differences()
         for start in range(0, len(wrong), BATCH):
             findings.add(await check.compare(wrong[start : start + BATCH]), again=True)
-    catalog = check.catalog or await Catalogs().refresh(pool, environment_id)
+    catalog = check.catalog or await Catalogs().refresh(environment.pool, environment.id)
     kinds = [kind for kind, _ in catalog.live.nodes.keys() - catalog.backfilling]
     return Report(
         revision=catalog.revision,
-        as_of=iso(now()),
+        as_of=iso(environment.now()),
         of=total,
         traits=kinds.count("trait"),
         segments=kinds.count("segment"),
@@ -163,15 +163,15 @@ def as_text(report: Report) -> str:
     return "\n".join(lines)
 
 
-async def _batches(pool: Pool, environment_id: int, chosen: Sequence[int] | None) -> AsyncIterator[Sequence[int]]:
+async def _batches(environment: Environment, chosen: Sequence[int] | None) -> AsyncIterator[Sequence[int]]:
     if chosen is not None:
         for start in range(0, len(chosen), BATCH):
             yield chosen[start : start + BATCH]
         return
     after = 0
     while True:
-        async with acquired(pool) as connection:
-            ids = await store.profile_ids_after(connection, environment_id, after, BATCH)
+        async with acquired(environment.pool) as connection:
+            ids = await store.profile_ids_after(connection, environment.id, after, BATCH)
         if not ids:
             return
         yield ids
@@ -215,29 +215,29 @@ class _Findings:
 class _Check:
     """The statements of a catalog, built once. catalog: of the last batch"""
 
-    def __init__(self, pool: Pool, environment_id: int, now: Clock) -> None:
-        self._pool = pool
-        self._environment_id = environment_id
-        self._now = now
+    def __init__(self, environment: Environment) -> None:
+        self._environment = environment
         self._catalogs = Catalogs()
         self._questions: list[tuple[Sequence[tuple[Name, ir.Node]], str]] = []
         self.catalog: Catalog | None = None
 
     async def compare(self, ids: Sequence[int]) -> _BatchResult:
         """Compare these profiles in one snapshot of the database."""
-        async with snapshot(self._pool) as connection:
+        async with snapshot(self._environment.pool) as connection:
             catalog = await self._bind(connection)
-            rows = await store.load_profiles(connection, self._environment_id, ids)
+            rows = await store.load_profiles(connection, self._environment.id, ids)
             by_fingerprint = {s.fingerprint: s.name for s in catalog.segments if not s.is_candidate}
             table: dict[int, set[Name]] = {row.id: set() for row in rows}
             for member in await store.memberships_of_profiles(
-                connection, self._environment_id, list(by_fingerprint), list(table)
+                connection, self._environment.id, list(by_fingerprint), list(table)
             ):
                 table[member.profile_id].add(by_fingerprint[member.fingerprint])
             # The clock of another machine may be ahead: no message may be in the future.
-            at = max(self._now(), await store.newest_event_at(connection, self._environment_id, list(table)) or 0)
+            at = max(
+                self._environment.now(), await store.newest_event_at(connection, self._environment.id, list(table)) or 0
+            )
             true = await self._by_raw_events(connection, at, list(table))
-            changing = {row.key: row.traits for row in await groups.changing_groups(connection, self._environment_id)}
+            changing = {row.key: row.traits for row in await groups.changing_groups(connection, self._environment.id)}
         result = _BatchResult()
         for row in rows:
             values = true[row.id]
@@ -254,7 +254,7 @@ class _Check:
 
     async def _bind(self, connection: Connection) -> Catalog:
         """The live catalog of this transaction; builds its statements if it is new."""
-        catalog = await self._catalogs.current_in(connection, self._environment_id)
+        catalog = await self._catalogs.current_in(connection, self._environment.id)
         if catalog is not self.catalog:
             self.catalog = catalog
             nodes = {name: node for name, node in catalog.live.nodes.items() if name not in catalog.backfilling}
@@ -272,7 +272,7 @@ class _Check:
         """The values of each of these profiles by its raw events."""
         found: dict[int, dict[Name, Any]] = {id: {} for id in ids}
         for asked, statement in self._questions:
-            for id, *values in await store.evaluate(connection, statement, self._environment_id, at, ids):
+            for id, *values in await store.evaluate(connection, statement, self._environment.id, at, ids):
                 found[id] |= {
                     name: read_value(value, node.type) for value, (name, node) in zip(values, asked, strict=True)
                 }
@@ -321,12 +321,12 @@ class _Check:
         """Rebuild these profiles from raw events and announce the changes.
 
         Returns how many were rebuilt."""
-        async with transaction(self._pool) as connection:
-            await event_store.begin_group(connection, self._environment_id)
+        async with transaction(self._environment.pool) as connection:
+            await event_store.begin_group(connection, self._environment.id)
             catalog = await self._bind(connection)
             rows = [
                 row
-                for row in await profile_store.lock_profiles(connection, self._environment_id, ids)
+                for row in await profile_store.lock_profiles(connection, self._environment.id, ids)
                 if row.merged_into is None
             ]
             batch, unreadable = _read(rows)
@@ -336,11 +336,11 @@ class _Check:
                 profile.group_changed = True
             batch += unreadable
             await storage.rebuild(connection, catalog, batch)
-            now = self._now()
+            now = self._environment.now()
             transitions = [t for profile in batch for t in recompute.review_all(profile, catalog, now, "repair")]
-            version = await storage.save(connection, self._environment_id, now, batch, transitions)
-            await announce_profiles(connection, self._environment_id, version, [profile.id for profile in batch])
-        log.warning("rebuilt %d profiles of environment %d from raw events", len(batch), self._environment_id)
+            version = await storage.save(connection, self._environment.id, now, batch, transitions)
+            await announce_profiles(connection, self._environment.id, version, [profile.id for profile in batch])
+        log.warning("rebuilt %d profiles of environment %d from raw events", len(batch), self._environment.id)
         return len(batch)
 
     async def _load_saved_memberships(self, connection: Connection, catalog: Catalog, batch: Sequence[Profile]) -> None:
@@ -349,7 +349,7 @@ class _Check:
         for profile in batch:
             profile.saved_memberships = {}
         fingerprints = [segment.fingerprint for segment in catalog.segments]
-        for row in await store.memberships_of_profiles(connection, self._environment_id, fingerprints, list(by_id)):
+        for row in await store.memberships_of_profiles(connection, self._environment.id, fingerprints, list(by_id)):
             by_id[row.profile_id].saved_memberships[row.fingerprint] = row.entered_at
 
 

@@ -28,6 +28,7 @@ from tinycdp.model import IdentifierKind, Instant, Warned
 from tinycdp.runtime.decisions.decide import prepare
 from tinycdp.runtime.decisions.snapshots import snapshot_of
 from tinycdp.runtime.definitions.catalogs import Catalogs
+from tinycdp.runtime.environment import Environment
 from tinycdp.runtime.profiles import storage as profiles
 from tinycdp.store import events as event_store
 from tinycdp.store import identifiers as identifier_store
@@ -160,14 +161,12 @@ class Search:
     next: str | None
 
 
-async def find_profile(
-    pool: Pool, catalogs: Catalogs, environment_id: int, id: str, by: str | None, now: Instant
-) -> ProfileView:
+async def find_profile(environment: Environment, catalogs: Catalogs, id: str, by: str | None) -> ProfileView:
     """A profile as of now. by: a kind of identifier, or profileId; None tries them in turn"""
-    async with snapshot(pool) as connection:
-        row = await find_row(connection, environment_id, id, by)
-        catalog = await catalogs.current_in(connection, environment_id)
-    return view_of(row, catalog, now)
+    async with snapshot(environment.pool) as connection:
+        row = await find_row(connection, environment.id, id, by)
+        catalog = await catalogs.current_in(connection, environment.id)
+    return view_of(row, catalog, environment.now())
 
 
 def view_of(row: profile_store.LoadedProfileRow, catalog: Catalog, now: Instant) -> ProfileView:
@@ -227,10 +226,10 @@ def plain(value: Any, kind: Type) -> Any:
             return value
 
 
-async def recent_events_of(pool: Pool, environment_id: int, profile_id: int, n: int) -> list[Event]:
+async def recent_events_of(environment: Environment, profile_id: int, n: int) -> list[Event]:
     """The newest events of a profile."""
-    async with acquired(pool) as connection:
-        rows = await event_store.events_of_profile(connection, environment_id, profile_id, (_END_OF_TIME, _LAST_ID), n)
+    async with acquired(environment.pool) as connection:
+        rows = await event_store.events_of_profile(connection, environment.id, profile_id, (_END_OF_TIME, _LAST_ID), n)
     return [event_of(row, profile_id) for row in rows]
 
 
@@ -243,28 +242,28 @@ async def transitions_of(pool: Pool, catalog: Catalog, profile_id: int, n: int) 
     return [Transition(keys.get(row.segment_id, row.last_key), row.entered, iso(row.at)) for row in rows]
 
 
-async def journey(pool: Pool, environment_id: int, id: str, by: str | None, cursor: str | None, n: int) -> Journey:
+async def journey(environment: Environment, id: str, by: str | None, cursor: str | None, n: int) -> Journey:
     """A page of a profile's events, by the instant they happened."""
     at, event_id = _numbers(cursor, 2) if cursor else (_END_OF_TIME, _LAST_ID)
-    async with snapshot(pool) as connection:
-        profile_id = (await find_row(connection, environment_id, id, by)).id
-        rows = await event_store.events_of_profile(connection, environment_id, profile_id, (at, event_id), n)
+    async with snapshot(environment.pool) as connection:
+        profile_id = (await find_row(connection, environment.id, id, by)).id
+        rows = await event_store.events_of_profile(connection, environment.id, profile_id, (at, event_id), n)
     last = rows[-1] if len(rows) == n else None
     following = _cursor(last.occurred_at, last.id) if last is not None else None
     return Journey([event_of(row, profile_id) for row in rows], following)
 
 
-async def recent_events(pool: Pool, environment_id: int, name: str | None, cursor: str | None, n: int) -> Journey:
+async def recent_events(environment: Environment, name: str | None, cursor: str | None, n: int) -> Journey:
     """A page of the environment's events, by the instant they arrived.
 
     With a name, a page reads a bounded number of events: it may return fewer than n, even 0, and still have a next."""
-    async with acquired(pool) as connection:
+    async with acquired(environment.pool) as connection:
         if cursor:
             (before,) = _numbers(cursor, 1)
         else:
-            before = await event_store.last_event_id(connection, environment_id) + 1
+            before = await event_store.last_event_id(connection, environment.id) + 1
         floor = before - REACH if name is not None else 0
-        rows = await event_store.recent_events(connection, environment_id, before, floor, name, n)
+        rows = await event_store.recent_events(connection, environment.id, before, floor, name, n)
     following = None
     if len(rows) == n:
         following = _cursor(rows[-1].id)
@@ -273,21 +272,21 @@ async def recent_events(pool: Pool, environment_id: int, name: str | None, curso
     return Journey([event_of(row, row.profile_id) for row in rows], following)
 
 
-async def search(pool: Pool, environment_id: int, prefix: str, after: str | None, n: int) -> Search:
+async def search(environment: Environment, prefix: str, after: str | None, n: int) -> Search:
     """Profiles with an identifier that begins with the prefix, in the order of identifiers."""
     value, kind = _texts(after) if after else ("", "")
-    async with acquired(pool) as connection:
-        rows = await profile_store.search_by_identifier(connection, environment_id, prefix, (value, kind), n)
+    async with acquired(environment.pool) as connection:
+        rows = await profile_store.search_by_identifier(connection, environment.id, prefix, (value, kind), n)
     following = _encode([rows[-1].value, rows[-1].kind]) if len(rows) == n else None
     # A profile with two matching identifiers is shown once.
     return Search(list({row.id: summary_of(row) for row in rows}.values()), following)
 
 
-async def search_property(pool: Pool, environment_id: int, name: str, value: Any, after: str | None, n: int) -> Search:
+async def search_property(environment: Environment, name: str, value: Any, after: str | None, n: int) -> Search:
     """Profiles with exactly this value of a property, oldest first."""
     (after_id,) = _numbers(after, 1) if after else (0,)
-    async with acquired(pool) as connection:
-        rows = await profile_store.search_by_property(connection, environment_id, {name: value}, after_id, n)
+    async with acquired(environment.pool) as connection:
+        rows = await profile_store.search_by_property(connection, environment.id, {name: value}, after_id, n)
     return Search([summary_of(row) for row in rows], _cursor(rows[-1].id) if len(rows) == n else None)
 
 

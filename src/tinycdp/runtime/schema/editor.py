@@ -24,11 +24,12 @@ from tinycdp.runtime.definitions.workspace import (
     understand_checked,
     understand_flag,
 )
+from tinycdp.runtime.environment import Environment
 from tinycdp.runtime.schema.registry_reads import types_seen
 from tinycdp.store import events as event_store
 from tinycdp.store import profiles as profile_store
 from tinycdp.store import registry
-from tinycdp.store.database.pool import Pool, acquired
+from tinycdp.store.database.pool import acquired
 
 #: How many of the newest profiles and events are read, and how many property names are kept.
 PROFILES, EVENTS, NAMES = 500, 1_000, 1_000
@@ -50,21 +51,22 @@ class SeenPropertiesCache:
     def __init__(self) -> None:
         self._by_environment: dict[int, tuple[Instant, SeenProperties]] = {}
 
-    async def get(self, pool: Pool, environment_id: int, now: Instant) -> SeenProperties:
+    async def get(self, environment: Environment) -> SeenProperties:
         """The properties seen recently in an environment."""
-        known = self._by_environment.get(environment_id)
+        now = environment.now()
+        known = self._by_environment.get(environment.id)
         if known is None or not known[0] <= now < known[0] + MINUTE_MS:
-            known = (now, await _read_seen(pool, environment_id))
-            self._by_environment[environment_id] = known
+            known = (now, await _read_seen(environment))
+            self._by_environment[environment.id] = known
         return known[1]
 
 
-async def _read_seen(pool: Pool, environment_id: int) -> SeenProperties:
-    async with acquired(pool) as connection:
-        profiles = await profile_store.property_names_of_profiles(connection, environment_id, PROFILES, NAMES)
-        events = await event_store.property_names_of_events(connection, environment_id, EVENTS, NAMES)
+async def _read_seen(environment: Environment) -> SeenProperties:
+    async with acquired(environment.pool) as connection:
+        profiles = await profile_store.property_names_of_profiles(connection, environment.id, PROFILES, NAMES)
+        events = await event_store.property_names_of_events(connection, environment.id, EVENTS, NAMES)
         # The registry has all events, rare ones too; raw events also have the last seconds.
-        by_event = types_seen(await registry.registry_types_seen(connection, environment_id))
+        by_event = types_seen(await registry.registry_types_seen(connection, environment.id))
     for row in events:
         by_event.setdefault(row.event, {}).setdefault(row.name, _type(row.kinds))
     return SeenProperties({row.name: _type(row.kinds) for row in profiles}, by_event)

@@ -22,6 +22,7 @@ from tinycdp.engine.schema.inference import Known, MessageShapes, Span
 from tinycdp.model import DAY_MS, HOUR_MS, MINUTE_MS, Instant, Message, Warned
 from tinycdp.runtime.background import PASSING, BufferedWriter
 from tinycdp.runtime.clock import Clock
+from tinycdp.runtime.environment import Environment
 from tinycdp.store import registry as store
 from tinycdp.store.database.pool import Connection, Pool, acquired, transaction
 
@@ -172,19 +173,19 @@ async def _write(connection: Connection, environment_id: int, rows: _Rows) -> No
             await add_to(connection, environment_id, table[start : start + _ROWS_AT_ONCE])
 
 
-async def rebuild(pool: Pool, environment_id: int, on_progress: Callable[[int], None] = lambda n: None) -> int:
+async def rebuild(environment: Environment, on_progress: Callable[[int], None] = lambda n: None) -> int:
     """Recount an environment's registry from its raw events; returns their number.
 
     Other writes to it wait. Events of the last seconds may count twice. `on_progress` gets the number done so far."""
     done, last, observed = 0, 0, MessageShapes()
-    async with transaction(pool) as connection:
-        await store.lock_registry(connection, environment_id)
-        await store.clear_registry(connection, environment_id)
+    async with transaction(environment.pool) as connection:
+        await store.lock_registry(connection, environment.id)
+        await store.clear_registry(connection, environment.id)
         known = Known()
-        while rows := await store.events_to_count(connection, environment_id, last, _READ_AT_ONCE):
+        while rows := await store.events_to_count(connection, environment.id, last, _READ_AT_ONCE):
             for row in rows:
                 observed.count_message(_message(row))
-            await _write(connection, environment_id, await asyncio.to_thread(_rows, observed, known))
+            await _write(connection, environment.id, await asyncio.to_thread(_rows, observed, known))
             observed = MessageShapes()
             last, done = rows[-1].id, done + len(rows)
             on_progress(done)

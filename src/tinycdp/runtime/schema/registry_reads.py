@@ -23,9 +23,10 @@ from tinycdp.engine.schema.tracking_plan import TRAITS_OF, Entry, Plan, Property
 from tinycdp.errors import NotFound
 from tinycdp.model import DAY_MS, HOUR_MS, Instant
 from tinycdp.runtime.definitions.workspace import Declared, Workspace
+from tinycdp.runtime.environment import Environment
 from tinycdp.runtime.schema.tracking_plan import PlanEntry, versions
 from tinycdp.store import registry as store
-from tinycdp.store.database.pool import Pool, snapshot
+from tinycdp.store.database.pool import snapshot
 from tinycdp.times import iso
 
 TIMELINE_DAYS = 90
@@ -182,29 +183,31 @@ class Sdks:
     overflow: int
 
 
-async def events(pool: Pool, plan: Plan, environment_id: int, now: Instant) -> Events:
+async def events(environment: Environment, plan: Plan) -> Events:
     """Every event that was seen or is planned."""
+    now = environment.now()
     today = _day(now)
-    async with snapshot(pool) as connection:
-        rows = await store.registry_events(connection, environment_id, today - timedelta(LATELY_DAYS - 1), today)
+    async with snapshot(environment.pool) as connection:
+        rows = await store.registry_events(connection, environment.id, today - timedelta(LATELY_DAYS - 1), today)
     found = [_event(row.event, row, plan.entries.get(row.event), now) for row in rows if row.event != OTHER]
     seen = {row.name for row in found}
     found += [_event(name, None, entry, now) for name, entry in plan.entries.items() if name not in seen]
     return Events(found, sum(row.n for row in rows if row.event == OTHER))
 
 
-async def event(pool: Pool, plan: Plan, environment_id: int, name: str, now: Instant) -> EventPage:
+async def event(environment: Environment, plan: Plan, name: str) -> EventPage:
     """One event with its properties."""
+    now = environment.now()
     today = _day(now)
     first, lately = today - timedelta(TIMELINE_DAYS - 1), today - timedelta(LATELY_DAYS - 1)
-    async with snapshot(pool) as connection:
-        types = await store.registry_types_of(connection, environment_id, name)
-        days = await store.registry_days_of(connection, environment_id, name, first)
-        hours = await store.registry_hours_of(connection, environment_id, name, (now // HOUR_MS - HOURS + 1) * HOUR_MS)
-        sdks = await store.registry_sdks_of(connection, environment_id, name, "", first)
-        wrong = await store.plan_violations_since(connection, environment_id, name, lately, 100)
+    async with snapshot(environment.pool) as connection:
+        types = await store.registry_types_of(connection, environment.id, name)
+        days = await store.registry_days_of(connection, environment.id, name, first)
+        hours = await store.registry_hours_of(connection, environment.id, name, (now // HOUR_MS - HOURS + 1) * HOUR_MS)
+        sdks = await store.registry_sdks_of(connection, environment.id, name, "", first)
+        wrong = await store.plan_violations_since(connection, environment.id, name, lately, 100)
         kind = _KINDS_OF.get(name)
-        newest = await store.newest_properties(connection, environment_id, kind, "" if kind else name, _REACH, _NEWEST)
+        newest = await store.newest_properties(connection, environment.id, kind, "" if kind else name, _REACH, _NEWEST)
     entry = plan.entries.get(name)
     whole = next((row for row in types if row.property == ""), None)
     if whole is None and entry is None:
@@ -222,7 +225,7 @@ async def event(pool: Pool, plan: Plan, environment_id: int, name: str, now: Ins
             lately=sum(n for day, n in volume.items() if day > now // DAY_MS - LATELY_DAYS),
             today=volume.get(now // DAY_MS, 0),
         )
-    written = (await versions(pool, environment_id, name, 1)) if entry is not None else []
+    written = (await versions(environment, name, 1)) if entry is not None else []
     return EventPage(
         event=_event(name, numbers, entry, now),
         hours=[Volume(iso(row.hour), row.n) for row in hours],
@@ -235,18 +238,16 @@ async def event(pool: Pool, plan: Plan, environment_id: int, name: str, now: Ins
     )
 
 
-async def property_of(
-    pool: Pool, plan: Plan, environment_id: int, name: str, property: str, now: Instant
-) -> PropertyPage:
+async def property_of(environment: Environment, plan: Plan, name: str, property: str) -> PropertyPage:
     """One property with its timeline."""
-    page = await event(pool, plan, environment_id, name, now)
+    page = await event(environment, plan, name)
     found = next((row for row in page.properties if row.name == property), None)
     if found is None:
         raise NotFound("NOT_FOUND", f"The event {name!r} never had a property {property!r}.")
-    first = _day(now) - timedelta(TIMELINE_DAYS - 1)
-    async with snapshot(pool) as connection:
-        days = await store.registry_days_of(connection, environment_id, name, first)
-        sdks = await store.registry_sdks_of(connection, environment_id, name, property, first)
+    first = _day(environment.now()) - timedelta(TIMELINE_DAYS - 1)
+    async with snapshot(environment.pool) as connection:
+        days = await store.registry_days_of(connection, environment.id, name, first)
+        sdks = await store.registry_sdks_of(connection, environment.id, name, property, first)
     own = [row for row in days if row.property == property]
     totals: dict[int, int] = defaultdict(int)
     for row in own:
@@ -255,10 +256,10 @@ async def property_of(
     return PropertyPage(name, found, listed, [_sdk(row) for row in sdks])
 
 
-async def sdks(pool: Pool, environment_id: int) -> Sdks:
+async def sdks(environment: Environment) -> Sdks:
     """The SDKs that sent messages."""
-    async with snapshot(pool) as connection:
-        rows = await store.known_sdks(connection, environment_id)
+    async with snapshot(environment.pool) as connection:
+        rows = await store.known_sdks(connection, environment.id)
     return Sdks(
         [
             SdkRow(r.library, r.version, r.platform, r.n, iso(r.first_at), iso(r.last_at))
@@ -269,13 +270,11 @@ async def sdks(pool: Pool, environment_id: int) -> Sdks:
     )
 
 
-async def violations(
-    pool: Pool, environment_id: int, name: str | None, days: int, now: Instant, n: int
-) -> list[Violation]:
+async def violations(environment: Environment, name: str | None, days: int, n: int) -> list[Violation]:
     """Violations of the plan, of one event or of all: newest day first, then the most frequent."""
-    async with snapshot(pool) as connection:
-        first = _day(now) - timedelta(days - 1)
-        rows = await store.plan_violations_since(connection, environment_id, name, first, n)
+    async with snapshot(environment.pool) as connection:
+        first = _day(environment.now()) - timedelta(days - 1)
+        rows = await store.plan_violations_since(connection, environment.id, name, first, n)
     return [_violation(row) for row in rows]
 
 

@@ -21,6 +21,7 @@ from tinycdp.engine.schema.tracking_plan import MOST_PROPERTIES, TRAITS_OF, Entr
 from tinycdp.errors import Conflict, InvalidInput, NotFound
 from tinycdp.model import Message, Rejection, Warned
 from tinycdp.runtime.edits import Edit
+from tinycdp.runtime.environment import Environment
 from tinycdp.runtime.notifications import announce_policies
 from tinycdp.runtime.policies.documents import Policies
 from tinycdp.runtime.policies.rejections import rejection_of
@@ -105,45 +106,39 @@ def _rejection(message: Message, wrong: Warned) -> Rejection:
     return rejection_of(message, code, f"{wrong.message} Its messageId is {message.message_id!r}.", wrong.path)
 
 
-async def entries(pool: Pool, environment_id: int) -> list[PlanEntry]:
+async def entries(environment: Environment) -> list[PlanEntry]:
     """The entries in force, by event."""
-    async with acquired(pool) as connection:
-        rows = await store.current_plan_entries(connection, environment_id)
+    async with acquired(environment.pool) as connection:
+        rows = await store.current_plan_entries(connection, environment.id)
     return [_entry(row.event, row) for row in rows]
 
 
-async def versions(pool: Pool, environment_id: int, event: str, n: int) -> list[PlanEntry]:
+async def versions(environment: Environment, event: str, n: int) -> list[PlanEntry]:
     """The versions of an entry, newest first; empty if the plan never had it."""
-    async with acquired(pool) as connection:
-        return [_entry(event, row) for row in await store.plan_entry_versions(connection, environment_id, event, n)]
+    async with acquired(environment.pool) as connection:
+        return [_entry(event, row) for row in await store.plan_entry_versions(connection, environment.id, event, n)]
 
 
-async def save(
-    pool: Pool,
-    environment_id: int,
-    event: str,
-    document: Mapping[str, Any] | None,
-    edit: Edit,
-) -> PlanEntry:
+async def save(environment: Environment, event: str, document: Mapping[str, Any] | None, edit: Edit) -> PlanEntry:
     """Create a new version of an entry; without a document, remove the entry."""
     if document is not None:
         _check_name(event)
     entry = checked(document) if document is not None else None
-    async with transaction(pool) as connection:
-        rows = await store.plan_entry_versions(connection, environment_id, event, 1)
+    async with transaction(environment.pool) as connection:
+        rows = await store.plan_entry_versions(connection, environment.id, event, 1)
         version = rows[0].version if rows else 0
         is_absent = not rows or rows[0].document is None
         if entry is None and is_absent:
             raise NotFound("NOT_FOUND", f"The tracking plan has no event {event!r}.")
-        if is_absent and len(await store.current_plan_entries(connection, environment_id)) >= MOST_ENTRIES:
+        if is_absent and len(await store.current_plan_entries(connection, environment.id)) >= MOST_ENTRIES:
             raise InvalidInput("INVALID_PLAN", f"A tracking plan has at most {MOST_ENTRIES} events.")
         fits = edit.expected_version in (None, 0 if is_absent else version)
         whole = msgspec.to_builtins(entry, builtin_types=(Decimal,)) if entry is not None else None
-        values = (environment_id, event, version + 1, whole, edit.now, edit.author)
+        values = (environment.id, event, version + 1, whole, edit.now, edit.author)
         if not fits or not await store.append_plan_entry(connection, *values):
             message = f"The plan's {event!r} was changed meanwhile and is at version {version}; read it and try again."
             raise Conflict("VERSION_CONFLICT", message, version=version)
-        await announce_policies(connection, environment_id)
+        await announce_policies(connection, environment.id)
     return PlanEntry(event, version + 1, entry, iso(edit.now), edit.author)
 
 

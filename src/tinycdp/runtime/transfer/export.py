@@ -30,11 +30,12 @@ from tinycdp.model import Instant
 from tinycdp.runtime.decisions import exposure_stats
 from tinycdp.runtime.decisions.exposure_stats import Exposure
 from tinycdp.runtime.definitions.catalogs import Catalogs
+from tinycdp.runtime.environment import Environment
 from tinycdp.runtime.profiles import storage
 from tinycdp.runtime.profiles.views import evaluate, plain
 from tinycdp.store import memberships as membership_store
 from tinycdp.store import profiles as profile_store
-from tinycdp.store.database.pool import Connection, Pool, connect, frozen, reaching, snapshot
+from tinycdp.store.database.pool import Connection, connect, frozen, reaching, snapshot
 from tinycdp.times import iso_or_none
 
 Form = Literal["csv", "jsonl"]
@@ -225,11 +226,11 @@ class Exports:
 
 
 async def write_segment(
-    pool: Pool, environment_id: int, wanted: SegmentRequest, write: Callable[[bytes], object], now: Instant
+    environment: Environment, wanted: SegmentRequest, write: Callable[[bytes], object]
 ) -> MembersExport:
     """Write the whole file, and return its export."""
-    async with snapshot(pool) as connection:
-        export = await open_export(connection, Catalogs(), environment_id, wanted, now)
+    async with snapshot(environment.pool) as connection:
+        export = await open_export(connection, Catalogs(), environment.id, wanted, environment.now())
         async for part in export.parts():
             write(part)
     return export

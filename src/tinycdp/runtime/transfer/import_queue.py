@@ -29,6 +29,7 @@ from tinycdp.errors import Conflict, InvalidInput, NotFound, Overloaded, Retryab
 from tinycdp.model import DAY_MS, Instant
 from tinycdp.runtime.background import Loop
 from tinycdp.runtime.clock import Clock
+from tinycdp.runtime.environment import Environment
 from tinycdp.runtime.ingest.group_commit import Ingest
 from tinycdp.runtime.ingest.pipeline import Pipeline
 from tinycdp.runtime.transfer import imports
@@ -224,18 +225,20 @@ class ImportQueue:
                 run.environment_id, run.source, ticket.author, on_progress, ticket.api_key_id, resume=ticket.id
             )
         except InvalidInput as broken:
-            await imports.stop(self._pool, run.environment_id, ticket.id, broken.message, self._now())
+            await imports.stop(Environment(run.environment_id, self._pool, self._now), ticket.id, broken.message)
             raise
 
     # Progress
 
     async def find(self, environment_id: int, id: str) -> Progress:
         """The progress of one import."""
-        return self._with_rate(environment_id, await imports.find(self._pool, environment_id, id))
+        return self._with_rate(
+            environment_id, await imports.find(Environment(environment_id, self._pool, self._now), id)
+        )
 
     async def listed(self, environment_id: int, n: int) -> list[Progress]:
         """The progress of the newest imports."""
-        found = await imports.listed(self._pool, environment_id, n)
+        found = await imports.listed(Environment(environment_id, self._pool, self._now), n)
         return [self._with_rate(environment_id, progress) for progress in found]
 
     def _with_rate(self, environment_id: int, progress: Progress) -> Progress:

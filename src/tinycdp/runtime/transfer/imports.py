@@ -26,8 +26,9 @@ from typing import Literal
 import msgspec
 
 from tinycdp.errors import Conflict, InvalidInput, NotFound, Retryable, TinyCDPError
-from tinycdp.model import Instant, Message, Rejection
+from tinycdp.model import Message, Rejection
 from tinycdp.runtime.clock import Clock
+from tinycdp.runtime.environment import Environment
 from tinycdp.runtime.ingest.group_commit import Ingest, Receipt
 from tinycdp.runtime.ingest.pipeline import Client, Pipeline
 from tinycdp.runtime.transfer.import_files import NO_MAPPING, Numbered, Parse, Source, columns_of, identity_of, parts
@@ -284,31 +285,31 @@ def progress_of(row: store.ImportRow, *, running: bool, rate: float | None = Non
     )  # fmt: skip
 
 
-async def find(pool: Pool, environment_id: int, id: str) -> Progress:
+async def find(environment: Environment, id: str) -> Progress:
     """The progress of one import."""
-    async with acquired(pool) as connection:
-        row = await store.find_import(connection, environment_id, id)
+    async with acquired(environment.pool) as connection:
+        row = await store.find_import(connection, environment.id, id)
         if row is None:
             raise _unknown(id)
-        return progress_of(row, running=await _runs(connection, environment_id, row.id))
+        return progress_of(row, running=await _runs(connection, environment.id, row.id))
 
 
 def _unknown(id: str) -> NotFound:
     return NotFound("IMPORT_NOT_FOUND", f"There is no import {id[:100]!r}.")
 
 
-async def listed(pool: Pool, environment_id: int, n: int) -> list[Progress]:
+async def listed(environment: Environment, n: int) -> list[Progress]:
     """The progress of the newest imports."""
-    async with acquired(pool) as connection:
-        rows = await store.list_imports(connection, environment_id, n)
-        return [progress_of(row, running=await _runs(connection, environment_id, row.id)) for row in rows]
+    async with acquired(environment.pool) as connection:
+        rows = await store.list_imports(connection, environment.id, n)
+        return [progress_of(row, running=await _runs(connection, environment.id, row.id)) for row in rows]
 
 
-async def stop(pool: Pool, environment_id: int, id: str, why: str, now: Instant) -> Progress:
+async def stop(environment: Environment, id: str, why: str) -> Progress:
     """Stop an import, whichever process runs it. One that is done stays done."""
-    async with acquired(pool) as connection:
-        await store.stop_import(connection, environment_id, id, why, now)
-    return await find(pool, environment_id, id)
+    async with acquired(environment.pool) as connection:
+        await store.stop_import(connection, environment.id, id, why, environment.now())
+    return await find(environment, id)
 
 
 @asynccontextmanager

@@ -32,6 +32,7 @@ from tinycdp.runtime.clock import Clock
 from tinycdp.runtime.definitions import publish
 from tinycdp.runtime.definitions.catalogs import Catalogs
 from tinycdp.runtime.definitions.workspace import Progress, progress_of
+from tinycdp.runtime.environment import Environment
 from tinycdp.runtime.notifications import announce_profiles
 from tinycdp.runtime.profiles import storage as profiles
 from tinycdp.store import definitions as definition_store
@@ -316,20 +317,18 @@ def _lower_priority() -> None:
             os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICE)
 
 
-async def wait_until_live(
-    pool: Pool, environment_id: int, revision: int, now: Clock, report: Report, *, share: int
-) -> None:
+async def wait_until_live(environment: Environment, revision: int, report: Report, *, share: int) -> None:
     """Wait until the revision, or a later one, is live.
 
     Does a worker's part meanwhile, so it ends even if no worker runs. Calls `report` with the progress."""
-    backfiller = Backfiller(pool, Catalogs(), now, share)
+    backfiller = Backfiller(environment.pool, Catalogs(), environment.now, share)
     while True:
-        async with acquired(pool) as connection:
-            environment = await definition_store.find_environment(connection, environment_id)
-            backfill = await definition_store.find_backfill(connection, environment_id, environment.head_revision)
+        async with acquired(environment.pool) as connection:
+            row = await definition_store.find_environment(connection, environment.id)
+            backfill = await definition_store.find_backfill(connection, environment.id, row.head_revision)
         if backfill is not None:
-            report(progress_of(backfill, now()))
-        if environment.live_revision >= revision:
+            report(progress_of(backfill, environment.now()))
+        if row.live_revision >= revision:
             return
-        if not await backfiller.step(environment_id):
+        if not await backfiller.step(environment.id):
             await asyncio.sleep(_POLL_SECONDS)

@@ -22,6 +22,7 @@ from tinycdp.runtime.background import PASSING, Loop
 from tinycdp.runtime.clock import Clock
 from tinycdp.runtime.definitions import schedules
 from tinycdp.runtime.definitions.catalogs import Catalogs
+from tinycdp.runtime.environment import Environment
 from tinycdp.runtime.notifications import announce_profiles
 from tinycdp.runtime.profiles import groups, storage
 from tinycdp.runtime.schema import registry
@@ -179,7 +180,7 @@ class Worker:
     async def apply_schedules_in(self, environment_id: int) -> int:
         """Save the due steps of one environment."""
         catalog = await self._catalogs.refresh(self._pool, environment_id)
-        return await schedules.settle_due(self._pool, catalog, self._now())
+        return await schedules.settle_due(Environment(catalog.environment_id, self._pool, self._now), catalog)
 
     # Maintenance
 
