@@ -18,6 +18,7 @@ from litestar.routes import HTTPRoute
 from litestar.types import ASGIApp, Receive, Scope, Send
 
 from tinycdp.api.decisions.fast_lane import fast_lane
+from tinycdp.api.decisions.profile_query import provide_profile_query
 from tinycdp.api.definitions.editing import provide_editing
 from tinycdp.api.definitions.workspaces import provide_workspace
 from tinycdp.api.http import auth
@@ -102,7 +103,7 @@ def litestar(lifespan: Callable[[Litestar], AbstractAsyncContextManager[None]]) 
         return lambda: getattr(application.state.parts, name)
 
     def environment_of_key(request: Request[Any, Any, Any]) -> Environment:
-        found: Environment = application.state.parts.environment(request.state.key.environment_id)
+        found: Environment = application.state.parts.environment(request.auth.environment_id)
         return found
 
     application = _Application(
@@ -120,6 +121,7 @@ def litestar(lifespan: Callable[[Litestar], AbstractAsyncContextManager[None]]) 
             "actor": Provide(auth.provide_actor, sync_to_thread=False),
             "environment": Provide(environment_of_key, sync_to_thread=False),
             "editing": Provide(provide_editing, sync_to_thread=False),
+            "profile_query": Provide(provide_profile_query, sync_to_thread=False),
             "workspace": Provide(provide_workspace),
             **{name: Provide(provider(name), sync_to_thread=False) for name in PARTS},
         },

@@ -6,14 +6,14 @@ Laws    all ways to ask end here: the same answer, and the same exposure recorde
 
 import msgspec
 
-from tinycdp.api.decisions.schemas import Answer, Answers, Question, ReplayBody
+from tinycdp.api.decisions.schemas import Answer, Answers, ProfileQuery, Question
 from tinycdp.api.http.responses import as_schema
 from tinycdp.api.profiles.schemas import FlagExplanation
 from tinycdp.engine.catalog import Catalog
 from tinycdp.engine.flags.decide import Decision
 from tinycdp.engine.flags.trail import DecisionReason, texts_of
-from tinycdp.errors import InvalidInput, NotFound
-from tinycdp.model import Identifier, Instant
+from tinycdp.errors import NotFound
+from tinycdp.model import Instant
 from tinycdp.runtime.clock import Clock
 from tinycdp.runtime.decisions.decide import LoadedProfile, ProfileLoader, decide_one
 from tinycdp.runtime.decisions.exposures import Exposures
@@ -22,9 +22,6 @@ from tinycdp.runtime.decisions.snapshots import Snapshot
 from tinycdp.runtime.metrics import Metrics
 from tinycdp.runtime.profiles.explanations import explained_flag
 from tinycdp.times import iso_or_none
-
-#: How a request names a profile; the first that is present counts.
-IDENTIFIER_FIELDS = ("userId", "profileId", "anonymousId", "deviceId", "externalId")
 
 
 class DecisionService:
@@ -40,7 +37,7 @@ class DecisionService:
 
     async def answer(self, environment_id: int, question: Question, now: Clock) -> Answers:
         """The flags that a question asks for."""
-        catalog, snapshot, stale = await self.load(environment_id, question, now())
+        catalog, snapshot, stale = await self.load(environment_id, question, now(), question.min_version)
         instant = now()
         found, errors = dict[str, Answer](), dict[str, str]()
         for name in question.flags if question.flags is not None else catalog.live.flags:
@@ -75,24 +72,9 @@ class DecisionService:
             self._exposures.record(catalog, decision, snapshot, now, exposed=exposed)
         return decision
 
-    async def load(self, environment_id: int, question: Question, now: Instant) -> LoadedProfile:
-        """The profile that the question names."""
-        identifier = identifier_of(question)
-        if identifier is None:
-            raise InvalidInput("PERSON_MISSING", f"Name a profile with one of {', '.join(IDENTIFIER_FIELDS)}.")
-        return await self._profile_loader.load(environment_id, identifier, now, question.min_version)
-
-
-def identifier_of(question: Question | ReplayBody) -> Identifier | None:
-    """The first identifier that is present; None if absent."""
-    given = (
-        question.user_id,
-        question.profile_id,
-        question.anonymous_id,
-        question.device_id,
-        question.external_id,
-    )
-    return next((Identifier(kind, value) for kind, value in zip(IDENTIFIER_FIELDS, given, strict=True) if value), None)
+    async def load(self, environment_id: int, profile: ProfileQuery, now: Instant, min_version: int) -> LoadedProfile:
+        """The profile that a request names. Raises PERSON_MISSING without a name."""
+        return await self._profile_loader.load(environment_id, profile.identifier(), now, min_version)
 
 
 def answer_of(catalog: Catalog, decision: Decision, snapshot: Snapshot, user_id: str | None, stale: bool) -> Answer:

@@ -12,7 +12,7 @@ from litestar import get
 from litestar.params import QueryParameter
 
 from tinycdp.api.decisions.answers import DecisionService
-from tinycdp.api.decisions.schemas import Explained, Question
+from tinycdp.api.decisions.schemas import Explained, ProfileQuery
 from tinycdp.api.http.bodies import decode_json
 from tinycdp.api.http.parts import Injected
 from tinycdp.api.http.responses import as_schema
@@ -40,14 +40,10 @@ async def explain(
     actor: Injected[Actor],
     decision_service: Injected[DecisionService],
     now: Injected[Clock],
+    profile_query: Injected[ProfileQuery],
     trait: DefinitionKey = None,
     segment: DefinitionKey = None,
     flag: DefinitionKey = None,
-    user_id: Annotated[str | None, QueryParameter(name="userId")] = None,
-    profile_id: Annotated[str | None, QueryParameter(name="profileId")] = None,
-    anonymous_id: Annotated[str | None, QueryParameter(name="anonymousId")] = None,
-    device_id: Annotated[str | None, QueryParameter(name="deviceId")] = None,
-    external_id: Annotated[str | None, QueryParameter(name="externalId")] = None,
     context: Annotated[str, QueryParameter(description="what `context.…` in a flag's rules reads, as JSON")] = "{}",
     min_version: Annotated[int, QueryParameter(name="minVersion")] = 0,
 ) -> Explained:
@@ -57,8 +53,7 @@ async def explain(
         raise InvalidInput("INVALID_REQUEST", "Name one of `trait`, `segment` and `flag`.")
     [name] = named
     read = _context(context)
-    question = Question(user_id, profile_id, anonymous_id, device_id, external_id, None, read, min_version)
-    catalog, snapshot, stale = await decision_service.load(actor.environment_id, question, now())
+    catalog, snapshot, stale = await decision_service.load(actor.environment_id, profile_query, now(), min_version)
     if name not in catalog.live.definitions:
         raise NotFound("FLAG_NOT_FOUND" if flag is not None else "NOT_FOUND", f"There is no {name[0]} {name[1]!r}.")
     instant = now()

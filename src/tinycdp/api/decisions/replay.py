@@ -10,13 +10,13 @@ Source  docs/reference/decide.md "Replay"
 from litestar import post
 from litestar.params import JSONBody
 
-from tinycdp.api.decisions.answers import IDENTIFIER_FIELDS, answer_of, identifier_of
+from tinycdp.api.decisions.answers import answer_of
 from tinycdp.api.decisions.schemas import Answer, Replay, ReplayBody
 from tinycdp.api.http.params import past_instant
 from tinycdp.api.http.parts import Injected
 from tinycdp.api.http.responses import as_schema
 from tinycdp.api.profiles.schemas import FlagExplanation
-from tinycdp.errors import InvalidInput, NotFound
+from tinycdp.errors import NotFound
 from tinycdp.runtime.access.actor import Actor
 from tinycdp.runtime.clock import Clock
 from tinycdp.runtime.decisions.decide import decide_one
@@ -40,9 +40,7 @@ async def replay_decision(
     actor: Injected[Actor], past: Injected[Past], now: Injected[Clock], data: JSONBody[ReplayBody]
 ) -> Replay:
     at = past_instant(data.at, now(), "$.at")
-    identifier = identifier_of(data)
-    if identifier is None:
-        raise InvalidInput("PERSON_MISSING", f"Name a profile with one of {', '.join(IDENTIFIER_FIELDS)}.")
+    identifier = data.identifier()
     if data.revision is not None and not 0 <= data.revision <= _LAST_REVISION:
         raise NotFound("REVISION_NOT_FOUND", f"There is no revision {data.revision}.")
     view = await past.view(actor.environment_id, identifier, at, data.revision)

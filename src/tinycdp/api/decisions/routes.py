@@ -7,11 +7,12 @@ Source  docs/reference/decide.md
 
 from typing import Annotated
 
+import msgspec
 from litestar import get, post
 from litestar.params import FromQuery, JSONBody, QueryParameter
 
 from tinycdp.api.decisions.answers import DecisionService
-from tinycdp.api.decisions.schemas import Answer, Answers, Question
+from tinycdp.api.decisions.schemas import Answer, Answers, ProfileQuery, Question
 from tinycdp.api.http.auth import allow
 from tinycdp.api.http.parts import Injected
 from tinycdp.errors import NotFound
@@ -28,11 +29,7 @@ async def decide(
     decision_service: Injected[DecisionService],
     now: Injected[Clock],
     flag: FromQuery[str],
-    user_id: Annotated[str | None, QueryParameter(name="userId")] = None,
-    profile_id: Annotated[str | None, QueryParameter(name="profileId")] = None,
-    anonymous_id: Annotated[str | None, QueryParameter(name="anonymousId")] = None,
-    device_id: Annotated[str | None, QueryParameter(name="deviceId")] = None,
-    external_id: Annotated[str | None, QueryParameter(name="externalId")] = None,
+    profile_query: Injected[ProfileQuery],
     min_version: Annotated[int, QueryParameter(name="minVersion")] = 0,
     session_id: Annotated[
         str | None, QueryParameter(name="sessionId", description="keeps the variants of flags with `stickyFor`")
@@ -41,17 +38,12 @@ async def decide(
     exposure: Exposed = True,
 ) -> Answer:
     question = Question(
-        user_id,
-        profile_id,
-        anonymous_id,
-        device_id,
-        external_id,
-        [flag],
-        {},
-        min_version,
-        session_id,
-        explain,
-        exposure,
+        **msgspec.structs.asdict(profile_query),
+        flags=[flag],
+        min_version=min_version,
+        session_id=session_id,
+        explain=explain,
+        exposure=exposure,
     )
     answers = await _answer(actor, decision_service, question, now)
     if flag in answers.errors:

@@ -5,6 +5,11 @@ from typing import Any
 import msgspec
 
 from tinycdp.api.profiles.schemas import DefinitionExplanation, FlagExplanation
+from tinycdp.errors import InvalidInput
+from tinycdp.model import Identifier
+
+#: How a request names a profile; the first that is not empty counts.
+IDENTIFIER_FIELDS = ("userId", "profileId", "anonymousId", "deviceId", "externalId")
 
 
 class Answer(msgspec.Struct, rename="camel"):
@@ -30,7 +35,28 @@ class Answer(msgspec.Struct, rename="camel"):
     explanation: FlagExplanation | msgspec.UnsetType = msgspec.UNSET
 
 
-class Question(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
+class ProfileQuery(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
+    """One profile, named in up to five ways; of those that are not empty the first counts."""
+
+    user_id: str | None = None
+    profile_id: str | None = None
+    anonymous_id: str | None = None
+    device_id: str | None = None
+    external_id: str | None = None
+
+    def identifiers(self) -> list[Identifier]:
+        """The names that are not empty, in the order in which they count."""
+        given = (self.user_id, self.profile_id, self.anonymous_id, self.device_id, self.external_id)
+        return [Identifier(kind, value) for kind, value in zip(IDENTIFIER_FIELDS, given, strict=True) if value]
+
+    def identifier(self) -> Identifier:
+        """The name that counts. Raises PERSON_MISSING if all are empty."""
+        if found := self.identifiers():
+            return found[0]
+        raise InvalidInput("PERSON_MISSING", f"Name a profile with one of {', '.join(IDENTIFIER_FIELDS)}.")
+
+
+class Question(ProfileQuery, frozen=True, rename="camel", forbid_unknown_fields=True):
     """A question about one profile.
 
     flags       which to decide; all if left out
@@ -39,11 +65,6 @@ class Question(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_field
     explain     adds the explanations
     exposure    false records no exposures"""
 
-    user_id: str | None = None
-    profile_id: str | None = None
-    anonymous_id: str | None = None
-    device_id: str | None = None
-    external_id: str | None = None
     flags: list[str] | None = None
     context: dict[str, Any] = {}
     min_version: int = 0
@@ -60,18 +81,13 @@ class Answers(msgspec.Struct, rename="camel"):
     revision: int
 
 
-class ReplayBody(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
+class ReplayBody(ProfileQuery, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
     """at  ISO 8601 with a zone, and not in the future
     flags     left out, all there were
     context   what `context.…` in a rule read
     revision  by the definitions of this one, instead of those that served then"""
 
     at: str
-    user_id: str | None = None
-    profile_id: str | None = None
-    anonymous_id: str | None = None
-    device_id: str | None = None
-    external_id: str | None = None
     flags: list[str] | None = None
     context: dict[str, Any] = {}
     revision: int | None = None

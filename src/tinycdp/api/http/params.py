@@ -6,15 +6,18 @@ Errors  400 INVALID_REQUEST · UNKNOWN_PARAMETER, which lists the valid paramete
 """
 
 import re
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Any
 from urllib.parse import unquote
 
 import msgspec
 from litestar.connection import ASGIConnection
+from litestar.di import Provide
 from litestar.enums import ParamType
 from litestar.handlers import BaseRouteHandler
 from litestar.params import HeaderParameter, ParameterKwarg, QueryParameter
 from litestar.types import Scope
+from litestar.utils.signature import ParsedSignature
 
 from tinycdp.dsl.fields import valid_instead
 from tinycdp.dsl.values.scalars import parse_instant
@@ -95,12 +98,17 @@ def declared_parameters(handler: BaseRouteHandler) -> tuple[str, ...]:
     # Cached by function: guards get a copy of the handler with each request.
     if (known := _declared.get(handler.fn)) is not None:
         return known
-    injected = handler.resolve_dependencies()
-    fields = ((n, field) for n, field in handler.parsed_fn_signature.parameters.items() if n not in injected)
-    kwargs = ((n, field.kwarg_definition) for n, field in fields)
     _declared[handler.fn] = found = tuple(
-        kwarg.name or n
-        for n, kwarg in kwargs
-        if isinstance(kwarg, ParameterKwarg) and kwarg.param_type == ParamType.QUERY
+        _query_parameters(handler.parsed_fn_signature, handler.resolve_dependencies())
     )
     return found
+
+
+def _query_parameters(signature: ParsedSignature, injected: Mapping[str, Provide]) -> Iterator[str]:
+    """The query parameters of a signature, and of the parts that it injects."""
+    for name, field in signature.parameters.items():
+        kwarg = field.kwarg_definition
+        if name in injected:
+            yield from _query_parameters(injected[name].parsed_fn_signature, injected)
+        elif isinstance(kwarg, ParameterKwarg) and kwarg.param_type == ParamType.QUERY:
+            yield kwarg.name or name
