@@ -162,7 +162,7 @@ def test_a_wrong_key_reaches_segment_s_node_client(
 
 def shown(shop: Server, person: str) -> set[tuple[str, str, str | None]]:
     """Which flags were counted as shown to the person: flag, variant, and the rule that gave it."""
-    answer = shop.http.get("/v1/admin/exposures", params={"person": person}, headers=bearer(ADMIN_KEY))
+    answer = shop.http.get("/v1/admin/exposures", params={"profile": person}, headers=bearer(ADMIN_KEY))
     return {(one["flag"], one["variant"], one["rule"]) for one in answer.json()["exposures"]}
 
 

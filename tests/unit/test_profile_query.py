@@ -47,7 +47,7 @@ def test_a_query_without_a_name_is_an_error_that_lists_the_names(query: ProfileQ
     assert query.identifiers() == []
     with pytest.raises(InvalidInput, match=", ".join(IDENTIFIER_FIELDS)) as caught:
         query.identifier()
-    assert caught.value.code == "PERSON_MISSING"
+    assert caught.value.code == "MISSING_IDENTIFIER"
 
 
 def test_bodies_and_addresses_have_the_same_names() -> None:

@@ -105,8 +105,8 @@ def run_import(arguments: argparse.Namespace, settings: Settings) -> int:
         if arguments.report is not None:
             try:
                 report = stack.enter_context(arguments.report.open("ab"))
-            except OSError as refused:
-                raise unwritable(arguments.report, refused) from refused
+            except OSError as error:
+                raise unwritable(arguments.report, error) from error
 
         def on_progress(progress: "Progress", rejected: Sequence[tuple[int, Any]]) -> None:
             show_progress(

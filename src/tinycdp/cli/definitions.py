@@ -99,8 +99,8 @@ def run_pull(arguments: argparse.Namespace, settings: Settings) -> int:
     definitions = on_database(settings, newest)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-    except OSError as refused:
-        raise unwritable(folder, refused) from refused
+    except OSError as error:
+        raise unwritable(folder, error) from error
     written = {folder / name: text for name, text in to_files(definitions).items()}
     for path, text in written.items():
         with output(path) as file:

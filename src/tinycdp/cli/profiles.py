@@ -42,7 +42,7 @@ def run_forget(arguments: argparse.Namespace, settings: Settings) -> int:
             arguments.profiles,
             "command line",
             arguments.note,
-            refuse=arguments.suppress,
+            also_suppress=arguments.suppress,
             dry_run=arguments.dry_run,
         )
 

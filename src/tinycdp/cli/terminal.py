@@ -42,15 +42,15 @@ def output(path: Path | None) -> Iterator[BinaryIO]:
         with part.open("wb") as file:
             yield file
         part.replace(path)
-    except OSError as refused:
-        raise unwritable(path, refused) from refused
+    except OSError as error:
+        raise unwritable(path, error) from error
     finally:
         part.unlink(missing_ok=True)
 
 
-def unwritable(path: Path, refused: OSError) -> InvalidInput:
+def unwritable(path: Path, error: OSError) -> InvalidInput:
     """The error for a path that cannot be written."""
-    return InvalidInput("FILE_UNWRITABLE", f"{path}: {refused.strerror}")
+    return InvalidInput("FILE_UNWRITABLE", f"{path}: {error.strerror}")
 
 
 def lines(files: Iterable[Path]) -> Iterator[str]:
@@ -61,5 +61,5 @@ def lines(files: Iterable[Path]) -> Iterator[str]:
         try:
             with path.open(encoding="utf-8") as file:
                 yield from (line for line in file if line.strip())
-        except OSError as refused:
-            raise InvalidInput("FILE_UNREADABLE", f"{path}: {refused.strerror}") from refused
+        except OSError as error:
+            raise InvalidInput("FILE_UNREADABLE", f"{path}: {error.strerror}") from error

@@ -67,9 +67,9 @@ def parse(source: str | bytes) -> Expr:
         tree: Expr = _parser().parse(found)  # type: ignore[assignment]
     except UnexpectedToken as problem:
         raise SourceError(text, [syntax_hints.diagnose(text, found, problem.token)]) from None
-    except _NotInLanguage as refusal:
-        fixes = tuple(rewrite(text, *edits) for edits in refusal.fixes)
-        raise SourceError(text, [Diagnostic(refusal.code, "error", refusal.span, str(refusal), fixes)]) from None
+    except _NotInLanguage as error:
+        fixes = tuple(rewrite(text, *edits) for edits in error.fixes)
+        raise SourceError(text, [Diagnostic(error.code, "error", error.span, str(error), fixes)]) from None
     if problem_found := _measure(tree):
         raise SourceError(text, [problem_found])
     return tree

@@ -144,7 +144,7 @@ def run_case(document: Mapping[str, Any]) -> dict[str, Any]:
         return _error(_malformed("$", "`given` must be an object and `cases` a list of objects."))
     if "cases" in document:
         try:
-            _refuse_unknown(document, _FILE_FIELDS, "$")
+            _reject_unknown(document, _FILE_FIELDS, "$")
         except InvalidInput as wrong:
             return _error(wrong)
         answers = [run_case({**given, **case}) for case in cases]
@@ -152,7 +152,7 @@ def run_case(document: Mapping[str, Any]) -> dict[str, Any]:
         return {"name": document.get("name"), "cases": answers, "unmet": unmet}
     case = _exact({**given, **{name: value for name, value in document.items() if name != "given"}})
     try:
-        _refuse_unknown(case, _CASE_FIELDS, "$")
+        _reject_unknown(case, _CASE_FIELDS, "$")
         answer = _answer(_read(case, _Case, "$"))
     except TinyCDPError as wrong:
         answer = _error(wrong)
@@ -257,25 +257,25 @@ class _Moment:
 def _replay(case: _Case, catalog: Catalog) -> Iterator[_Moment]:
     """Yield the profile as it is at each instant asked for."""
     deliveries = _deliveries(case)
-    people: dict[str, Profile] = {}
+    profiles: dict[str, Profile] = {}
     groups: dict[str, Group] = {}
     taken = 0
     for unit in case.unit if isinstance(case.unit, list) else [case.unit]:
         last = NEVER
         for now in case.instants:
             if now < last or case.merge:  # absorbing changes a profile, so each instant has its own
-                people, groups, taken = {owner: _person(case, unit, owner) for owner in ("a", "b")}, {}, 0
+                profiles, groups, taken = {owner: _profile(case, unit, owner) for owner in ("a", "b")}, {}, 0
             last = now
             while taken < len(deliveries) and deliveries[taken][1].received_at <= now:
                 owner, message = deliveries[taken]
                 traits = _group_traits(groups, message)
-                recompute.apply(people[owner], [message], catalog, message.received_at, traits)
-                for other in people.values():
-                    if other is not people[owner] and other.group is not None and other.group[2] in traits:
+                recompute.apply(profiles[owner], [message], catalog, message.received_at, traits)
+                for other in profiles.values():
+                    if other is not profiles[owner] and other.group is not None and other.group[2] in traits:
                         recompute.apply_group_traits(other, traits[other.group[2]], catalog, message.received_at)
                 taken += 1
-            profile = people["a"]
-            if case.merge and recompute.absorb(profile, people["b"], catalog):
+            profile = profiles["a"]
+            if case.merge and recompute.absorb(profile, profiles["b"], catalog):
                 raise AssertionError("profiles of one catalog merge without their raw events")
             recompute.advance(profile, catalog, now)
             yield _Moment(profile, now, deliveries[taken][1].received_at if taken < len(deliveries) else NEVER)
@@ -292,7 +292,7 @@ def _group_traits(groups: dict[str, Group], message: Message) -> dict[str, dict[
     return {group.key: dict(group.traits)}
 
 
-def _person(case: _Case, unit: str | None, owner: str) -> Profile:
+def _profile(case: _Case, unit: str | None, owner: str) -> Profile:
     profile = Profile(1 if owner == "a" else 2, unit or "", 0, backfilled=1)
     if owner == "a":
         for name, value in case.profile.items():
@@ -304,7 +304,7 @@ def _deliveries(case: _Case) -> list[tuple[str, Message]]:
     """Each message with its owner, in order of arrival; each id once, at its first arrival."""
     listed: list[tuple[str, Message]] = []
     for index, event in enumerate(case.events):
-        _refuse_unknown(event, _EVENT_FIELDS, f"$.events[{index}]")
+        _reject_unknown(event, _EVENT_FIELDS, f"$.events[{index}]")
         named = {field: _first(event, field, *others) for field, others in _SPELLINGS.items()}
         named = {field: value for field, value in {**event, **named}.items() if value is not None}
         listed += _messages(_read(named, _Event, f"$.events[{index}]"), index)
@@ -349,7 +349,7 @@ def _read(value: Any, shape: type[_Shape], path: str) -> _Shape:
         raise _malformed(path, f"{wrong}.") from None
 
 
-def _refuse_unknown(given: Mapping[str, Any], known: Set[str], path: str) -> None:
+def _reject_unknown(given: Mapping[str, Any], known: Set[str], path: str) -> None:
     for name in given:
         if name not in known:
             near = nearest(name, known)

@@ -172,7 +172,7 @@ class Profile:
         self.backfilled = backfilled
 
     def record_activity(self, at: Instant) -> None:
-        """Record that the person was active at an instant."""
+        """Record that the profile was active at an instant."""
         if self.first_seen is None or at < self.first_seen:
             self.first_seen = at
         if self.last_seen is None or at > self.last_seen:

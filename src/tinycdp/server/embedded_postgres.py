@@ -198,9 +198,9 @@ class EmbeddedPostgres:
             self.data_dir.mkdir(parents=True, exist_ok=True)
             for name in ("postgres.log", "postgres.owner.lock", "postgres.alive.lock"):
                 os.close(os.open(self.data_dir / name, os.O_CREAT | os.O_RDWR, 0o600))
-        except OSError as refused:
-            message = f"cannot write to the data folder {self.data_dir}: {refused.strerror}; set TINYCDP_DATA_DIR"
-            raise Unavailable("POSTGRES_FAILED", message) from refused
+        except OSError as error:
+            message = f"cannot write to the data folder {self.data_dir}: {error.strerror}; set TINYCDP_DATA_DIR"
+            raise Unavailable("POSTGRES_FAILED", message) from error
 
     def _wait_until_stopped(self) -> int:
         """Wait for the `alive` lock.

@@ -60,7 +60,7 @@ def serve(settings: Settings, role: Role = "all", *, demo: bool = False) -> int:
         with reachable(settings) as reached:
             _serve_http(reached)
         return 0
-    _refuse_taken_port(settings)
+    _check_port(settings)
     with contextlib.ExitStack() as stack:
         server = None
         if settings.database_url is None:
@@ -234,7 +234,7 @@ def _answers(settings: Settings) -> bool:
         connection.close()
 
 
-def _refuse_taken_port(settings: Settings) -> None:
+def _check_port(settings: Settings) -> None:
     # granian shares its port with other processes that allow it: a second server would silently get half the requests.
     try:
         family, *_, address = socket.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM)[0]
@@ -242,10 +242,10 @@ def _refuse_taken_port(settings: Settings) -> None:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind(address)
             probe.listen()
-    except OSError as refused:
+    except OSError as error:
         where = f"{settings.host}:{settings.port}"
-        message = f"Cannot listen on {where}: {refused.strerror}. Choose another TINYCDP_PORT or TINYCDP_HOST."
-        raise Unavailable("PORT_TAKEN", message) from refused
+        message = f"Cannot listen on {where}: {error.strerror}. Choose another TINYCDP_PORT or TINYCDP_HOST."
+        raise Unavailable("PORT_TAKEN", message) from error
 
 
 def _serve_http(settings: Settings) -> None:

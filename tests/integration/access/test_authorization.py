@@ -122,7 +122,7 @@ SHOWING: dict[str, Call] = {
     "GET /v1/admin/profiles/{id}/graph": admin("ada"),
     "GET /v1/admin/profiles/{id}/export": admin("profileId:$ada"),
     "GET /v1/admin/merges": admin(),
-    "GET /v1/admin/identity/refusals": admin(),
+    "GET /v1/admin/identity/rejected-claims": admin(),
     "GET /v1/admin/identity/blocked": admin(),
     "GET /v1/admin/groups": admin(),
     "GET /v1/admin/groups/{name}": admin("acme"),

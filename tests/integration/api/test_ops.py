@@ -243,7 +243,7 @@ def test_every_error_code_is_explained() -> None:
 def test_every_admin_route_is_documented() -> None:
     pages = re.sub(r"\{\w+\}", "{}", "".join(page.read_text() for page in DOCS.glob("*.md")))
     for handler in (*OPEN, *GUARDED):
-        if set(handler.tags or ()) & {"People", "Definitions", "Export"}:
+        if set(handler.tags or ()) & {"Profiles", "Definitions", "Export"}:
             path = re.sub(r"\{\w+:\w+\}", "{}", min(handler.paths))
             # What is the same for every kind is described once, for traits.
             assert path in pages or re.sub(r"admin/(segments|flags)", "admin/traits", path) in pages, path

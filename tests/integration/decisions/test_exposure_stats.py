@@ -270,9 +270,9 @@ async def test_a_merged_person_has_the_exposures_of_both(app: Application) -> No
         await app.read.get(f"/v1/decide?flag=test&{kind}={value}")
     await app.track({"event": "open", "userId": "ada", "anonymousId": "tab"})
     await app.read.get("/v1/decide?flag=test&userId=ada")
-    found = (await app.admin.get("/v1/admin/exposures?person=ada")).json()["exposures"]
+    found = (await app.admin.get("/v1/admin/exposures?profile=ada")).json()["exposures"]
     assert sorted(row["unit"] for row in found) == ["ada", "tab"]
-    assert (await app.admin.get("/v1/admin/exposures?person=tab&unit=ada")).json()["exposures"] == [
+    assert (await app.admin.get("/v1/admin/exposures?profile=tab&unit=ada")).json()["exposures"] == [
         row for row in found if row["unit"] == "ada"
     ]
 
@@ -300,7 +300,7 @@ async def test_what_belongs_to_a_person_can_be_forgotten(app: Application) -> No
     [
         ("/v1/admin/exposures", 400, "INVALID_REQUEST"),
         ("/v1/admin/exposures?flag=nope", 404, "NOT_FOUND"),
-        ("/v1/admin/exposures?person=nobody", 404, "PROFILE_NOT_FOUND"),
+        ("/v1/admin/exposures?profile=nobody", 404, "PROFILE_NOT_FOUND"),
         ("/v1/admin/exposures?flag=test&after=nonsense", 400, "INVALID_CURSOR"),
         ("/v1/admin/exposures?flag=test&after=WyIyMDI2LTAxLTAxIiwxLDEsMCwiIiwiIiwiXHUwMDAwIl0", 400, "INVALID_CURSOR"),
         ("/v1/admin/exposures?flag=test&from=2026-02-01&to=2026-01-01", 400, "INVALID_REQUEST"),

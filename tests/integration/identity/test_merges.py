@@ -98,7 +98,7 @@ async def test_a_merge_by_hand_is_shown_before_it_is_made(app: Application) -> N
     [listed] = (await app.admin.get("/v1/admin/merges?profile=ann")).json()["merges"]
     assert (listed["cause"], listed["author"], listed["note"]) == ("manual", "bootstrap admin", "she wrote to us")
     again = await app.admin.post("/v1/admin/profiles/merge", json=body)
-    assert (again.status_code, again.json()["code"]) == (409, "SAME_PERSON")
+    assert (again.status_code, again.json()["code"]) == (409, "SAME_PROFILE")
 
 
 @pytest.mark.parametrize(
@@ -180,8 +180,8 @@ async def test_an_undo_gives_both_people_back_and_is_recorded(app: Application) 
 
     await app.track({"userId": "kim", "anonymousId": "tab", "event": "open"})
     assert (await person(app, "tab"))["id"] == was["tab"]["id"], "the same pair joins them no more"
-    [refusal] = (await app.admin.get("/v1/admin/identity/refusals?reason=KEPT_APART")).json()["refusals"]
-    assert (refusal["identifier"]["value"], refusal["other"]["value"]) == ("tab", "kim")
+    [rejected] = (await app.admin.get("/v1/admin/identity/rejected-claims?reason=KEPT_APART")).json()["rejectedClaims"]
+    assert (rejected["identifier"]["value"], rejected["other"]["value"]) == ("tab", "kim")
     await app.write.post("/v1/alias", json={"userId": "kim", "previousId": "tab"})
     assert (await person(app, "tab"))["id"] == (await person(app, "kim"))["id"], "an alias call says it anew"
 
@@ -250,11 +250,11 @@ async def test_a_graph_tells_all_that_was_said(app: Application) -> None:
     edges = {(nodes[edge["from"]][0], nodes[edge["to"]][0]): edge for edge in graph["edges"]}
     assert {pair: edge["state"] for pair, edge in edges.items()} == {("kim", "tab"): "holds", ("lee", "tab"): "beaten"}
     assert [edge["messageId"] for edge in edges.values()] == ["m1", "m2"]
-    assert [refusal["reason"] for refusal in graph["refusals"]] == ["CLAIMED"]
-    pages = (await app.admin.get("/v1/admin/identity/refusals?limit=1")).json()
-    assert pages["next"] == pages["refusals"][0]["id"]
-    rest = (await app.admin.get(f"/v1/admin/identity/refusals?limit=1&before={pages['next']}")).json()
-    assert rest == {"refusals": [], "next": None}
+    assert [claim["reason"] for claim in graph["rejectedClaims"]] == ["CLAIMED"]
+    pages = (await app.admin.get("/v1/admin/identity/rejected-claims?limit=1")).json()
+    assert pages["next"] == pages["rejectedClaims"][0]["id"]
+    rest = (await app.admin.get(f"/v1/admin/identity/rejected-claims?limit=1&before={pages['next']}")).json()
+    assert rest == {"rejectedClaims": [], "next": None}
 
 
 # Rules
@@ -268,8 +268,8 @@ async def test_a_person_has_no_more_identifiers_than_the_policy_allows(app: Appl
     for device in ("d1", "d2"):
         await app.track({"deviceId": device, "event": "open"})
         await app.track({"userId": "lee", "deviceId": device, "event": "open"})
-    refusals = (await app.admin.get("/v1/admin/identity/refusals")).json()["refusals"]
-    assert [(r["reason"], r["identifier"]["value"], r["other"]["value"]) for r in refusals] == [
+    rejected = (await app.admin.get("/v1/admin/identity/rejected-claims")).json()["rejectedClaims"]
+    assert [(r["reason"], r["identifier"]["value"], r["other"]["value"]) for r in rejected] == [
         ("LIMIT", "d2", "lee"),
         ("NEW_LIMIT", "a2", "kim"),
     ]
@@ -278,7 +278,7 @@ async def test_a_person_has_no_more_identifiers_than_the_policy_allows(app: Appl
     await app.write.post("/v1/alias", json={"userId": "kim", "previousId": "lee"})
     assert (await person(app, "kim"))["id"] != (await person(app, "lee"))["id"]
     by_hand = await app.admin.post("/v1/admin/profiles/merge", json={"profiles": ["kim", "lee"]})
-    assert (by_hand.status_code, by_hand.json()["code"], by_hand.json()["reason"]) == (409, "MERGE_REFUSED", "LIMIT")
+    assert (by_hand.status_code, by_hand.json()["code"], by_hand.json()["reason"]) == (409, "MERGE_REJECTED", "LIMIT")
 
 
 @pytest.mark.parametrize("known", [True, False])
@@ -292,8 +292,8 @@ async def test_two_user_ids_in_one_message_are_two_people(app: Application, know
     values = {identifier["value"] for identifier in ann["identifiers"]}
     assert values == {"ann", "ann@x.example", "ann-before"}
     assert (await person(app, "bob"))["id"] != ann["id"]
-    refusals = (await app.admin.get("/v1/admin/identity/refusals")).json()["refusals"]
-    assert [(r["reason"], r["identifier"]["value"], r["other"]["value"], r["messageId"]) for r in refusals] == [
+    rejected = (await app.admin.get("/v1/admin/identity/rejected-claims")).json()["rejectedClaims"]
+    assert [(r["reason"], r["identifier"]["value"], r["other"]["value"], r["messageId"]) for r in rejected] == [
         ("RULE", "bob", "ann", "m-1")
     ]
     await post(app, "/v1/alias", userId="ann", previousId="bob")
@@ -310,8 +310,8 @@ async def test_kinds_claim_only_what_they_may_in_the_order_the_policy_gives(app:
     ids = {id: (await person(app, id))["id"] for id in ("kim", "lee", "emailHash:h1")}
     assert len(set(ids.values())) == 3, "a shared address joins nobody"
     assert len((await app.read.get("/v1/journeys/emailHash:h1")).json()["events"]) == 2, "the strongest kind owns them"
-    refusals = (await app.admin.get("/v1/admin/identity/refusals?reason=RULE")).json()["refusals"]
-    assert {refusal["identifier"]["value"] for refusal in refusals} == {"kim", "lee"}
+    rejected = (await app.admin.get("/v1/admin/identity/rejected-claims?reason=RULE")).json()["rejectedClaims"]
+    assert {claim["identifier"]["value"] for claim in rejected} == {"kim", "lee"}
 
 
 async def test_a_policy_that_contradicts_itself_is_refused(app: Application) -> None:

@@ -317,7 +317,9 @@ async def test_a_write_key_decides_nothing(app: Application) -> None:
     assert (answer.status_code, answer.json()["code"]) == (403, "MISSING_SCOPE")
 
 
-@pytest.mark.parametrize(("question", "code"), [({}, "PERSON_MISSING"), ({"distinct_id": []}, "INVALID_IDENTIFIER")])
+@pytest.mark.parametrize(
+    ("question", "code"), [({}, "MISSING_IDENTIFIER"), ({"distinct_id": []}, "INVALID_IDENTIFIER")]
+)
 async def test_flags_for_nobody(app: Application, question: dict[str, Any], code: str) -> None:
     answer = await app.nobody.post("/flags/?v=2", json={"api_key": KEYS["read"], **question})
     assert (answer.status_code, answer.json()["code"]) == (400, code)

@@ -224,7 +224,7 @@ async def test_dead_letters_are_looked_at_replayed_and_discarded(app: Applicatio
     await send(app, events[7])  # its client came again meanwhile
     assert (await app.stranger.post(f"{LETTERS}/replay", json={})).json()["stored"] == 0
     done = (await app.admin.post(f"{LETTERS}/replay", json={"ids": [listed[1]["id"], listed[2]["id"]]})).json()
-    assert done == {"stored": 1, "duplicates": 1, "refused": 0, "failed": 0, "next": None}
+    assert done == {"stored": 1, "duplicates": 1, "rejected": 0, "failed": 0, "next": None}
     assert (await app.admin.get(LETTERS)).json()["deadLetters"] == []
     person = (await app.read.get("/v1/profiles/ada")).json()
     assert person["traits"]["burns"]["value"] == 0.3, "exactly as if they had been stored at once"
@@ -237,7 +237,7 @@ async def test_a_replay_brings_back_nobody_who_was_suppressed_meanwhile(app: App
     assert (await app.admin.post("/v1/admin/suppressions", json=suppressed)).json() == {"changed": 1}
     await heal(app)
     done = (await app.admin.post(f"{LETTERS}/replay", json={})).json()
-    assert done == {"stored": 1, "duplicates": 0, "refused": 1, "failed": 0, "next": None}
+    assert done == {"stored": 1, "duplicates": 0, "rejected": 1, "failed": 0, "next": None}
     assert await stored(app) == {"m-2"}
     assert (await app.admin.get(LETTERS)).json()["deadLetters"] == []
     (line,) = (await app.admin.get("/v1/admin/rejections")).json()["rejections"]

@@ -401,22 +401,22 @@ async def test_a_rule_that_says_nothing_is_refused(app: Application, path: str) 
 
 
 @pytest.mark.parametrize(
-    ("preferences", "unsaid", "accepted"),
+    ("preferences", "unmentioned", "accepted"),
     [
-        ({"Analytics": True, "Ads": True}, "refused", 2),
-        ({"Analytics": True}, "refused", 1),
+        ({"Analytics": True, "Ads": True}, "denied", 2),
+        ({"Analytics": True}, "denied", 1),
         ({"Analytics": True}, "granted", 2),
         ({"Analytics": False}, "granted", 0),
         ({"Analytics": "yes"}, "granted", 0),
         (None, "granted", 2),
-        (None, "refused", 0),
+        (None, "denied", 0),
     ],
 )
 async def test_what_nobody_consented_to_is_dropped(
-    app: Application, preferences: dict[str, Any] | None, unsaid: str, accepted: int
+    app: Application, preferences: dict[str, Any] | None, unmentioned: str, accepted: int
 ) -> None:
     rules = [{"categories": ["Analytics"]}, {"event": "ad_click", "categories": ["Ads"]}]
-    await policy(app, consent=rules, unsaid=unsaid)
+    await policy(app, consent=rules, unmentioned=unmentioned)
     context = {"consent": {"categoryPreferences": preferences}} if preferences is not None else {}
     events = [
         {"type": "track", "userId": "u", "event": name, "properties": {"mail": SECRET}, "context": context}
@@ -457,5 +457,5 @@ async def test_a_person_gets_everything(app: Application) -> None:
     assert [hold["session"] for hold in found["holds"]] == ["of-ada"]
     assert len(found["graph"]["nodes"]) == 4
     assert {t["segment"] for t in found["transitions"]} == {"buyers", "gold"}
-    assert len(found["refusedMessages"]) == 1
+    assert len(found["rejectedMessages"]) == 1
     assert (await app.admin.get("/v1/admin/profiles/nobody/export")).status_code == 404

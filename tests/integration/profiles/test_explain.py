@@ -106,7 +106,7 @@ async def test_what_warms_up_says_so(app: Application) -> None:
     [
         ("userId=ada", 400, "INVALID_REQUEST"),
         ("userId=ada&trait=a&flag=b", 400, "INVALID_REQUEST"),
-        ("trait=nothing", 400, "PERSON_MISSING"),
+        ("trait=nothing", 400, "MISSING_IDENTIFIER"),
         ("userId=ada&trait=nothing", 404, "NOT_FOUND"),
         ("userId=ada&segment=nothing", 404, "NOT_FOUND"),
         ("userId=ada&flag=nothing", 404, "FLAG_NOT_FOUND"),

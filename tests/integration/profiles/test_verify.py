@@ -120,7 +120,7 @@ def found(report: Report) -> set[tuple[str, str, str]]:
 async def test_what_is_right_raises_no_alarm(service: Parts, shop: int, now: ManualClock) -> None:
     report = await verify(Environment(shop, service.pool, now), sample=None)
     assert (report.differences, report.listed, report.incomplete) == (0, [], 0)
-    assert (report.people, report.of, report.traits, report.segments) == (3, 3, 5, 3)
+    assert (report.profiles, report.of, report.traits, report.segments) == (3, 3, 5, 3)
     assert "verified 3 of 3 profiles" in as_text(report)
     assert as_text(report).endswith("no differences")
 
@@ -144,7 +144,7 @@ async def test_a_clock_that_lags_behind_another_machines_is_no_difference(servic
 
 async def test_a_sample_looks_at_so_many(service: Parts, shop: int, now: ManualClock) -> None:
     report = await verify(Environment(shop, service.pool, now), sample=2)
-    assert (report.people, report.of) == (2, 3)
+    assert (report.profiles, report.of) == (2, 3)
 
 
 async def test_damage_of_every_kind_is_found_and_repaired(service: Parts, shop: int, now: ManualClock) -> None:
@@ -176,7 +176,7 @@ async def test_damage_of_every_kind_is_found_and_repaired(service: Parts, shop: 
         (str(cy), "membership", "active"),
     }
     assert Difference(str(ada), "trait", "spend", 5, sum(range(1, 31))) in report.listed
-    assert report.different_people == 3
+    assert report.different_profiles == 3
     assert f'profile {cy}  trait plan: kept "free", by raw events "pro"' in as_text(report)
 
     heard: list[int] = []
@@ -235,7 +235,7 @@ async def test_whose_events_are_gone_is_neither_judged_nor_repaired(
     """Rebuilding from what is left would forget what is true."""
     await service.pool.execute("DELETE FROM events WHERE environment_id = $1 AND message_id = 'b39'", shop)
     report = await verify(Environment(shop, service.pool, now), sample=None, repair=True)
-    assert (report.people, report.incomplete, report.differences, report.repaired) == (2, 1, 0, 0)
+    assert (report.profiles, report.incomplete, report.differences, report.repaired) == (2, 1, 0, 0)
     assert "1 more cannot be verified" in as_text(report)
     await service.pool.execute("DELETE FROM events WHERE environment_id = $1 AND message_id = 'c1'", shop)
     assert (await verify(Environment(shop, service.pool, now), sample=None)).incomplete == 2
@@ -247,7 +247,7 @@ async def test_more_people_than_one_statement_takes(service: Parts, shop: int, n
     report = await verify(
         Environment(shop, service.pool, now), sample=None, progress=lambda done, total: seen.append((done, total))
     )
-    assert (report.people, report.differences) == (703, 0)
+    assert (report.profiles, report.differences) == (703, 0)
     assert seen == [(500, 703), (703, 703)]
 
 
@@ -303,7 +303,7 @@ async def test_live_traffic_raises_no_alarm(dsn: str) -> None:
             tasks.create_task(work(services[0]))
             tasks.create_task(look())
         report = await verify(Environment(environment_id, services[0].pool, clock.now), sample=None)
-        assert (report.listed, report.people) == ([], report.of)
+        assert (report.listed, report.profiles) == ([], report.of)
 
 
 async def test_a_sample_of_several_batches_is_looked_at_whole(
@@ -312,7 +312,7 @@ async def test_a_sample_of_several_batches_is_looked_at_whole(
     monkeypatch.setattr("tinycdp.runtime.profiles.verify.BATCH", 2)
     for sample in (3, None):
         report = await verify(service.environment(shop), sample=sample)
-        assert (report.people, report.of, report.differences) == (3, 3, 0)
+        assert (report.profiles, report.of, report.differences) == (3, 3, 0)
 
 
 async def test_the_command_says_what_differs(dsn: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -335,7 +335,7 @@ async def test_the_command_says_what_differs(dsn: str, capsys: pytest.CaptureFix
 
         status, said = await run("--verify", "--all", "--json")
         report = json.loads(said)
-        assert (status, report["people"], report["differences"]) == (1, 1, len(report["listed"]))
+        assert (status, report["profiles"], report["differences"]) == (1, 1, len(report["listed"]))
         status, said = await run("--verify")
         assert (status, "membership buyers: kept false, by raw events true" in said) == (1, True)
         status, said = await run("--verify", "--repair")

@@ -8,12 +8,15 @@ import re
 import subprocess
 
 import asyncpg
+import msgspec
 import pytest
 
 from serving import PATIENCE_SECONDS
 from tinycdp import resources
 from tinycdp.errors import Conflict
 from tinycdp.runtime import clock
+from tinycdp.runtime.policies.limits import Limits
+from tinycdp.runtime.policies.privacy_rules import PrivacyPolicy
 from tinycdp.server.embedded_postgres import find_binaries
 from tinycdp.store import privacy
 from tinycdp.store.database import migrations
@@ -168,7 +171,7 @@ async def test_words_change_in_a_database_with_data(empty, monkeypatch):
         """
     )
     monkeypatch.setattr(migrations, "migration_files", lambda: every)
-    assert await migrate(empty, now) == ["0015_words.sql"]
+    assert "0015_words.sql" in await migrate(empty, now)
     assert await connection.fetchval("SELECT value FROM identifiers WHERE id = 1") == "ada"
     for table, column, value in (
         ("identifier_moves", "identifier_ids", [1]),
@@ -190,4 +193,40 @@ async def test_words_change_in_a_database_with_data(empty, monkeypatch):
     )
     old = ("alias", "refused", "flag_holds", "held_until")
     assert [name for (name,) in names if any(word in name for word in old)] == []
+    await connection.close()
+
+
+async def test_stored_policies_follow_their_words(empty, monkeypatch):
+    """0016, in place: every version of a policy can be read by the words of now."""
+    every = resources.migration_files()
+    monkeypatch.setattr(migrations, "migration_files", lambda: [file for file in every if file[0] < "0016"])
+    now = clock.now()
+    await migrate(empty, now)
+    connection = await connect(empty)
+    limits = (
+        '{"sampling": [{"event": "a", "percent": 12.5, "by": "person"}, {"event": "b", "percent": 1, "by": "message"}]}'
+    )
+    await connection.execute(
+        f"""
+        INSERT INTO organisations (key, name) VALUES ('o', 'o');
+        INSERT INTO projects (organisation_id, key, name) SELECT id, 'p', 'p' FROM organisations;
+        INSERT INTO environments (project_id, key, zone) SELECT id, 'e', 'UTC' FROM projects;
+        INSERT INTO policies (environment_id, name, version, document, changed_at, changed_by) VALUES
+        (1, 'limits', 1, '{limits}', now(), ''), (1, 'limits', 2, '{{"sampling": []}}', now(), ''),
+        (1, 'privacy', 1, '{{"unsaid": "refused"}}', now(), ''),
+        (1, 'privacy', 2, '{{"unsaid": "granted"}}', now(), ''),
+        (1, 'privacy', 3, '{{"rules": []}}', now(), '')
+        """
+    )
+    monkeypatch.setattr(migrations, "migration_files", lambda: every)
+    assert "0016_policy_words.sql" in await migrate(empty, now)
+    rows = await connection.fetch("SELECT name, document::text AS text FROM policies ORDER BY name, version")
+    kinds = {"limits": Limits, "privacy": PrivacyPolicy}
+    found = [msgspec.json.decode(row["text"], type=kinds[row["name"]]) for row in rows]
+    assert [(rule.event, rule.percent, rule.by) for rule in found[0].sampling] == [
+        ("a", 12.5, "profile"),
+        ("b", 1, "message"),
+    ]
+    assert found[1].sampling == ()
+    assert [policy.unmentioned for policy in found[2:]] == ["denied", "granted", "granted"]
     await connection.close()

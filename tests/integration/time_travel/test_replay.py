@@ -251,7 +251,7 @@ async def test_what_cannot_be_replayed_is_refused(app: Application) -> None:
 
     assert await refused(at="2999-01-01T00:00:00Z") == (400, "INVALID_REQUEST")
     assert await refused(at="yesterday") == (400, "INVALID_REQUEST")
-    assert await refused(userId="") == (400, "PERSON_MISSING")
+    assert await refused(userId="") == (400, "MISSING_IDENTIFIER")
     assert await refused(revision=99) == (404, "REVISION_NOT_FOUND")
     assert await refused(revision=10**12) == (404, "REVISION_NOT_FOUND")
     assert await refused() == (200, "")

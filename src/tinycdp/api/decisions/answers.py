@@ -73,7 +73,7 @@ class DecisionService:
         return decision
 
     async def load(self, environment_id: int, profile: ProfileQuery, now: Instant, min_version: int) -> LoadedProfile:
-        """The profile that a request names. Raises PERSON_MISSING without a name."""
+        """The profile that a request names. Raises MISSING_IDENTIFIER without a name."""
         return await self._profile_loader.load(environment_id, profile.identifier(), now, min_version)
 
 

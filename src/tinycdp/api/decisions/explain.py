@@ -1,6 +1,6 @@
 """Why a profile has a trait's value, is in a segment, or gets a variant.
 
-Shape   GET /v1/admin/explain for one definition and one person. GET /v1/decide?explain=true has the same for a flag
+Shape   GET /v1/admin/explain for one definition and one profile. GET /v1/decide?explain=true has the same for a flag
 Laws    the explanation sees what a decision at this instant would see, also for an unknown profile
 Errors  404 NOT_FOUND, FLAG_NOT_FOUND · 400 INVALID_REQUEST
 Source  docs/reference/profiles.md
@@ -32,7 +32,7 @@ DefinitionKey = Annotated[str | None, QueryParameter(description="its key")]
 
 @get(
     "/v1/admin/explain",
-    summary="Why one person has a trait's value, is in a segment, or gets a variant",
+    summary="Why one profile has a trait's value, is in a segment, or gets a variant",
     tags=["Definitions"],
     scope="admin",
 )
@@ -47,7 +47,7 @@ async def explain(
     context: Annotated[str, QueryParameter(description="what `context.…` in a flag's rules reads, as JSON")] = "{}",
     min_version: Annotated[int, QueryParameter(name="minVersion")] = 0,
 ) -> Explained:
-    """The live revision counts. Name one definition, and the person as for a decision."""
+    """The live revision counts. Name one definition, and the profile as for a decision."""
     named = [(kind, k) for kind, k in (("trait", trait), ("segment", segment), ("flag", flag)) if k is not None]
     if len(named) != 1:
         raise InvalidInput("INVALID_REQUEST", "Name one of `trait`, `segment` and `flag`.")

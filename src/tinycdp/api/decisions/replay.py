@@ -3,7 +3,7 @@
 Shape   POST /v1/decide/replay: what was decided for a profile at an instant, with the full explanation
 Laws    it is the answer that was given then, by the definitions, kills, identifiers and messages of the time; nothing
         is recorded. Variants that a session held are left out: a replay is of the flag, not of the session
-Errors  404 EVENTS_DROPPED, REVISION_NOT_FOUND · 400 PERSON_MISSING, INVALID_REQUEST
+Errors  404 EVENTS_DROPPED, REVISION_NOT_FOUND · 400 MISSING_IDENTIFIER, INVALID_REQUEST
 Source  docs/reference/decide.md "Replay"
 """
 
@@ -31,7 +31,7 @@ _LAST_REVISION = 2**31 - 1
 @post(
     "/v1/decide/replay",
     status_code=200,
-    summary="What was decided for a person at a past instant, and why",
+    summary="What was decided for a profile at a past instant, and why",
     tags=["Decisions"],
     scope="admin",
     example={"userId": "ada", "flags": ["premium"], "at": "2026-01-01T09:00:00Z"},

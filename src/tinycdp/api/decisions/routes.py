@@ -20,10 +20,10 @@ from tinycdp.runtime.access.actor import Actor
 from tinycdp.runtime.clock import Clock
 
 #: False if the answer is not shown to anyone.
-Exposed = Annotated[bool, QueryParameter(description="record that the person was given this variant")]
+Exposed = Annotated[bool, QueryParameter(description="record that the profile was given this variant")]
 
 
-@get("/v1/decide", summary="One flag's answer for one person", tags=["Decisions"], scope="decide")
+@get("/v1/decide", summary="One flag's answer for one profile", tags=["Decisions"], scope="decide")
 async def decide(
     actor: Injected[Actor],
     decision_service: Injected[DecisionService],
@@ -54,7 +54,7 @@ async def decide(
 @post(
     "/v1/decide",
     status_code=200,
-    summary="Several or all flags' answers for one person, with context",
+    summary="Several or all flags' answers for one profile, with context",
     tags=["Decisions"],
     scope="decide",
     example={"userId": "ada", "flags": ["premium"], "context": {"platform": "ios"}},
@@ -67,7 +67,7 @@ async def decide_many(
 
 async def _answer(actor: Actor, decision_service: DecisionService, question: Question, now: Clock) -> Answers:
     if question.explain:
-        allow(actor, "read")  # it shows what is known of the person
+        allow(actor, "read")  # it shows what is known of the profile
     return await decision_service.answer(actor.environment_id, question, now)
 
 

@@ -50,10 +50,10 @@ class ProfileQuery(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_f
         return [Identifier(kind, value) for kind, value in zip(IDENTIFIER_FIELDS, given, strict=True) if value]
 
     def identifier(self) -> Identifier:
-        """The name that counts. Raises PERSON_MISSING if all are empty."""
+        """The name that counts. Raises MISSING_IDENTIFIER if all are empty."""
         if found := self.identifiers():
             return found[0]
-        raise InvalidInput("PERSON_MISSING", f"Name a profile with one of {', '.join(IDENTIFIER_FIELDS)}.")
+        raise InvalidInput("MISSING_IDENTIFIER", f"Name a profile with one of {', '.join(IDENTIFIER_FIELDS)}.")
 
 
 class Question(ProfileQuery, frozen=True, rename="camel", forbid_unknown_fields=True):

@@ -70,20 +70,20 @@ async def list_exposures(
     flag: Annotated[str | None, QueryParameter(description="a flag's key")] = None,
     variant: Annotated[str | None, QueryParameter(description="only this variant")] = None,
     unit: Annotated[str | None, QueryParameter(description="a bucketing key")] = None,
-    person: Annotated[str | None, QueryParameter(description="any identifier; merged profiles are one")] = None,
+    profile: Annotated[str | None, QueryParameter(description="any identifier; merged profiles are one")] = None,
     first: First = None,
     last: Last = None,
     after: Annotated[str | None, QueryParameter(description="`next` of the previous page")] = None,
     limit: Limit = 50,
 ) -> ExposurePage:
-    """Name at least one of `flag`, `unit` and `person`."""
+    """Name at least one of `flag`, `unit` and `profile`."""
     instant = environment.now()
-    if flag is None and unit is None and person is None:
-        raise InvalidInput("INVALID_REQUEST", "Name a `flag`, a `unit` or a `person`.")
+    if flag is None and unit is None and profile is None:
+        raise InvalidInput("INVALID_REQUEST", "Name a `flag`, a `unit` or a `profile`.")
     await exposures.flush()
     profile_id = None
-    if person is not None:
-        found = await views.find_profile(environment, catalogs, person, None)
+    if profile is not None:
+        found = await views.find_profile(environment, catalogs, profile, None)
         profile_id = int(found.id)
     since, until = days_between(first, last, exposure_stats.day_of(instant))
     page = await exposure_stats.page(

@@ -51,14 +51,14 @@ _FIELD = re.compile(r"\s*([a-z_]+(?:, [a-z_]+)*)  +(\S.*)")
 _SNAKE = re.compile(r"\b[a-z]+(?:_[a-z]+)+\b")
 _CAPITAL = re.compile(r"[A-Z]")
 _INTRODUCTION = """\
-TinyCDP takes events about people. It answers at once, and exactly, what is known of a profile, which segments it is \
+TinyCDP takes events. It answers at once, and exactly, what is known of a profile, which segments it is \
 in and which variants it gets. Times are ISO 8601 in UTC, numbers are exact, names are camelCase. Every error is a \
 JSON object with a stable `code`, and a `message` that says what to do. Unknown fields and parameters are errors."""
 
 _TAGS = {
     "Tracking": "Send events. An answer of 200 means stored and applied: the next decision uses them.",
     "Decisions": "Evaluate flags: a value, its reasons, and until when it is valid.",
-    "People": "Profiles: their properties, traits, segments and events, as of this instant.",
+    "Profiles": "Their properties, traits, segments and events, as of this instant.",
     "Definitions": "Write, check and publish traits, segments and flags.",
     "Exposures": "Which variants were given to which profiles, and which flags are no longer needed.",
     "Registry": "The events and properties received, their types, the tracking plan, and a live stream of events.",

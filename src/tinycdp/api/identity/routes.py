@@ -3,7 +3,7 @@
 Shape   POST …/profiles/merge, …/merges/{id}/undo and …/profiles/{id}/split change profiles; GET lists merges, rejected
         claims and blocked values, and shows a profile's graph
 Laws    with `dryRun` nothing changes, and the answer is what would happen. The actor and the note are stored
-Errors  404 PROFILE_NOT_FOUND, MERGE_NOT_FOUND, IDENTIFIER_NOT_FOUND · 409 SAME_PERSON, MERGE_REFUSED, MERGE_UNDONE,
+Errors  404 PROFILE_NOT_FOUND, MERGE_NOT_FOUND, IDENTIFIER_NOT_FOUND · 409 SAME_PROFILE, MERGE_REJECTED, MERGE_UNDONE,
         STILL_JOINED, NOTHING_LEFT
 Source  docs/reference/identity.md
 """
@@ -20,13 +20,13 @@ from tinycdp.api.identity.schemas import (
     BlockedValue,
     BlockedValues,
     IdentityGraph,
-    IdentityRefusals,
     Merge,
     MergeBody,
     MergeResult,
     Merges,
-    RefusalReason,
     RejectedClaim,
+    RejectedClaims,
+    RejectionReason,
     SplitBody,
     UndoBody,
     UnmergeResult,
@@ -115,21 +115,21 @@ async def undo_merge(
 
 
 @get(
-    "/v1/admin/identity/refusals",
+    "/v1/admin/identity/rejected-claims",
     summary="List claims that were rejected, and why",
     tags=_TAGS,
     scope="admin",
 )
-async def list_identity_refusals(
+async def list_rejected_claims(
     environment: Injected[Environment],
-    reason: Annotated[RefusalReason | None, QueryParameter(description="only with this reason")] = None,
+    reason: Annotated[RejectionReason | None, QueryParameter(description="only with this reason")] = None,
     profile: Annotated[str | None, QueryParameter(description="only of this profile's identifiers")] = None,
     before: Before = LAST_ID,
     limit: Limit = 50,
-) -> IdentityRefusals:
+) -> RejectedClaims:
     """One entry per pair of identifiers and reason: the first time it happened."""
     found = await graph.list_rejected_claims(environment, reason, profile, before, limit)
-    return IdentityRefusals(as_schema(found, list[RejectedClaim]), found[-1].id if len(found) == limit else None)
+    return RejectedClaims(as_schema(found, list[RejectedClaim]), found[-1].id if len(found) == limit else None)
 
 
 @get(
@@ -149,6 +149,6 @@ ROUTES = [
     get_graph,
     list_merges,
     undo_merge,
-    list_identity_refusals,
+    list_rejected_claims,
     list_blocked_identifiers,
 ]

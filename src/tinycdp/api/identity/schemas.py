@@ -8,7 +8,7 @@ from tinycdp.api.http.params import Note
 from tinycdp.api.profiles.schemas import IdentifierRef
 
 #: Why two identifiers were not joined.
-RefusalReason = Literal["CLAIMED", "LIMIT", "NEW_LIMIT", "RULE", "KEPT_APART"]
+RejectionReason = Literal["CLAIMED", "LIMIT", "NEW_LIMIT", "RULE", "KEPT_APART"]
 
 
 class MergeBody(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True, omit_defaults=True):
@@ -199,7 +199,7 @@ class BlockedValue(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class IdentityGraph(msgspec.Struct, frozen=True, rename="camel"):
-    """A profile with everything that formed it. Merges, splits and refusals are newest first."""
+    """A profile with everything that formed it. Merges, splits and rejected claims are newest first."""
 
     profile_id: str
     bucketing_key: str
@@ -207,7 +207,7 @@ class IdentityGraph(msgspec.Struct, frozen=True, rename="camel"):
     edges: list[GraphEdge]
     merges: list[Merge]
     splits: list[Split]
-    refusals: list[RejectedClaim]
+    rejected_claims: list[RejectedClaim]
 
 
 class Merges(msgspec.Struct):
@@ -217,10 +217,10 @@ class Merges(msgspec.Struct):
     next: str | None
 
 
-class IdentityRefusals(msgspec.Struct):
+class RejectedClaims(msgspec.Struct, rename="camel"):
     """Newest first."""
 
-    refusals: list[RejectedClaim]
+    rejected_claims: list[RejectedClaim]
     next: str | None
 
 

@@ -212,7 +212,7 @@ async def _known(profile_loader: ProfileLoader, key: Key, question: Question, no
     except EventRejected as rejected:
         raise InvalidInput(rejected.code, f"${rejected.path}: {rejected.message}", path=f"${rejected.path}") from None
     if unit is None:
-        raise InvalidInput("PERSON_MISSING", "$.distinct_id: required.", path="$.distinct_id")
+        raise InvalidInput("MISSING_IDENTIFIER", "$.distinct_id: required.", path="$.distinct_id")
     unknown = None
     for named in (
         Identifier(IdentifierKind.USER, unit),

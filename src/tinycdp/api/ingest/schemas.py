@@ -90,13 +90,13 @@ class Replayed(msgspec.Struct, rename="camel"):
 
     stored      now, for the first time
     duplicates  stored meanwhile
-    refused     rejected by a rule, and in the log of rejections
+    rejected     by a rule, and in the log of rejections
     failed      dead letters still
     next        pass it as `after` to continue; null if these were the last"""
 
     stored: int
     duplicates: int
-    refused: int
+    rejected: int
     failed: int
     next: str | None
 

@@ -71,7 +71,7 @@ class BadContext(Exception):
         self.details = details
 
 
-def _refused(request: Request[Any, Any, Any], trouble: Exception) -> ExactResponse[Any]:
+def _failed(request: Request[Any, Any, Any], trouble: Exception) -> ExactResponse[Any]:
     """Any failure in OpenFeature's form, beside the fields of every other error."""
     status, headers = 500, {}
     code, message = "INTERNAL", "Something went wrong here, not in your request. It is logged."
@@ -89,7 +89,7 @@ def _refused(request: Request[Any, Any, Any], trouble: Exception) -> ExactRespon
     return ExactResponse(body, status_code=status, headers=headers)
 
 
-_HANDLERS: Any = {TinyCDPError: _refused, HTTPException: _refused, Exception: _refused}
+_HANDLERS: Any = {TinyCDPError: _failed, HTTPException: _failed, Exception: _failed}
 
 
 def _failure(key: str | None, status: int, code: str, details: str) -> ExactResponse[Any]:

@@ -56,7 +56,7 @@ async def erase_profile(
         bool, QueryParameter(description="also reject messages with these identifiers from now on")
     ] = False,
 ) -> Erasure:
-    found = await erasures.erase(actor.environment_id, [id], actor.name, refuse=suppress, dry_run=dry_run)
+    found = await erasures.erase(actor.environment_id, [id], actor.name, also_suppress=suppress, dry_run=dry_run)
     return as_schema(found, Erasure)
 
 
@@ -70,7 +70,7 @@ async def erase_profile(
 )
 async def erase_profiles(actor: Injected[Actor], erasures: Injected[Eraser], data: JSONBody[ErasureBody]) -> Erasure:
     found = await erasures.erase(
-        actor.environment_id, data.profiles, actor.name, data.note, refuse=data.suppress, dry_run=data.dry_run
+        actor.environment_id, data.profiles, actor.name, data.note, also_suppress=data.suppress, dry_run=data.dry_run
     )
     return as_schema(found, Erasure)
 

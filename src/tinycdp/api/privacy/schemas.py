@@ -141,6 +141,6 @@ class ProfileExport(msgspec.Struct, frozen=True, rename="camel"):
     group: ProfileGroup | None
     exposures: list[ExportedExposure]
     holds: list[ExportedVariant]
-    refused_messages: list[str]
+    rejected_messages: list[str]
     graph: IdentityGraph
     transitions: list[Transition]

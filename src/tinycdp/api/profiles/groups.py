@@ -25,7 +25,7 @@ from tinycdp.times import iso
 @get(
     "/v1/admin/groups",
     summary="Groups with their traits, page by page",
-    tags=["People"],
+    tags=["Profiles"],
     scope="admin",
 )
 async def list_groups(
@@ -42,7 +42,7 @@ async def list_groups(
 @get(
     "/v1/admin/groups/{name:str}",
     summary="One group, with its number of members",
-    tags=["People"],
+    tags=["Profiles"],
     scope="admin",
 )
 async def get_group(environment: Injected[Environment], name: FromPath[str]) -> Group:
@@ -58,7 +58,7 @@ async def get_group(environment: Injected[Environment], name: FromPath[str]) -> 
 @get(
     "/v1/admin/groups/{name:str}/members",
     summary="The members of a group, page by page",
-    tags=["People"],
+    tags=["Profiles"],
     scope="admin",
 )
 async def list_group_members(

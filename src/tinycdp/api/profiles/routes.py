@@ -37,7 +37,7 @@ PropertyValue = Annotated[
 @get(
     "/v1/profiles/{id:str}",
     summary="One profile: its properties, traits and segments now",
-    tags=["People"],
+    tags=["Profiles"],
     scope="read",
 )
 async def get_profile(
@@ -49,7 +49,7 @@ async def get_profile(
 @get(
     "/v1/admin/users/{id:str}",
     summary="One profile, with recent events and transitions",
-    tags=["People"],
+    tags=["Profiles"],
     scope="admin",
 )
 async def get_user(
@@ -67,7 +67,7 @@ async def get_user(
 @get(
     "/v1/profiles/search",
     summary="Find profiles by the start of an identifier, or by a property",
-    tags=["People"],
+    tags=["Profiles"],
     scope="read",
 )
 async def search_profiles(
@@ -85,7 +85,7 @@ async def search_profiles(
 @get(
     "/v1/admin/users/search",
     summary="Find profiles, with an admin key",
-    tags=["People"],
+    tags=["Profiles"],
     scope="admin",
 )
 async def search_users(
@@ -124,7 +124,7 @@ def _json_value(text: str) -> Any:
 @get(
     "/v1/journeys/{id:str}",
     summary="The events of one profile, newest first",
-    tags=["People"],
+    tags=["Profiles"],
     scope="read",
 )
 async def get_journey(
@@ -136,7 +136,7 @@ async def get_journey(
 @get(
     "/v1/events/recent",
     summary="The newest events of all profiles, by arrival",
-    tags=["People"],
+    tags=["Profiles"],
     scope="read",
 )
 async def list_recent_events(

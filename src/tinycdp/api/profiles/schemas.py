@@ -298,10 +298,10 @@ class Difference(msgspec.Struct, frozen=True):
 class VerificationReport(msgspec.Struct, frozen=True, rename="camel"):
     """The result of `doctor --verify`.
 
-    people            how many profiles were verified; of: how many exist
+    profiles          how many profiles were verified; of: how many exist
     incomplete        further profiles whose first message is no longer stored; they cannot be verified
     differences       how many; listed: the first of them
-    different_people  how many profiles differ
+    different_profiles  how many profiles differ
     repaired          how many were rebuilt; the differences are those that are left"""
 
     revision: int
@@ -309,9 +309,9 @@ class VerificationReport(msgspec.Struct, frozen=True, rename="camel"):
     of: int
     traits: int
     segments: int
-    people: int
+    profiles: int
     incomplete: int
     differences: int
-    different_people: int
+    different_profiles: int
     repaired: int
     listed: list[Difference]

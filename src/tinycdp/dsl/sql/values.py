@@ -191,12 +191,12 @@ def version(text: str) -> str:
     labels = (
         "SELECT string_agg(CASE WHEN l.label ~ '^[0-9]+$' "
         f"THEN '0' || lpad(l.label, {_DIGITS}, '0') ELSE '1' || l.label END, ' ' ORDER BY l.place) AS text, "
-        f"bool_or(l.label ~ '^[0-9]+$' AND (length(l.label) > {_DIGITS} OR l.label ~ '^0.')) AS refused "
+        f"bool_or(l.label ~ '^[0-9]+$' AND (length(l.label) > {_DIGITS} OR l.label ~ '^0.')) AS rejected "
         "FROM unnest(string_to_array(m.g[4], '.')) WITH ORDINALITY AS l (label, place)"
     )
     numbers = " || ".join(f"lpad(coalesce(m.g[{n}], '0'), {_DIGITS}, '0')" for n in (1, 2, 3))
     return (
-        f"(SELECT CASE WHEN length(n.t) <= 256 AND m.g IS NOT NULL AND pre.refused IS NOT TRUE "
+        f"(SELECT CASE WHEN length(n.t) <= 256 AND m.g IS NOT NULL AND pre.rejected IS NOT TRUE "
         f"THEN {numbers} || coalesce(pre.text, '{_RELEASE}') END "
         f"FROM (SELECT {text} AS t OFFSET 0) AS n, regexp_match(n.t, {quoted(_VERSION)}) AS m (g), "
         f'LATERAL ({labels}) AS pre) COLLATE "C"'

@@ -51,14 +51,14 @@ class Prerequisite(_Part, frozen=True):
 
 
 class IdentifierRef(_Part, frozen=True):
-    """A person by one identifier and its kind."""
+    """A profile by one identifier and its kind."""
 
     kind: str
     value: str
 
 
 class Override(_Part, frozen=True):
-    """The first that fits wins, before any rule. `profile` is any identifier of the person, or the profile's id;
+    """The first that fits wins, before any rule. `profile` is any identifier of the profile, or the profile's id;
     `alias` one identifier of one kind."""
 
     serve: str
@@ -68,7 +68,7 @@ class Override(_Part, frozen=True):
 
 
 class Exclusion(_Part, frozen=True, rename={"since": "from"}):
-    """The share of an exclusion group's people that a rule may have: rules of one group never share anyone.
+    """The share of an exclusion group's units that a rule may have: rules of one group never share anyone.
 
     since, to  percentages; whose bucket in the group lies in [since, to) is admitted"""
 
@@ -80,8 +80,8 @@ class Exclusion(_Part, frozen=True, rename={"since": "from"}):
 class Rule(_Part, frozen=True):
     """Serves a variant, or splits over several, where `when` is true and everything else of the rule admits the unit.
 
-    rollout   percentage of people let in; raising it only adds people
-    exposure  percentage of people who take part in an experiment, independent of rollout and split"""
+    rollout   percentage of units admitted; raising it only adds units
+    exposure  percentage of units that take part in an experiment, independent of rollout and split"""
 
     when: str
     id: str = ""
@@ -230,57 +230,57 @@ def _check_depth(document: dict[str, Any]) -> None:
         row = [value for values in inner for value in values if isinstance(value, dict | list | tuple)]
         if not row:
             return
-    _refuse("$", f"the flag nests more than {MAX_DEPTH} levels deep.")
+    _reject("$", f"the flag nests more than {MAX_DEPTH} levels deep.")
 
 
-def _refuse(path: str, message: str) -> NoReturn:
+def _reject(path: str, message: str) -> NoReturn:
     raise InvalidInput("INVALID_FLAG", f"{path}: {message}", path=path)
 
 
 def _check(flag: Flag) -> None:
     def known(path: str, variant: str) -> None:
         if variant not in flag.variants:
-            _refuse(path, f"there is no variant {variant!r}; there are {', '.join(map(repr, flag.variants))}.")
+            _reject(path, f"there is no variant {variant!r}; there are {', '.join(map(repr, flag.variants))}.")
 
     if not flag.variants:
-        _refuse("$.variants", "a flag needs at least one variant.")
+        _reject("$.variants", "a flag needs at least one variant.")
     for name, value in flag.variants.items():
         fits = isinstance(value, _JSON_TYPES[flag.type]) and (flag.type == "boolean" or not isinstance(value, bool))
         fits = fits and (flag.type != "float" or isfinite(value))
         if not fits:
-            _refuse(f"$.variants.{name}", f"the flag is of type {flag.type}, which this value is not.")
+            _reject(f"$.variants.{name}", f"the flag is of type {flag.type}, which this value is not.")
     if flag.schema is not None:
         _check_values(flag.variants, flag.schema)
     known("$.offVariant", flag.off_variant)
     known("$.default.serve", flag.default.serve)
     for n, prerequisite in enumerate(flag.prerequisites):
         if prerequisite.flag == flag.key:
-            _refuse(f"$.prerequisites[{n}].flag", "a flag is no prerequisite of itself.")
+            _reject(f"$.prerequisites[{n}].flag", "a flag is no prerequisite of itself.")
         if not prerequisite.variants:
-            _refuse(f"$.prerequisites[{n}].variants", "name at least one variant.")
+            _reject(f"$.prerequisites[{n}].variants", "name at least one variant.")
     if flag.key in flag.holdouts:
-        _refuse("$.holdouts", "a flag does not hold out from itself.")
+        _reject("$.holdouts", "a flag does not hold out from itself.")
     for n, override in enumerate(flag.overrides):
         known(f"$.overrides[{n}].serve", override.serve)
         if sum(named is not None for named in (override.profile, override.identifier, override.segment)) != 1:
-            _refuse(f"$.overrides[{n}]", "name either a `profile`, an `identifier` or a `segment`.")
+            _reject(f"$.overrides[{n}]", "name either a `profile`, an `identifier` or a `segment`.")
     seen: set[str] = set()
     for n, rule in enumerate(flag.rules):
         path = f"$.rules[{n}]"
         if rule.id in seen:
-            _refuse(f"{path}.id", f"the id {rule.id!r} stands twice; decisions name rules by it.")
+            _reject(f"{path}.id", f"the id {rule.id!r} stands twice; decisions name rules by it.")
         seen.add(rule.id)
         if (rule.serve is None) == (rule.split is None):
-            _refuse(path, "a rule has either `serve` or `split`.")
+            _reject(path, "a rule has either `serve` or `split`.")
         if rule.serve is not None:
             known(f"{path}.serve", rule.serve)
         if rule.split is not None:
             for variant, weight in rule.split.items():
                 known(f"{path}.split", variant)
                 if weight < 0:
-                    _refuse(f"{path}.split.{variant}", "a weight is not negative.")
+                    _reject(f"{path}.split.{variant}", "a weight is not negative.")
             if (total := sum(rule.split.values())) != BUCKETS:
-                _refuse(
+                _reject(
                     f"{path}.split", f"the weights sum to {total}; they must sum to {BUCKETS}, hundred-thousandths."
                 )
         _check_percentage(f"{path}.rollout", "a rollout", rule.rollout)
@@ -289,26 +289,26 @@ def _check(flag: Flag) -> None:
             _check_percentage(f"{path}.exclusion.from", "it", exclusion.since)
             _check_percentage(f"{path}.exclusion.to", "it", exclusion.to)
             if not exclusion.group or exclusion.since >= exclusion.to:
-                _refuse(f"{path}.exclusion", "a `group` has a name, and `from` is below `to`.")
+                _reject(f"{path}.exclusion", "a `group` has a name, and `from` is below `to`.")
     for name, value in flag.metadata.items():
         if not isinstance(value, str | bool | int | float | Decimal):
-            _refuse(f"$.metadata.{name}", "metadata is flat: texts, numbers, true and false.")
+            _reject(f"$.metadata.{name}", "metadata is flat: texts, numbers, true and false.")
     if len(flag.schedule) > MAX_STEPS:
-        _refuse("$.schedule", f"a schedule has at most {MAX_STEPS} steps.")
+        _reject("$.schedule", f"a schedule has at most {MAX_STEPS} steps.")
     for n, step in enumerate(flag.schedule):
         if parse_instant(step.at) is None:
-            _refuse(f"$.schedule[{n}].at", f"{step.at!r} is no instant with a zone, as 2026-12-01T09:00:00Z is.")
+            _reject(f"$.schedule[{n}].at", f"{step.at!r} is no instant with a zone, as 2026-12-01T09:00:00Z is.")
         if not step.set:
-            _refuse(f"$.schedule[{n}].set", "a step sets something.")
+            _reject(f"$.schedule[{n}].set", "a step sets something.")
     if flag.sticky_for is not None and not MINUTE_MS <= (parse_duration(flag.sticky_for) or 0) <= DAY_MS:
-        _refuse("$.stickyFor", f"{flag.sticky_for!r} is not a duration from 1m to 1d.")
+        _reject("$.stickyFor", f"{flag.sticky_for!r} is not a duration from 1m to 1d.")
 
 
 def _check_percentage(path: str, what: str, percent: Decimal | None) -> None:
     if percent is None:
         return
     if not (percent.is_finite() and 0 <= percent <= 100 and percent * 1000 == int(percent * 1000)):
-        _refuse(path, f"{what} is a percentage from 0 to 100 with at most three decimals.")
+        _reject(path, f"{what} is a percentage from 0 to 100 with at most three decimals.")
 
 
 def _check_values(variants: dict[str, Any], schema: dict[str, Any] | bool) -> None:
@@ -336,14 +336,14 @@ def _check_values(variants: dict[str, Any], schema: dict[str, Any] | bool) -> No
         for name, value in variants.items():
             for wrong in validator.iter_errors(value):
                 where = wrong.json_path.removeprefix("$")
-                _refuse(f"$.variants.{name}{where}", f"the value does not meet the flag's schema: {said(wrong)}.")
+                _reject(f"$.variants.{name}{where}", f"the value does not meet the flag's schema: {said(wrong)}.")
     except SchemaError as wrong:
         where = wrong.json_path.removeprefix("$")
-        _refuse(f"$.schema{where}", f"this is no JSON Schema: {said(wrong)}.")
+        _reject(f"$.schema{where}", f"this is no JSON Schema: {said(wrong)}.")
     except Unresolvable as wrong:
-        _refuse("$.schema", f"a $ref leads nowhere: {wrong}. Schemas stand on their own; nothing is fetched.")
+        _reject("$.schema", f"a $ref leads nowhere: {wrong}. Schemas stand on their own; nothing is fetched.")
     except RecursionError:
-        _refuse("$.schema", "a $ref leads round in a circle, or the values nest too deeply.")
+        _reject("$.schema", "a $ref leads round in a circle, or the values nest too deeply.")
 
 
 def _at(n: int, step: ScheduleStep) -> Instant:
@@ -356,9 +356,9 @@ def _set(document: dict[str, Any], pointer: str, value: Any, path: str) -> None:
     """Put a value where an RFC 6901 pointer leads; what leads there exists already."""
     tokens = [token.replace("~1", "/").replace("~0", "~") for token in pointer.split("/")]
     if len(tokens) < 2 or tokens[0]:
-        _refuse(path, 'a JSON pointer begins with "/", as /rules/0/rollout does.')
+        _reject(path, 'a JSON pointer begins with "/", as /rules/0/rollout does.')
     if tokens[1] in _FIXED:
-        _refuse(path, f"a schedule does not change `{tokens[1]}`.")
+        _reject(path, f"a schedule does not change `{tokens[1]}`.")
     here: Any = document
     for depth, token in enumerate(tokens[1:], 1):
         last = depth == len(tokens) - 1
@@ -368,7 +368,7 @@ def _set(document: dict[str, Any], pointer: str, value: Any, path: str) -> None:
             places = [str(n) for n in range(len(here))]
             place = places.index(token) if token in places else ids.index(token) if token in ids else None
             if place is None:
-                _refuse(path, f"there is nothing at {so_far}.")
+                _reject(path, f"there is nothing at {so_far}.")
             if last:
                 here[place] = value
             else:
@@ -379,9 +379,9 @@ def _set(document: dict[str, Any], pointer: str, value: Any, path: str) -> None:
             elif token in here:
                 here = here[token]
             else:
-                _refuse(path, f"there is nothing at {so_far}.")
+                _reject(path, f"there is nothing at {so_far}.")
         else:
-            _refuse(path, f"{so_far} would be inside a plain value.")
+            _reject(path, f"{so_far} would be inside a plain value.")
 
 
 def _mutable(value: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Explanations in words: one sentence for a person.
+"""Explanations in words: one sentence each.
 
 Shape   of_definition(explained, zone), of_flag(explained, zone), of_rule(rule) -> str
 Units   instants in the workspace's zone, to the second, never later than they are
@@ -61,8 +61,8 @@ def of_rule(explained: ExplainedRule, zone: str) -> str:
                 said.append(f"bucket {explained.split_bucket} of the split is {format_string(explained.arm)}")
             return "; ".join(said)
         case "outside":
-            refused = next(a for a in explained.admissions if not a.granted)
-            return f"{rule} matched, {because}; but {refused.text}"
+            missed = next(a for a in explained.admissions if not a.granted)
+            return f"{rule} matched, {because}; but {missed.text}"
         case "no unit":
             return f"{rule} matched, {because}; but there is no one to bucket"
         case "unknown":

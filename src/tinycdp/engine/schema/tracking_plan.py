@@ -1,6 +1,6 @@
 """The tracking plan: the properties each event should have, and how names should be written.
 
-Shape   Plan(entries, naming).check(message) -> (message, refused): the message with declared types converted and with
+Shape   Plan(entries, naming).check(message) -> (message, rejected): the message with declared types converted and with
         warnings, and the warning that rejects it, if any
 Laws    checking twice changes nothing more. A property that is not in the plan passes unchanged. Without a plan each
         message is returned as it is, the same object.
@@ -107,7 +107,7 @@ class Plan:
         if rules is None and not self._names_matter:
             return message, None
         warnings: list[Warned] = []
-        properties, refused = message.properties, None
+        properties, rejected = message.properties, None
         if rules is not None:
             if rules.entry.status == "blocked":
                 return message, Warned("EVENT_BLOCKED", "$.event", f"The tracking plan blocks {name!r}.")
@@ -115,13 +115,13 @@ class Plan:
                 warnings.append(Warned("DEPRECATED_EVENT", "$.event", f"{name!r} is deprecated."))
             root = "$.properties" if message.name else "$.traits"
             properties, broken = rules.check(properties, root)
-            refused = next((w for w in broken if w.code != "CONVERTED"), None) if rules.refuses else None
+            rejected = next((w for w in broken if w.code != "CONVERTED"), None) if rules.rejects else None
             warnings += broken
         warnings += self._names(message, name, rules is not None)
         if not warnings:
             return message, None
         kept = tuple(warnings[:MOST_WARNINGS])
-        return msgspec.structs.replace(message, properties=properties, warnings=kept), refused
+        return msgspec.structs.replace(message, properties=properties, warnings=kept), rejected
 
     def _names(self, message: Message, name: str, planned: bool) -> Iterator[Warned]:
         naming = self.naming
@@ -158,7 +158,7 @@ def types_of(entry: Entry) -> dict[str, Type]:
 class _Rules:
     def __init__(self, entry: Entry) -> None:
         self.entry = entry
-        self.refuses = entry.enforce == "reject"
+        self.rejects = entry.enforce == "reject"
         self._properties = [(name, tuple(name.split(".")), rule) for name, rule in entry.properties.items()]
         self._first_names = frozenset(path[0] for _, path, _ in self._properties) | frozenset(entry.properties)
 

@@ -20,7 +20,7 @@ from tinycdp.runtime.decisions.snapshots import Snapshot
 
 _encode = msgspec.json.Encoder(decimal_format="number").encode
 
-UNIT_MISSING = "A rule of this flag buckets people: send a targetingKey."
+UNIT_MISSING = "A rule of this flag needs a unit: send a targetingKey."
 
 
 class Evaluated(msgspec.Struct, rename="camel"):

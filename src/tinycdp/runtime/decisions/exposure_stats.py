@@ -391,7 +391,7 @@ def _sentence(arms: Sequence[Arm], total: int, p: float | None, mismatch: bool) 
     return (
         f"Sample-ratio mismatch: {worst.variant!r} has {worst.units:,} units where {worst.expected:,.0f} were expected"
         f" (p = {p:.2g}). Do not trust a comparison of these variants: depending on what they were given, units are"
-        " missing or extra. Look for a variant after which people are asked about again or no more, for answers kept"
+        " missing or extra. Look for a variant after which units are asked about again or no more, for answers kept"
         " from before the split changed, for exposure=false on one side only, and for bots."
     )
 

@@ -175,7 +175,7 @@ def _stage(program: Program, now: Instant) -> int:
 
 
 def _storable(row: store.Exposed) -> bool:
-    """Whether Postgres takes these texts, and its index their length. Identifiers of profiles are never refused."""
+    """Whether Postgres takes these texts, and its index their length. Identifiers of profiles are always accepted."""
     variant, unit, rule = row[4], row[5] or "", row[7]
     if len(unit) > _LONGEST_UNIT or len(variant) > _LONGEST_NAME or len(rule) > _LONGEST_NAME:
         return False

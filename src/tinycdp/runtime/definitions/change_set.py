@@ -295,11 +295,11 @@ def next_definitions(head: Head, moves: Sequence[Move]) -> list[Definition]:
         names.add(definition.name)
     for before, after in moves:
         if before is not None and after is None and before.name not in names:
-            _refuse_if_referenced(before.name, wanted)
+            _reject_if_referenced(before.name, wanted)
     return wanted
 
 
-def _refuse_if_referenced(name: Name, definitions: Iterable[Definition]) -> None:
+def _reject_if_referenced(name: Name, definitions: Iterable[Definition]) -> None:
     users = [d for d in definitions if name in references_of(d)]
     if users:
         listed = ", ".join(f"{d.kind} {d.key}" for d in users)

@@ -54,8 +54,8 @@ def read_documents(path: Path) -> list[dict[str, Any]]:
         found = (
             [json.loads(text, parse_float=Decimal)] if path.suffix == ".json" else list(yaml.load_all(text, _Reader))
         )
-    except OSError as refused:
-        raise InvalidInput("FILE_UNREADABLE", f"{path}: {refused.strerror}") from refused
+    except OSError as error:
+        raise InvalidInput("FILE_UNREADABLE", f"{path}: {error.strerror}") from error
     except (ValueError, yaml.YAMLError) as wrong:
         raise InvalidInput("FILE_MALFORMED", f"{path}: {wrong}") from wrong
     documents = [document for document in found if document is not None]

@@ -22,7 +22,7 @@ from tinycdp.times import iso, iso_or_none
 
 #: The most identifiers that a graph shows.
 MOST_NODES = 2_000
-_MOST_REFUSALS = 200
+_MOST_REJECTED = 200
 _MOST_MERGES = 1_000
 _LAST_ID = 2**62
 
@@ -129,7 +129,7 @@ class Graph:
     edges: list[Edge]
     merges: list[Merge]
     splits: list[Split]
-    refusals: list[RejectedClaim]
+    rejected_claims: list[RejectedClaim]
 
 
 async def find_graph(environment: Environment, name: str) -> Graph:
@@ -154,8 +154,8 @@ async def find_graph(environment: Environment, name: str) -> Graph:
         split_off = await _identifiers(
             connection, environment.id, (id for split in splits for id in split.identifier_ids)
         )
-        refused = await store.list_rejected_claims(
-            connection, environment.id, None, sorted(own), _LAST_ID, _MOST_REFUSALS
+        rejected = await store.list_rejected_claims(
+            connection, environment.id, None, sorted(own), _LAST_ID, _MOST_REJECTED
         )
     return Graph(
         profile_id=str(profile.id),
@@ -173,7 +173,7 @@ async def find_graph(environment: Environment, name: str) -> Graph:
             Split(str(row.id), _named(row.identifier_ids, split_off), row.author, row.note, iso(row.split_at))
             for row in reversed(splits)
         ],
-        refusals=[_rejected_claim(row) for row in refused],
+        rejected_claims=[_rejected_claim(row) for row in rejected],
     )
 
 

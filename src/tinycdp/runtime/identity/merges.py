@@ -4,7 +4,7 @@ Shape   Merges.merge(names) merges profiles · undo(id) undoes a merge · split(
         profile of their own. With `dry_run` each does everything and rolls back: the result is what would happen
 Laws    each is one transaction: after a crash all of it is stored, or nothing. After an undo everything is as if the
         two profiles had never been linked; they stay apart until an alias call or an admin joins them again
-Errors  NotFound PROFILE_NOT_FOUND, MERGE_NOT_FOUND, IDENTIFIER_NOT_FOUND · Conflict SAME_PERSON, MERGE_REFUSED,
+Errors  NotFound PROFILE_NOT_FOUND, MERGE_NOT_FOUND, IDENTIFIER_NOT_FOUND · Conflict SAME_PROFILE, MERGE_REJECTED,
         MERGE_UNDONE, STILL_JOINED, NOTHING_LEFT · Overloaded CONTENTION
 Source  docs/decisions/0021-undo.md, docs/reference/identity.md
 """
@@ -203,7 +203,7 @@ async def _merge(
 ) -> _Done[MergeResult]:
     ids = [(await find_profile(tx.connection, tx.environment_id, name)).id for name in names]
     if len(set(ids)) == 1:
-        raise Conflict("SAME_PERSON", "All of these are one profile already.")
+        raise Conflict("SAME_PROFILE", "All of these are one profile already.")
     survivor_id = (await find_profile(tx.connection, tx.environment_id, survivor)).id if survivor is not None else None
     if survivor_id is not None and survivor_id not in ids:
         raise InvalidInput("INVALID_BODY", "$.survivor: name one of $.profiles.", path="$.survivor")
@@ -218,7 +218,7 @@ async def _merge(
         plan, kept = plan_merge(facts, survivor_id, author, note, tx.rules, tx.now)
     except MergeRejected as rejected:
         raise Conflict(
-            "MERGE_REFUSED",
+            "MERGE_REJECTED",
             f"The profile would have more identifiers of one kind than the identity policy allows ({rejected.reason}).",
             reason=rejected.reason,
         ) from None

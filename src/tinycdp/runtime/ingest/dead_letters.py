@@ -69,7 +69,7 @@ class Replayed:
 
     stored: int
     duplicates: int
-    refused: int
+    rejected: int
     failed: int
     next: str | None
 

@@ -60,11 +60,11 @@ class KeyLimits(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fiel
 class Sampling(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
     """A percentage of an event that is kept.
 
-    by  person: all events of a sampled profile, and the same profiles for every event; message: independent of it"""
+    by  profile: all events of a sampled profile, and the same profiles for every event; message: independent of it"""
 
     event: Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
     percent: Annotated[float, msgspec.Meta(gt=0, le=100)]
-    by: Literal["person", "message"] = "person"
+    by: Literal["profile", "message"] = "profile"
 
     @property
     def threshold(self) -> int:

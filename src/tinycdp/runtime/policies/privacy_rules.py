@@ -74,11 +74,11 @@ class ConsentRule(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fi
 
 
 class PrivacyPolicy(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
-    """The privacy policy. unsaid: how a category counts that the message does not mention."""
+    """The privacy policy. unmentioned: how a category counts that the message does not mention."""
 
     rules: Annotated[tuple[PrivacyRule, ...], msgspec.Meta(max_length=_MOST_RULES)] = ()
     consent: Annotated[tuple[ConsentRule, ...], msgspec.Meta(max_length=_MOST_RULES)] = ()
-    unsaid: Literal["granted", "refused"] = "granted"
+    unmentioned: Literal["granted", "denied"] = "granted"
 
 
 @dataclass(frozen=True, slots=True)
@@ -272,7 +272,7 @@ def _is_granted(policy: PrivacyPolicy, event: str | None, context: Mapping[str, 
     consent = context.get("consent")
     stated = consent.get("categoryPreferences") if type(consent) is dict else None
     preferences: Mapping[str, Any] = stated if type(stated) is dict else {}
-    default = policy.unsaid == "granted"
+    default = policy.unmentioned == "granted"
     return all(
         preferences[category] is True if category in preferences else default
         for required in policy.consent

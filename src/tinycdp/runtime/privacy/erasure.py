@@ -124,7 +124,7 @@ class ProfileExport:
     group: ProfileGroup | None
     exposures: list[ExportedExposure]
     holds: list[ExportedVariant]
-    refused_messages: list[str]
+    rejected_messages: list[str]
     graph: Graph
     transitions: list[Transition]
 
@@ -158,15 +158,15 @@ class Erasures:
         author: str,
         note: str = "",
         *,
-        refuse: bool = False,
+        also_suppress: bool = False,
         dry_run: bool = False,
     ) -> Erasure:
         """Erase these profiles, with those merged into them.
 
-        refuse: suppress their identifiers first"""
+        also_suppress: suppress their identifiers first"""
         if not 0 < len(names) <= MOST_ERASED:
             raise InvalidInput("INVALID_BODY", f"$.profiles: name 1 to {MOST_ERASED:,} profiles.", path="$.profiles")
-        if refuse and not dry_run:
+        if also_suppress and not dry_run:
             async with acquired(self._pool) as connection:
                 alive, unknown = await _find(connection, environment_id, names)
                 rows = await identity_store.identifiers_of_profiles(connection, environment_id, sorted(alive))
@@ -440,7 +440,7 @@ async def export(
         group = _group(row)
         profile = views.view_of(row, catalog, environment.now())
         values = [identifier.value for identifier in profile.identifiers]
-        refused = await _rejected(connection, environment.id, values)
+        rejected = await _rejected(connection, environment.id, values)
         exposures = await store.exposures_held(connection, environment.id, units)
         variants = await store.session_variants_held(connection, environment.id, units)
     document = ProfileExport(
@@ -451,7 +451,7 @@ async def export(
             for one in exposures
         ],
         holds=[ExportedVariant(one.unit, one.session, one.variant, iso(one.kept_until)) for one in variants],
-        refused_messages=[str(id) for id in refused],
+        rejected_messages=[str(id) for id in rejected],
         graph=await graph.find_graph(environment, f"profileId:{row.id}"),
         transitions=await views.transitions_of(environment.pool, catalog, row.id, _LAST_ID),
     )

@@ -77,10 +77,10 @@ class Difference:
 class Report:
     """The result of a verification.
 
-    people            how many profiles were verified; of: how many exist
+    profiles          how many profiles were verified; of: how many exist
     incomplete        further profiles whose first message is no longer stored; they cannot be verified
     differences       how many; listed: the first of them
-    different_people  how many profiles differ
+    different_profiles  how many profiles differ
     repaired          how many were rebuilt; the differences are those that are left"""
 
     revision: int
@@ -88,10 +88,10 @@ class Report:
     of: int
     traits: int
     segments: int
-    people: int
+    profiles: int
     incomplete: int
     differences: int
-    different_people: int
+    different_profiles: int
     repaired: int
     listed: list[Difference]
 
@@ -133,10 +133,10 @@ async def verify(
         of=total,
         traits=kinds.count("trait"),
         segments=kinds.count("segment"),
-        people=findings.verified,
+        profiles=findings.verified,
         incomplete=findings.incomplete,
         differences=findings.differences,
-        different_people=len(findings.different),
+        different_profiles=len(findings.different),
         repaired=repaired,
         listed=findings.listed,
     )
@@ -145,7 +145,7 @@ async def verify(
 def as_text(report: Report) -> str:
     """The report for the command line."""
     lines = [
-        f"verified {report.people:,} of {report.of:,} profiles at revision {report.revision}: "
+        f"verified {report.profiles:,} of {report.of:,} profiles at revision {report.revision}: "
         f"{report.traits} traits, {report.segments} segments, as of {report.as_of}"
     ]
     if report.incomplete:
@@ -154,7 +154,7 @@ def as_text(report: Report) -> str:
         lines.append(f"rebuilt {report.repaired:,} profiles from their raw events, and compared them again")
     if not report.differences:
         return "\n".join([*lines, "no differences"])
-    lines.append(f"{report.differences:,} differences, in {report.different_people:,} profiles:")
+    lines.append(f"{report.differences:,} differences, in {report.different_profiles:,} profiles:")
     for found in report.listed:
         kept, true = (msgspec.json.encode(value).decode() for value in (found.kept, found.true))
         lines.append(f"  profile {found.profile}  {found.kind} {found.key}: kept {kept}, by raw events {true}")

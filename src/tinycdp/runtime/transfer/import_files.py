@@ -179,8 +179,8 @@ def _opened(path: Path) -> Iterator[IO[bytes]]:
     try:
         with path.open("rb") as file:
             yield file
-    except OSError as refused:
-        raise InvalidInput("FILE_UNREADABLE", f"{path.name}: {refused.strerror or refused}") from refused
+    except OSError as error:
+        raise InvalidInput("FILE_UNREADABLE", f"{path.name}: {error.strerror or error}") from error
 
 
 @contextmanager
@@ -214,7 +214,7 @@ def _rows(file: IO[bytes], source: Source) -> tuple[Iterator[Numbered], Callable
 def _json_lines(file: IO[bytes], name: str) -> Iterator[Numbered]:
     """Lines that are not blank.
 
-    A line over 4 MiB is read in pieces, which are then refused: they are not JSON."""
+    A line over 4 MiB is read in pieces, which are then rejected: they are not JSON."""
     number = 0
     with _inflating(name):
         while line := file.readline(_LONGEST_LINE):

@@ -14,8 +14,8 @@ JOIN identifiers a ON a.environment_id = $1 AND a.kind = wanted.kind AND a.value
 JOIN profiles p ON p.environment_id = $1 AND p.id = a.profile_id;
 
 -- name: record_exposures
--- What is known already stays as it is: two processes may have answered the same person. Sorted, so that two flushes
--- that meet wait for each other in one order. A use is written once a day, else only looked up. People who were erased since
+-- What is known already stays as it is: two processes may have answered the same profile. Sorted, so that two flushes
+-- that meet wait for each other in one order. A use is written once a day, else only looked up. Profiles that were erased since
 -- are left out.
 -- args: environment_id, definition_ids integer[], versions integer[], stages smallint[], variants text[],
 --       units text[] (NULL for a use without an exposure), profile_ids bigint[], rules text[], revisions integer[],
@@ -110,7 +110,7 @@ ORDER BY day DESC, version DESC, stage DESC, rule DESC, variant DESC, unit DESC
 LIMIT $12;
 
 -- name: exposures_of_units
--- The same of some units, over all flags or one; a person has at most a few rows a day.
+-- The same of some units, over all flags or one; a profile has at most a few rows a day.
 -- args: environment_id, units text[], definition_id integer (NULL for all), variant text (NULL for all), from date, to date,
 --       before: day date, definition_id integer, version integer, stage smallint, rule text, variant text, unit text; n
 -- index: exposures_of_unit, definition_versions_pkey
@@ -126,19 +126,19 @@ ORDER BY day DESC, definition_id DESC, version DESC, stage DESC, rule DESC, vari
 LIMIT $14;
 
 -- name: units_of_profile
--- Everything a person may have been bucketed by: the keys of this profile and of those it absorbed, and each identifier,
+-- Everything a profile may have been bucketed by: the keys of this profile and of those it absorbed, and each identifier,
 -- because an unknown profile is bucketed by the identifier of the request.
 -- args: environment_id, profile_id
 -- index: profiles_pkey, merges_of_survivor, identifiers_of_profile
-WITH RECURSIVE person AS (
+WITH RECURSIVE merged AS (
     SELECT id, bucketing_key FROM profiles WHERE environment_id = $1 AND id = $2
     UNION
     SELECT p.id, p.bucketing_key
-    FROM person
-    JOIN merges m ON m.environment_id = $1 AND m.survivor_id = person.id AND m.undone_at IS NULL
+    FROM merged
+    JOIN merges m ON m.environment_id = $1 AND m.survivor_id = merged.id AND m.undone_at IS NULL
     JOIN profiles p ON p.environment_id = $1 AND p.id = m.absorbed_id
 )
-SELECT bucketing_key AS unit FROM person
+SELECT bucketing_key AS unit FROM merged
 UNION
 SELECT value FROM identifiers WHERE environment_id = $1 AND profile_id = $2;
 
