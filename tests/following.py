@@ -46,7 +46,7 @@ class Replay:
         for change in row.changes:
             self.kinds[type(change).__name__] += 1
             match change:
-                case changes.Events():
+                case changes.StoredEvents():
                     await self._store(connection, change)
                 case changes.Transitions(rows=crossings):
                     for one in crossings:
@@ -69,7 +69,7 @@ class Replay:
                 case changes.Written():
                     pass
 
-    async def _store(self, connection: Connection, change: changes.Events) -> None:
+    async def _store(self, connection: Connection, change: changes.StoredEvents) -> None:
         owners = dict(change.pairs())
         for first, last in change.ids:
             rows = await connection.fetch(

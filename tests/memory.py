@@ -17,11 +17,11 @@ from tinycdp.engine.identity.identifiers import IdentifierRow, Rank
 from tinycdp.engine.identity.limits import count
 from tinycdp.engine.identity.resolution import (
     Facts,
-    Merge,
+    MergeStep,
     Missing,
     Pair,
-    Plan,
     RejectedClaim,
+    ResolutionPlan,
     links_to_load,
     plan_merge,
     plan_resolution,
@@ -30,16 +30,16 @@ from tinycdp.engine.identity.unmerge import (
     NEW_PROFILE,
     Branch,
     Cut,
-    IdentityGraph,
     Link,
     MergeRecord,
+    StoredGraph,
     UnmergePlan,
     owned_by,
     owners_to_load,
     plan_unmerge,
 )
 from tinycdp.model import Identifier, Instant, Message
-from tinycdp.runtime.policies.identifier_rules import DEFAULT, Rules
+from tinycdp.runtime.policies.identifier_rules import DEFAULT, IdentifierRules
 
 NOW: Instant = 1_790_000_000_000
 
@@ -66,7 +66,7 @@ class StoredMerge:
 class Memory:
     """One environment. keys: the bucketing key and creation instant of each living profile"""
 
-    rules: Rules = DEFAULT
+    rules: IdentifierRules = DEFAULT
     now: Instant = NOW
     rows: dict[int, IdentifierRow] = field(default_factory=dict)
     keys: dict[int, tuple[str, Instant]] = field(default_factory=dict)
@@ -110,7 +110,7 @@ class Memory:
 
     # Messages
 
-    def take(self, messages: Sequence[Message]) -> Plan:
+    def take(self, messages: Sequence[Message]) -> ResolutionPlan:
         """A group of messages in one transaction; the plan that was carried out."""
         kept, _ = self.rules.screen(messages)
         evidence = evidence_of(kept, self.rules)
@@ -144,7 +144,9 @@ class Memory:
         """The rows of what the messages name."""
         return {row.identifier: row for row in self.rows.values() if row.identifier in evidence.identifiers}
 
-    def plan(self, evidence: Evidence, joining: dict[Identifier, int], new: Set[int], *, eager: bool = False) -> Plan:
+    def plan(
+        self, evidence: Evidence, joining: dict[Identifier, int], new: Set[int], *, eager: bool = False
+    ) -> ResolutionPlan:
         """The plan, by what it asks for; or, eagerly, by all there is."""
         named = self.named(evidence)
         claimed = with_claims(joining, evidence, named)
@@ -188,9 +190,9 @@ class Memory:
         for id, key in first_keys(self.rows.values(), new).items():
             self.keys[id] = key, self.now
 
-    def _apply(self, plan: Plan) -> None:
+    def _apply(self, plan: ResolutionPlan) -> None:
         for step in plan.steps:
-            if isinstance(step, Merge):
+            if isinstance(step, MergeStep):
                 survivor, absorbed = step.survivor_id, step.absorbed_id
                 assert {row.id for row in self.members(absorbed)} == set(step.moved)
                 assert {row.id for row in self.members(survivor)} == set(step.kept)
@@ -269,7 +271,7 @@ class Memory:
             for link in plan.withdrawn
         }
 
-    def graph(self, cut: Cut) -> IdentityGraph:
+    def graph(self, cut: Cut) -> StoredGraph:
         """What the runtime would load for a cut."""
         profile_ids = {self.rows[id].profile_id for id in cut.one_side | cut.other_side}
         while True:
@@ -279,9 +281,9 @@ class Memory:
                 for (id, owner_id, is_join), link in sorted(self.links.items())
                 if not link.apart and not rows.keys().isdisjoint((id, owner_id))
             ]
-            outside = owners_to_load(IdentityGraph(rows, links), cut)
+            outside = owners_to_load(StoredGraph(rows, links), cut)
             if not outside:
-                return IdentityGraph(rows, links, self._merges_below(profile_ids))
+                return StoredGraph(rows, links, self._merges_below(profile_ids))
             profile_ids |= {self.rows[id].profile_id for id in outside}
 
     def _merges_below(self, survivor_ids: Set[int]) -> list[MergeRecord]:

@@ -40,10 +40,10 @@ from tinycdp.runtime.mirror import Mirror
 from tinycdp.runtime.outbox import Bell
 from tinycdp.runtime.policies.documents import Policies
 from tinycdp.runtime.policies.enrichment import Enricher
-from tinycdp.runtime.policies.identifier_rules import IdentityPolicy, Rules, rules_of
+from tinycdp.runtime.policies.identifier_rules import IdentifierRules, IdentityPolicy, rules_of
 from tinycdp.runtime.policies.limits import Limiter
 from tinycdp.runtime.policies.privacy_rules import Privacy
-from tinycdp.runtime.privacy.erasure import Erasures
+from tinycdp.runtime.privacy.erasure import Eraser
 from tinycdp.runtime.processes import also_on_stop
 from tinycdp.runtime.schema.editor import SeenPropertiesCache
 from tinycdp.runtime.schema.registry import Registry
@@ -99,7 +99,7 @@ class Parts:
     pipeline: Pipeline
     ingest: Ingest
     merges: Merges
-    erasures: Erasures
+    erasures: Eraser
     exports: Exports
     imports: ImportQueue
     past: Past
@@ -186,7 +186,7 @@ def _assemble(settings: Settings, pool: Pool, now: Clock) -> Parts:
         event_streams=event_streams,
     )
 
-    def identity_rules(environment_id: int) -> Rules:
+    def identity_rules(environment_id: int) -> IdentifierRules:
         return rules_of(policies.of(environment_id, IdentityPolicy))
 
     def committed(group: Committed) -> None:
@@ -241,7 +241,7 @@ def _assemble(settings: Settings, pool: Pool, now: Clock) -> Parts:
         pipeline=pipeline,
         ingest=ingest,
         merges=Merges(pool, catalogs, identity_rules, now, mirror.profiles_changed),
-        erasures=Erasures(pool, catalogs, privacy, now, exposures.flush, mirror.profiles_changed),
+        erasures=Eraser(pool, catalogs, privacy, now, exposures.flush, mirror.profiles_changed),
         exports=Exports(dsn, catalogs),
         imports=ImportQueue(pool, ingest, pipeline, now, settings.data_dir / "imports", lambda: metrics.asked),
         past=Past(pool),
@@ -322,9 +322,9 @@ async def work(settings: Settings, now: Clock = clock.now) -> None:
 # The command line
 
 
-async def open_erasures(pool: Pool, now: Clock = clock.now) -> Erasures:
+async def open_erasures(pool: Pool, now: Clock = clock.now) -> Eraser:
     """The eraser of profiles, for one command."""
-    return Erasures(pool, Catalogs(), await open_privacy(pool), now)
+    return Eraser(pool, Catalogs(), await open_privacy(pool), now)
 
 
 async def open_privacy(pool: Pool) -> Privacy:

@@ -11,7 +11,7 @@ import pytest
 from builders import VECTORS, Vector, vectors
 from tinycdp.dsl.check.expressions import Checked, Scope, check
 from tinycdp.dsl.check.signatures import AGGREGATES, FUNCTIONS, GENERIC, REFERENCES, SEEN
-from tinycdp.dsl.check.workspace import FlagSource, Source, check_workspace
+from tinycdp.dsl.check.workspace import DefinitionSource, FlagSource, check_workspace
 from tinycdp.dsl.diagnostics import CODES, Diagnostic, SourceError, apply, render
 from tinycdp.dsl.editor.format import format_source
 from tinycdp.dsl.ir import Type
@@ -41,10 +41,12 @@ def checked(vector: Vector) -> Checked:
 
 def beside(expr: str, kind: str) -> Checked:
     definitions, schema = SHOP["definitions"], SHOP["schema"]
-    sources: list[Source | FlagSource] = [Source("trait", key, text) for key, text in definitions["traits"].items()]
-    sources += [Source("segment", key, text) for key, text in definitions["segments"].items()]
+    sources: list[DefinitionSource | FlagSource] = [
+        DefinitionSource("trait", key, text) for key, text in definitions["traits"].items()
+    ]
+    sources += [DefinitionSource("segment", key, text) for key, text in definitions["segments"].items()]
     sources += [FlagSource(key, Type.BOOL, ()) for key in definitions["flags"]]
-    sources.append(FlagSource("case", Type.BOOL, (expr,)) if kind == "flag" else Source(kind, "case", expr))  # type: ignore[arg-type]
+    sources.append(FlagSource("case", Type.BOOL, (expr,)) if kind == "flag" else DefinitionSource(kind, "case", expr))  # type: ignore[arg-type]
     workspace = check_workspace(
         sources,
         properties={name: Type(type_) for name, type_ in schema["profile"].items()},
@@ -153,7 +155,7 @@ def test_the_example_of_a_code_gives_that_code(code: str, kind: str, example: st
         _, _, times = kind.partition("*")
         lines = [line for n in range(int(times or 1)) for line in example.replace("{n}", str(n)).splitlines()]
         named = [re.fullmatch(r"(\w+) (\w+) = (.*)", line) for line in lines]
-        found = check_workspace(Source(m[1], m[2], m[3]) for m in named if m)  # type: ignore[arg-type]
+        found = check_workspace(DefinitionSource(m[1], m[2], m[3]) for m in named if m)  # type: ignore[arg-type]
         assert code in {d.code for diagnostics in found.graph.values() for d in diagnostics}
         return
     source = eval(example) if kind == "python" else example

@@ -18,7 +18,7 @@ from builders import GIVEN, VECTORS, Vector, at, expanded, messages_of, vectors
 from oracle import Oracle
 from serving import PATIENCE_SECONDS
 from tinycdp.dsl import ir
-from tinycdp.dsl.check.workspace import Source, check_workspace
+from tinycdp.dsl.check.workspace import DefinitionSource, check_workspace
 from tinycdp.engine.case_runner import run_case
 from tinycdp.engine.flags.bucketing import bucket
 
@@ -358,10 +358,10 @@ def document(vector: Vector) -> dict[str, Any]:
 def typed_case(case: Mapping[str, Any]) -> tuple[dict[tuple[str, str], ir.Node], ir.Node]:
     """The definitions beside the case's expression, and the expression, all typed."""
     given = case.get("definitions", {})
-    listed = [Source("trait", key, text) for key, text in given.get("traits", {}).items()]
-    listed += [Source("segment", key, text) for key, text in given.get("segments", {}).items()]
+    listed = [DefinitionSource("trait", key, text) for key, text in given.get("traits", {}).items()]
+    listed += [DefinitionSource("segment", key, text) for key, text in given.get("segments", {}).items()]
     types = {name: ir.Type(kind) for name, kind in case.get("schema", {}).get("profile", {}).items()}
-    checked = check_workspace([*listed, Source("trait", "case", case["expr"])], properties=types).checked
+    checked = check_workspace([*listed, DefinitionSource("trait", "case", case["expr"])], properties=types).checked
     nodes = {name: parts[0].node for name, parts in checked.items()}
     node = nodes["trait", "case"]
     assert node is not None, checked["trait", "case"][0].diagnostics

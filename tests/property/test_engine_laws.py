@@ -19,7 +19,7 @@ from laws import examples
 from oracle import Oracle
 from strategies.histories import History, booleans, expressions, histories, instants
 from tinycdp.dsl import ir
-from tinycdp.dsl.check.workspace import Source, check_workspace
+from tinycdp.dsl.check.workspace import DefinitionSource, check_workspace
 from tinycdp.engine import recompute
 from tinycdp.engine.case_runner import run_case
 from tinycdp.engine.catalog import Definition, build_catalog
@@ -179,6 +179,6 @@ def normal(value: Any) -> Any:
 
 
 def oracle_of(history: History, expression: str) -> tuple[Oracle, ir.Node]:
-    [checked] = check_workspace([Source("trait", "case", expression)]).checked["trait", "case"]
+    [checked] = check_workspace([DefinitionSource("trait", "case", expression)]).checked["trait", "case"]
     assert checked.node is not None, checked.diagnostics
     return Oracle(history.messages, zone=history.zone, properties=history.profile), checked.node

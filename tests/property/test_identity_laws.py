@@ -22,7 +22,7 @@ from laws import examples
 from oracle import Oracle
 from serving import new_environment
 from tinycdp.app import Parts
-from tinycdp.dsl.check.workspace import Source, check_workspace
+from tinycdp.dsl.check.workspace import DefinitionSource, check_workspace
 from tinycdp.model import DAY_MS, MINUTE_MS, STRENGTH, Identifier, IdentifierKind, Message
 from tinycdp.runtime.decisions.decide import prepare
 
@@ -129,7 +129,8 @@ def people_by_the_rules(sent: Sequence[Message]) -> dict[Person, list[Message]]:
 def expected(sent: Sequence[Message]) -> dict[Person, Any]:
     """What is to be known of everyone, each computed from their raw messages."""
     checked = check_workspace(
-        [Source("trait", k, e) for k, e in TRAITS.items()] + [Source("segment", k, e) for k, e in SEGMENTS.items()]
+        [DefinitionSource("trait", k, e) for k, e in TRAITS.items()]
+        + [DefinitionSource("segment", k, e) for k, e in SEGMENTS.items()]
     ).checked
     nodes = {name: parts[0].node for name, parts in checked.items()}
     found = {}

@@ -25,7 +25,7 @@ from tinycdp.engine.identity.identifiers import Rank, bucketing_key
 from tinycdp.engine.identity.resolution import MergeRejected
 from tinycdp.engine.identity.unmerge import StillConnected
 from tinycdp.model import STRENGTH, Identifier, IdentifierKind, Message
-from tinycdp.runtime.policies.identifier_rules import IdentityPolicy, KindPolicy, Rules
+from tinycdp.runtime.policies.identifier_rules import IdentifierRules, IdentityPolicy, KindPolicy
 
 VALUES = {
     IdentifierKind.USER: ("u1", "u2", "u3"),
@@ -57,7 +57,7 @@ class People:
     said: dict[Said, Rank]
 
 
-def people_by_the_rules(sent: Iterable[Message], rules: Rules, never: Set[Said] = frozenset()) -> People:
+def people_by_the_rules(sent: Iterable[Message], rules: IdentifierRules, never: Set[Said] = frozenset()) -> People:
     """Every identifier follows its best claim, joins are for ever, and what is connected is one profile.
 
     never  what was never said, though messages say so"""
@@ -151,11 +151,11 @@ def message(draw: st.DrawFn, id: str, *, alias_calls: bool) -> Message:
 
 
 @st.composite
-def policies(draw: st.DrawFn) -> Rules:
+def policies(draw: st.DrawFn) -> IdentifierRules:
     """Kinds in any order of strength, some of which may claim only some."""
     names = draw(st.permutations(tuple(IdentifierKind)))
     some = st.none() | st.lists(st.sampled_from(names), unique=True).map(tuple)
-    return Rules(IdentityPolicy(kinds=tuple(KindPolicy(kind=name, claims=draw(some)) for name in names)))
+    return IdentifierRules(IdentityPolicy(kinds=tuple(KindPolicy(kind=name, claims=draw(some)) for name in names)))
 
 
 def groups_of(data: st.DataObject, sent: Sequence[Message]) -> list[list[Message]]:
@@ -184,7 +184,7 @@ def test_order_and_grouping_do_not_matter(sent: list[Message], data: st.DataObje
 
 @law
 @given(sent=messages(), rules=policies(), data=st.data())
-def test_nor_do_they_under_any_policy(sent: list[Message], rules: Rules, data: st.DataObject) -> None:
+def test_nor_do_they_under_any_policy(sent: list[Message], rules: IdentifierRules, data: st.DataObject) -> None:
     memory = Memory(rules)
     for group in groups_of(data, sent):
         memory.take(group)
@@ -208,7 +208,7 @@ def test_a_key_is_the_first_identifier_seen_however_profiles_merge(sent: list[Me
 
 @law
 @given(sent=messages(), rules=policies(), data=st.data())
-def test_what_was_said_says_nothing_again(sent: list[Message], rules: Rules, data: st.DataObject) -> None:
+def test_what_was_said_says_nothing_again(sent: list[Message], rules: IdentifierRules, data: st.DataObject) -> None:
     memory = Memory(rules)
     for group in groups_of(data, sent):
         memory.take(group)
@@ -291,7 +291,7 @@ def test_no_profile_has_more_than_its_limit(
 ) -> None:
     limited = KindPolicy(kind=kind, new_limit=most) if is_new else KindPolicy(kind=kind, limit=most)
     kinds = tuple(limited if name == kind else KindPolicy(kind=name) for name in IdentifierKind)
-    memory, free = Memory(Rules(IdentityPolicy(kinds=kinds))), Memory()
+    memory, free = Memory(IdentifierRules(IdentityPolicy(kinds=kinds))), Memory()
     for group in groups_of(data, sent):
         memory.take(group)
         free.take(group)
@@ -308,7 +308,7 @@ def test_no_profile_has_more_than_its_limit(
 @given(sent=messages(), blocked=st.sets(st.sampled_from([v for own in VALUES.values() for v in own]), max_size=3))
 def test_blocked_values_are_as_though_never_carried(sent: list[Message], blocked: set[str]) -> None:
     kinds = tuple(KindPolicy(kind=name, blocked=tuple(sorted(blocked))) for name in IdentifierKind)
-    memory, without = Memory(Rules(IdentityPolicy(kinds=kinds))), Memory()
+    memory, without = Memory(IdentifierRules(IdentityPolicy(kinds=kinds))), Memory()
     memory.take(sent)
     kept = [
         msgspec.structs.replace(
@@ -517,7 +517,7 @@ def test_components_are_what_is_connected(ids: set[int], edges: list[tuple[int, 
 
 def test_a_merge_by_hand_that_exceeds_a_limit_is_rejected() -> None:
     kinds = (KindPolicy(kind=IdentifierKind.USER, limit=1), KindPolicy(kind=IdentifierKind.DEVICE))
-    memory = Memory(Rules(IdentityPolicy(kinds=kinds)))
+    memory = Memory(IdentifierRules(IdentityPolicy(kinds=kinds)))
     memory.take(
         [opened("m1", Identifier(IdentifierKind.USER, "u1")), opened("m2", Identifier(IdentifierKind.USER, "u2"))]
     )

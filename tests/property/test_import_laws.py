@@ -21,7 +21,7 @@ from tinycdp.api.ingest.adapters.segment import parse_batch
 from tinycdp.app import Parts
 from tinycdp.model import DAY_MS, Identifier
 from tinycdp.runtime.ingest.pipeline import Client
-from tinycdp.runtime.transfer.import_files import Source
+from tinycdp.runtime.transfer.import_files import ImportFile
 from tinycdp.runtime.transfer.imports import Importer
 
 NOW = 1_790_000_000_000
@@ -110,7 +110,7 @@ async def test_a_file_is_what_was_sent(
     path.write_text("\n".join(map(json.dumps, rows)))
     await live(service, other, shuffled[:cut])
     importer = Importer(service.pool, service.ingest, service.pipeline, service.now, PARSE)
-    done = await importer.run(other, Source(path, "jsonl"), "test")
+    done = await importer.run(other, ImportFile(path, "jsonl"), "test")
     assert (done.status, done.rows) == ("done", len(rows))
-    assert await importer.run(other, Source(path, "jsonl"), "test") == done
+    assert await importer.run(other, ImportFile(path, "jsonl"), "test") == done
     assert await seen(service, one) == await seen(service, other)

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from tinycdp.api.http.bodies import decode_json
 from tinycdp.api.http.responses import encode
-from tinycdp.engine.schema.inference import Known, MessageShapes
-from tinycdp.engine.schema.tracking_plan import Entry, Naming, Plan
+from tinycdp.engine.schema.inference import KnownNames, MessageShapes
+from tinycdp.engine.schema.tracking_plan import Naming, PlannedEvent, TrackingPlan
 from tinycdp.errors import InvalidInput
 from tinycdp.model import Identifier, Message
 from tinycdp.runtime.policies.rejections import as_sent
@@ -49,7 +49,7 @@ _ENTRIES = st.fixed_dictionaries(
 
 @given(_ENTRIES, st.lists(st.dictionaries(_TEXTS, _VALUES, max_size=4), min_size=1, max_size=5))
 def test_a_plan_is_refused_or_can_be_asked_of_anything(document: dict[str, Any], sent: list[dict[str, Any]]) -> None:
-    entry: Entry | None = None
+    entry: PlannedEvent | None = None
     with contextlib.suppress(InvalidInput):
         entry = checked(document)
     if entry is None:
@@ -57,7 +57,7 @@ def test_a_plan_is_refused_or_can_be_asked_of_anything(document: dict[str, Any],
     # What is saved is read again as what it was.
     written = encode(entry)
     assert checked(decode_json(written)) == entry
-    plan, observed = Plan({"open": entry}, Naming("snake_case", "camelCase")), MessageShapes()
+    plan, observed = TrackingPlan({"open": entry}, Naming("snake_case", "camelCase")), MessageShapes()
     for properties in sent:
         message = Message(
             kind="track",
@@ -72,4 +72,4 @@ def test_a_plan_is_refused_or_can_be_asked_of_anything(document: dict[str, Any],
         assert refused is None or entry.enforce == "reject" or entry.status == "blocked"
         observed.count_message(found)
         assert json.loads(encode(as_sent(found)))["event"] == "open"
-    assert observed.rows(Known()).types["open", "", ""].n == len(sent)
+    assert observed.rows(KnownNames()).types["open", "", ""].n == len(sent)

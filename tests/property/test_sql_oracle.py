@@ -22,7 +22,7 @@ from sql_oracle import Histories
 from strategies.histories import History, instants
 from strategies.oddities import PLACE, definitions, people
 from tinycdp.dsl import ir
-from tinycdp.dsl.check.workspace import Source, check_workspace
+from tinycdp.dsl.check.workspace import DefinitionSource, check_workspace
 from tinycdp.dsl.values.numbers import nanos
 from tinycdp.engine import recompute
 from tinycdp.engine.catalog import Catalog, Definition, Name, build_catalog
@@ -97,7 +97,7 @@ def report(
 def sound(sources: Sequence[tuple[str, str, str]]) -> tuple[list[tuple[str, str, str]], dict[Name, ir.Node]]:
     """The definitions without those the language refuses, such as a comparison that can never hold."""
     while True:
-        checked = check_workspace(Source(*source) for source in sources).checked  # type: ignore[arg-type]
+        checked = check_workspace(DefinitionSource(*source) for source in sources).checked  # type: ignore[arg-type]
         kept = [source for source in sources if checked[source[0], source[1]][0].node is not None]
         if len(kept) == len(sources):
             found = {(kind, key): checked[kind, key][0].node for kind, key, _ in kept}

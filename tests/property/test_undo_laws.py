@@ -29,7 +29,7 @@ from tinycdp.runtime.decisions.decide import decide_one
 from tinycdp.runtime.definitions.catalogs import Catalogs
 from tinycdp.runtime.identity.merges import UnmergeResult
 from tinycdp.runtime.ingest.group_commit import Ingest
-from tinycdp.runtime.policies.identifier_rules import IdentityPolicy, Rules
+from tinycdp.runtime.policies.identifier_rules import IdentifierRules, IdentityPolicy
 from tinycdp.runtime.worker.loops import Worker
 
 NOW = 1_790_000_000_000
@@ -73,7 +73,7 @@ law = examples(25, deep=400)
 _numbers = itertools.count(1)
 
 
-class Never(Rules):
+class Never(IdentifierRules):
     """Rules by which some pairs of identifiers are never joined."""
 
     def __init__(self) -> None:

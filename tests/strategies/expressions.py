@@ -63,7 +63,7 @@ def _sign(operand: ast.Expr) -> ast.Expr:
 
 def _compound(inner: st.SearchStrategy[ast.Expr]) -> st.SearchStrategy[ast.Expr]:
     arguments = st.lists(st.one_of(inner, ranges, durations), max_size=3).map(tuple)
-    events = st.builds(ast.Events, st.one_of(st.none(), names), st.one_of(st.none(), inner))
+    events = st.builds(ast.EventSelection, st.one_of(st.none(), names), st.one_of(st.none(), inner))
     return st.one_of(
         st.builds(_flat, st.sampled_from(["and", "or"]), st.lists(inner, min_size=2, max_size=3)),
         st.builds(ast.Not, inner),
@@ -84,7 +84,11 @@ def _fits(tree: ast.Expr) -> bool:
     while stack:
         expr, depth = stack.pop()
         nodes += 1
-        if nodes > 60 or depth > tokens.MAX_DEPTH or (isinstance(expr, ast.Events) and expr.where and nodes > 30):
+        if (
+            nodes > 60
+            or depth > tokens.MAX_DEPTH
+            or (isinstance(expr, ast.EventSelection) and expr.where and nodes > 30)
+        ):
             return False
         stack.extend((part, depth + 1) for part in ast.operands(expr))
     return True

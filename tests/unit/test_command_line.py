@@ -11,7 +11,7 @@ from tinycdp.cli.definitions import show_backfill
 from tinycdp.cli.main import main
 from tinycdp.errors import InvalidInput
 from tinycdp.runtime.definitions.files import read_documents
-from tinycdp.runtime.definitions.workspace import Progress
+from tinycdp.runtime.definitions.workspace import BackfillProgress
 
 
 @pytest.fixture(autouse=True)
@@ -152,11 +152,11 @@ def test_a_folder_without_definitions_is_no_plan_to_delete_everything(
 def test_a_backfill_shows_a_bar_on_a_terminal(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    show_backfill(Progress(500, 1000, 250.0, 2.0))
+    show_backfill(BackfillProgress(500, 1000, 250.0, 2.0))
     assert capsys.readouterr().err == ""
     monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
-    show_backfill(Progress(500, 1000, 250.0, 2.0))
+    show_backfill(BackfillProgress(500, 1000, 250.0, 2.0))
     bar = "backfilling [###############               ] 500 of 1,000 profiles"
     assert capsys.readouterr().err.strip() == f"{bar}, 250 a second, 2 s left"
-    show_backfill(Progress(500, 1000, None, None))
+    show_backfill(BackfillProgress(500, 1000, None, None))
     assert capsys.readouterr().err.strip() == bar

@@ -12,7 +12,7 @@ from tinycdp.engine.catalog import Catalog, Definition, build_catalog
 from tinycdp.engine.flags import explanation_text
 from tinycdp.engine.flags.decide import FlagActivation, decide
 from tinycdp.engine.flags.document import read_flag
-from tinycdp.engine.flags.explain import DEEPEST, Explained, Explanation, explain_definition, explain_flag
+from tinycdp.engine.flags.explain import DEEPEST, ExplainedDefinition, Explanation, explain_definition, explain_flag
 from tinycdp.engine.profile import Profile
 from tinycdp.model import DAY_MS, HOUR_MS, MINUTE_MS, NEVER
 
@@ -126,7 +126,9 @@ def test_days_are_listed_in_the_workspace_zone(shop: Catalog) -> None:
 # Definitions of one's own
 
 
-def explained(expression: str, messages: int = 0, *, every: int = MINUTE_MS, at: int | None = None) -> Explained:
+def explained(
+    expression: str, messages: int = 0, *, every: int = MINUTE_MS, at: int | None = None
+) -> ExplainedDefinition:
     """One trait over that many events `a`, the last of them at NOW."""
     definitions = [Definition(id=1, version=1, kind="trait", key="t", expression=expression)]
     catalog = build_catalog(1, "UTC", definitions, definitions, live_revision=1, head_revision=1)

@@ -5,6 +5,7 @@ Laws    a count above its number fails: say it plainly. A count below fails as w
 Source  CONTRIBUTING.md "How we write"
 """
 
+import ast
 import io
 import re
 import tokenize
@@ -78,3 +79,22 @@ def test_the_words_of_the_old_style_only_fall() -> None:
 )
 def test_what_counts(text: str, count: int) -> None:
     assert len(_OLD.findall(text)) == count
+
+
+#: Words that code does not name anything by: the words of the glossary are profile, rejected and notify.
+_OLD_NAMES = re.compile(r"(^|_)(tell|told|people|person|refus\w*|desk|pushes|subject)(_|$)")
+#: Fields of other vendors, and the account that a check of `doctor` is about.
+_OF_OTHERS = {"person_properties", "subject"}
+
+
+def test_nothing_in_code_has_a_name_of_the_old_style() -> None:
+    found = {
+        f"{path.relative_to(ROOT)}: {name}"
+        for path in (ROOT / "src").rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if (name := getattr(node, "name", None) or getattr(node, "arg", None) or getattr(node, "id", None))
+        and isinstance(name, str)
+        and _OLD_NAMES.search(name.lower())
+        and name not in _OF_OTHERS
+    }
+    assert found == set()

@@ -16,7 +16,7 @@ from tinycdp.api import routes
 from tinycdp.api.http.openapi import Documented
 from tinycdp.api.http.responses import as_schema, encode
 from tinycdp.engine.flags.document import IdentifierRef, Override
-from tinycdp.engine.schema.tracking_plan import Entry, Naming, Property
+from tinycdp.engine.schema.tracking_plan import Naming, PlannedEvent, PlannedProperty
 from tinycdp.model import Warned
 from tinycdp.runtime.decisions.evaluations import Evaluated
 from tinycdp.runtime.policies.enrichment import EnrichmentPolicy
@@ -32,7 +32,7 @@ POLICIES = {
     *(Naming, PrivacyPolicy, PrivacyRule, ConsentRule),
 }
 #: Documents that the engine reads and the database stores unchanged; Evaluated is encoded where its digest is made.
-DOCUMENTS = {Entry, Property, Override, IdentifierRef, Warned, Evaluated} | POLICIES
+DOCUMENTS = {PlannedEvent, PlannedProperty, Override, IdentifierRef, Warned, Evaluated} | POLICIES
 #: Where structs of the wire live.
 HOMES = ("tinycdp.api.",)
 

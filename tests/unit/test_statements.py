@@ -9,7 +9,7 @@ import pytest
 import tinycdp
 import tinycdp.store
 from planner_rules import complaints
-from tinycdp.dsl.check.workspace import Source, check_workspace
+from tinycdp.dsl.check.workspace import DefinitionSource, check_workspace
 from tinycdp.dsl.sql import select
 from tinycdp.store import events as event_store
 from tinycdp.store.database.statements import load
@@ -111,8 +111,8 @@ def test_statements_inside_of_code_are_found() -> None:
 
 
 def test_the_statement_of_an_expression_stays_on_one_shard() -> None:
-    sources = [Source("trait", f"t{n}", text) for n, text in enumerate(EXPRESSIONS)]
-    checked = check_workspace([*sources, Source("segment", "s", "events.cart.exists(1d)")]).checked
+    sources = [DefinitionSource("trait", f"t{n}", text) for n, text in enumerate(EXPRESSIONS)]
+    checked = check_workspace([*sources, DefinitionSource("segment", "s", "events.cart.exists(1d)")]).checked
     nodes = {name: parts[0].node for name, parts in checked.items()}
     for name, node in nodes.items():
         assert node is not None, checked[name][0].diagnostics

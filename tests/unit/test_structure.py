@@ -86,3 +86,26 @@ def test_a_documented_field_exists(path: Path) -> None:
             fields = {n.target.id for n in node.body if isinstance(n, ast.AnnAssign) and isinstance(n.target, ast.Name)}
             if len(fields) > 1:
                 assert set(_documented_fields(ast.get_docstring(node) or "")) <= fields, node.name
+
+
+#: Classes of one name that are one thing in several layers. Structs of the wire, in schemas.py, are not counted.
+ONE_THING = {
+    "IdentifierRef": {"engine/flags/document.py", "runtime/profiles/views.py"},
+    "RejectedClaim": {"engine/identity/resolution.py", "runtime/identity/graph.py"},
+    "Transition": {"engine/recompute.py", "runtime/profiles/views.py"},
+    # A node as written, and the same node with its type.
+    **{
+        name: {"dsl/ast.py", "dsl/ir.py"}
+        for name in ("Arith", "Call", "Coalesce", "Compare", "In", "Logic", "Negate", "Not")
+    },
+}
+
+
+def test_no_class_name_has_two_meanings() -> None:
+    places: dict[str, set[str]] = {}
+    for path, tree in TREES.items():
+        if path.name != "schemas.py":
+            for node in tree.body:
+                if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                    places.setdefault(node.name, set()).add(str(path.relative_to(SOURCE)))
+    assert {name: where for name, where in places.items() if len(where) > 1} == ONE_THING

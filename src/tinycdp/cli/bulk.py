@@ -16,7 +16,7 @@ from tinycdp.settings import Settings
 
 if TYPE_CHECKING:
     from tinycdp.cli.options import Commands
-    from tinycdp.runtime.transfer.imports import Progress
+    from tinycdp.runtime.transfer.imports import ImportProgress
 
 
 def add_to(commands: "Commands") -> None:
@@ -77,20 +77,20 @@ def run_import(arguments: argparse.Namespace, settings: Settings) -> int:
     from tinycdp.api.ingest.adapters.history import PARSE, check_mapping
     from tinycdp.app import open_parts
     from tinycdp.runtime.access.keys import environment_named
-    from tinycdp.runtime.transfer.import_files import FileMapping, Source, form_of
+    from tinycdp.runtime.transfer.import_files import FileMapping, ImportFile, form_of
     from tinycdp.runtime.transfer.imports import Importer, OnProgress
     from tinycdp.server.embedded_postgres import reachable
 
     mapping = check_mapping(
         FileMapping(_pairs("--map", arguments.map), _pairs("--set", arguments.set), tuple(arguments.text))
     )
-    sources = [Source(path, form_of(path, arguments.format), mapping) for path in arguments.files]
+    sources = [ImportFile(path, form_of(path, arguments.format), mapping) for path in arguments.files]
 
     # An import makes hardly any garbage cycles; looking for them takes a third of the time.
     gc.freeze()
     gc.set_threshold(50_000, 20, 100)
 
-    async def run(reached: Settings, on_progress: OnProgress) -> "list[Progress]":
+    async def run(reached: Settings, on_progress: OnProgress) -> "list[ImportProgress]":
         parts = await open_parts(msgspec.structs.replace(reached, ingest_batch=4_000))
         try:
             environment = await environment_named(parts.pool, settings.environment)
@@ -108,7 +108,7 @@ def run_import(arguments: argparse.Namespace, settings: Settings) -> int:
             except OSError as error:
                 raise unwritable(arguments.report, error) from error
 
-        def on_progress(progress: "Progress", rejected: Sequence[tuple[int, Any]]) -> None:
+        def on_progress(progress: "ImportProgress", rejected: Sequence[tuple[int, Any]]) -> None:
             show_progress(
                 f"{progress.name} {bar(progress.share)} {progress.share:.0%}, {progress.rows:,} rows,"
                 f" {progress.rate or 0:,.0f} a second"

@@ -13,8 +13,8 @@ from tinycdp.settings import Settings
 
 if TYPE_CHECKING:
     from tinycdp.cli.options import Commands
-    from tinycdp.runtime.definitions.publish import Plan
-    from tinycdp.runtime.definitions.workspace import Progress
+    from tinycdp.runtime.definitions.publish import PublishPlan
+    from tinycdp.runtime.definitions.workspace import BackfillProgress
 
 
 def add_to(commands: "Commands") -> None:
@@ -82,7 +82,7 @@ def run_apply(arguments: argparse.Namespace, settings: Settings) -> int:
     return 0
 
 
-def show_backfill(progress: "Progress") -> None:
+def show_backfill(progress: "BackfillProgress") -> None:
     """Show the progress of a backfill on a terminal."""
     done, total = progress.done, progress.total
     text = f"backfilling {bar(done / max(total, 1))} {done:,} of {total:,} profiles"
@@ -111,7 +111,9 @@ def run_pull(arguments: argparse.Namespace, settings: Settings) -> int:
     return 0
 
 
-def _publish(arguments: argparse.Namespace, settings: Settings, note: str = "", *, dry_run: bool = False) -> "Plan":
+def _publish(
+    arguments: argparse.Namespace, settings: Settings, note: str = "", *, dry_run: bool = False
+) -> "PublishPlan":
     """Publish the files of the command line, or with `dry_run` only plan it."""
     from tinycdp.runtime.definitions.publish import apply_documents
     from tinycdp.runtime.edits import Edit

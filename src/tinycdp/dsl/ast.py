@@ -60,7 +60,7 @@ class Ref(Expr):
 
 
 @dataclass(frozen=True, slots=True)
-class Events(Expr):
+class EventSelection(Expr):
     """`events.purchase` or `events.purchase.where(…)`, before its aggregate.
 
     An event of None means every event."""
@@ -84,7 +84,7 @@ class Aggregate(Expr):
 
     Sugar is expanded: `count_30d` is `count` with one argument."""
 
-    events: Events
+    events: EventSelection
     function: str
     arguments: tuple[Expr, ...] = ()
     function_span: Span = field(default=NOWHERE, compare=False, kw_only=True)
@@ -159,7 +159,7 @@ def operands(expr: Expr) -> tuple[Expr, ...]:
             return expr.arguments
         case Aggregate():
             return (expr.events, *expr.arguments)
-        case Events(where=Expr() as where):
+        case EventSelection(where=Expr() as where):
             return (where,)
         case _:
             return ()

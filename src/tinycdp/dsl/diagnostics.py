@@ -77,7 +77,7 @@ CODES: dict[str, str] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Edit:
+class TextEdit:
     """Replace the span with `text`."""
 
     span: Span
@@ -89,7 +89,7 @@ class Fix:
     """One quick fix. Its edits do not overlap and are in source order."""
 
     title: str
-    edits: tuple[Edit, ...]
+    edits: tuple[TextEdit, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,14 +119,14 @@ class SourceError(InvalidInput):
         self.diagnostics = tuple(diagnostics)
 
 
-def apply(source: str, edits: Iterable[Edit]) -> str:
+def apply(source: str, edits: Iterable[TextEdit]) -> str:
     """The source with all edits applied at once."""
     for edit in sorted(edits, key=lambda edit: edit.span.start, reverse=True):
         source = source[: edit.span.start] + edit.text + source[edit.span.end :]
     return source
 
 
-def rewrite(source: str, *edits: Edit) -> Fix:
+def rewrite(source: str, *edits: TextEdit) -> Fix:
     """A fix whose title shows the resulting line: `try: profile.plan == "pro"`."""
     after = apply(source, edits)
     start = after.rfind("\n", 0, edits[0].span.start) + 1
@@ -140,12 +140,12 @@ def rewrite(source: str, *edits: Edit) -> Fix:
 
 def replacing(span: Span, name: str, text: str | None = None) -> Fix:
     """A fix that suggests another name for the one at the span: `did you mean 'purchase'?`."""
-    return Fix(f"did you mean '{name}'?", (Edit(span, name if text is None else text),))
+    return Fix(f"did you mean '{name}'?", (TextEdit(span, name if text is None else text),))
 
 
-def insert(at: int, text: str) -> Edit:
+def insert(at: int, text: str) -> TextEdit:
     """Insert text at a position."""
-    return Edit(Span(at, at), text)
+    return TextEdit(Span(at, at), text)
 
 
 def quote(text: str) -> str:

@@ -25,7 +25,7 @@ from tinycdp.dsl.ast import (
     Call,
     Coalesce,
     Compare,
-    Events,
+    EventSelection,
     Expr,
     In,
     ListLiteral,
@@ -39,7 +39,7 @@ from tinycdp.dsl.ast import (
     Ref,
     operands,
 )
-from tinycdp.dsl.diagnostics import Diagnostic, Edit, SourceError, insert, rewrite
+from tinycdp.dsl.diagnostics import Diagnostic, SourceError, TextEdit, insert, rewrite
 from tinycdp.dsl.ir import Span, Type
 from tinycdp.dsl.tokens import MAX_DEPTH, MAX_NODES, span_of
 from tinycdp.dsl.values.scalars import UNITS_MS
@@ -82,12 +82,12 @@ def _measure(tree: Expr) -> Diagnostic | None:
     while stack:
         expr, depth = stack.pop()
         # `events.x` in front of an aggregate is part of it.
-        nodes += not isinstance(expr, Events)
+        nodes += not isinstance(expr, EventSelection)
         if depth > MAX_DEPTH or (isinstance(expr, Path) and len(expr.names) > MAX_DEPTH):
             return Diagnostic("E702", "error", expr.span, f"Nested too deeply: at most {MAX_DEPTH} levels.")
         if nodes > MAX_NODES:
             return Diagnostic("E703", "error", expr.span, f"Too large: at most {MAX_NODES} nodes.")
-        if isinstance(expr, Events) and expr.where is not None and _terms(expr.where) > MAX_WHERE_TERMS:
+        if isinstance(expr, EventSelection) and expr.where is not None and _terms(expr.where) > MAX_WHERE_TERMS:
             message = f"'where' can have at most {MAX_WHERE_TERMS} terms."
             return Diagnostic("E706", "error", expr.where.span, message)
         stack.extend((part, depth + 1) for part in reversed(operands(expr)))
@@ -116,7 +116,7 @@ class _NotInLanguage(Exception):
 
     Each fix is a group of edits."""
 
-    def __init__(self, code: str, span: Span, message: str, *fixes: Sequence[Edit]) -> None:
+    def __init__(self, code: str, span: Span, message: str, *fixes: Sequence[TextEdit]) -> None:
         super().__init__(message)
         self.code = code
         self.span = span
@@ -204,8 +204,8 @@ class _Builder:
         match base:
             case Name("events"):
                 event = None if token.value == "any" else name
-                return Events(event, span=span, event_span=span_of(token))
-            case Events():
+                return EventSelection(event, span=span, event_span=span_of(token))
+            case EventSelection():
                 sugar = _SUGAR.fullmatch(name)
                 if sugar is None:
                     return Aggregate(base, name, span=span, function_span=span_of(token))
@@ -222,15 +222,15 @@ class _Builder:
     def method(self, parts: list[Any]) -> Expr:
         base, _, token, *rest = parts
         name, span, arguments = _name(token), _span_over(parts), _arguments(rest)
-        if isinstance(base, Events) and name == "where":
+        if isinstance(base, EventSelection) and name == "where":
             if base.where is not None:
                 raise _NotInLanguage(
                     "E112", span_of(token), "Only one 'where' is allowed; join its conditions with &&."
                 )
             if len(arguments) != 1 or isinstance(arguments[0], Range | ListLiteral):
                 raise _NotInLanguage("E111", span_of(token), "'where' takes one condition on the event's properties.")
-            return Events(base.event, arguments[0], span=span, event_span=base.event_span)
-        if isinstance(base, Events):
+            return EventSelection(base.event, arguments[0], span=span, event_span=base.event_span)
+        if isinstance(base, EventSelection):
             return Aggregate(base, name, arguments, span=span, function_span=span_of(token))
         if isinstance(base, Name) and base.name == "events":
             message = f"Name the event first; use events.any.{name}(…) for every event."
@@ -238,7 +238,7 @@ class _Builder:
         inside = ", " if arguments else ""
         edits = (
             insert(base.span.start, f"{name}("),
-            Edit(Span(base.span.end, arguments[0].span.start if arguments else span.end), inside or ")"),
+            TextEdit(Span(base.span.end, arguments[0].span.start if arguments else span.end), inside or ")"),
         )
         message = f"Only events have methods; write the function as {name}(…)."
         raise _NotInLanguage("E113", span_of(token), message, edits)

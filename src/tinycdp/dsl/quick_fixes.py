@@ -7,7 +7,7 @@ import re
 from dataclasses import replace
 
 from tinycdp.dsl import ast, ir
-from tinycdp.dsl.diagnostics import Edit, Fix, insert, rewrite
+from tinycdp.dsl.diagnostics import Fix, TextEdit, insert, rewrite
 from tinycdp.dsl.ir import Type
 from tinycdp.dsl.values.scalars import is_date, parse_instant, semver_key
 
@@ -16,11 +16,11 @@ def as_versions(source: str, expr: ast.Compare, left: ir.Node, right: ir.Node) -
     """Wrap text that looks like a version in semver()."""
     if not any(isinstance(n, ir.Const) and semver_key(str(n.value)) for n in (left, right)):
         return []
-    edits: list[Edit] = []
+    edits: list[TextEdit] = []
     for operand, node in ((expr.left, left), (expr.right, right)):
         key = semver_key(node.value) if isinstance(node, ir.Const) and isinstance(node.value, str) else None
         if key is not None and key[3]:
-            edits.append(Edit(operand.span, f'semver("{key[0]}.{key[1]}.{key[2]}")'))
+            edits.append(TextEdit(operand.span, f'semver("{key[0]}.{key[1]}.{key[2]}")'))
         else:
             edits += [insert(operand.span.start, "semver("), insert(operand.span.end, ")")]
     return [rewrite(source, *edits)]
@@ -38,7 +38,7 @@ def conversions(source: str, expr: ast.Compare, left: ir.Node, right: ir.Node) -
             elif other.type is Type.DATETIME and is_date(node.value):
                 name = "date"
             elif other.type is Type.NUMBER and re.fullmatch(r"-?[0-9]{1,20}(\.[0-9]{1,9})?", node.value):
-                return [rewrite(source, Edit(operand.span, node.value))]
+                return [rewrite(source, TextEdit(operand.span, node.value))]
         elif node.type is Type.DATETIME and other.type is Type.DURATION:
             name = "ago"
         if node.type in {Type.STRING, Type.DYN} and other.type is Type.VERSION:
@@ -49,5 +49,5 @@ def conversions(source: str, expr: ast.Compare, left: ir.Node, right: ir.Node) -
         if isinstance(node, ir.Const) and node.type is Type.DURATION and isinstance(other, ir.Ago):
             assert isinstance(node.value, int)
             if node.value % other.unit_ms == 0:
-                return [rewrite(source, Edit(operand.span, str(node.value // other.unit_ms)))]
+                return [rewrite(source, TextEdit(operand.span, str(node.value // other.unit_ms)))]
     return []

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 
 from lark import Token
 
-from tinycdp.dsl.diagnostics import Diagnostic, Edit, Fix, insert, quote, rewrite
+from tinycdp.dsl.diagnostics import Diagnostic, Fix, TextEdit, insert, quote, rewrite
 from tinycdp.dsl.ir import Span
 from tinycdp.dsl.tokens import CLOSERS, OPENERS, span_of
 
@@ -72,7 +72,7 @@ def _number_parts(at: _Place) -> Diagnostic | None:
     """`.5` and `5.`"""
     if at.before is not None and at.before.type == "DOT" and at.index > 1 and at.tokens[at.index - 2].type == "NUMBER":
         dot = span_of(at.before)
-        return at.error("E203", dot, "A number must end in a digit.", rewrite(at.source, Edit(dot, "")))
+        return at.error("E203", dot, "A number must end in a digit.", rewrite(at.source, TextEdit(dot, "")))
     if at.token.type != "DOT":
         return None
     if not at.is_after(_ENDS) and at.after is not None and at.after.type == "NUMBER":
@@ -120,7 +120,7 @@ def _word_operator(at: _Place) -> Diagnostic | None:
             written = _WORDS[word]
             # `NOT a` becomes `!a`, without the space.
             end = at.span.start if written == "!" and token is at.before else span.end
-            fix = rewrite(at.source, Edit(Span(span.start, end), written))
+            fix = rewrite(at.source, TextEdit(Span(span.start, end), written))
             return at.error("E106", span, f"Unknown operator {quote(token.value)}; write '{written}'.", fix)
         if word in _FUNCTIONS:
             name = _FUNCTIONS[word]
@@ -194,10 +194,10 @@ def _brackets(at: _Place) -> Diagnostic | None:
     if at.token.type in CLOSERS and (not at.open or OPENERS[at.open[-1].type] != at.token.type):
         if not at.open:
             message = f"This {quote(at.token.value)} closes nothing."
-            return at.error("E107", at.span, message, rewrite(at.source, Edit(at.span, "")))
+            return at.error("E107", at.span, message, rewrite(at.source, TextEdit(at.span, "")))
         wanted = _CLOSER[at.open[-1].type]
         message = f"{quote(at.open[-1].value)} must be closed by '{wanted}', not by {quote(at.token.value)}."
-        return at.error("E107", at.span, message, rewrite(at.source, Edit(at.span, wanted)))
+        return at.error("E107", at.span, message, rewrite(at.source, TextEdit(at.span, wanted)))
     return None
 
 

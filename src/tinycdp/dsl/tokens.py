@@ -16,7 +16,7 @@ from lark.common import LexerConf
 from lark.lexer import Lexer, PatternStr
 
 from tinycdp import resources
-from tinycdp.dsl.diagnostics import Diagnostic, Edit, Fix, SourceError, quote, rewrite
+from tinycdp.dsl.diagnostics import Diagnostic, Fix, SourceError, TextEdit, quote, rewrite
 from tinycdp.dsl.ir import Span
 
 MAX_BYTES = 4096
@@ -195,7 +195,7 @@ def _problem(source: str, kind: str, text: str, start: int, end: int) -> Diagnos
         while start and (source[start - 1].isalnum() or source[start - 1] == "_"):
             start -= 1
         name = source[start : word.end()]
-        edit = Edit(Span(start, word.end()), f"`{name}`")
+        edit = TextEdit(Span(start, word.end()), f"`{name}`")
         message = f"A plain name can only have a-z, A-Z, 0-9 and _; put {quote(name)} in backticks."
         return _error("E201", start, word.end(), message, rewrite(source, edit))
     hint = {
@@ -214,7 +214,7 @@ def _foreign(source: str, text: str, start: int, end: int) -> Diagnostic:
         return _error("E106", start, end, "There is no '? :'; write if(condition, a, b), or a ?? b for a default.")
     if text == "=~":
         return _error("E106", start, end, "There are no regular expressions; use starts_with, ends_with or contains.")
-    fix = rewrite(source, Edit(Span(start, end), _INSTEAD[text]))
+    fix = rewrite(source, TextEdit(Span(start, end), _INSTEAD[text]))
     if text == "=":
         return _error("E101", start, end, "Use '==' to compare; '=' only defines a name.", fix)
     return _error("E106", start, end, f"Unknown operator {quote(text)}; write '{_INSTEAD[text]}'.", fix)
@@ -233,5 +233,5 @@ def _bad_number(source: str, text: str, start: int, end: int) -> Diagnostic:
     if factor > 1:
         message = f"Months and years differ in length, so {quote(unit)} is not a unit; count days."
     # Python refuses to parse numbers with too many digits, and no window is that long.
-    fixes = [rewrite(source, Edit(Span(start, end), f"{int(digits) * factor}{letter}"))] if len(digits) < 9 else []
+    fixes = [rewrite(source, TextEdit(Span(start, end), f"{int(digits) * factor}{letter}"))] if len(digits) < 9 else []
     return _error("E204", start, end, message, *fixes)

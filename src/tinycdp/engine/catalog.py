@@ -19,7 +19,7 @@ import msgspec
 
 from tinycdp.dsl import ir
 from tinycdp.dsl.check.expressions import Checked
-from tinycdp.dsl.check.workspace import FlagSource, Source, check_workspace
+from tinycdp.dsl.check.workspace import DefinitionSource, FlagSource, check_workspace
 from tinycdp.dsl.compile import Compiler, membership, predicate
 from tinycdp.dsl.diagnostics import Diagnostic, to_wire
 from tinycdp.dsl.evaluators import Activation, Evaluator, coerce, lookup
@@ -299,12 +299,12 @@ class Catalog:
         )
 
 
-def sources(definitions: Iterable[Definition]) -> list[Source | FlagSource]:
+def sources(definitions: Iterable[Definition]) -> list[DefinitionSource | FlagSource]:
     """The definitions as the language checks them. An archived flag is left out."""
     return [
         FlagSource(d.key, FLAG_TYPES[d.flag.type], d.flag.conditions, d.flag.required_flags)
         if d.flag is not None
-        else Source("trait" if d.kind == "trait" else "segment", d.key, d.expression)
+        else DefinitionSource("trait" if d.kind == "trait" else "segment", d.key, d.expression)
         for d in definitions
         if d.flag is None or not d.flag.archived
     ]

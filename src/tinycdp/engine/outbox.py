@@ -23,10 +23,10 @@ __all__ = [
     "Change",
     "Crossing",
     "Erased",
-    "Events",
     "MergeCause",
     "Merged",
     "Moved",
+    "StoredEvents",
     "Transitions",
     "Unmerged",
     "Written",
@@ -36,7 +36,7 @@ __all__ = [
 ]
 
 
-class Events(msgspec.Struct, frozen=True, tag_field="kind", tag="events"):
+class StoredEvents(msgspec.Struct, frozen=True, tag_field="kind", tag="events"):
     """Stored messages of any kind.
 
     ids       runs (first, last) of ids in `events`, both inclusive; a run holds no other ids
@@ -141,7 +141,7 @@ class Written(msgspec.Struct, frozen=True, tag_field="kind", tag="written"):
     profiles: list[int]
 
 
-Change: TypeAlias = Events | Transitions | Moved | Merged | Unmerged | Erased | Written
+Change: TypeAlias = StoredEvents | Transitions | Moved | Merged | Unmerged | Erased | Written
 
 #: Decodes the JSON text of a row.
 decode = msgspec.json.Decoder(list[Change]).decode

@@ -11,7 +11,7 @@ from serving import new_environment, waiting_for_a_lock
 from tinycdp.app import Parts
 from tinycdp.model import Identifier, IdentifierKind, Message
 from tinycdp.runtime.ingest.group_commit import Ingest
-from tinycdp.runtime.policies.identifier_rules import IdentityPolicy, KindPolicy, Rules
+from tinycdp.runtime.policies.identifier_rules import IdentifierRules, IdentityPolicy, KindPolicy
 
 NOW = 1_790_000_000_000
 
@@ -112,7 +112,7 @@ async def test_a_better_claim_by_what_an_identifier_owns_takes_both_to_a_new_pro
     """Only the device connected the user `a1` with the browser a1, which claims the device after all."""
     [service, _] = services
     kinds = (IdentifierKind.ANONYMOUS, IdentifierKind.USER, IdentifierKind.DEVICE)
-    rules = Rules(IdentityPolicy(kinds=tuple(KindPolicy(kind=kind) for kind in kinds)))
+    rules = IdentifierRules(IdentityPolicy(kinds=tuple(KindPolicy(kind=kind) for kind in kinds)))
     ingest = Ingest(
         service.pool, service.catalogs, service.now, lambda done: None, batch=9, queue=9, rules=lambda _: rules
     )

@@ -27,7 +27,7 @@ from serving import (
     until,
     waiting_for_a_lock,
 )
-from tinycdp.engine.outbox import Events, decode
+from tinycdp.engine.outbox import StoredEvents, decode
 from tinycdp.runtime import clock, outbox
 from tinycdp.runtime.environment import Environment
 from tinycdp.server.bootstrap import prepare
@@ -253,7 +253,7 @@ async def test_kill_of_a_consumer_of_the_outbox(dsn: str, tmp_path: Path, kills:
         id
         for row in stored
         for change in decode(row["changes"])
-        if isinstance(change, Events)
+        if isinstance(change, StoredEvents)
         for id, _ in change.pairs()
     ]
     assert sorted(told) == events and len(events) == sum(len(stream.acknowledged) for stream in streams) * BATCH

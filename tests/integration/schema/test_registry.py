@@ -12,7 +12,7 @@ from serving import ManualClock, eventually, new_environment, services
 from tinycdp.model import DAY_MS, Identifier, Message
 from tinycdp.runtime.environment import Environment
 from tinycdp.runtime.schema.registry import rebuild
-from tinycdp.runtime.schema.registry_reads import PropertyRow, property_of
+from tinycdp.runtime.schema.registry_reads import PropertySummary, property_of
 
 EVENTS, PLAN = "/v1/registry/events", "/v1/registry/plan"
 
@@ -153,7 +153,7 @@ async def test_a_type_that_changed_is_told_with_its_days_and_its_sdks(dsn: str) 
         await service.registry.flush()
         plan = service.plans.of(shop)
 
-        async def state(day: int, name: str = "amount") -> PropertyRow:
+        async def state(day: int, name: str = "amount") -> PropertySummary:
             now.now = start + day * DAY_MS
             return (await property_of(Environment(shop, service.pool, now), plan, "open", name)).property
 

@@ -239,11 +239,11 @@ async def test_registering_again_changes_nothing_and_the_oldest_row_is_a_start(
 ) -> None:
     await services[0].ingest.accept(shop, [message("m1", "ada")])
     await outbox.register(services[0].environment(shop), "test")
-    assert await kinds(consumer) == ["Events", "Transitions"]
+    assert await kinds(consumer) == ["StoredEvents", "Transitions"]
     await outbox.register(services[0].environment(shop), "early", start="oldest")
     await outbox.register(services[0].environment(shop), "late")
     early, late = [Consumer(services[0].environment(shop), name) for name in ("early", "late")]
-    assert await kinds(early) == ["Events", "Transitions"]
+    assert await kinds(early) == ["StoredEvents", "Transitions"]
     assert not await late.read()
     await outbox.unregister(services[0].environment(shop), "late")
     with pytest.raises(NoSuchConsumer):
@@ -462,7 +462,7 @@ async def test_who_reads_late_has_the_same(
         await life.step()
     await replay.follow(services[0].pool, consumer, clock.now)
     assert await replay.differences(services[0].pool) == {}
-    assert {"Events", "Transitions", "Moved", "Merged"} <= replay.kinds.keys()
+    assert {"StoredEvents", "Transitions", "Moved", "Merged"} <= replay.kinds.keys()
 
 
 # Dropping
@@ -499,7 +499,7 @@ async def test_a_partition_that_all_have_read_is_emptied_and_no_other(
         await slow.acknowledge(connection, batch, START)
     assert await outbox.tidy(pool, START, DAY_MS) == 2
     assert [await rows_in(pool, slot) for slot in (1, 2, 3)] == [0, 0, 1], "the last takes new rows still"
-    assert await kinds(slow) == ["Events"]
+    assert await kinds(slow) == ["StoredEvents"]
 
 
 async def test_a_partition_in_use_is_left_for_another_time(

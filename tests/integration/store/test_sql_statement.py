@@ -8,7 +8,7 @@ import pytest
 from builders import make_message
 from sql_oracle import Histories
 from tinycdp.dsl import ir
-from tinycdp.dsl.check.workspace import FlagSource, Source, check_workspace
+from tinycdp.dsl.check.workspace import DefinitionSource, FlagSource, check_workspace
 from tinycdp.dsl.sql import Unsupported, read_value, select
 from tinycdp.model import DAY_MS
 from tinycdp.store.database.pool import Connection
@@ -19,7 +19,9 @@ ENVIRONMENT = 7
 
 def nodes(*expressions: str, **definitions: str) -> tuple[list[ir.Node], dict[tuple[str, str], ir.Node]]:
     """The expressions, as conditions of a flag, and the traits they may refer to."""
-    sources: list[Source | FlagSource] = [Source("trait", key, text) for key, text in definitions.items()]
+    sources: list[DefinitionSource | FlagSource] = [
+        DefinitionSource("trait", key, text) for key, text in definitions.items()
+    ]
     checked = check_workspace([*sources, FlagSource("f", ir.Type.BOOL, expressions)]).checked
     found = [part.node for part in checked["flag", "f"]]
     assert None not in found, [part.diagnostics for part in checked["flag", "f"]]

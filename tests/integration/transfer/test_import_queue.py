@@ -22,7 +22,7 @@ from tinycdp.model import DAY_MS
 from tinycdp.runtime import clock
 from tinycdp.runtime.access.keys import environment_named
 from tinycdp.runtime.transfer import imports
-from tinycdp.runtime.transfer.import_files import FileMapping, Parse, Source, identity_of, parts
+from tinycdp.runtime.transfer.import_files import FileMapping, ImportFile, Parse, identity_of, parts
 from tinycdp.runtime.transfer.import_queue import AT_ONCE, Ticket
 from tinycdp.runtime.transfer.imports import GENTLE_PART, PART
 from tinycdp.server.bootstrap import prepare
@@ -122,7 +122,7 @@ async def test_processes_that_share_a_folder_import_a_file_once(dsn: str, tmp_pa
     (tmp_path / "imports").mkdir()
     path = tmp_path / "imports" / "x.upload"
     path.write_bytes(lines(3_000))
-    source = Source(path, "jsonl", name="x.jsonl")
+    source = ImportFile(path, "jsonl", name="x.jsonl")
     async with services(dsn, 3, clock.now, data_dir=tmp_path) as started:
         pool = started[0].pool
         environment_id = await environment_named(pool, "prod")
@@ -364,7 +364,7 @@ async def test_the_share_is_that_of_what_was_read(form: str, tmp_path: Path) -> 
         case _:
             path.write_bytes(parquet({"user_id": [f"u-{k}" for k in range(n)], "note": list(range(n))}))
     read, rows = [], 0
-    async for part, share in parts(Source(path, form), 0, lambda: PART):  # type: ignore[arg-type]
+    async for part, share in parts(ImportFile(path, form), 0, lambda: PART):  # type: ignore[arg-type]
         rows += len(part)
         read.append(abs(share - rows / n))
     assert (rows, len(read)) == (n, n // PART)
@@ -374,7 +374,7 @@ async def test_the_share_is_that_of_what_was_read(form: str, tmp_path: Path) -> 
 async def test_long_rows_come_in_short_parts(tmp_path: Path) -> None:
     path = tmp_path / "x.jsonl"
     path.write_bytes(b"".join(b'{"x": "' + b"x" * 1_000_000 + b'"}\n' for _ in range(12)))
-    sizes = [len(part) async for part, _ in parts(Source(path, "jsonl"), 0, lambda: PART)]
+    sizes = [len(part) async for part, _ in parts(ImportFile(path, "jsonl"), 0, lambda: PART)]
     assert sizes == [5, 5, 2]
 
 

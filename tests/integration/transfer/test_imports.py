@@ -19,8 +19,8 @@ from serving import PATIENCE_SECONDS, eventually, until
 from tinycdp.api.ingest.adapters.history import PARSE
 from tinycdp.cli.main import main
 from tinycdp.errors import InvalidInput
-from tinycdp.runtime.transfer.import_files import FileMapping, Source, form_of
-from tinycdp.runtime.transfer.imports import Importer, Progress
+from tinycdp.runtime.transfer.import_files import FileMapping, ImportFile, form_of
+from tinycdp.runtime.transfer.imports import Importer, ImportProgress
 from tinycdp.store.database.pool import connect
 
 
@@ -31,10 +31,10 @@ async def app(dsn: str, tmp_path: Path) -> AsyncIterator[Application]:
         yield application
 
 
-async def imported(app: Application, path: Path, **mapping: Any) -> Progress:
+async def imported(app: Application, path: Path, **mapping: Any) -> ImportProgress:
     service = app.service
     importer = Importer(service.pool, service.ingest, service.pipeline, service.now, PARSE)
-    source = Source(path, form_of(path), FileMapping(**mapping))
+    source = ImportFile(path, form_of(path), FileMapping(**mapping))
     return await importer.run(app.environment_id, source, "test")
 
 
@@ -48,7 +48,7 @@ async def events_of(app: Application, user: str) -> list[dict[str, Any]]:
     return found
 
 
-def counts(progress: Progress) -> tuple[str, int, int, int, int]:
+def counts(progress: ImportProgress) -> tuple[str, int, int, int, int]:
     return progress.status, progress.rows, progress.accepted, progress.duplicates, progress.rejected
 
 
@@ -159,12 +159,12 @@ async def test_our_own_exports_come_back(app: Application, tmp_path: Path) -> No
 async def test_what_was_killed_goes_on(app: Application, tmp_path: Path) -> None:
     path = tmp_path / "long.jsonl"
     path.write_text("\n".join(json.dumps({"userId": f"u-{n % 50}", "event": "a"}) for n in range(12_000)))
-    seen: list[Progress] = []
+    seen: list[ImportProgress] = []
     service = app.service
     importer = Importer(service.pool, service.ingest, service.pipeline, service.now, PARSE)
-    source = Source(path, "jsonl")
+    source = ImportFile(path, "jsonl")
 
-    async def run() -> Progress:
+    async def run() -> ImportProgress:
         return await importer.run(app.environment_id, source, "test", lambda progress, refused: seen.append(progress))
 
     first = asyncio.create_task(run())

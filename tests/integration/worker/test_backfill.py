@@ -15,14 +15,14 @@ import serving
 from oracle import Oracle
 from serving import ManualClock, holds_for, new_environment
 from tinycdp.app import Parts
-from tinycdp.dsl.check.workspace import Source, check_workspace
+from tinycdp.dsl.check.workspace import DefinitionSource, check_workspace
 from tinycdp.engine import recompute
 from tinycdp.engine.flags.trail import RuleUnknown
 from tinycdp.model import DAY_MS, HOUR_MS, MINUTE_MS, Identifier, IdentifierKind, Instant, Message
 from tinycdp.runtime.decisions.decide import decide_one, prepare
 from tinycdp.runtime.definitions.catalogs import Catalogs
 from tinycdp.runtime.definitions.publish import apply_documents
-from tinycdp.runtime.definitions.workspace import Progress, progress_of
+from tinycdp.runtime.definitions.workspace import BackfillProgress, progress_of
 from tinycdp.runtime.edits import Edit
 from tinycdp.runtime.worker import backfill as backfills
 from tinycdp.runtime.worker.backfill import Backfiller
@@ -100,8 +100,8 @@ class Sender:
 async def assert_right(service: Parts, environment_id: int, sent: list[Message], now: Instant) -> None:
     """Every person's traits and memberships are what their raw messages say."""
     catalog = await service.catalogs.refresh(service.pool, environment_id)
-    sources = [Source("trait", d["key"], d["expression"]) for d in NEW["traits"]]
-    sources += [Source("segment", d["key"], d["rule"]) for d in NEW["segments"]]
+    sources = [DefinitionSource("trait", d["key"], d["expression"]) for d in NEW["traits"]]
+    sources += [DefinitionSource("segment", d["key"], d["rule"]) for d in NEW["segments"]]
     nodes = {name: parts[0].node for name, parts in check_workspace(sources).checked.items()}
     rows = await service.pool.fetch(
         "SELECT profile_id, array_agg(kind || ' ' || value) AS own FROM identifiers GROUP BY 1"
@@ -336,26 +336,26 @@ async def test_its_progress(service: Parts, shop: int, now: ManualClock) -> None
     await sender.send(120, 10)
     await apply_documents(service.environment(shop), [NEW], Edit("test", START))
 
-    async def progress() -> Progress:
+    async def progress() -> BackfillProgress:
         async with service.pool.acquire() as connection:
             row = await definition_store.find_backfill(connection, shop, 2)
         assert row is not None
         return progress_of(row, now.now)
 
     people = await service.pool.fetchval("SELECT count(*) FROM profiles")
-    assert await progress() == Progress(0, people, None, None)
+    assert await progress() == BackfillProgress(0, people, None, None)
     worker = Worker(service.pool, Catalogs(), now)
     await worker.backfill()
     some = await progress()
     assert some.done == 5 and some.rate_per_second and some.seconds_left is not None
     assert some.seconds_left == pytest.approx((people - 5) / some.rate_per_second, abs=0.2)
     now.now += 11_000
-    assert await progress() == Progress(5, people, None, None)
+    assert await progress() == BackfillProgress(5, people, None, None)
     await Backfiller(service.pool, Catalogs(), now, 100).step(shop)
     resumed = await progress()
     assert resumed.done == 10 and resumed.rate_per_second, "the time in between does not count"
     assert resumed.rate_per_second > 5 / 11
     now.now += 9_000
     await backfill(service, worker)
-    assert await progress() == Progress(people, people, round(people / 20, 1), 0.0)
+    assert await progress() == BackfillProgress(people, people, round(people / 20, 1), 0.0)
     assert await service.pool.fetchval("SELECT events FROM backfills WHERE revision = 2") > 0

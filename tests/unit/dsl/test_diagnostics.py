@@ -1,4 +1,4 @@
-from tinycdp.dsl.diagnostics import Diagnostic, Edit, SourceError, apply, insert, quote, render, rewrite, to_wire
+from tinycdp.dsl.diagnostics import Diagnostic, SourceError, TextEdit, apply, insert, quote, render, rewrite, to_wire
 from tinycdp.dsl.ir import Span
 from tinycdp.dsl.parser import parse
 from tinycdp.dsl.suggest import nearest
@@ -45,7 +45,7 @@ def test_every_mistake_of_a_token_is_told() -> None:
 
 
 def test_edits_are_applied_at_once() -> None:
-    edits = (insert(0, "("), Edit(Span(2, 4), "!="), insert(6, ")"))
+    edits = (insert(0, "("), TextEdit(Span(2, 4), "!="), insert(6, ")"))
     assert apply("a == b", edits) == "(a != b)"
 
 

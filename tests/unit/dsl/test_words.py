@@ -8,7 +8,7 @@ import pytest
 from builders import VECTORS
 from tinycdp.dsl import ir
 from tinycdp.dsl.check.expressions import Scope, check
-from tinycdp.dsl.check.workspace import FlagSource, Source, check_workspace
+from tinycdp.dsl.check.workspace import DefinitionSource, FlagSource, check_workspace
 from tinycdp.dsl.editor.describe import OPPOSITE, Description, Sentence, describe_expression
 from tinycdp.dsl.ir import Type
 from tinycdp.engine.case_runner import run_case
@@ -222,13 +222,15 @@ def test_every_expression_of_the_vectors_has_grammatical_words() -> None:
 
 def _checked(given: dict) -> list[tuple[str, ir.Node]]:  # type: ignore[type-arg]
     definitions, schema = given.get("definitions", {}), given.get("schema", {})
-    sources: list[Source | FlagSource] = [Source("trait", k, e) for k, e in definitions.get("traits", {}).items()]
-    sources += [Source("segment", key, text) for key, text in definitions.get("segments", {}).items()]
+    sources: list[DefinitionSource | FlagSource] = [
+        DefinitionSource("trait", k, e) for k, e in definitions.get("traits", {}).items()
+    ]
+    sources += [DefinitionSource("segment", key, text) for key, text in definitions.get("segments", {}).items()]
     sources += [FlagSource(key, Type.BOOL, ()) for key in definitions.get("flags", {})]
     expr = given["expr"]
     sources += [
-        Source("trait", "_case", expr),
-        Source("segment", "_case", expr),
+        DefinitionSource("trait", "_case", expr),
+        DefinitionSource("segment", "_case", expr),
         FlagSource("_case", Type.BOOL, (expr,)),
     ]
     workspace = check_workspace(

@@ -1,12 +1,12 @@
 from itertools import permutations
 
-from tinycdp.dsl.check.workspace import MAX_AGGREGATES, MAX_LEVELS, FlagSource, Source, check_workspace
+from tinycdp.dsl.check.workspace import MAX_AGGREGATES, MAX_LEVELS, DefinitionSource, FlagSource, check_workspace
 from tinycdp.dsl.ir import Type
 
-SOURCES: tuple[Source | FlagSource, ...] = (
-    Source("trait", "spend", "events.purchase.sum(amount, 30d)"),
-    Source("trait", "plan", "events.purchase.last(sku)"),
-    Source("segment", "whales", "spend > 1000"),
+SOURCES: tuple[DefinitionSource | FlagSource, ...] = (
+    DefinitionSource("trait", "spend", "events.purchase.sum(amount, 30d)"),
+    DefinitionSource("trait", "plan", "events.purchase.last(sku)"),
+    DefinitionSource("segment", "whales", "spend > 1000"),
     FlagSource("beta", Type.BOOL, ("segments.whales", 'context.platform == "ios"'), requires=("base",)),
     FlagSource("base", Type.STRING, ()),
 )
@@ -31,10 +31,10 @@ def test_the_order_does_not_depend_on_the_order_of_arrival() -> None:
 def test_a_cycle_is_named_by_its_way_and_only_its_members_are_in_it() -> None:
     found = check_workspace(
         [
-            Source("segment", "vip", "segments.whales && spend > 1"),
-            Source("segment", "whales", "segments.vip"),
-            Source("segment", "self", "!segments.self"),
-            Source("trait", "above", "segments.vip"),
+            DefinitionSource("segment", "vip", "segments.whales && spend > 1"),
+            DefinitionSource("segment", "whales", "segments.vip"),
+            DefinitionSource("segment", "self", "!segments.self"),
+            DefinitionSource("trait", "above", "segments.vip"),
             *SOURCES[:1],
         ]
     )
@@ -51,9 +51,9 @@ def test_a_cycle_is_named_by_its_way_and_only_its_members_are_in_it() -> None:
 def test_one_broken_definition_hides_nothing_of_the_others() -> None:
     found = check_workspace(
         [
-            Source("trait", "broken", "events.purchase.summ(amount)"),
-            Source("segment", "on_it", "broken > 1 && profile.x == null"),
-            Source("segment", "fine", "events.purchase.count > 1"),
+            DefinitionSource("trait", "broken", "events.purchase.summ(amount)"),
+            DefinitionSource("segment", "on_it", "broken > 1 && profile.x == null"),
+            DefinitionSource("segment", "fine", "events.purchase.count > 1"),
         ]
     )
     assert {key: error.code for (_, key), error in found.errors.items()} == {"broken": "E306", "on_it": "E603"}
@@ -63,7 +63,11 @@ def test_one_broken_definition_hides_nothing_of_the_others() -> None:
 
 def test_a_key_defined_twice_keeps_its_first_definition() -> None:
     found = check_workspace(
-        [Source("trait", "t", "1"), Source("trait", "t", '"text"'), Source("segment", "t", "t > 0")]
+        [
+            DefinitionSource("trait", "t", "1"),
+            DefinitionSource("trait", "t", '"text"'),
+            DefinitionSource("segment", "t", "t > 0"),
+        ]
     )
     assert found.errors["trait", "t"].code == "E602"
     assert found.checked["trait", "t"][0].type is Type.NUMBER
@@ -72,10 +76,10 @@ def test_a_key_defined_twice_keeps_its_first_definition() -> None:
 def test_negating_a_trait_warns_only_where_it_can_be_unknown() -> None:
     found = check_workspace(
         [
-            Source("trait", "sure", "events.a.count > 1"),
-            Source("trait", "unsure", "profile.x == 1"),
-            Source("segment", "not_sure", "!sure"),
-            Source("segment", "not_unsure", "!unsure"),
+            DefinitionSource("trait", "sure", "events.a.count > 1"),
+            DefinitionSource("trait", "unsure", "profile.x == 1"),
+            DefinitionSource("segment", "not_sure", "!sure"),
+            DefinitionSource("segment", "not_unsure", "!unsure"),
         ]
     )
     assert found.checked["segment", "not_sure"][0].diagnostics == ()
@@ -83,16 +87,16 @@ def test_negating_a_trait_warns_only_where_it_can_be_unknown() -> None:
 
 
 def test_aggregates_are_limited_and_shared_ones_count_once() -> None:
-    traits = [Source("trait", f"t{n:03}", f"events.e{n}.count_7d") for n in range(MAX_AGGREGATES)]
-    shared = Source("trait", "u", "events.e1.count_30d")
+    traits = [DefinitionSource("trait", f"t{n:03}", f"events.e{n}.count_7d") for n in range(MAX_AGGREGATES)]
+    shared = DefinitionSource("trait", "u", "events.e1.count_30d")
     assert check_workspace([*traits, shared]).errors == {}
-    found = check_workspace([*traits, shared, Source("trait", "v", "events.another.count")])
+    found = check_workspace([*traits, shared, DefinitionSource("trait", "v", "events.another.count")])
     assert {key: error.code for key, error in found.errors.items()} == {("trait", "v"): "E708"}
 
 
 def test_references_lead_so_deep_and_no_deeper() -> None:
     """Evaluation goes as deep as they do, and Python's stack ends."""
-    chain = [Source("trait", f"t{n:03}", f"t{n - 1:03} + 1" if n else "profile.age") for n in range(200)]
+    chain = [DefinitionSource("trait", f"t{n:03}", f"t{n - 1:03} + 1" if n else "profile.age") for n in range(200)]
     found = check_workspace(chain)
     deepest = MAX_LEVELS // 2
     assert ("trait", f"t{deepest - 1:03}") not in found.errors

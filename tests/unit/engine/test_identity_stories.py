@@ -4,10 +4,10 @@ from memory import NOW, Memory
 from tinycdp.engine.identity.claims import evidence_of
 from tinycdp.engine.identity.creation import plan_creation
 from tinycdp.engine.identity.identifiers import IdentifierRow
-from tinycdp.engine.identity.resolution import Move
+from tinycdp.engine.identity.resolution import MoveStep
 from tinycdp.engine.identity.unmerge import Cut, plan_unmerge
 from tinycdp.model import STRENGTH, Identifier, IdentifierKind, Message
-from tinycdp.runtime.policies.identifier_rules import DEFAULT, IdentityPolicy, KindPolicy, Rules
+from tinycdp.runtime.policies.identifier_rules import DEFAULT, IdentifierRules, IdentityPolicy, KindPolicy
 
 U1, U2 = Identifier(IdentifierKind.USER, "u1"), Identifier(IdentifierKind.USER, "u2")
 A1, D1 = Identifier(IdentifierKind.ANONYMOUS, "a1"), Identifier(IdentifierKind.DEVICE, "d1")
@@ -58,7 +58,7 @@ def test_resolution() -> None:
     assert (merge.survivor_id, merge.absorbed_id) == (u2, d1)  # type: ignore[union-attr]
     assert memory.owners() == {D1: (U2, (0, 20, "m2"))}
     plan = memory.take([sent("m1", 10, U1, D1)])
-    assert plan.steps == [Move(u2, u1, [memory.id_of(D1)])]
+    assert plan.steps == [MoveStep(u2, u1, [memory.id_of(D1)])]
     assert memory.owners() == {D1: (U1, (0, 10, "m1"))}
     assert {(claim.kept_owner_id, claim.other_owner_id, claim.reason) for claim in plan.rejected} == {
         (memory.id_of(U1), memory.id_of(U2), "CLAIMED")
@@ -136,7 +136,7 @@ def test_a_better_claim_by_what_an_identifier_owns_takes_both_away() -> None:
     """d1 belongs to the user `a1`, the anonymous a1 to d1. Where anonymous ids are the strongest, a1 then claims d1:
     only d1 connected the user with the rest."""
     kinds = (IdentifierKind.ANONYMOUS, IdentifierKind.USER, IdentifierKind.DEVICE)
-    memory = Memory(Rules(IdentityPolicy(kinds=tuple(KindPolicy(kind=kind) for kind in kinds))))
+    memory = Memory(IdentifierRules(IdentityPolicy(kinds=tuple(KindPolicy(kind=kind) for kind in kinds))))
     user = Identifier(IdentifierKind.USER, "a1")
     memory.take([sent("m1", 10, D1, previous="a1")])
     assert memory.profiles() == {frozenset((user, A1, D1))}

@@ -7,7 +7,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tinycdp.engine.schema.inference import OTHER, Known, MessageShapes, Rows, state_of
+from tinycdp.engine.schema.inference import OTHER, KnownNames, MessageShapes, Rows, state_of
 from tinycdp.engine.schema.tracking_plan import kind_of
 from tinycdp.model import DAY_MS, HOUR_MS, Identifier, Message, Warned
 
@@ -27,11 +27,11 @@ def message(name: str = "open", at: int = _AT, kind: Any = "track", **properties
     )
 
 
-def rows(*messages: Message, known: Known | None = None, shapes: int = 5_000) -> Rows:
+def rows(*messages: Message, known: KnownNames | None = None, shapes: int = 5_000) -> Rows:
     observed = MessageShapes(shapes)
     for one in messages:
         observed.count_message(one)
-    return observed.rows(known or Known())
+    return observed.rows(known or KnownNames())
 
 
 def test_an_event_is_counted_with_its_properties_by_type_day_hour_and_sdk() -> None:
@@ -63,14 +63,14 @@ def test_warnings_and_refusals_are_counted() -> None:
         Message(**{name: getattr(message(), name) for name in Message.__struct_fields__} | {"warnings": (warned,)})
     )
     observed.count_rejected(message(), "MISSING_PROPERTY", "$.properties.amount")
-    assert {key: span.n for key, span in observed.rows(Known()).violations.items()} == {
+    assert {key: span.n for key, span in observed.rows(KnownNames()).violations.items()} == {
         ("open", 20_000, "WRONG_TYPE", "$.properties.amount", False): 1,
         ("open", 20_000, "MISSING_PROPERTY", "$.properties.amount", True): 1,
     }
 
 
 def test_names_beyond_the_bounds_are_counted_as_others() -> None:
-    known = Known(events=2, properties=2, most_sdks=0)
+    known = KnownNames(events=2, properties=2, most_sdks=0)
     found = rows(*(message(f"e{n}", p=1) for n in range(5)), message("e0", q=1, r=1, s=1), known=known)
     counted = {key: span.n for key, span in found.types.items()}
     assert counted["e0", "", ""] == 2 and counted["e1", "", ""] == 1 and counted[OTHER, "", ""] == 3

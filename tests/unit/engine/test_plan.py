@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tinycdp.engine.schema.tracking_plan import MOST_WARNINGS, Entry, Naming, Plan, convert, is_written
+from tinycdp.engine.schema.tracking_plan import MOST_WARNINGS, Naming, PlannedEvent, TrackingPlan, convert, is_written
 from tinycdp.model import Identifier, Message
 
 _ANY = Naming()
@@ -26,8 +26,8 @@ def message(properties: dict[str, Any], name: str = "purchase", kind: Any = "tra
     )
 
 
-def plan(naming: Naming = _ANY, **entries: dict[str, Any]) -> Plan:
-    return Plan({name: msgspec.convert(entry, Entry) for name, entry in entries.items()}, naming)
+def plan(naming: Naming = _ANY, **entries: dict[str, Any]) -> TrackingPlan:
+    return TrackingPlan({name: msgspec.convert(entry, PlannedEvent) for name, entry in entries.items()}, naming)
 
 
 def codes(found: Message) -> list[tuple[str, str]]:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tinycdp.api.http.bodies import BODY_LIMIT, BodyFault
-from tinycdp.api.ingest.adapters.canonical import BLOCKED, EVENT_LIMIT, EVENTS_LIMIT, Event
+from tinycdp.api.ingest.adapters.canonical import BLOCKED, EVENT_LIMIT, EVENTS_LIMIT, SentEvent
 from tinycdp.api.ingest.adapters.rejection import RejectionCode
 
 TEXT = (Path(__file__).parents[3] / "docs" / "reference" / "tracking.md").read_text()
@@ -21,7 +21,7 @@ def test_every_blocked_value_is_named(value: str) -> None:
     assert f"`{value}`" in TEXT.lower()
 
 
-@pytest.mark.parametrize("name", Event.__struct_encode_fields__)
+@pytest.mark.parametrize("name", SentEvent.__struct_encode_fields__)
 def test_every_field_is_named(name: str) -> None:
     assert f"`{name}`" in TEXT
 

@@ -17,7 +17,7 @@ from tinycdp.runtime.access.actor import Actor
 from tinycdp.runtime.definitions import workspace as workspaces
 from tinycdp.runtime.definitions.catalogs import Catalogs
 from tinycdp.runtime.definitions.change_set import Change, document_of
-from tinycdp.runtime.definitions.publish import Plan, publish
+from tinycdp.runtime.definitions.publish import PublishPlan, publish
 from tinycdp.runtime.definitions.workspace import EventNames, Kind, Workspace
 from tinycdp.runtime.edits import Edit
 from tinycdp.runtime.environment import Environment
@@ -40,7 +40,7 @@ class Editing:
         """The definitions as they are now."""
         return await provide_workspace(self.environment, self.catalogs, self._event_names)
 
-    async def save(self, change: Change, note: str) -> Plan:
+    async def save(self, change: Change, note: str) -> PublishPlan:
         """Publish one change. This process uses it at once; the others are notified."""
         try:
             plan = await publish(self.environment, [change], Edit(self.actor.name, self.environment.now(), note))

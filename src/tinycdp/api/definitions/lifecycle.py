@@ -38,7 +38,7 @@ from tinycdp.errors import InvalidInput, NotFound
 from tinycdp.runtime.definitions import publish as definitions
 from tinycdp.runtime.definitions import revisions
 from tinycdp.runtime.definitions.change_set import Change, read_change
-from tinycdp.runtime.definitions.publish import Plan
+from tinycdp.runtime.definitions.publish import PublishPlan
 from tinycdp.runtime.definitions.workspace import Kind, Workspace, impact_of
 from tinycdp.runtime.edits import Edit
 from tinycdp.runtime.environment import Environment
@@ -96,7 +96,7 @@ def read_changes(bodies: list[ChangeBody]) -> list[Change]:
     return list(found.values())
 
 
-async def _published(editing: Editing, plan: Plan, *, dry_run: bool) -> Published:
+async def _published(editing: Editing, plan: PublishPlan, *, dry_run: bool) -> Published:
     if not dry_run:
         await editing.refresh()
     changes = as_schema([revisions.changed(step) for step in plan.changed], list[Changed])

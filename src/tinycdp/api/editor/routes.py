@@ -153,21 +153,23 @@ async def explain_source(
     """Takes what `check` takes.
 
     For a source with errors, `text` is null and `diagnostics` has the reasons."""
-    meaning, told = editor.describe_source(workspace, data.kind, data.key, _source(data))
-    whole = meaning.valid and bool(told)
+    meaning, descriptions = editor.describe_source(workspace, data.kind, data.key, _source(data))
+    whole = meaning.valid and bool(descriptions)
     return ExplainedSource(
         valid=meaning.valid,
-        text="\n".join(description.tree.text for _, description in told) if whole else None,
-        tree=[_explained_part(description.tree, path) for path, description in told],
+        text="\n".join(description.tree.text for _, description in descriptions) if whole else None,
+        tree=[_explained_part(description.tree, path) for path, description in descriptions],
         reads=SourceReads(
-            events=_once(name for _, description in told for name in description.events),
-            properties=_once(name for _, description in told for name in description.properties),
-            group=_once(name for _, description in told for name in description.group),
-            context=_once(name for _, description in told for name in description.context),
-            definitions=[NamedDefinition(*name) for name in _once(name for _, d in told for name in d.definitions)],
+            events=_once(name for _, description in descriptions for name in description.events),
+            properties=_once(name for _, description in descriptions for name in description.properties),
+            group=_once(name for _, description in descriptions for name in description.group),
+            context=_once(name for _, description in descriptions for name in description.context),
+            definitions=[
+                NamedDefinition(*name) for name in _once(name for _, d in descriptions for name in d.definitions)
+            ],
         ),
-        changes=_once(text for _, description in told for text in description.changes),
-        unknown=_once(text for _, description in told for text in description.unknown),
+        changes=_once(text for _, description in descriptions for text in description.changes),
+        unknown=_once(text for _, description in descriptions for text in description.unknown),
         cost=as_schema(meaning.cost, Cost),
         diagnostics=meaning.diagnostics,
     )

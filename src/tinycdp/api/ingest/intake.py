@@ -20,7 +20,7 @@ from tinycdp.runtime.memory_budget import MemoryBudget, Reservation
 SECONDS = 30.0
 
 
-class Admission(Protocol):
+class AdmissionParts(Protocol):
     """The parts that limit what is read: the ingest queue and the memory budget."""
 
     @property
@@ -29,7 +29,7 @@ class Admission(Protocol):
     def memory_budget(self) -> MemoryBudget: ...
 
 
-async def inflated(request: Request[Any, Any, Any], parts: Admission, reservation: Reservation) -> bytes:
+async def inflated(request: Request[Any, Any, Any], parts: AdmissionParts, reservation: Reservation) -> bytes:
     """The decompressed body."""
     parts.ingest.check_queue()
     parts.memory_budget.check(request.content_length or 0)

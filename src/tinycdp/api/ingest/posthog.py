@@ -28,7 +28,7 @@ from tinycdp.api.http.parts import Injected
 from tinycdp.api.http.requests import ExactRequest
 from tinycdp.api.http.responses import ExactResponse, encode
 from tinycdp.api.ingest.adapters.canonical import identifier, readable_instant
-from tinycdp.api.ingest.adapters.posthog import Question, key_in, parse_capture, parse_question
+from tinycdp.api.ingest.adapters.posthog import FlagsQuestion, key_in, parse_capture, parse_question
 from tinycdp.api.ingest.adapters.rejection import EventRejected
 from tinycdp.api.ingest.routes import Intake, accept
 from tinycdp.api.ingest.schemas import (
@@ -199,7 +199,7 @@ async def _flags(
     return ExactResponse({**extra, **msgspec.structs.asdict(answers)} if extra else answers)
 
 
-async def _known(profile_loader: ProfileLoader, key: Key, question: Question, now: Clock) -> LoadedProfile:
+async def _known(profile_loader: ProfileLoader, key: Key, question: FlagsQuestion, now: Clock) -> LoadedProfile:
     """The profile to decide for, by the first known identifier.
 
     These are the id as a user id, the id as an anonymous id, and the previous anonymous id. If none is known, it is an

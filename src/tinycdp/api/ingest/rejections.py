@@ -11,7 +11,7 @@ from litestar.params import QueryParameter
 from tinycdp.api.http.params import LAST_ID, Before, Limit
 from tinycdp.api.http.parts import Injected
 from tinycdp.api.http.responses import as_schema
-from tinycdp.api.ingest.schemas import Counts, HourCount, Rejections
+from tinycdp.api.ingest.schemas import HourCount, RejectionCounts, Rejections
 from tinycdp.runtime.environment import Environment
 from tinycdp.runtime.policies import rejections
 
@@ -50,10 +50,10 @@ async def list_rejections(
 async def count_rejections(
     environment: Injected[Environment],
     hours: Annotated[int, QueryParameter(ge=1, le=_MOST_HOURS, description="hours back from now")] = 24,
-) -> Counts:
+) -> RejectionCounts:
     """Counts are kept for 400 days."""
     found = await rejections.counts(environment, hours)
-    return Counts(as_schema(found, list[HourCount]))
+    return RejectionCounts(as_schema(found, list[HourCount]))
 
 
 ROUTES = [list_rejections, count_rejections]

@@ -46,7 +46,7 @@ class HourCount(msgspec.Struct, rename="camel"):
     repeats: int
 
 
-class Counts(msgspec.Struct):
+class RejectionCounts(msgspec.Struct):
     """Newest hour first, at most 10,000 entries."""
 
     counts: list[HourCount]

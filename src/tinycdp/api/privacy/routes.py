@@ -39,7 +39,7 @@ from tinycdp.runtime.environment import Environment
 from tinycdp.runtime.policies import privacy_rules as lists
 from tinycdp.runtime.policies.privacy_rules import Privacy
 from tinycdp.runtime.privacy import erasure
-from tinycdp.runtime.privacy.erasure import Erasures as Eraser
+from tinycdp.runtime.privacy.erasure import Eraser
 from tinycdp.runtime.profiles import views
 from tinycdp.times import iso
 

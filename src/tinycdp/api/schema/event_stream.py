@@ -16,7 +16,7 @@ from tinycdp.api.http.parts import Injected
 from tinycdp.api.http.sse import MEDIA_TYPE, Outlet, streaming
 from tinycdp.errors import InvalidInput
 from tinycdp.runtime.access.actor import Actor
-from tinycdp.runtime.ingest.event_stream import EventStreams, Filter, Reader
+from tinycdp.runtime.ingest.event_stream import EventStreams, Filter, StreamReader
 
 #: Bytes that may wait for a reader: some seconds of the busiest stream.
 MOST_WAITING = 8_000_000
@@ -55,7 +55,7 @@ async def stream_events(
     return streaming(stream)
 
 
-class _Stream(Reader):
+class _Stream(StreamReader):
     """One client's stream."""
 
     def __init__(self, event_streams: EventStreams, environment_id: int, key_id: int, wanted: Filter) -> None:

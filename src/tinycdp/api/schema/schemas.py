@@ -6,11 +6,11 @@ import msgspec
 
 from tinycdp.api.http.openapi import Documented
 from tinycdp.engine.schema.inference import State
-from tinycdp.engine.schema.tracking_plan import Entry, Property
+from tinycdp.engine.schema.tracking_plan import PlannedEvent, PlannedProperty
 from tinycdp.runtime.schema.registry_reads import EventState
 
 #: The body of PUT. runtime/schema/tracking_plan.py reads it and reports errors.
-EntryDocument = Annotated[dict[str, Any], Documented(Entry)]
+EntryDocument = Annotated[dict[str, Any], Documented(PlannedEvent)]
 
 
 # The tracking plan
@@ -21,7 +21,7 @@ class PlanEntry(msgspec.Struct, frozen=True, rename="camel"):
 
     event: str
     version: int
-    entry: Entry | None
+    entry: PlannedEvent | None
     changed_at: str
     changed_by: str
 
@@ -58,7 +58,7 @@ class Saved(msgspec.Struct, frozen=True, rename="camel"):
 # The registry
 
 
-class EventRow(msgspec.Struct, frozen=True, rename="camel"):
+class EventSummary(msgspec.Struct, frozen=True, rename="camel"):
     """One event.
 
     state   that of its plan, if not active; else `planned` if never seen, `silent` after 30 days without it, `active`
@@ -83,7 +83,7 @@ class Events(msgspec.Struct, frozen=True):
 
     overflow: messages of events beyond the limit."""
 
-    events: list[EventRow]
+    events: list[EventSummary]
     overflow: int
 
 
@@ -115,7 +115,7 @@ class Typed(msgspec.Struct, frozen=True, rename="camel"):
     last_seen: str
 
 
-class PropertyRow(msgspec.Struct, frozen=True, rename="camel"):
+class PropertySummary(msgspec.Struct, frozen=True, rename="camel"):
     """One property of an event.
 
     type     the most frequent type; `types` has all, the most frequent first
@@ -132,7 +132,7 @@ class PropertyRow(msgspec.Struct, frozen=True, rename="camel"):
     first_seen: str | None
     last_seen: str | None
     example: Any
-    declared: Property | None
+    declared: PlannedProperty | None
 
 
 class Violation(msgspec.Struct, frozen=True, rename="camel"):
@@ -157,10 +157,10 @@ class Violations(msgspec.Struct, frozen=True):
 class EventPage(msgspec.Struct, frozen=True, rename="camel"):
     """An event in detail. overflow: values of properties beyond the limit."""
 
-    event: EventRow
+    event: EventSummary
     hours: list[Volume]
     days: list[Volume]
-    properties: list[PropertyRow]
+    properties: list[PropertySummary]
     sdks: list[Sdk]
     plan: PlanEntry | None
     violations: list[Violation]
@@ -180,12 +180,12 @@ class PropertyPage(msgspec.Struct, frozen=True, rename="camel"):
     """A property's history: its types by day and SDK."""
 
     event: str
-    property: PropertyRow
+    property: PropertySummary
     days: list[DayOfType]
     sdks: list[Sdk]
 
 
-class SdkRow(msgspec.Struct, frozen=True, rename="camel"):
+class SdkSummary(msgspec.Struct, frozen=True, rename="camel"):
     """An SDK and its volume."""
 
     library: str
@@ -199,5 +199,5 @@ class SdkRow(msgspec.Struct, frozen=True, rename="camel"):
 class Sdks(msgspec.Struct, frozen=True):
     """All SDKs, the most frequent first. overflow: messages of SDKs beyond the limit."""
 
-    sdks: list[SdkRow]
+    sdks: list[SdkSummary]
     overflow: int

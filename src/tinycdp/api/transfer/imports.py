@@ -25,7 +25,7 @@ from tinycdp.errors import InvalidInput
 from tinycdp.runtime.access.actor import Actor
 from tinycdp.runtime.environment import Environment
 from tinycdp.runtime.transfer import imports as history
-from tinycdp.runtime.transfer.import_files import FileMapping, Source, form_of
+from tinycdp.runtime.transfer.import_files import FileMapping, ImportFile, form_of
 from tinycdp.runtime.transfer.import_queue import MOST_UPLOADED, ImportQueue
 
 _TAGS = ["Import"]
@@ -60,7 +60,7 @@ async def start_import(
             raise InvalidInput("INVALID_MAPPING", f"`mapping` cannot be read: {wrong}.") from None
     imports.check_capacity()
     path = imports.stored_file(name) if stored else await imports.receive(name, request.stream())
-    source = Source(path, read_as, wanted, name)
+    source = ImportFile(path, read_as, wanted, name)
     progress = await imports.begin(actor.environment_id, source, actor.name, PARSE, actor.key_id, keep=stored)
     return as_schema(progress, ImportProgress)
 

@@ -14,7 +14,7 @@ from tinycdp.dsl import ast, ir
 from tinycdp.dsl.ast import SUGARED
 from tinycdp.dsl.check.checker import Checker, broken, is_broken
 from tinycdp.dsl.check.signatures import AGGREGATES, MAX_WINDOW_MS, MIN_WINDOW_MS, SPOKEN, AggregateShape
-from tinycdp.dsl.diagnostics import Edit, insert, quote, replacing
+from tinycdp.dsl.diagnostics import TextEdit, insert, quote, replacing
 from tinycdp.dsl.editor.format import format_expression, format_name
 from tinycdp.dsl.ir import Type
 from tinycdp.dsl.suggest import nearest
@@ -81,13 +81,13 @@ def infer_aggregate(checker: Checker, expr: ast.Aggregate) -> ir.Node:
     return ir.Ago(Type.NUMBER, read, shape.unit_ms, span=expr.span, nullable=True)
 
 
-def unfinished(checker: Checker, expr: ast.Events) -> ir.Node:
+def unfinished(checker: Checker, expr: ast.EventSelection) -> ir.Node:
     """Report an event that has no aggregate after it."""
     message = "An aggregate must follow the event, such as .count_30d or .last_at."
     return checker.error("E306", expr.span, message, checker.fix(insert(expr.span.end, ".count")))
 
 
-def _known_event(checker: Checker, events: ast.Events) -> Mapping[str, Type]:
+def _known_event(checker: Checker, events: ast.EventSelection) -> Mapping[str, Type]:
     """Return the event's known properties; warn if events are known and this one is not."""
     event, known = events.event, checker.events
     if event is None or not known or event in known or event in {"page", "screen"}:
@@ -143,7 +143,7 @@ def _window(
     if isinstance(argument, ast.Range):
         if start <= window.end_ms:
             text = f"{duration_text(window.end_ms)}..{duration_text(start)}"
-            fixes = [checker.fix(Edit(argument.span, text))] if start < window.end_ms else []
+            fixes = [checker.fix(TextEdit(argument.span, text))] if start < window.end_ms else []
             checker.error("E504", argument.span, "A range starts with the longer time: 90d..30d.", *fixes)
             return None
         if not shape.ranged:
@@ -157,7 +157,7 @@ def _unknown(checker: Checker, expr: ast.Aggregate) -> ir.Node:
     if match := _OVERSUGARED.fullmatch(name):
         call = f"{match[1]}({match[2]}, {match[3]})"
         message = "Write an aggregate of a property with parentheses."
-        return checker.error("E306", span, message, checker.fix(Edit(span, call)))
+        return checker.error("E306", span, message, checker.fix(TextEdit(span, call)))
     if re.fullmatch(r"(first|last)_seconds_ago", name):
         instant = f"{name.split('_')[0]}_at"
         message = f"The units are minutes, hours and days; for seconds compare ago(… .{instant}) with a duration."

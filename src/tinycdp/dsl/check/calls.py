@@ -8,7 +8,7 @@ Source  dsl/SPEC.md "Functions"
 from tinycdp.dsl import ast, ir
 from tinycdp.dsl.check.checker import Checker, broken, is_broken, no_order
 from tinycdp.dsl.check.signatures import AGGREGATES, FUNCTIONS, GENERIC, ORDERED, REFERENCES, SPOKEN
-from tinycdp.dsl.diagnostics import Edit, quote, replacing
+from tinycdp.dsl.diagnostics import TextEdit, quote, replacing
 from tinycdp.dsl.ir import Type
 from tinycdp.dsl.suggest import nearest
 from tinycdp.dsl.values.scalars import is_date, parse_instant, semver_key
@@ -110,11 +110,11 @@ def _scalar(checker: Checker, expr: ast.Call) -> ir.Node:
     fixes = []
     if name == "datetime" and is_date(text):
         fixes = [
-            checker.fix(Edit(argument.span, f'"{text}T00:00:00Z"')),
-            checker.fix(Edit(expr.function_span, "date")),
+            checker.fix(TextEdit(argument.span, f'"{text}T00:00:00Z"')),
+            checker.fix(TextEdit(expr.function_span, "date")),
         ]
     elif name == "datetime" and parse_instant(text + "Z") is not None:
-        fixes = [checker.fix(Edit(argument.span, f'"{text}Z"'))]
+        fixes = [checker.fix(TextEdit(argument.span, f'"{text}Z"'))]
     return checker.error("E409", argument.span, f"This is not {_READS[name]}; write {shape.usage}.", *fixes)
 
 

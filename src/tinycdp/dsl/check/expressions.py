@@ -22,10 +22,10 @@ from tinycdp.dsl.check.signatures import NULLS, ROOTS, SEEN, SPOKEN, UNITS_AGO_M
 from tinycdp.dsl.cost import Cost, estimate
 from tinycdp.dsl.diagnostics import (
     Diagnostic,
-    Edit,
     Fix,
     Severity,
     SourceError,
+    TextEdit,
     insert,
     quote,
     replacing,
@@ -181,7 +181,7 @@ class _Checker:
     def text(self, span: Span) -> str:
         return self.source[span.start : span.end]
 
-    def fix(self, *edits: Edit) -> Fix:
+    def fix(self, *edits: TextEdit) -> Fix:
         return rewrite(self.source, *edits)
 
     def root(self, tree: ast.Expr) -> ir.Node:
@@ -210,7 +210,7 @@ class _Checker:
                 return self.path(expr)
             case ast.Ref():
                 return self.reference(expr)
-            case ast.Events():
+            case ast.EventSelection():
                 return unfinished(self, expr)
             case ast.Aggregate():
                 return infer_aggregate(self, expr)
@@ -281,7 +281,7 @@ class _Checker:
                 dotted = ".".join(path)
                 declared = self.scope.properties.get(dotted, Type.DYN)
                 if dotted not in self.scope.properties and (near := nearest(dotted, self.scope.properties)):
-                    edit = Edit(span, ".".join(("profile", *map(format_name, near.split(".")))))
+                    edit = TextEdit(span, ".".join(("profile", *map(format_name, near.split(".")))))
                     fix = Fix(f"did you mean 'profile.{near}'?", (edit,))
                     self.error("E307", span, f"Property {quote(dotted)} is not declared.", fix, severity="warning")
                 return ir.Property(declared, path, span=span, nullable=True)

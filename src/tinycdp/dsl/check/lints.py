@@ -12,7 +12,7 @@ from typing import Any
 
 from tinycdp.dsl import ir
 from tinycdp.dsl.check.signatures import MAX_UNIQUE
-from tinycdp.dsl.diagnostics import Diagnostic, Edit, insert, quote, rewrite
+from tinycdp.dsl.diagnostics import Diagnostic, TextEdit, insert, quote, rewrite
 from tinycdp.dsl.ir import Span, Type
 
 Number = int | Decimal
@@ -60,7 +60,7 @@ def _constant_truths(node: ir.Node, source: str) -> Iterator[Diagnostic]:
                 yield _always(part.span, f"{_shown(operand, source)} is never unknown")
             case ir.Coalesce(left=left) if not left.nullable:
                 message = f"{_shown(left, source)} is never unknown, so ?? has no effect."
-                edit = Edit(Span(left.span.end, part.span.end), "")
+                edit = TextEdit(Span(left.span.end, part.span.end), "")
                 yield Diagnostic("W-ALWAYS", "warning", part.span, message, (rewrite(source, edit),))
 
 
@@ -83,7 +83,7 @@ def _compare(node: ir.Compare, source: str) -> Iterator[Diagnostic]:
         yield _never(node.span, f"{_shown(left, source)} is {_described(left, bounds)}")
     elif holds and left.nullable:
         message = f"This is true whenever {_shown(left, source)} is known."
-        fix = rewrite(source, Edit(node.span, f"exists({source[left.span.start : left.span.end]})"))
+        fix = rewrite(source, TextEdit(node.span, f"exists({source[left.span.start : left.span.end]})"))
         yield Diagnostic("W-ALWAYS", "warning", node.span, message, (fix,))
     elif holds:
         yield _always(node.span, f"{_shown(left, source)} is {_described(left, bounds)}")

@@ -8,7 +8,7 @@ Source  dsl/SPEC.md "Types", "Truth"
 from tinycdp.dsl import ast, ir
 from tinycdp.dsl.check.checker import Checker, broken, is_broken, no_order
 from tinycdp.dsl.check.signatures import NULLS, ORDERED, SPOKEN
-from tinycdp.dsl.diagnostics import Edit
+from tinycdp.dsl.diagnostics import TextEdit
 from tinycdp.dsl.ir import Type
 from tinycdp.dsl.quick_fixes import as_versions, conversions
 
@@ -106,7 +106,7 @@ def _compare_with_null(checker: Checker, expr: ast.Compare, value: ast.Expr) -> 
     fixes = []
     if expr.op in {"==", "!="} and not _against_null(ast.Compare("==", value, value)):
         asked = f"exists({checker.text(value.span)})"
-        fixes = [checker.fix(Edit(expr.span, asked if expr.op == "!=" else f"!{asked}"))]
+        fixes = [checker.fix(TextEdit(expr.span, asked if expr.op == "!=" else f"!{asked}"))]
     null = expr.right if value is expr.left else expr.left
     message = "There is no null; a missing value is unknown, and exists(x) tests for it."
     return checker.error("E403", null.span, message, *fixes)

@@ -1,6 +1,6 @@
 """Check definitions together: resolve bare names, pass types on, find cycles.
 
-Shape   check_workspace(sources) → Workspace(checked, order); a definition is named by (kind, key)
+Shape   check_workspace(sources) → CheckedWorkspace(checked, order); a definition is named by (kind, key)
 Laws    order is topological, and the same whatever order the definitions are given in
         one broken definition never hides problems of another; each definition that depends on it reports E603
 Errors  none: every problem is a Diagnostic of the definition it belongs to
@@ -27,7 +27,7 @@ Key = tuple[str, str]
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class DefinitionSource:
     """A trait's expression or a segment's rule, as written."""
 
     kind: Literal["trait", "segment"]
@@ -52,7 +52,7 @@ class FlagSource:
 
 
 @dataclass(frozen=True, slots=True)
-class Workspace:
+class CheckedWorkspace:
     """The result of checking a set of definitions.
 
     checked  one Checked for a trait or segment, one for each condition of a flag
@@ -79,14 +79,14 @@ class Workspace:
 
 
 def check_workspace(
-    sources: Iterable[Source | FlagSource],
+    sources: Iterable[DefinitionSource | FlagSource],
     *,
     properties: Mapping[str, Type] | None = None,
     events: Mapping[str, Mapping[str, Type]] | None = None,
-) -> Workspace:
+) -> CheckedWorkspace:
     """Check every definition in the scope of all others."""
     graph: dict[Key, list[Diagnostic]] = {}
-    defined: dict[Key, Source | FlagSource] = {}
+    defined: dict[Key, DefinitionSource | FlagSource] = {}
     name: Key
     for source in sources:
         name = (source.kind, source.key)
@@ -129,14 +129,14 @@ def check_workspace(
                 certain.add(source.key)
     _limit({name: checked[name] for name in order}, graph)
     _limit_depth({name: checked[name] for name in order}, reads, graph)
-    return Workspace(checked, tuple(order), {name: tuple(found) for name, found in graph.items()})
+    return CheckedWorkspace(checked, tuple(order), {name: tuple(found) for name, found in graph.items()})
 
 
 def _error(code: str, message: str) -> Diagnostic:
     return Diagnostic(code, "error", NOWHERE, message)
 
 
-def _texts(source: Source | FlagSource) -> tuple[str, ...]:
+def _texts(source: DefinitionSource | FlagSource) -> tuple[str, ...]:
     return source.whens if isinstance(source, FlagSource) else (source.text,)
 
 
@@ -144,7 +144,7 @@ def _texts(source: Source | FlagSource) -> tuple[str, ...]:
 _parse = lru_cache(2_000)(parser.parse)
 
 
-def _possible_references(source: Source | FlagSource) -> set[Key]:
+def _possible_references(source: DefinitionSource | FlagSource) -> set[Key]:
     """The definitions that the source may refer to; empty if it does not parse."""
     found = {("flag", key) for key in source.requires} if isinstance(source, FlagSource) else set()
     for text in _texts(source):

@@ -18,7 +18,7 @@ from tinycdp.dsl.tokens import CLOSERS, OPENERS, scan
 _GROWING = {"NAME", "NUMBER", "DURATION", "FOREIGN", "CMP", "BANG", "COMMENT", "BAD_NUMBER", "BAD_STRING", "BAD_NAME"}
 
 
-class Link(NamedTuple):
+class ChainName(NamedTuple):
     """One name of `a.b(…).c`."""
 
     name: str
@@ -30,7 +30,7 @@ class Bracket:
     """A bracket that is open at the cursor: what it calls, and how many commas it has so far."""
 
     opener: str
-    links: tuple[Link, ...]
+    links: tuple[ChainName, ...]
     commas: int
 
     @property
@@ -52,7 +52,7 @@ class Chain(NamedTuple):
     """Dotted names, and the index of their first token."""
 
     start: int
-    links: tuple[Link, ...]
+    links: tuple[ChainName, ...]
 
 
 def split(source: str, position: int) -> tuple[list[Token], Token | None]:
@@ -74,7 +74,7 @@ def split(source: str, position: int) -> tuple[list[Token], Token | None]:
 
 def chain_at(tokens: Sequence[Token], last: int) -> Chain | None:
     """The dotted names that end at tokens[last]; None if that token is not a name."""
-    links: list[Link] = []
+    links: list[ChainName] = []
     i = last
     while i >= 0:
         called = tokens[i].type == "RPAR"
@@ -82,7 +82,7 @@ def chain_at(tokens: Sequence[Token], last: int) -> Chain | None:
             i = opener(tokens, i) - 1
         if i < 0 or tokens[i].type != "NAME":
             return None
-        links.append(Link(tokens[i].value.strip("`"), called))
+        links.append(ChainName(tokens[i].value.strip("`"), called))
         if i == 0 or tokens[i - 1].type != "DOT":
             return Chain(i, tuple(reversed(links)))
         i -= 2

@@ -18,7 +18,7 @@ from tinycdp.dsl.ast import (
     Call,
     Coalesce,
     Compare,
-    Events,
+    EventSelection,
     Expr,
     In,
     ListLiteral,
@@ -143,7 +143,7 @@ def _write(expr: Expr) -> tuple[str, int]:
         case Call():
             head = _write(Name(expr.function))[0]
             return f"{head}({_arguments(expr.arguments)})", _TIGHT
-        case Events():
+        case EventSelection():
             return _events(expr), _TIGHT
         case Aggregate():
             return _aggregate(expr), _TIGHT
@@ -162,7 +162,7 @@ def _literal(literal: Literal) -> str:
             return duration_text(whole) if literal.type is Type.DURATION else str(whole)
 
 
-def _events(events: Events) -> str:
+def _events(events: EventSelection) -> str:
     # An event that is really named "any" keeps its backticks, which distinguish it from every event.
     name = "any" if events.event is None else "`any`" if events.event == "any" else format_name(events.event)
     where = f".where({_write(events.where)[0]})" if events.where is not None else ""

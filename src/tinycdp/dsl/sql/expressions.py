@@ -32,7 +32,7 @@ _COMPARISONS = {"==": "=", "!=": "<>", "<": "<", "<=": "<=", ">": ">", ">=": ">=
 _SMALL, _LARGE = "abcdefghijklmnopqrstuvwxyz", "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
-class Reader(Protocol):
+class SqlSource(Protocol):
     """What an expression reads, as SQL over the current row.
 
     SQL of JSON values is short and may be repeated."""
@@ -51,7 +51,7 @@ class Expressions:
 
     def __init__(
         self,
-        reader: Reader | None,
+        reader: SqlSource | None,
         zone: str,
         context: Mapping[str, Any],
         known: Mapping[tuple[str, str], tuple[str, Type] | None],

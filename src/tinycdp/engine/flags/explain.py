@@ -1,7 +1,7 @@
 """Explain why a definition has its value for one profile at one instant, part by part.
 
 Shape   explain(node, source, activation, catalog) -> Explanation of an expression, with one node per part.
-        explain_definition(…) -> Explained for a trait or segment, explain_flag(…) -> ExplainedFlag
+        explain_definition(…) -> ExplainedDefinition for a trait or segment, explain_flag(…) -> ExplainedFlag
 Units   values as evaluators have them: numbers in nanos, instants and durations in milliseconds, None for unknown
 Laws    no logic is repeated here: each value and `until` comes from the evaluator that the catalog's compiler makes of
         the node, or from the serving evaluator itself if the definition has one.
@@ -70,12 +70,12 @@ class Explanation:
     backfilling: bool = False
     decides: bool | None = None
     contents: Contents | None = None
-    inside: "Explained | None" = None
+    inside: "ExplainedDefinition | None" = None
     parts: tuple["Explanation", ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
-class Explained:
+class ExplainedDefinition:
     """A trait's value or a segment's membership, with its expression's tree.
 
     `type` is the type of `value`."""
@@ -130,7 +130,7 @@ def explain(node: ir.Node, source: str, activation: Activation, catalog: Catalog
     return _Explainer(activation, catalog).tree(node, source)
 
 
-def explain_definition(catalog: Catalog, name: Name, activation: Activation) -> Explained:
+def explain_definition(catalog: Catalog, name: Name, activation: Activation) -> ExplainedDefinition:
     """Explain a trait or segment of the live revision. It must exist."""
     return _Explainer(activation, catalog).definition(name)
 
@@ -190,14 +190,14 @@ class _Explainer:
         self._compiled_set = catalog.live
         self._met: set[Name] = set()
 
-    def definition(self, name: Name, depth: int = 0) -> Explained:
+    def definition(self, name: Name, depth: int = 0) -> ExplainedDefinition:
         self._met.add(name)
         definition = self._compiled_set.definitions[name]
         node = self._compiled_set.nodes[name]
         value, until = self._frame.result(name, self._frame.now)
         tree = self.tree(node, definition.expression, depth)
         kind = ir.Type.BOOL if name[0] == "segment" else node.type
-        return Explained(name, kind, value, until, name in self._catalog.backfilling, tree)
+        return ExplainedDefinition(name, kind, value, until, name in self._catalog.backfilling, tree)
 
     def tree(self, node: ir.Node, source: str, depth: int = 0) -> Explanation:
         activation = self._frame

@@ -19,7 +19,7 @@ from tinycdp.dsl.editor.humanize import LONGEST, UNIT_NAMES
 from tinycdp.dsl.ir import Type
 from tinycdp.dsl.values.numbers import SCALE, number
 from tinycdp.dsl.values.scalars import duration_text, version_text
-from tinycdp.engine.flags.explain import Explained, ExplainedFlag, ExplainedRule, Explanation
+from tinycdp.engine.flags.explain import ExplainedDefinition, ExplainedFlag, ExplainedRule, Explanation
 from tinycdp.model import NEVER, Instant
 
 #: A sentence gives so many reasons, and says how many more there are.
@@ -31,7 +31,7 @@ _NEEDS = {"==": "exactly ", "!=": "anything but ", "<": "less than ", "<=": "at 
 _NEEDS_TIME = {**_NEEDS, "<": "before ", "<=": "no later than ", ">": "after ", ">=": "no earlier than "}
 
 
-def of_definition(explained: Explained, zone: str) -> str:
+def of_definition(explained: ExplainedDefinition, zone: str) -> str:
     """`power_user is true: app_open on 6 days (needs 5), until 2026-12-14 00:00 Europe/Berlin`"""
     kind, key = explained.name
     if explained.backfilling:

@@ -26,7 +26,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from tinycdp.engine.identity.identifiers import Rank
-from tinycdp.engine.identity.limits import Rules
+from tinycdp.engine.identity.limits import LimitRules
 from tinycdp.model import Identifier, IdentifierKind, Instant, Message
 
 
@@ -64,7 +64,7 @@ class Evidence:
     owners: Mapping[Identifier, Identifier]
 
 
-def evidence_of(messages: Sequence[Message], rules: Rules) -> Evidence:
+def evidence_of(messages: Sequence[Message], rules: LimitRules) -> Evidence:
     """Everything the messages say of identifiers."""
     claims, joins = _claims(messages, rules), _joins(messages)
     named = {identifier for message in messages for identifier in message.identifiers}
@@ -75,7 +75,7 @@ def evidence_of(messages: Sequence[Message], rules: Rules) -> Evidence:
     return Evidence(sorted(named), claims, joins, winners, _owners(winners, joins, rules))
 
 
-def claim_winners(claims: Iterable[Claim], rules: Rules) -> dict[Identifier, Claim]:
+def claim_winners(claims: Iterable[Claim], rules: LimitRules) -> dict[Identifier, Claim]:
     """For each identifier the claim that wins. The claims come the best first."""
     winners: dict[Identifier, Claim] = {}
     for claim in claims:
@@ -84,13 +84,13 @@ def claim_winners(claims: Iterable[Claim], rules: Rules) -> dict[Identifier, Cla
     return winners
 
 
-def is_allowed(claim: Claim, rules: Rules) -> bool:
+def is_allowed(claim: Claim, rules: LimitRules) -> bool:
     """Whether the rules allow the claim. Of two user ids neither claims the other: only an alias call joins them."""
     both_users = claim.owner.kind == claim.identifier.kind == IdentifierKind.USER
     return not both_users and rules.may_claim(claim.owner, claim.identifier)
 
 
-def _claims(messages: Iterable[Message], rules: Rules) -> list[Claim]:
+def _claims(messages: Iterable[Message], rules: LimitRules) -> list[Claim]:
     found = []
     for message in messages:
         owner = message.identifiers[0]
@@ -119,7 +119,9 @@ def _joins(messages: Iterable[Message]) -> list[Join]:
     ]
 
 
-def _owners(winners: Mapping[Identifier, Claim], joins: Iterable[Join], rules: Rules) -> dict[Identifier, Identifier]:
+def _owners(
+    winners: Mapping[Identifier, Claim], joins: Iterable[Join], rules: LimitRules
+) -> dict[Identifier, Identifier]:
     pairs = [(claim.identifier, claim.owner) for claim in winners.values()]
     pairs += [(join.known, join.by) for join in joins if rules.may_claim(join.by, join.known)]
     owners: dict[Identifier, Identifier] = {}

@@ -18,7 +18,7 @@ import msgspec
 
 from tinycdp.engine.identity.claims import Evidence
 from tinycdp.engine.identity.identifiers import IdentifierRow, bucketing_key
-from tinycdp.engine.identity.limits import Counts, Rules, exceeded
+from tinycdp.engine.identity.limits import Counts, LimitRules, exceeded
 from tinycdp.model import Identifier
 
 Rows = Mapping[Identifier, IdentifierRow]
@@ -44,7 +44,9 @@ def plan_creation(evidence: Evidence, rows: Rows) -> Creation:
     return Creation([], {identifier: _profile_of(identifier, evidence, rows) for identifier in missing})
 
 
-def without_room(joining: Mapping[Identifier, int], counts: Mapping[int, Counts], rules: Rules) -> list[Identifier]:
+def without_room(
+    joining: Mapping[Identifier, int], counts: Mapping[int, Counts], rules: LimitRules
+) -> list[Identifier]:
     """Those of these identifiers that their profile has enough of, counting the ones before them.
 
     counts  of each profile that one of a limited kind is to join"""

@@ -1,6 +1,6 @@
 """How many identifiers of a kind one profile may have.
 
-Shape   Rules is what an environment's identity policy allows · count(rows, …) and exceeded(rules, parts) apply it
+Shape   LimitRules is what an environment's identity policy allows · count(rows, …) and exceeded(rules, parts) apply it
 Laws    a limit is checked before identifiers meet in one profile, and never splits a profile that exists already
 """
 
@@ -27,7 +27,7 @@ class Limit(Protocol):
     def new_seconds(self) -> int: ...
 
 
-class Rules(Protocol):
+class LimitRules(Protocol):
     """What an environment allows. limited: the kinds that have a limit"""
 
     @property
@@ -49,7 +49,7 @@ def new_since(limit: Limit, now: Instant) -> Instant:
     return now - limit.new_seconds * SECOND_MS
 
 
-def count(rows: Iterable[IdentifierRow], rules: Rules, now: Instant) -> Counts:
+def count(rows: Iterable[IdentifierRow], rules: LimitRules, now: Instant) -> Counts:
     """The numbers of identifiers, for the kinds that are limited."""
     found: dict[str, tuple[int, int]] = {}
     for row in rows:
@@ -59,7 +59,7 @@ def count(rows: Iterable[IdentifierRow], rules: Rules, now: Instant) -> Counts:
     return found
 
 
-def exceeded(rules: Rules, parts: Sequence[Counts]) -> str | None:
+def exceeded(rules: LimitRules, parts: Sequence[Counts]) -> str | None:
     """Which limit these parts exceed as one profile: LIMIT, NEW_LIMIT or None.
 
     A kind that only one part has is not checked: nothing is added to it."""
@@ -71,7 +71,7 @@ def exceeded(rules: Rules, parts: Sequence[Counts]) -> str | None:
     return None
 
 
-def is_crowded(rules: Rules, kind: str, counts: Counts) -> bool:
+def is_crowded(rules: LimitRules, kind: str, counts: Counts) -> bool:
     """Whether a profile has more identifiers of a kind than it may."""
     return kind in counts and _exceeded(rules.limited[kind], *counts[kind]) is not None
 

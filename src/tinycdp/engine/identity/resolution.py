@@ -1,7 +1,7 @@
 """The plan of what messages, or an admin, change about identity, before anything is written.
 
-Shape   plan_resolution(evidence, facts, …) → Plan, or Missing: load that, add it to the facts and plan again.
-        plan_merge(…) → the Plan of an admin's merge
+Shape   plan_resolution(evidence, facts, …) → ResolutionPlan, or Missing: load that, add it to the facts and plan again.
+        plan_merge(…) → the ResolutionPlan of an admin's merge
 Laws    which profile an identifier belongs to is a function of the set of messages, never of their order:
         · a first claim merges the profile of the identifier into its owner's
         · a claim that loses is recorded; so that the winner can be taken back, and the loser hold again
@@ -34,7 +34,7 @@ import msgspec
 from tinycdp.engine.identity.claims import Claim, Evidence, Join, is_allowed
 from tinycdp.engine.identity.components import components
 from tinycdp.engine.identity.identifiers import IdentifierRow, Rank, age_of, bucketing_key
-from tinycdp.engine.identity.limits import Counts, Rules, count, exceeded
+from tinycdp.engine.identity.limits import Counts, LimitRules, count, exceeded
 from tinycdp.model import Identifier, Instant
 
 #: (identifier, its owner, whether it is a join), by id
@@ -53,7 +53,7 @@ class Cause(NamedTuple):
     note: str = ""
 
 
-class Merge(NamedTuple):
+class MergeStep(NamedTuple):
     """One profile is absorbed by another.
 
     moved, kept  the identifiers of each, by id
@@ -67,7 +67,7 @@ class Merge(NamedTuple):
     takes_key: bool
 
 
-class Move(NamedTuple):
+class MoveStep(NamedTuple):
     """Some identifiers of one profile are another's: both have to be rebuilt from raw events. The target may be new."""
 
     source_id: int
@@ -122,7 +122,7 @@ class Missing:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class ResolutionPlan:
     """What to do, and to save.
 
     steps     in this order: later ones build on earlier ones
@@ -133,7 +133,7 @@ class Plan:
     keys      profile → bucketing key and creation instant, of those whose identifiers changed otherwise than by a merge
     """
 
-    steps: Sequence[Merge | Move] = ()
+    steps: Sequence[MergeStep | MoveStep] = ()
     changed: Sequence[IdentifierRow] = ()
     claims: Sequence[IdentifierRow] = ()
     links: Mapping[Pair, Rank] = field(default_factory=dict)
@@ -162,7 +162,7 @@ def links_to_load(evidence: Evidence, rows: Mapping[Identifier, IdentifierRow]) 
     return wanted
 
 
-def plan_resolution(evidence: Evidence, facts: Facts, rules: Rules, now: Instant) -> Plan | Missing:
+def plan_resolution(evidence: Evidence, facts: Facts, rules: LimitRules, now: Instant) -> ResolutionPlan | Missing:
     """What the messages change. Claims come first, the best before those it beats; then joins."""
     draft = _Draft(facts, rules, now)
     draft.know_links(evidence.claims)
@@ -174,8 +174,8 @@ def plan_resolution(evidence: Evidence, facts: Facts, rules: Rules, now: Instant
 
 
 def plan_merge(
-    facts: Facts, survivor_id: int | None, author: str, note: str, rules: Rules, now: Instant
-) -> tuple[Plan, int]:
+    facts: Facts, survivor_id: int | None, author: str, note: str, rules: LimitRules, now: Instant
+) -> tuple[ResolutionPlan, int]:
     """An admin merges all profiles of the facts; also the id of the one that survives.
 
     survivor_id  None: the profile with the oldest identifier"""
@@ -189,7 +189,7 @@ def plan_merge(
             raise MergeRejected(reason)
         draft.record_link((speakers[other], speakers[first], True), by_admin(now))
     plan = draft.finish()
-    assert isinstance(plan, Plan), "the facts name all members"
+    assert isinstance(plan, ResolutionPlan), "the facts name all members"
     return plan, draft.profile_of(speakers[first])
 
 
@@ -198,7 +198,7 @@ def by_admin(now: Instant) -> Rank:
     return 2**15 - 1, now, ""
 
 
-def strongest_first(row: IdentifierRow, rules: Rules) -> tuple[int, Instant, int]:
+def strongest_first(row: IdentifierRow, rules: LimitRules) -> tuple[int, Instant, int]:
     """The order in which identifiers represent their profile in an admin's join: a strong one seldom changes hands."""
     return rules.strength(row.identifier.kind), row.created_at, row.id
 
@@ -209,7 +209,7 @@ class _Draft:
     If a step lacks facts, it is left out and the draft goes on, only to find what else is missing. Such a draft never
     becomes a plan."""
 
-    def __init__(self, facts: Facts, rules: Rules, now: Instant) -> None:
+    def __init__(self, facts: Facts, rules: LimitRules, now: Instant) -> None:
         self._facts = facts
         self._rules = rules
         self._now = now
@@ -222,7 +222,7 @@ class _Draft:
         self._missing_joins: set[int] = set()
         self._missing_ids = 0
         self._spare_ids = list(facts.spare_ids)
-        self._steps: list[Merge | Move] = []
+        self._steps: list[MergeStep | MoveStep] = []
         self._absorbed: set[int] = set()
         self._changed: set[int] = set()
         self._claims: set[int] = set()
@@ -304,7 +304,7 @@ class _Draft:
         survivor, absorbed = (younger, older) if survivor_id == younger else (older, younger)
         moved, kept = self._members.pop(absorbed), self._members[survivor]
         takes_key = survivor == younger
-        self._steps.append(Merge(survivor, absorbed, cause, sorted(moved), sorted(kept), takes_key))
+        self._steps.append(MergeStep(survivor, absorbed, cause, sorted(moved), sorted(kept), takes_key))
         self._absorbed.add(absorbed)
         self._created_at[survivor] = self._created_at[older]
         if takes_key or not self._rekeyed.isdisjoint((one, other)):
@@ -364,7 +364,7 @@ class _Draft:
         return id
 
     def _reassign(self, moved: Set[int], source: int, target: int) -> None:
-        self._steps.append(Move(source, target, sorted(moved)))
+        self._steps.append(MoveStep(source, target, sorted(moved)))
         self._rekeyed |= {source, target}
         self._members[source] = self._members[source] - moved
         self._assign(moved, target)
@@ -454,13 +454,13 @@ class _Draft:
         self._missing_joins |= missing
         return not missing
 
-    def finish(self) -> Plan | Missing:
+    def finish(self) -> ResolutionPlan | Missing:
         """The plan, or what is missing for it."""
         rekeyed = sorted(self._rekeyed - self._absorbed)
         self._have_members(*rekeyed)
         if self._missing_members or self._missing_joins or self._missing_ids:
             return Missing(self._missing_members, self._missing_joins, self._missing_ids)
-        return Plan(
+        return ResolutionPlan(
             steps=self._steps,
             changed=[self._rows[id] for id in sorted(self._changed)],
             claims=[self._rows[id] for id in sorted(self._claims)],

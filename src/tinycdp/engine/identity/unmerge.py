@@ -35,7 +35,7 @@ import msgspec
 
 from tinycdp.engine.identity.components import Edge, components, path
 from tinycdp.engine.identity.identifiers import IdentifierRow, Rank, age_of, bucketing_key
-from tinycdp.engine.identity.limits import Rules
+from tinycdp.engine.identity.limits import LimitRules
 from tinycdp.engine.identity.resolution import Pair, by_admin, strongest_first
 from tinycdp.model import Identifier, Instant
 
@@ -99,7 +99,7 @@ class Cut:
 
 
 @dataclass(frozen=True, slots=True)
-class IdentityGraph:
+class StoredGraph:
     """What is stored of all profiles that an unmerge may change.
 
     rows    all their identifiers, by id
@@ -137,7 +137,7 @@ class Branch:
             yield from branch.all_identifiers()
 
 
-class Group(NamedTuple):
+class ResultingProfile(NamedTuple):
     """Identifiers that are one profile afterwards.
 
     profile_id  NEW_PROFILE if none of the profiles there were comes back for them
@@ -185,7 +185,7 @@ class UnmergePlan:
     withdrawn: Sequence[Link]
     owners: Mapping[int, Link | None]
     joins: Sequence[tuple[Pair, Rank]]
-    groups: Sequence[Group]
+    groups: Sequence[ResultingProfile]
     undone: Sequence[int]
     continued: Sequence[ContinuedMerge]
     merged: Sequence[NewMerge]
@@ -199,20 +199,20 @@ class StillConnected(Exception):
         self.path = path
 
 
-def owners_to_load(graph: IdentityGraph, cut: Cut) -> set[int]:
+def owners_to_load(graph: StoredGraph, cut: Cut) -> set[int]:
     """Identifiers outside the graph that claim one of it once the links are withdrawn: their profiles belong to it."""
     owners = _owners_after(graph, _withdrawn(graph, cut))
     return {link.owner_id for link in owners.values() if link is not None} - graph.rows.keys()
 
 
-def plan_unmerge(graph: IdentityGraph, cut: Cut, rules: Rules, now: Instant) -> UnmergePlan:
+def plan_unmerge(graph: StoredGraph, cut: Cut, rules: LimitRules, now: Instant) -> UnmergePlan:
     """What withdrawing the links changes."""
     withdrawn = _withdrawn(graph, cut)
     owners = _owners_after(graph, withdrawn)
     joins: list[Link] = []
     if cut.together:
         joins = _joins_within(cut.one_side, graph, _edges_after(graph, withdrawn, owners), rules, now)
-        graph = IdentityGraph(graph.rows, [*graph.links, *joins], graph.merges)
+        graph = StoredGraph(graph.rows, [*graph.links, *joins], graph.merges)
     edges = _edges_after(graph, withdrawn, owners)
     members = components(graph.rows, edges)
     _check_separate(members, graph, edges, cut)
@@ -241,11 +241,11 @@ def owned_by(identifiers: Set[int], rows: Iterable[IdentifierRow]) -> set[int]:
 # What is withdrawn, and what holds instead
 
 
-def _withdrawn(graph: IdentityGraph, cut: Cut) -> list[Link]:
+def _withdrawn(graph: StoredGraph, cut: Cut) -> list[Link]:
     return [link for link in graph.links if cut.crosses(link)]
 
 
-def _owners_after(graph: IdentityGraph, withdrawn: Iterable[Link]) -> dict[int, Link | None]:
+def _owners_after(graph: StoredGraph, withdrawn: Iterable[Link]) -> dict[int, Link | None]:
     """The claims that hold in place of those withdrawn: the best that is left."""
     gone = {link.edge for link in withdrawn}
     owners: dict[int, Link | None] = {id: None for id, row in graph.rows.items() if (id, row.owner_id) in gone}
@@ -257,7 +257,7 @@ def _owners_after(graph: IdentityGraph, withdrawn: Iterable[Link]) -> dict[int, 
     return owners
 
 
-def _edges_after(graph: IdentityGraph, withdrawn: Iterable[Link], owners: Mapping[int, Link | None]) -> list[Edge]:
+def _edges_after(graph: StoredGraph, withdrawn: Iterable[Link], owners: Mapping[int, Link | None]) -> list[Edge]:
     """What connects identifiers afterwards: the joins and claims that hold."""
     gone = {link.edge for link in withdrawn}
     edges = [link.edge for link in graph.links if link.is_join and link.edge not in gone]
@@ -269,7 +269,7 @@ def _edges_after(graph: IdentityGraph, withdrawn: Iterable[Link], owners: Mappin
 
 
 def _joins_within(
-    side: Set[int], graph: IdentityGraph, edges: Iterable[Edge], rules: Rules, now: Instant
+    side: Set[int], graph: StoredGraph, edges: Iterable[Edge], rules: LimitRules, now: Instant
 ) -> list[Link]:
     """Joins between the parts that a side would fall into, each by its strongest identifier."""
     parts = components([id for id in graph.rows if id in side], edges)
@@ -277,7 +277,7 @@ def _joins_within(
     return [Link(leader, leaders[0], True, by_admin(now), now) for leader in leaders[1:]]
 
 
-def _check_separate(members: Iterable[Set[int]], graph: IdentityGraph, edges: Iterable[Edge], cut: Cut) -> None:
+def _check_separate(members: Iterable[Set[int]], graph: StoredGraph, edges: Iterable[Edge], cut: Cut) -> None:
     for group in members:
         pair = cut.pair
         if pair is None and not (group.isdisjoint(cut.one_side) or group.isdisjoint(cut.other_side)):
@@ -303,7 +303,7 @@ class _Draft:
     merged: list[tuple[int, int, Instant]] = field(default_factory=list)
 
 
-def _choose_profiles(members: Iterable[Set[int]], graph: IdentityGraph) -> list[_Draft]:
+def _choose_profiles(members: Iterable[Set[int]], graph: StoredGraph) -> list[_Draft]:
     """Each group gets the profile that its oldest identifier had: one that lives before one that was absorbed, a new
     one if there is neither."""
     living = {row.profile_id for row in graph.rows.values()}
@@ -331,7 +331,7 @@ def _choose_profiles(members: Iterable[Set[int]], graph: IdentityGraph) -> list[
     return drafts
 
 
-def _brought(graph: IdentityGraph, living: Iterable[int]) -> dict[int, set[int]]:
+def _brought(graph: StoredGraph, living: Iterable[int]) -> dict[int, set[int]]:
     """Profile → the identifiers it had before merges. An absorbed one has what its merge moved and no earlier one did;
     a living one the rest, which may be nothing."""
     left, found = set(graph.rows), dict[int, set[int]]()
@@ -349,7 +349,7 @@ def _brought(graph: IdentityGraph, living: Iterable[int]) -> dict[int, set[int]]
 
 
 def _rewrite_merges(
-    drafts: Sequence[_Draft], graph: IdentityGraph, undone_id: int | None
+    drafts: Sequence[_Draft], graph: StoredGraph, undone_id: int | None
 ) -> tuple[list[int], list[ContinuedMerge]]:
     """Merges that are undone, and those that continue below another survivor. Notes in the drafts what stays merged."""
     draft_of = {profile_id: draft for draft in drafts for profile_id in draft.brought}
@@ -374,7 +374,7 @@ def _rewrite_merges(
     return undone, continued
 
 
-def _new_merges(drafts: Iterable[_Draft], graph: IdentityGraph, owners: Mapping[int, Link | None]) -> list[NewMerge]:
+def _new_merges(drafts: Iterable[_Draft], graph: StoredGraph, owners: Mapping[int, Link | None]) -> list[NewMerge]:
     living = {row.profile_id for row in graph.rows.values()}
     found = []
     for draft in drafts:
@@ -392,10 +392,10 @@ def _new_merges(drafts: Iterable[_Draft], graph: IdentityGraph, owners: Mapping[
 # Which history each profile has
 
 
-def _group(draft: _Draft, graph: IdentityGraph, edges: Collection[Edge]) -> Group:
+def _group(draft: _Draft, graph: StoredGraph, edges: Collection[Edge]) -> ResultingProfile:
     rows = [graph.rows[id] for id in sorted(draft.identifiers)]
     changed = draft.identifiers != graph.members(draft.profile_id)
-    return Group(
+    return ResultingProfile(
         profile_id=draft.profile_id,
         identifiers=draft.identifiers,
         moved=[row.id for row in rows if row.profile_id != draft.profile_id],
@@ -404,7 +404,7 @@ def _group(draft: _Draft, graph: IdentityGraph, edges: Collection[Edge]) -> Grou
     )
 
 
-def _history(draft: _Draft, graph: IdentityGraph, edges: Iterable[Edge]) -> Branch:
+def _history(draft: _Draft, graph: StoredGraph, edges: Iterable[Edge]) -> Branch:
     """The tree of the profiles that are part of a group: each joined another when they became one."""
     meetings, brought = _meetings(draft, graph, edges)
 
@@ -418,7 +418,7 @@ def _history(draft: _Draft, graph: IdentityGraph, edges: Iterable[Edge]) -> Bran
 
 
 def _meetings(
-    draft: _Draft, graph: IdentityGraph, edges: Iterable[Edge]
+    draft: _Draft, graph: StoredGraph, edges: Iterable[Edge]
 ) -> tuple[dict[int, list[tuple[int, Instant]]], dict[int, set[int]]]:
     """With which other each profile of a group became one, and when: a tree. A merge in force tells; otherwise the link
     that was said first, of those that hold. A profile that nothing connects is counted as the group's own: the second

@@ -1,7 +1,7 @@
 """Count what messages look like: their events, properties, types and SDKs.
 
 Shape   MessageShapes.count_message(message) counts one, count_rejected(…) counts a rejected one; rows(known) → Rows for
-        the registry's tables, with only the names that Known has room for. state_of(…) returns a property's state
+        the registry's tables, with only the names that KnownNames has room for. state_of(…) returns a property's state
 Units   days and hours are whole ones since 1970, by arrival; nested properties are joined by dots, DEPTH levels deep
 Laws    counting is by shape: events with one name and the same properties of the same types share an entry, so counting
         one takes a microsecond, however many properties it has. The rows() of two processes add up, in any order.
@@ -31,7 +31,7 @@ Typed = tuple[str, str, str]
 
 
 @dataclass(slots=True)
-class Span:
+class SeenCount:
     """A count, with the first and last instant."""
 
     n: int
@@ -51,11 +51,11 @@ class Rows:
     types: by event, property and type · days: by (event, day, property, type, sdk) · hours: by (event, hour) ·
     sdks: by (library, version, platform) · violations: by (event, day, code, path, rejected)"""
 
-    types: dict[Typed, Span] = field(default_factory=dict)
+    types: dict[Typed, SeenCount] = field(default_factory=dict)
     days: dict[tuple[str, int, str, str, str], int] = field(default_factory=dict)
     hours: dict[tuple[str, int], int] = field(default_factory=dict)
-    sdks: dict[tuple[str, str, str], Span] = field(default_factory=dict)
-    violations: dict[tuple[str, int, str, str, bool], Span] = field(default_factory=dict)
+    sdks: dict[tuple[str, str, str], SeenCount] = field(default_factory=dict)
+    violations: dict[tuple[str, int, str, str, bool], SeenCount] = field(default_factory=dict)
 
 
 #: event, hour, library, version, platform, names of properties, types of their values
@@ -67,8 +67,8 @@ class MessageShapes:
 
     def __init__(self, shapes: int = SHAPES) -> None:
         self._most = shapes
-        self._shapes: dict[_Shape, Span] = {}
-        self._violations: dict[tuple[str, int, str, str, bool], Span] = {}
+        self._shapes: dict[_Shape, SeenCount] = {}
+        self._violations: dict[tuple[str, int, str, str, bool], SeenCount] = {}
 
     def __bool__(self) -> bool:
         return bool(self._shapes or self._violations)
@@ -101,7 +101,7 @@ class MessageShapes:
         for warned in message.warnings:
             self._note(event, at, warned.code, warned.path, rejected=False)
 
-    def _begin(self, shape: _Shape, at: Instant) -> Span:
+    def _begin(self, shape: _Shape, at: Instant) -> SeenCount:
         """Add an entry.
 
         If there is no room, use the one for the rest of the event, or for all events."""
@@ -109,7 +109,7 @@ class MessageShapes:
             shape = (shape[0], shape[1], "", "", "", (OTHER,), (str,))
             if shape not in self._shapes and len(self._shapes) >= 2 * self._most:
                 shape = (OTHER, shape[1], "", "", "", (), ())
-        return self._shapes.setdefault(shape, Span(0, at, at))
+        return self._shapes.setdefault(shape, SeenCount(0, at, at))
 
     def count_rejected(self, message: Message, code: str, path: str) -> None:
         """Count a message that the tracking plan rejected."""
@@ -122,11 +122,11 @@ class MessageShapes:
             key = (OTHER, at // DAY_MS, code, "$", rejected)
             known = self._violations.get(key)
         if known is None:
-            self._violations[key] = Span(1, at, at)
+            self._violations[key] = SeenCount(1, at, at)
         else:
             known.add(1, at, at)
 
-    def rows(self, known: "Known") -> Rows:
+    def rows(self, known: "KnownNames") -> Rows:
         """The counts so far, under the names that there is room for."""
         found = Rows()
         for (seen_event, hour, library, version, platform, names, kinds), span in self._shapes.items():
@@ -147,7 +147,7 @@ class MessageShapes:
         return found
 
 
-class Known:
+class KnownNames:
     """The names in an environment's registry, and whether there is room for more.
 
     A full registry takes no new names: they come from clients, and some clients put an id into each name."""
@@ -191,10 +191,10 @@ class Known:
         return found
 
 
-def _span(spans: dict[Any, Span], key: Any, span: Span) -> None:
+def _span(spans: dict[Any, SeenCount], key: Any, span: SeenCount) -> None:
     known = spans.get(key)
     if known is None:
-        spans[key] = Span(span.n, span.first, span.last)
+        spans[key] = SeenCount(span.n, span.first, span.last)
     else:
         known.add(span.n, span.first, span.last)
 

@@ -1,7 +1,7 @@
 """The tracking plan: the properties each event should have, and how names should be written.
 
-Shape   Plan(entries, naming).check(message) -> (message, rejected): the message with declared types converted and with
-        warnings, and the warning that rejects it, if any
+Shape   TrackingPlan(entries, naming).check(message) -> (message, rejected): the message with declared types converted
+        and with warnings, and the warning that rejects it, if any
 Laws    checking twice changes nothing more. A property that is not in the plan passes unchanged. Without a plan each
         message is returned as it is, the same object.
         Only an entry with `enforce: reject` or `status: blocked` rejects anything; all others warn
@@ -43,7 +43,7 @@ _OF_LANGUAGE = {
 _MISSING = object()
 
 
-class Property(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True, omit_defaults=True):
+class PlannedProperty(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True, omit_defaults=True):
     """What one property should be.
 
     values            the only values it may have
@@ -59,7 +59,7 @@ class Property(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_field
     max_length: int | None = None
 
 
-class Entry(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True, omit_defaults=True):
+class PlannedEvent(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True, omit_defaults=True):
     """What one event should be.
 
     status      blocked: the event is rejected; deprecated: it is accepted with a warning
@@ -73,7 +73,7 @@ class Entry(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=T
     enforce: Literal["warn", "reject"] = "warn"
     additional: bool = True
     visible: bool = True
-    properties: dict[str, Property] = {}
+    properties: dict[str, PlannedProperty] = {}
 
 
 class Naming(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
@@ -86,10 +86,10 @@ class Naming(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=
     unplanned: bool = False
 
 
-class Plan:
+class TrackingPlan:
     """An environment's plan, ready to check messages."""
 
-    def __init__(self, entries: Mapping[str, Entry], naming: Naming) -> None:
+    def __init__(self, entries: Mapping[str, PlannedEvent], naming: Naming) -> None:
         self.entries = entries
         self.naming = naming
         self._rules = {name: _Rules(entry) for name, entry in entries.items()}
@@ -144,7 +144,7 @@ def event_of(message: Message) -> str | None:
     return message.name or TRAITS_OF.get(message.kind)
 
 
-def types_of(entry: Entry) -> dict[str, Type]:
+def types_of(entry: PlannedEvent) -> dict[str, Type]:
     """The declared types of an event's properties, as expressions see them.
 
     Only types that are converted or enforced are reliable; other properties have no type."""
@@ -156,7 +156,7 @@ def types_of(entry: Entry) -> dict[str, Type]:
 
 
 class _Rules:
-    def __init__(self, entry: Entry) -> None:
+    def __init__(self, entry: PlannedEvent) -> None:
         self.entry = entry
         self.rejects = entry.enforce == "reject"
         self._properties = [(name, tuple(name.split(".")), rule) for name, rule in entry.properties.items()]
@@ -249,7 +249,7 @@ KINDS: Mapping[type, str] = {
 }
 
 
-def _beyond(rule: Property, value: Any) -> str | None:
+def _beyond(rule: PlannedProperty, value: Any) -> str | None:
     """What is wrong with a value of the right type; None if nothing."""
     if rule.values is not None and not any(kind_of(one) == kind_of(value) and one == value for one in rule.values):
         return "has a value that is not allowed"

@@ -54,7 +54,7 @@ class NewKey:
 
 
 @dataclass(frozen=True, slots=True)
-class KeyRow:
+class KeySummary:
     """A key in the list."""
 
     id: int
@@ -87,11 +87,11 @@ async def _store_key(environment: Environment, text: str, scopes: Sequence[str],
     return NewKey(id or 0, text, prefix, name, tuple(sorted(set(scopes))))
 
 
-async def list_keys(environment: Environment) -> list[KeyRow]:
+async def list_keys(environment: Environment) -> list[KeySummary]:
     """All keys of an environment, revoked ones too."""
     async with acquired(environment.pool) as connection:
         rows = await store.list_keys(connection, environment.id)
-    return [KeyRow(row.id, row.name, row.prefix, tuple(row.scopes), row.created_at, row.revoked_at) for row in rows]
+    return [KeySummary(row.id, row.name, row.prefix, tuple(row.scopes), row.created_at, row.revoked_at) for row in rows]
 
 
 async def revoke_key(environment: Environment, which: int | str) -> None:

@@ -50,7 +50,7 @@ LONGEST_NOTE = 1_000
 _TRIES = 3
 
 
-class Plan(msgspec.Struct, frozen=True):
+class PublishPlan(msgspec.Struct, frozen=True):
     """What a publish did, or would do. backfilling: whether its revision backfills before it serves."""
 
     steps: tuple[Step, ...]
@@ -72,14 +72,16 @@ async def apply_documents(
     edit: Edit,
     *,
     prune: bool = False,
-) -> Plan:
+) -> PublishPlan:
     """Publish definition documents as one revision.
 
     Definitions that they do not name stay as they are, or with `prune` are deleted."""
     return await publish(environment, read_documents(documents), edit, prune=prune)
 
 
-async def publish(environment: Environment, changes: Sequence[Change], edit: Edit, *, prune: bool = False) -> Plan:
+async def publish(
+    environment: Environment, changes: Sequence[Change], edit: Edit, *, prune: bool = False
+) -> PublishPlan:
     """Save the changes as one revision. Nothing is saved if any of them is invalid.
 
     prune  delete every definition that the changes do not name"""
@@ -90,7 +92,7 @@ async def publish(environment: Environment, changes: Sequence[Change], edit: Edi
     return await _publish(environment, moves, edit)
 
 
-async def rename(environment: Environment, kind: str, key: str, new: str, edit: Edit) -> Plan:
+async def rename(environment: Environment, kind: str, key: str, new: str, edit: Edit) -> PublishPlan:
     """Give a definition another key, and rewrite all references to it."""
     read_key(kind, new, "$.key")
 
@@ -105,7 +107,7 @@ async def rename(environment: Environment, kind: str, key: str, new: str, edit: 
     return await _publish(environment, moves, edit)
 
 
-async def restore(environment: Environment, revision: int, edit: Edit) -> Plan:
+async def restore(environment: Environment, revision: int, edit: Edit) -> PublishPlan:
     """Bring all definitions back to a revision: deleted ones return, newer ones are deleted."""
 
     async def moves(connection: Connection, head: Head) -> list[Move]:
@@ -125,7 +127,7 @@ async def restore(environment: Environment, revision: int, edit: Edit) -> Plan:
     return await _publish(environment, moves, edit)
 
 
-async def restore_version(environment: Environment, kind: str, key: str, version: int, edit: Edit) -> Plan:
+async def restore_version(environment: Environment, kind: str, key: str, version: int, edit: Edit) -> PublishPlan:
     """Bring one definition back to an older version.
 
     It names other definitions by their current keys."""
@@ -166,7 +168,7 @@ async def read_head(connection: Connection, environment_id: int) -> Head:
 
 async def _publish(
     environment: Environment, moves_of: Callable[[Connection, Head], Awaitable[Sequence[Move]]], edit: Edit
-) -> Plan:
+) -> PublishPlan:
     """Save the moves as one revision.
 
     `moves_of` computes them for the newest revision, and again if another publish came first. So messages wait only
@@ -181,20 +183,20 @@ async def _publish(
             moves = await moves_of(connection, head)
             steps = tuple(step_of(before, after) for before, after in moves)
             if all(step.action == "keep" for step in steps):
-                return Plan(steps, head.revision)
+                return PublishPlan(steps, head.revision)
             # Compiling checks everything: it raises with every diagnostic before anything is written.
             wanted = next_definitions(head, moves)
             catalog = await compile_catalog(
                 environment.id, head.zone, head.serving, wanted, head.live, head.revision + 1
             )
             if edit.dry_run:
-                return Plan(steps, head.revision, catalog.must_backfill)
+                return PublishPlan(steps, head.revision, catalog.must_backfill)
             abandoned = await _begun_fingerprints(head) if not catalog.must_backfill else set()
             await store.begin_publish(connection, environment.id)
             row = await store.find_environment(connection, environment.id)
             if (row.live_revision, row.head_revision) == (head.live, head.revision):
                 backfilling = await _save(connection, head, moves, catalog, abandoned, edit)
-                return Plan(steps, head.revision + 1, backfilling)
+                return PublishPlan(steps, head.revision + 1, backfilling)
     raise AssertionError("the last try holds the lock from the beginning")
 
 

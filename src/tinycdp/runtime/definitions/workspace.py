@@ -39,7 +39,7 @@ _STALLED_MS = 10_000
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
+class BackfillProgress:
     """How far a backfill is, in profiles.
 
     rate_per_second  of the last seconds, or of the whole run if it is finished; None, like seconds_left, until the
@@ -98,7 +98,7 @@ class Workspace:
     head: CompiledSet
     events: tuple[str, ...]
     new: frozenset[Name]
-    progress: Progress | None
+    progress: BackfillProgress | None
     declared: Declared = _NOTHING
 
     def find(self, name: Name) -> Definition | None:
@@ -214,15 +214,15 @@ async def read_workspace(environment: Environment, catalogs: Catalogs, event_nam
     return Workspace(catalog, compiled_set, tuple(names), new, progress, event_names.declared(environment.id))
 
 
-def progress_of(backfill: store.BackfillRow, now: Instant) -> Progress:
+def progress_of(backfill: store.BackfillRow, now: Instant) -> BackfillProgress:
     """The progress that a row of backfills shows at an instant."""
     done, total, rate = backfill.done, backfill.total, backfill.rate
     if backfill.finished_at is not None:
         seconds = (backfill.finished_at - backfill.started_at) / 1000
-        return Progress(total, total, round(done / seconds, 1) if seconds > 0 else None, 0.0)
+        return BackfillProgress(total, total, round(done / seconds, 1) if seconds > 0 else None, 0.0)
     if not rate or backfill.advanced_at is None or now - backfill.advanced_at > _STALLED_MS:
-        return Progress(done, total, None, None)
-    return Progress(done, total, round(rate, 1), round(max(total - done, 0) / rate, 1))
+        return BackfillProgress(done, total, None, None)
+    return BackfillProgress(done, total, round(rate, 1), round(max(total - done, 0) / rate, 1))
 
 
 def understand(workspace: Workspace, kind: Kind, key: str | None, text: str) -> Meaning:

@@ -28,7 +28,7 @@ _LAST_ID = 2**62
 
 
 @dataclass(frozen=True, slots=True)
-class Node:
+class GraphNode:
     """An identifier. outside: it belongs to another profile, but is linked to this one"""
 
     id: str
@@ -40,7 +40,7 @@ class Node:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Edge:
+class GraphEdge:
     """A link between two nodes: `source` claims `target`, or they are joined.
 
     said_at     the instant of the message by the client's corrected clock; of an admin's join, when it was made
@@ -118,21 +118,21 @@ class BlockedValue:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Graph:
+class IdentityGraph:
     """A profile with everything that formed it.
 
     Merges, splits and rejected claims are newest first."""
 
     profile_id: str
     bucketing_key: str
-    nodes: list[Node]
-    edges: list[Edge]
+    nodes: list[GraphNode]
+    edges: list[GraphEdge]
     merges: list[Merge]
     splits: list[Split]
     rejected_claims: list[RejectedClaim]
 
 
-async def find_graph(environment: Environment, name: str) -> Graph:
+async def find_graph(environment: Environment, name: str) -> IdentityGraph:
     """The graph of a profile."""
     async with snapshot(environment.pool) as connection:
         profile = await find_profile(connection, environment.id, name)
@@ -157,11 +157,11 @@ async def find_graph(environment: Environment, name: str) -> Graph:
         rejected = await store.list_rejected_claims(
             connection, environment.id, None, sorted(own), _LAST_ID, _MOST_REJECTED
         )
-    return Graph(
+    return IdentityGraph(
         profile_id=str(profile.id),
         bucketing_key=profile.bucketing_key,
         nodes=[
-            Node(str(row.id), row.kind, row.value, str(row.profile_id), iso(row.created_at), row.id not in own)
+            GraphNode(str(row.id), row.kind, row.value, str(row.profile_id), iso(row.created_at), row.id not in own)
             for row in known.values()
         ],
         edges=[
@@ -265,13 +265,13 @@ def _merge(row: store.MergeRow, known: Mapping[int, IdentifierRef]) -> Merge:
     )
 
 
-def _edge(link: store.LinkRow, known: Mapping[int, StoredIdentifierRow]) -> Edge:
+def _edge(link: store.LinkRow, known: Mapping[int, StoredIdentifierRow]) -> GraphEdge:
     state: Literal["holds", "beaten", "apart"] = "holds"
     if link.apart_at is not None:
         state = "apart"
     elif not link.is_join and known[link.identifier_id].owner_id != link.owner_id:
         state = "beaten"
-    return Edge(
+    return GraphEdge(
         source=str(link.owner_id),
         target=str(link.identifier_id),
         kind="join" if link.is_join else "claim",

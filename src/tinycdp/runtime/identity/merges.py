@@ -27,7 +27,7 @@ from tinycdp.runtime.identity import resolution, unmerge
 from tinycdp.runtime.identity.graph import find_profile
 from tinycdp.runtime.identity.resolution import IdentityTransaction, Restart, identifier_row
 from tinycdp.runtime.notifications import announce_profiles
-from tinycdp.runtime.policies.identifier_rules import Rules
+from tinycdp.runtime.policies.identifier_rules import IdentifierRules
 from tinycdp.runtime.profiles import storage
 from tinycdp.runtime.profiles.views import IdentifierRef
 from tinycdp.runtime.transactions import commit_with_retry
@@ -116,7 +116,7 @@ class Merges:
         self,
         pool: Pool,
         catalogs: Catalogs,
-        rules: Callable[[int], Rules],
+        rules: Callable[[int], IdentifierRules],
         now: Clock,
         committed: Callable[[int, int, Sequence[int]], None],
     ) -> None:
@@ -296,7 +296,7 @@ async def _split(
 
 async def _unmerge(
     tx: IdentityTransaction, cut: Cut, *, undone: store.JournaledMergeRow | None, author: str, note: str
-) -> unmerge.Unmerged:
+) -> unmerge.UnmergeOutcome:
     try:
         return await unmerge.unmerge(tx, cut, undone=undone, author=author, note=note)
     except StillConnected as connected:
@@ -362,7 +362,7 @@ def _conflicts(profiles: Iterable[Profile]) -> list[PropertyConflict]:
     ]
 
 
-def _result_of(unmerged: unmerge.Unmerged, catalog: Catalog, *, dry_run: bool) -> UnmergeResult:
+def _result_of(unmerged: unmerge.UnmergeOutcome, catalog: Catalog, *, dry_run: bool) -> UnmergeResult:
     return UnmergeResult(
         [IdentifierPair(_identifier(one), _identifier(other)) for one, other in unmerged.apart],
         [_state_of(*profile, catalog) for profile in unmerged.before],

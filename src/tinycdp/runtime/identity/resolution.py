@@ -26,10 +26,18 @@ from tinycdp.engine.identity.claims import Evidence, evidence_of
 from tinycdp.engine.identity.creation import first_keys, plan_creation, with_claims, without_room
 from tinycdp.engine.identity.identifiers import IdentifierRow
 from tinycdp.engine.identity.limits import Counts, is_crowded, new_since
-from tinycdp.engine.identity.resolution import Facts, Merge, Missing, Move, Plan, links_to_load, plan_resolution
+from tinycdp.engine.identity.resolution import (
+    Facts,
+    MergeStep,
+    Missing,
+    MoveStep,
+    ResolutionPlan,
+    links_to_load,
+    plan_resolution,
+)
 from tinycdp.engine.profile import Profile
 from tinycdp.model import Identifier, IdentifierKind, Instant, Message
-from tinycdp.runtime.policies.identifier_rules import DEFAULT, Rules
+from tinycdp.runtime.policies.identifier_rules import DEFAULT, IdentifierRules
 from tinycdp.runtime.profiles import storage
 from tinycdp.store import identifiers as identifier_store
 from tinycdp.store import identity as links
@@ -57,7 +65,7 @@ class IdentityTransaction:
     environment_id: int
     catalog: Catalog
     now: Instant
-    rules: Rules = DEFAULT
+    rules: IdentifierRules = DEFAULT
     identifiers: dict[Identifier, IdentifierRow] = field(default_factory=dict)
     profiles: dict[int, Profile] = field(default_factory=dict)
     merged: dict[int, int] = field(default_factory=dict)
@@ -183,10 +191,10 @@ async def _counts(tx: IdentityTransaction, profile_ids: Collection[int]) -> dict
     return dict(found)
 
 
-async def _plan(tx: IdentityTransaction, evidence: Evidence, joining: Collection[Identifier]) -> Plan:
+async def _plan(tx: IdentityTransaction, evidence: Evidence, joining: Collection[Identifier]) -> ResolutionPlan:
     """The plan; missing facts are loaded when the engine asks for them."""
     if not evidence.claims and not evidence.joins:
-        return Plan()
+        return ResolutionPlan()
     claimed = with_claims(joining, evidence, tx.identifiers)
     tx.identifiers |= {row.identifier: row for row in claimed}
     pairs = sorted(links_to_load(evidence, tx.identifiers))
@@ -231,10 +239,10 @@ async def _load(tx: IdentityTransaction, facts: Facts, missing: Missing) -> Fact
 # Save
 
 
-async def apply(tx: IdentityTransaction, plan: Plan) -> None:
+async def apply(tx: IdentityTransaction, plan: ResolutionPlan) -> None:
     """Carry out a plan, in the database and in memory."""
     for step in plan.steps:
-        if isinstance(step, Merge):
+        if isinstance(step, MergeStep):
             await _merge(tx, step)
         else:
             await _move(tx, step)
@@ -244,7 +252,7 @@ async def apply(tx: IdentityTransaction, plan: Plan) -> None:
             tx.identifiers[row.identifier] = row
 
 
-async def _merge(tx: IdentityTransaction, merge: Merge) -> None:
+async def _merge(tx: IdentityTransaction, merge: MergeStep) -> None:
     survivor, absorbed, cause = tx.profiles[merge.survivor_id], tx.profiles[merge.absorbed_id], merge.cause
     merge_id = await links.append_merge(
         tx.connection, tx.environment_id, survivor.id, absorbed.id, cause.message_id, tx.now, merge.moved,
@@ -263,7 +271,7 @@ async def _merge(tx: IdentityTransaction, merge: Merge) -> None:
         (await storage.recall(tx.connection, tx.catalog, [(survivor, rebuild)]))()
 
 
-async def _move(tx: IdentityTransaction, move: Move) -> None:
+async def _move(tx: IdentityTransaction, move: MoveStep) -> None:
     await tx.move(move.moved, move.target_id)
     if move.target_id not in tx.profiles:
         tx.new.add(move.target_id)
@@ -273,7 +281,7 @@ async def _move(tx: IdentityTransaction, move: Move) -> None:
     tx.review.update(profile.id for profile in both)
 
 
-async def _save(tx: IdentityTransaction, plan: Plan) -> None:
+async def _save(tx: IdentityTransaction, plan: ResolutionPlan) -> None:
     """Save everything of a plan but its steps."""
     claims = [(row.id, row.owner_id, *row.rank) for row in plan.claims if row.owner_id is not None and row.rank]
     await identifier_store.save_claims(tx.connection, tx.environment_id, claims)

@@ -1,7 +1,7 @@
 """Unmerges profiles: withdraws links, and replays the profiles without them.
 
-Shape   unmerge(tx, cut, …) → Unmerged: load the graph, lock its profiles, load it again, plan, save which profile has
-        which identifier, replay the histories, save the profiles
+Shape   unmerge(tx, cut, …) → UnmergeOutcome: load the graph, lock its profiles, load it again, plan, save which
+        profile has which identifier, replay the histories, save the profiles
 Laws    engine.identity.unmerge plans; this module only reads, locks, replays and writes.
         Everything happens in the caller's transaction, under the locks of all profiles that may change
 Errors  identity.Restart if another process changed the profiles · StillConnected if other links connect the sides
@@ -30,9 +30,9 @@ from tinycdp.engine.identity.unmerge import (
     NEW_PROFILE,
     Branch,
     Cut,
-    IdentityGraph,
     Link,
     MergeRecord,
+    StoredGraph,
     UnmergePlan,
     owners_to_load,
     plan_unmerge,
@@ -60,7 +60,7 @@ class ProfileIdentifiers(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Unmerged:
+class UnmergeOutcome:
     """What an unmerge did.
 
     before, after  the profiles whose identifiers changed
@@ -79,7 +79,7 @@ class Unmerged:
 class _Stored:
     """The stored data. profiles: locked, by id; merges: of the graph, as rows"""
 
-    graph: IdentityGraph
+    graph: StoredGraph
     profiles: Mapping[int, profile_store.ProfileRow]
     merges: Mapping[int, store.JournaledMergeRow]
 
@@ -97,7 +97,7 @@ class _Stored:
 
 async def unmerge(
     tx: IdentityTransaction, cut: Cut, *, undone: store.JournaledMergeRow | None, author: str, note: str
-) -> Unmerged:
+) -> UnmergeOutcome:
     """Withdraw every link between the two sides.
 
     undone: the merge that is undone, None for a split"""
@@ -121,7 +121,7 @@ async def unmerge(
 # Load
 
 
-async def _load(tx: IdentityTransaction, cut: Cut) -> tuple[IdentityGraph, dict[int, store.JournaledMergeRow]]:
+async def _load(tx: IdentityTransaction, cut: Cut) -> tuple[StoredGraph, dict[int, store.JournaledMergeRow]]:
     """Everything that the unmerge may change; also the merges as rows, by id."""
     connection, environment_id = tx.connection, tx.environment_id
     named = await store.identifiers_by_id(connection, environment_id, sorted(cut.one_side | cut.other_side))
@@ -131,11 +131,11 @@ async def _load(tx: IdentityTransaction, cut: Cut) -> tuple[IdentityGraph, dict[
         rows = {row.id: identifier_row(row) for row in found}
         said = await store.links_of_identifiers(connection, environment_id, sorted(rows))
         links = sorted(map(_link, filter(_is_in_force, said)), key=lambda link: (*link.edge, link.is_join))
-        graph = IdentityGraph(rows, links)
+        graph = StoredGraph(rows, links)
         outside = owners_to_load(graph, cut)
         if not outside:
             merges = await store.merges_below(connection, environment_id, sorted(profile_ids))
-            return IdentityGraph(rows, links, list(map(_merge_record, merges))), {row.id: row for row in merges}
+            return StoredGraph(rows, links, list(map(_merge_record, merges))), {row.id: row for row in merges}
         owners = await store.identifiers_by_id(connection, environment_id, sorted(outside))
         profile_ids |= {row.profile_id for row in owners}
 
@@ -255,7 +255,7 @@ async def _replay(
     return _Replayed(found, transitions)
 
 
-async def _histories(tx: IdentityTransaction, branches: Sequence[Branch], graph: IdentityGraph) -> list[ProfileHistory]:
+async def _histories(tx: IdentityTransaction, branches: Sequence[Branch], graph: StoredGraph) -> list[ProfileHistory]:
     """The branches with their messages."""
     ids = sorted(id for branch in branches for id in branch.all_identifiers())
     arrivals: dict[int, list[tuple[Instant, Message]]] = {id: [] for id in ids}
@@ -345,7 +345,7 @@ async def _save_profiles(
     replayed: _Replayed,
     absorbed: Sequence[tuple[Profile, int]],
     undone_ids: list[int],
-) -> Unmerged:
+) -> UnmergeOutcome:
     graph, after = stored.graph, replayed.profiles
     changed = [profile for profile, _ in (*after, *absorbed)]
     change = outbox.Unmerged(undone_ids, [(profile.id, _segments(profile, tx.catalog)) for profile, _ in after])
@@ -364,4 +364,4 @@ async def _save_profiles(
     before = [ProfileIdentifiers(stored.copy(id), [graph.rows[own] for own in graph.members(id)]) for id in before_ids]
     # A join by an admin is withdrawn, but not kept apart: no message repeats it.
     apart = [(graph.rows[link.identifier_id], graph.rows[link.owner_id]) for link in plan.withdrawn if link.by_message]
-    return Unmerged(before, after, apart, version, sorted({*before_ids, *(profile.id for profile in changed)}))
+    return UnmergeOutcome(before, after, apart, version, sorted({*before_ids, *(profile.id for profile in changed)}))

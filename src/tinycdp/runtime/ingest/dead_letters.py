@@ -74,7 +74,7 @@ class Replayed:
     next: str | None
 
 
-class Receipt(Protocol):
+class ReplayReceipt(Protocol):
     """The outcome of storing the messages of a replay."""
 
     @property
@@ -92,7 +92,7 @@ class Accepting(Protocol):
 
     async def accept(
         self, environment_id: int, messages: Sequence[Message], rejections: Sequence[Rejection]
-    ) -> Receipt: ...
+    ) -> ReplayReceipt: ...
 
 
 #: Splits messages into those that privacy rules still allow, and rejections of the others.

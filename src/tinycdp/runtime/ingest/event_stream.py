@@ -116,7 +116,7 @@ class Item(msgspec.Struct, rename="camel"):
     traits: dict[str, Any]
 
 
-class Reader(ABC):
+class StreamReader(ABC):
     """One open stream. `send` gets complete events and must not block; `end` is the last call."""
 
     def __init__(self, environment_id: int, key_id: int, wanted: Filter) -> None:
@@ -162,7 +162,7 @@ class EventStreams:
         self._now = now
         self._catalog = catalog
         self._usable = usable
-        self._readers: dict[str, Reader] = {}
+        self._readers: dict[str, StreamReader] = {}
         self._leases: dict[int, dict[str, _Lease]] = {}
         self._received: dict[tuple[int, str], Message] = {}
         self._work = asyncio.Event()
@@ -237,7 +237,7 @@ class EventStreams:
             self._leases.setdefault(environment_id, leases)[reader] = _Lease(decoded, until)
             self._work.set()
 
-    async def open(self, reader: Reader) -> None:
+    async def open(self, reader: StreamReader) -> None:
         """Start a stream; returns when the other processes are notified."""
         if self._leaving or len(self._readers) >= MOST_READERS:
             raise Unavailable(
@@ -254,7 +254,7 @@ class EventStreams:
             raise
         self._work.set()
 
-    async def close(self, reader: Reader) -> None:
+    async def close(self, reader: StreamReader) -> None:
         """End a stream."""
         if self._readers.pop(reader.id, None) is not None:
             self.renew_lease(reader.environment_id, reader.id, "-")
@@ -275,7 +275,7 @@ class EventStreams:
         self.end_all()
         await self._loop.stop()
 
-    async def _announce(self, readers: Sequence[Reader]) -> None:
+    async def _announce(self, readers: Sequence[StreamReader]) -> None:
         async with acquired(self._pool) as connection:
             for reader in readers:
                 await announce_reader(connection, reader.environment_id, reader.id, _wanted(reader))
@@ -343,7 +343,7 @@ class EventStreams:
                 found.send(_events(row.matched, row.items))
 
 
-def _wanted(reader: Reader) -> str:
+def _wanted(reader: StreamReader) -> str:
     return urlsafe_b64encode(_encode(reader.wanted)).decode()
 
 

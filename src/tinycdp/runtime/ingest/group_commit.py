@@ -26,7 +26,7 @@ from tinycdp.runtime.definitions.catalogs import Catalogs
 from tinycdp.runtime.identity import resolution
 from tinycdp.runtime.ingest import dead_letters
 from tinycdp.runtime.notifications import announce_new_profiles, announce_profiles
-from tinycdp.runtime.policies.identifier_rules import DEFAULT, Rules
+from tinycdp.runtime.policies.identifier_rules import DEFAULT, IdentifierRules
 from tinycdp.runtime.policies.rejections import RejectionLog
 from tinycdp.runtime.profiles import groups, storage
 from tinycdp.runtime.transactions import commit_with_retry
@@ -129,7 +129,7 @@ class Ingest:
         *,
         batch: int,
         queue: int,
-        rules: Callable[[int], Rules] = lambda environment_id: DEFAULT,
+        rules: Callable[[int], IdentifierRules] = lambda environment_id: DEFAULT,
         plan: Screen = lambda environment_id, messages: (messages, []),
     ) -> None:
         self._pool = pool
@@ -363,7 +363,7 @@ def _changes(
     """The changes for the outbox besides transitions: identities first, then the messages."""
     owners = [_owner(identities, message) for message in messages]
     received = [message.received_at for message in messages]
-    stored = outbox.Events(outbox.runs(event_ids), owners, (min(received), max(received)))
+    stored = outbox.StoredEvents(outbox.runs(event_ids), owners, (min(received), max(received)))
     named_only = sorted(identities.new.difference(owners, identities.merged))
     return [*identities.changes, stored, *([outbox.Written(named_only)] if named_only else ())]
 

@@ -1,7 +1,7 @@
 """Identifier rules: strength of kinds, permitted claims, limits per profile, blocked values.
 
-Shape   IdentityPolicy is the document that admins write · rules_of(policy) → Rules, for the write path ·
-        Rules.screen(messages) removes blocked identifiers
+Shape   IdentityPolicy is the document that admins write · rules_of(policy) → IdentifierRules, for the write path ·
+        IdentifierRules.screen(messages) removes blocked identifiers
 Units   new_seconds is the span in which at most new_limit identifiers of a kind may be new to one profile.
 Laws    A policy applies to later messages: a new limit splits no profile, and existing claims keep their strength.
         A kind that is not listed is weaker than all listed ones.
@@ -59,7 +59,7 @@ class IdentityPolicy(msgspec.Struct, frozen=True, rename="camel", forbid_unknown
             raise ValueError(f"at most {_MOST_BLOCKED:,} blocked values")
 
 
-class Rules:
+class IdentifierRules:
     """An identity policy, compiled for the write path."""
 
     def __init__(self, policy: IdentityPolicy) -> None:
@@ -140,9 +140,9 @@ def _rejection(message: Message) -> Rejection:
 
 
 @lru_cache(maxsize=1_000)
-def rules_of(policy: IdentityPolicy) -> Rules:
+def rules_of(policy: IdentityPolicy) -> IdentifierRules:
     """The rules of a policy, cached."""
-    return Rules(policy)
+    return IdentifierRules(policy)
 
 
 DEFAULT = rules_of(IdentityPolicy())

@@ -1,6 +1,6 @@
 """Erasure of profiles, and the export of everything stored about one.
 
-Shape   Erasures.erase(…) deletes profiles and returns a receipt; check(…) searches every table for what should be gone;
+Shape   Eraser.erase(…) deletes profiles and returns a receipt; check(…) searches every table for what should be gone;
         export(…) returns everything stored about a profile
 Laws    afterwards all other profiles are as if the erased ones had never sent a message; an erased message that is sent
         again is a duplicate. A message in progress is either stored before the erasure, and erased, or stored after it,
@@ -23,7 +23,7 @@ from tinycdp.runtime.definitions.catalogs import Catalogs
 from tinycdp.runtime.edits import Edit
 from tinycdp.runtime.environment import Environment
 from tinycdp.runtime.identity import graph
-from tinycdp.runtime.identity.graph import Graph
+from tinycdp.runtime.identity.graph import IdentityGraph
 from tinycdp.runtime.identity.resolution import Restart
 from tinycdp.runtime.notifications import announce_profiles
 from tinycdp.runtime.policies.privacy_rules import Privacy, leaves, suppress
@@ -125,11 +125,11 @@ class ProfileExport:
     exposures: list[ExportedExposure]
     holds: list[ExportedVariant]
     rejected_messages: list[str]
-    graph: Graph
+    graph: IdentityGraph
     transitions: list[Transition]
 
 
-class Erasures:
+class Eraser:
     """Erases profiles.
 
     flush      writes the records of this process that are not written yet

@@ -17,7 +17,7 @@ from tinycdp.engine.flags import explanation_text
 from tinycdp.engine.flags.document import Override
 from tinycdp.engine.flags.explain import (
     Contents,
-    Explained,
+    ExplainedDefinition,
     ExplainedRule,
     Explanation,
     explain_definition,
@@ -210,7 +210,7 @@ def _rule(rule: ExplainedRule, zone: str) -> RuleExplanation:
     )
 
 
-def _definition(found: Explained, zone: str) -> DefinitionExplanation:
+def _definition(found: ExplainedDefinition, zone: str) -> DefinitionExplanation:
     kind, key = found.name
     return DefinitionExplanation(
         kind,

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from tinycdp.engine.schema.inference import Known, MessageShapes, Span
+from tinycdp.engine.schema.inference import KnownNames, MessageShapes, SeenCount
 from tinycdp.model import DAY_MS, HOUR_MS, MINUTE_MS, Instant, Message, Warned
 from tinycdp.runtime.background import PASSING, BufferedWriter
 from tinycdp.runtime.clock import Clock
@@ -55,7 +55,7 @@ class Registry(BufferedWriter):
         self._queued = 0
         self._observed: dict[int, MessageShapes] = {}
         self._unwritten: deque[tuple[int, MessageShapes]] = deque()
-        self._known: dict[int, tuple[int, Known]] = {}
+        self._known: dict[int, tuple[int, KnownNames]] = {}
         self._flushing = asyncio.Lock()
         self._due = 0.0
 
@@ -126,7 +126,7 @@ class Registry(BufferedWriter):
             found = self._observed[environment_id] = MessageShapes()
         return found
 
-    async def _names(self, environment_id: int) -> Known:
+    async def _names(self, environment_id: int) -> KnownNames:
         now, known = self._now(), self._known.get(environment_id)
         if known is None or not known[0] <= now < known[0] + _KNOWN_MS:
             async with acquired(self._pool) as connection:
@@ -134,10 +134,10 @@ class Registry(BufferedWriter):
         return known[1]
 
 
-async def _known(connection: Connection, environment_id: int) -> Known:
+async def _known(connection: Connection, environment_id: int) -> KnownNames:
     names = await store.known_names(connection, environment_id)
     sdks = await store.known_sdks(connection, environment_id)
-    return Known(names, [(row.library, row.version, row.platform) for row in sdks])
+    return KnownNames(names, [(row.library, row.version, row.platform) for row in sdks])
 
 
 class _Rows(NamedTuple):
@@ -150,7 +150,7 @@ class _Rows(NamedTuple):
     violations: list[tuple[Any, ...]]
 
 
-def _rows(observed: MessageShapes, known: Known) -> _Rows:
+def _rows(observed: MessageShapes, known: KnownNames) -> _Rows:
     found = observed.rows(known)
     return _Rows(
         _spans(found.types),
@@ -161,7 +161,7 @@ def _rows(observed: MessageShapes, known: Known) -> _Rows:
     )
 
 
-def _spans(spans: dict[Any, Span]) -> list[tuple[Any, ...]]:
+def _spans(spans: dict[Any, SeenCount]) -> list[tuple[Any, ...]]:
     return sorted((*key, span.n, span.first, span.last) for key, span in spans.items())
 
 
@@ -181,7 +181,7 @@ async def rebuild(environment: Environment, on_progress: Callable[[int], None] =
     async with transaction(environment.pool) as connection:
         await store.lock_registry(connection, environment.id)
         await store.clear_registry(connection, environment.id)
-        known = Known()
+        known = KnownNames()
         while rows := await store.events_to_count(connection, environment.id, last, _READ_AT_ONCE):
             for row in rows:
                 observed.count_message(_message(row))

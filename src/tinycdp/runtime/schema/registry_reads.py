@@ -19,7 +19,7 @@ from tinycdp.dsl.check.workspace import check_workspace
 from tinycdp.dsl.ir import Type
 from tinycdp.engine.catalog import sources
 from tinycdp.engine.schema.inference import LATELY_DAYS, OTHER, State, main_type, state_of
-from tinycdp.engine.schema.tracking_plan import TRAITS_OF, Entry, Plan, Property, types_of
+from tinycdp.engine.schema.tracking_plan import TRAITS_OF, PlannedEvent, PlannedProperty, TrackingPlan, types_of
 from tinycdp.errors import NotFound
 from tinycdp.model import DAY_MS, HOUR_MS, Instant
 from tinycdp.runtime.definitions.workspace import Declared, Workspace
@@ -43,7 +43,7 @@ EventState = Literal["active", "silent", "planned", "experimental", "deprecated"
 
 
 @dataclass(frozen=True, slots=True)
-class EventRow:
+class EventSummary:
     """One event with its state and volume. lately: in the last LATELY_DAYS days."""
 
     name: str
@@ -66,7 +66,7 @@ class Events:
 
     overflow: messages of events beyond the limit."""
 
-    events: list[EventRow]
+    events: list[EventSummary]
     overflow: int
 
 
@@ -100,7 +100,7 @@ class Typed:
 
 
 @dataclass(frozen=True, slots=True)
-class PropertyRow:
+class PropertySummary:
     """One property of an event: the types of its values, its state, and what the plan declares."""
 
     name: str
@@ -112,7 +112,7 @@ class PropertyRow:
     first_seen: str | None
     last_seen: str | None
     example: Any
-    declared: Property | None
+    declared: PlannedProperty | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,10 +133,10 @@ class Violation:
 class EventPage:
     """An event in detail. overflow: values of properties beyond the limit."""
 
-    event: EventRow
+    event: EventSummary
     hours: list[Volume]
     days: list[Volume]
-    properties: list[PropertyRow]
+    properties: list[PropertySummary]
     sdks: list[Sdk]
     plan: PlanEntry | None
     violations: list[Violation]
@@ -158,13 +158,13 @@ class PropertyPage:
     """A property's history: its types by day and SDK."""
 
     event: str
-    property: PropertyRow
+    property: PropertySummary
     days: list[DayOfType]
     sdks: list[Sdk]
 
 
 @dataclass(frozen=True, slots=True)
-class SdkRow:
+class SdkSummary:
     """An SDK and its volume."""
 
     library: str
@@ -179,11 +179,11 @@ class SdkRow:
 class Sdks:
     """All SDKs, the most frequent first. overflow: messages of SDKs beyond the limit."""
 
-    sdks: list[SdkRow]
+    sdks: list[SdkSummary]
     overflow: int
 
 
-async def events(environment: Environment, plan: Plan) -> Events:
+async def events(environment: Environment, plan: TrackingPlan) -> Events:
     """Every event that was seen or is planned."""
     now = environment.now()
     today = _day(now)
@@ -195,7 +195,7 @@ async def events(environment: Environment, plan: Plan) -> Events:
     return Events(found, sum(row.n for row in rows if row.event == OTHER))
 
 
-async def event(environment: Environment, plan: Plan, name: str) -> EventPage:
+async def event(environment: Environment, plan: TrackingPlan, name: str) -> EventPage:
     """One event with its properties."""
     now = environment.now()
     today = _day(now)
@@ -238,7 +238,7 @@ async def event(environment: Environment, plan: Plan, name: str) -> EventPage:
     )
 
 
-async def property_of(environment: Environment, plan: Plan, name: str, property: str) -> PropertyPage:
+async def property_of(environment: Environment, plan: TrackingPlan, name: str, property: str) -> PropertyPage:
     """One property with its timeline."""
     page = await event(environment, plan, name)
     found = next((row for row in page.properties if row.name == property), None)
@@ -262,7 +262,7 @@ async def sdks(environment: Environment) -> Sdks:
         rows = await store.known_sdks(connection, environment.id)
     return Sdks(
         [
-            SdkRow(r.library, r.version, r.platform, r.n, iso(r.first_at), iso(r.last_at))
+            SdkSummary(r.library, r.version, r.platform, r.n, iso(r.first_at), iso(r.last_at))
             for r in rows
             if r.library != OTHER
         ],
@@ -289,7 +289,7 @@ def types_seen(rows: Iterable[store.EventPropertyTypeRow]) -> dict[str, dict[str
     return {event: {name: _only(kinds) for name, kinds in properties.items()} for event, properties in counts.items()}
 
 
-def declared(plan: Plan) -> Declared:
+def declared(plan: TrackingPlan) -> Declared:
     """The types that the plan declares, for expressions and editors; without hidden events."""
     profile = types_of(plan.entries[_IDENTIFY]) if _IDENTIFY in plan.entries else {}
     typed = {name: types_of(entry) for name, entry in plan.entries.items() if name not in _KINDS_OF and entry.visible}
@@ -306,9 +306,9 @@ class Broken:
     message: str
 
 
-def broken_by(workspace: Workspace, plan: Plan, name: str, entry: Entry) -> list[Broken]:
+def broken_by(workspace: Workspace, plan: TrackingPlan, name: str, entry: PlannedEvent) -> list[Broken]:
     """The definitions of the head revision that would contradict the plan with this entry."""
-    types = declared(Plan({**plan.entries, name: entry}, plan.naming))
+    types = declared(TrackingPlan({**plan.entries, name: entry}, plan.naming))
     listed = sources(workspace.head.definitions.values())
     found = check_workspace(listed, properties=types.profile, events=types.events).errors
     return [Broken(kind, key, wrong.code, wrong.message) for (kind, key), wrong in sorted(found.items())]
@@ -319,11 +319,11 @@ def _only(kinds: Mapping[str, int]) -> Type:
     return _TYPES.get(next(iter(found)), Type.DYN) if len(found) == 1 else Type.DYN
 
 
-def _event(name: str, row: store.EventNumbersRow | None, entry: Entry | None, now: Instant) -> EventRow:
+def _event(name: str, row: store.EventNumbersRow | None, entry: PlannedEvent | None, now: Instant) -> EventSummary:
     state: EventState = "planned" if row is None else "silent" if now - row.last_at > _GONE_MS else "active"
     if entry is not None and entry.status != "active":
         state = entry.status
-    return EventRow(
+    return EventSummary(
         name=name,
         state=state,
         planned=entry is not None,
@@ -342,11 +342,11 @@ def _event(name: str, row: store.EventNumbersRow | None, entry: Entry | None, no
 def _properties(
     types: Sequence[store.PropertyTypeRow],
     days: Sequence[store.DayRow],
-    entry: Entry | None,
+    entry: PlannedEvent | None,
     newest: Sequence[Mapping[str, Any]],
     whole: store.PropertyTypeRow | None,
     now: Instant,
-) -> list[PropertyRow]:
+) -> list[PropertySummary]:
     """The properties of an event, the most frequent of the last days first."""
     today = now // DAY_MS
     by_day: dict[str, list[tuple[int, str, int]]] = defaultdict(list)
@@ -364,7 +364,7 @@ def _properties(
         state, why = state_of(by_day[name], today, last, whole.last_at if whole is not None else last)
         all_lately = lately.get("", 0)
         found.append(
-            PropertyRow(
+            PropertySummary(
                 name=name,
                 type=main_type({row.type: row.n for row in own}),
                 types=[Typed(row.type, row.n, iso(row.first_at), iso(row.last_at)) for row in own],
@@ -379,7 +379,7 @@ def _properties(
         )
     found.sort(key=lambda row: (-lately.get(row.name, 0), row.name))
     return found + [
-        PropertyRow(
+        PropertySummary(
             name, None, [], "planned", "Declared in the plan, and never received.", None, None, None, None, rule
         )
         for name, rule in declared.items()

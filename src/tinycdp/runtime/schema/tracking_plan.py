@@ -17,7 +17,7 @@ from typing import Any, Protocol
 import msgspec
 
 from tinycdp.dsl.fields import in_words
-from tinycdp.engine.schema.tracking_plan import MOST_PROPERTIES, TRAITS_OF, Entry, Naming, Plan, kind_of
+from tinycdp.engine.schema.tracking_plan import MOST_PROPERTIES, TRAITS_OF, Naming, PlannedEvent, TrackingPlan, kind_of
 from tinycdp.errors import Conflict, InvalidInput, NotFound
 from tinycdp.model import Message, Rejection, Warned
 from tinycdp.runtime.edits import Edit
@@ -45,7 +45,7 @@ class PlanEntry:
 
     event: str
     version: int
-    entry: Entry | None
+    entry: PlannedEvent | None
     changed_at: str
     changed_by: str
 
@@ -62,8 +62,8 @@ class Plans:
     def __init__(self, policies: Policies, rejection_counter: RejectionCounter) -> None:
         self._policies = policies
         self._rejection_counter = rejection_counter
-        self._entries: dict[int, dict[str, Entry]] = {}
-        self._plans: dict[int, Plan] = {}
+        self._entries: dict[int, dict[str, PlannedEvent]] = {}
+        self._plans: dict[int, TrackingPlan] = {}
         self._loading = asyncio.Lock()
 
     async def load(self, pool: Pool) -> None:
@@ -72,17 +72,17 @@ class Plans:
         Load the policies first: a plan includes the naming policy."""
         # One at a time: the last read has the newest versions.
         async with self._loading, acquired(pool) as connection:
-            entries: dict[int, dict[str, Entry]] = {}
+            entries: dict[int, dict[str, PlannedEvent]] = {}
             for row in await store.current_plan_entries(connection):
                 entries.setdefault(row.environment_id, {})[row.event] = _read(row.document)
             self._entries, self._plans = entries, {}
 
-    def of(self, environment_id: int) -> Plan:
+    def of(self, environment_id: int) -> TrackingPlan:
         """The plan in force."""
         found = self._plans.get(environment_id)
         if found is None:
             naming = self._policies.of(environment_id, Naming)
-            found = self._plans[environment_id] = Plan(self._entries.get(environment_id, {}), naming)
+            found = self._plans[environment_id] = TrackingPlan(self._entries.get(environment_id, {}), naming)
         return found
 
     def screen(self, environment_id: int, messages: Sequence[Message]) -> tuple[Sequence[Message], list[Rejection]]:
@@ -142,18 +142,18 @@ async def save(environment: Environment, event: str, document: Mapping[str, Any]
     return PlanEntry(event, version + 1, entry, iso(edit.now), edit.author)
 
 
-def unsaved(event: str, entry: Entry, edit: Edit) -> PlanEntry:
+def unsaved(event: str, entry: PlannedEvent, edit: Edit) -> PlanEntry:
     """The entry that a dry run would save, as version 0."""
     _check_name(event)
     return PlanEntry(event, 0, entry, iso(edit.now), edit.author)
 
 
-def checked(document: Mapping[str, Any]) -> Entry:
+def checked(document: Mapping[str, Any]) -> PlannedEvent:
     """The document as a valid entry. Raises InvalidInput."""
     try:
         entry = _read(document)
     except msgspec.ValidationError as wrong:
-        path, fault = in_words(wrong, Entry)
+        path, fault = in_words(wrong, PlannedEvent)
         raise InvalidInput("INVALID_PLAN", f"The entry is invalid: {path}: {fault}", path=path) from None
     if len(entry.properties) > MOST_PROPERTIES:
         raise InvalidInput("INVALID_PLAN", f"$.properties: at most {MOST_PROPERTIES} can be declared.")
@@ -187,8 +187,8 @@ def _check_name(event: str) -> None:
         raise InvalidInput("INVALID_PLAN", f"{event!r}: of names that begin with $ a plan can have only {known}.")
 
 
-def _read(document: Mapping[str, Any]) -> Entry:
-    return msgspec.convert(document, Entry)
+def _read(document: Mapping[str, Any]) -> PlannedEvent:
+    return msgspec.convert(document, PlannedEvent)
 
 
 def _entry(event: str, row: store.PlanEntryRow | store.PlanVersionRow) -> PlanEntry:

@@ -1,6 +1,6 @@
 """Reading of history files: JSON lines, CSV and Parquet.
 
-Shape   Source describes a file; identity_of, columns_of and parts read it. Parse makes messages of rows
+Shape   ImportFile describes a file; identity_of, columns_of and parts read it. Parse makes messages of rows
 Units   rows are counted from 1; in JSON lines and CSV a row's number is its line, where each row is one line
 Laws    a row that cannot be read is Unread with the reason; the rows after it are still read.
         memory is bounded by one part, whatever the file's size or compression
@@ -56,7 +56,7 @@ NO_MAPPING = FileMapping()
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class ImportFile:
     """A file to be imported. name: the name to show for it."""
 
     path: Path
@@ -99,7 +99,7 @@ def form_of(path: Path, form: str | None = None) -> Form:
     return found  # type: ignore[no-any-return]
 
 
-def identity_of(source: Source) -> str:
+def identity_of(source: ImportFile) -> str:
     """The id of the file's import: a hash of its content, format and mapping, whatever its name.
 
     Reads a compressed file to its end, so a damaged one is found here."""
@@ -115,7 +115,7 @@ def identity_of(source: Source) -> str:
     return digest.hexdigest()[:16]
 
 
-def columns_of(source: Source) -> list[str]:
+def columns_of(source: ImportFile) -> list[str]:
     """The names of a table's columns."""
     name = source.path.name
     with _opened(source.path) as file:
@@ -134,7 +134,7 @@ def columns_of(source: Source) -> list[str]:
     return columns
 
 
-async def parts(source: Source, done: int, size: Callable[[], int]) -> AsyncIterator[tuple[list[Numbered], float]]:
+async def parts(source: ImportFile, done: int, size: Callable[[], int]) -> AsyncIterator[tuple[list[Numbered], float]]:
     """Yield the rows after the first `done`, `size()` at a time.
 
     Each part comes with the share of the file read so far."""
@@ -200,7 +200,7 @@ def _inflated(file: IO[bytes]) -> Any:
     return gzip.GzipFile(fileobj=file) if packed else file
 
 
-def _rows(file: IO[bytes], source: Source) -> tuple[Iterator[Numbered], Callable[[], float]]:
+def _rows(file: IO[bytes], source: ImportFile) -> tuple[Iterator[Numbered], Callable[[], float]]:
     """The rows of a file in order, and a function that returns the share of it read so far."""
     name = source.path.name
     if source.form == "parquet":

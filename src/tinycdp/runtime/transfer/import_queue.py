@@ -33,8 +33,8 @@ from tinycdp.runtime.environment import Environment
 from tinycdp.runtime.ingest.group_commit import Ingest
 from tinycdp.runtime.ingest.pipeline import Pipeline
 from tinycdp.runtime.transfer import imports
-from tinycdp.runtime.transfer.import_files import FileMapping, Form, Parse, Source
-from tinycdp.runtime.transfer.imports import Importer, Pace, Progress, locked
+from tinycdp.runtime.transfer.import_files import FileMapping, Form, ImportFile, Parse
+from tinycdp.runtime.transfer.imports import Importer, ImportProgress, Pace, locked
 from tinycdp.store import imports as store
 from tinycdp.store.database.pool import RETRY, Pool, acquired
 
@@ -69,10 +69,10 @@ class _Run:
     """An import that runs here. ticket: its path, None until the import has started."""
 
     environment_id: int
-    source: Source
+    source: ImportFile
     keep: bool
     ticket: Path | None = None
-    latest: Progress | None = None
+    latest: ImportProgress | None = None
 
 
 class ImportQueue:
@@ -86,7 +86,7 @@ class ImportQueue:
         self._now = now
         self._pace = Pace(requests)
         self.folder = folder
-        self._running: dict[asyncio.Task[Progress], _Run] = {}
+        self._running: dict[asyncio.Task[ImportProgress], _Run] = {}
         self._loop: Loop | None = None
 
     def start(self, parse: Parse) -> None:
@@ -138,8 +138,8 @@ class ImportQueue:
         return path
 
     async def begin(
-        self, environment_id: int, source: Source, author: str, parse: Parse, api_key_id: int, *, keep: bool
-    ) -> Progress:
+        self, environment_id: int, source: ImportFile, author: str, parse: Parse, api_key_id: int, *, keep: bool
+    ) -> ImportProgress:
         """Start an import, and return its progress after the first part.
 
         Unless `keep`, the file is deleted when the import is done."""
@@ -149,9 +149,9 @@ class ImportQueue:
         except Overloaded:
             _remove(run)
             raise
-        first: asyncio.Future[Progress] = asyncio.get_running_loop().create_future()
+        first: asyncio.Future[ImportProgress] = asyncio.get_running_loop().create_future()
 
-        def on_progress(progress: Progress, rejected: object) -> None:
+        def on_progress(progress: ImportProgress, rejected: object) -> None:
             run.latest = progress
             if not first.done():
                 first.set_result(progress)
@@ -167,13 +167,13 @@ class ImportQueue:
         await asyncio.wait({task, first}, return_when=asyncio.FIRST_COMPLETED)
         return first.result() if first.done() else task.result()
 
-    def _spawn(self, run: _Run, work: Coroutine[Any, Any, Progress]) -> asyncio.Task[Progress]:
+    def _spawn(self, run: _Run, work: Coroutine[Any, Any, ImportProgress]) -> asyncio.Task[ImportProgress]:
         task = asyncio.create_task(work)
         self._running[task] = run
         task.add_done_callback(self._on_end)
         return task
 
-    def _on_end(self, task: asyncio.Task[Progress]) -> None:
+    def _on_end(self, task: asyncio.Task[ImportProgress]) -> None:
         run = self._running.pop(task)
         failure = None if task.cancelled() else task.exception()
         if failure is not None:
@@ -193,7 +193,7 @@ class ImportQueue:
                 return
             if any(run.ticket == path for run in self._running.values()):
                 continue
-            source = Source(self.folder / ticket.file, ticket.form, ticket.mapping, ticket.name)
+            source = ImportFile(self.folder / ticket.file, ticket.form, ticket.mapping, ticket.name)
             run = _Run(ticket.environment_id, source, ticket.keep, path)
             with contextlib.suppress(Conflict):
                 if await self._is_interrupted(run, ticket):
@@ -213,8 +213,8 @@ class ImportQueue:
                 _remove(run)
             return False
 
-    async def _resume(self, run: _Run, ticket: Ticket, parse: Parse) -> Progress:
-        def on_progress(progress: Progress, rejected: object) -> None:
+    async def _resume(self, run: _Run, ticket: Ticket, parse: Parse) -> ImportProgress:
+        def on_progress(progress: ImportProgress, rejected: object) -> None:
             run.latest = progress
 
         try:
@@ -230,18 +230,18 @@ class ImportQueue:
 
     # Progress
 
-    async def find(self, environment_id: int, id: str) -> Progress:
+    async def find(self, environment_id: int, id: str) -> ImportProgress:
         """The progress of one import."""
         return self._with_rate(
             environment_id, await imports.find(Environment(environment_id, self._pool, self._now), id)
         )
 
-    async def listed(self, environment_id: int, n: int) -> list[Progress]:
+    async def listed(self, environment_id: int, n: int) -> list[ImportProgress]:
         """The progress of the newest imports."""
         found = await imports.listed(Environment(environment_id, self._pool, self._now), n)
         return [self._with_rate(environment_id, progress) for progress in found]
 
-    def _with_rate(self, environment_id: int, progress: Progress) -> Progress:
+    def _with_rate(self, environment_id: int, progress: ImportProgress) -> ImportProgress:
         for run in self._running.values():
             if run.latest is not None and (run.environment_id, run.latest.id) == (environment_id, progress.id):
                 return replace(progress, rate=run.latest.rate)

@@ -31,7 +31,15 @@ from tinycdp.runtime.clock import Clock
 from tinycdp.runtime.environment import Environment
 from tinycdp.runtime.ingest.group_commit import Ingest, Receipt
 from tinycdp.runtime.ingest.pipeline import Client, Pipeline
-from tinycdp.runtime.transfer.import_files import NO_MAPPING, Numbered, Parse, Source, columns_of, identity_of, parts
+from tinycdp.runtime.transfer.import_files import (
+    NO_MAPPING,
+    ImportFile,
+    Numbered,
+    Parse,
+    columns_of,
+    identity_of,
+    parts,
+)
 from tinycdp.store import imports as store
 from tinycdp.store.database.pool import RETRY, Connection, Pool, acquired, reaching
 from tinycdp.times import iso
@@ -49,7 +57,7 @@ _TRIES = 120
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
+class ImportProgress:
     """The progress of an import.
 
     share  of the file read so far
@@ -73,7 +81,7 @@ class Progress:
 
 
 #: Called after each part with the rows it rejected: (line, or 0 if unknown; rejection).
-OnProgress = Callable[[Progress, Sequence[tuple[int, Rejection]]], None]
+OnProgress = Callable[[ImportProgress, Sequence[tuple[int, Rejection]]], None]
 
 
 class Stopped(Exception):
@@ -144,13 +152,13 @@ class Importer:
     async def run(
         self,
         environment_id: int,
-        source: Source,
+        source: ImportFile,
         author: str,
         on_progress: OnProgress = lambda progress, rejected: None,
         api_key_id: int | None = None,
         on_start: Callable[[str], None] = lambda id: None,
         resume: str | None = None,
-    ) -> Progress:
+    ) -> ImportProgress:
         """Import what is left of a file, and return its progress at the end.
 
         on_start  called with the import's id once this connection has its lock
@@ -188,13 +196,13 @@ class Importer:
             return progress_of(await store.finish_import(lock, environment_id, id, self._now(), None), running=False)
 
     async def _begin(
-        self, lock: Connection, environment_id: int, id: str, source: Source, author: str
+        self, lock: Connection, environment_id: int, id: str, source: ImportFile, author: str
     ) -> store.ImportRow:
         mapping = msgspec.to_builtins(source.mapping)
         name = source.name or source.path.name
         return await store.begin_import(lock, environment_id, id, name, source.form, mapping, author, self._now())
 
-    def _check_file(self, source: Source) -> str:
+    def _check_file(self, source: ImportFile) -> str:
         """Check the columns and the compression of a file, and return the id of its import."""
         if source.form != "jsonl":
             self._parse.check_columns(columns_of(source), source.mapping)
@@ -207,7 +215,7 @@ class Importer:
         lock: Connection,
         environment_id: int,
         id: str,
-        source: Source,
+        source: ImportFile,
         done: int,
         on_progress: OnProgress,
         api_key_id: int | None,
@@ -244,7 +252,7 @@ class Importer:
             await asyncio.gather(*(task for task, _, _ in in_flight), return_exceptions=True)
 
     async def _store_part(
-        self, environment_id: int, id: str, source: Source, rows: Sequence[Numbered], api_key_id: int | None
+        self, environment_id: int, id: str, source: ImportFile, rows: Sequence[Numbered], api_key_id: int | None
     ) -> "_Stored":
         messages, unread = await asyncio.to_thread(self._parse.call, rows, source.mapping, id, self._now())
         logged = self._pipeline.redact_rejections(environment_id, [rejection for _, rejection in unread])
@@ -271,21 +279,21 @@ class _Stored:
     rejected: Sequence[tuple[int, Rejection]]
 
 
-def progress_of(row: store.ImportRow, *, running: bool, rate: float | None = None) -> Progress:
+def progress_of(row: store.ImportRow, *, running: bool, rate: float | None = None) -> ImportProgress:
     """The progress that a row of `imports` stands for."""
     status: Literal["running", "interrupted", "failed", "done"] = "running" if running else "interrupted"
     if row.finished_at is not None:
         status = "done"
     elif row.error is not None:
         status = "failed"
-    return Progress(
+    return ImportProgress(
         row.id, row.name, row.form, status, row.done, row.share, row.accepted, row.duplicates,
         row.rejected, row.author, iso(row.started_at), iso(row.advanced_at),
         iso(row.finished_at) if row.finished_at is not None else None, row.error, rate,
     )  # fmt: skip
 
 
-async def find(environment: Environment, id: str) -> Progress:
+async def find(environment: Environment, id: str) -> ImportProgress:
     """The progress of one import."""
     async with acquired(environment.pool) as connection:
         row = await store.find_import(connection, environment.id, id)
@@ -298,14 +306,14 @@ def _unknown(id: str) -> NotFound:
     return NotFound("IMPORT_NOT_FOUND", f"There is no import {id[:100]!r}.")
 
 
-async def listed(environment: Environment, n: int) -> list[Progress]:
+async def listed(environment: Environment, n: int) -> list[ImportProgress]:
     """The progress of the newest imports."""
     async with acquired(environment.pool) as connection:
         rows = await store.list_imports(connection, environment.id, n)
         return [progress_of(row, running=await _runs(connection, environment.id, row.id)) for row in rows]
 
 
-async def stop(environment: Environment, id: str, why: str) -> Progress:
+async def stop(environment: Environment, id: str, why: str) -> ImportProgress:
     """Stop an import, whichever process runs it. One that is done stays done."""
     async with acquired(environment.pool) as connection:
         await store.stop_import(connection, environment.id, id, why, environment.now())

@@ -31,7 +31,7 @@ from tinycdp.model import Instant
 from tinycdp.runtime.clock import Clock
 from tinycdp.runtime.definitions import publish
 from tinycdp.runtime.definitions.catalogs import Catalogs
-from tinycdp.runtime.definitions.workspace import Progress, progress_of
+from tinycdp.runtime.definitions.workspace import BackfillProgress, progress_of
 from tinycdp.runtime.environment import Environment
 from tinycdp.runtime.notifications import announce_profiles
 from tinycdp.runtime.profiles import storage as profiles
@@ -56,7 +56,7 @@ _NICE = 10
 #: Profiles computed at once under their locks.
 _FEW = 20
 
-Report = Callable[[Progress], None]
+Report = Callable[[BackfillProgress], None]
 
 
 @dataclass(slots=True)

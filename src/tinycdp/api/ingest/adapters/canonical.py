@@ -1,6 +1,6 @@
 """The rules that all protocols share, from a lenient event to a canonical Message.
 
-Shape   Event (what a client may send, every field optional) + Envelope -> to_message -> Message | EventRejected
+Shape   SentEvent (what a client may send, every field optional) + Envelope -> to_message -> Message | EventRejected
         read_events runs that over a list and keeps the good ones
 Units   instants in milliseconds UTC; sizes in bytes of JSON text
 Laws    null, "" and absent are the same. A rejected event does not affect its neighbours.
@@ -55,7 +55,7 @@ BLOCKED = frozenset(
 _NIL_UUID = "00000000-0000-0000-0000-000000000000"
 
 
-class Event(msgspec.Struct, rename="camel", gc=False):
+class SentEvent(msgspec.Struct, rename="camel", gc=False):
     """An event in Segment's shape, with the short names of our own API.
 
     Unknown fields are ignored."""
@@ -103,12 +103,12 @@ class Parsed(msgspec.Struct):
 
 
 #: An event's kind and fields; a list if one foreign event becomes several messages.
-Read = tuple[MessageKind, Event] | list[tuple[MessageKind, Event]]
+Read = tuple[MessageKind, SentEvent] | list[tuple[MessageKind, SentEvent]]
 
 #: Parses the text of one event; raises EventRejected.
 Reader = Callable[[bytes], Read]
 
-EVENT = msgspec.json.Decoder(Event, float_hook=number)
+EVENT = msgspec.json.Decoder(SentEvent, float_hook=number)
 LIST = msgspec.json.Decoder(list[msgspec.Raw])
 NO_ENVELOPE = Envelope()
 NO_PATHS: Mapping[str, str] = {}
@@ -126,7 +126,7 @@ def read_events(
     """The messages of raw events, and rejections of the others.
 
     root   the JSONPath of the list: "$" or "$.batch"
-    paths  a protocol's own names for the fields of Event: {".userId": ".user.user_id"}
+    paths  a protocol's own names for the fields of SentEvent: {".userId": ".user.user_id"}
     """
     if len(raws) > EVENTS_LIMIT:
         raise TooLarge(
@@ -215,7 +215,7 @@ def decode_event(decoder: "msgspec.json.Decoder[T]", raw: bytes) -> T:
     return event
 
 
-def to_message(kind: MessageKind, event: Event, envelope: Envelope, received_at: Instant) -> Message:
+def to_message(kind: MessageKind, event: SentEvent, envelope: Envelope, received_at: Instant) -> Message:
     """The event as a canonical message. Raises EventRejected."""
     context = mapping(event.context, ".context", RejectionCode.INVALID_CONTEXT)
     if envelope.context:
@@ -334,7 +334,7 @@ def _is_blocked(value: str) -> bool:
     return not text.strip("0-") or text.lower() in BLOCKED
 
 
-def _identifiers(event: Event, context: dict[str, Any]) -> tuple[Identifier, ...]:
+def _identifiers(event: SentEvent, context: dict[str, Any]) -> tuple[Identifier, ...]:
     user_id = identifier(event.distinct_id if absent(event.user_id) else event.user_id, ".userId")
     anonymous_id = identifier(event.anonymous_id, ".anonymousId")
     if event.external_id is None and event.device_id is None and "externalIds" not in context:
@@ -377,14 +377,14 @@ def _identifiers(event: Event, context: dict[str, Any]) -> tuple[Identifier, ...
     )
 
 
-def _ignored(event: Event, identifiers: tuple[Identifier, ...], context: dict[str, Any]) -> tuple[Identifier, ...]:
+def _ignored(event: SentEvent, identifiers: tuple[Identifier, ...], context: dict[str, Any]) -> tuple[Identifier, ...]:
     """The blocked identifiers of an event that has valid ones too."""
     entries = context.get("externalIds")
     user_id = event.distinct_id if absent(event.user_id) else event.user_id
     sent = (user_id, event.external_id, event.anonymous_id, event.device_id)
     if not entries and len(identifiers) == len(sent) - sent.count(None):
         return ()
-    others = ((entry.get("type"), entry.get("id")) for entry in entries or () if entry.get("collection") in _PEOPLE)
+    others = ((entry.get("type"), entry.get("id")) for entry in entries or () if entry.get("collection") in _USERS)
     return tuple(
         Identifier(kind, str(value))
         for kind, value in (*zip((_USER, _EXTERNAL, _ANONYMOUS, _DEVICE), sent, strict=True), *others)
@@ -416,14 +416,14 @@ def _external_ids(entries: Any) -> Iterable[Identifier]:
                 at,
                 'An entry is {"id", "type"}; a type is up to 64 of A-Z a-z 0-9 _ . : -.',
             )
-        if entry.get("collection") not in _PEOPLE:
+        if entry.get("collection") not in _USERS:
             continue
         value = identifier(entry.get("id"), at + ".id")
         if value is not None:
             yield Identifier(kind, value)
 
 
-def _previous(event: Event, identifiers: tuple[Identifier, ...]) -> str | None:
+def _previous(event: SentEvent, identifiers: tuple[Identifier, ...]) -> str | None:
     previous = identifier(event.previous_id, ".previousId")
     if previous is None:
         raise EventRejected(RejectionCode.MISSING_PREVIOUS_ID, ".previousId", "An alias call needs a previousId.")
@@ -431,7 +431,7 @@ def _previous(event: Event, identifiers: tuple[Identifier, ...]) -> str | None:
     return None if previous == identifiers[0].value else previous
 
 
-def _message_id(event: Event) -> str:
+def _message_id(event: SentEvent) -> str:
     value = event.idempotency_key if absent(event.message_id) else event.message_id
     if value is None:
         value = ""
@@ -448,7 +448,7 @@ def _message_id(event: Event) -> str:
     return message_id
 
 
-def _content(kind: MessageKind, event: Event, context: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+def _content(kind: MessageKind, event: SentEvent, context: dict[str, Any]) -> tuple[str, dict[str, Any]]:
     """The name and properties of an event; for identify and group, "" and the traits."""
     if kind == "track":
         name = event.event
@@ -476,7 +476,7 @@ def _content(kind: MessageKind, event: Event, context: dict[str, Any]) -> tuple[
     return "", traits
 
 
-def _properties(event: Event) -> dict[str, Any]:
+def _properties(event: SentEvent) -> dict[str, Any]:
     value, path = (event.props, ".props") if absent(event.properties) else (event.properties, ".properties")
     properties = mapping(value, path, RejectionCode.INVALID_PROPERTIES)
     _check_properties(properties, path)
@@ -517,7 +517,7 @@ def _deeper_than(value: Any, room: int) -> bool:
     return False
 
 
-def _original_at(event: Event) -> Instant | None:
+def _original_at(event: SentEvent) -> Instant | None:
     if event.original_timestamp is not None:
         at = instant(event.original_timestamp, ".originalTimestamp")
         if at is not None:
@@ -526,7 +526,7 @@ def _original_at(event: Event) -> Instant | None:
     return instant(event.ts, ".ts") if at is None else at
 
 
-def _with_integrations(context: dict[str, Any], event: Event, envelope: Envelope) -> dict[str, Any]:
+def _with_integrations(context: dict[str, Any], event: SentEvent, envelope: Envelope) -> dict[str, Any]:
     """The context with the client's choice of integrations, for destinations."""
     own = event.integrations if type(event.integrations) is dict else {}
     merged = {**envelope.integrations, **own}
@@ -549,7 +549,7 @@ _ANYTHING = msgspec.json.Decoder(msgspec.Raw)
 _OPENS_LIST = re.compile(rb"[ \t\r\n]*\[")
 _KIND = re.compile(r"[A-Za-z][A-Za-z0-9_.:-]{0,63}")
 #: The collections of context.externalIds that hold users.
-_PEOPLE = (None, "", "users")
+_USERS = (None, "", "users")
 
 # Plain strings: an enum member is slower to hash and to encode.
 _USER, _EXTERNAL, _ANONYMOUS, _DEVICE = (

@@ -20,9 +20,9 @@ from tinycdp.api.http.bodies import clean, decode, number
 from tinycdp.api.ingest.adapters.canonical import (
     LIST,
     Envelope,
-    Event,
     Parsed,
     Read,
+    SentEvent,
     absent,
     decode_event,
     identifier,
@@ -71,7 +71,7 @@ def key_in(body: bytes) -> str | None:
     return next(filter(None, map(key, places)), None)
 
 
-class Question(msgspec.Struct):
+class FlagsQuestion(msgspec.Struct):
     """A request for flags.
 
     Rules read person_properties, groups and group_properties as `context.…`."""
@@ -100,10 +100,10 @@ class Question(msgspec.Struct):
         return key(self.session_id or _object(self.person_properties).get("$session_id"))
 
 
-def parse_question(body: bytes) -> Question:
+def parse_question(body: bytes) -> FlagsQuestion:
     """The request in a body; an empty body asks for all flags."""
     fields = decode(_OBJECT, clean(body)) if body.strip() else {}
-    return Question(**{_ASKED[name]: value for name, value in fields.items() if name in _ASKED})
+    return FlagsQuestion(**{_ASKED[name]: value for name, value in fields.items() if name in _ASKED})
 
 
 class _Body(msgspec.Struct):
@@ -144,10 +144,10 @@ _KEYED = msgspec.json.Decoder(_Keyed, float_hook=number)
 _SENT = msgspec.json.Decoder(_Sent, float_hook=number)
 _OBJECT = msgspec.json.Decoder(dict[str, Any], float_hook=number)
 
-#: The names of the fields of a Question. `properties` without a dollar belongs to the request, not to the user.
+#: The names of the fields of a FlagsQuestion. `properties` without a dollar belongs to the request, not to the user.
 _ASKED = {
-    **{name: name for name in Question.__struct_fields__},
-    **{f"${name}": name for name in Question.__struct_fields__},
+    **{name: name for name in FlagsQuestion.__struct_fields__},
+    **{f"${name}": name for name in FlagsQuestion.__struct_fields__},
     "$properties": "person_properties",
     "flag_keys_to_evaluate": "flag_keys",
 }
@@ -187,7 +187,7 @@ def _read(raw: bytes, received_at: Instant) -> Read:
     for name, value in (("$session_id", sent.session_id), ("$window_id", sent.window_id)):
         if not absent(value):
             properties = {name: value, **properties}
-    event = Event(
+    event = SentEvent(
         message_id=_first(sent.uuid, properties.get("$insert_id"), sent.message_id, sent.ruby_message_id),
         timestamp=sent.timestamp,
         context=_context(properties),
@@ -223,7 +223,7 @@ def _read(raw: bytes, received_at: Instant) -> Read:
     if not traits:
         return kind, event
     # A message id derived from that of the event, so a retry counts neither message twice.
-    own = Event(
+    own = SentEvent(
         message_id=None if absent(event.message_id) else f"{event.message_id}$set",
         user_id=event.user_id,
         anonymous_id=event.anonymous_id,
@@ -245,7 +245,7 @@ def _is_known(distinct_id: Any, properties: dict[str, Any]) -> bool:
     return absent(distinct_id) or distinct_id != properties.get("$device_id")
 
 
-def _identifier(event: Event, distinct_id: Any, properties: dict[str, Any]) -> Read:
+def _identifier(event: SentEvent, distinct_id: Any, properties: dict[str, Any]) -> Read:
     """A join of two ids.
 
     SDKs disagree which one is the earlier, so either may have been anonymous."""
@@ -258,7 +258,7 @@ def _identifier(event: Event, distinct_id: Any, properties: dict[str, Any]) -> R
     return "alias", event
 
 
-def _group(event: Event, distinct_id: Any, properties: dict[str, Any]) -> Read:
+def _group(event: SentEvent, distinct_id: Any, properties: dict[str, Any]) -> Read:
     """A group's traits.
 
     The distinct id that server SDKs generate for the group is not that of a user."""

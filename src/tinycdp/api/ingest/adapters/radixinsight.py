@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from tinycdp.api.http.bodies import number
-from tinycdp.api.ingest.adapters.canonical import Event, Parsed, absent, decode_event, mapping, read_one_or_many
+from tinycdp.api.ingest.adapters.canonical import Parsed, SentEvent, absent, decode_event, mapping, read_one_or_many
 from tinycdp.api.ingest.adapters.rejection import RejectionCode
 from tinycdp.model import Instant, MessageKind
 
@@ -43,13 +43,13 @@ _COLLECTED_PATHS = {
 }
 
 
-def _read_collected(raw: bytes) -> tuple[MessageKind, Event]:
+def _read_collected(raw: bytes) -> tuple[MessageKind, SentEvent]:
     sent = decode_event(_COLLECTED, raw)
     user = mapping(sent.user, ".user", RejectionCode.INVALID_IDENTIFIER)
     context = mapping(sent.context, ".context", RejectionCode.INVALID_CONTEXT)
     # One of its SDKs sends the identifiers in `user`, the other at the root.
     session_id = user.get("session_id", sent.session_id)
-    event = Event(
+    event = SentEvent(
         message_id=sent.event_id,
         user_id=user.get("user_id", sent.user_id),
         anonymous_id=user.get("anonymous_id", sent.anonymous_id),

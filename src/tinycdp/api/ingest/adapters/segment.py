@@ -17,8 +17,8 @@ from tinycdp.api.ingest.adapters.canonical import (
     LIST,
     NO_ENVELOPE,
     Envelope,
-    Event,
     Parsed,
+    SentEvent,
     absent,
     decode_event,
     is_list,
@@ -71,7 +71,7 @@ def write_key_of(body: bytes) -> str | None:
         return None
 
 
-def read_typed(raw: bytes) -> tuple[MessageKind, Event]:
+def read_typed(raw: bytes) -> tuple[MessageKind, SentEvent]:
     """An event with the kind of its `type`. Raises EventRejected."""
     event = decode_event(EVENT, raw)
     name = event.type
