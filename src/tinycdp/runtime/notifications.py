@@ -11,22 +11,22 @@ Units   a notification holds at most 8,000 bytes, so many ids go out in several
 """
 
 import asyncio
-import contextlib
 import logging
 from base64 import urlsafe_b64encode
 from collections.abc import Sequence
 from hashlib import blake2b
 from typing import Any, Protocol
 
-from tinycdp.errors import Unavailable
+from tinycdp.runtime.background import Loop
 from tinycdp.store.database import notifications as notification_store
-from tinycdp.store.database.pool import Connection, connect
+from tinycdp.store.database.pool import Connection, connect, reaching
 
 log = logging.getLogger(__name__)
 
 CHANNEL = "tinycdp"
 _IDS_PER_NOTICE = 380
 _DIGESTS_PER_NOTICE = 600
+#: Between two tries to connect.
 _PAUSE_SECONDS = 0.25
 #: How often a quiet connection is tested: a server that vanished does not close it.
 _PING_SECONDS = 5.0
@@ -101,51 +101,61 @@ class Listener:
     def __init__(self, dsn: str, subscriber: Subscriber) -> None:
         self._dsn = dsn
         self._subscriber = subscriber
-        self._ended = asyncio.Event()
-        self._task: asyncio.Task[None] | None = None
-        self._listening = asyncio.Event()
+        self._connection: Any = None
+        self._connected = False
+        self._started = asyncio.Event()
+        self._loop = Loop("notifications", self._turn, _PING_SECONDS, failed=_PAUSE_SECONDS)
 
     async def start(self) -> None:
         """Start, and return once no notification can be missed."""
-        self._task = asyncio.create_task(self._run())
-        await self._listening.wait()
+        self._loop.start()
+        await self._started.wait()
 
     async def stop(self) -> None:
         """Stop listening, and close the connection."""
-        if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+        await self._loop.stop()
+        self._close()
 
-    async def _run(self) -> None:
-        while True:
-            try:
-                connection = await connect(self._dsn)
-            except Exception as failure:  # a changed password, a server that starts: try until it works
-                if not isinstance(failure, Unavailable):
-                    log.warning("cannot listen for notifications, will try again: %s", failure)
-                await asyncio.sleep(_PAUSE_SECONDS)
-                continue
-            self._ended.clear()
-            connection.add_termination_listener(lambda _: self._ended.set())
-            try:
+    async def _turn(self) -> None:
+        """Connect if there is no connection, otherwise test it. A lost one is closed, and fails the turn."""
+        if self._connection is None:
+            await self._connect()
+            return
+        try:
+            with reaching():
+                await self._connection.execute("SELECT 1", timeout=_PING_SECONDS)
+        except Exception:
+            self._close()
+            raise
+
+    async def _connect(self) -> None:
+        connection = await connect(self._dsn)
+        connection.add_termination_listener(lambda _: self._lost(connection))
+        try:
+            with reaching():
                 await connection.add_listener(CHANNEL, self._dispatch)
-                self._listening.set()
-                self._subscriber.reconnected()
-                await self._until_closed(connection)
-            except Exception as failure:  # whatever ends a connection, open a new one
-                log.warning("lost the connection for notifications: %s", failure)
-            finally:
-                self._subscriber.disconnected()
-                connection.terminate()
-            await asyncio.sleep(_PAUSE_SECONDS)
+            self._subscriber.reconnected()
+        except BaseException:
+            connection.terminate()
+            raise
+        self._connection, self._connected = connection, True
+        self._started.set()
+        if connection.is_closed():  # while it was made
+            self._lost(connection)
 
-    async def _until_closed(self, connection: Any) -> None:
-        while not self._ended.is_set():
-            try:
-                await asyncio.wait_for(self._ended.wait(), _PING_SECONDS)
-            except TimeoutError:
-                await connection.execute("SELECT 1", timeout=_PING_SECONDS)
+    def _lost(self, connection: Any) -> None:
+        """Notify the subscriber at once; the next turn closes the connection."""
+        if connection is self._connection and self._connected:
+            self._connected = False
+            self._subscriber.disconnected()
+            self._loop.wake()
+
+    def _close(self) -> None:
+        connection = self._connection
+        if connection is not None:
+            self._lost(connection)
+            self._connection = None
+            connection.terminate()
 
     def _dispatch(self, connection: Any, pid: int, channel: str, payload: str) -> None:
         match payload.split(" "):

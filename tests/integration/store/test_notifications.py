@@ -2,12 +2,17 @@
 
 import asyncio
 import inspect
+import logging
 from collections.abc import Sequence
 from typing import Any
 
-from serving import PATIENCE_SECONDS
+import pytest
+
+from serving import PATIENCE_SECONDS, eventually
+from tinycdp.errors import Unavailable
 from tinycdp.runtime import notifications
 from tinycdp.runtime.notifications import Listener, announce_keys, announce_new_profiles, announce_profiles, digest_of
+from tinycdp.store.database import pool as database
 from tinycdp.store.database.pool import Pool, transaction
 
 
@@ -58,6 +63,76 @@ async def test_a_thousand_profiles_are_announced_completely_and_in_order(dsn: st
     assert recorder.notices > 1, "they are more than one notification holds"
     assert recorder.digests == [digest_of(one) for one in people]
     assert len([query for query in said if "pg_notify" in query]) == 3, "one statement for each kind"
+
+
+class Watcher(Recorder):
+    """Records the order in which a connection is lost and replaced."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.steps: list[str] = []
+
+    def disconnected(self) -> None:
+        self.steps.append("disconnected")
+
+    def reconnected(self) -> None:
+        self.steps.append("reconnected")
+
+    async def took(self, steps: list[str]) -> None:
+        async def they_are_taken() -> bool:
+            return self.steps == steps
+
+        await eventually(they_are_taken)
+
+
+async def test_a_lost_connection_is_reported_at_once_and_replaced(
+    dsn: str, pool: Pool, caplog: pytest.LogCaptureFixture
+) -> None:
+    watcher = Watcher()
+    listener = Listener(dsn, watcher)
+    await listener.start()
+    assert watcher.steps == ["reconnected"]
+    try:
+        for lost in range(1, 3):
+            with caplog.at_level(logging.WARNING):
+                caplog.clear()
+                await end_listeners(pool)
+                await watcher.took(["reconnected", *["disconnected", "reconnected"] * lost])
+            lines = [record for record in caplog.records if "notifications" in record.getMessage()]
+            assert len(lines) <= 1
+            assert not any(record.exc_info for record in caplog.records)
+        async with transaction(pool) as connection:
+            await announce_keys(connection)
+        await asyncio.wait_for(watcher.done.wait(), PATIENCE_SECONDS)
+    finally:
+        await listener.stop()
+    assert watcher.steps == ["reconnected", *["disconnected", "reconnected"] * 2, "disconnected"]
+
+
+async def test_a_listener_starts_when_it_can_connect(dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As long as it cannot, start() does not return, and it says why once."""
+    failures = [Unavailable("DATABASE_AWAY", "away"), Unavailable("DATABASE_AWAY", "away")]
+
+    async def connect(address: str) -> Any:
+        if failures:
+            raise failures.pop()
+        return await database.connect(address)
+
+    monkeypatch.setattr(notifications, "connect", connect)
+    watcher = Watcher()
+    listener = Listener(dsn, watcher)
+    await asyncio.wait_for(listener.start(), PATIENCE_SECONDS)
+    assert (failures, watcher.steps) == ([], ["reconnected"])
+    await listener.stop()
+    await listener.stop()
+    assert watcher.steps == ["reconnected", "disconnected"]
+
+
+async def end_listeners(pool: Pool) -> None:
+    """End the connections of this database that listen."""
+    query = """SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
+               WHERE datname = current_database() AND pid <> pg_backend_pid() AND query LIKE 'LISTEN%'"""
+    assert await pool.fetchval(query) == 1
 
 
 async def test_every_notice_names_its_environment_but_that_of_keys() -> None:
