@@ -1,14 +1,15 @@
-"""Instants as text: ISO 8601 in UTC, with milliseconds."""
+"""Instants in UTC as text, ISO 8601 with milliseconds, and as days."""
 
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 
-from tinycdp.model import NEVER, Instant
+from tinycdp.model import DAY_MS, NEVER, Instant
 
 #: The last instant of a year with four digits; arithmetic on dates may go beyond it.
 _LAST = 253_402_300_799_999
 _FIRST = -62_135_596_800_000
 #: In UTC, and without a zone: arithmetic with one takes twice as long.
 _EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001
+_FIRST_DAY = _EPOCH.date()
 
 
 def iso(instant: Instant) -> str:
@@ -22,3 +23,8 @@ def iso(instant: Instant) -> str:
 def iso_or_none(instant: Instant | None) -> str | None:
     """The instant as text; None if it is absent or NEVER."""
     return iso(instant) if instant is not None and instant < NEVER else None
+
+
+def day_of(instant: Instant) -> date:
+    """The day in UTC that an instant lies in."""
+    return _FIRST_DAY + timedelta(instant // DAY_MS)

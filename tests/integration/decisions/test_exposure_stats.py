@@ -13,7 +13,7 @@ from tinycdp.app import Parts
 from tinycdp.model import DAY_MS, Identifier, IdentifierKind, Message
 from tinycdp.runtime import clock
 from tinycdp.runtime.decisions.decide import decide_one
-from tinycdp.runtime.decisions.exposure_stats import FlagExposures, counts, day_of, recent_exposures
+from tinycdp.runtime.decisions.exposure_stats import FlagExposures, counts, recent_exposures
 from tinycdp.runtime.decisions.snapshots import unknown_profile
 from tinycdp.runtime.decisions.stale_flags import StaleFlags, stale_flags
 from tinycdp.runtime.definitions import kill_switches
@@ -23,6 +23,7 @@ from tinycdp.runtime.edits import Edit
 from tinycdp.runtime.environment import Environment
 from tinycdp.store import exposures as store
 from tinycdp.store.database.pool import Pool
+from tinycdp.times import day_of
 
 HALVES = {"a": 50_000, "b": 50_000}
 

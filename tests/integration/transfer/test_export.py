@@ -20,11 +20,11 @@ from builders import iso
 from serving import PATIENCE_SECONDS, eventually
 from tinycdp.errors import Unavailable
 from tinycdp.model import HOUR_MS
-from tinycdp.runtime.decisions.exposure_stats import day_of
 from tinycdp.runtime.definitions.catalogs import Catalogs
 from tinycdp.runtime.transfer.export import AT_ONCE, COLUMNS, ExposuresRequest, SegmentRequest
 from tinycdp.runtime.worker.loops import Worker
 from tinycdp.store.database.pool import connect
+from tinycdp.times import day_of
 
 EVERYONE = "!exists(profile.nobody)"
 

@@ -25,6 +25,7 @@ from tinycdp.runtime.definitions.catalogs import Catalogs
 from tinycdp.runtime.environment import Environment
 from tinycdp.runtime.profiles import views
 from tinycdp.store.database.pool import Pool
+from tinycdp.times import day_of
 
 _DEFAULT_DAYS = 30
 
@@ -52,7 +53,7 @@ async def count_exposures(
     """Counts are of distinct units: a unit that was asked about every day counts once in `variants`."""
     instant = environment.now()
     await exposures.flush()
-    since, until = days_between(first, last, exposure_stats.day_of(instant))
+    since, until = days_between(first, last, day_of(instant))
     counted = await exposure_stats.counts(environment, catalogs, name, since, until, instant)
     return as_schema(counted, FlagExposures)
 
@@ -85,7 +86,7 @@ async def list_exposures(
     if profile is not None:
         found = await views.find_profile(environment, catalogs, profile, None)
         profile_id = int(found.id)
-    since, until = days_between(first, last, exposure_stats.day_of(instant))
+    since, until = days_between(first, last, day_of(instant))
     page = await exposure_stats.page(
         environment,
         catalogs,

@@ -18,10 +18,9 @@ from tinycdp.errors import NotFound
 from tinycdp.model import Instant
 from tinycdp.runtime.access.actor import Actor
 from tinycdp.runtime.clock import Clock
-from tinycdp.runtime.decisions.exposure_stats import day_of
 from tinycdp.runtime.decisions.exposures import Exposures
 from tinycdp.runtime.transfer.export import Export, Exports, ExposuresRequest, Form, SegmentRequest, split_names
-from tinycdp.times import iso
+from tinycdp.times import day_of, iso
 
 _MEDIA: dict[Form, str] = {"csv": "text/csv", "jsonl": "application/jsonl"}
 

@@ -15,7 +15,7 @@ import binascii
 import math
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 from typing import Any
 
 import msgspec
@@ -29,7 +29,7 @@ from tinycdp.runtime.definitions.catalogs import Catalogs
 from tinycdp.runtime.environment import Environment
 from tinycdp.store import exposures as store
 from tinycdp.store.database.pool import Connection, acquired, snapshot
-from tinycdp.times import iso
+from tinycdp.times import day_of, iso
 
 #: A p-value below this raises the alarm. A check that is read every day must not raise it by chance every month.
 ALARM_P = 0.001
@@ -283,11 +283,6 @@ async def recent_exposures(environment: Environment, catalogs: Catalogs, key: st
 def _behind(last: date) -> store.Place:
     """The place from which on nothing of a last day is shown yet."""
     return min(last, date.max - timedelta(1)) + timedelta(1), 0, 0, 0, "", "", ""
-
-
-def day_of(instant: Instant) -> date:
-    """The day in UTC that an instant lies in."""
-    return datetime.fromtimestamp(instant / 1000, UTC).date()
 
 
 async def _find(

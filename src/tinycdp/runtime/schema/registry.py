@@ -13,18 +13,19 @@ import asyncio
 import logging
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
-from datetime import date, timedelta
+from datetime import timedelta
 from typing import Any, NamedTuple
 
 import msgspec
 
 from tinycdp.engine.schema.inference import KnownNames, MessageShapes, SeenCount
-from tinycdp.model import DAY_MS, HOUR_MS, MINUTE_MS, Instant, Message, Warned
+from tinycdp.model import HOUR_MS, MINUTE_MS, Instant, Message, Warned
 from tinycdp.runtime.background import PASSING, BufferedWriter
 from tinycdp.runtime.clock import Clock
 from tinycdp.runtime.environment import Environment
 from tinycdp.store import registry as store
 from tinycdp.store.database.pool import Connection, Pool, acquired, transaction
+from tinycdp.times import day_of
 
 log = logging.getLogger(__name__)
 
@@ -194,7 +195,7 @@ async def rebuild(environment: Environment, on_progress: Callable[[int], None] =
 
 async def prune(connection: Connection, environment_id: int, now: Instant) -> None:
     """Delete old days and hours, and the batches of live streams that were not read."""
-    oldest = date(1970, 1, 1) + timedelta(days=now // DAY_MS - KEEP_DAYS)
+    oldest = day_of(now) - timedelta(KEEP_DAYS)
     await store.prune_registry(connection, environment_id, oldest, now - KEEP_HOURS * HOUR_MS)
     await store.prune_live_batches(connection, environment_id, now - MINUTE_MS)
 

@@ -12,7 +12,7 @@ Source  docs/reference/registry.md
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import timedelta
 from typing import Any, Literal
 
 from tinycdp.dsl.check.workspace import check_workspace
@@ -27,7 +27,7 @@ from tinycdp.runtime.environment import Environment
 from tinycdp.runtime.schema.tracking_plan import PlanEntry, versions
 from tinycdp.store import registry as store
 from tinycdp.store.database.pool import snapshot
-from tinycdp.times import iso
+from tinycdp.times import day_of, iso
 
 TIMELINE_DAYS = 90
 HOURS = 48
@@ -186,7 +186,7 @@ class Sdks:
 async def events(environment: Environment, plan: TrackingPlan) -> Events:
     """Every event that was seen or is planned."""
     now = environment.now()
-    today = _day(now)
+    today = day_of(now)
     async with snapshot(environment.pool) as connection:
         rows = await store.registry_events(connection, environment.id, today - timedelta(LATELY_DAYS - 1), today)
     found = [_event(row.event, row, plan.entries.get(row.event), now) for row in rows if row.event != OTHER]
@@ -198,7 +198,7 @@ async def events(environment: Environment, plan: TrackingPlan) -> Events:
 async def event(environment: Environment, plan: TrackingPlan, name: str) -> EventPage:
     """One event with its properties."""
     now = environment.now()
-    today = _day(now)
+    today = day_of(now)
     first, lately = today - timedelta(TIMELINE_DAYS - 1), today - timedelta(LATELY_DAYS - 1)
     async with snapshot(environment.pool) as connection:
         types = await store.registry_types_of(connection, environment.id, name)
@@ -244,7 +244,7 @@ async def property_of(environment: Environment, plan: TrackingPlan, name: str, p
     found = next((row for row in page.properties if row.name == property), None)
     if found is None:
         raise NotFound("NOT_FOUND", f"The event {name!r} never had a property {property!r}.")
-    first = _day(environment.now()) - timedelta(TIMELINE_DAYS - 1)
+    first = day_of(environment.now()) - timedelta(TIMELINE_DAYS - 1)
     async with snapshot(environment.pool) as connection:
         days = await store.registry_days_of(connection, environment.id, name, first)
         sdks = await store.registry_sdks_of(connection, environment.id, name, property, first)
@@ -273,7 +273,7 @@ async def sdks(environment: Environment) -> Sdks:
 async def violations(environment: Environment, name: str | None, days: int, n: int) -> list[Violation]:
     """Violations of the plan, of one event or of all: newest day first, then the most frequent."""
     async with snapshot(environment.pool) as connection:
-        first = _day(environment.now()) - timedelta(days - 1)
+        first = day_of(environment.now()) - timedelta(days - 1)
         rows = await store.plan_violations_since(connection, environment.id, name, first, n)
     return [_violation(row) for row in rows]
 
@@ -420,12 +420,5 @@ def _violation(row: store.ViolationRow) -> Violation:
     )
 
 
-_EPOCH = date(1970, 1, 1)
-
-
-def _day(now: Instant) -> date:
-    return _EPOCH + timedelta(milliseconds=now)
-
-
 def _iso_day(day: int) -> str:
-    return (_EPOCH + timedelta(day)).isoformat()
+    return day_of(day * DAY_MS).isoformat()

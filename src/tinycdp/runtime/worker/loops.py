@@ -11,7 +11,6 @@ Errors  none: a loop that fails logs the error, waits and continues
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from datetime import date, timedelta
 
 from tinycdp.engine import recompute
 from tinycdp.engine.catalog import Catalog
@@ -35,6 +34,7 @@ from tinycdp.store import limits as limits_store
 from tinycdp.store import profiles as profile_store
 from tinycdp.store.database import partitions as partition_store
 from tinycdp.store.database.pool import Connection, Pool, acquired, transaction
+from tinycdp.times import day_of
 
 log = logging.getLogger(__name__)
 
@@ -201,7 +201,7 @@ class Worker:
     async def _prune(self, environment_id: int) -> int:
         """Delete old rejections, and at most a batch of old exposures."""
         now = self._now()
-        oldest_exposure = date(1970, 1, 1) + timedelta(days=(now - self._keep_exposures_ms) // DAY_MS)
+        oldest_exposure = day_of(now - self._keep_exposures_ms)
         async with transaction(self._pool) as connection:
             await limits_store.prune_rejections(
                 connection, environment_id, now - _KEEP_REJECTIONS_MS, now - _KEEP_COUNTS_MS
