@@ -27,6 +27,7 @@ NEWEST = 256
 MOST_VALUES = 1_000
 LONGEST_TEXT = 1_024
 SECOND, MINUTE, HOUR, DAY = 1_000, 60_000, 3_600_000, 86_400_000
+UNIT_MS = {"seconds": SECOND, "minutes": MINUTE, "hours": HOUR, "days": DAY}
 BUCKET_WIDTHS = (DAY, 6 * HOUR, HOUR, 15 * MINUTE, 5 * MINUTE, MINUTE, 10 * SECOND, SECOND)
 
 WIDE = Context(prec=200, rounding=ROUND_HALF_UP)
@@ -192,6 +193,9 @@ class Oracle:
                 case ir.Ago():
                     offsets |= {math.ceil(k) * n.unit_ms + j * n.unit_ms for k in numbers for j in (-1, 0, 1)}
                     offsets |= {j * n.unit_ms for j in (1, 2)}
+                case ir.Call(function=unit) if unit in UNIT_MS:
+                    steps = {(math.ceil(k) + j) * UNIT_MS[unit] for k in numbers for j in (-1, 0, 1)} | {0}
+                    offsets |= {sign * step + late for step in steps for sign in (1, -1) for late in (0, 1)}
                 case ir.AggregateRead():
                     days = max(days, n.days or (2 if n.function == "streak_days" else 0))
                     edges = {n.window.start_ms, n.window.end_ms} - {None, 0}
@@ -399,6 +403,8 @@ def call(function: str, arguments: list[Any]) -> Any:
         case "round":
             places = int(arguments[1]) if len(arguments) > 1 else 0
             return first.quantize(Decimal(1).scaleb(-places), context=WIDE)
+        case "seconds" | "minutes" | "hours" | "days":
+            return Decimal(math.floor(Fraction(first, UNIT_MS[function])))
         case "min2":
             return min(arguments)
         case "max2":

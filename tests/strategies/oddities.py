@@ -123,8 +123,10 @@ _VERSION = _text("semver(", _of(("version", "x"), (".first(", ".last(", ".top(")
 _INSTANT = _text("datetime(", _of(("at", "x"), (".first(", ".last(", ".top(")), ")") | _text(
     ("first_seen_at", "last_seen_at", "events.a.last_at", 'date("2026-03-29")', 'datetime("2026-10-25T01:00:00+01:00")')
 )
+_DURATION = _text(("ago(", "until("), _INSTANT, (")", ") - 90s", ") + 1d"))
+_UNITS = _text(("seconds(", "minutes(", "hours(", "days("), _DURATION, ")")
 _FIGURE = st.recursive(
-    _NUMBER,
+    _NUMBER | _UNITS,
     lambda inner: st.one_of(
         _text("(", inner, (" + ", " - ", " * ", " / "), inner, ")"),
         _text("(", inner, (" / 3)", " * 0.333333333)", " + 0.5)", " * 99999999999999999999)")),
@@ -148,6 +150,8 @@ _TEST = st.one_of(
     _text(_INSTANT, ORDER, _INSTANT),
     _text(_INSTANT, (" + 1d", " - 90s"), ORDER, _INSTANT),
     _text(("ago(", "until("), _INSTANT, ")", ORDER, ("1h", "30d", "ago(first_seen_at)", "-(2h)")),
+    _text(_UNITS, ORDER, ("0", "1", "-1", "2.5", "30", "-719")),
+    _text("between(", _UNITS, ", -30, 40)"),
     _text(("max2", "min2"), "(", _INSTANT, ", ", _INSTANT, ")", ORDER, _INSTANT),
     _text("(", _of(("x", "flag"), (".last(",)), " == true)"),
 )

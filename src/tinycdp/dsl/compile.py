@@ -12,6 +12,7 @@ from functools import partial
 from typing import Any
 
 from tinycdp.dsl import evaluators, ir, window_ops
+from tinycdp.dsl.check.signatures import DURATION_UNITS_MS
 from tinycdp.dsl.evaluators import Activation, Evaluator, EventActivation, Result
 from tinycdp.dsl.ir import Type
 from tinycdp.dsl.values.numbers import SCALE, nanos, rounded
@@ -45,7 +46,7 @@ class Compiler:
         on_type_mismatch: Callable[[str], None] = lambda field: None,
     ) -> None:
         self._ready = ready
-        self._resolve = resolve
+        self.resolve = resolve
         self._on_type_mismatch = on_type_mismatch
 
     def compile(self, node: ir.Node) -> Evaluator:
@@ -112,7 +113,7 @@ class Compiler:
     def _static_type(self, node: ir.Node) -> Type:
         """The type that the node's evaluator returns; DYN if it returns plain JSON values."""
         if isinstance(node, ir.Reference):
-            target = self._resolve((node.kind, node.key))
+            target = self.resolve((node.kind, node.key))
             return target.type if target is not None else Type.BOOL if node.kind == "segment" else Type.DYN
         return node.type
 
@@ -146,7 +147,7 @@ class Compiler:
         while (
             isinstance(node, ir.Reference)
             and node.kind == "trait"
-            and (target := self._resolve((node.kind, node.key))) is not None
+            and (target := self.resolve((node.kind, node.key))) is not None
         ):
             node = target
         return node
@@ -174,6 +175,15 @@ class Compiler:
                     return window_ops.compare_clock(
                         left.function, self.compile(left.operand), test, self.compile(right)
                     )
+                case ir.Call(function=unit) if unit in DURATION_UNITS_MS:
+                    if isinstance(clock := self._see_through(left.arguments[0]), ir.Clock):
+                        return window_ops.compare_clock_units(
+                            clock.function,
+                            self.compile(clock.operand),
+                            DURATION_UNITS_MS[unit],
+                            test,
+                            self._number(right),
+                        )
         elif not _depends_on_time(node.left) and node.op in _MIRRORED:
             return self._compare(ir.Compare(node.type, _MIRRORED[node.op], node.right, node.left))
         want = node.left.type if node.left.type is not Type.DYN else node.right.type
@@ -215,11 +225,20 @@ class Compiler:
                 return evaluators.binary(
                     self._typed(arguments[0], node.type), self._typed(arguments[1], node.type), pick
                 )
+            case unit if unit in DURATION_UNITS_MS:
+                return self._units(arguments[0], DURATION_UNITS_MS[unit])
             case name:
                 texts = [self._typed(argument, Type.STRING) for argument in arguments]
                 if len(texts) == 1:
                     return evaluators.mapped(texts[0], _OF_TEXT[name])
                 return evaluators.binary(texts[0], texts[1], _OF_TWO_TEXTS[name])
+
+    def _units(self, node: ir.Node, unit_ms: int) -> Evaluator:
+        """How many whole units a duration has, rounded down."""
+        clock = self._see_through(node)
+        if isinstance(clock, ir.Clock):
+            return window_ops.clock_units(clock.function, self.compile(clock.operand), unit_ms)
+        return evaluators.mapped(self._typed(node, Type.DURATION), lambda ms: ms // unit_ms * SCALE)
 
 
 def membership(evaluate: Evaluator) -> Evaluator:

@@ -9,6 +9,7 @@ Source  dsl/SPEC.md "State", "valid_until"
 from dataclasses import dataclass
 
 from tinycdp.dsl import ir
+from tinycdp.dsl.check.signatures import DURATION_UNITS_MS
 from tinycdp.dsl.ir import Family, Type
 from tinycdp.model import DAY_MS
 
@@ -71,6 +72,8 @@ def _wakeups(node: ir.Node, *, compared: bool, against: ir.Node | None = None) -
         case ir.Ago(unit_ms=unit_ms):
             # Exposed as a number, it is computed when read and never scheduled.
             return _per_day(against, unit_ms) if compared else 0.0
+        case ir.Call(function=unit, arguments=(ir.Clock(),)) if unit in DURATION_UNITS_MS:
+            return _per_day(against, DURATION_UNITS_MS[unit]) if compared else 0.0
         case ir.Clock():
             return _per_day(against, 1) if compared else 0.0
         case ir.Compare(left=left, right=right):

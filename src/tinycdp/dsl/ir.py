@@ -253,7 +253,7 @@ class Call(Node):
     """A pure scalar function.
 
     One of: if lower upper starts_with ends_with contains len semver datetime abs round
-    min2 max2 between."""
+    min2 max2 between seconds minutes hours days."""
 
     function: str
     arguments: tuple[Node, ...]

@@ -1,13 +1,15 @@
 """Quick fixes for a comparison of two types.
 
-Shape   as_versions, conversions: (source, comparison, its typed sides) → fixes; [] if there is no obvious fix
+Shape   as_instants, as_versions, conversions: (source, comparison, its typed sides) → fixes; [] if none is obvious
 """
 
 import re
+from collections.abc import Sequence
 from dataclasses import replace
 
 from tinycdp.dsl import ast, ir
-from tinycdp.dsl.diagnostics import Fix, TextEdit, insert, rewrite
+from tinycdp.dsl.diagnostics import Edit, Fix, insert, rewrite
+from tinycdp.dsl.editor.format import format_string
 from tinycdp.dsl.ir import Type
 from tinycdp.dsl.values.scalars import is_date, parse_instant, semver_key
 
@@ -24,6 +26,33 @@ def as_versions(source: str, expr: ast.Compare, left: ir.Node, right: ir.Node) -
         else:
             edits += [insert(operand.span.start, "semver("), insert(operand.span.end, ")")]
     return [rewrite(source, *edits)]
+
+
+def as_instants(
+    source: str, expr: ast.Compare, left: ir.Node, right: ir.Node, undeclared: Sequence[bool]
+) -> list[Fix]:
+    """Read text that looks like a date, or a date and time, as an instant.
+
+    An undeclared side takes the type of the other; a text is converted."""
+    edits: list[Edit] = []
+    found = False
+    for operand, node, free in zip((expr.left, expr.right), (left, right), undeclared, strict=True):
+        if (literal := _instant_literal(node)) is not None:
+            edits.append(Edit(operand.span, literal))
+            found = True
+        elif not free:
+            edits += [insert(operand.span.start, "datetime("), insert(operand.span.end, ")")]
+    return [rewrite(source, *edits)] if found else []
+
+
+def _instant_literal(node: ir.Node) -> str | None:
+    if not isinstance(node, ir.Const) or not isinstance(node.value, str):
+        return None
+    text = node.value
+    if is_date(text):
+        return f"date({format_string(text)})"
+    zoned = next((text + zone for zone in ("", "Z") if parse_instant(text + zone) is not None), None)
+    return f"datetime({format_string(zoned)})" if zoned is not None else None
 
 
 def conversions(source: str, expr: ast.Compare, left: ir.Node, right: ir.Node) -> list[Fix]:

@@ -16,8 +16,10 @@ from lark.common import LexerConf
 from lark.lexer import Lexer, PatternStr
 
 from tinycdp import resources
-from tinycdp.dsl.diagnostics import Diagnostic, Fix, SourceError, TextEdit, quote, rewrite
+from tinycdp.dsl.check.signatures import MAX_WINDOW_MS
+from tinycdp.dsl.diagnostics import Diagnostic, Edit, Fix, SourceError, quote, rewrite
 from tinycdp.dsl.ir import Span
+from tinycdp.dsl.values.scalars import parse_duration
 
 MAX_BYTES = 4096
 MAX_DEPTH = 24
@@ -55,6 +57,8 @@ _UNIT_WORDS = {
     **dict.fromkeys(("mo", "mon", "month", "months", "M"), (30, "d")),
     **dict.fromkeys(("y", "yr", "year", "years", "Y"), (365, "d")),
 }
+#: What stands before the window of an aggregate: `events.a.count(` or `.sum(amount, `.
+_WINDOW_OF = re.compile(r"\.\w+\((?:[\w.`]+\s*,\s*)*$")
 
 
 class _Ready(Lexer):
@@ -220,6 +224,17 @@ def _foreign(source: str, text: str, start: int, end: int) -> Diagnostic:
     return _error("E106", start, end, f"Unknown operator {quote(text)}; write '{_INSTEAD[text]}'.", fix)
 
 
+def in_units(text: str) -> str | None:
+    """A duration with a unit in words, in the units of the language: `2y` is `730d`, `30days` is `30d`."""
+    digits = text.rstrip("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
+    unit = text[len(digits) :]
+    # Python refuses to parse numbers with too many digits, and no window is that long.
+    if unit not in _UNIT_WORDS or not (digits.isascii() and digits.isdigit()) or len(digits) > 8:
+        return None
+    factor, letter = _UNIT_WORDS[unit]
+    return f"{int(digits) * factor}{letter}"
+
+
 def _bad_number(source: str, text: str, start: int, end: int) -> Diagnostic:
     digits = text.rstrip("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
     unit = text[len(digits) :]
@@ -229,9 +244,12 @@ def _bad_number(source: str, text: str, start: int, end: int) -> Diagnostic:
     message = f"Unknown duration unit {quote(unit)}; the units are s, m, h, d and w."
     if unit not in _UNIT_WORDS:
         return _error("E204", start, end, message)
-    factor, letter = _UNIT_WORDS[unit]
-    if factor > 1:
+    if _UNIT_WORDS[unit][0] > 1:
         message = f"Months and years differ in length, so {quote(unit)} is not a unit; count days."
-    # Python refuses to parse numbers with too many digits, and no window is that long.
-    fixes = [rewrite(source, TextEdit(Span(start, end), f"{int(digits) * factor}{letter}"))] if len(digits) < 9 else []
+    instead = in_units(text)
+    too_long = instead is not None and (parse_duration(instead) or 0) > MAX_WINDOW_MS
+    if too_long and _WINDOW_OF.search(source, max(0, start - 200), start):
+        instead = "400d"
+        message += " A window has at most 400 days; without one an aggregate covers all time."
+    fixes = [rewrite(source, Edit(Span(start, end), instead))] if instead is not None else []
     return _error("E204", start, end, message, *fixes)

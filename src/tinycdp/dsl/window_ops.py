@@ -237,6 +237,21 @@ def clock(function: str, instant: Evaluator) -> Evaluator:
     return run
 
 
+def clock_units(function: str, instant: Evaluator, unit_ms: int) -> Evaluator:
+    """Whole units of the time since or until an instant, rounded down."""
+    if function == "ago":
+        return ago(instant, unit_ms)
+
+    def run(activation: Activation, now: Instant) -> Result:
+        at, until = instant(activation, now)
+        if at is None:
+            return None, until
+        units = (at - now) // unit_ms
+        return units * SCALE, min(until, at - units * unit_ms + 1)
+
+    return run
+
+
 # Comparisons that find the instant of their next change directly
 
 
@@ -347,6 +362,27 @@ def compare_clock(function: str, instant: Evaluator, test: Test, constant: Evalu
         reached = at + sign * c
         for then in (reached, reached + 1):
             if then > now and test(sign * (then - at), c) is not value:
+                return value, min(then, until)
+        return value, until
+
+    return run
+
+
+def compare_clock_units(function: str, instant: Evaluator, unit_ms: int, test: Test, constant: Evaluator) -> Evaluator:
+    """Compare whole units of the time since or until an instant with a constant."""
+    if function == "ago":
+        return compare_ago(instant, unit_ms, test, constant)
+
+    def run(activation: Activation, now: Instant) -> Result:
+        at, until = instant(activation, now)
+        c = constant(activation, now)[0]
+        if at is None or c is None:
+            return None, until
+        value = test((at - now) // unit_ms * SCALE, c)
+        # The value only falls, one unit at a time. Its truth can change where it reaches c and where it drops below c.
+        for units in (c // SCALE, -(-c // SCALE) - 1):
+            then = at - (units + 1) * unit_ms + 1
+            if then > now and test(units * SCALE, c) is not value:
                 return value, min(then, until)
         return value, until
 

@@ -18,7 +18,8 @@ from tinycdp.dsl.diagnostics import TextEdit, insert, quote, replacing
 from tinycdp.dsl.editor.format import format_expression, format_name
 from tinycdp.dsl.ir import Type
 from tinycdp.dsl.suggest import nearest
-from tinycdp.dsl.values.scalars import duration_text
+from tinycdp.dsl.tokens import in_units
+from tinycdp.dsl.values.scalars import duration_text, parse_duration
 from tinycdp.model import DAY_MS
 
 #: `sum_amount_30d` looks natural after `count_30d`, but is an error: a property name may contain underscores.
@@ -166,7 +167,11 @@ def _unknown(checker: Checker, expr: ast.Aggregate) -> ir.Node:
     stem, _, window = name.rpartition("_")
     if window[:1].isdigit() and (near := stem if stem in SUGARED else nearest(stem, SUGARED)):
         message = f"Unknown aggregate {quote(name)}; write a window like this: {near}_30d."
-        fixes = [] if near == stem else [replacing(span, f"{near}_{window}")]
+        instead = window if near != stem else in_units(window)
+        if instead is not None and (parse_duration(instead) or 0) > MAX_WINDOW_MS:
+            instead = duration_text(MAX_WINDOW_MS)
+            message += f" A window has at most {instead}; {near} alone covers all time."
+        fixes = [] if instead is None else [replacing(span, f"{near}_{instead}")]
         return checker.error("E306", span, message, *fixes)
     near = nearest(name, AGGREGATES)
     if near is not None:

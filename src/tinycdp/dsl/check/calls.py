@@ -8,7 +8,7 @@ Source  dsl/SPEC.md "Functions"
 from tinycdp.dsl import ast, ir
 from tinycdp.dsl.check.checker import Checker, broken, is_broken, no_order
 from tinycdp.dsl.check.signatures import AGGREGATES, FUNCTIONS, GENERIC, ORDERED, REFERENCES, SPOKEN
-from tinycdp.dsl.diagnostics import TextEdit, quote, replacing
+from tinycdp.dsl.diagnostics import Edit, insert, quote, replacing
 from tinycdp.dsl.ir import Type
 from tinycdp.dsl.suggest import nearest
 from tinycdp.dsl.values.scalars import is_date, parse_instant, semver_key
@@ -45,7 +45,9 @@ def infer_call(checker: Checker, expr: ast.Call) -> ir.Node:
         node = checker.with_type(checker.infer(argument), wanted)
         if node.type is not wanted and not is_broken(node):
             message = f"{usage} takes {SPOKEN[wanted]}; this is {SPOKEN[node.type]}."
-            return checker.error("E406", argument.span, message)
+            wraps = ("ago", "until") if (node.type, wanted) == (Type.DATETIME, Type.DURATION) else ()
+            fixes = [checker.fix(insert(argument.span.start, f"{w}("), insert(argument.span.end, ")")) for w in wraps]
+            return checker.error("E406", argument.span, message, *fixes)
         nodes.append(node)
     nullable = any(node.nullable for node in nodes)
     if name in {"ago", "until"}:

@@ -40,7 +40,7 @@ MAX_AGGREGATES = 16
 
 _NEVER_DYN = {
     Type.VERSION: "A property cannot hold a version; write semver({0}).",
-    Type.DURATION: "A property cannot hold a duration; compare numbers, or ago({0}) if it is an instant.",
+    Type.DURATION: "A property cannot hold a duration; compare numbers, or ago({0}) or until({0}) if it is an instant.",
 }
 
 
@@ -378,9 +378,8 @@ class _Checker:
             return node
         if type_ in _NEVER_DYN:
             wrapped = self.text(node.span)
-            fixes = []
-            if type_ is Type.VERSION:
-                fixes = [self.fix(insert(node.span.start, "semver("), insert(node.span.end, ")"))]
+            wraps = ("semver",) if type_ is Type.VERSION else ("ago", "until")
+            fixes = [self.fix(insert(node.span.start, f"{wrap}("), insert(node.span.end, ")")) for wrap in wraps]
             return self.error("E402", node.span, _NEVER_DYN[type_].format(wrapped), *fixes)
         match node:
             case ir.Coalesce():

@@ -10,7 +10,7 @@ from tinycdp.dsl.check.checker import Checker, broken, is_broken, no_order
 from tinycdp.dsl.check.signatures import NULLS, ORDERED, SPOKEN
 from tinycdp.dsl.diagnostics import TextEdit
 from tinycdp.dsl.ir import Type
-from tinycdp.dsl.quick_fixes import as_versions, conversions
+from tinycdp.dsl.quick_fixes import as_instants, as_versions, conversions
 
 _ARITHMETIC: dict[tuple[Type, str, Type], Type] = {
     **{(Type.NUMBER, op, Type.NUMBER): Type.NUMBER for op in "+-*/"},
@@ -24,7 +24,9 @@ def infer_compare(checker: Checker, expr: ast.Compare) -> ir.Node:
     if null := _against_null(expr):
         return _compare_with_null(checker, expr, null)
     order = expr.op not in {"==", "!="}
-    left, right = checker.unify(checker.infer(expr.left), checker.infer(expr.right), order=order)
+    sides = checker.infer(expr.left), checker.infer(expr.right)
+    undeclared = tuple(side.type is Type.DYN for side in sides)
+    left, right = checker.unify(*sides, order=order)
     if is_broken(left) or is_broken(right):
         return broken(expr.span)
     if left.type is not right.type:
@@ -33,9 +35,11 @@ def infer_compare(checker: Checker, expr: ast.Compare) -> ir.Node:
         )
     if left.type is Type.LIST or (order and left.type not in ORDERED):
         if left.type is Type.STRING:
-            return checker.error(
-                "E404", expr.op_span, no_order(Type.STRING), *as_versions(checker.source, expr, left, right)
-            )
+            if fixes := as_instants(checker.source, expr, left, right, undeclared):
+                message = "Strings have no order; compare instants."
+                return checker.error("E404", expr.op_span, message, *fixes)
+            fixes = as_versions(checker.source, expr, left, right)
+            return checker.error("E404", expr.op_span, no_order(Type.STRING), *fixes)
         return checker.error("E401", expr.op_span, no_order(left.type))
     nullable = left.nullable or right.nullable
     return ir.Compare(Type.BOOL, expr.op, left, right, span=expr.span, nullable=nullable)

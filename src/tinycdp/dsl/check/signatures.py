@@ -9,13 +9,15 @@ from dataclasses import dataclass
 from typing import Literal
 
 from tinycdp.dsl.ir import Family, Type
-from tinycdp.model import DAY_MS, HOUR_MS, MINUTE_MS
+from tinycdp.model import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS
 
 MIN_WINDOW_MS = MINUTE_MS
 MAX_WINDOW_MS = 400 * DAY_MS
 MAX_UNIQUE = 1_000
 
 UNITS_AGO_MS = {"minutes": MINUTE_MS, "hours": HOUR_MS, "days": DAY_MS}
+#: The functions that count the whole units of a duration.
+DURATION_UNITS_MS = {"seconds": SECOND_MS, **UNITS_AGO_MS}
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +127,7 @@ FUNCTIONS: dict[str, FunctionShape] = {
     "date": FunctionShape('date("2026-01-01")', (Type.STRING,), Type.DATETIME),
     "ago": FunctionShape("ago(instant)", (Type.DATETIME,), Type.DURATION),
     "until": FunctionShape("until(instant)", (Type.DATETIME,), Type.DURATION),
+    **{unit: FunctionShape(f"{unit}(duration)", (Type.DURATION,), Type.NUMBER) for unit in DURATION_UNITS_MS},
 }
 
 #: Functions whose types depend on their arguments: usage, and number of arguments.

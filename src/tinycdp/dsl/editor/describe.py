@@ -19,6 +19,7 @@ from math import ceil, floor
 from typing import Any, Literal
 
 from tinycdp.dsl import ir
+from tinycdp.dsl.check.signatures import DURATION_UNITS_MS
 from tinycdp.dsl.editor.humanize import UNIT_NAMES, constant, duration, literal, plural
 from tinycdp.dsl.ir import Span, Type
 
@@ -438,6 +439,8 @@ def _call(node: ir.Call) -> str:
             return f"the absolute value of {first}"
         case "round":
             return f"{first} rounded to a whole number"
+        case unit if unit in DURATION_UNITS_MS:
+            return f"the whole {unit} in {first}"
         case "min2" | "max2":
             return f"the {'smaller' if function == 'min2' else 'greater'} of {first} and {others[0]}"
     return f"whether {_clause(node, level=1)}"

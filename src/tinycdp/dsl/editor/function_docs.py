@@ -4,7 +4,7 @@ Laws    every aggregate, function, built-in name and operator has a line; a test
 Source  dsl/SPEC.md
 """
 
-from tinycdp.dsl.check.signatures import SEEN, UNITS_AGO_MS
+from tinycdp.dsl.check.signatures import DURATION_UNITS_MS, SEEN, UNITS_AGO_MS
 
 AGGREGATES: dict[str, str] = {
     "count": "How many events there are.",
@@ -48,6 +48,7 @@ FUNCTIONS: dict[str, str] = {
     "date": "The instant at which that local day begins.",
     "ago": "How long ago an instant was, as a duration.",
     "until": "How long until an instant, as a duration.",
+    **{unit: f"The whole {unit} in a duration, rounded down." for unit in DURATION_UNITS_MS},
     "exists": "Whether there is a value. The answer is never unknown.",
     "if": "The second value if the condition is true, otherwise the third.",
     "min2": "The smaller of two values.",

@@ -12,6 +12,7 @@ from datetime import date
 from typing import Any, Protocol
 
 from tinycdp.dsl import ir
+from tinycdp.dsl.check.signatures import DURATION_UNITS_MS
 from tinycdp.dsl.evaluators import lookup
 from tinycdp.dsl.ir import Type
 from tinycdp.dsl.sql.values import (
@@ -25,6 +26,7 @@ from tinycdp.dsl.sql.values import (
     member,
     typed,
     version,
+    whole_units,
 )
 from tinycdp.dsl.values.calendar import days_in
 
@@ -176,4 +178,6 @@ class Expressions:
                 return version(first)
             case "datetime", _:
                 return datetime(first)
+            case unit, _ if unit in DURATION_UNITS_MS:
+                return whole_units(first, DURATION_UNITS_MS[unit])
         raise AssertionError(f"no SQL for {node.function}")

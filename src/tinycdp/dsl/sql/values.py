@@ -118,6 +118,11 @@ def divided(numerator: str, denominator: str) -> str:
     return bounded(let(quotient, a=numerator, b=denominator))
 
 
+def whole_units(duration: str, unit_ms: int) -> str:
+    """How many whole units a duration has, rounded down; `div` alone would round towards zero."""
+    return let(f"div(n.x - mod(mod(n.x, {unit_ms}) + {unit_ms}, {unit_ms}), {unit_ms})", x=duration)
+
+
 def three_digits(sql: str) -> str:
     """A number rounded to three significant digits, half away from zero."""
     places = f"12 - length(trunc(abs(n.x) * {_BILLION})::text)"
