@@ -212,6 +212,10 @@ def test_the_operands_that_decide_are_marked(expression: str, value: bool | None
         ("events.any.count(1h) == 3", "any event 3 times in 1h (needs exactly 3)"),
         ("last_seen_minutes_ago < 5", "last seen 0 minutes ago (needs less than 5)"),
         ("exists(profile.plan)", "profile.plan is unknown"),
+        ("ago(last_seen_at) < 3d", "ago(last_seen_at) is 0 seconds (needs less than 3 days)"),
+        ("until(last_seen_at) > 1h", "until(last_seen_at) is 0 seconds (needs more than 1 hour)"),
+        ("ago(last_seen_at) + 51h > 2d", "ago(last_seen_at) + 51h is 2 days 3 hours (needs more than 2 days)"),
+        ("days(ago(last_seen_at)) < 3", "days(ago(last_seen_at)) is 0 (needs less than 3)"),
         (
             "events.a.exists(1h) && events.b.exists(1h) || events.c.exists(1h) || events.d.exists(1h) "
             "|| events.e.exists(1h)",

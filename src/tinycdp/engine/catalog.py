@@ -23,6 +23,7 @@ from tinycdp.dsl.check.workspace import DefinitionSource, FlagSource, check_work
 from tinycdp.dsl.compile import Compiler, membership, predicate
 from tinycdp.dsl.diagnostics import Diagnostic, to_wire
 from tinycdp.dsl.evaluators import Activation, Evaluator, coerce, lookup
+from tinycdp.dsl.unknowns import Finder, finder_of
 from tinycdp.dsl.values.calendar import Days, days_in
 from tinycdp.dsl.values.numbers import nanos
 from tinycdp.engine.aggregates.calendar_days import DayMap, Extent
@@ -532,7 +533,9 @@ def _program(
     Adds to `evaluators` the conditions whose results may be kept."""
     flag = definition.flag
     assert flag is not None
-    conditions: dict[str, tuple[ir.Node, Evaluator, tuple[str, ...]]] = {}
+    conditions: dict[str, tuple[ir.Node, Evaluator, tuple[str, ...], Callable[[], Finder]]] = {}
+    # Without a listener: a value of another type was counted when the condition was evaluated.
+    silent = Compiler(ready, compiler.resolve)
     for n, part in enumerate(parts):
         assert part.node is not None
         evaluate = compiler.compile(part.node)
@@ -543,6 +546,7 @@ def _program(
             part.node,
             evaluate,
             waiting or (() if all(map(ready, part.reads)) else ("its events",)),
+            partial(finder_of, part.node, part.source, silent),
         )
     program, until = None, NEVER
     for at, stage in reversed(list(stages(flag))):

@@ -9,6 +9,7 @@ from tinycdp.dsl.check.workspace import MAX_LEVELS
 from tinycdp.engine.catalog import Catalog, Definition, build_catalog
 from tinycdp.engine.flags.decide import Decision, FlagActivation, decide
 from tinycdp.engine.flags.document import read_flag
+from tinycdp.engine.flags.trail import RuleUnknown
 from tinycdp.engine.profile import Profile
 from tinycdp.errors import InvalidInput
 
@@ -126,3 +127,36 @@ def test_the_deepest_chain_of_traits_is_computed(text: str) -> None:
     profile.properties["age"] = 4
     activation = catalog.activation(catalog.live, profile, NOW)
     assert activation.result(listed[-1].name, NOW)[0] in {True, False}
+
+
+@pytest.mark.parametrize(
+    ("when", "because"),
+    [
+        ('profile.plan == "pro"', ("profile.plan is unknown",)),
+        (
+            'profile.plan == "pro" && context.platform == "ios"',
+            ("profile.plan is unknown", "context.platform is unknown"),
+        ),
+        ('context.platform == "ios" && context.n > 1', ("context.platform is unknown", "context.n is not a number")),
+        ('!(context.amount == "a" || context.amount == "b")', ("context.amount is not a string",)),
+        ('if(context.amount == "x", true, profile.plan == "pro")', ("context.amount is not a string",)),
+        ('if(exists(context.n), profile.plan == "pro", context.platform == "ios")', ("profile.plan is unknown",)),
+        ('(profile.plan ?? profile.tier) == "pro"', ("profile.plan is unknown", "profile.tier is unknown")),
+        ('semver(context.n ?? "x") > semver("1")', ('context.n ?? "x" is not a version',)),
+        ("context.amount / context.zero > 1", ("context.zero is 0",)),
+        ("last_seen_days_ago > 1", ("last_seen_days_ago is unknown",)),
+        ("events.a.last(sku) == 1", ("events.a.last(sku) is unknown",)),
+        ("level > 1", ("level is unknown because profile.seats is unknown",)),
+        ("context.amount == context.n", ("context.amount == context.n compares different types",)),
+    ],
+)
+def test_an_unknown_rule_names_what_is_unknown(when: str, because: tuple[str, ...]) -> None:
+    level = Definition(id=9, version=1, kind="trait", key="level", expression="profile.seats + 1")
+    flag = read_flag({"key": "f", "rule": when}, "salt")
+    listed = [level, Definition(id=1, version=1, kind="flag", key="f", flag=flag)]
+    catalog = build_catalog(1, "UTC", listed, listed, live_revision=1, head_revision=1)
+    context = {"n": "three", "amount": 5, "zero": 0}
+    unknown = decided(catalog, "f", context).trail[0]
+    assert isinstance(unknown, RuleUnknown)
+    assert unknown.because == because
+    assert decided(catalog, "f", context).trail[0] is unknown, "its text is formatted once"

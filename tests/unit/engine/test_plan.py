@@ -140,6 +140,8 @@ def test_names_have_a_style() -> None:
         ("camelCase", "orderCompleted"),
         ("PascalCase", "OrderCompleted"),
         ("kebab-case", "order-completed"),
+        ("dot.separated", "order.completed"),
+        ("dot.separated", "checkout.step_2.done"),
         ("Title Case", "Order Completed"),
         ("Sentence case", "Order completed"),
     ]:

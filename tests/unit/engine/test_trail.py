@@ -34,6 +34,10 @@ SAID: list[tuple[Cause, str]] = [
     (trail.RuleUnknown("all", "x"), "rule 'all' is unknown: x"),
     (trail.RuleUnknown("all", "x", ("trait x", "y")), "rule 'all' is unknown: x (trait x, y: BACKFILLING)"),
     (
+        trail.RuleUnknown("all", "x == y", because=("x is unknown", "y is unknown")),
+        "rule 'all' is unknown: x == y (x is unknown, y is unknown)",
+    ),
+    (
         trail.RolloutMiss("all", "true", Admission(Gate("exposure", "salt", 0, 20_000), 20_000)),
         "rule 'all' matched: true, but exposure bucket 20000 is not below 20000 of 100000",
     ),

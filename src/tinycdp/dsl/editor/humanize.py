@@ -1,7 +1,7 @@
 """Values in readable form: instants, durations, numbers, versions, texts.
 
 Units   instants and durations in milliseconds; instants are shown in UTC
-Laws    nothing is rounded, but texts longer than LONGEST are cut
+Laws    nothing is rounded but a measured span; texts longer than LONGEST are cut
 """
 
 from datetime import UTC, datetime, timedelta
@@ -47,6 +47,24 @@ def duration(ms: int, *, article: bool = True) -> str:
     if count == 1:
         return f"{'an' if unit == HOUR_MS else 'a'} {name}" if article else name
     return f"{count:,} {name}s" if count else "no time"
+
+
+def span(ms: int) -> str:
+    """A measured duration in its two largest units, rounded down: "2 days 3 hours", "minus 90 seconds"."""
+    if ms < 0:
+        return f"minus {span(-ms)}"
+    if ms < SECOND_MS:
+        return f"{ms} ms" if ms else "0 seconds"
+    found: list[str] = []
+    for unit in (DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS):
+        count, ms = divmod(ms, unit)
+        if count:
+            found.append(f"{count:,} {plural(UNIT_NAMES[unit], count)}")
+        elif found:
+            break
+        if len(found) == 2:
+            break
+    return " ".join(found)
 
 
 def plural(noun: str, count: Any) -> str:

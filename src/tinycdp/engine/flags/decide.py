@@ -18,6 +18,7 @@ import msgspec
 
 from tinycdp.dsl import ir
 from tinycdp.dsl.evaluators import Activation, Evaluator, Result
+from tinycdp.dsl.unknowns import Finder
 from tinycdp.dsl.values.numbers import nanos
 from tinycdp.engine.flags.bucketing import bucket, chosen
 from tinycdp.engine.flags.document import Flag, Override, Rule
@@ -83,6 +84,32 @@ class Decision(msgspec.Struct, frozen=True):
     unit_missing: bool = False
 
 
+class _Unknown:
+    """Says why a rule's condition is unknown.
+
+    The finder is made when it is first needed. Each answer has one cause, so that its text is formatted once."""
+
+    __slots__ = ("_causes", "_find", "_make", "_plain")
+
+    def __init__(self, plain: RuleUnknown, make: Callable[[], Finder]) -> None:
+        self._plain = plain
+        self._make = make
+        self._find: Finder | None = None
+        self._causes: dict[tuple[str, ...], RuleUnknown] = {}
+
+    def __call__(self, subject: "Subject", now: Instant) -> RuleUnknown:
+        if self._plain.waiting:
+            return self._plain
+        find = self._find
+        if find is None:
+            find = self._find = self._make()
+        because = tuple(find(subject, now))
+        cause = self._causes.get(because)
+        if cause is None:
+            cause = self._causes[because] = msgspec.structs.replace(self._plain, because=because)
+        return cause
+
+
 @dataclass(frozen=True, slots=True)
 class PreparedRule:
     """A rule with the evaluator and the node of its condition."""
@@ -94,7 +121,7 @@ class PreparedRule:
     gates: tuple[Gate, ...]
     matched: RuleMatched
     failed: RuleFailed
-    unknown: RuleUnknown
+    unknown: "_Unknown"
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,17 +155,18 @@ class Program:
 def prepare(
     id: int,
     flag: Flag,
-    conditions: Sequence[tuple[ir.Node, Evaluator, Sequence[str]]],
+    conditions: Sequence[tuple[ir.Node, Evaluator, Sequence[str], Callable[[], Finder]]],
     programs: Callable[[str], Program],
     until: Instant = NEVER,
     then: Program | None = None,
 ) -> Program:
     """One stage of a flag's schedule.
 
-    conditions  of the rules: node, evaluator, and the definitions that it waits for because they are not ready yet
+    conditions  of the rules: node, evaluator, the definitions that it waits for because they are not ready yet, and
+                what makes the finder of its unknown parts
     programs    gives the flags that this one requires"""
     rules = []
-    for rule, (node, evaluate, waiting) in zip(flag.rules, conditions, strict=True):
+    for rule, (node, evaluate, waiting, finder) in zip(flag.rules, conditions, strict=True):
         rules.append(
             PreparedRule(
                 rule=rule,
@@ -148,7 +176,7 @@ def prepare(
                 gates=tuple(_gates(flag, rule)),
                 matched=RuleMatched(rule.id, rule.when),
                 failed=RuleFailed(rule.id, rule.when),
-                unknown=RuleUnknown(rule.id, rule.when, tuple(waiting)),
+                unknown=_Unknown(RuleUnknown(rule.id, rule.when, tuple(waiting)), finder),
             )
         )
     off, default = flag.off_variant, flag.default.serve
@@ -242,7 +270,7 @@ def _decide(program: Program, activation: FlagActivation, now: Instant) -> Decis
         truth, holds = prepared.evaluate(activation, now)
         until = min(until, holds)
         if truth is not True:
-            passed.append(prepared.failed if truth is False else prepared.unknown)
+            passed.append(prepared.failed if truth is False else prepared.unknown(subject, now))
             continue
         rule = prepared.rule
         if not prepared.gates and rule.serve is not None:

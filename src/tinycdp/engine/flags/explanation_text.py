@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 from tinycdp.dsl import ir
 from tinycdp.dsl.editor.describe import MIRRORED, OPPOSITE
 from tinycdp.dsl.editor.format import format_string
-from tinycdp.dsl.editor.humanize import LONGEST, UNIT_NAMES
+from tinycdp.dsl.editor.humanize import LONGEST, UNIT_NAMES, span
 from tinycdp.dsl.ir import Type
 from tinycdp.dsl.values.numbers import SCALE, number
 from tinycdp.dsl.values.scalars import duration_text, version_text
@@ -203,7 +203,7 @@ def _worth(value: Any, kind: Type, zone: str) -> str:
         case Type.DATETIME:
             return local_time(value, zone)
         case Type.DURATION:
-            return duration_text(value)
+            return span(value)
         case Type.VERSION:
             return version_text(value)
     return _literal(value)

@@ -180,16 +180,21 @@ class RuleFailed(_Cause, frozen=True, dict=True):
 
 
 class RuleUnknown(_Cause, frozen=True, dict=True):
-    """The condition is unknown; `waiting` are the definitions that are not ready yet."""
+    """The condition is unknown.
+
+    waiting  the definitions that are not ready yet
+    because  the parts that are unknown, such as `profile.plan is unknown`"""
 
     rule: str
     when: str
     waiting: tuple[str, ...] = ()
+    because: tuple[str, ...] = ()
 
     @cached_property
     def text(self) -> str:
+        because = f" ({', '.join(self.because)})" if self.because else ""
         waiting = f" ({', '.join(self.waiting)}: BACKFILLING)" if self.waiting else ""
-        return f"rule {self.rule!r} is unknown: {self.when}{waiting}"
+        return f"rule {self.rule!r} is unknown: {self.when}{because or waiting}"
 
 
 class RolloutMiss(_Cause, frozen=True):

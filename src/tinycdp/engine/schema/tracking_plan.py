@@ -28,7 +28,9 @@ MOST_PROPERTIES = 200
 TRAITS_OF = {"identify": "$identify", "group": "$group"}
 
 Declared = Literal["string", "number", "integer", "boolean", "datetime", "list", "object"]
-Style = Literal["any", "snake_case", "camelCase", "PascalCase", "kebab-case", "Title Case", "Sentence case"]
+Style = Literal[
+    "any", "snake_case", "camelCase", "PascalCase", "kebab-case", "dot.separated", "Title Case", "Sentence case"
+]
 
 _NUMBER = re.compile(r"-?(?:0|[1-9]\d{0,18})(?:\.\d{1,9})?", re.ASCII)
 _WORDS = {"true": True, "false": False}
@@ -285,6 +287,7 @@ _STYLES: Mapping[str, Callable[[str], Any]] = {
     "camelCase": re.compile(r"[a-z][a-zA-Z0-9]*", re.ASCII).fullmatch,
     "PascalCase": re.compile(r"[A-Z][a-zA-Z0-9]*", re.ASCII).fullmatch,
     "kebab-case": re.compile(r"[a-z][a-z0-9]*(?:-[a-z0-9]+)*", re.ASCII).fullmatch,
+    "dot.separated": re.compile(r"[a-z][a-z0-9_]*(?:\.[a-z0-9_]+)*", re.ASCII).fullmatch,
     "Title Case": re.compile(r"[A-Z0-9][a-zA-Z0-9]*(?: [A-Z0-9][a-zA-Z0-9]*)*", re.ASCII).fullmatch,
     "Sentence case": re.compile(r"[A-Z][a-zA-Z0-9]*(?: [a-z0-9]+)*", re.ASCII).fullmatch,
 }

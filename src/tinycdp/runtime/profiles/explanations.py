@@ -2,7 +2,7 @@
 
 Shape   explained_definition(…) -> DefinitionExplanation, explained_flag(…) -> FlagExplanation; both have a tree of
         ExpressionNode
-Units   instants are ISO 8601 in UTC, durations are milliseconds; sentences have times in the workspace's zone
+Units   instants are ISO 8601 in UTC, durations are seconds; sentences have times in the workspace's zone
 Laws    values are those of a decision for the same profile at the same instant: call prepare() first
 Source  docs/reference/decide.md "Explanations"
 """

@@ -1,7 +1,7 @@
 """Views of profiles: one profile, its events, a search.
 
 Shape   find_profile(…) returns a profile as of an instant; journey(…), recent_events(…) and search(…) return pages
-Units   instants are ISO 8601 in UTC, durations are milliseconds
+Units   instants are ISO 8601 in UTC, durations are seconds
 Laws    values are those of a decision at the same instant: computed from the state, never read from a table that may
         lag. `since` of a segment is the true instant of entry, also if the profile entered by the clock
         a page is read from one snapshot of the database; cursors are opaque, and stay valid while events arrive
@@ -18,7 +18,7 @@ from typing import Any
 import msgspec
 
 from tinycdp.dsl.ir import Type
-from tinycdp.dsl.values.numbers import number
+from tinycdp.dsl.values.numbers import SCALE, number
 from tinycdp.dsl.values.scalars import version_text
 from tinycdp.engine import recompute
 from tinycdp.engine.catalog import Catalog, Name
@@ -46,6 +46,8 @@ _LONGEST_KIND = 64
 
 #: Later than any event, and still an instant Postgres can hold: the end of the year 9999.
 _END_OF_TIME: Instant = 253_402_300_799_999
+#: A millisecond as the engine has numbers of seconds.
+_MS = SCALE // 1000
 _LAST_ID = 2**62
 
 
@@ -212,7 +214,7 @@ def evaluate(
 def plain(value: Any, kind: Type) -> Any:
     """A value of the language as JSON.
 
-    A datetime is ISO 8601, a duration milliseconds, a version text."""
+    A datetime is ISO 8601, a duration seconds, a version text."""
     if value is None:
         return None
     match kind:
@@ -220,6 +222,8 @@ def plain(value: Any, kind: Type) -> Any:
             return number(value)
         case Type.DATETIME:
             return iso(value)
+        case Type.DURATION:
+            return number(value * _MS)
         case Type.VERSION:
             return version_text(value)
         case _:
