@@ -28,9 +28,7 @@ def as_versions(source: str, expr: ast.Compare, left: ir.Node, right: ir.Node) -
     return [rewrite(source, *edits)]
 
 
-def as_instants(
-    source: str, expr: ast.Compare, left: ir.Node, right: ir.Node, undeclared: Sequence[bool]
-) -> list[Fix]:
+def as_instants(source: str, expr: ast.Compare, left: ir.Node, right: ir.Node, undeclared: Sequence[bool]) -> list[Fix]:
     """Read text that looks like a date, or a date and time, as an instant.
 
     An undeclared side takes the type of the other; a text is converted."""

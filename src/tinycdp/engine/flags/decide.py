@@ -97,13 +97,13 @@ class _Unknown:
         self._find: Finder | None = None
         self._causes: dict[tuple[str, ...], RuleUnknown] = {}
 
-    def __call__(self, subject: "Subject", now: Instant) -> RuleUnknown:
+    def __call__(self, activation: FlagActivation, now: Instant) -> RuleUnknown:
         if self._plain.waiting:
             return self._plain
         find = self._find
         if find is None:
             find = self._find = self._make()
-        because = tuple(find(subject, now))
+        because = tuple(find(activation, now))
         cause = self._causes.get(because)
         if cause is None:
             cause = self._causes[because] = msgspec.structs.replace(self._plain, because=because)
@@ -270,7 +270,7 @@ def _decide(program: Program, activation: FlagActivation, now: Instant) -> Decis
         truth, holds = prepared.evaluate(activation, now)
         until = min(until, holds)
         if truth is not True:
-            passed.append(prepared.failed if truth is False else prepared.unknown(subject, now))
+            passed.append(prepared.failed if truth is False else prepared.unknown(activation, now))
             continue
         rule = prepared.rule
         if not prepared.gates and rule.serve is not None:
