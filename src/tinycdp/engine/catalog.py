@@ -8,9 +8,8 @@ Errors  InvalidDefinitions with every diagnostic of every definition
 Source  dsl/SPEC.md "Definitions"; docs/decisions/0009-live-and-candidate.md
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from decimal import Decimal
 from functools import partial
 from hashlib import blake2b
 from typing import Any
@@ -32,7 +31,8 @@ from tinycdp.engine.aggregates.counters import Latest
 from tinycdp.engine.aggregates.distributions import Uniques, canonical, grade
 from tinycdp.engine.aggregates.event_log import Log
 from tinycdp.engine.flags import decide
-from tinycdp.engine.flags.document import Exclusion, Flag, Rule, stages
+from tinycdp.engine.flags.document import Flag, stages
+from tinycdp.engine.flags.graph import check_flags
 from tinycdp.engine.flags.trail import Killed
 from tinycdp.engine.profile import Profile
 from tinycdp.errors import InvalidInput
@@ -400,51 +400,6 @@ def check_all(definitions: Iterable[Definition]) -> Mapping[Name, tuple[Checked,
         raise InvalidDefinitions(found)
     check_flags({d.key: d.flag for d in listed if d.flag is not None}, {d.key for d in listed if d.kind == "segment"})
     return {name: workspace.checked[name] for name in workspace.order}
-
-
-def check_flags(flags: Mapping[str, Flag], segments: Set[str]) -> None:
-    """Check each flag's references to segments and other flags, at every stage of its schedule."""
-    shares: list[tuple[str, Rule, Exclusion]] = []
-    for key, flag in flags.items():
-        if flag.archived:
-            continue
-        claimed: dict[tuple[str, Decimal, Decimal], tuple[str, Rule, Exclusion]] = {}
-        for at, stage in stages(flag):
-            where = f"flag {key!r}" if at is None else f"flag {key!r}, after its schedule,"
-            for n, override in enumerate(stage.overrides):
-                if override.segment is not None and override.segment not in segments:
-                    message = f"{where} $.overrides[{n}].segment: unknown segment {override.segment!r}."
-                    raise InvalidInput("UNKNOWN_SEGMENT", message)
-            for n, prerequisite in enumerate(stage.prerequisites):
-                other = _required(flags, prerequisite.flag, f"{where} $.prerequisites[{n}].flag")
-                for variant in prerequisite.variants:
-                    if all(variant not in s.variants for _, s in stages(other)):
-                        message = f"{where} $.prerequisites[{n}].variants: {other.key!r} has no variant {variant!r}."
-                        raise InvalidInput("UNKNOWN_VARIANT", message)
-            for n, holdout in enumerate(stage.holdouts):
-                if _required(flags, holdout, f"{where} $.holdouts[{n}]").type != "boolean":
-                    raise InvalidInput("INVALID_FLAG", f"{where} $.holdouts[{n}]: {holdout!r} is not a boolean flag.")
-            for rule in stage.rules:
-                if (share := rule.exclusion) is not None:
-                    claimed.setdefault((share.group, share.since, share.to), (key, rule, share))
-        for other_key, other_rule, other_share in shares:
-            for _, rule, share in claimed.values():
-                if share.group == other_share.group and share.since < other_share.to and other_share.since < share.to:
-                    message = (
-                        f"flag {key!r}, rule {rule.id!r}: its share {share.since} to {share.to} of the exclusion group "
-                        f"{share.group!r} overlaps that of flag {other_key!r}, rule {other_rule.id!r}, "
-                        f"{other_share.since} to {other_share.to}."
-                    )
-                    raise InvalidInput("EXCLUSION_OVERLAP", message)
-        shares += claimed.values()
-
-
-def _required(flags: Mapping[str, Flag], key: str, where: str) -> Flag:
-    flag = flags.get(key)
-    if flag is None or flag.archived:
-        what = "is archived" if flag is not None else "does not exist"
-        raise InvalidInput("UNKNOWN_FLAG", f"{where}: the flag {key!r} {what}.")
-    return flag
 
 
 def _parts(reads: Iterable[ir.AggregateRead]) -> set[tuple[str, int]]:

@@ -18,8 +18,9 @@ from tinycdp.dsl.cost import Cost
 from tinycdp.dsl.diagnostics import Diagnostic, SourceError, to_wire
 from tinycdp.dsl.editor.format import format_source
 from tinycdp.dsl.ir import NOWHERE, Type
-from tinycdp.engine.catalog import FLAG_TYPES, Catalog, CompiledSet, Definition, Name, check_flags
+from tinycdp.engine.catalog import FLAG_TYPES, Catalog, CompiledSet, Definition, Name
 from tinycdp.engine.flags.document import Flag
+from tinycdp.engine.flags.graph import check_flags
 from tinycdp.errors import InvalidInput
 from tinycdp.model import DAY_MS, Instant
 from tinycdp.runtime.definitions.catalogs import Catalogs
