@@ -1,4 +1,4 @@
-"""What flags refer to: segments, prerequisites, holdouts, and the shares of exclusion groups.
+"""References of flags to segments and other flags, and shares of exclusion groups.
 
 Shape   check_flags(flags, segments)
 Errors  InvalidInput UNKNOWN_SEGMENT, UNKNOWN_FLAG, UNKNOWN_VARIANT, INVALID_FLAG, EXCLUSION_OVERLAP
