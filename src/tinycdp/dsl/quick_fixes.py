@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from tinycdp.dsl import ast, ir
-from tinycdp.dsl.diagnostics import Edit, Fix, insert, rewrite
+from tinycdp.dsl.diagnostics import Fix, TextEdit, insert, rewrite
 from tinycdp.dsl.editor.format import format_string
 from tinycdp.dsl.ir import Type
 from tinycdp.dsl.values.scalars import is_date, parse_instant, semver_key
@@ -32,11 +32,11 @@ def as_instants(source: str, expr: ast.Compare, left: ir.Node, right: ir.Node, u
     """Read text that looks like a date, or a date and time, as an instant.
 
     An undeclared side takes the type of the other; a text is converted."""
-    edits: list[Edit] = []
+    edits: list[TextEdit] = []
     found = False
     for operand, node, free in zip((expr.left, expr.right), (left, right), undeclared, strict=True):
         if (literal := _instant_literal(node)) is not None:
-            edits.append(Edit(operand.span, literal))
+            edits.append(TextEdit(operand.span, literal))
             found = True
         elif not free:
             edits += [insert(operand.span.start, "datetime("), insert(operand.span.end, ")")]

@@ -17,7 +17,7 @@ from lark.lexer import Lexer, PatternStr
 
 from tinycdp import resources
 from tinycdp.dsl.check.signatures import MAX_WINDOW_MS
-from tinycdp.dsl.diagnostics import Diagnostic, Edit, Fix, SourceError, quote, rewrite
+from tinycdp.dsl.diagnostics import Diagnostic, Fix, SourceError, TextEdit, quote, rewrite
 from tinycdp.dsl.ir import Span
 from tinycdp.dsl.values.scalars import parse_duration
 
@@ -251,5 +251,5 @@ def _bad_number(source: str, text: str, start: int, end: int) -> Diagnostic:
     if too_long and _WINDOW_OF.search(source, max(0, start - 200), start):
         instead = "400d"
         message += " A window has at most 400 days; without one an aggregate covers all time."
-    fixes = [rewrite(source, Edit(Span(start, end), instead))] if instead is not None else []
+    fixes = [rewrite(source, TextEdit(Span(start, end), instead))] if instead is not None else []
     return _error("E204", start, end, message, *fixes)

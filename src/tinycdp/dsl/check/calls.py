@@ -8,7 +8,7 @@ Source  dsl/SPEC.md "Functions"
 from tinycdp.dsl import ast, ir
 from tinycdp.dsl.check.checker import Checker, broken, is_broken, no_order
 from tinycdp.dsl.check.signatures import AGGREGATES, FUNCTIONS, GENERIC, ORDERED, REFERENCES, SPOKEN
-from tinycdp.dsl.diagnostics import Edit, insert, quote, replacing
+from tinycdp.dsl.diagnostics import TextEdit, insert, quote, replacing
 from tinycdp.dsl.ir import Type
 from tinycdp.dsl.suggest import nearest
 from tinycdp.dsl.values.scalars import is_date, parse_instant, semver_key
