@@ -10,7 +10,7 @@ import pytest
 from tinycdp.cli.definitions import show_backfill
 from tinycdp.cli.main import main
 from tinycdp.errors import InvalidInput
-from tinycdp.runtime.definitions.files import read_documents
+from tinycdp.runtime.definitions.sources import documents_of
 from tinycdp.runtime.definitions.workspace import BackfillProgress
 
 
@@ -46,12 +46,50 @@ def test_check_shows_every_problem_with_its_place(tmp_path: Path, capsys: pytest
 @pytest.mark.parametrize(
     ("name", "text", "complaint"),
     [
-        ("a.yaml", "traits: 3", "lists of mappings"),
-        ("a.yaml", "traits: [a]", "lists of mappings"),
-        ("a.yaml", "traits: [{key: a}]", "has no 'expression'"),
+        ("a.yaml", "traits: 3", "1:9: $.traits: `traits` is a list"),
+        ("a.yaml", "traits: [a]", "a trait is an object"),
+        ("a.yaml", "traits: [{key: a}]", "trait 'a', $.traits[0].expression: the expression is missing"),
         ("a.yaml", "- a", "is a mapping"),
-        ("a.yaml", "a: [", "expected"),
-        ("a.json", "{", "a.json"),
+        ("a.yaml", "a: [", "not YAML"),
+        ("a.json", "{", "a.json:1:2: not JSON"),
+        ("a.json", '{"traits": [], "traits": []}', "twice"),
+        ("a.json", '{"flags": [{"key": "f", "rule": NaN}]}', "NaN is not a number"),
+        ("a.yaml", "segment: []", "unknown key `segment`. Valid are: segments"),
+        ("a.yaml", "traits: [{key: a, expresion: b}]", "Valid are: expression"),
+        ("a.yaml", "traits: [{key: a, expression: 5}]", 'found the number 5. YAML reads 5 as a number; quote it: "5"'),
+        ("a.yaml", "segments: [{key: a, rule: true}]", 'quote it: "true"'),
+        (
+            "a.yaml",
+            "flags:\n  - {key: f, rules: [{when: 'true', serve: on}]}",
+            "2:44: flag 'f', $.flags[0].rules[0].serve",
+        ),
+        ("a.yaml", "flags:\n  - {key: f, rules: [{when: 'true', serve: on}]}", 'YAML reads on as true; quote it: "on"'),
+        (
+            "a.yaml",
+            "flags: [{key: f, rule: 'true', variants: {on: true, off: false}}]",
+            "YAML reads the key on as true",
+        ),
+        (
+            "a.yaml",
+            "segments:\n  - key: a\n    rule: !segments.x",
+            "3:11: `!` begins a tag of YAML. Quote the expression: '!segments.x'",
+        ),
+        ("a.yaml", "segments:\n  - key: a\n    rule: &x true", "`&` begins an anchor"),
+        ("a.yaml", "segments:\n  - key: a\n    rule: *x", "`*` begins an alias"),
+        ("a.yaml", "segments:\n\t- key: a", "2:1: a tab is no indentation"),
+        (
+            "a.yaml",
+            "segments:\n  - key: a\n    key: b\n    rule: 'true'",
+            "3:5: $.segments[0].key: the key `key` is here twice",
+        ),
+        ("a.yaml", 'segments:\n  - key: a\n    rule: "a" == b', "Quote the expression: '\"a\" == b'"),
+        ("a.yaml", "segments:\n  - key: a\n    rule: x: y", "a second `: ` in one line"),
+        ("a.yaml", "# nothing\n", "the file is empty"),
+        ("a.yaml", "traits: [{key: spent.30d, expression: '1'}]", "A dot leads to a member"),
+        ("a.yaml", "traits: [{key: a, expression: '1'}, {key: a, expression: '1'}]", "defined twice; it is in"),
+        ("a.yaml", "traits: [{key: a, expression: .inf}]", "is not a number of JSON"),
+        ("a.yaml", "traits: [{key: a, expression: " + "[" * 500 + "]" * 500 + "}]", "nest too deeply"),
+        ("a.yaml", 'traits: [{key: a, expression: "\\0"}]', "cannot be stored"),
     ],
 )
 def test_a_malformed_file_is_refused_by_name(
@@ -62,17 +100,31 @@ def test_a_malformed_file_is_refused_by_name(
     said = capsys.readouterr().err
     assert name in said
     assert complaint in said
-    assert "FILE_MALFORMED" in said
+    assert said.rstrip().endswith(("[FILE_MALFORMED]", "[INVALID_DOCUMENT]", "[INVALID_KEY]", "[INVALID_FLAG]"))
+
+
+def test_every_mistake_of_every_file_is_said_at_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "a.yaml").write_text("traits:\n  - {key: a, expression: 5, colour: red}\nflag: []\n")
+    (tmp_path / "b.yaml").write_bytes(b"\xff")
+    (tmp_path / "c.yaml").write_text("segments: [{key: s, rule: true}]")
+    assert main(["check", str(tmp_path)]) == 1
+    said = capsys.readouterr().err
+    for part in ("a.yaml:2:26", "a.yaml:2:37", "a.yaml:3:7", "b.yaml:1:1: the file is not UTF-8", "c.yaml:1:27"):
+        assert part in said, said
 
 
 def test_a_missing_file_is_refused_by_name(tmp_path: Path) -> None:
     with pytest.raises(InvalidInput, match=r"nowhere\.yaml"):
-        read_documents(tmp_path / "nowhere.yaml")
+        documents_of(tmp_path / "nowhere.yaml")
 
 
-def test_an_empty_file_holds_no_documents(tmp_path: Path) -> None:
-    (tmp_path / "empty.yaml").write_text("# nothing\n")
-    assert read_documents(tmp_path / "empty.yaml") == []
+def test_warnings_fail_a_strict_check(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "a.yaml").write_text("segments: [{key: s, rule: profile.country != 'US'}]")
+    assert main(["check", str(tmp_path / "a.yaml")]) == 0
+    said = capsys.readouterr()
+    assert said.out.endswith("1 definitions, no errors, 1 warning\n")
+    assert "not checked without an environment" in said.err
+    assert main(["check", "--strict", str(tmp_path / "a.yaml")]) == 1
 
 
 def test_eval_answers_each_line_and_fails_when_one_did(

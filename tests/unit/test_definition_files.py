@@ -14,7 +14,8 @@ from tinycdp.engine.flags.document import read_flag, to_document
 from tinycdp.errors import InvalidInput
 from tinycdp.runtime.definitions.change_set import Step
 from tinycdp.runtime.definitions.change_set import read_documents as changes_of
-from tinycdp.runtime.definitions.files import difference, find_files, plan_text, read_documents, to_files, to_yaml
+from tinycdp.runtime.definitions.files import difference, find_files, plan_text, to_files, to_yaml
+from tinycdp.runtime.definitions.sources import documents_of
 
 LONG = "events.purchase.where(amount > 10).count_30d > 3 && " * 4 + "profile.plan == 'pro'"
 
@@ -29,7 +30,7 @@ _values = st.recursive(
 def read(tmp_path: Path, text: str) -> list[dict[str, Any]]:
     file = tmp_path / "some.yaml"
     file.write_text(text, encoding="utf-8")
-    return read_documents(file)
+    return [document.value for document in documents_of(file)]
 
 
 @given(st.dictionaries(_texts, _values, max_size=4))

@@ -3,24 +3,28 @@
 import argparse
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tinycdp.cli.database import on_database
 from tinycdp.cli.options import SCOPED, command
 from tinycdp.cli.terminal import bar, end_progress, output, show_progress, unwritable
+from tinycdp.errors import InvalidInput
 from tinycdp.runtime import clock
 from tinycdp.settings import Settings
 
 if TYPE_CHECKING:
     from tinycdp.cli.options import Commands
     from tinycdp.runtime.definitions.publish import PublishPlan
+    from tinycdp.runtime.definitions.sources import Sources
     from tinycdp.runtime.definitions.workspace import BackfillProgress
+    from tinycdp.runtime.environment import Environment
 
 
 def add_to(commands: "Commands") -> None:
     files = argparse.ArgumentParser(add_help=False, parents=[SCOPED])
     files.add_argument("files", nargs="+", type=Path, metavar="FILE", help="definitions, JSON or YAML, or a folder")
     files.add_argument("--prune", action="store_true", help="delete definitions that are not in the files")
+    files.add_argument("--strict", action="store_true", help="fail on warnings too, and publish nothing")
     plan = command(commands, "plan", run_plan, "show what `apply` would change; exit status 2 if anything", files)
     plan.add_argument("--preview", action="store_true", help="also show how many profiles it would affect")
     apply = command(commands, "apply", run_apply, "publish definitions from files as one revision", files)
@@ -33,8 +37,12 @@ def add_to(commands: "Commands") -> None:
 def run_plan(arguments: argparse.Namespace, settings: Settings) -> int:
     from tinycdp.runtime.definitions.files import plan_text
 
-    plan = _publish(arguments, settings, dry_run=True)
+    files = _sources(arguments)
+    plan = _publish(arguments, settings, files, dry_run=True)
     print(plan_text(plan.steps))
+    _show_warnings(files, plan)
+    if plan.warnings and arguments.strict:
+        return 1
     if all(step.action == "keep" for step in plan.steps):
         return 0
     if plan.backfilling:
@@ -46,11 +54,10 @@ def run_plan(arguments: argparse.Namespace, settings: Settings) -> int:
 
 def _preview(arguments: argparse.Namespace, settings: Settings) -> str:
     """How many profiles the files of the command line would affect."""
-    from tinycdp.runtime.definitions.change_set import read_documents
     from tinycdp.runtime.definitions.workspace import EventNames
     from tinycdp.runtime.time_travel.preview import PreviewRequest, Previews, preview_text
 
-    question = PreviewRequest(read_documents(_documents(arguments)), arguments.prune)
+    question = PreviewRequest(list(_sources(arguments).changes), arguments.prune)
     preview = on_database(
         settings,
         lambda environment: Previews(environment.pool, EventNames()).compute(
@@ -63,7 +70,12 @@ def _preview(arguments: argparse.Namespace, settings: Settings) -> str:
 def run_apply(arguments: argparse.Namespace, settings: Settings) -> int:
     from tinycdp.runtime.worker.backfill import wait_until_live
 
-    plan = _publish(arguments, settings, arguments.note)
+    files = _sources(arguments)
+    plan = _publish(arguments, settings, files, arguments.note)
+    _show_warnings(files, plan)
+    if plan.warnings and arguments.strict:
+        print("nothing was published: there are warnings, and --strict fails on them", file=sys.stderr)
+        return 1
     print(plan)
     if plan.backfilling and not arguments.wait:
         print(
@@ -112,25 +124,43 @@ def run_pull(arguments: argparse.Namespace, settings: Settings) -> int:
 
 
 def _publish(
-    arguments: argparse.Namespace, settings: Settings, note: str = "", *, dry_run: bool = False
+    arguments: argparse.Namespace, settings: Settings, files: "Sources", note: str = "", *, dry_run: bool = False
 ) -> "PublishPlan":
-    """Publish the files of the command line, or with `dry_run` only plan it."""
-    from tinycdp.runtime.definitions.publish import apply_documents
+    """Publish files, or with `dry_run` only plan it. With --strict, files with warnings are only planned."""
+    from tinycdp.engine.catalog import InvalidDefinitions
+    from tinycdp.runtime.definitions import file_reports
+    from tinycdp.runtime.definitions.publish import publish
     from tinycdp.runtime.edits import Edit
 
-    documents = _documents(arguments)
-    return on_database(
-        settings,
-        lambda environment: apply_documents(
-            environment,
-            documents,
-            Edit("command line", clock.now(), note, dry_run=dry_run),
-            prune=arguments.prune,
-        ),
-    )
+    async def run(environment: "Environment") -> "PublishPlan":
+        def edit(dry: bool) -> Edit:
+            return Edit("command line", clock.now(), note, dry_run=dry)
+
+        if arguments.strict and not dry_run:
+            planned = await publish(environment, files.changes, edit(True), prune=arguments.prune)
+            if planned.warnings:
+                return planned
+        return await publish(environment, files.changes, edit(dry_run), prune=arguments.prune)
+
+    try:
+        return on_database(settings, run)
+    except InvalidDefinitions as invalid:
+        raise InvalidInput(invalid.code, f"nothing was published\n{file_reports.of_errors(files, invalid)}\n") from None
+    except InvalidInput as refused:
+        if "flag" not in refused.details:
+            raise
+        raise InvalidInput(refused.code, f"nothing was published\n{file_reports.of_flags(files, refused)}\n") from None
 
 
-def _documents(arguments: argparse.Namespace) -> list[dict[str, Any]]:
-    from tinycdp.runtime.definitions.files import find_files, read_documents
+def _show_warnings(files: "Sources", plan: "PublishPlan") -> None:
+    from tinycdp.runtime.definitions.file_reports import of_warnings
 
-    return [document for path in find_files(arguments.files) for document in read_documents(path)]
+    if plan.warnings:
+        print(of_warnings(files, plan.warnings), file=sys.stderr)
+
+
+def _sources(arguments: argparse.Namespace) -> "Sources":
+    from tinycdp.runtime.definitions.files import find_files
+    from tinycdp.runtime.definitions.sources import read_sources
+
+    return read_sources(find_files(arguments.files))

@@ -2,65 +2,42 @@
 
 import argparse
 import json
-from collections.abc import Iterator
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tinycdp.cli.options import command
 from tinycdp.cli.terminal import lines
-from tinycdp.errors import InvalidInput
+from tinycdp.dsl.editor.humanize import plural
 from tinycdp.settings import Settings
 
 if TYPE_CHECKING:
     from tinycdp.cli.options import Commands
-    from tinycdp.engine.catalog import Definition
 
 
 def add_to(commands: "Commands") -> None:
     check = command(commands, "check", run_check, "check definitions without a database")
     check.add_argument("files", nargs="+", type=Path, metavar="FILE", help="definitions, JSON or YAML, or a folder")
 
+    check.add_argument("--strict", action="store_true", help="fail on warnings too")
+
     evaluate = command(commands, "eval", run_eval, "evaluate test cases in JSON lines")
     evaluate.add_argument("files", nargs="*", type=Path, metavar="FILE", help="JSON lines; default: standard input")
 
 
 def run_check(arguments: argparse.Namespace, settings: Settings) -> int:
-    from tinycdp.dsl.check.workspace import check_workspace
-    from tinycdp.dsl.diagnostics import render
-    from tinycdp.engine.catalog import sources
+    from tinycdp.runtime.definitions.file_reports import check_sources
     from tinycdp.runtime.definitions.files import find_files
+    from tinycdp.runtime.definitions.sources import read_sources
 
-    definitions = [found for path in find_files(arguments.files) for found in _definitions(path)]
-    workspace = check_workspace(sources(definitions))
-    for definition in definitions:
-        found = [render("", workspace.graph.get(definition.name, ()))]
-        found += [render(part.source, part.diagnostics) for part in workspace.parts(definition.name)]
-        if problems := [text for text in found if text]:
-            print(f"{definition.kind} {definition.key}", *problems, sep="\n", end="\n\n")
-    wrong = len(workspace.errors)
-    print(f"{len(definitions)} definitions, " + (f"{wrong} with errors" if wrong else "no errors"))
-    return 1 if wrong else 0
-
-
-def _definitions(path: Path) -> "Iterator[Definition]":
-    """The definitions of a file, in order, as they would be after `apply`."""
-    from tinycdp.engine.catalog import Definition
-    from tinycdp.engine.flags.document import read_flag
-    from tinycdp.runtime.definitions.files import read_documents
-
-    for document in read_documents(path):
-        try:
-            for kind, field in (("trait", "expression"), ("segment", "rule")):
-                for found in document.get(f"{kind}s") or ():
-                    yield Definition(id=0, version=0, kind=kind, key=found["key"], expression=found[field])
-            for found in document.get("flags") or ():
-                flag = read_flag({name: found[name] for name in found if name != "was"}, found["key"])
-                yield Definition(id=0, version=0, kind="flag", key=found["key"], flag=flag)
-        except KeyError as missing:
-            raise InvalidInput("FILE_MALFORMED", f"{path}: a definition has no {missing}.") from missing
-        except (TypeError, AttributeError) as wrong:
-            message = f"{path}: traits, segments and flags must be lists of mappings."
-            raise InvalidInput("FILE_MALFORMED", message) from wrong
+    found = check_sources(read_sources(find_files(arguments.files)))
+    if found.text:
+        print(found.text, end="\n\n")
+    errors = f"{found.errors} with errors" if found.errors else "no errors"
+    warnings = f", {found.warnings} {plural('warning', found.warnings)}" if found.warnings else ""
+    print("names of events and properties are not checked without an environment; `plan` checks them", file=sys.stderr)
+    print(f"{found.definitions} definitions, {errors}{warnings}")
+    return 1 if found.errors or (arguments.strict and found.warnings) else 0
 
 
 def run_eval(arguments: argparse.Namespace, settings: Settings) -> int:

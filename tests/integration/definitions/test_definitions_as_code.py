@@ -219,3 +219,43 @@ async def test_an_empty_database_is_no_crash(run: Run) -> None:
     status, out, err = await run("plan", SHOP)
     assert (status, out) == (1, "")
     assert err.startswith("tinycdp: This database has no environment")
+
+
+async def test_names_that_were_never_seen_are_warnings_until_they_are_seen(
+    prepared: Run, tmp_path: Path, dsn: str
+) -> None:
+    run, file = prepared, tmp_path / "a.yaml"
+    file.write_text(
+        "traits:\n"
+        "  - {key: bought, expression: events.purchse.count_7d}\n"
+        "  - {key: spent, expression: 'events.purchase.sum(amout, 30d)'}\n"
+        "segments:\n"
+        "  - {key: german, rule: profile.contry == 'DE'}\n"
+    )
+    status, _, err = await run("plan", "--strict", file)
+    assert (status, err) == (2, ""), "before the first event nothing is known, so nothing is unknown"
+    async with running(dsn) as app:
+        known = {"type": "identify", "traits": {"country": "DE"}}
+        await app.track({"event": "purchase", "properties": {"amount": 5}, "userId": "a"}, {**known, "userId": "a"})
+    for command, expected in ((("plan",), 2), (("plan", "--strict"), 1), (("apply", "--strict"), 1)):
+        status, _, err = await run(*command, file)
+        assert status == expected, err
+        assert f"{file}:2:31: trait bought\nE301" in err and "did you mean 'purchase'?" in err
+        assert f"{file}:3:30: trait spent\nE307" in err and "did you mean 'amount'?" in err
+        assert f"{file}:5:25: segment german\nE307" in err and "did you mean 'profile.country'?" in err
+    assert "nothing was published" in err
+    for _ in range(2):  # a saved misspelling silences nothing
+        status, _, err = await run("apply", file)
+        assert status == 0
+        assert err.count("E301") == 1 and err.count("E307") == 2
+    assert (await run("plan", "--strict", file))[0] == 1
+    async with running(dsn) as app:
+        body = {"changes": [{"kind": "trait", "key": "other", "document": {"expression": "events.purchse.count_9d"}}]}
+        found = (await app.admin.post("/v1/admin/publish", json=body)).json()
+        warned = [(w["kind"], w["key"], w["diagnostics"][0]["code"]) for w in found["warnings"]]
+        assert warned == [("trait", "other", "E301")]
+        made = await app.admin.post("/v1/admin/segments", json={"key": "s", "rule": "profile.contry == 'DE'"})
+        assert [d["code"] for d in made.json()["diagnostics"]] == ["E307"]
+        asked = {"kind": "trait", "expression": "events.purchase.sum(amout)"}
+        valid = (await app.admin.post("/v1/admin/validate", json=asked)).json()
+        assert (valid["valid"], [d["code"] for d in valid["diagnostics"]]) == (True, ["E307"])

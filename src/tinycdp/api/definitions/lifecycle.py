@@ -20,6 +20,7 @@ from tinycdp.api.definitions.schemas import (
     ChangeBody,
     Changed,
     DefinitionVersions,
+    DefinitionWarnings,
     Differences,
     Impact,
     PublishBody,
@@ -100,7 +101,8 @@ async def _published(editing: Editing, plan: PublishPlan, *, dry_run: bool) -> P
     if not dry_run:
         await editing.refresh()
     changes = as_schema([revisions.changed(step) for step in plan.changed], list[Changed])
-    return Published(changes, plan.revision, plan.backfilling, dry_run)
+    warnings = [DefinitionWarnings(**found) for found in plan.warnings]
+    return Published(changes, plan.revision, plan.backfilling, dry_run, warnings)
 
 
 def _routes(kind: Kind) -> list[HTTPRouteHandler]:

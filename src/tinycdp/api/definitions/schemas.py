@@ -423,17 +423,27 @@ class Changed(msgspec.Struct, frozen=True, rename="camel"):
     after: Document | None
 
 
+class DefinitionWarnings(msgspec.Struct, frozen=True):
+    """The warnings about one definition, such as an event that was never seen."""
+
+    kind: str
+    key: str
+    diagnostics: Diagnostics
+
+
 class Published(msgspec.Struct, rename="camel"):
     """What a publish changed, or with `dryRun` would change.
 
     revision  the newest one now; unchanged if nothing changed
     backfilling   whether the revision backfills before it serves
+    warnings  about definitions that it contains; they do not prevent it
     """
 
     changes: list[Changed]
     revision: int
     backfilling: bool
     dry_run: bool
+    warnings: list[DefinitionWarnings]
 
 
 class Version(msgspec.Struct, frozen=True, rename="camel"):

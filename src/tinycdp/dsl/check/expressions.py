@@ -50,6 +50,7 @@ class Scope:
 
     properties  declared profile properties, nested names joined by dots; any other property is dyn
     events      known events and their properties; if empty, no event is reported as unknown
+    known       properties that profiles have had, or that are declared; if empty, none is reported as unknown
     certain     traits that are never unknown, so that it is safe to negate them
     """
 
@@ -60,6 +61,7 @@ class Scope:
     properties: Mapping[str, Type] = field(default_factory=dict)
     events: Mapping[str, Mapping[str, Type]] = field(default_factory=dict)
     certain: Collection[str] = ()
+    known: Collection[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +156,14 @@ def _unparsable(source: str, canonical: str, diagnostics: tuple[Diagnostic, ...]
     nothing: frozenset[tuple[str, ...]] = frozenset()
     cost = Cost(0, 0.0, 0)
     return Checked(None, Type.DYN, True, canonical, diagnostics, frozenset(), (), nothing, cost, source)
+
+
+def _has(known: Collection[str], path: tuple[str, ...]) -> bool:
+    """Whether a property is known: it, an object that it is in, or a member of it."""
+    if any(".".join(path[:length]) in known for length in range(1, len(path) + 1)):
+        return True
+    inside = ".".join(path) + "."
+    return any(name.startswith(inside) for name in known)
 
 
 class _Checker:
@@ -280,10 +290,7 @@ class _Checker:
             case "profile":
                 dotted = ".".join(path)
                 declared = self.scope.properties.get(dotted, Type.DYN)
-                if dotted not in self.scope.properties and (near := nearest(dotted, self.scope.properties)):
-                    edit = TextEdit(span, ".".join(("profile", *map(format_name, near.split(".")))))
-                    fix = Fix(f"did you mean 'profile.{near}'?", (edit,))
-                    self.error("E307", span, f"Property {quote(dotted)} is not declared.", fix, severity="warning")
+                self.profile_property(path, span)
                 return ir.Property(declared, path, span=span, nullable=True)
             case "context":
                 if self.scope.kind != "flag":
@@ -303,6 +310,25 @@ class _Checker:
         fixes = [replacing(Span(span.start, span.start + len(root)), near)] if near else []
         message = f"Unknown name {quote(root)}; a path starts with one of {', '.join(ROOTS[:5])}."
         return self.error("E302", span, message, *fixes)
+
+    def profile_property(self, path: tuple[str, ...], span: Span) -> None:
+        """Warn of a property that no profile has had, and of one that resembles a declared one."""
+        dotted = ".".join(path)
+        declared, known = self.scope.properties, self.scope.known
+        if dotted in declared:
+            return
+        near = nearest(dotted, {*declared, *known})
+        if known and not _has(known, path):
+            message = f"No profile has had a property {quote(dotted)} so far."
+        elif not known and near is not None:
+            message = f"Property {quote(dotted)} is not declared."
+        else:
+            return
+        fixes = []
+        if near is not None:
+            edit = TextEdit(span, ".".join(("profile", *map(format_name, near.split(".")))))
+            fixes = [Fix(f"did you mean 'profile.{near}'?", (edit,))]
+        self.error("E307", span, message, *fixes, severity="warning")
 
     def reference(self, expr: ast.Ref) -> ir.Node:
         kind, key, span = expr.kind, expr.key, expr.span
@@ -332,8 +358,7 @@ class _Checker:
             return self.only_event_properties(span)
         known = self.event or {}
         dotted = ".".join(path)
-        # A known property may hold an object whose members are not listed.
-        if known and not any(".".join(path[:length]) in known for length in range(1, len(path) + 1)):
+        if known and not _has(known, path):
             near = nearest(dotted, known)
             fixes = [replacing(span, near, ".".join(map(format_name, near.split("."))))] if near else []
             message = f"This event has not had a property {quote(dotted)} so far."

@@ -24,16 +24,17 @@ def check_flags(flags: Mapping[str, Flag], segments: Set[str]) -> None:
             for n, override in enumerate(stage.overrides):
                 if override.segment is not None and override.segment not in segments:
                     message = f"{where} $.overrides[{n}].segment: unknown segment {override.segment!r}."
-                    raise InvalidInput("UNKNOWN_SEGMENT", message)
+                    raise InvalidInput("UNKNOWN_SEGMENT", message, flag=key)
             for n, prerequisite in enumerate(stage.prerequisites):
-                other = _required(flags, prerequisite.flag, f"{where} $.prerequisites[{n}].flag")
+                other = _required(flags, key, prerequisite.flag, f"{where} $.prerequisites[{n}].flag")
                 for variant in prerequisite.variants:
                     if all(variant not in s.variants for _, s in stages(other)):
                         message = f"{where} $.prerequisites[{n}].variants: {other.key!r} has no variant {variant!r}."
-                        raise InvalidInput("UNKNOWN_VARIANT", message)
+                        raise InvalidInput("UNKNOWN_VARIANT", message, flag=key)
             for n, holdout in enumerate(stage.holdouts):
-                if _required(flags, holdout, f"{where} $.holdouts[{n}]").type != "boolean":
-                    raise InvalidInput("INVALID_FLAG", f"{where} $.holdouts[{n}]: {holdout!r} is not a boolean flag.")
+                if _required(flags, key, holdout, f"{where} $.holdouts[{n}]").type != "boolean":
+                    message = f"{where} $.holdouts[{n}]: {holdout!r} is not a boolean flag."
+                    raise InvalidInput("INVALID_FLAG", message, flag=key)
             for rule in stage.rules:
                 if (share := rule.exclusion) is not None:
                     claimed.setdefault((share.group, share.since, share.to), (key, rule, share))
@@ -45,13 +46,13 @@ def check_flags(flags: Mapping[str, Flag], segments: Set[str]) -> None:
                         f"{share.group!r} overlaps that of flag {other_key!r}, rule {other_rule.id!r}, "
                         f"{other_share.since} to {other_share.to}."
                     )
-                    raise InvalidInput("EXCLUSION_OVERLAP", message)
+                    raise InvalidInput("EXCLUSION_OVERLAP", message, flag=key)
         shares += claimed.values()
 
 
-def _required(flags: Mapping[str, Flag], key: str, where: str) -> Flag:
+def _required(flags: Mapping[str, Flag], by: str, key: str, where: str) -> Flag:
     flag = flags.get(key)
     if flag is None or flag.archived:
         what = "is archived" if flag is not None else "does not exist"
-        raise InvalidInput("UNKNOWN_FLAG", f"{where}: the flag {key!r} {what}.")
+        raise InvalidInput("UNKNOWN_FLAG", f"{where}: the flag {key!r} {what}.", flag=by)
     return flag

@@ -14,8 +14,9 @@ Source  docs/decisions/0009-live-and-candidate.md, 0017-preview-and-replay.md
 
 import re
 import secrets
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any, Literal
 
 import msgspec
@@ -35,6 +36,7 @@ from tinycdp.store.database.pool import Connection
 KINDS = ("trait", "segment", "flag")
 _KEY = {"trait": re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}"), "segment": re.compile(r"[A-Za-z0-9._~:-]{1,64}")}
 _KEY["flag"] = _KEY["segment"]
+_UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 _FIELDS = {"key", "expression", "rule", "description"}
 
 
@@ -109,7 +111,7 @@ def read_documents(documents: Iterable[Mapping[str, Any]]) -> list[Change]:
             raise InvalidInput("INVALID_DOCUMENT", f"$.{unknown[0]}: expected traits, segments or flags.")
         for kind in KINDS:
             for n, entry in enumerate(document.get(f"{kind}s") or ()):
-                changes.append(_read_entry(kind, entry, f"$.{kind}s[{n}]"))
+                changes.append(read_entry(kind, entry, f"$.{kind}s[{n}]"))
     named: set[Name] = set()
     for change in changes:
         if (change.kind, change.key) in named:
@@ -118,7 +120,7 @@ def read_documents(documents: Iterable[Mapping[str, Any]]) -> list[Change]:
     return changes
 
 
-def _read_entry(kind: str, entry: Any, path: str) -> Change:
+def read_entry(kind: str, entry: Any, path: str) -> Change:
     """An entry of a file, which may have `was`: its former key."""
     if not isinstance(entry, Mapping) or "was" not in entry:
         return read_change(kind, entry, path)
@@ -128,31 +130,112 @@ def _read_entry(kind: str, entry: Any, path: str) -> Change:
 
 
 def read_key(kind: str, key: Any, path: str) -> str:
+    if key is None:
+        raise InvalidInput("INVALID_KEY", f"{path}: the key is missing.", path=path)
     if not isinstance(key, str) or not _KEY[kind].fullmatch(key):
         allowed = "letters, digits and _, not starting with a digit" if kind == "trait" else "letters, digits and ._~:-"
-        raise InvalidInput("INVALID_KEY", f"{path}: a {kind}'s key is 1 to 64 {allowed}.", path=path)
+        message = f"{path}: a {kind}'s key is 1 to 64 {allowed}."
+        if kind == "trait" and isinstance(key, str) and "." in key:
+            message += " A dot leads to a member in an expression; write _ instead."
+        raise InvalidInput("INVALID_KEY", message, path=path)
     return key
 
 
 def read_change(kind: str, document: Any, path: str = "$") -> Change:
     """The change of one definition's document, with its form checked.
 
-    Its expressions are checked on publish, among all other definitions."""
+    Its expressions are checked on publish, among all other definitions. The error has the first problem; if there are
+    several, `problems` in its details has each path and message."""
     if not isinstance(document, Mapping):
         raise InvalidInput("INVALID_DOCUMENT", f"{path}: a {kind} is an object.", path=path)
-    key = read_key(kind, document.get("key"), f"{path}.key")
+    found = list(_problems(kind, document, path))
+    if found:
+        first = found[0]
+        more = {"problems": [{"path": p.details["path"], "message": p.message} for p in found]} if found[1:] else {}
+        raise InvalidInput(first.code, first.message, path=first.details["path"], **more)
+    key: str = document["key"]
     if kind == "flag":
-        read_flag(dict(document), "")
         return Change(kind=kind, key=key, document=dict(document))
-    if unknown := sorted(document.keys() - _FIELDS):
-        message = f"{path}.{unknown[0]}: a {kind} has no such field. {valid_instead(unknown[0], sorted(_FIELDS))}"
-        raise InvalidInput("INVALID_DOCUMENT", message, path=path)
-    text = document.get("expression", document.get("rule"))
-    if not isinstance(text, str):
-        field = "expression" if kind == "trait" else "rule"
-        raise InvalidInput("INVALID_DOCUMENT", f"{path}.{field}: the expression is missing.", path=f"{path}.{field}")
-    saved = {"expression": text, "description": str(document.get("description") or "")}
+    text = document["expression"] if "expression" in document else document["rule"]
+    saved = {"expression": text, "description": document.get("description") or ""}
     return Change(kind=kind, key=key, document=saved)
+
+
+def _problems(kind: str, document: Mapping[str, Any], path: str) -> Iterator[InvalidInput]:
+    """What is wrong with the form of a document."""
+
+    def wrong(field: str, message: str) -> InvalidInput:
+        where = f"{path}.{field}"
+        return InvalidInput("INVALID_DOCUMENT", f"{where}: {message}", path=where)
+
+    try:
+        read_key(kind, document.get("key"), f"{path}.key")
+    except InvalidInput as refused:
+        yield refused
+    yield from _unstorable(document, path)
+    if kind == "flag":
+        if isinstance(document.get("key"), str):
+            yield from _problems_of_flag(document, path)
+        return
+    for name in sorted(document.keys() - _FIELDS):
+        yield wrong(name, f"a {kind} has no such field. {valid_instead(name, sorted(_FIELDS))}")
+    own = "expression" if kind == "trait" else "rule"
+    given = [name for name in ("expression", "rule") if name in document]
+    if len(given) > 1:
+        yield wrong(given[1], f"`expression` and `rule` are one field; keep `{own}`.")
+    elif not given:
+        yield wrong(own, "the expression is missing.")
+    for name in given:
+        if not isinstance(document[name], str):
+            yield wrong(name, f"expected a string; found {_shown(document[name])}.")
+    if not isinstance(document.get("description"), str | None):
+        yield wrong("description", f"expected a string; found {_shown(document['description'])}.")
+
+
+def _problems_of_flag(document: Mapping[str, Any], path: str) -> Iterator[InvalidInput]:
+    try:
+        read_flag(dict(document), "")
+    except InvalidInput as refused:
+        inside = str(refused.details.get("path", "$"))
+        if path == "$":
+            where, message = inside, refused.message
+        else:  # in a file or a list, the path leads to the flag first
+            where = path + inside.removeprefix("$")
+            message = refused.message.removeprefix("The flag cannot be read: ").removeprefix(f"{inside}: ")
+            message = f"{where}: {message}"
+        yield InvalidInput(refused.code, message, path=where)
+
+
+def _unstorable(document: Mapping[str, Any], path: str) -> Iterator[InvalidInput]:
+    """Texts that Postgres cannot store."""
+    pending: list[tuple[str, Any]] = [(path, document)]
+    while pending:
+        where, value = pending.pop()
+        if isinstance(value, str) and _UNSTORABLE.search(value):
+            message = f"{where}: the text has U+0000 or half a surrogate pair, which cannot be stored. Remove it."
+            yield InvalidInput("INVALID_DOCUMENT", message, path=where)
+        elif isinstance(value, Mapping):
+            pending += [(f"{where}.{name}", inner) for name, inner in value.items()]
+            pending += [(f"{where}.(key)", name) for name in value if _UNSTORABLE.search(str(name))]
+        elif isinstance(value, list | tuple):
+            pending += [(f"{where}[{n}]", inner) for n, inner in enumerate(value)]
+
+
+def _shown(value: Any) -> str:
+    """A value of another type, as a message shows it."""
+    match value:
+        case None:
+            return "nothing"
+        case bool():
+            return str(value).lower()
+        case int() | float() | Decimal():
+            return f"the number {value}"
+    return "a list" if isinstance(value, list | tuple) else "an object"
+
+
+def drafted(changes: Iterable[Change]) -> list[Definition]:
+    """The definitions of changes that create all of them, as a publish in an empty environment would make them."""
+    return [_revised(None, change, {}, -1 - n, 0) for n, change in enumerate(changes)]
 
 
 async def draft_moves(

@@ -1,6 +1,6 @@
 """Definitions as files: read them from folders, write them, and compare two versions.
 
-Shape   find_files(paths) → files · read_documents(file) → documents · to_files(definitions) → {name: text} ·
+Shape   find_files(paths) → files · to_files(definitions) → {name: text} ·
         difference(step) → a unified diff of the definition's YAML · fields_of(step) → each value that differs ·
         plan_text(steps) → a plan as text
 Laws    read_documents reads what to_files wrote with every digit: publishing it changes nothing.
@@ -10,7 +10,6 @@ Source  docs/reference/cli.md
 """
 
 import difflib
-import json
 from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal
 from pathlib import Path
@@ -44,27 +43,6 @@ def find_files(paths: Iterable[Path]) -> list[Path]:
             raise InvalidInput("FILE_UNREADABLE", f"{path}: no *.yaml, *.yml or *.json in this folder or below it")
         found += sorted(visible)
     return list(dict.fromkeys(found))
-
-
-def read_documents(path: Path) -> list[dict[str, Any]]:
-    """The definition documents of a JSON or YAML file, with `traits`, `segments` and `flags`."""
-    try:
-        text = path.read_text(encoding="utf-8")
-        # JSON is YAML too, but the JSON reader has better messages for a stray comma or tab.
-        found = (
-            [json.loads(text, parse_float=Decimal)] if path.suffix == ".json" else list(yaml.load_all(text, _Reader))
-        )
-    except OSError as error:
-        raise InvalidInput("FILE_UNREADABLE", f"{path}: {error.strerror}") from error
-    except (ValueError, yaml.YAMLError) as wrong:
-        raise InvalidInput("FILE_MALFORMED", f"{path}: {wrong}") from wrong
-    documents = [document for document in found if document is not None]
-    for document in documents:
-        if not isinstance(document, dict):
-            raise InvalidInput(
-                "FILE_MALFORMED", f"{path}: a definition file is a mapping with traits, segments or flags"
-            )
-    return documents
 
 
 def to_files(definitions: Iterable[Definition]) -> dict[str, str]:
@@ -161,10 +139,6 @@ def to_yaml(value: Any) -> str:
     return str(yaml.dump(value, Dumper=_Writer, sort_keys=False, allow_unicode=True, width=_WIDTH))
 
 
-class _Reader(yaml.SafeLoader):  # type: ignore[misc]
-    """Reads numbers with a point exactly."""
-
-
 class _Writer(yaml.SafeDumper):  # type: ignore[misc]
     """Indents lists by one step, and writes no YAML identifiers."""
 
@@ -173,14 +147,6 @@ class _Writer(yaml.SafeDumper):  # type: ignore[misc]
 
     def ignore_aliases(self, data: Any) -> bool:
         return True
-
-
-def _read_decimal(loader: _Reader, node: yaml.ScalarNode) -> Any:
-    text = str(loader.construct_scalar(node)).replace("_", "")
-    try:
-        return Decimal(text)
-    except ArithmeticError:  # .inf, .nan and sixties
-        return loader.construct_yaml_float(node)
 
 
 def _write_text(writer: _Writer, text: str) -> yaml.ScalarNode:
@@ -193,7 +159,6 @@ def _write_decimal(writer: _Writer, number: Decimal) -> yaml.ScalarNode:
     return writer.represent_scalar("tag:yaml.org,2002:float" if "." in text else "tag:yaml.org,2002:int", text)
 
 
-_Reader.add_constructor("tag:yaml.org,2002:float", _read_decimal)
 _Writer.add_representer(str, _write_text)
 _Writer.add_representer(Decimal, _write_decimal)
 

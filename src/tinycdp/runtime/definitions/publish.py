@@ -12,6 +12,7 @@ Errors  InvalidDefinitions with every diagnostic, nothing is saved · Conflict R
 Source  docs/decisions/0009-live-and-candidate.md, 0017-preview-and-replay.md
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -38,7 +39,9 @@ from tinycdp.runtime.definitions.change_set import (
     step_of,
     with_key,
 )
+from tinycdp.runtime.definitions.observed import read_known
 from tinycdp.runtime.definitions.references import rewritten
+from tinycdp.runtime.definitions.workspace import Workspace, read_declared, warnings_of
 from tinycdp.runtime.edits import Edit
 from tinycdp.runtime.environment import Environment
 from tinycdp.runtime.notifications import announce_revision
@@ -51,11 +54,15 @@ _TRIES = 3
 
 
 class PublishPlan(msgspec.Struct, frozen=True):
-    """What a publish did, or would do. backfilling: whether its revision backfills before it serves."""
+    """What a publish did, or would do.
+
+    backfilling  whether its revision backfills before it serves
+    warnings     {kind, key, diagnostics} of each definition in it about which there are some"""
 
     steps: tuple[Step, ...]
     revision: int
     backfilling: bool = False
+    warnings: tuple[dict[str, Any], ...] = ()
 
     @property
     def changed(self) -> tuple[Step, ...]:
@@ -182,22 +189,40 @@ async def _publish(
             head = await read_head(connection, environment.id)
             moves = await moves_of(connection, head)
             steps = tuple(step_of(before, after) for before, after in moves)
+            named = [after for _, after in moves if after is not None]
             if all(step.action == "keep" for step in steps):
-                return PublishPlan(steps, head.revision)
+                return PublishPlan(steps, head.revision, warnings=await _warnings(connection, head, None, named, edit))
             # Compiling checks everything: it raises with every diagnostic before anything is written.
             wanted = next_definitions(head, moves)
             catalog = await compile_catalog(
                 environment.id, head.zone, head.serving, wanted, head.live, head.revision + 1
             )
+            warnings = await _warnings(connection, head, catalog, named, edit)
             if edit.dry_run:
-                return PublishPlan(steps, head.revision, catalog.must_backfill)
+                return PublishPlan(steps, head.revision, catalog.must_backfill, warnings)
             abandoned = await _begun_fingerprints(head) if not catalog.must_backfill else set()
             await store.begin_publish(connection, environment.id)
             row = await store.find_environment(connection, environment.id)
             if (row.live_revision, row.head_revision) == (head.live, head.revision):
                 backfilling = await _save(connection, head, moves, catalog, abandoned, edit)
-                return PublishPlan(steps, head.revision + 1, backfilling)
+                return PublishPlan(steps, head.revision + 1, backfilling, warnings)
     raise AssertionError("the last try holds the lock from the beginning")
+
+
+async def _warnings(
+    connection: Connection, head: Head, catalog: Catalog | None, definitions: Sequence[Definition], edit: Edit
+) -> tuple[dict[str, Any], ...]:
+    """The warnings about definitions of the next revision. Without a catalog, the head revision stays."""
+    if not definitions:
+        return ()
+    if catalog is None:
+        catalog = await compile_catalog(
+            head.environment_id, head.zone, head.serving, head.definitions, head.live, head.revision
+        )
+    known = await read_known(connection, head.environment_id, edit.now)
+    types = await read_declared(connection, head.environment_id)
+    workspace = Workspace(catalog, catalog.candidate or catalog.live, (), frozenset(), None, types, known)
+    return tuple(await asyncio.to_thread(warnings_of, workspace, definitions))
 
 
 async def _begun_fingerprints(head: Head) -> set[int]:

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any, Literal
 
+import msgspec
+
 from tinycdp.dsl import ir
 from tinycdp.dsl.check.expressions import Checked, Scope, check
 from tinycdp.dsl.cost import Cost
@@ -21,20 +23,20 @@ from tinycdp.dsl.ir import NOWHERE, Type
 from tinycdp.engine.catalog import FLAG_TYPES, Catalog, CompiledSet, Definition, Name
 from tinycdp.engine.flags.document import Flag
 from tinycdp.engine.flags.graph import check_flags
+from tinycdp.engine.schema.tracking_plan import TRAITS_OF, PlannedEvent, types_of
 from tinycdp.errors import InvalidInput
-from tinycdp.model import DAY_MS, Instant
+from tinycdp.model import Instant
 from tinycdp.runtime.definitions.catalogs import Catalogs
+from tinycdp.runtime.definitions.observed import Known, read_known
 from tinycdp.runtime.definitions.references import closure, mentioned, references_of
 from tinycdp.runtime.environment import Environment
 from tinycdp.store import definitions as store
-from tinycdp.store import events as event_store
 from tinycdp.store import registry
 from tinycdp.store.database.pool import Connection, acquired
 
 Kind = Literal["trait", "segment", "flag"]
 
 _NAMES_MS = 10_000
-_LATELY_MS = 30 * DAY_MS
 #: A backfill without progress for so long has no rate: no worker runs, or it is busy with another environment.
 _STALLED_MS = 10_000
 
@@ -84,6 +86,7 @@ class Declared:
 
 
 _NOTHING = Declared()
+_UNKNOWN = Known()
 
 
 @dataclass(frozen=True)
@@ -93,6 +96,7 @@ class Workspace:
     events    the names of recent events
     new       definitions that are not in the live revision
     declared  the types that the tracking plan declares
+    known     the events and properties that were observed or declared
     """
 
     catalog: Catalog
@@ -101,6 +105,7 @@ class Workspace:
     new: frozenset[Name]
     progress: BackfillProgress | None
     declared: Declared = _NOTHING
+    known: Known = _UNKNOWN
 
     def find(self, name: Name) -> Definition | None:
         return self.head.definitions.get(name)
@@ -119,14 +124,6 @@ class Workspace:
             or live.definitions[name].version != self.head.definitions[name].version
             or live.fingerprints[name] != self.head.fingerprints[name]
         )
-
-    def known_events(self, writer: Name | None) -> dict[str, Mapping[str, Type]]:
-        """The names of recent events, and of those that definitions other than the writer's read.
-
-        Empty before the first event: then no event is reported as unknown."""
-        reads_of_others = (found for name, found in self.head.reads.items() if name != writer)
-        used = {read.spec.event for found in reads_of_others for read in found if read.spec.event is not None}
-        return {name: {} for name in (*self.events, *used)} if self.events else {}
 
     def used_by(self) -> dict[Name, list[Name]]:
         """For each definition, those that name it."""
@@ -178,25 +175,22 @@ class Impact:
 
 
 class EventNames:
-    """The names of recent events, by environment, against which misspelt ones are checked.
+    """The events and properties of each environment, against which misspelt ones are checked.
 
     declared  gives the types of an environment's tracking plan
     """
 
     def __init__(self, declared: Callable[[int], Declared] = lambda environment_id: _NOTHING) -> None:
         self.declared = declared
-        self._names: dict[int, tuple[Instant, list[str]]] = {}
+        self._known: dict[int, tuple[Instant, Known]] = {}
 
-    async def names(self, connection: Connection, environment_id: int, now: Instant) -> list[str]:
+    async def known(self, connection: Connection, environment_id: int, now: Instant) -> Known:
         """At most ten seconds old."""
-        known = self._names.get(environment_id)
-        if known is None or not known[0] <= now < known[0] + _NAMES_MS:
-            lately = await event_store.recent_event_names(connection, environment_id)
-            # The registry also has rare events, but is some seconds late.
-            of_month = await registry.registry_event_names(connection, environment_id, now - _LATELY_MS)
-            known = (now, [*dict.fromkeys((*lately, *of_month))])
-            self._names[environment_id] = known
-        return known[1]
+        found = self._known.get(environment_id)
+        if found is None or not found[0] <= now < found[0] + _NAMES_MS:
+            found = (now, await read_known(connection, environment_id, now))
+            self._known[environment_id] = found
+        return found[1]
 
 
 async def read_workspace(environment: Environment, catalogs: Catalogs, event_names: EventNames) -> Workspace:
@@ -204,7 +198,7 @@ async def read_workspace(environment: Environment, catalogs: Catalogs, event_nam
     now = environment.now()
     async with acquired(environment.pool) as connection:
         catalog = await catalogs.current_in(connection, environment.id)
-        names = await event_names.names(connection, environment.id, now)
+        known = await event_names.known(connection, environment.id, now)
         new, backfill = frozenset[Name](), None
         if catalog.candidate is not None:
             rows = await store.definitions_at(connection, environment.id, catalog.revision)
@@ -212,7 +206,16 @@ async def read_workspace(environment: Environment, catalogs: Catalogs, event_nam
             backfill = await store.find_backfill(connection, environment.id, catalog.head)
     compiled_set = catalog.candidate or catalog.live
     progress = progress_of(backfill, now) if backfill is not None else None
-    return Workspace(catalog, compiled_set, tuple(names), new, progress, event_names.declared(environment.id))
+    declared = event_names.declared(environment.id)
+    return Workspace(catalog, compiled_set, tuple(known.events), new, progress, declared, known)
+
+
+async def read_declared(connection: Connection, environment_id: int) -> Declared:
+    """The types that the tracking plan declares, as they are in the database now."""
+    rows = await registry.current_plan_entries(connection, environment_id)
+    types = {row.event: types_of(msgspec.convert(row.document, PlannedEvent)) for row in rows}
+    events = {event: of_event for event, of_event in types.items() if event not in TRAITS_OF.values()}
+    return Declared(types.get(TRAITS_OF["identify"], {}), events)
 
 
 def progress_of(backfill: store.BackfillRow, now: Instant) -> BackfillProgress:
@@ -261,6 +264,16 @@ def understand_definition(workspace: Workspace, definition: Definition) -> Meani
         return understand_flag(workspace, definition.flag)
     kind: Kind = "trait" if definition.kind == "trait" else "segment"
     return understand(workspace, kind, definition.key, definition.expression)
+
+
+def warnings_of(workspace: Workspace, definitions: Iterable[Definition]) -> list[dict[str, Any]]:
+    """The warnings about these definitions: {kind, key, diagnostics} of each that has some."""
+    found = []
+    for definition in definitions:
+        diagnostics = understand_definition(workspace, definition).diagnostics
+        if warnings := [diagnostic for diagnostic in diagnostics if diagnostic["severity"] == "warning"]:
+            found.append({"kind": definition.kind, "key": definition.key, "diagnostics": warnings})
+    return found
 
 
 def impact_of(workspace: Workspace, name: Name) -> Impact:
@@ -314,8 +327,15 @@ def scope_of(workspace: Workspace, kind: Kind, key: str | None) -> Scope:
         segments.add(key)
     elif key is not None:
         flags.setdefault(key, Type.BOOL)
-    events = workspace.known_events((kind, key) if key is not None else None)
-    return Scope(kind=kind, traits=traits, segments=segments, flags=flags, events=events, certain=certain)
+    return Scope(
+        kind=kind,
+        traits=traits,
+        segments=segments,
+        flags=flags,
+        events=workspace.known.events,
+        certain=certain,
+        known=workspace.known.profile,
+    )
 
 
 @lru_cache(4096)

@@ -1,0 +1,129 @@
+"""Diagnostics of definitions in files, as text: each under its file, line, definition and field.
+
+Shape   check_sources(sources) → Report, without a database · report_of(sources, InvalidDefinitions or warnings) → text
+Laws    check_sources refuses what a publish into an empty environment refuses: both run the same checks
+Source  docs/reference/cli.md
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from tinycdp.dsl.check.workspace import check_workspace
+from tinycdp.dsl.diagnostics import Diagnostic, Fix, render
+from tinycdp.dsl.ir import Span
+from tinycdp.engine.catalog import InvalidDefinitions, Name, sources
+from tinycdp.engine.flags.graph import check_flags
+from tinycdp.errors import InvalidInput
+from tinycdp.runtime.definitions.change_set import drafted
+from tinycdp.runtime.definitions.sources import Sources
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a check found: as text, and how many definitions, errors and warnings there are.
+
+    errors  definitions with errors"""
+
+    text: str
+    definitions: int
+    errors: int
+    warnings: int
+
+
+def check_sources(files: Sources) -> Report:
+    """Check the definitions of files among each other."""
+    definitions = drafted(files.changes)
+    workspace = check_workspace(sources(definitions))
+    blocks: list[str] = []
+    warnings = 0
+    wrong = set(workspace.errors)
+    for definition in definitions:
+        name = definition.name
+        if whole := workspace.graph.get(name):
+            blocks.append(_block(files, name, "", "", whole))
+        for part in workspace.parts(name):
+            if part.diagnostics:
+                blocks.append(_block(files, name, _field_of(files, name, part.source), part.source, part.diagnostics))
+                warnings += sum(diagnostic.severity == "warning" for diagnostic in part.diagnostics)
+    if not wrong:
+        flags = {d.key: d.flag for d in definitions if d.flag is not None}
+        try:
+            check_flags(flags, {d.key for d in definitions if d.kind == "segment"})
+        except InvalidInput as refused:
+            blocks.append(of_flags(files, refused))
+            wrong.add(("flag", str(refused.details.get("flag", ""))))
+    return Report("\n\n".join(blocks), len(definitions), len(wrong), warnings)
+
+
+def of_errors(files: Sources, invalid: InvalidDefinitions) -> str:
+    """The errors that a publish of these files raised."""
+    return "\n\n".join(
+        _block(files, name, _field_of(files, name, text) if text else "", text, diagnostics)
+        for name, text, diagnostics in invalid.found
+    )
+
+
+def of_flags(files: Sources, refused: InvalidInput) -> str:
+    """An error in what a flag refers to."""
+    key = str(refused.details.get("flag", ""))
+    return f"{_head(files, ('flag', key), '')}\n{refused.code}  {refused.message}"
+
+
+def of_warnings(files: Sources, warnings: Iterable[Mapping[str, Any]]) -> str:
+    """The warnings of a publish: {kind, key, diagnostics} of each definition."""
+    blocks = []
+    for found in warnings:
+        name = (found["kind"], found["key"])
+        by_path: dict[str, list[Mapping[str, Any]]] = {}
+        for wire in found["diagnostics"]:
+            by_path.setdefault(wire.get("path", ""), []).append(wire)
+        for path, wires in by_path.items():
+            field, text = _text_at(files, name, path)
+            blocks.append(_block(files, name, field, text, [_of_wire(wire) for wire in wires]))
+    return "\n\n".join(blocks)
+
+
+def _block(files: Sources, name: Name, field: str, text: str, diagnostics: Sequence[Diagnostic]) -> str:
+    return f"{_head(files, name, field)}\n{render(text, diagnostics)}"
+
+
+def _head(files: Sources, name: Name, field: str) -> str:
+    """`shop.yaml:12:7: flag premium, rules[0].when`"""
+    file, mark = files.place_of(name, field)
+    place = ":".join(str(part) for part in (file, mark.line, mark.column) if part)
+    inner = field.removeprefix(".")
+    inside = f", {inner}" if name[0] == "flag" and inner else ""
+    return f"{place + ': ' if place else ''}{name[0]} {name[1]}{inside}"
+
+
+def _field_of(files: Sources, name: Name, text: str) -> str:
+    """The field of a definition that has this expression."""
+    entry = files.entry(name)
+    for field in ("expression", "rule"):
+        if entry.get(field) == text:
+            return f".{field}"
+    rules = entry.get("rules")
+    for n, rule in enumerate(rules if isinstance(rules, list) else ()):
+        if isinstance(rule, dict) and rule.get("when") == text:
+            return f".rules[{n}].when"
+    return ""
+
+
+def _text_at(files: Sources, name: Name, path: str) -> tuple[str, str]:
+    """The field of a definition at a path of its stored document, with its text."""
+    entry = files.entry(name)
+    own = next((field for field in ("expression", "rule") if field in entry), None)
+    if own is not None:
+        return f".{own}", str(entry[own])
+    rules = entry.get("rules")
+    for n, rule in enumerate(rules if isinstance(rules, list) else ()):
+        if path == f"$.rules[{n}].when" and isinstance(rule, dict):
+            return f".rules[{n}].when", str(rule.get("when", ""))
+    return "", ""
+
+
+def _of_wire(wire: Mapping[str, Any]) -> Diagnostic:
+    span = Span(wire["span"]["start"], wire["span"]["end"])
+    fixes = tuple(Fix(fix["title"], ()) for fix in wire["fixes"])
+    return Diagnostic(wire["code"], wire["severity"], span, wire["message"], fixes)
