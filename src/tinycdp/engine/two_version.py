@@ -115,7 +115,10 @@ class Columns:
             stage,
             prerequisites=tuple((self.program(side, p.flag.key), variants) for p, variants in stage.prerequisites),
             holdouts=tuple(self.program(side, holdout.flag.key) for holdout in stage.holdouts),
-            rules=tuple(replace(rule, evaluate=self._condition(side, rule.node)) for rule in stage.rules),
+            rules=tuple(
+                replace(rule, evaluate=self._condition(side, rule.node), unknown=rule.unknown.unexplained())
+                for rule in stage.rules
+            ),
             until=NEVER,
             then=None,
         )

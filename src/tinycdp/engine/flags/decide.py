@@ -91,14 +91,18 @@ class _Unknown:
 
     __slots__ = ("_causes", "_find", "_make", "_plain")
 
-    def __init__(self, plain: RuleUnknown, make: Callable[[], Finder]) -> None:
+    def __init__(self, plain: RuleUnknown, make: Callable[[], Finder] | None) -> None:
         self._plain = plain
         self._make = make
         self._find: Finder | None = None
         self._causes: dict[tuple[str, ...], RuleUnknown] = {}
 
+    def unexplained(self) -> "_Unknown":
+        """The same without the parts, for an activation that has no values of them."""
+        return _Unknown(self._plain, None)
+
     def __call__(self, activation: FlagActivation, now: Instant) -> RuleUnknown:
-        if self._plain.waiting:
+        if self._plain.waiting or self._make is None:
             return self._plain
         find = self._find
         if find is None:
