@@ -146,10 +146,10 @@ def _publish(
         return on_database(settings, run)
     except InvalidDefinitions as invalid:
         raise InvalidInput(invalid.code, f"nothing was published\n{file_reports.of_errors(files, invalid)}\n") from None
-    except InvalidInput as refused:
-        if "flag" not in refused.details:
+    except InvalidInput as error:
+        if "flag" not in error.details:
             raise
-        raise InvalidInput(refused.code, f"nothing was published\n{file_reports.of_flags(files, refused)}\n") from None
+        raise InvalidInput(error.code, f"nothing was published\n{file_reports.of_flags(files, error)}\n") from None
 
 
 def _show_warnings(files: "Sources", plan: "PublishPlan") -> None:

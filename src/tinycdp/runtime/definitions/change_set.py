@@ -170,8 +170,8 @@ def _problems(kind: str, document: Mapping[str, Any], path: str) -> Iterator[Inv
 
     try:
         read_key(kind, document.get("key"), f"{path}.key")
-    except InvalidInput as refused:
-        yield refused
+    except InvalidInput as error:
+        yield error
     yield from _unstorable(document, path)
     if kind == "flag":
         if isinstance(document.get("key"), str):
@@ -195,15 +195,15 @@ def _problems(kind: str, document: Mapping[str, Any], path: str) -> Iterator[Inv
 def _problems_of_flag(document: Mapping[str, Any], path: str) -> Iterator[InvalidInput]:
     try:
         read_flag(dict(document), "")
-    except InvalidInput as refused:
-        inside = str(refused.details.get("path", "$"))
+    except InvalidInput as error:
+        inside = str(error.details.get("path", "$"))
         if path == "$":
-            where, message = inside, refused.message
+            where, message = inside, error.message
         else:  # in a file or a list, the path leads to the flag first
             where = path + inside.removeprefix("$")
-            message = refused.message.removeprefix("The flag cannot be read: ").removeprefix(f"{inside}: ")
+            message = error.message.removeprefix("The flag cannot be read: ").removeprefix(f"{inside}: ")
             message = f"{where}: {message}"
-        yield InvalidInput(refused.code, message, path=where)
+        yield InvalidInput(error.code, message, path=where)
 
 
 def _unstorable(document: Mapping[str, Any], path: str) -> Iterator[InvalidInput]:

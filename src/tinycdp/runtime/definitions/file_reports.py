@@ -1,7 +1,7 @@
-"""Diagnostics of definitions in files, as text: each under its file, line, definition and field.
+"""Diagnostics of definitions in files, as text with file, line and field.
 
-Shape   check_sources(sources) → Report, without a database · report_of(sources, InvalidDefinitions or warnings) → text
-Laws    check_sources refuses what a publish into an empty environment refuses: both run the same checks
+Shape   check_sources(sources) → FileReport, without a database · report_of(sources, InvalidDefinitions or warnings) → text
+Laws    check_sources rejects what a publish into an empty environment rejects: both run the same checks
 Source  docs/reference/cli.md
 """
 
@@ -20,7 +20,7 @@ from tinycdp.runtime.definitions.sources import Sources
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class FileReport:
     """What a check found: as text, and how many definitions, errors and warnings there are.
 
     errors  definitions with errors"""
@@ -31,7 +31,7 @@ class Report:
     warnings: int
 
 
-def check_sources(files: Sources) -> Report:
+def check_sources(files: Sources) -> FileReport:
     """Check the definitions of files among each other."""
     definitions = drafted(files.changes)
     workspace = check_workspace(sources(definitions))
@@ -50,10 +50,10 @@ def check_sources(files: Sources) -> Report:
         flags = {d.key: d.flag for d in definitions if d.flag is not None}
         try:
             check_flags(flags, {d.key for d in definitions if d.kind == "segment"})
-        except InvalidInput as refused:
-            blocks.append(of_flags(files, refused))
-            wrong.add(("flag", str(refused.details.get("flag", ""))))
-    return Report("\n\n".join(blocks), len(definitions), len(wrong), warnings)
+        except InvalidInput as error:
+            blocks.append(of_flags(files, error))
+            wrong.add(("flag", str(error.details.get("flag", ""))))
+    return FileReport("\n\n".join(blocks), len(definitions), len(wrong), warnings)
 
 
 def of_errors(files: Sources, invalid: InvalidDefinitions) -> str:
@@ -64,10 +64,10 @@ def of_errors(files: Sources, invalid: InvalidDefinitions) -> str:
     )
 
 
-def of_flags(files: Sources, refused: InvalidInput) -> str:
+def of_flags(files: Sources, error: InvalidInput) -> str:
     """An error in what a flag refers to."""
-    key = str(refused.details.get("flag", ""))
-    return f"{_head(files, ('flag', key), '')}\n{refused.code}  {refused.message}"
+    key = str(error.details.get("flag", ""))
+    return f"{_head(files, ('flag', key), '')}\n{error.code}  {error.message}"
 
 
 def of_warnings(files: Sources, warnings: Iterable[Mapping[str, Any]]) -> str:

@@ -1,4 +1,4 @@
-"""What is known of an environment's events and profiles: observed on arrival, or declared in the tracking plan.
+"""What is known of events and profiles: observed on arrival, or declared in the plan.
 
 Shape   read_known(connection, environment, now) → Known
 Laws    a name is known because messages had it or the plan declares it, never because a definition mentions it: one

@@ -2,7 +2,7 @@
 
 Shape   read_sources(paths) → Sources: the documents, the changes they ask for, and where each field is ·
         InvalidFiles with the problems of all files · Sources.problem_of(…) puts a diagnostic in its place
-Laws    what it refuses, `check`, `plan` and `apply` refuse, in the same words. A problem is never an exception.
+Laws    what it rejects, `check`, `plan` and `apply` reject, in the same words. A problem is never an exception.
         A YAML value that reads as another type than it looks, such as `on`, is named as written, with the remedy
 Units   lines and columns count from 1; a path is a JSONPath into its document
 Errors  InvalidFiles FILE_MALFORMED, INVALID_DOCUMENT, INVALID_KEY, INVALID_FLAG · FILE_UNREADABLE
@@ -202,26 +202,26 @@ def _is_number(text: str) -> bool:
 def documents_of(path: Path) -> list[Document]:
     file = str(path)
 
-    def refuse(message: str, mark: Mark = Mark()) -> InvalidFiles:
+    def malformed(message: str, mark: Mark = Mark()) -> InvalidFiles:
         return InvalidFiles("FILE_MALFORMED", [Problem(file, mark, "", "", message)])
 
     try:
         data = path.read_bytes()
-    except OSError as refused:
-        message = f"{refused.strerror}. Name an existing file, or a folder with definition files."
-        raise InvalidFiles("FILE_UNREADABLE", [Problem(file, Mark(), "", "", message)]) from refused
+    except OSError as error:
+        message = f"{error.strerror}. Name an existing file, or a folder with definition files."
+        raise InvalidFiles("FILE_UNREADABLE", [Problem(file, Mark(), "", "", message)]) from error
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as wrong:
         line = data.count(b"\n", 0, wrong.start) + 1
         message = f"the file is not UTF-8: byte {wrong.start} is {data[wrong.start]:#04x}. Save it as UTF-8."
-        raise refuse(message, Mark(line, wrong.start - data.rfind(b"\n", 0, wrong.start))) from wrong
+        raise malformed(message, Mark(line, wrong.start - data.rfind(b"\n", 0, wrong.start))) from wrong
     try:
         found = _of_json(file, text) if path.suffix == ".json" else _of_yaml(file, text)
     except RecursionError:
-        raise refuse("the values nest too deeply.") from None
+        raise malformed("the values nest too deeply.") from None
     if not found:
-        raise refuse("the file is empty. Give it a list of `traits`, `segments` or `flags`, or remove it.")
+        raise malformed("the file is empty. Give it a list of `traits`, `segments` or `flags`, or remove it.")
     wrong_ones = [
         Problem(file, d.mark("$"), "", "", "a definition file is a mapping with `traits`, `segments` or `flags`.")
         for d in found
@@ -350,7 +350,7 @@ class _Reader:
         plain = node.value if isinstance(node, yaml.ScalarNode) and node.style is None else ""
         mark = self.marks[path] = Mark(node.start_mark.line + 1, node.start_mark.column + 1, plain)
         if depth > _DEEPEST:
-            self._refuse(mark, path, "the values nest too deeply.")
+            self._problem(mark, path, "the values nest too deeply.")
             return None
         if isinstance(node, yaml.SequenceNode):
             return [self.value(item, f"{path}[{n}]", depth + 1) for n, item in enumerate(node.value)]
@@ -363,15 +363,17 @@ class _Reader:
         for name, item in node.value:
             at = Mark(name.start_mark.line + 1, name.start_mark.column + 1)
             if not isinstance(name, yaml.ScalarNode):
-                self._refuse(at, path, "a key is a word or a quoted text.")
+                self._problem(at, path, "a key is a word or a quoted text.")
                 continue
             key = name.value
             if name.tag != f"{_YAML}str":
                 read = name.tag.removeprefix(_YAML)
                 as_ = str(_WORDS.get(key.lower(), "")).lower() if read == "bool" else f"a {read}"
-                self._refuse(at, f"{path}.{key}", f'YAML reads the key {key or "(empty)"} as {as_}; quote it: "{key}".')
+                self._problem(
+                    at, f"{path}.{key}", f'YAML reads the key {key or "(empty)"} as {as_}; quote it: "{key}".'
+                )
             if key in found:
-                self._refuse(at, f"{path}.{key}", f"the key `{key}` is here twice. Keep one.")
+                self._problem(at, f"{path}.{key}", f"the key `{key}` is here twice. Keep one.")
             found[key] = self.value(item, f"{path}.{key}", depth + 1)
         return found
 
@@ -387,12 +389,12 @@ class _Reader:
             case "int" | "float":
                 number = _number(text, kind)
                 if number is None:
-                    self._refuse(mark, path, f"`{text[:40]}` is not a number of JSON; quote it if it is text.")
+                    self._problem(mark, path, f"`{text[:40]}` is not a number of JSON; quote it if it is text.")
                 return number
-        self._refuse(mark, path, _quoted(f"{node.tag}{' ' + text if text else ''}"))
+        self._problem(mark, path, _quoted(f"{node.tag}{' ' + text if text else ''}"))
         return None
 
-    def _refuse(self, mark: Mark, path: str, message: str) -> None:
+    def _problem(self, mark: Mark, path: str, message: str) -> None:
         self.problems.append(Problem(self._file, mark, "", path, message))
 
 
