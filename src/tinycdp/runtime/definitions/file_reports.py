@@ -1,6 +1,7 @@
 """Diagnostics of definitions in files, as text with file, line and field.
 
-Shape   check_sources(sources) → FileReport, without a database · report_of(sources, InvalidDefinitions or warnings) → text
+Shape   check_sources(sources) → FileReport, without a database · of_errors, of_flags, of_warnings(sources, what a
+        publish found) → text
 Laws    check_sources rejects what a publish into an empty environment rejects: both run the same checks
 Source  docs/reference/cli.md
 """
