@@ -48,6 +48,7 @@ from tinycdp.runtime.processes import also_on_stop
 from tinycdp.runtime.schema.editor import SeenPropertiesCache
 from tinycdp.runtime.schema.registry import Registry
 from tinycdp.runtime.schema.registry_reads import declared
+from tinycdp.runtime.schema.screening import Screening
 from tinycdp.runtime.schema.tracking_plan import Plans
 from tinycdp.runtime.time_travel.as_of import Past
 from tinycdp.runtime.time_travel.preview import Previews
@@ -87,6 +88,7 @@ class Parts:
     change_streams: ChangeStreams
     registry: Registry
     plans: Plans
+    screening: Screening
     event_streams: EventStreams
     outbox: Bell
     mirror: Mirror
@@ -160,6 +162,7 @@ def _assemble(settings: Settings, pool: Pool, now: Clock) -> Parts:
     exposures = Exposures(pool, metrics.exposures)
     registry = Registry(pool, now, metrics.observed)
     plans = Plans(policies, registry)
+    screening = Screening(plans, catalogs)
     shared = _shared(settings.redis_url) if settings.redis_url else None
     limiter = Limiter(settings.workers, shared)
     pipeline = Pipeline(policies, catalogs, Enricher(settings.geoip_file), limiter, privacy)
@@ -202,7 +205,7 @@ def _assemble(settings: Settings, pool: Pool, now: Clock) -> Parts:
         batch=settings.ingest_batch,
         queue=settings.ingest_queue,
         rules=identity_rules,
-        plan=plans.screen,
+        plan=screening.screen,
     )
     return Parts(
         settings=settings,
@@ -221,6 +224,7 @@ def _assemble(settings: Settings, pool: Pool, now: Clock) -> Parts:
         change_streams=change_streams,
         registry=registry,
         plans=plans,
+        screening=screening,
         event_streams=event_streams,
         outbox=outbox,
         mirror=mirror,

@@ -1,4 +1,4 @@
-"""The five ways to name a profile: one order, one error, the same names in bodies and addresses."""
+"""The six ways to name a profile: one order, one error, the same names in bodies and addresses."""
 
 from dataclasses import dataclass
 from inspect import signature
@@ -26,8 +26,8 @@ class Case:
 
 CASES = [
     Case(
-        ProfileQuery("u", "1", "a", "d", "e"),
-        [Identifier(k, v) for k, v in zip(IDENTIFIER_FIELDS, "u1ade", strict=True)],
+        ProfileQuery("u", "1", "a", "d", "e", "h"),
+        [Identifier(k, v) for k, v in zip(IDENTIFIER_FIELDS, "u1adeh", strict=True)],
     ),
     Case(ProfileQuery(external_id="e", device_id="d"), [Identifier("deviceId", "d"), Identifier("externalId", "e")]),
     Case(ProfileQuery(user_id="", anonymous_id="a"), [Identifier("anonymousId", "a")]),
@@ -42,7 +42,7 @@ def test_the_first_name_that_is_not_empty_counts(case: Case) -> None:
     assert case.query.identifier() == case.identifiers[0]
 
 
-@pytest.mark.parametrize("query", [ProfileQuery(), ProfileQuery("", "", "", "", ""), Question(flags=["f"])])
+@pytest.mark.parametrize("query", [ProfileQuery(), ProfileQuery("", "", "", "", "", ""), Question(flags=["f"])])
 def test_a_query_without_a_name_is_an_error_that_lists_the_names(query: ProfileQuery) -> None:
     assert query.identifiers() == []
     with pytest.raises(InvalidInput, match=", ".join(IDENTIFIER_FIELDS)) as caught:

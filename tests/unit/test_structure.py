@@ -51,8 +51,9 @@ def _wire_structs(tree: ast.Module) -> Iterator[str]:
 
 #: Structs with names of the wire that stand elsewhere, and why.
 ELSEWHERE = {
-    "api/ingest/adapters/canonical.py": "the payload of every tracking call, read on the measured path",
+    "api/ingest/adapters/event.py": "the payload of every tracking call, read on the measured path",
     "api/ingest/adapters/segment.py": "the same, in Segment's form",
+    "api/ingest/adapters/pulseboard.py": "the same, as a beacon",
     "engine/flags/document.py": "a document that is stored and read by the engine",
     "engine/schema/tracking_plan.py": "a document that is stored and read by the engine",
     "runtime/policies/enrichment.py": "a policy: a document that is stored and read where it applies",

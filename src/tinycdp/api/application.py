@@ -58,6 +58,7 @@ PARTS = (
     "privacy",
     "change_streams",
     "registry",
+    "screening",
     "seen_properties",
     "snapshots",
     "event_names",

@@ -42,6 +42,7 @@ FOREIGN_GUARDED = ofrep.ROUTES
 OPEN = [
     *operations.ROUTES,
     *reference.ROUTES,
+    *exports.OPEN_ROUTES,
 ]
 
 GUARDED = [

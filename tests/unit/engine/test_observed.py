@@ -119,7 +119,7 @@ def test_a_propertys_state_has_a_rule() -> None:
     today = 20_000
 
     def state(*days: tuple[int, str, int], last: int = 0, event_last: int = 0) -> str:
-        return state_of([(today - back, kind, n) for back, kind, n in days], today, last, event_last)[0]
+        return state_of([(today - back, kind, n) for back, kind, n in days], {}, today, last, event_last)[0]
 
     assert state((0, "number", 10), (20, "number", 5)) == "active"
     assert state((0, "number", 99), (0, "string", 1)) == "unstable"
@@ -128,3 +128,12 @@ def test_a_propertys_state_has_a_rule() -> None:
     assert state((0, "null", 10), (20, "string", 50)) == "active", "no value is of no type"
     assert state((40, "number", 10), last=0, event_last=31 * DAY_MS) == "deprecated"
     assert state((40, "number", 10), last=0, event_last=DAY_MS) == "active", "its event does not come either"
+
+
+def test_a_property_of_two_types_is_not_said_to_have_one() -> None:
+    days = [(100, "number", 999), (100, "string", 1)]
+    state, why = state_of(days, {"number": 999, "string": 1, "null": 5}, 100, 0, 0)
+    assert (state, why) == ("active", "Received regularly as number; less than 1% of all values are string.")
+    # Also if the other type was received before the days that are kept.
+    assert state_of(days[:1], {"number": 9, "string": 1}, 100, 0, 0)[1].endswith("10% of all values are string.")
+    assert state_of(days[:1], {"number": 9, "null": 1}, 100, 0, 0)[1].endswith("always with the same type.")

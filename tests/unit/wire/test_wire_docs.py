@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from tinycdp.api.http.bodies import BODY_LIMIT, BodyFault
-from tinycdp.api.ingest.adapters.canonical import BLOCKED, EVENT_LIMIT, EVENTS_LIMIT, SentEvent
+from tinycdp.api.ingest.adapters.canonical import BLOCKED, EVENTS_LIMIT
+from tinycdp.api.ingest.adapters.event import EVENT_LIMIT, SentEvent
 from tinycdp.api.ingest.adapters.rejection import RejectionCode
 
 TEXT = (Path(__file__).parents[3] / "docs" / "reference" / "tracking.md").read_text()

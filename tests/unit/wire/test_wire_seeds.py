@@ -29,7 +29,7 @@ def test_collected_events_are_track_calls() -> None:
     assert (message.kind, message.name, message.message_id) == ("track", "button_click", "e-1")
     assert message.identifiers == (Identifier("userId", "u1"), Identifier("anonymousId", "a1"))
     assert message.occurred_at == NOW - 10_000
-    assert message.context == {"sessionId": "s1", "locale": "de"}
+    assert message.context == {"sessionId": "s1", "locale": "de", "projectId": "crm"}
     assert message.properties == {"button_id": "submit"}
 
 

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from tinycdp.api.ingest.adapters.canonical import BLOCKED, EARLIEST, EVENT_LIMIT, EVENTS_LIMIT, Parsed
+from tinycdp.api.ingest.adapters.canonical import BLOCKED, EARLIEST, EVENTS_LIMIT, Parsed
+from tinycdp.api.ingest.adapters.event import EVENT_LIMIT
 from tinycdp.api.ingest.adapters.segment import KINDS, parse_batch, parse_single, write_key_of
 from tinycdp.errors import InvalidInput, TooLarge
 from tinycdp.model import Identifier, Message, MessageKind, Rejection
@@ -62,7 +63,7 @@ def test_a_track_call_becomes_one_message() -> None:
         sent_at=NOW - 5 * SECOND,
         name="opened",
         properties={"amount": 3},
-        context={"library": {"name": "x"}},
+        context={"library": {"name": "x"}, "channel": "server"},
     )
 
 

@@ -12,19 +12,19 @@ from litestar import get
 from litestar.params import QueryParameter
 
 from tinycdp.api.decisions.answers import DecisionService
-from tinycdp.api.decisions.schemas import Explained, ProfileQuery
+from tinycdp.api.decisions.schemas import Explained, ProfileQuery, SkippedEvents
 from tinycdp.api.http.bodies import decode_json
 from tinycdp.api.http.parts import Injected
 from tinycdp.api.http.responses import as_schema
 from tinycdp.api.profiles.schemas import DefinitionExplanation, FlagExplanation
 from tinycdp.errors import InvalidInput, NotFound
-from tinycdp.runtime.access.actor import Actor
-from tinycdp.runtime.clock import Clock
 from tinycdp.runtime.decisions.decide import prepare
+from tinycdp.runtime.environment import Environment
 from tinycdp.runtime.profiles.explanations import (
     explained_definition,
     explained_flag,
 )
+from tinycdp.runtime.profiles.skipped import skipped_by
 from tinycdp.times import iso
 
 DefinitionKey = Annotated[str | None, QueryParameter(description="its key")]
@@ -37,9 +37,8 @@ DefinitionKey = Annotated[str | None, QueryParameter(description="its key")]
     scope="admin",
 )
 async def explain(
-    actor: Injected[Actor],
+    environment: Injected[Environment],
     decision_service: Injected[DecisionService],
-    now: Injected[Clock],
     profile_query: Injected[ProfileQuery],
     trait: DefinitionKey = None,
     segment: DefinitionKey = None,
@@ -53,10 +52,13 @@ async def explain(
         raise InvalidInput("INVALID_REQUEST", "Name one of `trait`, `segment` and `flag`.")
     [name] = named
     read = _context(context)
-    catalog, snapshot, stale = await decision_service.load(actor.environment_id, profile_query, now(), min_version)
+    catalog, snapshot, stale = await decision_service.load(
+        environment.id, profile_query, environment.now(), min_version
+    )
     if name not in catalog.live.definitions:
         raise NotFound("FLAG_NOT_FOUND" if flag is not None else "NOT_FOUND", f"There is no {name[0]} {name[1]!r}.")
-    instant = now()
+    skipped = [] if stale else await skipped_by(environment, catalog, name, snapshot)
+    instant = environment.now()
     # Nothing may be awaited from here on: other requests about this profile share the snapshot.
     prepare(catalog, snapshot, instant, read)
     by_rule = explained_flag(catalog, name[1], snapshot) if name[0] == "flag" else None
@@ -64,7 +66,7 @@ async def explain(
     found = by_rule or by_part
     assert found is not None
     return Explained(
-        found.sentence,
+        "; ".join([found.sentence, *(one.in_words() for one in skipped)]),
         as_schema(by_part, DefinitionExplanation) if by_part is not None else None,
         as_schema(by_rule, FlagExplanation) if by_rule is not None else None,
         str(snapshot.profile_id) if snapshot.profile_id else None,
@@ -73,6 +75,7 @@ async def explain(
         stale,
         catalog.zone,
         iso(instant),
+        as_schema(skipped, list[SkippedEvents]),
     )
 
 

@@ -9,7 +9,7 @@ from tinycdp.api.decisions.schemas import ProfileQuery
 
 def provide_profile_query(
     user_id: Annotated[
-        str | None, QueryParameter(name="userId", description="the profile's user id; the first of these five counts")
+        str | None, QueryParameter(name="userId", description="the profile's user id; the first of these six counts")
     ] = None,
     profile_id: Annotated[
         str | None, QueryParameter(name="profileId", description="or its profile id, as answers have it")
@@ -21,6 +21,9 @@ def provide_profile_query(
     external_id: Annotated[
         str | None, QueryParameter(name="externalId", description="or its id in another system")
     ] = None,
+    email_hash: Annotated[
+        str | None, QueryParameter(name="emailHash", description="or the hash of its address, as it was sent")
+    ] = None,
 ) -> ProfileQuery:
     """The profile that a request names in its address."""
-    return ProfileQuery(user_id, profile_id, anonymous_id, device_id, external_id)
+    return ProfileQuery(user_id, profile_id, anonymous_id, device_id, external_id, email_hash)

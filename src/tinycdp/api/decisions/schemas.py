@@ -9,7 +9,7 @@ from tinycdp.errors import InvalidInput
 from tinycdp.model import Identifier
 
 #: How a request names a profile; the first that is not empty counts.
-IDENTIFIER_FIELDS = ("userId", "profileId", "anonymousId", "deviceId", "externalId")
+IDENTIFIER_FIELDS = ("userId", "profileId", "anonymousId", "deviceId", "externalId", "emailHash")
 
 
 class Answer(msgspec.Struct, rename="camel"):
@@ -36,17 +36,18 @@ class Answer(msgspec.Struct, rename="camel"):
 
 
 class ProfileQuery(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
-    """One profile, named in up to five ways; of those that are not empty the first counts."""
+    """One profile, named in up to six ways; of those that are not empty the first counts."""
 
     user_id: str | None = None
     profile_id: str | None = None
     anonymous_id: str | None = None
     device_id: str | None = None
     external_id: str | None = None
+    email_hash: str | None = None
 
     def identifiers(self) -> list[Identifier]:
         """The names that are not empty, in the order in which they count."""
-        given = (self.user_id, self.profile_id, self.anonymous_id, self.device_id, self.external_id)
+        given = (self.user_id, self.profile_id, self.anonymous_id, self.device_id, self.external_id, self.email_hash)
         return [Identifier(kind, value) for kind, value in zip(IDENTIFIER_FIELDS, given, strict=True) if value]
 
     def identifier(self) -> Identifier:
@@ -105,6 +106,17 @@ class Replay(msgspec.Struct, rename="camel"):
     as_of: str
 
 
+class SkippedEvents(msgspec.Struct):
+    """A property that is text where the definition reads a number.
+
+    event   "" for a property of the profile
+    events  how many events in the window are skipped; 0 for a property of the profile"""
+
+    event: str
+    property: str
+    events: int
+
+
 class Explained(msgspec.Struct, rename="camel"):
     """One definition explained for one profile: either `definition` or `flag` is present.
 
@@ -112,7 +124,8 @@ class Explained(msgspec.Struct, rename="camel"):
     definition  a trait's value or a segment's membership
     flag        its rules, those that were not reached too
     stale       the database is away, and this is what was last known
-    version     of the profile, 0 for an unknown one"""
+    version     of the profile, 0 for an unknown one
+    skipped     values that do not count because they are text"""
 
     sentence: str
     definition: DefinitionExplanation | None
@@ -123,3 +136,4 @@ class Explained(msgspec.Struct, rename="camel"):
     stale: bool
     zone: str
     as_of: str
+    skipped: list[SkippedEvents]

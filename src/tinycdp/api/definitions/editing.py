@@ -95,7 +95,10 @@ class Editing:
             if definition.flag is not None:
                 flag = definition.flag
                 document = document_of(definition)
-                found.append(Flag(**common, description=flag.description, enabled=flag.enabled, document=document))
+                rule = flag.rules[0].when if len(flag.rules) == 1 else None
+                found.append(
+                    Flag(**common, description=flag.description, enabled=flag.enabled, rule=rule, document=document)
+                )
                 continue
             text = definition.expression
             common |= {"description": definition.description, "canonical": workspaces.canonical(text)}

@@ -19,6 +19,9 @@ from tinycdp.api.definitions.schemas import (
     Backfill,
     BackfillProgress,
     Backfills,
+    CreatedFlag,
+    CreatedSegment,
+    CreatedTrait,
     Deleted,
     ExpressionDocument,
     Flag,
@@ -60,8 +63,8 @@ _EXAMPLES: dict[Kind, dict[str, Any]] = {
 }
 
 
-def _routes(kind: Kind, one: Any, many: Any, document: Any) -> list[HTTPRouteHandler]:
-    """The routes of a kind: its structs for one and for many, and the document to save."""
+def _routes(kind: Kind, one: Any, many: Any, created: Any, document: Any) -> list[HTTPRouteHandler]:
+    """The routes of a kind: its structs for one, for many and for a new one, and the document to save."""
     path, noun, tags = f"/v1/admin/{kind}s", kind.capitalize(), ["Definitions"]
     example = _EXAMPLES[kind]
 
@@ -91,9 +94,11 @@ def _routes(kind: Kind, one: Any, many: Any, document: Any) -> list[HTTPRouteHan
     @post(path, operation_id=f"create{noun}", summary=f"Create a {kind}", tags=tags, scope="admin", example=example)
     async def create_definition(
         editing: Injected[Editing], data: JSONBody[document], note: SaveNote = ""
-    ) -> ExactResponse[one]:
+    ) -> ExactResponse[created]:
         change = read_change(kind, data)
-        return await _save(editing, kind, msgspec.structs.replace(change, expects=0), note)
+        answer = await _save(editing, kind, msgspec.structs.replace(change, expects=0), note)
+        answer.content = created(**msgspec.structs.asdict(answer.content), **{kind: answer.content})
+        return answer
 
     @put(
         f"{path}/{{name:str}}",
@@ -195,9 +200,9 @@ async def _save(editing: Editing, kind: Kind, change: Change, note: str) -> Exac
 
 
 ROUTES = [
-    *_routes("trait", Trait, Traits, ExpressionDocument),
-    *_routes("segment", Segment, Segments, ExpressionDocument),
-    *_routes("flag", Flag, Flags, FlagDocument),
+    *_routes("trait", Trait, Traits, CreatedTrait, ExpressionDocument),
+    *_routes("segment", Segment, Segments, CreatedSegment, ExpressionDocument),
+    *_routes("flag", Flag, Flags, CreatedFlag, FlagDocument),
     list_members,
     list_backfills,
 ]

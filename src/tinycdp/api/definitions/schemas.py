@@ -201,6 +201,12 @@ class Meaning(msgspec.Struct, frozen=True, rename="camel"):
     diagnostics: Diagnostics
 
 
+class Validity(Meaning, frozen=True, rename="camel", kw_only=True):
+    """The meaning, and the message of the first error; null if valid."""
+
+    error: str | None
+
+
 class NamedDefinition(msgspec.Struct, frozen=True):
     """The name of a definition."""
 
@@ -284,13 +290,33 @@ class Segment(Described, kw_only=True):
 class Flag(Described, kw_only=True):
     """A flag.
 
+    rule       the condition of its only rule; null if it has none or several
     document   the whole flag without abbreviations, as PUT takes it
     exposures  profiles per variant lately; only in GET of one flag; null if counting takes too long
     """
 
     enabled: bool
+    rule: str | None
     document: FlagDocument
     exposures: RecentExposures | msgspec.UnsetType | None = msgspec.UNSET
+
+
+class CreatedTrait(Trait, kw_only=True):
+    """What was created: its fields, and all of them as `trait` again."""
+
+    trait: Trait
+
+
+class CreatedSegment(Segment, kw_only=True):
+    """What was created: its fields, and all of them as `segment` again."""
+
+    segment: Segment
+
+
+class CreatedFlag(Flag, kw_only=True):
+    """What was created: its fields, and all of them as `flag` again."""
+
+    flag: Flag
 
 
 class Traits(msgspec.Struct):

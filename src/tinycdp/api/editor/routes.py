@@ -9,14 +9,16 @@ Source  docs/reference/language-services.md
 from collections.abc import Iterable
 from typing import TypeVar
 
+import msgspec
 from litestar import post
 from litestar.params import JSONBody
 
-from tinycdp.api.definitions.schemas import Cost, Meaning, NamedDefinition
+from tinycdp.api.definitions.schemas import Cost, Meaning, NamedDefinition, Validity
 from tinycdp.api.editor.schemas import (
     DraftBody,
     ExplainedPart,
     ExplainedSource,
+    ExpressionBody,
     Formatted,
     Hover,
     Place,
@@ -62,11 +64,14 @@ async def check_source(workspace: Injected[Workspace], data: JSONBody[DraftBody]
     summary="Check an expression or a flag (former name)",
     tags=["Definitions"],
     scope="admin",
-    example=_EXAMPLE,
+    example={"expression": "events.purchase.count_90d", "type": "trait"},
 )
-async def validate(workspace: Injected[Workspace], data: JSONBody[DraftBody]) -> Meaning:
-    """Answers 200 even for errors: `valid` is false; `diagnostics` has reasons and fixes."""
-    return _check(workspace, data)
+async def validate(workspace: Injected[Workspace], data: JSONBody[ExpressionBody]) -> Validity:
+    """As `check`, with the first error as `error`."""
+    draft = data if data.type is None else msgspec.structs.replace(data, kind=data.type)
+    meaning = _check(workspace, draft)
+    error = next((one["message"] for one in meaning.diagnostics if one["severity"] == "error"), None)
+    return Validity(**msgspec.structs.asdict(meaning), error=error)
 
 
 def _check(workspace: Workspace, draft: DraftBody) -> Meaning:

@@ -17,6 +17,12 @@ class DraftBody(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, f
     flag: FlagDocument | None = None
 
 
+class ExpressionBody(DraftBody, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """As for `check`; `type` is another name for `kind`."""
+
+    type: Kind | None = None
+
+
 class Place(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     """A cursor in a source. key: of the definition that is being edited."""
 

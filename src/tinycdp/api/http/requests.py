@@ -58,6 +58,17 @@ class ExactRequest(Request[Any, Any, Any]):
         return self.route_handler.parsed_fn_signature.parameters.get("data")
 
 
+def host_of(request: ExactRequest) -> str:
+    """The host that the client called."""
+    return request.headers.get("host") or request.url.netloc
+
+
+def scheme_of(request: ExactRequest) -> str:
+    """The scheme that the client used, also behind a proxy that ends TLS."""
+    forwarded = request.headers.get("x-forwarded-proto", "").partition(",")[0].strip().lower()
+    return forwarded if forwarded in {"http", "https"} else request.url.scheme
+
+
 def read_object(raw: bytes, content_encoding: str | None) -> dict[str, Any]:
     """The JSON object of a body."""
     found = decode_json(read_body(raw, content_encoding))

@@ -9,6 +9,7 @@ Laws    An answer never has `quotaLimited`: a client would drop all its flags. R
 Source  docs/reference/sdks.md "PostHog"; docs/decisions/0020-foreign-protocols.md
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -27,9 +28,10 @@ from tinycdp.api.http.openapi import takes
 from tinycdp.api.http.parts import Injected
 from tinycdp.api.http.requests import ExactRequest
 from tinycdp.api.http.responses import ExactResponse, encode
-from tinycdp.api.ingest.adapters.canonical import identifier, readable_instant
+from tinycdp.api.ingest.adapters.canonical import Parsed, identifier, readable_instant
 from tinycdp.api.ingest.adapters.posthog import FlagsQuestion, key_in, parse_capture, parse_question
 from tinycdp.api.ingest.adapters.rejection import EventRejected
+from tinycdp.api.ingest.adapters.segment import parse_batch, write_key_of
 from tinycdp.api.ingest.routes import Intake, accept
 from tinycdp.api.ingest.schemas import (
     Capture,
@@ -58,6 +60,9 @@ _CALLED = "$feature_flag_called"
 
 
 _TAKEN = encode(Captured())
+
+#: What the events of a batch in TinyCDP's own form have, and PostHog's do not.
+_OURS = re.compile(rb'"(userId|user_id|anonymousId|anonymous_id|deviceId|externalId|emailHash|identifiers)"\s*:')
 
 
 async def _captured(request: Request[Any, Any, Any], body: bytes) -> ASGIResponse:
@@ -118,7 +123,21 @@ def _shown(catalog: Catalog, properties: Mapping[str, Any], now: Instant) -> tup
     example={"batch": [{"event": "app_open", "distinct_id": "ada", "uuid": "e-1"}]},
 )
 async def posthog_batch(request: Request[Any, Any, Any]) -> ASGIResponse:
-    return await _captured(request, _TAKEN)
+    """Without a `distinct_id` in it, the body is read and answered as that of `/v1/batch`."""
+    is_ours = False
+
+    def parse(body: bytes, received_at: Instant) -> Parsed:
+        nonlocal is_ours
+        is_ours = b'distinct_id"' not in body and _OURS.search(body) is not None
+        return parse_batch(body, received_at) if is_ours else parse_capture(body, received_at, sent_at)
+
+    sent_at = _instant_in_query(request)
+    accepted = await accept(request, parse, key_in=_any_key_in, open_up=unwrap, then=_record_exposures)
+    return ASGIResponse(body=encode(accepted) if is_ours else _TAKEN, media_type="application/json")
+
+
+def _any_key_in(body: bytes) -> str | None:
+    return key_in(body) or write_key_of(body)
 
 
 def _also(path: str, body: bytes) -> HTTPRouteHandler:

@@ -8,7 +8,7 @@ Source  docs/reference/tracking.md
 
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import msgspec
 from litestar import Request, post
@@ -19,7 +19,8 @@ from tinycdp.api.http import auth
 from tinycdp.api.http.openapi import takes
 from tinycdp.api.http.responses import encode
 from tinycdp.api.ingest.adapters.canonical import Parsed
-from tinycdp.api.ingest.adapters.pulseboard import parse_pulse
+from tinycdp.api.ingest.adapters.placement import IN_ENVELOPE
+from tinycdp.api.ingest.adapters.pulseboard import parse_beacon, parse_pulse
 from tinycdp.api.ingest.adapters.radixinsight import parse_collect
 from tinycdp.api.ingest.adapters.segment import parse_batch, parse_single, write_key_of
 from tinycdp.api.ingest.intake import inflated
@@ -28,6 +29,7 @@ from tinycdp.api.ingest.schemas import (
     BatchBody,
     CollectedEvent,
     EventBody,
+    IngestWarning,
     Pulse,
     RejectedEvent,
 )
@@ -45,6 +47,8 @@ from tinycdp.runtime.metrics import Metrics
 from tinycdp.runtime.policies.documents import Policies
 from tinycdp.runtime.policies.limits import Limiter, Limits
 from tinycdp.settings import Settings
+
+_MOST_WARNINGS = 20
 
 Parse = Callable[[bytes, Instant], Parsed]
 
@@ -157,7 +161,22 @@ async def accept(
         sampled=processed.sampled,
         dead_lettered=receipt.dead,
         rejected=[_rejected(r) for r in rejections[:20]],
+        warnings=_warnings(parsed, receipt.warned) if receipt.warned else (),
     )
+
+
+def _warnings(parsed: Parsed, warned: Sequence[Message]) -> list[IngestWarning]:
+    """Each different warning once, with the place of the first event that has it."""
+    found: dict[tuple[str, str], IngestWarning] = {}
+    for message in warned:
+        for warning in message.warnings:
+            if (warning.code, warning.message) not in found:
+                at = "$" if warning.code == IN_ENVELOPE else parsed.path_of(message.message_id)
+                path = at + warning.path[1:]
+                found[warning.code, warning.message] = IngestWarning(warning.code, path, warning.message)
+        if len(found) >= _MOST_WARNINGS:
+            break
+    return list(found.values())[:_MOST_WARNINGS]
 
 
 def _client(request: Request[Any, Any, Any], parts: Intake) -> Client:
@@ -168,7 +187,8 @@ def _client(request: Request[Any, Any, Any], parts: Intake) -> Client:
 
 
 def _in_query(request: Request[Any, Any, Any]) -> str | None:
-    return request.query_params.get("writeKey") or request.query_params.get("token")
+    given = request.query_params
+    return given.get("writeKey") or given.get("apiKey") or given.get("token")
 
 
 def _rejected(rejection: Rejection) -> RejectedEvent:
@@ -263,13 +283,16 @@ async def collect(request: Request[Any, Any, Any]) -> ASGIResponse:
 async def pulse(request: Request[Any, Any, Any]) -> Pulse:
     outcome = await accept(request, parse_pulse)
     known = outcome.duplicates > 0 and outcome.accepted == 0
-    return Pulse("duplicate" if known else "accepted", outcome.accepted, outcome.duplicates)
+    status: Literal["accepted", "duplicate"] = "duplicate" if known else "accepted"
+    return Pulse(status, outcome.accepted, outcome.duplicates, outcome.warnings)
 
 
 ROUTES = [
     *(_single(kind, summary) for kind, summary in _KINDS.items()),
     *(_also(f"/v1/{kind[0]}", partial(parse_single, kind)) for kind in _KINDS),
+    *(_also(f"/{kind}", partial(parse_single, kind)) for kind in _KINDS),
     *(_also(path, parse_batch) for path in ("/v1/b", "/v1/import", "/beacon/v1/batch")),
+    _also("/api/analytics/batch", parse_beacon),
     *(_also(f"/api/s/{way}{kind}", partial(parse_single, kind)) for kind in _KINDS for way in ("", "s2s/")),
     *(_also(f"/api/s/{way}batch", parse_batch) for way in ("", "s2s/")),
     batch,

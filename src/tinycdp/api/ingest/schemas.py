@@ -167,13 +167,22 @@ class RejectedEvent(msgspec.Struct, rename="camel"):
     path: str
 
 
+class IngestWarning(msgspec.Struct):
+    """Something that is probably not meant, although the event is accepted; `path` points into the request."""
+
+    code: str
+    path: str
+    message: str
+
+
 class Accepted(msgspec.Struct, rename="camel", omit_defaults=True):
     """The answer to a tracking request.
 
     version        pass it to decide as `minVersion` to include these events
     sampled        how many were dropped by sampling
     dead_lettered  how many could not be stored and became dead letters
-    rejected       the first 20 rejected events"""
+    rejected       the first 20 rejected events
+    warnings       the first 20 different warnings, such as of fields that were not stored"""
 
     success: bool
     accepted: int
@@ -182,14 +191,16 @@ class Accepted(msgspec.Struct, rename="camel", omit_defaults=True):
     sampled: int = 0
     dead_lettered: int = 0
     rejected: Sequence[RejectedEvent] = ()
+    warnings: Sequence[IngestWarning] = ()
 
 
-class Pulse(msgspec.Struct, rename="camel"):
+class Pulse(msgspec.Struct, rename="camel", omit_defaults=True):
     """PulseBoard's answer. status is "accepted", or "duplicate" if all events are duplicates."""
 
     status: Literal["accepted", "duplicate"]
     accepted: int
     duplicates: int
+    warnings: Sequence[IngestWarning] = ()
 
 
 class CollectedUser(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -13,7 +13,7 @@ from litestar.params import FromPath
 
 from tinycdp.api.http import auth
 from tinycdp.api.http.parts import Injected
-from tinycdp.api.http.requests import ExactRequest
+from tinycdp.api.http.requests import ExactRequest, host_of, scheme_of
 from tinycdp.api.http.responses import ExactResponse
 from tinycdp.runtime.access.keys import Keyring
 from tinycdp.times import iso
@@ -31,7 +31,7 @@ async def settings(
     Events then go to the host of this request."""
     auth.recognise(keyring, write_key, "write")
     # More than this one integration would make the client fetch others from Segment's own network.
-    destination = {"apiKey": write_key, "apiHost": f"{_host(request)}/v1", "protocol": _scheme(request)}
+    destination = {"apiKey": write_key, "apiHost": f"{host_of(request)}/v1", "protocol": scheme_of(request)}
     found = {
         "integrations": {"Segment.io": destination},
         "plan": {},
@@ -60,16 +60,6 @@ async def source_config(request: ExactRequest, keyring: Injected[Keyring]) -> Ex
         "updatedAt": iso(0),
     }
     return ExactResponse({"source": source, "updatedAt": iso(0)}, headers=BRIEFLY)
-
-
-def _host(request: ExactRequest) -> str:
-    return request.headers.get("host") or request.url.netloc
-
-
-def _scheme(request: ExactRequest) -> str:
-    """The scheme that the client used, also behind a proxy that ends TLS."""
-    forwarded = request.headers.get("x-forwarded-proto", "").partition(",")[0].strip().lower()
-    return forwarded if forwarded in {"http", "https"} else request.url.scheme
 
 
 ROUTES = [settings, source_config]

@@ -1,13 +1,16 @@
 """The route of an environment's key figures."""
 
+from collections import Counter
+
 from litestar import get
 
 from tinycdp.api.definitions.schemas import BackfillProgress
 from tinycdp.api.http.parts import Injected
 from tinycdp.api.http.responses import as_schema
-from tinycdp.api.operations.schemas import Figure, Figures
+from tinycdp.api.operations.schemas import DefinitionTotal, Figure, Figures, Total, Totals
 from tinycdp.model import MINUTE_MS
 from tinycdp.runtime.decisions.snapshots import Snapshots
+from tinycdp.runtime.definitions.catalogs import Catalogs
 from tinycdp.runtime.definitions.workspace import progress_of
 from tinycdp.runtime.environment import Environment
 from tinycdp.runtime.ingest.group_commit import Ingest
@@ -30,6 +33,7 @@ async def get_metrics(
     environment: Injected[Environment],
     ingest: Injected[Ingest],
     snapshots: Injected[Snapshots],
+    catalogs: Injected[Catalogs],
 ) -> Figures:
     instant = environment.now()
     async with snapshot(environment.pool) as connection:
@@ -47,6 +51,8 @@ async def get_metrics(
     oldest = row.lately_oldest
     span_ms = MINUTE_MS if row.lately < figure_store.LATELY or oldest is None else max(instant - oldest, 1)
     due = row.next_due_at
+    kinds = Counter(kind for kind, _ in catalogs.serving(environment.id).live.definitions)
+    defined = [DefinitionTotal(kinds[kind]) for kind in ("trait", "segment", "flag")]
     return Figures(
         profiles=profiles,
         events=events,
@@ -64,6 +70,8 @@ async def get_metrics(
         head_revision=head,
         backfill=as_schema(progress_of(backfill, instant), BackfillProgress) if backfill is not None else None,
         as_of=iso(instant),
+        metrics=Totals(Total(profiles.value), Total(events.value), *defined),
+        timestamp=iso(instant),
     )
 
 

@@ -23,11 +23,34 @@ class Figure(msgspec.Struct):
     exact: bool
 
 
+class Total(msgspec.Struct):
+    """How many there are."""
+
+    total: int
+
+
+class DefinitionTotal(msgspec.Struct, rename="camel"):
+    """How many are defined."""
+
+    definition_count: int
+
+
+class Totals(msgspec.Struct):
+    """The most important counts. Users are profiles; many are estimated, as in the fields of their own."""
+
+    users: Total
+    events: Total
+    traits: DefinitionTotal
+    segments: DefinitionTotal
+    flags: DefinitionTotal
+
+
 class Figures(msgspec.Struct, rename="camel"):
     """Key figures of an environment. rejected is by code, among the newest 10,000 rejections.
 
     lag_ms  how long the most overdue wake-up has been waiting; 0 if none is overdue
-    ingest_queue, cached_profiles, database_away  of the process that answers"""
+    ingest_queue, cached_profiles, database_away  of the process that answers
+    metrics, timestamp  the counts and the instant again, under the names of the first TinyCDP"""
 
     profiles: Figure
     events: Figure
@@ -45,3 +68,5 @@ class Figures(msgspec.Struct, rename="camel"):
     head_revision: int
     backfill: BackfillProgress | None
     as_of: str
+    metrics: Totals
+    timestamp: str

@@ -37,6 +37,7 @@ from tinycdp.runtime.environment import Environment
 from tinycdp.runtime.mirror import Mirror
 from tinycdp.runtime.schema import registry_reads, tracking_plan
 from tinycdp.runtime.schema.registry import Registry
+from tinycdp.runtime.schema.screening import Screening
 from tinycdp.runtime.schema.tracking_plan import Plans
 
 EVENTS = "/v1/registry/events"
@@ -70,11 +71,15 @@ async def list_events(
     scope="read",
 )
 async def get_event(
-    environment: Injected[Environment], registry: Injected[Registry], plans: Injected[Plans], name: FromPath[str]
+    environment: Injected[Environment],
+    registry: Injected[Registry],
+    plans: Injected[Plans],
+    screening: Injected[Screening],
+    name: FromPath[str],
 ) -> EventPage:
     await registry.flush()
-    plan = plans.of(environment.id)
-    return as_schema(await registry_reads.event(environment, plan, name), EventPage)
+    plan, reads = plans.of(environment.id), screening.number_reads(environment.id)
+    return as_schema(await registry_reads.event(environment, plan, name, reads), EventPage)
 
 
 @get(
@@ -87,12 +92,13 @@ async def get_property(
     environment: Injected[Environment],
     registry: Injected[Registry],
     plans: Injected[Plans],
+    screening: Injected[Screening],
     name: FromPath[str],
     property_name: FromPath[str],
 ) -> PropertyPage:
     await registry.flush()
-    plan = plans.of(environment.id)
-    return as_schema(await registry_reads.property_of(environment, plan, name, property_name), PropertyPage)
+    plan, reads = plans.of(environment.id), screening.number_reads(environment.id)
+    return as_schema(await registry_reads.property_of(environment, plan, name, property_name, reads), PropertyPage)
 
 
 @get(

@@ -121,7 +121,8 @@ class PropertySummary(msgspec.Struct, frozen=True, rename="camel"):
     type     the most frequent type; `types` has all, the most frequent first
     share    of the event's messages of the last seven days; null if there were none
     state    by the rules of the registry, explained by `why`; `planned`: declared, and never seen
-    example  from one of the newest events, null if none has a value"""
+    example  from one of the newest events, null if none has a value
+    remedy   what to do if a definition reads it as a number and it was received as text; null if nothing"""
 
     name: str
     type: str | None
@@ -133,6 +134,7 @@ class PropertySummary(msgspec.Struct, frozen=True, rename="camel"):
     last_seen: str | None
     example: Any
     declared: PlannedProperty | None
+    remedy: str | None
 
 
 class Violation(msgspec.Struct, frozen=True, rename="camel"):

@@ -1,4 +1,4 @@
-"""Wire structs of imports."""
+"""Wire structs of imports and exports."""
 
 from typing import Literal
 
@@ -33,3 +33,32 @@ class Imports(msgspec.Struct):
     """Imports, newest first."""
 
     imports: list[ImportProgress]
+
+
+class SegmentDownload(msgspec.Struct, rename="camel"):
+    """Where to download the members of a segment.
+
+    download_url  valid for an hour, without a key
+    user_count    members as of as_of; the file has those of the moment of its download"""
+
+    download_url: str
+    filename: str
+    user_count: int
+    as_of: str
+
+
+class AvailableExport(SegmentDownload, rename="camel"):
+    """An export of a segment.
+
+    etag  identifies the segment's meaning and the instant
+    size  in bytes; null, because the file is made when it is downloaded"""
+
+    name: str
+    etag: str
+    size: int | None = None
+
+
+class AvailableExports(msgspec.Struct):
+    """An export for each live segment, by key."""
+
+    exports: list[AvailableExport]

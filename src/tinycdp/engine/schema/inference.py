@@ -230,10 +230,13 @@ GONE_MS = 30 * DAY_MS
 UNSTABLE_SHARE = 0.01
 
 
-def state_of(days: Iterable[tuple[int, str, int]], today: int, last: Instant, event_last: Instant) -> tuple[State, str]:
+def state_of(
+    days: Iterable[tuple[int, str, int]], totals: Mapping[str, int], today: int, last: Instant, event_last: Instant
+) -> tuple[State, str]:
     """A property's state and the reason for it.
 
-    days  how many values of each type were received on each day
+    days    how many values of each type were received on each day
+    totals  how many of each type were ever received
 
     last, event_last  when the property, and its event, were last seen"""
     if event_last - last > GONE_MS:
@@ -254,7 +257,15 @@ def state_of(days: Iterable[tuple[int, str, int]], today: int, last: Instant, ev
         now, then = _by_number(lately)[0], _by_number(before)[0]
         if now != then:
             return "type_changed", f"The type was {then} until {LATELY_DAYS} days ago and is {now} since."
-    return "active", "Received regularly, always with the same type."
+    most, *others = _by_number({kind: n for kind, n in totals.items() if kind and kind != "null"}) or ("null",)
+    if not others:
+        return "active", "Received regularly, always with the same type."
+    share = 1 - totals[most] / sum(n for kind, n in totals.items() if kind != "null")
+    return "active", f"Received regularly as {most}; {_percent(share)} of all values are {' and '.join(others)}."
+
+
+def _percent(share: float) -> str:
+    return f"{share:.0%}" if share >= UNSTABLE_SHARE else "less than 1%"
 
 
 def main_type(counts: Mapping[str, int]) -> str | None:

@@ -11,7 +11,7 @@ Source  docs/reference/registry.md; dsl/SPEC.md "Types": conversion happens once
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from decimal import Decimal, InvalidOperation
 from functools import lru_cache
 from typing import Any, Literal
@@ -122,8 +122,7 @@ class TrackingPlan:
         warnings += self._names(message, name, rules is not None)
         if not warnings:
             return message, None
-        kept = tuple(warnings[:MOST_WARNINGS])
-        return msgspec.structs.replace(message, properties=properties, warnings=kept), rejected
+        return msgspec.structs.replace(with_warnings(message, warnings), properties=properties), rejected
 
     def _names(self, message: Message, name: str, planned: bool) -> Iterator[Warned]:
         naming = self.naming
@@ -137,6 +136,12 @@ class TrackingPlan:
                 if property[:1] not in {"_", "$"} and not is_written(property, naming.properties):
                     text = f"{property!r} is not written in {naming.properties}."
                     yield Warned("NAMING", f"$.properties.{property}", text)
+
+
+def with_warnings(message: Message, warnings: Iterable[Warned]) -> Message:
+    """The message with more warnings, each once, at most MOST_WARNINGS."""
+    kept = tuple(dict.fromkeys((*message.warnings, *warnings)))[:MOST_WARNINGS]
+    return msgspec.structs.replace(message, warnings=kept)
 
 
 def event_of(message: Message) -> str | None:

@@ -61,14 +61,14 @@ def issue(keyring: Keyring, token: StreamToken) -> str:
     payload = _encode(token)
     found = keyring.by_id(token.key_id)
     secret = found[1] if found is not None else b""
-    return f"{_text(payload)}.{_text(_signature(secret, payload))}"
+    return f"{text_of(payload)}.{text_of(_signature(secret, payload))}"
 
 
 def redeem(keyring: Keyring, text: str, now: Instant) -> tuple[StreamToken, Key]:
     """The token and the key it was issued for. Raises Forbidden if it is invalid or expired."""
     encoded, _, signature = text.partition(".")
     try:
-        payload, signed = _bytes(encoded), _bytes(signature)
+        payload, signed = bytes_of(encoded), bytes_of(signature)
         token = _decode(payload)
     except (binascii.Error, ValueError, msgspec.MsgspecError):
         raise _invalid() from None
@@ -84,11 +84,13 @@ def _signature(secret: bytes, payload: bytes) -> bytes:
     return hmac.digest(secret, _PURPOSE + payload, "sha256")[:_SIGNATURE_LENGTH]
 
 
-def _text(raw: bytes) -> str:
+def text_of(raw: bytes) -> str:
+    """Bytes as text for a URL."""
     return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
 
 
-def _bytes(text: str) -> bytes:
+def bytes_of(text: str) -> bytes:
+    """The bytes of such a text; raises ValueError."""
     return base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
 
 

@@ -37,7 +37,7 @@ from tinycdp.store.database.pool import BROKEN, RETRY, UNSTORABLE, Connection, P
 
 log = logging.getLogger(__name__)
 
-#: Applies the tracking plan: the messages to store, and the rejections.
+#: Applies the tracking plan and adds warnings: the messages to store, and the rejections.
 Screen = Callable[[int, Sequence[Message]], tuple[Sequence[Message], list[Rejection]]]
 
 
@@ -47,6 +47,7 @@ class Receipt:
 
     version   pass it to decide as `minVersion` to read this write
     rejected  by the environment's identifier rules or its tracking plan
+    warned    the messages with warnings
     dead      how many became dead letters, because storing them failed"""
 
     version: int
@@ -54,6 +55,7 @@ class Receipt:
     duplicates: int
     rejected: Sequence[Rejection] = ()
     dead: int = 0
+    warned: Sequence[Message] = ()
 
 
 @dataclass(slots=True)
@@ -65,6 +67,7 @@ class _Request:
     messages: Sequence[Message]
     rejections: Sequence[Rejection]
     rejected: Sequence[Rejection]
+    warned: Sequence[Message]
     api_key_id: int | None
     answer: asyncio.Future[Receipt]
     parts: int = 1
@@ -78,7 +81,8 @@ class _Request:
         """Mark one part as done; the last one sends the answer."""
         self.parts -= 1
         if not self.parts and not self.failed and not self.answer.done():
-            self.answer.set_result(Receipt(self.version, self.accepted, self.duplicates, self.rejected, self.dead))
+            counts = (self.accepted, self.duplicates, self.rejected, self.dead)
+            self.answer.set_result(Receipt(self.version, *counts, self.warned))
 
     def fail(self, error: TinyCDPError) -> None:
         """Answer with the error, even if parts are stored: the client sends the whole request again."""
@@ -156,13 +160,14 @@ class Ingest:
         messages, rejected = self._rules(environment_id).screen(messages)
         messages, unplanned = self._plan(environment_id, messages)
         rejected += unplanned
+        warned = [message for message in messages if message.warnings]
         size = len(messages) + len(rejections) + len(rejected)
         if self.waiting and self.waiting + size > self._queue:
             raise _full()
         answer: asyncio.Future[Receipt] = asyncio.get_running_loop().create_future()
         self.waiting += size
         self._lanes.setdefault(environment_id, deque()).append(
-            _Request(messages, [*rejections, *rejected], rejected, api_key_id, answer)
+            _Request(messages, [*rejections, *rejected], rejected, warned, api_key_id, answer)
         )
         if environment_id not in self._running:
             self._running[environment_id] = asyncio.create_task(self._run(environment_id))

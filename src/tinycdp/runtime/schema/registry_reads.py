@@ -14,11 +14,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Literal
+from urllib.parse import quote
 
 from tinycdp.dsl.check.workspace import check_workspace
 from tinycdp.dsl.ir import Type
 from tinycdp.engine.catalog import sources
 from tinycdp.engine.schema.inference import LATELY_DAYS, OTHER, State, main_type, state_of
+from tinycdp.engine.schema.number_reads import NumberReads
 from tinycdp.engine.schema.tracking_plan import TRAITS_OF, PlannedEvent, PlannedProperty, TrackingPlan, types_of
 from tinycdp.errors import NotFound
 from tinycdp.model import DAY_MS, HOUR_MS, Instant
@@ -101,7 +103,9 @@ class Typed:
 
 @dataclass(frozen=True, slots=True)
 class PropertySummary:
-    """One property of an event: the types of its values, its state, and what the plan declares."""
+    """One property of an event: the types of its values, its state, and what the plan declares.
+
+    remedy  what to do if a definition reads it as a number and it was received as text; None if nothing"""
 
     name: str
     type: str | None
@@ -113,6 +117,7 @@ class PropertySummary:
     last_seen: str | None
     example: Any
     declared: PlannedProperty | None
+    remedy: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,8 +200,8 @@ async def events(environment: Environment, plan: TrackingPlan) -> Events:
     return Events(found, sum(row.n for row in rows if row.event == OTHER))
 
 
-async def event(environment: Environment, plan: TrackingPlan, name: str) -> EventPage:
-    """One event with its properties."""
+async def event(environment: Environment, plan: TrackingPlan, name: str, reads: NumberReads | None = None) -> EventPage:
+    """One event with its properties. reads: what the live definitions read as numbers."""
     now = environment.now()
     today = day_of(now)
     first, lately = today - timedelta(TIMELINE_DAYS - 1), today - timedelta(LATELY_DAYS - 1)
@@ -213,7 +218,7 @@ async def event(environment: Environment, plan: TrackingPlan, name: str) -> Even
     if whole is None and entry is None:
         raise NotFound("NOT_FOUND", f"No event {name!r} was received yet, and the tracking plan has none.")
     volume = {row.day: row.n for row in days if row.property == ""}
-    properties = _properties(types, days, entry, newest, whole, now)
+    properties = _properties(name, types, days, entry, newest, whole, reads, now)
     numbers = None
     if whole is not None:
         numbers = store.EventNumbersRow(
@@ -238,9 +243,11 @@ async def event(environment: Environment, plan: TrackingPlan, name: str) -> Even
     )
 
 
-async def property_of(environment: Environment, plan: TrackingPlan, name: str, property: str) -> PropertyPage:
+async def property_of(
+    environment: Environment, plan: TrackingPlan, name: str, property: str, reads: NumberReads | None = None
+) -> PropertyPage:
     """One property with its timeline."""
-    page = await event(environment, plan, name)
+    page = await event(environment, plan, name, reads)
     found = next((row for row in page.properties if row.name == property), None)
     if found is None:
         raise NotFound("NOT_FOUND", f"The event {name!r} never had a property {property!r}.")
@@ -340,11 +347,13 @@ def _event(name: str, row: store.EventNumbersRow | None, entry: PlannedEvent | N
 
 
 def _properties(
+    event: str,
     types: Sequence[store.PropertyTypeRow],
     days: Sequence[store.DayRow],
     entry: PlannedEvent | None,
     newest: Sequence[Mapping[str, Any]],
     whole: store.PropertyTypeRow | None,
+    reads: NumberReads | None,
     now: Instant,
 ) -> list[PropertySummary]:
     """The properties of an event, the most frequent of the last days first."""
@@ -361,12 +370,13 @@ def _properties(
     found = []
     for name, own in own_types.items():
         last = max(row.last_at for row in own)
-        state, why = state_of(by_day[name], today, last, whole.last_at if whole is not None else last)
+        totals = {row.type: row.n for row in own}
+        state, why = state_of(by_day[name], totals, today, last, whole.last_at if whole is not None else last)
         all_lately = lately.get("", 0)
         found.append(
             PropertySummary(
                 name=name,
-                type=main_type({row.type: row.n for row in own}),
+                type=main_type(totals),
                 types=[Typed(row.type, row.n, iso(row.first_at), iso(row.last_at)) for row in own],
                 state=state,
                 why=why,
@@ -375,16 +385,33 @@ def _properties(
                 last_seen=iso(last),
                 example=_example(newest, name),
                 declared=declared.get(name),
+                remedy=_remedy(reads, event, name, totals, declared.get(name)),
             )
         )
     found.sort(key=lambda row: (-lately.get(row.name, 0), row.name))
     return found + [
         PropertySummary(
-            name, None, [], "planned", "Declared in the plan, and never received.", None, None, None, None, rule
+            name, None, [], "planned", "Declared in the plan, and never received.", None, None, None, None, rule, None
         )
         for name, rule in declared.items()
         if name not in own_types
     ]
+
+
+def _remedy(
+    reads: NumberReads | None, event: str, name: str, totals: Mapping[str, int], declared: PlannedProperty | None
+) -> str | None:
+    """What to do about text that a definition reads as a number; None if no value was, or if the plan converts it."""
+    n = totals.get("string", 0)
+    reader = reads.reader(event, name) if reads is not None and n else None
+    if reader is None or (declared is not None and declared.type in {"number", "integer"}):
+        return None
+    kind, key = reader
+    values = f"{n} {'value was' if n == 1 else 'values were'} text"
+    return (
+        f"{kind} {key!r} reads {name!r} as a number, and {values}, which it skips. Send numbers, or declare "
+        f"{name!r} as a number: PUT /v1/registry/plan/{quote(event, safe='$')}."
+    )
 
 
 def _example(newest: Iterable[Mapping[str, Any]], name: str) -> Any:

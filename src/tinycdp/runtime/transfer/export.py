@@ -242,12 +242,7 @@ async def open_export(
     """Open an export of what the connection's transaction sees."""
     catalog = await catalogs.current_in(connection, environment_id)
     name = ("segment", wanted.segment)
-    if name not in catalog.live.definitions:
-        raise NotFound("NOT_FOUND", f"There is no segment {wanted.segment!r}.")
-    if name in catalog.backfilling:
-        raise Conflict(
-            "BACKFILLING", f"The segment {wanted.segment!r} is still being computed; try again when it is live."
-        )
+    _check_exportable(catalog, wanted.segment)
     for key in wanted.traits:
         if ("trait", key) not in catalog.live.definitions:
             raise NotFound("NOT_FOUND", f"There is no trait {key!r}.")
@@ -262,6 +257,44 @@ async def open_export(
     return MembersExport(
         connection, catalog, wanted, columns or (), now, await memberships_as_of(connection, environment_id, now)
     )
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentSize:
+    """A live segment and how many members it has."""
+
+    segment: str
+    fingerprint: int
+    members: int
+
+
+async def segment_sizes(
+    environment: Environment, catalogs: Catalogs, segment: str | None = None
+) -> tuple[list[SegmentSize], Instant]:
+    """The segments that can be exported, by key, or one of them; and the instant as of which they were counted.
+
+    Raises NotFound or Conflict if the one cannot be exported."""
+    async with snapshot(environment.pool) as connection:
+        catalog = await catalogs.current_in(connection, environment.id)
+        if segment is not None:
+            _check_exportable(catalog, segment)
+        keys = [
+            key
+            for kind, key in sorted(catalog.live.definitions)
+            if kind == "segment" and ("segment", key) not in catalog.backfilling and segment in {None, key}
+        ]
+        prints = [catalog.live.fingerprints["segment", key] for key in keys]
+        counted = await membership_store.count_members(connection, environment.id, prints)
+        as_of = await memberships_as_of(connection, environment.id, environment.now())
+    return [SegmentSize(key, fp, counted.get(fp, 0)) for key, fp in zip(keys, prints, strict=True)], as_of
+
+
+def _check_exportable(catalog: Catalog, segment: str) -> None:
+    name = ("segment", segment)
+    if name not in catalog.live.definitions:
+        raise NotFound("NOT_FOUND", f"There is no segment {segment!r}.")
+    if name in catalog.backfilling:
+        raise Conflict("BACKFILLING", f"The segment {segment!r} is still being computed; try again when it is live.")
 
 
 async def _open_exposures(

@@ -17,7 +17,8 @@ from typing import Any
 import msgspec
 
 from tinycdp.api.http.bodies import clean, decode, decode_json
-from tinycdp.api.ingest.adapters.canonical import LIST, NO_ENVELOPE, absent, to_message
+from tinycdp.api.ingest.adapters.canonical import LIST, NO_ENVELOPE, to_message
+from tinycdp.api.ingest.adapters.event import absent
 from tinycdp.api.ingest.adapters.rejection import EventRejected
 from tinycdp.api.ingest.adapters.segment import read_typed
 from tinycdp.errors import InvalidInput
@@ -51,13 +52,13 @@ def parse_rows(
         id = f"import-{token}-{line}"
         try:
             raw = _cleaned(row) if isinstance(row, bytes) else _encode(_event_of(row, mapping))
-            kind, event = read_typed(raw)
+            kind, event, rest = read_typed(raw)
             if absent(event.message_id) and absent(event.idempotency_key):
                 event.message_id = id
             event.sent_at = None
             if not absent(event.timestamp):
                 event.original_timestamp = None
-            messages.append(to_message(kind, event, NO_ENVELOPE, received_at))
+            messages.append(to_message(kind, event, NO_ENVELOPE, received_at, rest))
         except EventRejected as wrong:
             rejected.append((line, _rejection(wrong.code, wrong.message, line, wrong.path, raw, id)))
         except InvalidInput as wrong:
@@ -126,7 +127,7 @@ def _exported(document: dict[str, Any]) -> dict[str, Any]:
         document["traits"] = document.get("properties")
     if "target" in document:
         document["groupId" if document["type"] == "group" else "previousId"] = document["target"]
-    return document
+    return {name: document[name] for name in (*FIELDS, *_OPEN) if name in document}
 
 
 def _event_of(cells: Mapping[str, Any] | Unread, mapping: FileMapping) -> dict[str, Any]:

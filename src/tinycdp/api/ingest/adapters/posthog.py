@@ -22,17 +22,17 @@ from tinycdp.api.ingest.adapters.canonical import (
     Envelope,
     Parsed,
     Read,
-    SentEvent,
-    absent,
-    decode_event,
     identifier,
     is_list,
     key,
-    mapping,
     read_events,
     read_one_or_many,
     readable_instant,
+    warn_first,
 )
+from tinycdp.api.ingest.adapters.envelope import BatchReading
+from tinycdp.api.ingest.adapters.event import NO_FIELDS, Reading, SentEvent, absent, mapping
+from tinycdp.api.ingest.adapters.placement import place_in_envelope
 from tinycdp.api.ingest.adapters.rejection import EventRejected, RejectionCode
 from tinycdp.errors import TinyCDPError
 from tinycdp.model import Instant, MessageKind
@@ -47,12 +47,16 @@ def parse_capture(body: bytes, received_at: Instant, sent_at: Instant | None = N
     body = clean(body)
     if is_list(body):
         return read_one_or_many(body, read, received_at, _PATHS, Envelope(sent_at=sent_at))
-    sent = decode(_BODY, body)
+    sent, rest = _BODY.read(body)
     own_sent_at = readable_instant(sent.sent_at)
     envelope = Envelope(sent_at=sent_at if own_sent_at is None else own_sent_at)
     if sent.batch is None:
         return read_one_or_many(body, read, received_at, _PATHS, envelope)
-    return read_events(sent.batch, read, "$.batch", envelope, received_at, paths=_PATHS)
+    extra, warnings = place_in_envelope(rest)
+    parsed = read_events(
+        sent.batch, read, "$.batch", msgspec.structs.replace(envelope, context=extra), received_at, paths=_PATHS
+    )
+    return warn_first(parsed, warnings)
 
 
 def key_in(body: bytes) -> str | None:
@@ -107,8 +111,14 @@ def parse_question(body: bytes) -> FlagsQuestion:
 
 
 class _Body(msgspec.Struct):
+    """A batch. The keys and historical_migration are the client's own; they are not stored."""
+
     batch: list[msgspec.Raw] | None = None
     sent_at: Any = None
+    api_key: Any = None
+    token: Any = None
+    own_token: Any = msgspec.field(default=None, name="$token")
+    historical_migration: Any = None
 
 
 class _Keyed(msgspec.Struct):
@@ -119,8 +129,8 @@ class _Keyed(msgspec.Struct):
     batch: list[msgspec.Raw] | None = None
 
 
-class _Sent(msgspec.Struct, gc=False):
-    """An event as it is sent.
+class _Sent(msgspec.Struct, gc=False, forbid_unknown_fields=True):
+    """An event as it is sent. options, type and the keys are the client's own; they are not stored.
 
     posthog-rs sends `$distinct_id`. Older SDKs send messageId or message_id instead of uuid. Newer ones send session_id
     and window_id outside the properties."""
@@ -137,11 +147,17 @@ class _Sent(msgspec.Struct, gc=False):
     window_id: Any = None
     message_id: Any = None
     ruby_message_id: Any = msgspec.field(default=None, name="messageId")
+    set_once: Any = msgspec.field(default=None, name="$set_once")
+    type: Any = None
+    options: Any = None
+    api_key: Any = None
+    token: Any = None
+    own_token: Any = msgspec.field(default=None, name="$token")
 
 
-_BODY = msgspec.json.Decoder(_Body, float_hook=number)
+_BODY = BatchReading(_Body)
 _KEYED = msgspec.json.Decoder(_Keyed, float_hook=number)
-_SENT = msgspec.json.Decoder(_Sent, float_hook=number)
+_SENT = Reading(_Sent)
 _OBJECT = msgspec.json.Decoder(dict[str, Any], float_hook=number)
 
 #: The names of the fields of a FlagsQuestion. `properties` without a dollar belongs to the request, not to the user.
@@ -169,6 +185,9 @@ _VIEWS: dict[str, MessageKind] = {"$pageview": "page", "$screen": "screen"}
 # Stored elsewhere in the message, or a secret. An IP address goes to the context, where policies apply to it.
 _NOT_PROPERTIES = frozenset({"token", "distinct_id", "$set", "$ip"})
 
+#: Events that become calls without properties, which keep those of the client in their context.
+_WITHOUT_PROPERTIES = frozenset({"$identify", "$set", "$create_alias", "$merge_dangerously", "$groupidentify"})
+
 # PostHog's names for the fields of a context and of a page.
 _CONTEXT = {
     "$ip": "ip",
@@ -182,9 +201,9 @@ _PAGE = {"$current_url": "url", "$pathname": "path", "$referrer": "referrer", "t
 
 
 def _read(raw: bytes, received_at: Instant) -> Read:
-    sent = decode_event(_SENT, raw)
+    sent, rest = _SENT.read(raw)
     properties = mapping(sent.properties, ".properties", RejectionCode.INVALID_PROPERTIES)
-    for name, value in (("$session_id", sent.session_id), ("$window_id", sent.window_id)):
+    for name, value in (("$session_id", sent.session_id), ("$window_id", sent.window_id), ("$set_once", sent.set_once)):
         if not absent(value):
             properties = {name: value, **properties}
     event = SentEvent(
@@ -198,11 +217,14 @@ def _read(raw: bytes, received_at: Instant) -> Read:
     distinct_id = _first(sent.distinct_id, sent.own_distinct_id, properties.get("distinct_id"))
     if distinct_id == _COOKIELESS:
         distinct_id = None
+    if sent.event in _WITHOUT_PROPERTIES:
+        event.context = _with_properties(event.context, properties)
     match sent.event:
         case "$create_alias" | "$merge_dangerously":
-            return _identifier(event, distinct_id, properties)
+            event.context.get("properties", {}).pop("alias", None)
+            return _identifier(event, distinct_id, properties, rest)
         case "$groupidentify":
-            return _group(event, distinct_id, properties)
+            return _group(event, distinct_id, properties, rest)
     traits = {**_object(properties.get("$set")), **mapping(sent.set, "['$set']", RejectionCode.INVALID_PROPERTIES)}
     if sent.event == "$identify" or _is_known(distinct_id, properties):
         event.user_id = distinct_id
@@ -212,7 +234,7 @@ def _read(raw: bytes, received_at: Instant) -> Read:
         if sent.event == "$identify" and properties.get("$anon_distinct_id") != distinct_id:
             event.anonymous_id = properties.get("$anon_distinct_id")
         event.traits = traits
-        return "identify", event
+        return "identify", event, rest
     event.properties = {name: value for name, value in properties.items() if name not in _NOT_PROPERTIES}
     kind: MessageKind = _VIEWS.get(sent.event, "track") if type(sent.event) is str else "track"
     if kind == "track":
@@ -221,7 +243,7 @@ def _read(raw: bytes, received_at: Instant) -> Read:
         event.name = properties.get("$screen_name")
         event.properties |= event.context.get("page", {})
     if not traits:
-        return kind, event
+        return kind, event, rest
     # A message id derived from that of the event, so a retry counts neither message twice.
     own = SentEvent(
         message_id=None if absent(event.message_id) else f"{event.message_id}$set",
@@ -232,7 +254,7 @@ def _read(raw: bytes, received_at: Instant) -> Read:
         context=event.context,
         traits=traits,
     )
-    return [(kind, event), ("identify", own)]
+    return [(kind, event, rest), ("identify", own, NO_FIELDS)]
 
 
 def _is_known(distinct_id: Any, properties: dict[str, Any]) -> bool:
@@ -245,7 +267,7 @@ def _is_known(distinct_id: Any, properties: dict[str, Any]) -> bool:
     return absent(distinct_id) or distinct_id != properties.get("$device_id")
 
 
-def _identifier(event: SentEvent, distinct_id: Any, properties: dict[str, Any]) -> Read:
+def _identifier(event: SentEvent, distinct_id: Any, properties: dict[str, Any], rest: Mapping[str, Any]) -> Read:
     """A join of two ids.
 
     SDKs disagree which one is the earlier, so either may have been anonymous."""
@@ -255,10 +277,10 @@ def _identifier(event: SentEvent, distinct_id: Any, properties: dict[str, Any]) 
         )
     event.user_id = event.anonymous_id = properties["alias"]
     event.previous_id = distinct_id
-    return "alias", event
+    return "alias", event, rest
 
 
-def _group(event: SentEvent, distinct_id: Any, properties: dict[str, Any]) -> Read:
+def _group(event: SentEvent, distinct_id: Any, properties: dict[str, Any], rest: Mapping[str, Any]) -> Read:
     """A group's traits.
 
     The distinct id that server SDKs generate for the group is not that of a user."""
@@ -273,7 +295,7 @@ def _group(event: SentEvent, distinct_id: Any, properties: dict[str, Any]) -> Re
         event.user_id = distinct_id
     else:
         event.anonymous_id = distinct_id
-    return "group", event
+    return "group", event, rest
 
 
 def _group_id(type_: Any, name: Any) -> str | None:
@@ -296,6 +318,13 @@ def _context(properties: dict[str, Any]) -> dict[str, Any]:
     if (group_id := next(filter(None, groups), None)) is not None:
         found["groupId"] = group_id
     return found
+
+
+def _with_properties(context: dict[str, Any], properties: Mapping[str, Any]) -> dict[str, Any]:
+    """The context with the session, and the properties that are not PostHog's own."""
+    own = {name: value for name, value in properties.items() if name[:1] != "$" and name not in _NOT_PROPERTIES}
+    added = {"sessionId": properties.get("$session_id"), "windowId": properties.get("$window_id"), "properties": own}
+    return {**{name: value for name, value in added.items() if value}, **context}
 
 
 def _first(*values: Any) -> Any:

@@ -13,20 +13,21 @@ import msgspec
 
 from tinycdp.api.http.bodies import BodyFault, clean, decode, number
 from tinycdp.api.ingest.adapters.canonical import (
-    EVENT,
     LIST,
     NO_ENVELOPE,
     Envelope,
+    One,
     Parsed,
-    SentEvent,
-    absent,
-    decode_event,
     is_list,
     key,
     read_events,
     read_one_or_many,
     readable_instant,
+    warn_first,
 )
+from tinycdp.api.ingest.adapters.envelope import BatchReading
+from tinycdp.api.ingest.adapters.event import absent, read_event
+from tinycdp.api.ingest.adapters.placement import place_in_envelope
 from tinycdp.api.ingest.adapters.rejection import EventRejected, RejectionCode
 from tinycdp.errors import InvalidInput, TinyCDPError
 from tinycdp.model import Instant, MessageKind
@@ -46,21 +47,22 @@ def parse_batch(body: bytes, received_at: Instant) -> Parsed:
     body = clean(body)
     if is_list(body):
         return read_events(decode(LIST, body), read_typed, "$", NO_ENVELOPE, received_at)
-    batch = decode(_BATCH, body)
+    batch, rest = _BATCH.read(body)
     if batch.batch is None:
         raise InvalidInput(BodyFault.INVALID_BODY, "$.batch must be a list of events.", path="$.batch")
+    extra, warnings = place_in_envelope(rest)
     # Invalid fields beside the batch are ignored: an error would lose all its events.
     envelope = Envelope(
         sent_at=readable_instant(batch.sent_at),
-        context=batch.context if isinstance(batch.context, dict) else {},
+        context={**extra, **batch.context} if isinstance(batch.context, dict) else extra,
         integrations=batch.integrations if isinstance(batch.integrations, dict) else {},
     )
-    return read_events(batch.batch, read_typed, "$.batch", envelope, received_at)
+    return warn_first(read_events(batch.batch, read_typed, "$.batch", envelope, received_at), warnings)
 
 
 def parse_single(kind: MessageKind, body: bytes, received_at: Instant) -> Parsed:
     """One event, or a list of events, of the kind in the path."""
-    return read_one_or_many(body, lambda raw: (kind, decode_event(EVENT, raw)), received_at)
+    return read_one_or_many(body, lambda raw: (kind, *read_event(raw)), received_at)
 
 
 def write_key_of(body: bytes) -> str | None:
@@ -71,32 +73,37 @@ def write_key_of(body: bytes) -> str | None:
         return None
 
 
-def read_typed(raw: bytes) -> tuple[MessageKind, SentEvent]:
+def read_typed(raw: bytes) -> One:
     """An event with the kind of its `type`. Raises EventRejected."""
-    event = decode_event(EVENT, raw)
+    event, rest = read_event(raw)
     name = event.type
     if absent(name):
         # In the short form the kind follows from the fields.
         if event.event is not None:
-            return "track", event
+            return "track", event, rest
         if event.traits is not None:
-            return ("identify" if absent(event.group_id) else "group"), event
+            return ("identify" if absent(event.group_id) else "group"), event, rest
     kind = KINDS.get(name) if isinstance(name, str) else None
     if kind is None:
         raise EventRejected(RejectionCode.UNKNOWN_TYPE, ".type", f"type must be one of {', '.join(KINDS)}.")
-    return kind, event
+    return kind, event, rest
 
 
 class _Batch(msgspec.Struct, rename="camel"):
+    """A batch. timestamp, bookkeeping, write_key  the client's own; they are not stored."""
+
     batch: list[msgspec.Raw] | None = None
     sent_at: Any = None
     context: Any = None
     integrations: Any = None
+    timestamp: Any = None
+    bookkeeping: Any = msgspec.field(default=None, name="_metadata")
+    write_key: Any = None
 
 
 class _Keyed(msgspec.Struct, rename="camel"):
     write_key: Any = None
 
 
-_BATCH = msgspec.json.Decoder(_Batch, float_hook=number)
+_BATCH = BatchReading(_Batch)
 _KEYED = msgspec.json.Decoder(_Keyed, float_hook=number)

@@ -1,0 +1,64 @@
+"""Signed links to exports, which a browser opens without an API key.
+
+Shape   issue(keyring, link) → text for a URL · redeem(keyring, text, now) → DownloadLink and its key
+Units   a link is valid for VALID_MS
+Laws    a link opens one file, and nothing once its key is revoked. It is signed with the stored hash of the key, so
+        every process can verify it and nothing else is stored
+Errors  Forbidden INVALID_DOWNLOAD_LINK
+Source  docs/reference/export.md
+"""
+
+import binascii
+import hmac
+
+import msgspec
+
+from tinycdp.errors import Forbidden
+from tinycdp.model import HOUR_MS, Instant
+from tinycdp.runtime.access.keys import Key, Keyring
+from tinycdp.runtime.access.stream_tokens import bytes_of, text_of
+
+VALID_MS = HOUR_MS
+_PURPOSE = b"tinycdp download 1\0"
+
+
+class DownloadLink(msgspec.Struct, frozen=True, array_like=True):
+    """The content of a link. file: a segment's key and the format."""
+
+    key_id: int
+    until: Instant
+    file: str
+
+
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder(DownloadLink).decode
+
+
+def issue(keyring: Keyring, link: DownloadLink) -> str:
+    """The signed link as text for a URL."""
+    payload = _encode(link)
+    found = keyring.by_id(link.key_id)
+    return f"{text_of(payload)}.{text_of(_signature(found[1] if found is not None else b'', payload))}"
+
+
+def redeem(keyring: Keyring, text: str, now: Instant) -> tuple[DownloadLink, Key]:
+    """The link and the key it was issued for. Raises Forbidden if it is invalid or expired."""
+    encoded, _, signature = text.partition(".")
+    try:
+        payload, signed = bytes_of(encoded), bytes_of(signature)
+        link = _decode(payload)
+    except (binascii.Error, ValueError, msgspec.MsgspecError):
+        raise _invalid() from None
+    found = keyring.by_id(link.key_id)
+    if found is None or not hmac.compare_digest(_signature(found[1], payload), signed) or link.until <= now:
+        raise _invalid()
+    return link, found[0]
+
+
+def _signature(secret: bytes, payload: bytes) -> bytes:
+    return hmac.digest(secret, _PURPOSE + payload, "sha256")
+
+
+def _invalid() -> Forbidden:
+    message = "The download link is invalid or has expired; request it again at /v1/export/list."
+    return Forbidden("INVALID_DOWNLOAD_LINK", message)
