@@ -10,6 +10,7 @@ from typing import Annotated, get_args
 import msgspec
 from litestar import get
 from litestar.params import PathParameter, QueryParameter
+from litestar.response.base import ASGIResponse
 from litestar.response.streaming import ASGIStreamingResponse
 from litestar.types import Receive, Scope, Send
 
@@ -17,7 +18,7 @@ from tinycdp.api.exposures.routes import First, Last, days_between
 from tinycdp.api.http import auth
 from tinycdp.api.http.parts import Injected
 from tinycdp.api.http.requests import ExactRequest, host_of, scheme_of
-from tinycdp.api.http.responses import ExactResponse
+from tinycdp.api.http.responses import encode
 from tinycdp.api.transfer.schemas import AvailableExport, AvailableExports, SegmentDownload
 from tinycdp.errors import NotFound
 from tinycdp.model import Instant
@@ -79,13 +80,14 @@ async def export_segment(
     columns: Annotated[str | None, QueryParameter(description="properties, separated by commas; default: all")] = None,
     traits: Annotated[str, QueryParameter(description="traits, separated by commas")] = "",
     raw: Annotated[bool, QueryParameter(description="do not escape formulas")] = False,
-) -> _File | ExactResponse[SegmentDownload]:
+) -> ASGIResponse:
     """All rows are true as of one instant, given in `X-As-Of`.
 
     The key alone is answered with `downloadUrl`, `filename` and `userCount`, as clients of the first TinyCDP expect."""
     if not file.endswith(tuple(f".{form}" for form in _MEDIA)):
         found, as_of = await segment_sizes(environment, catalogs, file)
-        return ExactResponse(_download(request, keyring, actor, found[0], as_of, now()))
+        link = _download(request, keyring, actor, found[0], as_of, now())
+        return ASGIResponse(body=encode(link), media_type="application/json")
     segment, form = _name_and_form(file)
     wanted = SegmentRequest(
         segment=segment,
