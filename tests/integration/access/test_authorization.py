@@ -44,8 +44,8 @@ _POSTHOG = (
 )  # fmt: skip
 DOORS: Mapping[str, tuple[str, ...]] = {
     "guard": (*_HEADERS, "?writeKey"),
-    "segment": (*_HEADERS, "?writeKey", "?token", '{"writeKey": KEY}'),
-    "posthog": (*_HEADERS, "?writeKey", *_POSTHOG),
+    "segment": (*_HEADERS, "?writeKey", "?apiKey", "?token", '{"writeKey": KEY}'),
+    "posthog": (*_HEADERS, "?writeKey", "?apiKey", *_POSTHOG),
     "flags": (*_HEADERS, *_POSTHOG),
     "address": ("address",),
 }
@@ -118,6 +118,7 @@ SHOWING: dict[str, Call] = {
     "GET /v1/journeys/{id}": read("ada"),
     "GET /v1/events/recent": read(),
     "GET /v1/export/segment/{file}": read("openers.csv"),
+    "GET /v1/export/list": read(),
     "GET /v1/export/exposures/{file}": admin("on.csv"),
     "GET /v1/admin/profiles/{id}/graph": admin("ada"),
     "GET /v1/admin/profiles/{id}/export": admin("profileId:$ada"),
@@ -236,12 +237,21 @@ CHANGING: dict[str, Call] = {
     "POST /v1/admin/imports": admin(body=json.dumps({"type": "track", **KINDS["track"]}), name="b.jsonl", status=202),
     "DELETE /v1/admin/imports/{id}": admin("halfway"),
     **{f"POST /v1/{kind}": tracks(body) for kind, body in KINDS.items()},
+    **{f"POST /{kind}": tracks(body) for kind, body in KINDS.items()},
     **{f"POST /v1/{kind[0]}": tracks(body) for kind, body in KINDS.items()},
     **{f"POST /api/s/{kind}": tracks(body) for kind, body in KINDS.items()},
     **{f"POST /api/s/s2s/{kind}": tracks(body) for kind, body in KINDS.items()},
     **{
         f"POST {path}": tracks(BATCH)
-        for path in ("/v1/batch", "/v1/b", "/v1/import", "/beacon/v1/batch", "/api/s/batch", "/api/s/s2s/batch")
+        for path in (
+            "/v1/batch",
+            "/v1/b",
+            "/v1/import",
+            "/beacon/v1/batch",
+            "/api/s/batch",
+            "/api/s/s2s/batch",
+            "/api/analytics/batch",
+        )
     },
     **{
         f"POST {path}": tracks(CAPTURE, door="posthog")
@@ -260,6 +270,7 @@ NEITHER: dict[str, Call] = {
     # Streams have tests of their own: they do not end.
     "GET /v1/events/live": replace(read(kind="none"), status=400),
     "GET /ofrep/v1/stream": replace(OPEN, query={"token": "none"}, status=403),
+    "GET /v1/export/download/{token}": replace(OPEN, at=("none",), status=403),
     "GET /flags/definitions": replace(OPEN, status=401),
     "GET /api/feature_flag/local_evaluation": replace(OPEN, status=401),
     "POST /v1/m": OPEN,

@@ -222,7 +222,7 @@ async def test_exports_at_once_are_bounded_and_what_fails_leaves_nothing_open(ap
         assert [part async for part in export.parts()]
         export.close()
     for path, code in (
-        ("nobody.csv", "NOT_FOUND"), ("all.xlsx", "NOT_FOUND"), ("all", "NOT_FOUND"), ("all.csv?traits=x", "NOT_FOUND"),
+        ("nobody.csv", "NOT_FOUND"), ("all.xlsx", "NOT_FOUND"), ("all.csv?traits=x", "NOT_FOUND"),
     ):  # fmt: skip
         missing = await app.read.get(f"/v1/export/segment/{path}")
         assert (missing.status_code, missing.json()["code"]) == (404, code), path

@@ -128,7 +128,7 @@ async def posthog_batch(request: Request[Any, Any, Any]) -> ASGIResponse:
 
     def parse(body: bytes, received_at: Instant) -> Parsed:
         nonlocal is_ours
-        is_ours = b'distinct_id"' not in body and _OURS.search(body) is not None
+        is_ours = _is_ours(body)
         return parse_batch(body, received_at) if is_ours else parse_capture(body, received_at, sent_at)
 
     sent_at = _instant_in_query(request)
@@ -137,7 +137,12 @@ async def posthog_batch(request: Request[Any, Any, Any]) -> ASGIResponse:
 
 
 def _any_key_in(body: bytes) -> str | None:
-    return key_in(body) or write_key_of(body)
+    return write_key_of(body) if _is_ours(body) else key_in(body)
+
+
+def _is_ours(body: bytes) -> bool:
+    """Whether a batch is in TinyCDP's own form: its events have identifiers, and none of them is PostHog's."""
+    return b'distinct_id"' not in body and _OURS.search(body) is not None
 
 
 def _also(path: str, body: bytes) -> HTTPRouteHandler:
