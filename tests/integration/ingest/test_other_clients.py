@@ -231,6 +231,8 @@ async def test_exports_are_listed_and_downloaded_by_their_links(app: Application
     path = urlsplit(one["downloadUrl"]).path
     for broken in (path[:-2] + "AA", path.replace(".", "x"), "/v1/export/download/x.y"):
         assert (await app.nobody.get(broken)).json()["code"] == "INVALID_DOWNLOAD_LINK"
+    now.now += HOUR_MS - 1
+    assert (await app.nobody.get(path)).status_code == 200
     now.now += HOUR_MS
     assert (await app.nobody.get(path)).status_code == 403
 

@@ -24,7 +24,6 @@ from tinycdp.errors import NotFound
 from tinycdp.model import Instant
 from tinycdp.runtime.access import download_links
 from tinycdp.runtime.access.actor import Actor, actor_of
-from tinycdp.runtime.access.download_links import DownloadLink
 from tinycdp.runtime.access.keys import Keyring
 from tinycdp.runtime.clock import Clock
 from tinycdp.runtime.decisions.exposures import Exposures
@@ -107,13 +106,13 @@ async def list_exports(
     catalogs: Injected[Catalogs],
     keyring: Injected[Keyring],
 ) -> AvailableExports:
-    """Each with a link that is valid for an hour, without a key."""
+    """Each with a link that is valid for at least an hour, without a key."""
     instant = environment.now()
     found, as_of = await segment_sizes(environment, catalogs)
     listed = []
     for one in found:
         download = msgspec.structs.asdict(_download(request, keyring, actor, one, as_of, instant))
-        etag = f"{one.fingerprint % 2**64:016x}-{as_of}"
+        etag = f"{one.fingerprint % 2**64:016x}-{one.members}"
         listed.append(AvailableExport(**download, name=download["filename"], etag=etag))
     return AvailableExports(listed)
 
@@ -122,7 +121,7 @@ def _download(
     request: ExactRequest, keyring: Keyring, actor: Actor, found: SegmentSize, as_of: Instant, now: Instant
 ) -> SegmentDownload:
     file = f"{found.segment}.csv"
-    token = download_links.issue(keyring, DownloadLink(actor.key_id, now + download_links.VALID_MS, file))
+    token = download_links.issue(keyring, download_links.link_to(actor.key_id, file, now))
     url = f"{scheme_of(request)}://{host_of(request)}/v1/export/download/{token}"
     return SegmentDownload(url, file, found.members, iso(as_of))
 
@@ -139,7 +138,7 @@ async def download_export(
     now: Injected[Clock],
     token: Annotated[str, PathParameter(description="the end of a `downloadUrl`")],
 ) -> _File:
-    """A link is valid for an hour, while its key is. It has the members of now."""
+    """A link is valid for at least an hour, while its key is. It has the members of now."""
     link, key = download_links.redeem(keyring, token, now())
     auth.allow(key, "read")
     segment, form = _name_and_form(link.file)

@@ -38,7 +38,7 @@ class Imports(msgspec.Struct):
 class SegmentDownload(msgspec.Struct, rename="camel"):
     """Where to download the members of a segment.
 
-    download_url  valid for an hour, without a key
+    download_url  valid for at least an hour, without a key
     user_count    members as of as_of; the file has those of the moment of its download"""
 
     download_url: str
@@ -50,7 +50,7 @@ class SegmentDownload(msgspec.Struct, rename="camel"):
 class AvailableExport(SegmentDownload, rename="camel"):
     """An export of a segment.
 
-    etag  identifies the segment's meaning and the instant
+    etag  changes with the segment's meaning and with the number of its members
     size  in bytes; null, because the file is made when it is downloaded"""
 
     name: str

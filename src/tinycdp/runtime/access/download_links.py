@@ -1,7 +1,7 @@
 """Signed links to exports, which a browser opens without an API key.
 
 Shape   issue(keyring, link) → text for a URL · redeem(keyring, text, now) → DownloadLink and its key
-Units   a link is valid for VALID_MS
+Units   a link is valid for VALID_MS at least, and for twice that at most, so that it is the same for a while
 Laws    a link opens one file, and nothing once its key is revoked. It is signed with the stored hash of the key, so
         every process can verify it and nothing else is stored
 Errors  Forbidden INVALID_DOWNLOAD_LINK
@@ -28,6 +28,11 @@ class DownloadLink(msgspec.Struct, frozen=True, array_like=True):
     key_id: int
     until: Instant
     file: str
+
+
+def link_to(key_id: int, file: str, now: Instant) -> DownloadLink:
+    """A link that is valid from now on."""
+    return DownloadLink(key_id, (now // VALID_MS + 2) * VALID_MS, file)
 
 
 _encode = msgspec.json.Encoder().encode
