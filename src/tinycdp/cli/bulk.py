@@ -23,7 +23,10 @@ def add_to(commands: "Commands") -> None:
     exports = group(commands, "export", "export data to a file", metavar="WHAT")
     segment = command(exports, "segment", run_export_segment, "export all members of a segment", SCOPED)
     segment.add_argument("key", help="the segment's key")
-    segment.add_argument("--output", type=Path, metavar="FILE", help="CSV, or JSON lines if it ends in .jsonl")
+    segment.add_argument(
+        "--output", type=Path, metavar="FILE", help="a file that ends in .csv or .jsonl; default: standard output"
+    )
+    segment.add_argument("--format", choices=("csv", "jsonl"), help="default: by the file's ending, else csv")
     segment.add_argument("--columns", metavar="NAMES", help="properties, separated by commas; default: all")
     segment.add_argument("--traits", metavar="NAMES", default="", help="traits, separated by commas; default: none")
     segment.add_argument("--raw", action="store_true", help="do not escape texts that spreadsheets run as formulas")
@@ -41,13 +44,13 @@ def add_to(commands: "Commands") -> None:
 
 
 def run_export_segment(arguments: argparse.Namespace, settings: Settings) -> int:
-    from tinycdp.runtime.transfer.export import SegmentRequest, split_names, write_segment
+    from tinycdp.runtime.transfer.export import SegmentRequest, form_of, split_names, write_segment
     from tinycdp.times import iso
 
     path: Path | None = arguments.output
     wanted = SegmentRequest(
         segment=arguments.key,
-        form="jsonl" if path is not None and path.suffix == ".jsonl" else "csv",
+        form=form_of(path, arguments.format),
         columns=split_names(arguments.columns) if arguments.columns is not None else None,
         traits=split_names(arguments.traits),
         raw=arguments.raw,

@@ -18,10 +18,10 @@ import pytest
 from application import Application, running
 from builders import iso
 from serving import PATIENCE_SECONDS, eventually
-from tinycdp.errors import Unavailable
+from tinycdp.errors import InvalidInput, Unavailable
 from tinycdp.model import HOUR_MS
 from tinycdp.runtime.definitions.catalogs import Catalogs
-from tinycdp.runtime.transfer.export import AT_ONCE, COLUMNS, ExposuresRequest, SegmentRequest
+from tinycdp.runtime.transfer.export import AT_ONCE, COLUMNS, ExposuresRequest, SegmentRequest, form_of
 from tinycdp.runtime.worker.loops import Worker
 from tinycdp.store.database.pool import connect
 from tinycdp.times import day_of
@@ -371,6 +371,29 @@ async def test_exposures_that_have_no_file(app: Application, path: str, status: 
     assert app.service.exports.running == 0
 
 
+@pytest.mark.parametrize(
+    ("path", "form", "found"),
+    [
+        (None, None, "csv"),
+        (None, "jsonl", "jsonl"),
+        ("a.csv", None, "csv"),
+        ("a.JSONL", None, "jsonl"),
+        ("a.ndjson", None, "jsonl"),
+        ("a.dump", "jsonl", "jsonl"),
+        ("a.parquet", None, None),
+        ("a.csv.gz", None, None),
+        ("a", None, None),
+        ("a.csv", "xlsx", None),
+    ],
+)
+def test_the_format_follows_the_name_or_is_rejected(path: str | None, form: str | None, found: str | None) -> None:
+    if found is None:
+        with pytest.raises(InvalidInput, match=r"\.csv or \.jsonl"):
+            form_of(path and Path(path), form)
+    else:
+        assert form_of(path and Path(path), form) == found
+
+
 async def test_the_command_line_writes_the_same_file(app: Application, dsn: str, tmp_path: Path) -> None:
     await app.define("segment", key="all", rule=EVERYONE)
     await app.write.post("/v1/identify", json={"userId": "ada", "traits": {"plan": "=x"}})
@@ -388,6 +411,8 @@ async def test_the_command_line_writes_the_same_file(app: Application, dsn: str,
     status, said, complained = await export("all")
     assert (status, said) == (0, served)
     assert complained.startswith(b"1 profiles as of 20")
+    status, _, complained = await export("all", "--output", "all.parquet")
+    assert (status, b"EXPORT_FORMAT" in complained) == (1, True)
     assert (await export("all", "--output", "all.jsonl"))[0] == 0
     assert json.loads((tmp_path / "all.jsonl").read_text())["userId"] == "ada"
     status, _, complained = await export("nobody", "--output", "all.jsonl")

@@ -87,6 +87,20 @@ async def test_json_lines_once_however_often(app: Application, tmp_path: Path) -
     assert counts(await imported(app, packed)) == ("done", 6, 2, 1, 3)
 
 
+@pytest.mark.parametrize("name", ["history.csv", "history.jsonl"])
+async def test_a_compressed_copy_is_the_same_file(app: Application, tmp_path: Path, name: str) -> None:
+    """Rows without a message id get one from the content, not from how it is packed or named."""
+    text = "userId,event\nada,buy\nada,buy\n"
+    if name.endswith("jsonl"):
+        text = "".join(json.dumps({"type": "track", "userId": "ada", "event": "buy", "n": n}) + "\n" for n in (1, 2))
+    plain, packed = tmp_path / name, tmp_path / f"renamed-{name}.gz"
+    plain.write_text(text)
+    packed.write_bytes(gzip.compress(text.encode()))
+    assert counts(await imported(app, plain)) == ("done", 2, 2, 0, 0)
+    assert counts(await imported(app, packed)) == ("done", 2, 2, 0, 0)  # the same import, which is done
+    assert len(await events_of(app, "ada")) == 2
+
+
 async def test_tables_of_events_and_of_people(app: Application, tmp_path: Path) -> None:
     path = tmp_path / "orders.csv"
     path.write_text(

@@ -8,7 +8,7 @@ Laws    one snapshot of the database from the first row to the last: no profile 
         when the file ends, or its client disconnects.
         CSV is RFC 4180 in UTF-8. A text that a spreadsheet would run as a formula gets an apostrophe in front
 Errors  NotFound for a segment, flag, column or trait that does not exist · Conflict BACKFILLING for a segment that was
-        never live · Overloaded EXPORTS_BUSY · InvalidInput TOO_MANY_COLUMNS
+        never live · Overloaded EXPORTS_BUSY · InvalidInput TOO_MANY_COLUMNS, EXPORT_FORMAT
 Source  docs/reference/export.md; docs/reference/exposures.md "As a file"
 """
 
@@ -20,6 +20,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequenc
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
+from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
@@ -39,6 +40,7 @@ from tinycdp.store.database.pool import Connection, connect, frozen, reaching, s
 from tinycdp.times import iso_or_none
 
 Form = Literal["csv", "jsonl"]
+_FORMS: dict[str, Form] = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl"}
 
 #: The first columns of every file of members.
 COLUMNS = ("profile_id", "user_id", "anonymous_id", "entered_at", "first_seen", "last_seen")
@@ -310,6 +312,21 @@ async def memberships_as_of(connection: Connection, environment_id: int, now: In
     It is `now`, or earlier while the worker is behind."""
     due = await profile_store.next_due_at(connection, environment_id)
     return now if due is None or due > now else due
+
+
+def form_of(path: Path | None, form: str | None = None) -> Form:
+    """The format of an exported file: `form` if given, otherwise by the ending of its name; CSV without a file."""
+    if form is not None:
+        found = next((known for known in _FORMS.values() if known == form), None)
+    else:
+        found = "csv" if path is None else _FORMS.get(path.suffix.lower())
+    if found is None:
+        wanted = path.name if form is None and path is not None else repr(form)
+        raise InvalidInput(
+            "EXPORT_FORMAT",
+            f"Cannot write {wanted}: an export is CSV or JSON lines. Name the file .csv or .jsonl, or pass --format.",
+        )
+    return found
 
 
 def split_names(text: str) -> list[str]:

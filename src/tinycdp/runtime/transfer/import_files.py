@@ -102,15 +102,12 @@ def form_of(path: Path, form: str | None = None) -> Form:
 def identity_of(source: ImportFile) -> str:
     """The id of the file's import: a hash of its content, format and mapping, whatever its name.
 
-    Reads a compressed file to its end, so a damaged one is found here."""
+    The content is what gzip unpacks to, so `x.csv` and `x.csv.gz` are the same import. A damaged file is found here."""
     digest = hashlib.sha256()
-    with _opened(source.path) as file:
-        while block := file.read(_BLOCK):
+    with _opened(source.path) as file, _inflating(source.path.name):
+        content = file if source.form == "parquet" else _inflated(file)
+        while block := content.read(_BLOCK):
             digest.update(block)
-        if source.form != "parquet" and (plain := _inflated(file)) is not file:
-            with _inflating(source.path.name):
-                while plain.read(_BLOCK):
-                    pass
     digest.update(_encode([source.form, source.mapping]))
     return digest.hexdigest()[:16]
 
