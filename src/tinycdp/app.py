@@ -11,7 +11,6 @@ Laws    parts start in the order of their dependencies and stop in reverse: acce
 import asyncio
 import gc
 import os
-import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -50,12 +49,14 @@ from tinycdp.runtime.schema.registry import Registry
 from tinycdp.runtime.schema.registry_reads import declared
 from tinycdp.runtime.schema.screening import Screening
 from tinycdp.runtime.schema.tracking_plan import Plans
+from tinycdp.runtime.stopping import StopSignals
 from tinycdp.runtime.time_travel.as_of import Past
 from tinycdp.runtime.time_travel.preview import Previews
 from tinycdp.runtime.transfer.export import Exports
 from tinycdp.runtime.transfer.import_queue import ImportQueue
 from tinycdp.settings import Settings, load
-from tinycdp.store.database.pool import Pool, open_pool
+from tinycdp.store.database.migrations import open_migrated
+from tinycdp.store.database.pool import Pool
 
 if TYPE_CHECKING:
     from litestar import Litestar
@@ -141,7 +142,7 @@ class Parts:
 async def open_parts(settings: Settings, now: Clock = clock.now) -> Parts:
     """Construct and start all parts, with every environment's catalog and every key in memory."""
     assert settings.database_url is not None
-    parts = _assemble(settings, await open_pool(settings.database_url, settings.database_pool), now)
+    parts = _assemble(settings, await open_migrated(settings.database_url, settings.database_pool), now)
     await parts.start()
     return parts
 
@@ -281,9 +282,11 @@ def create_litestar(settings: Settings, now: Clock = clock.now) -> "Litestar":
 
     @asynccontextmanager
     async def serving(app: Any) -> AsyncIterator[None]:
-        parts = app.state.parts = await open_parts(app.state.settings, app.state.now)
+        opening = asyncio.ensure_future(open_parts(app.state.settings, app.state.now))
+        # While the database is away, opening may take for ever.
+        also_on_stop(lambda: opening.result().leave() if opening.done() else opening.cancel())
+        parts = app.state.parts = await opening
         parts.imports.start(PARSE)
-        also_on_stop(parts.leave)
         try:
             yield
         finally:
@@ -308,19 +311,21 @@ def _collect_seldom() -> None:
 # The worker
 
 
-async def work(settings: Settings, now: Clock = clock.now) -> None:
-    """Run the background worker until SIGTERM or SIGINT; the current batch is finished first."""
+async def work(settings: Settings, signals: StopSignals, now: Clock = clock.now) -> None:
+    """Run the background worker until a request to stop.
+
+    The current batches are finished first; what takes longer than the drain time is rolled back."""
     from tinycdp.runtime.worker.loops import Worker  # noqa: PLC0415 - not needed by the HTTP process
 
     assert settings.database_url is not None
     stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    async with await open_pool(settings.database_url, _WORKER_CONNECTIONS) as pool:
+    opening = open_migrated(settings.database_url, _WORKER_CONNECTIONS)
+    async with await signals.unless_stopped(opening) as pool:
         worker = Worker(
             pool, Catalogs(), now, settings.backfill_share, settings.exposure_days, outbox_days=settings.outbox_days
         )
-        await worker.run(stop)
+        with signals.calling(stop.set):
+            await worker.run(stop, settings.drain_seconds)
 
 
 # The command line

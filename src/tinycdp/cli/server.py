@@ -1,10 +1,12 @@
 """`serve`, `work`, `migrate` and `seed`: processes, schema and example data."""
 
 import argparse
+import contextlib
 from typing import TYPE_CHECKING
 
 from tinycdp.cli.options import DATA, command
 from tinycdp.errors import InvalidInput
+from tinycdp.runtime.stopping import Stopped, StopSignals
 from tinycdp.settings import Settings
 
 if TYPE_CHECKING:
@@ -34,20 +36,26 @@ def add_to(commands: "Commands") -> None:
 
 
 def run_serve(arguments: argparse.Namespace, settings: Settings) -> int:
-    from tinycdp.server.supervisor import serve
+    with StopSignals() as signals:  # before the imports, which take a second
+        from tinycdp.server.supervisor import serve
 
-    return serve(settings, arguments.role, demo=arguments.demo)
+        return serve(settings, signals, arguments.role, demo=arguments.demo)
 
 
 def run_work(arguments: argparse.Namespace, settings: Settings) -> int:
-    import asyncio
+    with StopSignals() as signals, contextlib.suppress(Stopped):
+        import asyncio
 
-    from tinycdp.app import work
-    from tinycdp.server.embedded_postgres import reachable
+        from tinycdp.app import work
+        from tinycdp.server.embedded_postgres import reachable
 
-    with reachable(settings) as reached:
-        asyncio.run(work(reached))
+        with reachable(settings, pause=signals.pause) as reached:
+            asyncio.run(work(reached, signals))
     return 0
+
+
+#: The commands that run until they are stopped.
+LONG_RUNNING = (run_serve, run_work)
 
 
 def run_migrate(arguments: argparse.Namespace, settings: Settings) -> int:

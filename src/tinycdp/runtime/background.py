@@ -3,23 +3,26 @@
 Shape   Loop(name, work, pause) · start() and stop(), or run() and finish() · wake() ends the pause.
         BufferedWriter: buffers in memory, and writes with flush(), which stop() calls once more
 Units   seconds of the event loop's clock
-Laws    no exception of the work ends a loop. A database that is away, or a conflict with another transaction, is logged
-        once until the work succeeds again; any other exception is logged with its traceback
+Laws    no exception of the work ends a loop. One line says that it fails, and one that it works again; an exception
+        that is not expected is logged with its traceback, and again only after an hour or if it is another one.
+        A database that is away is logged by the pool, once for all loops
 """
 
 import asyncio
 import contextlib
 import logging
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable
 
 from tinycdp.errors import Unavailable
-from tinycdp.store.database.pool import RETRY
+from tinycdp.store.database.pool import DATABASE_AWAY, RETRY
 
 log = logging.getLogger(__name__)
 
 #: Errors that pass by themselves.
 PASSING = (Unavailable, *RETRY)
+_REMIND_SECONDS = 3600.0
 
 
 class Loop:
@@ -67,19 +70,15 @@ class Loop:
 
     async def run(self) -> None:
         """Repeat the work until finish()."""
-        failing = False
+        trouble = _Trouble(self._name)
         while not self._finishing:
             self._woken.clear()
             try:
                 seconds = await self._work()
                 pause = seconds if seconds is not None else self._pause
-                failing = False
-            except PASSING as failure:
-                if not failing:
-                    log.warning("%s: failed, will try again: %s", self._name, failure)
-                failing, pause = True, self._failed
-            except Exception:
-                log.exception("%s: failed, will try again", self._name)
+                trouble.passed()
+            except Exception as failure:
+                trouble.met(failure)
                 pause = self._failed
             await self._rest(pause)
 
@@ -90,6 +89,37 @@ class Loop:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._woken.wait()
+
+
+class _Trouble:
+    """The failures of one loop since its work last succeeded."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._failures = 0
+        self._kind: tuple[type, str] | None = None
+        self._logged_at = 0.0
+
+    def met(self, failure: Exception) -> None:
+        """Log the failure, unless it is the one before again."""
+        self._failures += 1
+        if isinstance(failure, Unavailable) and failure.code == DATABASE_AWAY:
+            return
+        kind, now = (type(failure), str(failure)), time.monotonic()
+        if kind == self._kind and now - self._logged_at < _REMIND_SECONDS:
+            return
+        self._kind, self._logged_at = kind, now
+        if isinstance(failure, PASSING):
+            log.warning("%s: failed, will try again: %s", self._name, failure)
+        else:
+            log.error("%s: failed, will try again", self._name, exc_info=failure)
+
+    def passed(self) -> None:
+        """Log that the work succeeded again, if its failure was logged."""
+        if self._kind is not None:
+            log.info("%s: works again after %d failed tries", self._name, self._failures)
+            self._kind = None
+        self._failures = 0
 
 
 class BufferedWriter(ABC):

@@ -1,33 +1,71 @@
 """Counters of one process, for Prometheus.
 
-Shape   Metrics: plain dictionaries that the hot paths add to, a histogram of waits for a commit, and gauges that are
-        read at a scrape; `text()` is the exposition
+Shape   Metrics: plain dictionaries that the hot paths add to, histograms, and gauges that are read at a scrape;
+        `text()` is the exposition
 Units   seconds, as is usual in Prometheus
-Laws    counting on the fast lane of decisions is one addition. Every series has a label with the process id, because
+Laws    counting on the fast lane of decisions is one addition, and one more in a Latency.
+        Every series has a label with the process id, because
         several processes share a port and a scrape reaches one of them
 Source  docs/reference/operations.md lists the series
 """
 
 import os
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from prometheus_client import CollectorRegistry, Histogram
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4 as CONTENT_TYPE
 from prometheus_client.exposition import generate_latest
 
-__all__ = ["CONTENT_TYPE", "Metrics"]
+__all__ = ["ACKNOWLEDGED", "CONTENT_TYPE", "DECIDED", "LATENCY", "Latency", "Metrics"]
 
 _BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
+
+#: A decision from memory takes some ten microseconds.
+_FINE_BUCKETS = (0.00001, 0.000025, 0.00005, 0.0001, 0.00025, 0.0005, *_BUCKETS[:-2])
+
+#: The option of a route that names its histogram: the kind of decision, or of tracking request.
+LATENCY = "latency"
+DECIDED = ("one", "many", "ofrep", "ofrep_bulk", "posthog_flags")
+ACKNOWLEDGED = ("single", "batch", "collect", "pulse", "posthog")
 
 #: name, help text, current value: one, or one for each set of labels
 Gauge = tuple[str, str, float]
 LabelledGauge = tuple[str, str, tuple[str, ...], Mapping[tuple[str, ...], float]]
 
 
+class Latency:
+    """A histogram that costs an event loop little: no lock, because one thread observes.
+
+    counts  of each bucket alone, the last one without an upper bound"""
+
+    __slots__ = ("_bounds", "counts", "total")
+
+    def __init__(self, bounds: tuple[float, ...]) -> None:
+        self._bounds = bounds
+        self.counts = [0] * (len(bounds) + 1)
+        self.total = 0.0
+
+    def observe(self, seconds: float) -> None:
+        """Count one duration."""
+        self.counts[bisect_left(self._bounds, seconds)] += 1
+        self.total += seconds
+
+    def buckets(self) -> list[tuple[str, float]]:
+        """Upper bounds with how many were at most that, as Prometheus has them."""
+        so_far, found = 0, []
+        for bound, count in zip((*map(str, self._bounds), "+Inf"), self.counts, strict=True):
+            so_far += count
+            found.append((bound, float(so_far)))
+        return found
+
+
 class Metrics:
     """The counters of one process.
+
+    latencies   of answers that succeeded, by the kind of their route: decided and acknowledged
 
     requests    by (method, route, status)
     fast        decisions of the fast lane, by reason; they are requests, too
@@ -42,6 +80,10 @@ class Metrics:
         self.exposures: Counter[str] = Counter({"stored": 0, "dropped": 0})
         self.observed: Counter[str] = Counter({"counted": 0, "skipped": 0, "flushes_lost": 0})
         self.mismatches: Counter[tuple[str, str]] = Counter()
+        self.decided = {kind: Latency(_FINE_BUCKETS) for kind in DECIDED}
+        self.decided_one = self.decided["one"]
+        self.acknowledged = {kind: Latency(_BUCKETS) for kind in ACKNOWLEDGED}
+        self.latencies = self.decided | self.acknowledged
         self._registry = CollectorRegistry()
         self.ingest_seconds = Histogram(
             "tinycdp_ingest_seconds",
@@ -90,6 +132,9 @@ class Metrics:
         mismatches = self.mismatches.copy()
         yield _counter("tinycdp_type_mismatches", text, ("definition", "field"), mismatches.items())
         yield _counter("tinycdp_exposures", "Exposures stored, or dropped.", ("outcome",), _single(self.exposures))
+        yield _histogram("tinycdp_decision_seconds", "How long a decision took, by kind of route.", self.decided)
+        text = "How long a tracking request took until its answer, by kind of route."
+        yield _histogram("tinycdp_acknowledge_seconds", text, self.acknowledged)
 
 
 class _Labelled:
@@ -119,6 +164,13 @@ def _counter(
     family = CounterMetricFamily(name, text, labels=labels)
     for values, n in sorted(counts):
         family.add_metric(values, n)
+    return family
+
+
+def _histogram(name: str, text: str, kinds: Mapping[str, Latency]) -> HistogramMetricFamily:
+    family = HistogramMetricFamily(name, text, labels=("kind",))
+    for kind, latency in kinds.items():
+        family.add_metric((kind,), latency.buckets(), latency.total)
     return family
 
 

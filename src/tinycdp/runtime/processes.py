@@ -1,13 +1,16 @@
 """Child processes that end with this one, however it ends.
 
-Shape   spawn() starts a child; Identity is its account when this process is root. also_on_stop() adds a callback to the
-        stop signals of this process
+Shape   spawn() starts a child; Identity is its account when this process is root.
+        fork_cleanly() and stop_on_signals() keep a forked server process from missing a request to stop;
+        also_on_stop() adds a callback to it
+        tell_parent() gives the reason of an end to the process that started this one
 Laws    on Linux the kernel signals a child when the thread that started it dies, so only the main thread starts
         children; elsewhere a child outlives a parent that is killed with SIGKILL.
         Each child leads its own session: Ctrl-C in a terminal reaches only this process, which stops them in order
 """
 
 import asyncio
+import contextlib
 import ctypes
 import os
 import pwd
@@ -17,13 +20,15 @@ import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from types import FrameType
-from typing import IO, Any
+from typing import IO
 
 import msgspec
 
 _PR_SET_PDEATHSIG = 1
 _CLONE_NEWUSER = 0x10000000
+_STOPS = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP}
+#: The environment variable with the descriptor for tell_parent(). Not a setting.
+REASON_DESCRIPTOR = "_TINYCDP_REASON_DESCRIPTOR"
 
 # Loaded before any fork: a child between fork and exec must not run the dynamic loader.
 _libc = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
@@ -119,23 +124,66 @@ def _enter_user_namespace(identity: Identity) -> None:
     Path("/proc/self/gid_map").write_text(f"{identity.gid} {outer_gid} 1")
 
 
-def also_on_stop(callback: Callable[[], None]) -> None:
-    """Call this too when the running loop's server receives a signal to stop.
+def fork_cleanly() -> None:
+    """From now on, let a forked process begin with the default handlers of signals.
 
-    A server waits for its requests to finish and has no hook for it, and an event stream never finishes by itself. Does
-    nothing if no server on this loop handles the signals."""
-    loop = asyncio.get_running_loop()
-    servers: dict[int, Any] = {}
+    Inherited handlers belong to the parent: a SIGTERM to a child would only set a flag in the child's copy of it, and
+    be lost. Stop signals are blocked around the fork, so that none arrives before the handlers are the child's own."""
+    os.register_at_fork(before=_hold_stops, after_in_parent=_heed_stops, after_in_child=_forget_handlers)
 
-    def chain(number: int, frame: FrameType | None) -> None:
-        loop.call_soon_threadsafe(callback)
-        servers[number](number, frame)
+
+def _forget_handlers() -> None:
+    signal.set_wakeup_fd(-1)
+    for number in (signal.SIGTERM, signal.SIGCHLD):
+        signal.signal(number, signal.SIG_DFL)
+    for number in (signal.SIGINT, signal.SIGHUP):  # of a terminal, to the whole group: the parent answers with SIGTERM
+        signal.signal(number, signal.SIG_IGN)
+    _heed_stops()
+
+
+def _hold_stops() -> None:
+    signal.pthread_sigmask(signal.SIG_BLOCK, _STOPS)
+
+
+def _heed_stops() -> None:
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOPS)
+
+
+_on_stop: list[Callable[[], object]] = []
+
+
+def also_on_stop(callback: Callable[[], object]) -> None:
+    """Call this when this server process is requested to stop, before its requests in flight have ended.
+
+    A server waits for its requests to finish and has no hook for it, and an event stream never finishes by itself."""
+    _on_stop.append(callback)
+
+
+def stop_on_signals(loop: asyncio.AbstractEventLoop, stop: Callable[[], object]) -> None:
+    """On the first SIGTERM or SIGINT, call every also_on_stop() and then `stop`, in the loop, once.
+
+    The handlers are Python's. uvloop's own lose a signal that arrives while the loop does not run, and a server runs it
+    several times."""
+    heard = False
+
+    def in_loop() -> None:
+        nonlocal heard
+        if not heard:
+            heard = True
+            for callback in _on_stop:
+                callback()
+            stop()
 
     for number in (signal.SIGTERM, signal.SIGINT):
-        handler = signal.getsignal(number)
-        if getattr(handler, "__self__", None) is loop:
-            servers[number] = handler
-            signal.signal(number, chain)
+        signal.signal(number, lambda number, frame: loop.call_soon_threadsafe(in_loop) and None)
+
+
+def tell_parent(reason: str) -> None:
+    """Give the reason why this process will end to the process that started it, if that asked for it."""
+    descriptor = os.environ.get(REASON_DESCRIPTOR, "")
+    if descriptor.isdigit():
+        with contextlib.suppress(OSError):  # full, or the parent is gone
+            os.write(int(descriptor), reason.encode()[-2_000:] + b"\n")
 
 
 def allow_files(n: int) -> None:

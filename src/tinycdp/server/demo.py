@@ -8,6 +8,7 @@ Laws    events are generated from the instant in the file, and their message ids
 
 import os
 import secrets
+from collections.abc import Collection
 from pathlib import Path
 
 import msgspec
@@ -62,20 +63,31 @@ class Demo(msgspec.Struct, frozen=True, kw_only=True):
         """The command line that sends the example events."""
         return ["seed", "--url", settings.url, "--until", str(self.seeded_at)]
 
-    def banner(self, settings: Settings) -> str:
-        """The text to print: the address, the keys and three commands to try."""
-        url, read, write = settings.url, settings.bootstrap_read_key, settings.bootstrap_write_key
+    def banner(self, settings: Settings, usable: Collection[str]) -> str:
+        """The text to print: the address, the keys and three commands to try.
+
+        A key that the database does not accept, because it was revoked, is not shown."""
+        url = settings.url
+        keys = {
+            "admin": settings.bootstrap_admin_key,
+            "write": settings.bootstrap_write_key,
+            "read": settings.bootstrap_read_key,
+        }
+        listed = "\n".join(
+            f"  {scope:5} key   "
+            + (text if text and text in usable else f"revoked; `tinycdp key create --scope {scope}` makes another")
+            for scope, text in keys.items()
+        )
+        write, read = (keys[scope] if keys[scope] in usable else f"${scope.upper()}_KEY" for scope in ("write", "read"))
         return f"""
 TinyCDP serves {url}
 
-  admin key   {settings.bootstrap_admin_key}
-  write key   {write}
-  read key    {read}
+{listed}
 
 Try
-  curl '{url}/v1/decide?userId=ada&flag=premium' -H 'Authorization: Bearer {read}'
-  curl '{url}/v1/profiles/ada' -H 'Authorization: Bearer {read}'
-  curl '{url}/v1/track' -H 'Authorization: Bearer {write}' -H 'Content-Type: application/json' \\
+  curl '{url}/v1/decide?userId=ada&flag=premium' -H "Authorization: Bearer {read}"
+  curl '{url}/v1/profiles/ada' -H "Authorization: Bearer {read}"
+  curl '{url}/v1/track' -H "Authorization: Bearer {write}" -H 'Content-Type: application/json' \\
        -d '{{"userId":"ada","event":"app_open"}}'
 
 Ctrl-C stops everything; the data stays in {settings.data_dir}.

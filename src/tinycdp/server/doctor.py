@@ -16,6 +16,7 @@ import redis
 
 from tinycdp.errors import TinyCDPError
 from tinycdp.runtime.processes import Identity, spawn, unprivileged_user
+from tinycdp.server.bootstrap import check
 from tinycdp.server.embedded_postgres import OLDEST_MAJOR, find_binaries, reachable
 from tinycdp.settings import Settings
 from tinycdp.store.database.pool import connect
@@ -39,7 +40,7 @@ def examine(settings: Settings) -> list[Finding]:
     if settings.database_url is None:
         found += [_data_folder(settings), _binaries(settings), _account()]
     if settings.database_url or (settings.data_dir / "postgres").exists():
-        found.append(_database(settings))
+        found += _database(settings)
     if settings.redis_url:
         found.append(_redis(settings.redis_url))
     return found
@@ -93,9 +94,9 @@ def _account() -> Finding:
     return Finding("ok", "account", f"root; Postgres runs in a user namespace as {account.pw_name}")
 
 
-def _database(settings: Settings) -> Finding:
+def _database(settings: Settings) -> list[Finding]:
     async def version(dsn: str) -> str:
-        connection = await connect(dsn)
+        connection = await connect(dsn, explain=True)
         try:
             return str(await connection.fetchval("SHOW server_version"))
         finally:
@@ -105,11 +106,19 @@ def _database(settings: Settings) -> Finding:
         with reachable(settings) as reached:
             assert reached.database_url
             found = asyncio.run(version(reached.database_url))
+            if int(found.split(".")[0].split()[0]) < OLDEST_MAJOR:
+                return [Finding("FAIL", "database", f"is Postgres {found}; {OLDEST_MAJOR} or newer is needed")]
+            return [Finding("ok", "database", f"Postgres {found} answers"), _schema(reached)]
     except TinyCDPError as failure:
-        return Finding("FAIL", "database", f"{failure.message} {failure.__cause__ or ''}".strip())
-    if int(found.split(".")[0].split()[0]) < OLDEST_MAJOR:
-        return Finding("FAIL", "database", f"is Postgres {found}; {OLDEST_MAJOR} or newer is needed")
-    return Finding("ok", "database", f"Postgres {found} answers")
+        return [Finding("FAIL", "database", failure.message)]
+
+
+def _schema(settings: Settings) -> Finding:
+    try:
+        asyncio.run(check(settings))
+    except TinyCDPError as failure:
+        return Finding("FAIL", "schema", failure.message)
+    return Finding("ok", "schema", "is that of this release")
 
 
 def _redis(url: str) -> Finding:

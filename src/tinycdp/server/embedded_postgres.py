@@ -28,7 +28,7 @@ import stat
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import IO
@@ -107,9 +107,18 @@ class EmbeddedPostgres:
 
     attached   True where another process owns the server; known after entering
     durable    False gives up safety against a crash of the machine (not of the process), for tests
-    map_root   False never uses a user namespace; it matters only to root"""
+    map_root   False never uses a user namespace; it matters only to root
+    pause      waits; an exception that it raises ends a start"""
 
-    def __init__(self, data_dir: Path, *, binaries: str | None = None, durable: bool = True, map_root: bool = True):
+    def __init__(
+        self,
+        data_dir: Path,
+        *,
+        binaries: str | None = None,
+        durable: bool = True,
+        map_root: bool = True,
+        pause: Callable[[float], object] = time.sleep,
+    ):
         self.data_dir = data_dir.absolute()
         self.cluster = self.data_dir / "postgres"
         self.socket_dir = _socket_dir(self.data_dir)
@@ -118,6 +127,7 @@ class EmbeddedPostgres:
         self._wanted_binaries = binaries
         self._durable = durable
         self._map_root = map_root
+        self._pause = pause
         self._owner_lock: int | None = None
 
     @property
@@ -138,7 +148,7 @@ class EmbeddedPostgres:
                 return self
             if time.monotonic() > deadline:
                 raise self._failure("another process uses the data folder, but its Postgres does not answer")
-            time.sleep(0.02)
+            self._pause(0.02)
         self._owner_lock = lock
         try:
             self.start()
@@ -216,7 +226,7 @@ class EmbeddedPostgres:
                 # The kernel does not signal it on macOS: ask for a fast shutdown.
                 os.kill(pid, signal.SIGINT)
                 asked = True
-            time.sleep(0.01)
+            self._pause(0.01)
         return lock
 
     def _identity(self, binaries: Binaries) -> Identity | None:
@@ -296,14 +306,21 @@ class EmbeddedPostgres:
                 raise self._failure("Postgres did not start")
             if time.monotonic() > deadline:
                 raise self._failure(f"Postgres is not ready after {_START_SECONDS:.0f} seconds")
-            time.sleep(0.01)
+            self._pause(0.01)
 
     def _run(self, argv: list[str], identity: Identity | None, stdin: Path | None = None) -> None:
         with self._open_log() as log, open(stdin or os.devnull, "rb") as source:
             process = spawn(
                 argv, death_signal=signal.SIGKILL, env=_environment(), identity=identity, output=log, source=source
             )
-            if process.wait() != 0:
+            try:
+                while process.poll() is None:
+                    self._pause(0.01)
+            except BaseException:
+                process.kill()
+                process.wait()
+                raise
+            if process.returncode != 0:
                 raise self._failure(f"{Path(argv[0]).name} failed")
 
     def _open_log(self) -> IO[bytes]:
@@ -355,7 +372,9 @@ class EmbeddedPostgres:
 
 
 @contextlib.contextmanager
-def reachable(settings: Settings, *, make: bool = False) -> Iterator[Settings]:
+def reachable(
+    settings: Settings, *, make: bool = False, pause: Callable[[float], object] = time.sleep
+) -> Iterator[Settings]:
     """Settings with a `database_url` that answers.
 
     It is the given one, or the embedded server's, which runs meanwhile.
@@ -372,7 +391,7 @@ def reachable(settings: Settings, *, make: bool = False) -> Iterator[Settings]:
                 " there with `tinycdp serve` or `tinycdp migrate`."
             )
             raise NotFound("DATABASE_MISSING", message)
-        with EmbeddedPostgres(settings.data_dir, binaries=settings.postgres_bin) as server:
+        with EmbeddedPostgres(settings.data_dir, binaries=settings.postgres_bin, pause=pause) as server:
             yield msgspec.structs.replace(settings, database_url=server.dsn)
 
 

@@ -3,9 +3,12 @@
 Shape   serve --role all   this process: Postgres, and as children the two commands that run apart on many machines:
                            `serve --role api` (the HTTP server) and `work` (the background worker)
         serve --role api   this process: granian and its workers on tinycdp.app:create_app
-Laws    HTTP stops first (requests in flight finish), then the worker, then Postgres: nothing accepted is lost.
+Laws    a request to stop is heeded at every instant. HTTP (requests in flight finish) and the worker stop together,
+        then Postgres: nothing accepted is lost.
+        Each process is given longer to stop than those under it: granian's workers TINYCDP_DRAIN_SECONDS, a child of
+        this process a few seconds more.
         A process that dies is restarted; one that dies five times in a row soon after its start ends the command with
-        status 1.
+        status 1 and its last reason.
         Whatever is killed, no process is left: each child dies with its parent
 Source  docs/decisions/0003-granian.md
 """
@@ -17,7 +20,7 @@ import http.client
 import importlib
 import logging
 import os
-import select
+import queue
 import signal
 import socket
 import subprocess
@@ -28,21 +31,36 @@ from typing import Any, Literal
 
 import msgspec
 from granian import Granian
+from granian import _signals as granian_signals
+from granian._granian import WorkerSignal
 from granian.constants import Interfaces, Loops
 from granian.log import LogLevels
 
-from tinycdp.errors import Unavailable
+from tinycdp.errors import TinyCDPError, Unavailable
 from tinycdp.runtime import clock
-from tinycdp.runtime.processes import allow_files, die_with_parent, spawn
-from tinycdp.server.bootstrap import prepare
+from tinycdp.runtime.processes import (
+    REASON_DESCRIPTOR,
+    allow_files,
+    die_with_parent,
+    fork_cleanly,
+    spawn,
+    stop_on_signals,
+    tell_parent,
+)
+from tinycdp.runtime.stopping import Stopped, StopSignals
+from tinycdp.server.bootstrap import check, prepare, usable_keys
 from tinycdp.server.demo import Demo
 from tinycdp.server.embedded_postgres import EmbeddedPostgres, reachable
-from tinycdp.settings import Settings, to_environ
+from tinycdp.server.logs import configure, granian_logging
+from tinycdp.settings import Settings, load, to_environ
 
 Role = Literal["all", "api"]
 
-_YOUNG_SECONDS = 5.0
+#: A child that ends sooner than this has failed to start. Granian gives its own workers two tries in that time.
+_YOUNG_SECONDS = 60.0
 _YOUNG_DEATHS = 5
+#: How much longer this process waits for a child to stop than the child waits for its requests.
+_MARGIN_SECONDS = 5.0
 LONGEST_BACKOFF_SECONDS = 5.0
 # Connections that the kernel queues while a worker is busy, and requests that one worker runs at once before the rest
 # wait in that queue. Above the ingest queue's batch size, so that the ingest queue's own limit (429) is reached first.
@@ -52,25 +70,26 @@ _CONCURRENT_REQUESTS = 1024
 log = logging.getLogger(__name__)
 
 
-def serve(settings: Settings, role: Role = "all", *, demo: bool = False) -> int:
-    """Serve until a signal to stop, and return the exit status.
+def serve(settings: Settings, signals: StopSignals, role: Role = "all", *, demo: bool = False) -> int:
+    """Serve until a request to stop, and return the exit status.
 
     demo: fill an empty database with the example."""
-    if role == "api":
-        with reachable(settings) as reached:
-            _serve_http(reached)
-        return 0
-    _check_port(settings)
-    with contextlib.ExitStack() as stack:
+    with contextlib.suppress(Stopped), contextlib.ExitStack() as stack:
+        if role == "api":
+            reached = stack.enter_context(reachable(settings, pause=signals.pause))
+            asyncio.run(signals.unless_stopped(check(reached)))
+            return _serve_http(reached, signals)
+        _check_port(settings)
         server = None
         if settings.database_url is None:
-            server = stack.enter_context(EmbeddedPostgres(settings.data_dir, binaries=settings.postgres_bin))
-            settings = msgspec.structs.replace(settings, database_url=server.dsn)
+            server = EmbeddedPostgres(settings.data_dir, binaries=settings.postgres_bin, pause=signals.pause)
+            settings = msgspec.structs.replace(settings, database_url=stack.enter_context(server).dsn)
         example = Demo.of(settings.data_dir, clock.now()) if demo else None
         if example:
             settings = example.with_keys(settings)
-        asyncio.run(prepare(settings, clock.now()))
-        return _supervise(settings, server, example, stack.enter_context(Signals()))
+        asyncio.run(signals.unless_stopped(prepare(settings, clock.now())))
+        return _supervise(settings, server, example, signals)
+    return 0
 
 
 def command(*arguments: str) -> list[str]:
@@ -89,37 +108,6 @@ def child_environment(settings: Settings) -> dict[str, str]:
     return foreign | ours
 
 
-class Signals:
-    """Waits for signals: a request to stop, or the end of a child, ends the wait at once."""
-
-    def __init__(self) -> None:
-        self.stop_requests = 0
-
-    def __enter__(self) -> "Signals":
-        self._reader, self._writer = os.pipe()
-        os.set_blocking(self._writer, False)
-        self._wakeup = signal.set_wakeup_fd(self._writer, warn_on_full_buffer=False)
-        stops = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
-        self._handlers = {number: signal.signal(number, self._count) for number in stops}
-        self._handlers[signal.SIGCHLD] = signal.signal(signal.SIGCHLD, lambda number, frame: None)
-        return self
-
-    def __exit__(self, *failure: object) -> None:
-        for number, handler in self._handlers.items():
-            signal.signal(number, handler)
-        signal.set_wakeup_fd(self._wakeup)
-        os.close(self._reader)
-        os.close(self._writer)
-
-    def wait(self, seconds: float) -> None:
-        """Wait for a signal, at most this long."""
-        if select.select([self._reader], [], [], seconds)[0]:
-            os.read(self._reader, 512)
-
-    def _count(self, number: int, frame: object) -> None:
-        self.stop_requests += 1
-
-
 class Child:
     """A `tinycdp` command as a child process, restarted when it ends."""
 
@@ -129,14 +117,26 @@ class Child:
         self._environment = child_environment(settings)
         self._young_deaths = 0
         self._process: subprocess.Popen[bytes] | None = None
+        self._reasons = -1
         self._started = self._restart_at = 0.0
         self.start()
 
     def start(self) -> None:
         """Start the process."""
-        self._process = spawn(
-            command(*self._arguments), death_signal=signal.SIGKILL, env=self._environment, output=None
-        )
+        self._close_reasons()
+        self._reasons, writer = os.pipe()
+        for descriptor in (self._reasons, writer):
+            os.set_blocking(descriptor, False)
+        try:
+            self._process = spawn(
+                command(*self._arguments),
+                death_signal=signal.SIGKILL,
+                env=self._environment | {REASON_DESCRIPTOR: str(writer)},
+                output=None,
+                pass_fds=[writer],
+            )
+        finally:
+            os.close(writer)
         self._started = time.monotonic()
 
     def tend(self) -> None:
@@ -150,40 +150,68 @@ class Child:
             self._process = None
             young = time.monotonic() - self._started < _YOUNG_SECONDS
             self._young_deaths = self._young_deaths + 1 if young else 1
+            ended = f"status {status}" if status >= 0 else f"signal {-status}"
+            if reason := self._reason():
+                ended += f": {reason}"
             if self._young_deaths >= _YOUNG_DEATHS:
-                raise Unavailable("CHILD_FAILED", f"The {self.name} ended {_YOUNG_DEATHS} times; see its log above.")
+                message = f"The {self.name} ended {_YOUNG_DEATHS} times, each time soon after its start. Last: {ended}"
+                raise Unavailable("CHILD_FAILED", message)
             delay = min(0.1 * 4 ** (self._young_deaths - 1), LONGEST_BACKOFF_SECONDS)
             self._restart_at = time.monotonic() + delay
-            log.warning("the %s ended with status %s; restarting it in %.1f s", self.name, status, delay)
+            log.warning("the %s ended (%s); restarting it in %.1f s", self.name, ended, delay)
 
-    def wait(self, signals: Signals) -> int:
-        """Wait for its end and return its exit status; kill it on a request to stop."""
-        while self._process and self._process.poll() is None:
-            signals.wait(0.5)
-            if signals.stop_requests:
-                self._kill()
+    def wait(self, signals: StopSignals) -> int:
+        """Wait for its end and return its exit status; a request to stop kills it."""
+        try:
+            while self._process and self._process.poll() is None:
+                signals.pause(0.5)
+        except Stopped:
+            self.kill()
+            raise
         return self._process.returncode if self._process else 1
 
-    def stop(self, signals: Signals, seconds: float) -> None:
-        """Terminate it, and kill it after this time, or at a second request to stop."""
-        if self._process is None or self._process.poll() is not None:
-            return
-        patience, deadline = signals.stop_requests, time.monotonic() + seconds
-        self._process.terminate()
-        while self._process.poll() is None:
-            signals.wait(0.2)
-            if time.monotonic() > deadline or signals.stop_requests > max(patience, 1):
-                log.warning("the %s did not stop in time and is killed", self.name)
-                self._kill()
+    @property
+    def runs(self) -> bool:
+        return self._process is not None and self._process.poll() is None
 
-    def _kill(self) -> None:
+    def terminate(self) -> None:
+        """Request it to stop."""
+        if self._process is not None and self.runs:
+            self._process.terminate()
+
+    def kill(self) -> None:
+        """Kill its whole group: granian's workers, too."""
         if self._process:
             with contextlib.suppress(ProcessLookupError):
-                os.killpg(self._process.pid, signal.SIGKILL)  # the whole group: granian's workers, too
+                os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()
 
+    def _reason(self) -> str:
+        """What it told before it ended, "" if nothing."""
+        with contextlib.suppress(OSError):
+            return os.read(self._reasons, 65_536).decode(errors="replace").strip().rpartition("\n")[2]
+        return ""
 
-def _supervise(settings: Settings, server: EmbeddedPostgres | None, demo: Demo | None, signals: Signals) -> int:
+    def _close_reasons(self) -> None:
+        if self._reasons >= 0:
+            os.close(self._reasons)
+            self._reasons = -1
+
+
+def _stop(children: Sequence[Child], signals: StopSignals, seconds: float) -> None:
+    """Terminate all, and kill what is left after this time, or at a second request to stop."""
+    patience, deadline = max(signals.requests, 1), time.monotonic() + seconds
+    for child in children:
+        child.terminate()
+    while running := [child for child in children if child.runs]:
+        signals.wait(0.2)
+        if time.monotonic() > deadline or signals.requests > patience:
+            for child in running:
+                log.warning("the %s did not stop in time and is killed", child.name)
+                child.kill()
+
+
+def _supervise(settings: Settings, server: EmbeddedPostgres | None, demo: Demo | None, signals: StopSignals) -> int:
     children: list[Child] = []
     try:
         if demo and not demo.done and Child("demo", demo.apply_arguments(), settings).wait(signals) != 0:
@@ -191,23 +219,32 @@ def _supervise(settings: Settings, server: EmbeddedPostgres | None, demo: Demo |
         api = Child("HTTP server", ("serve", "--role", "api"), settings)
         children += [api, Child("worker", ("work",), settings)]
         announced = False
-        while not signals.stop_requests:
+        while not signals.requests:
             _tend(server)
             for child in children:
                 child.tend()
             if not announced and _answers(settings):
                 if demo and not demo.done and Child("demo", demo.seed_arguments(settings), settings).wait(signals) == 0:
                     demo.finish(settings.data_dir)
-                print(demo.banner(settings) if demo else f"TinyCDP serves {settings.url}", flush=True)
+                print(_banner(settings, demo), flush=True)
                 announced = True
             signals.wait(1.0 if announced else 0.05)
         return 0
     except Unavailable as failure:
-        log.error("%s", failure.message)
+        log.error("%s [%s]", failure.message, failure.code)
         return 1
     finally:
-        for child in children:
-            child.stop(signals, settings.drain_seconds)
+        _stop(children, signals, settings.drain_seconds + _MARGIN_SECONDS)
+
+
+def _banner(settings: Settings, demo: Demo | None) -> str:
+    if demo is None:
+        return f"TinyCDP serves {settings.url}"
+    try:
+        usable = asyncio.run(usable_keys(settings))
+    except Unavailable:
+        usable = frozenset()
+    return demo.banner(settings, usable)
 
 
 def _tend(server: EmbeddedPostgres | None) -> None:
@@ -248,12 +285,12 @@ def _check_port(settings: Settings) -> None:
         raise Unavailable("PORT_TAKEN", message) from error
 
 
-def _serve_http(settings: Settings) -> None:
+def _serve_http(settings: Settings, signals: StopSignals) -> int:
     # In each of granian's workers the application factory reads its settings from the environment.
     os.environ.update(to_environ(settings))
     allow_files(_BACKLOG + _CONCURRENT_REQUESTS + settings.stream_limit)
     quiet = LogLevels.warning if settings.log_level == "info" else LogLevels(settings.log_level)
-    Granian(
+    server = Granian(
         "tinycdp.app:create_app",
         interface=Interfaces.ASGI,
         loop=Loops.uvloop,
@@ -263,12 +300,50 @@ def _serve_http(settings: Settings) -> None:
         backlog=_BACKLOG,
         backpressure=_CONCURRENT_REQUESTS + settings.stream_limit,  # each open stream is a request
         log_level=quiet,
+        log_dictconfig=granian_logging(),
         log_access=False,
         websockets=False,
         respawn_failed_workers=True,
         respawn_interval=0.5,
         workers_kill_timeout=settings.drain_seconds,
-    ).serve(target_loader=_Loader(os.getpid()))
+    )
+    server.main_loop_interrupt = _Interrupt(server)  # type: ignore[assignment]
+
+    @server.on_startup
+    def has_handlers() -> None:
+        signals.check()  # from here on granian has the handlers
+        signal.signal(signal.SIGHUP, server.signal_handler_interrupt)
+
+    fork_cleanly()
+    try:
+        server.serve(target_loader=_Loader(os.getpid()))
+    except SystemExit as end:
+        if not server.interrupt_signal:
+            return int(end.code or 0)
+    return 0
+
+
+class _Interrupt:
+    """What granian's main thread waits for, instead of a threading.Event.
+
+    An Event may not be set from a signal handler while the same thread waits for it: its lock is not reentrant. And
+    granian clears it when a worker ended, together with a request to stop that came at the same time."""
+
+    def __init__(self, server: Any) -> None:
+        self._server = server
+        self._wakes: queue.SimpleQueue[None] = queue.SimpleQueue()
+
+    def set(self) -> None:
+        self._wakes.put(None)
+
+    def clear(self) -> None:
+        with contextlib.suppress(queue.Empty):
+            while True:
+                self._wakes.get_nowait()
+
+    def wait(self) -> None:
+        if not self._server.interrupt_signal:
+            self._wakes.get()
 
 
 class _Loader(msgspec.Struct, frozen=True):
@@ -278,9 +353,29 @@ class _Loader(msgspec.Struct, frozen=True):
 
     def __call__(self, target: str) -> Any:
         die_with_parent(signal.SIGKILL, self.parent)
+        configure(load(os.environ))  # a process that is not forked begins without
         module, _, factory = target.partition(":")
         gc.disable()  # loaded modules stay in memory: looking for garbage among them takes a tenth of the time
         try:
-            return getattr(importlib.import_module(module), factory)()
+            application = getattr(importlib.import_module(module), factory)()
+        except TinyCDPError as failure:
+            log.error("%s [%s]", failure.message, failure.code)
+            tell_parent(f"{failure.message} [{failure.code}]")
+            raise SystemExit(1) from None
+        except Exception as failure:
+            log.exception("the application cannot be built")
+            tell_parent(f"{type(failure).__name__}: {failure}")
+            raise SystemExit(1) from None
         finally:
             gc.enable()
+        granian_signals.set_loop_signals = _set_loop_signals
+        return application
+
+
+def _set_loop_signals(loop: asyncio.AbstractEventLoop) -> WorkerSignal:
+    """Granian's function of this name, but no signal is lost.
+
+    Granian's blocks the loop at a second signal, and uvloop drops one between two runs of the loop."""
+    event = WorkerSignal()
+    stop_on_signals(loop, event.set)
+    return event

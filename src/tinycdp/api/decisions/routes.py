@@ -23,7 +23,7 @@ from tinycdp.runtime.clock import Clock
 Exposed = Annotated[bool, QueryParameter(description="record that the profile was given this variant")]
 
 
-@get("/v1/decide", summary="One flag's answer for one profile", tags=["Decisions"], scope="decide")
+@get("/v1/decide", summary="One flag's answer for one profile", tags=["Decisions"], scope="decide", latency="one")
 async def decide(
     actor: Injected[Actor],
     decision_service: Injected[DecisionService],
@@ -57,6 +57,7 @@ async def decide(
     summary="Several or all flags' answers for one profile, with context",
     tags=["Decisions"],
     scope="decide",
+    latency="many",
     example={"userId": "ada", "flags": ["premium"], "context": {"platform": "ios"}},
 )
 async def decide_many(

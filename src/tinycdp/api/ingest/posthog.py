@@ -118,6 +118,7 @@ def _shown(catalog: Catalog, properties: Mapping[str, Any], now: Instant) -> tup
     status_code=200,
     summary="PostHog's events",
     tags=["Tracking"],
+    latency="posthog",
     dependencies=takes(Capture),
     answer=Captured,
     example={"batch": [{"event": "app_open", "distinct_id": "ada", "uuid": "e-1"}]},
@@ -148,7 +149,7 @@ def _is_ours(body: bytes) -> bool:
 def _also(path: str, body: bytes) -> HTTPRouteHandler:
     """Another path for the same request; the reference describes only the first."""
 
-    @post(path, status_code=200, tags=["Tracking"], include_in_schema=False)
+    @post(path, status_code=200, tags=["Tracking"], latency="posthog", include_in_schema=False)
     async def handler(request: Request[Any, Any, Any]) -> ASGIResponse:
         return await _captured(request, body)
 
@@ -161,6 +162,7 @@ def _also(path: str, body: bytes) -> HTTPRouteHandler:
     summary="Flags as PostHog's SDKs ask for them",
     tags=["Decisions"],
     scope="decide",
+    latency="posthog_flags",
     dependencies=takes(FlagsRequest),
     answer=FlagAnswers,
     example={"distinct_id": "ada", "person_properties": {"plan": "pro"}},
@@ -178,7 +180,7 @@ async def posthog_flags(
     )
 
 
-@post("/decide", status_code=200, tags=["Decisions"], include_in_schema=False)
+@post("/decide", status_code=200, tags=["Decisions"], latency="posthog_flags", include_in_schema=False)
 async def flags_of_older_clients(
     request: ExactRequest,
     keyring: Injected[Keyring],
@@ -206,6 +208,7 @@ async def _flags(
     body = unwrap(read_body(await request.body(), request.headers.get("content-encoding")))
     text = auth.in_headers(request) or key_in(body) or request.query_params.get("token")
     key = auth.recognise(keyring, text, "decide")
+    request.scope["auth"] = key  # for the access log
     question = parse_question(body)
     catalog, snapshot, _ = await _known(profile_loader, key, question, now)
     instant, context = now(), question.context()

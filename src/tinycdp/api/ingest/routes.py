@@ -129,6 +129,7 @@ async def accept(
         if open_up is not None:
             body = open_up(body)
         key = auth.recognise(parts.keyring, auth.in_headers(request) or key_in(body) or _in_query(request), "write")
+        request.scope["auth"] = key  # for the access log
         limits = parts.policies.of(key.environment_id, Limits)
         await parts.limiter.request(limits, key.id, received_at)
         parsed = parse(body, received_at)
@@ -213,6 +214,7 @@ def _single(kind: MessageKind, summary: str) -> HTTPRouteHandler:
         operation_id=kind,
         summary=summary,
         tags=["Tracking"],
+        latency="single",
         dependencies=takes(EventBody),
         answer=Accepted,
         example=_EXAMPLES[kind],
@@ -223,10 +225,10 @@ def _single(kind: MessageKind, summary: str) -> HTTPRouteHandler:
     return handler
 
 
-def _also(path: str, parse: Parse) -> HTTPRouteHandler:
+def _also(path: str, parse: Parse, kind: str) -> HTTPRouteHandler:
     """Another path for the same request; the reference describes only the first."""
 
-    @post(path, status_code=200, tags=["Tracking"], include_in_schema=False)
+    @post(path, status_code=200, tags=["Tracking"], latency=kind, include_in_schema=False)
     async def handler(request: Request[Any, Any, Any]) -> ASGIResponse:
         return await answered(request, parse)
 
@@ -246,6 +248,7 @@ async def self_metrics() -> ASGIResponse:
     status_code=200,
     summary="Many messages of any kind",
     tags=["Tracking"],
+    latency="batch",
     dependencies=takes(BatchBody),
     answer=Accepted,
     example={
@@ -264,6 +267,7 @@ async def batch(request: Request[Any, Any, Any]) -> ASGIResponse:
     status_code=202,
     summary="RadixInsight's events",
     tags=["Tracking"],
+    latency="collect",
     dependencies=takes(list[CollectedEvent]),
     answer=Accepted,
     example=[{"event_id": "e-1", "event_name": "app_open", "user": {"user_id": "ada"}}],
@@ -277,6 +281,7 @@ async def collect(request: Request[Any, Any, Any]) -> ASGIResponse:
     status_code=200,
     summary="PulseBoard's events",
     tags=["Tracking"],
+    latency="pulse",
     dependencies=takes(EventBody),
     example={"userId": "ada", "event": "app_open", "idempotencyKey": "e-1"},
 )
@@ -289,12 +294,12 @@ async def pulse(request: Request[Any, Any, Any]) -> Pulse:
 
 ROUTES = [
     *(_single(kind, summary) for kind, summary in _KINDS.items()),
-    *(_also(f"/v1/{kind[0]}", partial(parse_single, kind)) for kind in _KINDS),
-    *(_also(f"/{kind}", partial(parse_single, kind)) for kind in _KINDS),
-    *(_also(path, parse_batch) for path in ("/v1/b", "/v1/import", "/beacon/v1/batch")),
-    _also("/api/analytics/batch", parse_beacon),
-    *(_also(f"/api/s/{way}{kind}", partial(parse_single, kind)) for kind in _KINDS for way in ("", "s2s/")),
-    *(_also(f"/api/s/{way}batch", parse_batch) for way in ("", "s2s/")),
+    *(_also(f"/v1/{kind[0]}", partial(parse_single, kind), "single") for kind in _KINDS),
+    *(_also(f"/{kind}", partial(parse_single, kind), "single") for kind in _KINDS),
+    *(_also(path, parse_batch, "batch") for path in ("/v1/b", "/v1/import", "/beacon/v1/batch")),
+    _also("/api/analytics/batch", parse_beacon, "batch"),
+    *(_also(f"/api/s/{way}{kind}", partial(parse_single, kind), "single") for kind in _KINDS for way in ("", "s2s/")),
+    *(_also(f"/api/s/{way}batch", parse_batch, "batch") for way in ("", "s2s/")),
     batch,
     self_metrics,
     collect,

@@ -9,6 +9,7 @@ Source  docs/reference/ofrep.md; docs/decisions/0019-change-streams.md
 """
 
 import re
+from time import perf_counter
 from typing import Annotated, Any
 
 import msgspec
@@ -129,6 +130,7 @@ def _read(raw: bytes) -> dict[str, Any]:
     tags=["Decisions"],
     exception_handlers=_HANDLERS,
     scope="decide",
+    latency="ofrep",
     dependencies=takes(Evaluation),
     answer=Evaluated,
     example={"context": {"targetingKey": "ada", "platform": "ios"}},
@@ -193,7 +195,10 @@ async def fast_lane(memory: Memory, scope: Scope, receive: Receive) -> tuple[byt
     if key is None or not key.may("decide") or memory.snapshots.away or scope.get("query_string"):
         return None, receive
     message = await receive()
-    return _at_once(memory, key, scope, message), _again(message, receive)
+    start = perf_counter()
+    if (body := _at_once(memory, key, scope, message)) is not None:
+        memory.metrics.decided["ofrep"].observe(perf_counter() - start)
+    return body, _again(message, receive)
 
 
 def _at_once(memory: Memory, key: Key, scope: Scope, message: Any) -> bytes | None:
@@ -242,6 +247,7 @@ def _again(message: Any, receive: Receive) -> Receive:
     tags=["Decisions"],
     exception_handlers=_HANDLERS,
     scope="decide",
+    latency="ofrep_bulk",
     dependencies=takes(Evaluation),
     answer=BulkEvaluation,
     also={304: "answers and stream are those of the ETag in If-None-Match"},

@@ -7,6 +7,7 @@ Source  docs/reference/operations.md
 """
 
 import asyncio
+from time import perf_counter
 
 from litestar import Litestar, Response, get
 from litestar.enums import ScopeType
@@ -23,13 +24,15 @@ from tinycdp.runtime.decisions.exposures import Exposures
 from tinycdp.runtime.decisions.snapshots import Snapshots
 from tinycdp.runtime.definitions.catalogs import Catalogs
 from tinycdp.runtime.ingest.group_commit import Ingest
-from tinycdp.runtime.metrics import CONTENT_TYPE, Gauge, LabelledGauge, Metrics
+from tinycdp.runtime.metrics import CONTENT_TYPE, LATENCY, Gauge, LabelledGauge, Metrics
 from tinycdp.runtime.outbox import lags
 from tinycdp.runtime.transfer.export import Exports
 from tinycdp.store import profiles as profile_store
 from tinycdp.store.database.pool import Pool, acquired
 
 _PATIENCE_SECONDS = 2.0
+#: Where a request's scope keeps when it began.
+STARTED = "tinycdp.started"
 
 
 @get(
@@ -133,10 +136,16 @@ async def _outbox(pool: Pool, now: Instant) -> list[LabelledGauge]:
 
 
 async def count_request(message: Message, scope: Scope) -> None:
-    """Count a response by its route, before it is sent."""
+    """Count a response by its route, with its latency, before it is sent."""
     if message["type"] == "http.response.start" and scope["type"] == ScopeType.HTTP:
         app: Litestar = scope["litestar_app"]
-        app.state.parts.metrics.requests[scope["method"], route_of(scope), str(message["status"])] += 1
+        metrics: Metrics = app.state.parts.metrics
+        metrics.requests[scope["method"], route_of(scope), str(message["status"])] += 1
+        handler, start = scope.get("route_handler"), scope.get(STARTED)
+        if handler is not None and type(start) is float and message["status"] < 400:
+            kind = handler.opt.get(LATENCY)
+            if kind is not None:
+                metrics.latencies[kind].observe(perf_counter() - start)
 
 
 ROUTES = [health, readiness, metrics]

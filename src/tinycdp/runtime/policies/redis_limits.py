@@ -9,7 +9,6 @@ Source  docs/decisions/0026-limits.md
 """
 
 import asyncio
-import logging
 import time
 
 from redis.asyncio import Redis
@@ -17,9 +16,8 @@ from redis.exceptions import RedisError
 
 from tinycdp.errors import InvalidInput
 from tinycdp.model import Instant
+from tinycdp.outages import Outage
 from tinycdp.runtime.policies.limits import Rate
-
-log = logging.getLogger(__name__)
 
 PAUSE_SECONDS = 5.0
 #: How long a request waits for Redis.
@@ -56,6 +54,7 @@ class RedisMeter:
         self._script = self._redis.register_script(_TAKE)
         self._prefix = prefix
         self._away_until = 0.0
+        self._outage = Outage("Redis")
 
     async def take(self, name: str, rate: Rate, n: int, now: Instant) -> int | None:
         """Take n tokens, as `limits.Meter`; None while Redis is unreachable."""
@@ -67,9 +66,10 @@ class RedisMeter:
                     keys=[f"{self._prefix}:limit:{name}"], args=[rate.per_second, rate.most, n, now]
                 )
         except (RedisError, OSError, TimeoutError) as error:
-            log.warning("Redis does not answer; each process applies its own share: %s", type(error).__name__)
+            self._outage.noticed(error, "each process applies its own share of a limit")
             self._away_until = time.monotonic() + PAUSE_SECONDS
             return None
+        self._outage.ended()
         return int(wait_ms)
 
     def retry_now(self) -> None:

@@ -76,8 +76,8 @@ class Worker:
         self._keep_exposures_ms = exposure_days * DAY_MS
         self._keep_outbox_ms = outbox_days * DAY_MS
 
-    async def run(self, stop: asyncio.Event) -> None:
-        """Run all loops until `stop` is set."""
+    async def run(self, stop: asyncio.Event, drain_seconds: float) -> None:
+        """Run all loops until `stop` is set; then their current runs may take so long."""
         loops = [
             _loop(self.wake_due, TICK_SECONDS),
             _loop(self.backfill, TICK_SECONDS),
@@ -87,11 +87,14 @@ class Worker:
             _loop(self.maintain, _MAINTENANCE_SECONDS),
         ]
         async with asyncio.TaskGroup() as running:
-            for loop in loops:
-                running.create_task(loop.run())
+            tasks = [running.create_task(loop.run()) for loop in loops]
             await stop.wait()
             for loop in loops:
                 loop.finish()
+            _, late = await asyncio.wait(tasks, timeout=drain_seconds)
+            for task in late:
+                log.warning("a loop of the worker did not end in %s s; its transaction is rolled back", drain_seconds)
+                task.cancel()
 
     async def _everywhere(self, work: Callable[[int], Awaitable[int]]) -> int:
         """Do the work for each environment; an error in one is raised after all others are done."""

@@ -1,8 +1,10 @@
 """Connections to Postgres, with codecs for our types.
 
-Shape   open_pool(dsn, size) · transaction(pool) · snapshot(pool) · reaching(): raises Unavailable if the server is away
+Shape   open_pool(dsn, size) · transaction(pool) · snapshot(pool) · reaching(): raises Unavailable if it is away.
+        `outage` logs one line when it goes away, one when it is back
 Units   timestamptz ↔ integer milliseconds; json and jsonb ↔ plain values with exact numbers (int, Decimal)
-Errors  Unavailable (503, Retry-After 1) if the server cannot be reached or ends the connection
+Errors  Unavailable (503, Retry-After 1) if the server cannot be reached or ends the connection.
+        With explain=True, the part of DATABASE_URL that is wrong, for whoever runs a command: see refusals.py
 """
 
 from collections.abc import AsyncIterator
@@ -14,6 +16,8 @@ import asyncpg
 import msgspec
 
 from tinycdp.errors import Unavailable
+from tinycdp.outages import Outage
+from tinycdp.store.database.refusals import explained
 
 Pool: TypeAlias = asyncpg.Pool
 Connection: TypeAlias = asyncpg.Connection | asyncpg.pool.PoolConnectionProxy
@@ -23,6 +27,8 @@ _EPOCH_MS = 946_684_800_000
 
 _encode_json = msgspec.json.Encoder(decimal_format="number").encode
 _decode_json = msgspec.json.Decoder(float_hook=Decimal).decode
+
+DATABASE_AWAY = "DATABASE_AWAY"
 
 _GONE = (
     OSError,
@@ -84,11 +90,11 @@ class _Connection(asyncpg.Connection):  # type: ignore[misc]
         return query
 
 
-async def open_pool(dsn: str, size: int) -> Pool:
+async def open_pool(dsn: str, size: int, *, explain: bool = False) -> Pool:
     """Open a pool of at most `size` connections.
 
-    Raises Unavailable if the server cannot be reached."""
-    with reaching():
+    Raises Unavailable if the server cannot be reached; with `explain`, says what is wrong with the address."""
+    with reaching(dsn if explain else None):
         return await asyncpg.create_pool(
             dsn,
             min_size=1,
@@ -101,9 +107,9 @@ async def open_pool(dsn: str, size: int) -> Pool:
         )
 
 
-async def connect(dsn: str) -> asyncpg.Connection:
+async def connect(dsn: str, *, explain: bool = False) -> asyncpg.Connection:
     """Open a connection outside of any pool, for listening, exports and migrations."""
-    with reaching():
+    with reaching(dsn if explain else None):
         connection = await asyncpg.connect(
             dsn, timeout=5, connection_class=_Connection, server_settings={"application_name": "tinycdp"}
         )
@@ -111,15 +117,33 @@ async def connect(dsn: str) -> asyncpg.Connection:
         return connection
 
 
+#: Whether the database answers this process.
+outage = Outage("the database")
+
+
 class reaching:
-    """A context that raises Unavailable if the server is away."""
+    """A context that raises Unavailable if the server is away.
+
+    dsn  the address, if an error is for the person who set it: says which part of it is wrong"""
+
+    __slots__ = ("_dsn",)
+
+    def __init__(self, dsn: str | None = None) -> None:
+        self._dsn = dsn
 
     def __enter__(self) -> None:
         return None
 
     def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
+        if error is None:
+            if outage.began is not None:
+                outage.ended()
+            return
+        if self._dsn is not None and (refusal := explained(self._dsn, error)) is not None:
+            raise refusal from error
         if isinstance(error, _GONE) and not isinstance(error, (Unavailable, *BUSY)):
-            raise Unavailable("DATABASE_AWAY", "The database cannot be reached; try again shortly.") from error
+            outage.noticed(error)
+            raise Unavailable(DATABASE_AWAY, "The database cannot be reached; try again shortly.") from error
 
 
 @asynccontextmanager

@@ -1,0 +1,144 @@
+"""Runs a `tinycdp` command that receives a signal at a named instant of its start or life.
+
+Shape   python -m stopped_at PHASE SIGNAL ARGUMENTS…   PHASES lists the instants of each process
+Laws    the instant is before or after one function. A phase of an HTTP worker signals the process that forked it, as a
+        supervisor does, and then waits for what reaches the worker itself
+"""
+
+import functools
+import importlib
+import inspect
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+
+class Phase(NamedTuple):
+    """An instant: before or after a function, named as `module:attribute.attribute`."""
+
+    function: str
+    after: bool = False
+    in_worker: bool = False
+
+
+SUPERVISOR = {
+    "counting signals": Phase("tinycdp.runtime.stopping:StopSignals.__enter__", after=True),
+    "starting Postgres": Phase("tinycdp.server.embedded_postgres:EmbeddedPostgres.__enter__"),
+    "making the cluster": Phase("tinycdp.server.embedded_postgres:EmbeddedPostgres._make_cluster"),
+    "launching Postgres": Phase("tinycdp.server.embedded_postgres:EmbeddedPostgres._launch"),
+    "Postgres runs": Phase("tinycdp.server.embedded_postgres:EmbeddedPostgres._launch", after=True),
+    "migrating": Phase("tinycdp.store.database.migrations:_apply_missing"),
+    "first keys": Phase("tinycdp.runtime.access.keys:bootstrap"),
+    "prepared": Phase("tinycdp.server.bootstrap:prepare", after=True),
+    "supervising": Phase("tinycdp.server.supervisor:_supervise"),
+    "a child spawned": Phase("tinycdp.server.supervisor:Child.start", after=True),
+    "tending": Phase("tinycdp.server.supervisor:Child.tend"),
+    "asking whether it answers": Phase("tinycdp.server.supervisor:_answers"),
+    "announced": Phase("tinycdp.server.supervisor:_banner", after=True),
+}
+HTTP = {
+    "counting signals": Phase("tinycdp.runtime.stopping:StopSignals.__enter__", after=True),
+    "checking the database": Phase("tinycdp.store.database.migrations:open_migrated"),
+    "before granian": Phase("tinycdp.server.supervisor:_serve_http"),
+    "starting granian": Phase("granian.server.common:AbstractServer.startup"),
+    "granian's handlers": Phase("granian.server.common:set_main_signals", after=True),
+    "binding": Phase("granian.server.mp:MPServer._init_shared_socket"),
+    "forking a worker": Phase("granian.server.mp:WorkerProcess._spawn", after=True),
+    "forked a worker": Phase("granian.server.common:AbstractServer._spawn_workers", after=True),
+    "waiting": Phase("granian.server.common:AbstractServer._serve_loop"),
+    "the worker begins": Phase("granian.server.mp:configure_logging", in_worker=True),
+    "the worker loads": Phase("tinycdp.server.supervisor:_Loader.__call__", in_worker=True),
+    "the worker has loaded": Phase("tinycdp.server.supervisor:_Loader.__call__", after=True, in_worker=True),
+    "the worker's handlers": Phase("tinycdp.server.supervisor:_set_loop_signals", in_worker=True),
+    "the worker has handlers": Phase("tinycdp.server.supervisor:_set_loop_signals", after=True, in_worker=True),
+    "the application starts": Phase("tinycdp.app:open_parts", in_worker=True),
+    "the application has started": Phase("tinycdp.app:open_parts", after=True, in_worker=True),
+    "the application is wrapped": Phase("granian.server.mp:_asgi_call_wrap", in_worker=True),
+    "between two runs of the loop": Phase("granian._futures:_new_cbscheduler", in_worker=True),
+}
+WORKER = {
+    "counting signals": Phase("tinycdp.runtime.stopping:StopSignals.__enter__", after=True),
+    "opening the pool": Phase("tinycdp.store.database.migrations:open_migrated"),
+    "the pool is open": Phase("tinycdp.store.database.migrations:open_migrated", after=True),
+    "starting the loops": Phase("tinycdp.runtime.worker.loops:Worker.run"),
+    "waking profiles": Phase("tinycdp.runtime.worker.loops:Worker.wake_due"),
+    "maintaining": Phase("tinycdp.runtime.worker.loops:Worker.maintain"),
+    "maintained": Phase("tinycdp.runtime.worker.loops:Worker.maintain", after=True),
+}
+PHASES: dict[str, tuple[list[str], dict[str, Phase]]] = {
+    "serve": (["serve"], SUPERVISOR),
+    "api": (["serve", "--role", "api"], HTTP),
+    "work": (["work"], WORKER),
+}
+#: How long a worker waits for what its parent sends. Long enough for it to arrive here, and not later.
+_ARRIVAL_SECONDS = 2.0
+
+
+def run(phase: Phase, number: signal.Signals, argv: list[str]) -> int:
+    """Run the command, and return its exit status."""
+    pid, arrived = os.getpid(), False
+
+    def arrive() -> None:
+        nonlocal arrived
+        if arrived:
+            return
+        arrived = True
+        print("stopped_at: now", file=sys.stderr, flush=True)
+        os.kill(pid, number)
+        if phase.in_worker:
+            deadline = time.monotonic() + _ARRIVAL_SECONDS
+            while time.monotonic() < deadline and not signal.sigpending() & {signal.SIGTERM}:
+                time.sleep(0.01)
+
+    _patch(phase, arrive)
+    from tinycdp.cli.main import main  # noqa: PLC0415 - after the patch
+
+    return main(argv)
+
+
+def _patch(phase: Phase, arrive: Callable[[], None]) -> None:
+    module_name, _, path = phase.function.partition(":")
+    *owners, name = path.split(".")
+    owner: Any = importlib.import_module(module_name)
+    for one in owners:
+        owner = getattr(owner, one)
+    function = getattr(owner, name)
+
+    if inspect.iscoroutinefunction(function):
+
+        @functools.wraps(function)
+        async def patched(*given: Any, **options: Any) -> Any:
+            if not phase.after:
+                arrive()
+            found = await function(*given, **options)
+            if phase.after:
+                arrive()
+            return found
+    else:
+
+        @functools.wraps(function)
+        def patched(*given: Any, **options: Any) -> Any:
+            if not phase.after:
+                arrive()
+            found = function(*given, **options)
+            if phase.after:
+                arrive()
+            return found
+
+    for place in _places(owner, name, function):
+        setattr(place, name, patched)
+
+
+def _places(owner: Any, name: str, function: Any) -> list[Any]:
+    """Where the function is found: its owner, and every module that has imported it by its name."""
+    modules = [module for module in list(sys.modules.values()) if getattr(module, "__dict__", {}).get(name) is function]
+    return [owner, *(module for module in modules if module is not owner)]
+
+
+if __name__ == "__main__":
+    command, phase_name, signal_name = sys.argv[1:4]
+    arguments, phases = PHASES[command]
+    sys.exit(run(phases[phase_name], signal.Signals[signal_name], [*arguments, *sys.argv[4:]]))
