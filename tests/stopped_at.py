@@ -94,7 +94,7 @@ def run(phase: Phase, number: signal.Signals, argv: list[str]) -> int:
                 time.sleep(0.01)
 
     _patch(phase, arrive)
-    from tinycdp.cli.main import main  # noqa: PLC0415 - after the patch
+    from tinycdp.cli.main import main
 
     return main(argv)
 

@@ -193,11 +193,15 @@ async def _live(application: ASGIApp, scope: Scope, receive: Receive, send: Send
 
     try:
         await application(scope, receive, without_traceback)
-    except asyncio.CancelledError:
-        os._exit(0)  # a request to stop before it has started: nothing was accepted, and nothing has failed
-    except TinyCDPError as failure:
-        log.error("%s [%s]", failure.message, failure.code)
-        tell_parent(f"{failure.message} [{failure.code}]")
-    except Exception as failure:
-        log.exception("the application cannot start or stop")
-        tell_parent(f"{type(failure).__name__}: {failure}")
+    except (Exception, asyncio.CancelledError) as failure:
+        cause: BaseException = failure
+        while isinstance(cause, BaseExceptionGroup):  # the framework's task group
+            cause = cause.exceptions[0]
+        if isinstance(cause, asyncio.CancelledError):
+            os._exit(0)  # a request to stop before it has started: nothing was accepted, and nothing has failed
+        if isinstance(cause, TinyCDPError):
+            log.error("%s [%s]", cause.message, cause.code)
+            tell_parent(f"{cause.message} [{cause.code}]")
+        else:
+            log.error("the application cannot start or stop", exc_info=failure)
+            tell_parent(f"{type(cause).__name__}: {cause}")

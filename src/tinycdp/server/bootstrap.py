@@ -25,6 +25,14 @@ async def prepare(settings: Settings, now: Instant) -> list[str]:
     return applied
 
 
+def check_files(settings: Settings) -> None:
+    """Raise if a file of the settings is of another kind than the processes need."""
+    if settings.geoip_file is not None:
+        from tinycdp.runtime.policies.enrichment import open_geo  # noqa: PLC0415 - slow to import, and optional
+
+        open_geo(settings.geoip_file).close()
+
+
 async def check(settings: Settings) -> None:
     """Raise what keeps a process from serving: the database cannot be used, or its schema is not this release's."""
     assert settings.database_url

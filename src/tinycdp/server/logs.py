@@ -49,7 +49,7 @@ def configure(settings: Settings) -> None:
     """Log to standard error in the form and from the level of the settings."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter() if settings.log_format == "json" else logging.Formatter(_TEXT))
-    logging.basicConfig(level=settings.log_level.upper(), handlers=[handler], force=True)
+    logging.basicConfig(level=settings.log_level.upper(), handlers=[handler])
     if settings.log_format == "json":
         sys.excepthook = _uncaught
         threading.excepthook = _uncaught_in_thread

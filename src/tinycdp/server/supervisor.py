@@ -48,7 +48,7 @@ from tinycdp.runtime.processes import (
     tell_parent,
 )
 from tinycdp.runtime.stopping import Stopped, StopSignals
-from tinycdp.server.bootstrap import check, prepare, usable_keys
+from tinycdp.server.bootstrap import check, check_files, prepare, usable_keys
 from tinycdp.server.demo import Demo
 from tinycdp.server.embedded_postgres import EmbeddedPostgres, reachable
 from tinycdp.server.logs import configure, granian_logging
@@ -75,6 +75,7 @@ def serve(settings: Settings, signals: StopSignals, role: Role = "all", *, demo:
 
     demo: fill an empty database with the example."""
     with contextlib.suppress(Stopped), contextlib.ExitStack() as stack:
+        check_files(settings)
         if role == "api":
             reached = stack.enter_context(reachable(settings, pause=signals.pause))
             asyncio.run(signals.unless_stopped(check(reached)))
@@ -314,6 +315,10 @@ def _serve_http(settings: Settings, signals: StopSignals) -> int:
         signals.check()  # from here on granian has the handlers
         signal.signal(signal.SIGHUP, server.signal_handler_interrupt)
 
+    # A service manager signals all processes at once: a worker that ends before it is asked is not unexpected then.
+    logging.getLogger("_granian").addFilter(
+        lambda record: not (server.interrupt_signal and str(record.msg).startswith("Unexpected exit"))
+    )
     fork_cleanly()
     try:
         server.serve(target_loader=_Loader(os.getpid()))

@@ -67,6 +67,13 @@ class BackfillRow(Row):
 
 
 @dataclass(frozen=True, slots=True)
+class ListedBackfillRow(BackfillRow):
+    """A backfill with what became of it: `running`, `finished`, or `superseded` by a later revision."""
+
+    status: str
+
+
+@dataclass(frozen=True, slots=True)
 class RevisionRow(Row):
     """A published revision."""
 
@@ -145,8 +152,8 @@ async def find_backfill(connection: Connection, environment_id: int, revision: i
     return BackfillRow.maybe(await connection.fetchrow(_SQL["find_backfill"], environment_id, revision))
 
 
-async def list_backfills(connection: Connection, environment_id: int, n: int) -> list[BackfillRow]:
-    return BackfillRow.every(await connection.fetch(_SQL["list_backfills"], environment_id, n))
+async def list_backfills(connection: Connection, environment_id: int, n: int) -> list[ListedBackfillRow]:
+    return ListedBackfillRow.every(await connection.fetch(_SQL["list_backfills"], environment_id, n))
 
 
 async def advance_backfill(

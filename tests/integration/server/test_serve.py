@@ -13,6 +13,7 @@ import pytest
 
 from serving import PATIENCE_SECONDS, free_port, until
 from tinycdp.errors import Unavailable
+from tinycdp.runtime.stopping import StopSignals
 from tinycdp.server import supervisor
 from tinycdp.settings import Settings
 
@@ -132,7 +133,7 @@ def test_killing_the_command_kills_everything_and_the_next_start_works(tmp_path:
 def test_a_child_that_never_lives_ends_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(supervisor, "LONGEST_BACKOFF_SECONDS", 0.0)
     child = supervisor.Child("broken one", ("no-such-command",), Settings())
-    with pytest.raises(Unavailable, match="The broken one ended 5 times"), supervisor.Signals() as signals:
+    with pytest.raises(Unavailable, match="The broken one ended 5 times"), StopSignals() as signals:
         while True:
             child.tend()
             signals.wait(0.5)

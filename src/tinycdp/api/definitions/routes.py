@@ -184,6 +184,7 @@ async def list_backfills(environment: Injected[Environment], limit: Limit = 20) 
                 row.revision,
                 iso(row.started_at),
                 iso_or_none(row.finished_at),
+                row.status,
                 as_schema(workspaces.progress_of(row, instant), BackfillProgress),
             )
             for row in rows

@@ -341,9 +341,16 @@ class Deleted(msgspec.Struct):
 
 
 class Backfill(msgspec.Struct, rename="camel"):
+    """A revision's backfill.
+
+    finished_at  when it ended, also if it was superseded
+    status       `running`, `finished`, or `superseded`: a later revision was published before it was done
+    """
+
     revision: int
     started_at: str
     finished_at: str | None
+    status: str
     progress: BackfillProgress
 
 

@@ -100,7 +100,7 @@ class Enricher:
     `geo`: a MaxMind database that replaces the built-in table of countries."""
 
     def __init__(self, geo: Path | None = None) -> None:
-        self._reader: Reader | None = _open(geo) if geo is not None else None
+        self._reader: Reader | None = open_geo(geo) if geo is not None else None
         self._country = lru_cache(10_000)(self.country)
 
     def enrich(self, message: Message, ip: str, policy: EnrichmentPolicy, zone: str) -> Message:
@@ -289,7 +289,8 @@ def _local_time(at: Instant, timezone: Any, otherwise: str) -> Mapping[str, int]
     return {"_hour": local.hour, "_weekday": local.isoweekday()}
 
 
-def _open(geo: Path) -> Reader:
+def open_geo(geo: Path) -> Reader:
+    """The database of this file; raises InvalidInput if it is of another kind."""
     try:
         return open_database(geo)
     except (OSError, InvalidDatabaseError, ValueError) as wrong:

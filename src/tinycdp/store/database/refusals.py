@@ -54,7 +54,7 @@ def explained(dsn: str, error: BaseException) -> TinyCDPError | None:
                 f"The database {database!r} at {where} is read-only, as a replica is; set DATABASE_URL to the primary.",
             )
         case socket.gaierror():
-            return _away(f"There is no host of the name in {where} ({said}); correct the host in DATABASE_URL.")
+            return _away(f"No address is known for the host in {where} ({said}); correct the host in DATABASE_URL.")
         case ConnectionRefusedError():
             return _away(f"No Postgres listens at {where}; start it, or correct host and port in DATABASE_URL.")
         case FileNotFoundError():
