@@ -284,13 +284,13 @@ def create_litestar(settings: Settings, now: Clock = clock.now) -> "Litestar":
     async def serving(app: Any) -> AsyncIterator[None]:
         opening = asyncio.ensure_future(open_parts(app.state.settings, app.state.now))
         # While the database is away, opening may take for ever.
-        also_on_stop(lambda: opening.result().leave() if opening.done() else opening.cancel())
-        parts = app.state.parts = await opening
-        parts.imports.start(PARSE)
-        try:
-            yield
-        finally:
-            await parts.stop()
+        with also_on_stop(lambda: opening.result().leave() if opening.done() else opening.cancel()):
+            parts = app.state.parts = await opening
+            parts.imports.start(PARSE)
+            try:
+                yield
+            finally:
+                await parts.stop()
 
     application = litestar(serving)
     application.state.settings, application.state.now = settings, now

@@ -1,4 +1,4 @@
-"""Outages of what this process needs, such as Postgres and Redis: one line when one begins, one when it ends."""
+"""Outages of what this process needs: one line in the log when one begins, one when it ends."""
 
 import logging
 import time

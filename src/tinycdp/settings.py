@@ -183,8 +183,8 @@ def _check_addresses(settings: Settings) -> None:
         try:
             with path.open("rb"):
                 pass
-        except OSError as refused:
-            raise _invalid(field, f"{path}: {refused.strerror}; give a file that can be read, or unset it") from None
+        except OSError as error:
+            raise _invalid(field, f"{path}: {error.strerror}; give a file that can be read, or unset it") from None
 
 
 def _wrong_address(value: str, schemes: tuple[str, ...]) -> str:

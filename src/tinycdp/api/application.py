@@ -38,7 +38,7 @@ from tinycdp.api.operations.routes import STARTED, count_request
 from tinycdp.api.routes import FOREIGN, FOREIGN_GUARDED, GUARDED, OPEN
 from tinycdp.errors import TinyCDPError
 from tinycdp.runtime.environment import Environment
-from tinycdp.runtime.processes import tell_parent
+from tinycdp.runtime.processes import report_to_parent
 
 log = logging.getLogger(__name__)
 
@@ -201,7 +201,7 @@ async def _live(application: ASGIApp, scope: Scope, receive: Receive, send: Send
             os._exit(0)  # a request to stop before it has started: nothing was accepted, and nothing has failed
         if isinstance(cause, TinyCDPError):
             log.error("%s [%s]", cause.message, cause.code)
-            tell_parent(f"{cause.message} [{cause.code}]")
+            report_to_parent(f"{cause.message} [{cause.code}]")
         else:
             log.error("the application cannot start or stop", exc_info=failure)
-            tell_parent(f"{type(cause).__name__}: {cause}")
+            report_to_parent(f"{type(cause).__name__}: {cause}")

@@ -17,7 +17,7 @@ from tinycdp import settings as settings_module
 from tinycdp.cli import bulk, definitions, doctor, keys, language, profiles, server
 from tinycdp.cli.options import Misuse, Run
 from tinycdp.errors import InvalidInput, TinyCDPError
-from tinycdp.runtime.processes import tell_parent
+from tinycdp.runtime.processes import report_to_parent
 from tinycdp.server import logs
 
 log = logging.getLogger(__name__)
@@ -45,8 +45,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except Misuse as wrong:
         return _report(wrong, status=2)
     except TinyCDPError as failure:
-        tell_parent(f"{failure.message} [{failure.code}]")
-        if run in server.LONG_RUNNING:  # its standard error is a log
+        report_to_parent(f"{failure.message} [{failure.code}]")
+        if settings.log_format == "json" and run in server.LONG_RUNNING:  # its standard error is a log
             log.error("%s [%s]", failure.message, failure.code)
             return 1
         return _report(failure, status=1)

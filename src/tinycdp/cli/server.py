@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from tinycdp.cli.options import DATA, command
 from tinycdp.errors import InvalidInput
-from tinycdp.runtime.stopping import Stopped, StopSignals
+from tinycdp.runtime.stopping import StopRequested, StopSignals
 from tinycdp.settings import Settings
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def run_serve(arguments: argparse.Namespace, settings: Settings) -> int:
 
 
 def run_work(arguments: argparse.Namespace, settings: Settings) -> int:
-    with StopSignals() as signals, contextlib.suppress(Stopped):
+    with StopSignals() as signals, contextlib.suppress(StopRequested):
         import asyncio
 
         from tinycdp.app import work

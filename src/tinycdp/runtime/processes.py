@@ -3,7 +3,7 @@
 Shape   spawn() starts a child; Identity is its account when this process is root.
         fork_cleanly() and stop_on_signals() keep a forked server process from missing a request to stop;
         also_on_stop() adds a callback to it
-        tell_parent() gives the reason of an end to the process that started this one
+        report_to_parent() gives the reason of an end to the process that started this one
 Laws    on Linux the kernel signals a child when the thread that started it dies, so only the main thread starts
         children; elsewhere a child outlives a parent that is killed with SIGKILL.
         Each child leads its own session: Ctrl-C in a terminal reaches only this process, which stops them in order
@@ -18,7 +18,7 @@ import resource
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
@@ -27,7 +27,7 @@ import msgspec
 _PR_SET_PDEATHSIG = 1
 _CLONE_NEWUSER = 0x10000000
 _STOPS = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP}
-#: The environment variable with the descriptor for tell_parent(). Not a setting.
+#: The environment variable with the descriptor for report_to_parent(). Not a setting.
 REASON_DESCRIPTOR = "_TINYCDP_REASON_DESCRIPTOR"
 
 # Loaded before any fork: a child between fork and exec must not run the dynamic loader.
@@ -152,11 +152,16 @@ def _heed_stops() -> None:
 _on_stop: list[Callable[[], object]] = []
 
 
-def also_on_stop(callback: Callable[[], object]) -> None:
-    """Call this when this server process is requested to stop, before its requests in flight have ended.
+@contextlib.contextmanager
+def also_on_stop(callback: Callable[[], object]) -> Iterator[None]:
+    """Call this if meanwhile this server process is requested to stop, before its requests in flight have ended.
 
     A server waits for its requests to finish and has no hook for it, and an event stream never finishes by itself."""
     _on_stop.append(callback)
+    try:
+        yield
+    finally:
+        _on_stop.remove(callback)
 
 
 def stop_on_signals(loop: asyncio.AbstractEventLoop, stop: Callable[[], object]) -> None:
@@ -178,7 +183,7 @@ def stop_on_signals(loop: asyncio.AbstractEventLoop, stop: Callable[[], object])
         signal.signal(number, lambda number, frame: loop.call_soon_threadsafe(in_loop) and None)
 
 
-def tell_parent(reason: str) -> None:
+def report_to_parent(reason: str) -> None:
     """Give the reason why this process will end to the process that started it, if that asked for it."""
     descriptor = os.environ.get(REASON_DESCRIPTOR, "")
     if descriptor.isdigit():

@@ -1,6 +1,7 @@
 """Requests to stop a long-running command: SIGTERM, SIGINT and SIGHUP.
 
-Shape   StopSignals() is a context that counts them. wait() ends at a signal, pause() and unless_stopped() raise Stopped
+Shape   StopSignals() is a context that counts them. wait() ends at a signal; pause() and unless_stopped()
+        raise StopRequested
 Laws    a handler only counts. An exception out of a handler would land between any two instructions, also in an import,
         a finaliser or a callback that swallows it, and the request would be lost
 """
@@ -18,7 +19,7 @@ T = TypeVar("T")
 STOPS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
-class Stopped(BaseException):
+class StopRequested(BaseException):
     """The command was requested to stop.
 
     Not an Exception, so that no repeated work takes it for a failure."""
@@ -47,9 +48,9 @@ class StopSignals:
         os.close(self._writer)
 
     def check(self) -> None:
-        """Raise Stopped after a request."""
+        """Raise StopRequested after a request."""
         if self.requests:
-            raise Stopped
+            raise StopRequested
 
     def wait(self, seconds: float) -> None:
         """Wait for a signal, at most this long."""
@@ -57,13 +58,13 @@ class StopSignals:
             self._read()
 
     def pause(self, seconds: float) -> None:
-        """Like time.sleep, but a request ends it with Stopped."""
+        """Like time.sleep, but a request ends it with StopRequested."""
         self.check()
         self.wait(seconds)
         self.check()
 
     async def unless_stopped(self, work: Coroutine[Any, Any, T]) -> T:
-        """Run the coroutine; a request cancels it and raises Stopped."""
+        """Run the coroutine; a request cancels it and raises StopRequested."""
         task = asyncio.ensure_future(work)
         with self.calling(task.cancel):
             try:

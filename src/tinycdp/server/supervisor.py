@@ -43,11 +43,11 @@ from tinycdp.runtime.processes import (
     allow_files,
     die_with_parent,
     fork_cleanly,
+    report_to_parent,
     spawn,
     stop_on_signals,
-    tell_parent,
 )
-from tinycdp.runtime.stopping import Stopped, StopSignals
+from tinycdp.runtime.stopping import StopRequested, StopSignals
 from tinycdp.server.bootstrap import check, check_files, prepare, usable_keys
 from tinycdp.server.demo import Demo
 from tinycdp.server.embedded_postgres import EmbeddedPostgres, reachable
@@ -74,7 +74,7 @@ def serve(settings: Settings, signals: StopSignals, role: Role = "all", *, demo:
     """Serve until a request to stop, and return the exit status.
 
     demo: fill an empty database with the example."""
-    with contextlib.suppress(Stopped), contextlib.ExitStack() as stack:
+    with contextlib.suppress(StopRequested), contextlib.ExitStack() as stack:
         check_files(settings)
         if role == "api":
             reached = stack.enter_context(reachable(settings, pause=signals.pause))
@@ -166,7 +166,7 @@ class Child:
         try:
             while self._process and self._process.poll() is None:
                 signals.pause(0.5)
-        except Stopped:
+        except StopRequested:
             self.kill()
             raise
         return self._process.returncode if self._process else 1
@@ -365,11 +365,11 @@ class _Loader(msgspec.Struct, frozen=True):
             application = getattr(importlib.import_module(module), factory)()
         except TinyCDPError as failure:
             log.error("%s [%s]", failure.message, failure.code)
-            tell_parent(f"{failure.message} [{failure.code}]")
+            report_to_parent(f"{failure.message} [{failure.code}]")
             raise SystemExit(1) from None
         except Exception as failure:
             log.exception("the application cannot be built")
-            tell_parent(f"{type(failure).__name__}: {failure}")
+            report_to_parent(f"{type(failure).__name__}: {failure}")
             raise SystemExit(1) from None
         finally:
             gc.enable()

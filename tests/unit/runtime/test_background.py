@@ -90,14 +90,36 @@ async def test_trouble_does_not_end_it(trouble: Exception) -> None:
 
 
 async def test_trouble_that_passes_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
-    away = Unavailable("DATABASE_AWAY", "away")
-    work = Work(away, away, away)
-    loop = Loop("the test", work, LONG, failed=0.0)
-    with caplog.at_level(logging.WARNING):
-        loop.start()
-        await work.reached(4)
-        await loop.stop()
-    assert [record.getMessage() for record in caplog.records] == ["the test: failed, will try again: away"]
+    busy = Unavailable("BUSY", "busy")
+    with caplog.at_level(logging.INFO):
+        await _run(Work(busy, busy, busy), 5)
+    assert [record.getMessage() for record in caplog.records] == [
+        "the test: failed, will try again: busy",
+        "the test: works again after 3 failed tries",
+    ]
+
+
+async def test_trouble_that_is_not_expected_has_one_traceback(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO):
+        await _run(Work(ValueError("a"), ValueError("a"), ValueError("b"), ValueError("b")), 6)
+    assert [(record.levelname, str(record.exc_info[1]) if record.exc_info else "") for record in caplog.records] == [
+        ("ERROR", "a"),
+        ("ERROR", "b"),
+        ("INFO", ""),
+    ]
+
+
+async def test_a_database_that_is_away_is_left_to_the_pool(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO):
+        await _run(Work(Unavailable("DATABASE_AWAY", "away")), 3)
+    assert not caplog.records
+
+
+async def _run(work: Work, turns: int) -> None:
+    loop = Loop("the test", work, 0.0)
+    loop.start()
+    await work.reached(turns)
+    await loop.stop()
 
 
 async def test_finishing_lets_the_work_end() -> None:

@@ -185,7 +185,9 @@ async def list_backfills(environment: Injected[Environment], limit: Limit = 20) 
                 iso(row.started_at),
                 iso_or_none(row.finished_at),
                 row.status,
-                as_schema(workspaces.progress_of(row, instant), BackfillProgress),
+                BackfillProgress(row.done, row.total, None, None)
+                if row.status == "superseded"
+                else as_schema(workspaces.progress_of(row, instant), BackfillProgress),
             )
             for row in rows
         ]

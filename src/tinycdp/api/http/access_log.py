@@ -1,9 +1,10 @@
-"""The access log: one line for each request that was answered, where TINYCDP_ACCESS_LOG is on.
+"""The access log: one line for each request that was answered.
 
 Shape   logged(application, key_of) wraps the whole application, lanes that answer from memory included
 Units   duration in milliseconds until the last byte was handed over; bytes of the body
-Laws    no line has a query string, a header, a body or the text of a key: a key is shown by its id, and a path with a
-        key in it without that part. Without the setting nothing is wrapped
+Laws    nothing is wrapped, and nothing costs, unless TINYCDP_ACCESS_LOG is on.
+        No line has a query string, a header, a body or the text of a key: a key is shown by its id, and a path with a
+        key in it without that part
 Source  docs/reference/operations.md
 """
 

@@ -4,9 +4,10 @@ Shape   open_pool(dsn, size) · transaction(pool) · snapshot(pool) · reaching(
         `outage` logs one line when it goes away, one when it is back
 Units   timestamptz ↔ integer milliseconds; json and jsonb ↔ plain values with exact numbers (int, Decimal)
 Errors  Unavailable (503, Retry-After 1) if the server cannot be reached or ends the connection.
-        With explain=True, the part of DATABASE_URL that is wrong, for whoever runs a command: see refusals.py
+        With explain=True, the part of DATABASE_URL that is wrong, for the person who runs a command: see dsn_errors.py
 """
 
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from decimal import Decimal
@@ -17,7 +18,7 @@ import msgspec
 
 from tinycdp.errors import Unavailable
 from tinycdp.outages import Outage
-from tinycdp.store.database.refusals import explained
+from tinycdp.store.database.dsn_errors import explained
 
 Pool: TypeAlias = asyncpg.Pool
 Connection: TypeAlias = asyncpg.Connection | asyncpg.pool.PoolConnectionProxy
@@ -117,6 +118,9 @@ async def connect(dsn: str, *, explain: bool = False) -> asyncpg.Connection:
         return connection
 
 
+# The driver's pool logs a traceback at each try to connect while the database is away.
+logging.getLogger("asyncpg.pool").setLevel(logging.CRITICAL)
+
 #: Whether the database answers this process.
 outage = Outage("the database")
 
@@ -139,8 +143,8 @@ class reaching:
             if outage.began is not None:
                 outage.ended()
             return
-        if self._dsn is not None and (refusal := explained(self._dsn, error)) is not None:
-            raise refusal from error
+        if self._dsn is not None and (explanation := explained(self._dsn, error)) is not None:
+            raise explanation from error
         if isinstance(error, _GONE) and not isinstance(error, (Unavailable, *BUSY)):
             outage.noticed(error)
             raise Unavailable(DATABASE_AWAY, "The database cannot be reached; try again shortly.") from error

@@ -71,15 +71,15 @@ FROM backfills
 WHERE environment_id = $1 AND revision = $2;
 
 -- name: list_backfills
--- With what became of each. A backfill that was not done when the next revision was published ended then.
+-- With what became of each. A backfill that was not done when the next revision was published ended then, and one
+-- without profiles ended where it began.
 -- args: environment_id, n
 -- index: backfills_pkey, revisions_pkey
 SELECT b.revision, b.last_profile_id, b.at_profile_id, b.total, b.done, b.events, b.rate, b.started_at, b.advanced_at,
-       CASE WHEN r.live_at IS NULL THEN n.published_at ELSE coalesce(b.finished_at, r.live_at) END AS finished_at,
-       CASE WHEN r.live_at IS NOT NULL THEN 'finished' WHEN n.revision IS NULL THEN 'running' ELSE 'superseded' END
-           AS status
+       coalesce(b.finished_at, CASE WHEN b.total = 0 THEN b.started_at ELSE n.published_at END) AS finished_at,
+       CASE WHEN b.finished_at IS NOT NULL OR b.total = 0 THEN 'finished' WHEN n.revision IS NULL THEN 'running'
+            ELSE 'superseded' END AS status
 FROM backfills b
-JOIN revisions r ON r.environment_id = $1 AND r.revision = b.revision
 LEFT JOIN revisions n ON n.environment_id = $1 AND n.revision = b.revision + 1
 WHERE b.environment_id = $1 ORDER BY b.revision DESC LIMIT $2;
 

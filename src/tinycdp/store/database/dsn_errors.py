@@ -1,4 +1,4 @@
-"""Why Postgres cannot be used under an address, in words for the person who set DATABASE_URL.
+"""Why Postgres cannot be used under an address, for the person who set DATABASE_URL.
 
 Shape   explained(dsn, error) → the error to raise instead, None for any other failure
 Laws    one sentence, which names the part of DATABASE_URL that is wrong and what to do. Never the password
