@@ -10,6 +10,7 @@ import contextlib
 import gc
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -29,6 +30,10 @@ MOST_WORKERS = 8
 #: What a worker's databases need in memory, at most.
 _MEMORY_BYTES = 2 * 1024**3
 _MEMORY = Path("/dev/shm")
+
+# A run starts a hundred Python processes. What one has compiled the others need not, whatever the environment asks for.
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 settings.register_profile("tinycdp", PROFILE)
 settings.load_profile("tinycdp")

@@ -93,9 +93,7 @@ class Server:
 
     def family(self) -> list[int]:
         """The process and everything under it that lives."""
-        listed = subprocess.run(["ps", "-Ao", "pid=,ppid=,stat="], capture_output=True, text=True, check=True)
-        rows = [line.split() for line in listed.stdout.splitlines()]
-        parents = {int(pid): int(parent) for pid, parent, state in rows if not state.startswith("Z")}
+        parents = living()
         found = {self.process.pid} & parents.keys()
         while more := {pid for pid, parent in parents.items() if parent in found} - found:
             found |= more
@@ -108,7 +106,7 @@ class Server:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         self.process.wait()
-        until(lambda: not any(map(alive, family)))
+        until(lambda: not alive(*family))
 
     def stop(self) -> None:
         """Ctrl-C; returns when nothing is left of it."""
@@ -117,7 +115,7 @@ class Server:
             os.killpg(self.process.pid, signal.SIGINT)
         try:
             self.process.wait(PATIENCE_SECONDS)
-            until(lambda: not any(map(alive, family)), said=self.said)
+            until(lambda: not alive(*family), said=self.said)
         finally:
             self.http.close()
 
@@ -157,9 +155,18 @@ def free_port() -> int:
             return port
 
 
-def alive(pid: int) -> bool:
-    listed = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True, check=False)
-    return listed.stdout.strip() != "" and not listed.stdout.startswith("Z")
+def living(*pids: int) -> dict[int, int]:
+    """Of these processes, or of all: those that live, each with its parent."""
+    which = ["-p", ",".join(map(str, pids))] if pids else ["-A"]
+    # Fails if it lists none.
+    listed = subprocess.run(["ps", *which, "-o", "pid=,ppid=,stat="], capture_output=True, text=True, check=False)
+    rows = [line.split() for line in listed.stdout.splitlines()]
+    return {int(pid): int(parent) for pid, parent, state in rows if not state.startswith("Z")}
+
+
+def alive(*pids: int) -> bool:
+    """Whether any of these processes lives."""
+    return bool(pids) and bool(living(*pids))
 
 
 def until(check: Callable[[], T], seconds: float = PATIENCE_SECONDS, said: Callable[[], str] = lambda: "") -> T:

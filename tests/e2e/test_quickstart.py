@@ -108,5 +108,5 @@ def stop(server: Server) -> None:
     if server.process.poll() is None:
         os.killpg(server.process.pid, signal.SIGINT)
     server.process.wait(PATIENCE_SECONDS)
-    until(lambda: not any(map(alive, family)), said=server.said)
+    until(lambda: not alive(*family), said=server.said)
     server.http.close()

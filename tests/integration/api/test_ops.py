@@ -251,7 +251,9 @@ def test_every_admin_route_is_documented() -> None:
 
 
 async def test_an_application_that_ended_leaves_nothing_in_memory(dsn: str) -> None:
-    """What is frozen is never freed, so an application must not freeze what others of its process have in memory."""
+    """What is frozen is never freed, so an application must not freeze what others of its process have in memory.
+
+    The count may fall: of what was frozen before, some was in use and is not any more."""
     frozen, thresholds = gc.get_freeze_count(), gc.get_threshold()
     async with running(dsn) as app:
         await app.track({"userId": "ada", "event": "open"})
@@ -259,4 +261,5 @@ async def test_an_application_that_ended_leaves_nothing_in_memory(dsn: str) -> N
     del app
     gc.collect()
     assert service() is None
-    assert (gc.get_freeze_count(), gc.get_threshold()) == (frozen, thresholds)
+    assert gc.get_freeze_count() <= frozen
+    assert gc.get_threshold() == thresholds

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from serving import PATIENCE_SECONDS, free_port, until
+from serving import PATIENCE_SECONDS, alive, free_port, until
 from tinycdp.errors import Unavailable
 from tinycdp.runtime.stopping import StopSignals
 from tinycdp.server import supervisor
@@ -55,16 +55,16 @@ class Served:
         """Live processes of this tree by what they are."""
         listed = subprocess.run(["ps", "-Awwo", "pid=,ppid=,stat=,args="], capture_output=True, text=True, check=True)
         rows = [line.split(None, 3) for line in listed.stdout.splitlines()]
-        alive = {int(pid): (int(parent), args) for pid, parent, state, args in rows if not state.startswith("Z")}
+        living = {int(pid): (int(parent), args) for pid, parent, state, args in rows if not state.startswith("Z")}
         found: dict[str, list[int]] = {"postgres": [], "http": [], "granian": [], "worker": []}
-        for pid, (parent, args) in alive.items():
+        for pid, (parent, args) in living.items():
             if str(self.folder / "postgres") in args:
                 found["postgres"].append(pid)
             elif parent == self.process.pid and args.endswith("tinycdp work"):
                 found["worker"].append(pid)
             elif parent == self.process.pid and args.endswith("--role api"):
                 found["http"].append(pid)
-            elif alive.get(parent, (0, ""))[0] == self.process.pid and args.endswith("--role api"):
+            elif living.get(parent, (0, ""))[0] == self.process.pid and args.endswith("--role api"):
                 found["granian"].append(pid)
         return found
 
@@ -85,7 +85,7 @@ def _serving(folder: Path, port: int) -> Iterator[Served]:
         everything = [pid for pids in served.children().values() for pid in pids]
         served.process.terminate()
         served.process.wait(PATIENCE_SECONDS)
-        until(lambda: not [pid for pid in everything if _alive(pid)], said=served.said)
+        until(lambda: not alive(*everything), said=served.said)
 
 
 @pytest.mark.parametrize("victim", ["worker", "http", "granian", "postgres"])
@@ -113,7 +113,7 @@ def test_stopping_is_orderly_and_leaves_nothing(tmp_path: Path, how: signal.Sign
         family = [pid for pids in served.children().values() for pid in pids]
         os.killpg(served.process.pid, how)
         assert served.process.wait(PATIENCE_SECONDS) == 0
-        assert not [pid for pid in family if _alive(pid)]
+        assert not alive(*family)
         log = (served.folder / "postgres.log").read_text()
         assert log.count("database system is shut down") >= 1
         assert "interrupted" not in log
@@ -125,7 +125,7 @@ def test_killing_the_command_kills_everything_and_the_next_start_works(tmp_path:
         family = [pid for pids in served.children().values() for pid in pids]
         served.process.kill()
         served.process.wait()
-        until(lambda: not [pid for pid in family if _alive(pid)], said=served.said)
+        until(lambda: not alive(*family), said=served.said)
     with _serving(tmp_path / "data", port):
         pass
 
@@ -137,15 +137,3 @@ def test_a_child_that_never_lives_ends_the_command(monkeypatch: pytest.MonkeyPat
         while True:
             child.tend()
             signals.wait(0.5)
-
-
-def _alive(pid: int) -> bool:
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except FileNotFoundError:
-        if sys.platform == "linux":
-            return False
-        return subprocess.run(["ps", "-p", str(pid)], capture_output=True, check=False).returncode == 0
-    except ProcessLookupError:
-        return False
-    return state != "Z"
