@@ -4,6 +4,7 @@ Shape   trees() -> syntax.Expr Â· soups() -> text of the language's own pieces Â
 """
 
 from decimal import Decimal
+from functools import cache
 
 from hypothesis import strategies as st
 
@@ -94,17 +95,18 @@ def _fits(tree: ast.Expr) -> bool:
     return True
 
 
+@cache
 def trees() -> st.SearchStrategy[ast.Expr]:
     """Any tree the parser builds of some source."""
     leaves = st.one_of(literals, names.map(ast.Name), _references)
     return st.recursive(leaves, _compound, max_leaves=12).filter(_fits)
 
 
+@cache
 def soups() -> st.SearchStrategy[str]:
     """Text made of the language's own pieces, mostly no expression."""
-    return st.lists(st.sampled_from(PIECES), max_size=25).flatmap(
-        lambda pieces: st.sampled_from(["", " "]).map(lambda joint: joint.join(pieces))
-    )
+    pieces = st.lists(st.sampled_from(PIECES), max_size=25)
+    return st.tuples(st.sampled_from(["", " "]), pieces).map(lambda drawn: drawn[0].join(drawn[1]))
 
 
 _values = st.sampled_from(
@@ -117,6 +119,7 @@ _atoms = st.one_of(
 )
 
 
+@cache
 def conditions() -> st.SearchStrategy[str]:
     """Sources of conditions, most of which check."""
     return st.recursive(

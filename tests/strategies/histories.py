@@ -4,11 +4,13 @@ Shape   histories() -> History(zone, messages, profile, edges) · expressions() 
         instants(history) -> instants worth asking at
 Units   milliseconds UTC
 Laws    instants cluster where implementations go wrong: bucket edges, window edges, local midnights on the days the
-        clock changes, each ±1 ms; messages come late, twice, at one instant, and sometimes by the hundred
+        clock changes, each ±1 ms; messages come late, twice, at one instant, and sometimes by the hundred.
+        A strategy is made once, not for each example: making one takes longer than most laws
 """
 
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import cache
 from typing import Any
 
 from hypothesis import strategies as st
@@ -47,6 +49,21 @@ TRAITS = st.fixed_dictionaries(
     {}, optional={"plan": st.sampled_from(("pro", "free", None)), "age": st.sampled_from((17, 30, "30"))}
 )
 JITTER = st.sampled_from((-1, 0, 0, 1))
+_PLACE = st.sampled_from(PLACES)
+_FEW = st.integers(0, 9)
+_CROWDED = st.sampled_from((True, False, False, False))
+_CROWD = st.integers(250, 300)
+_GAP = st.sampled_from((0, 1, 997, 7 * SECOND_MS, 61 * SECOND_MS))
+_CROWD_NAME = st.sampled_from("ab")
+_CROWD_VALUE: st.SearchStrategy[Any] = st.sampled_from((1, Decimal("0.1"), -2))
+_SPREAD = st.sampled_from((5, 5, 300))
+_PROFILE = st.fixed_dictionaries({}, optional={"plan": st.sampled_from(("pro", "free")), "age": st.just(30)})
+_KIND = st.sampled_from(("track", "track", "track", "track", "identify", "page"))
+_NAME = st.sampled_from("aab")
+_LATE = st.sampled_from((0, 0, 0, 1, HOUR_MS, 8 * DAY_MS))
+_ACTIVE = st.sampled_from((True, True, True, False))
+_STEP = st.sampled_from((0, 0, SECOND_MS, 10 * SECOND_MS, MINUTE_MS, 15 * MINUTE_MS, HOUR_MS))
+_OFFSET = st.sampled_from((0, 0, *WINDOWS.values(), DAY_MS, 2 * DAY_MS, 7 * HOUR_MS))
 
 
 @dataclass(frozen=True)
@@ -85,80 +102,84 @@ def histories(
     traits: st.SearchStrategy[dict[str, Any]] = TRAITS,
 ) -> History:
     """A person's history: few messages in awkward places, and sometimes a crowd of more than 256."""
-    zone, midnights = place or draw(st.sampled_from(PLACES))
-    midnight = at(draw(st.sampled_from(midnights)))
-    anchors = [midnight, midnight + 8 * HOUR_MS, midnight + 8 * HOUR_MS + 17 * MINUTE_MS + 23_456]
-    anchors += [anchors[1] - span for span in WINDOWS.values()]
-    anchors += [midnight + days * DAY_MS for days in (-2, -1, 1)]
-    instants = st.builds(
-        lambda anchor, step, jitter: anchor + step + jitter,
-        st.sampled_from(anchors),
-        st.sampled_from((0, 0, SECOND_MS, 10 * SECOND_MS, MINUTE_MS, 15 * MINUTE_MS, HOUR_MS)),
-        JITTER,
-    )
-    messages = [draw(single(instants, f"m{n}", properties, traits)) for n in range(draw(st.integers(0, 9)))]
-    if crowds and draw(st.integers(0, 3)) == 0:
-        start, gap = draw(instants), draw(st.sampled_from((0, 1, 997, 7 * SECOND_MS, 61 * SECOND_MS)))
-        name, value = draw(st.sampled_from("ab")), draw(st.sampled_from((1, Decimal("0.1"), -2)))
-        spread = draw(st.sampled_from((5, 5, 300)))
-        for n in range(draw(st.integers(250, 300))):
+    zone, midnights = place or draw(_PLACE)
+    midnight = at(draw(_one_of(midnights)))
+    anchors = _anchors(midnight)
+    times = _instants_at(midnight)
+    messages = [_single(draw, times, f"m{n}", properties, traits) for n in range(draw(_FEW))]
+    if crowds and draw(_CROWDED):
+        start, gap = draw(times), draw(_GAP)
+        name, value = draw(_CROWD_NAME), draw(_CROWD_VALUE)
+        spread = draw(_SPREAD)
+        for n in range(draw(_CROWD)):
             said = {"x": value * (n % spread), "tag": "pq"[n % 2]}
             messages.append(make_message(name, start + n * gap, id=f"c{n:03d}", properties=said))
     if messages:
         messages += draw(st.lists(st.sampled_from(messages), max_size=2))
     messages.sort(key=lambda m: m.received_at)
-    profile = draw(st.fixed_dictionaries({}, optional={"plan": st.sampled_from(("pro", "free")), "age": st.just(30)}))
+    profile = draw(_PROFILE)
     edges = [midnight, anchors[2], *(m.occurred_at for m in messages), *(m.received_at for m in messages[-4:])]
     return History(zone, tuple(messages), profile, tuple(sorted(set(edges), reverse=True)))
 
 
-@st.composite
-def single(
+@cache
+def _one_of(values: tuple[str, ...]) -> st.SearchStrategy[str]:
+    return st.sampled_from(values)
+
+
+def _anchors(midnight: int) -> list[int]:
+    anchors = [midnight, midnight + 8 * HOUR_MS, midnight + 8 * HOUR_MS + 17 * MINUTE_MS + 23_456]
+    anchors += [anchors[1] - span for span in WINDOWS.values()]
+    return anchors + [midnight + days * DAY_MS for days in (-2, -1, 1)]
+
+
+@cache
+def _instants_at(midnight: int) -> st.SearchStrategy[int]:
+    return st.tuples(st.sampled_from(_anchors(midnight)), _STEP, JITTER).map(sum)
+
+
+def _single(
     draw: st.DrawFn,
-    instants: st.SearchStrategy[int],
+    times: st.SearchStrategy[int],
     id: str,
     properties: st.SearchStrategy[dict[str, Any]],
     traits: st.SearchStrategy[dict[str, Any]],
 ) -> Message:
     """One message: mostly an event, sometimes an identify, sometimes late, sometimes inactive."""
-    kind = draw(st.sampled_from(("track", "track", "track", "track", "identify", "page")))
-    ts = draw(instants)
+    kind = draw(_KIND)
+    ts = draw(times)
     return make_message(
-        {"track": draw(st.sampled_from("aab")), "page": "page", "identify": ""}[kind],
+        {"track": draw(_NAME), "page": "page", "identify": ""}[kind],
         ts,
         id=id,
         kind=kind,
         properties=draw(traits if kind == "identify" else properties),
-        received_at=ts + draw(st.sampled_from((0, 0, 0, 1, HOUR_MS, 8 * DAY_MS))),
-        active=draw(st.sampled_from((True, True, True, False))),
+        received_at=ts + draw(_LATE),
+        active=draw(_ACTIVE),
     )
 
 
 def instants(history: History) -> st.SearchStrategy[int]:
     """Instants at which something may just have happened: an event, the end of a window, a midnight, each ±1 ms."""
-    offsets = (0, 0, *WINDOWS.values(), DAY_MS, 2 * DAY_MS, 7 * HOUR_MS)
-    return st.builds(
-        lambda edge, offset, jitter: edge + offset + jitter,
-        st.sampled_from(history.edges),
-        st.sampled_from(offsets),
-        JITTER,
-    )
+    return st.tuples(st.sampled_from(history.edges), _OFFSET, JITTER).map(sum)
 
 
 # Expressions, as source text
 
 
 def _text(*parts: Any) -> st.SearchStrategy[str]:
-    """The parts in sequence, each a text, a sequence of alternatives, or a strategy."""
-    chosen = [
-        part
-        if isinstance(part, st.SearchStrategy)
-        else st.just(part)
-        if isinstance(part, str)
-        else st.sampled_from(part)
+    """The parts in sequence, each a text, a sequence of alternatives, or a strategy. Only what varies is drawn."""
+    drawn = [
+        part if isinstance(part, st.SearchStrategy) else st.sampled_from(part)
         for part in parts
+        if not isinstance(part, str)
     ]
-    return st.tuples(*chosen).map("".join)
+
+    def joined(found: tuple[str, ...]) -> str:
+        chosen = iter(found)
+        return "".join(part if isinstance(part, str) else next(chosen) for part in parts)
+
+    return st.tuples(*drawn).map(joined)
 
 
 PREDICATES = ("", "", "", ".where(x > 1)", '.where(tag == "p")', ".where(exists(x))", '.where(tag != "q" && x <= 2)')
@@ -186,6 +207,7 @@ TOPS = _text(EVENT, ".top(x, ", TRAILING, ")") | _text(EVENT, ".top(x)")
 VALUED = _text(EVENT, (".first(x, ", ".last(x, "), TRAILING, ")") | _text(EVENT, (".first(x)", ".last(x)"))
 
 
+@cache
 def numbers() -> st.SearchStrategy[str]:
     """Expressions worth a number."""
     rates = _text(EVENT, ".rate(", TRAILING, ")")
@@ -198,6 +220,7 @@ def numbers() -> st.SearchStrategy[str]:
     )
 
 
+@cache
 def atoms() -> st.SearchStrategy[str]:
     """Single comparisons and tests."""
     return st.one_of(
@@ -220,11 +243,13 @@ def atoms() -> st.SearchStrategy[str]:
     )
 
 
+@cache
 def expressions() -> st.SearchStrategy[str]:
     """Conditions and numbers, as often the one as the other."""
     return st.booleans().flatmap(lambda condition: booleans() if condition else numbers())
 
 
+@cache
 def booleans() -> st.SearchStrategy[str]:
     """Conditions: comparisons under `&&`, `||`, `!`, `if` and comparisons of whole numbers."""
     simple = atoms() | _text(numbers(), ORDER, ("1", "2"))

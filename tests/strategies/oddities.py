@@ -72,6 +72,7 @@ PROPERTIES = st.fixed_dictionaries({}, optional=_OPTIONAL)
 TRAITS = st.fixed_dictionaries(
     {}, optional={**_OPTIONAL, "plan": st.sampled_from(_TEXTS), "age": st.sampled_from(_NUMBERS)}
 )
+_GROUP, _CALLS = st.sampled_from(("g1", "g2")), st.sampled_from((0, 0, 1, 3))
 
 
 @st.composite
@@ -85,9 +86,9 @@ def people(draw: st.DrawFn, place: tuple[str, tuple[str, ...]]) -> History:
             id=f"g{n}",
             kind="group",
             properties=draw(TRAITS),
-            group_id=draw(st.sampled_from(("g1", "g2"))),
+            group_id=draw(_GROUP),
         )
-        for n in range(draw(st.sampled_from((0, 0, 1, 3))) if history.edges else 0)
+        for n in range(draw(_CALLS) if history.edges else 0)
     ]
     messages = sorted((*history.messages, *calls), key=lambda m: m.received_at)
     return replace(history, messages=tuple(messages))
@@ -155,6 +156,8 @@ _TEST = st.one_of(
     _text(("max2", "min2"), "(", _INSTANT, ", ", _INSTANT, ")", ORDER, _INSTANT),
     _text("(", _of(("x", "flag"), (".last(",)), " == true)"),
 )
+_RULE = _TEST | booleans()
+_COUNT, _HOW, _KIND = st.integers(3, 7), st.integers(0, 2), st.sampled_from(("trait", "segment"))
 _VALUE = st.one_of(_FIGURE, _FIGURE, _DYN, _STRING, _VERSION, _INSTANT, expressions())
 
 
@@ -163,19 +166,16 @@ def definitions(draw: st.DrawFn) -> list[tuple[str, str, str]]:
     """A handful of traits and segments, in an order in which each may refer to those before it."""
     found: list[tuple[str, str, str]] = []
     conditions: list[str] = []
-    for n in range(draw(st.integers(3, 7))):
+    for n in range(draw(_COUNT)):
         if draw(st.booleans()):
             found.append(("trait", f"v{n}", draw(_VALUE)))
             continue
-        rule = draw(_TEST | booleans())
+        rule = draw(_RULE)
         if conditions and draw(st.booleans()):
             other = draw(st.sampled_from(conditions))
-            rule = draw(
-                st.sampled_from(
-                    (f"{other} && ({rule})", f"!({other}) || ({rule})", f"if({other}, {rule}, exists({other}))")
-                )
-            )
-        kind = draw(st.sampled_from(("trait", "segment")))
+            ways = (f"{other} && ({rule})", f"!({other}) || ({rule})", f"if({other}, {rule}, exists({other}))")
+            rule = ways[draw(_HOW)]
+        kind = draw(_KIND)
         found.append((kind, f"d{n}", rule))
         conditions.append(f"traits.d{n}" if kind == "trait" else f"segments.d{n}")
     return found
