@@ -52,36 +52,42 @@ law = examples(60, deep=2_000)
 _numbers = itertools.count(1)
 
 
+CALLS = st.sampled_from(("track", "track", "identify", "alias", "group"))
+CARRIED = st.lists(st.sampled_from(tuple(KNOWN_IDS)), min_size=1, max_size=3, unique=True)
+VALUES = {kind: st.sampled_from(values) for kind, values in KNOWN_IDS.items()}
+PREVIOUS = {
+    value: st.sampled_from([p for p in ("u1", "u2", "a1", "a2") if p != value])
+    for v in KNOWN_IDS.values()
+    for value in v
+}
+PROPERTIES = {
+    "identify": st.fixed_dictionaries({}, optional={"plan": st.sampled_from(("pro", "free"))}),
+    "track": st.fixed_dictionaries({"amount": st.integers(1, 9), "item": st.sampled_from("xy")}),
+    "alias": st.just({}),
+    "group": st.just({}),
+}
+AGO = st.sampled_from((MINUTE_MS, 2 * MINUTE_MS, 59 * MINUTE_MS, 2 * DAY_MS, 9 * DAY_MS))
+NAMES = st.sampled_from(("open", "buy"))
+
+
 @st.composite
 def messages(draw: st.DrawFn) -> list[Message]:
     """A handful of calls by few people on shared devices."""
-    return [draw(message(f"m{n}")) for n in range(draw(st.integers(2, 9)))]
+    return [message(draw, f"m{n}") for n in range(draw(st.integers(2, 9)))]
 
 
-@st.composite
 def message(draw: st.DrawFn, id: str) -> Message:
-    kind = draw(st.sampled_from(("track", "track", "identify", "alias", "group")))
-    carried = draw(st.lists(st.sampled_from(tuple(KNOWN_IDS)), min_size=1, max_size=3, unique=True))
-    identifiers = [
-        Identifier(k, draw(st.sampled_from(KNOWN_IDS[k]))) for k in sorted(carried, key=STRENGTH.__getitem__)
-    ]
-    previous = None
-    if kind == "alias":
-        previous = draw(st.sampled_from(("u1", "u2", "a1", "a2")).filter(lambda value: value != identifiers[0].value))
-    properties: dict[str, Any] = {}
-    if kind == "identify":
-        properties = draw(st.fixed_dictionaries({}, optional={"plan": st.sampled_from(("pro", "free"))}))
-    elif kind == "track":
-        properties = {"amount": draw(st.integers(1, 9)), "item": draw(st.sampled_from("xy"))}
+    kind = draw(CALLS)
+    identifiers = [Identifier(k, draw(VALUES[k])) for k in sorted(draw(CARRIED), key=STRENGTH.__getitem__)]
     return Message(
         kind=kind,
         message_id=id,
         identifiers=tuple(identifiers),
-        occurred_at=NOW - draw(st.sampled_from((MINUTE_MS, 2 * MINUTE_MS, 59 * MINUTE_MS, 2 * DAY_MS, 9 * DAY_MS))),
+        occurred_at=NOW - draw(AGO),
         received_at=NOW,
-        name=draw(st.sampled_from(("open", "buy"))) if kind == "track" else "",
-        properties=properties,
-        previous=previous,
+        name=draw(NAMES) if kind == "track" else "",
+        properties=draw(PROPERTIES[kind]),
+        previous=draw(PREVIOUS[identifiers[0].value]) if kind == "alias" else None,
         group_id="g" if kind == "group" else None,
     )
 

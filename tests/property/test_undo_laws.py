@@ -191,46 +191,47 @@ async def new_world(service: Parts) -> World:
 # Histories
 
 
+PAUSES = st.sampled_from((0, 1, MINUTE_MS, 40 * MINUTE_MS, 3 * DAY_MS))
+SIZES = st.sampled_from((1, 1, 1, 2, 3))
+CALLS = st.sampled_from(("track", "track", "track", "identify", "alias", "group"))
+CARRIED = st.lists(st.sampled_from(tuple(KNOWN_IDS)), min_size=1, max_size=3, unique=True)
+VALUES = {kind: st.sampled_from(values) for kind, values in KNOWN_IDS.items()}
+PREVIOUS = {
+    value: st.sampled_from([p for p in ("u1", "u2", "a1") if p != value]) for v in KNOWN_IDS.values() for value in v
+}
+PROPERTIES = {
+    "identify": st.fixed_dictionaries({}, optional={"plan": st.sampled_from(("pro", "free"))}),
+    "track": st.fixed_dictionaries({"amount": st.integers(1, 9), "item": st.sampled_from("xy")}),
+    "group": st.fixed_dictionaries({}, optional={"tier": st.sampled_from(("gold", "tin"))}),
+    "alias": st.just({}),
+}
+LATE = st.sampled_from((0, 0, MINUTE_MS, 59 * MINUTE_MS, 2 * DAY_MS))
+NAMES, GROUPS = st.sampled_from(("open", "buy")), st.sampled_from(("g1", "g2"))
+
+
 @st.composite
 def requests(draw: st.DrawFn, prefix: str, most: int) -> list[tuple[int, list[Message]]]:
     """Some requests, each with how long before it nothing happened."""
     found = []
     for n in range(draw(st.integers(1, most))):
-        size = draw(st.sampled_from((1, 1, 1, 2, 3)))
-        found.append((draw(st.sampled_from(PAUSES)), [draw(message(f"{prefix}{n}-{i}")) for i in range(size)]))
+        pause, size = draw(PAUSES), draw(SIZES)
+        found.append((pause, [message(draw, f"{prefix}{n}-{i}") for i in range(size)]))
     return found
 
 
-PAUSES = (0, 1, MINUTE_MS, 40 * MINUTE_MS, 3 * DAY_MS)
-
-
-@st.composite
 def message(draw: st.DrawFn, id: str) -> Message:
-    kind = draw(st.sampled_from(("track", "track", "track", "identify", "alias", "group")))
-    carried = draw(st.lists(st.sampled_from(tuple(KNOWN_IDS)), min_size=1, max_size=3, unique=True))
-    identifiers = [
-        Identifier(k, draw(st.sampled_from(KNOWN_IDS[k]))) for k in sorted(carried, key=STRENGTH.__getitem__)
-    ]
-    previous = None
-    if kind == "alias":
-        previous = draw(st.sampled_from(("u1", "u2", "a1")).filter(lambda value: value != identifiers[0].value))
-    properties: dict[str, Any] = {}
-    if kind == "identify":
-        properties = draw(st.fixed_dictionaries({}, optional={"plan": st.sampled_from(("pro", "free"))}))
-    elif kind == "track":
-        properties = {"amount": draw(st.integers(1, 9)), "item": draw(st.sampled_from("xy"))}
-    elif kind == "group":
-        properties = draw(st.fixed_dictionaries({}, optional={"tier": st.sampled_from(("gold", "tin"))}))
+    kind = draw(CALLS)
+    identifiers = [Identifier(k, draw(VALUES[k])) for k in sorted(draw(CARRIED), key=STRENGTH.__getitem__)]
     return Message(
         kind=kind,
         message_id=id,
         identifiers=tuple(identifiers),
-        occurred_at=-draw(st.sampled_from((0, 0, MINUTE_MS, 59 * MINUTE_MS, 2 * DAY_MS))),
+        occurred_at=-draw(LATE),
         received_at=0,
-        name=draw(st.sampled_from(("open", "buy"))) if kind == "track" else "",
-        properties=properties,
-        previous=previous,
-        group_id=draw(st.sampled_from(("g1", "g2"))) if kind == "group" else None,
+        name=draw(NAMES) if kind == "track" else "",
+        properties=draw(PROPERTIES[kind]),
+        previous=draw(PREVIOUS[identifiers[0].value]) if kind == "alias" else None,
+        group_id=draw(GROUPS) if kind == "group" else None,
     )
 
 
