@@ -94,6 +94,19 @@ async def maintenance(server: EmbeddedPostgres) -> AsyncIterator[asyncpg.Connect
 @pytest.fixture
 async def dsn(server: EmbeddedPostgres, template: str, maintenance: asyncpg.Connection) -> AsyncIterator[str]:
     """A connection string to a fresh copy of the migrated database, dropped after the test."""
+    async with _copied(server, template, maintenance) as copied:
+        yield copied
+
+
+@pytest.fixture(scope="module")
+async def module_dsn(server: EmbeddedPostgres, template: str, maintenance: asyncpg.Connection) -> AsyncIterator[str]:
+    """The same for a module, whose tests share a server process and have people and keys of their own."""
+    async with _copied(server, template, maintenance) as copied:
+        yield copied
+
+
+@contextlib.asynccontextmanager
+async def _copied(server: EmbeddedPostgres, template: str, maintenance: asyncpg.Connection) -> AsyncIterator[str]:
     name = f"test_{next(_numbers)}"
     await maintenance.execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY FILE_COPY")
     yield _named(server, name)

@@ -1,6 +1,7 @@
 """OpenFeature's own providers, unmodified: Python, Node, and the browser's with its event stream."""
 
-from collections.abc import Iterator
+import itertools
+from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ SHOP = {
         {"key": "ratio", "type": "float", "variants": {"two": 2}, "metadata": {"owner": "growth", "tier": 3}},
         {"key": "retries", "type": "integer", "variants": {"seven": 7}},
         {"key": "greeting", "type": "string", "variants": {"hello": "hello"}},
+        {"key": "farewell", "type": "string", "variants": {"bye": "bye"}},
         {"key": "layout", "type": "object", "variants": {"wide": {"columns": [1, 2.5], "name": "wide"}}},
         {"key": "list", "type": "object", "variants": {"two": ["a", "b"]}},
         {"key": "half", "rules": [{"when": "true", "rollout": 50, "serve": "on"}]},
@@ -32,17 +34,31 @@ SHOP = {
 }
 
 
+_numbers = itertools.count(1)
+
+
 @pytest.fixture
 async def database(dsn: str) -> str:
-    await prepare(Settings(database_url=dsn, **{name[8:].lower(): key for name, key in KEYS.items()}), clock.now())
-    await define(dsn, SHOP, clock.now())
+    await furnish(dsn)
     return dsn
 
 
-@pytest.fixture
-def shop(database: str, tmp_path: Path) -> Iterator[Server]:
-    with served(tmp_path, dsn=database, role="api") as running:
+async def furnish(dsn: str) -> None:
+    await prepare(Settings(database_url=dsn, **{name[8:].lower(): key for name, key in KEYS.items()}), clock.now())
+    await define(dsn, SHOP, clock.now())
+
+
+@pytest.fixture(scope="module")
+async def shop(module_dsn: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Server]:
+    """One server for all tests but those that stop it: each has people, and what it edits, of its own."""
+    await furnish(module_dsn)
+    with served(tmp_path_factory.mktemp("shop"), dsn=module_dsn, role="api") as running:
         yield running
+
+
+@pytest.fixture
+def ada() -> str:
+    return f"ada-{next(_numbers)}"
 
 
 @pytest.fixture(params=["", "/"], ids=["base", "base with a slash"])
@@ -53,22 +69,22 @@ def base(request: pytest.FixtureRequest, shop: Server) -> str:
 # Python
 
 
-def test_the_python_provider(shop: Server, base: str) -> None:
+def test_the_python_provider(shop: Server, base: str, ada: str) -> None:
     api.set_provider(OFREPProvider(base, headers_factory=lambda: bearer(READ_KEY)))
     client = api.get_client()
-    ada = EvaluationContext("ada", {"platform": "ios", "since": "2026-01-01", "cart": {"items": [1, 2]}})
-    assert client.get_float_value("ratio", 0.5, ada) == 2.0
-    assert client.get_integer_value("retries", 1, ada) == 7
-    assert client.get_string_value("greeting", "", ada) == "hello"
-    assert client.get_object_value("layout", {}, ada) == {"columns": [1, 2.5], "name": "wide"}
-    assert client.get_object_value("list", [], ada) == ["a", "b"]
-    beta = client.get_boolean_details("beta", False, ada)
+    asked = EvaluationContext(ada, {"platform": "ios", "since": "2026-01-01", "cart": {"items": [1, 2]}})
+    assert client.get_float_value("ratio", 0.5, asked) == 2.0
+    assert client.get_integer_value("retries", 1, asked) == 7
+    assert client.get_string_value("greeting", "", asked) == "hello"
+    assert client.get_object_value("layout", {}, asked) == {"columns": [1, 2.5], "name": "wide"}
+    assert client.get_object_value("list", [], asked) == ["a", "b"]
+    beta = client.get_boolean_details("beta", False, asked)
     assert (beta.value, beta.variant, beta.reason) == (True, "on", Reason.TARGETING_MATCH)
     ratio = client.get_float_details("ratio", 0.5)
     assert ratio.reason == Reason.STATIC and ratio.flag_metadata["owner"] == "growth"
-    assert client.get_boolean_value("opened", False, ada) is False
-    shop.track({"userId": "ada", "event": "open"})
-    assert client.get_boolean_value("opened", False, ada) is True
+    assert client.get_boolean_value("opened", False, asked) is False
+    shop.track({"userId": ada, "event": "open"})
+    assert client.get_boolean_value("opened", False, asked) is True
 
 
 @pytest.mark.parametrize(
@@ -87,7 +103,7 @@ def headers() -> list[list[str]]:
     return [["Authorization", f"Bearer {READ_KEY}"]]
 
 
-def test_the_node_provider(javascript: JavaScript, shop: Server, base: str, tmp_path: Path) -> None:
+def test_the_node_provider(javascript: JavaScript, shop: Server, base: str, ada: str, tmp_path: Path) -> None:
     with javascript.script("ofrep_server.mjs", tmp_path) as node:
         node.ask("start", baseUrl=base, headers=headers())
 
@@ -95,7 +111,7 @@ def test_the_node_provider(javascript: JavaScript, shop: Server, base: str, tmp_
             found: dict[str, Any] = node.ask("evaluate", type=type, key=key, fallback=fallback, context=context)
             return found
 
-        ratio = evaluate("Number", "ratio", 0, targetingKey="ada")
+        ratio = evaluate("Number", "ratio", 0, targetingKey=ada)
         assert (ratio["value"], ratio["variant"], ratio["reason"]) == (2, "two", "STATIC")
         assert ratio["flagMetadata"]["owner"] == "growth"
         assert evaluate("Object", "layout", {})["value"] == {"columns": [1, 2.5], "name": "wide"}
@@ -104,8 +120,8 @@ def test_the_node_provider(javascript: JavaScript, shop: Server, base: str, tmp_
         for key in ("nothing", "a/b", "a b", "é"):
             missing = evaluate("Boolean", key, True)
             assert (missing["value"], missing["errorCode"]) == (True, "FLAG_NOT_FOUND")
-        shop.track({"userId": "ada", "event": "open"})
-        assert evaluate("Boolean", "opened", False, targetingKey="ada")["value"] is True
+        shop.track({"userId": ada, "event": "open"})
+        assert evaluate("Boolean", "opened", False, targetingKey=ada)["value"] is True
 
 
 # The browser
@@ -132,31 +148,31 @@ def test_the_web_provider(javascript: JavaScript, base: str, tmp_path: Path) -> 
 
 
 async def test_a_page_is_told_of_events_and_of_definitions(
-    javascript: JavaScript, database: str, shop: Server, tmp_path: Path
+    javascript: JavaScript, shop: Server, ada: str, tmp_path: Path
 ) -> None:
-    with browser(javascript, tmp_path, shop.url, targetingKey="ada") as page:
+    with browser(javascript, tmp_path, shop.url, targetingKey=ada) as page:
         assert value(page, "opened") is False
-        shop.track({"userId": "ada", "event": "open"})
+        shop.track({"userId": ada, "event": "open"})
         page.ask("changed", times=1)
         assert value(page, "opened") is True
-        changed = {"key": "greeting", "type": "string", "variants": {"hello": "welcome"}}
-        shop.http.put("/v1/admin/flags/greeting", json=changed, headers=bearer(KEYS["TINYCDP_BOOTSTRAP_ADMIN_KEY"]))
+        changed = {"key": "farewell", "type": "string", "variants": {"bye": "so long"}}
+        shop.http.put("/v1/admin/flags/farewell", json=changed, headers=bearer(KEYS["TINYCDP_BOOTSTRAP_ADMIN_KEY"]))
         page.ask("changed", times=2)
-        assert value(page, "greeting", "String", "") == "welcome"
+        assert value(page, "farewell", "String", "") == "so long"
         seen = page.ask("seen")
         assert len(seen["streams"]) == 1, "the stream stays while the answers change"
         assert seen["requests"] == [[200, []], *[[200, ["flagConfigEtag", "flagConfigLastModified"]]] * 2]
 
 
-def test_another_context_has_another_stream(javascript: JavaScript, shop: Server, tmp_path: Path) -> None:
-    with browser(javascript, tmp_path, shop.url, targetingKey="ada") as page:
-        page.ask("become", context={"targetingKey": "ada", "platform": "ios"})
+def test_another_context_has_another_stream(javascript: JavaScript, shop: Server, ada: str, tmp_path: Path) -> None:
+    with browser(javascript, tmp_path, shop.url, targetingKey=ada) as page:
+        page.ask("become", context={"targetingKey": ada, "platform": "ios"})
         page.ask("changed", times=1)  # it shows what it remembers of ada first
         assert value(page, "beta") is True
-        page.ask("become", context={"targetingKey": "bob"})
+        page.ask("become", context={"targetingKey": f"bob-{ada}"})
         assert value(page, "beta") is False
-        shop.track({"userId": "ada", "event": "open"})
-        shop.track({"userId": "bob", "event": "open"})
+        shop.track({"userId": ada, "event": "open"})
+        shop.track({"userId": f"bob-{ada}", "event": "open"})
         page.ask("changed", times=2)
         assert value(page, "opened") is True
         streams = page.ask("seen")["streams"]

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -24,12 +23,13 @@ SHOP = {
 }
 
 
-@pytest.fixture
-async def shop(dsn: str, tmp_path: Path) -> Any:
+@pytest.fixture(scope="module")
+async def shop(module_dsn: str, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """One server for all tests: each has people of its own."""
     keys = {"bootstrap_write_key": WRITE_KEY, "bootstrap_read_key": READ_KEY}
-    await prepare(Settings(database_url=dsn, **keys), clock.now())
-    await define(dsn, SHOP, clock.now())
-    with served(tmp_path, dsn=dsn, role="api") as running:
+    await prepare(Settings(database_url=module_dsn, **keys), clock.now())
+    await define(module_dsn, SHOP, clock.now())
+    with served(tmp_path_factory.mktemp("shop"), dsn=module_dsn, role="api") as running:
         yield running
 
 
@@ -48,13 +48,14 @@ def segment(server: Server, **options: Any) -> Iterator[Client]:
 
 @pytest.mark.parametrize("gzip", [False, True], ids=["plain", "gzip"])
 def test_an_event_by_the_sdk_changes_a_decision(shop: Server, gzip: bool) -> None:
-    assert not shop.holds("concierge", "u1")
+    user = f"buyer-{gzip}"
+    assert not shop.holds("concierge", user)
     with segment(shop, gzip=gzip) as analytics:
-        analytics.track("u1", "Order Completed", {"revenue": 60.5})
-    assert not shop.holds("concierge", "u1")
+        analytics.track(user, "Order Completed", {"revenue": 60.5})
+    assert not shop.holds("concierge", user)
     with segment(shop, gzip=gzip) as analytics:
-        analytics.track("u1", "Order Completed", {"revenue": 39.5})
-    assert shop.holds("concierge", "u1")
+        analytics.track(user, "Order Completed", {"revenue": 39.5})
+    assert shop.holds("concierge", user)
 
 
 def test_traits_pages_and_a_stranger_who_turns_out_to_be_known(shop: Server) -> None:

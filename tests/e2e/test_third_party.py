@@ -11,7 +11,6 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import asyncpg
 import pytest
 import rudderstack.analytics.client
 import segment.analytics.client
@@ -22,7 +21,6 @@ from lossy import Lossy, losing
 from serving import ADMIN_KEY, KEYS, WRITE_KEY, Server, bearer, define, served, until
 from tinycdp.runtime import clock
 from tinycdp.server.bootstrap import prepare
-from tinycdp.server.embedded_postgres import EmbeddedPostgres
 from tinycdp.settings import Settings
 
 _numbers = itertools.count(1)
@@ -53,17 +51,13 @@ SHOP = {
 
 
 @pytest.fixture(scope="module")
-async def shop(
-    server: EmbeddedPostgres, template: str, maintenance: asyncpg.Connection, tmp_path_factory: pytest.TempPathFactory
-) -> AsyncIterator[Server]:
+async def shop(module_dsn: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Server]:
     """One server for all tests: each has a person of its own."""
-    await maintenance.execute(f"CREATE DATABASE third_parties TEMPLATE {template}")
-    dsn = server.dsn.replace("/tinycdp?", "/third_parties?")
-    await prepare(Settings(database_url=dsn, **{name[8:].lower(): key for name, key in KEYS.items()}), clock.now())
-    await define(dsn, SHOP, clock.now())
-    with served(tmp_path_factory.mktemp("shop"), dsn=dsn, role="api") as running:
+    keys = {name[8:].lower(): key for name, key in KEYS.items()}
+    await prepare(Settings(database_url=module_dsn, **keys), clock.now())
+    await define(module_dsn, SHOP, clock.now())
+    with served(tmp_path_factory.mktemp("shop"), dsn=module_dsn, role="api") as running:
         yield running
-    await maintenance.execute("DROP DATABASE third_parties WITH (FORCE)")
 
 
 @pytest.fixture

@@ -69,7 +69,9 @@ Person = frozenset[tuple[str, str]]
 Two = frozenset[Identifier]
 History = list[tuple[int, list[Message]]]
 
-law = examples(25, deep=400)
+law = examples(12, deep=400)
+#: Few histories have two merges that can be taken back: for each there are five that prove nothing.
+rare = examples(6, deep=400)
 _numbers = itertools.count(1)
 
 
@@ -312,7 +314,7 @@ async def test_what_was_split_off_was_never_joined(
     return await compare(service, one, before, last, pairs_of(parted))
 
 
-@law
+@rare
 @given(before=requests("b", 7), middle=requests("c", 2), last=requests("d", 2), data=st.data())
 async def test_two_of_a_chain_undone_in_any_order(
     service: Parts, before: History, middle: History, last: History, data: st.DataObject

@@ -43,11 +43,13 @@ COUNTING = {
 }
 
 
-@pytest.fixture
-async def pair(dsn: str, tmp_path: Path) -> AsyncIterator[tuple[Server, Server]]:
+@pytest.fixture(scope="module")
+async def pair(module_dsn: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[tuple[Server, Server]]:
+    """Two servers for all tests: each has people and messages of its own."""
+    dsn, folder = module_dsn, tmp_path_factory.mktemp("pair")
     await prepare(Settings(database_url=dsn, **keys()), clock.now())
     await define(dsn, COUNTING, clock.now())
-    with served(tmp_path / "a", dsn=dsn, role="api") as a, served(tmp_path / "b", dsn=dsn, role="api") as b:
+    with served(folder / "a", dsn=dsn, role="api") as a, served(folder / "b", dsn=dsn, role="api") as b:
         yield a, b
 
 
@@ -63,16 +65,16 @@ def opened(id: str, user: str = "ada") -> dict[str, Any]:
     return {"type": "track", "event": "open", "userId": user, "messageId": id}
 
 
-async def test_an_id_counts_once_by_whatever_way_it_comes(pair: tuple[Server, Server], dsn: str) -> None:
+async def test_an_id_counts_once_by_whatever_way_it_comes(pair: tuple[Server, Server], module_dsn: str) -> None:
     """By /v1/track and /v1/batch, twice in one batch, by both processes, all at once and again afterwards."""
-    ids = [f"m{n}" for n in range(60)]
+    ids = [f"once-{n}" for n in range(60)]
     requests = []
     for n, id in enumerate(ids):
         one, other = pair if n % 2 else pair[::-1]
         requests += [
-            (one.track, opened(id)),
-            (other.track, opened(id)),
-            (other.batch, [opened(id), opened(ids[n - 1]), opened(id)]),
+            (one.track, opened(id, "once")),
+            (other.track, opened(id, "once")),
+            (other.batch, [opened(id, "once"), opened(ids[n - 1], "once"), opened(id, "once")]),
         ]
 
     def ask(request: tuple[Any, Any]) -> int:
@@ -86,22 +88,22 @@ async def test_an_id_counts_once_by_whatever_way_it_comes(pair: tuple[Server, Se
 
     assert await asyncio.to_thread(everything) == len(ids)
     assert await asyncio.to_thread(everything) == 0
-    connection = await asyncpg.connect(dsn)
-    assert await connection.fetchval("SELECT count(*) FROM events") == len(ids)
+    connection = await asyncpg.connect(module_dsn)
+    assert await connection.fetchval("SELECT count(*) FROM events WHERE message_id LIKE 'once-%'") == len(ids)
     await connection.close()
     for server in pair:
-        until(lambda server=server: server.holds("counted", "ada", n=len(ids)))
+        until(lambda server=server: server.holds("counted", "once", n=len(ids)))
 
 
 def test_both_processes_read_a_write(pair: tuple[Server, Server]) -> None:
     """The process that took the event at once; the other soon, and at once where it is told the version."""
     here, there = pair
     for n in range(200):
-        user = f"u{n}"
+        user = f"reader-{n}"
         assert not there.decide("opened", user).json()["allow"]
         there.track({"event": "other", "userId": user})  # known to both, in memory of one
         assert not there.decide("opened", user).json()["allow"]
-        accepted = here.track(opened(f"m{n}", user)).json()
+        accepted = here.track(opened(f"reader-{n}", user)).json()
         if n % 2:
             assert there.decide("opened", user, minVersion=accepted["version"]).json()["allow"]
         else:
@@ -180,9 +182,9 @@ async def test_a_person_of_a_newer_revision_is_decided_by_it(dsn: str, monkeypat
         assert deaf.catalogs.serving(environment).revision == here.catalogs.serving(environment).revision
 
 
-async def test_one_decision_of_two_processes(pair: tuple[Server, Server], dsn: str) -> None:
+async def test_one_decision_of_two_processes(pair: tuple[Server, Server], module_dsn: str) -> None:
     """A flag edited under fire: at every revision both give the same answers, for every person."""
-    people = [f"u{n}" for n in range(40)]
+    people = [f"ramp-{n}" for n in range(40)]
     assert pair[0].batch([opened(f"m-{user}", user) for user in people]).status_code == 200
 
     def answers(server: Server) -> list[tuple[Any, ...]]:
@@ -199,34 +201,36 @@ async def test_one_decision_of_two_processes(pair: tuple[Server, Server], dsn: s
     revision = 0
     for share in (10, 50, 90):
         rule = {"id": "r", "when": "opens >= 1", "rollout": share, "serve": "on"}
-        await define(dsn, {"flags": [{"key": "ramp", "rules": [rule]}]}, clock.now())
+        await define(module_dsn, {"flags": [{"key": "ramp", "rules": [rule]}]}, clock.now())
         revision = await eventually(functools.partial(alike, revision))
 
 
-async def test_a_key_opens_one_environment_and_nothing_of_another(pair: tuple[Server, Server], dsn: str) -> None:
+async def test_a_key_opens_one_environment_and_nothing_of_another(pair: tuple[Server, Server], module_dsn: str) -> None:
     here, there = pair
-    async with await open_pool(dsn, 1) as pool:
+    async with await open_pool(module_dsn, 1) as pool:
         dev = await environment_named(pool, "dev")
         made = await create_key(Environment(dev, pool, clock.now), ["read", "write"], "dev")
     for server in pair:
-        until(lambda server=server: server.decide("opened", "ada", key=made.key).status_code != 401)
-    assert there.decide("opened", "ada", key=made.key).status_code == 404, "prod's flags are not dev's"
-    await define(dsn, COUNTING, clock.now(), "dev")
-    until(lambda: there.decide("opened", "ada", key=made.key).status_code == 200)
-    assert here.track(opened("m1")).json()["accepted"] == 1
-    assert not there.decide("opened", "ada", key=made.key).json()["allow"], "prod's events are not dev's"
-    assert there.track(opened("m1"), key=made.key).json()["accepted"] == 1, "an id counts once in each environment"
-    own, other = here.decide("opened", "ada").json(), there.decide("opened", "ada", key=made.key).json()
+        until(lambda server=server: server.decide("opened", "kay", key=made.key).status_code != 401)
+    assert there.decide("opened", "kay", key=made.key).status_code == 404, "prod's flags are not dev's"
+    await define(module_dsn, COUNTING, clock.now(), "dev")
+    until(lambda: there.decide("opened", "kay", key=made.key).status_code == 200)
+    assert here.track(opened("k1", "kay")).json()["accepted"] == 1
+    assert not there.decide("opened", "kay", key=made.key).json()["allow"], "prod's events are not dev's"
+    assert there.track(opened("k1", "kay"), key=made.key).json()["accepted"] == 1, (
+        "an id counts once in each environment"
+    )
+    own, other = here.decide("opened", "kay").json(), there.decide("opened", "kay", key=made.key).json()
     assert own["allow"] and other["allow"] and own["profileId"] != other["profileId"]
     question = {"profileId": own["profileId"], "flags": ["opened"]}
     foreign = there.http.post("/v1/decide", json=question, headers=bearer(made.key)).json()["flags"]["opened"]
     assert not foreign["allow"] and foreign["profileId"] is None, "a profile's id means nothing elsewhere"
-    assert here.holds("counted", "ada", n=1)
+    assert here.holds("counted", "kay", n=1)
     # A revoked key ends on every process.
-    async with await open_pool(dsn, 1) as pool:
+    async with await open_pool(module_dsn, 1) as pool:
         await revoke_key(Environment(dev, pool, clock.now), made.id)
     for server in pair:
-        until(lambda server=server: server.track(opened("m3"), key=made.key).status_code == 401)
+        until(lambda server=server: server.track(opened("k3", "kay"), key=made.key).status_code == 401)
 
 
 async def test_a_full_queue_answers_429_over_http(dsn: str, tmp_path: Path) -> None:
