@@ -7,7 +7,7 @@ Laws    a finder is asked only while the value is unknown, and then gives at lea
 Source  dsl/SPEC.md "What is not known"
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from tinycdp.dsl import ir
@@ -17,7 +17,7 @@ from tinycdp.dsl.evaluators import Activation, Evaluator
 from tinycdp.dsl.ir import Type
 from tinycdp.model import Instant
 
-Finder = Callable[[Activation, Instant], Sequence[str]]
+Finder = Callable[[Activation, Instant], tuple[str, ...]]
 
 #: How many traits a reason follows, from one to the one that it reads.
 _DEEPEST = 4
@@ -42,7 +42,8 @@ class _Finders:
                 return self._trait(node)
             case ir.Call(function="if", arguments=(condition, then, otherwise)):
                 return _choice(self._part(condition), self._part(then), self._part(otherwise))
-        return _operands([self._part(child) for child in ir.children(node)], self._itself(node))
+        parts = [self._part(child) for child in ir.children(node) if child.nullable]
+        return _operands(parts, self._itself(node))
 
     def _part(self, node: ir.Node) -> tuple[Evaluator, Finder]:
         return self._compiler.compile(node), self.of(node)
@@ -63,7 +64,7 @@ class _Finders:
         inside = _Finders("", self._compiler, self._depth + 1).of(target)
         evaluate = self._compiler.compile(target)
 
-        def find(activation: Activation, now: Instant) -> Sequence[str]:
+        def find(activation: Activation, now: Instant) -> tuple[str, ...]:
             if evaluate(activation, now)[0] is not None:
                 return (f"{node.key} is not {SPOKEN[node.type]}",)
             why = ", ".join(filter(None, inside(activation, now)))
@@ -89,24 +90,28 @@ class _Finders:
 
 def _operands(parts: Sequence[tuple[Evaluator, Finder]], itself: str) -> Finder:
     own = (itself,)
+    if not parts:
+        return lambda activation, now: own
+    if len(parts) == 1:
+        # The most common form, a field beside a constant: a decision pays for every step here.
+        evaluate, find_part = parts[0]
+        return lambda activation, now: find_part(activation, now) if evaluate(activation, now)[0] is None else own
 
-    def find(activation: Activation, now: Instant) -> Sequence[str]:
-        found = list(_missing(parts, activation, now))
-        return list(dict.fromkeys(found)) if found else own
+    def find(activation: Activation, now: Instant) -> tuple[str, ...]:
+        found: tuple[str, ...] = ()
+        for evaluate, find_part in parts:
+            if evaluate(activation, now)[0] is None:
+                reasons = find_part(activation, now)
+                found = tuple(dict.fromkeys(found + reasons)) if found else reasons
+        return found or own
 
     return find
-
-
-def _missing(parts: Sequence[tuple[Evaluator, Finder]], activation: Activation, now: Instant) -> Iterator[str]:
-    for evaluate, find in parts:
-        if evaluate(activation, now)[0] is None:
-            yield from find(activation, now)
 
 
 def _choice(
     condition: tuple[Evaluator, Finder], then: tuple[Evaluator, Finder], otherwise: tuple[Evaluator, Finder]
 ) -> Finder:
-    def find(activation: Activation, now: Instant) -> Sequence[str]:
+    def find(activation: Activation, now: Instant) -> tuple[str, ...]:
         truth = condition[0](activation, now)[0]
         if truth is None:
             return condition[1](activation, now)

@@ -107,7 +107,7 @@ class _Unknown:
         find = self._find
         if find is None:
             find = self._find = self._make()
-        because = tuple(find(activation, now))
+        because = find(activation, now)
         cause = self._causes.get(because)
         if cause is None:
             cause = self._causes[because] = msgspec.structs.replace(self._plain, because=because)
