@@ -143,7 +143,7 @@ SHOWING: dict[str, Call] = {
     "GET /v1/admin/flags/{name}/impact": admin("on"),
     "GET /v1/admin/flags/{name}/kills": admin("killed"),
     "GET /v1/admin/flags/{name}/exposures": admin("on"),
-    "GET /v1/admin/exposures": admin(person="ada"),
+    "GET /v1/admin/exposures": admin(profile="ada"),
     "GET /v1/admin/stale-flags": counted(admin()),
     "GET /v1/admin/backfills": counted(admin()),
     "GET /v1/admin/revisions": admin(),
@@ -673,7 +673,8 @@ def changes(before: Mapping[str, str], after: Mapping[str, str]) -> list[str]:
 
 _PASSING = re.compile(
     r"\d{4}-\d\d-\d\d[T ]\d\d:[\d:.]+Z?|\b1[78]\d{11}\b"  # times
-    r"|tcdp_[\w-]{9,32}|\?token=[\w.-]+|\b(?:[0-9a-f]{16}){1,2}\b|\b[0-9a-f]{8}-[0-9a-f-]{27}\b"  # what chance makes
+    r"|tcdp_[\w-]{9,32}|\?token=[\w.-]+|/export/download/[\w.-]+"  # what chance makes, or a key signs
+    r"|\b(?:[0-9a-f]{16}){1,2}\b|\b[0-9a-f]{8}-[0-9a-f-]{27}\b"
     r'|"(?:rate|ratePerSecond|eventsPerSecond|cachedProfiles)":[\d.]+'  # how fast; and of the process, whoever asks
 )
 
