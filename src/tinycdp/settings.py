@@ -83,7 +83,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)
 
     @property
-    def url(self) -> str:
+    def local_url(self) -> str:
         """The server's address, as seen from this machine."""
         return (
             f"http://[{self.local_host}]:{self.port}"

@@ -83,7 +83,7 @@ def test_an_override_is_checked_and_none_leaves_the_setting() -> None:
     ],
 )
 def test_the_url_is_one_this_machine_can_open(host: str, url: str) -> None:
-    assert Settings(host=host).url == url
+    assert Settings(host=host).local_url == url
 
 
 @given(

@@ -16,7 +16,7 @@ from tinycdp.api.identity import routes as identity
 from tinycdp.api.ingest import dead_letters, posthog, rejections, sdk_settings
 from tinycdp.api.ingest import routes as ingest
 from tinycdp.api.ofrep import routes as ofrep
-from tinycdp.api.operations import figures
+from tinycdp.api.operations import figures, home
 from tinycdp.api.operations import routes as operations
 from tinycdp.api.policies import routes as policies
 from tinycdp.api.privacy import routes as privacy
@@ -40,6 +40,7 @@ FOREIGN = [
 FOREIGN_GUARDED = ofrep.ROUTES
 
 OPEN = [
+    *home.ROUTES,
     *operations.ROUTES,
     *reference.ROUTES,
     *exports.OPEN_ROUTES,

@@ -80,6 +80,6 @@ def run_seed(arguments: argparse.Namespace, settings: Settings) -> int:
     if not key:
         raise InvalidInput("KEY_MISSING", "`seed` needs a write key; give --key or set TINYCDP_BOOTSTRAP_WRITE_KEY.")
     events = generate(clock.now() if arguments.until is None else arguments.until)
-    sent = send_batches(arguments.url or settings.url, key, events, size=_SEED_BATCH)
+    sent = send_batches(arguments.url or settings.local_url, key, events, size=_SEED_BATCH)
     print(f"sent {sent} events")
     return 0

@@ -61,13 +61,13 @@ class Demo(msgspec.Struct, frozen=True, kw_only=True):
 
     def seed_arguments(self, settings: Settings) -> list[str]:
         """The command line that sends the example events."""
-        return ["seed", "--url", settings.url, "--until", str(self.seeded_at)]
+        return ["seed", "--url", settings.local_url, "--until", str(self.seeded_at)]
 
     def banner(self, settings: Settings, usable: Collection[str]) -> str:
         """The text to print: the address, the keys and three commands to try.
 
         A key that the database does not accept, because it was revoked, is not shown."""
-        url = settings.url
+        url = settings.local_url
         keys = {
             "admin": settings.bootstrap_admin_key,
             "write": settings.bootstrap_write_key,

@@ -240,7 +240,7 @@ def _supervise(settings: Settings, server: EmbeddedPostgres | None, demo: Demo |
 
 def _banner(settings: Settings, demo: Demo | None) -> str:
     if demo is None:
-        return f"TinyCDP serves {settings.url}"
+        return f"TinyCDP serves {settings.local_url}"
     try:
         usable = asyncio.run(usable_keys(settings))
     except Unavailable:

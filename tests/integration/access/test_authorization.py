@@ -279,6 +279,7 @@ NEITHER: dict[str, Call] = {
     "GET /metrics": OPEN,
     "GET /openapi.json": OPEN,
     "GET /docs": OPEN,
+    "GET /": OPEN,
 }
 CALLS = {**SHOWING, **CHANGING, **NEITHER}
 

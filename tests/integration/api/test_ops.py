@@ -18,6 +18,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from application import Application, running
 from serving import eventually
+from tinycdp import __version__
 from tinycdp.api.http.openapi import operation_id, reads_body, scope_of
 from tinycdp.api.routes import GUARDED, OPEN
 from tinycdp.model import Identifier, Message
@@ -75,7 +76,7 @@ async def test_metrics_count_what_happened(app: Application) -> None:
 
 
 async def test_alive_and_ready(app: Application) -> None:
-    assert (await app.nobody.get("/healthz")).json() == {"status": "ok"}
+    assert (await app.nobody.get("/healthz")).json() == {"status": "ok", "version": __version__}
     assert (await app.nobody.get("/readyz")).json() == {"ready": True, "environments": 2}
 
 
@@ -217,7 +218,7 @@ async def test_the_page_works_offline_and_its_policy_allows_nothing_else(app: Ap
     assert names.isdisjoint({"script", "img", "iframe", "object", "form"})
     links = [attributes["href"] for tag, attributes in tags.found if tag in {"a", "link"}]
     anchors = {attributes["id"] for _, attributes in tags.found if "id" in attributes}
-    assert [link for link in links if link != "/openapi.json" and str(link)[1:] not in anchors] == []
+    assert [link for link in links if link != "openapi.json" and str(link)[1:] not in anchors] == []
     assert not any(name.startswith("on") or name == "style" for _, attributes in tags.found for name in attributes)
     document = (await app.nobody.get("/openapi.json")).json()
     operations = [operation for methods in document["paths"].values() for operation in methods.values()]

@@ -35,6 +35,7 @@ DefinitionKey = Annotated[str | None, QueryParameter(description="its key")]
     summary="Why one profile has a trait's value, is in a segment, or gets a variant",
     tags=["Definitions"],
     scope="admin",
+    query="userId=ada&flag=premium",
 )
 async def explain(
     environment: Injected[Environment],

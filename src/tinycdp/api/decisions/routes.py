@@ -23,7 +23,14 @@ from tinycdp.runtime.clock import Clock
 Exposed = Annotated[bool, QueryParameter(description="record that the profile was given this variant")]
 
 
-@get("/v1/decide", summary="One flag's answer for one profile", tags=["Decisions"], scope="decide", latency="one")
+@get(
+    "/v1/decide",
+    summary="One flag's answer for one profile",
+    tags=["Decisions"],
+    scope="decide",
+    query="userId=ada&flag=premium",
+    latency="one",
+)
 async def decide(
     actor: Injected[Actor],
     decision_service: Injected[DecisionService],

@@ -249,6 +249,7 @@ async def restore_revision(
     summary="Compare two revisions",
     tags=["Definitions"],
     scope="admin",
+    query="from=0&to=1",
 )
 async def diff_revisions(
     environment: Injected[Environment],

@@ -58,8 +58,8 @@ KINDS: tuple[Kind, ...] = ("trait", "segment", "flag")
 
 _EXAMPLES: dict[Kind, dict[str, Any]] = {
     "trait": {"key": "orders_90d", "expression": "events.purchase.count_90d"},
-    "segment": {"key": "regulars", "rule": "orders_90d >= 3"},
-    "flag": {"key": "thanks", "rule": 'segment("regulars")'},
+    "segment": {"key": "regulars", "rule": "events.purchase.count_90d >= 3"},
+    "flag": {"key": "thanks", "rule": "events.purchase.sum(amount, 30d) >= 20"},
 }
 
 

@@ -63,6 +63,7 @@ async def count_exposures(
     summary="List the exposures of a flag, a unit or a profile, newest day first",
     tags=["Exposures"],
     scope="admin",
+    query="flag=premium",
 )
 async def list_exposures(
     environment: Injected[Environment],

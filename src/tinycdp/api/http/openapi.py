@@ -31,6 +31,7 @@ from litestar.openapi.spec import (
     OpenAPIType,
     Operation,
     Reference,
+    RequestBody,
     Schema,
     SecurityScheme,
     Tag,
@@ -173,6 +174,8 @@ def document(app: Litestar) -> dict[str, Any]:
     for route, handler, method in _handlers(app):
         if (scope := scope_of(handler)) is not None:
             plain["paths"][route.path_format][method]["x-scope"] = scope
+        if (query := handler.opt.get("query")) is not None:
+            plain["paths"][route.path_format][method]["x-query"] = query
     return plain
 
 
@@ -308,6 +311,8 @@ def _complete(
     if scope:
         words.append(f"Needs a key with the scope `{scope}`.")
     operation.description = "\n\n".join(filter(None, words)) or None
+    if opt.get("takes_file"):
+        operation.request_body = RequestBody({"application/octet-stream": OpenAPIMediaType(Schema())}, required=True)
     body = operation.request_body
     if body is not None and not isinstance(body, Reference):
         field = handler.parsed_fn_signature.parameters.get("data")

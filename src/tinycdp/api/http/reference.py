@@ -5,11 +5,10 @@ Laws    the page has no scripts and loads nothing from other hosts: it works off
         allows only its own style
 """
 
-import base64
 import json
+import re
 from collections.abc import Iterator
 from functools import lru_cache
-from hashlib import sha256
 from html import escape
 from textwrap import wrap
 from threading import Lock
@@ -18,8 +17,16 @@ from typing import Any
 from litestar import Litestar, MediaType, Request, Response, get
 
 from tinycdp.api.http.openapi import document
+from tinycdp.api.http.pages import PALETTE, policy_of
+from tinycdp.api.http.requests import host_of, scheme_of
+from tinycdp.settings import Settings
 
 _DEEPEST = 4
+#: Stands for the server's address in the page that is kept.
+_ADDRESS = "http://ADDRESS"
+_HOST = re.compile(r"[A-Za-z0-9.-]+(:\d+)?|\[[0-9A-Fa-f:.]+\](:\d+)?")
+#: The variable that holds a key with the scope of a route: the commands of all pages use these three.
+_VARIABLES = {"write": "WRITE_KEY", "decide": "READ_KEY", "read": "READ_KEY", "admin": "ADMIN_KEY"}
 _lock = Lock()
 
 
@@ -31,11 +38,17 @@ def openapi_json(request: Request[Any, Any, Any]) -> Response[bytes]:
 
 @get("/docs", include_in_schema=False, sync_to_thread=True)
 def docs(request: Request[Any, Any, Any]) -> Response[bytes]:
-    digest = base64.b64encode(sha256(_STYLE.encode()).digest()).decode()
-    policy = f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; frame-ancestors 'none'"
-    return Response(
-        _page(_document(request.app)), media_type=MediaType.HTML, headers={"Content-Security-Policy": policy}
-    )
+    text = _page(_document(request.app)).replace(_ADDRESS.encode(), escape(address_of(request)).encode())
+    return Response(text, media_type=MediaType.HTML, headers={"Content-Security-Policy": _POLICY})
+
+
+def address_of(request: Request[Any, Any, Any]) -> str:
+    """The address by which a client reached this server, as far as it can be part of a command."""
+    host = host_of(request)
+    if not _HOST.fullmatch(host):
+        settings: Settings = request.app.state.settings
+        return settings.local_url
+    return f"{scheme_of(request)}://{host}"
 
 
 def _document(app: Litestar) -> bytes:
@@ -77,7 +90,7 @@ def page(document: dict[str, Any]) -> str:
 <title>{escape(info["title"])} HTTP reference</title><style>{_STYLE}</style></head>
 <body><nav><a class="home" href="#top">{escape(info["title"])} <small>{escape(info["version"])}</small></a>{links}</nav>
 <main id="top"><header><h1>HTTP reference</h1><p>{_prose(info["description"])}</p>
-<p>The same as data: <a href="/openapi.json"><code>/openapi.json</code></a>, OpenAPI {escape(document["openapi"])}.</p>
+<p>The same as data: <a href="openapi.json"><code>/openapi.json</code></a>, OpenAPI {escape(document["openapi"])}.</p>
 {_keys(document)}</header>{sections}{_errors(document)}</main></body></html>
 """
 
@@ -100,7 +113,7 @@ def _operation(document: dict[str, Any], method: str, path: str, operation: dict
         rows = "".join(map(_parameter, operation["parameters"]))
         parts.append(f"<table><tbody>{rows}</tbody></table>")
     parts.append(f"<pre><code>{escape(_curl(method, path, operation))}</code></pre>")
-    if body := operation.get("requestBody"):
+    if (body := operation.get("requestBody")) and "application/json" in body["content"]:
         parts.append(_shape(document, "Body", body["content"]["application/json"]["schema"]))
     errors = []
     answers: dict[str, list[str]] = {}  # a schema → the statuses that answer with it
@@ -146,13 +159,15 @@ def _curl(method: str, path: str, operation: dict[str, Any]) -> str:
     if method == "post" and "requestBody" in operation:
         words = ["curl"]
     needed = [p["name"] for p in operation["parameters"] if p["in"] == "query" and p["required"]]
-    query = "?" + "&".join(f"{name}=…" for name in needed) if needed else ""
-    words.append(f"'http://localhost:8000{path}{query}'")
+    query = operation.get("x-query") or "&".join(f"{name}=…" for name in needed)
+    words.append(f"'{_ADDRESS}{path}{'?' if query else ''}{query}'")
     if operation["security"]:
-        words.append("-H 'Authorization: Bearer KEY'")
+        words.append(f'-H "Authorization: Bearer ${_VARIABLES[operation["x-scope"]]}"')
     if body := operation.get("requestBody"):
-        content = body["content"]["application/json"]
-        if "example" in content:
+        content = body["content"].get("application/json")
+        if content is None:
+            words.append("--data-binary @FILE")
+        elif "example" in content:
             words.append("\\\n  -d '" + json.dumps(content["example"], ensure_ascii=False) + "'")
         else:
             words.append("-d @body.json")
@@ -214,7 +229,12 @@ def _keys(document: dict[str, Any]) -> str:
     schemes = document["components"]["securitySchemes"].values()
     names = [s["name"] if s["type"] == "apiKey" else f"Authorization: {s['scheme'].title()}" for s in schemes]
     ways = [f"<code>{escape(name)}</code>" for name in names]
-    return f"<p>A key goes in {' or '.join(ways)}. The scope that a route needs is beside it.</p>"
+    exports = "\n".join(f"export {name}=…" for name in dict.fromkeys(_VARIABLES.values()))
+    return (
+        f"<p>A key goes in {' or '.join(ways)}. The scope that a route needs is beside it.</p>"
+        f"<p>The commands take keys from the shell's variables. Set them once, with the keys of this server:</p>"
+        f"<pre><code>{exports}</code></pre>"
+    )
 
 
 def _errors(document: dict[str, Any]) -> str:
@@ -245,12 +265,9 @@ def _slug(name: str) -> str:
     return name.lower().replace(" ", "-")
 
 
-_STYLE = """
-:root{color-scheme:light dark;--ink:#1c2430;--dim:#5b6675;--line:#e3e7ec;--paper:#fff;--panel:#f6f8fa;--link:#1758c4;
---get:#0b7a4b;--post:#1758c4;--put:#9a5b00;--delete:#b3261e}
-@media (prefers-color-scheme:dark){:root{--ink:#dfe5ec;--dim:#96a2b0;--line:#2a323d;--paper:#12171e;--panel:#1a212a;
---link:#7fb0ff;--get:#56d29b;--post:#7fb0ff;--put:#f0b85c;--delete:#ff8a80}}
-*{box-sizing:border-box}
+_STYLE = (
+    f"\n{PALETTE}"
+    + """
 html{scroll-padding-top:1rem}
 body{margin:0;display:grid;grid-template-columns:19rem minmax(0,1fr);font:16px/1.55 system-ui,sans-serif;
 color:var(--ink);background:var(--paper)}
@@ -288,5 +305,8 @@ color:var(--dim)}
 border-bottom:1px solid var(--line)}}
 @media print{nav{display:none}body{display:block}}
 """
+)
+
+_POLICY = policy_of(_STYLE)
 
 ROUTES = [openapi_json, docs]

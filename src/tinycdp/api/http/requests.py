@@ -1,6 +1,7 @@
 """Requests with exact numbers, and with any text in the parts of their path.
 
 Shape   ExactRequest.json() returns a handler's `data`, as the type that the handler declares
+        host_of(request), scheme_of(request): the address by which a client reached the server
         with_encoded_slashes(scope) goes to the router, so that an encoded slash is part of a name
 Laws    numbers are exact. No text reaches Postgres that it cannot store. An unknown field is an error.
         Any text that is percent-encoded between two slashes of a path arrives unchanged. The router sees an encoded
@@ -98,3 +99,14 @@ def _raw(scope: Scope) -> str | None:
     """The raw path if it contains an encoded slash, else None."""
     raw: bytes = scope.get("raw_path") or b""
     return raw.decode("latin-1") if b"%2f" in raw.lower() else None
+
+
+def host_of(request: Request[Any, Any, Any]) -> str:
+    """The host, with its port, that the client used."""
+    return request.headers.get("host") or request.url.netloc
+
+
+def scheme_of(request: Request[Any, Any, Any]) -> str:
+    """The scheme that the client used, also behind a proxy that ends TLS."""
+    forwarded = request.headers.get("x-forwarded-proto", "").partition(",")[0].strip().lower()
+    return forwarded if forwarded in {"http", "https"} else request.url.scheme

@@ -2,11 +2,27 @@
 
 import msgspec
 
+from tinycdp import __version__
 from tinycdp.api.definitions.schemas import BackfillProgress
 
 
+class Home(msgspec.Struct):
+    """What this server is, and where to go: addresses relative to this one."""
+
+    name: str = "TinyCDP"
+    version: str = __version__
+    docs: str = "docs"
+    openapi: str = "openapi.json"
+    health: str = "healthz"
+    readiness: str = "readyz"
+    metrics: str = "metrics"
+
+
 class Health(msgspec.Struct):
+    """The process is running."""
+
     status: str = "ok"
+    version: str = __version__
 
 
 class Readiness(msgspec.Struct):

@@ -69,6 +69,7 @@ async def get_user(
     summary="Find profiles by the start of an identifier, or by a property",
     tags=["Profiles"],
     scope="read",
+    query="q=ada",
 )
 async def search_profiles(
     actor: Injected[Actor],
@@ -87,6 +88,7 @@ async def search_profiles(
     summary="Find profiles, with an admin key",
     tags=["Profiles"],
     scope="admin",
+    query="q=ada",
 )
 async def search_users(
     actor: Injected[Actor],

@@ -27,7 +27,7 @@ from tinycdp.runtime.time_travel.preview import MOST_EXAMPLES, PreviewRequest, P
     tags=["Definitions"],
     scope="admin",
     example={
-        "changes": [{"kind": "segment", "key": "regulars", "document": {"rule": "orders_90d >= 5"}}],
+        "changes": [{"kind": "segment", "key": "regulars", "document": {"rule": "events.purchase.count_90d >= 5"}}],
         "examples": 3,
     },
 )

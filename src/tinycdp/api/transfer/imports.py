@@ -37,6 +37,8 @@ _TAGS = ["Import"]
     summary="Import a file of history",
     tags=_TAGS,
     scope="admin",
+    takes_file=True,
+    query="name=history.csv",
     request_max_body_size=MOST_UPLOADED,
 )
 async def start_import(
