@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tinycdp import __version__
 from tinycdp.cli.definitions import show_backfill
 from tinycdp.cli.main import main
 from tinycdp.errors import InvalidInput
@@ -18,6 +19,13 @@ from tinycdp.runtime.definitions.workspace import BackfillProgress
 def _bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in [name for name in os.environ if name.startswith("TINYCDP_")]:
         monkeypatch.delenv(name)
+
+
+def test_the_version_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["--version"])
+    assert ended.value.code == 0
+    assert capsys.readouterr().out == f"tinycdp {__version__}\n"
 
 
 def test_check_passes_the_example_workspace(capsys: pytest.CaptureFixture[str]) -> None:

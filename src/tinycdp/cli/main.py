@@ -13,6 +13,7 @@ import signal
 import sys
 from collections.abc import Sequence
 
+from tinycdp import __version__
 from tinycdp import settings as settings_module
 from tinycdp.cli import bulk, definitions, doctor, keys, language, profiles, server
 from tinycdp.cli.options import Misuse, Run
@@ -62,6 +63,7 @@ def build_parser() -> argparse.ArgumentParser:
 
     Each sub-parser sets `command` to the function that runs it."""
     parser = argparse.ArgumentParser(prog="tinycdp", description="Real-time traits, segments and decisions.")
+    parser.add_argument("--version", action="version", version=f"tinycdp {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for group in _GROUPS:
         group.add_to(commands)

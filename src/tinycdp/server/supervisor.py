@@ -36,6 +36,7 @@ from granian._granian import WorkerSignal
 from granian.constants import Interfaces, Loops
 from granian.log import LogLevels
 
+from tinycdp import __version__
 from tinycdp.errors import TinyCDPError, Unavailable
 from tinycdp.runtime import clock
 from tinycdp.runtime.processes import (
@@ -74,6 +75,7 @@ def serve(settings: Settings, signals: StopSignals, role: Role = "all", *, demo:
     """Serve until a request to stop, and return the exit status.
 
     demo: fill an empty database with the example."""
+    log.info("TinyCDP %s starts (%s)", __version__, "HTTP server" if role == "api" else "all parts")
     with contextlib.suppress(StopRequested), contextlib.ExitStack() as stack:
         check_files(settings)
         if role == "api":
