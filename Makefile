@@ -5,22 +5,34 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/pip --disable-pip-version-check --quiet
 
+# pip, with a line for each package; a pipe has the status of its last command, so that of pip goes through a file.
+define install
+{ $(BIN)/pip --disable-pip-version-check install --progress-bar off $(1) || touch $(VENV)/.failed; } \
+	| awk '/^Collecting/ {print "  " $$2; fflush()} /^Installing/ {print "  unpacking"; fflush()}'; \
+	if [ -e $(VENV)/.failed ]; then rm $(VENV)/.failed; exit 1; fi
+endef
+
 # Tests run in parallel, as many at once as there are cores, up to eight; PYTEST_WORKERS says otherwise, 0 is none.
 PYTEST_WORKERS ?= auto
 PARALLEL := -n $(PYTEST_WORKERS) --dist worksteal
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup run test test-fast test-deep lint format bench bench-engine schema lock clean
+.PHONY: help setup run serve test test-fast test-deep lint format bench bench-engine schema lock clean
 
 help: ## List the tasks
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
 
 setup: $(VENV)/.runtime ## Prepare the environment in .venv, without serving
 
-run: $(VENV)/.runtime ## Serve with the example shop (PORT=8000 DATA_DIR=.data); Ctrl-C stops
-	@TINYCDP_PORT="$${PORT:-$$TINYCDP_PORT}" TINYCDP_DATA_DIR="$${DATA_DIR:-$$TINYCDP_DATA_DIR}" \
-		exec $(BIN)/tinycdp serve --demo
+# PORT and DATA_DIR are short for two settings.
+SETTINGS := TINYCDP_PORT="$${PORT:-$$TINYCDP_PORT}" TINYCDP_DATA_DIR="$${DATA_DIR:-$$TINYCDP_DATA_DIR}"
+
+run: $(VENV)/.runtime ## Serve the example shop, to try it (PORT=8000 DATA_DIR=.data); Ctrl-C stops
+	@$(SETTINGS) exec $(BIN)/tinycdp serve --demo
+
+serve: $(VENV)/.runtime ## Serve a project of your own, empty at first (PORT=8000 DATA_DIR=.data); Ctrl-C stops
+	@$(SETTINGS) exec $(BIN)/tinycdp serve
 
 test: $(VENV)/.dev ## Run every test but the slow ones (PYTEST="-k name" narrows, PYTEST_WORKERS=0: one by one)
 	@$(BIN)/pytest $(PARALLEL) $(PYTEST)
@@ -69,12 +81,15 @@ clean: ## Remove the environment and everything generated; data folders stay
 $(VENV)/.runtime: requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "TinyCDP needs Python 3.11 or newer; name one: make PYTHON=python3.12 …" >&2; exit 1; }
+	@test -x $(BIN)/pip || echo "Making a Python environment in $(VENV)"
 	@test -x $(BIN)/pip || $(PYTHON) -m venv $(VENV) || \
 		{ echo "This Python cannot make virtual environments; on Debian: apt-get install python3-venv" >&2; exit 1; }
-	@$(PIP) install -r requirements.lock
+	@echo "Installing $$(grep -c == requirements.lock) packages into $(VENV); the first time this takes about a minute"
+	@$(call install,-r requirements.lock)
 	@$(PIP) install --no-deps --no-build-isolation --editable .
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.runtime requirements-dev.lock
-	@$(PIP) install -r requirements-dev.lock
+	@echo "Installing the tools of development into $(VENV)"
+	@$(call install,-r requirements-dev.lock)
 	@touch $@

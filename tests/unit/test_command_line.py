@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import socket
 from pathlib import Path
 
 import pytest
@@ -187,6 +188,37 @@ def test_a_mistyped_data_folder_is_said_not_made(
     assert f"no database in {mistyped}" in said
     assert "DATABASE_MISSING" in said
     assert not mistyped.exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "environ", "named"),
+    [
+        (["--port", "{}"], {"TINYCDP_PORT": "1"}, "another --port,"),
+        ([], {"TINYCDP_PORT": "{}"}, "another TINYCDP_PORT,"),
+        ([], {"TINYCDP_PORT": "{}", "PORT": "{}", "MAKELEVEL": "1"}, "another PORT,"),
+        ([], {"TINYCDP_PORT": "{}", "PORT": "{}"}, "another TINYCDP_PORT,"),
+    ],
+)
+def test_a_taken_port_names_what_chose_it(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    options: list[str],
+    environ: dict[str, str],
+    named: str,
+) -> None:
+    for name in ("PORT", "MAKELEVEL"):
+        monkeypatch.delenv(name, raising=False)
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        for name, value in environ.items():
+            monkeypatch.setenv(name, value.format(port))
+        assert main(["serve", *(option.format(port) for option in options)]) == 1
+    said = capsys.readouterr().err
+    assert f"Cannot listen on 127.0.0.1:{port}" in said
+    assert f"Choose {named}" in said
+    assert "[PORT_TAKEN]" in said
 
 
 def test_seeding_without_a_key_says_which_to_give(capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import os
 from typing import TYPE_CHECKING
 
 from tinycdp.cli.options import DATA, command
@@ -39,7 +40,19 @@ def run_serve(arguments: argparse.Namespace, settings: Settings) -> int:
     with StopSignals() as signals:  # before the imports, which take a second
         from tinycdp.server.supervisor import serve
 
-        return serve(settings, signals, arguments.role, demo=arguments.demo)
+        return serve(settings, signals, arguments.role, demo=arguments.demo, remedy=_other_port(arguments, settings))
+
+
+def _other_port(arguments: argparse.Namespace, settings: Settings) -> str:
+    """How to choose another port, by the name that this one was given with."""
+    another = settings.port + 1 if settings.port < 65_535 else 8_000
+    if arguments.port is not None:
+        return f"Choose another --port, for example --port {another}."
+    if "MAKELEVEL" in os.environ and os.environ.get("PORT") == str(settings.port):
+        return f"Choose another PORT, for example PORT={another}."
+    if os.environ.get("TINYCDP_PORT"):
+        return f"Choose another TINYCDP_PORT, for example TINYCDP_PORT={another}."
+    return f"{settings.port} is the default; choose another with --port {another} or TINYCDP_PORT, with make by PORT."
 
 
 def run_work(arguments: argparse.Namespace, settings: Settings) -> int:
@@ -66,7 +79,7 @@ def run_migrate(arguments: argparse.Namespace, settings: Settings) -> int:
     from tinycdp.server.embedded_postgres import reachable
 
     with reachable(settings, make=True) as reached:
-        applied = asyncio.run(prepare(reached, clock.now()))
+        applied = asyncio.run(prepare(reached, clock.now())).migrations
     print("\n".join(f"applied {name}" for name in applied) or "the schema is up to date")
     return 0
 

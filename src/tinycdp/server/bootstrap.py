@@ -1,19 +1,39 @@
 """Preparation and checks of a database before any process serves from it."""
 
 import logging
+from typing import NamedTuple
 
 from tinycdp.model import Instant
-from tinycdp.runtime.access.keys import Keyring, bootstrap
+from tinycdp.runtime.access.keys import Keyring, bootstrap, environment_named
 from tinycdp.settings import Settings
+from tinycdp.store import definitions
+from tinycdp.store.database.figures import count
 from tinycdp.store.database.migrations import migrate, open_migrated
+from tinycdp.store.database.pool import acquired
 
 log = logging.getLogger(__name__)
 
 
-async def prepare(settings: Settings, now: Instant) -> list[str]:
-    """Migrate the schema, and create the first keys of an empty database.
+async def is_empty(settings: Settings) -> bool:
+    """Whether the environment of the settings has neither definitions nor profiles."""
+    assert settings.database_url
+    async with await open_migrated(settings.database_url, 1) as pool:
+        environment_id = await environment_named(pool, settings.environment)
+        async with acquired(pool) as connection:
+            row = await definitions.find_environment(connection, environment_id)
+            profiles, _ = await count(connection, "profiles", environment_id)
+    return row.head_revision == 0 and profiles == 0
 
-    Returns the migrations applied.
+
+class Prepared(NamedTuple):
+    """The migrations that were applied, and whether the keys of the settings were created."""
+
+    migrations: list[str]
+    created_keys: bool
+
+
+async def prepare(settings: Settings, now: Instant) -> Prepared:
+    """Migrate the schema, and create the first keys of an empty database.
 
     Safe to run twice."""
     assert settings.database_url
@@ -21,8 +41,8 @@ async def prepare(settings: Settings, now: Instant) -> list[str]:
     for name in applied:
         log.info("migrated %s", name)
     async with await open_migrated(settings.database_url, 1) as pool:
-        await bootstrap(pool, settings, now)
-    return applied
+        created = await bootstrap(pool, settings, now)
+    return Prepared(applied, created)
 
 
 def check_files(settings: Settings) -> None:

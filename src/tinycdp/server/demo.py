@@ -7,23 +7,20 @@ Laws    events are generated from the instant in the file, and their message ids
 """
 
 import os
-import secrets
 from collections.abc import Collection
 from pathlib import Path
 
 import msgspec
 
-from tinycdp import resources
+from tinycdp import __version__, resources
 from tinycdp.model import Instant
+from tinycdp.server.first_keys import FirstKeys
 from tinycdp.settings import Settings
 
 
-class Demo(msgspec.Struct, frozen=True, kw_only=True):
+class Demo(FirstKeys, frozen=True, kw_only=True):
     """The content of demo.json. done: the events are in the database."""
 
-    admin_key: str
-    write_key: str
-    read_key: str
     seeded_at: Instant
     done: bool = False
 
@@ -33,23 +30,18 @@ class Demo(msgspec.Struct, frozen=True, kw_only=True):
         path = _path(data_dir)
         if path.exists():
             return msgspec.json.decode(path.read_bytes(), type=cls)
-        demo = cls(
-            admin_key=f"admin_{secrets.token_urlsafe(24)}",
-            write_key=f"write_{secrets.token_urlsafe(24)}",
-            read_key=f"read_{secrets.token_urlsafe(24)}",
-            seeded_at=now,
-        )
+        demo = cls(**msgspec.structs.asdict(FirstKeys.random()), seeded_at=now)
         demo._save(data_dir)
         return demo
 
-    def with_keys(self, settings: Settings) -> Settings:
-        """Settings with the demo's bootstrap keys, except those that are set already."""
-        return msgspec.structs.replace(
-            settings,
-            bootstrap_admin_key=settings.bootstrap_admin_key or self.admin_key,
-            bootstrap_write_key=settings.bootstrap_write_key or self.write_key,
-            bootstrap_read_key=settings.bootstrap_read_key or self.read_key,
-        )
+    @staticmethod
+    def is_in(data_dir: Path) -> bool:
+        """Whether a data folder has the demo."""
+        return _path(data_dir).exists()
+
+    def discard(self, data_dir: Path) -> None:
+        """Undo `of`."""
+        _path(data_dir).unlink()
 
     def finish(self, data_dir: Path) -> None:
         """Record that the workspace is in the database, so that the next run only serves."""
@@ -80,7 +72,7 @@ class Demo(msgspec.Struct, frozen=True, kw_only=True):
         )
         write, read = (keys[scope] if keys[scope] in usable else f"${scope.upper()}_KEY" for scope in ("write", "read"))
         return f"""
-TinyCDP serves {url}
+TinyCDP {__version__} serves {url}, with an example shop
 
 {listed}
 
@@ -90,7 +82,8 @@ Try
   curl '{url}/v1/track' -H "Authorization: Bearer {write}" -H 'Content-Type: application/json' \\
        -d '{{"userId":"ada","event":"app_open"}}'
 
-Ctrl-C stops everything; the data stays in {settings.data_dir}.
+Ctrl-C stops everything; the data stays in {settings.data_dir}. For a project of your own, serve another folder without
+--demo: docs/how-to/start-empty.md.
 """
 
     def _save(self, data_dir: Path) -> None:

@@ -15,6 +15,7 @@ Source  docs/decisions/0003-granian.md
 
 import asyncio
 import contextlib
+import errno
 import gc
 import http.client
 import importlib
@@ -37,7 +38,7 @@ from granian.constants import Interfaces, Loops
 from granian.log import LogLevels
 
 from tinycdp import __version__
-from tinycdp.errors import TinyCDPError, Unavailable
+from tinycdp.errors import Conflict, TinyCDPError, Unavailable
 from tinycdp.runtime import clock
 from tinycdp.runtime.processes import (
     REASON_DESCRIPTOR,
@@ -49,9 +50,10 @@ from tinycdp.runtime.processes import (
     stop_on_signals,
 )
 from tinycdp.runtime.stopping import StopRequested, StopSignals
-from tinycdp.server.bootstrap import check, check_files, prepare, usable_keys
+from tinycdp.server.bootstrap import check, check_files, is_empty, prepare, usable_keys
 from tinycdp.server.demo import Demo
 from tinycdp.server.embedded_postgres import EmbeddedPostgres, reachable
+from tinycdp.server.first_keys import FirstKeys, has_keys, welcome
 from tinycdp.server.logs import configure, granian_logging
 from tinycdp.settings import Settings, load, to_environ
 
@@ -71,10 +73,13 @@ _CONCURRENT_REQUESTS = 1024
 log = logging.getLogger(__name__)
 
 
-def serve(settings: Settings, signals: StopSignals, role: Role = "all", *, demo: bool = False) -> int:
+def serve(
+    settings: Settings, signals: StopSignals, role: Role = "all", *, demo: bool = False, remedy: str = ""
+) -> int:
     """Serve until a request to stop, and return the exit status.
 
-    demo: fill an empty database with the example."""
+    demo    fill an empty database with the example
+    remedy  how to choose another port if this one is taken"""
     log.info("TinyCDP %s starts (%s)", __version__, "HTTP server" if role == "api" else "all parts")
     with contextlib.suppress(StopRequested), contextlib.ExitStack() as stack:
         check_files(settings)
@@ -82,16 +87,23 @@ def serve(settings: Settings, signals: StopSignals, role: Role = "all", *, demo:
             reached = stack.enter_context(reachable(settings, pause=signals.pause))
             asyncio.run(signals.unless_stopped(check(reached)))
             return _serve_http(reached, signals)
-        _check_port(settings)
+        _check_port(settings, remedy)
         server = None
         if settings.database_url is None:
             server = EmbeddedPostgres(settings.data_dir, binaries=settings.postgres_bin, pause=signals.pause)
             settings = msgspec.structs.replace(settings, database_url=stack.enter_context(server).dsn)
+        is_new = demo and not Demo.is_in(settings.data_dir)
         example = Demo.of(settings.data_dir, clock.now()) if demo else None
+        keys = None if example or has_keys(settings) else FirstKeys.random()
         if example:
-            settings = example.with_keys(settings)
-        asyncio.run(signals.unless_stopped(prepare(settings, clock.now())))
-        return _supervise(settings, server, example, signals)
+            settings = example.given_to(settings)
+        wanted = keys.given_to(settings) if keys else settings
+        prepared = asyncio.run(signals.unless_stopped(prepare(wanted, clock.now())))
+        if example and is_new and not asyncio.run(is_empty(settings)):
+            example.discard(settings.data_dir)
+            message = "The example shop is not added to a project that has data; choose another --data-dir."
+            raise Conflict("DEMO_REFUSED", message)
+        return _supervise(settings, server, example, keys if prepared.created_keys else None, signals)
     return 0
 
 
@@ -214,14 +226,16 @@ def _stop(children: Sequence[Child], signals: StopSignals, seconds: float) -> No
                 child.kill()
 
 
-def _supervise(settings: Settings, server: EmbeddedPostgres | None, demo: Demo | None, signals: StopSignals) -> int:
+def _supervise(
+    settings: Settings, server: EmbeddedPostgres | None, demo: Demo | None, keys: FirstKeys | None, signals: StopSignals
+) -> int:
     children: list[Child] = []
+    announced = False
     try:
         if demo and not demo.done and Child("demo", demo.apply_arguments(), settings).wait(signals) != 0:
             raise Unavailable("DEMO_FAILED", "The example definitions could not be applied; see the log above.")
         api = Child("HTTP server", ("serve", "--role", "api"), settings)
         children += [api, Child("worker", ("work",), settings)]
-        announced = False
         while not signals.requests:
             _tend(server)
             for child in children:
@@ -229,7 +243,9 @@ def _supervise(settings: Settings, server: EmbeddedPostgres | None, demo: Demo |
             if not announced and _answers(settings):
                 if demo and not demo.done and Child("demo", demo.seed_arguments(settings), settings).wait(signals) == 0:
                     demo.finish(settings.data_dir)
-                print(_banner(settings, demo), flush=True)
+                print(_banner(settings, demo, keys), flush=True)
+                if not demo and Demo.is_in(settings.data_dir):
+                    log.info("%s has the example shop; an empty project needs another folder", settings.data_dir)
                 announced = True
             signals.wait(1.0 if announced else 0.05)
         return 0
@@ -237,12 +253,14 @@ def _supervise(settings: Settings, server: EmbeddedPostgres | None, demo: Demo |
         log.error("%s [%s]", failure.message, failure.code)
         return 1
     finally:
+        if keys and not announced:
+            print(f"The first keys of this project, shown only now:\n{keys}", flush=True)
         _stop(children, signals, settings.drain_seconds + _MARGIN_SECONDS)
 
 
-def _banner(settings: Settings, demo: Demo | None) -> str:
+def _banner(settings: Settings, demo: Demo | None, keys: FirstKeys | None) -> str:
     if demo is None:
-        return f"TinyCDP serves {settings.local_url}"
+        return welcome(settings, keys)
     try:
         usable = asyncio.run(usable_keys(settings))
     except Unavailable:
@@ -274,7 +292,7 @@ def _answers(settings: Settings) -> bool:
         connection.close()
 
 
-def _check_port(settings: Settings) -> None:
+def _check_port(settings: Settings, remedy: str) -> None:
     # granian shares its port with other processes that allow it: a second server would silently get half the requests.
     try:
         family, *_, address = socket.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM)[0]
@@ -284,7 +302,10 @@ def _check_port(settings: Settings) -> None:
             probe.listen()
     except OSError as error:
         where = f"{settings.host}:{settings.port}"
-        message = f"Cannot listen on {where}: {error.strerror}. Choose another TINYCDP_PORT or TINYCDP_HOST."
+        if not isinstance(error, socket.gaierror) and error.errno != errno.EADDRNOTAVAIL:
+            message = f"Cannot listen on {where}: {error.strerror}. {remedy}"
+            raise Unavailable("PORT_TAKEN", message) from error
+        message = f"Cannot listen on {where}: {error.strerror}. Choose another --host or TINYCDP_HOST."
         raise Unavailable("PORT_TAKEN", message) from error
 
 

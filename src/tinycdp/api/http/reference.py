@@ -19,7 +19,6 @@ from litestar import Litestar, MediaType, Request, Response, get
 from tinycdp.api.http.openapi import document
 from tinycdp.api.http.pages import PALETTE, policy_of
 from tinycdp.api.http.requests import host_of, scheme_of
-from tinycdp.settings import Settings
 
 _DEEPEST = 4
 #: Stands for the server's address in the page that is kept.
@@ -46,8 +45,8 @@ def address_of(request: Request[Any, Any, Any]) -> str:
     """The address by which a client reached this server, as far as it can be part of a command."""
     host = host_of(request)
     if not _HOST.fullmatch(host):
-        settings: Settings = request.app.state.settings
-        return settings.local_url
+        name, port = request.scope["server"] or ("127.0.0.1", 8000)
+        host = f"[{name}]:{port}" if ":" in name else f"{name}:{port}"
     return f"{scheme_of(request)}://{host}"
 
 

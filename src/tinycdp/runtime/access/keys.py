@@ -117,13 +117,15 @@ async def environment_named(pool: Pool, key: str) -> int:
     return id
 
 
-async def bootstrap(pool: Pool, settings: Settings, now: Instant) -> None:
-    """Create the tenancy, and the keys of the settings if the environment has none."""
+async def bootstrap(pool: Pool, settings: Settings, now: Instant) -> bool:
+    """Create the tenancy, and the keys of the settings if the environment has none.
+
+    Returns whether it created any."""
     async with transaction(pool) as connection:
         await environments.create_tenancy(connection, ORGANISATION, PROJECT, ENVIRONMENTS, settings.zone)
     environment = Environment(await environment_named(pool, settings.environment), pool, lambda: now)
     if await list_keys(environment):
-        return
+        return False
     texts = {
         "admin": settings.bootstrap_admin_key,
         "write": settings.bootstrap_write_key,
@@ -132,6 +134,7 @@ async def bootstrap(pool: Pool, settings: Settings, now: Instant) -> None:
     for scope, text in texts.items():
         if text:
             await _store_key(environment, text, [scope], f"bootstrap {scope}")
+    return any(texts.values())
 
 
 class Keyring:
