@@ -1,4 +1,7 @@
-"""What the server's HTML pages share: colours for light and dark, and the policy that allows only their own style."""
+"""What the HTML pages share: colours for light and dark, and a policy that allows no more.
+
+Laws    the policy allows the page's own style, no scripts, and nothing from other hosts
+"""
 
 import base64
 from hashlib import sha256

@@ -59,12 +59,12 @@ class ExactRequest(Request[Any, Any, Any]):
         return self.route_handler.parsed_fn_signature.parameters.get("data")
 
 
-def host_of(request: ExactRequest) -> str:
+def host_of(request: Request[Any, Any, Any]) -> str:
     """The host that the client called."""
     return request.headers.get("host") or request.url.netloc
 
 
-def scheme_of(request: ExactRequest) -> str:
+def scheme_of(request: Request[Any, Any, Any]) -> str:
     """The scheme that the client used, also behind a proxy that ends TLS."""
     forwarded = request.headers.get("x-forwarded-proto", "").partition(",")[0].strip().lower()
     return forwarded if forwarded in {"http", "https"} else request.url.scheme
@@ -99,14 +99,3 @@ def _raw(scope: Scope) -> str | None:
     """The raw path if it contains an encoded slash, else None."""
     raw: bytes = scope.get("raw_path") or b""
     return raw.decode("latin-1") if b"%2f" in raw.lower() else None
-
-
-def host_of(request: Request[Any, Any, Any]) -> str:
-    """The host, with its port, that the client used."""
-    return request.headers.get("host") or request.url.netloc
-
-
-def scheme_of(request: Request[Any, Any, Any]) -> str:
-    """The scheme that the client used, also behind a proxy that ends TLS."""
-    forwarded = request.headers.get("x-forwarded-proto", "").partition(",")[0].strip().lower()
-    return forwarded if forwarded in {"http", "https"} else request.url.scheme
