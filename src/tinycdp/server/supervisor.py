@@ -73,9 +73,7 @@ _CONCURRENT_REQUESTS = 1024
 log = logging.getLogger(__name__)
 
 
-def serve(
-    settings: Settings, signals: StopSignals, role: Role = "all", *, demo: bool = False, remedy: str = ""
-) -> int:
+def serve(settings: Settings, signals: StopSignals, role: Role = "all", *, demo: bool = False, remedy: str = "") -> int:
     """Serve until a request to stop, and return the exit status.
 
     demo    fill an empty database with the example
