@@ -23,6 +23,8 @@ NAMES = {
     "policies": "enrichment",
     "keys": "999",
 }
+#: The link of a download is signed by the server, and typed by hand it is refused.
+SIGNED = "INVALID_DOWNLOAD_LINK"
 STREAMS = ("/v1/events/live", "/ofrep/v1/stream")
 
 
@@ -104,7 +106,8 @@ def test_every_command_of_the_reference_runs_as_it_stands(server: Server, tmp_pa
         )
         text, _, status = said.stdout.rpartition("\n")
         # A path may name what does not exist in this project, or cannot be undone now; all else has to succeed.
-        expected = status.startswith("2") or (status in {"404", "409"} and "ROUTE_NOT_FOUND" not in text)
+        absent = status in {"404", "409"} and "ROUTE_NOT_FOUND" not in text
+        expected = status.startswith("2") or absent or ("/v1/export/download/" in filled and SIGNED in text)
         if not expected:
             wrong.append((filled, status, text[:300], said.stderr))
     assert wrong == [], "\n\n".join(map(str, wrong))
