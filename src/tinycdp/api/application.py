@@ -170,7 +170,6 @@ def fast_lanes(application: Litestar) -> ASGIApp:
         if scope["type"] == "lifespan":
             return await _live(application, scope, receive, send)
         if scope["type"] == ScopeType.HTTP:
-            scope[STARTED] = perf_counter()
             if scope["method"] == "GET" and scope["path"] == "/v1/decide":
                 body = fast_lane(state.parts, scope)
             elif scope["method"] == "POST" and scope["path"].startswith(ofrep.PREFIX):
@@ -180,6 +179,7 @@ def fast_lanes(application: Litestar) -> ASGIApp:
             await send({"type": "http.response.start", "status": 200, "headers": headers})
             await send({"type": "http.response.body", "body": body, "more_body": False})
             return
+        scope[STARTED] = perf_counter()  # the lanes measure what they answer themselves
         await application(scope, receive, send)
 
     return logged(serve, key_id) if state.settings.access_log else serve
