@@ -316,6 +316,33 @@ CREATE TABLE public.imports (
     CONSTRAINT share_is_a_share CHECK (((share >= (0)::double precision) AND (share <= (1)::double precision)))
 );
 
+CREATE SEQUENCE public.list_edit_ids
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1;
+
+CREATE TABLE public.list_edits (
+    environment_id integer NOT NULL,
+    edit_id bigint NOT NULL,
+    n integer NOT NULL,
+    adds boolean NOT NULL,
+    kind text NOT NULL,
+    value text NOT NULL,
+    staged_at timestamp with time zone NOT NULL
+);
+
+CREATE TABLE public.listed_identifiers (
+    environment_id integer NOT NULL,
+    segment_id integer NOT NULL,
+    kind text NOT NULL,
+    value text NOT NULL,
+    listed_at timestamp with time zone NOT NULL,
+    unlisted_at timestamp with time zone,
+    CONSTRAINT a_listing_ends_later CHECK ((unlisted_at > listed_at))
+);
+
 CREATE TABLE public.live_batches (
     environment_id integer NOT NULL,
     reader text NOT NULL,
@@ -806,6 +833,12 @@ ALTER TABLE ONLY public.identity_links
 ALTER TABLE ONLY public.imports
     ADD CONSTRAINT imports_pkey PRIMARY KEY (environment_id, id);
 
+ALTER TABLE ONLY public.list_edits
+    ADD CONSTRAINT list_edits_pkey PRIMARY KEY (environment_id, edit_id, n);
+
+ALTER TABLE ONLY public.listed_identifiers
+    ADD CONSTRAINT listed_identifiers_pkey PRIMARY KEY (environment_id, kind, value, segment_id, listed_at);
+
 ALTER TABLE ONLY public.live_batches
     ADD CONSTRAINT live_batches_pkey PRIMARY KEY (environment_id, reader, id);
 
@@ -933,6 +966,8 @@ CREATE INDEX identity_links_of_owner ON public.identity_links USING btree (envir
 
 CREATE INDEX imports_by_time ON public.imports USING btree (environment_id, started_at);
 
+CREATE UNIQUE INDEX listed_now ON public.listed_identifiers USING btree (environment_id, segment_id, kind, value) WHERE (unlisted_at IS NULL);
+
 CREATE INDEX live_batches_by_time ON public.live_batches USING btree (environment_id, at);
 
 CREATE INDEX merges_of_absorbed ON public.merges USING btree (environment_id, absorbed_id);
@@ -1008,6 +1043,9 @@ ALTER TABLE ONLY public.flag_kills
 
 ALTER TABLE ONLY public.imports
     ADD CONSTRAINT imports_environment_id_fkey FOREIGN KEY (environment_id) REFERENCES public.environments(id);
+
+ALTER TABLE ONLY public.listed_identifiers
+    ADD CONSTRAINT listed_identifiers_environment_id_segment_id_fkey FOREIGN KEY (environment_id, segment_id) REFERENCES public.definitions(environment_id, id);
 
 ALTER TABLE ONLY public.plan_entries
     ADD CONSTRAINT plan_entries_environment_id_fkey FOREIGN KEY (environment_id) REFERENCES public.environments(id);

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from tinycdp.api.decisions.answers import DecisionService
 from tinycdp.api.ofrep.bulk import Bulk
+from tinycdp.model import IdentifierKind
 from tinycdp.runtime import clock
 from tinycdp.runtime.access.keys import Keyring
 from tinycdp.runtime.clock import Clock
@@ -49,6 +50,7 @@ from tinycdp.runtime.schema.registry import Registry
 from tinycdp.runtime.schema.registry_reads import declared
 from tinycdp.runtime.schema.screening import Screening
 from tinycdp.runtime.schema.tracking_plan import Plans
+from tinycdp.runtime.segments.lists import Lists
 from tinycdp.runtime.stopping import StopSignals
 from tinycdp.runtime.time_travel.as_of import Past
 from tinycdp.runtime.time_travel.preview import Previews
@@ -103,6 +105,7 @@ class Parts:
     ingest: Ingest
     merges: Merges
     erasures: Eraser
+    lists: Lists
     exports: Exports
     imports: ImportQueue
     past: Past
@@ -130,6 +133,7 @@ class Parts:
         await self.change_streams.stop()
         await self.event_streams.stop()
         await self.imports.stop()
+        await self.lists.stop()
         await self.ingest.drain()
         await self.exposures.stop()
         await self.registry.stop()
@@ -154,7 +158,7 @@ def _assemble(settings: Settings, pool: Pool, now: Clock) -> Parts:
     metrics = Metrics()
     # These two refer to each other.
     catalogs = Catalogs(lambda: snapshots.outgrown(), metrics.mismatched)  # noqa: PLW0108
-    snapshots = Snapshots(pool, size, catalogs)
+    snapshots = Snapshots(pool, size, catalogs, lambda environment_id: kinds_of(policies, environment_id))
     keyring = Keyring(pool)
     policies = Policies()
     privacy = Privacy()
@@ -195,6 +199,7 @@ def _assemble(settings: Settings, pool: Pool, now: Clock) -> Parts:
 
     def committed(group: Committed) -> None:
         mirror.profiles_changed(group.environment_id, group.version, [*group.touched, *group.merged])
+        snapshots.created(group.environment_id, group.created)
         registry.committed(group.environment_id, group.messages)
         event_streams.committed(group)
 
@@ -247,6 +252,7 @@ def _assemble(settings: Settings, pool: Pool, now: Clock) -> Parts:
         ingest=ingest,
         merges=Merges(pool, catalogs, identity_rules, now, mirror.profiles_changed),
         erasures=Eraser(pool, catalogs, privacy, now, exposures.flush, mirror.profiles_changed),
+        lists=Lists(pool, catalogs, privacy, now, mirror.profiles_changed),
         exports=Exports(dsn, catalogs),
         imports=ImportQueue(pool, ingest, pipeline, now, settings.data_dir / "imports", lambda: metrics.asked),
         past=Past(pool),
@@ -258,6 +264,12 @@ def _shared(redis_url: str) -> "RedisMeter":
     from tinycdp.runtime.policies.redis_limits import RedisMeter  # noqa: PLC0415 - slow to import, and optional
 
     return RedisMeter(redis_url)
+
+
+def kinds_of(policies: Policies, environment_id: int) -> list[str]:
+    """The kinds of identifiers by which a targeting key is looked up: the user id, then by the identifier rules."""
+    kinds = rules_of(policies.of(environment_id, IdentityPolicy)).kinds
+    return [IdentifierKind.USER, *(kind for kind in kinds if kind != IdentifierKind.USER)]
 
 
 # The HTTP process
@@ -334,6 +346,11 @@ async def work(settings: Settings, signals: StopSignals, now: Clock = clock.now)
 async def open_erasures(pool: Pool, now: Clock = clock.now) -> Eraser:
     """The eraser of profiles, for one command."""
     return Eraser(pool, Catalogs(), await open_privacy(pool), now)
+
+
+async def open_lists(pool: Pool, now: Clock = clock.now) -> Lists:
+    """The editor of lists, for one command."""
+    return Lists(pool, Catalogs(), await open_privacy(pool), now)
 
 
 async def open_privacy(pool: Pool) -> Privacy:

@@ -43,6 +43,10 @@ class IdentifierKind(StrEnum):
 STRENGTH: dict[str, int] = {kind: rank for rank, kind in enumerate(IdentifierKind)}
 
 
+#: In a query: an identifier of any kind, the strongest first. No message has this kind.
+ANY_KIND = "*"
+
+
 class Identifier(msgspec.Struct, frozen=True, order=True):
     """One identifier of one kind, as sent by a client."""
 

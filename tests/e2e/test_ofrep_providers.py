@@ -14,7 +14,7 @@ from openfeature.exception import ErrorCode
 from openfeature.flag_evaluation import Reason
 
 from javascript import JavaScript, Script
-from serving import KEYS, READ_KEY, Server, bearer, define, free_port, served, until
+from serving import KEYS, READ_KEY, WRITE_KEY, Server, bearer, define, free_port, served, until
 from tinycdp.runtime import clock
 from tinycdp.server.bootstrap import prepare
 from tinycdp.settings import Settings
@@ -30,6 +30,12 @@ SHOP = {
         {"key": "layout", "type": "object", "variants": {"wide": {"columns": [1, 2.5], "name": "wide"}}},
         {"key": "list", "type": "object", "variants": {"two": ["a", "b"]}},
         {"key": "half", "rules": [{"when": "true", "rollout": 50, "serve": "on"}]},
+        {
+            "key": "paywall",
+            "type": "string",
+            "variants": {"off": "none", "a": "soft", "b": "hard"},
+            "rules": [{"when": "events.view.exists()", "split": {"a": 50000, "b": 50000}}],
+        },
     ],
 }
 
@@ -96,6 +102,40 @@ def test_the_python_provider_reads_our_errors(base: str, key: str, code: ErrorCo
     assert (details.value, details.error_code) == (True, code) and details.error_message
 
 
+#: Enough visitors that splits by another key would differ for one of them.
+VISITORS = [f"visitor-{n}" for n in range(12)]
+
+
+def view(shop: Server, visitor: str) -> None:
+    assert shop.track({"anonymousId": visitor, "event": "view"}).status_code == 200
+
+
+def sign_up(shop: Server, visitor: str) -> str:
+    user = f"user-of-{visitor}"
+    body = {"userId": user, "anonymousId": visitor, "traits": {"plan": "pro"}}
+    assert shop.http.post("/v1/identify", json=body, headers=bearer(WRITE_KEY)).status_code == 200
+    return user
+
+
+def test_a_visitor_keeps_the_variant_in_python(shop: Server) -> None:
+    api.set_provider(OFREPProvider(shop.url, headers_factory=lambda: bearer(READ_KEY)))
+    client = api.get_client()
+    for visitor in VISITORS:
+        assert client.get_string_value("paywall", "", EvaluationContext(visitor)) == "none"
+        view(shop, visitor)
+        before = client.get_string_details("paywall", "", EvaluationContext(visitor))
+        assert before.value in {"soft", "hard"}
+        user = sign_up(shop, visitor)
+        for context in (
+            EvaluationContext(visitor),
+            EvaluationContext(user),
+            EvaluationContext("a session", {"anonymousId": visitor}),
+            EvaluationContext(None, {"userId": user}),
+        ):
+            after = client.get_string_details("paywall", "", context)
+            assert (after.value, after.variant) == (before.value, before.variant)
+
+
 # Node
 
 
@@ -124,6 +164,23 @@ def test_the_node_provider(javascript: JavaScript, shop: Server, base: str, ada:
         assert evaluate("Boolean", "opened", False, targetingKey=ada)["value"] is True
 
 
+def test_a_visitor_keeps_the_variant_in_node(javascript: JavaScript, shop: Server, tmp_path: Path) -> None:
+    with javascript.script("ofrep_server.mjs", tmp_path) as node:
+        node.ask("start", baseUrl=shop.url, headers=headers())
+
+        def paywall(**context: str) -> tuple[Any, Any]:
+            found = node.ask("evaluate", type="String", key="paywall", fallback="", context=context)
+            return found["value"], found["variant"]
+
+        for visitor in VISITORS:
+            view(shop, visitor)
+            before = paywall(targetingKey=visitor)
+            assert before[0] in {"soft", "hard"}
+            user = sign_up(shop, visitor)
+            assert paywall(targetingKey=visitor) == paywall(targetingKey=user) == before
+            assert paywall(targetingKey="x", anonymousId=visitor) == paywall(userId=user) == before
+
+
 # The browser
 
 
@@ -145,6 +202,21 @@ def test_the_web_provider(javascript: JavaScript, base: str, tmp_path: Path) -> 
         assert page.ask("evaluate", type="Number", key="ratio", fallback=0)["flagMetadata"]["tier"] == 3
     with browser(javascript, tmp_path, base) as page:
         assert page.ask("evaluate", type="Boolean", key="half", fallback=True)["errorCode"] == "TARGETING_KEY_MISSING"
+
+
+def test_a_visitor_keeps_the_variant_in_a_page(javascript: JavaScript, shop: Server, tmp_path: Path) -> None:
+    with browser(javascript, tmp_path, shop.url, targetingKey="visitor-1") as page:
+        assert value(page, "paywall", "String", "") == "none"
+        view(shop, "visitor-1")  # the stream of an unknown visitor learns of the profile
+        page.ask("changed", times=1)
+        before = value(page, "paywall", "String", "")
+        assert before in {"soft", "hard"}
+        user = sign_up(shop, "visitor-1")
+        assert value(page, "paywall", "String", "") == before
+        page.ask("become", context={"targetingKey": user})
+        assert value(page, "paywall", "String", "") == before
+        page.ask("become", context={"targetingKey": "x", "anonymousId": "visitor-1"})
+        assert value(page, "paywall", "String", "") == before
 
 
 async def test_a_page_is_told_of_events_and_of_definitions(

@@ -194,7 +194,12 @@ def test_definitions_in_the_documentation_are_right(place: str, block: str) -> N
         for kind, field in (("trait", "expression"), ("segment", "rule")):
             for entry in document.get(f"{kind}s", ()):
                 found[kind, entry["key"]] = Definition(
-                    id=0, version=1, kind=kind, key=entry["key"], expression=entry[field]
+                    id=0,
+                    version=1,
+                    kind=kind,
+                    key=entry["key"],
+                    expression="" if entry.get("static") else entry[field],
+                    static=entry.get("static", False),
                 )
         for entry in document.get("flags", ()):
             found["flag", entry["key"]] = Definition(

@@ -12,6 +12,7 @@ from planner_rules import complaints
 from tinycdp.dsl.check.workspace import DefinitionSource, check_workspace
 from tinycdp.dsl.sql import select
 from tinycdp.store import events as event_store
+from tinycdp.store import memberships as membership_store
 from tinycdp.store.database.statements import load
 
 PACKAGE = Path(tinycdp.__file__).parent
@@ -122,9 +123,9 @@ def test_the_statement_of_an_expression_stays_on_one_shard() -> None:
 
 
 def test_copied_rows_begin_with_the_environment() -> None:
-    assert event_store._EVENT_COLUMNS[0] == "environment_id"
-    copies = [file.name for file in PACKAGE.rglob("*.py") if "copy_records_to_table(" in file.read_text()]
-    assert copies == ["events.py"]
+    assert event_store._EVENT_COLUMNS[0] == membership_store._EDIT_COLUMNS[0] == "environment_id"
+    copies = {file.name for file in PACKAGE.rglob("*.py") if "copy_records_to_table(" in file.read_text()}
+    assert copies == {"events.py", "memberships.py"}
 
 
 OUTER = """

@@ -51,6 +51,7 @@ PARTS = (
     "erasures",
     "event_streams",
     "exports",
+    "lists",
     "exposures",
     "imports",
     "ingest",

@@ -24,6 +24,7 @@ from tinycdp.api.profiles import groups
 from tinycdp.api.profiles import routes as profiles
 from tinycdp.api.schema import event_stream
 from tinycdp.api.schema import routes as schema
+from tinycdp.api.segments import routes as segments
 from tinycdp.api.time_travel import preview
 from tinycdp.api.transfer import exports, imports
 
@@ -54,6 +55,7 @@ GUARDED = [
     *groups.ROUTES,
     *definitions.ROUTES,
     *lifecycle.ROUTES,
+    *segments.ROUTES,
     *preview.ROUTES,
     *kill_switches.ROUTES,
     *policies.ROUTES,

@@ -68,6 +68,8 @@ class Compiler:
                 return self._reference(node)
             case ir.Seen():
                 return evaluators.seen(node.which)
+            case ir.Listed():
+                return evaluators.listed(node.list_id)
             case ir.AggregateRead():
                 return (
                     window_ops.aggregate(node, self._listener(node)) if self._ready(node) else evaluators.constant(None)

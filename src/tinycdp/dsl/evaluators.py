@@ -9,7 +9,7 @@ Errors  none: a value of the wrong type is unknown, and `on_type_mismatch` is ca
 Source  dsl/SPEC.md "Truth" and "valid_until"; docs/decisions/0007-evaluators-not-trees.md
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
 from datetime import date
 from decimal import Decimal
 from types import MappingProxyType
@@ -48,6 +48,7 @@ class Activation:
         "first_seen",
         "group",
         "last_seen",
+        "listed",
         "now",
         "properties",
         "results",
@@ -66,6 +67,7 @@ class Activation:
         evaluators: Mapping[tuple[str, str], Evaluator],
         context: Mapping[str, Any] | None = None,
         group: Mapping[str, Any] | None = None,
+        listed: Set[int] = frozenset(),
     ) -> None:
         self.now = now
         self.calendar = calendar
@@ -76,6 +78,7 @@ class Activation:
         self.evaluators = evaluators
         self.context = context if context is not None else _NOTHING
         self.group = group if group is not None else _NOTHING
+        self.listed = listed
         self.results: dict[tuple[str, str], Result] = {}
         # During a walk: how many steps it has left, and the last result of each definition with the instant it is from.
         self._ahead = 0
@@ -195,6 +198,11 @@ def seen(which: str) -> Evaluator:
     if which == "first":
         return lambda activation, now: (activation.first_seen, NEVER)
     return lambda activation, now: (activation.last_seen, NEVER)
+
+
+def listed(list_id: int) -> Evaluator:
+    """Whether the profile has an identifier on a list."""
+    return lambda activation, now: (list_id in activation.listed, NEVER)
 
 
 def typed(value: Any, want: Type, on_type_mismatch: Callable[[], None]) -> Any:

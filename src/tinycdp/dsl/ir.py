@@ -132,6 +132,15 @@ class Seen(Node):
     which: str
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Listed(Node):
+    """The rule of a static segment: whether the profile has an identifier on the segment's list.
+
+    `list_id` is the id of the definition. No text of the language compiles to it."""
+
+    list_id: int
+
+
 @dataclass(frozen=True, slots=True)
 class AggregateSpec:
     """The state to keep for one aggregate.

@@ -8,7 +8,7 @@ Errors  InvalidDefinitions with every diagnostic of every definition
 Source  dsl/SPEC.md "Definitions"; docs/decisions/0009-live-and-candidate.md
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from functools import partial
 from hashlib import blake2b
@@ -64,7 +64,8 @@ LONGEST_TEXT = 1_024
 class Definition(msgspec.Struct, frozen=True, kw_only=True):
     """One version of a trait, segment or flag.
 
-    A flag has a document in `flag`; the others have an `expression`.
+    A flag has a document in `flag`; the others have an `expression`, unless they are a static segment, whose members
+    are on a list.
 
     meaning  the version that last changed what it means; a new description changes no membership"""
 
@@ -76,6 +77,7 @@ class Definition(msgspec.Struct, frozen=True, kw_only=True):
     expression: str = ""
     flag: Flag | None = None
     description: str = ""
+    static: bool = False
 
     @property
     def name(self) -> Name:
@@ -188,6 +190,7 @@ class Dependencies:
     properties: frozenset[str]
     seen: bool
     group: bool
+    lists: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,6 +232,8 @@ class Catalog:
 
     backfilling    definitions that are unknown until the head revision is backfilled
     must_backfill  whether state or memberships of any profile must be computed before the head revision can serve
+    lists      the ids of static segments; empty in most environments, where no list is ever read
+    new_lists  those whose profiles do not have them in their state yet
     killed     flags switched off by a kill switch, whatever the revision: definition id → the reason to show"""
 
     environment_id: int
@@ -243,6 +248,8 @@ class Catalog:
     calendar: Days
     must_backfill: bool
     complete: frozenset[tuple[str, int]]
+    lists: frozenset[int] = frozenset()
+    new_lists: frozenset[int] = frozenset()
     killed: Mapping[int, Killed] = field(default_factory=dict)
     _kept_by_event: dict[str, tuple[KeptAggregate, ...]] = field(default_factory=dict, repr=False)
     _segments_by_event: dict[str, tuple[Segment, ...]] = field(default_factory=dict, repr=False)
@@ -280,6 +287,10 @@ class Catalog:
         """The segments that a change of group, or of the group's traits, may affect."""
         return tuple(s for s in self.segments if s.dependencies.group or s.dependencies.seen)
 
+    def segments_for_lists(self, list_ids: Set[int]) -> tuple[Segment, ...]:
+        """The segments that joining or leaving these lists may affect."""
+        return tuple(s for s in self.segments if not s.dependencies.lists.isdisjoint(list_ids))
+
     def compiled_set(self, segment: Segment) -> CompiledSet:
         if segment.is_candidate:
             assert self.candidate is not None
@@ -297,6 +308,7 @@ class Catalog:
             last_seen=profile.last_seen,
             evaluators=compiled_set.evaluators,
             group=profile.group_traits,
+            listed=profile.listed,
         )
 
 
@@ -305,7 +317,9 @@ def sources(definitions: Iterable[Definition]) -> list[DefinitionSource | FlagSo
     return [
         FlagSource(d.key, FLAG_TYPES[d.flag.type], d.flag.conditions, d.flag.required_flags)
         if d.flag is not None
-        else DefinitionSource("trait" if d.kind == "trait" else "segment", d.key, d.expression)
+        else DefinitionSource(
+            "trait" if d.kind == "trait" else "segment", d.key, d.expression, d.id if d.static else None
+        )
         for d in definitions
         if d.flag is None or not d.flag.archived
     ]
@@ -368,6 +382,7 @@ def build_catalog(
             for segment in coming
             if segment.fingerprint not in maintained
         ]
+    before, after = _lists(live_by_name.values()), _lists(head_by_name.values())
     return Catalog(
         environment_id=environment_id,
         zone=zone,
@@ -380,8 +395,14 @@ def build_catalog(
         segments=tuple(segments),
         calendar=calendar,
         complete=frozenset(complete),
+        lists=before | after,
+        new_lists=after - before,
         must_backfill=any(segment.is_candidate for segment in segments) or not _parts(reads) <= complete,
     )
+
+
+def _lists(definitions: Iterable[Definition]) -> frozenset[int]:
+    return frozenset(d.id for d in definitions if d.static)
 
 
 def check_all(definitions: Iterable[Definition]) -> Mapping[Name, tuple[Checked, ...]]:
@@ -555,4 +576,5 @@ def _dependencies_of(parts: tuple[Checked, ...], references: list[Dependencies])
         ),
         seen=any(isinstance(node, ir.Seen) for node in nodes) or any(w.seen for w in references),
         group=any(isinstance(node, ir.GroupTrait) for node in nodes) or any(w.group for w in references),
+        lists=frozenset(n.list_id for n in nodes if isinstance(n, ir.Listed)).union(*(w.lists for w in references)),
     )

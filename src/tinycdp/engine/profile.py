@@ -21,7 +21,7 @@ from tinycdp.model import Instant
 _FORMAT = 1
 _encode = msgspec.msgpack.Encoder(decimal_format="string").encode
 _decode = msgspec.msgpack.Decoder(
-    tuple[int, dict[str, msgspec.Raw], msgspec.Raw, dict[int, int], tuple[Any, ...] | None, int]
+    tuple[int, dict[str, msgspec.Raw], msgspec.Raw, dict[int, int], tuple[Any, ...] | None, int | tuple[int, ...]]
 ).decode
 # Group traits are kept as JSON: it keeps numbers exact, which the other encoding does not.
 _encode_traits = msgspec.json.Encoder(decimal_format="number").encode
@@ -31,6 +31,9 @@ _decode_stamps = msgspec.msgpack.Decoder(dict[str, tuple[int, str]]).decode
 
 #: The traits of profiles without a group.
 NO_TRAITS: Mapping[str, Any] = MappingProxyType({})
+
+#: The lists of a profile that is on none.
+NOT_LISTED: Set[int] = frozenset()
 
 #: (instant, message id): which of two writes to one property is the later one.
 Stamp = tuple[Instant, str]
@@ -45,6 +48,7 @@ class Profile:
     group         (instant, message id, group id) of the latest group call
     group_traits  a copy of the group's traits; a change of the traits updates the copy in every member
     group_changed whether the group differs from the row's
+    listed        the ids of static segments whose list has an identifier of the profile
     """
 
     __slots__ = (
@@ -61,6 +65,7 @@ class Profile:
         "group_changed",
         "id",
         "last_seen",
+        "listed",
         "memberships",
         "properties",
         "properties_changed",
@@ -86,6 +91,7 @@ class Profile:
         self.group_changed = False
         self._group_json = b""
         self._group_traits: Mapping[str, Any] | None = {}
+        self.listed: Set[int] = NOT_LISTED
         self.recompute_at: Instant | None = None
         self.version = 0
         self.backfilled = backfilled
@@ -185,11 +191,17 @@ class Profile:
             states[key] = pack(state)
         stamps = self._packed_stamps if self._stamps is None else self._stamps
         group = None if self.group is None else (*self.group, self._group_json)
-        return _encode((_FORMAT, states, stamps, self.memberships, group, self.backfilled))
+        # Most profiles are on no list: they have the number alone.
+        backfilled = (self.backfilled, *sorted(self.listed)) if self.listed else self.backfilled
+        return _encode((_FORMAT, states, stamps, self.memberships, group, backfilled))
 
     def decode(self, blob: bytes) -> None:
         if blob:
-            _, self._packed, self._packed_stamps, self.memberships, group, self.backfilled = _decode(blob)
+            _, self._packed, self._packed_stamps, self.memberships, group, backfilled = _decode(blob)
+            if isinstance(backfilled, int):
+                self.backfilled = backfilled
+            else:
+                self.backfilled, self.listed = backfilled[0], frozenset(backfilled[1:])
             self._stamps = None
             if group is not None:
                 self.group, self._group_json = group[:3], bytes(group[3]) if len(group) > 3 else b""
@@ -221,10 +233,13 @@ class StoredProfile:
         """Drop everything that was decoded; only the encoded blob stays."""
         self._packed = self._states = None
 
-    def group_traits(self) -> Mapping[str, Any]:
-        """The traits of the profile's group."""
-        group = _decode(self._blob)[4] if self._blob else None
-        return _decode_traits(bytes(group[3])) if group is not None and len(group) > 3 and group[3] else NO_TRAITS
+    def group_traits_and_lists(self) -> tuple[Mapping[str, Any], Set[int]]:
+        """The traits of the profile's group, and the lists that the profile is on."""
+        if not self._blob:
+            return NO_TRAITS, NOT_LISTED
+        *_, group, backfilled = _decode(self._blob)
+        traits = _decode_traits(bytes(group[3])) if group is not None and len(group) > 3 and group[3] else NO_TRAITS
+        return traits, NOT_LISTED if isinstance(backfilled, int) else frozenset(backfilled[1:])
 
 
 def same_json(one: Any, other: Any) -> bool:

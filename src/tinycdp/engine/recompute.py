@@ -8,7 +8,7 @@ Laws    the result is a function of the set of messages and of `now`, whatever t
 Source  dsl/SPEC.md "State" and "valid_until"
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from typing import Any, Literal, TypeAlias
 
 import msgspec
@@ -99,6 +99,17 @@ def apply_group_traits(profile: Profile, traits: Mapping[str, Any], catalog: Cat
     transitions = advance(profile, catalog, now)
     profile.set_group_traits(traits)
     return transitions + _review(profile, catalog.segments_for_group(), catalog, now, profile.recompute_at, "group")
+
+
+def apply_lists(
+    profile: Profile, listed: Set[int], catalog: Catalog, now: Instant, cause: Cause = "edit"
+) -> list[Transition]:
+    """Set the lists that the profile is on, and review the segments that depend on those that changed."""
+    transitions = advance(profile, catalog, now)
+    changed = profile.listed ^ listed
+    profile.listed = listed
+    affected = catalog.segments_for_lists(changed)
+    return transitions + _review(profile, affected, catalog, now, profile.recompute_at, cause)
 
 
 def advance(profile: Profile, catalog: Catalog, now: Instant) -> list[Transition]:
@@ -210,6 +221,7 @@ def absorb(survivor: Profile, other: Profile, catalog: Catalog) -> list[str]:
             rebuild.append(key)
         else:
             mine.absorb(theirs)  # type: ignore[arg-type]
+    survivor.listed |= other.listed
     for name, value in other.properties.items():
         survivor.set_property(name, value, other.stamps[name])
     for fingerprint, entered_at in other.memberships.items():

@@ -16,9 +16,12 @@ from typing import Any
 from tinycdp.engine import recompute
 from tinycdp.engine.catalog import Catalog
 from tinycdp.engine.profile import Profile
-from tinycdp.model import Instant, Message
+from tinycdp.model import NEVER, Instant, Message
 
 Groups = Mapping[str, Mapping[str, Any]]
+
+#: An identifier was on a list since an instant, and until another one or still.
+Listing = tuple[Instant, Instant | None, int]
 
 #: Only this many of the newest arrivals are replayed one by one; all older ones count as one arrival.
 MOST_ARRIVALS = 5_000
@@ -30,11 +33,13 @@ class ProfileHistory:
 
     created   when its first identifier was seen
     arrivals  messages with the instant each arrived, in any order
-    merged    histories that were merged into this one, each with the instant"""
+    merged    histories that were merged into this one, each with the instant
+    listings  when its own identifiers were on lists: (since, until, list); None for those that still are"""
 
     created: Instant
     arrivals: Sequence[tuple[Instant, Message]]
     merged: Sequence[tuple[Instant, "ProfileHistory"]] = ()
+    listings: Sequence[Listing] = ()
 
 
 def replay_history(history: ProfileHistory, catalog: Catalog, groups: Groups, now: Instant) -> Profile:
@@ -42,6 +47,7 @@ def replay_history(history: ProfileHistory, catalog: Catalog, groups: Groups, no
 
     groups  the traits of every group that a message names"""
     profile = _replay_until(history, catalog, groups, now)
+    profile.listed = frozenset(list_id for _, until, list_id in _listings(history) if until is None)
     recompute.review_all(profile, catalog, now)
     return profile
 
@@ -51,12 +57,21 @@ def _replay_until(history: ProfileHistory, catalog: Catalog, groups: Groups, end
     profile.version = 1  # reviewed from the beginning: messages need not review segments that they cannot affect
     recompute.review_all(profile, catalog, history.created)
     merged, arrivals = _merged(history)
+    lists = _lists(_listings(history), end)
+
+    def catch_up(until: Instant) -> None:
+        """The merges and the changes of lists by an instant, in order."""
+        while (merged and merged[0][0] <= until) or (lists and lists[0][0] <= until):
+            if lists and not (merged and merged[0][0] <= lists[0][0]):
+                at, listed = lists.pop(0)
+                recompute.apply_lists(profile, listed, catalog, at)
+            else:
+                _merge(profile, *merged.pop(0), catalog, groups)
+
     for at, messages in _by_arrival(arrivals):
-        while merged and merged[0][0] <= at:
-            _merge(profile, *merged.pop(0), catalog, groups)
+        catch_up(at)
         recompute.apply(profile, messages, catalog, at, groups)
-    for at, other in merged:
-        _merge(profile, at, other, catalog, groups)
+    catch_up(NEVER)
     recompute.advance(profile, catalog, end)
     return profile
 
@@ -73,10 +88,28 @@ def _merged(history: ProfileHistory) -> tuple[list[tuple[Instant, ProfileHistory
             other.created,
             [arrival for arrival in other.arrivals if arrival[0] < at],
             [merge for merge in other.merged if merge[0] < at],
+            other.listings,
         )))  # fmt: skip
         arrivals += [arrival for arrival in other.arrivals if arrival[0] >= at]
         waiting += [merge for merge in other.merged if merge[0] >= at]
     return sorted(histories, key=lambda pair: pair[0]), arrivals
+
+
+def _listings(history: ProfileHistory) -> list[Listing]:
+    """Those of all identifiers, each from the moment its identifier belongs to the profile."""
+    found = [(max(since, history.created), until, list_id) for since, until, list_id in history.listings]
+    for at, other in history.merged:
+        found += [(max(since, at), until, list_id) for since, until, list_id in _listings(other)]
+    return [one for one in found if one[1] is None or one[0] < one[1]]
+
+
+def _lists(listings: Sequence[Listing], end: Instant) -> list[tuple[Instant, frozenset[int]]]:
+    """Each instant by `end` at which the lists may change, with those that hold from then on."""
+    instants = sorted({at for since, until, _ in listings for at in (since, until) if at is not None and at <= end})
+    return [
+        (at, frozenset(id for since, until, id in listings if since <= at and (until is None or at < until)))
+        for at in instants
+    ]
 
 
 def _by_arrival(arrivals: Iterable[tuple[Instant, Message]]) -> list[tuple[Instant, list[Message]]]:

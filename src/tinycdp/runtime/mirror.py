@@ -80,6 +80,7 @@ class Mirror:
         await self._policies.load(self._pool)
         await self._privacy.load(self._pool)
         await self._plans.load(self._pool)
+        self._snapshots.rules_changed()
 
     async def reread(self, environment_id: int, identifier: Identifier | None) -> None:
         """Load the definitions, and the profile, from Postgres; keep those in memory if it is away."""
@@ -112,6 +113,7 @@ class Mirror:
         self._change_streams.profiles_changed(environment_id, version, profile_ids)
 
     def profiles_created(self, environment_id: int, digests: Sequence[str]) -> None:
+        self._snapshots.created_elsewhere(environment_id, digests)
         self._change_streams.profiles_created(environment_id, digests)
 
     def revision_changed(self, environment_id: int) -> None:

@@ -33,30 +33,26 @@ _PING_SECONDS = 5.0
 
 
 async def announce_profiles(
-    connection: Connection, environment_id: int, version: int, profile_ids: Sequence[int]
+    connection: Connection, environment_id: int, version: int, profile_ids: Sequence[int], created: Sequence[str] = ()
 ) -> None:
-    """Notify that these profiles have a new version."""
+    """Notify that these profiles have a new version.
+
+    created  values of identifiers that belonged to no profile before, now have one"""
     notices = []
     for start in range(0, len(profile_ids), _IDS_PER_NOTICE):
         ids = ",".join(map(str, profile_ids[start : start + _IDS_PER_NOTICE]))
         notices.append(f"profiles {environment_id} {version} {ids}")
-    await notification_store.announce(connection, *notices)
-
-
-async def announce_new_profiles(connection: Connection, environment_id: int, user_ids: Sequence[str]) -> None:
-    """Notify that these user ids, which belonged to no profile before, now have one."""
-    notices = []
-    for start in range(0, len(user_ids), _DIGESTS_PER_NOTICE):
-        digests = ",".join(map(digest_of, user_ids[start : start + _DIGESTS_PER_NOTICE]))
+    for start in range(0, len(created), _DIGESTS_PER_NOTICE):
+        digests = ",".join(map(digest_of, created[start : start + _DIGESTS_PER_NOTICE]))
         notices.append(f"created {environment_id} {digests}")
     await notification_store.announce(connection, *notices)
 
 
-def digest_of(user_id: str) -> str:
-    """A hash of a user id in eleven characters.
+def digest_of(value: str) -> str:
+    """A hash of an identifier's value in eleven characters.
 
-    The id itself may be long, and hold any character."""
-    digest = blake2b(user_id.encode("utf-8", "surrogatepass"), digest_size=8).digest()
+    The value itself may be long, and hold any character."""
+    digest = blake2b(value.encode("utf-8", "surrogatepass"), digest_size=8).digest()
     return urlsafe_b64encode(digest).rstrip(b"=").decode()
 
 

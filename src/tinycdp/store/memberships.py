@@ -1,4 +1,4 @@
-"""Statements about memberships of segments and their transitions."""
+"""Statements about memberships, transitions, and the lists of static segments."""
 
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
@@ -9,6 +9,7 @@ from tinycdp.store.database.statements import load
 from tinycdp.store.profiles import ProfileRow, SummaryRow
 
 _SQL = load("memberships")
+_EDIT_COLUMNS = ("environment_id", "edit_id", "n", "adds", "kind", "value", "staged_at")
 
 
 async def enter_segments(connection: Connection, environment_id: int, rows: Sequence[tuple[int, int, int]]) -> None:
@@ -65,6 +66,26 @@ async def transitions_of_profile(
     return TransitionRow.every(await connection.fetch(_SQL["transitions_of_profile"], environment_id, profile_id, n))
 
 
+@dataclass(frozen=True, slots=True)
+class ListedRow(Row):
+    """An identifier on a list. profile_id: None until a message names it"""
+
+    kind: str
+    value: str
+    listed_at: int
+    profile_id: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class ListingRow(Row):
+    """A span of time in which an identifier was on a list."""
+
+    identifier_id: int
+    segment_id: int
+    listed_at: int
+    unlisted_at: int | None
+
+
 async def count_members(connection: Connection, environment_id: int, fingerprints: Sequence[int]) -> dict[int, int]:
     return dict(await connection.fetch(_SQL["count_members"], environment_id, fingerprints))
 
@@ -93,3 +114,120 @@ async def members_page(
     connection: Connection, environment_id: int, fingerprint: int, after_id: int, n: int
 ) -> list[MemberRow]:
     return MemberRow.every(await connection.fetch(_SQL["members_page"], environment_id, fingerprint, after_id, n))
+
+
+# Lists of static segments
+
+
+async def share_lists(connection: Connection, environment_id: int) -> None:
+    await connection.execute(_SQL["share_lists"], environment_id)
+
+
+async def hold_lists(connection: Connection, environment_id: int) -> None:
+    await connection.execute(_SQL["hold_lists"], environment_id)
+
+
+async def lists_of_identifiers(
+    connection: Connection, environment_id: int, identifiers: Sequence[tuple[str, str]]
+) -> list[tuple[str, str, int]]:
+    """(kind, value, segment id) of those that are listed."""
+    kinds, values = [kind for kind, _ in identifiers], [value for _, value in identifiers]
+    rows = await connection.fetch(_SQL["lists_of_identifiers"], environment_id, kinds, values)
+    return [(row["kind"], row["value"], row["segment_id"]) for row in rows]
+
+
+async def lists_of_profiles(
+    connection: Connection, environment_id: int, profile_ids: Sequence[int]
+) -> dict[int, list[int]]:
+    """The lists of each of these profiles; a profile on no list is left out."""
+    return dict(await connection.fetch(_SQL["lists_of_profiles"], environment_id, profile_ids))
+
+
+async def listings_of(connection: Connection, environment_id: int, identifier_ids: Sequence[int]) -> list[ListingRow]:
+    return ListingRow.every(await connection.fetch(_SQL["listings_of"], environment_id, identifier_ids))
+
+
+async def count_listed(connection: Connection, environment_id: int, segment_ids: Sequence[int]) -> dict[int, int]:
+    return dict(await connection.fetch(_SQL["count_listed"], environment_id, segment_ids)) if segment_ids else {}
+
+
+async def listed_page(
+    connection: Connection, environment_id: int, segment_id: int, after: tuple[str, str], n: int
+) -> list[ListedRow]:
+    return ListedRow.every(await connection.fetch(_SQL["listed_page"], environment_id, segment_id, *after, n))
+
+
+async def next_edit(connection: Connection) -> int:
+    return await connection.fetchval(_SQL["next_edit"])
+
+
+async def forget_edits(connection: Connection, environment_id: int, edit_id: int, staged_before: int) -> None:
+    await connection.execute(_SQL["forget_edits"], environment_id, edit_id, staged_before)
+
+
+async def stage_identifiers(
+    connection: Connection,
+    environment_id: int,
+    edit_id: int,
+    first: int,
+    identifiers: Sequence[tuple[str, str]],
+    now: int,
+    *,
+    adds: bool,
+) -> None:
+    """Copy identifiers, numbered from `first`."""
+    await connection.copy_records_to_table(
+        "list_edits",
+        records=[(environment_id, edit_id, n, adds, *pair, now) for n, pair in enumerate(identifiers, start=first)],
+        columns=_EDIT_COLUMNS,
+    )
+
+
+async def stage_members(
+    connection: Connection, environment_id: int, edit_id: int, fingerprint: int, strongest: Sequence[str], now: int
+) -> int:
+    """Returns how many identifiers were staged."""
+    status: str = await connection.execute(
+        _SQL["stage_members"], environment_id, edit_id, fingerprint, strongest, now, timeout=600
+    )
+    return int(status.rpartition(" ")[2])
+
+
+async def stage_rest(
+    connection: Connection, environment_id: int, edit_id: int, segment_id: int, staged: int, now: int
+) -> int:
+    """Returns how many identifiers were staged."""
+    status: str = await connection.execute(
+        _SQL["stage_rest"], environment_id, edit_id, segment_id, staged, now, timeout=600
+    )
+    return int(status.rpartition(" ")[2])
+
+
+async def count_edit(connection: Connection, environment_id: int, edit_id: int, segment_id: int) -> tuple[int, int]:
+    """How many identifiers an edit would add and remove."""
+    row = await connection.fetchrow(_SQL["count_edit"], environment_id, edit_id, segment_id, timeout=600)
+    return row["added"], row["removed"]
+
+
+async def change_list(
+    connection: Connection, environment_id: int, edit_id: int, segment_id: int, part: tuple[int, int], now: int
+) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
+    """Apply a part of an edit, from its first to its last number.
+
+    Returns (kind, value) of what was added, and of what was removed."""
+    added, removed = [
+        [
+            (row["kind"], row["value"])
+            for row in await connection.fetch(_SQL[statement], environment_id, edit_id, segment_id, *part, now)
+        ]
+        for statement in ("add_to_list", "remove_from_list")
+    ]
+    return added, removed
+
+
+async def profiles_of_identifiers(
+    connection: Connection, environment_id: int, identifiers: Sequence[tuple[str, str]]
+) -> set[int]:
+    kinds, values = [kind for kind, _ in identifiers], [value for _, value in identifiers]
+    rows = await connection.fetch(_SQL["profiles_of_identifiers"], environment_id, kinds, values)
+    return {row["profile_id"] for row in rows}

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from tinycdp.model import Identifier
 from tinycdp.store.database.pool import Connection
 from tinycdp.store.database.rows import Row
 from tinycdp.store.database.statements import load
@@ -117,6 +118,17 @@ class HeldExposureRow(Row):
 
 
 @dataclass(frozen=True, slots=True)
+class HeldListingRow(Row):
+    """An identifier of a profile on a list; segment is the segment's last key."""
+
+    kind: str
+    value: str
+    listed_at: int
+    unlisted_at: int | None
+    segment: str
+
+
+@dataclass(frozen=True, slots=True)
 class SessionVariantRow(Row):
     """A variant that a session keeps."""
 
@@ -173,6 +185,21 @@ async def hold_exposures(connection: Connection) -> None:
 async def is_unit(connection: Connection, environment_id: int, texts: Sequence[str]) -> bool:
     """Whether one of these is the unit of an exposure or of a session variant."""
     return await connection.fetchval(_SQL["is_unit"], environment_id, texts)
+
+
+async def is_listed(connection: Connection, environment_id: int, identifiers: Sequence[Identifier]) -> bool:
+    """Whether one of these is on a list, or was."""
+    return await connection.fetchval(_SQL["is_listed"], environment_id, *_columns(identifiers))
+
+
+async def listings_held(
+    connection: Connection, environment_id: int, identifiers: Sequence[Identifier]
+) -> list[HeldListingRow]:
+    return HeldListingRow.every(await connection.fetch(_SQL["listings_held"], environment_id, *_columns(identifiers)))
+
+
+def _columns(identifiers: Sequence[Identifier]) -> tuple[list[str], list[str]]:
+    return [identifier.kind for identifier in identifiers], [identifier.value for identifier in identifiers]
 
 
 async def erase(connection: Connection, statement: str, environment_id: int, *values: Sequence[Any]) -> int:

@@ -143,6 +143,13 @@ async def load_by_identifier(
     return LoadedProfileRow.maybe(await connection.fetchrow(_SQL["load_by_identifier"], environment_id, kind, value))
 
 
+async def load_by_value(
+    connection: Connection, environment_id: int, value: str, kinds: Sequence[str]
+) -> LoadedProfileRow | None:
+    """The profile of an identifier of any kind, the first of `kinds` first."""
+    return LoadedProfileRow.maybe(await connection.fetchrow(_SQL["load_by_value"], environment_id, value, kinds))
+
+
 async def load_by_id(connection: Connection, environment_id: int, id: int) -> LoadedProfileRow | None:
     return LoadedProfileRow.maybe(await connection.fetchrow(_SQL["load_by_id"], environment_id, id))
 

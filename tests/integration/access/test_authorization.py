@@ -137,6 +137,7 @@ SHOWING: dict[str, Call] = {
     "GET /v1/admin/segments/{name}/versions": admin("openers"),
     "GET /v1/admin/segments/{name}/impact": admin("openers"),
     "GET /v1/admin/segments/{name}/members": admin("openers"),
+    "GET /v1/admin/segments/{name}/list": admin("listed"),
     "GET /v1/admin/flags": admin(),
     "GET /v1/admin/flags/{name}": admin("on"),
     "GET /v1/admin/flags/{name}/versions": admin("on"),
@@ -209,6 +210,8 @@ CHANGING: dict[str, Call] = {
     "POST /v1/admin/flags/{name}/revive": admin("killed"),
     "PUT /v1/admin/traits/{name}": admin("opens", body={"expression": "events.app_open.count_7d"}),
     "PUT /v1/admin/segments/{name}": admin("openers", body={"rule": "opens > 1"}),
+    "POST /v1/admin/segments/{name}/list": admin("listed", body={"identifiers": ["eve"]}),
+    "POST /v1/admin/segments/{name}/list/upload": admin("listed", body="userId\ndan\n"),
     "PUT /v1/admin/flags/{name}": admin("killed", body={"rule": "opens > 1"}),
     "POST /v1/admin/traits/{name}/versions/{version}/restore": admin("opens", 1),
     "POST /v1/admin/segments/{name}/versions/{version}/restore": admin("openers", 1),
@@ -539,6 +542,9 @@ async def furnish(app: Application) -> dict[str, str]:
     await put("admin/segments/openers", {"rule": "opens > 0", **about})
     await put(f"admin/segments/{MARK}", {"rule": "opens > 0"})
     await put("admin/segments/spare", {"rule": "true", **about})
+    await put("admin/segments/listed", {"static": True, **about})
+    listed = {"identifiers": ["ada", "bob", f"unseen-{MARK}"]}
+    await done(app.admin.post("/v1/admin/segments/listed/list", json=listed))
     on = {
         "type": "string",
         "variants": {MARK: MARK, "off": "no"},
@@ -597,11 +603,12 @@ async def test_of_another_environment_a_key_reads_nothing_changes_nothing_and_le
     here, there = await world(app), await world(twin)
     names = await furnish(app)
     await same_numbers(app, twin)
-    assert [table for table, rows in (await here.digest()).items() if rows is None] == [
+    assert {table for table, rows in (await here.digest()).items() if rows is None} == {
+        "list_edits",
         "live_batches",
         "outbox",
         "outbox_cursors",
-    ]
+    }
 
     shown: dict[str, str] = {}
     for route, call in SHOWING.items():

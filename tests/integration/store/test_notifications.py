@@ -11,7 +11,7 @@ import pytest
 from serving import PATIENCE_SECONDS, eventually
 from tinycdp.errors import Unavailable
 from tinycdp.runtime import notifications
-from tinycdp.runtime.notifications import Listener, announce_keys, announce_new_profiles, announce_profiles, digest_of
+from tinycdp.runtime.notifications import Listener, announce_keys, announce_profiles, digest_of
 from tinycdp.store.database import pool as database
 from tinycdp.store.database.pool import Pool, transaction
 
@@ -52,9 +52,8 @@ async def test_a_thousand_profiles_are_announced_completely_and_in_order(dsn: st
     try:
         async with transaction(pool) as connection:
             connection.add_query_logger(lambda record: said.append(record.query))
-            await announce_profiles(connection, 3, 7, ids)
-            await announce_new_profiles(connection, 3, people)
-            await announce_new_profiles(connection, 3, [])
+            await announce_profiles(connection, 3, 7, ids, people)
+            await announce_profiles(connection, 3, 7, [])
             await announce_keys(connection)
         await asyncio.wait_for(recorder.done.wait(), PATIENCE_SECONDS)
     finally:
@@ -62,7 +61,7 @@ async def test_a_thousand_profiles_are_announced_completely_and_in_order(dsn: st
     assert recorder.profiles == [(3, 7, id) for id in ids]
     assert recorder.notices > 1, "they are more than one notification holds"
     assert recorder.digests == [digest_of(one) for one in people]
-    assert len([query for query in said if "pg_notify" in query]) == 3, "one statement for each kind"
+    assert len([query for query in said if "pg_notify" in query]) == 2, "one statement for each transaction's profiles"
 
 
 class Watcher(Recorder):
@@ -143,12 +142,12 @@ async def test_every_notice_names_its_environment_but_that_of_keys() -> None:
         async def execute(self, statement: str, payloads: Sequence[str]) -> None:
             said.extend(payloads)
 
-    values: dict[str, Any] = {"environment_id": 3, "version": 7, "profile_ids": [1], "user_ids": ["ada"]}
+    values: dict[str, Any] = {"environment_id": 3, "version": 7, "profile_ids": [1], "created": ["ada"]}
     values |= {"reader": "r", "filter_text": "-"}
     speakers = {name: one for name, one in vars(notifications).items() if name.startswith("announce_")}
     for name, announce in speakers.items():
         if name != "announce_keys":
             _, *parameters = inspect.signature(announce).parameters
             await announce(Connection(), **{parameter: values[parameter] for parameter in parameters})
-    assert len(said) == len(speakers) - 1
+    assert len(said) == len(speakers)  # new identifiers go out beside profiles; keys do not
     assert {notice.split(" ")[1] for notice in said} == {"3"}

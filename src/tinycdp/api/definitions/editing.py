@@ -71,12 +71,15 @@ class Editing:
         used_by = workspace.used_by()
         live, backfilling = workspace.catalog.live, workspace.catalog.backfilling
         counted: dict[int, int] = {}
+        listed: dict[int, int] = {}
         as_of: Instant = self.environment.now()
         wanted = [live.fingerprints[d.name] for d in definitions if d.kind == "segment" and d.name not in backfilling]
         if wanted:
             async with snapshot(self.environment.pool) as connection:
                 as_of = await memberships_as_of(connection, workspace.catalog.environment_id, as_of)
                 counted = await membership_store.count_members(connection, workspace.catalog.environment_id, wanted)
+                static = [d.id for d in definitions if d.static]
+                listed = await membership_store.count_listed(connection, workspace.catalog.environment_id, static)
         progress = None
         if workspace.progress is not None:
             progress = as_schema(workspace.progress, BackfillProgress)
@@ -101,12 +104,22 @@ class Editing:
                 )
                 continue
             text = definition.expression
-            common |= {"description": definition.description, "canonical": workspaces.canonical(text)}
+            canonical = "" if definition.static else workspaces.canonical(text)
+            common |= {"description": definition.description, "canonical": canonical}
             if definition.kind == "trait":
                 found.append(Trait(**common, expression=text, nullable=workspace.head.nodes[name].nullable))
             else:
                 members = None if name in backfilling else counted.get(live.fingerprints[name], 0)
-                found.append(Segment(**common, rule=text, members=members, as_of=iso(as_of)))
+                found.append(
+                    Segment(
+                        **common,
+                        rule=text,
+                        static=definition.static,
+                        members=members,
+                        listed=listed.get(definition.id, 0) if definition.static else None,
+                        as_of=iso(as_of),
+                    )
+                )
         return found
 
 

@@ -30,6 +30,7 @@ from tinycdp.api.definitions.schemas import (
     Member,
     Members,
     Segment,
+    SegmentDocument,
     Segments,
     Trait,
     Traits,
@@ -204,7 +205,7 @@ async def _save(editing: Editing, kind: Kind, change: Change, note: str) -> Exac
 
 ROUTES = [
     *_routes("trait", Trait, Traits, CreatedTrait, ExpressionDocument),
-    *_routes("segment", Segment, Segments, CreatedSegment, ExpressionDocument),
+    *_routes("segment", Segment, Segments, CreatedSegment, SegmentDocument),
     *_routes("flag", Flag, Flags, CreatedFlag, FlagDocument),
     list_members,
     list_backfills,

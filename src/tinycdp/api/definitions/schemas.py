@@ -22,6 +22,15 @@ class ExpressionBody(msgspec.Struct, kw_only=True, omit_defaults=True):
     description: str = ""
 
 
+class SegmentBody(ExpressionBody, kw_only=True, omit_defaults=True):
+    """A segment: with a rule, or static.
+
+    static  it has no rule; its members are those of the identifiers on its list
+    """
+
+    static: bool = False
+
+
 class ExclusionBody(msgspec.Struct, rename={"since": "from"}):
     """A rule's share of an exclusion group, in per cent.
 
@@ -114,8 +123,9 @@ class FlagBody(msgspec.Struct, rename="camel", kw_only=True, omit_defaults=True)
 FlagDocument = Annotated[dict[str, Any], Documented(FlagBody)]
 #: A trait's or a segment's.
 ExpressionDocument = Annotated[dict[str, Any], Documented(ExpressionBody)]
+SegmentDocument = Annotated[dict[str, Any], Documented(SegmentBody)]
 #: What PUT takes for a kind.
-Document = Annotated[dict[str, Any], Documented(ExpressionBody | FlagBody)]
+Document = Annotated[dict[str, Any], Documented(SegmentBody | FlagBody)]
 
 
 class Span(msgspec.Struct):
@@ -278,12 +288,16 @@ class Trait(Described, kw_only=True):
 class Segment(Described, kw_only=True):
     """A segment.
 
+    static   its members are those of the identifiers on its list; rule and canonical are then empty
     members  as of as_of; null until the segment first goes live
+    listed   how many identifiers are on the list of a static segment; null for a rule
     """
 
     rule: str
     canonical: str
+    static: bool
     members: int | None
+    listed: int | None
     as_of: str
 
 

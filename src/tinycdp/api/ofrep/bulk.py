@@ -13,7 +13,7 @@ import msgspec
 
 from tinycdp.engine.catalog import Catalog
 from tinycdp.engine.flags.decide import Decision
-from tinycdp.model import Identifier, IdentifierKind, Instant
+from tinycdp.model import ANY_KIND, Identifier, IdentifierKind, Instant
 from tinycdp.runtime.access import stream_tokens
 from tinycdp.runtime.access.actor import Actor
 from tinycdp.runtime.access.keys import Keyring
@@ -108,9 +108,20 @@ class Bulk:
         return AllFlags(catalog, snapshot, instant, decisions, answers, stream_token)
 
 
+#: The names in a context that say which kind of identifier they are, in the order in which they count.
+EXACT = (IdentifierKind.USER, "profileId", IdentifierKind.ANONYMOUS, IdentifierKind.DEVICE, IdentifierKind.EXTERNAL)
+_EXACT = frozenset(EXACT)
+
+
 def identifier_of(context: Mapping[str, Any]) -> Identifier | None:
+    """The identifier of the profile in a context: one that is named exactly, or a targetingKey of any kind."""
+    if not _EXACT.isdisjoint(context):
+        for kind in EXACT:
+            value = context.get(kind)
+            if value and isinstance(value, str):
+                return Identifier(kind, value)
     unit = context.get("targetingKey")
-    return Identifier(IdentifierKind.USER, unit) if unit else None
+    return Identifier(ANY_KIND, unit) if unit else None
 
 
 def session_of(context: Mapping[str, Any]) -> str | None:

@@ -144,7 +144,8 @@ async def evaluate_flag(
     flag: FromPath[str],
     exposure: Exposed = True,
 ) -> ExactResponse[Any]:
-    """`context.targetingKey` is the user id; what else stands in `context` is what rules read."""
+    """`context.targetingKey` is an identifier of any kind; `userId`, `profileId`, `anonymousId`, `deviceId` and
+    `externalId` beside it name the profile exactly. Rules read everything in `context`."""
     try:
         context = await _context(request)
     except BadContext as wrong:

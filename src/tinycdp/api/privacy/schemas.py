@@ -134,6 +134,16 @@ class ExportedVariant(msgspec.Struct, frozen=True, rename="camel"):
     kept_until: str
 
 
+class ExportedListing(msgspec.Struct, frozen=True, rename="camel"):
+    """An identifier of a profile on the list of a static segment, now or in the past."""
+
+    segment: str
+    kind: str
+    value: str
+    listed_at: str
+    unlisted_at: str | None
+
+
 class ProfileExport(msgspec.Struct, frozen=True, rename="camel"):
     """Everything stored about a profile; `events` follows, all of them, newest first."""
 
@@ -141,6 +151,7 @@ class ProfileExport(msgspec.Struct, frozen=True, rename="camel"):
     group: ProfileGroup | None
     exposures: list[ExportedExposure]
     holds: list[ExportedVariant]
+    lists: list[ExportedListing]
     rejected_messages: list[str]
     graph: IdentityGraph
     transitions: list[Transition]

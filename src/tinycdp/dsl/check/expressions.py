@@ -132,6 +132,12 @@ def check(
     )
 
 
+def listed(list_id: int) -> Checked:
+    """The rule of a static segment, as if it had been written."""
+    node = ir.Listed(Type.BOOL, list_id)
+    return Checked(node, Type.BOOL, False, "", (), frozenset(), (), frozenset(), estimate(node), "")
+
+
 def possible_references(tree: ast.Expr) -> frozenset[tuple[str, str]]:
     """The definitions that a tree may refer to, before its types are known.
 

@@ -14,7 +14,7 @@ from heapq import heapify, heappop, heappush
 from typing import Literal
 
 from tinycdp.dsl import ir, parser
-from tinycdp.dsl.check.expressions import Checked, Scope, check, possible_references
+from tinycdp.dsl.check.expressions import Checked, Scope, check, listed, possible_references
 from tinycdp.dsl.diagnostics import Diagnostic, SourceError
 from tinycdp.dsl.ir import NOWHERE, Type
 
@@ -28,11 +28,14 @@ Key = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class DefinitionSource:
-    """A trait's expression or a segment's rule, as written."""
+    """A trait's expression or a segment's rule, as written.
+
+    list_id  of a static segment, which has no text: the id of its definition"""
 
     kind: Literal["trait", "segment"]
     key: str
-    text: str
+    text: str = ""
+    list_id: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +119,7 @@ def check_workspace(
     for name in [*order, *sorted(rest)]:
         source = defined[name]
         here = replace(scope, kind=source.kind, certain=certain)
-        parts = checked[name] = tuple(check(text, here, _parse) for text in _texts(source))
+        parts = checked[name] = _check(source, here)
         broken = sorted(reads[name] & failed)
         if broken and name not in cycles:
             message = f"'{name[1]}' depends on '{broken[0][1]}', which has errors."
@@ -136,8 +139,16 @@ def _error(code: str, message: str) -> Diagnostic:
     return Diagnostic(code, "error", NOWHERE, message)
 
 
+def _check(source: DefinitionSource | FlagSource, scope: Scope) -> tuple[Checked, ...]:
+    if isinstance(source, DefinitionSource) and source.list_id is not None:
+        return (listed(source.list_id),)
+    return tuple(check(text, scope, _parse) for text in _texts(source))
+
+
 def _texts(source: DefinitionSource | FlagSource) -> tuple[str, ...]:
-    return source.whens if isinstance(source, FlagSource) else (source.text,)
+    if isinstance(source, FlagSource):
+        return source.whens
+    return (source.text,) if source.list_id is None else ()
 
 
 #: Most definitions are unchanged since the last publish, so their trees are cached.

@@ -391,6 +391,8 @@ def _noun(node: ir.Node) -> str:
             return f"their {_name(key)}"
         case ir.Reference(kind="flag", key=key):
             return f"the flag {_name(key)}"
+        case ir.Listed():
+            return "their place on the list"
         case ir.Seen(which=which):
             return f"the moment they were {which} seen"
         case ir.AggregateRead() if node.type is not Type.BOOL or node.function != "exists":

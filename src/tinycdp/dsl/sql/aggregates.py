@@ -67,6 +67,16 @@ class AggregateTables:
         pick = "max" if which == "first" else "min"
         return self._column(f"({_NOW} - {pick}(age) FILTER (WHERE active))::numeric")
 
+    def listed(self, list_id: int) -> str:
+        """Whether an identifier of the profile was on a list at the instant known."""
+        return (
+            "EXISTS (SELECT 1 FROM identifiers AS a"
+            " JOIN listed_identifiers AS l ON l.environment_id = $1::integer AND l.segment_id = "
+            f"{list_id} AND l.kind = a.kind AND l.value = a.value"
+            " AND l.listed_at <= $3::timestamptz AND (l.unlisted_at IS NULL OR l.unlisted_at > $3::timestamptz)"
+            " WHERE a.environment_id = $1::integer AND a.profile_id = p.profile_id)"
+        )
+
     def read(self, read: ir.AggregateRead) -> str:
         """An aggregate over its window."""
         spec = self._specs.setdefault(read.spec.key, _AggregateColumns(read.spec, len(self._specs)))

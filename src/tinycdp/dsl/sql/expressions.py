@@ -43,6 +43,7 @@ class SqlSource(Protocol):
     def property(self, path: tuple[str, ...]) -> str: ...
     def group_trait(self, path: tuple[str, ...]) -> str: ...
     def seen(self, which: str) -> str: ...
+    def listed(self, list_id: int) -> str: ...
     def read(self, read: ir.AggregateRead) -> str: ...
 
 
@@ -102,6 +103,8 @@ class Expressions:
                 return self._reference(node)
             case ir.Seen():
                 return self._reader.seen(node.which)
+            case ir.Listed():
+                return self._reader.listed(node.list_id)
             case ir.AggregateRead():
                 return f"({self._reader.read(node)})"
             case ir.Ago():

@@ -144,6 +144,8 @@ def _fact(explained: Explanation, zone: str) -> str:
             return _aggregate(node, value, worth)
         case ir.Reference(kind="segment", key=key):
             return f"in {key}" if value else f"not in {key}"
+        case ir.Listed():
+            return "an identifier of the profile is listed" if value else "no identifier of the profile is listed"
         case ir.Reference(key=key):
             return f"{key} is {worth}"
         case ir.Ago() if value is not None:

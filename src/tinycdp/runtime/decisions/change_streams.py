@@ -21,7 +21,7 @@ from typing import Any
 
 from tinycdp.engine.catalog import Catalog
 from tinycdp.errors import Unavailable
-from tinycdp.model import NEVER, Identifier, Instant
+from tinycdp.model import ANY_KIND, NEVER, Identifier, Instant
 from tinycdp.runtime.background import Loop
 from tinycdp.runtime.clock import Clock
 from tinycdp.runtime.decisions.decide import ProfileLoader
@@ -105,6 +105,8 @@ class ChangeStreams:
         self._streams: tuple[dict[ChangeStream, None], ...] = tuple({} for _ in range(BEATS))
         self._open = 0
         self._by_profile: dict[_ProfileKey, list[ChangeStream]] = {}
+        # Streams of a targeting key: a stronger identifier with its value gives them another profile.
+        self._by_value: dict[_ProfileKey, list[ChangeStream]] = {}
         self._changed: dict[ChangeStream, None] = {}
         self._timers: list[tuple[Instant, int, ChangeStream]] = []
         self._order = count()
@@ -154,6 +156,8 @@ class ChangeStreams:
         stream.beat = min(range(BEATS), key=lambda beat: len(self._streams[beat]))
         self._streams[stream.beat][stream] = None
         self._open += 1
+        if (value := _targeting_key(stream)) is not None:
+            self._by_value.setdefault(value, []).append(stream)
         self._index(stream, _unseen(stream))
         self._mark(stream)
 
@@ -161,6 +165,10 @@ class ChangeStreams:
         if stream in self._streams[stream.beat]:
             del self._streams[stream.beat][stream]
             self._open -= 1
+            if (value := _targeting_key(stream)) is not None:
+                self._by_value[value].remove(stream)
+                if not self._by_value[value]:
+                    del self._by_value[value]
             self._index(stream, None)
             self._changed.pop(stream, None)
             stream.due = NEVER
@@ -175,11 +183,12 @@ class ChangeStreams:
                         self._mark(stream)
 
     def profiles_created(self, environment_id: int, names: Iterable[str]) -> None:
-        """User ids of these names have just got a profile."""
+        """Identifiers with values of these digests have just got a profile."""
         if self._by_profile:
             for name in names:
-                for stream in self._by_profile.get((environment_id, name), ()):
-                    self._mark(stream)
+                for streams in (self._by_profile, self._by_value):
+                    for stream in streams.get((environment_id, name), ()):
+                        self._mark(stream)
 
     def published(self, environment_id: int) -> None:
         """The environment may have another catalog."""
@@ -304,6 +313,10 @@ class ChangeStreams:
                 if len(self._timers) > 2 * self._open + 64:  # most of them are of the past
                     self._timers = [timer for timer in self._timers if timer[2].due == timer[0]]
                     heapq.heapify(self._timers)
+
+
+def _targeting_key(stream: ChangeStream) -> _ProfileKey | None:
+    return _unseen(stream) if stream.identifier is not None and stream.identifier.kind == ANY_KIND else None
 
 
 def _unseen(stream: ChangeStream) -> _ProfileKey | None:

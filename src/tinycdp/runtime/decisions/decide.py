@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from tinycdp.engine.catalog import Catalog
 from tinycdp.engine.flags.decide import Decision, decide
 from tinycdp.errors import NotFound, Unavailable
-from tinycdp.model import Identifier, Instant
+from tinycdp.model import ANY_KIND, STRENGTH, Identifier, Instant
 from tinycdp.runtime.decisions.snapshots import Snapshot, Snapshots, unknown_profile
 from tinycdp.runtime.definitions.catalogs import Catalogs
 
@@ -63,6 +63,11 @@ class ProfileLoader:
                 pass
         if (snapshot := self._snapshots.find_stale(environment_id, identifier.kind, identifier.value)) is not None:
             return snapshot, True
+        if identifier.kind == ANY_KIND:
+            # It may be in memory by an exact name.
+            for kind in STRENGTH:
+                if (snapshot := self._snapshots.find_stale(environment_id, kind, identifier.value)) is not None:
+                    return snapshot, True
         raise Unavailable("DATABASE_AWAY", "The database cannot be reached, and this profile is not in memory.")
 
 

@@ -11,14 +11,15 @@ Errors  Unavailable when Postgres is away and the profile is not known here
 """
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from tinycdp.engine.catalog import Catalog
 from tinycdp.engine.flags.decide import FlagActivation
 from tinycdp.engine.profile import Profile, StoredProfile
 from tinycdp.errors import Unavailable
-from tinycdp.model import Identifier, Instant
+from tinycdp.model import ANY_KIND, STRENGTH, Identifier, IdentifierKind, Instant
 from tinycdp.runtime.definitions.catalogs import Catalogs
+from tinycdp.runtime.notifications import digest_of
 from tinycdp.store import profiles as profile_store
 from tinycdp.store.database.pool import Pool, acquired
 
@@ -62,6 +63,7 @@ def snapshot_of(profile: Profile, catalog: Catalog, identifiers: Sequence[str], 
         last_seen=profile.last_seen,
         evaluators=catalog.live.evaluators,
         group=profile.group_traits,
+        listed=profile.listed,
     )
     snapshot.stored = None
     _name(snapshot, catalog, profile.id, profile.version, profile.bucketing_key, identifiers)
@@ -71,6 +73,7 @@ def snapshot_of(profile: Profile, catalog: Catalog, identifiers: Sequence[str], 
 def _of_row(row: profile_store.LoadedProfileRow, catalog: Catalog, now: Instant) -> Snapshot:
     """The same of a stored profile, whose state stays encoded."""
     stored = StoredProfile(row.state)
+    group, listed = stored.group_traits_and_lists()
     snapshot = Snapshot(
         now,
         calendar=catalog.calendar,
@@ -79,7 +82,8 @@ def _of_row(row: profile_store.LoadedProfileRow, catalog: Catalog, now: Instant)
         first_seen=row.first_seen_at,
         last_seen=row.last_seen_at,
         evaluators=catalog.live.evaluators,
-        group=stored.group_traits(),
+        group=group,
+        listed=listed,
     )
     snapshot.stored = stored
     _name(snapshot, catalog, row.id, row.version, row.bucketing_key, row.identifiers)
@@ -99,16 +103,31 @@ def unknown_profile(catalog: Catalog, identifier: Identifier | None, now: Instan
     """An unknown profile: no properties, no events. It buckets as it will when it is created."""
     snapshot = snapshot_of(Profile(0, identifier.value if identifier is not None else "", now), catalog, (), now)
     snapshot.unit = identifier.value if identifier is not None else None
-    snapshot.names = (f"{identifier.kind} {identifier.value}",) if identifier is not None else ()
+    if identifier is None:
+        snapshot.names = ()
+    else:
+        kind = identifier.kind if identifier.kind != ANY_KIND else IdentifierKind.USER
+        snapshot.names = (f"{kind} {identifier.value}",)
     return snapshot
 
 
 class Snapshots:
-    """Kept by identifier, so that finding one is a single look-up."""
+    """Kept by identifier, so that finding one is a single look-up.
 
-    def __init__(self, pool: Pool, size: int, catalogs: Catalogs) -> None:
+    kinds  of identifiers of an environment, in the order in which a targeting key is looked up"""
+
+    def __init__(
+        self,
+        pool: Pool,
+        size: int,
+        catalogs: Catalogs,
+        kinds: Callable[[int], Sequence[str]] = lambda environment_id: tuple(STRENGTH),
+    ) -> None:
         self._pool = pool
         self._catalogs = catalogs
+        self._kinds = kinds
+        # Values of any kind that are being read from Postgres, by the digest that notifications have.
+        self._readings: dict[tuple[int, str], list[_Reading]] = {}
         self._cache = _Cache(size)
         # The newest version announced, so that an older row that was read before is not kept: of the `size` profiles
         # announced last. It is written for every profile of every commit, where an LRUCache costs several times
@@ -135,6 +154,25 @@ class Snapshots:
                 self._cache.forget(name, version)
         while len(latest) > self._size:
             latest.popitem(last=False)
+
+    def created(self, environment_id: int, values: Iterable[str]) -> None:
+        """Drop what is kept by these values of any kind: a stronger identifier with the value may lead elsewhere."""
+        self.created_elsewhere(environment_id, map(digest_of, values))
+
+    def created_elsewhere(self, environment_id: int, digests: Iterable[str]) -> None:
+        """The same of values by their digests."""
+        if self._readings or self._cache.has_any_kind:
+            for digest in digests:
+                for reading in self._readings.get((environment_id, digest), ()):
+                    reading.is_overtaken = True
+                self._cache.forget_value((environment_id, digest))
+
+    def rules_changed(self) -> None:
+        """Drop everything that is kept by a value of any kind: another kind may be the strongest."""
+        for readings in self._readings.values():
+            for reading in readings:
+                reading.is_overtaken = True
+        self._cache.forget_values()
 
     def disconnected(self) -> None:
         """Notifications may be missed from now on; Postgres may be away."""
@@ -164,11 +202,28 @@ class Snapshots:
         return snapshot if snapshot is not None and snapshot.epoch >= self._grown else None
 
     async def load(self, environment_id: int, identifier: Identifier, now: Instant) -> Snapshot | None:
-        """Read the snapshot from Postgres; None for an unknown profile. "profileId" names a profile's id."""
+        """Read the snapshot from Postgres; None for an unknown profile.
+
+        "profileId" names a profile's id, ANY_KIND an identifier of any kind."""
         if self.away:
             raise Unavailable("DATABASE_AWAY", "The database cannot be reached, and this profile is not in memory.")
+        if identifier.kind != ANY_KIND:
+            return await self._load(environment_id, identifier, now, _Reading())
+        value, reading = (environment_id, digest_of(identifier.value)), _Reading()
+        self._readings.setdefault(value, []).append(reading)
+        try:
+            return await self._load(environment_id, identifier, now, reading)
+        finally:
+            self._readings[value].remove(reading)
+            if not self._readings[value]:
+                del self._readings[value]
+
+    async def _load(
+        self, environment_id: int, identifier: Identifier, now: Instant, reading: "_Reading"
+    ) -> Snapshot | None:
         while True:
             epoch = self._epoch
+            reading.is_overtaken = False
             row = await self._read(environment_id, identifier)
             if row is None:
                 return None
@@ -177,7 +232,9 @@ class Snapshots:
                 # The writer of this row may have dropped what only an older revision reads.
                 await self._catalogs.refresh(self._pool, environment_id, least=row.live_revision)
                 continue
-            if self._latest.get((environment_id, row.id), 0) <= row.version and epoch == self._epoch:
+            if reading.is_overtaken or epoch != self._epoch:
+                continue
+            if self._latest.get((environment_id, row.id), 0) <= row.version:
                 break
         snapshot = _of_row(row, catalog, now)
         snapshot.epoch = epoch
@@ -188,6 +245,9 @@ class Snapshots:
 
     async def _read(self, environment_id: int, identifier: Identifier) -> profile_store.LoadedProfileRow | None:
         async with acquired(self._pool) as connection:
+            if identifier.kind == ANY_KIND:
+                kinds = self._kinds(environment_id)
+                return await profile_store.load_by_value(connection, environment_id, identifier.value, kinds)
             if identifier.kind != "profileId":
                 return await profile_store.load_by_identifier(
                     connection, environment_id, identifier.kind, identifier.value
@@ -195,6 +255,15 @@ class Snapshots:
             if not (identifier.value.isascii() and identifier.value.isdecimal()) or len(identifier.value) > _LONGEST_ID:
                 return None
             return await profile_store.load_by_id(connection, environment_id, int(identifier.value))
+
+
+class _Reading:
+    """One read of a value of any kind. is_overtaken: an identifier with the value was created meanwhile"""
+
+    __slots__ = ("is_overtaken",)
+
+    def __init__(self) -> None:
+        self.is_overtaken = False
 
 
 class _Cache:
@@ -207,6 +276,12 @@ class _Cache:
         # Each decision reads it: an LRUCache, which is Python code, would cost as much as the rest of the look-up.
         self._snapshots: OrderedDict[_Name, Snapshot] = OrderedDict()
         self._names: dict[tuple[int, int], list[_Name]] = {}
+        # Those kept by a value of any kind, by the digest that notifications have.
+        self._values: dict[tuple[int, str], _Name] = {}
+
+    @property
+    def has_any_kind(self) -> bool:
+        return bool(self._values)
 
     def __len__(self) -> int:
         return len(self._snapshots)
@@ -225,6 +300,18 @@ class _Cache:
             self._unname(*self._snapshots.popitem(last=False))
         self._names.setdefault(profile, []).append(name)
         self._snapshots[name] = snapshot
+        if name[1] == ANY_KIND:
+            self._values[name[0], digest_of(name[2])] = name
+
+    def forget_value(self, value: tuple[int, str]) -> None:
+        """Drop what is kept by a value of any kind."""
+        if (name := self._values.get(value)) is not None:
+            self._unname(name, self._snapshots.pop(name))
+
+    def forget_values(self) -> None:
+        """Drop all that is kept by values of any kind."""
+        for value in list(self._values):
+            self.forget_value(value)
 
     def forget(self, profile: tuple[int, int], version: int) -> None:
         """Drop what is older than a version."""
@@ -235,5 +322,7 @@ class _Cache:
         profile = (name[0], snapshot.profile_id)
         names = self._names[profile]
         names.remove(name)
+        if name[1] == ANY_KIND:
+            self._values.pop((name[0], digest_of(name[2])), None)
         if not names:
             del self._names[profile]

@@ -140,4 +140,5 @@ def read_definition(row: store.DefinitionRow) -> Definition:
         expression=document.get("expression", ""),
         flag=read_flag(document, "") if row.kind == "flag" else None,
         description=document.get("description", ""),
+        static=bool(document.get("static")) and row.kind == "segment",
     )

@@ -37,7 +37,10 @@ KINDS = ("trait", "segment", "flag")
 _KEY = {"trait": re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}"), "segment": re.compile(r"[A-Za-z0-9._~:-]{1,64}")}
 _KEY["flag"] = _KEY["segment"]
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
-_FIELDS = {"key", "expression", "rule", "description"}
+_FIELDS = {
+    "trait": {"key", "expression", "rule", "description"},
+    "segment": {"key", "expression", "rule", "static", "description"},
+}
 
 
 class Change(msgspec.Struct, frozen=True, kw_only=True):
@@ -156,6 +159,9 @@ def read_change(kind: str, document: Any, path: str = "$") -> Change:
     key: str = document["key"]
     if kind == "flag":
         return Change(kind=kind, key=key, document=dict(document))
+    if document.get("static"):
+        # The members are data, and no part of it.
+        return Change(kind=kind, key=key, document={"static": True, "description": document.get("description") or ""})
     text = document["expression"] if "expression" in document else document["rule"]
     saved = {"expression": text, "description": document.get("description") or ""}
     return Change(kind=kind, key=key, document=saved)
@@ -177,11 +183,18 @@ def _problems(kind: str, document: Mapping[str, Any], path: str) -> Iterator[Inv
         if isinstance(document.get("key"), str):
             yield from _problems_of_flag(document, path)
         return
-    for name in sorted(document.keys() - _FIELDS):
-        yield wrong(name, f"a {kind} has no such field. {valid_instead(name, sorted(_FIELDS))}")
+    for name in sorted(document.keys() - _FIELDS[kind]):
+        yield wrong(name, f"a {kind} has no such field. {valid_instead(name, sorted(_FIELDS[kind]))}")
     own = "expression" if kind == "trait" else "rule"
     given = [name for name in ("expression", "rule") if name in document]
-    if len(given) > 1:
+    static = document.get("static", False) if kind == "segment" else False
+    if not isinstance(static, bool):
+        yield wrong("static", f"expected true or false; found {_shown(static)}.")
+    elif static and any(document[name] not in (None, "") for name in given):
+        yield wrong(given[0], "a static segment has no rule; its members are listed. Leave out one of the two.")
+    elif static:
+        given = []
+    elif len(given) > 1:
         yield wrong(given[1], f"`expression` and `rule` are one field; keep `{own}`.")
     elif not given:
         yield wrong(own, "the expression is missing.")
@@ -230,6 +243,8 @@ def _shown(value: Any) -> str:
             return str(value).lower()
         case int() | float() | Decimal():
             return f"the number {value}"
+        case str():
+            return repr(value[:40])
     return "a list" if isinstance(value, list | tuple) else "an object"
 
 
@@ -322,7 +337,7 @@ def _revised(
         flag = read_flag(change.document, salt)
         if before is not None and before.flag is not None and _settles_to(flag, before.flag, now):
             flag = before.flag
-    expression = "" if flag is not None else change.document["expression"]
+    expression = "" if flag is not None else change.document.get("expression", "")
     after = Definition(
         id=before.id if before is not None else placeholder,
         version=before.version + 1 if before is not None else 1,
@@ -331,13 +346,14 @@ def _revised(
         expression=expression,
         flag=flag,
         description=change.document.get("description", ""),
+        static=flag is None and bool(change.document.get("static")),
     )
     if before is None:
         return after
     as_it_was = with_key(rewritten(before, renames), change.key)
     if before.key == after.key and _text(before) == _text(after) and as_it_was == with_key(before, change.key):
         return before
-    same = _text(as_it_was) == _text(after) if flag is not None else _same_expression(as_it_was.expression, expression)
+    same = _text(as_it_was) == _text(after) if flag is not None else _same_rule(as_it_was, after)
     return msgspec.structs.replace(after, meaning=before.meaning if same else after.version)
 
 
@@ -352,8 +368,7 @@ def restored_version(
     A meaning that still serves is kept. An abandoned one gets a new number even for the same text: its memberships are
     deleted."""
     same = before is not None and (
-        before.meaning == then.meaning
-        or (before.flag is None and _same_expression(before.expression, named.expression))
+        before.meaning == then.meaning or (before.flag is None and _same_rule(before, named))
     )
     if before is not None and same and before.key == then.key and _text(before) == _text(then):
         return before
@@ -427,6 +442,8 @@ def document_of(definition: Definition) -> dict[str, Any]:
     """The document of a definition, as it is stored."""
     if definition.flag is not None:
         return to_document(definition.flag)
+    if definition.static:
+        return {"static": True, "description": definition.description}
     return {"expression": definition.expression, "description": definition.description}
 
 
@@ -457,9 +474,11 @@ def _settles_to(flag: Flag, there: Flag, now: Instant) -> bool:
     return due != flag and _flag_text(due) == _flag_text(settled(there, now))
 
 
-def _same_expression(one: str, other: str) -> bool:
-    """Whether two expressions differ in layout and comments at most."""
+def _same_rule(one: Definition, other: Definition) -> bool:
+    """Whether two expressions differ in layout and comments at most, or both are lists."""
+    if one.static or other.static:
+        return one.static is other.static
     try:
-        return one == other or parse(one) == parse(other)
+        return one.expression == other.expression or parse(one.expression) == parse(other.expression)
     except SourceError:
         return False

@@ -61,7 +61,7 @@ def entry(kind: str, key: str, document: dict[str, Any]) -> dict[str, Any]:
     if kind == "flag":
         return document
     field = "expression" if kind == "trait" else "rule"
-    found = {"key": key, field: document["expression"]}
+    found = {"key": key, "static": True} if document.get("static") else {"key": key, field: document["expression"]}
     return {**found, "description": document["description"]} if document["description"] else found
 
 

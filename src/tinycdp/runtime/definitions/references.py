@@ -32,6 +32,8 @@ _PLACES = {
 def references_of(definition: Definition) -> set[Name]:
     """The definitions this one names, at any stage of its schedule. An archived flag names none."""
     flag = definition.flag
+    if definition.static:
+        return set()
     if flag is None:
         return set(mentioned(definition.expression))
     if flag.archived:
@@ -53,6 +55,8 @@ def mentioned(text: str) -> frozenset[Name]:
 
 def rewritten(definition: Definition, names: Mapping[Name, str]) -> Definition:
     """The definition with its references renamed; itself if it has none of `names`."""
+    if definition.static:
+        return definition
     if definition.flag is None:
         text = definition.expression
         if names.keys().isdisjoint(mentioned(text)):

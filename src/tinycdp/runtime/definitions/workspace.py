@@ -15,7 +15,7 @@ from typing import Any, Literal
 import msgspec
 
 from tinycdp.dsl import ir
-from tinycdp.dsl.check.expressions import Checked, Scope, check
+from tinycdp.dsl.check.expressions import Checked, Scope, check, listed
 from tinycdp.dsl.cost import Cost
 from tinycdp.dsl.diagnostics import Diagnostic, SourceError, to_wire
 from tinycdp.dsl.editor.format import format_source
@@ -262,6 +262,9 @@ def understand_definition(workspace: Workspace, definition: Definition) -> Meani
     """What a saved definition means."""
     if definition.flag is not None:
         return understand_flag(workspace, definition.flag)
+    if definition.static:
+        rule = listed(definition.id)
+        return _meaning(rule.type, rule.nullable, None, [rule], [])
     kind: Kind = "trait" if definition.kind == "trait" else "segment"
     return understand(workspace, kind, definition.key, definition.expression)
 

@@ -36,11 +36,12 @@ from tinycdp.engine.identity.resolution import (
     plan_resolution,
 )
 from tinycdp.engine.profile import Profile
-from tinycdp.model import Identifier, IdentifierKind, Instant, Message
+from tinycdp.model import Identifier, Instant, Message
 from tinycdp.runtime.policies.identifier_rules import DEFAULT, IdentifierRules
 from tinycdp.runtime.profiles import storage
 from tinycdp.store import identifiers as identifier_store
 from tinycdp.store import identity as links
+from tinycdp.store import memberships as membership_store
 from tinycdp.store import profiles as profile_store
 from tinycdp.store.database.pool import Connection
 
@@ -57,7 +58,8 @@ class IdentityTransaction:
     merged         absorbed profile → survivor
     new            profiles without a row yet
     review         profiles in which every segment has to be reviewed
-    created_users  user ids that were created
+    created        identifiers that were created
+    listed         profiles that are on a list because of them
     merges         ids of the merges made
     changes        merges and moves, for the outbox"""
 
@@ -71,7 +73,8 @@ class IdentityTransaction:
     merged: dict[int, int] = field(default_factory=dict)
     new: set[int] = field(default_factory=set)
     review: set[int] = field(default_factory=set)
-    created_users: list[str] = field(default_factory=list)
+    created: list[IdentifierRow] = field(default_factory=list)
+    listed: set[int] = field(default_factory=set)
     merges: list[int] = field(default_factory=list)
     changes: list[outbox.Change] = field(default_factory=list)
 
@@ -87,7 +90,11 @@ async def resolve(tx: IdentityTransaction, messages: Sequence[Message]) -> None:
     """Find or create the row and the profile of every identifier of the messages."""
     evidence = evidence_of(messages, tx.rules)
     stored, joining = await _find_or_create(tx, evidence)
+    lists = await _lists_of_created(tx)
     await _lock(tx, stored)
+    for row, list_id in lists:
+        tx.profiles[row.profile_id].listed |= {list_id}
+        tx.listed.add(row.profile_id)
     if tx.rules.limited and await _is_crowded(tx, joining):
         raise Restart  # another process created identifiers in the same profile
     await apply(tx, await _plan(tx, evidence, joining))
@@ -155,8 +162,22 @@ async def _create(tx: IdentityTransaction, identifiers: Iterable[tuple[Identifie
     found = await identifier_store.create_identifiers(tx.connection, tx.environment_id, wanted, tx.now)
     rows = [IdentifierRow(row.id, Identifier(row.kind, row.value), row.profile_id, tx.now) for row in found]
     tx.identifiers |= {row.identifier: row for row in rows}
-    tx.created_users += [row.identifier.value for row in rows if row.identifier.kind == IdentifierKind.USER]
+    tx.created += rows
     return rows
+
+
+async def _lists_of_created(tx: IdentityTransaction) -> list[tuple[IdentifierRow, int]]:
+    """The new identifiers that are on lists, with each list.
+
+    The lock comes before those of profiles, as in an edit of a list. Environments without lists ask nothing."""
+    if not tx.created or not tx.catalog.lists:
+        return []
+    await membership_store.share_lists(tx.connection, tx.environment_id)
+    named = {row.identifier: row for row in tx.created}
+    found = await membership_store.lists_of_identifiers(
+        tx.connection, tx.environment_id, [(identifier.kind, identifier.value) for identifier in named]
+    )
+    return [(named[Identifier(kind, value)], list_id) for kind, value, list_id in found]
 
 
 async def _lock(tx: IdentityTransaction, stored: Iterable[Identifier]) -> None:

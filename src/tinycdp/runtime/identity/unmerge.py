@@ -39,13 +39,14 @@ from tinycdp.engine.identity.unmerge import (
 )
 from tinycdp.engine.profile import Profile
 from tinycdp.engine.recompute import Transition
-from tinycdp.engine.replay_history import ProfileHistory, replay_history
+from tinycdp.engine.replay_history import Listing, ProfileHistory, replay_history
 from tinycdp.model import Instant, Message
 from tinycdp.runtime.identity.resolution import IdentityTransaction, Restart, identifier_row
 from tinycdp.runtime.profiles import storage
 from tinycdp.store import groups as group_store
 from tinycdp.store import identifiers as identifier_store
 from tinycdp.store import identity as store
+from tinycdp.store import memberships as membership_store
 from tinycdp.store import profiles as profile_store
 
 #: The most merges of two profiles that are read to find one that was undone.
@@ -259,6 +260,11 @@ async def _histories(tx: IdentityTransaction, branches: Sequence[Branch], graph:
     """The branches with their messages."""
     ids = sorted(id for branch in branches for id in branch.all_identifiers())
     arrivals: dict[int, list[tuple[Instant, Message]]] = {id: [] for id in ids}
+    listings: dict[int, list[Listing]] = {id: [] for id in ids}
+    if tx.catalog.lists:
+        for listing in await membership_store.listings_of(tx.connection, tx.environment_id, ids):
+            since = max(listing.listed_at, graph.rows[listing.identifier_id].created_at)
+            listings[listing.identifier_id].append((since, listing.unlisted_at, listing.segment_id))
     async for rows in store.messages_of_identifiers(tx.connection, tx.environment_id, ids):
         for row in rows:
             # No message arrived before its identifier was created.
@@ -267,7 +273,8 @@ async def _histories(tx: IdentityTransaction, branches: Sequence[Branch], graph:
 
     def history(branch: Branch) -> ProfileHistory:
         own = [arrival for id in branch.identifiers for arrival in arrivals[id]]
-        return ProfileHistory(branch.begun, own, [(at, history(other)) for at, other in branch.joined])
+        on_lists = [listing for id in branch.identifiers for listing in listings[id]]
+        return ProfileHistory(branch.begun, own, [(at, history(other)) for at, other in branch.joined], on_lists)
 
     return list(map(history, branches))
 

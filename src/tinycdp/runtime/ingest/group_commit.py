@@ -25,7 +25,7 @@ from tinycdp.runtime.clock import Clock
 from tinycdp.runtime.definitions.catalogs import Catalogs
 from tinycdp.runtime.identity import resolution
 from tinycdp.runtime.ingest import dead_letters
-from tinycdp.runtime.notifications import announce_new_profiles, announce_profiles
+from tinycdp.runtime.notifications import announce_profiles
 from tinycdp.runtime.policies.identifier_rules import DEFAULT, IdentifierRules
 from tinycdp.runtime.policies.rejections import RejectionLog
 from tinycdp.runtime.profiles import groups, storage
@@ -106,7 +106,8 @@ class Committed:
 
     messages  the new ones
     keys      the API key of each message
-    owner     returns the profile of a message"""
+    owner     returns the profile of a message
+    created   values of new identifiers"""
 
     environment_id: int
     version: int
@@ -117,6 +118,7 @@ class Committed:
     owner: Callable[[Message], int] = lambda message: 0
     transitions: Sequence[recompute.Transition] = ()
     rejections: Sequence[tuple[Rejection, int | None]] = ()
+    created: Sequence[str] = ()
 
 
 class Ingest:
@@ -313,15 +315,15 @@ class Ingest:
             followed=claimed.followed,
         )
         touched = {id: profile for id, profile in identities.profiles.items() if id not in identities.merged}
-        await announce_profiles(connection, environment_id, version, [*touched, *identities.merged])
-        await announce_new_profiles(connection, environment_id, identities.created_users)
+        created = [row.identifier.value for row in identities.created]
+        await announce_profiles(connection, environment_id, version, [*touched, *identities.merged], created)
         await self._rejection_log.write(connection, environment_id, rejections, identities.now)
 
         def owner(message: Message) -> int:
             return _owner(identities, message)
 
         return counts, Committed(
-            environment_id, version, touched, identities.merged, messages, keys, owner, transitions, rejections
+            environment_id, version, touched, identities.merged, messages, keys, owner, transitions, rejections, created
         )
 
 
@@ -356,7 +358,7 @@ def _apply_to_profiles(
     for profile_id, own in by_profile.items():
         transitions += recompute.apply(identities.profiles[profile_id], own, identities.catalog, identities.now, groups)
     named_only = identities.new - by_profile.keys()  # created by an alias call, without a message of its own
-    for profile_id in (identities.review | named_only) - identities.merged.keys():
+    for profile_id in (identities.review | identities.listed | named_only) - identities.merged.keys():
         cause: recompute.Cause = "merge" if profile_id in identities.review else "event"
         transitions += recompute.review_all(identities.profiles[profile_id], identities.catalog, identities.now, cause)
     return transitions

@@ -34,11 +34,12 @@ from tinycdp.store import events as event_store
 from tinycdp.store import exposures as exposure_store
 from tinycdp.store import groups as group_store
 from tinycdp.store import identity as identity_store
+from tinycdp.store import memberships as membership_store
 from tinycdp.store import privacy as store
 from tinycdp.store.database.pool import RETRY, Connection, Pool, acquired, snapshot
 from tinycdp.store.identifiers import StoredIdentifierRow
 from tinycdp.store.profiles import ProfileRow
-from tinycdp.times import iso
+from tinycdp.times import iso, iso_or_none
 
 MOST_ERASED = 1_000
 _EVENTS_AT_ONCE = 500
@@ -117,6 +118,17 @@ class ExportedVariant:
 
 
 @dataclass(frozen=True, slots=True)
+class ExportedListing:
+    """An identifier of a profile on the list of a static segment, now or in the past."""
+
+    segment: str
+    kind: str
+    value: str
+    listed_at: str
+    unlisted_at: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class ProfileExport:
     """Everything stored about a profile but its events."""
 
@@ -124,6 +136,7 @@ class ProfileExport:
     group: ProfileGroup | None
     exposures: list[ExportedExposure]
     holds: list[ExportedVariant]
+    lists: list[ExportedListing]
     rejected_messages: list[str]
     graph: IdentityGraph
     transitions: list[Transition]
@@ -202,6 +215,7 @@ class Eraser:
         dry_run: bool,
     ) -> tuple[Erasure, int, list[int]]:
         await event_store.begin_group(connection, environment_id)
+        await membership_store.hold_lists(connection, environment_id)
         catalog = await self._catalogs.current_in(connection, environment_id)
         alive, unknown = await _find(connection, environment_id, names)
         await store.hold_exposures(connection)
@@ -233,7 +247,7 @@ class Eraser:
 
 
 async def _find(connection: Connection, environment_id: int, names: Sequence[str]) -> tuple[set[int], list[Identifier]]:
-    """The profiles with these names, and the names that only decisions or rejections have."""
+    """The profiles with these names, and the names that only decisions, rejections or lists have."""
     ids: set[int] = set()
     unknown: list[Identifier] = []
     for name in names:
@@ -245,7 +259,8 @@ async def _find(connection: Connection, environment_id: int, names: Sequence[str
                 Identifier(kind, value) if kind in views.KINDS and value else Identifier(IdentifierKind.USER, name)
             )
             traces = (store.is_unit, _rejected, _dead_letters)
-            if not any([await trace(connection, environment_id, [identifier.value]) for trace in traces]):
+            found = [await trace(connection, environment_id, [identifier.value]) for trace in traces]
+            if not any(found) and not await store.is_listed(connection, environment_id, [identifier]):
                 raise
             unknown.append(identifier)
     return ids, unknown
@@ -270,6 +285,7 @@ class _Target:
         self.profiles = len({row.profile_id for row in rows}) + len(unknown)
         self.identifier_ids = sorted(row.id for row in rows)
         self.identifiers = [*unknown, *(Identifier(row.kind, row.value) for row in rows)]
+        self.pairs = [one.kind for one in self.identifiers], [one.value for one in self.identifiers]
         self.values = sorted({identifier.value for identifier in self.identifiers})
         self.units = sorted(units.union(identifier.value for identifier in unknown))
         self.fingerprints = fingerprints
@@ -294,6 +310,8 @@ async def _remove(connection: Connection, environment_id: int, target: _Target, 
     for table, *values in (
         ("events", target.identifier_ids),
         ("memberships", target.ids, target.fingerprints),
+        ("listed_identifiers", *target.pairs),
+        ("list_edits", *target.pairs),
         ("transitions", target.ids),
         ("exposures", target.units),
         ("session_variants", target.units),
@@ -443,6 +461,8 @@ async def export(
         rejected = await _rejected(connection, environment.id, values)
         exposures = await store.exposures_held(connection, environment.id, units)
         variants = await store.session_variants_held(connection, environment.id, units)
+        named = [Identifier(identifier.kind, identifier.value) for identifier in profile.identifiers]
+        listings = await store.listings_held(connection, environment.id, named)
     document = ProfileExport(
         profile=profile,
         group=group,
@@ -451,6 +471,10 @@ async def export(
             for one in exposures
         ],
         holds=[ExportedVariant(one.unit, one.session, one.variant, iso(one.kept_until)) for one in variants],
+        lists=[
+            ExportedListing(one.segment, one.kind, one.value, iso(one.listed_at), iso_or_none(one.unlisted_at))
+            for one in listings
+        ],
         rejected_messages=[str(id) for id in rejected],
         graph=await graph.find_graph(environment, f"profileId:{row.id}"),
         transitions=await views.transitions_of(environment.pool, catalog, row.id, _LAST_ID),

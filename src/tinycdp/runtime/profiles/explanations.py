@@ -261,6 +261,7 @@ _KINDS: dict[type[ir.Node], str] = {
     ir.Context: "context",
     ir.Reference: "reference",
     ir.Seen: "seen",
+    ir.Listed: "listed",
     ir.AggregateRead: "aggregate",
     ir.Ago: "ago",
     ir.Clock: "ago",

@@ -125,6 +125,10 @@ async def rebuild(connection: Connection, catalog: Catalog, rebuilt: Sequence[Pr
     by_id = {profile.id: profile for profile in rebuilt}
     for profile in rebuilt:
         profile.reset(catalog.head)
+    if catalog.lists:
+        listed = await membership_store.lists_of_profiles(connection, catalog.environment_id, list(by_id))
+        for profile in rebuilt:
+            profile.listed = frozenset(listed.get(profile.id, ()))
     for row in await event_store.events_of_profiles(connection, catalog.environment_id, list(by_id)):
         recompute.apply_message(by_id[row.profile_id], message_from_row(row), catalog, complete=True)
     grouped = [(profile, profile.group[2]) for profile in rebuilt if profile.group is not None]

@@ -139,6 +139,8 @@ def describe(workspace: Workspace) -> dict[Name, str]:
     for name, definition in workspace.head.definitions.items():
         if definition.flag is not None:
             found[name] = definition.flag.description
+        elif definition.static:
+            found[name] = f"{definition.description}\n\nA static segment: its members are on a list.".lstrip()
         else:
             code = f"```\n{definition.expression}\n```"
             found[name] = f"{definition.description}\n\n{code}".lstrip()

@@ -86,6 +86,7 @@ class Past:
             # In a thread: a profile may have a hundred thousand messages, and decisions must not wait.
             profile = await asyncio.to_thread(_profile_from, catalog, id, identifiers, messages)
             await _regroup(connection, environment_id, [profile], at)
+            await _relist(connection, catalog, [(profile, identifiers)], at)
         return View(catalog, snapshot_of(profile, catalog, _names(identifiers), at), profile.created_at, oldest)
 
     async def _catalog(self, connection: Connection, environment_id: int, at: Instant, revision: int | None) -> Catalog:
@@ -127,6 +128,7 @@ async def profiles_as_of(
         own = [message for row in rows for message in messages.get(row.id, ())]
         profiles[id] = _profile_from(catalog, id, rows, own)
     await _regroup(connection, environment_id, profiles.values(), at)
+    await _relist(connection, catalog, [(profile, identifiers[id]) for id, profile in profiles.items()], at)
     return {id: snapshot_of(profile, catalog, _names(identifiers[id]), at) for id, profile in profiles.items()}
 
 
@@ -148,6 +150,20 @@ async def _regroup(connection: Connection, environment_id: int, profiles: Iterab
         traits = await groups.traits_at(connection, environment_id, (key for _, key in members), at)
         for profile, key in members:
             profile.set_group_traits(traits.get(key, {}))
+
+
+async def _relist(
+    connection: Connection,
+    catalog: Catalog,
+    profiles: Sequence[tuple[Profile, Sequence[past.OwnedIdentifierRow]]],
+    at: Instant,
+) -> None:
+    """Put profiles on the lists that their identifiers were on at an instant."""
+    if not catalog.lists:
+        return
+    owners = {row.id: profile for profile, rows in profiles for row in rows}
+    for identifier_id, list_id in await past.lists_at(connection, catalog.environment_id, list(owners), at):
+        owners[identifier_id].listed |= {list_id}
 
 
 def _names(identifiers: Iterable[past.OwnedIdentifierRow]) -> list[str]:

@@ -20,7 +20,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
@@ -37,6 +37,7 @@ from tinycdp.runtime.notifications import announce_profiles
 from tinycdp.runtime.profiles import storage as profiles
 from tinycdp.store import definitions as definition_store
 from tinycdp.store import events as event_store
+from tinycdp.store import memberships as membership_store
 from tinycdp.store import profiles as profile_store
 from tinycdp.store.database.pool import Connection, Pool, acquired, frozen
 
@@ -293,6 +294,11 @@ async def _read(
     lacking = [(profile, keys) for profile in batch if (keys := profiles.lacking(profile, catalog, unready))]
     give = await profiles.recall(connection, catalog, lacking) if lacking else lambda: 0
 
+    listed: Mapping[int, Sequence[int]] = {}
+    if catalog.new_lists:
+        ids = [profile.id for profile in batch]
+        listed = await membership_store.lists_of_profiles(connection, catalog.environment_id, ids)
+
     def complete() -> _Completed:
         transitions: list[recompute.Transition] = []
         for profile in batch:
@@ -302,6 +308,8 @@ async def _read(
         events = give()
         for profile in batch:
             profile.backfilled = catalog.head
+            if catalog.new_lists:
+                profile.listed = frozenset(listed.get(profile.id, ()))
             transitions += recompute.review_next(profile, catalog, now)
         return _Completed(transitions, {profile.id: profile.encode() for profile in batch}, events)
 

@@ -70,6 +70,14 @@ async def messages_until(
     return PastMessageRow.every(await connection.fetch(_SQL["messages_until"], environment_id, identifier_ids, at, n))
 
 
+async def lists_at(
+    connection: Connection, environment_id: int, identifier_ids: Sequence[int], at: int
+) -> list[tuple[int, int]]:
+    """(identifier id, segment id) of the lists that these identifiers were on at an instant."""
+    rows = await connection.fetch(_SQL["lists_at"], environment_id, identifier_ids, at)
+    return [(row["identifier_id"], row["segment_id"]) for row in rows]
+
+
 async def oldest_arrival(connection: Connection, environment_id: int) -> int | None:
     return await connection.fetchval(_SQL["oldest_arrival"], environment_id)
 

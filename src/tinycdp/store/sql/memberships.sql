@@ -72,3 +72,148 @@ FROM memberships m JOIN profiles p ON p.environment_id = $1 AND p.id = m.profile
 WHERE m.environment_id = $1 AND m.fingerprint = $2 AND m.profile_id > $3
 ORDER BY m.profile_id
 LIMIT $4;
+
+-- name: share_lists
+-- Keeps edits of lists out until the end of the transaction, so that a new identifier is on the lists that it sees.
+-- args: environment_id integer
+-- locks: advisory (81, environment), shared, before any profile is locked
+SELECT pg_advisory_xact_lock_shared(81, $1);
+
+-- name: hold_lists
+-- The same for an edit of lists: identifiers that are being created are visible after it, and none is created meanwhile
+-- where there are lists. Edits of one environment wait for each other.
+-- args: environment_id integer
+-- locks: advisory (81, environment), exclusive, before any profile is locked
+SELECT pg_advisory_xact_lock(81, $1);
+
+-- name: lists_of_identifiers
+-- args: environment_id integer, kinds text[], values text[]
+-- index: listed_identifiers_pkey
+SELECT l.kind, l.value, l.segment_id
+FROM unnest($2::text[], $3::text[]) AS new (kind, value)
+JOIN listed_identifiers l ON l.environment_id = $1 AND l.kind = new.kind AND l.value = new.value
+WHERE l.unlisted_at IS NULL;
+
+-- name: lists_of_profiles
+-- args: environment_id integer, profile_ids bigint[]
+-- index: identifiers_of_profile, listed_identifiers_pkey
+SELECT a.profile_id, array_agg(DISTINCT l.segment_id) AS segment_ids
+FROM identifiers a
+JOIN listed_identifiers l ON l.environment_id = $1 AND l.kind = a.kind AND l.value = a.value
+WHERE a.environment_id = $1 AND a.profile_id = ANY ($2) AND l.unlisted_at IS NULL
+GROUP BY a.profile_id;
+
+-- name: listings_of
+-- When identifiers were on lists, for replays; those that are listed still have no end.
+-- args: environment_id integer, identifier_ids bigint[]
+-- index: identifiers_environment_id_id_key, listed_identifiers_pkey
+SELECT a.id AS identifier_id, l.segment_id, l.listed_at, l.unlisted_at
+FROM identifiers a
+JOIN listed_identifiers l ON l.environment_id = $1 AND l.kind = a.kind AND l.value = a.value
+WHERE a.environment_id = $1 AND a.id = ANY ($2);
+
+-- name: count_listed
+-- args: environment_id integer, segment_ids integer[]
+-- index: listed_now
+SELECT segment_id, count(*) AS n FROM listed_identifiers
+WHERE environment_id = $1 AND segment_id = ANY ($2) AND unlisted_at IS NULL GROUP BY segment_id;
+
+-- name: listed_page
+-- args: environment_id integer, segment_id integer, after_kind text, after_value text, n
+-- index: listed_now, identifiers_pkey
+SELECT l.kind, l.value, l.listed_at, a.profile_id
+FROM listed_identifiers l
+LEFT JOIN identifiers a ON a.environment_id = $1 AND a.kind = l.kind AND a.value = l.value
+WHERE l.environment_id = $1 AND l.segment_id = $2 AND l.unlisted_at IS NULL AND (l.kind, l.value) > ($3, $4)
+ORDER BY l.kind, l.value
+LIMIT $5;
+
+-- name: next_edit
+-- args: none
+SELECT nextval('list_edit_ids');
+
+-- name: forget_edits
+-- Those of a server that was killed are deleted a day later.
+-- args: environment_id integer, edit_id bigint, staged_before timestamptz
+-- index: list_edits_pkey
+DELETE FROM list_edits WHERE environment_id = $1 AND (edit_id = $2 OR staged_at < $3);
+
+-- name: stage_members
+-- A snapshot of another segment: of each member the identifiers of its strongest kind. `strongest` has the kinds in order.
+-- args: environment_id integer, edit_id bigint, fingerprint bigint, strongest text[], now timestamptz
+-- index: memberships_pkey, identifiers_of_profile
+INSERT INTO list_edits (environment_id, edit_id, n, adds, kind, value, staged_at)
+SELECT $1, $2, row_number() OVER () - 1, true, kind, value, $5
+FROM (
+    SELECT a.kind, a.value, rank() OVER (
+        PARTITION BY a.profile_id ORDER BY coalesce(array_position($4::text[], a.kind), 1000), a.kind) AS place
+    FROM memberships m
+    JOIN identifiers a ON a.environment_id = $1 AND a.profile_id = m.profile_id
+    WHERE m.environment_id = $1 AND m.fingerprint = $3
+) AS strongest
+WHERE place = 1;
+
+-- name: stage_rest
+-- What a replacement removes: all that is listed now and is not in the edit.
+-- args: environment_id integer, edit_id bigint, segment_id integer, staged integer, now timestamptz
+-- index: listed_now, list_edits_pkey
+INSERT INTO list_edits (environment_id, edit_id, n, adds, kind, value, staged_at)
+SELECT $1, $2, $4::integer + row_number() OVER () - 1, false, l.kind, l.value, $5
+FROM listed_identifiers l
+WHERE l.environment_id = $1 AND l.segment_id = $3 AND l.unlisted_at IS NULL AND NOT EXISTS (
+    SELECT 1 FROM list_edits e
+    WHERE e.environment_id = $1 AND e.edit_id = $2 AND e.kind = l.kind AND e.value = l.value);
+
+-- name: count_edit
+-- What an edit would add and remove.
+-- args: environment_id integer, edit_id bigint, segment_id integer
+-- index: list_edits_pkey, listed_now
+SELECT count(DISTINCT (e.kind, e.value)) FILTER (WHERE e.adds AND l.kind IS NULL) AS added,
+       count(DISTINCT (e.kind, e.value)) FILTER (WHERE NOT e.adds AND l.kind IS NOT NULL) AS removed
+FROM list_edits e
+LEFT JOIN listed_identifiers l
+    ON l.environment_id = $1 AND l.segment_id = $3 AND l.kind = e.kind AND l.value = e.value AND l.unlisted_at IS NULL
+WHERE e.environment_id = $1 AND e.edit_id = $2;
+
+-- name: add_to_list
+-- A part of an edit: the identifiers that were not listed. One that was unlisted at this instant goes on.
+-- args: environment_id integer, edit_id bigint, segment_id integer, first integer, last integer, now timestamptz
+-- index: list_edits_pkey, listed_now
+WITH part AS MATERIALIZED (
+    SELECT DISTINCT kind, value FROM list_edits
+    WHERE environment_id = $1 AND edit_id = $2 AND n BETWEEN $4 AND $5 AND adds
+)
+INSERT INTO listed_identifiers (environment_id, segment_id, kind, value, listed_at)
+SELECT $1, $3, p.kind, p.value, $6 FROM part p
+WHERE NOT EXISTS (
+    SELECT 1 FROM listed_identifiers l
+    WHERE l.environment_id = $1 AND l.segment_id = $3 AND l.kind = p.kind AND l.value = p.value AND l.unlisted_at IS NULL)
+ON CONFLICT (environment_id, kind, value, segment_id, listed_at) DO UPDATE SET unlisted_at = NULL
+RETURNING kind, value;
+
+-- name: remove_from_list
+-- The same of those that are removed. A listing of no length is deleted.
+-- args: environment_id integer, edit_id bigint, segment_id integer, first integer, last integer, now timestamptz
+-- index: list_edits_pkey, listed_now
+WITH part AS MATERIALIZED (
+    SELECT DISTINCT kind, value FROM list_edits
+    WHERE environment_id = $1 AND edit_id = $2 AND n BETWEEN $4 AND $5 AND NOT adds
+), ended AS (
+    UPDATE listed_identifiers l SET unlisted_at = $6 FROM part p
+    WHERE l.environment_id = $1 AND l.segment_id = $3 AND l.kind = p.kind AND l.value = p.value
+      AND l.unlisted_at IS NULL AND l.listed_at < $6
+    RETURNING l.kind, l.value
+), undone AS (
+    DELETE FROM listed_identifiers l USING part p
+    WHERE l.environment_id = $1 AND l.segment_id = $3 AND l.kind = p.kind AND l.value = p.value
+      AND l.unlisted_at IS NULL AND l.listed_at >= $6
+    RETURNING l.kind, l.value
+)
+SELECT kind, value FROM ended UNION ALL SELECT kind, value FROM undone;
+
+-- name: profiles_of_identifiers
+-- args: environment_id integer, kinds text[], values text[]
+-- index: identifiers_pkey
+SELECT DISTINCT a.profile_id
+FROM unnest($2::text[], $3::text[]) AS wanted (kind, value)
+JOIN identifiers a ON a.environment_id = $1 AND a.kind = wanted.kind AND a.value = wanted.value;

@@ -52,3 +52,13 @@ SELECT received_at FROM events WHERE environment_id = $1 ORDER BY id LIMIT 1;
 -- args: environment_id, at timestamptz
 SELECT coalesce(max(revision) FILTER (WHERE live_at <= $2), 0) AS live, coalesce(max(revision), 0) AS head
 FROM revisions WHERE environment_id = $1 AND published_at <= $2;
+
+-- name: lists_at
+-- The lists that identifiers were on at an instant.
+-- args: environment_id, identifier_ids bigint[], at timestamptz
+-- index: identifiers_environment_id_id_key, listed_identifiers_pkey
+SELECT a.id AS identifier_id, l.segment_id
+FROM identifiers a
+JOIN listed_identifiers l ON l.environment_id = $1 AND l.kind = a.kind AND l.value = a.value
+WHERE a.environment_id = $1 AND a.id = ANY ($2)
+  AND l.listed_at <= $3 AND (l.unlisted_at IS NULL OR l.unlisted_at > $3);

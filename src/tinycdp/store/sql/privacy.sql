@@ -132,6 +132,37 @@ WHERE environment_id = $1 AND (identifier_ids && $2 OR survivor_identifier_ids &
 UPDATE identifiers SET owner_id = NULL, claim_strength = NULL, claimed_at = NULL, claimed_by = NULL
 WHERE environment_id = $1 AND owner_id = ANY ($2);
 
+-- name: is_listed
+-- An identifier may be on the list of a static segment before any message names it.
+-- args: environment_id, kinds text[], values text[]
+-- index: listed_identifiers_pkey
+SELECT EXISTS (
+    SELECT 1 FROM unnest($2::text[], $3::text[]) AS n (kind, value)
+    JOIN listed_identifiers l ON l.environment_id = $1 AND l.kind = n.kind AND l.value = n.value);
+
+-- name: erase_listed_identifiers
+-- From lists, and from lists of the past.
+-- args: environment_id, kinds text[], values text[]
+-- index: listed_identifiers_pkey
+DELETE FROM listed_identifiers l USING unnest($2::text[], $3::text[]) AS n (kind, value)
+WHERE l.environment_id = $1 AND l.kind = n.kind AND l.value = n.value;
+
+-- name: erase_list_edits
+-- From edits that are being applied.
+-- args: environment_id, kinds text[], values text[]
+DELETE FROM list_edits e USING unnest($2::text[], $3::text[]) AS n (kind, value)
+WHERE e.environment_id = $1 AND e.kind = n.kind AND e.value = n.value;
+
+-- name: listings_held
+-- args: environment_id, kinds text[], values text[]
+-- index: listed_identifiers_pkey
+SELECT l.kind, l.value, l.listed_at, l.unlisted_at,
+       (SELECT key FROM definition_versions v WHERE v.environment_id = $1 AND v.definition_id = l.segment_id
+        ORDER BY v.version DESC LIMIT 1) AS segment
+FROM unnest($2::text[], $3::text[]) AS n (kind, value)
+JOIN listed_identifiers l ON l.environment_id = $1 AND l.kind = n.kind AND l.value = n.value
+ORDER BY l.listed_at, l.kind, l.value;
+
 -- name: erase_identifiers
 -- args: environment_id, profile_ids bigint[]
 -- index: identifiers_of_profile

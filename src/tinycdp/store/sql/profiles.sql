@@ -122,6 +122,21 @@ SELECT p.id, p.bucketing_key, p.created_at, p.first_seen_at, p.last_seen_at, p.p
 FROM identifiers f JOIN profiles p ON p.environment_id = $1 AND p.id = f.profile_id
 WHERE f.environment_id = $1 AND f.kind = $2 AND f.value = $3;
 
+-- name: load_by_value
+-- A profile with its identifiers, by one of any kind: of several the first of `kinds`, then by name.
+-- args: environment_id integer, value text, kinds text[]
+-- index: identifiers_values, profiles_pkey, identifiers_of_profile
+WITH strongest AS MATERIALIZED (
+    SELECT a.profile_id FROM identifiers a WHERE a.environment_id = $1 AND a.value = $2
+    ORDER BY array_position($3::text[], a.kind) NULLS LAST, a.kind LIMIT 1
+)
+SELECT p.id, p.bucketing_key, p.created_at, p.first_seen_at, p.last_seen_at, p.properties, p.state, p.version,
+       p.recompute_at, p.merged_into,
+       ARRAY(SELECT a.kind || ' ' || a.value FROM identifiers a
+             WHERE a.environment_id = $1 AND a.profile_id = p.id ORDER BY a.id LIMIT 1000) AS identifiers,
+       (SELECT live_revision FROM environments WHERE id = $1) AS live_revision
+FROM strongest f JOIN profiles p ON p.environment_id = $1 AND p.id = f.profile_id;
+
 -- name: load_by_id
 -- A profile with its identifiers, by its id; the id of a merged profile leads to its survivor.
 -- args: environment_id integer, id bigint

@@ -26,7 +26,7 @@ from tinycdp.api.ingest.adapters.event import EVENT_LIMIT, NO_FIELDS, SentEvent,
 from tinycdp.api.ingest.adapters.placement import is_misplaced, place
 from tinycdp.api.ingest.adapters.rejection import EventRejected, RejectionCode
 from tinycdp.engine.schema.tracking_plan import with_warnings
-from tinycdp.errors import TooLarge
+from tinycdp.errors import InvalidInput, TooLarge
 from tinycdp.model import STRENGTH, Identifier, IdentifierKind, Instant, Message, MessageKind, Rejection, Warned
 
 EVENTS_LIMIT = 10_000
@@ -264,6 +264,14 @@ def identifier(value: Any, path: str) -> str | None:
     if len(value) > ID_LIMIT:
         raise EventRejected(RejectionCode.INVALID_IDENTIFIER, path, f"An identifier has at most {ID_LIMIT} characters.")
     return None if _is_blocked(value) else value
+
+
+def listed_identifier(text: str) -> str | None:
+    """A text as an identifier of a list; None for a placeholder that identifies no one."""
+    try:
+        return identifier(text, "") or None
+    except EventRejected as rejected:
+        raise InvalidInput(rejected.code, rejected.message) from None
 
 
 def instant(value: Any, path: str) -> Instant | None:
