@@ -171,19 +171,28 @@ def alive(*pids: int) -> bool:
 
 def until(check: Callable[[], T], seconds: float = PATIENCE_SECONDS, said: Callable[[], str] = lambda: "") -> T:
     """What the check answers once that is true."""
-    deadline = time.monotonic() + seconds
+    deadline, pauses = time.monotonic() + seconds, _pauses()
     while not (found := check()):
         assert time.monotonic() < deadline, f"not in {seconds} s\n{said()}"
-        time.sleep(0.01)
+        time.sleep(next(pauses))
     return found
 
 
 async def eventually(check: Callable[[], Awaitable[T]], seconds: float = PATIENCE_SECONDS) -> T:
     """The same for a check that is awaited."""
+    pauses = _pauses()
     async with asyncio.timeout(seconds):
         while not (found := await check()):  # noqa: ASYNC110 - what is awaited happens in another process
-            await asyncio.sleep(0.01)
+            await asyncio.sleep(next(pauses))
     return found
+
+
+def _pauses() -> Iterator[float]:
+    """Short at first: what takes long, as a server's start, would take longer if it were asked all the time."""
+    pause = 0.01
+    while True:
+        yield pause
+        pause = min(pause * 1.3, 0.1)
 
 
 class ManualClock:

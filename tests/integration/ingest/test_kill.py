@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +71,7 @@ class Stream(threading.Thread):
             else:
                 assert answer.status_code in (429, 503), answer.text
                 assert int(answer.headers["retry-after"]) >= 1
+                time.sleep(0.05)  # a client that asked without a pause would take the processor from what comes back
 
 
 def batch(number: int, prefix: str = "batch") -> list[dict[str, Any]]:
