@@ -734,7 +734,8 @@ CREATE TABLE public.transitions (
     profile_id bigint NOT NULL,
     entered boolean NOT NULL,
     at timestamp with time zone NOT NULL,
-    recorded_at timestamp with time zone NOT NULL
+    recorded_at timestamp with time zone NOT NULL,
+    cause text
 );
 
 ALTER TABLE public.transitions ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
@@ -1003,6 +1004,8 @@ CREATE INDEX splits_of_profile ON public.splits USING btree (environment_id, pro
 CREATE INDEX suppressions_in_order ON public.suppressions USING btree (environment_id, id);
 
 CREATE INDEX transitions_of_profile ON public.transitions USING btree (environment_id, profile_id, id);
+
+CREATE INDEX transitions_of_segment ON public.transitions USING btree (environment_id, segment_id, at, id);
 
 ALTER INDEX public.events_of_identifier ATTACH PARTITION public.events_default_environment_id_identifier_id_occurred_at_idx;
 

@@ -20,7 +20,7 @@ from tinycdp.api.operations import figures, home
 from tinycdp.api.operations import routes as operations
 from tinycdp.api.policies import routes as policies
 from tinycdp.api.privacy import routes as privacy
-from tinycdp.api.profiles import groups
+from tinycdp.api.profiles import groups, segments
 from tinycdp.api.profiles import routes as profiles
 from tinycdp.api.schema import event_stream
 from tinycdp.api.schema import routes as schema
@@ -53,6 +53,7 @@ GUARDED = [
     *profiles.ROUTES,
     *identity.ROUTES,
     *groups.ROUTES,
+    *segments.ROUTES,
     *definitions.ROUTES,
     *lifecycle.ROUTES,
     *segments.ROUTES,

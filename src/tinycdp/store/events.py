@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any, NamedTuple, TypeAlias
 
 from tinycdp.model import MessageKind
@@ -169,4 +170,31 @@ async def property_names_of_events(
 ) -> list[EventPropertyNameRow]:
     return EventPropertyNameRow.every(
         await connection.fetch(_SQL["property_names_of_events"], environment_id, sample, n)
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class LifetimeRow(Row):
+    """What all events of a profile add up to; revenue is None without one that was paid for."""
+
+    events: int
+    first_event_at: int | None
+    last_event_at: int | None
+    active_days: int
+    sessions: int
+    revenue: Decimal | None
+
+
+async def lifetime_of_profile(
+    connection: Connection,
+    environment_id: int,
+    profile_id: int,
+    zone: str,
+    gap: int,
+    revenue: Sequence[tuple[str, str]],
+) -> LifetimeRow:
+    """`revenue` are (event, path of a property)."""
+    names, paths = [name for name, _ in revenue], [path for _, path in revenue]
+    return LifetimeRow.from_row(
+        await connection.fetchrow(_SQL["lifetime_of_profile"], environment_id, profile_id, zone, gap, names, paths)
     )

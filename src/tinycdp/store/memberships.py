@@ -25,9 +25,9 @@ async def leave_segments(connection: Connection, environment_id: int, rows: Sequ
 
 
 async def append_transitions(
-    connection: Connection, environment_id: int, now: int, rows: Sequence[tuple[int, int, bool, int]]
+    connection: Connection, environment_id: int, now: int, rows: Sequence[tuple[int, int, bool, int, str]]
 ) -> None:
-    """`rows` are (segment id, profile id, entered, at)."""
+    """`rows` are (segment id, profile id, entered, at, cause)."""
     if rows:
         await connection.execute(_SQL["append_transitions"], environment_id, now, *map(list, zip(*rows, strict=True)))
 
@@ -57,7 +57,31 @@ class TransitionRow(Row):
     entered: bool
     at: int
     recorded_at: int
+    cause: str | None
     last_key: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentTransitionRow(Row):
+    """A profile entered or left one segment."""
+
+    id: int
+    profile_id: int
+    entered: bool
+    at: int
+    recorded_at: int
+    cause: str | None
+    identifiers: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class BucketRow(Row):
+    """How often profiles entered and left a segment in one bucket; moved: what merges added, usually below 0."""
+
+    bucket: int
+    entered: int
+    left: int
+    moved: int
 
 
 async def transitions_of_profile(
@@ -84,6 +108,30 @@ class ListingRow(Row):
     segment_id: int
     listed_at: int
     unlisted_at: int | None
+
+
+async def transitions_of_segment(
+    connection: Connection,
+    environment_id: int,
+    segment_id: int,
+    span: tuple[int, int],
+    entered: bool | None,
+    cause: str | None,
+    before: tuple[int, int],
+    n: int,
+) -> list[SegmentTransitionRow]:
+    """`before` is the (at, id) of the last row of the previous page."""
+    return SegmentTransitionRow.every(
+        await connection.fetch(
+            _SQL["transitions_of_segment"], environment_id, segment_id, *span, entered, cause, *before, n
+        )
+    )
+
+
+async def transitions_by_bucket(
+    connection: Connection, environment_id: int, segment_id: int, starts: Sequence[int]
+) -> list[BucketRow]:
+    return BucketRow.every(await connection.fetch(_SQL["transitions_by_bucket"], environment_id, segment_id, starts))
 
 
 async def count_members(connection: Connection, environment_id: int, fingerprints: Sequence[int]) -> dict[int, int]:

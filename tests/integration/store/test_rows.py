@@ -7,6 +7,7 @@ Shape   the function named after a statement says what a row is: a dataclass by 
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import date
+from decimal import Decimal
 from importlib import import_module
 from inspect import isasyncgenfunction, iscoroutinefunction
 from pathlib import Path
@@ -32,7 +33,7 @@ OTHERWISE = {
 _SCALARS = {
     **dict.fromkeys(("int2", "int4", "int8", "timestamptz"), int),
     **dict.fromkeys(("text", "name"), str),
-    **{"bool": bool, "bytea": bytes, "float8": float, "date": date, "json": Any, "jsonb": Any},
+    **{"bool": bool, "bytea": bytes, "float8": float, "numeric": Decimal, "date": date, "json": Any, "jsonb": Any},
 }
 
 

@@ -70,6 +70,17 @@ def past_instant(text: str, now: Instant, path: str) -> Instant:
     return at
 
 
+def instant_parameter(text: str | None, name: str) -> Instant | None:
+    """The instant of a query parameter, None if it is absent."""
+    if text is None:
+        return None
+    at = parse_instant(text)
+    if at is None:
+        message = f"{name}: {text!r} is not an instant with a zone, such as 2026-12-01T09:00:00Z. Write + as %2B."
+        raise InvalidInput("INVALID_REQUEST", message, path=name)
+    return at
+
+
 def route_of(scope: Scope) -> str:
     """The declared path of the requested route, "unknown" if none matches.
 

@@ -15,12 +15,13 @@ from tinycdp.api.http.bodies import decode_json
 from tinycdp.api.http.params import Limit
 from tinycdp.api.http.parts import Injected
 from tinycdp.api.http.responses import as_schema
-from tinycdp.api.profiles.schemas import Event, Journey, Profile, ProfilePage, Search, Transition
+from tinycdp.api.profiles.schemas import Event, Journey, Lifetime, Profile, ProfilePage, Search, Transition
 from tinycdp.errors import InvalidInput
 from tinycdp.runtime.access.actor import Actor
 from tinycdp.runtime.definitions.catalogs import Catalogs
 from tinycdp.runtime.environment import Environment
-from tinycdp.runtime.profiles import views
+from tinycdp.runtime.profiles import lifetime, views
+from tinycdp.runtime.schema.tracking_plan import Plans
 
 _EVENTS_ON_THE_PAGE = 50
 _TRANSITIONS_ON_THE_PAGE = 100
@@ -53,15 +54,41 @@ async def get_profile(
     scope="admin",
 )
 async def get_user(
-    environment: Injected[Environment], catalogs: Injected[Catalogs], id: FromPath[str], by: By = None
+    environment: Injected[Environment],
+    catalogs: Injected[Catalogs],
+    plans: Injected[Plans],
+    id: FromPath[str],
+    by: By = None,
 ) -> ProfilePage:
     profile = await views.find_profile(environment, catalogs, id, by)
+    revenue = plans.of(environment.id).revenue()
+    sums = await lifetime.lifetime(environment, catalogs, revenue, profile.id, "profileId")
     events = await views.recent_events_of(environment, int(profile.id), _EVENTS_ON_THE_PAGE)
     catalog = catalogs.serving(environment.id)
     transitions = await views.transitions_of(environment.pool, catalog, int(profile.id), _TRANSITIONS_ON_THE_PAGE)
     return ProfilePage(
-        as_schema(profile, Profile), as_schema(events, list[Event]), as_schema(transitions, list[Transition])
+        as_schema(profile, Profile),
+        as_schema(sums, Lifetime),
+        as_schema(events, list[Event]),
+        as_schema(transitions, list[Transition]),
     )
+
+
+@get(
+    "/v1/profiles/{id:str}/lifetime",
+    summary="What all events of a profile add up to: days, sessions, revenue",
+    tags=["Profiles"],
+    scope="read",
+)
+async def get_lifetime(
+    environment: Injected[Environment],
+    catalogs: Injected[Catalogs],
+    plans: Injected[Plans],
+    id: FromPath[str],
+    by: By = None,
+) -> Lifetime:
+    revenue = plans.of(environment.id).revenue()
+    return as_schema(await lifetime.lifetime(environment, catalogs, revenue, id, by), Lifetime)
 
 
 @get(
@@ -154,4 +181,4 @@ async def list_recent_events(
     return as_schema(found, Journey)
 
 
-ROUTES = [search_profiles, get_profile, search_users, get_user, get_journey, list_recent_events]
+ROUTES = [search_profiles, get_profile, get_lifetime, search_users, get_user, get_journey, list_recent_events]

@@ -1,9 +1,11 @@
 """What clients and server exchange about profiles, events, groups and explanations."""
 
+from decimal import Decimal
 from typing import Any
 
 import msgspec
 
+from tinycdp.dsl.values.calendar import Bucket
 from tinycdp.engine.flags.document import Override
 from tinycdp.model import Warned
 
@@ -41,11 +43,13 @@ class Membership(msgspec.Struct, frozen=True):
 class Transition(msgspec.Struct, frozen=True):
     """An entry into a segment, or an exit.
 
-    segment  its key; the last one if the segment was deleted"""
+    segment  its key; the last one if the segment was deleted
+    cause    event, clock, group, merge, unmerge, edit or repair; null if an older release recorded it"""
 
     segment: str | None
     entered: bool
     at: str
+    cause: str | None
 
 
 class Event(msgspec.Struct, frozen=True, rename="camel"):
@@ -100,10 +104,83 @@ class ProfileSummary(msgspec.Struct, frozen=True, rename="camel"):
     last_seen: str | None
 
 
+class Lifetime(msgspec.Struct, frozen=True, rename="camel"):
+    """What all events of a profile add up to.
+
+    first_seen, last_seen  of any message in which it was active, as in the profile
+    active_days            local days of the environment with an event
+    sessions               a session ends when no event follows for 30 minutes
+    revenue                what properties with `revenue` in the tracking plan add up to; null if none is declared"""
+
+    first_seen: str | None
+    last_seen: str | None
+    first_event: str | None
+    last_event: str | None
+    events: int
+    active_days: int
+    sessions: int
+    revenue: Decimal | int | None
+
+
+class SegmentBucket(msgspec.Struct, frozen=True):
+    """One local hour, day or week of a segment.
+
+    end      exclusive
+    moved    by how much merges changed the number of members: below 0, one for each two members that became one
+    members  at the end of the bucket; of the present one, now"""
+
+    start: str
+    end: str
+    entered: int
+    left: int
+    moved: int
+    members: int
+
+
+class SegmentHistory(msgspec.Struct, frozen=True, rename="camel"):
+    """The history of a segment, oldest bucket first.
+
+    zone   the time zone of the buckets
+    as_of  the instant up to which changes by the clock are included"""
+
+    segment: str
+    bucket: Bucket
+    zone: str
+    buckets: list[SegmentBucket]
+    as_of: str
+
+
+class SegmentTransition(msgspec.Struct, frozen=True, rename="camel"):
+    """One profile entered or left a segment.
+
+    at           when membership changed
+    recorded_at  when it was recorded; later than `at` if the clock was the cause
+    cause        event, clock, group, merge, unmerge, edit or repair; null if an older release recorded it"""
+
+    profile_id: str
+    identifiers: list[IdentifierRef]
+    entered: bool
+    at: str
+    recorded_at: str
+    cause: str | None
+
+
+class SegmentTransitions(msgspec.Struct, frozen=True, rename="camel"):
+    """A page of transitions, newest first.
+
+    next   the cursor of the following page, null after the last
+    as_of  the instant up to which changes by the clock are included"""
+
+    transitions: list[SegmentTransition]
+    next: str | None
+    as_of: str
+
+
 class ProfilePage(msgspec.Struct, rename="camel"):
-    """A profile with its recent events, and the segments it entered and left."""
+    """A profile with its lifetime, its recent events, and the segments it entered and left."""
 
     profile: Profile
+    lifetime: Lifetime
     recent_events: list[Event]
     transitions: list[Transition]
 

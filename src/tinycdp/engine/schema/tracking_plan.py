@@ -50,7 +50,8 @@ class PlannedProperty(msgspec.Struct, frozen=True, rename="camel", forbid_unknow
 
     values            the only values it may have
     minimum, maximum  of a number, inclusive
-    max_length        of a text in characters, of a list in items"""
+    max_length        of a text in characters, of a list in items
+    revenue           its numbers are what the profile paid: they add up to its lifetime revenue"""
 
     type: Declared | None = None
     required: bool = False
@@ -59,6 +60,7 @@ class PlannedProperty(msgspec.Struct, frozen=True, rename="camel", forbid_unknow
     minimum: Decimal | None = None
     maximum: Decimal | None = None
     max_length: int | None = None
+    revenue: bool = False
 
 
 class PlannedEvent(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True, omit_defaults=True):
@@ -97,6 +99,10 @@ class TrackingPlan:
         self._rules = {name: _Rules(entry) for name, entry in entries.items()}
         self._names_matter = naming.events != "any" or naming.properties != "any" or naming.unplanned
         self.is_empty = not entries and not self._names_matter
+
+    def revenue(self) -> list[tuple[str, str]]:
+        """(event, path) of each property that is revenue."""
+        return [(e, path) for e, entry in self.entries.items() for path, one in entry.properties.items() if one.revenue]
 
     def check(self, message: Message) -> tuple[Message, Warned | None]:
         """The message after applying the plan, and the warning that rejects it.

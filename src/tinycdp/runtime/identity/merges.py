@@ -226,7 +226,7 @@ async def _merge(
     profile = tx.profiles[kept]
     happened = [*passed, *tx.changes, *recompute.review_all(profile, tx.catalog, tx.now)]
     version = await storage.save(
-        tx.connection, tx.environment_id, tx.now, tx.profiles.values(), happened, merged=tx.merged
+        tx.connection, tx.environment_id, tx.now, tx.profiles.values(), happened, merged=tx.merged, catalog=tx.catalog
     )
     result = MergeResult(
         survivor=str(kept),

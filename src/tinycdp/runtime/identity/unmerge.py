@@ -364,6 +364,7 @@ async def _save_profiles(
         [*tx.changes, *replayed.transitions, change],
         new=[profile for profile in changed if profile.id not in stored.profiles],
         merged={profile.id: survivor_id for profile, survivor_id in absorbed},
+        catalog=tx.catalog,
     )
     keys = [(p.id, p.bucketing_key, p.created_at) for p, _ in after if p.id in stored.profiles]
     await store.rekey_profiles(tx.connection, tx.environment_id, keys)

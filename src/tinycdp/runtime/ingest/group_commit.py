@@ -313,6 +313,7 @@ class Ingest:
             new=[identities.profiles[id] for id in identities.new - identities.merged.keys()],
             merged=identities.merged,
             followed=claimed.followed,
+            catalog=identities.catalog if identities.merged else None,
         )
         touched = {id: profile for id, profile in identities.profiles.items() if id not in identities.merged}
         created = [row.identifier.value for row in identities.created]

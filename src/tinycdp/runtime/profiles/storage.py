@@ -4,11 +4,12 @@ Shape   from_row, save: read and write rows · rebuild, recall: recompute state 
 Laws    both give the state that applying all of a profile's messages, in any order, gives
 """
 
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from decimal import Decimal
 from functools import lru_cache
 from types import MappingProxyType
-from typing import Any, TypedDict
+from typing import Any, TypeAlias, TypedDict
 
 import msgspec
 
@@ -22,6 +23,9 @@ from tinycdp.store import groups as group_store
 from tinycdp.store import memberships as membership_store
 from tinycdp.store import profiles as profile_store
 from tinycdp.store.database.pool import Connection
+
+#: (segment id, profile id, entered, at, cause)
+_StoredTransition: TypeAlias = tuple[int, int, bool, Instant, str]
 
 
 def from_row(row: profile_store.ProfileRow) -> Profile:
@@ -64,6 +68,7 @@ async def save(
     merged: Mapping[int, int] = MappingProxyType({}),
     encoded: Mapping[int, bytes] = MappingProxyType({}),
     followed: bool = True,
+    catalog: Catalog | None = None,
 ) -> int:
     """Save profiles, memberships and transitions, and write the changes to the outbox.
 
@@ -72,7 +77,8 @@ async def save(
     happened  in the order in which it took effect
     merged    absorbed profile → survivor
     encoded   states that were encoded before the rows were locked
-    followed  False if the environment's outbox has no consumer"""
+    followed  False if the environment's outbox has no consumer
+    catalog   needed if identities changed: then memberships may have moved without a transition"""
     changed, new = list(changed), list(new)
     version = await profile_store.save_profiles(
         connection,
@@ -111,13 +117,34 @@ async def save(
     await membership_store.enter_segments(connection, environment_id, entered)
     await membership_store.leave_segments(connection, environment_id, left)
     # Transitions of a revision that is backfilling become history only when it goes live.
-    settled = [
-        (t.segment_id, t.profile_id, t.entered, t.at)
+    settled: list[_StoredTransition] = [
+        (t.segment_id, t.profile_id, t.entered, t.at, t.cause)
         for t in happened
         if isinstance(t, recompute.Transition) and not t.is_candidate
     ]
+    if catalog is not None:
+        settled += _moved((*changed, *new), settled, catalog, now)
     await membership_store.append_transitions(connection, environment_id, now, settled)
     return version
+
+
+def _moved(
+    profiles: Iterable[Profile], settled: Sequence[_StoredTransition], catalog: Catalog, now: Instant
+) -> list[_StoredTransition]:
+    """The memberships that a merge, or its undo, moved from one profile to another.
+
+    With them, the sum of a segment's transitions is its number of members."""
+    explained: Counter[tuple[int, int]] = Counter()
+    for segment_id, profile_id, entered, _, _ in settled:
+        explained[segment_id, profile_id] += 1 if entered else -1
+    live = [segment for segment in catalog.segments if not segment.is_candidate]
+    moved = []
+    for profile in profiles:
+        for segment in live:
+            change = (segment.fingerprint in profile.memberships) - (segment.fingerprint in profile.saved_memberships)
+            if change != explained[segment.id, profile.id]:
+                moved.append((segment.id, profile.id, change > explained[segment.id, profile.id], now, "moved"))
+    return moved
 
 
 async def rebuild(connection: Connection, catalog: Catalog, rebuilt: Sequence[Profile]) -> None:

@@ -45,7 +45,7 @@ REACH = 200_000
 _LONGEST_KIND = 64
 
 #: Later than any event, and still an instant Postgres can hold: the end of the year 9999.
-_END_OF_TIME: Instant = 253_402_300_799_999
+END_OF_TIME: Instant = 253_402_300_799_999
 #: A millisecond as the engine has numbers of seconds.
 _MS = SCALE // 1000
 _LAST_ID = 2**62
@@ -86,11 +86,12 @@ class Membership:
 
 @dataclass(frozen=True, slots=True)
 class Transition:
-    """An entry into a segment, or an exit. segment: its last key"""
+    """An entry into a segment, or an exit. segment: its last key; cause: None if an older release recorded it"""
 
     segment: str | None
     entered: bool
     at: str
+    cause: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -181,7 +182,7 @@ def view_of(row: profile_store.LoadedProfileRow, catalog: Catalog, now: Instant)
     return ProfileView(
         id=str(profile.id),
         bucketing_key=profile.bucketing_key,
-        identifiers=_identifiers(row.identifiers),
+        identifiers=identifiers_of(row.identifiers),
         properties=profile.properties,
         traits={
             key: TraitValue(plain(value, live.nodes["trait", key].type), live.nodes["trait", key].type.value,
@@ -233,7 +234,7 @@ def plain(value: Any, kind: Type) -> Any:
 async def recent_events_of(environment: Environment, profile_id: int, n: int) -> list[Event]:
     """The newest events of a profile."""
     async with acquired(environment.pool) as connection:
-        rows = await event_store.events_of_profile(connection, environment.id, profile_id, (_END_OF_TIME, _LAST_ID), n)
+        rows = await event_store.events_of_profile(connection, environment.id, profile_id, (END_OF_TIME, _LAST_ID), n)
     return [event_of(row, profile_id) for row in rows]
 
 
@@ -243,17 +244,17 @@ async def transitions_of(pool: Pool, catalog: Catalog, profile_id: int, n: int) 
     async with acquired(pool) as connection:
         rows = await membership_store.transitions_of_profile(connection, catalog.environment_id, profile_id, n)
     # A deleted segment is shown by its last key.
-    return [Transition(keys.get(row.segment_id, row.last_key), row.entered, iso(row.at)) for row in rows]
+    return [Transition(keys.get(row.segment_id, row.last_key), row.entered, iso(row.at), row.cause) for row in rows]
 
 
 async def journey(environment: Environment, id: str, by: str | None, cursor: str | None, n: int) -> Journey:
     """A page of a profile's events, by the instant they happened."""
-    at, event_id = _numbers(cursor, 2) if cursor else (_END_OF_TIME, _LAST_ID)
+    at, event_id = position(cursor)
     async with snapshot(environment.pool) as connection:
         profile_id = (await find_row(connection, environment.id, id, by)).id
         rows = await event_store.events_of_profile(connection, environment.id, profile_id, (at, event_id), n)
     last = rows[-1] if len(rows) == n else None
-    following = _cursor(last.occurred_at, last.id) if last is not None else None
+    following = cursor_of(last.occurred_at, last.id) if last is not None else None
     return Journey([event_of(row, profile_id) for row in rows], following)
 
 
@@ -270,9 +271,9 @@ async def recent_events(environment: Environment, name: str | None, cursor: str 
         rows = await event_store.recent_events(connection, environment.id, before, floor, name, n)
     following = None
     if len(rows) == n:
-        following = _cursor(rows[-1].id)
+        following = cursor_of(rows[-1].id)
     elif floor > 1:
-        following = _cursor(floor)
+        following = cursor_of(floor)
     return Journey([event_of(row, row.profile_id) for row in rows], following)
 
 
@@ -291,7 +292,7 @@ async def search_property(environment: Environment, name: str, value: Any, after
     (after_id,) = _numbers(after, 1) if after else (0,)
     async with acquired(environment.pool) as connection:
         rows = await profile_store.search_by_property(connection, environment.id, {name: value}, after_id, n)
-    return Search([summary_of(row) for row in rows], _cursor(rows[-1].id) if len(rows) == n else None)
+    return Search([summary_of(row) for row in rows], cursor_of(rows[-1].id) if len(rows) == n else None)
 
 
 async def find_row(
@@ -353,12 +354,13 @@ def event_of(row: event_store.EventRow, profile_id: int) -> Event:
 def summary_of(row: profile_store.SummaryRow) -> ProfileSummary:
     """A row of a list as a profile."""
     return ProfileSummary(
-        str(row.id), _identifiers(row.identifiers), row.properties, iso_or_none(row.first_seen_at),
+        str(row.id), identifiers_of(row.identifiers), row.properties, iso_or_none(row.first_seen_at),
         iso_or_none(row.last_seen_at),
     )  # fmt: skip
 
 
-def _identifiers(identifiers: list[str]) -> list[IdentifierRef]:
+def identifiers_of(identifiers: list[str]) -> list[IdentifierRef]:
+    """Identifiers from "kind value"."""
     pairs = (identifier.partition(" ") for identifier in identifiers)
     return [IdentifierRef(kind, value) for kind, _, value in pairs]
 
@@ -366,7 +368,14 @@ def _identifiers(identifiers: list[str]) -> list[IdentifierRef]:
 # Cursors: an opaque JSON list
 
 
-def _cursor(*numbers: int) -> str:
+def position(cursor: str | None) -> tuple[int, int]:
+    """The (instant, id) that a page begins before; the end of time without a cursor."""
+    at, id = _numbers(cursor, 2) if cursor else (END_OF_TIME, _LAST_ID)
+    return at, id
+
+
+def cursor_of(*numbers: int) -> str:
+    """The cursor of the page that follows these numbers."""
     return _encode(list(numbers))
 
 
@@ -386,7 +395,7 @@ def _numbers(cursor: str, n: int) -> tuple[int, ...]:
     parts = _decode(cursor)
     if len(parts) != n or not all(type(part) is int and 0 <= part <= _LAST_ID for part in parts):
         raise _invalid()
-    if n == 2 and parts[0] > _END_OF_TIME:
+    if n == 2 and parts[0] > END_OF_TIME:
         raise _invalid()
     return tuple(parts)
 

@@ -33,9 +33,9 @@ from tinycdp.runtime.decisions.exposure_stats import Exposure
 from tinycdp.runtime.definitions.catalogs import Catalogs
 from tinycdp.runtime.environment import Environment
 from tinycdp.runtime.profiles import storage
+from tinycdp.runtime.profiles.segments import memberships_as_of
 from tinycdp.runtime.profiles.views import evaluate, plain
 from tinycdp.store import memberships as membership_store
-from tinycdp.store import profiles as profile_store
 from tinycdp.store.database.pool import Connection, connect, frozen, reaching, snapshot
 from tinycdp.times import iso_or_none
 
@@ -304,14 +304,6 @@ async def _open_exposures(
 ) -> ExposuresExport:
     found = await exposure_stats.every(connection, catalogs, environment_id, wanted.flag, wanted.variant, wanted.days)
     return ExposuresExport(wanted, found, now)
-
-
-async def memberships_as_of(connection: Connection, environment_id: int, now: Instant) -> Instant:
-    """The instant up to which the memberships table includes every change by the clock.
-
-    It is `now`, or earlier while the worker is behind."""
-    due = await profile_store.next_due_at(connection, environment_id)
-    return now if due is None or due > now else due
 
 
 def form_of(path: Path | None, form: str | None = None) -> Form:

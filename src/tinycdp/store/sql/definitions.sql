@@ -102,13 +102,13 @@ UPDATE backfills SET finished_at = $3 WHERE environment_id = $1 AND revision = $
 WITH changed AS (
     SELECT * FROM unnest($3::integer[], $4::bigint[], $5::bigint[]) AS c (segment_id, old, new)
 ), settled AS (
-    INSERT INTO transitions (environment_id, recorded_at, segment_id, profile_id, entered, at)
-    SELECT $1, $2::timestamptz, c.segment_id, m.profile_id, true, m.entered_at
+    INSERT INTO transitions (environment_id, recorded_at, segment_id, profile_id, entered, at, cause)
+    SELECT $1, $2::timestamptz, c.segment_id, m.profile_id, true, m.entered_at, 'edit'
     FROM changed c JOIN memberships m ON m.environment_id = $1 AND m.fingerprint = c.new
     WHERE NOT EXISTS (
         SELECT 1 FROM memberships o WHERE o.environment_id = $1 AND o.fingerprint = c.old AND o.profile_id = m.profile_id)
     UNION ALL
-    SELECT $1, $2::timestamptz, c.segment_id, m.profile_id, false, $2::timestamptz
+    SELECT $1, $2::timestamptz, c.segment_id, m.profile_id, false, $2::timestamptz, 'edit'
     FROM changed c JOIN memberships m ON m.environment_id = $1 AND m.fingerprint = c.old
     WHERE NOT EXISTS (
         SELECT 1 FROM memberships n WHERE n.environment_id = $1 AND n.fingerprint = c.new AND n.profile_id = m.profile_id)

@@ -97,3 +97,24 @@ WITH sample AS (
 )
 SELECT event, name, array_agg(DISTINCT kind) AS kinds FROM leaves
 GROUP BY event, name ORDER BY count(*) DESC, event, name LIMIT $3;
+
+-- name: lifetime_of_profile
+-- What all events of a profile add up to. A session ends when no event follows for the gap. Only events in which the
+-- profile was active count for days and sessions.
+-- args: environment_id, profile_id, zone, gap in milliseconds, names text[] and paths text[] of revenue
+-- index: identifiers_of_profile, events_of_identifier
+WITH own AS MATERIALIZED (
+    SELECT e.name, e.occurred_at, e.properties, coalesce(e.context -> 'active' = 'false', false) AS inactive
+    FROM identifiers a JOIN events e ON e.environment_id = a.environment_id AND e.identifier_id = a.id
+    WHERE a.environment_id = $1 AND a.profile_id = $2 AND e.name <> ''
+), spaced AS (
+    SELECT occurred_at, lag(occurred_at) OVER (ORDER BY occurred_at) AS previous_at FROM own WHERE NOT inactive
+)
+SELECT (SELECT count(*) FROM own) AS events, (SELECT min(occurred_at) FROM own) AS first_event_at,
+       (SELECT max(occurred_at) FROM own) AS last_event_at,
+       (SELECT count(DISTINCT (occurred_at AT TIME ZONE $3::text)::date) FROM spaced) AS active_days,
+       (SELECT count(*) FROM spaced
+        WHERE previous_at IS NULL OR occurred_at - previous_at >= $4 * interval '1 millisecond') AS sessions,
+       (SELECT sum((o.properties #> string_to_array(r.path, '.'))::numeric)
+        FROM own o JOIN unnest($5::text[], $6::text[]) AS r (name, path) ON r.name = o.name
+        WHERE jsonb_typeof(o.properties #> string_to_array(r.path, '.')) = 'number') AS revenue;

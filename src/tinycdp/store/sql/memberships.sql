@@ -13,18 +13,47 @@ USING unnest($2::bigint[], $3::bigint[]) AS gone (fingerprint, profile_id)
 WHERE m.environment_id = $1 AND m.fingerprint = gone.fingerprint AND m.profile_id = gone.profile_id;
 
 -- name: append_transitions
--- args: environment_id integer, now timestamptz, segment_ids, profile_ids, entereds, ats (arrays)
-INSERT INTO transitions (environment_id, recorded_at, segment_id, profile_id, entered, at)
-SELECT $1, $2, t.* FROM unnest($3::integer[], $4::bigint[], $5::boolean[], $6::timestamptz[]) AS t;
+-- args: environment_id integer, now timestamptz, segment_ids, profile_ids, entereds, ats, causes (arrays)
+INSERT INTO transitions (environment_id, recorded_at, segment_id, profile_id, entered, at, cause)
+SELECT $1, $2, t.* FROM unnest($3::integer[], $4::bigint[], $5::boolean[], $6::timestamptz[], $7::text[]) AS t;
 
 -- name: transitions_of_profile
+-- Without those of merges that only moved a membership to another profile.
 -- args: environment_id, profile_id, n
 -- index: transitions_of_profile
-SELECT t.id, t.segment_id, t.entered, t.at, t.recorded_at,
+SELECT t.id, t.segment_id, t.entered, t.at, t.recorded_at, t.cause,
        (SELECT v.key FROM definition_versions v
         WHERE v.environment_id = $1 AND v.definition_id = t.segment_id ORDER BY v.version DESC LIMIT 1) AS last_key
 FROM transitions t
-WHERE t.environment_id = $1 AND t.profile_id = $2 ORDER BY t.id DESC LIMIT $3;
+WHERE t.environment_id = $1 AND t.profile_id = $2 AND t.cause IS DISTINCT FROM 'moved' ORDER BY t.id DESC LIMIT $3;
+
+-- name: transitions_of_segment
+-- A page of entries and exits, the newest first.
+-- args: environment_id, segment_id, since, until (exclusive), entered boolean, cause text (NULL for all), before_at,
+--       before_id, n
+-- index: transitions_of_segment
+SELECT t.id, t.profile_id, t.entered, t.at, t.recorded_at, t.cause,
+       ARRAY(SELECT a.kind || ' ' || a.value FROM identifiers a
+             WHERE a.environment_id = $1 AND a.profile_id = t.profile_id ORDER BY a.id LIMIT 20) AS identifiers
+FROM transitions t
+WHERE t.environment_id = $1 AND t.segment_id = $2 AND t.at >= $3 AND t.at < $4
+  AND ($5::boolean IS NULL OR t.entered = $5) AND ($6::text IS NULL OR t.cause = $6)
+  AND t.cause IS DISTINCT FROM 'moved' AND (t.at, t.id) < ($7, $8)
+ORDER BY t.at DESC, t.id DESC
+LIMIT $9;
+
+-- name: transitions_by_bucket
+-- How often profiles entered and left a segment in each bucket, and by how much merges changed the number of members.
+-- The last bucket has no end.
+-- args: environment_id, segment_id, starts timestamptz[], ascending
+-- index: transitions_of_segment
+SELECT width_bucket(at, $3::timestamptz[]) - 1 AS bucket,
+       count(*) FILTER (WHERE entered AND cause IS DISTINCT FROM 'moved') AS entered,
+       count(*) FILTER (WHERE NOT entered AND cause IS DISTINCT FROM 'moved') AS "left",
+       count(*) FILTER (WHERE entered AND cause = 'moved') - count(*) FILTER (WHERE NOT entered AND cause = 'moved') AS moved
+FROM transitions
+WHERE environment_id = $1 AND segment_id = $2 AND at >= ($3::timestamptz[])[1]
+GROUP BY 1;
 
 -- name: count_members
 -- args: environment_id, fingerprints bigint[]
