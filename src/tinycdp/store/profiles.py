@@ -154,22 +154,88 @@ async def load_by_id(connection: Connection, environment_id: int, id: int) -> Lo
     return LoadedProfileRow.maybe(await connection.fetchrow(_SQL["load_by_id"], environment_id, id))
 
 
+@dataclass(frozen=True, slots=True)
+class IdentifierKeyRow(Row):
+    """An identifier by which a search is ordered."""
+
+    value: str
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
+class Having:
+    """What the properties of wanted profiles have.
+
+    values    a JSON object that the properties contain
+    prefixes  (path, beginning of the text at that path)"""
+
+    values: dict[str, Any]
+    prefixes: Sequence[tuple[str, str]] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.values or self.prefixes)
+
+    @property
+    def columns(self) -> tuple[list[str], list[str]]:
+        return [path for path, _ in self.prefixes], [prefix for _, prefix in self.prefixes]
+
+
 async def search_by_identifier(
-    connection: Connection, environment_id: int, prefix: str, after: tuple[str, str], n: int
+    connection: Connection,
+    environment_id: int,
+    prefix: str,
+    after: tuple[str, str],
+    n: int,
+    reach: int,
+    having: Having,
 ) -> list[FoundRow]:
-    """Profiles that have an identifier with the prefix.
+    """Profiles that have an identifier with the prefix, among the next `reach` identifiers.
 
     `after` is the (value, kind) of the last identifier of the previous page; two empty texts for the first page."""
-    # U+10FFFF is the last character, so this is the upper bound of all values with the prefix.
     return FoundRow.every(
-        await connection.fetch(_SQL["search_by_identifier"], environment_id, prefix, prefix + "\U0010ffff", *after, n)
+        await connection.fetch(
+            _SQL["search_by_identifier"], environment_id, *_between(prefix), *after, n, reach, having.values,
+            *having.columns,
+        )
+    )  # fmt: skip
+
+
+async def identifier_at(
+    connection: Connection, environment_id: int, prefix: str, after: tuple[str, str], reach: int
+) -> IdentifierKeyRow | None:
+    """The last of the next `reach` identifiers with the prefix; None if there are fewer."""
+    return IdentifierKeyRow.maybe(
+        await connection.fetchrow(_SQL["identifier_at"], environment_id, *_between(prefix), *after, reach)
     )
 
 
-async def search_by_property(
-    connection: Connection, environment_id: int, having: dict[str, Any], after_id: int, n: int
+def _between(prefix: str) -> tuple[str, str]:
+    # U+10FFFF is the last character, so this is the upper bound of all values with the prefix.
+    return prefix, prefix + "\U0010ffff"
+
+
+async def search_by_properties(
+    connection: Connection, environment_id: int, having: Having, before_id: int, n: int
 ) -> list[SummaryRow]:
-    return SummaryRow.every(await connection.fetch(_SQL["search_by_property"], environment_id, having, after_id, n))
+    return SummaryRow.every(
+        await connection.fetch(
+            _SQL["search_by_properties"], environment_id, having.values, before_id, n, *having.columns
+        )
+    )
+
+
+async def newest_profiles(
+    connection: Connection, environment_id: int, before_id: int, n: int, reach: int, having: Having
+) -> list[SummaryRow]:
+    """The newest profiles with the prefixes, among the next `reach` of them."""
+    return SummaryRow.every(
+        await connection.fetch(_SQL["newest_profiles"], environment_id, before_id, n, reach, *having.columns)
+    )
+
+
+async def newest_profile_at(connection: Connection, environment_id: int, before_id: int, reach: int) -> int | None:
+    """The id of the last of the next `reach` profiles; None if there are fewer."""
+    return await connection.fetchval(_SQL["newest_profile_at"], environment_id, before_id, reach)
 
 
 async def property_names_of_profiles(

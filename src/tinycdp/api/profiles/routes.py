@@ -17,10 +17,10 @@ from tinycdp.api.http.parts import Injected
 from tinycdp.api.http.responses import as_schema
 from tinycdp.api.profiles.schemas import Event, Journey, Lifetime, Profile, ProfilePage, Search, Transition
 from tinycdp.errors import InvalidInput
-from tinycdp.runtime.access.actor import Actor
 from tinycdp.runtime.definitions.catalogs import Catalogs
 from tinycdp.runtime.environment import Environment
 from tinycdp.runtime.profiles import lifetime, views
+from tinycdp.runtime.profiles.search import MOST_CONDITIONS, having, search
 from tinycdp.runtime.schema.tracking_plan import Plans
 
 _EVENTS_ON_THE_PAGE = 50
@@ -28,8 +28,16 @@ _TRANSITIONS_ON_THE_PAGE = 100
 
 By = Annotated[str | None, QueryParameter(description="kind of the id: userId, anonymousId, profileId, …")]
 Cursor = Annotated[str | None, QueryParameter(description="`next` of the page before")]
+Where = Annotated[
+    list[str] | None,
+    QueryParameter(
+        description="`plan.name=pro`: a property has this value; `email^=ada`: its text begins so. Repeat it for more"
+    ),
+]
 Prefix = Annotated[str | None, QueryParameter(description="the start of an identifier")]
-PropertyName = Annotated[str | None, QueryParameter(name="property", description="the name of a property")]
+PropertyName = Annotated[
+    str | None, QueryParameter(name="property", description="the path of a property, such as plan.name")
+]
 PropertyValue = Annotated[
     str | None, QueryParameter(description='the exact value, as JSON if it is valid JSON: 3 is a number, "3" a text')
 ]
@@ -93,21 +101,21 @@ async def get_lifetime(
 
 @get(
     "/v1/profiles/search",
-    summary="Find profiles by the start of an identifier, or by a property",
+    summary="Find profiles by the start of an identifier and by properties; without either, the newest",
     tags=["Profiles"],
     scope="read",
     query="q=ada",
 )
 async def search_profiles(
-    actor: Injected[Actor],
     environment: Injected[Environment],
     q: Prefix = None,
+    where: Where = None,
     property_name: PropertyName = None,
     value: PropertyValue = None,
     after: Cursor = None,
     limit: Limit = 50,
 ) -> Search:
-    return await _search(environment, q, property_name, value, after, limit)
+    return await _search(environment, q, where, property_name, value, after, limit)
 
 
 @get(
@@ -118,28 +126,45 @@ async def search_profiles(
     query="q=ada",
 )
 async def search_users(
-    actor: Injected[Actor],
     environment: Injected[Environment],
     q: Prefix = None,
+    where: Where = None,
     property_name: PropertyName = None,
     value: PropertyValue = None,
     after: Cursor = None,
     limit: Limit = 50,
 ) -> Search:
-    return await _search(environment, q, property_name, value, after, limit)
+    return await _search(environment, q, where, property_name, value, after, limit)
 
 
 async def _search(
-    environment: Environment, q: str | None, property_name: str | None, value: str | None, after: str | None, limit: int
+    environment: Environment,
+    q: str | None,
+    where: list[str] | None,
+    property_name: str | None,
+    value: str | None,
+    after: str | None,
+    limit: int,
 ) -> Search:
-    if (q is None) == (property_name is None) or (property_name is None) != (value is None):
-        raise InvalidInput("INVALID_REQUEST", "Search with `q`, or with `property` and `value`.")
-    if q is not None:
-        return as_schema(await views.search(environment, q, after, limit), Search)
-    assert property_name is not None and value is not None
-    wanted = _json_value(value)
-    found = await views.search_property(environment, property_name, wanted, after, limit)
-    return as_schema(found, Search)
+    if (property_name is None) != (value is None):
+        raise InvalidInput("INVALID_REQUEST", "`property` and `value` belong together: send both, or neither.")
+    values, prefixes = list[tuple[str, Any]](), list[tuple[str, str]]()
+    if property_name is not None and value is not None:
+        values.append((property_name, _json_value(value)))
+    if len(where or ()) > MOST_CONDITIONS:
+        raise InvalidInput("INVALID_REQUEST", f"where: at most {MOST_CONDITIONS} conditions.", path="where")
+    for condition in where or ():
+        path, equals, text = condition.partition("=")
+        if not equals or not path.rstrip("^"):
+            message = (
+                f"where: {condition[:100]!r} is no condition. Write `plan.name=pro`, or `email^=ada` for a beginning."
+            )
+            raise InvalidInput("INVALID_REQUEST", message, path="where")
+        if path.endswith("^"):
+            prefixes.append((path.removesuffix("^"), text))
+        else:
+            values.append((path, _json_value(text)))
+    return as_schema(await search(environment, q, having(values, prefixes), after, limit), Search)
 
 
 def _json_value(text: str) -> Any:

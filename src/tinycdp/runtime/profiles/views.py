@@ -1,6 +1,6 @@
-"""Views of profiles: one profile, its events, a search.
+"""Views of profiles: one profile and its events.
 
-Shape   find_profile(…) returns a profile as of an instant; journey(…), recent_events(…) and search(…) return pages
+Shape   find_profile(…) returns a profile as of an instant; journey(…) and recent_events(…) return pages
 Units   instants are ISO 8601 in UTC, durations are seconds
 Laws    values are those of a decision at the same instant: computed from the state, never read from a table that may
         lag. `since` of a segment is the true instant of entry, also if the profile entered by the clock
@@ -156,14 +156,6 @@ class Journey:
     next: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class Search:
-    """A page of profiles."""
-
-    profiles: list[ProfileSummary]
-    next: str | None
-
-
 async def find_profile(environment: Environment, catalogs: Catalogs, id: str, by: str | None) -> ProfileView:
     """A profile as of now. by: a kind of identifier, or profileId; None tries them in turn"""
     async with snapshot(environment.pool) as connection:
@@ -264,7 +256,7 @@ async def recent_events(environment: Environment, name: str | None, cursor: str 
     With a name, a page reads a bounded number of events: it may return fewer than n, even 0, and still have a next."""
     async with acquired(environment.pool) as connection:
         if cursor:
-            (before,) = _numbers(cursor, 1)
+            (before,) = numbers_of(cursor, 1)
         else:
             before = await event_store.last_event_id(connection, environment.id) + 1
         floor = before - REACH if name is not None else 0
@@ -275,24 +267,6 @@ async def recent_events(environment: Environment, name: str | None, cursor: str 
     elif floor > 1:
         following = cursor_of(floor)
     return Journey([event_of(row, row.profile_id) for row in rows], following)
-
-
-async def search(environment: Environment, prefix: str, after: str | None, n: int) -> Search:
-    """Profiles with an identifier that begins with the prefix, in the order of identifiers."""
-    value, kind = _texts(after) if after else ("", "")
-    async with acquired(environment.pool) as connection:
-        rows = await profile_store.search_by_identifier(connection, environment.id, prefix, (value, kind), n)
-    following = _encode([rows[-1].value, rows[-1].kind]) if len(rows) == n else None
-    # A profile with two matching identifiers is shown once.
-    return Search(list({row.id: summary_of(row) for row in rows}.values()), following)
-
-
-async def search_property(environment: Environment, name: str, value: Any, after: str | None, n: int) -> Search:
-    """Profiles with exactly this value of a property, oldest first."""
-    (after_id,) = _numbers(after, 1) if after else (0,)
-    async with acquired(environment.pool) as connection:
-        rows = await profile_store.search_by_property(connection, environment.id, {name: value}, after_id, n)
-    return Search([summary_of(row) for row in rows], cursor_of(rows[-1].id) if len(rows) == n else None)
 
 
 async def find_row(
@@ -370,16 +344,16 @@ def identifiers_of(identifiers: list[str]) -> list[IdentifierRef]:
 
 def position(cursor: str | None) -> tuple[int, int]:
     """The (instant, id) that a page begins before; the end of time without a cursor."""
-    at, id = _numbers(cursor, 2) if cursor else (END_OF_TIME, _LAST_ID)
+    at, id = numbers_of(cursor, 2) if cursor else (END_OF_TIME, _LAST_ID)
     return at, id
 
 
 def cursor_of(*numbers: int) -> str:
     """The cursor of the page that follows these numbers."""
-    return _encode(list(numbers))
+    return encode_cursor(list(numbers))
 
 
-def _encode(parts: list[Any]) -> str:
+def encode_cursor(parts: list[Any]) -> str:
     return base64.urlsafe_b64encode(msgspec.json.encode(parts)).rstrip(b"=").decode()
 
 
@@ -391,7 +365,7 @@ def _decode(cursor: str) -> list[Any]:
     return parts
 
 
-def _numbers(cursor: str, n: int) -> tuple[int, ...]:
+def numbers_of(cursor: str, n: int) -> tuple[int, ...]:
     parts = _decode(cursor)
     if len(parts) != n or not all(type(part) is int and 0 <= part <= _LAST_ID for part in parts):
         raise _invalid()
@@ -400,7 +374,7 @@ def _numbers(cursor: str, n: int) -> tuple[int, ...]:
     return tuple(parts)
 
 
-def _texts(cursor: str) -> tuple[str, str]:
+def texts_of(cursor: str) -> tuple[str, str]:
     parts = _decode(cursor)
     if len(parts) != 2 or not all(type(part) is str for part in parts):
         raise _invalid()

@@ -156,33 +156,84 @@ WHERE c.merged_into IS NULL;
 
 -- name: search_by_identifier
 -- By the prefix of any identifier, in the order of identifiers: a short prefix is as fast as a long one. The bounds are
--- explicit because the planner cannot turn LIKE with a parameter into them.
--- args: environment_id, first text, last text (both inclusive), after_value text, after_kind text, n
+-- explicit because the planner cannot turn LIKE with a parameter into them. reach bounds how many identifiers are read to
+-- find a profile with rare properties.
+-- args: environment_id, first text, last text (both inclusive), after_value text, after_kind text, n, reach,
+--       having jsonb, paths text[] and prefixes text[] of properties
 -- index: identifiers_values, profiles_pkey
+WITH seen AS (
+    SELECT f.kind, f.value, f.profile_id FROM identifiers f
+    WHERE f.environment_id = $1 AND f.value ~>=~ $2 AND f.value ~<=~ $3
+      AND f.value ~>=~ $4 AND (f.value ~>~ $4 OR f.kind ~>~ $5)
+    ORDER BY f.value USING ~<~, f.kind USING ~<~
+    LIMIT $7
+)
 SELECT p.id, p.properties, p.first_seen_at, p.last_seen_at,
        ARRAY(SELECT a.kind || ' ' || a.value FROM identifiers a
              WHERE a.environment_id = $1 AND a.profile_id = p.id ORDER BY a.id LIMIT 20) AS identifiers,
-       f.kind, f.value
-FROM identifiers f JOIN profiles p ON p.environment_id = $1 AND p.id = f.profile_id
+       s.kind, s.value
+FROM seen s JOIN profiles p ON p.environment_id = $1 AND p.id = s.profile_id
+WHERE p.properties @> $8::jsonb AND NOT EXISTS (
+    SELECT 1 FROM unnest($9::text[], $10::text[]) AS w (path, prefix)
+    WHERE jsonb_typeof(p.properties #> string_to_array(w.path, '.')) NOT IN ('string', 'number')
+       OR starts_with(p.properties #>> string_to_array(w.path, '.'), w.prefix) IS NOT TRUE)
+ORDER BY s.value USING ~<~, s.kind USING ~<~
+LIMIT $6;
+
+-- name: identifier_at
+-- The identifier at which a search by prefix stopped reading.
+-- args: environment_id, first text, last text, after_value text, after_kind text, reach
+-- index: identifiers_values
+SELECT f.value, f.kind FROM identifiers f
 WHERE f.environment_id = $1 AND f.value ~>=~ $2 AND f.value ~<=~ $3
   AND f.value ~>=~ $4 AND (f.value ~>~ $4 OR f.kind ~>~ $5)
 ORDER BY f.value USING ~<~, f.kind USING ~<~
-LIMIT $6;
+OFFSET $6 - 1 LIMIT 1;
 
--- name: search_by_property
--- By one property's exact value. Materialized, so that a rare value is found by its index and not by scanning profiles.
--- args: environment_id, property jsonb, after_id bigint, n
+-- name: search_by_properties
+-- By exact values of properties, the newest profile first. Materialized, so that a rare value is found by its index and not
+-- by scanning profiles.
+-- args: environment_id, having jsonb, before_id bigint, n, paths text[] and prefixes text[] of more properties
 -- index: profiles_properties, profiles_pkey
 WITH found AS MATERIALIZED (
-    SELECT id FROM profiles WHERE environment_id = $1 AND merged_into IS NULL AND properties @> $2
+    SELECT id FROM profiles p
+    WHERE environment_id = $1 AND merged_into IS NULL AND properties @> $2 AND NOT EXISTS (
+        SELECT 1 FROM unnest($5::text[], $6::text[]) AS w (path, prefix)
+        WHERE jsonb_typeof(p.properties #> string_to_array(w.path, '.')) NOT IN ('string', 'number')
+           OR starts_with(p.properties #>> string_to_array(w.path, '.'), w.prefix) IS NOT TRUE)
 ), page AS (
-    SELECT id FROM found WHERE id > $3 ORDER BY id LIMIT $4
+    SELECT id FROM found WHERE id < $3 ORDER BY id DESC LIMIT $4
 )
 SELECT p.id, p.properties, p.first_seen_at, p.last_seen_at,
        ARRAY(SELECT a.kind || ' ' || a.value FROM identifiers a
              WHERE a.environment_id = $1 AND a.profile_id = p.id ORDER BY a.id LIMIT 20) AS identifiers
 FROM page JOIN profiles p ON p.environment_id = $1 AND p.id = page.id
-ORDER BY p.id;
+ORDER BY p.id DESC;
+
+-- name: newest_profiles
+-- The newest profiles, all of them or those whose properties begin with these prefixes. reach bounds how many are read.
+-- args: environment_id, before_id bigint, n, reach, paths text[] and prefixes text[] of properties
+-- index: profiles_pkey
+WITH seen AS (
+    SELECT id, properties, first_seen_at, last_seen_at FROM profiles
+    WHERE environment_id = $1 AND merged_into IS NULL AND id < $2 ORDER BY id DESC LIMIT $4
+)
+SELECT s.id, s.properties, s.first_seen_at, s.last_seen_at,
+       ARRAY(SELECT a.kind || ' ' || a.value FROM identifiers a
+             WHERE a.environment_id = $1 AND a.profile_id = s.id ORDER BY a.id LIMIT 20) AS identifiers
+FROM seen s
+WHERE NOT EXISTS (
+    SELECT 1 FROM unnest($5::text[], $6::text[]) AS w (path, prefix)
+    WHERE jsonb_typeof(s.properties #> string_to_array(w.path, '.')) NOT IN ('string', 'number')
+       OR starts_with(s.properties #>> string_to_array(w.path, '.'), w.prefix) IS NOT TRUE)
+ORDER BY s.id DESC
+LIMIT $3;
+
+-- name: newest_profile_at
+-- The profile at which a search of the newest stopped reading.
+-- args: environment_id, before_id bigint, reach
+-- index: profiles_pkey
+SELECT id FROM profiles WHERE environment_id = $1 AND merged_into IS NULL AND id < $2 ORDER BY id DESC OFFSET $3 - 1 LIMIT 1;
 
 -- name: property_names_of_profiles
 -- The properties of the newest profiles and the kinds of their values, the most frequent first; objects one level deep.
