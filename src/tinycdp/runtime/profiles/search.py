@@ -1,4 +1,4 @@
-"""The search for profiles: by the beginning of an identifier, by properties, or just the newest.
+"""The search for profiles: by the start of an identifier, by properties, or the newest.
 
 Shape   having(values, prefixes) → conditions on properties; search(environment, prefix, conditions, after, n) → a page
 Laws    a page is read from one snapshot. With a prefix, profiles are in the order of identifiers; else the newest is

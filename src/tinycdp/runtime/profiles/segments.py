@@ -1,4 +1,4 @@
-"""The history of a segment: its members, entries and exits over time, and its transitions one by one.
+"""The history of a segment: members, entries and exits over time, and its transitions.
 
 Shape   history(…) returns the local hours, days or weeks of a span; transitions(…) returns a page, newest first
 Units   instants are ISO 8601 in UTC; buckets are those of the environment's time zone
