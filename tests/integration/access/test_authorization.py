@@ -156,6 +156,9 @@ SHOWING: dict[str, Call] = {
     "POST /v1/admin/preview": admin(
         body={"changes": [{"kind": "segment", "key": "openers", "document": {"rule": "opens > 100"}}]}
     ),
+    "POST /v1/admin/preview/profile": admin(
+        body={**ADA, "changes": [{"kind": "segment", "key": "openers", "document": {"rule": "opens > 100"}}]}
+    ),
     "GET /v1/admin/explain": admin(flag="on", **ADA),
     "POST /v1/admin/validate": counted(admin(body=LESS)),
     "POST /v1/dsl/check": counted(admin(body=LESS)),

@@ -1,6 +1,6 @@
-"""Preview a change of definitions.
+"""Preview a change of definitions, on all profiles or on one.
 
-Shape   POST /v1/admin/preview takes changes as /v1/admin/publish does
+Shape   POST /v1/admin/preview and …/preview/profile take changes as /v1/admin/publish does
 Laws    nothing is saved. A change with an error fails as its publish would; warnings are part of the answer
 Errors  400 with every diagnostic, PREVIEW_TOO_LONG · 404 EVENTS_DROPPED · 429 PREVIEWS_BUSY
 Source  docs/reference/definitions.md "Preview"
@@ -13,10 +13,13 @@ from tinycdp.api.definitions.lifecycle import read_changes
 from tinycdp.api.http.params import past_instant
 from tinycdp.api.http.parts import Injected
 from tinycdp.api.http.responses import as_schema
-from tinycdp.api.time_travel.schemas import Preview, PreviewBody
+from tinycdp.api.time_travel.schemas import DraftBody, DraftOnProfile, Preview, PreviewBody
+from tinycdp.dsl.values.scalars import parse_instant
 from tinycdp.errors import InvalidInput
 from tinycdp.runtime.access.actor import Actor
 from tinycdp.runtime.clock import Clock
+from tinycdp.runtime.environment import Environment
+from tinycdp.runtime.time_travel.draft import try_draft
 from tinycdp.runtime.time_travel.preview import MOST_EXAMPLES, PreviewRequest, Previews
 
 
@@ -50,4 +53,25 @@ async def preview(
     return as_schema(await previews.compute(actor.environment_id, question, instant), Preview)
 
 
-ROUTES = [preview]
+@post(
+    "/v1/admin/preview/profile",
+    status_code=200,
+    summary="Try a draft on one profile, at any past or future instant",
+    tags=["Definitions"],
+    scope="admin",
+    example={
+        "userId": "ada",
+        "changes": [{"kind": "segment", "key": "regulars", "document": {"rule": "orders_90d >= 5"}}],
+    },
+)
+async def preview_on_profile(environment: Injected[Environment], data: JSONBody[DraftBody]) -> DraftOnProfile:
+    at = parse_instant(data.at) if data.at is not None else None
+    if data.at is not None and at is None:
+        message = f"$.at: {data.at!r} is not an instant with a zone, such as 2026-12-01T09:00:00Z."
+        raise InvalidInput("INVALID_REQUEST", message, path="$.at")
+    identifier = data.identifier()
+    found = await try_draft(environment, read_changes(data.changes), identifier, at, data.context, prune=data.prune)
+    return as_schema(found, DraftOnProfile)
+
+
+ROUTES = [preview, preview_on_profile]

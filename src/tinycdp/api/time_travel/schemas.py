@@ -4,8 +4,9 @@ from typing import Any, Literal
 
 import msgspec
 
+from tinycdp.api.decisions.schemas import ProfileQuery
 from tinycdp.api.definitions.schemas import ChangeBody, Changed, Cost, Diagnostics
-from tinycdp.api.profiles.schemas import IdentifierRef
+from tinycdp.api.profiles.schemas import DefinitionExplanation, FlagExplanation, IdentifierRef
 from tinycdp.runtime.time_travel.preview import SAMPLE
 
 
@@ -142,3 +143,58 @@ class Preview(msgspec.Struct, rename="camel"):
     segments: list[SegmentPreview]
     flags: list[FlagPreview]
     traits: list[TraitPreview]
+
+
+class DraftBody(ProfileQuery, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
+    """Changes to try on one profile.
+
+    changes  as /v1/admin/publish takes them
+    prune    delete every definition that is not named
+    at       any instant, past or future, ISO 8601 with a zone; by default now
+    context  the values of `context.…` in flags' rules"""
+
+    changes: list[ChangeBody]
+    prune: bool = False
+    at: str | None = None
+    context: dict[str, Any] = {}  # noqa: RUF012 - msgspec copies it
+
+
+class DraftValue(msgspec.Struct, frozen=True):
+    """What one definition gives the profile.
+
+    value    of a trait; whether it is in the segment; the value of the flag's variant; null if unknown
+    variant  of a flag
+    until    the first instant at which it may change without a message, null for never"""
+
+    value: Any
+    variant: str | None
+    until: str | None
+
+
+class DraftedDefinition(msgspec.Struct, frozen=True):
+    """One definition, before and after the changes.
+
+    key, after        null if it is deleted
+    was, before       null if it is new
+    definition, flag  why: the explanation of `after`"""
+
+    kind: str
+    key: str | None
+    was: str | None
+    before: DraftValue | None
+    after: DraftValue | None
+    definition: DefinitionExplanation | None
+    flag: FlagExplanation | None
+
+
+class DraftOnProfile(msgspec.Struct, frozen=True, rename="camel"):
+    """What the changes give one profile.
+
+    profile_id   null if the profile is unknown at that instant
+    revision     the one that `before` refers to
+    definitions  the changed ones, and all that depend on them"""
+
+    profile_id: str | None
+    revision: int
+    as_of: str
+    definitions: list[DraftedDefinition]

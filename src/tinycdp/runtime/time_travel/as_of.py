@@ -77,17 +77,7 @@ class Past:
         The kind "profileId" names a profile's id. A profile unknown at the time has no events."""
         async with snapshot(self._pool) as connection:
             catalog = await self._catalog(connection, environment_id, at, revision)
-            found = await _profile_at(connection, environment_id, identifier, at) if identifier is not None else None
-            if found is None:
-                return View(catalog, unknown_profile(catalog, identifier, at), None, None)
-            id, identifiers = found
-            messages = await past.messages_until(connection, environment_id, [a.id for a in identifiers], at, None)
-            oldest = await past.oldest_arrival(connection, environment_id)
-            # In a thread: a profile may have a hundred thousand messages, and decisions must not wait.
-            profile = await asyncio.to_thread(_profile_from, catalog, id, identifiers, messages)
-            await _regroup(connection, environment_id, [profile], at)
-            await _relist(connection, catalog, [(profile, identifiers)], at)
-        return View(catalog, snapshot_of(profile, catalog, _names(identifiers), at), profile.created_at, oldest)
+            return await view_by(connection, catalog, identifier, at)
 
     async def _catalog(self, connection: Connection, environment_id: int, at: Instant, revision: int | None) -> Catalog:
         if revision is None:
@@ -104,6 +94,22 @@ class Past:
             catalog = await compile_catalog(environment_id, environment.zone, before, after, live, head)
             self._catalogs[environment_id, live, head] = catalog
         return replace(catalog, killed=await kill_switches.in_force(connection, environment_id, at))
+
+
+async def view_by(connection: Connection, catalog: Catalog, identifier: Identifier | None, at: Instant) -> View:
+    """A profile at an instant, by any catalog. At a future one it has the messages of today."""
+    environment_id = catalog.environment_id
+    found = await _profile_at(connection, environment_id, identifier, at) if identifier is not None else None
+    if found is None:
+        return View(catalog, unknown_profile(catalog, identifier, at), None, None)
+    id, identifiers = found
+    messages = await past.messages_until(connection, environment_id, [a.id for a in identifiers], at, None)
+    oldest = await past.oldest_arrival(connection, environment_id)
+    # In a thread: a profile may have a hundred thousand messages, and decisions must not wait.
+    profile = await asyncio.to_thread(_profile_from, catalog, id, identifiers, messages)
+    await _regroup(connection, environment_id, [profile], at)
+    await _relist(connection, catalog, [(profile, identifiers)], at)
+    return View(catalog, snapshot_of(profile, catalog, _names(identifiers), at), profile.created_at, oldest)
 
 
 async def profiles_as_of(

@@ -232,8 +232,8 @@ class Previews:
             moves = await draft_moves(connection, head, request.changes, now, prune=request.prune)
             known = await self._event_names.known(connection, environment_id, now)
             wanted = next_definitions(head, moves)
-            before = await _catalog(head, head.definitions)
-            after = await _catalog(head, wanted)
+            before = await catalog_of(head, head.definitions)
+            after = await catalog_of(head, wanted)
             workspace = Workspace(after, after.live, tuple(known.events), frozenset(), None, known=known)
             profiles = await store.count_profiles(connection, environment_id, at)
             ids = await store.sample_profiles(connection, environment_id, at, request.sample)
@@ -255,7 +255,7 @@ class Previews:
         )
 
 
-async def _catalog(head: Head, definitions: Sequence[Definition]) -> Catalog:
+async def catalog_of(head: Head, definitions: Sequence[Definition]) -> Catalog:
     """The catalog of these definitions, all of them live."""
     revision = head.revision
     return await compile_catalog(head.environment_id, head.zone, definitions, definitions, revision, revision)
@@ -276,7 +276,7 @@ def _drafts(workspace: Workspace, moves: Sequence[Move]) -> list[Draft]:
     return found
 
 
-def _affected(before: Catalog, after: Catalog) -> list[Move]:
+def affected(before: Catalog, after: Catalog) -> list[Move]:
     """Each definition whose meaning changes, or that depends on one; before and after."""
     olds = {d.id: d for d in before.live.definitions.values()}
     news = {d.id: d for d in after.live.definitions.values()}
@@ -315,7 +315,7 @@ class _Counters:
         self._segments: list[_Segment] = []
         self._traits: list[_Trait] = []
         self._flags: list[_Flag] = []
-        for old, new in _affected(before, after):
+        for old, new in affected(before, after):
             kind, _ = _name_of((old, new))
             if kind == "flag":
                 self._flags.append(_Flag(old, new, self._columns, (before, after), request.examples))
