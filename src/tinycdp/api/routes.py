@@ -20,12 +20,12 @@ from tinycdp.api.operations import figures, home
 from tinycdp.api.operations import routes as operations
 from tinycdp.api.policies import routes as policies
 from tinycdp.api.privacy import routes as privacy
-from tinycdp.api.profiles import groups, segments
+from tinycdp.api.profiles import groups, segment_history
 from tinycdp.api.profiles import routes as profiles
 from tinycdp.api.schema import event_stream
 from tinycdp.api.schema import routes as schema
 from tinycdp.api.segments import routes as segments
-from tinycdp.api.time_travel import preview
+from tinycdp.api.time_travel import history, preview
 from tinycdp.api.transfer import exports, imports
 
 #: Endpoints for clients of other products, which send fields and parameters that TinyCDP does not use. They look for
@@ -53,11 +53,12 @@ GUARDED = [
     *profiles.ROUTES,
     *identity.ROUTES,
     *groups.ROUTES,
-    *segments.ROUTES,
+    *segment_history.ROUTES,
     *definitions.ROUTES,
     *lifecycle.ROUTES,
     *segments.ROUTES,
     *preview.ROUTES,
+    *history.ROUTES,
     *kill_switches.ROUTES,
     *policies.ROUTES,
     *privacy.ROUTES,

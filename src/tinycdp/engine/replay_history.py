@@ -57,14 +57,14 @@ def _replay_until(history: ProfileHistory, catalog: Catalog, groups: Groups, end
     profile.version = 1  # reviewed from the beginning: messages need not review segments that they cannot affect
     recompute.review_all(profile, catalog, history.created)
     merged, arrivals = _merged(history)
-    lists = _lists(_listings(history), end)
+    lists = lists_over_time(_listings(history), end)
 
     def catch_up(until: Instant) -> None:
         """The merges and the changes of lists by an instant, in order."""
         while (merged and merged[0][0] <= until) or (lists and lists[0][0] <= until):
             if lists and not (merged and merged[0][0] <= lists[0][0]):
                 at, listed = lists.pop(0)
-                recompute.apply_lists(profile, listed, catalog, at)
+                recompute.applylists_over_time(profile, listed, catalog, at)
             else:
                 _merge(profile, *merged.pop(0), catalog, groups)
 
@@ -103,7 +103,7 @@ def _listings(history: ProfileHistory) -> list[Listing]:
     return [one for one in found if one[1] is None or one[0] < one[1]]
 
 
-def _lists(listings: Sequence[Listing], end: Instant) -> list[tuple[Instant, frozenset[int]]]:
+def lists_over_time(listings: Sequence[Listing], end: Instant) -> list[tuple[Instant, frozenset[int]]]:
     """Each instant by `end` at which the lists may change, with those that hold from then on."""
     instants = sorted({at for since, until, _ in listings for at in (since, until) if at is not None and at <= end})
     return [

@@ -21,7 +21,7 @@ from tinycdp.runtime.definitions.publish import PublishPlan, publish
 from tinycdp.runtime.definitions.workspace import EventNames, Kind, Workspace
 from tinycdp.runtime.edits import Edit
 from tinycdp.runtime.environment import Environment
-from tinycdp.runtime.profiles.segments import memberships_as_of
+from tinycdp.runtime.profiles.segment_history import memberships_as_of
 from tinycdp.store import memberships as membership_store
 from tinycdp.store.database.pool import snapshot
 from tinycdp.times import iso

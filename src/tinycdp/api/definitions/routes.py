@@ -48,7 +48,7 @@ from tinycdp.runtime.definitions.catalogs import Catalogs
 from tinycdp.runtime.definitions.change_set import Change, read_change
 from tinycdp.runtime.definitions.workspace import Kind
 from tinycdp.runtime.environment import Environment
-from tinycdp.runtime.profiles.segments import memberships_as_of
+from tinycdp.runtime.profiles.segment_history import memberships_as_of
 from tinycdp.runtime.profiles.views import summary_of
 from tinycdp.store import definitions as store
 from tinycdp.store import memberships as membership_store

@@ -122,6 +122,44 @@ class Lifetime(msgspec.Struct, frozen=True, rename="camel"):
     revenue: Decimal | int | None
 
 
+class HistoryMessage(msgspec.Struct, frozen=True, rename="camel"):
+    """A message that changed something. event: empty for identify, group and alias calls"""
+
+    message_id: str
+    type: str
+    event: str
+
+
+class HistoryChange(msgspec.Struct, frozen=True):
+    """One change of a value.
+
+    kind      property, trait or segment
+    cause     event; edit: the list of a static segment was edited; clock: time passed
+    messages  those that arrived at this instant, 10 at most; empty for the clock"""
+
+    at: str
+    kind: str
+    key: str
+    before: Any
+    after: Any
+    cause: str
+    messages: list[HistoryMessage]
+
+
+class ProfileHistory(msgspec.Struct, frozen=True, rename="camel"):
+    """A page of changes, oldest first.
+
+    revision   of the definitions
+    truncated  the page ended early, because it visited as many instants as it may
+    next       the cursor of the following page, null after the last"""
+
+    profile_id: str
+    revision: int
+    changes: list[HistoryChange]
+    truncated: bool
+    next: str | None
+
+
 class SegmentBucket(msgspec.Struct, frozen=True):
     """One local hour, day or week of a segment.
 

@@ -33,7 +33,7 @@ from tinycdp.runtime.decisions.exposure_stats import Exposure
 from tinycdp.runtime.definitions.catalogs import Catalogs
 from tinycdp.runtime.environment import Environment
 from tinycdp.runtime.profiles import storage
-from tinycdp.runtime.profiles.segments import memberships_as_of
+from tinycdp.runtime.profiles.segment_history import memberships_as_of
 from tinycdp.runtime.profiles.views import evaluate, plain
 from tinycdp.store import memberships as membership_store
 from tinycdp.store.database.pool import Connection, connect, frozen, reaching, snapshot

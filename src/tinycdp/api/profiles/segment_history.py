@@ -18,7 +18,7 @@ from tinycdp.dsl.values.calendar import Bucket
 from tinycdp.engine.recompute import Cause
 from tinycdp.runtime.definitions.catalogs import Catalogs
 from tinycdp.runtime.environment import Environment
-from tinycdp.runtime.profiles import segments
+from tinycdp.runtime.profiles import segment_history
 
 Since = Annotated[str | None, QueryParameter(name="from", description="the first instant, ISO 8601 with a zone")]
 Until = Annotated[
@@ -41,7 +41,7 @@ async def get_segment_history(
     until: Until = None,
 ) -> SegmentHistory:
     span = instant_parameter(since, "from"), instant_parameter(until, "to")
-    return as_schema(await segments.history(environment, catalogs, name, bucket, *span), SegmentHistory)
+    return as_schema(await segment_history.history(environment, catalogs, name, bucket, *span), SegmentHistory)
 
 
 @get(
@@ -61,7 +61,7 @@ async def list_segment_transitions(
     cursor: Annotated[str | None, QueryParameter(description="`next` of the page before")] = None,
     limit: Limit = 50,
 ) -> SegmentTransitions:
-    found = await segments.transitions(
+    found = await segment_history.transitions(
         environment,
         catalogs,
         name,
