@@ -11,7 +11,7 @@ from tinycdp.dsl.ir import Type
 from tinycdp.engine import recompute
 from tinycdp.engine.catalog import Catalog, Definition, Name, build_catalog
 from tinycdp.engine.profile import Profile, same_json
-from tinycdp.engine.value_history import Step, value_changes
+from tinycdp.engine.value_history import ReplayedInstant, value_changes
 from tinycdp.model import DAY_MS, Message
 
 law = examples(100)
@@ -44,7 +44,7 @@ def test_between_two_changes_a_value_holds(history: History, texts: list[str], d
     since = data.draw(instants(history))
     until = since + data.draw(st.sampled_from((1, DAY_MS, 30 * DAY_MS)))
     arrivals = [(message.received_at, message) for message in messages]
-    steps: list[Step] = []
+    steps: list[ReplayedInstant] = []
     profile = Profile(1, "u-1", 0, backfilled=1)
     for step in value_changes(profile, arrivals, catalog, names, None, {}, [], since, until):
         assert since <= step.at < until

@@ -64,7 +64,7 @@ def _replay_until(history: ProfileHistory, catalog: Catalog, groups: Groups, end
         while (merged and merged[0][0] <= until) or (lists and lists[0][0] <= until):
             if lists and not (merged and merged[0][0] <= lists[0][0]):
                 at, listed = lists.pop(0)
-                recompute.applylists_over_time(profile, listed, catalog, at)
+                recompute.apply_lists(profile, listed, catalog, at)
             else:
                 _merge(profile, *merged.pop(0), catalog, groups)
 

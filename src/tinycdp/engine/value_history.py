@@ -38,7 +38,7 @@ class ValueChange:
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class ReplayedInstant:
     """One instant of the replay, with what it changed."""
 
     at: Instant
@@ -55,7 +55,7 @@ def value_changes(
     listings: Sequence[Listing],
     since: Instant,
     until: Instant,
-) -> Iterator[Step]:
+) -> Iterator[ReplayedInstant]:
     """The instants in [since, until) at which something could change, each with its changes, which may be none.
 
     profile     without messages; it is changed
@@ -100,7 +100,7 @@ def value_changes(
                 if not same_json(known.get(name), present.get(name))
             ]
             known = present
-        yield Step(now, changes)
+        yield ReplayedInstant(now, changes)
 
 
 def _apply(profile: Profile, messages: Iterable[Message], catalog: Catalog, groups: Groups) -> None:

@@ -81,6 +81,24 @@ async def test_it_says_what_changed_when_and_by_what(app: Application, now: Manu
     assert [one["after"] for one in await every(app, trait="bought")] == [1]
 
 
+async def test_edits_of_a_list_are_in_it(app: Application, now: ManualClock) -> None:
+    await app.define("segment", key="vip", static=True)
+    await app.track({"userId": "ada", "event": "visit"})
+    for hour, mode in ((1, "add"), (3, "remove")):
+        now.now = START + hour * HOUR_MS
+        document = {"mode": mode, "identifiers": ["ada"]}
+        edited = await app.admin.post("/v1/admin/segments/vip/list", json=document)
+        assert edited.status_code == 200, edited.text
+    now.now = START + DAY_MS
+    changes = await every(app, segment="vip")
+    assert [(one["at"], one["after"], one["cause"]) for one in changes] == [
+        (iso(START + HOUR_MS), True, "edit"),
+        (iso(START + 3 * HOUR_MS), False, "edit"),
+    ]
+    found = await app.admin.get("/v1/admin/segments/vip/history", params={"bucket": "hour", "from": iso(START)})
+    assert [one["members"] for one in found.json()["buckets"]][:5] == [0, 1, 1, 0, 0]
+
+
 @pytest.mark.parametrize("most", [1, 2, 2_000])
 async def test_pages_give_each_change_once(
     app: Application, now: ManualClock, monkeypatch: pytest.MonkeyPatch, most: int

@@ -1,4 +1,4 @@
-"""The history of a profile: which properties, traits and segments changed, when, and by which message.
+"""The history of a profile: what changed, when, and by which message.
 
 Shape   history(environment, catalogs, …) → a page, oldest change first
 Units   instants are ISO 8601 in UTC, durations are seconds
@@ -63,7 +63,7 @@ class HistoryChange:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ProfileHistory:
+class HistoryPage:
     """A page of changes, oldest first.
 
     truncated  the page ended because it visited as many instants as it may"""
@@ -108,7 +108,7 @@ async def history(
     until: Instant | None,
     cursor: str | None,
     n: int,
-) -> ProfileHistory:
+) -> HistoryPage:
     """The changes of a profile in [since, until), by default those of the last 30 days."""
     now = environment.now()
     until = min(until, now + 1) if until is not None else now + 1
@@ -143,7 +143,8 @@ async def history(
     listings = [(max(one.listed_at, created[one.identifier_id]), one.unlisted_at, one.segment_id) for one in listed]
     names, properties = wanted.names(catalog), wanted.followed_properties()
     profile = Profile(row.id, row.bucketing_key, row.created_at, backfilled=catalog.head)
-    arrivals = [(one.received_at, message_from_row(one)) for one in rows]
+    # No message arrived before its identifier was created.
+    arrivals = [(max(one.received_at, created[one.identifier_id]), message_from_row(one)) for one in rows]
     by_group = {one.key: one.traits for one in traits}
 
     def replay() -> tuple[list[ValueChange], bool, tuple[Instant, int] | None]:
@@ -163,7 +164,7 @@ async def history(
 
     # In a thread: a profile may have many messages, and decisions must not wait.
     changes, truncated, following = await asyncio.to_thread(replay)
-    return ProfileHistory(
+    return HistoryPage(
         profile_id=str(row.id),
         revision=catalog.revision,
         changes=[_change(one, catalog) for one in changes],
