@@ -20,6 +20,11 @@ def iso(instant: Instant) -> str:
     return f"{(_EPOCH + timedelta(0, seconds)).isoformat()}.{milliseconds:03d}Z"
 
 
+def instant_of(text: str) -> Instant:
+    """The instant that `iso` wrote as this text."""
+    return (datetime.fromisoformat(text.removesuffix("Z")) - _EPOCH) // timedelta(milliseconds=1)
+
+
 def iso_or_none(instant: Instant | None) -> str | None:
     """The instant as text; None if it is absent or NEVER."""
     return iso(instant) if instant is not None and instant < NEVER else None

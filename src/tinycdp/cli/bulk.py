@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from tinycdp.cli.database import on_database
-from tinycdp.cli.options import SCOPED, command, group
+from tinycdp.cli.database import on_database, refuse_remote
+from tinycdp.cli.options import REMOTE, SCOPED, command, group
+from tinycdp.cli.project import project_of
 from tinycdp.cli.terminal import bar, end_progress, output, show_progress, unwritable
 from tinycdp.errors import InvalidInput
 from tinycdp.runtime import clock
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 def add_to(commands: "Commands") -> None:
     exports = group(commands, "export", "export data to a file", metavar="WHAT")
-    segment = command(exports, "segment", run_export_segment, "export all members of a segment", SCOPED)
+    segment = command(exports, "segment", run_export_segment, "export all members of a segment", REMOTE)
     segment.add_argument("key", help="the segment's key")
     segment.add_argument(
         "--output", type=Path, metavar="FILE", help="a file that ends in .csv or .jsonl; default: standard output"
@@ -44,7 +45,7 @@ def add_to(commands: "Commands") -> None:
 
 
 def run_export_segment(arguments: argparse.Namespace, settings: Settings) -> int:
-    from tinycdp.runtime.transfer.export import SegmentRequest, form_of, split_names, write_segment
+    from tinycdp.runtime.transfer.export import SegmentRequest, form_of, split_names
     from tinycdp.times import iso
 
     path: Path | None = arguments.output
@@ -56,11 +57,8 @@ def run_export_segment(arguments: argparse.Namespace, settings: Settings) -> int
         raw=arguments.raw,
     )
     with output(path) as file:
-        export = on_database(
-            settings,
-            lambda environment: write_segment(environment, wanted, file.write),
-        )
-    print(f"{export.profiles} profiles as of {iso(export.as_of)}", file=sys.stderr)
+        profiles, as_of = project_of(settings).export_segment(wanted, file.write)
+    print(f"{profiles} profiles as of {iso(as_of)}", file=sys.stderr)
     return 0
 
 
@@ -102,6 +100,7 @@ def run_import(arguments: argparse.Namespace, settings: Settings) -> int:
         finally:
             await parts.stop()
 
+    refuse_remote(settings)
     with contextlib.ExitStack() as stack:
         reached = stack.enter_context(reachable(settings))
         report: BinaryIO | None = None

@@ -5,11 +5,10 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tinycdp.cli.database import on_database
-from tinycdp.cli.options import SCOPED, command
+from tinycdp.cli.options import REMOTE, command
+from tinycdp.cli.project import project_of
 from tinycdp.cli.terminal import bar, end_progress, output, show_progress, unwritable
 from tinycdp.errors import InvalidInput
-from tinycdp.runtime import clock
 from tinycdp.settings import Settings
 
 if TYPE_CHECKING:
@@ -17,11 +16,10 @@ if TYPE_CHECKING:
     from tinycdp.runtime.definitions.publish import PublishPlan
     from tinycdp.runtime.definitions.sources import Sources
     from tinycdp.runtime.definitions.workspace import BackfillProgress
-    from tinycdp.runtime.environment import Environment
 
 
 def add_to(commands: "Commands") -> None:
-    files = argparse.ArgumentParser(add_help=False, parents=[SCOPED])
+    files = argparse.ArgumentParser(add_help=False, parents=[REMOTE])
     files.add_argument("files", nargs="+", type=Path, metavar="FILE", help="definitions, JSON or YAML, or a folder")
     files.add_argument("--prune", action="store_true", help="delete definitions that are not in the files")
     files.add_argument("--strict", action="store_true", help="fail on warnings too, and publish nothing")
@@ -30,7 +28,7 @@ def add_to(commands: "Commands") -> None:
     apply = command(commands, "apply", run_apply, "publish definitions from files as one revision", files)
     apply.add_argument("--wait", action="store_true", help="wait until the revision is live")
     apply.add_argument("--note", default="", metavar="TEXT", help="the reason, shown in the history")
-    pull = command(commands, "pull", run_pull, "write the environment's definitions to files", SCOPED)
+    pull = command(commands, "pull", run_pull, "write the environment's definitions to files", REMOTE)
     pull.add_argument("folder", type=Path, metavar="DIR", help="folder for traits.yaml, segments.yaml, flags.yaml")
 
 
@@ -54,22 +52,12 @@ def run_plan(arguments: argparse.Namespace, settings: Settings) -> int:
 
 def _preview(arguments: argparse.Namespace, settings: Settings) -> str:
     """How many profiles the files of the command line would affect."""
-    from tinycdp.runtime.definitions.workspace import EventNames
-    from tinycdp.runtime.time_travel.preview import PreviewRequest, Previews, preview_text
+    from tinycdp.runtime.time_travel.preview import preview_text
 
-    question = PreviewRequest(list(_sources(arguments).changes), arguments.prune)
-    preview = on_database(
-        settings,
-        lambda environment: Previews(environment.pool, EventNames()).compute(
-            environment.id, question, environment.now()
-        ),
-    )
-    return preview_text(preview)
+    return preview_text(project_of(settings).preview(_sources(arguments).changes, prune=arguments.prune))
 
 
 def run_apply(arguments: argparse.Namespace, settings: Settings) -> int:
-    from tinycdp.runtime.worker.backfill import wait_until_live
-
     files = _sources(arguments)
     plan = _publish(arguments, settings, files, arguments.note)
     _show_warnings(files, plan)
@@ -83,12 +71,7 @@ def run_apply(arguments: argparse.Namespace, settings: Settings) -> int:
             file=sys.stderr,
         )
     if arguments.wait:
-        on_database(
-            settings,
-            lambda environment: wait_until_live(
-                environment, plan.revision, show_backfill, share=settings.backfill_share
-            ),
-        )
+        project_of(settings).wait_until_live(plan.revision, show_backfill)
         end_progress()
         print(f"revision {plan.revision} is live")
     return 0
@@ -105,10 +88,9 @@ def show_backfill(progress: "BackfillProgress") -> None:
 
 def run_pull(arguments: argparse.Namespace, settings: Settings) -> int:
     from tinycdp.runtime.definitions.files import find_files, to_files
-    from tinycdp.runtime.definitions.publish import newest
 
     folder: Path = arguments.folder
-    definitions = on_database(settings, newest)
+    definitions = project_of(settings).definitions()
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -127,29 +109,23 @@ def _publish(
     arguments: argparse.Namespace, settings: Settings, files: "Sources", note: str = "", *, dry_run: bool = False
 ) -> "PublishPlan":
     """Publish files, or with `dry_run` only plan it. With --strict, files with warnings are only planned."""
-    from tinycdp.engine.catalog import InvalidDefinitions
     from tinycdp.runtime.definitions import file_reports
-    from tinycdp.runtime.definitions.publish import publish
-    from tinycdp.runtime.edits import Edit
 
-    async def run(environment: "Environment") -> "PublishPlan":
-        def edit(dry: bool) -> Edit:
-            return Edit("command line", clock.now(), note, dry_run=dry)
-
+    project = project_of(settings)
+    try:
         if arguments.strict and not dry_run:
-            planned = await publish(environment, files.changes, edit(True), prune=arguments.prune)
+            planned = project.publish(files.changes, note, dry_run=True, prune=arguments.prune)
             if planned.warnings:
                 return planned
-        return await publish(environment, files.changes, edit(dry_run), prune=arguments.prune)
-
-    try:
-        return on_database(settings, run)
-    except InvalidDefinitions as invalid:
-        raise InvalidInput(invalid.code, f"nothing was published\n{file_reports.of_errors(files, invalid)}\n") from None
+        return project.publish(files.changes, note, dry_run=dry_run, prune=arguments.prune)
     except InvalidInput as error:
-        if "flag" not in error.details:
+        if "definitions" in error.details:
+            text = file_reports.of_errors(files, error.details["definitions"])
+        elif "flag" in error.details:
+            text = file_reports.of_flags(files, error)
+        else:
             raise
-        raise InvalidInput(error.code, f"nothing was published\n{file_reports.of_flags(files, error)}\n") from None
+        raise InvalidInput(error.code, f"nothing was published\n{text}\n") from None
 
 
 def _show_warnings(files: "Sources", plan: "PublishPlan") -> None:

@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 # In the order in which --help lists them.
 _GROUPS = (server, keys, definitions, bulk, segments, profiles, language, doctor)
 # The options that override the setting of their name.
-_OPTIONS = ("host", "port", "workers", "data_dir", "environment")
+_OPTIONS = ("host", "port", "workers", "data_dir", "environment", "url")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -34,7 +34,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = build_parser().parse_args(argv)
     try:
         settings = settings_module.load(os.environ)
-        settings = settings_module.override(settings, **{name: getattr(arguments, name, None) for name in _OPTIONS})
+        given = {name: getattr(arguments, name, None) for name in _OPTIONS}
+        settings = settings_module.override(settings, **given, key=getattr(arguments, "api_key", None))
     except InvalidInput as wrong:
         return _report(wrong, status=2)
     logs.configure(settings)

@@ -20,6 +20,11 @@ DATA.add_argument("--data-dir", metavar="DIR", help="folder of the embedded Post
 SCOPED = argparse.ArgumentParser(add_help=False, parents=[DATA])
 SCOPED.add_argument("--environment", metavar="KEY", help="environment to act on (TINYCDP_ENVIRONMENT)")
 
+#: Options of every command that acts on one environment, by its database or over HTTP.
+REMOTE = argparse.ArgumentParser(add_help=False, parents=[SCOPED])
+REMOTE.add_argument("--url", help="a server to use instead of the database (TINYCDP_URL)")
+REMOTE.add_argument("--key", dest="api_key", help="an admin key of that server's environment (TINYCDP_KEY)")
+
 
 class Misuse(InvalidInput):
     """A wrong command line that the parser cannot detect: exit status 2."""

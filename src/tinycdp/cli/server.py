@@ -32,7 +32,7 @@ def add_to(commands: "Commands") -> None:
 
     seed = command(commands, "seed", run_seed, "send the example shop's events to a running server")
     seed.add_argument("--url", help="the server's address; default: the host and port of the settings")
-    seed.add_argument("--key", help="a write key (TINYCDP_BOOTSTRAP_WRITE_KEY)")
+    seed.add_argument("--key", dest="write_key", help="a write key (TINYCDP_BOOTSTRAP_WRITE_KEY)")
     seed.add_argument("--until", type=int, metavar="MS", help="instant of the last event, in ms UTC; default: now")
 
 
@@ -89,7 +89,7 @@ def run_seed(arguments: argparse.Namespace, settings: Settings) -> int:
     from tinycdp.server.client import send_batches
     from tinycdp.server.example_shop import generate
 
-    key = arguments.key or settings.bootstrap_write_key
+    key = arguments.write_key or settings.bootstrap_write_key
     if not key:
         raise InvalidInput("KEY_MISSING", "`seed` needs a write key; give --key or set TINYCDP_BOOTSTRAP_WRITE_KEY.")
     events = generate(clock.now() if arguments.until is None else arguments.until)

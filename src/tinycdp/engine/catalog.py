@@ -94,6 +94,7 @@ class InvalidDefinitions(InvalidInput):
             {
                 "kind": name[0],
                 "key": name[1],
+                "expression": source,
                 "diagnostics": [to_wire(source, diagnostic) for diagnostic in diagnostics],
             }
             for name, source, diagnostics in found

@@ -81,6 +81,7 @@ def serve(settings: Settings, signals: StopSignals, role: Role = "all", *, demo:
     log.info("TinyCDP %s starts (%s)", __version__, "HTTP server" if role == "api" else "all parts")
     with contextlib.suppress(StopRequested), contextlib.ExitStack() as stack:
         check_files(settings)
+        settings = msgspec.structs.replace(settings, url=None, key=None)  # those are for commands
         if role == "api":
             reached = stack.enter_context(reachable(settings, pause=signals.pause))
             asyncio.run(signals.unless_stopped(check(reached)))

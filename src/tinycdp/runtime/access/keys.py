@@ -97,14 +97,21 @@ async def list_keys(environment: Environment) -> list[KeySummary]:
 async def revoke_key(environment: Environment, which: int | str) -> None:
     """Revoke a key, given by id or prefix; every process stops accepting it."""
     if isinstance(which, str):
-        named = [key for key in await list_keys(environment) if key.prefix == which and not key.revoked_at]
-        if len(named) > 1:
-            raise InvalidInput("AMBIGUOUS_PREFIX", f"{len(named)} keys begin with {which!r}; give the id of one.")
-        which = named[0].id if named else 0
+        which = key_with_prefix(await list_keys(environment), which)
     async with transaction(environment.pool) as connection:
         if not await store.revoke_key(connection, environment.id, which, environment.now()):
             raise NotFound("NOT_FOUND", f"No active key {which!r}: it does not exist, or it is revoked already.")
         await announce_keys(connection)
+
+
+def key_with_prefix(keys: Sequence[KeySummary], prefix: str) -> int:
+    """The id of the active key with this prefix."""
+    named = [key.id for key in keys if key.prefix == prefix and not key.revoked_at]
+    if len(named) > 1:
+        raise InvalidInput("AMBIGUOUS_PREFIX", f"{len(named)} keys begin with {prefix!r}; give the id of one.")
+    if not named:
+        raise NotFound("NOT_FOUND", f"No active key {prefix!r}: it does not exist, or it is revoked already.")
+    return named[0]
 
 
 async def environment_named(pool: Pool, key: str) -> int:

@@ -13,7 +13,7 @@ from typing import Any
 from tinycdp.dsl.check.workspace import check_workspace
 from tinycdp.dsl.diagnostics import Diagnostic, Fix, render
 from tinycdp.dsl.ir import Span
-from tinycdp.engine.catalog import InvalidDefinitions, Name, sources
+from tinycdp.engine.catalog import Name, sources
 from tinycdp.engine.flags.graph import check_flags
 from tinycdp.errors import InvalidInput
 from tinycdp.runtime.definitions.change_set import drafted
@@ -57,12 +57,14 @@ def check_sources(files: Sources) -> FileReport:
     return FileReport("\n\n".join(blocks), len(definitions), len(wrong), warnings)
 
 
-def of_errors(files: Sources, invalid: InvalidDefinitions) -> str:
-    """The errors that a publish of these files raised."""
-    return "\n\n".join(
-        _block(files, name, _field_of(files, name, text) if text else "", text, diagnostics)
-        for name, text, diagnostics in invalid.found
-    )
+def of_errors(files: Sources, definitions: Iterable[Mapping[str, Any]]) -> str:
+    """The errors of a publish: {kind, key, expression, diagnostics} of each definition, as InvalidDefinitions has."""
+    blocks = []
+    for found in definitions:
+        name, text = (found["kind"], found["key"]), found["expression"]
+        field = _field_of(files, name, text) if text else ""
+        blocks.append(_block(files, name, field, text, [_of_wire(wire) for wire in found["diagnostics"]]))
+    return "\n\n".join(blocks)
 
 
 def of_flags(files: Sources, error: InvalidInput) -> str:

@@ -1,0 +1,48 @@
+"""The project that a command acts on: an environment, reached by its database or over HTTP.
+
+Shape   project_of(settings) → Direct, or Remote if TINYCDP_URL is set. Both have the methods of Project, and a command
+        uses no other way
+Laws    a command has the same output, errors and exit status both ways
+"""
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Protocol
+
+from tinycdp.cli.direct import Direct
+from tinycdp.cli.remote import Remote
+from tinycdp.model import Instant
+
+if TYPE_CHECKING:
+    from tinycdp.engine.catalog import Definition
+    from tinycdp.runtime.access.keys import KeySummary
+    from tinycdp.runtime.definitions.change_set import Change
+    from tinycdp.runtime.definitions.publish import PublishPlan
+    from tinycdp.runtime.definitions.workspace import BackfillProgress
+    from tinycdp.runtime.time_travel.preview import Preview
+    from tinycdp.runtime.transfer.export import SegmentRequest
+    from tinycdp.settings import Settings
+
+
+class Project(Protocol):
+    """What commands do with an environment."""
+
+    def publish(self, changes: "Sequence[Change]", note: str = "", *, dry_run: bool, prune: bool) -> "PublishPlan": ...
+
+    def preview(self, changes: "Sequence[Change]", *, prune: bool) -> "Preview": ...
+
+    def wait_until_live(self, revision: int, report: "Callable[[BackfillProgress], None]") -> None: ...
+
+    def definitions(self) -> "list[Definition]": ...
+
+    def export_segment(self, wanted: "SegmentRequest", write: Callable[[bytes], object]) -> tuple[int, Instant]: ...
+
+    def create_key(self, scopes: Sequence[str], name: str) -> str: ...
+
+    def list_keys(self) -> "list[KeySummary]": ...
+
+    def revoke_key(self, prefix: str) -> None: ...
+
+
+def project_of(settings: "Settings") -> Project:
+    """The project of these settings."""
+    return Remote(settings) if settings.url is not None else Direct(settings)

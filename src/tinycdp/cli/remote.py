@@ -1,0 +1,215 @@
+"""A project reached over HTTP, with an admin key: CI and laptops need no access to the database.
+
+Laws    an error of the server is raised here with its code and message
+Errors  Unavailable SERVER_UNREACHABLE · InvalidInput SERVER_UNEXPECTED if what answers is no TinyCDP, SERVER_TOO_OLD if
+        it lacks a route · KEY_MISSING without TINYCDP_KEY
+"""
+
+import http.client
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, urlencode, urlsplit
+
+import msgspec
+
+from tinycdp.errors import (
+    Conflict,
+    Forbidden,
+    InvalidInput,
+    NotFound,
+    Overloaded,
+    TinyCDPError,
+    TooLarge,
+    Unauthenticated,
+    Unavailable,
+)
+from tinycdp.model import Instant
+from tinycdp.settings import Settings
+
+if TYPE_CHECKING:
+    from tinycdp.engine.catalog import Definition
+    from tinycdp.runtime.access.keys import KeySummary
+    from tinycdp.runtime.definitions.change_set import Change
+    from tinycdp.runtime.definitions.publish import PublishPlan
+    from tinycdp.runtime.definitions.workspace import BackfillProgress
+    from tinycdp.runtime.time_travel.preview import Preview
+    from tinycdp.runtime.transfer.export import SegmentRequest
+
+_TIMEOUT_SECONDS = 300.0
+_POLL_SECONDS = 0.3
+_PART_BYTES = 1 << 16
+_ERRORS = {
+    kind.status: kind
+    for kind in (InvalidInput, Unauthenticated, Forbidden, NotFound, Conflict, TooLarge, Overloaded, Unavailable)
+}
+_encode = msgspec.json.Encoder(decimal_format="number").encode
+
+
+class Remote:
+    """The environment of a key, on a server; each method is described by Project."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._url, self._key = (settings.url or "").rstrip("/"), settings.key
+        if not self._key:
+            raise InvalidInput("KEY_MISSING", f"{self._url} needs an admin key; give --key or set TINYCDP_KEY.")
+
+    def publish(self, changes: "Sequence[Change]", note: str = "", *, dry_run: bool, prune: bool) -> "PublishPlan":
+        from tinycdp.runtime.definitions.change_set import Step
+        from tinycdp.runtime.definitions.publish import PublishPlan
+
+        body = {"changes": _bodies(changes), "note": note, "dryRun": dry_run, "prune": prune}
+        answer = self._json("POST", "/v1/admin/publish", body)
+        found = {
+            (changed["kind"], changed["key"]): Step(
+                changed["action"],
+                changed["kind"],
+                changed["key"],
+                changed["before"],
+                changed["after"],
+                changed["was"],
+                changed["version"],
+                changed["sameMeaning"],
+            )
+            for changed in answer["changes"]
+        }
+        named = [(change.kind, change.key) for change in changes]
+        steps = [found.pop(name) if name in found else Step("keep", *name) for name in named]
+        return PublishPlan((*steps, *found.values()), answer["revision"], answer["backfilling"], answer["warnings"])
+
+    def preview(self, changes: "Sequence[Change]", *, prune: bool) -> "Preview":
+        from tinycdp.api.time_travel import schemas
+
+        answer = self._json("POST", "/v1/admin/preview", {"changes": _bodies(changes), "prune": prune})
+        found: Preview = msgspec.convert(answer, schemas.Preview)  # type: ignore[assignment] # the same fields
+        return found
+
+    def wait_until_live(self, revision: int, report: "Callable[[BackfillProgress], None]") -> None:
+        from tinycdp.runtime.definitions.workspace import BackfillProgress
+
+        while True:
+            figures = self._json("GET", "/v1/admin/metrics")
+            if (found := figures["backfill"]) is not None:
+                report(BackfillProgress(found["done"], found["total"], found["ratePerSecond"], found["secondsLeft"]))
+            if figures["revision"] >= revision:
+                return
+            time.sleep(_POLL_SECONDS)
+
+    def definitions(self) -> "list[Definition]":
+        from tinycdp.engine.catalog import Definition
+        from tinycdp.engine.flags.document import read_flag
+
+        found = []
+        for kind, field in (("trait", "expression"), ("segment", "rule"), ("flag", "")):
+            for listed in self._json("GET", f"/v1/admin/{kind}s")[f"{kind}s"]:
+                definition = Definition(id=0, version=listed["version"], kind=kind, key=listed["key"])
+                if kind == "flag":
+                    flag = read_flag(listed["document"], "")
+                    found.append(msgspec.structs.replace(definition, flag=flag))
+                else:
+                    text, words = listed[field], listed["description"]
+                    found.append(msgspec.structs.replace(definition, expression=text, description=words))
+        return found
+
+    def export_segment(self, wanted: "SegmentRequest", write: Callable[[bytes], object]) -> tuple[int, Instant]:
+        from tinycdp.times import instant_of
+
+        query = {"traits": ",".join(wanted.traits), "raw": "true" if wanted.raw else "false"}
+        if wanted.columns is not None:
+            query["columns"] = ",".join(wanted.columns)
+        path = f"/v1/export/segment/{quote(wanted.segment, safe='')}.{wanted.form}?{urlencode(query)}"
+        lines, is_quoted = 0, False
+        with self._answer("GET", path) as answer:
+            while part := answer.read(_PART_BYTES):
+                write(part)
+                if wanted.form == "jsonl":
+                    lines += part.count(b"\n")
+                    continue
+                for n, piece in enumerate(part.split(b'"')):  # a line ends outside of quotes
+                    is_quoted ^= n > 0
+                    lines += 0 if is_quoted else piece.count(b"\n")
+            as_of = instant_of(answer.headers["X-As-Of"])
+        return lines - (wanted.form == "csv"), as_of
+
+    def create_key(self, scopes: Sequence[str], name: str) -> str:
+        answer = self._json("POST", "/v1/admin/keys", {"name": name, "scopes": list(scopes)})
+        return str(answer["key"])
+
+    def list_keys(self) -> "list[KeySummary]":
+        from tinycdp.runtime.access.keys import KeySummary
+        from tinycdp.times import instant_of
+
+        return [
+            KeySummary(
+                key["id"],
+                key["name"],
+                key["prefix"],
+                tuple(key["scopes"]),
+                instant_of(key["createdAt"]),
+                instant_of(key["revokedAt"]) if key["revokedAt"] else None,
+            )
+            for key in self._json("GET", "/v1/admin/keys")["keys"]
+        ]
+
+    def revoke_key(self, prefix: str) -> None:
+        from tinycdp.runtime.access.keys import key_with_prefix
+
+        with self._answer("DELETE", f"/v1/admin/keys/{key_with_prefix(self.list_keys(), prefix)}"):
+            pass
+
+    def _json(self, method: str, path: str, body: Any = None) -> Any:
+        with self._answer(method, path, body) as answer:
+            return self._decoded(answer.read())
+
+    @contextmanager
+    def _answer(self, method: str, path: str, body: Any = None) -> Iterator[http.client.HTTPResponse]:
+        """The answer to a request, if it succeeded."""
+        address = urlsplit(self._url)
+        secure = address.scheme == "https"
+        kind = http.client.HTTPSConnection if secure else http.client.HTTPConnection
+        headers = {"Authorization": f"Bearer {self._key}"}
+        if body is not None:
+            headers["Content-Type"] = "application/json"
+        connection = kind(address.hostname or "", address.port, timeout=_TIMEOUT_SECONDS)
+        try:
+            sent = None if body is None else _encode(body)
+            connection.request(method, address.path + path, sent, headers)
+            answer = connection.getresponse()
+            if answer.status >= 300:
+                raise self._failure(answer.status, answer.read(), f"{method} {path.partition('?')[0]}")
+            yield answer
+        except (OSError, http.client.HTTPException) as failure:
+            message = f"{self._url} does not answer: {failure}. Check TINYCDP_URL, and that the server runs."
+            raise Unavailable("SERVER_UNREACHABLE", message) from failure
+        finally:
+            connection.close()
+
+    def _failure(self, status: int, text: bytes, route: str) -> TinyCDPError:
+        found = self._decoded(text)
+        if not isinstance(found, Mapping) or "code" not in found:
+            return self._unexpected()
+        if found["code"] in ("ROUTE_NOT_FOUND", "METHOD_NOT_ALLOWED"):
+            from tinycdp import __version__
+
+            message = f"The server at {self._url} has no {route}; it is older than this command line ({__version__})."
+            return InvalidInput("SERVER_TOO_OLD", message)
+        details = {name: found[name] for name in found.keys() - {"success", "code", "message", "error"}}
+        return _ERRORS.get(status, InvalidInput)(found["code"], found["message"], **details)
+
+    def _decoded(self, text: bytes) -> Any:
+        try:
+            return json.loads(text, parse_float=Decimal)
+        except ValueError:
+            raise self._unexpected() from None
+
+    def _unexpected(self) -> InvalidInput:
+        return InvalidInput("SERVER_UNEXPECTED", f"What answers at {self._url} is not TinyCDP; check TINYCDP_URL.")
+
+
+def _bodies(changes: "Sequence[Change]") -> list[dict[str, Any]]:
+    """The changes in the form of the HTTP API."""
+    every = map(msgspec.structs.asdict, changes)
+    return [{name: body[name] for name in body if name == "document" or body[name] is not None} for body in every]
