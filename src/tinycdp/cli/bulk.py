@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from tinycdp.cli.database import on_database, refuse_remote
+from tinycdp.cli.database import on_database, require_database
 from tinycdp.cli.options import REMOTE, SCOPED, command, group
 from tinycdp.cli.project import project_of
 from tinycdp.cli.terminal import bar, end_progress, output, show_progress, unwritable
@@ -100,7 +100,7 @@ def run_import(arguments: argparse.Namespace, settings: Settings) -> int:
         finally:
             await parts.stop()
 
-    refuse_remote(settings)
+    require_database(settings)
     with contextlib.ExitStack() as stack:
         reached = stack.enter_context(reachable(settings))
         report: BinaryIO | None = None

@@ -15,7 +15,7 @@ _Answer = TypeVar("_Answer")
 _CONNECTIONS = 2
 
 
-def refuse_remote(settings: Settings) -> None:
+def require_database(settings: Settings) -> None:
     """Raise if the settings name a server, for a command that needs the database."""
     if settings.url is not None:
         message = "This command needs the database. Unset TINYCDP_URL, and set DATABASE_URL or --data-dir instead."
@@ -36,7 +36,7 @@ def on_database(settings: Settings, use: "Callable[[Environment], Awaitable[_Ans
         async with await open_migrated(dsn, _CONNECTIONS) as pool:
             return await use(Environment(await environment_named(pool, settings.environment), pool, clock.now))
 
-    refuse_remote(settings)
+    require_database(settings)
     with reachable(settings) as reached:
         assert reached.database_url
         return asyncio.run(run(reached.database_url))

@@ -1,4 +1,4 @@
-"""A project reached over HTTP, with an admin key: CI and laptops need no access to the database.
+"""A project reached over HTTP with an admin key, as CI does.
 
 Laws    an error of the server is raised here with its code and message
 Errors  Unavailable SERVER_UNREACHABLE · InvalidInput SERVER_UNEXPECTED if what answers is no TinyCDP, SERVER_TOO_OLD if
