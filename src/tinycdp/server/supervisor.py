@@ -22,6 +22,7 @@ import importlib
 import logging
 import os
 import queue
+import re
 import signal
 import socket
 import subprocess
@@ -69,6 +70,7 @@ LONGEST_BACKOFF_SECONDS = 5.0
 # wait in that queue. Above the ingest queue's batch size, so that the ingest queue's own limit (429) is reached first.
 _BACKLOG = 2048
 _CONCURRENT_REQUESTS = 1024
+_LISTING_TRIES = 5_000
 
 log = logging.getLogger(__name__)
 
@@ -337,10 +339,7 @@ def _serve_http(settings: Settings, signals: StopSignals) -> int:
         signals.check()  # from here on granian has the handlers
         signal.signal(signal.SIGHUP, server.signal_handler_interrupt)
 
-    # A service manager signals all processes at once: a worker that ends before it is asked is not unexpected then.
-    logging.getLogger("_granian").addFilter(
-        lambda record: not (server.interrupt_signal and str(record.msg).startswith("Unexpected exit"))
-    )
+    logging.getLogger("_granian").addFilter(lambda record: _is_news(record, server))
     fork_cleanly()
     try:
         server.serve(target_loader=_Loader(os.getpid()))
@@ -348,6 +347,22 @@ def _serve_http(settings: Settings, signals: StopSignals) -> int:
         if not server.interrupt_signal:
             return int(end.code or 0)
     return 0
+
+
+def _is_news(record: logging.LogRecord, server: Any) -> bool:
+    """Whether a line of granian's log says something that was not requested.
+
+    A service manager signals all processes at once, and a worker may end before granian asks it to. Its exit status
+    says so; whether granian has seen its own signal yet is chance."""
+    found = re.match(r"Unexpected exit from worker-(\d+)", str(record.msg))
+    if found is None:
+        return True
+    index = int(found[1]) - 1
+    for _ in range(_LISTING_TRIES):  # granian lists a worker just after it has started the thread that logs this
+        if index < len(server.wrks):
+            return bool(server.wrks[index].inner.exitcode != -signal.SIGTERM)
+        time.sleep(0.001)
+    return True
 
 
 class _Interrupt:
