@@ -81,6 +81,13 @@ async def test_it_says_what_changed_when_and_by_what(app: Application, now: Manu
     assert [one["after"] for one in await every(app, trait="bought")] == [1]
 
 
+async def test_conditions_of_flags_are_not_in_it(app: Application, now: ManualClock) -> None:
+    await app.define("flag", key="offer", rule="events.visit.count_1d >= 1")
+    await app.track({"userId": "ada", "event": "visit"})
+    now.now += DAY_MS
+    assert await every(app) == []
+
+
 async def test_edits_of_a_list_are_in_it(app: Application, now: ManualClock) -> None:
     await app.define("segment", key="vip", static=True)
     await app.track({"userId": "ada", "event": "visit"})

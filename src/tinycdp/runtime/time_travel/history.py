@@ -86,7 +86,7 @@ class Wanted:
     def names(self, catalog: Catalog) -> list[Name]:
         """The definitions to follow. Raises NotFound for one that is not live."""
         if not (self.traits or self.segments or self.properties):
-            return sorted(name for name in catalog.live.evaluators if name[0] != "flag")
+            return sorted(name for name in catalog.live.nodes if name[0] in {"trait", "segment"})
         names = [*(("trait", key) for key in self.traits), *(("segment", key) for key in self.segments)]
         for kind, key in names:
             if (kind, key) not in catalog.live.definitions:
