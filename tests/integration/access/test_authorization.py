@@ -113,7 +113,7 @@ SHOWING: dict[str, Call] = {
     "POST /ofrep/v1/evaluate/flags/{flag}": asks("on", body={"context": {"targetingKey": "ada"}}),
     "GET /v1/profiles/search": read(q="ada"),
     "GET /v1/profiles/{id}": read("ada"),
-    "GET /v1/profiles/{id}/history": counted(read("ada", **{"from": "2020-01-01T00:00:00Z"})),
+    "GET /v1/profiles/{id}/history": read("ada", **{"from": "2020-01-01T00:00:00Z"}),
     "GET /v1/profiles/{id}/lifetime": counted(read("ada")),
     "GET /v1/admin/users/search": admin(property="plan", value="pro"),
     "GET /v1/admin/users/{id}": admin("$ada", by="profileId"),
