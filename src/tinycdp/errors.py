@@ -6,6 +6,7 @@ Shape   TinyCDPError
         ├── Unauthenticated     no such key (401)
         ├── Forbidden           the key lacks the scope (403)
         ├── NotFound            the named thing does not exist (404)
+        ├── MethodNotAllowed    the address exists, for other methods (405)
         ├── Conflict            the change conflicts with the current state (409)
         ├── TooSlow             the body took too long to arrive (408)
         ├── Overloaded          a bounded queue is full (429)
@@ -48,6 +49,10 @@ class Forbidden(TinyCDPError):
 
 class NotFound(TinyCDPError):
     status = 404
+
+
+class MethodNotAllowed(TinyCDPError):
+    status = 405
 
 
 class Conflict(TinyCDPError):

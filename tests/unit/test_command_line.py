@@ -63,7 +63,7 @@ def test_check_shows_every_problem_with_its_place(tmp_path: Path, capsys: pytest
         ("a.json", "{", "a.json:1:2: not JSON"),
         ("a.json", '{"traits": [], "traits": []}', "twice"),
         ("a.json", '{"flags": [{"key": "f", "rule": NaN}]}', "NaN is not a number"),
-        ("a.yaml", "segment: []", "unknown key `segment`. Valid are: segments"),
+        ("a.yaml", "segment: []", "unknown key `segment`. Did you mean `segments`? Valid are: segments"),
         ("a.yaml", "traits: [{key: a, expresion: b}]", "Valid are: expression"),
         ("a.yaml", "traits: [{key: a, expression: 5}]", 'found the number 5. YAML reads 5 as a number; quote it: "5"'),
         ("a.yaml", "segments: [{key: a, rule: true}]", 'quote it: "true"'),

@@ -9,8 +9,12 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tinycdp import errors
+from tinycdp.api.http.bodies import BodyFault
+from tinycdp.api.ingest.adapters.rejection import RejectionCode
 from tinycdp.cli.main import build_parser
 from tinycdp.dsl.check.workspace import check_workspace
+from tinycdp.dsl.diagnostics import CODES
 from tinycdp.engine.catalog import Definition, sources
 from tinycdp.engine.flags.document import read_flag
 
@@ -22,18 +26,9 @@ DECISIONS = sorted((DOCS / "decisions").glob("*.md"))
 
 _FENCE = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 _LINK = re.compile(r"\]\(([^)\s]+)\)")
-_ERRORS = {
-    "TinyCDPError",
-    "InvalidInput",
-    "TooLarge",
-    "Unauthenticated",
-    "Forbidden",
-    "NotFound",
-    "Conflict",
-    "Retryable",
-    "Overloaded",
-    "Unavailable",
-}
+_ERRORS = {kind.__name__ for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, Exception)}
+#: Codes that are members of enumerations, and those of OpenFeature's protocol.
+_ENUMERATED = {str(code) for kind in (BodyFault, RejectionCode) for code in kind}
 
 
 def _name(page: Path) -> str:
@@ -152,19 +147,34 @@ def test_what_is_named_as_a_proof_exists(page: Path) -> None:
 
 
 def _codes_in(module: Path) -> Iterator[str]:
-    """The codes a module raises: the first argument of our errors, where it is literal."""
-    for node in ast.walk(ast.parse(module.read_text())):
+    """The codes a module raises: the first argument of our errors, literal or a constant of the module."""
+    tree = ast.parse(module.read_text())
+    constants = {
+        target.id: node.value.value
+        for node in tree.body
+        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant)
+        for target in node.targets
+        if isinstance(target, ast.Name)
+    }
+    for node in ast.walk(tree):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in _ERRORS and node.args:
             first = node.args[0]
-            if isinstance(first, ast.Constant) and isinstance(first.value, str):
-                yield first.value
+            code = constants.get(first.id) if isinstance(first, ast.Name) else getattr(first, "value", None)
+            if isinstance(code, str):
+                yield code
 
 
 def test_every_error_code_is_explained() -> None:
-    used = {code for module in (ROOT / "src").rglob("*.py") for code in _codes_in(module)}
+    used = {code for module in (ROOT / "src").rglob("*.py") for code in _codes_in(module)} | _ENUMERATED
     explained = set(re.findall(r"`([A-Z][A-Z_0-9]+)`", (DOCS / "reference" / "errors.md").read_text()))
-    assert len(used) > 20
+    assert len(used) > 90
     assert sorted(used - explained) == []
+
+
+def test_the_range_of_the_language_is_complete() -> None:
+    errors_of_the_language = sorted(code for code in CODES if code.startswith("E"))
+    row = f"| `{errors_of_the_language[0]}` to `{errors_of_the_language[-1]}` | 400 |"
+    assert row in (DOCS / "reference" / "errors.md").read_text()
 
 
 def test_every_error_code_that_is_explained_exists() -> None:

@@ -30,7 +30,7 @@ from tinycdp.api.http.access_log import logged
 from tinycdp.api.http.bodies import BODY_LIMIT
 from tinycdp.api.http.errors import HANDLERS
 from tinycdp.api.http.openapi import Schemas
-from tinycdp.api.http.params import check_address
+from tinycdp.api.http.params import check_address, check_no_body
 from tinycdp.api.http.requests import ExactRequest, with_encoded_slashes
 from tinycdp.api.http.responses import ExactResponse
 from tinycdp.api.ofrep import routes as ofrep
@@ -95,11 +95,13 @@ async def _admit(connection: Connection, handler: BaseRouteHandler) -> None:
 
 async def _check(connection: Connection, handler: BaseRouteHandler) -> None:
     check_address(connection, handler)
+    if isinstance(connection, ExactRequest):
+        await check_no_body(connection, handler)
 
 
 async def _admit_and_check(connection: Connection, handler: BaseRouteHandler) -> None:
     auth.admit(connection, handler)
-    check_address(connection, handler)
+    await _check(connection, handler)
 
 
 class _Application(Litestar):

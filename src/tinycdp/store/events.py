@@ -12,6 +12,9 @@ from tinycdp.store.database.statements import load
 
 _SQL = load("events")
 
+#: Before every event: the beginning of the year 1.
+_EARLIEST = -62_135_596_800_000
+
 
 #: (profile id, name, instants, message ids, properties as the text of a JSON list): unpacked as it comes, because a
 #: backfill reads some of them for every profile. Without ids or properties the column is None.
@@ -143,10 +146,18 @@ class EventPropertyNameRow(Row):
 
 
 async def events_of_profile(
-    connection: Connection, environment_id: int, profile_id: int, before: tuple[int, int], n: int
+    connection: Connection,
+    environment_id: int,
+    profile_id: int,
+    before: tuple[int, int],
+    n: int,
+    name: str | None = None,
+    since: int | None = None,
 ) -> list[EventRow]:
     """`before` is the (occurred at, event id) of the last event of the previous page."""
-    return EventRow.every(await connection.fetch(_SQL["events_of_profile"], environment_id, profile_id, *before, n))
+    first = since if since is not None else _EARLIEST
+    rows = await connection.fetch(_SQL["events_of_profile"], environment_id, profile_id, *before, n, name, first)
+    return EventRow.every(rows)
 
 
 async def recent_events(
@@ -154,6 +165,14 @@ async def recent_events(
 ) -> list[RecentEventRow]:
     return RecentEventRow.every(
         await connection.fetch(_SQL["recent_events"], environment_id, before_id, floor_id, name, n)
+    )
+
+
+async def recent_events_of_profile(
+    connection: Connection, environment_id: int, profile_id: int, before_id: int, name: str | None, n: int
+) -> list[RecentEventRow]:
+    return RecentEventRow.every(
+        await connection.fetch(_SQL["recent_events_of_profile"], environment_id, profile_id, before_id, name, n)
     )
 
 

@@ -39,6 +39,15 @@ async def resolve_identifiers(
     return StoredIdentifierRow.every(rows)
 
 
+async def identifiers_beginning(
+    connection: Connection, environment_id: int, prefix: str, n: int
+) -> list[tuple[str, str]]:
+    """(value, kind) of the first identifiers with the prefix."""
+    # U+10FFFF is the last character, so this is the upper bound of all values with the prefix.
+    rows = await connection.fetch(_SQL["identifiers_beginning"], environment_id, prefix, prefix + "\U0010ffff", n)
+    return [tuple(row) for row in rows]
+
+
 async def identifiers_changed(
     connection: Connection, environment_id: int, rows: Sequence[tuple[int, int, int | None, str | None]]
 ) -> bool:

@@ -15,7 +15,7 @@ from tinycdp.api.routes import FOREIGN, FOREIGN_GUARDED, GUARDED, OPEN
 CODES = {"INVALID_BODY", "INVALID_DOCUMENT", "INVALID_FLAG", "INVALID_POLICY", "INVALID_PLAN"}
 
 #: Their bodies are files.
-FILES = {"/v1/admin/imports"}
+FILES = {"/v1/admin/imports", "/v1/admin/segments/enrichment/list/upload"}
 
 
 @pytest.fixture
@@ -57,17 +57,23 @@ async def test_an_unknown_field(app: Application) -> None:
 
 async def test_the_nearest_comes_first(app: Application) -> None:
     answer = await app.admin.get("/v1/admin/rejections", params={"limt": 3})
-    assert answer.json()["message"] == "Unknown parameter 'limt'. Valid are: limit, code, keyId, before."
+    assert (
+        answer.json()["message"]
+        == "Unknown parameter 'limt'. Did you mean `limit`? Valid are: limit, code, keyId, before."
+    )
     answer = await app.admin.post("/v1/admin/publish", json={"changes": [], "dryrun": True})
-    assert answer.json()["message"] == "$: unknown field `dryrun`. Valid are: dryRun, changes, note, prune."
+    assert (
+        answer.json()["message"]
+        == "$.dryrun: unknown field. Did you mean `dryRun`? Valid are: dryRun, changes, note, prune."
+    )
 
 
 async def test_fields_of_an_object_inside(app: Application) -> None:
     changes = [{"kind": "trait", "key": "x", "document": None, "expect": 1}]
     answer = await app.admin.post("/v1/admin/publish", json={"changes": changes})
     assert (answer.json()["path"], answer.json()["message"]) == (
-        "$.changes[0]",
-        "$.changes[0]: unknown field `expect`. Valid are: expects, kind, key, document, was.",
+        "$.changes[0].expect",
+        "$.changes[0].expect: unknown field. Did you mean `expects`? Valid are: expects, kind, key, document, was.",
     )
 
 

@@ -19,6 +19,7 @@ from tinycdp.runtime.decisions.decide import LoadedProfile, ProfileLoader, decid
 from tinycdp.runtime.decisions.exposures import Exposures
 from tinycdp.runtime.decisions.session_variants import SessionVariants
 from tinycdp.runtime.decisions.snapshots import Snapshot
+from tinycdp.runtime.definitions.unknown import unknown
 from tinycdp.runtime.metrics import Metrics
 from tinycdp.runtime.profiles.explanations import explained_flag
 from tinycdp.times import iso_or_none
@@ -43,8 +44,8 @@ class DecisionService:
         for name in question.flags if question.flags is not None else catalog.live.flags:
             try:
                 decision = decide_one(catalog, name, snapshot, instant, question.context)
-            except NotFound as missing:
-                errors[name] = missing.message
+            except NotFound:
+                errors[name] = unknown("flag", name, catalog.live.definitions).message
                 continue
             explanation: FlagExplanation | msgspec.UnsetType = msgspec.UNSET
             if question.explain:

@@ -17,8 +17,9 @@ from tinycdp.api.http.bodies import decode_json
 from tinycdp.api.http.parts import Injected
 from tinycdp.api.http.responses import as_schema
 from tinycdp.api.profiles.schemas import DefinitionExplanation, FlagExplanation
-from tinycdp.errors import InvalidInput, NotFound
+from tinycdp.errors import InvalidInput
 from tinycdp.runtime.decisions.decide import prepare
+from tinycdp.runtime.definitions.unknown import unknown
 from tinycdp.runtime.environment import Environment
 from tinycdp.runtime.profiles.explanations import (
     explained_definition,
@@ -57,7 +58,7 @@ async def explain(
         environment.id, profile_query, environment.now(), min_version
     )
     if name not in catalog.live.definitions:
-        raise NotFound("FLAG_NOT_FOUND" if flag is not None else "NOT_FOUND", f"There is no {name[0]} {name[1]!r}.")
+        raise unknown(*name, catalog.live.definitions, "FLAG_NOT_FOUND" if flag is not None else "NOT_FOUND")
     skipped = [] if stale else await skipped_by(environment, catalog, name, snapshot)
     instant = environment.now()
     # Nothing may be awaited from here on: other requests about this profile share the snapshot.

@@ -11,13 +11,14 @@ from tinycdp.api.definitions.workspaces import provide_workspace
 from tinycdp.api.http.parts import Injected
 from tinycdp.api.http.responses import as_schema
 from tinycdp.engine.catalog import Definition, InvalidDefinitions
-from tinycdp.errors import InvalidInput, NotFound
+from tinycdp.errors import InvalidInput
 from tinycdp.model import Instant
 from tinycdp.runtime.access.actor import Actor
 from tinycdp.runtime.definitions import workspace as workspaces
 from tinycdp.runtime.definitions.catalogs import Catalogs
 from tinycdp.runtime.definitions.change_set import Change, document_of
 from tinycdp.runtime.definitions.publish import PublishPlan, publish
+from tinycdp.runtime.definitions.unknown import unknown
 from tinycdp.runtime.definitions.workspace import EventNames, Kind, Workspace
 from tinycdp.runtime.edits import Edit
 from tinycdp.runtime.environment import Environment
@@ -60,7 +61,7 @@ class Editing:
         workspace = await self.workspace()
         definition = workspace.find((kind, name))
         if definition is None:
-            raise NotFound("NOT_FOUND", f"There is no {kind} {name!r}.")
+            raise unknown(kind, name, workspace.head.definitions)
         (found,) = await self.describe(workspace, [definition])
         meaning = workspaces.understand_definition(workspace, definition)
         found.diagnostics, found.cost = meaning.diagnostics, as_schema(meaning.cost, Cost)

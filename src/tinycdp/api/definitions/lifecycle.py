@@ -35,11 +35,12 @@ from tinycdp.api.definitions.schemas import (
 from tinycdp.api.http.params import IfMatch, Limit, version_of
 from tinycdp.api.http.parts import Injected
 from tinycdp.api.http.responses import as_schema
-from tinycdp.errors import InvalidInput, NotFound
+from tinycdp.errors import InvalidInput
 from tinycdp.runtime.definitions import publish as definitions
 from tinycdp.runtime.definitions import revisions
 from tinycdp.runtime.definitions.change_set import Change, read_change
 from tinycdp.runtime.definitions.publish import PublishPlan
+from tinycdp.runtime.definitions.unknown import unknown
 from tinycdp.runtime.definitions.workspace import Kind, Workspace, impact_of
 from tinycdp.runtime.edits import Edit
 from tinycdp.runtime.environment import Environment
@@ -129,7 +130,7 @@ def _routes(kind: Kind) -> list[HTTPRouteHandler]:
     )
     async def get_impact(workspace: Injected[Workspace], name: FromPath[str]) -> Impact:
         if workspace.find((kind, name)) is None:
-            raise NotFound("NOT_FOUND", f"There is no {kind} {name!r}.")
+            raise unknown(kind, name, workspace.head.definitions)
         return as_schema(impact_of(workspace, (kind, name)), Impact)
 
     @post(

@@ -40,12 +40,13 @@ from tinycdp.api.http.params import AfterProfile, IfMatch, Limit, SaveNote, vers
 from tinycdp.api.http.parts import Injected
 from tinycdp.api.http.responses import ExactResponse, as_schema, etag
 from tinycdp.api.profiles.schemas import ProfileSummary
-from tinycdp.errors import InvalidInput, NotFound
+from tinycdp.errors import InvalidInput
 from tinycdp.runtime.decisions.exposure_stats import recent_exposures
 from tinycdp.runtime.decisions.exposures import Exposures
 from tinycdp.runtime.definitions import workspace as workspaces
 from tinycdp.runtime.definitions.catalogs import Catalogs
 from tinycdp.runtime.definitions.change_set import Change, read_change
+from tinycdp.runtime.definitions.unknown import unknown
 from tinycdp.runtime.definitions.workspace import Kind
 from tinycdp.runtime.environment import Environment
 from tinycdp.runtime.profiles.segment_history import memberships_as_of
@@ -158,7 +159,7 @@ async def list_members(
         catalog = await catalogs.current_in(connection, environment.id)
         fingerprint = catalog.live.fingerprints.get(("segment", name))
         if fingerprint is None:
-            raise NotFound("NOT_FOUND", f"There is no segment {name!r}.")
+            raise unknown("segment", name, catalog.live.definitions)
         as_of = await memberships_as_of(connection, environment.id, instant)
         rows = await membership_store.members_page(connection, environment.id, fingerprint, after, limit)
     summaries = as_schema([summary_of(row) for row in rows], list[ProfileSummary])

@@ -67,7 +67,9 @@ def recognise(keyring: Keyring, text: str | None, scope: str) -> Key:
         key = next(filter(None, map(keyring.find, reversed(text.split(":", 1)))), None)
     if key is None:
         # RudderStack's mobile SDKs stop and report the reason when they read "invalid write key".
-        raise Unauthenticated("INVALID_KEY", f"Invalid {scope} key: there is no such API key, or it was revoked.")
+        which = "write" if scope == "write" else "API"
+        message = f"Invalid {which} key: there is no such key on this server, or it was revoked. Check it for typos."
+        raise Unauthenticated("INVALID_KEY", message)
     allow(key, scope)
     return key
 
@@ -76,7 +78,7 @@ def allow(actor: Actor | Key, scope: str) -> None:
     """Raises Forbidden unless the scope is granted."""
     if not actor.may(scope):
         has = ", ".join(sorted(actor.scopes))
-        raise Forbidden("MISSING_SCOPE", f"This needs a key with the scope {scope!r}; this one has {has}.")
+        raise Forbidden("MISSING_SCOPE", f"This needs a key with the scope {scope!r}; this one has only {has}.")
 
 
 def admit(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:

@@ -21,6 +21,7 @@ from urllib.parse import unquote_to_bytes
 
 import msgspec
 
+from tinycdp.dsl.fields import in_words
 from tinycdp.errors import InvalidInput, TooLarge
 
 T = TypeVar("T")
@@ -60,7 +61,7 @@ def read_body(raw: bytes, content_encoding: str | None, limit: int = BODY_LIMIT)
     SDKs for browsers send gzip as text/plain without a header, and no JSON text begins with those two bytes.
     """
     if len(raw) > limit:
-        raise _too_large(limit)
+        raise too_large(limit, len(raw))
     encoding = (content_encoding or "").strip().lower()
     if encoding in {"gzip", "x-gzip"} or raw.startswith(_GZIP_MAGIC):
         return _inflate(raw, limit, zlib.MAX_WBITS | 16)
@@ -146,10 +147,11 @@ def _inflate(raw: bytes, limit: int, wbits: int) -> bytes:
     try:
         # One byte beyond the limit is enough to know; the rest of a zip bomb is never decompressed.
         body = inflater.decompress(raw, limit + 1)
-    except zlib.error as error:
-        raise InvalidInput(BodyFault.INVALID_GZIP, f"The body cannot be decompressed: {error}.") from None
+    except zlib.error:
+        message = "The body is sent as compressed, and cannot be decompressed. Send plain JSON, or all of the gzip."
+        raise InvalidInput(BodyFault.INVALID_GZIP, message) from None
     if len(body) > limit:
-        raise _too_large(limit)
+        raise too_large(limit)
     if not inflater.eof:
         raise InvalidInput(BodyFault.INVALID_GZIP, "The compressed body is truncated.")
     if inflater.unused_data:
@@ -157,10 +159,11 @@ def _inflate(raw: bytes, limit: int, wbits: int) -> bytes:
     return body
 
 
-def _too_large(limit: int) -> TooLarge:
-    return TooLarge(
-        BodyFault.BODY_TOO_LARGE, f"The body is larger than {limit} bytes; send smaller batches.", limit=limit
-    )
+def too_large(limit: int, size: int | None = None) -> TooLarge:
+    """The error of a body above the limit. size: its bytes, where they are known before all of it was read"""
+    has = f"has {size:,} bytes" if size is not None else "is larger"
+    message = f"The body {has}; the limit is {limit:,} bytes, also after decompression. Send less in one request."
+    return TooLarge(BodyFault.BODY_TOO_LARGE, message, limit=limit, **({} if size is None else {"size": size}))
 
 
 def _decode(decoder: "msgspec.json.Decoder[T]", raw: bytes) -> T:
@@ -171,8 +174,11 @@ def _decode(decoder: "msgspec.json.Decoder[T]", raw: bytes) -> T:
     except UnicodeDecodeError:
         raise _invalid_utf8(raw) from None
     except msgspec.ValidationError as error:
-        code = BodyFault.NUMBER_OUT_OF_RANGE if "out of range" in str(error) else BodyFault.INVALID_BODY
-        raise InvalidInput(code, str(error)) from None
+        if "out of range" in str(error):  # the decoder says it of `number`, too
+            message = f"A number is out of range: below 1e{NUMBER_LIMIT_EXPONENT} can be held exactly."
+            raise InvalidInput(BodyFault.NUMBER_OUT_OF_RANGE, message) from None
+        path, what = in_words(error, decoder.type, msgspec.json.decode(raw))
+        raise InvalidInput(BodyFault.INVALID_BODY, f"{path}: {what}", path=path) from None
 
 
 def _invalid_utf8(raw: bytes) -> InvalidInput:
@@ -181,19 +187,41 @@ def _invalid_utf8(raw: bytes) -> InvalidInput:
         offset = 0
     except UnicodeDecodeError as error:
         offset = error.start
-    return _malformed(raw, offset, "invalid UTF-8")
+    return _malformed(raw, offset, "UTF-8")
+
+
+#: What the decoder found wrong, in words: what belongs there instead.
+_INSTEAD = {
+    "object keys must be strings": "a field's name has double quotes",
+    "trailing comma in object": "the comma before it is one too many",
+    "trailing comma in array": "the comma before it is one too many",
+    "trailing characters": "the JSON has ended before it",
+    "expected ':'": "a colon belongs there",
+    "expected ',' or '}'": "a comma or `}` belongs there",
+    "expected ',' or ']'": "a comma or `]` belongs there",
+    "invalid number": "a number cannot be written so",
+    "UTF-8": "text is UTF-8",
+}
 
 
 def _malformed(raw: bytes, offset: int, reason: str) -> InvalidInput:
+    if reason == "trailing characters" or (offset >= len(raw) and reason != "Input data was truncated"):
+        offset = max(offset - 1, 0)  # the decoder is one character further
     line = raw.count(b"\n", 0, offset) + 1
     column = offset - raw.rfind(b"\n", 0, offset)
-    return InvalidInput(
-        BodyFault.INVALID_JSON,
-        f"The body is not JSON: {reason} at byte {offset} (line {line}, column {column}).",
-        byte=offset,
-        line=line,
-        column=column,
-    )
+    message = "The body is empty; send JSON."
+    if raw.strip():
+        instead = f": {_INSTEAD[reason]}" if reason in _INSTEAD else ""
+        message = f"The body is not JSON: found {_found_at(raw, offset)} at line {line}, column {column}{instead}."
+    return InvalidInput(BodyFault.INVALID_JSON, message, byte=offset, line=line, column=column)
+
+
+def _found_at(raw: bytes, offset: int) -> str:
+    """What a message says is at a byte: the character, or the end."""
+    if offset >= len(raw):
+        return "the end, before it is complete,"
+    first = raw[offset : offset + 4].decode("utf-8", "replace")[:1]
+    return f"`{first}`" if first.isprintable() and first not in "`\ufffd" else f"the byte 0x{raw[offset]:02x}"
 
 
 # An odd run of backslashes before the "u" is an escape; an even one is text. Possessive, so that many backslashes cost

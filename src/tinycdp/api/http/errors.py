@@ -13,13 +13,14 @@ from litestar import Request
 from litestar.exceptions import HTTPException
 from litestar.types import ExceptionHandlersMap
 
+from tinycdp.api.http.mistakes import explained
 from tinycdp.api.http.params import route_of
 from tinycdp.api.http.responses import ExactResponse
 from tinycdp.errors import Retryable, TinyCDPError
 
 log = logging.getLogger(__name__)
 
-_HTTP_CODES = {404: "ROUTE_NOT_FOUND", 405: "METHOD_NOT_ALLOWED", 413: "BODY_TOO_LARGE", 400: "INVALID_REQUEST"}
+INTERNAL = "An internal error, not caused by your request. The server's log has the details."
 
 
 def body_of(code: str, message: str, **details: Any) -> dict[str, Any]:
@@ -40,22 +41,18 @@ def _known(request: Request[Any, Any, Any], error: TinyCDPError) -> ExactRespons
 
 
 def _http(request: Request[Any, Any, Any], error: HTTPException) -> ExactResponse[dict[str, Any]]:
-    code = _HTTP_CODES.get(error.status_code, "INVALID_REQUEST")
-    message = error.detail
-    if error.status_code == 404:
-        message = "No route has this address; /openapi.json lists all routes."
-    elif error.status_code == 400 and isinstance(error.extra, list) and error.extra:
-        # Litestar describes invalid query parameters as [{"key", "message", "source"}]
-        message = "; ".join(f"{found.get('key')}: {found.get('message')}" for found in error.extra)
-    return ExactResponse(
-        body_of(code, message), status_code=error.status_code, headers=error.headers, media_type="application/json"
-    )
+    known = explained(request, error)
+    if known is None:
+        return _unexpected(request, error)
+    response = _known(request, known)
+    if error.status_code == 405 and error.headers:
+        response.headers["Allow"] = ", ".join(sorted(error.headers["allow"].split(", ")))
+    return response
 
 
 def _unexpected(request: Request[Any, Any, Any], error: Exception) -> ExactResponse[dict[str, Any]]:
     log.exception("%s %s failed", request.method, route_of(request.scope), exc_info=error)
-    message = "An internal error, not caused by your request. The server's log has the details."
-    return ExactResponse(body_of("INTERNAL", message), status_code=500, media_type="application/json")
+    return ExactResponse(body_of("INTERNAL", INTERNAL), status_code=500, media_type="application/json")
 
 
 HANDLERS: ExceptionHandlersMap = {

@@ -83,7 +83,7 @@ def read_as(document: dict[str, Any], kind: type[T]) -> T:
     try:
         return msgspec.convert(document, kind)
     except msgspec.ValidationError as wrong:
-        path, what = in_words(wrong, kind)
+        path, what = in_words(wrong, kind, document)
         raise InvalidInput(BodyFault.INVALID_BODY, f"{path}: {what}", path=path) from None
 
 

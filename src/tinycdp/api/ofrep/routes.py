@@ -24,6 +24,7 @@ from tinycdp.api.decisions.routes import Exposed
 from tinycdp.api.http import errors as problems
 from tinycdp.api.http.auth import allow
 from tinycdp.api.http.bodies import BodyFault, clean, decode, number, read_body
+from tinycdp.api.http.mistakes import explained
 from tinycdp.api.http.openapi import takes
 from tinycdp.api.http.params import route_of
 from tinycdp.api.http.parts import Injected
@@ -46,6 +47,7 @@ from tinycdp.runtime.decisions.change_streams import ChangeStream, ChangeStreams
 from tinycdp.runtime.decisions.decide import ProfileLoader, decide_one
 from tinycdp.runtime.decisions.evaluations import UNIT_MISSING, Evaluated, Evaluations, metadata_of
 from tinycdp.runtime.decisions.snapshots import Snapshot, unknown_profile
+from tinycdp.runtime.definitions.unknown import unknown
 from tinycdp.times import iso
 
 PREFIX = "/ofrep/v1/evaluate/flags/"
@@ -74,14 +76,16 @@ class BadContext(Exception):
 
 def _failed(request: Request[Any, Any, Any], trouble: Exception) -> ExactResponse[Any]:
     """Any failure in OpenFeature's form, beside the fields of every other error."""
+    if isinstance(trouble, HTTPException):
+        trouble = explained(request, trouble) or trouble
     status, headers = 500, {}
-    code, message = "INTERNAL", "Something went wrong here, not in your request. It is logged."
+    code, message = "INTERNAL", problems.INTERNAL
     if isinstance(trouble, TinyCDPError):
         status, code, message = trouble.status, trouble.code, trouble.message
+        if status == 401:
+            headers = {"WWW-Authenticate": 'Basic realm="TinyCDP"'}
         if isinstance(trouble, Retryable):
             status, headers = 503, {"Retry-After": str(trouble.retry_after_seconds)}
-    elif isinstance(trouble, HTTPException):
-        status, code, message = trouble.status_code, "INVALID_REQUEST", trouble.detail
     else:
         problems.log.exception("%s %s failed", request.method, route_of(request.scope), exc_info=trouble)
     body = problems.body_of(code, message, errorCode="GENERAL", errorDetails=message)
@@ -154,8 +158,8 @@ async def evaluate_flag(
     instant = now()
     try:
         decision = decide_one(catalog, flag, snapshot, instant, context)
-    except NotFound as missing:
-        return _failure(flag, 404, "FLAG_NOT_FOUND", missing.message)
+    except NotFound:
+        return _failure(flag, 404, "FLAG_NOT_FOUND", unknown("flag", flag, catalog.live.definitions).message)
     decision = await decision_service.keep(catalog, decision, snapshot, session_of(context), instant, exposed=exposure)
     if decision.unit_missing:
         return _failure(flag, 400, "TARGETING_KEY_MISSING", UNIT_MISSING)

@@ -66,6 +66,8 @@ async def list_group_members(
 ) -> GroupMembers:
     async with acquired(environment.pool) as connection:
         rows = await store.members_of_group(connection, environment.id, name, after, limit)
+        if not rows and await store.find_group(connection, environment.id, name) is None:
+            raise NotFound("NOT_FOUND", f"There is no group {name!r}.")
     members = as_schema([summary_of(row) for row in rows], list[ProfileSummary])
     return GroupMembers(members, members[-1].id if len(rows) == limit else None)
 

@@ -12,7 +12,7 @@ from litestar import get
 from litestar.params import FromPath, QueryParameter
 
 from tinycdp.api.http.bodies import decode_json
-from tinycdp.api.http.params import Limit
+from tinycdp.api.http.params import Limit, instant_parameter
 from tinycdp.api.http.parts import Injected
 from tinycdp.api.http.responses import as_schema
 from tinycdp.api.profiles.schemas import Event, Journey, Lifetime, Profile, ProfilePage, Search, Transition
@@ -35,6 +35,11 @@ Where = Annotated[
     ),
 ]
 Prefix = Annotated[str | None, QueryParameter(description="the start of an identifier")]
+EventName = Annotated[str | None, QueryParameter(description="only events of this name")]
+Since = Annotated[
+    str | None, QueryParameter(name="from", description="not before this instant; a day is its start in UTC")
+]
+Until = Annotated[str | None, QueryParameter(name="to", description="before this instant; a day is its start in UTC")]
 PropertyName = Annotated[
     str | None, QueryParameter(name="property", description="the path of a property, such as plan.name")
 ]
@@ -182,9 +187,18 @@ def _json_value(text: str) -> Any:
     scope="read",
 )
 async def get_journey(
-    environment: Injected[Environment], id: FromPath[str], by: By = None, cursor: Cursor = None, limit: Limit = 50
+    environment: Injected[Environment],
+    id: FromPath[str],
+    by: By = None,
+    event: EventName = None,
+    since: Since = None,
+    until: Until = None,
+    cursor: Cursor = None,
+    limit: Limit = 50,
 ) -> Journey:
-    return as_schema(await views.journey(environment, id, by, cursor, limit), Journey)
+    first, last = instant_parameter(since, "from"), instant_parameter(until, "to")
+    found = await views.journey(environment, id, by, cursor, limit, name=event or None, since=first, until=last)
+    return as_schema(found, Journey)
 
 
 @get(
@@ -195,14 +209,15 @@ async def get_journey(
 )
 async def list_recent_events(
     environment: Injected[Environment],
-    event: Annotated[str | None, QueryParameter(description="only events of this name")] = None,
+    event: EventName = None,
+    user_id: Annotated[str | None, QueryParameter(name="userId", description="only events of this profile")] = None,
     cursor: Cursor = None,
     limit: Limit = 50,
 ) -> Journey:
-    """The newest events, of all names or one.
+    """The newest events, of all names or one, of all profiles or one.
 
-    With `event`, a page reads at most 200,000 events: it may be short, or empty, and still have a `next`."""
-    found = await views.recent_events(environment, event, cursor, limit)
+    With `event` alone, a page reads at most 200,000 events: it may be short, or empty, and still have a `next`."""
+    found = await views.recent_events(environment, event or None, cursor, limit, user_id or None)
     return as_schema(found, Journey)
 
 

@@ -217,7 +217,9 @@ def _read(document: dict[str, Any], salt: str) -> Flag:
     try:
         flag = msgspec.convert(whole, Flag, strict=True)
     except msgspec.ValidationError as error:
-        path, fault = in_words(error, Flag)
+        path, fault = in_words(error, Flag, whole, ("rule",))
+        if "rule" in document:
+            path = path.replace("$.rules[0].when", "$.rule", 1)
         raise InvalidInput("INVALID_FLAG", f"The flag cannot be read: {path}: {fault}", path=path) from None
     _check(flag)
     return _typed(flag)

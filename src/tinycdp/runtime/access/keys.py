@@ -14,6 +14,7 @@ from hashlib import sha256
 
 import msgspec
 
+from tinycdp.dsl.suggest import did_you_mean
 from tinycdp.errors import InvalidInput, NotFound
 from tinycdp.model import Instant
 from tinycdp.runtime.environment import Environment
@@ -76,8 +77,11 @@ async def create_key(environment: Environment, scopes: Sequence[str], name: str)
 
 
 async def _store_key(environment: Environment, text: str, scopes: Sequence[str], name: str) -> NewKey:
-    if not scopes or not set(scopes) <= set(SCOPES):
-        raise InvalidInput("INVALID_SCOPE", f"$.scopes: one or more of {', '.join(SCOPES)}.", path="$.scopes")
+    wrong = next((scope for scope in scopes if scope not in SCOPES), None)
+    if not scopes or wrong is not None:
+        found = f"{wrong!r}.{did_you_mean(wrong, SCOPES)}" if wrong is not None else "none."
+        message = f"$.scopes: give some of {', '.join(SCOPES)}; found {found}"
+        raise InvalidInput("INVALID_SCOPE", message, path="$.scopes")
     prefix = text[:_PREFIX_LENGTH]
     async with transaction(environment.pool) as connection:
         id = await store.create_key(

@@ -3,9 +3,11 @@
 Shape   ProfileLoader.load(…) finds the profile to decide for, and the catalog; decide_one(…) decides
 Laws    a decision on the process that took the event reflects it at once. With `min_version`, the answer is at least
         as new. With Postgres away, profiles in memory are still decided, marked stale
-Errors  NotFound FLAG_NOT_FOUND · Unavailable if Postgres is away and the profile is not in memory
+Errors  NotFound FLAG_NOT_FOUND · Unavailable DATABASE_AWAY if Postgres is away and the profile is not in memory, or not
+        in that version; VERSION_AHEAD for a version that nothing has yet
 """
 
+import asyncio
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -17,6 +19,10 @@ from tinycdp.runtime.decisions.snapshots import Snapshot, Snapshots, unknown_pro
 from tinycdp.runtime.definitions.catalogs import Catalogs
 
 NO_CONTEXT: Mapping[str, Any] = {}
+AWAY = "DATABASE_AWAY"
+
+#: How long a decision waits for a version that nothing has yet.
+_PAUSES_SECONDS = (0.005, 0.015, 0.03, 0.05, 0.1, 0.2, 0.3, 0.3)
 
 
 class LoadedProfile(NamedTuple):
@@ -58,17 +64,42 @@ class ProfileLoader:
             if (snapshot := self.cached(environment_id, identifier, min_version)) is not None:
                 return snapshot, False
             try:
-                return await self._snapshots.load(environment_id, identifier, now), False
-            except Unavailable:
-                pass
-        if (snapshot := self._snapshots.find_stale(environment_id, identifier.kind, identifier.value)) is not None:
-            return snapshot, True
-        if identifier.kind == ANY_KIND:
-            # It may be in memory by an exact name.
-            for kind in STRENGTH:
-                if (snapshot := self._snapshots.find_stale(environment_id, kind, identifier.value)) is not None:
+                snapshot = await self._snapshots.load(environment_id, identifier, now)
+                if min_version > (snapshot.version if snapshot is not None else 0):
+                    snapshot = await self._no_older(environment_id, identifier, now, min_version)
+                return snapshot, False
+            except Unavailable as unavailable:
+                if unavailable.code != AWAY:
+                    raise
+        held = "not in memory"
+        # By whatever kind it was found, it may be in memory by an exact name.
+        for kind in (identifier.kind, *(STRENGTH if identifier.kind == ANY_KIND else ())):
+            if (snapshot := self._snapshots.find_stale(environment_id, kind, identifier.value)) is not None:
+                if snapshot.version >= min_version:
                     return snapshot, True
-        raise Unavailable("DATABASE_AWAY", "The database cannot be reached, and this profile is not in memory.")
+                held = f"in memory only at version {snapshot.version}"
+        raise Unavailable(AWAY, f"The database cannot be reached, and this profile is {held}. Ask again shortly.")
+
+    async def _no_older(
+        self, environment_id: int, identifier: Identifier, now: Instant, min_version: int
+    ) -> Snapshot | None:
+        """The profile, read when all writes up to this version have ended, whichever profiles they were of.
+
+        Raises Unavailable if that does not happen soon."""
+        pending: set[str] | None = None
+        for pause in _PAUSES_SECONDS:
+            newest, running = await self._snapshots.writes(environment_id)
+            if newest >= min_version:
+                # A version is drawn before its write is visible: these may be about to commit it.
+                pending = running if pending is None else pending & running
+                if not pending:
+                    return await self._snapshots.load(environment_id, identifier, now)
+            await asyncio.sleep(pause)
+        message = (
+            f"Nothing has version {min_version} yet; the newest is {newest}. `minVersion` is the `version` in this "
+            "server's answer to a tracking call. Ask again in a second, or leave it out."
+        )
+        raise Unavailable("VERSION_AHEAD", message, newest=newest)
 
 
 def decide_one(

@@ -23,9 +23,10 @@ import msgspec
 from tinycdp.engine.catalog import Definition
 from tinycdp.engine.flags.bucketing import BUCKETS
 from tinycdp.engine.flags.document import Flag, read_flag, stages
-from tinycdp.errors import InvalidInput, NotFound
+from tinycdp.errors import InvalidInput
 from tinycdp.model import Instant
 from tinycdp.runtime.definitions.catalogs import Catalogs
+from tinycdp.runtime.definitions.unknown import unknown
 from tinycdp.runtime.environment import Environment
 from tinycdp.store import exposures as store
 from tinycdp.store.database.pool import Connection, acquired, snapshot
@@ -293,7 +294,7 @@ async def _find(
     head = (catalog.candidate or catalog.live).definitions.get(("flag", key))
     live = catalog.live.definitions.get(("flag", key))
     if (found := head or live) is None:
-        raise NotFound("NOT_FOUND", f"There is no flag {key!r}.")
+        raise unknown("flag", key, catalog.live.definitions)
     return found, live if live is not None and ("flag", key) not in catalog.backfilling else None
 
 

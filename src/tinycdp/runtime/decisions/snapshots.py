@@ -20,6 +20,7 @@ from tinycdp.errors import Unavailable
 from tinycdp.model import ANY_KIND, STRENGTH, Identifier, IdentifierKind, Instant
 from tinycdp.runtime.definitions.catalogs import Catalogs
 from tinycdp.runtime.notifications import digest_of
+from tinycdp.store import outbox as outbox_store
 from tinycdp.store import profiles as profile_store
 from tinycdp.store.database.pool import Pool, acquired
 
@@ -242,6 +243,12 @@ class Snapshots:
             (environment_id, identifier.kind, identifier.value), (environment_id, snapshot.profile_id), snapshot
         )
         return snapshot
+
+    async def writes(self, environment_id: int) -> tuple[int, set[str]]:
+        """The newest version that was drawn, and the environment's writes that may not be visible yet."""
+        async with acquired(self._pool) as connection:
+            newest = await outbox_store.last_position(connection)  # before the writers: see `outbox_store`
+            return newest, await outbox_store.writers(connection, environment_id)
 
     async def _read(self, environment_id: int, identifier: Identifier) -> profile_store.LoadedProfileRow | None:
         async with acquired(self._pool) as connection:

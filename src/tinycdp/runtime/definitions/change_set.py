@@ -27,9 +27,10 @@ from tinycdp.dsl.fields import valid_instead
 from tinycdp.dsl.parser import parse
 from tinycdp.engine.catalog import Definition, Name
 from tinycdp.engine.flags.document import Flag, read_flag, settled, to_document
-from tinycdp.errors import Conflict, InvalidInput, NotFound
+from tinycdp.errors import Conflict, InvalidInput
 from tinycdp.model import Instant
 from tinycdp.runtime.definitions.references import references_of, rewritten
+from tinycdp.runtime.definitions.unknown import unknown as unknown_definition
 from tinycdp.store import definitions as store
 from tinycdp.store.database.pool import Connection
 
@@ -92,7 +93,7 @@ class Head:
     def require(self, kind: str, key: str) -> Definition:
         definition = self.find((kind, key))
         if definition is None:
-            raise NotFound("NOT_FOUND", f"There is no {kind} {key!r}.")
+            raise unknown_definition(kind, key, (d.name for d in self.definitions))
         return definition
 
 
@@ -272,7 +273,7 @@ async def draft_moves(
         elif before is not None:
             moves.append((before, None))
         else:
-            raise NotFound("NOT_FOUND", f"There is no {change.kind} {change.key!r}.")
+            raise unknown_definition(change.kind, change.key, known)
     touched = {before.id for before, _ in moves if before is not None}
     rest = [d for d in sorted(head.definitions, key=lambda d: d.name) if d.id not in touched]
     if prune:

@@ -10,8 +10,8 @@ Source  docs/decisions/0018-flags-in-full.md
 from dataclasses import dataclass
 
 from tinycdp.engine.flags.trail import Killed
-from tinycdp.errors import NotFound
 from tinycdp.model import Instant
+from tinycdp.runtime.definitions.unknown import unknown
 from tinycdp.runtime.edits import Edit
 from tinycdp.runtime.environment import Environment
 from tinycdp.runtime.notifications import announce_revision
@@ -72,8 +72,10 @@ async def history(environment: Environment, key: str, n: int) -> list[Kill]:
 
 async def _id(connection: Connection, environment_id: int, key: str) -> int:
     environment = await definitions.find_environment(connection, environment_id)
+    names: list[tuple[str, str]] = []
     for revision in (environment.live_revision, environment.head_revision):
         for row in await definitions.definitions_at(connection, environment_id, revision):
             if (row.kind, row.key) == ("flag", key):
                 return row.definition_id
-    raise NotFound("NOT_FOUND", f"There is no flag {key!r}.")
+            names.append((row.kind, row.key))
+    raise unknown("flag", key, dict.fromkeys(names))

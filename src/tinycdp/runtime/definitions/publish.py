@@ -41,6 +41,7 @@ from tinycdp.runtime.definitions.change_set import (
 )
 from tinycdp.runtime.definitions.observed import read_known
 from tinycdp.runtime.definitions.references import rewritten
+from tinycdp.runtime.definitions.unknown import unknown
 from tinycdp.runtime.definitions.workspace import Workspace, read_declared, warnings_of
 from tinycdp.runtime.edits import Edit
 from tinycdp.runtime.environment import Environment
@@ -141,10 +142,14 @@ async def restore_version(environment: Environment, kind: str, key: str, version
 
     async def moves(connection: Connection, head: Head) -> list[Move]:
         id = await store.find_definition(connection, environment.id, kind, key)
-        rows = await store.list_versions(connection, environment.id, id) if id is not None else []
+        if id is None:
+            raise unknown(kind, key, (d.name for d in head.definitions))
+        rows = await store.list_versions(connection, environment.id, id)
         row = next((row for row in rows if row.version == version), None)
         if row is None:
-            raise NotFound("NOT_FOUND", f"There is no version {version} of a {kind} {key!r}.")
+            raise NotFound(
+                "NOT_FOUND", f"The {kind} {key!r} has no version {version}; its newest is {rows[0].version}."
+            )
         then = read_definition(row)
         current = {d.id: d for d in head.definitions}
         before = current.get(then.id)

@@ -16,6 +16,7 @@ from tinycdp.runtime.definitions.catalogs import definitions_at, read_definition
 from tinycdp.runtime.definitions.change_set import Step, document_of, steps_between
 from tinycdp.runtime.definitions.files import difference as text_of
 from tinycdp.runtime.definitions.files import fields_of
+from tinycdp.runtime.definitions.unknown import unknown
 from tinycdp.runtime.environment import Environment
 from tinycdp.store import definitions as store
 from tinycdp.store.database.pool import Connection, snapshot
@@ -114,7 +115,9 @@ async def versions(environment: Environment, kind: str, key: str) -> list[Versio
     async with snapshot(environment.pool) as connection:
         id = await store.find_definition(connection, environment.id, kind, key)
         if id is None:
-            raise NotFound("NOT_FOUND", f"No {kind} has or had the key {key!r}.")
+            head = (await store.find_environment(connection, environment.id)).head_revision
+            known = await store.definitions_at(connection, environment.id, head)
+            raise unknown(kind, key, ((row.kind, row.key) for row in known))
         rows = await store.list_versions(connection, environment.id, id)
     return [
         Version(

@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from tinycdp.dsl.fields import in_words
+from tinycdp.dsl.suggest import did_you_mean
 from tinycdp.engine.schema.tracking_plan import Naming
 from tinycdp.errors import Conflict, InvalidInput, NotFound
 from tinycdp.runtime.edits import Edit
@@ -103,7 +104,9 @@ async def save(environment: Environment, name: str, document: dict[str, Any], ed
 
 def _kind(name: str) -> type[msgspec.Struct]:
     if name not in KINDS:
-        raise NotFound("NOT_FOUND", f"Unknown policy {name!r}. Policies are {', '.join(KINDS)}.")
+        raise NotFound(
+            "NOT_FOUND", f"Unknown policy {name!r}.{did_you_mean(name, KINDS)} Policies are {', '.join(KINDS)}."
+        )
     return KINDS[name]
 
 
@@ -112,7 +115,7 @@ def _whole(kind: type[msgspec.Struct], document: Mapping[str, Any]) -> dict[str,
     try:
         policy = msgspec.convert(document, kind)
     except msgspec.ValidationError as wrong:
-        path, fault = in_words(wrong, kind)
+        path, fault = in_words(wrong, kind, document)
         raise InvalidInput("INVALID_POLICY", f"The policy is invalid: {path}: {fault}", path=path) from None
     whole: dict[str, Any] = msgspec.to_builtins(policy)
     return whole

@@ -18,6 +18,7 @@ from typing import Any
 import msgspec
 
 from tinycdp.dsl.ir import Type
+from tinycdp.dsl.suggest import did_you_mean
 from tinycdp.dsl.values.numbers import SCALE, number
 from tinycdp.dsl.values.scalars import version_text
 from tinycdp.engine import recompute
@@ -43,6 +44,9 @@ KINDS = (IdentifierKind.USER, IdentifierKind.ANONYMOUS, IdentifierKind.DEVICE, I
 #: The most events that one page of recent events reads to find a rare name.
 REACH = 200_000
 _LONGEST_KIND = 64
+#: An error about an unknown identifier compares it with this many that have the same first characters.
+_BEGINNING = 3
+_COMPARED = 200
 
 #: Later than any event, and still an instant Postgres can hold: the end of the year 9999.
 END_OF_TIME: Instant = 253_402_300_799_999
@@ -239,28 +243,48 @@ async def transitions_of(pool: Pool, catalog: Catalog, profile_id: int, n: int) 
     return [Transition(keys.get(row.segment_id, row.last_key), row.entered, iso(row.at), row.cause) for row in rows]
 
 
-async def journey(environment: Environment, id: str, by: str | None, cursor: str | None, n: int) -> Journey:
-    """A page of a profile's events, by the instant they happened."""
-    at, event_id = position(cursor)
+async def journey(
+    environment: Environment,
+    id: str,
+    by: str | None,
+    cursor: str | None,
+    n: int,
+    *,
+    name: str | None = None,
+    since: Instant | None = None,
+    until: Instant | None = None,
+) -> Journey:
+    """A page of a profile's events, by the instant they happened. name: only these; until: exclusive"""
+    before = position(cursor)
+    if until is not None:
+        before = min(before, (until, 0))  # ids begin at 1, so these are all events before that instant
     async with snapshot(environment.pool) as connection:
         profile_id = (await find_row(connection, environment.id, id, by)).id
-        rows = await event_store.events_of_profile(connection, environment.id, profile_id, (at, event_id), n)
+        rows = await event_store.events_of_profile(connection, environment.id, profile_id, before, n, name, since)
     last = rows[-1] if len(rows) == n else None
     following = cursor_of(last.occurred_at, last.id) if last is not None else None
     return Journey([event_of(row, profile_id) for row in rows], following)
 
 
-async def recent_events(environment: Environment, name: str | None, cursor: str | None, n: int) -> Journey:
-    """A page of the environment's events, by the instant they arrived.
+async def recent_events(
+    environment: Environment, name: str | None, cursor: str | None, n: int, user_id: str | None = None
+) -> Journey:
+    """A page of the environment's events, by the instant they arrived. user_id: only of this profile
 
-    With a name, a page reads a bounded number of events: it may return fewer than n, even 0, and still have a next."""
-    async with acquired(environment.pool) as connection:
+    With a name alone, a page reads a bounded number of events: it may return fewer than n, even 0, and still have a
+    next."""
+    floor = 0
+    async with snapshot(environment.pool) as connection:
         if cursor:
             (before,) = numbers_of(cursor, 1)
         else:
             before = await event_store.last_event_id(connection, environment.id) + 1
-        floor = before - REACH if name is not None else 0
-        rows = await event_store.recent_events(connection, environment.id, before, floor, name, n)
+        if user_id is not None:
+            profile_id = (await find_row(connection, environment.id, user_id, IdentifierKind.USER)).id
+            rows = await event_store.recent_events_of_profile(connection, environment.id, profile_id, before, name, n)
+        else:
+            floor = before - REACH if name is not None else 0
+            rows = await event_store.recent_events(connection, environment.id, before, floor, name, n)
     following = None
     if len(rows) == n:
         following = cursor_of(rows[-1].id)
@@ -289,8 +313,22 @@ async def find_row(
             row = await profile_store.load_by_identifier(connection, environment_id, *first)
     if row is None:
         wanted_by = by if by is not None else "identifier"
-        raise NotFound("PROFILE_NOT_FOUND", f"No profile has the {wanted_by} {id[:100]!r}.")
+        hint = await _nearest_identifier(connection, environment_id, id)
+        raise NotFound("PROFILE_NOT_FOUND", f"No profile has the {wanted_by} {id[:100]!r}.{hint}")
     return row
+
+
+async def _nearest_identifier(connection: Connection, environment_id: int, id: str) -> str:
+    """A sentence that names the nearest identifier, of those that begin in the same way; empty if none is near."""
+    for beginning in (id[: max(len(id) - 2, _BEGINNING)], id[:_BEGINNING]):
+        if len(beginning) < _BEGINNING:
+            return ""
+        found = dict(await identifier_store.identifiers_beginning(connection, environment_id, beginning, _COMPARED))
+        if id in found:
+            return f" One has this {found[id]}: name it as {f'{found[id]}:{id}'!r}."
+        if hint := did_you_mean(id, found):
+            return hint
+    return ""
 
 
 def _candidates(id: str, by: str | None) -> Iterator[tuple[str, str]]:

@@ -18,6 +18,7 @@ from urllib.parse import quote
 
 from tinycdp.dsl.check.workspace import check_workspace
 from tinycdp.dsl.ir import Type
+from tinycdp.dsl.suggest import did_you_mean
 from tinycdp.engine.catalog import sources
 from tinycdp.engine.schema.inference import LATELY_DAYS, OTHER, State, main_type, state_of
 from tinycdp.engine.schema.number_reads import NumberReads
@@ -27,8 +28,9 @@ from tinycdp.model import DAY_MS, HOUR_MS, Instant
 from tinycdp.runtime.definitions.workspace import Declared, Workspace
 from tinycdp.runtime.environment import Environment
 from tinycdp.runtime.schema.tracking_plan import PlanEntry, versions
+from tinycdp.store import events as event_store
 from tinycdp.store import registry as store
-from tinycdp.store.database.pool import snapshot
+from tinycdp.store.database.pool import acquired, snapshot
 from tinycdp.times import day_of, iso
 
 TIMELINE_DAYS = 90
@@ -216,7 +218,10 @@ async def event(environment: Environment, plan: TrackingPlan, name: str, reads: 
     entry = plan.entries.get(name)
     whole = next((row for row in types if row.property == ""), None)
     if whole is None and entry is None:
-        raise NotFound("NOT_FOUND", f"No event {name!r} was received yet, and the tracking plan has none.")
+        async with acquired(environment.pool) as connection:
+            names = await event_store.recent_event_names(connection, environment.id)
+        hint = did_you_mean(name, [*names, *plan.entries])
+        raise NotFound("NOT_FOUND", f"No event {name!r} was received yet, and the tracking plan has none.{hint}")
     volume = {row.day: row.n for row in days if row.property == ""}
     properties = _properties(name, types, days, entry, newest, whole, reads, now)
     numbers = None
@@ -250,7 +255,8 @@ async def property_of(
     page = await event(environment, plan, name, reads)
     found = next((row for row in page.properties if row.name == property), None)
     if found is None:
-        raise NotFound("NOT_FOUND", f"The event {name!r} never had a property {property!r}.")
+        hint = did_you_mean(property, [row.name for row in page.properties])
+        raise NotFound("NOT_FOUND", f"The event {name!r} never had a property {property!r}.{hint}")
     first = day_of(environment.now()) - timedelta(TIMELINE_DAYS - 1)
     async with snapshot(environment.pool) as connection:
         days = await store.registry_days_of(connection, environment.id, name, first)

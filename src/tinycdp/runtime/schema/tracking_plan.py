@@ -17,6 +17,7 @@ from typing import Any, Protocol
 import msgspec
 
 from tinycdp.dsl.fields import in_words
+from tinycdp.dsl.suggest import did_you_mean
 from tinycdp.engine.schema.tracking_plan import MOST_PROPERTIES, TRAITS_OF, Naming, PlannedEvent, TrackingPlan, kind_of
 from tinycdp.errors import Conflict, InvalidInput, NotFound
 from tinycdp.model import Message, Rejection, Warned
@@ -129,7 +130,9 @@ async def save(environment: Environment, event: str, document: Mapping[str, Any]
         version = rows[0].version if rows else 0
         is_absent = not rows or rows[0].document is None
         if entry is None and is_absent:
-            raise NotFound("NOT_FOUND", f"The tracking plan has no event {event!r}.")
+            planned = [row.event for row in await store.current_plan_entries(connection, environment.id)]
+            hint = did_you_mean(event, planned)
+            raise NotFound("NOT_FOUND", f"The tracking plan has no event {event!r}.{hint}")
         if is_absent and len(await store.current_plan_entries(connection, environment.id)) >= MOST_ENTRIES:
             raise InvalidInput("INVALID_PLAN", f"A tracking plan has at most {MOST_ENTRIES} events.")
         fits = edit.expected_version in (None, 0 if is_absent else version)
@@ -153,7 +156,7 @@ def checked(document: Mapping[str, Any]) -> PlannedEvent:
     try:
         entry = _read(document)
     except msgspec.ValidationError as wrong:
-        path, fault = in_words(wrong, PlannedEvent)
+        path, fault = in_words(wrong, PlannedEvent, document)
         raise InvalidInput("INVALID_PLAN", f"The entry is invalid: {path}: {fault}", path=path) from None
     if len(entry.properties) > MOST_PROPERTIES:
         raise InvalidInput("INVALID_PLAN", f"$.properties: at most {MOST_PROPERTIES} can be declared.")

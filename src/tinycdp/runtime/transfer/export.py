@@ -25,17 +25,21 @@ from typing import Any, Literal
 
 import msgspec
 
+from tinycdp.dsl.suggest import did_you_mean
 from tinycdp.engine.catalog import Catalog
-from tinycdp.errors import Conflict, InvalidInput, NotFound, Overloaded
+from tinycdp.engine.schema.tracking_plan import TRAITS_OF
+from tinycdp.errors import Conflict, InvalidInput, Overloaded
 from tinycdp.model import Instant
 from tinycdp.runtime.decisions import exposure_stats
 from tinycdp.runtime.decisions.exposure_stats import Exposure
 from tinycdp.runtime.definitions.catalogs import Catalogs
+from tinycdp.runtime.definitions.unknown import unknown
 from tinycdp.runtime.environment import Environment
 from tinycdp.runtime.profiles import storage
 from tinycdp.runtime.profiles.segment_history import memberships_as_of
 from tinycdp.runtime.profiles.views import evaluate, plain
 from tinycdp.store import memberships as membership_store
+from tinycdp.store import registry as registry_store
 from tinycdp.store.database.pool import Connection, connect, frozen, reaching, snapshot
 from tinycdp.times import iso_or_none
 
@@ -247,8 +251,9 @@ async def open_export(
     _check_exportable(catalog, wanted.segment)
     for key in wanted.traits:
         if ("trait", key) not in catalog.live.definitions:
-            raise NotFound("NOT_FOUND", f"There is no trait {key!r}.")
+            raise unknown("trait", key, catalog.live.definitions)
     columns = wanted.columns
+    await _check_columns(connection, environment_id, catalog.live.fingerprints[name], columns or ())
     if columns is None and wanted.form == "csv":
         columns = await membership_store.property_names_of_members(
             connection, environment_id, catalog.live.fingerprints[name], MOST_COLUMNS + 1, _PATIENCE_SECONDS
@@ -294,9 +299,29 @@ async def segment_sizes(
 def _check_exportable(catalog: Catalog, segment: str) -> None:
     name = ("segment", segment)
     if name not in catalog.live.definitions:
-        raise NotFound("NOT_FOUND", f"There is no segment {segment!r}.")
+        raise unknown("segment", segment, catalog.live.definitions)
     if name in catalog.backfilling:
         raise Conflict("BACKFILLING", f"The segment {segment!r} is still being computed; try again when it is live.")
+
+
+async def _check_columns(connection: Connection, environment_id: int, fingerprint: int, columns: Sequence[str]) -> None:
+    """Raise InvalidInput for a column that no profile has or had: the name is misspelt, and all of it is empty."""
+    if not columns:
+        return
+    seen = await registry_store.registry_types_of(connection, environment_id, TRAITS_OF["identify"])
+    known = {row.property.partition(".")[0] for row in seen} - {""}
+    if set(columns) <= known:
+        return
+    # What was stored a moment ago, or before there was a registry, is only in the profiles.
+    known |= set(
+        await membership_store.property_names_of_members(
+            connection, environment_id, fingerprint, MOST_COLUMNS + 1, _PATIENCE_SECONDS
+        )
+    )
+    for column in columns:
+        if column not in known:
+            message = f"`columns`: no profile has a property {column!r}.{did_you_mean(column, known)}"
+            raise InvalidInput("UNKNOWN_COLUMN", message)
 
 
 async def _open_exposures(

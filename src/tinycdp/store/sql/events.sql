@@ -45,13 +45,14 @@ WHERE a.environment_id = $1 AND a.profile_id = ANY ($2) AND e.name <> '' AND ($3
 GROUP BY a.profile_id, e.name;
 
 -- name: events_of_profile
--- A profile's messages, newest first, older than a position.
--- args: environment_id, profile_id, before_at timestamptz, before_id bigint, n
+-- A profile's messages, newest first, older than a position. name: NULL for all; since: inclusive.
+-- args: environment_id, profile_id, before_at timestamptz, before_id bigint, n, name text, since timestamptz
 -- index: identifiers_of_profile, events_of_identifier
 SELECT e.id, e.kind, e.name, e.message_id, e.occurred_at, e.received_at, e.clamped, e.target, e.properties, e.context,
        e.warnings, a.kind AS identifier_kind, a.value AS identifier_value
 FROM identifiers a JOIN events e ON e.environment_id = a.environment_id AND e.identifier_id = a.id
 WHERE a.environment_id = $1 AND a.profile_id = $2 AND (e.occurred_at, e.id) < ($3, $4)
+  AND ($6::text IS NULL OR e.name = $6) AND e.occurred_at >= $7
 ORDER BY e.occurred_at DESC, e.id DESC
 LIMIT $5;
 
@@ -63,6 +64,17 @@ SELECT e.id, e.kind, e.name, e.message_id, e.occurred_at, e.received_at, e.clamp
        e.warnings, a.kind AS identifier_kind, a.value AS identifier_value, a.profile_id
 FROM events e JOIN identifiers a ON a.environment_id = e.environment_id AND a.id = e.identifier_id
 WHERE e.environment_id = $1 AND e.id < $2 AND e.id >= $3 AND ($4::text IS NULL OR e.name = $4)
+ORDER BY e.id DESC
+LIMIT $5;
+
+-- name: recent_events_of_profile
+-- The newest messages of one profile, by arrival. All of its messages are read: an index has them by when they happened.
+-- args: environment_id, profile_id, before_id bigint, name text (NULL for all), n
+-- index: identifiers_of_profile, events_of_identifier
+SELECT e.id, e.kind, e.name, e.message_id, e.occurred_at, e.received_at, e.clamped, e.target, e.properties, e.context,
+       e.warnings, a.kind AS identifier_kind, a.value AS identifier_value, a.profile_id
+FROM identifiers a JOIN events e ON e.environment_id = a.environment_id AND e.identifier_id = a.id
+WHERE a.environment_id = $1 AND a.profile_id = $2 AND e.id < $3 AND ($4::text IS NULL OR e.name = $4)
 ORDER BY e.id DESC
 LIMIT $5;
 

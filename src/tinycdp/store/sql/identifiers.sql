@@ -5,6 +5,15 @@ SELECT a.kind, a.value, a.id, a.profile_id, a.owner_id, a.claim_strength, a.clai
 FROM unnest($2::text[], $3::text[]) AS wanted (kind, value)
 JOIN identifiers a ON a.environment_id = $1 AND a.kind = wanted.kind AND a.value = wanted.value;
 
+-- name: identifiers_beginning
+-- The first identifiers with a prefix, to suggest the one that was meant.
+-- args: environment_id integer, first text, last text (both inclusive), n
+-- index: identifiers_values
+SELECT value, kind FROM identifiers
+WHERE environment_id = $1 AND value ~>=~ $2 AND value ~<=~ $3
+ORDER BY value USING ~<~, kind USING ~<~
+LIMIT $4;
+
 -- name: identifiers_changed
 -- Whether any identifier has changed its profile or claim since it was read; runs under the profiles' locks.
 -- args: environment_id integer, ids bigint[], profile_ids bigint[], owner_ids bigint[], claimed_bys text[]
