@@ -264,7 +264,7 @@ def _banner(settings: Settings, demo: Demo | None, keys: FirstKeys | None) -> st
         return welcome(settings, keys)
     try:
         usable = asyncio.run(usable_keys(settings))
-    except Unavailable:
+    except TinyCDPError:
         usable = frozenset()
     return demo.banner(settings, usable)
 

@@ -37,6 +37,9 @@ COMMANDS = {
     "registry rebuild": ["registry", "rebuild"],
     "import": ["import", "ROWS"],
     "forget": ["forget", "userId:ada"],
+    "segment add": ["segment", "add", "vips", "ROWS", "--kind", "userId", "--column", "userId"],
+    "segment remove": ["segment", "remove", "vips", "ROWS", "--kind", "userId", "--column", "userId"],
+    "segment replace": ["segment", "replace", "vips", "ROWS", "--kind", "userId", "--column", "userId"],
     "suppress": ["suppress", "userId:ada"],
 }
 #: What is wrong → the code, and what the line names.
