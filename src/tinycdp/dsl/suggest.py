@@ -1,6 +1,7 @@
 """Did you mean: find the nearest of the names that are valid at a place.
 
-Shape   nearest(name, candidates) → one of them, or None · did_you_mean(name, candidates) → a sentence, or ""
+Shape   nearest(name, candidates) → one of them, or None · did_you_mean(name, candidates) → a sentence, or "" ·
+        edits(name, other, reach) is their measure
 Laws    at most two edits away (Damerau-Levenshtein: insert, delete, replace, swap neighbours), at most one for
         names of four characters or fewer; case differences cost nothing; ties go to the first in alphabetical order.
         If none is so near: the only candidate that begins with the name, of three characters or more.
@@ -32,7 +33,7 @@ def nearest(name: str, candidates: Iterable[str]) -> str | None:
             begun.append(candidate)
         if abs(len(candidate) - len(name)) > reach:
             continue
-        distance = DamerauLevenshtein.distance(lowered, candidate.lower(), score_cutoff=reach)
+        distance = edits(lowered, candidate.lower(), reach)
         if distance <= reach and (best is None or (distance, candidate) < best):
             best = (distance, candidate)
     if best is not None:
@@ -44,3 +45,8 @@ def did_you_mean(name: str, candidates: Iterable[str]) -> str:
     """The question at the end of an error about an unknown name, with a space before it; empty if none is near."""
     near = nearest(name, candidates)
     return f" Did you mean {near!r}?" if near is not None else ""
+
+
+def edits(name: str, other: str, reach: int) -> int:
+    """The edits between two names in lower case; more than `reach` if they are further apart."""
+    return DamerauLevenshtein.distance(name, other, score_cutoff=reach)

@@ -55,6 +55,16 @@ class EventNumbersRow(Row):
 
 
 @dataclass(frozen=True, slots=True)
+class EventSeenRow(Row):
+    """An event, how many messages it had, and the first and last instant."""
+
+    event: str
+    n: int
+    first_at: int
+    last_at: int
+
+
+@dataclass(frozen=True, slots=True)
 class PropertyTypeRow(Row):
     """A type of a property; property "" is the event itself."""
 
@@ -73,6 +83,27 @@ class EventPropertyTypeRow(Row):
     property: str
     type: str
     n: int
+
+
+@dataclass(frozen=True, slots=True)
+class PropertyUseRow(Row):
+    """A type of a property in one event."""
+
+    property: str
+    event: str
+    type: str
+    n: int
+    first_at: int
+    last_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class NewestMessageRow(Row):
+    """A stored message, for examples."""
+
+    kind: MessageKind
+    name: str
+    properties: dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,8 +250,20 @@ async def registry_event_names(connection: Connection, environment_id: int, sinc
     return [row["event"] for row in rows]
 
 
+async def registry_names_seen(connection: Connection, environment_id: int) -> list[EventSeenRow]:
+    return EventSeenRow.every(await connection.fetch(_SQL["registry_names_seen"], environment_id))
+
+
 async def registry_types_of(connection: Connection, environment_id: int, event: str) -> list[PropertyTypeRow]:
     return PropertyTypeRow.every(await connection.fetch(_SQL["registry_types_of"], environment_id, event))
+
+
+async def registry_dictionary(
+    connection: Connection, environment_id: int, after: str, prefix: str, overflow: str, n: int
+) -> list[PropertyUseRow]:
+    """The types of the next n properties over all events, in the order of their code points."""
+    values = (environment_id, after, prefix, overflow, n)
+    return PropertyUseRow.every(await connection.fetch(_SQL["registry_dictionary"], *values))
 
 
 async def registry_types_seen(connection: Connection, environment_id: int) -> list[EventPropertyTypeRow]:
@@ -247,6 +290,11 @@ async def newest_properties(
     """The properties of an event's newest messages, among the `reach` newest of all."""
     rows = await connection.fetch(_SQL["newest_properties"], environment_id, kind, name, reach, n)
     return [row["properties"] for row in rows]
+
+
+async def newest_messages(connection: Connection, environment_id: int, n: int) -> list[NewestMessageRow]:
+    """The properties and traits of the newest messages."""
+    return NewestMessageRow.every(await connection.fetch(_SQL["newest_messages"], environment_id, n))
 
 
 async def plan_violations_since(

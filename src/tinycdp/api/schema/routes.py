@@ -18,6 +18,7 @@ from tinycdp.api.http.parts import Injected
 from tinycdp.api.http.responses import ExactResponse, as_schema, etag
 from tinycdp.api.schema.schemas import (
     Broken,
+    Dictionary,
     EntryDocument,
     EventPage,
     Events,
@@ -35,7 +36,7 @@ from tinycdp.runtime.access.actor import Actor
 from tinycdp.runtime.edits import Edit
 from tinycdp.runtime.environment import Environment
 from tinycdp.runtime.mirror import Mirror
-from tinycdp.runtime.schema import registry_reads, tracking_plan
+from tinycdp.runtime.schema import dictionary, registry_reads, tracking_plan
 from tinycdp.runtime.schema.registry import Registry
 from tinycdp.runtime.schema.screening import Screening
 from tinycdp.runtime.schema.tracking_plan import Plans
@@ -99,6 +100,25 @@ async def get_property(
     await registry.flush()
     plan, reads = plans.of(environment.id), screening.number_reads(environment.id)
     return as_schema(await registry_reads.property_of(environment, plan, name, property_name, reads), PropertyPage)
+
+
+@get(
+    "/v1/registry/properties",
+    summary="The dictionary of properties over all events, by name",
+    tags=["Registry"],
+    scope="read",
+)
+async def list_properties(
+    environment: Injected[Environment],
+    registry: Injected[Registry],
+    plans: Injected[Plans],
+    prefix: Annotated[str, QueryParameter(description="only names that begin with this")] = "",
+    after: Annotated[str, QueryParameter(description="`next` of the page before")] = "",
+    limit: Limit = 50,
+) -> Dictionary:
+    await registry.flush()
+    found = await dictionary.properties(environment, plans.of(environment.id), prefix, after, limit)
+    return as_schema(found, Dictionary)
 
 
 @get(
@@ -216,6 +236,7 @@ ROUTES = [
     list_events,
     get_event,
     get_property,
+    list_properties,
     list_sdks,
     list_violations,
     get_plan,

@@ -62,7 +62,9 @@ class EventSummary(msgspec.Struct, frozen=True, rename="camel"):
     """One event.
 
     state   that of its plan, if not active; else `planned` if never seen, `silent` after 30 days without it, `active`
-    total   messages ever; `lately` in the last seven days, today included"""
+    total   messages ever; `lately` in the last seven days, today included
+    likely_misspelling_of  the event that was probably meant; null if there is no doubt
+    remedy  what to do about it"""
 
     name: str
     state: EventState
@@ -76,6 +78,8 @@ class EventSummary(msgspec.Struct, frozen=True, rename="camel"):
     today: int
     lately: int
     properties: int
+    likely_misspelling_of: str | None
+    remedy: str | None
 
 
 class Events(msgspec.Struct, frozen=True):
@@ -122,7 +126,8 @@ class PropertySummary(msgspec.Struct, frozen=True, rename="camel"):
     share    of the event's messages of the last seven days; null if there were none
     state    by the rules of the registry, explained by `why`; `planned`: declared, and never seen
     example  from one of the newest events, null if none has a value
-    remedy   what to do if a definition reads it as a number and it was received as text; null if nothing"""
+    likely_misspelling_of  the property of this event that was probably meant; null if there is no doubt
+    remedy   what to do if a definition reads it as a number and it was received as text, or if it is likely misspelt"""
 
     name: str
     type: str | None
@@ -134,6 +139,7 @@ class PropertySummary(msgspec.Struct, frozen=True, rename="camel"):
     last_seen: str | None
     example: Any
     declared: PlannedProperty | None
+    likely_misspelling_of: str | None
     remedy: str | None
 
 
@@ -185,6 +191,63 @@ class PropertyPage(msgspec.Struct, frozen=True, rename="camel"):
     property: PropertySummary
     days: list[DayOfType]
     sdks: list[Sdk]
+
+
+class TypeCount(msgspec.Struct, frozen=True):
+    """A type, and how many values had it."""
+
+    type: str
+    n: int
+
+
+class PropertyUse(msgspec.Struct, frozen=True, rename="camel"):
+    """A property of one event.
+
+    type      the declared one, otherwise the most frequent
+    declared  whether the plan of the event names it"""
+
+    event: str
+    type: str | None
+    declared: bool
+    n: int
+    last_seen: str | None
+
+
+class TypeConflict(msgspec.Struct, frozen=True):
+    """One of the types that a property has in different events, and those events."""
+
+    type: str
+    events: list[str]
+
+
+class DictionaryEntry(msgspec.Struct, frozen=True, rename="camel"):
+    """A property over all events.
+
+    types      of its values, the most frequent first
+    example    from one of the newest messages, null if none has a value
+    planned    whether the plan declares it for an event
+    events     how many events have or declare it; `uses` lists up to 100, the most frequent first
+    conflicts  empty if all events agree on its type"""
+
+    name: str
+    type: str | None
+    types: list[TypeCount]
+    example: Any
+    planned: bool
+    events: int
+    uses: list[PropertyUse]
+    conflicts: list[TypeConflict]
+    first_seen: str | None
+    last_seen: str | None
+
+
+class Dictionary(msgspec.Struct, frozen=True):
+    """A page of properties, in the order of their names.
+
+    next  what `after` takes for the following page, null after the last"""
+
+    properties: list[DictionaryEntry]
+    next: str | None
 
 
 class SdkSummary(msgspec.Struct, frozen=True, rename="camel"):

@@ -21,6 +21,7 @@ from tinycdp.dsl.ir import Type
 from tinycdp.dsl.suggest import did_you_mean
 from tinycdp.engine.catalog import sources
 from tinycdp.engine.schema.inference import LATELY_DAYS, OTHER, State, main_type, state_of
+from tinycdp.engine.schema.misspellings import NameSeen, likely_misspellings
 from tinycdp.engine.schema.number_reads import NumberReads
 from tinycdp.engine.schema.tracking_plan import TRAITS_OF, PlannedEvent, PlannedProperty, TrackingPlan, types_of
 from tinycdp.errors import NotFound
@@ -48,7 +49,10 @@ EventState = Literal["active", "silent", "planned", "experimental", "deprecated"
 
 @dataclass(frozen=True, slots=True)
 class EventSummary:
-    """One event with its state and volume. lately: in the last LATELY_DAYS days."""
+    """One event with its state and volume. lately: in the last LATELY_DAYS days.
+
+    likely_misspelling_of  the name that was probably meant; None if there is no doubt
+    remedy                 what to do about it"""
 
     name: str
     state: EventState
@@ -62,6 +66,8 @@ class EventSummary:
     today: int
     lately: int
     properties: int
+    likely_misspelling_of: str | None
+    remedy: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +113,9 @@ class Typed:
 class PropertySummary:
     """One property of an event: the types of its values, its state, and what the plan declares.
 
-    remedy  what to do if a definition reads it as a number and it was received as text; None if nothing"""
+    likely_misspelling_of  the property of this event that was probably meant; None if there is no doubt
+    remedy                 what to do if a definition reads it as a number and it was received as text, or if it is
+                           probably misspelt; None if nothing"""
 
     name: str
     type: str | None
@@ -119,6 +127,7 @@ class PropertySummary:
     last_seen: str | None
     example: Any
     declared: PlannedProperty | None
+    likely_misspelling_of: str | None
     remedy: str | None
 
 
@@ -196,9 +205,14 @@ async def events(environment: Environment, plan: TrackingPlan) -> Events:
     today = day_of(now)
     async with snapshot(environment.pool) as connection:
         rows = await store.registry_events(connection, environment.id, today - timedelta(LATELY_DAYS - 1), today)
-    found = [_event(row.event, row, plan.entries.get(row.event), now) for row in rows if row.event != OTHER]
+    meant = misspelt_events(plan, ((row.event, row.n, row.first_at) for row in rows))
+    found = [
+        _event(row.event, row, plan.entries.get(row.event), meant.get(row.event), now)
+        for row in rows
+        if row.event != OTHER
+    ]
     seen = {row.name for row in found}
-    found += [_event(name, None, entry, now) for name, entry in plan.entries.items() if name not in seen]
+    found += [_event(name, None, entry, None, now) for name, entry in plan.entries.items() if name not in seen]
     return Events(found, sum(row.n for row in rows if row.event == OTHER))
 
 
@@ -215,6 +229,8 @@ async def event(environment: Environment, plan: TrackingPlan, name: str, reads: 
         wrong = await store.plan_violations_since(connection, environment.id, name, lately, 100)
         kind = _KINDS_OF.get(name)
         newest = await store.newest_properties(connection, environment.id, kind, "" if kind else name, _REACH, _NEWEST)
+        names = await store.registry_names_seen(connection, environment.id)
+    meant = misspelt_events(plan, ((row.event, row.n, row.first_at) for row in names))
     entry = plan.entries.get(name)
     whole = next((row for row in types if row.property == ""), None)
     if whole is None and entry is None:
@@ -237,7 +253,7 @@ async def event(environment: Environment, plan: TrackingPlan, name: str, reads: 
         )
     written = (await versions(environment, name, 1)) if entry is not None else []
     return EventPage(
-        event=_event(name, numbers, entry, now),
+        event=_event(name, numbers, entry, meant.get(name), now),
         hours=[Volume(iso(row.hour), row.n) for row in hours],
         days=[Volume(_iso_day(day), n) for day, n in sorted(volume.items())],
         properties=properties,
@@ -332,7 +348,20 @@ def _only(kinds: Mapping[str, int]) -> Type:
     return _TYPES.get(next(iter(found)), Type.DYN) if len(found) == 1 else Type.DYN
 
 
-def _event(name: str, row: store.EventNumbersRow | None, entry: PlannedEvent | None, now: Instant) -> EventSummary:
+def misspelt_events(plan: TrackingPlan, seen: Iterable[tuple[str, int, Instant]]) -> Mapping[str, str]:
+    """The events that are probably misspelt, with the names that were meant.
+
+    seen: (event, number, first instant). A blocked event is neither: it does not arrive any more."""
+    entries = plan.entries
+    names = {event: NameSeen(event, n, first_at, event in entries) for event, n, first_at in seen}
+    names |= {event: NameSeen(event, 0, 0, planned=True) for event in entries if event not in names}
+    blocked = {event for event, entry in entries.items() if entry.status == "blocked"}
+    return likely_misspellings(row for event, row in names.items() if event not in blocked)
+
+
+def _event(
+    name: str, row: store.EventNumbersRow | None, entry: PlannedEvent | None, meant: str | None, now: Instant
+) -> EventSummary:
     state: EventState = "planned" if row is None else "silent" if now - row.last_at > _GONE_MS else "active"
     if entry is not None and entry.status != "active":
         state = entry.status
@@ -349,6 +378,16 @@ def _event(name: str, row: store.EventNumbersRow | None, entry: PlannedEvent | N
         today=row.today if row is not None else 0,
         lately=row.lately if row is not None else 0,
         properties=row.properties if row is not None else 0,
+        likely_misspelling_of=meant,
+        remedy=_remedy_of_event(name, meant) if meant is not None else None,
+    )
+
+
+def _remedy_of_event(name: str, meant: str) -> str:
+    path = f"/v1/registry/plan/{quote(name, safe='$')}"
+    return (
+        f"Correct it where it is sent. Until then block it with PUT {path} and the status `blocked`. If it is right, "
+        "declare it there."
     )
 
 
@@ -373,6 +412,13 @@ def _properties(
     for row in types:
         if row.property not in {"", OTHER}:
             own_types[row.property].append(row)
+    meant = likely_misspellings(
+        [
+            NameSeen(name, sum(row.n for row in own), min(row.first_at for row in own), name in declared)
+            for name, own in own_types.items()
+        ]
+        + [NameSeen(name, 0, 0, planned=True) for name in declared if name not in own_types]
+    )
     found = []
     for name, own in own_types.items():
         last = max(row.last_at for row in own)
@@ -389,15 +435,27 @@ def _properties(
                 share=round(min(lately.get(name, 0) / all_lately, 1), 4) if all_lately else None,
                 first_seen=iso(min(row.first_at for row in own)),
                 last_seen=iso(last),
-                example=_example(newest, name),
+                example=example_of(newest, name),
                 declared=declared.get(name),
-                remedy=_remedy(reads, event, name, totals, declared.get(name)),
+                likely_misspelling_of=meant.get(name),
+                remedy=_remedy(reads, event, name, totals, declared.get(name), meant.get(name)),
             )
         )
     found.sort(key=lambda row: (-lately.get(row.name, 0), row.name))
     return found + [
         PropertySummary(
-            name, None, [], "planned", "Declared in the plan, and never received.", None, None, None, None, rule, None
+            name=name,
+            type=None,
+            types=[],
+            state="planned",
+            why="Declared in the plan, and never received.",
+            share=None,
+            first_seen=None,
+            last_seen=None,
+            example=None,
+            declared=rule,
+            likely_misspelling_of=None,
+            remedy=None,
         )
         for name, rule in declared.items()
         if name not in own_types
@@ -405,13 +463,22 @@ def _properties(
 
 
 def _remedy(
-    reads: NumberReads | None, event: str, name: str, totals: Mapping[str, int], declared: PlannedProperty | None
+    reads: NumberReads | None,
+    event: str,
+    name: str,
+    totals: Mapping[str, int],
+    declared: PlannedProperty | None,
+    meant: str | None,
 ) -> str | None:
-    """What to do about text that a definition reads as a number; None if no value was, or if the plan converts it."""
+    """What to do about text that a definition reads as a number and the plan does not convert, or a misspelt name."""
     n = totals.get("string", 0)
     reader = reads.reader(event, name) if reads is not None and n else None
     if reader is None or (declared is not None and declared.type in {"number", "integer"}):
-        return None
+        if meant is None:
+            return None
+        return (
+            f"Send {meant!r} instead. If {name!r} is right, declare it: PUT /v1/registry/plan/{quote(event, safe='$')}."
+        )
     kind, key = reader
     values = f"{n} {'value was' if n == 1 else 'values were'} text"
     return (
@@ -420,7 +487,7 @@ def _remedy(
     )
 
 
-def _example(newest: Iterable[Mapping[str, Any]], name: str) -> Any:
+def example_of(newest: Iterable[Mapping[str, Any]], name: str) -> Any:
     """The newest value of a property, truncated if long; an object has no example of its own."""
     for properties in newest:
         value: Any = properties

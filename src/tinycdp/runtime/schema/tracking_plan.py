@@ -37,7 +37,8 @@ _MOST_VALUES = 200
 _PATH = re.compile(r"[^.\0]+(?:\.[^.\0]+)*")
 _RANGED = {"number", "integer", None}
 _MEASURED = {"string", "list", None}
-_KIND_OF_DECLARED = {"integer": "number", "datetime": "string"}
+#: The type of values that arrive, for a declared type of another name.
+KIND_OF_DECLARED = {"integer": "number", "datetime": "string"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +173,7 @@ def checked(document: Mapping[str, Any]) -> PlannedEvent:
         if rule.max_length is not None and (rule.type not in _MEASURED or rule.max_length < 0):
             raise InvalidInput("INVALID_PLAN", f"{where}.maxLength: only for strings and lists, and at least 0.")
         if rule.values is not None:
-            kind = _KIND_OF_DECLARED.get(rule.type or "", rule.type)
+            kind = KIND_OF_DECLARED.get(rule.type or "", rule.type)
             if not 0 < len(rule.values) <= _MOST_VALUES:
                 raise InvalidInput("INVALID_PLAN", f"{where}.values: list 1 to {_MOST_VALUES} values.")
             if any(kind_of(value) in {"object", "list", "null"} for value in rule.values):

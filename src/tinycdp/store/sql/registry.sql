@@ -109,11 +109,30 @@ ORDER BY lately DESC, t.event;
 SELECT event FROM registry_types
 WHERE environment_id = $1 AND property = '' AND last_at >= $2 AND NOT starts_with(event, '$') ORDER BY n DESC, event;
 
+-- name: registry_names_seen
+-- Every event with its volume ever.
+-- args: environment_id
+-- index: registry_types_pkey
+SELECT event, n, first_at, last_at FROM registry_types WHERE environment_id = $1 AND property = '' ORDER BY event;
+
 -- name: registry_types_of
 -- args: environment_id, event
 -- index: registry_types_pkey
 SELECT property, type, n, first_at, last_at FROM registry_types WHERE environment_id = $1 AND event = $2
 ORDER BY property, n DESC, type;
+
+-- name: registry_dictionary
+-- A page of properties over all events, by code points, with their types in each event.
+-- args: environment_id, after text, prefix text, the name of the overflow, n
+-- index: registry_types_pkey
+WITH page AS (
+    SELECT DISTINCT property COLLATE "C" AS property FROM registry_types
+    WHERE environment_id = $1 AND property COLLATE "C" > $2 AND starts_with(property, $3) AND property <> $4
+    ORDER BY property LIMIT $5
+)
+SELECT t.property, t.event, t.type, t.n, t.first_at, t.last_at
+FROM page JOIN registry_types t ON t.environment_id = $1 AND t.property = page.property
+ORDER BY page.property, t.event, t.type;
 
 -- name: registry_types_seen
 -- The types of every property of every event, by how many values came.
@@ -150,6 +169,12 @@ SELECT hour, n FROM registry_hours WHERE environment_id = $1 AND event = $2 AND 
 SELECT properties FROM (SELECT id, kind, name, properties FROM events WHERE environment_id = $1 ORDER BY id DESC LIMIT $4)
     AS newest
 WHERE name = $3 AND ($2::text IS NULL OR kind = $2) ORDER BY id DESC LIMIT $5;
+
+-- name: newest_messages
+-- What the newest messages of all events hold, for examples of properties.
+-- args: environment_id, n
+-- index: events_pkey
+SELECT kind, name, properties FROM events WHERE environment_id = $1 ORDER BY id DESC LIMIT $2;
 
 -- name: plan_violations_since
 -- args: environment_id, event text (NULL for all), first day date, n
