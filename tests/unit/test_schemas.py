@@ -23,13 +23,14 @@ from tinycdp.runtime.policies.enrichment import BusinessHours, EnrichmentPolicy
 from tinycdp.runtime.policies.identifier_rules import IdentityPolicy, KindPolicy
 from tinycdp.runtime.policies.limits import KeyLimits, Limits, Rate, Sampling
 from tinycdp.runtime.policies.privacy_rules import ConsentRule, PrivacyPolicy, PrivacyRule
+from tinycdp.runtime.policies.validation import AllowedRule, RequiredRule, UuidRule, ValidationPolicy
 
 ROUTES: list[HTTPRouteHandler] = [*routes.FOREIGN, *routes.FOREIGN_GUARDED, *routes.OPEN, *routes.GUARDED]
 
 #: Documents that are stored as they are sent.
 POLICIES = {
     *(BusinessHours, EnrichmentPolicy, IdentityPolicy, KindPolicy, Limits, KeyLimits, Rate, Sampling),
-    *(Naming, PrivacyPolicy, PrivacyRule, ConsentRule),
+    *(Naming, PrivacyPolicy, PrivacyRule, ConsentRule, ValidationPolicy, UuidRule, RequiredRule, AllowedRule),
 }
 #: Documents that the engine reads and the database stores unchanged; Evaluated is encoded where its digest is made.
 DOCUMENTS = {PlannedEvent, PlannedProperty, Override, IdentifierRef, Warned, Evaluated} | POLICIES

@@ -60,6 +60,7 @@ ELSEWHERE = {
     "runtime/policies/identifier_rules.py": "a policy",
     "runtime/policies/limits.py": "a policy",
     "runtime/policies/privacy_rules.py": "a policy",
+    "runtime/policies/validation.py": "a policy",
     "runtime/transfer/import_files.py": "a mapping that is stored with an upload",
     "runtime/decisions/evaluations.py": "encoded where its digest is made",
     "runtime/ingest/event_stream.py": "encoded once for all processes that read the stream",

@@ -102,6 +102,21 @@ async def test_a_compressed_copy_is_the_same_file(app: Application, tmp_path: Pa
     assert len(await events_of(app, "ada")) == 2
 
 
+async def test_an_import_goes_by_the_policies_of_names_and_validation(app: Application, tmp_path: Path) -> None:
+    naming = {"events": "snake_case", "rewrite": True, "aliases": {"signpu": "signup"}}
+    assert (await app.admin.put("/v1/admin/policies/naming", json=naming)).status_code == 200
+    validation = {"required": [{"path": "properties.plan", "action": "reject"}]}
+    assert (await app.admin.put("/v1/admin/policies/validation", json=validation)).status_code == 200
+    path = tmp_path / "old.jsonl"
+    rows = [
+        {"type": "track", "userId": "ada", "event": name, "properties": {"plan": "pro"}, "messageId": name}
+        for name in ("signpu", "Order Placed")
+    ] + [{"type": "track", "userId": "ada", "event": "open", "messageId": "open"}]
+    path.write_text("\n".join(map(json.dumps, rows)))
+    assert counts(await imported(app, path)) == ("done", 3, 2, 0, 1)
+    assert {event["event"] for event in await events_of(app, "ada")} == {"signup", "order_placed"}
+
+
 async def test_tables_of_events_and_of_people(app: Application, tmp_path: Path) -> None:
     path = tmp_path / "orders.csv"
     path.write_text(

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tinycdp.engine.schema.tracking_plan import MOST_WARNINGS, Naming, PlannedEvent, TrackingPlan, convert, is_written
+from tinycdp.engine.schema.event_names import is_written
+from tinycdp.engine.schema.tracking_plan import MOST_WARNINGS, Naming, PlannedEvent, TrackingPlan, convert
 from tinycdp.model import Identifier, Message
 
 _ANY = Naming()

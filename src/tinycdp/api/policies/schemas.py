@@ -10,10 +10,11 @@ from tinycdp.runtime.policies.enrichment import EnrichmentPolicy
 from tinycdp.runtime.policies.identifier_rules import IdentityPolicy
 from tinycdp.runtime.policies.limits import Limits
 from tinycdp.runtime.policies.privacy_rules import PrivacyPolicy
+from tinycdp.runtime.policies.validation import ValidationPolicy
 
 #: The document of the policy that the address names. runtime/policies/documents.py reads it and reports errors.
 PolicyDocument = Annotated[
-    dict[str, Any], Documented(EnrichmentPolicy | IdentityPolicy | Limits | Naming | PrivacyPolicy)
+    dict[str, Any], Documented(EnrichmentPolicy | IdentityPolicy | Limits | Naming | PrivacyPolicy | ValidationPolicy)
 ]
 
 

@@ -5,7 +5,7 @@ Laws    a planned name is never doubtful. Besides being like another, a doubtful
         rarer, or the other one is planned and was never received.
         Names are alike that are one edit apart, long ones two: `signin` and `signup` are two names. Names that differ
         in a digit, such as step_1 and step_2, are different names
-Units   likeness is in edits, as dsl/suggest.py measures them; differences of case count nothing
+Units   likeness is in edits, as the language's suggestions measure them; differences of case count nothing
 Source  docs/reference/registry.md
 """
 

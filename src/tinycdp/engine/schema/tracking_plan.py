@@ -11,15 +11,15 @@ Source  docs/reference/registry.md; dsl/SPEC.md "Types": conversion happens once
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal, InvalidOperation
-from functools import lru_cache
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 
 from tinycdp.dsl.ir import Type
 from tinycdp.dsl.values.scalars import parse_instant
+from tinycdp.engine.schema.event_names import Renaming, Style, is_written, version_of
 from tinycdp.model import Message, Warned
 
 MOST_WARNINGS = 20
@@ -28,9 +28,6 @@ MOST_PROPERTIES = 200
 TRAITS_OF = {"identify": "$identify", "group": "$group"}
 
 Declared = Literal["string", "number", "integer", "boolean", "datetime", "list", "object"]
-Style = Literal[
-    "any", "snake_case", "camelCase", "PascalCase", "kebab-case", "dot.separated", "Title Case", "Sentence case"
-]
 
 _NUMBER = re.compile(r"-?(?:0|[1-9]\d{0,18})(?:\.\d{1,9})?", re.ASCII)
 _WORDS = {"true": True, "false": False}
@@ -80,14 +77,32 @@ class PlannedEvent(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_f
     properties: dict[str, PlannedProperty] = {}
 
 
+EventName = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
+
+
 class Naming(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
     """How names should be written.
 
-    unplanned  whether events that are not in the plan get a warning"""
+    unplanned  whether events that are not in the plan get a warning
+    rewrite    whether the names of events are brought to the style of `events` on arrival
+    aliases    events that are stored under another name, such as misspelt ones"""
 
     events: Style = "any"
     properties: Style = "any"
     unplanned: bool = False
+    rewrite: bool = False
+    aliases: Annotated[dict[EventName, EventName], msgspec.Meta(max_length=1_000)] = {}
+
+    def __post_init__(self) -> None:
+        if self.rewrite and self.events == "any":
+            raise ValueError("`rewrite` needs a style in `events`")
+        self.renaming()
+
+    def renaming(self) -> Renaming | None:
+        """What becomes of the names of events; None if they stay as they are."""
+        if not self.rewrite and not self.aliases:
+            return None
+        return Renaming(self.events if self.rewrite else "any", self.aliases)
 
 
 class TrackingPlan:
@@ -135,13 +150,21 @@ class TrackingPlan:
         if message.kind == "track":
             if naming.unplanned and not planned:
                 yield Warned("UNPLANNED_EVENT", "$.event", f"The tracking plan has no event {name!r}.")
-            if naming.events != "any" and not is_written(name, naming.events):
+            if naming.events != "any" and not is_written(version_of(name)[0], naming.events):
                 yield Warned("NAMING", "$.event", f"{name!r} is not written in {naming.events}.")
         if naming.properties != "any" and message.name:
             for property in message.properties:
                 if property[:1] not in {"_", "$"} and not is_written(property, naming.properties):
                     text = f"{property!r} is not written in {naming.properties}."
                     yield Warned("NAMING", f"$.properties.{property}", text)
+
+
+def renamed(message: Message, renaming: Renaming) -> Message:
+    """The message under the name that its event is stored as, with a warning if it was sent with another."""
+    if message.kind != "track" or (name := renaming.name_of(message.name)) == message.name:
+        return message
+    warned = Warned("EVENT_RENAMED", "$.event", f"{message.name!r} was stored as {name!r}.")
+    return msgspec.structs.replace(with_warnings(message, [warned]), name=name)
 
 
 def with_warnings(message: Message, warnings: Iterable[Warned]) -> Message:
@@ -291,20 +314,3 @@ def _put(properties: dict[str, Any], path: tuple[str, ...], value: Any) -> dict[
     A message's properties are never changed in place."""
     first, *rest = path
     return {**properties, first: _put(properties[first], tuple(rest), value) if rest else value}
-
-
-_STYLES: Mapping[str, Callable[[str], Any]] = {
-    "snake_case": re.compile(r"[a-z][a-z0-9]*(?:_[a-z0-9]+)*", re.ASCII).fullmatch,
-    "camelCase": re.compile(r"[a-z][a-zA-Z0-9]*", re.ASCII).fullmatch,
-    "PascalCase": re.compile(r"[A-Z][a-zA-Z0-9]*", re.ASCII).fullmatch,
-    "kebab-case": re.compile(r"[a-z][a-z0-9]*(?:-[a-z0-9]+)*", re.ASCII).fullmatch,
-    "dot.separated": re.compile(r"[a-z][a-z0-9_]*(?:\.[a-z0-9_]+)*", re.ASCII).fullmatch,
-    "Title Case": re.compile(r"[A-Z0-9][a-zA-Z0-9]*(?: [A-Z0-9][a-zA-Z0-9]*)*", re.ASCII).fullmatch,
-    "Sentence case": re.compile(r"[A-Z][a-zA-Z0-9]*(?: [a-z0-9]+)*", re.ASCII).fullmatch,
-}
-
-
-@lru_cache(10_000)
-def is_written(name: str, style: Style) -> bool:
-    """Whether a name is written in a style."""
-    return style == "any" or _STYLES[style](name) is not None

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import msgspec
 
+from tinycdp.engine.schema.tracking_plan import renamed
 from tinycdp.model import Message, Rejection
 from tinycdp.runtime.definitions.catalogs import Catalogs
 from tinycdp.runtime.policies.documents import Policies
@@ -57,7 +58,7 @@ class Processed:
 
 
 class Pipeline:
-    """Consent and suppression, limits and sampling, enrichment, privacy rules: in this order."""
+    """Names, consent and suppression, validation, limits and sampling, enrichment, privacy rules: in this order."""
 
     def __init__(
         self, policies: Policies, catalogs: Catalogs, enricher: Enricher, limiter: Limiter, privacy: Privacy
@@ -77,7 +78,13 @@ class Pipeline:
         privacy = self._policies.of(environment_id, PrivacyPolicy)
         catalog = self._catalogs.current(environment_id)
         zone = catalog.zone if catalog is not None else "UTC"
+        # First, so that every policy knows an event by one name.
+        if (renaming := self._policies.renaming(environment_id)) is not None:
+            messages = [renamed(message, renaming) for message in messages]
         messages, dropped = self._privacy.admit(environment_id, privacy, messages)
+        invalid: list[Rejection] = []
+        if (validation := self._policies.validation(environment_id)) is not None:
+            messages, invalid = validation.check(messages)
         messages, rejections, sampled = self._limiter.apply_limits(limits, environment_id, messages, charge)
         enriched = [
             self._enricher.enrich(
@@ -92,7 +99,8 @@ class Pipeline:
             enriched = [self._limiter.add_sample_factor(limits, environment_id, message) for message in enriched]
         if privacy.rules:  # last: enrichment may have copied a value that a rule hides
             enriched = [self._privacy.redact(environment_id, privacy, message) for message in enriched]
-        return Processed(enriched, [*dropped, *self.redact_rejections(environment_id, rejections)], sampled)
+        redacted = self.redact_rejections(environment_id, [*invalid, *rejections])
+        return Processed(enriched, [*dropped, *redacted], sampled)
 
     def admit(self, environment_id: int, messages: Sequence[Message]) -> tuple[Sequence[Message], list[Rejection]]:
         """The messages that consent and suppression allow, and rejections of the others."""
@@ -101,9 +109,14 @@ class Pipeline:
     def visible(self, environment_id: int, messages: Iterable[Message]) -> Iterator[Message]:
         """Messages as they arrived, for display: privacy rules are applied."""
         policy = self._policies.of(environment_id, PrivacyPolicy)
+        renaming = self._policies.renaming(environment_id)
         for message in messages:
-            for kept in self.admit(environment_id, [message])[0]:
-                yield self._privacy.redact(environment_id, policy, kept)
+            known = message if renaming is None else renamed(message, renaming)
+            for kept in self.admit(environment_id, [known])[0]:
+                redacted = self._privacy.redact(environment_id, policy, kept)
+                if known is not message:
+                    redacted = msgspec.structs.replace(redacted, name=message.name, warnings=message.warnings)
+                yield redacted
 
     def redact_rejections(self, environment_id: int, rejections: Sequence[Rejection]) -> Sequence[Rejection]:
         """Rejections as the log may store them."""

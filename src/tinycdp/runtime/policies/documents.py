@@ -16,6 +16,7 @@ import msgspec
 
 from tinycdp.dsl.fields import in_words
 from tinycdp.dsl.suggest import did_you_mean
+from tinycdp.engine.schema.event_names import Renaming
 from tinycdp.engine.schema.tracking_plan import Naming
 from tinycdp.errors import Conflict, InvalidInput, NotFound
 from tinycdp.runtime.edits import Edit
@@ -25,6 +26,7 @@ from tinycdp.runtime.policies.enrichment import EnrichmentPolicy
 from tinycdp.runtime.policies.identifier_rules import IdentityPolicy
 from tinycdp.runtime.policies.limits import Limits
 from tinycdp.runtime.policies.privacy_rules import PrivacyPolicy
+from tinycdp.runtime.policies.validation import Validation, ValidationPolicy
 from tinycdp.store import policies as store
 from tinycdp.store.database.pool import Pool, acquired, transaction
 from tinycdp.times import iso
@@ -37,6 +39,7 @@ KINDS: Mapping[str, type[msgspec.Struct]] = {
     "limits": Limits,
     "naming": Naming,
     "privacy": PrivacyPolicy,
+    "validation": ValidationPolicy,
 }
 
 
@@ -55,6 +58,8 @@ class Policies:
 
     def __init__(self) -> None:
         self._current: dict[tuple[int, type[msgspec.Struct]], Any] = {}
+        self._renamings: dict[int, Renaming] = {}
+        self._validations: dict[int, Validation] = {}
         self._loading = asyncio.Lock()
         self._defaults: dict[type[msgspec.Struct], Any] = {kind: kind() for kind in KINDS.values()}
 
@@ -63,16 +68,38 @@ class Policies:
         found: Policy = self._current.get((environment_id, kind)) or self._defaults[kind]
         return found
 
+    def renaming(self, environment_id: int) -> Renaming | None:
+        """What becomes of the names of events; None if they stay as they are."""
+        return self._renamings.get(environment_id)
+
+    def validation(self, environment_id: int) -> Validation | None:
+        """The validation rules; None if there are none."""
+        return self._validations.get(environment_id)
+
     async def load(self, pool: Pool) -> None:
         """Load the policies of every environment."""
         # One at a time: the last read has the newest versions.
         async with self._loading, acquired(pool) as connection:
             rows = await store.current_policies(connection)
-            self._current = {
+            current: dict[tuple[int, type[msgspec.Struct]], Any] = {
                 (row.environment_id, kind): msgspec.convert(row.document, kind)
                 for row in rows
                 if (kind := KINDS.get(row.name)) is not None
             }
+            renamings: dict[int, Renaming] = {}
+            for (environment_id, kind), policy in list(current.items()):
+                if kind is Naming and (renaming := policy.renaming()) is not None:
+                    renamings[environment_id] = renaming
+                    # Their rules name events: those that were sent, or those that are stored.
+                    for other in (PrivacyPolicy, Limits, ValidationPolicy):
+                        if (known := current.get((environment_id, other))) is not None:
+                            current[environment_id, other] = known.renamed(renaming)
+            self._validations = {
+                environment_id: Validation(policy)
+                for (environment_id, kind), policy in current.items()
+                if kind is ValidationPolicy and not policy.is_empty
+            }
+            self._current, self._renamings = current, renamings
 
 
 async def versions(environment: Environment, name: str, n: int) -> list[PolicyVersion]:

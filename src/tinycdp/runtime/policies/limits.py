@@ -21,6 +21,7 @@ from typing import Annotated, Literal, NamedTuple, Protocol, Self
 import msgspec
 
 from tinycdp.engine.flags.bucketing import BUCKETS, bucket
+from tinycdp.engine.schema.event_names import Renaming
 from tinycdp.errors import Overloaded
 from tinycdp.model import MINUTE_MS, SECOND_MS, Identifier, Instant, Message, Rejection
 from tinycdp.runtime.policies.rejections import rejection_of
@@ -31,6 +32,7 @@ log = logging.getLogger(__name__)
 FACTOR = "_sample_factor"
 #: How many profiles' rates are remembered in each of two generations, about 200 bytes each.
 MOST_PROFILES = 100_000
+_MOST_LISTED = 1_000
 #: The longest Retry-After: Segment's clients wait no longer.
 _LONGEST_WAIT_MS = 300 * SECOND_MS
 
@@ -86,13 +88,21 @@ class Limits(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=
 
     def __post_init__(self) -> None:
         for what, named in (("key", [k.key for k in self.keys]), ("event", [s.event for s in self.sampling])):
-            if len(named) > 1_000:
-                raise ValueError(f"at most 1,000 {what}s may be listed")
+            if len(named) > _MOST_LISTED:
+                raise ValueError(f"at most {_MOST_LISTED:,} {what}s may be listed")
             if len(set(named)) < len(named):
                 raise ValueError(f"a {what} is listed twice")
         for rule in self.sampling:
             if not rule.threshold or abs(rule.percent * 1_000 - rule.threshold) > 1e-6:
                 raise ValueError("a percentage has at most three decimals")
+
+    def renamed(self, renaming: Renaming) -> "Limits":
+        """The limits with sampling also under the names that events are stored as; a rule for that name goes first."""
+        by_event = {rule.event: rule for rule in self.sampling}
+        for rule in self.sampling:
+            name = renaming.name_of(rule.event)
+            by_event.setdefault(name, msgspec.structs.replace(rule, event=name))
+        return msgspec.structs.replace(self, sampling=tuple(by_event.values())[:_MOST_LISTED])
 
 
 class Limited(NamedTuple):

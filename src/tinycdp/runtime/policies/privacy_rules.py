@@ -17,10 +17,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import lru_cache
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
 
+from tinycdp.engine.schema.event_names import Renaming
 from tinycdp.errors import InvalidInput, Unavailable
 from tinycdp.model import Identifier, IdentifierKind, Instant, Message, Rejection
 from tinycdp.runtime.edits import Edit
@@ -73,12 +74,29 @@ class ConsentRule(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fi
     event: Text = _ANY
 
 
+_Rule = TypeVar("_Rule", PrivacyRule, ConsentRule)
+
+
 class PrivacyPolicy(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
     """The privacy policy. unmentioned: how a category counts that the message does not mention."""
 
     rules: Annotated[tuple[PrivacyRule, ...], msgspec.Meta(max_length=_MOST_RULES)] = ()
     consent: Annotated[tuple[ConsentRule, ...], msgspec.Meta(max_length=_MOST_RULES)] = ()
     unmentioned: Literal["granted", "denied"] = "granted"
+
+    def renamed(self, renaming: Renaming) -> "PrivacyPolicy":
+        """The policy with its rules also under the names that their events are stored as."""
+        return msgspec.structs.replace(
+            self,
+            rules=self.rules + tuple(_renamed(self.rules, renaming)),
+            consent=self.consent + tuple(_renamed(self.consent, renaming)),
+        )
+
+
+def _renamed(rules: Iterable[_Rule], renaming: Renaming) -> Iterator[_Rule]:
+    for rule in rules:
+        if rule.event != _ANY and (name := renaming.name_of(rule.event)) != rule.event:
+            yield msgspec.structs.replace(rule, event=name)
 
 
 @dataclass(frozen=True, slots=True)

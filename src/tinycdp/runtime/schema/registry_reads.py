@@ -351,12 +351,12 @@ def _only(kinds: Mapping[str, int]) -> Type:
 def misspelt_events(plan: TrackingPlan, seen: Iterable[tuple[str, int, Instant]]) -> Mapping[str, str]:
     """The events that are probably misspelt, with the names that were meant.
 
-    seen: (event, number, first instant). A blocked event is neither: it does not arrive any more."""
+    seen: (event, number, first instant). A blocked event is neither, nor one with an alias: none is stored any more."""
     entries = plan.entries
     names = {event: NameSeen(event, n, first_at, event in entries) for event, n, first_at in seen}
     names |= {event: NameSeen(event, 0, 0, planned=True) for event in entries if event not in names}
-    blocked = {event for event, entry in entries.items() if entry.status == "blocked"}
-    return likely_misspellings(row for event, row in names.items() if event not in blocked)
+    gone = {event for event, entry in entries.items() if entry.status == "blocked"} | plan.naming.aliases.keys()
+    return likely_misspellings(row for event, row in names.items() if event not in gone)
 
 
 def _event(
@@ -385,9 +385,10 @@ def _event(
 
 def _remedy_of_event(name: str, meant: str) -> str:
     path = f"/v1/registry/plan/{quote(name, safe='$')}"
+    alias = f'"aliases": {{"{name}": "{meant}"}}'
     return (
-        f"Correct it where it is sent. Until then block it with PUT {path} and the status `blocked`. If it is right, "
-        "declare it there."
+        f"Correct it where it is sent. Until then merge it, with {alias} in the policy `naming`, or block it, "
+        f"with PUT {path} and the status `blocked`. If it is right, declare it there."
     )
 
 
