@@ -72,7 +72,7 @@ def restyled(name: str, style: Style) -> str:
 
 
 class Renaming:
-    """Brings names to one spelling: their style, then aliases until there is none."""
+    """Brings names to one spelling: their style, then aliases to their end."""
 
     def __init__(self, style: Style, aliases: Mapping[str, str]) -> None:
         self._style: Style = style

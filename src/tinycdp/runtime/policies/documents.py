@@ -73,7 +73,7 @@ class Policies:
         return self._renamings.get(environment_id)
 
     def validation(self, environment_id: int) -> Validation | None:
-        """The validation rules; None if there are none."""
+        """The validation rules; None if it has no rules."""
         return self._validations.get(environment_id)
 
     async def load(self, pool: Pool) -> None:

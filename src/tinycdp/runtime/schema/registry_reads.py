@@ -29,9 +29,8 @@ from tinycdp.model import DAY_MS, HOUR_MS, Instant
 from tinycdp.runtime.definitions.workspace import Declared, Workspace
 from tinycdp.runtime.environment import Environment
 from tinycdp.runtime.schema.tracking_plan import PlanEntry, versions
-from tinycdp.store import events as event_store
 from tinycdp.store import registry as store
-from tinycdp.store.database.pool import acquired, snapshot
+from tinycdp.store.database.pool import snapshot
 from tinycdp.times import day_of, iso
 
 TIMELINE_DAYS = 90
@@ -234,9 +233,8 @@ async def event(environment: Environment, plan: TrackingPlan, name: str, reads: 
     entry = plan.entries.get(name)
     whole = next((row for row in types if row.property == ""), None)
     if whole is None and entry is None:
-        async with acquired(environment.pool) as connection:
-            names = await event_store.recent_event_names(connection, environment.id)
-        hint = did_you_mean(name, [*names, *plan.entries])
+        seen = (row.event for row in names if not row.event.startswith("$"))
+        hint = did_you_mean(name, [*seen, *plan.entries])
         raise NotFound("NOT_FOUND", f"No event {name!r} was received yet, and the tracking plan has none.{hint}")
     volume = {row.day: row.n for row in days if row.property == ""}
     properties = _properties(name, types, days, entry, newest, whole, reads, now)
