@@ -9,6 +9,10 @@ CREATE TABLE public.api_keys (
     scopes text[] NOT NULL,
     created_at timestamp with time zone NOT NULL,
     revoked_at timestamp with time zone,
+    expires_at timestamp with time zone,
+    last_used_at timestamp with time zone,
+    origins text[] DEFAULT '{}'::text[] NOT NULL,
+    replaced_by integer,
     CONSTRAINT a_key_has_a_scope CHECK ((cardinality(scopes) > 0))
 );
 

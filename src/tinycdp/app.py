@@ -20,6 +20,7 @@ from tinycdp.api.decisions.answers import DecisionService
 from tinycdp.api.ofrep.bulk import Bulk
 from tinycdp.model import IdentifierKind
 from tinycdp.runtime import clock
+from tinycdp.runtime.access.key_uses import KeyUses
 from tinycdp.runtime.access.keys import Keyring
 from tinycdp.runtime.clock import Clock
 from tinycdp.runtime.decisions.change_streams import ChangeStreams
@@ -82,6 +83,7 @@ class Parts:
     catalogs: Catalogs
     snapshots: Snapshots
     keyring: Keyring
+    key_uses: KeyUses
     policies: Policies
     privacy: Privacy
     profile_loader: ProfileLoader
@@ -118,6 +120,7 @@ class Parts:
     async def start(self) -> None:
         """Listen for changes in the database, then start the background writers."""
         await self.mirror.start()
+        self.key_uses.start()
         self.exposures.start()
         self.registry.start()
         self.event_streams.start()
@@ -136,6 +139,7 @@ class Parts:
         await self.lists.stop()
         await self.ingest.drain()
         await self.exposures.stop()
+        await self.key_uses.stop()
         await self.registry.stop()
         await self.mirror.stop()
         if self.shared is not None:
@@ -174,7 +178,7 @@ def _assemble(settings: Settings, pool: Pool, now: Clock) -> Parts:
     event_names = EventNames(lambda environment_id: declared(plans.of(environment_id)))
 
     def is_usable(key_id: int) -> bool:
-        return keyring.by_id(key_id) is not None
+        return keyring.usable(key_id, now()) is not None
 
     change_streams = ChangeStreams(profile_loader, catalogs.serving, is_usable, now, settings.stream_limit)
     event_streams = EventStreams(pool, now, catalogs.current, is_usable)
@@ -221,6 +225,7 @@ def _assemble(settings: Settings, pool: Pool, now: Clock) -> Parts:
         catalogs=catalogs,
         snapshots=snapshots,
         keyring=keyring,
+        key_uses=KeyUses(keyring, pool, now),
         policies=policies,
         privacy=privacy,
         profile_loader=profile_loader,

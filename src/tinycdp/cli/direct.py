@@ -63,10 +63,19 @@ class Direct:
         export = on_database(self._settings, lambda environment: write_segment(environment, wanted, write))
         return export.profiles, export.as_of
 
-    def create_key(self, scopes: Sequence[str], name: str) -> str:
+    def create_key(self, scopes: Sequence[str], name: str, expires_at: Instant | None, origins: Sequence[str]) -> str:
         from tinycdp.runtime.access.keys import create_key
 
-        return on_database(self._settings, lambda environment: create_key(environment, scopes, name)).key
+        return on_database(
+            self._settings,
+            lambda environment: create_key(environment, scopes, name, expires_at=expires_at, origins=origins),
+        ).key
+
+    def rotate_key(self, prefix: str, overlap_ms: int) -> tuple[str, Instant]:
+        from tinycdp.runtime.access.keys import rotate_key
+
+        rotation = on_database(self._settings, lambda environment: rotate_key(environment, prefix, overlap_ms))
+        return rotation.new.key, rotation.ends
 
     def list_keys(self) -> "list[KeySummary]":
         from tinycdp.runtime.access.keys import list_keys

@@ -134,13 +134,29 @@ class Remote:
             as_of = instant_of(answer.headers["X-As-Of"])
         return lines - (wanted.form == "csv"), as_of
 
-    def create_key(self, scopes: Sequence[str], name: str) -> str:
-        answer = self._json("POST", "/v1/admin/keys", {"name": name, "scopes": list(scopes)})
-        return str(answer["key"])
+    def create_key(self, scopes: Sequence[str], name: str, expires_at: Instant | None, origins: Sequence[str]) -> str:
+        from tinycdp.times import iso_or_none
+
+        body: dict[str, Any] = {"name": name, "scopes": list(scopes)}
+        if expires_at is not None or origins:  # an older server knows neither
+            body |= {"expiresAt": iso_or_none(expires_at), "origins": list(origins)}
+        return str(self._json("POST", "/v1/admin/keys", body)["key"])
+
+    def rotate_key(self, prefix: str, overlap_ms: int) -> tuple[str, Instant]:
+        from tinycdp.dsl.values.scalars import duration_text
+        from tinycdp.runtime.access.keys import key_with_prefix
+        from tinycdp.times import instant_of
+
+        id = key_with_prefix(self.list_keys(), prefix)
+        answer = self._json("POST", f"/v1/admin/keys/{id}/rotate", {"overlap": duration_text(overlap_ms)})
+        return str(answer["key"]), instant_of(answer["replaces"]["expiresAt"])
 
     def list_keys(self) -> "list[KeySummary]":
         from tinycdp.runtime.access.keys import KeySummary
         from tinycdp.times import instant_of
+
+        def instant(text: str | None) -> Instant | None:
+            return instant_of(text) if text else None
 
         return [
             KeySummary(
@@ -148,8 +164,12 @@ class Remote:
                 key["name"],
                 key["prefix"],
                 tuple(key["scopes"]),
+                tuple(key.get("origins", ())),
                 instant_of(key["createdAt"]),
-                instant_of(key["revokedAt"]) if key["revokedAt"] else None,
+                instant(key.get("expiresAt")),
+                instant(key.get("lastUsedAt")),
+                key.get("replacedBy"),
+                instant(key["revokedAt"]),
             )
             for key in self._json("GET", "/v1/admin/keys")["keys"]
         ]

@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from tinycdp.errors import Unavailable
 from tinycdp.model import Identifier
 from tinycdp.runtime.access.keys import Keyring
+from tinycdp.runtime.background import Loop
 from tinycdp.runtime.clock import Clock
 from tinycdp.runtime.decisions.change_streams import ChangeStreams
 from tinycdp.runtime.decisions.snapshots import Snapshots
@@ -29,6 +30,8 @@ from tinycdp.store.database.pool import Pool, acquired
 log = logging.getLogger(__name__)
 
 _RETRY_SECONDS = 0.5
+#: The clock may be set while a process waits for the expiry of a key.
+_LONGEST_SLEEP_SECONDS = 60.0
 
 
 class Mirror:
@@ -63,14 +66,17 @@ class Mirror:
         self._outbox = outbox
         self._listener = Listener(dsn, self)
         self._reloads: set[asyncio.Task[None]] = set()
+        self._expiries = Loop("expiries of keys", self._end_expired, _LONGEST_SLEEP_SECONDS)
 
     async def start(self) -> None:
         """Listen, then load the definitions of every environment, all keys and all policies."""
         await self._listener.start()
         await self._load_everything()
+        self._expiries.start()
 
     async def stop(self) -> None:
         """Stop listening and reloading."""
+        await self._expiries.stop()
         await self._listener.stop()
         for task in list(self._reloads):
             task.cancel()
@@ -103,7 +109,14 @@ class Mirror:
     async def _load_keys(self) -> None:
         await self._keyring.load()
         await self.load_policies()
+        self._expiries.wake()
+
+    async def _end_expired(self) -> float:
+        """End the streams of keys that were revoked or have expired. Returns the seconds until the next expiry."""
         self._change_streams.keys_changed()
+        self._event_streams.keys_changed()
+        now = self._now()
+        return min(max((self._keyring.next_expiry(now) - now) / 1000, 0.001), _LONGEST_SLEEP_SECONDS)
 
     # Notifications
 

@@ -60,11 +60,12 @@ async def check(settings: Settings) -> None:
         pass
 
 
-async def usable_keys(settings: Settings) -> frozenset[str]:
+async def usable_keys(settings: Settings, now: Instant) -> frozenset[str]:
     """Those keys of the settings that the database accepts."""
     assert settings.database_url
     given = (settings.bootstrap_admin_key, settings.bootstrap_write_key, settings.bootstrap_read_key)
     async with await open_migrated(settings.database_url, 1) as pool:
         keyring = Keyring(pool)
         await keyring.load()
-    return frozenset(text for text in given if text and keyring.find(text) is not None)
+    found = {text: keyring.find(text) for text in given if text}
+    return frozenset(text for text, key in found.items() if key is not None and not key.expired(now))

@@ -263,7 +263,7 @@ def _banner(settings: Settings, demo: Demo | None, keys: FirstKeys | None) -> st
     if demo is None:
         return welcome(settings, keys)
     try:
-        usable = asyncio.run(usable_keys(settings))
+        usable = asyncio.run(usable_keys(settings, clock.now()))
     except TinyCDPError:
         usable = frozenset()
     return demo.banner(settings, usable)

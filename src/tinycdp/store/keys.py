@@ -18,7 +18,11 @@ class KeyRow(Row):
     name: str
     prefix: str
     scopes: list[str]
+    origins: list[str]
     created_at: int
+    expires_at: int | None
+    last_used_at: int | None
+    replaced_by: int | None
     revoked_at: int | None
 
 
@@ -31,6 +35,8 @@ class UsableKeyRow(Row):
     name: str
     digest: bytes
     scopes: list[str]
+    expires_at: int | None
+    origins: list[str]
 
 
 async def create_key(
@@ -40,18 +46,48 @@ async def create_key(
     prefix: str,
     digest: bytes,
     scopes: Sequence[str],
+    expires_at: int | None,
+    origins: Sequence[str],
     now: int,
 ) -> int | None:
     """Add a key; returns its id, or None if the same key exists already."""
-    return await connection.fetchval(_SQL["create_key"], environment_id, name, prefix, digest, scopes, now)
+    return await connection.fetchval(
+        _SQL["create_key"], environment_id, name, prefix, digest, scopes, expires_at, origins, now
+    )
 
 
 async def list_keys(connection: Connection, environment_id: int) -> list[KeyRow]:
     return KeyRow.every(await connection.fetch(_SQL["list_keys"], environment_id))
 
 
+async def lock_key(connection: Connection, environment_id: int, id: int) -> KeyRow | None:
+    """A key that was not revoked, locked; None if absent."""
+    return KeyRow.maybe(await connection.fetchrow(_SQL["lock_key"], environment_id, id))
+
+
 async def list_usable_keys(connection: Connection) -> list[UsableKeyRow]:
     return UsableKeyRow.every(await connection.fetch(_SQL["list_usable_keys"]))
+
+
+async def replace_key(connection: Connection, environment_id: int, id: int, replaced_by: int, expires_at: int) -> None:
+    """Record which key replaces this one, which expires then."""
+    await connection.execute(_SQL["replace_key"], environment_id, id, replaced_by, expires_at)
+
+
+async def update_key(
+    connection: Connection,
+    environment_id: int,
+    id: int,
+    name: str,
+    origins: Sequence[str],
+    expires_at: int | None,
+) -> None:
+    await connection.execute(_SQL["update_key"], environment_id, id, name, origins, expires_at)
+
+
+async def mark_used(connection: Connection, environment_id: int, ids: Sequence[int], at: int) -> None:
+    """Record when these keys were last used."""
+    await connection.execute(_SQL["mark_used"], environment_id, ids, at)
 
 
 async def revoke_key(connection: Connection, environment_id: int, id: int, now: int) -> bool:

@@ -240,6 +240,8 @@ CHANGING: dict[str, Call] = {
     "PUT /v1/registry/plan/{name}": admin("app_open"),
     "DELETE /v1/registry/plan/{name}": admin("app_open"),
     "POST /v1/admin/keys": admin(body={"name": "shop", "scopes": ["read"]}, status=201),
+    "PATCH /v1/admin/keys/{id}": admin("$key_id", body={"name": "renamed"}),
+    "POST /v1/admin/keys/{id}/rotate": admin("$key_id", body={"overlap": "1h"}, status=201),
     "DELETE /v1/admin/keys/{id}": admin("$key_id", status=204),
     "POST /v1/admin/dead-letters/replay": admin(body={"ids": ["$letter"]}),
     "POST /v1/admin/dead-letters/discard": admin(body={"ids": ["$letter"]}),
@@ -323,8 +325,8 @@ def client(app: Application, key: str | None = None) -> httpx.AsyncClient:
     )
 
 
-async def a_key(by: httpx.AsyncClient, *scopes: str, name: str = "another") -> dict[str, Any]:
-    made = await by.post("/v1/admin/keys", json={"name": name, "scopes": scopes})
+async def a_key(by: httpx.AsyncClient, *scopes: str, name: str = "another", **more: Any) -> dict[str, Any]:
+    made = await by.post("/v1/admin/keys", json={"name": name, "scopes": scopes, **more})
     assert made.status_code == 201, made.text
     found: dict[str, Any] = made.json()
     return found
@@ -377,7 +379,12 @@ async def test_every_route_takes_every_kind_of_key_where_it_may_stand_and_nowher
     revoked = await a_key(app.admin, *SCOPES)
     assert (await app.admin.delete(f"/v1/admin/keys/{revoked['id']}")).status_code == 204
     usable = {**KEYS, "decide": (await a_key(app.admin, "decide"))["key"]}
-    unusable = {"unknown": "there-is-no-such-key", "revoked": revoked["key"]}
+    expired = await a_key(app.admin, *SCOPES)
+    ended = "UPDATE api_keys SET expires_at = created_at WHERE id = $1"
+    await app.service.pool.execute(ended, expired["id"])
+    elsewhere = await a_key(app.admin, *SCOPES, origins=["https://shop.example"])
+    await app.service.keyring.load()
+    unusable = {"unknown": "there-is-no-such-key", "revoked": revoked["key"], "expired": expired["key"]}
 
     async with client(app) as http:
         for route, call in CALLS.items():
@@ -406,12 +413,19 @@ async def test_every_route_takes_every_kind_of_key_where_it_may_stand_and_nowher
                     continue
                 for kind, key in unusable.items():
                     await ask(presenting(key, place, request), key, (401, "INVALID_KEY"), (route, place, kind))
+                for origin, refused in (
+                    ("https://evil.example", (403, "ORIGIN_NOT_ALLOWED")),
+                    ("https://shop.example", None),
+                ):
+                    sent = presenting(elsewhere["key"], place, request)
+                    sent["headers"] = {**sent.get("headers", {}), "Origin": origin}
+                    await ask(sent, elsewhere["key"], refused, (route, place, origin))
                 for has, key in usable.items():
                     admitted = has in {call.scope, "admin"} or (has, call.scope) == ("read", "decide")
                     expected = None if admitted else (403, "MISSING_SCOPE")
                     await ask(presenting(key, place, request), key, expected, (route, place, has))
 
-    for key in (*usable.values(), *unusable.values()):
+    for key in (*usable.values(), *unusable.values(), elsewhere["key"]):
         assert key not in caplog.text
         assert await where(app, key) == []
 
@@ -460,6 +474,8 @@ async def held(app: Application) -> dict[str, str]:
     """A digest of prod's rows of each table."""
     whole = {table: f"SELECT t::text AS row FROM {table} t WHERE environment_id = $1" for table in await tables(app)}
     whole["environments"] = "SELECT t::text FROM environments t WHERE id = $1"
+    # When a key was used is written about once a minute, whatever is asked.
+    whole["api_keys"] = "SELECT (to_jsonb(t) - 'last_used_at')::text FROM api_keys t WHERE environment_id = $1"
     parts = [f"SELECT '{name}' AS name, md5(string_agg(row, ' ' ORDER BY row)) AS rows FROM ({rows}) r (row)"
              for name, rows in whole.items()]  # fmt: skip
     found = await app.service.pool.fetch(" UNION ALL ".join(parts), app.environment_id)

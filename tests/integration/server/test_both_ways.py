@@ -120,10 +120,22 @@ def test_exports_and_keys(both: Both, tmp_path: Path) -> None:
     assert both.same("export", "segment", "nosuch")[0] == 1
     assert both.same("key", "create", "--scope", "read", "--name", "spare")[0] == 0
     assert both.same("key", "create", "--scope", "nosuch")[0] == 1
+    limited = ["--expires", "2099-01-01T00:00:00Z", "--origin", "https://shop.example"]
+    assert both.same("key", "create", "--scope", "write", "--name", "page", *limited)[0] == 0
+    for wrong in (["--expires", "soon"], ["--expires", "2020-01-01T00:00:00Z"], ["--origin", "shop"]):
+        assert both.same("key", "create", "--scope", "write", *wrong)[0] in {1, 2}
+    assert both.same("key", "rotate", "nosuch")[0] == 1
+    assert both.same("key", "rotate", "tcdp_", "--overlap", "soon")[0] == 2
     assert both.same("key", "revoke", "nosuch")[0] == 1
     listed = both.run("key", "list", key=both.dev)[1]
     assert listed == both.run("key", "list", "--environment", "dev")[1]
-    prefix = listed.splitlines()[-1].split()[0]
+    assert "page (until 2099-01-01T00:00:00.000Z; only https://shop.example)" in listed
+    for way in ({"key": None}, {"key": both.dev}):
+        environment = ["--environment", "dev"] if way["key"] is None else []
+        prefix = both.run("key", "list", *environment, **way)[1].splitlines()[-1].split()[0]
+        status, out, err = both.run("key", "rotate", prefix, "--overlap", "1h", *environment, **way)
+        assert (status, out.startswith("tcdp_"), f"{prefix} is valid until 20" in err) == (0, True, True)
+    prefix = both.run("key", "list", key=both.dev)[1].splitlines()[-1].split()[0]
     assert both.run("key", "revoke", prefix, key=both.dev) == (0, f"revoked {prefix}\n", "")
 
 

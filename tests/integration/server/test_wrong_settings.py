@@ -29,6 +29,7 @@ COMMANDS = {
     "doctor --verify": ["doctor", "--verify"],
     "key create": ["key", "create", "--scope", "read", "--name", "n"],
     "key list": ["key", "list"],
+    "key rotate": ["key", "rotate", "tcdp_"],
     "key revoke": ["key", "revoke", "tcdp_"],
     "plan": ["plan", "FILE"],
     "apply": ["apply", "FILE"],

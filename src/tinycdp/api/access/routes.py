@@ -1,47 +1,33 @@
-"""Routes of API keys: list, create, revoke.
+"""Routes of API keys: list, create, change, rotate, revoke.
 
 Laws    A key's text is shown once. An actor cannot revoke the key in use, so an environment always has an admin key.
 Source  docs/reference/authentication.md
 """
 
-from litestar import delete, get, post
+from litestar import delete, get, patch, post
 from litestar.params import FromPath, JSONBody
+from msgspec import UNSET
 
-from tinycdp.api.access.schemas import KeyBody, Keys, ListedKey, NewKey
+from tinycdp.api.access.schemas import KeyBody, KeyChanges, Keys, ListedKey, NewKey, RotateBody, RotatedKey
 from tinycdp.api.http.parts import Injected
-from tinycdp.api.http.responses import as_schema
-from tinycdp.errors import Conflict, InvalidInput, NotFound
+from tinycdp.dsl.values.scalars import parse_duration, parse_instant
+from tinycdp.errors import Conflict, InvalidInput
+from tinycdp.model import Instant
 from tinycdp.runtime.access import keys
 from tinycdp.runtime.access.actor import Actor
-from tinycdp.runtime.access.keys import Keyring
+from tinycdp.runtime.access.keys import Keyring, KeySummary
 from tinycdp.runtime.environment import Environment
 from tinycdp.times import iso, iso_or_none
-
-_LARGEST_ID = 2**31 - 1
-_NAME_LIMIT = 100
 
 
 @get(
     "/v1/admin/keys",
-    summary="List the environment's keys, revoked ones too",
+    summary="List the environment's keys, revoked and expired ones too",
     tags=["Operation"],
     scope="admin",
 )
 async def list_keys(environment: Injected[Environment]) -> Keys:
-    rows = await keys.list_keys(environment)
-    return Keys(
-        [
-            ListedKey(
-                row.id,
-                row.name,
-                row.prefix,
-                row.scopes,
-                iso(row.created_at),
-                iso_or_none(row.revoked_at),
-            )
-            for row in rows
-        ]
-    )
+    return Keys([listed(key) for key in await keys.list_keys(environment)])
 
 
 @post(
@@ -49,14 +35,63 @@ async def list_keys(environment: Injected[Environment]) -> Keys:
     summary="Create a key; only this answer has its text",
     tags=["Operation"],
     scope="admin",
-    example={"name": "shop", "scopes": ["write"]},
+    example={"name": "shop", "scopes": ["write"], "origins": ["https://shop.example"]},
 )
 async def create_key(environment: Injected[Environment], keyring: Injected[Keyring], data: JSONBody[KeyBody]) -> NewKey:
-    if not 0 < len(data.name.strip()) <= _NAME_LIMIT:
-        raise InvalidInput("INVALID_BODY", f"$.name: 1 to {_NAME_LIMIT} characters.", path="$.name")
-    made = await keys.create_key(environment, data.scopes, data.name)
+    made = await keys.create_key(
+        environment, data.scopes, data.name, expires_at=_expiry(data.expires_at), origins=data.origins
+    )
     await keyring.load()
-    return as_schema(made, NewKey)
+    return created(made)
+
+
+@patch(
+    "/v1/admin/keys/{id:int}",
+    summary="Change a key's name, origins or expiry",
+    tags=["Operation"],
+    scope="admin",
+    example={"origins": ["https://shop.example", "https://*.shop.example"]},
+)
+async def update_key(
+    environment: Injected[Environment], keyring: Injected[Keyring], id: FromPath[int], data: JSONBody[KeyChanges]
+) -> ListedKey:
+    """A key's scopes cannot change: create another key."""
+    changed = await keys.update_key(
+        environment,
+        id,
+        name=data.name if data.name is not UNSET else None,
+        origins=data.origins if data.origins is not UNSET else None,
+        expires=data.expires_at is not UNSET,
+        expires_at=_expiry(data.expires_at) if data.expires_at is not UNSET else None,
+    )
+    await keyring.load()
+    return listed(changed)
+
+
+@post(
+    "/v1/admin/keys/{id:int}/rotate",
+    summary="Create a key's successor; the key itself expires after an overlap",
+    tags=["Operation"],
+    scope="admin",
+    example={"overlap": "7d"},
+)
+async def rotate_key(
+    environment: Injected[Environment],
+    keyring: Injected[Keyring],
+    id: FromPath[int],
+    data: JSONBody[RotateBody] = RotateBody(),
+) -> RotatedKey:
+    """The successor has the same name, scopes and origins, and is valid for as long as the key was."""
+    overlap = parse_duration(data.overlap)
+    if overlap is None:
+        message = f"$.overlap: {data.overlap!r} is not a duration, such as 30m, 24h or 7d."
+        raise InvalidInput("INVALID_OVERLAP", message, path="$.overlap")
+    rotation = await keys.rotate_key(environment, id, overlap)
+    await keyring.load()
+    new = created(rotation.new)
+    return RotatedKey(
+        new.id, new.key, new.prefix, new.name, new.scopes, new.origins, new.expires_at, listed(rotation.old)
+    )
 
 
 @delete(
@@ -72,10 +107,39 @@ async def revoke_key(
     """This process rejects the key at once, other processes within moments."""
     if id == actor.key_id:
         raise Conflict("OWN_KEY", "This request uses the same key; revoke it with another admin key.")
-    if not 0 < id <= _LARGEST_ID:
-        raise NotFound("NOT_FOUND", f"No active key {id}: it does not exist, or it is revoked already.")
     await keys.revoke_key(environment, id)
     await keyring.load()
 
 
-ROUTES = [list_keys, create_key, revoke_key]
+def created(key: keys.NewKey) -> NewKey:
+    """A created key, with its text."""
+    return NewKey(key.id, key.key, key.prefix, key.name, key.scopes, key.origins, iso_or_none(key.expires_at))
+
+
+def listed(key: KeySummary) -> ListedKey:
+    """A key as the list has it."""
+    return ListedKey(
+        key.id,
+        key.name,
+        key.prefix,
+        key.scopes,
+        key.origins,
+        iso(key.created_at),
+        iso_or_none(key.expires_at),
+        iso_or_none(key.last_used_at),
+        key.replaced_by,
+        iso_or_none(key.revoked_at),
+    )
+
+
+def _expiry(text: str | None) -> Instant | None:
+    if text is None:
+        return None
+    at = parse_instant(text)
+    if at is None:
+        message = f"$.expiresAt: {text!r} is not an instant with a zone, such as 2030-12-01T09:00:00Z."
+        raise InvalidInput("INVALID_EXPIRY", message, path="$.expiresAt")
+    return at
+
+
+ROUTES = [list_keys, create_key, update_key, rotate_key, revoke_key]

@@ -3,14 +3,33 @@
 import msgspec
 
 
-class KeyBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A key to create. scopes: one or more of write, decide, read, admin."""
+class KeyBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
+    """A key to create. scopes: one or more of write, decide, read, admin.
+
+    expires_at  the instant from which the key is invalid; by default it never expires
+    origins     the websites whose pages may use it, https://shop.example or https://*.shop.example; by default all"""
 
     name: str
     scopes: list[str]
+    expires_at: str | None = None
+    origins: list[str] = []
 
 
-class NewKey(msgspec.Struct, frozen=True):
+class KeyChanges(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
+    """What to change about a key; what is left out stays. expires_at: null for never."""
+
+    name: str | msgspec.UnsetType = msgspec.UNSET
+    origins: list[str] | msgspec.UnsetType = msgspec.UNSET
+    expires_at: str | msgspec.UnsetType | None = msgspec.UNSET
+
+
+class RotateBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How long the old key stays valid beside the new one, as 30m, 24h or 7d."""
+
+    overlap: str = "7d"
+
+
+class NewKey(msgspec.Struct, frozen=True, rename="camel"):
     """A created key; its text, `key`, is shown only here."""
 
     id: int
@@ -18,17 +37,32 @@ class NewKey(msgspec.Struct, frozen=True):
     prefix: str
     name: str
     scopes: tuple[str, ...]
+    origins: tuple[str, ...]
+    expires_at: str | None
 
 
 class ListedKey(msgspec.Struct, rename="camel"):
-    """A key without its text, which begins with `prefix`."""
+    """A key without its text, which begins with `prefix`.
+
+    last_used_at  to the minute, and at most a minute behind; null if never
+    replaced_by   the id of the key that a rotation made of it"""
 
     id: int
     name: str
     prefix: str
     scopes: tuple[str, ...]
+    origins: tuple[str, ...]
     created_at: str
+    expires_at: str | None
+    last_used_at: str | None
+    replaced_by: int | None
     revoked_at: str | None
+
+
+class RotatedKey(NewKey, frozen=True, rename="camel"):
+    """A key's successor; its text, `key`, is shown only here. replaces: the old key, which expires."""
+
+    replaces: ListedKey
 
 
 class Keys(msgspec.Struct):

@@ -48,8 +48,8 @@ def fast_lane(memory: Memory, scope: Scope) -> bytes | None:
     The ordinary route answers for a profile not in memory, other parameters, a wrong key, and while the database is
     away."""
     start = perf_counter()
-    key = key_of(memory, scope["headers"])
-    if key is None or not key.may("decide") or memory.snapshots.away:
+    key = admitted(memory, scope["headers"])
+    if key is None or memory.snapshots.away:
         return None
     user_id, flag = _user_and_flag(scope["query_string"])
     if not user_id or not flag:
@@ -68,6 +68,21 @@ def fast_lane(memory: Memory, scope: Scope) -> bytes | None:
     answer = encode(answer_of(catalog, decision, snapshot, user_id, False))
     memory.metrics.decided_one.observe(perf_counter() - start)
     return answer
+
+
+def admitted(memory: Memory, headers: Iterable[tuple[bytes, bytes]]) -> Key | None:
+    """The key in the headers, if it may decide now and from the website that asks.
+
+    The ordinary route answers what this refuses."""
+    key = key_of(memory, headers)
+    if key is None or not key.may("decide"):
+        return None
+    if key.restrictions is not None:
+        origin = next((value.decode("latin-1") for name, value in headers if name == b"origin"), None)
+        if not key.restrictions.admit(origin, memory.now()):
+            return None
+    memory.keyring.used[key.id] = key.environment_id
+    return key
 
 
 def key_of(memory: Memory, headers: Iterable[tuple[bytes, bytes]]) -> Key | None:

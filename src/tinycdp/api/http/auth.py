@@ -1,9 +1,10 @@
 """Authentication: the API key of a request, wherever the client puts it.
 
 Shape   presented(request) finds the key, recognise(…) checks it; a route names the scope it needs with
-        `scope="admin"`
-Laws    the first form that is present counts, so that a masked key in a body never overrides the header
-Errors  Unauthenticated INVALID_KEY · Forbidden MISSING_SCOPE
+        `scope="admin"`. admit_from(…) is for keys that are found by a signed token
+Laws    the first form that is present counts, so that a masked key in a body never overrides the header.
+        An expired key is answered as a revoked one
+Errors  Unauthenticated INVALID_KEY · Forbidden MISSING_SCOPE, ORIGIN_NOT_ALLOWED
 """
 
 import base64
@@ -17,6 +18,7 @@ from litestar.handlers import BaseRouteHandler
 from tinycdp.errors import Forbidden, Unauthenticated
 from tinycdp.runtime.access.actor import Actor, actor_of
 from tinycdp.runtime.access.keys import Key, Keyring
+from tinycdp.times import iso
 
 _FORMS = "send it as `Authorization: Bearer <key>`, as `X-API-Key`, or as the user name of Basic"
 
@@ -55,23 +57,46 @@ def in_headers(connection: ASGIConnection[Any, Any, Any, Any]) -> str | None:
     return None
 
 
-def recognise(keyring: Keyring, text: str | None, scope: str) -> Key:
-    """The key with this text.
+def recognise(connection: ASGIConnection[Any, Any, Any, Any], text: str | None, scope: str) -> Key:
+    """The key with this text, as the key of this request.
 
-    Raises Unauthenticated if unknown, Forbidden if it lacks the scope."""
+    Raises Unauthenticated if it is unknown or expired, Forbidden if it lacks the scope or is not for this origin."""
     if not text:
         raise Unauthenticated("MISSING_KEY", f"This needs an API key: {_FORMS}.")
+    keyring: Keyring = connection.app.state.parts.keyring
     key = keyring.find(text)
     if key is None and ":" in text:
         # Jitsu's clients only accept keys with a colon: the key is on one side of it, and the other side is ignored.
         key = next(filter(None, map(keyring.find, reversed(text.split(":", 1)))), None)
     if key is None:
         # RudderStack's mobile SDKs stop and report the reason when they read "invalid write key".
-        which = "write" if scope == "write" else "API"
-        message = f"Invalid {which} key: there is no such key on this server, or it was revoked. Check it for typos."
+        message = (
+            f"Invalid {_noun(scope)} key: there is no such key on this server, or it was revoked. Check it for typos."
+        )
         raise Unauthenticated("INVALID_KEY", message)
+    if key.restrictions is not None:
+        admit_from(connection, key, scope)
     allow(key, scope)
+    keyring.used[key.id] = key.environment_id
     return key
+
+
+def admit_from(connection: ASGIConnection[Any, Any, Any, Any], key: Key, scope: str) -> None:
+    """Raises unless the key may be used now, and from the website that the request comes from."""
+    if key.restrictions is None:
+        return
+    if key.expired(connection.app.state.parts.now()):
+        at = iso(key.restrictions.expires_at)
+        raise Unauthenticated("INVALID_KEY", f"Invalid {_noun(scope)} key: it expired at {at}. Use its successor.")
+    origin = connection.headers.get("origin")
+    if not key.restrictions.origins.allow(origin):
+        listed = ", ".join(key.restrictions.origins.patterns)
+        message = f"This key may not be used by pages of {origin}; it is for {listed}. Add the origin to the key."
+        raise Forbidden("ORIGIN_NOT_ALLOWED", message)
+
+
+def _noun(scope: str) -> str:
+    return "write" if scope == "write" else "API"
 
 
 def allow(actor: Actor | Key, scope: str) -> None:
@@ -87,8 +112,7 @@ def admit(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHand
     Raises unless the request has a key with that scope."""
     scope = handler.opt.get("scope")
     if scope is not None:
-        keyring: Keyring = connection.app.state.parts.keyring
-        connection.scope["auth"] = recognise(keyring, presented(connection), scope)
+        connection.scope["auth"] = recognise(connection, presented(connection), scope)
 
 
 def provide_actor(request: Request[Any, Any, Any]) -> Actor:

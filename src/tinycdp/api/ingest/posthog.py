@@ -48,7 +48,7 @@ from tinycdp.engine.flags.decide import Decision
 from tinycdp.engine.flags.trail import DecisionReason, texts_of
 from tinycdp.errors import InvalidInput, Unauthenticated
 from tinycdp.model import Identifier, IdentifierKind, Instant, Message
-from tinycdp.runtime.access.keys import Key, Keyring
+from tinycdp.runtime.access.keys import Key
 from tinycdp.runtime.clock import Clock
 from tinycdp.runtime.decisions.decide import LoadedProfile, ProfileLoader, decide_one
 from tinycdp.runtime.definitions.catalogs import Catalogs
@@ -169,35 +169,28 @@ def _also(path: str, body: bytes) -> HTTPRouteHandler:
 )
 async def posthog_flags(
     request: ExactRequest,
-    keyring: Injected[Keyring],
     profile_loader: Injected[ProfileLoader],
     decision_service: Injected[DecisionService],
     now: Injected[Clock],
 ) -> ExactResponse[Any]:
     """The key may be in the body. With `?v=1` the answer has PostHog's older form."""
-    return await _flags(
-        request, keyring, profile_loader, decision_service, now, older=request.query_params.get("v") == "1"
-    )
+    return await _flags(request, profile_loader, decision_service, now, older=request.query_params.get("v") == "1")
 
 
 @post("/decide", status_code=200, tags=["Decisions"], latency="posthog_flags", include_in_schema=False)
 async def flags_of_older_clients(
     request: ExactRequest,
-    keyring: Injected[Keyring],
     profile_loader: Injected[ProfileLoader],
     decision_service: Injected[DecisionService],
     now: Injected[Clock],
 ) -> ExactResponse[Any]:
     """Flags by the older path, in the older forms; version 1 only lists the flags that are on."""
     version = request.query_params.get("v", "1")
-    return await _flags(
-        request, keyring, profile_loader, decision_service, now, older=version != "4", listed=version == "1"
-    )
+    return await _flags(request, profile_loader, decision_service, now, older=version != "4", listed=version == "1")
 
 
 async def _flags(
     request: ExactRequest,
-    keyring: Keyring,
     profile_loader: ProfileLoader,
     decision_service: DecisionService,
     now: Clock,
@@ -207,7 +200,7 @@ async def _flags(
 ) -> ExactResponse[Any]:
     body = unwrap(read_body(await request.body(), request.headers.get("content-encoding")))
     text = auth.in_headers(request) or key_in(body) or request.query_params.get("token")
-    key = auth.recognise(keyring, text, "decide")
+    key = auth.recognise(request, text, "decide")
     request.scope["auth"] = key  # for the access log
     question = parse_question(body)
     catalog, snapshot, _ = await _known(profile_loader, key, question, now)
@@ -328,25 +321,23 @@ def _remote_config(catalog: Catalog, token: str) -> dict[str, Any]:
     }
 
 
-def _config_for(keyring: Keyring, catalogs: Catalogs, token: str) -> dict[str, Any]:
-    key = auth.recognise(keyring, token, "write")
+def _config_for(request: ExactRequest, catalogs: Catalogs, token: str) -> dict[str, Any]:
+    key = auth.recognise(request, token, "write")
     return _remote_config(catalogs.serving(key.environment_id), token)
 
 
 @get("/array/{token:str}/config", tags=["Tracking"], include_in_schema=False)
 async def config(
-    keyring: Injected[Keyring], catalogs: Injected[Catalogs], token: FromPath[str]
+    request: ExactRequest, catalogs: Injected[Catalogs], token: FromPath[str]
 ) -> ExactResponse[dict[str, Any]]:
     """The configuration as JSON, with the key in the path."""
-    return ExactResponse(_config_for(keyring, catalogs, token), headers=BRIEFLY)
+    return ExactResponse(_config_for(request, catalogs, token), headers=BRIEFLY)
 
 
 @get("/array/{token:str}/config.js", tags=["Tracking"], include_in_schema=False)
-async def config_script(
-    keyring: Injected[Keyring], catalogs: Injected[Catalogs], token: FromPath[str]
-) -> Response[str]:
+async def config_script(request: ExactRequest, catalogs: Injected[Catalogs], token: FromPath[str]) -> Response[str]:
     """The configuration as a script, for pages that load PostHog by its snippet."""
-    found = encode(_config_for(keyring, catalogs, token)).decode()
+    found = encode(_config_for(request, catalogs, token)).decode()
     name = encode(token).decode()
     script = (
         "(function(){window._POSTHOG_REMOTE_CONFIG=window._POSTHOG_REMOTE_CONFIG||{};"

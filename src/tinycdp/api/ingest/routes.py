@@ -128,7 +128,7 @@ async def accept(
         body = await inflated(request, parts, reservation)
         if open_up is not None:
             body = open_up(body)
-        key = auth.recognise(parts.keyring, auth.in_headers(request) or key_in(body) or _in_query(request), "write")
+        key = auth.recognise(request, auth.in_headers(request) or key_in(body) or _in_query(request), "write")
         request.scope["auth"] = key  # for the access log
         limits = parts.policies.of(key.environment_id, Limits)
         await parts.limiter.request(limits, key.id, received_at)

@@ -12,10 +12,8 @@ from litestar import get
 from litestar.params import FromPath
 
 from tinycdp.api.http import auth
-from tinycdp.api.http.parts import Injected
 from tinycdp.api.http.requests import ExactRequest, host_of, scheme_of
 from tinycdp.api.http.responses import ExactResponse
-from tinycdp.runtime.access.keys import Keyring
 from tinycdp.times import iso
 
 #: The answer contains the host of the request, so shared caches must not store it.
@@ -23,13 +21,11 @@ BRIEFLY = {"Cache-Control": "private, max-age=60"}
 
 
 @get("/v1/projects/{write_key:str}/settings", tags=["Tracking"], include_in_schema=False)
-async def settings(
-    request: ExactRequest, keyring: Injected[Keyring], write_key: FromPath[str]
-) -> ExactResponse[dict[str, Any]]:
+async def settings(request: ExactRequest, write_key: FromPath[str]) -> ExactResponse[dict[str, Any]]:
     """Settings of analytics-next, with the key in the path.
 
     Events then go to the host of this request."""
-    auth.recognise(keyring, write_key, "write")
+    auth.recognise(request, write_key, "write")
     # More than this one integration would make the client fetch others from Segment's own network.
     destination = {"apiKey": write_key, "apiHost": f"{host_of(request)}/v1", "protocol": scheme_of(request)}
     found = {
@@ -42,10 +38,10 @@ async def settings(
 
 
 @get("/sourceConfig", tags=["Tracking"], include_in_schema=False)
-async def source_config(request: ExactRequest, keyring: Injected[Keyring]) -> ExactResponse[dict[str, Any]]:
+async def source_config(request: ExactRequest) -> ExactResponse[dict[str, Any]]:
     """Settings of RudderStack. The key is the user name of Basic, or the parameter `writeKey`."""
     text = auth.presented(request)
-    key = auth.recognise(keyring, text, "write")
+    key = auth.recognise(request, text, "write")
     nothing = {"enabled": False}
     source: dict[str, Any] = {
         "id": str(key.id),

@@ -19,10 +19,10 @@ from litestar.params import FromPath, FromQuery, HeaderParameter, QueryParameter
 from litestar.types import Receive, Scope, Send
 
 from tinycdp.api.decisions.answers import DecisionService
-from tinycdp.api.decisions.fast_lane import Memory, key_of
+from tinycdp.api.decisions.fast_lane import Memory, admitted
 from tinycdp.api.decisions.routes import Exposed
 from tinycdp.api.http import errors as problems
-from tinycdp.api.http.auth import allow
+from tinycdp.api.http.auth import admit_from, allow
 from tinycdp.api.http.bodies import BodyFault, clean, decode, number, read_body
 from tinycdp.api.http.mistakes import explained
 from tinycdp.api.http.openapi import takes
@@ -196,8 +196,8 @@ async def fast_lane(memory: Memory, scope: Scope, receive: Receive) -> tuple[byt
     """The body of the answer for one flag from memory, and what receives the request again.
 
     The body is None if the ordinary route has to answer."""
-    key = key_of(memory, scope["headers"])
-    if key is None or not key.may("decide") or memory.snapshots.away or scope.get("query_string"):
+    key = admitted(memory, scope["headers"])
+    if key is None or memory.snapshots.away or scope.get("query_string"):
         return None, receive
     message = await receive()
     start = perf_counter()
@@ -305,6 +305,7 @@ def _matches(if_none_match: str, etag: str) -> bool:
     also={403: "the address has expired or is invalid"},
 )
 async def stream_evaluations(
+    request: ExactRequest,
     keyring: Injected[Keyring],
     change_streams: Injected[ChangeStreams],
     now: Injected[Clock],
@@ -313,6 +314,7 @@ async def stream_evaluations(
 ) -> Response[bytes]:
     """The address comes with the bulk answer, under `eventStreams`."""
     stream_token, key = stream_tokens.redeem(keyring, token, now())
+    admit_from(request, key, "decide")
     allow(key, "decide")  # any key can sign a token, also one that may only write
     return streaming(_Stream(change_streams, stream_token, key, last_event_id))
 

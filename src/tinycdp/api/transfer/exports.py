@@ -133,6 +133,7 @@ def _download(
     media=tuple(_MEDIA.values()),
 )
 async def download_export(
+    request: ExactRequest,
     exports: Injected[Exports],
     keyring: Injected[Keyring],
     now: Injected[Clock],
@@ -140,6 +141,7 @@ async def download_export(
 ) -> _File:
     """A link is valid for at least an hour, while its key is. It has the members of now."""
     link, key = download_links.redeem(keyring, token, now())
+    auth.admit_from(request, key, "read")
     auth.allow(key, "read")
     segment, form = _name_and_form(link.file)
     return await _file(actor_of(key), exports, now(), SegmentRequest(segment=segment, form=form))

@@ -2,8 +2,8 @@
 
 Shape   issue(keyring, link) → text for a URL · redeem(keyring, text, now) → DownloadLink and its key
 Units   a link is valid for VALID_MS at least, and for twice that at most, so that it is the same for a while
-Laws    a link opens one file, and nothing once its key is revoked. It is signed with the stored hash of the key, so
-        every process can verify it and nothing else is stored
+Laws    a link opens one file, and nothing once its key is revoked or expired. It is signed with the stored hash of the
+        key, so every process can verify it and nothing else is stored
 Errors  Forbidden INVALID_DOWNLOAD_LINK
 Source  docs/reference/export.md
 """
@@ -54,7 +54,7 @@ def redeem(keyring: Keyring, text: str, now: Instant) -> tuple[DownloadLink, Key
         link = _decode(payload)
     except (binascii.Error, ValueError, msgspec.MsgspecError):
         raise _invalid() from None
-    found = keyring.by_id(link.key_id)
+    found = keyring.usable(link.key_id, now)
     if found is None or not hmac.compare_digest(_signature(found[1], payload), signed) or link.until <= now:
         raise _invalid()
     return link, found[0]

@@ -1,46 +1,70 @@
-"""API keys: create, list, revoke, recognise.
+"""API keys: create, list, change, rotate, revoke, recognise.
 
 Shape   A key belongs to one environment and has scopes: write (send events), decide (evaluate flags), read (decide, and
-        read all profiles), admin (everything).
+        read all profiles), admin (everything). It may expire, and may be limited to the pages of some websites.
 Laws    Only a hash is stored; the text is shown once, when the key is created.
-Errors  InvalidInput for an unknown scope · NotFound for an unknown key
+        A key expires at its instant by the clock of each process, without a notification.
+        Only a key with `restrictions` costs a look at the clock or at the origin
+Errors  InvalidInput for an unknown scope · NotFound for an unknown key · Conflict KEY_REPLACED
 """
 
 import asyncio
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 
 import msgspec
 
 from tinycdp.dsl.suggest import did_you_mean
-from tinycdp.errors import InvalidInput, NotFound
-from tinycdp.model import Instant
+from tinycdp.dsl.values.scalars import duration_text
+from tinycdp.errors import Conflict, InvalidInput, NotFound
+from tinycdp.model import DAY_MS, NEVER, Instant
+from tinycdp.runtime.access.origins import Origins, read_origins
 from tinycdp.runtime.environment import Environment
 from tinycdp.runtime.notifications import announce_keys
 from tinycdp.settings import Settings
 from tinycdp.store import definitions as environments
 from tinycdp.store import keys as store
-from tinycdp.store.database.pool import Pool, acquired, transaction
+from tinycdp.store.database.pool import Connection, Pool, acquired, transaction
+from tinycdp.times import iso
 
 SCOPES = ("write", "decide", "read", "admin")
 ORGANISATION, PROJECT, ENVIRONMENTS = "default", "default", ("prod", "dev")
+#: How long a replaced key stays usable unless the request says otherwise, and at most.
+OVERLAP_MS, LONGEST_OVERLAP_MS = 7 * DAY_MS, 90 * DAY_MS
+LONGEST_NAME = 100
 _PREFIX_LENGTH = 14
 _MOST_HEADERS = 10_000
+_LARGEST_ID = 2**31 - 1
+
+
+class Restrictions(msgspec.Struct, frozen=True):
+    """When and from which websites a key may be used."""
+
+    expires_at: Instant
+    origins: Origins
+
+    def admit(self, origin: str | None, now: Instant) -> bool:
+        """Whether a request from this origin may use the key now."""
+        return now < self.expires_at and self.origins.allow(origin)
 
 
 class Key(msgspec.Struct, frozen=True):
-    """A recognised key: its environment and scopes."""
+    """A recognised key: its environment and scopes. restrictions: None if it neither expires nor has origins."""
 
     id: int
     environment_id: int
     name: str
     scopes: frozenset[str]
+    restrictions: Restrictions | None = None
 
     def may(self, scope: str) -> bool:
         """Whether the key has the scope, or a wider one."""
         return scope in self.scopes or "admin" in self.scopes or (scope == "decide" and "read" in self.scopes)
+
+    def expired(self, now: Instant) -> bool:
+        return self.restrictions is not None and self.restrictions.expires_at <= now
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,18 +76,39 @@ class NewKey:
     prefix: str
     name: str
     scopes: tuple[str, ...]
+    origins: tuple[str, ...]
+    expires_at: Instant | None
 
 
 @dataclass(frozen=True, slots=True)
 class KeySummary:
-    """A key in the list."""
+    """A key in the list. last_used_at: to the minute; replaced_by: the id of its successor after a rotation."""
 
     id: int
     name: str
     prefix: str
     scopes: tuple[str, ...]
+    origins: tuple[str, ...]
     created_at: Instant
+    expires_at: Instant | None
+    last_used_at: Instant | None
+    replaced_by: int | None
     revoked_at: Instant | None
+
+    def state(self, now: Instant) -> str:
+        """revoked, expired or active"""
+        if self.revoked_at is not None:
+            return "revoked"
+        return "expired" if self.expires_at is not None and self.expires_at <= now else "active"
+
+
+@dataclass(frozen=True, slots=True)
+class Rotation:
+    """A key and its successor. `old` is as it is now: it ends with the overlap."""
+
+    old: KeySummary
+    new: NewKey
+    ends: Instant
 
 
 def digest(key: str) -> bytes:
@@ -71,40 +116,155 @@ def digest(key: str) -> bytes:
     return sha256(key.encode("utf-8", "surrogatepass")).digest()
 
 
-async def create_key(environment: Environment, scopes: Sequence[str], name: str) -> NewKey:
+async def create_key(
+    environment: Environment,
+    scopes: Sequence[str],
+    name: str,
+    *,
+    expires_at: Instant | None = None,
+    origins: Sequence[str] = (),
+) -> NewKey:
     """Create a random key."""
-    return await _store_key(environment, f"tcdp_{secrets.token_urlsafe(24)}", scopes, name)
+    _check_name(name)
+    _check_expiry(expires_at, environment.now())
+    async with transaction(environment.pool) as connection:
+        made = await store_key(
+            connection, environment.id, random_key(), scopes, name, environment.now(), expires_at, origins
+        )
+        await announce_keys(connection)
+    return made
 
 
-async def _store_key(environment: Environment, text: str, scopes: Sequence[str], name: str) -> NewKey:
+def random_key() -> str:
+    """The text of a new key, with 192 random bits."""
+    return f"tcdp_{secrets.token_urlsafe(24)}"
+
+
+async def store_key(
+    connection: Connection,
+    environment_id: int,
+    text: str,
+    scopes: Sequence[str],
+    name: str,
+    now: Instant,
+    expires_at: Instant | None = None,
+    origins: Sequence[str] = (),
+) -> NewKey:
+    """Store a key with this text. The caller announces it."""
     wrong = next((scope for scope in scopes if scope not in SCOPES), None)
     if not scopes or wrong is not None:
         found = f"{wrong!r}.{did_you_mean(wrong, SCOPES)}" if wrong is not None else "none."
         message = f"$.scopes: give some of {', '.join(SCOPES)}; found {found}"
         raise InvalidInput("INVALID_SCOPE", message, path="$.scopes")
+    patterns, chosen = read_origins(origins), sorted(set(scopes))
     prefix = text[:_PREFIX_LENGTH]
-    async with transaction(environment.pool) as connection:
-        id = await store.create_key(
-            connection, environment.id, name, prefix, digest(text), sorted(set(scopes)), environment.now()
-        )
-        await announce_keys(connection)
-    return NewKey(id or 0, text, prefix, name, tuple(sorted(set(scopes))))
+    id = await store.create_key(
+        connection, environment_id, name, prefix, digest(text), chosen, expires_at, patterns, now
+    )
+    return NewKey(id or 0, text, prefix, name, tuple(chosen), patterns, expires_at)
+
+
+def _check_name(name: str) -> None:
+    if not 0 < len(name.strip()) <= LONGEST_NAME:
+        raise InvalidInput("INVALID_BODY", f"$.name: 1 to {LONGEST_NAME} characters.", path="$.name")
+
+
+def _check_expiry(expires_at: Instant | None, now: Instant) -> None:
+    if expires_at is not None and expires_at <= now:
+        message = f"$.expiresAt: {iso(expires_at)} is not in the future; now is {iso(now)}."
+        raise InvalidInput("INVALID_EXPIRY", message, path="$.expiresAt")
 
 
 async def list_keys(environment: Environment) -> list[KeySummary]:
-    """All keys of an environment, revoked ones too."""
+    """All keys of an environment, revoked and expired ones too."""
     async with acquired(environment.pool) as connection:
         rows = await store.list_keys(connection, environment.id)
-    return [KeySummary(row.id, row.name, row.prefix, tuple(row.scopes), row.created_at, row.revoked_at) for row in rows]
+    return [_summary(row) for row in rows]
+
+
+def _summary(row: store.KeyRow) -> KeySummary:
+    return KeySummary(
+        row.id,
+        row.name,
+        row.prefix,
+        tuple(row.scopes),
+        tuple(row.origins),
+        row.created_at,
+        row.expires_at,
+        row.last_used_at,
+        row.replaced_by,
+        row.revoked_at,
+    )
+
+
+async def update_key(
+    environment: Environment,
+    which: int,
+    *,
+    name: str | None = None,
+    origins: Sequence[str] | None = None,
+    expires_at: Instant | None = None,
+    expires: bool = False,
+) -> KeySummary:
+    """Change a key's name, origins or expiry; None leaves one as it is.
+
+    expires: whether to change the expiry; to None, so that it never expires."""
+    now = environment.now()
+    if name is not None:
+        _check_name(name)
+    if expires:
+        _check_expiry(expires_at, now)
+    patterns = read_origins(origins) if origins is not None else None
+    async with transaction(environment.pool) as connection:
+        before = await _lock(connection, environment, which, now)
+        after = replace(
+            before,
+            name=name if name is not None else before.name,
+            origins=patterns if patterns is not None else before.origins,
+            expires_at=expires_at if expires else before.expires_at,
+        )
+        await store.update_key(connection, environment.id, which, after.name, after.origins, after.expires_at)
+        await announce_keys(connection)
+    return after
+
+
+async def rotate_key(environment: Environment, which: int | str, overlap_ms: int = OVERLAP_MS) -> Rotation:
+    """Create the successor of a key, given by id or prefix; the key itself expires after the overlap.
+
+    The successor has the same name, scopes and origins. If the key expires, it is valid for as long as the key was."""
+    if not 0 <= overlap_ms <= LONGEST_OVERLAP_MS:
+        message = f"$.overlap: at most {duration_text(LONGEST_OVERLAP_MS)}; found {duration_text(overlap_ms)}."
+        raise InvalidInput("INVALID_OVERLAP", message, path="$.overlap")
+    id = which if isinstance(which, int) else key_with_prefix(await list_keys(environment), which)
+    now = environment.now()
+    async with transaction(environment.pool) as connection:
+        old = await _lock(connection, environment, id, now)
+        if old.replaced_by is not None:
+            message = f"The key {id} was rotated before; rotate its successor, the key {old.replaced_by}."
+            raise Conflict("KEY_REPLACED", message, replacedBy=old.replaced_by)
+        until = now + (old.expires_at - old.created_at) if old.expires_at is not None else None
+        new = await store_key(connection, environment.id, random_key(), old.scopes, old.name, now, until, old.origins)
+        ends = min(now + overlap_ms, old.expires_at if old.expires_at is not None else NEVER)
+        await store.replace_key(connection, environment.id, id, new.id, ends)
+        await announce_keys(connection)
+    return Rotation(replace(old, expires_at=ends, replaced_by=new.id), new, ends)
+
+
+async def _lock(connection: Connection, environment: Environment, id: int, now: Instant) -> KeySummary:
+    """A usable key, locked. Raises NotFound if it was revoked or has expired."""
+    row = await store.lock_key(connection, environment.id, id) if 0 < id <= _LARGEST_ID else None
+    if row is None or (row.expires_at is not None and row.expires_at <= now):
+        raise _no_active(id)
+    return _summary(row)
 
 
 async def revoke_key(environment: Environment, which: int | str) -> None:
     """Revoke a key, given by id or prefix; every process stops accepting it."""
-    if isinstance(which, str):
-        which = key_with_prefix(await list_keys(environment), which)
+    id = which if isinstance(which, int) else key_with_prefix(await list_keys(environment), which)
     async with transaction(environment.pool) as connection:
-        if not await store.revoke_key(connection, environment.id, which, environment.now()):
-            raise NotFound("NOT_FOUND", f"No active key {which!r}: it does not exist, or it is revoked already.")
+        known = 0 < id <= _LARGEST_ID
+        if not known or not await store.revoke_key(connection, environment.id, id, environment.now()):
+            raise _no_active(which)
         await announce_keys(connection)
 
 
@@ -114,8 +274,12 @@ def key_with_prefix(keys: Sequence[KeySummary], prefix: str) -> int:
     if len(named) > 1:
         raise InvalidInput("AMBIGUOUS_PREFIX", f"{len(named)} keys begin with {prefix!r}; give the id of one.")
     if not named:
-        raise NotFound("NOT_FOUND", f"No active key {prefix!r}: it does not exist, or it is revoked already.")
+        raise _no_active(prefix)
     return named[0]
+
+
+def _no_active(which: int | str) -> NotFound:
+    return NotFound("NOT_FOUND", f"No active key {which!r}: it does not exist, has expired, or is revoked already.")
 
 
 async def environment_named(pool: Pool, key: str) -> int:
@@ -142,9 +306,11 @@ async def bootstrap(pool: Pool, settings: Settings, now: Instant) -> bool:
         "write": settings.bootstrap_write_key,
         "read": settings.bootstrap_read_key,
     }
-    for scope, text in texts.items():
-        if text:
-            await _store_key(environment, text, [scope], f"bootstrap {scope}")
+    async with transaction(pool) as connection:
+        for scope, text in texts.items():
+            if text:
+                await store_key(connection, environment.id, text, [scope], f"bootstrap {scope}", now)
+        await announce_keys(connection)
     return any(texts.values())
 
 
@@ -157,6 +323,8 @@ class Keyring:
         self._by_id: dict[int, tuple[Key, bytes]] = {}
         self._recognised: dict[str, Key] = {}
         self._headers: dict[bytes, Key] = {}
+        #: Which keys were used, by id, with their environments.
+        self.used: dict[int, int] = {}
         self._loading = asyncio.Lock()
 
     async def load(self) -> None:
@@ -164,16 +332,24 @@ class Keyring:
         # One at a time: the last read is the newest, so a revoked key does not come back.
         async with self._loading, acquired(self._pool) as connection:
             rows = await store.list_usable_keys(connection)
-            self._keys = {
-                bytes(row.digest): Key(row.id, row.environment_id, row.name, frozenset(row.scopes)) for row in rows
-            }
+            self._keys = {bytes(row.digest): _key_of(row) for row in rows}
             self._by_id = {key.id: (key, digest) for digest, key in self._keys.items()}
             self._recognised = {}
             self._headers = {}
 
     def by_id(self, id: int) -> tuple[Key, bytes] | None:
-        """A usable key and its stored hash."""
+        """A key that was not revoked, and its stored hash."""
         return self._by_id.get(id)
+
+    def usable(self, id: int, now: Instant) -> tuple[Key, bytes] | None:
+        """A key that was not revoked and has not expired, and its stored hash."""
+        found = self._by_id.get(id)
+        return found if found is not None and not found[0].expired(now) else None
+
+    def next_expiry(self, now: Instant) -> Instant:
+        """The next instant at which a key expires; NEVER if none does."""
+        instants = (key.restrictions.expires_at for key, _ in self._by_id.values() if key.restrictions is not None)
+        return min((instant for instant in instants if instant > now), default=NEVER)
 
     def find(self, text: str) -> Key | None:
         """The key with this text. Only texts of existing keys are cached, so memory is bounded."""
@@ -193,3 +369,10 @@ class Keyring:
         if len(self._headers) >= _MOST_HEADERS:
             self._headers.clear()
         self._headers[header] = key
+
+
+def _key_of(row: store.UsableKeyRow) -> Key:
+    restrictions = None
+    if row.expires_at is not None or row.origins:
+        restrictions = Restrictions(row.expires_at if row.expires_at is not None else NEVER, Origins(row.origins))
+    return Key(row.id, row.environment_id, row.name, frozenset(row.scopes), restrictions)

@@ -2,7 +2,7 @@
 
 Shape   issue(keyring, token) → text for a URL · redeem(keyring, text, now) → StreamToken and its key
 Units   A window is six hours. A token is valid in the window it was issued in and in the next.
-Laws    A token opens only the stream of one context, and nothing once its key is revoked.
+Laws    A token opens only the stream of one context, and nothing once its key is revoked or expired.
         It is signed with the stored hash of the key, so every process can verify it and nothing else is stored.
         The same question in the same window gets the same token, except for `mark`.
 Errors  Forbidden INVALID_STREAM_TOKEN
@@ -72,7 +72,7 @@ def redeem(keyring: Keyring, text: str, now: Instant) -> tuple[StreamToken, Key]
         token = _decode(payload)
     except (binascii.Error, ValueError, msgspec.MsgspecError):
         raise _invalid() from None
-    found = keyring.by_id(token.key_id)
+    found = keyring.usable(token.key_id, now)
     if found is None or not hmac.compare_digest(_signature(found[1], payload), signed):
         raise _invalid()
     if abs(window_of(now) - token.window) > 1:  # one ahead is allowed: clocks of two machines differ

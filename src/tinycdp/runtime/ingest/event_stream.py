@@ -305,12 +305,17 @@ class EventStreams:
                     self._unread.clear()
         await self._work.wait()
 
+    def keys_changed(self) -> None:
+        """End the streams of keys that were revoked or have expired."""
+        for reader in list(self._readers.values()):
+            if not self._usable(reader.key_id):
+                reader.end(b"the key was revoked or has expired")
+
     async def _check_readers(self) -> None:
+        self.keys_changed()
         for reader in list(self._readers.values()):
             if self._usable(reader.key_id):
                 reader.send(b":\n\n")
-            else:
-                reader.end(b"the key was revoked")
         await self._announce(list(self._readers.values()))
         time = asyncio.get_running_loop().time()
         for environment_id, leases in list(self._leases.items()):
