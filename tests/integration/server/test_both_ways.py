@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from serving import ADMIN_KEY, KEYS, READ_KEY, Server, free_port, served
+from serving import ADMIN_KEY, KEYS, READ_KEY, Server, free_port, served, until
 from tinycdp.cli.main import main
 
 FIRST = """
@@ -74,7 +74,8 @@ def both(
             both.dev = made[1].strip()
             for n, amount in enumerate((0.1, 0.2, 25)):
                 event = {"userId": f'u"{n}\n', "event": "purchase", "properties": {"amount": amount}}
-                assert server.track(event, both.dev).status_code == 200
+                # The server learns of the key by a notification, within moments.
+                until(lambda event=event, key=both.dev: server.track(event, key).status_code == 200)
         yield both
 
 
