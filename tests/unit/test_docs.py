@@ -164,9 +164,14 @@ def _codes_in(module: Path) -> Iterator[str]:
                 yield code
 
 
+def _error_codes() -> str:
+    """The pages of error codes."""
+    return "".join((DOCS / "reference" / name).read_text() for name in ("errors.md", "errors-commands.md"))
+
+
 def test_every_error_code_is_explained() -> None:
     used = {code for module in (ROOT / "src").rglob("*.py") for code in _codes_in(module)} | _ENUMERATED
-    explained = set(re.findall(r"`([A-Z][A-Z_0-9]+)`", (DOCS / "reference" / "errors.md").read_text()))
+    explained = set(re.findall(r"`([A-Z][A-Z_0-9]+)`", _error_codes()))
     assert len(used) > 90
     assert sorted(used - explained) == []
 
@@ -174,11 +179,11 @@ def test_every_error_code_is_explained() -> None:
 def test_the_range_of_the_language_is_complete() -> None:
     errors_of_the_language = sorted(code for code in CODES if code.startswith("E"))
     row = f"| `{errors_of_the_language[0]}` to `{errors_of_the_language[-1]}` | 400 |"
-    assert row in (DOCS / "reference" / "errors.md").read_text()
+    assert row in _error_codes()
 
 
 def test_every_error_code_that_is_explained_exists() -> None:
-    rows = [line.split("|")[1] for line in (DOCS / "reference" / "errors.md").read_text().splitlines() if "|" in line]
+    rows = [line.split("|")[1] for line in _error_codes().splitlines() if "|" in line]
     explained = {code for row in rows for code in re.findall(r"`([A-Z][A-Z_0-9]+)`", row)}
     source = "\n".join(module.read_text() for module in (ROOT / "src").rglob("*.py"))
     assert explained
