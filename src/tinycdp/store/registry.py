@@ -128,6 +128,18 @@ class SdkDaysRow(Row):
 
 
 @dataclass(frozen=True, slots=True)
+class EventSdkRow(Row):
+    """An SDK that sent an event, with its volume of the last days and the first and last day."""
+
+    event: str
+    sdk: str
+    n: int
+    lately: int
+    first_day: int
+    last_day: int
+
+
+@dataclass(frozen=True, slots=True)
 class HourRow(Row):
     """The number of an event's messages in an hour."""
 
@@ -256,6 +268,20 @@ async def registry_names_seen(connection: Connection, environment_id: int) -> li
 
 async def registry_types_of(connection: Connection, environment_id: int, event: str) -> list[PropertyTypeRow]:
     return PropertyTypeRow.every(await connection.fetch(_SQL["registry_types_of"], environment_id, event))
+
+
+async def registry_types_of_events(
+    connection: Connection, environment_id: int, events: Sequence[str]
+) -> list[EventPropertyTypeRow]:
+    rows = await connection.fetch(_SQL["registry_types_of_events"], environment_id, events)
+    return EventPropertyTypeRow.every(rows)
+
+
+async def registry_sdks_of_events(
+    connection: Connection, environment_id: int, events: Sequence[str], first: date, lately: date
+) -> list[EventSdkRow]:
+    rows = await connection.fetch(_SQL["registry_sdks_of_events"], environment_id, events, first, lately)
+    return EventSdkRow.every(rows)
 
 
 async def registry_dictionary(

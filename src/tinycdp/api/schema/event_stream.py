@@ -3,7 +3,7 @@
 Shape   GET /v1/events/live; each message is one event; an event `sample` says how many messages the next ones represent
 Laws    A reader that is too slow is disconnected with a message; no other reader waits for it.
 Errors  400 INVALID_REQUEST · 503 TOO_MANY_STREAMS
-Source  docs/reference/registry.md "Live stream"
+Source  docs/reference/live-stream.md
 """
 
 from typing import Annotated, Literal

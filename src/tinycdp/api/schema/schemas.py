@@ -61,12 +61,15 @@ class Saved(msgspec.Struct, frozen=True, rename="camel"):
 class EventSummary(msgspec.Struct, frozen=True, rename="camel"):
     """One event.
 
+    version_of  of `signup.v2` it is `signup`, and `version` 2; both are null for a name without a version
     state   that of its plan, if not active; else `planned` if never seen, `silent` after 30 days without it, `active`
     total   messages ever; `lately` in the last seven days, today included
     likely_misspelling_of  the event that was probably meant; null if there is no doubt
     remedy  what to do about it"""
 
     name: str
+    version_of: str | None
+    version: int | None
     state: EventState
     planned: bool
     description: str
@@ -162,10 +165,51 @@ class Violations(msgspec.Struct, frozen=True):
     violations: list[Violation]
 
 
+class VersionSdk(msgspec.Struct, frozen=True, rename="camel"):
+    """An SDK that sent a version in the last 90 days, how often, and the first and last day."""
+
+    sdk: str
+    n: int
+    first_day: str
+    last_day: str
+
+
+class TypeChange(msgspec.Struct, frozen=True):
+    """A property whose type differs from the version before."""
+
+    name: str
+    before: str
+    after: str
+
+
+class EventVersion(msgspec.Struct, frozen=True, rename="camel"):
+    """A version of an event.
+
+    version  null for the name without one
+    added    properties that the version before does not have; `removed`: those that only it has
+    changed  properties of another type than before"""
+
+    name: str
+    version: int | None
+    planned: bool
+    total: int
+    lately: int
+    first_seen: str | None
+    last_seen: str | None
+    sdks: list[VersionSdk]
+    added: list[str]
+    removed: list[str]
+    changed: list[TypeChange]
+
+
 class EventPage(msgspec.Struct, frozen=True, rename="camel"):
-    """An event in detail. overflow: values of properties beyond the limit."""
+    """An event in detail.
+
+    versions  it and its other versions, such as `signup` and `signup.v2`, in order; empty if it has only one
+    overflow  values of properties beyond the limit"""
 
     event: EventSummary
+    versions: list[EventVersion]
     hours: list[Volume]
     days: list[Volume]
     properties: list[PropertySummary]

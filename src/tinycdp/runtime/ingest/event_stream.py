@@ -9,7 +9,7 @@ Laws    Without readers a message costs one look-up in an empty dictionary.
 Units   Each process sends at most SHOWN messages per reader and TICK_SECONDS: a random sample of those that matched.
         A lease lasts LEASE_SECONDS.
 Errors  Unavailable TOO_MANY_STREAMS
-Source  docs/decisions/0023-registry.md; docs/reference/registry.md "Live stream"
+Source  docs/decisions/0023-registry.md; docs/reference/live-stream.md
 """
 
 import asyncio

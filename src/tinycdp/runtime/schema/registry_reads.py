@@ -11,7 +11,7 @@ Source  docs/reference/registry.md
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any, Literal
 from urllib.parse import quote
@@ -20,6 +20,7 @@ from tinycdp.dsl.check.workspace import check_workspace
 from tinycdp.dsl.ir import Type
 from tinycdp.dsl.suggest import did_you_mean
 from tinycdp.engine.catalog import sources
+from tinycdp.engine.schema.event_names import version_of
 from tinycdp.engine.schema.inference import LATELY_DAYS, OTHER, State, main_type, state_of
 from tinycdp.engine.schema.misspellings import NameSeen, likely_misspellings
 from tinycdp.engine.schema.number_reads import NumberReads
@@ -28,6 +29,7 @@ from tinycdp.errors import NotFound
 from tinycdp.model import DAY_MS, HOUR_MS, Instant
 from tinycdp.runtime.definitions.workspace import Declared, Workspace
 from tinycdp.runtime.environment import Environment
+from tinycdp.runtime.schema.event_versions import EventVersion, versions_of
 from tinycdp.runtime.schema.tracking_plan import PlanEntry, versions
 from tinycdp.store import registry as store
 from tinycdp.store.database.pool import snapshot
@@ -54,6 +56,8 @@ class EventSummary:
     remedy                 what to do about it"""
 
     name: str
+    version_of: str | None
+    version: int | None
     state: EventState
     planned: bool
     description: str
@@ -149,6 +153,7 @@ class EventPage:
     """An event in detail. overflow: values of properties beyond the limit."""
 
     event: EventSummary
+    versions: list[EventVersion]
     hours: list[Volume]
     days: list[Volume]
     properties: list[PropertySummary]
@@ -229,10 +234,11 @@ async def event(environment: Environment, plan: TrackingPlan, name: str, reads: 
         kind = _KINDS_OF.get(name)
         newest = await store.newest_properties(connection, environment.id, kind, "" if kind else name, _REACH, _NEWEST)
         names = await store.registry_names_seen(connection, environment.id)
+        side_by_side = await versions_of(connection, environment.id, plan, name, names, TIMELINE_DAYS, now)
     meant = misspelt_events(plan, ((row.event, row.n, row.first_at) for row in names))
     entry = plan.entries.get(name)
     whole = next((row for row in types if row.property == ""), None)
-    if whole is None and entry is None:
+    if whole is None and entry is None and not side_by_side:
         seen = (row.event for row in names if not row.event.startswith("$"))
         hint = did_you_mean(name, [*seen, *plan.entries])
         raise NotFound("NOT_FOUND", f"No event {name!r} was received yet, and the tracking plan has none.{hint}")
@@ -250,8 +256,12 @@ async def event(environment: Environment, plan: TrackingPlan, name: str, reads: 
             today=volume.get(now // DAY_MS, 0),
         )
     written = (await versions(environment, name, 1)) if entry is not None else []
+    summary = _event(name, numbers, entry, meant.get(name), now)
+    if whole is None and entry is None:  # only other versions of it are known
+        summary = replace(summary, state="active" if any(row.lately for row in side_by_side) else "silent")
     return EventPage(
-        event=_event(name, numbers, entry, meant.get(name), now),
+        event=summary,
+        versions=side_by_side,
         hours=[Volume(iso(row.hour), row.n) for row in hours],
         days=[Volume(_iso_day(day), n) for day, n in sorted(volume.items())],
         properties=properties,
@@ -363,8 +373,11 @@ def _event(
     state: EventState = "planned" if row is None else "silent" if now - row.last_at > _GONE_MS else "active"
     if entry is not None and entry.status != "active":
         state = entry.status
+    base, version = version_of(name)
     return EventSummary(
         name=name,
+        version_of=base if version is not None else None,
+        version=version,
         state=state,
         planned=entry is not None,
         description=entry.description if entry is not None else "",

@@ -121,6 +121,22 @@ SELECT event, n, first_at, last_at FROM registry_types WHERE environment_id = $1
 SELECT property, type, n, first_at, last_at FROM registry_types WHERE environment_id = $1 AND event = $2
 ORDER BY property, n DESC, type;
 
+-- name: registry_types_of_events
+-- The types of the properties of some events.
+-- args: environment_id, events text[]
+-- index: registry_types_pkey
+SELECT event, property, type, n FROM registry_types
+WHERE environment_id = $1 AND event = ANY ($2) AND property <> '' ORDER BY event, property, type;
+
+-- name: registry_sdks_of_events
+-- The SDKs that sent some events since a day, with their volume of the last days.
+-- args: environment_id, events text[], first day date, first of the last days date
+-- index: registry_days_pkey
+SELECT event, sdk, sum(n)::bigint AS n, coalesce(sum(n) FILTER (WHERE day >= $4), 0)::bigint AS lately,
+       min(day) - date '1970-01-01' AS first_day, max(day) - date '1970-01-01' AS last_day
+FROM registry_days WHERE environment_id = $1 AND event = ANY ($2) AND property = '' AND day >= $3
+GROUP BY event, sdk ORDER BY event, n DESC, sdk;
+
 -- name: registry_dictionary
 -- A page of properties over all events, by code points, with their types in each event.
 -- args: environment_id, after text, prefix text, the name of the overflow, n
