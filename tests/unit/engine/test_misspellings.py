@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tinycdp.dsl.suggest import edits, within
 from tinycdp.engine.schema.misspellings import YOUNGER_MS, NameSeen, likely_misspellings
 
 
@@ -62,3 +63,9 @@ def test_a_planned_name_is_never_doubtful_and_no_two_are_meant_by_each_other(nam
     found = likely_misspellings(names)
     assert not {one.name for one in names if one.planned} & found.keys()
     assert not [name for name, meant in found.items() if found.get(meant) == name]
+
+
+@given(st.text("abc", max_size=7), st.lists(st.text("abc", max_size=7), max_size=20), st.integers(0, 2))
+def test_those_within_reach_are_those_that_the_measure_finds(name: str, others: list[str], reach: int) -> None:
+    wanted = {n: edits(name, other, reach) for n, other in enumerate(others) if edits(name, other, reach) <= reach}
+    assert dict(within(name, others, reach)) == wanted

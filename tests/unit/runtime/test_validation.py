@@ -89,8 +89,8 @@ def test_a_message_that_fits_is_itself_and_no_message_repeats_a_value() -> None:
 @pytest.mark.parametrize(
     ("document", "says"),
     [
-        ({"uuids": [{"path": "usrId"}]}, "did you mean 'userId'"),
-        ({"uuids": [{"path": "mesageId"}]}, "did you mean 'messageId'"),
+        ({"uuids": [{"path": "usrId"}]}, "nearest is 'userId'"),
+        ({"uuids": [{"path": "mesageId"}]}, "nearest is 'messageId'"),
         ({"required": [{"path": "propertys.a"}]}, "not a path"),
         ({"required": [{"path": "properties."}]}, "names joined by dots"),
         ({"required": [{"path": "properties"}]}, "names joined by dots"),
@@ -102,3 +102,9 @@ def test_a_message_that_fits_is_itself_and_no_message_repeats_a_value() -> None:
 def test_a_rule_that_cannot_be_is_refused(document: dict[str, Any], says: str) -> None:
     with pytest.raises(msgspec.ValidationError, match=says):
         msgspec.convert(document, ValidationPolicy)
+
+
+@pytest.mark.parametrize("kind", ["user", "device", "emailHash", "crm:id"])
+def test_a_kind_of_the_environments_own_is_a_path(kind: str) -> None:
+    other = message(identifiers=(Identifier(kind, "x"),))
+    assert found({"uuids": [{"path": kind}]}, other) == ([("NOT_A_UUID", f"$.{kind}")], [])

@@ -13,7 +13,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from tinycdp.dsl.suggest import edits
+from tinycdp.dsl.suggest import within
 from tinycdp.model import DAY_MS, Instant
 
 #: A doubtful name is received at most once for this many of the other.
@@ -38,34 +38,31 @@ class NameSeen:
 
 def likely_misspellings(names: Iterable[NameSeen]) -> Mapping[str, str]:
     """The doubtful names, each with the nearest name that was probably meant."""
-    by_length: dict[int, list[tuple[NameSeen, str, list[str]]]] = {}
+    by_length: dict[int, list[NameSeen]] = {}
     for seen in names:
         if not seen.name.startswith(_RESERVED) and len(seen.name) >= _SHORTEST:
-            entry = (seen, seen.name.lower(), _DIGITS.findall(seen.name))
-            by_length.setdefault(len(seen.name), []).append(entry)
+            by_length.setdefault(len(seen.name), []).append(seen)
     found: dict[str, str] = {}
     for length, entries in by_length.items():
         reach = 2 if length >= _LONG else 1
-        others = [entry for n in range(length - reach, length + reach + 1) for entry in by_length.get(n, ())]
-        for seen, lowered, digits in entries:
-            near = min(
-                (
-                    (distance, -other.n, other.name)
-                    for other, other_lowered, other_digits in others
-                    if _is_doubtful(seen, other)
-                    and digits == other_digits
-                    and (distance := edits(lowered, other_lowered, reach)) <= reach
-                ),
-                default=None,
-            )
-            if near is not None:
-                found[seen.name] = near[2]
+        others = [other for n in range(length - reach, length + reach + 1) for other in by_length.get(n, ())]
+        lowered = [other.name.lower() for other in others]
+        for seen in entries:
+            if seen.planned or not seen.n:
+                continue
+            meant = [
+                (distance, -others[n].n, others[n].name)
+                for n, distance in within(seen.name.lower(), lowered, reach)
+                if _is_doubtful(seen, others[n])
+            ]
+            if meant:
+                found[seen.name] = min(meant)[2]
     return found
 
 
 def _is_doubtful(seen: NameSeen, other: NameSeen) -> bool:
-    """Whether a name has reason to be a misspelling of another that is like it."""
-    if seen.planned or not seen.n:
+    """Whether a name that was received and is not planned has reason to be a misspelling of one that is like it."""
+    if _DIGITS.findall(seen.name) != _DIGITS.findall(other.name):
         return False
     if not other.n:
         return other.planned

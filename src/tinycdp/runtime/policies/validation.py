@@ -196,7 +196,7 @@ def _at(found: Any, path: str) -> Any:
 
 def _is_like(path: str, known: str) -> bool:
     """Whether a path is probably a misspelling of a known one; others are kinds of the environment's own."""
-    return edits(path.lower(), known.lower(), 2) <= 2
+    return edits(path.lower(), known.lower(), 1) <= 1
 
 
 def _check_path(path: str, calls: Sequence[MessageKind] = ()) -> None:
@@ -208,6 +208,6 @@ def _check_path(path: str, calls: Sequence[MessageKind] = ()) -> None:
         known = ", ".join(f"{one}.…" for one in _OBJECTS)
         raise ValueError(f"{path!r} is not a path: it is an id or a field, or begins with one of {known}")
     elif path not in _KNOWN and (near := next((one for one in _KNOWN if _is_like(path, one)), None)) is not None:
-        raise ValueError(f"unknown path {path!r}; did you mean {near!r}?")
+        raise ValueError(f"unknown path {path!r}; the nearest is {near!r}")
     if wrong := [kind for kind in calls if kind not in _calls_of(path)]:
         raise ValueError(f"{path!r}: {wrong[0]} calls cannot have it")
