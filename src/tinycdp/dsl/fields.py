@@ -73,18 +73,22 @@ def valid_instead(name: str, valid: Iterable[str]) -> str:
 
 
 def shown(value: Any) -> str:
-    """A value of a document with its kind: the string "3", the number 1.5, true."""
+    """A value of a document with its kind: the string "3", the number 1.5, true.
+
+    Of a list or an object only its size and names: its values may be secret."""
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
-    text = str(value) if isinstance(value, int | float | Decimal) else _json(value)
-    cut = f"{text[:_SHOWN]}…" if len(text) > _SHOWN else text
-    if isinstance(value, str):
-        return f"the string {cut}"
     if isinstance(value, Mapping):
-        return f"the object {cut}"
+        return f"an object with {_cut(', '.join(map(str, value)))}" if value else "an empty object"
     if isinstance(value, list | tuple):
-        return f"the list {cut}"
-    return f"the number {cut}"
+        return f"a list of {len(value)}" if value else "an empty list"
+    if isinstance(value, str):
+        return f"the string {_cut(_json(value))}"
+    return f"the number {_cut(str(value))}"
+
+
+def _cut(text: str) -> str:
+    return f"{text[:_SHOWN]}…" if len(text) > _SHOWN else text
 
 
 def kind_in_words(kind: Any) -> str:

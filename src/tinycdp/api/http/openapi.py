@@ -61,6 +61,7 @@ _TAGS = {
     "Decisions": "Evaluate flags: a value, its reasons, and until when it is valid.",
     "Profiles": "Their properties, traits, segments and events, as of this instant.",
     "Definitions": "Write, check and publish traits, segments and flags.",
+    "Segments": "Lists of static segments: read, change, upload.",
     "Exposures": "Which variants were given to which profiles, and which flags are no longer needed.",
     "Registry": "The events and properties received, their types, the tracking plan, and a live stream of events.",
     "Editing": "The expression language for editors: check, complete, format, hover. Nothing is saved.",

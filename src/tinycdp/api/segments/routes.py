@@ -27,7 +27,7 @@ from tinycdp.runtime.access.actor import Actor
 from tinycdp.runtime.segments.list_files import read_list, wrong_kind
 from tinycdp.runtime.segments.lists import Lists
 
-_TAGS = ["Static segments"]
+_TAGS = ["Segments"]
 _IN_MEMORY = 1 << 20
 #: The largest file of identifiers, in bytes: tens of millions.
 MOST_UPLOADED = 1 << 30

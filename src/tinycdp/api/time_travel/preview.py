@@ -61,7 +61,7 @@ async def preview(
     scope="admin",
     example={
         "userId": "ada",
-        "changes": [{"kind": "segment", "key": "regulars", "document": {"rule": "orders_90d >= 5"}}],
+        "changes": [{"kind": "segment", "key": "regulars", "document": {"rule": "events.purchase.count_90d >= 5"}}],
     },
 )
 async def preview_on_profile(environment: Injected[Environment], data: JSONBody[DraftBody]) -> DraftOnProfile:

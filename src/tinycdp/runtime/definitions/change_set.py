@@ -16,14 +16,13 @@ import re
 import secrets
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
 from typing import Any, Literal
 
 import msgspec
 
 from tinycdp.dsl.diagnostics import SourceError
 from tinycdp.dsl.editor.rename import needs_qualifier
-from tinycdp.dsl.fields import valid_instead
+from tinycdp.dsl.fields import shown, valid_instead
 from tinycdp.dsl.parser import parse
 from tinycdp.engine.catalog import Definition, Name
 from tinycdp.engine.flags.document import Flag, read_flag, settled, to_document
@@ -190,7 +189,7 @@ def _problems(kind: str, document: Mapping[str, Any], path: str) -> Iterator[Inv
     given = [name for name in ("expression", "rule") if name in document]
     static = document.get("static", False) if kind == "segment" else False
     if not isinstance(static, bool):
-        yield wrong("static", f"expected true or false; found {_shown(static)}.")
+        yield wrong("static", f"expected true or false; found {shown(static)}.")
     elif static and any(document[name] not in (None, "") for name in given):
         yield wrong(given[0], "a static segment has no rule; its members are listed. Leave out one of the two.")
     elif static:
@@ -201,9 +200,9 @@ def _problems(kind: str, document: Mapping[str, Any], path: str) -> Iterator[Inv
         yield wrong(own, "the expression is missing.")
     for name in given:
         if not isinstance(document[name], str):
-            yield wrong(name, f"expected a string; found {_shown(document[name])}.")
+            yield wrong(name, f"expected a string; found {shown(document[name])}.")
     if not isinstance(document.get("description"), str | None):
-        yield wrong("description", f"expected a string; found {_shown(document['description'])}.")
+        yield wrong("description", f"expected a string; found {shown(document['description'])}.")
 
 
 def _problems_of_flag(document: Mapping[str, Any], path: str) -> Iterator[InvalidInput]:
@@ -233,20 +232,6 @@ def _unstorable(document: Mapping[str, Any], path: str) -> Iterator[InvalidInput
             pending += [(f"{where}.(key)", name) for name in value if _UNSTORABLE.search(str(name))]
         elif isinstance(value, list | tuple):
             pending += [(f"{where}[{n}]", inner) for n, inner in enumerate(value)]
-
-
-def _shown(value: Any) -> str:
-    """A value of another type, as a message shows it."""
-    match value:
-        case None:
-            return "nothing"
-        case bool():
-            return str(value).lower()
-        case int() | float() | Decimal():
-            return f"the number {value}"
-        case str():
-            return repr(value[:40])
-    return "a list" if isinstance(value, list | tuple) else "an object"
 
 
 def drafted(changes: Iterable[Change]) -> list[Definition]:
