@@ -175,6 +175,7 @@ SHOWING: dict[str, Call] = {
     "GET /v1/registry/events": read(),
     "GET /v1/registry/events/{name}": read("app_open"),
     "GET /v1/registry/events/{name}/properties/{property_name}": read("app_open", "n"),
+    "GET /v1/registry/properties": read(),
     "GET /v1/registry/sdks": read(),
     "GET /v1/registry/violations": read(),
     "GET /v1/registry/plan": read(),

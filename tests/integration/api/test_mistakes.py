@@ -465,7 +465,7 @@ async def test_a_near_name_is_suggested(app: Application) -> None:
         "/v1/admin/profiles/adax/graph": "ada",
     }.items():
         message = held(await app.admin.get(path), {404}, DOCUMENTED)
-        assert message.endswith((f"Did you mean {suggestion!r}?", "naming, privacy.")), (path, message)
+        assert message.endswith((f"Did you mean {suggestion!r}?", "privacy, validation.")), (path, message)
     told = await app.read.post("/v1/decide", json={"userId": "ada", "flags": ["premum"]})
     assert told.json()["errors"] == {"premum": "There is no flag 'premum'. Did you mean 'premium'?"}
     other_kind = held(await app.admin.get("/v1/admin/flags/openers"), {404}, {"NOT_FOUND"})
