@@ -692,7 +692,8 @@ CREATE TABLE public.session_variants (
     unit text NOT NULL,
     session text NOT NULL,
     variant text NOT NULL,
-    kept_until timestamp with time zone NOT NULL
+    kept_until timestamp with time zone,
+    assigned_at timestamp with time zone
 );
 
 CREATE TABLE public.splits (

@@ -26,6 +26,7 @@ from tinycdp.runtime.clock import Clock
 from tinycdp.runtime.decisions.change_streams import ChangeStreams
 from tinycdp.runtime.decisions.decide import ProfileLoader
 from tinycdp.runtime.decisions.exposures import Exposures
+from tinycdp.runtime.decisions.profile_variants import ProfileVariants
 from tinycdp.runtime.decisions.session_variants import SessionVariants
 from tinycdp.runtime.decisions.snapshots import Snapshots
 from tinycdp.runtime.definitions.catalogs import Catalogs
@@ -166,7 +167,8 @@ def _assemble(settings: Settings, pool: Pool, now: Clock) -> Parts:
     keyring = Keyring(pool)
     policies = Policies()
     privacy = Privacy()
-    profile_loader = ProfileLoader(catalogs, snapshots)
+    profile_variants = ProfileVariants(pool)
+    profile_loader = ProfileLoader(catalogs, snapshots, profile_variants)
     session_variants = SessionVariants(pool, size)
     exposures = Exposures(pool, metrics.exposures)
     registry = Registry(pool, now, metrics.observed)
@@ -231,7 +233,7 @@ def _assemble(settings: Settings, pool: Pool, now: Clock) -> Parts:
         profile_loader=profile_loader,
         session_variants=session_variants,
         exposures=exposures,
-        decision_service=DecisionService(profile_loader, session_variants, exposures, metrics),
+        decision_service=DecisionService(profile_loader, profile_variants, session_variants, exposures, metrics),
         change_streams=change_streams,
         registry=registry,
         plans=plans,
@@ -241,6 +243,7 @@ def _assemble(settings: Settings, pool: Pool, now: Clock) -> Parts:
         mirror=mirror,
         bulk=Bulk(
             profile_loader=profile_loader,
+            profile_variants=profile_variants,
             session_variants=session_variants,
             exposures=exposures,
             metrics=metrics,

@@ -8,9 +8,9 @@ Errors  InvalidDefinitions with every diagnostic of every definition
 Source  dsl/SPEC.md "Definitions"; docs/decisions/0009-live-and-candidate.md
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import cached_property, partial
 from hashlib import blake2b
 from typing import Any
 
@@ -225,6 +225,15 @@ class CompiledSet:
     reads: Mapping[Name, frozenset[ir.AggregateRead]]
     dependencies: Mapping[Name, Dependencies]
     flags: Mapping[str, decide.Program]
+
+    @cached_property
+    def sticky(self) -> frozenset[str]:
+        """The flags whose decision needs the variants that profiles keep: sticky ones, and those that read one."""
+        found: set[str] = set()
+        for key, program in self.flags.items():  # each after all it refers to
+            if any(stage.flag.sticky or not found.isdisjoint(_flags_read_by(stage)) for stage in program.stages()):
+                found.add(key)
+        return frozenset(found)
 
 
 @dataclass(frozen=True)
@@ -532,6 +541,13 @@ def _program(
         until = at if at is not None else NEVER
     assert program is not None
     return program
+
+
+def _flags_read_by(stage: decide.Program) -> Iterator[str]:
+    yield from (required.flag.key for required, _ in stage.prerequisites)
+    yield from (holdout.flag.key for holdout in stage.holdouts)
+    for rule in stage.rules:
+        yield from (node.key for node in ir.walk(rule.node) if isinstance(node, ir.Reference) and node.kind == "flag")
 
 
 def _reads_request(part: Checked) -> bool:

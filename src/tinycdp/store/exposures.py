@@ -138,10 +138,13 @@ async def sample_of_rule(
     since: tuple[int, int],
     variants: Sequence[str],
     days: Days,
+    afresh_since: int | None,
 ) -> list[SampleRow]:
-    """`since` is (version, stage)."""
+    """`since` is (version, stage). Units that keep a variant from before `afresh_since` are left out."""
     return SampleRow.every(
-        await connection.fetch(_SQL["sample_of_rule"], environment_id, definition_id, rule, *since, variants, *days)
+        await connection.fetch(
+            _SQL["sample_of_rule"], environment_id, definition_id, rule, *since, variants, *days, afresh_since
+        )
     )
 
 

@@ -1,5 +1,6 @@
 """Statements about flags' kill switches and the variants that sessions hold."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tinycdp.store.database.pool import Connection
@@ -28,6 +29,14 @@ class PastKillRow(Row):
     note: str
     revived_at: int | None
     revived_by: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ProfileVariantRow(Row):
+    """A variant that a profile keeps of a sticky flag."""
+
+    definition_id: int
+    variant: str
 
 
 async def kill_flag(
@@ -66,6 +75,31 @@ async def keep_session_variant(
     return await connection.fetchval(
         _SQL["keep_session_variant"], environment_id, definition_id, unit, session, variant, now, kept_until
     )
+
+
+async def profile_variants(
+    connection: Connection, environment_id: int, definition_ids: Sequence[int], units: Sequence[str]
+) -> list[ProfileVariantRow]:
+    return ProfileVariantRow.every(
+        await connection.fetch(_SQL["profile_variants"], environment_id, definition_ids, units)
+    )
+
+
+async def keep_profile_variant(
+    connection: Connection,
+    environment_id: int,
+    definition_id: int,
+    unit: str,
+    variant: str,
+    profile_id: int,
+    servable: Sequence[str],
+    now: int,
+) -> str | None:
+    """The variant the profile keeps from now on; None if it was erased."""
+    variant_kept: str | None = await connection.fetchval(
+        _SQL["keep_profile_variant"], environment_id, definition_id, unit, variant, profile_id, servable, now
+    )
+    return variant_kept
 
 
 async def prune_session_variants(connection: Connection, environment_id: int, before: int) -> None:

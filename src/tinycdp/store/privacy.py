@@ -130,12 +130,12 @@ class HeldListingRow(Row):
 
 @dataclass(frozen=True, slots=True)
 class SessionVariantRow(Row):
-    """A variant that a session keeps."""
+    """A variant that a session keeps, or the profile itself: then without a session and an end."""
 
     unit: str
     session: str
     variant: str
-    kept_until: int
+    kept_until: int | None
 
 
 async def secrets(connection: Connection) -> dict[int, bytes]:

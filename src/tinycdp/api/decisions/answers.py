@@ -4,6 +4,8 @@ Shape   DecisionService is a part of the process: it answers a question about on
 Laws    all ways to ask end here: the same answer, and the same exposure recorded
 """
 
+from collections.abc import Collection
+
 import msgspec
 
 from tinycdp.api.decisions.schemas import Answer, Answers, ProfileQuery, Question
@@ -17,6 +19,7 @@ from tinycdp.model import Instant
 from tinycdp.runtime.clock import Clock
 from tinycdp.runtime.decisions.decide import LoadedProfile, ProfileLoader, decide_one
 from tinycdp.runtime.decisions.exposures import Exposures
+from tinycdp.runtime.decisions.profile_variants import ProfileVariants
 from tinycdp.runtime.decisions.session_variants import SessionVariants
 from tinycdp.runtime.decisions.snapshots import Snapshot
 from tinycdp.runtime.definitions.unknown import unknown
@@ -29,16 +32,24 @@ class DecisionService:
     """Answers questions, and records what was answered."""
 
     def __init__(
-        self, profile_loader: ProfileLoader, session_variants: SessionVariants, exposures: Exposures, metrics: Metrics
+        self,
+        profile_loader: ProfileLoader,
+        profile_variants: ProfileVariants,
+        session_variants: SessionVariants,
+        exposures: Exposures,
+        metrics: Metrics,
     ) -> None:
         self._profile_loader = profile_loader
+        self._profile_variants = profile_variants
         self._session_variants = session_variants
         self._exposures = exposures
         self._metrics = metrics
 
     async def answer(self, environment_id: int, question: Question, now: Clock) -> Answers:
         """The flags that a question asks for."""
-        catalog, snapshot, stale = await self.load(environment_id, question, now(), question.min_version)
+        catalog, snapshot, stale = await self.load(
+            environment_id, question, now(), question.min_version, question.flags
+        )
         instant = now()
         found, errors = dict[str, Answer](), dict[str, str]()
         for name in question.flags if question.flags is not None else catalog.live.flags:
@@ -65,17 +76,29 @@ class DecisionService:
         now: Instant,
         *,
         exposed: bool | None,
+        assigned: bool | None = None,
     ) -> Decision:
-        """Count the decision, or the one its session holds; record it unless `exposed` is None."""
+        """Count the decision, or the one its profile or session holds; record it unless `exposed` is None.
+
+        assigned  whether the profile keeps the variant of a sticky flag from now on; as `exposed` unless given"""
+        if exposed if assigned is None else assigned:
+            decision = await self._profile_variants.assign(catalog, decision, snapshot, now)
         decision = await self._session_variants.keep(catalog, decision, snapshot, session_id, now)
         self._metrics.decisions[decision.reason] += 1
         if exposed is not None:
             self._exposures.record(catalog, decision, snapshot, now, exposed=exposed)
         return decision
 
-    async def load(self, environment_id: int, profile: ProfileQuery, now: Instant, min_version: int) -> LoadedProfile:
+    async def load(
+        self,
+        environment_id: int,
+        profile: ProfileQuery,
+        now: Instant,
+        min_version: int,
+        flags: Collection[str] | None = None,
+    ) -> LoadedProfile:
         """The profile that a request names. Raises MISSING_IDENTIFIER without a name."""
-        return await self._profile_loader.load(environment_id, profile.identifier(), now, min_version)
+        return await self._profile_loader.load(environment_id, profile.identifier(), now, min_version, flags)
 
 
 def answer_of(catalog: Catalog, decision: Decision, snapshot: Snapshot, user_id: str | None, stale: bool) -> Answer:

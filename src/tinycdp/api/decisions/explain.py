@@ -55,7 +55,7 @@ async def explain(
     [name] = named
     read = _context(context)
     catalog, snapshot, stale = await decision_service.load(
-        environment.id, profile_query, environment.now(), min_version
+        environment.id, profile_query, environment.now(), min_version, () if flag is None else (flag,)
     )
     if name not in catalog.live.definitions:
         raise unknown(*name, catalog.live.definitions, "FLAG_NOT_FOUND" if flag is not None else "NOT_FOUND")

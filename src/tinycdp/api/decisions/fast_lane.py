@@ -45,8 +45,8 @@ class Memory(Protocol):
 def fast_lane(memory: Memory, scope: Scope) -> bytes | None:
     """The body of the answer to GET /v1/decide from memory; None if the ordinary route has to answer.
 
-    The ordinary route answers for a profile not in memory, other parameters, a wrong key, and while the database is
-    away."""
+    The ordinary route answers for a profile not in memory, other parameters, a wrong key, a sticky flag, and while the
+    database is away."""
     start = perf_counter()
     key = admitted(memory, scope["headers"])
     if key is None or memory.snapshots.away:
@@ -59,6 +59,8 @@ def fast_lane(memory: Memory, scope: Scope) -> bytes | None:
         return None
     try:
         catalog = memory.catalogs.serving(key.environment_id)
+        if flag in catalog.live.sticky:
+            return None
         now = memory.now()
         decision = decide_one(catalog, flag, snapshot, now)
     except TinyCDPError:

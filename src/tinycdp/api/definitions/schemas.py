@@ -95,6 +95,7 @@ class FlagBody(msgspec.Struct, rename="camel", kw_only=True, omit_defaults=True)
     holdouts  boolean flags: if one of them is true for a profile, no rule of this flag applies
     schema    a JSON Schema for the values of all variants
     sticky_for  how long an inactive session keeps its variant, such as `30m`
+    sticky    profiles keep the variant that a rollout or split gave them when its numbers change
     archived  the flag is kept, but never served
     metadata  flat; returned by OFREP
     """
@@ -113,6 +114,7 @@ class FlagBody(msgspec.Struct, rename="camel", kw_only=True, omit_defaults=True)
     schedule: list[StepBody] = []
     schema: dict[str, Any] = {}
     sticky_for: str = ""
+    sticky: bool = False
     archived: bool = False
     metadata: dict[str, Any] = {}
     description: str = ""

@@ -209,8 +209,10 @@ async def _flags(
     found = {}
     for name in catalog.live.flags if wanted is None else wanted & catalog.live.flags.keys():
         decision = decide_one(catalog, name, snapshot, instant, context)
-        # These SDKs fetch all flags in advance, and report exposures by an event.
-        decision = await decision_service.keep(catalog, decision, snapshot, question.session(), instant, exposed=False)
+        # These SDKs fetch all flags in advance, show them without asking again, and report exposures by an event.
+        decision = await decision_service.keep(
+            catalog, decision, snapshot, question.session(), instant, exposed=False, assigned=True
+        )
         found[name] = _answer(catalog, decision, instant)
     answers = FlagAnswers(found, False, str(uuid4()), instant)
     extra = _remote_config(catalog, text or "") if request.query_params.get("config") == "true" else {}

@@ -23,6 +23,7 @@ from tinycdp.runtime.decisions.change_streams import ChangeStreams
 from tinycdp.runtime.decisions.decide import ProfileLoader
 from tinycdp.runtime.decisions.evaluations import Evaluations, decide_all, evaluations
 from tinycdp.runtime.decisions.exposures import Exposures
+from tinycdp.runtime.decisions.profile_variants import ProfileVariants
 from tinycdp.runtime.decisions.session_variants import SessionVariants
 from tinycdp.runtime.decisions.snapshots import Snapshot
 from tinycdp.runtime.metrics import Metrics
@@ -52,6 +53,7 @@ class Bulk:
         self,
         *,
         profile_loader: ProfileLoader,
+        profile_variants: ProfileVariants,
         session_variants: SessionVariants,
         exposures: Exposures,
         metrics: Metrics,
@@ -60,6 +62,7 @@ class Bulk:
         keyring: Keyring,
     ) -> None:
         self._profile_loader = profile_loader
+        self._profile_variants = profile_variants
         self._session_variants = session_variants
         self._exposures = exposures
         self._metrics = metrics
@@ -67,13 +70,15 @@ class Bulk:
         self._mirror = mirror
         self._keyring = keyring
 
-    async def evaluate(self, actor: Actor, context: dict[str, Any], now: Clock, etag: str | None) -> AllFlags:
+    async def evaluate(
+        self, actor: Actor, context: dict[str, Any], now: Clock, etag: str | None, *, exposed: bool
+    ) -> AllFlags:
         """Every flag, for the unit in the context; as new as the ETag that the client was notified of."""
-        found = await self._evaluate(actor, context, now)
+        found = await self._evaluate(actor, context, now, exposed)
         if etag is not None and etag != found.etag:
             # Another process notified the client, and this one not yet: what Postgres has is at least as new.
             await self._mirror.reread(actor.environment_id, identifier_of(context))
-            found = await self._evaluate(actor, context, now)
+            found = await self._evaluate(actor, context, now, exposed)
         return found
 
     def record(self, found: AllFlags, *, exposed: bool) -> None:
@@ -86,10 +91,14 @@ class Bulk:
         """The token's text, as in the address of a stream."""
         return stream_tokens.issue(self._keyring, stream_token)
 
-    async def _evaluate(self, actor: Actor, context: dict[str, Any], now: Clock) -> AllFlags:
+    async def _evaluate(self, actor: Actor, context: dict[str, Any], now: Clock, exposed: bool) -> AllFlags:
         catalog, snapshot, stale = await self._profile_loader.load(actor.environment_id, identifier_of(context), now())
         instant = now()
         decisions = decide_all(catalog, snapshot, instant, context)
+        if exposed and catalog.live.sticky:
+            decisions = [
+                await self._profile_variants.assign(catalog, decision, snapshot, instant) for decision in decisions
+            ]
         answers = evaluations(catalog, decisions)
         stream_token = None
         if not self._change_streams.full and stream_tokens.fits(context):

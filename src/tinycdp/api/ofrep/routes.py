@@ -154,7 +154,9 @@ async def evaluate_flag(
         context = await _context(request)
     except BadContext as wrong:
         return _failure(flag, 400, wrong.code, wrong.details)
-    catalog, snapshot, stale = await profile_loader.load(actor.environment_id, identifier_of(context), now())
+    catalog, snapshot, stale = await profile_loader.load(
+        actor.environment_id, identifier_of(context), now(), flags=(flag,)
+    )
     instant = now()
     try:
         decision = decide_one(catalog, flag, snapshot, instant, context)
@@ -221,7 +223,10 @@ def _at_once(memory: Memory, key: Key, scope: Scope, message: Any) -> bytes | No
         )
         if snapshot is None or "sessionId" in context:
             return None
-        decision = decide_one(catalog, scope["path"].removeprefix(PREFIX), snapshot, now, context)
+        flag = scope["path"].removeprefix(PREFIX)
+        if flag in catalog.live.sticky:
+            return None
+        decision = decide_one(catalog, flag, snapshot, now, context)
     except (BadContext, TinyCDPError):
         return None
     if decision.unit_missing:
@@ -276,7 +281,7 @@ async def evaluate_flags(
         context = await _context(request)
     except BadContext as wrong:
         return _failure(None, 400, wrong.code, wrong.details)
-    found = await bulk.evaluate(actor, context, now, etag)
+    found = await bulk.evaluate(actor, context, now, etag, exposed=exposure)
     bulk.record(found, exposed=exposure)
     headers = {"ETag": found.etag, "Cache-Control": "no-cache"}
     if if_none_match is not None and _matches(if_none_match, found.etag):

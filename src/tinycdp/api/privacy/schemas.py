@@ -126,12 +126,14 @@ class ExportedExposure(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class ExportedVariant(msgspec.Struct, frozen=True, rename="camel"):
-    """A variant that a session of a profile keeps."""
+    """A variant that a session of a profile keeps, or the profile itself.
+
+    session, kept_until  empty and null if the profile keeps it"""
 
     unit: str
     session: str
     variant: str
-    kept_until: str
+    kept_until: str | None
 
 
 class ExportedListing(msgspec.Struct, frozen=True, rename="camel"):

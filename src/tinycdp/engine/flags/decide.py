@@ -4,12 +4,13 @@ Shape   decide(program, activation, now) -> Decision, whose trail says why. A Fl
         A Program is one stage of a flag's schedule, chained to the stage that follows it
 Laws    order: killed or disabled, prerequisites, overrides, holdouts, rules, default. A rule that matches but does not
         admit the unit falls through; a rule whose condition is unknown goes to the next and is named.
+        Where a flag is sticky, a rule serves a variant that the profile keeps and the rule still names.
         Nothing here is random. `until` is never later than the next step of the schedule
 Errors  none: a failure is a Decision with a reason
 Source  dsl/SPEC.md "Flags"
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -29,6 +30,7 @@ from tinycdp.engine.flags.trail import (
     FlagOff,
     Gate,
     HeldOut,
+    KeptByProfile,
     Killed,
     NoRuleMatched,
     NoRules,
@@ -46,6 +48,8 @@ from tinycdp.model import NEVER, Instant
 # A member of an enum is looked up by a slow descriptor.
 _TARGETING_MATCH, _SPLIT = DecisionReason.TARGETING_MATCH, DecisionReason.SPLIT
 
+NOTHING_KEPT: Mapping[int, tuple[str, ...]] = {}
+
 
 class FlagActivation(Activation):
     """The profile, known or unknown, that a flag is decided for.
@@ -53,18 +57,21 @@ class FlagActivation(Activation):
     unit    what rollouts and splits hash; None if the request names no profile
     names   every identifier of the profile as "kind value", the profile's id among them
     killed  flags by definition id that are switched off by hand
+    kept_variants  what the profile was given by sticky flags, by definition id, the earliest first
     prerequisite_results  while a flag is decided: the answers of those it depends on, by key and instant"""
 
-    __slots__ = ("killed", "names", "prerequisite_results", "unit")
+    __slots__ = ("kept_variants", "killed", "names", "prerequisite_results", "unit")
 
     unit: str | None
     names: tuple[str, ...]
     killed: Mapping[int, Killed]
+    kept_variants: Mapping[int, tuple[str, ...]]
     prerequisite_results: dict[tuple[str, Instant], "Decision"] | None
 
     def __init__(self, now: Instant, **known: Any) -> None:
         super().__init__(now, **known)
         self.prerequisite_results = None
+        self.kept_variants = NOTHING_KEPT
 
     def is_named(self, identifier: str) -> bool:
         """Whether the profile has this identifier, of any kind."""
@@ -127,6 +134,11 @@ class PreparedRule:
     failed: RuleFailed
     unknown: "_Unknown"
 
+    @property
+    def variants(self) -> tuple[str, ...]:
+        """What the rule may serve, also at a weight of 0."""
+        return (self.rule.serve,) if self.rule.serve is not None else tuple(variant for variant, _ in self.arms)
+
 
 @dataclass(frozen=True, slots=True)
 class Program:
@@ -154,6 +166,13 @@ class Program:
         while stage.until <= now and stage.then is not None:
             stage = stage.then
         return stage
+
+    def stages(self) -> Iterator["Program"]:
+        """This stage and all that follow it."""
+        stage: Program | None = self
+        while stage is not None:
+            yield stage
+            stage = stage.then
 
 
 def prepare(
@@ -286,20 +305,26 @@ def _decide(program: Program, activation: FlagActivation, now: Instant) -> Decis
             unit_missing = True
             passed.append(UnitMissing(rule.id, rule.when))
             continue
+        kept = _kept(program, prepared, activation) if flag.sticky else None
         admissions: tuple[Admission, ...] = ()
         for gate in prepared.gates:
             at = bucket(gate.salt, gate.purpose, activation.unit)
             admission = Admission(gate, at)
             if not gate.since <= at < gate.to:
+                if kept is not None:
+                    return keeping(flag, prepared, kept, passed, until)
                 passed.append(RolloutMiss(rule.id, rule.when, admission))
                 break
             admissions = (*admissions, admission)
         else:
-            passed.append(RuleMatched(rule.id, rule.when, admissions) if admissions else prepared.matched)
             variant = rule.serve
             if variant is None:
                 at = bucket(flag.salt, "split", activation.unit)
                 variant = prepared.arms[chosen([weight for _, weight in prepared.arms], at)][0]
+            if kept is not None and kept != variant:
+                return keeping(flag, prepared, kept, passed, until)
+            passed.append(RuleMatched(rule.id, rule.when, admissions) if admissions else prepared.matched)
+            if rule.serve is None:
                 passed.append(SplitTo(at, variant))
             return Decision(flag.key, flag.variants[variant], variant, _SPLIT, tuple(passed), until, rule.id)
     fallback = program.fallback
@@ -315,6 +340,27 @@ def _decide(program: Program, activation: FlagActivation, now: Instant) -> Decis
         None,
         unit_missing,
     )
+
+
+def _kept(program: Program, prepared: PreparedRule, activation: FlagActivation) -> str | None:
+    """The variant that the profile keeps, if the rule still names it; None if an exclusion group rules it out."""
+    assert activation.unit is not None
+    for variant in activation.kept_variants.get(program.id, ()):
+        if variant in prepared.variants:
+            break
+    else:
+        return None
+    for gate in prepared.gates:
+        # Rules of one group never share a unit: that is stronger than what was given before.
+        if gate.purpose == "exclusion" and not gate.since <= bucket(gate.salt, gate.purpose, activation.unit) < gate.to:
+            return None
+    return variant
+
+
+def keeping(flag: Flag, prepared: PreparedRule, variant: str, passed: Sequence[Cause], until: Instant) -> Decision:
+    """The decision of a rule that serves what the profile keeps, where its numbers alone would not."""
+    trail = (*passed, prepared.matched, KeptByProfile(variant))
+    return Decision(flag.key, flag.variants[variant], variant, DecisionReason.CACHED, trail, until, prepared.rule.id)
 
 
 def _is_for(override: Override, activation: FlagActivation) -> bool:

@@ -109,6 +109,7 @@ class Flag(_Part, frozen=True):
     """holdouts  boolean flags: for whom one of them is true, no rule of this one counts
     schema     JSON Schema (draft 2020-12) that every variant's value meets
     sticky_for  how long after its last decision a session keeps the variant it was given, as a duration
+    sticky     a profile keeps the variant that a rollout or a split gave it, though their numbers change
     archived   takes no part in anything, and is kept
     metadata   flat, comes back over OFREP"""
 
@@ -127,6 +128,7 @@ class Flag(_Part, frozen=True):
     schedule: tuple[ScheduleStep, ...] = ()
     schema: dict[str, Any] | bool | None = None
     sticky_for: str | None = None
+    sticky: bool = False
     archived: bool = False
     metadata: dict[str, Any] = {}
     description: str = ""

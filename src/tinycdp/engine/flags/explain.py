@@ -26,7 +26,7 @@ from tinycdp.engine.catalog import Catalog, Name
 from tinycdp.engine.flags.bucketing import bucket, chosen
 from tinycdp.engine.flags.decide import Decision, FlagActivation, decide
 from tinycdp.engine.flags.document import Flag, Rule
-from tinycdp.engine.flags.trail import Admission, DecisionReason
+from tinycdp.engine.flags.trail import Admission, DecisionReason, KeptByProfile
 from tinycdp.model import NEVER, Instant
 
 Outcome = Literal["served", "false", "unknown", "outside", "no unit", "not reached"]
@@ -96,7 +96,8 @@ class ExplainedRule:
                        does not admit the unit; no unit: there is nothing to bucket by; not reached: an earlier
                        rule or check answered
     admissions         one for each gate; empty without a unit
-    split_bucket, arm  the unit's bucket in the split, and the variant there"""
+    split_bucket, arm  the unit's bucket in the split, and the variant there
+    kept               the variant that was served because the profile keeps it"""
 
     rule: Rule
     outcome: Outcome
@@ -104,6 +105,7 @@ class ExplainedRule:
     admissions: tuple[Admission, ...] = ()
     split_bucket: int | None = None
     arm: str | None = None
+    kept: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +163,8 @@ def explain_flag(catalog: Catalog, key: str, activation: FlagActivation) -> Expl
         outcome: Outcome = "not reached"
         if n < tried:
             outcome = _outcome(tree, activation, served=rule.id == decision.rule)
+        last = decision.trail[-1]
+        kept = last.variant if outcome == "served" and isinstance(last, KeptByProfile) else None
         admissions: tuple[Admission, ...] = ()
         split = arm = None
         if unit is not None:
@@ -168,7 +172,7 @@ def explain_flag(catalog: Catalog, key: str, activation: FlagActivation) -> Expl
             if rule.split:
                 split = bucket(flag.salt, "split", unit)
                 arm = list(rule.split)[chosen(list(rule.split.values()), split)]
-        rules.append(ExplainedRule(rule, outcome, tree, admissions, split, arm))
+        rules.append(ExplainedRule(rule, outcome, tree, admissions, split, arm, kept))
     changes_at = _unless_never(program.until)
     return ExplainedFlag(flag, decision, unit, prerequisites, holdouts, tuple(rules), changes_at)
 

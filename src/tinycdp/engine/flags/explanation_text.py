@@ -54,6 +54,10 @@ def of_rule(explained: ExplainedRule, zone: str) -> str:
     because = _because(explained.tree, zone)
     rule = f"rule {format_string(explained.rule.id)}"
     match explained.outcome:
+        case "served" if explained.kept is not None:
+            return (
+                f"{rule} matched, {because}; the profile keeps {format_string(explained.kept)} from an earlier decision"
+            )
         case "served":
             said = [f"{rule} matched, {because}"]
             said += [admission.text for admission in explained.admissions]

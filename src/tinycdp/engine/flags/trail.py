@@ -258,6 +258,16 @@ class KeptBySession(_Cause, frozen=True):
         return f"the session holds {self.variant!r}, which it was given before"
 
 
+class KeptByProfile(_Cause, frozen=True):
+    """The profile keeps a variant of a sticky flag, which the rule's present numbers would not give it."""
+
+    variant: str
+
+    @property
+    def text(self) -> str:
+        return f"the profile keeps {self.variant!r} from an earlier decision"
+
+
 Cause = (
     FlagOff
     | Killed
@@ -273,4 +283,5 @@ Cause = (
     | NoRuleMatched
     | NoRules
     | KeptBySession
+    | KeptByProfile
 )

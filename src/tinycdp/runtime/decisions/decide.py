@@ -8,13 +8,14 @@ Errors  NotFound FLAG_NOT_FOUND · Unavailable DATABASE_AWAY if Postgres is away
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, NamedTuple
 
 from tinycdp.engine.catalog import Catalog
 from tinycdp.engine.flags.decide import Decision, decide
 from tinycdp.errors import NotFound, Unavailable
 from tinycdp.model import ANY_KIND, STRENGTH, Identifier, Instant
+from tinycdp.runtime.decisions.profile_variants import ProfileVariants
 from tinycdp.runtime.decisions.snapshots import Snapshot, Snapshots, unknown_profile
 from tinycdp.runtime.definitions.catalogs import Catalogs
 
@@ -36,9 +37,10 @@ class LoadedProfile(NamedTuple):
 class ProfileLoader:
     """Finds profiles in memory or in Postgres."""
 
-    def __init__(self, catalogs: Catalogs, snapshots: Snapshots) -> None:
+    def __init__(self, catalogs: Catalogs, snapshots: Snapshots, profile_variants: ProfileVariants) -> None:
         self._catalogs = catalogs
         self._snapshots = snapshots
+        self._profile_variants = profile_variants
 
     def cached(self, environment_id: int, identifier: Identifier, min_version: int) -> Snapshot | None:
         """The profile's snapshot if memory has it, current and new enough; otherwise None."""
@@ -46,16 +48,25 @@ class ProfileLoader:
         return snapshot if snapshot is not None and snapshot.version >= min_version else None
 
     async def load(
-        self, environment_id: int, identifier: Identifier | None, now: Instant, min_version: int = 0
+        self,
+        environment_id: int,
+        identifier: Identifier | None,
+        now: Instant,
+        min_version: int = 0,
+        flags: Collection[str] | None = None,
     ) -> LoadedProfile:
-        """The profile with the catalog that serves now. An unknown identifier gives an unknown profile."""
+        """The profile with the catalog that serves now. An unknown identifier gives an unknown profile.
+
+        flags  that will be decided, None for any: only sticky ones need the variants that the profile keeps"""
         snapshot, stale = None, False
         if identifier is not None:
             snapshot, stale = await self._find(environment_id, identifier, now, min_version)
         catalog = self._catalogs.serving(environment_id)
-        return LoadedProfile(
-            catalog, snapshot if snapshot is not None else unknown_profile(catalog, identifier, now), stale
-        )
+        if snapshot is None:
+            snapshot = unknown_profile(catalog, identifier, now)
+        if not stale:
+            await self._profile_variants.read(catalog, snapshot, flags)
+        return LoadedProfile(catalog, snapshot, stale)
 
     async def _find(
         self, environment_id: int, identifier: Identifier, now: Instant, min_version: int

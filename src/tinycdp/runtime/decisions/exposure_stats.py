@@ -204,6 +204,7 @@ async def counts(
                     (sample.version, sample.stage),
                     list(sample.weights),
                     days,
+                    sample.since if sample.sticky else None,
                 )
                 checks.append(_check(sample, found))
     units = totals[0].all_units if totals else 0
@@ -309,6 +310,7 @@ class _Sample(msgspec.Struct, frozen=True):
     version: int
     stage: int
     since: Instant
+    sticky: bool
 
 
 def _samples(live: Definition, versions: Sequence[store.FlagVersionRow], now: Instant) -> Iterator[_Sample]:
@@ -325,7 +327,7 @@ def _samples(live: Definition, versions: Sequence[store.FlagVersionRow], now: In
             if _meaning(flag, rule.id) != meaning:
                 break
             version, stage, since = version_before, stage_before, since_before
-        yield _Sample(rule.id, dict(meaning[1]), version, stage, since)
+        yield _Sample(rule.id, dict(meaning[1]), version, stage, since, history[0][3].sticky)
 
 
 def _history(

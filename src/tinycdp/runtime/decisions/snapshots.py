@@ -31,14 +31,17 @@ _LONGEST_ID = 18
 
 
 class Snapshot(FlagActivation):
-    """One profile at one version; `epoch` is when it was last known to be current."""
+    """One profile at one version; `epoch` is when it was last known to be current.
 
-    __slots__ = ("epoch", "profile_id", "stored", "version")
+    kept_at  the revision for which `kept_variants` were read; -1 for none"""
+
+    __slots__ = ("epoch", "kept_at", "profile_id", "stored", "version")
 
     profile_id: int
     stored: StoredProfile | None
     version: int
     epoch: int
+    kept_at: int
 
     def bind(self, catalog: Catalog) -> None:
         """Answer by this catalog from now on."""
@@ -98,6 +101,7 @@ def _name(snapshot: Snapshot, catalog: Catalog, id: int, version: int, unit: str
     snapshot.unit = unit
     snapshot.killed = catalog.killed
     snapshot.epoch = 0
+    snapshot.kept_at = -1
 
 
 def unknown_profile(catalog: Catalog, identifier: Identifier | None, now: Instant) -> Snapshot:

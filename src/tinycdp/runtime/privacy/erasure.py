@@ -109,12 +109,14 @@ class ExportedExposure:
 
 @dataclass(frozen=True, slots=True)
 class ExportedVariant:
-    """A variant that a session of a profile keeps."""
+    """A variant that a session of a profile keeps, or the profile itself.
+
+    session, kept_until  empty and null if the profile keeps it"""
 
     unit: str
     session: str
     variant: str
-    kept_until: str
+    kept_until: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -470,7 +472,7 @@ async def export(
             ExportedExposure(one.day, one.version, one.variant, one.rule, one.unit, iso(one.first_at), one.flag)
             for one in exposures
         ],
-        holds=[ExportedVariant(one.unit, one.session, one.variant, iso(one.kept_until)) for one in variants],
+        holds=[ExportedVariant(one.unit, one.session, one.variant, iso_or_none(one.kept_until)) for one in variants],
         lists=[
             ExportedListing(one.segment, one.kind, one.value, iso(one.listed_at), iso_or_none(one.unlisted_at))
             for one in listings

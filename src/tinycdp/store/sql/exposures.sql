@@ -77,8 +77,8 @@ FROM seen GROUP BY variant ORDER BY variant;
 -- were given another of its variants afterwards, whichever way. No join: on a table that was never analysed, a join of
 -- it with itself may take forever.
 -- args: environment_id, definition_id, rule text, since_version integer, since_stage smallint, variants text[], from date,
---       to date (inclusive)
--- index: exposures_pkey
+--       to date (inclusive), afresh_since timestamptz (NULL unless units that keep an older variant are left out)
+-- index: exposures_pkey, session_variants_pkey
 WITH given AS (
     SELECT unit, variant, max(first_at) AS last_at,
            min(first_at) FILTER (WHERE rule = $3 AND (version, stage) >= ($4, $5)) AS entered_at
@@ -90,7 +90,10 @@ WITH given AS (
     WINDOW w AS (PARTITION BY unit ORDER BY entered_at NULLS LAST, variant)
 ), units AS (
     SELECT first, bool_or(last_at > entered_at AND variant <> first AND variant = ANY ($6::text[])) AS crossed
-    FROM placed WHERE entered_at IS NOT NULL GROUP BY unit, first
+    FROM placed WHERE entered_at IS NOT NULL AND ($9::timestamptz IS NULL OR NOT EXISTS (
+        SELECT 1 FROM session_variants s WHERE s.environment_id = $1 AND s.definition_id = $2 AND s.unit = placed.unit
+        AND s.session = '' AND s.assigned_at < $9))
+    GROUP BY unit, first
 )
 SELECT first AS variant, count(*) AS units, count(*) FILTER (WHERE crossed) AS crossed FROM units GROUP BY first;
 

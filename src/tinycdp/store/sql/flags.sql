@@ -36,6 +36,31 @@ SET variant = CASE WHEN h.kept_until <= $6::timestamptz THEN EXCLUDED.variant EL
     kept_until = EXCLUDED.kept_until
 RETURNING variant;
 
+-- name: profile_variants
+-- What the units of a profile keep of sticky flags, the earliest first.
+-- args: environment_id, definition_ids integer[], units text[]
+-- index: session_variants_pkey
+SELECT definition_id, variant FROM session_variants
+WHERE environment_id = $1 AND definition_id = ANY ($2) AND unit = ANY ($3) AND session = ''
+ORDER BY assigned_at, unit;
+
+-- name: keep_profile_variant
+-- Gives what the unit keeps: what it kept already, if it may still be served, else the variant it comes with. Gives no row
+-- for a profile that was erased: an erasure locks it, and waits for this statement.
+-- args: environment_id, definition_id, unit, variant, profile_id bigint (0 for an unknown one), servable text[],
+--       now timestamptz
+-- index: profiles_pkey, session_variants_pkey
+-- locks: the profile in share, one row
+WITH alive AS (
+    SELECT 1 FROM profiles WHERE environment_id = $1 AND id = $5 FOR KEY SHARE
+)
+INSERT INTO session_variants AS h (environment_id, definition_id, unit, session, variant, assigned_at)
+SELECT $1, $2, $3, '', $4, $7 WHERE $5 = 0 OR EXISTS (SELECT 1 FROM alive)
+ON CONFLICT (environment_id, definition_id, unit, session) DO UPDATE
+SET variant = CASE WHEN h.variant = ANY ($6) THEN h.variant ELSE EXCLUDED.variant END,
+    assigned_at = CASE WHEN h.variant = ANY ($6) THEN h.assigned_at ELSE EXCLUDED.assigned_at END
+RETURNING variant;
+
 -- name: prune_session_variants
 -- args: environment_id, before timestamptz
 -- index: session_variants_expired
