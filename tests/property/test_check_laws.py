@@ -38,6 +38,7 @@ VALID: dict[str, Any] = {
             "rules": [{"id": "r", "when": 'context.os == "ios"', "serve": "b", "rollout": 12.5}],
             "schedule": [{"at": "2026-12-01T00:00:00Z", "set": {"/rules/r/rollout": 50}}],
             "stickyFor": "30m",
+            "sticky": True,
             "metadata": {"team": "x"},
         },
     ],

@@ -4,6 +4,7 @@ from decimal import Decimal
 from itertools import pairwise
 from typing import Any
 
+import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -75,7 +76,12 @@ def catalog_of(*listed: Flag) -> Catalog:
 
 
 def decided(
-    catalog: Catalog, key: str, unit: str | None, now: int, properties: dict[str, Any] | None = None
+    catalog: Catalog,
+    key: str,
+    unit: str | None,
+    now: int,
+    properties: dict[str, Any] | None = None,
+    kept: dict[int, tuple[str, ...]] | None = None,
 ) -> Decision:
     profile = Profile(1, unit or "", 0)
     activation = FlagActivation(
@@ -88,6 +94,7 @@ def decided(
         evaluators=catalog.live.evaluators,
     )
     activation.unit, activation.names, activation.killed = unit, (), {}
+    activation.kept_variants = kept or {}
     return decide(catalog.live.flags[key], activation, now)
 
 
@@ -157,3 +164,59 @@ def test_nobody_is_bucketed_without_a_unit(flag: Flag, now: int) -> None:
     found = decided(catalog_of(flag), "f", None, now)
     rule = next((rule for rule in settled(flag, now).rules if rule.id == found.rule), None)
     assert rule is None or (rule.serve is not None and rule.rollout is None and rule.exposure is None)
+
+
+@given(
+    flag=flags,
+    now=instants,
+    unit=st.sampled_from(UNITS),
+    plan=st.sampled_from(["pro", "free"]),
+    kept=st.lists(st.sampled_from(["a", "b", "c", "gone"]), max_size=3),
+)
+def test_what_a_profile_keeps_changes_only_answers_of_rules_that_name_it(
+    flag: Flag, now: int, unit: str, plan: str, kept: list[str]
+) -> None:
+    plain = decided(catalog_of(flag), "f", unit, now, {"plan": plan}, {0: tuple(kept)})
+    assert plain == decided(catalog_of(flag), "f", unit, now, {"plan": plan}), "it is not sticky"
+    sticky = catalog_of(msgspec.structs.replace(flag, sticky=True))
+    assert decided(sticky, "f", unit, now, {"plan": plan}) == plain, "nothing is kept"
+    found = decided(sticky, "f", unit, now, {"plan": plan}, {0: tuple(kept)})
+    assert found.until == plain.until
+    if found == plain:
+        return
+    assert found.reason == "CACHED"
+    assert found.variant in kept
+    stage = next(stage for at, stage in reversed(list(stages(flag))) if at is None or at <= now)
+    rule = next(rule for rule in stage.rules if rule.id == found.rule)
+    assert found.variant in ({rule.serve} if rule.serve is not None else rule.split or {})
+
+
+@given(
+    flag=flags.filter(lambda flag: not flag.schedule and all(rule.exclusion is None for rule in flag.rules)),
+    numbers=st.lists(percentages, min_size=8, max_size=8),
+    plan=st.sampled_from(["pro", "free"]),
+)
+def test_no_change_of_numbers_moves_a_profile_that_the_first_matching_rule_assigned(
+    flag: Flag, numbers: list[float], plan: str
+) -> None:
+    document = {**to_document(flag), "sticky": True}
+    drawn = iter(numbers * 4)
+    changed = []
+    for rule in document["rules"]:
+        new = dict(rule)
+        for name in ("rollout", "exposure"):
+            if name in new:
+                new[name] = next(drawn)
+        if "split" in new:
+            arms = list(new["split"])
+            all_to = arms[int(next(drawn)) % len(arms)]
+            new["split"] = {arm: 100_000 if arm == all_to else 0 for arm in arms}
+        changed.append(new)
+    before = catalog_of(read_flag(document, "salt"))
+    after = catalog_of(read_flag({**document, "rules": changed}, "salt"))
+    for unit in UNITS:
+        first = decided(before, "f", unit, START, {"plan": plan})
+        if first.reason != "SPLIT" or first.rule != document["rules"][0]["id"]:
+            continue
+        later = decided(after, "f", unit, START, {"plan": plan}, {0: (first.variant,)})
+        assert (later.variant, later.rule) == (first.variant, first.rule)

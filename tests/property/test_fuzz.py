@@ -276,6 +276,7 @@ SAMPLES: list[dict[str, Any]] = [
         "schedule": [{"at": "2026-12-01T00:00:00Z", "set": {"/rules/ramp/rollout": 100, "/enabled": False}}],
         "schema": {"type": "integer", "minimum": 0},
         "stickyFor": "30m",
+        "sticky": True,
         "metadata": {"team": "growth", "n": 1},
     },
     {"type": "object", "variants": {"on": {"a": [1, 2.5]}, "off": {}}, "archived": True},

@@ -106,7 +106,7 @@ async def test_the_answer_says_what_is_kept_and_the_explanation_agrees(app: Appl
     assert (kept["variant"], kept["value"], kept["reason"]) == ("a", "A", "CACHED")
     assert kept["reasons"] == ["rule 'test' matched: true", "the profile keeps 'a' from an earlier decision"]
     assert kept["explanation"]["rules"][0]["sentence"].endswith('; the profile keeps "a" from an earlier decision')
-    explained = await app.admin.get("/v1/explain", params={"userId": "ada", "flag": "price"})
+    explained = await app.admin.get("/v1/admin/explain", params={"userId": "ada", "flag": "price"})
     assert 'price is "a"' in explained.json()["flag"]["sentence"]
     again = await decided(app)
     assert (again["variant"], again["reasons"]) == ("a", kept["reasons"])
@@ -297,7 +297,7 @@ async def test_kept_profiles_are_left_out_of_the_sample_ratio_of_new_weights(app
     await variants(app)
     await app.service.exposures.flush()
     found = (await app.admin.get("/v1/admin/flags/price/exposures")).json()["sampleRatio"][0]
-    assert sum(variant["units"] for variant in found["variants"]) == 8
+    assert (found["units"], sum(arm["units"] for arm in found["arms"])) == (8, 8)
 
 
 async def test_flags_that_are_not_sticky_ask_nothing_more(app: Application, monkeypatch: pytest.MonkeyPatch) -> None:

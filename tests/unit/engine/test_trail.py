@@ -49,6 +49,7 @@ SAID: list[tuple[Cause, str]] = [
     (trail.NoRuleMatched(), "no rule matched"),
     (trail.NoRules(), "the flag has no rules"),
     (trail.KeptBySession("b"), "the session holds 'b', which it was given before"),
+    (trail.KeptByProfile("b"), "the profile keeps 'b' from an earlier decision"),
 ]
 
 

@@ -1,4 +1,4 @@
-"""The variants that profiles keep of flags with `sticky`, though weights and rollouts change later.
+"""The variants that profiles keep of sticky flags when weights and rollouts change.
 
 Shape   ProfileVariants.read(catalog, snapshot, flags) before deciding; assign(catalog, decision, snapshot, now) after
         a decision that is shown -> the decision to answer with

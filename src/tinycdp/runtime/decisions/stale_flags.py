@@ -231,18 +231,20 @@ def _served(program: Program) -> set[str]:
     if program.holdouts:
         found.add(flag.default.serve)
     for prepared in program.rules:
-        if not _may_match(prepared):
+        if not _may_match(prepared, sticky=flag.sticky):
             continue
         rule = prepared.rule
+        if flag.sticky:  # profiles may keep what no new one is given
+            found.update(prepared.variants)
         found |= {rule.serve} if rule.serve is not None else {variant for variant, weight in prepared.arms if weight}
         if _always_matches(prepared):
             return found
     return found | {flag.default.serve}
 
 
-def _may_match(prepared: PreparedRule) -> bool:
+def _may_match(prepared: PreparedRule, *, sticky: bool) -> bool:
     never = isinstance(prepared.node, Const) and prepared.node.value is not True
-    return not never and all(gate.since < gate.to for gate in prepared.gates)
+    return not never and (sticky or all(gate.since < gate.to for gate in prepared.gates))
 
 
 def _always_matches(prepared: PreparedRule) -> bool:
