@@ -280,7 +280,7 @@ async def test_with_the_database_away_known_people_are_answered(app: Application
 async def test_whatever_happens_is_no_429_and_has_the_words_providers_read(
     app: Application, monkeypatch: pytest.MonkeyPatch, trouble: Exception, status: int
 ) -> None:
-    async def fails(*given: Any) -> Any:
+    async def fails(*given: Any, **named: Any) -> Any:
         raise trouble
 
     monkeypatch.setattr(app.service.profile_loader, "load", fails)
