@@ -136,7 +136,9 @@ CREATE TABLE public.erasures (
     counts json NOT NULL,
     note text NOT NULL,
     erased_at timestamp with time zone NOT NULL,
-    erased_by text NOT NULL
+    erased_by text NOT NULL,
+    kind text DEFAULT 'erasure'::text NOT NULL,
+    CONSTRAINT erasure_kind_is_known CHECK ((kind = ANY (ARRAY['erasure'::text, 'anonymization'::text])))
 );
 
 CREATE SEQUENCE public.event_ids

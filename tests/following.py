@@ -78,7 +78,7 @@ class Replay:
                 self.environment_id, first, last, *change.received,
             )  # fmt: skip
             for id, identifier_id in rows:
-                assert id not in self.events, "an event comes once"
+                assert id not in self.events or self.erasures, "an event comes once, and again if it was kept"
                 self.events[id] = identifier_id
                 self.owners[identifier_id] = owners[id]
 
@@ -104,7 +104,8 @@ class Replay:
                 " WHERE environment_id = $1 AND a.id = e.identifier_id"
             )
             entries = await rows(
-                "SELECT profile_id, segment_id, entered, at FROM transitions WHERE environment_id = $1 ORDER BY id"
+                "SELECT profile_id, segment_id, entered, at FROM transitions"
+                " WHERE environment_id = $1 AND cause IS DISTINCT FROM 'moved' ORDER BY id"
             )
             memberships = await rows("SELECT profile_id, fingerprint FROM memberships WHERE environment_id = $1")
             merges = await rows("SELECT id, survivor_id, absorbed_id, undone_at FROM merges WHERE environment_id = $1")

@@ -1,4 +1,4 @@
-"""`forget` and `suppress`: erase profiles, and reject their identifiers."""
+"""`forget` and `suppress`: erase or anonymise profiles, and reject their identifiers."""
 
 import argparse
 from typing import TYPE_CHECKING
@@ -16,8 +16,11 @@ if TYPE_CHECKING:
 
 
 def add_to(commands: "Commands") -> None:
-    forget = command(commands, "forget", run_forget, "erase profiles, and print the receipt", SCOPED)
+    forget = command(commands, "forget", run_forget, "erase or anonymise profiles, and print the receipt", SCOPED)
     forget.add_argument("profiles", nargs="+", metavar="PROFILE", help="kind:value of an identifier, or profileId:N")
+    forget.add_argument(
+        "--anonymize", action="store_true", help="keep their events and history, and drop who they are of"
+    )
     forget.add_argument("--suppress", action="store_true", help="also reject messages of their identifiers from now on")
     forget.add_argument("--note", default="", help="the reason, stored in the receipt; no personal data")
     forget.add_argument("--dry-run", action="store_true", help="erase nothing; print what would be erased")
@@ -44,6 +47,7 @@ def run_forget(arguments: argparse.Namespace, settings: Settings) -> int:
             arguments.note,
             also_suppress=arguments.suppress,
             dry_run=arguments.dry_run,
+            kind="anonymization" if arguments.anonymize else "erasure",
         )
 
     receipt = as_schema(on_database(settings, forget), schemas.Erasure)

@@ -39,6 +39,9 @@ __all__ = [
 class StoredEvents(msgspec.Struct, frozen=True, tag_field="kind", tag="events"):
     """Stored messages of any kind.
 
+    After `erased`, an anonymisation stores what it keeps again, for other profiles and identifiers. Their ids stay: a
+    consumer that reads late may have them already, and replaces them.
+
     ids       runs (first, last) of ids in `events`, both inclusive; a run holds no other ids
     profiles  the profile of each message, in the order of ids, after this transaction
     received  the earliest and the latest `received_at`: they bound the partitions of `events` to read"""
@@ -59,7 +62,8 @@ class Crossing(NamedTuple):
     at     when membership changed; for the clock, earlier than the transaction
     cause  event: a message of the profile · clock: time passed · group: the traits of its group changed ·
            merge: it gained or lost identifiers · unmerge: a merge was undone, or a profile was split ·
-           edit: another definition of the segment went live · repair: `doctor --verify --repair` rebuilt it"""
+           edit: another definition of the segment went live · repair: `doctor --verify --repair` rebuilt it ·
+           anonymization: it lost what the rule asks for"""
 
     profile_id: int
     segment_id: int
@@ -109,11 +113,12 @@ class Merged(msgspec.Struct, frozen=True, tag_field="kind", tag="merged"):
 
 
 class Unmerged(msgspec.Struct, frozen=True, tag_field="kind", tag="unmerged"):
-    """Merges were undone, or a profile was split.
+    """Merges were undone, a profile was split, or profiles were anonymised.
 
-    The `moved` beside it says which identifiers moved.
+    The `moved` beside it says which identifiers moved; an anonymisation moves none.
 
-    merges    ids in `merges` of those undone; empty for a split of identifiers that no merge added
+    merges    ids in `merges` of those undone; empty for a split of identifiers that no merge added, and for an
+              anonymisation
     profiles  (profile id, ids of its segments) of each profile that was rebuilt, after this transaction"""
 
     merges: list[int]
@@ -121,7 +126,9 @@ class Unmerged(msgspec.Struct, frozen=True, tag_field="kind", tag="unmerged"):
 
 
 class Erased(msgspec.Struct, frozen=True, tag_field="kind", tag="erased"):
-    """Profiles were erased: delete them, their identifiers and events from every copy.
+    """Profiles were erased, or anonymised: delete them, their identifiers and events from every copy.
+
+    After an anonymisation, `events`, `transitions` and `unmerged` beside it have what is kept, for new profiles.
 
     erasure_id   of the receipt in `erasures`
     profiles     including all that were merged into them

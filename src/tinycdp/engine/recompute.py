@@ -23,7 +23,7 @@ CATCH_UP = 200
 
 
 #: Why a membership changed; engine/outbox.py says what each means.
-Cause: TypeAlias = Literal["event", "clock", "group", "merge", "unmerge", "edit", "repair"]
+Cause: TypeAlias = Literal["event", "clock", "group", "merge", "unmerge", "edit", "repair", "anonymization"]
 
 
 class Transition(msgspec.Struct, frozen=True):

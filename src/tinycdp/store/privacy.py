@@ -6,7 +6,7 @@ Shape   one function per statement of sql/privacy.sql; find_traces searches ever
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from tinycdp.model import Identifier
 from tinycdp.store.database.pool import Connection
@@ -48,6 +48,8 @@ class LockedProfileRow(Row):
     """A profile that is to be erased."""
 
     id: int
+    bucketing_key: str
+    created_at: int
     merged_into: int | None
     state: bytes
 
@@ -82,10 +84,11 @@ class StoredTraitRow(Row):
 
 @dataclass(frozen=True, slots=True)
 class ErasureRow(Row):
-    """The receipt of an erasure."""
+    """The receipt of an erasure or an anonymisation."""
 
     environment_id: int
     id: int
+    kind: Literal["erasure", "anonymization"]
     profiles: int
     profile_ids: list[int]
     identifier_ids: list[int]

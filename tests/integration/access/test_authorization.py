@@ -210,6 +210,7 @@ CHANGING: dict[str, Call] = {
         "profileId:$ada", body={"identifiers": [{"kind": "anonymousId", "value": "tab"}]}
     ),
     "POST /v1/admin/merges/{id}/undo": admin("$merge"),
+    "POST /v1/admin/profiles/{id}/anonymize": admin("frank", body={}),
     "DELETE /v1/admin/profiles/{id}": admin("profileId:$dan"),
     "POST /v1/admin/erasures": admin(body={"profiles": ["eve"]}),
     "POST /v1/admin/suppressions": admin(body={"identifiers": [{"kind": "userId", "value": "grace"}]}),

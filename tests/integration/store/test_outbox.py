@@ -24,6 +24,7 @@ from tinycdp.runtime.definitions.catalogs import Catalogs
 from tinycdp.runtime.definitions.publish import apply_documents
 from tinycdp.runtime.edits import Edit
 from tinycdp.runtime.outbox import Bell, Consumer, Lapsed, NoSuchConsumer, Overtaken
+from tinycdp.runtime.privacy.erasure import Kind
 from tinycdp.runtime.profiles import storage
 from tinycdp.runtime.worker.loops import Worker
 from tinycdp.store import events as event_store
@@ -414,7 +415,8 @@ class Life:
             await self._try(service.merges.split(self.shop, name, [Identifier(one["kind"], one["value"])], "me"))
 
     async def erase(self, service: Parts) -> None:
-        await self._try(service.erasures.erase(self.shop, self._users(1), "me"))
+        kind: Kind = self.dice.choice(["erasure", "anonymization"])
+        await self._try(service.erasures.erase(self.shop, self._users(1), "me", kind=kind))
 
     async def edit(self, service: Parts) -> None:
         self.revisions += 1

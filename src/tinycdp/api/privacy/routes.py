@@ -1,7 +1,8 @@
-"""Routes of privacy: erase, suppress and export profiles.
+"""Routes of privacy: erase, anonymise, suppress and export profiles.
 
-Shape   DELETE …/profiles/{id} and POST …/erasures erase; GET …/erasures lists receipts, POST …/erasures/{id}/check
-        searches for what is left; POST and DELETE …/suppressions; GET …/profiles/{id}/export
+Shape   DELETE …/profiles/{id} and POST …/erasures erase; POST …/profiles/{id}/anonymize keeps events without
+        who; GET …/erasures lists receipts, POST …/erasures/{id}/check searches for what is left; POST and DELETE
+        …/suppressions; GET …/profiles/{id}/export
 Laws    with `dryRun` nothing changes, and the answer is what would happen. Identifiers are sent in bodies where
         possible, because addresses end up in logs
 Errors  404 PROFILE_NOT_FOUND, ERASURE_NOT_FOUND · 400 INVALID_BODY, TOO_MANY_SUPPRESSIONS · 429 CONTENTION
@@ -19,6 +20,7 @@ from tinycdp.api.http.params import LAST_ID, Before, DryRun, Limit
 from tinycdp.api.http.parts import Injected
 from tinycdp.api.http.responses import as_schema, encode
 from tinycdp.api.privacy.schemas import (
+    AnonymizationBody,
     CheckBody,
     Erasure,
     ErasureBody,
@@ -61,17 +63,40 @@ async def erase_profile(
 
 
 @post(
+    "/v1/admin/profiles/{id:str}/anonymize",
+    status_code=200,
+    summary="Keep the events of a profile, and drop who they are of",
+    tags=_TAGS,
+    scope="admin",
+    example={"note": "ticket 4711", "dryRun": True},
+)
+async def anonymize_profile(
+    actor: Injected[Actor],
+    erasures: Injected[Eraser],
+    id: FromPath[str],
+    data: JSONBody[AnonymizationBody] = AnonymizationBody(),
+) -> Erasure:
+    """An erasure that first gives events, transitions and exposures to a new profile with random identifiers."""
+    found = await erasures.erase(
+        actor.environment_id, [id], actor.name, data.note,
+        also_suppress=data.suppress, dry_run=data.dry_run, kind="anonymization",
+    )  # fmt: skip
+    return as_schema(found, Erasure)
+
+
+@post(
     "/v1/admin/erasures",
     status_code=200,
-    summary="Erase several profiles",
+    summary="Erase or anonymise several profiles",
     tags=_TAGS,
     scope="admin",
     example={"profiles": ["unknown-id"], "note": "ticket 4711", "dryRun": True},
 )
 async def erase_profiles(actor: Injected[Actor], erasures: Injected[Eraser], data: JSONBody[ErasureBody]) -> Erasure:
     found = await erasures.erase(
-        actor.environment_id, data.profiles, actor.name, data.note, also_suppress=data.suppress, dry_run=data.dry_run
-    )
+        actor.environment_id, data.profiles, actor.name, data.note,
+        also_suppress=data.suppress, dry_run=data.dry_run, kind=data.kind,
+    )  # fmt: skip
     return as_schema(found, Erasure)
 
 
@@ -186,6 +211,7 @@ def _identifiers(body: SuppressionBody) -> list[Identifier]:
 
 ROUTES = [
     erase_profile,
+    anonymize_profile,
     erase_profiles,
     list_erasures,
     get_erasure,

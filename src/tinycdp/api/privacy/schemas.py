@@ -1,6 +1,6 @@
 """What clients and server exchange about erasure, export and suppression."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -15,9 +15,23 @@ class ErasureBody(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fi
     profiles  1 to 1,000, each by an identifier, as `kind:value`, or as `profileId:number`
     note      the reason, for the receipt; without personal data
     suppress  also reject messages with these identifiers from now on
-    dry_run   change nothing; answer what would be erased"""
+    dry_run   change nothing; answer what would be erased
+    kind      anonymization: keep events, transitions and exposures, without who they are of"""
 
     profiles: list[str]
+    note: Note = ""
+    suppress: bool = False
+    dry_run: bool = False
+    kind: Literal["erasure", "anonymization"] = "erasure"
+
+
+class AnonymizationBody(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True, omit_defaults=True):
+    """How to anonymise a profile.
+
+    note      the reason, for the receipt; without personal data
+    suppress  also reject messages with its identifiers from now on
+    dry_run   change nothing; answer what would be anonymised"""
+
     note: Note = ""
     suppress: bool = False
     dry_run: bool = False
@@ -48,8 +62,10 @@ class Erasure(msgspec.Struct, frozen=True, rename="camel"):
     """A receipt.
 
     id           null for a dry run
+    kind         whether events were deleted, or kept without who they are of
     profiles       how many profiles and unknown identifiers were erased
-    counts       deleted rows, by table; `blanked` are rows of other profiles without what mentioned these
+    counts       deleted rows, by table; `blanked` are rows of other profiles without what mentioned these. Events,
+                 transitions and exposures of an anonymisation are kept rows
     digests      keyed hashes of the identifiers: a check verifies identifiers against them
     profile_ids  the erased profiles; the ids are never used again"""
 
@@ -63,6 +79,7 @@ class Erasure(msgspec.Struct, frozen=True, rename="camel"):
     erased_at: str
     erased_by: str
     dry_run: bool = False
+    kind: Literal["erasure", "anonymization"] = "erasure"
 
 
 class Erasures(msgspec.Struct):

@@ -191,6 +191,35 @@ def types_of(entry: PlannedEvent) -> dict[str, Type]:
     }
 
 
+def impersonal(entry: PlannedEvent, properties: Mapping[str, Any]) -> dict[str, Any]:
+    """The properties that the plan declares to be of no person.
+
+    Those are numbers and booleans declared as such, and values that are declared in `values`."""
+    found: dict[str, Any] = {}
+    for name, rule in entry.properties.items():
+        *outer, last = path = tuple(name.split("."))
+        value = _get(properties, path)
+        if value is _MISSING or not _is_impersonal(rule, value):
+            continue
+        place = found
+        for part in outer:
+            place = place.setdefault(part, {})
+        place[last] = value
+    return found
+
+
+def _is_impersonal(rule: PlannedProperty, value: Any) -> bool:
+    if rule.values is not None:
+        return _is_among(rule.values, value)
+    match rule.type:
+        case "number" | "integer":
+            return type(value) in {int, Decimal}
+        case "boolean":
+            return type(value) is bool
+        case _:
+            return False
+
+
 class _Rules:
     def __init__(self, entry: PlannedEvent) -> None:
         self.entry = entry
@@ -287,7 +316,7 @@ KINDS: Mapping[type, str] = {
 
 def _beyond(rule: PlannedProperty, value: Any) -> str | None:
     """What is wrong with a value of the right type; None if nothing."""
-    if rule.values is not None and not any(kind_of(one) == kind_of(value) and one == value for one in rule.values):
+    if rule.values is not None and not _is_among(rule.values, value):
         return "has a value that is not allowed"
     if type(value) in {int, Decimal}:
         if rule.minimum is not None and value < rule.minimum:
@@ -297,6 +326,10 @@ def _beyond(rule: PlannedProperty, value: Any) -> str | None:
     if rule.max_length is not None and type(value) in {str, list} and len(value) > rule.max_length:
         return f"is longer than {rule.max_length}"
     return None
+
+
+def _is_among(values: Iterable[Any], value: Any) -> bool:
+    return any(kind_of(one) == kind_of(value) and one == value for one in values)
 
 
 def _get(properties: Mapping[str, Any], path: tuple[str, ...]) -> Any:

@@ -1,8 +1,9 @@
-"""Erasure of profiles, and the export of everything stored about one.
+"""Erasure and anonymisation of profiles, and the export of everything stored about one.
 
-Shape   Eraser.erase(…) deletes profiles and returns a receipt; check(…) searches every table for what should be gone;
-        export(…) returns everything stored about a profile
-Laws    afterwards all other profiles are as if the erased ones had never sent a message; an erased message that is sent
+Shape   Eraser.erase(…) deletes or anonymises profiles and returns a receipt; check(…) searches every table
+        for what should be gone; export(…) returns everything stored about a profile
+Laws    an anonymisation is an erasure that first gives what it keeps to new profiles (anonymization.py);
+        afterwards all other profiles are as if the erased ones had never sent a message; an erased message that is sent
         again is a duplicate. A message in progress is either stored before the erasure, and erased, or stored after it,
         for a new profile. A receipt has no personal data
 Errors  NotFound PROFILE_NOT_FOUND, ERASURE_NOT_FOUND · InvalidInput INVALID_BODY · Overloaded CONTENTION
@@ -12,6 +13,7 @@ Source  docs/decisions/0024-privacy.md; docs/how-to/privacy.md
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Literal, TypeAlias
 
 from tinycdp.engine import outbox
 from tinycdp.engine.catalog import Catalog
@@ -27,6 +29,7 @@ from tinycdp.runtime.identity.graph import IdentityGraph
 from tinycdp.runtime.identity.resolution import Restart
 from tinycdp.runtime.notifications import announce_profiles
 from tinycdp.runtime.policies.privacy_rules import Privacy, leaves, suppress
+from tinycdp.runtime.privacy import anonymization
 from tinycdp.runtime.profiles import storage, views
 from tinycdp.runtime.profiles.views import Event, ProfileView, Transition
 from tinycdp.runtime.transactions import commit_with_retry
@@ -41,6 +44,9 @@ from tinycdp.store.identifiers import StoredIdentifierRow
 from tinycdp.store.profiles import ProfileRow
 from tinycdp.times import iso, iso_or_none
 
+#: What a receipt is of. anonymization: events stay, without who they are of.
+Kind: TypeAlias = Literal["erasure", "anonymization"]
+
 MOST_ERASED = 1_000
 _EVENTS_AT_ONCE = 500
 _END_OF_TIME: Instant = 253_402_300_799_999
@@ -53,8 +59,10 @@ _ESCAPE = re.compile(r'\\(?:u([0-9a-fA-F]{4})|["\\/])')
 class Erasure:
     """A receipt. id is None for a dry run.
 
+    kind         whether events were deleted, or kept without who they are of
     profiles       how many profiles and unknown identifiers were erased
-    counts       deleted rows, by table; `blanked` are rows of other profiles without what mentioned these
+    counts       deleted rows, by table; `blanked` are rows of other profiles without what mentioned these. Events,
+                 transitions and exposures of an anonymisation are kept rows
     digests      keyed hashes of the identifiers: `check` verifies identifiers against them
     profile_ids  the erased profiles; the ids are never used again"""
 
@@ -68,6 +76,7 @@ class Erasure:
     erased_at: str
     erased_by: str
     dry_run: bool = False
+    kind: Kind = "erasure"
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +154,7 @@ class ProfileExport:
 
 
 class Eraser:
-    """Erases profiles.
+    """Erases and anonymises profiles.
 
     flush      writes the records of this process that are not written yet
     committed  is called with (environment, version, profiles) before the result"""
@@ -175,10 +184,12 @@ class Eraser:
         *,
         also_suppress: bool = False,
         dry_run: bool = False,
+        kind: Kind = "erasure",
     ) -> Erasure:
         """Erase these profiles, with those merged into them.
 
-        also_suppress: suppress their identifiers first"""
+        also_suppress  suppress their identifiers first
+        kind           anonymization: keep their events, transitions and exposures, without who they are of"""
         if not 0 < len(names) <= MOST_ERASED:
             raise InvalidInput("INVALID_BODY", f"$.profiles: name 1 to {MOST_ERASED:,} profiles.", path="$.profiles")
         if also_suppress and not dry_run:
@@ -196,7 +207,7 @@ class Eraser:
             await self._flush()
 
         async def work(connection: Connection) -> tuple[Erasure, int, list[int]]:
-            done = await self._erase(connection, environment_id, names, author, note, dry_run=dry_run)
+            done = await self._erase(connection, environment_id, names, author, note, dry_run=dry_run, kind=kind)
             _, version, ids = done
             await announce_profiles(connection, environment_id, version, ids)
             return done
@@ -215,6 +226,7 @@ class Eraser:
         note: str,
         *,
         dry_run: bool,
+        kind: Kind,
     ) -> tuple[Erasure, int, list[int]]:
         await event_store.begin_group(connection, environment_id)
         await membership_store.hold_lists(connection, environment_id)
@@ -234,18 +246,42 @@ class Eraser:
         for id in alive:
             units.update(await exposure_store.units_of_profile(connection, environment_id, id))
         target = _Target(ids, rows, unknown, units, sorted(_fingerprints(locked, catalog)))
-        counts = await _remove(connection, environment_id, target, self._now())
         now = self._now()
+        # Read before their events are kept for others, and needed afterwards.
+        calls = await store.group_calls_of(connection, environment_id, target.identifier_ids)
+        blanked = await store.erase(connection, "forget_previous", environment_id, target.identifier_ids, target.values)
+        kept = _NOTHING
+        if kind == "anonymization":
+            kept = await anonymization.keep(connection, catalog, locked, rows, target.units, now)
+        counts = await _remove(connection, environment_id, target)
+        blanked += await _withdraw_group_traits(connection, environment_id, calls, now)
+        counts = {**counts, **kept.counts, "blanked": counts["blanked"] + blanked}
         digests = sorted(self._privacy.digest(environment_id, identifier) for identifier in target.identifiers)
         number = await store.append_erasure(
-            connection, environment_id, target.profiles, ids, target.identifier_ids, digests, counts, note, now, author
+            connection,
+            environment_id,
+            target.profiles,
+            ids,
+            target.identifier_ids,
+            digests,
+            counts,
+            note,
+            now,
+            author,
+            kind,
         )
         receipt = Erasure(
             None if dry_run else str(number), target.profiles, len(target.identifiers), counts,
             [digest.hex() for digest in digests], [str(id) for id in ids], note, iso(now), author, dry_run,
+            kind,
         )  # fmt: skip
         erased = outbox.Erased(number, ids, target.identifier_ids)
-        return receipt, await storage.save(connection, environment_id, now, (), [erased]), ids
+        happened = [erased, *kept.happened]
+        version = await storage.save(connection, environment_id, now, (), happened, new=kept.profiles)
+        return receipt, version, [*ids, *(profile.id for profile in kept.profiles)]
+
+
+_NOTHING = anonymization.Kept((), (), {})
 
 
 async def _find(connection: Connection, environment_id: int, names: Sequence[str]) -> tuple[set[int], list[Identifier]]:
@@ -302,12 +338,10 @@ def _fingerprints(rows: Sequence[store.LockedProfileRow], catalog: Catalog) -> s
     return found
 
 
-async def _remove(connection: Connection, environment_id: int, target: _Target, now: Instant) -> dict[str, int]:
+async def _remove(connection: Connection, environment_id: int, target: _Target) -> dict[str, int]:
     """Delete everything about these profiles, the profiles last.
 
     Returns the deleted rows by table."""
-    calls = await store.group_calls_of(connection, environment_id, target.identifier_ids)
-    blanked = await store.erase(connection, "forget_previous", environment_id, target.identifier_ids, target.values)
     counts = {}
     for table, *values in (
         ("events", target.identifier_ids),
@@ -328,9 +362,8 @@ async def _remove(connection: Connection, environment_id: int, target: _Target, 
         ("profiles", target.ids),
     ):
         counts[table] = await store.erase(connection, f"erase_{table}", environment_id, *values)
-    blanked += await store.erase(connection, "blank_merges", environment_id, target.identifier_ids)
+    blanked = await store.erase(connection, "blank_merges", environment_id, target.identifier_ids)
     blanked += await store.erase(connection, "drop_claims_of", environment_id, target.identifier_ids)
-    blanked += await _withdraw_group_traits(connection, environment_id, calls, now)
     counts["blanked"] = blanked
     # Not counted: they expire in a moment.
     await store.erase(connection, "erase_live_batches", environment_id, _forms(target.values))
@@ -443,6 +476,7 @@ def _receipt(row: store.ErasureRow) -> Erasure:
     return Erasure(
         str(row.id), row.profiles, len(row.digests), row.counts, [digest.hex() for digest in row.digests],
         [str(id) for id in row.profile_ids], row.note, iso(row.erased_at), row.erased_by,
+        kind=row.kind,
     )  # fmt: skip
 
 

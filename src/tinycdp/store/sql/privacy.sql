@@ -43,7 +43,7 @@ WHERE environment_id = $1 AND id < $2 ORDER BY id DESC LIMIT $3;
 -- args: environment_id, ids bigint[]
 -- index: profiles_pkey
 -- locks: these rows, in order of id
-SELECT id, merged_into, state FROM profiles WHERE environment_id = $1 AND id = ANY ($2) ORDER BY id FOR UPDATE;
+SELECT id, bucketing_key, created_at, merged_into, state FROM profiles WHERE environment_id = $1 AND id = ANY ($2) ORDER BY id FOR UPDATE;
 
 -- name: hold_exposures
 -- Exposures recorded before are written before, or never: record_exposures takes this lock shared.
@@ -233,18 +233,20 @@ WHERE g.environment_id = $1 AND g.key = ANY ($2) AND g.traits = '{}'
   AND NOT EXISTS (SELECT 1 FROM events e WHERE e.environment_id = $1 AND e.kind = 'group' AND e.target = g.key);
 
 -- name: append_erasure
--- args: environment_id, profiles, profile_ids bigint[], identifier_ids bigint[], digests bytea[], counts json, note, now, author
-INSERT INTO erasures (environment_id, profiles, profile_ids, identifier_ids, digests, counts, note, erased_at, erased_by)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) RETURNING id;
+-- args: environment_id, profiles, profile_ids bigint[], identifier_ids bigint[], digests bytea[], counts json, note, now, author,
+--       kind
+INSERT INTO erasures (environment_id, profiles, profile_ids, identifier_ids, digests, counts, note, erased_at, erased_by,
+                      kind)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) RETURNING id;
 
 -- name: find_erasure
 -- args: environment_id, id
-SELECT environment_id, id, profiles, profile_ids, identifier_ids, digests, counts, note, erased_at, erased_by
+SELECT environment_id, id, kind, profiles, profile_ids, identifier_ids, digests, counts, note, erased_at, erased_by
 FROM erasures WHERE environment_id = $1 AND id = $2;
 
 -- name: list_erasures
 -- args: environment_id, before_id, n
-SELECT environment_id, id, profiles, profile_ids, identifier_ids, digests, counts, note, erased_at, erased_by
+SELECT environment_id, id, kind, profiles, profile_ids, identifier_ids, digests, counts, note, erased_at, erased_by
 FROM erasures WHERE environment_id = $1 AND id < $2 ORDER BY id DESC LIMIT $3;
 
 -- name: columns
