@@ -138,7 +138,7 @@ async def test_keys_are_given_to_a_database_with_data(empty, monkeypatch):
     assert await connection.fetchval("SELECT count(*) FROM live_batches") == 1
     await privacy.add_suppressions(connection, environment, [(b"3", "userId")], "", now, "t")
     assert (await privacy.suppression_marks(connection))[environment] == (1, newest + 1)
-    receipt = (1, [1], [1], [b""], {}, "", now, "t")
+    receipt = (1, [1], [1], [b""], {}, "", now, "t", "erasure")
     assert await privacy.append_erasure(connection, environment, *receipt) == 1
     await connection.close()
 

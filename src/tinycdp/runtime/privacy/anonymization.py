@@ -20,7 +20,7 @@ from tinycdp.engine.profile import Profile
 from tinycdp.engine.schema.tracking_plan import PlannedEvent, impersonal
 from tinycdp.model import Instant
 from tinycdp.runtime.profiles import storage
-from tinycdp.store import anonymization as store
+from tinycdp.store import privacy as store
 from tinycdp.store import profiles as profile_store
 from tinycdp.store import registry as registry_store
 from tinycdp.store.database.pool import Connection
