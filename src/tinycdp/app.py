@@ -164,7 +164,7 @@ def _assemble(settings: Settings, pool: Pool, now: Clock) -> Parts:
     # These two refer to each other.
     catalogs = Catalogs(lambda: snapshots.outgrown(), metrics.mismatched)  # noqa: PLW0108
     snapshots = Snapshots(pool, size, catalogs, lambda environment_id: kinds_of(policies, environment_id))
-    keyring = Keyring(pool)
+    keyring = Keyring(pool, lambda environments: catalogs.learn(pool, environments))
     policies = Policies()
     privacy = Privacy()
     profile_variants = ProfileVariants(pool)

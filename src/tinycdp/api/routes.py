@@ -4,6 +4,7 @@ Laws    a route in GUARDED or FOREIGN_GUARDED names the scope that its key needs
         Only FOREIGN and FOREIGN_GUARDED accept unknown fields and parameters
 """
 
+from tinycdp.api.access import environments
 from tinycdp.api.access import routes as access
 from tinycdp.api.decisions import explain, replay
 from tinycdp.api.decisions import routes as decisions
@@ -70,6 +71,7 @@ GUARDED = [
     *exports.ROUTES,
     *imports.ROUTES,
     *access.ROUTES,
+    *environments.ROUTES,
     *figures.ROUTES,
     *rejections.ROUTES,
     *dead_letters.ROUTES,

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 
 from tinycdp import __version__
 from tinycdp import settings as settings_module
-from tinycdp.cli import bulk, definitions, doctor, keys, language, profiles, segments, server
+from tinycdp.cli import bulk, definitions, doctor, environments, keys, language, profiles, segments, server
 from tinycdp.cli.options import Misuse, Run
 from tinycdp.errors import InvalidInput, TinyCDPError
 from tinycdp.runtime.processes import report_to_parent
@@ -24,7 +24,7 @@ from tinycdp.server import logs
 log = logging.getLogger(__name__)
 
 # In the order in which --help lists them.
-_GROUPS = (server, keys, definitions, bulk, segments, profiles, language, doctor)
+_GROUPS = (server, keys, environments, definitions, bulk, segments, profiles, language, doctor)
 # The options that override the setting of their name.
 _OPTIONS = ("host", "port", "workers", "data_dir", "environment", "url")
 

@@ -92,6 +92,21 @@ async def list_environments(connection: Connection) -> list[EnvironmentRow]:
     return EnvironmentRow.every(await connection.fetch(_SQL["list_environments"]))
 
 
+async def list_environments_beside(connection: Connection, environment_id: int) -> list[EnvironmentRow]:
+    """The environments of the same project."""
+    return EnvironmentRow.every(await connection.fetch(_SQL["list_environments_beside"], environment_id))
+
+
+async def create_environment(connection: Connection, environment_id: int, key: str, zone: str | None) -> int | None:
+    """Add an environment beside this one; returns its id, or None if the key is taken."""
+    return await connection.fetchval(_SQL["create_environment"], environment_id, key, zone)
+
+
+async def rename_environment(connection: Connection, environment_id: int, key: str) -> bool:
+    """Change an environment's key. Returns False if the key is taken."""
+    return await connection.fetchval(_SQL["rename_environment"], environment_id, key) is not None
+
+
 async def create_tenancy(
     connection: Connection, organisation: str, project: str, environments: Sequence[str], zone: str
 ) -> None:

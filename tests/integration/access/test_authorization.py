@@ -250,6 +250,7 @@ CHANGING: dict[str, Call] = {
     "DELETE /v1/admin/dead-letters/{id}": admin("$letter_2", status=204),
     "POST /v1/admin/imports": admin(body=json.dumps({"type": "track", **KINDS["track"]}), name="b.jsonl", status=202),
     "DELETE /v1/admin/imports/{id}": admin("halfway"),
+    "POST /v1/admin/environments/{name}/rename": admin("prod", body={"key": "production"}),
     **{f"POST /v1/{kind}": tracks(body) for kind, body in KINDS.items()},
     **{f"POST /{kind}": tracks(body) for kind, body in KINDS.items()},
     **{f"POST /v1/{kind[0]}": tracks(body) for kind, body in KINDS.items()},
@@ -280,6 +281,10 @@ NEITHER: dict[str, Call] = {
     "GET /v1/projects/{write_key}/settings": Call("write", ("$key",), door="address"),
     "GET /sourceConfig": Call("write"),
     "POST /ofrep/v1/evaluate/flags/{flag}/{rest}": replace(asks("on", "more"), status=404),
+    # What they do is in test_environments.py: prod's own rows stay as they are.
+    "GET /v1/admin/environments": admin(),
+    "POST /v1/admin/environments": admin(body={"key": "staging"}, status=201),
+    "POST /v1/admin/promote": admin(body={"dryRun": True}, status=400),
     "POST /v1/dsl/format": admin(body={"source": "a and b"}),
     # Streams have tests of their own: they do not end.
     "GET /v1/events/live": replace(read(kind="none"), status=400),

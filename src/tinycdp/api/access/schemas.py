@@ -65,6 +65,43 @@ class RotatedKey(NewKey, frozen=True, rename="camel"):
     replaces: ListedKey
 
 
+class EnvironmentBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """An environment to create. zone: its time zone; by default that of the environment that asks."""
+
+    key: str
+    zone: str | None = None
+
+
+class EnvironmentRename(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The environment's new key."""
+
+    key: str
+
+
+class CreatedEnvironment(msgspec.Struct, frozen=True, rename="camel"):
+    """A created environment with its first key, whose text is shown only here."""
+
+    id: int
+    key: str
+    zone: str
+    admin_key: NewKey
+
+
+class ListedEnvironment(msgspec.Struct, frozen=True):
+    """An environment. current: whether it is the one of the key that asks."""
+
+    id: int
+    key: str
+    zone: str
+    current: bool
+
+
+class Environments(msgspec.Struct, frozen=True):
+    """All environments of the project, oldest first."""
+
+    environments: list[ListedEnvironment]
+
+
 class Keys(msgspec.Struct):
     """All keys of the environment, oldest first."""
 

@@ -7,12 +7,13 @@ Errors  400 with every diagnostic · 404 NOT_FOUND, REVISION_NOT_FOUND · 409 KE
 Source  docs/reference/definitions.md "History"
 """
 
+from dataclasses import replace
 from typing import Annotated
 
 import msgspec
 from litestar import get, post
 from litestar.handlers import HTTPRouteHandler
-from litestar.params import FromPath, JSONBody, QueryParameter
+from litestar.params import FromPath, HeaderParameter, JSONBody, QueryParameter
 
 from tinycdp.api.definitions.editing import Editing
 from tinycdp.api.definitions.routes import KINDS
@@ -23,6 +24,7 @@ from tinycdp.api.definitions.schemas import (
     DefinitionWarnings,
     Differences,
     Impact,
+    PromoteBody,
     PublishBody,
     Published,
     RenameBody,
@@ -32,13 +34,16 @@ from tinycdp.api.definitions.schemas import (
     Revisions,
     Version,
 )
+from tinycdp.api.http import auth
 from tinycdp.api.http.params import IfMatch, Limit, version_of
 from tinycdp.api.http.parts import Injected
+from tinycdp.api.http.requests import ExactRequest
 from tinycdp.api.http.responses import as_schema
 from tinycdp.errors import InvalidInput
+from tinycdp.runtime.definitions import promotion, revisions
 from tinycdp.runtime.definitions import publish as definitions
-from tinycdp.runtime.definitions import revisions
 from tinycdp.runtime.definitions.change_set import Change, read_change
+from tinycdp.runtime.definitions.promotion import read_selection
 from tinycdp.runtime.definitions.publish import PublishPlan
 from tinycdp.runtime.definitions.unknown import unknown
 from tinycdp.runtime.definitions.workspace import Kind, Workspace, impact_of
@@ -96,6 +101,33 @@ def read_changes(bodies: list[ChangeBody]) -> list[Change]:
             change = read_change(body.kind, document, f"{path}.document")
         found[body.kind, body.key] = msgspec.structs.replace(change, expects=body.expects, was=body.was)
     return list(found.values())
+
+
+@post(
+    "/v1/admin/promote",
+    status_code=200,
+    summary="Take definitions over from another environment, as one revision",
+    tags=["Definitions"],
+    scope="admin",
+    example={"only": ["flag", "segment:regulars"], "dryRun": True},
+)
+async def promote(
+    request: ExactRequest,
+    editing: Injected[Editing],
+    data: JSONBody[PromoteBody],
+    source_key: Annotated[str, HeaderParameter(name="X-Source-Key", description="an admin key of the source")],
+) -> Published:
+    """The key of the request is the target's. A new flag brings its salt; one that is there keeps its own."""
+    source = auth.recognise(request, source_key, "admin")
+    only = [read_selection(text, f"$.only[{n}]") for n, text in enumerate(data.only)]
+    plan = await promotion.promote(
+        replace(editing.environment, id=source.environment_id),
+        editing.environment,
+        Edit(editing.actor.name, editing.environment.now(), data.note, dry_run=data.dry_run),
+        only=only,
+        prune=data.prune,
+    )
+    return await _published(editing, plan, dry_run=data.dry_run)
 
 
 async def _published(editing: Editing, plan: PublishPlan, *, dry_run: bool) -> Published:
@@ -268,6 +300,7 @@ def _number(number: int) -> int:
 
 ROUTES = [
     publish,
+    promote,
     *(route for kind in KINDS for route in _routes(kind)),
     list_revisions,
     get_revision,

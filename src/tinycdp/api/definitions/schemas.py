@@ -401,6 +401,21 @@ class ChangeBody(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, 
     was: str | None = None
 
 
+class PromoteBody(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
+    """What to take over from the environment of `X-Source-Key`.
+
+    only     kinds as `flag`, or definitions as `flag:paywall`; by default everything
+    note     the reason, shown in the history
+    dry_run  save nothing, and answer what would happen
+    prune    delete what is selected and not in the source
+    """
+
+    only: list[str] = []
+    note: str = ""
+    dry_run: bool = False
+    prune: bool = False
+
+
 class PublishBody(
     msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True, forbid_unknown_fields=True
 ):

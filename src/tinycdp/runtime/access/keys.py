@@ -10,7 +10,7 @@ Errors  InvalidInput for an unknown scope · NotFound for an unknown key · Conf
 
 import asyncio
 import secrets
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
 
@@ -314,11 +314,17 @@ async def bootstrap(pool: Pool, settings: Settings, now: Instant) -> bool:
     return any(texts.values())
 
 
+async def _nothing(environments: set[int]) -> None:
+    """Prepare nothing."""
+
+
 class Keyring:
     """All usable keys, in memory: recognising one is a look-up and needs no database."""
 
-    def __init__(self, pool: Pool) -> None:
+    def __init__(self, pool: Pool, prepare: Callable[[set[int]], Awaitable[None]] = _nothing) -> None:
+        """`prepare` gets the environments of new keys before the keys are known."""
         self._pool = pool
+        self._prepare = prepare
         self._keys: dict[bytes, Key] = {}
         self._by_id: dict[int, tuple[Key, bytes]] = {}
         self._recognised: dict[str, Key] = {}
@@ -330,8 +336,10 @@ class Keyring:
     async def load(self) -> None:
         """Load the usable keys of all environments."""
         # One at a time: the last read is the newest, so a revoked key does not come back.
-        async with self._loading, acquired(self._pool) as connection:
-            rows = await store.list_usable_keys(connection)
+        async with self._loading:
+            async with acquired(self._pool) as connection:
+                rows = await store.list_usable_keys(connection)
+            await self._prepare({row.environment_id for row in rows})
             self._keys = {bytes(row.digest): _key_of(row) for row in rows}
             self._by_id = {key.id: (key, digest) for digest, key in self._keys.items()}
             self._recognised = {}

@@ -81,6 +81,12 @@ class Catalogs:
                 return known
             return await self._reread(pool, environment_id)
 
+    async def learn(self, pool: Pool, environments: Iterable[int]) -> None:
+        """Read the catalogs of environments that are not known yet."""
+        for environment_id in environments:
+            if environment_id not in self._catalogs:
+                await self.refresh(pool, environment_id)
+
     async def _reread(self, pool: Pool, environment_id: int) -> Catalog:
         async with acquired(pool) as connection:
             catalog = await self.current_in(connection, environment_id)

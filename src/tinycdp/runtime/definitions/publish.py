@@ -97,7 +97,7 @@ async def publish(
     async def moves(connection: Connection, head: Head) -> list[Move]:
         return await draft_moves(connection, head, changes, edit.now, prune=prune)
 
-    return await _publish(environment, moves, edit)
+    return await publish_moves(environment, moves, edit)
 
 
 async def rename(environment: Environment, kind: str, key: str, new: str, edit: Edit) -> PublishPlan:
@@ -112,7 +112,7 @@ async def rename(environment: Environment, kind: str, key: str, new: str, edit: 
         change = Change(kind=kind, key=new, document=document, expects=edit.expected_version, was=key)
         return await draft_moves(connection, head, [change], edit.now)
 
-    return await _publish(environment, moves, edit)
+    return await publish_moves(environment, moves, edit)
 
 
 async def restore(environment: Environment, revision: int, edit: Edit) -> PublishPlan:
@@ -132,7 +132,7 @@ async def restore(environment: Environment, revision: int, edit: Edit) -> Publis
             found.append((before, restored_version(before, definition, rewritten(definition, keys), number, head)))
         return [*found, *((newer, None) for newer in current.values())]
 
-    return await _publish(environment, moves, edit)
+    return await publish_moves(environment, moves, edit)
 
 
 async def restore_version(environment: Environment, kind: str, key: str, version: int, edit: Edit) -> PublishPlan:
@@ -160,7 +160,7 @@ async def restore_version(environment: Environment, kind: str, key: str, version
         named = with_key(rewritten(then, keys), rows[0].key)
         return [(before, restored_version(before, named, named, rows[0].version, head))]
 
-    return await _publish(environment, moves, edit)
+    return await publish_moves(environment, moves, edit)
 
 
 async def newest(environment: Environment) -> list[Definition]:
@@ -178,7 +178,7 @@ async def read_head(connection: Connection, environment_id: int) -> Head:
     return Head(environment_id, environment.zone, live, head, definitions, serving)
 
 
-async def _publish(
+async def publish_moves(
     environment: Environment, moves_of: Callable[[Connection, Head], Awaitable[Sequence[Move]]], edit: Edit
 ) -> PublishPlan:
     """Save the moves as one revision.

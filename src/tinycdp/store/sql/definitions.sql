@@ -9,6 +9,29 @@ SELECT e.id, e.key, e.zone, e.live_revision, e.head_revision, p.key AS project, 
 FROM environments e JOIN projects p ON p.id = e.project_id JOIN organisations o ON o.id = p.organisation_id
 ORDER BY e.id;
 
+-- name: list_environments_beside
+-- The environments of the same project.
+-- args: environment_id integer
+SELECT e.id, e.key, e.zone, e.live_revision, e.head_revision, p.key AS project, o.key AS organisation
+FROM environments e JOIN projects p ON p.id = e.project_id JOIN organisations o ON o.id = p.organisation_id
+WHERE e.project_id = (SELECT project_id FROM environments WHERE id = $1)
+ORDER BY e.id;
+
+-- name: create_environment
+-- In the project of another environment, with its zone unless one is given.
+-- args: environment_id integer, key text, zone text or null
+INSERT INTO environments (project_id, key, zone)
+SELECT project_id, $2, coalesce($3, zone) FROM environments WHERE id = $1
+ON CONFLICT (project_id, key) DO NOTHING
+RETURNING id;
+
+-- name: rename_environment
+-- args: environment_id integer, key text
+UPDATE environments e SET key = $2
+WHERE id = $1
+  AND NOT EXISTS (SELECT FROM environments o WHERE o.project_id = e.project_id AND o.key = $2 AND o.id <> $1)
+RETURNING id;
+
 -- name: create_tenancy
 -- An organisation with a project and its environments. Does nothing if the organisation exists.
 -- args: organisation text, project text, environments text[], zone text

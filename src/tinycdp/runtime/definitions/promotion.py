@@ -1,0 +1,75 @@
+"""Promote definitions from one environment to another of the same database.
+
+Shape   promote(source, target, edit, only=…, prune=…) publishes the source's newest definitions in the target, as one
+        revision; with edit.dry_run it only plans
+Laws    what is promoted twice changes nothing the second time.
+        A flag that is new to the target brings its salt, so a unit has the same bucket in both; a flag that is there
+        keeps its own, so no unit moves. Nothing is deleted without `prune`
+Errors  those of publish · NotFound for a selected definition that the source lacks · Conflict SAME_ENVIRONMENT
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from tinycdp.engine.catalog import Definition, Name
+from tinycdp.errors import Conflict, InvalidInput, NotFound
+from tinycdp.runtime.definitions.change_set import KINDS, Change, Head, Move, document_of, draft_moves
+from tinycdp.runtime.definitions.publish import PublishPlan, newest, publish_moves
+from tinycdp.runtime.edits import Edit
+from tinycdp.runtime.environment import Environment
+from tinycdp.store.database.pool import Connection
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """All definitions of a kind, or the one with this key."""
+
+    kind: str
+    key: str | None = None
+
+    def has(self, name: Name) -> bool:
+        return self.kind == name[0] and self.key in {None, name[1]}
+
+
+def read_selection(text: str, path: str) -> Selection:
+    """`segment`, or `segment:regulars`"""
+    kind, _, key = text.partition(":")
+    if kind not in KINDS:
+        message = f"{path}: {text!r} is neither a kind ({', '.join(KINDS)}) nor a kind and a key, as flag:paywall."
+        raise InvalidInput("INVALID_REQUEST", message, path=path)
+    return Selection(kind, key or None)
+
+
+async def promote(
+    source: Environment, target: Environment, edit: Edit, *, only: Sequence[Selection] = (), prune: bool = False
+) -> PublishPlan:
+    """Publish the source's newest definitions in the target, all or those selected.
+
+    prune: delete what is selected, or without a selection everything, that the source lacks"""
+    if source.id == target.id:
+        raise Conflict("SAME_ENVIRONMENT", "Source and target are the same environment; name two.")
+    there = {definition.name: definition for definition in await newest(source)}
+
+    def selected(name: Name) -> bool:
+        return not only or any(selection.has(name) for selection in only)
+
+    async def moves(connection: Connection, head: Head) -> list[Move]:
+        here = {definition.name: definition for definition in head.definitions}
+        for selection in only:
+            name = (selection.kind, selection.key or "")
+            if selection.key is not None and name not in there and not (prune and name in here):
+                raise NotFound("NOT_FOUND", f"The source has no {selection.kind} {selection.key!r}.")
+        changes = [_change(definition, here) for name, definition in sorted(there.items()) if selected(name)]
+        if prune:
+            absent = [name for name in sorted(here) if name not in there and selected(name)]
+            changes += [Change(kind=kind, key=key, document=None) for kind, key in absent]
+        return await draft_moves(connection, head, changes, edit.now)
+
+    return await publish_moves(target, moves, edit)
+
+
+def _change(definition: Definition, here: Mapping[Name, Definition]) -> Change:
+    document = document_of(definition)
+    if definition.name in here:
+        document = {name: value for name, value in document.items() if name != "salt"}
+    return Change(kind=definition.kind, key=definition.key, document=document)
