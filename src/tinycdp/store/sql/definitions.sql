@@ -29,7 +29,7 @@ RETURNING id;
 -- args: environment_id integer, key text
 UPDATE environments e SET key = $2
 WHERE id = $1
-  AND NOT EXISTS (SELECT FROM environments o WHERE o.project_id = e.project_id AND o.key = $2 AND o.id <> $1)
+  AND NOT EXISTS (SELECT 1 FROM environments o WHERE o.project_id = e.project_id AND o.key = $2 AND o.id <> $1)
 RETURNING id;
 
 -- name: create_tenancy
