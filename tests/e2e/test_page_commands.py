@@ -97,13 +97,15 @@ def with_other_flags(shop: Server) -> dict[str, str]:
 
 
 def ready_to_be_forgotten(shop: Server) -> dict[str, str]:
-    """A profile that no other page needs, and the receipt of an erasure."""
-    for user in ("eva", "max"):
+    """Profiles that no other page needs, and the receipt of an erasure."""
+    for user in ("eva", "max", "zoe"):
         shop.track({"userId": user, "event": "page_view"})
     receipt = shop.http.delete("/v1/admin/profiles/max", headers=bearer(ADMIN_KEY)).json()
     return {
         "erasures/1/": f"erasures/{receipt['id']}/",
+        "profiles/ada/anonymize": "profiles/zoe/anonymize",
         "profiles/ada": "profiles/eva",
+        "forget ada --anonymize": "forget zoe --anonymize",
         "forget ada": "forget eva",
         '"value": "ada"': '"value": "max"',
     }
