@@ -7,12 +7,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from tinycdp.cli.database import on_database, require_database
-from tinycdp.cli.options import REMOTE, SCOPED, command, group
+from tinycdp.cli.database import on_database
+from tinycdp.cli.options import REMOTE, SCOPED, DatabaseOption, command, group
 from tinycdp.cli.project import project_of
 from tinycdp.cli.terminal import bar, end_progress, output, show_progress, unwritable
 from tinycdp.errors import InvalidInput
-from tinycdp.runtime import clock
 from tinycdp.settings import Settings
 
 if TYPE_CHECKING:
@@ -35,13 +34,17 @@ def add_to(commands: "Commands") -> None:
     registry = group(commands, "registry", "maintain the registry of events and properties")
     command(registry, "rebuild", run_registry_rebuild, "rebuild the registry from raw events", SCOPED)
 
-    importing = command(commands, "import", run_import, "import history from files, as if it were sent live", SCOPED)
+    importing = command(commands, "import", run_import, "import history from files, as if it were sent live", REMOTE)
     importing.add_argument("files", nargs="+", type=Path, metavar="FILE", help="JSON lines, CSV or Parquet; also .gz")
     importing.add_argument("--format", choices=("jsonl", "csv", "parquet"), help="default: by the file's ending")
     importing.add_argument("--map", action="append", default=[], metavar="FIELD=COLUMN", help="as userId=customer_no")
     importing.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE", help="as event=purchase")
     importing.add_argument("--text", action="append", default=[], metavar="COLUMN", help="keep its numbers as texts")
-    importing.add_argument("--report", type=Path, metavar="FILE", help="append rejected rows to it, as JSON lines")
+    importing.add_argument(
+        "--report", type=Path, metavar="FILE", action=DatabaseOption,
+        why="the log of rejections has rejected rows, at GET /v1/admin/rejections",
+        help="append rejected rows to it, as JSON lines; not on a server",
+    )  # fmt: skip
 
 
 def run_export_segment(arguments: argparse.Namespace, settings: Settings) -> int:
@@ -70,39 +73,16 @@ def run_registry_rebuild(arguments: argparse.Namespace, settings: Settings) -> i
 
 
 def run_import(arguments: argparse.Namespace, settings: Settings) -> int:
-    import asyncio
-    import gc
-
     import msgspec
 
-    from tinycdp.api.ingest.adapters.history import PARSE, check_mapping
-    from tinycdp.app import open_parts
-    from tinycdp.runtime.access.keys import environment_named
+    from tinycdp.api.ingest.adapters.history import check_mapping
     from tinycdp.runtime.transfer.import_files import FileMapping, ImportFile, form_of
-    from tinycdp.runtime.transfer.imports import Importer, OnProgress
-    from tinycdp.server.embedded_postgres import reachable
 
     mapping = check_mapping(
         FileMapping(_pairs("--map", arguments.map), _pairs("--set", arguments.set), tuple(arguments.text))
     )
     sources = [ImportFile(path, form_of(path, arguments.format), mapping) for path in arguments.files]
-
-    # An import makes hardly any garbage cycles; looking for them takes a third of the time.
-    gc.freeze()
-    gc.set_threshold(50_000, 20, 100)
-
-    async def run(reached: Settings, on_progress: OnProgress) -> "list[ImportProgress]":
-        parts = await open_parts(msgspec.structs.replace(reached, ingest_batch=4_000))
-        try:
-            environment = await environment_named(parts.pool, settings.environment)
-            importer = Importer(parts.pool, parts.ingest, parts.pipeline, clock.now, PARSE)
-            return [await importer.run(environment, source, "command line", on_progress) for source in sources]
-        finally:
-            await parts.stop()
-
-    require_database(settings)
     with contextlib.ExitStack() as stack:
-        reached = stack.enter_context(reachable(settings))
         report: BinaryIO | None = None
         if arguments.report is not None:
             try:
@@ -126,7 +106,7 @@ def run_import(arguments: argparse.Namespace, settings: Settings) -> int:
                 }
                 report.write(msgspec.json.encode(entry) + b"\n")
 
-        done = asyncio.run(run(reached, on_progress))
+        done = project_of(settings).import_files(sources, on_progress)
     end_progress()
     for progress in done:
         print(

@@ -3,7 +3,6 @@
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, TypeVar
 
-from tinycdp.cli.options import Misuse
 from tinycdp.settings import Settings
 
 if TYPE_CHECKING:
@@ -13,13 +12,6 @@ _Answer = TypeVar("_Answer")
 
 # Connections of one command: one for its work, one for what runs beside it.
 _CONNECTIONS = 2
-
-
-def require_database(settings: Settings) -> None:
-    """Raise if the settings name a server, for a command that needs the database."""
-    if settings.url is not None:
-        message = "This command needs the database. Unset TINYCDP_URL, and set DATABASE_URL or --data-dir instead."
-        raise Misuse("DATABASE_NEEDED", message)
 
 
 def on_database(settings: Settings, use: "Callable[[Environment], Awaitable[_Answer]]") -> _Answer:
@@ -36,7 +28,6 @@ def on_database(settings: Settings, use: "Callable[[Environment], Awaitable[_Ans
         async with await open_migrated(dsn, _CONNECTIONS) as pool:
             return await use(Environment(await environment_named(pool, settings.environment), pool, clock.now))
 
-    require_database(settings)
     with reachable(settings) as reached:
         assert reached.database_url
         return asyncio.run(run(reached.database_url))

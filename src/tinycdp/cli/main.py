@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from tinycdp import __version__
 from tinycdp import settings as settings_module
 from tinycdp.cli import bulk, definitions, doctor, environments, keys, language, profiles, segments, server
-from tinycdp.cli.options import Misuse, Run
+from tinycdp.cli.options import Misuse, Run, check_way
 from tinycdp.errors import InvalidInput, TinyCDPError
 from tinycdp.runtime.processes import report_to_parent
 from tinycdp.server import logs
@@ -36,6 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         settings = settings_module.load(os.environ)
         given = {name: getattr(arguments, name, None) for name in _OPTIONS}
         settings = settings_module.override(settings, **given, key=getattr(arguments, "api_key", None))
+        check_way(arguments, settings, os.environ)
     except InvalidInput as wrong:
         return _report(wrong, status=2)
     logs.configure(settings)

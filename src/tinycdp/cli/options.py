@@ -1,11 +1,11 @@
 """What the parsers of commands share: adding one, and common options."""
 
 import argparse
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
 
 from tinycdp.errors import InvalidInput
-from tinycdp.settings import Settings
+from tinycdp.settings import Settings, variable
 
 if TYPE_CHECKING:
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]
@@ -13,12 +13,35 @@ if TYPE_CHECKING:
 #: Runs one command and returns its exit status.
 Run = Callable[[argparse.Namespace, Settings], int]
 
+
+class DatabaseOption(argparse.Action):
+    """An option that means nothing on a server, and is refused there. why: completes the sentence "On a server, …"."""
+
+    def __init__(self, *arguments: Any, why: str, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.why = why
+
+    def __call__(
+        self, parser: object, namespace: argparse.Namespace, values: object, option: str | None = None
+    ) -> None:
+        setattr(namespace, self.dest, values)
+        namespace.database_options = [*getattr(namespace, "database_options", ()), (option, self.why)]
+
+
+_KEY_NAMES_IT = "the key names the environment: use a key of the one that you mean"
+
 #: Options of every command that may use the embedded Postgres.
 DATA = argparse.ArgumentParser(add_help=False)
-DATA.add_argument("--data-dir", metavar="DIR", help="folder of the embedded Postgres (TINYCDP_DATA_DIR)")
+DATA.add_argument(
+    "--data-dir", metavar="DIR", action=DatabaseOption, why="the data is in the server's own database",
+    help="folder of the embedded Postgres (TINYCDP_DATA_DIR)",
+)  # fmt: skip
 #: Options of every command that acts on one environment.
 SCOPED = argparse.ArgumentParser(add_help=False, parents=[DATA])
-SCOPED.add_argument("--environment", metavar="KEY", help="environment to act on (TINYCDP_ENVIRONMENT)")
+SCOPED.add_argument(
+    "--environment", metavar="KEY", action=DatabaseOption, why=_KEY_NAMES_IT,
+    help="environment to act on (TINYCDP_ENVIRONMENT)",
+)  # fmt: skip
 
 #: Options of every command that acts on one environment, by its database or over HTTP.
 REMOTE = argparse.ArgumentParser(add_help=False, parents=[SCOPED])
@@ -28,6 +51,26 @@ REMOTE.add_argument("--key", dest="api_key", help="an admin key of that server's
 
 class Misuse(InvalidInput):
     """A wrong command line that the parser cannot detect: exit status 2."""
+
+
+def check_way(arguments: argparse.Namespace, settings: Settings, environ: Mapping[str, str]) -> None:
+    """Raise if a command, or one of its options, has no meaning on the database or server that it is to use."""
+    works_on_servers = hasattr(arguments, "api_key")
+    if settings.url is None:
+        if works_on_servers and arguments.api_key is not None:
+            raise Misuse("URL_MISSING", "--key belongs to a server. Name the server with --url or TINYCDP_URL.")
+        return
+    if not works_on_servers:
+        if hasattr(arguments, "environment"):
+            message = "This command needs the database. Unset TINYCDP_URL, and set DATABASE_URL or --data-dir instead."
+            raise Misuse("DATABASE_NEEDED", message)
+        return
+    given = list(getattr(arguments, "database_options", ()))
+    if environ.get(name := variable("environment")):
+        given.append((name, _KEY_NAMES_IT))
+    for option, why in given:
+        message = f"{option} needs the database. On a server, {why}. Leave it out, or leave out --url and TINYCDP_URL."
+        raise Misuse("OPTION_NEEDS_DATABASE", message)
 
 
 def command(

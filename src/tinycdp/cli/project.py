@@ -18,8 +18,13 @@ if TYPE_CHECKING:
     from tinycdp.runtime.definitions.change_set import Change
     from tinycdp.runtime.definitions.publish import PublishPlan
     from tinycdp.runtime.definitions.workspace import BackfillProgress
+    from tinycdp.runtime.segments.list_files import ListFile
+    from tinycdp.runtime.segments.lists import ListChange, Mode
+    from tinycdp.runtime.segments.lists import OnProgress as OnListProgress
     from tinycdp.runtime.time_travel.preview import Preview
     from tinycdp.runtime.transfer.export import SegmentRequest
+    from tinycdp.runtime.transfer.import_files import ImportFile
+    from tinycdp.runtime.transfer.imports import ImportProgress, OnProgress
     from tinycdp.settings import Settings
 
 
@@ -35,6 +40,13 @@ class Project(Protocol):
     def definitions(self) -> "list[Definition]": ...
 
     def export_segment(self, wanted: "SegmentRequest", write: Callable[[bytes], object]) -> tuple[int, Instant]: ...
+
+    def import_files(self, sources: "Sequence[ImportFile]", on_progress: "OnProgress") -> "list[ImportProgress]": ...
+
+    def edit_list(
+        self, key: str, mode: "Mode", source: "ListFile | str", on_progress: "OnListProgress", *, dry_run: bool
+    ) -> "ListChange":
+        """Edit the list of a static segment, from a file or from the members of another segment."""
 
     def create_key(
         self, scopes: Sequence[str], name: str, expires_at: Instant | None, origins: Sequence[str]

@@ -1,21 +1,25 @@
 """A project reached over HTTP with an admin key, as CI does.
 
-Laws    an error of the server is raised here with its code and message
-Errors  Unavailable SERVER_UNREACHABLE · InvalidInput SERVER_UNEXPECTED if what answers is no TinyCDP, SERVER_TOO_OLD if
-        it lacks a route · KEY_MISSING without TINYCDP_KEY
+Laws    an error of the server is raised here with its code and message. Files are streamed.
+        An import that the server has done or still runs is not sent again: a command that was interrupted follows it
+Errors  Unavailable SERVER_UNREACHABLE, IMPORT_INTERRUPTED · InvalidInput SERVER_UNEXPECTED if what answers is no
+        TinyCDP, SERVER_TOO_OLD if it lacks a route · KEY_MISSING without TINYCDP_KEY
 """
 
 import http.client
 import json
+import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 from urllib.parse import quote, urlencode, urlsplit
 
 import msgspec
 
+from tinycdp.cli.terminal import bar, readable, show_progress
 from tinycdp.errors import (
     Conflict,
     Forbidden,
@@ -36,11 +40,20 @@ if TYPE_CHECKING:
     from tinycdp.runtime.definitions.change_set import Change
     from tinycdp.runtime.definitions.publish import PublishPlan
     from tinycdp.runtime.definitions.workspace import BackfillProgress
+    from tinycdp.runtime.segments.list_files import ListFile
+    from tinycdp.runtime.segments.lists import ListChange, Mode
+    from tinycdp.runtime.segments.lists import OnProgress as OnListProgress
     from tinycdp.runtime.time_travel.preview import Preview
     from tinycdp.runtime.transfer.export import SegmentRequest
+    from tinycdp.runtime.transfer.import_files import ImportFile
+    from tinycdp.runtime.transfer.imports import ImportProgress, OnProgress
+
+_Struct = TypeVar("_Struct", bound=msgspec.Struct)
 
 _TIMEOUT_SECONDS = 300.0
 _POLL_SECONDS = 0.3
+#: How long an import may be without a server that works on it, as while the server restarts.
+_PATIENCE_SECONDS = 60.0
 _PART_BYTES = 1 << 16
 _ERRORS = {
     kind.status: kind
@@ -84,8 +97,7 @@ class Remote:
         from tinycdp.api.time_travel import schemas
 
         answer = self._json("POST", "/v1/admin/preview", {"changes": _bodies(changes), "prune": prune})
-        found: Preview = msgspec.convert(answer, schemas.Preview)  # type: ignore[assignment] # the same fields
-        return found
+        return self._read(answer, schemas.Preview)  # type: ignore[return-value] # the same fields
 
     def wait_until_live(self, revision: int, report: "Callable[[BackfillProgress], None]") -> None:
         from tinycdp.runtime.definitions.workspace import BackfillProgress
@@ -123,6 +135,8 @@ class Remote:
         path = f"/v1/export/segment/{quote(wanted.segment, safe='')}.{wanted.form}?{urlencode(query)}"
         lines, is_quoted = 0, False
         with self._answer("GET", path) as answer:
+            if (stamp := answer.headers["X-As-Of"]) is None:
+                raise self._unexpected()
             while part := answer.read(_PART_BYTES):
                 write(part)
                 if wanted.form == "jsonl":
@@ -131,8 +145,68 @@ class Remote:
                 for n, piece in enumerate(part.split(b'"')):  # a line ends outside of quotes
                     is_quoted ^= n > 0
                     lines += 0 if is_quoted else piece.count(b"\n")
-            as_of = instant_of(answer.headers["X-As-Of"])
+            as_of = instant_of(stamp)
         return lines - (wanted.form == "csv"), as_of
+
+    def import_files(self, sources: "Sequence[ImportFile]", on_progress: "OnProgress") -> "list[ImportProgress]":
+        return [self._import(source, on_progress) for source in sources]
+
+    def _import(self, source: "ImportFile", on_progress: "OnProgress") -> "ImportProgress":
+        from tinycdp.runtime.transfer.import_files import NO_MAPPING, identity_of
+
+        progress = self._progress(identity_of(source))
+        if progress is None or progress.status in ("interrupted", "failed"):
+            query = {"name": source.shown, "format": source.form}
+            if source.mapping != NO_MAPPING:
+                query["mapping"] = _encode(source.mapping).decode()
+            try:
+                progress = self._import_progress(self._upload(source.path, "/v1/admin/imports", query))
+            except Conflict as conflict:
+                if conflict.code != "IMPORT_RUNNING" or (progress := self._progress(conflict.details["id"])) is None:
+                    raise
+        seen = time.monotonic()
+        while progress.status in ("running", "interrupted"):
+            on_progress(progress, ())
+            time.sleep(_POLL_SECONDS)
+            try:
+                progress = self._progress(progress.id) or progress
+                if progress.status != "interrupted":
+                    seen = time.monotonic()
+            except Unavailable:  # the server restarts, and then resumes the import
+                if time.monotonic() - seen > _PATIENCE_SECONDS:
+                    raise
+            if time.monotonic() - seen > _PATIENCE_SECONDS:
+                message = f"No server has worked on {progress.name} for a minute. Run the command again to continue it."
+                raise Unavailable("IMPORT_INTERRUPTED", message)
+        return progress
+
+    def _progress(self, id: str) -> "ImportProgress | None":
+        """The progress of an import; None if the server does not know it."""
+        try:
+            return self._import_progress(self._json("GET", f"/v1/admin/imports/{id}"))
+        except NotFound as unknown:
+            if unknown.code != "IMPORT_NOT_FOUND":
+                raise
+            return None
+
+    def _import_progress(self, answer: Any) -> "ImportProgress":
+        from tinycdp.api.transfer import schemas
+
+        return self._read(answer, schemas.ImportProgress)  # type: ignore[return-value] # the same fields
+
+    def edit_list(
+        self, key: str, mode: "Mode", source: "ListFile | str", on_progress: "OnListProgress", *, dry_run: bool
+    ) -> "ListChange":
+        from tinycdp.api.segments import schemas
+
+        route, query = f"/v1/admin/segments/{quote(key, safe='')}/list", {"dryRun": "true" if dry_run else "false"}
+        if isinstance(source, str):
+            answer = self._json("POST", f"{route}?{urlencode(query)}", {"mode": mode, "copy": source})
+        else:
+            query |= {"mode": mode}
+            query |= {name: text for name in ("kind", "column") if (text := getattr(source, name)) is not None}
+            answer = self._upload(source.path, f"{route}/upload", query)
+        return self._read(answer, schemas.ListChange)  # type: ignore[return-value] # the same fields
 
     def create_key(self, scopes: Sequence[str], name: str, expires_at: Instant | None, origins: Sequence[str]) -> str:
         from tinycdp.times import iso_or_none
@@ -182,21 +256,33 @@ class Remote:
 
     def _json(self, method: str, path: str, body: Any = None) -> Any:
         with self._answer(method, path, body) as answer:
-            return self._decoded(answer.read())
+            return self._answered(answer)
+
+    def _upload(self, path: Path, route: str, query: Mapping[str, str]) -> Any:
+        """The answer to a file."""
+        with readable(path) as file, self._answer("POST", f"{route}?{urlencode(query)}", _Sent(file)) as answer:
+            return self._answered(answer)
 
     @contextmanager
     def _answer(self, method: str, path: str, body: Any = None) -> Iterator[http.client.HTTPResponse]:
-        """The answer to a request, if it succeeded."""
+        """The answer to a request, if it succeeded. body: a file as it is, anything else as JSON"""
         address = urlsplit(self._url)
         secure = address.scheme == "https"
         kind = http.client.HTTPSConnection if secure else http.client.HTTPConnection
         headers = {"Authorization": f"Bearer {self._key}"}
-        if body is not None:
-            headers["Content-Type"] = "application/json"
-        connection = kind(address.hostname or "", address.port, timeout=_TIMEOUT_SECONDS)
+        sent: Any = body
+        if isinstance(body, _Sent):
+            headers |= {"Content-Type": "application/octet-stream", "Content-Length": str(body.size)}
+        elif body is not None:
+            headers["Content-Type"], sent = "application/json", _encode(body)
+        connection = kind(address.hostname or "", address.port, timeout=_TIMEOUT_SECONDS, blocksize=_PART_BYTES)
         try:
-            sent = None if body is None else _encode(body)
-            connection.request(method, address.path + path, sent, headers)
+            try:
+                connection.request(method, address.path + path, sent, headers)
+            except (BrokenPipeError, ConnectionResetError):
+                if not isinstance(body, _Sent):
+                    raise
+                # The server has refused the file before its end; the answer says why.
             answer = connection.getresponse()
             if answer.status >= 300:
                 raise self._failure(answer.status, answer.read(), f"{method} {path.partition('?')[0]}")
@@ -209,7 +295,7 @@ class Remote:
 
     def _failure(self, status: int, text: bytes, route: str) -> TinyCDPError:
         found = self._decoded(text)
-        if not isinstance(found, Mapping) or "code" not in found:
+        if not isinstance(found, Mapping) or not {"code", "message"} <= found.keys():
             return self._unexpected()
         if found["code"] in ("ROUTE_NOT_FOUND", "METHOD_NOT_ALLOWED"):
             from tinycdp import __version__
@@ -219,14 +305,52 @@ class Remote:
         details = {name: found[name] for name in found.keys() - {"success", "code", "message", "error"}}
         return _ERRORS.get(status, InvalidInput)(found["code"], found["message"], **details)
 
+    def _answered(self, answer: http.client.HTTPResponse) -> Any:
+        """The object that an answer is. Reading a field that it lacks raises SERVER_UNEXPECTED."""
+        if not isinstance(found := self._decoded(answer.read()), dict):
+            raise self._unexpected()
+        return _Fields(found, self._unexpected)
+
     def _decoded(self, text: bytes) -> Any:
         try:
             return json.loads(text, parse_float=Decimal)
         except ValueError:
             raise self._unexpected() from None
 
+    def _read(self, answer: Any, kind: type[_Struct]) -> _Struct:
+        try:
+            return msgspec.convert(answer, kind, strict=False)
+        except msgspec.ValidationError:
+            raise self._unexpected() from None
+
     def _unexpected(self) -> InvalidInput:
         return InvalidInput("SERVER_UNEXPECTED", f"What answers at {self._url} is not TinyCDP; check TINYCDP_URL.")
+
+
+class _Fields(dict[str, Any]):
+    """The fields of an answer; `missing` makes the error for one that it lacks."""
+
+    def __init__(self, fields: Mapping[str, Any], missing: Callable[[], InvalidInput]) -> None:
+        super().__init__(fields)
+        self._missing = missing
+
+    def __missing__(self, name: str) -> Any:
+        raise self._missing()
+
+
+class _Sent:
+    """A file that is being sent, with its progress on a terminal."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file, self._name, self._done = file, Path(file.name).name, 0
+        self.size = os.fstat(file.fileno()).st_size
+
+    def read(self, n: int) -> bytes:
+        part = self._file.read(n)
+        self._done += len(part)
+        share = self._done / max(self.size, 1)
+        show_progress(f"sending {self._name} {bar(share)} {share:.0%}")
+        return part
 
 
 def _bodies(changes: "Sequence[Change]") -> list[dict[str, Any]]:

@@ -5,16 +5,14 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tinycdp.cli.database import on_database
-from tinycdp.cli.options import SCOPED, Misuse, command, group
+from tinycdp.cli.options import REMOTE, Misuse, command, group
+from tinycdp.cli.project import project_of
 from tinycdp.cli.terminal import bar, end_progress, show_progress
-from tinycdp.errors import InvalidInput
 from tinycdp.settings import Settings
 
 if TYPE_CHECKING:
     from tinycdp.cli.options import Commands
-    from tinycdp.runtime.environment import Environment
-    from tinycdp.runtime.segments.lists import ListChange, Mode
+    from tinycdp.runtime.segments.lists import Mode
 
 _WHAT: "dict[Mode, str]" = {
     "add": "put identifiers on the list of a static segment",
@@ -26,7 +24,7 @@ _WHAT: "dict[Mode, str]" = {
 def add_to(commands: "Commands") -> None:
     segments = group(commands, "segment", "edit the lists of static segments")
     for mode, text in _WHAT.items():
-        edit = command(segments, mode, run_edit, text, SCOPED)
+        edit = command(segments, mode, run_edit, text, REMOTE)
         edit.set_defaults(mode=mode)
         edit.add_argument("key", help="the segment's key")
         edit.add_argument("file", nargs="?", type=Path, metavar="FILE", help="CSV of identifiers, or its .gz")
@@ -40,9 +38,7 @@ def add_to(commands: "Commands") -> None:
 
 
 def run_edit(arguments: argparse.Namespace, settings: Settings) -> int:
-    from tinycdp.api.ingest.adapters.canonical import listed_identifier
-    from tinycdp.app import open_lists
-    from tinycdp.runtime.segments.list_files import read_list
+    from tinycdp.runtime.segments.list_files import ListFile
 
     path: Path | None = arguments.file
     if (path is None) == (arguments.copy is None):
@@ -53,24 +49,8 @@ def run_edit(arguments: argparse.Namespace, settings: Settings) -> int:
     def on_progress(done: int, total: int) -> None:
         show_progress(f"{arguments.key} {bar(done / total)} {done:,} of {total:,} identifiers")
 
-    async def change(environment: "Environment") -> "ListChange":
-        lists = await open_lists(environment.pool)
-        if path is None:
-            return await lists.change(
-                environment.id, arguments.key, arguments.mode, copied=arguments.copy, dry_run=arguments.dry_run,
-                progress=on_progress,
-            )  # fmt: skip
-        with path.open("rb") as file:
-            identifiers = read_list(file, listed_identifier, arguments.kind, arguments.column)
-            return await lists.change(
-                environment.id, arguments.key, arguments.mode, identifiers, dry_run=arguments.dry_run,
-                progress=on_progress,
-            )  # fmt: skip
-
-    try:
-        done = on_database(settings, change)
-    except OSError as failed:
-        raise InvalidInput("FILE_UNREADABLE", f"{path}: {failed.strerror}") from failed
+    source = arguments.copy if path is None else ListFile(path, arguments.kind, arguments.column)
+    done = project_of(settings).edit_list(arguments.key, arguments.mode, source, on_progress, dry_run=arguments.dry_run)
     end_progress()
     be = " would be" if done.dry_run else ""
     print(f"{done.segment}: {done.received:,} identifiers, {done.added:,}{be} added, {done.removed:,}{be} removed")

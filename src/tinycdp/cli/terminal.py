@@ -48,6 +48,17 @@ def output(path: Path | None) -> Iterator[BinaryIO]:
         part.unlink(missing_ok=True)
 
 
+@contextlib.contextmanager
+def readable(path: Path) -> Iterator[BinaryIO]:
+    """A file that is open for reading."""
+    try:
+        file = path.open("rb")
+    except OSError as error:
+        raise InvalidInput("FILE_UNREADABLE", f"{path}: {error.strerror}") from error
+    with file:
+        yield file
+
+
 def unwritable(path: Path, error: OSError) -> InvalidInput:
     """The error for a path that cannot be written."""
     return InvalidInput("FILE_UNWRITABLE", f"{path}: {error.strerror}")

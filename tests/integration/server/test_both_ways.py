@@ -1,14 +1,23 @@
 """Every command that works remotely does the same as on the database: output, errors and exit status."""
 
+import argparse
+import contextlib
+import gzip
+import http.server
+import json
 import re
+import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from serving import ADMIN_KEY, KEYS, READ_KEY, Server, free_port, served, until
-from tinycdp.cli.main import main
+from serving import ADMIN_KEY, KEYS, READ_KEY, WRITE_KEY, Server, free_port, served, until
+from tinycdp.cli import remote
+from tinycdp.cli.main import build_parser, main
+from tinycdp.cli.options import DatabaseOption
 
 FIRST = """
 traits:
@@ -155,3 +164,201 @@ def test_what_is_wrong_with_the_way_is_one_line(both: Both, tmp_path: Path) -> N
     assert both.run("plan", "a.yaml", key="")[2].endswith("[KEY_MISSING]\n")
     status, _, err = both.run("registry", "rebuild", key=both.dev)
     assert (status, "Unset TINYCDP_URL" in err) == (2, True)
+
+
+def test_files_of_history(both: Both, tmp_path: Path) -> None:
+    (tmp_path / "orders.csv").write_text("who,sum,zip,at\nh-1,5,007,2026-01-02T03:04:05Z\n,1,2,\nh-2,x,12,never\n")
+    options = ("--map", "userId=who", "--map", "timestamp=at", "--set", "event=order", "--text", "zip")
+    first = both.same("import", "orders.csv", *options)
+    assert first == (0, "orders.csv: 3 rows, 1 stored, 0 duplicates, 2 rejected\n", "")
+    assert both.same("import", "orders.csv", *options) == first, "a file that was done is not done again"
+    (tmp_path / "orders.csv.gz").write_bytes(gzip.compress((tmp_path / "orders.csv").read_bytes()))
+    assert both.same("import", "orders.csv.gz", *options) == first
+    (tmp_path / "a.jsonl").write_text('{"userId": "h-3", "event": "a"}\nnonsense\n')
+    (tmp_path / "b.txt").write_text('{"userId": "h-3", "event": "b"}\n')
+    assert both.same("import", "a.jsonl", "b.txt", "--format", "jsonl")[1].count("\n") == 2
+    (tmp_path / "empty.jsonl").write_text("")
+    assert both.same("import", "empty.jsonl")[0] == 0
+    (tmp_path / "torn.csv.gz").write_bytes((tmp_path / "orders.csv.gz").read_bytes()[:-12])
+    (tmp_path / "utf16.csv").write_text("userId,event\nu,a\n", encoding="utf-16")
+    (tmp_path / "none.csv").write_text("\n")
+    for argv, code in (
+        (("torn.csv.gz", *options), "FILE_MALFORMED"),
+        (("utf16.csv",), "FILE_MALFORMED"),
+        (("none.csv",), "FILE_MALFORMED"),
+        (("b.txt",), "FILE_MALFORMED"),
+        (("absent.csv",), "FILE_UNREADABLE"),
+        ((".", "--format", "csv"), "FILE_UNREADABLE"),
+        (("orders.csv",), "INVALID_MAPPING"),
+        (("orders.csv", "--map", "userId=nosuch"), "INVALID_MAPPING"),
+        (("orders.csv", "--map", "=who"), "INVALID_MAPPING"),
+        (("a.jsonl", "--set", "event=x"), "INVALID_MAPPING"),
+    ):
+        status, out, err = both.same("import", *argv)
+        assert (status, out, err.endswith(f"[{code}]\n")) == (1, "", True), err
+
+
+def test_an_import_survives_its_command_and_its_server(both: Both, tmp_path: Path) -> None:
+    def long(name: str) -> str:
+        """A file that is still being imported when its progress is read: its server has just taken events."""
+        rows = (
+            json.dumps({"userId": f"{name}-{n % 99}", "event": "a", "messageId": f"{name} {n}"}) for n in range(3_000)
+        )
+        (tmp_path / name).write_text("\n".join(rows))
+        return name
+
+    def interrupted(seconds: float) -> None:
+        raise KeyboardInterrupt
+
+    with both.monkeypatch.context() as patched:
+        patched.setattr(remote.time, "sleep", interrupted)
+        assert both.run("import", long("one.jsonl"), key=both.dev) == (130, "", "")
+    done = (0, "one.jsonl: 3,000 rows, 3,000 stored, 0 duplicates, 0 rejected\n", "")
+    assert both.run("import", "one.jsonl", key=both.dev) == done
+    sleep, restarts = time.sleep, contextlib.ExitStack()
+
+    def restart(seconds: float) -> None:
+        patched.undo()
+        both.server.kill()
+        restarts.enter_context(served(tmp_path / "server", dsn=both.dsn, port=int(both.server.url.rpartition(":")[2])))
+        sleep(seconds)
+
+    with restarts, both.monkeypatch.context() as patched:
+        both.server.track({"userId": "u", "event": "a"}, both.dev)
+        patched.setattr(remote.time, "sleep", restart)
+        status, out, err = both.run("import", long("two.jsonl"), key=both.dev)
+        found = re.fullmatch(r"two.jsonl: 3,000 rows, ([\d,]+) stored, ([\d,]+) duplicates, 0 rejected\n", out)
+        assert (status, err) == (0, "") and found, (out, err)
+        assert sum(int(count.replace(",", "")) for count in found.groups()) == 3_000
+
+
+def test_lists_of_static_segments(both: Both, tmp_path: Path) -> None:
+    for key in (WRITE_KEY, both.dev):
+        assert both.server.track({"userId": "ada", "event": "purchase"}, key).status_code == 200
+    (tmp_path / "a.yaml").write_text(
+        "segments: [{key: vip, static: true}, {key: crew, static: true},"
+        " {key: ruled, rule: events.purchase.count_30d > 0}]"
+    )
+    assert both.same("apply", "--wait", "a.yaml")[0] == 0
+    (tmp_path / "mail.csv").write_text("mail,n\nx@y,1\nz@y,2\nnull,3\n")
+    (tmp_path / "ids.csv").write_text("kind,value\nemail,x@y\nuserId,ada\n")
+    (tmp_path / "ids.csv.gz").write_bytes(gzip.compress((tmp_path / "ids.csv").read_bytes()))
+    (tmp_path / "empty.csv").write_text("userId\n")
+    (tmp_path / "wrong.csv").write_text("kind,value\nuserId,a\nno kind,b\n")
+    for argv, said in (
+        (("add", "vip", "mail.csv", "--kind", "email", "--column", "mail"), "vip: 2 identifiers, 2 added, 0 removed"),
+        (("replace", "vip", "ids.csv", "--dry-run"), "vip: 2 identifiers, 1 would be added, 1 would be removed"),
+        (("replace", "vip", "ids.csv.gz"), "vip: 2 identifiers, 1 added, 1 removed"),
+        (
+            ("remove", "vip", "mail.csv", "--kind", "email", "--column", "mail"),
+            "vip: 2 identifiers, 0 added, 1 removed",
+        ),
+        (("add", "crew", "--copy", "ruled"), "crew: 4 identifiers, 4 added, 0 removed\n4 profiles entered, 0 left"),
+        (("replace", "crew", "--copy", "vip"), "crew: 1 identifiers, 0 added, 3 removed"),
+        (("remove", "vip", "ids.csv"), "vip: 2 identifiers, 0 added, 1 removed\n0 profiles entered, 1 left"),
+    ):
+        status, out, _ = both.same("segment", *argv)
+        assert (status, out.startswith(said)) == (0, True), (argv, out)
+    for argv, status, code in (
+        (("add", "vip"), 2, "INVALID_REQUEST"),
+        (("add", "vip", "ids.csv", "--copy", "crew"), 2, "INVALID_REQUEST"),
+        (("add", "vip", "ids.csv", "--column", "x"), 2, "INVALID_REQUEST"),
+        (("add", "vip", "ids.csv", "--kind", "no kind"), 1, "INVALID_REQUEST"),
+        (("add", "vip", "mail.csv"), 1, "LIST_MALFORMED"),
+        (("add", "vip", "wrong.csv"), 1, "LIST_MALFORMED"),
+        (("replace", "crew", "empty.csv"), 1, "LIST_EMPTY"),
+        (("replace", "crew", "--copy", "vip"), 1, "LIST_EMPTY"),
+        (("add", "vip", "absent.csv"), 1, "FILE_UNREADABLE"),
+        (("add", "ruled", "ids.csv"), 1, "NOT_STATIC"),
+        (("add", "no/such", "ids.csv"), 1, "NOT_FOUND"),
+        (("add", "vip", "--copy", "nosuch"), 1, "NOT_FOUND"),
+    ):
+        found, _, err = both.same("segment", *argv)
+        assert (found, err.endswith(f"[{code}]\n")) == (status, True), (argv, err)
+
+
+def test_what_is_no_tinycdp_is_one_line(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text(FIRST)
+    (tmp_path / "a.csv").write_text("userId\na\n")
+    answer = (200, b"")
+
+    class Foreign(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            self.send_response(answer[0])
+            self.send_header("Content-Length", str(len(answer[1])))
+            self.end_headers()
+            self.wfile.write(answer[1])
+
+        do_POST = do_DELETE = do_GET
+
+        def log_message(self, *arguments: object) -> None: ...
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Foreign) as foreign:
+        threading.Thread(target=foreign.serve_forever, daemon=True).start()
+        way = ["--url", f"http://127.0.0.1:{foreign.server_port}", "--key", "tcdp_k"]
+        for status in (200, 302, 404, 502):
+            for text in (b"<h1>Welcome</h1>", b'{"detail": "Not Found"}', b"[1]", b"7", b"", b"\xff"):
+                answer = (status, text)
+                for argv in (
+                    ["plan", "--preview", str(tmp_path / "a.yaml")],
+                    ["apply", str(tmp_path / "a.yaml")],
+                    ["pull", str(tmp_path / "pulled")],
+                    ["key", "list"],
+                    ["key", "create", "--scope", "read"],
+                    ["export", "segment", "vip"],
+                    ["import", str(tmp_path / "a.csv")],
+                    ["segment", "add", "vip", str(tmp_path / "a.csv")],
+                    ["segment", "add", "vip", "--copy", "crew"],
+                ):
+                    assert main([*argv, *way]) == 1, (answer, argv)
+                    said = capsys.readouterr()
+                    assert (said.out, said.err.count("\n")) == ("", 1), (answer, argv, said)
+                    assert said.err.endswith("[SERVER_UNEXPECTED]\n"), (answer, argv, said)
+        foreign.shutdown()
+
+
+def _remote_commands() -> Iterator[tuple[list[str], argparse.ArgumentParser]]:
+    """The commands that work on a server, with their parsers."""
+    pending: list[tuple[list[str], argparse.ArgumentParser]] = [([], build_parser())]
+    while pending:
+        name, parser = pending.pop()
+        for action in parser._actions:
+            if isinstance(action.choices, dict):
+                pending += [([*name, key], sub) for key, sub in action.choices.items()]
+            elif action.dest == "api_key":
+                yield name, parser
+
+
+def test_every_option_works_on_a_server_or_is_refused(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the tests of this module do not run both ways has to be refused."""
+    tried = Path(__file__).read_text()
+    commands = list(_remote_commands())
+    assert len(commands) == 12
+    for name, parser in commands:
+        needed = [
+            text
+            for action in parser._actions
+            if action.required
+            for text in ([*action.option_strings[:1], "x"] if action.option_strings else ["x"])
+        ]
+        way = ["--url", "http://127.0.0.1:9", "--key", "k"]
+        for action in parser._actions:
+            if action.dest == "help" or not action.option_strings:
+                continue
+            (option,) = action.option_strings
+            if not isinstance(action, DatabaseOption):
+                assert f'"{option}"' in tried, (name, option)
+                continue
+            assert main([*name, *needed, *way, option, "x"]) == 2
+            err = capsys.readouterr().err
+            assert err.startswith(f"tinycdp: {option} needs the database."), err
+            assert err.endswith("[OPTION_NEEDS_DATABASE]\n"), err
+        with monkeypatch.context() as environ:
+            environ.setenv("TINYCDP_ENVIRONMENT", "dev")
+            assert main([*name, *needed, *way]) == 2
+            assert capsys.readouterr().err.startswith("tinycdp: TINYCDP_ENVIRONMENT needs the database.")
+        assert main([*name, *needed, "--key", "k"]) == 2
+        assert capsys.readouterr().err.endswith("[URL_MISSING]\n")

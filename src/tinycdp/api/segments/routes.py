@@ -77,7 +77,7 @@ async def edit_segment_list(
         list(_identifiers(data)),
         copied=data.copy,
         dry_run=dry_run,
-        may_empty=True,
+        may_empty=data.copy is None,
     )
     return as_schema(change, ListChange)
 

@@ -13,6 +13,8 @@ import io
 import re
 import zlib
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import IO, Any
 
 from tinycdp.errors import InvalidInput
@@ -30,6 +32,15 @@ _SPELLINGS = {
     for kind in STRENGTH
     for spelling in (kind, "".join("_" + c.lower() if c.isupper() else c for c in kind))
 }
+
+
+@dataclass(frozen=True, slots=True)
+class ListFile:
+    """A file of identifiers, and how read_list reads it."""
+
+    path: Path
+    kind: str | None = None
+    column: str | None = None
 
 
 def read_list(file: IO[bytes], read: Read, kind: str | None = None, column: str | None = None) -> Iterator[Identifier]:

@@ -64,6 +64,11 @@ class ImportFile:
     mapping: FileMapping = NO_MAPPING
     name: str = ""
 
+    @property
+    def shown(self) -> str:
+        """Its name in messages: an upload's path is the server's own."""
+        return self.name or self.path.name
+
 
 @dataclass(frozen=True, slots=True)
 class Unread:
@@ -104,7 +109,7 @@ def identity_of(source: ImportFile) -> str:
 
     The content is what gzip unpacks to, so `x.csv` and `x.csv.gz` are the same import. A damaged file is found here."""
     digest = hashlib.sha256()
-    with _opened(source.path) as file, _inflating(source.path.name):
+    with _opened(source) as file, _inflating(source.shown):
         content = file if source.form == "parquet" else _inflated(file)
         while block := content.read(_BLOCK):
             digest.update(block)
@@ -114,8 +119,8 @@ def identity_of(source: ImportFile) -> str:
 
 def columns_of(source: ImportFile) -> list[str]:
     """The names of a table's columns."""
-    name = source.path.name
-    with _opened(source.path) as file:
+    name = source.shown
+    with _opened(source) as file:
         if source.form == "parquet":
             return list(_parquet_file(file, name).schema_arrow.names)
         with _inflating(name):
@@ -135,7 +140,7 @@ async def parts(source: ImportFile, done: int, size: Callable[[], int]) -> Async
     """Yield the rows after the first `done`, `size()` at a time.
 
     Each part comes with the share of the file read so far."""
-    with _opened(source.path) as file:
+    with _opened(source) as file:
         rows, share = await asyncio.to_thread(_rows, file, source)
         rest = islice(rows, done, None)
 
@@ -172,12 +177,12 @@ def _size(row: bytes | Mapping[str, Any] | Unread) -> int:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[IO[bytes]]:
+def _opened(source: ImportFile) -> Iterator[IO[bytes]]:
     try:
-        with path.open("rb") as file:
+        with source.path.open("rb") as file:
             yield file
     except OSError as error:
-        raise InvalidInput("FILE_UNREADABLE", f"{path.name}: {error.strerror or error}") from error
+        raise InvalidInput("FILE_UNREADABLE", f"{source.shown}: {error.strerror or error}") from error
 
 
 @contextmanager
@@ -199,7 +204,7 @@ def _inflated(file: IO[bytes]) -> Any:
 
 def _rows(file: IO[bytes], source: ImportFile) -> tuple[Iterator[Numbered], Callable[[], float]]:
     """The rows of a file in order, and a function that returns the share of it read so far."""
-    name = source.path.name
+    name = source.shown
     if source.form == "parquet":
         return _parquet_rows(_parquet_file(file, name), name)
     total = max(source.path.stat().st_size, 1)

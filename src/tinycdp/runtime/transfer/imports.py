@@ -166,7 +166,7 @@ class Importer:
         id = await asyncio.to_thread(self._check_file, source)
         if resume not in (None, id):
             raise InvalidInput(
-                "FILE_MALFORMED", f"{source.path.name} changed since this import started. Start a new import."
+                "FILE_MALFORMED", f"{source.shown} changed since this import started. Start a new import."
             )
         async with acquired(self._pool) as lock, locked(lock, environment_id, id):
             if resume is None:
@@ -199,8 +199,9 @@ class Importer:
         self, lock: Connection, environment_id: int, id: str, source: ImportFile, author: str
     ) -> store.ImportRow:
         mapping = msgspec.to_builtins(source.mapping)
-        name = source.name or source.path.name
-        return await store.begin_import(lock, environment_id, id, name, source.form, mapping, author, self._now())
+        return await store.begin_import(
+            lock, environment_id, id, source.shown, source.form, mapping, author, self._now()
+        )
 
     def _check_file(self, source: ImportFile) -> str:
         """Check the columns and the compression of a file, and return the id of its import."""
