@@ -36,6 +36,9 @@ DATA.add_argument(
     "--data-dir", metavar="DIR", action=DatabaseOption, why="the data is in the server's own database",
     help="folder of the embedded Postgres (TINYCDP_DATA_DIR)",
 )  # fmt: skip
+#: Options of every command that runs or migrates its own database, whatever server the settings name.
+OWN = argparse.ArgumentParser(add_help=False, parents=[DATA])
+OWN.set_defaults(owns_database=True)
 #: Options of every command that acts on one environment.
 SCOPED = argparse.ArgumentParser(add_help=False, parents=[DATA])
 SCOPED.add_argument(
@@ -61,7 +64,7 @@ def check_way(arguments: argparse.Namespace, settings: Settings, environ: Mappin
             raise Misuse("URL_MISSING", "--key belongs to a server. Name the server with --url or TINYCDP_URL.")
         return
     if not works_on_servers:
-        if hasattr(arguments, "environment"):
+        if hasattr(arguments, "data_dir") and not hasattr(arguments, "owns_database"):
             message = "This command needs the database. Unset TINYCDP_URL, and set DATABASE_URL or --data-dir instead."
             raise Misuse("DATABASE_NEEDED", message)
         return

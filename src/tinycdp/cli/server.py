@@ -5,7 +5,7 @@ import contextlib
 import os
 from typing import TYPE_CHECKING
 
-from tinycdp.cli.options import DATA, command
+from tinycdp.cli.options import OWN, command
 from tinycdp.errors import InvalidInput
 from tinycdp.runtime.stopping import StopRequested, StopSignals
 from tinycdp.settings import Settings
@@ -19,7 +19,7 @@ _SEED_BATCH = 200
 
 def add_to(commands: "Commands") -> None:
     serve = command(
-        commands, "serve", run_serve, "run the HTTP server, with Postgres and the worker unless --role api", DATA
+        commands, "serve", run_serve, "run the HTTP server, with Postgres and the worker unless --role api", OWN
     )
     serve.add_argument("--host", help="address to listen on (TINYCDP_HOST)")
     serve.add_argument("--port", help="port to listen on (TINYCDP_PORT)")
@@ -27,8 +27,8 @@ def add_to(commands: "Commands") -> None:
     serve.add_argument("--role", choices=("all", "api"), default="all", help="api: only the HTTP server")
     serve.add_argument("--demo", action="store_true", help="fill an empty database with the example shop")
 
-    command(commands, "work", run_work, "run the background worker", DATA)
-    command(commands, "migrate", run_migrate, "bring the database schema up to date, and create the first keys", DATA)
+    command(commands, "work", run_work, "run the background worker", OWN)
+    command(commands, "migrate", run_migrate, "bring the database schema up to date, and create the first keys", OWN)
 
     seed = command(commands, "seed", run_seed, "send the example shop's events to a running server")
     seed.add_argument("--url", help="the server's address; default: the host and port of the settings")

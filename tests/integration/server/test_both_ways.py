@@ -318,16 +318,39 @@ def test_what_is_no_tinycdp_is_one_line(capsys: pytest.CaptureFixture[str], tmp_
         foreign.shutdown()
 
 
-def _remote_commands() -> Iterator[tuple[list[str], argparse.ArgumentParser]]:
-    """The commands that work on a server, with their parsers."""
+def _commands() -> Iterator[tuple[list[str], argparse.ArgumentParser]]:
+    """All commands, with their parsers."""
     pending: list[tuple[list[str], argparse.ArgumentParser]] = [([], build_parser())]
     while pending:
         name, parser = pending.pop()
-        for action in parser._actions:
-            if isinstance(action.choices, dict):
-                pending += [([*name, key], sub) for key, sub in action.choices.items()]
-            elif action.dest == "api_key":
-                yield name, parser
+        groups = [action.choices for action in parser._actions if isinstance(action.choices, dict)]
+        pending += [([*name, key], sub) for group in groups for key, sub in group.items()]
+        if not groups:
+            yield name, parser
+
+
+def _has(parser: argparse.ArgumentParser, dest: str) -> bool:
+    return any(action.dest == dest for action in parser._actions)
+
+
+def _needed(parser: argparse.ArgumentParser) -> list[str]:
+    """Values for the arguments that a command requires."""
+    required = [action for action in parser._actions if action.required]
+    return [text for action in required for text in (*action.option_strings[:1], "x")]
+
+
+def test_a_command_that_needs_the_database_refuses_a_server(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TINYCDP_URL", "http://127.0.0.1:9")
+    refused = set()
+    for name, parser in _commands():
+        if name[0] in {"serve", "work", "migrate"} or _has(parser, "api_key") or not _has(parser, "data_dir"):
+            continue
+        assert main([*name, *_needed(parser)]) == 2, name
+        assert capsys.readouterr().err.endswith("[DATABASE_NEEDED]\n"), name
+        refused.add(name[0])
+    assert refused == {"doctor", "environment", "forget", "promote", "registry", "suppress"}
 
 
 def test_every_option_works_on_a_server_or_is_refused(
@@ -335,15 +358,10 @@ def test_every_option_works_on_a_server_or_is_refused(
 ) -> None:
     """What the tests of this module do not run both ways has to be refused."""
     tried = Path(__file__).read_text()
-    commands = list(_remote_commands())
+    commands = [(name, parser) for name, parser in _commands() if _has(parser, "api_key")]
     assert len(commands) == 12
     for name, parser in commands:
-        needed = [
-            text
-            for action in parser._actions
-            if action.required
-            for text in ([*action.option_strings[:1], "x"] if action.option_strings else ["x"])
-        ]
+        needed = _needed(parser)
         way = ["--url", "http://127.0.0.1:9", "--key", "k"]
         for action in parser._actions:
             if action.dest == "help" or not action.option_strings:
