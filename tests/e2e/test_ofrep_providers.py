@@ -205,17 +205,17 @@ def test_the_web_provider(javascript: JavaScript, base: str, tmp_path: Path) -> 
 
 
 def test_a_visitor_keeps_the_variant_in_a_page(javascript: JavaScript, shop: Server, tmp_path: Path) -> None:
-    with browser(javascript, tmp_path, shop.url, targetingKey="visitor-1") as page:
+    with browser(javascript, tmp_path, shop.url, targetingKey="visitor-of-the-page") as page:
         assert value(page, "paywall", "String", "") == "none"
-        view(shop, "visitor-1")  # the stream of an unknown visitor learns of the profile
+        view(shop, "visitor-of-the-page")  # the stream of an unknown visitor learns of the profile
         page.ask("changed", times=1)
         before = value(page, "paywall", "String", "")
         assert before in {"soft", "hard"}
-        user = sign_up(shop, "visitor-1")
+        user = sign_up(shop, "visitor-of-the-page")
         assert value(page, "paywall", "String", "") == before
         page.ask("become", context={"targetingKey": user})
         assert value(page, "paywall", "String", "") == before
-        page.ask("become", context={"targetingKey": "x", "anonymousId": "visitor-1"})
+        page.ask("become", context={"targetingKey": "x", "anonymousId": "visitor-of-the-page"})
         assert value(page, "paywall", "String", "") == before
 
 

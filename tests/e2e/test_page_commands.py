@@ -111,6 +111,13 @@ def ready_to_be_forgotten(shop: Server) -> dict[str, str]:
     }
 
 
+def with_a_new_event(shop: Server) -> dict[str, str]:
+    """An event that the registry has counted."""
+    shop.track({"userId": "ada", "event": "signup"})
+    until(lambda: shop.http.get("/v1/registry/events/signup", headers=bearer(READ_KEY)).is_success)
+    return {}
+
+
 def some_time_ago(shop: Server) -> dict[str, str]:
     """An instant that has passed, after the example's first event."""
     return {"2026-12-04T09:12:45.120Z": iso(now() - 60_000)}
@@ -124,6 +131,8 @@ def without_definitions(shop: Server) -> dict[str, str]:
 #: What a page takes for granted: it returns what stands in for the examples' numbers.
 PREPARE: dict[str, Callable[[Server], dict[str, str]]] = {
     "docs/explanation/identity.md": merged,
+    "docs/how-to/ci.md": lambda shop: {"https://cdp.example.org": shop.url, "tcdp_…": ADMIN_KEY},
+    "docs/how-to/govern-events.md": with_a_new_event,
     "docs/how-to/flags.md": with_other_flags,
     "docs/how-to/privacy.md": ready_to_be_forgotten,
     "docs/reference/decide.md": some_time_ago,

@@ -66,7 +66,7 @@ class Demo(FirstKeys, frozen=True, kw_only=True):
             "read": settings.bootstrap_read_key,
         }
         listed = "\n".join(
-            f"  {scope:5} key   "
+            f"  {scope + ' key':12}"
             + (text if text and text in usable else f"revoked; `tinycdp key create --scope {scope}` makes another")
             for scope, text in keys.items()
         )

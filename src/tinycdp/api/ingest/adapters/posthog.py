@@ -217,7 +217,7 @@ def _read(raw: bytes, received_at: Instant) -> Read:
     distinct_id = _first(sent.distinct_id, sent.own_distinct_id, properties.get("distinct_id"))
     if distinct_id == _COOKIELESS:
         distinct_id = None
-    if sent.event in _WITHOUT_PROPERTIES:
+    if type(sent.event) is str and sent.event in _WITHOUT_PROPERTIES:
         event.context = _with_properties(event.context, properties)
     match sent.event:
         case "$create_alias" | "$merge_dangerously":
