@@ -29,6 +29,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from multiprocessing.connection import wait
 from typing import Any, Literal
 
 import msgspec
@@ -353,7 +354,10 @@ def _is_news(record: logging.LogRecord, server: Any) -> bool:
     """Whether a line of granian's log says something that was not requested.
 
     A service manager signals all processes at once, and a worker may end before granian asks it to. Its exit status
-    says so; whether granian has seen its own signal yet is chance."""
+    says so; whether granian has seen its own signal yet is chance. And two of granian's threads wait for each worker:
+    the one that comes second takes a worker that has ended for one that refuses to."""
+    if killing := re.match(r"Killing worker-(\d+)", str(record.msg)):
+        return not wait([server.wrks[int(killing[1]) - 1].inner.sentinel], 0)
     found = re.match(r"Unexpected exit from worker-(\d+)", str(record.msg))
     if found is None:
         return True
