@@ -86,7 +86,7 @@ class Route:
         """Its required parameters, with values that it accepts."""
         values = {"from": "0", "to": "1", "name": "x.csv", "flag": "x", "token": "x"}
         needed = [n for n, field, _ in parameters_of(self.handler) if not (field.has_default or field.is_optional)]
-        return {name: values[name] for name in needed}
+        return {name: values[name] for name in needed if not name.startswith("X-")}  # those are headers
 
 
 _FOREIGN = {handler.fn for handler in (*FOREIGN, *FOREIGN_GUARDED)}

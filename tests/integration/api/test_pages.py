@@ -99,7 +99,7 @@ def test_every_command_of_the_reference_runs_as_it_stands(server: Server, tmp_pa
         patience = "--max-time 1" if any(path in filled for path in STREAMS) else "--max-time 60"
         said = subprocess.run(
             ["sh", "-c", f"{filled} {patience} --silent --show-error --write-out '\n%{{http_code}}'"],
-            env=KEYS,
+            env=KEYS | {"SOURCE_KEY": ADMIN_KEY},
             capture_output=True,
             text=True,
             check=False,

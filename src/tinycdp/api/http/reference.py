@@ -162,6 +162,9 @@ def _curl(method: str, path: str, operation: dict[str, Any]) -> str:
     words.append(f"'{_ADDRESS}{path}{'?' if query else ''}{query}'")
     if operation["security"]:
         words.append(f'-H "Authorization: Bearer ${_VARIABLES[operation["x-scope"]]}"')
+    words += [
+        f'-H "{p["name"]}: $SOURCE_KEY"' for p in operation["parameters"] if p["in"] == "header" and p["required"]
+    ]
     if body := operation.get("requestBody"):
         content = body["content"].get("application/json")
         if content is None:
