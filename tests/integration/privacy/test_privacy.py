@@ -454,7 +454,7 @@ async def test_a_person_gets_everything(app: Application) -> None:
     assert found["profile"]["properties"] == {"mail": SECRET}
     assert found["group"]["id"] == "acme"
     assert [exposure["flag"] for exposure in found["exposures"]] == ["beta"]
-    assert [hold["session"] for hold in found["holds"]] == ["of-ada"]
+    assert [one["session"] for one in found["variants"]] == ["of-ada"]
     assert len(found["graph"]["nodes"]) == 4
     assert {t["segment"] for t in found["transitions"]} == {"buyers", "gold"}
     assert len(found["rejectedMessages"]) == 1

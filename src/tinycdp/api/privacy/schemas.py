@@ -169,7 +169,7 @@ class ProfileExport(msgspec.Struct, frozen=True, rename="camel"):
     profile: Profile
     group: ProfileGroup | None
     exposures: list[ExportedExposure]
-    holds: list[ExportedVariant]
+    variants: list[ExportedVariant]
     lists: list[ExportedListing]
     rejected_messages: list[str]
     graph: IdentityGraph

@@ -18,9 +18,9 @@ from tinycdp.model import ANY_KIND, STRENGTH, Identifier, Instant
 from tinycdp.runtime.decisions.profile_variants import ProfileVariants
 from tinycdp.runtime.decisions.snapshots import Snapshot, Snapshots, unknown_profile
 from tinycdp.runtime.definitions.catalogs import Catalogs
+from tinycdp.store.database.pool import DATABASE_AWAY
 
 NO_CONTEXT: Mapping[str, Any] = {}
-AWAY = "DATABASE_AWAY"
 
 #: How long a decision waits for a version that nothing has yet.
 _PAUSES_SECONDS = (0.005, 0.015, 0.03, 0.05, 0.1, 0.2, 0.3, 0.3)
@@ -80,7 +80,7 @@ class ProfileLoader:
                     snapshot = await self._no_older(environment_id, identifier, now, min_version)
                 return snapshot, False
             except Unavailable as unavailable:
-                if unavailable.code != AWAY:
+                if unavailable.code != DATABASE_AWAY:
                     raise
         held = "not in memory"
         # By whatever kind it was found, it may be in memory by an exact name.
@@ -89,7 +89,9 @@ class ProfileLoader:
                 if snapshot.version >= min_version:
                     return snapshot, True
                 held = f"in memory only at version {snapshot.version}"
-        raise Unavailable(AWAY, f"The database cannot be reached, and this profile is {held}. Ask again shortly.")
+        raise Unavailable(
+            DATABASE_AWAY, f"The database cannot be reached, and this profile is {held}. Ask again shortly."
+        )
 
     async def _no_older(
         self, environment_id: int, identifier: Identifier, now: Instant, min_version: int

@@ -146,7 +146,7 @@ class ProfileExport:
     profile: ProfileView
     group: ProfileGroup | None
     exposures: list[ExportedExposure]
-    holds: list[ExportedVariant]
+    variants: list[ExportedVariant]
     lists: list[ExportedListing]
     rejected_messages: list[str]
     graph: IdentityGraph
@@ -506,7 +506,7 @@ async def export(
             ExportedExposure(one.day, one.version, one.variant, one.rule, one.unit, iso(one.first_at), one.flag)
             for one in exposures
         ],
-        holds=[ExportedVariant(one.unit, one.session, one.variant, iso_or_none(one.kept_until)) for one in variants],
+        variants=[ExportedVariant(one.unit, one.session, one.variant, iso_or_none(one.kept_until)) for one in variants],
         lists=[
             ExportedListing(one.segment, one.kind, one.value, iso(one.listed_at), iso_or_none(one.unlisted_at))
             for one in listings
