@@ -80,6 +80,15 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         server.stop()
 
 
+@pytest.fixture(autouse=True)
+def _default_policies(shop: Server) -> Iterator[None]:
+    """What one page sets, no other has."""
+    yield
+    for policy in ("enrichment", "identity", "limits", "naming", "privacy", "validation"):
+        reset = shop.http.put(f"/v1/admin/policies/{policy}", json={}, headers=bearer(ADMIN_KEY))
+        assert reset.is_success, reset.text
+
+
 def merged(shop: Server) -> dict[str, str]:
     """A merge to look at and to undo."""
     shop.track({"anonymousId": "tablet", "event": "page_view"})
