@@ -70,7 +70,7 @@ INGEST = {
     "single events, one after another": (1, False, 1, 200),
 }
 #: Names are what two commits agree on: keep them.
-DECIDE = "decisions, warm, of random profiles"
+DECIDE = "decisions, warm, of random people"
 
 
 async def _measure(call: Call, name: str, seed: int) -> float:
