@@ -1,0 +1,1 @@
+"""The answers of analytics, one struct per kind of question."""

@@ -1,0 +1,1 @@
+"""The questions that analytics answers, and what makes one valid."""
