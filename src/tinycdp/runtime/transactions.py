@@ -20,10 +20,6 @@ TRIES = 8
 _SPREAD_SECONDS = 0.02
 
 
-class _RolledBack(Exception):
-    pass
-
-
 async def commit_with_retry(
     pool: Pool,
     work: Callable[[Connection], Awaitable[T]],
@@ -36,14 +32,8 @@ async def commit_with_retry(
     Repeat it on errors in `again`."""
     for _ in range(TRIES):
         try:
-            async with transaction(pool) as connection:
-                done = await work(connection)
-                if dry_run:
-                    raise _RolledBack
-        except _RolledBack:
-            return done
+            async with transaction(pool, dry_run=dry_run) as connection:
+                return await work(connection)
         except again:
             await asyncio.sleep(random.uniform(0, _SPREAD_SECONDS))
-        else:
-            return done
     raise Overloaded("CONTENTION", "Many requests change the same profiles at once; try again shortly.")

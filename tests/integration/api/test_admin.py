@@ -265,7 +265,7 @@ async def test_keys_are_made_shown_once_and_revoked(app: Application) -> None:
     listed = await app.admin.get("/v1/admin/keys")
     assert made["key"] not in listed.text
     assert made["prefix"] in listed.text
-    assert (await app.admin.delete(f"/v1/admin/keys/{made['id']}")).status_code == 204
+    assert (await app.admin.delete(f"/v1/admin/keys/{made['id']}")).status_code == 200
     assert (await app.nobody.get("/v1/events/recent", headers=header)).status_code == 401
     for id in (made["id"], 999_999, 2**40, -1):
         assert (await app.admin.delete(f"/v1/admin/keys/{id}")).status_code == 404, id

@@ -1,7 +1,9 @@
 """A dry run is called `dryRun`, and what is called otherwise is an error: on every route that changes something.
 
 Shape   the routes are those of the route table that are not GET; `state` is what they could destroy or publish
-Laws    no misspelling of dryRun, and no dryRun in the wrong place, is ignored: nothing changes without being asked for
+Laws    every route that changes something has a dryRun, or is listed in WITHOUT with the reason why it needs none.
+        No misspelling of dryRun, and no dryRun in the wrong place, is ignored: nothing changes without being asked for.
+        A dry run changes nothing, and succeeds if and only if the change would
 """
 
 import re
@@ -26,9 +28,24 @@ MISSPELT = (
 
 #: They change nothing: they read, or check what is sent.
 READS = {
-    "/v1/decide", "/v1/decide/replay", "/v1/admin/preview", "/v1/admin/validate", "/v1/admin/erasures/{id}/check",
+    "/v1/decide", "/v1/decide/replay", "/v1/admin/preview", "/v1/admin/preview/profile", "/v1/admin/validate",
+    "/v1/admin/erasures/{id}/check",
     "/v1/dsl/check", "/v1/dsl/complete", "/v1/dsl/format", "/v1/dsl/hover", "/v1/dsl/explain",
 }  # fmt: skip
+
+#: Why a route has no dry run: it neither destroys nor publishes anything.
+WITHOUT = {
+    ("POST", "/v1/admin/flags/{name}/kill"): "`revive` undoes it at once, and nothing is lost",
+    ("POST", "/v1/admin/flags/{name}/revive"): "`kill` undoes it at once",
+    ("POST", "/v1/admin/imports"): "rows that are there stay, and those that do not fit are listed",
+    ("DELETE", "/v1/admin/imports/{id}"): "sending the file again continues it",
+    ("POST", "/v1/admin/keys"): "a new key; revoking it undoes it",
+    ("PATCH", "/v1/admin/keys/{id}"): "the answer has the key as it is; another PATCH undoes it",
+    ("POST", "/v1/admin/keys/{id}/rotate"): "the old key serves on until the end of the overlap",
+    ("POST", "/v1/admin/environments"): "a new, empty environment",
+    ("POST", "/v1/admin/environments/{name}/rename"): "another rename undoes it; ids and keys stay",
+    ("POST", "/v1/admin/dead-letters/replay"): "accepted messages are stored; repeating it adds nothing",
+}
 
 #: Their bodies are files.
 FILES = {"/v1/admin/imports", "/v1/admin/segments/{name}/list/upload"}
@@ -36,18 +53,28 @@ FILES = {"/v1/admin/imports", "/v1/admin/segments/{name}/list/upload"}
 #: What exists under the parts of an address.
 THERE = {"traits": "spare", "segments": "spare", "flags": "premium", "plan": "app_open", "policies": "limits"}
 
-TARGETS = {"profiles": "ada", "erasures": "1", "merges": "1", "keys": "1", "dead-letters": "1", "imports": "1"}
+TARGETS = {"profiles": "ada", "erasures": "1", "merges": "1", "keys": "2", "dead-letters": "1", "imports": "1"}
 
 
 @pytest.fixture
 async def app(dsn: str) -> AsyncIterator[Application]:
     async with running(dsn) as application:
-        await application.track({"userId": "ada", "event": "app_open"})
-        await application.define("trait", key="spare", expression="1")
-        await application.define("segment", key="spare", rule="true")
-        await application.define("flag", key="premium", rule="true")
         await application.define("trait", key="spare_2", expression="1")
+        await fill(application)
         yield application
+
+
+async def fill(app: Application) -> None:
+    """Make what the addresses name."""
+    await app.admin.post("/v1/track", json={"userId": "ada", "event": "app_open"})  # unless ada is suppressed
+    for path, document in (
+        ("traits/spare", {"expression": "1"}),
+        ("segments/spare", {"static": True}),
+        ("flags/premium", {"rule": "true"}),
+    ):
+        answer = await app.admin.put(f"/v1/admin/{path}", json=document)
+        assert answer.status_code in {200, 201}, answer.text
+    await app.backfill()
 
 
 def changing(app: Application) -> Iterator[tuple[HTTPRouteHandler, str, str, str]]:
@@ -141,18 +168,53 @@ async def test_the_nearest_is_suggested(app: Application) -> None:
         assert "Did you mean `dryRun`?" in publish.json()["message"], name
 
 
-async def test_a_dry_run_changes_nothing(app: Application) -> None:
-    """Of every route that has one, with its own example."""
-    before, checked = await state(app), 0
-    for handler, method, _, address in changing(app):
+async def test_every_route_that_changes_something_has_a_dry_run(app: Application) -> None:
+    routes = {(method, path): place_of(handler) for handler, method, path, _ in changing(app)}
+    assert sorted(route for route, place in routes.items() if place is None) == sorted(WITHOUT)
+
+
+async def test_a_dry_run_changes_nothing_and_tells_the_truth(app: Application) -> None:
+    """Of every route that has one, with its own example: first dry, then in earnest."""
+    succeeded = set()
+    for handler, method, path, address in changing(app):
         place = place_of(handler)
-        if place is None:
+        if place is None or path in FILES:
             continue
         example = dict(handler.opt.get("example") or {})
+        example.pop("dryRun", None)
+        await fill(app)  # an earlier route may have deleted it
+        before = await state(app)
         body = {"json": {**example, "dryRun": True} if place == "body" else example} if reads_body(handler) else {}
         query = {"dryRun": "true"} if place == "query" else {}
-        answer = await app.admin.request(method, address, params=query, **body)
-        assert answer.status_code in {200, 400, 404, 409}, (method, address, answer.text)
-        checked += answer.status_code == 200
-    assert await state(app) == before
-    assert checked >= 3
+        dry = await app.admin.request(method, address, params=query, **body)
+        assert await state(app) == before, (method, address)
+        real = await app.admin.request(method, address, **({"json": example} if reads_body(handler) else {}))
+        assert dry.is_success == real.is_success, (method, address, dry.text, real.text)
+        if not dry.is_success:
+            assert dry.json()["code"] == real.json()["code"], (method, address)
+            continue
+        succeeded.add((method, path))
+        await app.backfill()
+    for noun in ("traits", "segments", "flags"):
+        for method, path in (("POST", ""), ("PUT", "/{name}"), ("DELETE", "/{name}")):
+            assert (method, f"/v1/admin/{noun}{path}") in succeeded
+    assert len(succeeded) >= 22
+
+
+async def test_a_dry_run_of_a_definition_answers_as_a_publish(app: Application) -> None:
+    document = {"key": "orders", "expression": "events.purchse.count_7d"}
+    created = await app.admin.post("/v1/admin/traits?dryRun=true", json=document)
+    assert created.status_code == 200
+    found = created.json()
+    assert [(change["action"], change["key"]) for change in found["changes"]] == [("create", "orders")]
+    assert found["dryRun"] is True
+    assert [one["diagnostics"][0]["code"] for one in found["warnings"]] == ["E301"]
+    replaced = (await app.admin.put("/v1/admin/traits/spare?dryRun=true", json={"expression": "2"})).json()
+    assert [(change["action"], change["key"]) for change in replaced["changes"]] == [("update", "spare")]
+    stale = await app.admin.put(
+        "/v1/admin/traits/spare?dryRun=true", json={"expression": "2"}, headers={"If-Match": '"7"'}
+    )
+    assert stale.json()["code"] == "VERSION_CONFLICT"
+    deleted = (await app.admin.delete("/v1/admin/traits/spare?dryRun=true")).json()
+    assert (deleted["key"], deleted["dryRun"]) == ("spare", True)
+    assert (await app.admin.get("/v1/admin/traits/spare")).json()["expression"] == "1"

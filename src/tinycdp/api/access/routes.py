@@ -9,6 +9,7 @@ from litestar.params import FromPath, JSONBody
 from msgspec import UNSET
 
 from tinycdp.api.access.schemas import KeyBody, KeyChanges, Keys, ListedKey, NewKey, RotateBody, RotatedKey
+from tinycdp.api.http.params import DryRun
 from tinycdp.api.http.parts import Injected
 from tinycdp.dsl.values.scalars import parse_duration, parse_instant
 from tinycdp.errors import Conflict, InvalidInput
@@ -96,19 +97,26 @@ async def rotate_key(
 
 @delete(
     "/v1/admin/keys/{id:int}",
-    status_code=204,
+    status_code=200,
     summary="Revoke a key",
     tags=["Operation"],
     scope="admin",
 )
 async def revoke_key(
-    actor: Injected[Actor], environment: Injected[Environment], keyring: Injected[Keyring], id: FromPath[int]
-) -> None:
-    """This process rejects the key at once, other processes within moments."""
+    actor: Injected[Actor],
+    environment: Injected[Environment],
+    keyring: Injected[Keyring],
+    id: FromPath[int],
+    dry_run: DryRun = False,
+) -> ListedKey:
+    """This process rejects the key at once, other processes within moments.
+
+    A dry run answers with the key as it is: `lastUsedAt` says whether it is still in use."""
     if id == actor.key_id:
         raise Conflict("OWN_KEY", "This request uses the same key; revoke it with another admin key.")
-    await keys.revoke_key(environment, id)
+    revoked = await keys.revoke_key(environment, id, dry_run=dry_run)
     await keyring.load()
+    return listed(revoked)
 
 
 def created(key: keys.NewKey) -> NewKey:

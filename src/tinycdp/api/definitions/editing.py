@@ -6,7 +6,18 @@ Laws    a save is all or nothing, and its answer is what GET answers next
 
 from typing import Any
 
-from tinycdp.api.definitions.schemas import BackfillProgress, Cost, Described, Flag, NamedDefinition, Segment, Trait
+from tinycdp.api.definitions.schemas import (
+    BackfillProgress,
+    Changed,
+    Cost,
+    DefinitionWarnings,
+    Described,
+    Flag,
+    NamedDefinition,
+    Published,
+    Segment,
+    Trait,
+)
 from tinycdp.api.definitions.workspaces import provide_workspace
 from tinycdp.api.http.parts import Injected
 from tinycdp.api.http.responses import as_schema
@@ -18,6 +29,7 @@ from tinycdp.runtime.definitions import workspace as workspaces
 from tinycdp.runtime.definitions.catalogs import Catalogs
 from tinycdp.runtime.definitions.change_set import Change, document_of
 from tinycdp.runtime.definitions.publish import PublishPlan, publish
+from tinycdp.runtime.definitions.revisions import changed
 from tinycdp.runtime.definitions.unknown import unknown
 from tinycdp.runtime.definitions.workspace import EventNames, Kind, Workspace
 from tinycdp.runtime.edits import Edit
@@ -41,16 +53,25 @@ class Editing:
         """The definitions as they are now."""
         return await provide_workspace(self.environment, self.catalogs, self._event_names)
 
-    async def save(self, change: Change, note: str) -> PublishPlan:
+    async def save(self, change: Change, note: str, *, dry_run: bool = False) -> PublishPlan:
         """Publish one change. This process uses it at once; the others are notified."""
+        edit = Edit(self.actor.name, self.environment.now(), note, dry_run=dry_run)
         try:
-            plan = await publish(self.environment, [change], Edit(self.actor.name, self.environment.now(), note))
+            plan = await publish(self.environment, [change], edit)
         except InvalidDefinitions as wrong:
             # The diagnostics of the sent definition, apart from those of others that it would break.
             own = [d for found in wrong.details["definitions"] if _is(found, change) for d in found["diagnostics"]]
             raise InvalidInput(wrong.code, wrong.message, diagnostics=own, **wrong.details) from None
         await self.refresh()
         return plan
+
+    async def published(self, plan: PublishPlan, *, dry_run: bool) -> Published:
+        """The answer to a publish. This process uses it at once."""
+        if not dry_run:
+            await self.refresh()
+        changes = as_schema([changed(step) for step in plan.changed], list[Changed])
+        warnings = [DefinitionWarnings(**found) for found in plan.warnings]
+        return Published(changes, plan.revision, plan.backfilling, dry_run, warnings)
 
     async def refresh(self) -> None:
         """Use the newest definitions in this process from now on."""

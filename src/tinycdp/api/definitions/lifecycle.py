@@ -21,7 +21,6 @@ from tinycdp.api.definitions.schemas import (
     ChangeBody,
     Changed,
     DefinitionVersions,
-    DefinitionWarnings,
     Differences,
     Impact,
     PromoteBody,
@@ -44,7 +43,6 @@ from tinycdp.runtime.definitions import promotion, revisions
 from tinycdp.runtime.definitions import publish as definitions
 from tinycdp.runtime.definitions.change_set import Change, read_change
 from tinycdp.runtime.definitions.promotion import read_selection
-from tinycdp.runtime.definitions.publish import PublishPlan
 from tinycdp.runtime.definitions.unknown import unknown
 from tinycdp.runtime.definitions.workspace import Kind, Workspace, impact_of
 from tinycdp.runtime.edits import Edit
@@ -78,7 +76,7 @@ async def publish(editing: Injected[Editing], data: JSONBody[PublishBody]) -> Pu
         Edit(editing.actor.name, editing.environment.now(), data.note, dry_run=data.dry_run),
         prune=data.prune,
     )
-    return await _published(editing, plan, dry_run=data.dry_run)
+    return await editing.published(plan, dry_run=data.dry_run)
 
 
 def read_changes(bodies: list[ChangeBody]) -> list[Change]:
@@ -127,15 +125,7 @@ async def promote(
         only=only,
         prune=data.prune,
     )
-    return await _published(editing, plan, dry_run=data.dry_run)
-
-
-async def _published(editing: Editing, plan: PublishPlan, *, dry_run: bool) -> Published:
-    if not dry_run:
-        await editing.refresh()
-    changes = as_schema([revisions.changed(step) for step in plan.changed], list[Changed])
-    warnings = [DefinitionWarnings(**found) for found in plan.warnings]
-    return Published(changes, plan.revision, plan.backfilling, dry_run, warnings)
+    return await editing.published(plan, dry_run=data.dry_run)
 
 
 def _routes(kind: Kind) -> list[HTTPRouteHandler]:
@@ -182,9 +172,15 @@ def _routes(kind: Kind) -> list[HTTPRouteHandler]:
             kind,
             name,
             data.key,
-            Edit(editing.actor.name, editing.environment.now(), data.note, expected_version=version_of(if_match)),
+            Edit(
+                editing.actor.name,
+                editing.environment.now(),
+                data.note,
+                expected_version=version_of(if_match),
+                dry_run=data.dry_run,
+            ),
         )
-        return await _published(editing, plan, dry_run=False)
+        return await editing.published(plan, dry_run=data.dry_run)
 
     @post(
         f"{path}/versions/{{version:int}}/restore",
@@ -216,7 +212,7 @@ def _routes(kind: Kind) -> list[HTTPRouteHandler]:
                 dry_run=data.dry_run,
             ),
         )
-        return await _published(editing, plan, dry_run=data.dry_run)
+        return await editing.published(plan, dry_run=data.dry_run)
 
     return [list_versions, get_impact, rename, restore_version]
 
@@ -274,7 +270,7 @@ async def restore_revision(
         _number(revision),
         Edit(editing.actor.name, editing.environment.now(), data.note, dry_run=data.dry_run),
     )
-    return await _published(editing, plan, dry_run=data.dry_run)
+    return await editing.published(plan, dry_run=data.dry_run)
 
 
 @get(

@@ -1,8 +1,9 @@
 """Traits, segments and flags, one by one.
 
 Shape   the same five routes for each kind; lifecycle.py has publishing, renaming and history
-Laws    a save is all or nothing, and its answer is what GET answers next. PUT and DELETE take If-Match with the version
-        to replace. Warnings do not prevent a save
+Laws    a save is all or nothing, and its answer is what GET answers next; with `dryRun` nothing is saved, and the
+        answer is that of a publish. PUT and DELETE take If-Match with the version to replace. Warnings do not prevent
+        a save
 Errors  400 with every diagnostic · 404 NOT_FOUND · 409 KEY_EXISTS, VERSION_CONFLICT, REFERENCED
 Source  docs/reference/definitions.md
 """
@@ -29,6 +30,7 @@ from tinycdp.api.definitions.schemas import (
     Flags,
     Member,
     Members,
+    Published,
     Segment,
     SegmentDocument,
     Segments,
@@ -36,7 +38,7 @@ from tinycdp.api.definitions.schemas import (
     Traits,
 )
 from tinycdp.api.exposures.schemas import RecentExposures
-from tinycdp.api.http.params import AfterProfile, IfMatch, Limit, SaveNote, version_of
+from tinycdp.api.http.params import AfterProfile, DryRun, IfMatch, Limit, SaveNote, version_of
 from tinycdp.api.http.parts import Injected
 from tinycdp.api.http.responses import ExactResponse, as_schema, etag
 from tinycdp.api.profiles.schemas import ProfileSummary
@@ -93,12 +95,23 @@ def _routes(kind: Kind, one: Any, many: Any, created: Any, document: Any) -> lis
             found.exposures = as_schema(recent, RecentExposures) if recent is not None else None
         return ExactResponse(found, headers=etag(found.version))
 
-    @post(path, operation_id=f"create{noun}", summary=f"Create a {kind}", tags=tags, scope="admin", example=example)
+    @post(
+        path,
+        operation_id=f"create{noun}",
+        summary=f"Create a {kind}",
+        tags=tags,
+        scope="admin",
+        example=example,
+        also={200: "a dry run"},
+    )
     async def create_definition(
-        editing: Injected[Editing], data: JSONBody[document], note: SaveNote = ""
-    ) -> ExactResponse[created]:
-        change = read_change(kind, data)
-        answer = await _save(editing, kind, msgspec.structs.replace(change, expects=0), note)
+        editing: Injected[Editing], data: JSONBody[document], note: SaveNote = "", dry_run: DryRun = False
+    ) -> ExactResponse[created | Published]:
+        """A dry run answers with 200, as `publish` does."""
+        change = msgspec.structs.replace(read_change(kind, data), expects=0)
+        answer = await _save(editing, kind, change, note, dry_run=dry_run)
+        if dry_run:
+            return answer
         answer.content = created(**msgspec.structs.asdict(answer.content), **{kind: answer.content})
         return answer
 
@@ -117,12 +130,14 @@ def _routes(kind: Kind, one: Any, many: Any, created: Any, document: Any) -> lis
         data: JSONBody[document],
         if_match: IfMatch = None,
         note: SaveNote = "",
-    ) -> ExactResponse[one]:
+        dry_run: DryRun = False,
+    ) -> ExactResponse[one | Published]:
+        """A dry run answers with 200, as `publish` does."""
         if data.setdefault("key", name) != name:
             message = f"$.key: expected {name!r} as in the path. To rename it, POST {path}/{name}/rename."
             raise InvalidInput("KEY_MISMATCH", message, path="$.key")
-        change = read_change(kind, data)
-        return await _save(editing, kind, msgspec.structs.replace(change, expects=version_of(if_match)), note)
+        change = msgspec.structs.replace(read_change(kind, data), expects=version_of(if_match))
+        return await _save(editing, kind, change, note, dry_run=dry_run)
 
     @delete(
         f"{path}/{{name:str}}",
@@ -133,10 +148,15 @@ def _routes(kind: Kind, one: Any, many: Any, created: Any, document: Any) -> lis
         scope="admin",
     )
     async def delete_definition(
-        editing: Injected[Editing], name: FromPath[str], if_match: IfMatch = None, note: SaveNote = ""
+        editing: Injected[Editing],
+        name: FromPath[str],
+        if_match: IfMatch = None,
+        note: SaveNote = "",
+        dry_run: DryRun = False,
     ) -> Deleted:
-        plan = await editing.save(Change(kind=kind, key=name, document=None, expects=version_of(if_match)), note)
-        return Deleted(name, plan.revision, plan.backfilling)
+        change = Change(kind=kind, key=name, document=None, expects=version_of(if_match))
+        plan = await editing.save(change, note, dry_run=dry_run)
+        return Deleted(name, plan.revision, plan.backfilling, dry_run)
 
     return [list_definitions, get_definition, create_definition, put_definition, delete_definition]
 
@@ -196,8 +216,10 @@ async def list_backfills(environment: Injected[Environment], limit: Limit = 20) 
     )
 
 
-async def _save(editing: Editing, kind: Kind, change: Change, note: str) -> ExactResponse[Any]:
-    plan = await editing.save(change, note)
+async def _save(editing: Editing, kind: Kind, change: Change, note: str, *, dry_run: bool) -> ExactResponse[Any]:
+    plan = await editing.save(change, note, dry_run=dry_run)
+    if dry_run:
+        return ExactResponse(await editing.published(plan, dry_run=True), status_code=200)
     found = await editing.find(kind, change.key)
     found.revision, found.backfilling = plan.revision, plan.backfilling
     status = 201 if plan.steps[0].action == "create" else 200

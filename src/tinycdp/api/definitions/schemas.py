@@ -350,10 +350,16 @@ class Flags(msgspec.Struct):
     revision: int
 
 
-class Deleted(msgspec.Struct):
+class Deleted(msgspec.Struct, rename="camel"):
+    """What was deleted, or with `dryRun` would be.
+
+    revision  the newest one now
+    """
+
     key: str
     revision: int
     backfilling: bool
+    dry_run: bool
 
 
 class Backfill(msgspec.Struct, rename="camel"):
@@ -445,15 +451,19 @@ class RestoreBody(
     dry_run: bool = False
 
 
-class RenameBody(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+class RenameBody(
+    msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True, forbid_unknown_fields=True
+):
     """A new key for a definition.
 
-    key   the new key
-    note  the reason, shown in the history
+    key      the new key
+    note     the reason, shown in the history
+    dry_run  save nothing, and answer what would happen
     """
 
     key: str
     note: str = ""
+    dry_run: bool = False
 
 
 class Field(msgspec.Struct, frozen=True):

@@ -7,11 +7,11 @@ Source  docs/reference/rejections.md
 from litestar import delete, get, post
 from litestar.params import FromPath, JSONBody
 
-from tinycdp.api.http.params import LAST_ID, Before, Limit
+from tinycdp.api.http.params import LAST_ID, Before, DryRun, Limit
 from tinycdp.api.http.parts import Injected
 from tinycdp.api.http.responses import as_schema
 from tinycdp.api.ingest.rejections import Code
-from tinycdp.api.ingest.schemas import Choice, Discarded, Letters, Replayed, WholeLetter
+from tinycdp.api.ingest.schemas import Choice, DiscardBody, Discarded, Letters, Replayed, WholeLetter
 from tinycdp.errors import InvalidInput, NotFound
 from tinycdp.runtime.environment import Environment
 from tinycdp.runtime.ingest import dead_letters
@@ -69,23 +69,27 @@ async def replay_dead_letters(
     scope="admin",
     example={"code": "UNSTORABLE"},
 )
-async def discard_dead_letters(environment: Injected[Environment], data: JSONBody[Choice]) -> Discarded:
+async def discard_dead_letters(environment: Injected[Environment], data: JSONBody[DiscardBody]) -> Discarded:
     if data.ids is None and data.code is None:
         raise InvalidInput("INVALID_BODY", "Give `ids` or a `code`.")
     ids = _ids(data.ids) if data.ids is not None else None
-    return Discarded(await dead_letters.discard(environment, ids, data.code))
+    discarded = await dead_letters.discard(environment, ids, data.code, dry_run=data.dry_run)
+    return Discarded(discarded, data.dry_run)
 
 
 @delete(
     "/v1/admin/dead-letters/{id:int}",
-    status_code=204,
+    status_code=200,
     summary="Delete a dead letter",
     tags=["Operation"],
     scope="admin",
 )
-async def discard_dead_letter(environment: Injected[Environment], id: FromPath[int]) -> None:
-    if not await dead_letters.discard(environment, [_storable(id)], None):
+async def discard_dead_letter(
+    environment: Injected[Environment], id: FromPath[int], dry_run: DryRun = False
+) -> Discarded:
+    if not await dead_letters.discard(environment, [_storable(id)], None, dry_run=dry_run):
         raise NotFound("NOT_FOUND", "There is no such dead letter: it was stored or discarded.")
+    return Discarded(1, dry_run)
 
 
 def _ids(texts: list[str]) -> list[int]:

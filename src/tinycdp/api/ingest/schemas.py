@@ -102,7 +102,7 @@ class Replayed(msgspec.Struct, rename="camel"):
 
 
 class Choice(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The letters to replay or discard.
+    """The letters to replay.
 
     ids    these letters, at most 1,000
     code   all with this code
@@ -113,10 +113,21 @@ class Choice(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     after: str = "0"
 
 
-class Discarded(msgspec.Struct):
-    """How many letters were deleted."""
+class DiscardBody(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
+    """The letters to delete: those of `ids`, at most 1,000, or all with a `code`.
+
+    dry_run  delete nothing; answer how many it would be"""
+
+    ids: list[str] | None = None
+    code: str | None = None
+    dry_run: bool = False
+
+
+class Discarded(msgspec.Struct, rename="camel"):
+    """How many letters were deleted, or with `dryRun` would be."""
 
     discarded: int
+    dry_run: bool
 
 
 # Tracking

@@ -9,7 +9,7 @@ Source  docs/reference/policies.md
 from litestar import get, put
 from litestar.params import FromPath, JSONBody
 
-from tinycdp.api.http.params import IfMatch, Limit, version_of
+from tinycdp.api.http.params import DryRun, IfMatch, Limit, version_of
 from tinycdp.api.http.parts import Injected
 from tinycdp.api.http.responses import ExactResponse, as_schema, etag
 from tinycdp.api.policies.schemas import PolicyDocument, PolicyVersion, PolicyVersions
@@ -37,9 +37,11 @@ async def put_policy(
     name: FromPath[str],
     data: JSONBody[PolicyDocument],
     if_match: IfMatch = None,
+    dry_run: DryRun = False,
 ) -> ExactResponse[PolicyVersion]:
-    expects = version_of(if_match)
-    found = await documents.save(environment, name, data, Edit(actor.name, environment.now(), expected_version=expects))
+    """A dry run checks the document, and answers with it as version 0."""
+    edit = Edit(actor.name, environment.now(), expected_version=version_of(if_match), dry_run=dry_run)
+    found = await documents.save(environment, name, data, edit)
     # This process applies it at once; the others are notified.
     await mirror.load_policies()
     return ExactResponse(as_schema(found, PolicyVersion), headers=etag(found.version))

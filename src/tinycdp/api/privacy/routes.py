@@ -171,10 +171,8 @@ async def suppress(
     privacy: Injected[Privacy],
     data: JSONBody[SuppressionBody],
 ) -> SuppressionChange:
-    identifiers = _identifiers(data)
-    return SuppressionChange(
-        await lists.suppress(environment, privacy, identifiers, Edit(actor.name, environment.now(), data.note))
-    )
+    edit = Edit(actor.name, environment.now(), data.note, dry_run=data.dry_run)
+    return SuppressionChange(await lists.suppress(environment, privacy, _identifiers(data), edit), data.dry_run)
 
 
 @delete(
@@ -188,7 +186,8 @@ async def suppress(
 async def release(
     environment: Injected[Environment], privacy: Injected[Privacy], data: JSONBody[SuppressionBody]
 ) -> SuppressionChange:
-    return SuppressionChange(await lists.release(environment, privacy, _identifiers(data)))
+    changed = await lists.release(environment, privacy, _identifiers(data), dry_run=data.dry_run)
+    return SuppressionChange(changed, data.dry_run)
 
 
 @get(

@@ -37,13 +37,15 @@ class AnonymizationBody(msgspec.Struct, frozen=True, rename="camel", forbid_unkn
     dry_run: bool = False
 
 
-class SuppressionBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+class SuppressionBody(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True, omit_defaults=True):
     """Identifiers to suppress, or to release.
 
-    note  the reason, for the list"""
+    note     the reason, for the list
+    dry_run  change nothing; answer how many would change"""
 
     identifiers: Annotated[list[IdentifierRef], msgspec.Meta(min_length=1, max_length=10_000)]
     note: Note = ""
+    dry_run: bool = False
 
 
 class CheckBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -52,10 +54,11 @@ class CheckBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_de
     identifiers: list[IdentifierRef] = []
 
 
-class SuppressionChange(msgspec.Struct):
-    """How many identifiers were added to the list, or removed from it."""
+class SuppressionChange(msgspec.Struct, rename="camel"):
+    """How many identifiers were added to the list, or removed from it; or with `dryRun` would be."""
 
     changed: int
+    dry_run: bool
 
 
 class Erasure(msgspec.Struct, frozen=True, rename="camel"):

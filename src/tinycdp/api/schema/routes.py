@@ -179,17 +179,11 @@ async def put_plan_entry(
     """Types apply to later messages; stored messages do not change.
 
     A dry run answers with version 0 and the definitions that would break."""
-    expects = version_of(if_match)
-    actor, instant = editing.actor, editing.environment.now()
-    entry = tracking_plan.checked(data)
-    if dry_run:
-        found = tracking_plan.unsaved(name, entry, Edit(actor.name, instant))
-    else:
-        found = await tracking_plan.save(
-            editing.environment, name, data, Edit(actor.name, instant, expected_version=expects)
-        )
-        # This process applies it at once; the others are notified.
-        await mirror.load_policies()
+    actor, entry = editing.actor, tracking_plan.checked(data)
+    edit = Edit(actor.name, editing.environment.now(), expected_version=version_of(if_match), dry_run=dry_run)
+    found = await tracking_plan.save(editing.environment, name, data, edit)
+    # This process applies it at once; the others are notified.
+    await mirror.load_policies()
     breaks = registry_reads.broken_by(await editing.workspace(), plans.of(actor.environment_id), name, entry)
     saved = Saved(as_schema(found, PlanEntry), as_schema(breaks, list[Broken]))
     return ExactResponse(saved, headers=etag(found.version))
@@ -208,11 +202,11 @@ async def delete_plan_entry(
     mirror: Injected[Mirror],
     name: FromPath[str],
     if_match: IfMatch = None,
+    dry_run: DryRun = False,
 ) -> PlanEntry:
-    expects = version_of(if_match)
-    found = await tracking_plan.save(
-        environment, name, None, Edit(actor.name, environment.now(), expected_version=expects)
-    )
+    """A dry run answers with version 0."""
+    edit = Edit(actor.name, environment.now(), expected_version=version_of(if_match), dry_run=dry_run)
+    found = await tracking_plan.save(environment, name, None, edit)
     await mirror.load_policies()
     return as_schema(found, PlanEntry)
 

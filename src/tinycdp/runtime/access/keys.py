@@ -258,14 +258,16 @@ async def _lock(connection: Connection, environment: Environment, id: int, now: 
     return _summary(row)
 
 
-async def revoke_key(environment: Environment, which: int | str) -> None:
-    """Revoke a key, given by id or prefix; every process stops accepting it."""
+async def revoke_key(environment: Environment, which: int | str, *, dry_run: bool = False) -> KeySummary:
+    """Revoke a key, given by id or prefix; every process stops accepting it. Returns it as it is then."""
     id = which if isinstance(which, int) else key_with_prefix(await list_keys(environment), which)
-    async with transaction(environment.pool) as connection:
-        known = 0 < id <= _LARGEST_ID
-        if not known or not await store.revoke_key(connection, environment.id, id, environment.now()):
+    now = environment.now()
+    async with transaction(environment.pool, dry_run=dry_run) as connection:
+        row = await store.lock_key(connection, environment.id, id) if 0 < id <= _LARGEST_ID else None
+        if row is None or not await store.revoke_key(connection, environment.id, id, now):
             raise _no_active(which)
         await announce_keys(connection)
+    return replace(_summary(row), revoked_at=None if dry_run else now)
 
 
 def key_with_prefix(keys: Sequence[KeySummary], prefix: str) -> int:

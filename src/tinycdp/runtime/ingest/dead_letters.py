@@ -159,9 +159,11 @@ async def replay(
     )
 
 
-async def discard(environment: Environment, ids: Sequence[int] | None, code: str | None) -> int:
+async def discard(
+    environment: Environment, ids: Sequence[int] | None, code: str | None, *, dry_run: bool = False
+) -> int:
     """Delete letters: those of `ids`, or all with a code. Returns their number."""
-    async with transaction(environment.pool) as connection:
+    async with transaction(environment.pool, dry_run=dry_run) as connection:
         return await store.discard_dead_letters(connection, environment.id, ids, code)
 
 

@@ -114,10 +114,12 @@ async def versions(environment: Environment, name: str, n: int) -> list[PolicyVe
 
 
 async def save(environment: Environment, name: str, document: dict[str, Any], edit: Edit) -> PolicyVersion:
-    """Create a new version. A field that the document leaves out has its default."""
+    """Create a new version. A field that the document leaves out has its default.
+
+    A dry run answers with version 0."""
     kind = _kind(name)
     whole = _whole(kind, document)
-    async with transaction(environment.pool) as connection:
+    async with transaction(environment.pool, dry_run=edit.dry_run) as connection:
         rows = await store.policy_versions(connection, environment.id, name, 1)
         version = rows[0].version if rows else 0
         fits = edit.expected_version in (None, version)
@@ -126,7 +128,7 @@ async def save(environment: Environment, name: str, document: dict[str, Any], ed
             message = f"The policy {name!r} was changed meanwhile and is at version {version}; read it and try again."
             raise Conflict("VERSION_CONFLICT", message, version=version)
         await announce_policies(connection, environment.id)
-    return PolicyVersion(version + 1, whole, iso(edit.now), edit.author)
+    return PolicyVersion(0 if edit.dry_run else version + 1, whole, iso(edit.now), edit.author)
 
 
 def _kind(name: str) -> type[msgspec.Struct]:

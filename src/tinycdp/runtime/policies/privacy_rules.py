@@ -219,7 +219,7 @@ class Privacy:
 
 async def suppress(environment: Environment, privacy: Privacy, identifiers: Sequence[Identifier], edit: Edit) -> int:
     """Reject messages that name one of these from now on. Returns how many were not listed yet."""
-    async with transaction(environment.pool) as connection:
+    async with transaction(environment.pool, dry_run=edit.dry_run) as connection:
         listed = await store.count_suppressions(connection, environment.id)
         if listed + len(identifiers) > MOST_SUPPRESSED:
             raise InvalidInput(
@@ -233,9 +233,11 @@ async def suppress(environment: Environment, privacy: Privacy, identifiers: Sequ
     return added
 
 
-async def release(environment: Environment, privacy: Privacy, identifiers: Sequence[Identifier]) -> int:
+async def release(
+    environment: Environment, privacy: Privacy, identifiers: Sequence[Identifier], *, dry_run: bool = False
+) -> int:
     """Accept messages that name these again. Returns how many were listed."""
-    async with transaction(environment.pool) as connection:
+    async with transaction(environment.pool, dry_run=dry_run) as connection:
         digests = sorted({privacy.digest(environment.id, identifier) for identifier in identifiers})
         removed = await store.remove_suppressions(connection, environment.id, digests)
         await announce_policies(connection, environment.id)

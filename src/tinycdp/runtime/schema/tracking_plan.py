@@ -122,11 +122,11 @@ async def versions(environment: Environment, event: str, n: int) -> list[PlanEnt
 
 
 async def save(environment: Environment, event: str, document: Mapping[str, Any] | None, edit: Edit) -> PlanEntry:
-    """Create a new version of an entry; without a document, remove the entry."""
+    """Create a new version of an entry; without a document, remove the entry. A dry run answers with version 0."""
     if document is not None:
         _check_name(event)
     entry = checked(document) if document is not None else None
-    async with transaction(environment.pool) as connection:
+    async with transaction(environment.pool, dry_run=edit.dry_run) as connection:
         rows = await store.plan_entry_versions(connection, environment.id, event, 1)
         version = rows[0].version if rows else 0
         is_absent = not rows or rows[0].document is None
@@ -143,13 +143,7 @@ async def save(environment: Environment, event: str, document: Mapping[str, Any]
             message = f"The plan's {event!r} was changed meanwhile and is at version {version}; read it and try again."
             raise Conflict("VERSION_CONFLICT", message, version=version)
         await announce_policies(connection, environment.id)
-    return PlanEntry(event, version + 1, entry, iso(edit.now), edit.author)
-
-
-def unsaved(event: str, entry: PlannedEvent, edit: Edit) -> PlanEntry:
-    """The entry that a dry run would save, as version 0."""
-    _check_name(event)
-    return PlanEntry(event, 0, entry, iso(edit.now), edit.author)
+    return PlanEntry(event, 0 if edit.dry_run else version + 1, entry, iso(edit.now), edit.author)
 
 
 def checked(document: Mapping[str, Any]) -> PlannedEvent:

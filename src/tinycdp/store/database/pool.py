@@ -150,12 +150,22 @@ class reaching:
             raise Unavailable(DATABASE_AWAY, "The database cannot be reached; try again shortly.") from error
 
 
+class _RolledBack(Exception):
+    pass
+
+
 @asynccontextmanager
-async def transaction(pool: Pool) -> AsyncIterator[Connection]:
-    """A connection in a transaction: committed when the block ends, rolled back if it raises."""
+async def transaction(pool: Pool, *, dry_run: bool = False) -> AsyncIterator[Connection]:
+    """A connection in a transaction: committed when the block ends, rolled back if it raises, or with `dry_run`."""
     with reaching():
-        async with pool.acquire(timeout=5) as connection, connection.transaction():
-            yield connection
+        async with pool.acquire(timeout=5) as connection:
+            try:
+                async with connection.transaction():
+                    yield connection
+                    if dry_run:
+                        raise _RolledBack
+            except _RolledBack:
+                pass
 
 
 @asynccontextmanager
