@@ -233,7 +233,7 @@ def _assemble(settings: Settings, pool: Pool, now: Clock) -> Parts:
         profile_loader=profile_loader,
         session_variants=session_variants,
         exposures=exposures,
-        decision_service=DecisionService(profile_loader, profile_variants, session_variants, exposures, metrics),
+        decision_service=DecisionService(pool, profile_loader, profile_variants, session_variants, exposures, metrics),
         change_streams=change_streams,
         registry=registry,
         plans=plans,

@@ -172,3 +172,24 @@ async def test_flags_read_numbers_too(app: Application) -> None:
     assert [w["path"] for w in answer["warnings"]] == ["$.traits.seats"]
     found = (await app.admin.get("/v1/admin/explain", params={"userId": "ada", "flag": "gold"})).json()
     assert [one["property"] for one in found["skipped"]] == ["group.seats", "profile.balance"]
+    decided = (await app.read.get("/v1/decide", params={"userId": "ada", "flag": "gold", "explain": "true"})).json()
+    assert decided["explanation"]["skipped"] == found["skipped"] == found["flag"]["skipped"]
+    assert decided["explanation"]["sentence"] == found["sentence"] == found["flag"]["sentence"]
+
+
+async def test_a_decision_explains_which_events_it_skips(app: Application) -> None:
+    """Each flag its own, with one look at the raw events."""
+    await app.define("trait", key="spent", expression="events.purchase.sum(amount, 30d)")
+    await app.define("flag", key="gold", rule="spent > 20")
+    await app.define("flag", key="visitor", rule="events.purchase.count_30d > 0")
+    await app.define("flag", key="heavy", rule="events.any.sum(weight, 7d) > 1")
+    for properties in ({"amount": "25"}, {"amount": "9", "weight": "2"}, {"amount": 1, "weight": 3}):
+        await posted(app, "/v1/track", {"userId": "ada", "event": "purchase", "properties": properties})
+    answers = (await app.read.post("/v1/decide", json={"userId": "ada", "explain": True})).json()["flags"]
+    explained = {flag: answer["explanation"] for flag, answer in answers.items()}
+    assert explained["gold"]["skipped"] == [{"event": "purchase", "property": "amount", "events": 2}]
+    assert explained["gold"]["sentence"].endswith("; 2 events skipped: amount is text")
+    assert explained["heavy"]["skipped"] == [{"event": "purchase", "property": "weight", "events": 1}]
+    assert explained["visitor"]["skipped"] == []
+    nobody = await app.read.get("/v1/decide", params={"userId": "unknown", "flag": "gold", "explain": "true"})
+    assert nobody.json()["explanation"]["skipped"] == []

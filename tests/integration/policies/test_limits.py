@@ -234,7 +234,7 @@ async def test_a_replay_brings_back_nobody_who_was_suppressed_meanwhile(app: App
     await poison(app)
     await send(app, tick(1, "ada", event="poison"), tick(2, "bob", event="poison"))
     suppressed = {"identifiers": [{"kind": "userId", "value": "ada"}]}
-    assert (await app.admin.post("/v1/admin/suppressions", json=suppressed)).json() == {"changed": 1}
+    assert (await app.admin.post("/v1/admin/suppressions", json=suppressed)).json()["changed"] == 1
     await heal(app)
     done = (await app.admin.post(f"{LETTERS}/replay", json={})).json()
     assert done == {"stored": 1, "duplicates": 0, "rejected": 1, "failed": 0, "next": None}
@@ -263,9 +263,9 @@ async def test_letters_are_thrown_away_only_by_name_or_by_code(app: Application)
     assert (await app.admin.post(f"{LETTERS}/discard", json={})).status_code == 400
     assert (await app.admin.post(f"{LETTERS}/discard", json={"ids": ["x"]})).status_code == 400
     assert (await app.admin.post(f"{LETTERS}/replay", json={"ids": ["999"]})).status_code == 404
-    assert (await app.admin.post(f"{LETTERS}/discard", json={"code": "INTERNAL"})).json() == {"discarded": 0}
-    assert (await app.stranger.post(f"{LETTERS}/discard", json={"code": "UNSTORABLE"})).json() == {"discarded": 0}
-    assert (await app.admin.post(f"{LETTERS}/discard", json={"code": "UNSTORABLE"})).json() == {"discarded": 5}
+    assert (await app.admin.post(f"{LETTERS}/discard", json={"code": "INTERNAL"})).json()["discarded"] == 0
+    assert (await app.stranger.post(f"{LETTERS}/discard", json={"code": "UNSTORABLE"})).json()["discarded"] == 0
+    assert (await app.admin.post(f"{LETTERS}/discard", json={"code": "UNSTORABLE"})).json()["discarded"] == 5
 
 
 _EVENT = st.tuples(

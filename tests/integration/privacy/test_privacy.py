@@ -265,8 +265,8 @@ async def test_messages_under_way_go_before_or_after(app: Application) -> None:
 
 async def test_suppressed_people_are_refused_and_nothing_is_kept(app: Application) -> None:
     named = {"identifiers": [{"kind": "userId", "value": "ada"}], "note": "objected"}
-    assert (await app.admin.post("/v1/admin/suppressions", json=named)).json() == {"changed": 1}
-    assert (await app.admin.post("/v1/admin/suppressions", json=named)).json() == {"changed": 0}
+    assert (await app.admin.post("/v1/admin/suppressions", json=named)).json()["changed"] == 1
+    assert (await app.admin.post("/v1/admin/suppressions", json=named)).json()["changed"] == 0
     answer = await send(
         app,
         {"type": "track", "userId": "ada", "event": "a", "properties": {"mail": SECRET}},
@@ -282,7 +282,7 @@ async def test_suppressed_people_are_refused_and_nothing_is_kept(app: Applicatio
     listed = (await app.admin.get("/v1/admin/suppressions")).json()["suppressions"]
     assert [(entry["kind"], entry["note"]) for entry in listed] == [("userId", "objected")]
 
-    assert (await app.admin.request("DELETE", "/v1/admin/suppressions", json=named)).json() == {"changed": 1}
+    assert (await app.admin.request("DELETE", "/v1/admin/suppressions", json=named)).json()["changed"] == 1
     assert (await send(app, {"type": "track", "userId": "ada", "event": "a"}))["accepted"] == 1
 
 

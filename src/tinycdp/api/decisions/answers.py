@@ -4,14 +4,14 @@ Shape   DecisionService is a part of the process: it answers a question about on
 Laws    all ways to ask end here: the same answer, and the same exposure recorded
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 
 import msgspec
 
 from tinycdp.api.decisions.schemas import Answer, Answers, ProfileQuery, Question
 from tinycdp.api.http.responses import as_schema
 from tinycdp.api.profiles.schemas import FlagExplanation
-from tinycdp.engine.catalog import Catalog
+from tinycdp.engine.catalog import Catalog, Name
 from tinycdp.engine.flags.decide import Decision
 from tinycdp.engine.flags.trail import DecisionReason, texts_of
 from tinycdp.errors import NotFound
@@ -23,8 +23,11 @@ from tinycdp.runtime.decisions.profile_variants import ProfileVariants
 from tinycdp.runtime.decisions.session_variants import SessionVariants
 from tinycdp.runtime.decisions.snapshots import Snapshot
 from tinycdp.runtime.definitions.unknown import unknown
+from tinycdp.runtime.environment import Environment
 from tinycdp.runtime.metrics import Metrics
 from tinycdp.runtime.profiles.explanations import explained_flag
+from tinycdp.runtime.profiles.skipped import Skipped, skipped_by
+from tinycdp.store.database.pool import Pool
 from tinycdp.times import iso_or_none
 
 
@@ -33,12 +36,14 @@ class DecisionService:
 
     def __init__(
         self,
+        pool: Pool,
         profile_loader: ProfileLoader,
         profile_variants: ProfileVariants,
         session_variants: SessionVariants,
         exposures: Exposures,
         metrics: Metrics,
     ) -> None:
+        self._pool = pool
         self._profile_loader = profile_loader
         self._profile_variants = profile_variants
         self._session_variants = session_variants
@@ -50,9 +55,15 @@ class DecisionService:
         catalog, snapshot, stale = await self.load(
             environment_id, question, now(), question.min_version, question.flags
         )
+        names = question.flags if question.flags is not None else list(catalog.live.flags)
+        skipped: Mapping[Name, Sequence[Skipped]] = {}
+        if question.explain and not stale:
+            environment = Environment(environment_id, self._pool, now)
+            known = [("flag", name) for name in names if name in catalog.live.flags]
+            skipped = await skipped_by(environment, catalog, known, snapshot)
         instant = now()
         found, errors = dict[str, Answer](), dict[str, str]()
-        for name in question.flags if question.flags is not None else catalog.live.flags:
+        for name in names:
             try:
                 decision = decide_one(catalog, name, snapshot, instant, question.context)
             except NotFound:
@@ -60,7 +71,8 @@ class DecisionService:
                 continue
             explanation: FlagExplanation | msgspec.UnsetType = msgspec.UNSET
             if question.explain:
-                explanation = as_schema(explained_flag(catalog, name, snapshot), FlagExplanation)
+                explained = explained_flag(catalog, name, snapshot, skipped.get(("flag", name)))
+                explanation = as_schema(explained, FlagExplanation)
             exposed = None if question.explain else question.exposure
             decision = await self.keep(catalog, decision, snapshot, question.session_id, instant, exposed=exposed)
             found[name] = answer_of(catalog, decision, snapshot, question.user_id, stale)

@@ -12,11 +12,11 @@ from litestar import get
 from litestar.params import QueryParameter
 
 from tinycdp.api.decisions.answers import DecisionService
-from tinycdp.api.decisions.schemas import Explained, ProfileQuery, SkippedEvents
+from tinycdp.api.decisions.schemas import Explained, ProfileQuery
 from tinycdp.api.http.bodies import decode_json
 from tinycdp.api.http.parts import Injected
 from tinycdp.api.http.responses import as_schema
-from tinycdp.api.profiles.schemas import DefinitionExplanation, FlagExplanation
+from tinycdp.api.profiles.schemas import DefinitionExplanation, FlagExplanation, SkippedEvents
 from tinycdp.errors import InvalidInput
 from tinycdp.runtime.decisions.decide import prepare
 from tinycdp.runtime.definitions.unknown import unknown
@@ -25,7 +25,7 @@ from tinycdp.runtime.profiles.explanations import (
     explained_definition,
     explained_flag,
 )
-from tinycdp.runtime.profiles.skipped import skipped_by
+from tinycdp.runtime.profiles.skipped import skipped_by, with_skipped
 from tinycdp.times import iso
 
 DefinitionKey = Annotated[str | None, QueryParameter(description="its key")]
@@ -59,18 +59,21 @@ async def explain(
     )
     if name not in catalog.live.definitions:
         raise unknown(*name, catalog.live.definitions, "FLAG_NOT_FOUND" if flag is not None else "NOT_FOUND")
-    skipped = [] if stale else await skipped_by(environment, catalog, name, snapshot)
+    skipped = [] if stale else (await skipped_by(environment, catalog, [name], snapshot))[name]
     instant = environment.now()
     # Nothing may be awaited from here on: other requests about this profile share the snapshot.
     prepare(catalog, snapshot, instant, read)
-    by_rule = explained_flag(catalog, name[1], snapshot) if name[0] == "flag" else None
-    by_part = explained_definition(catalog, name, snapshot) if by_rule is None else None
-    found = by_rule or by_part
-    assert found is not None
+    by_rule, by_part = None, None
+    if name[0] == "flag":
+        explained = explained_flag(catalog, name[1], snapshot, None if stale else skipped)
+        sentence, by_rule = explained.sentence, as_schema(explained, FlagExplanation)
+    else:
+        part = explained_definition(catalog, name, snapshot)
+        sentence, by_part = with_skipped(part.sentence, skipped), as_schema(part, DefinitionExplanation)
     return Explained(
-        "; ".join([found.sentence, *(one.in_words() for one in skipped)]),
-        as_schema(by_part, DefinitionExplanation) if by_part is not None else None,
-        as_schema(by_rule, FlagExplanation) if by_rule is not None else None,
+        sentence,
+        by_part,
+        by_rule,
         str(snapshot.profile_id) if snapshot.profile_id else None,
         snapshot.version,
         catalog.revision,

@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 
-from tinycdp.api.profiles.schemas import DefinitionExplanation, FlagExplanation
+from tinycdp.api.profiles.schemas import DefinitionExplanation, FlagExplanation, SkippedEvents
 from tinycdp.errors import InvalidInput
 from tinycdp.model import Identifier
 
@@ -104,17 +104,6 @@ class Replay(msgspec.Struct, rename="camel"):
     errors: dict[str, str]
     revision: int
     as_of: str
-
-
-class SkippedEvents(msgspec.Struct):
-    """A property that is text where the definition reads a number.
-
-    event   "" for a property of the profile
-    events  how many events in the window are skipped; 0 for a property of the profile"""
-
-    event: str
-    property: str
-    events: int
 
 
 class Explained(msgspec.Struct, rename="camel"):

@@ -28,8 +28,6 @@ from tinycdp.api.definitions.schemas import (
     Flag,
     FlagDocument,
     Flags,
-    Member,
-    Members,
     Published,
     Segment,
     SegmentDocument,
@@ -42,6 +40,7 @@ from tinycdp.api.http.params import AfterProfile, DryRun, IfMatch, Limit, SaveNo
 from tinycdp.api.http.parts import Injected
 from tinycdp.api.http.responses import ExactResponse, as_schema, etag
 from tinycdp.api.profiles.schemas import ProfileSummary
+from tinycdp.api.segments.schemas import Member, Members
 from tinycdp.errors import InvalidInput
 from tinycdp.runtime.decisions.exposure_stats import recent_exposures
 from tinycdp.runtime.decisions.exposures import Exposures

@@ -6,7 +6,7 @@ import msgspec
 
 from tinycdp.api.exposures.schemas import RecentExposures
 from tinycdp.api.http.openapi import Documented
-from tinycdp.api.profiles.schemas import IdentifierRef, ProfileSummary
+from tinycdp.api.profiles.schemas import IdentifierRef
 
 
 class ExpressionBody(msgspec.Struct, kw_only=True, omit_defaults=True):
@@ -378,18 +378,6 @@ class Backfill(msgspec.Struct, rename="camel"):
 
 class Backfills(msgspec.Struct):
     backfills: list[Backfill]
-
-
-class Member(ProfileSummary, frozen=True, rename="camel"):
-    entered_at: str
-
-
-class Members(msgspec.Struct, rename="camel"):
-    """In the order of profile ids. `next` is what `after` takes for the following page."""
-
-    members: list[Member]
-    next: str | None
-    as_of: str
 
 
 class ChangeBody(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):

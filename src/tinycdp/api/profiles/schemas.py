@@ -367,6 +367,17 @@ class PrerequisiteExplanation(msgspec.Struct, frozen=True):
     met: bool
 
 
+class SkippedEvents(msgspec.Struct, frozen=True):
+    """A property that is text where the definition reads a number.
+
+    event   "" for a property of the profile
+    events  how many events in the window are skipped; 0 for a property of the profile"""
+
+    event: str
+    property: str
+    events: int
+
+
 class FlagExplanation(msgspec.Struct, frozen=True, rename="camel"):
     """A flag's answer, rule by rule.
 
@@ -377,7 +388,8 @@ class FlagExplanation(msgspec.Struct, frozen=True, rename="camel"):
     default     the variant if no rule serves one
     revision    of the definitions
     until       the first instant at which the answer may change without a message, null for never
-    changes_at  when the next step of the schedule is due"""
+    changes_at  when the next step of the schedule is due
+    skipped     values that do not count because they are text; null if they were not looked for, as of the past"""
 
     flag: str
     sentence: str
@@ -394,6 +406,7 @@ class FlagExplanation(msgspec.Struct, frozen=True, rename="camel"):
     revision: int
     until: str | None
     changes_at: str | None
+    skipped: tuple[SkippedEvents, ...] | None
 
 
 class Difference(msgspec.Struct, frozen=True):

@@ -1,10 +1,10 @@
-"""Wire structs of the lists of static segments."""
+"""Wire structs of the members of segments, and of the lists of static ones."""
 
 from typing import Literal
 
 import msgspec
 
-from tinycdp.api.profiles.schemas import IdentifierRef
+from tinycdp.api.profiles.schemas import IdentifierRef, ProfileSummary
 
 
 class ListEdit(msgspec.Struct, forbid_unknown_fields=True):
@@ -54,3 +54,15 @@ class ListedIdentifiers(msgspec.Struct, frozen=True):
 
     identifiers: list[ListedIdentifier]
     next: str | None
+
+
+class Member(ProfileSummary, frozen=True, rename="camel"):
+    entered_at: str
+
+
+class Members(msgspec.Struct, rename="camel"):
+    """In the order of profile ids. `next` is what `after` takes for the following page."""
+
+    members: list[Member]
+    next: str | None
+    as_of: str

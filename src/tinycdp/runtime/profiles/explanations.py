@@ -7,6 +7,7 @@ Laws    values are those of a decision for the same profile at the same instant:
 Source  docs/reference/decide.md "Explanations"
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -24,6 +25,7 @@ from tinycdp.engine.flags.explain import (
     explain_flag,
 )
 from tinycdp.runtime.decisions.snapshots import Snapshot
+from tinycdp.runtime.profiles.skipped import Skipped, with_skipped
 from tinycdp.runtime.profiles.views import plain
 from tinycdp.times import iso_or_none
 
@@ -142,7 +144,8 @@ class FlagExplanation:
     default     the variant if no rule serves one
     revision    of the definitions
     until       the first instant at which the answer may change without a message, None for never
-    changes_at  when the next step of the schedule is due"""
+    changes_at  when the next step of the schedule is due
+    skipped     values that do not count because they are text; None if they were not looked for, as of the past"""
 
     flag: str
     sentence: str
@@ -159,6 +162,7 @@ class FlagExplanation:
     revision: int
     until: str | None
     changes_at: str | None
+    skipped: tuple[Skipped, ...] | None
 
 
 def explained_definition(catalog: Catalog, name: Name, snapshot: Snapshot) -> DefinitionExplanation:
@@ -166,14 +170,16 @@ def explained_definition(catalog: Catalog, name: Name, snapshot: Snapshot) -> De
     return _definition(explain_definition(catalog, name, snapshot), catalog.zone)
 
 
-def explained_flag(catalog: Catalog, key: str, snapshot: Snapshot) -> FlagExplanation:
-    """Explain a flag of the live revision for a prepared profile."""
+def explained_flag(
+    catalog: Catalog, key: str, snapshot: Snapshot, skipped: Sequence[Skipped] | None = None
+) -> FlagExplanation:
+    """Explain a flag of the live revision for a prepared profile, with what `skipped_by` found."""
     found = explain_flag(catalog, key, snapshot)
     flag = found.flag
     killed = snapshot.killed.get(catalog.live.flags[key].id)
     return FlagExplanation(
         key,
-        explanation_text.of_flag(found, catalog.zone),
+        with_skipped(explanation_text.of_flag(found, catalog.zone), skipped or ()),
         flag.enabled,
         killed.text if killed is not None else None,
         found.decision.variant,
@@ -193,6 +199,7 @@ def explained_flag(catalog: Catalog, key: str, snapshot: Snapshot) -> FlagExplan
         catalog.revision,
         iso_or_none(found.decision.until),
         iso_or_none(found.changes_at),
+        tuple(skipped) if skipped is not None else None,
     )
 
 

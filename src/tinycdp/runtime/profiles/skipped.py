@@ -1,11 +1,11 @@
 """Events of a profile that a definition skips, because a number is text.
 
-Shape   skipped_by(…) → Skipped for each event and property, read from raw events
+Shape   skipped_by(…) → for each definition, Skipped for each event and property; raw events are read once for all
 Laws    an event counts if it is in the window of a read of the definition, or of a definition that it refers to
 Source  docs/reference/decide.md "Explanations"
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -42,21 +42,46 @@ class Skipped:
         return f"{self.events} {'event' if self.events == 1 else 'events'} skipped: {self.property} is text"
 
 
-async def skipped_by(environment: Environment, catalog: Catalog, name: Name, snapshot: Snapshot) -> list[Skipped]:
-    """What the definition skips for this profile; the most frequent first."""
-    found = [Skipped("", property, 0) for property in sorted(set(_texts_of(catalog.live, name, snapshot)))]
-    reads = [read for read in _reads_of(catalog.live, name) if any(paths_of(read.spec))]
-    if not reads or not snapshot.profile_id:
+async def skipped_by(
+    environment: Environment, catalog: Catalog, names: Iterable[Name], snapshot: Snapshot
+) -> dict[Name, list[Skipped]]:
+    """What each of these definitions of the live revision skips for this profile; the most frequent first."""
+    live = catalog.live
+    found = {
+        name: [Skipped("", property, 0) for property in sorted(set(_texts_of(live, name, snapshot)))] for name in names
+    }
+    by_name = {name: [read for read in _reads_of(live, name) if any(paths_of(read.spec))] for name in found}
+    events = {read.spec.event for reads in by_name.values() for read in reads}
+    if not events or not snapshot.profile_id:
         return found
-    events = None if any(read.spec.event is None for read in reads) else sorted({str(r.spec.event) for r in reads})
+    named = None if None in events else sorted(str(event) for event in events)
     now = environment.now()
     async with acquired(environment.pool) as connection:
         rows = await store.history_of_profiles(
-            connection, environment.id, [snapshot.profile_id], events, with_ids=False, with_properties=True
+            connection, environment.id, [snapshot.profile_id], named, with_ids=False, with_properties=True
         )
+    histories = [
+        (event, list(zip(instants, _LIST.decode(properties or "[]"), strict=True)))
+        for _, event, instants, _, properties in rows
+    ]
+    for name, reads in by_name.items():
+        found[name] += _counted(catalog, reads, histories, now)
+    return found
+
+
+def with_skipped(sentence: str, skipped: Iterable[Skipped]) -> str:
+    """An explanation in words, and what was skipped."""
+    return "; ".join([sentence, *(one.in_words() for one in skipped)])
+
+
+def _counted(
+    catalog: Catalog,
+    reads: Sequence[ir.AggregateRead],
+    histories: Sequence[tuple[str, Sequence[tuple[Instant, dict[str, Any]]]]],
+    now: Instant,
+) -> list[Skipped]:
     counts: dict[tuple[str, str], int] = {}
-    for _, event, instants, _, properties in rows:
-        history = list(zip(instants, _LIST.decode(properties or "[]"), strict=True))
+    for event, history in histories:
         for read in reads:
             if read.spec.event in {event, None}:
                 own: dict[tuple[str, str], int] = {}
@@ -67,7 +92,7 @@ async def skipped_by(environment: Environment, catalog: Catalog, name: Name, sna
                 for key, n in own.items():
                     counts[key] = max(n, counts.get(key, 0))
     listed = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
-    return found + [Skipped(event, property, n) for (event, property), n in listed]
+    return [Skipped(event, property, n) for (event, property), n in listed]
 
 
 def _skipped_at(catalog: Catalog, spec: ir.AggregateSpec, properties: dict[str, Any]) -> tuple[str, ...] | None:
