@@ -1,7 +1,8 @@
 """Why a document cannot be read, in plain words, with the nearest valid name.
 
-Shape   in_words(error, struct, document) → the path of what is wrong, and a sentence · valid_instead(name, names), a
-        sentence with the nearest first · shown(value) as a message shows a value · kind_in_words(annotation)
+Shape   in_words(error, struct, document) → the path of what is wrong, and a sentence · all_in_words(struct, document) →
+        all that is wrong · valid_instead(name, names), a sentence with the nearest first · shown(value) as a message
+        shows a value · kind_in_words(annotation)
 Laws    no text of the decoder and no name of a Python type is in a sentence. The path is a JSONPath to the very field,
         also below an object with free keys. A value is shown as JSON, cut to its first characters
 """
@@ -43,6 +44,9 @@ _TYPES = {
 }
 _COMPARED = {">=": "at least", "<=": "at most", ">": "more than", "<": "less than", "==": "exactly"}
 _COUNTED = {"str": "character", "array": "item", "object": "field", "bytes": "byte"}
+#: One step of a path of ours.
+_PLACE = re.compile(r"""\.([A-Za-z_$][\w$-]*)|\[(\d+)\]|\[("(?:[^"\\]|\\.)*")\]""")
+_MOST_FAULTS = 50
 #: How much of a value a message shows.
 _SHOWN = 40
 
@@ -51,15 +55,43 @@ def in_words(wrong: msgspec.ValidationError, kind: Any, document: Any, also: Seq
     """The path of what is wrong with a document that does not convert to this kind, and a sentence.
 
     also: fields that the document may have beside those of the kind. Slow: the document is searched again."""
+    return _fault(wrong, kind, document, also)[:2]
+
+
+def all_in_words(kind: Any, document: Any, also: Sequence[str] = ()) -> tuple[list[tuple[str, str]], Any]:
+    """All that is wrong with a document, and the document as this kind with stopgaps at these places.
+
+    The latter is None if no stopgap fits. Each mistake costs a conversion."""
+    found: dict[str, str] = {}
+    whole = _mutable(document)
+    while True:
+        try:
+            return list(found.items()), msgspec.convert(whole, kind, strict=True)
+        except msgspec.ValidationError as wrong:
+            path, sentence, expected = _fault(wrong, kind, whole, also)
+            if path in found:
+                return list(found.items()), None
+            found[path] = sentence
+            if len(found) == _MOST_FAULTS or not _replace(whole, path, expected):
+                return list(found.items()), None
+
+
+def _fault(
+    wrong: msgspec.ValidationError, kind: Any, document: Any, also: Sequence[str]
+) -> tuple[str, str, inspect.Type | None]:
+    """The path and the sentence, with the type that belongs there; None if nothing does."""
     what, _, where = str(wrong).partition(" - at ")
     where = where.removeprefix("`key` in ").strip("`") or "$"
     path, found, expected = _walk(kind, document, where)
     if found is _LOST:
-        return path, "expected another value."
+        return path, "expected another value.", expected
     if unknown := _UNKNOWN.fullmatch(what):
         names = [*_fields_of(expected), *(also if path == "$" else ())]
-        return _below(path, unknown[1]), f"unknown field. {valid_instead(unknown[1], names)}"
-    return _sentence(what, path, found, expected)
+        return _below(path, unknown[1]), f"unknown field. {valid_instead(unknown[1], names)}", None
+    if missing := _MISSING.fullmatch(what):
+        absent = _within(_object(expected), missing[1])
+        return _below(path, missing[1]), f"this field is missing; give {_of_type(absent)}.", absent
+    return *_sentence(what, path, found, expected), expected
 
 
 def valid_instead(name: str, valid: Iterable[str]) -> str:
@@ -104,9 +136,6 @@ def _json(value: Any) -> str:
 
 
 def _sentence(what: str, path: str, found: Any, expected: inspect.Type) -> tuple[str, str]:
-    if missing := _MISSING.fullmatch(what):
-        kind = _of_type(_within(_object(expected), missing[1]))
-        return _below(path, missing[1]), f"this field is missing; give {kind}."
     if bound := _BOUND.fullmatch(what):
         kind, of_length, compared, limit = bound.groups()
         if of_length:
@@ -192,6 +221,61 @@ def _of_type(found: inspect.Type) -> str:
 
 def _below(path: str, name: str) -> str:
     return f"{path}.{name}" if _NAME.fullmatch(name) else f"{path}[{_json(name)}]"
+
+
+# Stopgaps
+
+
+def _mutable(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {name: _mutable(inner) for name, inner in value.items()}
+    return [_mutable(inner) for inner in value] if isinstance(value, list | tuple) else value
+
+
+def _replace(document: Any, path: str, expected: inspect.Type | None) -> bool:
+    """Put a value of this type at a path, or remove what is there. Returns False if the path leads nowhere."""
+    steps = [
+        step[1] if step[1] is not None else int(step[2]) if step[2] is not None else msgspec.json.decode(step[3])
+        for step in _PLACE.finditer(path.removeprefix("$"))
+    ]
+    if not steps:
+        return False
+    with contextlib.suppress(KeyError, IndexError, TypeError):
+        for step in steps[:-1]:
+            document = document[step]
+        if expected is None:
+            del document[steps[-1]]
+        else:
+            document[steps[-1]] = _stopgap(expected)
+        return True
+    return False
+
+
+def _stopgap(expected: inspect.Type) -> Any:
+    """The simplest value of a type."""
+    match expected:
+        case inspect.UnionType():
+            return (
+                None
+                if any(isinstance(one, inspect.NoneType) for one in expected.types)
+                else _stopgap(expected.types[0])
+            )
+        case inspect.StructType():
+            return {field.encode_name: _stopgap(field.type) for field in expected.fields if field.required}
+        case inspect.LiteralType() | inspect.EnumType():
+            return _choices(expected)[0]
+        case inspect.BoolType():
+            return False
+        case inspect.IntType() | inspect.FloatType() | inspect.DecimalType():
+            return 0
+        case inspect.StrType():
+            return ""
+        case inspect.ListType() | inspect.VarTupleType():
+            return []
+        case inspect.DictType():
+            return {}
+        case _:
+            return None
 
 
 # Where it is

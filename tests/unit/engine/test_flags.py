@@ -1,17 +1,21 @@
 """Flag documents that are no flags are refused, and flags that lean on flags are decided in bounded time and depth."""
 
 import socket
+from copy import deepcopy
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tinycdp.dsl.check.workspace import MAX_LEVELS
 from tinycdp.engine.catalog import Catalog, Definition, build_catalog
 from tinycdp.engine.flags.decide import Decision, FlagActivation, decide
-from tinycdp.engine.flags.document import read_flag
+from tinycdp.engine.flags.document import problems_of, read_flag
 from tinycdp.engine.flags.trail import RuleUnknown
 from tinycdp.engine.profile import Profile
 from tinycdp.errors import InvalidInput
+from tinycdp.runtime.definitions.change_set import read_change
 
 NOW = 1_772_366_400_000
 TEXT = {"key": "f", "type": "string", "variants": {"a": "a"}}
@@ -49,6 +53,107 @@ def decided(catalog: Catalog, key: str, context: dict[str, Any] | None = None) -
     )
     activation.unit, activation.names, activation.killed = "ada", (), {}
     return decide(catalog.live.flags[key], activation, NOW)
+
+
+#: A flag without a mistake, and mistakes that can be made in it: where, and what is there then.
+ABSENT: Any = object()
+WHOLE: dict[str, Any] = {
+    "key": "f",
+    "type": "string",
+    "variants": {"a": "x", "b": "y"},
+    "offVariant": "a",
+    "default": {"serve": "a"},
+    "holdouts": [],
+    "prerequisites": [{"flag": "g", "variants": ["on"]}],
+    "overrides": [{"serve": "a", "profile": "ada"}, {"serve": "a", "segment": "s"}],
+    "rules": [
+        {"id": "r1", "when": "true", "serve": "a", "rollout": 10},
+        {
+            "id": "r2", "when": "true", "split": {"a": 50_000, "b": 50_000},
+            "exclusion": {"group": "g", "from": 0, "to": 9},
+        },
+        {"id": "r3", "when": "true", "serve": "b", "exposure": 5},
+    ],
+    "schedule": [{"at": "2026-12-01T00:00:00Z", "set": {"/enabled": False}}],
+    "metadata": {"team": "growth"},
+    "stickyFor": "30m",
+    "description": "",
+}  # fmt: skip
+MISTAKES: dict[str, tuple[tuple[str | int, ...], Any]] = {
+    "$.colour": (("colour",), "red"),
+    "$.enabled": (("enabled",), "on"),
+    "$.offVariant": (("offVariant",), "c"),
+    "$.default.serve": (("default", "serve"), "c"),
+    "$.holdouts": (("holdouts",), ["f"]),
+    "$.prerequisites[0].flag": (("prerequisites", 0, "flag"), "f"),
+    "$.prerequisites[0].variants": (("prerequisites", 0, "variants"), []),
+    "$.overrides[0].serve": (("overrides", 0, "serve"), ABSENT),
+    "$.overrides[1]": (("overrides", 1, "segment"), ABSENT),
+    "$.rules[0].when": (("rules", 0, "when"), True),
+    "$.rules[0].serve": (("rules", 0, "serve"), "c"),
+    "$.rules[0].rollout": (("rules", 0, "rollout"), 101),
+    "$.rules[1].split": (("rules", 1, "split"), {"a": 1, "b": 2}),
+    "$.rules[1].exclusion.to": (("rules", 1, "exclusion", "to"), "ten"),
+    "$.rules[2].id": (("rules", 2, "id"), "r1"),
+    "$.rules[2].serve": (("rules", 2, "serve"), 5),
+    "$.rules[2].exposure": (("rules", 2, "exposure"), True),
+    "$.schedule[0].at": (("schedule", 0, "at"), "tomorrow"),
+    "$.schedule[0].set": (("schedule", 0, "set"), {}),
+    "$.metadata.team": (("metadata", "team"), {}),
+    "$.stickyFor": (("stickyFor",), "1y"),
+    "$.description": (("description",), 7),
+}
+
+
+def with_mistakes(paths: set[str]) -> dict[str, Any]:
+    document = deepcopy(WHOLE)
+    for path in paths:
+        (*way, last), value = MISTAKES[path]
+        here: Any = document
+        for step in way:
+            here = here[step]
+        if value is ABSENT:
+            del here[last]
+        else:
+            here[last] = value
+    return document
+
+
+@given(st.sets(st.sampled_from(sorted(MISTAKES)), min_size=1))
+def test_all_mistakes_of_a_flag_are_reported_at_once(paths: set[str]) -> None:
+    """Whichever are made together: each where it is, and nothing else."""
+    with pytest.raises(InvalidInput) as refused:
+        read_flag(with_mistakes(paths), "salt")
+    found = problems_of(refused.value)
+    assert sorted(one["path"] for one in found) == sorted(paths)
+    assert all(one["message"].startswith(f"{one['path']}: ") for one in found)
+    assert refused.value.message == found[0]["message"]
+    with pytest.raises(InvalidInput) as of_file:
+        read_change("flag", with_mistakes(paths), "$.flags[3]")
+    listed = problems_of(of_file.value)
+    assert sorted(one["path"] for one in listed) == sorted(f"$.flags[3]{path[1:]}" for path in paths)
+
+
+def test_all_mistakes_of_a_schedule_are_reported_at_once() -> None:
+    steps = [
+        {"at": "2026-12-01T00:00:00Z", "set": {"/rules/r9/serve": "a", "/key": "g"}},
+        {"at": "2026-12-02T00:00:00Z", "set": {"/rules/r1/serve": "c", "/offVariant": "d"}},
+        {"at": "2026-12-03T00:00:00Z", "set": {"/enabled": False}},
+    ]
+    with pytest.raises(InvalidInput) as refused:
+        read_flag({**WHOLE, "schedule": steps}, "salt")
+    assert [one["path"] for one in problems_of(refused.value)] == [
+        "$.schedule[0].set['/rules/r9/serve']",
+        "$.schedule[0].set['/key']",
+        "$.schedule[1]",
+        "$.schedule[1]",
+    ]
+
+
+def test_a_mistake_that_others_depend_on_is_reported_alone() -> None:
+    with pytest.raises(InvalidInput) as refused:
+        read_flag({"key": "f", "type": "string", "rules": [{"when": "true", "serve": "on"}]}, "salt")
+    assert [one["path"] for one in problems_of(refused.value)] == ["$.variants"]
 
 
 @pytest.mark.parametrize(

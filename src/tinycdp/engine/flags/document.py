@@ -10,14 +10,14 @@ Source  dsl/SPEC.md "Flags"; docs/decisions/0018-flags-in-full.md
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from math import isfinite
-from typing import Any, Literal, NoReturn
+from typing import Any, Literal
 
 import msgspec
 
-from tinycdp.dsl.fields import in_words
+from tinycdp.dsl.fields import all_in_words
 from tinycdp.dsl.values.scalars import parse_duration, parse_instant
 from tinycdp.engine.flags.bucketing import BUCKETS
 from tinycdp.errors import InvalidInput
@@ -31,6 +31,14 @@ _JSON_TYPES: dict[str, tuple[type, ...]] = {
     "float": (int, float, Decimal),
     "object": (dict, list),
 }
+
+#: A path in a document, and what is wrong there.
+_Fault = tuple[str, str]
+_MOST_FAULTS = 50
+#: What most other fields are compared with: if it is wrong, they are not checked.
+_COMPARED_WITH = re.compile(r"\$\.(type|variants)\b")
+#: Fields that are checked together with others beside them.
+_TOGETHER = re.compile(r"\.(serve|split|profile|identifier|segment|group|from|to)$")
 
 MAX_STEPS = 100
 #: How deep a document may nest: comparing, renaming and formatting it recurse as deep.
@@ -157,32 +165,54 @@ class Flag(_Part, frozen=True):
 
 
 def read_flag(document: dict[str, Any], salt: str) -> Flag:
-    """The flag a document describes; `salt` is taken where the document brings none of its own."""
+    """The flag that a document describes. `salt` is used if the document has none.
+
+    The error has the first mistake; if there are several, `problems` in its details has each path and message."""
     flag = _read(document, salt)
-    for _ in stages(flag):
-        pass
+    if found := [fault for _, _, wrong in _steps_of(flag) for fault in wrong]:
+        raise _invalid(found)
     return flag
 
 
 def stages(flag: Flag) -> Iterator[tuple[Instant | None, Flag]]:
     """The flag as it is before its schedule begins, with None, and then from each of the schedule's instants on."""
     yield None, flag
+    for at, stage, wrong in _steps_of(flag):
+        if stage is None:
+            raise _invalid(wrong)
+        yield at, stage
+
+
+def _steps_of(flag: Flag) -> Iterator[tuple[Instant, Flag | None, list[_Fault]]]:
+    """The instant of each step, and the flag from then on; None with what is wrong with it."""
     if not flag.schedule:
         return
     document = to_document(flag)
     document.pop("schedule", None)
+    said: set[str] = set()
     for n, step in sorted(enumerate(flag.schedule), key=lambda item: _at(item[0], item[1])):
-        document = _mutable(document)
-        for pointer, value in step.set.items():
-            path = f"$.schedule[{n}].set[{pointer!r}]"
-            _set(document, pointer, value, path)
-        try:
-            yield _at(n, step), _read(document, flag.salt)
-        except InvalidInput as wrong:
-            where = f"$.schedule[{n}]"
-            raise InvalidInput(
-                "INVALID_FLAG", f"{where}: the flag would be wrong from {step.at} on: {wrong.message}", path=where
-            ) from None
+        document, where, stage = _mutable(document), f"$.schedule[{n}]", None
+        wrong = [
+            fault for pointer, value in step.set.items()
+            for fault in _set(document, pointer, value, f"{where}.set[{pointer!r}]")
+        ]  # fmt: skip
+        if not wrong:
+            try:
+                stage = _read(document, flag.salt)
+            except InvalidInput as error:
+                # A mistake stays until a later step corrects it: it is reported once.
+                new = [one["message"] for one in problems_of(error) if one["message"] not in said]
+                said.update(new)
+                wrong = [(where, f"the flag would be wrong from {step.at} on: {message}") for message in new]
+        yield _at(n, step), stage, wrong
+
+
+def problems_of(wrong: InvalidInput) -> list[dict[str, str]]:
+    """The path and the message of each mistake in a document."""
+    found: list[dict[str, str]] = wrong.details.get("problems") or [
+        {"path": str(wrong.details.get("path", "$")), "message": wrong.message}
+    ]
+    return found
 
 
 def settled(flag: Flag, now: Instant) -> Flag:
@@ -200,11 +230,14 @@ def to_document(flag: Flag) -> dict[str, Any]:
 
 def _read(document: dict[str, Any], salt: str) -> Flag:
     _check_depth(document)
+    found: list[_Fault] = []
     whole = dict(document)
     if "rule" in whole:
+        rule = whole.pop("rule")
         if "rules" in whole:
-            raise InvalidInput("INVALID_FLAG", "$.rule: a flag has either `rule` or `rules`, not both.", path="$.rule")
-        whole["rules"] = [{"id": "rule", "when": whole.pop("rule"), "serve": "on"}]
+            found.append(("$.rule", "a flag has either `rule` or `rules`, not both."))
+        else:
+            whole["rules"] = [{"id": "rule", "when": rule, "serve": "on"}]
     if whole.setdefault("type", "boolean") == "boolean":
         whole.setdefault("variants", {"on": True, "off": False})
     variants = whole.get("variants")
@@ -216,15 +249,41 @@ def _read(document: dict[str, Any], salt: str) -> Flag:
         whole["rules"] = [
             {"id": f"rule{n}", **rule} if isinstance(rule, dict) else rule for n, rule in enumerate(rules, 1)
         ]
+    flag: Flag | None
     try:
         flag = msgspec.convert(whole, Flag, strict=True)
-    except msgspec.ValidationError as error:
-        path, fault = in_words(error, Flag, whole, ("rule",))
-        if "rule" in document:
-            path = path.replace("$.rules[0].when", "$.rule", 1)
-        raise InvalidInput("INVALID_FLAG", f"The flag cannot be read: {path}: {fault}", path=path) from None
-    _check(flag)
-    return _typed(flag)
+    except msgspec.ValidationError:
+        wrong, flag = all_in_words(Flag, whole, ("rule",))
+        if any(_COMPARED_WITH.match(path) for path, _ in wrong):
+            wrong = [(path, message) for path, message in wrong if path not in {"$.offVariant", "$.default"}]
+            flag = None
+        found += wrong
+    if flag is not None:
+        found += _unrelated(found, _faults(flag)) if found else _faults(flag)
+        if not found:
+            return _typed(flag)
+    if "rule" in document:
+        found = [(path.replace("$.rules[0].when", "$.rule", 1), message) for path, message in found]
+    raise _invalid(found)
+
+
+def _unrelated(found: Sequence[_Fault], more: Iterator[_Fault]) -> list[_Fault]:
+    """The faults that do not come of a stopgap at a place that was found."""
+    paths = {path for path, _ in found}
+    paths |= {_TOGETHER.sub("", path) for path in paths}
+    return [fault for fault in more if fault[0] not in paths and not any(_is_below(fault[0], one) for one, _ in found)]
+
+
+def _is_below(path: str, other: str) -> bool:
+    return path.startswith((f"{other}.", f"{other}["))
+
+
+def _invalid(found: Sequence[_Fault]) -> InvalidInput:
+    """The error of all faults; its message is that of the first."""
+    unique = list(dict.fromkeys(found))[:_MOST_FAULTS]
+    problems = [{"path": path, "message": f"{path}: {message}"} for path, message in unique]
+    more = {"problems": problems} if problems[1:] else {}
+    return InvalidInput("INVALID_FLAG", problems[0]["message"], path=problems[0]["path"], **more)
 
 
 def _check_depth(document: dict[str, Any]) -> None:
@@ -234,88 +293,84 @@ def _check_depth(document: dict[str, Any]) -> None:
         row = [value for values in inner for value in values if isinstance(value, dict | list | tuple)]
         if not row:
             return
-    _reject("$", f"the flag nests more than {MAX_DEPTH} levels deep.")
+    raise _invalid([("$", f"the flag nests more than {MAX_DEPTH} levels deep.")])
 
 
-def _reject(path: str, message: str) -> NoReturn:
-    raise InvalidInput("INVALID_FLAG", f"{path}: {message}", path=path)
+def _faults(flag: Flag) -> Iterator[_Fault]:
+    """What contradicts itself in a flag whose form is right."""
 
-
-def _check(flag: Flag) -> None:
-    def known(path: str, variant: str) -> None:
+    def known(path: str, variant: str) -> Iterator[_Fault]:
         if variant not in flag.variants:
-            _reject(path, f"there is no variant {variant!r}; there are {', '.join(map(repr, flag.variants))}.")
+            yield path, f"there is no variant {variant!r}; there are {', '.join(map(repr, flag.variants))}."
 
     if not flag.variants:
-        _reject("$.variants", "a flag needs at least one variant.")
+        yield "$.variants", "a flag needs at least one variant."
     for name, value in flag.variants.items():
         fits = isinstance(value, _JSON_TYPES[flag.type]) and (flag.type == "boolean" or not isinstance(value, bool))
         fits = fits and (flag.type != "float" or isfinite(value))
         if not fits:
-            _reject(f"$.variants.{name}", f"the flag is of type {flag.type}, which this value is not.")
+            yield f"$.variants.{name}", f"the flag is of type {flag.type}, which this value is not."
     if flag.schema is not None:
-        _check_values(flag.variants, flag.schema)
-    known("$.offVariant", flag.off_variant)
-    known("$.default.serve", flag.default.serve)
+        yield from _values(flag.variants, flag.schema)
+    yield from known("$.offVariant", flag.off_variant)
+    yield from known("$.default.serve", flag.default.serve)
     for n, prerequisite in enumerate(flag.prerequisites):
         if prerequisite.flag == flag.key:
-            _reject(f"$.prerequisites[{n}].flag", "a flag is no prerequisite of itself.")
+            yield f"$.prerequisites[{n}].flag", "a flag is no prerequisite of itself."
         if not prerequisite.variants:
-            _reject(f"$.prerequisites[{n}].variants", "name at least one variant.")
+            yield f"$.prerequisites[{n}].variants", "name at least one variant."
     if flag.key in flag.holdouts:
-        _reject("$.holdouts", "a flag does not hold out from itself.")
+        yield "$.holdouts", "a flag does not hold out from itself."
     for n, override in enumerate(flag.overrides):
-        known(f"$.overrides[{n}].serve", override.serve)
+        yield from known(f"$.overrides[{n}].serve", override.serve)
         if sum(named is not None for named in (override.profile, override.identifier, override.segment)) != 1:
-            _reject(f"$.overrides[{n}]", "name either a `profile`, an `identifier` or a `segment`.")
+            yield f"$.overrides[{n}]", "name either a `profile`, an `identifier` or a `segment`."
     seen: set[str] = set()
     for n, rule in enumerate(flag.rules):
         path = f"$.rules[{n}]"
         if rule.id in seen:
-            _reject(f"{path}.id", f"the id {rule.id!r} stands twice; decisions name rules by it.")
+            yield f"{path}.id", f"the id {rule.id!r} stands twice; decisions name rules by it."
         seen.add(rule.id)
         if (rule.serve is None) == (rule.split is None):
-            _reject(path, "a rule has either `serve` or `split`.")
+            yield path, "a rule has either `serve` or `split`."
         if rule.serve is not None:
-            known(f"{path}.serve", rule.serve)
+            yield from known(f"{path}.serve", rule.serve)
         if rule.split is not None:
             for variant, weight in rule.split.items():
-                known(f"{path}.split", variant)
+                yield from known(f"{path}.split", variant)
                 if weight < 0:
-                    _reject(f"{path}.split.{variant}", "a weight is not negative.")
+                    yield f"{path}.split.{variant}", "a weight is not negative."
             if (total := sum(rule.split.values())) != BUCKETS:
-                _reject(
-                    f"{path}.split", f"the weights sum to {total}; they must sum to {BUCKETS}, hundred-thousandths."
-                )
-        _check_percentage(f"{path}.rollout", "a rollout", rule.rollout)
-        _check_percentage(f"{path}.exposure", "an exposure", rule.exposure)
+                yield f"{path}.split", f"the weights sum to {total}; they must sum to {BUCKETS}, hundred-thousandths."
+        yield from _percentage(f"{path}.rollout", "a rollout", rule.rollout)
+        yield from _percentage(f"{path}.exposure", "an exposure", rule.exposure)
         if (exclusion := rule.exclusion) is not None:
-            _check_percentage(f"{path}.exclusion.from", "it", exclusion.since)
-            _check_percentage(f"{path}.exclusion.to", "it", exclusion.to)
+            yield from _percentage(f"{path}.exclusion.from", "it", exclusion.since)
+            yield from _percentage(f"{path}.exclusion.to", "it", exclusion.to)
             if not exclusion.group or exclusion.since >= exclusion.to:
-                _reject(f"{path}.exclusion", "a `group` has a name, and `from` is below `to`.")
+                yield f"{path}.exclusion", "a `group` has a name, and `from` is below `to`."
     for name, value in flag.metadata.items():
         if not isinstance(value, str | bool | int | float | Decimal):
-            _reject(f"$.metadata.{name}", "metadata is flat: texts, numbers, true and false.")
+            yield f"$.metadata.{name}", "metadata is flat: texts, numbers, true and false."
     if len(flag.schedule) > MAX_STEPS:
-        _reject("$.schedule", f"a schedule has at most {MAX_STEPS} steps.")
+        yield "$.schedule", f"a schedule has at most {MAX_STEPS} steps."
     for n, step in enumerate(flag.schedule):
         if parse_instant(step.at) is None:
-            _reject(f"$.schedule[{n}].at", f"{step.at!r} is no instant with a zone, as 2026-12-01T09:00:00Z is.")
+            yield f"$.schedule[{n}].at", f"{step.at!r} is no instant with a zone, as 2026-12-01T09:00:00Z is."
         if not step.set:
-            _reject(f"$.schedule[{n}].set", "a step sets something.")
+            yield f"$.schedule[{n}].set", "a step sets something."
     if flag.sticky_for is not None and not MINUTE_MS <= (parse_duration(flag.sticky_for) or 0) <= DAY_MS:
-        _reject("$.stickyFor", f"{flag.sticky_for!r} is not a duration from 1m to 1d.")
+        yield "$.stickyFor", f"{flag.sticky_for!r} is not a duration from 1m to 1d."
 
 
-def _check_percentage(path: str, what: str, percent: Decimal | None) -> None:
+def _percentage(path: str, what: str, percent: Decimal | None) -> Iterator[_Fault]:
     if percent is None:
         return
     if not (percent.is_finite() and 0 <= percent <= 100 and percent * 1000 == int(percent * 1000)):
-        _reject(path, f"{what} is a percentage from 0 to 100 with at most three decimals.")
+        yield path, f"{what} is a percentage from 0 to 100 with at most three decimals."
 
 
-def _check_values(variants: dict[str, Any], schema: dict[str, Any] | bool) -> None:
+def _values(variants: dict[str, Any], schema: dict[str, Any] | bool) -> Iterator[_Fault]:
     # Imported where it is needed: most flags have no schema, and it takes longer to load than all of ours.
     from jsonschema import Draft202012Validator, SchemaError, validators  # noqa: PLC0415
     from referencing import Registry  # noqa: PLC0415
@@ -340,14 +395,14 @@ def _check_values(variants: dict[str, Any], schema: dict[str, Any] | bool) -> No
         for name, value in variants.items():
             for wrong in validator.iter_errors(value):
                 where = wrong.json_path.removeprefix("$")
-                _reject(f"$.variants.{name}{where}", f"the value does not meet the flag's schema: {said(wrong)}.")
+                yield f"$.variants.{name}{where}", f"the value does not meet the flag's schema: {said(wrong)}."
     except SchemaError as wrong:
         where = wrong.json_path.removeprefix("$")
-        _reject(f"$.schema{where}", f"this is no JSON Schema: {said(wrong)}.")
+        yield f"$.schema{where}", f"this is no JSON Schema: {said(wrong)}."
     except Unresolvable as wrong:
-        _reject("$.schema", f"a $ref leads nowhere: {wrong}. Schemas stand on their own; nothing is fetched.")
+        yield "$.schema", f"a $ref leads nowhere: {wrong}. Schemas stand on their own; nothing is fetched."
     except RecursionError:
-        _reject("$.schema", "a $ref leads round in a circle, or the values nest too deeply.")
+        yield "$.schema", "a $ref leads round in a circle, or the values nest too deeply."
 
 
 def _at(n: int, step: ScheduleStep) -> Instant:
@@ -356,13 +411,15 @@ def _at(n: int, step: ScheduleStep) -> Instant:
     return at
 
 
-def _set(document: dict[str, Any], pointer: str, value: Any, path: str) -> None:
-    """Put a value where an RFC 6901 pointer leads; what leads there exists already."""
+def _set(document: dict[str, Any], pointer: str, value: Any, path: str) -> Iterator[_Fault]:
+    """Put a value where an RFC 6901 pointer leads; what leads there exists already. Yields what is wrong."""
     tokens = [token.replace("~1", "/").replace("~0", "~") for token in pointer.split("/")]
     if len(tokens) < 2 or tokens[0]:
-        _reject(path, 'a JSON pointer begins with "/", as /rules/0/rollout does.')
+        yield path, 'a JSON pointer begins with "/", as /rules/0/rollout does.'
+        return
     if tokens[1] in _FIXED:
-        _reject(path, f"a schedule does not change `{tokens[1]}`.")
+        yield path, f"a schedule does not change `{tokens[1]}`."
+        return
     here: Any = document
     for depth, token in enumerate(tokens[1:], 1):
         last = depth == len(tokens) - 1
@@ -372,7 +429,8 @@ def _set(document: dict[str, Any], pointer: str, value: Any, path: str) -> None:
             places = [str(n) for n in range(len(here))]
             place = places.index(token) if token in places else ids.index(token) if token in ids else None
             if place is None:
-                _reject(path, f"there is nothing at {so_far}.")
+                yield path, f"there is nothing at {so_far}."
+                return
             if last:
                 here[place] = value
             else:
@@ -383,9 +441,11 @@ def _set(document: dict[str, Any], pointer: str, value: Any, path: str) -> None:
             elif token in here:
                 here = here[token]
             else:
-                _reject(path, f"there is nothing at {so_far}.")
+                yield path, f"there is nothing at {so_far}."
+                return
         else:
-            _reject(path, f"{so_far} would be inside a plain value.")
+            yield path, f"{so_far} would be inside a plain value."
+            return
 
 
 def _mutable(value: Any) -> Any:

@@ -25,7 +25,7 @@ from tinycdp.dsl.editor.rename import needs_qualifier
 from tinycdp.dsl.fields import shown, valid_instead
 from tinycdp.dsl.parser import parse
 from tinycdp.engine.catalog import Definition, Name
-from tinycdp.engine.flags.document import Flag, read_flag, settled, to_document
+from tinycdp.engine.flags.document import Flag, problems_of, read_flag, settled, to_document
 from tinycdp.errors import Conflict, InvalidInput
 from tinycdp.model import Instant
 from tinycdp.runtime.definitions.references import references_of, rewritten
@@ -209,14 +209,11 @@ def _problems_of_flag(document: Mapping[str, Any], path: str) -> Iterator[Invali
     try:
         read_flag(dict(document), "")
     except InvalidInput as error:
-        inside = str(error.details.get("path", "$"))
-        if path == "$":
-            where, message = inside, error.message
-        else:  # in a file or a list, the path leads to the flag first
+        for problem in problems_of(error):
+            inside = problem["path"]
+            # In a file or a list, the path leads to the flag first.
             where = path + inside.removeprefix("$")
-            message = error.message.removeprefix("The flag cannot be read: ").removeprefix(f"{inside}: ")
-            message = f"{where}: {message}"
-        yield InvalidInput(error.code, message, path=where)
+            yield InvalidInput(error.code, f"{where}: {problem['message'].removeprefix(f'{inside}: ')}", path=where)
 
 
 def _unstorable(document: Mapping[str, Any], path: str) -> Iterator[InvalidInput]:
