@@ -99,7 +99,9 @@ def over_http(document: Any) -> list[dict[str, Any]] | None:
         return None
     changes = []
     for kind in ("trait", "segment", "flag"):
-        entries = document.get(f"{kind}s") or []
+        entries = document.get(f"{kind}s")
+        if entries is None:
+            continue
         if not isinstance(entries, list):
             return None
         for entry in entries:

@@ -132,8 +132,59 @@ def test_warnings_fail_a_strict_check(tmp_path: Path, capsys: pytest.CaptureFixt
     assert main(["check", str(tmp_path / "a.yaml")]) == 0
     said = capsys.readouterr()
     assert said.out.endswith("1 definitions, no errors, 1 warning\n")
-    assert "not checked without an environment" in said.err
+    assert "not checked: name a tracking plan with --plan, or a server with --url" in said.err
     assert main(["check", "--strict", str(tmp_path / "a.yaml")]) == 1
+
+
+def test_check_compares_names_with_a_tracking_plan(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What is declared is no warning; what is misspelt is one, of events, their properties, profiles and groups."""
+    declared = [
+        {"event": "purchase", "version": 1, "entry": {"properties": {"amount": {"type": "number"}, "cart.size": {}}}},
+        {"event": "$identify", "version": 2, "entry": {"properties": {"country": {}}}},
+        {"event": "$group", "version": 1, "entry": {"properties": {"seats": {}}}},
+        {"event": "removed", "version": 2, "entry": None},
+    ]
+    plan, good, bad = tmp_path / "plan.json", tmp_path / "good.yaml", tmp_path / "bad.yaml"
+    plan.write_text(json.dumps({"entries": declared}))
+    right = {
+        "spent": "events.purchase.sum(amount, 30d)", "size": "events.purchase.max(cart.size, 30d)",
+        "home": "profile.country", "large": "group.seats",
+    }  # fmt: skip
+    wrong = {
+        "spent": "events.purchase.sum(amout, 30d)", "size": "events.purchse.count_7d", "home": "profile.contry",
+        "large": "group.seets", "gone": "events.removed.count_7d",
+    }  # fmt: skip
+    for file, traits in ((good, right), (bad, wrong)):
+        file.write_text(json.dumps({"traits": [{"key": k, "expression": text} for k, text in traits.items()]}))
+    assert main(["check", "--strict", "--plan", str(plan), str(good)]) == 0
+    assert capsys.readouterr().err == ""
+    assert main(["check", "--plan", str(plan), str(bad)]) == 0
+    said = capsys.readouterr().out
+    assert said.endswith("5 definitions, no errors, 5 warnings\n")
+    for near in ("'amount'", "'purchase'", "'profile.country'", "'group.seats'"):
+        assert f"did you mean {near}?" in said
+    assert main(["check", "--strict", "--plan", str(plan), str(bad)]) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        (None, "No such file or directory. Save the answer of GET /v1/registry/plan there."),
+        ("{", "the file is not JSON. It is what GET /v1/registry/plan answers."),
+        ("{}", "$.entries: this field is missing; give a list. The file is what GET /v1/registry/plan answers."),
+        ('{"entries": [{"event": "a", "entry": {"propertys": {}}}]}', "$.entries[0].entry.propertys: unknown field."),
+    ],
+)
+def test_a_plan_that_is_none_is_refused(
+    text: str | None, complaint: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "a.yaml"
+    file.write_text("traits: [{key: n, expression: '1'}]")
+    if text is not None:
+        (tmp_path / "plan.json").write_text(text)
+    assert main(["check", "--plan", str(tmp_path / "plan.json"), str(file)]) == 1
+    said = capsys.readouterr().err
+    assert complaint in said and said.endswith("[PLAN_UNREADABLE]\n")
 
 
 def test_eval_answers_each_line_and_fails_when_one_did(

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from tinycdp.engine.catalog import Definition
     from tinycdp.runtime.access.keys import KeySummary
     from tinycdp.runtime.definitions.change_set import Change
+    from tinycdp.runtime.definitions.observed import Known
     from tinycdp.runtime.definitions.publish import PublishPlan
     from tinycdp.runtime.definitions.workspace import BackfillProgress
     from tinycdp.runtime.environment import Environment
@@ -63,6 +64,11 @@ class Direct:
         from tinycdp.runtime.definitions.publish import newest
 
         return on_database(self._settings, newest)
+
+    def known_names(self) -> "Known":
+        from tinycdp.runtime.definitions.observed import names_of
+
+        return on_database(self._settings, names_of)
 
     def export_segment(self, wanted: "SegmentRequest", write: Callable[[bytes], object]) -> tuple[int, Instant]:
         from tinycdp.runtime.transfer.export import write_segment

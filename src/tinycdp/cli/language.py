@@ -6,19 +6,21 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tinycdp.cli.options import command
+from tinycdp.cli.options import SERVER, command
+from tinycdp.cli.project import project_of
 from tinycdp.cli.terminal import lines
 from tinycdp.dsl.editor.humanize import plural
 from tinycdp.settings import Settings
 
 if TYPE_CHECKING:
     from tinycdp.cli.options import Commands
+    from tinycdp.runtime.definitions.observed import Known
 
 
 def add_to(commands: "Commands") -> None:
-    check = command(commands, "check", run_check, "check definitions without a database")
+    check = command(commands, "check", run_check, "check definitions without a database", SERVER)
     check.add_argument("files", nargs="+", type=Path, metavar="FILE", help="definitions, JSON or YAML, or a folder")
-
+    check.add_argument("--plan", type=Path, metavar="FILE", help="tracking plan: the names that may be read")
     check.add_argument("--strict", action="store_true", help="fail on warnings too")
 
     evaluate = command(commands, "eval", run_eval, "evaluate test cases in JSON lines")
@@ -30,14 +32,28 @@ def run_check(arguments: argparse.Namespace, settings: Settings) -> int:
     from tinycdp.runtime.definitions.files import find_files
     from tinycdp.runtime.definitions.sources import read_sources
 
-    found = check_sources(read_sources(find_files(arguments.files)))
+    files = read_sources(find_files(arguments.files))
+    known, unchecked = _known(arguments, settings)
+    found = check_sources(files, known)
     if found.text:
         print(found.text, end="\n\n")
     errors = f"{found.errors} with errors" if found.errors else "no errors"
     warnings = f", {found.warnings} {plural('warning', found.warnings)}" if found.warnings else ""
-    print("names of events and properties are not checked without an environment; `plan` checks them", file=sys.stderr)
+    if not known:
+        print(f"names of events and properties are not checked: {unchecked}", file=sys.stderr)
     print(f"{found.definitions} definitions, {errors}{warnings}")
     return 1 if found.errors or (arguments.strict and found.warnings) else 0
+
+
+def _known(arguments: argparse.Namespace, settings: Settings) -> "tuple[Known, str]":
+    """The names that are known, and why none are."""
+    from tinycdp.runtime.definitions.observed import NOTHING_KNOWN, known_of_plan
+
+    if arguments.plan is not None:
+        return known_of_plan(arguments.plan), f"{arguments.plan} declares none"
+    if settings.url is not None:
+        return project_of(settings).known_names(), f"{settings.url} has received none, and its plan declares none"
+    return NOTHING_KNOWN, "name a tracking plan with --plan, or a server with --url"
 
 
 def run_eval(arguments: argparse.Namespace, settings: Settings) -> int:

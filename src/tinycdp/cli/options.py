@@ -46,10 +46,12 @@ SCOPED.add_argument(
     help="environment to act on (TINYCDP_ENVIRONMENT)",
 )  # fmt: skip
 
+#: Options of every command that may ask a server.
+SERVER = argparse.ArgumentParser(add_help=False)
+SERVER.add_argument("--url", help="a server to use instead of the database (TINYCDP_URL)")
+SERVER.add_argument("--key", dest="api_key", help="an admin key of that server's environment (TINYCDP_KEY)")
 #: Options of every command that acts on one environment, by its database or over HTTP.
-REMOTE = argparse.ArgumentParser(add_help=False, parents=[SCOPED])
-REMOTE.add_argument("--url", help="a server to use instead of the database (TINYCDP_URL)")
-REMOTE.add_argument("--key", dest="api_key", help="an admin key of that server's environment (TINYCDP_KEY)")
+REMOTE = argparse.ArgumentParser(add_help=False, parents=[SCOPED, SERVER])
 
 
 class Misuse(InvalidInput):

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from tinycdp.engine.catalog import Definition
     from tinycdp.runtime.access.keys import KeySummary
     from tinycdp.runtime.definitions.change_set import Change
+    from tinycdp.runtime.definitions.observed import Known
     from tinycdp.runtime.definitions.publish import PublishPlan
     from tinycdp.runtime.definitions.workspace import BackfillProgress
     from tinycdp.runtime.segments.list_files import ListFile
@@ -38,6 +39,9 @@ class Project(Protocol):
     def wait_until_live(self, revision: int, report: "Callable[[BackfillProgress], None]") -> None: ...
 
     def definitions(self) -> "list[Definition]": ...
+
+    def known_names(self) -> "Known":
+        """The events and properties that were observed or declared."""
 
     def export_segment(self, wanted: "SegmentRequest", write: Callable[[bytes], object]) -> tuple[int, Instant]: ...
 

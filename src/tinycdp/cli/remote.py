@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from tinycdp.engine.catalog import Definition
     from tinycdp.runtime.access.keys import KeySummary
     from tinycdp.runtime.definitions.change_set import Change
+    from tinycdp.runtime.definitions.observed import Known
     from tinycdp.runtime.definitions.publish import PublishPlan
     from tinycdp.runtime.definitions.workspace import BackfillProgress
     from tinycdp.runtime.segments.list_files import ListFile
@@ -125,6 +126,14 @@ class Remote:
                     text, words = listed[field], listed["description"]
                     found.append(msgspec.structs.replace(definition, expression=text, description=words))
         return found
+
+    def known_names(self) -> "Known":
+        from tinycdp.dsl.ir import Type
+        from tinycdp.runtime.definitions.observed import Known
+
+        answer = self._json("GET", "/v1/registry/names")
+        events = {event: dict.fromkeys(names, Type.DYN) for event, names in answer["events"].items()}
+        return Known(events, frozenset(answer["profile"]), frozenset(answer["group"]))
 
     def export_segment(self, wanted: "SegmentRequest", write: Callable[[bytes], object]) -> tuple[int, Instant]:
         from tinycdp.times import instant_of

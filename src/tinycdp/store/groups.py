@@ -135,3 +135,8 @@ async def members_of_group(
     connection: Connection, environment_id: int, key: str, after: int, n: int
 ) -> list[SummaryRow]:
     return SummaryRow.every(await connection.fetch(_SQL["members_of_group"], environment_id, key, after, n))
+
+
+async def trait_names_of_groups(connection: Connection, environment_id: int, sample: int, n: int) -> list[str]:
+    rows = await connection.fetch(_SQL["trait_names_of_groups"], environment_id, sample, n)
+    return [row["name"] for row in rows]

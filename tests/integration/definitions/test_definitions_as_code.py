@@ -231,23 +231,34 @@ async def test_names_that_were_never_seen_are_warnings_until_they_are_seen(
         "  - {key: spent, expression: 'events.purchase.sum(amout, 30d)'}\n"
         "segments:\n"
         "  - {key: german, rule: profile.contry == 'DE'}\n"
+        "  - {key: large, rule: group.seets > 5}\n"
     )
     status, _, err = await run("plan", "--strict", file)
     assert (status, err) == (2, ""), "before the first event nothing is known, so nothing is unknown"
     async with running(dsn) as app:
         known = {"type": "identify", "traits": {"country": "DE"}}
         await app.track({"event": "purchase", "properties": {"amount": 5}, "userId": "a"}, {**known, "userId": "a"})
+        await app.track(
+            {"type": "group", "userId": "a", "groupId": "acme", "traits": {"seats": 9, "plan": {"name": "x"}}}
+        )
+        names = (await app.read.get("/v1/registry/names")).json()
+        assert names == {
+            "events": {"purchase": ["amount"]},
+            "profile": ["country"],
+            "group": ["plan", "plan.name", "seats"],
+        }
     for command, expected in ((("plan",), 2), (("plan", "--strict"), 1), (("apply", "--strict"), 1)):
         status, _, err = await run(*command, file)
         assert status == expected, err
         assert f"{file}:2:31: trait bought\nE301" in err and "did you mean 'purchase'?" in err
         assert f"{file}:3:30: trait spent\nE307" in err and "did you mean 'amount'?" in err
         assert f"{file}:5:25: segment german\nE307" in err and "did you mean 'profile.country'?" in err
+        assert f"{file}:6:24: segment large\nE307" in err and "did you mean 'group.seats'?" in err
     assert "nothing was published" in err
     for _ in range(2):  # a saved misspelling silences nothing
         status, _, err = await run("apply", file)
         assert status == 0
-        assert err.count("E301") == 1 and err.count("E307") == 2
+        assert err.count("E301") == 1 and err.count("E307") == 3
     assert (await run("plan", "--strict", file))[0] == 1
     async with running(dsn) as app:
         body = {"changes": [{"kind": "trait", "key": "other", "document": {"expression": "events.purchse.count_9d"}}]}

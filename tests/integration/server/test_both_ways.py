@@ -91,13 +91,18 @@ def both(
 def test_definitions_from_the_first_plan_to_the_pull(both: Both, tmp_path: Path) -> None:
     for name, text in {"a": FIRST, "b": SECOND, "typo": TYPO, "wrong": WRONG, "flag": WRONG_FLAG}.items():
         (tmp_path / f"{name}.yaml").write_text(text.lstrip())
-    assert both.same("check", "a.yaml")[0] == 0
+    assert both.run("check", "--strict", "a.yaml", key=both.dev)[0] == 0
     assert both.same("plan", "a.yaml")[0] == 2
     assert "backfills; the live revision serves until then" in both.same("apply", "a.yaml")[2]
     assert both.same("apply", "--wait", "a.yaml")[1].endswith("is live\n")
     assert both.same("plan", "a.yaml")[0] == 0
     assert "> flag archive -> vault" in both.same("plan", "--preview", "b.yaml")[1]
     assert both.same("apply", "--wait", "--note", "more", "b.yaml")[0] == 0
+    status, out, err = both.run("check", "--strict", "typo.yaml", key=both.dev)
+    assert (status, err, "did you mean 'purchase'?" in out) == (1, "", True)
+    (tmp_path / "plan.json").write_text('{"entries": [{"event": "purchse", "entry": {}}]}')
+    assert both.run("check", "--strict", "--plan", "plan.json", "typo.yaml", key=both.dev)[0] == 0
+    assert both.run("check", "typo.yaml", url="http://127.0.0.1:9", key="x")[2].endswith("[SERVER_UNREACHABLE]\n")
     status, out, _ = both.same("plan", "--prune", "typo.yaml")
     assert (status, "- flag vault" in out) == (2, True)
     assert both.same("plan", "--strict", "typo.yaml")[0] == both.same("apply", "--strict", "typo.yaml")[0] == 1
@@ -359,7 +364,7 @@ def test_every_option_works_on_a_server_or_is_refused(
     """What the tests of this module do not run both ways has to be refused."""
     tried = Path(__file__).read_text()
     commands = [(name, parser) for name, parser in _commands() if _has(parser, "api_key")]
-    assert len(commands) == 12
+    assert len(commands) == 13
     for name, parser in commands:
         needed = _needed(parser)
         way = ["--url", "http://127.0.0.1:9", "--key", "k"]

@@ -22,6 +22,7 @@ from tinycdp.api.schema.schemas import (
     EntryDocument,
     EventPage,
     Events,
+    Names,
     PlanEntry,
     PlanVersions,
     PropertyPage,
@@ -33,6 +34,7 @@ from tinycdp.api.schema.schemas import (
 )
 from tinycdp.errors import NotFound
 from tinycdp.runtime.access.actor import Actor
+from tinycdp.runtime.definitions import observed
 from tinycdp.runtime.edits import Edit
 from tinycdp.runtime.environment import Environment
 from tinycdp.runtime.mirror import Mirror
@@ -119,6 +121,20 @@ async def list_properties(
     await registry.flush()
     found = await dictionary.properties(environment, plans.of(environment.id), prefix, after, limit)
     return as_schema(found, Dictionary)
+
+
+@get(
+    "/v1/registry/names",
+    summary="The names of events and properties that definitions are checked against",
+    tags=["Registry"],
+    scope="read",
+)
+async def list_names(environment: Injected[Environment], registry: Injected[Registry]) -> Names:
+    """A definition that reads another name gets a warning."""
+    await registry.flush()
+    known = await observed.names_of(environment)
+    events = {event: sorted(known.events[event]) for event in sorted(known.events)}
+    return Names(events, sorted(known.profile), sorted(known.group))
 
 
 @get(
@@ -231,6 +247,7 @@ ROUTES = [
     get_event,
     get_property,
     list_properties,
+    list_names,
     list_sdks,
     list_violations,
     get_plan,

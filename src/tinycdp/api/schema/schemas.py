@@ -26,6 +26,18 @@ class PlanEntry(msgspec.Struct, frozen=True, rename="camel"):
     changed_by: str
 
 
+class Names(msgspec.Struct, frozen=True):
+    """The names that were observed or declared; nested ones are joined by dots.
+
+    events   the properties of each event
+    profile  properties of profiles
+    group    traits of groups"""
+
+    events: dict[str, list[str]]
+    profile: list[str]
+    group: list[str]
+
+
 class WholePlan(msgspec.Struct, frozen=True):
     """All entries in force, by event."""
 

@@ -51,6 +51,7 @@ class Scope:
     properties  declared profile properties, nested names joined by dots; any other property is dyn
     events      known events and their properties; if empty, no event is reported as unknown
     known       properties that profiles have had, or that are declared; if empty, none is reported as unknown
+    group       traits that groups have had, or that are declared; likewise
     certain     traits that are never unknown, so that it is safe to negate them
     """
 
@@ -62,6 +63,7 @@ class Scope:
     events: Mapping[str, Mapping[str, Type]] = field(default_factory=dict)
     certain: Collection[str] = ()
     known: Collection[str] = ()
+    group: Collection[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -296,7 +298,7 @@ class _Checker:
             case "profile":
                 dotted = ".".join(path)
                 declared = self.scope.properties.get(dotted, Type.DYN)
-                self.profile_property(path, span)
+                self.warn_of_unknown("profile", path, span)
                 return ir.Property(declared, path, span=span, nullable=True)
             case "context":
                 if self.scope.kind != "flag":
@@ -304,6 +306,7 @@ class _Checker:
                     return self.error("E506", span, message)
                 return ir.Context(Type.DYN, path, span=span, nullable=True)
             case "group":
+                self.warn_of_unknown("group", path, span)
                 return ir.GroupTrait(Type.DYN, path, span=span, nullable=True)
             case "traits" | "segments":
                 return self.error(
@@ -317,23 +320,25 @@ class _Checker:
         message = f"Unknown name {quote(root)}; a path starts with one of {', '.join(ROOTS[:5])}."
         return self.error("E302", span, message, *fixes)
 
-    def profile_property(self, path: tuple[str, ...], span: Span) -> None:
-        """Warn of a property that no profile has had, and of one that resembles a declared one."""
+    def warn_of_unknown(self, root: Literal["profile", "group"], path: tuple[str, ...], span: Span) -> None:
+        """Warn of a property that no profile or group has had, and of one that resembles a declared one."""
         dotted = ".".join(path)
-        declared, known = self.scope.properties, self.scope.known
+        declared: Collection[str] = self.scope.properties if root == "profile" else ()
+        known = self.scope.known if root == "profile" else self.scope.group
         if dotted in declared:
             return
         near = nearest(dotted, {*declared, *known})
         if known and not _has(known, path):
-            message = f"No profile has had a property {quote(dotted)} so far."
+            called = "property" if root == "profile" else "trait"
+            message = f"No {root} has had a {called} {quote(dotted)} so far."
         elif not known and near is not None:
             message = f"Property {quote(dotted)} is not declared."
         else:
             return
         fixes = []
         if near is not None:
-            edit = TextEdit(span, ".".join(("profile", *map(format_name, near.split(".")))))
-            fixes = [Fix(f"did you mean 'profile.{near}'?", (edit,))]
+            edit = TextEdit(span, ".".join((root, *map(format_name, near.split(".")))))
+            fixes = [Fix(f"did you mean '{root}.{near}'?", (edit,))]
         self.error("E307", span, message, *fixes, severity="warning")
 
     def reference(self, expr: ast.Ref) -> ir.Node:

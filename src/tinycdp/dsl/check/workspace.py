@@ -7,7 +7,7 @@ Errors  none: every problem is a Diagnostic of the definition it belongs to
 Source  dsl/SPEC.md "Definitions"
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from heapq import heapify, heappop, heappush
@@ -86,8 +86,10 @@ def check_workspace(
     *,
     properties: Mapping[str, Type] | None = None,
     events: Mapping[str, Mapping[str, Type]] | None = None,
+    known: Collection[str] = (),
+    group: Collection[str] = (),
 ) -> CheckedWorkspace:
-    """Check every definition in the scope of all others."""
+    """Check every definition in the scope of all others; the other arguments are those of a Scope."""
     graph: dict[Key, list[Diagnostic]] = {}
     defined: dict[Key, DefinitionSource | FlagSource] = {}
     name: Key
@@ -111,6 +113,8 @@ def check_workspace(
         flags={source.key: source.type for source in defined.values() if isinstance(source, FlagSource)},
         properties=properties or {},
         events=events or {},
+        known=known,
+        group=group,
     )
     checked: dict[Key, tuple[Checked, ...]] = {}
     certain: set[str] = set()

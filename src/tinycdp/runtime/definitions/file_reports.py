@@ -17,6 +17,7 @@ from tinycdp.engine.catalog import Name, sources
 from tinycdp.engine.flags.graph import check_flags
 from tinycdp.errors import InvalidInput
 from tinycdp.runtime.definitions.change_set import drafted
+from tinycdp.runtime.definitions.observed import NOTHING_KNOWN, Known
 from tinycdp.runtime.definitions.sources import Sources
 
 
@@ -32,10 +33,10 @@ class FileReport:
     warnings: int
 
 
-def check_sources(files: Sources) -> FileReport:
-    """Check the definitions of files among each other."""
+def check_sources(files: Sources, known: Known = NOTHING_KNOWN) -> FileReport:
+    """Check the definitions of files among each other, and against the names that are known."""
     definitions = drafted(files.changes)
-    workspace = check_workspace(sources(definitions))
+    workspace = check_workspace(sources(definitions), events=known.events, known=known.profile, group=known.group)
     blocks: list[str] = []
     warnings = 0
     wrong = set(workspace.errors)

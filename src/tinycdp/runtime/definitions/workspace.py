@@ -27,7 +27,7 @@ from tinycdp.engine.schema.tracking_plan import TRAITS_OF, PlannedEvent, types_o
 from tinycdp.errors import InvalidInput
 from tinycdp.model import Instant
 from tinycdp.runtime.definitions.catalogs import Catalogs
-from tinycdp.runtime.definitions.observed import Known, read_known
+from tinycdp.runtime.definitions.observed import NOTHING_KNOWN, Known, read_known
 from tinycdp.runtime.definitions.references import closure, mentioned, references_of
 from tinycdp.runtime.environment import Environment
 from tinycdp.store import definitions as store
@@ -86,7 +86,6 @@ class Declared:
 
 
 _NOTHING = Declared()
-_UNKNOWN = Known()
 
 
 @dataclass(frozen=True)
@@ -105,7 +104,7 @@ class Workspace:
     new: frozenset[Name]
     progress: BackfillProgress | None
     declared: Declared = _NOTHING
-    known: Known = _UNKNOWN
+    known: Known = NOTHING_KNOWN
 
     def find(self, name: Name) -> Definition | None:
         return self.head.definitions.get(name)
@@ -338,6 +337,7 @@ def scope_of(workspace: Workspace, kind: Kind, key: str | None) -> Scope:
         events=workspace.known.events,
         certain=certain,
         known=workspace.known.profile,
+        group=workspace.known.group,
     )
 
 

@@ -105,3 +105,22 @@ FROM profiles p
 WHERE p.environment_id = $1 AND p.group_key = $2 AND p.id > $3 AND p.merged_into IS NULL
 ORDER BY p.id
 LIMIT $4;
+
+-- name: trait_names_of_groups
+-- The names of the traits of groups, the most frequent first; objects one level deep.
+-- A name with a dot is left out, because it looks like a path.
+-- args: environment_id, groups looked at, names at most
+-- index: groups_pkey
+WITH sample AS (
+    SELECT traits FROM groups WHERE environment_id = $1 ORDER BY key LIMIT $2
+), members AS (
+    SELECT m.key, m.value, jsonb_typeof(m.value) AS kind FROM sample s CROSS JOIN LATERAL jsonb_each(s.traits) AS m
+    WHERE strpos(m.key, '.') = 0
+), leaves AS (
+    SELECT key AS name FROM members WHERE kind NOT IN ('object', 'null')
+    UNION ALL
+    SELECT m.key || '.' || inner_member.key FROM members m
+    CROSS JOIN LATERAL jsonb_each(CASE m.kind WHEN 'object' THEN m.value ELSE '{}' END) AS inner_member
+    WHERE strpos(inner_member.key, '.') = 0
+)
+SELECT name FROM leaves GROUP BY name ORDER BY count(*) DESC, name LIMIT $3;
