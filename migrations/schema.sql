@@ -185,6 +185,13 @@ CREATE TABLE public.events_default (
     warnings jsonb
 );
 
+CREATE SEQUENCE public.exposure_ids
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1;
+
 CREATE TABLE public.exposures (
     environment_id integer NOT NULL,
     definition_id integer NOT NULL,
@@ -196,7 +203,8 @@ CREATE TABLE public.exposures (
     unit text NOT NULL,
     profile_id bigint,
     revision integer NOT NULL,
-    first_at timestamp with time zone NOT NULL
+    first_at timestamp with time zone NOT NULL,
+    id bigint DEFAULT nextval('public.exposure_ids'::regclass) NOT NULL
 );
 
 CREATE TABLE public.flag_kills (
@@ -959,6 +967,8 @@ CREATE INDEX events_default_environment_id_identifier_id_occurred_at_idx ON publ
 CREATE INDEX events_of_group ON ONLY public.events USING btree (environment_id, target) WHERE (kind = 'group'::text);
 
 CREATE INDEX events_default_environment_id_target_idx ON public.events_default USING btree (environment_id, target) WHERE (kind = 'group'::text);
+
+CREATE UNIQUE INDEX exposures_id ON public.exposures USING btree (environment_id, id);
 
 CREATE INDEX exposures_of_unit ON public.exposures USING btree (environment_id, unit, definition_id, day);
 

@@ -66,7 +66,7 @@ class Replay:
                 case changes.Erased(erasure_id=id, profiles=profiles, identifiers=identifiers):
                     self.erasures.append(id)
                     self._forget(set(profiles), set(identifiers))
-                case changes.Written():
+                case changes.Written() | changes.RecordedExposures():
                     pass
 
     async def _store(self, connection: Connection, change: changes.StoredEvents) -> None:

@@ -170,7 +170,7 @@ def _assemble(settings: Settings, pool: Pool, now: Clock) -> Parts:
     profile_variants = ProfileVariants(pool)
     profile_loader = ProfileLoader(catalogs, snapshots, profile_variants)
     session_variants = SessionVariants(pool, size)
-    exposures = Exposures(pool, metrics.exposures)
+    exposures = Exposures(pool, metrics.exposures, now)
     registry = Registry(pool, now, metrics.observed)
     plans = Plans(policies, registry)
     screening = Screening(plans, catalogs)

@@ -26,6 +26,7 @@ __all__ = [
     "MergeCause",
     "Merged",
     "Moved",
+    "RecordedExposures",
     "StoredEvents",
     "Transitions",
     "Unmerged",
@@ -130,13 +131,27 @@ class Erased(msgspec.Struct, frozen=True, tag_field="kind", tag="erased"):
 
     After an anonymisation, `events`, `transitions` and `unmerged` beside it have what is kept, for new profiles.
 
+    After an anonymisation, `exposures` beside it has the kept ones, which have the same ids.
+
     erasure_id   of the receipt in `erasures`
     profiles     including all that were merged into them
-    identifiers  their ids in `identifiers`, which are also the `identifier_id` of their events"""
+    identifiers  their ids in `identifiers`, which are also the `identifier_id` of their events
+    exposures    runs (first, last) of ids in `exposures`, both inclusive; a run holds no other ids"""
 
     erasure_id: int
     profiles: list[int]
     identifiers: list[int]
+    exposures: list[tuple[int, int]] = []
+
+
+class RecordedExposures(msgspec.Struct, frozen=True, tag_field="kind", tag="exposures"):
+    """Recorded exposures; in a row of their own, because they change no profile.
+
+    After `erased`, an anonymisation gives what it keeps to other units and profiles, under the same ids.
+
+    ids  runs (first, last) of ids in `exposures`, both inclusive; a run holds no other ids"""
+
+    ids: list[tuple[int, int]]
 
 
 class Written(msgspec.Struct, frozen=True, tag_field="kind", tag="written"):
@@ -148,7 +163,7 @@ class Written(msgspec.Struct, frozen=True, tag_field="kind", tag="written"):
     profiles: list[int]
 
 
-Change: TypeAlias = StoredEvents | Transitions | Moved | Merged | Unmerged | Erased | Written
+Change: TypeAlias = StoredEvents | Transitions | Moved | Merged | Unmerged | Erased | Written | RecordedExposures
 
 #: Decodes the JSON text of a row.
 decode = msgspec.json.Decoder(list[Change]).decode

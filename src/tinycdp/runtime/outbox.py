@@ -1,8 +1,9 @@
 """Consumers of the outbox: every committed change of an environment, once, in order.
 
-Shape   register(environment, name, …) adds a consumer; Consumer.read() returns its next Batch;
-        acknowledge(connection, batch) moves its cursor, in the same transaction as what the consumer writes. For
-        effects outside of Postgres, claim(batch) first: after a crash the same batch is read again, with the same key.
+Shape   register(environment, name, …) adds a consumer, register_anew(…) gives it a snapshot to begin with.
+        Consumer.read() returns its next Batch; acknowledge(connection, batch) moves its cursor, in the same transaction
+        as what the consumer writes. For effects outside of Postgres, claim(batch) first: after a crash the same batch
+        is read again, with the same key.
         Bell wakes consumers. lags(…) is for the metrics, tidy(…) for the worker
 Laws    complete: a batch ends where no transaction can commit a row any more, so a cursor skips nothing.
         in order: of two transactions that changed one profile, the first comes first.
@@ -19,8 +20,8 @@ import asyncio
 import contextlib
 import logging
 from collections import defaultdict
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field
 from typing import Literal
 
 from tinycdp.engine.outbox import Change, decode
@@ -28,7 +29,7 @@ from tinycdp.model import Instant
 from tinycdp.runtime.environment import Environment
 from tinycdp.store import definitions as definition_store
 from tinycdp.store import outbox as store
-from tinycdp.store.database.pool import BUSY, Connection, Pool, acquired, transaction
+from tinycdp.store.database.pool import BUSY, Connection, Pool, acquired, frozen, transaction
 
 log = logging.getLogger(__name__)
 
@@ -68,13 +69,15 @@ class CommittedChanges:
 class Batch:
     """All rows with a position in (after, last], in order. Falsy if empty.
 
-    last  no row at or below it can still be committed; it may be greater than the last row's position"""
+    last     no row at or below it can still be committed; it may be greater than the last row's position
+    claimed  it was claimed before, and perhaps worked on"""
 
     environment_id: int
     consumer: str
     after: int
     last: int
     rows: Sequence[CommittedChanges]
+    claimed: bool = field(default=False, compare=False)
 
     def __bool__(self) -> bool:
         return bool(self.rows)
@@ -104,6 +107,23 @@ async def register(environment: Environment, name: str, *, start: Literal["now",
         return position
 
 
+@contextlib.asynccontextmanager
+async def register_anew(environment: Environment, name: str) -> AsyncIterator[tuple[Connection, int]]:
+    """Register a consumer at a position, also if it is registered, and read the tables as they are at that position.
+
+    Gives the connection and the position. The snapshot is taken while no transaction of the environment is open. It
+    has every row up to the position and none after it: its copy and the outbox from there have all, and all once."""
+    async with acquired(environment.pool) as reading, frozen(reading):
+        async with transaction(environment.pool) as connection:
+            await definition_store.begin_publish(connection, environment.id)
+            await store.hold_consumers(connection)
+            await store.drop_cursor(connection, environment.id, name)
+            position = await store.last_position(connection)
+            await store.register_cursor(connection, environment.id, name, position, environment.now())
+            await store.last_position(reading)  # the first statement takes the snapshot
+        yield reading, position
+
+
 async def unregister(environment: Environment, name: str) -> None:
     """Remove a consumer. Rows that only it had not read are dropped."""
     async with acquired(environment.pool) as connection:
@@ -131,10 +151,9 @@ class Consumer:
                 raise Lapsed(self.name)
             after, claimed = cursor.position, cursor.claimed
             if claimed is not None:
-                return self._batch(
-                    after, claimed, await store.read_outbox(connection, self.environment_id, after, claimed)
-                )
-            found: list[store.OutboxRow] = []
+                found = await store.read_outbox(connection, self.environment_id, after, claimed)
+                return self._batch(after, claimed, found, claimed=True)
+            found = []
             if remaining := self._complete > after:  # rows that an earlier batch had no room for
                 found = await store.read_outbox(connection, self.environment_id, after, self._complete, most)
             if not remaining or not found:
@@ -142,9 +161,9 @@ class Consumer:
                 found = await store.read_outbox(connection, self.environment_id, after, self._complete, most)
         return self._batch(after, self._complete if len(found) < most else found[-1].position, found)
 
-    def _batch(self, after: int, last: int, found: Sequence[store.OutboxRow]) -> Batch:
+    def _batch(self, after: int, last: int, found: Sequence[store.OutboxRow], *, claimed: bool = False) -> Batch:
         rows = [CommittedChanges(row.position, row.at, decode(row.changes)) for row in found]
-        return Batch(self.environment_id, self.name, after, last, rows)
+        return Batch(self.environment_id, self.name, after, last, rows, claimed)
 
     async def claim(self, batch: Batch) -> None:
         """Make every process read this batch until it is acknowledged.

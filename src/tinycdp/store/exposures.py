@@ -11,6 +11,7 @@ from typing import Any
 from tinycdp.store.database.pool import Connection
 from tinycdp.store.database.rows import Row
 from tinycdp.store.database.statements import load
+from tinycdp.store.events import begin_group
 
 _SQL = load("exposures")
 
@@ -87,8 +88,10 @@ class FlagVersionRow(Row):
     live_at: int | None
 
 
-async def record_exposures(connection: Connection, rows: Sequence[Exposed]) -> int:
+async def record_exposures(connection: Connection, rows: Sequence[Exposed], now: int) -> int:
     """Insert the rows; returns how many were new.
+
+    Registering a consumer waits for this transaction. The locks come in the order in which an erasure takes them.
 
     A row without a unit and an identifier is a use without an exposure. So is one whose identifier has no profile."""
     by_environment: dict[int, list[Exposed]] = {}
@@ -96,13 +99,15 @@ async def record_exposures(connection: Connection, rows: Sequence[Exposed]) -> i
         by_environment.setdefault(row[0], []).append(row)
     stored = 0
     async with connection.transaction():
+        for environment_id in sorted(by_environment):
+            await begin_group(connection, environment_id)
         await connection.execute(_SQL["begin_recording"])
         for environment_id in sorted(by_environment):
-            stored += await _record(connection, environment_id, by_environment[environment_id])
+            stored += await _record(connection, environment_id, by_environment[environment_id], now)
     return stored
 
 
-async def _record(connection: Connection, environment_id: int, rows: Sequence[Exposed]) -> int:
+async def _record(connection: Connection, environment_id: int, rows: Sequence[Exposed], now: int) -> int:
     named = {(kind, value) for *_, kind, value in rows if kind is not None and value is not None}
     units: dict[tuple[str | None, str | None], tuple[str, int]] = {}
     if named:
@@ -113,7 +118,8 @@ async def _record(connection: Connection, environment_id: int, rows: Sequence[Ex
     for _, definition_id, version, stage, variant, unit, profile_id, rule, revision, first_at, kind, value in rows:
         whose = (unit, profile_id) if kind is None else units.get((kind, value), (None, None))
         whole.append((definition_id, version, stage, variant, *whose, rule, revision, first_at))
-    return await connection.fetchval(_SQL["record_exposures"], environment_id, *map(list, zip(*whole, strict=True)))
+    columns = map(list, zip(*whole, strict=True))
+    return await connection.fetchval(_SQL["record_exposures"], environment_id, *columns, now)
 
 
 async def count_exposures(
@@ -195,6 +201,11 @@ async def exposures_of_units(
 async def units_of_profile(connection: Connection, environment_id: int, profile_id: int) -> list[str]:
     rows = await connection.fetch(_SQL["units_of_profile"], environment_id, profile_id)
     return [row["unit"] for row in rows]
+
+
+async def exposures_of_erased_units(connection: Connection, environment_id: int, units: Sequence[str]) -> list[int]:
+    """The ids of all exposures of these units, ascending."""
+    return [row["id"] for row in await connection.fetch(_SQL["exposures_of_erased_units"], environment_id, units)]
 
 
 async def delete_exposures_of_units(connection: Connection, environment_id: int, units: Sequence[str]) -> int:

@@ -1,7 +1,7 @@
 """Statements about the outbox: what transactions changed, and the cursors of its consumers.
 
-Shape   one function per statement of sql/outbox.sql; save_profiles (profiles.sql) writes rows, and settle_transitions
-        (definitions.sql) for an edit
+Shape   one function per statement of sql/outbox.sql; save_profiles (profiles.sql) writes rows, settle_transitions
+        (definitions.sql) for an edit, and record_exposures (exposures.sql) for exposures
 Laws    A position is drawn from `versions` under the shared lock (79, environment), in the same statement. `writers`
         therefore returns every transaction that may still commit a row at or below `last_position`.
         If two transactions change one profile, their positions have the order of their commits, because both are drawn
@@ -17,7 +17,7 @@ from tinycdp.store.database.statements import load
 
 _SQL = load("outbox")
 
-#: The number of partitions, and of positions in each turn; as in save_profiles and settle_transitions.
+#: The number of partitions, and of positions in each turn; as in the statements that write rows.
 SLOTS = 8
 PER_SLOT = 16_384
 

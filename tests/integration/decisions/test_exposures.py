@@ -298,7 +298,7 @@ async def test_old_exposures_go_the_oldest_first_and_no_more_than_asked(pool: Po
     flags = [(shop, first), (shop, second), (other, third)]
     old = [exposed(*flag, f"u{n}", NOON - day * DAY_MS) for flag in flags for day in (1, 2, 3) for n in range(4)]
     async with transaction(pool) as connection:
-        assert await store.record_exposures(connection, old) == 36
+        assert await store.record_exposures(connection, old, NOON) == 36
         today = date.fromordinal(date(1970, 1, 1).toordinal() + NOON // DAY_MS)
         left = []
         for _ in range(5):
@@ -337,8 +337,8 @@ async def test_a_batch_may_be_of_several_environments_and_name_people_by_identif
         )
     ]
     async with transaction(pool) as connection:
-        assert await store.record_exposures(connection, batch) == 4
-        assert await store.record_exposures(connection, batch) == 0
+        assert await store.record_exposures(connection, batch, NOON) == 4
+        assert await store.record_exposures(connection, batch, NOON) == 0
     found = await pool.fetch(
         "SELECT e.environment_id, e.unit, p.bucketing_key FROM exposures e"
         " LEFT JOIN profiles p ON p.environment_id = e.environment_id AND p.id = e.profile_id ORDER BY 1, 2 DESC"

@@ -238,4 +238,7 @@ async def test_consumers_drop_who_and_keep_what_happened(app: Application) -> No
     assert sorted(map(str, erased.profiles)) == sorted(receipt["profileIds"])
     assert isinstance(stored, changes.StoredEvents)
     assert {str(profile) for _, profile in stored.pairs()} == {await anonymous(app)}
-    assert [type(one) for one in last[2:]] == [changes.Transitions, changes.Transitions, changes.Unmerged]
+    *kept, exposures = last[2:]
+    assert [type(one) for one in kept] == [changes.Transitions, changes.Transitions, changes.Unmerged]
+    assert isinstance(exposures, changes.RecordedExposures)
+    assert erased.exposures == exposures.ids

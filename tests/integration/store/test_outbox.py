@@ -581,13 +581,17 @@ def test_every_statement_that_draws_a_position_is_behind_the_fence() -> None:
         for name, text in load(file.stem).items()
         if "nextval('versions')" in text
     }
-    assert drawing.keys() == {"profiles.save_profiles", "profiles.next_version", "definitions.settle_transitions"}
+    assert drawing.keys() == {
+        "profiles.save_profiles", "profiles.next_version", "definitions.settle_transitions",
+        "exposures.record_exposures",
+    }  # fmt: skip
     for name, text in drawing.items():
         fence, draw = text.index("pg_advisory_xact_lock_shared(79, $1)"), text.index("nextval('versions')")
         assert (fence < draw) and re.search(r"FROM fence\b", text), name
 
 
 def test_every_statement_that_writes_rows_has_the_slots_of_the_worker() -> None:
-    writing = [text for topic in ("profiles", "definitions") for text in load(topic).values() if "INTO outbox" in text]
-    assert len(writing) == 2
+    topics = ("profiles", "definitions", "exposures")
+    writing = [text for topic in topics for text in load(topic).values() if "INTO outbox" in text]
+    assert len(writing) == 3
     assert all(f"/ {store.PER_SLOT} % {store.SLOTS}" in text for text in writing)

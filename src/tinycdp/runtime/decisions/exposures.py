@@ -18,7 +18,9 @@ from collections import Counter
 from tinycdp.engine.catalog import Catalog
 from tinycdp.engine.flags.decide import Decision, Program
 from tinycdp.model import DAY_MS, Identifier, Instant
+from tinycdp.runtime import clock
 from tinycdp.runtime.background import PASSING, BufferedWriter
+from tinycdp.runtime.clock import Clock
 from tinycdp.runtime.decisions.snapshots import Snapshot
 from tinycdp.store import exposures as store
 from tinycdp.store.database.pool import Pool, acquired
@@ -43,10 +45,17 @@ class Exposures(BufferedWriter):
     """The exposures of one process. `counts` counts those stored and those dropped."""
 
     def __init__(
-        self, pool: Pool, counts: Counter[str], *, waiting: int = WAITING, remembered: int = REMEMBERED
+        self,
+        pool: Pool,
+        counts: Counter[str],
+        now: Clock = clock.now,
+        *,
+        waiting: int = WAITING,
+        remembered: int = REMEMBERED,
     ) -> None:
         super().__init__("exposures", _PAUSE_SECONDS, failed=2 * _PAUSE_SECONDS)
         self._pool = pool
+        self._now = now
         self.counts = counts
         self._most_waiting = waiting
         self._generation = max(remembered // 2, 1)
@@ -154,7 +163,7 @@ class Exposures(BufferedWriter):
                 stored = 0
                 try:
                     async with acquired(self._pool) as connection:
-                        stored = await store.record_exposures(connection, batch)
+                        stored = await store.record_exposures(connection, batch, self._now())
                 except PASSING:
                     raise
                 except Exception:

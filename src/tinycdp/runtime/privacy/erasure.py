@@ -247,7 +247,8 @@ class Eraser:
             units.update(await exposure_store.units_of_profile(connection, environment_id, id))
         target = _Target(ids, rows, unknown, units, sorted(_fingerprints(locked, catalog)))
         now = self._now()
-        # Read before their events are kept for others, and needed afterwards.
+        # Read before their events and exposures are kept for others, and needed afterwards.
+        exposures = await exposure_store.exposures_of_erased_units(connection, environment_id, target.units)
         calls = await store.group_calls_of(connection, environment_id, target.identifier_ids)
         blanked = await store.erase(connection, "forget_previous", environment_id, target.identifier_ids, target.values)
         kept = _NOTHING
@@ -275,8 +276,10 @@ class Eraser:
             [digest.hex() for digest in digests], [str(id) for id in ids], note, iso(now), author, dry_run,
             kind,
         )  # fmt: skip
-        erased = outbox.Erased(number, ids, target.identifier_ids)
+        erased = outbox.Erased(number, ids, target.identifier_ids, outbox.runs(exposures))
         happened = [erased, *kept.happened]
+        if kind == "anonymization" and exposures:
+            happened.append(outbox.RecordedExposures(outbox.runs(exposures)))
         version = await storage.save(connection, environment_id, now, (), happened, new=kept.profiles)
         return receipt, version, [*ids, *(profile.id for profile in kept.profiles)]
 

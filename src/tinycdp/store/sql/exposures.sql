@@ -16,12 +16,12 @@ JOIN profiles p ON p.environment_id = $1 AND p.id = a.profile_id;
 -- name: record_exposures
 -- What is known already stays as it is: two processes may have answered the same profile. Sorted, so that two flushes
 -- that meet wait for each other in one order. A use is written once a day, else only looked up. Profiles that were erased since
--- are left out.
+-- are left out. Where the outbox has a consumer, the ids of the new rows go there, in runs.
 -- args: environment_id, definition_ids integer[], versions integer[], stages smallint[], variants text[],
 --       units text[] (NULL for a use without an exposure), profile_ids bigint[], rules text[], revisions integer[],
---       first_at timestamptz[]
--- index: flag_uses_pkey, exposures_pkey, profiles_pkey
--- locks: the rows it inserts
+--       first_at timestamptz[], now timestamptz
+-- index: flag_uses_pkey, exposures_pkey, profiles_pkey, outbox_cursors_pkey
+-- locks: the rows it inserts; advisory (79, environment), shared, before a position is taken
 WITH given AS (
     SELECT definition_id, (first_at AT TIME ZONE 'UTC')::date AS day, version, stage, variant, unit, profile_id, rule,
            revision, first_at
@@ -45,9 +45,29 @@ WITH given AS (
         SELECT 1 FROM profiles p WHERE p.environment_id = $1 AND p.id = g.profile_id))
     ORDER BY definition_id, day, version, stage, rule, variant, unit, first_at
     ON CONFLICT DO NOTHING
-    RETURNING 1
+    RETURNING id
+), runs AS (
+    SELECT min(id) AS first, max(id) AS last
+    FROM (SELECT id, id - row_number() OVER (ORDER BY id) AS run FROM kept) AS numbered GROUP BY run
+), packed AS (
+    SELECT json_build_array(json_build_object(
+        'kind', 'exposures', 'ids', json_agg(json_build_array(first, last) ORDER BY first))) AS changes
+    FROM runs WHERE EXISTS (SELECT 1 FROM outbox_cursors c WHERE c.environment_id = $1 AND c.lapsed_at IS NULL)
+    HAVING count(*) > 0
+), fence AS MATERIALIZED (
+    SELECT pg_advisory_xact_lock_shared(79, $1) FROM packed
+), placed AS MATERIALIZED (
+    SELECT nextval('versions') AS position, p.changes FROM fence, packed p
+), queued AS (
+    INSERT INTO outbox (environment_id, position, slot, at, changes)
+    SELECT $1, position, position / 16384 % 8, $11::timestamptz, changes FROM placed
 )
 SELECT count(*) FROM kept;
+
+-- name: exposures_of_erased_units
+-- args: environment_id, units text[]
+-- index: exposures_of_unit
+SELECT id FROM exposures WHERE environment_id = $1 AND unit = ANY ($2) ORDER BY id;
 
 -- name: count_exposures
 -- Distinct units per day, variant and rule.
