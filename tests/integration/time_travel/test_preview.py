@@ -109,6 +109,27 @@ async def test_unknown_is_counted_apart_and_values_are_shown(shop: Application) 
     assert [(e["before"], e["after"]) for e in orders["examples"]] == [(3, 6), (2, 4), (1, 2)]
 
 
+async def test_reasons_name_what_is_unknown_as_a_decision_does(shop: Application) -> None:
+    """Also a part that reads another flag, and of a killed flag."""
+    rules = [
+        {"id": "pro", "when": 'profile.plan == "pro"', "serve": "on"},
+        {"id": "both", "when": 'flag("thanks") && profile.age > 3', "serve": "on"},
+        {"id": "rest", "when": "orders >= 1", "serve": "on"},
+    ]
+    changes = (("flag", "new", {"rules": rules}), ("segment", "pros", {"rule": 'profile.plan == "pro"'}))
+    found = await preview(shop, *changes)
+    [move] = [m for flag in found["flags"] if flag["key"] == "new" for m in flag["moves"]]
+    why = {example["identifiers"][0]["value"]: example["why"] for example in move["examples"]}
+    await shop.define("flag", key="new", rules=rules)
+    for user in ("ada", "bob", "eve"):
+        decided = (await shop.read.get("/v1/decide", params={"userId": user, "flag": "new"})).json()
+        assert why[user] == "; ".join(decided["reasons"])
+    assert "profile.plan is unknown" in why["ada"] and "profile.age is unknown" in why["ada"]
+    assert "unknown" not in why["eve"]
+    [pros] = [segment for segment in found["segments"] if segment["key"] == "pros"]
+    assert all("profile.plan is unknown" in example["why"] for example in pros["examples"]["unknown"])
+
+
 async def test_deleting_renaming_and_archiving_are_seen_before_they_happen(shop: Application) -> None:
     gone = await preview(shop, *(("flag", key, None) for key in ("more", "thanks")), ("segment", "regulars", None))
     [segment] = gone["segments"]

@@ -23,7 +23,7 @@ from tinycdp.engine.catalog import Catalog, Definition, Name
 from tinycdp.engine.flags import explanation_text
 from tinycdp.engine.flags.decide import decide
 from tinycdp.engine.flags.explain import explain_definition
-from tinycdp.engine.flags.trail import Killed, texts_of
+from tinycdp.engine.flags.trail import Killed, RuleUnknown, texts_of
 from tinycdp.engine.two_version import Columns
 from tinycdp.errors import InvalidInput, NotFound, Overloaded
 from tinycdp.model import Instant
@@ -312,6 +312,7 @@ class _Counters:
     def __init__(self, before: Catalog, after: Catalog, at: Instant, request: PreviewRequest) -> None:
         self._after, self._at, self._request = after, at, request
         self._columns = Columns(before.live, after.live, at, after.calendar, read_value)
+        self._killed: Mapping[int, Killed] = {}
         self._segments: list[_Segment] = []
         self._traits: list[_Trait] = []
         self._flags: list[_Flag] = []
@@ -328,6 +329,7 @@ class _Counters:
         environment_id, at = self._after.environment_id, self._at
         if not (self._segments or self._traits or self._flags):
             return
+        self._killed = killed
         statement = select(
             self._columns.nodes,
             resolve=self._columns.resolve,
@@ -358,7 +360,7 @@ class _Counters:
                     flag.add(id, activations, self._at)
 
     async def explain(self, connection: Connection) -> None:
-        """Add identifiers to the examples, and to those of segments and traits the reason in words."""
+        """Add identifiers to the examples, and the reason in words; to those of flags, the parts that are unknown."""
         named: list[tuple[Definition | None, Example]] = []
         for segment in self._segments:
             named += [(segment.new, example) for example in segment.all_examples()]
@@ -375,7 +377,11 @@ class _Counters:
         }
         for example in examples:
             example.identifiers = identifiers.get(int(example.profile_id), [])
-        explained = sorted({int(example.profile_id) for new, example in named if new is not None})
+        open_rules = [(flag, move, example) for flag in self._flags for move, example in flag.unexplained]
+        explained = sorted(
+            {int(example.profile_id) for new, example in named if new is not None}
+            | {int(example.profile_id) for _, _, example in open_rules}
+        )
         profiles = await profiles_as_of(connection, self._after, explained, self._at, _EXPLAINED_MESSAGES)
         for new, example in named:
             activation = profiles.get(int(example.profile_id))
@@ -384,6 +390,14 @@ class _Counters:
                 example.why = explanation_text.of_definition(
                     explain_definition(self._after, new.name, activation), self._after.zone
                 )
+        for flag, move, example in open_rules:
+            activation = profiles.get(int(example.profile_id))
+            if flag.new is not None and activation is not None:
+                prepare(self._after, activation, self._at, self._request.context)
+                activation.killed = self._killed
+                decision = decide(self._after.live.flags[flag.new.key], activation, self._at)
+                if decision.variant == move.after:
+                    example.why = "; ".join(texts_of(decision.trail))
 
     def results(self, scale: float | None) -> dict[str, Any]:
         return {
@@ -494,6 +508,8 @@ class _Flag:
             for side, d in enumerate((old, new))
         ]
         self._moves: dict[tuple[str | None, str | None], VariantMove] = {}
+        #: Examples in which a rule is unknown; columns have no values of the parts that would say why.
+        self.unexplained: list[tuple[VariantMove, Example]] = []
 
     def add(self, id: int, activations: Sequence[Any], at: Instant) -> None:
         decisions = [
@@ -506,8 +522,10 @@ class _Flag:
             move = self._moves[was, is_now] = VariantMove(was, is_now, 0, None, [])
         move.profiles += 1
         if was != is_now and len(move.examples) < self._most:
-            why = "; ".join(texts_of(decisions[1].trail)) if decisions[1] is not None else None
-            move.examples.append(Example(str(id), [], why))
+            trail = decisions[1].trail if decisions[1] is not None else ()
+            move.examples.append(Example(str(id), [], "; ".join(texts_of(trail)) or None))
+            if any(isinstance(cause, RuleUnknown) for cause in trail):
+                self.unexplained.append((move, move.examples[-1]))
 
     def all_examples(self) -> list[Example]:
         return [example for move in self._moves.values() for example in move.examples]
