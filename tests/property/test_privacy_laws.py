@@ -1,11 +1,15 @@
 """Whoever was erased was never there; what a rule hides is nowhere, whatever the message looks like.
 
-Shape   world one plays a history of two circles of people and erases one circle; the other world never hears of it
-Laws    everybody else, and every group, is the same in both; no table names the erased ones
+Shape   world one plays a history of two circles of people and erases one circle; the other world never hears of it.
+        Or one circle is anonymised, and the world is compared with itself before
+Laws    everybody else, and every group, is the same in both; no table names the erased ones.
+        Anonymised profiles are as many as before, with as many identifiers, the same events and the same history of
+        segments; no table names them, nor says anything else that they said
 Source  docs/decisions/0024-privacy.md
 """
 
 import itertools
+from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
@@ -146,6 +150,71 @@ async def test_whoever_was_erased_was_never_there(service: Parts, history: list[
         # Others did enter and leave by what was said of their group then: their past stays as it was.
         del left["counts"]["transitions"], never["counts"]["transitions"]
     assert left == never
+
+
+@law
+@given(history=messages())
+async def test_whoever_is_anonymised_counts_as_before_and_is_nowhere(service: Parts, history: list[Message]) -> None:
+    environment_id = await play(service, history)
+    await send_everything(service, environment_id)
+    pool = service.pool
+    mine = await pool.fetch(
+        "SELECT profile_id, value FROM identifiers WHERE environment_id = $1 AND value LIKE 'mine%'", environment_id
+    )
+    before, others = await counted(service, environment_id), await seen(service, environment_id)
+    if mine:
+        # Each by one of its identifiers: what was merged into the profile goes with it.
+        wanted = [f"profileId:{id}" for id in sorted({row["profile_id"] for row in mine})]
+        receipt = await service.erasures.erase(environment_id, wanted, "test", kind="anonymization")
+        assert receipt.profiles == len(wanted)
+    await send_everything(service, environment_id)
+    sent = [one for one in history if one.identifiers[0].value.startswith("mine")]
+    values = {identifier.value for one in sent for identifier in one.identifiers} | {row["value"] for row in mine}
+    values |= {one.previous for one in sent if one.previous is not None}
+    async with pool.acquire() as connection:
+        ids = [row["profile_id"] for row in mine]
+        assert await find_traces(connection, environment_id, ids, [], sorted(values)) == {}
+    said = await pool.fetch(
+        "SELECT e.properties, p.properties AS profile FROM identifiers i"
+        " LEFT JOIN events e ON e.environment_id = i.environment_id AND e.identifier_id = i.id"
+        " JOIN profiles p ON p.environment_id = i.environment_id AND p.id = i.profile_id"
+        " WHERE i.environment_id = $1 AND i.value LIKE 'anonymous-%'",
+        environment_id,
+    )
+    assert all(not row["properties"] and not row["profile"] for row in said)
+
+    after, now = await counted(service, environment_id), await seen(service, environment_id)
+    assert after["history"] >= before["history"]
+    added = after.pop("history") - before.pop("history")
+    # Only a segment that reads a property, which is gone, may be left now.
+    assert all(segment != "buyers" and not entered for segment, entered, _ in added)
+    assert after == before
+    theirs = [names for names in others["people"] if names[0].split(" ")[1].startswith("theirs")]
+    for names in theirs:
+        if not any(message.kind == "group" for message in sent):
+            assert now["people"][names] == others["people"][names]
+    assert len(now["people"]) == len(others["people"])
+
+
+async def counted(service: Parts, environment_id: int) -> dict[str, Counter[Any]]:
+    """What analytics count: profiles, identifiers, events, buyers and the history of segments."""
+
+    async def rows(query: str) -> Counter[Any]:
+        return Counter(map(tuple, await service.pool.fetch(query, environment_id)))
+
+    catalog = await service.catalogs.refresh(service.pool, environment_id)
+    [buyers] = [segment.fingerprint for segment in catalog.segments if segment.name[1] == "buyers"]
+    keys = {segment.id: segment.name[1] for segment in catalog.segments}
+    history = await rows("SELECT segment_id, entered, at FROM transitions WHERE environment_id = $1")
+    return {
+        "profiles": await rows("SELECT created_at FROM profiles WHERE environment_id = $1 AND merged_into IS NULL"),
+        "identifiers": await rows("SELECT kind FROM identifiers WHERE environment_id = $1"),
+        "events": await rows("SELECT id, kind, name, occurred_at, received_at FROM events WHERE environment_id = $1"),
+        "buyers": await rows(
+            f"SELECT entered_at FROM memberships WHERE environment_id = $1 AND fingerprint = {buyers}"
+        ),
+        "history": Counter({(keys[id], *rest): n for (id, *rest), n in history.items()}),
+    }
 
 
 # Rules

@@ -214,6 +214,52 @@ async def test_an_assignment_of_the_absorbed_profile_counts_where_the_survivor_h
     assert (await decided(app))["variant"] == "a"
 
 
+@pytest.mark.parametrize("first", ["user", "visitor"])
+async def test_after_an_unmerge_each_profile_has_its_own_assignment_again(app: Application, first: str) -> None:
+    """As if they had never met; what was assigned meanwhile stays with the one who had it."""
+    await app.track({"userId": "ada", "event": "signup"})
+    await app.track({"anonymousId": "browser", "event": "page"})
+    user, visitor = {"user": "ada"}, {"anonymousId": "browser"}
+    early, late = (user, visitor) if first == "user" else (visitor, user)
+    await define(app, split(100_000, 0))
+    assert (await decided(app, **early))["variant"] == "a"
+    await define(app, split(0, 100_000))
+    assert (await decided(app, **late))["variant"] == "b"
+    before = await assignments(app)
+    await app.track({"userId": "ada", "anonymousId": "browser", "event": "login"})
+    assert [(await decided(app, **one))["variant"] for one in (user, visitor)] == ["a", "a"]
+    await unmerge(app)
+    for weights in ((0, 100_000), (100_000, 0)):
+        await define(app, split(*weights))
+        apart = await decided(app, **early), await decided(app, **late)
+        assert apart[0]["profileId"] != apart[1]["profileId"]
+        assert [one["variant"] for one in apart] == ["a", "b"], weights
+    assert await assignments(app) == before
+
+
+async def test_what_a_merged_profile_was_assigned_stays_with_one_of_them(app: Application, dsn: str) -> None:
+    await app.track({"userId": "ada", "event": "signup"})
+    await app.track({"anonymousId": "browser", "event": "page"})
+    await app.track({"userId": "ada", "anonymousId": "browser", "event": "login"})
+    await define(app, split(100_000, 0))
+    assert (await decided(app))["variant"] == "a"
+    [kept] = await assignments(app)
+    await define(app, split(0, 100_000))
+    await unmerge(app)
+    found = {"ada": (await decided(app))["variant"], "browser": (await decided(app, anonymousId="browser"))["variant"]}
+    other = "browser" if kept["unit"] == "ada" else "ada"
+    assert (found[kept["unit"]], found[other]) == ("a", "b")
+    async with running(dsn) as later:
+        assert (await decided(later))["variant"] == found["ada"]
+        assert (await decided(later, anonymousId="browser"))["variant"] == found["browser"]
+
+
+async def unmerge(app: Application) -> None:
+    [merge] = (await app.admin.get("/v1/admin/merges")).json()["merges"]
+    answer = await app.admin.post(f"/v1/admin/merges/{merge['id']}/undo", json={})
+    assert answer.status_code == 200, answer.text
+
+
 async def test_other_answers_come_first_and_the_assignment_stays_for_later(app: Application) -> None:
     await app.track({"userId": "ada", "event": "signup"})
     await app.define("flag", key="out", rule="true")
