@@ -148,16 +148,17 @@ def _checked(given: Mapping[str, Any]) -> Settings:
     for name, raw in given.items():
         try:
             values[name] = msgspec.convert(raw, hints[name], strict=False, dec_hook=_decode)
-        except msgspec.ValidationError as wrong:
-            shown = "" if name in _SECRETS else f" (got {raw!r})"
-            raise InvalidInput("SETTING_INVALID", f"{variable(name)}: {wrong}{shown}", name=variable(name)) from None
+        except msgspec.ValidationError:
+            # A secret is not repeated.
+            given_as = f"has {len(raw)} characters" if name in _SECRETS else f"is {str(raw)!r}"
+            raise _invalid(name, f"{given_as}; it takes {_taken(hints[name])}") from None
     settings = Settings(**values)
     _check_addresses(settings)
     try:
         zoneinfo.ZoneInfo(settings.zone)
     except (KeyError, ValueError, OSError):  # not found, a path such as "../x", a folder such as "Europe"
-        message = f"TINYCDP_ZONE: no IANA time zone {settings.zone!r}; use a name such as Europe/Paris"
-        raise InvalidInput("SETTING_INVALID", message, name="TINYCDP_ZONE") from None
+        wrong = f"is {settings.zone!r}, which is no IANA time zone; it takes a name such as Europe/Paris"
+        raise _invalid("zone", wrong) from None
     return settings
 
 
@@ -204,6 +205,26 @@ def _wrong_address(value: str, schemes: tuple[str, ...]) -> str:
             return "has a port that is not a number from 1 to 65535; percent-encode /, : and @ in the password"
         return "is not an address such as " + schemes[0] + "://user:password@host:5432/name"
     return ""
+
+
+def _taken(hint: Any) -> str:
+    """What a setting of a type takes, in words."""
+    found = msgspec.inspect.type_info(hint)
+    while isinstance(found, msgspec.inspect.Metadata | msgspec.inspect.UnionType):
+        if isinstance(found, msgspec.inspect.Metadata):
+            found = found.type
+        else:
+            found = next(one for one in found.types if not isinstance(one, msgspec.inspect.NoneType))
+    match found:
+        case msgspec.inspect.IntType(ge=least, le=most):
+            return f"a whole number of at least {least:,}" if most is None else f"a whole number from {least} to {most}"
+        case msgspec.inspect.BoolType():
+            return "true or false"
+        case msgspec.inspect.LiteralType(values=values):
+            return f"one of {', '.join(map(str, values))}"
+        case msgspec.inspect.StrType(min_length=int(n)):
+            return f"at least {n} character{'' if n == 1 else 's'}"
+    return "text"
 
 
 def _invalid(field: str, message: str) -> InvalidInput:

@@ -97,26 +97,38 @@ async def test_without_a_targeting_key_what_needs_none_is_evaluated(app: Applica
     missing = await app.read.post(ONE + "half", content=body)
     assert missing.status_code == 400
     assert missing.json()["key"] == "half" and missing.json()["errorCode"] == "TARGETING_KEY_MISSING"
-    assert missing.json()["errorDetails"]
+    assert "send `targetingKey` in `context`" in missing.json()["errorDetails"]
 
 
 @pytest.mark.parametrize(
-    ("body", "code"),
+    ("body", "code", "details"),
     [
-        (b"{", "PARSE_ERROR"),
-        (b"\xff", "PARSE_ERROR"),
-        (b'{"context":[]}', "INVALID_CONTEXT"),
-        (b'{"context":{"targetingKey":7}}', "INVALID_CONTEXT"),
-        (b"[]", "INVALID_CONTEXT"),
-        (b'{"context":{"n":1e400}}', "INVALID_CONTEXT"),
+        (b"{", "PARSE_ERROR", "line 1, column 2"),
+        (b"\xff", "PARSE_ERROR", "the byte 0xff at line 1, column 1"),
+        (b'{"context":[]}', "INVALID_CONTEXT", "$.context: expected an object; found an empty list."),
+        (
+            b'{"context":{"targetingKey":7}}',
+            "INVALID_CONTEXT",
+            "$.context.targetingKey: expected a string; found the number 7. Send an identifier of the profile.",
+        ),
+        (b"[]", "INVALID_CONTEXT", "expected an object; found an empty list."),
+        (b'{"context":{"n":1e400}}', "INVALID_CONTEXT", "A number is out of range"),
     ],
 )
-async def test_a_body_that_cannot_be_read(app: Application, body: bytes, code: str) -> None:
+async def test_a_body_that_cannot_be_read(app: Application, body: bytes, code: str, details: str) -> None:
     one, many = await app.read.post(ONE + "greeting", content=body), await app.read.post(ALL, content=body)
     assert one.status_code == many.status_code == 400
     assert one.json()["errorCode"] == many.json()["errorCode"] == code
-    assert one.json()["key"] == "greeting" and one.json()["errorDetails"] and many.json()["errorDetails"]
+    assert one.json()["key"] == "greeting" and one.json()["errorDetails"] == many.json()["errorDetails"]
+    assert details in one.json()["errorDetails"]
     assert "key" not in many.json()
+
+
+@pytest.mark.parametrize("key", ["greting", "greet/ing"])
+async def test_of_a_flag_that_does_not_exist_the_nearest_is_named(app: Application, key: str) -> None:
+    answer = await app.read.post(ONE + key, json={"context": {"targetingKey": "ada"}})
+    assert (answer.status_code, answer.json()["key"], answer.json()["errorCode"]) == (404, key, "FLAG_NOT_FOUND")
+    assert "id you mean" in answer.json()["errorDetails"] and "greeting" in answer.json()["errorDetails"]
 
 
 @pytest.mark.parametrize("key", ["nothing", "a/b", "a%2Fb", "a/b/c", "a b", "%C3%A9", "a;b", "flag:with~odd._-"])

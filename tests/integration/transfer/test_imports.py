@@ -248,6 +248,28 @@ async def test_what_cannot_be_begun(app: Application, query: str, code: str) -> 
     assert (await app.admin.post(f"/v1/admin/imports?{query}", content=b"a\n1\n")).json()["code"] == code
 
 
+@pytest.mark.parametrize(
+    ("mapping", "message"),
+    [
+        ("{", "`mapping` is a JSON object: "),
+        ("[]", "`mapping`, $: expected an object; found an empty list."),
+        (
+            '{"column": {}}',
+            "`mapping`, $.column: unknown field. Did you mean `columns`? Valid are: columns, fixed, text.",
+        ),
+        ('{"columns": ["userId"]}', "`mapping`, $.columns: expected an object; found a list of 1."),
+        ('{"columns": {"userId": 1}}', "`mapping`, $.columns.userId: expected a string; found the number 1."),
+        ('{"text": "zip"}', '`mapping`, $.text: expected a list; found the string "zip".'),
+        ('{"columns": {"userID": "a"}}', "Unknown field 'userID'. Did you mean 'userId'? Fields are type, "),
+        ('{"columns": {"userId": "b"}}', "Unknown column 'b'."),
+    ],
+)
+async def test_a_wrong_mapping_says_what_where_and_what_instead(app: Application, mapping: str, message: str) -> None:
+    answer = await app.admin.post("/v1/admin/imports", params={"name": "x.csv", "mapping": mapping}, content=b"a\n1\n")
+    assert (answer.status_code, answer.json()["code"]) == (400, "INVALID_MAPPING")
+    assert answer.json()["message"].startswith(message)
+
+
 async def test_policies_hold_for_files_too(app: Application, tmp_path: Path) -> None:
     await app.admin.put("/v1/admin/policies/privacy", json={"rules": [{"path": "**.mail", "action": "drop"}]})
     path = tmp_path / "x.jsonl"

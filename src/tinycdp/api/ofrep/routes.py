@@ -33,6 +33,7 @@ from tinycdp.api.http.responses import ExactResponse, encode
 from tinycdp.api.http.sse import MEDIA_TYPE, Outlet, streaming
 from tinycdp.api.ofrep.bulk import Bulk, etag_of, identifier_of, session_of
 from tinycdp.api.ofrep.schemas import BulkEvaluation, Evaluation, EventStream
+from tinycdp.dsl.fields import shown
 from tinycdp.engine.catalog import Catalog
 from tinycdp.engine.flags.decide import Decision
 from tinycdp.engine.flags.trail import DecisionReason, texts_of
@@ -47,6 +48,7 @@ from tinycdp.runtime.decisions.change_streams import ChangeStream, ChangeStreams
 from tinycdp.runtime.decisions.decide import ProfileLoader, decide_one
 from tinycdp.runtime.decisions.evaluations import UNIT_MISSING, Evaluated, Evaluations, metadata_of
 from tinycdp.runtime.decisions.snapshots import Snapshot, unknown_profile
+from tinycdp.runtime.definitions.catalogs import Catalogs
 from tinycdp.runtime.definitions.unknown import unknown
 from tinycdp.times import iso
 
@@ -120,7 +122,8 @@ def _read(raw: bytes) -> dict[str, Any]:
         raise BadContext("INVALID_CONTEXT" if parsed else "PARSE_ERROR", wrong.message) from None
     unit = context.get("targetingKey")
     if unit is not None and not isinstance(unit, str):
-        raise BadContext("INVALID_CONTEXT", "$.context.targetingKey: expected a string.")
+        message = f"$.context.targetingKey: expected a string; found {shown(unit)}. Send an identifier of the profile."
+        raise BadContext("INVALID_CONTEXT", message)
     return context
 
 
@@ -169,10 +172,13 @@ async def evaluate_flag(
 
 
 @post(PREFIX + "{flag:str}/{rest:path}", include_in_schema=False, exception_handlers=_HANDLERS, scope="decide")
-async def evaluate_nothing(flag: FromPath[str], rest: FromPath[str]) -> ExactResponse[Any]:
+async def evaluate_nothing(
+    actor: Injected[Actor], catalogs: Injected[Catalogs], flag: FromPath[str], rest: FromPath[str]
+) -> ExactResponse[Any]:
     """Some providers do not escape a flag's key. No key has a slash."""
     key = _flag_of(flag + str(rest))
-    return _failure(key, 404, "FLAG_NOT_FOUND", f"There is no flag {key!r}.")
+    names = catalogs.serving(actor.environment_id).live.definitions
+    return _failure(key, 404, "FLAG_NOT_FOUND", unknown("flag", key, names).message)
 
 
 def _flag_of(path: str) -> str:

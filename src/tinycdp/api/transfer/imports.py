@@ -15,12 +15,14 @@ import msgspec
 from litestar import delete, get, post
 from litestar.params import FromPath, QueryParameter
 
+from tinycdp.api.http.bodies import decode_json
 from tinycdp.api.http.params import Limit
 from tinycdp.api.http.parts import Injected
 from tinycdp.api.http.requests import ExactRequest
 from tinycdp.api.http.responses import as_schema
 from tinycdp.api.ingest.adapters.history import PARSE, check_mapping
 from tinycdp.api.transfer.schemas import ImportProgress, Imports
+from tinycdp.dsl.fields import in_words
 from tinycdp.errors import InvalidInput
 from tinycdp.runtime.access.actor import Actor
 from tinycdp.runtime.environment import Environment
@@ -56,15 +58,25 @@ async def start_import(
     read_as = form_of(Path(name), form)
     wanted = FileMapping()
     if mapping is not None:
-        try:
-            wanted = check_mapping(msgspec.json.decode(mapping, type=FileMapping))
-        except msgspec.DecodeError as wrong:
-            raise InvalidInput("INVALID_MAPPING", f"`mapping` cannot be read: {wrong}.") from None
+        wanted = check_mapping(_mapping_of(mapping))
     imports.check_capacity()
     path = imports.stored_file(name) if stored else await imports.receive(name, request.stream())
     source = ImportFile(path, read_as, wanted, name)
     progress = await imports.begin(actor.environment_id, source, actor.name, PARSE, actor.key_id, keep=stored)
     return as_schema(progress, ImportProgress)
+
+
+def _mapping_of(text: str) -> FileMapping:
+    """The mapping in a parameter."""
+    try:
+        document = decode_json(text.encode())
+    except InvalidInput as wrong:
+        raise InvalidInput("INVALID_MAPPING", f"`mapping` is a JSON object: {wrong.message}") from None
+    try:
+        return msgspec.convert(document, FileMapping)
+    except msgspec.ValidationError as wrong:
+        path, fault = in_words(wrong, FileMapping, document)
+        raise InvalidInput("INVALID_MAPPING", f"`mapping`, {path}: {fault}", path=path) from None
 
 
 @get(

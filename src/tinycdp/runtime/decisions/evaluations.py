@@ -20,7 +20,7 @@ from tinycdp.runtime.decisions.snapshots import Snapshot
 
 _encode = msgspec.json.Encoder(decimal_format="number").encode
 
-UNIT_MISSING = "A rule of this flag needs a unit: send a targetingKey."
+UNIT_MISSING = "A rule of this flag divides profiles, and the request names none: send `targetingKey` in `context`."
 
 
 class Evaluated(msgspec.Struct, rename="camel"):

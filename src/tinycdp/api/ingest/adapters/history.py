@@ -21,6 +21,7 @@ from tinycdp.api.ingest.adapters.canonical import LIST, NO_ENVELOPE, to_message
 from tinycdp.api.ingest.adapters.event import absent
 from tinycdp.api.ingest.adapters.rejection import EventRejected
 from tinycdp.api.ingest.adapters.segment import read_typed
+from tinycdp.dsl.suggest import did_you_mean
 from tinycdp.errors import InvalidInput
 from tinycdp.model import Instant, Message, Rejection
 from tinycdp.runtime.transfer.import_files import FileMapping, Numbered, Parse, Unread
@@ -71,7 +72,8 @@ def check_columns(columns: Sequence[str], mapping: FileMapping) -> None:
     there = ", ".join(columns[:_SHOWN]) + (", …" if len(columns) > _SHOWN else "")
     for column in (*mapping.columns.values(), *mapping.text):
         if column not in columns:
-            raise InvalidInput("INVALID_MAPPING", f"Unknown column {column!r}. Columns are {there}.")
+            hint = did_you_mean(column, columns)
+            raise InvalidInput("INVALID_MAPPING", f"Unknown column {column!r}.{hint} Columns are {there}.")
     targets = {*mapping.columns, *mapping.fixed, *(_guessed(column) for column in columns)}
     if not targets & _WHO:
         fields = ", ".join(sorted(_WHO & set(FIELDS)))
@@ -207,8 +209,9 @@ def check_mapping(mapping: FileMapping) -> FileMapping:
         place, dot, name = target.partition(".")
         if target not in FIELDS and not (dot and place in _OPEN and name):
             known = ", ".join(FIELDS)
+            hint = did_you_mean(target, FIELDS)
             raise InvalidInput(
                 "INVALID_MAPPING",
-                f"Unknown field {target!r}. Fields are {known}, properties.…, traits.… and context.….",
+                f"Unknown field {target!r}.{hint} Fields are {known}, properties.…, traits.… and context.….",
             )
     return mapping
