@@ -150,10 +150,23 @@ def test_all_mistakes_of_a_schedule_are_reported_at_once() -> None:
     ]
 
 
-def test_a_mistake_that_others_depend_on_is_reported_alone() -> None:
+@pytest.mark.parametrize(
+    ("document", "paths"),
+    [
+        ({"type": "string", "rules": [{"when": "true", "serve": "on"}]}, ["$.variants"]),
+        ({"type": "bolean", "rules": [{"when": "true", "serve": "on"}]}, ["$.type"]),
+        ({"type": "bolean", "variants": []}, ["$.type", "$.variants"]),
+        ({"type": "string", "variants": {"a": "x"}, "offVariant": "z"}, ["$.offVariant"]),
+        (
+            {"type": "string", "variants": {"a": "x"}, "offVariant": "z", "default": {"serve": "z"}},
+            ["$.offVariant", "$.default.serve"],
+        ),
+    ],
+)
+def test_what_follows_from_another_mistake_is_not_reported(document: dict[str, Any], paths: list[str]) -> None:
     with pytest.raises(InvalidInput) as refused:
-        read_flag({"key": "f", "type": "string", "rules": [{"when": "true", "serve": "on"}]}, "salt")
-    assert [one["path"] for one in problems_of(refused.value)] == ["$.variants"]
+        read_flag({"key": "f", **document}, "salt")
+    assert [one["path"] for one in problems_of(refused.value)] == paths
 
 
 @pytest.mark.parametrize(

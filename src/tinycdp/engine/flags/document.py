@@ -255,13 +255,13 @@ def _read(document: dict[str, Any], salt: str) -> Flag:
     except msgspec.ValidationError:
         wrong, flag = all_in_words(Flag, whole, ("rule",))
         if any(_COMPARED_WITH.match(path) for path, _ in wrong):
-            wrong = [(path, message) for path, message in wrong if path not in {"$.offVariant", "$.default"}]
             flag = None
         found += wrong
     if flag is not None:
         found += _unrelated(found, _faults(flag)) if found else _faults(flag)
-        if not found:
-            return _typed(flag)
+    found = [fault for fault in found if not _follows(fault[0], whole, document, found)]
+    if flag is not None and not found:
+        return _typed(flag)
     if "rule" in document:
         found = [(path.replace("$.rules[0].when", "$.rule", 1), message) for path, message in found]
     raise _invalid(found)
@@ -272,6 +272,19 @@ def _unrelated(found: Sequence[_Fault], more: Iterator[_Fault]) -> list[_Fault]:
     paths = {path for path, _ in found}
     paths |= {_TOGETHER.sub("", path) for path in paths}
     return [fault for fault in more if fault[0] not in paths and not any(_is_below(fault[0], one) for one, _ in found)]
+
+
+def _follows(path: str, whole: dict[str, Any], document: dict[str, Any], found: Sequence[_Fault]) -> bool:
+    """Whether a fault is about what was left out, and follows from another one: its default comes from there."""
+    paths = {other for other, _ in found}
+    match path:
+        case "$.variants":
+            return "variants" not in whole and "$.type" in paths
+        case "$.offVariant" | "$.default":
+            return path.removeprefix("$.") not in whole and bool(paths & {"$.type", "$.variants"})
+        case "$.default.serve":
+            return "default" not in document and "$.offVariant" in paths
+    return False
 
 
 def _is_below(path: str, other: str) -> bool:
