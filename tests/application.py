@@ -31,14 +31,14 @@ _IDLE: list[Litestar] = []
 
 @dataclass
 class Application:
-    """admin, read, write send the key of that scope, nobody sends none, stranger is an admin of environment dev."""
+    """admin, read, write send the key of that scope, keyless sends none, stranger is an admin of environment dev."""
 
     service: Parts
     litestar: Litestar
     admin: httpx.AsyncClient
     read: httpx.AsyncClient
     write: httpx.AsyncClient
-    nobody: httpx.AsyncClient
+    keyless: httpx.AsyncClient
     stranger: httpx.AsyncClient
     environment_id: int
 

@@ -1,7 +1,7 @@
 """A proxy that loses answers on purpose: what a client sees when the network fails after the server has done its work.
 
 Shape   losing(server, n) → Lossy: `url` for the client; the answers to its first n tracking requests never arrive
-        Lossy.seen lists (method, path, status) of what the server answered, lost or not; `sent_again` tells whether a
+        Lossy.seen lists (method, path, status) of what the server answered, lost or not; `sent_again` says whether a
         message whose answer was lost has come once more
 """
 
@@ -75,7 +75,7 @@ class Lossy:
                     if name.lower() not in _HOP_BY_HOP | {"content-encoding"}:
                         self.send_header(name, value)
                 self.send_header("Content-Length", str(len(answer.content)))
-                with contextlib.suppress(ConnectionError):  # whoever asked may be gone
+                with contextlib.suppress(ConnectionError):  # the client may be gone
                     self.end_headers()
                     self.wfile.write(answer.content)
 

@@ -98,7 +98,7 @@ class Histories:
 
 
 def _event(profile_id: int, m: Message) -> tuple[Any, ...]:
-    # Groups are an environment's: each history has its own, or they would tell each other's.
+    # Groups are an environment's: each history has its own, or they would share them.
     target = f"{profile_id} {m.group_id}" if m.group_id is not None else None
     context = m.context if m.active else {**m.context, "active": False}
     occurred_at = min(m.occurred_at, m.received_at)

@@ -72,7 +72,7 @@ class Reader:
                 await self._moved.wait()
         return found
 
-    async def told(self, times: int) -> dict[str, Any]:
+    async def received(self, times: int) -> dict[str, Any]:
         """The last of so many messages."""
         await self.until(lambda reader: len(reader.messages) >= times)
         assert len(self.messages) == times
@@ -119,7 +119,7 @@ class Stream:
                 self._gone.set()
         self._moved.set()
 
-    def told(self, kind: str = "message") -> list[dict[str, Any]]:
+    def received(self, kind: str = "message") -> list[dict[str, Any]]:
         found = []
         for block in self.body.decode().split("\n\n"):
             fields = dict(line.split(": ", 1) for line in block.splitlines() if ": " in line and line[0] != ":")
@@ -136,8 +136,8 @@ class Stream:
 
     async def messages(self, n: int) -> list[dict[str, Any]]:
         """The first n messages."""
-        await self.until(lambda stream: len(stream.told()) >= n)
-        return self.told()
+        await self.until(lambda stream: len(stream.received()) >= n)
+        return self.received()
 
     async def leave(self) -> None:
         self._gone.set()

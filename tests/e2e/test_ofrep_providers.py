@@ -219,7 +219,7 @@ def test_a_visitor_keeps_the_variant_in_a_page(javascript: JavaScript, shop: Ser
         assert value(page, "paywall", "String", "") == before
 
 
-async def test_a_page_is_told_of_events_and_of_definitions(
+async def test_a_page_is_notified_of_events_and_of_definitions(
     javascript: JavaScript, shop: Server, ada: str, tmp_path: Path
 ) -> None:
     with browser(javascript, tmp_path, shop.url, targetingKey=ada) as page:
@@ -251,7 +251,9 @@ def test_another_context_has_another_stream(javascript: JavaScript, shop: Server
         assert len(streams) == 3 and streams[:2] == [2, 2], "those of before are closed"
 
 
-def test_what_happened_while_the_server_was_away_is_told(javascript: JavaScript, database: str, tmp_path: Path) -> None:
+def test_what_happened_while_the_server_was_away_is_notified(
+    javascript: JavaScript, database: str, tmp_path: Path
+) -> None:
     port = free_port()
     with served(tmp_path, dsn=database, role="api", port=port) as server:
         page_of = browser(javascript, tmp_path, server.url, targetingKey="ada")

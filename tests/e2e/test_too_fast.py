@@ -1,4 +1,4 @@
-"""A client that sends faster than its key may: it waits as it is told, and in the end everything is there, once."""
+"""A client that sends faster than its key may: it waits as it is asked, and in the end each event is there once."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -28,7 +28,7 @@ def test_segments_sdk_waits_and_loses_nothing(shop: Server) -> None:
     client.shutdown()
     assert not trouble
     figures = shop.http.get("/metrics").text
-    told = {line.split(" ")[0].split("{")[1]: line for line in figures.splitlines() if "/v1/batch" in line}
-    assert any('status="429"' in labels for labels in told), "it was too fast"
+    counted = {line.split(" ")[0].split("{")[1]: line for line in figures.splitlines() if "/v1/batch" in line}
+    assert any('status="429"' in labels for labels in counted), "it was too fast"
     events = shop.http.get("/v1/events/recent", params={"limit": 200}, headers=bearer(ADMIN_KEY)).json()["events"]
     assert sorted(event["properties"]["n"] for event in events) == list(range(50))

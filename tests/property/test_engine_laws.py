@@ -127,7 +127,7 @@ def test_de_morgan(history: History, left: str, right: str, data: st.DataObject)
     units=st.lists(st.text(max_size=8), min_size=1, max_size=50, unique=True),
     percents=st.tuples(st.integers(0, 100_000), st.integers(0, 100_000)).map(sorted),
 )
-def test_raising_a_rollout_removes_nobody(salt: str, units: list[str], percents: list[int]) -> None:
+def test_raising_a_rollout_removes_no_unit(salt: str, units: list[str], percents: list[int]) -> None:
     low, high = ({u for u in units if served(salt, units, Decimal(p) / 1000)[u] == "on"} for p in percents)
     assert low <= high
     assert low == {unit for unit in units if bucket(salt, "rollout", unit) < percents[0] and unit}

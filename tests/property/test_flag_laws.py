@@ -125,7 +125,7 @@ def test_an_answer_holds_until_the_next_step_and_no_longer(flag: Flag, now: int,
     more=percentages,
     data=st.data(),
 )
-def test_raising_an_exposure_adds_people_and_moves_nobody(flag: Flag, more: float, data: st.DataObject) -> None:
+def test_raising_an_exposure_adds_units_and_moves_none(flag: Flag, more: float, data: st.DataObject) -> None:
     document = to_document(flag)
     document.pop("schedule", None)
     rule = data.draw(st.sampled_from([r for r in document["rules"] if "exposure" in r]))
@@ -142,7 +142,7 @@ def test_raising_an_exposure_adds_people_and_moves_nobody(flag: Flag, more: floa
 
 
 @given(cuts=st.lists(percentages, min_size=2, max_size=6, unique=True).map(sorted))
-def test_shares_of_one_group_have_nobody_in_common(cuts: list[float]) -> None:
+def test_shares_of_one_group_have_no_unit_in_common(cuts: list[float]) -> None:
     shares = list(pairwise(cuts))
     listed = [
         read_flag(
@@ -160,7 +160,7 @@ def test_shares_of_one_group_have_nobody_in_common(cuts: list[float]) -> None:
 
 
 @given(flag=flags, now=instants)
-def test_nobody_is_bucketed_without_a_unit(flag: Flag, now: int) -> None:
+def test_nothing_is_bucketed_without_a_unit(flag: Flag, now: int) -> None:
     found = decided(catalog_of(flag), "f", None, now)
     rule = next((rule for rule in settled(flag, now).rules if rule.id == found.rule), None)
     assert rule is None or (rule.serve is not None and rule.rollout is None and rule.exposure is None)

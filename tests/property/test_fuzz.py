@@ -174,22 +174,22 @@ def test_any_place_has_proposals_and_perhaps_an_explanation(source: str, data: s
     assert 0 <= found.start <= found.end <= len(source)
     assert all(0 <= item.score <= 1 and item.insert for item in found.items)
     with bounded("hover"):
-        told = hover(source, position, scope)
-    assert told is None or (0 <= told.start <= told.end <= len(source) and told.markdown)
+        described = hover(source, position, scope)
+    assert described is None or (0 <= described.start <= described.end <= len(source) and described.markdown)
 
 
 @fuzz
 @given(source=st.one_of(conditions(), st.sampled_from(SOURCES), mutated()), n=st.integers(0, 2))
-def test_what_is_understood_can_be_told(source: str, n: int) -> None:
+def test_what_is_understood_can_be_described(source: str, n: int) -> None:
     checked = check(source, SCOPES[n])
     if checked.node is None:
         return
     with bounded("explain"):
-        told = describe_expression(checked.node, SCOPES[n].kind)
+        described = describe_expression(checked.node, SCOPES[n].kind)
     again = check(checked.canonical, SCOPES[n])
     assert again.node is not None
     # However it is written, it says the same.
-    assert describe_expression(again.node, SCOPES[n].kind).tree.text == told.tree.text
+    assert describe_expression(again.node, SCOPES[n].kind).tree.text == described.tree.text
 
     def well_placed(sentence: Sentence) -> None:
         assert sentence.text.endswith(".")
@@ -198,7 +198,7 @@ def test_what_is_understood_can_be_told(source: str, n: int) -> None:
             assert sentence.span.start <= part.span.start and part.span.end <= sentence.span.end
             well_placed(part)
 
-    well_placed(told.tree)
+    well_placed(described.tree)
 
 
 @fuzz

@@ -3,7 +3,7 @@ sent to two processes at once, leave the same people with the same properties, t
 
 Shape   messages() draws a set of messages · people_by_the_rules(messages) says naively who they are ·
         people_in(service) reads what the server made of them · the laws compare the two
-Laws    profile ids tell who came first, so they are left out. All identifiers are first seen in one instant, so that
+Laws    profile ids show who came first, so they are left out. All identifiers are first seen in one instant, so that
         the strongest gives the bucketing key
 Source  runtime/identity/resolution.py
 """
@@ -94,7 +94,7 @@ def message(draw: st.DrawFn, id: str) -> Message:
 
 def people_by_the_rules(sent: Sequence[Message]) -> dict[Person, list[Message]]:
     """Each person's identifiers and messages: every identifier follows its best claim, an alias call of two known
-    people is for ever, and whoever hangs together is one person."""
+    people is for ever, and identifiers that hang together are one person."""
     claims: dict[Identifier, tuple[tuple[int, int, str], Identifier]] = {}
     joined: list[tuple[Identifier, Identifier]] = []
     seen: set[Identifier] = set()
@@ -163,7 +163,7 @@ async def people_in(service: Parts, environment_id: int) -> dict[Person, Any]:
         environment_id,
     )
     members = await service.pool.fetch("SELECT * FROM memberships WHERE environment_id = $1", environment_id)
-    assert {row["profile_id"] for row in members} <= {row["profile_id"] for row in rows}, "nobody is in a segment"
+    assert {row["profile_id"] for row in members} <= {row["profile_id"] for row in rows}, "nothing is in a segment"
     found = {}
     for row in rows:
         identifier = Identifier("profileId", str(row["profile_id"]))

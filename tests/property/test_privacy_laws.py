@@ -1,8 +1,8 @@
-"""Whoever was erased was never there; what a rule hides is nowhere, whatever the message looks like.
+"""An erased profile was never there; what a rule hides is nowhere, whatever the message looks like.
 
-Shape   world one plays a history of two circles of people and erases one circle; the other world never hears of it.
+Shape   world one plays a history of two circles of people and erases one circle; the other world never knows of it.
         Or one circle is anonymised, and the world is compared with itself before
-Laws    everybody else, and every group, is the same in both; no table names the erased ones.
+Laws    every other profile, and every group, is the same in both; no table names the erased ones.
         Anonymised profiles are as many as before, with as many identifiers, the same events and the same history of
         segments; no table names them, nor says anything else that they said
 Source  docs/decisions/0024-privacy.md
@@ -129,7 +129,7 @@ async def seen(service: Parts, environment_id: int) -> dict[str, Any]:
 
 @law
 @given(history=messages())
-async def test_whoever_was_erased_was_never_there(service: Parts, history: list[Message]) -> None:
+async def test_an_erased_profile_was_never_there(service: Parts, history: list[Message]) -> None:
     one = await play(service, history)
     mine = await service.pool.fetch(
         "SELECT DISTINCT profile_id FROM identifiers WHERE environment_id = $1 AND value LIKE 'mine%'", one

@@ -142,7 +142,7 @@ class World:
             self.id,
         )
         members = await pool.fetch("SELECT * FROM memberships WHERE environment_id = $1", self.id)
-        assert {row["profile_id"] for row in members} <= {row["profile_id"] for row in rows}, "nobody is in a segment"
+        assert {row["profile_id"] for row in members} <= {row["profile_id"] for row in rows}, "nothing is in a segment"
         found = {}
         for row in rows:
             first = Identifier(*row["identifiers"][0].split(" "))
@@ -249,7 +249,7 @@ async def play(world: World, history: Sequence[tuple[int, list[Message]]]) -> No
     for pause, request in history:
         note(f"{pause:>10} " + "; ".join(map(spoken, request)))
         await world.wait(pause)
-        # Calls that tell of others by themselves: what they change would depend on their place in a request.
+        # Calls that change other profiles by themselves: what they change would depend on their place in a request.
         calls = [m for m in request if m.kind in {"alias", "group"}]
         for part in [[m for m in request if m not in calls], *([m] for m in calls)]:
             if part:
@@ -356,7 +356,7 @@ FALLEN: History = [
 
 @settings(law, max_examples=1)
 @given(history=st.just(FALLEN))
-async def test_an_identifier_that_falls_to_somebody_new_was_theirs_since_it_was_said(
+async def test_an_identifier_that_moves_to_a_new_profile_belongs_to_it_since_the_statement(
     service: Parts, history: History
 ) -> None:
     """Not since the merge that was taken back: one event of each would then have been two of one person."""
@@ -451,7 +451,7 @@ def seen(people: dict[Person, Any], *, exact: bool) -> dict[Person, Any]:
 
 
 async def identifiers_changed_hands(world: World) -> bool:
-    """Whether a late claim moved somebody's identifier: then they entered segments when that was found out."""
+    """Whether a late claim moved an identifier: then its profile entered segments when that was found out."""
     query = (
         "SELECT count(*) FROM rejected_claims r JOIN identifiers a ON a.environment_id = $1 AND a.id = r.identifier_id"
         " WHERE r.environment_id = $1 AND r.reason = 'CLAIMED' AND a.owner_id = r.kept_owner_id"

@@ -73,7 +73,7 @@ def test_a_folder_without_definitions_is_refused(tmp_path: Path) -> None:
         find_files([tmp_path])
 
 
-def test_a_definition_that_stands_twice_is_refused() -> None:
+def test_a_definition_that_stands_twice_is_an_error() -> None:
     with pytest.raises(InvalidInput, match=r"trait 'a' is defined twice"):
         changes_of([{"traits": [{"key": "a", "expression": "1"}]}, {"traits": [{"key": "a", "expression": "2"}]}])
 

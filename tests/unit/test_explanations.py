@@ -177,7 +177,7 @@ def test_a_crowd_is_tiled_and_says_so() -> None:
         ("events.b.count(5h)", 0, False),
     ],
 )
-def test_every_kind_of_state_tells_what_it_knows(expression: str, events: int | None, bucketed: bool) -> None:
+def test_every_kind_of_state_shows_what_it_knows(expression: str, events: int | None, bucketed: bool) -> None:
     contents = explained(expression, 300).tree.contents
     assert contents is not None
     assert (contents.events, contents.exact) == (events, not bucketed)
@@ -228,7 +228,7 @@ def test_reasons_say_what_was_needed(expression: str, because: str) -> None:
     assert sentence.partition(": ")[2].split(", until ")[0] == because
 
 
-def test_a_moment_beyond_the_calendar_is_told() -> None:
+def test_an_instant_beyond_the_calendar_is_described() -> None:
     found = explained('until(datetime("9999-12-31T00:00:00Z")) > 1d')
     assert "until 9999-12-30 00:00 UTC" in explanation_text.of_definition(found, "UTC")
     assert explanation_text.local_time(NEVER - 1, "UTC") == "the end of time"
@@ -242,9 +242,9 @@ def test_a_rollout_shows_the_bucket_against_its_threshold(shop: Catalog) -> None
     assert ramp.outcome == "outside"
     assert [(a.bucket, a.gate.to, a.granted) for a in ramp.admissions] == [(56477, 20000, False)]
     assert explanation_text.of_rule(ramp, ZONE).endswith("but bucket 56477 is not below 20000 of 100000")
-    nobody = activation_of(linus, shop, NOW)
-    nobody.unit = None
-    assert [rule.outcome for rule in explain_flag(shop, "new_checkout", nobody).rules] == ["false", "no unit"]
+    absent = activation_of(linus, shop, NOW)
+    absent.unit = None
+    assert [rule.outcome for rule in explain_flag(shop, "new_checkout", absent).rules] == ["false", "no unit"]
 
 
 @pytest.mark.parametrize("document", [{"enabled": False}, {"overrides": [{"profile": "linus", "serve": "on"}]}])
@@ -260,7 +260,7 @@ def test_rules_that_were_not_reached_have_their_trees_too(document: dict[str, An
     assert found.decision.trail[0].text in explanation_text.of_flag(found, "UTC")
 
 
-def test_what_warms_up_is_unknown_and_says_so() -> None:
+def test_what_backfills_is_unknown_and_says_so() -> None:
     live = [Definition(id=1, version=1, kind="trait", key="old", expression="profile.plan")]
     new = Definition(id=2, version=1, kind="trait", key="new", expression="events.a.count(1h)")
     flag = read_flag({"key": "f", "rule": "new > 1 && events.a.exists(1h)"}, "salt")

@@ -40,11 +40,16 @@ def _area(path: Path) -> str:
     parts = path.relative_to(ROOT).parts
     if parts[0] == "src":
         return f"src/{parts[2]}" if len(parts) > 3 else "src"
-    return parts[0] if parts[0] == "loadtests" else "docs"
+    return parts[0] if parts[0] in ("loadtests", "tests") else "docs"
 
 
 def _files() -> list[Path]:
-    code = [*(ROOT / "src").rglob("*.py"), *(ROOT / "src").rglob("*.sql"), *(ROOT / "loadtests").rglob("*.py")]
+    code = [
+        *(ROOT / "src").rglob("*.py"),
+        *(ROOT / "src").rglob("*.sql"),
+        *(ROOT / "loadtests").rglob("*.py"),
+        *(path for path in (ROOT / "tests").rglob("*.py") if path != Path(__file__).resolve()),
+    ]
     pages = [
         *ROOT.glob("*.md"),
         *(ROOT / "docs").rglob("*.md"),
@@ -93,14 +98,29 @@ ANALYTICS = ROOT / "src" / "tinycdp" / "products" / "analytics"
 
 
 def test_nothing_in_code_has_a_name_of_the_old_style() -> None:
-    found = {
-        f"{path.relative_to(ROOT)}: {name}"
-        for path in (ROOT / "src").rglob("*.py")
+    found = _named(ROOT / "src", _OLD_NAMES)
+    assert {
+        name
+        for path, name in found
+        if name not in _OF_OTHERS and not (path.is_relative_to(ANALYTICS) and _MEASURES.search(name))
+    } == set()
+
+
+#: Words that no test is named by. A test may be about a person, and about a body that is refused.
+_OLD_TEST_NAMES = re.compile(r"(^|_)(tells?|told|foretold|nobody|somebody|whoever|shall|warm\w*|unheard)(_|$)")
+
+
+def test_no_test_has_a_name_of_the_old_style() -> None:
+    assert {name for _, name in _named(ROOT / "tests", _OLD_TEST_NAMES)} == set()
+
+
+def _named(folder: Path, pattern: re.Pattern[str]) -> set[tuple[Path, str]]:
+    """The names that code below the folder gives or uses and that the pattern finds, with their modules."""
+    return {
+        (path, name)
+        for path in folder.rglob("*.py")
         for node in ast.walk(ast.parse(path.read_text()))
         if (name := getattr(node, "name", None) or getattr(node, "arg", None) or getattr(node, "id", None))
         and isinstance(name, str)
-        and _OLD_NAMES.search(name.lower())
-        and name not in _OF_OTHERS
-        and not (path.is_relative_to(ANALYTICS) and _MEASURES.search(name))
+        and pattern.search(name.lower())
     }
-    assert found == set()

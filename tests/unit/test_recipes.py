@@ -35,7 +35,7 @@ def bought(ts: str, amount: Any, **more: Any) -> dict[str, Any]:
 
 
 IN, OUT = True, False
-#: For each recipe and its variation what somebody did, and in or out at instants around the edges.
+#: For each recipe and its variation what a profile did, and in or out at instants around the edges.
 HISTORIES: dict[int, list[tuple[dict[str, Any], list[tuple[str, bool]]]]] = {
     1: [
         (

@@ -20,7 +20,7 @@ class Client:
         self.gone = asyncio.Event()
         self.heard = asyncio.Event()
 
-    async def hears(self, text: bytes) -> None:
+    async def expects(self, text: bytes) -> None:
         while text not in self.body:
             self.heard.clear()
             await self.heard.wait()
@@ -61,7 +61,7 @@ async def test_everything_is_sent_in_its_order_and_nothing_after_the_end() -> No
     await serving
 
 
-async def test_a_client_that_does_not_read_is_cut_off_and_told_why() -> None:
+async def test_a_client_that_does_not_read_is_cut_off_with_the_reason() -> None:
     outlet, client = Outlet(20), Client()
     client.reads.clear()
     serving = served(outlet, client)
@@ -81,7 +81,7 @@ async def test_a_client_that_reads_takes_any_amount() -> None:
     serving = served(outlet, client)
     for n in range(50):
         outlet.write(b"data: %d\n\n" % n)
-        await client.hears(b"data: %d\n\n" % n)
+        await client.expects(b"data: %d\n\n" % n)
     outlet.end()
     await client.over.wait()
     assert client.body.count(b"data: ") == 50
@@ -93,7 +93,7 @@ async def test_a_client_that_has_gone_is_no_failure() -> None:
     outlet, client = Outlet(100), Client()
     serving = served(outlet, client)
     outlet.write(b"data: 1\n\n")
-    await client.hears(b"data: 1\n\n")
+    await client.expects(b"data: 1\n\n")
     client.gone.set()
     outlet.write(b"data: 2\n\n")
     await serving

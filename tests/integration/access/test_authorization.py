@@ -353,9 +353,9 @@ async def test_every_route_stands_in_one_of_the_tables_with_the_scope_it_says(ap
     assert all(isinstance(route, HTTPRoute) for route in app.litestar.routes)
     assert routed == CALLS.keys()
     assert len(CALLS) == len(SHOWING) + len(CHANGING) + len(NEITHER)
-    served_as = (await app.nobody.get("/openapi.json")).json()["paths"]
-    told = {f"{m.upper()} {path}": one.get("x-scope") for path, by in served_as.items() for m, one in by.items()}
-    assert told == {route: CALLS[route].scope for route in told}
+    served_as = (await app.keyless.get("/openapi.json")).json()["paths"]
+    documented = {f"{m.upper()} {path}": one.get("x-scope") for path, by in served_as.items() for m, one in by.items()}
+    assert documented == {route: CALLS[route].scope for route in documented}
 
 
 # Keys
@@ -397,14 +397,14 @@ async def test_every_route_takes_every_kind_of_key_where_it_may_stand_and_nowher
         for route, call in CALLS.items():
             request = {**call.request(route, {}), "content": "{}"}
 
-            async def ask(sent: dict[str, Any], key: str, expected: tuple[int, str] | None, told: Any) -> None:
+            async def ask(sent: dict[str, Any], key: str, expected: tuple[int, str] | None, context: Any) -> None:
                 answer = await http.request(**sent)
                 code = answer.json().get("code") if answer.status_code in {401, 403} else None
                 if expected is not None:
-                    assert (answer.status_code, code) == expected, told
+                    assert (answer.status_code, code) == expected, context
                 else:
-                    assert answer.status_code < 500 and code is None, (*told, answer.text)
-                assert answer.status_code < 400 or not key or key not in answer.text, told
+                    assert answer.status_code < 500 and code is None, (*context, answer.text)
+                assert answer.status_code < 400 or not key or key not in answer.text, context
 
             if call.scope is None:
                 for key in (None, *usable.values(), *unusable.values()):
@@ -450,7 +450,7 @@ async def test_an_explanation_needs_more_than_a_decision(app: Application) -> No
 
 
 async def test_however_an_address_is_written_it_leads_past_no_guard(app: Application) -> None:
-    async with client(app) as nobody, client(app, KEYS["write"]) as writer:
+    async with client(app) as keyless, client(app, KEYS["write"]) as writer:
         for route, call in CALLS.items():
             if call.scope in {None, "write"}:
                 continue
@@ -461,7 +461,7 @@ async def test_however_an_address_is_written_it_leads_past_no_guard(app: Applica
                 f"{url}/", f"/{url}", url.replace("/", "//"), f"/{first}/./{rest}", f"/{first}/x/../{rest}", f"{url};x",
                 f"/%{ord(first[0]):02x}{first[1:]}/{rest}", f"/{first}%2f{rest}", f"/{first.upper()}/{rest}",
             ):  # fmt: skip
-                for http in (nobody, writer):
+                for http in (keyless, writer):
                     # As it is: httpx would put some of them right.
                     raw = httpx.URL("http://test", raw_path=odd.encode())
                     answer = await http.request(**{**request, "url": raw})
@@ -658,10 +658,10 @@ async def test_of_another_environment_a_key_reads_nothing_changes_nothing_and_le
             assert MARK not in answer.text and MARK not in repr(answer.headers), route
             assert answer.status_code < 500, (route, answer.text)
             found[route] = lasting(answer.text)
-            if route != "GET /metrics":  # that counts what the process does, for everybody
+            if route != "GET /metrics":  # that counts what the process does, for all environments
                 beside = await ask(there.dev, route, call, {**names, "key": there.dev_key})
                 assert (answer.status_code, found[route]) == (beside.status_code, lasting(beside.text)), route
-            for scope, http in [*weak.items(), (None, app.nobody)]:
+            for scope, http in [*weak.items(), (None, app.keyless)]:
                 if route in CHANGING and scope != call.scope:
                     assert (await ask(http, route, call, names)).status_code in {401, 403}, (route, scope)
             assert changes(before, await here.digest()) == [], route
@@ -713,7 +713,7 @@ _PASSING = re.compile(
     r"\d{4}-\d\d-\d\d[T ]\d\d:[\d:.]+Z?|\b1[78]\d{11}\b"  # times
     r"|tcdp_[\w-]{9,32}|\?token=[\w.-]+|/export/download/[\w.-]+"  # what chance makes, or a key signs
     r"|\b(?:[0-9a-f]{16}){1,2}\b|\b[0-9a-f]{8}-[0-9a-f-]{27}\b"
-    r'|"(?:rate|ratePerSecond|eventsPerSecond|cachedProfiles)":[\d.]+'  # how fast; and of the process, whoever asks
+    r'|"(?:rate|ratePerSecond|eventsPerSecond|cachedProfiles)":[\d.]+'  # how fast; and of the process, for any key
 )
 
 
@@ -729,7 +729,7 @@ async def same_numbers(app: Application, twin: Application) -> None:
             await twin.service.pool.execute("SELECT setval($1::text::regclass, $2)", name, last)
 
 
-async def test_a_live_stream_tells_only_of_its_own_environment(app: Application) -> None:
+async def test_a_live_stream_shows_only_its_own_environment(app: Application) -> None:
     dev = await a_key(app.stranger, "read", "write")
     async with watching(app) as prods, watching(app, key=dev["key"]) as devs:
         await app.track({**ADA, "event": MARK}, {**ADA, "event": "a", "properties": {"said": MARK}})
@@ -738,10 +738,10 @@ async def test_a_live_stream_tells_only_of_its_own_environment(app: Application)
         [message] = await devs.messages(1)
         assert message["stored"]["event"] == "b"
         assert MARK not in devs.body.decode()
-        assert len(prods.told()) == 2
+        assert len(prods.received()) == 2
 
 
-async def test_a_flags_stream_tells_only_of_its_own_environment(app: Application) -> None:
+async def test_a_change_stream_notifies_only_of_its_own_environment(app: Application) -> None:
     dev = await a_key(app.stranger, *SCOPES)
     readers, pro = [], {**ADA, "traits": {"plan": "pro"}}
     async with client(app, KEYS["admin"]) as prods, client(app, dev["key"]) as devs:
@@ -750,11 +750,11 @@ async def test_a_flags_stream_tells_only_of_its_own_environment(app: Application
             assert made.status_code == 201
             readers.append(Reader(app, await stream_of(http), None))
             await readers[-1].until(lambda reader: reader.body or reader.ended)
-        for http, told in ((prods, (1, 0)), (devs, (1, 1))):
+        for http, expected in ((prods, (1, 0)), (devs, (1, 1))):
             assert (await http.post("/v1/identify", json=pro)).status_code == 200
-            for reader, times in zip(readers, told, strict=True):
+            for reader, times in zip(readers, expected, strict=True):
                 await reader.until(lambda reader, times=times: len(reader.messages) >= times)
-            assert tuple(len(reader.messages) for reader in readers) == told
+            assert tuple(len(reader.messages) for reader in readers) == expected
         for reader in readers:
             await reader.leave()
 
@@ -769,7 +769,7 @@ async def test_a_stream_token_opens_nothing_but_for_the_key_that_got_it(app: App
     assert page is not None
 
     def forged(key_id: int, key: str) -> str:
-        """What can be signed by whoever has the key."""
+        """What a client that has the key can sign."""
         signing = Keyring(app.service.pool)
         signing.by_id = lambda id: (page, digest(key))  # type: ignore[method-assign]
         forged_token = msgspec.structs.replace(stream_token, key_id=key_id)
@@ -782,7 +782,7 @@ async def test_a_stream_token_opens_nothing_but_for_the_key_that_got_it(app: App
         (forged(page.id, KEYS["write"]), "MISSING_SCOPE"),
     ):
         async with asyncio.timeout(PATIENCE_SECONDS):  # an open stream would not end
-            refused = await app.nobody.get(url)
+            refused = await app.keyless.get(url)
         assert (refused.status_code, refused.json()["code"]) == (403, code), url
 
 
@@ -792,7 +792,7 @@ async def stream_of(http: httpx.AsyncClient) -> str:
     return uri
 
 
-# Keys stay with whoever has them
+# Keys appear in no log and no answer
 
 
 @pytest.mark.parametrize("swapped", [False, True])
@@ -808,7 +808,7 @@ async def test_of_two_keys_the_same_counts_whichever_way_a_request_takes(app: Ap
             assert (answer.status_code, answer.json()["code"]) == (401, "INVALID_KEY"), route
 
 
-async def test_a_key_beside_an_event_that_is_refused_is_not_logged_with_it(app: Application) -> None:
+async def test_a_key_beside_a_rejected_event_is_not_logged_with_it(app: Application) -> None:
     key = KEYS["write"]
     single = {"writeKey": key, "userId": "ada", "event": ""}
     captured = {"distinct_id": "ada", "properties": {"token": key}}
@@ -820,9 +820,9 @@ async def test_a_key_beside_an_event_that_is_refused_is_not_logged_with_it(app: 
         "/batch": {"api_key": key, "batch": [captured, captured]},
     }.items():
         for headers in ({}, {"X-API-Key": key}):
-            assert (await app.nobody.post(path, json=body, headers=headers)).status_code in {200, 400}
+            assert (await app.keyless.post(path, json=body, headers=headers)).status_code in {200, 400}
     async with watching(app, "status=rejected") as stream:
-        await app.nobody.post("/v1/track", json=single)
+        await app.keyless.post("/v1/track", json=single)
         assert (await stream.messages(1))[0]["received"] == {**single, "writeKey": "***"}
         assert key not in stream.body.decode()
     lines = await app.admin.get("/v1/admin/rejections")
@@ -830,7 +830,7 @@ async def test_a_key_beside_an_event_that_is_refused_is_not_logged_with_it(app: 
     assert key not in lines.text and await where(app, key) == []
 
 
-async def test_an_address_with_a_key_is_neither_logged_nor_told_when_things_go_wrong(
+async def test_an_address_with_a_key_appears_in_no_log_and_no_error(
     app: Application, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def broken(environment_id: int) -> None:
@@ -846,7 +846,7 @@ async def test_an_address_with_a_key_is_neither_logged_nor_told_when_things_go_w
         f"/v1/projects/{key}": 404,
         f"/v1/{key}/track?writeKey={key}": 404,
     }.items():
-        answer = await app.nobody.get(path)
+        answer = await app.keyless.get(path)
         assert (answer.status_code, key in answer.text) == (status, False), path
     assert "GET /array/{token}/config failed" in caplog.text
     assert "a fault of ours" in caplog.text

@@ -39,10 +39,10 @@ async def publish(by: httpx.AsyncClient, *changes: dict[str, Any]) -> None:
 async def test_a_new_environment_is_empty_and_serves_at_once(app: Application) -> None:
     made = await created(app.admin, zone="Europe/Berlin")
     own = bearer(made["adminKey"]["key"])
-    assert (await app.nobody.get("/v1/admin/flags", headers=own)).json()["flags"] == []
-    sent = await app.nobody.post("/v1/track", json={"userId": "ada", "event": "open"}, headers=own)
+    assert (await app.keyless.get("/v1/admin/flags", headers=own)).json()["flags"] == []
+    sent = await app.keyless.post("/v1/track", json={"userId": "ada", "event": "open"}, headers=own)
     assert (sent.status_code, sent.json()["accepted"]) == (200, 1)
-    listed = (await app.nobody.get("/v1/admin/environments", headers=own)).json()["environments"]
+    listed = (await app.keyless.get("/v1/admin/environments", headers=own)).json()["environments"]
     assert [(one["key"], one["zone"], one["current"]) for one in listed] == [
         ("prod", "UTC", False),
         ("dev", "UTC", False),

@@ -192,7 +192,7 @@ async def test_from_memory_too_a_page_gets_the_headers_that_let_it_read_the_answ
     assert sum(fast.values()) == before + 1
     for path in ("/v1/decide?userId=ada&flag=on", "/ofrep/v1/evaluate/flags/on", "/v1/track"):
         for origin in (SHOP, EVIL):
-            preflight = await app.nobody.options(
+            preflight = await app.keyless.options(
                 path,
                 headers={
                     "Origin": origin,

@@ -86,7 +86,7 @@ async def test_a_key_that_exists_is_not_created_again(app: Application) -> None:
         assert (refused.status_code, refused.json()["code"]) == (409, "KEY_EXISTS")
 
 
-async def test_of_two_who_edit_one_version_the_second_is_told(app: Application) -> None:
+async def test_of_two_edits_of_one_version_the_second_is_a_conflict(app: Application) -> None:
     await app.define("trait", **OPENS)
     match = {"If-Match": '"1"'}
     assert (await app.admin.put("/v1/admin/traits/opens", json={"expression": "1"}, headers=match)).status_code == 200
@@ -243,7 +243,7 @@ async def test_a_segment_counts_and_lists_its_members(app: Application) -> None:
     people = [identifier["value"] for page in (first, rest) for m in page["members"] for identifier in m["identifiers"]]
     assert people == [f"u{n}" for n in range(5)]
     assert rest["next"] is None
-    assert (await app.admin.get("/v1/admin/segments/nobody/members")).status_code == 404
+    assert (await app.admin.get("/v1/admin/segments/absent/members")).status_code == 404
 
 
 async def test_a_changed_segment_counts_by_its_live_meaning_until_the_new_one_is_live(app: Application) -> None:
@@ -261,17 +261,17 @@ async def test_keys_are_made_shown_once_and_revoked(app: Application) -> None:
     made = (await app.admin.post("/v1/admin/keys", json={"name": "shop", "scopes": ["read"]})).json()
     assert made["key"].startswith(made["prefix"])
     header = {"Authorization": f"Bearer {made['key']}"}
-    assert (await app.nobody.get("/v1/events/recent", headers=header)).status_code == 200
+    assert (await app.keyless.get("/v1/events/recent", headers=header)).status_code == 200
     listed = await app.admin.get("/v1/admin/keys")
     assert made["key"] not in listed.text
     assert made["prefix"] in listed.text
     assert (await app.admin.delete(f"/v1/admin/keys/{made['id']}")).status_code == 200
-    assert (await app.nobody.get("/v1/events/recent", headers=header)).status_code == 401
+    assert (await app.keyless.get("/v1/events/recent", headers=header)).status_code == 401
     for id in (made["id"], 999_999, 2**40, -1):
         assert (await app.admin.delete(f"/v1/admin/keys/{id}")).status_code == 404, id
 
 
-async def test_nobody_revokes_the_key_they_ask_with_or_another_environments(app: Application) -> None:
+async def test_a_key_revokes_neither_itself_nor_a_key_of_another_environment(app: Application) -> None:
     keys = {key["name"]: key["id"] for key in (await app.admin.get("/v1/admin/keys")).json()["keys"]}
     own = await app.admin.delete(f"/v1/admin/keys/{keys['bootstrap admin']}")
     assert (own.status_code, own.json()["code"]) == (409, "OWN_KEY")
@@ -279,7 +279,7 @@ async def test_nobody_revokes_the_key_they_ask_with_or_another_environments(app:
     assert (await app.read.get("/v1/events/recent")).status_code == 200
 
 
-async def test_figures_tell_what_is_there(app: Application) -> None:
+async def test_statistics_count_what_is_there(app: Application) -> None:
     await app.track(*({"userId": f"u{n}", "event": "app_open"} for n in range(3)))
     await app.write.post("/v1/batch", json=[{"type": "track", "userId": "ada"}])
     await app.define("segment", key="openers", rule="events.app_open.exists_30d")

@@ -399,13 +399,13 @@ async def test_keys(app: Application) -> None:
         if scope is None:
             continue
         body = {"json": route.example or {}} if reads_body(route.handler) else {}
-        none = await app.nobody.request(route.method, route.address(), params=route.required(), **body)
+        none = await app.keyless.request(route.method, route.address(), params=route.required(), **body)
         in_address = route.path.startswith(("/v1/projects", "/array"))
         missing = {"INVALID_KEY"} if in_address else {"MISSING_KEY", "NO_LOCAL_EVALUATION"}
         message = held(none, {401}, missing, route.example)
         assert in_address or "Authorization" in message or "personal" in message, message
         for headers in ({"Authorization": f"Bearer {SECRET}"}, {"X-API-Key": SECRET}, {"X-Write-Key": SECRET}):
-            answer = await app.nobody.request(
+            answer = await app.keyless.request(
                 route.method, route.address(), params=route.required(), headers=headers, **body
             )
             message = held(answer, {401}, {"INVALID_KEY", "MISSING_KEY", "NO_LOCAL_EVALUATION"}, route.example)
@@ -466,8 +466,8 @@ async def test_a_near_name_is_suggested(app: Application) -> None:
     }.items():
         message = held(await app.admin.get(path), {404}, DOCUMENTED)
         assert message.endswith((f"Did you mean {suggestion!r}?", "privacy, validation.")), (path, message)
-    told = await app.read.post("/v1/decide", json={"userId": "ada", "flags": ["premum"]})
-    assert told.json()["errors"] == {"premum": "There is no flag 'premum'. Did you mean 'premium'?"}
+    answer = await app.read.post("/v1/decide", json={"userId": "ada", "flags": ["premum"]})
+    assert answer.json()["errors"] == {"premum": "There is no flag 'premum'. Did you mean 'premium'?"}
     other_kind = held(await app.admin.get("/v1/admin/flags/openers"), {404}, {"NOT_FOUND"})
     assert other_kind == "There is no flag 'openers'. There is a segment 'openers'."
     await app.track({"anonymousId": "tab-1", "event": "app_open"})
@@ -480,7 +480,9 @@ async def test_a_key_in_a_query_is_never_repeated(app: Application, caplog: pyte
     caplog.set_level(logging.DEBUG)
     for route in routes(app):
         for query in ({"writeKey": SECRET}, {"writeKey": SECRET, "surprise": "1"}, {"token": SECRET, "limit": "x"}):
-            for client in (app.nobody,) if route.path in STREAMS and "limit" not in query else (app.admin, app.nobody):
+            for client in (
+                (app.keyless,) if route.path in STREAMS and "limit" not in query else (app.admin, app.keyless)
+            ):
                 answer = await client.request(route.method, route.address(), params=query)
                 assert SECRET not in answer.text, (route.method, route.path, answer.text)
         answer = await app.admin.request(route.method, f"{route.address()}?{SECRET}")

@@ -36,7 +36,7 @@ async def app(dsn: str) -> AsyncIterator[Application]:
 
 async def series(app: Application) -> dict[tuple[str, ...], float]:
     """(name, label values but for the process…) → value."""
-    answer = await app.nobody.get("/metrics")
+    answer = await app.keyless.get("/metrics")
     assert answer.headers["content-type"].startswith("text/plain; version=0.0.4")
     samples = [s for family in text_string_to_metric_families(answer.text) for s in family.samples]
     assert all(sample.labels["process"].isdecimal() for sample in samples)
@@ -53,7 +53,7 @@ async def test_metrics_count_what_happened(app: Application) -> None:
     await app.write.post("/v1/identify", json={"userId": "ada", "traits": {"plan": "one"}, "messageId": "m2"})
     for _ in range(3):
         await app.read.get("/v1/decide?flag=on&userId=ada")
-    await app.read.get("/v1/profiles/nobody")
+    await app.read.get("/v1/profiles/absent")
     await app.read.get("/nowhere/at/all")
     after = await series(app)
     grown = {name: value - before.get(name, 0) for name, value in after.items() if value != before.get(name, 0)}
@@ -65,7 +65,7 @@ async def test_metrics_count_what_happened(app: Application) -> None:
     assert grown["tinycdp_http_requests_total", "GET", "/v1/decide", "200"] == 3
     assert grown["tinycdp_http_requests_total", "GET", "/v1/profiles/{id}", "404"] == 1
     assert grown["tinycdp_http_requests_total", "POST", "/v1/batch", "200"] == 1
-    assert not any("nobody" in part or "nowhere" in part for name in after for part in name)
+    assert not any("absent" in part or "nowhere" in part for name in after for part in name)
     assert grown["tinycdp_ingest_seconds_count",] == 2
     assert after["tinycdp_decision_seconds_count", "one"] == 0, "measured where requests begin, in front of the routes"
     assert (after["tinycdp_wakeup_lag_seconds",], after["tinycdp_database_away",]) == (0, 0)
@@ -75,8 +75,8 @@ async def test_metrics_count_what_happened(app: Application) -> None:
 
 
 async def test_alive_and_ready(app: Application) -> None:
-    assert (await app.nobody.get("/healthz")).json() == {"status": "ok", "version": __version__}
-    assert (await app.nobody.get("/readyz")).json() == {"ready": True, "environments": 2}
+    assert (await app.keyless.get("/healthz")).json() == {"status": "ok", "version": __version__}
+    assert (await app.keyless.get("/readyz")).json() == {"ready": True, "environments": 2}
 
 
 async def test_with_the_database_away_everything_says_when_to_come_back(
@@ -95,20 +95,20 @@ async def test_with_the_database_away_everything_says_when_to_come_back(
         assert int(away.headers["retry-after"]) > 0, path
     saved = await app.admin.post("/v1/admin/traits", json={"key": "x", "expression": "1"})
     assert (saved.status_code, saved.headers["retry-after"]) == (503, "1")
-    assert (await app.nobody.get("/healthz")).status_code == 200
+    assert (await app.keyless.get("/healthz")).status_code == 200
     assert ("tinycdp_wakeup_lag_seconds",) not in await series(app)
 
     await maintenance.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
 
     async def ready() -> bool:
-        return (await app.nobody.get("/readyz")).status_code == 200
+        return (await app.keyless.get("/readyz")).status_code == 200
 
     await eventually(ready)
     assert (await app.admin.get("/v1/admin/traits")).json() == {"traits": [], "revision": 0}
 
 
 async def test_the_document_describes_every_route_and_refers_to_nothing_that_is_not_there(app: Application) -> None:
-    answer = await app.nobody.get("/openapi.json")
+    answer = await app.keyless.get("/openapi.json")
     document = answer.json()
     operations = {
         (path, method): operation
@@ -210,7 +210,7 @@ class _Tags(HTMLParser):
 
 
 async def test_the_page_works_offline_and_its_policy_allows_nothing_else(app: Application) -> None:
-    answer = await app.nobody.get("/docs")
+    answer = await app.keyless.get("/docs")
     policy = answer.headers["content-security-policy"]
     assert policy.startswith("default-src 'none'; style-src 'sha256-")
     tags = _Tags()
@@ -222,7 +222,7 @@ async def test_the_page_works_offline_and_its_policy_allows_nothing_else(app: Ap
     anchors = {attributes["id"] for _, attributes in tags.found if "id" in attributes}
     assert [link for link in links if link != "openapi.json" and str(link)[1:] not in anchors] == []
     assert not any(name.startswith("on") or name == "style" for _, attributes in tags.found for name in attributes)
-    document = (await app.nobody.get("/openapi.json")).json()
+    document = (await app.keyless.get("/openapi.json")).json()
     operations = [operation for methods in document["paths"].values() for operation in methods.values()]
     assert {operation["operationId"] for operation in operations} <= anchors
 

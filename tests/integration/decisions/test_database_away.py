@@ -1,5 +1,5 @@
-"""Decisions outlive the database: known people are still decided, marked STALE; nobody is told that an event was kept
-which was not; and when Postgres returns, everything works again without a restart."""
+"""Decisions outlive the database: known people are still decided, marked STALE; no lost event
+is acknowledged; and when Postgres returns, everything works again without a restart."""
 
 import asyncio
 import os
@@ -87,7 +87,7 @@ async def test_decisions_outlive_the_database(postgres: EmbeddedPostgres, tmp_pa
         kept = await connection.fetch("SELECT message_id FROM events ORDER BY 1")
         assert [row["message_id"] for row in kept] == ["away0", "m1", "m2", "m3"]
         await connection.close()
-        # News travels again: what another process does is seen here.
+        # Notifications arrive again: what another process does is seen here.
         await define(postgres.dsn, {"flags": [{"key": "later", "rule": "events.open.count() >= 1"}]}, clock.now())
         until(lambda: server.decide("later", "ada").status_code == 200, said=server.said)
 

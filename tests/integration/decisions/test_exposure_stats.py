@@ -1,4 +1,4 @@
-"""What exposures say: who got what, whether a split was given out as it says, and which flags nobody needs."""
+"""What exposures say: who got what, whether a split was given out as it says, and which flags are not needed."""
 
 import base64
 from collections.abc import AsyncIterator, Callable, Iterable
@@ -139,11 +139,11 @@ async def test_new_weights_begin_a_new_sample_on_the_very_day(shop: Shop) -> Non
     shop.now.now += 1
     shop.ask(everyone)
     found = await shop.counts()
-    assert found.units == 3_000, "nobody counts twice"
+    assert found.units == 3_000, "no unit counts twice"
     assert found.crossovers > 1_000
     [check] = found.sample_ratio
     assert (check.version, check.units, check.mismatch, check.crossovers) == (2, 3_000, False, 0)
-    # What changes nobody's variant goes on with the sample: a description, a condition, an older salt written out.
+    # What changes no variant goes on with the sample: a description, a condition, an older salt written out.
     shop.now.now += DAY_MS
     await shop.publish(test_flag({"a": 90_000, "b": 10_000}, when='context.x ?? "y" == "y"', description="later"))
     shop.ask(users(1_000, "later"))
@@ -192,7 +192,7 @@ async def test_a_step_of_a_schedule_begins_a_new_sample_too(shop: Shop) -> None:
     assert datetime.fromisoformat(check.since) == datetime.fromisoformat(at)
 
 
-async def test_what_somebody_got_before_the_split_does_not_hide_them(shop: Shop) -> None:
+async def test_an_exposure_before_the_split_does_not_hide_a_unit(shop: Shop) -> None:
     """By default everyone gets a; in the split half of them get it again, and count like the others."""
     await shop.publish(test_flag(when="context.ready == true", default={"serve": "a"}))
     shop.ask(users(2_000))
@@ -301,7 +301,7 @@ async def test_what_belongs_to_a_person_can_be_forgotten(app: Application) -> No
     [
         ("/v1/admin/exposures", 400, "INVALID_REQUEST"),
         ("/v1/admin/exposures?flag=nope", 404, "NOT_FOUND"),
-        ("/v1/admin/exposures?profile=nobody", 404, "PROFILE_NOT_FOUND"),
+        ("/v1/admin/exposures?profile=absent", 404, "PROFILE_NOT_FOUND"),
         ("/v1/admin/exposures?flag=test&after=nonsense", 400, "INVALID_CURSOR"),
         ("/v1/admin/exposures?flag=test&after=WyIyMDI2LTAxLTAxIiwxLDEsMCwiIiwiIiwiXHUwMDAwIl0", 400, "INVALID_CURSOR"),
         ("/v1/admin/exposures?flag=test&from=2026-02-01&to=2026-01-01", 400, "INVALID_REQUEST"),
@@ -322,7 +322,11 @@ async def test_only_admins_see_them_and_only_their_own(app: Application) -> None
     await app.define("flag", **test_flag())
     await app.read.get("/v1/decide?flag=test&userId=ada")
     for path in ("/v1/admin/exposures?unit=ada", "/v1/admin/flags/test/exposures", "/v1/admin/stale-flags"):
-        assert [(await client.get(path)).status_code for client in (app.nobody, app.write, app.read)] == [401, 403, 403]
+        assert [(await client.get(path)).status_code for client in (app.keyless, app.write, app.read)] == [
+            401,
+            403,
+            403,
+        ]
     assert (await app.stranger.get("/v1/admin/exposures?unit=ada")).json()["exposures"] == []
     assert (await app.stranger.get("/v1/admin/flags/test/exposures")).status_code == 404
     assert (await app.stranger.get("/v1/admin/stale-flags")).json()["flags"] == []
@@ -378,9 +382,9 @@ async def test_being_asked_counts_without_an_exposure(shop: Shop) -> None:
     shop.now.now += 40 * DAY_MS
     assert await shop.reasons() == {"test": ["NOT_ASKED"]}
     catalog = shop.service.catalogs.serving(shop.id)
-    nobody = unknown_profile(catalog, None, shop.now())
-    decision = decide_one(catalog, "test", nobody, shop.now())
-    shop.service.exposures.record(catalog, decision, nobody, shop.now())
+    absent = unknown_profile(catalog, None, shop.now())
+    decision = decide_one(catalog, "test", absent, shop.now())
+    shop.service.exposures.record(catalog, decision, absent, shop.now())
     assert await shop.reasons() == {}
     assert (await shop.counts()).units == 0
     shop.now.now += 31 * DAY_MS
@@ -389,7 +393,7 @@ async def test_being_asked_counts_without_an_exposure(shop: Shop) -> None:
     assert flag.reasons[0].text.endswith(f"since {flag.last_asked}")
 
 
-async def test_rules_that_nobody_reaches(shop: Shop) -> None:
+async def test_rules_that_no_unit_reaches(shop: Shop) -> None:
     rules = [
         {"id": "first", "when": "context.n > 0", "serve": "a"},
         {"id": "second", "when": "context.n > 1", "serve": "b"},
@@ -412,7 +416,7 @@ async def test_rules_that_nobody_reaches(shop: Shop) -> None:
     assert await shop.reasons() == {}
 
 
-async def test_a_definition_that_names_the_flag_is_told(shop: Shop) -> None:
+async def test_a_definition_that_names_the_flag_is_listed(shop: Shop) -> None:
     await shop.publish(
         test_flag(enabled=False),
         {"key": "child", "rule": "profile.plan == 1", "prerequisites": [{"flag": "test", "variants": ["a"]}]},

@@ -70,7 +70,7 @@ async def answered(
     return found
 
 
-async def test_every_door_records_a_person_once_a_day(app: Application) -> None:
+async def test_every_route_records_a_unit_once_a_day(app: Application) -> None:
     await app.define("flag", key="paid", rule='profile.plan == "pro"')
     await app.write.post("/v1/identify", json={"userId": "ada", "traits": {"plan": "pro"}})
     for _ in range(2):
@@ -101,8 +101,8 @@ async def test_what_is_only_looked_at_is_no_exposure(app: Application) -> None:
         assert (await app.read.get(f"/v1/decide?flag=test{path}")).status_code == 200
     assert (await app.read.post("/v1/decide", json={"userId": "ada", "exposure": False})).status_code == 200
     assert (await app.admin.get("/v1/admin/explain?flag=test&userId=ada")).status_code == 200
-    nobody = await app.read.post("/ofrep/v1/evaluate/flags/test", json={"context": {}})
-    assert nobody.json()["errorCode"] == "TARGETING_KEY_MISSING"
+    absent = await app.read.post("/ofrep/v1/evaluate/flags/test", json={"context": {}})
+    assert absent.json()["errorCode"] == "TARGETING_KEY_MISSING"
     await app.service.exposures.flush()
     assert await rows(app.service.pool) == []
     assert await app.service.pool.fetchval("SELECT count(*) FROM flag_uses") > 0, "asked for it was"
@@ -125,7 +125,7 @@ async def test_the_fast_lane_records_too_and_stopping_writes_what_waits(dsn: str
     await connection.close()
 
 
-async def test_two_processes_and_a_restart_record_nobody_twice(dsn: str, shop: int) -> None:
+async def test_two_processes_and_a_restart_record_no_unit_twice(dsn: str, shop: int) -> None:
     for _ in range(2):  # the second round is a process that remembers nothing
         async with services(dsn, 2, lambda: NOON) as pair:
             users = [f"user-{n}" for n in range(50)]
@@ -214,7 +214,7 @@ async def test_stopping_writes_what_waits(dsn: str, pool: Pool, shop: int) -> No
 
 
 @pytest.mark.parametrize("unit", ["nul \0", "half \ud800", "x" * 257])
-async def test_an_id_that_nobody_can_have_keeps_no_other_waiting(dsn: str, unit: str, shop: int) -> None:
+async def test_an_impossible_id_keeps_no_other_waiting(dsn: str, unit: str, shop: int) -> None:
     async with services(dsn, 1, lambda: NOON) as [service]:
         catalog, snapshot, _ = await service.profile_loader.load(shop, Identifier(IdentifierKind.USER, "ada"), NOON)
         snapshot.unit = unit
@@ -332,7 +332,7 @@ async def test_a_batch_may_be_of_several_environments_and_name_people_by_identif
         for row in (
             exposed(environment, definitions[environment], "given", NOON),
             exposed(environment, definitions[environment], None, NOON, ada),
-            exposed(environment, definitions[environment], None, NOON, Identifier(IdentifierKind.USER, "nobody")),
+            exposed(environment, definitions[environment], None, NOON, Identifier(IdentifierKind.USER, "absent")),
             exposed(environment, definitions[environment], None, NOON),
         )
     ]

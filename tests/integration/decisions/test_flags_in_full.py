@@ -45,7 +45,7 @@ async def decided(app: Application, flag: str = "beta", user: str = "ada", **mor
     return found
 
 
-async def test_a_kill_acts_at_once_while_a_revision_warms_up(app: Application) -> None:
+async def test_a_kill_acts_at_once_while_a_revision_backfills(app: Application) -> None:
     await app.track({"userId": "ada", "event": "app_open"})
     await app.define("flag", **ON)
     await app.admin.post("/v1/admin/traits", json={"key": "opens", "expression": "events.app_open.count_30d"})
@@ -129,7 +129,7 @@ async def test_a_hold_outlives_the_database_as_long_as_it_lasts(
     await app.define("flag", key="beta", rule="!events.purchase.exists()", stickyFor="30m")
     assert (await decided(app, sessionId="s-1"))["variant"] == "on"
     await app.track({"userId": "ada", "event": "purchase"})
-    nowhere = await asyncpg.create_pool(f"postgresql://nobody@/none?host={tmp_path}", min_size=0)
+    nowhere = await asyncpg.create_pool(f"postgresql://absent@/none?host={tmp_path}", min_size=0)
     monkeypatch.setattr(app.service.session_variants, "pool", nowhere)
     clock.ahead += 29 * MINUTE_MS
     assert (await decided(app, sessionId="s-1"))["reason"] == "CACHED"
@@ -289,7 +289,7 @@ async def test_a_file_keeps_steps_that_were_carried_out(app: Application, clock:
     answer = (await app.admin.post("/v1/admin/publish", json={"changes": [change]})).json()
     assert answer["changes"] == []
     assert (await app.admin.get("/v1/admin/flags/beta")).json()["version"] == 2
-    document["description"] = "everybody has it"
+    document["description"] = "every profile has it"
     [changed] = (await app.admin.post("/v1/admin/publish", json={"changes": [change]})).json()["changes"]
     assert changed["version"] == 3
     await app.service.catalogs.refresh(app.service.pool, app.environment_id)

@@ -1,4 +1,4 @@
-"""The OpenFeature Remote Evaluation Protocol: one flag, all flags with an ETag, and the stream of news about them."""
+"""The OpenFeature Remote Evaluation Protocol: one flag, all flags with an ETag, and the change stream."""
 
 import asyncio
 import json
@@ -149,8 +149,8 @@ async def test_addresses_as_providers_join_them(app: Application, path: str) -> 
 async def test_keys_in_either_header_and_answers_without_one(app: Application) -> None:
     key = app.read.headers["authorization"].removeprefix("Bearer ")
     for path in (ONE + "greeting", ALL):
-        assert (await app.nobody.post(path, json={}, headers={"X-API-Key": key})).status_code == 200
-        assert (await app.nobody.post(path, json={})).status_code == 401
+        assert (await app.keyless.post(path, json={}, headers={"X-API-Key": key})).status_code == 200
+        assert (await app.keyless.post(path, json={})).status_code == 401
         refused = await app.write.post(path, json={})
         assert refused.status_code == 403 and refused.json()["errorCode"] == "GENERAL"
 
@@ -194,7 +194,7 @@ async def test_memory_answers_as_the_ordinary_route_does(app: Application, key: 
 
 
 @pytest.mark.parametrize(
-    "body", [b'{"context":{"targetingKey":"nobody"}}', b'{"context":{"sessionId":"s"}}', b"{", b"\x1f\x8b"]
+    "body", [b'{"context":{"targetingKey":"absent"}}', b'{"context":{"sessionId":"s"}}', b"{", b"\x1f\x8b"]
 )
 async def test_memory_leaves_the_rest_to_the_ordinary_route(app: Application, body: bytes) -> None:
     assert await by_memory(app, ONE + "greeting", body) == (None, body)
@@ -254,7 +254,7 @@ async def test_a_browser_may_read_the_etag(app: Application) -> None:
     assert answer.headers["access-control-allow-origin"] == "*"
     assert "etag" in answer.headers["access-control-expose-headers"].lower()
     asked = "authorization,content-type,if-none-match,x-api-key"
-    preflight = await app.nobody.options(
+    preflight = await app.keyless.options(
         ALL,
         headers={
             "Origin": "https://shop.example",
@@ -322,13 +322,13 @@ async def quiet(app: Application) -> None:
         await asyncio.sleep(0.01)
 
 
-async def test_an_event_that_changes_an_answer_is_told(app: Application) -> None:
+async def test_an_event_that_changes_an_answer_is_notified(app: Application) -> None:
     await app.track({"userId": "ada", "event": "other"})
     before = await all_flags(app, {"targetingKey": "ada"})
     async with listening(app, before) as ada, listening(app, await all_flags(app, {"targetingKey": "bob"})) as bob:
         await app.track({"userId": "ada", "event": "other"})
         await app.track({"userId": "ada", "event": "open"})
-        message = await ada.told(1)
+        message = await ada.received(1)
         after = await all_flags(app, {"targetingKey": "ada"}, **{"If-None-Match": before.headers["etag"]})
         assert message["type"] == "refetchEvaluation" and message["etag"] == after.headers["etag"]
         assert isinstance(message["lastModified"], int) and message["id"].isdecimal()
@@ -336,14 +336,14 @@ async def test_an_event_that_changes_an_answer_is_told(app: Application) -> None
         assert len(ada.messages) == 1 and bob.messages == []
 
 
-async def test_someone_never_seen_is_told_when_they_are(app: Application) -> None:
+async def test_a_profile_never_seen_is_notified_when_it_is_made(app: Application) -> None:
     async with listening(app, await all_flags(app, {"targetingKey": "eve"})) as reader:
         assert reader.headers[b"content-type"].startswith(b"text/event-stream")
         assert reader.headers[b"access-control-allow-origin"] == b"*", "a browser reads it from another origin"
         assert reader.headers[b"cache-control"] == b"no-store"
         await quiet(app)
         await app.track({"userId": "eve", "event": "open"})
-        await reader.told(1)
+        await reader.received(1)
 
 
 async def test_a_person_who_merges_is_followed(app: Application) -> None:
@@ -354,14 +354,14 @@ async def test_a_person_who_merges_is_followed(app: Application) -> None:
         assert reader.messages == []
         joined = await app.write.post("/v1/identify", json={"userId": "ada", "anonymousId": "tab", "traits": {}})
         assert joined.status_code == 200
-        await reader.told(1)
+        await reader.received(1)
         await app.define("flag", key="twice", rule="events.open.count() >= 2")
-        await reader.told(2)
+        await reader.received(2)
         await app.track({"anonymousId": "tab", "event": "open"})
-        await reader.told(3)
+        await reader.received(3)
 
 
-async def test_definitions_are_told_to_those_whose_answers_they_change(app: Application) -> None:
+async def test_definitions_notify_the_streams_whose_answers_they_change(app: Application) -> None:
     ios = await all_flags(app, {"targetingKey": "ada", "platform": "ios"})
     web = await all_flags(app, {"targetingKey": "ada", "platform": "web"})
     async with listening(app, ios) as here, listening(app, web) as there:
@@ -370,41 +370,41 @@ async def test_definitions_are_told_to_those_whose_answers_they_change(app: Appl
         changed = await app.admin.put("/v1/admin/flags/beta", json={**document, "rule": 'context.platform == "web"'})
         assert changed.status_code == 200, changed.text
         await app.backfill()
-        await here.told(1)
-        await there.told(1)
+        await here.received(1)
+        await there.received(1)
 
 
-async def test_the_clock_is_told_too(app: Application) -> None:
+async def test_the_clock_notifies_too(app: Application) -> None:
     await app.define("flag", key="lately", rule="events.open.exists(1m)")
     opened = app.service.now() - 58_000
     await app.track({"userId": "ada", "event": "open", "timestamp": iso(opened), "sentAt": iso(app.service.now())})
     before = await all_flags(app, {"targetingKey": "ada"})
     assert by_key(before)["lately"]["value"] is True
     async with listening(app, before) as reader:
-        message = await reader.told(1)
+        message = await reader.received(1)
         assert opened + 60_000 <= int(message["id"][:-12]) < opened + 61_000
     assert by_key(await all_flags(app, {"targetingKey": "ada"}))["lately"]["value"] is False
 
 
-async def test_what_was_missed_is_told_on_connecting(app: Application) -> None:
+async def test_a_missed_change_is_notified_on_connecting(app: Application) -> None:
     first = await all_flags(app, {"targetingKey": "ada"})
     await app.track({"userId": "ada", "event": "open"})
     async with listening(app, first) as reader:
-        missed = await reader.told(1)
+        missed = await reader.received(1)
     async with listening(app, first, missed["id"]) as reader:
         await quiet(app)
         assert reader.messages == [], "the id says that it is known"
     for other in ("17", "nonsense", "9" * 40):
         async with listening(app, first, other) as reader:
-            assert (await reader.told(1))["etag"] == missed["etag"]
+            assert (await reader.received(1))["etag"] == missed["etag"]
     second = await all_flags(app, {"targetingKey": "ada"})
     async with listening(app, second) as reader:
         await quiet(app)
         assert reader.messages == []
 
 
-async def test_a_burst_is_told_as_one(app: Application) -> None:
-    """Clients fetch when they have been told nothing for 50 ms: who is told on and on never does."""
+async def test_a_burst_is_one_notification(app: Application) -> None:
+    """A client fetches when nothing has arrived for 50 ms: one that is notified on and on never does."""
     levels = range(20, 0, -1)
     await app.define(
         "flag",
@@ -427,13 +427,13 @@ async def test_a_burst_is_told_as_one(app: Application) -> None:
 
 async def test_a_revoked_key_ends_its_streams(app: Application) -> None:
     made = (await app.admin.post("/v1/admin/keys", json={"name": "web", "scopes": ["read"]})).json()
-    answer = await app.nobody.post(ALL, json={"context": {}}, headers={"X-API-Key": made["key"]})
+    answer = await app.keyless.post(ALL, json={"context": {}}, headers={"X-API-Key": made["key"]})
     async with listening(app, answer) as reader, listening(app, await all_flags(app, {})) as other:
         assert (await app.admin.delete(f"/v1/admin/keys/{made['id']}")).status_code < 300
         await reader.until(lambda reader: reader.ended)
         assert not other.ended
     uri = answer.json()["eventStreams"][0]["endpoint"]["requestUri"]
-    refused = await app.nobody.get(uri)
+    refused = await app.keyless.get(uri)
     assert refused.status_code == 403 and refused.json()["code"] == "INVALID_STREAM_TOKEN"
 
 
@@ -442,8 +442,8 @@ async def test_a_stream_needs_an_address_of_ours(app: Application) -> None:
     stem, _, signature = uri.partition(".")
     other = (await all_flags(app, {"targetingKey": "bob"})).json()["eventStreams"][0]["endpoint"]["requestUri"]
     for forged in (stem, stem + "." + signature[:-4] + "AAAA", other.partition(".")[0] + "." + signature, stem + ".é"):
-        assert (await app.nobody.get(forged)).status_code == 403
-    assert (await app.nobody.get(stem.partition("=")[0] + "=nonsense")).status_code == 403
+        assert (await app.keyless.get(forged)).status_code == 403
+    assert (await app.keyless.get(stem.partition("=")[0] + "=nonsense")).status_code == 403
 
 
 async def test_a_context_too_long_for_an_address_has_no_stream(app: Application) -> None:
@@ -470,7 +470,9 @@ async def test_an_address_is_good_for_its_window_and_the_next(
         catalog, snapshot, _ = await app.service.profile_loader.load(app.environment_id, stream.identifier, now)
         decisions = decide_all(catalog, snapshot, now, {"targetingKey": "ada"})
         stream.send_change(evaluations(catalog, decisions), now + stream_tokens.WINDOW_MS)
-        assert (await reader.told(1))["etag"] == renewed.headers["etag"], "what it tells of is what will be answered"
+        assert (await reader.received(1))["etag"] == renewed.headers["etag"], (
+            "its digest is that of what will be answered"
+        )
 
 
 async def test_beyond_the_limit_there_are_no_streams(dsn: str) -> None:
@@ -484,10 +486,10 @@ async def only_one_stream(app: Application) -> None:
     async with listening(app, answer):
         full = await all_flags(app, {"targetingKey": "ada"}, **{"If-None-Match": answer.headers["etag"]})
         assert full.status_code == 200 and "eventStreams" not in full.json()
-        refused = await app.nobody.get(answer.json()["eventStreams"][0]["endpoint"]["requestUri"])
+        refused = await app.keyless.get(answer.json()["eventStreams"][0]["endpoint"]["requestUri"])
         assert (refused.status_code, refused.json()["code"]) == (503, "TOO_MANY_STREAMS")
         assert int(refused.headers["retry-after"]) > 0
-    assert "eventStreams" in (await all_flags(app, {"targetingKey": "ada"})).json(), "whoever leaves makes room"
+    assert "eventStreams" in (await all_flags(app, {"targetingKey": "ada"})).json(), "a stream that ends makes room"
     assert len(app.service.change_streams) == 0
 
 
@@ -497,7 +499,7 @@ async def test_a_process_that_leaves_sends_its_readers_elsewhere(app: Applicatio
         app.service.change_streams.leave()
         await reader.until(lambda reader: reader.ended)
     uri = answer.json()["eventStreams"][0]["endpoint"]["requestUri"]
-    assert (await app.nobody.get(uri)).status_code == 503
+    assert (await app.keyless.get(uri)).status_code == 503
     same = await all_flags(app, {"targetingKey": "ada"}, **{"If-None-Match": answer.headers["etag"]})
     assert same.status_code == 304, "the address is good on other processes"
 
@@ -528,26 +530,26 @@ async def test_a_reader_who_reads_nothing_is_cut_off(app: Application) -> None:
 # Several processes
 
 
-async def test_what_another_process_takes_is_told_here(app: Application, other: Application) -> None:
+async def test_an_event_that_another_process_takes_is_notified_here(app: Application, other: Application) -> None:
     await app.track({"userId": "ada", "event": "other"})
     known, unknown = await all_flags(app, {"targetingKey": "ada"}), await all_flags(app, {"targetingKey": "eve"})
     async with listening(app, known) as ada, listening(app, unknown) as eve:
         await quiet(app)
         await other.track({"userId": "ada", "event": "open"}, {"userId": "eve", "event": "open"})
-        await ada.told(1)
-        await eve.told(1)
+        await ada.received(1)
+        await eve.received(1)
 
 
 async def test_an_address_opens_a_stream_on_any_process(app: Application, other: Application) -> None:
     first = await all_flags(app, {"targetingKey": "ada"})
     async with listening(app, first) as reader:
         await app.track({"userId": "ada", "event": "open"})
-        told = await reader.told(1)
-    async with listening(other, first, told["id"]) as reader:
+        sent = await reader.received(1)
+    async with listening(other, first, sent["id"]) as reader:
         await quiet(other)
         assert reader.messages == []
     async with listening(other, first) as reader:
-        assert (await reader.told(1))["etag"] == told["etag"]
+        assert (await reader.received(1))["etag"] == sent["etag"]
 
 
 async def test_an_answer_is_as_new_as_the_push_that_asked_for_it(
@@ -556,7 +558,9 @@ async def test_an_answer_is_as_new_as_the_push_that_asked_for_it(
     before = await all_flags(app, {"targetingKey": "ada"})
     await app.track({"userId": "ada", "event": "other"})
     await all_flags(app, {"targetingKey": "ada"})
-    monkeypatch.setattr(app.service.mirror, "profiles_changed", lambda *news: None)  # news is still on its way
+    monkeypatch.setattr(
+        app.service.mirror, "profiles_changed", lambda *news: None
+    )  # the notification is still on its way
     await other.track({"userId": "ada", "event": "open"})
     etag = (await all_flags(other, {"targetingKey": "ada"})).headers["etag"]
     body = {"context": {"targetingKey": "ada"}}
@@ -568,7 +572,7 @@ async def test_an_answer_is_as_new_as_the_push_that_asked_for_it(
     assert hinted.status_code == 200 and hinted.headers["etag"] == etag
 
 
-async def test_what_nobody_heard_of_is_told_once_news_come_again(
+async def test_a_change_during_an_outage_is_notified_after_reconnecting(
     app: Application, other: Application, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with listening(app, await all_flags(app, {"targetingKey": "ada"})) as reader:
@@ -584,4 +588,4 @@ async def test_what_nobody_heard_of_is_told_once_news_come_again(
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
                 " WHERE datname = current_database() AND query LIKE 'LISTEN%'"
             )
-        await reader.told(1)
+        await reader.received(1)

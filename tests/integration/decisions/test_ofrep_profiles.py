@@ -47,7 +47,7 @@ async def test_a_targeting_key_finds_the_strongest_identifier(app: Application, 
         assert await opened(app, **{kind: "x"}) is found, kind
     profile = (await app.read.get("/v1/decide", params={"deviceId": "x", "flag": "opened"})).json()["profileId"]
     assert await opened(app, profileId=profile, anonymousId="x") is True
-    assert await opened(app, targetingKey="x", anonymousId=7) is True  # no text, so it names nobody
+    assert await opened(app, targetingKey="x", anonymousId=7) is True  # no text, so it names no profile
 
 
 async def test_the_order_of_kinds_is_that_of_the_rules(app: Application) -> None:

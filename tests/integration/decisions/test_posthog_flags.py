@@ -1,5 +1,5 @@
-"""PostHog's clients and flags: who was shown what, as an event tells; sessions that keep variants; what elder clients
-ask."""
+"""PostHog's clients and flags: which variant was shown, as an event reports; sessions that keep variants; what
+older clients ask."""
 
 import json
 from collections.abc import AsyncIterator
@@ -34,13 +34,13 @@ async def app(dsn: str) -> AsyncIterator[Application]:
 
 
 async def ask(app: Application, person: str, path: str = "/flags/?v=2", **also: Any) -> Any:
-    answer = await app.nobody.post(path, json={"api_key": KEYS["read"], "distinct_id": person, **also})
+    answer = await app.keyless.post(path, json={"api_key": KEYS["read"], "distinct_id": person, **also})
     assert answer.status_code == 200, answer.text
     return answer.json()
 
 
 async def capture(app: Application, *events: dict[str, Any]) -> None:
-    answer = await app.nobody.post("/batch/", json={"api_key": KEYS["write"], "batch": events})
+    answer = await app.keyless.post("/batch/", json={"api_key": KEYS["write"], "batch": events})
     assert (answer.status_code, answer.json()) == (200, {"status": 1})
 
 
@@ -117,20 +117,20 @@ async def test_a_variant_that_an_older_flag_gave_is_of_no_rule(app: Application)
         {"$feature_flag_response": {"a": 1}},
     ],
 )
-async def test_what_no_flag_gave_is_nobody_s_exposure(app: Application, said: dict[str, Any]) -> None:
+async def test_what_no_flag_gave_is_no_exposure(app: Application, said: dict[str, Any]) -> None:
     await capture(app, called("ada", await ask(app, "ada"), **said))
     assert await exposures(app) == []
     assert await app.service.pool.fetchval("SELECT count(*) FROM events") == 1
 
 
-@pytest.mark.parametrize("told", [{"$feature_flag_id": 9}, {"$feature_flag_id": 0}, {"$feature_flag_id": "x"}])
-async def test_an_odd_rule_is_none(app: Application, told: dict[str, Any]) -> None:
+@pytest.mark.parametrize("reported", [{"$feature_flag_id": 9}, {"$feature_flag_id": 0}, {"$feature_flag_id": "x"}])
+async def test_an_odd_rule_is_none(app: Application, reported: dict[str, Any]) -> None:
     said = await ask(app, "ada")
-    await capture(app, called("ada", said, **told))
+    await capture(app, called("ada", said, **reported))
     assert await exposures(app) == [("ada", said["flags"]["test"]["variant"], "")]
 
 
-async def test_an_app_that_was_offline_tells_of_the_day_it_was(app: Application) -> None:
+async def test_an_exposure_sent_late_counts_on_the_day_it_happened(app: Application) -> None:
     now, said = app.service.now(), await ask(app, "ada")
 
     def at(ago: int) -> dict[str, Any]:
@@ -151,7 +151,7 @@ async def test_whom_nothing_is_kept_of_is_not_counted(app: Application) -> None:
     assert await exposures(app) == []
 
 
-async def test_what_is_told_waits_in_the_same_bounded_place(app: Application) -> None:
+async def test_reported_exposures_wait_in_the_same_bounded_buffer(app: Application) -> None:
     environment = app.environment_id
     catalog, now = app.service.catalogs.serving(environment), app.service.now()
     small = Exposures(app.service.pool, app.service.metrics.exposures, waiting=1)
@@ -159,7 +159,7 @@ async def test_what_is_told_waits_in_the_same_bounded_place(app: Application) ->
         small.record_reported(catalog, "test", "a", "half", Identifier("userId", person), now, now)
     assert (small.waiting, app.service.metrics.exposures["dropped"]) == (1, 1)
     await small.flush()
-    assert await app.service.pool.fetchval("SELECT count(*) FROM exposures") == 0, "nobody has this id"
+    assert await app.service.pool.fetchval("SELECT count(*) FROM exposures") == 0, "no profile has this id"
 
 
 # Sessions
@@ -194,6 +194,6 @@ async def test_the_first_form_lists_what_is_on(app: Application) -> None:
 
 async def test_unity_s_and_hand_written_questions_are_understood(app: Application) -> None:
     body = {"$token": KEYS["read"], "$distinct_id": "ada", "$properties": {"plan": "pro"}, "$groups": {"company": "x"}}
-    answer = await app.nobody.post("/flags/?v=2", content=json.dumps(body))
+    answer = await app.keyless.post("/flags/?v=2", content=json.dumps(body))
     assert answer.json()["flags"]["test"]["metadata"]["id"] == 1
     assert (await ask(app, "ada", disable_flags=True))["flags"] == {}

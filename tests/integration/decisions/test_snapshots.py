@@ -1,4 +1,4 @@
-"""What a process keeps in memory is never older than what it has heard, and never somebody else's."""
+"""What a process keeps in memory is never older than its notifications, and never of another profile."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -43,10 +43,10 @@ def opened(id: str, *identifiers: Identifier, ago: int = 0, name: str = "open") 
     )
 
 
-async def test_old_news_does_not_bring_an_old_row_back(
+async def test_an_old_notification_does_not_bring_an_old_row_back(
     services: list[Parts], shop: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A row read before our own commit is not kept, even where older news of another process comes by after it."""
+    """A row read before our own commit is not kept, even if an older notification arrives after it."""
     service = services[0]
     first = await service.ingest.accept(shop, [opened("m1", ADA, name="other")])
     [id] = await service.pool.fetchrow("SELECT id FROM profiles")
@@ -63,7 +63,7 @@ async def test_old_news_does_not_bring_an_old_row_back(
     assert await holds_for(service, shop, "opened", ADA)
 
 
-async def test_news_of_another_environment_drops_nothing(services: list[Parts], shop: int) -> None:
+async def test_a_notification_of_another_environment_drops_nothing(services: list[Parts], shop: int) -> None:
     """Versions are compared inside of an environment only: elsewhere they may be any number."""
     service = services[0]
     version = (await service.ingest.accept(shop, [opened("m1", ADA)])).version
@@ -115,7 +115,7 @@ async def test_with_the_database_away_an_alias_that_moved_is_not_decided_as_its_
 
 
 async def test_what_was_read_before_a_revision_went_live_is_read_again(services: list[Parts], shop: int) -> None:
-    """The catalog of a new revision may come by another way than the news of the profiles that backfilled for it."""
+    """The catalog of a new revision may arrive before the notifications of the profiles that backfilled for it."""
     service = services[0]
     await service.ingest.accept(shop, [opened("m1", ADA)])
     assert await holds_for(service, shop, "opened", ADA)
@@ -128,14 +128,16 @@ async def test_what_was_read_before_a_revision_went_live_is_read_again(services:
     await service.catalogs.refresh(service.pool, shop)
     assert service.snapshots.find(shop, ADA.kind, ADA.value) is None
     service.mirror.disconnected()
-    with pytest.raises(Unavailable):  # what is known would answer for somebody who never did anything
+    with pytest.raises(Unavailable):  # what is known would answer for a profile that never did anything
         await holds_for(service, shop, "often", ADA)
     service.mirror.reconnected()
     assert await holds_for(service, shop, "often", ADA)
 
 
-async def test_an_identifier_that_moved_unheard_follows_its_new_person(services: list[Parts], shop: int) -> None:
-    """What is kept under an identifier answers for whoever it is now, also where the news of the move was lost."""
+async def test_an_identifier_that_moved_without_a_notification_follows_its_new_profile(
+    services: list[Parts], shop: int
+) -> None:
+    """What is kept under an identifier answers for the profile that has it now, even if its move was not notified."""
     here, there = services
     await there.ingest.accept(shop, [opened("m1", BOB, TAB, ago=1_000, name="other")])
     assert not await holds_for(here, shop, "opened", TAB)

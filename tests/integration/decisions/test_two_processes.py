@@ -96,7 +96,7 @@ async def test_an_id_counts_once_by_whatever_way_it_comes(pair: tuple[Server, Se
 
 
 def test_both_processes_read_a_write(pair: tuple[Server, Server]) -> None:
-    """The process that took the event at once; the other soon, and at once where it is told the version."""
+    """The process that took the event at once; the other soon, and at once where the request names the version."""
     here, there = pair
     for n in range(200):
         user = f"reader-{n}"
@@ -111,8 +111,8 @@ def test_both_processes_read_a_write(pair: tuple[Server, Server]) -> None:
         assert here.decide("opened", user).json()["allow"]
 
 
-async def test_a_version_is_waited_for_by_nobody(dsn: str) -> None:
-    """A process that hears no news answers from memory, until it is asked for a version: then exactly that one."""
+async def test_no_request_waits_for_a_version_for_long(dsn: str) -> None:
+    """A process without notifications answers from memory, until it is asked for a version: then exactly that one."""
     now = clock.now()
     async with serving.services(dsn, 2, clock.now) as [here, deaf]:
         environment = await new_environment(here.pool, "e", COUNTING, now)
@@ -127,7 +127,7 @@ async def test_a_version_is_waited_for_by_nobody(dsn: str) -> None:
         assert not await holds_for(deaf, environment, "opened", ada)
         receipt = await here.ingest.accept(environment, [message("m1", "open")])
         assert await holds_for(here, environment, "opened", ada), "read your own write"
-        assert not await holds_for(deaf, environment, "opened", ada), "it hears nothing, as this test wants it"
+        assert not await holds_for(deaf, environment, "opened", ada), "it is notified of nothing, as this test wants it"
         assert await holds_for(deaf, environment, "opened", ada, min_version=receipt.version)
         again = await here.ingest.accept(environment, [message("m1", "open")])
         assert again.duplicates == 1
@@ -137,7 +137,7 @@ async def test_a_version_is_waited_for_by_nobody(dsn: str) -> None:
 
 async def test_a_person_of_a_newer_revision_is_decided_by_it(dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A process that has not heard of the swap reads someone whom the other has taken an event of since: their row has
-    no state of the older revision any more, which would look like somebody who never did anything."""
+    no state of the older revision any more, which would look like a profile that never did anything."""
     now = clock.now()
     async with serving.services(dsn, 2, clock.now) as [here, deaf]:
         environment = await new_environment(here.pool, "e", COUNTING, now)
@@ -234,7 +234,7 @@ async def test_a_key_opens_one_environment_and_nothing_of_another(pair: tuple[Se
 
 
 async def test_a_full_queue_answers_429_over_http(dsn: str, tmp_path: Path) -> None:
-    """One is under way and held up, five may wait: of eight more, three are told when to come again, at once."""
+    """One is under way and held up, five may wait: of eight more, three get Retry-After, at once."""
     await prepare(Settings(database_url=dsn, **keys()), clock.now())
     beside = await asyncpg.connect(dsn)
     with served(tmp_path, dsn=dsn, role="api", ingest_queue=5) as server, ThreadPoolExecutor(9) as threads:

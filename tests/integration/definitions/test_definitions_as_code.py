@@ -117,17 +117,17 @@ async def test_a_whole_folder_is_one_revision(prepared: Run, tmp_path: Path) -> 
     assert status == 1 and "defined twice" in err
 
 
-async def test_apply_says_that_it_warms_and_waits_where_it_is_told_to(
+async def test_apply_reports_a_backfill_and_waits_for_it_with_wait(
     prepared: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dsn: str
 ) -> None:
     run, file = prepared, tmp_path / "a.yaml"
-    await _somebody(dsn)
+    await _one_profile(dsn)
     file.write_text("segments: [{key: openers, rule: events.app_open.exists(30d)}]")
     assert "before they serve" in (await run("plan", file))[1]
     status, _, err = await run("apply", file)
     assert status == 0 and "revision 1 backfills" in err
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
-    # No worker runs here: whoever waits does its part.
+    # No worker runs here: the command that waits does its part.
     status, out, err = await run("apply", "--wait", file)
     assert (status, out.splitlines()[-1]) == (0, "revision 1 is live")
     assert "] 0 of 1 profiles" in err and "] 1 of 1 profiles" in err
@@ -152,7 +152,7 @@ async def test_a_rename_in_a_file_is_a_rename_here_once(prepared: Run, tmp_path:
     async with running(dsn) as app:
         newest = (await app.admin.get("/v1/admin/revisions")).json()["revisions"][0]
     assert (newest["author"], newest["note"]) == ("command line", "shorter")
-    # Said for ever, done once: also when somebody makes a new one under the old name.
+    # Said for ever, done once: also if there is a new one under the old name.
     assert (await run("plan", "--prune", file))[0] == 0
     other = tmp_path / "b.yaml"
     other.write_text("traits: [{key: opens, expression: '1'}]")
@@ -196,7 +196,7 @@ async def test_two_definitions_swap_their_names_once(prepared: Run, tmp_path: Pa
 
 async def test_plan_says_how_many_people_would_move(prepared: Run, tmp_path: Path, dsn: str) -> None:
     run, file = prepared, tmp_path / "a.yaml"
-    await _somebody(dsn)
+    await _one_profile(dsn)
     file.write_text(
         "segments: [{key: openers, rule: events.app_open.exists(30d)}]\nflags: [{key: f, rule: segments.openers}]"
     )
@@ -210,7 +210,7 @@ async def test_plan_says_how_many_people_would_move(prepared: Run, tmp_path: Pat
     assert (await run("plan", "--preview", file))[1] == "nothing to change, 2 unchanged\n"
 
 
-async def _somebody(dsn: str) -> None:
+async def _one_profile(dsn: str) -> None:
     async with running(dsn) as app:
         await app.track({"userId": "ada", "event": "app_open"})
 

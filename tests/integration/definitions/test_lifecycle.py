@@ -105,7 +105,7 @@ async def test_a_change_that_is_none_is_refused(app: Application, change: Any, s
     }  # fmt: skip
 
 
-async def test_a_rename_moves_nobody_and_rewrites_what_names_it(shop: Application) -> None:
+async def test_a_rename_moves_no_profile_and_rewrites_references(shop: Application) -> None:
     app = shop
     before = await table(app, "SELECT fingerprint, profile_id, entered_at FROM memberships")
     salt = (await ok(app, "GET", "flags/more"))["document"]["salt"]
@@ -160,7 +160,7 @@ async def test_a_name_that_is_taken_or_means_something_else_is_refused(shop: App
     assert await refused(app, "POST", rename, {"key": "other"}) == (409, "KEY_EXISTS")
     for key in ("last_seen_at", "events", "null", "a b", ""):
         assert await refused(app, "POST", rename, {"key": key}) == (400, "INVALID_KEY")
-    assert await refused(app, "POST", "traits/nobody/rename", {"key": "x"}) == (404, "NOT_FOUND")
+    assert await refused(app, "POST", "traits/absent/rename", {"key": "x"}) == (404, "NOT_FOUND")
     assert await refused(app, "POST", rename, {"key": "x"}, **{"If-Match": '"7"'}) == (409, "VERSION_CONFLICT")
     assert (await ok(app, "POST", rename, {"key": "orders"}))["changes"] == []
     # A keyword is quoted where it is named; a segment may be called like the trait.
@@ -182,11 +182,11 @@ async def test_every_version_is_kept_with_who_and_why(shop: Application) -> None
     ]  # fmt: skip
     assert found[1]["document"] == {"expression": "events.purchase.count_30d", "description": ""}
     assert (found[2]["author"], found[2]["liveAt"] >= found[2]["publishedAt"]) == ("bootstrap admin", True)
-    # By a former key too, while nobody else has it.
+    # By a former key too, while no other definition has it.
     assert (await ok(app, "GET", "traits/orders/versions"))["versions"] == found
     await publish(app, ("trait", "orders", {"expression": "1"}))
     assert len((await ok(app, "GET", "traits/orders/versions"))["versions"]) == 1
-    assert await refused(app, "GET", "traits/nobody/versions") == (404, "NOT_FOUND")
+    assert await refused(app, "GET", "traits/absent/versions") == (404, "NOT_FOUND")
 
 
 async def test_a_revision_says_what_it_changed_and_any_two_are_compared(shop: Application) -> None:
@@ -270,7 +270,7 @@ async def test_a_meaning_that_was_given_up_and_returns_starts_afresh(shop: Appli
     assert await members(app, "regulars") == ["ada"]
 
 
-async def test_a_warm_up_is_called_off_by_restoring_what_serves(shop: Application) -> None:
+async def test_a_backfill_is_called_off_by_restoring_what_serves(shop: Application) -> None:
     app = shop
     before = await table(app, "SELECT * FROM memberships")
     changed = {"kind": "segment", "key": "regulars", "document": {"rule": "orders >= 1"}}
@@ -328,10 +328,10 @@ async def test_impact_goes_all_the_way(shop: Application) -> None:
         {"event": "order", "properties": ["price.net", "shop"]}, {"event": "purchase", "properties": []},
     ]  # fmt: skip
     assert found["properties"] == ["home"]
-    assert await refused(app, "GET", "flags/nobody/impact") == (404, "NOT_FOUND")
+    assert await refused(app, "GET", "flags/absent/impact") == (404, "NOT_FOUND")
 
 
-async def test_many_publish_at_once_and_nobody_is_lost(app: Application) -> None:
+async def test_many_publish_at_once_and_no_change_is_lost(app: Application) -> None:
     """More at once than a publish tries before it keeps the others out."""
     keys = [f"t{n}" for n in range(8)]
     made = await asyncio.gather(*(publish(app, ("trait", key, {"expression": "1"})) for key in keys))
@@ -346,7 +346,7 @@ async def test_many_publish_at_once_and_nobody_is_lost(app: Application) -> None
     assert sorted(answer.status_code for answer in answers) == [200, 409, 409, 409]
 
 
-async def test_what_only_asks_waits_for_nobody(shop: Application) -> None:
+async def test_reads_do_not_wait_for_a_publish(shop: Application) -> None:
     app = shop
     async with transaction(app.service.pool) as connection:
         await begin_group(connection, app.environment_id)  # as a group of messages does that takes its time

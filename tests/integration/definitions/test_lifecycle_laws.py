@@ -135,7 +135,7 @@ class Life:
         await self.service.catalogs.refresh(self.service.pool, self.id)
 
     async def stored(self) -> tuple[Mapping[str, set[int]], set[tuple[int, int]], list[int]]:
-        """(members by segment, who is in by the last transition as (segment id, profile), everybody)"""
+        """(members by segment, who is in by the last transition as (segment id, profile), all profiles)"""
         catalog = self.service.catalogs.serving(self.id)
         async with self.service.pool.acquire() as connection:
             rows = await connection.fetch(

@@ -106,7 +106,7 @@ class Book:
 
 
 def weight_of(person: int, n: int) -> int:
-    """Of a person's n-th event: every weight occurs, and everybody's are others."""
+    """Of a person's n-th event: every weight occurs, and each person has others."""
     return (person * 7 + n * 3) % 10
 
 
@@ -267,13 +267,13 @@ class Fire:
 
     @staticmethod
     def exported(segment: str, server: Server) -> list[dict[str, Any]]:
-        """Everyone in a segment, with the traits that tell the revision."""
+        """Everyone in a segment, with the traits that show the revision."""
         query = {"columns": "", "traits": "a,c,heavy"}
         answer = server.http.get(f"/v1/export/segment/{segment}.jsonl", params=query, headers=bearer(READ_KEY))
         assert answer.status_code == 200, answer.text
         return [json.loads(line) for line in answer.text.splitlines()]
 
-    def told(self) -> dict[str, int]:
+    def counts(self) -> dict[str, int]:
         live = {seen.revision for seen in list(self.seen)} & self.books.keys()
         slow = {self.books[revision].slow for revision in live}
         figures = {"published": len(self.books), "live": len(live), "backfilled": len(slow) - 1}
@@ -281,8 +281,8 @@ class Fire:
 
     def is_hot(self) -> bool:
         """Whether enough has gone on, however busy the machine."""
-        told = self.told()
-        return told["live"] > 5 and told["backfilled"] > 1 and told["decisions"] > 1_000 and told["files"] > 10
+        counts = self.counts()
+        return counts["live"] > 5 and counts["backfilled"] > 1 and counts["decisions"] > 1_000 and counts["files"] > 10
 
     # What is asserted
 
@@ -379,7 +379,7 @@ async def test_nothing_is_ever_decided_by_a_mixture(dsn: str, tmp_path: Path) ->
             fire.assert_seen(seen)
         for rows in fire.files:
             fire.assert_file(rows)
-        print(json.dumps(fire.told() | {"events": sum(fire.acked) - len(events)}))
+        print(json.dumps(fire.counts() | {"events": sum(fire.acked) - len(events)}))
         settled(fire)
         await assert_at_rest(fire, dsn)
 
@@ -387,7 +387,7 @@ async def test_nothing_is_ever_decided_by_a_mixture(dsn: str, tmp_path: Path) ->
 def settled(fire: Fire) -> None:
     """Returns once the newest revision serves on both processes."""
     for server in fire.servers:
-        until(lambda server=server: server.decide("whole", "nobody").json().get("revision") == fire.published)
+        until(lambda server=server: server.decide("whole", "absent").json().get("revision") == fire.published)
 
 
 async def assert_at_rest(fire: Fire, dsn: str) -> None:

@@ -1,4 +1,4 @@
-"""Two processes that meet over one person: whoever waited for a lock looks again before acting on what it had read."""
+"""Two processes that meet over one person: a transaction that waited for a lock reads again before it acts."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -88,7 +88,7 @@ async def test_an_event_follows_its_device_when_that_moves_meanwhile(
 
 
 async def test_a_better_claim_by_the_same_person_is_no_quarrel(services: list[Parts], environment: int) -> None:
-    """Two logins of one person and a browser: that the earlier login claims it, too, beats nobody."""
+    """Two logins of one person and a browser: that the earlier login claims it, too, wins over no other claim."""
     [service, _] = services
     joined = Message(
         kind="alias", message_id="m1", identifiers=(Identifier(IdentifierKind.USER, "ann"),),
@@ -158,7 +158,7 @@ async def test_many_merges_at_once_on_two_processes(services: list[Parts], envir
     )
     assert sum(receipt.accepted for receipt in receipts) == len(sent) + len(strangers)
     people = {await profile_of(services[0], environment, f"u{user}") for user in range(5)}
-    assert len(people) == 5, "shared devices make nobody one"
+    assert len(people) == 5, "shared devices join no two people"
     again = await asyncio.gather(*(services[0].ingest.accept(environment, request) for request in requests))
     assert sum(receipt.accepted for receipt in again) == 0
     assert await services[0].pool.fetchval("SELECT count(*) FROM events") == len(sent) + len(strangers)

@@ -131,7 +131,7 @@ async def test_a_body_out_of_bounds_is_refused_by_its_place(
     assert found["message"].startswith(f"{where}: ")
 
 
-async def test_a_body_with_a_field_that_is_none_is_told_which_there_are(app: Application) -> None:
+async def test_an_unknown_field_is_an_error_that_lists_the_valid_ones(app: Application) -> None:
     answer = await app.admin.post("/v1/admin/profiles/merge", json={"identifiers": ["a", "b"]})
     assert answer.status_code == 400
     assert answer.json()["message"].endswith(
@@ -241,7 +241,7 @@ async def test_what_is_split_off_in_parts_is_one_person(app: Application) -> Non
     assert ids["d1"] == ids["d2"] != ids["kim"] == ids["d3"]
 
 
-async def test_a_graph_tells_all_that_was_said(app: Application) -> None:
+async def test_a_graph_shows_every_statement(app: Application) -> None:
     await app.track({"userId": "kim", "anonymousId": "tab", "event": "open", "messageId": "m1"})
     await app.track({"userId": "lee", "anonymousId": "tab", "event": "open", "messageId": "m2"})
     graph = (await app.admin.get("/v1/admin/profiles/kim/graph")).json()
@@ -308,7 +308,7 @@ async def test_kinds_claim_only_what_they_may_in_the_order_the_policy_gives(app:
         {"userId": "kim", "context": email, "event": "open"}, {"userId": "lee", "context": email, "event": "open"}
     )
     ids = {id: (await person(app, id))["id"] for id in ("kim", "lee", "emailHash:h1")}
-    assert len(set(ids.values())) == 3, "a shared address joins nobody"
+    assert len(set(ids.values())) == 3, "a shared address joins no two profiles"
     assert len((await app.read.get("/v1/journeys/emailHash:h1")).json()["events"]) == 2, "the strongest kind owns them"
     rejected = (await app.admin.get("/v1/admin/identity/rejected-claims?reason=RULE")).json()["rejectedClaims"]
     assert {claim["identifier"]["value"] for claim in rejected} == {"kim", "lee"}

@@ -214,7 +214,7 @@ async def send(app: Application, request: Request) -> httpx.Response:
     content = json.dumps(body).encode()
     if "Content-Encoding" in headers:
         content = gzip.compress(content)
-    return await app.nobody.post(path, content=content, headers=headers)
+    return await app.keyless.post(path, content=content, headers=headers)
 
 
 @pytest.mark.parametrize("client", REQUESTS)
@@ -230,7 +230,7 @@ async def test_an_order_is_taken_once_and_when_it_happened(app: Application, cli
     assert person["properties"].get("plan") is None
 
 
-async def test_a_wrong_key_is_told_as_every_client_reads_it(app: Application) -> None:
+async def test_a_wrong_key_is_answered_as_every_client_reads_it(app: Application) -> None:
     wrong = {"Authorization": "Basic " + base64.b64encode(b"wrong:").decode()}
     for client, (path, headers, body) in REQUESTS.items():
         answer = await send(app, (path, {**headers, **wrong}, body))
@@ -242,7 +242,7 @@ async def test_a_wrong_key_is_told_as_every_client_reads_it(app: Application) ->
 
 async def test_phones_of_rudderstack_find_every_field_they_require(app: Application) -> None:
     """Kotlin's and Swift's decoders refuse the whole document for one that is missing."""
-    answer = await app.nobody.get("/sourceConfig?p=android&v=1.22.0&bv=30", headers=BASIC)
+    answer = await app.keyless.get("/sourceConfig?p=android&v=1.22.0&bv=30", headers=BASIC)
     source = answer.json()["source"]
     for name in ("id", "name", "writeKey", "workspaceId", "updatedAt"):
         assert type(source[name]) is str, name
@@ -251,8 +251,8 @@ async def test_phones_of_rudderstack_find_every_field_they_require(app: Applicat
 
 
 async def test_phones_of_segment_are_sent_back_here(app: Application) -> None:
-    """They put https:// before and /b behind the host they are told."""
-    answer = await app.nobody.get(f"/v1/projects/{KEY}/settings", headers={"Host": "cdp.test", **JSON_UTF8})
+    """They put https:// before and /b behind the host they are given."""
+    answer = await app.keyless.get(f"/v1/projects/{KEY}/settings", headers={"Host": "cdp.test", **JSON_UTF8})
     settings = answer.json()
     assert settings["integrations"]["Segment.io"]["apiHost"] == "cdp.test/v1"
     assert all(type(settings[name]) is dict for name in ("integrations", "plan", "metrics"))

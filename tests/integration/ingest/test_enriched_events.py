@@ -71,7 +71,7 @@ async def test_a_policy_switches_parts_off_and_the_address_is_not_kept(app: Appl
     ("forwarded", "trusted", "address"),
     [
         ("", 0, "10.0.0.9"),
-        ("1.1.1.1", 0, "10.0.0.9"),  # nobody in front: anyone may write this header
+        ("1.1.1.1", 0, "10.0.0.9"),  # no proxy in front: any client may write this header
         ("9.9.9.9, 1.1.1.1", 1, "1.1.1.1"),
         ("9.9.9.9, 1.1.1.1, 10.0.0.1", 2, "1.1.1.1"),
         ("1.1.1.1", 2, "1.1.1.1"),

@@ -1,4 +1,4 @@
-"""The live stream: what arrives anywhere is seen by whoever asked for it, and by nobody's waiting."""
+"""The live stream: what arrives at any process is sent to each stream that asked for it, and delays no message."""
 
 import json
 import os
@@ -30,7 +30,7 @@ async def other(app: Application, dsn: str) -> AsyncIterator[Application]:
 
 
 async def heard(app: Application) -> None:
-    """Another process knows that somebody listens."""
+    """Another process knows that a stream is open."""
 
     async def knows() -> bool:
         return bool(app.service.event_streams.has_readers(app.environment_id))
@@ -77,14 +77,14 @@ async def test_filters_hold_together(app: Application) -> None:
     }
     async with AsyncExitStack() as stack:
         streams = {query: await stack.enter_async_context(watching(app, query)) for query in wanted}
-        nobody = await stack.enter_async_context(watching(app, f"key={write + 1000}"))
+        absent = await stack.enter_async_context(watching(app, f"key={write + 1000}"))
         await app.track({"userId": "ada", "event": "open"}, {"userId": "bob", "event": "buy"})
         await app.write.post("/v1/identify", json={"userId": "ada", "traits": {"plan": "pro"}})
         for query, stream in streams.items():
             (item,) = await stream.messages(1)
             assert item["stored"].get("event") == wanted[query], query
         await app.service.event_streams.tick()
-        assert nobody.told() == [] and all(len(stream.told()) == 1 for stream in streams.values())
+        assert absent.received() == [] and all(len(stream.received()) == 1 for stream in streams.values())
 
 
 async def test_filters_find_what_is_refused_by_whatever_rule(app: Application) -> None:
@@ -102,7 +102,7 @@ async def test_filters_find_what_is_refused_by_whatever_rule(app: Application) -
         assert codes == [["PROFILE_RATE_LIMIT"], ["PROFILE_RATE_LIMIT"], ["INVALID_EVENT_NAME"]]
         assert (await old.messages(1))[0]["stored"]["userId"] == "carl"
         await app.service.event_streams.tick()
-        assert [len(stream.told()) for stream in (ada, buys, number, old)] == [1, 1, 1, 1]
+        assert [len(stream.received()) for stream in (ada, buys, number, old)] == [1, 1, 1, 1]
 
 
 async def test_what_another_process_takes_is_seen(app: Application, other: Application) -> None:
@@ -119,7 +119,7 @@ async def test_what_another_process_takes_is_seen(app: Application, other: Appli
     assert await eventually(forgotten)
 
 
-async def test_nobody_sees_another_environment(app: Application) -> None:
+async def test_a_stream_shows_no_other_environment(app: Application) -> None:
     async with watching(app) as stream:
         answer = await app.stranger.post("/v1/track", json={"userId": "ada", "event": "theirs"})
         assert answer.status_code == 200
@@ -136,12 +136,12 @@ async def test_under_load_a_sample_is_shown_and_says_so(app: Application, monkey
         )
         (item,) = await rare.messages(1)
         items = await all_of_it.messages(5)
-        (sample,) = all_of_it.told("sample")
-    assert item["stored"]["userId"] == "rare" and rare.told("sample") == []
+        (sample,) = all_of_it.received("sample")
+    assert item["stored"]["userId"] == "rare" and rare.received("sample") == []
     assert len(items) == 5 and sample == {"matched": 101, "shown": 5, "factor": 20.2}
 
 
-async def test_a_reader_that_does_not_read_is_dropped_and_holds_up_nobody(
+async def test_a_reader_that_does_not_read_is_dropped_and_delays_no_other(
     app: Application, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("tinycdp.api.schema.event_stream.MOST_WAITING", 20_000)
@@ -153,7 +153,7 @@ async def test_a_reader_that_does_not_read_is_dropped_and_holds_up_nobody(
         slow.may_read.set()
         await slow.until(lambda stream: stream.ended)
         assert b": too slow" in slow.body
-        assert len(quick.told()) == 20
+        assert len(quick.received()) == 20
 
 
 async def test_a_revoked_key_ends_its_streams(app: Application, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -198,7 +198,7 @@ async def test_what_comes_again_is_not_remembered(app: Application) -> None:
         assert app.service.event_streams.remembered == 0
 
 
-async def test_nothing_stays_of_what_nobody_read(app: Application, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_nothing_stays_of_what_no_stream_read(app: Application, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(event_stream, "REST_SECONDS", 0.05)
     async with watching(app) as stream:
         await app.track({"userId": "ada", "event": "open"})
@@ -212,7 +212,7 @@ async def test_nothing_stays_of_what_nobody_read(app: Application, monkeypatch: 
     assert await eventually(empty)
 
 
-def test_a_served_stream_tells_over_http_and_does_not_hold_up_the_end(dsn: str, tmp_path: Path) -> None:
+def test_a_served_stream_sends_over_http_and_does_not_delay_the_end(dsn: str, tmp_path: Path) -> None:
     with served(tmp_path, dsn=dsn, workers=2, drain_seconds=60) as server:
         with server.http.stream("GET", PATH, params={"event": "open"}, headers=bearer(READ_KEY)) as answer:
             assert answer.headers["content-type"].startswith("text/event-stream")

@@ -1,4 +1,4 @@
-"""The other doors: what browsers' SDKs fetch first, short paths, and the endpoints of RudderStack, Jitsu, PostHog,
+"""The other routes: what browsers' SDKs fetch first, short paths, and the endpoints of RudderStack, Jitsu, PostHog,
 RadixInsight and PulseBoard; and what browsers ask before they use any of them."""
 
 import base64
@@ -47,7 +47,7 @@ async def test_radixinsight_is_answered_202(app: Application) -> None:
     assert await names_of(app, "grace") == ["app_open"]
 
 
-async def test_pulseboard_is_told_of_a_duplicate(app: Application) -> None:
+async def test_pulseboard_gets_its_answer_for_a_duplicate(app: Application) -> None:
     event = {"userId": "linus", "event": "app_open", "idempotencyKey": "e-1"}
     first, second = [(await app.write.post("/api/events", json=event)).json()["status"] for _ in range(2)]
     assert (first, second) == ("accepted", "duplicate")
@@ -58,7 +58,7 @@ async def test_pulseboard_is_told_of_a_duplicate(app: Application) -> None:
 
 
 async def test_analytics_next_is_sent_back_to_where_it_asked(app: Application) -> None:
-    answer = await app.nobody.get(f"/v1/projects/{KEYS['write']}/settings", headers={"Host": "cdp.test:8443"})
+    answer = await app.keyless.get(f"/v1/projects/{KEYS['write']}/settings", headers={"Host": "cdp.test:8443"})
     assert (answer.status_code, answer.headers["cache-control"]) == (200, "private, max-age=60")
     segment = {"apiKey": KEYS["write"], "apiHost": "cdp.test:8443/v1", "protocol": "http"}
     assert answer.json() == {
@@ -68,13 +68,13 @@ async def test_analytics_next_is_sent_back_to_where_it_asked(app: Application) -
         "remotePlugins": [],
     }
     behind_tls = {"X-Forwarded-Proto": "https"}
-    answer = await app.nobody.get(f"/v1/projects/{KEYS['write']}/settings", headers=behind_tls)
+    answer = await app.keyless.get(f"/v1/projects/{KEYS['write']}/settings", headers=behind_tls)
     assert answer.json()["integrations"]["Segment.io"]["protocol"] == "https"
 
 
 async def test_rudderstack_s_source_is_enabled_and_has_no_destinations(app: Application) -> None:
-    by_query = await app.nobody.get("/sourceConfig/", params={"p": "npm", "writeKey": KEYS["write"]})
-    by_basic = await app.nobody.get("/sourceConfig/", auth=(KEYS["write"], ""))
+    by_query = await app.keyless.get("/sourceConfig/", params={"p": "npm", "writeKey": KEYS["write"]})
+    by_basic = await app.keyless.get("/sourceConfig/", auth=(KEYS["write"], ""))
     for answer in (by_query, by_basic):
         source = answer.json()["source"]
         assert (source["enabled"], source["destinations"], source["writeKey"]) == (True, [], KEYS["write"])
@@ -85,18 +85,18 @@ async def test_rudderstack_s_source_is_enabled_and_has_no_destinations(app: Appl
     ["/v1/projects/wrong/settings", "/sourceConfig/?writeKey=wrong", "/array/wrong/config", "/array/wrong/config.js"],
 )
 async def test_a_wrong_key_configures_nothing(app: Application, path: str) -> None:
-    answer = await app.nobody.get(path)
+    answer = await app.keyless.get(path)
     assert (answer.status_code, answer.json()["code"]) == (401, "INVALID_KEY")
 
 
 async def test_self_metrics_are_thrown_away(app: Application) -> None:
-    assert (await app.nobody.post("/v1/m", content=b'{"series":[]}')).status_code == 200
+    assert (await app.keyless.post("/v1/m", content=b'{"series":[]}')).status_code == 200
 
 
 async def test_the_beacon_s_key_is_in_its_address(app: Application) -> None:
     body = {"batch": [{"type": "track", "event": "left", "userId": "", "anonymousId": "tab"}], "sentAt": None}
     for path in ("/beacon/v1/batch", "/beacon/v1/batch/"):
-        answer = await app.nobody.post(path, params={"writeKey": KEYS["write"]}, json=body)
+        answer = await app.keyless.post(path, params={"writeKey": KEYS["write"]}, json=body)
         assert answer.status_code == 200, answer.text
     assert await names_of(app, "tab") == ["left", "left"]
 
@@ -116,12 +116,12 @@ async def test_a_header_s_key_wins_over_the_body_s_and_the_body_s_over_the_addre
     wrong = {"writeKey": "wrong"}
     for n, sent in enumerate(
         [
-            app.nobody.post("/v1/track", json=call(0, **wrong), params=wrong, auth=(KEYS["write"], "")),
-            app.nobody.post("/v1/track", json=call(1, **wrong), headers={"X-Write-Key": KEYS["write"]}),
-            app.nobody.post("/v1/track", json=call(2, writeKey=KEYS["write"]), params=wrong),
-            app.nobody.post("/v1/track", json=call(3), params={"writeKey": KEYS["write"]}),
-            app.nobody.post("/v1/track", json=call(6), auth=(KEYS["write"], ""), headers={"X-Write-Key": "wrong"}),
-            app.nobody.post(
+            app.keyless.post("/v1/track", json=call(0, **wrong), params=wrong, auth=(KEYS["write"], "")),
+            app.keyless.post("/v1/track", json=call(1, **wrong), headers={"X-Write-Key": KEYS["write"]}),
+            app.keyless.post("/v1/track", json=call(2, writeKey=KEYS["write"]), params=wrong),
+            app.keyless.post("/v1/track", json=call(3), params={"writeKey": KEYS["write"]}),
+            app.keyless.post("/v1/track", json=call(6), auth=(KEYS["write"], ""), headers={"X-Write-Key": "wrong"}),
+            app.keyless.post(
                 "/v1/track",
                 json=call(4),
                 headers={"Authorization": "Basic " + base64.b64encode(KEYS["write"].encode()).decode().rstrip("=")},
@@ -129,7 +129,7 @@ async def test_a_header_s_key_wins_over_the_body_s_and_the_body_s_over_the_addre
         ]
     ):
         assert (await sent).status_code == 200, n
-    answer = await app.nobody.post("/v1/track", json=call(5, writeKey=KEYS["write"]), headers={"X-Write-Key": "wrong"})
+    answer = await app.keyless.post("/v1/track", json=call(5, writeKey=KEYS["write"]), headers={"X-Write-Key": "wrong"})
     assert (answer.status_code, answer.json()["code"]) == (401, "INVALID_KEY")
 
 
@@ -139,7 +139,7 @@ async def test_a_header_s_key_wins_over_the_body_s_and_the_body_s_over_the_addre
 @pytest.mark.parametrize("path", ["/api/s/track", "/api/s/s2s/track"])
 async def test_jitsu_s_masked_key_in_the_body_is_not_read(app: Application, path: str) -> None:
     event = {"type": "track", "event": "app_open", "userId": "ada", "messageId": "j-1", "writeKey": "id:***"}
-    answer = await app.nobody.post(path, json=event, headers={"X-Write-Key": KEYS["write"]})
+    answer = await app.keyless.post(path, json=event, headers={"X-Write-Key": KEYS["write"]})
     assert answer.status_code == 200
     assert isinstance(answer.json(), dict) and "destinations" not in answer.json()
     assert await names_of(app, "ada") == ["app_open"]
@@ -148,9 +148,9 @@ async def test_jitsu_s_masked_key_in_the_body_is_not_read(app: Application, path
 @pytest.mark.parametrize("form", ["id:{}", "{}:secret"])
 async def test_jitsu_s_keys_have_two_parts_of_which_one_is_ours(app: Application, form: str) -> None:
     headers = {"X-Write-Key": form.format(KEYS["write"])}
-    answer = await app.nobody.post("/api/s/track", json={"event": "app_open", "userId": "ada"}, headers=headers)
+    answer = await app.keyless.post("/api/s/track", json={"event": "app_open", "userId": "ada"}, headers=headers)
     assert answer.status_code == 200
-    answer = await app.nobody.post("/api/s/track", json={}, headers={"X-Write-Key": "id:secret"})
+    answer = await app.keyless.post("/api/s/track", json={}, headers={"X-Write-Key": "id:secret"})
     assert (answer.status_code, answer.json()["code"]) == (401, "INVALID_KEY")
 
 
@@ -191,7 +191,7 @@ ORDER = {"event": "order", "distinct_id": "grace", "uuid": "0190-1", "properties
 )
 async def test_posthog_s_events_in_all_their_wrappings(app: Application, path: str, content: bytes) -> None:
     for _ in range(2):
-        answer = await app.nobody.post(path, content=content, headers={"Content-Type": "text/plain"})
+        answer = await app.keyless.post(path, content=content, headers={"Content-Type": "text/plain"})
         assert (answer.status_code, answer.json()) == (200, {"status": 1}), answer.text
     assert await names_of(app, "grace") == ["order"]
 
@@ -213,7 +213,7 @@ async def test_one_anonymous_id_never_joins_two_users_of_posthog(app: Applicatio
     signed_in = [
         event("$identify", who, hour, **{"$anon_distinct_id": "tab"}) for who, hour in (("kim", 10), ("lee", 12))
     ]
-    await app.nobody.post("/batch/", json=posthog(looked, *signed_in))
+    await app.keyless.post("/batch/", json=posthog(looked, *signed_in))
     assert await names_of(app, "kim") == ["identify", "looked"]
     assert await names_of(app, "lee") == ["identify"]
 
@@ -235,7 +235,7 @@ async def flags(app: Application) -> Application:
 
 
 async def ask(app: Application, path: str = "/flags/?v=2", **question: Any) -> dict[str, Any]:
-    answer = await app.nobody.post(path, json={"api_key": KEYS["admin"], **question})
+    answer = await app.keyless.post(path, json={"api_key": KEYS["admin"], **question})
     assert answer.status_code == 200, answer.text
     found: dict[str, Any] = answer.json()
     return found
@@ -250,7 +250,7 @@ async def test_posthog_s_flags_are_the_engine_s(flags: Application) -> None:
         "off": False,
     }
     assert before["flags"]["off"]["reason"]["code"] == "disabled"
-    await flags.nobody.post("/batch/", json=posthog(ORDER))
+    await flags.keyless.post("/batch/", json=posthog(ORDER))
     after = await ask(flags, distinct_id="grace", person_properties={"plan": "pro"}, groups={"company": "acme"})
     thanks, offer = after["flags"]["thanks"], after["flags"]["offer"]
     assert (thanks["enabled"], thanks["variant"], thanks["metadata"]["payload"]) == (True, None, None)
@@ -272,7 +272,7 @@ async def test_elder_clients_get_the_form_of_their_time(flags: Application, path
 
 async def test_who_was_anonymous_is_known_by_either_id(flags: Application) -> None:
     order = {**ORDER, "distinct_id": "tab", "properties": {"$is_identified": False}}
-    await flags.nobody.post("/batch/", json=posthog(order))
+    await flags.keyless.post("/batch/", json=posthog(order))
     for question in ({"distinct_id": "tab"}, {"distinct_id": "kim", "$anon_distinct_id": "tab"}):
         assert (await ask(flags, **question))["flags"]["thanks"]["enabled"] is True, question
     assert (await ask(flags, distinct_id="kim"))["flags"]["thanks"]["enabled"] is False
@@ -281,31 +281,31 @@ async def test_who_was_anonymous_is_known_by_either_id(flags: Application) -> No
 async def test_flags_are_asked_for_in_forms_too(flags: Application) -> None:
     question = json.dumps({"token": KEYS["read"], "distinct_id": "grace"}).encode()
     body = b"data=" + quote_plus(base64.b64encode(question)).encode()
-    answer = await flags.nobody.post("/flags/?v=2&compression=base64&config=true", content=body)
+    answer = await flags.keyless.post("/flags/?v=2&compression=base64&config=true", content=body)
     assert answer.json()["flags"].keys() == {"thanks", "offer", "off"}
     assert answer.json()["hasFeatureFlags"] is True
 
 
-async def test_a_key_that_may_only_decide_reads_nobody(flags: Application) -> None:
+async def test_a_key_that_may_only_decide_reads_no_profile(flags: Application) -> None:
     made = await flags.admin.post("/v1/admin/keys", json={"name": "shop window", "scopes": ["write", "decide"]})
     assert made.status_code == 201, made.text
     key = {"Authorization": f"Bearer {made.json()['key']}"}
     ada = {"userId": "ada"}
-    assert (await flags.nobody.post("/v1/track", json={**ada, "event": "order"}, headers=key)).status_code == 200
+    assert (await flags.keyless.post("/v1/track", json={**ada, "event": "order"}, headers=key)).status_code == 200
     allowed = [
-        await flags.nobody.get("/v1/decide", params={**ada, "flag": "thanks"}, headers=key),
-        await flags.nobody.post("/v1/decide", json=ada, headers=key),
-        await flags.nobody.post("/ofrep/v1/evaluate/flags/thanks", json={}, headers=key),
-        await flags.nobody.post("/ofrep/v1/evaluate/flags", json={}, headers=key),
-        await flags.nobody.post("/flags/?v=2", json={"distinct_id": "ada"}, headers=key),
+        await flags.keyless.get("/v1/decide", params={**ada, "flag": "thanks"}, headers=key),
+        await flags.keyless.post("/v1/decide", json=ada, headers=key),
+        await flags.keyless.post("/ofrep/v1/evaluate/flags/thanks", json={}, headers=key),
+        await flags.keyless.post("/ofrep/v1/evaluate/flags", json={}, headers=key),
+        await flags.keyless.post("/flags/?v=2", json={"distinct_id": "ada"}, headers=key),
     ]
     assert [answer.status_code for answer in allowed] == [200] * len(allowed)
     refused = [
-        await flags.nobody.get("/v1/decide", params={**ada, "flag": "thanks", "explain": True}, headers=key),
-        await flags.nobody.post("/v1/decide", json={**ada, "explain": True}, headers=key),
-        await flags.nobody.get("/v1/profiles/ada", headers=key),
-        await flags.nobody.get("/v1/journeys/ada", headers=key),
-        await flags.nobody.get("/v1/admin/flags", headers=key),
+        await flags.keyless.get("/v1/decide", params={**ada, "flag": "thanks", "explain": True}, headers=key),
+        await flags.keyless.post("/v1/decide", json={**ada, "explain": True}, headers=key),
+        await flags.keyless.get("/v1/profiles/ada", headers=key),
+        await flags.keyless.get("/v1/journeys/ada", headers=key),
+        await flags.keyless.get("/v1/admin/flags", headers=key),
     ]
     assert [(answer.status_code, answer.json()["code"]) for answer in refused] == [(403, "MISSING_SCOPE")] * len(
         refused
@@ -313,15 +313,15 @@ async def test_a_key_that_may_only_decide_reads_nobody(flags: Application) -> No
 
 
 async def test_a_write_key_decides_nothing(app: Application) -> None:
-    answer = await app.nobody.post("/flags/?v=2", json={"api_key": KEYS["write"], "distinct_id": "ada"})
+    answer = await app.keyless.post("/flags/?v=2", json={"api_key": KEYS["write"], "distinct_id": "ada"})
     assert (answer.status_code, answer.json()["code"]) == (403, "MISSING_SCOPE")
 
 
 @pytest.mark.parametrize(
     ("question", "code"), [({}, "MISSING_IDENTIFIER"), ({"distinct_id": []}, "INVALID_IDENTIFIER")]
 )
-async def test_flags_for_nobody(app: Application, question: dict[str, Any], code: str) -> None:
-    answer = await app.nobody.post("/flags/?v=2", json={"api_key": KEYS["read"], **question})
+async def test_flags_without_an_identifier_are_an_error(app: Application, question: dict[str, Any], code: str) -> None:
+    answer = await app.keyless.post("/flags/?v=2", json={"api_key": KEYS["read"], **question})
     assert (answer.status_code, answer.json()["code"]) == (400, code)
 
 
@@ -333,9 +333,9 @@ async def test_rules_are_not_given_away(app: Application, path: str) -> None:
 
 
 async def test_posthog_js_is_configured_as_json_and_as_a_script(app: Application) -> None:
-    config = (await app.nobody.get(f"/array/{KEYS['write']}/config")).json()
+    config = (await app.keyless.get(f"/array/{KEYS['write']}/config")).json()
     assert (config["sessionRecording"], config["surveys"], config["hasFeatureFlags"]) == (False, False, False)
-    script = await app.nobody.get(f"/array/{KEYS['write']}/config.js")
+    script = await app.keyless.get(f"/array/{KEYS['write']}/config.js")
     assert script.headers["content-type"].startswith("application/javascript")
     name = json.dumps(KEYS["write"])
     assert f"window._POSTHOG_REMOTE_CONFIG[{name}]={{config:" in script.text
@@ -373,7 +373,7 @@ SENT_BY_PAGES = [
     ("path", "method"), [*((path, "POST") for path in DOORS), *((path, "GET") for path in CONFIGURATIONS)]
 )
 async def test_a_browser_may_send_what_its_sdk_wants_to(app: Application, path: str, method: str) -> None:
-    answer = await app.nobody.options(
+    answer = await app.keyless.options(
         path,
         headers={
             **PAGE,
@@ -394,10 +394,10 @@ async def test_a_page_may_read_answers_and_errors(app: Application) -> None:
     answers = {
         200: await app.write.post("/v1/track", json=event, headers=PAGE),
         400: await app.write.post("/v1/track", content=b"{", headers=PAGE),
-        401: await app.nobody.post("/v1/track", json=event, headers=PAGE),
+        401: await app.keyless.post("/v1/track", json=event, headers=PAGE),
         403: await app.read.post("/v1/track", json=event, headers=PAGE),
-        404: await app.nobody.get("/nowhere", headers=PAGE),
-        405: await app.nobody.get("/v1/track", headers=PAGE),
+        404: await app.keyless.get("/nowhere", headers=PAGE),
+        405: await app.keyless.get("/v1/track", headers=PAGE),
         413: await app.write.post("/v1/track", content=b" " * (5 << 20), headers=PAGE),
     }
     for status, answer in answers.items():
@@ -410,7 +410,7 @@ async def test_a_page_may_read_answers_and_errors(app: Application) -> None:
 
 
 @pytest.mark.parametrize(("path", "method"), [("/v1/track", "POST"), ("/sourceConfig", "GET"), ("/flags", "POST")])
-async def test_a_wrong_method_is_told_the_right_one(app: Application, path: str, method: str) -> None:
-    answer: httpx.Response = await app.nobody.request("DELETE", path)
+async def test_a_wrong_method_is_answered_with_the_right_one(app: Application, path: str, method: str) -> None:
+    answer: httpx.Response = await app.keyless.request("DELETE", path)
     assert (answer.status_code, answer.json()["code"]) == (405, "METHOD_NOT_ALLOWED")
     assert method in {name.strip() for name in answer.headers["allow"].split(",")}

@@ -1,4 +1,4 @@
-"""Acknowledged means durable and applied, whole or not at all; what cannot be stored harms nobody else."""
+"""Acknowledged means durable and applied, whole or not at all; what cannot be stored harms no other message."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -68,7 +68,7 @@ async def test_an_answer_means_that_all_of_it_is_there(service: Parts, shop: int
     assert await contents(beside) == {
         "message_ids": 3, "identifiers": 2, "events": 3, "profiles": 2, "memberships": 2, "transitions": 2,
     }  # fmt: skip
-    # One transaction wrote all of it, so that nobody can have seen a part.
+    # One transaction wrote all of it, so that no reader can have seen a part.
     for table in TABLES:
         writers = await beside.fetch(f"SELECT DISTINCT xmin::text FROM {table}")
         assert len(writers) == 1

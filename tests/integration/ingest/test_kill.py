@@ -94,7 +94,7 @@ async def assert_counted(server: Server, dsn: str, batches: int) -> None:
     members = "SELECT count(*) FROM memberships"
     assert await connection.fetchval(members) == sum(n >= 10 for n in counts(batches).values())
     log = await connection.fetch("SELECT profile_id, segment_id, entered FROM transitions")
-    assert len({tuple(row) for row in log}) == len(log), "somebody entered twice"
+    assert len({tuple(row) for row in log}) == len(log), "a profile entered twice"
     await connection.close()
     for user, n in counts(batches).items():
         assert server.holds("counted", user, n=n), (user, n)
@@ -209,7 +209,7 @@ def arguments(pid: int) -> list[str]:
 @pytest.mark.parametrize("kills", [3, pytest.param(50, marks=pytest.mark.slow)])
 async def test_kill_of_a_consumer_of_the_outbox(dsn: str, tmp_path: Path, kills: int) -> None:
     """Two processes ingest, and a process with two consumers is killed again and again: each has every row, the one
-    that writes to Postgres once, the other under a key that tells what it has had already."""
+    that writes to Postgres once, the other under a key that shows what it has had already."""
     dice, file = random.Random(kills), tmp_path / "consumed.txt"
     await prepare(Settings(database_url=dsn, bootstrap_write_key=WRITE_KEY, bootstrap_read_key=READ_KEY), clock.now())
     await define(dsn, COUNTING, clock.now())
@@ -251,14 +251,14 @@ async def test_kill_of_a_consumer_of_the_outbox(dsn: str, tmp_path: Path, kills:
             stored = await pool.fetch("SELECT changes::text AS changes FROM outbox ORDER BY position")
             events = [row["id"] for row in await pool.fetch("SELECT id FROM events ORDER BY id")]
             kept = [row["position"] for row in await pool.fetch("SELECT position FROM consumed ORDER BY position")]
-    told = [
+    in_outbox = [
         id
         for row in stored
         for change in decode(row["changes"])
         if isinstance(change, StoredEvents)
         for id, _ in change.pairs()
     ]
-    assert sorted(told) == events and len(events) == sum(len(stream.acknowledged) for stream in streams) * BATCH
+    assert sorted(in_outbox) == events and len(events) == sum(len(stream.acknowledged) for stream in streams) * BATCH
     assert kept == positions
     assert once_by_key(file.read_text()) == positions
 

@@ -87,12 +87,12 @@ async def test_paths_without_a_prefix(app: Application) -> None:
 
 async def test_a_batch_without_a_prefix_may_have_its_key_in_the_body(app: Application) -> None:
     body = {"writeKey": KEYS["write"], "batch": [{"type": "track", "event": "purchase", "anonymousId": "a-1"}]}
-    assert (await app.nobody.post("/batch", json=body)).json()["accepted"] == 1
+    assert (await app.keyless.post("/batch", json=body)).json()["accepted"] == 1
     posthog = {
         "api_key": KEYS["write"],
         "batch": [{"event": "open", "distinct_id": "ada", "properties": {"userId": 1}}],
     }
-    assert (await app.nobody.post("/batch", json=posthog)).json() == {"status": 1}
+    assert (await app.keyless.post("/batch", json=posthog)).json() == {"status": 1}
 
 
 async def test_radixinsight_posts_a_list_with_its_key_in_x_api_key(app: Application) -> None:
@@ -105,7 +105,7 @@ async def test_radixinsight_posts_a_list_with_its_key_in_x_api_key(app: Applicat
         "context": {"user_agent": "Mozilla/5.0 (X11; Linux x86_64)", "url": "https://crm.example/"},
         "properties": {"button_id": "submit"},
     }
-    answer = await app.nobody.post("/collect", json=[event], headers={"X-API-Key": KEYS["write"]})
+    answer = await app.keyless.post("/collect", json=[event], headers={"X-API-Key": KEYS["write"]})
     assert (answer.status_code, answer.json()["accepted"]) == (202, 1)
     [stored] = await journey(app, "grace")
     assert stored["context"]["sessionId"] == "s-1" and stored["context"]["userAgent"].startswith("Mozilla")
@@ -134,7 +134,7 @@ async def test_a_beacon_with_the_events_of_a_page(app: Application) -> None:
         {"type": "heartbeat", "anonymousId": "other"},
     ]
     body = {"events": events, "userId": "ada", "sessionId": "s-1"}
-    answer = await app.nobody.post(
+    answer = await app.keyless.post(
         f"/api/analytics/batch?writeKey={KEYS['write']}",
         content=httpx.Request("POST", "http://x", json=body).content,
         headers={"Content-Type": "text/plain"},
@@ -151,7 +151,7 @@ async def test_a_beacon_with_the_events_of_a_page(app: Application) -> None:
 
 async def test_the_first_sdk_sends_its_beacon_with_the_key_in_the_address(app: Application) -> None:
     body = {"userId": "ada", "event": "app_open", "ts": "2026-05-28T20:26:40Z", "props": {"n": 1}}
-    answer = await app.nobody.post(f"/v1/track?apiKey={KEYS['write']}", json=body)
+    answer = await app.keyless.post(f"/v1/track?apiKey={KEYS['write']}", json=body)
     assert (answer.status_code, answer.json()["success"]) == (200, True)
 
 
@@ -222,19 +222,19 @@ async def test_exports_are_listed_and_downloaded_by_their_links(app: Application
     assert (one["filename"], one["userCount"]) == ("buyers.csv", 2)
     for link in (buyers["downloadUrl"], one["downloadUrl"]):
         assert urlsplit(link).scheme == "http" and KEYS["read"] not in link
-        file = await app.nobody.get(urlsplit(link).path)
+        file = await app.keyless.get(urlsplit(link).path)
         assert file.status_code == 200 and file.headers["content-type"].startswith("text/csv")
         assert sorted(row["user_id"] for row in csv.DictReader(io.StringIO(file.text))) == ["ada", "grace"]
     assert (await app.read.get("/v1/export/segment/nosuch")).status_code == 404
-    assert (await app.nobody.get("/v1/export/list")).status_code == 401
+    assert (await app.keyless.get("/v1/export/list")).status_code == 401
 
     path = urlsplit(one["downloadUrl"]).path
     for broken in (path[:-2] + "AA", path.replace(".", "x"), "/v1/export/download/x.y"):
-        assert (await app.nobody.get(broken)).json()["code"] == "INVALID_DOWNLOAD_LINK"
+        assert (await app.keyless.get(broken)).json()["code"] == "INVALID_DOWNLOAD_LINK"
     now.now += HOUR_MS - 1
-    assert (await app.nobody.get(path)).status_code == 200
+    assert (await app.keyless.get(path)).status_code == 200
     now.now += HOUR_MS
-    assert (await app.nobody.get(path)).status_code == 403
+    assert (await app.keyless.get(path)).status_code == 403
 
 
 async def test_a_link_ends_with_its_key(app: Application) -> None:
@@ -243,4 +243,4 @@ async def test_a_link_ends_with_its_key(app: Application) -> None:
     keys = (await app.admin.get("/v1/admin/keys")).json()["keys"]
     [own] = [key["id"] for key in keys if set(key["scopes"]) >= {"read"} and "admin" not in key["scopes"]]
     assert (await app.admin.delete(f"/v1/admin/keys/{own}")).status_code in {200, 204}
-    assert (await app.nobody.get(path)).status_code == 403
+    assert (await app.keyless.get(path)).status_code == 403

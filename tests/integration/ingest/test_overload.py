@@ -1,4 +1,4 @@
-"""Floods, slow clients and junk: memory stays bounded, nobody else is harmed, and nothing is a 5xx."""
+"""Floods, slow clients and junk: memory stays bounded, no other client is harmed, and nothing is a 5xx."""
 
 import asyncio
 import gzip
@@ -129,9 +129,9 @@ async def test_whatever_an_event_holds_it_is_no_fault_of_ours_and_harms_no_good_
         body = json.dumps({"batch": [*events, good]}, allow_nan=False)
         answer = await app.write.post("/v1/batch", content=body.encode())
         assert answer.status_code == 200, answer.text
-        told = answer.json()
-        total += told["accepted"] + told["duplicates"] + told.get("deadLettered", 0)
-        assert "deadLettered" not in told, "what the door lets in can be stored"
+        receipt = answer.json()
+        total += receipt["accepted"] + receipt["duplicates"] + receipt.get("deadLettered", 0)
+        assert "deadLettered" not in receipt, "what the route accepts can be stored"
     assert total > 100
     stored = await app.service.pool.fetchval("SELECT count(*) FROM events WHERE name = 'good'")
     assert stored == 40

@@ -103,10 +103,10 @@ async def test_the_time_of_sending_in_the_envelope_is_no_event_s(app: Applicatio
 
 
 async def test_strangers_whose_user_id_is_empty_stay_strangers(app: Application) -> None:
-    nobody: list[Any] = ["", None, "null", "undefined", 0, "00000000-0000-0000-0000-000000000000"]
-    await batch(app, *(opened(f"m-{n}", userId=value, anonymousId=f"tab-{n}") for n, value in enumerate(nobody)))
-    assert await people(app) == len(nobody)
-    assert all([await holds(app, "one_open", f"tab-{n}", by="anonymousId") for n in range(len(nobody))])
+    absent: list[Any] = ["", None, "null", "undefined", 0, "00000000-0000-0000-0000-000000000000"]
+    await batch(app, *(opened(f"m-{n}", userId=value, anonymousId=f"tab-{n}") for n, value in enumerate(absent)))
+    assert await people(app) == len(absent)
+    assert all([await holds(app, "one_open", f"tab-{n}", by="anonymousId") for n in range(len(absent))])
 
 
 async def test_a_number_is_an_id_and_a_fraction_of_nothing_is_none(app: Application) -> None:
@@ -331,7 +331,7 @@ async def test_with_the_database_away_events_are_to_come_again(app: Application)
     assert int(answer.headers["retry-after"]) >= 1 and {"code", "message"} <= answer.json().keys()
 
 
-async def test_what_nobody_foresaw_is_told_without_saying_what(
+async def test_an_internal_error_is_answered_without_its_details(
     app: Application, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Clients index `code` and `message` in a 500, too, and one whose body they cannot read they count as no answer."""

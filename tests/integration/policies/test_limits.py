@@ -44,7 +44,7 @@ async def stored(app: Application) -> set[str]:
     return {row["message_id"] for row in await app.service.pool.fetch("SELECT message_id FROM events")}
 
 
-async def test_a_key_that_sends_too_fast_is_told_when_to_come_again_and_loses_nothing(app: Application) -> None:
+async def test_a_key_that_sends_too_fast_gets_retry_after_and_loses_nothing(app: Application) -> None:
     await limit(app, events={"perSecond": 1, "burst": 3})
     assert (await send(app, *(tick(n) for n in range(3)))).status_code == 200
     refused = await send(app, tick(3), tick(4))
@@ -69,7 +69,7 @@ async def test_requests_are_counted_even_where_nothing_is_in_them(app: Applicati
     assert (await app.admin.get(POLICY)).status_code == 200, "who administers is never shut out"
 
 
-async def test_a_person_who_floods_is_refused_and_the_refusals_are_told(app: Application) -> None:
+async def test_a_profile_that_floods_is_rejected_and_the_rejections_are_listed(app: Application) -> None:
     await limit(app, profileEventsPerMinute=2)
     answer = (await send(app, *(tick(n) for n in range(4)), tick("bob", "bob"))).json()
     assert (answer["accepted"], [r["code"] for r in answer["rejected"]]) == (3, ["PROFILE_RATE_LIMIT"] * 2)
@@ -98,11 +98,11 @@ async def test_of_a_sampled_event_a_share_is_kept_and_says_what_it_stands_for(ap
     rows = await app.service.pool.fetch("SELECT name, properties FROM events")
     assert {row["properties"].get("_sample_factor") for row in rows if row["name"] == "tick"} == {4}
     assert [row["properties"] for row in rows if row["name"] == "other"] == [{}]
-    figures = (await app.nobody.get("/metrics")).text
+    figures = (await app.keyless.get("/metrics")).text
     assert 'outcome="sampled",process="' in figures
 
 
-async def test_a_refused_message_that_is_sent_again_is_one_line_and_counted(app: Application) -> None:
+async def test_a_rejected_message_that_is_sent_again_is_one_line_and_counted(app: Application) -> None:
     wrong = {"type": "track", "userId": "ada", "messageId": "bad"}
     for _ in range(3):
         await send(app, tick(1), wrong)
@@ -131,7 +131,7 @@ async def test_a_refused_message_that_is_sent_again_is_one_line_and_counted(app:
     assert (await app.stranger.get("/v1/admin/rejections/counts")).json()["counts"] == []
 
 
-async def test_what_a_rule_refuses_again_is_one_line_that_can_be_sent_as_it_is(app: Application) -> None:
+async def test_what_a_rule_rejects_again_is_one_line_that_can_be_sent_as_it_is(app: Application) -> None:
     await app.admin.put("/v1/registry/plan/blocked", json={"status": "blocked"})
     identity = {"kinds": [{"kind": "userId", "blocked": ["guest"]}, {"kind": "emailHash"}]}
     assert (await app.admin.put("/v1/admin/policies/identity", json=identity)).status_code == 200
@@ -162,7 +162,7 @@ async def test_what_a_rule_refuses_again_is_one_line_that_can_be_sent_as_it_is(a
     assert {"m-flood", "m-blocked", "m-guest"} <= await stored(app)
 
 
-async def test_a_flood_of_refusals_is_counted_in_full_and_logged_in_part(app: Application) -> None:
+async def test_a_flood_of_rejections_is_counted_in_full_and_logged_in_part(app: Application) -> None:
     wrong = [{"type": "track", "userId": f"u{n}"} for n in range(2_500)]
     assert (await send(app, *wrong)).status_code == 200
     assert await app.service.pool.fetchval("SELECT count(*) FROM rejected_messages") == 1_000
@@ -230,7 +230,7 @@ async def test_dead_letters_are_looked_at_replayed_and_discarded(app: Applicatio
     assert person["traits"]["burns"]["value"] == 0.3, "exactly as if they had been stored at once"
 
 
-async def test_a_replay_brings_back_nobody_who_was_suppressed_meanwhile(app: Application) -> None:
+async def test_a_replay_rejects_identifiers_that_were_suppressed_meanwhile(app: Application) -> None:
     await poison(app)
     await send(app, tick(1, "ada", event="poison"), tick(2, "bob", event="poison"))
     suppressed = {"identifiers": [{"kind": "userId", "value": "ada"}]}
@@ -244,7 +244,7 @@ async def test_a_replay_brings_back_nobody_who_was_suppressed_meanwhile(app: App
     assert (line["code"], line["payload"]) == ("SUPPRESSED", "")
 
 
-async def test_a_person_whose_state_is_broken_holds_up_nobody(app: Application) -> None:
+async def test_a_profile_with_broken_state_delays_no_other(app: Application) -> None:
     await send(app, tick(1), tick(2, "bob"))
     state = await app.service.pool.fetchval("SELECT state FROM profiles ORDER BY id LIMIT 1")
     await app.service.pool.execute("UPDATE profiles SET state = '\\xff' WHERE id = (SELECT min(id) FROM profiles)")
@@ -314,11 +314,11 @@ async def test_whatever_the_limits_everything_sent_is_accounted_for(
         if answer.status_code == 429:
             assert answer.json()["code"] == "RATE_LIMIT" and int(answer.headers["retry-after"]) >= 1
             continue
-        told = answer.json()
-        sums = (told.get(name, 0) for name in ("accepted", "duplicates", "sampled", "deadLettered"))
-        assert sum(sums) + len(told.get("rejected", [])) == len(body)
-        accepted += told["accepted"]
-        dead |= {one["messageId"] for one in body if one["event"] == "poison"} if told.get("deadLettered") else set()
+        receipt = answer.json()
+        sums = (receipt.get(name, 0) for name in ("accepted", "duplicates", "sampled", "deadLettered"))
+        assert sum(sums) + len(receipt.get("rejected", [])) == len(body)
+        accepted += receipt["accepted"]
+        dead |= {one["messageId"] for one in body if one["event"] == "poison"} if receipt.get("deadLettered") else set()
     assert len(await stored(app)) - before == accepted
     now_dead = await app.service.pool.fetchval("SELECT count(*) FROM dead_letters") - letters
     assert now_dead <= len(dead) and (now_dead > 0) == bool(dead)

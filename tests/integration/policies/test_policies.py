@@ -1,4 +1,4 @@
-"""Policies: defaults, versions, and that every process hears."""
+"""Policies: defaults, versions, and that every process is notified."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -21,7 +21,7 @@ async def app(dsn: str) -> AsyncIterator[Application]:
         yield application
 
 
-async def test_a_policy_is_its_defaults_until_somebody_sets_it(app: Application) -> None:
+async def test_a_policy_has_its_defaults_until_it_is_set(app: Application) -> None:
     first = await app.admin.get(PATH)
     assert (first.json()["version"], first.headers["etag"]) == (0, '"0"')
     assert first.json()["document"]["country"] is True
@@ -40,7 +40,7 @@ async def test_a_policy_is_its_defaults_until_somebody_sets_it(app: Application)
     ]
 
 
-async def test_nobody_overwrites_what_somebody_else_changed(app: Application) -> None:
+async def test_no_edit_overwrites_another_admins_change(app: Application) -> None:
     assert (await app.admin.put(PATH, json={}, headers={"If-Match": '"0"'})).status_code == 200
     refused = await app.admin.put(PATH, json={}, headers={"If-Match": '"0"'})
     assert (refused.status_code, refused.json()["code"], refused.json()["version"]) == (409, "VERSION_CONFLICT", 1)
@@ -56,7 +56,7 @@ async def test_what_is_wrong_is_said(app: Application) -> None:
     assert (nowhere.status_code, nowhere.json()["code"]) == (404, "NOT_FOUND")
 
 
-async def test_another_process_hears_of_it(app: Application, dsn: str) -> None:
+async def test_another_process_is_notified(app: Application, dsn: str) -> None:
     async with running(dsn) as other:
         await app.admin.put(PATH, json={"country": False})
 

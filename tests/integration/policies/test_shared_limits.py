@@ -1,4 +1,4 @@
-"""One count for many processes, in a real Redis; and that its absence refuses nobody."""
+"""One count for many processes, in a real Redis; and that its absence rejects no message."""
 
 import asyncio
 import shutil
@@ -54,7 +54,7 @@ async def taken(limiter: Limiter, limits: Limits, n: int, now: int) -> bool:
 async def test_processes_have_one_count(meters: list[RedisMeter]) -> None:
     here, there = (Limiter(2, meter) for meter in meters)
     limits = Limits(events=Rate(10, burst=20))
-    assert await taken(here, limits, 20, NOW), "all of it for whoever comes first"
+    assert await taken(here, limits, 20, NOW), "all of it for the process that comes first"
     assert not await taken(there, limits, 1, NOW)
     assert not await taken(here, limits, 1, NOW + 99)
     assert await taken(there, limits, 1, NOW + 100)

@@ -40,7 +40,7 @@ async def policy(app: Application, **document: Any) -> None:
 
 
 async def allowed(app: Application, **person: str) -> bool:
-    """Asked without leaving an exposure: whoever was erased would have one again."""
+    """Asked without leaving an exposure: an erased profile would have one again."""
     asked = {**person, "flag": "beta", "exposure": "false"}
     return bool((await app.read.get("/v1/decide", params=asked)).json()["allow"])
 
@@ -120,7 +120,7 @@ async def test_an_erased_person_is_nowhere_and_a_stranger_at_once(app: Applicati
     assert (await app.stranger.get(f"/v1/admin/erasures/{receipt['id']}")).status_code == 404
 
 
-async def test_whoever_comes_back_is_a_stranger_to_sessions_and_counted_anew(app: Application) -> None:
+async def test_an_erased_profile_that_comes_back_is_new_to_sessions_and_counts(app: Application) -> None:
     await populate(app)
 
     async def decided() -> tuple[str, int]:
@@ -140,7 +140,7 @@ async def test_whoever_comes_back_is_a_stranger_to_sessions_and_counted_anew(app
 
 
 @pytest.mark.parametrize("name", ["eve-77", "userId:eve-77"])
-async def test_somebody_without_a_profile_is_erased_too(app: Application, name: str) -> None:
+async def test_an_identifier_without_a_profile_is_erased_too(app: Application, name: str) -> None:
     await populate(app)
     asked = {"userId": "eve-77", "flags": ["beta"], "sessionId": "of-eve"}
     assert (await app.read.post("/v1/decide", json=asked)).status_code == 200
@@ -164,7 +164,7 @@ async def test_somebody_without_a_profile_is_erased_too(app: Application, name: 
 
 
 @pytest.mark.parametrize("spelled", [r"Zo\u00EB\/of\u0026co", r"Zo\u00eb/of&co", "Zoë/of&co"])
-async def test_a_refused_payload_goes_however_its_client_spelled_the_name(app: Application, spelled: str) -> None:
+async def test_a_rejected_payload_is_erased_however_its_client_spelled_the_name(app: Application, spelled: str) -> None:
     event = r'{"userId": "%s", "type": "track", "event": "%s"%s}'
     events = [
         event % (spelled, "a", ""),
@@ -195,7 +195,7 @@ async def test_what_waits_for_readers_that_are_gone_is_erased(app: Application) 
     assert await traces(app, "ada-77") == {}
 
 
-async def test_what_is_sent_again_does_not_bring_somebody_back(app: Application) -> None:
+async def test_what_is_sent_again_does_not_bring_a_profile_back(app: Application) -> None:
     purchase = {"type": "track", "userId": "ada", "event": "purchase", "messageId": "m-1"}
     await send(app, purchase)
     assert (await app.admin.delete("/v1/admin/profiles/ada")).status_code == 200
@@ -206,7 +206,7 @@ async def test_what_is_sent_again_does_not_bring_somebody_back(app: Application)
     assert (await app.admin.get("/v1/profiles/ada")).status_code == 200
 
 
-async def test_a_check_tells_of_somebody_who_is_back(app: Application) -> None:
+async def test_a_check_reports_an_erased_identifier_that_is_back(app: Application) -> None:
     await send(app, {"type": "track", "userId": "ada-77", "event": "a", "properties": {"note": 'said "ada-77"'}})
     receipt = (await app.admin.delete("/v1/admin/profiles/ada-77")).json()
     await send(app, {"type": "track", "userId": "bob", "event": "a", "properties": {"friend": "ada-77"}})
@@ -215,7 +215,7 @@ async def test_a_check_tells_of_somebody_who_is_back(app: Application) -> None:
     assert found == {"clean": False, "found": [{"table": "events", "rows": 1}]}
 
 
-async def test_several_at_once_and_nobody(app: Application) -> None:
+async def test_several_at_once_and_none(app: Application) -> None:
     await app.track(*({"userId": f"u-{n}", "event": "a"} for n in range(5)))
     body = {"profiles": ["u-1", "u-2", "u-1", "u-3"], "note": "ticket 7"}
     receipt = (await app.admin.post("/v1/admin/erasures", json=body)).json()
@@ -263,7 +263,7 @@ async def test_messages_under_way_go_before_or_after(app: Application) -> None:
 # Suppression
 
 
-async def test_suppressed_people_are_refused_and_nothing_is_kept(app: Application) -> None:
+async def test_suppressed_identifiers_are_rejected_and_nothing_is_kept(app: Application) -> None:
     named = {"identifiers": [{"kind": "userId", "value": "ada"}], "note": "objected"}
     assert (await app.admin.post("/v1/admin/suppressions", json=named)).json()["changed"] == 1
     assert (await app.admin.post("/v1/admin/suppressions", json=named)).json()["changed"] == 0
@@ -412,7 +412,7 @@ async def test_a_rule_that_says_nothing_is_refused(app: Application, path: str) 
         (None, "denied", 0),
     ],
 )
-async def test_what_nobody_consented_to_is_dropped(
+async def test_a_message_without_consent_is_dropped(
     app: Application, preferences: dict[str, Any] | None, unmentioned: str, accepted: int
 ) -> None:
     rules = [{"categories": ["Analytics"]}, {"event": "ad_click", "categories": ["Ads"]}]
@@ -429,7 +429,7 @@ async def test_what_nobody_consented_to_is_dropped(
         assert await traces(app, SECRET) == {}
 
 
-async def test_a_refused_payload_is_kept_only_with_the_consent_that_it_needs(app: Application) -> None:
+async def test_a_rejected_payload_is_kept_only_with_the_consent_that_it_needs(app: Application) -> None:
     await policy(app, consent=[{"event": "page", "categories": ["Ads"]}])
     unwilling = {"context": {"consent": {"categoryPreferences": {"Ads": False}}}, "properties": {"mail": SECRET}}
     page = {"userId": "u", "name": "Home", "timestamp": "never", **unwilling}
@@ -458,4 +458,4 @@ async def test_a_person_gets_everything(app: Application) -> None:
     assert len(found["graph"]["nodes"]) == 4
     assert {t["segment"] for t in found["transitions"]} == {"buyers", "gold"}
     assert len(found["rejectedMessages"]) == 1
-    assert (await app.admin.get("/v1/admin/profiles/nobody/export")).status_code == 404
+    assert (await app.admin.get("/v1/admin/profiles/absent/export")).status_code == 404

@@ -19,7 +19,7 @@ async def app(dsn: str) -> AsyncIterator[Application]:
         yield application
 
 
-def told(answer: Any) -> list[tuple[str, str]]:
+def listed(answer: Any) -> list[tuple[str, str]]:
     assert answer.status_code == 200, answer.text
     return [(event["event"], event["timestamp"][:10]) for event in answer.json()["events"]]
 
@@ -41,17 +41,17 @@ def told(answer: Any) -> list[tuple[str, str]]:
 async def test_a_journey(app: Application, query: dict[str, str], days: list[str]) -> None:
     asked = {"event": "purchase", **query}
     expected = [("purchase", f"2026-10-{day}") for day in days]
-    assert told(await app.read.get("/v1/journeys/ada", params=asked)) == expected
+    assert listed(await app.read.get("/v1/journeys/ada", params=asked)) == expected
     pages, cursor = [], None
     while True:
         page = await app.read.get(
             "/v1/journeys/ada", params={**asked, "limit": 1, **({"cursor": cursor} if cursor else {})}
         )
-        pages += told(page)
+        pages += listed(page)
         if (cursor := page.json()["next"]) is None:
             break
     assert pages == expected
-    assert len(told(await app.read.get("/v1/journeys/ada", params=query))) == 2 * len(days)
+    assert len(listed(await app.read.get("/v1/journeys/ada", params=query))) == 2 * len(days)
 
 
 async def test_an_instant_that_cannot_be_read(app: Application) -> None:
@@ -61,14 +61,14 @@ async def test_an_instant_that_cannot_be_read(app: Application) -> None:
 
 
 async def test_recent_events_of_one_profile(app: Application) -> None:
-    both = told(await app.read.get("/v1/events/recent", params={"userId": "ada", "event": "app_open"}))
+    both = listed(await app.read.get("/v1/events/recent", params={"userId": "ada", "event": "app_open"}))
     assert both == [("app_open", "2026-10-03"), ("app_open", "2026-10-02"), ("app_open", "2026-10-01")]
     page = await app.read.get("/v1/events/recent", params={"userId": "ada", "limit": 4})
     rest = await app.read.get("/v1/events/recent", params={"userId": "ada", "limit": 4, "cursor": page.json()["next"]})
-    assert len(told(page)) == 4
-    assert len(told(rest)) == 2
+    assert len(listed(page)) == 4
+    assert len(listed(rest)) == 2
     assert {event["by"]["value"] for answer in (page, rest) for event in answer.json()["events"]} == {"ada"}
-    assert told(await app.read.get("/v1/events/recent", params={"userId": "ada", "event": "nosuch"})) == []
+    assert listed(await app.read.get("/v1/events/recent", params={"userId": "ada", "event": "nosuch"})) == []
 
 
 async def test_columns_that_no_profile_has(app: Application) -> None:

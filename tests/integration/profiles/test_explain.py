@@ -53,15 +53,15 @@ async def test_a_decision_carries_its_explanation_where_asked(app: Application) 
     await app.define("segment", key="fresh", rule="events.visit.exists_1h")
     rules = [
         {"id": "ios", "when": 'segments.fresh && context.platform == "ios"', "serve": "on"},
-        {"id": "nobody", "when": "segments.fresh", "rollout": 0, "serve": "on"},
+        {"id": "absent", "when": "segments.fresh", "rollout": 0, "serve": "on"},
         {"id": "half", "when": "segments.fresh", "split": {"on": 50_000, "off": 50_000}},
     ]
     await app.define("flag", key="new", rules=rules)
     await app.track({"userId": "ada", "event": "visit"})
     plain = (await app.read.get("/v1/decide?flag=new&userId=ada")).json()
-    told = (await app.read.get("/v1/decide?flag=new&userId=ada&explain=true")).json()
-    explanation = told.pop("explanation")
-    assert told == plain
+    answer = (await app.read.get("/v1/decide?flag=new&userId=ada&explain=true")).json()
+    explanation = answer.pop("explanation")
+    assert answer == plain
     assert [rule["outcome"] for rule in explanation["rules"]] == ["unknown", "outside", "served"]
     assert (explanation["variant"], explanation["until"]) == (plain["variant"], plain["validUntil"])
     assert (explanation["revision"], explanation["default"], explanation["unit"]) == (plain["revision"], "off", "ada")
@@ -87,11 +87,11 @@ async def test_the_fast_lane_leaves_explanations_to_the_ordinary_route(app: Appl
 
 async def test_someone_never_seen_is_explained_too(app: Application) -> None:
     await app.define("segment", key="fresh", rule="events.visit.exists_1h")
-    found = await explained(app, anonymousId="nobody", segment="fresh")
+    found = await explained(app, anonymousId="absent", segment="fresh")
     assert (found["sentence"], found["profileId"], found["version"]) == ("not in fresh: no visit in 1h", None, 0)
 
 
-async def test_what_warms_up_says_so(app: Application) -> None:
+async def test_an_explanation_says_that_a_definition_backfills(app: Application) -> None:
     await app.track({"userId": "ada", "event": "visit"})
     await app.admin.post("/v1/admin/traits", json={"key": "visits", "expression": "events.visit.count_30d"})
     found = (await explained(app, userId="ada", trait="visits"))["definition"]
@@ -122,5 +122,5 @@ async def test_a_wrong_question_says_what_is_wrong(app: Application, query: str,
 
 
 async def test_explaining_a_definition_needs_an_admin(app: Application) -> None:
-    for client, status in ((app.read, 403), (app.write, 403), (app.nobody, 401)):
+    for client, status in ((app.read, 403), (app.write, 403), (app.keyless, 401)):
         assert (await client.get("/v1/admin/explain?userId=ada&trait=x")).status_code == status

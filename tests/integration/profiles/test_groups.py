@@ -37,7 +37,7 @@ async def members(app: Application) -> set[str]:
     return {identifier["value"] for member in found for identifier in member["identifiers"]}
 
 
-async def tell(app: Application) -> int:
+async def update_members(app: Application) -> int:
     worker = Worker(app.service.pool, Catalogs(), app.service.now)
     batches = 0
     while await worker.update_group_members():
@@ -55,13 +55,13 @@ async def test_a_change_reaches_the_sender_at_once_and_the_others_by_the_worker(
     for user in ("ada", "bob", "eve"):
         await join(app, user, "acme", tier="iron")
     await join(app, "mia", "other", tier="iron")
-    await tell(app)
+    await update_members(app)
     assert await members(app) == set()
 
     await join(app, "ada", "acme", tier="gold")
     assert await allowed(app, "ada")
     assert not await allowed(app, "bob")
-    await tell(app)
+    await update_members(app)
     assert await allowed(app, "bob")
     assert await members(app) == {"ada", "bob", "eve"}
     assert [segment["key"] for segment in (await app.admin.get("/v1/profiles/bob")).json()["segments"]] == ["gold"]
@@ -81,13 +81,13 @@ async def test_who_happens_to_be_in_the_same_transaction_is_reviewed_too(app: Ap
     await define(app)
     for user in ("ada", "bob"):
         await join(app, user, "acme", tier="iron")
-    await tell(app)
+    await update_members(app)
     together = [
         {"type": "group", "userId": "ada", "groupId": "acme", "traits": {"tier": "gold"}},
         {"type": "track", "userId": "bob", "event": "app_open"},
     ]
     assert (await app.write.post("/v1/batch", json={"batch": together})).json()["accepted"] == 2
-    await tell(app)
+    await update_members(app)
     assert await members(app) == {"ada", "bob"}
 
 
@@ -95,7 +95,7 @@ async def test_verifying_takes_a_change_on_its_way_for_no_fault(app: Application
     await define(app)
     for user in ("ada", "bob"):
         await join(app, user, "acme", tier="iron")
-    await tell(app)
+    await update_members(app)
     await join(app, "ada", "acme", tier="gold")
 
     async def differences() -> int:
@@ -104,7 +104,7 @@ async def test_verifying_takes_a_change_on_its_way_for_no_fault(app: Application
 
     assert await differences() == 0
     async with app.service.pool.acquire() as connection:
-        await connection.execute("DELETE FROM group_changes")  # as though the worker had told everybody
+        await connection.execute("DELETE FROM group_changes")  # as though the worker had updated all members
     assert await differences() > 0
 
 
@@ -138,20 +138,20 @@ async def test_a_merge_keeps_the_later_group_with_its_traits(app: Application) -
     assert (await app.admin.get("/v1/admin/groups/acme")).json()["members"] == 0
 
 
-async def test_many_members_are_told_in_batches_and_a_change_on_the_way_is_not_lost(
+async def test_many_members_are_updated_in_batches_and_a_change_meanwhile_is_not_lost(
     app: Application, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(groups, "BATCH", 3)
     await define(app)
     for n in range(8):
         await join(app, f"u-{n}", "acme", tier="iron")
-    await tell(app)
+    await update_members(app)
     worker = Worker(app.service.pool, Catalogs(), app.service.now)
     await join(app, "u-0", "acme", tier="gold")
     assert await worker.update_group_members() == 1
     await join(app, "u-0", "acme", tier="silver")
     await join(app, "u-1", "acme", tier="gold")
-    assert await tell(app) >= 3
+    assert await update_members(app) >= 3
     assert await members(app) == {f"u-{n}" for n in range(8)}
 
 
@@ -198,7 +198,7 @@ async def test_whatever_the_order_everybody_ends_where_the_messages_say(app: App
             await asyncio.sleep(0.005)
 
     await asyncio.gather(*(send(calls[n::4]) for n in range(4)), work())
-    await tell(app)
+    await update_members(app)
     ordered = sorted(calls, key=lambda call: (call["timestamp"], call["messageId"]))
     tiers: dict[Any, str] = {}
     of: dict[Any, Any] = {}

@@ -66,7 +66,7 @@ async def test_a_page_holds_everything_known_of_a_person(app: Application) -> No
     assert await page(app, "a-1") == found
     assert await page(app, "anonymousId:a-1") == found
     assert await page(app, found["id"], by="profileId") == found
-    for id, query in (("nobody", ""), ("ada", "?by=deviceId"), (found["id"], ""), ("x", "?by=profileId")):
+    for id, query in (("absent", ""), ("ada", "?by=deviceId"), (found["id"], ""), ("x", "?by=profileId")):
         missing = await app.read.get(f"/v1/profiles/{id}{query}")
         assert (missing.status_code, missing.json()["code"]) == (404, "PROFILE_NOT_FOUND"), (id, query)
 
@@ -95,7 +95,7 @@ async def test_the_page_agrees_with_the_flag_at_the_very_millisecond(app: Applic
     assert found["segments"][0]["since"] == iso(at + HOUR_MS)
 
 
-async def test_a_definition_that_warms_up_is_unknown_and_says_so(app: Application) -> None:
+async def test_a_definition_that_backfills_is_unknown_and_says_so(app: Application) -> None:
     await app.track({"userId": "ada", "event": "visit"})
     await app.admin.post("/v1/admin/traits", json={"key": "visits", "expression": "events.visit.count_30d"})
     assert (await page(app, "ada"))["traits"]["visits"] == {

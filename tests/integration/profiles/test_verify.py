@@ -126,7 +126,7 @@ async def test_what_is_right_raises_no_alarm(service: Parts, shop: int, now: Man
 
 
 async def test_a_wake_up_that_is_due_is_no_difference(service: Parts, shop: int, now: ManualClock) -> None:
-    """Nobody woke them: the table still says that they are active. A read would not."""
+    """No worker woke them: the table still says that they are active. A read would not."""
     for later in (1, HOUR_MS - 1, HOUR_MS, 31 * DAY_MS, 400 * DAY_MS):
         now.now = START + later
         assert found(await verify(Environment(shop, service.pool, now), sample=None)) == set()
@@ -215,7 +215,7 @@ async def test_a_state_that_cannot_be_read_is_rebuilt(service: Parts, shop: int,
 
 
 async def test_a_rebuild_reads_context_as_its_arrival_did(service: Parts, shop: int, now: ManualClock) -> None:
-    """Only `false` says that somebody was not active; what merely looks like it does not."""
+    """Only `false` says that a profile was not active; what merely looks like it does not."""
     later = [
         msgspec.structs.replace(
             bought(f"e{n}", "bob", 1, START + n), context={"active": active}, active=active is not False
@@ -252,7 +252,7 @@ async def test_more_people_than_one_statement_takes(service: Parts, shop: int, n
 
 
 async def test_live_traffic_raises_no_alarm(dsn: str) -> None:
-    """Events, merges, wake-ups and publishes go on while everybody is verified again and again, by real clocks."""
+    """Events, merges, wake-ups and publishes go on while all profiles are verified again and again, by real clocks."""
     async with serving.services(dsn, 2, clock.now) as services:
         environment_id = await new_environment(services[0].pool, "busy", SHOP, clock.now())
         for service in services:

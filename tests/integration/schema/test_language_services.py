@@ -61,14 +61,14 @@ async def test_an_answer_has_the_form_that_is_documented(app: Application) -> No
     found = await asked(app, "hover", "ope|ns > 3")
     assert (found["from"], found["to"], found["type"]) == (0, 5, "number")
     assert "Of late." in found["markdown"] and "events.app_open.count_30d" in found["markdown"]
-    assert await asked(app, "hover", "nobody|") == {"from": 6, "to": 6, "markdown": None, "type": None}
+    assert await asked(app, "hover", "absent|") == {"from": 6, "to": 6, "markdown": None, "type": None}
 
 
 async def test_check_is_validate(app: Application) -> None:
     for body in (
         {"kind": "segment", "expression": "opens = 3"},
         {"kind": "trait", "key": "opens", "expression": "segments.regulars"},
-        {"kind": "flag", "flag": {"rule": "segments.nobody"}},
+        {"kind": "flag", "flag": {"rule": "segments.absent"}},
     ):
         checked, validated = [await app.admin.post(path, json=body) for path in ("/v1/dsl/check", "/v1/admin/validate")]
         assert checked.status_code == 200
@@ -98,7 +98,7 @@ async def test_a_body_that_is_none_is_refused(app: Application) -> None:
         assert (answer.status_code, answer.json()["code"]) == (400, "INVALID_BODY")
 
 
-async def test_an_expression_is_told_in_words(app: Application) -> None:
+async def test_an_expression_is_described_in_words(app: Application) -> None:
     source = 'segments.regulars && !(profile.geo.city == "x") && events.app_buy.count_30d > 0'
     answer = await app.admin.post("/v1/dsl/explain", json={"kind": "segment", "expression": source})
     assert answer.status_code == 200, answer.text
@@ -127,7 +127,7 @@ async def test_an_expression_is_told_in_words(app: Application) -> None:
     assert [d["code"] for d in found["diagnostics"]] == ["W-NULL"]
 
 
-async def test_a_flag_is_told_rule_by_rule(app: Application) -> None:
+async def test_a_flag_is_described_rule_by_rule(app: Application) -> None:
     rules = [{"when": "segments.regulars", "serve": "on"}, {"when": 'context.os == "ios"', "serve": "on"}]
     answer = (await app.admin.post("/v1/dsl/explain", json={"kind": "flag", "flag": {"rules": rules}})).json()
     assert answer["text"].splitlines() == [
@@ -137,7 +137,7 @@ async def test_a_flag_is_told_rule_by_rule(app: Application) -> None:
     assert [tree["path"] for tree in answer["tree"]] == ["$.rules[0].when", "$.rules[1].when"]
 
 
-async def test_what_has_errors_is_not_told(app: Application) -> None:
+async def test_an_expression_with_errors_is_not_described(app: Application) -> None:
     answer = (await app.admin.post("/v1/dsl/explain", json={"expression": "opens = 3"})).json()
     assert (answer["valid"], answer["text"], answer["tree"]) == (False, None, [])
     assert [d["code"] for d in answer["diagnostics"]] == ["E101"]

@@ -116,7 +116,7 @@ async def test_two_processes_add_up_and_a_rebuild_finds_the_same(app: Applicatio
     assert await page(app, "open") == before
 
 
-async def test_observing_never_holds_up_or_fails_ingestion(app: Application) -> None:
+async def test_the_registry_never_delays_or_fails_ingestion(app: Application) -> None:
     await app.service.pool.execute("ALTER TABLE registry_types RENAME TO away")
     await app.track({"userId": "ada", "event": "open"})
     await app.service.registry.flush()
@@ -126,7 +126,7 @@ async def test_observing_never_holds_up_or_fails_ingestion(app: Application) -> 
     assert [row["total"] for row in (await app.read.get(EVENTS)).json()["events"]] == [1]
 
 
-async def test_a_type_that_changed_is_told_with_its_days_and_its_sdks(dsn: str) -> None:
+async def test_a_changed_type_is_listed_with_its_days_and_sdks(dsn: str) -> None:
     """A release of the app sends texts where numbers came, drops a property, and the old release dies out."""
     start = 20_000 * DAY_MS
     now = ManualClock(start)
@@ -208,7 +208,7 @@ async def test_the_converted_value_is_what_counts(app: Application) -> None:
     assert person["traits"]["spent"]["value"] == 5
 
 
-async def test_an_entry_may_refuse_and_block(app: Application) -> None:
+async def test_an_entry_may_reject_and_block(app: Application) -> None:
     await plan(app, "purchase", enforce="reject", properties={"amount": {"type": "number", "required": True}})
     await plan(app, "old", status="blocked")
     batch = [
@@ -240,7 +240,7 @@ async def test_an_entry_may_refuse_and_block(app: Application) -> None:
     assert again.json()["accepted"] == 1
 
 
-async def test_an_entry_has_versions_and_nobody_overwrites_another(app: Application, dsn: str) -> None:
+async def test_an_entry_has_versions_and_no_edit_overwrites_another(app: Application, dsn: str) -> None:
     first = await app.admin.put(f"{PLAN}/open", json={"owner": "web"}, headers={"If-Match": '"0"'})
     assert (first.status_code, first.headers["etag"]) == (200, '"1"')
     late = await app.admin.put(f"{PLAN}/open", json={"owner": "app"}, headers={"If-Match": '"0"'})
@@ -333,7 +333,7 @@ async def test_a_plan_says_which_definitions_contradict_it_and_editors_do(app: A
     assert not any("tracking plan" in d["message"] for d in checked["diagnostics"])
 
 
-async def test_editors_propose_what_was_observed_and_planned(app: Application) -> None:
+async def test_editors_propose_what_arrived_and_what_is_planned(app: Application) -> None:
     await app.track(*({"userId": "ada", "event": "open", "properties": {"rare": 1}} for _ in range(2)))
     await app.service.registry.flush()
     await plan(app, "checkout", properties={"total": {"type": "number"}})

@@ -105,7 +105,7 @@ async def test_an_identifier_that_appears_later_joins_in_its_own_transaction(app
 async def test_remove_and_replace(app: Application) -> None:
     await app.track(*({"userId": user, "event": "open"} for user in ("a", "b", "c")))
     await edit(app, "a", "b", "x")
-    done = await edit(app, "b", "nobody", mode="remove")
+    done = await edit(app, "b", "absent", mode="remove")
     assert (done["removed"], done["entered"], done["left"]) == (1, 0, 1)
     assert await members(app) == {"a"}
     tried = (await app.admin.post(

@@ -31,7 +31,7 @@ def test_a_running_server_answers(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("settings", "subject", "detail"),
     [
-        (Settings(database_url="postgresql://nobody@127.0.0.1:1/x"), "database", "No Postgres listens at 127.0.0.1:1"),
+        (Settings(database_url="postgresql://absent@127.0.0.1:1/x"), "database", "No Postgres listens at 127.0.0.1:1"),
         (Settings(redis_url="redis://127.0.0.1:1"), "redis", "REDIS_URL"),
         (Settings(redis_url="nonsense"), "redis", "REDIS_URL"),
         (Settings(data_dir=Path("/dev/null/data")), "data folder", "TINYCDP_DATA_DIR"),

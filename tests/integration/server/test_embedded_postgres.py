@@ -21,7 +21,7 @@ from tinycdp.server.embedded_postgres import EmbeddedPostgres, find_binaries
 
 CHOSEN = None if (choice := os.environ.get("TEST_POSTGRES", "wheel")) == "system" else choice
 
-# Opens the folder in a process of its own, says whether it attached, and waits to be told to close.
+# Opens the folder in a process of its own, says whether it attached, and waits until its input ends.
 OPENER = """
 import sys
 from pathlib import Path

@@ -54,7 +54,7 @@ async def test_locks_and_settings_do_not_outlive_who_took_them(dsn: str, pool: P
 
 
 def test_no_other_statement_leaves_anything_on_its_connection() -> None:
-    """Whoever adds one here says `linger()` before it, and takes it into the test above."""
+    """A test that adds one here calls `linger()` before it, and takes it into the test above."""
     folder = Path(tinycdp.store.__file__).with_name("sql")
     statements = [one for file in folder.glob("*.sql") for one in load(file.stem).items()]
     assert {name for name, text in statements if LINGERING.search(text)} == {"try_backfill", "try_import"}

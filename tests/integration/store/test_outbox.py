@@ -1,4 +1,4 @@
-"""The outbox: nothing is passed by, nothing comes twice, and what it tells is what the tables have."""
+"""The outbox: nothing is passed by, nothing comes twice, and its rows are what the tables have."""
 
 import asyncio
 import contextlib
@@ -83,7 +83,7 @@ async def kinds(consumer: Consumer) -> list[str]:
 
 
 class Writer:
-    """One transaction that writes a row, which draws its position, and ends when it is told to."""
+    """One transaction that writes a row, which draws its position, and ends when the test says so."""
 
     def __init__(self, pool: Pool, environment_id: int) -> None:
         self._environment_id = environment_id
@@ -123,7 +123,7 @@ async def test_a_later_commit_with_an_earlier_position_is_not_passed_by(
     assert [row.position for row in (await consumer.read()).rows] == [first, second]
 
 
-async def test_a_position_that_is_rolled_back_holds_nobody_up(
+async def test_a_position_that_is_rolled_back_delays_no_consumer(
     services: list[Parts], shop: int, consumer: Consumer
 ) -> None:
     undone, done = [Writer(services[0].pool, shop) for _ in range(2)]
@@ -136,7 +136,9 @@ async def test_a_position_that_is_rolled_back_holds_nobody_up(
     assert [row.position for row in (await reading).rows] == [position], "the read waited, and then had it"
 
 
-async def test_who_has_drawn_no_position_holds_nobody_up(services: list[Parts], shop: int, consumer: Consumer) -> None:
+async def test_a_transaction_without_a_position_delays_no_consumer(
+    services: list[Parts], shop: int, consumer: Consumer
+) -> None:
     """A transaction that writes for hours, also one that holds off publishes, or one of another environment."""
     other = Writer(services[0].pool, await new_environment(services[0].pool, "other", {}, START))
     await other.write()
@@ -186,10 +188,10 @@ async def test_every_row_comes_once_whatever_the_order_of_commits(
     assert found == sorted(kept)
 
 
-async def test_two_processes_that_cross_over_one_profile_are_told_in_order(
+async def test_two_processes_that_cross_over_one_profile_are_read_in_order(
     services: list[Parts], shop: int, consumer: Consumer
 ) -> None:
-    """Whoever waited for the lock comes later, though its transaction began first."""
+    """The process that waited for the lock comes later, though its transaction began first."""
 
     async def send(service: Parts, prefix: str) -> None:
         for n in range(25):
@@ -297,7 +299,9 @@ async def test_what_is_rolled_back_is_not_acknowledged(services: list[Parts], sh
 # The truth
 
 
-async def test_each_cause_is_told(services: list[Parts], shop: int, consumer: Consumer, clock: ManualClock) -> None:
+async def test_each_transition_has_its_cause(
+    services: list[Parts], shop: int, consumer: Consumer, clock: ManualClock
+) -> None:
     service, pool = services[0], services[0].pool
     worker = Worker(pool, Catalogs(), clock)
     segments = {
@@ -307,7 +311,7 @@ async def test_each_cause_is_told(services: list[Parts], shop: int, consumer: Co
         )
     }
 
-    async def told() -> list[tuple[str, bool, int, str]]:
+    async def transitions() -> list[tuple[str, bool, int, str]]:
         names = {id: key for key, id in segments.items()}
         batch = await consumer.read()
         async with transaction(pool) as connection:
@@ -316,27 +320,27 @@ async def test_each_cause_is_told(services: list[Parts], shop: int, consumer: Co
         return [(names[c.segment_id], c.entered, c.at, c.cause) for rows_ in rows for c in rows_.rows]
 
     await service.ingest.accept(shop, [message("m1", "ada", "buy")])
-    assert await told() == [("buyers", True, START, "event")]
+    assert await transitions() == [("buyers", True, START, "event")]
     clock.now = START + 9 * DAY_MS
     await worker.wake_due()
-    assert await told() == [("buyers", False, START + 7 * DAY_MS, "clock")], "the true instant, not the worker's"
+    assert await transitions() == [("buyers", False, START + 7 * DAY_MS, "clock")], "the true instant, not the worker's"
     await service.ingest.accept(shop, [message("m2", "bob")])
-    assert await told() == [("never_bought", True, clock.now, "event")]
+    assert await transitions() == [("never_bought", True, clock.now, "event")]
     merged = await service.merges.merge(shop, ["ada", "bob"], "me")
-    assert await told() == [("never_bought", False, clock.now, "merge")]
+    assert await transitions() == [("never_bought", False, clock.now, "merge")]
     await service.merges.undo(shop, int(merged.merges[0]), "me")
-    assert await told() == [], "each is where it was"
+    assert await transitions() == [], "each is where it was"
     await service.ingest.accept(shop, [message("m2b", "cara", "buy", clock.now)])
-    assert await told() == [("buyers", True, clock.now, "event")]
+    assert await transitions() == [("buyers", True, clock.now, "event")]
     merged = await service.merges.merge(shop, ["ada", "cara"], "me")
-    assert await told() == [], "to become one with a member is no entry"
+    assert await transitions() == [], "to become one with a member is no entry"
     await service.merges.undo(shop, int(merged.merges[0]), "me")
-    assert await told() == [("buyers", False, clock.now, "unmerge")]
+    assert await transitions() == [("buyers", False, clock.now, "unmerge")]
     edited = SHOP | {"segments": [{"key": "never_bought", "rule": "events.buy.count() == 1"}]}
     await apply_documents(services[0].environment(shop), [edited], Edit("test", clock.now))
     while await worker.backfill():
         pass
-    assert sorted(await told(), key=str) == [
+    assert sorted(await transitions(), key=str) == [
         ("never_bought", False, clock.now, "edit"),
         ("never_bought", True, clock.now, "edit"),
         ("never_bought", True, clock.now, "edit"),
@@ -345,10 +349,10 @@ async def test_each_cause_is_told(services: list[Parts], shop: int, consumer: Co
     await service.ingest.accept(shop, [group])
     group = message("m4", "bob", "", clock.now, kind="group", group_id="acme", properties={"tier": "gold"})
     await service.ingest.accept(shop, [group])
-    assert await told() == [("gold", True, clock.now, "event")]
+    assert await transitions() == [("gold", True, clock.now, "event")]
     while await worker.update_group_members():
         pass
-    assert await told() == [("gold", True, clock.now, "group")]
+    assert await transitions() == [("gold", True, clock.now, "group")]
 
 
 class Life:
@@ -441,7 +445,7 @@ class Life:
     ("seed", "steps"),
     [(1, 24), (2, 24), (3, 24), *(pytest.param(n, 200, marks=pytest.mark.slow) for n in range(4, 24))],
 )
-async def test_what_is_told_is_what_the_tables_have(
+async def test_the_outbox_has_what_the_tables_have(
     services: list[Parts], shop: int, consumer: Consumer, clock: ManualClock, seed: int, steps: int
 ) -> None:
     """Two processes, people who merge and part, windows that slide, edits and erasures: replayed from the outbox."""
@@ -543,12 +547,12 @@ async def test_a_consumer_that_is_too_far_behind_lapses(services: list[Parts], s
 # Seen from outside
 
 
-async def test_the_metrics_tell_how_far_behind_each_consumer_is(dsn: str) -> None:
+async def test_the_metrics_show_how_far_behind_each_consumer_is(dsn: str) -> None:
     async with running(dsn) as app:
         await outbox.register(app.service.environment(app.environment_id), "feed")
         for n in range(3):
             await app.track({"event": "open", "userId": f"u{n}"})
-        text = (await app.nobody.get("/metrics")).text
+        text = (await app.keyless.get("/metrics")).text
         lines = {line.partition("{")[0]: line for line in text.splitlines() if line.startswith("tinycdp_outbox")}
         assert lines["tinycdp_outbox_lag_rows"].endswith("} 3.0")
         assert 'consumer="feed"' in lines["tinycdp_outbox_lag_rows"]

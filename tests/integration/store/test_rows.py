@@ -1,4 +1,4 @@
-"""The store's signatures against the schema: Postgres prepares every named statement, and tells what columns it has.
+"""The store's signatures against the schema: Postgres prepares every named statement, and answers what columns it has.
 
 Shape   the function named after a statement says what a row is: a dataclass by names, types and order of its columns, a
         tuple or a dict by types and order, anything else the type of the only column; bool, whether there was a row
@@ -113,7 +113,7 @@ def _without_none(type: Any) -> Any:
 
 
 def _fits(type: Any, given: Any) -> bool:
-    """Whether values of a column may be of a type; None is not told from prepared statements."""
+    """Whether values of a column may be of a type; a prepared statement does not say whether it may be NULL."""
     type = _without_none(type)
     if get_origin(type) is Literal:
         type = str
@@ -149,7 +149,7 @@ class _KeyRow(Row):
         (int, "bool", False),
     ],
 )
-def test_types_are_told_apart(type: Any, given: str, fits: bool) -> None:
+def test_types_are_distinguished(type: Any, given: str, fits: bool) -> None:
     assert _fits(type, _python(given)) is fits
 
 

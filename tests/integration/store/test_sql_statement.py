@@ -46,14 +46,14 @@ async def ask(
 
 async def test_everyone_is_answered_for_once_but_who_was_absorbed(scratch: Connection) -> None:
     histories = Histories(scratch, ENVIRONMENT)
-    ada, bob, nobody = histories.add([make_message("a", NOW)], identifiers=3), histories.add([]), histories.add([])
+    ada, bob, absent = histories.add([make_message("a", NOW)], identifiers=3), histories.add([]), histories.add([])
     elsewhere = Histories(scratch, ENVIRONMENT + 1)
     elsewhere.add([make_message("a", NOW)])
     await histories.store()
     await elsewhere.store()
-    await scratch.execute("UPDATE profiles SET merged_into = $1 WHERE id = $2", ada, nobody)
+    await scratch.execute("UPDATE profiles SET merged_into = $1 WHERE id = $2", ada, absent)
     assert await ask(scratch, "events.a.exists()") == {ada: True, bob: False}
-    assert await ask(scratch, "events.a.exists()", ids=[bob, nobody]) == {bob: False}
+    assert await ask(scratch, "events.a.exists()", ids=[bob, absent]) == {bob: False}
     assert await ask(scratch, "events.a.exists()", ids=[]) == {}
     assert await ask(scratch, "true") == {ada: True, bob: True}
 
@@ -68,7 +68,7 @@ async def test_what_came_later_is_known_only_if_asked_for(scratch: Connection) -
     assert await ask(scratch, "events.a.exists(7d)", at=NOW - 2 * DAY_MS - 1, known_at=NOW + DAY_MS) == {id: False}
 
 
-async def test_a_thousand_values_are_told_apart(scratch: Connection) -> None:
+async def test_a_thousand_values_are_distinguished(scratch: Connection) -> None:
     histories = Histories(scratch, ENVIRONMENT)
     ids = [
         histories.add([make_message("a", NOW - n, id=f"{many}-{n}", properties={"x": n}) for n in range(many)])

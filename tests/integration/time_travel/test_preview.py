@@ -234,11 +234,11 @@ SECOND = {
 CONTEXT = {"os": "ios"}
 
 
-async def test_what_was_foretold_happens(dsn: str) -> None:
-    """Members and variants before are those that serve; those foretold are those that serve once it is published."""
+async def test_what_a_preview_says_happens(dsn: str) -> None:
+    """Members and variants before are those that serve; those previewed are those that serve once it is published."""
     clock, pick = ManualClock(NOW), random.Random(7)
     async with services(dsn, 1, clock) as [service]:
-        id = await new_environment(service.pool, "foretold", FIRST, NOW)
+        id = await new_environment(service.pool, "previewed", FIRST, NOW)
         for n in range(400):
             clock.now += 60_000
             user, kind = f"u{pick.randrange(60)}", pick.choice(("track", "track", "identify"))
@@ -255,33 +255,33 @@ async def test_what_was_foretold_happens(dsn: str) -> None:
             await service.ingest.accept(id, [message])
         await serving(service, id)
         question = PreviewRequest(read_documents([SECOND]), sample=None, context=CONTEXT, examples=100)
-        foretold = await service.previews.compute(id, question, clock.now)
+        previewed = await service.previews.compute(id, question, clock.now)
         members, variants = await actual(service, id)
         await publish(service.environment(id), read_documents([SECOND]), Edit("test", clock.now))
         await serving(service, id)
         members_then, variants_then = await actual(service, id)
 
-    assert foretold.profiles == foretold.looked_at == len(variants)
-    assert {s.key for s in foretold.segments} == {"buyers", "lazy", "new"}
-    for segment in foretold.segments:
+    assert previewed.profiles == previewed.looked_at == len(variants)
+    assert {s.key for s in previewed.segments} == {"buyers", "lazy", "new"}
+    for segment in previewed.segments:
         was, now = members.get(segment.was or "", set()), members_then[segment.key or ""]
         assert (segment.counts.members_before, segment.counts.members) == (len(was), len(now))
         assert {int(e.profile_id) for e in segment.examples["enters"]} == now - was
         assert {int(e.profile_id) for e in segment.examples["leaves"]} == was - now
         assert all(e.why for e in segment.examples["enters"])
-    assert {f.key for f in foretold.flags} == {"base", "half", "split", "fresh"}
-    for flag in foretold.flags:
+    assert {f.key for f in previewed.flags} == {"base", "half", "split", "fresh"}
+    for flag in previewed.flags:
         key = flag.key or ""
         turns: dict[tuple[str | None, str | None], int] = {}
         for profile in variants:
             turn = (variants[profile].get(key), variants_then[profile][key])
             turns[turn] = turns.get(turn, 0) + 1
         assert {(m.before, m.after): m.profiles for m in flag.moves} == turns
-    assert sum(len(flag.moves) for flag in foretold.flags) >= 10, "too little happened"
+    assert sum(len(flag.moves) for flag in previewed.flags) >= 10, "too little happened"
 
 
 async def test_a_preview_of_the_past_agrees_with_replays_of_it(dsn: str) -> None:
-    """Two ways to the same past: one statement over everybody's messages, and the engine, person by person."""
+    """Two ways to the same past: one statement over all profiles' messages, and the engine, person by person."""
     clock, pick = ManualClock(NOW), random.Random(3)
     async with services(dsn, 1, clock) as [service]:
         id = await new_environment(service.pool, "past", FIRST, NOW)

@@ -99,7 +99,7 @@ class World:
         )  # fmt: skip
         if message.previous != identifiers[0].value:
             await self.service.ingest.accept(self.id, [message])
-        while await self.worker.update_group_members():  # whoever has not heard yet decides by what they knew
+        while await self.worker.update_group_members():  # a process that was not notified yet decides by what it has
             pass
 
     async def edit(self) -> None:
@@ -128,7 +128,7 @@ class World:
     async def part(self) -> None:
         """What admins do about people."""
         merges, one, other = self.service.merges, *self.random.sample(PEOPLE, 2)
-        with contextlib.suppress(TinyCDPError):  # nobody of that name, the same person twice, nothing to undo
+        with contextlib.suppress(TinyCDPError):  # no such profile, the same person twice, nothing to undo
             match self.random.randrange(3):
                 case 0:
                     await merges.merge(self.id, [f"{a.kind}:{a.value}" for a in (one, other)], "test")
@@ -185,7 +185,7 @@ async def test_every_decision_is_answered_again_as_it_was(dsn: str, seed: int) -
         for at, person, flag, answer in world.seen:
             again = await world.replayed(at, person, flag)
             assert msgspec.structs.replace(again, version=0) == msgspec.structs.replace(answer, version=0), (at, person)
-        assert seed % 2 or world.parted, "nobody was parted"
+        assert seed % 2 or world.parted, "no profile was split"
         values = {(flag, answer.variant) for _, _, flag, answer in world.seen}
         assert len(values) >= 5, "too little happened"
         assert len({answer.revision for *_, answer in world.seen}) >= 2
@@ -228,7 +228,7 @@ async def test_a_replay_has_the_whole_explanation_and_the_revision_of_its_time(a
     assert (answer["allow"], answer["reason"], answer["revision"], found["asOf"]) == (True, "TARGETING_MATCH", 1, then)
     assert answer["explanation"]["rules"][0]["outcome"] == "served"
     assert found["errors"] == {"none": "There was no flag 'none' at revision 1."}
-    # By another revision; and of a time at which nobody knew her, and no flag.
+    # By another revision; and of a time before her first message, and before the flag.
     assert (await replay(app, userId="ada", at=then, revision=2))["flags"]["pro"]["reasons"] == [
         "rule 'rule' matched: true"
     ]

@@ -26,7 +26,7 @@ from tinycdp.runtime.worker.loops import Worker
 from tinycdp.store.database.pool import connect
 from tinycdp.times import day_of
 
-EVERYONE = "!exists(profile.nobody)"
+EVERYONE = "!exists(profile.absent)"
 
 
 @pytest.fixture
@@ -42,7 +42,7 @@ async def read(app: Application, path: str) -> list[dict[str, str]]:
 
 
 async def populate(app: Application, n: int) -> None:
-    """Put n people into the segment `all`, by SQL: a million through the door would take a while."""
+    """Put n people into the segment `all`, by SQL: a million by messages would take a while."""
     fingerprint = app.service.catalogs.serving(app.environment_id).live.fingerprints["segment", "all"]
     async with app.service.pool.acquire() as connection:
         await connection.execute(
@@ -187,7 +187,9 @@ async def test_a_reader_who_goes_away_frees_the_connection(app: Application, dsn
         received += len(message.get("body", b""))
         if received > 500_000:
             full.set()
-            await asyncio.sleep(3600)  # a client that no longer reads: the server waits here until it is told
+            await asyncio.sleep(
+                3600
+            )  # a client that no longer reads: the server waits here until the test lets it go on
 
     scope = {
         "type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": "GET", "scheme": "http",
@@ -222,7 +224,7 @@ async def test_exports_at_once_are_bounded_and_what_fails_leaves_nothing_open(ap
         assert [part async for part in export.parts()]
         export.close()
     for path, code in (
-        ("nobody.csv", "NOT_FOUND"), ("all.xlsx", "NOT_FOUND"), ("all.csv?traits=x", "NOT_FOUND"),
+        ("absent.csv", "NOT_FOUND"), ("all.xlsx", "NOT_FOUND"), ("all.csv?traits=x", "NOT_FOUND"),
     ):  # fmt: skip
         missing = await app.read.get(f"/v1/export/segment/{path}")
         assert (missing.status_code, missing.json()["code"]) == (404, code), path
@@ -285,7 +287,7 @@ async def exposures(app: Application, query: str = "", ending: str = "csv") -> h
 
 
 async def split(app: Application) -> None:
-    """A flag that gives each variant to half of everybody."""
+    """A flag that gives each variant to half of the profiles."""
     rule = {"id": "half", "when": "true", "split": {"a": 50_000, "b": 50_000}}
     await app.define("flag", key="test", type="string", variants={"a": "A", "b": "B"}, offVariant="a", rules=[rule])
 
@@ -415,7 +417,7 @@ async def test_the_command_line_writes_the_same_file(app: Application, dsn: str,
     assert (status, b"EXPORT_FORMAT" in complained) == (1, True)
     assert (await export("all", "--output", "all.jsonl"))[0] == 0
     assert json.loads((tmp_path / "all.jsonl").read_text())["userId"] == "ada"
-    status, _, complained = await export("nobody", "--output", "all.jsonl")
+    status, _, complained = await export("absent", "--output", "all.jsonl")
     assert (status, b"NOT_FOUND" in complained) == (1, True)
     assert json.loads((tmp_path / "all.jsonl").read_text())["userId"] == "ada"
     assert os.listdir(tmp_path) == ["all.jsonl"]

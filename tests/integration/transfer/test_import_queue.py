@@ -1,4 +1,4 @@
-"""Files sent to a server: gone on with whatever happens to it, once each, given up only for a reason that is told."""
+"""Files sent to a server: resumed whatever happens to it, each row once, and given up only with a reason."""
 
 import csv
 import gzip
@@ -73,7 +73,7 @@ def left(app: Application) -> list[str]:
 
 
 def test_a_server_that_is_killed_goes_on_by_itself(tmp_path: Path) -> None:
-    """kill -9 in the middle, then Ctrl-C, then to the end, and nobody sends anything again."""
+    """kill -9 in the middle, then Ctrl-C, then to the end, and no client sends anything again."""
     content = lines(9_000, filling=1_000)
     assert len(content) > 2 * 4 * 1024 * 1024  # more than any other body may have
     with served(tmp_path) as server:
@@ -378,7 +378,7 @@ async def test_long_rows_come_in_short_parts(tmp_path: Path) -> None:
 
 
 async def test_it_gives_way_while_others_are_served(app: Application, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Small parts as long as somebody was served lately, large ones once nobody was."""
+    """Small parts as long as a client was served lately, large ones once none was."""
     sizes: list[int] = []
 
     def watched(rows: Any, *rest: Any) -> Any:

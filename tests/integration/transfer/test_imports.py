@@ -82,7 +82,7 @@ async def test_json_lines_once_however_often(app: Application, tmp_path: Path) -
     }
     again = await imported(app, path)
     assert counts(again) == ("done", 6, 3, 0, 3)
-    # The same rows in another file: those without an id of their own are told apart by the file they stand in.
+    # The same rows in another file: those without an id of their own are distinguished by the file they stand in.
     other = tmp_path / "other.jsonl.gz"
     other.write_bytes(gzip.compress(path.read_bytes() + b"\n\n"))
     assert counts(await imported(app, other)) == ("done", 6, 2, 1, 3)
@@ -300,7 +300,7 @@ async def test_the_command(
     assert (await app.admin.get("/v1/profiles/u-1")).status_code == 404
 
 
-async def test_the_command_tells_that_somebody_stopped_it(
+async def test_the_command_says_that_the_import_was_stopped(
     app: Application, dsn: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = tmp_path / "x.jsonl"

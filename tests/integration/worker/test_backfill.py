@@ -214,7 +214,7 @@ async def test_one_who_is_complete_absorbs_one_who_is_not(service: Parts, shop: 
     await assert_right(service, shop, before + after, START)
 
 
-async def test_a_further_publish_while_warming(service: Parts, shop: int, now: ManualClock) -> None:
+async def test_a_further_publish_during_a_backfill(service: Parts, shop: int, now: ManualClock) -> None:
     sender = Sender(service, shop, 3)
     await sender.send(150, 15)
     await apply_documents(service.environment(shop), [{"traits": NEW["traits"]}], Edit("test", START))
@@ -228,7 +228,7 @@ async def test_a_further_publish_while_warming(service: Parts, shop: int, now: M
     await assert_right(service, shop, sender.sent, START)
 
 
-async def test_time_passes_while_warming(service: Parts, shop: int, now: ManualClock) -> None:
+async def test_time_passes_during_a_backfill(service: Parts, shop: int, now: ManualClock) -> None:
     """Windows slide in both meanings at once, and the swap finds both up to date."""
     sender = Sender(service, shop, 4)
     await sender.send(150, 15)
@@ -260,8 +260,8 @@ async def test_a_definition_that_comes_back(service: Parts, shop: int, now: Manu
 async def test_messages_do_not_wait_for_a_batch(
     service: Parts, shop: int, now: ManualClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """While a batch is computed its people are written to, and nobody else computes it; what is out of date by then is
-    done again."""
+    """While a batch is computed its people are written to, and no other worker computes it; what is out of date by
+    then is done again."""
     sender = Sender(service, shop, 6)
     await sender.send(60, 6)
     await apply_documents(service.environment(shop), [NEW], Edit("test", START))
@@ -277,7 +277,7 @@ async def test_messages_do_not_wait_for_a_batch(
     step = asyncio.create_task(Backfiller(service.pool, Catalogs(), now, 100).step(shop))
     await serving.eventually(lambda: asyncio.sleep(0, computing.is_set()))
     assert not await Backfiller(service.pool, Catalogs(), now, 100).step(shop)
-    await sender.send(30, 6)  # more than one for everybody
+    await sender.send(30, 6)  # more than one for each
     assert not step.done()
     go_on.set()
     assert await step
@@ -331,7 +331,7 @@ async def test_it_rests_while_others_work(
 
 
 async def test_its_progress(service: Parts, shop: int, now: ManualClock) -> None:
-    """In profiles, with the rate of the last seconds; none where nobody goes on, and at last that of the whole."""
+    """In profiles, with the rate of the last seconds; none while no worker goes on, and at last that of the whole."""
     sender = Sender(service, shop, 9)
     await sender.send(120, 10)
     await apply_documents(service.environment(shop), [NEW], Edit("test", START))

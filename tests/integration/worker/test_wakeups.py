@@ -1,5 +1,5 @@
 """A profile leaves a segment when its window slides: reads at the very millisecond, the worker soon after with the true
-instant, and nobody has to send anything."""
+instant, and no client has to send anything."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -87,7 +87,7 @@ async def test_a_window_slides_past_to_the_millisecond(service: Parts, shop: int
     assert await transitions(service, "active_now") == [(True, START), (False, START + MINUTE_MS)]
     left = await service.pool.fetch("SELECT fingerprint FROM memberships")
     assert len(left) == 1, "only gone_quiet has a member"
-    assert await worker.wake_due() == 0, "nobody is looked at twice"
+    assert await worker.wake_due() == 0, "no profile is looked at twice"
 
 
 async def test_an_event_before_the_worker_finds_the_same_instants(service: Parts, shop: int, now: ManualClock) -> None:
@@ -172,7 +172,7 @@ async def test_a_served_window_slides_within_a_second(dsn: str, tmp_path: Path) 
         assert recorded_at >= leaves
 
 
-async def test_a_profile_that_cannot_be_read_keeps_nobody_waiting(service: Parts, shop: int, now: ManualClock) -> None:
+async def test_a_profile_that_cannot_be_read_delays_no_other(service: Parts, shop: int, now: ManualClock) -> None:
     """It is put off and named in the log; those behind it leave on time."""
     bob = Identifier(IdentifierKind.USER, "bob")
     await service.ingest.accept(shop, [opened("m1", START - 1), opened("m2", START), opened("m3", START, bob)])

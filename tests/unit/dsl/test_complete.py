@@ -1,4 +1,4 @@
-"""What an editor is offered at a place, and told about it. `|` is the cursor."""
+"""What an editor is offered at a place, and what it shows there. `|` is the cursor."""
 
 import pytest
 from hypothesis import given
@@ -44,7 +44,7 @@ def inserted(marked: str, kind: str = "segment", n: int = 0) -> str:
     return text[: found.start] + found.items[n].insert + text[found.end :]
 
 
-def told(marked: str, kind: str = "segment") -> Hover | None:
+def hovered(marked: str, kind: str = "segment") -> Hover | None:
     before, _, after = marked.rpartition("|")
     return hover(before + after, len(before), SCOPES[kind], {("trait", "orders_90d"): "Orders of late."})
 
@@ -188,16 +188,16 @@ def test_what_is_offered_is_understood(marked: str) -> None:
         ("events.purchase.count( && 3|d", "3 days", Type.DURATION),
     ],
 )
-def test_hovering_tells_what_stands_there(marked: str, words: str, type_: Type | None) -> None:
-    found = told(marked)
+def test_a_hover_describes_what_stands_there(marked: str, words: str, type_: Type | None) -> None:
+    found = hovered(marked)
     assert found is not None
     assert words in found.markdown
     assert found.type is type_
 
 
 @pytest.mark.parametrize("marked", ["|", "nob|ody", "traits.nob|ody", "// a com|ment", "  |  ", "(1).fo|o", "3|"])
-def test_hovering_over_nothing_known_tells_nothing(marked: str) -> None:
-    assert told(marked) is None
+def test_a_hover_over_nothing_known_is_empty(marked: str) -> None:
+    assert hovered(marked) is None
 
 
 def test_every_word_of_the_language_is_explained() -> None:

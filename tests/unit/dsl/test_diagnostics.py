@@ -39,7 +39,7 @@ def test_the_wire_form_counts_lines_and_columns_from_one() -> None:
     assert error.details["diagnostics"] == [to_wire(error.source, error.diagnostics[0])]
 
 
-def test_every_mistake_of_a_token_is_told() -> None:
+def test_every_mistake_of_a_token_is_reported() -> None:
     assert [d.code for d in refused("30days # 1.2.3 = 'open").diagnostics] == ["E204", "E201", "E203", "E101", "E202"]
     assert len(refused("# " * 100).diagnostics) == 20
 

@@ -17,7 +17,7 @@ def test_types_pass_from_definition_to_definition() -> None:
     assert found.errors == {}
     assert [part.type for part in found.checked["trait", "spend"]] == [Type.NUMBER]
     assert [part.type for part in found.parts(("flag", "beta"))] == [Type.BOOL, Type.BOOL]
-    assert found.parts(("trait", "nobody")) == ()
+    assert found.parts(("trait", "absent")) == ()
 
 
 def test_the_order_does_not_depend_on_the_order_of_arrival() -> None:

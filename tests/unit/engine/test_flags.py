@@ -187,7 +187,7 @@ def test_what_follows_from_another_mistake_is_not_reported(document: dict[str, A
                 **RULE,
                 "schedule": [{"at": "2026-12-01T00:00:00Z", "set": {"/rules": [{"id": {}}], "/rules/x/when": "true"}}],
             },
-            id="an id that is none",
+            id="an impossible id",
         ),
     ],
 )
@@ -198,7 +198,7 @@ def test_what_is_no_flag_is_refused_in_words(document: dict[str, Any]) -> None:
 
 
 def test_a_schema_is_never_fetched() -> None:
-    """Or a save would wait for whoever it names, and the server with it."""
+    """Or a save would wait for all that it names, and the server with it."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         address = f"http://127.0.0.1:{server.getsockname()[1]}/schema.json"
         with pytest.raises(InvalidInput, match="leads nowhere"):

@@ -1,4 +1,4 @@
-"""The stories told in the docstrings of engine.identity, played."""
+"""The stories of the docstrings of engine.identity, played."""
 
 from memory import NOW, Memory
 from tinycdp.engine.identity.claims import evidence_of

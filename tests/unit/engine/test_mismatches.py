@@ -14,18 +14,18 @@ NOW = 1_772_366_400_000
 
 
 def worth(expression: str, *, profile: dict[str, Any], event: dict[str, Any]) -> tuple[Any, Counter[tuple[str, str]]]:
-    """What an expression is worth to someone with these properties and one purchase, and what was told of meanwhile."""
-    told: Counter[tuple[str, str]] = Counter()
+    """What an expression is worth to someone with these properties and one purchase, and the mismatches reported."""
+    reported: Counter[tuple[str, str]] = Counter()
 
     def hear(definition: str, field: str) -> None:
-        told[definition, field] += 1
+        reported[definition, field] += 1
 
     listed = [Definition(id=1, version=1, kind="trait", key="t", expression=expression)]
     catalog: Catalog = build_catalog(1, "UTC", listed, listed, live_revision=1, head_revision=1, on_type_mismatch=hear)
     person = Profile(1, "ada", 0)
     person.properties = profile
     apply_message(person, make_message("purchase", NOW - 1000, properties=event), catalog, complete=True)
-    return catalog.activation(catalog.live, person, NOW).result(listed[0].name, NOW)[0], told
+    return catalog.activation(catalog.live, person, NOW).result(listed[0].name, NOW)[0], reported
 
 
 @pytest.mark.parametrize(
@@ -46,8 +46,8 @@ def test_of_a_property(expression: str, field: str, wrong: Any, right: Any) -> N
         return {"plan": "pro", first: {rest[0]: value} if rest else value}
 
     assert worth(expression, profile=given(wrong), event={}) == (None, {("trait t", field): 1})
-    value, told = worth(expression, profile=given(right), event={})
-    assert value is not None and not told
+    value, reported = worth(expression, profile=given(right), event={})
+    assert value is not None and not reported
     assert not worth(expression, profile={}, event={})[1], "what is missing is no mismatch"
 
 

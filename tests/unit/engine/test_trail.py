@@ -70,5 +70,5 @@ def test_a_trail_is_said_in_order() -> None:
 
 
 @pytest.mark.parametrize("cause", [cause for cause, _ in SAID])
-def test_a_step_is_told_apart_as_json(cause: Cause) -> None:
+def test_steps_are_distinguished_as_json(cause: Cause) -> None:
     assert msgspec.json.decode(msgspec.json.encode(cause), type=Cause) == cause

@@ -89,7 +89,7 @@ async def test_trouble_does_not_end_it(trouble: Exception) -> None:
     await loop.stop()
 
 
-async def test_trouble_that_passes_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_passing_failure_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
     busy = Unavailable("BUSY", "busy")
     with caplog.at_level(logging.INFO):
         await _run(Work(busy, busy, busy), 5)

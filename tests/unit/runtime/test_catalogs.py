@@ -14,7 +14,7 @@ ENVIRONMENT = 1
 
 
 class Loading:
-    """Loads that end when they are told to."""
+    """Loads that end when the test says so."""
 
     def __init__(self) -> None:
         self.begun: dict[int, asyncio.Event] = {}

@@ -198,7 +198,7 @@ def test_business_hours_of_ones_own() -> None:
         msgspec.convert({"opens": 17, "closes": 9}, BusinessHours)
 
 
-def test_nobody_else_writes_our_names(enricher: Enricher) -> None:
+def test_no_client_writes_the_reserved_names(enricher: Enricher) -> None:
     forged = dict.fromkeys(NAMES, "forged")
     found = enriched(enricher, properties={**forged, "_mine": 1, "amount": 2}).properties
     assert found == {"_mine": 1, "amount": 2, "_hour": 12, "_weekday": 7}

@@ -22,5 +22,5 @@ print(*resource.getrlimit(resource.RLIMIT_NOFILE))
 )
 def test_a_process_takes_the_files_it_needs(soft: int, hard: int, n: int, then: int) -> None:
     asked = [sys.executable, "-c", _ASKS, str(soft), str(hard), str(n)]
-    told = subprocess.run(asked, capture_output=True, text=True, check=True).stdout
-    assert told.split() == [str(then), str(hard)]
+    printed = subprocess.run(asked, capture_output=True, text=True, check=True).stdout
+    assert printed.split() == [str(then), str(hard)]

@@ -117,7 +117,7 @@ async def test_who_hangs_up_has_paid() -> None:
     assert await wait_of(limiter, limits, 5, NOW) == 5
 
 
-async def test_a_person_who_sends_too_many_is_refused_the_rest_and_nobody_else() -> None:
+async def test_a_profile_that_sends_too_many_is_rejected_and_no_other_is() -> None:
     limiter, limits = Limiter(), Limits(profile_events_per_minute=3)
     flood = [message(n) for n in range(5)] + [message(9, person="bob")]
     limited = limiter.apply_limits(limits, 1, flood, await limiter.admit(limits, 1, 1, 6, NOW))
@@ -164,7 +164,7 @@ def test_sampling_keeps_the_same_at_every_try_and_about_the_share() -> None:
     assert 400 < len(kept.messages) < 600
     assert kept.sampled == 5_000 - len(kept.messages)
     more = Limiter().apply_limits(Limits(sampling=(Sampling("tick", 20),)), 1, ticks, None)
-    assert set(map(id, kept.messages)) < set(map(id, more.messages)), "raising a share removes nobody"
+    assert set(map(id, kept.messages)) < set(map(id, more.messages)), "raising a share removes no profile"
     again = [message(5_000 + n, person=m.identifiers[0].value) for n, m in enumerate(kept.messages)]
     assert Limiter().apply_limits(limits, 1, again, None).sampled == 0, "the same people, whatever they send"
 

@@ -63,7 +63,7 @@ def test_a_variant_that_loses_one_in_ten_is_noticed() -> None:
     assert ratio(halves, {"a": 100, "b": 90})[1] == pytest.approx(0.468, abs=1e-3)
 
 
-def test_too_few_say_nothing_and_nobody_belongs_where_the_weight_is_nothing() -> None:
+def test_too_few_units_say_nothing_and_a_weight_of_zero_expects_none() -> None:
     assert ratio({"a": 50_000, "b": 50_000}, {"a": 99}) == (None, None)
     assert ratio({"a": 99_900, "b": 100}, {"a": 4_000, "b": 9}) == (None, None), "b expects four"
     assert ratio({"a": 100_000}, {"a": 4_000}) == (None, None), "there is nothing to compare"

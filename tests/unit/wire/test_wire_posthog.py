@@ -128,7 +128,7 @@ def test_both_messages_of_an_event_or_neither() -> None:
         ({"event": "$groupidentify"}, "MISSING_GROUP_ID", "$.batch[0].properties['$group_key']"),
     ],
 )
-def test_a_refusal_names_the_field_as_it_was_sent(event: dict[str, Any], code: str, path: str) -> None:
+def test_a_rejection_names_the_field_as_it_was_sent(event: dict[str, Any], code: str, path: str) -> None:
     (rejection,) = captured({"event": "e", "distinct_id": "u1", **event}).rejections
     assert (rejection.code, rejection.path) == (code, path)
 
@@ -160,7 +160,7 @@ def test_an_alias_joins_both_ways_round() -> None:
     assert (rejection.code, rejection.path) == ("MISSING_PREVIOUS_ID", "$.batch[0].properties.alias")
 
 
-def test_a_group_s_traits_are_nobody_s_event() -> None:
+def test_group_traits_are_no_event_of_a_profile() -> None:
     said = {"$group_type": "company", "$group_key": 5, "$group_set": {"seats": 3}}
     for made_up in ("$company_5", "company_5", None):
         message = one(event="$groupidentify", distinct_id=made_up, properties=said)
@@ -264,7 +264,7 @@ def test_a_question_names_its_person_and_flags_in_either_spelling() -> None:
         parse_question(b'{"flag_keys":["a"]}').wanted() == parse_question(b'{"flag_keys_to_evaluate":["a"]}').wanted()
     )
     assert parse_question(b'{"flag_keys":["a",{},null]}').wanted() == {"a"}
-    # Whoever wants the configuration alone says so.
+    # A client that wants the configuration alone says so.
     assert parse_question(b'{"disable_flags":true,"flag_keys":["a"]}').wanted() == frozenset()
 
 

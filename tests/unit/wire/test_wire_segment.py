@@ -210,7 +210,7 @@ def test_numeric_identifiers_are_text(sent: str, text: str) -> None:
 
 
 @pytest.mark.parametrize("value", [True, False, {"id": 1}, ["u1"], "x" * 257])
-def test_what_can_be_no_identifier_is_refused(value: Any) -> None:
+def test_what_can_be_no_identifier_is_rejected(value: Any) -> None:
     for field in ("userId", "anonymousId", "deviceId", "externalId"):
         rejection = refused(**{field: value})
         assert (rejection.code, rejection.path) == ("INVALID_IDENTIFIER", f"$.{field}")
@@ -221,13 +221,13 @@ def test_what_can_be_no_identifier_is_refused(value: Any) -> None:
     [*sorted(BLOCKED - {""}), "NULL", " Undefined ", "0", 0, 0.0, "000-000", "--", "   ", -1, "NaN", "[object Object]",
      "00000000-0000-0000-0000-000000000000"],
 )  # fmt: skip
-def test_values_that_identify_nobody_are_absent(value: Any) -> None:
+def test_values_that_identify_no_profile_are_absent(value: Any) -> None:
     assert taken(userId=value, anonymousId="a1").identifiers == (Identifier("anonymousId", "a1"),)
     rejection = refused(userId=value)
     assert (rejection.code, rejection.path) == ("BLOCKED_IDENTIFIER", "$.userId")
 
 
-def test_what_came_beside_an_id_and_is_nobody_s_is_remembered() -> None:
+def test_a_value_beside_an_id_that_identifies_no_profile_is_remembered() -> None:
     ids = [{"id": "undefined", "type": "email"}, {"id": "5", "type": "crm"}, {"id": None, "type": "phone"}]
     ids.append({"id": "null", "collection": "accounts", "type": "account"})
     message = taken(userId="u1", anonymousId="null", deviceId="", externalId=0, context={"externalIds": ids})
@@ -241,7 +241,7 @@ def test_what_came_beside_an_id_and_is_nobody_s_is_remembered() -> None:
     assert taken(userId=None, distinct_id="none", anonymousId="a1").ignored == (Identifier("userId", "none"),)
 
 
-def test_an_event_of_nobody_is_refused() -> None:
+def test_an_event_without_identifiers_is_rejected() -> None:
     assert refused(userId=None).code == "MISSING_IDENTIFIER"
 
 
@@ -281,7 +281,7 @@ def test_aliases_are_ordered_by_strength_custom_kinds_last() -> None:
         ([{"type": "a", "id": "1"}, {"type": "a", "id": True}], "[1].id"),
     ],
 )
-def test_odd_external_ids_are_refused(ids: Any, path: str) -> None:
+def test_odd_external_ids_are_rejected(ids: Any, path: str) -> None:
     rejection = refused(context={"externalIds": ids})
     assert (rejection.code, rejection.path) == ("INVALID_IDENTIFIER", "$.context.externalIds" + path)
 
@@ -301,7 +301,7 @@ def test_message_ids_are_the_clients_or_fresh() -> None:
 
 
 @pytest.mark.parametrize("value", ["x" * 101, True, {}, []])
-def test_odd_message_ids_are_refused(value: Any) -> None:
+def test_odd_message_ids_are_rejected(value: Any) -> None:
     rejection = refused(messageId=value)
     assert (rejection.code, rejection.path) == ("INVALID_MESSAGE_ID", "$.messageId")
 
@@ -371,7 +371,7 @@ def test_the_future_is_now_and_flagged(timestamp: Any) -> None:
 
 
 @pytest.mark.parametrize("timestamp", ["0001-01-01T00:00:00Z", 0, -5, "1999-12-31T23:59:59.999Z", "1970-01-01"])
-def test_the_distant_past_is_refused(timestamp: Any) -> None:
+def test_the_distant_past_is_rejected(timestamp: Any) -> None:
     rejection = refused(timestamp=timestamp)
     assert (rejection.code, rejection.path) == ("TIMESTAMP_OUT_OF_RANGE", "$.timestamp")
 
@@ -384,7 +384,7 @@ def test_the_first_instant_taken() -> None:
     "timestamp",
     ["now", "28.05.2026", "2026-13-01", "2026-05-28T25:00:00Z", True, [], {}, 10**30, "9999-12-31T23:59-14:00"],
 )
-def test_what_is_no_instant_is_refused(timestamp: Any) -> None:
+def test_what_is_no_instant_is_rejected(timestamp: Any) -> None:
     for field in ("timestamp", "originalTimestamp", "ts"):
         rejection = refused(**{field: timestamp})
         assert (rejection.code, rejection.path) == ("INVALID_TIMESTAMP", f"$.{field}")
@@ -411,7 +411,7 @@ def test_a_track_call_needs_a_name(name: Any) -> None:
         ({str(n): n for n in range(1001)}, "$.properties"),
     ],
 )
-def test_odd_properties_are_refused(properties: Any, path: str) -> None:
+def test_odd_properties_are_rejected(properties: Any, path: str) -> None:
     rejection = refused(properties=properties)
     assert (rejection.code, rejection.path) == ("INVALID_PROPERTIES", path)
 
@@ -429,11 +429,11 @@ def test_absent_properties_leave_room_for_props() -> None:
         assert taken(properties=nothing, props={"a": 1}).properties == {"a": 1}
 
 
-def test_odd_contexts_are_refused() -> None:
+def test_odd_contexts_are_rejected() -> None:
     assert (refused(context="x").code, refused(context="x").path) == ("INVALID_CONTEXT", "$.context")
 
 
-def test_large_events_are_refused_alone() -> None:
+def test_large_events_are_rejected_alone() -> None:
     large = {"type": "track", "userId": "u", "event": "e", "properties": {"x": "y" * EVENT_LIMIT}}
     rejection = refused(properties=large["properties"])
     assert (rejection.code, rejection.path, len(rejection.payload)) == ("EVENT_TOO_LARGE", "$", EVENT_LIMIT)

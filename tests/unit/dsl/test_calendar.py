@@ -27,10 +27,10 @@ def test_buckets_follow_each_other_and_begin_on_the_clock(zone: str, width: Buck
     longest = {"hour": 2 * HOUR_MS, "day": DAY_MS + HOUR_MS, "week": 7 * DAY_MS + HOUR_MS}[width]
     assert all(0 < later - earlier <= longest for earlier, later in pairwise(starts))
     for start in starts:
-        told = local(start, zone)
-        assert (told.minute, told.second, told.microsecond) == (0, 0, 0)
+        wall = local(start, zone)
+        assert (wall.minute, wall.second, wall.microsecond) == (0, 0, 0)
         if width != "hour":
             before = local(start - 1, zone)
-            assert before.date() < told.date()
+            assert before.date() < wall.date()
         if width == "week":
-            assert told.weekday() == 0
+            assert wall.weekday() == 0

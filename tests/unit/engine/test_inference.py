@@ -56,7 +56,7 @@ def test_an_event_is_counted_with_its_properties_by_type_day_hour_and_sdk() -> N
     assert found.sdks["js", "1.2", "iOS"].n == 3
 
 
-def test_warnings_and_refusals_are_counted() -> None:
+def test_warnings_and_rejections_are_counted() -> None:
     observed = MessageShapes()
     warned = Warned("WRONG_TYPE", "$.properties.amount", "…")
     observed.count_message(

@@ -14,7 +14,7 @@ from tinycdp.dsl.ir import Type
 from tinycdp.engine.case_runner import run_case
 
 
-def told(source: str, kind: str = "segment") -> Description:
+def described(source: str, kind: str = "segment") -> Description:
     scope = Scope(
         kind=kind,  # type: ignore[arg-type]
         traits={"spend": Type.NUMBER, "loyal": Type.BOOL},
@@ -96,18 +96,18 @@ SEGMENTS = {
 
 @pytest.mark.parametrize(("source", "sentence"), SEGMENTS.items(), ids=SEGMENTS)
 def test_a_segment_in_words(source: str, sentence: str) -> None:
-    assert told(source).tree.text == sentence
+    assert described(source).tree.text == sentence
 
 
 def test_a_trait_and_a_flag_in_words() -> None:
-    assert told("events.purchase.sum(amount, 30d)", "trait").tree.text == (
+    assert described("events.purchase.sum(amount, 30d)", "trait").tree.text == (
         "For each person, the total amount of their purchase events in the last 30 days."
     )
-    assert told("if(segments.vip, 10, spend ?? 0)", "trait").tree.text == (
+    assert described("if(segments.vip, 10, spend ?? 0)", "trait").tree.text == (
         "For each person, 10 if they are in the segment vip, and otherwise their spend (0 if that is unknown)."
     )
-    assert told("segments.vip", "trait").tree.text == "For each person, whether they are in the segment vip."
-    assert told('context.platform == "ios" && !flag("checkout") && flag("theme") == "dark"', "flag").tree.text == (
+    assert described("segments.vip", "trait").tree.text == "For each person, whether they are in the segment vip."
+    assert described('context.platform == "ios" && !flag("checkout") && flag("theme") == "dark"', "flag").tree.text == (
         'Applies to a person when the request\'s platform is "ios", the flag checkout is false, '
         'and the flag theme is "dark".'
     )
@@ -131,7 +131,7 @@ def test_equal_words_mean_the_same() -> None:
             if check(written, Scope(kind="segment")).node is not None:
                 answer = run_case({**case, "expr": written, "timeline": moments})
                 values = [result["value"] for result in answer["results"]]
-                truths.setdefault(told(written).tree.text, {})[written] = values
+                truths.setdefault(described(written).tree.text, {})[written] = values
     shared = [found for found in truths.values() if len(found) > 1]
     assert len(shared) > 100
     for found in shared:
@@ -147,7 +147,7 @@ def test_the_parts_stand_where_they_stand_in_the_source() -> None:
         for part in sentence.parts:
             collect(part)
 
-    collect(told(source).tree)
+    collect(described(source).tree)
     buys = 'events.buy.where(b > 1 && a == "x").count_7d'
     counted = '(counting only those whose a is "x" and whose b is more than 1).'
     assert [pair for pair in found if pair[0] not in {"2", "1", '"x"'}] == [
@@ -165,46 +165,46 @@ def test_the_parts_stand_where_they_stand_in_the_source() -> None:
 
 
 def test_what_is_read() -> None:
-    found = told(
+    found = described(
         "events.buy.count > 1 && events.any.count > 1 && profile.a.b == 1 && segments.vip && spend > 1", "trait"
     )
     assert found.events == ("buy", "any")
     assert found.properties == ("a.b",)
     assert found.definitions == (("segment", "vip"), ("trait", "spend"))
-    assert told('context.os == "ios"', "flag").context == ("os",)
-    assert told('group.plan == "pro"').group == ("plan",)
+    assert described('context.os == "ios"', "flag").context == ("os",)
+    assert described('group.plan == "pro"').group == ("plan",)
 
 
 def test_what_changes_by_itself() -> None:
-    assert told("events.buy.count(90d..30d) > 1 && last_seen_days_ago < 3 && segments.vip").changes == (
+    assert described("events.buy.count(90d..30d) > 1 && last_seen_days_ago < 3 && segments.vip").changes == (
         "When one of their buy events gets 30 days and 90 days old.",
         "As time passes since they were last seen.",
         "When the segment vip changes.",
     )
-    assert told("events.buy.streak_days > 1 || until(profile.ends) < 3d").changes == (
+    assert described("events.buy.streak_days > 1 || until(profile.ends) < 3d").changes == (
         "When a local day begins.",
         "As time passes towards their ends.",
     )
-    assert told('events.buy.count > 3 && profile.plan == "pro"').changes == ()
+    assert described('events.buy.count > 3 && profile.plan == "pro"').changes == ()
 
 
 def test_where_it_is_unknown() -> None:
-    assert told('profile.country != "US" || spend > 1').unknown == (
+    assert described('profile.country != "US" || spend > 1').unknown == (
         "Unknown (not in the segment) if their country is missing or is not text.",
         "Unknown (not in the segment) if their spend is unknown.",
     )
-    assert told("events.buy.avg(price, 7d) / events.buy.count", "trait").unknown == (
+    assert described("events.buy.avg(price, 7d) / events.buy.count", "trait").unknown == (
         "Unknown if there are no buy events with price in the last 7 days.",
         "Unknown if the number of times they did buy is 0.",
     )
-    assert told("(profile.a ?? profile.b) == 1", "flag").unknown == (
+    assert described("(profile.a ?? profile.b) == 1", "flag").unknown == (
         "Unknown (rule skipped) if their a is missing or is not a number and their b is missing or is not a number.",
     )
-    assert told("(profile.plan ?? 'free') == 'free' && exists(profile.x) && events.buy.count < 2").unknown == ()
+    assert described("(profile.plan ?? 'free') == 'free' && exists(profile.x) && events.buy.count < 2").unknown == ()
 
 
 def test_every_expression_of_the_vectors_has_grammatical_words() -> None:
-    """Every node the vectors reach is told, in each kind of definition it may stand in."""
+    """Every node the vectors reach is described, in each kind of definition it may stand in."""
     seen: set[type[ir.Node]] = set()
     sentences = 0
     for path in sorted(VECTORS.glob("*/*.json")):

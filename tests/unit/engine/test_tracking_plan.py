@@ -103,7 +103,7 @@ def test_what_is_not_as_planned_is_warned_of_and_taken() -> None:
     assert it.check(right) == (right, None) and it.check(right)[0] is right
 
 
-def test_only_an_entry_that_says_so_refuses() -> None:
+def test_only_an_entry_that_says_so_rejects() -> None:
     it = plan(purchase={"enforce": "reject", "properties": {"amount": {"type": "number", "required": True}}})
     _, refused = it.check(message({}))
     assert refused is not None and (refused.code, refused.path) == ("MISSING_PROPERTY", "$.properties.amount")
@@ -111,7 +111,7 @@ def test_only_an_entry_that_says_so_refuses() -> None:
     assert refused is None and found.properties == {"amount": 5}, "what can be converted breaks nothing"
 
 
-def test_a_blocked_event_is_refused_and_a_deprecated_one_warned_of() -> None:
+def test_a_blocked_event_is_rejected_and_a_deprecated_one_warned_of() -> None:
     it = plan(purchase={"status": "blocked"}, open={"status": "deprecated"})
     _, refused = it.check(message({}))
     assert refused is not None and refused.code == "EVENT_BLOCKED"
@@ -135,7 +135,7 @@ def test_names_have_a_style() -> None:
         ("NAMING", "$.event"),
         ("NAMING", "$.properties.order_id"),
     ]
-    assert not it.check(message({"orderId": 1}, "page", "page"))[0].warnings, "these names are nobody's choice"
+    assert not it.check(message({"orderId": 1}, "page", "page"))[0].warnings, "these names are no client's choice"
     for style, name in [
         ("snake_case", "order_completed"),
         ("camelCase", "orderCompleted"),
