@@ -39,7 +39,7 @@ ELSEWHERE = {
 }
 
 _PRELUDE = r"""
-set -eE -o pipefail
+set -euE -o pipefail
 trap 'echo "failed: $BASH_COMMAND" >&2' ERR
 curl() {
   case " $* " in
@@ -189,7 +189,7 @@ def test_the_commands_of_a_page_work(shop: Server, page: Path, tmp_path: Path) -
     applied = "".join(f"tinycdp apply --wait {file} >&2\n" for file in unnamed)
     port, data = shop.url.rpartition(":")[2], shop.log.parent / "data"
     environ = KEYS | {
-        "URL": shop.url, "ADMIN_KEY": ADMIN_KEY, "WRITE_KEY": WRITE_KEY, "READ_KEY": READ_KEY,
+        "ADMIN_KEY": ADMIN_KEY, "WRITE_KEY": WRITE_KEY, "READ_KEY": READ_KEY,
         "PYTHON": sys.executable, "PATH": os.environ["PATH"], "TINYCDP_PORT": port, "TINYCDP_DATA_DIR": str(data),
         "TINYCDP_POSTGRES_BIN": BINARIES, "PYTHONPATH": os.environ.get("PYTHONPATH", ""), "HOME": str(tmp_path),
     }  # fmt: skip

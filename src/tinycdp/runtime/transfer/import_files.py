@@ -273,7 +273,7 @@ def _parquet_file(file: IO[bytes], name: str) -> Any:
         from pyarrow.parquet import ParquetFile  # noqa: PLC0415
     except ImportError:
         raise InvalidInput(
-            "PARQUET_MISSING", "Parquet files need pyarrow, which is not installed. Run pip install 'tinycdp[parquet]'."
+            "PARQUET_MISSING", "Parquet files need pyarrow, which is not installed. Run pip install pyarrow."
         ) from None
     try:
         # Spark writes nanoseconds, which Python cannot hold.
