@@ -1,13 +1,19 @@
-"""Runs a `tinycdp` command that receives a signal at a named instant of its start or life.
+"""Runs `tinycdp` commands that receive a signal at a named instant of their start or life.
 
-Shape   python -m stopped_at PHASE SIGNAL ARGUMENTS…   PHASES lists the instants of each process
+Shape   python -m stopped_at   reads a request a line: {"command", "phase", "signal_name", "log", "environment"}
+        answers two lines: the process id, then the exit status
+        PHASES lists the instants of each process
 Laws    the instant is before or after one function. A phase of an HTTP worker signals the process that forked it, as a
         supervisor does, and then waits for what reaches the worker itself
+        each command is a process and a session of its own, forked from this one, which has imported everything:
+        importing takes longer than all that is tested here
 """
 
 import functools
+import gc
 import importlib
 import inspect
+import json
 import os
 import signal
 import sys
@@ -138,7 +144,46 @@ def _places(owner: Any, name: str, function: Any) -> list[Any]:
     return [owner, *(module for module in modules if module is not owner)]
 
 
-if __name__ == "__main__":
-    command, phase_name, signal_name = sys.argv[1:4]
+#: What the commands import while they run.
+_IMPORTED = (
+    "granian.server.mp",
+    "tinycdp.api.application",
+    "tinycdp.app",
+    "tinycdp.cli.main",
+    "tinycdp.cli.server",
+    "tinycdp.runtime.worker.loops",
+    "tinycdp.server.bootstrap",
+    "tinycdp.server.supervisor",
+    "uvloop",
+)
+
+
+def main() -> int:
+    """Fork a process for each request, until there are no more."""
+    for name in _IMPORTED:
+        importlib.import_module(name)
+    gc.freeze()  # what is imported need not be searched for garbage, and copied for that, by each process
+    while line := sys.stdin.readline():
+        request = json.loads(line)
+        pid = os.fork()
+        if not pid:
+            return _command(**request)
+        print(pid, flush=True)
+        print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), flush=True)
+    return 0
+
+
+def _command(command: str, phase: str, signal_name: str, log: str, environment: dict[str, str]) -> int:
+    """In the new process: what a shell does before it runs a command, then the command."""
+    os.setsid()
+    os.environ.clear()
+    os.environ.update(environment)
+    nothing, written = os.open(os.devnull, os.O_RDONLY), os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    for source, target in ((nothing, 0), (written, 1), (written, 2)):
+        os.dup2(source, target)
     arguments, phases = PHASES[command]
-    sys.exit(run(phases[phase_name], signal.Signals[signal_name], [*arguments, *sys.argv[4:]]))
+    return run(phases[phase], signal.Signals[signal_name], arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,14 +1,17 @@
 """A request to stop is heeded at every instant of a command's start and life, and nothing has to be killed for it."""
 
 import contextlib
+import json
 import os
 import random
+import select
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -56,6 +59,47 @@ def _started(argv: list[str], folder: Path, dsn: str | None) -> Iterator[tuple["
             process.wait()
 
 
+class _Forks:
+    """The process of `stopped_at`, which forks a command for each request."""
+
+    def __init__(self) -> None:
+        argv = [sys.executable, "-m", "stopped_at"]
+        environment = _environment(_TESTS, None)
+        self._process = subprocess.Popen(
+            argv, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0
+        )
+
+    def run(self, request: dict[str, Any]) -> int:
+        """The exit status of the command, once it has ended by itself."""
+        assert self._process.stdin
+        self._process.stdin.write(json.dumps(request).encode() + b"\n")
+        pid = int(self._line())
+        try:
+            return int(self._line())
+        except TimeoutError:
+            os.killpg(pid, signal.SIGKILL)
+            self._line()
+            pytest.fail(f"it does not stop:\n{Path(request['log']).read_text()[-4000:]}")
+
+    def _line(self) -> bytes:
+        assert self._process.stdout
+        if not select.select([self._process.stdout], [], [], PATIENCE_SECONDS)[0]:
+            raise TimeoutError
+        return self._process.stdout.readline()
+
+    def close(self) -> None:
+        """End it, as it has no more requests."""
+        self._process.communicate()
+        assert self._process.returncode == 0
+
+
+@pytest.fixture(scope="module")
+def forks() -> Iterator[_Forks]:
+    started = _Forks()
+    yield started
+    started.close()
+
+
 def _ended(process: "subprocess.Popen[bytes]", log: Path) -> tuple[int, str]:
     """Its exit status and its log, once it has ended by itself."""
     try:
@@ -67,11 +111,16 @@ def _ended(process: "subprocess.Popen[bytes]", log: Path) -> tuple[int, str]:
 
 @pytest.mark.parametrize("number", ["SIGTERM", "SIGINT"])
 @pytest.mark.parametrize(("command", "phase"), [(c, phase) for c, (_, phases) in PHASES.items() for phase in phases])
-def test_a_request_at_this_instant_stops_it(dsn: str, tmp_path: Path, command: str, phase: str, number: str) -> None:
-    embedded = "Postgres" in phase or "cluster" in phase
-    with _started(["-m", "stopped_at", command, phase, number], tmp_path, None if embedded else dsn) as (process, log):
-        status, said = _ended(process, log)
-    assert "stopped_at: now" in said, "the instant was never reached"
+def test_a_request_at_this_instant_stops_it(
+    forks: _Forks, dsn: str, tmp_path: Path, command: str, phase: str, number: str
+) -> None:
+    embedded, log = "Postgres" in phase or "cluster" in phase, tmp_path / "log"
+    environment = _environment(tmp_path, None if embedded else dsn)
+    status = forks.run(
+        {"command": command, "phase": phase, "signal_name": number, "log": str(log), "environment": environment}
+    )
+    said = log.read_text()
+    assert "stopped_at: now" in said, f"the instant was never reached\n{said}"
     assert status == 0, said
     assert not [word for word in _LOST if word in said], said
 
