@@ -4,6 +4,7 @@ import argparse
 import contextlib
 import gzip
 import http.server
+import itertools
 import json
 import re
 import threading
@@ -14,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from serving import ADMIN_KEY, KEYS, READ_KEY, WRITE_KEY, Server, free_port, served, until
+from serving import ADMIN_KEY, KEYS, READ_KEY, Server, free_port, served, until
 from tinycdp.cli import remote
 from tinycdp.cli.main import build_parser, main
 from tinycdp.cli.options import DatabaseOption
@@ -35,13 +36,16 @@ WRONG_FLAG = "flags:\n  - {key: wrong, rule: 'true', prerequisites: [{flag: nosu
 
 @dataclass
 class Both:
-    """Two environments of one server with the same events: prod on the database, dev over HTTP."""
+    """Two environments of one server with the same events: `direct` on the database, `remote` over HTTP."""
 
     capsys: pytest.CaptureFixture[str]
     monkeypatch: pytest.MonkeyPatch
     server: Server
     dsn: str
-    dev: str
+    direct: str = ""
+    remote: str = ""
+    direct_key: str = ""
+    remote_key: str = ""
 
     def run(self, *argv: str, url: str | None = None, key: str | None = None) -> tuple[int, str, str]:
         """One command: on the database, or with a key over HTTP."""
@@ -50,6 +54,8 @@ class Both:
                 environ.delenv(name, raising=False)
             if key is None:
                 environ.setenv("DATABASE_URL", self.dsn)
+                if self.direct and "--environment" not in argv and argv[0] != "environment":
+                    environ.setenv("TINYCDP_ENVIRONMENT", self.direct)
             else:
                 environ.setenv("TINYCDP_URL", url or self.server.url)
                 environ.setenv("TINYCDP_KEY", key)
@@ -59,7 +65,7 @@ class Both:
 
     def same(self, *argv: str) -> tuple[int, str, str]:
         """What the command says both ways."""
-        direct, remote = self.run(*argv), self.run(*argv, key=self.dev)
+        direct, remote = self.run(*argv), self.run(*argv, key=self.remote_key)
         assert [_plain(part) for part in remote] == [_plain(part) for part in direct], argv
         return direct
 
@@ -71,21 +77,41 @@ def _plain(part: str | int) -> str:
     return re.sub(r"tcdp_[\w-]+", "tcdp_…", text)
 
 
+@pytest.fixture(scope="module")
+def shared(module_dsn: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server for the tests that do not stop it; each has environments of its own."""
+    with served(tmp_path_factory.mktemp("server"), dsn=module_dsn) as server:
+        yield server
+
+
 @pytest.fixture
 def both(
-    dsn: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Both]:
+    shared: Server,
+    module_dsn: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> Both:
     monkeypatch.chdir(tmp_path)
-    with served(tmp_path / "server", dsn=dsn) as server:
-        both = Both(capsys, monkeypatch, server, dsn, "")
-        for environment in ("prod", "dev"):
-            made = both.run("key", "create", "--scope", "admin", "--name", "ci", "--environment", environment)
-            both.dev = made[1].strip()
-            for n, amount in enumerate((0.1, 0.2, 25)):
-                event = {"userId": f'u"{n}\n', "event": "purchase", "properties": {"amount": amount}}
-                # The server learns of the key by a notification, within moments.
-                until(lambda event=event, key=both.dev: server.track(event, key).status_code == 200)
-        yield both
+    return _prepared(Both(capsys, monkeypatch, shared, module_dsn))
+
+
+def _prepared(both: Both) -> Both:
+    """With two new environments, and three events in each."""
+    n = next(_numbers)
+    for name in (f"direct-{n}", f"remote-{n}"):
+        status, out, err = both.run("environment", "create", name)
+        assert status == 0, err
+        key = out.strip()
+        for number, amount in enumerate((0.1, 0.2, 25)):
+            event = {"userId": f'u"{number}\n', "event": "purchase", "properties": {"amount": amount}}
+            # The server learns of the key by a notification, within moments.
+            until(lambda event=event, key=key: both.server.track(event, key).status_code == 200)
+        both.direct, both.direct_key, both.remote, both.remote_key = both.remote, both.remote_key, name, key
+    return both
+
+
+_numbers = itertools.count(1)
 
 
 def test_definitions_from_the_first_plan_to_the_pull(both: Both, tmp_path: Path) -> None:
@@ -112,12 +138,12 @@ def test_definitions_from_the_first_plan_to_the_pull(both: Both, tmp_path: Path)
         assert both.same("apply", f"{name}.yaml")[0] == 1
     assert both.same("plan", "absent.yaml")[0] == 1
     pulled = []
-    for key in (None, both.dev):
+    for key in (None, both.remote_key):
         assert both.run("pull", "pulled", key=key)[0] == 0
         texts = {file.name: file.read_text() for file in Path("pulled").iterdir()}
         pulled.append({name: re.sub(r"salt: .*", "salt: …", text) for name, text in texts.items()})
     assert pulled[0] == pulled[1]
-    assert both.run("plan", "--prune", "pulled", key=both.dev)[0] == 0
+    assert both.run("plan", "--prune", "pulled", key=both.remote_key)[0] == 0
 
 
 def test_exports_and_keys(both: Both, tmp_path: Path) -> None:
@@ -125,8 +151,8 @@ def test_exports_and_keys(both: Both, tmp_path: Path) -> None:
     both.same("apply", "--wait", "a.yaml")
     for options in (["--columns", ""], ["--traits", "spent_30d", "--raw"], ["--output", "x.jsonl"]):
         shown = []
-        for way in ({"key": None}, {"key": both.dev}):
-            environment = ["--environment", "dev"] if way["key"] is None else []
+        for way in ({"key": None}, {"key": both.remote_key}):
+            environment = ["--environment", both.remote] if way["key"] is None else []
             status, out, err = both.run("export", "segment", "buyers", *options, *environment, **way)
             text = Path("x.jsonl").read_text() if "x.jsonl" in options else out
             shown.append((status, _plain(text), _plain(err)))
@@ -142,16 +168,16 @@ def test_exports_and_keys(both: Both, tmp_path: Path) -> None:
     assert both.same("key", "rotate", "nosuch")[0] == 1
     assert both.same("key", "rotate", "tcdp_", "--overlap", "soon")[0] == 2
     assert both.same("key", "revoke", "nosuch")[0] == 1
-    listed = both.run("key", "list", key=both.dev)[1]
-    assert listed == both.run("key", "list", "--environment", "dev")[1]
+    listed = both.run("key", "list", key=both.remote_key)[1]
+    assert listed == both.run("key", "list", "--environment", both.remote)[1]
     assert "page (until 2099-01-01T00:00:00.000Z; only https://shop.example)" in listed
-    for way in ({"key": None}, {"key": both.dev}):
-        environment = ["--environment", "dev"] if way["key"] is None else []
+    for way in ({"key": None}, {"key": both.remote_key}):
+        environment = ["--environment", both.remote] if way["key"] is None else []
         prefix = both.run("key", "list", *environment, **way)[1].splitlines()[-1].split()[0]
         status, out, err = both.run("key", "rotate", prefix, "--overlap", "1h", *environment, **way)
         assert (status, out.startswith("tcdp_"), f"{prefix} is valid until 20" in err) == (0, True, True)
-    prefix = both.run("key", "list", key=both.dev)[1].splitlines()[-1].split()[0]
-    assert both.run("key", "revoke", prefix, key=both.dev) == (0, f"revoked {prefix}\n", "")
+    prefix = both.run("key", "list", key=both.remote_key)[1].splitlines()[-1].split()[0]
+    assert both.run("key", "revoke", prefix, key=both.remote_key) == (0, f"revoked {prefix}\n", "")
 
 
 def test_what_is_wrong_with_the_way_is_one_line(both: Both, tmp_path: Path) -> None:
@@ -167,7 +193,7 @@ def test_what_is_wrong_with_the_way_is_one_line(both: Both, tmp_path: Path) -> N
         assert (status, out, err.count("\n")) == (1, "", 1), err
         assert err.endswith(f"[{code}]\n")
     assert both.run("plan", "a.yaml", key="")[2].endswith("[KEY_MISSING]\n")
-    status, _, err = both.run("registry", "rebuild", key=both.dev)
+    status, _, err = both.run("registry", "rebuild", key=both.remote_key)
     assert (status, "Unset TINYCDP_URL" in err) == (2, True)
 
 
@@ -203,7 +229,15 @@ def test_files_of_history(both: Both, tmp_path: Path) -> None:
         assert (status, out, err.endswith(f"[{code}]\n")) == (1, "", True), err
 
 
-def test_an_import_survives_its_command_and_its_server(both: Both, tmp_path: Path) -> None:
+def test_an_import_survives_its_command_and_its_server(
+    dsn: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with served(tmp_path / "server", dsn=dsn) as server:
+        _survives(_prepared(Both(capsys, monkeypatch, server, dsn)), tmp_path)
+
+
+def _survives(both: Both, tmp_path: Path) -> None:
     def long(name: str) -> str:
         """A file that is still being imported when its progress is read: its server has just taken events."""
         rows = (
@@ -217,9 +251,9 @@ def test_an_import_survives_its_command_and_its_server(both: Both, tmp_path: Pat
 
     with both.monkeypatch.context() as patched:
         patched.setattr(remote.time, "sleep", interrupted)
-        assert both.run("import", long("one.jsonl"), key=both.dev) == (130, "", "")
+        assert both.run("import", long("one.jsonl"), key=both.remote_key) == (130, "", "")
     done = (0, "one.jsonl: 3,000 rows, 3,000 stored, 0 duplicates, 0 rejected\n", "")
-    assert both.run("import", "one.jsonl", key=both.dev) == done
+    assert both.run("import", "one.jsonl", key=both.remote_key) == done
     sleep, restarts = time.sleep, contextlib.ExitStack()
 
     def restart(seconds: float) -> None:
@@ -229,16 +263,16 @@ def test_an_import_survives_its_command_and_its_server(both: Both, tmp_path: Pat
         sleep(seconds)
 
     with restarts, both.monkeypatch.context() as patched:
-        both.server.track({"userId": "u", "event": "a"}, both.dev)
+        both.server.track({"userId": "u", "event": "a"}, both.remote_key)
         patched.setattr(remote.time, "sleep", restart)
-        status, out, err = both.run("import", long("two.jsonl"), key=both.dev)
+        status, out, err = both.run("import", long("two.jsonl"), key=both.remote_key)
         found = re.fullmatch(r"two.jsonl: 3,000 rows, ([\d,]+) stored, ([\d,]+) duplicates, 0 rejected\n", out)
         assert (status, err) == (0, "") and found, (out, err)
         assert sum(int(count.replace(",", "")) for count in found.groups()) == 3_000
 
 
 def test_lists_of_static_segments(both: Both, tmp_path: Path) -> None:
-    for key in (WRITE_KEY, both.dev):
+    for key in (both.direct_key, both.remote_key):
         assert both.server.track({"userId": "ada", "event": "purchase"}, key).status_code == 200
     (tmp_path / "a.yaml").write_text(
         "segments: [{key: vip, static: true}, {key: crew, static: true},"
