@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from serving import BINARIES, PATIENCE_SECONDS, Server, bearer, free_port, until
+from serving import BINARIES, PATIENCE_SECONDS, Server, bearer, free_port, until, with_cluster
 from tinycdp import __version__
 
 ENVIRONMENT = {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "TINYCDP_POSTGRES_BIN": BINARIES}
@@ -79,14 +79,14 @@ def test_the_first_start_shows_keys_once_with_commands_that_work(tmp_path: Path)
 
 def test_an_operators_keys_are_the_only_ones(tmp_path: Path) -> None:
     chosen = "a-key-that-an-operator-chose"
-    with started(tmp_path / "shop", TINYCDP_BOOTSTRAP_ADMIN_KEY=chosen) as server:
+    with started(with_cluster(tmp_path / "shop"), TINYCDP_BOOTSTRAP_ADMIN_KEY=chosen) as server:
         assert keys_in(server) == {}
         listed: dict[str, Any] = server.http.get("/v1/admin/keys", headers=bearer(chosen)).json()
         assert [key["name"] for key in listed["keys"]] == ["bootstrap admin"]
 
 
 def test_the_demo_is_not_added_to_a_project(tmp_path: Path) -> None:
-    folder = tmp_path / "shop"
+    folder = with_cluster(tmp_path / "shop")
     with started(folder) as server:
         event = {"userId": "ada", "event": "purchase"}
         assert server.track(event, keys_in(server)["write"]).status_code == 200

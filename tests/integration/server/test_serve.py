@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from serving import PATIENCE_SECONDS, alive, free_port, until
+from serving import PATIENCE_SECONDS, alive, free_port, until, with_cluster
 from tinycdp.errors import Unavailable
 from tinycdp.runtime.stopping import StopSignals
 from tinycdp.server import supervisor
@@ -109,7 +109,7 @@ def test_a_taken_port_is_refused_in_words(running: Served, tmp_path: Path) -> No
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_stopping_is_orderly_and_leaves_nothing(tmp_path: Path, how: signal.Signals) -> None:
-    with _serving(tmp_path / "data", free_port()) as served:
+    with _serving(with_cluster(tmp_path / "data"), free_port()) as served:
         family = [pid for pids in served.children().values() for pid in pids]
         os.killpg(served.process.pid, how)
         assert served.process.wait(PATIENCE_SECONDS) == 0
@@ -121,7 +121,7 @@ def test_stopping_is_orderly_and_leaves_nothing(tmp_path: Path, how: signal.Sign
 
 def test_killing_the_command_kills_everything_and_the_next_start_works(tmp_path: Path) -> None:
     port = free_port()
-    with _serving(tmp_path / "data", port) as served:
+    with _serving(with_cluster(tmp_path / "data"), port) as served:
         family = [pid for pids in served.children().values() for pid in pids]
         served.process.kill()
         served.process.wait()
