@@ -154,7 +154,7 @@ async def test_an_erased_profile_was_never_there(service: Parts, history: list[M
 
 @law
 @given(history=messages())
-async def test_whoever_is_anonymised_counts_as_before_and_is_nowhere(service: Parts, history: list[Message]) -> None:
+async def test_an_anonymised_profile_counts_as_before_and_is_nowhere(service: Parts, history: list[Message]) -> None:
     environment_id = await play(service, history)
     await send_everything(service, environment_id)
     pool = service.pool

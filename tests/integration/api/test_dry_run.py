@@ -173,7 +173,7 @@ async def test_every_route_that_changes_something_has_a_dry_run(app: Application
     assert sorted(route for route, place in routes.items() if place is None) == sorted(WITHOUT)
 
 
-async def test_a_dry_run_changes_nothing_and_tells_the_truth(app: Application) -> None:
+async def test_a_dry_run_changes_nothing_and_says_what_would_happen(app: Application) -> None:
     """Of every route that has one, with its own example: first dry, then in earnest."""
     succeeded = set()
     for handler, method, path, address in changing(app):

@@ -191,5 +191,5 @@ async def test_a_decision_explains_which_events_it_skips(app: Application) -> No
     assert explained["gold"]["sentence"].endswith("; 2 events skipped: amount is text")
     assert explained["heavy"]["skipped"] == [{"event": "purchase", "property": "weight", "events": 1}]
     assert explained["visitor"]["skipped"] == []
-    nobody = await app.read.get("/v1/decide", params={"userId": "unknown", "flag": "gold", "explain": "true"})
-    assert nobody.json()["explanation"]["skipped"] == []
+    unknown = await app.read.get("/v1/decide", params={"userId": "unknown", "flag": "gold", "explain": "true"})
+    assert unknown.json()["explanation"]["skipped"] == []
