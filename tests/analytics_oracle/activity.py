@@ -55,8 +55,7 @@ def active(world: World, question: ActiveQuestion) -> ActiveAnswer:
     def people(bucket: Bucket, n: int) -> int | None:
         if not bucket.begun:
             return None
-        over = bucket.part.until <= world.as_of
-        last = day_of(bucket.part.until - 1 if over else world.as_of, world.zone)
+        last = day_of(min(bucket.part.until, world.as_of) - 1, world.zone)
         window = {last - timedelta(back) for back in range(n)}
         return sum(bool(window & of_person) for of_person in days.values())
 

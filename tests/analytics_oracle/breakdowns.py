@@ -3,7 +3,7 @@
 Shape   cell_of(event, breakdowns, world) → Cell or None · shown(totals, top) → the cells of the groups that are shown
         · Division: the groups of an answer, each with the events or people that are in it
 Laws    an event is in the unknown group if any part of its cell is unknown; that group is never among the top, nor in
-        `other`. Ties of the order are by value: false, true, numbers, texts by code point; bins by their edges
+        `other`. Ties of the order are by value: numbers, false, true, texts by code point; bins by their edges
 """
 
 from collections.abc import Iterable, Mapping
@@ -71,8 +71,8 @@ def _bin(value: Decimal, edges: tuple[Decimal, ...]) -> tuple[tuple[Any, ...], V
     """Below the first edge, from each edge to the next, and from the last one on."""
     place = sum(value >= edge for edge in edges)
     if place == 0:
-        return (place,), f"< {edges[0]}"
-    return (place,), f">= {edges[-1]}" if place == len(edges) else f"{edges[place - 1]} to {edges[place]}"
+        return (place,), f"below {edges[0]}"
+    return (place,), f"{edges[-1]} and above" if place == len(edges) else f"{edges[place - 1]} to {edges[place]}"
 
 
 @dataclass(frozen=True)

@@ -1,12 +1,13 @@
 """Answers made comparable: only what depends on the data, in one order.
 
-Shape   comparable(answer) → plain data; two answers are equal if these are
+Shape   comparable(answer) → plain data · disagreements(found, expected) → list of text, empty if they agree
 Laws    left out: asOf, computedAt, zone, question, warnings, what is approximate or sampled, names that a chart shows,
         and intervals that are found by resampling. Instants are compared as instants, numbers as numbers. Rows of
         nothing at the end of a stickiness are left out
 """
 
 import json
+from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
 
@@ -28,6 +29,30 @@ def comparable(answer: Answer) -> Any:
     if isinstance(answer, ImpactAnswer):
         del found["interval"]
     return found
+
+
+#: Results of floating-point arithmetic: a millionth is no difference.
+_ESTIMATES = {"difference", "interval", "always_valid", "p", "chance_to_win"}
+
+
+def disagreements(found: Answer, expected: Answer) -> list[str]:
+    """Where an answer is not the expected one."""
+    return list(_disagreements("", comparable(found), comparable(expected)))
+
+
+def _disagreements(path: str, found: Any, expected: Any, estimated: bool = False) -> Iterator[str]:
+    if isinstance(found, dict) and isinstance(expected, dict) and found.keys() == expected.keys():
+        for name, value in found.items():
+            yield from _disagreements(f"{path}.{name}", value, expected[name], estimated or name in _ESTIMATES)
+    elif isinstance(found, list) and isinstance(expected, list) and len(found) == len(expected):
+        for n, (one, other) in enumerate(zip(found, expected, strict=True)):
+            yield from _disagreements(f"{path}[{n}]", one, other, estimated)
+    elif found != expected and not (estimated and _is_near(found, expected)):
+        yield f"{path}: is {found!r}, not {expected!r}"
+
+
+def _is_near(found: Any, expected: Any) -> bool:
+    return None not in (found, expected) and abs(Decimal(found) - Decimal(expected)) < Decimal("0.000001")
 
 
 def _key(line: dict[str, Any]) -> Any:

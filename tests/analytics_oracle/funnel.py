@@ -217,13 +217,13 @@ def _outcomes(world: World, question: FunnelQuestion, entry: Range) -> list[Outc
     found = []
     for profile, history in world.histories.items():
         if is_person(profile, question.people, world):
-            walks = [Walk(question, events, entry, world.as_of) for events in _walks(world, question, history)]
+            walks = [Walk(question, events, entry, world.as_of) for events in walks_of(world, question, history)]
             if walks := [walk for walk in walks if walk.depth]:
                 found.append(_outcome(question, walks))
     return found
 
 
-def _walks(world: World, question: FunnelQuestion, history: tuple[RawEvent, ...]) -> list[tuple[Taken, ...]]:
+def walks_of(world: World, question: FunnelQuestion, history: tuple[RawEvent, ...]) -> list[tuple[Taken, ...]]:
     """A person's events, apart for each value of `hold`."""
     walks: dict[Any, list[Taken]] = {}
     for event in history:

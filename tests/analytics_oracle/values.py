@@ -51,11 +51,11 @@ def is_number(value: Value) -> bool:
 
 
 def order(value: Value) -> tuple[Any, ...]:
-    """The order of values: false, true, numbers, texts by code point, and unknown last."""
+    """The order of values: numbers, false, true, texts by code point, and unknown last."""
     if isinstance(value, bool):
-        return (0, value)
-    if isinstance(value, Decimal):
         return (1, value)
+    if isinstance(value, Decimal):
+        return (0, value)
     return (2, value) if isinstance(value, str) else (3,)
 
 

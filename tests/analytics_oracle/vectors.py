@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 
 from analytics_oracle.calendar import from_text
-from analytics_oracle.world import Exposure, Moved, Person, RawEvent, Said, World
+from analytics_oracle.world import Exposure, Flag, Moved, Person, RawEvent, Said, World
 from tinycdp.products.analytics.answers.schemas import Answer
 from tinycdp.products.analytics.questions.schemas import DerivedEvent, Question
 
@@ -48,7 +48,10 @@ def _cases(path: Path) -> Iterator[Case]:
 def world_of(given: dict[str, Any]) -> World:
     """The world of a `given`: each person has one identifier, of the same number, unless an event names another."""
     names = sorted(
-        {event[0] for event in given["events"]} | given.get("people", {}).keys() | given.get("owners", {}).keys()
+        {event[0] for event in given["events"]}
+        | {exposure[2] for exposure in given.get("exposures", ())}
+        | given.get("people", {}).keys()
+        | given.get("owners", {}).keys()
     )
     number = {name: n for n, name in enumerate(names, 1)}
     events = [_event(n, event, number) for n, event in enumerate(given["events"], 1)]
@@ -74,13 +77,15 @@ def world_of(given: dict[str, Any]) -> World:
             for name, person in given.get("people", {}).items()
         },
         exposures=tuple(
-            Exposure(flag, unit, number[who], variant, from_text(at))
-            for flag, unit, who, variant, at in given.get("exposures", ())
+            Exposure(flag, unit, number[who], variant, from_text(at), rule)
+            for flag, unit, who, variant, at, rule in given.get("exposures", ())
         ),
         owners={number[name]: number[owner] for name, owner in given.get("owners", {}).items()},
         derived={key: msgspec.convert(event, DerivedEvent) for key, event in given.get("derived", {}).items()},
-        splits=given.get("splits", {}),
-        off=given.get("off", {}),
+        flags={
+            key: Flag(tuple(flag["variants"]), flag["off"], flag.get("splits", {}))
+            for key, flag in given.get("flags", {}).items()
+        },
     )
 
 

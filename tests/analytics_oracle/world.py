@@ -83,13 +83,23 @@ class Exposure:
 
 
 @dataclass(frozen=True)
+class Flag:
+    """What an experiment needs to know of a flag.
+
+    variants  in their order; splits: rule → variant → its share"""
+
+    variants: tuple[str, ...]
+    off: str
+    splits: Mapping[str, Mapping[str, Decimal]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class World:
     """All that answers are computed from.
 
     owners   identifier → the profile it belongs to now; an identifier that is not here belongs where its events say
     derived  the saved events that questions name
-    splits   flag → variant → its share, for the check of the sample ratio
-    off      flag → its off variant"""
+    flags    by key"""
 
     zone: str
     as_of: int
@@ -100,8 +110,7 @@ class World:
     exposures: tuple[Exposure, ...] = ()
     owners: Mapping[int, int] = field(default_factory=dict)
     derived: Mapping[str, DerivedEvent] = field(default_factory=dict)
-    splits: Mapping[str, Mapping[str, Decimal]] = field(default_factory=dict)
-    off: Mapping[str, str] = field(default_factory=dict)
+    flags: Mapping[str, Flag] = field(default_factory=dict)
 
     def owner(self, event: RawEvent) -> int:
         """The profile that an event belongs to now."""
