@@ -140,7 +140,7 @@ class Mirror:
         self._reload(self.load_policies)
 
     def stream_read(self, environment_id: int, reader: str, filter_text: str) -> None:
-        self._event_streams.renew_lease(environment_id, reader, filter_text)
+        self._event_streams.notified(environment_id, reader, filter_text)
 
     def disconnected(self) -> None:
         self._snapshots.disconnected()

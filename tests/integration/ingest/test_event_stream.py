@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+from base64 import urlsafe_b64encode
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from itertools import islice
@@ -15,6 +16,7 @@ from serving import PATIENCE_SECONDS, READ_KEY, bearer, eventually, served
 from streams import PATH, watching
 from tinycdp.runtime.access.keys import revoke_key
 from tinycdp.runtime.ingest import event_stream
+from tinycdp.runtime.ingest.event_stream import Filter, StreamReader
 
 
 @pytest.fixture
@@ -177,6 +179,31 @@ async def test_streams_are_bounded_and_nothing_is_left_of_them(
     assert await app.service.pool.fetchval("SELECT count(*) FROM live_batches") == 0
     async with watching(app) as third:
         assert third.status == 200
+
+
+async def test_a_notification_of_its_own_does_not_bring_a_stream_back(app: Application, other: Application) -> None:
+    """A process receives its own notifications, and later than it closes a short stream."""
+
+    class Quiet(StreamReader):
+        def send(self, text: bytes) -> None: ...
+
+        def end(self, why: bytes) -> None: ...
+
+    streams, reader = app.service.event_streams, Quiet(app.environment_id, 1, Filter())
+    await streams.open(reader)
+    assert streams.has_readers(app.environment_id)
+    await heard(other)
+    await streams.close(reader)
+    late = (app.environment_id, reader.id, urlsafe_b64encode(b"{}").decode())
+    streams.notified(*late)
+    assert not streams.has_readers(app.environment_id)
+
+    async def over() -> bool:
+        return not other.service.event_streams.has_readers(app.environment_id)
+
+    assert await eventually(over)
+    other.service.event_streams.notified(*late)
+    assert other.service.event_streams.has_readers(app.environment_id), "a reader of another process"
 
 
 async def test_a_value_that_was_kept_from_being_stored_does_not_leave_by_the_stream(app: Application) -> None:

@@ -1,7 +1,7 @@
 """Live streams of messages as they arrive, across all processes.
 
 Shape   open(reader) and close(reader) for each stream · arriving(…) and committed(…) receive messages ·
-        renew_lease(…) receives readers of all processes · one task sends matches, and fetches those of other processes
+        notified(…) receives readers of other processes · one task sends matches, and fetches those of other processes
 Laws    Without readers a message costs one look-up in an empty dictionary.
         Ingestion never waits for a reader and never fails because of one. Under load messages are left out, and the
         stream reports how many.
@@ -119,8 +119,9 @@ class Item(msgspec.Struct, rename="camel"):
 class StreamReader(ABC):
     """One open stream. `send` gets complete events and must not block; `end` is the last call."""
 
+    id = ""  # given when it opens
+
     def __init__(self, environment_id: int, key_id: int, wanted: Filter) -> None:
-        self.id = secrets.token_urlsafe(9)
         self.environment_id = environment_id
         self.key_id = key_id
         self.wanted = wanted
@@ -169,6 +170,7 @@ class EventStreams:
         self._leaving = False
         self._unread: set[int] = set()
         self._renew = 0.0
+        self._own = secrets.token_urlsafe(6)
         self._loop = Loop("live streams", self._turn, TICK_SECONDS)
 
     def has_readers(self, environment_id: int) -> bool:
@@ -221,7 +223,14 @@ class EventStreams:
 
     # Readers
 
-    def renew_lease(self, environment_id: int, reader: str, wanted: str) -> None:
+    def notified(self, environment_id: int, reader: str, wanted: str) -> None:
+        """Register, renew or remove a reader of another process.
+
+        A notification of this process's own reader may arrive after its end, and would bring it back."""
+        if not reader.startswith(self._own):
+            self._renew_lease(environment_id, reader, wanted)
+
+    def _renew_lease(self, environment_id: int, reader: str, wanted: str) -> None:
         """Register or renew a reader of any process; `wanted` "-" removes it."""
         leases = self._leases.get(environment_id, {})
         if wanted == "-":
@@ -245,19 +254,21 @@ class EventStreams:
                 "This process opens no more streams; try again shortly.",
                 retry_after_seconds=_RETRY_SECONDS,
             )
+        reader.id = self._own + secrets.token_urlsafe(6)
         self._readers[reader.id] = reader
         try:
-            self.renew_lease(reader.environment_id, reader.id, _wanted(reader))
+            self._renew_lease(reader.environment_id, reader.id, _wanted(reader))
             await self._announce([reader])
         except BaseException:
             self._readers.pop(reader.id, None)
+            self._renew_lease(reader.environment_id, reader.id, "-")
             raise
         self._work.set()
 
     async def close(self, reader: StreamReader) -> None:
         """End a stream."""
         if self._readers.pop(reader.id, None) is not None:
-            self.renew_lease(reader.environment_id, reader.id, "-")
+            self._renew_lease(reader.environment_id, reader.id, "-")
             with contextlib.suppress(Unavailable):  # in the other processes its lease ends by itself
                 async with acquired(self._pool) as connection:
                     await announce_reader(connection, reader.environment_id, reader.id, "-")
@@ -316,11 +327,12 @@ class EventStreams:
         for reader in list(self._readers.values()):
             if self._usable(reader.key_id):
                 reader.send(b":\n\n")
+            self._renew_lease(reader.environment_id, reader.id, _wanted(reader))
         await self._announce(list(self._readers.values()))
         time = asyncio.get_running_loop().time()
         for environment_id, leases in list(self._leases.items()):
             for reader_id in [id for id, lease in leases.items() if lease.until < time]:
-                self.renew_lease(environment_id, reader_id, "-")
+                self._renew_lease(environment_id, reader_id, "-")
 
     async def tick(self) -> None:
         """Send what matched since the last tick, and fetch the matches of other processes."""
