@@ -176,7 +176,7 @@ def _assemble(settings: Settings, pool: Pool, now: Clock) -> Parts:
     screening = Screening(plans, catalogs)
     shared = _shared(settings.redis_url) if settings.redis_url else None
     limiter = Limiter(settings.workers, shared)
-    pipeline = Pipeline(policies, catalogs, Enricher(settings.geoip_file), limiter, privacy)
+    pipeline = Pipeline(policies, catalogs, Enricher(settings.geoip_file), limiter, privacy, registry)
     event_names = EventNames(lambda environment_id: declared(plans.of(environment_id)))
 
     def is_usable(key_id: int) -> bool:

@@ -127,7 +127,11 @@ async def test_a_rule_warns_or_rejects_its_event_alone(app: Application) -> None
     single = await app.write.post("/v1/track", json={"userId": "ada", "event": "open"})
     assert (single.status_code, single.json()["code"]) == (400, "FIELD_REQUIRED")
     counted = (await app.read.get("/v1/registry/violations")).json()["violations"]
-    assert [(row["code"], row["n"]) for row in counted] == [("NOT_A_UUID", 1)]
+    assert sorted((row["event"], row["code"], row["path"], row["rejected"], row["n"]) for row in counted) == [
+        ("open", "FIELD_REQUIRED", "$.context.projectId", True, 2),
+        ("open", "NOT_A_UUID", "$.messageId", False, 1),
+        ("open", "VALUE_NOT_ALLOWED", "$.context.projectId", True, 1),
+    ]
     kept = await app.service.pool.fetch("SELECT code FROM rejected_messages")
     assert sorted(row["code"] for row in kept) == ["FIELD_REQUIRED", "FIELD_REQUIRED", "VALUE_NOT_ALLOWED"]
 

@@ -150,7 +150,7 @@ async def list_sdks(environment: Injected[Environment], registry: Injected[Regis
 
 @get(
     "/v1/registry/violations",
-    summary="Violations of the tracking plan, by event, kind and day",
+    summary="Violations of the tracking plan and the policy `validation`, by event, kind and day",
     tags=["Registry"],
     scope="read",
 )

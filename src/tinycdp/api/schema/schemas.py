@@ -159,7 +159,7 @@ class PropertySummary(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class Violation(msgspec.Struct, frozen=True, rename="camel"):
-    """A violation of the plan, per day. rejected: whether the messages were rejected for it."""
+    """A violation of the plan or the policy `validation`, per day. rejected: whether it rejects messages."""
 
     event: str
     day: str

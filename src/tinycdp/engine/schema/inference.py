@@ -112,7 +112,7 @@ class MessageShapes:
         return self._shapes.setdefault(shape, SeenCount(0, at, at))
 
     def count_rejected(self, message: Message, code: str, path: str) -> None:
-        """Count a message that the tracking plan rejected."""
+        """Count a message that the tracking plan or the policy `validation` rejected."""
         self._note(event_of(message) or "", message.received_at, code, path, rejected=True)
 
     def _note(self, event: str, at: Instant, code: str, path: str, *, rejected: bool) -> None:

@@ -19,6 +19,8 @@ from tinycdp.runtime.policies.documents import Policies
 from tinycdp.runtime.policies.enrichment import Enricher, EnrichmentPolicy
 from tinycdp.runtime.policies.limits import Charge, Limiter, Limits
 from tinycdp.runtime.policies.privacy_rules import Privacy, PrivacyPolicy
+from tinycdp.runtime.policies.rejections import RejectionCounter
+from tinycdp.runtime.policies.validation import rejection
 
 #: An IP address in a rejected payload, which may be truncated or invalid JSON.
 _ADDRESS = re.compile(rb'"(\$?ip)"\s*:\s*"[^"]*"?')
@@ -58,11 +60,20 @@ class Processed:
 
 
 class Pipeline:
-    """Names, consent and suppression, validation, limits and sampling, enrichment, privacy rules: in this order."""
+    """Names, consent and suppression, validation, limits and sampling, enrichment, privacy rules: in this order.
+
+    rejection_counter  counts what validation rejects"""
 
     def __init__(
-        self, policies: Policies, catalogs: Catalogs, enricher: Enricher, limiter: Limiter, privacy: Privacy
+        self,
+        policies: Policies,
+        catalogs: Catalogs,
+        enricher: Enricher,
+        limiter: Limiter,
+        privacy: Privacy,
+        rejection_counter: RejectionCounter,
     ) -> None:
+        self._rejection_counter = rejection_counter
         self._policies = policies
         self._privacy = privacy
         self._catalogs = catalogs
@@ -84,7 +95,10 @@ class Pipeline:
         messages, dropped = self._privacy.admit(environment_id, privacy, messages)
         invalid: list[Rejection] = []
         if (validation := self._policies.validation(environment_id)) is not None:
-            messages, invalid = validation.check(messages)
+            messages, failed = validation.check(messages)
+            for message, wrong in failed:
+                self._rejection_counter.count_rejected(environment_id, message, wrong)
+                invalid.append(rejection(message, wrong))
         messages, rejections, sampled = self._limiter.apply_limits(limits, environment_id, messages, charge)
         enriched = [
             self._enricher.enrich(

@@ -13,12 +13,12 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from hashlib import blake2b
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 
 from tinycdp.engine.schema.tracking_plan import TRAITS_OF
-from tinycdp.model import HOUR_MS, Instant, Message, Rejection
+from tinycdp.model import HOUR_MS, Instant, Message, Rejection, Warned
 from tinycdp.runtime.environment import Environment
 from tinycdp.store import limits as store
 from tinycdp.store.database.pool import Connection, acquired
@@ -69,6 +69,12 @@ class HourCount:
     code: str
     messages: int
     repeats: int
+
+
+class RejectionCounter(Protocol):
+    """Counts messages that the tracking plan or the policy `validation` rejects; `Registry` implements it."""
+
+    def count_rejected(self, environment_id: int, message: Message, warned: Warned) -> None: ...
 
 
 class RejectionLog:

@@ -1,6 +1,6 @@
 """Validation rules of an environment: UUIDs, required fields, and allowed values.
 
-Shape   Validation(policy).check(messages) → (messages with warnings, rejections)
+Shape   Validation(policy).check(messages) → (messages with warnings, those that a rule rejects with the reason)
 Laws    rules see a message as it was sent, before enrichment and privacy rules change it. A rule applies only to calls
         that can have its path. A null and an empty text count as absent; only `required` asks for what is absent.
         Warnings and rejections never contain a value
@@ -108,10 +108,10 @@ class Validation:
             own = frozenset(rule.calls) if isinstance(rule, RequiredRule) and rule.calls else _calls_of(rule.path)
             self._rules.append((rule, _getter(rule.path), own))
 
-    def check(self, messages: Sequence[Message]) -> tuple[Sequence[Message], list[Rejection]]:
-        """The messages with warnings, and rejections of the others."""
+    def check(self, messages: Sequence[Message]) -> tuple[Sequence[Message], list[tuple[Message, Warned]]]:
+        """The messages with warnings, and the others with the reason for their rejection."""
         kept: list[Message] = []
-        rejections: list[Rejection] = []
+        failed: list[tuple[Message, Warned]] = []
         for message in messages:
             warnings: list[Warned] = []
             rejected: Warned | None = None
@@ -121,11 +121,15 @@ class Validation:
                     if rule.action == "reject" and rejected is None:
                         rejected = wrong
             if rejected is not None:
-                text = f"{rejected.message} Its messageId is {message.message_id!r}."
-                rejections.append(rejection_of(message, rejected.code, text, rejected.path))
+                failed.append((message, rejected))
             else:
                 kept.append(with_warnings(message, warnings) if warnings else message)
-        return kept, rejections
+        return kept, failed
+
+
+def rejection(message: Message, wrong: Warned) -> Rejection:
+    """The rejection of a message that a rule rejects."""
+    return rejection_of(message, wrong.code, f"{wrong.message} Its messageId is {message.message_id!r}.", wrong.path)
 
 
 def _wrong(rule: _Rule, get: _Get, message: Message) -> Warned | None:

@@ -69,7 +69,7 @@ class Registry(BufferedWriter):
             self._queued += len(messages)
 
     def count_rejected(self, environment_id: int, message: Message, warned: Warned) -> None:
-        """Count a message that the tracking plan rejected."""
+        """Count a message that the tracking plan or the policy `validation` rejected."""
         self._of(environment_id).count_rejected(message, warned.code, warned.path)
 
     async def flush(self) -> None:

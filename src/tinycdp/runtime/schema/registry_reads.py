@@ -136,7 +136,7 @@ class PropertySummary:
 
 @dataclass(frozen=True, slots=True)
 class Violation:
-    """A violation of the plan, per day. rejected: whether the messages were rejected for it."""
+    """A violation of the plan or the policy `validation`, per day. rejected: whether it rejects messages."""
 
     event: str
     day: str

@@ -12,7 +12,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any, Protocol
+from typing import Any
 
 import msgspec
 
@@ -25,7 +25,7 @@ from tinycdp.runtime.edits import Edit
 from tinycdp.runtime.environment import Environment
 from tinycdp.runtime.notifications import announce_policies
 from tinycdp.runtime.policies.documents import Policies
-from tinycdp.runtime.policies.rejections import rejection_of
+from tinycdp.runtime.policies.rejections import RejectionCounter, rejection_of
 from tinycdp.store import registry as store
 from tinycdp.store.database.pool import Pool, acquired, transaction
 from tinycdp.times import iso
@@ -50,12 +50,6 @@ class PlanEntry:
     entry: PlannedEvent | None
     changed_at: str
     changed_by: str
-
-
-class RejectionCounter(Protocol):
-    """Counts messages that the plan rejects; `Registry` implements it."""
-
-    def count_rejected(self, environment_id: int, message: Message, warned: Warned) -> None: ...
 
 
 class Plans:
