@@ -9,7 +9,7 @@ from datetime import date
 from typing import Any
 
 from tinycdp.store.database.pool import Connection
-from tinycdp.store.database.rows import Row
+from tinycdp.store.database.rows import Row, affected
 from tinycdp.store.database.statements import load
 from tinycdp.store.events import begin_group
 
@@ -210,7 +210,7 @@ async def exposures_of_erased_units(connection: Connection, environment_id: int,
 
 async def delete_exposures_of_units(connection: Connection, environment_id: int, units: Sequence[str]) -> int:
     """Delete the exposures of units; returns how many."""
-    return _count(await connection.execute(_SQL["delete_exposures_of_units"], environment_id, units))
+    return affected(await connection.execute(_SQL["delete_exposures_of_units"], environment_id, units))
 
 
 async def prune_exposures(connection: Connection, environment_id: int, before: date, n: int) -> int:
@@ -221,7 +221,7 @@ async def prune_exposures(connection: Connection, environment_id: int, before: d
             break
         kept = await connection.fetchrow(_SQL["nth_exposure"], environment_id, flag["id"], before, n - gone)
         place = tuple(kept) if kept is not None else (before, 0, 0, "", "", "")
-        gone += _count(await connection.execute(_SQL["prune_exposures"], environment_id, flag["id"], *place))
+        gone += affected(await connection.execute(_SQL["prune_exposures"], environment_id, flag["id"], *place))
     return gone
 
 
@@ -237,8 +237,3 @@ async def versions_of_flags(
     connection: Connection, environment_id: int, definition_ids: Sequence[int]
 ) -> list[FlagVersionRow]:
     return FlagVersionRow.every(await connection.fetch(_SQL["versions_of_flags"], environment_id, definition_ids))
-
-
-def _count(status: str) -> int:
-    """The number at the end of what Postgres says of a statement: "DELETE 12"."""
-    return int(status.rpartition(" ")[2])

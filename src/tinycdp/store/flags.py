@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tinycdp.store.database.pool import Connection
-from tinycdp.store.database.rows import Row
+from tinycdp.store.database.rows import Row, affected
 from tinycdp.store.database.statements import load
 
 _SQL = load("flags")
@@ -104,3 +104,8 @@ async def keep_profile_variant(
 
 async def prune_session_variants(connection: Connection, environment_id: int, before: int) -> None:
     await connection.execute(_SQL["prune_session_variants"], environment_id, before)
+
+
+async def prune_variants_of_deleted_flags(connection: Connection, environment_id: int, before: int, n: int) -> int:
+    """Returns how many were deleted, at most n."""
+    return affected(await connection.execute(_SQL["prune_variants_of_deleted_flags"], environment_id, before, n))

@@ -6,6 +6,9 @@ from typing import Any
 import pytest
 
 from application import Application, running
+from tinycdp.model import DAY_MS
+from tinycdp.runtime.definitions.catalogs import Catalogs
+from tinycdp.runtime.worker.loops import Worker
 from tinycdp.store import flags as flag_store
 
 PROFILES = [f"u-{n}" for n in range(24)]
@@ -332,6 +335,36 @@ async def test_an_assignment_has_no_end(app: Application) -> None:
     async with app.service.pool.acquire() as connection:
         await flag_store.prune_session_variants(connection, app.environment_id, 10**14)
     assert len(await assignments(app)) == 1
+
+
+async def test_assignments_of_a_deleted_flag_stay_for_thirty_days_and_a_restored_flag_finds_them(
+    app: Application,
+) -> None:
+    await app.track({"userId": "ada", "event": "signup"})
+    await define(app, split(100_000, 0))
+    assert (await decided(app))["variant"] == "a"
+    revision = (await app.admin.get("/v1/admin/revisions")).json()["revisions"][0]["revision"]
+    await define(app, split(0, 100_000))
+
+    async def deleted() -> None:
+        assert (await app.admin.delete("/v1/admin/flags/price")).status_code in {200, 204}
+        await app.service.catalogs.refresh(app.service.pool, app.environment_id)
+
+    async def maintained(days: int) -> int:
+        later = app.service.now() + days * DAY_MS
+        await Worker(app.service.pool, Catalogs(), lambda: later).maintain()
+        return len(await assignments(app))
+
+    assert await maintained(400) == 1, "the flag is there, and has had versions before"
+    await deleted()
+    assert await maintained(29) == 1
+    assert (await app.admin.post(f"/v1/admin/revisions/{revision}/restore", json={})).status_code == 200
+    await app.service.catalogs.refresh(app.service.pool, app.environment_id)
+    await define(app, split(0, 100_000))
+    assert (await decided(app))["variant"] == "a"
+    assert await maintained(400) == 1
+    await deleted()
+    assert await maintained(31) == 0
 
 
 async def test_kept_profiles_are_left_out_of_the_sample_ratio_of_new_weights(app: Application) -> None:

@@ -45,6 +45,8 @@ TICK_SECONDS = 0.2
 _KEEP_REJECTIONS_MS = 30 * DAY_MS
 _KEEP_COUNTS_MS = 400 * DAY_MS
 _KEEP_DEAD_LETTERS_MS = 90 * DAY_MS
+#: How long after a flag's deletion the variants that profiles keep of it can be restored with it.
+_KEEP_VARIANTS_MS = 30 * DAY_MS
 _MAINTENANCE_SECONDS = 3600.0
 _SCHEDULES_SECONDS = 5.0
 _OUTBOX_SECONDS = 5.0
@@ -211,9 +213,12 @@ class Worker:
             )
             await limits_store.prune_dead_letters(connection, environment_id, now - _KEEP_DEAD_LETTERS_MS, PRUNE_BATCH)
             await flag_store.prune_session_variants(connection, environment_id, now)
+            unkept = await flag_store.prune_variants_of_deleted_flags(
+                connection, environment_id, now - _KEEP_VARIANTS_MS, PRUNE_BATCH
+            )
             await registry.prune(connection, environment_id, now)
             pruned = await exposures.prune_exposures(connection, environment_id, oldest_exposure, PRUNE_BATCH)
-        return int(pruned == PRUNE_BATCH)
+        return int(PRUNE_BATCH in (pruned, unkept))
 
 
 def _loop(work: Callable[[], Awaitable[int]], pause: float) -> Loop:

@@ -29,3 +29,8 @@ class Row:
     @classmethod
     def every(cls, records: Iterable[Iterable[Any]]) -> list[Self]:
         return [cls(*record) for record in records]
+
+
+def affected(status: str) -> int:
+    """The number at the end of what Postgres says of a statement: "DELETE 12"."""
+    return int(status.rpartition(" ")[2])

@@ -65,3 +65,17 @@ RETURNING variant;
 -- args: environment_id, before timestamptz
 -- index: session_variants_expired
 DELETE FROM session_variants WHERE environment_id = $1 AND kept_until < $2;
+
+-- name: prune_variants_of_deleted_flags
+-- What profiles keep of flags that were deleted before an instant. A flag that is restored sooner finds it.
+-- args: environment_id, before timestamptz, n
+-- index: definition_versions_pkey, revisions_pkey, session_variants_pkey
+DELETE FROM session_variants WHERE environment_id = $1 AND (definition_id, unit, session) IN (
+    SELECT definition_id, unit, session FROM session_variants
+    WHERE environment_id = $1 AND definition_id IN (
+        SELECT v.definition_id FROM definition_versions v
+        LEFT JOIN revisions r ON r.environment_id = $1 AND r.revision = v.until_revision
+        WHERE v.environment_id = $1
+        GROUP BY v.definition_id HAVING every(r.published_at IS NOT NULL AND r.published_at < $2)
+    ) LIMIT $3
+);
